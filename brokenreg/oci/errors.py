@@ -1,0 +1,76 @@
+"""Errors in OCI form (distribution-spec, "Error Codes").
+
+Every failure that a client may see is an `OCIError`; it is raised where it is found and turned into a
+response in one place (`brokenreg.registry.responses`).
+"""
+
+from __future__ import annotations
+
+import json
+from enum import StrEnum
+from typing import Any
+
+
+class ErrorCode(StrEnum):
+    """Error codes of distribution-spec 1.1, and below them those the field uses besides."""
+
+    BLOB_UNKNOWN = "BLOB_UNKNOWN"
+    BLOB_UPLOAD_INVALID = "BLOB_UPLOAD_INVALID"
+    BLOB_UPLOAD_UNKNOWN = "BLOB_UPLOAD_UNKNOWN"
+    DIGEST_INVALID = "DIGEST_INVALID"
+    MANIFEST_BLOB_UNKNOWN = "MANIFEST_BLOB_UNKNOWN"
+    MANIFEST_INVALID = "MANIFEST_INVALID"
+    MANIFEST_UNKNOWN = "MANIFEST_UNKNOWN"
+    NAME_INVALID = "NAME_INVALID"
+    NAME_UNKNOWN = "NAME_UNKNOWN"
+    SIZE_INVALID = "SIZE_INVALID"
+    UNAUTHORIZED = "UNAUTHORIZED"
+    DENIED = "DENIED"
+    UNSUPPORTED = "UNSUPPORTED"
+    TOOMANYREQUESTS = "TOOMANYREQUESTS"
+    # Not in the specification, but in use: Docker's registry (TAG_INVALID, RANGE_INVALID,
+    # PAGINATION_NUMBER_INVALID, UNKNOWN, UNAVAILABLE), the predecessor (the others).
+    TAG_INVALID = "TAG_INVALID"
+    RANGE_INVALID = "RANGE_INVALID"
+    PAGINATION_NUMBER_INVALID = "PAGINATION_NUMBER_INVALID"
+    UNKNOWN = "UNKNOWN"
+    UNAVAILABLE = "UNAVAILABLE"
+    BAD_REQUEST = "BAD_REQUEST"
+    FORBIDDEN = "FORBIDDEN"
+    TIMEOUT = "TIMEOUT"
+    INTERNAL_SERVER_ERROR = "INTERNAL_SERVER_ERROR"
+
+
+class OCIError(Exception):
+    """A failure with a status, an error code and a message for the client.
+
+    `headers` are added to the response (`Retry-After`, `Allow`, `Range`, ...); names in lower case.
+    """
+
+    def __init__(
+        self,
+        status: int,
+        code: str,
+        message: str,
+        *,
+        detail: Any = None,
+        headers: dict[str, str] | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = str(code)
+        self.message = message
+        self.detail = detail
+        self.headers = headers or {}
+
+    def body(self) -> bytes:
+        """The JSON body that the specification asks for."""
+        return error_body(self.code, self.message, self.detail)
+
+
+def error_body(code: str, message: str, detail: Any = None) -> bytes:
+    """`{"errors": [{"code", "message", "detail"?}]}` as compact JSON."""
+    error: dict[str, Any] = {"code": str(code), "message": message}
+    if detail is not None:
+        error["detail"] = detail
+    return json.dumps({"errors": [error]}, separators=(",", ":"), ensure_ascii=False).encode()

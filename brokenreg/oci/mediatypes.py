@@ -1,0 +1,108 @@
+"""Media types of manifests, configurations and layers, and what a manifest names."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+from brokenreg.oci.digests import Digest
+from brokenreg.oci.errors import OCIError
+
+OCI_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
+OCI_INDEX = "application/vnd.oci.image.index.v1+json"
+OCI_CONFIG = "application/vnd.oci.image.config.v1+json"
+OCI_LAYER = "application/vnd.oci.image.layer.v1.tar+gzip"
+DOCKER_MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
+DOCKER_LIST = "application/vnd.docker.distribution.manifest.list.v2+json"
+DOCKER_CONFIG = "application/vnd.docker.container.image.v1+json"
+DOCKER_LAYER = "application/vnd.docker.image.rootfs.diff.tar.gzip"
+OCTET_STREAM = "application/octet-stream"
+
+_MAX_DEPTH = 32
+
+
+class ManifestFacts(BaseModel):
+    """What the registry must know of a manifest, whatever its media type.
+
+    `names` are all digests that the document mentions, so that no blob which a manifest of an odd kind
+    needs is ever taken for garbage.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    media_type: str | None = None
+    artifact_type: str | None = None
+    subject: str | None = None
+    config: str | None = None
+    annotations: dict[str, str] = {}
+    names: tuple[str, ...] = ()
+
+
+def manifest_facts(body: bytes) -> ManifestFacts:
+    """Read a manifest leniently: what is not JSON, or not of the expected shape, has no such fact."""
+    try:
+        document = json.loads(body)
+    except (ValueError, RecursionError):
+        return ManifestFacts()
+    if not isinstance(document, dict):
+        return ManifestFacts()
+    config = _descriptor_digest(document.get("config"))
+    names: dict[str, None] = {}
+    _collect_digests(document, names, 0)
+    return ManifestFacts(
+        media_type=_text(document.get("mediaType")),
+        artifact_type=_text(document.get("artifactType")) or _config_media_type(document),
+        subject=_descriptor_digest(document.get("subject")),
+        config=config,
+        annotations=_annotations(document.get("annotations")),
+        names=tuple(names),
+    )
+
+
+def _text(value: Any) -> str | None:
+    return value if isinstance(value, str) and value else None
+
+
+def _config_media_type(document: dict[str, Any]) -> str | None:
+    """An image manifest without artifactType is of its configuration's type; an index is of none."""
+    config = document.get("config")
+    return _text(config.get("mediaType")) if isinstance(config, dict) else None
+
+
+def _descriptor_digest(descriptor: Any) -> str | None:
+    if not isinstance(descriptor, dict):
+        return None
+    return _digest(descriptor.get("digest"))
+
+
+def _digest(value: Any) -> str | None:
+    if not isinstance(value, str):
+        return None
+    try:
+        return Digest.parse(value)
+    except OCIError:
+        return None
+
+
+def _annotations(value: Any) -> dict[str, str]:
+    if not isinstance(value, dict):
+        return {}
+    return {key: text for key, text in value.items() if isinstance(text, str)}
+
+
+def _collect_digests(value: Any, into: dict[str, None], depth: int) -> None:
+    if depth > _MAX_DEPTH:
+        return
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            if key in ("digest", "blobSum"):
+                digest = _digest(inner)
+                if digest is not None:
+                    into[digest] = None
+            else:
+                _collect_digests(inner, into, depth + 1)
+    elif isinstance(value, list):
+        for inner in value:
+            _collect_digests(inner, into, depth + 1)

@@ -1,0 +1,51 @@
+"""Repository names and tags (distribution-spec, "Pulling manifests")."""
+
+from __future__ import annotations
+
+import re
+
+from brokenreg.oci.errors import ErrorCode, OCIError
+
+_COMPONENT = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
+_NAME = re.compile(rf"{_COMPONENT}(?:/{_COMPONENT})*")
+_TAG = re.compile(r"[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}")
+_UPLOAD_ID = re.compile(r"[0-9a-f]{32}")
+
+MAX_NAME = 255
+"""Longest repository name, in characters; clients count the host into it as well."""
+
+
+def check_name(name: str) -> str:
+    """Return `name`, or raise `OCIError` 400 NAME_INVALID."""
+    if len(name) > MAX_NAME:
+        raise OCIError(
+            400,
+            ErrorCode.NAME_INVALID,
+            f"repository name of {len(name)} characters; at most {MAX_NAME} are allowed",
+        )
+    if not _NAME.fullmatch(name):
+        raise OCIError(
+            400,
+            ErrorCode.NAME_INVALID,
+            f"invalid repository name {name!r}: components of a-z and 0-9, "
+            "joined inside by one of . _ __ - and separated by /",
+        )
+    return name
+
+
+def check_tag(tag: str) -> str:
+    """Return `tag`, or raise `OCIError` 400 TAG_INVALID."""
+    if not _TAG.fullmatch(tag):
+        raise OCIError(
+            400,
+            ErrorCode.TAG_INVALID,
+            f"invalid tag {tag[:200]!r}: up to 128 of A-Z a-z 0-9 _ . - and no . or - at its start",
+        )
+    return tag
+
+
+def check_upload_id(upload_id: str) -> str:
+    """Return `upload_id`, or raise `OCIError` 404 BLOB_UPLOAD_UNKNOWN (ours are 32 hex digits)."""
+    if not _UPLOAD_ID.fullmatch(upload_id):
+        raise OCIError(404, ErrorCode.BLOB_UPLOAD_UNKNOWN, f"unknown upload session {upload_id[:64]!r}")
+    return upload_id

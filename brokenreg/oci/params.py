@@ -1,0 +1,50 @@
+"""`key-value` parameters joined by `_`, as tags and repository names spell them: `layers-3_size-64kib`."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Collection
+
+
+def split_params(text: str, names: Collection[str]) -> dict[str, str]:
+    """Split `text` into {name: value}; a key is the longest of `names` (its `_` written `-`) and a `-`.
+
+    A piece without a `-` belongs to the value before it (`code-TOO_MANY`). Raise `ValueError`, which names
+    the parameter, for one that is unknown, empty or given twice. An empty text has no parameters.
+    """
+    values: dict[str, str] = {}
+    if not text:
+        return values
+    by_spelling = sorted(((spell(name), name) for name in names), key=lambda pair: -len(pair[0]))
+    last: str | None = None
+    for piece in text.split("_"):
+        name = next((name for spelling, name in by_spelling if piece.startswith(f"{spelling}-")), None)
+        if name is None:
+            if last is not None and "-" not in piece:
+                values[last] += f"_{piece}"
+                continue
+            raise ValueError(_unknown(piece, [spelling for spelling, _ in by_spelling]))
+        if name in values:
+            raise ValueError(f"parameter {spell(name)!r} is given twice")
+        values[name] = piece[len(spell(name)) + 1 :]
+        if not values[name]:
+            raise ValueError(f"parameter {spell(name)!r} has no value; write {spell(name)}-<value>")
+        last = name
+    return values
+
+
+def join_params(values: dict[str, str]) -> str:
+    """The inverse of `split_params`, in the order given."""
+    return "_".join(f"{spell(name)}-{value}" for name, value in values.items())
+
+
+def spell(name: str) -> str:
+    """A parameter's name as paths write it."""
+    return name.replace("_", "-")
+
+
+def _unknown(piece: str, spellings: list[str]) -> str:
+    key = piece.partition("-")[0]
+    near = difflib.get_close_matches(key, spellings, n=1)
+    hint = f"; did you mean {near[0]!r}?" if near else ""
+    return f"unknown parameter {key!r}; there are {', '.join(sorted(spellings))}{hint}"

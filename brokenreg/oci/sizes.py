@@ -1,0 +1,37 @@
+"""Byte sizes: `1024`, `64KiB`, `1.5GB`; units in any case, powers of 1024 (`KiB`) or of 1000 (`kB`)."""
+
+from __future__ import annotations
+
+import re
+
+_UNITS = {"": 1, "b": 1}
+for _power, _letter in enumerate("kmgtp", start=1):
+    _UNITS[f"{_letter}b"] = 1000**_power
+    _UNITS[f"{_letter}ib"] = 1024**_power
+_SIZE = re.compile(r"([0-9]{1,19})(?:\.([0-9]{1,19}))?([a-z]*)", re.ASCII | re.IGNORECASE)
+
+
+def parse_size(text: str) -> int:
+    """Bytes in `text`. Raise `ValueError`, which names what is wrong, if it is not a size."""
+    match = _SIZE.fullmatch(text)
+    unit = match[3].lower() if match else ""
+    if match is None or unit not in _UNITS:
+        raise ValueError(f"invalid size {text[:100]!r}: write bytes as 1024, 64KiB, 10MB or 1.5GiB")
+    whole, part = match[1], match[2] or ""
+    scaled, rest = divmod(int(whole + part) * _UNITS[unit], 10 ** len(part))
+    if rest:
+        raise ValueError(f"invalid size {text[:100]!r}: not a whole number of bytes")
+    return scaled
+
+
+def format_size(size: int) -> str:
+    """For people: at most one decimal, in powers of 1024 (`1.5MiB`)."""
+    if size < 1024:
+        return f"{size}B"
+    value = float(size)
+    for unit in ("KiB", "MiB", "GiB", "TiB", "PiB"):
+        value /= 1024
+        if value < 1023.95 or unit == "PiB":
+            break
+    return f"{value:.1f}{unit}".replace(".0", "")
+

@@ -1,0 +1,1 @@
+"""What passed: one `Exchange` per request, in one bounded `TrafficLog`, written by the `Recorder`."""

@@ -1,0 +1,102 @@
+"""One HTTP request and its response (RFC 9110), with its timeline."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from brokenreg.oci.target import Endpoint, Target
+
+Headers = tuple[tuple[str, str], ...]
+
+
+class Ended(StrEnum):
+    """How an exchange came to its end."""
+
+    COMPLETE = "complete"
+    CLIENT_LEFT = "client-left"
+    ABORTED = "aborted"
+
+
+@dataclass(slots=True, eq=False)
+class Exchange:
+    """One request and its response, from its first byte on.
+
+    Written by the recorder and the injector alone, on the loop; everybody else reads. `revision` grows
+    with every change, so that a reader knows whether what it painted is still true.
+
+    `started` is seconds since the epoch; the times in `timeline` are seconds since `started`.
+    `request_bytes` and `response_bytes` count bodies. Headers are in order of arrival, names in lower
+    case, secrets replaced.
+    """
+
+    id: int
+    method: str
+    path: str
+    query: str
+    http_version: str
+    scheme: str
+    client: str
+    target: Target
+    request_headers: Headers = ()
+    started: float = 0.0
+    status: int | None = None
+    response_headers: Headers = ()
+    request_bytes: int = 0
+    response_bytes: int = 0
+    fault: str | None = None
+    ended: Ended | None = None
+    timeline: list[tuple[str, float]] = field(default_factory=list)
+    revision: int = 0
+    _clock: float = field(default_factory=time.perf_counter)
+
+    @property
+    def endpoint(self) -> Endpoint:
+        return self.target.endpoint
+
+    @property
+    def user_agent(self) -> str:
+        return self.request_header("user-agent")
+
+    @property
+    def duration(self) -> float | None:
+        """Seconds from the request to the end of the response; None while in flight."""
+        return self.timeline[-1][1] if self.ended and self.timeline else None
+
+    def request_header(self, name: str) -> str:
+        """First value of a request header (lower case), or an empty string."""
+        return next((value for key, value in self.request_headers if key == name), "")
+
+    def response_header(self, name: str) -> str:
+        """First value of a response header (lower case), or an empty string."""
+        return next((value for key, value in self.response_headers if key == name), "")
+
+    def mark(self, what: str) -> None:
+        """Add a point to the timeline, now."""
+        self.timeline.append((what, time.perf_counter() - self._clock))
+        self.revision += 1
+
+    def summary(self) -> dict[str, Any]:
+        """As JSON: one flat object, for logs and the control API."""
+        return {
+            "id": self.id,
+            "time": self.started,
+            "client": self.client,
+            "user_agent": self.user_agent,
+            "protocol": f"HTTP/{self.http_version}",
+            "method": self.method,
+            "path": self.path,
+            "query": self.query,
+            "endpoint": str(self.endpoint),
+            "namespace": self.target.namespace,
+            "repository": self.target.repository,
+            "reference": self.target.reference,
+            "status": self.status,
+            "request_bytes": self.request_bytes,
+            "response_bytes": self.response_bytes,
+            "duration": None if self.duration is None else round(self.duration, 6),
+            "fault": self.fault,
+            "ended": None if self.ended is None else str(self.ended),
+        }

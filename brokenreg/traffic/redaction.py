@@ -1,0 +1,41 @@
+"""What never reaches a log, an export or a screen: credentials in headers and queries."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from urllib.parse import parse_qsl, urlencode
+
+REDACTED = "***"
+
+_SECRET_HEADERS = frozenset(
+    {"authorization", "proxy-authorization", "cookie", "set-cookie", "x-registry-auth", "x-api-key"}
+)
+_SECRET_PARAMETERS = ("token", "password", "passwd", "secret", "signature", "credential", "access_key", "api_key")
+
+
+def redact_headers(headers: Iterable[tuple[bytes, bytes]]) -> tuple[tuple[str, str], ...]:
+    """Headers as text, names in lower case, secret values replaced (their scheme is kept)."""
+    return tuple((name, _redact(name, value)) for name, value in _decoded(headers))
+
+
+def redact_query(query: str) -> str:
+    """A query string whose secret parameters are replaced; the others stay as they were spelled."""
+    if not any(word in query.lower() for word in _SECRET_PARAMETERS):
+        return query
+    pairs = parse_qsl(query, keep_blank_values=True)
+    return urlencode([(key, REDACTED if _is_secret(key) else value) for key, value in pairs], safe="*:/")
+
+
+def _decoded(headers: Iterable[tuple[bytes, bytes]]) -> Iterable[tuple[str, str]]:
+    return ((name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in headers)
+
+
+def _redact(name: str, value: str) -> str:
+    if name not in _SECRET_HEADERS:
+        return value
+    scheme, space, _ = value.partition(" ")
+    return f"{scheme} {REDACTED}" if space and "authorization" in name else REDACTED
+
+
+def _is_secret(key: str) -> bool:
+    return any(word in key.lower() for word in _SECRET_PARAMETERS)
