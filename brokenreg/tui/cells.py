@@ -1,0 +1,173 @@
+"""An exchange in words short enough for a table; everything that a client sent is made safe to show."""
+
+from __future__ import annotations
+
+import time
+import unicodedata
+
+from rich.cells import cell_len, set_cell_size
+
+from brokenreg.oci.digests import is_digest
+from brokenreg.oci.target import Endpoint
+from brokenreg.traffic.exchange import Ended, Exchange
+
+ELLIPSIS = "…"
+
+_DIGEST_SHOWN = 6
+_NAME_AT_LEAST = 6
+_UNITS = "KMGTP"
+_WRITES = ("POST", "PUT", "PATCH")
+_ENDED_WORDS = {Ended.COMPLETE: "", Ended.CLIENT_LEFT: "client left", Ended.ABORTED: "aborted"}
+_ENDED_AFTER_FAULT = {Ended.COMPLETE: "", Ended.CLIENT_LEFT: " · left", Ended.ABORTED: " · aborted"}
+
+
+def visible(text: str) -> str:
+    """`text` with everything escaped that would move a cursor, combine, hide or turn what is shown."""
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(
+        character
+        if character.isprintable() and unicodedata.category(character)[0] != "M"
+        else character.encode("unicode_escape").decode("ascii")
+        for character in text
+    )
+
+
+def fit(text: str, width: int) -> str:
+    """`text` in exactly `width` cells: cut at its end, with an ellipsis, or filled with spaces."""
+    if cell_len(text) <= width:
+        return set_cell_size(text, width)
+    return set_cell_size(text, width - 1) + ELLIPSIS if width > 0 else ""
+
+
+def fit_end(text: str, width: int) -> str:
+    """The end of `text` in at most `width` cells, with an ellipsis before it where something is missing."""
+    if cell_len(text) <= width:
+        return text
+    if width <= 0:
+        return ""
+    text = text[-width:]
+    while cell_len(text) > width - 1:
+        text = text[1:]
+    return ELLIPSIS + text
+
+
+def has_failed(exchange: Exchange) -> bool:
+    """Whether the client did not get what it asked for."""
+    return (exchange.status or 0) >= 400 or exchange.ended in (Ended.CLIENT_LEFT, Ended.ABORTED)
+
+
+def glyph(exchange: Exchange) -> str:
+    """One character for how it goes."""
+    if has_failed(exchange):
+        return "✗"
+    return "✓" if exchange.ended else "▸"
+
+
+def local_time(exchange: Exchange) -> str:
+    """When the request came, by the local clock."""
+    return time.strftime("%H:%M:%S", time.localtime(exchange.started))
+
+
+def client_name(exchange: Exchange, width: int) -> str:
+    """The client's product and major version (`docker/27`); its address, if it does not say."""
+    product = exchange.user_agent.partition(" ")[0]
+    if not product:
+        return visible(exchange.client.rpartition(":")[0] or exchange.client)
+    name, _, version = product.partition("/")
+    short = visible(f"{name}/{version.partition('.')[0]}" if version else name)
+    return short if len(short) <= width else visible(name)
+
+
+def request_line(exchange: Exchange, width: int) -> str:
+    """Method and what it addresses, in at most `width` cells (`GET library/app manifests/1.2`)."""
+    target = exchange.target
+    if target.endpoint is Endpoint.CONNECT:
+        return fit_end("(connected, asked nothing)", width)
+    method = visible(exchange.method)
+    room = width - len(method) - 1
+    if target.error is not None or not target.repository:
+        return f"{method} {fit(visible(exchange.path), room).rstrip()}"
+    name, kind, reference = visible(target.name), _kind(target.endpoint), visible(_short(target.reference))
+    bare = reference.removeprefix("sha256:")
+    for tail in (kind + reference, kind + bare):
+        if cell_len(name) + 1 + cell_len(tail) <= room:
+            return f"{method} {name} {tail}"
+    for tail in (kind + bare, bare or kind):
+        left = room - 1 - cell_len(tail)
+        if left >= _NAME_AT_LEAST:
+            return f"{method} {fit_end(name, left)} {tail}"
+    return f"{method} {fit(f'{name} {kind}{bare}', room).rstrip()}"
+
+
+def status_word(exchange: Exchange) -> str:
+    """The status, or an ellipsis while there is none."""
+    if exchange.status is not None:
+        return str(exchange.status)
+    return "-" if exchange.ended else ELLIPSIS
+
+
+def size_word(exchange: Exchange) -> str:
+    """Bytes of the body that matters, in at most six cells: what was sent here, else what was answered."""
+    size = exchange.response_bytes
+    if exchange.method in _WRITES:
+        size = exchange.request_bytes or size
+    elif exchange.method == "HEAD":
+        return "-"
+    if size < 1000:
+        return f"{size}B"
+    value, power = size / 1024, 0
+    while value >= 999.5 and power < len(_UNITS) - 1:
+        value, power = value / 1024, power + 1
+    unit = _UNITS[power]
+    return f"{value:.1f}{unit}" if value < 99.95 else f"{value:.0f}{unit}"
+
+
+def milliseconds(exchange: Exchange, now: float) -> str:
+    """How long it took, or has taken by `now`, in at most six cells: milliseconds, beyond them seconds."""
+    seconds = exchange.duration
+    if seconds is None:
+        seconds = max(0.0, now - exchange.started)
+        return f"{seconds * 1000:.0f}" if seconds < 999 else f"{seconds:.0f}s"
+    if seconds < 0.00995:
+        return f"{seconds * 1000:.1f}"
+    return f"{seconds * 1000:.0f}" if seconds < 999 else f"{seconds:.0f}s"
+
+
+def note(exchange: Exchange, width: int) -> str:
+    """The fault that struck and how the exchange ended if not well, in at most `width` cells; mostly nothing."""
+    if exchange.fault is None:
+        word = _ENDED_WORDS[exchange.ended] if exchange.ended else ""
+        return word if len(word) <= width else fit(word, width)
+    name = visible(exchange.fault.partition("(")[0])
+    both = name + (_ENDED_AFTER_FAULT[exchange.ended] if exchange.ended else "")
+    return next((text for text in (both, name) if cell_len(text) <= width), fit(name, width))
+
+
+def ended_word(exchange: Exchange) -> str:
+    """How it ended, in words."""
+    if exchange.ended is None:
+        return "in flight"
+    return _ENDED_WORDS[exchange.ended] or "complete"
+
+
+def _kind(endpoint: Endpoint) -> str:
+    match endpoint:
+        case Endpoint.MANIFEST:
+            return "manifests/"
+        case Endpoint.CONFIG | Endpoint.LAYER:
+            return "blobs/"
+        case Endpoint.UPLOAD:
+            return "uploads/"
+        case Endpoint.TAGS:
+            return "tags/list"
+        case Endpoint.REFERRERS:
+            return "referrers/"
+    return ""
+
+
+def _short(reference: str) -> str:
+    if not is_digest(reference):
+        return reference
+    algorithm, _, encoded = reference.partition(":")
+    return f"{algorithm}:{encoded[:_DIGEST_SHOWN]}{ELLIPSIS}"
