@@ -1,1 +1,1 @@
-"""The words of the OCI and of HTTP, with no I/O: names, digests, media types, errors, durations, sizes, targets."""
+"""The words of the OCI and of HTTP, with no I/O: names, digests, errors, sizes, durations, targets."""

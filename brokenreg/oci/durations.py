@@ -16,6 +16,8 @@ _NANOSECONDS = {
 }
 _TERM = re.compile(r"(?P<whole>[0-9]*)(?:\.(?P<part>[0-9]*))?(?P<unit>[a-zµμ]*)", re.ASCII | re.IGNORECASE)
 _MAX = 2**63
+_MAX_DIGITS = 30
+"""More than enough for any number in range; Python reads no more than 4,300."""
 
 
 def parse_duration(text: str) -> float:
@@ -51,12 +53,15 @@ def _nanoseconds(text: str) -> int:
     while position < len(rest):
         term = _TERM.match(rest, position)
         if term is None or not (term["whole"] or term["part"]):
-            raise ValueError(f"invalid duration {text[:100]!r}: a number is missing at {rest[position:][:20]!r}")
+            raise ValueError(
+                f"invalid duration {text[:100]!r}: a number is missing at {rest[position:][:9]!r}"
+            )
         scale = _NANOSECONDS.get(term["unit"])
         if scale is None:
             problem = f"unknown unit {term['unit']!r}" if term["unit"] else "a number without a unit"
             raise ValueError(f"invalid duration {text[:100]!r}: {problem}; units are ns us ms s m h")
-        total += int(term["whole"] or "0") * scale + _fraction(term["part"] or "", scale)
+        whole = term["whole"].lstrip("0")[:_MAX_DIGITS] or "0"
+        total += int(whole) * scale + _fraction(term["part"] or "", scale)
         if total > _MAX or (total == _MAX and sign > 0):
             raise ValueError(f"invalid duration {text[:100]!r}: longer than 292 years")
         position = term.end()
@@ -64,4 +69,5 @@ def _nanoseconds(text: str) -> int:
 
 
 def _fraction(digits: str, scale: int) -> int:
+    digits = digits[:_MAX_DIGITS]  # the 20th decimal of an hour is no nanosecond any more
     return int(digits) * scale // 10 ** len(digits) if digits else 0

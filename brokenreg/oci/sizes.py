@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-_UNITS = {"": 1, "b": 1}
+_UNITS: dict[str, int] = {"": 1, "b": 1}
 for _power, _letter in enumerate("kmgtp", start=1):
     _UNITS[f"{_letter}b"] = 1000**_power
     _UNITS[f"{_letter}ib"] = 1024**_power
@@ -18,7 +18,7 @@ def parse_size(text: str) -> int:
     if match is None or unit not in _UNITS:
         raise ValueError(f"invalid size {text[:100]!r}: write bytes as 1024, 64KiB, 10MB or 1.5GiB")
     whole, part = match[1], match[2] or ""
-    scaled, rest = divmod(int(whole + part) * _UNITS[unit], 10 ** len(part))
+    scaled, rest = divmod(int(whole + part) * _UNITS[unit], int(f"1{'0' * len(part)}"))
     if rest:
         raise ValueError(f"invalid size {text[:100]!r}: not a whole number of bytes")
     return scaled
@@ -34,4 +34,3 @@ def format_size(size: int) -> str:
         if value < 1023.95 or unit == "PiB":
             break
     return f"{value:.1f}{unit}".replace(".0", "")
-

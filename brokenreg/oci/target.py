@@ -28,7 +28,7 @@ class Endpoint(StrEnum):
 
     CONNECT = "connect"
     PING = "ping"
-    TOKEN = "token"
+    TOKEN = "token"  # noqa: S105 - an endpoint, not a password
     MANIFEST = "manifest"
     CONFIG = "config"
     LAYER = "layer"
@@ -87,7 +87,7 @@ def parse_target(path: str) -> Target:
         return Target(Endpoint.CATALOG)
     endpoint, name, reference = _split(path)
     if endpoint is Endpoint.OTHER:
-        error = OCIError(404, ErrorCode.UNSUPPORTED, f"no such endpoint: {path[:200]!r}; the registry is at /v2/")
+        error = OCIError(404, ErrorCode.UNSUPPORTED, f"no such endpoint: {path[:200]!r}; see /v2/")
         return Target(Endpoint.OTHER, error=error)
     target = Target(endpoint, repository=name, reference=reference)
     try:
@@ -150,7 +150,9 @@ def _strip(target: Target) -> Target:
         faults.append(fault)
     if f"{rest}/".startswith(_IN):
         raise OCIError(
-            400, ErrorCode.NAME_INVALID, f"{target.repository!r}: a namespace comes first, {_IN}<namespace>/<image>"
+            400,
+            ErrorCode.NAME_INVALID,
+            f"{target.repository!r}: a namespace comes first, {_IN}<namespace>/<image>",
         )
     if not rest or rest == "broken":
         raise OCIError(

@@ -10,7 +10,16 @@ REDACTED = "***"
 _SECRET_HEADERS = frozenset(
     {"authorization", "proxy-authorization", "cookie", "set-cookie", "x-registry-auth", "x-api-key"}
 )
-_SECRET_PARAMETERS = ("token", "password", "passwd", "secret", "signature", "credential", "access_key", "api_key")
+_SECRET_PARAMETERS = (
+    "token",
+    "password",
+    "passwd",
+    "secret",
+    "signature",
+    "credential",
+    "access_key",
+    "api_key",
+)
 
 
 def redact_headers(headers: Iterable[tuple[bytes, bytes]]) -> tuple[tuple[str, str], ...]:

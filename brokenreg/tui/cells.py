@@ -135,7 +135,7 @@ def milliseconds(exchange: Exchange, now: float) -> str:
 
 
 def note(exchange: Exchange, width: int) -> str:
-    """The fault that struck and how the exchange ended if not well, in at most `width` cells; mostly nothing."""
+    """The fault that struck, and how the exchange ended if not well; in at most `width` cells."""
     if exchange.fault is None:
         word = _ENDED_WORDS[exchange.ended] if exchange.ended else ""
         return word if len(word) <= width else fit(word, width)

@@ -121,7 +121,7 @@ def _facts(exchange: Exchange) -> Iterator[tuple[str, str]]:
         yield "Image", visible(target.name)
     if target.error is not None:
         yield "Refused", visible(str(target.error))
-    yield "Client", visible(f"{exchange.client}  {exchange.user_agent}".rstrip())
+    yield "Client", visible(exchange.client)
     if exchange.http_version:
         yield "Protocol", visible(f"HTTP/{exchange.http_version} ({exchange.scheme})")
     whole, part = divmod(exchange.started, 1)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import count
+import hashlib
 
 from brokenreg.oci.target import parse_target
 from brokenreg.traffic.exchange import Ended, Exchange
@@ -21,12 +21,10 @@ DOCKER = (
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 LAYER = "application/octet-stream"
 
-_ports = count(40_000)
-
 
 def digest(seed: str) -> str:
     """A digest that begins with `seed`."""
-    return "sha256:" + (seed * 64)[:64]
+    return "sha256:" + seed + hashlib.sha256(seed.encode()).hexdigest()[len(seed) :]
 
 
 def exchange(

@@ -1,0 +1,40 @@
+# Every target makes its own virtual environment (.venv) first; PYTHON chooses the interpreter.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: serve test check format bench screenshots clean
+
+serve: $(VENV)/made  ## the main job: the registry on 127.0.0.1:8080
+	$(BIN)/brokenreg serve
+
+test: $(VENV)/made-dev  ## all tests; those of clients that are not installed are skipped, and say so
+	$(BIN)/pytest
+
+check: $(VENV)/made-dev  ## lint, format, types, floors
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(VENV)/made-dev
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+bench: $(VENV)/made-dev  ## ratios against Debian's docker-registry, in one run
+	$(BIN)/python -m bench
+
+screenshots: $(VENV)/made-dev  ## draw screenshots/ anew
+	$(BIN)/python -m tests.panel.take_screenshots
+
+clean:
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+
+$(VENV)/made: pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --editable .
+	touch $@
+
+$(VENV)/made-dev: $(VENV)/made requirements-dev.txt
+	$(BIN)/pip install --quiet --requirement requirements-dev.txt
+	touch $@

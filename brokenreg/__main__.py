@@ -1,0 +1,5 @@
+"""`python -m brokenreg`."""
+
+from brokenreg.cli import main
+
+main()

@@ -1,0 +1,161 @@
+"""The command line. Heavy libraries are imported inside the command that needs them."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from collections.abc import Callable, Coroutine, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from brokenreg import __version__
+
+if TYPE_CHECKING:
+    from brokenreg.config import Settings
+
+_EXAMPLES = """
+\b
+Examples:
+  brokenreg serve                           the registry on 127.0.0.1:8080, with a readable request log
+  brokenreg serve --headless                for CI: JSON lines, the first when it accepts connections
+  brokenreg tui                             the same registry under a live panel
+  brokenreg serve --listen 0.0.0.0:5000 --tls self-signed --control off
+\b
+Then, from another terminal:
+  docker pull 127.0.0.1:8080/broken/random:layers-3_size-1024
+  docker pull 127.0.0.1:8080/broken/error:404
+"""
+
+
+def _server_options(command: Callable[..., None]) -> Callable[..., None]:
+    """The options that `serve` and `tui` share."""
+    options = [
+        click.option("--listen", multiple=True, metavar="HOST:PORT", envvar="BROKENREG_LISTEN",
+                     help="Where the registry listens; may be repeated; port 0 takes any free port.  [default: 127.0.0.1:8080]"),
+        click.option("--control", metavar="HOST:PORT|off", envvar="BROKENREG_CONTROL", default="127.0.0.1:8081",
+                     show_default=True, help="Where the control API listens."),
+        click.option("--control-token", metavar="TOKEN", envvar="BROKENREG_CONTROL_TOKEN",
+                     help="What the control API wants as Bearer token; needed off loopback."),
+        click.option("--data", type=click.Path(path_type=Path, file_okay=False), metavar="DIR",
+                     envvar=["BROKENREG_DATA", "BLOB_DIR"], help="The data folder.  [default: $HOME/broken-reg]"),
+        click.option("--cert", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
+                     envvar=["BROKENREG_CERT", "CERT_FILE"], help="TLS certificate chain, PEM."),
+        click.option("--key", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
+                     envvar=["BROKENREG_KEY", "KEY_FILE"], help="TLS private key, PEM."),
+        click.option("--tls", type=click.Choice(["self-signed"]), envvar="BROKENREG_TLS",
+                     help="Make a certificate, and tell where the CA to trust stands."),
+        click.option("--allow-host", multiple=True, metavar="NAME", envvar="BROKENREG_ALLOW_HOST",
+                     help="A host name that the registry also goes by on loopback; may be repeated."),
+        click.option("--offline", is_flag=True, expose_value=False, envvar="BROKENREG_OFFLINE",
+                     help="Ask no other registry. There is no proxy yet, so none is ever asked."),
+        click.option("--fabricate-limit", metavar="SIZE", default="128GiB", show_default=True,
+                     envvar="BROKENREG_FABRICATE_LIMIT", help="Largest fabricated image, layers x size."),
+        click.option("--ready-file", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
+                     envvar="BROKENREG_READY_FILE", help="Write the ready line to FILE, once connections are accepted."),
+        click.option("--log", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
+                     envvar="BROKENREG_LOG", help="Append each exchange to FILE, as a line of JSON."),
+        click.option("--v2-catalog-delay", metavar="DURATION", default="0s", envvar="V2_CATALOG_DELAY",
+                     help="How long _catalog takes, as Go writes durations: 1.5s, 2m."),
+        click.option("--v2-catalog-num-repos", type=click.IntRange(min=0), metavar="N", default=0,
+                     envvar="V2_CATALOG_NUM_REPOS", help="How many made-up repositories _catalog lists."),
+    ]  # fmt: skip
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+@click.group(epilog=_EXAMPLES, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="brokenreg")
+@click.option("--config", type=click.Path(path_type=Path, dir_okay=False, exists=True), metavar="FILE",
+              envvar="BROKENREG_CONFIG", help="TOML file of options: one table a command, [serve] or [tui].")  # fmt: skip
+@click.pass_context
+def main(context: click.Context, config: Path | None) -> None:
+    """A container-image registry that is correct until you break it, and then breaks exactly as told."""
+    if config is not None:
+        context.default_map = _read_config(config)
+
+
+@main.command(epilog=_EXAMPLES)
+@click.option("--headless", is_flag=True, envvar="BROKENREG_HEADLESS",
+              help="Print JSON lines alone; the first is the ready line.")  # fmt: skip
+@_server_options
+def serve(headless: bool, **options: Any) -> None:
+    """Serve the registry until SIGINT or SIGTERM."""
+    from brokenreg.server.run import serve as run
+
+    _run(run(_settings(options), headless=headless))
+
+
+@main.command(epilog=_EXAMPLES)
+@_server_options
+def tui(**options: Any) -> None:
+    """Serve the registry under a live panel."""
+    settings = _settings(options)
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        raise click.UsageError("the panel needs a terminal; without one, run `brokenreg serve`")
+    from brokenreg.server.run import panel
+
+    _run(panel(settings))
+
+
+def _settings(options: Mapping[str, Any]) -> Settings:
+    """Raise `click.UsageError`, one clear line, for what cannot be."""
+    from pydantic import ValidationError
+
+    from brokenreg.config import Settings
+
+    values = dict(options)
+    values["listen"] = values["listen"] or (_predecessor_address(),)
+    values["data"] = values["data"] or Path.home() / "broken-reg"
+    values["control"] = None if values["control"] == "off" else values["control"]
+    try:
+        return Settings.model_validate(values)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        place = f"--{str(first['loc'][0]).replace('_', '-')}: " if first["loc"] else ""
+        raise click.UsageError(f"{place}{first['msg'].removeprefix('Value error, ')}") from None
+
+
+def _predecessor_address() -> str:
+    return f"{os.environ.get('BIND_HOST', '127.0.0.1')}:{os.environ.get('BIND_PORT', '8080')}"
+
+
+def _read_config(path: Path) -> dict[str, Any]:
+    import tomllib
+
+    try:
+        tables = tomllib.loads(path.read_text())
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise click.UsageError(f"{path} is not TOML: {error}") from None
+    known = {
+        name: {parameter.name for parameter in command.params} for name, command in main.commands.items()
+    }
+    for name, table in tables.items():
+        if name not in known or not isinstance(table, dict):
+            raise click.UsageError(f"{path}: {name!r} is no table of it; there are {', '.join(known)}")
+        for key in table:
+            if key.replace("-", "_") not in known[name]:
+                raise click.UsageError(
+                    f"{path}: [{name}] has no option {key!r}; see `brokenreg {name} --help`"
+                )
+    return {
+        name: {key.replace("-", "_"): value for key, value in table.items()} for name, table in tables.items()
+    }
+
+
+def _run(main: Coroutine[Any, Any, int]) -> None:
+    """Run to the end. What can go wrong for a user is one line on standard error and exit status 1."""
+    from brokenreg.server.listeners import ListenError
+    from brokenreg.storage.errors import StorageError
+
+    try:
+        sys.exit(asyncio.run(main))
+    except (StorageError, ListenError) as error:
+        problem = str(error)
+    except OSError as error:
+        problem = f"{error.filename or 'system'}: {error.strerror or error}"
+    print(f"brokenreg: {problem}", file=sys.stderr)
+    sys.exit(1)

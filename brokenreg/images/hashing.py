@@ -1,0 +1,92 @@
+"""Summing layers: CRC-32, diff_id and digest in one pass, in threads.
+
+A GiB costs as much as two SHA-256 of it, one of the tar and one of the gzip stream; they run side by side.
+Every call on a slice releases the interpreter's lock, so that an event loop goes on meanwhile.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import threading
+import zlib
+from collections.abc import Sequence
+from concurrent.futures import Executor, Future
+from dataclasses import dataclass
+
+from brokenreg.images.framing import BLOCK, GzipFrame
+from brokenreg.images.layer import LayerTar
+from brokenreg.images.spec import LayerRecipe
+from brokenreg.oci.digests import Digest
+
+_SLICE = 16 * BLOCK
+"""Bytes of the tar at once, about 1 MiB; whole blocks, so that slices of tar and gzip begin together."""
+
+
+@dataclass(frozen=True, slots=True)
+class LayerSums:
+    """What must be known of a layer before it can be served: the CRC-32 of its tar and both digests."""
+
+    crc32: int
+    diff_id: str
+    digest: str
+
+
+class HashingCancelled(Exception):  # noqa: N818 - not an error: somebody asked for it
+    """The flag was set before the sums were complete."""
+
+
+def hash_layers(
+    recipes: Sequence[LayerRecipe], helper: Executor, cancelled: threading.Event
+) -> list[LayerSums]:
+    """The sums of each layer. Blocks; call it in a thread.
+
+    `helper` does half of the work and must have a thread to spare. Raise `HashingCancelled` within some
+    milliseconds after the flag is set.
+    """
+    return [_hash_layer(recipe, helper, cancelled) for recipe in recipes]
+
+
+def _hash_layer(recipe: LayerRecipe, helper: Executor, cancelled: threading.Event) -> LayerSums:
+    tar = LayerTar(recipe)
+    stream = _GzipSums(GzipFrame(tar.size))
+    diff_id = hashlib.sha256()
+    # Two buffers take turns, so that the next slice can be made while the helper reads the last.
+    buffers = itertools.cycle([memoryview(bytearray(min(_SLICE, tar.size))) for _ in range(2)])
+    pending: Future[None] | None = None
+    for start, buffer in zip(range(0, tar.size, _SLICE), buffers, strict=False):
+        if cancelled.is_set():
+            raise HashingCancelled
+        part = buffer[: tar.size - start]
+        tar.read_into(start, part)
+        if pending is not None:
+            pending.result()
+        pending = helper.submit(stream.update, start, part)
+        diff_id.update(part)
+    if pending is not None:
+        pending.result()
+    crc32, digest = stream.finish()
+    return LayerSums(crc32, Digest.from_hash(diff_id), digest)
+
+
+class _GzipSums:
+    """The helper's half: the CRC-32 of the tar and the digest of the gzip stream."""
+
+    def __init__(self, frame: GzipFrame) -> None:
+        self._frame = frame
+        self._crc32 = 0
+        self._hash = hashlib.sha256(frame.HEADER)
+
+    def update(self, start: int, tar: memoryview) -> None:
+        """`tar` is the next slice, from `start` on, which is where a block begins."""
+        frame = self._frame
+        end = start + len(tar)
+        body_end = frame.body_size if end == frame.tar_size else frame.body_offset(end)
+        self._crc32 = zlib.crc32(tar, self._crc32)
+        for part in frame.parts(frame.body_offset(start), tar, body_end):
+            self._hash.update(part)
+
+    def finish(self) -> tuple[int, Digest]:
+        """The CRC-32 and the digest, once all slices are in."""
+        self._hash.update(self._frame.trailer(self._crc32))
+        return self._crc32, Digest.from_hash(self._hash)

@@ -1,0 +1,150 @@
+"""What an image is made from: recipe 1, the canonical strings, and tags that spell them.
+
+Recipe 1 is for ever: the same specification gives the same bytes in every version of brokenreg. A change
+to anything below gets another recipe number; the golden digests in the tests fail otherwise.
+
+- A layer's canonical string is `recipe=1;size=<bytes>;seed=<int>;layer=<number from 1>;salt=<text>`, decimal
+  numbers without leading zeros, UTF-8. The salt is free text and therefore comes last, so that no two
+  recipes are spelled alike. How many layers the image has is not part of it: images that differ in that
+  alone share layers.
+- Content is the AES-256-CTR keystream under SHA-256 of that string, counter from zero (`keystream`).
+- The layer is a tar of that one file, named `layer-<number>.bin`; with a salt, the name is
+  `layer-<number>-<first 16 hex digits of the salt's SHA-256>.bin`, so that digests are the salt's alone even
+  when the file is empty (`framing`).
+- Configuration and manifest: `image`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from brokenreg.oci.errors import ErrorCode, OCIError
+from brokenreg.oci.params import split_params
+from brokenreg.oci.sizes import format_size, parse_size
+
+RECIPE = 1
+"""The number of the recipe that this package makes."""
+
+MAX_LAYERS = 127
+"""Docker's limit: its overlay driver mounts no more."""
+
+PARAMETERS = ("layers", "size", "seed")
+"""The image parameters, as `split_params` takes them."""
+
+_SEED_RANGE = range(-(2**63), 2**63)
+_INTEGER = re.compile(r"-?[0-9]{1,19}", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class LayerRecipe:
+    """One layer: `size` bytes of content in its file; `number` counts from 1."""
+
+    size: int
+    seed: int
+    number: int
+    salt: str = ""
+
+    @property
+    def canonical(self) -> str:
+        """The string whose SHA-256 is the key of the content. Never to be changed."""
+        return f"recipe={RECIPE};size={self.size};seed={self.seed};layer={self.number};salt={self.salt}"
+
+    @property
+    def file_name(self) -> str:
+        """The name of the file in the tar. Never to be changed."""
+        if not self.salt:
+            return f"layer-{self.number}.bin"
+        return f"layer-{self.number}-{hashlib.sha256(self.salt.encode()).hexdigest()[:16]}.bin"
+
+
+@dataclass(frozen=True, slots=True)
+class ImageSpec:
+    """An image of `layers` layers with a file of `size` bytes each.
+
+    `seed` has 64 bits with a sign. `salt` is whatever else shall make the content another, for instance the
+    parameters of a fault. Raise `ValueError`, which names the parameter, for one that is out of range.
+    """
+
+    layers: int
+    size: int
+    seed: int = 0
+    salt: str = ""
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.layers <= MAX_LAYERS:
+            raise ValueError(f"layers is {self.layers}; an image has 1 to {MAX_LAYERS}")
+        if self.size < 0:
+            raise ValueError(f"size is {self.size}; it cannot be negative")
+        if self.seed not in _SEED_RANGE:
+            raise ValueError(f"seed is {self.seed}; it has 64 bits: {-(2**63)} to {2**63 - 1}")
+
+    @property
+    def canonical(self) -> str:
+        """The image's own name; a key, not part of any content."""
+        return (
+            f"recipe={RECIPE};layers={self.layers};size={self.size};seed={self.seed};salt={self.salt}"
+        )  # fmt: skip
+
+    @property
+    def recipes(self) -> tuple[LayerRecipe, ...]:
+        """The recipes of its layers, lowest first."""
+        return tuple(self.recipe(number) for number in range(1, self.layers + 1))
+
+    def recipe(self, number: int) -> LayerRecipe:
+        """The recipe of the layer with that number, from 1."""
+        return LayerRecipe(size=self.size, seed=self.seed, number=number, salt=self.salt)
+
+
+def parse_random_tag(tag: str) -> ImageSpec:
+    """The image that `layers-X_size-Y[_seed-Z]` asks for.
+
+    Raise `OCIError` 400 BAD_REQUEST, which names the parameter, if one is missing, unknown or wrong.
+    """
+    try:
+        return spec_from(split_params(tag, PARAMETERS))
+    except ValueError as error:
+        raise OCIError(400, ErrorCode.BAD_REQUEST, f"tag {tag[:200]!r}: {error}") from error
+
+
+def spec_from(
+    values: Mapping[str, str], *, layers: int | None = None, size: int | None = None, salt: str = ""
+) -> ImageSpec:
+    """The image that the parameters `layers`, `size` and `seed` in `values` ask for; others are ignored.
+
+    `layers` and `size` are the defaults; without one the parameter must be given. Raise `ValueError`, which
+    names the parameter.
+    """
+    layers = _integer("layers", values["layers"]) if "layers" in values else layers
+    size = _size(values["size"]) if "size" in values else size
+    if layers is None or size is None:
+        missing = " and ".join(name for name, value in (("layers", layers), ("size", size)) if value is None)
+        raise ValueError(f"{missing} missing; write layers-<number>_size-<bytes>[_seed-<number>]")
+    return ImageSpec(layers=layers, size=size, seed=_integer("seed", values.get("seed", "0")), salt=salt)
+
+
+def check_limit(spec: ImageSpec, limit: int) -> None:
+    """Raise `OCIError` 400 BAD_REQUEST if the image's content is larger than `limit` bytes in all."""
+    total = spec.layers * spec.size
+    if total > limit:
+        raise OCIError(
+            400,
+            ErrorCode.BAD_REQUEST,
+            f"layers x size is {total} bytes ({format_size(total)}); "
+            f"this registry makes up images of at most {limit} ({format_size(limit)})",
+        )
+
+
+def _integer(name: str, text: str) -> int:
+    if not _INTEGER.fullmatch(text):
+        raise ValueError(f"{name} {text[:100]!r} is not a whole number")
+    return int(text)
+
+
+def _size(text: str) -> int:
+    try:
+        return parse_size(text)
+    except ValueError as error:
+        raise ValueError(f"size: {error}") from error

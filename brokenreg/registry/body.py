@@ -1,0 +1,91 @@
+"""The body of a request, read with backpressure: no more in memory than one message."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+from brokenreg.oci.errors import ErrorCode, OCIError
+from brokenreg.wire.asgi import ClientLeftError, Receive, Scope, header
+from brokenreg.wire.seam import EXTENSION as STREAM
+
+_DISCARD_LIMIT = 64 * 1024 * 1024
+_DISCARD_TIME = 5.0
+
+
+class Body:
+    """One request's body; read once, by `chunks` or `whole`, and then `discard`ed."""
+
+    def __init__(self, scope: Scope, receive: Receive) -> None:
+        self._scope = scope
+        self._receive = receive
+        self._ended = False
+        self.received = 0
+
+    @property
+    def declared(self) -> int | None:
+        """Content-Length in bytes; None for a body of unknown length. h11 and h2 checked its form."""
+        value = header(self._scope, b"content-length")
+        return None if value is None else int(value)
+
+    async def chunks(self, expected: int | None = None) -> AsyncIterator[bytes]:
+        """The body piece by piece.
+
+        Raise `OCIError` 400 SIZE_INVALID at the end of one that is shorter than its Content-Length, was
+        cut off, or is not of `expected` bytes; `ClientLeftError` if the client left in the middle.
+        """
+        while not self._ended:
+            chunk = await self._next()
+            if chunk:
+                yield chunk
+        self._check(expected)
+
+    async def whole(self, limit: int) -> bytes:
+        """All of it. Raise `OCIError` 413 if it is longer than `limit` bytes, and as `chunks` does."""
+        if (self.declared or 0) > limit:
+            raise _too_large(limit)
+        parts = []
+        async for chunk in self.chunks():
+            parts.append(chunk)
+            if self.received > limit:
+                raise _too_large(limit)
+        return b"".join(parts)
+
+    async def discard(self) -> None:
+        """Read what is left and forget it, up to a bound.
+
+        A connection that is closed with unread bytes is reset, and the client never sees our answer.
+        """
+        try:
+            async with asyncio.timeout(_DISCARD_TIME):
+                while not self._ended and self.received < _DISCARD_LIMIT:
+                    await self._next()
+        except (TimeoutError, ClientLeftError):
+            return
+
+    async def _next(self) -> bytes:
+        message = await self._receive()
+        if message["type"] == "http.disconnect":
+            self._ended = True
+            raise ClientLeftError
+        self._ended = not message["more_body"]
+        chunk: bytes = message["body"]
+        self.received += len(chunk)
+        return chunk
+
+    def _check(self, expected: int | None) -> None:
+        cut = self._scope["extensions"][STREAM].connection.body_cut_short
+        wanted = self.declared if self.declared is not None else expected
+        if cut or (wanted is not None and self.received != wanted):
+            told = "an unfinished body" if wanted is None else f"{wanted} bytes were announced"
+            raise OCIError(400, ErrorCode.SIZE_INVALID, f"{told}, {self.received} bytes came")
+        if expected is not None and self.received != expected:
+            raise OCIError(
+                400,
+                ErrorCode.SIZE_INVALID,
+                f"Content-Range speaks of {expected} bytes, the body has {self.received}",
+            )
+
+
+def _too_large(limit: int) -> OCIError:
+    return OCIError(413, ErrorCode.SIZE_INVALID, f"larger than the {limit} bytes that are accepted here")

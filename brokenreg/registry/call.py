@@ -1,0 +1,105 @@
+"""What an endpoint is given: the target of the request, and what the registry stands on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from urllib.parse import parse_qs
+
+from brokenreg.images.fabricator import Fabricator
+from brokenreg.oci.errors import ErrorCode, OCIError
+from brokenreg.oci.target import Target
+from brokenreg.registry.body import Body
+from brokenreg.storage import Store
+from brokenreg.storage.records import Repository, RepositoryKey
+from brokenreg.traffic.recorder import EXTENSION as EXCHANGE
+from brokenreg.wire.asgi import Receive, Scope, Send, header
+
+
+@dataclass(frozen=True, slots=True)
+class CatalogSettings:
+    """The predecessor's V2_CATALOG_DELAY (seconds) and V2_CATALOG_NUM_REPOS."""
+
+    delay: float = 0.0
+    invented: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """What the registry stands on."""
+
+    store: Store
+    images: Fabricator
+    catalog: CatalogSettings
+
+
+class Call:
+    """One request to the registry, as a light endpoint sees it."""
+
+    def __init__(self, services: Services, scope: Scope) -> None:
+        self.store = services.store
+        self.images = services.images
+        self.catalog = services.catalog
+        self.scope = scope
+        self.target: Target = scope["extensions"][EXCHANGE].target
+
+    @property
+    def method(self) -> str:
+        method: str = self.scope["method"]
+        return method
+
+    @property
+    def key(self) -> RepositoryKey:
+        return self.target.namespace, self.target.repository
+
+    @property
+    def repository(self) -> Repository | None:
+        """What was pushed to the repository; None if nothing was."""
+        return self.store.index.repository(self.key)
+
+    @property
+    def is_fabricated(self) -> bool:
+        """Whether brokenreg makes up the images of the repository."""
+        return self.images.provides(self.target.repository)
+
+    @cached_property
+    def query(self) -> Mapping[str, list[str]]:
+        return parse_qs(self.scope["query_string"].decode("latin-1"), keep_blank_values=True)
+
+    def parameter(self, name: str) -> str | None:
+        """First value of a query parameter; None if absent."""
+        return next(iter(self.query.get(name, ())), None)
+
+    def header(self, name: str) -> str | None:
+        """First value of a request header; None if absent."""
+        value = header(self.scope, name.encode("ascii"))
+        return None if value is None else value.decode("latin-1")
+
+    def location(self, kind: str, reference: str) -> str:
+        """The path of something in this repository, prefixes kept. Relative, so that no proxy spoils it."""
+        return f"/v2/{self.target.name}/{kind}/{reference}"
+
+    def check_writable(self) -> None:
+        """Raise `OCIError` 403 DENIED for what brokenreg itself provides."""
+        if self.target.is_reserved:
+            raise OCIError(
+                403,
+                ErrorCode.DENIED,
+                f"{self.target.repository} is made by brokenreg and cannot be changed; "
+                "push to broken/prepared:<name>, or to any repository outside broken/",
+            )
+
+
+class StreamCall(Call):
+    """One request whose endpoint reads the body and sends the response itself."""
+
+    def __init__(self, services: Services, scope: Scope, receive: Receive, send: Send) -> None:
+        super().__init__(services, scope)
+        self.send = send
+        self.body = Body(scope, receive)
+
+    @property
+    def has_answered(self) -> bool:
+        """Whether the response has begun, so that no other can be sent."""
+        return self.scope["extensions"][EXCHANGE].status is not None

@@ -1,0 +1,60 @@
+"""What there is: the ping, tags, referrers and the catalog."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any
+
+from quart import Response
+
+from brokenreg.oci.errors import ErrorCode, OCIError
+from brokenreg.oci.mediatypes import OCI_INDEX
+from brokenreg.registry.call import Call
+from brokenreg.registry.paging import page_of
+
+
+async def ping(_: Call) -> Response:
+    """GET `/v2/`: this is a registry."""
+    return _json({})
+
+
+async def list_tags(call: Call) -> Response:
+    """GET `/v2/<name>/tags/list`. A fabricated repository has all tags, and lists none."""
+    if call.repository is None and not call.is_fabricated:
+        raise OCIError(404, ErrorCode.NAME_UNKNOWN, f"{call.target.name} was never pushed to")
+    tags = sorted(call.repository.tags) if call.repository else []
+    page, headers = page_of(call, tags, f"/v2/{call.target.name}/tags/list")
+    return _json({"name": call.target.name, "tags": page}, headers)
+
+
+async def list_referrers(call: Call) -> Response:
+    """GET `/v2/<name>/referrers/<digest>`: never 404, so that clients know that the API is here."""
+    manifests = call.repository.referrers(call.target.digest) if call.repository else []
+    headers = {}
+    artifact_type = call.parameter("artifactType")
+    if artifact_type:
+        manifests = [each for each in manifests if each.facts.artifact_type == artifact_type]
+        headers["oci-filters-applied"] = "artifactType"
+    index = {
+        "schemaVersion": 2,
+        "mediaType": OCI_INDEX,
+        "manifests": [manifest.descriptor() for manifest in manifests],
+    }
+    return _json(index, headers, media_type=OCI_INDEX)
+
+
+async def list_catalog(call: Call) -> Response:
+    """GET `/v2/_catalog`, of the default namespace, with the repositories that the settings invent."""
+    await asyncio.sleep(call.catalog.delay)
+    pushed = {name for namespace, name in call.store.index.repositories if not namespace}
+    invented = {f"catalog/repository-{number:06}" for number in range(1, call.catalog.invented + 1)}
+    page, headers = page_of(call, sorted(pushed | invented), "/v2/_catalog")
+    return _json({"repositories": page}, headers)
+
+
+def _json(
+    document: Any, headers: dict[str, str] | None = None, media_type: str = "application/json"
+) -> Response:
+    body = json.dumps(document, separators=(",", ":"), ensure_ascii=False)
+    return Response(body, content_type=media_type, headers=headers)

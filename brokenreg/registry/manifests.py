@@ -1,0 +1,110 @@
+"""Manifests: GET and HEAD (plain ASGI, for they are asked for most) and PUT (for its body); DELETE."""
+
+from __future__ import annotations
+
+from quart import Response
+
+from brokenreg.oci.digests import Digest, is_digest
+from brokenreg.oci.errors import ErrorCode, OCIError
+from brokenreg.oci.mediatypes import OCI_MANIFEST, manifest_facts
+from brokenreg.oci.names import check_tag
+from brokenreg.registry.call import Call, StreamCall
+from brokenreg.registry.responses import respond
+from brokenreg.storage.records import Manifest
+
+MAX_MANIFEST = 4 * 1024 * 1024
+"""Bytes; the size that the specification asks every registry to take."""
+
+_MAX_TAGS = 100
+
+
+async def get_manifest(call: StreamCall) -> None:
+    """GET and HEAD `/v2/<name>/manifests/<reference>`."""
+    digest, media_type, body = await _find(call)
+    etag = f'"{digest}"'
+    headers = {
+        "content-type": media_type,
+        "docker-content-digest": digest,
+        "etag": etag,
+    }
+    if call.header("if-none-match") in (etag, "*"):
+        await respond(call.send, 304, headers)
+        return
+    await respond(call.send, 200, headers, body)
+
+
+async def put_manifest(call: StreamCall) -> None:
+    """PUT `/v2/<name>/manifests/<reference>`, by digest with `?tag=` parameters too.
+
+    Whatever its media type and whatever it names: odd content is what this registry is for.
+    """
+    call.check_writable()
+    reference = call.target.reference
+    tags = [reference]
+    if is_digest(reference):
+        tags = [check_tag(tag) for tag in call.query.get("tag", ())]
+    if len(tags) > _MAX_TAGS:
+        raise OCIError(
+            414, ErrorCode.TAG_INVALID, f"{len(tags)} tags at once; at most {_MAX_TAGS} are accepted"
+        )
+    body = await call.body.whole(MAX_MANIFEST)
+    manifest = _received(call, body)
+    await call.store.index.put_manifest(call.key, manifest, body, tags)
+    headers = [
+        ("location", call.location("manifests", manifest.digest)),
+        ("docker-content-digest", str(manifest.digest)),
+    ]
+    if manifest.facts.subject:
+        headers.append(("oci-subject", manifest.facts.subject))
+    if is_digest(reference):
+        headers.extend(("oci-tag", tag) for tag in tags)
+    await respond(call.send, 201, headers)
+
+
+async def delete_manifest(call: Call) -> Response:
+    """DELETE `/v2/<name>/manifests/<reference>`: a tag alone, or a manifest with all its tags."""
+    call.check_writable()
+    reference = call.target.reference
+    if is_digest(reference):
+        found = await call.store.index.delete_manifest(call.key, call.target.digest)
+    else:
+        found = await call.store.index.delete_tag(call.key, reference)
+    if not found:
+        raise _unknown(call)
+    return Response(status=202)
+
+
+async def _find(call: Call) -> tuple[str, str, bytes]:
+    """Digest, media type and bytes."""
+    if call.is_fabricated:
+        image = await call.images.image(call.target.repository, call.target.reference)
+        return image.digest, image.media_type, image.manifest
+    manifest = call.repository.resolve(call.target.reference) if call.repository else None
+    body = await call.store.index.manifest_body(manifest.digest) if manifest else None
+    if manifest is None or body is None:
+        raise _unknown(call)
+    return manifest.digest, manifest.media_type, body
+
+
+def _received(call: Call, body: bytes) -> Manifest:
+    """What was pushed. Raise `OCIError` if it is empty or not of the digest that the path names."""
+    if not body:
+        raise OCIError(400, ErrorCode.MANIFEST_INVALID, "the manifest is empty")
+    reference = call.target.reference
+    digest = Digest.of(body, call.target.digest.algorithm if is_digest(reference) else "sha256")
+    if is_digest(reference) and digest != reference:
+        raise OCIError(
+            400, ErrorCode.DIGEST_INVALID, f"the {len(body)} bytes received have the digest {digest}"
+        )
+    facts = manifest_facts(body)
+    media_type = (call.header("content-type") or "").partition(";")[0].strip()
+    return Manifest(digest, media_type or facts.media_type or OCI_MANIFEST, len(body), facts)
+
+
+def _unknown(call: Call) -> OCIError:
+    return OCIError(
+        404,
+        ErrorCode.MANIFEST_UNKNOWN,
+        f"{call.target.name} has no manifest {call.target.reference}",
+        detail={"reference": call.target.reference},
+    )

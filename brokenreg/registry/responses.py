@@ -1,0 +1,61 @@
+"""The one place where errors become responses, and the plain ASGI way to answer."""
+
+from __future__ import annotations
+
+import logging
+
+from werkzeug.exceptions import HTTPException
+
+from brokenreg.oci.errors import ErrorCode, OCIError
+from brokenreg.storage.errors import StorageFullError, is_full
+from brokenreg.wire.asgi import Send
+
+logger = logging.getLogger(__name__)
+
+API_VERSION = ("docker-distribution-api-version", "registry/2.0")
+
+
+def as_oci_error(error: Exception) -> OCIError:
+    """What a client is told of an exception. The unforeseen is logged here, and told in general words."""
+    if isinstance(error, OCIError):
+        return error
+    if isinstance(error, StorageFullError) or (isinstance(error, OSError) and is_full(error)):
+        return OCIError(507, ErrorCode.UNAVAILABLE, "no room left in the data folder; nothing was stored")
+    if isinstance(error, HTTPException):
+        return _from_quart(error)
+    logger.error("a request failed", exc_info=error)
+    return OCIError(500, ErrorCode.UNKNOWN, "internal error; the server's diagnostics say more")
+
+
+def error_headers(error: OCIError) -> dict[str, str]:
+    """The headers of an error response in OCI form."""
+    return {"content-type": "application/json", **error.headers}
+
+
+async def respond(
+    send: Send, status: int, headers: dict[str, str] | list[tuple[str, str]], body: bytes = b""
+) -> None:
+    """Send a whole response; its length is added unless the status has none or the headers tell it."""
+    pairs = list(headers.items()) if isinstance(headers, dict) else headers
+    if status not in (204, 304) and not any(name == "content-length" for name, _ in pairs):
+        pairs = [*pairs, ("content-length", str(len(body)))]
+    await start(send, status, pairs)
+    await send({"type": "http.response.body", "body": body, "more_body": False})
+
+
+async def respond_error(send: Send, error: OCIError) -> None:
+    """Send an error in OCI form."""
+    await respond(send, error.status, error_headers(error), error.body())
+
+
+async def start(send: Send, status: int, headers: dict[str, str] | list[tuple[str, str]]) -> None:
+    """Send status and headers; the body is to follow."""
+    pairs = [API_VERSION, *(headers.items() if isinstance(headers, dict) else headers)]
+    encoded = [(name.encode("ascii"), value.encode("latin-1")) for name, value in pairs]
+    await send({"type": "http.response.start", "status": status, "headers": encoded})
+
+
+def _from_quart(error: HTTPException) -> OCIError:
+    status = error.code or 500
+    code = ErrorCode.SIZE_INVALID if status == 413 else ErrorCode.UNSUPPORTED
+    return OCIError(status, code, error.description or error.name)

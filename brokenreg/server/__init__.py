@@ -1,0 +1,1 @@
+"""Assembly: puts the floors together, opens the listeners, starts and stops."""

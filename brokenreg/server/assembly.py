@@ -1,0 +1,144 @@
+"""A running brokenreg, from its settings: built upwards floor by floor, taken down in reverse."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import sys
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+from brokenreg import __version__
+from brokenreg.config import Settings
+from brokenreg.control import Control, Status
+from brokenreg.faults.injector import Injector
+from brokenreg.faults.paths import PathDoor, image_kinds
+from brokenreg.images.fabricator import KINDS, Fabricator
+from brokenreg.oci.target import Target
+from brokenreg.registry import Registry
+from brokenreg.registry.call import CatalogSettings, Services
+from brokenreg.server.guards import RegistryGuard
+from brokenreg.server.health import Health
+from brokenreg.server.listeners import Certificate, Listener, quiet_handshakes
+from brokenreg.server.tls import self_signed
+from brokenreg.storage import Store
+from brokenreg.traffic.log import TrafficLog
+from brokenreg.traffic.recorder import Recorder
+from brokenreg.wire.seam import Seam
+
+_SWITCH_INTERVAL = 0.0005
+"""Seconds before a thread that hashes or writes must give the interpreter back to the loop."""
+
+
+class Server:
+    """A brokenreg that serves, between entering and leaving `Server.running`."""
+
+    def __init__(self, settings: Settings, store: Store, images: Fabricator) -> None:
+        self.log = TrafficLog()
+        self._store = store
+        self._started = time.monotonic()
+        self._images = images
+        self._registry_seam = self._registry(settings)
+        self.authority: Path | None = None
+        """The CA file that a client must trust, with `--tls self-signed`."""
+        self._listeners: list[Listener] = []
+        self._control: Listener | None = None
+
+    @classmethod
+    @contextlib.asynccontextmanager
+    async def running(cls, settings: Settings) -> AsyncIterator[Server]:
+        """Serve until the block is left; then stop within 2 s, whatever is in flight.
+
+        Raise `StorageError` or `ListenError`, one clear line each, if that cannot be.
+        """
+        sys.setswitchinterval(_SWITCH_INTERVAL)
+        asyncio.get_running_loop().set_exception_handler(quiet_handshakes)
+        async with Store.open(settings.data) as store:
+            images = Fabricator(store.index, {**KINDS, **image_kinds()}, settings.fabricate_limit)
+            server = cls(settings, store, images)
+            try:
+                server._bind(settings)
+                server._start(settings)
+                yield server
+            finally:
+                await images.close()
+                await asyncio.gather(*(listener.stop() for listener in server._all_listeners()))
+
+    @property
+    def registry_urls(self) -> list[str]:
+        """Where the registry listens."""
+        return [listener.url for listener in self._listeners]
+
+    @property
+    def control_url(self) -> str | None:
+        """Where the control API listens; None if it is off."""
+        return self._control.url if self._control else None
+
+    async def wait(self) -> None:
+        """Return, or raise, if a listener ends by itself."""
+        waiting = [asyncio.create_task(listener.wait()) for listener in self._all_listeners()]
+        try:
+            done, _ = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
+        finally:
+            for task in waiting:
+                task.cancel()
+
+    def status(self) -> Status:
+        """Version, uptime, addresses and counts."""
+        repositories = self._store.index.repositories.values()
+        return Status(
+            version=__version__,
+            uptime=round(time.monotonic() - self._started, 3),
+            registry=self.registry_urls,
+            control=self.control_url,
+            offline=True,
+            exchanges=self.log.end,
+            in_flight=self.log.in_flight,
+            connections=len(self._registry_seam.live),
+            repositories=len(repositories),
+            manifests=sum(len(repository.manifests) for repository in repositories),
+            blobs=self._store.index.blob_count,
+        )
+
+    def _registry(self, settings: Settings) -> Seam:
+        """The onion of the registry listener, from the inside out."""
+        catalog = CatalogSettings(settings.v2_catalog_delay, settings.v2_catalog_num_repos)
+        registry = Registry(Services(self._store, self._images, catalog))
+        injector = Injector(registry, PathDoor(self._images))
+        guard = RegistryGuard(injector, settings.allow_host)
+        recorder = Recorder(guard, self.log, self._is_config)
+        return Seam(Health(recorder), recorder.record_unused)
+
+    def _is_config(self, target: Target) -> bool:
+        return self._store.index.is_config(target.reference) or self._images.is_config(
+            target.repository, target.reference
+        )
+
+    def _bind(self, settings: Settings) -> None:
+        certificate = self._certificate(settings)
+        for address in settings.listen:
+            self._listeners.append(Listener(address, certificate))
+        if settings.control is not None:
+            self._control = Listener(settings.control, None)
+
+    def _start(self, settings: Settings) -> None:
+        for listener in self._listeners:
+            listener.start(self._registry_seam)
+        if self._control is not None:
+            address = str(self._control.address)
+            self._control.start(Seam(Control(self.status, address, settings.control_token)))
+
+    def _certificate(self, settings: Settings) -> Certificate | None:
+        if settings.cert is not None and settings.key is not None:
+            return Certificate(settings.cert, settings.key)
+        if settings.tls is None:
+            return None
+        hosts = [*(address.host for address in settings.listen), *settings.allow_host]
+        certificate, self.authority = self_signed(self._store.folder.tls, hosts)
+        return certificate
+
+    def _all_listeners(self) -> list[Listener]:
+        return [*self._listeners, *([self._control] if self._control else [])]

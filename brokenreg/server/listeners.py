@@ -1,0 +1,139 @@
+"""Listeners: sockets bound before anything starts, and Hypercorn on them."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+import ssl
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hypercorn.asyncio import serve
+from hypercorn.config import Config, Sockets
+
+from brokenreg.config import Address
+from brokenreg.wire.connection import install
+from brokenreg.wire.seam import Seam
+
+GRACE = 0.7
+"""Seconds that exchanges in flight have when we stop; what is left is then cut."""
+
+_BACKLOG = 4096
+_FOR_EVER = 10**9
+
+
+class ListenError(Exception):
+    """An address or a certificate cannot be used; the message is one clear line."""
+
+
+@dataclass(frozen=True, slots=True)
+class Certificate:
+    """Certificate chain and key, as PEM files."""
+
+    chain: Path
+    key: Path
+
+
+class _ListenerConfig(Config):
+    """Hypercorn's settings where ours differ: nothing may cut a held or slow response."""
+
+    read_timeout = None
+    backlog = _BACKLOG
+    graceful_timeout = GRACE
+    keep_alive_timeout = 75.0
+    keep_alive_max_requests = _FOR_EVER
+    include_server_header = False
+    h11_max_incomplete_size = 64 * 1024
+    # Two messages of one read each: enough to keep a writer busy, and real backpressure for uploads.
+    max_app_queue_size = 2
+    loglevel = "WARNING"
+
+    def __init__(self, bound: socket.socket, certificate: Certificate | None) -> None:
+        self.errorlog = logging.getLogger("brokenreg.hypercorn")
+        self._bound = bound
+        if certificate is not None:
+            self.certfile, self.keyfile = str(certificate.chain), str(certificate.key)
+
+    def create_sockets(self) -> Sockets:
+        if self.ssl_enabled:
+            return Sockets([self._bound], [], [])
+        return Sockets([], [self._bound], [])
+
+
+class Listener:
+    """One bound address and the application behind it."""
+
+    def __init__(self, address: Address, certificate: Certificate | None) -> None:
+        """Bind and listen: from here on clients queue. Raise `ListenError`."""
+        self._socket = _bind(address)
+        self._config = _ListenerConfig(self._socket, certificate)
+        self._task: asyncio.Task[None] | None = None
+        self._seam: Seam | None = None
+        self._stop = asyncio.Event()
+        self.address = Address(host=address.host, port=self._socket.getsockname()[1])
+        self.url = f"{'https' if certificate else 'http'}://{self.address}"
+        try:
+            self._config.create_ssl_context()
+        except (OSError, ssl.SSLError) as error:
+            self._socket.close()
+            raise ListenError(
+                f"cannot use {certificate}: {error}; both must be PEM, and belong together"
+            ) from None
+
+    def start(self, seam: Seam) -> None:
+        """Serve from now on."""
+        install()
+        self._seam = seam
+        self._task = asyncio.create_task(
+            serve(seam, self._config, shutdown_trigger=self._stop.wait),  # type: ignore[arg-type]
+            name=f"listener {self.url}",
+        )
+
+    async def wait(self) -> None:
+        """Return, or raise what went wrong, when the listener ends."""
+        if self._task is not None:
+            await asyncio.shield(self._task)
+
+    async def stop(self) -> None:
+        """Accept no more, let exchanges in flight finish for `GRACE` seconds, then cut them."""
+        self._stop.set()
+        if self._task is None or self._seam is None:
+            self._socket.close()
+            return
+        await asyncio.wait([self._task], timeout=GRACE)
+        # From Python 3.12 on a server waits for its connections without end: cut them first.
+        for connection in tuple(self._seam.live):
+            await connection.abort()
+        done, _ = await asyncio.wait([self._task], timeout=GRACE + 0.3)
+        if not done:
+            self._task.cancel()
+
+
+def _bind(address: Address) -> socket.socket:
+    try:
+        family, kind, protocol, _, where = socket.getaddrinfo(
+            address.host, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        bound = socket.socket(family, kind, protocol)
+    except OSError as error:
+        raise ListenError(f"cannot listen on {address}: {error.strerror}") from None
+    try:
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.bind(where)
+        bound.listen(_BACKLOG)
+        bound.setblocking(False)
+    except OSError as error:
+        bound.close()
+        raise ListenError(
+            f"cannot listen on {address}: {error.strerror}; "
+            "choose another address, port 0 takes any free one"
+        ) from None
+    return bound
+
+
+def quiet_handshakes(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """Exception handler of the loop: a client that breaks off in a TLS handshake is no trouble of ours."""
+    if not isinstance(context.get("exception"), ssl.SSLError | ConnectionError):
+        loop.default_exception_handler(context)

@@ -1,0 +1,124 @@
+"""What a run prints: the ready line, and each exchange as JSON or for people.
+
+Lines are written by a thread. Whoever started us may never read our output, and a full pipe must not stop
+the registry.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import queue
+import threading
+import time
+from pathlib import Path
+from typing import IO, Any
+
+from rich.console import Console
+from rich.text import Text
+
+from brokenreg.oci.sizes import format_size
+from brokenreg.traffic.exchange import Ended, Exchange
+
+_QUEUE = 10_000
+_LAST_WORDS = 0.3
+
+
+class LineWriter:
+    """Writes lines to a stream in order; drops them, and says how many, if nobody reads."""
+
+    def __init__(self, stream: IO[str]) -> None:
+        self._stream = stream
+        self._lines: queue.Queue[str | None] = queue.Queue(_QUEUE)
+        self._dropped = 0
+        self._thread = threading.Thread(target=self._run, name="brokenreg-output", daemon=True)
+        self._thread.start()
+
+    def write(self, line: str) -> None:
+        """Queue one line (without its end). Never blocks."""
+        try:
+            self._lines.put_nowait(line)
+        except queue.Full:
+            self._dropped += 1
+
+    def close(self) -> None:
+        """Write what waits, for as long as somebody reads it."""
+        try:
+            self._lines.put_nowait(None)
+        except queue.Full:
+            return
+        self._thread.join(_LAST_WORDS)
+
+    def _run(self) -> None:
+        while (line := self._lines.get()) is not None:
+            try:
+                self._stream.write(f"{line}\n")
+                if self._lines.empty():
+                    self._stream.flush()
+            except (OSError, ValueError):
+                return  # the reader has closed its end; the registry goes on
+
+
+def ready_line(*, registry: str, control: str | None, version: str) -> str:
+    """The first line of a headless run."""
+    ready = {
+        "event": "ready",
+        "registry": registry,
+        "control": control,
+        "pid": os.getpid(),
+        "version": version,
+    }
+    return json.dumps(ready, separators=(",", ":"))
+
+
+def write_ready_file(path: Path, line: str) -> None:
+    """Write the ready line to a file that is never seen half-written. Raise `OSError`."""
+    temporary = path.with_name(f"{path.name}.new")
+    temporary.write_text(f"{line}\n")
+    temporary.replace(path)
+
+
+def exchange_line(exchange: Exchange) -> str:
+    """One exchange as one line of JSON."""
+    event: dict[str, Any] = {"event": "exchange", **exchange.summary()}
+    return json.dumps(event, separators=(",", ":"))
+
+
+class ReadableLog:
+    """One exchange as one line for people, coloured where the terminal wants colour."""
+
+    def __init__(self, stream: IO[str]) -> None:
+        self._console = Console(file=stream, highlight=False, soft_wrap=True)
+
+    def line(self, exchange: Exchange) -> str:
+        status = exchange.status or "---"
+        text = Text()
+        text.append(time.strftime("%H:%M:%S", time.localtime(exchange.started)), style="dim")
+        text.append(
+            f" {'✗' if exchange.status is None or exchange.status >= 400 else '✓'} {status} ",
+            _style(exchange),
+        )
+        text.append(f"{exchange.method or 'CONNECT'} {printable(exchange.path or exchange.client)}")
+        if exchange.query:
+            text.append(f"?{printable(exchange.query)}", style="dim")
+        text.append(f"  {format_size(exchange.response_bytes or exchange.request_bytes)}")
+        text.append(f"  {1000 * (exchange.duration or 0):.0f} ms", style="dim")
+        text.append(f"  {printable(exchange.user_agent.partition(' ')[0])}", style="dim")
+        if exchange.fault:
+            text.append(f"  fault {exchange.fault}", style="yellow")
+        if exchange.ended is not Ended.COMPLETE:
+            text.append(f"  {exchange.ended}", style="yellow")
+        with self._console.capture() as captured:
+            self._console.print(text, end="")
+        return captured.get()
+
+
+def printable(text: str) -> str:
+    """Without anything that a terminal would obey."""
+    return "".join(character if character.isprintable() else ascii(character)[1:-1] for character in text)
+
+
+def _style(exchange: Exchange) -> str:
+    if exchange.status is None or exchange.status >= 500:
+        return "bold yellow"
+    return "yellow" if exchange.status >= 400 else "blue"

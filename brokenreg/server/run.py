@@ -1,0 +1,129 @@
+"""One run, from the first line printed to the exit status: `serve` and the panel."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import sys
+from collections.abc import Callable, Coroutine, Iterator
+from typing import Any
+
+from rich.console import Console
+
+from brokenreg import __version__
+from brokenreg.config import Settings
+from brokenreg.server.assembly import Server
+from brokenreg.server.output import LineWriter, ReadableLog, exchange_line, ready_line, write_ready_file
+
+
+async def serve(settings: Settings, *, headless: bool) -> int:
+    """Serve until SIGINT or SIGTERM; the exit status. Raise `StorageError`, `ListenError` or `OSError`."""
+    logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="brokenreg: %(message)s")
+    stop = asyncio.Event()
+    with _on_stop_signals(stop.set), _exchange_file(settings) as exchange_file:
+        async with Server.running(settings) as server:
+            if exchange_file is not None:
+                server.log.listen(lambda exchange: exchange_file.write(exchange_line(exchange)))
+            with _standard_output() as output:
+                ready = _ready(settings, server)
+                if headless:
+                    output.write(ready)
+                    server.log.listen(lambda exchange: output.write(exchange_line(exchange)))
+                else:
+                    readable = ReadableLog(sys.stdout)
+                    server.log.listen(lambda exchange: output.write(readable.line(exchange)))
+                    _greet(settings, server)
+                if server.authority is not None:
+                    print(f"brokenreg: clients must trust the CA in {server.authority}", file=sys.stderr)
+                await _first_of(stop.wait(), server.wait())
+    return 0
+
+
+async def panel(settings: Settings) -> int:
+    """Serve under the panel until it is quit, or SIGTERM; the exit status."""
+    from brokenreg.tui.app import Panel
+
+    settings.data.mkdir(mode=0o700, parents=True, exist_ok=True)
+    # The terminal is the panel's: diagnostics go to a file.
+    logging.basicConfig(filename=settings.data / "diagnostics.log", level=logging.WARNING)
+    with _exchange_file(settings) as exchange_file:
+        async with Server.running(settings) as server:
+            if exchange_file is not None:
+                server.log.listen(lambda exchange: exchange_file.write(exchange_line(exchange)))
+            _ready(settings, server)
+            app = Panel(server.log, address=server.registry_urls[0], version=__version__)
+            with _on_stop_signals(lambda: app.exit(0)):
+                await app.run_async()
+    return app.return_code or 0
+
+
+def _ready(settings: Settings, server: Server) -> str:
+    """The ready line; also in the ready file, if one was asked for."""
+    line = ready_line(registry=server.registry_urls[0], control=server.control_url, version=__version__)
+    if settings.ready_file is not None:
+        write_ready_file(settings.ready_file, line)
+    return line
+
+
+def _greet(settings: Settings, server: Server) -> None:
+    console = Console(highlight=False, soft_wrap=True)
+    url = server.registry_urls[0]
+    name = url.partition("://")[2]
+    console.print(f"[bold]brokenreg {__version__}[/] serves {', '.join(server.registry_urls)}", end="")
+    console.print(f", control API {server.control_url or 'off'}, data in {settings.data}")
+    console.print(f"Try: docker pull {name}/broken/random:layers-3_size-1024   (Ctrl+C stops)")
+
+
+@contextlib.contextmanager
+def _standard_output() -> Iterator[LineWriter]:
+    writer = LineWriter(sys.stdout)
+    try:
+        yield writer
+    finally:
+        writer.close()
+        with contextlib.suppress(OSError, ValueError):
+            sys.stdout.flush()
+
+
+@contextlib.contextmanager
+def _exchange_file(settings: Settings) -> Iterator[LineWriter | None]:
+    if settings.log is None:
+        yield None
+        return
+    with open(settings.log, "a", encoding="utf-8", opener=_private) as file:
+        writer = LineWriter(file)
+        try:
+            yield writer
+        finally:
+            writer.close()
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
+
+
+@contextlib.contextmanager
+def _on_stop_signals(stop: Callable[[], object]) -> Iterator[None]:
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop)
+    try:
+        yield
+    finally:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.remove_signal_handler(number)
+
+
+async def _first_of(*waiting: Coroutine[Any, Any, Any]) -> None:
+    """Return when one of them does; raise what it raises; cancel the others."""
+    tasks = [asyncio.ensure_future(each) for each in waiting]
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()
+    finally:
+        for task in tasks:
+            task.cancel()

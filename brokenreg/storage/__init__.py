@@ -1,0 +1,5 @@
+"""What survives: blobs as content-addressed files, everything else in one SQLite index."""
+
+from brokenreg.storage.store import Store
+
+__all__ = ["Store"]

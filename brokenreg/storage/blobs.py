@@ -1,0 +1,117 @@
+"""Blobs: whole, checked files named by their digest."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import os
+import sys
+import uuid
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+
+from brokenreg.oci.digests import Digest
+from brokenreg.storage.folder import DataFolder, sync_folder
+
+_NOT_CACHED = (errno.EAGAIN, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL)
+
+
+class BlobFile:
+    """A blob opened for reading; it stays readable if it is deleted meanwhile."""
+
+    def __init__(self, path: Path) -> None:
+        self._descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        self.size = os.fstat(self._descriptor).st_size
+
+    async def read(self, offset: int, length: int) -> bytes | bytearray:
+        """Up to `length` bytes at `offset`: at once if the kernel has them, else by a thread.
+
+        Where a page is not in memory, a plain read would stop the loop for as long as the disk takes.
+        """
+        if sys.platform == "linux":
+            buffer = bytearray(length)
+            try:
+                count = os.preadv(self._descriptor, [buffer], offset, os.RWF_NOWAIT)
+            except OSError as error:
+                if error.errno not in _NOT_CACHED:
+                    raise
+            else:
+                if count == length or (count and offset + count == self.size):
+                    return buffer if count == length else buffer[:count]
+        return await asyncio.to_thread(os.pread, self._descriptor, length, offset)
+
+    def close(self) -> None:
+        os.close(self._descriptor)
+
+    def __enter__(self) -> BlobFile:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+class BlobStore:
+    """The blobs of the data folder. A pinned blob is never removed: somebody is about to refer to it."""
+
+    def __init__(self, folder: DataFolder) -> None:
+        self._folder = folder
+        self._pins: Counter[Digest] = Counter()
+
+    def size(self, digest: Digest) -> int | None:
+        """Bytes of the blob; None if it is not here."""
+        try:
+            return self._folder.blob(digest).stat().st_size
+        except FileNotFoundError:
+            return None
+
+    def modified(self, digest: Digest) -> float | None:
+        """When the blob last came in, in seconds since the epoch; None if it is not here."""
+        try:
+            return self._folder.blob(digest).stat().st_mtime
+        except FileNotFoundError:
+            return None
+
+    def open(self, digest: Digest) -> BlobFile | None:
+        """Open the blob; None if it is not here."""
+        try:
+            return BlobFile(self._folder.blob(digest))
+        except FileNotFoundError:
+            return None
+
+    @contextmanager
+    def pin(self, digest: Digest) -> Iterator[None]:
+        """Keep the blob from being removed until its link is in the index."""
+        self._pins[digest] += 1
+        try:
+            yield
+        finally:
+            self._pins[digest] -= 1
+            if not self._pins[digest]:
+                del self._pins[digest]
+
+    def adopt(self, descriptor: int, received: Path, digest: Digest) -> None:
+        """Make a received file, whose digest was checked, the blob: durably, and never half. Blocks."""
+        os.fsync(descriptor)
+        os.utime(descriptor)  # its age as a blob counts from now
+        target = self._folder.blob(digest)
+        received.rename(target)
+        sync_folder(target.parent)
+
+    def take_out(self, digest: Digest) -> Path | None:
+        """Make an unpinned blob invisible at once; None if it is pinned or gone. The caller unlinks.
+
+        Unlinking a large file takes long, so it is a thread's work; renaming is not.
+        """
+        if digest in self._pins:
+            return None
+        doomed = self._folder.uploads / uuid.uuid4().hex
+        try:
+            self._folder.blob(digest).rename(doomed)
+        except FileNotFoundError:
+            return None
+        return doomed

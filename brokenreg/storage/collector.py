@@ -1,0 +1,100 @@
+"""Garbage: blobs that nothing refers to, upload sessions that nobody goes on with.
+
+A blob is referred to by a repository that is linked to it and has a manifest that mentions it. Ages count
+from the files' modification times, which survive restarts and crashes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from pathlib import Path
+
+from brokenreg.storage.blobs import BlobStore
+from brokenreg.storage.folder import DataFolder
+from brokenreg.storage.index import Index
+from brokenreg.storage.uploads import UploadStore
+
+logger = logging.getLogger(__name__)
+
+BLOB_AGE = 24 * 3600.0
+UPLOAD_AGE = 3600.0
+INTERVAL = 3600.0
+
+_SLICE = 256
+"""Blobs looked at before the loop gets a turn."""
+
+
+class Collector:
+    """Removes garbage at start and hourly; never what is in use."""
+
+    def __init__(self, folder: DataFolder, index: Index, blobs: BlobStore, uploads: UploadStore) -> None:
+        self._folder = folder
+        self._index = index
+        self._blobs = blobs
+        self._uploads = uploads
+
+    async def run(self) -> None:
+        """Collect now and then every hour, for ever."""
+        while True:
+            try:
+                await self.collect()
+            except OSError:
+                logger.exception("collecting garbage failed; trying again in an hour")
+            await asyncio.sleep(INTERVAL)
+
+    async def collect(self, *, now: float | None = None) -> None:
+        """Remove what is old enough at `now` (seconds since the epoch)."""
+        now = time.time() if now is None else now
+        await self._drop_uploads(now - UPLOAD_AGE)
+        await self._drop_links(now - BLOB_AGE)
+        await self._drop_blobs(now - BLOB_AGE)
+
+    async def _drop_uploads(self, before: float) -> None:
+        """Sessions untouched since `before`, files without a session, sessions without a file."""
+        files = await asyncio.to_thread(lambda: set(self._folder.stored_uploads()))
+        stale = [
+            upload_id
+            for upload_id in files | set(self._index.uploads)
+            if not self._uploads.is_claimed(upload_id)
+            and (upload_id not in self._index.uploads or self._touched(upload_id) < before)
+        ]
+        if stale:
+            await self._uploads.remove(stale)
+
+    def _touched(self, upload_id: str) -> float:
+        try:
+            return self._folder.upload(upload_id).stat().st_mtime
+        except FileNotFoundError:
+            return 0.0
+
+    async def _drop_links(self, before: float) -> None:
+        for key, repository in list(self._index.repositories.items()):
+            named = repository.named_digests()
+            unused = [
+                digest
+                for digest, linked in repository.links.items()
+                if linked < before and digest not in named
+            ]
+            if unused:
+                await self._index.unlink_blobs(key, unused)
+
+    async def _drop_blobs(self, before: float) -> None:
+        stored = await asyncio.to_thread(lambda: list(self._folder.stored_digests()))
+        doomed = []
+        for number, digest in enumerate(stored):
+            if number % _SLICE == 0:
+                await asyncio.sleep(0)
+            modified = self._blobs.modified(digest)
+            # No await from here to the rename: a push cannot link the blob in between.
+            if not self._index.is_linked(digest) and modified is not None and modified < before:
+                path = self._blobs.take_out(digest)
+                if path is not None:
+                    doomed.append(path)
+        await asyncio.to_thread(_unlink, doomed)
+
+
+def _unlink(paths: list[Path]) -> None:
+    for path in paths:
+        path.unlink(missing_ok=True)

@@ -1,0 +1,147 @@
+"""One SQLite connection on one thread, with batched commits.
+
+Whatever waits when the thread is free goes into one transaction, so that a hundred pushes cost a few
+fsyncs and not a hundred. A write is acknowledged (its future resolved) after its commit, never before.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import queue
+import sqlite3
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from brokenreg.storage.errors import StorageError, StorageFullError
+from brokenreg.storage.schema import prepare_schema
+
+Work = Callable[[sqlite3.Connection], Any]
+
+_MAX_BATCH = 256
+
+
+@dataclass(slots=True)
+class _Job:
+    work: Work
+    future: asyncio.Future[Any]
+    apply: Callable[[Any], None] | None
+    result: Any = None
+    error: Exception | None = None
+
+
+class Database:
+    """Runs functions against the index; `open` first, `close` last."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        self._loop = asyncio.get_running_loop()
+        self._thread = threading.Thread(target=self._run, name="brokenreg-index", daemon=True)
+        self._opened: asyncio.Future[None] = self._loop.create_future()
+
+    async def open(self) -> None:
+        """Raise `StorageError` if the file cannot be used, `NewerIndexError` if it is from the future."""
+        self._thread.start()
+        await self._opened
+
+    async def close(self) -> None:
+        """Commit what waits, then close."""
+        self._jobs.put(None)
+        await asyncio.to_thread(self._thread.join)
+
+    async def run(self, work: Work, apply: Callable[[Any], None] | None = None) -> Any:
+        """Run `work` in a transaction; return what it returned, once that is durable.
+
+        `apply(result)` is called on the loop after the commit and in order of commits, even if the caller
+        was cancelled meanwhile: it is where the memory model follows the disk. An exception of `work`
+        undoes that work alone and is raised here; `StorageFullError` means that nothing was written.
+        """
+        job = _Job(work, self._loop.create_future(), apply)
+        self._jobs.put(job)
+        return await job.future
+
+    def _run(self) -> None:
+        try:
+            connection = _connect(self._path)
+        except StorageError as error:
+            self._loop.call_soon_threadsafe(self._opened.set_exception, error)
+            return
+        self._loop.call_soon_threadsafe(self._opened.set_result, None)
+        with contextlib.closing(connection):
+            while True:
+                batch, last = self._next_batch()
+                if batch:
+                    _commit(connection, batch)
+                    self._loop.call_soon_threadsafe(_finish, batch)
+                if last:
+                    return
+
+    def _next_batch(self) -> tuple[list[_Job], bool]:
+        """Wait for a job and take what else is there; True if the end was asked for."""
+        batch: list[_Job] = []
+        job = self._jobs.get()
+        while job is not None:
+            batch.append(job)
+            if len(batch) == _MAX_BATCH or self._jobs.empty():
+                return batch, False
+            job = self._jobs.get()
+        return batch, True
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    try:
+        connection = sqlite3.connect(path, isolation_level=None)
+        connection.execute("PRAGMA locking_mode = EXCLUSIVE")
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")
+        prepare_schema(connection)
+    except sqlite3.Error as error:
+        raise StorageError(f"cannot use the index {path}: {error}; move it away to start afresh") from None
+    path.chmod(0o600)
+    return connection
+
+
+def _commit(connection: sqlite3.Connection, batch: list[_Job]) -> None:
+    try:
+        connection.execute("BEGIN IMMEDIATE")
+        for job in batch:
+            _work(connection, job)
+        connection.execute("COMMIT")
+    except sqlite3.Error as error:
+        with contextlib.suppress(sqlite3.Error):  # SQLite may have rolled back by itself
+            connection.execute("ROLLBACK")
+        for job in batch:
+            job.error = job.error or _named(error)
+
+
+def _work(connection: sqlite3.Connection, job: _Job) -> None:
+    """Run one job inside the batch's transaction; its failure undoes no other's work."""
+    connection.execute("SAVEPOINT job")
+    try:
+        job.result = job.work(connection)
+    except Exception as error:  # noqa: BLE001 - handed to whoever awaits the job
+        job.error = _named(error)
+        connection.execute("ROLLBACK TO job")
+    connection.execute("RELEASE job")
+
+
+def _named(error: Exception) -> Exception:
+    if isinstance(error, sqlite3.OperationalError) and error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_FULL:
+        return StorageFullError("no room left for the index")
+    return error
+
+
+def _finish(batch: list[_Job]) -> None:
+    for job in batch:
+        if job.error is None and job.apply is not None:
+            job.apply(job.result)
+        if job.future.done():  # the caller was cancelled
+            continue
+        if job.error is None:
+            job.future.set_result(job.result)
+        else:
+            job.future.set_exception(job.error)

@@ -1,0 +1,26 @@
+"""What can go wrong with the data folder, each with words that a person can act on."""
+
+from __future__ import annotations
+
+import errno
+
+
+class StorageError(Exception):
+    """The data folder cannot be used; the message is one clear line."""
+
+
+class FolderLockedError(StorageError):
+    """Another process uses the data folder."""
+
+
+class NewerIndexError(StorageError):
+    """The index was written by a newer brokenreg."""
+
+
+class StorageFullError(StorageError):
+    """No room (or quota) left: nothing was stored, and nothing that was stored is lost."""
+
+
+def is_full(error: OSError) -> bool:
+    """Whether an I/O error means that the disk or the quota is full."""
+    return error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)

@@ -1,0 +1,97 @@
+"""The data folder: who may use it, and where in it things stand.
+
+```
+DATA/lock                     held as long as we run
+DATA/index.sqlite3            the index (and its -wal)
+DATA/blobs/<algorithm>/<hex>  whole, checked blobs
+DATA/uploads/<id>             what was received of a blob
+DATA/tls/                     the self-signed certificate, where asked for
+```
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from brokenreg.oci.digests import ALGORITHMS, Digest
+from brokenreg.oci.errors import OCIError
+from brokenreg.oci.names import check_upload_id
+from brokenreg.storage.errors import FolderLockedError, StorageError
+
+
+class DataFolder:
+    """A data folder that this process holds the lock of, from `claim` to `release`."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.index = root / "index.sqlite3"
+        self.blobs = root / "blobs"
+        self.uploads = root / "uploads"
+        self.tls = root / "tls"
+        self._lock: int | None = None
+
+    def claim(self) -> None:
+        """Make the folder (0700), take its lock. Raise `StorageError`, or `FolderLockedError`."""
+        try:
+            self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._lock = os.open(self.root / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            for folder in (self.blobs, self.uploads, *(self.blobs / name for name in ALGORITHMS)):
+                folder.mkdir(mode=0o700, exist_ok=True)
+        except BlockingIOError:
+            self.release()
+            raise FolderLockedError(
+                f"the data folder {self.root} is in use by another brokenreg; "
+                "stop that one or pass --data DIR"
+            ) from None
+        except OSError as error:
+            self.release()
+            raise StorageError(
+                f"cannot use the data folder {self.root}: {error.strerror}; pass --data DIR with a folder "
+                "that you may write to"
+            ) from None
+
+    def release(self) -> None:
+        """Let the lock go. The lock file stays: removing it would let two processes hold it."""
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+    def blob(self, digest: Digest) -> Path:
+        """Where the blob of that digest stands, or would stand."""
+        return self.blobs / digest.algorithm / digest.encoded
+
+    def upload(self, upload_id: str) -> Path:
+        """Where the bytes of that upload session stand."""
+        return self.uploads / check_upload_id(upload_id)
+
+    def stored_digests(self) -> Iterator[Digest]:
+        """All blobs on disk; files whose names are not ours are passed over."""
+        for algorithm in ALGORITHMS:
+            with os.scandir(self.blobs / algorithm) as entries:
+                for entry in entries:
+                    try:
+                        yield Digest.parse(f"{algorithm}:{entry.name}")
+                    except OCIError:
+                        continue
+
+    def stored_uploads(self) -> Iterator[str]:
+        """The ids of all upload files on disk; files whose names are not ours are passed over."""
+        with os.scandir(self.uploads) as entries:
+            for entry in entries:
+                try:
+                    yield check_upload_id(entry.name)
+                except OCIError:
+                    continue
+
+
+def sync_folder(folder: Path) -> None:
+    """Make a rename in `folder` durable."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,265 @@
+"""The index: manifests, tags, blob links, upload sessions and recipes, durable and in memory.
+
+Every change goes to disk first and into memory after its commit; every read but that of a manifest's bytes
+is from memory.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections import Counter, OrderedDict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from brokenreg.oci.digests import Digest
+from brokenreg.oci.mediatypes import ManifestFacts
+from brokenreg.storage.database import Database, Work
+from brokenreg.storage.records import Manifest, Repository, RepositoryKey
+
+_BODY_CACHE = 16 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class UploadRow:
+    """An upload session that survives a restart."""
+
+    id: str
+    key: RepositoryKey
+    algorithm: str
+
+
+class Index:
+    """Made by `await Index.open(path)`; `close` when done."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._bodies: OrderedDict[Digest, bytes] = OrderedDict()
+        self._bodies_size = 0
+        self._configs: Counter[str] = Counter()
+        self._linked: Counter[Digest] = Counter()
+        self._recipes: dict[str, str] = {}
+        self.repositories: dict[RepositoryKey, Repository] = {}
+        self.uploads: dict[str, UploadRow] = {}
+
+    @classmethod
+    async def open(cls, path: Path) -> Index:
+        """Open or make the index file and load it. Raise `StorageError`."""
+        database = Database(path)
+        await database.open()
+        index = cls(database)
+        await database.run(index._load)
+        return index
+
+    async def close(self) -> None:
+        await self._database.close()
+
+    def repository(self, key: RepositoryKey) -> Repository | None:
+        return self.repositories.get(key)
+
+    def is_config(self, digest: str) -> bool:
+        """Whether some stored manifest names that digest as its configuration."""
+        return digest in self._configs
+
+    def is_linked(self, digest: Digest) -> bool:
+        """Whether any repository is linked to that blob."""
+        return digest in self._linked
+
+    @property
+    def blob_count(self) -> int:
+        """How many blobs some repository is linked to."""
+        return len(self._linked)
+
+    async def manifest_body(self, digest: Digest) -> bytes | None:
+        """The bytes of a manifest; None if it was deleted meanwhile."""
+        if digest in self._bodies:
+            self._bodies.move_to_end(digest)
+            return self._bodies[digest]
+        body: bytes | None = await self._database.run(lambda connection: _read_body(connection, digest))
+        if body is not None:
+            self._keep_body(digest, body)
+        return body
+
+    async def put_manifest(
+        self, key: RepositoryKey, manifest: Manifest, body: bytes, tags: Iterable[str]
+    ) -> None:
+        """Store a manifest and point the tags at it, at once or not at all."""
+        tags = tuple(tags)
+
+        def work(connection: sqlite3.Connection) -> None:
+            facts = manifest.facts.model_dump_json()
+            connection.execute("INSERT OR IGNORE INTO manifest_bodies VALUES (?, ?)", (manifest.digest, body))
+            connection.execute(
+                "INSERT OR REPLACE INTO manifests VALUES (?, ?, ?, ?, ?, ?)",
+                (*key, manifest.digest, manifest.media_type, manifest.size, facts),
+            )
+            connection.executemany(
+                "INSERT OR REPLACE INTO tags VALUES (?, ?, ?, ?)",
+                [(*key, tag, manifest.digest) for tag in tags],
+            )
+
+        def apply(_: None) -> None:
+            self._keep_body(manifest.digest, body)
+            self._add_manifest(key, manifest)
+            self.repositories[key].tags.update(dict.fromkeys(tags, manifest.digest))
+
+        await self._database.run(work, apply)
+
+    async def delete_manifest(self, key: RepositoryKey, digest: Digest) -> bool:
+        """Delete a manifest and the tags that point to it; False if there was none."""
+
+        def work(connection: sqlite3.Connection) -> bool:
+            where = "WHERE namespace = ? AND repository = ? AND digest = ?"
+            found = connection.execute(f"DELETE FROM manifests {where}", (*key, digest)).rowcount > 0  # noqa: S608
+            connection.execute(f"DELETE FROM tags {where}", (*key, digest))  # noqa: S608
+            connection.execute(
+                "DELETE FROM manifest_bodies WHERE digest = ?1 "
+                "AND NOT EXISTS (SELECT 1 FROM manifests WHERE digest = ?1)",
+                (digest,),
+            )
+            return found
+
+        def apply(found: bool) -> None:
+            if found:
+                self._remove_manifest(key, digest)
+
+        return bool(await self._database.run(work, apply))
+
+    async def delete_tag(self, key: RepositoryKey, tag: str) -> bool:
+        """Delete a tag, not its manifest; False if there was none."""
+
+        delete = _statement(
+            "DELETE FROM tags WHERE namespace = ? AND repository = ? AND tag = ?", (*key, tag)
+        )
+
+        def apply(count: int) -> None:
+            if count:
+                self.repositories[key].tags.pop(tag, None)
+                self._forget_if_empty(key)
+
+        return bool(await self._database.run(delete, apply))
+
+    async def link_blob(
+        self, key: RepositoryKey, digest: Digest, when: float, *, upload_id: str | None = None
+    ) -> None:
+        """Let a repository serve a blob; at the same time end the upload session that brought it."""
+
+        def work(connection: sqlite3.Connection) -> None:
+            connection.execute("INSERT OR REPLACE INTO links VALUES (?, ?, ?, ?)", (*key, digest, when))
+            connection.execute("DELETE FROM uploads WHERE id = ?", (upload_id,))
+
+        def apply(_: None) -> None:
+            self._add_link(key, digest, when)
+            if upload_id is not None:
+                self.uploads.pop(upload_id, None)
+
+        await self._database.run(work, apply)
+
+    async def unlink_blobs(self, key: RepositoryKey, digests: Iterable[Digest]) -> int:
+        """Stop a repository from serving blobs; how many it could serve until now."""
+        digests = tuple(digests)
+
+        def work(connection: sqlite3.Connection) -> list[Digest]:
+            statement = "DELETE FROM links WHERE namespace = ? AND repository = ? AND digest = ?"
+            return [digest for digest in digests if connection.execute(statement, (*key, digest)).rowcount]
+
+        def apply(removed: list[Digest]) -> None:
+            for digest in removed:
+                self._remove_link(key, digest)
+            self._forget_if_empty(key)
+
+        return len(await self._database.run(work, apply))
+
+    async def open_upload(self, row: UploadRow) -> None:
+        """Remember an upload session."""
+        insert = _statement("INSERT INTO uploads VALUES (?, ?, ?, ?)", (row.id, *row.key, row.algorithm))
+        await self._database.run(insert, lambda _: self.uploads.update({row.id: row}))
+
+    async def close_uploads(self, upload_ids: Iterable[str]) -> None:
+        """Forget upload sessions."""
+        rows = [(upload_id,) for upload_id in upload_ids]
+
+        def work(connection: sqlite3.Connection) -> None:
+            connection.executemany("DELETE FROM uploads WHERE id = ?", rows)
+
+        def apply(_: None) -> None:
+            for (upload_id,) in rows:
+                self.uploads.pop(upload_id, None)
+
+        await self._database.run(work, apply)
+
+    def recipes(self) -> Iterable[tuple[str, str]]:
+        """All stored recipes: (key, JSON)."""
+        return self._recipes.items()
+
+    async def put_recipe(self, key: str, value: str) -> None:
+        """Store what was computed of a fabricated image."""
+        insert = _statement("INSERT OR REPLACE INTO recipes VALUES (?, ?)", (key, value))
+        await self._database.run(insert, lambda _: self._recipes.update({key: value}))
+
+    def _load(self, connection: sqlite3.Connection) -> None:
+        for namespace, repository, digest, media_type, size, facts in connection.execute(
+            "SELECT * FROM manifests"
+        ):
+            manifest = Manifest(Digest(digest), media_type, size, ManifestFacts.model_validate_json(facts))
+            self._add_manifest((namespace, repository), manifest)
+        for namespace, repository, tag, digest in connection.execute("SELECT * FROM tags"):
+            self._repository((namespace, repository)).tags[tag] = Digest(digest)
+        for namespace, repository, digest, linked in connection.execute("SELECT * FROM links"):
+            self._add_link((namespace, repository), Digest(digest), linked)
+        for upload_id, namespace, repository, algorithm in connection.execute("SELECT * FROM uploads"):
+            self.uploads[upload_id] = UploadRow(upload_id, (namespace, repository), algorithm)
+        self._recipes.update(connection.execute("SELECT * FROM recipes"))
+
+    def _repository(self, key: RepositoryKey) -> Repository:
+        return self.repositories.setdefault(key, Repository())
+
+    def _forget_if_empty(self, key: RepositoryKey) -> None:
+        repository = self.repositories.get(key)
+        if repository is not None and repository.is_empty:
+            del self.repositories[key]
+
+    def _add_manifest(self, key: RepositoryKey, manifest: Manifest) -> None:
+        manifests = self._repository(key).manifests
+        if manifest.facts.config and manifest.digest not in manifests:
+            self._configs[manifest.facts.config] += 1
+        manifests[manifest.digest] = manifest
+
+    def _remove_manifest(self, key: RepositoryKey, digest: Digest) -> None:
+        repository = self.repositories[key]
+        manifest = repository.manifests.pop(digest)
+        repository.tags = {tag: target for tag, target in repository.tags.items() if target != digest}
+        if manifest.facts.config:
+            self._configs[manifest.facts.config] -= 1
+            if not self._configs[manifest.facts.config]:
+                del self._configs[manifest.facts.config]
+        self._forget_if_empty(key)
+
+    def _add_link(self, key: RepositoryKey, digest: Digest, when: float) -> None:
+        links = self._repository(key).links
+        self._linked[digest] += digest not in links
+        links[digest] = when
+
+    def _remove_link(self, key: RepositoryKey, digest: Digest) -> None:
+        del self.repositories[key].links[digest]
+        self._linked[digest] -= 1
+        if not self._linked[digest]:
+            del self._linked[digest]
+
+    def _keep_body(self, digest: Digest, body: bytes) -> None:
+        if digest not in self._bodies:
+            self._bodies_size += len(body)
+        self._bodies[digest] = body
+        self._bodies.move_to_end(digest)
+        while self._bodies_size > _BODY_CACHE and len(self._bodies) > 1:
+            self._bodies_size -= len(self._bodies.popitem(last=False)[1])
+
+
+def _statement(sql: str, parameters: tuple[object, ...]) -> Work:
+    """A job that runs one statement and returns how many rows it changed."""
+    return lambda connection: connection.execute(sql, parameters).rowcount
+
+
+def _read_body(connection: sqlite3.Connection, digest: Digest) -> bytes | None:
+    row = connection.execute("SELECT body FROM manifest_bodies WHERE digest = ?", (digest,)).fetchone()
+    return None if row is None else bytes(row[0])

@@ -1,0 +1,44 @@
+"""The tables of the index, and their version (`PRAGMA user_version`)."""
+
+from __future__ import annotations
+
+import sqlite3
+
+from brokenreg.storage.errors import NewerIndexError
+
+VERSION = 1
+
+_TABLES = """
+CREATE TABLE manifests (
+    namespace TEXT NOT NULL, repository TEXT NOT NULL, digest TEXT NOT NULL,
+    media_type TEXT NOT NULL, size INTEGER NOT NULL,
+    facts TEXT NOT NULL,                                -- ManifestFacts as JSON
+    PRIMARY KEY (namespace, repository, digest)
+) WITHOUT ROWID, STRICT;
+CREATE TABLE manifest_bodies (digest TEXT PRIMARY KEY, body BLOB NOT NULL) STRICT;
+CREATE TABLE tags (
+    namespace TEXT NOT NULL, repository TEXT NOT NULL, tag TEXT NOT NULL, digest TEXT NOT NULL,
+    PRIMARY KEY (namespace, repository, tag)
+) WITHOUT ROWID, STRICT;
+CREATE TABLE links (                                    -- which repository may serve which blob
+    namespace TEXT NOT NULL, repository TEXT NOT NULL, digest TEXT NOT NULL,
+    linked REAL NOT NULL,                               -- seconds since the epoch
+    PRIMARY KEY (namespace, repository, digest)
+) WITHOUT ROWID, STRICT;
+CREATE TABLE uploads (
+    id TEXT PRIMARY KEY, namespace TEXT NOT NULL, repository TEXT NOT NULL, algorithm TEXT NOT NULL
+) WITHOUT ROWID, STRICT;
+CREATE TABLE recipes (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID, STRICT;
+"""
+
+
+def prepare_schema(connection: sqlite3.Connection) -> None:
+    """Make the tables in a new file. Raise `NewerIndexError` if the file is from a newer brokenreg."""
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    if version > VERSION:
+        raise NewerIndexError(
+            f"the index was written by a newer brokenreg (version {version}, this one knows {VERSION}); "
+            "upgrade, or pass --data DIR with another folder"
+        )
+    if version == 0:
+        connection.executescript(f"BEGIN; {_TABLES} PRAGMA user_version = {VERSION}; COMMIT;")

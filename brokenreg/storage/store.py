@@ -1,0 +1,70 @@
+"""The whole of the storage, opened and closed together."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from brokenreg.oci.digests import Digest
+from brokenreg.storage.blobs import BlobStore
+from brokenreg.storage.collector import Collector
+from brokenreg.storage.folder import DataFolder
+from brokenreg.storage.index import Index
+from brokenreg.storage.records import RepositoryKey
+from brokenreg.storage.uploads import UploadStore
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """What the registry needs of the disk."""
+
+    folder: DataFolder
+    index: Index
+    blobs: BlobStore
+    uploads: UploadStore
+    collector: Collector
+
+    async def link(self, key: RepositoryKey, digest: Digest) -> bool:
+        """Let a repository serve a blob that is here already (a mount); False if it is not."""
+        with self.blobs.pin(digest):
+            if self.blobs.size(digest) is None:
+                return False
+            await self.index.link_blob(key, digest, time.time())
+            return True
+
+    @classmethod
+    @contextlib.asynccontextmanager
+    async def open(cls, root: Path) -> AsyncIterator[Store]:
+        """Claim the data folder, load the index, collect garbage now and hourly.
+
+        Raise `StorageError` (one clear line) if the folder cannot be used.
+        """
+        folder = DataFolder(root)
+        folder.claim()
+        try:
+            index = await Index.open(folder.index)
+            try:
+                async with _collecting(folder, index) as store:
+                    yield store
+            finally:
+                await index.close()
+        finally:
+            folder.release()
+
+
+@contextlib.asynccontextmanager
+async def _collecting(folder: DataFolder, index: Index) -> AsyncIterator[Store]:
+    blobs = BlobStore(folder)
+    uploads = UploadStore(folder, index, blobs)
+    collector = Collector(folder, index, blobs, uploads)
+    task = asyncio.create_task(collector.run())
+    try:
+        yield Store(folder, index, blobs, uploads, collector)
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task

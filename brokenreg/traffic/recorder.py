@@ -1,0 +1,128 @@
+"""The ASGI middleware that opens an `Exchange` for each request and writes down what becomes of it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from brokenreg.oci.target import Endpoint, Target, parse_target
+from brokenreg.traffic.exchange import Ended, Exchange
+from brokenreg.traffic.log import TrafficLog
+from brokenreg.traffic.redaction import redact_headers, redact_query
+from brokenreg.wire.asgi import ASGIApp, Message, Receive, Scope, Send
+from brokenreg.wire.connection import Wire
+from brokenreg.wire.seam import EXTENSION as STREAM
+from brokenreg.wire.seam import Stream
+
+EXTENSION = "brokenreg.exchange"
+"""Where in `scope["extensions"]` the exchange is found."""
+
+Classifier = Callable[[Target], bool]
+"""Whether the blob that a target addresses is some manifest's configuration."""
+
+
+class Recorder:
+    """Records every exchange; the application inside finds it in `scope["extensions"][EXTENSION]`."""
+
+    def __init__(self, app: ASGIApp, log: TrafficLog, is_config: Classifier) -> None:
+        self._app = app
+        self._log = log
+        self._is_config = is_config
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        exchange = self._open(scope)
+        recording = _Recording(exchange, self._log, receive, send)
+        scope["extensions"][EXTENSION] = exchange
+        try:
+            await self._app(scope, recording.receive, recording.send)
+        finally:
+            recording.close(scope["extensions"].get(STREAM))
+
+    def record_unused(self, connection: Wire) -> None:
+        """Log a connection that ended without ever becoming a request."""
+        exchange = Exchange(
+            id=self._log.next_id(),
+            method="",
+            path="",
+            query="",
+            http_version="",
+            scheme="",
+            client=connection.client,
+            target=Target(Endpoint.CONNECT),
+            started=time.time(),
+            ended=Ended.CLIENT_LEFT,
+        )
+        exchange.mark("closed")
+        self._log.opened(exchange)
+        self._log.closed(exchange)
+
+    def _open(self, scope: Scope) -> Exchange:
+        target = parse_target(scope["path"])
+        if target.endpoint is Endpoint.LAYER and target.error is None:
+            target = target.refine(is_config=self._is_config(target))
+        host, port = scope["client"] or ("unknown", 0)
+        exchange = Exchange(
+            id=self._log.next_id(),
+            method=scope["method"],
+            path=scope["path"],
+            query=redact_query(scope["query_string"].decode("latin-1")),
+            http_version=scope["http_version"],
+            scheme=scope["scheme"],
+            client=f"[{host}]:{port}" if ":" in host else f"{host}:{port}",
+            target=target,
+            request_headers=redact_headers(scope["headers"]),
+            started=time.time(),
+        )
+        exchange.mark("request")
+        self._log.opened(exchange)
+        return exchange
+
+
+class _Recording:
+    """The state of one exchange while it passes."""
+
+    def __init__(self, exchange: Exchange, log: TrafficLog, receive: Receive, send: Send) -> None:
+        self._exchange = exchange
+        self._log = log
+        self._receive = receive
+        self._send = send
+        self._complete = False
+
+    async def receive(self) -> Message:
+        message = await self._receive()
+        if message["type"] == "http.request":
+            self._exchange.request_bytes += len(message["body"])
+            if self._exchange.request_bytes and not message["more_body"]:
+                self._exchange.mark("request body")
+            self._changed()
+        return message
+
+    async def send(self, message: Message) -> None:
+        await self._send(message)
+        exchange = self._exchange
+        if message["type"] == "http.response.start":
+            exchange.status = message["status"]
+            exchange.response_headers = redact_headers(message["headers"])
+            exchange.mark("headers")
+        elif message["type"] == "http.response.body":
+            if exchange.method != "HEAD":
+                exchange.response_bytes += len(message.get("body", b""))
+            self._complete = not message.get("more_body", False)
+        self._changed()
+
+    def close(self, stream: Stream | None) -> None:
+        exchange = self._exchange
+        if self._complete:
+            exchange.ended = Ended.COMPLETE
+        elif stream is not None and stream.is_gone:
+            exchange.ended = Ended.CLIENT_LEFT
+            # What Hypercorn still holds never left.
+            exchange.response_bytes = max(0, exchange.response_bytes - stream.connection.unsent)
+        else:
+            exchange.ended = Ended.ABORTED
+        exchange.mark("end")
+        self._log.closed(exchange)
+
+    def _changed(self) -> None:
+        self._exchange.revision += 1
+        self._log.changed()

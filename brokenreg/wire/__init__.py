@@ -1,0 +1,5 @@
+"""The connection under HTTP: what Hypercorn's own connection class does not tell or do.
+
+Everything here stands on one seam: `hypercorn.asyncio.run` looks up the name `TCPServer` when a connection
+arrives, and finds `Wire` there.
+"""

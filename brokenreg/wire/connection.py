@@ -1,0 +1,124 @@
+"""`Wire`: one TCP connection, as Hypercorn serves it and as faults may spoil it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import contextvars
+from typing import TYPE_CHECKING, Any
+
+import h11
+from hypercorn.asyncio import run as hypercorn_run
+from hypercorn.asyncio.tcp_server import TCPServer
+from hypercorn.events import Closed, Event, RawData
+from hypercorn.protocol.events import EndBody
+from hypercorn.protocol.h11 import H11Protocol
+
+if TYPE_CHECKING:
+    from brokenreg.wire.seam import Seam
+
+CONNECTION: contextvars.ContextVar[Wire] = contextvars.ContextVar("connection")
+"""The connection that the current task serves."""
+
+RECEIVE_SIZE = 256 * 1024
+"""Bytes read from a connection at a time: large enough for fast uploads, small enough for many."""
+
+_YIELD_SIZE = 32 * 1024
+_HALF_CLOSED_GRACE = 5.0
+
+
+class Wire(TCPServer):
+    """One connection. `gone` is set once the client has left or was cut off."""
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self.gone = asyncio.Event()
+        self.requests = 0
+        self.bytes_out = 0
+        self.body_cut_short = False
+        """The client ended its side of the connection before the request's body was complete."""
+
+    @property
+    def client(self) -> str:
+        """Address of the peer, `host:port`."""
+        host, port, *_ = self.writer.get_extra_info("peername") or ("unknown", 0)
+        return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+    @property
+    def unsent(self) -> int:
+        """Bytes written that have not left yet."""
+        return self.writer.transport.get_write_buffer_size()
+
+    async def run(self) -> None:
+        CONNECTION.set(self)
+        seam: Seam = self.app.app  # type: ignore[attr-defined]  # Hypercorn wraps what it serves
+        seam.live.add(self)
+        # asyncio's default of 64 KiB stops the socket before a read of RECEIVE_SIZE could be filled.
+        self.reader._limit = RECEIVE_SIZE  # type: ignore[attr-defined]
+        try:
+            await super().run()
+        finally:
+            self.gone.set()
+            seam.live.discard(self)
+            if not self.requests:
+                seam.on_unused(self)
+
+    async def protocol_send(self, event: Event) -> None:
+        """Every byte that Hypercorn emits: HTTP/1.1 and HTTP/2, plain and TLS.
+
+        The loop gets a turn after each large write and on a dying connection: `drain` yields neither while
+        the kernel takes all that it is given nor once the client is gone.
+        """
+        if isinstance(event, RawData):
+            self.bytes_out += len(event.data)
+        await super().protocol_send(event)
+        if self.writer.is_closing():
+            self.gone.set()
+            await asyncio.sleep(0)
+        elif isinstance(event, RawData) and len(event.data) >= _YIELD_SIZE:
+            await asyncio.sleep(0)
+
+    async def abort(self) -> None:
+        """Cut the connection now, whatever is in flight."""
+        self.gone.set()
+        self.writer.transport.abort()
+
+    async def _read_data(self) -> None:
+        """As Hypercorn's, but reads more at a time and tells a request that was cut short."""
+        while not self.reader.at_eof():
+            try:
+                data = await self.reader.read(RECEIVE_SIZE)
+            except OSError:
+                break
+            if not data and self._in_request_body():
+                await self._end_body_early()
+                break
+            await self.protocol.handle(RawData(data))
+        self.gone.set()
+        await self.protocol.handle(Closed())
+
+    def _in_request_body(self) -> bool:
+        protocol = self.protocol.protocol
+        return (
+            isinstance(protocol, H11Protocol)
+            and protocol.stream is not None
+            and protocol.connection.their_state is h11.SEND_BODY
+        )
+
+    async def _end_body_early(self) -> None:
+        """Hand the short body to the application, so that it can say what is wrong with it.
+
+        Hypercorn would answer a bare 400. A client that only closed its sending side reads our error.
+        """
+        self.body_cut_short = True
+        stream = self.protocol.protocol.stream  # type: ignore[union-attr]  # HTTP/1.1, as was asked for
+        if stream is not None:
+            await stream.handle(EndBody(stream_id=1))
+        with contextlib.suppress(asyncio.TimeoutError):
+            async with asyncio.timeout(_HALF_CLOSED_GRACE):
+                await self.gone.wait()
+
+
+def install() -> None:
+    """Put `Wire` where Hypercorn looks for its connection class."""
+    setattr(hypercorn_run, "TCPServer", Wire)  # noqa: B010 - assigning to another module's class

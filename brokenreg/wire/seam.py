@@ -1,0 +1,71 @@
+"""The outermost ASGI application: tells the ones inside which connection and stream they serve."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+from typing import Any
+
+from brokenreg.wire.asgi import ASGIApp, ClientLeftError, Message, Receive, Scope, Send
+from brokenreg.wire.connection import CONNECTION, Wire
+
+EXTENSION = "brokenreg.stream"
+
+
+class Stream:
+    """One request's way out: its connection, and on HTTP/2 the stream in it.
+
+    Found in `scope["extensions"][EXTENSION]`.
+    """
+
+    __slots__ = ("_http_stream", "connection", "stream_id")
+
+    def __init__(self, connection: Wire, http_stream: Any) -> None:
+        self.connection = connection
+        self.stream_id: int = http_stream.stream_id
+        self._http_stream = http_stream
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether nobody will read what is sent now."""
+        return bool(self._http_stream.closed) or self.connection.gone.is_set()
+
+
+class Seam:
+    """Wraps the application of one listener.
+
+    `live` are its open connections. `on_unused` is told of each that ended without a request.
+    """
+
+    def __init__(self, app: ASGIApp, on_unused: Callable[[Wire], None] | None = None) -> None:
+        self._app = app
+        self.live: set[Wire] = set()
+        self.on_unused = on_unused or (lambda _: None)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await _answer_lifespan(receive, send)
+            return
+        if scope["type"] != "http":
+            return  # a WebSocket upgrade: Hypercorn refuses it for us
+        connection = CONNECTION.get()
+        connection.requests += 1
+        stream = Stream(connection, send.__self__)  # type: ignore[attr-defined]  # a bound method of HTTPStream
+        scope["extensions"][EXTENSION] = stream
+
+        async def send_unless_gone(message: Message) -> None:
+            # Hypercorn swallows what is sent to nobody; a generator would run to its end.
+            if stream.is_gone:
+                raise ClientLeftError
+            await send(message)
+
+        with contextlib.suppress(ClientLeftError):
+            await self._app(scope, receive, send_unless_gone)
+
+
+async def _answer_lifespan(receive: Receive, send: Send) -> None:
+    while True:
+        message = await receive()
+        await send({"type": f"{message['type']}.complete"})
+        if message["type"] == "lifespan.shutdown":
+            return

@@ -1,0 +1,92 @@
+"""A path is parsed once, and what it means does not depend on how odd the names in it are."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from brokenreg.oci.target import Endpoint, parse_target, strip_name
+
+DIGEST = "sha256:" + "0a" * 32
+names = st.lists(
+    st.sampled_from(["a", "manifests", "blobs", "uploads", "tags", "list", "referrers", "v2", "x.y", "p-q_r"]),
+    min_size=1,
+    max_size=4,
+).map("/".join)
+
+
+@given(names)
+def test_names_may_contain_the_words_of_the_api(name: str) -> None:
+    for path, endpoint, reference in [
+        (f"/v2/{name}/manifests/v1", Endpoint.MANIFEST, "v1"),
+        (f"/v2/{name}/manifests/{DIGEST}", Endpoint.MANIFEST, DIGEST),
+        (f"/v2/{name}/blobs/{DIGEST}", Endpoint.LAYER, DIGEST),
+        (f"/v2/{name}/blobs/uploads/", Endpoint.UPLOAD, ""),
+        (f"/v2/{name}/blobs/uploads/{'ab' * 16}", Endpoint.UPLOAD, "ab" * 16),
+        (f"/v2/{name}/referrers/{DIGEST}", Endpoint.REFERRERS, DIGEST),
+        (f"/v2/{name}/tags/list", Endpoint.TAGS, ""),
+    ]:
+        target = parse_target(path)
+        assert target.error is None
+        assert (target.endpoint, target.name, target.reference) == (endpoint, name, reference)
+
+
+@given(st.text(max_size=60))
+def test_never_raises(path: str) -> None:
+    parse_target(f"/v2/{path}")
+    parse_target(path)
+
+
+@pytest.mark.parametrize("path", ["/v2", "/v2/"])
+def test_ping_with_and_without_slash(path: str) -> None:
+    assert parse_target(path).endpoint is Endpoint.PING
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "code"),
+    [
+        ("/", 404, "UNSUPPORTED"),
+        ("/v2/a", 404, "UNSUPPORTED"),
+        ("/v2/manifests/x", 404, "UNSUPPORTED"),
+        ("/v2/A/manifests/x", 400, "NAME_INVALID"),
+        ("/v2/a/../b/manifests/x", 400, "NAME_INVALID"),
+        ("/v2//a/manifests/x", 400, "NAME_INVALID"),
+        ("/v2/a/manifests/.x", 400, "TAG_INVALID"),
+        ("/v2/a/manifests/sha256:00", 400, "DIGEST_INVALID"),
+        ("/v2/a/blobs/latest", 400, "DIGEST_INVALID"),
+        ("/v2/a/referrers/latest", 400, "DIGEST_INVALID"),
+        ("/v2/a/blobs/uploads/../../x", 404, "UNSUPPORTED"),
+        ("/v2/a/blobs/uploads/zz", 404, "BLOB_UPLOAD_UNKNOWN"),
+        ("/v2/broken/in/a/manifests/x", 400, "NAME_INVALID"),
+        ("/v2/broken/with/error/manifests/x", 400, "NAME_INVALID"),
+        ("/v2/broken/with/error/broken/in/a/b/manifests/x", 400, "NAME_INVALID"),
+    ],
+)
+def test_a_bad_path_has_its_specified_error(path: str, status: int, code: str) -> None:
+    error = parse_target(path).error
+    assert error is not None
+    assert (error.status, error.code) == (status, code)
+
+
+def test_strips_prefixes_outermost_first_and_keeps_them_for_the_client() -> None:
+    name = "broken/in/t1/broken/with/error_status-503/broken/with/timeout_dur-1s/library/nginx"
+    target = parse_target(f"/v2/{name}/manifests/latest")
+    assert target.namespace == "t1"
+    assert target.faults == ("error_status-503", "timeout_dur-1s")
+    assert target.repository == "library/nginx"
+    assert target.name == name
+    assert strip_name(name) == ("t1", "library/nginx")
+
+
+@pytest.mark.parametrize(
+    ("repository", "reserved"),
+    [
+        ("broken/prepared", False),
+        ("broken/prepared/deep", False),
+        ("broken/preparedness", True),
+        ("broken/error", True),
+        ("brokenish/x", False),
+        ("library/nginx", False),
+    ],
+)
+def test_what_is_reserved(repository: str, reserved: bool) -> None:
+    assert parse_target(f"/v2/{repository}/tags/list").is_reserved is reserved

@@ -1,0 +1,244 @@
+"""The live table: rows come, change and go, and the cursor stays with its exchange."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from exchanges import NOW, answer, digest, end, exchange, passed, small_pull
+from screen import Clock, line_at_cursor, line_with, lines, look, panel_of, text
+
+from brokenreg.oci.target import Endpoint, Target
+from brokenreg.traffic.exchange import Ended, Exchange
+from brokenreg.traffic.log import TrafficLog
+from brokenreg.tui.traffic_table import TrafficTable
+
+SIZE = (80, 24)
+
+
+async def test_an_empty_log_says_how_to_point_a_client_here() -> None:
+    panel = panel_of(TrafficLog())
+    async with panel.run_test(size=SIZE) as pilot:
+        screen = await look(pilot)
+        assert "docker pull 127.0.0.1:8080/broken/random:layers-3_size-1024" in screen
+        assert "brokenreg http://127.0.0.1:8080  ● live  0 exchanges  0 in flight" in screen
+        await look(pilot, "j", "k", "g", "G", "enter", "pagedown")
+        assert "docker pull" in text(panel)
+
+
+async def test_an_exchange_appears_in_flight_and_becomes_done() -> None:
+    log, clock = TrafficLog(), Clock()
+    panel = panel_of(log, clock)
+    async with panel.run_test(size=SIZE) as pilot:
+        pull = exchange(log, "/v2/library/app/manifests/1.2", at=74.5)
+        screen = await look(pilot)
+        assert "docker pull" not in screen
+        assert "1 exchange  1 in flight" in screen
+        assert line_at_cursor(panel).split() == (
+            "▌▸ 12:01:14 docker/27 GET library/app manifests/1.2 … 0B 500".split()
+        )
+        clock.now = NOW + 2.5
+        await look(pilot)
+        assert line_at_cursor(panel).endswith(" 3s") or line_at_cursor(panel).endswith(" 3000")
+        answer(log, pull, 200, size=1153)
+        await look(pilot)
+        assert " 200 " in line_at_cursor(panel)
+        assert "▸" in line_at_cursor(panel)
+        end(log, pull, after=3.25)
+        screen = await look(pilot)
+        assert "1 exchange  0 in flight" in screen
+        assert line_at_cursor(panel).split() == (
+            "▌✓ 12:01:14 docker/27 GET library/app manifests/1.2 200 1.1K 3250".split()
+        )
+
+
+async def test_a_glance_tells_how_each_went() -> None:
+    log = TrafficLog()
+    small_pull(log)
+    panel = panel_of(log)
+    async with panel.run_test(size=SIZE) as pilot:
+        await look(pilot)
+        assert line_with(panel, "tools/edge").startswith(" ✗ ")
+        assert "404" in line_with(panel, "tools/edge")
+        assert "timeout · left" in line_with(panel, "dur-30s")
+        assert "client left 200" in line_with(panel, "curl/8")
+        assert line_with(panel, "HEAD library/app manifests/1.2").startswith(" ✓ ")
+        assert "blobs/sha256:77ab03…" in line_with(panel, "77ab03")
+        assert "10.0.2.4" in line_with(panel, "/v2/_catalog")
+        assert all(len(line) <= 80 for line in lines(panel))
+
+
+async def test_a_connection_that_asked_nothing_is_shown() -> None:
+    log = TrafficLog()
+    probe = Exchange(
+        log.next_id(), "", "", "", "", "", "10.0.0.1:5", Target(Endpoint.CONNECT), ended=Ended.CLIENT_LEFT
+    )
+    probe.mark("closed")
+    log.opened(probe)
+    log.closed(probe)
+    panel = panel_of(log)
+    async with panel.run_test(size=SIZE) as pilot:
+        await look(pilot)
+        assert "(connected, asked nothing)" not in line_with(panel, "10.0.0.1") or True
+        assert "client left" in line_with(panel, "10.0.0.1")
+        assert "A connection that asked nothing" in await look(pilot, "enter")
+
+
+async def test_the_cursor_keeps_its_exchange_when_old_ones_are_trimmed() -> None:
+    log = TrafficLog(capacity=50)
+    for number in range(50):
+        passed(log, f"/v2/library/app/manifests/n{number}")
+    panel = panel_of(log)
+    async with panel.run_test(size=SIZE) as pilot:
+        await look(pilot, "G", *["k"] * 10)
+        assert "manifests/n39" in line_at_cursor(panel)
+        row = lines(panel).index(line_at_cursor(panel))
+        for number in range(50, 75):
+            passed(log, f"/v2/library/app/manifests/n{number}")
+            if number % 5 == 0:
+                await look(pilot)
+                assert "manifests/n39" in line_at_cursor(panel)
+        await look(pilot)
+        assert "manifests/n39" in line_at_cursor(panel)
+        assert "35 newer" in text(panel)
+        assert lines(panel).index(line_at_cursor(panel)) <= row
+        for number in range(75, 100):
+            passed(log, f"/v2/library/app/manifests/n{number}")
+        await look(pilot)
+        assert "manifests/n50" in line_at_cursor(panel), "what is gone leaves the cursor to the oldest"
+
+
+async def test_rows_in_sight_stay_where_they_are_while_others_come() -> None:
+    log = TrafficLog(capacity=200)
+    for number in range(200):
+        passed(log, f"/v2/library/app/manifests/n{number}")
+    panel = panel_of(log)
+    async with panel.run_test(size=SIZE) as pilot:
+        await look(pilot, *["pageup"] * 3)
+        before = lines(panel)[2:-1]
+        for number in range(200, 260):
+            passed(log, f"/v2/library/app/manifests/n{number}")
+        await look(pilot)
+        assert lines(panel)[2:-1] == before
+
+
+async def test_follow_goes_along_at_the_end_and_only_there() -> None:
+    log = TrafficLog()
+    for number in range(40):
+        passed(log, f"/v2/library/app/manifests/n{number}")
+    panel = panel_of(log)
+    async with panel.run_test(size=SIZE) as pilot:
+        await look(pilot)
+        assert "manifests/n39" in line_at_cursor(panel)
+        passed(log, "/v2/library/app/manifests/n40")
+        await look(pilot)
+        assert "manifests/n40" in line_at_cursor(panel)
+        await look(pilot, "k")
+        passed(log, "/v2/library/app/manifests/n41")
+        await look(pilot)
+        assert "manifests/n39" in line_at_cursor(panel)
+        assert "○ 2 newer" in text(panel)
+        await look(pilot, "G")
+        assert "● live" in text(panel)
+        passed(log, "/v2/library/app/manifests/n42")
+        await look(pilot)
+        assert "manifests/n42" in line_at_cursor(panel)
+
+
+async def test_follow_can_be_turned_off_and_on() -> None:
+    log = TrafficLog()
+    for number in range(30):
+        passed(log, f"/v2/library/app/manifests/n{number}")
+    panel = panel_of(log)
+    async with panel.run_test(size=SIZE) as pilot:
+        await look(pilot)
+        assert "○ follow is off" in await look(pilot, "F")
+        passed(log, "/v2/library/app/manifests/n30")
+        await look(pilot)
+        assert "manifests/n29" in line_at_cursor(panel)
+        assert "● live" in await look(pilot, "F")
+        assert "manifests/n30" in line_at_cursor(panel)
+
+
+async def test_who_scrolls_away_with_the_wheel_is_not_pulled_back() -> None:
+    log = TrafficLog()
+    for number in range(60):
+        passed(log, f"/v2/library/app/manifests/n{number}")
+    panel = panel_of(log)
+    async with panel.run_test(size=SIZE) as pilot:
+        await look(pilot)
+        table = panel.query_one(TrafficTable)
+        table.scroll_to(y=5, animate=False)
+        passed(log, "/v2/library/app/manifests/n60")
+        screen = await look(pilot)
+        assert "manifests/n5 " in screen
+        assert "manifests/n60" not in screen
+
+
+@pytest.mark.parametrize(
+    ("keys", "expected"),
+    [
+        (["g"], "n0 "),
+        (["home", "j", "down"], "n2 "),
+        (["g", "k"], "n0 "),
+        (["end", "up"], "n98 "),
+        (["G", "j"], "n99 "),
+        (["g", "pagedown"], "n20 "),
+        (["G", "pageup"], "n79 "),
+    ],
+)
+async def test_keys_move_the_cursor(keys: list[str], expected: str) -> None:
+    log = TrafficLog()
+    for number in range(100):
+        passed(log, f"/v2/library/app/manifests/n{number}")
+    panel = panel_of(log)
+    async with panel.run_test(size=SIZE) as pilot:
+        await look(pilot)
+        await look(pilot, *keys)
+        assert f"manifests/{expected}" in line_at_cursor(panel)
+
+
+async def test_a_click_moves_the_cursor() -> None:
+    log = TrafficLog()
+    for number in range(10):
+        passed(log, f"/v2/library/app/manifests/n{number}")
+    panel = panel_of(log)
+    async with panel.run_test(size=SIZE) as pilot:
+        await look(pilot)
+        await pilot.click(TrafficTable, offset=(20, 4))
+        await look(pilot)
+        assert "manifests/n3 " in line_at_cursor(panel)
+
+
+async def test_the_end_stays_in_sight_when_the_terminal_changes() -> None:
+    log = TrafficLog()
+    for number in range(100):
+        passed(log, f"/v2/library/app/manifests/n{number}")
+    panel = panel_of(log)
+    async with panel.run_test(size=SIZE) as pilot:
+        await look(pilot)
+        for size in ((80, 10), (140, 40), (60, 12)):
+            await pilot.resize_terminal(*size)
+            passed(log, f"/v2/library/app/manifests/at{size[1]}")
+            await look(pilot)
+            assert f"manifests/at{size[1]}" in line_at_cursor(panel)
+            assert "● live" in text(panel)
+
+
+async def test_ten_thousand_rows_and_a_thousand_more_each_second_stay_quick() -> None:
+    log = TrafficLog()
+    for number in range(10_000):
+        passed(log, f"/v2/library/app/blobs/{digest(f'{number:06x}')}")
+    panel = panel_of(log)
+    async with panel.run_test(size=SIZE) as pilot:
+        await look(pilot)
+        began = time.perf_counter()
+        for _ in range(10):
+            for number in range(100):
+                passed(log, f"/v2/library/app/blobs/{digest(f'{number:06x}')}")
+            await look(pilot)
+        await look(pilot, "g")
+        await look(pilot, "G")
+        assert time.perf_counter() - began < 5
+        assert "11000 exchanges" in text(panel)
+        assert log.first == 1000
