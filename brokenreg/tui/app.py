@@ -53,6 +53,7 @@ class Panel(App[int]):
         self, log: TrafficLog, *, address: str, version: str, clock: Callable[[], float] = time.time
     ) -> None:
         super().__init__()
+        self.animation_level = "none"
         self._traffic = log
         self._address = address
         self._version = version

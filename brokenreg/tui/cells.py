@@ -83,7 +83,7 @@ def request_line(exchange: Exchange, width: int) -> str:
     """Method and what it addresses, in at most `width` cells (`GET library/app manifests/1.2`)."""
     target = exchange.target
     if target.endpoint is Endpoint.CONNECT:
-        return fit_end("(connected, asked nothing)", width)
+        return fit_end("(asked nothing)", width)
     method = visible(exchange.method)
     room = width - len(method) - 1
     if target.error is not None or not target.repository:

@@ -33,7 +33,7 @@ PICTURES = {
 @contextmanager
 def frozen():
     """UTC, colours, nothing that moves."""
-    fixed = {"TZ": "UTC", "TEXTUAL_ANIMATIONS": "none", "TERM": "xterm-256color", "COLORTERM": "truecolor"}
+    fixed = {"TZ": "UTC", "TERM": "xterm-256color", "COLORTERM": "truecolor"}
     before = dict(os.environ)
     os.environ.update(fixed)
     for name in ("NO_COLOR", "TEXTUAL_THEME", "TEXTUAL_DEBUG", "TEXTUAL"):
@@ -60,7 +60,6 @@ async def take(name: str) -> str:
         if name != "empty":
             small_pull(log)
         panel = Panel(log, address="http://127.0.0.1:8080", version="0.1.0", clock=lambda: NOW)
-        panel.animation_level = "none"
         async with panel.run_test(size=size) as pilot:
             panel.tick()
             await pilot.press(*keys)

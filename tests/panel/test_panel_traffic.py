@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 
-import pytest
 from exchanges import NOW, answer, digest, end, exchange, passed, small_pull
 from screen import Clock, line_at_cursor, line_with, lines, look, panel_of, text
 
@@ -34,12 +33,12 @@ async def test_an_exchange_appears_in_flight_and_becomes_done() -> None:
         screen = await look(pilot)
         assert "docker pull" not in screen
         assert "1 exchange  1 in flight" in screen
-        assert line_at_cursor(panel).split() == (
-            "▌▸ 12:01:14 docker/27 GET library/app manifests/1.2 … 0B 500".split()
+        assert " ".join(line_at_cursor(panel).split()) == (
+            "▌▸ 12:01:14 docker/27 GET library/app manifests/1.2 … 0B 500"
         )
         clock.now = NOW + 2.5
         await look(pilot)
-        assert line_at_cursor(panel).endswith(" 3s") or line_at_cursor(panel).endswith(" 3000")
+        assert line_at_cursor(panel).endswith(" 3000")
         answer(log, pull, 200, size=1153)
         await look(pilot)
         assert " 200 " in line_at_cursor(panel)
@@ -47,8 +46,8 @@ async def test_an_exchange_appears_in_flight_and_becomes_done() -> None:
         end(log, pull, after=3.25)
         screen = await look(pilot)
         assert "1 exchange  0 in flight" in screen
-        assert line_at_cursor(panel).split() == (
-            "▌✓ 12:01:14 docker/27 GET library/app manifests/1.2 200 1.1K 3250".split()
+        assert " ".join(line_at_cursor(panel).split()) == (
+            "▌✓ 12:01:14 docker/27 GET library/app manifests/1.2 200 1.1K 3250"
         )
 
 
@@ -79,8 +78,8 @@ async def test_a_connection_that_asked_nothing_is_shown() -> None:
     panel = panel_of(log)
     async with panel.run_test(size=SIZE) as pilot:
         await look(pilot)
-        assert "(connected, asked nothing)" not in line_with(panel, "10.0.0.1") or True
-        assert "client left" in line_with(panel, "10.0.0.1")
+        assert "10.0.0.1   (asked nothing)" in line_at_cursor(panel)
+        assert "client left" in line_at_cursor(panel)
         assert "A connection that asked nothing" in await look(pilot, "enter")
 
 
@@ -90,12 +89,14 @@ async def test_the_cursor_keeps_its_exchange_when_old_ones_are_trimmed() -> None
         passed(log, f"/v2/library/app/manifests/n{number}")
     panel = panel_of(log)
     async with panel.run_test(size=SIZE) as pilot:
-        await look(pilot, "G", *["k"] * 10)
+        await look(pilot)
+        panel.query_one(TrafficTable).action_move(-10)
+        await look(pilot)
         assert "manifests/n39" in line_at_cursor(panel)
         row = lines(panel).index(line_at_cursor(panel))
         for number in range(50, 75):
             passed(log, f"/v2/library/app/manifests/n{number}")
-            if number % 5 == 0:
+            if number % 12 == 0:
                 await look(pilot)
                 assert "manifests/n39" in line_at_cursor(panel)
         await look(pilot)
@@ -114,12 +115,13 @@ async def test_rows_in_sight_stay_where_they_are_while_others_come() -> None:
         passed(log, f"/v2/library/app/manifests/n{number}")
     panel = panel_of(log)
     async with panel.run_test(size=SIZE) as pilot:
-        await look(pilot, *["pageup"] * 3)
-        before = lines(panel)[2:-1]
+        await look(pilot)
+        await look(pilot, "pageup", "pageup")
+        before = [line[:79].rstrip() for line in lines(panel)[2:-1]]
         for number in range(200, 260):
             passed(log, f"/v2/library/app/manifests/n{number}")
         await look(pilot)
-        assert lines(panel)[2:-1] == before
+        assert [line[:79].rstrip() for line in lines(panel)[2:-1]] == before
 
 
 async def test_follow_goes_along_at_the_end_and_only_there() -> None:
@@ -175,27 +177,23 @@ async def test_who_scrolls_away_with_the_wheel_is_not_pulled_back() -> None:
         assert "manifests/n60" not in screen
 
 
-@pytest.mark.parametrize(
-    ("keys", "expected"),
-    [
-        (["g"], "n0 "),
-        (["home", "j", "down"], "n2 "),
-        (["g", "k"], "n0 "),
-        (["end", "up"], "n98 "),
-        (["G", "j"], "n99 "),
-        (["g", "pagedown"], "n20 "),
-        (["G", "pageup"], "n79 "),
-    ],
-)
-async def test_keys_move_the_cursor(keys: list[str], expected: str) -> None:
+async def test_keys_move_the_cursor() -> None:
     log = TrafficLog()
     for number in range(100):
         passed(log, f"/v2/library/app/manifests/n{number}")
     panel = panel_of(log)
     async with panel.run_test(size=SIZE) as pilot:
         await look(pilot)
-        await look(pilot, *keys)
-        assert f"manifests/{expected}" in line_at_cursor(panel)
+        for keys, expected in (
+            ("g k", "n0 "),
+            ("j down", "n2 "),
+            ("home pagedown", "n20 "),
+            ("end up", "n98 "),
+            ("G j", "n99 "),
+            ("pageup", "n79 "),
+        ):
+            await look(pilot, *keys.split())
+            assert f"manifests/{expected}" in line_at_cursor(panel)
 
 
 async def test_a_click_moves_the_cursor() -> None:
@@ -217,11 +215,11 @@ async def test_the_end_stays_in_sight_when_the_terminal_changes() -> None:
     panel = panel_of(log)
     async with panel.run_test(size=SIZE) as pilot:
         await look(pilot)
-        for size in ((80, 10), (140, 40), (60, 12)):
+        for size in ((80, 10), (140, 40), (75, 12)):
             await pilot.resize_terminal(*size)
-            passed(log, f"/v2/library/app/manifests/at{size[1]}")
+            passed(log, f"/v2/app/manifests/at{size[1]}")
             await look(pilot)
-            assert f"manifests/at{size[1]}" in line_at_cursor(panel)
+            assert f"app manifests/at{size[1]} " in line_at_cursor(panel)
             assert "● live" in text(panel)
 
 
