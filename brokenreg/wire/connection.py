@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import contextvars
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 import h11
@@ -25,6 +26,21 @@ RECEIVE_SIZE = 256 * 1024
 
 _YIELD_SIZE = 32 * 1024
 _HALF_CLOSED_GRACE = 5.0
+_REASONS = {status.value: status.phrase.encode("ascii") for status in HTTPStatus}
+
+
+class ReasonedConnection(h11.Connection):
+    """Adds the reason phrase that Hypercorn leaves out: docker shows it to its users."""
+
+    def send_with_data_passthrough(self, event: h11.Event) -> list[bytes] | None:
+        if isinstance(event, h11.Response) and not event.reason:
+            event = h11.Response(
+                status_code=event.status_code,
+                headers=event.headers,
+                http_version=event.http_version,
+                reason=_REASONS.get(event.status_code, b""),
+            )
+        return super().send_with_data_passthrough(event)
 
 
 class Wire(TCPServer):
@@ -85,6 +101,10 @@ class Wire(TCPServer):
 
     async def _read_data(self) -> None:
         """As Hypercorn's, but reads more at a time and tells a request that was cut short."""
+        if isinstance(self.protocol.protocol, H11Protocol):
+            self.protocol.protocol.connection = ReasonedConnection(
+                h11.SERVER, max_incomplete_event_size=self.config.h11_max_incomplete_size
+            )
         while not self.reader.at_eof():
             try:
                 data = await self.reader.read(RECEIVE_SIZE)
@@ -96,6 +116,8 @@ class Wire(TCPServer):
             await self.protocol.handle(RawData(data))
         self.gone.set()
         await self.protocol.handle(Closed())
+        # Else the connection would stay, half closed, until its keep-alive time is over.
+        await self.idle_task.stop()
 
     def _in_request_body(self) -> bool:
         protocol = self.protocol.protocol
