@@ -80,7 +80,7 @@ class Panel(App[int]):
         if not self.is_running:
             return
         self._table.tick()
-        self.screen.set_class(self._table.selected is not None, "-filled")
+        self.screen.set_class(len(self._traffic) > 0, "-filled")
         self._show_selected()
         self._show_status()
 
@@ -95,6 +95,7 @@ class Panel(App[int]):
         """Back from the detail to the table."""
         self.screen.remove_class("-reading")
         self._table.is_pinned = False
+        self._table.action_move(0)
         self._table.focus()
         self.refresh_bindings()
 
@@ -125,8 +126,11 @@ class Panel(App[int]):
         return self.screen.has_class("-reading")
 
     def _show_selected(self) -> None:
-        if self._is_reading or self.screen.has_class("-wide"):
-            self._detail.show(self._table.selected)
+        selected = self._table.selected
+        if self._is_reading and selected is None:
+            self._detail.tick()  # Trimmed while somebody reads it: what is shown stays.
+        elif self._is_reading or self.screen.has_class("-wide"):
+            self._detail.show(selected)
 
     def _show_status(self) -> None:
         table = self._table

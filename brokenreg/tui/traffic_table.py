@@ -35,7 +35,8 @@ class TrafficTable(ScrollView, can_focus=True, inherit_bindings=False):
 
     The cursor is a position in the log, which survives trimming. While `follow` is on and the cursor stands
     on the newest exchange, it goes along with what comes; otherwise it stays with its exchange, and the rows
-    in sight stay where they are. `is_pinned` keeps it where it is although it stands on the newest.
+    in sight stay where they are. `is_pinned` keeps it where it is although it stands on the newest, or its
+    exchange is trimmed.
     """
 
     DEFAULT_CSS = """
@@ -96,7 +97,7 @@ class TrafficTable(ScrollView, can_focus=True, inherit_bindings=False):
 
     @property
     def selected(self) -> Exchange | None:
-        """The exchange under the cursor; None while there is none."""
+        """The exchange under the cursor; None while there is none, or no longer."""
         return self._traffic[self.cursor] if self._traffic.first <= self.cursor < self._traffic.end else None
 
     @property
@@ -129,7 +130,8 @@ class TrafficTable(ScrollView, can_focus=True, inherit_bindings=False):
             self._go(self._end - 1)
         else:
             self.scroll_to(y=max(0, top - self._first), animate=False)
-            self.cursor = min(max(self.cursor, self._first), self._end - 1)
+            if not self.is_pinned:
+                self.cursor = min(max(self.cursor, self._first), self._end - 1)
         self.refresh()
 
     def render_line(self, y: int) -> Strip:

@@ -84,6 +84,21 @@ async def test_the_cursor_stays_while_the_detail_is_read() -> None:
         assert "manifests/read" in line_at_cursor(panel)
 
 
+async def test_what_is_read_stays_although_it_is_trimmed() -> None:
+    log = TrafficLog(capacity=5)
+    passed(log, "/v2/library/app/manifests/read")
+    panel = panel_of(log)
+    async with panel.run_test(size=TALL) as pilot:
+        await look(pilot)
+        await look(pilot, "enter")
+        for number in range(9):
+            passed(log, f"/v2/library/app/manifests/n{number}")
+        assert "GET /v2/library/app/manifests/read" in await look(pilot)
+        assert "manifests/read " not in text(panel).partition("Exchange")[0].partition("GET /v2")[0]
+        await look(pilot, "escape")
+        assert "manifests/n4" in line_at_cursor(panel)
+
+
 async def test_a_small_terminal_scrolls_the_detail() -> None:
     log = TrafficLog()
     small_pull(log)
