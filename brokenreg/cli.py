@@ -30,47 +30,56 @@ Then, from another terminal:
 """
 
 
+def _option(name: str, *legacy: str, help: str, **settings: Any) -> Callable[..., Any]:  # noqa: A002
+    """An option that BROKENREG_<NAME> sets as well, and after it the predecessor's variables."""
+    variable = f"BROKENREG_{name.removeprefix('--').replace('-', '_').upper()}"
+    return click.option(name, envvar=[variable, *legacy], help=help, **settings)
+
+
+_FILE = click.Path(path_type=Path, dir_okay=False)
+_FOLDER = click.Path(path_type=Path, file_okay=False)
+
+_SERVER_OPTIONS = [
+    _option("--listen", multiple=True, metavar="HOST:PORT",
+            help="Where the registry listens; may be repeated; port 0 takes any free port.  "
+                 "[default: 127.0.0.1:8080]"),
+    _option("--control", metavar="HOST:PORT|off", default="127.0.0.1:8081", show_default=True,
+            help="Where the control API listens."),
+    _option("--control-token", metavar="TOKEN",
+            help="What the control API wants as Bearer token; needed off loopback."),
+    _option("--data", "BLOB_DIR", type=_FOLDER, metavar="DIR",
+            help="The data folder.  [default: $HOME/broken-reg]"),
+    _option("--cert", "CERT_FILE", type=_FILE, metavar="FILE", help="TLS certificate chain, PEM."),
+    _option("--key", "KEY_FILE", type=_FILE, metavar="FILE", help="TLS private key, PEM."),
+    _option("--tls", type=click.Choice(["self-signed"]),
+            help="Make a certificate, and tell where the CA to trust stands."),
+    _option("--allow-host", multiple=True, metavar="NAME",
+            help="A host name that the registry also goes by on loopback; may be repeated."),
+    _option("--offline", is_flag=True, expose_value=False,
+            help="Ask no other registry. There is no proxy yet, so none is ever asked."),
+    _option("--fabricate-limit", metavar="SIZE", default="128GiB", show_default=True,
+            help="Largest fabricated image, layers x size."),
+    _option("--ready-file", type=_FILE, metavar="FILE",
+            help="Write the ready line to FILE, once connections are accepted."),
+    _option("--log", type=_FILE, metavar="FILE", help="Append each exchange to FILE, as a line of JSON."),
+    _option("--v2-catalog-delay", "V2_CATALOG_DELAY", metavar="DURATION", default="0s",
+            help="How long _catalog takes, as Go writes durations: 1.5s, 2m."),
+    _option("--v2-catalog-num-repos", "V2_CATALOG_NUM_REPOS", metavar="N", type=int, default=0,
+            help="How many made-up repositories _catalog lists."),
+]  # fmt: skip
+
+
 def _server_options(command: Callable[..., None]) -> Callable[..., None]:
     """The options that `serve` and `tui` share."""
-    options = [
-        click.option("--listen", multiple=True, metavar="HOST:PORT", envvar="BROKENREG_LISTEN",
-                     help="Where the registry listens; may be repeated; port 0 takes any free port.  [default: 127.0.0.1:8080]"),
-        click.option("--control", metavar="HOST:PORT|off", envvar="BROKENREG_CONTROL", default="127.0.0.1:8081",
-                     show_default=True, help="Where the control API listens."),
-        click.option("--control-token", metavar="TOKEN", envvar="BROKENREG_CONTROL_TOKEN",
-                     help="What the control API wants as Bearer token; needed off loopback."),
-        click.option("--data", type=click.Path(path_type=Path, file_okay=False), metavar="DIR",
-                     envvar=["BROKENREG_DATA", "BLOB_DIR"], help="The data folder.  [default: $HOME/broken-reg]"),
-        click.option("--cert", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
-                     envvar=["BROKENREG_CERT", "CERT_FILE"], help="TLS certificate chain, PEM."),
-        click.option("--key", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
-                     envvar=["BROKENREG_KEY", "KEY_FILE"], help="TLS private key, PEM."),
-        click.option("--tls", type=click.Choice(["self-signed"]), envvar="BROKENREG_TLS",
-                     help="Make a certificate, and tell where the CA to trust stands."),
-        click.option("--allow-host", multiple=True, metavar="NAME", envvar="BROKENREG_ALLOW_HOST",
-                     help="A host name that the registry also goes by on loopback; may be repeated."),
-        click.option("--offline", is_flag=True, expose_value=False, envvar="BROKENREG_OFFLINE",
-                     help="Ask no other registry. There is no proxy yet, so none is ever asked."),
-        click.option("--fabricate-limit", metavar="SIZE", default="128GiB", show_default=True,
-                     envvar="BROKENREG_FABRICATE_LIMIT", help="Largest fabricated image, layers x size."),
-        click.option("--ready-file", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
-                     envvar="BROKENREG_READY_FILE", help="Write the ready line to FILE, once connections are accepted."),
-        click.option("--log", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
-                     envvar="BROKENREG_LOG", help="Append each exchange to FILE, as a line of JSON."),
-        click.option("--v2-catalog-delay", metavar="DURATION", default="0s", envvar="V2_CATALOG_DELAY",
-                     help="How long _catalog takes, as Go writes durations: 1.5s, 2m."),
-        click.option("--v2-catalog-num-repos", type=click.IntRange(min=0), metavar="N", default=0,
-                     envvar="V2_CATALOG_NUM_REPOS", help="How many made-up repositories _catalog lists."),
-    ]  # fmt: skip
-    for option in reversed(options):
+    for option in reversed(_SERVER_OPTIONS):
         command = option(command)
     return command
 
 
 @click.group(epilog=_EXAMPLES, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="brokenreg")
-@click.option("--config", type=click.Path(path_type=Path, dir_okay=False, exists=True), metavar="FILE",
-              envvar="BROKENREG_CONFIG", help="TOML file of options: one table a command, [serve] or [tui].")  # fmt: skip
+@_option("--config", type=_FILE, metavar="FILE",
+         help="TOML file of options: a table for each command, [serve] and [tui].")  # fmt: skip
 @click.pass_context
 def main(context: click.Context, config: Path | None) -> None:
     """A container-image registry that is correct until you break it, and then breaks exactly as told."""
@@ -79,8 +88,7 @@ def main(context: click.Context, config: Path | None) -> None:
 
 
 @main.command(epilog=_EXAMPLES)
-@click.option("--headless", is_flag=True, envvar="BROKENREG_HEADLESS",
-              help="Print JSON lines alone; the first is the ready line.")  # fmt: skip
+@_option("--headless", is_flag=True, help="Print JSON lines alone; the first is the ready line.")
 @_server_options
 def serve(headless: bool, **options: Any) -> None:
     """Serve the registry until SIGINT or SIGTERM."""
@@ -128,6 +136,8 @@ def _read_config(path: Path) -> dict[str, Any]:
 
     try:
         tables = tomllib.loads(path.read_text())
+    except OSError as error:
+        raise click.UsageError(f"{path}: {error.strerror}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise click.UsageError(f"{path} is not TOML: {error}") from None
     known = {

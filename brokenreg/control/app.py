@@ -5,7 +5,6 @@ from __future__ import annotations
 import hmac
 import json
 from collections.abc import Callable
-from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 from quart import Quart, Response

@@ -81,7 +81,7 @@ def _image_of_tag(fault: type[Fault], tag: str) -> ImageSpec:
 
 
 def _of_tag(fault: type[Fault], tag: str) -> tuple[Rule, ImageSpec]:
-    """What a tag of `broken/<fault>` asks for. Raise `OCIError` 400 MANIFEST_INVALID that says what is wrong."""
+    """What a tag of `broken/<fault>` asks for. Raise `OCIError` 400 MANIFEST_INVALID, with what is wrong."""
     try:
         values = fault.short_form(tag)
         if values is None:

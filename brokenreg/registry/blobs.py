@@ -12,7 +12,7 @@ from brokenreg.registry.ranges import parse_range
 from brokenreg.registry.responses import respond, start
 from brokenreg.storage.blobs import BlobFile
 
-_CHUNK = 256 * 1024
+_CHUNK = 1024 * 1024
 
 
 async def get_blob(call: StreamCall) -> None:

@@ -18,6 +18,7 @@ from brokenreg.images.fabricator import KINDS, Fabricator
 from brokenreg.oci.target import Target
 from brokenreg.registry import Registry
 from brokenreg.registry.call import CatalogSettings, Services
+from brokenreg.server.allocator import keep_freed_memory
 from brokenreg.server.guards import RegistryGuard
 from brokenreg.server.health import Health
 from brokenreg.server.listeners import Certificate, Listener, quiet_handshakes
@@ -53,6 +54,7 @@ class Server:
         Raise `StorageError` or `ListenError`, one clear line each, if that cannot be.
         """
         sys.setswitchinterval(_SWITCH_INTERVAL)
+        keep_freed_memory()
         asyncio.get_running_loop().set_exception_handler(quiet_handshakes)
         async with Store.open(settings.data) as store:
             images = Fabricator(store.index, {**KINDS, **image_kinds()}, settings.fabricate_limit)

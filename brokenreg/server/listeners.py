@@ -127,8 +127,7 @@ def _bind(address: Address) -> socket.socket:
     except OSError as error:
         bound.close()
         raise ListenError(
-            f"cannot listen on {address}: {error.strerror}; "
-            "choose another address, port 0 takes any free one"
+            f"cannot listen on {address}: {error.strerror}; choose another address, port 0 takes any free one"
         ) from None
     return bound
 

@@ -6,7 +6,9 @@ the registry.
 
 from __future__ import annotations
 
+import asyncio
 import json
+import logging
 import os
 import queue
 import threading
@@ -20,43 +22,67 @@ from rich.text import Text
 from brokenreg.oci.sizes import format_size
 from brokenreg.traffic.exchange import Ended, Exchange
 
+logger = logging.getLogger(__name__)
+
 _QUEUE = 10_000
+_GATHER = 0.02
 _LAST_WORDS = 0.3
 
 
 class LineWriter:
-    """Writes lines to a stream in order; drops them, and says how many, if nobody reads."""
+    """Writes lines to a file descriptor in order; drops lines, and says how many, if nobody reads.
 
-    def __init__(self, stream: IO[str]) -> None:
-        self._stream = stream
-        self._lines: queue.Queue[str | None] = queue.Queue(_QUEUE)
+    Not to a Python stream: its lock, held by a thread that waits for a reader, would keep us from ending.
+    """
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self._loop = asyncio.get_running_loop()
+        self._pending: list[str] = []
+        self._batches: queue.SimpleQueue[list[str] | None] = queue.SimpleQueue()
+        self._queued = 0
+        self._written = 0
         self._dropped = 0
         self._thread = threading.Thread(target=self._run, name="brokenreg-output", daemon=True)
         self._thread.start()
 
     def write(self, line: str) -> None:
-        """Queue one line (without its end). Never blocks."""
-        try:
-            self._lines.put_nowait(line)
-        except queue.Full:
+        """Queue one line (without its end). Never blocks; the line is out within some 20 ms."""
+        if self._queued - self._written >= _QUEUE:
             self._dropped += 1
+            return
+        if not self._pending:
+            # Handing over line by line would cost more than writing: a thread switch each.
+            self._loop.call_later(_GATHER, self._hand_over)
+        self._pending.append(line)
+        self._queued += 1
 
     def close(self) -> None:
         """Write what waits, for as long as somebody reads it."""
-        try:
-            self._lines.put_nowait(None)
-        except queue.Full:
-            return
+        self._hand_over()
+        self._batches.put(None)
         self._thread.join(_LAST_WORDS)
+        if self._dropped:
+            logger.warning("%d lines of output were dropped: nobody read them", self._dropped)
+
+    def _hand_over(self) -> None:
+        if self._pending:
+            self._batches.put(self._pending)
+            self._pending = []
 
     def _run(self) -> None:
-        while (line := self._lines.get()) is not None:
+        while (batch := self._batches.get()) is not None:
             try:
-                self._stream.write(f"{line}\n")
-                if self._lines.empty():
-                    self._stream.flush()
-            except (OSError, ValueError):
+                _write_all(self._descriptor, "".join(f"{line}\n" for line in batch).encode())
+            except OSError:
                 return  # the reader has closed its end; the registry goes on
+            self._written += len(batch)
+
+
+def _write_all(descriptor: int, data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[os.write(descriptor, view) :]
 
 
 def ready_line(*, registry: str, control: str | None, version: str) -> str:

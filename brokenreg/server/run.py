@@ -55,7 +55,7 @@ async def panel(settings: Settings) -> int:
                 server.log.listen(lambda exchange: exchange_file.write(exchange_line(exchange)))
             _ready(settings, server)
             app = Panel(server.log, address=server.registry_urls[0], version=__version__)
-            with _on_stop_signals(lambda: app.exit(0)):
+            with _on_stop_signals(app.quit):
                 await app.run_async()
     return app.return_code or 0
 
@@ -79,13 +79,11 @@ def _greet(settings: Settings, server: Server) -> None:
 
 @contextlib.contextmanager
 def _standard_output() -> Iterator[LineWriter]:
-    writer = LineWriter(sys.stdout)
+    writer = LineWriter(sys.stdout.fileno())
     try:
         yield writer
     finally:
         writer.close()
-        with contextlib.suppress(OSError, ValueError):
-            sys.stdout.flush()
 
 
 @contextlib.contextmanager
@@ -93,8 +91,8 @@ def _exchange_file(settings: Settings) -> Iterator[LineWriter | None]:
     if settings.log is None:
         yield None
         return
-    with open(settings.log, "a", encoding="utf-8", opener=_private) as file:
-        writer = LineWriter(file)
+    with open(settings.log, "ab", opener=_private) as file:
+        writer = LineWriter(file.fileno())
         try:
             yield writer
         finally:

@@ -26,22 +26,26 @@ class BlobFile:
         self._descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         self.size = os.fstat(self._descriptor).st_size
 
-    async def read(self, offset: int, length: int) -> bytes | bytearray:
-        """Up to `length` bytes at `offset`: at once if the kernel has them, else by a thread.
+    async def read(self, offset: int, length: int) -> bytes:
+        """Up to `length` bytes at `offset`: at once if the kernel has them in memory, else by a thread.
 
-        Where a page is not in memory, a plain read would stop the loop for as long as the disk takes.
+        A plain read of what is not in memory would stop the loop for as long as the disk takes.
         """
-        if sys.platform == "linux":
-            buffer = bytearray(length)
-            try:
-                count = os.preadv(self._descriptor, [buffer], offset, os.RWF_NOWAIT)
-            except OSError as error:
-                if error.errno not in _NOT_CACHED:
-                    raise
-            else:
-                if count == length or (count and offset + count == self.size):
-                    return buffer if count == length else buffer[:count]
+        length = min(length, self.size - offset)
+        if self._is_cached(offset) and self._is_cached(offset + length - 1):
+            return os.pread(self._descriptor, length, offset)
         return await asyncio.to_thread(os.pread, self._descriptor, length, offset)
+
+    def _is_cached(self, offset: int) -> bool:
+        """Whether the page at `offset` is in memory; the kernel reads ahead, so those between are too."""
+        if sys.platform != "linux":
+            return False
+        try:
+            return os.preadv(self._descriptor, [bytearray(1)], offset, os.RWF_NOWAIT) == 1
+        except OSError as error:
+            if error.errno not in _NOT_CACHED:
+                raise
+            return False
 
     def close(self) -> None:
         os.close(self._descriptor)

@@ -24,7 +24,7 @@ from brokenreg.storage.records import RepositoryKey
 if TYPE_CHECKING:
     from hashlib import _Hash as Hash
 
-_BATCH = 1024 * 1024
+_BATCH = 512 * 1024
 """Bytes gathered before a thread writes and hashes them; one batch is written while the next comes in."""
 
 

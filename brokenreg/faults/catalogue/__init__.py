@@ -1,4 +1,4 @@
-"""The list of all faults, one module per family. Whoever adds a fault adds a class here and has every door."""
+"""The list of all faults, one module per family. Whoever adds a class here has it at every door."""
 
 from __future__ import annotations
 
