@@ -110,10 +110,10 @@ class Wire(TCPServer):
                 data = await self.reader.read(RECEIVE_SIZE)
             except OSError:
                 break
-            if not data and self._in_request_body():
-                await self._end_body_early()
-                break
-            await self.protocol.handle(RawData(data))
+            if data:
+                await self.protocol.handle(RawData(data))
+        if self._in_request_body():
+            await self._end_body_early()
         self.gone.set()
         await self.protocol.handle(Closed())
         # Else the connection would stay, half closed, until its keep-alive time is over.

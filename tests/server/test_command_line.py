@@ -1,0 +1,237 @@
+"""The command line: what it prints, and how it says what is wrong."""
+
+from __future__ import annotations
+
+import json
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.process import brokenreg, clean_environment, launch
+
+
+def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "brokenreg", *arguments],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        stdin=subprocess.DEVNULL,
+        env=clean_environment(**environment),
+    )
+
+
+def test_the_ready_line_comes_first_and_the_registry_answers(tmp_path: Path) -> None:
+    ready_file = tmp_path / "ready.json"
+    with brokenreg(tmp_path / "data", "--ready-file", str(ready_file)) as running:
+        assert running.ready["event"] == "ready"
+        assert running.ready["pid"] == running.process.pid
+        assert json.loads(ready_file.read_text()) == running.ready
+        assert httpx.get(f"{running.url}/v2/").json() == {}
+        status = httpx.get(f"{running.control}/v1/status").json()
+        assert status["version"] == running.ready["version"]
+        assert status["registry"] == [running.url]
+        assert running.stop() == 0
+    assert [line["path"] for line in running.lines if line["event"] == "exchange"] == ["/v2/"]
+
+
+def test_control_off(tmp_path: Path) -> None:
+    with brokenreg(tmp_path / "data", "--control", "off") as running:
+        assert running.ready["control"] is None
+
+
+def test_several_listeners(tmp_path: Path) -> None:
+    with brokenreg(tmp_path / "data", "--listen", "127.0.0.1:0", "--listen", "[::1]:0") as running:
+        urls = httpx.get(f"{running.control}/v1/status").json()["registry"]
+        assert [httpx.get(f"{url}/v2/").status_code for url in urls] == [200, 200]
+        assert urls[1].startswith("http://[::1]:")
+
+
+def test_serve_alone_prints_a_readable_log(tmp_path: Path) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "brokenreg", "serve", "--listen", "127.0.0.1:0", "--control", "off"],
+        stdout=subprocess.PIPE,
+        text=True,
+        env=clean_environment(BROKENREG_DATA=str(tmp_path), PYTHONUNBUFFERED="1"),
+    )
+    try:
+        assert process.stdout is not None
+        greeting = process.stdout.readline()
+        url = next(word for word in greeting.replace(",", "").split() if word.startswith("http://"))
+        assert "docker pull" in process.stdout.readline()
+        httpx.get(f"{url}/v2/broken/error/manifests/503", headers={"user-agent": "a\x1b[31mb"})
+        line = process.stdout.readline()
+        assert "✗ 503" in line
+        assert "GET /v2/broken/error/manifests/503" in line
+        assert "fault error" in line
+        assert "\x1b" not in line
+        process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=5) == 0
+    finally:
+        process.kill()
+        process.wait(timeout=5)
+        if process.stdout is not None:
+            process.stdout.close()
+
+
+def test_nobody_need_read_the_output(tmp_path: Path) -> None:
+    """A full pipe must stop neither the registry nor its end."""
+    with brokenreg(tmp_path / "data") as running:
+        agent = {"user-agent": "x" * 4000}
+        with httpx.Client(base_url=running.url, headers=agent, timeout=10) as client:
+            for _ in range(60):  # some four times what a pipe holds
+                assert client.get("/v2/").status_code == 200
+        running.process.send_signal(signal.SIGTERM)
+        assert running.process.wait(timeout=3) == 0
+
+
+def test_the_log_file_takes_each_exchange(tmp_path: Path) -> None:
+    log = tmp_path / "exchanges.jsonl"
+    with brokenreg(tmp_path / "data", "--log", str(log)) as running:
+        httpx.get(f"{running.url}/v2/")
+        running.stop()
+    assert [json.loads(line)["path"] for line in log.read_text().splitlines()] == ["/v2/"]
+    assert log.stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize(
+    ("arguments", "problem"),
+    [
+        (["--listen", "nowhere"], "--listen: 'nowhere' is not HOST:PORT"),
+        (["--listen", "127.0.0.1:99999"], "--listen"),
+        (["--control", "0.0.0.0:0"], "needs --control-token"),
+        (["--cert", "x.pem"], "go together"),
+        (["--tls", "magic"], "self-signed"),
+        (["--fabricate-limit", "much"], "--fabricate-limit: invalid size 'much'"),
+        (["--v2-catalog-delay", "soon"], "--v2-catalog-delay: invalid duration 'soon'"),
+        (["--no-such-option"], "--no-such-option"),
+    ],
+)
+def test_bad_usage_is_one_line_and_status_2(tmp_path: Path, arguments: list[str], problem: str) -> None:
+    result = run("serve", "--data", str(tmp_path / "data"), *arguments)
+    assert result.returncode == 2
+    assert result.stdout == ""
+    assert problem in result.stderr
+    assert "Traceback" not in result.stderr
+    assert not (tmp_path / "data").exists()
+
+
+def test_a_busy_port_is_one_line_and_status_1(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        result = run("serve", "--data", str(tmp_path), "--listen", f"127.0.0.1:{port}", "--control", "off")
+    assert result.returncode == 1
+    assert result.stderr.count("\n") == 1
+    assert f"cannot listen on 127.0.0.1:{port}: Address already in use" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("data", "problem"),
+    [("/proc/nowhere", "cannot use the data folder"), ("/dev/null/x", "cannot use the data folder")],
+)
+def test_an_unusable_data_folder_is_one_line_and_status_1(data: str, problem: str) -> None:
+    result = run("serve", "--data", data, "--listen", "127.0.0.1:0", "--control", "off")
+    assert (result.returncode, result.stderr.count("\n")) == (1, 1)
+    assert problem in result.stderr
+
+
+def test_bad_certificates_are_one_line_and_status_1(tmp_path: Path) -> None:
+    bad = tmp_path / "bad.pem"
+    bad.write_text("nothing")
+    for certificate in (bad, tmp_path / "missing.pem"):
+        result = run("serve", "--data", str(tmp_path / "data"), "--listen", "127.0.0.1:0", "--control", "off",
+                     "--cert", str(certificate), "--key", str(bad))  # fmt: skip
+        assert (result.returncode, result.stderr.count("\n")) == (1, 1)
+        assert certificate.name in result.stderr
+
+
+def test_flag_before_environment_before_file_before_default(tmp_path: Path) -> None:
+    config = tmp_path / "brokenreg.toml"
+    config.write_text(
+        f'[serve]\nlisten = ["127.0.0.1:0"]\ncontrol = "off"\ndata = "{tmp_path}/file"\n'
+        "v2-catalog-num-repos = 1\n"
+    )
+    command = [sys.executable, "-m", "brokenreg", "--config", str(config), "serve", "--headless"]
+    environment = clean_environment(BROKENREG_DATA=str(tmp_path / "environment"), V2_CATALOG_NUM_REPOS="2")
+    with subprocess.Popen(
+        [*command, "--v2-catalog-num-repos", "3"], stdout=subprocess.PIPE, text=True, env=environment
+    ) as process:
+        assert process.stdout is not None
+        ready = json.loads(process.stdout.readline())
+        names = httpx.get(f"{ready['registry']}/v2/_catalog").json()["repositories"]
+        process.terminate()
+    assert len(names) == 3
+    assert ready["control"] is None
+    assert (tmp_path / "environment").is_dir()
+    assert not (tmp_path / "file").exists()
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("listen", "is not TOML"),
+        ("[srve]", "'srve' is no table"),
+        ("[serve]\nlsten = 1", "no option 'lsten'"),
+    ],
+)
+def test_a_bad_configuration_file_is_told(tmp_path: Path, text: str, problem: str) -> None:
+    config = tmp_path / "brokenreg.toml"
+    config.write_text(text)
+    result = run("--config", str(config), "serve")
+    assert result.returncode == 2
+    assert problem in result.stderr
+
+
+def test_the_predecessors_variables_work(tmp_path: Path) -> None:
+    process = launch(
+        tmp_path / "unused", "--listen", "127.0.0.1:0", V2_CATALOG_DELAY="200ms", V2_CATALOG_NUM_REPOS="5"
+    )
+    try:
+        response = httpx.get(f"{process.url}/v2/_catalog")
+        assert len(response.json()["repositories"]) == 5
+        assert response.elapsed.total_seconds() >= 0.2
+    finally:
+        process.stop()
+    port = free_port()
+    with subprocess.Popen(
+        [sys.executable, "-m", "brokenreg", "serve", "--headless", "--control", "off"],
+        stdout=subprocess.PIPE,
+        text=True,
+        env=clean_environment(BIND_HOST="127.0.0.2", BIND_PORT=str(port), BLOB_DIR=str(tmp_path / "blobs")),
+    ) as predecessor:
+        assert predecessor.stdout is not None
+        assert json.loads(predecessor.stdout.readline())["registry"] == f"http://127.0.0.2:{port}"
+        predecessor.terminate()
+    assert (tmp_path / "blobs").is_dir()
+
+
+def test_a_second_brokenreg_on_the_same_folder_is_refused(tmp_path: Path) -> None:
+    with brokenreg(tmp_path / "data"):
+        result = run("serve", "--data", str(tmp_path / "data"), "--listen", "127.0.0.1:0", "--control", "off")
+    assert (result.returncode, result.stderr.count("\n")) == (1, 1)
+    assert "in use by another brokenreg" in result.stderr
+
+
+def test_the_panel_needs_a_terminal(tmp_path: Path) -> None:
+    result = run("tui", "--data", str(tmp_path))
+    assert result.returncode == 2
+    assert "brokenreg serve" in result.stderr
+
+
+def test_start_up_imports_no_heavy_library() -> None:
+    """`--help` must not wait for Textual, Quart and httpx."""
+    heavy = ("textual", "quart", "httpx", "rich", "hypercorn")
+    code = f"import sys, brokenreg.cli; print([name for name in {heavy} if name in sys.modules])"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert result.stdout.strip() == "[]"
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.2", 0)) as probe:
+        port: int = probe.getsockname()[1]
+    return port

@@ -1,0 +1,75 @@
+"""SIGTERM and SIGINT end a run within 2 s, whatever is in flight."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import time
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.process import Brokenreg, brokenreg
+
+
+def connect(running: Brokenreg, request: bytes = b"") -> socket.socket:
+    host, port = running.host.rsplit(":", 1)
+    connection = socket.create_connection((host, int(port)), timeout=10)
+    connection.sendall(request.replace(b"HOST", running.host.encode()))
+    return connection
+
+
+def wait_in_flight(running: Brokenreg, count: int) -> None:
+    """Wait until the registry works on that many requests."""
+    deadline = time.monotonic() + 10
+    while httpx.get(f"{running.control}/v1/status").json()["in_flight"] != count:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+IN_FLIGHT = {
+    "nothing": b"",
+    "an idle connection": b"GET /v2/ HTTP/1.1\r\nHost: HOST\r\n\r\n",
+    "a timeout": b"GET /v2/broken/timeout/manifests/dur-1h HTTP/1.1\r\nHost: HOST\r\n\r\n",
+    "half a request": b"GET /v2/ HTT",
+    "an upload": b"POST /v2/a/blobs/uploads/?digest=sha256:" + b"0" * 64
+    + b" HTTP/1.1\r\nHost: HOST\r\nContent-Length: 1000000\r\n\r\nxxx",
+    "an image that is being hashed": b"GET /v2/broken/random/manifests/layers-100_size-1GiB HTTP/1.1\r\n"
+    b"Host: HOST\r\n\r\n",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("what", sorted(IN_FLIGHT))
+def test_ends_within_two_seconds(tmp_path: Path, what: str, number: signal.Signals) -> None:
+    request = IN_FLIGHT[what]
+    with brokenreg(tmp_path / "data") as running, connect(running, request):
+        if b"\r\n\r\n" in request and b" /v2/ " not in request:
+            wait_in_flight(running, 1)
+        began = time.monotonic()
+        assert running.stop(number) == 0
+        assert time.monotonic() - began < 2
+
+
+def test_ends_within_two_seconds_in_the_middle_of_a_download(tmp_path: Path) -> None:
+    with brokenreg(tmp_path / "data") as running:
+        manifest = httpx.get(
+            f"{running.url}/v2/broken/random/manifests/layers-1_size-64MiB", timeout=30
+        ).json()
+        digest = manifest["layers"][0]["digest"]
+        request = f"GET /v2/broken/random/blobs/{digest} HTTP/1.1\r\nHost: {running.host}\r\n\r\n"
+        with connect(running, request.encode()) as connection:
+            assert connection.recv(10) == b"HTTP/1.1 2"
+            began = time.monotonic()
+            assert running.stop() == 0
+            assert time.monotonic() - began < 2
+
+
+def test_what_is_in_flight_may_finish(tmp_path: Path) -> None:
+    with brokenreg(tmp_path / "data") as running:
+        request = b"GET /v2/broken/timeout/manifests/dur-400ms HTTP/1.1\r\nHost: HOST\r\n\r\n"
+        with connect(running, request) as connection:
+            wait_in_flight(running, 1)
+            assert running.stop() == 0
+            assert b" 408 " in connection.recv(4096)
