@@ -11,6 +11,7 @@ from brokenreg.registry.call import Call, StreamCall
 from brokenreg.registry.ranges import parse_range
 from brokenreg.registry.responses import respond, start
 from brokenreg.storage.blobs import BlobFile
+from brokenreg.wire.asgi import ZERO_COPY
 
 _CHUNK = 1024 * 1024
 
@@ -73,13 +74,23 @@ async def _serve(call: StreamCall, blob: BlobFile | FabricatedBlob) -> None:
 
 
 async def _stream(call: StreamCall, blob: BlobFile | FabricatedBlob, begin: int, end: int) -> None:
+    zero_copy = ZERO_COPY in call.scope["extensions"]
     while begin < end:
         length = min(_CHUNK, end - begin)
-        chunk = await blob.read(begin, length) if isinstance(blob, BlobFile) else blob.read(begin, length)
-        if not chunk:
-            raise OSError(f"the file of {call.target.digest} is shorter than it was")
-        begin += len(chunk)
-        await call.send({"type": "http.response.body", "body": chunk, "more_body": begin < end})
+        if isinstance(blob, BlobFile) and zero_copy and blob.is_cached(begin, length):
+            piece = {"type": ZERO_COPY, "file": blob.file, "offset": begin, "count": length}
+        else:
+            chunk = await _read(blob, begin, length)
+            if len(chunk) < length:
+                raise OSError(f"the file of {call.target.digest} is shorter than it was")
+            piece = {"type": "http.response.body", "body": chunk}
+        begin += length
+        await call.send({**piece, "more_body": True})
+    await call.send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+async def _read(blob: BlobFile | FabricatedBlob, offset: int, length: int) -> bytes:
+    return await blob.read(offset, length) if isinstance(blob, BlobFile) else blob.read(offset, length)
 
 
 def _unknown(call: Call) -> OCIError:

@@ -23,32 +23,37 @@ class BlobFile:
     """A blob opened for reading; it stays readable if it is deleted meanwhile."""
 
     def __init__(self, path: Path) -> None:
-        self._descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-        self.size = os.fstat(self._descriptor).st_size
+        self.file = path.open("rb", buffering=0)
+        self.size = os.fstat(self.file.fileno()).st_size
+
+    def is_cached(self, offset: int, length: int) -> bool:
+        """Whether the kernel has these bytes in memory, so that reading them stops nobody.
+
+        The ends are asked for; the kernel reads ahead, so what lies between is there too.
+        """
+        return self._has_page(offset) and self._has_page(offset + length - 1)
 
     async def read(self, offset: int, length: int) -> bytes:
-        """Up to `length` bytes at `offset`: at once if the kernel has them in memory, else by a thread.
+        """The bytes there: at once if the kernel has them in memory, else by a thread.
 
         A plain read of what is not in memory would stop the loop for as long as the disk takes.
         """
-        length = min(length, self.size - offset)
-        if self._is_cached(offset) and self._is_cached(offset + length - 1):
-            return os.pread(self._descriptor, length, offset)
-        return await asyncio.to_thread(os.pread, self._descriptor, length, offset)
+        if self.is_cached(offset, length):
+            return os.pread(self.file.fileno(), length, offset)
+        return await asyncio.to_thread(os.pread, self.file.fileno(), length, offset)
 
-    def _is_cached(self, offset: int) -> bool:
-        """Whether the page at `offset` is in memory; the kernel reads ahead, so those between are too."""
+    def _has_page(self, offset: int) -> bool:
         if sys.platform != "linux":
             return False
         try:
-            return os.preadv(self._descriptor, [bytearray(1)], offset, os.RWF_NOWAIT) == 1
+            return os.preadv(self.file.fileno(), [bytearray(1)], offset, os.RWF_NOWAIT) == 1
         except OSError as error:
             if error.errno not in _NOT_CACHED:
                 raise
             return False
 
     def close(self) -> None:
-        os.close(self._descriptor)
+        self.file.close()
 
     def __enter__(self) -> BlobFile:
         return self

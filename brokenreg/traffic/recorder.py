@@ -9,7 +9,7 @@ from brokenreg.oci.target import Endpoint, Target, parse_target
 from brokenreg.traffic.exchange import Ended, Exchange
 from brokenreg.traffic.log import TrafficLog
 from brokenreg.traffic.redaction import redact_headers, redact_query
-from brokenreg.wire.asgi import ASGIApp, Message, Receive, Scope, Send
+from brokenreg.wire.asgi import ZERO_COPY, ASGIApp, Message, Receive, Scope, Send
 from brokenreg.wire.connection import Wire
 from brokenreg.wire.seam import EXTENSION as STREAM
 from brokenreg.wire.seam import Stream
@@ -108,6 +108,8 @@ class _Recording:
             if exchange.method != "HEAD":
                 exchange.response_bytes += len(message.get("body", b""))
             self._complete = not message.get("more_body", False)
+        elif message["type"] == ZERO_COPY:
+            exchange.response_bytes += message["count"]
         self._changed()
 
     def close(self, stream: Stream | None) -> None:

@@ -12,6 +12,14 @@ Send = Callable[[Message], Awaitable[None]]
 ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 
+ZERO_COPY = "http.response.zerocopysend"
+"""ASGI's extension and message type for a part of a file that goes from kernel to kernel.
+
+`{"type", "file", "offset", "count", "more_body"}`; offered over plain HTTP/1.1 alone. Who spoils bodies takes
+the extension out of the scope, and gets them as bytes.
+"""
+
+
 class ClientLeftError(ConnectionError):
     """Nobody reads the response any more; whoever produces it stops."""
 

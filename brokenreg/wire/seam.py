@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Callable
 from typing import Any
 
-from brokenreg.wire.asgi import ASGIApp, ClientLeftError, Message, Receive, Scope, Send
+from brokenreg.wire.asgi import ZERO_COPY, ASGIApp, ClientLeftError, Message, Receive, Scope, Send
 from brokenreg.wire.connection import CONNECTION, Wire
 
 EXTENSION = "brokenreg.stream"
@@ -52,12 +52,17 @@ class Seam:
         connection.requests += 1
         stream = Stream(connection, send.__self__)  # type: ignore[attr-defined]  # a bound method of HTTPStream
         scope["extensions"][EXTENSION] = stream
+        if scope["http_version"] == "1.1" and scope["scheme"] == "http":
+            scope["extensions"][ZERO_COPY] = {}
 
         async def send_unless_gone(message: Message) -> None:
             # Hypercorn swallows what is sent to nobody; a generator would run to its end.
             if stream.is_gone:
                 raise ClientLeftError
-            await send(message)
+            if message["type"] == ZERO_COPY:
+                await connection.send_file(message["file"], message["offset"], message["count"])
+            else:
+                await send(message)
 
         with contextlib.suppress(ClientLeftError):
             await self._app(scope, receive, send_unless_gone)

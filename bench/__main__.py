@@ -1,0 +1,92 @@
+"""`make bench`: brokenreg beside docker-registry, measured in turn, as the median of ratios."""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from bench.peers import ours, peer
+from bench.transfers import delete, make_content, manifest_rate, pull, push, put_manifest
+
+GOALS = {"manifest GET": 1.2, "blob GET, 1 client": 1.2, "blob GET, 8 clients": 1.2, "push": 1.3}
+
+
+def main() -> None:
+    arguments = argparse.ArgumentParser(description=__doc__)
+    arguments.add_argument("--rounds", type=int, default=5, help="pairs of measurements of each kind")
+    arguments.add_argument("--mib", type=int, default=1024, help="size of the blob in MiB")
+    options = arguments.parse_args()
+    console = Console()
+    with tempfile.TemporaryDirectory(prefix="brokenreg-bench-") as name:
+        folder = Path(name)
+        with console.status("making the blob"):
+            content = folder / "content"
+            digest = make_content(content, options.mib << 20)
+        with ours(folder / "ours") as (our_host, _), peer(folder / "peer") as (peer_host, _):
+            rates = _measure(console, our_host, peer_host, content, digest, options.rounds)
+    console.print(_table(rates, options.mib))
+
+
+def _measure(
+    console: Console, our_host: str, peer_host: str, content: Path, digest: str, rounds: int
+) -> dict[str, list[tuple[float, float]]]:
+    """(ours, the peer's) of each kind and round; each pair is measured in turn, and the turn changes."""
+
+    def push_afresh(host: str) -> float:
+        rate = push(host, content, digest)
+        delete(host, digest)
+        return rate
+
+    for host in (our_host, peer_host):
+        put_manifest(host)
+    kinds: dict[str, Callable[[str], float]] = {
+        "push": push_afresh,
+        "manifest GET": lambda host: manifest_rate(host, 4),
+        "blob GET, 1 client": lambda host: pull(host, digest, 1),
+        "blob GET, 8 clients": lambda host: pull(host, digest, 8),
+    }
+    rates: dict[str, list[tuple[float, float]]] = {}
+    for kind, measure in kinds.items():
+        if kind.startswith("blob") and "blob GET, 1 client" not in rates:
+            for host in (our_host, peer_host):
+                push(host, content, digest)
+        pairs = rates.setdefault(kind, [])
+        for number in range(rounds):
+            with console.status(f"{kind}, pair {number + 1} of {rounds}"):
+                order = (our_host, peer_host) if number % 2 == 0 else (peer_host, our_host)
+                measured = {host: measure(host) for host in order}
+                pairs.append((measured[our_host], measured[peer_host]))
+    return rates
+
+
+def _table(rates: dict[str, list[tuple[float, float]]], mib: int) -> Table:
+    table = Table(title=f"brokenreg against docker-registry, a blob of {mib} MiB")
+    for heading in ("kind", "brokenreg", "docker-registry", "ratio: median", "from", "to", "goal"):
+        table.add_column(heading, justify="left" if heading == "kind" else "right")
+    for kind, pairs in rates.items():
+        ratios = sorted(mine / theirs for mine, theirs in pairs)
+        unit = (
+            (lambda rate: f"{rate:,.0f}/s")
+            if "manifest" in kind
+            else (lambda rate: f"{rate / 1e6:,.0f} MB/s")
+        )
+        table.add_row(
+            kind,
+            unit(statistics.median(mine for mine, _ in pairs)),
+            unit(statistics.median(theirs for _, theirs in pairs)),
+            f"{statistics.median(ratios):.2f}",
+            f"{ratios[0]:.2f}",
+            f"{ratios[-1]:.2f}",
+            f"{GOALS[kind]:.1f}",
+        )
+    return table
+
+
+if __name__ == "__main__":
+    main()

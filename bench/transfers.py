@@ -1,0 +1,110 @@
+"""Clients that cost little: raw sockets that read into one buffer and send straight from a file."""
+
+from __future__ import annotations
+
+import hashlib
+import http.client
+import json
+import multiprocessing
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+BUFFER = 1 << 20
+
+
+def make_content(path: Path, size: int) -> str:
+    """A file of `size` bytes; its digest."""
+    hasher = hashlib.sha256()
+    with path.open("wb") as file, open("/dev/urandom", "rb") as source:
+        for _ in range(size // BUFFER):
+            chunk = source.read(BUFFER)
+            hasher.update(chunk)
+            file.write(chunk)
+    return f"sha256:{hasher.hexdigest()}"
+
+
+def push(host: str, path: Path, digest: str) -> float:
+    """Push a file as one blob (POST, PUT); bytes per second."""
+    began = time.perf_counter()
+    location = _request(host, "POST", "/v2/bench/blobs/uploads/", 202)["location"]
+    target = location.removeprefix(f"http://{host}")
+    target += ("&" if "?" in target else "?") + f"digest={digest}"
+    size = path.stat().st_size
+    with _connect(host) as connection, path.open("rb") as file:
+        head = f"PUT {target} HTTP/1.1\r\nHost: {host}\r\nContent-Length: {size}\r\n"
+        connection.sendall(f"{head}Content-Type: application/octet-stream\r\n\r\n".encode())
+        connection.sendfile(file)
+        answer = connection.recv(4096)
+    if b" 201 " not in answer.partition(b"\r\n")[0]:
+        sys.exit(f"bench: a push to {host} was answered {answer[:200]!r}")
+    return size / (time.perf_counter() - began)
+
+
+def delete(host: str, digest: str) -> None:
+    """Unlink the blob, so that the next push is a whole one."""
+    _request(host, "DELETE", f"/v2/bench/blobs/{digest}", 202)
+
+
+def pull(host: str, digest: str, clients: int) -> float:
+    """Pull the blob with so many clients at once; bytes per second, all together."""
+    with multiprocessing.get_context("fork").Pool(clients) as pool:
+        began = time.perf_counter()
+        sizes = pool.starmap(_pull, [(host, digest)] * clients, chunksize=1)
+        return sum(sizes) / (time.perf_counter() - began)
+
+
+def put_manifest(host: str) -> None:
+    """A manifest of about 1 KiB under bench:v1."""
+    document = {
+        "schemaVersion": 2,
+        "mediaType": "application/vnd.oci.image.index.v1+json",
+        "manifests": [],
+        "annotations": {"filler": "x" * 900},
+    }
+    connection = http.client.HTTPConnection(host)
+    headers = {"Content-Type": document["mediaType"]}
+    connection.request("PUT", "/v2/bench/manifests/v1", json.dumps(document), headers)  # type: ignore[arg-type]
+    if connection.getresponse().status != 201:
+        sys.exit(f"bench: {host} does not take a manifest")
+
+
+def manifest_rate(host: str, seconds: int) -> float:
+    """Manifest GETs a second over 16 connections, by wrk."""
+    wrk = shutil.which("wrk")
+    if wrk is None:
+        sys.exit("bench: wrk is not installed; apt-get install wrk")
+    accept = "Accept: application/vnd.oci.image.index.v1+json"
+    command = [wrk, "-t1", "-c16", f"-d{seconds}s", "-H", accept, f"http://{host}/v2/bench/manifests/v1"]
+    output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    if "Non-2xx" in output:
+        sys.exit(f"bench: {host} answered errors")
+    return float(output.partition("Requests/sec:")[2].split()[0])
+
+
+def _pull(host: str, digest: str) -> int:
+    buffer = bytearray(BUFFER)
+    size = 0
+    with _connect(host) as connection:
+        head = f"GET /v2/bench/blobs/{digest} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n"
+        connection.sendall(head.encode())
+        while count := connection.recv_into(buffer):
+            size += count
+    return size
+
+
+def _connect(host: str) -> socket.socket:
+    name, port = host.rsplit(":", 1)
+    return socket.create_connection((name, int(port)))
+
+
+def _request(host: str, method: str, path: str, status: int) -> dict[str, str]:
+    connection = http.client.HTTPConnection(host)
+    connection.request(method, path)
+    response = connection.getresponse()
+    if response.status != status:
+        sys.exit(f"bench: {method} {path} at {host} was answered {response.status}")
+    return {name.lower(): value for name, value in response.getheaders()}
