@@ -14,6 +14,7 @@ from brokenreg.storage.blobs import BlobFile
 from brokenreg.wire.asgi import ZERO_COPY
 
 _CHUNK = 1024 * 1024
+_FILE_PART = 16 * 1024 * 1024
 
 
 async def get_blob(call: StreamCall) -> None:
@@ -74,18 +75,23 @@ async def _serve(call: StreamCall, blob: BlobFile | FabricatedBlob) -> None:
 
 
 async def _stream(call: StreamCall, blob: BlobFile | FabricatedBlob, begin: int, end: int) -> None:
-    zero_copy = ZERO_COPY in call.scope["extensions"]
+    if isinstance(blob, BlobFile) and ZERO_COPY in call.scope["extensions"]:
+        await _send_file(call, blob, begin, end)
+        return
     while begin < end:
-        length = min(_CHUNK, end - begin)
-        if isinstance(blob, BlobFile) and zero_copy and blob.is_cached(begin, length):
-            piece = {"type": ZERO_COPY, "file": blob.file, "offset": begin, "count": length}
-        else:
-            chunk = await _read(blob, begin, length)
-            if len(chunk) < length:
-                raise OSError(f"the file of {call.target.digest} is shorter than it was")
-            piece = {"type": "http.response.body", "body": chunk}
-        begin += length
-        await call.send({**piece, "more_body": True})
+        chunk = await _read(blob, begin, min(_CHUNK, end - begin))
+        if not chunk:
+            raise OSError(f"the file of {call.target.digest} is shorter than it was")
+        begin += len(chunk)
+        await call.send({"type": "http.response.body", "body": chunk, "more_body": begin < end})
+
+
+async def _send_file(call: StreamCall, blob: BlobFile, begin: int, end: int) -> None:
+    """Part by part, so that the log shows how far it is."""
+    for offset in range(begin, end, _FILE_PART):
+        count = min(_FILE_PART, end - offset)
+        piece = {"type": ZERO_COPY, "file": blob.file, "offset": offset, "count": count, "more_body": True}
+        await call.send(piece)
     await call.send({"type": "http.response.body", "body": b"", "more_body": False})
 
 

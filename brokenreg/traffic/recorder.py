@@ -31,12 +31,12 @@ class Recorder:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         exchange = self._open(scope)
-        recording = _Recording(exchange, self._log, receive, send)
+        recording = _Recording(exchange, self._log, scope["extensions"][STREAM], receive, send)
         scope["extensions"][EXTENSION] = exchange
         try:
             await self._app(scope, recording.receive, recording.send)
         finally:
-            recording.close(scope["extensions"].get(STREAM))
+            recording.close()
 
     def record_unused(self, connection: Wire) -> None:
         """Log a connection that ended without ever becoming a request."""
@@ -81,9 +81,12 @@ class Recorder:
 class _Recording:
     """The state of one exchange while it passes."""
 
-    def __init__(self, exchange: Exchange, log: TrafficLog, receive: Receive, send: Send) -> None:
+    def __init__(
+        self, exchange: Exchange, log: TrafficLog, stream: Stream, receive: Receive, send: Send
+    ) -> None:
         self._exchange = exchange
         self._log = log
+        self._stream = stream
         self._receive = receive
         self._send = send
         self._complete = False
@@ -98,8 +101,11 @@ class _Recording:
         return message
 
     async def send(self, message: Message) -> None:
-        await self._send(message)
         exchange = self._exchange
+        if message["type"] == ZERO_COPY:
+            await self._send_file(message)
+        else:
+            await self._send(message)
         if message["type"] == "http.response.start":
             exchange.status = message["status"]
             exchange.response_headers = redact_headers(message["headers"])
@@ -108,18 +114,25 @@ class _Recording:
             if exchange.method != "HEAD":
                 exchange.response_bytes += len(message.get("body", b""))
             self._complete = not message.get("more_body", False)
-        elif message["type"] == ZERO_COPY:
-            exchange.response_bytes += message["count"]
         self._changed()
 
-    def close(self, stream: Stream | None) -> None:
+    async def _send_file(self, message: Message) -> None:
+        """Count what left even if the client does so in the middle; no other response shares HTTP/1.1."""
+        connection = self._stream.connection
+        before = connection.bytes_out
+        try:
+            await self._send(message)
+        finally:
+            self._exchange.response_bytes += connection.bytes_out - before
+
+    def close(self) -> None:
         exchange = self._exchange
         if self._complete:
             exchange.ended = Ended.COMPLETE
-        elif stream is not None and stream.is_gone:
+        elif self._stream.is_gone:
             exchange.ended = Ended.CLIENT_LEFT
             # What Hypercorn still holds never left.
-            exchange.response_bytes = max(0, exchange.response_bytes - stream.connection.unsent)
+            exchange.response_bytes = max(0, exchange.response_bytes - self._stream.connection.unsent)
         else:
             exchange.ended = Ended.ABORTED
         exchange.mark("end")

@@ -16,6 +16,7 @@ from hypercorn.protocol.events import EndBody
 from hypercorn.protocol.h11 import H11Protocol
 
 from brokenreg.wire.asgi import ClientLeftError
+from brokenreg.wire.sendfile import FileSender
 
 if TYPE_CHECKING:
     from brokenreg.wire.seam import Seam
@@ -45,7 +46,7 @@ class ReasonedConnection(h11.Connection):
         return super().send_with_data_passthrough(event)
 
 
-class _FileSlice:
+class _FilePart:
     """Stands for `count` bytes of a file (h11, "Sending data: sendfile")."""
 
     def __init__(self, count: int) -> None:
@@ -63,6 +64,7 @@ class Wire(TCPServer):
         self.gone = asyncio.Event()
         self.requests = 0
         self.bytes_out = 0
+        self._sender: FileSender | None = None
         self.body_cut_short = False
         """The client ended its side of the connection before the request's body was complete."""
 
@@ -101,7 +103,7 @@ class Wire(TCPServer):
             self.bytes_out += len(event.data)
         await super().protocol_send(event)
         if self.writer.is_closing():
-            self.gone.set()
+            self._leave()
             await asyncio.sleep(0)
         elif isinstance(event, RawData) and len(event.data) >= _YIELD_SIZE:
             await asyncio.sleep(0)
@@ -112,27 +114,45 @@ class Wire(TCPServer):
         h11 keeps count of the body by a stand-in for the bytes that it never sees.
         """
         protocol = self.protocol.protocol
-        slice_ = _FileSlice(count)
-        pieces = protocol.connection.send_with_data_passthrough(h11.Data(data=slice_))  # type: ignore[union-attr, arg-type]
+        part = _FilePart(count)
+        pieces = protocol.connection.send_with_data_passthrough(h11.Data(data=part))  # type: ignore[union-attr, arg-type]
         async with self.send_lock:
             try:
                 for piece in pieces or ():
-                    if piece is slice_:
-                        sent = await self.loop.sendfile(
-                            self.writer.transport, file, offset, count, fallback=False
-                        )
-                        if sent < count:
-                            raise OSError(f"{file.name} is shorter than it was")
+                    if piece is part:
+                        await self._flush()
+                        await self._send_part(file, offset, count)
                     else:
                         self.writer.write(piece)
-            except (ConnectionError, RuntimeError):  # RuntimeError: asyncio's word for a closed transport
-                await self.abort()
+            except ConnectionError:
+                self._leave()
                 raise ClientLeftError from None
-        self.bytes_out += count
+
+    async def _send_part(self, file: IO[bytes], offset: int, count: int) -> None:
+        self._sender = FileSender(self.writer.get_extra_info("socket").fileno())
+        try:
+            if not self.gone.is_set():
+                await self._sender.send(file, offset, count)
+        finally:
+            self.bytes_out += self._sender.sent
+            self._sender.close()
+            self._sender = None
+
+    async def _flush(self) -> None:
+        """Wait until the transport has handed everything to the kernel."""
+        self.writer.transport.set_write_buffer_limits(high=0)
+        await self.writer.drain()
+        self.writer.transport.set_write_buffer_limits()
+
+    def _leave(self) -> None:
+        """Note that nobody reads any more, and tell whoever still sends."""
+        self.gone.set()
+        if self._sender is not None:
+            self._sender.stop()
 
     async def abort(self) -> None:
         """Cut the connection now, whatever is in flight."""
-        self.gone.set()
+        self._leave()
         self.writer.transport.abort()
 
     async def _read_data(self) -> None:
@@ -150,7 +170,7 @@ class Wire(TCPServer):
                 await self.protocol.handle(RawData(data))
         if self._in_request_body():
             await self._end_body_early()
-        self.gone.set()
+        self._leave()
         await self.protocol.handle(Closed())
         # Else the connection would stay, half closed, until its keep-alive time is over.
         await self.idle_task.stop()
