@@ -8,10 +8,17 @@ from hypothesis import strategies as st
 
 from brokenreg.oci.durations import format_duration, parse_duration
 
-UNITS = {"ns": 1, "us": 1000, "µs": 1000, "μs": 1000, "ms": 10**6, "s": 10**9, "m": 60 * 10**9, "h": 3600 * 10**9}
-terms = st.tuples(
-    st.integers(0, 10**5), st.text("0123456789", max_size=12), st.sampled_from(sorted(UNITS))
-)
+UNITS = {
+    "ns": 1,
+    "us": 1000,
+    "µs": 1000,
+    "μs": 1000,
+    "ms": 10**6,
+    "s": 10**9,
+    "m": 60 * 10**9,
+    "h": 3600 * 10**9,
+}
+terms = st.tuples(st.integers(0, 10**5), st.text("0123456789", max_size=12), st.sampled_from(sorted(UNITS)))
 
 
 @pytest.mark.parametrize(

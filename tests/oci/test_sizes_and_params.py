@@ -10,13 +10,23 @@ from brokenreg.oci.sizes import format_size, parse_size
 
 @pytest.mark.parametrize(
     ("text", "size"),
-    [("0", 0), ("1024", 1024), ("1b", 1), ("64KiB", 65536), ("64kib", 65536), ("1.5GiB", 3 << 29), ("10MB", 10**7)],
+    [
+        ("0", 0),
+        ("1024", 1024),
+        ("1b", 1),
+        ("64KiB", 65536),
+        ("64kib", 65536),
+        ("1.5GiB", 3 << 29),
+        ("10MB", 10**7),
+    ],
 )
 def test_reads_sizes(text: str, size: int) -> None:
     assert parse_size(text) == size
 
 
-@pytest.mark.parametrize("text", ["", "-1", "1 KiB", "KiB", "1.KiB", "1.3b", "0x10", "1e3", "٣", "1kk", "9" * 25])
+@pytest.mark.parametrize(
+    "text", ["", "-1", "1 KiB", "KiB", "1.KiB", "1.3b", "0x10", "1e3", "٣", "1kk", "9" * 25]
+)
 def test_refuses_other_sizes_and_says_so(text: str) -> None:
     with pytest.raises(ValueError, match="invalid size"):
         parse_size(text)
@@ -35,9 +45,7 @@ def test_formats_sizes_for_people(size: int, text: str) -> None:
 NAMES = ["status", "code", "retry_after", "retry"]
 
 
-@given(
-    st.dictionaries(st.sampled_from(NAMES), st.from_regex(r"[A-Za-z0-9.]+", fullmatch=True), min_size=1)
-)
+@given(st.dictionaries(st.sampled_from(NAMES), st.from_regex(r"[A-Za-z0-9.]+", fullmatch=True), min_size=1))
 def test_parameters_come_back_as_they_went(values: dict[str, str]) -> None:
     assert split_params(join_params(values), NAMES) == values
 

@@ -8,7 +8,9 @@ from brokenreg.oci.target import Endpoint, parse_target, strip_name
 
 DIGEST = "sha256:" + "0a" * 32
 names = st.lists(
-    st.sampled_from(["a", "manifests", "blobs", "uploads", "tags", "list", "referrers", "v2", "x.y", "p-q_r"]),
+    st.sampled_from(
+        ["a", "manifests", "blobs", "uploads", "tags", "list", "referrers", "v2", "x.y", "p-q_r"]
+    ),
     min_size=1,
     max_size=4,
 ).map("/".join)
