@@ -22,6 +22,7 @@ from brokenreg.server.allocator import keep_freed_memory
 from brokenreg.server.guards import RegistryGuard
 from brokenreg.server.health import Health
 from brokenreg.server.listeners import Certificate, Listener, quiet_handshakes
+from brokenreg.server.race import first_of
 from brokenreg.server.tls import self_signed
 from brokenreg.storage import Store
 from brokenreg.traffic.log import TrafficLog
@@ -79,14 +80,7 @@ class Server:
 
     async def wait(self) -> None:
         """Return, or raise, if a listener ends by itself."""
-        waiting = [asyncio.create_task(listener.wait()) for listener in self._all_listeners()]
-        try:
-            done, _ = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-            for task in done:
-                task.result()
-        finally:
-            for task in waiting:
-                task.cancel()
+        await first_of(*(listener.wait() for listener in self._all_listeners()))
 
     def status(self) -> Status:
         """Version, uptime, addresses and counts."""
@@ -99,7 +93,7 @@ class Server:
             offline=True,
             exchanges=self.log.end,
             in_flight=self.log.in_flight,
-            connections=len(self._registry_seam.live),
+            connections=len(self._registry_seam.connections.live),
             repositories=len(repositories),
             manifests=sum(len(repository.manifests) for repository in repositories),
             blobs=self._store.index.blob_count,

@@ -104,7 +104,7 @@ class Listener:
             return
         await asyncio.wait([self._task], timeout=GRACE)
         # From Python 3.12 on a server waits for its connections without end: cut them first.
-        for connection in tuple(self._seam.live):
+        for connection in tuple(self._seam.connections.live):
             await connection.abort()
         done, _ = await asyncio.wait([self._task], timeout=GRACE + 0.3)
         if not done:

@@ -8,8 +8,7 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Callable, Coroutine, Iterator
-from typing import Any
+from collections.abc import Callable, Iterator
 
 from rich.console import Console
 
@@ -17,6 +16,7 @@ from brokenreg import __version__
 from brokenreg.config import Settings
 from brokenreg.server.assembly import Server
 from brokenreg.server.output import LineWriter, ReadableLog, exchange_line, ready_line, write_ready_file
+from brokenreg.server.race import first_of
 
 
 async def serve(settings: Settings, *, headless: bool) -> int:
@@ -38,7 +38,7 @@ async def serve(settings: Settings, *, headless: bool) -> int:
                     _greet(settings, server)
                 if server.authority is not None:
                     print(f"brokenreg: clients must trust the CA in {server.authority}", file=sys.stderr)
-                await _first_of(stop.wait(), server.wait())
+                await first_of(stop.wait(), server.wait())
     return 0
 
 
@@ -113,15 +113,3 @@ def _on_stop_signals(stop: Callable[[], object]) -> Iterator[None]:
     finally:
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.remove_signal_handler(number)
-
-
-async def _first_of(*waiting: Coroutine[Any, Any, Any]) -> None:
-    """Return when one of them does; raise what it raises; cancel the others."""
-    tasks = [asyncio.ensure_future(each) for each in waiting]
-    try:
-        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        for task in done:
-            task.result()
-    finally:
-        for task in tasks:
-            task.cancel()

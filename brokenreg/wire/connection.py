@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import contextvars
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from http import HTTPStatus
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, Any
 
 import h11
 from hypercorn.asyncio import run as hypercorn_run
@@ -17,9 +19,6 @@ from hypercorn.protocol.h11 import H11Protocol
 
 from brokenreg.wire.asgi import ClientLeftError
 from brokenreg.wire.sendfile import FileSender
-
-if TYPE_CHECKING:
-    from brokenreg.wire.seam import Seam
 
 CONNECTION: contextvars.ContextVar[Wire] = contextvars.ContextVar("connection")
 """The connection that the current task serves."""
@@ -56,6 +55,14 @@ class _FilePart:
         return self._count
 
 
+@dataclass(slots=True)
+class Connections:
+    """The connections of one listener. `on_unused` is told of each that ended without a request."""
+
+    on_unused: Callable[[Wire], None]
+    live: set[Wire] = field(default_factory=set)
+
+
 class Wire(TCPServer):
     """One connection. `gone` is set once the client has left or was cut off."""
 
@@ -81,17 +88,18 @@ class Wire(TCPServer):
 
     async def run(self) -> None:
         CONNECTION.set(self)
-        seam: Seam = self.app.app  # type: ignore[attr-defined]  # Hypercorn wraps what it serves
-        seam.live.add(self)
+        # Hypercorn wraps what it serves.
+        connections: Connections = self.app.app.connections  # type: ignore[attr-defined]
+        connections.live.add(self)
         # asyncio's default of 64 KiB stops the socket before a read of RECEIVE_SIZE could be filled.
         self.reader._limit = RECEIVE_SIZE  # type: ignore[attr-defined]
         try:
             await super().run()
         finally:
             self.gone.set()
-            seam.live.discard(self)
+            connections.live.discard(self)
             if not self.requests:
-                seam.on_unused(self)
+                connections.on_unused(self)
 
     async def protocol_send(self, event: Event) -> None:
         """Every byte that Hypercorn emits: HTTP/1.1 and HTTP/2, plain and TLS.

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from brokenreg.wire.asgi import ZERO_COPY, ASGIApp, ClientLeftError, Message, Receive, Scope, Send
-from brokenreg.wire.connection import CONNECTION, Wire
+from brokenreg.wire.connection import CONNECTION, Connections, Wire
 
 EXTENSION = "brokenreg.stream"
 
@@ -32,15 +32,11 @@ class Stream:
 
 
 class Seam:
-    """Wraps the application of one listener.
-
-    `live` are its open connections. `on_unused` is told of each that ended without a request.
-    """
+    """Wraps the application of one listener, whose `connections` it keeps."""
 
     def __init__(self, app: ASGIApp, on_unused: Callable[[Wire], None] | None = None) -> None:
         self._app = app
-        self.live: set[Wire] = set()
-        self.on_unused = on_unused or (lambda _: None)
+        self.connections = Connections(on_unused or (lambda _: None))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
