@@ -6,7 +6,6 @@ from brokenreg.faults.catalogue import Strike
 from brokenreg.faults.paths import PathDoor
 from brokenreg.faults.rules import Rule
 from brokenreg.oci.errors import OCIError
-from brokenreg.registry.responses import respond_error
 from brokenreg.traffic.exchange import Exchange
 from brokenreg.traffic.recorder import EXTENSION as EXCHANGE
 from brokenreg.wire.asgi import ASGIApp, Receive, Scope, Send
@@ -24,7 +23,7 @@ class Injector:
         try:
             rule = self._choose(exchange)
         except OCIError as error:
-            await respond_error(send, error)
+            await Strike(exchange, scope, receive, send).respond_error(error)
             return
         if rule is None:
             await self._app(scope, receive, send)

@@ -8,6 +8,7 @@ from brokenreg.images.fabricator import FabricatedBlob
 from brokenreg.oci.errors import ErrorCode, OCIError
 from brokenreg.oci.mediatypes import OCTET_STREAM
 from brokenreg.registry.call import Call, StreamCall
+from brokenreg.registry.conditions import entity_tag, is_known, range_applies
 from brokenreg.registry.ranges import parse_range
 from brokenreg.registry.responses import respond, start
 from brokenreg.storage.blobs import BlobFile
@@ -47,20 +48,20 @@ def _find(call: Call) -> BlobFile | FabricatedBlob:
 
 
 async def _serve(call: StreamCall, blob: BlobFile | FabricatedBlob) -> None:
-    etag = f'"{call.target.digest}"'
+    digest = call.target.digest
     headers = {
         "content-type": OCTET_STREAM,
-        "docker-content-digest": call.target.digest,
+        "docker-content-digest": digest,
         "accept-ranges": "bytes",
-        "etag": etag,
+        "etag": entity_tag(digest),
         # A digest names its content for ever.
         "cache-control": "max-age=31536000, immutable",
     }
-    if call.header("if-none-match") in (etag, "*"):
+    if is_known(call, digest):
         await respond(call.send, 304, headers)
         return
     begin, end, status = 0, blob.size, 200
-    if call.method == "GET" and call.header("if-range") in (None, etag):
+    if range_applies(call, digest):
         interval = parse_range(call.header("range"), blob.size)
         if interval is not None:
             begin, end = interval

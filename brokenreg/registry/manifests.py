@@ -9,6 +9,7 @@ from brokenreg.oci.errors import ErrorCode, OCIError
 from brokenreg.oci.mediatypes import OCI_MANIFEST, manifest_facts
 from brokenreg.oci.names import check_tag
 from brokenreg.registry.call import Call, StreamCall
+from brokenreg.registry.conditions import entity_tag, is_known
 from brokenreg.registry.responses import respond
 from brokenreg.storage.records import Manifest
 
@@ -21,13 +22,12 @@ _MAX_TAGS = 100
 async def get_manifest(call: StreamCall) -> None:
     """GET and HEAD `/v2/<name>/manifests/<reference>`."""
     digest, media_type, body = await _find(call)
-    etag = f'"{digest}"'
     headers = {
         "content-type": media_type,
         "docker-content-digest": digest,
-        "etag": etag,
+        "etag": entity_tag(digest),
     }
-    if call.header("if-none-match") in (etag, "*"):
+    if is_known(call, digest):
         await respond(call.send, 304, headers)
         return
     await respond(call.send, 200, headers, body)
@@ -74,7 +74,7 @@ async def delete_manifest(call: Call) -> Response:
     return Response(status=202)
 
 
-async def _find(call: Call) -> tuple[str, str, bytes]:
+async def _find(call: Call) -> tuple[Digest, str, bytes]:
     """Digest, media type and bytes."""
     if call.is_fabricated:
         image = await call.images.image(call.target.repository, call.target.reference)

@@ -79,6 +79,7 @@ class Collector:
             ]
             if unused:
                 await self._index.unlink_blobs(key, unused)
+            await asyncio.sleep(0)
 
     async def _drop_blobs(self, before: float) -> None:
         stored = await asyncio.to_thread(lambda: list(self._folder.stored_digests()))

@@ -15,6 +15,7 @@ from pathlib import Path
 from brokenreg.oci.digests import Digest
 from brokenreg.oci.mediatypes import ManifestFacts
 from brokenreg.storage.database import Database, Work
+from brokenreg.storage.errors import StorageError
 from brokenreg.storage.records import Manifest, Repository, RepositoryKey
 
 _BODY_CACHE = 16 * 1024 * 1024
@@ -48,7 +49,13 @@ class Index:
         database = Database(path)
         await database.open()
         index = cls(database)
-        await database.run(index._load)
+        try:
+            await database.run(index._load)
+        except (sqlite3.Error, ValueError) as error:
+            await database.close()
+            raise StorageError(
+                f"cannot read the index {path}: {error}; move it away to start afresh"
+            ) from None
         return index
 
     async def close(self) -> None:

@@ -148,7 +148,11 @@ class UploadStore:
         """Open a session that survives a restart; its id."""
         upload = self.start_unlisted(key, algorithm)
         with upload:
-            await self._index.open_upload(upload.row)
+            try:
+                await self._index.open_upload(upload.row)
+            except BaseException:
+                await self.cancel(upload)
+                raise
         return upload.row.id
 
     def start_unlisted(self, key: RepositoryKey, algorithm: str) -> Upload:

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict
 from brokenreg.oci.errors import OCIError
 from brokenreg.oci.params import join_params
 from brokenreg.oci.target import Endpoint
+from brokenreg.registry.body import Body
 from brokenreg.registry.responses import respond_error
 from brokenreg.traffic.exchange import Exchange
 from brokenreg.wire.asgi import ClientLeftError, Message, Receive, Scope, Send
@@ -25,9 +26,12 @@ class Strike:
         self._scope = scope
         self._receive = receive
         self._send = send
+        self._has_body = scope["method"] not in ("GET", "HEAD", "DELETE")
 
     async def respond_error(self, error: OCIError) -> None:
         """Answer in the registry's stead."""
+        if self._has_body:
+            await Body(self._scope, self._receive).discard()
         await respond_error(self._send, error)
 
     async def wait(self, seconds: float) -> None:
@@ -48,7 +52,7 @@ class Strike:
         """
         gone = asyncio.ensure_future(self._scope["extensions"][STREAM].connection.gone.wait())
         waiting = [gone]
-        if self._scope["method"] in ("GET", "HEAD", "DELETE"):
+        if not self._has_body:
             waiting.append(asyncio.ensure_future(self._disconnected()))
         try:
             await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
