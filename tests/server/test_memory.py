@@ -1,0 +1,64 @@
+"""Memory stays bounded, however much passes at once."""
+
+from __future__ import annotations
+
+import hashlib
+import http.client
+import random
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import httpx
+
+from tests.process import Brokenreg, brokenreg
+
+CLIENTS = 8
+SIZE = 96 << 20
+LIMIT = 120 << 20
+
+
+def push(running: Brokenreg, number: int) -> str:
+    """Push a blob of its own, and pull it back."""
+    block = random.Random(number).randbytes(1 << 20)
+    hasher = hashlib.sha256()
+    for _ in range(SIZE >> 20):
+        hasher.update(block)
+    digest = f"sha256:{hasher.hexdigest()}"
+    location = httpx.post(f"{running.url}/v2/memory/{number}/blobs/uploads/").headers["location"]
+    connection = http.client.HTTPConnection(running.host, timeout=60)
+    body = (block for _ in range(SIZE >> 20))
+    headers = {"Content-Length": str(SIZE), "Content-Type": "application/octet-stream"}
+    connection.request("PUT", f"{location}?digest={digest}", body, headers)
+    response = connection.getresponse()
+    assert (response.status, response.read()) == (201, b"")
+    return digest
+
+
+def pull(running: Brokenreg, number: int, digest: str) -> str:
+    connection = http.client.HTTPConnection(running.host, timeout=60)
+    connection.request("GET", f"/v2/memory/{number}/blobs/{digest}")
+    response = connection.getresponse()
+    hasher = hashlib.sha256()
+    while chunk := response.read(1 << 20):
+        hasher.update(chunk)
+    return f"sha256:{hasher.hexdigest()}"
+
+
+def test_eight_large_pushes_and_pulls_at_once(tmp_path: Path) -> None:
+    with brokenreg(tmp_path / "data") as running, ThreadPoolExecutor(2 * CLIENTS) as pool:
+        first = list(pool.map(lambda number: push(running, number), range(CLIENTS)))
+        pushing = [pool.submit(push, running, number) for number in range(CLIENTS, 2 * CLIENTS)]
+        pulling = [pool.submit(pull, running, number, digest) for number, digest in enumerate(first)]
+        assert [pulled.result() for pulled in pulling] == first
+        assert len({pushed.result() for pushed in pushing}) == CLIENTS
+        assert running.resident() < LIMIT
+
+
+def test_an_unfinished_manifest_of_any_size_is_not_gathered(tmp_path: Path) -> None:
+    """413 once 4 MiB are passed; what still comes is read and forgotten."""
+    with brokenreg(tmp_path / "data") as running:
+        before = running.resident()
+        body = (b"x" * (1 << 20) for _ in range(48))
+        response = httpx.put(f"{running.url}/v2/memory/manifests/big", content=body, timeout=30)
+        assert (response.status_code, response.json()["errors"][0]["code"]) == (413, "SIZE_INVALID")
+        assert running.resident() - before < 24 << 20
