@@ -25,7 +25,7 @@ bench: $(VENV)/made-dev  ## ratios against Debian's docker-registry, in one run
 	$(BIN)/python -m bench
 
 screenshots: $(VENV)/made-dev  ## draw screenshots/ anew
-	$(BIN)/python -m tests.panel.take_screenshots
+	$(BIN)/python tests/panel/take_screenshots.py
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
