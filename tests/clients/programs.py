@@ -1,0 +1,109 @@
+"""Programs that tests run: found, run with a deadline, started as daemons and stopped by pid."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+DEADLINE = 60.0
+"""Seconds that one command may take. Each needs well under one; a hang is what this is for."""
+
+_DAEMON_DEADLINE = 30.0
+
+
+def need(*programs: str, module: str = "", root: bool = False) -> None:
+    """Skip the test if something is missing; under BROKENREG_REQUIRE_CLIENTS=1, fail it."""
+    missing = [f"{name} is not installed" for name in programs if not shutil.which(name, path=search_path())]
+    if module and importlib.util.find_spec(module) is None:
+        missing.append(f"the Python package {module} is not installed")
+    if root and os.geteuid() != 0:
+        missing.append(f"{programs[0]} needs root here")
+    if not missing:
+        return
+    reason = ", ".join(missing)
+    if os.environ.get("BROKENREG_REQUIRE_CLIENTS") == "1":
+        pytest.fail(f"{reason}, and BROKENREG_REQUIRE_CLIENTS=1 demands it", pytrace=False)
+    pytest.skip(reason)
+
+
+def search_path() -> str:
+    """PATH with the folders of daemons, which a user's PATH may lack."""
+    return os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/local/sbin", "/usr/sbin", "/sbin"])
+
+
+def attempt(
+    *command: str | Path, env: Mapping[str, str] | None = None, deadline: float = DEADLINE
+) -> subprocess.CompletedProcess[str]:
+    """Run to the end whatever it may be; standard error is apart from standard output."""
+    words = [str(word) for word in command]
+    process = subprocess.Popen(
+        words,
+        env=env,
+        text=True,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    try:
+        stdout, stderr = process.communicate(timeout=deadline)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        stdout, stderr = process.communicate()
+        pytest.fail(f"not done in {deadline:.0f} s: {_transcript(words, stdout, stderr)}")
+    return subprocess.CompletedProcess(words, process.returncode, stdout, stderr)
+
+
+def run(*command: str | Path, env: Mapping[str, str] | None = None, deadline: float = DEADLINE) -> str:
+    """Run to a good end; the standard output without its last line end."""
+    done = attempt(*command, env=env, deadline=deadline)
+    if done.returncode != 0:
+        pytest.fail(f"status {done.returncode}: {_transcript(done.args, done.stdout, done.stderr)}")
+    return done.stdout.rstrip("\n")
+
+
+def _transcript(words: list[str], stdout: str, stderr: str) -> str:
+    return f"{' '.join(words)}\n{stdout}{stderr}"
+
+
+@contextmanager
+def daemon(
+    command: list[str], *, log: Path, env: Mapping[str, str], ready: Callable[[], bool]
+) -> Iterator[subprocess.Popen[bytes]]:
+    """A process for the length of a block, which begins when it is ready. Its end is waited for."""
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            command, env=dict(env), stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT
+        )
+    try:
+        until = time.monotonic() + _DAEMON_DEADLINE
+        while not ready():
+            if process.poll() is not None:
+                pytest.fail(f"{command[0]} ended with {process.returncode}:\n{log.read_text()[-4000:]}")
+            if time.monotonic() > until:
+                pytest.fail(f"{command[0]} is not ready:\n{log.read_text()[-4000:]}")
+            time.sleep(0.05)
+        yield process
+    finally:
+        process.terminate()
+        try:
+            process.wait(timeout=_DAEMON_DEADLINE)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait(timeout=_DAEMON_DEADLINE)
+
+
+def unmount_below(folder: Path) -> list[str]:
+    """Unmount what is still mounted at or below a folder, deepest first; what was."""
+    mounted = [line.split()[1] for line in Path("/proc/self/mounts").read_text().splitlines()]
+    left = sorted((point for point in mounted if Path(point).is_relative_to(folder)), reverse=True)
+    for point in left:
+        subprocess.run(["umount", "--lazy", point], check=False)
+    return left

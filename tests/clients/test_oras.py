@@ -1,0 +1,192 @@
+"""Artifacts with the Python client of ORAS; referrers of what was pushed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import pytest
+
+from tests.clients import layouts, wire
+from tests.clients.layouts import MIB, Blob
+from tests.clients.programs import need
+from tests.process import Brokenreg
+
+if TYPE_CHECKING:
+    from oras.client import OrasClient
+
+_SBOM = "application/vnd.example.sbom.v1+json"
+_SIGNATURE = "application/vnd.example.signature.v1"
+
+
+@pytest.fixture
+def oras(client_env: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Iterator[OrasClient]:
+    """A client without credentials."""
+    need(module="oras")
+    from oras.client import OrasClient
+
+    monkeypatch.setenv("HOME", client_env["HOME"])
+    monkeypatch.setenv("DOCKER_CONFIG", client_env["DOCKER_CONFIG"])
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    client = OrasClient(insecure=True)
+    yield client
+    client.session.close()
+
+
+def _files(folder: Path) -> dict[str, bytes]:
+    folder.mkdir()
+    contents = {"small.txt": b"hello\n", "large.bin": bytes(range(256)) * 8192}
+    for name, data in contents.items():
+        (folder / name).write_bytes(data)
+    return contents
+
+
+@pytest.mark.parametrize("chunked", [False, True], ids=["whole", "chunked"])
+def test_push_and_pull(oras: OrasClient, registry: Brokenreg, tmp_path: Path, chunked: bool) -> None:
+    repository = f"oras/files-{chunked}".lower()
+    contents = _files(tmp_path / "in")
+    answer = oras.push(
+        f"{registry.host}/{repository}:v1",
+        files=[str(tmp_path / "in" / name) for name in contents],
+        disable_path_validation=True,
+        manifest_annotations={"purpose": "test"},
+        do_chunked=chunked,
+        chunk_size=MIB // 2,
+    )
+    served = wire.manifest(registry, repository, "v1")
+    assert answer.headers["docker-content-digest"] == served.digest
+    assert served.document["annotations"] == {"purpose": "test"}
+    assert set(contents.values()) <= set(wire.everything(registry, repository, "v1").values())
+
+    pulled = oras.pull(f"{registry.host}/{repository}:v1", outdir=str(tmp_path / "out"))
+    assert {Path(name).name: Path(name).read_bytes() for name in pulled} == contents
+    by_digest = oras.get_manifest(f"{registry.host}/{repository}@{served.digest}")
+    assert by_digest == served.document
+
+
+def test_a_folder(oras: OrasClient, registry: Brokenreg, tmp_path: Path) -> None:
+    contents = _files(tmp_path / "in")
+    oras.push(f"{registry.host}/oras/folder:v1", files=[str(tmp_path / "in")], disable_path_validation=True)
+    oras.pull(f"{registry.host}/oras/folder:v1", outdir=str(tmp_path / "out"))
+    found = {path.name: path.read_bytes() for path in (tmp_path / "out").rglob("*") if path.is_file()}
+    assert found == contents
+
+
+def test_tags(oras: OrasClient, registry: Brokenreg) -> None:
+    for tag in ("a", "b", "c", "d"):
+        wire.put(registry, "oras/tags", tag, layouts.image(f"oras-{tag}", layers=1))
+    name = f"{registry.host}/oras/tags"
+    assert oras.get_tags(name) == ["a", "b", "c", "d"]
+    assert oras.get_tags(name, N=2) == ["a", "b"]
+    assert oras.delete_tags(name, ["b"]) == ["b"]
+    assert oras.get_tags(name) == ["a", "c", "d"]
+
+
+def test_artifact_with_subject(oras: OrasClient, registry: Brokenreg, tmp_path: Path) -> None:
+    """Attached to an image by its digest, it is listed among the image's referrers."""
+    from oras.oci import Subject
+
+    subject = layouts.image("oras-subject")
+    wire.put(registry, "oras/subject", "v1", subject)
+    assert _referrers(registry, "oras/subject", subject.digest) == []
+    contents = _files(tmp_path / "in")
+    answer = oras.push(
+        f"{registry.host}/oras/subject:sbom",
+        files=[f"{tmp_path}/in/{name}:{_SBOM}" for name in contents],
+        manifest_annotations={"kind": "sbom"},
+        subject=Subject(layouts.OCI_MANIFEST, subject.digest, len(subject.manifest.data)),
+        disable_path_validation=True,
+    )
+    served = wire.manifest(registry, "oras/subject", "sbom")
+    assert answer.headers["oci-subject"] == subject.digest
+    assert answer.headers["docker-content-digest"] == served.digest
+    (entry,) = _referrers(registry, "oras/subject", subject.digest)
+    assert entry["digest"] == served.digest
+    assert entry["size"] == len(served.body)
+    assert entry["mediaType"] == layouts.OCI_MANIFEST
+    assert entry["artifactType"] == served.document["config"]["mediaType"]
+    assert entry["annotations"] == {"kind": "sbom"}
+
+    pulled = oras.pull(f"{registry.host}/oras/subject@{entry['digest']}", outdir=str(tmp_path / "out"))
+    assert {Path(name).name: Path(name).read_bytes() for name in pulled} == contents
+
+
+def test_referrers_of_every_form(registry: Brokenreg) -> None:
+    """Manifests, an index and an image may refer; to an image, an index, or what is not there yet."""
+    subject = layouts.index("referrers")
+    absent = layouts.image("referrers-absent")
+    repository = "referrers/forms"
+    empty = Blob("application/vnd.oci.empty.v1+json", b"{}")
+    wire.put(registry, repository, "v1", subject)
+    for target in (subject.manifest, subject.images[0].manifest, absent.manifest):
+        artifacts = {
+            _SBOM: _artifact(_SBOM, target, empty),
+            _SIGNATURE: _artifact(_SIGNATURE, target, empty),
+            layouts.OCI_CONFIG: layouts.image(f"referring-{target.hex}", subject=target).manifest,
+            "application/vnd.example.set": _index_about(target),
+        }
+        for artifact in artifacts.values():
+            answer = wire.put_manifest(registry, "broken/prepared", artifact.digest, artifact)
+            assert answer.headers["oci-subject"] == target.digest
+
+        listed = {entry["digest"]: entry for entry in _referrers(registry, "broken/prepared", target.digest)}
+        assert set(listed) == {artifact.digest for artifact in artifacts.values()}
+        for artifact_type, artifact in artifacts.items():
+            entry = listed[artifact.digest]
+            assert entry["artifactType"] == artifact_type
+            assert (entry["mediaType"], entry["size"]) == (artifact.media_type, len(artifact.data))
+
+        (only,) = _referrers(registry, "broken/prepared", target.digest, artifact_type=_SBOM)
+        assert only["digest"] == artifacts[_SBOM].digest
+        assert _referrers(registry, repository, target.digest) == []
+
+
+def test_referrer_that_goes(registry: Brokenreg) -> None:
+    subject = layouts.image("referrers-gone", layers=1)
+    artifact = _artifact(_SBOM, subject.manifest, Blob("application/vnd.oci.empty.v1+json", b"{}"))
+    wire.put(registry, "broken/prepared", "subject", subject)
+    wire.put_manifest(registry, "broken/prepared", artifact.digest, artifact)
+    assert len(_referrers(registry, "broken/prepared", subject.digest)) == 1
+    gone = httpx.delete(f"{registry.url}/v2/broken/prepared/manifests/{artifact.digest}")
+    assert gone.status_code == 202
+    assert _referrers(registry, "broken/prepared", subject.digest) == []
+
+
+def _artifact(artifact_type: str, subject: Blob, empty: Blob) -> Blob:
+    document = {
+        "schemaVersion": 2,
+        "mediaType": layouts.OCI_MANIFEST,
+        "artifactType": artifact_type,
+        "config": empty.descriptor(),
+        "layers": [empty.descriptor()],
+        "subject": subject.descriptor(),
+    }
+    return Blob(layouts.OCI_MANIFEST, layouts.compact(document))
+
+
+def _index_about(subject: Blob) -> Blob:
+    document = {
+        "schemaVersion": 2,
+        "mediaType": layouts.OCI_INDEX,
+        "artifactType": "application/vnd.example.set",
+        "manifests": [],
+        "subject": subject.descriptor(),
+    }
+    return Blob(layouts.OCI_INDEX, layouts.compact(document))
+
+
+def _referrers(
+    registry: Brokenreg, repository: str, digest: str, *, artifact_type: str = ""
+) -> list[dict[str, Any]]:
+    query = {"artifactType": artifact_type} if artifact_type else {}
+    answer = httpx.get(f"{registry.url}/v2/{repository}/referrers/{digest}", params=query)
+    assert answer.status_code == 200, answer.text
+    assert answer.headers["content-type"] == layouts.OCI_INDEX
+    if artifact_type:
+        assert answer.headers["oci-filters-applied"] == "artifactType"
+    document = json.loads(answer.content)
+    assert document["mediaType"] == layouts.OCI_INDEX
+    return list(document["manifests"])
