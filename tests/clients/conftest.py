@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -65,12 +64,22 @@ class Client:
     env: dict[str, str]
 
     def __call__(self, *arguments: str | Path) -> str:
-        """Run to a good end; its standard output."""
+        """Run to a good end; its standard output without the last line end."""
+        return self.output(*arguments).decode().removesuffix("\n")
+
+    def output(self, *arguments: str | Path) -> bytes:
+        """Run to a good end; its standard output as it is."""
         return run(*self.words, *arguments, env=self.env)
 
-    def attempt(self, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
-        """Run to any end."""
-        return attempt(*self.words, *arguments, env=self.env)
+    def refused(self, *arguments: str | Path) -> str:
+        """Run to a bad end; its standard error without the last line end."""
+        done = attempt(*self.words, *arguments, env=self.env)
+        assert done.returncode != 0, done.stdout.decode()
+        return done.stderr.decode().removesuffix("\n")
+
+    def works(self, *arguments: str | Path) -> bool:
+        """Whether it runs to a good end."""
+        return attempt(*self.words, *arguments, env=self.env).returncode == 0
 
 
 @pytest.fixture(scope="session")
@@ -97,7 +106,7 @@ def docker(short_folder: Path, client_env: dict[str, str]) -> Iterator[Client]:
         command,
         log=folder / "log",
         env=client_env,
-        ready=lambda: client.attempt("version", "--format", "{{.Server.Version}}").returncode == 0,
+        ready=lambda: client.works("version"),
     ):
         yield client
 
@@ -126,7 +135,7 @@ def ctr(short_folder: Path, client_env: dict[str, str]) -> Iterator[Client]:
         ["containerd", "--config", str(settings)],
         log=folder / "log",
         env=client_env,
-        ready=lambda: client.attempt("version").returncode == 0,
+        ready=lambda: client.works("version"),
     ):
         yield client
 
@@ -135,9 +144,11 @@ def ctr(short_folder: Path, client_env: dict[str, str]) -> Iterator[Client]:
 def _store(short_folder: Path) -> Iterator[tuple[Path, tuple[str, ...]]]:
     """A folder for containers/storage (which wants short names), and the options that say so."""
     folder = Path(tempfile.mkdtemp(dir=short_folder))
-    yield folder, (f"--root={folder}/root", f"--runroot={folder}/run", "--storage-driver=vfs")
-    left = unmount_below(folder)
-    shutil.rmtree(folder)
+    try:
+        yield folder, (f"--root={folder}/root", f"--runroot={folder}/run", "--storage-driver=vfs")
+    finally:
+        left = unmount_below(folder)
+        shutil.rmtree(folder)
     assert not left, f"still mounted: {left}"
 
 

@@ -41,36 +41,30 @@ def search_path() -> str:
 
 def attempt(
     *command: str | Path, env: Mapping[str, str] | None = None, deadline: float = DEADLINE
-) -> subprocess.CompletedProcess[str]:
-    """Run to the end whatever it may be; standard error is apart from standard output."""
+) -> subprocess.CompletedProcess[bytes]:
+    """Run to the end, whatever it may be. Fail the test if it does not come."""
     words = [str(word) for word in command]
-    process = subprocess.Popen(
-        words,
-        env=env,
-        text=True,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    )
+    pipe = subprocess.PIPE
+    process = subprocess.Popen(words, env=env, stdin=subprocess.DEVNULL, stdout=pipe, stderr=pipe)
     try:
         stdout, stderr = process.communicate(timeout=deadline)
     except subprocess.TimeoutExpired:
         process.kill()
-        stdout, stderr = process.communicate()
-        pytest.fail(f"not done in {deadline:.0f} s: {_transcript(words, stdout, stderr)}")
+        done = subprocess.CompletedProcess(words, -1, *process.communicate())
+        pytest.fail(f"not done in {deadline:.0f} s: {_transcript(done)}")
     return subprocess.CompletedProcess(words, process.returncode, stdout, stderr)
 
 
-def run(*command: str | Path, env: Mapping[str, str] | None = None, deadline: float = DEADLINE) -> str:
-    """Run to a good end; the standard output without its last line end."""
+def run(*command: str | Path, env: Mapping[str, str] | None = None, deadline: float = DEADLINE) -> bytes:
+    """Run to a good end; the standard output."""
     done = attempt(*command, env=env, deadline=deadline)
     if done.returncode != 0:
-        pytest.fail(f"status {done.returncode}: {_transcript(done.args, done.stdout, done.stderr)}")
-    return done.stdout.rstrip("\n")
+        pytest.fail(f"status {done.returncode}: {_transcript(done)}")
+    return done.stdout
 
 
-def _transcript(words: list[str], stdout: str, stderr: str) -> str:
-    return f"{' '.join(words)}\n{stdout}{stderr}"
+def _transcript(done: subprocess.CompletedProcess[bytes]) -> str:
+    return f"{' '.join(done.args)}\n{(done.stdout + done.stderr).decode(errors='replace')}"
 
 
 @contextmanager

@@ -86,8 +86,9 @@ def test_podman_search_finds_what_was_pushed(podman: Client, registry: Brokenreg
     """`podman search --list-tags` reads the tag list."""
     for tag in ("a", "b"):
         wire.put(registry, "podman/tags", tag, layouts.image(f"podman-{tag}", layers=1))
-    listed = podman("search", _PLAIN, "--list-tags", "--format={{.Tag}}", f"{registry.host}/podman/tags")
-    assert listed.split() == ["a", "b"]
+    name = f"{registry.host}/podman/tags"
+    listed = podman("search", _PLAIN, "--list-tags", "--format=json", name)
+    assert json.loads(listed) == [{"Name": name, "Tags": ["a", "b"]}]
 
 
 def test_podman_pulls_broken_images(podman: Client, registry: Brokenreg) -> None:
@@ -96,9 +97,8 @@ def test_podman_pulls_broken_images(podman: Client, registry: Brokenreg) -> None
     identity = podman("pull", "--quiet", _PLAIN, reference)
     assert served.document["config"]["digest"] == f"sha256:{identity}"
 
-    refused = podman.attempt("pull", _PLAIN, f"{registry.host}/broken/error:404")
-    assert refused.returncode != 0
-    assert "manifest unknown: Looking for something?" in refused.stderr
+    said = podman.refused("pull", _PLAIN, f"{registry.host}/broken/error:404")
+    assert "manifest unknown: Looking for something?" in said
 
 
 def test_buildah_builds_pushes_and_pulls(buildah: Client, registry: Brokenreg, tmp_path: Path) -> None:

@@ -16,14 +16,6 @@ from tests.process import Brokenreg
 _PREFIX = "Error response from daemon: "
 
 
-def _refused(docker: Client, reference: str) -> str:
-    """Pull what cannot be pulled; the one line it says."""
-    done = docker.attempt("pull", reference)
-    assert done.returncode == 1
-    assert done.stdout == ""
-    return done.stderr.removesuffix("\n")
-
-
 @pytest.mark.parametrize(
     ("status", "said"),
     [
@@ -34,7 +26,7 @@ def _refused(docker: Client, reference: str) -> str:
     ],
 )
 def test_error(docker: Client, registry: Brokenreg, status: int, said: str) -> None:
-    line = _refused(docker, f"{registry.host}/broken/error:{status}")
+    line = docker.refused("pull", f"{registry.host}/broken/error:{status}")
     assert line == _PREFIX + said.format(host=registry.host)
 
 
@@ -42,13 +34,13 @@ def test_error_400_says_its_own_words(docker: Client, registry: Brokenreg) -> No
     (error,) = httpx.get(f"{registry.url}/v2/broken/error/manifests/400").json()["errors"]
     assert error["code"] == "MANIFEST_INVALID"
     assert error["message"]
-    line = _refused(docker, f"{registry.host}/broken/error:400")
+    line = docker.refused("pull", f"{registry.host}/broken/error:400")
     assert line == f"{_PREFIX}manifest invalid: {error['message']}"
 
 
 def test_timeout_is_asked_for_twice(docker: Client, own_registry: Brokenreg) -> None:
     started = time.monotonic()
-    line = _refused(docker, f"{own_registry.host}/broken/timeout:dur-2s")
+    line = docker.refused("pull", f"{own_registry.host}/broken/timeout:dur-2s")
     took = time.monotonic() - started
 
     assert line == f"{_PREFIX}unknown: Timeout duration has elapsed!"
@@ -76,11 +68,11 @@ def test_timeout_is_asked_for_twice(docker: Client, own_registry: Brokenreg) -> 
     ],
 )
 def test_timeout_without_duration(docker: Client, registry: Brokenreg, tag: str, said: str) -> None:
-    assert _refused(docker, f"{registry.host}/broken/timeout:{tag}") == _PREFIX + said
+    assert docker.refused("pull", f"{registry.host}/broken/timeout:{tag}") == _PREFIX + said
 
 
 def test_timeout_of_a_bad_duration_names_it(docker: Client, registry: Brokenreg) -> None:
-    line = _refused(docker, f"{registry.host}/broken/timeout:dur-2parsecs")
+    line = docker.refused("pull", f"{registry.host}/broken/timeout:dur-2parsecs")
     assert line.startswith(f"{_PREFIX}manifest invalid: ")
     assert "2parsecs" in line
 
@@ -129,7 +121,7 @@ def test_random_in_full(docker: Client, registry: Brokenreg) -> None:
     ("tag", "named"), [("layers-3", "size"), ("size-1024", "layers"), ("layers-three_size-1024", "layers")]
 )
 def test_random_refuses_a_bad_tag(docker: Client, registry: Brokenreg, tag: str, named: str) -> None:
-    line = _refused(docker, f"{registry.host}/broken/random:{tag}")
+    line = docker.refused("pull", f"{registry.host}/broken/random:{tag}")
     assert line.startswith(_PREFIX)
     assert named in line.removeprefix(_PREFIX).replace(tag, "")
 
@@ -158,6 +150,6 @@ def test_prepared_pushed_and_pulled_back(docker: Client, registry: Brokenreg, tm
 
 
 def test_prepared_never_pushed(docker: Client, registry: Brokenreg) -> None:
-    line = _refused(docker, f"{registry.host}/broken/prepared:never")
+    line = docker.refused("pull", f"{registry.host}/broken/prepared:never")
     head = f"{_PREFIX}manifest for {registry.host}/broken/prepared:never not found: manifest unknown: "
     assert re.fullmatch(f"{re.escape(head)}.+", line)
