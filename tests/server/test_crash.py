@@ -1,0 +1,120 @@
+"""`kill -9` at random moments under eight pushing clients: what was answered 201 is there afterwards."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import random
+import signal
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import httpx
+
+from brokenreg.storage import Store
+from tests.process import brokenreg
+
+CLIENTS = 8
+ROUNDS = 20
+DAY = 24 * 3600
+
+
+@dataclass
+class Acknowledged:
+    """What the registry said it has: blobs and manifests, each (repository, reference) with its digest."""
+
+    blobs: list[tuple[str, str]] = field(default_factory=list)
+    manifests: list[tuple[str, str, str]] = field(default_factory=list)
+
+
+def digest_of(content: bytes) -> str:
+    return f"sha256:{hashlib.sha256(content).hexdigest()}"
+
+
+async def push_until_it_dies(url: str, seed: str, acknowledged: Acknowledged) -> None:
+    """Push images, each of a blob and a manifest under a tag, by one of the ways there are."""
+    chance = random.Random(seed)
+    repository = f"crash/{chance.randrange(4)}"
+    async with httpx.AsyncClient(base_url=url, timeout=10) as client:
+        for number in range(10_000):
+            content = chance.randbytes(chance.choice([1 << 10, 1 << 16, 1 << 20]))
+            digest = digest_of(content)
+            try:
+                await push_blob(
+                    client, repository, content, digest, chance.choice(["whole", "put", "chunked"])
+                )
+                acknowledged.blobs.append((repository, digest))
+                manifest = json.dumps({"layers": [{"digest": digest, "size": len(content)}]}).encode()
+                tag = f"{seed}-{number}"
+                response = await client.put(f"/v2/{repository}/manifests/{tag}", content=manifest)
+                assert response.status_code == 201
+                acknowledged.manifests.append((repository, tag, digest_of(manifest)))
+            except httpx.TransportError:
+                return
+
+
+async def push_blob(
+    client: httpx.AsyncClient, repository: str, content: bytes, digest: str, way: str
+) -> None:
+    uploads = f"/v2/{repository}/blobs/uploads/"
+    if way == "whole":
+        response = await client.post(uploads, params={"digest": digest}, content=content)
+    else:
+        location = (await client.post(uploads)).headers["location"]
+        if way == "chunked":
+            half = len(content) // 2
+            patched = await client.patch(
+                location, content=content[:half], headers={"content-range": f"0-{half - 1}"}
+            )
+            assert patched.status_code == 202
+            content = content[half:]
+        response = await client.put(location, params={"digest": digest}, content=content)
+    assert response.status_code == 201, response.text
+
+
+async def check(url: str, acknowledged: Acknowledged) -> None:
+    async with httpx.AsyncClient(base_url=url, timeout=30) as client:
+        for repository, digest in acknowledged.blobs:
+            response = await client.get(f"/v2/{repository}/blobs/{digest}")
+            assert response.status_code == 200, f"lost {repository} {digest}"
+            assert digest_of(response.content) == digest
+        for repository, tag, digest in acknowledged.manifests:
+            response = await client.get(f"/v2/{repository}/manifests/{tag}")
+            assert response.status_code == 200, f"lost {repository}:{tag}"
+            assert digest_of(response.content) == response.headers["docker-content-digest"] == digest
+
+
+async def test_nothing_acknowledged_is_lost(tmp_path: Path) -> None:
+    chance = random.Random("crash")
+    data = tmp_path / "data"
+    total = 0
+    for round_ in range(ROUNDS):
+        acknowledged = Acknowledged()
+        with brokenreg(data, "--control", "off") as running:
+            clients = [
+                asyncio.create_task(push_until_it_dies(running.url, f"{round_}-{number}", acknowledged))
+                for number in range(CLIENTS)
+            ]
+            await asyncio.sleep(chance.uniform(0.05, 0.6))  # the moment is what the test is about
+            running.process.send_signal(signal.SIGKILL)
+            await asyncio.gather(*clients)
+        with brokenreg(data, "--control", "off") as running:
+            await check(running.url, acknowledged)
+        total += len(acknowledged.blobs) + len(acknowledged.manifests)
+    assert total > ROUNDS, "the clients came to nothing; the test shows nothing"
+    await check_collected(data)
+
+
+async def check_collected(data: Path) -> None:
+    """After collection no temporary file is left, and every file is some repository's blob."""
+    async with Store.open(data) as store:
+        await store.collector.collect(now=time.time() + 2 * DAY)
+        linked = {
+            str(digest) for repository in store.index.repositories.values() for digest in repository.links
+        }
+    assert list((data / "uploads").iterdir()) == []
+    files = {path.name for path in (data / "blobs" / "sha256").iterdir()}
+    assert files == {digest.removeprefix("sha256:") for digest in linked}
+    assert files
