@@ -1,4 +1,8 @@
-"""Daemons and settings of real clients: all in temporary folders, with nothing of the machine's touched."""
+"""Daemons, stores and settings of real clients, all in temporary folders.
+
+One thing is the machine's: as root, podman, buildah and skopeo remember where they saw a blob in
+`/var/lib/containers/cache`, and no option of theirs moves that.
+"""
 
 from __future__ import annotations
 
@@ -173,5 +177,4 @@ def buildah(short_folder: Path, client_env: dict[str, str]) -> Iterator[Client]:
 def skopeo(client_env: dict[str, str]) -> Client:
     """The skopeo command."""
     need("skopeo")
-    # As root it keeps a cache of blob locations in /var; told that another user called it, in XDG_DATA_HOME.
-    return Client(("skopeo",), {**client_env, "_CONTAINERS_ROOTLESS_UID": "1"})
+    return Client(("skopeo",), client_env)

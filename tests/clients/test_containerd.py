@@ -98,6 +98,23 @@ def test_pull_and_push_many_platforms(ctr: Client, registry: Brokenreg, docker_f
     assert wire.everything(registry, name, "v1") == wire.everything(registry, f"{name}/copy", "v1")
 
 
+def test_push_mounts_what_is_here(ctr: Client, own_registry: Brokenreg) -> None:
+    """No byte of a layer that another repository has is sent again."""
+    top = layouts.image("ctr-mount")
+    wire.put(own_registry, "ctr/mount/from", "v1", top)
+    source, target = f"{own_registry.host}/ctr/mount/from:v1", f"{own_registry.host}/ctr/mount/to:v1"
+    ctr(*_PULL, source)
+    ctr(*_PUSH, target, source)
+    assert len(wire.everything(own_registry, "ctr/mount/to", "v1")) == len(top.blobs) + 1
+    assert own_registry.stop() == 0
+    pushed = [
+        (each["method"], each["status"], each["request_bytes"])
+        for each in own_registry.lines
+        if each.get("endpoint") == "upload" and each["user_agent"].startswith("containerd/")
+    ]
+    assert pushed == [("POST", 201, 0)] * len(top.blobs)
+
+
 def test_fetch_and_push_single_objects(ctr: Client, registry: Brokenreg) -> None:
     """`ctr content`: blobs without an image around them."""
     top = layouts.image("ctr-objects", layers=2, size=MIB)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -146,3 +147,26 @@ def test_a_layer_that_is_not_there(docker: Client, registry: Brokenreg) -> None:
 def test_what_is_not_here(docker: Client, registry: Brokenreg, reference: str) -> None:
     said = docker.refused("pull", f"{registry.host}/{reference.format(digest='sha256:' + '0' * 64)}")
     assert said.startswith("Error response from daemon: ")
+
+
+def test_what_the_log_says_of_a_pull(docker: Client, own_registry: Brokenreg) -> None:
+    """One manifest, one config and each layer, with the daemon's name and the sizes of the bodies."""
+    top = layouts.image("docker-log", layers=4)
+    wire.put(own_registry, "docker/log", "v1", top)
+    docker("pull", "--quiet", f"{own_registry.host}/docker/log:v1")
+    assert own_registry.stop() == 0
+    asked = [each for each in own_registry.lines if each.get("user_agent", "").startswith("docker/")]
+    assert {each["status"] for each in asked} == {200}
+    assert {each["repository"] for each in asked if each["endpoint"] != "ping"} == {"docker/log"}
+    got: dict[str, list[dict[str, Any]]] = {}
+    for each in asked:
+        if each["endpoint"] != "ping":
+            assert each["ended"] == "complete"
+            got.setdefault(f"{each['method']} {each['endpoint']}", []).append(each)
+    assert sorted(got) == ["GET config", "GET layer", "GET manifest", "HEAD manifest"]
+    assert [each["reference"] for each in got["HEAD manifest"]] == ["v1"]
+    assert [each["reference"] for each in got["GET manifest"]] == [top.digest]
+    assert [each["reference"] for each in got["GET config"]] == [top.config.digest]
+    bodies = {each["reference"]: each["response_bytes"] for each in got["GET layer"]}
+    assert bodies == {layer.digest: len(layer.data) for layer in top.layers}
+    assert len(got["GET layer"]) == len(top.layers)
