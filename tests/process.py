@@ -1,4 +1,4 @@
-"""A real `brokenreg serve --headless` for tests: started on free ports and a temporary folder, stopped by pid."""
+"""A real `brokenreg serve --headless`: on free ports and a folder of its own, stopped by pid."""
 
 from __future__ import annotations
 

@@ -77,8 +77,8 @@ def test_formats_what_it_reads(nanoseconds: int) -> None:
 
 
 @given(st.text(max_size=30))
-def test_never_fails_otherwise(text: str) -> None:
+def test_fails_with_words_or_not_at_all(text: str) -> None:
     try:
         parse_duration(text)
     except ValueError as error:
-        assert str(error)
+        assert "invalid duration" in str(error)  # noqa: PT017 - many texts are durations
