@@ -52,6 +52,10 @@ def attempt(
         process.kill()
         done = subprocess.CompletedProcess(words, -1, *process.communicate())
         pytest.fail(f"not done in {deadline:.0f} s: {_transcript(done)}")
+    except BaseException:
+        process.kill()
+        process.communicate()
+        raise
     return subprocess.CompletedProcess(words, process.returncode, stdout, stderr)
 
 
