@@ -1,0 +1,58 @@
+"""`_catalog`: all repositories, page by page; slow and long if the predecessor's variables say so."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import httpx
+
+from tests.process import Brokenreg, brokenreg
+from tests.registry.pushing import error_of, follow, image, push_blob, push_manifest
+
+
+async def test_it_lists_what_was_pushed(own_registry: Brokenreg) -> None:
+    async with httpx.AsyncClient(base_url=own_registry.url) as http:
+        empty = await http.get("/v2/_catalog")
+        assert (empty.status_code, empty.json()) == (200, {"repositories": []})
+        for name in ("b/manifest", "a", "broken/prepared", "broken/in/apart/c"):
+            await push_manifest(http, name, "v1", image(b"catalog"))
+        await push_blob(http, "b/blob", b"a repository of one blob")
+        listed = await http.get("/v2/_catalog")
+        names = ["a", "b/blob", "b/manifest", "broken/prepared"]
+        assert listed.json() == {"repositories": names}
+        assert listed.headers["docker-distribution-api-version"] == "registry/2.0"
+        assert await follow(http, "/v2/_catalog?n=3", "repositories") == [names[:3], names[3:]]
+        assert (await http.get("/v2/_catalog?last=a&n=1")).json() == {"repositories": ["b/blob"]}
+        assert (await http.get("/v2/_catalog?n=0")).json() == {"repositories": []}
+        bad = await http.get("/v2/_catalog?n=many")
+        assert error_of(bad, 400)["code"] == "PAGINATION_NUMBER_INVALID"
+
+
+async def test_a_repository_that_was_emptied_is_gone(own_registry: Brokenreg) -> None:
+    async with httpx.AsyncClient(base_url=own_registry.url) as http:
+        blob = await push_blob(http, "emptied", b"blob")
+        manifest = await push_manifest(http, "emptied", "v1", image(b"emptied"))
+        await http.delete(f"/v2/emptied/manifests/{manifest}")
+        assert (await http.get("/v2/_catalog")).json() == {"repositories": ["emptied"]}
+        await http.delete(f"/v2/emptied/blobs/{blob}")
+        assert (await http.get("/v2/_catalog")).json() == {"repositories": []}
+
+
+async def test_invented_repositories_and_a_delay(tmp_path: Path) -> None:
+    settings = {"V2_CATALOG_DELAY": "300ms", "V2_CATALOG_NUM_REPOS": "250"}
+    with brokenreg(tmp_path / "data", **settings) as running:
+        async with httpx.AsyncClient(base_url=running.url) as http:
+            await push_manifest(http, "zebra", "v1", image(b"pushed"))
+            began = time.monotonic()
+            names = (await http.get("/v2/_catalog")).json()["repositories"]
+            assert 0.3 <= time.monotonic() - began < 2
+            assert len(set(names)) == 251
+            assert names == sorted(names)
+            assert names[-1] == "zebra"
+            pages = await follow(http, "/v2/_catalog?n=100", "repositories")
+            assert [len(page) for page in pages] == [100, 100, 51]
+            assert [name for page in pages for name in page] == names
+            began = time.monotonic()
+            await http.get("/v2/")
+            assert time.monotonic() - began < 0.3, "the delay is the catalog's alone"

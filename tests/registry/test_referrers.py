@@ -1,0 +1,126 @@
+"""Referrers: which manifests speak about another."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.registry.pushing import (
+    OCI_CONFIG,
+    OCI_INDEX,
+    OCI_MANIFEST,
+    digest_of,
+    error_of,
+    image,
+    push_manifest,
+)
+
+SUBJECT = image(b"what they refer to")
+SIGNATURE = "application/vnd.example.signature"
+SBOM = "application/vnd.example.sbom"
+
+
+def about(subject: bytes, **more: Any) -> dict[str, Any]:
+    return {
+        "subject": {"mediaType": OCI_MANIFEST, "digest": digest_of(subject), "size": len(subject)},
+        **more,
+    }
+
+
+async def referrers(http: httpx.AsyncClient, repository: str, query: str = "") -> httpx.Response:
+    response = await http.get(f"/v2/{repository}/referrers/{digest_of(SUBJECT)}{query}")
+    assert response.status_code == 200
+    assert response.headers["content-type"] == OCI_INDEX
+    assert response.json()["schemaVersion"] == 2
+    assert response.json()["mediaType"] == OCI_INDEX
+    return response
+
+
+async def test_what_a_descriptor_says(http: httpx.AsyncClient) -> None:
+    annotations = {"org.example.by": "Zoë"}
+    body = image(b"signature", **about(SUBJECT, artifactType=SIGNATURE, annotations=annotations))
+    digest = await push_manifest(http, "referrers/descriptor", "v1", body)
+    (descriptor,) = (await referrers(http, "referrers/descriptor")).json()["manifests"]
+    assert descriptor == {
+        "mediaType": OCI_MANIFEST,
+        "digest": digest,
+        "size": len(body),
+        "artifactType": SIGNATURE,
+        "annotations": annotations,
+    }
+
+
+async def test_an_image_without_artifact_type_is_of_its_configuration_s(http: httpx.AsyncClient) -> None:
+    await push_manifest(http, "referrers/config", "v1", image(b"plain", **about(SUBJECT)))
+    (descriptor,) = (await referrers(http, "referrers/config")).json()["manifests"]
+    assert descriptor["artifactType"] == OCI_CONFIG
+    assert "annotations" not in descriptor
+
+
+async def test_an_index_has_the_type_it_says_and_no_other(http: httpx.AsyncClient) -> None:
+    plain = json.dumps({"schemaVersion": 2, "manifests": [], **about(SUBJECT)}).encode()
+    typed = json.dumps({"schemaVersion": 2, "manifests": [], **about(SUBJECT, artifactType=SBOM)}).encode()
+    digests = {await push_manifest(http, "referrers/index", "v1", body, OCI_INDEX) for body in (plain, typed)}
+    found = (await referrers(http, "referrers/index")).json()["manifests"]
+    assert {descriptor["digest"] for descriptor in found} == digests
+    assert {descriptor["mediaType"] for descriptor in found} == {OCI_INDEX}
+    assert [descriptor.get("artifactType") for descriptor in found if len(descriptor) > 3] == [SBOM]
+
+
+async def test_filtered_by_artifact_type(http: httpx.AsyncClient) -> None:
+    for number in range(3):
+        for artifact_type in (SIGNATURE, SBOM):
+            body = image(b"%d" % number, **about(SUBJECT, artifactType=artifact_type))
+            await push_manifest(http, "referrers/filter", digest_of(body), body)
+    everything = await referrers(http, "referrers/filter")
+    assert len(everything.json()["manifests"]) == 6
+    assert "oci-filters-applied" not in everything.headers
+    filtered = await referrers(http, "referrers/filter", f"?artifactType={SBOM}")
+    assert filtered.headers["oci-filters-applied"] == "artifactType"
+    assert [each["artifactType"] for each in filtered.json()["manifests"]] == [SBOM] * 3
+    nothing = await referrers(http, "referrers/filter", "?artifactType=application/none")
+    assert nothing.headers["oci-filters-applied"] == "artifactType"
+    assert nothing.json()["manifests"] == []
+
+
+async def test_nothing_refers_to_it(http: httpx.AsyncClient) -> None:
+    """Never 404: clients would take that for a registry without this API."""
+    assert (await referrers(http, "referrers/never-pushed-to")).json()["manifests"] == []
+
+
+async def test_the_subject_may_come_later_or_never(http: httpx.AsyncClient) -> None:
+    digest = await push_manifest(http, "referrers/early", "v1", image(b"early", **about(SUBJECT)))
+    assert [each["digest"] for each in (await referrers(http, "referrers/early")).json()["manifests"]] == [
+        digest
+    ]
+
+
+async def test_a_sha512_subject(http: httpx.AsyncClient) -> None:
+    subject = digest_of(SUBJECT, "sha512")
+    body = image(b"512", subject={"mediaType": OCI_MANIFEST, "digest": subject, "size": len(SUBJECT)})
+    digest = await push_manifest(http, "referrers/sha512", "v1", body)
+    found = (await http.get(f"/v2/referrers/sha512/referrers/{subject}")).json()["manifests"]
+    assert [each["digest"] for each in found] == [digest]
+    assert (await referrers(http, "referrers/sha512")).json()["manifests"] == []
+
+
+async def test_a_deleted_referrer_is_gone(http: httpx.AsyncClient) -> None:
+    digest = await push_manifest(http, "referrers/delete", "v1", image(b"gone", **about(SUBJECT)))
+    assert (await http.delete(f"/v2/referrers/delete/manifests/{digest}")).status_code == 202
+    assert (await referrers(http, "referrers/delete")).json()["manifests"] == []
+
+
+async def test_each_repository_and_namespace_has_its_own(http: httpx.AsyncClient) -> None:
+    await push_manifest(http, "referrers/own", "v1", image(b"own", **about(SUBJECT)))
+    assert len((await referrers(http, "referrers/own")).json()["manifests"]) == 1
+    for name in ("referrers/other", "broken/in/x/referrers/own"):
+        assert (await referrers(http, name)).json()["manifests"] == []
+
+
+@pytest.mark.parametrize("reference", ["latest", "sha256:00", "md5:" + "0" * 32])
+async def test_only_of_a_digest(http: httpx.AsyncClient, reference: str) -> None:
+    response = await http.get(f"/v2/referrers/x/referrers/{reference}")
+    assert error_of(response, 400)["code"] == "DIGEST_INVALID"
