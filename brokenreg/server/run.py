@@ -53,9 +53,9 @@ async def panel(settings: Settings) -> int:
         async with Server.running(settings) as server:
             if exchange_file is not None:
                 server.log.listen(lambda exchange: exchange_file.write(exchange_line(exchange)))
-            _ready(settings, server)
             app = Panel(server.log, address=server.registry_urls[0], version=__version__)
             with _on_stop_signals(app.quit):
+                _ready(settings, server)
                 await app.run_async()
     return app.return_code or 0
 

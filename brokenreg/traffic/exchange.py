@@ -73,9 +73,10 @@ class Exchange:
         """First value of a response header (lower case), or an empty string."""
         return next((value for key, value in self.response_headers if key == name), "")
 
-    def mark(self, what: str) -> None:
-        """Add a point to the timeline, now."""
-        self.timeline.append((what, time.perf_counter() - self._clock))
+    def mark(self, what: str, when: float | None = None) -> None:
+        """Add a point to the timeline: now, or at `when` (seconds since the epoch)."""
+        elapsed = time.perf_counter() - self._clock if when is None else when - self.started
+        self.timeline.append((what, elapsed))
         self.revision += 1
 
     def summary(self) -> dict[str, Any]:

@@ -49,10 +49,13 @@ class Recorder:
             scheme="",
             client=connection.client,
             target=Target(Endpoint.CONNECT),
-            started=time.time(),
+            started=connection.opened,
             ended=Ended.CLIENT_LEFT,
         )
-        exchange.mark("closed")
+        if connection.bytes_out:  # Hypercorn answered what is not HTTP
+            exchange.status = 400
+            exchange.ended = Ended.COMPLETE
+        exchange.mark("TLS hello on a plain port" if connection.spoke_tls else "end", time.time())
         self._log.opened(exchange)
         self._log.closed(exchange)
 
@@ -127,16 +130,25 @@ class _Recording:
 
     def close(self) -> None:
         exchange = self._exchange
-        if self._complete:
+        if not self._complete and self._stream.is_gone:
+            # What Hypercorn still holds never left.
+            exchange.response_bytes = max(0, exchange.response_bytes - self._stream.connection.unsent)
+        if self._complete or self._is_whole():
             exchange.ended = Ended.COMPLETE
         elif self._stream.is_gone:
             exchange.ended = Ended.CLIENT_LEFT
-            # What Hypercorn still holds never left.
-            exchange.response_bytes = max(0, exchange.response_bytes - self._stream.connection.unsent)
         else:
             exchange.ended = Ended.ABORTED
         exchange.mark("end")
         self._log.closed(exchange)
+
+    def _is_whole(self) -> bool:
+        """Whether the client had all that was announced; many close as soon as they have."""
+        exchange = self._exchange
+        if exchange.status is None:
+            return False
+        length = exchange.response_header("content-length")
+        return exchange.method == "HEAD" or (length.isdigit() and exchange.response_bytes >= int(length))
 
     def _changed(self) -> None:
         self._exchange.revision += 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import contextvars
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -28,6 +29,7 @@ RECEIVE_SIZE = 256 * 1024
 
 _YIELD_SIZE = 32 * 1024
 _HALF_CLOSED_GRACE = 5.0
+_TLS_HANDSHAKE = b"\x16"
 _REASONS = {status.value: status.phrase.encode("ascii") for status in HTTPStatus}
 
 
@@ -69,6 +71,9 @@ class Wire(TCPServer):
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)
         self.gone = asyncio.Event()
+        self.opened = time.time()
+        self.spoke_tls = False
+        """A TLS handshake was begun on a plain port, as many clients try first."""
         self.requests = 0
         self.bytes_out = 0
         self._sender: FileSender | None = None
@@ -174,6 +179,8 @@ class Wire(TCPServer):
                 data = await self.reader.read(RECEIVE_SIZE)
             except OSError:
                 break
+            if not self.requests and data[:1] == _TLS_HANDSHAKE:
+                self.spoke_tls = True
             if data:
                 await self.protocol.handle(RawData(data))
         if self._in_request_body():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shlex
 import shutil
 import signal
@@ -39,11 +40,11 @@ class Terminal:
     def screen(self) -> str:
         return self.tmux("capture-pane", "-p")
 
-    def wait_for(self, text: str) -> str:
-        """Wait until the screen shows `text`; it has 20 s."""
+    def wait_for(self, text: str, lines: int = 1) -> str:
+        """Wait until that many lines of the screen match `text` (an expression); it has 20 s."""
         deadline = time.monotonic() + 20
-        while text not in (screen := self.screen()):
-            assert time.monotonic() < deadline, f"no {text!r} on the screen:\n{screen}"
+        while len(re.findall(f"(?m)^.*{text}.*$", screen := self.screen())) < lines:
+            assert time.monotonic() < deadline, f"no {text!r} in {lines} lines of the screen:\n{screen}"
             time.sleep(0.05)
         return screen
 
@@ -72,11 +73,7 @@ def ready(terminal: Terminal, tmp_path: Path) -> dict[str, object]:
         "--data", str(tmp_path / "data"), "--ready-file", str(ready_file),
     ]  # fmt: skip
     terminal.type(f"{shlex.join(command)}; echo status=$?")
-    terminal.wait_for("brokenreg")
-    deadline = time.monotonic() + 20
-    while not ready_file.exists():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    terminal.wait_for("● live")
     ready: dict[str, object] = json.loads(ready_file.read_text())
     return ready
 
@@ -93,11 +90,8 @@ def test_a_real_pull_appears_and_q_quits(
 ) -> None:
     assert terminal.modes().startswith("1 ")
     pull(ready, tmp_path / "image")
-    screen = terminal.wait_for("blobs/")
+    screen = terminal.wait_for("✓.* skopeo.* blobs/.* 200 ", lines=3)
     assert "manifests/layers-2_size-64kib" in screen
-    assert "skopeo" in screen
-    blobs = [line for line in screen.splitlines() if "blobs/" in line and "200" in line]
-    assert len(blobs) == 3, screen
     terminal.tmux("send-keys", "q")
     terminal.wait_for("status=0")
     assert terminal.modes() == "0 0 1"

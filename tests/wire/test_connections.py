@@ -149,3 +149,30 @@ def test_responses_carry_their_reason_phrase(registry: Brokenreg) -> None:
     with socket.create_connection(registry.host.rsplit(":", 1)) as connection:
         connection.sendall(f"GET /v2/x/manifests/y HTTP/1.1\r\nHost: {registry.host}\r\n\r\n".encode())
         assert connection.recv(100).startswith(b"HTTP/1.1 404 Not Found\r\n")
+
+
+def test_a_tls_hello_on_the_plain_port_is_called_so(own_registry: Brokenreg) -> None:
+    with socket.create_connection(own_registry.host.rsplit(":", 1)) as connection:
+        connection.sendall(b"\x16\x03\x01\x00\xa5\x01\x00\x00\xa1\x03\x03" + bytes(160))
+        assert connection.recv(100).startswith(b"HTTP/1.1 400")
+    while not httpx.get(f"{own_registry.control}/v1/status").json()["exchanges"]:
+        pass
+    own_registry.stop()
+    (event,) = [line for line in own_registry.lines if line["event"] == "exchange"]
+    assert (event["endpoint"], event["status"], event["ended"]) == ("connect", 400, "complete")
+
+
+@pytest.mark.parametrize("path", ["/v2/", "/v2/broken/random/manifests/layers-1_size-1"])
+def test_a_client_that_closes_once_it_has_all_has_not_left(own_registry: Brokenreg, path: str) -> None:
+    """Go's clients close on the last byte, before the end of the response was said to Hypercorn."""
+    request = f"GET {path} HTTP/1.1\r\nHost: {own_registry.host}\r\n\r\n".encode()
+    for _ in range(20):
+        with socket.create_connection(own_registry.host.rsplit(":", 1)) as connection:
+            connection.sendall(request)
+            received = connection.recv(65536)
+            length = int(received.lower().partition(b"content-length: ")[2].split()[0])
+            while len(received.partition(b"\r\n\r\n")[2]) < length:
+                received += connection.recv(65536)
+    own_registry.stop()
+    ended = [line["ended"] for line in own_registry.lines if line["event"] == "exchange"]
+    assert ended == ["complete"] * 20
