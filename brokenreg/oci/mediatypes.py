@@ -62,7 +62,12 @@ def manifest_facts(body: bytes) -> ManifestFacts:
 
 
 def _text(value: Any) -> str | None:
-    return value if isinstance(value, str) and value else None
+    return value if isinstance(value, str) and value and _is_unicode(value) else None
+
+
+def _is_unicode(text: str) -> bool:
+    """Whether it can be written: JSON allows lone surrogates (RFC 8259, section 8.2), UTF-8 does not."""
+    return not any("\ud800" <= character <= "\udfff" for character in text)
 
 
 def _config_media_type(document: dict[str, Any]) -> str | None:
@@ -89,7 +94,11 @@ def _digest(value: Any) -> str | None:
 def _annotations(value: Any) -> dict[str, str]:
     if not isinstance(value, dict):
         return {}
-    return {key: text for key, text in value.items() if isinstance(text, str)}
+    return {
+        key: text
+        for key, text in value.items()
+        if isinstance(text, str) and _is_unicode(key) and _is_unicode(text)
+    }
 
 
 def _collect_digests(value: Any, into: dict[str, None], depth: int) -> None:

@@ -77,7 +77,9 @@ def _checked_endpoint(target: Target, method: str) -> Endpoint:
     if target.error is not None:
         raise target.error
     endpoint = Endpoint.LAYER if target.endpoint is Endpoint.CONFIG else target.endpoint
-    methods = {**_PLAIN.get(endpoint, {}), **_VIEWS.get(endpoint, {})}
+    methods = {*_PLAIN.get(endpoint, ()), *_VIEWS.get(endpoint, ())}
+    if endpoint is Endpoint.UPLOAD:  # a session, or where sessions begin
+        methods = methods - {"POST"} if target.reference else {"POST"}
     if method not in methods:
         allowed = ", ".join(sorted(methods))
         raise OCIError(

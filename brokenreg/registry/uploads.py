@@ -16,8 +16,6 @@ from brokenreg.storage.uploads import Upload
 async def post_upload(call: StreamCall) -> None:
     """POST `/v2/<name>/blobs/uploads/`: mount a blob, take one whole (`?digest=`), or begin a session."""
     call.check_writable()
-    if call.target.reference:
-        raise OCIError(405, ErrorCode.UNSUPPORTED, "POST begins a session; go on with PATCH or PUT")
     mount, digest = call.parameter("mount"), call.parameter("digest")
     if digest is not None and mount is None:
         await _post_whole(call, Digest.parse(digest))
