@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
@@ -21,6 +22,7 @@ DOCKER_LAYER = "application/vnd.docker.image.rootfs.diff.tar.gzip"
 OCTET_STREAM = "application/octet-stream"
 
 _MAX_DEPTH = 32
+_MEDIA_TYPE = re.compile(r"[A-Za-z0-9][\w!#$&^.+-]{0,126}/[A-Za-z0-9][\w!#$&^.+-]{0,126}", re.ASCII)
 
 
 class ManifestFacts(BaseModel):
@@ -52,13 +54,18 @@ def manifest_facts(body: bytes) -> ManifestFacts:
     names: dict[str, None] = {}
     _collect_digests(document, names, 0)
     return ManifestFacts(
-        media_type=_text(document.get("mediaType")),
+        media_type=media_type(document.get("mediaType")),
         artifact_type=_text(document.get("artifactType")) or _config_media_type(document),
         subject=_descriptor_digest(document.get("subject")),
         config=config,
         annotations=_annotations(document.get("annotations")),
         names=tuple(names),
     )
+
+
+def media_type(value: Any) -> str | None:
+    """`value` if it is a media type (RFC 6838, section 4.2), and so fit for a header; else None."""
+    return value if isinstance(value, str) and _MEDIA_TYPE.fullmatch(value) else None
 
 
 def _text(value: Any) -> str | None:

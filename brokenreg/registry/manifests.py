@@ -6,7 +6,7 @@ from quart import Response
 
 from brokenreg.oci.digests import Digest, is_digest
 from brokenreg.oci.errors import ErrorCode, OCIError
-from brokenreg.oci.mediatypes import OCI_MANIFEST, manifest_facts
+from brokenreg.oci.mediatypes import OCI_MANIFEST, manifest_facts, media_type
 from brokenreg.oci.names import check_tag
 from brokenreg.registry.call import Call, StreamCall
 from brokenreg.registry.conditions import entity_tag, is_known
@@ -21,9 +21,9 @@ _MAX_TAGS = 100
 
 async def get_manifest(call: StreamCall) -> None:
     """GET and HEAD `/v2/<name>/manifests/<reference>`."""
-    digest, media_type, body = await _find(call)
+    digest, kind, body = await _find(call)
     headers = {
-        "content-type": media_type,
+        "content-type": kind,
         "docker-content-digest": digest,
         "etag": entity_tag(digest),
     }
@@ -97,8 +97,8 @@ def _received(call: Call, body: bytes) -> Manifest:
             400, ErrorCode.DIGEST_INVALID, f"the {len(body)} bytes received have the digest {digest}"
         )
     facts = manifest_facts(body)
-    media_type = (call.header("content-type") or "").partition(";")[0].strip()
-    return Manifest(digest, media_type or facts.media_type or OCI_MANIFEST, len(body), facts)
+    told = media_type((call.header("content-type") or "").partition(";")[0].strip())
+    return Manifest(digest, told or facts.media_type or OCI_MANIFEST, len(body), facts)
 
 
 def _unknown(call: Call) -> OCIError:
