@@ -1,0 +1,215 @@
+"""Garbage goes when it is old enough; what is in use stays, and what is not ours is never touched."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from brokenreg.oci.digests import Digest
+from brokenreg.oci.errors import OCIError
+from brokenreg.storage import Store
+from brokenreg.storage.errors import StorageFullError
+from brokenreg.storage.index import Index
+from tests.storage.contents import (
+    DAY,
+    HOUR,
+    KEY,
+    OTHER,
+    age,
+    chunks,
+    content_of,
+    manifest_of,
+    push,
+    put,
+    until,
+)
+
+
+@pytest.fixture
+async def store(tmp_path: Path) -> AsyncIterator[Store]:
+    async with Store.open(tmp_path / "data") as store:
+        yield store
+
+
+async def collect(store: Store, later: float) -> None:
+    """Collect as if so many seconds had passed."""
+    await store.collector.collect(now=time.time() + later)
+
+
+async def test_an_unmentioned_blob_stays_a_day(store: Store) -> None:
+    digest = await push(store, b"unmentioned")
+    await collect(store, DAY - 60)
+    assert content_of(store, digest) == b"unmentioned"
+    assert store.index.is_linked(digest)
+    await collect(store, DAY + 60)
+    assert content_of(store, digest) is None
+    assert store.index.repository(KEY) is None
+    assert list(store.folder.uploads.iterdir()) == []
+
+
+async def test_a_mentioned_blob_stays_as_long_as_its_manifest(store: Store) -> None:
+    digest = await push(store, b"mentioned")
+    manifest = await put(store, digest)
+    await collect(store, 1000 * DAY)
+    assert content_of(store, digest) == b"mentioned"
+    await store.index.delete_tag(KEY, "latest")
+    await collect(store, 1000 * DAY)
+    assert content_of(store, digest) == b"mentioned"  # a manifest without a tag is a manifest
+    await store.index.delete_manifest(KEY, manifest)
+    await collect(store, 1000 * DAY)
+    assert content_of(store, digest) is None
+
+
+async def test_a_mention_keeps_the_link_of_its_own_repository_alone(store: Store) -> None:
+    digest = await push(store, b"in two")
+    await store.link(OTHER, digest)
+    await put(store, digest, key=OTHER)
+    await collect(store, 2 * DAY)
+    assert content_of(store, digest) == b"in two"
+    assert store.index.repository(KEY) is None
+    assert digest in store.index.repositories[OTHER].links
+
+
+async def test_a_blob_that_comes_in_again_is_new_again(store: Store) -> None:
+    digest = await push(store, b"again")
+    await store.index.unlink_blobs(KEY, [digest])
+    age(store.folder.blob(digest), 2 * DAY)
+    await push(store, b"again")
+    await collect(store, 0)
+    assert content_of(store, digest) == b"again"
+
+
+async def test_an_unlinked_blob_waits_for_its_age(store: Store) -> None:
+    """A crash between a file's rename and its link leaves such a file."""
+    digest = await push(store, b"unlinked")
+    await store.index.unlink_blobs(KEY, [digest])
+    await collect(store, DAY - 60)
+    assert content_of(store, digest) == b"unlinked"
+    await collect(store, DAY + 60)
+    assert content_of(store, digest) is None
+
+
+async def test_a_pinned_blob_stays(store: Store) -> None:
+    digest = await push(store, b"pinned")
+    with store.blobs.pin(digest), store.blobs.pin(digest):
+        await collect(store, 2 * DAY)
+        assert content_of(store, digest) == b"pinned"
+    await collect(store, 2 * DAY)
+    assert content_of(store, digest) is None
+
+
+async def test_a_session_stays_an_hour_from_its_last_byte(store: Store) -> None:
+    upload_id = await store.uploads.start(KEY, "sha256")
+    age(store.folder.upload(upload_id), 2 * HOUR)
+    with store.uploads.find(KEY, upload_id) as upload:
+        await upload.append(chunks(b"touched"))
+    await collect(store, HOUR - 60)
+    with store.uploads.find(KEY, upload_id) as upload:
+        assert upload.offset == 7
+    await collect(store, HOUR + 60)
+    with pytest.raises(OCIError, match="no such upload session"):
+        store.uploads.find(KEY, upload_id)
+    assert list(store.folder.uploads.iterdir()) == []
+    assert store.index.uploads == {}
+
+
+async def test_a_claimed_session_stays(store: Store) -> None:
+    """However slowly its bytes come in."""
+    upload_id = await store.uploads.start(KEY, "sha256")
+    with store.uploads.find(KEY, upload_id) as upload:
+        await upload.append(chunks(b"slow"))
+        await collect(store, 5 * HOUR)
+        await upload.append(chunks(b"ly"))
+        await store.uploads.finish(upload, Digest.of(b"slowly"))
+    assert content_of(store, Digest.of(b"slowly")) == b"slowly"
+
+
+async def test_half_a_session_goes(store: Store) -> None:
+    """A file without a session, as a kill during `POST ?digest=` leaves it; a session without a file."""
+    (store.folder.uploads / ("a" * 32)).write_bytes(b"half a blob")
+    upload_id = await store.uploads.start(KEY, "sha256")
+    store.folder.upload(upload_id).unlink()
+    await collect(store, 0)
+    assert list(store.folder.uploads.iterdir()) == []
+    assert store.index.uploads == {}
+
+
+async def test_what_is_not_ours_is_never_deleted(store: Store) -> None:
+    foreign = [
+        store.folder.root / "notes.txt",
+        store.folder.uploads / "README",
+        store.folder.uploads / ("A" * 32),
+        store.folder.uploads / ("a" * 33),
+        store.folder.blobs / "stray",
+        store.folder.blobs / "sha256" / "short",
+        store.folder.blobs / "sha256" / ("A" * 64),
+        store.folder.blobs / "sha256" / f"{'a' * 64}.backup",
+        store.folder.blobs / "sha512" / ("a" * 64),
+    ]
+    for path in foreign:
+        path.write_text("not ours")
+        age(path, 1000 * DAY)
+    await collect(store, 1000 * DAY)
+    assert [path for path in foreign if not path.exists()] == []
+
+
+async def test_it_collects_at_start(tmp_path: Path) -> None:
+    async with Store.open(tmp_path / "data") as store:
+        digest = await push(store, b"garbage")
+        await store.index.unlink_blobs(KEY, [digest])
+        age(store.folder.blob(digest), 2 * DAY)
+        path = store.folder.blob(digest)
+    async with Store.open(tmp_path / "data"):
+        await until(lambda: not path.exists())
+
+
+async def test_a_full_disk_does_not_end_collecting_for_good(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Deleting from the index needs room too. It is tried again later, and no run ends over it."""
+    async with Store.open(tmp_path / "data") as store:
+        upload_id = await store.uploads.start(KEY, "sha256")
+        age(store.folder.upload(upload_id), 2 * HOUR)
+    tried, close_uploads = asyncio.Event(), Index.close_uploads
+
+    async def no_room(*_: object) -> None:
+        tried.set()
+        raise StorageFullError("no room left for the index")
+
+    monkeypatch.setattr("brokenreg.storage.index.Index.close_uploads", no_room)
+    monkeypatch.setattr("brokenreg.storage.collector.INTERVAL", 0.01)
+    async with Store.open(tmp_path / "data") as store:
+        await asyncio.wait_for(tried.wait(), 5)
+        monkeypatch.setattr("brokenreg.storage.index.Index.close_uploads", close_uploads)
+        await until(lambda: upload_id not in store.index.uploads)
+
+
+@pytest.mark.parametrize("saviour", ["link", "manifest"])
+async def test_what_is_saved_during_a_collection_stays(store: Store, saviour: str) -> None:
+    """An old blob that a client links anew, or names in a manifest, while the collector looks at it.
+
+    The index is kept busy, so that the client's change is under way, not yet done, when the collector comes.
+    """
+    digest = await push(store, b"saved")
+    await store.index.link_blob(KEY, digest, time.time() - 2 * DAY)
+    age(store.folder.blob(digest), 2 * DAY)
+    busy = threading.Event()
+    blocked = asyncio.create_task(store.index._database.run(lambda _: busy.wait(5)))
+    await asyncio.sleep(0)
+    if saviour == "link":
+        saving = asyncio.create_task(store.link(KEY, digest))
+    else:
+        manifest, body = manifest_of(digest)
+        saving = asyncio.create_task(store.index.put_manifest(KEY, manifest, body, ["latest"]))
+    await asyncio.sleep(0)
+    collecting = asyncio.create_task(store.collector.collect())
+    await asyncio.wait([collecting], timeout=0.2)  # it has judged the link by now, and waits for the index
+    busy.set()
+    await asyncio.gather(blocked, saving, collecting)
+    assert store.index.is_linked(digest)
+    assert content_of(store, digest) == b"saved"
