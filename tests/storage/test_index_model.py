@@ -1,0 +1,159 @@
+"""The index against a plain model of it: whatever is done in whatever order, memory and disk agree."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import tempfile
+from pathlib import Path
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+
+from brokenreg.oci.digests import Digest
+from brokenreg.storage.index import Index, UploadRow
+from tests.storage.contents import manifest_of
+
+KEYS = [("", "a"), ("", "b"), ("ns", "a")]
+BLOBS = [Digest.of(b"one"), Digest.of(b"two")]
+MANIFESTS = [manifest_of(*blobs, name=str(n)) for n, blobs in enumerate([(), BLOBS[:1], BLOBS, BLOBS[1:]])]
+
+keys = st.sampled_from(KEYS)
+tags = st.sampled_from(["v1", "v2", "latest"])
+manifests = st.sampled_from(MANIFESTS)
+digests = st.sampled_from([manifest.digest for manifest, _ in MANIFESTS])
+blobs = st.sampled_from(BLOBS)
+
+
+class IndexMachine(RuleBasedStateMachine):
+    """The model: dictionaries by repository. Several changes may be under way at once (`together`)."""
+
+    @initialize()
+    def begin(self) -> None:
+        self.folder = tempfile.TemporaryDirectory()
+        self.path = Path(self.folder.name) / "index.sqlite3"
+        self.runner = asyncio.Runner()
+        self.index = self.runner.run(Index.open(self.path))
+        self.manifests = {key: {} for key in KEYS}
+        self.tags = {key: {} for key in KEYS}
+        self.links = {key: {} for key in KEYS}
+        self.uploads = {}
+        self.ids = itertools.count()
+
+    @rule(key=keys, manifest=manifests, named=st.lists(tags, max_size=3))
+    def put_manifest(self, key, manifest, named):
+        self.runner.run(self.index.put_manifest(key, *manifest, named))
+        self.manifests[key][manifest[0].digest] = manifest
+        self.tags[key].update(dict.fromkeys(named, manifest[0].digest))
+
+    @rule(key=keys, digest=digests)
+    def delete_manifest(self, key, digest):
+        found = self.runner.run(self.index.delete_manifest(key, digest))
+        assert found == (self.manifests[key].pop(digest, None) is not None)
+        self.tags[key] = {tag: each for tag, each in self.tags[key].items() if each != digest}
+
+    @rule(key=keys, tag=tags)
+    def delete_tag(self, key, tag):
+        found = self.runner.run(self.index.delete_tag(key, tag))
+        assert found == (self.tags[key].pop(tag, None) is not None)
+
+    @rule(key=keys, digest=blobs, when=st.floats(0, 1e10))
+    def link(self, key, digest, when):
+        self.runner.run(self.index.link_blob(key, digest, when))
+        self.links[key][digest] = when
+
+    @rule(key=keys, unlinked=st.lists(blobs, max_size=3))
+    def unlink(self, key, unlinked):
+        removed = self.runner.run(self.index.unlink_blobs(key, unlinked))
+        assert removed == len(set(unlinked) & set(self.links[key]))
+        for digest in unlinked:
+            self.links[key].pop(digest, None)
+
+    @rule(key=keys, algorithm=st.sampled_from(["sha256", "sha512"]))
+    def open_upload(self, key, algorithm):
+        row = UploadRow(f"{next(self.ids):032x}", key, algorithm)
+        self.runner.run(self.index.open_upload(row))
+        self.uploads[row.id] = row
+
+    @rule(data=st.data(), digest=blobs)
+    def finish_upload(self, data, digest):
+        """The session ends and the link is made at once."""
+        if self.uploads:
+            row = data.draw(st.sampled_from(list(self.uploads.values())))
+            self.runner.run(self.index.link_blob(row.key, digest, 5.0, upload_id=row.id))
+            self.links[row.key][digest] = 5.0
+            del self.uploads[row.id]
+
+    @rule(data=st.data())
+    def close_uploads(self, data):
+        if self.uploads:
+            ids = data.draw(st.lists(st.sampled_from(list(self.uploads)), max_size=2))
+            self.runner.run(self.index.close_uploads(ids))
+            for upload_id in ids:
+                self.uploads.pop(upload_id, None)
+
+    @rule(key=keys, manifest=manifests, tag=tags, digest=blobs)
+    def together(self, key, manifest, tag, digest):
+        """Changes that wait for the same commit are applied in the order in which they were asked for."""
+
+        async def all_at_once():
+            await asyncio.gather(
+                self.index.put_manifest(key, *manifest, [tag]),
+                self.index.link_blob(key, digest, 1.0),
+                self.index.delete_manifest(key, manifest[0].digest),
+                self.index.unlink_blobs(key, [digest]),
+                self.index.put_manifest(key, *manifest, ["v1"]),
+                self.index.link_blob(key, digest, 2.0),
+                self.index.delete_tag(key, "v1"),
+            )
+
+        self.runner.run(all_at_once())
+        gone = manifest[0].digest
+        self.tags[key] = {
+            each: target
+            for each, target in self.tags[key].items()
+            if target != gone and each not in (tag, "v1")
+        }
+        self.manifests[key][gone] = manifest
+        self.links[key][digest] = 2.0
+
+    @rule()
+    def reopen(self):
+        self.runner.run(self.index.close())
+        self.index = self.runner.run(Index.open(self.path))
+
+    @invariant()
+    def memory_is_the_model(self):
+        if not hasattr(self, "index"):
+            return
+        shown = self.index.repositories
+        for key in KEYS:
+            if not (self.manifests[key] or self.tags[key] or self.links[key]):
+                assert key not in shown
+                continue
+            assert shown[key].manifests == {digest: each for digest, (each, _) in self.manifests[key].items()}
+            assert shown[key].tags == self.tags[key]
+            assert shown[key].links == self.links[key]
+        assert self.index.uploads == self.uploads
+        linked = {digest for links in self.links.values() for digest in links}
+        assert {digest for digest in BLOBS if self.index.is_linked(digest)} == linked
+        assert self.index.blob_count == len(linked)
+
+    @rule(manifest=manifests)
+    def bodies_are_kept_as_long_as_anybody_has_the_manifest(self, manifest):
+        digest = manifest[0].digest
+        self.reopen()  # forgets what is cached
+        body = self.runner.run(self.index.manifest_body(digest))
+        wanted = any(digest in kept for kept in self.manifests.values())
+        assert body == (manifest[1] if wanted else None)
+
+    def teardown(self) -> None:
+        if hasattr(self, "index"):
+            self.runner.run(self.index.close())
+            self.runner.close()
+            self.folder.cleanup()
+
+
+TestIndex = IndexMachine.TestCase
+TestIndex.settings = settings(max_examples=40, stateful_step_count=25, deadline=None)
