@@ -14,21 +14,21 @@ CREATE TABLE manifests (
     media_type TEXT NOT NULL, size INTEGER NOT NULL,
     facts TEXT NOT NULL,                                -- ManifestFacts as JSON
     PRIMARY KEY (namespace, repository, digest)
-) WITHOUT ROWID, STRICT;
-CREATE TABLE manifest_bodies (digest TEXT PRIMARY KEY, body BLOB NOT NULL) STRICT;
+) WITHOUT ROWID;
+CREATE TABLE manifest_bodies (digest TEXT PRIMARY KEY, body BLOB NOT NULL);
 CREATE TABLE tags (
     namespace TEXT NOT NULL, repository TEXT NOT NULL, tag TEXT NOT NULL, digest TEXT NOT NULL,
     PRIMARY KEY (namespace, repository, tag)
-) WITHOUT ROWID, STRICT;
+) WITHOUT ROWID;
 CREATE TABLE links (                                    -- which repository may serve which blob
     namespace TEXT NOT NULL, repository TEXT NOT NULL, digest TEXT NOT NULL,
     linked REAL NOT NULL,                               -- seconds since the epoch
     PRIMARY KEY (namespace, repository, digest)
-) WITHOUT ROWID, STRICT;
+) WITHOUT ROWID;
 CREATE TABLE uploads (
     id TEXT PRIMARY KEY, namespace TEXT NOT NULL, repository TEXT NOT NULL, algorithm TEXT NOT NULL
-) WITHOUT ROWID, STRICT;
-CREATE TABLE recipes (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID, STRICT;
+) WITHOUT ROWID;
+CREATE TABLE recipes (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 """
 
 
