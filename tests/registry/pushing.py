@@ -113,7 +113,7 @@ def raw_request(running: Brokenreg, data: bytes, *, shut: bool = False) -> httpx
         return read_response(connection)
 
 
-def read_response(connection: socket.socket) -> httpx.Response:
+def read_response(connection: socket.socket, method: str = "GET") -> httpx.Response:
     """One response with a Content-Length, from a socket."""
     received = b""
     while b"\r\n\r\n" not in received:
@@ -123,7 +123,8 @@ def read_response(connection: socket.socket) -> httpx.Response:
     head, _, body = received.partition(b"\r\n\r\n")
     first, *lines = head.decode("latin-1").split("\r\n")
     headers = httpx.Headers([tuple(line.split(": ", 1)) for line in lines])
-    while len(body) < int(headers.get("content-length", 0)):
+    length = 0 if method == "HEAD" else int(headers.get("content-length", 0))
+    while len(body) < length:
         chunk = connection.recv(65536)
         assert chunk, "the body is not whole"
         body += chunk

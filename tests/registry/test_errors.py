@@ -14,8 +14,10 @@ from tests.registry.pushing import (
     digest_of,
     error_of,
     image,
+    push_blob,
     push_manifest,
     raw_request,
+    read_response,
     status,
     stored,
     until_in_flight,
@@ -220,3 +222,32 @@ async def test_namespaces_keep_repositories_apart(http: httpx.AsyncClient, prefi
     assert (await http.get(f"/v2/{name}/manifests/v1")).content == body
     assert (await http.get("/v2/errors/app/manifests/v1")).status_code == 404
     assert (await http.get(f"/v2/errors/app/blobs/{DIGEST}")).status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("GET", "/v2/", 200),
+        ("GET", "/v2/errors/body/manifests/v1", 200),
+        ("HEAD", "/v2/errors/body/manifests/v1", 200),
+        ("GET", f"/v2/errors/body/blobs/{DIGEST}", 200),
+        ("DELETE", "/v2/errors/body/manifests/v2", 404),
+        ("GET", "/v2/broken/random/manifests/layers-1_size-1", 200),
+        ("GET", "/v2/broken/error/manifests/404", 404),
+        ("DELETE", "/v2/broken/with/error_status-500/errors/body/manifests/v1", 500),
+        ("GET", "/v2/broken/with/eror/errors/body/manifests/v1", 404),
+        ("GET", "/healthz", 200),
+    ],
+)
+async def test_a_body_that_nobody_wants(
+    http: httpx.AsyncClient, registry: Brokenreg, method: str, path: str, status: int
+) -> None:
+    """It is read all the same, or the connection would wait for ever for its next request."""
+    await push_manifest(http, "errors/body", "v1", b"{}")
+    await push_blob(http, "errors/body", b"errors")
+    head = f"{method} {path} HTTP/1.1\r\nHost: {registry.host}\r\nContent-Length: 4\r\n\r\n"
+    with connect(registry) as connection:
+        connection.settimeout(3)
+        for _ in range(3):
+            connection.sendall(head.encode() + b"body")
+            assert read_response(connection, method).status_code == status

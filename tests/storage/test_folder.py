@@ -134,7 +134,7 @@ async def test_an_index_from_the_future(tmp_path: Path) -> None:
     with pytest.raises(NewerIndexError):
         async with Store.open(tmp_path / "data"):
             pass
-    assert "newer brokenreg" in refused(tmp_path / "data")
+    assert "newer brokenreg" in refused(tmp_path / "data")  # and the one before let go of the file
     sql(index, f"PRAGMA user_version = {version}")
     async with Store.open(tmp_path / "data") as store:
         assert store.index.repositories[KEY].tags == {"latest": digest}

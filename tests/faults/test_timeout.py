@@ -1,0 +1,117 @@
+"""`broken/timeout:dur-<duration>`: silence, then 408; and a client that leaves takes everything with it."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.process import Brokenreg, brokenreg
+from tests.registry.pushing import connect, error_of, push_manifest, status, until_in_flight
+
+URL = "/v2/broken/timeout/manifests"
+
+
+@pytest.mark.parametrize(
+    ("tag", "seconds"),
+    [("dur-300ms", 0.3), ("dur-0.25s", 0.25), ("dur-0s", 0), ("dur-0", 0), ("dur-.1s99ms1000us", 0.2)],
+)
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+async def test_it_waits_and_then_answers(
+    http: httpx.AsyncClient, method: str, tag: str, seconds: float
+) -> None:
+    began = time.monotonic()
+    response = await http.request(method, f"{URL}/{tag}")
+    assert seconds <= time.monotonic() - began < seconds + 1
+    assert response.status_code == 408
+    if method == "GET":
+        error = error_of(response, 408)
+        assert (error["code"], error["message"]) == ("TIMEOUT", "Timeout duration has elapsed!")
+    else:
+        assert response.content == b""
+
+
+@pytest.mark.parametrize("tag", ["latest", "2s", "duration-2s"])
+async def test_a_tag_without_a_duration(http: httpx.AsyncClient, tag: str) -> None:
+    error = error_of(await http.get(f"{URL}/{tag}"), 400)
+    assert (error["code"], error["message"]) == ("MANIFEST_INVALID", "Tag missing duration")
+
+
+@pytest.mark.parametrize("duration", ["x", "2", "-1s", "-0.5h", "1d", "1.2.3s", "9999999h", "s", "1ms2"])
+async def test_a_bad_duration_is_named(http: httpx.AsyncClient, duration: str) -> None:
+    began = time.monotonic()
+    error = error_of(await http.get(f"{URL}/dur-{duration}"), 400)
+    assert error["code"] == "MANIFEST_INVALID"
+    assert duration in error["message"]
+    assert (await http.head(f"{URL}/dur-{duration}")).status_code == 400
+    assert time.monotonic() - began < 1
+
+
+async def test_on_a_pushed_image(http: httpx.AsyncClient) -> None:
+    await push_manifest(http, "faults/timeout", "v1", b"{}")
+    prefix = "/v2/broken/with/timeout_dur-200ms"
+    began = time.monotonic()
+    assert error_of(await http.get(f"{prefix}/faults/timeout/manifests/v1"), 408)
+    assert time.monotonic() - began >= 0.2
+    tags = await http.get(f"{prefix}/faults/timeout/tags/list")
+    assert (tags.status_code, tags.json()["tags"]) == (200, ["v1"])
+
+
+async def test_a_push_that_times_out_is_not_stored(http: httpx.AsyncClient) -> None:
+    url = "/v2/broken/with/timeout_dur-200ms/faults/timed-out/manifests/v1"
+    assert error_of(await http.put(url, content=b"{}" * 100_000), 408)
+    assert (await http.get("/v2/faults/timed-out/manifests/v1")).status_code == 404
+
+
+async def test_many_wait_and_nobody_else_does(http: httpx.AsyncClient) -> None:
+    waiting = [asyncio.create_task(http.get(f"{URL}/dur-1s")) for _ in range(50)]
+    began = time.monotonic()
+    for _ in range(10):
+        assert (await http.get("/v2/")).status_code == 200
+    assert time.monotonic() - began < 0.9
+    assert {(await each).status_code for each in waiting} == {408}
+
+
+def test_a_client_that_leaves_frees_everything_at_once(own_registry: Brokenreg) -> None:
+    request = f"GET {URL}/dur-1h HTTP/1.1\r\nHost: {own_registry.host}\r\n\r\n".encode()
+    clients = [connect(own_registry) for _ in range(20)]
+    for client in clients:
+        client.sendall(request)
+    until_in_flight(own_registry, 20)
+    assert status(own_registry)["connections"] == 20
+    for client in clients:
+        client.close()
+    until_in_flight(own_registry, 0)
+    deadline = time.monotonic() + 5
+    while status(own_registry)["connections"]:
+        assert time.monotonic() < deadline, "connections outlive their clients"
+    assert own_registry.stop() == 0
+    ended = [line for line in own_registry.lines if line["event"] == "exchange"]
+    assert len(ended) == 20
+    assert {(line["fault"], line["status"], line["ended"]) for line in ended} == {
+        ("timeout", None, "client-left")
+    }
+    assert max(line["duration"] for line in ended) < 20
+
+
+def test_a_push_whose_client_leaves(own_registry: Brokenreg) -> None:
+    """The body is not read while the fault waits; the end of the connection is noticed all the same."""
+    path = "/v2/broken/with/timeout_dur-1h/faults/left/manifests/v1"
+    with connect(own_registry) as client:
+        client.sendall(
+            f"PUT {path} HTTP/1.1\r\nHost: {own_registry.host}\r\nContent-Length: 2\r\n\r\n{{}}".encode()
+        )
+        until_in_flight(own_registry, 1)
+    until_in_flight(own_registry, 0)
+
+
+def test_stopping_waits_for_no_timeout(tmp_path: Path) -> None:
+    with brokenreg(tmp_path / "data") as running, connect(running) as client:
+        client.sendall(f"GET {URL}/dur-1h HTTP/1.1\r\nHost: {running.host}\r\n\r\n".encode())
+        until_in_flight(running, 1)
+        began = time.monotonic()
+        assert running.stop() == 0
+        assert time.monotonic() - began < 3

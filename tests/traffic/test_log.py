@@ -1,0 +1,130 @@
+"""The log of exchanges: bounded, in order, and numbered by positions that outlive trimming."""
+
+from __future__ import annotations
+
+import logging
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from brokenreg.oci.target import parse_target
+from brokenreg.traffic.exchange import Ended, Exchange
+from brokenreg.traffic.log import CAPACITY, TrafficLog
+
+
+def exchange(log: TrafficLog, path: str = "/v2/") -> Exchange:
+    return Exchange(
+        id=log.next_id(),
+        method="GET",
+        path=path,
+        query="",
+        http_version="1.1",
+        scheme="http",
+        client="127.0.0.1:1",
+        target=parse_target(path),
+    )
+
+
+def opened(log: TrafficLog, count: int) -> list[Exchange]:
+    exchanges = [exchange(log) for _ in range(count)]
+    for each in exchanges:
+        log.opened(each)
+    return exchanges
+
+
+def test_an_empty_log() -> None:
+    log = TrafficLog()
+    assert (len(log), log.first, log.end, log.version, log.in_flight) == (0, 0, 0, 0, 0)
+    assert list(log) == []
+    with pytest.raises(IndexError):
+        log[0]
+
+
+@given(capacity=st.integers(1, 8), count=st.integers(0, 30))
+def test_the_newest_stay_at_their_positions(capacity: int, count: int) -> None:
+    log = TrafficLog(capacity)
+    exchanges = opened(log, count)
+    assert log.end == count
+    assert log.first == max(0, count - capacity)
+    assert len(log) == min(count, capacity)
+    assert list(log) == exchanges[log.first :]
+    for position in range(log.first, log.end):
+        assert log[position] is exchanges[position]
+    for position in (-1, log.first - 1, log.end):
+        with pytest.raises(IndexError):
+            log[position]
+
+
+def test_it_is_bounded_unless_told_otherwise() -> None:
+    log = TrafficLog()
+    opened(log, CAPACITY + 1)
+    assert (len(log), log.first, log.end) == (CAPACITY, 1, CAPACITY + 1)
+
+
+def test_ids_count_from_one_and_are_used_once() -> None:
+    log = TrafficLog(2)
+    assert [each.id for each in opened(log, 5)] == [1, 2, 3, 4, 5]
+
+
+def test_the_version_grows_with_all_that_happens() -> None:
+    log = TrafficLog()
+    versions = [log.version]
+    (each,) = opened(log, 1)
+    versions.append(log.version)
+    log.changed()
+    versions.append(log.version)
+    log.closed(each)
+    versions.append(log.version)
+    assert versions == sorted(set(versions))
+
+
+def test_those_in_flight_are_counted_though_they_fell_out() -> None:
+    log = TrafficLog(2)
+    exchanges = opened(log, 5)
+    assert (len(log), log.in_flight) == (2, 5)
+    for each in exchanges:
+        log.closed(each)
+    assert log.in_flight == 0
+
+
+def test_listeners_hear_of_each_end_once_and_in_order() -> None:
+    log = TrafficLog()
+    heard: list[tuple[str, int]] = []
+    early, late, last = opened(log, 3)
+    log.closed(early)
+    log.listen(lambda each: heard.append(("first", each.id)))
+    log.listen(lambda each: heard.append(("second", each.id)))
+    log.closed(last)
+    log.closed(late)
+    assert heard == [("first", 3), ("second", 3), ("first", 2), ("second", 2)]
+
+
+def test_a_listener_that_fails_stops_nobody(caplog: pytest.LogCaptureFixture) -> None:
+    def fail(_: Exchange) -> None:
+        raise OSError("the log file is gone")
+
+    log = TrafficLog()
+    heard: list[Exchange] = []
+    log.listen(fail)
+    log.listen(heard.append)
+    (each,) = opened(log, 1)
+    with caplog.at_level(logging.ERROR):
+        log.closed(each)
+    assert heard == [each]
+    assert log.in_flight == 0
+    assert "a listener failed on exchange 1" in caplog.text
+
+
+def test_an_exchange_tells_its_duration_once_it_has_ended() -> None:
+    each = exchange(TrafficLog(), "/v2/library/nginx/manifests/1.24")
+    each.mark("request")
+    assert (each.duration, each.summary()["duration"], each.summary()["ended"]) == (None, None, None)
+    before = each.revision
+    each.ended = Ended.COMPLETE
+    each.mark("end")
+    assert each.revision > before
+    assert each.duration == each.timeline[-1][1] >= each.timeline[0][1] >= 0
+    assert each.summary()["ended"] == "complete"
+    assert each.summary()["repository"] == "library/nginx"
+    assert each.summary()["reference"] == "1.24"
