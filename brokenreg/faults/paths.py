@@ -14,11 +14,10 @@ from pydantic import ValidationError
 from brokenreg.faults.catalogue import CATALOGUE, Fault
 from brokenreg.faults.rules import ENDPOINTS, Rule
 from brokenreg.images.fabricator import Fabricator, TagParser
-from brokenreg.images.spec import ImageSpec
+from brokenreg.images.spec import ImageSpec, spec_from
 from brokenreg.oci.digests import is_digest
 from brokenreg.oci.errors import ErrorCode, OCIError
 from brokenreg.oci.params import join_params, split_params
-from brokenreg.oci.sizes import parse_size
 from brokenreg.oci.target import RESERVED, Endpoint, Target
 
 _IMAGE_DEFAULTS = {"layers": "3", "size": "1MiB", "seed": "0"}
@@ -89,12 +88,7 @@ def _of_tag(fault: type[Fault], tag: str) -> tuple[Rule, ImageSpec]:
             values = split_params("" if tag == _ALL_DEFAULTS else tag, names)
         image = {name: values.pop(name, default) for name, default in _IMAGE_DEFAULTS.items()}
         rule = _rule(fault, values)
-        spec = ImageSpec(
-            layers=int(image["layers"]),
-            size=parse_size(image["size"]),
-            seed=int(image["seed"]),
-            salt=f"{fault.name}:{_canonical(rule)}",
-        )
+        spec = spec_from(image, salt=f"{fault.name}:{_canonical(rule)}")
     except ValueError as error:
         problem = fault.tag_problem(tag, _first_problem(error))
         raise OCIError(400, ErrorCode.MANIFEST_INVALID, problem) from None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 from quart import Response
 
 from brokenreg.images.fabricator import FabricatedBlob
@@ -42,6 +44,8 @@ def _find(call: Call) -> BlobFile | FabricatedBlob:
         blob = call.images.blob(call.target.repository, call.target.digest)
     elif call.repository is not None and call.target.digest in call.repository.links:
         blob = call.store.blobs.open(call.target.digest)
+        if blob is not None:
+            call.store.index.touch_link(call.key, call.target.digest, time.time())
     if blob is None:
         raise _unknown(call)
     return blob

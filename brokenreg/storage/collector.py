@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 
 from brokenreg.storage.blobs import BlobStore
+from brokenreg.storage.errors import StorageError
 from brokenreg.storage.folder import DataFolder
 from brokenreg.storage.index import Index
 from brokenreg.storage.uploads import UploadStore
@@ -40,7 +41,7 @@ class Collector:
         while True:
             try:
                 await self.collect()
-            except OSError:
+            except (OSError, StorageError):
                 logger.exception("collecting garbage failed; trying again in an hour")
             await asyncio.sleep(INTERVAL)
 
@@ -78,7 +79,7 @@ class Collector:
                 if linked < before and digest not in named
             ]
             if unused:
-                await self._index.unlink_blobs(key, unused)
+                await self._index.unlink_blobs(key, unused, unused_since=before)
             await asyncio.sleep(0)
 
     async def _drop_blobs(self, before: float) -> None:

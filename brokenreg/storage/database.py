@@ -94,14 +94,16 @@ class Database:
 
 def _connect(path: Path) -> sqlite3.Connection:
     try:
-        connection = sqlite3.connect(path, isolation_level=None)
-        connection.execute("PRAGMA locking_mode = EXCLUSIVE")
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = FULL")
-        prepare_schema(connection)
+        with contextlib.ExitStack() as stack:
+            connection = stack.enter_context(contextlib.closing(sqlite3.connect(path, isolation_level=None)))
+            connection.execute("PRAGMA locking_mode = EXCLUSIVE")
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("PRAGMA synchronous = FULL")
+            prepare_schema(connection)
+            path.chmod(0o600)
+            stack.pop_all()  # all is well: it stays open
     except sqlite3.Error as error:
         raise StorageError(f"cannot use the index {path}: {error}; move it away to start afresh") from None
-    path.chmod(0o600)
     return connection
 
 

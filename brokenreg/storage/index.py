@@ -19,6 +19,13 @@ from brokenreg.storage.errors import StorageError
 from brokenreg.storage.records import Manifest, Repository, RepositoryKey
 
 _BODY_CACHE = 16 * 1024 * 1024
+_UNLINK = "DELETE FROM links WHERE namespace = ?1 AND repository = ?2 AND digest = ?3"
+_UNLINK_UNUSED = f"""
+{_UNLINK} AND linked < ?4 AND NOT EXISTS (
+    SELECT 1 FROM manifests
+    WHERE namespace = ?1 AND repository = ?2 AND instr(facts, ?3)
+)
+"""  # noqa: S608 - parts of our own; a digest stands in no other text than where it is meant
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +60,9 @@ class Index:
             await database.run(index._load)
         except (sqlite3.Error, ValueError) as error:
             await database.close()
+            problem = str(error).partition("\n")[0]
             raise StorageError(
-                f"cannot read the index {path}: {error}; move it away to start afresh"
+                f"cannot read the index {path}: {problem}; move it away to start afresh"
             ) from None
         return index
 
@@ -162,13 +170,24 @@ class Index:
 
         await self._database.run(work, apply)
 
-    async def unlink_blobs(self, key: RepositoryKey, digests: Iterable[Digest]) -> int:
-        """Stop a repository from serving blobs; how many it could serve until now."""
+    async def unlink_blobs(
+        self, key: RepositoryKey, digests: Iterable[Digest], *, unused_since: float | None = None
+    ) -> int:
+        """Stop a repository from serving blobs; how many it could serve until now.
+
+        With `unused_since` (seconds since the epoch), those alone that were linked before then and that no
+        manifest mentions. The transaction asks: a push may be on its way there, ahead of us.
+        """
         digests = tuple(digests)
+        statement = _UNLINK
+        more: tuple[float, ...] = ()
+        if unused_since is not None:
+            statement, more = _UNLINK_UNUSED, (unused_since,)
 
         def work(connection: sqlite3.Connection) -> list[Digest]:
-            statement = "DELETE FROM links WHERE namespace = ? AND repository = ? AND digest = ?"
-            return [digest for digest in digests if connection.execute(statement, (*key, digest)).rowcount]
+            return [
+                digest for digest in digests if connection.execute(statement, (*key, digest, *more)).rowcount
+            ]
 
         def apply(removed: list[Digest]) -> None:
             for digest in removed:
@@ -176,6 +195,13 @@ class Index:
             self._forget_if_empty(key)
 
         return len(await self._database.run(work, apply))
+
+    def touch_link(self, key: RepositoryKey, digest: Digest, when: float) -> None:
+        """Note that a client was told of a blob: it may be about to push a manifest that mentions it.
+
+        In memory alone: what is lost with a restart is a day's delay.
+        """
+        self.repositories[key].links[digest] = when
 
     async def open_upload(self, row: UploadRow) -> None:
         """Remember an upload session."""

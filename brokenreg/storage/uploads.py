@@ -58,6 +58,8 @@ class Upload:
             )
         self._descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         self.offset = os.fstat(self._descriptor).st_size
+        if self._hashed > self.offset:  # the bytes went, with a blob whose link could not be stored
+            self._reset_hash()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -117,8 +119,11 @@ class Upload:
         self.offset = start
         await asyncio.to_thread(os.ftruncate, self._descriptor, start)
         if self._hashed > start:
-            self._hasher = hashlib.new(self.row.algorithm)
-            self._hashed = 0
+            self._reset_hash()
+
+    def _reset_hash(self) -> None:
+        self._hasher = hashlib.new(self.row.algorithm)
+        self._hashed = 0
 
     def _caught_up_hash(self, algorithm: str) -> Hash:
         """The hash over the whole file; reads again what was not hashed as it came."""
