@@ -11,7 +11,8 @@ import pytest
 from brokenreg.traffic.redaction import redact_headers, redact_query
 from tests.process import brokenreg
 
-SECRET = "hunter2SECRET"
+SECRET = "hunter2"
+"""Free of any word that could give it away."""
 
 
 @pytest.mark.parametrize(
@@ -48,7 +49,7 @@ def test_query_parameters(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "query", ["", "n=2&last=a%2Fb", "digest=sha256:00&tag=1&tag=", "mount=x&from=y/z", "%ff"]
+    "query", ["", "n=2&last=a%2Fb", "digest=sha256:0&tag=1&tag=", "mount=x&from=y/z", "%ff"]
 )
 def test_other_queries_stay_as_they_were_spelled(query: str) -> None:
     assert redact_query(query) == query
