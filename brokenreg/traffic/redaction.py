@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from urllib.parse import parse_qsl, urlencode
+from urllib.parse import unquote_plus
 
 REDACTED = "***"
 
 _SECRET_HEADERS = frozenset(
     {"authorization", "proxy-authorization", "cookie", "set-cookie", "x-registry-auth", "x-api-key"}
 )
-_SECRET_PARAMETERS = (
+_SECRET_NAMES = ("sig", "pwd", "auth")
+_SECRET_WORDS = (
     "token",
     "password",
     "passwd",
@@ -29,10 +30,12 @@ def redact_headers(headers: Iterable[tuple[bytes, bytes]]) -> tuple[tuple[str, s
 
 def redact_query(query: str) -> str:
     """A query string whose secret parameters are replaced; the others stay as they were spelled."""
-    if not any(word in query.lower() for word in _SECRET_PARAMETERS):
-        return query
-    pairs = parse_qsl(query, keep_blank_values=True)
-    return urlencode([(key, REDACTED if _is_secret(key) else value) for key, value in pairs], safe="*:/")
+    return "&".join(_redact_parameter(parameter) for parameter in query.split("&"))
+
+
+def _redact_parameter(parameter: str) -> str:
+    key, equals, _ = parameter.partition("=")
+    return f"{key}={REDACTED}" if equals and _is_secret(unquote_plus(key).lower()) else parameter
 
 
 def _decoded(headers: Iterable[tuple[bytes, bytes]]) -> Iterable[tuple[str, str]]:
@@ -47,4 +50,4 @@ def _redact(name: str, value: str) -> str:
 
 
 def _is_secret(key: str) -> bool:
-    return any(word in key.lower() for word in _SECRET_PARAMETERS)
+    return key in _SECRET_NAMES or any(word in key for word in _SECRET_WORDS)
