@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from tests.process import Brokenreg, brokenreg
-from tests.registry.pushing import connect, error_of, push_manifest, status, until_in_flight
+from tests.registry.pushing import MIB, connect, error_of, push_manifest, status, until_in_flight
 
 URL = "/v2/broken/timeout/manifests"
 
@@ -97,13 +97,14 @@ def test_a_client_that_leaves_frees_everything_at_once(own_registry: Brokenreg) 
     assert max(line["duration"] for line in ended) < 20
 
 
-def test_a_push_whose_client_leaves(own_registry: Brokenreg) -> None:
-    """The body is not read while the fault waits; the end of the connection is noticed all the same."""
+@pytest.mark.parametrize("sent", [2, 3 * MIB, 3 * MIB - 1])
+def test_a_push_whose_client_leaves(own_registry: Brokenreg, sent: int) -> None:
+    """However much of the body nobody has read yet, and whether or not all of it came."""
+    size = 2 if sent == 2 else 3 * MIB
     path = "/v2/broken/with/timeout_dur-1h/faults/left/manifests/v1"
+    head = f"PUT {path} HTTP/1.1\r\nHost: {own_registry.host}\r\nContent-Length: {size}\r\n\r\n"
     with connect(own_registry) as client:
-        client.sendall(
-            f"PUT {path} HTTP/1.1\r\nHost: {own_registry.host}\r\nContent-Length: 2\r\n\r\n{{}}".encode()
-        )
+        client.sendall(head.encode() + bytes(sent))
         until_in_flight(own_registry, 1)
     until_in_flight(own_registry, 0)
 

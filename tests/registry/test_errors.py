@@ -251,3 +251,4 @@ async def test_a_body_that_nobody_wants(
         for _ in range(3):
             connection.sendall(head.encode() + b"body")
             assert read_response(connection, method).status_code == status
+    until_in_flight(registry, 0)
