@@ -84,6 +84,18 @@ async def test_a_blob_that_comes_in_again_is_new_again(store: Store) -> None:
     assert content_of(store, digest) == b"again"
 
 
+async def test_a_blob_is_as_old_as_its_arrival(store: Store) -> None:
+    """Not as old as its first byte."""
+    upload_id = await store.uploads.start(KEY, "sha256")
+    with store.uploads.find(KEY, upload_id) as upload:
+        await upload.append(chunks(b"slow"))
+        age(upload.path, 2 * DAY)
+        await store.uploads.finish(upload, Digest.of(b"slow"))
+    await store.index.unlink_blobs(KEY, [Digest.of(b"slow")])
+    await collect(store, 0)
+    assert content_of(store, Digest.of(b"slow")) == b"slow"
+
+
 async def test_an_unlinked_blob_waits_for_its_age(store: Store) -> None:
     """A crash between a file's rename and its link leaves such a file."""
     digest = await push(store, b"unlinked")
