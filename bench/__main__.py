@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
@@ -66,9 +67,9 @@ def _measure(
 
 
 def _table(rates: dict[str, list[tuple[float, float]]], mib: int) -> Table:
-    table = Table(title=f"brokenreg against docker-registry, a blob of {mib} MiB")
-    for heading in ("kind", "brokenreg", "docker-registry", "ratio: median", "from", "to", "goal"):
-        table.add_column(heading, justify="left" if heading == "kind" else "right")
+    table = Table(box=box.MARKDOWN)
+    for heading in (f"{mib} MiB", "brokenreg", "docker-registry", "ratio", "from", "to", "goal"):
+        table.add_column(heading, justify="left" if "MiB" in heading else "right", no_wrap=True)
     for kind, pairs in rates.items():
         ratios = sorted(mine / theirs for mine, theirs in pairs)
         unit = (
