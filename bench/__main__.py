@@ -23,7 +23,7 @@ def main() -> None:
     arguments.add_argument("--rounds", type=int, default=5, help="pairs of measurements of each kind")
     arguments.add_argument("--mib", type=int, default=1024, help="size of the blob in MiB")
     options = arguments.parse_args()
-    console = Console()
+    console = Console(width=100)
     with tempfile.TemporaryDirectory(prefix="brokenreg-bench-") as name:
         folder = Path(name)
         with console.status("making the blob"):
