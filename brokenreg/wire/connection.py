@@ -37,8 +37,8 @@ class ReasonedConnection(h11.Connection):
     """Adds the reason phrase that Hypercorn leaves out: docker shows it to its users."""
 
     def send_with_data_passthrough(self, event: h11.Event) -> list[bytes] | None:
-        if isinstance(event, h11.Response) and not event.reason:
-            event = h11.Response(
+        if isinstance(event, h11.Response | h11.InformationalResponse) and not event.reason:
+            event = type(event)(
                 status_code=event.status_code,
                 headers=event.headers,
                 http_version=event.http_version,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import urlsplit
 
 from brokenreg.wire.asgi import ZERO_COPY, ASGIApp, ClientLeftError, Message, Receive, Scope, Send
 from brokenreg.wire.connection import CONNECTION, Connections, Wire
@@ -42,8 +43,11 @@ class Seam:
         if scope["type"] == "lifespan":
             await _answer_lifespan(receive, send)
             return
-        if scope["type"] != "http":
-            return  # a WebSocket upgrade: Hypercorn refuses it for us
+        if scope["type"] == "websocket":
+            await send({"type": "websocket.close"})  # Hypercorn answers 403
+            return
+        if "://" in scope["path"]:  # absolute form (RFC 9112, section 3.2.2)
+            scope["path"] = urlsplit(scope["path"]).path or "/"
         connection = CONNECTION.get()
         connection.requests += 1
         stream = Stream(connection, send.__self__)  # type: ignore[attr-defined]  # a bound method of HTTPStream

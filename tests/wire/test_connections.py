@@ -176,3 +176,27 @@ def test_a_client_that_closes_once_it_has_all_has_not_left(own_registry: Brokenr
     own_registry.stop()
     ended = [line["ended"] for line in own_registry.lines if line["event"] == "exchange"]
     assert ended == ["complete"] * 20
+
+
+@pytest.mark.parametrize(
+    ("request_head", "answer"),
+    [
+        ("GET http://HOST/v2/ HTTP/1.1\r\nHost: HOST\r\n", "HTTP/1.1 200 OK"),
+        ("GET /v2/ HTTP/1.0\r\n", "HTTP/1.1 200 OK"),
+        ("GET /v2/ HTTP/1.1\r\n", "HTTP/1.1 400 Bad Request"),
+        (
+            "PUT /v2/expect/manifests/v1 HTTP/1.1\r\nHost: HOST\r\n"
+            "Expect: 100-continue\r\nContent-Length: 2\r\n",
+            "HTTP/1.1 100 Continue",
+        ),
+        (
+            "GET /v2/ HTTP/1.1\r\nHost: HOST\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+            "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n",
+            "HTTP/1.1 403 Forbidden",
+        ),
+    ],
+)
+def test_odd_but_lawful_requests(registry: Brokenreg, request_head: str, answer: str) -> None:
+    with socket.create_connection(registry.host.rsplit(":", 1), timeout=10) as connection:
+        connection.sendall(f"{request_head}\r\n".replace("HOST", registry.host).encode())
+        assert connection.recv(4096).decode().startswith(f"{answer}\r\n")
