@@ -68,7 +68,6 @@ async def _answer(call: StreamCall, error: Exception) -> None:
         # Too late for an error: only a cut connection tells the client that the content is not whole.
         await call.scope["extensions"][STREAM].connection.abort()
         return
-    await call.body.discard()
     await respond_error(call.send, told)
 
 

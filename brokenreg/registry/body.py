@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 
 from brokenreg.oci.errors import ErrorCode, OCIError
 from brokenreg.wire.asgi import ClientLeftError, Receive, Scope, header
 from brokenreg.wire.seam import EXTENSION as STREAM
 
-_DISCARD_LIMIT = 64 * 1024 * 1024
-_DISCARD_TIME = 5.0
-
 
 class Body:
-    """One request's body; read once, by `chunks` or `whole`, and then `discard`ed."""
+    """One request's body; read once, by `chunks` or `whole`, or not at all."""
 
     def __init__(self, scope: Scope, receive: Receive) -> None:
         self._scope = scope
@@ -50,18 +46,6 @@ class Body:
             if self.received > limit:
                 raise _too_large(limit)
         return b"".join(parts)
-
-    async def discard(self) -> None:
-        """Read what is left and forget it, up to a bound.
-
-        A connection that is closed with unread bytes is reset, and the client never sees our answer.
-        """
-        try:
-            async with asyncio.timeout(_DISCARD_TIME):
-                while not self._ended and self.received < _DISCARD_LIMIT:
-                    await self._next()
-        except (TimeoutError, ClientLeftError):
-            return
 
     async def _next(self) -> bytes:
         message = await self._receive()

@@ -20,7 +20,6 @@ async def post_upload(call: StreamCall) -> None:
     if digest is not None and mount is None:
         await _post_whole(call, Digest.parse(digest))
         return
-    await call.body.discard()
     if mount is not None and await _mount(call, Digest.parse(mount)):
         await _created(call, Digest(mount))
         return

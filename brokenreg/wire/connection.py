@@ -28,7 +28,7 @@ RECEIVE_SIZE = 256 * 1024
 """Bytes read from a connection at a time: large enough for fast uploads, small enough for many."""
 
 _YIELD_SIZE = 32 * 1024
-_HALF_CLOSED_GRACE = 5.0
+_HALF_CLOSED_GRACE = 2.0
 _TLS_HANDSHAKE = b"\x16"
 _REASONS = {status.value: status.phrase.encode("ascii") for status in HTTPStatus}
 

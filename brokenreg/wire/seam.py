@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from brokenreg.wire.asgi import ZERO_COPY, ASGIApp, ClientLeftError, Message, Receive, Scope, Send
 from brokenreg.wire.connection import CONNECTION, Connections, Wire
+from brokenreg.wire.request_body import RequestBody
 
 EXTENSION = "brokenreg.stream"
 
@@ -59,13 +60,19 @@ class Seam:
             # Hypercorn swallows what is sent to nobody; a generator would run to its end.
             if stream.is_gone:
                 raise ClientLeftError
+            if message["type"] == "http.response.start":
+                await body.discard()
             if message["type"] == ZERO_COPY:
                 await connection.send_file(message["file"], message["offset"], message["count"])
             else:
                 await send(message)
 
-        with contextlib.suppress(ClientLeftError):
-            await self._app(scope, receive, send_unless_gone)
+        body = RequestBody(scope, receive)
+        try:
+            with contextlib.suppress(ClientLeftError):
+                await self._app(scope, body.receive, send_unless_gone)
+        finally:
+            body.close()
 
 
 async def _answer_lifespan(receive: Receive, send: Send) -> None:

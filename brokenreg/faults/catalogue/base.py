@@ -11,7 +11,6 @@ from pydantic import BaseModel, ConfigDict
 from brokenreg.oci.errors import OCIError
 from brokenreg.oci.params import join_params
 from brokenreg.oci.target import Endpoint
-from brokenreg.registry.body import Body
 from brokenreg.registry.responses import respond_error
 from brokenreg.traffic.exchange import Exchange
 from brokenreg.wire.asgi import ClientLeftError, Message, Receive, Scope, Send
@@ -26,45 +25,32 @@ class Strike:
         self._scope = scope
         self._receive = receive
         self._send = send
-        self._has_body = scope["method"] not in ("GET", "HEAD", "DELETE")
 
     async def respond_error(self, error: OCIError) -> None:
         """Answer in the registry's stead."""
-        if self._has_body:
-            await Body(self._scope, self._receive).discard()
         await respond_error(self._send, error)
 
     async def wait(self, seconds: float) -> None:
-        """Let that time pass. Raise `ClientLeftError` as soon as the client leaves."""
-        left = asyncio.ensure_future(self._client_left())
-        try:
-            await asyncio.wait([left], timeout=seconds)
-            if left.done():
-                raise ClientLeftError
-        finally:
-            left.cancel()
+        """Let that time pass; the request's body, if it has one, is read meanwhile and forgotten.
 
-    async def _client_left(self) -> None:
-        """Return once nobody waits for the response.
-
-        On HTTP/2 a client may leave one stream of a living connection: only `receive` tells. It is asked
-        where the request has no body, for a body belongs to whoever reads it.
+        Raise `ClientLeftError` as soon as the client leaves.
         """
         gone = asyncio.ensure_future(self._scope["extensions"][STREAM].connection.gone.wait())
-        waiting = [gone]
-        if not self._has_body:
-            waiting.append(asyncio.ensure_future(self._disconnected()))
+        # On HTTP/2 a client may leave one stream of a living connection: only `receive` tells. And behind a
+        # body that nobody reads, nobody would see the client leave.
+        left = asyncio.ensure_future(self._disconnected())
         try:
-            await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+            done, _ = await asyncio.wait([gone, left], timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+            if done:
+                raise ClientLeftError
         finally:
-            for each in waiting:
-                each.cancel()
+            gone.cancel()
+            left.cancel()
 
-    async def _disconnected(self) -> bool:
+    async def _disconnected(self) -> None:
         message: Message = {}
         while message.get("type") != "http.disconnect":
             message = await self._receive()
-        return True
 
 
 class Fault(BaseModel, ABC):
