@@ -16,7 +16,7 @@ from brokenreg.registry.responses import respond, start
 from brokenreg.storage.blobs import BlobFile
 from brokenreg.wire.asgi import ZERO_COPY
 
-_CHUNK = 1024 * 1024
+_CHUNK = 256 * 1024
 _FILE_PART = 16 * 1024 * 1024
 
 
