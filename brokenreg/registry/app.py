@@ -58,6 +58,11 @@ class Registry:
                 await plain(call)
         except ClientLeftError:
             raise
+        except ExceptionGroup as group:  # Quart answers inside a task group from Python 3.13 on
+            _, others = group.split(ClientLeftError)
+            if others is None:
+                raise ClientLeftError from None
+            await _answer(call, others)
         except Exception as error:  # noqa: BLE001 - every failure is answered in OCI form
             await _answer(call, error)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable
 from typing import ClassVar
@@ -66,6 +67,11 @@ class Panel(App[int]):
             yield TrafficTable(self._traffic, hint=_hint(self._address), clock=self._clock, id="traffic")
             yield Detail(clock=self._clock, id="detail")
         yield Footer(show_command_palette=False)
+
+    async def on_load(self) -> None:
+        # Textual makes tasks start at once from Python 3.12 on. The loop is shared with Hypercorn, whose
+        # requests then run before it has noted whom to tell of their end.
+        asyncio.get_running_loop().set_task_factory(None)
 
     def on_mount(self) -> None:
         self.register_theme(THEME)

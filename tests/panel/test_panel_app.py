@@ -82,3 +82,9 @@ async def test_the_pictures_are_what_the_panel_looks_like(name: str) -> None:
     drawn = await take(name)
     kept = (FOLDER / f"{name}.svg").read_text(encoding="utf-8")
     assert drawn == kept, "run `python tests/panel/take_screenshots.py`, look at the pictures and commit them"
+
+
+async def test_tasks_of_the_shared_loop_start_as_hypercorn_expects() -> None:
+    """Textual would make them start at once on Python 3.12 and newer, and every request would fail."""
+    async with panel_of(TrafficLog()).run_test():
+        assert asyncio.get_running_loop().get_task_factory() is None
