@@ -89,7 +89,3 @@ class Settings(BaseModel):
                 "or keep it on 127.0.0.1, or pass --control off"
             )
         return self
-
-    @property
-    def is_tls(self) -> bool:
-        return self.cert is not None or self.tls is not None
