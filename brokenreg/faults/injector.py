@@ -1,40 +1,75 @@
-"""The ASGI middleware that lets the chosen fault spoil one exchange."""
+"""The ASGI middleware that lets the chosen faults spoil one exchange."""
 
 from __future__ import annotations
 
-from brokenreg.faults.catalogue import Strike
+from functools import partial
+
+from brokenreg.faults.catalogue import Fault
+from brokenreg.faults.hold import Gate, Passage
 from brokenreg.faults.paths import PathDoor
-from brokenreg.faults.rules import Rule
+from brokenreg.faults.rulebook import RuleBooks
+from brokenreg.faults.strike import Licence, Strike
+from brokenreg.faults.surroundings import Surroundings
 from brokenreg.oci.errors import OCIError
+from brokenreg.registry.responses import respond_error
 from brokenreg.traffic.exchange import Exchange
 from brokenreg.traffic.recorder import EXTENSION as EXCHANGE
 from brokenreg.wire.asgi import ASGIApp, Receive, Scope, Send
+from brokenreg.wire.seam import EXTENSION as STREAM
 
 
 class Injector:
     """Stands between the recorder and the honest registry."""
 
-    def __init__(self, app: ASGIApp, paths: PathDoor) -> None:
+    def __init__(
+        self, app: ASGIApp, paths: PathDoor, rules: RuleBooks, gate: Gate, surroundings: Surroundings
+    ) -> None:
         self._app = app
         self._paths = paths
+        self._rules = rules
+        self._gate = gate
+        self._surroundings = surroundings
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         exchange: Exchange = scope["extensions"][EXCHANGE]
+        passage = self._gate.passage(exchange, scope["extensions"][STREAM], send)
         try:
-            rule = self._choose(exchange)
-        except OCIError as error:
-            await Strike(exchange, scope, receive, send).respond_error(error)
-            return
-        if rule is None:
-            await self._app(scope, receive, send)
-            return
-        exchange.fault = rule.fault.name
-        exchange.mark(f"fault {rule.fault.name}")
-        await rule.fault.strike(Strike(exchange, scope, receive, send))
+            try:
+                app = self._spoiled(exchange, passage)
+            except OCIError as error:
+                await respond_error(passage.send, error)
+            else:
+                await app(scope, receive, passage.send)
+        finally:
+            passage.close()
 
-    def _choose(self, exchange: Exchange) -> Rule | None:
-        """The first rule that matches; none for a target that is in error by itself."""
+    def _spoiled(self, exchange: Exchange, passage: Passage) -> ASGIApp:
+        """The registry as this exchange finds it. Raise `OCIError` for a bad path."""
+        app = self._app
         if exchange.target.error is not None:
-            return None
-        rules = self._paths.rules(exchange.target, exchange.method)
-        return next((rule for rule in rules if rule.matches(exchange.target)), None)
+            return app
+        choices = self._rules.choose(exchange, self._paths.rules(exchange.target, exchange.method))
+        if not choices:
+            return app
+        for choice in reversed(choices):
+            licence = Licence(choice)
+            for fault in reversed(choice.faults):
+                app = partial(self._strike, fault, licence, passage, app)
+        exchange.fault = "+".join(fault.name for choice in choices for fault in choice.faults)
+        exchange.rule = choices[0].active.label
+        exchange.mark(f"fault {exchange.fault}")
+        return app
+
+    async def _strike(
+        self,
+        fault: Fault,
+        licence: Licence,
+        passage: Passage,
+        app: ASGIApp,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+    ) -> None:
+        exchange: Exchange = scope["extensions"][EXCHANGE]
+        strike = Strike(fault.name, exchange, scope, receive, send, app, licence, passage, self._surroundings)
+        await fault.strike(strike)

@@ -6,23 +6,30 @@ content (`ImageSpec.salt`): its digests are that tag's alone, and lead back to t
 
 from __future__ import annotations
 
-import difflib
-from functools import partial
+from functools import cache, lru_cache, partial
+from typing import Any
 
 from pydantic import ValidationError
 
 from brokenreg.faults.catalogue import CATALOGUE, Fault
-from brokenreg.faults.rules import ENDPOINTS, Rule
+from brokenreg.faults.catalogue.base import ANY, BLOB, first_problem
+from brokenreg.faults.matching import Match
+from brokenreg.faults.rulebook import PathRule
+from brokenreg.faults.rules import Rule, nearest
 from brokenreg.images.fabricator import Fabricator, TagParser
 from brokenreg.images.spec import ImageSpec, spec_from
 from brokenreg.oci.digests import is_digest
 from brokenreg.oci.errors import ErrorCode, OCIError
+from brokenreg.oci.names import is_component
 from brokenreg.oci.params import join_params, split_params
 from brokenreg.oci.target import RESERVED, Endpoint, Target
 
 _IMAGE_DEFAULTS = {"layers": "3", "size": "1MiB", "seed": "0"}
+_RULE_PARAMETERS = ("skip", "times", "probability")
 _ALL_DEFAULTS = "latest"
 _OTHER_KINDS = ("random", "prepared", "with", "in")
+_OF_IMAGES = (Endpoint.MANIFEST, Endpoint.CONFIG, Endpoint.LAYER, BLOB, ANY)
+_CACHED = 4096
 
 
 def image_kinds() -> dict[str, TagParser]:
@@ -36,93 +43,146 @@ class PathDoor:
     def __init__(self, images: Fabricator) -> None:
         self._images = images
 
-    def rules(self, target: Target, method: str) -> list[Rule]:
+    def rules(self, target: Target, method: str) -> list[PathRule]:
         """Outermost first. Raise `OCIError` for a fault that is unknown or has bad parameters.
 
         Faults in a prefix strike pulls and pushes; `broken/<fault>` is an image, which is only pulled.
         """
-        rules = [_rule_of_prefix(spelled) for spelled in target.faults]
+        rules = [
+            PathRule(_rule_of_prefix(spelled), f"{RESERVED}with/{spelled}/{target.repository}")
+            for spelled in target.faults
+        ]
         if target.is_reserved and method in ("GET", "HEAD"):
             rules += self._rules_of_image(target)
         return rules
 
-    def _rules_of_image(self, target: Target) -> list[Rule]:
+    def _rules_of_image(self, target: Target) -> list[PathRule]:
         name = target.repository.removeprefix(RESERVED)
         if name == "random":
             return []
         fault = _known_fault(name)
+        rule = None
         if target.endpoint is Endpoint.MANIFEST and not is_digest(target.reference):
-            return [_rule_of_tag(fault, target.reference)]
-        if target.endpoint in (Endpoint.MANIFEST, Endpoint.CONFIG, Endpoint.LAYER):
+            rule = _of_tag(fault, target.reference)[0]
+        elif target.endpoint in (Endpoint.MANIFEST, Endpoint.CONFIG, Endpoint.LAYER):
             spec = self._images.spec_of(target.repository, target.digest)
-            if spec is not None:
-                return [_rule_of_tag(fault, spec.salt.partition(":")[2])]
-        return []
+            rule = None if spec is None else _of_tag(fault, spec.salt.partition(":")[2])[0]
+        return [] if rule is None else [PathRule(rule, f"{target.repository}:{_canonical(rule)}")]
 
 
+def prefix_of(rule: Rule) -> str:
+    """The rule as `broken/with/<fault>_<params>/`. Raise `ValueError`, with why, if no path can spell it."""
+    plain = Rule(
+        fault=rule.fault,
+        match=Match(endpoint=rule.match.endpoint),
+        skip=rule.skip,
+        times=rule.times,
+        probability=rule.probability,
+    )
+    if rule != plain or len(rule.fault) != 1:
+        raise ValueError(
+            "a path tells one fault, its endpoint, skip, times and probability, and nothing else"
+        )
+    (fault,) = rule.fault
+    _check_path(fault, rule)
+    component = "_".join(filter(None, (fault.name, _canonical(rule))))
+    if not is_component(component):
+        raise ValueError(f"{component!r} cannot stand in the name of a repository, which is in lower case")
+    try:
+        read = _rule_of_prefix(component)
+    except OCIError as error:
+        raise ValueError(error.message) from None
+    if read != rule:
+        raise ValueError(f"{component!r} would be read as another rule")
+    return f"{RESERVED}with/{component}/"
+
+
+@lru_cache(_CACHED)
 def _rule_of_prefix(spelled: str) -> Rule:
     name, _, params = spelled.partition("_")
     fault = _known_fault(name)
     try:
-        values = split_params(params, [*fault.model_fields, "endpoint"])
+        values = split_params(params, _names(fault))
+        spec_from({**_IMAGE_DEFAULTS, **{key: values.pop(key) for key in _IMAGE_DEFAULTS if key in values}})
         return _rule(fault, values)
     except ValueError as error:
-        problem = f"broken/with/{spelled}/: {_first_problem(error)}"
-        raise OCIError(400, ErrorCode.NAME_INVALID, problem) from None
-
-
-def _rule_of_tag(fault: type[Fault], tag: str) -> Rule:
-    return _of_tag(fault, tag)[0]
+        raise OCIError(400, ErrorCode.NAME_INVALID, f"{RESERVED}with/{spelled}/: {error}") from None
 
 
 def _image_of_tag(fault: type[Fault], tag: str) -> ImageSpec:
     return _of_tag(fault, tag)[1]
 
 
+@lru_cache(_CACHED)
 def _of_tag(fault: type[Fault], tag: str) -> tuple[Rule, ImageSpec]:
     """What a tag of `broken/<fault>` asks for. Raise `OCIError` 400 MANIFEST_INVALID, with what is wrong."""
     try:
         values = fault.short_form(tag)
         if values is None:
-            names = [*fault.model_fields, *_IMAGE_DEFAULTS, "endpoint"]
-            values = split_params("" if tag == _ALL_DEFAULTS else tag, names)
+            values = split_params("" if tag == _ALL_DEFAULTS else tag, _names(fault))
         image = {name: values.pop(name, default) for name, default in _IMAGE_DEFAULTS.items()}
         rule = _rule(fault, values)
+        _check_image(fault, rule)
         spec = spec_from(image, salt=f"{fault.name}:{_canonical(rule)}")
     except ValueError as error:
-        problem = fault.tag_problem(tag, _first_problem(error))
-        raise OCIError(400, ErrorCode.MANIFEST_INVALID, problem) from None
+        raise OCIError(400, ErrorCode.MANIFEST_INVALID, fault.tag_problem(tag, str(error))) from None
     return rule, spec
 
 
 def _rule(fault: type[Fault], values: dict[str, str]) -> Rule:
-    """Raise `ValueError` for a value that is not of its parameter's kind."""
-    endpoint = values.pop("endpoint", str(fault.endpoint))
-    if endpoint not in ENDPOINTS:
-        raise ValueError(f"endpoint {endpoint!r}: one of {', '.join(ENDPOINTS)}")
-    return Rule(fault.from_text(values), endpoint)
+    """Raise `ValueError`, one line, for a value that is not of its parameter's kind."""
+    told: dict[str, Any] = {name: values.pop(name) for name in _RULE_PARAMETERS if name in values}
+    if "endpoint" in values:
+        told["match"] = {"endpoint": values.pop("endpoint")}
+    made = fault.of(values)
+    try:
+        rule = Rule(fault=(made,), **told)
+    except ValidationError as error:
+        raise ValueError(first_problem(error)) from None
+    _check_path(made, rule)
+    return rule
+
+
+def _check_path(fault: Fault, rule: Rule) -> None:
+    if rule.endpoint == Endpoint.CONNECT:
+        raise ValueError(
+            f"{fault.name} strikes before there is a path; write it to a scenario file, to the control API "
+            f"or with `brokenreg rules add {fault.name}`"
+        )
+
+
+def _check_image(fault: type[Fault], rule: Rule) -> None:
+    if rule.endpoint not in _OF_IMAGES:
+        raise ValueError(
+            f"it strikes at {rule.endpoint}, which an image has not; "
+            f"write {RESERVED}with/{fault.name}/<repository>"
+        )
 
 
 def _canonical(rule: Rule) -> str:
-    spelled = rule.fault.spelled()
-    if rule.endpoint == rule.fault.endpoint:
-        return spelled
-    return "_".join(filter(None, (spelled, join_params({"endpoint": rule.endpoint}))))
+    """The parameters of its fault and its own, in one spelling."""
+    (fault,) = rule.fault
+    own: dict[str, str] = {}
+    if rule.endpoint != fault.endpoint:
+        own["endpoint"] = rule.endpoint
+    if rule.skip:
+        own["skip"] = str(rule.skip)
+    if rule.times is not None:
+        own["times"] = str(rule.times)
+    if rule.probability != 1:
+        own["probability"] = str(rule.probability)
+    return "_".join(filter(None, (fault.spelled(), join_params(own))))
+
+
+@cache
+def _names(fault: type[Fault]) -> tuple[str, ...]:
+    return (*fault.model_fields, *_IMAGE_DEFAULTS, *_RULE_PARAMETERS, "endpoint")
 
 
 def _known_fault(name: str) -> type[Fault]:
     """Raise `OCIError` 404 NAME_UNKNOWN that names the nearest fault."""
     fault = CATALOGUE.get(name)
     if fault is None:
-        near = difflib.get_close_matches(name, [*CATALOGUE, *_OTHER_KINDS], n=1)
-        hint = f"did you mean broken/{near[0]}?" if near else f"there are {', '.join(sorted(CATALOGUE))}"
-        raise OCIError(404, ErrorCode.NAME_UNKNOWN, f"broken/{name} is no fault; {hint}")
+        hint = nearest(name, [*CATALOGUE, *_OTHER_KINDS], f"{RESERVED}%s")
+        raise OCIError(404, ErrorCode.NAME_UNKNOWN, f"{RESERVED}{name} is no fault; {hint}")
     return fault
-
-
-def _first_problem(error: ValueError) -> str:
-    if not isinstance(error, ValidationError):
-        return str(error)
-    first = error.errors(include_url=False)[0]
-    name = ".".join(str(part) for part in first["loc"])
-    return f"{name}: {first['msg'].removeprefix('Value error, ')}"

@@ -1,27 +1,142 @@
-"""Rules: when which fault strikes."""
+"""A rule: when (match), what (fault), how often (skip, times, probability)."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import difflib
+from collections.abc import Collection
+from typing import Annotated, Any, Literal, Self
 
-from brokenreg.faults.catalogue import Fault
-from brokenreg.oci.target import Endpoint, Target
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    StringConstraints,
+    WithJsonSchema,
+    model_validator,
+)
 
-BLOB = "blob"
-"""In a rule: config or layer."""
+from brokenreg.faults.catalogue import CATALOGUE, Fault
+from brokenreg.faults.matching import Match
+from brokenreg.oci.target import Endpoint
 
-ENDPOINTS = (BLOB, *(str(endpoint) for endpoint in Endpoint if endpoint is not Endpoint.OTHER))
-"""What a rule's `endpoint` may say."""
+_MAX_FAULTS = 8
 
 
-@dataclass(frozen=True, slots=True)
-class Rule:
-    """A fault and the endpoint at which it strikes."""
+def fault_of(value: Any) -> Fault:
+    """The fault that `{type: <name>, <parameter>: <value>, ...}` stands for.
 
-    fault: Fault
-    endpoint: str
+    Raise `ValueError` that names the nearest, for an unknown one, and `pydantic.ValidationError` for
+    parameters.
+    """
+    if isinstance(value, Fault):
+        return value
+    if isinstance(value, str):
+        value = {"type": value}
+    if not isinstance(value, dict) or not isinstance(value.get("type"), str):
+        raise ValueError("write {type: <fault>, <parameter>: <value>, ...}; `brokenreg faults` lists them")  # noqa: TRY004
+    kind = CATALOGUE.get(value["type"])
+    if kind is None:
+        raise ValueError(f"there is no fault {value['type'][:100]!r}; {nearest(value['type'], CATALOGUE)}")
+    return kind.model_validate({key: each for key, each in value.items() if key != "type"})
 
-    def matches(self, target: Target) -> bool:
-        if self.endpoint == BLOB:
-            return target.endpoint in (Endpoint.CONFIG, Endpoint.LAYER)
-        return target.endpoint == self.endpoint
+
+def nearest(name: str, known: Collection[str], form: str = "%s") -> str:
+    """A hint at what was meant; `form` is how it is written."""
+    near = difflib.get_close_matches(name, known, n=1)
+    return f"did you mean {form % near[0]}?" if near else f"there are {', '.join(sorted(known))}"
+
+
+def fault_schema() -> dict[str, Any]:
+    """JSON Schema of one fault in a rule: any of the catalogue."""
+    return {"oneOf": [_schema_of(kind) for kind in CATALOGUE.values()]}
+
+
+def _schema_of(kind: type[Fault]) -> dict[str, Any]:
+    schema = kind.model_json_schema()
+    properties = {"type": {"const": kind.name, "type": "string"}, **schema.get("properties", {})}
+    required = ["type", *schema.get("required", [])]
+    return {**schema, "properties": properties, "required": required}
+
+
+def _faults(value: Any) -> tuple[Fault, ...]:
+    values = value if isinstance(value, list | tuple) else [value]
+    if not 1 <= len(values) <= _MAX_FAULTS:
+        raise ValueError(f"{len(values)} faults; a rule has 1 to {_MAX_FAULTS}")
+    return tuple(fault_of(each) for each in values)
+
+
+def _written(faults: tuple[Fault, ...]) -> Any:
+    each = [{"type": fault.name, **fault.parameters()} for fault in faults]
+    return each[0] if len(each) == 1 else each
+
+
+Faults = Annotated[
+    tuple[Fault, ...],
+    BeforeValidator(_faults),
+    PlainSerializer(_written),
+    WithJsonSchema({"anyOf": [{"$ref": "#/components/schemas/Fault"},
+                              {"type": "array", "minItems": 1, "maxItems": _MAX_FAULTS,
+                               "items": {"$ref": "#/components/schemas/Fault"}}]}),
+]  # fmt: skip
+"""One fault or several that combine, the outermost (nearest to the client) first."""
+
+Per = Literal["rule", "repository", "reference", "client"]
+
+
+class Rule(BaseModel):
+    """The shape that scenario files and the control API share."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: Annotated[str, StringConstraints(min_length=1, max_length=200)] | None = Field(
+        None, description="what people call it; also part of its draws"
+    )
+    match: Match = Field(Match(), description="what it is about; absent: where its fault strikes by default")
+    fault: Faults = Field(description="what happens: {type: truncate, after: 64KiB}, or a list of such")
+    skip: int = Field(0, ge=0, le=2**31, description="let the first matches pass")
+    times: int | None = Field(None, ge=0, le=2**31, description="strike so often at most; absent: always")
+    probability: float = Field(1.0, ge=0, le=1, description="share of the matches that it strikes, seeded")
+    per: Per = Field("rule", description="what `skip` and `times` count by")
+    enabled: bool = Field(True, description="whether it is asked at all")
+    override: bool = Field(
+        False, description="asked after all rules, and for every endpoint unless the match names one"
+    )
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        endpoint = self.endpoint
+        for fault in self.fault:
+            if self.match.protocol is not None and self.match.protocol not in fault.protocols:
+                raise ValueError(
+                    f"match.protocol is {self.match.protocol}, and {fault.name} is for "
+                    f"{' and '.join(sorted(fault.protocols))}"
+                )
+            if (endpoint == Endpoint.CONNECT) != (fault.endpoint == Endpoint.CONNECT):
+                raise ValueError(
+                    f"{fault.name} strikes at {fault.endpoint}, not at {endpoint}; "
+                    "before a request there is nothing but endpoint connect"
+                )
+        return self
+
+    @property
+    def endpoint(self) -> str:
+        """Where it strikes: as its match says, else by default."""
+        if self.match.endpoint is not None:
+            return self.match.endpoint
+        defaults = [fault.endpoint for fault in self.fault]
+        if self.override and Endpoint.CONNECT not in defaults:
+            return "any"
+        return next((each for each in defaults if each != "any"), "any")
+
+    def endpoints(self) -> Collection[Endpoint]:
+        return self.match.endpoints(self.endpoint)
+
+    def takes(self, method: str) -> bool:
+        """Whether one of its faults can strike a request of that method."""
+        return any(fault.takes(method) for fault in self.fault)
+
+    def written(self) -> dict[str, Any]:
+        """As JSON and YAML have it: what differs from the defaults."""
+        return self.model_dump(mode="json", exclude_defaults=True)

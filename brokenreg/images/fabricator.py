@@ -15,7 +15,7 @@ from brokenreg.images.jobs import RUNNING, Jobs, closing
 from brokenreg.images.layer import Layer
 from brokenreg.images.ledger import ImageRecord, LayerRecord, Ledger, Role
 from brokenreg.images.spec import ImageSpec, LayerRecipe, check_limit, parse_random_tag
-from brokenreg.oci.digests import is_digest
+from brokenreg.oci.digests import Digest, is_digest
 from brokenreg.oci.errors import ErrorCode, OCIError
 
 TagParser = Callable[[str], ImageSpec]
@@ -113,6 +113,20 @@ class Fabricator:
         """Whether an image in that repository has this configuration."""
         place = self._ledger.place(repository, digest)
         return place is not None and place.role is Role.CONFIG
+
+    def layer_numbers(self, repository: str, digest: str) -> tuple[int, ...]:
+        """The place of that layer in its image, from 1; none if it is no layer made in that repository."""
+        place = self._ledger.place(repository, digest)
+        return (place.number,) if place is not None and place.role is Role.LAYER else ()
+
+    def sibling(self, repository: str, digest: str) -> Digest | None:
+        """The layer after that one in its image, the first after the last; None if there is no other."""
+        place = self._ledger.place(repository, digest)
+        if place is None:
+            return None
+        layers = [Digest(sums.digest) for sums in self._ledger.sums(place.spec)]
+        other = layers[place.number % len(layers)]
+        return other if other != digest else None
 
     async def close(self) -> None:
         """End all jobs, within some milliseconds; those who wait for them get a 503."""

@@ -35,6 +35,7 @@ class ManifestFacts(BaseModel):
     artifact_type: str | None = None
     subject: str | None = None
     config: str | None = None
+    layers: tuple[str, ...] = ()
     annotations: dict[str, str] = {}
     names: tuple[str, ...] = ()
 
@@ -55,6 +56,7 @@ def manifest_facts(body: bytes) -> ManifestFacts:
         artifact_type=_text(document.get("artifactType")) or _config_media_type(document),
         subject=_descriptor_digest(document.get("subject")),
         config=config,
+        layers=_layers(document.get("layers")),
         annotations=_annotations(document.get("annotations")),
         names=tuple(names),
     )
@@ -84,6 +86,12 @@ def _descriptor_digest(descriptor: Any) -> str | None:
     if not isinstance(descriptor, dict):
         return None
     return _digest(descriptor.get("digest"))
+
+
+def _layers(value: Any) -> tuple[str, ...]:
+    """Lowest first; what has no digest is passed over."""
+    digests = [_descriptor_digest(each) for each in value] if isinstance(value, list) else []
+    return tuple(digest for digest in digests if digest is not None)
 
 
 def _digest(value: Any) -> str | None:

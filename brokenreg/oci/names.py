@@ -7,6 +7,7 @@ import re
 from brokenreg.oci.errors import ErrorCode, OCIError
 
 _COMPONENT = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
+_ONE = re.compile(_COMPONENT)
 _NAME = re.compile(rf"{_COMPONENT}(?:/{_COMPONENT})*")
 _TAG = re.compile(r"[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}")
 _UPLOAD_ID = re.compile(r"[0-9a-f]{32}")
@@ -31,6 +32,11 @@ def check_name(name: str) -> str:
             "joined inside by one of . _ __ - and separated by /",
         )
     return name
+
+
+def is_component(text: str) -> bool:
+    """Whether `text` can stand between two slashes of a repository name."""
+    return _ONE.fullmatch(text) is not None
 
 
 def check_tag(tag: str) -> str:

@@ -16,6 +16,9 @@ from brokenreg.storage.records import Repository, RepositoryKey
 from brokenreg.traffic.recorder import EXTENSION as EXCHANGE
 from brokenreg.wire.asgi import Receive, Scope, Send, header
 
+REROUTED = "brokenreg.target"
+"""Where in `scope["extensions"]` another target is found that shall be served in place of the exchange's."""
+
 
 @dataclass(frozen=True, slots=True)
 class CatalogSettings:
@@ -42,7 +45,7 @@ class Call:
         self.images = services.images
         self.catalog = services.catalog
         self.scope = scope
-        self.target: Target = scope["extensions"][EXCHANGE].target
+        self.target: Target = scope["extensions"].get(REROUTED) or scope["extensions"][EXCHANGE].target
 
     @property
     def method(self) -> str:

@@ -12,8 +12,11 @@ from pathlib import Path
 from brokenreg import __version__
 from brokenreg.config import Settings
 from brokenreg.control import Control, Status
+from brokenreg.faults.hold import Gate
 from brokenreg.faults.injector import Injector
 from brokenreg.faults.paths import PathDoor, image_kinds
+from brokenreg.faults.rulebook import RuleBooks
+from brokenreg.faults.surroundings import Surroundings
 from brokenreg.images.fabricator import KINDS, Fabricator
 from brokenreg.oci.target import Target
 from brokenreg.registry import Registry
@@ -38,6 +41,9 @@ class Server:
 
     def __init__(self, settings: Settings, store: Store, images: Fabricator) -> None:
         self.log = TrafficLog()
+        self.gate = Gate(self.log)
+        self._surroundings = Surroundings(store, images)
+        self.rules = RuleBooks(0, self._surroundings.positions)
         self._store = store
         self._started = time.monotonic()
         self._images = images
@@ -65,6 +71,7 @@ class Server:
                 server._start(settings)
                 yield server
             finally:
+                server.gate.open_for_good()
                 await images.close()
                 await asyncio.gather(*(listener.stop() for listener in server._all_listeners()))
 
@@ -103,7 +110,7 @@ class Server:
         """The onion of the registry listener, from the inside out."""
         catalog = CatalogSettings(settings.v2_catalog_delay, settings.v2_catalog_num_repos)
         registry = Registry(Services(self._store, self._images, catalog))
-        injector = Injector(registry, PathDoor(self._images))
+        injector = Injector(registry, PathDoor(self._images), self.rules, self.gate, self._surroundings)
         guard = RegistryGuard(injector, settings.allow_host)
         recorder = Recorder(guard, self.log, self._is_config)
         return Seam(Health(recorder), recorder.record_unused)

@@ -27,9 +27,10 @@ class Exchange:
     Written by the recorder and the injector alone, on the loop; everybody else reads. `revision` grows
     with every change, so that a reader knows whether what it painted is still true.
 
-    `started` is seconds since the epoch; the times in `timeline` are seconds since `started`.
-    `request_bytes` and `response_bytes` count bodies. Headers are in order of arrival, names in lower
-    case, secrets replaced.
+    `started` is seconds since the epoch; the times in `timeline` are seconds since `started`. `fault` names
+    what struck, `rule` the rule that told it to; `held_since` is when it was stopped, while it is.
+    `request_bytes` and `response_bytes` count bodies. Headers are in order of arrival, names in lower case,
+    secrets replaced.
     """
 
     id: int
@@ -47,6 +48,8 @@ class Exchange:
     request_bytes: int = 0
     response_bytes: int = 0
     fault: str | None = None
+    rule: str | None = None
+    held_since: float | None = None
     ended: Ended | None = None
     timeline: list[tuple[str, float]] = field(default_factory=list)
     revision: int = 0
@@ -55,6 +58,11 @@ class Exchange:
     @property
     def endpoint(self) -> Endpoint:
         return self.target.endpoint
+
+    @property
+    def protocol(self) -> str:
+        """As rules and filters say it: `http/1.1` or `h2`."""
+        return "h2" if self.http_version == "2" else "http/1.1"
 
     @property
     def user_agent(self) -> str:
@@ -99,5 +107,7 @@ class Exchange:
             "response_bytes": self.response_bytes,
             "duration": None if self.duration is None else round(self.duration, 6),
             "fault": self.fault,
+            "rule": self.rule,
+            "held": self.held_since is not None,
             "ended": None if self.ended is None else str(self.ended),
         }

@@ -9,7 +9,7 @@ from brokenreg.oci.target import Endpoint, Target, parse_target
 from brokenreg.traffic.exchange import Ended, Exchange
 from brokenreg.traffic.log import TrafficLog
 from brokenreg.traffic.redaction import redact_headers, redact_query
-from brokenreg.wire.asgi import ZERO_COPY, ASGIApp, Message, Receive, Scope, Send
+from brokenreg.wire.asgi import CUT, RAW, ZERO_COPY, ASGIApp, Message, Receive, Scope, Send
 from brokenreg.wire.connection import Wire
 from brokenreg.wire.seam import EXTENSION as STREAM
 from brokenreg.wire.seam import Stream
@@ -117,6 +117,10 @@ class _Recording:
             if exchange.method != "HEAD":
                 exchange.response_bytes += len(message.get("body", b""))
             self._complete = not message.get("more_body", False)
+        elif message["type"] == RAW:
+            exchange.response_bytes += message["body"]
+        elif message["type"] == CUT:
+            exchange.mark(f"cut ({message['end']})")
         self._changed()
 
     async def _send_file(self, message: Message) -> None:
@@ -130,10 +134,12 @@ class _Recording:
 
     def close(self) -> None:
         exchange = self._exchange
-        if not self._complete and self._stream.is_gone:
+        if not self._complete and self._stream.is_gone and not self._stream.is_cut:
             # What Hypercorn still holds never left.
             exchange.response_bytes = max(0, exchange.response_bytes - self._stream.connection.unsent)
-        if self._complete or self._is_whole():
+        if self._stream.is_cut:
+            exchange.ended = Ended.ABORTED
+        elif self._complete or self._is_whole():
             exchange.ended = Ended.COMPLETE
         elif self._stream.is_gone:
             exchange.ended = Ended.CLIENT_LEFT

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from enum import StrEnum
 from typing import Any
 
 Scope = dict[str, Any]
@@ -18,6 +19,42 @@ ZERO_COPY = "http.response.zerocopysend"
 `{"type", "file", "offset", "count", "more_body"}`; offered over plain HTTP/1.1 alone. Who spoils bodies takes
 the extension out of the scope, and gets them as bytes.
 """
+
+
+RAW = "brokenreg.raw"
+"""Message type: bytes that go to the client as they are, past the HTTP/1.1 of the server.
+
+`{"type", "data", "body"}`; `body` is how many of them count as the response's body. The server's own framing
+knows nothing of them, so a cut must follow.
+"""
+
+CUT = "brokenreg.cut"
+"""Message type: the end of a response or of its connection, `{"type", "end", "code"}`.
+
+`end` is an `End`; `code` is an HTTP/2 error code (RFC 9113, section 7), where it has one.
+"""
+
+PACE = "brokenreg.pace"
+"""Key of `http.response.start`: seconds between two bytes of the head (HTTP/1.1)."""
+
+
+class End(StrEnum):
+    """How a response ends that is not to end well. All but `RST` come after what was sent has arrived."""
+
+    FIN = "fin"
+    """The connection ends in the middle: TCP FIN, under TLS without its close_notify."""
+
+    RST = "rst"
+    """The connection is reset: TCP RST."""
+
+    CLOSE_NOTIFY = "close-notify"
+    """TLS says goodbye (close_notify), then FIN: an end that TLS takes for a good one."""
+
+    RESET_STREAM = "h2-reset"
+    """HTTP/2 RST_STREAM; the connection lives on."""
+
+    GOAWAY = "h2-goaway"
+    """HTTP/2 GOAWAY, then FIN."""
 
 
 class ClientLeftError(ConnectionError):

@@ -79,6 +79,10 @@ class Wire(TCPServer):
         self._sender: FileSender | None = None
         self.body_cut_short = False
         """The client ended its side of the connection before the request's body was complete."""
+        self.is_cut = False
+        """We ended the connection; nothing more leaves by it."""
+        self.pace = 0.0
+        """Seconds between two bytes that leave; 0 for no such thing."""
 
     @property
     def client(self) -> str:
@@ -112,14 +116,47 @@ class Wire(TCPServer):
         The loop gets a turn after each large write and on a dying connection: `drain` yields neither while
         the kernel takes all that it is given nor once the client is gone.
         """
+        if self.is_cut:
+            return
         if isinstance(event, RawData):
             self.bytes_out += len(event.data)
+            if self.pace:
+                event = RawData(await self._drip(event.data))
         await super().protocol_send(event)
         if self.writer.is_closing():
             self._leave()
             await asyncio.sleep(0)
         elif isinstance(event, RawData) and len(event.data) >= _YIELD_SIZE:
             await asyncio.sleep(0)
+
+    async def write(self, data: bytes) -> None:
+        """Send bytes past Hypercorn and its framing. Raise `ClientLeftError`."""
+        async with self.send_lock:
+            try:
+                self.writer.write(data)
+                await self.writer.drain()
+            except ConnectionError:
+                self._leave()
+                raise ClientLeftError from None
+        self.bytes_out += len(data)
+
+    def mute(self) -> None:
+        """Let nothing more out: we cut the connection."""
+        self.is_cut = True
+        self._leave()
+
+    async def _drip(self, data: bytes) -> bytes:
+        """Send all but the last byte one by one; the last."""
+        clock = asyncio.get_running_loop().time
+        due = clock()
+        for position in range(len(data) - 1):
+            if self.gone.is_set():
+                return b""
+            async with self.send_lock:
+                self.writer.write(data[position : position + 1])
+            due += self.pace
+            await asyncio.sleep(due - clock())
+        return data[-1:]
 
     async def send_file(self, file: IO[bytes], offset: int, count: int) -> None:
         """Send a part of a file as response body, over plain HTTP/1.1. Raise `ClientLeftError`.

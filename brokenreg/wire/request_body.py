@@ -34,11 +34,16 @@ class RequestBody:
             self._is_read.set()
         return message
 
-    async def discard(self) -> None:
+    def discard(self) -> None:
+        """Begin to read the rest and forget it."""
+        if self._rest is None and not self._is_read.is_set():
+            self._rest = asyncio.create_task(self._read_on())
+
+    async def discarded(self) -> None:
         """Read the rest and forget it; what is beyond a bound of size and time, while the answer goes out."""
         if self._is_read.is_set():
             return
-        self._rest = asyncio.create_task(self._read_on())
+        self.discard()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_PATIENCE):
                 await self._is_read.wait()

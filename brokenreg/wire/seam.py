@@ -2,35 +2,99 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlsplit
 
-from brokenreg.wire.asgi import ZERO_COPY, ASGIApp, ClientLeftError, Message, Receive, Scope, Send
+from hypercorn.protocol.events import Event, StreamClosed
+
+from brokenreg.wire.asgi import (
+    CUT,
+    PACE,
+    RAW,
+    ZERO_COPY,
+    ASGIApp,
+    ClientLeftError,
+    End,
+    Message,
+    Receive,
+    Scope,
+    Send,
+)
 from brokenreg.wire.connection import CONNECTION, Connections, Wire
+from brokenreg.wire.cutting import cut
 from brokenreg.wire.request_body import RequestBody
 
 EXTENSION = "brokenreg.stream"
+H2 = "2"
+"""The `http_version` of HTTP/2 in a scope."""
 
 
 class Stream:
     """One request's way out: its connection, and on HTTP/2 the stream in it.
 
-    Found in `scope["extensions"][EXTENSION]`.
+    Found in `scope["extensions"][EXTENSION]`. `gone` is set once nobody will read what is sent.
     """
 
-    __slots__ = ("_http_stream", "connection", "stream_id")
+    __slots__ = ("_body", "_http_stream", "_send", "connection", "gone", "is_cut", "stream_id")
 
-    def __init__(self, connection: Wire, http_stream: Any) -> None:
+    def __init__(self, connection: Wire, scope: Scope, body: RequestBody, send: Send) -> None:
+        self._http_stream: Any = send.__self__  # type: ignore[attr-defined]  # a bound method of HTTPStream
+        self._send = send
+        self._body = body
         self.connection = connection
-        self.stream_id: int = http_stream.stream_id
-        self._http_stream = http_stream
+        self.stream_id: int = self._http_stream.stream_id
+        self.gone = _end_of(self._http_stream) if scope["http_version"] == H2 else connection.gone
+        self.is_cut = False
+        """We ended it, and not well."""
 
     @property
     def is_gone(self) -> bool:
         """Whether nobody will read what is sent now."""
         return bool(self._http_stream.closed) or self.connection.gone.is_set()
+
+    async def wait(self, seconds: float | None = None) -> None:
+        """Let that time pass. Raise `ClientLeftError` as soon as the client leaves.
+
+        What there is of the request's body is read meanwhile, and forgotten: behind a body that nobody
+        reads, nobody would see the client leave.
+        """
+        self._body.discard()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self.gone.wait()
+                raise ClientLeftError
+
+    async def send(self, message: Message) -> None:
+        """As ASGI's `send`, with `ZERO_COPY`, `RAW`, `CUT` and `PACE`. Raise `ClientLeftError`.
+
+        Hypercorn swallows what is sent to nobody; a generator would run to its end.
+        """
+        if self.is_gone:
+            raise ClientLeftError
+        kind = message["type"]
+        if kind == "http.response.start":
+            await self._body.discarded()
+            self.connection.pace = message.get(PACE, 0.0)
+            await self._send(message)
+            self.connection.pace = 0.0
+        elif kind == ZERO_COPY:
+            await self.connection.send_file(message["file"], message["offset"], message["count"])
+        elif kind == RAW:
+            await self._body.discarded()
+            await self.connection.write(message["data"])
+        elif kind == CUT:
+            await self._cut(message["end"], message.get("code", 0))
+        else:
+            await self._send(message)
+
+    async def _cut(self, end: End, code: int) -> None:
+        if end is not End.RST:  # a close with unread bytes would be a reset
+            await self._body.discarded()
+        self.is_cut = True
+        await cut(self.connection, end, stream_id=self.stream_id, code=code)
 
 
 class Seam:
@@ -51,28 +115,30 @@ class Seam:
             scope["path"] = urlsplit(scope["path"]).path or "/"
         connection = CONNECTION.get()
         connection.requests += 1
-        stream = Stream(connection, send.__self__)  # type: ignore[attr-defined]  # a bound method of HTTPStream
+        body = RequestBody(scope, receive)
+        stream = Stream(connection, scope, body, send)
         scope["extensions"][EXTENSION] = stream
         if scope["http_version"] == "1.1" and scope["scheme"] == "http":
             scope["extensions"][ZERO_COPY] = {}
-
-        async def send_unless_gone(message: Message) -> None:
-            # Hypercorn swallows what is sent to nobody; a generator would run to its end.
-            if stream.is_gone:
-                raise ClientLeftError
-            if message["type"] == "http.response.start":
-                await body.discard()
-            if message["type"] == ZERO_COPY:
-                await connection.send_file(message["file"], message["offset"], message["count"])
-            else:
-                await send(message)
-
-        body = RequestBody(scope, receive)
         try:
             with contextlib.suppress(ClientLeftError):
-                await self._app(scope, body.receive, send_unless_gone)
+                await self._app(scope, body.receive, stream.send)
         finally:
             body.close()
+
+
+def _end_of(http_stream: Any) -> asyncio.Event:
+    """An event for the end of an HTTP/2 stream, whose connection may live on."""
+    ended = asyncio.Event()
+    handle = http_stream.handle
+
+    async def observe(event: Event) -> None:
+        if isinstance(event, StreamClosed):
+            ended.set()
+        await handle(event)
+
+    http_stream.handle = observe
+    return ended
 
 
 async def _answer_lifespan(receive: Receive, send: Send) -> None:

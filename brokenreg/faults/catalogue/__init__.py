@@ -2,11 +2,24 @@
 
 from __future__ import annotations
 
-from brokenreg.faults.catalogue.base import Fault, Strike
-from brokenreg.faults.catalogue.status import Error
-from brokenreg.faults.catalogue.timing import Timeout
+from brokenreg.faults.catalogue.base import Fault
+from brokenreg.faults.catalogue.body import Corrupt, Swap, Truncate, WrongLength
+from brokenreg.faults.catalogue.connection import EmptyReply, H2Goaway, H2Reset, Malformed, Reset
+from brokenreg.faults.catalogue.control import Hold
+from brokenreg.faults.catalogue.headers import ContentType, Header, NoDigest, Range
+from brokenreg.faults.catalogue.status import Error, HeadDiffers, NotFound, RateLimit, ReadAfterWrite
+from brokenreg.faults.catalogue.timing import Drip, Latency, Stall, Throttle, Timeout
 
-CATALOGUE: dict[str, type[Fault]] = {fault.name: fault for fault in (Error, Timeout)}
-"""Every fault by its name."""
+_STATUS = (Error, RateLimit, NotFound, HeadDiffers, ReadAfterWrite)
+_TIMING = (Timeout, Latency, Stall, Throttle, Drip)
+_BODY = (Truncate, Corrupt, Swap, WrongLength)
+_HEADERS = (Header, ContentType, NoDigest, Range)
+_CONNECTION = (Reset, EmptyReply, Malformed, H2Reset, H2Goaway)
+_CONTROL = (Hold,)
 
-__all__ = ["CATALOGUE", "Error", "Fault", "Strike", "Timeout"]
+CATALOGUE: dict[str, type[Fault]] = {
+    fault.name: fault for fault in (*_STATUS, *_TIMING, *_BODY, *_HEADERS, *_CONNECTION, *_CONTROL)
+}
+"""Every fault by its name, family by family."""
+
+__all__ = ["CATALOGUE", "Fault"]

@@ -1,81 +1,83 @@
-"""What a fault is, and what it is given when it strikes."""
+"""What a fault is: one kind of failure with its parameters."""
 
 from __future__ import annotations
 
-import asyncio
 from abc import ABC, abstractmethod
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError
 
-from brokenreg.oci.errors import OCIError
-from brokenreg.oci.params import join_params
-from brokenreg.oci.target import Endpoint
-from brokenreg.registry.responses import respond_error
+from brokenreg.faults.strike import Strike
+from brokenreg.oci.params import join_params, spell
 from brokenreg.traffic.exchange import Exchange
-from brokenreg.wire.asgi import ClientLeftError, Message, Receive, Scope, Send
-from brokenreg.wire.seam import EXTENSION as STREAM
 
+ANY = "any"
+"""In place of an endpoint: all that a request can address."""
 
-class Strike:
-    """One exchange in the hands of a fault."""
+BLOB = "blob"
+"""In place of an endpoint: config or layer."""
 
-    def __init__(self, exchange: Exchange, scope: Scope, receive: Receive, send: Send) -> None:
-        self.exchange = exchange
-        self._scope = scope
-        self._receive = receive
-        self._send = send
+HTTP1, HTTP2 = "http/1.1", "h2"
 
-    async def respond_error(self, error: OCIError) -> None:
-        """Answer in the registry's stead."""
-        await respond_error(self._send, error)
-
-    async def wait(self, seconds: float) -> None:
-        """Let that time pass; the request's body, if it has one, is read meanwhile and forgotten.
-
-        Raise `ClientLeftError` as soon as the client leaves.
-        """
-        gone = asyncio.ensure_future(self._scope["extensions"][STREAM].connection.gone.wait())
-        # On HTTP/2 a client may leave one stream of a living connection: only `receive` tells. And behind a
-        # body that nobody reads, nobody would see the client leave.
-        left = asyncio.ensure_future(self._disconnected())
-        try:
-            done, _ = await asyncio.wait([gone, left], timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
-            if done:
-                raise ClientLeftError
-        finally:
-            gone.cancel()
-            left.cancel()
-
-    async def _disconnected(self) -> None:
-        message: Message = {}
-        while message.get("type") != "http.disconnect":
-            message = await self._receive()
+READS = frozenset({"GET", "HEAD"})
+WRITES = frozenset({"POST", "PATCH", "PUT"})
 
 
 class Fault(BaseModel, ABC):
     """One kind of failure with its parameters.
 
-    A subclass is one entry of the catalogue. Its docstring says what goes over the wire.
+    A subclass is one entry of the catalogue. Its docstring says what goes over the wire: one line first, then
+    the rest. Its fields are its parameters.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: ClassVar[str]
-    endpoint: ClassVar[Endpoint]
-    """Where it strikes unless a rule says otherwise."""
+    endpoint: ClassVar[str]
+    """Where it strikes unless a rule says otherwise: an endpoint, `blob` or `any`."""
 
-    tag_example: ClassVar[str]
-    """A tag of `broken/<name>` that works."""
+    methods: ClassVar[frozenset[str] | None] = None
+    """The methods that it can strike; None for all."""
+
+    protocols: ClassVar[frozenset[str]] = frozenset({HTTP1, HTTP2})
+    """The protocols that can express it."""
+
+    answers: ClassVar[bool] = False
+    """Whether it answers in the registry's stead, so that nothing further inside is asked."""
+
+    clients: ClassVar[str]
+    """Which clients are known to care, and how."""
+
+    example: ClassVar[str]
+    """Parameters that show it, as a path spells them; empty for the defaults."""
 
     @abstractmethod
     async def strike(self, strike: Strike) -> None:
         """Spoil one exchange."""
 
+    def objection(self, exchange: Exchange) -> str | None:
+        """Why it cannot strike that exchange though its rule matches; None if it can.
+
+        A subclass adds to this what depends on its parameters.
+        """
+        if exchange.protocol not in self.protocols:
+            return f"{exchange.protocol} cannot express it"
+        return None
+
     @classmethod
-    def from_text(cls, values: dict[str, str]) -> Self:
-        """Make one of parameters as a path spells them. Raise `pydantic.ValidationError`."""
-        return cls.model_validate(values)
+    def family(cls) -> str:
+        """The family that it belongs to."""
+        return cls.__module__.rpartition(".")[2]
+
+    @classmethod
+    def summary(cls) -> str:
+        """One line of help."""
+        return (cls.__doc__ or "").partition("\n")[0]
+
+    @classmethod
+    def takes(cls, method: str) -> bool:
+        """Whether it can strike a request of that method."""
+        return cls.methods is None or method in cls.methods
 
     @classmethod
     def short_form(cls, tag: str) -> dict[str, str] | None:
@@ -86,9 +88,40 @@ class Fault(BaseModel, ABC):
     @classmethod
     def tag_problem(cls, tag: str, problem: str) -> str:
         """What a client is told of a tag that cannot be read."""
-        return f"broken/{cls.name}:{tag}: {problem}; for instance broken/{cls.name}:{cls.tag_example}"
+        return f"broken/{cls.name}:{tag}: {problem}; for instance broken/{cls.name}:{cls.example or 'latest'}"
+
+    @classmethod
+    def of(cls, values: dict[str, Any]) -> Self:
+        """From parameters as any door gives them. Raise `ValueError`, a line that names the parameter."""
+        try:
+            return cls.model_validate(values)
+        except ValidationError as error:
+            raise ValueError(first_problem(error)) from None
+
+    def parameters(self) -> dict[str, Any]:
+        """The parameters that were given, as JSON has them."""
+        return self.model_dump(mode="json", exclude_unset=True)
 
     def spelled(self) -> str:
         """The parameters that were given, in one canonical spelling (`key-value` joined by `_`)."""
-        given = self.model_dump(mode="json", exclude_unset=True)
-        return join_params({name: str(given[name]) for name in sorted(given)})
+        given = self.parameters()
+        return join_params({name: _text(given[name]) for name in sorted(given) if given[name] is not None})
+
+
+def first_problem(error: ValidationError) -> str:
+    """The first thing wrong, in one line that names the parameter."""
+    first = error.errors(include_url=False)[0]
+    name = ".".join(spell(str(part)) for part in first["loc"] if isinstance(part, str))
+    said = first["msg"].removeprefix("Value error, ")
+    given = first["input"]
+    if (
+        isinstance(given, str | int | float)
+        and repr(given) not in said
+        and first["type"] != "extra_forbidden"
+    ):
+        said += f", not {repr(given)[:100]}"
+    return f"{name}: {said}" if name else said
+
+
+def _text(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)

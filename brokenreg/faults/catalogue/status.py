@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+import email.utils
+import html
+import time
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
-from brokenreg.faults.catalogue.base import Fault, Strike
+from brokenreg.faults.catalogue.base import READS, Fault
+from brokenreg.faults.catalogue.headers import HeaderValue
+from brokenreg.faults.catalogue.parameters import Duration
+from brokenreg.faults.memory import Memory
+from brokenreg.faults.strike import Strike
 from brokenreg.oci.errors import ErrorCode, OCIError
 from brokenreg.oci.target import Endpoint
+from brokenreg.wire.asgi import Message
 
 _USUAL = {
     400: (ErrorCode.MANIFEST_INVALID, "This request looks broken, as it was told to"),
@@ -22,26 +30,53 @@ _USUAL = {
     500: (ErrorCode.INTERNAL_SERVER_ERROR, "Out of order, on purpose"),
     503: (ErrorCode.UNAVAILABLE, "Service unavailable"),
 }
+_UNKNOWN = {
+    Endpoint.MANIFEST: ErrorCode.MANIFEST_UNKNOWN,
+    Endpoint.CONFIG: ErrorCode.BLOB_UNKNOWN,
+    Endpoint.LAYER: ErrorCode.BLOB_UNKNOWN,
+    Endpoint.UPLOAD: ErrorCode.BLOB_UPLOAD_UNKNOWN,
+}
+_REMEMBERED = 10_000
 
 
 class Error(Fault):
-    """Answers `status` with an error in OCI form, and nothing of what was asked for."""
+    """Answers `status` with an error in OCI form, and nothing of what was asked for.
+
+    `body` may also be an HTML page, as proxies send, or empty. The request is not looked at: nothing of a
+    push is stored.
+    """
 
     name: ClassVar[str] = "error"
-    endpoint: ClassVar[Endpoint] = Endpoint.MANIFEST
-    tag_example: ClassVar[str] = "404"
+    endpoint: ClassVar[str] = "manifest"
+    answers: ClassVar[bool] = True
+    clients: ClassVar[str] = (
+        "containerd repeats 500, 503 and 504 once and 502 never; docker tries layers 5 times; HTML "
+        "bodies break "
+        "those that parse them (containerd#10898, kaniko#584, claircore#1748)"
+    )
+    example: ClassVar[str] = "404"
 
     status: int = Field(500, ge=400, le=599, description="HTTP status, 400 to 599")
     code: str | None = Field(
         None, pattern=r"^[A-Z_]{1,64}$", description="error code; the usual one if absent"
     )
     message: str | None = Field(None, max_length=1024, description="error message; the usual one if absent")
+    body: Literal["json", "html", "empty"] = Field("json", description="form of the body")
+    retry_after: HeaderValue | None = Field(None, description="the header Retry-After, as it is")
 
     async def strike(self, strike: Strike) -> None:
         code, message = _USUAL.get(
             self.status, (ErrorCode.UNKNOWN, f"Status {self.status}, as it was told to")
         )
-        await strike.respond_error(OCIError(self.status, self.code or code, self.message or message))
+        headers = {"retry-after": self.retry_after} if self.retry_after is not None else {}
+        error = OCIError(self.status, self.code or code, self.message or message, headers=headers)
+        if self.body == "json":
+            await strike.respond_error(error)
+        elif self.body == "html":
+            page = f"<html><title>{self.status}</title><p>{html.escape(error.message)}</p></html>"
+            await strike.respond(self.status, {"content-type": "text/html", **headers}, page.encode())
+        else:
+            await strike.respond(self.status, headers)
 
     @classmethod
     def short_form(cls, tag: str) -> dict[str, str] | None:
@@ -52,3 +87,152 @@ class Error(Fault):
         return (
             f"broken/error:{tag}: {problem}; a tag is a status from 400 to 599, for instance broken/error:404"
         )
+
+
+class RateLimit(Fault):
+    """Lets `quota` requests pass in each `window`, and answers the others 429 TOOMANYREQUESTS.
+
+    Windows are counted for each client address, or for all together (`by`); they begin with their first
+    request. Every answer tells `ratelimit-limit` and `ratelimit-remaining` as Docker Hub does
+    (`100;w=21600`). `retry_after` is `seconds` or a `date` until the window ends, `absent`, `garbage` (no
+    number, no date) or `huge` (ten years).
+    """
+
+    name: ClassVar[str] = "rate-limit"
+    endpoint: ClassVar[str] = "manifest"
+    clients: ClassVar[str] = (
+        "containers/image honours Retry-After, 5 tries of 2 to 60 s; containerd repeats at once "
+        "(#10447); docker "
+        "gives up; oras-go#1210, go-containerregistry#2111"
+    )
+    example: ClassVar[str] = "quota-2_window-1m"
+
+    quota: int = Field(0, ge=0, le=10**9, description="requests that pass in a window; 0: none")
+    window: Duration = Field(60.0, gt=0, description="length of a window")
+    by: Literal["client", "all"] = Field("client", description="whose requests count together")
+    retry_after: Literal["seconds", "date", "absent", "garbage", "huge"] = Field(
+        "seconds", description="form of Retry-After"
+    )
+
+    async def strike(self, strike: Strike) -> None:
+        who = strike.exchange.client.rpartition(":")[0] if self.by == "client" else ""
+        now = time.monotonic()
+        windows: Memory[str, tuple[float, int]] = strike.memory.setdefault("windows", Memory(_REMEMBERED))
+        began, used = windows.get(who, (now, 0))
+        if now >= began + self.window:
+            began, used = now, 0
+        windows[who] = began, used + 1
+        left = began + self.window - now
+        if used >= self.quota:
+            await strike.respond_error(self._refusal(left))
+            return
+        strike.spare(f"{used + 1} of {self.quota} in this window")
+        headers = self._headers(self.quota - used - 1)
+
+        async def send(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                told = [(name.encode(), value.encode()) for name, value in headers.items()]
+                message = {**message, "headers": [*message["headers"], *told]}
+            await strike.send(message)
+
+        await strike.pass_on(send)
+
+    def _refusal(self, left: float) -> OCIError:
+        headers = self._headers(0)
+        seconds = max(1, -(-int(left * 1000) // 1000))
+        if self.retry_after == "seconds":
+            headers["retry-after"] = str(seconds)
+        elif self.retry_after == "date":
+            headers["retry-after"] = email.utils.formatdate(time.time() + seconds, usegmt=True)
+        elif self.retry_after == "garbage":
+            headers["retry-after"] = "soon"
+        elif self.retry_after == "huge":
+            headers["retry-after"] = str(10 * 365 * 24 * 3600)
+        return OCIError(
+            429, ErrorCode.TOOMANYREQUESTS, "You have reached your pull rate limit", headers=headers
+        )
+
+    def _headers(self, remaining: int) -> dict[str, str]:
+        window = f";w={max(1, round(self.window))}"
+        return {"ratelimit-limit": f"{self.quota}{window}", "ratelimit-remaining": f"{remaining}{window}"}
+
+
+class NotFound(Fault):
+    """Answers 404 with the code of what was asked for, for instance BLOB_UNKNOWN."""
+
+    name: ClassVar[str] = "not-found"
+    endpoint: ClassVar[str] = "layer"
+    answers: ClassVar[bool] = True
+    clients: ClassVar[str] = "a manifest that names blobs which are gone: harbor#22747"
+    example: ClassVar[str] = ""
+
+    async def strike(self, strike: Strike) -> None:
+        target = strike.exchange.target
+        code = _UNKNOWN.get(target.endpoint, ErrorCode.NAME_UNKNOWN)
+        detail = {"reference": target.reference} if target.reference else None
+        await strike.respond_error(OCIError(404, code, "Gone, as it was told to", detail=detail))
+
+
+class HeadDiffers(Fault):
+    """Answers HEAD with `status` and without the usual headers; GET works."""
+
+    name: ClassVar[str] = "head-differs"
+    endpoint: ClassVar[str] = "manifest"
+    methods: ClassVar[frozenset[str] | None] = frozenset({"HEAD"})
+    answers: ClassVar[bool] = True
+    clients: ClassVar[str] = "those that ask HEAD first and believe it: crossplane#3223, distribution#1485"
+    example: ClassVar[str] = "status-403"
+
+    status: int = Field(404, ge=200, le=599, description="status for HEAD")
+
+    async def strike(self, strike: Strike) -> None:
+        await strike.respond(self.status, {"content-type": "application/json"})
+
+
+class ReadAfterWrite(Fault):
+    """Answers 404 for what was pushed a moment ago: for `reads` requests, or for `dur`, whichever is longer.
+
+    It must see the push: its rule has to match PUT as well as GET and HEAD. Tag and digest of a manifest are
+    remembered together.
+    """
+
+    name: ClassVar[str] = "read-after-write"
+    endpoint: ClassVar[str] = "manifest"
+    methods: ClassVar[frozenset[str] | None] = READS | {"PUT"}
+    clients: ClassVar[str] = (
+        "release tools that push and look at once: release-sdk#55; geo-replicated registries"
+    )
+    example: ClassVar[str] = "reads-2"
+
+    reads: int = Field(0, ge=0, le=10**6, description="how many requests after a push are answered 404")
+    dur: Duration = Field(0.0, description="how long after a push all are answered 404")
+
+    async def strike(self, strike: Strike) -> None:
+        pushes: Memory[Any, list[float]] = strike.memory.setdefault("pushes", Memory(_REMEMBERED))
+        target = strike.exchange.target
+        if strike.exchange.method == "PUT":
+            await self._push(strike, pushes)
+            return
+        push = pushes.get((target.repository, target.reference))
+        if push is not None:
+            push[1] += 1
+            if push[1] <= self.reads or time.monotonic() < push[0] + self.dur:
+                code = _UNKNOWN.get(target.endpoint, ErrorCode.NAME_UNKNOWN)
+                await strike.respond_error(OCIError(404, code, "Pushed, and not yet to be seen"))
+                return
+        strike.spare("nothing was pushed just now" if push is None else "it is to be seen by now")
+        await strike.pass_on()
+
+    async def _push(self, strike: Strike, pushes: Memory[Any, list[float]]) -> None:
+        repository, reference = strike.exchange.target.repository, strike.exchange.target.reference
+
+        async def send(message: Message) -> None:
+            if message["type"] == "http.response.start" and message["status"] == 201:
+                push = [time.monotonic(), 0.0]
+                pushes[repository, reference] = push
+                digest = dict(message["headers"]).get(b"docker-content-digest", b"").decode()
+                pushes[repository, digest] = push
+            await strike.send(message)
+
+        strike.spare("a push passes")
+        await strike.pass_on(send)

@@ -2,24 +2,36 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+import asyncio
+import math
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from brokenreg.faults.catalogue.base import Fault, Strike
-from brokenreg.faults.catalogue.parameters import Duration
+from brokenreg.faults.catalogue.base import ANY, BLOB, HTTP1, Fault
+from brokenreg.faults.catalogue.parameters import Duration, Extent, Size, bytes_of
+from brokenreg.faults.strike import Head, Passing, Strike
 from brokenreg.oci.errors import ErrorCode, OCIError
-from brokenreg.oci.target import Endpoint
+from brokenreg.traffic.exchange import Exchange
+from brokenreg.wire.asgi import PACE, ClientLeftError, Message
+
+_SLICE = 0.02
+"""Seconds of content that a throttled response sends at once."""
 
 
 class Timeout(Fault):
-    """Says nothing for `dur`, then answers 408 with code TIMEOUT."""
+    """Says nothing for `dur`, then answers 408 with code TIMEOUT.
+
+    The request is read and forgotten: nothing of a push is stored.
+    """
 
     name: ClassVar[str] = "timeout"
-    endpoint: ClassVar[Endpoint] = Endpoint.MANIFEST
-    tag_example: ClassVar[str] = "dur-2s"
+    endpoint: ClassVar[str] = "manifest"
+    answers: ClassVar[bool] = True
+    clients: ClassVar[str] = "docker asks HEAD, then GET, so a pull takes twice as long"
+    example: ClassVar[str] = "dur-2s"
 
-    dur: Duration = Field(description="how long to wait, as Go writes durations: 300ms, 2s, 1h15m30.5s")
+    dur: Duration = Field(description="how long, as Go writes durations: 300ms, 1h15m30.5s")
 
     async def strike(self, strike: Strike) -> None:
         await strike.wait(self.dur)
@@ -30,3 +42,190 @@ class Timeout(Fault):
         if "dur-" not in tag:
             return "Tag missing duration"  # the predecessor's words
         return super().tag_problem(tag, problem)
+
+
+class Latency(Fault):
+    """Waits before the status line, then answers as ever.
+
+    `fixed` waits `dur`; `uniform` between `min` and `dur`; `log-normal` has `dur` as its median, and about
+    two thirds of its values between `dur` divided and multiplied by e to the power of `sigma`. A push is
+    taken in first: it is the answer that is late.
+    """
+
+    name: ClassVar[str] = "latency"
+    endpoint: ClassVar[str] = ANY
+    clients: ClassVar[str] = (
+        "those with a timeout for headers: Go programs often have 10 to 30 s, helm had none"
+    )
+    example: ClassVar[str] = "dur-500ms"
+
+    dur: Duration = Field(1.0, description="the delay: exact, largest or median, by `form`")
+    form: Literal["fixed", "uniform", "log-normal"] = Field("fixed", description="distribution of the delay")
+    min: Duration = Field(0.0, description="smallest delay, for `uniform`")
+    sigma: float = Field(0.5, ge=0, le=5, description="spread, for `log-normal`")
+
+    async def strike(self, strike: Strike) -> None:
+        async def send(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                await strike.wait(self._delay(strike))
+            await strike.send(message)
+
+        await strike.pass_on(send)
+
+    def _delay(self, strike: Strike) -> float:
+        if self.form == "uniform":
+            return strike.random.uniform(min(self.min, self.dur), self.dur)
+        if self.form == "log-normal":
+            return self.dur * math.exp(strike.random.gauss(0.0, self.sigma))
+        return self.dur
+
+
+class Stall(Fault):
+    """Stops in the middle, for `dur` or until the client leaves.
+
+    `at` says where: `headers` (they never come), or a place in the body. Without `dur` nothing follows.
+    """
+
+    name: ClassVar[str] = "stall"
+    endpoint: ClassVar[str] = "layer"
+    clients: ClassVar[str] = "all without a read timeout hang: containerd#11650, cri-o#6574, regclient#338"
+    example: ClassVar[str] = "at-64kib"
+
+    at: Literal["headers"] | Extent = Field(
+        "headers", description="`headers`, bytes of the body, or a part of it"
+    )
+    dur: Duration | None = Field(None, description="how long; absent: until the client leaves")
+
+    async def strike(self, strike: Strike) -> None:
+        await _Stalled(self, strike).run()
+
+
+class _Stalled(Passing):
+    def __init__(self, fault: Stall, strike: Strike) -> None:
+        super().__init__(strike)
+        self._fault = fault
+        self._left: int | None = None
+
+    async def head(self, head: Head) -> None:
+        if self._fault.at == "headers":
+            await self._wait()
+        elif self.strike.exchange.method == "HEAD":
+            self.let_be("the response has no body")
+        else:
+            self._left = bytes_of(self._fault.at, head.length)
+            if self._left is None or (head.length is not None and self._left >= head.length):
+                self.let_be(f"the body has {head.length} bytes")
+        await self.strike.send(head.message())
+
+    async def body(self, data: bytes, *, more: bool) -> None:
+        if self._left is None or len(data) <= self._left:
+            self._left = None if self._left is None else self._left - len(data)
+            await super().body(data, more=more)
+            return
+        if self._left:
+            await super().body(data[: self._left], more=True)
+        rest, self._left = data[self._left :], None
+        await self._wait()
+        await super().body(rest, more=more)
+
+    async def _wait(self) -> None:
+        self.strike.note("stands still")
+        await self.strike.wait(self._fault.dur)
+
+
+class Throttle(Fault):
+    """Sends the body at `rate` bytes a second.
+
+    In slices of about 20 ms to absolute deadlines, so that the rate is exact over the whole; the first
+    slice goes at once.
+    """
+
+    name: ClassVar[str] = "throttle"
+    endpoint: ClassVar[str] = BLOB
+    methods: ClassVar[frozenset[str] | None] = frozenset({"GET"})
+    clients: ClassVar[str] = "those with a deadline for the whole pull; docker and podman wait for ever"
+    example: ClassVar[str] = "rate-64kib"
+
+    rate: Size = Field(64 * 1024, ge=1, description="bytes a second")
+
+    async def strike(self, strike: Strike) -> None:
+        await _Throttled(self.rate, strike).run()
+
+
+class _Throttled(Passing):
+    def __init__(self, rate: int, strike: Strike) -> None:
+        super().__init__(strike)
+        self._rate = rate
+        self._slice = max(1, int(rate * _SLICE))
+        self._began = 0.0
+        self._sent = 0
+
+    async def body(self, data: bytes, *, more: bool) -> None:
+        clock = asyncio.get_running_loop().time
+        self._began = self._began or clock()
+        view = memoryview(data)
+        while view:
+            # After a slow turn of the loop, what is due goes at once.
+            due = int((clock() - self._began) * self._rate) - self._sent
+            size = min(len(view), max(self._slice, due))
+            await self._until((self._sent + size) / self._rate)
+            await super().body(bytes(view[:size]), more=more or size < len(view))
+            self._sent += size
+            view = view[size:]
+        if not data:
+            await super().body(data, more=more)
+
+    async def _until(self, offset: float) -> None:
+        """Sleep until that many seconds after the first byte. Raise `ClientLeftError`."""
+        delay = self._began + offset - asyncio.get_running_loop().time()
+        if delay > 0:
+            await asyncio.sleep(delay)
+        if self.strike.stream.is_gone:
+            raise ClientLeftError
+
+
+class Drip(Fault):
+    """Sends byte by byte, one each `every`.
+
+    `what` says of what: the `body`, or the `headers` (and status line), which HTTP/1.1 alone can express.
+    """
+
+    name: ClassVar[str] = "drip"
+    endpoint: ClassVar[str] = "layer"
+    methods: ClassVar[frozenset[str] | None] = frozenset({"GET"})
+    clients: ClassVar[str] = "those whose read timeout starts anew with each byte: slow, and never an error"
+    example: ClassVar[str] = "what-headers_every-20ms"
+
+    what: Literal["body", "headers"] = Field("body", description="what drips")
+    every: Duration = Field(0.01, gt=0, description="time between two bytes")
+
+    def objection(self, exchange: Exchange) -> str | None:
+        if self.what == "headers" and exchange.protocol != HTTP1:
+            return f"{exchange.protocol} packs headers into one frame"
+        return super().objection(exchange)
+
+    async def strike(self, strike: Strike) -> None:
+        await _Dripping(self, strike).run()
+
+
+class _Dripping(Passing):
+    def __init__(self, fault: Drip, strike: Strike) -> None:
+        super().__init__(strike)
+        self._fault = fault
+        self._due = 0.0
+
+    async def head(self, head: Head) -> None:
+        pace = {PACE: self._fault.every} if self._fault.what == "headers" else {}
+        await self.strike.send(head.message(**pace))
+
+    async def body(self, data: bytes, *, more: bool) -> None:
+        if self._fault.what == "headers" or not data:
+            await super().body(data, more=more)
+            return
+        clock = asyncio.get_running_loop().time
+        self._due = self._due or clock()
+        for position in range(len(data)):
+            if (delay := self._due - clock()) > 0:
+                await asyncio.sleep(delay)
+            self._due += self._fault.every
+            await super().body(data[position : position + 1], more=more or position < len(data) - 1)

@@ -1,0 +1,247 @@
+"""Faults of the body: it is cut, spoiled, exchanged, or not as long as announced."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import ClassVar, Literal
+
+from pydantic import Field
+
+from brokenreg.faults.catalogue.base import HTTP1, HTTP2, READS, Fault
+from brokenreg.faults.catalogue.parameters import Extent, Size, bytes_of
+from brokenreg.faults.strike import Head, Passing, Strike
+from brokenreg.oci.target import Endpoint
+from brokenreg.registry.call import REROUTED
+from brokenreg.traffic.exchange import Exchange
+from brokenreg.wire.asgi import End, Message, Send
+
+_GET = frozenset({"GET"})
+_FLIPPED = bytes(255 - byte for byte in range(256))
+_INTERNAL_ERROR = 2
+"""HTTP/2 error code (RFC 9113, section 7)."""
+
+
+class Truncate(Fault):
+    """Announces the whole body, sends its first `after` bytes, and ends the connection.
+
+    `end` is TCP `fin` (under TLS without close_notify), `rst`, or `close-notify` (TLS alone). Over HTTP/2
+    the stream ends with RST_STREAM INTERNAL_ERROR; with `scope` connection, the connection ends as `end`
+    says. A body that is no longer than `after` is left as it is.
+    """
+
+    name: ClassVar[str] = "truncate"
+    endpoint: ClassVar[str] = "layer"
+    methods: ClassVar[frozenset[str] | None] = _GET
+    clients: ClassVar[str] = (
+        "containerd resumes with Range after FIN, and not after RST (containerd#5921, #9552); docker "
+        "tries a layer "
+        "5 times; go-containerregistry does not resume (#1500)"
+    )
+    example: ClassVar[str] = "after-64kib_end-rst"
+
+    after: Extent = Field(64 * 1024, description="bytes of the body that arrive, or a part of it (50%)")
+    end: Literal["fin", "rst", "close-notify"] = Field("fin", description="how the connection ends")
+    scope: Literal["stream", "connection"] = Field("stream", description="what ends, over HTTP/2")
+
+    def objection(self, exchange: Exchange) -> str | None:
+        if self.end == "close-notify" and exchange.scheme != "https":
+            return "close_notify is TLS, and this is plain HTTP"
+        return super().objection(exchange)
+
+    async def strike(self, strike: Strike) -> None:
+        await _Truncated(self, strike).run()
+
+    def ending(self, exchange: Exchange) -> tuple[End, int]:
+        """How the response ends over the protocol of that exchange, and with which HTTP/2 error code."""
+        if exchange.protocol == HTTP2 and self.scope == "stream":
+            return End.RESET_STREAM, _INTERNAL_ERROR
+        return End(self.end), 0
+
+
+class _Truncated(Passing):
+    def __init__(self, fault: Truncate, strike: Strike) -> None:
+        super().__init__(strike)
+        self._fault = fault
+        self._left = 0
+
+    async def head(self, head: Head) -> None:
+        left = bytes_of(self._fault.after, head.length)
+        if not head.is_success:
+            self.let_be(f"the status is {head.status}")
+        elif left is None or (head.length is not None and left >= head.length):
+            self.let_be(f"the body has {head.length or 0} bytes")
+        await super().head(head)
+        self._left = left or 0
+
+    async def body(self, data: bytes, *, more: bool) -> None:
+        sent, self._left = data[: self._left], self._left - len(data)
+        if sent:
+            await super().body(sent, more=True)
+        if self._left <= 0:
+            end, code = self._fault.ending(self.strike.exchange)
+            await self.strike.cut(end, code=code)
+
+
+class Corrupt(Fault):
+    """Flips bits of the body: one byte at `offset`, or one in each block of `every` bytes.
+
+    Length and headers stay right, so that only the digest tells. A response to a Range counts offsets
+    within the whole content.
+    """
+
+    name: ClassVar[str] = "corrupt"
+    endpoint: ClassVar[str] = "layer"
+    methods: ClassVar[frozenset[str] | None] = _GET
+    clients: ClassVar[str] = "all must refuse it (contrast#1628, moby#33527); some have unpacked it by then"
+    example: ClassVar[str] = "offset-1000"
+
+    offset: Size = Field(0, description="the byte to spoil, from 0; in each block, with `every`")
+    every: Size | None = Field(
+        None, ge=1, description="spoil a byte in each block of so many; absent: one in all"
+    )
+
+    async def strike(self, strike: Strike) -> None:
+        await _Corrupted(self, strike).run()
+
+
+class _Corrupted(Passing):
+    def __init__(self, fault: Corrupt, strike: Strike) -> None:
+        super().__init__(strike)
+        self._fault = fault
+        self._position = 0
+
+    async def head(self, head: Head) -> None:
+        self._position = _first_byte(head)
+        end = None if head.length is None else self._position + head.length
+        if not head.is_success:
+            self.let_be(f"the status is {head.status}")
+        elif end is not None and self._next() >= end:
+            self.let_be(f"byte {self._fault.offset} is not in this response")
+        await super().head(head)
+
+    async def body(self, data: bytes, *, more: bool) -> None:
+        first = self._next() - self._position
+        step = self._fault.every or max(1, len(data))
+        spoiled = bytearray(data)
+        spoiled[first::step] = bytes(spoiled[first::step]).translate(_FLIPPED)
+        self._position += len(data)
+        await super().body(bytes(spoiled), more=more)
+
+    def _next(self) -> int:
+        """The next place to spoil, at or after where we are; beyond any body if there is none."""
+        offset, every = self._fault.offset, self._fault.every
+        if self._position <= offset:
+            return offset
+        if every is None:
+            return 2**64
+        return offset + -(-(self._position - offset) // every) * every
+
+
+class Swap(Fault):
+    """Serves the bytes of another blob of the same repository, under the headers of the one asked for.
+
+    Content-Length is the other's, so that all arrives; Docker-Content-Digest is the one asked for. Passed
+    over where the repository has no other blob.
+    """
+
+    name: ClassVar[str] = "swap"
+    endpoint: ClassVar[str] = "layer"
+    methods: ClassVar[frozenset[str] | None] = _GET
+    clients: ClassVar[str] = "all must refuse it; some check the size alone"
+    example: ClassVar[str] = ""
+
+    def objection(self, exchange: Exchange) -> str | None:
+        if exchange.endpoint not in (Endpoint.CONFIG, Endpoint.LAYER):
+            return "only blobs are swapped"
+        return super().objection(exchange)
+
+    async def strike(self, strike: Strike) -> None:
+        target = strike.exchange.target
+        other = strike.surroundings.another_blob(target)
+        if other is None:
+            strike.spare(f"{target.name} has no other blob")
+            await strike.pass_on()
+            return
+        strike.note(f"serves {other}")
+        extensions = {**strike.scope["extensions"], REROUTED: replace(target, reference=other)}
+        await strike.pass_on(
+            _labelled(strike, str(target.digest)), scope={**strike.scope, "extensions": extensions}
+        )
+
+
+def _labelled(strike: Strike, digest: str) -> Send:
+    async def send(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            head = Head(message)
+            head.set("docker-content-digest", digest)
+            head.set("etag", f'"{digest}"')
+            message = head.message()
+        await strike.send(message)
+
+    return send
+
+
+class WrongLength(Fault):
+    """Announces a Content-Length that is not the body's.
+
+    `longer` by `by` bytes, after which the connection ends (FIN); `shorter` by `by` bytes, the rest
+    behind it; or `absent` (over HTTP/1.1 the body is then chunked). Over HTTP/2 the stream ends as ever.
+    """
+
+    name: ClassVar[str] = "wrong-length"
+    endpoint: ClassVar[str] = "layer"
+    methods: ClassVar[frozenset[str] | None] = READS
+    clients: ClassVar[str] = (
+        "containerd#3238 and distribution#3792 (absent); curl takes a body that is too short for "
+        "whole, skopeo "
+        "sees it by the digest"
+    )
+    example: ClassVar[str] = "form-longer_by-100"
+
+    form: Literal["shorter", "longer", "absent"] = Field(
+        "longer", description="what is wrong with Content-Length"
+    )
+    by: Size = Field(1, ge=1, description="bytes too few or too many")
+
+    async def strike(self, strike: Strike) -> None:
+        await _WrongLength(self, strike).run()
+
+
+class _WrongLength(Passing):
+    def __init__(self, fault: WrongLength, strike: Strike) -> None:
+        super().__init__(strike)
+        self._fault = fault
+        self._announced = 0
+        self._is_raw = strike.exchange.protocol == HTTP1 and strike.exchange.method != "HEAD"
+
+    async def head(self, head: Head) -> None:
+        length = head.length
+        if length is None:
+            self.let_be("there is no Content-Length")
+        elif self._fault.form == "absent":
+            head.remove("content-length")
+        else:
+            change = self._fault.by if self._fault.form == "longer" else -self._fault.by
+            self._announced = max(0, length + change)
+            head.set("content-length", str(self._announced))
+        await super().head(head)
+
+    async def body(self, data: bytes, *, more: bool) -> None:
+        if self._fault.form == "absent" or not self._is_raw:
+            await super().body(data, more=more)
+            return
+        # The server's own framing would refuse what goes beyond the announced length.
+        fitting = data[: self._announced]
+        self._announced -= len(fitting)
+        if fitting:
+            await super().body(fitting, more=True)
+        if surplus := data[len(fitting) :]:
+            await self.strike.write(surplus, body=len(surplus))
+        if not more:
+            await self.strike.cut(End.FIN)
+
+
+def _first_byte(head: Head) -> int:
+    """Where in the whole content the response begins (RFC 9110, section 14.4)."""
+    begin = (head.get("content-range") or "").removeprefix("bytes ").partition("-")[0]
+    return int(begin) if begin.isdigit() else 0

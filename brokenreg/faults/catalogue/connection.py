@@ -1,0 +1,179 @@
+"""Faults of the connection: it is reset, ends without a word, or speaks no HTTP."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+from pydantic import Field
+
+from brokenreg.faults.catalogue.base import HTTP1, HTTP2, Fault
+from brokenreg.faults.catalogue.parameters import Extent, Size, bytes_of
+from brokenreg.faults.strike import Head, Passing, Strike
+from brokenreg.wire.asgi import ClientLeftError, End
+
+_INTERNAL_ERROR = 2
+_SOMETHING = b"\x00\x16\x03\x01 this is not HTTP \xff\xfe\r\n\r\n"
+
+
+class Reset(Fault):
+    """Resets the TCP connection (RST) in place of an answer.
+
+    After `after` bytes of the request's body: a push breaks in the middle. For a cut within an answer see
+    `truncate`. Over HTTP/2 every stream of the connection goes down with it.
+    """
+
+    name: ClassVar[str] = "reset"
+    endpoint: ClassVar[str] = "layer"
+    answers: ClassVar[bool] = True
+    clients: ClassVar[str] = "containerd, regclient: EOF is retried, a reset is not (containerd#9552)"
+    example: ClassVar[str] = ""
+
+    after: Size = Field(0, description="bytes of the request's body to read first")
+
+    async def strike(self, strike: Strike) -> None:
+        received = 0
+        while received < self.after:
+            message = await strike.receive()
+            if message["type"] == "http.disconnect":
+                raise ClientLeftError
+            received += len(message["body"])
+            if not message["more_body"]:
+                break
+        await strike.cut(End.RST)
+
+
+class EmptyReply(Fault):
+    """Reads the request and closes the connection (FIN) without a single byte."""
+
+    name: ClassVar[str] = "empty-reply"
+    endpoint: ClassVar[str] = "manifest"
+    answers: ClassVar[bool] = True
+    clients: ClassVar[str] = "Go programs say EOF, and repeat a request on a connection that was used before"
+    example: ClassVar[str] = ""
+
+    async def strike(self, strike: Strike) -> None:
+        await strike.cut(End.FIN)
+
+
+class Malformed(Fault):
+    """Answers something that is not HTTP/1.1, and closes.
+
+    `form`: a bad `status-line`, a bad `header` line, a bad `chunk` in the middle of a chunked body, or
+    `garbage` from the first byte. HTTP/2 has none of these.
+    """
+
+    name: ClassVar[str] = "malformed"
+    endpoint: ClassVar[str] = "manifest"
+    protocols: ClassVar[frozenset[str]] = frozenset({HTTP1})
+    clients: ClassVar[str] = "proxies and middleboxes do this; few clients retry"
+    example: ClassVar[str] = "form-status-line"
+
+    form: Literal["status-line", "header", "chunk", "garbage"] = Field(
+        "garbage", description="what is malformed"
+    )
+
+    async def strike(self, strike: Strike) -> None:
+        if self.form == "chunk":
+            await _BadChunk(strike).run()
+            return
+        await strike.write(_MALFORMED[self.form])
+        await strike.cut(End.FIN)
+
+
+_MALFORMED = {
+    "status-line": b"HTTP/1.1 two-hundred OK\r\nContent-Length: 0\r\n\r\n",
+    "header": b"HTTP/1.1 200 OK\r\nContent-Length 0\r\n: nameless\r\n\r\n",
+    "garbage": _SOMETHING,
+}
+
+
+class _BadChunk(Passing):
+    async def head(self, head: Head) -> None:
+        if self.strike.exchange.method == "HEAD" or not head.length:
+            self.let_be("the response has no body")
+        else:
+            head.remove("content-length")
+        await super().head(head)
+
+    async def body(self, data: bytes, *, more: bool) -> None:
+        half = data[: len(data) // 2 + 1]
+        await super().body(half, more=True)
+        await self.strike.write(b"no-size\r\n")
+        await self.strike.cut(End.FIN)
+
+
+class H2Reset(Fault):
+    """Ends the HTTP/2 stream with RST_STREAM after `after` bytes of the body; the connection lives on."""
+
+    name: ClassVar[str] = "h2-reset"
+    endpoint: ClassVar[str] = "layer"
+    protocols: ClassVar[frozenset[str]] = frozenset({HTTP2})
+    clients: ClassVar[str] = "Go's client repeats after REFUSED_STREAM alone (kairos#4491)"
+    example: ClassVar[str] = "after-1000_code-7"
+
+    after: Extent = Field(
+        0, description="bytes of the body that arrive, or a part of it; 0: not even headers"
+    )
+    code: int = Field(
+        _INTERNAL_ERROR,
+        ge=0,
+        le=2**32 - 1,
+        description="error code: 2 INTERNAL_ERROR, 7 REFUSED_STREAM, 8 CANCEL",
+    )
+
+    async def strike(self, strike: Strike) -> None:
+        await _EndedEarly(strike, self.after, End.RESET_STREAM, self.code).run()
+
+
+class H2Goaway(Fault):
+    """Ends the HTTP/2 connection with GOAWAY after `after` bytes of the body.
+
+    The last stream that it names is the one before this: a client may ask again. The connection then
+    closes, and its other streams end with it.
+    """
+
+    name: ClassVar[str] = "h2-goaway"
+    endpoint: ClassVar[str] = "layer"
+    protocols: ClassVar[frozenset[str]] = frozenset({HTTP2})
+    clients: ClassVar[str] = "load balancers do this when they are rolled; Go repeats what it can"
+    example: ClassVar[str] = "code-0"
+
+    after: Extent = Field(
+        0, description="bytes of the body that arrive, or a part of it; 0: not even headers"
+    )
+    code: int = Field(
+        0, ge=0, le=2**32 - 1, description="error code: 0 NO_ERROR, 2 INTERNAL_ERROR, 11 ENHANCE_YOUR_CALM"
+    )
+
+    async def strike(self, strike: Strike) -> None:
+        await _EndedEarly(strike, self.after, End.GOAWAY, self.code).run()
+
+
+class _EndedEarly(Passing):
+    """Ends after a part of the body; before the headers, if the part is nothing."""
+
+    def __init__(self, strike: Strike, after: float, end: End, code: int) -> None:
+        super().__init__(strike)
+        self._after = after
+        self._end = end
+        self._code = code
+        self._left = 0
+
+    async def run(self) -> None:
+        if not self._after:
+            await self.strike.cut(self._end, code=self._code)
+        else:
+            await super().run()
+
+    async def head(self, head: Head) -> None:
+        self._left = bytes_of(self._after, head.length) or 0
+        if self.strike.exchange.method == "HEAD" or (head.length is not None and self._left >= head.length):
+            self.let_be(f"the body has {head.length or 0} bytes")
+        await super().head(head)
+
+    async def body(self, data: bytes, *, more: bool) -> None:
+        sent, self._left = data[: self._left], self._left - len(data)
+        if sent:
+            await super().body(sent, more=True)
+        if self._left <= 0:
+            await self.strike.cut(self._end, code=self._code)

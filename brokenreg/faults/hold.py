@@ -1,0 +1,229 @@
+"""The gate: any response can be stopped on its way, looked at, let on by pieces, or cut.
+
+Every exchange goes through by a `Passage` of its own. It stands open until it is told to stop before the
+headers or at a byte of the body; what waits there waits until somebody resumes, steps or aborts it, or the
+client leaves.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from brokenreg.oci.errors import ErrorCode, OCIError
+from brokenreg.registry.responses import respond_error
+from brokenreg.traffic.exchange import Exchange
+from brokenreg.traffic.log import TrafficLog
+from brokenreg.wire.asgi import CUT, ZERO_COPY, ClientLeftError, End, Message, Send
+from brokenreg.wire.seam import H2, Stream
+
+HEADERS = -1
+"""Where a response may stop: before its headers. Else a number of bytes of its body."""
+
+
+@dataclass(frozen=True, slots=True)
+class Resume:
+    """Let it go on to its end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """Let so many bytes of the body pass (and the headers, if they still wait), then stop again."""
+
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Abort:
+    """Cut it: with RST (on HTTP/2 RST_STREAM), or with an error of that status while the headers wait."""
+
+    status: int | None = None
+
+
+Order = Resume | Step | Abort
+
+
+class NotHeldError(Exception):
+    """The exchange does not wait at the gate, or not where the order makes sense; the message says which."""
+
+
+class Gate:
+    """All passages of one server."""
+
+    def __init__(self, log: TrafficLog) -> None:
+        self._log = log
+        self._passages: dict[int, Passage] = {}
+        self._is_open_for_good = False
+        self.waiting: dict[int, Passage] = {}
+        """The exchanges that are held, by id, in order of their coming."""
+
+    def passage(self, exchange: Exchange, stream: Stream, send: Send) -> Passage:
+        """The way of one exchange; `Passage.close` when it is over."""
+        passage = Passage(self, exchange, stream, send)
+        self._passages[exchange.id] = passage
+        return passage
+
+    def stop(self, exchange_id: int, at: int | None = None) -> None:
+        """Hold an exchange in flight: where it is, or at a byte. Raise `NotHeldError` if it is over."""
+        passage = self._passages.get(exchange_id)
+        if passage is None:
+            raise NotHeldError(f"exchange {exchange_id} is not in flight")
+        passage.stop(passage.position if at is None else at)
+
+    def order(self, exchange_id: int, order: Order) -> Exchange:
+        """Carry out an order on a held exchange. Raise `NotHeldError`."""
+        passage = self.waiting.get(exchange_id)
+        if passage is None:
+            raise NotHeldError(f"exchange {exchange_id} is not held")
+        passage.obey(order)
+        return passage.exchange
+
+    def order_all(self, order: Order, which: Callable[[Exchange], bool]) -> list[Exchange]:
+        """Carry out an order on every held exchange that it concerns and makes sense for."""
+        return [
+            passage.exchange
+            for passage in tuple(self.waiting.values())
+            if which(passage.exchange) and passage.can(order)
+            and passage.obey(order)
+        ]  # fmt: skip
+
+    def held(self) -> Iterable[Exchange]:
+        """The exchanges that are held."""
+        return [passage.exchange for passage in self.waiting.values()]
+
+    def open_for_good(self) -> None:
+        """Let everything go on, and hold nothing any more: we stop."""
+        self._is_open_for_good = True
+        self.order_all(Resume(), lambda _: True)
+
+    @property
+    def is_open_for_good(self) -> bool:
+        return self._is_open_for_good
+
+    def forget(self, exchange: Exchange) -> None:
+        """The exchange is over."""
+        self._passages.pop(exchange.id, None)
+
+    def changed(self) -> None:
+        self._log.changed()
+
+
+class Passage:
+    """One exchange's way through the gate. `position` is HEADERS, then how much of the body has passed."""
+
+    __slots__ = ("_gate", "_order", "_send", "_stop", "_stream", "exchange", "position")
+
+    def __init__(self, gate: Gate, exchange: Exchange, stream: Stream, send: Send) -> None:
+        self._gate = gate
+        self._stream = stream
+        self._send = send
+        self._stop: int | None = None
+        self._order: asyncio.Future[Order] | None = None
+        self.exchange = exchange
+        self.position = HEADERS
+
+    def stop(self, at: int) -> None:
+        """Stop before the headers (HEADERS) or once that many bytes of the body have passed."""
+        if not self._gate.is_open_for_good:
+            self._stop = at
+
+    async def send(self, message: Message) -> None:
+        """As ASGI's `send`; waits where it was told to. Raise `ClientLeftError` if it was aborted."""
+        if message["type"] == "http.response.start":
+            while self._stop is not None and self._stop <= HEADERS:
+                await self._pause()
+            await self._send(message)
+            self.position = 0
+            return
+        size = _size(message)
+        while self._stop is not None and self._stop < self.position + size:
+            room = self._stop - self.position
+            if room > 0:
+                first, message = _split(message, room)
+                await self._send(first)
+                self.position += room
+                size -= room
+            await self._pause()
+        await self._send(message)
+        self.position += size
+
+    def can(self, order: Order) -> bool:
+        """Whether the order makes sense now: no error can be sent once the headers are gone."""
+        return not (isinstance(order, Abort) and order.status is not None and self.position > HEADERS)
+
+    def obey(self, order: Order) -> bool:
+        """Carry it out, soon. Raise `NotHeldError` if that cannot be."""
+        if not self.can(order):
+            raise NotHeldError(f"exchange {self.exchange.id} has sent its headers; abort it without a status")
+        if self._order is None or self._order.done():
+            raise NotHeldError(f"exchange {self.exchange.id} is not held any more")
+        self._order.set_result(order)
+        return True
+
+    def close(self) -> None:
+        """The exchange is over."""
+        self._gate.forget(self.exchange)
+
+    async def _pause(self) -> None:
+        place = "headers" if self.position <= HEADERS else f"byte {self.position}"
+        self._order = asyncio.get_running_loop().create_future()
+        leaving = asyncio.create_task(self._stream.wait())
+        self.exchange.held_since = time.time()
+        self.exchange.mark(f"held at {place}")
+        self._gate.waiting[self.exchange.id] = self
+        self._gate.changed()
+        try:
+            waiting: list[asyncio.Future[Any]] = [self._order, leaving]
+            await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            del self._gate.waiting[self.exchange.id]
+            self.exchange.held_since = None
+            leaving.cancel()
+            self._gate.changed()
+        if not self._order.done():
+            raise ClientLeftError
+        await self._carry_out(self._order.result())
+
+    async def _carry_out(self, order: Order) -> None:
+        match order:
+            case Resume():
+                self.exchange.mark("resumed")
+                self._stop = None
+            case Step(size):
+                self.exchange.mark(f"stepped by {size}")
+                self._stop = max(0, self.position) + size
+            case Abort(status):
+                self.exchange.mark("aborted")
+                self._stop = None
+                await self._abort(status)
+
+    async def _abort(self, status: int | None) -> None:
+        if status is None:
+            end = End.RESET_STREAM if self.exchange.http_version == H2 else End.RST
+            await self._send({"type": CUT, "end": end})
+        else:
+            await respond_error(self._send, OCIError(status, ErrorCode.UNKNOWN, "Aborted while it was held"))
+        raise ClientLeftError
+
+
+def _size(message: Message) -> int:
+    """How many bytes of the body a message carries; none, if it cannot be split."""
+    match message["type"]:
+        case "http.response.body":
+            return len(message.get("body", b""))
+        case kind if kind == ZERO_COPY:
+            count: int = message["count"]
+            return count
+    return 0
+
+
+def _split(message: Message, size: int) -> tuple[Message, Message]:
+    """A message of `size` bytes of the body, and one of the rest."""
+    if message["type"] == ZERO_COPY:
+        rest = {**message, "offset": message["offset"] + size, "count": message["count"] - size}
+        return {**message, "count": size, "more_body": True}, rest
+    body = message["body"]
+    return {**message, "body": body[:size], "more_body": True}, {**message, "body": body[size:]}

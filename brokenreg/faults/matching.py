@@ -1,0 +1,133 @@
+"""When a rule matches: endpoint, layer, repository, reference, method, client, header, attempt, protocol."""
+
+from __future__ import annotations
+
+import fnmatch
+import ipaddress
+import re
+from collections.abc import Callable, Collection
+from typing import Annotated, Literal, get_args
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+
+from brokenreg.oci.target import Endpoint, Target
+from brokenreg.traffic.exchange import Exchange
+
+EndpointName = Literal[
+    "any",
+    "blob",
+    "connect",
+    "ping",
+    "token",
+    "manifest",
+    "config",
+    "layer",
+    "upload",
+    "tags",
+    "referrers",
+    "catalog",
+]
+"""What a match may name: an endpoint, `blob` (config or layer), or `any`."""
+
+ENDPOINTS: tuple[str, ...] = get_args(EndpointName)
+
+Glob = Annotated[str, StringConstraints(min_length=1, max_length=512)]
+"""As `fnmatch` has it: `*` crosses `/`, letters count as they are."""
+
+Predicate = Callable[[Exchange], object]
+Positions = Callable[[Target], Collection[int]]
+
+_BLOBS = (Endpoint.CONFIG, Endpoint.LAYER)
+_WILD = re.compile(r"[*?\[]")
+
+
+def _upper(value: object) -> object:
+    return value.upper() if isinstance(value, str) else value
+
+
+class Match(BaseModel):
+    """What an exchange must be for a rule to match; what is absent matches all."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    endpoint: EndpointName | None = Field(
+        None, description="what the request addresses; absent: where the fault strikes by default"
+    )
+    layer: int | None = Field(
+        None, ge=1, le=10_000, description="the place of the layer in its manifest, from 1"
+    )
+    repository: Glob | None = Field(None, description="glob on the repository, prefixes stripped")
+    reference: Glob | None = Field(None, description="glob on the tag, digest or upload id")
+    method: Annotated[Glob, BeforeValidator(_upper)] | None = Field(None, description="glob on the method")
+    client: Glob | None = Field(
+        None, description="glob on User-Agent; or an address, or a network of addresses"
+    )
+    header: dict[Glob, Glob] | None = Field(
+        None, description="globs on values of request headers; `*` asks only that it is there", max_length=20
+    )
+    attempt: int | None = Field(
+        None, ge=1, description="how many times the same was asked, by method, repository and reference"
+    )
+    protocol: Literal["http/1.1", "h2"] | None = Field(None, description="the protocol of the request")
+
+    def endpoints(self, default: str) -> Collection[Endpoint]:
+        """The endpoints that it is about."""
+        name = self.endpoint or default
+        if name == "any":
+            return tuple(each for each in Endpoint if each is not Endpoint.CONNECT)
+        return _BLOBS if name == "blob" else (Endpoint(name),)
+
+    def predicates(self, positions: Positions) -> list[Predicate]:
+        """All else that must hold but `attempt`, the cheapest and most telling first."""
+        found: list[Predicate] = []
+        if self.repository is not None:
+            repository = _matcher(self.repository)
+            found.append(lambda exchange: repository(exchange.target.repository))
+        if self.reference is not None:
+            reference = _matcher(self.reference)
+            found.append(lambda exchange: reference(exchange.target.reference))
+        if self.method is not None:
+            method = _matcher(self.method)
+            found.append(lambda exchange: method(exchange.method))
+        if self.protocol is not None:
+            protocol = self.protocol
+            found.append(lambda exchange: exchange.protocol == protocol)
+        if self.client is not None:
+            found.append(_client(self.client))
+        found += [_header(name.lower(), _matcher(value)) for name, value in (self.header or {}).items()]
+        if self.layer is not None:
+            layer = self.layer
+            found.append(
+                lambda exchange: exchange.endpoint is Endpoint.LAYER and layer in positions(exchange.target)
+            )
+        return found
+
+
+def _matcher(glob: str) -> Callable[[str], object]:
+    """Something true for a text that the glob matches."""
+    if not _WILD.search(glob):
+        return glob.__eq__
+    return re.compile(fnmatch.translate(glob)).match
+
+
+def _client(glob: str) -> Predicate:
+    try:
+        network = ipaddress.ip_network(glob, strict=False)
+    except ValueError:
+        agent = _matcher(glob)
+        return lambda exchange: bool(agent(exchange.user_agent))
+    return lambda exchange: _address(exchange) in network
+
+
+def _address(exchange: Exchange) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    try:
+        return ipaddress.ip_address(exchange.client.rpartition(":")[0].strip("[]"))
+    except ValueError:
+        return None
+
+
+def _header(name: str, matcher: Callable[[str], object]) -> Predicate:
+    def has(exchange: Exchange) -> bool:
+        return any(key == name and matcher(value) for key, value in exchange.request_headers)
+
+    return has

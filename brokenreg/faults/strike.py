@@ -1,0 +1,196 @@
+"""What a fault is given when it strikes: one exchange, and all that may be done to it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from random import Random
+from typing import TYPE_CHECKING, Any
+
+from brokenreg.faults.hold import Passage
+from brokenreg.faults.surroundings import Surroundings
+from brokenreg.oci.errors import OCIError
+from brokenreg.registry.responses import respond, respond_error
+from brokenreg.traffic.exchange import Exchange
+from brokenreg.wire.asgi import CUT, RAW, ZERO_COPY, ASGIApp, End, Message, Receive, Scope, Send
+from brokenreg.wire.seam import EXTENSION as STREAM
+from brokenreg.wire.seam import Stream
+
+if TYPE_CHECKING:
+    from brokenreg.faults.rulebook import Choice
+
+
+class Licence:
+    """What the rule that strikes lends to its faults for one exchange."""
+
+    def __init__(self, choice: Choice) -> None:
+        self._choice = choice
+        self._unused = 0
+
+    @property
+    def draw(self) -> int:
+        """64 bits that depend on the seed and on what is asked, never on when."""
+        return self._choice.lot.draw
+
+    @property
+    def memory(self) -> dict[Any, Any]:
+        """The rule's own, kept between exchanges."""
+        return self._choice.active.memory
+
+    def give_back(self) -> None:
+        """One of its faults changes nothing; if that is true of all, the strike does not count."""
+        self._unused += 1
+        if self._unused == len(self._choice.faults):
+            self._choice.lot.give_back()
+
+
+@dataclass(slots=True)
+class Strike:
+    """One exchange in the hands of one fault. `app` is what it keeps from the client, or spoils."""
+
+    name: str
+    exchange: Exchange
+    scope: Scope
+    receive: Receive
+    send: Send
+    app: ASGIApp
+    licence: Licence
+    passage: Passage
+    surroundings: Surroundings
+    _random: Random | None = field(default=None, init=False)
+
+    @property
+    def stream(self) -> Stream:
+        found: Stream = self.scope["extensions"][STREAM]
+        return found
+
+    @property
+    def memory(self) -> dict[Any, Any]:
+        """The rule's own memory; the fault keeps it bounded."""
+        return self.licence.memory
+
+    @property
+    def random(self) -> Random:
+        """Chance that two runs with one seed have in common."""
+        if self._random is None:
+            self._random = Random(self.licence.draw)  # noqa: S311 - repeatable is what it shall be
+        return self._random
+
+    async def pass_on(
+        self, send: Send | None = None, *, scope: Scope | None = None, receive: Receive | None = None
+    ) -> None:
+        """Let the registry (or the next fault inside) answer, through `send` if there is one."""
+        await self.app(scope or self.scope, receive or self.receive, send or self.send)
+
+    async def wait(self, seconds: float | None = None) -> None:
+        """Let that time pass; without a number, for ever. Raise `ClientLeftError` when the client leaves."""
+        await self.stream.wait(seconds)
+
+    async def respond(self, status: int, headers: dict[str, str], body: bytes = b"") -> None:
+        """Answer in the registry's stead."""
+        await respond(self.send, status, headers, body)
+
+    async def respond_error(self, error: OCIError) -> None:
+        """Answer in the registry's stead, in OCI form."""
+        await respond_error(self.send, error)
+
+    async def write(self, data: bytes, *, body: int = 0) -> None:
+        """Send bytes past HTTP, `body` of which count as content. The connection must be cut after it."""
+        await self.send({"type": RAW, "data": data, "body": body})
+
+    async def cut(self, end: End, *, code: int = 0) -> None:
+        """End the response, the stream or the connection as `end` says."""
+        await self.send({"type": CUT, "end": end, "code": code})
+
+    def note(self, what: str) -> None:
+        """Say in the exchange's timeline what was done."""
+        self.exchange.mark(f"{self.name}: {what}")
+
+    def spare(self, why: str) -> None:
+        """Do not count this strike: it changes nothing here."""
+        self.licence.give_back()
+        names = (self.exchange.fault or self.name).split("+")
+        names.remove(self.name)
+        self.exchange.fault = "+".join(names) or None
+        self.note(f"spared, {why}")
+
+
+class Head:
+    """Status and headers of a response, still to be changed; names in lower case."""
+
+    def __init__(self, message: Message) -> None:
+        self.status: int = message["status"]
+        self.headers: list[tuple[bytes, bytes]] = [
+            (name.lower(), value) for name, value in message["headers"]
+        ]
+
+    def get(self, name: str) -> str | None:
+        """First value of a header."""
+        wanted = name.lower().encode("ascii")
+        return next((value.decode("latin-1") for key, value in self.headers if key == wanted), None)
+
+    def remove(self, name: str) -> None:
+        unwanted = name.lower().encode("ascii")
+        self.headers = [(key, value) for key, value in self.headers if key != unwanted]
+
+    def add(self, name: str, value: str) -> None:
+        self.headers.append((name.lower().encode("ascii"), value.encode("latin-1")))
+
+    def set(self, name: str, value: str) -> None:
+        """In place of what was there."""
+        self.remove(name)
+        self.add(name, value)
+
+    @property
+    def length(self) -> int | None:
+        """Content-Length in bytes; None if the response does not say."""
+        value = self.get("content-length")
+        return int(value) if value is not None and value.isdigit() else None
+
+    @property
+    def is_success(self) -> bool:
+        return 200 <= self.status < 300
+
+    def message(self, **more: Any) -> Message:
+        return {"type": "http.response.start", "status": self.status, "headers": self.headers, **more}
+
+
+class Passing:
+    """The response of one exchange as it passes; a fault overrides what it spoils.
+
+    `let_be` hands on everything from then on as it is.
+    """
+
+    def __init__(self, strike: Strike) -> None:
+        self.strike = strike
+        self._is_let_be = False
+
+    async def run(self) -> None:
+        """Have the registry answer, in bytes, through here."""
+        extensions = {
+            key: value for key, value in self.strike.scope["extensions"].items() if key != ZERO_COPY
+        }
+        scope = {**self.strike.scope, "extensions": extensions}
+        await self.strike.pass_on(self._send, scope=scope)
+
+    async def head(self, head: Head) -> None:
+        """Hand on status and headers."""
+        await self.strike.send(head.message())
+
+    async def body(self, data: bytes, *, more: bool) -> None:
+        """Hand on a piece of the body; the last one has not `more`."""
+        await self.strike.send({"type": "http.response.body", "body": data, "more_body": more})
+
+    def let_be(self, why: str) -> None:
+        """Spoil nothing: there is nothing here that the fault could change."""
+        self._is_let_be = True
+        self.strike.spare(why)
+
+    async def _send(self, message: Message) -> None:
+        kind = message["type"]
+        if self._is_let_be or kind not in ("http.response.start", "http.response.body"):
+            await self.strike.send(message)
+        elif kind == "http.response.start":
+            head = Head(message)
+            await self.head(head)
+        else:
+            await self.body(message.get("body", b""), more=message.get("more_body", False))

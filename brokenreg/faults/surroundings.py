@@ -1,0 +1,41 @@
+"""What faults and rules may need to know of what the registry holds."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from brokenreg.images.fabricator import Fabricator
+from brokenreg.oci.digests import Digest
+from brokenreg.oci.target import Target
+from brokenreg.storage import Store
+
+
+class Surroundings:
+    """Made once, by the assembly."""
+
+    def __init__(self, store: Store, images: Fabricator) -> None:
+        self._store = store
+        self._images = images
+
+    def positions(self, target: Target) -> Collection[int]:
+        """The places of a layer in the manifests of its repository, from 1; none if no manifest names it."""
+        if self._images.provides(target.repository):
+            return self._images.layer_numbers(target.repository, target.reference)
+        repository = self._store.index.repository((target.namespace, target.repository))
+        manifests = repository.manifests.values() if repository else ()
+        return {
+            place
+            for manifest in manifests
+            for place, layer in enumerate(manifest.facts.layers, start=1)
+            if layer == target.reference
+        }
+
+    def another_blob(self, target: Target) -> Digest | None:
+        """Another blob of the same repository; None if there is none."""
+        if self._images.provides(target.repository):
+            return self._images.sibling(target.repository, target.reference)
+        repository = self._store.index.repository((target.namespace, target.repository))
+        links = repository.links if repository else {}
+        others = sorted(digest for digest in links if digest != target.reference)
+        later = [digest for digest in others if digest > target.reference]
+        return next(iter(later or others), None)

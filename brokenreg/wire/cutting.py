@@ -1,0 +1,119 @@
+"""Ends of connections and streams that no server would choose: FIN or RST in the middle, RST_STREAM, GOAWAY.
+
+What was sent before arrives first, to the byte: a reset would discard what the peer's kernel has not taken
+yet. On Linux the kernel is asked (SIOCOUTQ); elsewhere an empty buffer of our own must do.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import socket
+import struct
+import sys
+from typing import TYPE_CHECKING
+
+from hypercorn.protocol.h2 import H2Protocol
+
+from brokenreg.wire.asgi import End
+
+if TYPE_CHECKING:
+    from brokenreg.wire.connection import Wire
+
+_SIOCOUTQ = 0x5411
+_POLL = 0.001
+_PATIENCE = 30.0
+"""Seconds that a client has to take what was sent, before the cut comes all the same."""
+
+_LINGER = 2.0
+"""Seconds that a client has to close its side after our FIN."""
+
+_RESET_ON_CLOSE = struct.pack("ii", 1, 0)
+
+
+async def cut(wire: Wire, end: End, *, stream_id: int, code: int) -> None:
+    """End the connection, or on HTTP/2 the stream alone with `End.RESET_STREAM`."""
+    protocol = wire.protocol.protocol
+    if isinstance(protocol, H2Protocol):
+        await _drain_stream(wire, protocol, stream_id)
+        if end is End.RESET_STREAM:
+            await _reset_stream(protocol, stream_id, code)
+            return
+        if end is End.GOAWAY:
+            await _go_away(protocol, stream_id, code)
+    await _arrival(wire)
+    wire.mute()
+    transport = wire.writer.transport
+    if end is End.RST:
+        _socket(wire).setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
+        transport.abort()
+    elif end is End.CLOSE_NOTIFY:
+        transport.close()
+    else:
+        _shut_down(wire)
+        asyncio.get_running_loop().call_later(_LINGER, transport.abort)
+
+
+def _shut_down(wire: Wire) -> None:
+    """Send FIN; under TLS past it, so that no close_notify goes."""
+    try:
+        _socket(wire).shutdown(socket.SHUT_WR)
+    except OSError:  # the client was faster
+        wire.writer.transport.abort()
+
+
+async def _arrival(wire: Wire) -> None:
+    """Wait until the peer has all that was sent."""
+    try:
+        async with asyncio.timeout(_PATIENCE):
+            while not wire.gone.is_set() and _unarrived(wire):  # noqa: ASYNC110 - the kernel tells nobody
+                await asyncio.sleep(_POLL)
+    except TimeoutError:
+        pass
+
+
+def _unarrived(wire: Wire) -> int:
+    transport = wire.writer.transport
+    waiting = transport.get_write_buffer_size()
+    tls = getattr(transport, "_ssl_protocol", None)
+    if tls is not None and tls._transport is not None:
+        waiting += tls._transport.get_write_buffer_size()
+    if waiting or sys.platform != "linux":
+        return waiting
+    try:
+        answer = fcntl.ioctl(_socket(wire).fileno(), _SIOCOUTQ, bytes(4))
+    except OSError:
+        return 0
+    return int.from_bytes(answer, sys.byteorder)
+
+
+def _socket(wire: Wire) -> socket.socket:
+    found: socket.socket = wire.writer.get_extra_info("socket")
+    return found
+
+
+async def _drain_stream(wire: Wire, protocol: H2Protocol, stream_id: int) -> None:
+    """Wait until flow control has let all of the stream's data out."""
+    buffer = protocol.stream_buffers.get(stream_id)
+    if buffer is None:
+        return
+    drained = asyncio.ensure_future(buffer.drain())
+    gone = asyncio.ensure_future(wire.gone.wait())
+    try:
+        await asyncio.wait([drained, gone], timeout=_PATIENCE, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        drained.cancel()
+        gone.cancel()
+
+
+async def _reset_stream(protocol: H2Protocol, stream_id: int, code: int) -> None:
+    if stream_id in protocol.streams:
+        protocol.connection.reset_stream(stream_id, code)
+        await protocol._flush()
+        await protocol._close_stream(stream_id)
+
+
+async def _go_away(protocol: H2Protocol, stream_id: int, code: int) -> None:
+    """Say that this stream was not looked at, and those before it were (RFC 9113, section 6.8)."""
+    protocol.connection.close_connection(code, last_stream_id=max(0, stream_id - 2))
+    await protocol._flush()
