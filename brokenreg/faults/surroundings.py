@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
+from brokenreg.faults.origin import SecondOrigin
 from brokenreg.images.fabricator import Fabricator
 from brokenreg.oci.digests import Digest
 from brokenreg.oci.target import Target
@@ -13,7 +14,8 @@ from brokenreg.storage import Store
 class Surroundings:
     """Made once, by the assembly."""
 
-    def __init__(self, store: Store, images: Fabricator) -> None:
+    def __init__(self, store: Store, images: Fabricator, origin: SecondOrigin) -> None:
+        self.origin = origin
         self._store = store
         self._images = images
 

@@ -14,6 +14,7 @@ from brokenreg.config import Settings
 from brokenreg.control import Control, Status
 from brokenreg.faults.hold import Gate
 from brokenreg.faults.injector import Injector
+from brokenreg.faults.origin import SecondOrigin
 from brokenreg.faults.paths import PathDoor, image_kinds
 from brokenreg.faults.rulebook import RuleBooks
 from brokenreg.faults.surroundings import Surroundings
@@ -42,7 +43,8 @@ class Server:
     def __init__(self, settings: Settings, store: Store, images: Fabricator) -> None:
         self.log = TrafficLog()
         self.gate = Gate(self.log)
-        self._surroundings = Surroundings(store, images)
+        self.origin = SecondOrigin()
+        self._surroundings = Surroundings(store, images, self.origin)
         self.rules = RuleBooks(0, self._surroundings.positions)
         self._store = store
         self._started = time.monotonic()
