@@ -49,6 +49,10 @@ _SERVER_OPTIONS = [
             help="What the control API wants as Bearer token; needed off loopback."),
     _option("--data", "BLOB_DIR", type=_FOLDER, metavar="DIR",
             help="The data folder.  [default: $HOME/broken-reg]"),
+    _option("--scenario", multiple=True, type=_FILE, metavar="FILE",
+            help="Rules to begin with, in YAML; may be repeated."),
+    _option("--seed", type=int, metavar="N", default=0, show_default=True,
+            help="Seed of all draws: the same seed strikes the same requests. A scenario may name another."),
     _option("--cert", "CERT_FILE", type=_FILE, metavar="FILE", help="TLS certificate chain, PEM."),
     _option("--key", "KEY_FILE", type=_FILE, metavar="FILE", help="TLS private key, PEM."),
     _option("--tls", type=click.Choice(["self-signed"]),
@@ -158,11 +162,14 @@ def _read_config(path: Path) -> dict[str, Any]:
 
 def _run(main: Coroutine[Any, Any, int]) -> None:
     """Run to the end. What can go wrong for a user is one line on standard error and exit status 1."""
+    from brokenreg.faults.scenario import ScenarioError
     from brokenreg.server.listeners import ListenError
     from brokenreg.storage.errors import StorageError
 
     try:
         sys.exit(asyncio.run(main))
+    except ScenarioError as error:
+        raise click.UsageError(f"--scenario {error}") from None
     except (StorageError, ListenError) as error:
         problem = str(error)
     except OSError as error:

@@ -67,6 +67,8 @@ class Settings(BaseModel):
     control: AddressField | None = None
     control_token: str | None = Field(None, repr=False)
     data: Path
+    scenario: tuple[Path, ...] = ()
+    seed: int = Field(0, ge=-(2**63), lt=2**63)
     cert: Path | None = None
     key: Path | None = None
     tls: Literal["self-signed"] | None = None

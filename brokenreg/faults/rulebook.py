@@ -12,6 +12,7 @@ from brokenreg.faults.catalogue import Fault
 from brokenreg.faults.matching import Positions, Predicate
 from brokenreg.faults.memory import Memory
 from brokenreg.faults.rules import Rule
+from brokenreg.faults.scenario import SourcedScenario
 from brokenreg.oci.target import Endpoint
 from brokenreg.traffic.exchange import Exchange
 
@@ -191,6 +192,13 @@ class RuleBook:
         self._candidates.clear()
         return len(self._rules) < before
 
+    def load(self, sourced: SourcedScenario) -> None:
+        """Put the rules of a scenario last; its seed, if it has one, is the book's from now on."""
+        if sourced.scenario.seed is not None:
+            self.seed = sourced.scenario.seed
+        for rule, source in zip(sourced.scenario.rules, sourced.sources, strict=True):
+            self.add(rule, source)
+
     def clear(self) -> None:
         self._rules = []
         self._candidates.clear()
@@ -226,14 +234,20 @@ class RuleBook:
 
 
 class RuleBooks:
-    """The books of all namespaces, and what paths spell. `seed` is for books without their own."""
+    """The books of all namespaces, and what paths spell.
 
-    def __init__(self, seed: int, positions: Positions) -> None:
+    `seed` is for books without their own; `initial` are the scenarios that the namespace without a name has at
+    the start, and again after a reset.
+    """
+
+    def __init__(self, seed: int, positions: Positions, initial: Sequence[SourcedScenario] = ()) -> None:
         self._seed = seed
+        self._initial = initial
         self._positions = positions
         self._ids = count(1)
         self._books: dict[str, RuleBook] = {}
         self._paths: Memory[tuple[str, str], ActiveRule] = Memory(_PATH_RULES)
+        self.reset("")
 
     def book(self, namespace: str) -> RuleBook:
         """The book of a namespace, to write in."""
@@ -252,9 +266,11 @@ class RuleBooks:
         return [choice] if choice is not None else []
 
     def reset(self, namespace: str) -> None:
-        """Forget the rules of a namespace and the counts of its paths."""
-        if namespace in self._books:
-            self._books[namespace].clear()
+        """Put the rules of a namespace back to what they were at the start, and forget what was counted."""
+        self._books.pop(namespace, None)
+        if not namespace:
+            for sourced in self._initial:
+                self.book("").load(sourced)
         for key in [key for key in self._paths if key[0] == namespace]:
             del self._paths[key]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
@@ -13,11 +13,13 @@ from pydantic import (
     Field,
     PlainSerializer,
     StringConstraints,
+    ValidationError,
     WithJsonSchema,
     model_validator,
 )
 
 from brokenreg.faults.catalogue import CATALOGUE, Fault
+from brokenreg.faults.catalogue.base import first_problem, told
 from brokenreg.faults.matching import Match
 from brokenreg.oci.target import Endpoint
 
@@ -64,7 +66,10 @@ def _faults(value: Any) -> tuple[Fault, ...]:
     values = value if isinstance(value, list | tuple) else [value]
     if not 1 <= len(values) <= _MAX_FAULTS:
         raise ValueError(f"{len(values)} faults; a rule has 1 to {_MAX_FAULTS}")
-    return tuple(fault_of(each) for each in values)
+    try:
+        return tuple(fault_of(each) for each in values)
+    except ValidationError as error:
+        raise ValueError(first_problem(error)) from None
 
 
 def _written(faults: tuple[Fault, ...]) -> Any:
@@ -140,3 +145,48 @@ class Rule(BaseModel):
     def written(self) -> dict[str, Any]:
         """As JSON and YAML have it: what differs from the defaults."""
         return self.model_dump(mode="json", exclude_defaults=True)
+
+
+class FieldError(ValueError):
+    """A document that is no rule (or no scenario): `field` is where, the message says what is wrong there."""
+
+    def __init__(self, field: Sequence[str | int], problem: str) -> None:
+        super().__init__(f"{spell_field(field)}: {problem}" if field else problem)
+        self.field = tuple(field)
+        self.problem = problem
+
+    @classmethod
+    def of(cls, error: ValidationError, within: Sequence[str | int] = ()) -> FieldError:
+        """The first thing wrong."""
+        return cls((*within, *error.errors(include_url=False)[0]["loc"]), told(error))
+
+
+def spell_field(field: Sequence[str | int]) -> str:
+    """A place in a document as people write it: `rules[2].fault.after`."""
+    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in field).lstrip(".")
+
+
+def rule_of(document: Any) -> Rule:
+    """The rule that a JSON or YAML document stands for. Raise `FieldError`."""
+    if not isinstance(document, dict):
+        raise FieldError((), "a rule is a mapping, for instance {fault: {type: truncate, after: 64KiB}}")
+    if document.get("fault") is None:
+        raise FieldError(("fault",), "is missing; write for instance {type: truncate, after: 64KiB}")
+    try:
+        return Rule.model_validate({**document, "fault": _faults_of(document["fault"])})
+    except ValidationError as error:
+        raise FieldError.of(error) from None
+
+
+def _faults_of(value: Any) -> list[Fault]:
+    """As the rule's own validator, but it knows the parameter that is wrong."""
+    faults = []
+    for place, each in enumerate(value if isinstance(value, list) else [value]):
+        within = ("fault", place) if isinstance(value, list) else ("fault",)
+        try:
+            faults.append(fault_of(each))
+        except ValidationError as error:
+            raise FieldError.of(error, within) from None
+        except ValueError as error:
+            raise FieldError((*within, "type"), str(error)) from None
+    return faults

@@ -17,6 +17,7 @@ from brokenreg.faults.injector import Injector
 from brokenreg.faults.origin import SecondOrigin
 from brokenreg.faults.paths import PathDoor, image_kinds
 from brokenreg.faults.rulebook import RuleBooks
+from brokenreg.faults.scenario import load_scenario
 from brokenreg.faults.surroundings import Surroundings
 from brokenreg.images.fabricator import KINDS, Fabricator
 from brokenreg.oci.target import Target
@@ -45,7 +46,9 @@ class Server:
         self.gate = Gate(self.log)
         self.origin = SecondOrigin()
         self._surroundings = Surroundings(store, images, self.origin)
-        self.rules = RuleBooks(0, self._surroundings.positions)
+        self.rules = RuleBooks(
+            settings.seed, self._surroundings.positions, [load_scenario(path) for path in settings.scenario]
+        )
         self._store = store
         self._started = time.monotonic()
         self._images = images
@@ -60,7 +63,7 @@ class Server:
     async def running(cls, settings: Settings) -> AsyncIterator[Server]:
         """Serve until the block is left; then stop within 2 s, whatever is in flight.
 
-        Raise `StorageError` or `ListenError`, one clear line each, if that cannot be.
+        Raise `StorageError`, `ListenError` or `ScenarioError`, one clear line each, if that cannot be.
         """
         sys.setswitchinterval(_SWITCH_INTERVAL)
         keep_freed_memory()

@@ -110,17 +110,23 @@ class Fault(BaseModel, ABC):
 
 def first_problem(error: ValidationError) -> str:
     """The first thing wrong, in one line that names the parameter."""
+    names = [part for part in error.errors(include_url=False)[0]["loc"] if isinstance(part, str)]
+    name = ".".join(spell(part) for part in names)
+    return f"{name}: {told(error)}" if name else told(error)
+
+
+def told(error: ValidationError) -> str:
+    """The first thing wrong, without its place."""
     first = error.errors(include_url=False)[0]
-    name = ".".join(spell(str(part)) for part in first["loc"] if isinstance(part, str))
+    if first["type"] == "extra_forbidden":
+        return "is not known here"
+    if first["type"] == "missing":
+        return "is missing"
     said = first["msg"].removeprefix("Value error, ")
     given = first["input"]
-    if (
-        isinstance(given, str | int | float)
-        and repr(given) not in said
-        and first["type"] != "extra_forbidden"
-    ):
+    if isinstance(given, str | int | float) and repr(given) not in said:
         said += f", not {repr(given)[:100]}"
-    return f"{name}: {said}" if name else said
+    return said
 
 
 def _text(value: Any) -> str:

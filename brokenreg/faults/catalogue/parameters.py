@@ -11,6 +11,7 @@ from brokenreg.oci.durations import format_duration, parse_duration
 from brokenreg.oci.sizes import parse_size
 
 _PORTION = re.compile(r"([0-9]{1,3}(?:\.[0-9]{1,6})?)(?:%|pct)", re.ASCII)
+_FRACTION = re.compile(r"[01]\.[0-9]{1,6}", re.ASCII)
 _MAX_SIZE = 2**63 - 1
 _MAX_SECONDS = 2.0**33
 
@@ -28,8 +29,12 @@ def _bytes(value: Any) -> Any:
 def _extent(value: Any) -> Any:
     if isinstance(value, float):
         return _portion(value)
-    match = _PORTION.fullmatch(value) if isinstance(value, str) else None
-    return _bytes(value) if match is None else _portion(float(match[1]) / 100)
+    if isinstance(value, str):
+        if match := _PORTION.fullmatch(value):
+            return _portion(float(match[1]) / 100)
+        if _FRACTION.fullmatch(value):
+            return _portion(float(value))
+    return _bytes(value)
 
 
 def _portion(value: float) -> float:

@@ -1,0 +1,102 @@
+"""Scenarios: a name, a seed and an ordered list of rules, in YAML or JSON."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from brokenreg.faults.rules import FieldError, Rule, rule_of
+from brokenreg.faults.yaml_text import MAX_TEXT, Lines, YAMLTextError, read_yaml
+
+_MAX_RULES = 1000
+
+
+class ScenarioError(ValueError):
+    """A scenario that cannot be read; one line names the source, the line and the field."""
+
+
+class Scenario(BaseModel):
+    """A named, ordered list of rules; `seed` is that of all their draws."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str | None = Field(None, min_length=1, max_length=200, description="what people call it")
+    seed: int | None = Field(None, ge=-(2**63), lt=2**63, description="seed of all draws; absent: as it was")
+    rules: tuple[Rule, ...] = Field(
+        (), max_length=_MAX_RULES, description="in the order in which they are asked"
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class SourcedScenario:
+    """A scenario, and where each of its rules stands: `rules.yaml:12`."""
+
+    scenario: Scenario
+    sources: tuple[str, ...]
+
+
+def read_scenario(text: str, source: str) -> SourcedScenario:
+    """The scenario that a YAML text spells; `source` is what errors call it. Raise `ScenarioError`."""
+    try:
+        document, lines = read_yaml(text)
+    except YAMLTextError as error:
+        raise ScenarioError(f"{source}:{error.line}: {error}") from None
+    try:
+        scenario = scenario_of(document)
+    except FieldError as error:
+        raise ScenarioError(f"{source}:{_line(lines, error.field)}: {error}") from None
+    return SourcedScenario(
+        scenario,
+        tuple(f"{source}:{lines.get(('rules', place), 1)}" for place in range(len(scenario.rules))),
+    )
+
+
+def load_scenario(path: Path) -> SourcedScenario:
+    """The scenario in a file. Raise `ScenarioError`."""
+    try:
+        with path.open("rb") as file:
+            content = file.read(MAX_TEXT + 1)
+        return read_scenario(content.decode(), str(path))
+    except OSError as error:
+        raise ScenarioError(f"{path}: {error.strerror}") from None
+    except UnicodeDecodeError as error:
+        raise ScenarioError(f"{path}: byte {error.start} is not UTF-8") from None
+
+
+def scenario_of(document: Any) -> Scenario:
+    """The scenario that a JSON document stands for. Raise `FieldError`."""
+    if not isinstance(document, dict):
+        raise FieldError((), "a scenario is a mapping with `rules`, and perhaps `name` and `seed`")
+    rules = document.get("rules") or []
+    if not isinstance(rules, list):
+        raise FieldError(("rules",), "is a list of rules")
+    if len(rules) > _MAX_RULES:
+        raise FieldError(("rules",), f"are {len(rules)}; a scenario has at most {_MAX_RULES}")
+    read = []
+    for place, each in enumerate(rules):
+        try:
+            read.append(rule_of(each))
+        except FieldError as error:
+            raise FieldError(("rules", place, *error.field), error.problem) from None
+    try:
+        return Scenario.model_validate({**document, "rules": read})
+    except ValidationError as error:
+        raise FieldError.of(error) from None
+
+
+def write_scenario(scenario: Scenario) -> str:
+    """As YAML; `read_scenario` reads it back unchanged."""
+    document = scenario.model_dump(mode="json", exclude_none=True, exclude={"rules"})
+    document["rules"] = [rule.written() for rule in scenario.rules]
+    return yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=110)
+
+
+def _line(lines: Lines, field: tuple[str | int, ...]) -> int:
+    """The line of a field, or of what it is missing in."""
+    while field and field not in lines:
+        field = field[:-1]
+    return lines.get(field, 1)

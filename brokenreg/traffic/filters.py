@@ -1,0 +1,206 @@
+"""Filter expressions: `endpoint:layer status:5xx -client:skopeo | held:true`.
+
+Terms joined by spaces must all hold, `|` separates alternatives, `-` before a term negates it. A term is
+`key:value`, the value perhaps in double quotes; a bare word is looked for in the path. Panel, control API and
+expectations share them.
+"""
+
+from __future__ import annotations
+
+import difflib
+import fnmatch
+import re
+from collections.abc import Callable
+
+from brokenreg.oci.target import Endpoint
+from brokenreg.traffic.exchange import Ended, Exchange
+
+Filter = Callable[[Exchange], bool]
+
+KEYS = {
+    "endpoint": "ping, manifest, config, layer, blob (config or layer), upload, tags, ...; `ep` for short",
+    "repository": "glob on the repository, prefixes stripped; `repo` for short",
+    "reference": "glob on the tag, digest or upload id; `ref` for short",
+    "namespace": "glob on the namespace; `ns` for short",
+    "method": "GET, HEAD, PUT, ...",
+    "status": "404, 4xx, 400-499, or none",
+    "client": "part of the User-Agent or of the address, or a glob on one of them",
+    "fault": "name of a fault that struck; * for any",
+    "rule": "glob on the rule that struck",
+    "held": "true or false",
+    "ended": "complete, client-left, aborted, or no",
+    "protocol": "http/1.1 or h2",
+    "path": "part of the path, or a glob on it",
+}
+"""The keys and what their values are."""
+
+_SHORT = {"ep": "endpoint", "repo": "repository", "ref": "reference", "ns": "namespace"}
+_TOKEN = re.compile(r'\s*(?:(\|)|((?:[^\s|"]|"[^"]*")+))')
+_STATUS = re.compile(r"([1-9])xx|([0-9]{3})(?:-([0-9]{3}))?|(none)", re.IGNORECASE)
+_MAX_LENGTH = 4096
+
+
+class FilterError(ValueError):
+    """An expression that cannot be read; one line says what is wrong and what would be right."""
+
+
+def parse_filter(text: str) -> Filter:
+    """What the expression asks for; an empty one matches everything. Raise `FilterError`."""
+    if len(text) > _MAX_LENGTH:
+        raise FilterError(f"the filter has {len(text)} characters; at most {_MAX_LENGTH} are read")
+    alternatives: list[list[Filter]] = [[]]
+    for token in _tokens(text):
+        if token == "|":  # noqa: S105 - no password
+            alternatives.append([])
+        else:
+            alternatives[-1].append(_term(token))
+    if len(alternatives) > 1 and not all(alternatives):
+        raise FilterError("nothing stands beside `|`; write for instance status:5xx | held:true")
+    return lambda exchange: any(all(term(exchange) for term in terms) for terms in alternatives)
+
+
+def _tokens(text: str) -> list[str]:
+    tokens = []
+    position = 0
+    while text[position:].strip():
+        match = _TOKEN.match(text, position)
+        if match is None:
+            raise FilterError(f"a quotation mark stands alone in {text[position:].strip()[:100]!r}")
+        tokens.append(match[1] or match[2])
+        position = match.end()
+    return tokens
+
+
+def _term(token: str) -> Filter:
+    if token.startswith("-") and len(token) > 1:
+        inner = _term(token[1:])
+        return lambda exchange: not inner(exchange)
+    key, colon, value = token.partition(":")
+    if not colon or '"' in key:
+        return _path(token.replace('"', ""))
+    key = _SHORT.get(key.lower(), key.lower())
+    value = value.replace('"', "")
+    if key not in KEYS:
+        raise FilterError(f"there is no key {key[:100]!r}; {_nearest(key)}")
+    if not value:
+        raise FilterError(f"{key}: needs a value: {KEYS[key]}")
+    return _PARSERS[key](value)
+
+
+def _nearest(key: str) -> str:
+    near = difflib.get_close_matches(key, [*KEYS, *_SHORT], n=1)
+    return f"did you mean {near[0]!r}?" if near else f"there are {', '.join(KEYS)}"
+
+
+def _endpoint(value: str) -> Filter:
+    known = [str(endpoint) for endpoint in Endpoint]
+    if value.lower() == "blob":
+        return lambda exchange: exchange.endpoint in (Endpoint.CONFIG, Endpoint.LAYER)
+    if value.lower() not in known:
+        raise FilterError(f"there is no endpoint {value[:100]!r}; there are blob, {', '.join(known)}")
+    wanted = Endpoint(value.lower())
+    return lambda exchange: exchange.endpoint is wanted
+
+
+def _status(value: str) -> Filter:
+    match = _STATUS.fullmatch(value)
+    if match is None:
+        raise FilterError(f"status {value[:100]!r}: write {KEYS['status']}")
+    if match[4]:
+        return lambda exchange: exchange.status is None
+    if match[1]:
+        first, last = int(match[1]) * 100, int(match[1]) * 100 + 99
+    else:
+        first, last = int(match[2]), int(match[3] or match[2])
+    return lambda exchange: exchange.status is not None and first <= exchange.status <= last
+
+
+def _held(value: str) -> Filter:
+    if value.lower() not in ("true", "false"):
+        raise FilterError(f"held {value[:100]!r}: write held:true or held:false")
+    wanted = value.lower() == "true"
+    return lambda exchange: (exchange.held_since is not None) == wanted
+
+
+def _ended(value: str) -> Filter:
+    known = [*(str(each) for each in Ended), "no"]
+    if value.lower() not in known:
+        raise FilterError(f"ended {value[:100]!r}: there are {', '.join(known)}")
+    wanted = None if value.lower() == "no" else Ended(value.lower())
+    return lambda exchange: exchange.ended is wanted
+
+
+def _protocol(value: str) -> Filter:
+    if value.lower() not in ("http/1.1", "h2"):
+        raise FilterError(f"protocol {value[:100]!r}: write {KEYS['protocol']}")
+    return lambda exchange: exchange.protocol == value.lower()
+
+
+def _method(value: str) -> Filter:
+    return lambda exchange: exchange.method == value.upper()
+
+
+def _fault(value: str) -> Filter:
+    matches = _glob(value)
+    return lambda exchange: exchange.fault is not None and any(map(matches, exchange.fault.split("+")))
+
+
+def _rule(value: str) -> Filter:
+    matches = _glob(value)
+    return lambda exchange: exchange.rule is not None and matches(exchange.rule)
+
+
+def _client(value: str) -> Filter:
+    matches = _part(value)
+    return lambda exchange: matches(exchange.user_agent) or matches(exchange.client)
+
+
+def _path(value: str) -> Filter:
+    matches = _part(value)
+    return lambda exchange: matches(exchange.path)
+
+
+def _repository(value: str) -> Filter:
+    matches = _glob(value)
+    return lambda exchange: matches(exchange.target.repository)
+
+
+def _reference(value: str) -> Filter:
+    matches = _glob(value)
+    return lambda exchange: matches(exchange.target.reference)
+
+
+def _namespace(value: str) -> Filter:
+    matches = _glob(value)
+    return lambda exchange: matches(exchange.target.namespace)
+
+
+def _glob(value: str) -> Callable[[str], bool]:
+    """The whole text, in any case; `*` crosses `/`."""
+    pattern = re.compile(fnmatch.translate(value), re.IGNORECASE)
+    return lambda text: pattern.match(text) is not None
+
+
+def _part(value: str) -> Callable[[str], bool]:
+    """A part of the text, or the whole by a glob, in any case."""
+    if any(wild in value for wild in "*?["):
+        return _glob(value)
+    wanted = value.lower()
+    return lambda text: wanted in text.lower()
+
+
+_PARSERS: dict[str, Callable[[str], Filter]] = {
+    "endpoint": _endpoint,
+    "repository": _repository,
+    "reference": _reference,
+    "namespace": _namespace,
+    "method": _method,
+    "status": _status,
+    "client": _client,
+    "fault": _fault,
+    "rule": _rule,
+    "held": _held,
+    "ended": _ended,
+    "protocol": _protocol,
+    "path": _path,
+}
