@@ -12,6 +12,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from brokenreg import __version__
+from brokenreg.commands.catalogue import faults
+from brokenreg.commands.held import abort, hold, resume, step
+from brokenreg.commands.rules import rules
 
 if TYPE_CHECKING:
     from brokenreg.config import Settings
@@ -22,6 +25,7 @@ Examples:
   brokenreg serve                           the registry on 127.0.0.1:8080, with a readable request log
   brokenreg serve --headless                for CI: JSON lines, the first when it accepts connections
   brokenreg tui                             the same registry under a live panel
+  brokenreg faults                          what can be broken, and how to ask for it
   brokenreg serve --listen 0.0.0.0:5000 --tls self-signed --control off
 \b
 Then, from another terminal:
@@ -111,6 +115,10 @@ def tui(**options: Any) -> None:
     from brokenreg.server.run import panel
 
     _run(panel(settings))
+
+
+for _command in (faults, rules, hold, resume, step, abort):
+    main.add_command(_command)
 
 
 def _settings(options: Mapping[str, Any]) -> Settings:
