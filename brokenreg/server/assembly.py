@@ -24,6 +24,7 @@ from brokenreg.oci.target import Target
 from brokenreg.registry import Registry
 from brokenreg.registry.call import CatalogSettings, Services
 from brokenreg.server.allocator import keep_freed_memory
+from brokenreg.server.descriptors import allow_many_connections
 from brokenreg.server.guards import RegistryGuard
 from brokenreg.server.health import Health
 from brokenreg.server.listeners import Certificate, Listener, quiet_handshakes
@@ -67,6 +68,7 @@ class Server:
         """
         sys.setswitchinterval(_SWITCH_INTERVAL)
         keep_freed_memory()
+        allow_many_connections()
         asyncio.get_running_loop().set_exception_handler(quiet_handshakes)
         async with Store.open(settings.data) as store:
             images = Fabricator(store.index, {**KINDS, **image_kinds()}, settings.fabricate_limit)
