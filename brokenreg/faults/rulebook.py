@@ -236,8 +236,8 @@ class RuleBook:
 class RuleBooks:
     """The books of all namespaces, and what paths spell.
 
-    `seed` is for books without their own; `initial` are the scenarios that the namespace without a name has at
-    the start, and again after a reset.
+    `seed` is for books without their own; `initial` are the scenarios that the namespace without a name has
+    at the start, and again after a reset.
     """
 
     def __init__(self, seed: int, positions: Positions, initial: Sequence[SourcedScenario] = ()) -> None:

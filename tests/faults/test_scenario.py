@@ -1,0 +1,195 @@
+"""Scenario files: what they give, what is said of bad ones, and that hostile ones change nothing."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from brokenreg.faults.rules import FieldError, Rule, rule_of
+from brokenreg.faults.scenario import (
+    Scenario,
+    ScenarioError,
+    load_scenario,
+    read_scenario,
+    write_scenario,
+)
+from tests.process import brokenreg, clean_environment
+
+WHOLE = """\
+name: an afternoon at the hub
+seed: 7
+rules:
+  - name: layers break twice, then work
+    match: {endpoint: layer, repository: "library/*", method: get, client: "docker/*"}
+    fault: {type: truncate, after: 64KiB, end: rst}
+    times: 2
+    probability: 0.5
+  # a comment
+  - fault: [latency, {type: header, header: X-Odd, value: "yes"}]
+    match:
+      reference: 1.10
+      header: {Accept: "*json*"}
+"""
+
+
+def test_a_whole_one() -> None:
+    read = read_scenario(WHOLE, "rules.yaml")
+    first, second = read.scenario.rules
+    assert (read.scenario.name, read.scenario.seed) == ("an afternoon at the hub", 7)
+    assert (first.name, first.times, first.probability) == ("layers break twice, then work", 2, 0.5)
+    assert first.match.method == "GET"
+    assert first.fault[0].parameters() == {"after": 65536, "end": "rst"}
+    assert [fault.name for fault in second.fault] == ["latency", "header"]
+    assert second.match.reference == "1.10"  # a tag, not a number
+    assert read.sources == ("rules.yaml:4", "rules.yaml:10")
+
+
+def test_written_and_read_again() -> None:
+    scenario = read_scenario(WHOLE, "rules.yaml").scenario
+    assert read_scenario(write_scenario(scenario), "again").scenario == scenario
+
+
+@pytest.mark.parametrize("text", ["rules: []", "{}", "name: x", '{"rules": [{"fault": {"type": "error"}}]}'])
+def test_small_ones(text: str) -> None:
+    assert isinstance(read_scenario(text, "x").scenario, Scenario)
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "told"),
+    [
+        (
+            "rules:\n  - fault: {type: truncat}",
+            2,
+            "rules[0].fault.type: there is no fault 'truncat'; did you mean",
+        ),
+        (
+            "rules:\n - fault:\n    type: truncate\n    after: lots",
+            4,
+            "rules[0].fault.after: invalid size 'lots'",
+        ),
+        ("rules:\n - fault: error\n   tims: 2", 3, "rules[0].tims: is not known here"),
+        ("rules:\n - fault: {type: error, status: 99}", 2, "rules[0].fault.status"),
+        ("rules:\n - fault: error\n\n   times: -1", 4, "rules[0].times"),
+        ("rules:\n - fault: error\n - match: {endpoint: layer}", 3, "rules[1].fault: is missing"),
+        ("rules:\n - fault: error\n   match: {endpoint: kitchen}", 3, "'kitchen'"),
+        ("rules:\n - match: {protocol: h2}\n   fault: malformed", 2, "malformed is for http/1.1"),
+        (
+            "rules:\n - fault: [error, {type: latency, dur: soon}]",
+            2,
+            "rules[0].fault[1].dur: invalid duration",
+        ),
+        ("rules:\n - fault: error\n   probability: 2", 3, "rules[0].probability"),
+        ("rules:\n - error", 2, "a rule is a mapping"),
+        ("rules: 3", 1, "rules: is a list"),
+        ("- fault: error", 1, "a scenario is a mapping"),
+        ("", 1, "a scenario is a mapping"),
+        ("seed: often", 1, "seed"),
+        ("name: a\nname: b", 2, "'name' stands here twice"),
+        ("name: a\n---\nname: b", 2, "a second document"),
+        ("name: [", 2, "is not YAML"),
+        ("\tname: a", 1, "is not YAML"),
+        ("name: a\n b: c", 2, "is not YAML"),
+    ],
+)
+def test_a_bad_one_is_told_with_line_and_field(text: str, line: int, told: str) -> None:
+    with pytest.raises(ScenarioError) as caught:
+        read_scenario(text, "bad.yaml")
+    message = str(caught.value)
+    assert message.startswith(f"bad.yaml:{line}: "), message
+    assert told in message
+    assert "\n" not in message
+
+
+_HOSTILE = {
+    "huge": "rules: [" + "{fault: error}, " * 100_000 + "]",
+    "many rules": "rules:\n" + " - fault: error\n" * 1001,
+    "deep lists": "[" * 50_000,
+    "deep mappings": "{a: " * 50_000,
+    "deep rules": "rules: " + "[" * 100 + "]" * 100,
+    "aliases": "a: &a [x, x]\nb: &b [*a, *a]\nc: &c [*b, *b]\nrules: *c",
+    "recursion": "rules: &r\n - *r",
+    "an object": "name: !!python/object/apply:os.system ['touch /tmp/owned']",
+    "merge keys": "rules:\n - <<: {fault: error}",
+    "a long number": "seed: " + "9" * 100_000,
+    "a mapping as key": "{[a, b]: c}",
+    "surrogates": 'name: "\\ud800"',
+    "control characters": "name: \x00\x1b[2J",
+    "a bell in a name": 'name: "\\a"\nrules: 1',
+}
+
+
+@pytest.mark.parametrize("name", sorted(_HOSTILE))
+def test_a_hostile_one_is_refused_at_once(name: str) -> None:
+    began = time.monotonic()
+    with pytest.raises(ScenarioError) as caught:
+        read_scenario(_HOSTILE[name], "hostile")
+    assert time.monotonic() - began < 3
+    assert len(str(caught.value)) < 1000
+    assert "\n" not in str(caught.value)
+
+
+@given(st.text(max_size=200))
+def test_any_text_is_read_or_refused(text: str) -> None:
+    try:
+        read = read_scenario(text, "x")
+    except ScenarioError:
+        return
+    assert read_scenario(write_scenario(read.scenario), "x").scenario == read.scenario
+
+
+_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=10),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
+    max_leaves=10,
+)
+
+
+@given(st.dictionaries(st.sampled_from([*Rule.model_fields, "x"]), _JSON))
+def test_any_document_is_a_rule_or_refused(document: dict[str, Any]) -> None:
+    try:
+        rule = rule_of(document)
+    except FieldError:
+        return
+    assert rule_of(rule.written()) == rule
+
+
+def test_files_that_cannot_be_read(tmp_path: Path) -> None:
+    latin = tmp_path / "latin.yaml"
+    latin.write_bytes("name: caf\xe9".encode("latin-1"))
+    for path, told in [
+        (latin, "byte 9 is not UTF-8"),
+        (tmp_path, "directory"),
+        (tmp_path / "no", "No such file"),
+    ]:
+        with pytest.raises(ScenarioError, match=told):
+            load_scenario(path)
+
+
+def test_at_the_start(tmp_path: Path) -> None:
+    first, second = tmp_path / "first.yaml", tmp_path / "second.yaml"
+    first.write_text("seed: 1\nrules:\n - fault: {type: error, status: 418}\n   match: {repository: a}\n")
+    second.write_text("rules:\n - fault: {type: error, status: 503}\n")
+    with brokenreg(tmp_path / "data", "--scenario", str(first), "--scenario", str(second)) as running:
+        assert httpx.get(f"{running.url}/v2/a/manifests/v1").status_code == 418
+        assert httpx.get(f"{running.url}/v2/b/manifests/v1").status_code == 503
+        assert httpx.get(f"{running.url}/v2/b/tags/list").status_code == 404
+
+
+def test_a_bad_one_at_the_start(tmp_path: Path) -> None:
+    bad = tmp_path / "bad.yaml"
+    bad.write_text("rules:\n  - fault: {type: truncate, after: much}\n")
+    command = [sys.executable, "-m", "brokenreg", "serve", "--headless", "--listen", "127.0.0.1:0"]
+    command += ["--control", "off", "--data", str(tmp_path / "data"), "--scenario", str(bad)]
+    done = subprocess.run(command, capture_output=True, text=True, env=clean_environment(), timeout=20)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert f"{bad}:2: rules[0].fault.after: invalid size 'much'" in done.stderr
+    assert "Traceback" not in done.stderr

@@ -1,0 +1,154 @@
+"""Filter expressions: what they find, and what they say of those that cannot be read."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from brokenreg.oci.target import Endpoint, Target
+from brokenreg.traffic.exchange import Ended, Exchange
+from brokenreg.traffic.filters import KEYS, FilterError, parse_filter
+
+
+def exchange(**changes: object) -> Exchange:
+    target = Target(Endpoint.LAYER, namespace="ci", repository="library/nginx", reference="sha256:ab")
+    made = Exchange(
+        id=1,
+        method="GET",
+        path="/v2/broken/in/ci/library/nginx/blobs/sha256:ab",
+        query="",
+        http_version="1.1",
+        scheme="http",
+        client="127.0.0.1:4711",
+        target=target,
+        request_headers=(("user-agent", "docker/28.2 go/1.24 (linux)"),),
+    )
+    made.status = 503
+    made.fault = "latency+truncate"
+    made.rule = "layers break"
+    made.ended = Ended.ABORTED
+    for name, value in changes.items():
+        setattr(made, name, value)
+    return made
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "   ",
+        "endpoint:layer",
+        "ep:LAYER",
+        "ep:blob",
+        "-ep:manifest",
+        "repo:library/*",
+        "repository:library/nginx",
+        "repo:*nginx",
+        "ref:sha256:*",
+        "ns:ci",
+        "method:get",
+        "status:503",
+        "status:5xx",
+        "status:500-599",
+        "client:docker",
+        'client:"28.2 go"',
+        "client:docker/*",
+        "client:127.0.0.1",
+        "fault:truncate",
+        "fault:latency",
+        "fault:*",
+        'rule:"layers break"',
+        "held:false",
+        "ended:aborted",
+        "protocol:http/1.1",
+        "path:nginx",
+        "NGINX",
+        "endpoint:manifest | status:5xx",
+        "endpoint:manifest|status:5xx",
+        "endpoint:layer status:5xx -client:skopeo repository:library/* fault:truncate",
+    ],
+)
+def test_found(text: str) -> None:
+    assert parse_filter(text)(exchange())
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "endpoint:config",
+        "-ep:layer",
+        "repo:library",
+        "repo:nginx",
+        "status:4xx",
+        "status:404",
+        "status:none",
+        "client:podman",
+        "fault:trunc",
+        "-fault:*",
+        "held:true",
+        "ended:complete",
+        "ended:no",
+        "protocol:h2",
+        "redis",
+        "endpoint:layer status:2xx",
+        "endpoint:manifest | status:4xx",
+        "endpoint:layer endpoint:manifest",
+    ],
+)
+def test_not_found(text: str) -> None:
+    assert not parse_filter(text)(exchange())
+
+
+def test_of_one_in_flight() -> None:
+    held = exchange(status=None, ended=None, held_since=1.0, fault=None, rule=None)
+    for text in ("held:true", "status:none", "ended:no", "-fault:*", "-rule:*"):
+        assert parse_filter(text)(held), text
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("endpont:layer", "did you mean 'endpoint'"),
+        ("colour:red", "there are endpoint"),
+        ("endpoint:kitchen", "manifest"),
+        ("endpoint:", "needs a value"),
+        ("status:5", "4xx"),
+        ("held:yes", "held:true"),
+        ("ended:well", "client-left"),
+        ("protocol:spdy", "h2"),
+        ("a |", "beside"),
+        ("| a", "beside"),
+        ("a || b", "beside"),
+        ('client:"open', "quotation mark"),
+        ("x" * 5000, "4096"),
+    ],
+)
+def test_one_that_cannot_be_read(text: str, told: str) -> None:
+    with pytest.raises(FilterError, match=None) as caught:
+        parse_filter(text)
+    assert told in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@given(st.text(max_size=60))
+def test_any_text_is_read_or_refused(text: str) -> None:
+    try:
+        matches = parse_filter(text)
+    except FilterError:
+        return
+    assert matches(exchange()) in (True, False)
+
+
+@given(st.sampled_from(sorted(KEYS)), st.from_regex(r"[a-z0-9*/]{1,8}", fullmatch=True))
+def test_a_negated_term_finds_the_others(key: str, value: str) -> None:
+    try:
+        plain, negated = parse_filter(f"{key}:{value}"), parse_filter(f"-{key}:{value}")
+    except FilterError:
+        return
+    assert plain(exchange()) != negated(exchange())
+
+
+@pytest.mark.parametrize("value", ["a*" * 100 + "b", "*" * 500, "[" * 200])
+def test_a_hostile_glob_is_quick(value: str) -> None:
+    assert not parse_filter(f"path:{value}x")(exchange(path="/v2/" + "a" * 2000))
