@@ -66,7 +66,7 @@ class Match(BaseModel):
         None, description="globs on values of request headers; `*` asks only that it is there", max_length=20
     )
     attempt: int | None = Field(
-        None, ge=1, description="how many times the same was asked, by method, repository and reference"
+        None, ge=1, description="the Nth time that the same is asked, by method, repository and reference"
     )
     protocol: Literal["http/1.1", "h2"] | None = Field(None, description="the protocol of the request")
 

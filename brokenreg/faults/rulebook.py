@@ -1,99 +1,21 @@
-"""The rules in force: their order, their counts, their draws. One book for each namespace."""
+"""The rules in force, in the order in which they are asked. One book for each namespace."""
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import count
-from typing import Any
 
-from brokenreg.faults.catalogue import Fault
-from brokenreg.faults.matching import Positions, Predicate
+from brokenreg.faults.active_rule import ActiveRule, Attempts, Choice
+from brokenreg.faults.matching import Positions
 from brokenreg.faults.memory import Memory
 from brokenreg.faults.rules import Rule
 from brokenreg.faults.scenario import SourcedScenario
 from brokenreg.oci.target import Endpoint
 from brokenreg.traffic.exchange import Exchange
 
-_REMEMBERED = 10_000
-"""Repositories, references or clients that one rule counts apart, and attempts that it remembers."""
-
 _PATH_RULES = 4096
 _CANDIDATES = 1024
-
-
-@dataclass(slots=True)
-class _Count:
-    matched: int = 0
-    struck: int = 0
-
-
-class ActiveRule:
-    """A rule in force, with what it has seen; `source` is where it came from: `rules.yaml:12`, ..."""
-
-    def __init__(self, rule: Rule, rule_id: int, source: str, positions: Positions) -> None:
-        self.rule = rule
-        self.id = rule_id
-        self.source = source
-        self.memory: dict[Any, Any] = {}
-        """What its fault keeps between exchanges."""
-        self.predicates: list[Predicate] = rule.match.predicates(positions)
-        self.matched = 0
-        self.struck = 0
-        self._counts: Memory[str, _Count] = Memory(_REMEMBERED)
-        self._attempts: Memory[tuple[str, ...], int] = Memory(_REMEMBERED)
-
-    @property
-    def label(self) -> str:
-        """What an exchange says of it."""
-        return self.rule.name or (f"rule {self.id}" if self.id else self.source)
-
-    def ask(self, exchange: Exchange, seed: int, position: str) -> Choice | None:
-        """Its strike on an exchange that it matches; None if it does not strike this one.
-
-        `position` stands for its name in the draw, if it has none.
-        """
-        faults = []
-        for fault in self.rule.fault:
-            objection = fault.objection(exchange) if fault.takes(exchange.method) else ""
-            if objection:
-                exchange.mark(f"{fault.name}: passed over, {objection}")
-            elif objection is None:
-                faults.append(fault)
-        lot = self._draw(exchange, seed, position) if faults else None
-        return Choice(self, faults, lot) if lot is not None else None
-
-    def _draw(self, exchange: Exchange, seed: int, position: str) -> Lot | None:
-        """Count a match, and say whether it is to be struck."""
-        rule = self.rule
-        attempt = self._attempt(exchange)
-        if rule.match.attempt is not None and rule.match.attempt != attempt:
-            return None
-        counts = self._count(exchange)
-        counts.matched += 1
-        self.matched += 1
-        if counts.matched <= rule.skip or (rule.times is not None and counts.struck >= rule.times):
-            return None
-        draw = draw_of(seed, rule.name or position, exchange, attempt)
-        if rule.probability < 1 and draw >= rule.probability * 2**64:
-            return None
-        counts.struck += 1
-        self.struck += 1
-        return Lot(draw, counts, self)
-
-    def _count(self, exchange: Exchange) -> _Count:
-        key = _key(self.rule.per, exchange)
-        if key not in self._counts:
-            self._counts[key] = _Count()
-        return self._counts[key]
-
-    def _attempt(self, exchange: Exchange) -> int:
-        target = exchange.target
-        key = exchange.method, target.endpoint, target.repository, target.reference
-        attempt = self._attempts.get(key, 0) + 1
-        self._attempts[key] = attempt
-        return attempt
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,62 +26,18 @@ class PathRule:
     path: str
 
 
-@dataclass(slots=True)
-class Lot:
-    """A strike that was drawn; `give_back` if nothing came of it."""
-
-    draw: int
-    counts: _Count
-    active: ActiveRule
-
-    def give_back(self) -> None:
-        self.counts.struck -= 1
-        self.active.struck -= 1
-
-
-@dataclass(slots=True)
-class Choice:
-    """The rule that strikes an exchange, those of its faults that can, and its draw."""
-
-    active: ActiveRule
-    faults: list[Fault]
-    lot: Lot
-
-
-def draw_of(seed: int, rule: str, exchange: Exchange, attempt: int) -> int:
-    """64 bits that depend on what is asked, never on the order in which requests arrive."""
-    target = exchange.target
-    what = (
-        str(seed),
-        rule,
-        exchange.method,
-        target.endpoint,
-        target.repository,
-        target.reference,
-        str(attempt),
-    )
-    return int.from_bytes(hashlib.blake2b("\x1f".join(what).encode(), digest_size=8).digest())
-
-
-def _key(per: str, exchange: Exchange) -> str:
-    match per:
-        case "repository":
-            return exchange.target.repository
-        case "reference":
-            return f"{exchange.target.repository}:{exchange.target.reference}"
-        case "client":
-            return f"{exchange.client.rpartition(':')[0]} {exchange.user_agent}"
-    return ""
-
-
 class RuleBook:
-    """The rules of one namespace, in the order in which they are asked."""
+    """The rules of one namespace, in the order in which they are asked.
+
+    Attempts are counted from its first rule on, and anew once it has none.
+    """
 
     def __init__(self, seed: int, positions: Positions, ids: Iterator[int]) -> None:
         self.seed = seed
         self._positions = positions
         self._ids = ids
         self._rules: list[ActiveRule] = []
+        self._attempts = Attempts()
         self._candidates: dict[tuple[Endpoint, str], list[tuple[ActiveRule, str]]] = {}
 
     def __iter__(self) -> Iterator[ActiveRule]:
@@ -187,10 +65,14 @@ class RuleBook:
 
     def remove(self, rule_id: int) -> bool:
         """Whether there was one."""
-        before = len(self._rules)
-        self._rules = [active for active in self._rules if active.id != rule_id]
-        self._candidates.clear()
-        return len(self._rules) < before
+        left = [active for active in self._rules if active.id != rule_id]
+        is_found = len(left) < len(self._rules)
+        if left:
+            self._rules = left
+            self._candidates.clear()
+        else:
+            self.clear()
+        return is_found
 
     def load(self, sourced: SourcedScenario) -> None:
         """Put the rules of a scenario last; its seed, if it has one, is the book's from now on."""
@@ -201,18 +83,20 @@ class RuleBook:
 
     def clear(self) -> None:
         self._rules = []
+        self._attempts = Attempts()
         self._candidates.clear()
 
     def choose(self, exchange: Exchange) -> Choice | None:
         """The first rule that strikes an exchange."""
         if not self._rules:
             return None
+        attempt = self._attempts.count(exchange)
         for active, position in self._candidates_for(exchange):
             for predicate in active.predicates:
                 if not predicate(exchange):
                     break
             else:
-                choice = active.ask(exchange, self.seed, position)
+                choice = active.ask(exchange, self.seed, position, attempt)
                 if choice is not None:
                     return choice
         return None
@@ -247,6 +131,7 @@ class RuleBooks:
         self._ids = count(1)
         self._books: dict[str, RuleBook] = {}
         self._paths: Memory[tuple[str, str], ActiveRule] = Memory(_PATH_RULES)
+        self._attempts = Attempts()
         self.reset("")
 
     def book(self, namespace: str) -> RuleBook:
@@ -268,6 +153,7 @@ class RuleBooks:
     def reset(self, namespace: str) -> None:
         """Put the rules of a namespace back to what they were at the start, and forget what was counted."""
         self._books.pop(namespace, None)
+        self._attempts.forget(namespace)
         if not namespace:
             for sourced in self._initial:
                 self.book("").load(sourced)
@@ -278,11 +164,13 @@ class RuleBooks:
         choices = []
         book = self._books.get(exchange.target.namespace)
         seed = self._seed if book is None else book.seed
+        attempt = self._attempts.count(exchange)
         for path_rule in path_rules:
             rule = path_rule.rule
             if exchange.target.endpoint not in rule.endpoints() or not rule.takes(exchange.method):
                 continue
-            choice = self._on_path(exchange.target.namespace, path_rule).ask(exchange, seed, path_rule.path)
+            active = self._on_path(exchange.target.namespace, path_rule)
+            choice = active.ask(exchange, seed, path_rule.path, attempt)
             if choice is None:
                 continue
             choices.append(choice)

@@ -16,7 +16,7 @@ from brokenreg.wire.seam import EXTENSION as STREAM
 from brokenreg.wire.seam import Stream
 
 if TYPE_CHECKING:
-    from brokenreg.faults.rulebook import Choice
+    from brokenreg.faults.active_rule import Choice
 
 
 class Licence:

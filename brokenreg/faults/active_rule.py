@@ -1,0 +1,151 @@
+"""A rule in force: what it counts, and what it draws."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import Any
+
+from brokenreg.faults.catalogue import Fault
+from brokenreg.faults.matching import Positions, Predicate
+from brokenreg.faults.memory import Memory
+from brokenreg.faults.rules import Rule
+from brokenreg.traffic.exchange import Exchange
+
+_REMEMBERED = 10_000
+"""Repositories, references or clients that one rule counts apart, and attempts that are remembered."""
+
+
+@dataclass(slots=True)
+class _Count:
+    matched: int = 0
+    struck: int = 0
+
+
+class ActiveRule:
+    """A rule in force, with what it has seen; `source` is where it came from: `rules.yaml:12`, ..."""
+
+    def __init__(self, rule: Rule, rule_id: int, source: str, positions: Positions) -> None:
+        self.rule = rule
+        self.id = rule_id
+        self.source = source
+        self.memory: dict[Any, Any] = {}
+        """What its fault keeps between exchanges."""
+        self.predicates: list[Predicate] = rule.match.predicates(positions)
+        self.matched = 0
+        self.struck = 0
+        self._counts: Memory[str, _Count] = Memory(_REMEMBERED)
+
+    @property
+    def label(self) -> str:
+        """What an exchange says of it."""
+        return self.rule.name or (f"rule {self.id}" if self.id else self.source)
+
+    def ask(self, exchange: Exchange, seed: int, position: str, attempt: int) -> Choice | None:
+        """Its strike on an exchange that it matches; None if it does not strike this one.
+
+        `position` stands for its name in the draw, if it has none.
+        """
+        faults = []
+        for fault in self.rule.fault:
+            objection = fault.objection(exchange) if fault.takes(exchange.method) else ""
+            if objection:
+                exchange.mark(f"{fault.name}: passed over, {objection}")
+            elif objection is None:
+                faults.append(fault)
+        lot = self._draw(exchange, seed, position, attempt) if faults else None
+        return Choice(self, faults, lot) if lot is not None else None
+
+    def _draw(self, exchange: Exchange, seed: int, position: str, attempt: int) -> Lot | None:
+        """Count a match, and say whether it is to be struck."""
+        rule = self.rule
+        if rule.match.attempt is not None and rule.match.attempt != attempt:
+            return None
+        counts = self._count(exchange)
+        counts.matched += 1
+        self.matched += 1
+        if counts.matched <= rule.skip or (rule.times is not None and counts.struck >= rule.times):
+            return None
+        draw = draw_of(seed, rule.name or position, exchange, attempt)
+        if rule.probability < 1 and draw >= rule.probability * 2**64:
+            return None
+        counts.struck += 1
+        self.struck += 1
+        return Lot(draw, counts, self)
+
+    def _count(self, exchange: Exchange) -> _Count:
+        key = _key(self.rule.per, exchange)
+        if key not in self._counts:
+            self._counts[key] = _Count()
+        return self._counts[key]
+
+
+class Attempts:
+    """How many times the same was asked, by method, repository (as the client spells it) and reference.
+
+    Whatever rules there are and whichever struck, all of them count alike.
+    """
+
+    def __init__(self) -> None:
+        self._seen: Memory[tuple[str, ...], int] = Memory(_REMEMBERED)
+
+    def count(self, exchange: Exchange) -> int:
+        """Count one more; its number, from 1."""
+        target = exchange.target
+        key = target.namespace, exchange.method, target.endpoint, target.name, target.reference
+        attempt = self._seen.get(key, 0) + 1
+        self._seen[key] = attempt
+        return attempt
+
+    def forget(self, namespace: str) -> None:
+        """Count anew in that namespace."""
+        for key in [key for key in self._seen if key[0] == namespace]:
+            del self._seen[key]
+
+
+@dataclass(slots=True)
+class Lot:
+    """A strike that was drawn; `give_back` if nothing came of it."""
+
+    draw: int
+    counts: _Count
+    active: ActiveRule
+
+    def give_back(self) -> None:
+        self.counts.struck -= 1
+        self.active.struck -= 1
+
+
+@dataclass(slots=True)
+class Choice:
+    """The rule that strikes an exchange, those of its faults that can, and its draw."""
+
+    active: ActiveRule
+    faults: list[Fault]
+    lot: Lot
+
+
+def draw_of(seed: int, rule: str, exchange: Exchange, attempt: int) -> int:
+    """64 bits that depend on what is asked, never on the order in which requests arrive."""
+    target = exchange.target
+    what = (
+        str(seed),
+        rule,
+        exchange.method,
+        target.endpoint,
+        target.repository,
+        target.reference,
+        str(attempt),
+    )
+    return int.from_bytes(hashlib.blake2b("\x1f".join(what).encode(), digest_size=8).digest())
+
+
+def _key(per: str, exchange: Exchange) -> str:
+    match per:
+        case "repository":
+            return exchange.target.repository
+        case "reference":
+            return f"{exchange.target.repository}:{exchange.target.reference}"
+        case "client":
+            return f"{exchange.client.rpartition(':')[0]} {exchange.user_agent}"
+    return ""
