@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from itertools import count
 
 from brokenreg.faults.active_rule import ActiveRule, Attempts, Choice
+from brokenreg.faults.expectations import Expectations
 from brokenreg.faults.matching import Positions
 from brokenreg.faults.memory import Memory
 from brokenreg.faults.rules import Rule
@@ -34,6 +35,7 @@ class RuleBook:
 
     def __init__(self, seed: int, positions: Positions, ids: Iterator[int]) -> None:
         self.seed = seed
+        self.expectations = Expectations()
         self._positions = positions
         self._ids = ids
         self._rules: list[ActiveRule] = []
@@ -75,11 +77,15 @@ class RuleBook:
         return is_found
 
     def load(self, sourced: SourcedScenario) -> None:
-        """Put the rules of a scenario last; its seed, if it has one, is the book's from now on."""
+        """Put the rules and expectations of a scenario last.
+
+        Its seed, if it has one, is the book's from now on.
+        """
         if sourced.scenario.seed is not None:
             self.seed = sourced.scenario.seed
         for rule, source in zip(sourced.scenario.rules, sourced.sources, strict=True):
             self.add(rule, source)
+        self.expectations.load(sourced.scenario.expect)
 
     def clear(self) -> None:
         self._rules = []
@@ -149,6 +155,12 @@ class RuleBooks:
             return choices
         choice = book.choose(exchange)
         return [choice] if choice is not None else []
+
+    def observe(self, exchange: Exchange) -> None:
+        """Count an exchange that has ended for what its namespace expects."""
+        book = self._books.get(exchange.target.namespace)
+        if book is not None:
+            book.expectations.observe(exchange)
 
     def reset(self, namespace: str) -> None:
         """Put the rules of a namespace back to what they were at the start, and forget what was counted."""

@@ -1,4 +1,4 @@
-"""Scenarios: a name, a seed and an ordered list of rules, in YAML or JSON."""
+"""Scenarios: a name, a seed, an ordered list of rules, and what is expected to pass, in YAML or JSON."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from brokenreg.faults.expectations import Expectation
 from brokenreg.faults.rules import FieldError, Rule, rule_of
 from brokenreg.faults.yaml_text import MAX_TEXT, Lines, YAMLTextError, read_yaml
 
@@ -20,7 +21,7 @@ class ScenarioError(ValueError):
 
 
 class Scenario(BaseModel):
-    """A named, ordered list of rules; `seed` is that of all their draws."""
+    """A named, ordered list of rules with expectations; `seed` is that of all their draws."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -28,6 +29,9 @@ class Scenario(BaseModel):
     seed: int | None = Field(None, ge=-(2**63), lt=2**63, description="seed of all draws; absent: as it was")
     rules: tuple[Rule, ...] = Field(
         (), max_length=_MAX_RULES, description="in the order in which they are asked"
+    )
+    expect: tuple[Expectation, ...] = Field(
+        (), max_length=_MAX_RULES, description="how many exchanges of which kinds shall pass"
     )
 
 
@@ -70,7 +74,7 @@ def load_scenario(path: Path) -> SourcedScenario:
 def scenario_of(document: Any) -> Scenario:
     """The scenario that a JSON document stands for. Raise `FieldError`."""
     if not isinstance(document, dict):
-        raise FieldError((), "a scenario is a mapping with `rules`, and perhaps `name` and `seed`")
+        raise FieldError((), "a scenario is a mapping with `rules`, and perhaps `name`, `seed` and `expect`")
     rules = document.get("rules") or []
     if not isinstance(rules, list):
         raise FieldError(("rules",), "is a list of rules")
@@ -90,8 +94,10 @@ def scenario_of(document: Any) -> Scenario:
 
 def write_scenario(scenario: Scenario) -> str:
     """As YAML; `read_scenario` reads it back unchanged."""
-    document = scenario.model_dump(mode="json", exclude_none=True, exclude={"rules"})
+    document = scenario.model_dump(mode="json", exclude_none=True, exclude={"rules", "expect"})
     document["rules"] = [rule.written() for rule in scenario.rules]
+    if scenario.expect:
+        document["expect"] = [each.model_dump(mode="json", exclude_none=True) for each in scenario.expect]
     return yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=110)
 
 

@@ -50,6 +50,7 @@ class Server:
         self.rules = RuleBooks(
             settings.seed, self._surroundings.positions, [load_scenario(path) for path in settings.scenario]
         )
+        self.log.listen(self.rules.observe)
         self._store = store
         self._started = time.monotonic()
         self._images = images

@@ -122,6 +122,10 @@ def told(error: ValidationError) -> str:
         return "is not known here"
     if first["type"] == "missing":
         return "is missing"
+    if first["type"] in ("list_type", "tuple_type"):
+        return "is a list"
+    if first["type"] in ("dict_type", "model_type"):
+        return "is a mapping"
     said = first["msg"].removeprefix("Value error, ")
     given = first["input"]
     if isinstance(given, str | int | float) and repr(given) not in said:

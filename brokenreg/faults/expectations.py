@@ -1,0 +1,116 @@
+"""What a scenario expects to pass: filters over exchanges, and how many of each there should be."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Annotated, Self
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
+
+from brokenreg.traffic.exchange import Exchange
+from brokenreg.traffic.filters import parse_filter
+
+_Count = Annotated[int, Field(ge=0, le=2**31)]
+
+
+def _checked(expression: str) -> str:
+    parse_filter(expression)
+    return expression
+
+
+class Expectation(BaseModel):
+    """How many exchanges that match a filter shall have ended; at least one, if nothing else is said."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: Annotated[str, StringConstraints(min_length=1, max_length=200)] | None = Field(
+        None, description="what people call it"
+    )
+    filter: Annotated[str, AfterValidator(_checked)] = Field(
+        description="filter expression, for instance `endpoint:layer status:206`"
+    )
+    count: _Count | None = Field(None, description="exactly so many")
+    at_least: _Count | None = Field(None, description="so many or more")
+    at_most: _Count | None = Field(None, description="so many or fewer")
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.count is not None and (self.at_least is not None or self.at_most is not None):
+            raise ValueError("count is exact; leave it out, or at_least and at_most")
+        if self.at_least is not None and self.at_most is not None and self.at_least > self.at_most:
+            raise ValueError(f"at_least {self.at_least} is more than at_most {self.at_most}")
+        return self
+
+    def is_met(self, seen: int) -> bool:
+        """Whether that many are as many as there should be."""
+        if self.count is not None:
+            return seen == self.count
+        if self.at_least is None and self.at_most is None:
+            return seen > 0
+        return (self.at_least or 0) <= seen and (self.at_most is None or seen <= self.at_most)
+
+    def wanted(self) -> str:
+        """How many there should be, in words."""
+        if self.count is not None:
+            return f"exactly {self.count}"
+        at_least = self.at_least if self.at_least is not None or self.at_most is not None else 1
+        parts = [f"at least {at_least}"] if at_least is not None else []
+        parts += [f"at most {self.at_most}"] if self.at_most is not None else []
+        return ", ".join(parts)
+
+
+class Verdict(BaseModel):
+    """An expectation, and what became of it so far."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str | None
+    filter: str
+    wanted: str = Field(description="how many there should be, in words")
+    seen: int = Field(description="matching exchanges that have ended since the scenario was loaded")
+    met: bool
+
+
+class Expectations:
+    """The expectations of one namespace, counted as exchanges end: the log may have forgotten the first."""
+
+    def __init__(self) -> None:
+        self._counted: list[_Counted] = []
+
+    def __iter__(self) -> Iterator[Expectation]:
+        return (each.expectation for each in self._counted)
+
+    def load(self, expectations: Iterable[Expectation]) -> None:
+        """Put these last; they count from now on."""
+        self._counted += [_Counted(expectation) for expectation in expectations]
+
+    def clear(self) -> None:
+        self._counted = []
+
+    def observe(self, exchange: Exchange) -> None:
+        """Count an exchange that has ended."""
+        for each in self._counted:
+            each.observe(exchange)
+
+    def verdicts(self) -> list[Verdict]:
+        return [each.verdict() for each in self._counted]
+
+
+class _Counted:
+    def __init__(self, expectation: Expectation) -> None:
+        self.expectation = expectation
+        self._matches = parse_filter(expectation.filter)
+        self._seen = 0
+
+    def observe(self, exchange: Exchange) -> None:
+        self._seen += self._matches(exchange)
+
+    def verdict(self) -> Verdict:
+        told = self.expectation
+        return Verdict(
+            name=told.name,
+            filter=told.filter,
+            wanted=told.wanted(),
+            seen=self._seen,
+            met=told.is_met(self._seen),
+        )
