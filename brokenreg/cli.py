@@ -63,6 +63,16 @@ _SERVER_OPTIONS = [
             help="Make a certificate, and tell where the CA to trust stands."),
     _option("--allow-host", multiple=True, metavar="NAME",
             help="A host name that the registry also goes by on loopback; may be repeated."),
+    _option("--auth", type=click.Choice(["none", "basic", "token"]), default="none", show_default=True,
+            help="What clients must show: nothing, HTTP Basic credentials, or a token of /token."),
+    _option("--auth-user", multiple=True, metavar="NAME:PASSWORD",
+            help="Who is let in; may be repeated (in the environment, with spaces between). Without any, "
+                 "every name with any password is, and the token service gives anybody whatever they ask."),
+    _option("--token-lifetime", metavar="DURATION",
+            help="How long the registry takes a token.  [default: 5m]"),
+    _option("--public-url", metavar="URL",
+            help="Where clients find the registry, for absolute URLs such as the token service's; else they "
+                 "are told the host that they asked."),
     _option("--offline", is_flag=True, expose_value=False,
             help="Ask no other registry. There is no proxy yet, so none is ever asked."),
     _option("--fabricate-limit", metavar="SIZE", default="128GiB", show_default=True,

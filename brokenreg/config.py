@@ -6,12 +6,23 @@ import ipaddress
 import re
 from pathlib import Path
 from typing import Annotated, Literal, Self
+from urllib.parse import urlsplit
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    field_validator,
+    model_validator,
+)
 
 from brokenreg.oci.durations import parse_duration
 from brokenreg.oci.sizes import parse_size
 
+_HOST = re.compile(r"[0-9a-zA-Z._-]+|[0-9a-fA-F:.]+")
 _ADDRESS = re.compile(r"(?:\[(?P<v6>[0-9a-fA-F:.%a-z]+)\]|(?P<host>[A-Za-z0-9._-]+)):(?P<port>[0-9]{1,5})")
 
 
@@ -55,13 +66,56 @@ def _duration(value: object) -> object:
     return parse_duration(value) if isinstance(value, str) else value
 
 
+class AuthUser(BaseModel):
+    """A name and its password."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    password: SecretStr
+
+    @classmethod
+    def parse(cls, text: str) -> AuthUser:
+        """Raise `ValueError`, which never says what was given, unless `text` is NAME:PASSWORD."""
+        name, _, password = text.partition(":")
+        if not name or not password or not text.isprintable():
+            raise ValueError("a user is NAME:PASSWORD, both of them printable and not empty")
+        return cls(name=name, password=SecretStr(password))
+
+
+def _user(value: object) -> object:
+    return AuthUser.parse(value) if isinstance(value, str) else value
+
+
+def _public_url(text: str) -> str:
+    try:
+        parts = urlsplit(text)
+        is_plain = (
+            parts.scheme in ("http", "https")
+            and bool(_HOST.fullmatch(parts.hostname or ""))
+            and parts.port != 0
+        )
+    except ValueError:
+        is_plain = False
+    if not is_plain or text.rstrip("/") != f"{parts.scheme}://{parts.netloc}" or "@" in parts.netloc:
+        raise ValueError(
+            "is no http or https URL of a host, and a port perhaps, without anything after it, "
+            "for instance https://registry.example:5000"
+        )
+    return text.rstrip("/")
+
+
+_LONGEST = 10 * 365 * 24 * 3600.0
+"""Seconds that a token may last."""
+
 AddressField = Annotated[Address, BeforeValidator(_address)]
+LifetimeField = Annotated[float, BeforeValidator(_duration), Field(gt=0, le=_LONGEST, allow_inf_nan=False)]
 
 
 class Settings(BaseModel):
     """All that can be told to a brokenreg; frozen."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
     listen: tuple[AddressField, ...] = Field(min_length=1)
     control: AddressField | None = None
@@ -73,11 +127,29 @@ class Settings(BaseModel):
     key: Path | None = None
     tls: Literal["self-signed"] | None = None
     allow_host: tuple[str, ...] = ()
+    auth: Literal["none", "basic", "token"] = "none"
+    auth_user: tuple[Annotated[AuthUser, BeforeValidator(_user)], ...] = ()
+    token_lifetime: LifetimeField | None = None
+    public_url: Annotated[str, AfterValidator(_public_url)] | None = None
     fabricate_limit: Annotated[int, BeforeValidator(_size)] = Field(gt=0)
     ready_file: Path | None = None
     log: Path | None = None
     v2_catalog_delay: Annotated[float, BeforeValidator(_duration), Field(ge=0)] = 0.0
     v2_catalog_num_repos: int = Field(0, ge=0, le=10_000_000)
+
+    @field_validator("auth_user")
+    @classmethod
+    def _are_different(cls, users: tuple[AuthUser, ...]) -> tuple[AuthUser, ...]:
+        names = [user.name for user in users]
+        twice = next((name for name in names if names.count(name) > 1), None)
+        if twice is not None:
+            raise ValueError(f"user {twice!r} is given twice")
+        return users
+
+    @property
+    def public_host(self) -> str | None:
+        """The host of `public_url`; None if there is none."""
+        return None if self.public_url is None else urlsplit(self.public_url).hostname
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -85,6 +157,10 @@ class Settings(BaseModel):
             raise ValueError("--cert and --key (CERT_FILE and KEY_FILE) go together")
         if self.cert is not None and self.tls is not None:
             raise ValueError("--tls self-signed makes a certificate; leave it out, or --cert and --key")
+        if self.auth == "none" and self.auth_user:
+            raise ValueError("--auth-user needs --auth basic or --auth token; without, nobody is asked")
+        if self.auth != "token" and self.token_lifetime is not None:
+            raise ValueError("--token-lifetime needs --auth token; without, no token is looked at")
         if self.control is not None and not self.control.is_loopback and not self.control_token:
             raise ValueError(
                 f"--control {self.control} can be reached from elsewhere and needs --control-token; "

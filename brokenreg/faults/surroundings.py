@@ -8,14 +8,18 @@ from brokenreg.faults.origin import SecondOrigin
 from brokenreg.images.fabricator import Fabricator
 from brokenreg.oci.digests import Digest
 from brokenreg.oci.target import Target
+from brokenreg.registry.auth.challenge import PublicAddress
 from brokenreg.storage import Store
 
 
 class Surroundings:
     """Made once, by the assembly."""
 
-    def __init__(self, store: Store, images: Fabricator, origin: SecondOrigin) -> None:
+    def __init__(
+        self, store: Store, images: Fabricator, origin: SecondOrigin, address: PublicAddress
+    ) -> None:
         self.origin = origin
+        self.address = address
         self._store = store
         self._images = images
 

@@ -6,12 +6,18 @@ failed the check is in `Target.error`, to be answered by the registry and seen i
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from urllib.parse import parse_qs
 
 from brokenreg.oci.digests import Digest, is_digest
 from brokenreg.oci.errors import ErrorCode, OCIError
 from brokenreg.oci.names import check_name, check_tag, check_upload_id
+from brokenreg.oci.scopes import Scope, parse_scopes
+
+TOKEN_PATH = "/token"  # noqa: S105 - a path, not a password
+"""Where the token service stands."""
 
 RESERVED = "broken/"
 """First component of everything that brokenreg itself provides."""
@@ -79,8 +85,13 @@ class Target:
         return replace(self, endpoint=Endpoint.CONFIG) if is_config else self
 
 
-def parse_target(path: str) -> Target:
-    """Parse the decoded path of a request. Never raises: a bad path gives a target with an `error`."""
+def parse_target(path: str, query: str = "") -> Target:
+    """Parse the decoded path of a request. Never raises: a bad path gives a target with an `error`.
+
+    The query matters to the token service alone: a request for a token is about what its scopes name.
+    """
+    if path == TOKEN_PATH:
+        return token_target(parse_scopes(parse_qs(query).get("scope", ())))
     if path in ("/v2", "/v2/"):
         return Target(Endpoint.PING)
     if path == "/v2/_catalog":
@@ -94,6 +105,19 @@ def parse_target(path: str) -> Target:
         check_name(name)
         target = _strip(target)
         return replace(target, reference=_check_reference(endpoint, reference))
+    except OCIError as error:
+        return replace(target, error=error)
+
+
+def token_target(scopes: Sequence[Scope]) -> Target:
+    """What a request for a token with these scopes is about: the first repository that they name."""
+    names = [scope.name for scope in scopes if scope.kind == "repository"]
+    if not names:
+        return Target(Endpoint.TOKEN)
+    target = Target(Endpoint.TOKEN, repository=names[0])
+    try:
+        check_name(names[0])
+        return _strip(target)
     except OCIError as error:
         return replace(target, error=error)
 

@@ -17,6 +17,7 @@ from brokenreg.registry.call import Call, Services, StreamCall
 from brokenreg.registry.listings import list_catalog, list_referrers, list_tags, ping
 from brokenreg.registry.manifests import delete_manifest, get_manifest, put_manifest
 from brokenreg.registry.responses import API_VERSION, as_oci_error, error_headers, respond_error
+from brokenreg.registry.tokens import get_token, post_token
 from brokenreg.registry.uploads import delete_upload, get_upload, patch_upload, post_upload, put_upload
 from brokenreg.wire.asgi import ClientLeftError, Receive, Scope, Send
 from brokenreg.wire.seam import EXTENSION as STREAM
@@ -25,6 +26,7 @@ Plain = Callable[[StreamCall], Awaitable[None]]
 View = Callable[[Call], Awaitable[Response]]
 
 _PLAIN: dict[Endpoint, dict[str, Plain]] = {
+    Endpoint.TOKEN: {"GET": get_token, "POST": post_token},
     Endpoint.MANIFEST: {"GET": get_manifest, "HEAD": get_manifest, "PUT": put_manifest},
     Endpoint.LAYER: {"GET": get_blob, "HEAD": get_blob},
     Endpoint.UPLOAD: {"POST": post_upload, "PATCH": patch_upload, "PUT": put_upload},
@@ -41,7 +43,7 @@ _VIEWS: dict[Endpoint, dict[str, View]] = {
 
 
 class Registry:
-    """Serves `/v2/`; stands inside the recorder, which parsed the target."""
+    """Serves `/v2/` and `/token`; stands inside the recorder, which parsed the target."""
 
     def __init__(self, services: Services) -> None:
         self._services = services

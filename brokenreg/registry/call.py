@@ -10,6 +10,7 @@ from urllib.parse import parse_qs
 from brokenreg.images.fabricator import Fabricator
 from brokenreg.oci.errors import ErrorCode, OCIError
 from brokenreg.oci.target import Target
+from brokenreg.registry.auth.service import TokenService
 from brokenreg.registry.body import Body
 from brokenreg.storage import Store
 from brokenreg.storage.records import Repository, RepositoryKey
@@ -35,6 +36,7 @@ class Services:
     store: Store
     images: Fabricator
     catalog: CatalogSettings
+    tokens: TokenService
 
 
 class Call:
@@ -44,6 +46,7 @@ class Call:
         self.store = services.store
         self.images = services.images
         self.catalog = services.catalog
+        self.tokens = services.tokens
         self.scope = scope
         self.target: Target = scope["extensions"].get(REROUTED) or scope["extensions"][EXCHANGE].target
 

@@ -22,6 +22,12 @@ from brokenreg.faults.surroundings import Surroundings
 from brokenreg.images.fabricator import KINDS, Fabricator
 from brokenreg.oci.target import Target
 from brokenreg.registry import Registry
+from brokenreg.registry.auth.authentication import BasicAuthentication, TokenAuthentication
+from brokenreg.registry.auth.challenge import PublicAddress
+from brokenreg.registry.auth.form import TokenForms
+from brokenreg.registry.auth.mint import Mint
+from brokenreg.registry.auth.service import TokenService
+from brokenreg.registry.auth.users import Users
 from brokenreg.registry.call import CatalogSettings, Services
 from brokenreg.server.allocator import keep_freed_memory
 from brokenreg.server.descriptors import allow_many_connections
@@ -33,7 +39,11 @@ from brokenreg.server.tls import self_signed
 from brokenreg.storage import Store
 from brokenreg.traffic.log import TrafficLog
 from brokenreg.traffic.recorder import Recorder
+from brokenreg.wire.asgi import ASGIApp
 from brokenreg.wire.seam import Seam
+
+_TOKEN_LIFETIME = 300.0
+"""Seconds, unless told otherwise."""
 
 _SWITCH_INTERVAL = 0.0005
 """Seconds before a thread that hashes or writes must give the interpreter back to the loop."""
@@ -46,7 +56,8 @@ class Server:
         self.log = TrafficLog()
         self.gate = Gate(self.log)
         self.origin = SecondOrigin()
-        self._surroundings = Surroundings(store, images, self.origin)
+        self._address = PublicAddress(settings.public_url)
+        self._surroundings = Surroundings(store, images, self.origin, self._address)
         self.rules = RuleBooks(
             settings.seed, self._surroundings.positions, [load_scenario(path) for path in settings.scenario]
         )
@@ -117,11 +128,27 @@ class Server:
     def _registry(self, settings: Settings) -> Seam:
         """The onion of the registry listener, from the inside out."""
         catalog = CatalogSettings(settings.v2_catalog_delay, settings.v2_catalog_num_repos)
-        registry = Registry(Services(self._store, self._images, catalog))
-        injector = Injector(registry, PathDoor(self._images), self.rules, self.gate, self._surroundings)
-        guard = RegistryGuard(injector, settings.allow_host)
+        users = Users({user.name: user.password.get_secret_value() for user in settings.auth_user})
+        tokens = TokenService(users, Mint(), settings.token_lifetime or _TOKEN_LIFETIME)
+        registry = Registry(Services(self._store, self._images, catalog, tokens))
+        injector = Injector(
+            self._authenticated(registry, settings, tokens),
+            PathDoor(self._images),
+            self.rules,
+            self.gate,
+            self._surroundings,
+        )
+        hosts = filter(None, (*settings.allow_host, settings.public_host))
+        guard = RegistryGuard(TokenForms(injector), hosts)
         recorder = Recorder(guard, self.log, self._is_config)
         return Seam(Health(recorder), recorder.record_unused)
+
+    def _authenticated(self, registry: ASGIApp, settings: Settings, tokens: TokenService) -> ASGIApp:
+        if settings.auth == "basic":
+            return BasicAuthentication(registry, tokens.users)
+        if settings.auth == "token":
+            return TokenAuthentication(registry, tokens.mint, self._address)
+        return registry
 
     def _is_config(self, target: Target) -> bool:
         return self._store.index.is_config(target.reference) or self._images.is_config(

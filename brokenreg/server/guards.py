@@ -7,7 +7,7 @@ A browser runs code of strangers, and reaches what listens on loopback. It canno
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Collection
+from collections.abc import Iterable
 from urllib.parse import urlsplit
 
 from brokenreg.oci.errors import ErrorCode, OCIError
@@ -24,7 +24,7 @@ _SAFETY_HEADERS = [
 class RegistryGuard:
     """Guards the registry listener; `allowed_hosts` are names that it also goes by."""
 
-    def __init__(self, app: ASGIApp, allowed_hosts: Collection[str]) -> None:
+    def __init__(self, app: ASGIApp, allowed_hosts: Iterable[str]) -> None:
         self._app = app
         self._allowed = {"localhost", *(name.lower() for name in allowed_hosts)}
 

@@ -24,8 +24,9 @@ class Ended(StrEnum):
 class Exchange:
     """One request and its response, from its first byte on.
 
-    Written by the recorder and the injector alone, on the loop; everybody else reads. `revision` grows
-    with every change, so that a reader knows whether what it painted is still true.
+    Written by the recorder, the injector and whoever reads a token request's form, on the loop; everybody
+    else reads. `revision` grows with every change, so that a reader knows whether what it painted is still
+    true.
 
     `started` is seconds since the epoch; the times in `timeline` are seconds since `started`. `fault` names
     what struck, `rule` the rule that told it to; `held_since` is when it was stopped, while it is.

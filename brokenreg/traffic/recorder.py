@@ -60,7 +60,8 @@ class Recorder:
         self._log.closed(exchange)
 
     def _open(self, scope: Scope) -> Exchange:
-        target = parse_target(scope["path"])
+        query = scope["query_string"].decode("latin-1")
+        target = parse_target(scope["path"], query)
         if target.endpoint is Endpoint.LAYER and target.error is None:
             target = target.refine(is_config=self._is_config(target))
         host, port = scope["client"] or ("unknown", 0)
@@ -68,7 +69,7 @@ class Recorder:
             id=self._log.next_id(),
             method=scope["method"],
             path=scope["path"],
-            query=redact_query(scope["query_string"].decode("latin-1")),
+            query=redact_query(query),
             http_version=scope["http_version"],
             scheme=scope["scheme"],
             client=f"[{host}]:{port}" if ":" in host else f"{host}:{port}",

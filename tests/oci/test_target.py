@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from brokenreg.oci.target import Endpoint, parse_target, strip_name
+from brokenreg.oci.target import Endpoint, Target, parse_target, strip_name
 
 DIGEST = "sha256:" + "0a" * 32
 names = st.lists(
@@ -36,6 +36,7 @@ def test_names_may_contain_the_words_of_the_api(name: str) -> None:
 def test_never_raises(path: str) -> None:
     parse_target(f"/v2/{path}")
     parse_target(path)
+    parse_target("/token", path)
 
 
 @pytest.mark.parametrize("path", ["/v2", "/v2/"])
@@ -92,3 +93,28 @@ def test_strips_prefixes_outermost_first_and_keeps_them_for_the_client() -> None
 )
 def test_what_is_reserved(repository: str, reserved: bool) -> None:
     assert parse_target(f"/v2/{repository}/tags/list").is_reserved is reserved
+
+
+def test_a_request_for_a_token_is_about_the_first_repository_of_its_scopes() -> None:
+    scopes = (
+        "scope=registry:catalog:*&scope=repository:broken/in/t1/broken/with/drip/a/b:pull+repository:c:pull"
+    )
+    target = parse_target("/token", f"service=x&{scopes}")
+    assert target.error is None
+    assert (target.endpoint, target.namespace, target.faults) == (Endpoint.TOKEN, "t1", ("drip",))
+    assert (target.repository, target.name) == ("a/b", "broken/in/t1/broken/with/drip/a/b")
+    plain = parse_target("/token", "scope=repository:broken/in/t1/broken/with/drip/a/b:pull")
+    assert plain == target
+
+
+@pytest.mark.parametrize("query", ["", "scope=", "scope=registry:catalog:*", "scope=a&scope=%ff", "other=1"])
+def test_a_request_for_a_token_may_be_about_nothing(query: str) -> None:
+    assert parse_target("/token", query) == Target(Endpoint.TOKEN)
+
+
+@pytest.mark.parametrize("name", ["A", "broken/in/a", "broken/with/error", "a/../b"])
+def test_a_request_for_a_token_of_a_bad_name(name: str) -> None:
+    target = parse_target("/token", f"scope=repository:{name}:pull")
+    assert target.endpoint is Endpoint.TOKEN
+    assert target.error is not None
+    assert target.error.code == "NAME_INVALID"

@@ -1,0 +1,52 @@
+"""The form of a POST to the token service says what it is about; rules must know before they are asked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from urllib.parse import parse_qs
+
+from brokenreg.oci.errors import OCIError
+from brokenreg.oci.scopes import parse_scopes
+from brokenreg.oci.target import Endpoint, token_target
+from brokenreg.registry.body import Body
+from brokenreg.registry.responses import respond_error
+from brokenreg.traffic.exchange import Exchange
+from brokenreg.traffic.recorder import EXTENSION as EXCHANGE
+from brokenreg.wire.asgi import ASGIApp, Message, Receive, Scope, Send
+
+MAX_FORM = 64 * 1024
+"""Bytes; a form with a token or two has some thousand."""
+
+
+class TokenForms:
+    """Tells the exchange its target, and hands the form on as it came."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        exchange: Exchange = scope["extensions"][EXCHANGE]
+        if exchange.endpoint is not Endpoint.TOKEN or scope["method"] != "POST":
+            await self._app(scope, receive, send)
+            return
+        try:
+            body = await Body(scope, receive).whole(MAX_FORM)
+        except OCIError as error:
+            await respond_error(send, error)
+            return
+        exchange.target = token_target(parse_scopes(read_form(body).get("scope", ())))
+        await self._app(scope, _replayed(body, receive), send)
+
+
+def read_form(body: bytes) -> Mapping[str, list[str]]:
+    """The fields of an `application/x-www-form-urlencoded` body, in which nothing need be well-formed."""
+    return parse_qs(body.decode("latin-1"), keep_blank_values=True)
+
+
+def _replayed(body: bytes, receive: Receive) -> Receive:
+    messages: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
+
+    async def replayed() -> Message:
+        return messages.pop() if messages else await receive()
+
+    return replayed

@@ -1,0 +1,88 @@
+"""The token service: who gets which token, and on which terms."""
+
+from __future__ import annotations
+
+import datetime
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from brokenreg.oci.errors import ErrorCode, OCIError
+from brokenreg.oci.scopes import Scope
+from brokenreg.registry.auth.mint import BadTokenError, Mint
+from brokenreg.registry.auth.users import Credentials, Users
+
+REALM = "brokenreg"
+"""Realm of HTTP Basic (RFC 7617)."""
+
+TERMS = "brokenreg.token-terms"
+"""Where in `scope["extensions"]` `Terms` are found, if a token is not to be issued on the usual ones."""
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """How a token is issued.
+
+    `lifetime` is how long it is good for, in seconds; `claimed` what the answer says of that, if it says
+    something else; `skew` how far ahead the clock of the token service is; `repository` the one that the
+    token is for, if it is not the one asked for.
+    """
+
+    lifetime: float
+    claimed: float | None = None
+    skew: float = 0.0
+    repository: str | None = None
+
+
+class TokenService:
+    """Issues tokens for the registry that shares its mint."""
+
+    def __init__(self, users: Users, mint: Mint, lifetime: float) -> None:
+        self.users = users
+        self.mint = mint
+        self.usual = Terms(lifetime)
+
+    def login(self, credentials: Credentials | None) -> str:
+        """The subject of tokens for these credentials; empty for nobody in particular.
+
+        Raise `OCIError` 401 UNAUTHORIZED. Where there are users, nobody in particular gets nothing.
+        """
+        if credentials is None:
+            if not self.users.is_open:
+                raise refusal("name and password are required")
+            return ""
+        if not self.users.know(credentials):
+            raise refusal("wrong name or password")
+        return credentials.name
+
+    def redeem(self, refresh_token: str) -> str:
+        """The subject of a refresh token. Raise `OCIError` 401 UNAUTHORIZED."""
+        try:
+            return self.mint.subject(refresh_token)
+        except BadTokenError:
+            raise refusal("the refresh token is not of this run; log in again") from None
+
+    def answer(
+        self, subject: str, scopes: Sequence[Scope], *, is_offline: bool, terms: Terms
+    ) -> dict[str, Any]:
+        """A token for all that was asked for, as JSON has it; with a refresh token for the offline."""
+        now = time.time() + terms.skew
+        if terms.repository is not None:
+            scopes = [replace(scope, name=terms.repository) for scope in scopes]
+        token = self.mint.access_token(subject, scopes, now, terms.lifetime)
+        claimed = max(1.0, terms.lifetime) if terms.claimed is None else terms.claimed
+        document = {
+            "token": token,
+            "access_token": token,
+            "expires_in": round(claimed),
+            "issued_at": datetime.datetime.fromtimestamp(now, datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        }
+        if is_offline and subject:
+            document["refresh_token"] = self.mint.refresh_token(subject)
+        return document
+
+
+def refusal(message: str, challenge: str = f'Basic realm="{REALM}"') -> OCIError:
+    """401 UNAUTHORIZED with its challenge (RFC 9110, section 11.6.1)."""
+    return OCIError(401, ErrorCode.UNAUTHORIZED, message, headers={"www-authenticate": challenge})
