@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from random import Random
 from typing import TYPE_CHECKING, Any
@@ -11,7 +12,19 @@ from brokenreg.faults.surroundings import Surroundings
 from brokenreg.oci.errors import OCIError
 from brokenreg.registry.responses import respond, respond_error
 from brokenreg.traffic.exchange import Exchange
-from brokenreg.wire.asgi import CUT, RAW, ZERO_COPY, ASGIApp, End, Message, Receive, Scope, Send
+from brokenreg.wire.asgi import (
+    CUT,
+    RAW,
+    ZERO_COPY,
+    ASGIApp,
+    ClientLeftError,
+    End,
+    Message,
+    Receive,
+    Scope,
+    Send,
+    header,
+)
 from brokenreg.wire.seam import EXTENSION as STREAM
 from brokenreg.wire.seam import Stream
 
@@ -41,77 +54,6 @@ class Licence:
         self._unused += 1
         if self._unused == len(self._choice.faults):
             self._choice.lot.give_back()
-
-
-@dataclass(slots=True)
-class Strike:
-    """One exchange in the hands of one fault. `app` is what it keeps from the client, or spoils."""
-
-    name: str
-    exchange: Exchange
-    scope: Scope
-    receive: Receive
-    send: Send
-    app: ASGIApp
-    licence: Licence
-    passage: Passage
-    surroundings: Surroundings
-    _random: Random | None = field(default=None, init=False)
-
-    @property
-    def stream(self) -> Stream:
-        found: Stream = self.scope["extensions"][STREAM]
-        return found
-
-    @property
-    def memory(self) -> dict[Any, Any]:
-        """The rule's own memory; the fault keeps it bounded."""
-        return self.licence.memory
-
-    @property
-    def random(self) -> Random:
-        """Chance that two runs with one seed have in common."""
-        if self._random is None:
-            self._random = Random(self.licence.draw)  # noqa: S311 - repeatable is what it shall be
-        return self._random
-
-    async def pass_on(
-        self, send: Send | None = None, *, scope: Scope | None = None, receive: Receive | None = None
-    ) -> None:
-        """Let the registry (or the next fault inside) answer, through `send` if there is one."""
-        await self.app(scope or self.scope, receive or self.receive, send or self.send)
-
-    async def wait(self, seconds: float | None = None) -> None:
-        """Let that time pass; without a number, for ever. Raise `ClientLeftError` when the client leaves."""
-        await self.stream.wait(seconds)
-
-    async def respond(self, status: int, headers: dict[str, str], body: bytes = b"") -> None:
-        """Answer in the registry's stead."""
-        await respond(self.send, status, headers, body)
-
-    async def respond_error(self, error: OCIError) -> None:
-        """Answer in the registry's stead, in OCI form."""
-        await respond_error(self.send, error)
-
-    async def write(self, data: bytes, *, body: int = 0) -> None:
-        """Send bytes past HTTP, `body` of which count as content. The connection must be cut after it."""
-        await self.send({"type": RAW, "data": data, "body": body})
-
-    async def cut(self, end: End, *, code: int = 0) -> None:
-        """End the response, the stream or the connection as `end` says."""
-        await self.send({"type": CUT, "end": end, "code": code})
-
-    def note(self, what: str) -> None:
-        """Say in the exchange's timeline what was done."""
-        self.exchange.mark(f"{self.name}: {what}")
-
-    def spare(self, why: str) -> None:
-        """Do not count this strike: it changes nothing here."""
-        self.licence.give_back()
-        names = (self.exchange.fault or self.name).split("+")
-        names.remove(self.name)
-        self.exchange.fault = "+".join(names) or None
-        self.note(f"spared, {why}")
 
 
 class Head:
@@ -152,6 +94,114 @@ class Head:
 
     def message(self, **more: Any) -> Message:
         return {"type": "http.response.start", "status": self.status, "headers": self.headers, **more}
+
+
+@dataclass(slots=True)
+class Strike:
+    """One exchange in the hands of one fault. `app` is what it keeps from the client, or spoils."""
+
+    name: str
+    exchange: Exchange
+    scope: Scope
+    receive: Receive
+    send: Send
+    app: ASGIApp
+    licence: Licence
+    passage: Passage
+    surroundings: Surroundings
+    _random: Random | None = field(default=None, init=False)
+
+    @property
+    def stream(self) -> Stream:
+        found: Stream = self.scope["extensions"][STREAM]
+        return found
+
+    @property
+    def base(self) -> str:
+        """The URL of the registry by the name that the client asked for, without a path."""
+        host = (header(self.scope, b"host") or b"localhost").decode("latin-1")
+        return f"{self.scope['scheme']}://{host}"
+
+    @property
+    def memory(self) -> dict[Any, Any]:
+        """The rule's own memory; the fault keeps it bounded."""
+        return self.licence.memory
+
+    @property
+    def random(self) -> Random:
+        """Chance that two runs with one seed have in common."""
+        if self._random is None:
+            self._random = Random(self.licence.draw)  # noqa: S311 - repeatable is what it shall be
+        return self._random
+
+    async def pass_on(
+        self, send: Send | None = None, *, scope: Scope | None = None, receive: Receive | None = None
+    ) -> None:
+        """Let the registry (or the next fault inside) answer, through `send` if there is one."""
+        await self.app(scope or self.scope, receive or self.receive, send or self.send)
+
+    async def pass_on_changed(
+        self, change: Callable[[Head], None], *, scope: Scope | None = None, receive: Receive | None = None
+    ) -> None:
+        """Let the registry answer, with other status or headers."""
+
+        async def send(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                head = Head(message)
+                change(head)
+                message = head.message()
+            await self.send(message)
+
+        await self.pass_on(send, scope=scope, receive=receive)
+
+    async def fetch(self, *, scope: Scope | None = None) -> tuple[Head, bytes]:
+        """Have the registry answer us and not the client: for documents, which fit into memory."""
+        head: Head | None = None
+        parts: list[bytes] = []
+
+        async def keep(message: Message) -> None:
+            nonlocal head
+            if message["type"] == "http.response.start":
+                head = Head(message)
+            else:
+                parts.append(message.get("body", b""))
+
+        await self.pass_on(keep, scope=scope)
+        if head is None:
+            raise ClientLeftError
+        return head, b"".join(parts)
+
+    async def wait(self, seconds: float | None = None) -> None:
+        """Let that time pass; without a number, for ever. Raise `ClientLeftError` when the client leaves."""
+        await self.stream.wait(seconds)
+
+    async def respond(self, status: int, headers: dict[str, str], body: bytes = b"") -> None:
+        """Answer in the registry's stead."""
+        await respond(self.send, status, headers, body)
+
+    async def respond_error(self, error: OCIError) -> None:
+        """Answer in the registry's stead, in OCI form."""
+        await respond_error(self.send, error)
+
+    async def write(self, data: bytes, *, body: int = 0) -> None:
+        """Send bytes past HTTP, `body` of which count as content. The connection must be cut after it."""
+        await self.send({"type": RAW, "data": data, "body": body})
+
+    async def cut(self, end: End, *, code: int = 0) -> None:
+        """End the response, the stream or the connection as `end` says."""
+        await self.send({"type": CUT, "end": end, "code": code})
+
+    def note(self, what: str) -> None:
+        """Say in the exchange's timeline what was done."""
+        self.exchange.mark(f"{self.name}: {what}")
+
+    def spare(self, why: str) -> None:
+        """Do not count this strike: it changes nothing here."""
+        self.licence.give_back()
+        names = (self.exchange.fault or self.name).split("+")
+        names.remove(self.name)
+        self.exchange.fault = "+".join(names) or None
+        self.note(f"spared, {why}")
 
 
 class Passing:

@@ -1,8 +1,8 @@
 """Tickets: what a signed URL of the second origin allows, and until when.
 
-An object store's presigned URL in small. The signature (HMAC-SHA-256, RFC 2104, with a key that lives as long
-as the run) covers all that decides what is served: path, methods, end, answer, and the query that the registry
-will see; but not `digest`, which clients add to a PUT, and which names nothing but content.
+An object store's presigned URL in small. The signature (HMAC-SHA-256, RFC 2104, with a key that lives as
+long as the run) covers all that decides what is served: path, methods, end, answer, and the query that
+the registry will see; but not `digest`, which clients add to a PUT, and which names nothing but content.
 """
 
 from __future__ import annotations

@@ -24,7 +24,7 @@ async def list_tags(call: Call) -> Response:
     if call.repository is None and not call.is_fabricated:
         raise OCIError(404, ErrorCode.NAME_UNKNOWN, f"{call.target.name} was never pushed to")
     tags = sorted(call.repository.tags) if call.repository else []
-    page, headers = page_of(call, tags, f"/v2/{call.target.name}/tags/list")
+    page, headers = page_of(call.parameter, tags, f"/v2/{call.target.name}/tags/list")
     return _json({"name": call.target.name, "tags": page}, headers)
 
 
@@ -49,7 +49,7 @@ async def list_catalog(call: Call) -> Response:
     await asyncio.sleep(call.catalog.delay)
     pushed = {name for namespace, name in call.store.index.repositories if not namespace}
     invented = {f"catalog/repository-{number:06}" for number in range(1, call.catalog.invented + 1)}
-    page, headers = page_of(call, sorted(pushed | invented), "/v2/_catalog")
+    page, headers = page_of(call.parameter, sorted(pushed | invented), "/v2/_catalog")
     return _json({"repositories": page}, headers)
 
 

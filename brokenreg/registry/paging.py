@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from urllib.parse import urlencode
 
 from brokenreg.oci.errors import ErrorCode, OCIError
-from brokenreg.registry.call import Call
 
 
-def page_of(call: Call, names: Sequence[str], path: str) -> tuple[Sequence[str], dict[str, str]]:
+def page_of(
+    parameter: Callable[[str], str | None], names: Sequence[str], path: str
+) -> tuple[Sequence[str], dict[str, str]]:
     """The page of sorted `names` that the query asks for, and a Link header if there are more.
 
-    Raise `OCIError` 400 PAGINATION_NUMBER_INVALID if `n` is not a whole number from 0.
+    `parameter` looks a query parameter up. Raise `OCIError` 400 PAGINATION_NUMBER_INVALID if `n` is not a
+    whole number from 0.
     """
-    begin = bisect_right(names, call.parameter("last") or "")
-    limit = _limit(call.parameter("n"))
+    begin = bisect_right(names, parameter("last") or "")
+    limit = _limit(parameter("n"))
     if limit is None:
         return names[begin:], {}
     page = names[begin : begin + limit]

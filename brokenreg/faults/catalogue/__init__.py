@@ -7,18 +7,38 @@ from brokenreg.faults.catalogue.body import Corrupt, Swap, Truncate, WrongLength
 from brokenreg.faults.catalogue.connection import EmptyReply, H2Goaway, H2Reset, Malformed, Reset
 from brokenreg.faults.catalogue.control import Hold
 from brokenreg.faults.catalogue.headers import ContentType, Header, NoDigest, Range
+from brokenreg.faults.catalogue.listing import Referrers, TagPages
 from brokenreg.faults.catalogue.status import Error, HeadDiffers, NotFound, RateLimit, ReadAfterWrite
 from brokenreg.faults.catalogue.timing import Drip, Latency, Stall, Throttle, Timeout
+from brokenreg.faults.catalogue.upload import (
+    MountRefused,
+    TooLarge,
+    UploadLocation,
+    UploadLost,
+    UploadRange,
+)
 
 _STATUS = (Error, RateLimit, NotFound, HeadDiffers, ReadAfterWrite)
 _TIMING = (Timeout, Latency, Stall, Throttle, Drip)
 _BODY = (Truncate, Corrupt, Swap, WrongLength)
 _HEADERS = (Header, ContentType, NoDigest, Range)
 _CONNECTION = (Reset, EmptyReply, Malformed, H2Reset, H2Goaway)
+_UPLOAD = (UploadLost, UploadLocation, UploadRange, MountRefused, TooLarge)
+_LISTING = (TagPages, Referrers)
 _CONTROL = (Hold,)
 
 CATALOGUE: dict[str, type[Fault]] = {
-    fault.name: fault for fault in (*_STATUS, *_TIMING, *_BODY, *_HEADERS, *_CONNECTION, *_CONTROL)
+    fault.name: fault
+    for fault in (
+        *_STATUS,
+        *_TIMING,
+        *_BODY,
+        *_HEADERS,
+        *_CONNECTION,
+        *_UPLOAD,
+        *_LISTING,
+        *_CONTROL,
+    )
 }
 """Every fault by its name, family by family."""
 

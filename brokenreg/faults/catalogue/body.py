@@ -13,7 +13,7 @@ from brokenreg.faults.strike import Head, Passing, Strike
 from brokenreg.oci.target import Endpoint
 from brokenreg.registry.call import REROUTED
 from brokenreg.traffic.exchange import Exchange
-from brokenreg.wire.asgi import End, Message, Send
+from brokenreg.wire.asgi import End
 
 _GET = frozenset({"GET"})
 _FLIPPED = bytes(255 - byte for byte in range(256))
@@ -164,21 +164,12 @@ class Swap(Fault):
             return
         strike.note(f"serves {other}")
         extensions = {**strike.scope["extensions"], REROUTED: replace(target, reference=other)}
-        await strike.pass_on(
-            _labelled(strike, str(target.digest)), scope={**strike.scope, "extensions": extensions}
-        )
 
+        def relabel(head: Head) -> None:
+            head.set("docker-content-digest", target.digest)
+            head.set("etag", f'"{target.digest}"')
 
-def _labelled(strike: Strike, digest: str) -> Send:
-    async def send(message: Message) -> None:
-        if message["type"] == "http.response.start":
-            head = Head(message)
-            head.set("docker-content-digest", digest)
-            head.set("etag", f'"{digest}"')
-            message = head.message()
-        await strike.send(message)
-
-    return send
+        await strike.pass_on_changed(relabel, scope={**strike.scope, "extensions": extensions})
 
 
 class WrongLength(Fault):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, StringConstraints, field_validator
@@ -13,7 +12,7 @@ from brokenreg.faults.catalogue.parameters import Size
 from brokenreg.faults.strike import Head, Strike
 from brokenreg.oci.digests import Digest
 from brokenreg.oci.errors import ErrorCode, OCIError
-from brokenreg.wire.asgi import Message, Scope, header
+from brokenreg.wire.asgi import header
 
 HeaderName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,64}$")]
 """A field name (RFC 9110, section 5.1)."""
@@ -50,7 +49,7 @@ class Header(Fault):
         return header
 
     async def strike(self, strike: Strike) -> None:
-        await _with_head(strike, self._change)
+        await strike.pass_on_changed(self._change)
 
     def _change(self, head: Head) -> None:
         if not self.add:
@@ -70,7 +69,7 @@ class ContentType(Fault):
     value: HeaderValue = Field("text/html", description="the media type; `none`: no header at all")
 
     async def strike(self, strike: Strike) -> None:
-        await _with_head(strike, self._change)
+        await strike.pass_on_changed(self._change)
 
     def _change(self, head: Head) -> None:
         head.remove("content-type")
@@ -94,7 +93,7 @@ class NoDigest(Fault):
     )
 
     async def strike(self, strike: Strike) -> None:
-        await _with_head(strike, self._change)
+        await strike.pass_on_changed(self._change)
 
     def _change(self, head: Head) -> None:
         head.remove("docker-content-digest")
@@ -135,7 +134,7 @@ class Range(Fault):
                 OCIError(416, ErrorCode.RANGE_INVALID, "No range of this is to be had")
             )
         elif self.form == "header":
-            await _with_head(strike, self._change)
+            await strike.pass_on_changed(self._change)
         else:
             await self._ask_otherwise(strike, asked)
 
@@ -148,8 +147,8 @@ class Range(Fault):
             return
         first, last = int(match[1]) + self.by, match[2]
         shifted = f"bytes={first}-{int(last) + self.by if last else ''}".encode()
-        await _with_head(
-            strike, self._change, scope={**strike.scope, "headers": [*others, (b"range", shifted)]}
+        await strike.pass_on_changed(
+            self._change, scope={**strike.scope, "headers": [*others, (b"range", shifted)]}
         )
 
     def _change(self, head: Head) -> None:
@@ -157,16 +156,3 @@ class Range(Fault):
         if match is not None:
             by = self.by if self.form == "header" else -self.by
             head.set("content-range", f"bytes {int(match[1]) + by}-{int(match[2]) + by}/{match[3]}")
-
-
-async def _with_head(strike: Strike, change: Callable[[Head], None], *, scope: Scope | None = None) -> None:
-    """Have the registry answer with other headers."""
-
-    async def send(message: Message) -> None:
-        if message["type"] == "http.response.start":
-            head = Head(message)
-            change(head)
-            message = head.message()
-        await strike.send(message)
-
-    await strike.pass_on(send, scope=scope)

@@ -13,10 +13,9 @@ from brokenreg.faults.catalogue.base import READS, Fault
 from brokenreg.faults.catalogue.headers import HeaderValue
 from brokenreg.faults.catalogue.parameters import Duration
 from brokenreg.faults.memory import Memory
-from brokenreg.faults.strike import Strike
+from brokenreg.faults.strike import Head, Strike
 from brokenreg.oci.errors import ErrorCode, OCIError
 from brokenreg.oci.target import Endpoint
-from brokenreg.wire.asgi import Message
 
 _USUAL = {
     400: (ErrorCode.MANIFEST_INVALID, "This request looks broken, as it was told to"),
@@ -127,15 +126,12 @@ class RateLimit(Fault):
             await strike.respond_error(self._refusal(left))
             return
         strike.spare(f"{used + 1} of {self.quota} in this window")
-        headers = self._headers(self.quota - used - 1)
 
-        async def send(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                told = [(name.encode(), value.encode()) for name, value in headers.items()]
-                message = {**message, "headers": [*message["headers"], *told]}
-            await strike.send(message)
+        def tell(head: Head) -> None:
+            for name, value in self._headers(self.quota - used - 1).items():
+                head.add(name, value)
 
-        await strike.pass_on(send)
+        await strike.pass_on_changed(tell)
 
     def _refusal(self, left: float) -> OCIError:
         headers = self._headers(0)
@@ -226,13 +222,11 @@ class ReadAfterWrite(Fault):
     async def _push(self, strike: Strike, pushes: Memory[Any, list[float]]) -> None:
         repository, reference = strike.exchange.target.repository, strike.exchange.target.reference
 
-        async def send(message: Message) -> None:
-            if message["type"] == "http.response.start" and message["status"] == 201:
+        def remember(head: Head) -> None:
+            if head.status == 201:
                 push = [time.monotonic(), 0.0]
                 pushes[repository, reference] = push
-                digest = dict(message["headers"]).get(b"docker-content-digest", b"").decode()
-                pushes[repository, digest] = push
-            await strike.send(message)
+                pushes[repository, head.get("docker-content-digest") or ""] = push
 
         strike.spare("a push passes")
-        await strike.pass_on(send)
+        await strike.pass_on_changed(remember)

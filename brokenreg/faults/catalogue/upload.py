@@ -1,0 +1,265 @@
+"""Faults of uploads: sessions that are lost, lead astray or miscount, mounts and sizes that are refused."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+from urllib.parse import parse_qsl, urlencode, urlsplit
+
+from pydantic import Field, field_validator
+
+from brokenreg.faults.catalogue.base import WRITES, Fault
+from brokenreg.faults.catalogue.parameters import Size
+from brokenreg.faults.memory import Memory
+from brokenreg.faults.strike import Head, Strike
+from brokenreg.oci.errors import ErrorCode, OCIError
+from brokenreg.traffic.exchange import Exchange
+from brokenreg.wire.asgi import Message, Scope, header
+
+_SESSION = frozenset({"PATCH", "PUT", "GET", "DELETE"})
+_REMEMBERED = 10_000
+_STATE = "_state"
+_ACCEPTED = 202
+
+
+class UploadLost(Fault):
+    """Answers 404 BLOB_UPLOAD_UNKNOWN at the Nth request of an upload session.
+
+    The POST that begins it is the first, so that `step` 2 is the first PATCH (or the PUT of a client that
+    sends a blob whole). From then on the session is gone; with `once`, the next request finds it again, as
+    behind a load balancer. For a 401 or a 500 at the PUT see `error` with `match.method`.
+    """
+
+    name: ClassVar[str] = "upload-lost"
+    endpoint: ClassVar[str] = "upload"
+    methods: ClassVar[frozenset[str] | None] = _SESSION
+    clients: ClassVar[str] = "few begin the blob again: containerd#2385, image#756, containerization#790"
+    example: ClassVar[str] = "step-3"
+
+    step: int = Field(
+        2, ge=2, le=10**6, description="the request at which the session is lost; the POST is 1"
+    )
+    once: bool = Field(False, description="only that request finds no session")
+
+    async def strike(self, strike: Strike) -> None:
+        steps: Memory[str, int] = strike.memory.setdefault("steps", Memory(_REMEMBERED))
+        session = strike.exchange.target.reference
+        step = steps[session] = steps.get(session, 1) + 1
+        if step == self.step or (step > self.step and not self.once):
+            await strike.respond_error(
+                OCIError(
+                    404, ErrorCode.BLOB_UPLOAD_UNKNOWN, f"Session lost at step {step}, as it was told to"
+                )
+            )
+        else:
+            strike.spare(f"step {step} of the session")
+            await strike.pass_on()
+
+
+class UploadLocation(Fault):
+    """Tells where an upload goes on (Location of POST and PATCH) in a form that clients get wrong.
+
+    `absolute`: a URL with host; `relative`: relative to the URL of the request, without its path (RFC 3986,
+    section 4.2); `query`: with a state in its query, without which the session is unknown; `foreign`: at
+    the second origin, which takes the upload and records credentials that arrive there; `missing`; `garbage`:
+    no URL. An honest Location here is an absolute path.
+    """
+
+    name: ClassVar[str] = "upload-location"
+    endpoint: ClassVar[str] = "upload"
+    methods: ClassVar[frozenset[str] | None] = WRITES
+    clients: ClassVar[str] = (
+        "those that put URLs together by hand, drop the query, or send credentials wherever they are led: "
+        "image#756, containerization#790, oras-go#1197"
+    )
+    example: ClassVar[str] = "form-relative"
+
+    form: Literal["absolute", "relative", "query", "foreign", "missing", "garbage"] = Field(
+        "relative", description="what Location is like"
+    )
+
+    async def strike(self, strike: Strike) -> None:
+        if self.form == "query" and strike.exchange.target.reference and not _has_state(strike.scope):
+            await strike.respond_error(
+                OCIError(
+                    404, ErrorCode.BLOB_UPLOAD_UNKNOWN, f"The query of Location, {_STATE}=..., was not kept"
+                )
+            )
+            return
+        await strike.pass_on_changed(lambda head: self._change(strike, head))
+
+    def _change(self, strike: Strike, head: Head) -> None:
+        location = head.get("location")
+        if head.status != 202 or location is None:
+            strike.spare(f"the status is {head.status}")
+            return
+        head.remove("location")
+        if self.form != "missing":
+            head.add("location", self._spelled(strike, location))
+
+    def _spelled(self, strike: Strike, location: str) -> str:
+        scope, session = strike.scope, location.rpartition("/")[2]
+        match self.form:
+            case "absolute":
+                return strike.base + location
+            case "relative":
+                return session if scope["path"].rpartition("/uploads")[2] else f"uploads/{session}"
+            case "query":
+                return f"{location}?{urlencode({_STATE: _state(session)})}"
+            case "foreign":
+                return strike.surroundings.origin.url(scope, location)
+        return "http://[no-host/%zz"
+
+
+class UploadRange(Fault):
+    """Miscounts what has arrived of an upload.
+
+    `refuse`: 416 to a PATCH or PUT, with the Range header as it should be; nothing of the body is taken.
+    `behind` and `ahead`: a Range that is `by` bytes too low or too high, of PATCH and of the session's GET;
+    `absent`: none.
+    """
+
+    name: ClassVar[str] = "upload-range"
+    endpoint: ClassVar[str] = "upload"
+    methods: ClassVar[frozenset[str] | None] = _SESSION - {"DELETE"}
+    clients: ClassVar[str] = "those that send blobs in chunks and go on where Range says: image#756"
+    example: ClassVar[str] = "form-behind_by-100"
+
+    form: Literal["refuse", "behind", "ahead", "absent"] = Field("refuse", description="what is wrong")
+    by: Size = Field(1, ge=1, description="bytes, for `behind` and `ahead`")
+
+    async def strike(self, strike: Strike) -> None:
+        if self.form != "refuse":
+            await strike.pass_on_changed(lambda head: self._change(strike, head))
+        elif strike.exchange.method == "GET":
+            strike.spare("only PATCH and PUT are refused")
+            await strike.pass_on()
+        else:
+            await self._refuse(strike)
+
+    async def _refuse(self, strike: Strike) -> None:
+        """The session is asked how far it is; what the client sends is forgotten."""
+        head, body = await strike.fetch(scope={**strike.scope, "method": "GET", "query_string": b""})
+        if head.status != 204:
+            await strike.respond(head.status, {"content-type": head.get("content-type") or ""}, body)
+            return
+        headers = {name: head.get(name) or "" for name in ("location", "range", "docker-upload-uuid")}
+        await strike.respond_error(
+            OCIError(416, ErrorCode.RANGE_INVALID, "Out of order, or so it was told to say", headers=headers)
+        )
+
+    def _change(self, strike: Strike, head: Head) -> None:
+        last = (head.get("range") or "").partition("-")[2]
+        if head.status not in (202, 204) or not last.isdigit():
+            strike.spare(f"the status is {head.status}, which tells no Range")
+            return
+        head.remove("range")
+        if self.form != "absent":
+            told = int(last) + (self.by if self.form == "ahead" else -self.by)
+            head.add("range", f"0-{max(0, told)}")
+
+
+class MountRefused(Fault):
+    """Mounts no blob from another repository, though it is there.
+
+    With `status` 202 it begins an upload instead, as the specification allows; another one is an error.
+    """
+
+    name: ClassVar[str] = "mount-refused"
+    endpoint: ClassVar[str] = "upload"
+    methods: ClassVar[frozenset[str] | None] = frozenset({"POST"})
+    clients: ClassVar[str] = "those that take a refused mount for a failed push: oras#1924"
+    example: ClassVar[str] = "status-401"
+
+    status: int = Field(202, ge=202, le=599, description="the answer to a mount: 202, or 400 to 599")
+
+    @field_validator("status")
+    @classmethod
+    def _is_an_answer(cls, status: int) -> int:
+        if status != _ACCEPTED and status < 400:
+            raise ValueError(f"{status} is no answer to a mount; write 202, or 400 to 599")
+        return status
+
+    def objection(self, exchange: Exchange) -> str | None:
+        if "mount" not in dict(parse_qsl(exchange.query)):
+            return "the request mounts nothing"
+        return super().objection(exchange)
+
+    async def strike(self, strike: Strike) -> None:
+        if self.status == _ACCEPTED:
+            query = parse_qsl(strike.scope["query_string"].decode("latin-1"), keep_blank_values=True)
+            rest = urlencode([pair for pair in query if pair[0] not in ("mount", "from")])
+            await strike.pass_on(scope={**strike.scope, "query_string": rest.encode("latin-1")})
+            return
+        code = {401: ErrorCode.UNAUTHORIZED, 403: ErrorCode.DENIED, 404: ErrorCode.NAME_UNKNOWN}
+        await strike.respond_error(
+            OCIError(
+                self.status, code.get(self.status, ErrorCode.UNSUPPORTED), "No mounts, as it was told to"
+            )
+        )
+
+
+class TooLarge(Fault):
+    """Answers 413 to a request whose body has more than `limit` bytes.
+
+    At once where Content-Length tells, else when so many have come; nothing of it is stored. `tell` announces
+    the limit as OCI-Chunk-Max-Length where an upload begins. `least` announces OCI-Chunk-Min-Length, and
+    refuses a PATCH with less (400 SIZE_INVALID); only the last chunk, which a PUT brings, may be smaller
+    (distribution-spec, "Pushing a blob in chunks").
+    """
+
+    name: ClassVar[str] = "too-large"
+    endpoint: ClassVar[str] = "upload"
+    methods: ClassVar[frozenset[str] | None] = WRITES
+    clients: ClassVar[str] = "those that send a blob in one piece, whatever its size: distribution#4144"
+    example: ClassVar[str] = "limit-1mib"
+
+    limit: Size = Field(1024 * 1024, description="bytes that a body may have")
+    tell: bool = Field(False, description="announce the limit where an upload begins")
+    least: Size | None = Field(None, ge=1, description="bytes that a PATCH must have; absent: no such thing")
+
+    async def strike(self, strike: Strike) -> None:
+        announced = int(header(strike.scope, b"content-length") or 0)
+        if announced > self.limit:
+            await strike.respond_error(self._too_large())
+            return
+        received = 0
+
+        async def receive() -> Message:
+            nonlocal received
+            message = await strike.receive()
+            received += len(message.get("body", b""))
+            if received > self.limit:
+                raise self._too_large()
+            is_last = message["type"] == "http.request" and not message["more_body"]
+            if is_last and strike.exchange.method == "PATCH" and received < (self.least or 0):
+                raise OCIError(
+                    400, ErrorCode.SIZE_INVALID, f"A chunk of {received} bytes; the least is {self.least}"
+                )
+            return message
+
+        await strike.pass_on_changed(lambda head: self._change(strike, head), receive=receive)
+
+    def _change(self, strike: Strike, head: Head) -> None:
+        told = [("oci-chunk-max-length", self.limit)] if self.tell else []
+        told += [("oci-chunk-min-length", self.least)] if self.least is not None else []
+        if head.status == 202 and strike.exchange.method == "POST":
+            for name, value in told:
+                head.add(name, str(value))
+        if head.is_success and not (told and strike.exchange.method == "POST"):
+            strike.spare("it is not too large")
+
+    def _too_large(self) -> OCIError:
+        return OCIError(
+            413, ErrorCode.SIZE_INVALID, f"Larger than {self.limit} bytes, which is the limit here"
+        )
+
+
+def _state(session: str) -> str:
+    """A word that a client cannot make up from the session's id alone, and need not understand."""
+    return f"{session[::-1]}.1/+="
+
+
+def _has_state(scope: Scope) -> bool:
+    session = urlsplit(scope["path"]).path.rpartition("/")[2]
+    query = dict(parse_qsl(scope["query_string"].decode("latin-1")))
+    return query.get(_STATE) == _state(session)

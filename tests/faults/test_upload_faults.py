@@ -1,0 +1,219 @@
+"""Faults of uploads: what a client is told of its session, and whether the push can be ended all the same."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import AsyncIterator, Iterator
+from urllib.parse import urljoin, urlsplit
+
+import httpx
+import pytest
+
+from tests.process import Brokenreg, brokenreg
+from tests.registry.pushing import digest_of, error_of, push_blob
+
+CONTENT = b"0123456789" * 100
+
+
+@pytest.fixture(scope="module")
+def tls(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Brokenreg]:
+    with brokenreg(tmp_path_factory.mktemp("tls") / "data", "--tls", "self-signed") as running:
+        yield running
+
+
+@pytest.fixture(params=["plain", "tls", "h2"])
+async def any_http(
+    request: pytest.FixtureRequest, registry: Brokenreg, tls: Brokenreg
+) -> AsyncIterator[httpx.AsyncClient]:
+    """A client over each protocol."""
+    running = registry if request.param == "plain" else tls
+    async with httpx.AsyncClient(
+        base_url=running.url, verify=False, http2=request.param == "h2", timeout=30
+    ) as client:
+        yield client
+
+
+def uploads(fault: str, name: str = "uploads/app") -> str:
+    return f"/v2/broken/with/{fault}/{name}/blobs/uploads/"
+
+
+def fresh() -> str:
+    """A repository that no other test knows: rules of paths are counted by it."""
+    return f"uploads/{uuid.uuid4().hex}"
+
+
+async def begin(http: httpx.AsyncClient, url: str) -> httpx.Response:
+    response = await http.post(url)
+    assert response.status_code == 202, response.text
+    return response
+
+
+async def end(http: httpx.AsyncClient, location: str) -> httpx.Response:
+    return await http.put(
+        location, params=httpx.QueryParams(urlsplit(location).query).set("digest", digest_of(CONTENT))
+    )
+
+
+@pytest.mark.parametrize("step", [2, 3, 4])
+async def test_a_session_is_lost_at_its_step_and_stays_lost(any_http: httpx.AsyncClient, step: int) -> None:
+    location = (await begin(any_http, uploads(f"upload-lost_step-{step}"))).headers["location"]
+    for number in range(2, 6):
+        response = await any_http.patch(location, content=b"x")
+        if number < step:
+            assert response.status_code == 202
+        else:
+            assert error_of(response, 404)["code"] == "BLOB_UPLOAD_UNKNOWN"
+    assert (await any_http.get(location)).status_code == 404
+
+
+async def test_a_session_is_lost_once(http: httpx.AsyncClient) -> None:
+    location = (await begin(http, uploads("upload-lost_step-3_once-true"))).headers["location"]
+    statuses = [(await http.patch(location, content=CONTENT[:500])).status_code]
+    statuses += [(await http.patch(location, content=CONTENT[500:])).status_code for _ in range(2)]
+    assert statuses == [202, 404, 202]
+    assert (await end(http, location)).status_code == 201
+
+
+async def test_each_session_counts_its_own_steps(http: httpx.AsyncClient) -> None:
+    url = uploads("upload-lost_step-3")
+    first, second = [(await begin(http, url)).headers["location"] for _ in range(2)]
+    assert (await http.patch(first, content=b"x")).status_code == 202
+    assert (await http.patch(second, content=b"x")).status_code == 202
+    assert (await http.patch(second, content=b"x")).status_code == 404
+
+
+LOCATIONS = {
+    "absolute": lambda base, path: f"{base}{path}",
+    "relative": lambda base, path: path.rpartition("/")[2],
+}
+
+
+@pytest.mark.parametrize("form", LOCATIONS)
+async def test_an_upload_goes_on_where_location_leads(any_http: httpx.AsyncClient, form: str) -> None:
+    url = uploads(f"upload-location_form-{form}")
+    response = await begin(any_http, url)
+    told = response.headers["location"]
+    session = response.headers["docker-upload-uuid"]
+    assert told == LOCATIONS[form](str(any_http.base_url).rstrip("/"), f"{url}{session}")
+    for part in (CONTENT[:400], CONTENT[400:]):
+        location = urljoin(str(response.url), told)
+        response = await any_http.patch(location, content=part)
+        assert response.status_code == 202
+        told = response.headers["location"]
+    assert (await end(any_http, urljoin(str(response.url), told))).status_code == 201
+
+
+async def test_relative_to_a_post_without_a_slash(http: httpx.AsyncClient) -> None:
+    response = await begin(http, uploads("upload-location_form-relative").rstrip("/"))
+    location = urljoin(str(response.url), response.headers["location"])
+    assert (await http.get(location)).status_code == 204
+
+
+async def test_a_location_whose_query_counts(http: httpx.AsyncClient) -> None:
+    location = (await begin(http, uploads("upload-location_form-query"))).headers["location"]
+    path, query = location.split("?")
+    assert query
+    assert error_of(await http.patch(path, content=CONTENT), 404)["code"] == "BLOB_UPLOAD_UNKNOWN"
+    assert (await http.get(path.replace("/broken/with/upload-location_form-query", ""))).headers[
+        "range"
+    ] == "0-0"
+    response = await http.patch(location, content=CONTENT)
+    assert response.headers["location"] == location
+    assert (await end(http, location)).status_code == 201
+
+
+async def test_a_location_that_is_missing_or_garbage(any_http: httpx.AsyncClient) -> None:
+    response = await begin(any_http, uploads("upload-location_form-missing"))
+    assert "location" not in response.headers
+    assert response.headers["docker-upload-uuid"]
+    response = await begin(any_http, uploads("upload-location_form-garbage"))
+    with pytest.raises(ValueError, match="IPv6"):
+        urlsplit(response.headers["location"])
+
+
+async def test_the_location_of_what_is_stored_is_honest(http: httpx.AsyncClient) -> None:
+    url = uploads("upload-location_form-garbage")
+    response = await http.post(url, params={"digest": digest_of(CONTENT)}, content=CONTENT)
+    assert response.status_code == 201
+    assert (await http.get(response.headers["location"])).content == CONTENT
+
+
+@pytest.mark.parametrize(
+    ("form", "told"), [("behind_by-100", "0-399"), ("ahead_by-7", "0-506"), ("absent", None)]
+)
+async def test_a_range_that_is_miscounted(any_http: httpx.AsyncClient, form: str, told: str | None) -> None:
+    location = (await begin(any_http, uploads(f"upload-range_form-{form}"))).headers["location"]
+    response = await any_http.patch(location, content=CONTENT[:500])
+    assert (response.status_code, response.headers.get("range")) == (202, told)
+    response = await any_http.get(location)
+    assert (response.status_code, response.headers.get("range")) == (204, told)
+    honest = location.replace(f"broken/with/upload-range_form-{form}/", "")
+    assert (await any_http.get(honest)).headers["range"] == "0-499"
+
+
+async def test_a_chunk_in_order_is_refused(any_http: httpx.AsyncClient) -> None:
+    location = (await begin(any_http, uploads("upload-range_skip-1", fresh()))).headers["location"]
+    assert (await any_http.patch(location, content=CONTENT[:500])).status_code == 202
+    response = await any_http.patch(
+        location, content=CONTENT[500:] * 1000, headers={"content-range": "500-500499"}
+    )
+    assert error_of(response, 416)["code"] == "RANGE_INVALID"
+    assert response.headers["range"] == "0-499"
+    assert response.headers["location"] == location
+    assert (await any_http.get(location)).headers["range"] == "0-499"
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 405, 500, 503])
+async def test_a_mount_is_refused(http: httpx.AsyncClient, status: int) -> None:
+    digest = await push_blob(http, "uploads/source", CONTENT)
+    query = {"mount": digest, "from": "uploads/source"}
+    url = uploads(f"mount-refused_status-{status}", f"uploads/mount-{status}")
+    error_of(await http.post(url, params=query), status)
+    await begin(http, url)  # what mounts nothing passes
+
+
+async def test_a_mount_becomes_an_upload(any_http: httpx.AsyncClient) -> None:
+    digest = await push_blob(any_http, "uploads/source", CONTENT)
+    query = {"mount": digest, "from": "uploads/source"}
+    name = fresh()
+    response = await any_http.post(uploads("mount-refused", name), params=query)
+    assert response.status_code == 202
+    assert (await any_http.get(f"/v2/{name}/blobs/{digest}")).status_code == 404
+    location = response.headers["location"]
+    assert (await any_http.patch(location, content=CONTENT)).status_code == 202
+    assert (await end(any_http, location)).status_code == 201
+
+
+async def test_a_body_that_is_too_large(any_http: httpx.AsyncClient) -> None:
+    """By its announced length, or by what has come; the answer arrives although nobody reads the body."""
+    large = b"x" * 3_000_000
+
+    async def chunks() -> AsyncIterator[bytes]:
+        for begin in range(0, len(large), 65536):
+            yield large[begin : begin + 65536]
+
+    location = (await begin(any_http, uploads("too-large_limit-1mib"))).headers["location"]
+    assert error_of(await any_http.patch(location, content=large), 413)["code"] == "SIZE_INVALID"
+    assert error_of(await any_http.patch(location, content=chunks()), 413)["code"] == "SIZE_INVALID"
+    assert (await any_http.get(location)).headers["range"] == "0-0"
+    assert (await any_http.patch(location, content=b"x" * 1024 * 1024)).status_code == 202
+    assert (await any_http.get(location)).headers["range"] == "0-1048575"
+
+
+async def test_a_manifest_that_is_too_large(http: httpx.AsyncClient) -> None:
+    url = "/v2/broken/with/too-large_limit-100_endpoint-manifest/uploads/app/manifests/v1"
+    error_of(await http.put(url, content=b"x" * 101), 413)
+    assert (await http.put(url, content=b"x" * 100)).status_code == 201
+
+
+async def test_limits_of_chunks_are_told_and_kept(http: httpx.AsyncClient) -> None:
+    response = await begin(http, uploads("too-large_limit-800_tell-true_least-100"))
+    assert response.headers["oci-chunk-max-length"] == "800"
+    assert response.headers["oci-chunk-min-length"] == "100"
+    location = response.headers["location"]
+    assert error_of(await http.patch(location, content=CONTENT[:99]), 400)["code"] == "SIZE_INVALID"
+    response = await http.patch(location, content=CONTENT[:950][:800])
+    assert (response.status_code, "oci-chunk-max-length" in response.headers) == (202, False)
+    assert (await http.patch(location, content=CONTENT[800:950])).status_code == 202
+    last = await http.put(location, params={"digest": digest_of(CONTENT)}, content=CONTENT[950:])
+    assert last.status_code == 201
