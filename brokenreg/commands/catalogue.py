@@ -141,7 +141,7 @@ def _page(found: list[FaultDescription]) -> Iterator[str]:
     yield "path, in a scenario file, by the control API and from the command line, by one name and the same"
     yield "parameters."
     for family, members in groupby(found, lambda each: each.family):
-        yield f"\n## {family.capitalize()}"
+        yield f"\n## {'TLS' if family == 'tls' else family.capitalize()}"
         for each in members:
             yield from _section(each)
 

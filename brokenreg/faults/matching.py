@@ -77,6 +77,13 @@ class Match(BaseModel):
             return tuple(each for each in Endpoint if each is not Endpoint.CONNECT)
         return _BLOBS if name == "blob" else (Endpoint(name),)
 
+    def beyond_connections(self) -> list[str]:
+        """What it asks of a request, which a connection cannot tell."""
+        asked = self.model_dump(exclude_none=True, exclude={"endpoint", "attempt"})
+        if self.client is not None and _network(self.client) is not None:
+            del asked["client"]
+        return list(asked)
+
     def predicates(self, positions: Positions) -> list[Predicate]:
         """All else that must hold but `attempt`, the cheapest and most telling first."""
         found: list[Predicate] = []
@@ -110,10 +117,17 @@ def _matcher(glob: str) -> Callable[[str], object]:
     return re.compile(fnmatch.translate(glob)).match
 
 
-def _client(glob: str) -> Predicate:
+def _network(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network | None:
+    """The addresses that a text stands for; None if it is a glob on User-Agent."""
     try:
-        network = ipaddress.ip_network(glob, strict=False)
+        return ipaddress.ip_network(text, strict=False)
     except ValueError:
+        return None
+
+
+def _client(glob: str) -> Predicate:
+    network = _network(glob)
+    if network is None:
         agent = _matcher(glob)
         return lambda exchange: bool(agent(exchange.user_agent))
     return lambda exchange: _address(exchange) in network

@@ -123,7 +123,18 @@ class Rule(BaseModel):
                     f"{fault.name} strikes at {fault.endpoint}, not at {endpoint}; "
                     "before a request there is nothing but endpoint connect"
                 )
+        if endpoint == Endpoint.CONNECT:
+            self._check_connection()
         return self
+
+    def _check_connection(self) -> None:
+        if len(self.fault) > 1:
+            raise ValueError("one fault alone can strike a connection")
+        if beyond := self.match.beyond_connections():
+            raise ValueError(
+                f"match.{beyond[0]} is of requests; a connection is known by `attempt`, and by `client` as "
+                "an address or a network"
+            )
 
     @property
     def endpoint(self) -> str:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+import ssl
+from collections.abc import Callable, Collection
+from typing import Literal, get_args
 
 from brokenreg.faults.origin import SecondOrigin
 from brokenreg.images.fabricator import Fabricator
@@ -11,17 +13,34 @@ from brokenreg.oci.target import Target
 from brokenreg.registry.auth.challenge import PublicAddress
 from brokenreg.storage import Store
 
+Flaw = Literal["expired", "wrong-host", "untrusted"]
+"""What may be wrong with a certificate."""
+
+FLAWS: tuple[Flaw, ...] = get_args(Flaw)
+
 
 class Surroundings:
-    """Made once, by the assembly."""
+    """Made once, by the assembly; `flawed` gives the TLS context of a bad certificate, where there is TLS."""
 
     def __init__(
-        self, store: Store, images: Fabricator, origin: SecondOrigin, address: PublicAddress
+        self,
+        store: Store,
+        images: Fabricator,
+        origin: SecondOrigin,
+        address: PublicAddress,
+        flawed: Callable[[Flaw], ssl.SSLContext] | None,
     ) -> None:
         self.origin = origin
         self.address = address
+        self._flawed = flawed
         self._store = store
         self._images = images
+
+    def flawed(self, flaw: Flaw) -> ssl.SSLContext:
+        """A context that presents a certificate with that flaw. Raise `OSError` if there can be none."""
+        if self._flawed is None:
+            raise OSError("no listener speaks TLS")
+        return self._flawed(flaw)
 
     def positions(self, target: Target) -> Collection[int]:
         """The places of a layer in the manifests of its repository, from 1; none if no manifest names it."""

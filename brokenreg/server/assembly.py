@@ -7,11 +7,11 @@ import contextlib
 import sys
 import time
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 from brokenreg import __version__
 from brokenreg.config import Settings
 from brokenreg.control import Control, Status
+from brokenreg.faults.doorman import RuleDoorman
 from brokenreg.faults.hold import Gate
 from brokenreg.faults.injector import Injector
 from brokenreg.faults.origin import SecondOrigin
@@ -35,10 +35,12 @@ from brokenreg.server.guards import RegistryGuard
 from brokenreg.server.health import Health
 from brokenreg.server.listeners import Certificate, Listener, quiet_handshakes
 from brokenreg.server.race import first_of
-from brokenreg.server.tls import self_signed
+from brokenreg.server.tls import Identity, given, self_signed
 from brokenreg.storage import Store
+from brokenreg.traffic.connections import ConnectionRecorder
 from brokenreg.traffic.log import TrafficLog
 from brokenreg.traffic.recorder import Recorder
+from brokenreg.wire.arrival import Door
 from brokenreg.wire.asgi import ASGIApp
 from brokenreg.wire.seam import Seam
 
@@ -56,8 +58,10 @@ class Server:
         self.log = TrafficLog()
         self.gate = Gate(self.log)
         self.origin = SecondOrigin()
+        self._identity = _identity(settings, store)
+        flawed = None if self._identity is None else self._identity.flawed
         self._address = PublicAddress(settings.public_url)
-        self._surroundings = Surroundings(store, images, self.origin, self._address)
+        self._surroundings = Surroundings(store, images, self.origin, self._address, flawed)
         self.rules = RuleBooks(
             settings.seed, self._surroundings.positions, [load_scenario(path) for path in settings.scenario]
         )
@@ -66,7 +70,7 @@ class Server:
         self._started = time.monotonic()
         self._images = images
         self._registry_seam = self._registry(settings)
-        self.authority: Path | None = None
+        self.authority = self._identity.authority if self._identity and settings.tls else None
         """The CA file that a client must trust, with `--tls self-signed`."""
         self._listeners: list[Listener] = []
         self._control: Listener | None = None
@@ -119,7 +123,7 @@ class Server:
             offline=True,
             exchanges=self.log.end,
             in_flight=self.log.in_flight,
-            connections=len(self._registry_seam.connections.live),
+            connections=len(self._registry_seam.door.arrivals),
             repositories=len(repositories),
             manifests=sum(len(repository.manifests) for repository in repositories),
             blobs=self._store.index.blob_count,
@@ -141,7 +145,9 @@ class Server:
         hosts = filter(None, (*settings.allow_host, settings.public_host))
         guard = RegistryGuard(TokenForms(injector), hosts)
         recorder = Recorder(guard, self.log, self._is_config)
-        return Seam(Health(recorder), recorder.record_unused)
+        connections = ConnectionRecorder(self.log)
+        doorman = RuleDoorman(self.rules, connections, self._surroundings)
+        return Seam(Health(recorder), Door(connections, doorman))
 
     def _authenticated(self, registry: ASGIApp, settings: Settings, tokens: TokenService) -> ASGIApp:
         if settings.auth == "basic":
@@ -156,7 +162,7 @@ class Server:
         )
 
     def _bind(self, settings: Settings) -> None:
-        certificate = self._certificate(settings)
+        certificate = None if self._identity is None else self._identity.certificate
         for address in settings.listen:
             self._listeners.append(Listener(address, certificate))
         if settings.control is not None:
@@ -169,14 +175,15 @@ class Server:
             address = str(self._control.address)
             self._control.start(Seam(Control(self.status, address, settings.control_token)))
 
-    def _certificate(self, settings: Settings) -> Certificate | None:
-        if settings.cert is not None and settings.key is not None:
-            return Certificate(settings.cert, settings.key)
-        if settings.tls is None:
-            return None
-        hosts = [*(address.host for address in settings.listen), *settings.allow_host]
-        certificate, self.authority = self_signed(self._store.folder.tls, hosts)
-        return certificate
-
     def _all_listeners(self) -> list[Listener]:
         return [*self._listeners, *([self._control] if self._control else [])]
+
+
+def _identity(settings: Settings, store: Store) -> Identity | None:
+    """What TLS listeners show; None if they speak plain HTTP."""
+    if settings.cert is not None and settings.key is not None:
+        return given(store.folder.tls, Certificate(settings.cert, settings.key))
+    if settings.tls is None:
+        return None
+    hosts = [*(address.host for address in settings.listen), *settings.allow_host]
+    return self_signed(store.folder.tls, hosts)

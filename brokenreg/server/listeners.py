@@ -14,7 +14,10 @@ from hypercorn.asyncio import serve
 from hypercorn.config import Config, Sockets
 
 from brokenreg.config import Address
+from brokenreg.wire.arrival import HANDSHAKE_PATIENCE
 from brokenreg.wire.connection import install
+from brokenreg.wire.doorway import Doorway
+from brokenreg.wire.handshake import ListenerContext
 from brokenreg.wire.seam import Seam
 
 GRACE = 0.7
@@ -40,6 +43,7 @@ class _ListenerConfig(Config):
     """Hypercorn's settings where ours differ: nothing may cut a held or slow response."""
 
     read_timeout = None
+    ssl_handshake_timeout = HANDSHAKE_PATIENCE
     backlog = _BACKLOG
     graceful_timeout = GRACE
     keep_alive_timeout = 75.0
@@ -53,6 +57,7 @@ class _ListenerConfig(Config):
     def __init__(self, bound: socket.socket, certificate: Certificate | None) -> None:
         self.errorlog = logging.getLogger("brokenreg.hypercorn")
         self._bound = bound
+        self._certificate = certificate
         if certificate is not None:
             self.certfile, self.keyfile = str(certificate.chain), str(certificate.key)
 
@@ -61,13 +66,27 @@ class _ListenerConfig(Config):
             return Sockets([self._bound], [], [])
         return Sockets([], [self._bound], [])
 
+    def create_ssl_context(self) -> ssl.SSLContext | None:
+        return None if self._certificate is None else tls_context(self._certificate)
+
+
+def tls_context(certificate: Certificate) -> ListenerContext:
+    """By which a listener shakes hands with that certificate. Raise `OSError` or `ssl.SSLError`."""
+    context = ListenerContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2  # what HTTP/2 demands (RFC 9113, section 9.2)
+    context.options |= ssl.OP_NO_COMPRESSION
+    context.set_ciphers(Config.ciphers)
+    context.set_alpn_protocols(Config.alpn_protocols)
+    context.load_cert_chain(certificate.chain, certificate.key)
+    return context
+
 
 class Listener:
     """One bound address and the application behind it."""
 
     def __init__(self, address: Address, certificate: Certificate | None) -> None:
         """Bind and listen: from here on clients queue. Raise `ListenError`."""
-        self._socket = _bind(address)
+        self._socket = _bind(address, over_tls=certificate is not None)
         self._config = _ListenerConfig(self._socket, certificate)
         self._task: asyncio.Task[None] | None = None
         self._seam: Seam | None = None
@@ -86,6 +105,7 @@ class Listener:
         """Serve from now on."""
         install()
         self._seam = seam
+        self._socket.door = seam.door
         self._task = asyncio.create_task(
             serve(seam, self._config, shutdown_trigger=self._stop.wait),  # type: ignore[arg-type]
             name=f"listener {self.url}",
@@ -102,21 +122,26 @@ class Listener:
         if self._task is None or self._seam is None:
             self._socket.close()
             return
+        arrivals = self._seam.door.arrivals
+        for arrival in tuple(arrivals):
+            if not arrival.is_served:
+                arrival.cut()
+        await self._socket.turned_away()
         await asyncio.wait([self._task], timeout=GRACE)
         # From Python 3.12 on a server waits for its connections without end: cut them first.
-        for connection in tuple(self._seam.connections.live):
-            await connection.abort()
+        for arrival in tuple(arrivals):
+            arrival.cut()
         done, _ = await asyncio.wait([self._task], timeout=GRACE + 0.3)
         if not done:
             self._task.cancel()
 
 
-def _bind(address: Address) -> socket.socket:
+def _bind(address: Address, *, over_tls: bool) -> Doorway:
     try:
         family, kind, protocol, _, where = socket.getaddrinfo(
             address.host, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
-        bound = socket.socket(family, kind, protocol)
+        bound = Doorway(family, kind, protocol, over_tls=over_tls)
     except OSError as error:
         raise ListenError(f"cannot listen on {address}: {error.strerror}") from None
     try:

@@ -20,6 +20,7 @@ from rich.console import Console
 from rich.text import Text
 
 from brokenreg.oci.sizes import format_size
+from brokenreg.oci.target import Endpoint
 from brokenreg.traffic.exchange import Ended, Exchange
 
 logger = logging.getLogger(__name__)
@@ -130,7 +131,9 @@ class ReadableLog:
         text.append(f"  {format_size(exchange.response_bytes or exchange.request_bytes)}")
         text.append(f"  {1000 * (exchange.duration or 0):.0f} ms", style="dim")
         text.append(f"  {printable(exchange.user_agent.partition(' ')[0])}", style="dim")
-        if exchange.fault:
+        if exchange.endpoint is Endpoint.CONNECT:
+            text.append("".join(f"  {what}" for what, _ in exchange.timeline if what != "end"), style="dim")
+        elif exchange.fault:
             text.append(f"  fault {exchange.fault}", style="yellow")
         if exchange.ended is not Ended.COMPLETE:
             text.append(f"  {exchange.ended}", style="yellow")

@@ -1,128 +1,128 @@
-"""`--tls self-signed`: a certificate authority for our names alone, whose key is thrown away.
+"""What TLS listeners show: a certificate, given or made, and its flawed likenesses.
 
-Whoever trusts the CA trusts it for nothing else: it is constrained to the names (RFC 5280, 4.2.1.10), and
-nobody can sign with it any more. Certificate and key are kept in the data folder and used again while they
-are good, so that a client need not be told twice.
+`--tls self-signed` makes a certificate authority for our names alone, whose key is thrown away: whoever
+trusts the CA trusts it for nothing else, and nobody can sign with it any more. So the certificates that are
+expired or for another host are signed at the same time; each has but that one flaw. All is kept in the data
+folder and used again while it is good, so that a client need not be told twice.
+
+Beside a given certificate, whose CA is not ours, the flawed ones are signed by an authority of our own
+(`tls/given/ca.pem`), and made when first needed. Who does not trust that authority sees nothing but this.
 """
 
 from __future__ import annotations
 
 import datetime
-import ipaddress
 import os
 import socket
+import ssl
 from collections.abc import Iterable
 from pathlib import Path
 
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
 
-from brokenreg.server.listeners import Certificate
+from brokenreg.faults.surroundings import FLAWS, Flaw
+from brokenreg.server.authority import Authority, alternative_names, pem
+from brokenreg.server.listeners import Certificate, tls_context
 
-_LIFETIME = datetime.timedelta(days=365)
 _RENEW_BEFORE = datetime.timedelta(days=30)
-_NETWORK_OF_ONE = {4: 32, 6: 128}
+_EXPIRED = datetime.timedelta(days=-1)
+
+_LOCALHOST = "localhost"
+_WRONG_HOST = "wrong-host.localhost"
+"""What nobody asks for, and an authority constrained to localhost may sign for."""
 
 
-def self_signed(folder: Path, hosts: Iterable[str]) -> tuple[Certificate, Path]:
-    """A certificate for `hosts`, localhost and this machine's name, and the CA file to trust."""
+class Identity:
+    """A certificate, and TLS contexts that present one with a flaw; `folder` has those, and their CA."""
+
+    def __init__(self, certificate: Certificate, folder: Path, *, is_given: bool) -> None:
+        self.certificate = certificate
+        self.authority = folder / "ca.pem"
+        self._folder = folder
+        self._is_given = is_given
+        self._contexts: dict[Flaw, ssl.SSLContext] = {}
+
+    def flawed(self, flaw: Flaw) -> ssl.SSLContext:
+        """A context that presents a certificate with that flaw. Raise `OSError` if there can be none."""
+        if flaw not in self._contexts:
+            if self._is_given:
+                self._make_flawed()
+            chain = _path(self._folder, flaw)
+            self._contexts[flaw] = tls_context(Certificate(chain, self.certificate.key))
+        return self._contexts[flaw]
+
+    def _make_flawed(self) -> None:
+        """Unless they are there, for this very certificate."""
+        given = x509.load_pem_x509_certificate(self.certificate.chain.read_bytes())
+        names, key = alternative_names(given) or {_LOCALHOST}, given.public_key()
+        if not _are_good(self._folder, names, key):
+            _make_flawed(self._folder, names, key)
+
+
+def given(folder: Path, certificate: Certificate) -> Identity:
+    """That certificate, which others have made."""
+    return Identity(certificate, folder / "given", is_given=True)
+
+
+def self_signed(folder: Path, hosts: Iterable[str]) -> Identity:
+    """A certificate for `hosts`, localhost and this machine's name. Raise `OSError`."""
     everywhere = {"0.0.0.0", "::"}  # noqa: S104 - no name that a client could ask for
-    own = {"localhost", "127.0.0.1", "::1", socket.gethostname().lower()}
-    names = sorted((own | set(hosts)) - everywhere)
+    own = {_LOCALHOST, "127.0.0.1", "::1", socket.gethostname().lower()}
+    names = (own | set(hosts)) - everywhere
     certificate = Certificate(folder / "server.pem", folder / "server.key")
-    authority = folder / "ca.pem"
-    if not _is_good(certificate.chain, names):
-        folder.mkdir(mode=0o700, exist_ok=True)
-        _make(certificate, authority, names)
-    return certificate, authority
+    if not _is_good(folder, certificate.chain, names):
+        key = ec.generate_private_key(ec.SECP256R1())
+        authority = _make_flawed(folder, names, key.public_key())
+        secret = key.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        )
+        leaf = authority.issue(names, key.public_key())
+        _write(certificate.key, secret, 0o600)
+        _write(certificate.chain, pem(leaf, authority.certificate), 0o644)
+    return Identity(certificate, folder, is_given=False)
 
 
-def _is_good(chain: Path, names: list[str]) -> bool:
+def _is_good(folder: Path, chain: Path, names: set[str]) -> bool:
     try:
         found = x509.load_pem_x509_certificate(chain.read_bytes())
     except (OSError, ValueError):
         return False
-    alternative = found.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    known = {str(name.value) for name in alternative}
-    until = found.not_valid_after_utc - _RENEW_BEFORE
-    return set(names) <= known and datetime.datetime.now(datetime.UTC) < until
+    return names <= alternative_names(found) and _are_good(folder, names, found.public_key())
 
 
-def _make(certificate: Certificate, authority: Path, names: list[str]) -> None:
-    ca_key, key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
-    ca_name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "brokenreg, for this machine alone")])
-    ca = (
-        _builder(ca_name, ca_name, ca_key.public_key())
-        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-        .add_extension(_usage(sign_certificates=True), critical=True)
-        .add_extension(x509.NameConstraints([_constraint(name) for name in names], None), critical=True)
-        .sign(ca_key, hashes.SHA256())
-    )
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "brokenreg")])
-    leaf = (
-        _builder(name, ca_name, key.public_key())
-        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-        .add_extension(_usage(sign_certificates=False), critical=True)
-        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
-        .add_extension(x509.SubjectAlternativeName([_alternative(name) for name in names]), critical=False)
-        .add_extension(
-            x509.AuthorityKeyIdentifier.from_issuer_public_key(ca_key.public_key()), critical=False
-        )
-        .sign(ca_key, hashes.SHA256())
-    )
-    pem = serialization.Encoding.PEM
-    secret = key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    _write(certificate.key, secret, 0o600)
-    _write(authority, ca.public_bytes(pem), 0o644)
-    _write(certificate.chain, leaf.public_bytes(pem) + ca.public_bytes(pem), 0o644)
-
-
-def _builder(
-    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey
-) -> x509.CertificateBuilder:
-    now = datetime.datetime.now(datetime.UTC)
+def _are_good(folder: Path, names: set[str], key: CertificatePublicKeyTypes) -> bool:
+    """Whether the flawed certificates are for these names and that key, and their CA is good for a while."""
+    try:
+        authority = x509.load_pem_x509_certificate((folder / "ca.pem").read_bytes())
+        flawed = {flaw: x509.load_pem_x509_certificate(_path(folder, flaw).read_bytes()) for flaw in FLAWS}
+    except (OSError, ValueError):
+        return False
     return (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(issuer)
-        .public_key(key)
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(hours=1))
-        .not_valid_after(now + _LIFETIME)
-        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key), critical=False)
+        datetime.datetime.now(datetime.UTC) < authority.not_valid_after_utc - _RENEW_BEFORE
+        and names <= alternative_names(flawed["expired"])
+        and all(each.public_key() == key for each in flawed.values())
     )
 
 
-def _usage(*, sign_certificates: bool) -> x509.KeyUsage:
-    return x509.KeyUsage(
-        digital_signature=not sign_certificates,
-        key_cert_sign=sign_certificates,
-        crl_sign=False,
-        content_commitment=False,
-        key_encipherment=False,
-        data_encipherment=False,
-        key_agreement=False,
-        encipher_only=False,
-        decipher_only=False,
-    )
+def _make_flawed(folder: Path, names: set[str], key: CertificatePublicKeyTypes) -> Authority:
+    """Write them and their authority, and give it back before it is forgotten."""
+    authority = Authority("brokenreg, for this machine alone", names | {_LOCALHOST})
+    stranger = Authority("brokenreg, whom nobody trusts", names)
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    _write(folder / "ca.pem", pem(authority.certificate), 0o644)
+    expired = authority.issue(names, key, until=_EXPIRED)
+    wrong_host = authority.issue({_WRONG_HOST}, key)
+    _write(_path(folder, "expired"), pem(expired, authority.certificate), 0o644)
+    _write(_path(folder, "wrong-host"), pem(wrong_host, authority.certificate), 0o644)
+    _write(_path(folder, "untrusted"), pem(stranger.issue(names, key)), 0o644)
+    return authority
 
 
-def _alternative(name: str) -> x509.GeneralName:
-    try:
-        return x509.IPAddress(ipaddress.ip_address(name))
-    except ValueError:
-        return x509.DNSName(name)
-
-
-def _constraint(name: str) -> x509.GeneralName:
-    """A subtree of exactly that name; an address needs its mask."""
-    try:
-        address = ipaddress.ip_address(name)
-    except ValueError:
-        return x509.DNSName(name)
-    return x509.IPAddress(ipaddress.ip_network(f"{name}/{_NETWORK_OF_ONE[address.version]}"))
+def _path(folder: Path, flaw: Flaw) -> Path:
+    return folder / f"{flaw}.pem"
 
 
 def _write(path: Path, content: bytes, mode: int) -> None:

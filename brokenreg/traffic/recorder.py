@@ -10,7 +10,6 @@ from brokenreg.traffic.exchange import Ended, Exchange
 from brokenreg.traffic.log import TrafficLog
 from brokenreg.traffic.redaction import redact_headers, redact_query
 from brokenreg.wire.asgi import CUT, RAW, ZERO_COPY, ASGIApp, Message, Receive, Scope, Send
-from brokenreg.wire.connection import Wire
 from brokenreg.wire.seam import EXTENSION as STREAM
 from brokenreg.wire.seam import Stream
 
@@ -37,27 +36,6 @@ class Recorder:
             await self._app(scope, recording.receive, recording.send)
         finally:
             recording.close()
-
-    def record_unused(self, connection: Wire) -> None:
-        """Log a connection that ended without ever becoming a request."""
-        exchange = Exchange(
-            id=self._log.next_id(),
-            method="",
-            path="",
-            query="",
-            http_version="",
-            scheme="",
-            client=connection.client,
-            target=Target(Endpoint.CONNECT),
-            started=connection.opened,
-            ended=Ended.CLIENT_LEFT,
-        )
-        if connection.bytes_out:  # Hypercorn answered what is not HTTP
-            exchange.status = 400
-            exchange.ended = Ended.COMPLETE
-        exchange.mark("TLS hello on a plain port" if connection.spoke_tls else "end", time.time())
-        self._log.opened(exchange)
-        self._log.closed(exchange)
 
     def _open(self, scope: Scope) -> Exchange:
         query = scope["query_string"].decode("latin-1")

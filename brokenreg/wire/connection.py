@@ -5,9 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import contextvars
-import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import IO, Any
 
@@ -18,6 +15,7 @@ from hypercorn.events import Closed, Event, RawData
 from hypercorn.protocol.events import EndBody
 from hypercorn.protocol.h11 import H11Protocol
 
+from brokenreg.wire.arrival import ARRIVAL
 from brokenreg.wire.asgi import ClientLeftError
 from brokenreg.wire.sendfile import FileSender
 
@@ -57,24 +55,13 @@ class _FilePart:
         return self._count
 
 
-@dataclass(slots=True)
-class Connections:
-    """The connections of one listener. `on_unused` is told of each that ended without a request."""
-
-    on_unused: Callable[[Wire], None]
-    live: set[Wire] = field(default_factory=set)
-
-
 class Wire(TCPServer):
     """One connection. `gone` is set once the client has left or was cut off."""
 
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)
+        self.arrival = ARRIVAL.get()
         self.gone = asyncio.Event()
-        self.opened = time.time()
-        self.spoke_tls = False
-        """A TLS handshake was begun on a plain port, as many clients try first."""
-        self.requests = 0
         self.bytes_out = 0
         self._sender: FileSender | None = None
         self.body_cut_short = False
@@ -85,30 +72,20 @@ class Wire(TCPServer):
         """Seconds between two bytes that leave; 0 for no such thing."""
 
     @property
-    def client(self) -> str:
-        """Address of the peer, `host:port`."""
-        host, port, *_ = self.writer.get_extra_info("peername") or ("unknown", 0)
-        return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-
-    @property
     def unsent(self) -> int:
         """Bytes written that have not left yet."""
         return self.writer.transport.get_write_buffer_size()
 
     async def run(self) -> None:
         CONNECTION.set(self)
-        # Hypercorn wraps what it serves.
-        connections: Connections = self.app.app.connections  # type: ignore[attr-defined]
-        connections.live.add(self)
+        self.arrival.is_served = True
+        self.arrival.cut = self.abort
         # asyncio's default of 64 KiB stops the socket before a read of RECEIVE_SIZE could be filled.
         self.reader._limit = RECEIVE_SIZE  # type: ignore[attr-defined]
         try:
             await super().run()
         finally:
             self.gone.set()
-            connections.live.discard(self)
-            if not self.requests:
-                connections.on_unused(self)
 
     async def protocol_send(self, event: Event) -> None:
         """Every byte that Hypercorn emits: HTTP/1.1 and HTTP/2, plain and TLS.
@@ -120,6 +97,8 @@ class Wire(TCPServer):
             return
         if isinstance(event, RawData):
             self.bytes_out += len(event.data)
+            if not self.arrival.requests and isinstance(self.protocol.protocol, H11Protocol):
+                self.arrival.answered = True  # Hypercorn answers what is not HTTP
             if self.pace:
                 event = RawData(await self._drip(event.data))
         await super().protocol_send(event)
@@ -200,7 +179,7 @@ class Wire(TCPServer):
         if self._sender is not None:
             self._sender.stop()
 
-    async def abort(self) -> None:
+    def abort(self) -> None:
         """Cut the connection now, whatever is in flight."""
         self._leave()
         self.writer.transport.abort()
@@ -216,8 +195,8 @@ class Wire(TCPServer):
                 data = await self.reader.read(RECEIVE_SIZE)
             except OSError:
                 break
-            if not self.requests and data[:1] == _TLS_HANDSHAKE:
-                self.spoke_tls = True
+            if data[:1] == _TLS_HANDSHAKE and not (self.arrival.requests or self.arrival.answered):
+                self.arrival.mark("TLS hello on a plain port")  # as many clients try first
             if data:
                 await self.protocol.handle(RawData(data))
         if self._in_request_body():

@@ -9,13 +9,13 @@ from __future__ import annotations
 import asyncio
 import fcntl
 import socket
-import struct
 import sys
 from typing import TYPE_CHECKING
 
 from hypercorn.protocol.h2 import H2Protocol
 
 from brokenreg.wire.asgi import End
+from brokenreg.wire.doorway import RESET_ON_CLOSE
 
 if TYPE_CHECKING:
     from brokenreg.wire.connection import Wire
@@ -27,8 +27,6 @@ _PATIENCE = 30.0
 
 _LINGER = 2.0
 """Seconds that a client has to close its side after our FIN."""
-
-_RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
 
 async def cut(wire: Wire, end: End, *, stream_id: int, code: int) -> None:
@@ -45,7 +43,7 @@ async def cut(wire: Wire, end: End, *, stream_id: int, code: int) -> None:
     wire.mute()
     transport = wire.writer.transport
     if end is End.RST:
-        _socket(wire).setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
+        _socket(wire).setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
         transport.abort()
     elif end is End.CLOSE_NOTIFY:
         transport.close()

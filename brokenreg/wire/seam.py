@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlsplit
 
 from hypercorn.protocol.events import Event, StreamClosed
 
+from brokenreg.wire.arrival import Door
 from brokenreg.wire.asgi import (
     CUT,
     PACE,
@@ -23,7 +23,7 @@ from brokenreg.wire.asgi import (
     Scope,
     Send,
 )
-from brokenreg.wire.connection import CONNECTION, Connections, Wire
+from brokenreg.wire.connection import CONNECTION, Wire
 from brokenreg.wire.cutting import cut
 from brokenreg.wire.request_body import RequestBody
 
@@ -98,11 +98,11 @@ class Stream:
 
 
 class Seam:
-    """Wraps the application of one listener, whose `connections` it keeps."""
+    """Wraps the application of one listener; `door` is who stands there before it."""
 
-    def __init__(self, app: ASGIApp, on_unused: Callable[[Wire], None] | None = None) -> None:
+    def __init__(self, app: ASGIApp, door: Door | None = None) -> None:
         self._app = app
-        self.connections = Connections(on_unused or (lambda _: None))
+        self.door = door or Door()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -114,7 +114,7 @@ class Seam:
         if "://" in scope["path"]:  # absolute form (RFC 9112, section 3.2.2)
             scope["path"] = urlsplit(scope["path"]).path or "/"
         connection = CONNECTION.get()
-        connection.requests += 1
+        connection.arrival.request()
         body = RequestBody(scope, receive)
         stream = Stream(connection, scope, body, send)
         scope["extensions"][EXTENSION] = stream

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from brokenreg.faults.catalogue.base import Fault
 from brokenreg.faults.catalogue.body import Corrupt, Swap, Truncate, WrongLength
-from brokenreg.faults.catalogue.connection import EmptyReply, H2Goaway, H2Reset, Malformed, Reset
+from brokenreg.faults.catalogue.connection import Accept, EmptyReply, H2Goaway, H2Reset, Malformed, Reset
 from brokenreg.faults.catalogue.control import Hold
 from brokenreg.faults.catalogue.headers import ContentType, Header, NoDigest, Range
 from brokenreg.faults.catalogue.listing import Referrers, TagPages
 from brokenreg.faults.catalogue.status import Error, HeadDiffers, NotFound, RateLimit, ReadAfterWrite
 from brokenreg.faults.catalogue.timing import Drip, Latency, Stall, Throttle, Timeout
+from brokenreg.faults.catalogue.tls import TLS
 from brokenreg.faults.catalogue.upload import (
     MountRefused,
     TooLarge,
@@ -22,7 +23,8 @@ _STATUS = (Error, RateLimit, NotFound, HeadDiffers, ReadAfterWrite)
 _TIMING = (Timeout, Latency, Stall, Throttle, Drip)
 _BODY = (Truncate, Corrupt, Swap, WrongLength)
 _HEADERS = (Header, ContentType, NoDigest, Range)
-_CONNECTION = (Reset, EmptyReply, Malformed, H2Reset, H2Goaway)
+_CONNECTION = (Accept, Reset, EmptyReply, Malformed, H2Reset, H2Goaway)
+_TLS = (TLS,)
 _UPLOAD = (UploadLost, UploadLocation, UploadRange, MountRefused, TooLarge)
 _LISTING = (TagPages, Referrers)
 _CONTROL = (Hold,)
@@ -35,6 +37,7 @@ CATALOGUE: dict[str, type[Fault]] = {
         *_BODY,
         *_HEADERS,
         *_CONNECTION,
+        *_TLS,
         *_UPLOAD,
         *_LISTING,
         *_CONTROL,

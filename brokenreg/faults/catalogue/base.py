@@ -8,8 +8,10 @@ from typing import Any, ClassVar, Self
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from brokenreg.faults.strike import Strike
+from brokenreg.faults.surroundings import Surroundings
 from brokenreg.oci.params import join_params, spell
 from brokenreg.traffic.exchange import Exchange
+from brokenreg.wire.arrival import Treatment
 
 ANY = "any"
 """In place of an endpoint: all that a request can address."""
@@ -106,6 +108,20 @@ class Fault(BaseModel, ABC):
         """The parameters that were given, in one canonical spelling (`key-value` joined by `_`)."""
         given = self.parameters()
         return join_params({name: _text(given[name]) for name in sorted(given) if given[name] is not None})
+
+
+class ConnectFault(Fault):
+    """A fault of the connection itself, before any request: it has no exchange to spoil."""
+
+    endpoint: ClassVar[str] = "connect"
+    answers: ClassVar[bool] = True
+
+    @abstractmethod
+    def treatment(self, surroundings: Surroundings) -> Treatment:
+        """What is done with the connection. Raise `OSError` if it cannot be done."""
+
+    async def strike(self, strike: Strike) -> None:
+        raise NotImplementedError(f"{self.name} strikes before there is a request")
 
 
 def first_problem(error: ValidationError) -> str:

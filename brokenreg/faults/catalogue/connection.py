@@ -1,4 +1,4 @@
-"""Faults of the connection: it is reset, ends without a word, or speaks no HTTP."""
+"""Faults of the connection: it is not served, is reset, ends without a word, or speaks no HTTP."""
 
 from __future__ import annotations
 
@@ -6,13 +6,45 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from brokenreg.faults.catalogue.base import HTTP1, HTTP2, Fault
-from brokenreg.faults.catalogue.parameters import Extent, Size, bytes_of
+from brokenreg.faults.catalogue.base import HTTP1, HTTP2, ConnectFault, Fault
+from brokenreg.faults.catalogue.parameters import Duration, Extent, Size, bytes_of
 from brokenreg.faults.strike import Head, Passing, Strike
+from brokenreg.faults.surroundings import Surroundings
+from brokenreg.wire.arrival import Treatment, TurnAway
 from brokenreg.wire.asgi import ClientLeftError, End
 
 _INTERNAL_ERROR = 2
 _SOMETHING = b"\x00\x16\x03\x01 this is not HTTP \xff\xfe\r\n\r\n"
+
+
+class Accept(ConnectFault):
+    """Takes a TCP connection and does not serve it.
+
+    `form`: `reset` (RST at once), `close` (FIN at once), `stall` (not a byte, for `dur` and then FIN, or
+    until the client leaves), or `garbage` (the first words of the client are answered by bytes that are
+    neither HTTP nor TLS, and FIN). On a TLS listener this is before the handshake. A rule knows clients by
+    address alone: there is no User-Agent yet.
+    """
+
+    name: ClassVar[str] = "accept"
+    clients: ClassVar[str] = "a load balancer without backends does this; most clients do not dial again"
+    example: ClassVar[str] = "form-reset"
+
+    form: Literal["reset", "close", "stall", "garbage"] = Field(
+        "reset", description="what comes of the connection"
+    )
+    dur: Duration | None = Field(None, description="how long `stall` lasts; absent: until the client leaves")
+
+    def treatment(self, surroundings: Surroundings) -> Treatment:
+        del surroundings
+        match self.form:
+            case "reset":
+                return TurnAway(End.RST)
+            case "close":
+                return TurnAway(End.FIN)
+            case "stall":
+                return TurnAway(End.FIN, silence=self.dur)
+        return TurnAway(End.FIN, reply=_SOMETHING)
 
 
 class Reset(Fault):

@@ -1,0 +1,63 @@
+"""Faults of TLS: a bad certificate, or a handshake that comes to nothing."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+from pydantic import Field
+
+from brokenreg.faults.catalogue.base import ConnectFault
+from brokenreg.faults.catalogue.parameters import Duration
+from brokenreg.faults.surroundings import Surroundings
+from brokenreg.traffic.exchange import Exchange
+from brokenreg.wire.arrival import Present, Treatment, TurnAway
+from brokenreg.wire.asgi import End
+
+_HANDSHAKE_FAILURE = 40
+_PROTOCOL_VERSION = 70
+
+
+def _alert(description: int) -> bytes:
+    """A record with a fatal alert, as it is sent before keys are agreed on (RFC 8446, sections 5.1 and 6)."""
+    return bytes((21, 3, 3, 0, 2, 2, description))
+
+
+class TLS(ConnectFault):
+    """Spoils the TLS handshake of a connection.
+
+    `form`: the certificate is `expired`, for another host (`wrong-host`), or signed by an authority that
+    nobody knows (`untrusted`), and right in all else; a client that does not verify is served as ever. Or
+    `handshake-fails` (fatal alert handshake_failure), `old-protocol` (fatal alert protocol_version, as from
+    a server without TLS 1.2) and `handshake-stalls` (the hello is read, and never answered, for `dur` and
+    then FIN, or until the client leaves).
+
+    `expired` and `wrong-host` are signed by the CA of `--tls self-signed`. Beside `--cert` and `--key` an
+    authority of our own signs them, `tls/given/ca.pem` in the data folder, made when first needed: a client
+    that does not trust it complains of that first. A plain HTTP listener has no TLS to spoil.
+    """
+
+    name: ClassVar[str] = "tls"
+    clients: ClassVar[str] = "Go programs give a handshake 10 s (moby#50035); one that fails is not repeated"
+    example: ClassVar[str] = "form-expired"
+
+    form: Literal[
+        "expired", "wrong-host", "untrusted", "handshake-fails", "handshake-stalls", "old-protocol"
+    ] = Field("expired", description="what is wrong")
+    dur: Duration | None = Field(
+        None, description="how long `handshake-stalls` lasts; absent: until the client leaves"
+    )
+
+    def objection(self, exchange: Exchange) -> str | None:
+        if exchange.scheme != "https":
+            return "plain HTTP has no handshake"
+        return super().objection(exchange)
+
+    def treatment(self, surroundings: Surroundings) -> Treatment:
+        match self.form:
+            case "expired" | "wrong-host" | "untrusted":
+                return Present(surroundings.flawed(self.form))
+            case "handshake-stalls":
+                return TurnAway(End.FIN, silence=self.dur)
+            case "handshake-fails":
+                return TurnAway(End.FIN, reply=_alert(_HANDSHAKE_FAILURE))
+        return TurnAway(End.FIN, reply=_alert(_PROTOCOL_VERSION))

@@ -1,0 +1,78 @@
+"""Connections in the log: those to which something happened before a request, and those without one."""
+
+from __future__ import annotations
+
+import time
+
+from brokenreg.oci.target import Endpoint, Target
+from brokenreg.traffic.exchange import Ended, Exchange
+from brokenreg.traffic.log import TrafficLog
+from brokenreg.wire.arrival import Arrival
+
+
+class ConnectionRecorder:
+    """The witness of a door: writes exchanges of endpoint `connect`.
+
+    Such an exchange ends with the first request, which has its own, or with the connection. A connection of
+    which there is nothing to tell but its requests has none.
+    """
+
+    def __init__(self, log: TrafficLog) -> None:
+        self._log = log
+        self._open: dict[Arrival, Exchange] = {}
+
+    def exchange(self, arrival: Arrival) -> Exchange:
+        """What a rule may match; not in the log yet, and without a number."""
+        return Exchange(
+            id=0,
+            method="",
+            path="",
+            query="",
+            http_version="",
+            scheme="https" if arrival.over_tls else "http",
+            client=arrival.client,
+            target=Target(Endpoint.CONNECT),
+            started=arrival.started,
+        )
+
+    def open(self, arrival: Arrival, exchange: Exchange) -> None:
+        """Log a connection from now on: there is something to tell."""
+        exchange.id = self._log.next_id()
+        self._open[arrival] = exchange
+        self._log.opened(exchange)
+
+    def noted(self, arrival: Arrival, what: str) -> None:
+        exchange = self._open.get(arrival)
+        if exchange is not None:
+            exchange.mark(what, time.time())
+            self._log.changed()
+
+    def used(self, arrival: Arrival) -> None:
+        exchange = self._open.pop(arrival, None)
+        if exchange is not None:
+            self._close(exchange, Ended.COMPLETE, "first request")
+
+    def ended(self, arrival: Arrival) -> None:
+        exchange = self._open.pop(arrival, None)
+        if exchange is None:
+            if arrival.requests:
+                return
+            exchange = self.exchange(arrival)
+            exchange.id = self._log.next_id()
+            for what, when in arrival.marks:
+                exchange.mark(what, when)
+            self._log.opened(exchange)
+        if arrival.answered:
+            exchange.status = 400
+        self._close(exchange, _how(arrival), "end")
+
+    def _close(self, exchange: Exchange, ended: Ended, what: str) -> None:
+        exchange.ended = ended
+        exchange.mark(what, time.time())
+        self._log.closed(exchange)
+
+
+def _how(arrival: Arrival) -> Ended:
+    if arrival.answered:
+        return Ended.COMPLETE
+    return Ended.ABORTED if arrival.is_cut else Ended.CLIENT_LEFT

@@ -1,0 +1,64 @@
+"""TLS handshakes: by which context each connection shakes hands, and how that went."""
+
+from __future__ import annotations
+
+import re
+import ssl
+
+from brokenreg.wire.arrival import ARRIVAL
+
+_ALERT = re.compile(r"(?:TLSV1|TLSV13|SSLV3)_ALERT_(?P<name>[A-Z_]+)", re.ASCII)
+
+
+class _Handshake(ssl.SSLObject):
+    """One connection's TLS, which tells how its handshake ended."""
+
+    _is_begun = False
+
+    def do_handshake(self) -> None:
+        """Go on with what the client has sent. Raise `ssl.SSLError`, also where more must come first."""
+        arrival = ARRIVAL.get()
+        try:
+            super().do_handshake()
+        except ssl.SSLWantReadError:
+            if self._is_begun:
+                arrival.unfinished = "closed in the TLS handshake"
+            self._is_begun = True
+            raise
+        except ssl.SSLError as error:
+            arrival.unfinished = None
+            arrival.is_cut, what = _told(error)
+            arrival.mark(f"TLS handshake failed: {what}")
+            raise
+        arrival.unfinished = None
+        arrival.mark(f"TLS handshake ({self.version()})")
+
+
+def _told(error: ssl.SSLError) -> tuple[bool, str]:
+    """Whether it was we who gave up, and why."""
+    reason = error.reason or "UNKNOWN"
+    if alert := _ALERT.fullmatch(reason):
+        return False, f"the client sent alert {alert['name'].lower()}"
+    return True, reason.replace("_", " ").lower()
+
+
+class ListenerContext(ssl.SSLContext):
+    """The TLS context of a listener, in whose place the doorman may have put another."""
+
+    sslobject_class = _Handshake
+
+    def wrap_bio(
+        self,
+        incoming: ssl.MemoryBIO,
+        outgoing: ssl.MemoryBIO,
+        server_side: bool = False,
+        server_hostname: str | bytes | None = None,
+        session: ssl.SSLSession | None = None,
+    ) -> ssl.SSLObject:
+        """As `ssl.SSLContext.wrap_bio`.
+
+        The other context does it all, not only its certificate: so it resumes no session of ours, in which
+        no certificate would be shown.
+        """
+        chosen = ARRIVAL.get().context or self
+        return ssl.SSLContext.wrap_bio(chosen, incoming, outgoing, server_side, server_hostname, session)
