@@ -175,7 +175,9 @@ class Strike:
         """Let that time pass; without a number, for ever. Raise `ClientLeftError` when the client leaves."""
         await self.stream.wait(seconds)
 
-    async def respond(self, status: int, headers: dict[str, str], body: bytes = b"") -> None:
+    async def respond(
+        self, status: int, headers: dict[str, str] | list[tuple[str, str]], body: bytes = b""
+    ) -> None:
         """Answer in the registry's stead."""
         await respond(self.send, status, headers, body)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from brokenreg.faults.catalogue.auth import Challenge, Token
 from brokenreg.faults.catalogue.base import Fault
 from brokenreg.faults.catalogue.body import Corrupt, Swap, Truncate, WrongLength
 from brokenreg.faults.catalogue.connection import Accept, EmptyReply, H2Goaway, H2Reset, Malformed, Reset
@@ -25,6 +26,7 @@ _BODY = (Truncate, Corrupt, Swap, WrongLength)
 _HEADERS = (Header, ContentType, NoDigest, Range)
 _CONNECTION = (Accept, Reset, EmptyReply, Malformed, H2Reset, H2Goaway)
 _TLS = (TLS,)
+_AUTH = (Challenge, Token)
 _UPLOAD = (UploadLost, UploadLocation, UploadRange, MountRefused, TooLarge)
 _LISTING = (TagPages, Referrers)
 _CONTROL = (Hold,)
@@ -38,6 +40,7 @@ CATALOGUE: dict[str, type[Fault]] = {
         *_HEADERS,
         *_CONNECTION,
         *_TLS,
+        *_AUTH,
         *_UPLOAD,
         *_LISTING,
         *_CONTROL,

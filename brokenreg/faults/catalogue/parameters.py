@@ -67,6 +67,23 @@ Duration = Annotated[
 ]
 """Seconds; written in Go's syntax (`1m30s`), never negative."""
 
+SignedDuration = Annotated[
+    float,
+    BeforeValidator(_seconds),
+    Field(ge=-_MAX_SECONDS, le=_MAX_SECONDS, allow_inf_nan=False),
+    PlainSerializer(format_duration, return_type=str, when_used="json"),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "number", "minimum": -_MAX_SECONDS, "maximum": _MAX_SECONDS},
+                {"type": "string", "pattern": r"^-?([0-9]{1,6}(ns|us|ms|s|m|h))+$"},
+            ],
+            "description": "as Go writes durations, for instance -1m30s; a bare number is seconds",
+        }
+    ),
+]
+"""Seconds, also negative; written as `Duration` is."""
+
 Size = Annotated[int, BeforeValidator(_bytes), Field(ge=0, le=_MAX_SIZE), WithJsonSchema(_SIZE_SCHEMA)]
 """Bytes; written as `65536` or `64KiB`."""
 

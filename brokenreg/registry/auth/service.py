@@ -24,12 +24,13 @@ TERMS = "brokenreg.token-terms"
 class Terms:
     """How a token is issued.
 
-    `lifetime` is how long it is good for, in seconds; `claimed` what the answer says of that, if it says
-    something else; `skew` how far ahead the clock of the token service is; `repository` the one that the
-    token is for, if it is not the one asked for.
+    `lifetime` is how long it is good for, in seconds, if not as long as usual; negative, if it has expired.
+    `claimed` is what the answer says of that, if not the truth or, of an expired one, what is usual; `skew`
+    how far ahead the clock of the token service is; `repository` what the token is for, if it is not what
+    was asked for.
     """
 
-    lifetime: float
+    lifetime: float | None = None
     claimed: float | None = None
     skew: float = 0.0
     repository: str | None = None
@@ -41,7 +42,7 @@ class TokenService:
     def __init__(self, users: Users, mint: Mint, lifetime: float) -> None:
         self.users = users
         self.mint = mint
-        self.usual = Terms(lifetime)
+        self._lifetime = lifetime
 
     def login(self, credentials: Credentials | None) -> str:
         """The subject of tokens for these credentials; empty for nobody in particular.
@@ -70,12 +71,13 @@ class TokenService:
         now = time.time() + terms.skew
         if terms.repository is not None:
             scopes = [replace(scope, name=terms.repository) for scope in scopes]
-        token = self.mint.access_token(subject, scopes, now, terms.lifetime)
-        claimed = max(1.0, terms.lifetime) if terms.claimed is None else terms.claimed
+        lifetime = self._lifetime if terms.lifetime is None else terms.lifetime
+        token = self.mint.access_token(subject, scopes, now, lifetime)
+        usual = max(1.0, lifetime if lifetime > 0 else self._lifetime)
         document = {
             "token": token,
             "access_token": token,
-            "expires_in": round(claimed),
+            "expires_in": round(usual if terms.claimed is None else terms.claimed),
             "issued_at": datetime.datetime.fromtimestamp(now, datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
         }
         if is_offline and subject:

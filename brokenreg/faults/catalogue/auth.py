@@ -1,0 +1,236 @@
+"""Faults of authentication: odd challenges, and a token service whose answers are broken."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any, ClassVar, Literal, Self
+
+from pydantic import Field, model_validator
+
+from brokenreg.faults.catalogue.base import Fault
+from brokenreg.faults.catalogue.headers import HeaderValue
+from brokenreg.faults.catalogue.parameters import Duration, SignedDuration
+from brokenreg.faults.strike import Head, Strike
+from brokenreg.oci.errors import ErrorCode, OCIError
+from brokenreg.oci.target import TOKEN_PATH, Endpoint
+from brokenreg.registry.auth.challenge import bearer, needed
+from brokenreg.registry.auth.service import REALM, TERMS, Terms
+from brokenreg.traffic.exchange import Exchange
+from brokenreg.wire.asgi import Message
+
+_HTML = b"<html><title>Sign in</title><p>Please sign in to go on</p></html>"
+_SOMEWHERE_ELSE = "another/repository"
+_GARBAGE = "garbage"
+_LONG_AGO = -60.0
+
+
+class Challenge(Fault):
+    """Answers 401 with an odd WWW-Authenticate, or with any (`value`), to who brings no Authorization.
+
+    `bearer` and `basic` are as they should be. `upper`: `BASIC realm=...`. `relative-realm`:
+    `realm="/token"`. `no-service`, `no-scope`: Bearer without it. `basic-and-bearer`: both in one header;
+    `two-headers`: one each. `foreign-realm`: a token service at our second origin, which notes whether a
+    credential arrives there. `unquoted`: values without their quotes. `unknown-scheme`: one that nobody
+    knows. `empty`: a header without a value; `absent`: no header. Requests with an Authorization pass unless
+    `always`; requests for a token always do. Who asks `/v2/` first (docker, containers/image) believes the
+    challenge there, which has no repository: a path cannot reach it, a rule does.
+    """
+
+    name: ClassVar[str] = "challenge"
+    endpoint: ClassVar[str] = "any"
+    answers: ClassVar[bool] = True
+    clients: ClassVar[str] = (
+        "those that take a challenge to be of one form: regclient#265, go-containerregistry#1747; those that "
+        "send credentials to whatever realm they are told: oras-go#1197, distribution-spec#607"
+    )
+    example: ClassVar[str] = "form-relative-realm"
+
+    form: Literal[
+        "bearer",
+        "basic",
+        "upper",
+        "relative-realm",
+        "no-service",
+        "no-scope",
+        "basic-and-bearer",
+        "two-headers",
+        "foreign-realm",
+        "unquoted",
+        "unknown-scheme",
+        "empty",
+        "absent",
+    ] = Field("bearer", description="form of the challenge")
+    value: HeaderValue | None = Field(None, description="the header as it is, in place of a form")
+    always: bool = Field(False, description="also to requests that bring an Authorization")
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.value is not None and "form" in self.model_fields_set:
+            raise ValueError("a value is in place of a form; leave out one of them")
+        return self
+
+    def objection(self, exchange: Exchange) -> str | None:
+        if exchange.endpoint is Endpoint.TOKEN:
+            return "requests for a token are never challenged; see the fault error"
+        if not self.always and exchange.request_header("authorization"):
+            return "the request brings an Authorization"
+        return super().objection(exchange)
+
+    async def strike(self, strike: Strike) -> None:
+        error = OCIError(401, ErrorCode.UNAUTHORIZED, "Authentication required, as it was told to")
+        values = self._values(strike) if self.value is None else [self.value]
+        headers = [("content-type", "application/json")]
+        await strike.respond(401, headers + [("www-authenticate", value) for value in values], error.body())
+
+    def _values(self, strike: Strike) -> list[str]:
+        """One for each header."""
+        basic = f'Basic realm="{REALM}"'
+        realm = strike.surroundings.address.realm(strike.scope)
+        scopes = needed(strike.exchange.target, strike.scope)
+        usual = bearer(realm, scopes)
+        match self.form:
+            case "basic":
+                return [basic]
+            case "upper":
+                return [basic.replace("Basic", "BASIC")]
+            case "relative-realm":
+                return [bearer(TOKEN_PATH, scopes)]
+            case "no-service":
+                return [bearer(realm, scopes, service="")]
+            case "no-scope":
+                return [bearer(realm, [])]
+            case "basic-and-bearer":
+                return [f"{basic}, {usual}"]
+            case "two-headers":
+                return [basic, usual]
+            case "foreign-realm":
+                return [bearer(strike.surroundings.origin.token_realm(strike.scope), scopes)]
+            case "unquoted":
+                return [usual.replace('"', "")]
+            case "unknown-scheme":
+                return [f'Mystery realm="{REALM}"']
+            case "empty":
+                return [""]
+            case "absent":
+                return []
+        return [usual]
+
+
+class Token(Fault):
+    """The token service answers 200 with something broken.
+
+    `absent`: no token in it; `empty`: an empty one; `garbage`: one that the registry refuses; `expired`: one
+    that ended a minute ago, and claims to begin now; `wrong-scope`: one for another repository;
+    `access-token-only`, `token-only`: under one of its two names alone; `html`: a page. With `lifetime` the
+    registry takes the token for so long (it expires in mid-pull), with `claimed` the answer says that it is
+    good for so long. `skew` is how far ahead the clock of the token service is: `issued_at` and all times in
+    the token are shifted, so that it is not valid yet, or (`-10m`) not any more. Tokens are looked at under
+    `--auth token`. Without any parameter, `absent`.
+    """
+
+    name: ClassVar[str] = "token"
+    endpoint: ClassVar[str] = "token"
+    methods: ClassVar[frozenset[str] | None] = frozenset({"GET", "POST"})
+    clients: ClassVar[str] = (
+        "pulls and pushes that outlive their token: moby#33558, buildx#324, jib#691; docker and "
+        "containers/image take it for good for 60 s at least"
+    )
+    example: ClassVar[str] = "lifetime-2s_claimed-5m"
+
+    form: Literal[
+        "usual",
+        "absent",
+        "empty",
+        "garbage",
+        "expired",
+        "wrong-scope",
+        "access-token-only",
+        "token-only",
+        "html",
+    ] | None = Field(None, description="what is broken in the answer")  # fmt: skip
+    lifetime: Duration | None = Field(None, description="how long the registry takes the token")
+    claimed: Duration | None = Field(None, description="how long the answer says that it does (expires_in)")
+    skew: SignedDuration = Field(0.0, description="how far ahead the clock is")
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.form == "expired" and self.lifetime is not None:
+            raise ValueError("a token that has expired has no lifetime; leave out one of them")
+        return self
+
+    def objection(self, exchange: Exchange) -> str | None:
+        if exchange.endpoint is not Endpoint.TOKEN:
+            return "it breaks answers of the token service alone"
+        if self.form == "wrong-scope" and not exchange.target.repository:
+            return "the request is for a token of no repository"
+        return super().objection(exchange)
+
+    async def strike(self, strike: Strike) -> None:
+        terms = Terms(
+            lifetime=_LONG_AGO if self.form == "expired" else self.lifetime,
+            claimed=self.claimed,
+            skew=self.skew,
+            repository=_SOMEWHERE_ELSE if self.form == "wrong-scope" else None,
+        )
+        extensions = {**strike.scope["extensions"], TERMS: terms}
+        answer = _Answer(strike, self._spoil)
+        await strike.pass_on(answer.send, scope={**strike.scope, "extensions": extensions})
+
+    def _spoil(self, head: Head, document: dict[str, Any]) -> bytes:
+        """The body in place of one with that document."""
+        form = self.form
+        if form is None and not self.model_fields_set - {"form"}:
+            form = "absent"
+        if form == "html":
+            head.set("content-type", "text/html")
+            return _HTML
+        names = {"access-token-only": ("token",), "token-only": ("access_token",)}
+        replaced = {"empty": "", "garbage": _GARBAGE}
+        for name in names.get(form or "", ("token", "access_token")):
+            if form in replaced:
+                document[name] = replaced[form]
+            elif form in ("absent", *names):
+                del document[name]
+        return json.dumps(document, separators=(",", ":")).encode()
+
+
+class _Answer:
+    """Keeps the head of a token service's answer back until the body is whole, and sends both spoiled."""
+
+    def __init__(self, strike: Strike, spoil: Callable[[Head, dict[str, Any]], bytes]) -> None:
+        self._strike = strike
+        self._spoil = spoil
+        self._head: Head | None = None
+        self._body = b""
+
+    async def send(self, message: Message) -> None:
+        kind = message["type"]
+        if kind == "http.response.start" and message["status"] == 200:
+            self._head = Head(message)
+        elif self._head is None:
+            if kind == "http.response.start":
+                self._strike.spare(f"the token service answers {message['status']}")
+            await self._strike.send(message)
+        elif kind == "http.response.body":
+            self._body += message["body"]
+            if not message["more_body"]:
+                await self._finish(self._head)
+        else:  # a fault further inside ends the response in the middle
+            await self._release(self._head, more=True)
+            await self._strike.send(message)
+
+    async def _finish(self, head: Head) -> None:
+        try:
+            document = json.loads(self._body)
+        except ValueError:
+            self._strike.spare("another fault has spoiled the answer already")
+        else:
+            self._body = self._spoil(head, document)
+            head.set("content-length", str(len(self._body)))
+        await self._release(head, more=False)
+
+    async def _release(self, head: Head, *, more: bool) -> None:
+        self._head = None
+        await self._strike.send(head.message())
+        await self._strike.send({"type": "http.response.body", "body": self._body, "more_body": more})

@@ -1,0 +1,183 @@
+"""The fault `challenge`: each odd WWW-Authenticate as it is on the wire, plain, under TLS and over HTTP/2."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.process import Brokenreg, brokenreg
+from tests.registry.pushing import error_of, image, push_blob, push_manifest
+
+FAULT = "broken/with/challenge_form-{}"
+RULES = """
+rules:
+  - {name: raw, match: {endpoint: tags, repository: raw}, fault: {type: challenge, value: 'Bearer realm=,,"'}}
+  - {name: ping, match: {endpoint: ping}, fault: {type: challenge, form: upper}, times: 1}
+  - {name: token, match: {endpoint: token, repository: asked}, fault: {type: challenge}}
+  - {name: manifest, match: {endpoint: manifest, repository: asked}, fault: {type: token, form: html}}
+"""
+
+
+@pytest.fixture(scope="module")
+def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Brokenreg]]:
+    folder = tmp_path_factory.mktemp("servers")
+    (folder / "rules.yaml").write_text(RULES)
+    rules = ("--scenario", str(folder / "rules.yaml"))
+    with (
+        brokenreg(folder / "plain", *rules) as plain,
+        brokenreg(folder / "tls", *rules, "--tls", "self-signed") as tls,
+    ):
+        yield {"plain": plain, "tls": tls}
+
+
+@pytest.fixture(params=["plain", "tls", "h2"])
+async def over(
+    request: pytest.FixtureRequest, servers: dict[str, Brokenreg]
+) -> AsyncIterator[httpx.AsyncClient]:
+    """A client over plain HTTP/1.1, HTTP/1.1 under TLS, or HTTP/2."""
+    server = servers["plain" if request.param == "plain" else "tls"]
+    http2 = request.param == "h2"
+    async with httpx.AsyncClient(base_url=server.url, verify=False, http1=not http2, http2=http2) as http:
+        yield http
+
+
+def told(answer: httpx.Response) -> list[bytes]:
+    """The values of WWW-Authenticate as they came, one for each header."""
+    return [value for name, value in answer.headers.raw if name.lower() == b"www-authenticate"]
+
+
+@pytest.mark.parametrize(
+    ("form", "values"),
+    [
+        ("bearer", ['Bearer realm="{url}/token",service="brokenreg",scope="repository:{name}:pull"']),
+        ("basic", ['Basic realm="brokenreg"']),
+        ("upper", ['BASIC realm="brokenreg"']),
+        ("relative-realm", ['Bearer realm="/token",service="brokenreg",scope="repository:{name}:pull"']),
+        ("no-service", ['Bearer realm="{url}/token",scope="repository:{name}:pull"']),
+        ("no-scope", ['Bearer realm="{url}/token",service="brokenreg"']),
+        (
+            "basic-and-bearer",
+            [
+                'Basic realm="brokenreg", '
+                'Bearer realm="{url}/token",service="brokenreg",scope="repository:{name}:pull"'
+            ],
+        ),
+        (
+            "two-headers",
+            [
+                'Basic realm="brokenreg"',
+                'Bearer realm="{url}/token",service="brokenreg",scope="repository:{name}:pull"',
+            ],
+        ),
+        ("unquoted", ["Bearer realm={url}/token,service=brokenreg,scope=repository:{name}:pull"]),
+        ("unknown-scheme", ['Mystery realm="brokenreg"']),
+        ("empty", [""]),
+        ("absent", []),
+    ],
+)
+async def test_each_form(over: httpx.AsyncClient, form: str, values: list[str]) -> None:
+    name = f"{FAULT.format(form)}/library/app"
+    url = str(over.base_url).removesuffix("/")
+    answer = await over.get(f"/v2/{name}/manifests/v1")
+    assert error_of(answer, 401)["code"] == "UNAUTHORIZED"
+    assert told(answer) == [value.format(url=url, name=name).encode() for value in values]
+    head = await over.head(f"/v2/{name}/manifests/v1")
+    assert (head.status_code, head.content, told(head)) == (401, b"", told(answer))
+    assert head.headers["content-length"] == str(len(answer.content))
+
+
+async def test_the_foreign_realm_is_another_origin_with_the_same_host(over: httpx.AsyncClient) -> None:
+    answer = await over.get(f"/v2/{FAULT.format('foreign-realm')}/library/app/manifests/v1")
+    (value,) = told(answer)
+    match = re.fullmatch(
+        r'Bearer realm="(https?://127\.0\.0\.1:[0-9]+)/token",service="brokenreg",.*', value.decode()
+    )
+    assert match is not None
+    assert match[1] != str(over.base_url).removesuffix("/")
+
+
+async def test_who_brings_an_authorization_passes(over: httpx.AsyncClient) -> None:
+    body = image(b"config")
+    await push_blob(over, "challenge/app", b"config")
+    await push_manifest(over, "challenge/app", "v1", body)
+    name = f"{FAULT.format('basic')}/challenge/app"
+    for value in ("Basic eDp5", "Bearer x", "x"):
+        answer = await over.get(f"/v2/{name}/manifests/v1", headers={"authorization": value})
+        assert (answer.status_code, answer.content) == (200, body)
+        always = name.replace("form-basic", "form-basic_always-true")
+        answer = await over.get(f"/v2/{always}/manifests/v1", headers={"authorization": value})
+        assert (answer.status_code, told(answer)) == (401, [b'Basic realm="brokenreg"'])
+
+
+async def test_pushes_are_asked_for_what_they_need(over: httpx.AsyncClient) -> None:
+    name = f"{FAULT.format('no-service')}/challenge/pushed"
+    url = str(over.base_url).removesuffix("/")
+    answer = await over.post(f"/v2/{name}/blobs/uploads/")
+    assert told(answer) == [f'Bearer realm="{url}/token",scope="repository:{name}:pull,push"'.encode()]
+
+
+async def test_the_token_service_answers_who_was_sent_there(over: httpx.AsyncClient) -> None:
+    """The path has the fault in it, for the token as well; its requests pass."""
+    name = f"{FAULT.format('bearer')}/challenge/token"
+    answer = await over.get("/token", params={"scope": f"repository:{name}:pull"})
+    assert answer.status_code == 200
+    headers = {"authorization": f"Bearer {answer.json()['token']}"}
+    assert (await over.get(f"/v2/{name}/tags/list", headers=headers)).status_code == 404
+
+
+async def test_a_raw_value_by_a_rule(over: httpx.AsyncClient) -> None:
+    answer = await over.get("/v2/raw/tags/list")
+    assert told(answer) == [b'Bearer realm=,,"']
+
+
+async def test_an_image_of_its_own(over: httpx.AsyncClient) -> None:
+    """All of it is there for who brings an Authorization."""
+    url = "/v2/broken/challenge/manifests/form-upper_layers-1_size-10"
+    refused = await over.get(url)
+    assert (refused.status_code, told(refused)) == (401, [b'BASIC realm="brokenreg"'])
+    manifest = (await over.get(url, headers={"authorization": "x"})).json()
+    blob = f"/v2/broken/challenge/blobs/{manifest['layers'][0]['digest']}"
+    assert told(await over.get(blob)) == [b'BASIC realm="brokenreg"']
+    assert (await over.get(blob, headers={"authorization": "x"})).status_code == 200
+
+
+async def test_before_a_real_one(tmp_path: Path) -> None:
+    """Under `--auth` the fault stands before, and lets the real challenge speak to bad credentials."""
+    with brokenreg(tmp_path / "data", "--auth", "basic", "--auth-user", "a:b") as running:
+        async with httpx.AsyncClient(base_url=running.url) as http:
+            url = f"/v2/{FAULT.format('unknown-scheme')}/app/tags/list"
+            assert told(await http.get(url)) == [b'Mystery realm="brokenreg"']
+            assert told(await http.get(url, auth=("a", "x"))) == [b'Basic realm="brokenreg"']
+            assert (await http.get(url, auth=("a", "b"))).status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("spelled", "problem"),
+    [
+        ("form-odd", "form"),
+        ("value-basic_form-upper", "a value is in place of a form"),
+        ("always-perhaps", "always"),
+    ],
+)
+async def test_bad_parameters_are_told(over: httpx.AsyncClient, spelled: str, problem: str) -> None:
+    answer = await over.get(f"/v2/broken/with/challenge_{spelled}/app/tags/list")
+    assert problem in error_of(answer, 400)["message"]
+
+
+async def test_a_ping_and_what_cannot_be_struck(tmp_path: Path) -> None:
+    """A rule reaches `/v2/`; a challenge of a token request, and a broken token elsewhere, pass over."""
+    (tmp_path / "rules.yaml").write_text(RULES)
+    with brokenreg(tmp_path / "data", "--scenario", str(tmp_path / "rules.yaml")) as running:
+        async with httpx.AsyncClient(base_url=running.url) as http:
+            assert told(await http.get("/v2/")) == [b'BASIC realm="brokenreg"']
+            assert (await http.get("/v2/")).status_code == 200
+            assert (await http.get("/token?scope=repository:asked:pull")).status_code == 200
+            assert (await http.get("/v2/asked/manifests/v1")).status_code == 404
+        running.stop()
+    assert [line["fault"] for line in running.lines] == ["challenge", None, None, None]
+    assert json.dumps(running.lines).count('"rule": "ping"') == 1
