@@ -1,5 +1,7 @@
 """The control API, on its own listener."""
 
-from brokenreg.control.app import Control, Status
+from brokenreg.control.app import Control
+from brokenreg.control.controlled import Controlled
+from brokenreg.control.service import Status
 
-__all__ = ["Control", "Status"]
+__all__ = ["Control", "Controlled", "Status"]

@@ -2,106 +2,134 @@
 
 from __future__ import annotations
 
-import hmac
-import json
-from collections.abc import Callable
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict
-from quart import Quart, Response
+from pydantic import ValidationError
+from quart import Quart, Response, request
 from werkzeug.exceptions import HTTPException
 
-from brokenreg.wire.asgi import Receive, Scope, Send, header
+from brokenreg.control import (
+    blobs,
+    documents,
+    events,
+    exchanges,
+    holding,
+    repositories,
+    rules,
+    scenarios,
+    service,
+)
+from brokenreg.control.controlled import Controlled
+from brokenreg.control.guard import ControlGuard
+from brokenreg.control.problems import MEDIA_TYPE, Problem
+from brokenreg.control.routes import Ask, Query, Route
+from brokenreg.faults.catalogue.base import told
+from brokenreg.faults.hold import NotHeldError
+from brokenreg.faults.rules import FieldError
+from brokenreg.wire.asgi import Receive, Scope, Send
 
-_PROBLEM = "application/problem+json"
+logger = logging.getLogger(__name__)
 
+MAX_BODY = 1024 * 1024
+"""Bytes."""
 
-class Status(BaseModel):
-    """What `GET /v1/status` says. `uptime` is in seconds; `offline` means that no upstream is ever asked."""
-
-    model_config = ConfigDict(frozen=True)
-
-    version: str
-    uptime: float
-    registry: list[str]
-    control: str | None
-    offline: bool
-    exchanges: int
-    in_flight: int
-    connections: int
-    repositories: int
-    manifests: int
-    blobs: int
+ROUTES: tuple[Route, ...] = (
+    *service.ROUTES,
+    *rules.ROUTES,
+    *scenarios.ROUTES,
+    *exchanges.ROUTES,
+    *holding.ROUTES,
+    *events.ROUTES,
+    *blobs.ROUTES,
+    *repositories.ROUTES,
+)
+"""The whole API, in the order in which it is documented."""
 
 
 class Control:
-    """Serves `/v1/`. Its own Host and Origin alone get in; with a `token`, only who presents it."""
+    """Serves what `controlled` is asked and told. Its own Host and Origin alone get in."""
 
-    def __init__(self, status: Callable[[], Status], address: str, token: str | None) -> None:
-        self._address = address
-        self._token = token
-        self._quart = _make_quart(status)
+    def __init__(self, controlled: Controlled, address: str, token: str | None) -> None:
+        self._guard = ControlGuard(address, token)
+        self._quart = _make_quart(controlled)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        problem = self._objection(scope)
+        problem = self._guard.objection(scope)
         if problem is None:
             await self._quart(scope, receive, send)  # type: ignore[arg-type]
             return
-        status, detail = problem
-        body = _problem(status, detail)
-        headers = [(b"content-type", _PROBLEM.encode()), (b"content-length", b"%d" % len(body))]
-        if status == 401:
-            headers.append((b"www-authenticate", b'Bearer realm="brokenreg control"'))
-        await send({"type": "http.response.start", "status": status, "headers": headers})
+        body = problem.body()
+        headers = {**problem.headers, "content-type": MEDIA_TYPE, "content-length": str(len(body))}
+        encoded = [(name.encode(), value.encode("latin-1")) for name, value in headers.items()]
+        await send({"type": "http.response.start", "status": problem.status, "headers": encoded})
         await send({"type": "http.response.body", "body": body})
 
-    def _objection(self, scope: Scope) -> tuple[int, str] | None:
-        host = (header(scope, b"host") or b"").decode("latin-1").lower()
-        own = self._own_hosts(scope)
-        if host not in own:
-            return 421, f"the control API does not go by the name {host[:100]!r}; use {self._address}"
-        origin = header(scope, b"origin")
-        if origin is not None and origin.decode("latin-1").lower() not in {f"http://{each}" for each in own}:
-            return 403, "requests from pages of another origin are refused"
-        if header(scope, b"sec-fetch-site") in (b"cross-site", b"same-site"):
-            return 403, "requests from pages of another site are refused"
-        if self._token is not None and not self._is_authorized(scope):
-            return 401, "send Authorization: Bearer <the --control-token>"
-        return None
 
-    def _own_hosts(self, scope: Scope) -> set[str]:
-        """Our names, each with the port: that we were given, that we were reached by, and localhost."""
-        host, _, port = self._address.rpartition(":")
-        reached = scope["server"][0] if scope["server"] else host
-        names = {host, "localhost", f"[{reached}]" if ":" in reached else reached}
-        return {f"{name.lower()}:{port}" for name in names}
-
-    def _is_authorized(self, scope: Scope) -> bool:
-        sent = header(scope, b"authorization") or b""
-        wanted = f"Bearer {self._token}".encode()
-        return hmac.compare_digest(sent, wanted)
-
-
-def _make_quart(status: Callable[[], Status]) -> Quart:
+def _make_quart(controlled: Controlled) -> Quart:
     app = Quart("brokenreg.control", static_folder=None)
-    app.config.update(RESPONSE_TIMEOUT=None, BODY_TIMEOUT=None)
-
-    async def get_status() -> Response:
-        return Response(status().model_dump_json(), content_type="application/json")
-
-    app.add_url_rule("/v1/status", "status", get_status, methods=["GET"])
-    app.register_error_handler(HTTPException, _on_http_error)
+    app.config.update(
+        RESPONSE_TIMEOUT=None,
+        BODY_TIMEOUT=None,
+        MAX_CONTENT_LENGTH=MAX_BODY,
+        PROVIDE_AUTOMATIC_OPTIONS=False,
+    )
+    for route in (*ROUTES, *documents.routes(ROUTES)):
+        name = f"{route.method} {route.path}"
+        app.add_url_rule(route.path, name, _adapted(controlled, route), methods=[route.method])
+    for kind in (Problem, FieldError, NotHeldError, HTTPException, Exception):
+        app.register_error_handler(kind, _on_error)
     return app
 
 
-async def _on_http_error(error: HTTPException) -> Response:
-    status = error.code or 500
-    response = Response(_problem(status, error.description or error.name), status, content_type=_PROBLEM)
-    for name, value in error.get_headers():
-        if name.lower() == "allow":
-            response.headers[name] = value
-    return response
+def _adapted(controlled: Controlled, route: Route) -> Callable[..., Awaitable[Response]]:
+    async def adapted(**path: Any) -> Response:
+        query = _query(route, request.args.to_dict())
+        content = b"".join([chunk async for chunk in request.body])
+        ask = Ask(path, query, content, request.mimetype, request.headers.get("accept", ""))
+        response = await route.handler(controlled, ask)
+        response.headers.setdefault("cache-control", "no-store")
+        response.headers["x-content-type-options"] = "nosniff"
+        return response
+
+    return adapted
 
 
-def _problem(status: int, detail: str) -> bytes:
-    """An error as RFC 9457 has it."""
-    return json.dumps({"type": "about:blank", "status": status, "detail": detail}).encode()
+def _query(route: Route, values: Mapping[str, str]) -> Query:
+    """Raise `Problem` 400 for what the route does not take, or not so."""
+    for name in values:
+        if name not in route.query:
+            known = ", ".join(route.query) or "none"
+            raise Problem(
+                400, f"there is no query parameter {name[:100]!r} here; there are: {known}", field=name[:100]
+            )
+    try:
+        return Query.model_validate(values)
+    except ValidationError as error:
+        field = str(error.errors()[0]["loc"][0])
+        raise Problem(400, f"{field}: {told(error)}", field=field) from None
+
+
+async def _on_error(error: Exception) -> Response:
+    problem = _as_problem(error)
+    return Response(problem.body(), problem.status, headers=problem.headers, content_type=MEDIA_TYPE)
+
+
+def _as_problem(error: Exception) -> Problem:
+    if isinstance(error, Problem):
+        return error
+    if isinstance(error, FieldError):
+        return Problem(400, str(error), field=error.where)
+    if isinstance(error, NotHeldError):
+        return Problem(409, str(error))
+    if isinstance(error, HTTPException):
+        allowed = {name.lower(): value for name, value in error.get_headers() if name.lower() == "allow"}
+        detail = error.description or error.name
+        if error.code == 404:
+            detail = "there is nothing at that path; /docs tells what there is"
+        elif error.code == 413:
+            detail = f"the body is larger than the {MAX_BODY} bytes that are read here"
+        return Problem(error.code or 500, detail, headers=allowed)
+    logger.error("a request to the control API failed", exc_info=error)
+    return Problem(500, "internal error; the server's diagnostics say more")

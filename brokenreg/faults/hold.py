@@ -107,8 +107,15 @@ class Gate:
         """The exchange is over."""
         self._passages.pop(exchange.id, None)
 
-    def changed(self) -> None:
-        self._log.changed()
+    def hold(self, passage: Passage) -> None:
+        """Its exchange waits from now on."""
+        self.waiting[passage.exchange.id] = passage
+        self._log.held(passage.exchange)
+
+    def release(self, passage: Passage) -> None:
+        """Its exchange does not wait any more."""
+        del self.waiting[passage.exchange.id]
+        self._log.released(passage.exchange)
 
 
 class Passage:
@@ -173,16 +180,14 @@ class Passage:
         leaving = asyncio.create_task(self._stream.wait())
         self.exchange.held_since = time.time()
         self.exchange.mark(f"held at {place}")
-        self._gate.waiting[self.exchange.id] = self
-        self._gate.changed()
+        self._gate.hold(self)
         try:
             waiting: list[asyncio.Future[Any]] = [self._order, leaving]
             await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            del self._gate.waiting[self.exchange.id]
             self.exchange.held_since = None
             leaving.cancel()
-            self._gate.changed()
+            self._gate.release(self)
         if not self._order.done():
             raise ClientLeftError
         await self._carry_out(self._order.result())

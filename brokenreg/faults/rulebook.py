@@ -11,9 +11,10 @@ from brokenreg.faults.expectations import Expectations
 from brokenreg.faults.matching import Positions
 from brokenreg.faults.memory import Memory
 from brokenreg.faults.rules import Rule
-from brokenreg.faults.scenario import SourcedScenario
+from brokenreg.faults.scenario import Scenario, SourcedScenario
 from brokenreg.oci.target import Endpoint
 from brokenreg.traffic.exchange import Exchange
+from brokenreg.traffic.log import Happening
 
 _PATH_RULES = 4096
 _CANDIDATES = 1024
@@ -35,12 +36,17 @@ class RuleBook:
 
     def __init__(self, seed: int, positions: Positions, ids: Iterator[int]) -> None:
         self.seed = seed
+        self.name: str | None = None
+        """Of the scenario that was loaded last."""
         self.expectations = Expectations()
         self._positions = positions
         self._ids = ids
         self._rules: list[ActiveRule] = []
         self._attempts = Attempts()
         self._candidates: dict[tuple[Endpoint, str], list[tuple[ActiveRule, str]]] = {}
+
+    def __len__(self) -> int:
+        return len(self._rules)
 
     def __iter__(self) -> Iterator[ActiveRule]:
         """Rules, then overrides."""
@@ -81,13 +87,27 @@ class RuleBook:
 
         Its seed, if it has one, is the book's from now on.
         """
+        self.name = sourced.scenario.name or self.name
         if sourced.scenario.seed is not None:
             self.seed = sourced.scenario.seed
         for rule, source in zip(sourced.scenario.rules, sourced.sources, strict=True):
             self.add(rule, source)
         self.expectations.load(sourced.scenario.expect)
 
+    def replace_all(self, sourced: SourcedScenario) -> None:
+        """Put a scenario in the place of all rules and expectations."""
+        self.clear()
+        self.name = None
+        self.expectations.clear()
+        self.load(sourced)
+
+    def scenario(self) -> Scenario:
+        """What there is, as a scenario."""
+        rules = tuple(active.rule for active in self)
+        return Scenario(name=self.name, seed=self.seed, rules=rules, expect=tuple(self.expectations))
+
     def clear(self) -> None:
+        """Remove all rules."""
         self._rules = []
         self._attempts = Attempts()
         self._candidates.clear()
@@ -156,7 +176,15 @@ class RuleBooks:
         choice = book.choose(exchange)
         return [choice] if choice is not None else []
 
-    def observe(self, exchange: Exchange) -> None:
+    def __len__(self) -> int:
+        """How many rules there are, in all namespaces."""
+        return sum(map(len, self._books.values()))
+
+    def namespaces(self) -> list[str]:
+        """Those that have a book."""
+        return list(self._books)
+
+    def observe(self, _: Happening, exchange: Exchange) -> None:
         """Count an exchange that has ended for what its namespace expects."""
         book = self._books.get(exchange.target.namespace)
         if book is not None:

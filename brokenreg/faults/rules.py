@@ -25,6 +25,9 @@ from brokenreg.oci.target import Endpoint
 
 _MAX_FAULTS = 8
 
+FAULT = {"title": "Fault", "type": "object", "required": ["type"]}
+"""Stands in JSON Schemas of rules where any fault may stand; `fault_schema` says which there are."""
+
 
 def fault_of(value: Any) -> Fault:
     """The fault that `{type: <name>, <parameter>: <value>, ...}` stands for.
@@ -81,9 +84,9 @@ Faults = Annotated[
     tuple[Fault, ...],
     BeforeValidator(_faults),
     PlainSerializer(_written),
-    WithJsonSchema({"anyOf": [{"$ref": "#/components/schemas/Fault"},
-                              {"type": "array", "minItems": 1, "maxItems": _MAX_FAULTS,
-                               "items": {"$ref": "#/components/schemas/Fault"}}]}),
+    WithJsonSchema(
+        {"anyOf": [FAULT, {"type": "array", "minItems": 1, "maxItems": _MAX_FAULTS, "items": FAULT}]}
+    ),
 ]  # fmt: skip
 """One fault or several that combine, the outermost (nearest to the client) first."""
 
@@ -165,6 +168,11 @@ class FieldError(ValueError):
         super().__init__(f"{spell_field(field)}: {problem}" if field else problem)
         self.field = tuple(field)
         self.problem = problem
+
+    @property
+    def where(self) -> str | None:
+        """The field as people write it; None if it is the whole document."""
+        return spell_field(self.field) or None
 
     @classmethod
     def of(cls, error: ValidationError, within: Sequence[str | int] = ()) -> FieldError:

@@ -17,7 +17,14 @@ _MAX_RULES = 1000
 
 
 class ScenarioError(ValueError):
-    """A scenario that cannot be read; one line names the source, the line and the field."""
+    """A scenario that cannot be read; one line names the source, the line and the field.
+
+    `field` is the field alone; None if it is the whole document.
+    """
+
+    def __init__(self, message: str, field: str | None = None) -> None:
+        super().__init__(message)
+        self.field = field
 
 
 class Scenario(BaseModel):
@@ -52,7 +59,8 @@ def read_scenario(text: str, source: str) -> SourcedScenario:
     try:
         scenario = scenario_of(document)
     except FieldError as error:
-        raise ScenarioError(f"{source}:{_line(lines, error.field)}: {error}") from None
+        where = f"{source}:{_line(lines, error.field)}"
+        raise ScenarioError(f"{where}: {error}", error.where) from None
     return SourcedScenario(
         scenario,
         tuple(f"{source}:{lines.get(('rules', place), 1)}" for place in range(len(scenario.rules))),
@@ -92,13 +100,18 @@ def scenario_of(document: Any) -> Scenario:
         raise FieldError.of(error) from None
 
 
-def write_scenario(scenario: Scenario) -> str:
-    """As YAML; `read_scenario` reads it back unchanged."""
-    document = scenario.model_dump(mode="json", exclude_none=True, exclude={"rules", "expect"})
+def written(scenario: Scenario) -> dict[str, Any]:
+    """As JSON and YAML have it: what differs from the defaults."""
+    document = scenario.model_dump(mode="json", exclude_none=True, include={"name", "seed"})
     document["rules"] = [rule.written() for rule in scenario.rules]
     if scenario.expect:
         document["expect"] = [each.model_dump(mode="json", exclude_none=True) for each in scenario.expect]
-    return yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=110)
+    return document
+
+
+def write_scenario(scenario: Scenario) -> str:
+    """As YAML; `read_scenario` reads it back unchanged."""
+    return yaml.safe_dump(written(scenario), sort_keys=False, allow_unicode=True, width=110)
 
 
 def _line(lines: Lines, field: tuple[str | int, ...]) -> int:

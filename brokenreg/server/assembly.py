@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator
 
 from brokenreg import __version__
 from brokenreg.config import Settings
-from brokenreg.control import Control, Status
+from brokenreg.control import Control, Controlled, Status
 from brokenreg.faults.doorman import RuleDoorman
 from brokenreg.faults.hold import Gate
 from brokenreg.faults.injector import Injector
@@ -38,7 +38,7 @@ from brokenreg.server.race import first_of
 from brokenreg.server.tls import Identity, given, self_signed
 from brokenreg.storage import Store
 from brokenreg.traffic.connections import ConnectionRecorder
-from brokenreg.traffic.log import TrafficLog
+from brokenreg.traffic.log import Happening, TrafficLog
 from brokenreg.traffic.recorder import Recorder
 from brokenreg.wire.arrival import Door
 from brokenreg.wire.asgi import ASGIApp
@@ -65,7 +65,7 @@ class Server:
         self.rules = RuleBooks(
             settings.seed, self._surroundings.positions, [load_scenario(path) for path in settings.scenario]
         )
-        self.log.listen(self.rules.observe)
+        self.log.listen(self.rules.observe, Happening.ENDED)
         self._store = store
         self._started = time.monotonic()
         self._images = images
@@ -123,7 +123,9 @@ class Server:
             offline=True,
             exchanges=self.log.end,
             in_flight=self.log.in_flight,
+            held=len(self.gate.waiting),
             connections=len(self._registry_seam.door.arrivals),
+            rules=len(self.rules),
             repositories=len(repositories),
             manifests=sum(len(repository.manifests) for repository in repositories),
             blobs=self._store.index.blob_count,
@@ -173,7 +175,8 @@ class Server:
             listener.start(self._registry_seam)
         if self._control is not None:
             address = str(self._control.address)
-            self._control.start(Seam(Control(self.status, address, settings.control_token)))
+            controlled = Controlled(self.log, self.gate, self.rules, self._store, self.status)
+            self._control.start(Seam(Control(controlled, address, settings.control_token)))
 
     def _all_listeners(self) -> list[Listener]:
         return [*self._listeners, *([self._control] if self._control else [])]

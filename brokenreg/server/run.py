@@ -17,6 +17,8 @@ from brokenreg.config import Settings
 from brokenreg.server.assembly import Server
 from brokenreg.server.output import LineWriter, ReadableLog, exchange_line, ready_line, write_ready_file
 from brokenreg.server.race import first_of
+from brokenreg.traffic.exchange import Exchange
+from brokenreg.traffic.log import Happening
 
 
 async def serve(settings: Settings, *, headless: bool) -> int:
@@ -26,15 +28,14 @@ async def serve(settings: Settings, *, headless: bool) -> int:
     with _on_stop_signals(stop.set), _exchange_file(settings) as exchange_file:
         async with Server.running(settings) as server:
             if exchange_file is not None:
-                server.log.listen(lambda exchange: exchange_file.write(exchange_line(exchange)))
+                _print(server, exchange_file, exchange_line)
             with _standard_output() as output:
                 ready = _ready(settings, server)
                 if headless:
                     output.write(ready)
-                    server.log.listen(lambda exchange: output.write(exchange_line(exchange)))
+                    _print(server, output, exchange_line)
                 else:
-                    readable = ReadableLog(sys.stdout)
-                    server.log.listen(lambda exchange: output.write(readable.line(exchange)))
+                    _print(server, output, ReadableLog(sys.stdout).line)
                     _greet(settings, server)
                 if server.authority is not None:
                     print(f"brokenreg: clients must trust the CA in {server.authority}", file=sys.stderr)
@@ -52,12 +53,17 @@ async def panel(settings: Settings) -> int:
     with _exchange_file(settings) as exchange_file:
         async with Server.running(settings) as server:
             if exchange_file is not None:
-                server.log.listen(lambda exchange: exchange_file.write(exchange_line(exchange)))
+                _print(server, exchange_file, exchange_line)
             app = Panel(server.log, address=server.registry_urls[0], version=__version__)
             with _on_stop_signals(app.quit):
                 _ready(settings, server)
                 await app.run_async()
     return app.return_code or 0
+
+
+def _print(server: Server, writer: LineWriter, line: Callable[[Exchange], str]) -> None:
+    """Write a line for each exchange that ends from now on."""
+    server.log.listen(lambda _, exchange: writer.write(line(exchange)), Happening.ENDED)
 
 
 def _ready(settings: Settings, server: Server) -> str:

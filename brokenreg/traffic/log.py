@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections import deque
 from collections.abc import Callable, Iterator
+from enum import StrEnum
 
 from brokenreg.traffic.exchange import Exchange
 
@@ -13,7 +14,17 @@ logger = logging.getLogger(__name__)
 CAPACITY = 10_000
 """Exchanges kept unless told otherwise; at some 4 KiB each, 40 MiB at the very most."""
 
-Listener = Callable[[Exchange], None]
+
+class Happening(StrEnum):
+    """What can happen to an exchange that somebody may want to be told of."""
+
+    OPENED = "opened"
+    HELD = "held"
+    RELEASED = "released"
+    ENDED = "ended"
+
+
+Listener = Callable[[Happening, Exchange], None]
 
 
 class TrafficLog:
@@ -26,7 +37,8 @@ class TrafficLog:
 
     def __init__(self, capacity: int = CAPACITY) -> None:
         self._exchanges: deque[Exchange] = deque(maxlen=capacity)
-        self._listeners: list[Listener] = []
+        self._by_id: dict[int, Exchange] = {}
+        self._listeners: dict[Happening, list[Listener]] = {happening: [] for happening in Happening}
         self._next_id = 1
         self.first = 0
         self.version = 0
@@ -53,29 +65,61 @@ class TrafficLog:
         self._next_id += 1
         return self._next_id - 1
 
+    def find(self, exchange_id: int) -> Exchange | None:
+        """The exchange with that id, if it is still here."""
+        return self._by_id.get(exchange_id)
+
     def opened(self, exchange: Exchange) -> None:
         """Take in an exchange whose request has come."""
         if len(self._exchanges) == self._exchanges.maxlen:
+            del self._by_id[self._exchanges[0].id]
             self.first += 1
         self._exchanges.append(exchange)
+        self._by_id[exchange.id] = exchange
         self.in_flight += 1
-        self.version += 1
+        self._tell(Happening.OPENED, exchange)
 
     def changed(self) -> None:
         """Say that an exchange in the log has changed."""
         self.version += 1
 
+    def held(self, exchange: Exchange) -> None:
+        """Say that an exchange was stopped on its way."""
+        self._tell(Happening.HELD, exchange)
+
+    def released(self, exchange: Exchange) -> None:
+        """Say that an exchange is not held any more."""
+        self._tell(Happening.RELEASED, exchange)
+
     def closed(self, exchange: Exchange) -> None:
-        """Say that an exchange has ended, and tell the listeners."""
+        """Say that an exchange has ended."""
         self.in_flight -= 1
+        self._tell(Happening.ENDED, exchange)
+
+    def forget(self, which: Callable[[Exchange], bool]) -> None:
+        """Let go of some exchanges. Those that stay move up, so that `end` is what it was."""
+        kept = [exchange for exchange in self._exchanges if not which(exchange)]
+        self.first = self.end - len(kept)
+        self._exchanges = deque(kept, self._exchanges.maxlen)
+        self._by_id = {exchange.id: exchange for exchange in kept}
         self.version += 1
-        for listener in self._listeners:
+
+    def listen(self, listener: Listener, *happenings: Happening) -> Callable[[], None]:
+        """Call `listener` when one of these happens from now on, on the loop. What is returned ends that."""
+        for happening in happenings:
+            self._listeners[happening].append(listener)
+
+        def unlisten() -> None:
+            for happening in happenings:
+                self._listeners[happening].remove(listener)
+
+        return unlisten
+
+    def _tell(self, happening: Happening, exchange: Exchange) -> None:
+        self.version += 1
+        for listener in tuple(self._listeners[happening]):
             try:
-                listener(exchange)
+                listener(happening, exchange)
             except Exception:
                 # A broken log file must not break the registry that it reports on.
                 logger.exception("a listener failed on exchange %d", exchange.id)
-
-    def listen(self, listener: Listener) -> None:
-        """Call `listener` with every exchange that ends from now on, on the loop."""
-        self._listeners.append(listener)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from brokenreg.oci.target import parse_target
 from brokenreg.traffic.exchange import Ended, Exchange
-from brokenreg.traffic.log import CAPACITY, TrafficLog
+from brokenreg.traffic.log import CAPACITY, Happening, TrafficLog
 
 
 def exchange(log: TrafficLog, path: str = "/v2/") -> Exchange:
@@ -93,21 +93,21 @@ def test_listeners_hear_of_each_end_once_and_in_order() -> None:
     heard: list[tuple[str, int]] = []
     early, late, last = opened(log, 3)
     log.closed(early)
-    log.listen(lambda each: heard.append(("first", each.id)))
-    log.listen(lambda each: heard.append(("second", each.id)))
+    log.listen(lambda _, each: heard.append(("first", each.id)), Happening.ENDED)
+    log.listen(lambda _, each: heard.append(("second", each.id)), Happening.ENDED)
     log.closed(last)
     log.closed(late)
     assert heard == [("first", 3), ("second", 3), ("first", 2), ("second", 2)]
 
 
 def test_a_listener_that_fails_stops_nobody(caplog: pytest.LogCaptureFixture) -> None:
-    def fail(_: Exchange) -> None:
+    def fail(_: Happening, __: Exchange) -> None:
         raise OSError("the log file is gone")
 
     log = TrafficLog()
     heard: list[Exchange] = []
-    log.listen(fail)
-    log.listen(heard.append)
+    log.listen(fail, Happening.ENDED)
+    log.listen(lambda _, each: heard.append(each), Happening.ENDED)
     (each,) = opened(log, 1)
     with caplog.at_level(logging.ERROR):
         log.closed(each)

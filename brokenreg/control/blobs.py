@@ -1,0 +1,114 @@
+"""`/v1/blobs`: the blobs that were pushed."""
+
+from __future__ import annotations
+
+import asyncio
+
+from pydantic import BaseModel, ConfigDict, Field
+from quart import Response
+
+from brokenreg.control.controlled import Controlled
+from brokenreg.control.problems import Problem
+from brokenreg.control.repositories import repositories_of
+from brokenreg.control.routes import Ask, Route, json_response, no_content
+from brokenreg.oci.digests import Digest
+from brokenreg.oci.errors import OCIError
+from brokenreg.storage.records import RepositoryKey
+
+_SLICE = 100
+"""Files asked for their size in one turn of the loop."""
+
+
+class Blob(BaseModel):
+    """A pushed blob."""
+
+    model_config = ConfigDict(frozen=True)
+
+    digest: str
+    size: int = Field(description="bytes")
+    kind: str = Field(description="config or layer; one that no manifest names counts as a layer")
+    repositories: list[str] = Field(
+        description="that serve it, as broken/in/<namespace>/... where they are in one"
+    )
+
+
+async def list_blobs(controlled: Controlled, ask: Ask) -> Response:
+    """List pushed blobs by digest."""
+    serving: dict[Digest, list[str]] = {}
+    for key, repository in repositories_of(controlled, ask):
+        for digest in repository.links:
+            serving.setdefault(digest, []).append(_spelled(key))
+    found = []
+    for looked_at, digest in enumerate(sorted(serving)[: ask.query.limit], start=1):
+        found.append(_blob(controlled, digest, serving[digest]))
+        if looked_at % _SLICE == 0:
+            await asyncio.sleep(0)
+    return json_response([blob for blob in found if blob is not None])
+
+
+async def get_blob(controlled: Controlled, ask: Ask) -> Response:
+    """Show one blob."""
+    digest = _digest(ask)
+    serving = [
+        _spelled(key) for key, repository in repositories_of(controlled, ask) if digest in repository.links
+    ]
+    blob = _blob(controlled, digest, serving) if serving else None
+    if blob is None:
+        raise Problem(404, f"no repository here serves a blob {digest}; GET /v1/blobs lists them")
+    return json_response(blob)
+
+
+async def delete_blob(controlled: Controlled, ask: Ask) -> Response:
+    """Take a blob from all repositories that serve it."""
+    digest = _digest(ask)
+    keys = [key for key, repository in repositories_of(controlled, ask) if digest in repository.links]
+    if not keys:
+        raise Problem(404, f"no repository here serves a blob {digest}; GET /v1/blobs lists them")
+    for key in keys:
+        await controlled.store.index.unlink_blobs(key, [digest])
+    return no_content()
+
+
+def _digest(ask: Ask) -> Digest:
+    """Raise `Problem` 400."""
+    try:
+        return Digest.parse(ask.path["digest"])
+    except OCIError as error:
+        raise Problem(400, error.message, field="digest") from None
+
+
+def _spelled(key: RepositoryKey) -> str:
+    namespace, name = key
+    return f"broken/in/{namespace}/{name}" if namespace else name
+
+
+def _blob(controlled: Controlled, digest: Digest, serving: list[str]) -> Blob | None:
+    size = controlled.store.blobs.size(digest)
+    if size is None:
+        return None
+    kind = "config" if controlled.store.index.is_config(digest) else "layer"
+    return Blob(digest=digest, size=size, kind=kind, repositories=sorted(serving))
+
+
+_DIGEST = {"digest": "sha256:... or sha512:..."}
+ROUTES = (
+    Route("GET", "/v1/blobs", list_blobs, query=("namespace", "limit"), answer=list[Blob]),
+    Route(
+        "GET",
+        "/v1/blobs/<digest>",
+        get_blob,
+        query=("namespace",),
+        answer=Blob,
+        problems=(404,),
+        parameters=_DIGEST,
+    ),
+    Route(
+        "DELETE",
+        "/v1/blobs/<digest>",
+        delete_blob,
+        query=("namespace",),
+        status=204,
+        problems=(404,),
+        parameters=_DIGEST,
+    ),
+)

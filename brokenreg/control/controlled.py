@@ -1,0 +1,29 @@
+"""What the control API speaks for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from brokenreg.faults.hold import Gate
+from brokenreg.faults.rulebook import RuleBooks
+from brokenreg.storage import Store
+from brokenreg.traffic.log import TrafficLog
+
+if TYPE_CHECKING:
+    from brokenreg.control.service import Status
+
+ALL = "*"
+"""In place of a namespace: every one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Controlled:
+    """A running brokenreg; `status` is asked anew each time."""
+
+    log: TrafficLog
+    gate: Gate
+    rules: RuleBooks
+    store: Store
+    status: Callable[[], Status]

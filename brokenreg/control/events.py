@@ -1,0 +1,86 @@
+"""`/v1/events`: what happens to exchanges, as it happens (server-sent events, WHATWG HTML, section 9.2)."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections import deque
+from collections.abc import AsyncIterator, Callable
+
+from quart import Response
+
+from brokenreg.control.controlled import Controlled
+from brokenreg.control.routes import Ask, Route
+from brokenreg.traffic.exchange import Exchange
+from brokenreg.traffic.log import Happening
+
+EVENT_STREAM = "text/event-stream"
+
+_WAITING = 1000
+"""Events kept for a reader that is slower than they come; the oldest are dropped, and it is told how many."""
+
+_KEEPALIVE = 15.0
+"""Seconds between two comments when nothing happens, so that a dead connection is noticed."""
+
+
+async def stream_events(controlled: Controlled, ask: Ask) -> Response:
+    """Stream what happens to exchanges: `opened`, `held`, `released`, `ended`, each with its exchange."""
+    feed = _Feed(ask.filtered())
+    response = Response(feed.lines(controlled), content_type=EVENT_STREAM)
+    response.timeout = None
+    return response
+
+
+class _Feed:
+    """What one reader has not been sent yet."""
+
+    def __init__(self, matches: Callable[[Exchange], bool]) -> None:
+        self._matches = matches
+        self._waiting: deque[bytes] = deque(maxlen=_WAITING)
+        self._dropped = 0
+        self._news = asyncio.Event()
+
+    def notice(self, happening: Happening, exchange: Exchange) -> None:
+        if not self._matches(exchange):
+            return
+        self._dropped += len(self._waiting) == _WAITING
+        data = json.dumps(exchange.summary(), separators=(",", ":"))
+        self._waiting.append(f"event: {happening}\nid: {exchange.id}\ndata: {data}\n\n".encode())
+        self._news.set()
+
+    async def lines(self, controlled: Controlled) -> AsyncIterator[bytes]:
+        """The stream, until its reader leaves or the server stops."""
+        unlisten = controlled.log.listen(self.notice, *Happening)
+        try:
+            yield b": what happens to exchanges: opened, held, released, ended\n\n"
+            while not controlled.gate.is_open_for_good:
+                try:
+                    async with asyncio.timeout(_KEEPALIVE):
+                        await self._news.wait()
+                except TimeoutError:
+                    yield b":\n\n"
+                    continue
+                self._news.clear()
+                yield self._take()
+        finally:
+            unlisten()
+
+    def _take(self) -> bytes:
+        taken = b"".join(self._waiting)
+        self._waiting.clear()
+        if self._dropped:
+            taken = f'event: dropped\ndata: {{"events":{self._dropped}}}\n\n'.encode() + taken
+            self._dropped = 0
+        return taken
+
+
+ROUTES = (
+    Route(
+        "GET",
+        "/v1/events",
+        stream_events,
+        query=("namespace", "filter"),
+        answer=str,
+        answer_types=(EVENT_STREAM,),
+    ),
+)

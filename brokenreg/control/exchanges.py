@@ -1,0 +1,125 @@
+"""`/v1/exchanges`: what has passed, and what is passing."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+from quart import Response
+
+from brokenreg.control.controlled import Controlled
+from brokenreg.control.problems import Problem
+from brokenreg.control.routes import Ask, Route, json_response, no_content
+from brokenreg.traffic.exchange import Exchange
+
+_SLICE = 500
+"""Exchanges looked at in one turn of the loop: some milliseconds."""
+
+
+class ExchangeSummary(BaseModel):
+    """One request and its response."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+    id: int
+    time: float = Field(description="when the request came, seconds since the epoch")
+    client: str = Field(description="address and port")
+    user_agent: str
+    protocol: str
+    method: str
+    path: str
+    query: str
+    endpoint: str
+    namespace: str
+    repository: str = Field(description="prefixes stripped")
+    reference: str
+    status: int | None = Field(description="null while there is no response")
+    request_bytes: int = Field(description="of the body")
+    response_bytes: int = Field(description="of the body, that left")
+    duration: float | None = Field(description="seconds; null while it is in flight")
+    fault: str | None = Field(description="what struck, joined by +")
+    rule: str | None = Field(description="the rule that struck")
+    held: bool
+    ended: str | None = Field(description="complete, client-left, aborted; null while it is in flight")
+
+
+class Moment(BaseModel):
+    """One point of a timeline."""
+
+    model_config = ConfigDict(frozen=True)
+
+    what: str
+    at: float = Field(description="seconds since the request came")
+
+
+class ExchangeDetail(ExchangeSummary):
+    """One request and its response, with headers; secrets are replaced."""
+
+    request_headers: list[tuple[str, str]] = Field(description="name and value, in order of arrival")
+    response_headers: list[tuple[str, str]]
+    timeline: list[Moment]
+
+
+async def list_exchanges(controlled: Controlled, ask: Ask) -> Response:
+    """List the newest exchanges, the oldest of them first."""
+    matches = ask.filtered()
+    found: list[dict[str, Any]] = []
+    for looked_at, exchange in enumerate(reversed(list(controlled.log))):
+        if exchange.id <= ask.query.after or len(found) == ask.query.limit:
+            break
+        if matches(exchange):
+            found.append(exchange.summary())
+        if looked_at % _SLICE == _SLICE - 1:
+            await asyncio.sleep(0)
+    return json_response(found[::-1])
+
+
+async def get_exchange(controlled: Controlled, ask: Ask) -> Response:
+    """Show one exchange with headers and timeline."""
+    return json_response(_detail(find(controlled, ask)))
+
+
+async def delete_exchanges(controlled: Controlled, ask: Ask) -> Response:
+    """Forget the exchanges that have ended; with a filter, those that it matches."""
+    matches = ask.filtered()
+    controlled.log.forget(lambda exchange: exchange.ended is not None and matches(exchange))
+    return no_content()
+
+
+def find(controlled: Controlled, ask: Ask) -> Exchange:
+    """The exchange that the path names; of any namespace, unless one is named. Raise `Problem` 404."""
+    exchange = controlled.log.find(ask.path["id"])
+    if exchange is None or (ask.namespace and not ask.concerns(exchange)):
+        raise Problem(404, f"there is no exchange {ask.path['id']} in the log; GET /v1/exchanges lists them")
+    return exchange
+
+
+def _detail(exchange: Exchange) -> dict[str, Any]:
+    return {
+        **exchange.summary(),
+        "request_headers": exchange.request_headers,
+        "response_headers": exchange.response_headers,
+        "timeline": [{"what": what, "at": round(when, 6)} for what, when in exchange.timeline],
+    }
+
+
+ROUTES = (
+    Route(
+        "GET",
+        "/v1/exchanges",
+        list_exchanges,
+        query=("namespace", "filter", "limit", "after"),
+        answer=list[ExchangeSummary],
+    ),
+    Route("DELETE", "/v1/exchanges", delete_exchanges, query=("namespace", "filter"), status=204),
+    Route(
+        "GET",
+        "/v1/exchanges/<int:id>",
+        get_exchange,
+        query=("namespace",),
+        answer=ExchangeDetail,
+        problems=(404,),
+        parameters={"id": "as the list tells it"},
+    ),
+)

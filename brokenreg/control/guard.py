@@ -1,0 +1,52 @@
+"""Who may drive the control API: nobody but its own Host and Origin, and with a token who presents it."""
+
+from __future__ import annotations
+
+import hmac
+
+from brokenreg.control.problems import Problem
+from brokenreg.wire.asgi import Scope, header
+
+
+class ControlGuard:
+    """Judges requests to the control listener at `address`.
+
+    A page of another origin cannot lie about `Origin`, `Sec-Fetch-Site` and `Host`, whatever it sends.
+    """
+
+    def __init__(self, address: str, token: str | None) -> None:
+        self._address = address
+        self._token = token
+
+    def objection(self, scope: Scope) -> Problem | None:
+        """Why the request is refused; None if it may pass."""
+        host = (header(scope, b"host") or b"").decode("latin-1").lower()
+        own = self._own_hosts(scope)
+        if host not in own:
+            return Problem(
+                421, f"the control API does not go by the name {host[:100]!r}; use {self._address}"
+            )
+        origin = header(scope, b"origin")
+        if origin is not None and origin.decode("latin-1").lower() not in {f"http://{each}" for each in own}:
+            return Problem(403, "requests from pages of another origin are refused")
+        if header(scope, b"sec-fetch-site") in (b"cross-site", b"same-site"):
+            return Problem(403, "requests from pages of another site are refused")
+        if self._token is not None and not self._is_authorized(scope):
+            return Problem(
+                401,
+                "send Authorization: Bearer <the --control-token>",
+                headers={"www-authenticate": 'Bearer realm="brokenreg control"'},
+            )
+        return None
+
+    def _own_hosts(self, scope: Scope) -> set[str]:
+        """Our names, each with the port: that we were given, that we were reached by, and localhost."""
+        host, _, port = self._address.rpartition(":")
+        reached = scope["server"][0] if scope["server"] else host
+        names = {host, "localhost", f"[{reached}]" if ":" in reached else reached}
+        return {f"{name.lower()}:{port}" for name in names}
+
+    def _is_authorized(self, scope: Scope) -> bool:
+        sent = header(scope, b"authorization") or b""
+        wanted = f"Bearer {self._token}".encode()
+        return hmac.compare_digest(sent, wanted)

@@ -1,0 +1,188 @@
+"""Holding: `/v1/exchanges/{id}/hold|resume|step|abort` for one exchange, `/v1/resume|step|abort` for many."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+from quart import Response
+
+from brokenreg.control.controlled import Controlled
+from brokenreg.control.exchanges import ExchangeSummary, find
+from brokenreg.control.routes import Ask, Route, json_response
+from brokenreg.faults.catalogue.parameters import Size
+from brokenreg.faults.hold import HEADERS, Abort, Order, Resume, Step
+
+_STEP = 64 * 1024
+
+
+class HoldBody(BaseModel):
+    """Where to hold an exchange."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    at: Literal["headers"] | Size | None = Field(
+        None, description="`headers`, or bytes of the body; absent: where it is"
+    )
+
+
+class StepBody(BaseModel):
+    """How far to let a held exchange go on."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    bytes: Size = Field(_STEP, ge=1, description="of the body; the headers, if they still wait, go as well")
+
+
+class AbortBody(BaseModel):
+    """How to end a held exchange."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    status: int | None = Field(
+        None, ge=400, le=599, description="answer that error, while the headers wait; absent: reset"
+    )
+
+
+class Concerned(BaseModel):
+    """The exchanges that an order was carried out on."""
+
+    model_config = ConfigDict(frozen=True)
+
+    exchanges: list[int] = Field(description="their ids")
+
+
+async def hold_exchange(controlled: Controlled, ask: Ask) -> Response:
+    """Hold an exchange in flight: where it is, or further on."""
+    at = ask.model(HoldBody).at
+    exchange = find(controlled, ask)
+    controlled.gate.stop(exchange.id, HEADERS if at == "headers" else at)
+    return json_response(exchange.summary())
+
+
+async def resume_exchange(controlled: Controlled, ask: Ask) -> Response:
+    """Let a held exchange go on to its end."""
+    return _carry_out(controlled, ask, _resume(ask))
+
+
+async def step_exchange(controlled: Controlled, ask: Ask) -> Response:
+    """Let a held exchange go on by some bytes, and stop again."""
+    return _carry_out(controlled, ask, _step(ask))
+
+
+async def abort_exchange(controlled: Controlled, ask: Ask) -> Response:
+    """End a held exchange: with a reset, or an error status."""
+    return _carry_out(controlled, ask, _abort(ask))
+
+
+async def resume_all(controlled: Controlled, ask: Ask) -> Response:
+    """Let all held exchanges go on, or those that a filter matches."""
+    return _carry_out_on_all(controlled, ask, _resume(ask))
+
+
+async def step_all(controlled: Controlled, ask: Ask) -> Response:
+    """Let all held exchanges go on by some bytes, or those that a filter matches."""
+    return _carry_out_on_all(controlled, ask, _step(ask))
+
+
+async def abort_all(controlled: Controlled, ask: Ask) -> Response:
+    """End all held exchanges, or those that a filter matches."""
+    return _carry_out_on_all(controlled, ask, _abort(ask))
+
+
+class Nothing(BaseModel):
+    """An order that needs no more words."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+def _resume(ask: Ask) -> Order:
+    ask.model(Nothing)
+    return Resume()
+
+
+def _step(ask: Ask) -> Order:
+    return Step(ask.model(StepBody).bytes)
+
+
+def _abort(ask: Ask) -> Order:
+    return Abort(ask.model(AbortBody).status)
+
+
+def _carry_out(controlled: Controlled, ask: Ask, order: Order) -> Response:
+    exchange = find(controlled, ask)
+    controlled.gate.order(exchange.id, order)
+    return json_response(exchange.summary())
+
+
+def _carry_out_on_all(controlled: Controlled, ask: Ask, order: Order) -> Response:
+    concerned = controlled.gate.order_all(order, ask.filtered())
+    return json_response({"exchanges": [exchange.id for exchange in concerned]})
+
+
+_ID = {"id": "as GET /v1/exchanges tells it"}
+_WHICH = ("namespace", "filter")
+ROUTES = (
+    Route(
+        "POST",
+        "/v1/exchanges/<int:id>/hold",
+        hold_exchange,
+        query=("namespace",),
+        body=HoldBody,
+        answer=ExchangeSummary,
+        problems=(404, 409),
+        parameters=_ID,
+        example='{"at": "1MiB"}',
+    ),
+    Route(
+        "POST",
+        "/v1/exchanges/<int:id>/resume",
+        resume_exchange,
+        query=("namespace",),
+        body=Nothing,
+        answer=ExchangeSummary,
+        problems=(404, 409),
+        parameters=_ID,
+    ),
+    Route(
+        "POST",
+        "/v1/exchanges/<int:id>/step",
+        step_exchange,
+        query=("namespace",),
+        body=StepBody,
+        answer=ExchangeSummary,
+        problems=(404, 409),
+        parameters=_ID,
+        example='{"bytes": "64KiB"}',
+    ),
+    Route(
+        "POST",
+        "/v1/exchanges/<int:id>/abort",
+        abort_exchange,
+        query=("namespace",),
+        body=AbortBody,
+        answer=ExchangeSummary,
+        problems=(404, 409),
+        parameters=_ID,
+        example='{"status": 503}',
+    ),
+    Route("POST", "/v1/resume", resume_all, query=_WHICH, body=Nothing, answer=Concerned),
+    Route(
+        "POST",
+        "/v1/step",
+        step_all,
+        query=_WHICH,
+        body=StepBody,
+        answer=Concerned,
+        example='{"bytes": "1MiB"}',
+    ),
+    Route(
+        "POST",
+        "/v1/abort",
+        abort_all,
+        query=_WHICH,
+        body=AbortBody,
+        answer=Concerned,
+        example='{"status": 503}',
+    ),
+)

@@ -1,0 +1,218 @@
+"""`/v1/repositories`: what was pushed to which repository."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+from quart import Response
+
+from brokenreg.control.controlled import ALL, Controlled
+from brokenreg.control.problems import Problem
+from brokenreg.control.routes import Ask, Route, json_response, no_content
+from brokenreg.storage.records import Manifest, Repository, RepositoryKey
+
+
+class RepositorySummary(BaseModel):
+    """A repository that was pushed to."""
+
+    model_config = ConfigDict(frozen=True)
+
+    namespace: str
+    name: str
+    tags: int
+    manifests: int
+    blobs: int
+
+
+class Tag(BaseModel):
+    """A tag and what it points to."""
+
+    model_config = ConfigDict(frozen=True)
+
+    tag: str
+    digest: str
+    media_type: str | None = Field(description="null if the manifest is gone")
+    size: int | None = Field(description="bytes of the manifest")
+
+
+class ManifestSummary(BaseModel):
+    """A pushed manifest."""
+
+    model_config = ConfigDict(frozen=True)
+
+    digest: str
+    media_type: str
+    size: int = Field(description="bytes")
+    tags: list[str]
+    subject: str | None
+    artifact_type: str | None
+
+
+class ManifestDetail(ManifestSummary):
+    """A pushed manifest with its content."""
+
+    document: Any = Field(description="the content as JSON; null if it is none")
+
+
+async def list_repositories(controlled: Controlled, ask: Ask) -> Response:
+    """List the repositories that were pushed to."""
+    return json_response(
+        [
+            RepositorySummary(
+                namespace=namespace,
+                name=name,
+                tags=len(repository.tags),
+                manifests=len(repository.manifests),
+                blobs=len(repository.links),
+            )
+            for (namespace, name), repository in sorted(repositories_of(controlled, ask))
+        ]
+    )
+
+
+async def list_tags(controlled: Controlled, ask: Ask) -> Response:
+    """List the tags of a repository."""
+    repository = _repository(controlled, ask)
+    return json_response([_tag(repository, tag) for tag in sorted(repository.tags)])
+
+
+async def delete_tag(controlled: Controlled, ask: Ask) -> Response:
+    """Delete a tag; its manifest stays."""
+    _repository(controlled, ask)
+    if not await controlled.store.index.delete_tag(_key(ask), ask.path["tag"]):
+        raise Problem(404, f"{ask.path['name']} has no tag {ask.path['tag'][:128]!r}")
+    return no_content()
+
+
+async def list_manifests(controlled: Controlled, ask: Ask) -> Response:
+    """List the manifests of a repository."""
+    repository = _repository(controlled, ask)
+    manifests = sorted(repository.manifests.values(), key=lambda manifest: manifest.digest)
+    return json_response([_manifest(repository, manifest) for manifest in manifests])
+
+
+async def get_manifest(controlled: Controlled, ask: Ask) -> Response:
+    """Show a manifest and its content."""
+    repository = _repository(controlled, ask)
+    manifest = repository.resolve(ask.path["reference"])
+    body = await controlled.store.index.manifest_body(manifest.digest) if manifest else None
+    if manifest is None or body is None:
+        raise _no_manifest(ask)
+    return json_response({**_manifest(repository, manifest).model_dump(), "document": _json(body)})
+
+
+async def delete_manifest(controlled: Controlled, ask: Ask) -> Response:
+    """Delete a manifest and the tags that point to it."""
+    manifest = _repository(controlled, ask).resolve(ask.path["reference"])
+    if manifest is None or not await controlled.store.index.delete_manifest(_key(ask), manifest.digest):
+        raise _no_manifest(ask)
+    return no_content()
+
+
+def repositories_of(controlled: Controlled, ask: Ask) -> list[tuple[RepositoryKey, Repository]]:
+    """Those of the namespace that was asked for."""
+    everything = controlled.store.index.repositories.items()
+    return [(key, repository) for key, repository in everything if ask.namespace in (ALL, key[0])]
+
+
+def _key(ask: Ask) -> RepositoryKey:
+    return ask.one_namespace(), ask.path["name"]
+
+
+def _repository(controlled: Controlled, ask: Ask) -> Repository:
+    """Raise `Problem` 404."""
+    found = controlled.store.index.repository(_key(ask))
+    if found is None:
+        raise Problem(
+            404, f"nothing was pushed to {ask.path['name'][:255]!r}; GET /v1/repositories lists what was"
+        )
+    return found
+
+
+def _tag(repository: Repository, tag: str) -> Tag:
+    digest = repository.tags[tag]
+    manifest = repository.manifests.get(digest)
+    return Tag(
+        tag=tag,
+        digest=digest,
+        media_type=manifest.media_type if manifest else None,
+        size=manifest.size if manifest else None,
+    )
+
+
+def _manifest(repository: Repository, manifest: Manifest) -> ManifestSummary:
+    return ManifestSummary(
+        digest=manifest.digest,
+        media_type=manifest.media_type,
+        size=manifest.size,
+        tags=sorted(tag for tag, digest in repository.tags.items() if digest == manifest.digest),
+        subject=manifest.facts.subject,
+        artifact_type=manifest.facts.artifact_type,
+    )
+
+
+def _json(body: bytes) -> Any:
+    try:
+        return json.loads(body, parse_constant=lambda word: None)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _no_manifest(ask: Ask) -> Problem:
+    return Problem(404, f"{ask.path['name']} has no manifest {ask.path['reference'][:200]!r}")
+
+
+_NAME = {"name": "the repository, slashes and all"}
+_TAG = {**_NAME, "tag": "the tag"}
+_MANIFEST = {**_NAME, "reference": "tag or digest"}
+_BELOW = "/v1/repositories/<path:name>"
+ROUTES = (
+    Route("GET", "/v1/repositories", list_repositories, query=("namespace",), answer=list[RepositorySummary]),
+    Route(
+        "GET",
+        f"{_BELOW}/tags",
+        list_tags,
+        query=("namespace",),
+        answer=list[Tag],
+        problems=(404,),
+        parameters=_NAME,
+    ),
+    Route(
+        "DELETE",
+        f"{_BELOW}/tags/<tag>",
+        delete_tag,
+        query=("namespace",),
+        status=204,
+        problems=(404,),
+        parameters=_TAG,
+    ),
+    Route(
+        "GET",
+        f"{_BELOW}/manifests",
+        list_manifests,
+        query=("namespace",),
+        answer=list[ManifestSummary],
+        problems=(404,),
+        parameters=_NAME,
+    ),
+    Route(
+        "GET",
+        f"{_BELOW}/manifests/<reference>",
+        get_manifest,
+        query=("namespace",),
+        answer=ManifestDetail,
+        problems=(404,),
+        parameters=_MANIFEST,
+    ),
+    Route(
+        "DELETE",
+        f"{_BELOW}/manifests/<reference>",
+        delete_manifest,
+        query=("namespace",),
+        status=204,
+        problems=(404,),
+        parameters=_MANIFEST,
+    ),
+)

@@ -1,0 +1,174 @@
+"""What a route is: the table from which requests are dispatched and /openapi.json and /docs are made."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Annotated, Any, TypeVar
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from quart import Response
+
+from brokenreg.control.controlled import ALL, Controlled
+from brokenreg.control.problems import Problem
+from brokenreg.faults.rules import FieldError
+from brokenreg.oci.names import is_component
+from brokenreg.traffic.exchange import Exchange
+from brokenreg.traffic.filters import FilterError, parse_filter
+
+JSON = "application/json"
+YAML = "application/yaml"
+"""RFC 9512."""
+
+MAX_LIMIT = 10_000
+_PARAMETER = re.compile(r"<(?:(int|path):)?([a-z_]+)>")
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+def _namespace(value: str) -> str:
+    if value not in ("", ALL) and not is_component(value):
+        raise ValueError(
+            f"{value[:100]!r} is no namespace: one component of a repository name, as in broken/in/<it>"
+        )
+    return value
+
+
+class Query(BaseModel):
+    """The query parameters that routes choose from."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    namespace: Annotated[str, AfterValidator(_namespace)] = Field(
+        "", description="as in broken/in/<namespace>/...; absent: the one without a name"
+    )
+    filter: str | None = Field(
+        None, description="a filter expression, for instance `endpoint:layer status:5xx`"
+    )
+    limit: int = Field(1000, ge=1, le=MAX_LIMIT, description="the newest so many at most")
+    after: int = Field(0, ge=0, le=2**53, description="those with a higher id alone")
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """One request to a route: what stands in its path, its query, its body."""
+
+    path: Mapping[str, Any]
+    query: Query
+    content: bytes
+    content_type: str
+    accept: str
+
+    @property
+    def namespace(self) -> str:
+        return self.query.namespace
+
+    def one_namespace(self) -> str:
+        """The namespace, of which there must be one. Raise `Problem` 400."""
+        if self.query.namespace == ALL:
+            raise Problem(400, "one namespace is wanted here, not all", field="namespace")
+        return self.query.namespace
+
+    def concerns(self, exchange: Exchange) -> bool:
+        """Whether an exchange is of the namespace that was asked for."""
+        return self.namespace in (ALL, exchange.target.namespace)
+
+    def filtered(self) -> Callable[[Exchange], bool]:
+        """Whether an exchange is of the namespace and passes the filter. Raise `Problem` 400."""
+        try:
+            matches = parse_filter(self.query.filter or "")
+        except FilterError as error:
+            raise Problem(400, str(error), field="filter") from None
+        return lambda exchange: self.concerns(exchange) and matches(exchange)
+
+    def document(self) -> Any:
+        """The body as JSON. Raise `Problem` 400."""
+        try:
+            return json.loads(self.content, parse_constant=_refuse_constant)
+        except RecursionError:
+            raise Problem(400, "the body is JSON nested too deep") from None
+        except ValueError as error:
+            raise Problem(400, f"the body is not JSON: {error}") from None
+
+    def model(self, kind: type[Model]) -> Model:
+        """The body as that model; an empty one has all defaults. Raise `Problem` 400."""
+        document = self.document() if self.content.strip() else {}
+        try:
+            return kind.model_validate(document)
+        except ValidationError as error:
+            raise _as_problem(FieldError.of(error)) from None
+
+
+def _as_problem(error: FieldError) -> Problem:
+    return Problem(400, str(error), field=error.where)
+
+
+def _refuse_constant(word: str) -> None:
+    raise ValueError(f"{word} is no number of JSON")
+
+
+Handler = Callable[[Controlled, Ask], Awaitable[Response]]
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One method of one path, as Quart writes paths (`/v1/rules/<int:id>`).
+
+    `query` names the parameters of `Query` that it takes; `body` and `answer` are models or other types for
+    the document, and None where there is none; `problems` are the error statuses of its own. `example` is a
+    body that works. What people read of it is the handler's docstring.
+    """
+
+    method: str
+    path: str
+    handler: Handler
+    query: tuple[str, ...] = ()
+    body: Any = None
+    body_types: tuple[str, ...] = (JSON,)
+    answer: Any = None
+    answer_types: tuple[str, ...] = (JSON,)
+    status: int = 200
+    problems: tuple[int, ...] = ()
+    example: str | None = None
+    parameters: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def template(self) -> str:
+        """The path as OpenAPI writes it."""
+        return _PARAMETER.sub(r"{\2}", self.path)
+
+    @property
+    def path_parameters(self) -> list[tuple[str, str]]:
+        """(name, kind) of what stands in the path; a kind is `int`, `path` (slashes within) or empty."""
+        return [(name, kind) for kind, name in _PARAMETER.findall(self.path)]
+
+    @property
+    def words(self) -> str:
+        """What it does, for people."""
+        return " ".join((self.handler.__doc__ or "").split())
+
+    @property
+    def name(self) -> str:
+        """A word for it, for programs."""
+        return self.handler.__name__
+
+
+def json_response(document: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+    """`document` as JSON; models within are dumped."""
+    body = json.dumps(document, separators=(",", ":"), ensure_ascii=False, default=_dumped)
+    return Response(body, status, headers=dict(headers or {}), content_type=JSON)
+
+
+def no_content() -> Response:
+    """204, which has neither a body nor a type of it."""
+    response = Response(status=204)
+    del response.headers["content-type"]
+    return response
+
+
+def _dumped(value: object) -> Any:
+    if isinstance(value, BaseModel):
+        return value.model_dump(mode="json")
+    raise TypeError(f"{type(value)} is no JSON")

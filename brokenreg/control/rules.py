@@ -1,0 +1,138 @@
+"""`/v1/rules`: the rules of a namespace, in the order in which they are asked."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import Field
+from quart import Response
+
+from brokenreg.control.controlled import Controlled
+from brokenreg.control.problems import Problem
+from brokenreg.control.routes import Ask, Route, json_response, no_content
+from brokenreg.faults.active_rule import ActiveRule
+from brokenreg.faults.rules import Rule, rule_of
+
+_SOURCE = "control API"
+_COUNTED = ("id", "source", "matched", "struck")
+_EXAMPLE = '{"fault": {"type": "truncate", "after": "64KiB", "end": "rst"}, "times": 2}'
+
+
+class RuleState(Rule):
+    """A rule in force."""
+
+    id: int = Field(ge=1)
+    source: str = Field(description="where it came from, for instance `rules.yaml:12`")
+    matched: int = Field(ge=0, description="exchanges that it matched")
+    struck: int = Field(ge=0, description="exchanges that it struck")
+
+
+def state_of(active: ActiveRule) -> dict[str, Any]:
+    """As `RuleState`; of the rule itself what differs from the defaults."""
+    return {
+        "id": active.id,
+        "source": active.source,
+        "matched": active.matched,
+        "struck": active.struck,
+        **active.rule.written(),
+    }
+
+
+async def list_rules(controlled: Controlled, ask: Ask) -> Response:
+    """List the rules, in the order in which they are asked, and what they counted."""
+    return json_response([state_of(active) for active in controlled.rules.book(ask.one_namespace())])
+
+
+async def add_rule(controlled: Controlled, ask: Ask) -> Response:
+    """Add a rule, to be asked last."""
+    rule = _rule(ask)
+    active = controlled.rules.book(ask.one_namespace()).add(rule, _SOURCE)
+    return json_response(state_of(active), 201, {"location": f"/v1/rules/{active.id}"})
+
+
+async def clear_rules(controlled: Controlled, ask: Ask) -> Response:
+    """Remove all rules of the namespace."""
+    controlled.rules.book(ask.one_namespace()).clear()
+    return no_content()
+
+
+async def get_rule(controlled: Controlled, ask: Ask) -> Response:
+    """Show a rule and what it counted."""
+    active = controlled.rules.book(ask.one_namespace()).get(ask.path["id"])
+    if active is None:
+        raise _unknown(ask)
+    return json_response(state_of(active))
+
+
+async def replace_rule(controlled: Controlled, ask: Ask) -> Response:
+    """Put another rule in its place; its counts begin anew. `enabled: false` keeps it and asks it no more."""
+    rule = _rule(ask)
+    active = controlled.rules.book(ask.one_namespace()).replace(ask.path["id"], rule, _SOURCE)
+    if active is None:
+        raise _unknown(ask)
+    return json_response(state_of(active))
+
+
+async def delete_rule(controlled: Controlled, ask: Ask) -> Response:
+    """Remove a rule."""
+    if not controlled.rules.book(ask.one_namespace()).remove(ask.path["id"]):
+        raise _unknown(ask)
+    return no_content()
+
+
+def _rule(ask: Ask) -> Rule:
+    """What a GET gave may be sent back: the counts in it are left out. Raise `FieldError` or `Problem`."""
+    document = ask.document()
+    if isinstance(document, dict):
+        document = {key: value for key, value in document.items() if key not in _COUNTED}
+    return rule_of(document)
+
+
+def _unknown(ask: Ask) -> Problem:
+    return Problem(404, f"there is no rule {ask.path['id']} in this namespace; GET /v1/rules lists them")
+
+
+_ID = {"id": "as POST /v1/rules answered"}
+ROUTES = (
+    Route("GET", "/v1/rules", list_rules, query=("namespace",), answer=list[RuleState]),
+    Route(
+        "POST",
+        "/v1/rules",
+        add_rule,
+        query=("namespace",),
+        body=Rule,
+        answer=RuleState,
+        status=201,
+        example=_EXAMPLE,
+    ),
+    Route("DELETE", "/v1/rules", clear_rules, query=("namespace",), status=204),
+    Route(
+        "GET",
+        "/v1/rules/<int:id>",
+        get_rule,
+        query=("namespace",),
+        answer=RuleState,
+        problems=(404,),
+        parameters=_ID,
+    ),
+    Route(
+        "PUT",
+        "/v1/rules/<int:id>",
+        replace_rule,
+        query=("namespace",),
+        body=Rule,
+        answer=RuleState,
+        problems=(404,),
+        parameters=_ID,
+        example='{"fault": {"type": "error", "status": 503}, "enabled": false}',
+    ),
+    Route(
+        "DELETE",
+        "/v1/rules/<int:id>",
+        delete_rule,
+        query=("namespace",),
+        status=204,
+        problems=(404,),
+        parameters=_ID,
+    ),
+)

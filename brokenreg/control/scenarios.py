@@ -1,0 +1,82 @@
+"""`/v1/scenario`: all rules of a namespace at once; `/v1/expectations`: what became of what it expects."""
+
+from __future__ import annotations
+
+from quart import Response
+
+from brokenreg.control.controlled import Controlled
+from brokenreg.control.problems import Problem
+from brokenreg.control.routes import JSON, YAML, Ask, Route, json_response
+from brokenreg.faults.expectations import Verdict
+from brokenreg.faults.rulebook import RuleBook
+from brokenreg.faults.scenario import (
+    Scenario,
+    ScenarioError,
+    SourcedScenario,
+    read_scenario,
+    scenario_of,
+    write_scenario,
+    written,
+)
+
+_SOURCE = "control API"
+_EXAMPLE = '{"seed": 7, "rules": [{"fault": {"type": "error", "status": 503}, "times": 2}]}'
+
+
+async def get_scenario(controlled: Controlled, ask: Ask) -> Response:
+    """Show the rules and expectations of the namespace as a scenario: YAML, or JSON if that is accepted."""
+    book = controlled.rules.book(ask.one_namespace())
+    return _response(book, ask)
+
+
+async def replace_scenario(controlled: Controlled, ask: Ask) -> Response:
+    """Put a scenario in the place of all rules and expectations of the namespace; a bad one changes nothing.
+    YAML, or JSON with that Content-Type.
+    """
+    sourced = _read(ask)
+    book = controlled.rules.book(ask.one_namespace())
+    book.replace_all(sourced)
+    return _response(book, ask)
+
+
+async def list_expectations(controlled: Controlled, ask: Ask) -> Response:
+    """Tell which expectations of the scenario are met so far."""
+    return json_response(controlled.rules.book(ask.one_namespace()).expectations.verdicts())
+
+
+def _read(ask: Ask) -> SourcedScenario:
+    """Raise `Problem` 400, or `FieldError`."""
+    if ask.content_type == JSON:
+        scenario = scenario_of(ask.document())
+        return SourcedScenario(scenario, tuple(f"{_SOURCE}, rules[{n}]" for n in range(len(scenario.rules))))
+    try:
+        return read_scenario(ask.content.decode(), _SOURCE)
+    except UnicodeDecodeError as error:
+        raise Problem(400, f"byte {error.start} is not UTF-8") from None
+    except ScenarioError as error:
+        raise Problem(400, str(error), field=error.field) from None
+
+
+def _response(book: RuleBook, ask: Ask) -> Response:
+    scenario = book.scenario()
+    if JSON in ask.accept:
+        return json_response(written(scenario))
+    return Response(write_scenario(scenario), content_type=YAML)
+
+
+_BOTH = (YAML, JSON)
+ROUTES = (
+    Route("GET", "/v1/scenario", get_scenario, query=("namespace",), answer=Scenario, answer_types=_BOTH),
+    Route(
+        "PUT",
+        "/v1/scenario",
+        replace_scenario,
+        query=("namespace",),
+        body=Scenario,
+        body_types=_BOTH,
+        answer=Scenario,
+        answer_types=_BOTH,
+        example=_EXAMPLE,
+    ),
+    Route("GET", "/v1/expectations", list_expectations, query=("namespace",), answer=list[Verdict]),
+)

@@ -1,0 +1,79 @@
+"""`/v1/status`, `/v1/reset` and `/v1/faults`: the server as a whole, and what it can do."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict, Field
+from quart import Response
+
+from brokenreg.control.controlled import ALL, Controlled
+from brokenreg.control.problems import Problem
+from brokenreg.control.routes import Ask, Route, json_response, no_content
+from brokenreg.faults.catalogue import CATALOGUE
+from brokenreg.faults.description import FaultDescription, describe, descriptions
+from brokenreg.faults.rules import nearest
+
+
+class Status(BaseModel):
+    """How the server is."""
+
+    model_config = ConfigDict(frozen=True)
+
+    version: str
+    uptime: float = Field(description="seconds")
+    registry: list[str] = Field(description="where it listens")
+    control: str | None
+    offline: bool = Field(description="whether no upstream is ever asked")
+    exchanges: int = Field(description="how many there ever were")
+    in_flight: int
+    held: int
+    connections: int
+    rules: int = Field(description="of all namespaces")
+    repositories: int
+    manifests: int
+    blobs: int
+
+
+async def get_status(controlled: Controlled, ask: Ask) -> Response:
+    """Tell version, addresses and counts."""
+    del ask
+    return json_response(controlled.status())
+
+
+async def reset(controlled: Controlled, ask: Ask) -> Response:
+    """Put rules back to what they were at the start, and forget counts and exchanges; images stay."""
+    namespaces = controlled.rules.namespaces() if ask.namespace == ALL else [ask.namespace]
+    for namespace in namespaces:
+        controlled.rules.reset(namespace)
+    controlled.log.forget(lambda exchange: exchange.ended is not None and ask.concerns(exchange))
+    return no_content()
+
+
+async def list_faults(controlled: Controlled, ask: Ask) -> Response:
+    """List the catalogue: every fault, its parameters, how to ask for it."""
+    del controlled, ask
+    return json_response(descriptions())
+
+
+async def get_fault(controlled: Controlled, ask: Ask) -> Response:
+    """Show one fault."""
+    del controlled
+    name = ask.path["name"]
+    if name not in CATALOGUE:
+        raise Problem(404, f"there is no fault {name[:100]!r}; {nearest(name, CATALOGUE)}")
+    return json_response(describe(CATALOGUE[name]))
+
+
+ROUTES = (
+    Route("GET", "/v1/status", get_status, query=("namespace",), answer=Status),
+    Route("POST", "/v1/reset", reset, query=("namespace",), status=204),
+    Route("GET", "/v1/faults", list_faults, query=("namespace",), answer=list[FaultDescription]),
+    Route(
+        "GET",
+        "/v1/faults/<name>",
+        get_fault,
+        query=("namespace",),
+        answer=FaultDescription,
+        problems=(404,),
+        parameters={"name": "for instance truncate"},
+    ),
+)
