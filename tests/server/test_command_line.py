@@ -109,19 +109,6 @@ def test_the_log_file_takes_each_exchange(tmp_path: Path) -> None:
         (["--tls", "magic"], "self-signed"),
         (["--fabricate-limit", "much"], "--fabricate-limit: invalid size 'much'"),
         (["--v2-catalog-delay", "soon"], "--v2-catalog-delay: invalid duration 'soon'"),
-        (["--auth", "magic"], "--auth"),
-        (["--auth-user", "a:b"], "--auth-user needs --auth basic or --auth token"),
-        (["--auth", "basic", "--token-lifetime", "1m"], "--token-lifetime needs --auth token"),
-        (["--auth", "token", "--token-lifetime", "0s"], "--token-lifetime: Input should be greater than 0"),
-        (["--auth", "token", "--token-lifetime", "soon"], "--token-lifetime: invalid duration 'soon'"),
-        (["--auth", "token", "--auth-user", "casey"], "--auth-user: a user is NAME:PASSWORD"),
-        (["--auth", "token", "--auth-user", "a:b", "--auth-user", "a:c"], "user 'a' is given twice"),
-        (["--public-url", "registry.example"], "--public-url: is no http or https URL of a host"),
-        (["--public-url", "https://a/b"], "--public-url: is no"),
-        (["--public-url", "https://a:b@c"], "--public-url: is no"),
-        (["--public-url", "https://a?b"], "--public-url: is no"),
-        (["--public-url", "https://a:99999"], "--public-url: is no"),
-        (["--public-url", "ftp://a"], "--public-url: is no"),
         (["--no-such-option"], "--no-such-option"),
     ],
 )
@@ -132,33 +119,6 @@ def test_bad_usage_is_one_line_and_status_2(tmp_path: Path, arguments: list[str]
     assert problem in result.stderr
     assert "Traceback" not in result.stderr
     assert not (tmp_path / "data").exists()
-
-
-@pytest.mark.parametrize(
-    ("arguments", "environment"),
-    [
-        (["--auth-user", "hunter2"], {}),
-        (["--auth-user", ":hunter2"], {}),
-        (["--auth-user", "casey:hunter2"], {}),
-        (["--auth", "basic", "--auth-user", "casey:hunter2", "--auth-user", "casey:hunter2"], {}),
-        (["--auth", "basic", "--auth-user", "casey:hunter2", "--public-url", "x"], {}),
-        (["--auth", "basic"], {"BROKENREG_AUTH_USER": "casey:x hunter2"}),
-        (["--help"], {"BROKENREG_AUTH_USER": "casey:hunter2"}),
-    ],
-)
-def test_no_problem_tells_a_password(
-    tmp_path: Path, arguments: list[str], environment: dict[str, str]
-) -> None:
-    result = run("serve", "--data", str(tmp_path / "data"), *arguments, **environment)
-    assert result.returncode == (0 if "--help" in arguments else 2)
-    assert "hunter2" not in result.stdout + result.stderr
-
-
-def test_users_in_the_environment(tmp_path: Path) -> None:
-    users = {"BROKENREG_AUTH_USER": "casey:hunter2 other:secret", "BROKENREG_AUTH": "basic"}
-    with brokenreg(tmp_path / "data", **users) as running:
-        for user, status in [(("casey", "hunter2"), 200), (("other", "secret"), 200), (("casey", "x"), 401)]:
-            assert httpx.get(f"{running.url}/v2/", auth=user).status_code == status
 
 
 def test_a_busy_port_is_one_line_and_status_1(tmp_path: Path) -> None:
