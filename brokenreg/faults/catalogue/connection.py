@@ -27,7 +27,7 @@ class Accept(ConnectFault):
     """
 
     name: ClassVar[str] = "accept"
-    clients: ClassVar[str] = "a load balancer without backends does this; most clients do not dial again"
+    clients: ClassVar[str] = "containerd dials once for each host that it knows, skopeo twice; both give up"
     example: ClassVar[str] = "form-reset"
 
     form: Literal["reset", "close", "stall", "garbage"] = Field(

@@ -37,7 +37,10 @@ class TLS(ConnectFault):
     """
 
     name: ClassVar[str] = "tls"
-    clients: ClassVar[str] = "Go programs give a handshake 10 s (moby#50035); one that fails is not repeated"
+    clients: ClassVar[str] = (
+        "containerd goes on to its next host, skopeo dials twice; Go gives a handshake 10 s (moby#50035); "
+        "skopeo told not to verify takes a bad certificate, and tries plain HTTP when the handshake fails"
+    )
     example: ClassVar[str] = "form-expired"
 
     form: Literal[
