@@ -10,7 +10,7 @@ from brokenreg.faults.active_rule import ActiveRule, Attempts, Choice
 from brokenreg.faults.expectations import Expectations
 from brokenreg.faults.matching import Positions
 from brokenreg.faults.memory import Memory
-from brokenreg.faults.rules import Rule
+from brokenreg.faults.rules import FieldError, Rule
 from brokenreg.faults.scenario import Scenario, SourcedScenario
 from brokenreg.oci.target import Endpoint
 from brokenreg.traffic.exchange import Exchange
@@ -34,11 +34,12 @@ class RuleBook:
     Attempts are counted from its first rule on, and anew once it has none.
     """
 
-    def __init__(self, seed: int, positions: Positions, ids: Iterator[int]) -> None:
+    def __init__(self, namespace: str, seed: int, positions: Positions, ids: Iterator[int]) -> None:
         self.seed = seed
         self.name: str | None = None
         """Of the scenario that was loaded last."""
         self.expectations = Expectations()
+        self._namespace = namespace
         self._positions = positions
         self._ids = ids
         self._rules: list[ActiveRule] = []
@@ -53,7 +54,8 @@ class RuleBook:
         return iter(sorted(self._rules, key=lambda active: active.rule.override))
 
     def add(self, rule: Rule, source: str) -> ActiveRule:
-        """Put a rule last."""
+        """Put a rule last. Raise `FieldError` if it can strike nothing of this namespace."""
+        self._check(rule)
         active = ActiveRule(rule, next(self._ids), source, self._positions)
         self._rules.append(active)
         self._candidates.clear()
@@ -63,7 +65,11 @@ class RuleBook:
         return next((active for active in self._rules if active.id == rule_id), None)
 
     def replace(self, rule_id: int, rule: Rule, source: str) -> ActiveRule | None:
-        """Put another rule in the place of one; its counts begin anew. None if there is no such rule."""
+        """Put another rule in the place of one; its counts begin anew. None if there is no such rule.
+
+        Raise `FieldError` as `add` does.
+        """
+        self._check(rule)
         for place, active in enumerate(self._rules):
             if active.id == rule_id:
                 self._rules[place] = ActiveRule(rule, rule_id, source, self._positions)
@@ -95,7 +101,9 @@ class RuleBook:
         self.expectations.load(sourced.scenario.expect)
 
     def replace_all(self, sourced: SourcedScenario) -> None:
-        """Put a scenario in the place of all rules and expectations."""
+        """Put a scenario in the place of all rules and expectations. Raise `FieldError` as `add` does."""
+        for place, rule in enumerate(sourced.scenario.rules):
+            self._check(rule, "rules", place)
         self.clear()
         self.name = None
         self.expectations.clear()
@@ -111,6 +119,13 @@ class RuleBook:
         self._rules = []
         self._attempts = Attempts()
         self._candidates.clear()
+
+    def _check(self, rule: Rule, *within: str | int) -> None:
+        if self._namespace and rule.endpoint == Endpoint.CONNECT:
+            raise FieldError(
+                (*within, "fault"),
+                f"{rule.fault[0].name} strikes before a path names a namespace; leave the namespace out",
+            )
 
     def choose(self, exchange: Exchange) -> Choice | None:
         """The first rule that strikes an exchange."""
@@ -164,7 +179,7 @@ class RuleBooks:
         """The book of a namespace, to write in."""
         book = self._books.get(namespace)
         if book is None:
-            book = self._books[namespace] = RuleBook(self._seed, self._positions, self._ids)
+            book = self._books[namespace] = RuleBook(namespace, self._seed, self._positions, self._ids)
         return book
 
     def choose(self, exchange: Exchange, path_rules: Sequence[PathRule]) -> list[Choice]:

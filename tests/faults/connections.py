@@ -50,3 +50,11 @@ def until_idle(running: Brokenreg, *, connections: int = 0) -> None:
 def connects(running: Brokenreg) -> list[dict[str, Any]]:
     """What a registry that has stopped printed of connections, in order of their end."""
     return [line for line in running.lines if line.get("endpoint") == "connect"]
+
+
+def timelines(running: Brokenreg) -> list[list[str]]:
+    """What happened to each connection that is in the log, in order of their coming."""
+    with httpx.Client(base_url=running.control) as control:
+        found = control.get("/v1/exchanges", params={"filter": "endpoint:connect"}).json()
+        details = [control.get(f"/v1/exchanges/{exchange['id']}").json() for exchange in found]
+    return [[moment["what"] for moment in detail["timeline"]] for detail in details]

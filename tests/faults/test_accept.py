@@ -12,7 +12,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.faults.connections import connects, dial, in_turn, read_all, rules_file, until_idle
+from tests.faults.connections import connects, dial, in_turn, read_all, rules_file, timelines, until_idle
 from tests.process import Brokenreg, brokenreg
 
 REQUEST = b"GET /v2/ HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
@@ -212,3 +212,40 @@ def test_it_strikes_all_of_the_registry_and_nothing_of_the_control_api(tmp_path:
         with pytest.raises(httpx.RemoteProtocolError):
             httpx.get(f"{running.url}/v2/broken/in/a/app/manifests/v1")
         assert httpx.get(f"{running.control}/v1/status").status_code == 200
+
+
+def test_rules_that_come_and_go(own_registry: Brokenreg) -> None:
+    """A rule strikes from the next connection on; one that is stalled keeps the rule that it began with."""
+    with httpx.Client(base_url=own_registry.control) as control:
+        assert outcome(own_registry) == "served"
+        rule = {"name": "stall", "fault": {"type": "accept", "form": "stall", "dur": "1h"}}
+        url = control.post("/v1/rules", json=rule).headers["location"]
+        stalled = dial(own_registry)
+        until_idle(own_registry, connections=1)
+        rule = {"fault": {"type": "accept", "form": "close"}, "times": 2}
+        assert control.put(url, json=rule).status_code == 200
+        assert [outcome(own_registry) for _ in range(3)] == ["fin", "fin", "served"]
+        counted = control.get(url).json()
+        assert (counted["matched"], counted["struck"]) == (3, 2)
+        assert control.delete(url).status_code == 204
+        assert outcome(own_registry) == "served"
+        until_idle(own_registry, connections=1)
+        assert timelines(own_registry)[0] == ["fault accept", "stands still"]
+        stalled.close()
+        until_idle(own_registry)
+    own_registry.stop()
+    assert [(event["rule"], event["ended"]) for event in connects(own_registry)] == [
+        ("rule 1", "aborted"), ("rule 1", "aborted"), ("stall", "client-left"),
+    ]  # fmt: skip
+
+
+def test_a_namespace_has_no_connections(own_registry: Brokenreg) -> None:
+    with httpx.Client(base_url=own_registry.control, params={"namespace": "a"}) as control:
+        control.post("/v1/rules", json={"name": "stays", "fault": "no-digest"})
+        refused = control.post("/v1/rules", json={"fault": {"type": "accept"}})
+        assert (refused.status_code, refused.json()["field"]) == (400, "fault")
+        assert "leave the namespace out" in refused.json()["detail"]
+        scenario = {"rules": [{"fault": "no-digest"}, {"fault": "tls"}]}
+        refused = control.put("/v1/scenario", json=scenario)
+        assert (refused.status_code, refused.json()["field"]) == (400, "rules[1].fault")
+        assert [rule["name"] for rule in control.get("/v1/rules").json()] == ["stays"]

@@ -18,7 +18,7 @@ import pytest
 import trustme
 
 from brokenreg.faults.scenario import ScenarioError, read_scenario
-from tests.faults.connections import connects, dial, in_turn, read_all, rules_file, until_idle
+from tests.faults.connections import connects, dial, in_turn, read_all, rules_file, timelines, until_idle
 from tests.process import Brokenreg, brokenreg
 
 EXPIRED, WRONG_NAME, WRONG_ADDRESS, NO_ISSUER, SELF_SIGNED_ROOT = 10, 62, 64, 20, 19
@@ -82,6 +82,10 @@ def test_certificates_with_one_flaw_each(tmp_path: Path) -> None:
             assert ping(running, trusting(running), name) == code, (form, name)
         assert ping(running, trusting(running), "registry.test") == SERVED
         until_idle(running)
+        alerts = ["certificate_expired"] * 2 + ["bad_certificate"] * 3 + ["unknown_ca"]
+        assert timelines(running) == [
+            ["fault tls", f"TLS handshake failed: the client sent alert {alert}", "end"] for alert in alerts
+        ]
         running.stop()
     events = connects(running)
     assert [event["rule"] for event in events] == [f"rule {number}" for number in range(1, len(FLAWS) + 1)]
@@ -124,6 +128,7 @@ def test_an_alert_in_place_of_a_hello(tmp_path: Path) -> None:
                 assert read_all(connection) == bytes([21, 3, 3, 0, 2, 2, description])
         assert ping(running, trusting(running)) == SERVED
         until_idle(running)
+        assert timelines(running) == [["fault tls", "sent 7 bytes", "cut (fin)", "end"]] * 4
         running.stop()
     assert [event["ended"] for event in connects(running)] == ["aborted"] * 4
 
@@ -168,6 +173,8 @@ def test_a_plain_listener_has_no_handshake_to_spoil(tmp_path: Path) -> None:
         with pytest.raises(httpx.TransportError):  # the next rule was asked, both times
             httpx.get(f"{running.url}/v2/")
         until_idle(running)
+        said = "tls: passed over, plain HTTP has no handshake"
+        assert [timeline[0] for timeline in timelines(running)] == [said, said]
         running.stop()
     passed_over, closed = connects(running)
     assert (passed_over["fault"], passed_over["rule"], passed_over["ended"]) == (None, None, "complete")
@@ -304,6 +311,7 @@ def test_handshakes_that_fail_are_logged_without_any_rule(tmp_path: Path) -> Non
         with dial(running) as connection:
             trusting(running).wrap_socket(connection, server_hostname="localhost").close()
         until_idle(running)
+        assert timelines(running) == [[what, "end"] for what, _ in expected]
         running.stop()
     assert [event["ended"] for event in connects(running)] == [ended for _, ended in expected]
     assert {(event["fault"], event["status"]) for event in connects(running)} == {(None, None)}
