@@ -178,3 +178,28 @@ def exchanges(running: Brokenreg) -> list[dict[str, Any]]:
     return sorted(
         (line for line in running.lines if line["event"] == "exchange"), key=lambda each: each["id"]
     )
+
+
+@pytest.mark.parametrize(
+    ("auth", "form", "problem"),
+    [
+        ("token", "no-service", ""),
+        ("token", "relative-realm", "unsupported protocol scheme"),
+        ("token", "unknown-scheme", "unauthorized"),
+        ("basic", "two-headers", ""),
+        ("basic", "absent", "unauthorized"),
+    ],
+)
+def test_skopeo_before_odd_challenges(
+    skopeo: Client, tmp_path: Path, auth: str, form: str, problem: str
+) -> None:
+    """It gets along with them, or fails cleanly. Where both are offered, it takes Basic."""
+    (tmp_path / "rules.yaml").write_text(f"rules: [{{fault: {{type: challenge, form: {form}}}}}]")
+    options = ("--auth", auth, "--auth-user", CREDENTIALS, "--scenario", str(tmp_path / "rules.yaml"))
+    with brokenreg(tmp_path / "data", *options) as running:
+        inspect = ("inspect", "--raw", "--tls-verify=false", f"--creds={CREDENTIALS}")
+        remote = f"docker://{running.host}/{MADE_UP}"
+        if problem:
+            assert problem in skopeo.refused(*inspect, remote)
+        else:
+            assert json.loads(skopeo(*inspect, remote))["layers"]

@@ -42,7 +42,8 @@ class Challenge(Fault):
     answers: ClassVar[bool] = True
     clients: ClassVar[str] = (
         "those that take a challenge to be of one form: regclient#265, go-containerregistry#1747; those that "
-        "send credentials to whatever realm they are told: oras-go#1197, distribution-spec#607"
+        "send credentials to whatever realm they are told: oras-go#1197, distribution-spec#607; "
+        "containers/image takes Basic where both are offered"
     )
     example: ClassVar[str] = "form-relative-realm"
 
