@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable
 from enum import StrEnum
 from typing import Any
@@ -57,6 +58,9 @@ class End(StrEnum):
     """HTTP/2 GOAWAY, then FIN."""
 
 
+_AUTHORITY = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::([0-9]{1,5}))?")
+
+
 class ClientLeftError(ConnectionError):
     """Nobody reads the response any more; whoever produces it stops."""
 
@@ -64,3 +68,15 @@ class ClientLeftError(ConnectionError):
 def header(scope: Scope, name: bytes) -> bytes | None:
     """First value of a request header (name in lower case); None if absent."""
     return next((value for key, value in scope["headers"] if key == name), None)
+
+
+def asked_host(scope: Scope) -> tuple[str, int | None]:
+    """Host (an IPv6 address in brackets) and port that the client asked for.
+
+    Those that it reached, if it does not say (HTTP/1.0) or says what is none.
+    """
+    match = _AUTHORITY.fullmatch((header(scope, b"host") or b"").decode("latin-1"))
+    if match is not None:
+        return match[1], int(match[2]) if match[2] else None
+    host, port = scope["server"] or ("localhost", None)
+    return (f"[{host}]" if ":" in host else host), port

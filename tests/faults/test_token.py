@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import httpx
 import jwt
@@ -157,6 +158,39 @@ def test_around_another_fault(http: httpx.Client, inner: str) -> None:
     assert answer.status_code == 200
     if inner != "corrupt":
         assert answer.json()["token"] == "garbage"
+
+
+def test_rules_for_requests_for_a_token(tmp_path: Path) -> None:
+    """By the repository of the first scope, in the query or in the form."""
+    (tmp_path / "rules.yaml").write_text(
+        """
+        rules:
+          - {match: {endpoint: token, repository: "limited/*"}, fault: {type: rate-limit, quota: 1}}
+          - {match: {endpoint: token, repository: slow}, fault: {type: latency, dur: 300ms}}
+          - {match: {endpoint: token, repository: stalled}, fault: {type: stall}}
+          - {match: {endpoint: token, repository: cut}, fault: {type: empty-reply}}
+        """
+    )
+    with (
+        brokenreg(tmp_path / "data", "--scenario", str(tmp_path / "rules.yaml")) as running,
+        httpx.Client(base_url=running.url, timeout=10) as http,
+    ):
+
+        def ask(method: str, name: str, timeout: float = 10) -> httpx.Response:
+            fields = {"scope": f"repository:{name}:pull"}
+            if method == "GET":
+                return http.get("/token", params=fields, timeout=timeout)
+            form = {"grant_type": "password", "username": "a", "password": "b"}
+            return http.post("/token", data={**form, **fields}, timeout=timeout)
+
+        assert [ask(method, "limited/a").status_code for method in ("GET", "POST", "GET")] == [200, 429, 429]
+        for method in ("GET", "POST"):
+            assert ask(method, "other").status_code == 200
+            assert ask(method, "slow").elapsed.total_seconds() >= 0.3
+            with pytest.raises(httpx.ReadTimeout):
+                ask(method, "stalled", timeout=0.2)
+            with pytest.raises(httpx.RemoteProtocolError):
+                ask(method, "cut")
 
 
 def test_around_one_that_ends_the_answer_in_the_middle(http: httpx.Client) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import socket
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -225,6 +226,18 @@ async def test_the_host_asked_for(token: Brokenreg) -> None:
     async with client(token) as http:
         told = (await http.get("/v2/", headers={"host": f"localhost:{port}"})).headers["www-authenticate"]
         assert told.startswith(f'Bearer realm="http://localhost:{port}/token",')
+
+
+@pytest.mark.parametrize("host", ['127.0.0.1:1"x', "127.0.0.1:80@else.example", None])
+def test_who_names_no_host_is_told_the_address_reached(token: Brokenreg, host: str | None) -> None:
+    name, _, port = token.host.partition(":")
+    named = "" if host is None else f"Host: {host}\r\n"
+    with socket.create_connection((name, int(port)), timeout=10) as connection:
+        connection.sendall(f"GET /v2/ HTTP/1.0\r\n{named}\r\n".encode())
+        answer = connection.makefile("rb").read()
+    assert (
+        f'\r\nwww-authenticate: Bearer realm="{token.url}/token",service="brokenreg"\r\n'.encode() in answer
+    )
 
 
 @pytest.mark.parametrize("auth", ["basic", "token"])

@@ -11,7 +11,7 @@ from brokenreg.oci.scopes import CATALOG, Scope
 from brokenreg.oci.target import TOKEN_PATH, Endpoint, Target
 from brokenreg.registry.auth.mint import SERVICE
 from brokenreg.wire.asgi import Scope as ASGIScope
-from brokenreg.wire.asgi import header
+from brokenreg.wire.asgi import asked_host
 
 
 class PublicAddress:
@@ -24,12 +24,8 @@ class PublicAddress:
         """Scheme and host, without a path."""
         if self._url is not None:
             return self._url
-        host = header(scope, b"host")
-        if host:
-            return f"{scope['scheme']}://{host.decode('latin-1')}"
-        address, port = scope["server"] or ("localhost", None)
-        name = f"[{address}]" if ":" in address else address
-        return f"{scope['scheme']}://{name}:{port}" if port else f"{scope['scheme']}://{name}"
+        host, port = asked_host(scope)
+        return f"{scope['scheme']}://{host}" if port is None else f"{scope['scheme']}://{host}:{port}"
 
     def realm(self, scope: ASGIScope) -> str:
         """The URL of the token service."""
