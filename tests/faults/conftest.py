@@ -1,0 +1,36 @@
+"""Fixtures of the tests of faults: a plain and a TLS registry, and every protocol in turn."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.faults.struck import Registry
+from tests.process import Brokenreg, brokenreg
+
+
+@pytest.fixture(scope="module")
+def secure(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Brokenreg]:
+    """One brokenreg with TLS for all tests of a module."""
+    with brokenreg(tmp_path_factory.mktemp("secure") / "data", "--tls", "self-signed") as running:
+        yield running
+
+
+@pytest.fixture(scope="module", params=["plain", "tls"])
+def http1(request: pytest.FixtureRequest) -> Registry:
+    """HTTP/1.1, plain and over TLS."""
+    return Registry(request.getfixturevalue("registry" if request.param == "plain" else "secure"), "http/1.1")
+
+
+@pytest.fixture(scope="module")
+def http2(secure: Brokenreg) -> Registry:
+    """HTTP/2 over TLS."""
+    return Registry(secure, "h2")
+
+
+@pytest.fixture(scope="module", params=["plain", "tls", "h2"])
+def each(request: pytest.FixtureRequest) -> Registry:
+    """Every way to speak to a registry in turn."""
+    running = request.getfixturevalue("registry" if request.param == "plain" else "secure")
+    return Registry(running, "h2" if request.param == "h2" else "http/1.1")
