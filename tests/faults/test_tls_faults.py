@@ -24,6 +24,9 @@ from tests.process import Brokenreg, brokenreg
 EXPIRED, WRONG_NAME, WRONG_ADDRESS, NO_ISSUER, SELF_SIGNED_ROOT = 10, 62, 64, 20, 19
 """Codes of OpenSSL's verification: X509_V_ERR_CERT_HAS_EXPIRED, ..."""
 
+NO_CHECK_TIME = 0x200000
+"""X509_V_FLAG_NO_CHECK_TIME."""
+
 SERVED = "served"
 
 
@@ -90,6 +93,18 @@ def test_certificates_with_one_flaw_each(tmp_path: Path) -> None:
     events = connects(running)
     assert [event["rule"] for event in events] == [f"rule {number}" for number in range(1, len(FLAWS) + 1)]
     assert {(event["fault"], event["ended"]) for event in events} == {("tls", "client-left")}
+
+
+def test_nothing_else_is_wrong(tmp_path: Path) -> None:
+    """Who looks away from the one flaw finds a good certificate."""
+    with tls_registry(tmp_path, in_turn("tls, form: expired", "tls, form: wrong-host")) as running:
+        context = trusting(running)
+        context.verify_flags |= ssl.VerifyFlags(NO_CHECK_TIME)
+        assert ping(running, context) == SERVED
+        context = trusting(running)
+        context.check_hostname = False
+        assert ping(running, context) == SERVED
+        assert len(timelines(running)) == 2
 
 
 def test_who_does_not_verify_is_served_as_ever(tmp_path: Path) -> None:
