@@ -42,10 +42,18 @@ class Arrival:
 
     __slots__ = (
         "answered", "client", "context", "cut", "door", "is_cut", "is_served", "marks", "over_tls",
-        "requests", "started", "unfinished",
+        "requests", "say", "started", "unfinished",
     )  # fmt: skip
 
-    def __init__(self, door: Door, client: str, *, over_tls: bool, cut: Callable[[], object]) -> None:
+    def __init__(
+        self,
+        door: Door,
+        client: str,
+        *,
+        over_tls: bool,
+        cut: Callable[[], object],
+        say: Callable[[bytes], None],
+    ) -> None:
         self.door = door
         self.client = client
         """Address of the peer, `host:port`."""
@@ -53,6 +61,8 @@ class Arrival:
         """Whether the listener speaks TLS."""
         self.cut = cut
         """Ends it now, whatever it is about."""
+        self.say = say
+        """Sends bytes past all that serves it; nothing may follow them."""
         self.started = time.time()
         self.context: ssl.SSLContext | None = None
         """The TLS context in place of the listener's own."""

@@ -44,19 +44,28 @@ class Doorway(socket.socket):
         for _ in range(_AT_ONCE):
             taken, address = super().accept()
             accepted = _Accepted(self.family, self.type, self.proto, fileno=taken.detach())
-            client = _spell(address)
-            arrival = Arrival(self.door, client, over_tls=self._over_tls, cut=accepted.cut)
-            accepted.arrival = arrival
-            self.door.arrivals.add(arrival)
-            treatment = self.door.doorman(arrival) if self.door.doorman is not None else None
-            if isinstance(treatment, TurnAway):
-                self._turn_away(accepted, arrival, treatment)
-                continue
-            if isinstance(treatment, Present):
-                arrival.context = treatment.context
-            ARRIVAL.set(arrival)
-            return accepted, address
+            try:
+                is_served = self._admit(accepted, _spell(address))
+            except BaseException:
+                accepted.close()
+                raise
+            if is_served:
+                return accepted, address
         raise BlockingIOError  # asyncio comes again: the others make the socket readable still
+
+    def _admit(self, accepted: _Accepted, client: str) -> bool:
+        """Ask the doorman; whether the connection is served."""
+        arrival = Arrival(self.door, client, over_tls=self._over_tls, cut=accepted.cut, say=accepted.say)
+        accepted.arrival = arrival
+        self.door.arrivals.add(arrival)
+        treatment = self.door.doorman(arrival) if self.door.doorman is not None else None
+        if isinstance(treatment, TurnAway):
+            self._turn_away(accepted, arrival, treatment)
+            return False
+        if isinstance(treatment, Present):
+            arrival.context = treatment.context
+        ARRIVAL.set(arrival)
+        return True
 
     async def turned_away(self) -> None:
         """Return once everybody who was turned away is gone."""
@@ -90,6 +99,11 @@ class _Accepted(socket.socket):
             self.arrival.is_cut = True
         with contextlib.suppress(OSError):  # the client was faster
             self.shutdown(socket.SHUT_RDWR)
+
+    def say(self, words: bytes) -> None:
+        """Send last words; a few bytes always fit."""
+        with contextlib.suppress(OSError):  # nobody hears them
+            self.send(words)
 
 
 async def _turn_away(accepted: _Accepted, arrival: Arrival, treatment: TurnAway) -> None:

@@ -13,6 +13,8 @@ _ALERT = re.compile(r"(?:TLSV1|TLSV13|SSLV3)_ALERT_(?P<name>[A-Z_]+)", re.ASCII)
 class _Handshake(ssl.SSLObject):
     """One connection's TLS, which tells how its handshake ended."""
 
+    outgoing: ssl.MemoryBIO
+    """What it has to say; asyncio sends it, but not once the handshake has failed."""
     _is_begun = False
 
     def do_handshake(self) -> None:
@@ -29,6 +31,8 @@ class _Handshake(ssl.SSLObject):
             arrival.unfinished = None
             arrival.is_cut, what = _told(error)
             arrival.mark(f"TLS handshake failed: {what}")
+            if alert := self.outgoing.read():
+                arrival.say(alert)
             raise
         arrival.unfinished = None
         arrival.mark(f"TLS handshake ({self.version()})")
@@ -61,4 +65,7 @@ class ListenerContext(ssl.SSLContext):
         no certificate would be shown.
         """
         chosen = ARRIVAL.get().context or self
-        return ssl.SSLContext.wrap_bio(chosen, incoming, outgoing, server_side, server_hostname, session)
+        made = ssl.SSLContext.wrap_bio(chosen, incoming, outgoing, server_side, server_hostname, session)
+        if isinstance(made, _Handshake):
+            made.outgoing = outgoing
+        return made

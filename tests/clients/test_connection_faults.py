@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
+
 from tests.clients.conftest import Client
 from tests.faults.connections import connects, in_turn, rules_file, until_idle
 from tests.process import Brokenreg, brokenreg
@@ -70,3 +72,8 @@ def test_containerd_dials_each_of_its_hosts_once(tmp_path: Path, ctr: Client) ->
         until_idle(running)
         running.stop()
     assert len(connects(running)) == 2 * len(FORMS)
+
+
+@pytest.mark.parametrize("image", ["broken/tls:form-expired", "broken/with/accept_form-close/app:v1"])
+def test_docker_is_told_which_door_can(registry: Brokenreg, docker: Client, image: str) -> None:
+    assert "with `brokenreg rules add " in docker.refused("pull", f"{registry.host}/{image}")

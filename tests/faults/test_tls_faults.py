@@ -332,6 +332,17 @@ def test_handshakes_that_fail_are_logged_without_any_rule(tmp_path: Path) -> Non
     assert {(event["fault"], event["status"]) for event in connects(running)} == {(None, None)}
 
 
+def test_a_handshake_that_we_refuse_ends_with_an_alert(tmp_path: Path) -> None:
+    """As from any TLS server; asyncio alone would close without a word."""
+    with tls_registry(tmp_path, "[]") as running:
+        context = insecure()
+        context.maximum_version = ssl.TLSVersion.TLSv1_2
+        context.set_ciphers("AES128-SHA256")
+        assert ping(running, context) == "SSLV3_ALERT_HANDSHAKE_FAILURE"
+        until_idle(running)
+        assert timelines(running) == [["TLS handshake failed: no shared cipher", "end"]]
+
+
 def test_failed_handshakes_flood_no_diagnostics(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     with tls_registry(tmp_path, "[]") as running:
         for _ in range(20):
