@@ -73,15 +73,12 @@ def _operation(route: Route) -> dict[str, Any]:
     if route.body is not None:
         operation["requestBody"] = {
             "required": _needs_body(route),
-            "content": {kind: _content(route, kind) for kind in route.body_types},
+            "content": dict.fromkeys(route.body_types, _content(route)),
         }
     return operation
 
 
-def _content(route: Route, kind: str) -> dict[str, Any]:
-    """A document that is not JSON is a text, whatever stands in it."""
-    if kind != JSON:
-        return {"schema": {"type": "string"}}
+def _content(route: Route) -> dict[str, Any]:
     example = {"example": json.loads(route.example)} if route.example else {}
     return {"schema": _schema(route.body), **example}
 
@@ -94,10 +91,7 @@ def _needs_body(route: Route) -> bool:
 def _answer(route: Route) -> dict[str, Any]:
     if route.answer is None:
         return {"description": "Done."}
-    content = {
-        kind: {"schema": _schema(route.answer) if kind == JSON else {"type": "string"}}
-        for kind in route.answer_types
-    }
+    content = {kind: {"schema": _schema(route.answer)} for kind in route.answer_types}
     headers = {"Location": {"schema": {"type": "string"}}} if route.status == 201 else {}
     return {"description": "Done.", "content": content, **({"headers": headers} if headers else {})}
 

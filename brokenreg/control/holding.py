@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 from pydantic import BaseModel, ConfigDict, Field
 from quart import Response
 
 from brokenreg.control.controlled import Controlled
 from brokenreg.control.exchanges import ExchangeSummary, find
 from brokenreg.control.routes import Ask, Route, json_response
-from brokenreg.faults.catalogue.parameters import Size
+from brokenreg.faults.catalogue.parameters import HeadersOrSize, Size
 from brokenreg.faults.hold import HEADERS, Abort, Order, Resume, Step
 
 _STEP = 64 * 1024
@@ -21,9 +19,7 @@ class HoldBody(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    at: Literal["headers"] | Size | None = Field(
-        None, description="`headers`, or bytes of the body; absent: where it is"
-    )
+    at: HeadersOrSize | None = Field(None, description="`headers`, or bytes of the body; absent: where it is")
 
 
 class StepBody(BaseModel):

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 from pydantic import Field
 
 from brokenreg.faults.catalogue.base import ANY, Fault
-from brokenreg.faults.catalogue.parameters import Size
+from brokenreg.faults.catalogue.parameters import HeadersOrSize
 from brokenreg.faults.hold import HEADERS
 from brokenreg.faults.strike import Strike
 
@@ -24,7 +24,7 @@ class Hold(Fault):
     clients: ClassVar[str] = "shows what a client does while it waits"
     example: ClassVar[str] = "at-64kib"
 
-    at: Literal["headers"] | Size = Field("headers", description="`headers`, or bytes of the body")
+    at: HeadersOrSize = Field("headers", description="`headers`, or bytes of the body")
 
     async def strike(self, strike: Strike) -> None:
         strike.passage.stop(HEADERS if self.at == "headers" else self.at)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema
 
@@ -12,12 +12,23 @@ from brokenreg.oci.sizes import parse_size
 
 _PORTION = re.compile(r"([0-9]{1,3}(?:\.[0-9]{1,6})?)(?:%|pct)", re.ASCII)
 _FRACTION = re.compile(r"[01]\.[0-9]{1,6}", re.ASCII)
+HEADERS = "headers"
+"""In place of a place in the body: before the status line."""
+
+_PORTION_DIGITS = 8
+"""Decimals of a part of a whole: what percents with six decimals can spell."""
+
 _MAX_SIZE = 2**63 - 1
 _MAX_SECONDS = 2.0**33
 
 
 def _seconds(value: Any) -> Any:
-    return parse_duration(value) if isinstance(value, str) else value
+    """To the nanosecond, as durations are spelled."""
+    if isinstance(value, str):
+        return parse_duration(value)
+    if isinstance(value, int | float) and abs(value) <= _MAX_SECONDS:
+        return round(value * 1e9) / 1e9
+    return value
 
 
 def _bytes(value: Any) -> Any:
@@ -34,17 +45,34 @@ def _extent(value: Any) -> Any:
             return _portion(float(match[1]) / 100)
         if _FRACTION.fullmatch(value):
             return _portion(float(value))
-    return _bytes(value)
+    return _size_within(value, "write bytes (65536, 64KiB) or a part of the whole (50%)")
+
+
+def _size_within(value: Any, hint: str) -> int:
+    size = _bytes(value)
+    if not isinstance(size, int) or not 0 <= size <= _MAX_SIZE:
+        raise ValueError(hint)
+    return size
+
+
+def _headers_or_size(value: Any) -> Any:
+    return value if value == HEADERS else _size_within(value, "write headers, or bytes (65536, 64KiB)")
+
+
+def _headers_or_extent(value: Any) -> Any:
+    return value if value == HEADERS else _extent(value)
 
 
 def _portion(value: float) -> float:
     if not 0 <= value <= 1:
         raise ValueError(f"{100 * value:g}% is no part of a whole; write 0 to 100 percent, or bytes")
-    return value
+    return round(value, _PORTION_DIGITS)
 
 
-def _spell_extent(value: float) -> int | str:
-    return value if isinstance(value, int) else f"{100 * value:g}pct"
+def _spell_extent(value: float | str) -> int | str:
+    if isinstance(value, int | str):
+        return value
+    return f"{value:.{_PORTION_DIGITS - 2}%}".removesuffix("%").rstrip("0").rstrip(".") + "pct"
 
 
 _SIZE_TEXT = {"type": "string", "pattern": r"^[0-9]{1,12}([kKmMgG]([iI])?[bB])?$"}
@@ -87,15 +115,35 @@ SignedDuration = Annotated[
 Size = Annotated[int, BeforeValidator(_bytes), Field(ge=0, le=_MAX_SIZE), WithJsonSchema(_SIZE_SCHEMA)]
 """Bytes; written as `65536` or `64KiB`."""
 
+_EXTENT_SCHEMA = {
+    "anyOf": [
+        *_SIZE_SCHEMA["anyOf"],
+        {"type": "string", "pattern": r"^(100|[0-9]{1,2}(\.[0-9]{1,6})?)(pct|%)$"},
+    ]
+}
+
 Extent = Annotated[
-    Annotated[int, Field(ge=0, le=_MAX_SIZE)] | float,
+    int | float,
     BeforeValidator(_extent),
     PlainSerializer(_spell_extent, return_type=int | str, when_used="json"),
-    WithJsonSchema(
-        {"anyOf": [*_SIZE_SCHEMA["anyOf"], {"type": "string", "pattern": r"^[0-9]{1,2}(pct|%)$"}]}
-    ),
+    WithJsonSchema(_EXTENT_SCHEMA),
 ]
 """A place in a body: bytes (an int), or a part of it (a float from 0 to 1; `50%`, in paths `50pct`)."""
+
+HeadersOrSize = Annotated[
+    Literal["headers"] | int,
+    BeforeValidator(_headers_or_size),
+    WithJsonSchema({"anyOf": [{"const": HEADERS}, *_SIZE_SCHEMA["anyOf"]]}),
+]
+"""`headers`, or bytes of the body."""
+
+HeadersOrExtent = Annotated[
+    Literal["headers"] | int | float,
+    BeforeValidator(_headers_or_extent),
+    PlainSerializer(_spell_extent, return_type=int | str, when_used="json"),
+    WithJsonSchema({"anyOf": [{"const": HEADERS}, *_EXTENT_SCHEMA["anyOf"]]}),
+]
+"""`headers`, or a place in the body."""
 
 
 def bytes_of(extent: float, length: int | None) -> int | None:

@@ -9,7 +9,7 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from brokenreg.faults.catalogue.base import ANY, BLOB, HTTP1, Fault
-from brokenreg.faults.catalogue.parameters import Duration, Extent, Size, bytes_of
+from brokenreg.faults.catalogue.parameters import Duration, HeadersOrExtent, Size, bytes_of
 from brokenreg.faults.strike import Head, Passing, Strike
 from brokenreg.oci.errors import ErrorCode, OCIError
 from brokenreg.traffic.exchange import Exchange
@@ -91,9 +91,7 @@ class Stall(Fault):
     clients: ClassVar[str] = "all without a read timeout hang: containerd#11650, cri-o#6574, regclient#338"
     example: ClassVar[str] = "at-64kib"
 
-    at: Literal["headers"] | Extent = Field(
-        "headers", description="`headers`, bytes of the body, or a part of it"
-    )
+    at: HeadersOrExtent = Field("headers", description="`headers`, bytes of the body, or a part of it")
     dur: Duration | None = Field(None, description="how long; absent: until the client leaves")
 
     async def strike(self, strike: Strike) -> None:
