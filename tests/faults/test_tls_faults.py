@@ -7,11 +7,8 @@ import re
 import ssl
 import subprocess
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
@@ -19,54 +16,21 @@ import trustme
 
 from brokenreg.faults.scenario import ScenarioError, read_scenario
 from tests.faults.connections import connects, dial, in_turn, read_all, rules_file, timelines, until_idle
+from tests.faults.tls_client import (
+    EXPIRED,
+    NO_ISSUER,
+    SELF_SIGNED_ROOT,
+    SERVED,
+    WRONG_ADDRESS,
+    WRONG_NAME,
+    ping,
+    tls_registry,
+    trusting,
+)  # fmt: skip
 from tests.process import Brokenreg, brokenreg
-
-EXPIRED, WRONG_NAME, WRONG_ADDRESS, NO_ISSUER, SELF_SIGNED_ROOT = 10, 62, 64, 20, 19
-"""Codes of OpenSSL's verification: X509_V_ERR_CERT_HAS_EXPIRED, ..."""
 
 NO_CHECK_TIME = 0x200000
 """X509_V_FLAG_NO_CHECK_TIME."""
-
-SERVED = "served"
-
-
-@contextmanager
-def tls_registry(tmp_path: Path, rules: str, *arguments: str) -> Iterator[Brokenreg]:
-    scenario = rules_file(tmp_path, rules)
-    with brokenreg(
-        tmp_path / "data", "--tls", "self-signed", "--scenario", str(scenario), *arguments
-    ) as running:
-        yield running
-
-
-def trusting(running: Brokenreg) -> ssl.SSLContext:
-    """A client that trusts the CA of `--tls self-signed`, and nothing else."""
-    context = ssl.create_default_context(cafile=running.data / "tls" / "ca.pem")
-    context.set_alpn_protocols(["http/1.1"])
-    return context
-
-
-def insecure() -> ssl.SSLContext:
-    context = ssl.create_default_context()
-    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-    return context
-
-
-def ping(running: Brokenreg, context: ssl.SSLContext, name: str = "127.0.0.1", **options: Any) -> str | int:
-    """`SERVED` if a GET is answered; else the code of what verification found, or the name of the error."""
-    try:
-        with (
-            dial(running) as connection,
-            context.wrap_socket(connection, server_hostname=name, **options) as secured,
-        ):
-            secured.sendall(f"GET /v2/ HTTP/1.1\r\nHost: {running.host}\r\n\r\n".encode())
-            assert secured.recv(100).startswith(b"HTTP/1.1 200")
-            return SERVED
-    except ssl.SSLCertVerificationError as error:
-        return error.verify_code
-    except ssl.SSLError as error:
-        return str(error.reason)
-
 
 FLAWS = [
     ("expired", "127.0.0.1", EXPIRED),
@@ -303,56 +267,6 @@ def test_what_curl_says(tmp_path: Path) -> None:
             done = subprocess.run(command, capture_output=True, text=True, check=False)
             assert done.returncode in (35, 60)
             assert says in done.stderr
-
-
-def test_handshakes_that_fail_are_logged_without_any_rule(tmp_path: Path) -> None:
-    expected = [
-        ("closed before a TLS hello", "client-left"),
-        ("closed in the TLS handshake", "client-left"),
-        ("TLS handshake failed: http request", "aborted"),
-        ("TLS handshake failed: the client sent alert unknown_ca", "client-left"),
-        ("TLS handshake (TLSv1.3)", "client-left"),
-    ]
-    with tls_registry(tmp_path, "[]") as running:
-        dial(running).close()
-        until_idle(running)
-        with dial(running) as connection:
-            connection.sendall(b"\x16\x03\x01\x02\x00\x01\x00")
-        until_idle(running)
-        with dial(running) as connection:
-            connection.sendall(b"GET /v2/ HTTP/1.1\r\n\r\n")
-            assert not read_all(connection)
-        assert ping(running, ssl.create_default_context()) == SELF_SIGNED_ROOT
-        with dial(running) as connection:
-            trusting(running).wrap_socket(connection, server_hostname="localhost").close()
-        until_idle(running)
-        assert timelines(running) == [[what, "end"] for what, _ in expected]
-        running.stop()
-    assert [event["ended"] for event in connects(running)] == [ended for _, ended in expected]
-    assert {(event["fault"], event["status"]) for event in connects(running)} == {(None, None)}
-
-
-def test_a_handshake_that_we_refuse_ends_with_an_alert(tmp_path: Path) -> None:
-    """As from any TLS server; asyncio alone would close without a word."""
-    with tls_registry(tmp_path, "[]") as running:
-        context = insecure()
-        context.maximum_version = ssl.TLSVersion.TLSv1_2
-        context.set_ciphers("AES128-SHA256")
-        assert ping(running, context) == "SSLV3_ALERT_HANDSHAKE_FAILURE"
-        until_idle(running)
-        assert timelines(running) == [["TLS handshake failed: no shared cipher", "end"]]
-
-
-def test_failed_handshakes_flood_no_diagnostics(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    with tls_registry(tmp_path, "[]") as running:
-        for _ in range(20):
-            assert ping(running, ssl.create_default_context()) != SERVED
-            with dial(running) as connection:
-                connection.sendall(b"\x16garbage" * 20)
-        until_idle(running)
-        running.stop()
-    assert len(connects(running)) == 40
-    assert len(capfd.readouterr().err.splitlines()) <= 1  # where the CA is
 
 
 @pytest.mark.parametrize("fault", ["tls", "accept"])
