@@ -13,6 +13,7 @@ import click
 
 from brokenreg import __version__
 from brokenreg.commands.catalogue import faults
+from brokenreg.commands.expectations import check
 from brokenreg.commands.held import abort, hold, resume, step
 from brokenreg.commands.rules import rules
 
@@ -127,7 +128,7 @@ def tui(**options: Any) -> None:
     _run(panel(settings))
 
 
-for _command in (faults, rules, hold, resume, step, abort):
+for _command in (faults, rules, hold, resume, step, abort, check):
     main.add_command(_command)
 
 

@@ -1,0 +1,61 @@
+"""`brokenreg check`: what a scenario expects, counted as clients ask."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import httpx
+
+from tests.process import Brokenreg, brokenreg, clean_environment
+
+SCENARIO = """
+rules:
+  - fault: {type: error, status: 503}
+    times: 1
+expect:
+  - {name: it fails once, filter: "fault:error", count: 1}
+  - {name: it is asked again, filter: "endpoint:manifest status:200"}
+  - {filter: "endpoint:tags", at_most: 0}
+"""
+
+
+def check(running: Brokenreg, *arguments: str) -> tuple[int, str, str]:
+    done = subprocess.run(
+        [sys.executable, "-m", "brokenreg", "check", "--url", running.control, *arguments],
+        capture_output=True,
+        text=True,
+        env=clean_environment(),
+        timeout=30,
+    )
+    return done.returncode, done.stdout, done.stderr
+
+
+def test_expectations_are_met_one_by_one(tmp_path: Path) -> None:
+    scenario = tmp_path / "scenario.yaml"
+    scenario.write_text(SCENARIO)
+    with brokenreg(tmp_path / "data", "--scenario", str(scenario)) as running:
+        status, output, _ = check(running)
+        assert (status, output.splitlines()) == (
+            1,
+            [
+                "✗ it fails once: fault:error  0 seen, exactly 1 wanted",
+                "✗ it is asked again: endpoint:manifest status:200  0 seen, at least 1 wanted",
+                "✓ endpoint:tags  0 seen, at most 0 wanted",
+            ],
+        )
+        url = f"{running.url}/v2/broken/random/manifests/layers-1_size-10"
+        assert [httpx.get(url).status_code for _ in range(2)] == [503, 200]
+        assert check(running)[0] == 0
+        assert '"met": true' in check(running, "--json")[1]
+        httpx.get(f"{running.url}/v2/broken/random/tags/list")
+        assert check(running)[0] == 1
+        httpx.post(f"{running.control}/v1/reset")
+        assert "0 seen" in check(running)[1]
+
+
+def test_a_scenario_that_expects_nothing_is_told_so(own_registry: Brokenreg) -> None:
+    status, output, error = check(own_registry)
+    assert (status, output) == (1, "")
+    assert error.startswith("Error: the scenario expects nothing")
