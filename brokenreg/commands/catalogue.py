@@ -137,9 +137,9 @@ def _plain(text: str) -> str:
 def _page(found: list[FaultDescription]) -> Iterator[str]:
     yield "# Faults"
     yield ""
-    yield "Made from the catalogue by `brokenreg faults --markdown`. Every fault is to be had by an image"
-    yield "path, in a scenario file, by the control API and from the command line, by one name and the same"
-    yield "parameters."
+    yield "Made from the catalogue by `brokenreg faults --markdown`. Every fault is to be had in a scenario"
+    yield "file, by the control API and from the command line, and by an image path where it strikes"
+    yield "something that a path names; by one name and the same parameters."
     for family, members in groupby(found, lambda each: each.family):
         yield f"\n## {'TLS' if family == 'tls' else family.capitalize()}"
         for each in members:
