@@ -10,6 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests.faults import raw
 from tests.process import Brokenreg, brokenreg
 from tests.registry.pushing import error_of, image, push_blob, push_manifest
 
@@ -80,15 +81,23 @@ def told(answer: httpx.Response) -> list[bytes]:
         ("absent", []),
     ],
 )
-async def test_each_form(over: httpx.AsyncClient, form: str, values: list[str]) -> None:
+@pytest.mark.parametrize("protocol", ["plain", "tls", "h2"])
+def test_each_form(servers: dict[str, Brokenreg], protocol: str, form: str, values: list[str]) -> None:
     name = f"{FAULT.format(form)}/library/app"
-    url = str(over.base_url).removesuffix("/")
-    answer = await over.get(f"/v2/{name}/manifests/v1")
-    assert error_of(answer, 401)["code"] == "UNAUTHORIZED"
-    assert told(answer) == [value.format(url=url, name=name).encode() for value in values]
-    head = await over.head(f"/v2/{name}/manifests/v1")
-    assert (head.status_code, head.content, told(head)) == (401, b"", told(answer))
-    assert head.headers["content-length"] == str(len(answer.content))
+    path = f"/v2/{name}/manifests/v1"
+    server = servers["plain" if protocol == "plain" else "tls"]
+    spoken = "h2" if protocol == "h2" else "http/1.1"
+    expected = [value.format(url=server.url, name=name) for value in values]
+    body = b'{"errors":[{"code":"UNAUTHORIZED","message":"Authentication required, as it was told to"}]}'
+    for method in ("GET", "HEAD"):
+        answer = raw.ask(server, path, method, protocol=spoken)
+        assert (answer.status, answer.body) == (401, body if method == "GET" else b"")
+        assert [value for header, value in answer.headers if header == "www-authenticate"] == expected
+        assert answer.header("content-length") == str(len(body))
+        if protocol != "h2":
+            lines = answer.raw.split(b"\r\n")
+            told = [line for line in lines if line.lower().startswith(b"www-authenticate:")]
+            assert told == [f"www-authenticate: {value}".encode() for value in expected]
 
 
 async def test_the_foreign_realm_is_another_origin_with_the_same_host(over: httpx.AsyncClient) -> None:
