@@ -48,6 +48,9 @@ _SERVER_OPTIONS = [
     _option("--listen", multiple=True, metavar="HOST:PORT",
             help="Where the registry listens; may be repeated; port 0 takes any free port.  "
                  "[default: 127.0.0.1:8080]"),
+    _option("--second-origin", metavar="HOST:PORT",
+            help="Where the second origin listens, to which redirects and foreign locations lead.  "
+                 "[default: beside the registry, on any free port]"),
     _option("--control", metavar="HOST:PORT|off", default="127.0.0.1:8081", show_default=True,
             help="Where the control API listens."),
     _option("--control-token", metavar="TOKEN",

@@ -118,6 +118,7 @@ class Settings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
     listen: tuple[AddressField, ...] = Field(min_length=1)
+    second_origin: AddressField | None = None
     control: AddressField | None = None
     control_token: str | None = Field(None, repr=False)
     data: Path

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from brokenreg.faults.hold import Gate
 from brokenreg.faults.rulebook import RuleBooks
+from brokenreg.faults.trap import Trap
 from brokenreg.storage import Store
 from brokenreg.traffic.log import TrafficLog
 
@@ -26,4 +27,5 @@ class Controlled:
     gate: Gate
     rules: RuleBooks
     store: Store
+    trap: Trap
     status: Callable[[], Status]

@@ -23,6 +23,7 @@ class ExchangeSummary(BaseModel):
     model_config = ConfigDict(frozen=True, extra="allow")
 
     id: int
+    origin: str = Field(description="who was asked: registry, or second for the second origin")
     time: float = Field(description="when the request came, seconds since the epoch")
     client: str = Field(description="address and port")
     user_agent: str

@@ -11,6 +11,7 @@ from brokenreg.control.routes import Ask, Route, json_response, no_content
 from brokenreg.faults.catalogue import CATALOGUE
 from brokenreg.faults.description import FaultDescription, describe, descriptions
 from brokenreg.faults.rules import nearest
+from brokenreg.faults.trap import Leaks
 
 
 class Status(BaseModel):
@@ -21,6 +22,7 @@ class Status(BaseModel):
     version: str
     uptime: float = Field(description="seconds")
     registry: list[str] = Field(description="where it listens")
+    second_origin: str = Field(description="where redirects and foreign locations lead")
     control: str | None
     offline: bool = Field(description="whether no upstream is ever asked")
     exchanges: int = Field(description="how many there ever were")
@@ -31,6 +33,9 @@ class Status(BaseModel):
     repositories: int
     manifests: int
     blobs: int
+    leaked_credentials: Leaks = Field(
+        description="credentials that arrived at the second origin, where none may"
+    )
 
 
 async def get_status(controlled: Controlled, ask: Ask) -> Response:
@@ -40,10 +45,12 @@ async def get_status(controlled: Controlled, ask: Ask) -> Response:
 
 
 async def reset(controlled: Controlled, ask: Ask) -> Response:
-    """Put rules back to what they were at the start, and forget counts and exchanges; images stay."""
+    """Put rules back to what they were at the start; forget counts, exchanges, leaks; images stay."""
     namespaces = controlled.rules.namespaces() if ask.namespace == ALL else [ask.namespace]
     for namespace in namespaces:
         controlled.rules.reset(namespace)
+    for namespace in controlled.trap.namespaces() if ask.namespace == ALL else [ask.namespace]:
+        controlled.trap.reset(namespace)
     controlled.log.forget(lambda exchange: exchange.ended is not None and ask.concerns(exchange))
     return no_content()
 

@@ -100,7 +100,7 @@ def _choices(schema: dict[str, Any]) -> list[str]:
     """The words in a JSON Schema, also in one of several forms that a parameter takes."""
     alone = [schema["const"]] if "const" in schema else []
     inner = [word for each in schema.get("anyOf", ()) for word in _choices(each)]
-    return [*alone, *schema.get("enum", ()), *inner]
+    return [word for word in (*alone, *schema.get("enum", ()), *inner) if isinstance(word, str)]
 
 
 def _examples(kind: type[Fault]) -> Examples:

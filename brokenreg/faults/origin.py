@@ -8,24 +8,30 @@ import time
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from brokenreg.faults.tickets import LIFETIME, Allowed, Answer, Ticket, TicketOffice
-from brokenreg.oci.target import Endpoint, parse_target
+from brokenreg.oci.target import TOKEN_PATH, Endpoint, parse_target
 from brokenreg.wire.asgi import Scope, header
 
-TOKEN_PATH = "/token"  # noqa: S105 - a path
-"""Path of the token service that gives everybody a token which is good for nothing."""
-
 _UNDERSTOOD = frozenset(
-    {"ns", "digest", "digest-algorithm", "mount", "from", "tag", "n", "last", "artifactType"}
+    {
+        *("ns", "digest", "digest-algorithm", "mount", "from", "tag", "n", "last", "artifactType"),
+        *("service", "scope"),
+    }
 )
-"""The registry's own query parameters. What else a client says (a token, perhaps) is not sent on."""
+"""The query parameters of a registry and its token service. What else a client says, which may be a secret,
+we do not send on: the trap is for what the client sends."""
 
 _HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::[0-9]{1,5})?")
 
 
 class SecondOrigin:
-    """Where it is, and what its URLs allow; scheme and ports are told once they are bound."""
+    """Where it is, and what its URLs allow; scheme and ports are told once they are bound.
 
-    def __init__(self) -> None:
+    `public_host` is the name by which clients know this machine; without it, they are told the one that they
+    asked.
+    """
+
+    def __init__(self, public_host: str | None = None) -> None:
+        self._public_host = public_host
         self.scheme = "http"
         self.port = 0
         self.dead_port = 0
@@ -63,16 +69,22 @@ class SecondOrigin:
             hops=hops,
             status=status,
         )
-        return self.base(scope, self.dead_port if dead else self.port) + self.tickets.spell(ticket)
+        return self.spell(scope, ticket, dead=dead)
+
+    def spell(self, scope: Scope, ticket: Ticket, *, dead: bool = False) -> str:
+        """The absolute URL of a ticket."""
+        return self._base(scope, self.dead_port if dead else self.port) + self.tickets.spell(ticket)
 
     def token_realm(self, scope: Scope) -> str:
         """The URL of a token service that takes whatever comes; its tokens are good for nothing."""
-        return self.base(scope, self.port) + TOKEN_PATH
+        return self._base(scope, self.port) + TOKEN_PATH
 
-    def base(self, scope: Scope, port: int) -> str:
-        """The URL of that port, without a path, by the host that the client asked for."""
+    def _base(self, scope: Scope, port: int) -> str:
         match = _HOST.fullmatch((header(scope, b"host") or b"").decode("latin-1"))
-        host = match[1] if match else _reached(scope)
+        if self._public_host is not None:
+            host = _bracketed(self._public_host)
+        else:
+            host = match[1] if match else _reached(scope)
         return f"{self.scheme}://{host}:{port}"
 
 
@@ -90,5 +102,8 @@ def _understood(query: str) -> str:
 
 def _reached(scope: Scope) -> str:
     """The address that an HTTP/1.0 client reached, which names no host."""
-    host: str = scope["server"][0] if scope["server"] else "localhost"
+    return _bracketed(scope["server"][0] if scope["server"] else "localhost")
+
+
+def _bracketed(host: str) -> str:
     return f"[{host}]" if ":" in host else host

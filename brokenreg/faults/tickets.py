@@ -118,6 +118,11 @@ class TicketOffice:
         return hmac.new(self._key, json.dumps([terms, path, signed]).encode(), hashlib.sha256).hexdigest()
 
 
+def has_ticket(query: str) -> bool:
+    """Whether a URL claims to be signed."""
+    return any(name == _TICKET for name, _ in parse_qsl(query, keep_blank_values=True))
+
+
 def _terms(ticket: Ticket) -> str:
     return f"{ticket.allowed}.{ticket.until}.{ticket.answer}.{ticket.hops}.{ticket.status}"
 

@@ -43,6 +43,14 @@ async def respond(
     await send({"type": "http.response.body", "body": body, "more_body": False})
 
 
+async def respond_plain(send: Send, status: int, headers: dict[str, str], body: bytes = b"") -> None:
+    """Send a whole response that is no registry's."""
+    pairs = [*headers.items(), ("content-length", str(len(body)))]
+    encoded = [(name.encode("ascii"), value.encode("latin-1")) for name, value in pairs]
+    await send({"type": "http.response.start", "status": status, "headers": encoded})
+    await send({"type": "http.response.body", "body": body, "more_body": False})
+
+
 async def respond_error(send: Send, error: OCIError) -> None:
     """Send an error in OCI form."""
     await respond(send, error.status, error_headers(error), error.body())

@@ -14,11 +14,13 @@ from brokenreg.control import Control, Controlled, Status
 from brokenreg.faults.doorman import RuleDoorman
 from brokenreg.faults.hold import Gate
 from brokenreg.faults.injector import Injector
+from brokenreg.faults.object_store import ObjectStore
 from brokenreg.faults.origin import SecondOrigin
 from brokenreg.faults.paths import PathDoor, image_kinds
 from brokenreg.faults.rulebook import RuleBooks
 from brokenreg.faults.scenario import load_scenario
 from brokenreg.faults.surroundings import Surroundings
+from brokenreg.faults.trap import Trap, TrapDoor
 from brokenreg.images.fabricator import KINDS, Fabricator
 from brokenreg.oci.target import Target
 from brokenreg.registry import Registry
@@ -35,9 +37,11 @@ from brokenreg.server.guards import RegistryGuard
 from brokenreg.server.health import Health
 from brokenreg.server.listeners import Certificate, Listener, quiet_handshakes
 from brokenreg.server.race import first_of
+from brokenreg.server.second_origin import SecondOriginListener
 from brokenreg.server.tls import Identity, given, self_signed
 from brokenreg.storage import Store
 from brokenreg.traffic.connections import ConnectionRecorder
+from brokenreg.traffic.exchange import Origin
 from brokenreg.traffic.log import Happening, TrafficLog
 from brokenreg.traffic.recorder import Recorder
 from brokenreg.wire.arrival import Door
@@ -57,7 +61,8 @@ class Server:
     def __init__(self, settings: Settings, store: Store, images: Fabricator) -> None:
         self.log = TrafficLog()
         self.gate = Gate(self.log)
-        self.origin = SecondOrigin()
+        self.origin = SecondOrigin(settings.public_host)
+        self.trap = Trap()
         self._identity = _identity(settings, store)
         flawed = None if self._identity is None else self._identity.flawed
         self._address = PublicAddress(settings.public_url)
@@ -69,10 +74,16 @@ class Server:
         self._store = store
         self._started = time.monotonic()
         self._images = images
-        self._registry_seam = self._registry(settings)
+        self._hosts = tuple(filter(None, (*settings.allow_host, settings.public_host)))
+        users = Users({user.name: user.password.get_secret_value() for user in settings.auth_user})
+        self._tokens = TokenService(users, Mint(), settings.token_lifetime or _TOKEN_LIFETIME)
+        catalog = CatalogSettings(settings.v2_catalog_delay, settings.v2_catalog_num_repos)
+        self._registry = Registry(Services(store, images, catalog, self._tokens))
+        self._registry_seam = self._spoiled_registry(settings)
         self.authority = self._identity.authority if self._identity and settings.tls else None
         """The CA file that a client must trust, with `--tls self-signed`."""
         self._listeners: list[Listener] = []
+        self._second: SecondOriginListener | None = None
         self._control: Listener | None = None
 
     @classmethod
@@ -119,6 +130,7 @@ class Server:
             version=__version__,
             uptime=round(time.monotonic() - self._started, 3),
             registry=self.registry_urls,
+            second_origin=self._second.url if self._second else "",
             control=self.control_url,
             offline=True,
             exchanges=self.log.end,
@@ -129,34 +141,37 @@ class Server:
             repositories=len(repositories),
             manifests=sum(len(repository.manifests) for repository in repositories),
             blobs=self._store.index.blob_count,
+            leaked_credentials=self.trap.leaks,
         )
 
-    def _registry(self, settings: Settings) -> Seam:
+    def _spoiled_registry(self, settings: Settings) -> Seam:
         """The onion of the registry listener, from the inside out."""
-        catalog = CatalogSettings(settings.v2_catalog_delay, settings.v2_catalog_num_repos)
-        users = Users({user.name: user.password.get_secret_value() for user in settings.auth_user})
-        tokens = TokenService(users, Mint(), settings.token_lifetime or _TOKEN_LIFETIME)
-        registry = Registry(Services(self._store, self._images, catalog, tokens))
         injector = Injector(
-            self._authenticated(registry, settings, tokens),
+            self._authenticated(settings.auth),
             PathDoor(self._images),
             self.rules,
             self.gate,
             self._surroundings,
         )
-        hosts = filter(None, (*settings.allow_host, settings.public_host))
-        guard = RegistryGuard(TokenForms(injector), hosts)
+        guard = RegistryGuard(TokenForms(injector), self._hosts)
         recorder = Recorder(guard, self.log, self._is_config)
         connections = ConnectionRecorder(self.log)
         doorman = RuleDoorman(self.rules, connections, self._surroundings)
         return Seam(Health(recorder), Door(connections, doorman))
 
-    def _authenticated(self, registry: ASGIApp, settings: Settings, tokens: TokenService) -> ASGIApp:
-        if settings.auth == "basic":
-            return BasicAuthentication(registry, tokens.users)
-        if settings.auth == "token":
-            return TokenAuthentication(registry, tokens.mint, self._address)
-        return registry
+    def _object_store(self) -> Seam:
+        """The onion of the second origin: the same registry past faults and login, for signed URLs alone."""
+        guard = RegistryGuard(ObjectStore(self._registry, self.origin), self._hosts)
+        trap = TrapDoor(guard, self.trap, self.origin.token)
+        recorder = Recorder(trap, self.log, self._is_config, Origin.SECOND)
+        return Seam(Health(recorder), Door(ConnectionRecorder(self.log, Origin.SECOND)))
+
+    def _authenticated(self, auth: str) -> ASGIApp:
+        if auth == "basic":
+            return BasicAuthentication(self._registry, self._tokens.users)
+        if auth == "token":
+            return TokenAuthentication(self._registry, self._tokens.mint, self._address)
+        return self._registry
 
     def _is_config(self, target: Target) -> bool:
         return self._store.index.is_config(target.reference) or self._images.is_config(
@@ -167,19 +182,22 @@ class Server:
         certificate = None if self._identity is None else self._identity.certificate
         for address in settings.listen:
             self._listeners.append(Listener(address, certificate))
+        self._second = SecondOriginListener(settings, certificate, self.origin)
         if settings.control is not None:
             self._control = Listener(settings.control, None)
 
     def _start(self, settings: Settings) -> None:
         for listener in self._listeners:
             listener.start(self._registry_seam)
+        if self._second is not None:
+            self._second.start(self._object_store())
         if self._control is not None:
             address = str(self._control.address)
-            controlled = Controlled(self.log, self.gate, self.rules, self._store, self.status)
+            controlled = Controlled(self.log, self.gate, self.rules, self._store, self.trap, self.status)
             self._control.start(Seam(Control(controlled, address, settings.control_token)))
 
     def _all_listeners(self) -> list[Listener]:
-        return [*self._listeners, *([self._control] if self._control else [])]
+        return [*self._listeners, *filter(None, (self._second, self._control))]
 
 
 def _identity(settings: Settings, store: Store) -> Identity | None:

@@ -21,7 +21,7 @@ from rich.text import Text
 
 from brokenreg.oci.sizes import format_size
 from brokenreg.oci.target import Endpoint
-from brokenreg.traffic.exchange import Ended, Exchange
+from brokenreg.traffic.exchange import Ended, Exchange, Origin
 
 logger = logging.getLogger(__name__)
 
@@ -131,6 +131,8 @@ class ReadableLog:
         text.append(f"  {format_size(exchange.response_bytes or exchange.request_bytes)}")
         text.append(f"  {1000 * (exchange.duration or 0):.0f} ms", style="dim")
         text.append(f"  {printable(exchange.user_agent.partition(' ')[0])}", style="dim")
+        if exchange.origin is Origin.SECOND:
+            text.append("  second origin", style="magenta")
         if exchange.endpoint is Endpoint.CONNECT:
             text.append("".join(f"  {what}" for what, _ in exchange.timeline if what != "end"), style="dim")
         elif exchange.fault:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from brokenreg.oci.target import Endpoint, Target
-from brokenreg.traffic.exchange import Ended, Exchange
+from brokenreg.traffic.exchange import Ended, Exchange, Origin
 from brokenreg.traffic.log import TrafficLog
 from brokenreg.wire.arrival import Arrival
 
@@ -17,8 +17,9 @@ class ConnectionRecorder:
     which there is nothing to tell but its requests has none.
     """
 
-    def __init__(self, log: TrafficLog) -> None:
+    def __init__(self, log: TrafficLog, origin: Origin = Origin.REGISTRY) -> None:
         self._log = log
+        self._origin = origin
         self._open: dict[Arrival, Exchange] = {}
 
     def exchange(self, arrival: Arrival) -> Exchange:
@@ -33,6 +34,7 @@ class ConnectionRecorder:
             client=arrival.client,
             target=Target(Endpoint.CONNECT),
             started=arrival.started,
+            origin=self._origin,
         )
 
     def open(self, arrival: Arrival, exchange: Exchange) -> None:

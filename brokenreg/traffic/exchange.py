@@ -20,6 +20,14 @@ class Ended(StrEnum):
     ABORTED = "aborted"
 
 
+class Origin(StrEnum):
+    """Which of our listeners was asked."""
+
+    REGISTRY = "registry"
+    SECOND = "second"
+    """The one to which redirects and foreign locations lead."""
+
+
 @dataclass(slots=True, eq=False)
 class Exchange:
     """One request and its response, from its first byte on.
@@ -48,6 +56,7 @@ class Exchange:
     response_headers: Headers = ()
     request_bytes: int = 0
     response_bytes: int = 0
+    origin: Origin = Origin.REGISTRY
     fault: str | None = None
     rule: str | None = None
     held_since: float | None = None
@@ -92,6 +101,7 @@ class Exchange:
         """As JSON: one flat object, for logs and the control API."""
         return {
             "id": self.id,
+            "origin": str(self.origin),
             "time": self.started,
             "client": self.client,
             "user_agent": self.user_agent,

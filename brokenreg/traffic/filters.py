@@ -13,7 +13,7 @@ import re
 from collections.abc import Callable
 
 from brokenreg.oci.target import Endpoint
-from brokenreg.traffic.exchange import Ended, Exchange
+from brokenreg.traffic.exchange import Ended, Exchange, Origin
 
 Filter = Callable[[Exchange], bool]
 
@@ -22,6 +22,7 @@ KEYS = {
     "repository": "glob on the repository, prefixes stripped; `repo` for short",
     "reference": "glob on the tag, digest or upload id; `ref` for short",
     "namespace": "glob on the namespace; `ns` for short",
+    "origin": "registry, or second for what came to the second origin",
     "method": "GET, HEAD, PUT, ...",
     "status": "404, 4xx, 400-499, or none",
     "client": "part of the User-Agent or of the address, or a glob on one of them",
@@ -130,6 +131,14 @@ def _ended(value: str) -> Filter:
     return lambda exchange: exchange.ended is wanted
 
 
+def _origin(value: str) -> Filter:
+    known = [str(each) for each in Origin]
+    if value.lower() not in known:
+        raise FilterError(f"origin {value[:100]!r}: there are {', '.join(known)}")
+    wanted = Origin(value.lower())
+    return lambda exchange: exchange.origin is wanted
+
+
 def _protocol(value: str) -> Filter:
     if value.lower() not in ("http/1.1", "h2"):
         raise FilterError(f"protocol {value[:100]!r}: write {KEYS['protocol']}")
@@ -194,6 +203,7 @@ _PARSERS: dict[str, Callable[[str], Filter]] = {
     "repository": _repository,
     "reference": _reference,
     "namespace": _namespace,
+    "origin": _origin,
     "method": _method,
     "status": _status,
     "client": _client,

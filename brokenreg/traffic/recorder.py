@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 
 from brokenreg.oci.target import Endpoint, Target, parse_target
-from brokenreg.traffic.exchange import Ended, Exchange
+from brokenreg.traffic.exchange import Ended, Exchange, Origin
 from brokenreg.traffic.log import TrafficLog
 from brokenreg.traffic.redaction import redact_headers, redact_query
 from brokenreg.wire.asgi import CUT, RAW, ZERO_COPY, ASGIApp, Message, Receive, Scope, Send
@@ -23,8 +23,11 @@ Classifier = Callable[[Target], bool]
 class Recorder:
     """Records every exchange; the application inside finds it in `scope["extensions"][EXTENSION]`."""
 
-    def __init__(self, app: ASGIApp, log: TrafficLog, is_config: Classifier) -> None:
+    def __init__(
+        self, app: ASGIApp, log: TrafficLog, is_config: Classifier, origin: Origin = Origin.REGISTRY
+    ) -> None:
         self._app = app
+        self._origin = origin
         self._log = log
         self._is_config = is_config
 
@@ -54,6 +57,7 @@ class Recorder:
             target=target,
             request_headers=redact_headers(scope["headers"]),
             started=time.time(),
+            origin=self._origin,
         )
         exchange.mark("request")
         self._log.opened(exchange)

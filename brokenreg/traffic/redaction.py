@@ -11,6 +11,7 @@ REDACTED = "***"
 _SECRET_HEADERS = frozenset(
     {"authorization", "proxy-authorization", "cookie", "set-cookie", "x-registry-auth", "x-api-key"}
 )
+_URL_HEADERS = frozenset({"location", "referer"})
 _SECRET_NAMES = ("sig", "pwd", "auth")
 _SECRET_WORDS = (
     "token",
@@ -47,6 +48,9 @@ def _decoded(headers: Iterable[tuple[bytes, bytes]]) -> Iterable[tuple[str, str]
 
 
 def _redact(name: str, value: str) -> str:
+    if name in _URL_HEADERS:
+        place, mark, query = value.partition("?")
+        return f"{place}{mark}{redact_query(query)}"
     if name not in _SECRET_HEADERS:
         return value
     scheme, space, _ = value.partition(" ")

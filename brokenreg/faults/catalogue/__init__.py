@@ -9,6 +9,7 @@ from brokenreg.faults.catalogue.connection import Accept, EmptyReply, H2Goaway, 
 from brokenreg.faults.catalogue.control import Hold
 from brokenreg.faults.catalogue.headers import ContentType, Header, NoDigest, Range
 from brokenreg.faults.catalogue.listing import Referrers, TagPages
+from brokenreg.faults.catalogue.redirect import Redirect
 from brokenreg.faults.catalogue.status import Error, HeadDiffers, NotFound, RateLimit, ReadAfterWrite
 from brokenreg.faults.catalogue.timing import Drip, Latency, Stall, Throttle, Timeout
 from brokenreg.faults.catalogue.tls import TLS
@@ -25,6 +26,7 @@ _TIMING = (Timeout, Latency, Stall, Throttle, Drip)
 _BODY = (Truncate, Corrupt, Swap, WrongLength)
 _HEADERS = (Header, ContentType, NoDigest, Range)
 _CONNECTION = (Accept, Reset, EmptyReply, Malformed, H2Reset, H2Goaway)
+_REDIRECT = (Redirect,)
 _TLS = (TLS,)
 _AUTH = (Challenge, Token)
 _UPLOAD = (UploadLost, UploadLocation, UploadRange, MountRefused, TooLarge)
@@ -39,6 +41,7 @@ CATALOGUE: dict[str, type[Fault]] = {
         *_BODY,
         *_HEADERS,
         *_CONNECTION,
+        *_REDIRECT,
         *_TLS,
         *_AUTH,
         *_UPLOAD,
