@@ -25,21 +25,20 @@ async def serve(settings: Settings, *, headless: bool) -> int:
     """Serve until SIGINT or SIGTERM; the exit status. Raise `StorageError`, `ListenError` or `OSError`."""
     logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="brokenreg: %(message)s")
     stop = asyncio.Event()
-    with _on_stop_signals(stop.set), _exchange_file(settings) as exchange_file:
+    with _on_stop_signals(stop.set), _exchange_file(settings) as exchange_file, _standard_output() as output:
         async with Server.running(settings) as server:
             if exchange_file is not None:
                 _print(server, exchange_file, exchange_line)
-            with _standard_output() as output:
-                ready = _ready(settings, server)
-                if headless:
-                    output.write(ready)
-                    _print(server, output, exchange_line)
-                else:
-                    _print(server, output, ReadableLog(sys.stdout).line)
-                    _greet(settings, server)
-                if server.authority is not None:
-                    print(f"brokenreg: clients must trust the CA in {server.authority}", file=sys.stderr)
-                await first_of(stop.wait(), server.wait())
+            ready = _ready(settings, server)
+            if headless:
+                output.write(ready)
+                _print(server, output, exchange_line)
+            else:
+                _print(server, output, ReadableLog(sys.stdout).line)
+                _greet(settings, server)
+            if server.authority is not None:
+                print(f"brokenreg: clients must trust the CA in {server.authority}", file=sys.stderr)
+            await first_of(stop.wait(), server.wait())
     return 0
 
 

@@ -73,3 +73,12 @@ def test_what_is_in_flight_may_finish(tmp_path: Path) -> None:
             wait_in_flight(running, 1)
             assert running.stop() == 0
             assert b" 408 " in connection.recv(4096)
+
+
+def test_what_ends_with_the_server_is_printed(tmp_path: Path) -> None:
+    request = IN_FLIGHT["a timeout"]
+    with brokenreg(tmp_path / "data") as running, connect(running, request):
+        wait_in_flight(running, 1)
+        assert running.stop() == 0
+    (line,) = [line for line in running.lines if line["event"] == "exchange"]
+    assert (line["fault"], line["status"]) == ("timeout", None)
