@@ -155,21 +155,35 @@ class Strike:
         await self.pass_on(send, scope=scope, receive=receive)
 
     async def fetch(self, *, scope: Scope | None = None) -> tuple[Head, bytes]:
-        """Have the registry answer us and not the client: for documents, which fit into memory."""
-        head: Head | None = None
-        parts: list[bytes] = []
+        """Have the registry answer us and not the client: for documents, which fit into memory.
+
+        A fault further inside may end the answer in a way of its own. Then the client gets what came, that
+        end too, and `ClientLeftError` is raised, for there is nobody left to answer.
+        """
+        kept: list[Message] = []
+        is_cut = False
 
         async def keep(message: Message) -> None:
-            nonlocal head
-            if message["type"] == "http.response.start":
-                head = Head(message)
-            else:
-                parts.append(message.get("body", b""))
+            nonlocal is_cut
+            if message["type"] in ("http.response.start", "http.response.body") and not is_cut:
+                kept.append(message)
+                return
+            is_cut = True
+            for earlier in kept:
+                await self.send(earlier)
+            kept.clear()
+            await self.send(message)
 
         await self.pass_on(keep, scope=scope)
-        if head is None:
+        if not kept:
             raise ClientLeftError
-        return head, b"".join(parts)
+        start, *parts = kept
+        return Head(start), b"".join(part.get("body", b"") for part in parts)
+
+    async def hand_on(self, head: Head, body: bytes) -> None:
+        """Give the client what was fetched, or what was made of it."""
+        await self.send(head.message())
+        await self.send({"type": "http.response.body", "body": body, "more_body": False})
 
     async def wait(self, seconds: float | None = None) -> None:
         """Let that time pass; without a number, for ever. Raise `ClientLeftError` when the client leaves."""

@@ -3,15 +3,27 @@
 from __future__ import annotations
 
 import re
+import uuid
 from collections.abc import AsyncIterator, Iterator
 from itertools import chain
+from pathlib import Path
 from urllib.parse import urljoin
 
 import httpx
 import pytest
 
+from tests.faults.raw import ask
 from tests.process import Brokenreg, brokenreg
-from tests.registry.pushing import OCI_INDEX, error_of, follow, image, next_page, push_manifest
+from tests.registry.pushing import (
+    OCI_INDEX,
+    OCI_MANIFEST,
+    digest_of,
+    error_of,
+    follow,
+    image,
+    next_page,
+    push_manifest,
+)
 
 
 @pytest.fixture(scope="module")
@@ -35,6 +47,14 @@ async def any_http(
 
 
 TAGS = ["v1", "v2", "v3", "v4", "v5"]
+
+
+async def with_tags(http: httpx.AsyncClient) -> str:
+    """A repository with these tags, of which no rule of a path has counted anything."""
+    name = f"lists/{uuid.uuid4().hex}"
+    for tag in TAGS:
+        await push_manifest(http, name, tag, b"{}")
+    return name
 
 
 def tags_of(fault: str) -> str:
@@ -157,3 +177,87 @@ async def test_referrers_in_pages(any_http: httpx.AsyncClient) -> None:
         ["application/x.b"],
         False,
     )
+
+
+async def test_none_where_there_are_some(any_http: httpx.AsyncClient) -> None:
+    digest = await with_referrers(any_http)
+    url = referrers_of("none", digest)
+    answer = await any_http.get(url, params={"artifactType": "application/x.a"})
+    assert (answer.json()["manifests"], answer.headers["oci-filters-applied"]) == ([], "artifactType")
+
+
+@pytest.mark.parametrize("form", ["none", "paged"])
+async def test_where_nobody_refers_there_is_no_strike(http: httpx.AsyncClient, form: str) -> None:
+    digest = await with_referrers(http)
+    url = f"/v2/broken/with/referrers_form-{form}_times-1/lists/signed/referrers"
+    honest = (await http.get(f"/v2/lists/signed/referrers/{digest}")).json()["manifests"]
+    assert (await http.get(f"{url}/{digest_of(b'nobody')}")).json()["manifests"] == []
+    counts = [len((await http.get(f"{url}/{digest}")).json()["manifests"]) for _ in range(2)]
+    assert counts == [1 if form == "paged" else 0, len(honest)]
+
+
+async def test_a_list_that_would_be_the_same_is_no_strike(any_http: httpx.AsyncClient) -> None:
+    url = f"/v2/broken/with/tag-pages_page-2_times-1/{await with_tags(any_http)}/tags/list"
+    assert (await any_http.get(f"{url}?n=1")).json()["tags"] == TAGS[:1]
+    pages = [(await any_http.get(url)).json()["tags"] for _ in range(2)]
+    assert pages == [TAGS[:2], TAGS]
+
+
+@pytest.mark.parametrize("n", ["", "-1", "x", "%C2%B2", "1e3", "9" * 5000], ids=lambda n: n[:8])
+async def test_n_that_is_no_number_is_refused_as_ever(http: httpx.AsyncClient, n: str) -> None:
+    name = await with_tags(http)
+    for fault in ("tag-pages_page-2", "tag-pages_cap-3", "tag-pages_invented-9"):
+        answer = await http.get(f"/v2/broken/with/{fault}/{name}/tags/list?n={n}")
+        assert error_of(answer, 400)["code"] == "PAGINATION_NUMBER_INVALID"
+
+
+async def test_a_page_that_is_no_number_is_the_first(http: httpx.AsyncClient) -> None:
+    digest = await with_referrers(http)
+    first = (await http.get(referrers_of("paged", digest))).content
+    for page in ("%C2%B2", "-1", "0", "9" * 5000):
+        assert (await http.get(f"{referrers_of('paged', digest)}?page={page}")).content == first
+
+
+async def test_most_tags_do_not_stop_others(http: httpx.AsyncClient) -> None:
+    name = await with_tags(http)
+    url = f"/v2/broken/with/tag-pages_invented-100000_page-10/{name}/tags/list"
+    assert (await http.get(f"{url}?last=invented-099995")).json()["tags"] == [
+        *(f"invented-{number:06}" for number in range(99996, 100_001)),
+        *TAGS,
+    ]
+
+
+@pytest.mark.parametrize("protocol", ["http/1.1", "h2"])
+@pytest.mark.parametrize("outer", ["tag-pages_page-2", "referrers_form-paged", "referrers_form-none"])
+def test_an_end_that_a_fault_inside_makes_arrives(registry: Brokenreg, outer: str, protocol: str) -> None:
+    """Nine bytes of the honest list, and then what truncate does to it."""
+    with httpx.Client(base_url=registry.url) as http:
+        body = image(b"{}")
+        pushed = http.put("/v2/lists/cut/manifests/v1", content=body, headers={"content-type": OCI_MANIFEST})
+        digest = pushed.headers["docker-content-digest"]
+    endpoint, what = ("tags", "tags/list") if "tag" in outer else ("referrers", f"referrers/{digest}")
+    inner = f"truncate_after-9_end-rst_endpoint-{endpoint}"
+    honest = ask(registry, f"/v2/lists/cut/{what}")
+    answer = ask(registry, f"/v2/broken/with/{outer}/broken/with/{inner}/lists/cut/{what}", protocol=protocol)
+    assert answer.status == 200
+    assert answer.body == honest.body[:9]
+    assert not answer.is_whole
+    assert answer.ended == ("rst" if protocol == "http/1.1" else "rst-stream")
+
+
+async def test_a_list_that_a_fault_inside_has_spoiled_passes(http: httpx.AsyncClient) -> None:
+    name = await with_tags(http)
+    url = f"/v2/broken/with/tag-pages_page-2/broken/with/corrupt_offset-0_endpoint-tags/{name}/tags/list"
+    answer = await http.get(url)
+    assert answer.status_code == 200
+    assert answer.content.endswith(b'"tags":["v1","v2","v3","v4","v5"]}')
+
+
+async def test_who_must_log_in_is_told_so(tmp_path: Path) -> None:
+    options = ("--auth", "basic", "--auth-user", "casey:secret")
+    with brokenreg(tmp_path / "data", *options) as running:
+        async with httpx.AsyncClient(base_url=running.url) as http:
+            for url in (tags_of("tag-pages_page-2"), referrers_of("paged", digest_of(b"x"))):
+                refused = await http.get(url)
+                assert error_of(refused, 401)["code"] == "UNAUTHORIZED"
+                assert refused.headers["www-authenticate"].startswith("Basic ")

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import uuid
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 from urllib.parse import urljoin, urlsplit
 
 import httpx
 import pytest
 
+from tests.faults.raw import HTTP1, ask
 from tests.process import Brokenreg, brokenreg
 from tests.registry.pushing import digest_of, error_of, push_blob
 
@@ -217,3 +220,94 @@ async def test_limits_of_chunks_are_told_and_kept(http: httpx.AsyncClient) -> No
     assert (await http.patch(location, content=CONTENT[800:950])).status_code == 202
     last = await http.put(location, params={"digest": digest_of(CONTENT)}, content=CONTENT[950:])
     assert last.status_code == 201
+
+
+async def test_a_location_whose_query_counts_is_told_wherever_one_is(http: httpx.AsyncClient) -> None:
+    told = (await begin(http, uploads("upload-location_form-query"))).headers["location"]
+    assert (await http.get(told)).headers["location"] == told
+    refused = await http.patch(told, content=CONTENT, headers={"content-range": "500-1499"})
+    assert (refused.status_code, refused.headers["location"]) == (416, told)
+    path = told.partition("?")[0]
+    assert error_of(await http.get(path), 404)["code"] == "BLOB_UPLOAD_UNKNOWN"
+    assert error_of(await http.delete(path), 404)["code"] == "BLOB_UPLOAD_UNKNOWN"
+    assert (await http.delete(told)).status_code == 204
+
+
+async def test_a_refused_chunk_and_a_range_of_earlier(any_http: httpx.AsyncClient) -> None:
+    url = uploads("upload-range_form-stale_by-100_skip-1", fresh())
+    location = (await begin(any_http, url)).headers["location"]
+    assert (await any_http.patch(location, content=CONTENT[:500])).status_code == 202
+    refused = await any_http.patch(location, content=CONTENT[500:])
+    assert (error_of(refused, 416)["code"], refused.headers["range"]) == ("RANGE_INVALID", "0-399")
+    assert (await any_http.get(location)).headers["range"] == "0-499"
+
+
+async def test_a_range_that_cannot_be_lower_is_no_strike(http: httpx.AsyncClient) -> None:
+    url = uploads("upload-range_form-behind_by-100_times-1", fresh())
+    location = (await begin(http, url)).headers["location"]
+    assert (await http.get(location)).headers["range"] == "0-0"
+    ranges = [(await http.patch(location, content=CONTENT[:500])).headers["range"] for _ in range(2)]
+    assert ranges == ["0-399", "0-999"]
+
+
+async def test_what_the_limit_does_not_change_is_no_strike(http: httpx.AsyncClient) -> None:
+    url = uploads("too-large_limit-500_times-1", fresh())
+    location = (await begin(http, url)).headers["location"]
+    assert (await http.patch(f"{url}unknown", content=b"x")).status_code == 404
+    assert (await http.patch(location, content=CONTENT[:500])).status_code == 202
+    statuses = [(await http.patch(location, content=CONTENT[:501])).status_code for _ in range(2)]
+    assert statuses == [413, 202]
+
+
+async def test_a_mount_with_a_digest_becomes_an_upload(http: httpx.AsyncClient) -> None:
+    digest = await push_blob(http, "uploads/source", CONTENT)
+    query = {"mount": digest, "from": "uploads/source", "digest": digest}
+    assert (await http.post(uploads("mount-refused", fresh()), params=query)).status_code == 202
+
+
+async def test_who_must_log_in_is_told_so_through_faults(tmp_path: Path) -> None:
+    """The challenge passes, and a request that must be repeated with credentials is no step of a session."""
+    options = ("--auth", "basic", "--auth-user", "casey:secret")
+    with brokenreg(tmp_path / "data", *options) as running:
+        async with httpx.AsyncClient(base_url=running.url) as http:
+            credentials = httpx.BasicAuth("casey", "secret")
+            for fault in ("upload-lost_step-3", "upload-range_skip-1", "too-large"):
+                location = (await http.post(uploads(fault, fresh()), auth=credentials)).headers["location"]
+                for _ in range(3):
+                    refused = await http.patch(location, content=CONTENT)
+                    assert error_of(refused, 401)["code"] == "UNAUTHORIZED"
+                    assert refused.headers["www-authenticate"].startswith("Basic ")
+                if fault.startswith("upload-lost"):
+                    statuses = [
+                        (await http.patch(location, content=b"x", auth=credentials)).status_code
+                        for _ in range(2)
+                    ]
+                    assert statuses == [202, 404]
+
+
+def test_the_bytes_of_refusals(registry: Brokenreg) -> None:
+    """Whole, with nothing after it, and the connection serves on although the body was not wanted."""
+    with HTTP1(registry) as connection:
+        for fault, status_line, content in (
+            ("upload-lost", b"HTTP/1.1 404 ", b"x" * 3_000_000),
+            ("upload-range", b"HTTP/1.1 416 ", b"x" * 3_000_000),
+            ("too-large_limit-1kib", b"HTTP/1.1 413 ", b"x" * 3_000_000),
+            ("too-large_limit-1kib_least-9", b"HTTP/1.1 400 ", b"x" * 8),
+        ):
+            location = connection.ask(uploads(fault), "POST").header("location")
+            assert location is not None
+            answer = connection.ask(location, "PATCH", content=content)
+            assert answer.status_line.startswith(status_line)
+            assert answer.all("content-length") == [str(len(answer.body))]
+            assert answer.raw.endswith(b"\r\n\r\n" + answer.body)
+            (error,) = json.loads(answer.body)["errors"]
+            assert set(error) <= {"code", "message", "detail"}
+            assert (answer.ended, answer.rest) == ("keep-alive", b"")
+
+
+def test_where_the_bytes_go_on(registry: Brokenreg) -> None:
+    for form, locations in (("missing", []), ("garbage", ["http://[no-host/%zz"])):
+        answer = ask(registry, uploads(f"upload-location_form-{form}"), "POST")
+        assert (answer.status, answer.all("location"), answer.body) == (202, locations, b"")
+        assert answer.all("content-length") == ["0"]
+        assert answer.all("range") == ["0-0"]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
-from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any, ClassVar, Literal
 from urllib.parse import parse_qsl, urlencode
 
@@ -17,6 +18,7 @@ from brokenreg.oci.mediatypes import OCI_INDEX
 from brokenreg.registry.paging import page_of
 
 _GET = frozenset({"GET"})
+_DIGITS = 18
 _HTML = b"<!doctype html><title>Sign in</title><h1>Sign in</h1>\n"
 
 
@@ -46,35 +48,40 @@ class TagPages(Fault):
     invented: int = Field(0, ge=0, le=100_000, description="made-up tags, beside those that are there")
 
     async def strike(self, strike: Strike) -> None:
-        query = dict(parse_qsl(strike.scope["query_string"].decode("latin-1"), keep_blank_values=True))
-        asked = query.get("n")
+        asked = dict(parse_qsl(strike.scope["query_string"].decode("latin-1"), keep_blank_values=True))
         head, body = await strike.fetch(scope={**strike.scope, "query_string": b""})
-        if head.status != 200:
-            strike.spare(f"the status is {head.status}")
-            await strike.respond(head.status, {"content-type": head.get("content-type") or ""}, body)
+        there = _listed(head, body, "tags")
+        if there is None:
+            strike.spare(f"the status is {head.status}, without tags")
+            await strike.hand_on(head, body)
             return
-        if self.cap is not None and asked is not None and asked.isdigit() and int(asked) > self.cap:
+        wanted = _number(asked.get("n"))
+        if self.cap is not None and wanted is not None and wanted > self.cap:
             await strike.respond_error(
-                OCIError(
-                    400, ErrorCode.PAGINATION_NUMBER_INVALID, f"n={asked[:20]}; at most {self.cap} at once"
-                )
+                OCIError(400, ErrorCode.PAGINATION_NUMBER_INVALID, f"n={wanted}; at most {self.cap} at once")
             )
             return
-        if self.page is not None and (asked is None or not asked.isdigit() or int(asked) > self.page):
-            query["n"] = str(self.page)
-        document = json.loads(body)
-        tags = sorted(
-            {*document["tags"], *(f"invented-{number:06}" for number in range(1, self.invented + 1))}
-        )
+        path = strike.scope["path"]
         try:
-            page, links = page_of(query.get, tags, f"/v2/{document['name']}/tags/list")
+            honest = page_of(asked.get, there, path)
         except OCIError as error:
-            strike.spare("the honest registry refuses it as well")
+            strike.spare("it is refused without a fault as well")
             await strike.respond_error(error)
             return
+        query = dict(asked)
+        if self.page is not None and (wanted is None or wanted > self.page):
+            query["n"] = str(self.page)
+        page, links = page_of(query.get, await self._with_invented(there), path)
         link = self._link(strike, links.get("link"), query)
-        headers = {"content-type": "application/json"} | ({"link": link} if link is not None else {})
-        await strike.respond(200, headers, _compact({**document, "tags": page}))
+        if (page, link) == (honest[0], honest[1].get("link")):
+            strike.spare("the page is as it would be")
+        await _hand_on_page(strike, head, {"name": strike.exchange.target.name, "tags": page}, link)
+
+    async def _with_invented(self, there: list[str]) -> list[str]:
+        if not self.invented:
+            return there
+        invented = await asyncio.to_thread(_invented, self.invented)
+        return sorted([*invented, *(tag for tag in there if tag not in invented)])
 
     def _link(self, strike: Strike, link: str | None, query: dict[str, str]) -> str | None:
         """The Link header, from the honest one."""
@@ -128,42 +135,64 @@ class Referrers(Fault):
                 await strike.respond(307, {"location": url})
             case "empty":
                 await strike.respond(200, {"content-type": OCI_INDEX})
-            case "none":
-                await _index(strike, [])
             case "wrong-type":
                 await strike.respond(200, {"content-type": "application/json"}, _compact({"referrers": []}))
-            case "paged":
-                await self._paged(strike)
+            case "none" | "paged":
+                await self._index(strike)
 
-    async def _paged(self, strike: Strike) -> None:
-        query = parse_qsl(strike.scope["query_string"].decode("latin-1"), keep_blank_values=True)
+    async def _index(self, strike: Strike) -> None:
+        """Less than there is: nothing, or one referrer a page."""
         head, body = await strike.fetch()
-        if head.status != 200:
-            strike.spare(f"the status is {head.status}")
-            await strike.respond(head.status, {"content-type": head.get("content-type") or ""}, body)
+        manifests = _listed(head, body, "manifests")
+        if manifests is None:
+            strike.spare(f"the status is {head.status}, without an index")
+            await strike.hand_on(head, body)
             return
-        manifests = json.loads(body)["manifests"]
-        told = dict(query).get("page", "1")
-        page = int(told) if told.isdigit() and len(told) < 9 else 1
-        if len(manifests) < 2:
-            strike.spare("there are no two of them")
-        link = None
-        if page < len(manifests):
-            others = [pair for pair in query if pair[0] != "page"]
-            link = f'<{strike.scope["path"]}?{urlencode([*others, ("page", page + 1)])}>; rel="next"'
-        await _index(strike, manifests[max(0, page - 1) : page], head, link)
+        told, link = manifests[:0], None
+        if self.form == "paged":
+            query = parse_qsl(strike.scope["query_string"].decode("latin-1"), keep_blank_values=True)
+            page = max(1, _number(dict(query).get("page")) or 1)
+            told = manifests[page - 1 : page]
+            if page < len(manifests):
+                others = [pair for pair in query if pair[0] != "page"]
+                link = f'<{strike.scope["path"]}?{urlencode([*others, ("page", page + 1)])}>; rel="next"'
+        if told == manifests:
+            strike.spare("there are no more of them")
+        index = {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": told}
+        await _hand_on_page(strike, head, index, link)
 
 
-async def _index(
-    strike: Strike, manifests: Sequence[Any], honest: Head | None = None, link: str | None = None
-) -> None:
-    headers = {"content-type": OCI_INDEX} | ({"link": link} if link is not None else {})
-    filters = honest.get("oci-filters-applied") if honest is not None else None
-    if filters is not None:
-        headers["oci-filters-applied"] = filters
-    await strike.respond(
-        200, headers, _compact({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": manifests})
-    )
+async def _hand_on_page(strike: Strike, head: Head, document: dict[str, Any], link: str | None) -> None:
+    """The honest response with another document and Link; its other headers stay."""
+    body = _compact(document)
+    head.set("content-length", str(len(body)))
+    head.remove("link")
+    if link is not None:
+        head.add("link", link)
+    await strike.hand_on(head, body)
+
+
+def _listed(head: Head, body: bytes, member: str) -> list[Any] | None:
+    """What a document lists; None if it is none of that kind: an error, or spoiled further inside."""
+    if head.status != 200:
+        return None
+    try:
+        document = json.loads(body)
+    except ValueError:
+        return None
+    found = document.get(member) if isinstance(document, dict) else None
+    return found if isinstance(found, list) else None
+
+
+def _number(text: str | None) -> int | None:
+    """A whole number in a query; None if it is none."""
+    return int(text) if text and text.isascii() and text.isdigit() and len(text) <= _DIGITS else None
+
+
+@lru_cache(4)
+def _invented(count: int) -> dict[str, None]:
+    """So many made-up tags, as a set in order: a tenth of a second's work for the most."""
+    return dict.fromkeys(f"invented-{number:06}" for number in range(1, count + 1))
 
 
 def _compact(document: Any) -> bytes:

@@ -25,8 +25,9 @@ class UploadLost(Fault):
     """Answers 404 BLOB_UPLOAD_UNKNOWN at the Nth request of an upload session.
 
     The POST that begins it is the first, so that `step` 2 is the first PATCH (or the PUT of a client that
-    sends a blob whole). From then on the session is gone; with `once`, the next request finds it again, as
-    behind a load balancer. For a 401 or a 500 at the PUT see `error` with `match.method`.
+    sends a blob whole); a request that is answered 401 is no step. From then on the session is gone; with
+    `once`, the next request finds it again, as behind a load balancer. For a 401 or a 500 at the PUT see
+    `error` with `match.method`.
     """
 
     name: ClassVar[str] = "upload-lost"
@@ -52,13 +53,19 @@ class UploadLost(Fault):
             )
         else:
             strike.spare(f"step {step} of the session")
-            await strike.pass_on()
+
+            def count(head: Head) -> None:
+                if head.status == 401:
+                    steps[session] -= 1
+
+            await strike.pass_on_changed(count)
 
 
 class UploadLocation(Fault):
-    """Tells where an upload goes on (Location of POST and PATCH) in a form that clients get wrong.
+    """Tells where an upload goes on in a form that clients get wrong.
 
-    `absolute`: a URL with host; `relative`: relative to the URL of the request, without its path (RFC 3986,
+    This is the Location of POST, PATCH and GET, and of a 416. `absolute`: a URL with host; `relative`:
+    relative to the URL of the request, without its path (RFC 3986,
     section 4.2); `query`: with a state in its query, without which the session is unknown; `foreign`: at
     the second origin, which takes the upload and records credentials that arrive there; `missing`; `garbage`:
     no URL. An honest Location here is an absolute path.
@@ -66,7 +73,7 @@ class UploadLocation(Fault):
 
     name: ClassVar[str] = "upload-location"
     endpoint: ClassVar[str] = "upload"
-    methods: ClassVar[frozenset[str] | None] = WRITES
+    methods: ClassVar[frozenset[str] | None] = _SESSION | {"POST"}
     clients: ClassVar[str] = (
         "those that put URLs together by hand, drop the query, or send credentials wherever they are led: "
         "image#756, containerization#790, oras-go#1197"
@@ -89,8 +96,8 @@ class UploadLocation(Fault):
 
     def _change(self, strike: Strike, head: Head) -> None:
         location = head.get("location")
-        if head.status != 202 or location is None:
-            strike.spare(f"the status is {head.status}")
+        if head.status not in (202, 204, 416) or location is None:
+            strike.spare(f"the status is {head.status}, without a session")
             return
         head.remove("location")
         if self.form != "missing":
@@ -114,8 +121,8 @@ class UploadRange(Fault):
     """Miscounts what has arrived of an upload.
 
     `refuse`: 416 to a PATCH or PUT, with the Range header as it should be; nothing of the body is taken.
-    `behind` and `ahead`: a Range that is `by` bytes too low or too high, of PATCH and of the session's GET;
-    `absent`: none.
+    `stale`: the same, with a Range that is `by` bytes too low. `behind` and `ahead`: a Range that is `by`
+    bytes too low or too high, of PATCH and of the session's GET; `absent`: none.
     """
 
     name: ClassVar[str] = "upload-range"
@@ -124,38 +131,50 @@ class UploadRange(Fault):
     clients: ClassVar[str] = "those that send blobs in chunks and go on where Range says: image#756"
     example: ClassVar[str] = "form-behind_by-100"
 
-    form: Literal["refuse", "behind", "ahead", "absent"] = Field("refuse", description="what is wrong")
-    by: Size = Field(1, ge=1, description="bytes, for `behind` and `ahead`")
+    form: Literal["refuse", "stale", "behind", "ahead", "absent"] = Field(
+        "refuse", description="what is wrong"
+    )
+    by: Size = Field(1, ge=1, description="bytes, for `stale`, `behind` and `ahead`")
+
+    def objection(self, exchange: Exchange) -> str | None:
+        if exchange.method == "GET" and self.form in ("refuse", "stale"):
+            return "only PATCH and PUT are refused"
+        return super().objection(exchange)
 
     async def strike(self, strike: Strike) -> None:
-        if self.form != "refuse":
-            await strike.pass_on_changed(lambda head: self._change(strike, head))
-        elif strike.exchange.method == "GET":
-            strike.spare("only PATCH and PUT are refused")
-            await strike.pass_on()
-        else:
+        if self.form in ("refuse", "stale"):
             await self._refuse(strike)
+        else:
+            await strike.pass_on_changed(lambda head: self._change(strike, head))
 
     async def _refuse(self, strike: Strike) -> None:
         """The session is asked how far it is; what the client sends is forgotten."""
         head, body = await strike.fetch(scope={**strike.scope, "method": "GET", "query_string": b""})
         if head.status != 204:
-            await strike.respond(head.status, {"content-type": head.get("content-type") or ""}, body)
+            strike.spare(f"the status is {head.status}")
+            await strike.hand_on(head, body)
             return
         headers = {name: head.get(name) or "" for name in ("location", "range", "docker-upload-uuid")}
+        if self.form == "stale":
+            headers["range"] = self._miscounted(headers["range"])
         await strike.respond_error(
             OCIError(416, ErrorCode.RANGE_INVALID, "Out of order, or so it was told to say", headers=headers)
         )
 
     def _change(self, strike: Strike, head: Head) -> None:
-        last = (head.get("range") or "").partition("-")[2]
-        if head.status not in (202, 204) or not last.isdigit():
+        honest = head.get("range")
+        if head.status not in (202, 204) or honest is None:
             strike.spare(f"the status is {head.status}, which tells no Range")
-            return
-        head.remove("range")
-        if self.form != "absent":
-            told = int(last) + (self.by if self.form == "ahead" else -self.by)
-            head.add("range", f"0-{max(0, told)}")
+        elif self.form == "absent":
+            head.remove("range")
+        elif self._miscounted(honest) == honest:
+            strike.spare("nothing has arrived yet")
+        else:
+            head.set("range", self._miscounted(honest))
+
+    def _miscounted(self, honest: str) -> str:
+        last = int(honest.removeprefix("0-")) + (self.by if self.form == "ahead" else -self.by)
+        return f"0-{max(0, last)}"
 
 
 class MountRefused(Fault):
@@ -187,7 +206,7 @@ class MountRefused(Fault):
     async def strike(self, strike: Strike) -> None:
         if self.status == _ACCEPTED:
             query = parse_qsl(strike.scope["query_string"].decode("latin-1"), keep_blank_values=True)
-            rest = urlencode([pair for pair in query if pair[0] not in ("mount", "from")])
+            rest = urlencode([pair for pair in query if pair[0] not in ("mount", "from", "digest")])
             await strike.pass_on(scope={**strike.scope, "query_string": rest.encode("latin-1")})
             return
         code = {401: ErrorCode.UNAUTHORIZED, 403: ErrorCode.DENIED, 404: ErrorCode.NAME_UNKNOWN}
@@ -223,34 +242,45 @@ class TooLarge(Fault):
             await strike.respond_error(self._too_large())
             return
         received = 0
+        refusal: OCIError | None = None
 
         async def receive() -> Message:
-            nonlocal received
+            nonlocal received, refusal
             message = await strike.receive()
             received += len(message.get("body", b""))
-            if received > self.limit:
-                raise self._too_large()
             is_last = message["type"] == "http.request" and not message["more_body"]
-            if is_last and strike.exchange.method == "PATCH" and received < (self.least or 0):
-                raise OCIError(
-                    400, ErrorCode.SIZE_INVALID, f"A chunk of {received} bytes; the least is {self.least}"
-                )
+            if received > self.limit:
+                refusal = self._too_large()
+            elif is_last and strike.exchange.method == "PATCH" and received < (self.least or 0):
+                refusal = self._too_small(received)
+            if refusal is not None:
+                raise refusal
             return message
 
-        await strike.pass_on_changed(lambda head: self._change(strike, head), receive=receive)
-
-    def _change(self, strike: Strike, head: Head) -> None:
-        told = [("oci-chunk-max-length", self.limit)] if self.tell else []
-        told += [("oci-chunk-min-length", self.least)] if self.least is not None else []
-        if head.status == 202 and strike.exchange.method == "POST":
-            for name, value in told:
+        def change(head: Head) -> None:
+            told = self._told(strike.exchange.method, head.status)
+            for name, value in told.items():
                 head.add(name, str(value))
-        if head.is_success and not (told and strike.exchange.method == "POST"):
-            strike.spare("it is not too large")
+            if refusal is None and not told:
+                strike.spare("it is not too large")
+
+        await strike.pass_on_changed(change, receive=receive)
+
+    def _told(self, method: str, status: int) -> dict[str, int]:
+        """The headers of an upload's beginning, in bytes."""
+        if method != "POST" or status != _ACCEPTED:
+            return {}
+        limits = {"oci-chunk-max-length": self.limit} if self.tell else {}
+        return limits if self.least is None else {**limits, "oci-chunk-min-length": self.least}
 
     def _too_large(self) -> OCIError:
         return OCIError(
             413, ErrorCode.SIZE_INVALID, f"Larger than {self.limit} bytes, which is the limit here"
+        )
+
+    def _too_small(self, received: int) -> OCIError:
+        return OCIError(
+            400, ErrorCode.SIZE_INVALID, f"A chunk of {received} bytes; the least is {self.least}"
         )
 
 
