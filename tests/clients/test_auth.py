@@ -128,9 +128,10 @@ def test_oras(
 def test_skopeo_outlives_its_token(skopeo: Client, tmp_path: Path) -> None:
     """It believes that its token ends in mid-pull, and asks for another in time."""
     with brokenreg(tmp_path / "data", "--auth", "token", "--auth-user", CREDENTIALS) as running:
-        faults = "broken/with/token_skew--59s_claimed-60s_lifetime-90s/broken/with/latency_dur-1500ms_times-1"
+        faults = "broken/with/token_skew--59s_claimed-60s_lifetime-90s"
+        slow = "broken/with/latency_dur-1500ms_endpoint-manifest_times-1"
         pull = ("copy", "--src-tls-verify=false", f"--src-creds={CREDENTIALS}")
-        skopeo(*pull, f"docker://{running.host}/{faults}/{MADE_UP}", f"dir:{tmp_path}/out")
+        skopeo(*pull, f"docker://{running.host}/{faults}/{slow}/{MADE_UP}", f"dir:{tmp_path}/out")
         running.stop()
     seen = exchanges(running)
     assert [each["status"] for each in seen if each["endpoint"] == "token"] == [200, 200]
@@ -140,8 +141,9 @@ def test_skopeo_outlives_its_token(skopeo: Client, tmp_path: Path) -> None:
 def test_containerd_is_refused_in_mid_pull_and_recovers(ctr: Client, tmp_path: Path) -> None:
     """The registry takes the token no longer than for the first answer."""
     with brokenreg(tmp_path / "data", "--auth", "token", "--auth-user", CREDENTIALS) as running:
-        faults = "broken/with/token_lifetime-2s_times-1/broken/with/latency_dur-2500ms_times-1"
-        reference = f"{running.host}/{faults}/{MADE_UP}"
+        faults = "broken/with/token_lifetime-2s_times-1"
+        slow = "broken/with/latency_dur-2500ms_endpoint-manifest_skip-1_times-1"
+        reference = f"{running.host}/{faults}/{slow}/{MADE_UP}"
         try:
             ctr("images", "pull", "--plain-http", "--snapshotter=native", f"--user={CREDENTIALS}", reference)
         finally:
