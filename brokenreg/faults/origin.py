@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re
 import secrets
 import time
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from brokenreg.faults.tickets import LIFETIME, Allowed, Answer, Ticket, TicketOffice
 from brokenreg.oci.target import TOKEN_PATH, Endpoint, parse_target
-from brokenreg.wire.asgi import Scope, header
+from brokenreg.wire.asgi import Scope, asked_host
 
 _UNDERSTOOD = frozenset(
     {
@@ -19,8 +18,6 @@ _UNDERSTOOD = frozenset(
 )
 """The query parameters of a registry and its token service. What else a client says, which may be a secret,
 we do not send on: the trap is for what the client sends."""
-
-_HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::[0-9]{1,5})?")
 
 
 class SecondOrigin:
@@ -80,11 +77,7 @@ class SecondOrigin:
         return self._base(scope, self.port) + TOKEN_PATH
 
     def _base(self, scope: Scope, port: int) -> str:
-        match = _HOST.fullmatch((header(scope, b"host") or b"").decode("latin-1"))
-        if self._public_host is not None:
-            host = _bracketed(self._public_host)
-        else:
-            host = match[1] if match else _reached(scope)
+        host = asked_host(scope)[0] if self._public_host is None else _bracketed(self._public_host)
         return f"{self.scheme}://{host}:{port}"
 
 
@@ -98,11 +91,6 @@ def _understood(query: str) -> str:
     return urlencode(
         [pair for pair in parse_qsl(query, keep_blank_values=True) if pair[0] in _UNDERSTOOD], safe="/:"
     )
-
-
-def _reached(scope: Scope) -> str:
-    """The address that an HTTP/1.0 client reached, which names no host."""
-    return _bracketed(scope["server"][0] if scope["server"] else "localhost")
 
 
 def _bracketed(host: str) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from tests.clients import layouts
@@ -205,3 +206,16 @@ def test_skopeo_before_odd_challenges(
             assert problem in skopeo.refused(*inspect, remote)
         else:
             assert json.loads(skopeo(*inspect, remote))["layers"]
+
+
+def test_skopeo_sends_its_password_to_a_foreign_realm(skopeo: Client, tmp_path: Path) -> None:
+    """The trap tells; the token that it is given there opens nothing."""
+    (tmp_path / "rules.yaml").write_text("rules: [{fault: {type: challenge, form: foreign-realm}}]")
+    options = ("--auth", "token", "--auth-user", CREDENTIALS, "--scenario", str(tmp_path / "rules.yaml"))
+    with brokenreg(tmp_path / "data", *options) as running:
+        inspect = ("inspect", "--raw", "--tls-verify=false", f"--creds={CREDENTIALS}")
+        assert "unauthorized" in skopeo.refused(*inspect, f"docker://{running.host}/{MADE_UP}")
+        leaked = httpx.get(f"{running.control}/v1/status").json()["leaked_credentials"]
+        assert (leaked["count"], leaked["last"][0]["kind"]) == (1, "Authorization Basic")
+        running.stop()
+    assert PASSWORD not in json.dumps([leaked, running.lines])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -100,14 +99,24 @@ def test_each_form(servers: dict[str, Brokenreg], protocol: str, form: str, valu
             assert told == [f"www-authenticate: {value}".encode() for value in expected]
 
 
-async def test_the_foreign_realm_is_another_origin_with_the_same_host(over: httpx.AsyncClient) -> None:
-    answer = await over.get(f"/v2/{FAULT.format('foreign-realm')}/library/app/manifests/v1")
-    (value,) = told(answer)
-    match = re.fullmatch(
-        r'Bearer realm="(https?://127\.0\.0\.1:[0-9]+)/token",service="brokenreg",.*', value.decode()
-    )
-    assert match is not None
-    assert match[1] != str(over.base_url).removesuffix("/")
+async def test_the_foreign_realm_is_the_second_origin(
+    servers: dict[str, Brokenreg], over: httpx.AsyncClient
+) -> None:
+    """Whose token service gives everybody a token that is good for nothing, and notes what it was sent."""
+    server = servers["plain" if over.base_url.scheme == "http" else "tls"]
+    origin = (await over.get(f"{server.control}/v1/status")).json()["second_origin"]
+    name = f"{FAULT.format('foreign-realm')}/library/app"
+    answer = await over.get(f"/v2/{name}/manifests/v1")
+    scope = f"repository:{name}:pull"
+    assert told(answer) == [f'Bearer realm="{origin}/token",service="brokenreg",scope="{scope}"'.encode()]
+
+    leaks = (await over.get(f"{server.control}/v1/status")).json()["leaked_credentials"]["count"]
+    token = (await over.get(f"{origin}/token", params={"scope": scope}, auth=("casey", "hunter2"))).json()[
+        "token"
+    ]
+    assert (await over.get(f"{origin}/token", params={"scope": scope})).json()["token"] == token
+    leaked = (await over.get(f"{server.control}/v1/status")).json()["leaked_credentials"]
+    assert (leaked["count"], leaked["last"][-1]["kind"]) == (leaks + 1, "Authorization Basic")
 
 
 async def test_who_brings_an_authorization_passes(over: httpx.AsyncClient) -> None:
