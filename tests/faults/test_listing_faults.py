@@ -261,3 +261,24 @@ async def test_who_must_log_in_is_told_so(tmp_path: Path) -> None:
                 refused = await http.get(url)
                 assert error_of(refused, 401)["code"] == "UNAUTHORIZED"
                 assert refused.headers["www-authenticate"].startswith("Basic ")
+
+
+async def test_a_link_to_the_second_origin(any_http: httpx.AsyncClient) -> None:
+    url = tags_of("tag-pages_page-3_link-foreign")
+    following = next_page(await any_http.get(url))
+    assert following is not None
+    assert httpx.URL(following).host == any_http.base_url.host
+    assert httpx.URL(following).port != any_http.base_url.port
+    answer = await any_http.get(following)
+    assert (answer.status_code, answer.json()["tags"], next_page(answer)) == (200, TAGS[3:], None)
+
+
+async def test_referrers_that_lead_to_a_page_of_the_second_origin(any_http: httpx.AsyncClient) -> None:
+    digest = await with_referrers(any_http)
+    answer = await any_http.get(referrers_of("redirect", digest))
+    assert (answer.status_code, answer.content) == (307, b"")
+    assert httpx.URL(answer.headers["location"]).port != any_http.base_url.port
+    page = await any_http.get(answer.headers["location"])
+    assert page.status_code == 200
+    assert page.headers["content-type"].startswith("text/html")
+    assert page.content.lower().startswith(b"<!doctype html>")

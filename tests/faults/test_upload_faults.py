@@ -13,7 +13,7 @@ import pytest
 
 from tests.faults.raw import HTTP1, ask
 from tests.process import Brokenreg, brokenreg
-from tests.registry.pushing import digest_of, error_of, push_blob
+from tests.registry.pushing import digest_of, error_of, push_blob, status
 
 CONTENT = b"0123456789" * 100
 
@@ -311,3 +311,26 @@ def test_where_the_bytes_go_on(registry: Brokenreg) -> None:
         assert (answer.status, answer.all("location"), answer.body) == (202, locations, b"")
         assert answer.all("content-length") == ["0"]
         assert answer.all("range") == ["0-0"]
+
+
+async def test_an_upload_that_goes_on_at_the_second_origin(any_http: httpx.AsyncClient) -> None:
+    name = fresh()
+    response = await begin(any_http, uploads("upload-location_form-foreign", name))
+    location = response.headers["location"]
+    assert urlsplit(location).port != any_http.base_url.port
+    assert urlsplit(location).hostname == any_http.base_url.host
+    for part in (CONTENT[:400], CONTENT[400:]):
+        response = await any_http.patch(location, content=part)
+        assert response.status_code == 202
+        location = response.headers["location"]
+    assert (await end(any_http, location)).status_code == 201
+    assert (await any_http.get(f"/v2/{name}/blobs/{digest_of(CONTENT)}")).content == CONTENT
+
+
+async def test_credentials_at_the_second_origin_are_told(own_registry: Brokenreg) -> None:
+    async with httpx.AsyncClient(base_url=own_registry.url) as http:
+        location = (await begin(http, uploads("upload-location_form-foreign"))).headers["location"]
+        assert (await http.patch(location, content=CONTENT[:500])).status_code == 202
+        assert not status(own_registry)["leaked_credentials"]["count"]
+        assert (await http.patch(location, content=CONTENT[500:], auth=("casey", "x"))).status_code == 202
+        assert status(own_registry)["leaked_credentials"]["count"] == 1
