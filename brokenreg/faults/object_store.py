@@ -55,18 +55,26 @@ class ObjectStore:
             await self._registry(inner, receive, self._signing(scope, send))
 
     def _signing(self, scope: Scope, send: Send) -> Send:
-        """The next step of an upload, and what it made, are here too, and need a signature."""
+        """The next step of an upload, what it made, and the next page are here too, and need a signature."""
 
         async def send_signed(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = [
-                    (name, self._signed(scope, value) if name.lower() == b"location" else value)
-                    for name, value in message["headers"]
+                    (name, self._onward(scope, name.lower(), value)) for name, value in message["headers"]
                 ]
                 message = {**message, "headers": headers}
             await send(message)
 
         return send_signed
+
+    def _onward(self, scope: Scope, name: bytes, value: bytes) -> bytes:
+        """A header, signed where it leads to something of the registry's."""
+        if name == b"location":
+            return self._signed(scope, value)
+        if name == b"link":  # to the next page of a list
+            url, end, rest = value.removeprefix(b"<").partition(b">")
+            return b"<" + self._signed(scope, url) + end + rest
+        return value
 
     def _signed(self, scope: Scope, location: bytes) -> bytes:
         place = urlsplit(location.decode("latin-1"))

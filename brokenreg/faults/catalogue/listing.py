@@ -29,7 +29,7 @@ class TagPages(Fault):
     or for larger ones. `cap`: a larger `n` is refused with 400 PAGINATION_NUMBER_INVALID. `link` says what
     is wrong with the Link to the next page: `absent` though there is one, `malformed`, `cyclic` (from the
     last page to the first: it never ends), `absolute` (a URL with host: right, and rarely met), `foreign` (at
-    the second origin, which records credentials that arrive there).
+    the second origin, which knows no made-up tags, and records credentials that arrive there).
     """
 
     name: ClassVar[str] = "tag-pages"
