@@ -56,11 +56,13 @@ class Surroundings:
         }
 
     def another_blob(self, target: Target) -> Digest | None:
-        """Another blob of the same repository; None if there is none."""
+        """Another blob of the repository than the one that is there; None if either is missing."""
         if self._images.provides(target.repository):
             return self._images.sibling(target.repository, target.reference)
         repository = self._store.index.repository((target.namespace, target.repository))
         links = repository.links if repository else {}
+        if target.reference not in links:
+            return None
         others = sorted(digest for digest in links if digest != target.reference)
         later = [digest for digest in others if digest > target.reference]
         return next(iter(later or others), None)

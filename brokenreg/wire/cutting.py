@@ -93,7 +93,7 @@ def _socket(wire: Wire) -> socket.socket:
 async def _drain_stream(wire: Wire, protocol: H2Protocol, stream_id: int) -> None:
     """Wait until flow control has let all of the stream's data out."""
     buffer = protocol.stream_buffers.get(stream_id)
-    if buffer is None:
+    if buffer is None or not buffer.buffer:  # `drain` would wait for ever where nothing was ever sent
         return
     drained = asyncio.ensure_future(buffer.drain())
     gone = asyncio.ensure_future(wire.gone.wait())

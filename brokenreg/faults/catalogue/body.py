@@ -159,7 +159,7 @@ class Swap(Fault):
         target = strike.exchange.target
         other = strike.surroundings.another_blob(target)
         if other is None:
-            strike.spare(f"{target.name} has no other blob")
+            strike.spare(f"{target.name} has not this blob and another one")
             await strike.pass_on()
             return
         strike.note(f"serves {other}")
@@ -209,6 +209,8 @@ class _WrongLength(Passing):
         length = head.length
         if length is None:
             self.let_be("there is no Content-Length")
+        elif not length and self._fault.form == "shorter":
+            self.let_be("the body is empty")
         elif self._fault.form == "absent":
             head.remove("content-length")
         else:
