@@ -195,9 +195,11 @@ class HTTP1(Connection):
             lines.append(f"Content-Length: {len(content)}")
         return "\r\n".join([*lines, "", ""]).encode() + content
 
-    def read(self, method: str = "GET", *, timeout: float = TIMEOUT, linger: float = 0.0) -> Answer:
-        """The next response."""
-        answer, began = Answer(raw=self._early), time.monotonic()
+    def read(
+        self, method: str = "GET", *, prefix: bytes = b"", timeout: float = TIMEOUT, linger: float = 0.0
+    ) -> Answer:
+        """The next response; `prefix` is what has been received of it."""
+        answer, began = Answer(raw=self._early + prefix), time.monotonic()
         end: int | None = None
         while True:
             if end is None and (end := _end_of(answer, method)) is not None:

@@ -113,7 +113,7 @@ class Registry:
         return [moment["what"] for moment in self.exchange(path, method)["timeline"]]
 
     def control(self) -> httpx.Client:
-        return httpx.Client(base_url=self.running.control, timeout=10)
+        return httpx.Client(base_url=self.running.control, timeout=10, verify=False)
 
     def _http(self) -> httpx.Client:
         return httpx.Client(base_url=self.running.url, timeout=10, verify=False)
