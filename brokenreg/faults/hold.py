@@ -17,7 +17,7 @@ from brokenreg.oci.errors import ErrorCode, OCIError
 from brokenreg.registry.responses import respond_error
 from brokenreg.traffic.exchange import Exchange
 from brokenreg.traffic.log import TrafficLog
-from brokenreg.wire.asgi import CUT, ZERO_COPY, ClientLeftError, End, Message, Send
+from brokenreg.wire.asgi import CUT, INTERNAL_ERROR, ZERO_COPY, ClientLeftError, End, Message, Send
 from brokenreg.wire.seam import H2, Stream
 
 HEADERS = -1
@@ -208,7 +208,7 @@ class Passage:
     async def _abort(self, status: int | None) -> None:
         if status is None:
             end = End.RESET_STREAM if self.exchange.http_version == H2 else End.RST
-            await self._send({"type": CUT, "end": end})
+            await self._send({"type": CUT, "end": end, "code": INTERNAL_ERROR})
         else:
             await respond_error(self._send, OCIError(status, ErrorCode.UNKNOWN, "Aborted while it was held"))
         raise ClientLeftError

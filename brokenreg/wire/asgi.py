@@ -35,6 +35,9 @@ CUT = "brokenreg.cut"
 `end` is an `End`; `code` is an HTTP/2 error code (RFC 9113, section 7), where it has one.
 """
 
+INTERNAL_ERROR = 2
+"""HTTP/2 error code: the endpoint has met an error of its own (RFC 9113, section 7)."""
+
 PACE = "brokenreg.pace"
 """Key of `http.response.start`: seconds between two bytes of the head (HTTP/1.1)."""
 

@@ -129,12 +129,13 @@ class Wire(TCPServer):
         clock = asyncio.get_running_loop().time
         due = clock()
         for position in range(len(data) - 1):
-            if self.gone.is_set():
-                return b""
             async with self.send_lock:
                 self.writer.write(data[position : position + 1])
             due += self.pace
-            await asyncio.sleep(due - clock())
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(due - clock()):
+                    await self.gone.wait()
+                    return b""
         return data[-1:]
 
     async def send_file(self, file: IO[bytes], offset: int, count: int) -> None:

@@ -13,12 +13,10 @@ from brokenreg.faults.strike import Head, Passing, Strike
 from brokenreg.oci.target import Endpoint
 from brokenreg.registry.call import REROUTED
 from brokenreg.traffic.exchange import Exchange
-from brokenreg.wire.asgi import End
+from brokenreg.wire.asgi import INTERNAL_ERROR, End
 
 _GET = frozenset({"GET"})
 _FLIPPED = bytes(255 - byte for byte in range(256))
-_INTERNAL_ERROR = 2
-"""HTTP/2 error code (RFC 9113, section 7)."""
 
 
 class Truncate(Fault):
@@ -54,7 +52,7 @@ class Truncate(Fault):
     def ending(self, exchange: Exchange) -> tuple[End, int]:
         """How the response ends over the protocol of that exchange, and with which HTTP/2 error code."""
         if exchange.protocol == HTTP2 and self.scope == "stream":
-            return End.RESET_STREAM, _INTERNAL_ERROR
+            return End.RESET_STREAM, INTERNAL_ERROR
         return End(self.end), 0
 
 

@@ -11,9 +11,8 @@ from brokenreg.faults.catalogue.parameters import Duration, Extent, Size, bytes_
 from brokenreg.faults.strike import Head, Passing, Strike
 from brokenreg.faults.surroundings import Surroundings
 from brokenreg.wire.arrival import Treatment, TurnAway
-from brokenreg.wire.asgi import ClientLeftError, End
+from brokenreg.wire.asgi import INTERNAL_ERROR, ClientLeftError, End
 
-_INTERNAL_ERROR = 2
 _SOMETHING = b"\x00\x16\x03\x01 this is not HTTP \xff\xfe\r\n\r\n"
 
 
@@ -147,7 +146,7 @@ class H2Reset(Fault):
         0, description="bytes of the body that arrive, or a part of it; 0: not even headers"
     )
     code: int = Field(
-        _INTERNAL_ERROR,
+        INTERNAL_ERROR,
         ge=0,
         le=2**32 - 1,
         description="error code: 2 INTERNAL_ERROR, 7 REFUSED_STREAM, 8 CANCEL",

@@ -224,6 +224,6 @@ class _Dripping(Passing):
         self._due = self._due or clock()
         for position in range(len(data)):
             if (delay := self._due - clock()) > 0:
-                await asyncio.sleep(delay)
+                await self.strike.wait(delay)
             self._due += self._fault.every
             await super().body(data[position : position + 1], more=more or position < len(data) - 1)
