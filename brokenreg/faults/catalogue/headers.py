@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+from functools import partial
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, StringConstraints, field_validator
@@ -12,7 +14,7 @@ from brokenreg.faults.catalogue.parameters import Size
 from brokenreg.faults.strike import Head, Strike
 from brokenreg.oci.digests import Digest
 from brokenreg.oci.errors import ErrorCode, OCIError
-from brokenreg.wire.asgi import header
+from brokenreg.wire.asgi import Scope, header
 
 HeaderName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,64}$")]
 """A field name (RFC 9110, section 5.1)."""
@@ -21,6 +23,7 @@ HeaderValue = Annotated[str, StringConstraints(pattern=r"^([!-~]([ -~]{0,2046}[!
 """A field value (RFC 9110, section 5.5): visible ASCII, spaces within."""
 
 _FIRST_LAST = re.compile(rb"bytes=([0-9]{1,18})-([0-9]{1,18})?")
+_SUFFIX = re.compile(rb"bytes=-([0-9]{1,18})")
 _CONTENT_RANGE = re.compile(r"bytes ([0-9]+)-([0-9]+)/([0-9]+|\*)")
 _FRAMING = ("content-length", "transfer-encoding", "connection")
 
@@ -49,7 +52,7 @@ class Header(Fault):
         return header
 
     async def strike(self, strike: Strike) -> None:
-        await strike.pass_on_changed(self._change)
+        await strike.pass_on_changed(_or_spare(strike, self._change))
 
     def _change(self, head: Head) -> None:
         if not self.add:
@@ -69,7 +72,7 @@ class ContentType(Fault):
     value: HeaderValue = Field("text/html", description="the media type; `none`: no header at all")
 
     async def strike(self, strike: Strike) -> None:
-        await strike.pass_on_changed(self._change)
+        await strike.pass_on_changed(_or_spare(strike, self._change))
 
     def _change(self, head: Head) -> None:
         head.remove("content-type")
@@ -93,9 +96,11 @@ class NoDigest(Fault):
     )
 
     async def strike(self, strike: Strike) -> None:
-        await strike.pass_on_changed(self._change)
+        await strike.pass_on_changed(_or_spare(strike, self._change))
 
     def _change(self, head: Head) -> None:
+        if head.get("docker-content-digest") is None:
+            return
         head.remove("docker-content-digest")
         head.remove("etag")
         if self.form == "wrong":
@@ -107,7 +112,8 @@ class NoDigest(Fault):
 class Range(Fault):
     """Answers a request for a part of the content wrongly.
 
-    `ignore`: 200 with the whole. `shift`: 206 whose bytes begin `by` bytes later than Content-Range says.
+    `ignore`: 200 with the whole. `shift`: 206 whose bytes begin `by` bytes later than Content-Range says (416
+    where that is beyond the end).
     `header`: 206 with the right bytes, whose Content-Range is `by` bytes too high. `refuse`: 416. A request
     without Range is left as it is.
     """
@@ -133,26 +139,54 @@ class Range(Fault):
             await strike.respond_error(
                 OCIError(416, ErrorCode.RANGE_INVALID, "No range of this is to be had")
             )
+        elif self.form == "ignore":
+            await strike.pass_on_changed(partial(_check_whole, strike), scope=_asking(strike, None))
         elif self.form == "header":
-            await strike.pass_on_changed(self._change)
+            await strike.pass_on_changed(partial(_relabel, strike, self.by))
+        elif (shifted := self._shifted(asked)) is None:
+            strike.spare("the request does not ask for one range of bytes")
+            await strike.pass_on()
         else:
-            await self._ask_otherwise(strike, asked)
+            await strike.pass_on_changed(partial(_relabel, strike, -self.by), scope=_asking(strike, shifted))
 
-    async def _ask_otherwise(self, strike: Strike, asked: bytes) -> None:
-        """Ask for no range, or for a later one, which is then passed off as the one asked for."""
-        match = _FIRST_LAST.fullmatch(asked)
-        others = [pair for pair in strike.scope["headers"] if pair[0] != b"range"]
-        if self.form == "ignore" or match is None:
-            await strike.pass_on(scope={**strike.scope, "headers": others})
-            return
-        first, last = int(match[1]) + self.by, match[2]
-        shifted = f"bytes={first}-{int(last) + self.by if last else ''}".encode()
-        await strike.pass_on_changed(
-            self._change, scope={**strike.scope, "headers": [*others, (b"range", shifted)]}
-        )
+    def _shifted(self, asked: bytes) -> bytes | None:
+        """A later range, which is then passed off as the one asked for; None if that is not one range."""
+        if match := _FIRST_LAST.fullmatch(asked):
+            last = str(int(match[2]) + self.by) if match[2] else ""
+            return f"bytes={int(match[1]) + self.by}-{last}".encode()
+        if match := _SUFFIX.fullmatch(asked):
+            return f"bytes=-{max(0, int(match[1]) - self.by)}".encode()
+        return None
 
-    def _change(self, head: Head) -> None:
-        match = _CONTENT_RANGE.fullmatch(head.get("content-range") or "")
-        if match is not None:
-            by = self.by if self.form == "header" else -self.by
-            head.set("content-range", f"bytes {int(match[1]) + by}-{int(match[2]) + by}/{match[3]}")
+
+def _or_spare(strike: Strike, change: Callable[[Head], None]) -> Callable[[Head], None]:
+    """`change`, which is no strike where it changes nothing."""
+
+    def changed(head: Head) -> None:
+        before = sorted(head.headers)
+        change(head)
+        if sorted(head.headers) == before:
+            strike.spare("the headers are so already")
+
+    return changed
+
+
+def _asking(strike: Strike, range_: bytes | None) -> Scope:
+    """The request with another Range, or with none."""
+    others = [pair for pair in strike.scope["headers"] if pair[0] != b"range"]
+    asked = [] if range_ is None else [(b"range", range_)]
+    return {**strike.scope, "headers": [*others, *asked]}
+
+
+def _check_whole(strike: Strike, head: Head) -> None:
+    if head.status != 200:
+        strike.spare(f"the status is {head.status}")
+
+
+def _relabel(strike: Strike, by: int, head: Head) -> None:
+    """Move Content-Range. A 416 to what was asked for in place of it is a wrong answer too."""
+    match = _CONTENT_RANGE.fullmatch(head.get("content-range") or "")
+    if match is not None and int(match[1]) + by >= 0:
+        head.set("content-range", f"bytes {int(match[1]) + by}-{int(match[2]) + by}/{match[3]}")
+    elif by > 0 or head.status != 416:
+        strike.spare(f"the status is {head.status}, and the range cannot be moved")
