@@ -82,7 +82,9 @@ class Answer:
 class Connection:
     """TCP, or TLS over it. `ended` is how the peer ended it: `fin`, `close-notify`, `rst`."""
 
-    def __init__(self, running: Brokenreg, *, alpn: str = "http/1.1", receive_buffer: int = 0) -> None:
+    def __init__(
+        self, running: Brokenreg, *, alpn: str = "http/1.1", receive_buffer: int = 0, source: str = ""
+    ) -> None:
         self.running = running
         self.ended: str | None = None
         host, port = running.host.rsplit(":", 1)
@@ -90,6 +92,8 @@ class Connection:
         if receive_buffer:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         self.socket.settimeout(TIMEOUT)
+        if source:
+            self.socket.bind((source, 0))
         self.socket.connect((host, int(port)))
         self._tls: ssl.SSLObject | None = None
         if running.url.startswith("https:"):
@@ -169,8 +173,8 @@ class Connection:
 class HTTP1(Connection):
     """A connection that speaks HTTP/1.1."""
 
-    def __init__(self, running: Brokenreg, *, receive_buffer: int = 0) -> None:
-        super().__init__(running, receive_buffer=receive_buffer)
+    def __init__(self, running: Brokenreg, *, receive_buffer: int = 0, source: str = "") -> None:
+        super().__init__(running, receive_buffer=receive_buffer, source=source)
         self._early = b""
 
     def ask(
@@ -224,8 +228,8 @@ class HTTP1(Connection):
 class HTTP2(Connection):
     """A connection that speaks HTTP/2, with prior knowledge where there is no TLS."""
 
-    def __init__(self, running: Brokenreg) -> None:
-        super().__init__(running, alpn="h2")
+    def __init__(self, running: Brokenreg, *, source: str = "") -> None:
+        super().__init__(running, alpn="h2", source=source)
         self._encoder, self._decoder = Encoder(), Decoder()
         self._buffer = b""
         self._block = b""

@@ -17,6 +17,7 @@ from tests.process import Brokenreg
 from tests.registry.pushing import OCI_MANIFEST, digest_of, image
 
 _names = itertools.count(1)
+_UNVERIFIED = httpx.create_ssl_context(verify=False)
 
 
 @dataclass(frozen=True)
@@ -57,8 +58,10 @@ class Registry:
         """One request on a connection of its own."""
         return raw.ask(self.running, path, method, headers, protocol=self.protocol, **more)
 
-    def connect(self) -> raw.HTTP1 | raw.HTTP2:
-        return raw.HTTP2(self.running) if self.is_http2 else raw.HTTP1(self.running)
+    def connect(self, *, source: str = "") -> raw.HTTP1 | raw.HTTP2:
+        """A connection, perhaps from another address of this machine."""
+        kind = raw.HTTP2 if self.is_http2 else raw.HTTP1
+        return kind(self.running, source=source)
 
     def push(self, *sizes: int) -> Pushed:
         """An image whose layers have these sizes, in a repository of its own."""
@@ -113,7 +116,7 @@ class Registry:
         return [moment["what"] for moment in self.exchange(path, method)["timeline"]]
 
     def control(self) -> httpx.Client:
-        return httpx.Client(base_url=self.running.control, timeout=10, verify=False)
+        return httpx.Client(base_url=self.running.control, timeout=10, verify=_UNVERIFIED)
 
     def _http(self) -> httpx.Client:
-        return httpx.Client(base_url=self.running.url, timeout=10, verify=False)
+        return httpx.Client(base_url=self.running.url, timeout=10, verify=_UNVERIFIED)
