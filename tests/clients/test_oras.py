@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -73,6 +74,38 @@ def test_a_folder(oras: OrasClient, registry: Brokenreg, tmp_path: Path) -> None
     oras.pull(f"{registry.host}/oras/folder:v1", outdir=str(tmp_path / "out"))
     found = {path.name: path.read_bytes() for path in (tmp_path / "out").rglob("*") if path.is_file()}
     assert found == contents
+
+
+@pytest.mark.parametrize("chunked", [False, True], ids=["whole", "chunked"])
+@pytest.mark.parametrize(
+    ("fault", "is_pushed"),
+    [
+        ("upload-lost", False),
+        ("upload-location_form-absolute", True),
+        ("upload-location_form-query", True),
+        ("upload-location_form-foreign", True),
+        ("upload-location_form-missing", False),
+        ("too-large_limit-100", False),
+    ],
+)
+def test_push_through_faults(
+    oras: OrasClient, registry: Brokenreg, tmp_path: Path, fault: str, is_pushed: bool, chunked: bool
+) -> None:
+    repository = f"oras/{fault.replace('_', '-')}-{chunked}".lower()
+    content = tmp_path / "content"
+    content.write_bytes(bytes(range(256)) * 100)
+    with nullcontext() if is_pushed else pytest.raises(ValueError, match=r".+"):
+        oras.push(
+            f"{registry.host}/broken/with/{fault}/{repository}:v1",
+            files=[str(content)],
+            disable_path_validation=True,
+            do_chunked=chunked,
+            chunk_size=10_000,
+        )
+    if is_pushed:
+        assert content.read_bytes() in wire.everything(registry, repository, "v1").values()
+    else:
+        assert httpx.get(f"{registry.url}/v2/{repository}/manifests/v1").status_code == 404
 
 
 def test_tags(oras: OrasClient, registry: Brokenreg) -> None:
