@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -112,7 +112,7 @@ def test_oras(
     monkeypatch.setenv("HOME", client_env["HOME"])
     monkeypatch.chdir(tmp_path)
     (tmp_path / "hello.txt").write_text("hello\n")
-    kind = "basic" if "basic" in str(secured.data) else "token"
+    kind = secured.data.parent.name.rstrip("0123456789")
     client = OrasClient(insecure=True, auth_backend=kind)
     client.auth.set_basic_auth(USER, PASSWORD)
     try:
@@ -129,8 +129,8 @@ def test_oras(
 def test_skopeo_outlives_its_token(skopeo: Client, tmp_path: Path) -> None:
     """It believes that its token ends in mid-pull, and asks for another in time."""
     with brokenreg(tmp_path / "data", "--auth", "token", "--auth-user", CREDENTIALS) as running:
-        faults = "broken/with/token_skew--59s_claimed-60s_lifetime-90s"
-        slow = "broken/with/latency_dur-1500ms_endpoint-manifest_times-1"
+        faults = "broken/with/token_skew--58s_claimed-60s_lifetime-90s_times-1"
+        slow = "broken/with/latency_dur-2500ms_endpoint-manifest_times-1"
         pull = ("copy", "--src-tls-verify=false", f"--src-creds={CREDENTIALS}")
         skopeo(*pull, f"docker://{running.host}/{faults}/{slow}/{MADE_UP}", f"dir:{tmp_path}/out")
         running.stop()
@@ -183,39 +183,55 @@ def exchanges(running: Brokenreg) -> list[dict[str, Any]]:
     )
 
 
+@pytest.fixture
+def challenged(secured: Brokenreg) -> Iterator[Callable[[str], None]]:
+    """Has all requests without an Authorization challenged in that form."""
+    with httpx.Client(base_url=secured.control) as control:
+
+        def challenge(form: str) -> None:
+            rule = {"fault": {"type": "challenge", "form": form}}
+            assert control.post("/v1/rules", json=rule).status_code == 201
+
+        yield challenge
+        assert control.delete("/v1/rules").status_code == 204
+
+
 @pytest.mark.parametrize(
-    ("auth", "form", "problem"),
+    ("secured", "form", "problem"),
     [
         ("token", "no-service", ""),
         ("token", "relative-realm", "unsupported protocol scheme"),
+        ("token", "two-headers", "unauthorized"),
         ("token", "unknown-scheme", "unauthorized"),
         ("basic", "two-headers", ""),
         ("basic", "absent", "unauthorized"),
     ],
+    indirect=["secured"],
 )
 def test_skopeo_before_odd_challenges(
-    skopeo: Client, tmp_path: Path, auth: str, form: str, problem: str
+    skopeo: Client,
+    secured: Brokenreg,
+    challenged: Callable[[str], None],
+    form: str,
+    problem: str,
 ) -> None:
     """It gets along with them, or fails cleanly. Where both are offered, it takes Basic."""
-    (tmp_path / "rules.yaml").write_text(f"rules: [{{fault: {{type: challenge, form: {form}}}}}]")
-    options = ("--auth", auth, "--auth-user", CREDENTIALS, "--scenario", str(tmp_path / "rules.yaml"))
-    with brokenreg(tmp_path / "data", *options) as running:
-        inspect = ("inspect", "--raw", "--tls-verify=false", f"--creds={CREDENTIALS}")
-        remote = f"docker://{running.host}/{MADE_UP}"
-        if problem:
-            assert problem in skopeo.refused(*inspect, remote)
-        else:
-            assert json.loads(skopeo(*inspect, remote))["layers"]
+    challenged(form)
+    inspect = ("inspect", "--raw", "--tls-verify=false", f"--creds={CREDENTIALS}")
+    remote = f"docker://{secured.host}/{MADE_UP}"
+    if problem:
+        assert problem in skopeo.refused(*inspect, remote)
+    else:
+        assert json.loads(skopeo(*inspect, remote))["layers"]
 
 
-def test_skopeo_sends_its_password_to_a_foreign_realm(skopeo: Client, tmp_path: Path) -> None:
+def test_skopeo_sends_its_password_to_a_foreign_realm(
+    skopeo: Client, secured: Brokenreg, challenged: Callable[[str], None]
+) -> None:
     """The trap tells; the token that it is given there opens nothing."""
-    (tmp_path / "rules.yaml").write_text("rules: [{fault: {type: challenge, form: foreign-realm}}]")
-    options = ("--auth", "token", "--auth-user", CREDENTIALS, "--scenario", str(tmp_path / "rules.yaml"))
-    with brokenreg(tmp_path / "data", *options) as running:
-        inspect = ("inspect", "--raw", "--tls-verify=false", f"--creds={CREDENTIALS}")
-        assert "unauthorized" in skopeo.refused(*inspect, f"docker://{running.host}/{MADE_UP}")
-        leaked = httpx.get(f"{running.control}/v1/status").json()["leaked_credentials"]
-        assert (leaked["count"], leaked["last"][0]["kind"]) == (1, "Authorization Basic")
-        running.stop()
-    assert PASSWORD not in json.dumps([leaked, running.lines])
+    challenged("foreign-realm")
+    inspect = ("inspect", "--raw", "--tls-verify=false", f"--creds={CREDENTIALS}")
+    assert "unauthorized" in skopeo.refused(*inspect, f"docker://{secured.host}/{MADE_UP}")
+    leaked = httpx.get(f"{secured.control}/v1/status").json()["leaked_credentials"]
+    assert (leaked["count"], leaked["last"][0]["kind"]) == (1, "Authorization Basic")
+    assert PASSWORD not in json.dumps(leaked)
