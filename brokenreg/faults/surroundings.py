@@ -10,6 +10,7 @@ from brokenreg.faults.origin import SecondOrigin
 from brokenreg.images.fabricator import Fabricator
 from brokenreg.oci.digests import Digest
 from brokenreg.oci.target import Target
+from brokenreg.registry.auth.admission import Admission
 from brokenreg.registry.auth.challenge import PublicAddress
 from brokenreg.storage import Store
 
@@ -28,10 +29,12 @@ class Surroundings:
         images: Fabricator,
         origin: SecondOrigin,
         address: PublicAddress,
+        admission: Admission,
         flawed: Callable[[Flaw], ssl.SSLContext] | None,
     ) -> None:
         self.origin = origin
         self.address = address
+        self.admission = admission
         self._flawed = flawed
         self._store = store
         self._images = images

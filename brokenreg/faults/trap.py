@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from brokenreg.faults.memory import Memory
 from brokenreg.traffic.exchange import Exchange
 from brokenreg.traffic.recorder import EXTENSION as EXCHANGE
+from brokenreg.traffic.redaction import SCHEMES
 from brokenreg.wire.asgi import ASGIApp, Message, Receive, Scope, Send, header
 
 MAX_FORM = 64 * 1024
@@ -26,13 +27,6 @@ _NAMESPACES = 1000
 _LONGEST_PATH = 300
 
 _FORM = b"application/x-www-form-urlencoded"
-_SCHEMES = {
-    "basic": "Basic",
-    "bearer": "Bearer",
-    "digest": "Digest",
-    "negotiate": "Negotiate",
-    "ntlm": "NTLM",
-}
 _HEADERS = {
     b"authorization": "Authorization",
     b"proxy-authorization": "Proxy-Authorization",
@@ -148,7 +142,7 @@ class TrapDoor:
             scheme, space, _ = value.decode("latin-1").partition(" ")
             if known.endswith("Authorization"):
                 # A scheme that nobody knows may be the secret itself.
-                yield f"{known} {_SCHEMES.get(scheme.lower(), 'of another scheme') if space else 'bare'}"
+                yield f"{known} {SCHEMES.get(scheme.lower(), 'of another scheme') if space else 'bare'}"
             else:
                 yield known
 

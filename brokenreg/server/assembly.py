@@ -24,6 +24,7 @@ from brokenreg.faults.trap import Trap, TrapDoor
 from brokenreg.images.fabricator import KINDS, Fabricator
 from brokenreg.oci.target import Target
 from brokenreg.registry import Registry
+from brokenreg.registry.auth.admission import Admission
 from brokenreg.registry.auth.authentication import BasicAuthentication, TokenAuthentication
 from brokenreg.registry.auth.challenge import PublicAddress
 from brokenreg.registry.auth.form import TokenForms
@@ -66,7 +67,11 @@ class Server:
         self._identity = _identity(settings, store)
         flawed = None if self._identity is None else self._identity.flawed
         self._address = PublicAddress(settings.public_url)
-        self._surroundings = Surroundings(store, images, self.origin, self._address, flawed)
+        users = Users({user.name: user.password.get_secret_value() for user in settings.auth_user})
+        self._tokens = TokenService(users, Mint(), settings.token_lifetime or _TOKEN_LIFETIME)
+        self._auth = settings.auth
+        admission = Admission(self._authenticated)
+        self._surroundings = Surroundings(store, images, self.origin, self._address, admission, flawed)
         self.rules = RuleBooks(
             settings.seed, self._surroundings.positions, [load_scenario(path) for path in settings.scenario]
         )
@@ -75,11 +80,9 @@ class Server:
         self._started = time.monotonic()
         self._images = images
         self._hosts = tuple(filter(None, (*settings.allow_host, settings.public_host)))
-        users = Users({user.name: user.password.get_secret_value() for user in settings.auth_user})
-        self._tokens = TokenService(users, Mint(), settings.token_lifetime or _TOKEN_LIFETIME)
         catalog = CatalogSettings(settings.v2_catalog_delay, settings.v2_catalog_num_repos)
         self._registry = Registry(Services(store, images, catalog, self._tokens))
-        self._registry_seam = self._spoiled_registry(settings)
+        self._registry_seam = self._spoiled_registry()
         self.authority = self._identity.authority if self._identity and settings.tls else None
         """The CA file that a client must trust, with `--tls self-signed`."""
         self._listeners: list[Listener] = []
@@ -144,10 +147,10 @@ class Server:
             leaked_credentials=self.trap.leaks,
         )
 
-    def _spoiled_registry(self, settings: Settings) -> Seam:
+    def _spoiled_registry(self) -> Seam:
         """The onion of the registry listener, from the inside out."""
         injector = Injector(
-            self._authenticated(settings.auth),
+            self._authenticated(self._registry),
             PathDoor(self._images),
             self.rules,
             self.gate,
@@ -166,12 +169,12 @@ class Server:
         recorder = Recorder(trap, self.log, self._is_config, Origin.SECOND)
         return Seam(Health(recorder), Door(ConnectionRecorder(self.log, Origin.SECOND)))
 
-    def _authenticated(self, auth: str) -> ASGIApp:
-        if auth == "basic":
-            return BasicAuthentication(self._registry, self._tokens.users)
-        if auth == "token":
-            return TokenAuthentication(self._registry, self._tokens.mint, self._address)
-        return self._registry
+    def _authenticated(self, app: ASGIApp) -> ASGIApp:
+        if self._auth == "basic":
+            return BasicAuthentication(app, self._tokens.users)
+        if self._auth == "token":
+            return TokenAuthentication(app, self._tokens.mint, self._address)
+        return app
 
     def _is_config(self, target: Target) -> bool:
         return self._store.index.is_config(target.reference) or self._images.is_config(

@@ -8,6 +8,9 @@ from urllib.parse import unquote_plus
 
 REDACTED = "***"
 
+SCHEMES = {"basic": "Basic", "bearer": "Bearer", "digest": "Digest", "negotiate": "Negotiate", "ntlm": "NTLM"}
+"""Schemes of authentication (RFC 9110, section 11.1), in lower case, and how they are written."""
+
 _SECRET_HEADERS = frozenset(
     {"authorization", "proxy-authorization", "cookie", "set-cookie", "x-registry-auth", "x-api-key"}
 )
@@ -54,7 +57,9 @@ def _redact(name: str, value: str) -> str:
     if name not in _SECRET_HEADERS:
         return value
     scheme, space, _ = value.partition(" ")
-    return f"{scheme} {REDACTED}" if space and "authorization" in name else REDACTED
+    # A scheme that nobody knows may be a part of the secret.
+    is_scheme = bool(space) and "authorization" in name and scheme.lower() in SCHEMES
+    return f"{scheme} {REDACTED}" if is_scheme else REDACTED
 
 
 def _is_secret(key: str) -> bool:

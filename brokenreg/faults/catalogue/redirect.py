@@ -29,7 +29,7 @@ class Redirect(Fault):
     `head-only`, and GET is 403; it answers 200 with an `html` page; it leads to itself in a `loop`; it is
     `dead`, on a port that refuses connections. Every URL is 403 once its `lifetime` is over. With `hops` the
     content comes after so many redirects. What the second origin serves no rule strikes; whatever credential
-    arrives there is told by `GET /v1/status`.
+    arrives there is told by `GET /v1/status`. Who must log in first is told so, and not redirected.
     """
 
     name: ClassVar[str] = "redirect"
@@ -51,6 +51,11 @@ class Redirect(Fault):
     hops: int = Field(1, ge=1, le=1000, description="redirects before the content, this one included")
 
     async def strike(self, strike: Strike) -> None:
+        # The URL needs no login, so it is for those alone who have logged in.
+        if not await strike.surroundings.admission.admits(strike.scope):
+            strike.spare("the registry asks for a login first")
+            await strike.pass_on()
+            return
         query = strike.scope["query_string"].decode("latin-1")
         url = strike.surroundings.origin.url(
             strike.scope,
