@@ -1,0 +1,56 @@
+"""The second origin of a running registry: where it is, how to ask it, what it has caught."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+
+from tests.faults import raw
+from tests.faults.struck import Registry
+from tests.process import Brokenreg
+
+
+def status(running: Brokenreg) -> dict[str, Any]:
+    return dict(httpx.get(f"{running.control}/v1/status").json())
+
+
+def leaks(running: Brokenreg) -> dict[str, Any]:
+    """What `GET /v1/status` says of credentials."""
+    return dict(status(running)["leaked_credentials"])
+
+
+def reset(running: Brokenreg) -> None:
+    assert httpx.post(f"{running.control}/v1/reset").status_code == 204
+
+
+def second(running: Brokenreg) -> Brokenreg:
+    """The second origin in the registry's place, to be asked as that is."""
+    return replace(running, ready={**running.ready, "registry": status(running)["second_origin"]})
+
+
+def location_of(answer: raw.Answer, status: int = 307) -> str:
+    """Where a redirect without a body leads."""
+    assert (answer.status, answer.body, answer.is_whole) == (status, b"", True)
+    assert answer.header("content-length") == "0"
+    found = answer.header("location")
+    assert found is not None
+    return found
+
+
+def follow(registry: Registry, url: str, method: str = "GET", headers: raw.Headers = ()) -> raw.Answer:
+    """Ask the second origin what a URL names, by the registry's protocol; that URL must be its own."""
+    there = second(registry.running)
+    assert url.startswith(f"{there.url}/")
+    place = urlsplit(url)
+    path = f"{place.path}?{place.query}" if place.query else place.path
+    return raw.ask(there, path, method, headers, protocol=registry.protocol)
+
+
+def refused(answer: raw.Answer, code: str) -> None:
+    """As an object store refuses."""
+    assert answer.status == 403
+    assert answer.header("content-type") == "application/xml"
+    assert answer.body.startswith(b'<?xml version="1.0" encoding="UTF-8"?>\n<Error><Code>' + code.encode())
