@@ -1,17 +1,18 @@
-"""`make bench`: brokenreg beside docker-registry, measured in turn, as the median of ratios."""
+"""`make bench`: brokenreg beside docker-registry in turn, as the median of ratios; and what faults cost."""
 
 from __future__ import annotations
 
 import argparse
 import statistics
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from bench import accuracy, held, rules
 from bench.peers import ours, peer
 from bench.transfers import delete, make_content, manifest_rate, pull, push, put_manifest
 
@@ -19,19 +20,62 @@ GOALS = {"manifest GET": 1.2, "blob GET, 1 client": 1.2, "blob GET, 8 clients": 
 
 
 def main() -> None:
-    arguments = argparse.ArgumentParser(description=__doc__)
+    arguments = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    known = ", ".join(PARTS)
+    arguments.add_argument("parts", nargs="*", metavar="PART", help=f"{known}; all, if none is named")
     arguments.add_argument("--rounds", type=int, default=5, help="pairs of measurements of each kind")
-    arguments.add_argument("--mib", type=int, default=1024, help="size of the blob in MiB")
+    arguments.add_argument("--mib", type=int, default=1024, help="size of the blob in MiB, for peers")
+    arguments.add_argument(
+        "--held", type=int, default=10_000, help="responses that are held at once, for held"
+    )
     options = arguments.parse_args()
+    if unknown := set(options.parts) - set(PARTS):
+        arguments.error(f"there is no part {', '.join(sorted(unknown))}; there are {known}")
     console = Console(width=100)
-    with tempfile.TemporaryDirectory(prefix="brokenreg-bench-") as name:
-        folder = Path(name)
-        with console.status("making the blob"):
-            content = folder / "content"
-            digest = make_content(content, options.mib << 20)
-        with ours(folder / "ours") as (our_host, _), peer(folder / "peer") as (peer_host, _):
-            rates = _measure(console, our_host, peer_host, content, digest, options.rounds)
-    console.print(_table(rates, options.mib))
+    for part in options.parts or PARTS:
+        with tempfile.TemporaryDirectory(prefix="brokenreg-bench-") as name:
+            console.print(PARTS[part](console, Path(name), options))
+
+
+def bench_peers(console: Console, folder: Path, options: argparse.Namespace) -> Table:
+    """Beside docker-registry."""
+    with console.status("making the blob"):
+        content = folder / "content"
+        digest = make_content(content, options.mib << 20)
+    with ours(folder / "ours") as own, peer(folder / "peer") as peer_host:
+        rates = _measure(console, own.host, peer_host, content, digest, options.rounds)
+    return _table(rates, options.mib)
+
+
+def bench_accuracy(console: Console, folder: Path, options: argparse.Namespace) -> Table:
+    """How exact faults of time are."""
+    with ours(folder / "ours") as own, console.status("delays and rates"):
+        measured = accuracy.measure(own.host, options.rounds)
+    heading = f"{measured.passed:.0f} requests/s meanwhile"
+    return _rows((heading, "median error", "largest"), accuracy.report(measured))
+
+
+def bench_rules(console: Console, folder: Path, options: argparse.Namespace) -> Table:
+    """What rules cost that do not match."""
+    pairs = max(options.rounds, 7)
+    with ours(folder / "ours") as own, console.status(f"{pairs} pairs"):
+        added = rules.measure(own.host, own.control, own.process, pairs)
+    return _rows((f"CPU of a request, {pairs} pairs", "median", "largest"), rules.report(added))
+
+
+def bench_held(console: Console, folder: Path, options: argparse.Namespace) -> Table:
+    """Many held responses."""
+    with ours(folder / "ours") as own, console.status("holding"):
+        holding = held.measure(own.host, own.control, own.process, options.held)
+    return _rows(("held at once", ""), held.report(holding))
+
+
+PARTS: dict[str, Callable[[Console, Path, argparse.Namespace], Table]] = {
+    "peers": bench_peers,
+    "accuracy": bench_accuracy,
+    "rules": bench_rules,
+    "held": bench_held,
+}
 
 
 def _measure(
@@ -64,6 +108,15 @@ def _measure(
                 measured = {host: measure(host) for host in order}
                 pairs.append((measured[our_host], measured[peer_host]))
     return rates
+
+
+def _rows(headings: Iterable[str], rows: Iterable[Iterable[str]]) -> Table:
+    table = Table(box=box.MARKDOWN)
+    for place, heading in enumerate(headings):
+        table.add_column(heading, justify="right" if place else "left", no_wrap=True)
+    for row in rows:
+        table.add_row(*row)
+    return table
 
 
 def _table(rates: dict[str, list[tuple[float, float]]], mib: int) -> Table:

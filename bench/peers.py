@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 _CONFIGURATION = """\
 version: 0.1
@@ -23,24 +24,35 @@ http: {{addr: "{host}", secret: bench}}
 """
 
 
+class Ours(NamedTuple):
+    """A running brokenreg: `host:port` of the registry and of the control API, and its process id."""
+
+    host: str
+    control: str
+    process: int
+
+
 @contextlib.contextmanager
-def ours(folder: Path) -> Iterator[tuple[str, int]]:
-    """brokenreg: its `host:port` and its process id."""
-    command = [sys.executable, "-m", "brokenreg", "serve", "--headless", "--offline", "--control", "off"]
+def ours(folder: Path) -> Iterator[Ours]:
+    """A brokenreg of its own on that folder."""
+    command = [sys.executable, "-m", "brokenreg", "serve", "--headless", "--offline"]
     ready_file = folder.with_name("ready.json")
-    command += ["--listen", "127.0.0.1:0", "--data", str(folder), "--ready-file", str(ready_file)]
+    ready_file.unlink(missing_ok=True)
+    command += ["--listen", "127.0.0.1:0", "--control", "127.0.0.1:0"]
+    command += ["--data", str(folder), "--ready-file", str(ready_file)]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
         try:
             _wait_until(ready_file.exists)
             ready = json.loads(ready_file.read_text())
-            yield ready["registry"].partition("://")[2], process.pid
+            host, control = (ready[name].partition("://")[2] for name in ("registry", "control"))
+            yield Ours(host, control, process.pid)
         finally:
             process.kill()
 
 
 @contextlib.contextmanager
-def peer(folder: Path) -> Iterator[tuple[str, int]]:
-    """Debian's docker-registry: its `host:port` and its process id."""
+def peer(folder: Path) -> Iterator[str]:
+    """Debian's docker-registry: its `host:port`."""
     program = shutil.which("docker-registry")
     if program is None:
         sys.exit("bench: docker-registry is not installed; apt-get install docker-registry")
@@ -52,7 +64,7 @@ def peer(folder: Path) -> Iterator[tuple[str, int]]:
     with subprocess.Popen([program, "serve", str(configuration)], stderr=subprocess.DEVNULL) as process:
         try:
             _wait_until(lambda: _answers(host))
-            yield host, process.pid
+            yield host
         finally:
             process.kill()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +11,7 @@ from brokenreg.faults.catalogue import Fault
 from brokenreg.faults.matching import Positions, Predicate
 from brokenreg.faults.memory import Memory
 from brokenreg.faults.rules import Rule
+from brokenreg.oci.target import Endpoint
 from brokenreg.traffic.exchange import Exchange
 
 _REMEMBERED = 10_000
@@ -31,7 +33,9 @@ class ActiveRule:
         self.source = source
         self.memory: dict[Any, Any] = {}
         """What its fault keeps between exchanges."""
-        self.predicates: list[Predicate] = rule.match.predicates(positions)
+        self._predicates: list[Predicate] = rule.match.predicates()
+        self._endpoints = rule.endpoints()
+        self._positions = positions
         self.matched = 0
         self.struck = 0
         self._counts: Memory[str, _Count] = Memory(_REMEMBERED)
@@ -41,11 +45,23 @@ class ActiveRule:
         """What an exchange says of it."""
         return self.rule.name or (f"rule {self.id}" if self.id else self.source)
 
+    def may_strike(self, exchange: Exchange) -> bool:
+        """Whether it is enabled and matches, but for `attempt` and the place of a layer."""
+        return (
+            self.rule.enabled
+            and exchange.target.endpoint in self._endpoints
+            and self.rule.takes(exchange.method)
+            and all(predicate(exchange) for predicate in self._predicates)
+        )
+
     def ask(self, exchange: Exchange, seed: int, position: str, attempt: int) -> Choice | None:
         """Its strike on an exchange that it matches; None if it does not strike this one.
 
         `position` stands for its name in the draw, if it has none.
         """
+        layer = self.rule.match.layer
+        if layer is not None and layer not in self._places(exchange):
+            return None
         faults = []
         for fault in self.rule.fault:
             objection = fault.objection(exchange) if fault.takes(exchange.method) else ""
@@ -55,6 +71,9 @@ class ActiveRule:
                 faults.append(fault)
         lot = self._draw(exchange, seed, position, attempt) if faults else None
         return Choice(self, faults, lot) if lot is not None else None
+
+    def _places(self, exchange: Exchange) -> Collection[int]:
+        return self._positions(exchange.target) if exchange.endpoint is Endpoint.LAYER else ()
 
     def _draw(self, exchange: Exchange, seed: int, position: str, attempt: int) -> Lot | None:
         """Count a match, and say whether it is to be struck."""

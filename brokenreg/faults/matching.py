@@ -6,6 +6,7 @@ import fnmatch
 import ipaddress
 import re
 from collections.abc import Callable, Collection
+from functools import partial
 from typing import Annotated, Literal, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
@@ -35,6 +36,7 @@ Glob = Annotated[str, StringConstraints(min_length=1, max_length=512)]
 """As `fnmatch` has it: `*` crosses `/`, letters count as they are."""
 
 Predicate = Callable[[Exchange], object]
+Facet = Callable[[Exchange], str]
 Positions = Callable[[Target], Collection[int]]
 
 _BLOBS = (Endpoint.CONFIG, Endpoint.LAYER)
@@ -84,8 +86,25 @@ class Match(BaseModel):
             del asked["client"]
         return list(asked)
 
-    def predicates(self, positions: Positions) -> list[Predicate]:
-        """All else that must hold but `attempt`, the cheapest and most telling first."""
+    def facets(self) -> dict[str, Facet]:
+        """What of an exchange decides, by name; apart from endpoint, method and the place of a layer."""
+        found: dict[str, Facet] = {}
+        if self.repository is not None:
+            found["repository"] = lambda exchange: exchange.target.repository
+        if self.reference is not None:
+            found["reference"] = lambda exchange: exchange.target.reference
+        if self.protocol is not None:
+            found["protocol"] = lambda exchange: exchange.protocol
+        if self.client is not None and _network(self.client) is not None:
+            found["address"] = _host
+        elif self.client is not None:
+            found["user-agent"] = lambda exchange: exchange.user_agent
+        for name in map(str.lower, self.header or ()):
+            found[f"header {name}"] = partial(_values, name)
+        return found
+
+    def predicates(self) -> list[Predicate]:
+        """What must hold of an exchange's method and facets, the cheapest and most telling first."""
         found: list[Predicate] = []
         if self.repository is not None:
             repository = _matcher(self.repository)
@@ -102,11 +121,6 @@ class Match(BaseModel):
         if self.client is not None:
             found.append(_client(self.client))
         found += [_header(name.lower(), _matcher(value)) for name, value in (self.header or {}).items()]
-        if self.layer is not None:
-            layer = self.layer
-            found.append(
-                lambda exchange: exchange.endpoint is Endpoint.LAYER and layer in positions(exchange.target)
-            )
         return found
 
 
@@ -133,11 +147,20 @@ def _client(glob: str) -> Predicate:
     return lambda exchange: _address(exchange) in network
 
 
+def _host(exchange: Exchange) -> str:
+    return exchange.client.rpartition(":")[0].strip("[]")
+
+
 def _address(exchange: Exchange) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     try:
-        return ipaddress.ip_address(exchange.client.rpartition(":")[0].strip("[]"))
+        return ipaddress.ip_address(_host(exchange))
     except ValueError:
         return None
+
+
+def _values(name: str, exchange: Exchange) -> str:
+    """All values of a header in one text, which is empty without any."""
+    return "\0".join(f"={value}" for key, value in exchange.request_headers if key == name)
 
 
 def _header(name: str, matcher: Callable[[str], object]) -> Predicate:

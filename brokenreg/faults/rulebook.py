@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from itertools import count
 
 from brokenreg.faults.active_rule import ActiveRule, Attempts, Choice
+from brokenreg.faults.candidates import Candidates
 from brokenreg.faults.expectations import Expectations
 from brokenreg.faults.matching import Positions
 from brokenreg.faults.memory import Memory
@@ -17,7 +18,6 @@ from brokenreg.traffic.exchange import Exchange
 from brokenreg.traffic.log import Happening
 
 _PATH_RULES = 4096
-_CANDIDATES = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,8 @@ class RuleBook:
         self._ids = ids
         self._rules: list[ActiveRule] = []
         self._attempts = Attempts()
-        self._candidates: dict[tuple[Endpoint, str], list[tuple[ActiveRule, str]]] = {}
+        self._candidates: Candidates | None = None
+        """Found when they are first asked for after a change."""
 
     def __len__(self) -> int:
         return len(self._rules)
@@ -58,7 +59,7 @@ class RuleBook:
         self._check(rule)
         active = ActiveRule(rule, next(self._ids), source, self._positions)
         self._rules.append(active)
-        self._candidates.clear()
+        self._candidates = None
         return active
 
     def get(self, rule_id: int) -> ActiveRule | None:
@@ -73,7 +74,7 @@ class RuleBook:
         for place, active in enumerate(self._rules):
             if active.id == rule_id:
                 self._rules[place] = ActiveRule(rule, rule_id, source, self._positions)
-                self._candidates.clear()
+                self._candidates = None
                 return self._rules[place]
         return None
 
@@ -83,7 +84,7 @@ class RuleBook:
         is_found = len(left) < len(self._rules)
         if left:
             self._rules = left
-            self._candidates.clear()
+            self._candidates = None
         else:
             self.clear()
         return is_found
@@ -118,7 +119,7 @@ class RuleBook:
         """Remove all rules."""
         self._rules = []
         self._attempts = Attempts()
-        self._candidates.clear()
+        self._candidates = None
 
     def _check(self, rule: Rule, *within: str | int) -> None:
         if self._namespace and rule.endpoint == Endpoint.CONNECT:
@@ -132,30 +133,13 @@ class RuleBook:
         if not self._rules:
             return None
         attempt = self._attempts.count(exchange)
-        for active, position in self._candidates_for(exchange):
-            for predicate in active.predicates:
-                if not predicate(exchange):
-                    break
-            else:
-                choice = active.ask(exchange, self.seed, position, attempt)
-                if choice is not None:
-                    return choice
+        if self._candidates is None:
+            self._candidates = Candidates(self)
+        for active, position in self._candidates.of(exchange):
+            choice = active.ask(exchange, self.seed, position, attempt)
+            if choice is not None:
+                return choice
         return None
-
-    def _candidates_for(self, exchange: Exchange) -> list[tuple[ActiveRule, str]]:
-        """The enabled rules for that endpoint and method, each with its place in the draws."""
-        key = exchange.target.endpoint, exchange.method
-        found = self._candidates.get(key)
-        if found is None:
-            found = [
-                (active, str(place))
-                for place, active in enumerate(self, start=1)
-                if active.rule.enabled and key[0] in active.rule.endpoints() and active.rule.takes(key[1])
-            ]
-            if len(self._candidates) >= _CANDIDATES:  # methods are made up by clients
-                self._candidates.clear()
-            self._candidates[key] = found
-        return found
 
 
 class RuleBooks:

@@ -1,0 +1,72 @@
+"""What a hundred rules that do not match cost a request."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import statistics
+from collections.abc import Iterator
+from pathlib import Path
+
+from bench.transfers import put_manifest
+
+RULES = 100
+_REQUESTS = 4000
+_PATH = "/v2/bench/manifests/latest"
+_MATCHES = (
+    {"repository": "library/*"},
+    {"repository": "team/*", "method": "GET"},
+    {"client": "docker/*"},
+    {"reference": "v*"},
+    {"header": {"x-request-id": "*"}},
+)
+"""Of the endpoint that is asked for, so that each must be looked at."""
+
+
+def measure(host: str, control: str, process: int, pairs: int) -> list[float]:
+    """Microseconds of CPU that the rules add to a request: one number a pair of measurements in turn."""
+    put_manifest(host)
+    rules = [
+        {"fault": {"type": "error"}, "match": {"endpoint": "manifest", **_MATCHES[place % len(_MATCHES)]}}
+        for place in range(RULES)
+    ]
+    added = []
+    for number in range(pairs):
+        costs = {}
+        for has_rules in (False, True) if number % 2 == 0 else (True, False):
+            _put_scenario(control, rules if has_rules else [])
+            costs[has_rules] = _cost(host, process)
+        added.append(costs[True] - costs[False])
+    return added
+
+
+def report(added: list[float]) -> Iterator[tuple[str, str, str]]:
+    """A row of (what, median, largest)."""
+    yield f"{RULES} rules that do not match", f"{statistics.median(added):.1f} µs", f"{max(added):.1f} µs"
+
+
+def _put_scenario(control: str, rules: list[dict[str, object]]) -> None:
+    connection = http.client.HTTPConnection(control)
+    body = json.dumps({"rules": rules})
+    connection.request("PUT", "/v1/scenario", body, {"Content-Type": "application/json"})
+    if connection.getresponse().status != 200:
+        raise RuntimeError("the scenario was refused")
+    connection.close()
+
+
+def _cost(host: str, process: int) -> float:
+    """Microseconds of CPU that the server takes for a request, all its threads together."""
+    connection = http.client.HTTPConnection(host)
+    before = _cpu(process)
+    for _ in range(_REQUESTS):
+        connection.request("GET", _PATH)
+        connection.getresponse().read()
+    cost = (_cpu(process) - before) / _REQUESTS
+    connection.close()
+    return cost
+
+
+def _cpu(process: int) -> float:
+    """Microseconds on a processor so far (`schedstat`: nanoseconds of each thread)."""
+    threads = Path(f"/proc/{process}/task").iterdir()
+    return sum(int((thread / "schedstat").read_text().split()[0]) for thread in threads) / 1000
