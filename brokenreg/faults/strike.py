@@ -60,6 +60,7 @@ class Head:
     """Status and headers of a response, still to be changed; names in lower case."""
 
     def __init__(self, message: Message) -> None:
+        self._message = message
         self.status: int = message["status"]
         self.headers: list[tuple[bytes, bytes]] = [
             (name.lower(), value) for name, value in message["headers"]
@@ -93,7 +94,7 @@ class Head:
         return 200 <= self.status < 300
 
     def message(self, **more: Any) -> Message:
-        return {"type": "http.response.start", "status": self.status, "headers": self.headers, **more}
+        return {**self._message, "status": self.status, "headers": self.headers, **more}
 
 
 @dataclass(slots=True)

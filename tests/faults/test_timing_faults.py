@@ -184,6 +184,15 @@ def test_drip_the_headers(http1: Registry) -> None:
     assert http1.exchange(image.layer_path())["response_bytes"] == 100_000
 
 
+def test_headers_drip_though_another_fault_changes_them(http1: Registry) -> None:
+    image = http1.push(10)
+    faults = [{"type": "content-type", "value": "x/y"}, {"type": "drip", "what": "headers", "every": "1ms"}]
+    with http1.rule(fault=faults, match={"endpoint": "layer"}):
+        answer = http1.ask(image.layer_path())
+    assert answer.header("content-type") == "x/y"
+    assert answer.duration >= 0.001 * (len(answer.raw) - 12)
+
+
 def test_headers_do_not_drip_over_http2(http2: Registry) -> None:
     image = http2.push(100)
     with http2.rule(fault={"type": "drip", "what": "headers", "every": "1s"}) as rule:
