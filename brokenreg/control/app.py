@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import ValidationError
 from quart import Quart, Response, request
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
 from brokenreg.control import (
     blobs,
@@ -28,7 +28,7 @@ from brokenreg.control.routes import Ask, Query, Route
 from brokenreg.faults.catalogue.base import told
 from brokenreg.faults.hold import NotHeldError
 from brokenreg.faults.rules import FieldError
-from brokenreg.wire.asgi import Receive, Scope, Send
+from brokenreg.wire.asgi import ClientLeftError, Receive, Scope, Send
 
 logger = logging.getLogger(__name__)
 
@@ -47,6 +47,16 @@ ROUTES: tuple[Route, ...] = (
 )
 """The whole API, in the order in which it is documented."""
 
+_UNTOLD = ("", "application/x-www-form-urlencoded", "application/octet-stream", "text/plain")
+"""Media types of a client that does not care; curl's `-d` is one. No page of another origin gets as far."""
+
+_SAFETY = {
+    "cache-control": "no-store",
+    "x-content-type-options": "nosniff",
+    "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
+}
+"""Headers of an answer, unless it has its own."""
+
 
 class Control:
     """Serves what `controlled` is asked and told. Its own Host and Origin alone get in."""
@@ -58,13 +68,22 @@ class Control:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         problem = self._guard.objection(scope)
         if problem is None:
-            await self._quart(scope, receive, send)  # type: ignore[arg-type]
+            await self._answer(scope, receive, send)
             return
         body = problem.body()
-        headers = {**problem.headers, "content-type": MEDIA_TYPE, "content-length": str(len(body))}
+        headers = {**_SAFETY, **problem.headers, "content-type": MEDIA_TYPE, "content-length": str(len(body))}
         encoded = [(name.encode(), value.encode("latin-1")) for name, value in headers.items()]
         await send({"type": "http.response.start", "status": problem.status, "headers": encoded})
         await send({"type": "http.response.body", "body": body})
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await self._quart(scope, receive, send)  # type: ignore[arg-type]
+        except ExceptionGroup as group:  # Quart answers inside a task group from Python 3.13 on
+            _, others = group.split(ClientLeftError)
+            if others is not None:
+                raise others from None
+            raise ClientLeftError from None
 
 
 def _make_quart(controlled: Controlled) -> Quart:
@@ -86,14 +105,33 @@ def _make_quart(controlled: Controlled) -> Quart:
 def _adapted(controlled: Controlled, route: Route) -> Callable[..., Awaitable[Response]]:
     async def adapted(**path: Any) -> Response:
         query = _query(route, request.args.to_dict())
-        content = b"".join([chunk async for chunk in request.body])
+        content = await _content(route)
         ask = Ask(path, query, content, request.mimetype, request.headers.get("accept", ""))
         response = await route.handler(controlled, ask)
-        response.headers.setdefault("cache-control", "no-store")
-        response.headers["x-content-type-options"] = "nosniff"
-        return response
+        return _safe(response)
 
     return adapted
+
+
+async def _content(route: Route) -> bytes:
+    """The body. Raise `Problem` 415 for a media type that the route does not take, 413 for too long a one."""
+    if route.body is None:
+        return b""
+    if request.mimetype not in (*route.body_types, *_UNTOLD) and not request.mimetype.endswith("+json"):
+        taken = " or ".join(route.body_types)
+        raise Problem(415, f"the body is of {request.mimetype[:100]!r}; {taken} is taken here")
+    content = bytearray()
+    async for chunk in request.body:
+        content += chunk
+        if len(content) > MAX_BODY:
+            raise RequestEntityTooLarge
+    return bytes(content)
+
+
+def _safe(response: Response) -> Response:
+    for name, value in _SAFETY.items():
+        response.headers.setdefault(name, value)
+    return response
 
 
 def _query(route: Route, values: Mapping[str, str]) -> Query:
@@ -113,7 +151,7 @@ def _query(route: Route, values: Mapping[str, str]) -> Query:
 
 async def _on_error(error: Exception) -> Response:
     problem = _as_problem(error)
-    return Response(problem.body(), problem.status, headers=problem.headers, content_type=MEDIA_TYPE)
+    return _safe(Response(problem.body(), problem.status, headers=problem.headers, content_type=MEDIA_TYPE))
 
 
 def _as_problem(error: Exception) -> Problem:
@@ -128,6 +166,8 @@ def _as_problem(error: Exception) -> Problem:
         detail = error.description or error.name
         if error.code == 404:
             detail = "there is nothing at that path; /docs tells what there is"
+        elif error.code == 405:
+            detail = f"{request.method} is not for this path; it takes {allowed.get('allow', 'nothing')}"
         elif error.code == 413:
             detail = f"the body is larger than the {MAX_BODY} bytes that are read here"
         return Problem(error.code or 500, detail, headers=allowed)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -21,7 +22,7 @@ ALL = "*"
 
 @dataclass(frozen=True, slots=True)
 class Controlled:
-    """A running brokenreg; `status` is asked anew each time."""
+    """A running brokenreg; `status` is asked anew each time, `stopping` is set when it is about to end."""
 
     log: TrafficLog
     gate: Gate
@@ -29,3 +30,4 @@ class Controlled:
     store: Store
     trap: Trap
     status: Callable[[], Status]
+    stopping: asyncio.Event

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import html
 import json
 from collections.abc import Iterable, Iterator, Sequence
@@ -16,28 +17,30 @@ from brokenreg import __version__
 from brokenreg.control.controlled import Controlled
 from brokenreg.control.page import CSP, STYLE
 from brokenreg.control.problems import MEDIA_TYPE, ProblemDetails
-from brokenreg.control.routes import JSON, Ask, Query, Route, json_response
+from brokenreg.control.routes import JSON, Ask, Query, Route
 from brokenreg.faults.rules import FAULT, fault_schema
 
 _REF = "#/components/schemas/{model}"
-_OWN_PROBLEMS = (400, 401, 403, 413, 421)
+_OWN_PROBLEMS = (400, 401, 403, 421)
 
 
 def routes(documented: Sequence[Route]) -> tuple[Route, ...]:
     """The routes that tell of the others; what they tell is made when it is first asked for."""
-    document = cache(lambda: openapi(documented))
+    document = cache(lambda: json.dumps(openapi(documented)))
     page = cache(lambda: "".join(_page(documented)))
 
     async def get_openapi(controlled: Controlled, ask: Ask) -> Response:
         """This document."""
         del controlled, ask
-        return json_response(document())
+        return Response(await asyncio.to_thread(document), content_type=JSON)
 
     async def get_docs(controlled: Controlled, ask: Ask) -> Response:
         """The same for people."""
         del controlled, ask
         headers = {"content-security-policy": CSP}
-        return Response(page(), content_type="text/html; charset=utf-8", headers=headers)
+        return Response(
+            await asyncio.to_thread(page), content_type="text/html; charset=utf-8", headers=headers
+        )
 
     return Route("GET", "/openapi.json", get_openapi), Route("GET", "/docs", get_docs)
 
@@ -100,7 +103,9 @@ def _problems(route: Route) -> dict[str, Any]:
     content = {MEDIA_TYPE: {"schema": _schema(ProblemDetails)}}
     return {
         str(status): {"description": "It cannot be; `detail` says why.", "content": content}
-        for status in sorted({*_OWN_PROBLEMS, *route.problems})
+        for status in sorted(
+            {*_OWN_PROBLEMS, *route.problems, *((413, 415) if route.body is not None else ())}
+        )
     }
 
 

@@ -7,12 +7,15 @@ import json
 from collections import deque
 from collections.abc import AsyncIterator, Callable
 
-from quart import Response
+from quart import Response, request
 
 from brokenreg.control.controlled import Controlled
 from brokenreg.control.routes import Ask, Route
 from brokenreg.traffic.exchange import Exchange
 from brokenreg.traffic.log import Happening
+from brokenreg.wire.connection import Wire
+from brokenreg.wire.seam import EXTENSION as STREAM
+from brokenreg.wire.seam import Stream
 
 EVENT_STREAM = "text/event-stream"
 
@@ -22,11 +25,15 @@ _WAITING = 1000
 _KEEPALIVE = 15.0
 """Seconds between two comments when nothing happens, so that a dead connection is noticed."""
 
+_PARTING = 0.1
+"""Seconds that a reader has, when the server stops, for what it was sent."""
+
 
 async def stream_events(controlled: Controlled, ask: Ask) -> Response:
     """Stream what happens to exchanges: `opened`, `held`, `released`, `ended`, each with its exchange."""
     feed = _Feed(ask.filtered())
-    response = Response(feed.lines(controlled), content_type=EVENT_STREAM)
+    stream: Stream = request.scope["extensions"][STREAM]  # type: ignore[assignment]
+    response = Response(feed.lines(controlled, stream.connection), content_type=EVENT_STREAM)
     response.timeout = None
     return response
 
@@ -48,12 +55,13 @@ class _Feed:
         self._waiting.append(f"event: {happening}\nid: {exchange.id}\ndata: {data}\n\n".encode())
         self._news.set()
 
-    async def lines(self, controlled: Controlled) -> AsyncIterator[bytes]:
+    async def lines(self, controlled: Controlled, connection: Wire) -> AsyncIterator[bytes]:
         """The stream, until its reader leaves or the server stops."""
         unlisten = controlled.log.listen(self.notice, *Happening)
+        parting = asyncio.create_task(self._part(controlled.stopping, connection))
         try:
             yield b": what happens to exchanges: opened, held, released, ended\n\n"
-            while not controlled.gate.is_open_for_good:
+            while not controlled.stopping.is_set():
                 try:
                     async with asyncio.timeout(_KEEPALIVE):
                         await self._news.wait()
@@ -63,7 +71,15 @@ class _Feed:
                 self._news.clear()
                 yield self._take()
         finally:
+            parting.cancel()
             unlisten()
+
+    async def _part(self, stopping: asyncio.Event, connection: Wire) -> None:
+        """Once the server stops, end the stream; one that is not read, by force."""
+        await stopping.wait()
+        self._news.set()
+        await asyncio.sleep(_PARTING)
+        connection.abort()
 
     def _take(self) -> bytes:
         taken = b"".join(self._waiting)

@@ -10,7 +10,7 @@ from quart import Response
 
 from brokenreg.control.controlled import Controlled
 from brokenreg.control.problems import Problem
-from brokenreg.control.routes import Ask, Route, json_response, no_content
+from brokenreg.control.routes import Ask, Route, json_list, json_response, no_content
 from brokenreg.traffic.exchange import Exchange
 
 _SLICE = 500
@@ -65,15 +65,15 @@ class ExchangeDetail(ExchangeSummary):
 async def list_exchanges(controlled: Controlled, ask: Ask) -> Response:
     """List the newest exchanges, the oldest of them first."""
     matches = ask.filtered()
-    found: list[dict[str, Any]] = []
+    found: list[Exchange] = []
     for looked_at, exchange in enumerate(reversed(list(controlled.log))):
         if exchange.id <= ask.query.after or len(found) == ask.query.limit:
             break
         if matches(exchange):
-            found.append(exchange.summary())
+            found.append(exchange)
         if looked_at % _SLICE == _SLICE - 1:
             await asyncio.sleep(0)
-    return json_response(found[::-1])
+    return await json_list(exchange.summary() for exchange in reversed(found))
 
 
 async def get_exchange(controlled: Controlled, ask: Ask) -> Response:

@@ -47,6 +47,6 @@ class ControlGuard:
         return {f"{name.lower()}:{port}" for name in names}
 
     def _is_authorized(self, scope: Scope) -> bool:
-        sent = header(scope, b"authorization") or b""
-        wanted = f"Bearer {self._token}".encode()
-        return hmac.compare_digest(sent, wanted)
+        scheme, _, sent = (header(scope, b"authorization") or b"").partition(b" ")
+        is_right = hmac.compare_digest(sent.strip(), str(self._token).encode())
+        return is_right and scheme.lower() == b"bearer"  # a scheme is of any case (RFC 9110, section 11.1)

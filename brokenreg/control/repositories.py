@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import Any
 
@@ -70,6 +71,16 @@ async def list_repositories(controlled: Controlled, ask: Ask) -> Response:
             for (namespace, name), repository in sorted(repositories_of(controlled, ask))
         ]
     )
+
+
+async def delete_repository(controlled: Controlled, ask: Ask) -> Response:
+    """Delete all manifests and tags of a repository, and take its blobs from it."""
+    repository = _repository(controlled, ask)
+    index, key = controlled.store.index, _key(ask)
+    await asyncio.gather(*(index.delete_manifest(key, digest) for digest in repository.manifests))
+    await asyncio.gather(*(index.delete_tag(key, tag) for tag in repository.tags))
+    await index.unlink_blobs(key, tuple(repository.links))
+    return no_content()
 
 
 async def list_tags(controlled: Controlled, ask: Ask) -> Response:
@@ -170,6 +181,15 @@ _MANIFEST = {**_NAME, "reference": "tag or digest"}
 _BELOW = "/v1/repositories/<path:name>"
 ROUTES = (
     Route("GET", "/v1/repositories", list_repositories, query=("namespace",), answer=list[RepositorySummary]),
+    Route(
+        "DELETE",
+        _BELOW,
+        delete_repository,
+        query=("namespace",),
+        status=204,
+        problems=(404,),
+        parameters=_NAME,
+    ),
     Route(
         "GET",
         f"{_BELOW}/tags",

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import urlencode
 
 from pydantic import Field
 from quart import Response
 
 from brokenreg.control.controlled import Controlled
 from brokenreg.control.problems import Problem
-from brokenreg.control.routes import Ask, Route, json_response, no_content
+from brokenreg.control.routes import Ask, Route, json_list, json_response, no_content
 from brokenreg.faults.active_rule import ActiveRule
 from brokenreg.faults.rules import Rule, rule_of
 
@@ -40,14 +41,15 @@ def state_of(active: ActiveRule) -> dict[str, Any]:
 
 async def list_rules(controlled: Controlled, ask: Ask) -> Response:
     """List the rules, in the order in which they are asked, and what they counted."""
-    return json_response([state_of(active) for active in controlled.rules.book(ask.one_namespace())])
+    return await json_list(state_of(active) for active in controlled.rules.book(ask.one_namespace()))
 
 
 async def add_rule(controlled: Controlled, ask: Ask) -> Response:
     """Add a rule, to be asked last."""
     rule = _rule(ask)
     active = controlled.rules.book(ask.one_namespace()).add(rule, _SOURCE)
-    return json_response(state_of(active), 201, {"location": f"/v1/rules/{active.id}"})
+    query = f"?{urlencode({'namespace': ask.namespace})}" if ask.namespace else ""
+    return json_response(state_of(active), 201, {"location": f"/v1/rules/{active.id}{query}"})
 
 
 async def clear_rules(controlled: Controlled, ask: Ask) -> Response:

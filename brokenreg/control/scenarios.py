@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from quart import Response
 
 from brokenreg.control.controlled import Controlled
@@ -26,17 +28,18 @@ _EXAMPLE = '{"seed": 7, "rules": [{"fault": {"type": "error", "status": 503}, "t
 async def get_scenario(controlled: Controlled, ask: Ask) -> Response:
     """Show the rules and expectations of the namespace as a scenario: YAML, or JSON if that is accepted."""
     book = controlled.rules.book(ask.one_namespace())
-    return _response(book, ask)
+    return await _response(book, ask)
 
 
 async def replace_scenario(controlled: Controlled, ask: Ask) -> Response:
     """Put a scenario in the place of all rules and expectations of the namespace; a bad one changes nothing.
     YAML, or JSON with that Content-Type.
     """
-    sourced = _read(ask)
     book = controlled.rules.book(ask.one_namespace())
-    book.replace_all(sourced)
-    return _response(book, ask)
+    # A thousand rules take half a second to read.
+    sourced = await asyncio.to_thread(_read, ask)
+    book.replace_all(sourced, await asyncio.to_thread(book.prepared, sourced))
+    return await _response(book, ask)
 
 
 async def list_expectations(controlled: Controlled, ask: Ask) -> Response:
@@ -57,11 +60,11 @@ def _read(ask: Ask) -> SourcedScenario:
         raise Problem(400, str(error), field=error.field) from None
 
 
-def _response(book: RuleBook, ask: Ask) -> Response:
+async def _response(book: RuleBook, ask: Ask) -> Response:
     scenario = book.scenario()
     if JSON in ask.accept:
-        return json_response(written(scenario))
-    return Response(write_scenario(scenario), content_type=YAML)
+        return json_response(await asyncio.to_thread(written, scenario))
+    return Response(await asyncio.to_thread(write_scenario, scenario), content_type=YAML)
 
 
 _BOTH = (YAML, JSON)

@@ -7,9 +7,9 @@ from quart import Response
 
 from brokenreg.control.controlled import ALL, Controlled
 from brokenreg.control.problems import Problem
-from brokenreg.control.routes import Ask, Route, json_response, no_content
+from brokenreg.control.routes import Ask, Route, json_list, json_response, no_content
 from brokenreg.faults.catalogue import CATALOGUE
-from brokenreg.faults.description import FaultDescription, describe, descriptions
+from brokenreg.faults.description import FaultDescription, describe
 from brokenreg.faults.rules import nearest
 from brokenreg.faults.trap import Leaks
 
@@ -58,7 +58,7 @@ async def reset(controlled: Controlled, ask: Ask) -> Response:
 async def list_faults(controlled: Controlled, ask: Ask) -> Response:
     """List the catalogue: every fault, its parameters, how to ask for it."""
     del controlled, ask
-    return json_response(descriptions())
+    return await json_list(describe(kind) for kind in CATALOGUE.values())
 
 
 async def get_fault(controlled: Controlled, ask: Ask) -> Response:

@@ -12,7 +12,7 @@ from brokenreg.faults.expectations import Expectations
 from brokenreg.faults.matching import Positions
 from brokenreg.faults.memory import Memory
 from brokenreg.faults.rules import FieldError, Rule
-from brokenreg.faults.scenario import Scenario, SourcedScenario
+from brokenreg.faults.scenario import MAX_RULES, Scenario, ScenarioError, SourcedScenario
 from brokenreg.oci.target import Endpoint
 from brokenreg.traffic.exchange import Exchange
 from brokenreg.traffic.log import Happening
@@ -55,8 +55,10 @@ class RuleBook:
         return iter(sorted(self._rules, key=lambda active: active.rule.override))
 
     def add(self, rule: Rule, source: str) -> ActiveRule:
-        """Put a rule last. Raise `FieldError` if it can strike nothing of this namespace."""
+        """Put a rule last. Raise `FieldError` if it can strike nothing of this namespace, or is too many."""
         self._check(rule)
+        if len(self._rules) >= MAX_RULES:
+            raise FieldError((), f"there are {MAX_RULES} rules here, and no more are taken; remove some")
         active = ActiveRule(rule, next(self._ids), source, self._positions)
         self._rules.append(active)
         self._candidates = None
@@ -94,21 +96,34 @@ class RuleBook:
 
         Its seed, if it has one, is the book's from now on.
         """
-        self.name = sourced.scenario.name or self.name
-        if sourced.scenario.seed is not None:
-            self.seed = sourced.scenario.seed
-        for rule, source in zip(sourced.scenario.rules, sourced.sources, strict=True):
-            self.add(rule, source)
-        self.expectations.load(sourced.scenario.expect)
+        self._load(sourced, self.prepared(sourced))
 
-    def replace_all(self, sourced: SourcedScenario) -> None:
-        """Put a scenario in the place of all rules and expectations. Raise `FieldError` as `add` does."""
+    def prepared(self, sourced: SourcedScenario) -> list[ActiveRule]:
+        """The rules of a scenario, not yet in force; changes nothing, so that a thread may do it.
+
+        Raise `FieldError` as `add` does.
+        """
         for place, rule in enumerate(sourced.scenario.rules):
             self._check(rule, "rules", place)
+        return [
+            ActiveRule(rule, next(self._ids), source, self._positions)
+            for rule, source in zip(sourced.scenario.rules, sourced.sources, strict=True)
+        ]
+
+    def replace_all(self, sourced: SourcedScenario, prepared: list[ActiveRule]) -> None:
+        """Put a scenario, whose rules were `prepared` here, in the place of all rules and expectations."""
         self.clear()
         self.name = None
         self.expectations.clear()
-        self.load(sourced)
+        self._load(sourced, prepared)
+
+    def _load(self, sourced: SourcedScenario, prepared: list[ActiveRule]) -> None:
+        self.name = sourced.scenario.name or self.name
+        if sourced.scenario.seed is not None:
+            self.seed = sourced.scenario.seed
+        self._rules += prepared
+        self._candidates.clear()
+        self.expectations.load(sourced.scenario.expect)
 
     def scenario(self) -> Scenario:
         """What there is, as a scenario."""
@@ -146,10 +161,12 @@ class RuleBooks:
     """The books of all namespaces, and what paths spell.
 
     `seed` is for books without their own; `initial` are the scenarios that the namespace without a name has
-    at the start, and again after a reset.
+    at the start, and again after a reset. Raise `ScenarioError` if they have too many rules together.
     """
 
     def __init__(self, seed: int, positions: Positions, initial: Sequence[SourcedScenario] = ()) -> None:
+        if (total := sum(len(sourced.scenario.rules) for sourced in initial)) > MAX_RULES:
+            raise ScenarioError(f"files have {total} rules together; at most {MAX_RULES} are taken")
         self._seed = seed
         self._initial = initial
         self._positions = positions

@@ -13,7 +13,7 @@ from brokenreg.faults.expectations import Expectation
 from brokenreg.faults.rules import FieldError, Rule, rule_of
 from brokenreg.faults.yaml_text import MAX_TEXT, Lines, YAMLTextError, read_yaml
 
-_MAX_RULES = 1000
+MAX_RULES = 1000
 
 
 class ScenarioError(ValueError):
@@ -35,10 +35,10 @@ class Scenario(BaseModel):
     name: str | None = Field(None, min_length=1, max_length=200, description="what people call it")
     seed: int | None = Field(None, ge=-(2**63), lt=2**63, description="seed of all draws; absent: as it was")
     rules: tuple[Rule, ...] = Field(
-        (), max_length=_MAX_RULES, description="in the order in which they are asked"
+        (), max_length=MAX_RULES, description="in the order in which they are asked"
     )
     expect: tuple[Expectation, ...] = Field(
-        (), max_length=_MAX_RULES, description="how many exchanges of which kinds shall pass"
+        (), max_length=MAX_RULES, description="how many exchanges of which kinds shall pass"
     )
 
 
@@ -86,8 +86,8 @@ def scenario_of(document: Any) -> Scenario:
     rules = document.get("rules") or []
     if not isinstance(rules, list):
         raise FieldError(("rules",), "is a list of rules")
-    if len(rules) > _MAX_RULES:
-        raise FieldError(("rules",), f"are {len(rules)}; a scenario has at most {_MAX_RULES}")
+    if len(rules) > MAX_RULES:
+        raise FieldError(("rules",), f"are {len(rules)}; a scenario has at most {MAX_RULES}")
     read = []
     for place, each in enumerate(rules):
         try:

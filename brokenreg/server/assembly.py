@@ -88,6 +88,7 @@ class Server:
         self._listeners: list[Listener] = []
         self._second: SecondOriginListener | None = None
         self._control: Listener | None = None
+        self._stopping = asyncio.Event()
 
     @classmethod
     @contextlib.asynccontextmanager
@@ -108,6 +109,7 @@ class Server:
                 server._start(settings)
                 yield server
             finally:
+                server._stopping.set()
                 server.gate.open_for_good()
                 await images.close()
                 await asyncio.gather(*(listener.stop() for listener in server._all_listeners()))
@@ -196,7 +198,9 @@ class Server:
             self._second.start(self._object_store())
         if self._control is not None:
             address = str(self._control.address)
-            controlled = Controlled(self.log, self.gate, self.rules, self._store, self.trap, self.status)
+            controlled = Controlled(
+                self.log, self.gate, self.rules, self._store, self.trap, self.status, self._stopping
+            )
             self._control.start(Seam(Control(controlled, address, settings.control_token)))
 
     def _all_listeners(self) -> list[Listener]:
