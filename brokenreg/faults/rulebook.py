@@ -122,7 +122,7 @@ class RuleBook:
         if sourced.scenario.seed is not None:
             self.seed = sourced.scenario.seed
         self._rules += prepared
-        self._candidates.clear()
+        self._candidates = None
         self.expectations.load(sourced.scenario.expect)
 
     def scenario(self) -> Scenario:
