@@ -2,6 +2,6 @@
 
 from brokenreg.control.app import Control
 from brokenreg.control.controlled import Controlled
-from brokenreg.control.service import Status
+from brokenreg.control.status import Status
 
 __all__ = ["Control", "Controlled", "Status"]

@@ -5,16 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
+from brokenreg.control.status import Status
 from brokenreg.faults.hold import Gate
 from brokenreg.faults.rulebook import RuleBooks
 from brokenreg.faults.trap import Trap
 from brokenreg.storage import Store
 from brokenreg.traffic.log import TrafficLog
-
-if TYPE_CHECKING:
-    from brokenreg.control.service import Status
 
 ALL = "*"
 """In place of a namespace: every one."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from brokenreg.faults.catalogue import Fault
+from brokenreg.faults.licence import Licence
 from brokenreg.faults.matching import Positions, Predicate
 from brokenreg.faults.memory import Memory
 from brokenreg.faults.rules import Rule
@@ -142,6 +143,10 @@ class Choice:
     active: ActiveRule
     faults: list[Fault]
     lot: Lot
+
+    def licence(self) -> Licence:
+        """What its faults are lent."""
+        return Licence(self.lot.draw, self.active.memory, len(self.faults), self.lot.give_back)
 
 
 def draw_of(seed: int, rule: str, exchange: Exchange, attempt: int) -> int:

@@ -6,9 +6,10 @@ from functools import partial
 
 from brokenreg.faults.catalogue import Fault
 from brokenreg.faults.hold import Gate, Passage
+from brokenreg.faults.licence import Licence
 from brokenreg.faults.paths import PathDoor
 from brokenreg.faults.rulebook import RuleBooks
-from brokenreg.faults.strike import Licence, Strike
+from brokenreg.faults.strike import Strike
 from brokenreg.faults.surroundings import Surroundings
 from brokenreg.oci.errors import OCIError
 from brokenreg.registry.responses import respond_error
@@ -52,7 +53,7 @@ class Injector:
         if not choices:
             return app
         for choice in reversed(choices):
-            licence = Licence(choice)
+            licence = choice.licence()
             for fault in reversed(choice.faults):
                 app = partial(self._strike, fault, licence, passage, app)
         exchange.fault = "+".join(fault.name for choice in choices for fault in choice.faults)

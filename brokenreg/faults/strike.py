@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from random import Random
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from brokenreg.faults.hold import Passage
+from brokenreg.faults.licence import Licence
 from brokenreg.faults.surroundings import Surroundings
 from brokenreg.oci.errors import OCIError
 from brokenreg.registry.responses import respond, respond_error
@@ -27,33 +28,6 @@ from brokenreg.wire.asgi import (
 )
 from brokenreg.wire.seam import EXTENSION as STREAM
 from brokenreg.wire.seam import Stream
-
-if TYPE_CHECKING:
-    from brokenreg.faults.active_rule import Choice
-
-
-class Licence:
-    """What the rule that strikes lends to its faults for one exchange."""
-
-    def __init__(self, choice: Choice) -> None:
-        self._choice = choice
-        self._unused = 0
-
-    @property
-    def draw(self) -> int:
-        """64 bits that depend on the seed and on what is asked, never on when."""
-        return self._choice.lot.draw
-
-    @property
-    def memory(self) -> dict[Any, Any]:
-        """The rule's own, kept between exchanges."""
-        return self._choice.active.memory
-
-    def give_back(self) -> None:
-        """One of its faults changes nothing; if that is true of all, the strike does not count."""
-        self._unused += 1
-        if self._unused == len(self._choice.faults):
-            self._choice.lot.give_back()
 
 
 class Head:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 
+import httpx
 import pytest
 
 from tests.faults.struck import Registry
@@ -34,3 +35,13 @@ def each(request: pytest.FixtureRequest) -> Registry:
     """Every way to speak to a registry in turn."""
     running = request.getfixturevalue("registry" if request.param == "plain" else "secure")
     return Registry(running, "h2" if request.param == "h2" else "http/1.1")
+
+
+@pytest.fixture(params=["plain", "tls", "h2"])
+async def any_http(request: pytest.FixtureRequest) -> AsyncIterator[httpx.AsyncClient]:
+    """An HTTP client over each protocol in turn."""
+    running = request.getfixturevalue("registry" if request.param == "plain" else "secure")
+    async with httpx.AsyncClient(
+        base_url=running.url, verify=False, http2=request.param == "h2", timeout=30
+    ) as client:
+        yield client

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import uuid
-from collections.abc import AsyncIterator, Iterator
 from itertools import chain
 from pathlib import Path
 from urllib.parse import urljoin
@@ -26,24 +25,12 @@ from tests.registry.pushing import (
 )
 
 
-@pytest.fixture(scope="module")
-def tls(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Brokenreg]:
-    with brokenreg(tmp_path_factory.mktemp("tls") / "data", "--tls", "self-signed") as running:
-        yield running
-
-
-@pytest.fixture(params=["plain", "tls", "h2"])
-async def any_http(
-    request: pytest.FixtureRequest, registry: Brokenreg, tls: Brokenreg
-) -> AsyncIterator[httpx.AsyncClient]:
+@pytest.fixture
+async def any_http(any_http: httpx.AsyncClient) -> httpx.AsyncClient:
     """A client over each protocol, of a registry with some tags."""
-    running = registry if request.param == "plain" else tls
-    async with httpx.AsyncClient(
-        base_url=running.url, verify=False, http2=request.param == "h2", timeout=30
-    ) as client:
-        for number in range(1, 6):
-            await push_manifest(client, "lists/app", f"v{number}", b"{}")
-        yield client
+    for number in range(1, 6):
+        await push_manifest(any_http, "lists/app", f"v{number}", b"{}")
+    return any_http
 
 
 TAGS = ["v1", "v2", "v3", "v4", "v5"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 from urllib.parse import urljoin, urlsplit
 
@@ -16,24 +16,6 @@ from tests.process import Brokenreg, brokenreg
 from tests.registry.pushing import digest_of, error_of, push_blob, status
 
 CONTENT = b"0123456789" * 100
-
-
-@pytest.fixture(scope="module")
-def tls(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Brokenreg]:
-    with brokenreg(tmp_path_factory.mktemp("tls") / "data", "--tls", "self-signed") as running:
-        yield running
-
-
-@pytest.fixture(params=["plain", "tls", "h2"])
-async def any_http(
-    request: pytest.FixtureRequest, registry: Brokenreg, tls: Brokenreg
-) -> AsyncIterator[httpx.AsyncClient]:
-    """A client over each protocol."""
-    running = registry if request.param == "plain" else tls
-    async with httpx.AsyncClient(
-        base_url=running.url, verify=False, http2=request.param == "h2", timeout=30
-    ) as client:
-        yield client
 
 
 def uploads(fault: str, name: str = "uploads/app") -> str:
