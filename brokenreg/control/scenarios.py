@@ -15,7 +15,7 @@ from brokenreg.faults.scenario import (
     Scenario,
     ScenarioError,
     SourcedScenario,
-    read_scenario,
+    decode_scenario,
     scenario_of,
     write_scenario,
     written,
@@ -53,9 +53,7 @@ def _read(ask: Ask) -> SourcedScenario:
         scenario = scenario_of(ask.document())
         return SourcedScenario(scenario, tuple(f"{_SOURCE}, rules[{n}]" for n in range(len(scenario.rules))))
     try:
-        return read_scenario(ask.content.decode(), _SOURCE)
-    except UnicodeDecodeError as error:
-        raise Problem(400, f"byte {error.start} is not UTF-8") from None
+        return decode_scenario(ask.content, _SOURCE)
     except ScenarioError as error:
         raise Problem(400, str(error), field=error.field) from None
 

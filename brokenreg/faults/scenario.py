@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import stat
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -70,13 +72,29 @@ def read_scenario(text: str, source: str) -> SourcedScenario:
 def load_scenario(path: Path) -> SourcedScenario:
     """The scenario in a file. Raise `ScenarioError`."""
     try:
-        with path.open("rb") as file:
-            content = file.read(MAX_TEXT + 1)
-        return read_scenario(content.decode(), str(path))
+        return decode_scenario(_content(path), str(path))
     except OSError as error:
         raise ScenarioError(f"{path}: {error.strerror}") from None
+
+
+def decode_scenario(content: bytes, source: str) -> SourcedScenario:
+    """The scenario in the bytes of a YAML text. Raise `ScenarioError`."""
+    if len(content) > MAX_TEXT:
+        raise ScenarioError(f"{source}:1: longer than the {MAX_TEXT} bytes that are read")
+    try:
+        return read_scenario(content.decode(), source)
     except UnicodeDecodeError as error:
-        raise ScenarioError(f"{path}: byte {error.start} is not UTF-8") from None
+        line = 1 + content.count(b"\n", 0, error.start)
+        raise ScenarioError(f"{source}:{line}: byte {error.start} is not UTF-8") from None
+
+
+def _content(path: Path) -> bytes:
+    """What is in a file, and some more than is read of it. Raise `OSError`, `ScenarioError`."""
+    # A FIFO without a writer would block an open that waits.
+    with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise ScenarioError(f"{path}: is not a regular file")
+        return file.read(MAX_TEXT + 1)
 
 
 def scenario_of(document: Any) -> Scenario:

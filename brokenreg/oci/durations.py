@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from fractions import Fraction
 
 _NANOSECONDS = {
     "ns": 1,
@@ -30,7 +31,7 @@ def parse_duration(text: str) -> float:
 
 def format_duration(seconds: float) -> str:
     """The shortest spelling that is also allowed in a tag and, in lower case, in a repository name."""
-    rest = round(seconds * 1e9)
+    rest = round(Fraction(seconds) * 10**9)
     sign, rest = ("-", -rest) if rest < 0 else ("", rest)
     if rest == 0:
         return "0s"

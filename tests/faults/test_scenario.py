@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import time
@@ -21,7 +22,7 @@ from brokenreg.faults.scenario import (
     read_scenario,
     write_scenario,
 )
-from tests.process import brokenreg, clean_environment
+from tests.process import Brokenreg, brokenreg, clean_environment
 
 WHOLE = """\
 name: an afternoon at the hub
@@ -117,6 +118,16 @@ _HOSTILE = {
     "aliases": "a: &a [x, x]\nb: &b [*a, *a]\nc: &c [*b, *b]\nrules: *c",
     "recursion": "rules: &r\n - *r",
     "an object": "name: !!python/object/apply:os.system ['touch /tmp/owned']",
+    "laughs": "a: &a [x, x, x, x, x, x, x, x, x]\n"
+    + "".join(f"{chr(99 + n)}: &{chr(99 + n)} [*{chr(97 + n)}, *{chr(97 + n)}]\n" for n in range(8)),
+    "not a number": "rules:\n - fault: error\n   probability: .nan",
+    "no number at all": "rules:\n - fault: {type: latency, dur: nan}",
+    "infinite": "rules:\n - fault: {type: latency, dur: .inf}",
+    "an endless spread": "rules:\n - fault: {type: latency, sigma: inf}",
+    "a million digits": "rules:\n - fault: error\n   times: " + "9" * 1_000_000,
+    "an endless size": "rules:\n - fault: {type: truncate, after: " + "9" * 1_000_000 + "}",
+    "an endless duration": "rules:\n - fault: {type: latency, dur: " + "9" * 900_000 + "s}",
+    "keys twice": "rules:\n - fault: error\n   fault: error",
     "merge keys": "rules:\n - <<: {fault: error}",
     "a long number": "seed: " + "9" * 100_000,
     "a mapping as key": "{[a, b]: c}",
@@ -163,10 +174,16 @@ def test_any_document_is_a_rule_or_refused(document: dict[str, Any]) -> None:
 
 def test_files_that_cannot_be_read(tmp_path: Path) -> None:
     latin = tmp_path / "latin.yaml"
-    latin.write_bytes("name: caf\xe9".encode("latin-1"))
+    latin.write_bytes("seed: 1\nname: caf\xe9".encode("latin-1"))
+    huge, fifo = tmp_path / "huge.yaml", tmp_path / "fifo"
+    huge.write_text("é" * 2**20)
+    os.mkfifo(fifo)
     for path, told in [
-        (latin, "byte 9 is not UTF-8"),
-        (tmp_path, "directory"),
+        (latin, "latin.yaml:2: byte 17 is not UTF-8"),
+        (huge, "longer than"),
+        (fifo, "is not a regular file"),
+        (Path("/dev/zero"), "is not a regular file"),
+        (tmp_path, "is not a regular file"),
         (tmp_path / "no", "No such file"),
     ]:
         with pytest.raises(ScenarioError, match=told):
@@ -193,3 +210,25 @@ def test_a_bad_one_at_the_start(tmp_path: Path) -> None:
     assert done.stdout == ""
     assert f"{bad}:2: rules[0].fault.after: invalid size 'much'" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("name", sorted(_HOSTILE))
+def test_a_hostile_one_by_the_control_api_changes_nothing(registry: Brokenreg, name: str) -> None:
+    with httpx.Client(base_url=registry.control, timeout=10) as control:
+        kept = "name: kept\nrules:\n- fault: {type: error, status: 503}\n  match: {repository: none}\n"
+        assert control.put("/v1/scenario", content=kept).status_code == 200
+        before = control.get("/v1/scenario").text
+        answer = control.put("/v1/scenario", content=_HOSTILE[name].encode("utf-8", "surrogatepass"))
+        assert answer.status_code in (400, 413), answer.text
+        assert len(answer.text) < 2000
+        assert control.get("/v1/scenario").text == before
+
+
+def test_a_fifo_at_the_start_ends_at_once(tmp_path: Path) -> None:
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    command = [sys.executable, "-m", "brokenreg", "serve", "--headless", "--listen", "127.0.0.1:0"]
+    command += ["--control", "off", "--data", str(tmp_path / "data"), "--scenario", str(fifo)]
+    done = subprocess.run(command, capture_output=True, text=True, env=clean_environment(), timeout=20)
+    assert done.returncode == 2
+    assert f"{fifo}: is not a regular file" in done.stderr
