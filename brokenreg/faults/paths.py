@@ -27,6 +27,7 @@ from brokenreg.oci.target import RESERVED, Endpoint, Target
 _IMAGE_DEFAULTS = {"layers": "3", "size": "1MiB", "seed": "0"}
 _RULE_PARAMETERS = ("skip", "times", "probability")
 _ALL_DEFAULTS = "latest"
+_WITH = f"{RESERVED}with"
 _OTHER_KINDS = ("random", "prepared", "with", "in")
 _OF_IMAGES = (Endpoint.MANIFEST, Endpoint.CONFIG, Endpoint.LAYER, BLOB, ANY)
 _CACHED = 4096
@@ -49,8 +50,8 @@ class PathDoor:
         Faults in a prefix strike pulls and pushes; `broken/<fault>` is an image, which is only pulled.
         """
         rules = [
-            PathRule(_rule_of_prefix(spelled), f"{RESERVED}with/{spelled}/{target.repository}")
-            for spelled in target.faults
+            PathRule(_rule_of_prefix(spelled), "/".join((_WITH, *target.faults[place:], target.repository)))
+            for place, spelled in enumerate(target.faults)
         ]
         if target.is_reserved and method in ("GET", "HEAD"):
             rules += self._rules_of_image(target)
@@ -85,7 +86,8 @@ def prefix_of(rule: Rule) -> str:
         )
     (fault,) = rule.fault
     _check_path(fault, rule)
-    component = "_".join(filter(None, (fault.name, _canonical(rule))))
+    told = {} if rule.match.endpoint is None else {"endpoint": rule.match.endpoint}
+    component = "_".join(filter(None, (fault.name, fault.spelled(), join_params({**told, **_own(rule)}))))
     if not is_component(component):
         raise ValueError(f"{component!r} cannot stand in the name of a repository, which is in lower case")
     try:
@@ -162,16 +164,20 @@ def _check_image(fault: type[Fault], rule: Rule) -> None:
 def _canonical(rule: Rule) -> str:
     """The parameters of its fault and its own, in one spelling."""
     (fault,) = rule.fault
+    elsewhere = {} if rule.endpoint == fault.endpoint else {"endpoint": rule.endpoint}
+    return "_".join(filter(None, (fault.spelled(), join_params({**elsewhere, **_own(rule)}))))
+
+
+def _own(rule: Rule) -> dict[str, str]:
+    """How often it strikes, as paths spell it."""
     own: dict[str, str] = {}
-    if rule.endpoint != fault.endpoint:
-        own["endpoint"] = rule.endpoint
     if rule.skip:
         own["skip"] = str(rule.skip)
     if rule.times is not None:
         own["times"] = str(rule.times)
     if rule.probability != 1:
         own["probability"] = str(rule.probability)
-    return "_".join(filter(None, (fault.spelled(), join_params(own))))
+    return own
 
 
 @cache
