@@ -112,7 +112,7 @@ class Attempts:
     def count(self, exchange: Exchange) -> int:
         """Count one more; its number, from 1."""
         target = exchange.target
-        key = target.namespace, exchange.method, target.endpoint, target.name, target.reference
+        key = target.namespace, exchange.method, target.endpoint, target.name, _asked(exchange)
         attempt = self._seen.get(key, 0) + 1
         self._seen[key] = attempt
         return attempt
@@ -158,10 +158,15 @@ def draw_of(seed: int, rule: str, exchange: Exchange, attempt: int) -> int:
         exchange.method,
         target.endpoint,
         target.repository,
-        target.reference,
+        _asked(exchange),
         str(attempt),
     )
     return int.from_bytes(hashlib.blake2b("\x1f".join(what).encode(), digest_size=8).digest())
+
+
+def _asked(exchange: Exchange) -> str:
+    """The reference, as far as two runs have it in common: upload ids are made up."""
+    return "" if exchange.endpoint is Endpoint.UPLOAD else exchange.target.reference
 
 
 def _key(per: str, exchange: Exchange) -> str:

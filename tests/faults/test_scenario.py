@@ -183,7 +183,7 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
         (huge, "longer than"),
         (fifo, "is not a regular file"),
         (Path("/dev/zero"), "is not a regular file"),
-        (tmp_path, "is not a regular file"),
+        (tmp_path, "Is a directory"),
         (tmp_path / "no", "No such file"),
     ]:
         with pytest.raises(ScenarioError, match=told):
