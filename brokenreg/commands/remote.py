@@ -48,9 +48,8 @@ class Remote:
 def _problem(response: Any) -> str:
     """What an error in the form of RFC 9457 says."""
     try:
-        told = response.json()
-        return str(told.get("detail") or told.get("title"))
-    except (ValueError, AttributeError):
+        return str(response.json()["detail"])
+    except (ValueError, KeyError, TypeError):
         return f"{response.request.url} answered {response.status_code}, and not as a control API does"
 
 

@@ -74,7 +74,8 @@ def add(remote: Remote, fault: str, parameters: tuple[str, ...], **options: Any)
 
     `brokenreg faults` lists the faults and their parameters.
     """
-    rule: dict[str, Any] = {"fault": _faults([fault, *parameters]), "match": match_of(options)}
+    faults = _faults([fault, *parameters])
+    rule: dict[str, Any] = {"fault": faults if len(faults) > 1 else faults[0], "match": match_of(options)}
     told = ("name", "skip", "times", "probability", "per")
     rule |= {name: options[name] for name in told if options[name] is not None}
     if options["override"]:

@@ -1,0 +1,135 @@
+"""`brokenreg rules`, `hold`, `step`, `resume`, `abort` against a running registry, end to end."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.process import Brokenreg, brokenreg, clean_environment
+
+TOKEN = "s3cret"
+IMAGE = "/v2/broken/random/manifests/layers-1_size-10"
+
+
+def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "brokenreg", *arguments],
+        capture_output=True,
+        text=True,
+        env=clean_environment(**environment),
+        timeout=60,
+    )
+
+
+@pytest.fixture(scope="module")
+def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Brokenreg]:
+    """A registry whose control API wants a token."""
+    with brokenreg(tmp_path_factory.mktemp("guarded") / "data", "--control-token", TOKEN) as running:
+        yield running
+
+
+def told(running: Brokenreg, *arguments: str) -> str:
+    """What a command that succeeds prints."""
+    done = run(*arguments, BROKENREG_URL=running.control, BROKENREG_CONTROL_TOKEN=TOKEN)
+    assert (done.returncode, done.stderr) == (0, "")
+    return done.stdout
+
+
+def test_the_life_of_rules(guarded: Brokenreg, tmp_path: Path) -> None:
+    added = told(guarded, "rules", "add", "error", "status=503", "--repository", "cli/*", "--times", "2")
+    number = added.split()[1].rstrip(":")
+    assert added == f"rule {number}: error status=503 when repository=cli/* times=2\n"
+    assert [httpx.get(f"{guarded.url}/v2/cli/x/manifests/v1").status_code for _ in range(3)] == [
+        503,
+        503,
+        404,
+    ]
+    both = told(guarded, "rules", "add", "latency", "dur=1ms", "+", "truncate", "after=64KiB", "--override")
+    assert "latency dur=1ms + truncate after=65536 (override)" in both
+    lines = told(guarded, "rules", "list").splitlines()
+    assert lines[0].split() == ["id", "rule", "matched", "struck", "from"]
+    assert lines[1].split()[0] == number
+    assert lines[1].split()[-4:] == ["3", "2", "control", "API"]
+    text = told(guarded, "rules", "list", "--yaml")
+    saved = tmp_path / "saved.yaml"
+    saved.write_text(text)
+    with brokenreg(tmp_path / "data", "--scenario", str(saved)) as another:
+        assert httpx.get(f"{another.control}/v1/scenario").text == text
+    told(guarded, "rules", "clear", number)
+    assert number not in [line.split()[0] for line in told(guarded, "rules", "list").splitlines()[1:]]
+    told(guarded, "rules", "clear")
+    assert told(guarded, "rules", "list").startswith("no rules")
+
+
+def test_holding(guarded: Brokenreg) -> None:
+    control = httpx.Client(base_url=guarded.control, headers={"authorization": f"Bearer {TOKEN}"})
+
+    def held(count: int) -> list[int]:
+        deadline = time.monotonic() + 10
+        while True:
+            found = control.get("/v1/exchanges", params={"filter": "held:true"}).json()
+            if len(found) == count:
+                return [each["id"] for each in found]
+            assert time.monotonic() < deadline, found
+            time.sleep(0.02)
+
+    assert "holds" in told(guarded, "hold", "--endpoint", "manifest")
+    with ThreadPoolExecutor(4) as pool:
+        answers = [pool.submit(httpx.get, guarded.url + IMAGE, timeout=60) for _ in range(4)]
+        first, second, *_ = held(4)
+        told(guarded, "abort", str(first))
+        told(guarded, "abort", str(second), "--status", "504")
+        held(2)
+        assert told(guarded, "step", "--bytes", "5", "--filter", "method:GET") == "2 exchanges\n"
+        held(2)
+        assert told(guarded, "resume") == "2 exchanges\n"
+        ends = sorted(str((a.exception() and "reset") or a.result().status_code) for a in answers)
+    assert ends == ["200", "200", "504", "reset"]
+    told(guarded, "rules", "clear")
+
+
+def test_a_namespace_of_its_own(guarded: Brokenreg) -> None:
+    told(guarded, "rules", "add", "error", "--namespace", "team")
+    assert told(guarded, "rules", "list").startswith("no rules")
+    assert httpx.get(f"{guarded.url}/v2/broken/in/team/x/manifests/v1").status_code == 500
+    told(guarded, "rules", "clear", "--namespace", "team")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "words"),
+    [
+        ("rules add truncat", 1, "fault.type: there is no fault 'truncat'; did you mean truncate?"),
+        ("rules add truncate after=lots", 1, "fault.after: invalid size 'lots'"),
+        ("rules add error status", 2, "write NAME=VALUE"),
+        ("rules add error +", 2, "a fault is missing"),
+        ("rules add error --times x", 2, "'x' is not a valid integer"),
+        ("rules clear 999999", 1, "there is no rule 999999"),
+        ("rules list --namespace a/b", 1, "is no namespace"),
+        ("resume 999999", 1, "there is no exchange 999999"),
+        ("resume 1 --filter a", 2, "not by both"),
+        ("step --bytes much", 1, "bytes: invalid size 'much'"),
+        ("abort --status 200", 1, "status: "),
+        ("abort --filter staus:500", 1, "did you mean 'status'?"),
+        ("rules list --token wrong", 1, "--control-token"),
+        ("rules list --url http://127.0.0.1:CLOSED", 1, "no control API answers at"),
+        ("rules list --url 127.0.0.1:8081", 1, "http"),
+        ("rules list --url REGISTRY", 1, "404"),
+    ],
+)
+def test_what_goes_wrong_is_one_line(guarded: Brokenreg, arguments: str, status: int, words: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        port = closed.getsockname()[1]
+    written = arguments.replace("CLOSED", str(port)).replace("REGISTRY", guarded.url)
+    done = run(*written.split(), BROKENREG_URL=guarded.control, BROKENREG_CONTROL_TOKEN=TOKEN)
+    assert (done.returncode, done.stdout) == (status, "")
+    lines = [line for line in done.stderr.splitlines() if line and not line.startswith(("Usage:", "Try "))]
+    assert len(lines) == 1, done.stderr
+    assert words in lines[0]
