@@ -37,6 +37,8 @@ class ActiveRule:
         self._predicates: list[Predicate] = rule.match.predicates()
         self._endpoints = rule.endpoints()
         self._positions = positions
+        self._attempt = rule.match.attempt
+        self._layer = rule.match.layer
         self.matched = 0
         self.struck = 0
         self._counts: Memory[str, _Count] = Memory(_REMEMBERED)
@@ -60,8 +62,9 @@ class ActiveRule:
 
         `position` stands for its name in the draw, if it has none.
         """
-        layer = self.rule.match.layer
-        if layer is not None and layer not in self._places(exchange):
+        if self._attempt is not None and self._attempt != attempt:
+            return None
+        if self._layer is not None and self._layer not in self._places(exchange):
             return None
         faults = []
         for fault in self.rule.fault:
@@ -79,8 +82,6 @@ class ActiveRule:
     def _draw(self, exchange: Exchange, seed: int, position: str, attempt: int) -> Lot | None:
         """Count a match, and say whether it is to be struck."""
         rule = self.rule
-        if rule.match.attempt is not None and rule.match.attempt != attempt:
-            return None
         counts = self._count(exchange)
         counts.matched += 1
         self.matched += 1

@@ -82,6 +82,12 @@ def test_a_rule_that_does_not_strike_lets_the_next_be_asked(
     assert [counts(control, each) for each in (first, second, override)] == [(3, 1), (2, 1), (1, 1)]
 
 
+def test_equal_prefixes_count_apart(registry: Brokenreg, control: httpx.Client) -> None:
+    assert control.get("/v1/rules").json() == []
+    twice = "broken/with/error_status-418_times-1/" * 2
+    assert statuses(registry, 3, f"{twice}counts/app") == [418, 418, 404]
+
+
 def _drawn(data: Path, seed: int, *, is_parallel: bool) -> set[str]:
     """The repositories of 300 that a rule of one in three strikes."""
     rules = data.with_name(f"{data.name}.yaml")
