@@ -21,17 +21,22 @@ _DAEMON_DEADLINE = 30.0
 
 def need(*programs: str, module: str = "", root: bool = False) -> None:
     """Skip the test if something is missing; under BROKENREG_REQUIRE_CLIENTS=1, fail it."""
-    missing = [f"{name} is not installed" for name in programs if not shutil.which(name, path=search_path())]
-    if module and importlib.util.find_spec(module) is None:
-        missing.append(f"the Python package {module} is not installed")
-    if root and os.geteuid() != 0:
-        missing.append(f"{programs[0]} needs root here")
-    if not missing:
+    reason = missing(*programs, module=module, root=root)
+    if not reason:
         return
-    reason = ", ".join(missing)
     if os.environ.get("BROKENREG_REQUIRE_CLIENTS") == "1":
         pytest.fail(f"{reason}, and BROKENREG_REQUIRE_CLIENTS=1 demands it", pytrace=False)
     pytest.skip(reason)
+
+
+def missing(*programs: str, module: str = "", root: bool = False) -> str:
+    """What is not there, in one line; empty if nothing is missing."""
+    found = [f"{name} is not installed" for name in programs if not shutil.which(name, path=search_path())]
+    if module and importlib.util.find_spec(module) is None:
+        found.append(f"the Python package {module} is not installed")
+    if root and os.geteuid() != 0:
+        found.append(f"{programs[0]} needs root here")
+    return ", ".join(found)
 
 
 def search_path() -> str:
@@ -42,7 +47,7 @@ def search_path() -> str:
 def attempt(
     *command: str | Path, env: Mapping[str, str] | None = None, deadline: float = DEADLINE
 ) -> subprocess.CompletedProcess[bytes]:
-    """Run to the end, whatever it may be. Fail the test if it does not come."""
+    """Run to the end, whatever it may be. Raise `AssertionError` if it does not come."""
     words = [str(word) for word in command]
     pipe = subprocess.PIPE
     process = subprocess.Popen(words, env=env, stdin=subprocess.DEVNULL, stdout=pipe, stderr=pipe)
@@ -51,7 +56,7 @@ def attempt(
     except subprocess.TimeoutExpired:
         process.kill()
         done = subprocess.CompletedProcess(words, -1, *process.communicate())
-        pytest.fail(f"not done in {deadline:.0f} s: {_transcript(done)}")
+        raise AssertionError(f"not done in {deadline:.0f} s: {_transcript(done)}") from None
     except BaseException:
         process.kill()
         process.communicate()
@@ -60,10 +65,10 @@ def attempt(
 
 
 def run(*command: str | Path, env: Mapping[str, str] | None = None, deadline: float = DEADLINE) -> bytes:
-    """Run to a good end; the standard output."""
+    """Run to a good end; the standard output. Raise `AssertionError` with what was said otherwise."""
     done = attempt(*command, env=env, deadline=deadline)
     if done.returncode != 0:
-        pytest.fail(f"status {done.returncode}: {_transcript(done)}")
+        raise AssertionError(f"status {done.returncode}: {_transcript(done)}")
     return done.stdout
 
 
@@ -84,9 +89,11 @@ def daemon(
         until = time.monotonic() + _DAEMON_DEADLINE
         while not ready():
             if process.poll() is not None:
-                pytest.fail(f"{command[0]} ended with {process.returncode}:\n{log.read_text()[-4000:]}")
+                raise AssertionError(
+                    f"{command[0]} ended with {process.returncode}:\n{log.read_text()[-4000:]}"
+                )
             if time.monotonic() > until:
-                pytest.fail(f"{command[0]} is not ready:\n{log.read_text()[-4000:]}")
+                raise AssertionError(f"{command[0]} is not ready:\n{log.read_text()[-4000:]}")
             time.sleep(0.05)
         yield process
     finally:

@@ -9,8 +9,8 @@ import httpx
 import pytest
 
 from tests.clients import layouts, wire
-from tests.clients.conftest import Client
 from tests.clients.layouts import MIB
+from tests.clients.private import Client
 from tests.process import Brokenreg
 
 _PULL = ("images", "pull", "--plain-http", "--snapshotter=native")

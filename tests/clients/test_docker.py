@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from tests.clients import layouts, wire
-from tests.clients.conftest import Client
 from tests.clients.layouts import MIB
+from tests.clients.private import Client
 from tests.process import Brokenreg
 
 

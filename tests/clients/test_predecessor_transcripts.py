@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from tests.clients import layouts, wire
-from tests.clients.conftest import Client
+from tests.clients.private import Client
 from tests.process import Brokenreg
 
 _PREFIX = "Error response from daemon: "

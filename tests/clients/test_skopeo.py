@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from tests.clients import layouts, wire
-from tests.clients.conftest import Client
 from tests.clients.layouts import MIB
+from tests.clients.private import Client
 from tests.clients.programs import need, run
 from tests.process import Brokenreg
 
