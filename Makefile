@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: serve test check format bench screenshots clean
+.PHONY: serve test check format bench clients screenshots clean
 
 serve: $(VENV)/made  ## the main job: the registry on 127.0.0.1:8080
 	$(BIN)/brokenreg serve
@@ -23,6 +23,9 @@ format: $(VENV)/made-dev
 
 bench: $(VENV)/made-dev  ## ratios against Debian's docker-registry, in one run
 	$(BIN)/python -m bench
+
+clients: $(VENV)/made-dev  ## what real clients do under twelve faults: docs/clients.md anew, in about 10 minutes
+	$(BIN)/python -m tests.clients.behaviour
 
 screenshots: $(VENV)/made-dev  ## draw screenshots/ anew
 	$(BIN)/python tests/panel/take_screenshots.py

@@ -1,0 +1,1 @@
+"""What real clients do under the most important faults; `make clients` writes it to docs/clients.md."""
