@@ -31,9 +31,9 @@ class Truncate(Fault):
     endpoint: ClassVar[str] = "layer"
     methods: ClassVar[frozenset[str] | None] = _GET
     clients: ClassVar[str] = (
-        "containerd resumes with Range after FIN, and not after RST (containerd#5921, #9552); docker "
-        "tries a layer "
-        "5 times; go-containerregistry does not resume (#1500)"
+        "containerd resumes with Range after FIN, and not after RST (containerd#5921, #9552); docker resumes "
+        "after both, up to 5 times, 5 to 25 s apart; skopeo 1.9 and podman 4.3 do not (newer ones do), but "
+        "podman pulls anew after RST; go-containerregistry does not resume (#1500)"
     )
     example: ClassVar[str] = "after-64kib_end-rst"
 

@@ -88,7 +88,10 @@ class NoDigest(Fault):
 
     name: ClassVar[str] = "no-digest"
     endpoint: ClassVar[str] = "manifest"
-    clients: ClassVar[str] = "those that resolve a tag by HEAD alone: containerd#3238, #7390"
+    clients: ClassVar[str] = (
+        "those that resolve a tag by HEAD alone: containerd#3238, #7390; docker and containerd 1.6 ask GET "
+        "where it is absent; where it is wrong, containerd fails and docker asks by tag again"
+    )
     example: ClassVar[str] = ""
 
     form: Literal["absent", "wrong", "malformed"] = Field(
@@ -122,8 +125,8 @@ class Range(Fault):
     endpoint: ClassVar[str] = "layer"
     methods: ClassVar[frozenset[str] | None] = READS
     clients: ClassVar[str] = (
-        "resumed and parallel downloads: containerd tolerates 200, containers/image and regclient do not "
-        "(containerd#2364, #12291, clair#2022)"
+        "resumed and parallel downloads: containerd tolerates 200, docker begins anew 10 s later, "
+        "containers/image and regclient give up (containerd#2364, #12291, clair#2022)"
     )
     example: ClassVar[str] = "form-ignore"
 

@@ -37,9 +37,9 @@ class Redirect(Fault):
     methods: ClassVar[frozenset[str] | None] = READS | WRITES
     answers: ClassVar[bool] = True
     clients: ClassVar[str] = (
-        "scanners that keep an expired URL or ask HEAD of one that is signed for GET (stackrox#22899, "
-        "clair#1264, containerd#11949); those that send credentials on (oras-go#1197, "
-        "distribution-spec#607)"
+        "docker asks again for a layer whose URL is expired; containerd, skopeo and podman do not; scanners "
+        "that keep an expired URL or ask HEAD of one that is signed for GET (stackrox#22899, clair#1264, "
+        "containerd#11949); those that send credentials on (oras-go#1197, distribution-spec#607)"
     )
     example: ClassVar[str] = "form-expired"
 

@@ -49,9 +49,9 @@ class Error(Fault):
     endpoint: ClassVar[str] = "manifest"
     answers: ClassVar[bool] = True
     clients: ClassVar[str] = (
-        "containerd repeats 500, 503 and 504 once and 502 never; docker tries layers 5 times; HTML "
-        "bodies break "
-        "those that parse them (containerd#10898, kaniko#584, claircore#1748)"
+        "containerd 1.6, skopeo and podman give up at a 503 (newer containerd repeats 500, 503 and 504 "
+        "once); docker asks for a layer again at once and after 5 s, for a manifest GET after HEAD and no "
+        "more; HTML bodies break those that parse them (containerd#10898, kaniko#584, claircore#1748)"
     )
     example: ClassVar[str] = "404"
 
@@ -159,7 +159,9 @@ class NotFound(Fault):
     name: ClassVar[str] = "not-found"
     endpoint: ClassVar[str] = "layer"
     answers: ClassVar[bool] = True
-    clients: ClassVar[str] = "a manifest that names blobs which are gone: harbor#22747"
+    clients: ClassVar[str] = (
+        "a manifest that names blobs which are gone: harbor#22747; docker asks twice, then gives up"
+    )
     example: ClassVar[str] = ""
 
     async def strike(self, strike: Strike) -> None:
@@ -176,7 +178,10 @@ class HeadDiffers(Fault):
     endpoint: ClassVar[str] = "manifest"
     methods: ClassVar[frozenset[str] | None] = frozenset({"HEAD"})
     answers: ClassVar[bool] = True
-    clients: ClassVar[str] = "those that ask HEAD first and believe it: crossplane#3223, distribution#1485"
+    clients: ClassVar[str] = (
+        "those that ask HEAD first and believe it: containerd, crossplane#3223, distribution#1485; docker "
+        "goes on with GET, containers/image asks no HEAD"
+    )
     example: ClassVar[str] = "status-403"
 
     status: int = Field(404, ge=200, le=599, description="status for HEAD")

@@ -55,7 +55,8 @@ class Latency(Fault):
     name: ClassVar[str] = "latency"
     endpoint: ClassVar[str] = ANY
     clients: ClassVar[str] = (
-        "those with a timeout for headers: Go programs often have 10 to 30 s, helm had none"
+        "those with a timeout for headers: docker waits 15 s for /v2/, and for ever for all else, as do "
+        "containerd, skopeo and podman; other Go programs often have 10 to 30 s, helm had none"
     )
     example: ClassVar[str] = "dur-500ms"
 
@@ -88,7 +89,10 @@ class Stall(Fault):
 
     name: ClassVar[str] = "stall"
     endpoint: ClassVar[str] = "layer"
-    clients: ClassVar[str] = "all without a read timeout hang: containerd#11650, cri-o#6574, regclient#338"
+    clients: ClassVar[str] = (
+        "all without a read timeout hang, among them docker, containerd, skopeo and podman: "
+        "containerd#11650, cri-o#6574, regclient#338"
+    )
     example: ClassVar[str] = "at-64kib"
 
     at: HeadersOrExtent = Field("headers", description="`headers`, bytes of the body, or a part of it")

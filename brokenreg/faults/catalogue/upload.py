@@ -33,7 +33,10 @@ class UploadLost(Fault):
     name: ClassVar[str] = "upload-lost"
     endpoint: ClassVar[str] = "upload"
     methods: ClassVar[frozenset[str] | None] = _SESSION
-    clients: ClassVar[str] = "few begin the blob again: containerd#2385, image#756, containerization#790"
+    clients: ClassVar[str] = (
+        "docker and podman begin the blob again; skopeo 1.9 and containerd 1.6 give up: containerd#2385, "
+        "image#756, containerization#790"
+    )
     example: ClassVar[str] = "step-3"
 
     step: int = Field(
