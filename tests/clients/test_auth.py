@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from tests.clients import layouts
-from tests.clients.conftest import Client
+from tests.clients.private import Client
 from tests.clients.programs import need
 from tests.process import Brokenreg, brokenreg
 

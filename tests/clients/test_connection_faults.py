@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.clients.conftest import Client
+from tests.clients.private import Client
 from tests.faults.connections import connects, in_turn, rules_file, until_idle
 from tests.process import Brokenreg, brokenreg
 

@@ -29,8 +29,8 @@ told of requests is from the exchange log. Other versions may do other things; r
 {versions}
 
 A case has {bound:.0f} s. *Recovers*: the client ends well, and the image is whole. *Fails*: it ends with an
-error. *Hangs*: it is still at it after {bound:.0f} s. Requests are those that the fault is about: for the second
-layer, for the manifest, of uploads. Seconds are of the whole command, on a busy machine.
+error. *Hangs*: it is still at it after {bound:.0f} s. Requests are those that the fault is about: for the
+second layer, for the manifest, of uploads. Seconds are of the whole command, on a busy machine.
 
 To repeat one, write its rules to a file, start `brokenreg serve --scenario FILE`, and type what the table
 above says. REF is `127.0.0.1:8080/{image}`, two layers of 16 MiB; take away

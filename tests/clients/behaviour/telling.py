@@ -21,14 +21,8 @@ def cell(seen: Seen) -> str:
         return f"{said}, {count} request{'s' if count > 1 else ''}, {_seconds(seen.seconds)}"
     if seen.fault.subject == "any":
         return f"{said}, {_seconds(seen.seconds)}"
-    asked = seen.asked
-    if not any(each.fault for each in asked):
-        return "✓ unaffected"
-    resumed = [each for each in asked if each.range]
-    how = f"{len(asked)} requests"
-    if resumed:
-        how += ", with Range"
-    return f"{said}, {how}, {_seconds(seen.seconds)}"
+    how = ", with Range" if any(each.range for each in seen.asked) else ""
+    return f"{said}, {len(seen.asked)} requests{how}, {_seconds(seen.seconds)}"
 
 
 def story(seen: Seen) -> str:
