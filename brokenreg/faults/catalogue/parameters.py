@@ -87,7 +87,7 @@ Duration = Annotated[
         {
             "anyOf": [
                 {"type": "number", "minimum": 0, "maximum": _MAX_SECONDS},
-                {"type": "string", "pattern": r"^([0-9]{1,6}(ns|us|ms|s|m|h))+$"},
+                {"type": "string", "pattern": r"^([0-9]{1,7}(ns|us|ms|s|m|h))+$"},
             ],
             "description": "as Go writes durations, for instance 1m30s; a bare number is seconds",
         }
@@ -104,7 +104,7 @@ SignedDuration = Annotated[
         {
             "anyOf": [
                 {"type": "number", "minimum": -_MAX_SECONDS, "maximum": _MAX_SECONDS},
-                {"type": "string", "pattern": r"^-?([0-9]{1,6}(ns|us|ms|s|m|h))+$"},
+                {"type": "string", "pattern": r"^-?([0-9]{1,7}(ns|us|ms|s|m|h))+$"},
             ],
             "description": "as Go writes durations, for instance -1m30s; a bare number is seconds",
         }
