@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 from tests.process import Brokenreg, brokenreg
+from tests.registry.pushing import digest_of, image, push_blob, push_manifest
 
 ERROR = {"type": "error", "status": 418}
 
@@ -185,3 +186,27 @@ def test_the_second_layer_of_its_manifest(registry: Brokenreg, control: httpx.Cl
     with httpx.Client(base_url=f"{registry.url}/v2/broken/random") as http:
         layers = http.get("manifests/layers-3_size-10_seed-77").json()["layers"]
         assert [http.get(f"blobs/{each['digest']}").status_code for each in layers] == [200, 418, 200]
+
+
+async def test_the_second_layer_of_a_pushed_manifest(
+    registry: Brokenreg, http: httpx.AsyncClient, control: httpx.Client
+) -> None:
+    """In its own repository: elsewhere the same blob may have another place."""
+    first, second = b"counts: one", b"counts: two"
+    for name, layers in (("counts/pushed", (first, second)), ("counts/turned", (second, first))):
+        for content in (b"{}", *layers):
+            await push_blob(http, name, content)
+        await push_manifest(http, name, "v1", image(b"{}", *layers))
+    add(control, {"match": {"endpoint": "layer", "layer": 2}})
+    for name, expected in (("counts/pushed", [200, 418]), ("counts/turned", [418, 200])):
+        urls = [f"/v2/{name}/blobs/{digest_of(content)}" for content in (first, second)]
+        assert [(await http.get(url)).status_code for url in urls] == expected
+
+
+def test_the_protocol(secure: Brokenreg) -> None:
+    with httpx.Client(base_url=secure.control) as control:
+        add(control, {"match": {"protocol": "h2"}})
+    url = f"{secure.url}/v2/counts/app/manifests/v1"
+    for is_http2, status in ((False, 404), (True, 418)):
+        with httpx.Client(verify=False, http1=not is_http2, http2=is_http2) as http:
+            assert http.get(url).status_code == status

@@ -15,7 +15,7 @@ from pydantic import ValidationError
 
 from brokenreg.faults.catalogue import CATALOGUE
 from brokenreg.faults.matching import ENDPOINTS
-from brokenreg.faults.paths import PathDoor, prefix_of
+from brokenreg.faults.paths import PathDoor, image_kinds, prefix_of
 from brokenreg.faults.rules import Rule, rule_of
 from brokenreg.faults.scenario import Scenario, read_scenario, write_scenario
 from brokenreg.oci.target import Target, parse_target
@@ -95,6 +95,25 @@ def test_a_rule_written_as_a_prefix_reads_back_as_the_same_rule(door: PathDoor, 
         return
     assert _read(door, parse_target(f"/v2/{prefix}library/app/manifests/v1")) == [rule]
     assert len(HOST + prefix) > 200 or _is_reference(f"{HOST}{prefix}library/app:v1")
+
+
+@given(rules(), st.integers(1, 127), st.integers(0, 2**40), st.integers(-(2**63), 2**63 - 1))
+def test_a_rule_written_as_a_tag_reads_back_as_the_same_rule(
+    door: PathDoor, rule: Rule, layers: int, size: int, seed: int
+) -> None:
+    """And its image is as the tag says, whatever stands in front."""
+    try:
+        _, _, params = prefix_of(rule).removeprefix("broken/with/").rstrip("/").partition("_")
+    except ValueError:
+        return
+    name = rule.fault[0].name
+    tag = "_".join(filter(None, (params, f"layers-{layers}_size-{size}_seed-{seed}")))
+    target = parse_target(f"/v2/broken/{name}/manifests/{tag}")
+    if rule.endpoint not in ("manifest", "config", "layer", "blob", "any") or len(tag) > 128:
+        return
+    assert _read(door, target) == [rule]
+    image = image_kinds()[f"broken/{name}"](tag)
+    assert (image.layers, image.size, image.seed) == (layers, size, seed)
 
 
 @given(rules(), rules())
