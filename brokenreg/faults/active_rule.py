@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from brokenreg.faults.catalogue import Fault
@@ -25,10 +26,19 @@ class _Count:
     struck: int = 0
 
 
+Places = Callable[[], Collection[int]]
+"""The places of the layer that an exchange is about, from 1; looked up once, and only if somebody asks."""
+
+
+def places_of(exchange: Exchange, positions: Positions) -> Places:
+    """The places of its layer; none if it is about something else."""
+    return cache(lambda: positions(exchange.target) if exchange.endpoint is Endpoint.LAYER else ())
+
+
 class ActiveRule:
     """A rule in force, with what it has seen; `source` is where it came from: `rules.yaml:12`, ..."""
 
-    def __init__(self, rule: Rule, rule_id: int, source: str, positions: Positions) -> None:
+    def __init__(self, rule: Rule, rule_id: int, source: str) -> None:
         self.rule = rule
         self.id = rule_id
         self.source = source
@@ -36,7 +46,6 @@ class ActiveRule:
         """What its fault keeps between exchanges."""
         self._predicates: list[Predicate] = rule.match.predicates()
         self._endpoints = rule.endpoints()
-        self._positions = positions
         self._attempt = rule.match.attempt
         self._layer = rule.match.layer
         self.matched = 0
@@ -57,14 +66,16 @@ class ActiveRule:
             and all(predicate(exchange) for predicate in self._predicates)
         )
 
-    def ask(self, exchange: Exchange, seed: int, position: str, attempt: int) -> Choice | None:
+    def ask(
+        self, exchange: Exchange, seed: int, position: str, attempt: int, places: Places
+    ) -> Choice | None:
         """Its strike on an exchange that it matches; None if it does not strike this one.
 
         `position` stands for its name in the draw, if it has none.
         """
         if self._attempt is not None and self._attempt != attempt:
             return None
-        if self._layer is not None and self._layer not in self._places(exchange):
+        if self._layer is not None and self._layer not in places():
             return None
         faults = []
         for fault in self.rule.fault:
@@ -75,9 +86,6 @@ class ActiveRule:
                 faults.append(fault)
         lot = self._draw(exchange, seed, position, attempt) if faults else None
         return Choice(self, faults, lot) if lot is not None else None
-
-    def _places(self, exchange: Exchange) -> Collection[int]:
-        return self._positions(exchange.target) if exchange.endpoint is Endpoint.LAYER else ()
 
     def _draw(self, exchange: Exchange, seed: int, position: str, attempt: int) -> Lot | None:
         """Count a match, and say whether it is to be struck."""

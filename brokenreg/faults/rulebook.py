@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import count
 
-from brokenreg.faults.active_rule import ActiveRule, Attempts, Choice
+from brokenreg.faults.active_rule import ActiveRule, Attempts, Choice, places_of
 from brokenreg.faults.candidates import Candidates
 from brokenreg.faults.expectations import Expectations
 from brokenreg.faults.matching import Positions
@@ -59,7 +59,7 @@ class RuleBook:
         self._check(rule)
         if len(self._rules) >= MAX_RULES:
             raise FieldError((), f"there are {MAX_RULES} rules here, and no more are taken; remove some")
-        active = ActiveRule(rule, next(self._ids), source, self._positions)
+        active = ActiveRule(rule, next(self._ids), source)
         self._rules.append(active)
         self._candidates = None
         return active
@@ -75,7 +75,7 @@ class RuleBook:
         self._check(rule)
         for place, active in enumerate(self._rules):
             if active.id == rule_id:
-                self._rules[place] = ActiveRule(rule, rule_id, source, self._positions)
+                self._rules[place] = ActiveRule(rule, rule_id, source)
                 self._candidates = None
                 return self._rules[place]
         return None
@@ -106,7 +106,7 @@ class RuleBook:
         for place, rule in enumerate(sourced.scenario.rules):
             self._check(rule, "rules", place)
         return [
-            ActiveRule(rule, next(self._ids), source, self._positions)
+            ActiveRule(rule, next(self._ids), source)
             for rule, source in zip(sourced.scenario.rules, sourced.sources, strict=True)
         ]
 
@@ -150,8 +150,9 @@ class RuleBook:
         attempt = self._attempts.count(exchange)
         if self._candidates is None:
             self._candidates = Candidates(self)
+        places = places_of(exchange, self._positions)
         for active, position in self._candidates.of(exchange):
-            choice = active.ask(exchange, self.seed, position, attempt)
+            choice = active.ask(exchange, self.seed, position, attempt, places)
             if choice is not None:
                 return choice
         return None
@@ -221,12 +222,13 @@ class RuleBooks:
         book = self._books.get(exchange.target.namespace)
         seed = self._seed if book is None else book.seed
         attempt = self._attempts.count(exchange)
+        places = places_of(exchange, self._positions)
         for path_rule in path_rules:
             rule = path_rule.rule
             if exchange.target.endpoint not in rule.endpoints() or not rule.takes(exchange.method):
                 continue
             active = self._on_path(exchange.target.namespace, path_rule)
-            choice = active.ask(exchange, seed, path_rule.path, attempt)
+            choice = active.ask(exchange, seed, path_rule.path, attempt, places)
             if choice is None:
                 continue
             choices.append(choice)
@@ -237,6 +239,6 @@ class RuleBooks:
     def _on_path(self, namespace: str, path_rule: PathRule) -> ActiveRule:
         """What was counted of a path, as long as it is among the last some thousand asked for."""
         key = namespace, path_rule.path
-        active = self._paths.get(key) or ActiveRule(path_rule.rule, 0, path_rule.path, self._positions)
+        active = self._paths.get(key) or ActiveRule(path_rule.rule, 0, path_rule.path)
         self._paths[key] = active
         return active
