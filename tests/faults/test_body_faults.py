@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import Any
 
 import pytest
@@ -162,11 +163,13 @@ def test_truncate_for_a_slow_reader(http1: Registry, end: str) -> None:
 
 def until_sent(registry: Registry, path: str) -> None:
     """Wait until the registry has the headers of a response behind it."""
+    deadline = time.monotonic() + 10
     with registry.control() as control:
         while not any(
             each["path"] == path and each["status"] for each in control.get("/v1/exchanges").json()
         ):
-            pass
+            assert time.monotonic() < deadline, "no headers were sent"
+            time.sleep(0.01)
 
 
 @pytest.mark.parametrize("end", ["fin", "rst"])
