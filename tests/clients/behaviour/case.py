@@ -31,7 +31,7 @@ _GENERAL = (
     (re.compile(r"127\.0\.0\.1:\d+"), "CLIENT"),
     (re.compile(r"sha256:([0-9a-f]{12})[0-9a-f]{52}"), r"sha256:\1…"),
     (re.compile(r"\b[0-9a-f]{8}-[0-9a-f-]{27}\b"), "SESSION"),
-    (re.compile(r"storage\d+"), "storage"),
+    (re.compile(r"storage\d+/\d+"), "storage"),
 )
 """What stands in the last words of a client and differs from run to run, and what stands for it."""
 
@@ -42,7 +42,10 @@ class CancelledError(Exception):
 
 @dataclass(frozen=True)
 class Asked:
-    """One exchange. `at` is seconds since the first of its case; `range` the header of that name."""
+    """One exchange. `at` is seconds since the first of its case; `range` the header of that name.
+
+    `is_elsewhere`: at the second origin, to which redirects lead.
+    """
 
     at: float
     method: str
@@ -53,6 +56,7 @@ class Asked:
     sent: int
     fault: str | None
     ended: str | None
+    is_elsewhere: bool
 
 
 @dataclass(frozen=True)
@@ -171,20 +175,22 @@ def _exchanges(registry: Brokenreg) -> tuple[Asked, ...]:
         listed = [each for each in found if each["endpoint"] != "connect"]
         details = [control.get(f"/v1/exchanges/{each['id']}").raise_for_status().json() for each in listed]
     details.sort(key=lambda each: float(each["time"]))
-    return tuple(_asked(each, details[0]["time"]) for each in details)
+    return tuple(_asked(each, details[0]["time"], registry.host) for each in details)
 
 
-def _asked(detail: dict[str, Any], first: float) -> Asked:
+def _asked(detail: dict[str, Any], first: float, host: str) -> Asked:
+    headers = dict(detail["request_headers"])
     return Asked(
         at=detail["time"] - first,
         method=detail["method"],
         endpoint=detail["endpoint"],
         reference=detail["reference"],
         status=detail["status"],
-        range=dict(detail["request_headers"]).get("range", ""),
+        range=headers.get("range", ""),
         sent=detail["response_bytes"],
         fault=detail["fault"],
         ended=detail["ended"],
+        is_elsewhere=headers["host"] != host,
     )
 
 

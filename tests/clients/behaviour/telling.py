@@ -46,6 +46,8 @@ def _told(each: Asked, before: Asked | None, seen: Seen) -> str:
         words.append(each.endpoint)
     elif each.endpoint == "manifest":
         words.append("by digest" if each.reference.startswith("sha256:") else "by tag")
+    if each.is_elsewhere:
+        words.append("elsewhere")
     if each.range:
         words.append(f"Range: {each.range}")
     words.append(f"→ {each.status or 'no answer'}")
