@@ -45,7 +45,8 @@ class _ListenerConfig(Config):
     read_timeout = None
     ssl_handshake_timeout = HANDSHAKE_PATIENCE
     backlog = _BACKLOG
-    graceful_timeout = GRACE
+    # Longer than ours: we cut connections, Hypercorn would cancel their tasks, and asyncio complain.
+    graceful_timeout = GRACE + 1.0
     keep_alive_timeout = 75.0
     keep_alive_max_requests = _FOR_EVER
     include_server_header = False

@@ -82,3 +82,16 @@ def test_what_ends_with_the_server_is_printed(tmp_path: Path) -> None:
         assert running.stop() == 0
     (line,) = [line for line in running.lines if line["event"] == "exchange"]
     assert (line["fault"], line["status"]) == ("timeout", None)
+
+
+def test_a_response_that_stands_still_ends_without_a_word(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with brokenreg(tmp_path / "data") as running:
+        manifest = httpx.get(f"{running.url}/v2/broken/stall/manifests/at-1000", timeout=30).json()
+        path = f"/v2/broken/stall/blobs/{manifest['layers'][0]['digest']}"
+        with connect(running, f"GET {path} HTTP/1.1\r\nHost: HOST\r\n\r\n".encode()) as connection:
+            assert connection.recv(100)
+            assert running.stop() == 0
+    assert capfd.readouterr().err == ""
+    assert [line["fault"] for line in running.lines if line.get("path") == path] == ["stall"]
