@@ -205,21 +205,26 @@ def test_headers_do_not_drip_over_http2(http2: Registry) -> None:
     "fault",
     [
         {"type": "drip", "every": "1h"},
-        {"type": "drip", "every": "1h", "what": "headers"},
         {"type": "throttle", "rate": 1},
         {"type": "latency", "dur": "1h"},
         {"type": "timeout", "dur": "1h"},
     ],
 )
 def test_a_client_that_leaves_is_noticed(each: Registry, fault: dict[str, Any]) -> None:
-    if each.is_http2 and fault.get("what") == "headers":
-        pytest.skip("HTTP/2 has no such thing")
-    path = each.push(1000).layer_path()
-    with each.rule(fault=fault, match={"endpoint": "layer"}):
-        with each.connect() as connection:
+    check_leaving(each, fault)
+
+
+def test_a_client_that_leaves_dripping_headers_is_noticed(http1: Registry) -> None:
+    check_leaving(http1, {"type": "drip", "every": "1h", "what": "headers"})
+
+
+def check_leaving(registry: Registry, fault: dict[str, Any]) -> None:
+    path = registry.push(1000).layer_path()
+    with registry.rule(fault=fault, match={"endpoint": "layer"}):
+        with registry.connect() as connection:
             assert connection.ask(path, timeout=0.2).ended == "timeout"
         left = time.monotonic()
-        exchange = each.exchange(path)
+        exchange = registry.exchange(path)
         assert time.monotonic() - left < 1.5
     assert exchange["ended"] == "client-left"
 
