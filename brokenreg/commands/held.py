@@ -86,4 +86,5 @@ def _order(
     if not ids:
         params = {} if expression is None else {"filter": expression}
         told = remote.ask("POST", f"/v1/{order}", json=body, params=params)
-        click.echo(f"{len(told['exchanges'])} exchanges")
+        count = len(told["exchanges"])
+        click.echo(f"{count} exchange{'' if count == 1 else 's'}")
