@@ -43,7 +43,7 @@ def faults(name: str | None, form: str | None) -> None:
 def _named(name: str) -> FaultDescription:
     from brokenreg.faults.catalogue import CATALOGUE
     from brokenreg.faults.description import describe
-    from brokenreg.faults.rules import nearest
+    from brokenreg.oci.hints import nearest
 
     if name not in CATALOGUE:
         raise click.UsageError(f"there is no fault {name!r}; {nearest(name, CATALOGUE)}")

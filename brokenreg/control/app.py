@@ -146,7 +146,7 @@ def _query(route: Route, values: Mapping[str, str]) -> Query:
         return Query.model_validate(values)
     except ValidationError as error:
         field = str(error.errors()[0]["loc"][0])
-        raise Problem(400, f"{field}: {told(error)}", field=field) from None
+        raise Problem(400, f"{field}: {told(error, Query)}", field=field) from None
 
 
 async def _on_error(error: Exception) -> Response:

@@ -46,6 +46,7 @@ class Concerned(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     exchanges: list[int] = Field(description="their ids")
+    skipped: list[int] = Field(description="held ones left alone: no status can be sent after the headers")
 
 
 async def hold_exchange(controlled: Controlled, ask: Ask) -> Response:
@@ -112,8 +113,10 @@ def _carry_out(controlled: Controlled, ask: Ask, order: Order) -> Response:
 
 
 def _carry_out_on_all(controlled: Controlled, ask: Ask, order: Order) -> Response:
-    concerned = controlled.gate.order_all(order, ask.filtered())
-    return json_response({"exchanges": [exchange.id for exchange in concerned]})
+    done, skipped = controlled.gate.order_all(order, ask.filtered())
+    return json_response(
+        {"exchanges": [exchange.id for exchange in done], "skipped": [exchange.id for exchange in skipped]}
+    )
 
 
 _ID = {"id": "as GET /v1/exchanges tells it"}

@@ -103,7 +103,7 @@ class Ask:
         try:
             return kind.model_validate(document)
         except ValidationError as error:
-            raise _as_problem(FieldError.of(error)) from None
+            raise _as_problem(FieldError.of(error, kind)) from None
 
 
 def _as_problem(error: FieldError) -> Problem:

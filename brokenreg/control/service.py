@@ -10,7 +10,7 @@ from brokenreg.control.routes import Ask, Route, json_list, json_response, no_co
 from brokenreg.control.status import Status
 from brokenreg.faults.catalogue import CATALOGUE
 from brokenreg.faults.description import FaultDescription, describe
-from brokenreg.faults.rules import nearest
+from brokenreg.oci.hints import nearest
 
 
 async def get_status(controlled: Controlled, ask: Ask) -> Response:

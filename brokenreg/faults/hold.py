@@ -81,14 +81,23 @@ class Gate:
         passage.obey(order)
         return passage.exchange
 
-    def order_all(self, order: Order, which: Callable[[Exchange], bool]) -> list[Exchange]:
-        """Carry out an order on every held exchange that it concerns and makes sense for."""
-        return [
-            passage.exchange
-            for passage in tuple(self.waiting.values())
-            if which(passage.exchange) and passage.can(order)
-            and passage.obey(order)
-        ]  # fmt: skip
+    def order_all(
+        self, order: Order, which: Callable[[Exchange], bool]
+    ) -> tuple[list[Exchange], list[Exchange]]:
+        """Carry out an order on every held exchange that it concerns.
+
+        The exchanges on which it was carried out, and those left alone, as it makes no sense for them.
+        """
+        done: list[Exchange] = []
+        skipped: list[Exchange] = []
+        for passage in tuple(self.waiting.values()):
+            if which(passage.exchange):
+                try:
+                    passage.obey(order)
+                    done.append(passage.exchange)
+                except NotHeldError:
+                    skipped.append(passage.exchange)
+        return done, skipped
 
     def held(self) -> Iterable[Exchange]:
         """The exchanges that are held."""
@@ -161,14 +170,13 @@ class Passage:
         """Whether the order makes sense now: no error can be sent once the headers are gone."""
         return not (isinstance(order, Abort) and order.status is not None and self.position > HEADERS)
 
-    def obey(self, order: Order) -> bool:
+    def obey(self, order: Order) -> None:
         """Carry it out, soon. Raise `NotHeldError` if that cannot be."""
         if not self.can(order):
             raise NotHeldError(f"exchange {self.exchange.id} has sent its headers; abort it without a status")
         if self._order is None or self._order.done():
             raise NotHeldError(f"exchange {self.exchange.id} is not held any more")
         self._order.set_result(order)
-        return True
 
     def close(self) -> None:
         """The exchange is over."""

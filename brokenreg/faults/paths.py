@@ -15,11 +15,12 @@ from brokenreg.faults.catalogue import CATALOGUE, Fault
 from brokenreg.faults.catalogue.base import ANY, BLOB, first_problem
 from brokenreg.faults.matching import Match
 from brokenreg.faults.rulebook import PathRule
-from brokenreg.faults.rules import Rule, nearest
+from brokenreg.faults.rules import Rule
 from brokenreg.images.fabricator import Fabricator, TagParser
 from brokenreg.images.spec import ImageSpec, spec_from
 from brokenreg.oci.digests import is_digest
 from brokenreg.oci.errors import ErrorCode, OCIError
+from brokenreg.oci.hints import nearest
 from brokenreg.oci.names import is_component
 from brokenreg.oci.params import join_params, split_params
 from brokenreg.oci.target import RESERVED, Endpoint, Target
@@ -36,6 +37,10 @@ _CACHED = 4096
 def image_kinds() -> dict[str, TagParser]:
     """The repositories of the path door and how their tags are read."""
     return {f"{RESERVED}{name}": partial(_image_of_tag, fault) for name, fault in CATALOGUE.items()}
+
+
+class _NoPathError(ValueError):
+    """The fault is to be had, but by no path of this kind."""
 
 
 class PathDoor:
@@ -61,7 +66,7 @@ class PathDoor:
         name = target.repository.removeprefix(RESERVED)
         if name == "random":
             return []
-        fault = _known_fault(name)
+        fault = _known_fault(name, _OTHER_KINDS)
         rule = None
         if target.endpoint is Endpoint.MANIFEST and not is_digest(target.reference):
             rule = _of_tag(fault, target.reference)[0]
@@ -126,6 +131,8 @@ def _of_tag(fault: type[Fault], tag: str) -> tuple[Rule, ImageSpec]:
         rule = _rule(fault, values)
         _check_image(fault, rule)
         spec = spec_from(image, salt=f"{fault.name}:{_canonical(rule)}")
+    except _NoPathError as error:
+        raise OCIError(400, ErrorCode.MANIFEST_INVALID, f"broken/{fault.name}:{tag}: {error}") from None
     except ValueError as error:
         raise OCIError(400, ErrorCode.MANIFEST_INVALID, fault.tag_problem(tag, str(error))) from None
     return rule, spec
@@ -140,14 +147,14 @@ def _rule(fault: type[Fault], values: dict[str, str]) -> Rule:
     try:
         rule = Rule(fault=(made,), **told)
     except ValidationError as error:
-        raise ValueError(first_problem(error)) from None
+        raise ValueError(first_problem(error, Rule)) from None
     _check_path(made, rule)
     return rule
 
 
 def _check_path(fault: Fault, rule: Rule) -> None:
     if rule.endpoint == Endpoint.CONNECT:
-        raise ValueError(
+        raise _NoPathError(
             f"{fault.name} strikes before there is a path; write it to a scenario file, to the control API "
             f"or with `brokenreg rules add {fault.name}`"
         )
@@ -155,7 +162,7 @@ def _check_path(fault: Fault, rule: Rule) -> None:
 
 def _check_image(fault: type[Fault], rule: Rule) -> None:
     if rule.endpoint not in _OF_IMAGES:
-        raise ValueError(
+        raise _NoPathError(
             f"it strikes at {rule.endpoint}, which an image has not; "
             f"write {RESERVED}with/{fault.name}/<repository>"
         )
@@ -185,10 +192,10 @@ def _names(fault: type[Fault]) -> tuple[str, ...]:
     return (*fault.model_fields, *_IMAGE_DEFAULTS, *_RULE_PARAMETERS, "endpoint")
 
 
-def _known_fault(name: str) -> type[Fault]:
-    """Raise `OCIError` 404 NAME_UNKNOWN that names the nearest fault."""
+def _known_fault(name: str, others: tuple[str, ...] = ()) -> type[Fault]:
+    """Raise `OCIError` 404 NAME_UNKNOWN that names the nearest fault, or one of the `others` there."""
     fault = CATALOGUE.get(name)
     if fault is None:
-        hint = nearest(name, [*CATALOGUE, *_OTHER_KINDS], f"{RESERVED}%s")
+        hint = nearest(name, [*CATALOGUE, *others], f"{RESERVED}%s")
         raise OCIError(404, ErrorCode.NAME_UNKNOWN, f"{RESERVED}{name} is no fault; {hint}")
     return fault

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Collection, Sequence
 from typing import Annotated, Any, Literal, Self
 
@@ -20,7 +19,9 @@ from pydantic import (
 
 from brokenreg.faults.catalogue import CATALOGUE, Fault
 from brokenreg.faults.catalogue.base import first_problem, told
+from brokenreg.faults.catalogue.parameters import Share
 from brokenreg.faults.matching import Match
+from brokenreg.oci.hints import nearest
 from brokenreg.oci.target import Endpoint
 
 _MAX_FAULTS = 8
@@ -41,16 +42,15 @@ def fault_of(value: Any) -> Fault:
         value = {"type": value}
     if not isinstance(value, dict) or not isinstance(value.get("type"), str):
         raise ValueError("write {type: <fault>, <parameter>: <value>, ...}; `brokenreg faults` lists them")  # noqa: TRY004
-    kind = CATALOGUE.get(value["type"])
+    kind = CATALOGUE.get(_name_of(value))
     if kind is None:
         raise ValueError(f"there is no fault {value['type'][:100]!r}; {nearest(value['type'], CATALOGUE)}")
     return kind.model_validate({key: each for key, each in value.items() if key != "type"})
 
 
-def nearest(name: str, known: Collection[str], form: str = "%s") -> str:
-    """A hint at what was meant; `form` is how it is written."""
-    near = difflib.get_close_matches(name, known, n=1)
-    return f"did you mean {form % near[0]}?" if near else f"there are {', '.join(sorted(known))}"
+def _name_of(value: Any) -> str:
+    """The name of the fault, in what `fault_of` takes."""
+    return str(value["type"] if isinstance(value, dict) else value)
 
 
 def fault_schema() -> dict[str, Any]:
@@ -69,10 +69,13 @@ def _faults(value: Any) -> tuple[Fault, ...]:
     values = value if isinstance(value, list | tuple) else [value]
     if not 1 <= len(values) <= _MAX_FAULTS:
         raise ValueError(f"{len(values)} faults; a rule has 1 to {_MAX_FAULTS}")
-    try:
-        return tuple(fault_of(each) for each in values)
-    except ValidationError as error:
-        raise ValueError(first_problem(error)) from None
+    faults = []
+    for each in values:
+        try:
+            faults.append(fault_of(each))
+        except ValidationError as error:
+            raise ValueError(first_problem(error, CATALOGUE[_name_of(each)])) from None
+    return tuple(faults)
 
 
 def _written(faults: tuple[Fault, ...]) -> Any:
@@ -105,7 +108,7 @@ class Rule(BaseModel):
     fault: Faults = Field(description="what happens: {type: truncate, after: 64KiB}, or a list of such")
     skip: int = Field(0, ge=0, le=2**31, description="let the first matches pass")
     times: int | None = Field(None, ge=0, le=2**31, description="strike so often at most; absent: always")
-    probability: float = Field(1.0, ge=0, le=1, description="share of the matches that it strikes, seeded")
+    probability: Share = Field(1.0, description="share of the matches that it strikes, seeded")
     per: Per = Field("rule", description="what `skip` and `times` count by")
     enabled: bool = Field(True, description="whether it is asked at all")
     override: bool = Field(
@@ -122,10 +125,7 @@ class Rule(BaseModel):
                     f"{' and '.join(sorted(fault.protocols))}"
                 )
             if (endpoint == Endpoint.CONNECT) != (fault.endpoint == Endpoint.CONNECT):
-                raise ValueError(
-                    f"{fault.name} strikes at {fault.endpoint}, not at {endpoint}; "
-                    "before a request there is nothing but endpoint connect"
-                )
+                raise ValueError(_not_there(fault, endpoint))
         if endpoint == Endpoint.CONNECT:
             self._check_connection()
         return self
@@ -161,6 +161,13 @@ class Rule(BaseModel):
         return self.model_dump(mode="json", exclude_defaults=True)
 
 
+def _not_there(fault: Fault, endpoint: str) -> str:
+    if endpoint != Endpoint.CONNECT:
+        return f"{fault.name} strikes before a request, at endpoint connect, not at {endpoint}"
+    others = [name for name, kind in CATALOGUE.items() if kind.endpoint == Endpoint.CONNECT]
+    return f"{fault.name} needs a request; at endpoint connect there is none yet, but {' and '.join(others)}"
+
+
 class FieldError(ValueError):
     """A document that is no rule (or no scenario): `field` is where, the message says what is wrong there."""
 
@@ -175,9 +182,11 @@ class FieldError(ValueError):
         return spell_field(self.field) or None
 
     @classmethod
-    def of(cls, error: ValidationError, within: Sequence[str | int] = ()) -> FieldError:
-        """The first thing wrong."""
-        return cls((*within, *error.errors(include_url=False)[0]["loc"]), told(error))
+    def of(
+        cls, error: ValidationError, model: type[BaseModel], within: Sequence[str | int] = ()
+    ) -> FieldError:
+        """The first thing wrong with what should have been a `model`."""
+        return cls((*within, *error.errors(include_url=False)[0]["loc"]), told(error, model))
 
 
 def spell_field(field: Sequence[str | int]) -> str:
@@ -194,7 +203,7 @@ def rule_of(document: Any) -> Rule:
     try:
         return Rule.model_validate({**document, "fault": _faults_of(document["fault"])})
     except ValidationError as error:
-        raise FieldError.of(error) from None
+        raise FieldError.of(error, Rule) from None
 
 
 def _faults_of(value: Any) -> list[Fault]:
@@ -205,7 +214,7 @@ def _faults_of(value: Any) -> list[Fault]:
         try:
             faults.append(fault_of(each))
         except ValidationError as error:
-            raise FieldError.of(error, within) from None
+            raise FieldError.of(error, CATALOGUE[_name_of(each)], within) from None
         except ValueError as error:
             raise FieldError((*within, "type"), str(error)) from None
     return faults

@@ -115,7 +115,7 @@ def scenario_of(document: Any) -> Scenario:
     try:
         return Scenario.model_validate({**document, "rules": read})
     except ValidationError as error:
-        raise FieldError.of(error) from None
+        raise FieldError.of(error, Scenario) from None
 
 
 def written(scenario: Scenario) -> dict[str, Any]:

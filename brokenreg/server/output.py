@@ -122,7 +122,7 @@ class ReadableLog:
         text = Text()
         text.append(time.strftime("%H:%M:%S", time.localtime(exchange.started)), style="dim")
         text.append(
-            f" {'✗' if exchange.status is None or exchange.status >= 400 else '✓'} {status} ",
+            f" {'✗' if exchange.has_failed else '✓'} {status} ",
             _style(exchange),
         )
         text.append(f"{exchange.method or 'CONNECT'} {printable(exchange.path or exchange.client)}")
@@ -152,4 +152,4 @@ def printable(text: str) -> str:
 def _style(exchange: Exchange) -> str:
     if exchange.status is None or exchange.status >= 500:
         return "bold yellow"
-    return "yellow" if exchange.status >= 400 else "blue"
+    return "yellow" if exchange.has_failed else "blue"

@@ -79,6 +79,11 @@ class Exchange:
         return self.request_header("user-agent")
 
     @property
+    def has_failed(self) -> bool:
+        """Whether the client did not get what it asked for, and will not."""
+        return (self.status or 0) >= 400 or self.ended in (Ended.CLIENT_LEFT, Ended.ABORTED)
+
+    @property
     def duration(self) -> float | None:
         """Seconds from the request to the end of the response; None while in flight."""
         return self.timeline[-1][1] if self.ended and self.timeline else None

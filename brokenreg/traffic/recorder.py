@@ -124,7 +124,7 @@ class _Recording:
             exchange.ended = Ended.ABORTED
         elif self._complete or self._is_whole():
             exchange.ended = Ended.COMPLETE
-        elif self._stream.is_gone:
+        elif self._stream.is_gone and not self._stream.connection.is_cut:
             exchange.ended = Ended.CLIENT_LEFT
         else:
             exchange.ended = Ended.ABORTED

@@ -52,14 +52,9 @@ def fit_end(text: str, width: int) -> str:
     return ELLIPSIS + text
 
 
-def has_failed(exchange: Exchange) -> bool:
-    """Whether the client did not get what it asked for."""
-    return (exchange.status or 0) >= 400 or exchange.ended in (Ended.CLIENT_LEFT, Ended.ABORTED)
-
-
 def glyph(exchange: Exchange) -> str:
     """One character for how it goes."""
-    if has_failed(exchange):
+    if exchange.has_failed:
         return "✗"
     return "✓" if exchange.ended else "▸"
 

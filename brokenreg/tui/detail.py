@@ -96,7 +96,7 @@ def _head(exchange: Exchange, now: float) -> Iterator[_Part]:
     else:
         query = f"?{visible(exchange.query)}" if exchange.query else ""
         yield (f"{visible(exchange.method)} {visible(exchange.path)}{query}\n", "bold")
-    color = "bold $error" if cells.has_failed(exchange) else "bold $success"
+    color = "bold $error" if exchange.has_failed else "bold $success"
     milliseconds = cells.milliseconds(exchange, now)
     length = milliseconds if milliseconds.endswith("s") else f"{milliseconds} ms"
     answer = "no answer" if exchange.status is None else f"{exchange.status} {_phrase(exchange.status)}"

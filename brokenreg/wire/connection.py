@@ -182,7 +182,7 @@ class Wire(TCPServer):
 
     def abort(self) -> None:
         """Cut the connection now, whatever is in flight."""
-        self._leave()
+        self.mute()
         self.writer.transport.abort()
 
     async def _read_data(self) -> None:

@@ -7,6 +7,7 @@ yet. On Linux the kernel is asked (SIOCOUTQ); elsewhere an empty buffer of our o
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import fcntl
 import socket
 import sys
@@ -43,7 +44,8 @@ async def cut(wire: Wire, end: End, *, stream_id: int, code: int) -> None:
     wire.mute()
     transport = wire.writer.transport
     if end is End.RST:
-        _socket(wire).setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
+        with contextlib.suppress(OSError):  # the client was faster, and the socket is closed
+            _socket(wire).setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
         transport.abort()
     elif end is End.CLOSE_NOTIFY:
         transport.close()
@@ -78,8 +80,11 @@ def _unarrived(wire: Wire) -> int:
         waiting += tls._transport.get_write_buffer_size()
     if waiting or sys.platform != "linux":
         return waiting
+    descriptor = _socket(wire).fileno()
+    if descriptor < 0:  # closed: the client was faster
+        return 0
     try:
-        answer = fcntl.ioctl(_socket(wire).fileno(), _SIOCOUTQ, bytes(4))
+        answer = fcntl.ioctl(descriptor, _SIOCOUTQ, bytes(4))
     except OSError:
         return 0
     return int.from_bytes(answer, sys.byteorder)

@@ -93,6 +93,8 @@ def test_hold_step_resume(registry: Brokenreg, control: httpx.Client) -> None:
             1,
         )
         assert "without a status" in problem_of(control.post(f"{where}/abort", json={"status": 503}), 409)
+        many = control.post("/v1/abort", json={"status": 503}).json()
+        assert many == {"exchanges": [], "skipped": [held["id"]]}
         assert control.post(f"{where}/step", json={"bytes": 7}).status_code == 200
         until(control, "held:true")
         deadline = time.monotonic() + 10
@@ -112,7 +114,10 @@ def test_orders_for_many(registry: Brokenreg, control: httpx.Client) -> None:
     with asking(registry.url + IMAGE, 2) as answers, asking(other) as (apart,):
         held = until(control, "held:true", 3)
         ids = {each["id"] for each in held if not each["namespace"]}
-        assert control.post("/v1/resume", params={"filter": "endpoint:tags"}).json() == {"exchanges": []}
+        assert control.post("/v1/resume", params={"filter": "endpoint:tags"}).json() == {
+            "exchanges": [],
+            "skipped": [],
+        }
         aborted = control.post("/v1/abort", json={"status": 504}).json()["exchanges"]
         assert set(aborted) == ids
         assert [answer.result().status_code for answer in answers] == [504, 504]

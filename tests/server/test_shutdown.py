@@ -81,7 +81,7 @@ def test_what_ends_with_the_server_is_printed(tmp_path: Path) -> None:
         wait_in_flight(running, 1)
         assert running.stop() == 0
     (line,) = [line for line in running.lines if line["event"] == "exchange"]
-    assert (line["fault"], line["status"]) == ("timeout", None)
+    assert (line["fault"], line["status"], line["ended"]) == ("timeout", None, "aborted")
 
 
 def test_a_response_that_stands_still_ends_without_a_word(
@@ -94,4 +94,5 @@ def test_a_response_that_stands_still_ends_without_a_word(
             assert connection.recv(100)
             assert running.stop() == 0
     assert capfd.readouterr().err == ""
-    assert [line["fault"] for line in running.lines if line.get("path") == path] == ["stall"]
+    (line,) = [line for line in running.lines if line.get("path") == path]
+    assert (line["fault"], line["ended"]) == ("stall", "aborted")

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from brokenreg.faults.strike import Strike
 from brokenreg.faults.surroundings import Surroundings
+from brokenreg.oci.hints import nearest
 from brokenreg.oci.params import join_params, spell
 from brokenreg.traffic.exchange import Exchange
 from brokenreg.wire.arrival import Treatment
@@ -98,7 +99,7 @@ class Fault(BaseModel, ABC):
         try:
             return cls.model_validate(values)
         except ValidationError as error:
-            raise ValueError(first_problem(error)) from None
+            raise ValueError(first_problem(error, cls)) from None
 
     def parameters(self) -> dict[str, Any]:
         """The parameters that were given, as JSON has them."""
@@ -124,18 +125,18 @@ class ConnectFault(Fault):
         raise NotImplementedError(f"{self.name} strikes before there is a request")
 
 
-def first_problem(error: ValidationError) -> str:
-    """The first thing wrong, in one line that names the parameter."""
+def first_problem(error: ValidationError, model: type[BaseModel]) -> str:
+    """The first thing wrong with what should have been a `model`, in one line that names the parameter."""
     names = [part for part in error.errors(include_url=False)[0]["loc"] if isinstance(part, str)]
     name = ".".join(spell(part) for part in names)
-    return f"{name}: {told(error)}" if name else told(error)
+    return f"{name}: {told(error, model)}" if name else told(error, model)
 
 
-def told(error: ValidationError) -> str:
-    """The first thing wrong, without its place."""
+def told(error: ValidationError, model: type[BaseModel]) -> str:
+    """The first thing wrong with what should have been a `model`, without its place."""
     first = error.errors(include_url=False)[0]
     if first["type"] == "extra_forbidden":
-        return "is not known here"
+        return f"is not known here; {nearest(str(first['loc'][-1]), _fields(model, first['loc'][:-1]))}"
     if first["type"] == "missing":
         return "is missing"
     if first["type"] in ("list_type", "tuple_type"):
@@ -147,6 +148,16 @@ def told(error: ValidationError) -> str:
     if isinstance(given, str | int | float) and repr(given) not in said:
         said += f", not {repr(given)[:100]}"
     return said
+
+
+def _fields(model: type[BaseModel], place: tuple[int | str, ...]) -> list[str]:
+    """The fields of what stands at that place of a model."""
+    for part in place:
+        inner = model.model_fields[part].annotation if isinstance(part, str) else None
+        if not (isinstance(inner, type) and issubclass(inner, BaseModel)):
+            break
+        model = inner
+    return list(model.model_fields) or ["no parameters"]
 
 
 def _text(value: Any) -> str:

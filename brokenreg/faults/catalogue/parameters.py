@@ -56,7 +56,21 @@ def _size_within(value: Any, hint: str) -> int:
 
 
 def _headers_or_size(value: Any) -> Any:
-    return value if value == HEADERS else _size_within(value, "write headers, or bytes (65536, 64KiB)")
+    hint = "write headers, or bytes (65536, 64KiB)"
+    try:
+        return value if value == HEADERS else _size_within(value, hint)
+    except ValueError:
+        raise ValueError(hint) from None
+
+
+def _share(value: Any) -> Any:
+    if isinstance(value, str):
+        try:
+            match = _PORTION.fullmatch(value)
+            return float(match[1]) / 100 if match else float(value)
+        except ValueError:
+            raise ValueError("write a number from 0 to 1, or percents (50%, in paths 50pct)") from None
+    return value
 
 
 def _headers_or_extent(value: Any) -> Any:
@@ -129,6 +143,21 @@ Extent = Annotated[
     WithJsonSchema(_EXTENT_SCHEMA),
 ]
 """A place in a body: bytes (an int), or a part of it (a float from 0 to 1; `50%`, in paths `50pct`)."""
+
+Share = Annotated[
+    float,
+    BeforeValidator(_share),
+    Field(ge=0, le=1, allow_inf_nan=False),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "number", "minimum": 0, "maximum": 1},
+                {"type": "string", "pattern": r"^(100|[0-9]{1,2}(\.[0-9]{1,6})?)(pct|%)$"},
+            ]
+        }
+    ),
+]
+"""A part of all: a number from 0 to 1; written also in percents (`50%`, in paths `50pct`)."""
 
 HeadersOrSize = Annotated[
     Literal["headers"] | int,
