@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from brokenreg.commands.remote import Remote, remote_options
+from brokenreg.oci.printable import printable
 
 _EPILOG = """
 \b
@@ -38,6 +39,7 @@ def check(remote: Remote, as_json: bool) -> None:
     for each in () if as_json else verdicts:
         mark = "✓" if each["met"] else "✗"
         name = f"{each['name']}: " if each["name"] else ""
-        click.echo(f"{mark} {name}{each['filter']}  {each['seen']} seen, {each['wanted']} wanted")
+        line = f"{mark} {name}{each['filter']}  {each['seen']} seen, {each['wanted']} wanted"
+        click.echo(printable(line))
     if not all(each["met"] for each in verdicts):
         sys.exit(1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import click
@@ -67,7 +68,10 @@ def step(remote: Remote, ids: tuple[int, ...], size: str, expression: str | None
 @click.command(epilog=_EPILOG)
 @click.argument("ids", nargs=-1, type=int)
 @click.option(
-    "--status", type=int, metavar="STATUS", help="Answer that error, if the headers wait; else reset."
+    "--status",
+    type=int,
+    metavar="STATUS",
+    help="Answer that error; only while the headers wait: others are left alone.  [default: a reset]",
 )
 @_which
 @remote_options
@@ -86,5 +90,20 @@ def _order(
     if not ids:
         params = {} if expression is None else {"filter": expression}
         told = remote.ask("POST", f"/v1/{order}", json=body, params=params)
-        count = len(told["exchanges"])
-        click.echo(f"{count} exchange{'' if count == 1 else 's'}")
+        done, skipped = len(told["exchanges"]), len(told["skipped"])
+        if done or not skipped:
+            click.echo(_counted(done))
+        if skipped:
+            click.echo(f"{_counted(skipped)} skipped: {_why(skipped, body)}", err=True)
+            sys.exit(0 if done else 1)
+
+
+def _counted(count: int) -> str:
+    return f"{count} exchange{'' if count == 1 else 's'}"
+
+
+def _why(skipped: int, body: dict[str, Any]) -> str:
+    if "status" not in body:
+        return "not held any more"
+    whose, them = ("its", "it") if skipped == 1 else ("their", "them")
+    return f"{whose} headers are sent; leave out --status to reset {them}"

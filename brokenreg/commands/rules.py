@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from brokenreg.commands.remote import Remote, remote_options
+from brokenreg.oci.printable import printable
 
 _EPILOG = """
 \b
@@ -49,7 +50,7 @@ def match_options(command: Callable[..., None]) -> Callable[..., None]:
 def match_of(options: Mapping[str, Any]) -> dict[str, Any]:
     """The `match` of a rule; what was not given is left out."""
     match = {name: options[name] for name in _MATCH if options[name] is not None}
-    headers = dict(_pair(each, "--header") for each in options["header"])
+    headers = dict(_pair(each, "--header", "user-agent='docker/*'") for each in options["header"])
     return {**match, "header": headers} if headers else match
 
 
@@ -65,7 +66,7 @@ def rules() -> None:
 @match_options
 @click.option("--skip", type=int, metavar="N", help="Let the first N matches pass.")
 @click.option("--times", type=int, metavar="N", help="Strike N times at most.")
-@click.option("--probability", type=float, metavar="P", help="Strike this share of the matches, 0 to 1.")
+@click.option("--probability", metavar="P", help="Strike this share of the matches: 0.33, or 33%.")
 @click.option("--per", metavar="WHAT", help="Count skip and times by rule, repository, reference or client.")
 @click.option("--override", is_flag=True, help="Ask it after all rules, and for every endpoint.")
 @remote_options
@@ -81,7 +82,7 @@ def add(remote: Remote, fault: str, parameters: tuple[str, ...], **options: Any)
     if options["override"]:
         rule["override"] = True
     added = remote.ask("POST", "/v1/rules", json=rule)
-    click.echo(f"rule {added['id']}: {_spelled(added)}")
+    click.echo(printable(f"rule {added['id']}: {_spelled(added)}"))
 
 
 @rules.command("list")
@@ -122,7 +123,7 @@ def _faults(words: Iterable[str]) -> list[dict[str, str]]:
         elif not found[-1]:
             found[-1]["type"] = word
         else:
-            name, value = _pair(word, "a parameter")
+            name, value = _pair(word, "a parameter", "after=64KiB")
             found[-1][name.replace("-", "_")] = value
     if not all(found):
         raise click.UsageError(
@@ -131,10 +132,10 @@ def _faults(words: Iterable[str]) -> list[dict[str, str]]:
     return found
 
 
-def _pair(text: str, what: str) -> tuple[str, str]:
+def _pair(text: str, what: str, example: str) -> tuple[str, str]:
     name, equals, value = text.partition("=")
     if not equals or not name:
-        raise click.UsageError(f"{what} {text!r}: write NAME=VALUE, for instance after=64KiB")
+        raise click.UsageError(f"{what} {text!r}: write NAME=VALUE, for instance {example}")
     return name, value
 
 
@@ -154,7 +155,7 @@ def _print_table(found: list[dict[str, Any]]) -> None:
             str(rule["struck"]),
             str(rule["source"]),
         )
-        table.add_row(*(Text(cell) for cell in row))
+        table.add_row(*(Text(printable(cell)) for cell in row))
     Console(highlight=False).print(table)
 
 

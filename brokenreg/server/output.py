@@ -19,6 +19,7 @@ from typing import IO, Any
 from rich.console import Console
 from rich.text import Text
 
+from brokenreg.oci.printable import printable
 from brokenreg.oci.sizes import format_size
 from brokenreg.oci.target import Endpoint
 from brokenreg.traffic.exchange import Ended, Exchange, Origin
@@ -142,11 +143,6 @@ class ReadableLog:
         with self._console.capture() as captured:
             self._console.print(text, end="")
         return captured.get()
-
-
-def printable(text: str) -> str:
-    """Without anything that a terminal would obey."""
-    return "".join(character if character.isprintable() else ascii(character)[1:-1] for character in text)
 
 
 def _style(exchange: Exchange) -> str:

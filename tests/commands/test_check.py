@@ -17,7 +17,7 @@ rules:
 expect:
   - {name: it fails once, filter: "fault:error", count: 1}
   - {name: it is asked again, filter: "endpoint:manifest status:200"}
-  - {filter: "endpoint:tags", at_most: 0}
+  - {name: "none\\e[31m lists", filter: "endpoint:tags", at_most: 0}
 """
 
 
@@ -42,7 +42,7 @@ def test_expectations_are_met_one_by_one(tmp_path: Path) -> None:
             [
                 "✗ it fails once: fault:error  0 seen, exactly 1 wanted",
                 "✗ it is asked again: endpoint:manifest status:200  0 seen, at least 1 wanted",
-                "✓ endpoint:tags  0 seen, at most 0 wanted",
+                r"✓ none\x1b[31m lists: endpoint:tags  0 seen, at most 0 wanted",
             ],
         )
         url = f"{running.url}/v2/broken/random/manifests/layers-1_size-10"
