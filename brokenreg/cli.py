@@ -38,7 +38,7 @@ Then, from another terminal:
 def _option(name: str, *legacy: str, help: str, **settings: Any) -> Callable[..., Any]:  # noqa: A002
     """An option that BROKENREG_<NAME> sets as well, and after it the predecessor's variables."""
     variable = f"BROKENREG_{name.removeprefix('--').replace('-', '_').upper()}"
-    return click.option(name, envvar=[variable, *legacy], help=help, **settings)
+    return click.option(name, envvar=[variable, *legacy], show_envvar=True, help=help, **settings)
 
 
 _FILE = click.Path(path_type=Path, dir_okay=False)
@@ -93,20 +93,34 @@ _SERVER_OPTIONS = [
 
 def _server_options(command: Callable[..., None]) -> Callable[..., None]:
     """The options that `serve` and `tui` share."""
-    for option in reversed(_SERVER_OPTIONS):
+    # Without its variable, which is read before the command: it must not win over a flag there.
+    for option in reversed([*_SERVER_OPTIONS, click.option("--config", **_CONFIG)]):
         command = option(command)
     return command
 
 
+def _take_defaults(context: click.Context, _: click.Parameter, path: Path | None) -> None:
+    """The options in that file become the defaults: of all commands, or of the one that is run."""
+    if path is not None:
+        tables = _read_config(path)
+        context.default_map = tables if context.parent is None else tables.get(context.info_name or "", {})
+
+
+_CONFIG: dict[str, Any] = {
+    "type": _FILE,
+    "metavar": "FILE",
+    "is_eager": True,
+    "expose_value": False,
+    "callback": _take_defaults,
+    "help": "TOML file of options: a table for each command, [serve] and [tui].",
+}
+
+
 @click.group(epilog=_EXAMPLES, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="brokenreg")
-@_option("--config", type=_FILE, metavar="FILE",
-         help="TOML file of options: a table for each command, [serve] and [tui].")  # fmt: skip
-@click.pass_context
-def main(context: click.Context, config: Path | None) -> None:
+@_option("--config", **_CONFIG)
+def main() -> None:
     """A container-image registry that is correct until you break it, and then breaks exactly as told."""
-    if config is not None:
-        context.default_map = _read_config(config)
 
 
 @main.command(epilog=_EXAMPLES)
@@ -166,20 +180,38 @@ def _read_config(path: Path) -> dict[str, Any]:
         raise click.UsageError(f"{path}: {error.strerror}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise click.UsageError(f"{path} is not TOML: {error}") from None
-    known = {
-        name: {parameter.name for parameter in command.params} for name, command in main.commands.items()
-    }
-    for name, table in tables.items():
-        if name not in known or not isinstance(table, dict):
-            raise click.UsageError(f"{path}: {name!r} is no table of it; there are {', '.join(known)}")
-        for key in table:
-            if key.replace("-", "_") not in known[name]:
-                raise click.UsageError(
-                    f"{path}: [{name}] has no option {key!r}; see `brokenreg {name} --help`"
-                )
-    return {
-        name: {key.replace("-", "_"): value for key, value in table.items()} for name, table in tables.items()
-    }
+    return {name: _options_of(name, table, path) for name, table in tables.items()}
+
+
+def _options_of(name: str, table: Any, path: Path) -> dict[str, Any]:
+    if name not in main.commands or not isinstance(table, dict):
+        raise click.UsageError(f"{path}: {name!r} is no table of it; there are {', '.join(main.commands)}")
+    options = [each for each in main.commands[name].params if isinstance(each, click.Option)]
+    known = {str(each.name): each for each in options if each.name != "config"}
+    values = {}
+    for key, value in table.items():
+        option = known.get(key.replace("-", "_"))
+        if option is None:
+            raise click.UsageError(f"{path}: [{name}] has no option {key!r}; see `brokenreg {name} --help`")
+        values[str(option.name)] = [value] if option.multiple and isinstance(value, str) else value
+        wanted = _wanted(option, values[str(option.name)])
+        if wanted is not None:
+            raise click.UsageError(f"{path}: [{name}] {key}: write {wanted}")
+    return values
+
+
+def _wanted(option: click.Option, value: Any) -> str | None:
+    """What the option takes in TOML, if that value is of another type; None if it can take it."""
+    if option.is_flag:
+        return None if isinstance(value, bool) else "true or false"
+    if option.multiple:
+        is_list = isinstance(value, list) and all(isinstance(each, str) for each in value)
+        return None if is_list else f"a list of {option.metavar}, or one, in quotes"
+    if option.type is click.INT:
+        return None if isinstance(value, int) and not isinstance(value, bool) else "a whole number"
+    if isinstance(value, str) or (option.type is click.STRING and type(value) in (int, float)):
+        return None
+    return f"one {option.metavar or 'word'}, in quotes"
 
 
 def _run(main: Coroutine[Any, Any, int]) -> None:

@@ -94,13 +94,15 @@ class Listener:
         self._stop = asyncio.Event()
         self.address = Address(host=address.host, port=self._socket.getsockname()[1])
         self.url = f"{'https' if certificate else 'http'}://{self.address}"
-        try:
-            self._config.create_ssl_context()
-        except (OSError, ssl.SSLError) as error:
-            self._socket.close()
-            raise ListenError(
-                f"cannot use {certificate}: {error}; both must be PEM, and belong together"
-            ) from None
+        if certificate is not None:
+            try:
+                tls_context(certificate)
+            except (OSError, ssl.SSLError) as error:
+                self._socket.close()
+                raise ListenError(
+                    f"cannot use certificate {certificate.chain} with key {certificate.key}: "
+                    f"{error.strerror or error}; both must be PEM files, and belong together"
+                ) from None
 
     def start(self, seam: Seam) -> None:
         """Serve from now on."""

@@ -147,7 +147,7 @@ def test_bad_certificates_are_one_line_and_status_1(tmp_path: Path) -> None:
         result = run("serve", "--data", str(tmp_path / "data"), "--listen", "127.0.0.1:0", "--control", "off",
                      "--cert", str(certificate), "--key", str(bad))  # fmt: skip
         assert (result.returncode, result.stderr.count("\n")) == (1, 1)
-        assert certificate.name in result.stderr
+        assert f"cannot use certificate {certificate} with key {bad}: " in result.stderr
 
 
 def test_flag_before_environment_before_file_before_default(tmp_path: Path) -> None:
@@ -177,14 +177,41 @@ def test_flag_before_environment_before_file_before_default(tmp_path: Path) -> N
         ("listen", "is not TOML"),
         ("[srve]", "'srve' is no table"),
         ("[serve]\nlsten = 1", "no option 'lsten'"),
+        ("[serve]\nconfig = 'x'", "no option 'config'"),
+        ("[serve]\nlisten = 5", "[serve] listen: write a list of HOST:PORT, or one, in quotes"),
+        ("[serve]\nlisten = [5]", "[serve] listen: write a list of HOST:PORT"),
+        ("[serve]\ndata = 5", "[serve] data: write one DIR, in quotes"),
+        ("[serve]\nseed = {a = 1}", "[serve] seed: write a whole number"),
+        ("[serve]\nheadless = 'maybe'", "[serve] headless: write true or false"),
     ],
 )
 def test_a_bad_configuration_file_is_told(tmp_path: Path, text: str, problem: str) -> None:
     config = tmp_path / "brokenreg.toml"
     config.write_text(text)
-    result = run("--config", str(config), "serve")
-    assert result.returncode == 2
-    assert problem in result.stderr
+    for arguments in (["--config", str(config), "serve"], ["serve", "--config", str(config)]):
+        result = run(*arguments)
+        assert result.returncode == 2
+        assert problem in result.stderr
+        assert "Traceback" not in result.stderr
+
+
+def test_a_configuration_file_is_named_before_the_command_or_after_it(tmp_path: Path) -> None:
+    config = tmp_path / "brokenreg.toml"
+    # One listener, without a list, and a file that cannot be written: it ends as soon as it listens.
+    config.write_text(
+        f'[serve]\nlisten = "127.0.0.1:0"\ncontrol = "off"\ndata = "{tmp_path}/data"\n'
+        f'fabricate-limit = 1048576\nready-file = "{tmp_path}/nowhere/ready"\n'
+    )
+    other = tmp_path / "other.toml"
+    other.write_text("[serve]\nseed = 'x'\n")
+    ways = [["--config", str(config), "serve"], ["serve", "--config", str(config)], ["serve"]]
+    for way in ways:
+        result = run(*way, **({"BROKENREG_CONFIG": str(config)} if way == ["serve"] else {}))
+        assert (result.returncode, result.stderr.count("\n")) == (1, 1)
+        assert f"{tmp_path}/nowhere/ready" in result.stderr
+    # The flag before the command goes before the environment.
+    result = run(*ways[0], BROKENREG_CONFIG=str(other))
+    assert f"{tmp_path}/nowhere/ready" in result.stderr
 
 
 def test_the_predecessors_variables_work(tmp_path: Path) -> None:
@@ -221,6 +248,13 @@ def test_the_panel_needs_a_terminal(tmp_path: Path) -> None:
     result = run("tui", "--data", str(tmp_path))
     assert result.returncode == 2
     assert "brokenreg serve" in result.stderr
+
+
+def test_help_tells_the_variables() -> None:
+    assert "BROKENREG_DATA, BLOB_DIR" in " ".join(run("serve", "--help").stdout.split())
+    told = " ".join(run("rules", "list", "--help").stdout.split())
+    assert "env var: BROKENREG_URL; default: ($BROKENREG_CONTROL, else http://127.0.0.1:8081)" in told
+    assert "BROKENREG_CONTROL_TOKEN" in told
 
 
 def test_start_up_imports_no_heavy_library() -> None:
