@@ -283,8 +283,14 @@ def test_no_path_can_carry_it(registry: Brokenreg, fault: str, path: str) -> Non
     [
         ("{fault: tls, match: {client: docker/*}}", "match.client is of requests"),
         ("{fault: accept, match: {repository: app}}", "match.repository is of requests"),
-        ("{fault: tls, match: {endpoint: layer}}", "tls strikes at connect, not at layer"),
-        ("{fault: error, match: {endpoint: connect}}", "error strikes at manifest, not at connect"),
+        (
+            "{fault: tls, match: {endpoint: layer}}",
+            "tls strikes before a request, at endpoint connect, not at layer",
+        ),
+        (
+            "{fault: error, match: {endpoint: connect}}",
+            "error needs a request; at endpoint connect there is none yet",
+        ),
         ("{fault: [tls, accept]}", "one fault alone"),
         ("{fault: {type: tls, form: old}}", "fault.form"),
     ],
