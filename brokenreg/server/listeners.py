@@ -78,8 +78,13 @@ def tls_context(certificate: Certificate) -> ListenerContext:
     context.options |= ssl.OP_NO_COMPRESSION
     context.set_ciphers(Config.ciphers)
     context.set_alpn_protocols(Config.alpn_protocols)
-    context.load_cert_chain(certificate.chain, certificate.key)
+    context.load_cert_chain(certificate.chain, certificate.key, password=_no_passphrase)
     return context
+
+
+def _no_passphrase() -> str:
+    """In place of OpenSSL's own, which would ask at the terminal and wait."""
+    raise OSError("the key is encrypted, and nobody is asked for its passphrase; store it decrypted")
 
 
 class Listener:

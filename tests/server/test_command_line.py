@@ -11,6 +11,9 @@ from pathlib import Path
 
 import httpx
 import pytest
+import trustme
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from tests.process import brokenreg, clean_environment, launch
 
@@ -148,6 +151,22 @@ def test_bad_certificates_are_one_line_and_status_1(tmp_path: Path) -> None:
                      "--cert", str(certificate), "--key", str(bad))  # fmt: skip
         assert (result.returncode, result.stderr.count("\n")) == (1, 1)
         assert f"cannot use certificate {certificate} with key {bad}: " in result.stderr
+
+
+def test_nobody_is_asked_for_a_passphrase(tmp_path: Path) -> None:
+    key = tmp_path / "key.pem"
+    secret = ec.generate_private_key(ec.SECP256R1()).private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.BestAvailableEncryption(b"hunter2"),
+    )
+    key.write_bytes(secret)
+    chain = tmp_path / "chain.pem"
+    chain.write_bytes(trustme.CA().issue_cert("localhost").cert_chain_pems[0].bytes())
+    result = run("serve", "--data", str(tmp_path / "data"), "--listen", "127.0.0.1:0", "--control", "off",
+                 "--cert", str(chain), "--key", str(key))  # fmt: skip
+    assert (result.returncode, result.stderr.count("\n")) == (1, 1)
+    assert "the key is encrypted" in result.stderr
 
 
 def test_flag_before_environment_before_file_before_default(tmp_path: Path) -> None:
