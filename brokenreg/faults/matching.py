@@ -7,7 +7,7 @@ import ipaddress
 import re
 from collections.abc import Callable, Collection
 from functools import partial
-from typing import Annotated, Literal, get_args
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
@@ -29,8 +29,6 @@ EndpointName = Literal[
     "catalog",
 ]
 """What a match may name: an endpoint, `blob` (config or layer), or `any`."""
-
-ENDPOINTS: tuple[str, ...] = get_args(EndpointName)
 
 Glob = Annotated[str, StringConstraints(min_length=1, max_length=512)]
 """As `fnmatch` has it: `*` crosses `/`, letters count as they are."""

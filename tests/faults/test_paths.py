@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
-from typing import Any
+from typing import Any, get_args
 
 import httpx
 import pytest
@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from brokenreg.faults.catalogue import CATALOGUE
-from brokenreg.faults.matching import ENDPOINTS
+from brokenreg.faults.matching import EndpointName
 from brokenreg.faults.paths import PathDoor, image_kinds, prefix_of
 from brokenreg.faults.rules import Rule, rule_of
 from brokenreg.faults.scenario import Scenario, read_scenario, write_scenario
@@ -58,7 +58,7 @@ def rules(draw: st.DrawFn) -> Rule:
         given.setdefault("dur", "1s")
     document: dict[str, Any] = {"fault": {"type": kind.name, **given}}
     for name, values in {
-        "match": st.fixed_dictionaries({"endpoint": st.sampled_from(ENDPOINTS)}),
+        "match": st.fixed_dictionaries({"endpoint": st.sampled_from(get_args(EndpointName))}),
         "skip": st.integers(0, 100),
         "times": st.integers(0, 100),
         "probability": st.floats(0, 1),
