@@ -98,16 +98,12 @@ class Ask:
             raise Problem(400, f"the body is not JSON: {error}") from None
 
     def model(self, kind: type[Model]) -> Model:
-        """The body as that model; an empty one has all defaults. Raise `Problem` 400."""
+        """The body as that model; an empty one has all defaults. Raise `Problem` 400, or `FieldError`."""
         document = self.document() if self.content.strip() else {}
         try:
             return kind.model_validate(document)
         except ValidationError as error:
-            raise _as_problem(FieldError.of(error, kind)) from None
-
-
-def _as_problem(error: FieldError) -> Problem:
-    return Problem(400, str(error), field=error.where)
+            raise FieldError.of(error, kind) from None
 
 
 def _refuse_constant(word: str) -> None:

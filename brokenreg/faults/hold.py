@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -98,10 +98,6 @@ class Gate:
                 except NotHeldError:
                     skipped.append(passage.exchange)
         return done, skipped
-
-    def held(self) -> Iterable[Exchange]:
-        """The exchanges that are held."""
-        return [passage.exchange for passage in self.waiting.values()]
 
     def open_for_good(self) -> None:
         """Let everything go on, and hold nothing any more: we stop."""
