@@ -1,0 +1,1 @@
+"""The proxy: images of other registries, fetched once, verified and kept."""

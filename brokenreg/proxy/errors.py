@@ -1,0 +1,57 @@
+"""What can go wrong with an upstream, each told to the client in OCI form.
+
+A status that an upstream answers is no exception here; `brokenreg.proxy.answers` says what becomes of it.
+"""
+
+from __future__ import annotations
+
+from brokenreg.oci.errors import ErrorCode, OCIError
+
+
+class UpstreamError(OCIError):
+    """An upstream did not give what was asked for; `may_pass` if it may do so a little later."""
+
+    may_pass = False
+
+
+class UpstreamUnreachableError(UpstreamError):
+    """502: no connection, no TLS, no HTTP, or an end in the middle."""
+
+    may_pass = True
+
+    def __init__(self, message: str) -> None:
+        super().__init__(502, ErrorCode.UNAVAILABLE, message)
+
+
+class UpstreamSilentError(UpstreamError):
+    """504: the upstream did not answer in time, or stopped in the middle."""
+
+    may_pass = True
+
+    def __init__(self, message: str) -> None:
+        super().__init__(504, ErrorCode.TIMEOUT, message)
+
+
+class UpstreamContentError(UpstreamError):
+    """502: what came is not what its digest or its length says."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(502, ErrorCode.UNAVAILABLE, message)
+
+
+class UpstreamForbiddenError(UpstreamError):
+    """403: the settings do not let us ask there (loops, addresses, `--allow-upstream`)."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(403, ErrorCode.DENIED, message)
+
+
+class UpstreamStatusError(UpstreamError):
+    """The upstream answered with a status that is no success; `told` is its own."""
+
+    def __init__(
+        self, told: int, status: int, code: str, message: str, headers: dict[str, str] | None = None
+    ) -> None:
+        super().__init__(status, code, message, headers=headers)
+        self.told = told
+        self.may_pass = told == 429 or told >= 500

@@ -1,0 +1,28 @@
+"""Where an image comes from: which upstream, and what it is called there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from brokenreg.storage.records import RepositoryKey
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """An upstream by its logical name (`quay.io`, `docker.io`, `localhost:5000`) and a repository there.
+
+    The logical name is what cache keys and credentials go by; where the connection goes is another matter.
+    """
+
+    upstream: str
+    repository: str
+
+    @property
+    def key(self) -> RepositoryKey:
+        """Where the cache keeps it: in a namespace that no path can name, shared by all namespaces."""
+        return f"@{self.upstream}", self.repository
+
+    @property
+    def name(self) -> str:
+        """As people write it: `quay.io/org/image`."""
+        return f"{self.upstream}/{self.repository}"
