@@ -45,8 +45,9 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
 _FOLDER = click.Path(path_type=Path, file_okay=False)
 
 _SERVER_OPTIONS = [
-    _option("--listen", multiple=True, metavar="HOST:PORT",
-            help="Where the registry listens; may be repeated; port 0 takes any free port.  "
+    _option("--listen", multiple=True, metavar="HOST:PORT[=UPSTREAM]",
+            help="Where the registry listens; may be repeated; port 0 takes any free port. With =UPSTREAM, "
+                 "names without a host come from there: 127.0.0.1:8082=docker.io is a mirror for docker.  "
                  "[default: 127.0.0.1:8080]"),
     _option("--second-origin", metavar="HOST:PORT",
             help="Where the second origin listens, to which redirects and foreign locations lead.  "
@@ -77,8 +78,25 @@ _SERVER_OPTIONS = [
     _option("--public-url", metavar="URL",
             help="Where clients find the registry, for absolute URLs such as the token service's; else they "
                  "are told the host that they asked."),
-    _option("--offline", is_flag=True, expose_value=False,
-            help="Ask no other registry. There is no proxy yet, so none is ever asked."),
+    _option("--upstream", multiple=True, metavar="NAME=URL",
+            help="Where a registry stands that the proxy shall find elsewhere than its name says, or that "
+                 "has no public name: quay.io=https://mirror.example, local=http://127.0.0.1:5000. May be "
+                 "repeated."),
+    _option("--default-upstream", metavar="NAME", default="quay.io", show_default=True,
+            help="The registry that names without a host come from, if nothing was pushed there."),
+    _option("--allow-upstream", multiple=True, metavar="GLOB",
+            help="Ask only registries whose names match; may be repeated.  [default: any]"),
+    _option("--upstream-auth", type=click.Choice(["auto", "on", "off"]), default="auto", show_default=True,
+            help="Whether to log in upstream with the credentials of docker and podman. auto: if only this "
+                 "machine can reach the registry, or --auth-user says who may."),
+    _option("--upstream-ca", multiple=True, type=_FILE, metavar="FILE",
+            help="A CA to trust for upstreams, PEM, beside the system's; may be repeated."),
+    _option("--offline", is_flag=True,
+            help="Ask no other registry: what was not pushed here or cached is 404."),
+    _option("--cache-max-size", metavar="SIZE", default="20GiB", show_default=True,
+            help="Cached blobs beyond that are let go of, those first that were not used for longest."),
+    _option("--max-data", metavar="SIZE",
+            help="Most that the data folder may hold; cached blobs give way to pushes.  [default: the disk]"),
     _option("--fabricate-limit", metavar="SIZE", default="128GiB", show_default=True,
             help="Largest fabricated image, layers x size."),
     _option("--ready-file", type=_FILE, metavar="FILE",

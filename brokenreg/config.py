@@ -20,7 +20,10 @@ from pydantic import (
 )
 
 from brokenreg.oci.durations import parse_duration
+from brokenreg.oci.errors import OCIError
+from brokenreg.oci.names import is_component
 from brokenreg.oci.sizes import parse_size
+from brokenreg.oci.upstreams import check_upstream
 
 _HOST = re.compile(r"[0-9a-zA-Z._-]+|[0-9a-fA-F:.]+")
 _ADDRESS = re.compile(r"(?:\[(?P<v6>[0-9a-fA-F:.%a-z]+)\]|(?P<host>[A-Za-z0-9._-]+)):(?P<port>[0-9]{1,5})")
@@ -58,6 +61,58 @@ def _address(value: object) -> object:
     return Address.parse(value) if isinstance(value, str) else value
 
 
+class Listen(Address):
+    """Where the registry listens; `upstream` is asked there for names without a host."""
+
+    upstream: str | None = None
+
+    @classmethod
+    def parse(cls, text: str) -> Listen:
+        """Raise `ValueError` unless `text` is HOST:PORT or HOST:PORT=UPSTREAM."""
+        address, equals, upstream = text.partition("=")
+        where = Address.parse(address)
+        return cls(host=where.host, port=where.port, upstream=_upstream_name(upstream) if equals else None)
+
+
+def _listen(value: object) -> object:
+    return Listen.parse(value) if isinstance(value, str) else value
+
+
+class Upstream(BaseModel):
+    """A registry by its logical name, and where it stands."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    url: str
+
+    @classmethod
+    def parse(cls, text: str) -> Upstream:
+        """Raise `ValueError` unless `text` is NAME=URL."""
+        name, equals, url = text.partition("=")
+        if not equals:
+            raise ValueError(
+                f"{text!r} is not NAME=URL, for instance quay.io=https://mirror.example "
+                "or local=http://127.0.0.1:5000"
+            )
+        return cls(name=_upstream_name(name), url=_plain_url(url, "https://mirror.example:5000"))
+
+
+def _upstream(value: object) -> object:
+    return Upstream.parse(value) if isinstance(value, str) else value
+
+
+def _upstream_name(text: str) -> str:
+    """The one spelling of a registry's name, or of one that we give it. Raise `ValueError`."""
+    try:
+        name = check_upstream(text)
+    except OCIError as error:
+        raise ValueError(error.message) from None
+    if name == "broken" or not (is_component(name) or "." in name or ":" in name):
+        raise ValueError(f"an upstream cannot be called {text!r}: write a host, or a word of a-z and 0-9")
+    return name
+
+
 def _size(value: object) -> object:
     return parse_size(value) if isinstance(value, str) else value
 
@@ -88,6 +143,10 @@ def _user(value: object) -> object:
 
 
 def _public_url(text: str) -> str:
+    return _plain_url(text, "https://registry.example:5000")
+
+
+def _plain_url(text: str, example: str) -> str:
     try:
         parts = urlsplit(text)
         is_plain = (
@@ -100,7 +159,7 @@ def _public_url(text: str) -> str:
     if not is_plain or text.rstrip("/") != f"{parts.scheme}://{parts.netloc}" or "@" in parts.netloc:
         raise ValueError(
             "is no http or https URL of a host, and a port perhaps, without anything after it, "
-            "for instance https://registry.example:5000"
+            f"for instance {example}"
         )
     return text.rstrip("/")
 
@@ -108,6 +167,7 @@ def _public_url(text: str) -> str:
 _LONGEST = 10 * 365 * 24 * 3600.0
 """Seconds that a token may last."""
 
+ListenField = Annotated[Listen, BeforeValidator(_listen)]
 AddressField = Annotated[Address, BeforeValidator(_address)]
 LifetimeField = Annotated[float, BeforeValidator(_duration), Field(gt=0, le=_LONGEST, allow_inf_nan=False)]
 
@@ -117,7 +177,7 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
-    listen: tuple[AddressField, ...] = Field(min_length=1)
+    listen: tuple[ListenField, ...] = Field(min_length=1)
     second_origin: AddressField | None = None
     control: AddressField | None = None
     control_token: str | None = Field(None, repr=False)
@@ -132,6 +192,14 @@ class Settings(BaseModel):
     auth_user: tuple[Annotated[AuthUser, BeforeValidator(_user)], ...] = ()
     token_lifetime: LifetimeField | None = None
     public_url: Annotated[str, AfterValidator(_public_url)] | None = None
+    upstream: tuple[Annotated[Upstream, BeforeValidator(_upstream)], ...] = ()
+    default_upstream: Annotated[str, AfterValidator(_upstream_name)] = "quay.io"
+    allow_upstream: tuple[str, ...] = ()
+    upstream_auth: Literal["auto", "on", "off"] = "auto"
+    upstream_ca: tuple[Path, ...] = ()
+    offline: bool = False
+    cache_max_size: Annotated[int, BeforeValidator(_size)] = Field(20 * 1024**3, ge=0)
+    max_data: Annotated[int, BeforeValidator(_size), Field(gt=0)] | None = None
     fabricate_limit: Annotated[int, BeforeValidator(_size)] = Field(gt=0)
     ready_file: Path | None = None
     log: Path | None = None
@@ -146,6 +214,27 @@ class Settings(BaseModel):
         if twice is not None:
             raise ValueError(f"user {twice!r} is given twice")
         return users
+
+    @field_validator("upstream")
+    @classmethod
+    def _have_one_place(cls, upstreams: tuple[Upstream, ...]) -> tuple[Upstream, ...]:
+        names = [upstream.name for upstream in upstreams]
+        twice = next((name for name in names if names.count(name) > 1), None)
+        if twice is not None:
+            raise ValueError(f"upstream {twice} is given twice")
+        return upstreams
+
+    @property
+    def is_beyond_loopback(self) -> bool:
+        """Whether others than this machine reach the registry."""
+        return not all(address.is_loopback for address in self.listen)
+
+    @property
+    def may_log_in(self) -> bool:
+        """Whether upstreams are shown credentials: whoever reaches us pulls with them."""
+        if self.upstream_auth == "auto":
+            return not self.is_beyond_loopback or (self.auth != "none" and bool(self.auth_user))
+        return self.upstream_auth == "on"
 
     @property
     def public_host(self) -> str | None:

@@ -65,6 +65,8 @@ def launch(data: Path, *arguments: str, python: str = sys.executable, **environm
     command = [python, "-m", "brokenreg", "serve", "--headless", "--data", str(data)]
     if "--listen" not in arguments:
         command += ["--listen", "127.0.0.1:0"]
+    if "--upstream" not in arguments:  # tests ask nobody but this machine
+        command.append("--offline")
     if "--control" not in arguments:
         command += ["--control", "127.0.0.1:0"]
     process = subprocess.Popen(

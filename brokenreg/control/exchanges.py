@@ -39,6 +39,7 @@ class ExchangeSummary(BaseModel):
     request_bytes: int = Field(description="of the body")
     response_bytes: int = Field(description="of the body, that left")
     duration: float | None = Field(description="seconds; null while it is in flight")
+    cache: str | None = Field(description="hit, miss, followed, revalidated, stale; null if it was not asked")
     fault: str | None = Field(description="what struck, joined by +")
     rule: str | None = Field(description="the rule that struck")
     held: bool

@@ -88,7 +88,7 @@ class Match(BaseModel):
         """What of an exchange decides, by name; apart from endpoint, method and the place of a layer."""
         found: dict[str, Facet] = {}
         if self.repository is not None:
-            found["repository"] = lambda exchange: exchange.target.repository
+            found["repository"] = lambda exchange: " ".join(exchange.target.names)
         if self.reference is not None:
             found["reference"] = lambda exchange: exchange.target.reference
         if self.protocol is not None:
@@ -106,7 +106,7 @@ class Match(BaseModel):
         found: list[Predicate] = []
         if self.repository is not None:
             repository = _matcher(self.repository)
-            found.append(lambda exchange: repository(exchange.target.repository))
+            found.append(lambda exchange: any(map(repository, exchange.target.names)))
         if self.reference is not None:
             reference = _matcher(self.reference)
             found.append(lambda exchange: reference(exchange.target.reference))

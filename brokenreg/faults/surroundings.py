@@ -49,7 +49,7 @@ class Surroundings:
         """The places of a layer in the manifests of its repository, from 1; none if no manifest names it."""
         if self._images.provides(target.repository):
             return self._images.layer_numbers(target.repository, target.reference)
-        repository = self._store.index.repository((target.namespace, target.repository))
+        repository = self._store.index.repository(target.key)
         manifests = repository.manifests.values() if repository else ()
         return {
             place
@@ -62,7 +62,7 @@ class Surroundings:
         """Another blob of the repository than the one that is there; None if either is missing."""
         if self._images.provides(target.repository):
             return self._images.sibling(target.repository, target.reference)
-        repository = self._store.index.repository((target.namespace, target.repository))
+        repository = self._store.index.repository(target.key)
         links = repository.links if repository else {}
         if target.reference not in links:
             return None

@@ -6,15 +6,16 @@ failed the check is in `Target.error`, to be answered by the registry and seen i
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, urlencode
 
 from brokenreg.oci.digests import Digest, is_digest
 from brokenreg.oci.errors import ErrorCode, OCIError
 from brokenreg.oci.names import check_name, check_tag, check_upload_id
 from brokenreg.oci.scopes import Scope, parse_scopes
+from brokenreg.oci.upstreams import check_upstream, looks_like_host
 
 TOKEN_PATH = "/token"  # noqa: S105 - a path, not a password
 """Where the token service stands."""
@@ -50,8 +51,10 @@ class Target:
     """A parsed request path.
 
     `prefix` is what was stripped from the name (`broken/in/a/`, `broken/with/error_status-503/`), `faults`
-    the faults spelled in it, outermost first. `reference` is a tag, a digest or an upload id. A blob is
-    `LAYER` until `refine` is told better.
+    the faults spelled in it, outermost first. `upstream` is the registry that `?ns=` or `/{host}/v2/` names;
+    one that stands in the name itself stays in `repository`, for pushes may go there. `reference` is a tag, a
+    digest or an upload id. A blob is `LAYER` until `refine` is told better. `root` is what stood before
+    `/v2/`, and `query` what a link must repeat to lead back here.
     """
 
     endpoint: Endpoint
@@ -60,12 +63,35 @@ class Target:
     repository: str = ""
     reference: str = ""
     prefix: str = ""
+    upstream: str = ""
+    root: str = ""
+    query: str = ""
     error: OCIError | None = None
 
     @property
     def name(self) -> str:
         """The repository as the client spelled it; `Location`, `Link` and `name` keep it."""
         return self.prefix + self.repository
+
+    @property
+    def local_name(self) -> str:
+        """Under what a push is stored: with the upstream that the client named elsewhere."""
+        return f"{self.upstream}/{self.repository}" if self.upstream else self.repository
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """(namespace, name) of what was pushed."""
+        return self.namespace, self.local_name
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All by which a glob may mean the repository: as asked for, with its host, and without."""
+        host, slash, rest = self.repository.partition("/")
+        if self.upstream:
+            return self.repository, self.local_name
+        if slash and looks_like_host(host):
+            return self.repository, rest
+        return (self.repository,)
 
     @property
     def digest(self) -> Digest:
@@ -85,13 +111,47 @@ class Target:
         return replace(self, endpoint=Endpoint.CONFIG) if is_config else self
 
 
-def parse_target(path: str, query: str = "") -> Target:
+def parse_target(path: str, query: str = "", own: Collection[str] = ()) -> Target:
     """Parse the decoded path of a request. Never raises: a bad path gives a target with an `error`.
 
-    The query matters to the token service alone: a request for a token is about what its scopes name.
+    Of the query, `ns` names an upstream (containerd), unless it is one of our `own` names; and a request for
+    a token is about what its `scope` names.
     """
     if path == TOKEN_PATH:
         return token_target(parse_scopes(parse_qs(query).get("scope", ())))
+    asked = parse_qs(query).get("ns", [""])[0] if "ns=" in query else ""
+    root, rest = _split_root(path)
+    if root and not asked:
+        asked = root
+    target = _parse(rest if root else path)
+    if not asked or asked.lower() in own or target.error is not None or target.is_reserved:
+        return target
+    return _of_upstream(target, asked, root)
+
+
+def _split_root(path: str) -> tuple[str, str]:
+    """The host before `/v2/`, where newer dockers put it, and the path from there."""
+    host, slash, rest = path.removeprefix("/").partition("/")
+    if slash and host != "v2" and looks_like_host(host) and (rest == "v2" or rest.startswith("v2/")):
+        return host, f"/{rest}"
+    return "", path
+
+
+def _of_upstream(target: Target, asked: str, root: str) -> Target:
+    """The target as a request for that upstream, which its name need not repeat."""
+    try:
+        upstream = check_upstream(asked)
+    except OCIError as error:
+        return replace(target, error=error)
+    query = "" if root else urlencode({"ns": asked}, safe=":")
+    target = replace(target, upstream=upstream, root=f"/{root}" if root else "", query=query)
+    host, slash, rest = target.repository.partition("/")
+    if slash and host in (asked, upstream):
+        return replace(target, repository=rest, prefix=f"{target.prefix}{host}/")
+    return target
+
+
+def _parse(path: str) -> Target:
     if path in ("/v2", "/v2/"):
         return Target(Endpoint.PING)
     if path == "/v2/_catalog":

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import time
+from contextlib import AsyncExitStack
 
 from quart import Response
 
 from brokenreg.images.fabricator import FabricatedBlob
+from brokenreg.oci.digests import Digest
 from brokenreg.oci.errors import ErrorCode, OCIError
 from brokenreg.oci.mediatypes import OCTET_STREAM
+from brokenreg.proxy.fill import Fill, Piece
+from brokenreg.proxy.route import Route
 from brokenreg.registry.call import Call, StreamCall
 from brokenreg.registry.conditions import entity_tag, is_known, range_applies
 from brokenreg.registry.ranges import parse_range
@@ -16,18 +20,27 @@ from brokenreg.registry.responses import respond, start
 from brokenreg.storage.blobs import BlobFile
 from brokenreg.wire.asgi import ZERO_COPY
 
+Content = BlobFile | FabricatedBlob | Fill
+
 _CHUNK = 256 * 1024
 _FILE_PART = 16 * 1024 * 1024
 
 
 async def get_blob(call: StreamCall) -> None:
     """GET and HEAD `/v2/<name>/blobs/<digest>`."""
-    blob = _find(call)
-    try:
-        await _serve(call, blob)
-    finally:
-        if isinstance(blob, BlobFile):
-            blob.close()
+    async with AsyncExitStack() as stack:
+        content: Content | None = _here(call)
+        if isinstance(content, BlobFile):
+            stack.enter_context(content)
+        elif content is None:
+            if call.route is None:
+                raise _unknown(call)
+            if call.method == "HEAD":
+                await _tell_size(call, call.route)
+                return
+            opening = call.proxy.blobs.open(call.route, call.target.digest, call.witness)
+            content = await call.unless_gone(stack.enter_async_context(opening))
+        await _serve(call, content)
 
 
 async def delete_blob(call: Call) -> Response:
@@ -38,22 +51,115 @@ async def delete_blob(call: Call) -> Response:
     return Response(status=202)
 
 
-def _find(call: Call) -> BlobFile | FabricatedBlob:
-    blob: BlobFile | FabricatedBlob | None = None
+def _here(call: Call) -> BlobFile | FabricatedBlob | None:
+    """What is here without any upstream."""
     if call.is_fabricated:
         blob = call.images.blob(call.target.repository, call.target.digest)
-    elif call.repository is not None and call.target.digest in call.repository.links:
-        blob = call.store.blobs.open(call.target.digest)
-        if blob is not None:
-            call.store.index.touch_link(call.key, call.target.digest, time.time())
-    if blob is None:
-        raise _unknown(call)
-    return blob
+        if blob is None:
+            raise _unknown(call)
+        return blob
+    if call.repository is None or call.target.digest not in call.repository.links:
+        return None
+    file = call.store.blobs.open(call.target.digest)
+    if file is not None:
+        call.store.index.touch_link(call.key, call.target.digest, time.time())
+    return file
 
 
-async def _serve(call: StreamCall, blob: BlobFile | FabricatedBlob) -> None:
+async def _tell_size(call: StreamCall, route: Route) -> None:
+    """HEAD of a blob that is not here.
+
+    Clients ask before every push for each blob that they have: one that no manifest names which was seen
+    here is theirs alone, and nobody upstream is asked for it.
+    """
     digest = call.target.digest
-    headers = {
+    repositories = (call.repository, call.store.index.repository(route.key))
+    if not any(repository and repository.names(digest) for repository in repositories):
+        raise _unknown(call)
+    size = await call.unless_gone(call.proxy.blobs.size(route, digest, call.witness))
+    headers = _headers(digest)
+    if size is not None:
+        headers["content-length"] = str(size)
+    await respond(call.send, 200, headers)
+
+
+async def _serve(call: StreamCall, content: Content) -> None:
+    digest = call.target.digest
+    headers = _headers(digest)
+    if is_known(call, digest):
+        await respond(call.send, 304, headers)
+        return
+    size = content.size
+    begin, end, status = 0, size, 200
+    if range_applies(call, digest):
+        if size is None and isinstance(content, Fill) and call.header("range"):
+            size = end = await call.unless_gone(content.whole_size())
+        interval = None if size is None else parse_range(call.header("range"), size)
+        if interval is not None:
+            begin, end = interval
+            status = 206
+            headers["content-range"] = f"bytes {begin}-{end - 1}/{size}"
+    if end is not None:
+        headers["content-length"] = str(end - begin)
+    if call.method == "HEAD" or begin == end:
+        await respond(call.send, status, headers)
+        return
+    await start(call.send, status, headers)
+    if isinstance(content, Fill):
+        await _stream_fill(call, content, begin, end)
+    elif end is not None:
+        await _stream(call, content, begin, end)
+
+
+async def _stream(call: StreamCall, blob: BlobFile | FabricatedBlob, begin: int, end: int) -> None:
+    if isinstance(blob, BlobFile):
+        # Part by part, so that the log shows how far it is.
+        for offset in range(begin, end, _FILE_PART):
+            await _send_piece(call, Piece(blob, offset, min(_FILE_PART, end - offset)))
+    else:
+        while begin < end:
+            chunk = blob.read(begin, min(_CHUNK, end - begin))
+            begin += len(chunk)
+            await _send(call, chunk)
+    await _end(call)
+
+
+async def _stream_fill(call: StreamCall, fill: Fill, begin: int, end: int | None) -> None:
+    async for piece in fill.pieces(begin, end, call.left):
+        if isinstance(piece, Piece):
+            await _send_piece(call, piece)
+        else:
+            await _send(call, piece)
+    await _end(call)
+
+
+async def _send_piece(call: StreamCall, piece: Piece) -> None:
+    """From kernel to kernel where that can be, else chunk by chunk."""
+    offset, end = piece.offset, piece.offset + piece.count
+    if ZERO_COPY in call.scope["extensions"]:
+        file = piece.file.file
+        await call.send(
+            {"type": ZERO_COPY, "file": file, "offset": offset, "count": piece.count, "more_body": True}
+        )
+        return
+    while offset < end:
+        chunk = await piece.file.read(offset, min(_CHUNK, end - offset))
+        if not chunk:
+            raise OSError(f"the file of {call.target.digest} is shorter than it was")
+        offset += len(chunk)
+        await _send(call, chunk)
+
+
+async def _send(call: StreamCall, chunk: bytes) -> None:
+    await call.send({"type": "http.response.body", "body": chunk, "more_body": True})
+
+
+async def _end(call: StreamCall) -> None:
+    await call.send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+def _headers(digest: Digest) -> dict[str, str]:
+    return {
         "content-type": OCTET_STREAM,
         "docker-content-digest": digest,
         "accept-ranges": "bytes",
@@ -61,47 +167,6 @@ async def _serve(call: StreamCall, blob: BlobFile | FabricatedBlob) -> None:
         # A digest names its content for ever.
         "cache-control": "max-age=31536000, immutable",
     }
-    if is_known(call, digest):
-        await respond(call.send, 304, headers)
-        return
-    begin, end, status = 0, blob.size, 200
-    if range_applies(call, digest):
-        interval = parse_range(call.header("range"), blob.size)
-        if interval is not None:
-            begin, end = interval
-            status = 206
-            headers["content-range"] = f"bytes {begin}-{end - 1}/{blob.size}"
-    headers["content-length"] = str(end - begin)
-    if call.method == "HEAD" or begin == end:
-        await respond(call.send, status, headers)
-        return
-    await start(call.send, status, headers)
-    await _stream(call, blob, begin, end)
-
-
-async def _stream(call: StreamCall, blob: BlobFile | FabricatedBlob, begin: int, end: int) -> None:
-    if isinstance(blob, BlobFile) and ZERO_COPY in call.scope["extensions"]:
-        await _send_file(call, blob, begin, end)
-        return
-    while begin < end:
-        chunk = await _read(blob, begin, min(_CHUNK, end - begin))
-        if not chunk:
-            raise OSError(f"the file of {call.target.digest} is shorter than it was")
-        begin += len(chunk)
-        await call.send({"type": "http.response.body", "body": chunk, "more_body": begin < end})
-
-
-async def _send_file(call: StreamCall, blob: BlobFile, begin: int, end: int) -> None:
-    """Part by part, so that the log shows how far it is."""
-    for offset in range(begin, end, _FILE_PART):
-        count = min(_FILE_PART, end - offset)
-        piece = {"type": ZERO_COPY, "file": blob.file, "offset": offset, "count": count, "more_body": True}
-        await call.send(piece)
-    await call.send({"type": "http.response.body", "body": b"", "more_body": False})
-
-
-async def _read(blob: BlobFile | FabricatedBlob, offset: int, length: int) -> bytes:
-    return await blob.read(offset, length) if isinstance(blob, BlobFile) else blob.read(offset, length)
 
 
 def _unknown(call: Call) -> OCIError:

@@ -2,20 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any, TypeVar
 from urllib.parse import parse_qs
 
 from brokenreg.images.fabricator import Fabricator
 from brokenreg.oci.errors import ErrorCode, OCIError
 from brokenreg.oci.target import Target
+from brokenreg.proxy.proxy import Proxy
+from brokenreg.proxy.route import Route
+from brokenreg.proxy.witness import Witness
 from brokenreg.registry.auth.service import TokenService
 from brokenreg.registry.body import Body
 from brokenreg.storage import Store
 from brokenreg.storage.records import Repository, RepositoryKey
 from brokenreg.traffic.recorder import EXTENSION as EXCHANGE
 from brokenreg.wire.asgi import Receive, Scope, Send, header
+from brokenreg.wire.seam import EXTENSION as STREAM
+from brokenreg.wire.seam import Stream
+
+Result = TypeVar("Result")
+
+DEFAULT_UPSTREAM = "brokenreg.upstream"
+"""Where in `scope["extensions"]` the upstream stands that is asked for names without a host."""
 
 REROUTED = "brokenreg.target"
 """Where in `scope["extensions"]` another target is found that shall be served in place of the exchange's."""
@@ -37,6 +49,7 @@ class Services:
     images: Fabricator
     catalog: CatalogSettings
     tokens: TokenService
+    proxy: Proxy
 
 
 class Call:
@@ -47,6 +60,7 @@ class Call:
         self.images = services.images
         self.catalog = services.catalog
         self.tokens = services.tokens
+        self.proxy = services.proxy
         self.scope = scope
         self.target: Target = scope["extensions"].get(REROUTED) or scope["extensions"][EXCHANGE].target
 
@@ -57,7 +71,7 @@ class Call:
 
     @property
     def key(self) -> RepositoryKey:
-        return self.target.namespace, self.target.repository
+        return self.target.key
 
     @property
     def repository(self) -> Repository | None:
@@ -68,6 +82,20 @@ class Call:
     def is_fabricated(self) -> bool:
         """Whether brokenreg makes up the images of the repository."""
         return self.images.provides(self.target.repository)
+
+    @cached_property
+    def route(self) -> Route | None:
+        """Where the image comes from that is not here; None if it can come from nowhere else.
+
+        Raise `UpstreamForbiddenError` if nobody may ask there.
+        """
+        self.proxy.refuse_loop(self.header("via"))
+        return self.proxy.naming.route(self.target, self.scope["extensions"].get(DEFAULT_UPSTREAM))
+
+    @property
+    def witness(self) -> Witness:
+        """What tells this exchange of the work upstream."""
+        return Witness(self.scope["extensions"][EXCHANGE])
 
     @cached_property
     def query(self) -> Mapping[str, list[str]]:
@@ -84,7 +112,9 @@ class Call:
 
     def location(self, kind: str, reference: str) -> str:
         """The path of something in this repository, prefixes kept. Relative, so that no proxy spoils it."""
-        return f"/v2/{self.target.name}/{kind}/{reference}"
+        target = self.target
+        query = f"?{target.query}" if target.query else ""
+        return f"{target.root}/v2/{target.name}/{kind}/{reference}{query}"
 
     def check_writable(self) -> None:
         """Raise `OCIError` 403 DENIED for what brokenreg itself provides."""
@@ -104,6 +134,17 @@ class StreamCall(Call):
         super().__init__(services, scope)
         self.send = send
         self.body = Body(scope, receive)
+
+    @property
+    def left(self) -> asyncio.Event:
+        """Set once nobody reads the response."""
+        stream: Stream = self.scope["extensions"][STREAM]
+        return stream.gone
+
+    async def unless_gone(self, work: Coroutine[Any, Any, Result]) -> Result:
+        """What `work` returns. Raise `ClientLeftError` as soon as the client leaves."""
+        stream: Stream = self.scope["extensions"][STREAM]
+        return await stream.unless_gone(work)
 
     @property
     def has_answered(self) -> bool:

@@ -21,26 +21,24 @@ async def ping(_: Call) -> Response:
 
 async def list_tags(call: Call) -> Response:
     """GET `/v2/<name>/tags/list`. A fabricated repository has all tags, and lists none."""
-    if call.repository is None and not call.is_fabricated:
-        raise OCIError(404, ErrorCode.NAME_UNKNOWN, f"{call.target.name} was never pushed to")
-    tags = sorted(call.repository.tags) if call.repository else []
-    page, headers = page_of(call.parameter, tags, f"/v2/{call.target.name}/tags/list")
+    tags = set(call.repository.tags) if call.repository else set()
+    if not call.is_fabricated:
+        tags.update(await _upstream_tags(call))
+    page, headers = page_of(call.parameter, sorted(tags), f"/v2/{call.target.name}/tags/list")
     return _json({"name": call.target.name, "tags": page}, headers)
 
 
 async def list_referrers(call: Call) -> Response:
     """GET `/v2/<name>/referrers/<digest>`: never 404, so that clients know that the API is here."""
-    manifests = call.repository.referrers(call.target.digest) if call.repository else []
+    here = call.repository.referrers(call.target.digest) if call.repository else []
+    manifests = [manifest.descriptor() for manifest in here]
+    manifests += await _upstream_referrers(call, {each["digest"] for each in manifests})
     headers = {}
     artifact_type = call.parameter("artifactType")
     if artifact_type:
-        manifests = [each for each in manifests if each.facts.artifact_type == artifact_type]
+        manifests = [each for each in manifests if each.get("artifactType") == artifact_type]
         headers["oci-filters-applied"] = "artifactType"
-    index = {
-        "schemaVersion": 2,
-        "mediaType": OCI_INDEX,
-        "manifests": [manifest.descriptor() for manifest in manifests],
-    }
+    index = {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": manifests}
     return _json(index, headers, media_type=OCI_INDEX)
 
 
@@ -51,6 +49,37 @@ async def list_catalog(call: Call) -> Response:
     invented = {f"catalog/repository-{number:06}" for number in range(1, call.catalog.invented + 1)}
     page, headers = page_of(call.parameter, sorted(pushed | invented), "/v2/_catalog")
     return _json({"repositories": page}, headers)
+
+
+async def _upstream_tags(call: Call) -> list[str]:
+    """What the upstream lists. Its failure is the client's only if nothing was pushed here."""
+    try:
+        if call.route is not None:
+            return await call.proxy.listings.tags(call.route, call.witness)
+    except OCIError:
+        if call.repository is None:
+            raise
+    if call.repository is None:
+        raise OCIError(404, ErrorCode.NAME_UNKNOWN, f"{call.target.name} was never pushed to")
+    return []
+
+
+async def _upstream_referrers(call: Call, known: set[str]) -> list[dict[str, Any]]:
+    """What the upstream lists besides. It is asked of manifests that are not here alone.
+
+    A 404 goes on to the client, which then looks for the tag that stands in for the list.
+    """
+    here = call.repository
+    if call.is_fabricated or (here is not None and call.target.digest in here.manifests):
+        return []
+    try:
+        if call.route is not None:
+            listed = await call.proxy.listings.referrers(call.route, call.target.digest, call.witness)
+            return [each for each in listed if each.get("digest") not in known]
+    except OCIError:
+        if not known and not call.proxy.is_offline:
+            raise
+    return []
 
 
 def _json(

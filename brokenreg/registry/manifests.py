@@ -6,15 +6,12 @@ from quart import Response
 
 from brokenreg.oci.digests import Digest, is_digest
 from brokenreg.oci.errors import ErrorCode, OCIError
-from brokenreg.oci.mediatypes import OCI_MANIFEST, manifest_facts, media_type
+from brokenreg.oci.mediatypes import MAX_MANIFEST, OCI_MANIFEST, manifest_facts, media_type
 from brokenreg.oci.names import check_tag
 from brokenreg.registry.call import Call, StreamCall
 from brokenreg.registry.conditions import entity_tag, is_known
 from brokenreg.registry.responses import respond
 from brokenreg.storage.records import Manifest
-
-MAX_MANIFEST = 4 * 1024 * 1024
-"""Bytes; the size that the specification asks every registry to take."""
 
 _MAX_TAGS = 100
 
@@ -49,6 +46,7 @@ async def put_manifest(call: StreamCall) -> None:
         )
     body = await call.body.whole(MAX_MANIFEST)
     manifest = _received(call, body)
+    await _keep_cached_blobs(call, manifest)
     await call.store.index.put_manifest(call.key, manifest, body, tags)
     headers = [
         ("location", call.location("manifests", manifest.digest)),
@@ -74,7 +72,7 @@ async def delete_manifest(call: Call) -> Response:
     return Response(status=202)
 
 
-async def _find(call: Call) -> tuple[Digest, str, bytes]:
+async def _find(call: StreamCall) -> tuple[Digest, str, bytes]:
     """Digest, media type and bytes."""
     if call.is_fabricated:
         image = await call.images.image(call.target.repository, call.target.reference)
@@ -82,8 +80,23 @@ async def _find(call: Call) -> tuple[Digest, str, bytes]:
     manifest = call.repository.resolve(call.target.reference) if call.repository else None
     body = await call.store.index.manifest_body(manifest.digest) if manifest else None
     if manifest is None or body is None:
-        raise _unknown(call)
+        if call.route is None:
+            raise _unknown(call)
+        manifests = call.proxy.manifests
+        found = await call.unless_gone(manifests.find(call.route, call.target.reference, call.witness))
+        manifest, body = found.manifest, found.body
     return manifest.digest, manifest.media_type, body
+
+
+async def _keep_cached_blobs(call: Call, manifest: Manifest) -> None:
+    """What a push found here, because the proxy had brought it, must stay when the cache lets it go."""
+    cached = None if call.route is None else call.store.index.repository(call.route.key)
+    if cached is None:
+        return
+    here = call.repository.links if call.repository else {}
+    for name in manifest.facts.names:
+        if name in cached.links and name not in here:
+            await call.store.link(call.key, Digest(name))
 
 
 def _received(call: Call, body: bytes) -> Manifest:

@@ -7,7 +7,7 @@ import logging
 from werkzeug.exceptions import HTTPException
 
 from brokenreg.oci.errors import ErrorCode, OCIError
-from brokenreg.storage.errors import StorageFullError, is_full
+from brokenreg.storage.errors import is_no_room
 from brokenreg.wire.asgi import Send
 
 logger = logging.getLogger(__name__)
@@ -19,7 +19,7 @@ def as_oci_error(error: Exception) -> OCIError:
     """What a client is told of an exception. The unforeseen is logged here, and told in general words."""
     if isinstance(error, OCIError):
         return error
-    if isinstance(error, StorageFullError) or (isinstance(error, OSError) and is_full(error)):
+    if is_no_room(error):
         return OCIError(507, ErrorCode.UNAVAILABLE, "no room left in the data folder; nothing was stored")
     if isinstance(error, HTTPException):
         return _from_quart(error)

@@ -33,10 +33,12 @@ from brokenreg.registry.auth.service import TokenService
 from brokenreg.registry.auth.users import Users
 from brokenreg.registry.call import CatalogSettings, Services
 from brokenreg.server.allocator import keep_freed_memory
+from brokenreg.server.default_upstream import DefaultUpstream
 from brokenreg.server.descriptors import allow_many_connections
 from brokenreg.server.guards import RegistryGuard
 from brokenreg.server.health import Health
 from brokenreg.server.listeners import Certificate, Listener, quiet_handshakes
+from brokenreg.server.proxy import make_proxy
 from brokenreg.server.race import first_of
 from brokenreg.server.second_origin import SecondOriginListener
 from brokenreg.server.tls import Identity, given, self_signed
@@ -80,9 +82,12 @@ class Server:
         self._started = time.monotonic()
         self._images = images
         self._hosts = tuple(filter(None, (*settings.allow_host, settings.public_host)))
+        self._proxy = make_proxy(settings, store, self._own_addresses)
         catalog = CatalogSettings(settings.v2_catalog_delay, settings.v2_catalog_num_repos)
-        self._registry = Registry(Services(store, images, catalog, self._tokens))
-        self._registry_seam = self._spoiled_registry()
+        self._registry = Registry(Services(store, images, catalog, self._tokens, self._proxy))
+        self._registry_app = self._spoiled_registry()
+        connections = ConnectionRecorder(self.log)
+        self._door = Door(connections, RuleDoorman(self.rules, connections, self._surroundings))
         self.authority = self._identity.authority if self._identity and settings.tls else None
         """The CA file that a client must trust, with `--tls self-signed`."""
         self._listeners: list[Listener] = []
@@ -101,7 +106,7 @@ class Server:
         keep_freed_memory()
         allow_many_connections()
         asyncio.get_running_loop().set_exception_handler(quiet_handshakes)
-        async with Store.open(settings.data) as store:
+        async with Store.open(settings.data, settings.cache_max_size) as store:
             images = Fabricator(store.index, {**KINDS, **image_kinds()}, settings.fabricate_limit)
             server = cls(settings, store, images)
             try:
@@ -112,6 +117,7 @@ class Server:
                 server._stopping.set()
                 server.gate.open_for_good()
                 await images.close()
+                await server._proxy.close()
                 await asyncio.gather(*(listener.stop() for listener in server._all_listeners()))
 
     @property
@@ -137,11 +143,11 @@ class Server:
             registry=self.registry_urls,
             second_origin=self._second.url if self._second else "",
             control=self.control_url,
-            offline=True,
+            offline=self._proxy.is_offline,
             exchanges=self.log.end,
             in_flight=self.log.in_flight,
             held=len(self.gate.waiting),
-            connections=len(self._registry_seam.door.arrivals),
+            connections=len(self._door.arrivals),
             rules=len(self.rules),
             repositories=len(repositories),
             manifests=sum(len(repository.manifests) for repository in repositories),
@@ -149,7 +155,7 @@ class Server:
             leaked_credentials=self.trap.leaks,
         )
 
-    def _spoiled_registry(self) -> Seam:
+    def _spoiled_registry(self) -> ASGIApp:
         """The onion of the registry listener, from the inside out."""
         injector = Injector(
             self._authenticated(self._registry),
@@ -159,10 +165,8 @@ class Server:
             self._surroundings,
         )
         guard = RegistryGuard(TokenForms(injector), self._hosts)
-        recorder = Recorder(guard, self.log, self._is_config)
-        connections = ConnectionRecorder(self.log)
-        doorman = RuleDoorman(self.rules, connections, self._surroundings)
-        return Seam(Health(recorder), Door(connections, doorman))
+        recorder = Recorder(guard, self.log, self._is_config, own_names=self._hosts)
+        return Health(recorder)
 
     def _object_store(self) -> Seam:
         """The onion of the second origin: the same registry past faults and login, for signed URLs alone."""
@@ -183,6 +187,9 @@ class Server:
             target.repository, target.reference
         )
 
+    def _own_addresses(self) -> list[tuple[str, int]]:
+        return [(listener.address.host, listener.address.port) for listener in self._all_listeners()]
+
     def _bind(self, settings: Settings) -> None:
         certificate = None if self._identity is None else self._identity.certificate
         for address in settings.listen:
@@ -192,8 +199,9 @@ class Server:
             self._control = Listener(settings.control, None)
 
     def _start(self, settings: Settings) -> None:
-        for listener in self._listeners:
-            listener.start(self._registry_seam)
+        for listener, place in zip(self._listeners, settings.listen, strict=True):
+            app = DefaultUpstream(self._registry_app, place.upstream)
+            listener.start(Seam(app, self._door))
         if self._second is not None:
             self._second.start(self._object_store())
         if self._control is not None:

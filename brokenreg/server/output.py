@@ -134,6 +134,8 @@ class ReadableLog:
         text.append(f"  {printable(exchange.user_agent.partition(' ')[0])}", style="dim")
         if exchange.origin is Origin.SECOND:
             text.append("  second origin", style="magenta")
+        if exchange.cache is not None:
+            text.append(f"  {exchange.cache}", style="cyan")
         if exchange.endpoint is Endpoint.CONNECT:
             text.append("".join(f"  {what}" for what, _ in exchange.timeline if what != "end"), style="dim")
         elif exchange.fault:

@@ -103,6 +103,10 @@ class BlobStore:
             if not self._pins[digest]:
                 del self._pins[digest]
 
+    def is_pinned(self, digest: Digest) -> bool:
+        """Whether somebody is at work with the blob."""
+        return digest in self._pins
+
     def adopt(self, descriptor: int, received: Path, digest: Digest) -> None:
         """Make a received file, whose digest was checked, the blob: durably, and never half. Blocks."""
         os.fsync(descriptor)

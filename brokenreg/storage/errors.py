@@ -24,3 +24,8 @@ class StorageFullError(StorageError):
 def is_full(error: OSError) -> bool:
     """Whether an I/O error means that the disk or the quota is full."""
     return error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+def is_no_room(error: BaseException) -> bool:
+    """Whether something was not stored because the disk or the quota is full."""
+    return isinstance(error, StorageFullError) or (isinstance(error, OSError) and is_full(error))

@@ -57,6 +57,10 @@ class Repository:
         found = [manifest for manifest in self.manifests.values() if manifest.facts.subject == subject]
         return sorted(found, key=lambda manifest: manifest.digest)
 
+    def names(self, digest: Digest) -> bool:
+        """Whether a manifest here mentions that digest."""
+        return any(digest in manifest.facts.names for manifest in self.manifests.values())
+
     def named_digests(self) -> set[str]:
         """All digests that the manifests here mention."""
         return {name for manifest in self.manifests.values() for name in manifest.facts.names}

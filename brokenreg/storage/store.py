@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import sys
 import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from pathlib import Path
 
 from brokenreg.oci.digests import Digest
 from brokenreg.storage.blobs import BlobStore
+from brokenreg.storage.cache import CachedBlobs
 from brokenreg.storage.collector import Collector
 from brokenreg.storage.folder import DataFolder
 from brokenreg.storage.index import Index
@@ -27,6 +29,7 @@ class Store:
     blobs: BlobStore
     uploads: UploadStore
     collector: Collector
+    cache: CachedBlobs
 
     async def link(self, key: RepositoryKey, digest: Digest) -> bool:
         """Let a repository serve a blob that is here already (a mount); False if it is not."""
@@ -38,8 +41,10 @@ class Store:
 
     @classmethod
     @contextlib.asynccontextmanager
-    async def open(cls, root: Path) -> AsyncIterator[Store]:
+    async def open(cls, root: Path, cache_size: int = sys.maxsize) -> AsyncIterator[Store]:
         """Claim the data folder, load the index, collect garbage now and hourly.
+
+        Cached blobs have at most `cache_size` bytes.
 
         Raise `StorageError` (one clear line) if the folder cannot be used.
         """
@@ -48,7 +53,7 @@ class Store:
         try:
             index = await Index.open(folder.index)
             try:
-                async with _collecting(folder, index) as store:
+                async with _collecting(folder, index, cache_size) as store:
                     yield store
             finally:
                 await index.close()
@@ -57,13 +62,15 @@ class Store:
 
 
 @contextlib.asynccontextmanager
-async def _collecting(folder: DataFolder, index: Index) -> AsyncIterator[Store]:
+async def _collecting(folder: DataFolder, index: Index, cache_size: int) -> AsyncIterator[Store]:
     blobs = BlobStore(folder)
     uploads = UploadStore(folder, index, blobs)
     collector = Collector(folder, index, blobs, uploads)
+    cache = CachedBlobs(folder, index, blobs, cache_size)
+    await cache.load()
     task = asyncio.create_task(collector.run())
     try:
-        yield Store(folder, index, blobs, uploads, collector)
+        yield Store(folder, index, blobs, uploads, collector, cache)
     finally:
         task.cancel()
         with contextlib.suppress(asyncio.CancelledError):

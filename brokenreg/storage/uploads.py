@@ -11,7 +11,7 @@ import hashlib
 import os
 import time
 import uuid
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Callable, Collection
 from typing import TYPE_CHECKING
 
 from brokenreg.oci.digests import Digest
@@ -24,8 +24,15 @@ from brokenreg.storage.records import RepositoryKey
 if TYPE_CHECKING:
     from hashlib import _Hash as Hash
 
+_FIRST_BATCH = 64 * 1024
+"""Bytes after which the first batch is written: somebody may wait to read them."""
+
 _BATCH = 512 * 1024
 """Bytes gathered before a thread writes and hashes them; one batch is written while the next comes in."""
+
+
+def _nothing() -> None:
+    """Nobody wants to know."""
 
 
 class Upload:
@@ -38,6 +45,7 @@ class Upload:
         self._descriptor = -1
         self._hasher: Hash = hashlib.new(row.algorithm)
         self._hashed = 0
+        self._writing: asyncio.Future[None] | None = None
 
     @property
     def is_claimed(self) -> bool:
@@ -69,6 +77,17 @@ class Upload:
     async def append(self, chunks: AsyncIterator[bytes]) -> None:
         """Write all chunks at the end. If they end in an exception, none of them stays."""
         start = self.offset
+        try:
+            await self.grow(chunks)
+        except BaseException:
+            await self._roll_back(start)
+            raise
+
+    async def grow(self, chunks: AsyncIterator[bytes], written: Callable[[], None] = _nothing) -> None:
+        """Write all chunks at the end. If they end in an exception, those before it stay.
+
+        `written` is called on the loop whenever `offset` has moved: so far the file can be read.
+        """
         writing: asyncio.Future[None] | None = None
         batch: list[bytes] = []
         size = 0
@@ -76,19 +95,21 @@ class Upload:
             async for chunk in chunks:
                 batch.append(chunk)
                 size += len(chunk)
-                if size >= _BATCH:
+                if size >= _BATCH or (writing is None and size >= _FIRST_BATCH):
                     if writing is not None:
                         await asyncio.shield(writing)
-                    writing = self._write_later(batch)
+                    writing = self._write_later(batch, written)
                     batch, size = [], 0
+        finally:
+            # Whether they have ended well or not: what came is kept.
             if writing is not None:
                 await asyncio.shield(writing)
             if batch:
-                writing = self._write_later(batch)
-                await asyncio.shield(writing)
-        except BaseException:
-            await self._roll_back(writing, start)
-            raise
+                await asyncio.shield(self._write_later(batch, written))
+
+    def hasher(self) -> Hash:
+        """A copy of the hash over what is on disk."""
+        return self._hasher.copy()
 
     async def digest(self, algorithm: str) -> Digest:
         """The digest of all that was received."""
@@ -98,9 +119,11 @@ class Upload:
         """Make the received bytes that blob."""
         await asyncio.to_thread(blobs.adopt, self._descriptor, self.path, digest)
 
-    def _write_later(self, batch: list[bytes]) -> asyncio.Future[None]:
+    def _write_later(self, batch: list[bytes], written: Callable[[], None]) -> asyncio.Future[None]:
         loop = asyncio.get_running_loop()
-        return loop.run_in_executor(None, self._write, b"".join(batch))
+        self._writing = loop.run_in_executor(None, self._write, b"".join(batch))
+        self._writing.add_done_callback(lambda _: written())
+        return self._writing
 
     def _write(self, data: bytes) -> None:
         view = memoryview(data)
@@ -111,11 +134,11 @@ class Upload:
             self._hashed += len(data)
         self.offset += len(data)
 
-    async def _roll_back(self, writing: asyncio.Future[None] | None, start: int) -> None:
-        if writing is not None:
-            await asyncio.wait([writing])
-            if not writing.cancelled():
-                writing.exception()  # the first failure is the one that is raised
+    async def _roll_back(self, start: int) -> None:
+        if self._writing is not None:
+            await asyncio.wait([self._writing])
+            if not self._writing.cancelled():
+                self._writing.exception()  # the first failure is the one that is raised
         self.offset = start
         await asyncio.to_thread(os.ftruncate, self._descriptor, start)
         if self._hashed > start:

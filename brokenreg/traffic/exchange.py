@@ -28,6 +28,25 @@ class Origin(StrEnum):
     """The one to which redirects and foreign locations lead."""
 
 
+class Cache(StrEnum):
+    """What part the proxy's cache had in an answer."""
+
+    HIT = "hit"
+    """It was here, and nobody was asked."""
+
+    MISS = "miss"
+    """It was fetched for this exchange."""
+
+    FOLLOWED = "followed"
+    """It was on its way already, for another exchange."""
+
+    REVALIDATED = "revalidated"
+    """It was here, and its upstream said that it still holds."""
+
+    STALE = "stale"
+    """It was here; its upstream failed to say whether it still holds."""
+
+
 @dataclass(slots=True, eq=False)
 class Exchange:
     """One request and its response, from its first byte on.
@@ -57,6 +76,7 @@ class Exchange:
     request_bytes: int = 0
     response_bytes: int = 0
     origin: Origin = Origin.REGISTRY
+    cache: Cache | None = None
     fault: str | None = None
     rule: str | None = None
     held_since: float | None = None
@@ -122,6 +142,7 @@ class Exchange:
             "request_bytes": self.request_bytes,
             "response_bytes": self.response_bytes,
             "duration": None if self.duration is None else round(self.duration, 6),
+            "cache": None if self.cache is None else str(self.cache),
             "fault": self.fault,
             "rule": self.rule,
             "held": self.held_since is not None,

@@ -13,7 +13,7 @@ import re
 from collections.abc import Callable
 
 from brokenreg.oci.target import Endpoint
-from brokenreg.traffic.exchange import Ended, Exchange, Origin
+from brokenreg.traffic.exchange import Cache, Ended, Exchange, Origin
 
 Filter = Callable[[Exchange], bool]
 
@@ -26,6 +26,7 @@ KEYS = {
     "method": "GET, HEAD, PUT, ...",
     "status": "404, 4xx, 400-499, or none",
     "client": "part of the User-Agent or of the address, or a glob on one of them",
+    "cache": "hit, miss, followed, revalidated, stale, or none",
     "fault": "name of a fault that struck; * for any",
     "rule": "glob on the rule that struck",
     "held": "true or false",
@@ -139,6 +140,14 @@ def _origin(value: str) -> Filter:
     return lambda exchange: exchange.origin is wanted
 
 
+def _cache(value: str) -> Filter:
+    known = [str(each) for each in Cache]
+    if value.lower() not in (*known, "none"):
+        raise FilterError(f"cache {value[:100]!r}: there are {', '.join(known)}, none")
+    wanted = None if value.lower() == "none" else Cache(value.lower())
+    return lambda exchange: exchange.cache is wanted
+
+
 def _protocol(value: str) -> Filter:
     if value.lower() not in ("http/1.1", "h2"):
         raise FilterError(f"protocol {value[:100]!r}: write {KEYS['protocol']}")
@@ -171,7 +180,7 @@ def _path(value: str) -> Filter:
 
 def _repository(value: str) -> Filter:
     matches = _glob(value)
-    return lambda exchange: matches(exchange.target.repository)
+    return lambda exchange: any(map(matches, exchange.target.names))
 
 
 def _reference(value: str) -> Filter:
@@ -207,6 +216,7 @@ _PARSERS: dict[str, Callable[[str], Filter]] = {
     "method": _method,
     "status": _status,
     "client": _client,
+    "cache": _cache,
     "fault": _fault,
     "rule": _rule,
     "held": _held,

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from brokenreg.oci.target import Endpoint, Target, parse_target
 from brokenreg.traffic.exchange import Ended, Exchange, Origin
 from brokenreg.traffic.log import TrafficLog
 from brokenreg.traffic.redaction import redact_headers, redact_query
-from brokenreg.wire.asgi import CUT, RAW, ZERO_COPY, ASGIApp, Message, Receive, Scope, Send
+from brokenreg.wire.asgi import CUT, RAW, ZERO_COPY, ASGIApp, Message, Receive, Scope, Send, header
 from brokenreg.wire.seam import EXTENSION as STREAM
 from brokenreg.wire.seam import Stream
 
@@ -24,8 +24,14 @@ class Recorder:
     """Records every exchange; the application inside finds it in `scope["extensions"][EXTENSION]`."""
 
     def __init__(
-        self, app: ASGIApp, log: TrafficLog, is_config: Classifier, origin: Origin = Origin.REGISTRY
+        self,
+        app: ASGIApp,
+        log: TrafficLog,
+        is_config: Classifier,
+        origin: Origin = Origin.REGISTRY,
+        own_names: Iterable[str] = (),
     ) -> None:
+        self._own_names = frozenset(name.lower() for name in own_names)
         self._app = app
         self._origin = origin
         self._log = log
@@ -42,7 +48,7 @@ class Recorder:
 
     def _open(self, scope: Scope) -> Exchange:
         query = scope["query_string"].decode("latin-1")
-        target = parse_target(scope["path"], query)
+        target = parse_target(scope["path"], query, self._ours(scope) if "ns=" in query else ())
         if target.endpoint is Endpoint.LAYER and target.error is None:
             target = target.refine(is_config=self._is_config(target))
         host, port = scope["client"] or ("unknown", 0)
@@ -62,6 +68,11 @@ class Recorder:
         exchange.mark("request")
         self._log.opened(exchange)
         return exchange
+
+    def _ours(self, scope: Scope) -> frozenset[str]:
+        """The names that `ns` may have without meaning an upstream: containerd names whom it asks."""
+        asked = (header(scope, b"host") or b"").decode("latin-1").lower()
+        return self._own_names | {asked}
 
 
 class _Recording:

@@ -119,6 +119,8 @@ def _facts(exchange: Exchange) -> Iterator[tuple[str, str]]:
         yield "Namespace", visible(target.namespace)
     if target.repository:
         yield "Image", visible(target.name)
+    if exchange.cache is not None:
+        yield "Cache", str(exchange.cache)
     if target.error is not None:
         yield "Refused", visible(str(target.error))
     yield "Client", visible(exchange.client)

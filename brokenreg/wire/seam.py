@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from typing import Any
+from collections.abc import Coroutine
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from hypercorn.protocol.events import Event, StreamClosed
@@ -26,6 +27,8 @@ from brokenreg.wire.asgi import (
 from brokenreg.wire.connection import CONNECTION, Wire
 from brokenreg.wire.cutting import cut
 from brokenreg.wire.request_body import RequestBody
+
+Result = TypeVar("Result")
 
 EXTENSION = "brokenreg.stream"
 H2 = "2"
@@ -66,6 +69,21 @@ class Stream:
             async with asyncio.timeout(seconds):
                 await self.gone.wait()
                 raise ClientLeftError
+
+    async def unless_gone(self, work: Coroutine[Any, Any, Result]) -> Result:
+        """What `work` returns. Raise `ClientLeftError` as soon as the client leaves; `work` ends then."""
+        self._body.discard()
+        working = asyncio.ensure_future(work)
+        leaving = asyncio.ensure_future(self.gone.wait())
+        try:
+            await asyncio.wait((working, leaving), return_when=asyncio.FIRST_COMPLETED)
+            if working.done():
+                return working.result()
+            raise ClientLeftError
+        finally:
+            working.cancel()
+            leaving.cancel()
+            await asyncio.wait((working, leaving))
 
     async def send(self, message: Message) -> None:
         """As ASGI's `send`, with `ZERO_COPY`, `RAW`, `CUT` and `PACE`. Raise `ClientLeftError`.

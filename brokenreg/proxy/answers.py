@@ -1,0 +1,38 @@
+"""What becomes of an upstream's statuses: its honest answer to our client, in OCI form."""
+
+from __future__ import annotations
+
+from brokenreg.oci.errors import ErrorCode
+from brokenreg.proxy.client import UpstreamResponse
+from brokenreg.proxy.errors import UpstreamStatusError
+from brokenreg.proxy.route import Route
+
+
+def refusal(route: Route, what: str, unknown: ErrorCode, response: UpstreamResponse) -> UpstreamStatusError:
+    """The error for a status that is no success; `unknown` is what a 404 means for `what`.
+
+    A 401 goes on without a challenge: the client has no credentials for the upstream, and must not send
+    those to us.
+    """
+    told = response.status
+    if told in (404, 410):
+        return UpstreamStatusError(told, 404, unknown, f"{route.upstream} has no {what}")
+    if told == 401:
+        return UpstreamStatusError(
+            told,
+            401,
+            ErrorCode.UNAUTHORIZED,
+            f"{route.upstream} wants other credentials for {route.repository} than it was shown; "
+            f"log in where brokenreg runs (docker login {route.upstream}, podman login {route.upstream})",
+        )
+    if told == 403:
+        return UpstreamStatusError(told, 403, ErrorCode.DENIED, f"{route.upstream} denies access to {what}")
+    if told == 429:
+        wait = response.header("retry-after")
+        headers = {} if wait is None else {"retry-after": wait}
+        return UpstreamStatusError(
+            told, 429, ErrorCode.TOOMANYREQUESTS, f"{route.upstream} has had too many requests", headers
+        )
+    return UpstreamStatusError(
+        told, 502, ErrorCode.UNAVAILABLE, f"{route.upstream} answered {told} when asked for {what}"
+    )

@@ -1,0 +1,140 @@
+"""Blobs through the cache: from disk, from a download under way, or by one that begins."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from brokenreg.oci.digests import Digest
+from brokenreg.oci.errors import ErrorCode, OCIError
+from brokenreg.proxy.answers import refusal
+from brokenreg.proxy.client import UpstreamClient
+from brokenreg.proxy.errors import UpstreamStatusError
+from brokenreg.proxy.fill import Fill
+from brokenreg.proxy.misses import Misses
+from brokenreg.proxy.route import Route
+from brokenreg.proxy.witness import Witness
+from brokenreg.storage import Store
+from brokenreg.storage.blobs import BlobFile
+from brokenreg.traffic.exchange import Cache
+
+
+class BlobCache:
+    """Blobs of upstreams; `client` is None if nobody may be asked. `close` ends all downloads."""
+
+    def __init__(self, client: UpstreamClient | None, store: Store) -> None:
+        self._client = client
+        self._store = store
+        self._misses = Misses()
+        self._fills: dict[tuple[Route, Digest], Fill] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    @asynccontextmanager
+    async def open(self, route: Route, digest: Digest, witness: Witness) -> AsyncIterator[BlobFile | Fill]:
+        """A blob to read from: whole, or as it comes. Raise `OCIError` if it is not to be had."""
+        file = self._cached(route, digest)
+        if file is not None:
+            witness.found(Cache.HIT)
+        else:
+            file = await self._known_elsewhere(route, digest, witness)
+        if file is not None:
+            with file, self._store.blobs.pin(digest):
+                yield file
+            return
+        fill = self._join(route, digest, witness)
+        with fill.reading():
+            try:
+                await fill.begun()
+            except UpstreamStatusError as error:
+                self._misses.note(route, digest, error)
+                raise
+            yield fill
+
+    async def size(self, route: Route, digest: Digest, witness: Witness) -> int | None:
+        """Bytes of a blob; None if its upstream does not tell. Raise `OCIError` if it is not to be had."""
+        file = self._cached(route, digest)
+        if file is not None:
+            witness.found(Cache.HIT)
+            with file:
+                return file.size
+        fill = self._fills.get((route, digest))
+        if fill is not None:
+            witness.found(Cache.FOLLOWED)
+            await fill.begun()
+            return fill.size
+        witness.found(Cache.MISS)
+        return await self._ask_size(route, digest, witness)
+
+    async def close(self) -> None:
+        """End what is under way."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def _cached(self, route: Route, digest: Digest) -> BlobFile | None:
+        """The blob, if this repository is linked to it: what another may serve says nothing of this one."""
+        repository = self._store.index.repository(route.key)
+        if repository is None or digest not in repository.links:
+            return None
+        file = self._store.blobs.open(digest)
+        if file is not None:
+            self._store.cache.used(digest)
+        return file
+
+    async def _known_elsewhere(self, route: Route, digest: Digest, witness: Witness) -> BlobFile | None:
+        """The blob that another repository brought, once this one's upstream says that it has it too."""
+        if self._client is None or (route, digest) in self._fills or self._store.blobs.size(digest) is None:
+            return None
+        await self._ask_size(route, digest, witness)
+        with self._store.blobs.pin(digest):
+            if self._store.blobs.size(digest) is None:
+                return None
+            await self._store.index.link_blob(route.key, digest, time.time())
+            witness.found(Cache.REVALIDATED)
+            return self._cached(route, digest)
+
+    async def _ask_size(self, route: Route, digest: Digest, witness: Witness) -> int | None:
+        client = self._online(route, digest)
+        async with client.ask(route, "HEAD", f"blobs/{digest}", tell=witness.tell) as response:
+            if response.status == 200:
+                return response.length
+            error = refusal(route, f"blob {digest}", ErrorCode.BLOB_UNKNOWN, response)
+        self._misses.note(route, digest, error)
+        raise error
+
+    def _join(self, route: Route, digest: Digest, witness: Witness) -> Fill:
+        fill = self._fills.get((route, digest))
+        if fill is not None:
+            witness.found(Cache.FOLLOWED)
+            return fill
+        client = self._online(route, digest)
+        witness.found(Cache.MISS)
+        fill = Fill(client, self._store, route, digest, witness.tell)
+        self._fills[route, digest] = fill
+        task = asyncio.create_task(self._run(route, digest, fill), name=f"fetching {digest}")
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return fill
+
+    async def _run(self, route: Route, digest: Digest, fill: Fill) -> None:
+        """It goes on when all who asked have left."""
+        try:
+            await fill.run()
+        finally:
+            del self._fills[route, digest]
+        if fill.is_kept and fill.size is not None:
+            self._store.cache.added(digest, fill.size)
+            await self._store.cache.make_room()
+
+    def _online(self, route: Route, digest: Digest) -> UpstreamClient:
+        """Raise `OCIError` 404 if nobody may be asked, or was just now and had nothing."""
+        if self._client is None:
+            raise OCIError(
+                404,
+                ErrorCode.BLOB_UNKNOWN,
+                f"blob {digest} of {route.name} is not cached, and --offline asks nobody",
+            )
+        self._misses.check(route, digest)
+        return self._client

@@ -1,0 +1,240 @@
+"""Requests to upstreams: redirects, patience with rate limits, failures in plain words.
+
+Nothing but host and path of what is asked is ever told: queries carry signatures.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import ssl
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
+from urllib.parse import urlsplit
+
+import httpcore
+import httpx
+
+from brokenreg import __version__
+from brokenreg.oci.upstreams import DOCKER_HUB
+from brokenreg.proxy.addresses import AddressPolicy, Trust
+from brokenreg.proxy.errors import (
+    UpstreamContentError,
+    UpstreamError,
+    UpstreamSilentError,
+    UpstreamUnreachableError,
+)
+from brokenreg.proxy.patience import waits
+from brokenreg.proxy.route import Route
+from brokenreg.proxy.transport import Transport
+
+Tell = Callable[[str], None]
+"""A line for an exchange's timeline."""
+
+Authorize = Callable[[Route, Tell], httpx.Auth | None]
+"""What authenticates the requests for one route; None if nothing does."""
+
+_TIMEOUT = httpx.Timeout(10.0, read=60.0, pool=None)
+_MOST_REDIRECTS = 10
+_MOST_UPSTREAMS = 64
+_DOCKER_HUB_URL = "https://registry-1.docker.io"
+
+
+class UpstreamResponse:
+    """What an upstream answered, its body still to come."""
+
+    def __init__(self, route: Route, response: httpx.Response) -> None:
+        self.status = response.status_code
+        self._route = route
+        self._response = response
+
+    @property
+    def length(self) -> int | None:
+        """Content-Length in bytes; None if the upstream does not tell."""
+        told = self.header("content-length") or ""
+        return int(told) if told.isdecimal() else None
+
+    def header(self, name: str) -> str | None:
+        """A header's value; None if there is none."""
+        value: str | None = self._response.headers.get(name)
+        return value
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        """The body as it comes, encoded as it is. Raise `UpstreamError` if it ends too early or stalls."""
+        with told_errors(self._route.upstream):
+            async for chunk in self._response.aiter_raw():
+                yield chunk
+
+    async def read(self, limit: int) -> bytes:
+        """The whole body. Raise `UpstreamContentError` if it has more than `limit` bytes."""
+        body = bytearray()
+        async for chunk in self.chunks():
+            body += chunk
+            if len(body) > limit:
+                raise UpstreamContentError(
+                    f"{self._route.upstream} sent more than the {limit} bytes that are accepted here"
+                )
+        return bytes(body)
+
+
+class UpstreamClient:
+    """Asks upstreams. `urls` says where those are that stand elsewhere than their names say.
+
+    `close` when done.
+    """
+
+    def __init__(
+        self,
+        urls: Mapping[str, str],
+        policy: AddressPolicy,
+        context: ssl.SSLContext,
+        authorize: Authorize,
+    ) -> None:
+        self.pseudonym = f"brokenreg-{secrets.token_hex(8)}"
+        """By which our own requests are known (Via, RFC 9110, section 7.6.3)."""
+        self._urls = urls
+        self._policy = policy
+        self._context = context
+        self._authorize = authorize
+        self._clients: OrderedDict[str, httpx.AsyncClient] = OrderedDict()
+        self._busy: dict[str, int] = {}
+
+    @asynccontextmanager
+    async def ask(
+        self, route: Route, method: str, path: str, *, headers: Mapping[str, str] | None = None, tell: Tell
+    ) -> AsyncIterator[UpstreamResponse]:
+        """Ask for `path`, which follows `/v2/<repository>/`, and read the response within the block.
+
+        Redirects are followed, a 401 is answered with credentials, a 429 is waited for; whatever else the
+        upstream says is the response. Raise `UpstreamError` if it says nothing.
+        """
+        with self._using(route.upstream) as client:
+            request = client.build_request(
+                method,
+                f"{self._url(route.upstream)}/v2/{route.repository}/{path}",
+                headers=headers,
+                extensions={"tell": tell},
+            )
+            response = await self._patiently(client, request, route, tell)
+            try:
+                yield UpstreamResponse(route, response)
+            finally:
+                await response.aclose()
+
+    async def close(self) -> None:
+        """Close all connections."""
+        for client in self._clients.values():
+            await client.aclose()
+
+    async def _patiently(
+        self, client: httpx.AsyncClient, request: httpx.Request, route: Route, tell: Tell
+    ) -> httpx.Response:
+        """Send, and send again after each 429 for as long as that is worth it."""
+        waiting = waits()
+        while True:
+            with told_errors(route.upstream, tell):
+                response = await client.send(request, stream=True, auth=self._authorize(route, tell))
+            if response.status_code != 429:
+                return response
+            seconds = waiting(response.headers.get("retry-after"))
+            if seconds is None:
+                return response
+            await response.aclose()
+            tell(f"waits {seconds:.0f} s for {route.upstream}")
+            await asyncio.sleep(seconds)
+
+    def _url(self, upstream: str) -> str:
+        if upstream in self._urls:
+            return self._urls[upstream]
+        return _DOCKER_HUB_URL if upstream == DOCKER_HUB else f"https://{upstream}"
+
+    @contextmanager
+    def _using(self, upstream: str) -> Iterator[httpx.AsyncClient]:
+        """The client for one upstream: its connections serve no other, for others may be trusted less."""
+        client = self._clients.get(upstream) or self._make_client(upstream)
+        self._clients[upstream] = client
+        self._clients.move_to_end(upstream)
+        self._busy[upstream] = self._busy.get(upstream, 0) + 1
+        try:
+            yield client
+        finally:
+            self._busy[upstream] -= 1
+
+    def _make_client(self, upstream: str) -> httpx.AsyncClient:
+        """Let go of those that nobody has used for longest: names of upstreams come from anybody."""
+        for name in [each for each in self._clients if not self._busy.get(each)]:
+            if len(self._clients) < _MOST_UPSTREAMS:
+                break
+            del self._clients[name], self._busy[name]  # its idle connections go with it
+        return httpx.AsyncClient(
+            transport=_Told(Transport(self._context, self._policy, self._trust(upstream))),
+            timeout=_TIMEOUT,
+            follow_redirects=True,
+            max_redirects=_MOST_REDIRECTS,
+            trust_env=False,
+            headers={
+                "user-agent": f"brokenreg/{__version__}",
+                "accept-encoding": "identity",
+                "via": f"1.1 {self.pseudonym}",
+            },
+        )
+
+    def _trust(self, upstream: str) -> Trust:
+        url = self._urls.get(upstream)
+        if url is None:
+            return Trust()
+        parts = urlsplit(url)
+        host = parts.hostname or ""
+        port = parts.port or (443 if parts.scheme == "https" else 80)
+        return Trust((host, port), loopback=_names_loopback(host), private=True)
+
+
+class _Told(httpx.AsyncBaseTransport):
+    """Tells of each request, also of those that redirects and authentication lead to."""
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        response = await self._transport.handle_async_request(request)
+        tell = request.extensions.get("tell")
+        if tell is not None:
+            where = f"{request.url.netloc.decode('ascii')}{request.url.path}"
+            tell(f"upstream {request.method} {where}: {response.status_code}")
+        return response
+
+    async def aclose(self) -> None:
+        await self._transport.aclose()
+
+
+@contextmanager
+def told_errors(upstream: str, tell: Tell | None = None) -> Iterator[None]:
+    """Turn what the network does into an `UpstreamError` of one line."""
+    try:
+        yield
+    except UpstreamError as error:
+        problem = error
+    except (httpcore.TimeoutException, httpx.TimeoutException) as error:
+        connecting = isinstance(error, httpcore.ConnectTimeout | httpx.ConnectTimeout)
+        late = "let nobody connect" if connecting else "did not answer, or stopped in the middle,"
+        problem = UpstreamSilentError(f"{upstream} {late} in time")
+    except httpx.TooManyRedirects:
+        problem = UpstreamContentError(f"{upstream} redirects more than {_MOST_REDIRECTS} times")
+    except (httpx.HTTPError, httpx.InvalidURL, httpcore.UnsupportedProtocol, httpcore.ProtocolError) as error:
+        problem = UpstreamUnreachableError(f"{upstream} does not speak HTTP as it should: {_words(error)}")
+    except (httpcore.NetworkError, OSError) as error:
+        problem = UpstreamUnreachableError(f"cannot reach {upstream}: {_words(error)}")
+    else:
+        return
+    if tell is not None:
+        tell(f"upstream failed: {problem.message}")
+    raise problem from None
+
+
+def _words(error: Exception) -> str:
+    return str(error).partition("\n")[0].rstrip(". ")[:200] or type(error).__name__
+
+
+def _names_loopback(host: str) -> bool:
+    return host in ("localhost", "::1") or host.startswith("127.")

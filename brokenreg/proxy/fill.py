@@ -1,0 +1,269 @@
+"""A blob on its way from an upstream into the cache, read by many while it grows.
+
+Nobody gets its last byte before its digest is known to be right, and the file becomes a blob only then: what
+is wrong is neither delivered whole nor ever served again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from brokenreg.oci.digests import Digest
+from brokenreg.oci.errors import ErrorCode, OCIError
+from brokenreg.proxy.client import Tell, UpstreamClient
+from brokenreg.proxy.download import download
+from brokenreg.proxy.errors import UpstreamContentError, UpstreamError, UpstreamUnreachableError
+from brokenreg.proxy.route import Route
+from brokenreg.storage import Store
+from brokenreg.storage.blobs import BlobFile
+from brokenreg.storage.errors import StorageFullError, is_no_room
+from brokenreg.wire.asgi import ClientLeftError
+
+if TYPE_CHECKING:
+    from hashlib import _Hash as Hash
+
+logger = logging.getLogger(__name__)
+
+_ATTEMPTS = 5
+"""Requests for one blob, each going on where the last was cut, before we give up."""
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A part of a file that is ready to be read."""
+
+    file: BlobFile
+    offset: int
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Overflow:
+    """The disk is full: the first `kept` bytes are in the file, with that hash; nothing will follow them."""
+
+    kept: int
+    hasher: Hash
+
+
+class Fill:
+    """One blob coming in. `run` is its task; everybody else reads what has come by `pieces`."""
+
+    def __init__(
+        self, client: UpstreamClient, store: Store, route: Route, digest: Digest, tell: Tell
+    ) -> None:
+        self.size: int | None = None
+        """Bytes of the whole blob; None as long as nobody has told."""
+        self.is_kept = False
+        """Whether it has become a blob of the cache."""
+        self._client = client
+        self._store = store
+        self._route = route
+        self._digest = digest
+        self._tell = tell
+        self._upload = store.uploads.start_unlisted(route.key, digest.algorithm)
+        self._file: BlobFile | None = None
+        self._readers = 0
+        self._begun = False
+        self._verified = False
+        self._error: OCIError | None = None
+        self._overflow: _Overflow | None = None
+        self._changed = asyncio.Event()
+
+    async def run(self) -> None:
+        """Fetch, verify, publish. What goes wrong is told to those who read."""
+        try:
+            await self._fill()
+        except OCIError as error:
+            self._error = error
+        except Exception:
+            logger.exception("fetching %s of %s failed", self._digest, self._route.name)
+            self._error = OCIError(500, ErrorCode.UNKNOWN, "internal error; the diagnostics say more")
+        finally:
+            if not self._verified and self._overflow is None and self._error is None:  # we are shut down
+                self._error = OCIError(503, ErrorCode.UNAVAILABLE, "the registry is shutting down")
+            self._begun = True
+            self._notify()
+            self._close_unread()
+
+    async def begun(self) -> None:
+        """Return once the upstream has begun to send the blob. Raise `OCIError` if it does not."""
+        while not self._begun:
+            await self._changed.wait()
+        if self._error is not None:
+            raise self._error.with_traceback(None)
+
+    @contextlib.contextmanager
+    def reading(self) -> Iterator[None]:
+        """Keep the file open for as long as somebody reads it."""
+        self._readers += 1
+        try:
+            yield
+        finally:
+            self._readers -= 1
+            self._close_unread()
+
+    async def whole_size(self) -> int:
+        """Bytes of the whole blob, waiting for all of it if the upstream did not tell. Raise `OCIError`."""
+        while self.size is None and self._error is None and self._overflow is None:
+            await self._changed.wait()
+        if self._error is not None:
+            raise self._error.with_traceback(None)
+        if self.size is None:
+            raise UpstreamContentError(f"{self._route.upstream} does not tell the size of {self._digest}")
+        return self.size
+
+    async def pieces(self, begin: int, end: int | None, left: asyncio.Event) -> AsyncIterator[Piece | bytes]:
+        """The bytes from `begin` to `end` (the end of the blob, if None) as they come.
+
+        Raise `OCIError` if they do not, and what was given until then is never the whole; `ClientLeftError`
+        once `left` is set.
+        """
+        watching = asyncio.create_task(self._wake(left))
+        try:
+            async for piece in self._pieces(begin, end, left):
+                yield piece
+        finally:
+            watching.cancel()
+
+    async def _pieces(self, begin: int, end: int | None, left: asyncio.Event) -> AsyncIterator[Piece | bytes]:
+        position = begin
+        while end is None or position < end:
+            reach = await self._reach(position, left)
+            stop = reach if end is None else min(reach, end)
+            if stop > position and self._file is not None:
+                yield Piece(self._file, position, stop - position)
+                position = stop
+            elif self._overflow is not None:
+                async for chunk in self._beyond(self._overflow, position, end):
+                    yield chunk
+                return
+            else:
+                return
+
+    async def _reach(self, position: int, left: asyncio.Event) -> int:
+        """How far one may read who is at `position`: further than that, unless the file ends there."""
+        while self._error is None:
+            reach = self._readable
+            if reach > position or self._verified or self._overflow is not None:
+                return reach
+            if left.is_set():
+                raise ClientLeftError
+            await self._changed.wait()
+        raise self._error.with_traceback(None)
+
+    @property
+    def _readable(self) -> int:
+        if self._overflow is not None:
+            return self._overflow.kept
+        there = self._upload.offset
+        may_be_all = self.size is None or there >= self.size
+        return max(0, there - 1) if may_be_all and not self._verified else there
+
+    async def _wake(self, left: asyncio.Event) -> None:
+        """Let a reader who waits see that nobody reads it any more."""
+        await left.wait()
+        self._notify()
+
+    async def _fill(self) -> None:
+        try:
+            with self._upload:
+                self._file = BlobFile(self._upload.path)
+                await self._receive()
+                await self._publish()
+        except BaseException as error:
+            if is_no_room(error):
+                self._warn()
+                self._overflow = _Overflow(self._upload.offset, self._upload.hasher())
+            await self._discard()
+            if self._overflow is None:
+                raise
+
+    async def _receive(self) -> None:
+        """Request upon request, each going on where the last was cut."""
+        for attempt in range(1, _ATTEMPTS + 1):
+            try:
+                await self._request()
+            except UpstreamError as error:
+                if not (self._begun and error.may_pass) or attempt == _ATTEMPTS:
+                    raise
+                self._tell(f"goes on at byte {self._upload.offset}: {error.message}")
+            else:
+                return
+
+    async def _request(self) -> None:
+        offset = self._upload.offset
+        async with download(self._client, self._route, self._digest, offset, self._tell) as incoming:
+            if not self._begun:
+                self.size = incoming.size
+                self._begun = True
+                self._notify()
+            await self._upload.grow(incoming.chunks, self._notify)
+        if self.size is not None and self._upload.offset < self.size:
+            raise UpstreamUnreachableError(
+                f"{self._route.upstream} ended blob {self._digest} after {self._upload.offset} "
+                f"of {self.size} bytes"
+            )
+
+    async def _publish(self) -> None:
+        """Verify; then let readers have the last byte, and keep the blob."""
+        received = await self._upload.digest(self._digest.algorithm)
+        if received != self._digest:
+            raise UpstreamContentError(
+                f"{self._route.upstream} sent {self._upload.offset} bytes with the digest {received} "
+                f"for blob {self._digest}"
+            )
+        self.size = self._upload.offset
+        self._verified = True
+        try:
+            await self._store.uploads.finish(self._upload, self._digest)
+            self.is_kept = True
+        except (OSError, StorageFullError) as error:
+            if not is_no_room(error):
+                raise
+            self._warn()
+            await self._discard()
+        self._notify()
+
+    def _warn(self) -> None:
+        self._tell("not cached: no room left")
+        logger.warning(
+            "no room left in the data folder: %s of %s goes to clients and is not cached",
+            self._digest,
+            self._route.name,
+        )
+
+    async def _discard(self) -> None:
+        await self._store.uploads.cancel(self._upload)
+
+    async def _beyond(self, overflow: _Overflow, begin: int, end: int | None) -> AsyncIterator[bytes]:
+        """What is not in the file, by a request of its own; its last byte after its digest is known."""
+        hasher = overflow.hasher.copy()
+        position, last = overflow.kept, b""
+        async with download(self._client, self._route, self._digest, position, self._tell) as incoming:
+            async for chunk in incoming.chunks:
+                hasher.update(chunk)
+                data = last + chunk
+                ready, last = data[:-1], data[-1:]
+                wanted = ready[max(0, begin - position) : None if end is None else max(0, end - position)]
+                position += len(ready)
+                if wanted:
+                    yield wanted
+        if Digest.from_hash(hasher) != self._digest:
+            raise UpstreamContentError(f"{self._route.upstream} sent other bytes than blob {self._digest}")
+        if begin <= position and (end is None or position < end):
+            yield last
+
+    def _notify(self) -> None:
+        changed, self._changed = self._changed, asyncio.Event()
+        changed.set()
+
+    def _close_unread(self) -> None:
+        is_over = self._verified or self._overflow is not None or self._error is not None
+        if is_over and not self._readers and self._file is not None:
+            self._file.close()
+            self._file = None

@@ -1,0 +1,197 @@
+"""Manifests through the cache: byte for byte as the upstream has them, tags as fresh as need be."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+
+from brokenreg.oci.digests import Digest, is_digest
+from brokenreg.oci.errors import ErrorCode, OCIError
+from brokenreg.oci.mediatypes import (
+    DOCKER_LIST,
+    DOCKER_MANIFEST,
+    MAX_MANIFEST,
+    OCI_INDEX,
+    OCI_MANIFEST,
+    manifest_facts,
+    media_type,
+)
+from brokenreg.proxy.answers import refusal
+from brokenreg.proxy.client import Tell, UpstreamClient, UpstreamResponse
+from brokenreg.proxy.errors import UpstreamContentError, UpstreamError, UpstreamStatusError
+from brokenreg.proxy.flights import Flights
+from brokenreg.proxy.freshness import Freshness
+from brokenreg.proxy.misses import Misses
+from brokenreg.proxy.route import Route
+from brokenreg.proxy.witness import Witness
+from brokenreg.storage import Store
+from brokenreg.storage.errors import StorageFullError
+from brokenreg.storage.records import Manifest
+from brokenreg.traffic.exchange import Cache
+
+logger = logging.getLogger(__name__)
+
+# All kinds, whatever our client takes: without the newer ones registries convert to what is long dead.
+_ACCEPT = {"accept": ", ".join((OCI_INDEX, DOCKER_LIST, OCI_MANIFEST, DOCKER_MANIFEST, "*/*;q=0.5"))}
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A manifest and its bytes."""
+
+    manifest: Manifest
+    body: bytes
+
+
+class ManifestCache:
+    """Manifests of upstreams; `client` is None if nobody may be asked. `close` ends what is under way."""
+
+    def __init__(self, client: UpstreamClient | None, store: Store) -> None:
+        self._client = client
+        self._index = store.index
+        self._misses = Misses()
+        self._freshness = Freshness()
+        self._flights: Flights[tuple[Route, str], tuple[Found, Cache]] = Flights()
+
+    async def find(self, route: Route, reference: str, witness: Witness) -> Found:
+        """A manifest by tag or digest. Raise `OCIError` if it is not to be had."""
+        known = await self._known(route, reference)
+        if known is not None and self._is_good(route, reference):
+            witness.found(Cache.HIT)
+            return known
+        client = self._online(route, reference)
+        follows = self._flights.is_under_way((route, reference))
+        found, cache = await self._flights.join(
+            (route, reference), lambda: self._fetch(client, route, reference, known, witness.tell)
+        )
+        witness.found(Cache.FOLLOWED if follows else cache)
+        return found
+
+    async def close(self) -> None:
+        """End what is under way."""
+        await self._flights.close()
+
+    async def _known(self, route: Route, reference: str) -> Found | None:
+        repository = self._index.repository(route.key)
+        manifest = repository.resolve(reference) if repository else None
+        body = await self._index.manifest_body(manifest.digest) if manifest else None
+        return None if manifest is None or body is None else Found(manifest, body)
+
+    def _is_good(self, route: Route, reference: str) -> bool:
+        """Whether what is cached can be served unasked: a digest is for ever."""
+        return (
+            is_digest(reference)
+            or self._client is None
+            or self._freshness.is_fresh(route, reference)
+        )  # fmt: skip
+
+    def _online(self, route: Route, reference: str) -> UpstreamClient:
+        """Raise `OCIError` 404 if nobody may be asked, or was just now and had nothing."""
+        if self._client is None:
+            raise OCIError(
+                404,
+                ErrorCode.MANIFEST_UNKNOWN,
+                f"manifest {reference} of {route.name} is not cached, and --offline asks nobody",
+            )
+        self._misses.check(route, reference)
+        return self._client
+
+    async def _fetch(
+        self, client: UpstreamClient, route: Route, reference: str, known: Found | None, tell: Tell
+    ) -> tuple[Found, Cache]:
+        """Ask upstream; fall back on what is known where the failure may pass."""
+        try:
+            found, cache = await self._ask(client, route, reference, known, tell)
+        except UpstreamError as error:
+            if known is not None and error.may_pass:
+                self._freshness.postpone(route, reference)
+                tell(f"stale: {error.message}")
+                logger.warning("%s:%s is served from the cache: %s", route.name, reference, error.message)
+                return known, Cache.STALE
+            if isinstance(error, UpstreamStatusError):
+                await self._note_refusal(route, reference, error)
+            raise
+        if not is_digest(reference):
+            self._freshness.confirm(route, reference)
+        return found, cache
+
+    async def _note_refusal(self, route: Route, reference: str, error: UpstreamStatusError) -> None:
+        """A tag that is gone upstream is gone here."""
+        self._misses.note(route, reference, error)
+        if error.status == 404 and not is_digest(reference):
+            self._freshness.forget(route, reference)
+            await self._index.delete_tag(route.key, reference)
+
+    async def _ask(
+        self, client: UpstreamClient, route: Route, reference: str, known: Found | None, tell: Tell
+    ) -> tuple[Found, Cache]:
+        if known is None:
+            return await self._get(client, route, reference, (), tell), Cache.MISS
+        present = await self._present_digest(client, route, reference, known.manifest.digest, tell)
+        if present == known.manifest.digest:
+            return known, Cache.REVALIDATED
+        if present is None:
+            return await self._get(client, route, reference, (), tell), Cache.MISS
+        cached = await self._known(route, present)
+        if cached is not None:
+            await self._keep(route, cached, (reference,), tell)
+            return cached, Cache.REVALIDATED
+        return await self._get(client, route, present, (reference,), tell), Cache.MISS
+
+    async def _present_digest(
+        self, client: UpstreamClient, route: Route, tag: str, known: Digest, tell: Tell
+    ) -> Digest | None:
+        """What the tag points at now; None if HEAD does not say. A HEAD counts against no rate limit."""
+        headers = {**_ACCEPT, "if-none-match": f'"{known}"'}
+        async with client.ask(route, "HEAD", f"manifests/{tag}", headers=headers, tell=tell) as response:
+            if response.status == 304:
+                return known
+            if response.status == 405:
+                return None
+            if response.status != 200:
+                raise refusal(route, f"manifest {tag}", ErrorCode.MANIFEST_UNKNOWN, response)
+            return _told_digest(route, response)
+
+    async def _get(
+        self, client: UpstreamClient, route: Route, reference: str, tags: tuple[str, ...], tell: Tell
+    ) -> Found:
+        path = f"manifests/{reference}"
+        async with client.ask(route, "GET", path, headers=_ACCEPT, tell=tell) as response:
+            if response.status != 200:
+                raise refusal(route, f"manifest {reference}", ErrorCode.MANIFEST_UNKNOWN, response)
+            body = await response.read(MAX_MANIFEST)
+            wanted = Digest.parse(reference) if is_digest(reference) else _told_digest(route, response)
+            kind = media_type((response.header("content-type") or "").partition(";")[0].strip())
+        found = _checked(route, reference, body, wanted, kind)
+        await self._keep(route, found, tags if is_digest(reference) else (reference,), tell)
+        return found
+
+    async def _keep(self, route: Route, found: Found, tags: tuple[str, ...], tell: Tell) -> None:
+        try:
+            await self._index.put_manifest(route.key, found.manifest, found.body, tags)
+        except StorageFullError:
+            tell("not cached: no room left")
+            logger.warning("no room left in the data folder: manifests of %s are not cached", route.name)
+
+
+def _told_digest(route: Route, response: UpstreamResponse) -> Digest | None:
+    """Docker-Content-Digest; None if there is none. Raise `UpstreamContentError` if it is no digest."""
+    told = response.header("docker-content-digest")
+    try:
+        return Digest.parse(told) if told else None
+    except OCIError as error:
+        raise UpstreamContentError(f"{route.upstream} sent {error.message}") from None
+
+
+def _checked(route: Route, reference: str, body: bytes, wanted: Digest | None, kind: str | None) -> Found:
+    """Raise `UpstreamContentError` if the body is not what it should be."""
+    if not body.lstrip().startswith(b"{"):
+        told = "no body" if not body else f"a body of type {kind or 'unknown'}, which is no manifest,"
+        raise UpstreamContentError(f"{route.upstream} sent {told} for {route.repository}:{reference}")
+    digest = Digest.of(body, wanted.algorithm if wanted else "sha256")
+    if wanted is not None and digest != wanted:
+        raise UpstreamContentError(
+            f"{route.upstream} sent {len(body)} bytes with the digest {digest} for manifest {wanted}"
+        )
+    facts = manifest_facts(body)
+    return Found(Manifest(digest, kind or facts.media_type or OCI_MANIFEST, len(body), facts), body)

@@ -1,0 +1,40 @@
+"""The proxy as the registry sees it."""
+
+from __future__ import annotations
+
+import asyncio
+
+from brokenreg.proxy.blobs import BlobCache
+from brokenreg.proxy.client import UpstreamClient
+from brokenreg.proxy.errors import UpstreamForbiddenError
+from brokenreg.proxy.listings import Listings
+from brokenreg.proxy.manifests import ManifestCache
+from brokenreg.proxy.naming import Naming
+from brokenreg.storage import Store
+
+
+class Proxy:
+    """Images of other registries. Without a `client` nobody is asked, and what is cached is served."""
+
+    def __init__(self, naming: Naming, client: UpstreamClient | None, store: Store) -> None:
+        self.naming = naming
+        self.client = client
+        self.blobs = BlobCache(client, store)
+        self.manifests = ManifestCache(client, store)
+        self.listings = Listings(client, store)
+
+    @property
+    def is_offline(self) -> bool:
+        """Whether nobody is asked."""
+        return self.client is None
+
+    def refuse_loop(self, via: str | None) -> None:
+        """Raise `UpstreamForbiddenError` for a request that we ourselves have sent, by whatever way."""
+        if via is not None and self.client is not None and self.client.pseudonym in via:
+            raise UpstreamForbiddenError("a loop: this upstream leads back to this registry")
+
+    async def close(self) -> None:
+        """End what is under way: what was fetched by half is fetched again another time."""
+        await asyncio.gather(self.blobs.close(), self.manifests.close(), self.listings.close())
+        if self.client is not None:
+            await self.client.close()

@@ -1,0 +1,41 @@
+"""The proxy as the settings want it."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Callable, Collection
+
+from brokenreg.config import Settings
+from brokenreg.proxy.addresses import AddressPolicy
+from brokenreg.proxy.client import UpstreamClient
+from brokenreg.proxy.naming import Naming
+from brokenreg.proxy.proxy import Proxy
+from brokenreg.server.listeners import ListenError
+from brokenreg.storage import Store
+
+
+def make_proxy(settings: Settings, store: Store, own: Callable[[], Collection[tuple[str, int]]]) -> Proxy:
+    """`own` gives the addresses of our listeners, once they are bound.
+
+    Raise `ListenError`, one clear line, for a CA that cannot be used.
+    """
+    urls = {upstream.name: upstream.url for upstream in settings.upstream}
+    naming = Naming(settings.default_upstream, urls, settings.allow_upstream)
+    if settings.offline:
+        return Proxy(naming, None, store)
+    policy = AddressPolicy(own, settings.is_beyond_loopback)
+    client = UpstreamClient(urls, policy, _context(settings), lambda route, tell: None)
+    return Proxy(naming, client, store)
+
+
+def _context(settings: Settings) -> ssl.SSLContext:
+    """The system's CAs (or those of SSL_CERT_FILE), and those of `--upstream-ca`."""
+    context = ssl.create_default_context()
+    for path in settings.upstream_ca:
+        try:
+            context.load_verify_locations(path)
+        except OSError as error:
+            raise ListenError(
+                f"cannot use --upstream-ca {path}: {error.strerror or error}; it must be a PEM file"
+            ) from None
+    return context
