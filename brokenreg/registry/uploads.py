@@ -10,7 +10,7 @@ from brokenreg.oci.target import strip_name
 from brokenreg.registry.call import Call, StreamCall
 from brokenreg.registry.ranges import parse_content_range
 from brokenreg.registry.responses import respond
-from brokenreg.storage.uploads import Upload
+from brokenreg.storage.session import Upload
 
 
 async def post_upload(call: StreamCall) -> None:

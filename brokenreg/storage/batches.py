@@ -1,0 +1,93 @@
+"""Chunks on their way to a file: gathered, and written by a thread while the next ones come in."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+_FIRST = 64 * 1024
+"""Bytes after which the first batch is written: somebody may wait to read them."""
+
+_BATCH = 512 * 1024
+"""Bytes after which every other is: few enough to be soon there, enough to cost few changes of threads."""
+
+_PATIENCE = 0.02
+"""Seconds that a smaller one waits for more; a slow source is not held up for longer."""
+
+
+class Batches:
+    """Feeds `write`, which blocks and is called by one thread at a time, in order.
+
+    `written` is called on the loop after each batch that was written.
+    """
+
+    def __init__(self, write: Callable[[bytes], None], written: Callable[[], None]) -> None:
+        self._write = write
+        self._written = written
+        self._loop = asyncio.get_running_loop()
+        self._chunks: list[bytes] = []
+        self._size = 0
+        self._enough = _FIRST
+        self._writing: asyncio.Future[None] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+
+    async def add(self, chunk: bytes) -> None:
+        """Take a chunk. Raise what `write` raised for those before it; nothing is written after that."""
+        self._chunks.append(chunk)
+        self._size += len(chunk)
+        if self._size >= self._enough:
+            self._enough = _BATCH
+            await self._settle()
+            self._begin()
+        elif self._timer is None:
+            self._timer = self._loop.call_later(_PATIENCE, self._hurry)
+
+    async def end(self) -> None:
+        """Write what is left. Raise what `write` raised, or that we were cancelled, once no thread writes."""
+        if self._timer is not None:
+            self._timer.cancel()
+        await undisturbed(self._finish())
+
+    async def _finish(self) -> None:
+        await self._settle()
+        if self._chunks:
+            self._begin()
+            await self._settle()
+
+    async def _settle(self) -> None:
+        if self._writing is not None:
+            await asyncio.shield(self._writing)
+
+    def _begin(self) -> None:
+        data, self._chunks, self._size = b"".join(self._chunks), [], 0
+        self._writing = self._loop.run_in_executor(None, self._write, data)
+        self._writing.add_done_callback(self._tell)
+
+    def _hurry(self) -> None:
+        """Nothing has come for a while, or not much: what there is shall not wait."""
+        self._timer = None
+        if self._writing is not None and not self._writing.done():
+            self._timer = self._loop.call_later(_PATIENCE, self._hurry)
+        elif self._chunks and (self._writing is None or self._writing.exception() is None):
+            self._begin()
+
+    def _tell(self, writing: asyncio.Future[None]) -> None:
+        if not writing.cancelled() and writing.exception() is None:
+            self._written()
+
+
+async def undisturbed(work: Coroutine[Any, Any, None]) -> None:
+    """Do it to the end, however often we are cancelled; then raise that, or what it raised."""
+    task = asyncio.create_task(work)
+    cancelled: asyncio.CancelledError | None = None
+    while not task.done():
+        try:
+            await asyncio.wait([task])
+        except asyncio.CancelledError as error:
+            cancelled = error
+    failure = task.exception()
+    if cancelled is not None:
+        raise cancelled
+    if failure is not None:
+        raise failure

@@ -1,0 +1,141 @@
+"""One upload session: what was received of a blob, written and hashed as it comes.
+
+The bytes are on disk and the session in the index, so that a client can go on after a restart; the hash
+then catches up with the file.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+from collections.abc import AsyncIterator, Callable
+from typing import TYPE_CHECKING
+
+from brokenreg.oci.digests import Digest
+from brokenreg.oci.errors import ErrorCode, OCIError
+from brokenreg.storage.batches import Batches, undisturbed
+from brokenreg.storage.blobs import BlobStore
+from brokenreg.storage.folder import DataFolder
+from brokenreg.storage.index import UploadRow
+
+if TYPE_CHECKING:
+    from hashlib import _Hash as Hash
+
+_PART = 512 * 1024
+"""Bytes read at a time by a hash that catches up."""
+
+
+def _nothing() -> None:
+    """Nobody wants to know."""
+
+
+class Upload:
+    """One session. It is for one request at a time, which claims it with `with upload:`."""
+
+    def __init__(self, row: UploadRow, folder: DataFolder) -> None:
+        self.row = row
+        self.path = folder.upload(row.id)
+        self.offset = 0
+        """Bytes of the file, as long as somebody has claimed the session."""
+        self._descriptor = -1
+        self._hasher: Hash = hashlib.new(row.algorithm)
+        self._hashed = 0
+
+    @property
+    def is_claimed(self) -> bool:
+        return self._descriptor >= 0
+
+    @property
+    def received(self) -> int:
+        """Bytes received so far, whether or not anybody has claimed the session."""
+        if self.is_claimed:
+            return self.offset
+        return self.path.stat().st_size if self.path.exists() else 0
+
+    def __enter__(self) -> Upload:
+        """Claim the session. Raise `OCIError` 409 if another request is writing to it."""
+        if self.is_claimed:
+            raise OCIError(
+                409, ErrorCode.BLOB_UPLOAD_INVALID, "another request is writing to this upload session"
+            )
+        self._descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        self.offset = os.fstat(self._descriptor).st_size
+        if self._hashed > self.offset:  # the bytes went, with a blob whose link could not be stored
+            self._reset_hash()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        os.close(self._descriptor)
+        self._descriptor = -1
+
+    async def append(self, chunks: AsyncIterator[bytes]) -> None:
+        """Write all chunks at the end. If they end in an exception, none of them stays."""
+        start = self.offset
+        try:
+            await self.grow(chunks)
+        except BaseException:
+            await undisturbed(asyncio.to_thread(self._roll_back, start))
+            raise
+
+    async def grow(self, chunks: AsyncIterator[bytes], written: Callable[[], None] = _nothing) -> None:
+        """Write all chunks at the end. If they end in an exception, those before it stay.
+
+        `written` is called on the loop whenever `offset` has moved: so far the file can be read. Raise
+        `OSError` if a batch cannot be written; those before it stay.
+        """
+        batches = Batches(self._write, written)
+        try:
+            async for chunk in chunks:
+                await batches.add(chunk)
+        finally:
+            await batches.end()
+
+    def hasher(self) -> Hash:
+        """A copy of the hash over the first `offset` bytes, if all of them came since we started."""
+        return self._hasher.copy()
+
+    async def digest(self, algorithm: str) -> Digest:
+        """The digest of all that was received."""
+        return Digest.from_hash(await asyncio.to_thread(self._caught_up_hash, algorithm))
+
+    async def adopt_into(self, blobs: BlobStore, digest: Digest) -> None:
+        """Make the received bytes that blob."""
+        await asyncio.to_thread(blobs.adopt, self._descriptor, self.path, digest)
+
+    def _write(self, data: bytes) -> None:
+        """All of it, or nothing."""
+        view = memoryview(data)
+        try:
+            while view:
+                view = view[os.pwrite(self._descriptor, view, self.offset + len(data) - len(view)) :]
+        except OSError:
+            os.ftruncate(self._descriptor, self.offset)
+            raise
+        if self._hashed == self.offset:
+            self._hasher.update(data)
+            self._hashed += len(data)
+        self.offset += len(data)
+
+    def _roll_back(self, start: int) -> None:
+        os.ftruncate(self._descriptor, start)
+        self.offset = start
+        if self._hashed > start:
+            self._reset_hash()
+
+    def _reset_hash(self) -> None:
+        self._hasher = hashlib.new(self.row.algorithm)
+        self._hashed = 0
+
+    def _caught_up_hash(self, algorithm: str) -> Hash:
+        """The hash over the whole file; reads again what was not hashed as it came."""
+        if algorithm != self.row.algorithm:
+            hasher, hashed = hashlib.new(algorithm), 0
+        else:
+            hasher, hashed = self._hasher, self._hashed
+        while chunk := os.pread(self._descriptor, _PART, hashed):
+            hasher.update(chunk)
+            hashed += len(chunk)
+        if hasher is self._hasher:
+            self._hashed = hashed
+        return hasher
