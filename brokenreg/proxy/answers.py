@@ -2,21 +2,34 @@
 
 from __future__ import annotations
 
-from brokenreg.oci.errors import ErrorCode
+from brokenreg.oci.errors import ErrorCode, OCIError
 from brokenreg.proxy.client import UpstreamResponse
 from brokenreg.proxy.errors import UpstreamStatusError
 from brokenreg.proxy.route import Route
 
+_KINDS = {
+    ErrorCode.BLOB_UNKNOWN: ("blob", "digest"),
+    ErrorCode.MANIFEST_UNKNOWN: ("manifest", "reference"),
+    ErrorCode.NAME_UNKNOWN: ("list", "path"),
+}
 
-def refusal(route: Route, what: str, unknown: ErrorCode, response: UpstreamResponse) -> UpstreamStatusError:
-    """The error for a status that is no success; `unknown` is what a 404 means for `what`.
+
+def unknown(code: ErrorCode, reference: str, message: str) -> OCIError:
+    """404, in the form that the code has."""
+    return OCIError(404, code, message, detail={_KINDS[code][1]: reference})
+
+
+def refusal(route: Route, code: ErrorCode, reference: str, response: UpstreamResponse) -> UpstreamStatusError:
+    """The error for a status that is no success; `code` is what a 404 means for what was asked.
 
     A 401 goes on without a challenge: the client has no credentials for the upstream, and must not send
     those to us.
     """
     told = response.status
+    what = f"{_KINDS[code][0]} {reference} of {route.repository}"
     if told in (404, 410):
-        return UpstreamStatusError(told, 404, unknown, f"{route.upstream} has no {what}")
+        detail = {_KINDS[code][1]: reference}
+        return UpstreamStatusError(told, 404, code, f"{route.upstream} has no {what}", detail=detail)
     if told == 401:
         return UpstreamStatusError(
             told,
@@ -31,7 +44,11 @@ def refusal(route: Route, what: str, unknown: ErrorCode, response: UpstreamRespo
         wait = response.header("retry-after")
         headers = {} if wait is None else {"retry-after": wait}
         return UpstreamStatusError(
-            told, 429, ErrorCode.TOOMANYREQUESTS, f"{route.upstream} has had too many requests", headers
+            told,
+            429,
+            ErrorCode.TOOMANYREQUESTS,
+            f"{route.upstream} has had too many requests",
+            headers=headers,
         )
     return UpstreamStatusError(
         told, 502, ErrorCode.UNAVAILABLE, f"{route.upstream} answered {told} when asked for {what}"

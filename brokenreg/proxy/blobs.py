@@ -8,8 +8,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from brokenreg.oci.digests import Digest
-from brokenreg.oci.errors import ErrorCode, OCIError
-from brokenreg.proxy.answers import refusal
+from brokenreg.oci.errors import ErrorCode
+from brokenreg.proxy.answers import refusal, unknown
 from brokenreg.proxy.client import UpstreamClient
 from brokenreg.proxy.errors import UpstreamStatusError
 from brokenreg.proxy.fill import Fill
@@ -100,7 +100,7 @@ class BlobCache:
         async with client.ask(route, "HEAD", f"blobs/{digest}", tell=witness.tell) as response:
             if response.status == 200:
                 return response.length
-            error = refusal(route, f"blob {digest}", ErrorCode.BLOB_UNKNOWN, response)
+            error = refusal(route, ErrorCode.BLOB_UNKNOWN, digest, response)
         self._misses.note(route, digest, error)
         raise error
 
@@ -131,10 +131,7 @@ class BlobCache:
     def _online(self, route: Route, digest: Digest) -> UpstreamClient:
         """Raise `OCIError` 404 if nobody may be asked, or was just now and had nothing."""
         if self._client is None:
-            raise OCIError(
-                404,
-                ErrorCode.BLOB_UNKNOWN,
-                f"blob {digest} of {route.name} is not cached, and --offline asks nobody",
-            )
+            message = f"blob {digest} of {route.name} is not here, and --offline asks nobody"
+            raise unknown(ErrorCode.BLOB_UNKNOWN, digest, message)
         self._misses.check(route, digest)
         return self._client

@@ -40,7 +40,7 @@ async def download(
         elif response.status == 200:
             yield Download(response.length, _without_first(offset, response.chunks()))
         else:
-            raise refusal(route, f"blob {digest}", ErrorCode.BLOB_UNKNOWN, response)
+            raise refusal(route, ErrorCode.BLOB_UNKNOWN, digest, response)
 
 
 def _whole_size(response: UpstreamResponse, route: Route, offset: int) -> int | None:

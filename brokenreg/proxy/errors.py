@@ -50,8 +50,15 @@ class UpstreamStatusError(UpstreamError):
     """The upstream answered with a status that is no success; `told` is its own."""
 
     def __init__(
-        self, told: int, status: int, code: str, message: str, headers: dict[str, str] | None = None
+        self,
+        told: int,
+        status: int,
+        code: str,
+        message: str,
+        *,
+        detail: dict[str, str] | None = None,
+        headers: dict[str, str] | None = None,
     ) -> None:
-        super().__init__(status, code, message, headers=headers)
+        super().__init__(status, code, message, detail=detail, headers=headers)
         self.told = told
         self.may_pass = told == 429 or told >= 500

@@ -10,9 +10,9 @@ from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 from brokenreg.oci.digests import Digest
-from brokenreg.oci.errors import ErrorCode, OCIError
+from brokenreg.oci.errors import ErrorCode
 from brokenreg.oci.mediatypes import MAX_MANIFEST, OCI_INDEX
-from brokenreg.proxy.answers import refusal
+from brokenreg.proxy.answers import refusal, unknown
 from brokenreg.proxy.client import Tell, UpstreamClient, UpstreamResponse
 from brokenreg.proxy.errors import UpstreamContentError, UpstreamError, UpstreamStatusError
 from brokenreg.proxy.flights import Flights
@@ -71,9 +71,8 @@ class Listings:
             if cached:
                 witness.found(Cache.HIT)
                 return cached
-            raise OCIError(
-                404, ErrorCode.NAME_UNKNOWN, f"{route.name} is not cached, and --offline asks nobody"
-            )
+            message = f"{route.name} is not here, and --offline asks nobody"
+            raise unknown(ErrorCode.NAME_UNKNOWN, path.partition("?")[0], message)
         self._misses.check(route, path)
         follows = self._flights.is_under_way((route, path))
         try:
@@ -99,7 +98,7 @@ class Listings:
         for _ in range(_MOST_PAGES):
             async with client.ask(route, "GET", path, headers={"accept": _ACCEPT}, tell=tell) as response:
                 if response.status != 200:
-                    raise refusal(route, f"{path.partition('?')[0]}", ErrorCode.NAME_UNKNOWN, response)
+                    raise refusal(route, ErrorCode.NAME_UNKNOWN, path.partition("?")[0], response)
                 found += _read(route, await response.read(MAX_MANIFEST), read)
                 after = _next_page(first, response)
             if after is None or after == path:

@@ -16,7 +16,7 @@ from brokenreg.oci.mediatypes import (
     manifest_facts,
     media_type,
 )
-from brokenreg.proxy.answers import refusal
+from brokenreg.proxy.answers import refusal, unknown
 from brokenreg.proxy.client import Tell, UpstreamClient, UpstreamResponse
 from brokenreg.proxy.errors import UpstreamContentError, UpstreamError, UpstreamStatusError
 from brokenreg.proxy.flights import Flights
@@ -88,11 +88,8 @@ class ManifestCache:
     def _online(self, route: Route, reference: str) -> UpstreamClient:
         """Raise `OCIError` 404 if nobody may be asked, or was just now and had nothing."""
         if self._client is None:
-            raise OCIError(
-                404,
-                ErrorCode.MANIFEST_UNKNOWN,
-                f"manifest {reference} of {route.name} is not cached, and --offline asks nobody",
-            )
+            message = f"manifest {reference} of {route.name} is not here, and --offline asks nobody"
+            raise unknown(ErrorCode.MANIFEST_UNKNOWN, reference, message)
         self._misses.check(route, reference)
         return self._client
 
@@ -149,7 +146,7 @@ class ManifestCache:
             if response.status == 405:
                 return None
             if response.status != 200:
-                raise refusal(route, f"manifest {tag}", ErrorCode.MANIFEST_UNKNOWN, response)
+                raise refusal(route, ErrorCode.MANIFEST_UNKNOWN, tag, response)
             return _told_digest(route, response)
 
     async def _get(
@@ -158,7 +155,7 @@ class ManifestCache:
         path = f"manifests/{reference}"
         async with client.ask(route, "GET", path, headers=_ACCEPT, tell=tell) as response:
             if response.status != 200:
-                raise refusal(route, f"manifest {reference}", ErrorCode.MANIFEST_UNKNOWN, response)
+                raise refusal(route, ErrorCode.MANIFEST_UNKNOWN, reference, response)
             body = await response.read(MAX_MANIFEST)
             wanted = Digest.parse(reference) if is_digest(reference) else _told_digest(route, response)
             kind = media_type((response.header("content-type") or "").partition(";")[0].strip())

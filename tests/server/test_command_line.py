@@ -197,7 +197,7 @@ def test_flag_before_environment_before_file_before_default(tmp_path: Path) -> N
         ("[srve]", "'srve' is no table"),
         ("[serve]\nlsten = 1", "no option 'lsten'"),
         ("[serve]\nconfig = 'x'", "no option 'config'"),
-        ("[serve]\nlisten = 5", "[serve] listen: write a list of HOST:PORT, or one, in quotes"),
+        ("[serve]\nlisten = 5", "[serve] listen: write a list of HOST:PORT[=UPSTREAM], or one, in quotes"),
         ("[serve]\nlisten = [5]", "[serve] listen: write a list of HOST:PORT"),
         ("[serve]\ndata = 5", "[serve] data: write one DIR, in quotes"),
         ("[serve]\nseed = {a = 1}", "[serve] seed: write a whole number"),
