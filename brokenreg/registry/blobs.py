@@ -73,8 +73,8 @@ async def _tell_size(call: StreamCall, route: Route) -> None:
     here is theirs alone, and nobody upstream is asked for it.
     """
     digest = call.target.digest
-    repositories = (call.repository, call.store.index.repository(route.key))
-    if not any(repository and repository.names(digest) for repository in repositories):
+    repositories = filter(None, (call.repository, call.store.index.repository(route.key)))
+    if not any(digest in repository.links or repository.names(digest) for repository in repositories):
         raise _unknown(call)
     size = await call.unless_gone(call.proxy.blobs.size(route, digest, call.witness))
     headers = _headers(digest)

@@ -1,0 +1,123 @@
+"""A brokenreg before a brokenreg: the one behind breaks as told, the one before is the proxy under test."""
+
+from __future__ import annotations
+
+import hashlib
+import http.client
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from tests.process import Brokenreg, brokenreg
+from tests.registry.pushing import OCI_MANIFEST, digest_of, image
+
+CONFIG = b"{}"
+
+
+@dataclass
+class Chain:
+    """Both, and an image that was pushed to the one behind."""
+
+    upstream: Brokenreg
+    proxy: Brokenreg
+
+    def push_image(self, name: str, *layers: bytes, tag: str = "v1", config: bytes = CONFIG) -> bytes:
+        """Push an image to the upstream; its manifest."""
+        with httpx.Client(base_url=self.upstream.url, timeout=60) as http:
+            for content in (config, *layers):
+                url = f"/v2/{name}/blobs/uploads/"
+                response = http.post(url, params={"digest": digest_of(content)}, content=content)
+                assert response.status_code == 201
+            manifest = image(config, *layers)
+            headers = {"content-type": OCI_MANIFEST}
+            put = http.put(f"/v2/{name}/manifests/{tag}", content=manifest, headers=headers)
+            assert put.status_code == 201
+        return manifest
+
+    def rule(self, fault: dict[str, Any], endpoint: str, **more: Any) -> None:
+        """Break the upstream; `more` may hold times, skip, and more of the match."""
+        match = {"endpoint": endpoint, **more.pop("match", {})}
+        response = httpx.post(
+            f"{self.upstream.control}/v1/rules", json={"fault": fault, "match": match, **more}
+        )
+        assert response.status_code == 201, response.text
+
+    def mend(self) -> None:
+        """No rule breaks the upstream any more, and nobody remembers what was asked."""
+        assert httpx.post(f"{self.upstream.control}/v1/reset").status_code == 204
+
+    def asked(self, filter_: str = "endpoint:blob") -> list[dict[str, Any]]:
+        """What the upstream was asked."""
+        return exchanges(self.upstream, filter_)
+
+    def get(self, path: str, **more: Any) -> httpx.Response:
+        """Ask the proxy."""
+        return httpx.get(f"{self.proxy.url}{path}", timeout=60, **more)
+
+
+def exchanges(running: Brokenreg, filter_: str) -> list[dict[str, Any]]:
+    """Those in the log that match, oldest first."""
+    response = httpx.get(f"{running.control}/v1/exchanges", params={"filter": filter_})
+    return list(response.json())
+
+
+def last(running: Brokenreg, filter_: str = "") -> dict[str, Any]:
+    """The newest exchange that matches, with its timeline."""
+    newest = exchanges(running, filter_)[-1]
+    return dict(httpx.get(f"{running.control}/v1/exchanges/{newest['id']}").json())
+
+
+@contextmanager
+def chain(folder: Path, *arguments: str, **environment: str) -> Iterator[Chain]:
+    """Both of them; the arguments are the proxy's, whose quay.io is the upstream."""
+    with brokenreg(folder / "upstream", "--offline") as upstream:
+        options = ("--upstream", f"quay.io={upstream.url}", *arguments)
+        with brokenreg(folder / "proxy", *options, **environment) as proxy:
+            yield Chain(upstream, proxy)
+
+
+class Reader:
+    """A GET whose body is read step by step, on a connection of its own."""
+
+    def __init__(self, running: Brokenreg, path: str, headers: dict[str, str] | None = None) -> None:
+        self._connection = http.client.HTTPConnection(running.host, timeout=60)
+        self._connection.request("GET", path, headers=headers or {})
+        self._response = self._connection.getresponse()
+        self.status = self._response.status
+        self.length = int(self._response.headers.get("content-length") or -1)
+
+    def read(self, count: int) -> bytes:
+        return self._response.read(count)
+
+    def digest(self) -> str:
+        """The digest of all that comes; of what came, if it ends too early."""
+        hasher = hashlib.sha256()
+        while chunk := self._response.read(1 << 20):
+            hasher.update(chunk)
+        return f"sha256:{hasher.hexdigest()}"
+
+    def leave(self) -> None:
+        self._response.close()
+        self._connection.close()
+
+
+def cut_after(running: Brokenreg, path: str) -> int:
+    """Read a body that must not come whole: bytes until the connection was cut."""
+    reader = Reader(running, path)
+    assert reader.status == 200
+    count = 0
+    try:
+        while chunk := reader.read(1 << 16):
+            count += len(chunk)
+    except http.client.IncompleteRead as error:
+        count += len(error.partial)
+    except ConnectionError:
+        pass
+    finally:
+        reader.leave()
+    assert count < reader.length
+    return count

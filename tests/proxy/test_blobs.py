@@ -1,0 +1,214 @@
+"""Blobs through the proxy: one request upstream for all, nothing wrong whole, whatever happens on the way."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.process import brokenreg
+from tests.proxy.chain import Chain, Reader, chain, cut_after, last
+from tests.registry.pushing import MIB, digest_of
+
+SLOW = {"type": "throttle", "rate": "2MiB"}
+CLIENTS = 50
+LARGE = 96 * MIB
+"""What `python -m bench proxy` does with 256 MiB."""
+
+MEMORY = 150 * MIB
+
+
+@dataclass
+class Pulled(Chain):
+    """A chain, and an image of one layer to be pulled through it."""
+
+    layer: bytes
+
+    @classmethod
+    def push(cls, running: Chain) -> Pulled:
+        pulled = cls(running.upstream, running.proxy, random.randbytes(3 * MIB))
+        pulled.push_image("org/app", pulled.layer)
+        return pulled
+
+    @property
+    def digest(self) -> str:
+        return digest_of(self.layer)
+
+    @property
+    def path(self) -> str:
+        return f"/v2/org/app/blobs/{self.digest}"
+
+    def is_kept(self) -> bool:
+        """Whether the proxy has a file by that digest, or one that may become it."""
+        folder = self.proxy.data
+        named = folder / "blobs" / self.digest.replace(":", "/")
+        return named.exists() or any((folder / "uploads").iterdir())
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chain]:
+    """One chain for all tests that end nothing."""
+    with chain(tmp_path_factory.mktemp("chain")) as running:
+        yield running
+
+
+@pytest.fixture
+def both(running: Chain) -> Pulled:
+    """With a layer that nobody has asked for, no rule and nothing in the logs."""
+    running.mend()
+    assert httpx.post(f"{running.proxy.control}/v1/reset").status_code == 204
+    return Pulled.push(running)
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> Iterator[Pulled]:
+    """For a test that ends one of both."""
+    with chain(tmp_path) as running:
+        yield Pulled.push(running)
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 2 MiB, less than the layer has."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=2m", "brokenreg-test", str(disk)]
+    if os.geteuid() != 0 or subprocess.run(mount, check=False, capture_output=True).returncode != 0:
+        pytest.skip("needs the right to mount")
+    try:
+        yield disk
+    finally:
+        subprocess.run(["umount", "--lazy", str(disk)], check=True)
+
+
+def test_fifty_clients_and_one_request(tmp_path: Path) -> None:
+    block = random.Random("block").randbytes(MIB)
+    large = block * (LARGE // MIB)
+    digest = digest_of(large)
+    with chain(tmp_path) as both, ThreadPoolExecutor(CLIENTS) as pool:
+        both.push_image("org/large", large)
+        del large
+        path = f"/v2/org/large/blobs/{digest}"
+        pulls = [pool.submit(lambda: Reader(both.proxy, path).digest()) for _ in range(CLIENTS)]
+        assert {pull.result() for pull in pulls} == {digest}
+        assert [asked["method"] for asked in both.asked("endpoint:layer method:GET")] == ["GET"]
+        assert both.proxy.resident() < MEMORY
+
+
+def test_a_client_that_leaves_does_not_stop_the_download(both: Pulled) -> None:
+    both.rule(SLOW, "layer")
+    reader = Reader(both.proxy, both.path)
+    assert reader.read(1000) == both.layer[:1000]
+    reader.leave()
+    assert both.get(both.path).content == both.layer
+    assert len(both.asked("endpoint:layer method:GET")) == 1
+    assert last(both.proxy, "endpoint:layer")["cache"] == "followed"
+
+
+def test_a_download_nobody_waits_for_ends_in_the_cache(own: Pulled) -> None:
+    own.rule(SLOW, "layer")
+    reader = Reader(own.proxy, own.path)
+    reader.read(1000)
+    reader.leave()
+    with httpx.stream("GET", f"{own.upstream.control}/v1/events", timeout=30) as events:
+        if not [asked for asked in own.asked("endpoint:layer method:GET") if asked["ended"]]:
+            next(line for line in events.iter_lines() if '"ended":"complete"' in line and own.digest in line)
+    own.upstream.stop()
+    assert own.get(own.path).content == own.layer
+    assert last(own.proxy, "endpoint:layer")["cache"] in ("hit", "followed")
+
+
+def test_what_was_fetched_is_served_from_disk(own: Pulled) -> None:
+    assert own.get(own.path).content == own.layer
+    assert last(own.proxy, "endpoint:layer")["cache"] == "miss"
+    own.upstream.stop()
+    assert own.get(own.path).content == own.layer
+    assert last(own.proxy, "endpoint:layer")["cache"] == "hit"
+    head = httpx.head(f"{own.proxy.url}{own.path}")
+    assert (head.status_code, head.headers["content-length"]) == (200, str(len(own.layer)))
+
+
+def test_a_range_waits_for_its_offset(both: Pulled) -> None:
+    both.rule(SLOW, "layer")
+    begin = 2 * MIB + 5
+    reader = Reader(both.proxy, both.path)
+    part = both.get(both.path, headers={"range": f"bytes={begin}-{begin + 99}"})
+    assert (part.status_code, part.content) == (206, both.layer[begin : begin + 100])
+    assert reader.digest() == both.digest
+    assert len(both.asked("endpoint:layer method:GET")) == 1
+
+
+def test_a_download_that_is_cut_goes_on_where_it_was(both: Pulled) -> None:
+    both.rule({"type": "truncate", "after": "1MiB"}, "layer", times=1)
+    assert both.get(both.path).content == both.layer
+    first, second = both.asked("endpoint:layer method:GET")
+    assert (first["status"], second["status"]) == (200, 206)
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        {"type": "truncate", "after": 65536},
+        {"type": "truncate", "after": 65536, "end": "rst"},
+        {"type": "corrupt", "offset": 5},
+        {"type": "corrupt", "offset": 3 * MIB - 1},
+        {"type": "wrong-length", "form": "longer", "by": 10},
+        {"type": "wrong-length", "form": "shorter", "by": 10},
+    ],
+    ids=str,
+)
+def test_nothing_wrong_is_delivered_whole_and_the_next_attempt_heals(
+    both: Pulled, fault: dict[str, object]
+) -> None:
+    both.rule(fault, "layer")
+    cut_after(both.proxy, both.path)
+    assert not both.is_kept()
+    both.mend()
+    assert both.get(both.path).content == both.layer
+    assert both.is_kept()
+
+
+def test_a_length_that_nobody_tells(both: Pulled) -> None:
+    """No Content-Length upstream is none here, and its end is still known to be the end."""
+    both.rule({"type": "wrong-length", "form": "absent"}, "layer")
+    assert both.get(both.path).content == both.layer
+
+
+def test_killed_in_the_middle(own: Pulled) -> None:
+    own.rule(SLOW, "layer")
+    reader = Reader(own.proxy, own.path)
+    assert reader.read(1000) == own.layer[:1000]
+    own.proxy.stop(signal.SIGKILL)
+    own.mend()
+    with brokenreg(own.proxy.data, "--upstream", f"quay.io={own.upstream.url}") as again:
+        assert not own.is_kept()
+        assert httpx.get(f"{again.url}{own.path}").content == own.layer
+        assert last(again, "endpoint:layer")["cache"] == "miss"
+    assert [asked["status"] for asked in own.asked("endpoint:layer method:GET")] == [200]
+
+
+def test_a_full_disk(tmp_path: Path, small_disk: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """Clients are served, nothing is kept, somebody is told, and what is wrong is still never whole."""
+    with brokenreg(tmp_path / "upstream", "--offline") as upstream:
+        options = ("--upstream", f"quay.io={upstream.url}")
+        with brokenreg(small_disk / "proxy", *options) as proxy, ThreadPoolExecutor(4) as pool:
+            both = Pulled.push(Chain(upstream, proxy))
+            assert all(
+                content == both.layer for content in pool.map(lambda _: both.get(both.path).content, range(4))
+            )
+            begin = len(both.layer) - 10
+            part = both.get(both.path, headers={"range": f"bytes={begin}-"})
+            assert (part.status_code, part.content) == (206, both.layer[begin:])
+            assert not both.is_kept()
+            both.rule({"type": "corrupt", "offset": 5}, "layer")
+            cut_after(proxy, both.path)
+            assert both.get("/v2/org/app/manifests/v1").status_code == 200
+    assert "no room left in the data folder" in capfd.readouterr().err
