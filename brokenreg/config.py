@@ -198,6 +198,8 @@ class Settings(BaseModel):
     upstream_auth: Literal["auto", "on", "off"] = "auto"
     upstream_ca: tuple[Path, ...] = ()
     offline: bool = False
+    upstream_timeout: Annotated[float, BeforeValidator(_duration), Field(gt=0, le=3600)] = 60.0
+    tag_ttl: Annotated[float, BeforeValidator(_duration), Field(ge=0, allow_inf_nan=False)] = 60.0
     cache_max_size: Annotated[int, BeforeValidator(_size)] = Field(20 * 1024**3, ge=0)
     max_data: Annotated[int, BeforeValidator(_size), Field(gt=0)] | None = None
     fabricate_limit: Annotated[int, BeforeValidator(_size)] = Field(gt=0)

@@ -35,7 +35,9 @@ Tell = Callable[[str], None]
 Authorize = Callable[[Route, Tell], httpx.Auth | None]
 """What authenticates the requests for one route; None if nothing does."""
 
-_TIMEOUT = httpx.Timeout(10.0, read=60.0, pool=None)
+_CONNECT = 10.0
+"""Seconds to connect, TLS and all."""
+
 _MOST_REDIRECTS = 10
 _MOST_UPSTREAMS = 64
 _DOCKER_HUB_URL = "https://registry-1.docker.io"
@@ -81,7 +83,7 @@ class UpstreamResponse:
 class UpstreamClient:
     """Asks upstreams. `urls` says where those are that stand elsewhere than their names say.
 
-    `close` when done.
+    `patience` is for how many seconds one may say nothing. `close` when done.
     """
 
     def __init__(
@@ -90,6 +92,7 @@ class UpstreamClient:
         policy: AddressPolicy,
         context: ssl.SSLContext,
         authorize: Authorize,
+        patience: float,
     ) -> None:
         self.pseudonym = f"brokenreg-{secrets.token_hex(8)}"
         """By which our own requests are known (Via, RFC 9110, section 7.6.3)."""
@@ -97,6 +100,7 @@ class UpstreamClient:
         self._policy = policy
         self._context = context
         self._authorize = authorize
+        self._timeout = httpx.Timeout(_CONNECT, read=patience, pool=None)
         self._clients: OrderedDict[str, httpx.AsyncClient] = OrderedDict()
         self._busy: dict[str, int] = {}
 
@@ -169,7 +173,7 @@ class UpstreamClient:
             del self._clients[name], self._busy[name]  # its idle connections go with it
         return httpx.AsyncClient(
             transport=_Told(Transport(self._context, self._policy, self._trust(upstream))),
-            timeout=_TIMEOUT,
+            timeout=self._timeout,
             follow_redirects=True,
             max_redirects=_MOST_REDIRECTS,
             trust_env=False,

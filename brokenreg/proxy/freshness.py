@@ -9,17 +9,18 @@ import time
 
 from brokenreg.proxy.route import Route
 
-FRESH = 60.0
-"""Seconds; asking each time would burn the upstream's rate limit."""
-
 POSTPONED = 10.0
 """Seconds in which an upstream that failed is not asked again for what is cached."""
 
 
 class Freshness:
-    """When each tag is to be asked for again."""
+    """When each tag is to be asked for again: `ttl` seconds after its upstream told.
 
-    def __init__(self) -> None:
+    Asking each time would burn the upstream's rate limit.
+    """
+
+    def __init__(self, ttl: float) -> None:
+        self.ttl = ttl
         self._until: dict[tuple[Route, str], float] = {}
 
     def is_fresh(self, route: Route, tag: str) -> bool:
@@ -27,11 +28,11 @@ class Freshness:
 
     def confirm(self, route: Route, tag: str) -> None:
         """The upstream has just said what the tag is."""
-        self._until[route, tag] = time.monotonic() + FRESH
+        self._until[route, tag] = time.monotonic() + self.ttl
 
     def postpone(self, route: Route, tag: str) -> None:
         """The upstream has just failed to say it."""
-        self._until[route, tag] = time.monotonic() + POSTPONED
+        self._until[route, tag] = time.monotonic() + min(POSTPONED, self.ttl)
 
     def forget(self, route: Route, tag: str) -> None:
         self._until.pop((route, tag), None)

@@ -16,7 +16,6 @@ from brokenreg.proxy.answers import refusal, unknown
 from brokenreg.proxy.client import Tell, UpstreamClient, UpstreamResponse
 from brokenreg.proxy.errors import UpstreamContentError, UpstreamError, UpstreamStatusError
 from brokenreg.proxy.flights import Flights
-from brokenreg.proxy.freshness import FRESH
 from brokenreg.proxy.misses import Misses
 from brokenreg.proxy.route import Route
 from brokenreg.proxy.witness import Witness
@@ -29,11 +28,15 @@ _PAGE = 1000
 
 
 class Listings:
-    """Lists of upstreams; `client` is None if nobody may be asked. `close` ends what is under way."""
+    """Lists of upstreams; `client` is None if nobody may be asked. They are fresh for `ttl` seconds.
 
-    def __init__(self, client: UpstreamClient | None, store: Store) -> None:
+    `close` ends what is under way.
+    """
+
+    def __init__(self, client: UpstreamClient | None, store: Store, ttl: float) -> None:
         self._client = client
         self._index = store.index
+        self._ttl = ttl
         self._misses = Misses()
         self._lists: OrderedDict[tuple[Route, str], tuple[float, list[Any]]] = OrderedDict()
         self._flights: Flights[tuple[Route, str], list[Any]] = Flights()
@@ -105,7 +108,7 @@ class Listings:
                 break
             path = after
         self._lists.pop((route, first), None)
-        self._lists[route, first] = (time.monotonic() + FRESH, found)
+        self._lists[route, first] = (time.monotonic() + self._ttl, found)
         if len(self._lists) > _MOST_LISTS:
             self._lists.popitem(last=False)
         return found

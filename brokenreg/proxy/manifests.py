@@ -44,13 +44,16 @@ class Found:
 
 
 class ManifestCache:
-    """Manifests of upstreams; `client` is None if nobody may be asked. `close` ends what is under way."""
+    """Manifests of upstreams; `client` is None if nobody may be asked. Tags are fresh for `ttl` seconds.
 
-    def __init__(self, client: UpstreamClient | None, store: Store) -> None:
+    `close` ends what is under way.
+    """
+
+    def __init__(self, client: UpstreamClient | None, store: Store, ttl: float) -> None:
         self._client = client
         self._index = store.index
         self._misses = Misses()
-        self._freshness = Freshness()
+        self._freshness = Freshness(ttl)
         self._flights: Flights[tuple[Route, str], tuple[Found, Cache]] = Flights()
 
     async def find(self, route: Route, reference: str, witness: Witness) -> Found:

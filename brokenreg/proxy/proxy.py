@@ -16,12 +16,12 @@ from brokenreg.storage import Store
 class Proxy:
     """Images of other registries. Without a `client` nobody is asked, and what is cached is served."""
 
-    def __init__(self, naming: Naming, client: UpstreamClient | None, store: Store) -> None:
+    def __init__(self, naming: Naming, client: UpstreamClient | None, store: Store, ttl: float) -> None:
         self.naming = naming
         self.client = client
         self.blobs = BlobCache(client, store)
-        self.manifests = ManifestCache(client, store)
-        self.listings = Listings(client, store)
+        self.manifests = ManifestCache(client, store, ttl)
+        self.listings = Listings(client, store, ttl)
 
     @property
     def is_offline(self) -> bool:

@@ -22,10 +22,12 @@ def make_proxy(settings: Settings, store: Store, own: Callable[[], Collection[tu
     urls = {upstream.name: upstream.url for upstream in settings.upstream}
     naming = Naming(settings.default_upstream, urls, settings.allow_upstream)
     if settings.offline:
-        return Proxy(naming, None, store)
+        return Proxy(naming, None, store, settings.tag_ttl)
     policy = AddressPolicy(own, settings.is_beyond_loopback)
-    client = UpstreamClient(urls, policy, _context(settings), lambda route, tell: None)
-    return Proxy(naming, client, store)
+    client = UpstreamClient(
+        urls, policy, _context(settings), lambda route, tell: None, settings.upstream_timeout
+    )
+    return Proxy(naming, client, store, settings.tag_ttl)
 
 
 def _context(settings: Settings) -> ssl.SSLContext:
