@@ -33,6 +33,10 @@ _ATTEMPTS = 5
 """Requests for one blob, each going on where the last was cut, before we give up."""
 
 
+_SMALL = 64 * 1024
+"""Bytes; configurations have less."""
+
+
 @dataclass(frozen=True, slots=True)
 class Piece:
     """A part of a file that is ready to be read."""
@@ -84,15 +88,18 @@ class Fill:
             logger.exception("fetching %s of %s failed", self._digest, self._route.name)
             self._error = OCIError(500, ErrorCode.UNKNOWN, "internal error; the diagnostics say more")
         finally:
-            if not self._verified and self._overflow is None and self._error is None:  # we are shut down
+            if not self._is_over:  # we are shut down
                 self._error = OCIError(503, ErrorCode.UNAVAILABLE, "the registry is shutting down")
             self._begun = True
             self._notify()
             self._close_unread()
 
     async def begun(self) -> None:
-        """Return once the upstream has begun to send the blob. Raise `OCIError` if it does not."""
-        while not self._begun:
+        """Return once the upstream has begun to send the blob. Raise `OCIError` if it does not.
+
+        One that is small is waited for, so that a wrong one is an error and not a cut connection.
+        """
+        while not self._begun or (self._is_small and not self._is_over):
             await self._changed.wait()
         if self._error is not None:
             raise self._error.with_traceback(None)
@@ -144,6 +151,14 @@ class Fill:
                 return
             else:
                 return
+
+    @property
+    def _is_small(self) -> bool:
+        return self.size is not None and self.size <= _SMALL
+
+    @property
+    def _is_over(self) -> bool:
+        return self._verified or self._overflow is not None or self._error is not None
 
     async def _reach(self, position: int, left: asyncio.Event) -> int:
         """How far one may read who is at `position`: further than that, unless the file ends there."""
@@ -263,7 +278,6 @@ class Fill:
         changed.set()
 
     def _close_unread(self) -> None:
-        is_over = self._verified or self._overflow is not None or self._error is not None
-        if is_over and not self._readers and self._file is not None:
+        if self._is_over and not self._readers and self._file is not None:
             self._file.close()
             self._file = None
