@@ -73,6 +73,7 @@ class Fill:
         self._file: BlobFile | None = None
         self._readers = 0
         self._begun = False
+        self._ended = False
         self._verified = False
         self._error: OCIError | None = None
         self._overflow: _Overflow | None = None
@@ -90,7 +91,7 @@ class Fill:
         finally:
             if not self._is_over:  # we are shut down
                 self._error = OCIError(503, ErrorCode.UNAVAILABLE, "the registry is shutting down")
-            self._begun = True
+            self._begun = self._ended = True
             self._notify()
             self._close_unread()
 
@@ -278,6 +279,6 @@ class Fill:
         changed.set()
 
     def _close_unread(self) -> None:
-        if self._is_over and not self._readers and self._file is not None:
+        if self._ended and not self._readers and self._file is not None:
             self._file.close()
             self._file = None

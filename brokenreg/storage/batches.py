@@ -38,6 +38,7 @@ class Batches:
         self._size += len(chunk)
         if self._size >= self._enough:
             self._enough = _BATCH
+            self._calm()  # before we wait: it must not begin another while we are about to
             await self._settle()
             self._begin()
         elif self._timer is None:
@@ -45,8 +46,7 @@ class Batches:
 
     async def end(self) -> None:
         """Write what is left. Raise what `write` raised, or that we were cancelled, once no thread writes."""
-        if self._timer is not None:
-            self._timer.cancel()
+        self._calm()
         await undisturbed(self._finish())
 
     async def _finish(self) -> None:
@@ -71,6 +71,12 @@ class Batches:
             self._timer = self._loop.call_later(_PATIENCE, self._hurry)
         elif self._chunks and (self._writing is None or self._writing.exception() is None):
             self._begin()
+
+    def _calm(self) -> None:
+        """Let nothing be written for impatience."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
 
     def _tell(self, writing: asyncio.Future[None]) -> None:
         if not writing.cancelled() and writing.exception() is None:

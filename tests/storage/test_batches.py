@@ -1,0 +1,33 @@
+"""Batches: one thread at a time, in order, however the chunks come."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+
+from brokenreg.storage.batches import Batches
+
+CHUNK = 100 * 1024
+
+
+async def test_no_two_threads_write_at_once() -> None:
+    """A slow disk, and chunks that come just slowly enough for impatience."""
+    received = bytearray()
+    at_work = threading.Lock()
+
+    def write(data: bytes) -> None:
+        assert at_work.acquire(blocking=False), "another thread writes"
+        time.sleep(0.03)
+        received.extend(data)
+        at_work.release()
+
+    batches = Batches(write, lambda: None)
+    sent = bytearray()
+    for number in range(60):
+        chunk = bytes([number]) * CHUNK
+        sent += chunk
+        await batches.add(chunk)
+        await asyncio.sleep(0.004)
+    await batches.end()
+    assert received == sent
