@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import select
+import socket
 import ssl
 from collections.abc import AsyncIterator, Iterable
 from typing import Any
@@ -86,34 +88,82 @@ class _Backend(httpcore.AsyncNetworkBackend):
     ) -> httpcore.AsyncNetworkStream:
         with _as_httpcore(httpcore.ConnectTimeout, httpcore.ConnectError):
             async with asyncio.timeout(timeout):
-                return _Stream(*await self._connect(host, port))
+                return _Plain(await self._connect(host, port))
 
-    async def _connect(self, host: str, port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    async def _connect(self, host: str, port: int) -> socket.socket:
         """Connect to the first address that answers; to exactly what was judged, never resolved again."""
         loop = asyncio.get_running_loop()
-        found = await loop.getaddrinfo(host, port, type=1)  # SOCK_STREAM
-        addresses = list(dict.fromkeys(str(entry[4][0]) for entry in found))
-        for address in addresses:
-            self._policy.check(host, address, port, self._trust)
+        found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        for *_, address in found:
+            self._policy.check(host, str(address[0]), port, self._trust)
         problem = OSError(f"{host} has no address")
-        for address in addresses:
+        for family, kind, protocol, _, address in found:
+            connection = socket.socket(family, kind, protocol)
             try:
-                return await asyncio.open_connection(address, port, limit=_BUFFER)
+                connection.setblocking(False)
+                connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                await loop.sock_connect(connection, address)
             except OSError as error:
+                connection.close()
                 problem = error
+            except BaseException:
+                connection.close()
+                raise
+            else:
+                return connection
         raise problem
 
     async def sleep(self, seconds: float) -> None:
         await asyncio.sleep(seconds)
 
 
-class _Stream(httpcore.AsyncNetworkStream):
+class _Plain(httpcore.AsyncNetworkStream):
+    """A bare socket: what the kernel has is read in one piece, and copied once."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self._socket = connection
+        self._loop = asyncio.get_running_loop()
+
+    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        """All that is there: `max_bytes` is what httpcore would be content with."""
+        with _as_httpcore(httpcore.ReadTimeout, httpcore.ReadError):
+            async with asyncio.timeout(timeout):
+                return await self._loop.sock_recv(self._socket, _BUFFER)
+
+    async def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        with _as_httpcore(httpcore.WriteTimeout, httpcore.WriteError):
+            async with asyncio.timeout(timeout):
+                await self._loop.sock_sendall(self._socket, buffer)
+
+    async def aclose(self) -> None:
+        self._socket.close()
+
+    async def start_tls(
+        self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
+    ) -> httpcore.AsyncNetworkStream:
+        """From here on over asyncio's streams, which know TLS."""
+        with _as_httpcore(httpcore.ConnectTimeout, httpcore.ConnectError):
+            async with asyncio.timeout(timeout):
+                reader, writer = await asyncio.open_connection(
+                    sock=self._socket, ssl=ssl_context, server_hostname=server_hostname, limit=_BUFFER
+                )
+        return _Encrypted(reader, writer)
+
+    def get_extra_info(self, info: str) -> Any:
+        if info == "is_readable":  # an idle connection that has ended, or says what nobody asked
+            poll = select.poll()
+            poll.register(self._socket, select.POLLIN)
+            return bool(poll.poll(0))
+        return None
+
+
+class _Encrypted(httpcore.AsyncNetworkStream):
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._reader = reader
         self._writer = writer
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        """All that is there: `max_bytes` is what httpcore would be content with."""
+        """As for a bare socket."""
         with _as_httpcore(httpcore.ReadTimeout, httpcore.ReadError):
             async with asyncio.timeout(timeout):
                 return await self._reader.read(_BUFFER)
@@ -125,22 +175,10 @@ class _Stream(httpcore.AsyncNetworkStream):
                 await self._writer.drain()
 
     async def aclose(self) -> None:
-        self._writer.close()
-        with contextlib.suppress(OSError, ssl.SSLError):
-            # Goodbyes of TLS are not worth waiting for.
-            self._writer.transport.abort()
-            await self._writer.wait_closed()
-
-    async def start_tls(
-        self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
-    ) -> httpcore.AsyncNetworkStream:
-        with _as_httpcore(httpcore.ConnectTimeout, httpcore.ConnectError):
-            async with asyncio.timeout(timeout):
-                await self._writer.start_tls(ssl_context, server_hostname=server_hostname)
-        return self
+        self._writer.transport.abort()  # goodbyes of TLS are not worth waiting for
 
     def get_extra_info(self, info: str) -> Any:
-        if info == "is_readable":  # an idle connection that has ended, or says what nobody asked
+        if info == "is_readable":
             return self._reader.at_eof() or self._writer.is_closing()
         return self._writer.get_extra_info(info)
 
