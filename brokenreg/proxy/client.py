@@ -32,8 +32,8 @@ from brokenreg.proxy.transport import Transport
 Tell = Callable[[str], None]
 """A line for an exchange's timeline."""
 
-Authorize = Callable[[Route, Tell], httpx.Auth | None]
-"""What authenticates the requests for one route; None if nothing does."""
+Authorize = Callable[[Route, httpx.AsyncClient, Tell], httpx.Auth]
+"""What authenticates the requests for one route; it may ask others by the same client."""
 
 _CONNECT = 10.0
 """Seconds to connect, TLS and all."""
@@ -138,7 +138,8 @@ class UpstreamClient:
         waiting = waits()
         while True:
             with told_errors(route.upstream, tell):
-                response = await client.send(request, stream=True, auth=self._authorize(route, tell))
+                auth = self._authorize(route, client, tell)
+                response = await client.send(request, stream=True, auth=auth)
             if response.status_code != 429:
                 return response
             seconds = waiting(response.headers.get("retry-after"))

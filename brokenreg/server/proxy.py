@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import ssl
 from collections.abc import Callable, Collection
+from pathlib import Path
 
 from brokenreg.config import Settings
 from brokenreg.proxy.addresses import AddressPolicy
-from brokenreg.proxy.client import UpstreamClient
+from brokenreg.proxy.authorization import UpstreamAuth
+from brokenreg.proxy.client import Authorize, UpstreamClient
+from brokenreg.proxy.credentials import Credentials
 from brokenreg.proxy.naming import Naming
 from brokenreg.proxy.proxy import Proxy
+from brokenreg.proxy.tokens import TokenCache
 from brokenreg.server.listeners import ListenError
 from brokenreg.storage import Store
 
@@ -24,10 +29,14 @@ def make_proxy(settings: Settings, store: Store, own: Callable[[], Collection[tu
     if settings.offline:
         return Proxy(naming, None, store, settings.tag_ttl)
     policy = AddressPolicy(own, settings.is_beyond_loopback)
-    client = UpstreamClient(
-        urls, policy, _context(settings), lambda route, tell: None, settings.upstream_timeout
-    )
+    client = UpstreamClient(urls, policy, _context(settings), _authorize(settings), settings.upstream_timeout)
     return Proxy(naming, client, store, settings.tag_ttl)
+
+
+def _authorize(settings: Settings) -> Authorize:
+    credentials = Credentials(os.environ, Path(os.path.expanduser("~"))) if settings.may_log_in else None
+    tokens = TokenCache()
+    return lambda route, client, tell: UpstreamAuth(route, client, credentials, tokens, tell)
 
 
 def _context(settings: Settings) -> ssl.SSLContext:

@@ -1,0 +1,215 @@
+"""Authentication at upstreams (CNCF distribution, "Token Authentication"; RFC 7617; RFC 6749, section 6).
+
+Nobody is shown credentials before a 401, and no token service that is not the upstream's own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import math
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from typing import Any
+
+import httpx
+
+from brokenreg.oci.errors import ErrorCode
+from brokenreg.oci.scopes import Scope
+from brokenreg.proxy.challenge import Challenge, parse_challenges
+from brokenreg.proxy.client import told_errors
+from brokenreg.proxy.credentials import Credentials
+from brokenreg.proxy.errors import (
+    UpstreamContentError,
+    UpstreamSilentError,
+    UpstreamStatusError,
+    UpstreamUnreachableError,
+)
+from brokenreg.proxy.login import Login
+from brokenreg.proxy.realm import may_see_credentials
+from brokenreg.proxy.route import Route
+from brokenreg.proxy.tokens import SHORTEST, Grant, TokenCache
+
+_CLIENT = "brokenreg"
+_MOST = 1024 * 1024
+"""Bytes of an answer of a token service, or of a 401."""
+
+_LIMIT = 30.0
+"""Seconds that a token service may take, with all its redirects."""
+
+
+class UpstreamAuth(httpx.Auth):
+    """Authenticates the requests for one route, as often as it is asked to.
+
+    `client` sends what goes to token services. Without `credentials` all is asked for anonymously. `tell`
+    gets a line for the exchange's timeline.
+    """
+
+    def __init__(
+        self,
+        route: Route,
+        client: httpx.AsyncClient,
+        credentials: Credentials | None,
+        tokens: TokenCache,
+        tell: Callable[[str], None],
+    ) -> None:
+        self._route = route
+        self._client = client
+        self._credentials = credentials
+        self._tokens = tokens
+        self._tell = tell
+        self._scope = str(Scope.repository(route.repository, "pull"))
+        self._key = (route.upstream, self._scope)
+
+    async def async_auth_flow(self, request: httpx.Request) -> AsyncGenerator[httpx.Request, httpx.Response]:
+        """Ask as before, or as nobody; after the upstream's own 401 once more, with what its challenge wants.
+
+        Raise `UpstreamError` if a token service is of no use; what it refuses leaves the 401 as it is.
+        """
+        header = self._tokens.get(self._key)
+        response = yield _with(request, header)
+        if not _is_refused(request, response):
+            return
+        if header is not None:
+            self._tokens.drop(self._key, header)
+        challenges = parse_challenges(response.headers.get_list("www-authenticate"))
+        header = await self._tokens.obtain(self._key, lambda: self._answer(request.url, challenges))
+        if header is None:
+            return
+        await _read(response)
+        response = yield _with(request, header)
+        if _is_refused(request, response):
+            self._tokens.drop(self._key, header)
+
+    async def _answer(self, upstream: httpx.URL, challenges: list[Challenge]) -> Grant | None:
+        """What the first challenge that we understand wants, a token rather than a password."""
+        schemes = {challenge.scheme: challenge for challenge in reversed(challenges)}
+        bearer = schemes.get("bearer")
+        if bearer is not None:
+            return await self._token(upstream, bearer)
+        if "basic" in schemes:
+            login = await self._login()
+            if login is not None and not login.identity:
+                return Grant(login.basic)
+        return None
+
+    async def _login(self) -> Login | None:
+        if self._credentials is None:
+            return None
+        return await self._credentials.find(self._route.upstream, self._route.repository)
+
+    async def _token(self, upstream: httpx.URL, challenge: Challenge) -> Grant | None:
+        """Raise `UpstreamError` if the token service neither grants nor refuses."""
+        realm = self._realm(challenge)
+        names = (upstream, httpx.URL(f"https://{self._route.upstream}"))
+        login = None
+        if any(may_see_credentials(name, realm) for name in names):
+            login = await self._login()
+        elif self._credentials is not None:
+            self._tell(f"{realm.host} is shown no credentials: it is not known to belong to {upstream.host}")
+        where = f"{realm.netloc.decode('ascii')}, which has the tokens of {self._route.upstream},"
+        try:
+            async with asyncio.timeout(_LIMIT):
+                with told_errors(where):
+                    response = await self._ask(realm, challenge.parameters.get("service"), login)
+                    try:
+                        body = await _read(response)
+                    finally:
+                        await response.aclose()
+        except TimeoutError:
+            raise UpstreamSilentError(f"{where} did not answer in time") from None
+        return _granted(where, response, body)
+
+    def _realm(self, challenge: Challenge) -> httpx.URL:
+        try:
+            realm = httpx.URL(challenge.parameters.get("realm", ""))
+        except httpx.InvalidURL:
+            realm = httpx.URL()
+        if realm.scheme not in ("http", "https") or not realm.host or realm.userinfo:
+            raise UpstreamContentError(f"{self._route.upstream} names no token service that could be asked")
+        return realm.copy_with(fragment=None)
+
+    async def _ask(self, realm: httpx.URL, service: str | None, login: Login | None) -> httpx.Response:
+        wanted = {"scope": self._scope} if service is None else {"service": service, "scope": self._scope}
+        extensions = {"tell": self._tell}
+        if login is not None and login.identity:
+            form = {"grant_type": "refresh_token", "client_id": _CLIENT, "refresh_token": login.identity}
+            request = self._client.build_request(
+                "POST", realm, data={**form, **wanted}, extensions=extensions
+            )
+            # A redirect would take the form along, wherever it leads.
+            return await self._client.send(request, stream=True, auth=None, follow_redirects=False)
+        headers = {} if login is None else {"authorization": login.basic}
+        url = realm.copy_merge_params(wanted)
+        request = self._client.build_request("GET", url, headers=headers, extensions=extensions)
+        return await self._client.send(request, stream=True, auth=None)
+
+
+def _granted(where: str, response: httpx.Response, body: bytes) -> Grant | None:
+    """None if the service refuses. Raise `UpstreamError` if it does neither that nor grant."""
+    status = response.status_code
+    if status in (401, 403):
+        return None
+    if status == 429:
+        wait = response.headers.get("retry-after")
+        headers = None if wait is None else {"retry-after": wait}
+        message = f"{where} has had too many requests"
+        raise UpstreamStatusError(429, 429, ErrorCode.TOOMANYREQUESTS, message, headers=headers)
+    if status >= 500:
+        raise UpstreamUnreachableError(f"{where} answered {status}")
+    if status != 200:
+        raise UpstreamContentError(f"{where} answered {status}")
+    try:
+        document: Any = json.loads(body)
+    except (ValueError, RecursionError):
+        document = None
+    found = document if isinstance(document, dict) else {}
+    token = found.get("token") or found.get("access_token")
+    if not isinstance(token, str) or not token.isascii() or not token.isprintable():
+        raise UpstreamContentError(f"{where} gave no token")
+    return Grant(f"Bearer {token}", _lifetime(found.get("expires_in")))
+
+
+def _lifetime(told: Any) -> float:
+    if isinstance(told, bool) or not isinstance(told, int | float) or not math.isfinite(told):
+        return SHORTEST
+    return float(min(told, 10**9))
+
+
+def _is_refused(request: httpx.Request, response: httpx.Response) -> bool:
+    """Whether the upstream itself says 401, and not whoever it has sent us to."""
+    asked, answered = request.url, response.url
+    return response.status_code == 401 and (
+        (asked.scheme, asked.netloc) == (answered.scheme, answered.netloc)
+    )
+
+
+def _with(request: httpx.Request, header: str | None) -> httpx.Request:
+    request.headers.pop("authorization", None)
+    if header is not None:
+        request.headers["authorization"] = header
+    return request
+
+
+async def _read(response: httpx.Response) -> bytes:
+    """The whole body, as it is. Raise `UpstreamContentError` if it is too long."""
+    # We have asked for no encoding; one that comes anyway would let a few bytes become gigabytes.
+    response.headers.pop("content-encoding", None)
+    if isinstance(response.stream, httpx.AsyncByteStream):
+        response.stream = _Capped(response.stream)
+    return await response.aread()
+
+
+class _Capped(httpx.AsyncByteStream):
+    def __init__(self, stream: httpx.AsyncByteStream) -> None:
+        self._stream = stream
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        size = 0
+        async for chunk in self._stream:
+            size += len(chunk)
+            if size > _MOST:
+                raise UpstreamContentError(f"an answer about authentication has more than {_MOST} bytes")
+            yield chunk
+
+    async def aclose(self) -> None:
+        await self._stream.aclose()
