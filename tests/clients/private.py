@@ -93,8 +93,8 @@ def client_environment(folder: Path) -> dict[str, str]:
 
 
 @contextmanager
-def docker_client(within: Path, env: dict[str, str]) -> Iterator[Client]:
-    """The docker command, on a daemon of its own."""
+def docker_client(within: Path, env: dict[str, str], configuration: Path | None = None) -> Iterator[Client]:
+    """The docker command, on a daemon of its own, which reads that `daemon.json`."""
     folder = within / "docker"
     folder.mkdir()
     socket = f"unix://{folder}/socket"
@@ -109,6 +109,8 @@ def docker_client(within: Path, env: dict[str, str]) -> Iterator[Client]:
         "--pidfile": str(folder / "pid"),
         "--host": socket,
     }
+    if configuration is not None:
+        options["--config-file"] = str(configuration)
     command = ["dockerd", *(f"{option}={value}" for option, value in options.items())]
     client = Client(("docker", "--host", socket), env)
     with daemon(command, log=folder / "log", env=env, ready=lambda: client.works("version")):
