@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -18,7 +19,10 @@ from brokenreg.proxy.route import Route
 from brokenreg.proxy.witness import Witness
 from brokenreg.storage import Store
 from brokenreg.storage.blobs import BlobFile
+from brokenreg.storage.errors import StorageError
 from brokenreg.traffic.exchange import Cache
+
+logger = logging.getLogger(__name__)
 
 
 class BlobCache:
@@ -126,7 +130,10 @@ class BlobCache:
             del self._fills[route, digest]
         if fill.is_kept and fill.size is not None:
             self._store.cache.added(digest, fill.size)
-            await self._store.cache.make_room()
+            try:
+                await self._store.cache.make_room()
+            except (OSError, StorageError):
+                logger.exception("making room in the cache failed; trying again with the next blob")
 
     def _online(self, route: Route, digest: Digest) -> UpstreamClient:
         """Raise `OCIError` 404 if nobody may be asked, or was just now and had nothing."""

@@ -106,7 +106,7 @@ class Server:
         keep_freed_memory()
         allow_many_connections()
         asyncio.get_running_loop().set_exception_handler(quiet_handshakes)
-        async with Store.open(settings.data, settings.cache_max_size) as store:
+        async with Store.open(settings.data, settings.cache_max_size, settings.max_data) as store:
             images = Fabricator(store.index, {**KINDS, **image_kinds()}, settings.fabricate_limit)
             server = cls(settings, store, images)
             try:

@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any
 
+from brokenreg.storage.room import Room
+
 _FIRST = 64 * 1024
 """Bytes after which the first batch is written: somebody may wait to read them."""
 
@@ -17,12 +19,13 @@ _PATIENCE = 0.02
 
 
 class Batches:
-    """Feeds `write`, which blocks and is called by one thread at a time, in order.
+    """Feeds `write`, which blocks and is called by one thread at a time, in order, once there is room.
 
     `written` is called on the loop after each batch that was written.
     """
 
-    def __init__(self, write: Callable[[bytes], None], written: Callable[[], None]) -> None:
+    def __init__(self, room: Room, write: Callable[[bytes], None], written: Callable[[], None]) -> None:
+        self._room = room
         self._write = write
         self._written = written
         self._loop = asyncio.get_running_loop()
@@ -40,7 +43,7 @@ class Batches:
             self._enough = _BATCH
             self._calm()  # before we wait: it must not begin another while we are about to
             await self._settle()
-            self._begin()
+            await self._begin()
         elif self._timer is None:
             self._timer = self._loop.call_later(_PATIENCE, self._hurry)
 
@@ -52,15 +55,23 @@ class Batches:
     async def _finish(self) -> None:
         await self._settle()
         if self._chunks:
-            self._begin()
+            await self._begin()
             await self._settle()
 
     async def _settle(self) -> None:
         if self._writing is not None:
             await asyncio.shield(self._writing)
 
-    def _begin(self) -> None:
+    async def _begin(self) -> None:
+        data = self._gathered()
+        await self._room.take(len(data))
+        self._start(data)
+
+    def _gathered(self) -> bytes:
         data, self._chunks, self._size = b"".join(self._chunks), [], 0
+        return data
+
+    def _start(self, data: bytes) -> None:
         self._writing = self._loop.run_in_executor(None, self._write, data)
         self._writing.add_done_callback(self._tell)
 
@@ -69,8 +80,14 @@ class Batches:
         self._timer = None
         if self._writing is not None and not self._writing.done():
             self._timer = self._loop.call_later(_PATIENCE, self._hurry)
-        elif self._chunks and (self._writing is None or self._writing.exception() is None):
-            self._begin()
+        elif self._has_failed or not self._chunks:
+            return
+        elif self._room.quota.take(self._size):  # else whoever adds to it makes room, which takes time
+            self._start(self._gathered())
+
+    @property
+    def _has_failed(self) -> bool:
+        return self._writing is not None and self._writing.exception() is not None
 
     def _calm(self) -> None:
         """Let nothing be written for impatience."""

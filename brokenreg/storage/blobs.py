@@ -6,6 +6,7 @@ import asyncio
 import errno
 import os
 import sys
+import threading
 import uuid
 from collections import Counter
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ from types import TracebackType
 
 from brokenreg.oci.digests import Digest
 from brokenreg.storage.folder import DataFolder, sync_folder
+from brokenreg.storage.quota import Quota
 
 _NOT_CACHED = (errno.EAGAIN, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL)
 
@@ -67,8 +69,10 @@ class BlobFile:
 class BlobStore:
     """The blobs of the data folder. A pinned blob is never removed: somebody is about to refer to it."""
 
-    def __init__(self, folder: DataFolder) -> None:
+    def __init__(self, folder: DataFolder, quota: Quota) -> None:
         self._folder = folder
+        self._quota = quota
+        self._adopting = threading.Lock()
         self._pins: Counter[Digest] = Counter()
 
     def size(self, digest: Digest) -> int | None:
@@ -112,13 +116,16 @@ class BlobStore:
         os.fsync(descriptor)
         os.utime(descriptor)  # its age as a blob counts from now
         target = self._folder.blob(digest)
-        received.rename(target)
+        with self._adopting:
+            replaced = self.size(digest)
+            received.rename(target)
+        self._quota.give_back(replaced or 0)
         sync_folder(target.parent)
 
     def take_out(self, digest: Digest) -> Path | None:
-        """Make an unpinned blob invisible at once; None if it is pinned or gone. The caller unlinks.
+        """Make an unpinned blob invisible at once; None if it is pinned or gone. The caller has it removed.
 
-        Unlinking a large file takes long, so it is a thread's work; renaming is not.
+        Removing a large file takes long, so it is a thread's work; renaming is not.
         """
         if digest in self._pins:
             return None

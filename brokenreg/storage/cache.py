@@ -6,53 +6,50 @@ import asyncio
 import contextlib
 import os
 from collections import OrderedDict
+from collections.abc import Callable
 
 from brokenreg.oci.digests import Digest
 from brokenreg.storage.blobs import BlobStore
 from brokenreg.storage.folder import DataFolder
 from brokenreg.storage.index import Index
-from brokenreg.storage.records import RepositoryKey
-
-CACHE_MARK = "@"
-"""First character of the namespaces of the cache: no path can name them."""
-
-
-def is_cache(key: RepositoryKey) -> bool:
-    """Whether a repository holds what came from an upstream."""
-    return key[0].startswith(CACHE_MARK)
+from brokenreg.storage.quota import Quota
+from brokenreg.storage.records import is_cache
 
 
 class CachedBlobs:
     """The blobs that no push brought. Sizes in bytes; files' modification times keep the order over restarts.
 
-    A blob that somebody reads, or that a push is about to refer to, is never let go of.
+    A blob that somebody reads, or that a push is about to refer to, is never let go of; nor is one that was
+    pushed too, for as long as a repository of pushes is linked to it. The index is asked when it matters.
     """
 
-    def __init__(self, folder: DataFolder, index: Index, blobs: BlobStore, limit: int) -> None:
+    def __init__(self, folder: DataFolder, index: Index, blobs: BlobStore, quota: Quota, limit: int) -> None:
         self._folder = folder
         self._index = index
         self._blobs = blobs
+        self._quota = quota
         self._limit = limit
         self._sizes: OrderedDict[Digest, int] = OrderedDict()
         self._making_room = asyncio.Lock()
         self.total = 0
-
-    def __len__(self) -> int:
-        return len(self._sizes)
+        """Bytes of those that may be let go of, as of the last time that room was made."""
 
     async def load(self) -> None:
         """Find what is cached already."""
-        cached, pushed = set[Digest](), set[Digest]()
-        for key, repository in self._index.repositories.items():
-            (cached if is_cache(key) else pushed).update(repository.links)
-        for digest, size in await asyncio.to_thread(self._by_age, cached - pushed):
+        cached = {
+            digest
+            for key, repository in self._index.repositories.items()
+            if is_cache(key)
+            for digest in repository.links
+        }
+        for digest, size in await asyncio.to_thread(self._by_age, cached):
             self._count(digest, size)
 
     def added(self, digest: Digest, size: int) -> None:
         """A blob has come from an upstream."""
-        if any(is_cache(key) is False for key in self._linking(digest)):
-            return
         self._count(digest, size)
+        if size > self._limit:  # it cannot stay; the others can
+            self._sizes.move_to_end(digest, last=False)
 
     def used(self, digest: Digest) -> None:
         """A blob is served."""
@@ -61,33 +58,49 @@ class CachedBlobs:
             with contextlib.suppress(FileNotFoundError):
                 os.utime(self._folder.blob(digest))
 
-    async def make_room(self, needed: int = 0) -> None:
-        """Let go of what was not used for longest, until there is room for so many bytes more."""
+    async def make_room(self) -> None:
+        """Let go of what was not used for longest, until the rest is as small as it must be.
+
+        Raise `OSError` or `StorageError` if it cannot be removed.
+        """
+        await self._let_go_until(lambda: self.total <= self._limit)
+
+    async def give_way(self, size: int) -> None:
+        """As `make_room`, until the quota has room for so many bytes."""
+        await self._let_go_until(lambda: self._quota.fits(size))
+
+    async def _let_go_until(self, is_enough: Callable[[], bool]) -> None:
         async with self._making_room:
-            for digest in list(self._sizes):
-                if self.total + needed <= self._limit:
+            self.total = sum(size for digest, size in self._sizes.items() if self._is_ours(digest))
+            for digest in sorted(self._sizes, key=self._index.is_linked):  # first what is garbage anyway
+                if is_enough():
                     return
-                if not self._blobs.is_pinned(digest):
+                if self._is_ours(digest) and not self._blobs.is_pinned(digest):
                     await self._let_go(digest)
 
-    async def _let_go(self, digest: Digest) -> None:
-        linking = self._linking(digest)
-        if all(is_cache(key) for key in linking):
-            for key in linking:
-                await self._index.unlink_blobs(key, [digest])
-            if not self._index.is_linked(digest):
-                doomed = self._blobs.take_out(digest)
-                if doomed is not None:
-                    await asyncio.to_thread(doomed.unlink, missing_ok=True)
-        # Pushed meanwhile, gone by another way, or let go of: it counts no more.
-        self.total -= self._sizes.pop(digest, 0)
+    def _is_ours(self, digest: Digest) -> bool:
+        return not self._index.is_pushed(digest)
 
-    def _linking(self, digest: Digest) -> list[RepositoryKey]:
-        return [key for key, repository in self._index.repositories.items() if digest in repository.links]
+    async def _let_go(self, digest: Digest) -> None:
+        """First it is served no more, then it is no more; a crash in between leaves it to the collector."""
+        for key, repository in list(self._index.repositories.items()):
+            if is_cache(key) and digest in repository.links:
+                await self._index.unlink_blobs(key, [digest])
+        # No await from here to the rename: nobody can link the blob in between.
+        if self._index.is_linked(digest) or self._blobs.is_pinned(digest):
+            return
+        doomed = self._blobs.take_out(digest)
+        self._forget(digest)
+        if doomed is not None:
+            await asyncio.to_thread(self._quota.remove, [doomed])
 
     def _count(self, digest: Digest, size: int) -> None:
-        self.total += size - self._sizes.pop(digest, 0)
+        self._forget(digest)
         self._sizes[digest] = size
+        self.total += size
+
+    def _forget(self, digest: Digest) -> None:
+        self.total -= self._sizes.pop(digest, 0)
 
     def _by_age(self, digests: set[Digest]) -> list[tuple[Digest, int]]:
         """Those that are here, the one first that was not used for longest. Blocks."""

@@ -9,12 +9,12 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from pathlib import Path
 
 from brokenreg.storage.blobs import BlobStore
 from brokenreg.storage.errors import StorageError
 from brokenreg.storage.folder import DataFolder
 from brokenreg.storage.index import Index
+from brokenreg.storage.quota import Quota
 from brokenreg.storage.uploads import UploadStore
 
 logger = logging.getLogger(__name__)
@@ -30,8 +30,11 @@ _SLICE = 256
 class Collector:
     """Removes garbage at start and hourly; never what is in use."""
 
-    def __init__(self, folder: DataFolder, index: Index, blobs: BlobStore, uploads: UploadStore) -> None:
+    def __init__(
+        self, folder: DataFolder, index: Index, blobs: BlobStore, uploads: UploadStore, quota: Quota
+    ) -> None:
         self._folder = folder
+        self._quota = quota
         self._index = index
         self._blobs = blobs
         self._uploads = uploads
@@ -94,9 +97,4 @@ class Collector:
                 path = self._blobs.take_out(digest)
                 if path is not None:
                     doomed.append(path)
-        await asyncio.to_thread(_unlink, doomed)
-
-
-def _unlink(paths: list[Path]) -> None:
-    for path in paths:
-        path.unlink(missing_ok=True)
+        await asyncio.to_thread(self._quota.remove, doomed)

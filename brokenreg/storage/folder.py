@@ -11,6 +11,7 @@ DATA/tls/                     the self-signed certificate, where asked for, and 
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 from collections.abc import Iterator
@@ -63,6 +64,14 @@ class DataFolder:
     def blob(self, digest: Digest) -> Path:
         """Where the blob of that digest stands, or would stand."""
         return self.blobs / digest.algorithm / digest.encoded
+
+    def stored_bytes(self) -> int:
+        """Bytes of all blobs and of all that was received of others. Blocks."""
+        total = 0
+        for path in (*map(self.blob, self.stored_digests()), *map(self.upload, self.stored_uploads())):
+            with contextlib.suppress(FileNotFoundError):
+                total += path.stat().st_size
+        return total
 
     def upload(self, upload_id: str) -> Path:
         """Where the bytes of that upload session stand."""

@@ -7,18 +7,18 @@ is from memory.
 from __future__ import annotations
 
 import sqlite3
-from collections import Counter, OrderedDict
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from brokenreg.oci.digests import Digest
 from brokenreg.oci.mediatypes import ManifestFacts
+from brokenreg.storage.bodies import RecentBodies
 from brokenreg.storage.database import Database, Work
 from brokenreg.storage.errors import StorageError
-from brokenreg.storage.records import Manifest, Repository, RepositoryKey
+from brokenreg.storage.records import Manifest, Repository, RepositoryKey, is_cache
 
-_BODY_CACHE = 16 * 1024 * 1024
 _UNLINK = "DELETE FROM links WHERE namespace = ?1 AND repository = ?2 AND digest = ?3"
 _UNLINK_UNUSED = f"""
 {_UNLINK} AND linked < ?4 AND NOT EXISTS (
@@ -42,10 +42,10 @@ class Index:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._bodies: OrderedDict[Digest, bytes] = OrderedDict()
-        self._bodies_size = 0
+        self._bodies = RecentBodies()
         self._configs: Counter[str] = Counter()
         self._linked: Counter[Digest] = Counter()
+        self._pushed: Counter[Digest] = Counter()
         self._recipes: dict[str, str] = {}
         self.repositories: dict[RepositoryKey, Repository] = {}
         self.uploads: dict[str, UploadRow] = {}
@@ -80,6 +80,10 @@ class Index:
         """Whether any repository is linked to that blob."""
         return digest in self._linked
 
+    def is_pushed(self, digest: Digest) -> bool:
+        """Whether a repository that is no cache of an upstream's is linked to that blob."""
+        return digest in self._pushed
+
     @property
     def blob_count(self) -> int:
         """How many blobs some repository is linked to."""
@@ -87,12 +91,11 @@ class Index:
 
     async def manifest_body(self, digest: Digest) -> bytes | None:
         """The bytes of a manifest; None if it was deleted meanwhile."""
-        if digest in self._bodies:
-            self._bodies.move_to_end(digest)
-            return self._bodies[digest]
-        body: bytes | None = await self._database.run(lambda connection: _read_body(connection, digest))
-        if body is not None:
-            self._keep_body(digest, body)
+        body = self._bodies.get(digest)
+        if body is None:
+            body = await self._database.run(lambda connection: _read_body(connection, digest))
+            if body is not None:
+                self._bodies.keep(digest, body)
         return body
 
     async def put_manifest(
@@ -114,7 +117,7 @@ class Index:
             )
 
         def apply(_: None) -> None:
-            self._keep_body(manifest.digest, body)
+            self._bodies.keep(manifest.digest, body)
             self._add_manifest(key, manifest)
             self.repositories[key].tags.update(dict.fromkeys(tags, manifest.digest))
 
@@ -270,22 +273,18 @@ class Index:
 
     def _add_link(self, key: RepositoryKey, digest: Digest, when: float) -> None:
         links = self._repository(key).links
-        self._linked[digest] += digest not in links
+        if digest not in links:
+            self._linked[digest] += 1
+            if not is_cache(key):
+                self._pushed[digest] += 1
         links[digest] = when
 
     def _remove_link(self, key: RepositoryKey, digest: Digest) -> None:
         del self.repositories[key].links[digest]
-        self._linked[digest] -= 1
-        if not self._linked[digest]:
-            del self._linked[digest]
-
-    def _keep_body(self, digest: Digest, body: bytes) -> None:
-        if digest not in self._bodies:
-            self._bodies_size += len(body)
-        self._bodies[digest] = body
-        self._bodies.move_to_end(digest)
-        while self._bodies_size > _BODY_CACHE and len(self._bodies) > 1:
-            self._bodies_size -= len(self._bodies.popitem(last=False)[1])
+        for counts in (self._linked,) if is_cache(key) else (self._linked, self._pushed):
+            counts[digest] -= 1
+            if not counts[digest]:
+                del counts[digest]
 
 
 def _statement(sql: str, parameters: tuple[object, ...]) -> Work:

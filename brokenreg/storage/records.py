@@ -11,6 +11,14 @@ from brokenreg.oci.mediatypes import ManifestFacts
 RepositoryKey = tuple[str, str]
 """(namespace, repository)."""
 
+CACHE_MARK = "@"
+"""First character of the namespaces of the cache: no path can name them."""
+
+
+def is_cache(key: RepositoryKey) -> bool:
+    """Whether a repository holds what came from an upstream."""
+    return key[0].startswith(CACHE_MARK)
+
 
 @dataclass(frozen=True, slots=True)
 class Manifest:

@@ -18,6 +18,7 @@ from brokenreg.storage.batches import Batches, undisturbed
 from brokenreg.storage.blobs import BlobStore
 from brokenreg.storage.folder import DataFolder
 from brokenreg.storage.index import UploadRow
+from brokenreg.storage.room import Room
 
 if TYPE_CHECKING:
     from hashlib import _Hash as Hash
@@ -33,8 +34,9 @@ def _nothing() -> None:
 class Upload:
     """One session. It is for one request at a time, which claims it with `with upload:`."""
 
-    def __init__(self, row: UploadRow, folder: DataFolder) -> None:
+    def __init__(self, row: UploadRow, folder: DataFolder, room: Room) -> None:
         self.row = row
+        self._room = room
         self.path = folder.upload(row.id)
         self.offset = 0
         """Bytes of the file, as long as somebody has claimed the session."""
@@ -82,9 +84,9 @@ class Upload:
         """Write all chunks at the end. If they end in an exception, those before it stay.
 
         `written` is called on the loop whenever `offset` has moved: so far the file can be read. Raise
-        `OSError` if a batch cannot be written; those before it stay.
+        `OSError` if a batch cannot be written or the quota has no room for it; those before it stay.
         """
-        batches = Batches(self._write, written)
+        batches = Batches(self._room, self._write, written)
         try:
             async for chunk in chunks:
                 await batches.add(chunk)
@@ -111,6 +113,7 @@ class Upload:
                 view = view[os.pwrite(self._descriptor, view, self.offset + len(data) - len(view)) :]
         except OSError:
             os.ftruncate(self._descriptor, self.offset)
+            self._room.quota.give_back(len(data))
             raise
         if self._hashed == self.offset:
             self._hasher.update(data)
@@ -119,6 +122,7 @@ class Upload:
 
     def _roll_back(self, start: int) -> None:
         os.ftruncate(self._descriptor, start)
+        self._room.quota.give_back(self.offset - start)
         self.offset = start
         if self._hashed > start:
             self._reset_hash()

@@ -16,7 +16,9 @@ from brokenreg.storage.cache import CachedBlobs
 from brokenreg.storage.collector import Collector
 from brokenreg.storage.folder import DataFolder
 from brokenreg.storage.index import Index
+from brokenreg.storage.quota import Quota
 from brokenreg.storage.records import RepositoryKey
+from brokenreg.storage.room import Room
 from brokenreg.storage.uploads import UploadStore
 
 
@@ -41,10 +43,13 @@ class Store:
 
     @classmethod
     @contextlib.asynccontextmanager
-    async def open(cls, root: Path, cache_size: int = sys.maxsize) -> AsyncIterator[Store]:
+    async def open(
+        cls, root: Path, cache_size: int = sys.maxsize, max_data: int | None = None
+    ) -> AsyncIterator[Store]:
         """Claim the data folder, load the index, collect garbage now and hourly.
 
-        Cached blobs have at most `cache_size` bytes.
+        Cached blobs have at most `cache_size` bytes, and all blobs and uploads together `max_data`, if that
+        is not None: cached ones go first, then writing fails with EDQUOT.
 
         Raise `StorageError` (one clear line) if the folder cannot be used.
         """
@@ -53,7 +58,7 @@ class Store:
         try:
             index = await Index.open(folder.index)
             try:
-                async with _collecting(folder, index, cache_size) as store:
+                async with _collecting(folder, index, cache_size, Quota(max_data)) as store:
                     yield store
             finally:
                 await index.close()
@@ -62,11 +67,15 @@ class Store:
 
 
 @contextlib.asynccontextmanager
-async def _collecting(folder: DataFolder, index: Index, cache_size: int) -> AsyncIterator[Store]:
-    blobs = BlobStore(folder)
-    uploads = UploadStore(folder, index, blobs)
-    collector = Collector(folder, index, blobs, uploads)
-    cache = CachedBlobs(folder, index, blobs, cache_size)
+async def _collecting(
+    folder: DataFolder, index: Index, cache_size: int, quota: Quota
+) -> AsyncIterator[Store]:
+    blobs = BlobStore(folder, quota)
+    cache = CachedBlobs(folder, index, blobs, quota, cache_size)
+    uploads = UploadStore(folder, index, blobs, Room(quota, cache))
+    collector = Collector(folder, index, blobs, uploads, quota)
+    if quota.limit is not None:
+        quota.count(await asyncio.to_thread(folder.stored_bytes))
     await cache.load()
     task = asyncio.create_task(collector.run())
     try:

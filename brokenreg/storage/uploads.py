@@ -13,14 +13,16 @@ from brokenreg.storage.blobs import BlobStore
 from brokenreg.storage.folder import DataFolder
 from brokenreg.storage.index import Index, UploadRow
 from brokenreg.storage.records import RepositoryKey
+from brokenreg.storage.room import Room
 from brokenreg.storage.session import Upload
 
 
 class UploadStore:
     """All sessions, and the way from a session to a blob."""
 
-    def __init__(self, folder: DataFolder, index: Index, blobs: BlobStore) -> None:
+    def __init__(self, folder: DataFolder, index: Index, blobs: BlobStore, room: Room) -> None:
         self._folder = folder
+        self._room = room
         self._index = index
         self._blobs = blobs
         self._sessions: dict[str, Upload] = {}
@@ -39,7 +41,7 @@ class UploadStore:
 
     def start_unlisted(self, key: RepositoryKey, algorithm: str) -> Upload:
         """Open a session for one request alone: nobody can come back to it."""
-        upload = Upload(UploadRow(uuid.uuid4().hex, key, algorithm), self._folder)
+        upload = Upload(UploadRow(uuid.uuid4().hex, key, algorithm), self._folder, self._room)
         self._sessions[upload.row.id] = upload
         return upload
 
@@ -52,7 +54,7 @@ class UploadStore:
                 ErrorCode.BLOB_UPLOAD_UNKNOWN,
                 "no such upload session: it was never begun, has ended or has expired",
             )
-        return self._sessions.setdefault(upload_id, Upload(row, self._folder))
+        return self._sessions.setdefault(upload_id, Upload(row, self._folder, self._room))
 
     async def finish(self, upload: Upload, digest: Digest) -> None:
         """Turn a claimed session into a blob of its repository; durable once this returns.
@@ -86,12 +88,8 @@ class UploadStore:
         self._condemned.update(upload_ids)
         try:
             await self._index.close_uploads([each for each in upload_ids if each in self._index.uploads])
-            await asyncio.to_thread(self._unlink, upload_ids)
+            await asyncio.to_thread(self._room.quota.remove, list(map(self._folder.upload, upload_ids)))
         finally:
             self._condemned.difference_update(upload_ids)
         for upload_id in upload_ids:
             self._sessions.pop(upload_id, None)
-
-    def _unlink(self, upload_ids: Collection[str]) -> None:
-        for upload_id in upload_ids:
-            self._folder.upload(upload_id).unlink(missing_ok=True)

@@ -1,0 +1,47 @@
+"""How many bytes blobs and uploads may have, and how many they have."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable
+from pathlib import Path
+
+
+class Quota:
+    """Counts what the loop and threads write and remove. Without a `limit` there is always room."""
+
+    def __init__(self, limit: int | None) -> None:
+        self.limit = limit
+        self.used = 0
+        self._lock = threading.Lock()
+
+    def fits(self, size: int) -> bool:
+        """Whether so many bytes more may be taken."""
+        return self.limit is None or self.used + size <= self.limit
+
+    def take(self, size: int) -> bool:
+        """Count bytes that are about to be written; False, and not counted, if they are too many."""
+        with self._lock:
+            if not self.fits(size):
+                return False
+            self.used += size
+            return True
+
+    def count(self, size: int) -> None:
+        """Count bytes that are there, though they may be too many."""
+        with self._lock:
+            self.used += size
+
+    def give_back(self, size: int) -> None:
+        """Bytes that were counted are not there, or no more."""
+        self.count(-size)
+
+    def remove(self, paths: Iterable[Path]) -> None:
+        """Remove files that were counted, if nobody else has. Blocks."""
+        for path in paths:
+            try:
+                size = path.stat().st_size
+                path.unlink()
+            except FileNotFoundError:
+                continue
+            self.give_back(size)

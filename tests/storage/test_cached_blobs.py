@@ -1,0 +1,212 @@
+"""Cached blobs: the least recently used go, pushed ones and those in use never, and the order is kept."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import tempfile
+from collections import OrderedDict
+from pathlib import Path
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from brokenreg.oci.digests import Digest
+from brokenreg.storage import Store
+from tests.storage.contents import DAY, KEY, OTHER, age, content_of, push, put
+
+QUAY = ("@quay.io", "org/x")
+DOCKER = ("@docker.io", "library/x")
+LIMIT = 1000
+
+
+async def fetch(store: Store, content: bytes, key: tuple[str, str] = QUAY) -> Digest:
+    """A blob comes from an upstream."""
+    digest = await push(store, content, key)
+    store.cache.added(digest, len(content))
+    await store.cache.make_room()
+    return digest
+
+
+def here(store: Store, *digests: Digest) -> list[bool]:
+    """Which of them are on disk and served by somebody."""
+    return [content_of(store, each) is not None and store.index.is_linked(each) for each in digests]
+
+
+async def test_the_least_recently_used_goes(tmp_path: Path) -> None:
+    """From the disk, and from all repositories that served it."""
+    async with Store.open(tmp_path / "data", LIMIT) as store:
+        first, second = [await fetch(store, letter * 400) for letter in (b"a", b"b")]
+        await store.link(DOCKER, second)
+        store.cache.used(first)
+        third = await fetch(store, b"c" * 400)
+        assert here(store, first, second, third) == [True, False, True]
+        assert store.index.repository(DOCKER) is None
+        assert not store.folder.blob(second).exists()
+        assert list(store.folder.uploads.iterdir()) == []
+        assert await fetch(store, b"b" * 400) == second
+        assert here(store, first, second, third) == [False, True, True]
+
+
+async def test_the_order_survives_a_restart(tmp_path: Path) -> None:
+    async with Store.open(tmp_path / "data", LIMIT) as store:
+        first, second = [await fetch(store, letter * 400) for letter in (b"a", b"b")]
+        age(store.folder.blob(first), 200)
+        age(store.folder.blob(second), 100)
+        store.cache.used(first)
+    async with Store.open(tmp_path / "data", LIMIT) as store:
+        await fetch(store, b"c" * 400)
+        assert here(store, first, second) == [True, False]
+
+
+async def test_what_is_larger_than_the_cache_takes_no_others_along(tmp_path: Path) -> None:
+    async with Store.open(tmp_path / "data", LIMIT) as store:
+        small = await fetch(store, b"small")
+        large = await fetch(store, b"l" * (LIMIT + 1))
+        assert here(store, small, large) == [True, False]
+
+
+async def test_a_pin_that_comes_late_is_in_time(tmp_path: Path) -> None:
+    """A mount begins while the blob is on its way out: it stays, and is let go of another time."""
+    async with Store.open(tmp_path / "data", LIMIT) as store:
+        digest = await fetch(store, b"a" * 800)
+        await push(store, b"b" * 800, DOCKER)
+        store.cache.added(Digest.of(b"b" * 800), 800)
+        making_room = asyncio.create_task(store.cache.make_room())
+        await asyncio.sleep(0)  # it waits for the index
+        assert await store.link(KEY, digest)
+        await making_room
+        assert here(store, digest) == [True]
+        assert digest in store.index.repositories[KEY].links
+        await store.index.unlink_blobs(KEY, [digest])
+        await fetch(store, b"c" * 300)
+        assert here(store, digest) == [False]
+        assert not store.folder.blob(digest).exists()
+
+
+async def test_what_cached_manifests_mention_is_not_garbage(tmp_path: Path) -> None:
+    async with Store.open(tmp_path / "data", LIMIT) as store:
+        mentioned, unmentioned = [await fetch(store, letter * 400) for letter in (b"a", b"b")]
+        await put(store, mentioned, key=QUAY)
+        age(store.folder.blob(unmentioned), 3 * DAY)
+        await store.collector.collect(now=os.stat(store.folder.blob(mentioned)).st_mtime + 2 * DAY)
+        assert here(store, mentioned, unmentioned) == [True, False]
+        await fetch(store, b"c" * 500)  # what the collector took is not counted
+        assert here(store, mentioned) == [True]
+
+
+CONTENTS = [bytes([number]) * size for number, size in enumerate((1, 200, 300, 400, 700, 1100))]
+BLOBS = {Digest.of(content): content for content in CONTENTS}
+DIGESTS = st.sampled_from(list(BLOBS))
+CACHES = st.sampled_from([QUAY, DOCKER])
+REPOSITORIES = st.sampled_from([KEY, OTHER])
+
+
+class CacheMachine(RuleBasedStateMachine):
+    """Against a plain model: which blobs are linked by whom, and the order in which they were used."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.runner = asyncio.Runner()
+        self.root = Path(tempfile.mkdtemp())
+        self.clock = 0
+        self.cached: OrderedDict[Digest, set[tuple[str, str]]] = OrderedDict()
+        self.pushed: dict[Digest, set[tuple[str, str]]] = {}
+        self.pins: dict[Digest, object] = {}
+        self._start()
+
+    def _start(self) -> None:
+        self.opened = Store.open(self.root / "data", LIMIT)
+        self.store = self.runner.run(self.opened.__aenter__())
+
+    def _stop(self) -> None:
+        self.runner.run(self.opened.__aexit__(None, None, None))
+
+    def _use(self, digest: Digest) -> None:
+        """Files of one moment have no order."""
+        self.cached.move_to_end(digest)
+        self.clock += 10
+        os.utime(self.store.folder.blob(digest), (self.clock, self.clock))
+
+    def _model_make_room(self) -> None:
+        ours = [digest for digest in self.cached if not self.pushed.get(digest)]
+        total = sum(len(BLOBS[digest]) for digest in ours)
+        for digest in sorted(ours, key=lambda each: (bool(self.cached[each]), len(BLOBS[each]) <= LIMIT)):
+            if total > LIMIT and digest not in self.pins:
+                total -= len(BLOBS[digest])
+                del self.cached[digest]
+
+    @rule(digest=DIGESTS, key=CACHES)
+    def fetch(self, digest: Digest, key: tuple[str, str]) -> None:
+        self.cached.setdefault(digest, set()).add(key)
+        self.runner.run(push(self.store, BLOBS[digest], key))
+        self.store.cache.added(digest, len(BLOBS[digest]))
+        self._use(digest)
+        self._model_make_room()
+        self.runner.run(self.store.cache.make_room())
+
+    @precondition(lambda self: self.cached)
+    @rule(data=st.data())
+    def use(self, data: st.DataObject) -> None:
+        digest = data.draw(st.sampled_from(list(self.cached)))
+        if len(BLOBS[digest]) <= LIMIT:
+            self.store.cache.used(digest)
+            self._use(digest)
+
+    @rule(digest=DIGESTS, key=REPOSITORIES)
+    def push(self, digest: Digest, key: tuple[str, str]) -> None:
+        self.pushed.setdefault(digest, set()).add(key)
+        self.runner.run(push(self.store, BLOBS[digest], key))
+        if digest in self.cached:
+            os.utime(self.store.folder.blob(digest), (self.clock, self.clock))
+            self._use(digest)
+            self.store.cache.used(digest)
+            self._use(digest)
+
+    @precondition(lambda self: any(self.pushed.values()))
+    @rule(data=st.data())
+    def unlink_pushed(self, data: st.DataObject) -> None:
+        digest = data.draw(st.sampled_from([each for each, keys in self.pushed.items() if keys]))
+        key = data.draw(st.sampled_from(sorted(self.pushed[digest])))
+        self.pushed[digest].discard(key)
+        self.runner.run(self.store.index.unlink_blobs(key, [digest]))
+
+    @rule(digest=DIGESTS)
+    def pin(self, digest: Digest) -> None:
+        if digest not in self.pins:
+            pin = self.store.blobs.pin(digest)
+            pin.__enter__()
+            self.pins[digest] = pin
+
+    @precondition(lambda self: self.pins)
+    @rule(data=st.data())
+    def unpin(self, data: st.DataObject) -> None:
+        digest = data.draw(st.sampled_from(list(self.pins)))
+        self.pins.pop(digest).__exit__(None, None, None)  # type: ignore[attr-defined]
+
+    @rule()
+    def restart(self) -> None:
+        self._stop()
+        self.pins.clear()
+        self._start()
+
+    @invariant()
+    def agree(self) -> None:
+        for digest, content in BLOBS.items():
+            linked = {
+                key for key, repository in self.store.index.repositories.items() if digest in repository.links
+            }
+            assert linked == self.cached.get(digest, set()) | self.pushed.get(digest, set())
+            if linked:
+                assert content_of(self.store, digest) == content
+
+    def teardown(self) -> None:
+        self._stop()
+        self.runner.close()
+        shutil.rmtree(self.root)
+
+
+TestCacheMachine = CacheMachine.TestCase
+TestCacheMachine.settings = settings(max_examples=40, stateful_step_count=30, deadline=None)

@@ -1,0 +1,105 @@
+"""A quota: what is beyond it is not written, cached blobs make way, and what goes makes room again."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import time
+from pathlib import Path
+
+import httpx
+import pytest
+
+from brokenreg.oci.digests import Digest
+from brokenreg.oci.errors import OCIError
+from brokenreg.storage import Store
+from tests.process import brokenreg
+from tests.registry.pushing import digest_of, error_of
+from tests.storage.contents import DAY, KEY, chunks, content_of, push
+from tests.storage.test_cached_blobs import QUAY, fetch
+
+LIMIT = 100_000
+
+
+async def refuses(store: Store, size: int) -> None:
+    with store.uploads.start_unlisted(KEY, "sha256") as upload:
+        with pytest.raises(OSError, match="quota") as caught:
+            await upload.append(chunks(b"x" * size))
+        assert caught.value.errno == errno.EDQUOT
+        await store.uploads.cancel(upload)
+
+
+async def has_room(store: Store, size: int) -> None:
+    """For so many bytes and not one more."""
+    await refuses(store, size + 1)
+    with store.uploads.start_unlisted(KEY, "sha256") as upload:
+        await upload.append(chunks(b"x" * size))
+        await store.uploads.cancel(upload)
+
+
+async def test_what_goes_makes_room(tmp_path: Path) -> None:
+    """By whatever way it goes, and over a restart."""
+    async with Store.open(tmp_path / "data", max_data=LIMIT) as store:
+        digest = await push(store, b"a" * 60_000)
+        await has_room(store, 40_000)
+        await push(store, b"a" * 30_000)
+        await has_room(store, 10_000)
+        upload_id = await store.uploads.start(KEY, "sha256")
+        with store.uploads.find(KEY, upload_id) as upload:
+            await upload.append(chunks(b"x" * 5000))
+        await has_room(store, 5000)
+    async with Store.open(tmp_path / "data", max_data=LIMIT) as store:
+        await has_room(store, 5000)
+        with store.uploads.find(KEY, upload_id) as upload:
+            await upload.append(chunks(b"y" * 1000))
+            with pytest.raises(OCIError):
+                await store.uploads.finish(upload, digest)
+        await has_room(store, 10_000)
+        await store.collector.collect(now=time.time() + 2 * DAY)
+        await has_room(store, LIMIT)
+
+
+async def test_the_same_blob_again_counts_once(tmp_path: Path) -> None:
+    async with Store.open(tmp_path / "data", max_data=LIMIT) as store:
+        await asyncio.gather(*(push(store, b"a" * 20_000) for _ in range(4)))
+        await push(store, b"a" * 20_000, QUAY)
+        await has_room(store, 80_000)
+
+
+async def test_what_grew_and_stays_counts(tmp_path: Path) -> None:
+    """Up to the last batch for which there was room."""
+    async with Store.open(tmp_path / "data", max_data=LIMIT) as store:
+        with store.uploads.start_unlisted(KEY, "sha256") as upload:
+            with pytest.raises(OSError, match="quota"):
+                await upload.grow(chunks(b"x" * 70_000, b"y" * 40_000))
+            assert upload.offset == 70_000
+            await has_room(store, 30_000)
+            await upload.grow(chunks(b"z" * 30_000))
+            await store.uploads.finish(upload, Digest.of(b"x" * 70_000 + b"z" * 30_000))
+        await has_room(store, 0)
+
+
+async def test_cached_blobs_make_way(tmp_path: Path) -> None:
+    """The least recently used first, and none that was pushed too."""
+    async with Store.open(tmp_path / "data", max_data=LIMIT) as store:
+        old, pushed, new = [await fetch(store, letter * 30_000) for letter in (b"a", b"b", b"c")]
+        await store.link(KEY, pushed)
+        await push(store, b"d" * 40_000)
+        assert [content_of(store, each) is not None for each in (old, pushed, new)] == [False, True, True]
+        await refuses(store, 70_000)
+        await has_room(store, 30_000)
+        assert content_of(store, pushed) is not None
+
+
+def test_a_push_beyond_it(tmp_path: Path) -> None:
+    """507 in OCI form; a delete and another push, and it is stored."""
+    with (
+        brokenreg(tmp_path / "data", "--max-data", "100KiB") as running,
+        httpx.Client(base_url=running.url) as http,
+    ):
+        content = b"x" * 110_000
+        refused = http.post(f"/v2/quota/blobs/uploads/?digest={digest_of(content)}", content=content)
+        assert "room" in error_of(refused, 507)["message"]
+        content = b"x" * 100_000
+        pushed = http.post(f"/v2/quota/blobs/uploads/?digest={digest_of(content)}", content=content)
+        assert pushed.status_code == 201
