@@ -27,7 +27,6 @@ TABLE: list[tuple[str, dict[str, Any], int, str]] = [
     (MANIFEST, {"type": "error", "status": 410}, 404, "MANIFEST_UNKNOWN"),
     (MANIFEST, {"type": "error", "status": 401}, 401, "UNAUTHORIZED"),
     (BLOB, {"type": "error", "status": 401}, 401, "UNAUTHORIZED"),
-    (MANIFEST, {"type": "challenge"}, 401, "UNAUTHORIZED"),
     (MANIFEST, {"type": "error", "status": 403}, 403, "DENIED"),
     (BLOB, {"type": "error", "status": 403}, 403, "DENIED"),
     (MANIFEST, {"type": "rate-limit"}, 429, "TOOMANYREQUESTS"),
