@@ -13,7 +13,7 @@ from brokenreg.control.repositories import repositories_of
 from brokenreg.control.routes import Ask, Route, json_response, no_content
 from brokenreg.oci.digests import Digest
 from brokenreg.oci.errors import OCIError
-from brokenreg.storage.records import RepositoryKey
+from brokenreg.storage.records import CACHE_MARK, RepositoryKey, is_cache
 
 _SLICE = 100
 """Files asked for their size in one turn of the loop."""
@@ -79,6 +79,8 @@ def _digest(ask: Ask) -> Digest:
 
 def _spelled(key: RepositoryKey) -> str:
     namespace, name = key
+    if is_cache(key):
+        return f"{namespace.removeprefix(CACHE_MARK)}/{name}"
     return f"broken/in/{namespace}/{name}" if namespace else name
 
 

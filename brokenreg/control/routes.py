@@ -17,6 +17,8 @@ from brokenreg.control.controlled import ALL, Controlled
 from brokenreg.control.problems import Problem
 from brokenreg.faults.rules import FieldError
 from brokenreg.oci.names import is_component
+from brokenreg.oci.upstreams import is_upstream
+from brokenreg.storage.records import CACHE_MARK
 from brokenreg.traffic.exchange import Exchange
 from brokenreg.traffic.filters import FilterError, parse_filter
 
@@ -34,9 +36,11 @@ Model = TypeVar("Model", bound=BaseModel)
 
 
 def _namespace(value: str) -> str:
-    if value not in ("", ALL) and not is_component(value):
+    is_cache = value.startswith(CACHE_MARK) and is_upstream(value.removeprefix(CACHE_MARK))
+    if value not in ("", ALL) and not is_component(value) and not is_cache:
         raise ValueError(
-            f"{value[:100]!r} is no namespace: one component of a repository name, as in broken/in/<it>"
+            f"{value[:100]!r} is no namespace: one component of a repository name, as in broken/in/<it>, or "
+            f"an upstream, as in {CACHE_MARK}quay.io"
         )
     return value
 
@@ -47,7 +51,9 @@ class Query(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     namespace: Annotated[str, AfterValidator(_namespace)] = Field(
-        "", description="as in broken/in/<namespace>/...; absent: the one without a name"
+        "",
+        description="as in broken/in/<namespace>/...; @<upstream> for what is cached of it; "
+        "absent: the one without a name",
     )
     filter: str | None = Field(
         None, description="a filter expression, for instance `endpoint:layer status:5xx`"

@@ -166,7 +166,7 @@ def draw_of(seed: int, rule: str, exchange: Exchange, attempt: int) -> int:
         rule,
         exchange.method,
         target.endpoint,
-        target.repository,
+        target.local_name,
         _asked(exchange),
         str(attempt),
     )
@@ -181,9 +181,9 @@ def _asked(exchange: Exchange) -> str:
 def _key(per: str, exchange: Exchange) -> str:
     match per:
         case "repository":
-            return exchange.target.repository
+            return exchange.target.local_name
         case "reference":
-            return f"{exchange.target.repository}:{exchange.target.reference}"
+            return f"{exchange.target.local_name}:{exchange.target.reference}"
         case "client":
             return f"{exchange.client.rpartition(':')[0]} {exchange.user_agent}"
     return ""

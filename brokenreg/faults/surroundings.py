@@ -9,10 +9,13 @@ from typing import Literal, get_args
 from brokenreg.faults.origin import SecondOrigin
 from brokenreg.images.fabricator import Fabricator
 from brokenreg.oci.digests import Digest
+from brokenreg.oci.errors import OCIError
 from brokenreg.oci.target import Target
+from brokenreg.proxy.naming import Naming
 from brokenreg.registry.auth.admission import Admission
 from brokenreg.registry.auth.challenge import PublicAddress
 from brokenreg.storage import Store
+from brokenreg.storage.records import Repository
 
 Flaw = Literal["expired", "wrong-host", "untrusted"]
 """What may be wrong with a certificate."""
@@ -31,11 +34,13 @@ class Surroundings:
         address: PublicAddress,
         admission: Admission,
         flawed: Callable[[Flaw], ssl.SSLContext] | None,
+        naming: Naming,
     ) -> None:
         self.origin = origin
         self.address = address
         self.admission = admission
         self._flawed = flawed
+        self._naming = naming
         self._store = store
         self._images = images
 
@@ -49,11 +54,10 @@ class Surroundings:
         """The places of a layer in the manifests of its repository, from 1; none if no manifest names it."""
         if self._images.provides(target.repository):
             return self._images.layer_numbers(target.repository, target.reference)
-        repository = self._store.index.repository(target.key)
-        manifests = repository.manifests.values() if repository else ()
         return {
             place
-            for manifest in manifests
+            for repository in self._repositories(target)
+            for manifest in repository.manifests.values()
             for place, layer in enumerate(manifest.facts.layers, start=1)
             if layer == target.reference
         }
@@ -62,10 +66,18 @@ class Surroundings:
         """Another blob of the repository than the one that is there; None if either is missing."""
         if self._images.provides(target.repository):
             return self._images.sibling(target.repository, target.reference)
-        repository = self._store.index.repository(target.key)
-        links = repository.links if repository else {}
+        links = [digest for repository in self._repositories(target) for digest in repository.links]
         if target.reference not in links:
             return None
-        others = sorted(digest for digest in links if digest != target.reference)
+        others = sorted(digest for digest in set(links) if digest != target.reference)
         later = [digest for digest in others if digest > target.reference]
         return next(iter(later or others), None)
+
+    def _repositories(self, target: Target) -> list[Repository]:
+        """What was pushed there, and what is cached of where it would come from."""
+        try:
+            route = self._naming.route(target)
+        except OCIError:  # nobody may ask there, so nothing is cached either
+            route = None
+        keys = [target.key] if route is None else [target.key, route.key]
+        return [each for each in map(self._store.index.repository, keys) if each is not None]

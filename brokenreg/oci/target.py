@@ -52,7 +52,8 @@ class Target:
 
     `prefix` is what was stripped from the name (`broken/in/a/`, `broken/with/error_status-503/`), `faults`
     the faults spelled in it, outermost first. `upstream` is the registry that `?ns=` or `/{host}/v2/` names;
-    one that stands in the name itself stays in `repository`, for pushes may go there. `reference` is a tag, a
+    one that stands in the name itself stays in `repository`, for pushes may go there. `default` is the one
+    that the listener stands for. `reference` is a tag, a
     digest or an upload id. A blob is `LAYER` until `refine` is told better. `root` is what stood before
     `/v2/`, and `query` what a link must repeat to lead back here.
     """
@@ -64,6 +65,7 @@ class Target:
     reference: str = ""
     prefix: str = ""
     upstream: str = ""
+    default: str | None = None
     root: str = ""
     query: str = ""
     error: OCIError | None = None
@@ -120,13 +122,14 @@ def parse_target(path: str, query: str = "", own: Collection[str] = ()) -> Targe
     if path == TOKEN_PATH:
         return token_target(parse_scopes(parse_qs(query).get("scope", ())))
     asked = parse_qs(query).get("ns", [""])[0] if "ns=" in query else ""
+    asked = "" if asked.lower() in own else asked
     root, rest = _split_root(path)
-    if root and not asked:
-        asked = root
     target = _parse(rest if root else path)
-    if not asked or asked.lower() in own or target.error is not None or target.is_reserved:
+    is_ours = f"{target.repository}/".startswith(RESERVED)
+    if not (asked or root) or target.error is not None or is_ours:
         return target
-    return _of_upstream(target, asked, root)
+    told = urlencode({"ns": asked}, safe=":") if asked else ""
+    return _of_upstream(replace(target, root=f"/{root}" if root else "", query=told), asked or root)
 
 
 def _split_root(path: str) -> tuple[str, str]:
@@ -137,14 +140,13 @@ def _split_root(path: str) -> tuple[str, str]:
     return "", path
 
 
-def _of_upstream(target: Target, asked: str, root: str) -> Target:
+def _of_upstream(target: Target, asked: str) -> Target:
     """The target as a request for that upstream, which its name need not repeat."""
     try:
         upstream = check_upstream(asked)
     except OCIError as error:
         return replace(target, error=error)
-    query = "" if root else urlencode({"ns": asked}, safe=":")
-    target = replace(target, upstream=upstream, root=f"/{root}" if root else "", query=query)
+    target = replace(target, upstream=upstream)
     host, slash, rest = target.repository.partition("/")
     if slash and host in (asked, upstream):
         return replace(target, repository=rest, prefix=f"{target.prefix}{host}/")

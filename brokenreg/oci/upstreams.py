@@ -31,6 +31,14 @@ def check_upstream(text: str) -> str:
     return DOCKER_HUB if name in _DOCKER_HUB_HOSTS else name
 
 
+def is_upstream(text: str) -> bool:
+    """Whether `text` is the name of an upstream, in its one spelling."""
+    try:
+        return check_upstream(text) == text
+    except OCIError:
+        return False
+
+
 def looks_like_host(component: str) -> bool:
     """Whether clients take the first component of a name for a host (containers' reference grammar)."""
     return "." in component or ":" in component or component == "localhost"

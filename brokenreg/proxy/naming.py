@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from fnmatch import fnmatchcase
 
+from brokenreg.oci.errors import OCIError
 from brokenreg.oci.names import check_name
 from brokenreg.oci.target import RESERVED, Target
 from brokenreg.oci.upstreams import DOCKER_HUB, check_upstream, looks_like_host
@@ -21,12 +22,12 @@ class Naming:
     def __init__(self, default: str, aliases: Collection[str], allow: Sequence[str]) -> None:
         self._default = default
         self._aliases = frozenset(aliases)
-        self._allow = tuple(allow)
+        self._allow = tuple(map(_spelled, allow))
 
-    def route(self, target: Target, default: str | None = None) -> Route | None:
+    def route(self, target: Target) -> Route | None:
         """Where what the target means comes from; None if brokenreg itself provides it.
 
-        `default` is that of the listener. Raise `UpstreamForbiddenError` for an upstream that is not allowed,
+        Raise `UpstreamForbiddenError` for an upstream that is not allowed,
         `OCIError` for a host that is none.
         """
         name = target.repository
@@ -38,7 +39,7 @@ class Naming:
         elif slash and (host in self._aliases or looks_like_host(host)):
             upstream, repository = check_upstream(host), rest
         else:
-            upstream, repository = default or self._default, name
+            upstream, repository = target.default or self._default, name
         self._check_allowed(upstream)
         if upstream == DOCKER_HUB and "/" not in repository:
             repository = f"library/{repository}"
@@ -50,6 +51,14 @@ class Naming:
                 f"upstream {upstream} is not among those that --allow-upstream names: "
                 + ", ".join(self._allow)
             )
+
+
+def _spelled(glob: str) -> str:
+    """A glob as names are spelled: lower case, Docker Hub under its short name."""
+    try:
+        return check_upstream(glob)
+    except OCIError:
+        return glob.lower()
 
 
 def _is_ours(name: str) -> bool:

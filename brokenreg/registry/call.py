@@ -26,9 +26,6 @@ from brokenreg.wire.seam import Stream
 
 Result = TypeVar("Result")
 
-DEFAULT_UPSTREAM = "brokenreg.upstream"
-"""Where in `scope["extensions"]` the upstream stands that is asked for names without a host."""
-
 REROUTED = "brokenreg.target"
 """Where in `scope["extensions"]` another target is found that shall be served in place of the exchange's."""
 
@@ -90,7 +87,7 @@ class Call:
         Raise `UpstreamForbiddenError` if nobody may ask there.
         """
         self.proxy.refuse_loop(self.header("via"))
-        return self.proxy.naming.route(self.target, self.scope["extensions"].get(DEFAULT_UPSTREAM))
+        return self.proxy.naming.route(self.target)
 
     @property
     def witness(self) -> Witness:

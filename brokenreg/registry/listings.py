@@ -24,7 +24,8 @@ async def list_tags(call: Call) -> Response:
     tags = set(call.repository.tags) if call.repository else set()
     if not call.is_fabricated:
         tags.update(await _upstream_tags(call))
-    page, headers = page_of(call.parameter, sorted(tags), f"/v2/{call.target.name}/tags/list")
+    path = f"{call.target.root}/v2/{call.target.name}/tags/list"
+    page, headers = page_of(call.parameter, sorted(tags), path, call.target.query)
     return _json({"name": call.target.name, "tags": page}, headers)
 
 

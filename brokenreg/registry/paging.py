@@ -10,12 +10,12 @@ from brokenreg.oci.errors import ErrorCode, OCIError
 
 
 def page_of(
-    parameter: Callable[[str], str | None], names: Sequence[str], path: str
+    parameter: Callable[[str], str | None], names: Sequence[str], path: str, kept: str = ""
 ) -> tuple[Sequence[str], dict[str, str]]:
     """The page of sorted `names` that the query asks for, and a Link header if there are more.
 
-    `parameter` looks a query parameter up. Raise `OCIError` 400 PAGINATION_NUMBER_INVALID if `n` is not a
-    whole number from 0.
+    `parameter` looks a query parameter up; `kept` is what of the query the link must repeat. Raise
+    `OCIError` 400 PAGINATION_NUMBER_INVALID if `n` is not a whole number from 0.
     """
     begin = bisect_right(names, parameter("last") or "")
     limit = _limit(parameter("n"))
@@ -25,6 +25,7 @@ def page_of(
     if not page or begin + limit >= len(names):
         return page, {}
     query = urlencode({"n": limit, "last": page[-1]}, safe="/:")
+    query = "&".join(filter(None, (query, kept)))
     return page, {"link": f'<{path}?{query}>; rel="next"'}
 
 

@@ -73,7 +73,10 @@ class Server:
         self._tokens = TokenService(users, Mint(), settings.token_lifetime or _TOKEN_LIFETIME)
         self._auth = settings.auth
         admission = Admission(self._authenticated)
-        self._surroundings = Surroundings(store, images, self.origin, self._address, admission, flawed)
+        self._proxy = make_proxy(settings, store, self._own_addresses)
+        self._surroundings = Surroundings(
+            store, images, self.origin, self._address, admission, flawed, self._proxy.naming
+        )
         self.rules = RuleBooks(
             settings.seed, self._surroundings.positions, [load_scenario(path) for path in settings.scenario]
         )
@@ -82,7 +85,6 @@ class Server:
         self._started = time.monotonic()
         self._images = images
         self._hosts = tuple(filter(None, (*settings.allow_host, settings.public_host)))
-        self._proxy = make_proxy(settings, store, self._own_addresses)
         catalog = CatalogSettings(settings.v2_catalog_delay, settings.v2_catalog_num_repos)
         self._registry = Registry(Services(store, images, catalog, self._tokens, self._proxy))
         self._registry_app = self._spoiled_registry()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from brokenreg.registry.call import DEFAULT_UPSTREAM
+from brokenreg.traffic.recorder import DEFAULT_UPSTREAM
 from brokenreg.wire.asgi import ASGIApp, Receive, Scope, Send
 
 

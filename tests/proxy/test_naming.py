@@ -1,0 +1,120 @@
+"""Which upstream a request means: every way in which clients say it, and what is refused."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import httpx
+import pytest
+
+from brokenreg.oci.errors import OCIError
+from brokenreg.oci.target import parse_target
+from brokenreg.proxy.errors import UpstreamForbiddenError
+from brokenreg.proxy.naming import Naming
+from tests.proxy.chain import Chain, chain, last
+from tests.registry.pushing import error_of
+
+NAMING = Naming("quay.io", ["local", "localhost:5000"], [])
+MANIFEST = "manifests/v1"
+
+
+@pytest.fixture(scope="module")
+def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chain]:
+    with chain(tmp_path_factory.mktemp("chain")) as running:
+        running.push_image("org/app", b"layer", tag="v1")
+        running.push_image("org/app", b"layer", tag="v2")
+        yield running
+
+
+def route(path: str, query: str = "", default: str | None = None) -> str | None:
+    """The upstream and the name there, as people write it."""
+    target = replace(parse_target(path, query, {"127.0.0.1:8080"}), default=default)
+    found = NAMING.route(target)
+    return None if found is None else found.name
+
+
+@pytest.mark.parametrize(
+    ("path", "query", "expected"),
+    [
+        ("/v2/dcaravel/brokenreg", "", "quay.io/dcaravel/brokenreg"),
+        ("/v2/docker.io/library/nginx", "", "docker.io/library/nginx"),
+        ("/v2/docker.io/nginx", "", "docker.io/library/nginx"),
+        ("/docker.io/v2/library/nginx", "", "docker.io/library/nginx"),
+        ("/docker.io/v2/library/nginx", "ns=127.0.0.1:8080", "docker.io/library/nginx"),
+        ("/v2/library/nginx", "ns=docker.io", "docker.io/library/nginx"),
+        ("/v2/library/nginx", "ns=index.docker.io", "docker.io/library/nginx"),
+        ("/v2/quay.io/prometheus/node", "ns=quay.io", "quay.io/prometheus/node"),
+        ("/v2/docker.io/library/nginx", "ns=docker.io", "docker.io/library/nginx"),
+        ("/v2/org/app", "ns=localhost:5000", "localhost:5000/org/app"),
+        ("/localhost:5000/v2/org/app", "", "localhost:5000/org/app"),
+        ("/v2/local/org/app", "", "local/org/app"),
+        ("/v2/org/app", "ns=127.0.0.1:8080", "quay.io/org/app"),
+        ("/v2/broken/in/t1/docker.io/library/nginx", "", "docker.io/library/nginx"),
+        ("/v2/broken/with/truncate_after-65536/docker.io/library/nginx", "", "docker.io/library/nginx"),
+        ("/v2/broken/with/truncate_after-65536/library/nginx", "ns=docker.io", "docker.io/library/nginx"),
+        ("/v2/broken/random", "ns=docker.io", None),
+        ("/v2/broken/prepared/x", "", None),
+        ("/v2/broken/prepared", "ns=docker.io", None),
+    ],
+)
+def test_every_way_to_name_one(path: str, query: str, expected: str | None) -> None:
+    assert route(f"{path}/{MANIFEST}", query) == expected
+
+
+def test_a_listener_stands_for_one() -> None:
+    assert route(f"/v2/library/nginx/{MANIFEST}", default="docker.io") == "docker.io/library/nginx"
+    assert route(f"/v2/nginx/{MANIFEST}", default="docker.io") == "docker.io/library/nginx"
+    assert route(f"/v2/ghcr.io/a/b/{MANIFEST}", default="docker.io") == "ghcr.io/a/b"
+
+
+@pytest.mark.parametrize(
+    "asked", ["https://quay.io", "user@quay.io", "quay.io/org", "a..b", "quay.io:0", "-"]
+)
+def test_what_is_no_host(asked: str) -> None:
+    error = parse_target(f"/v2/org/app/{MANIFEST}", f"ns={asked}").error
+    assert error is not None
+    assert (error.status, error.code) == (400, "NAME_INVALID")
+
+
+def test_upstreams_that_are_not_allowed() -> None:
+    naming = Naming("quay.io", [], ["Quay.io", "*.example", "registry-1.docker.io"])
+    for name in ("org/app", "quay.io/org/app", "mirror.example/org/app", "docker.io/library/x"):
+        assert naming.route(parse_target(f"/v2/{name}/{MANIFEST}")) is not None
+    with pytest.raises(UpstreamForbiddenError, match="--allow-upstream"):
+        naming.route(parse_target(f"/v2/ghcr.io/org/app/{MANIFEST}"))
+    assert issubclass(UpstreamForbiddenError, OCIError)
+
+
+@pytest.mark.parametrize("path", ["/v2/quay.io/org/app", "/v2/org/app?ns=quay.io", "/quay.io/v2/org/app"])
+def test_pages_of_tags_lead_to_the_same_image(both: Chain, path: str) -> None:
+    name, _, query = path.partition("?")
+    response = both.get(f"{name}/tags/list?n=1&{query}")
+    assert response.json()["tags"] == ["v1"]
+    link = response.headers["link"].partition(">")[0].removeprefix("<")
+    assert link.startswith(name)
+    assert both.get(link).json()["tags"] == ["v2"]
+
+
+def test_what_was_pushed_wins_and_the_rest_still_comes(both: Chain) -> None:
+    manifest = b'{"schemaVersion": 2, "pushed": "here"}'
+    put = httpx.put(f"{both.proxy.url}/v2/org/app/manifests/mine", content=manifest)
+    assert put.status_code == 201
+    assert both.get("/v2/org/app/manifests/mine").content == manifest
+    assert last(both.proxy, "endpoint:manifest")["cache"] is None
+    assert both.get("/v2/org/app/manifests/v1").status_code == 200
+    assert both.get("/v2/org/app/tags/list").json()["tags"] == ["mine", "v1", "v2"]
+
+
+def test_a_blob_that_no_manifest_names_is_asked_of_nobody(both: Chain) -> None:
+    head = httpx.head(f"{both.proxy.url}/v2/org/app/blobs/sha256:{'0' * 64}")
+    assert head.status_code == 404
+    assert not both.asked("endpoint:blob method:HEAD")
+
+
+def test_ourselves_and_this_machine_are_refused(both: Chain) -> None:
+    for asked in (both.proxy.host, f"localhost:{both.proxy.host.partition(':')[2]}", both.upstream.host):
+        error = error_of(
+            both.get(f"/v2/org/loop/manifests/v1?ns={asked.replace('127.0.0.1', '127.0.0.2')}"), 403
+        )
+        assert error["code"] == "DENIED"
