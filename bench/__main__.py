@@ -12,7 +12,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from bench import accuracy, held, rules
+from bench import accuracy, held, proxy, rules
 from bench.peers import ours, peer
 from bench.transfers import delete, make_content, manifest_rate, pull, push, put_manifest
 
@@ -70,11 +70,21 @@ def bench_held(console: Console, folder: Path, options: argparse.Namespace) -> T
     return _rows(("held at once", ""), held.report(holding))
 
 
+def bench_proxy(console: Console, folder: Path, options: argparse.Namespace) -> Table:
+    """Through the proxy."""
+    with console.status("cold and warm pulls"):
+        content = folder / "content"
+        digest = make_content(content, options.mib << 20)
+        seconds = proxy.measure(folder, content, digest, options.rounds)
+    return _rows((f"{options.mib} MiB, {options.rounds} rounds", "median", "times"), proxy.report(seconds))
+
+
 PARTS: dict[str, Callable[[Console, Path, argparse.Namespace], Table]] = {
     "peers": bench_peers,
     "accuracy": bench_accuracy,
     "rules": bench_rules,
     "held": bench_held,
+    "proxy": bench_proxy,
 }
 
 

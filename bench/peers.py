@@ -33,10 +33,10 @@ class Ours(NamedTuple):
 
 
 @contextlib.contextmanager
-def ours(folder: Path) -> Iterator[Ours]:
-    """A brokenreg of its own on that folder."""
-    command = [sys.executable, "-m", "brokenreg", "serve", "--headless", "--offline"]
-    ready_file = folder.with_name("ready.json")
+def ours(folder: Path, *options: str) -> Iterator[Ours]:
+    """A brokenreg of its own on that folder; without options it asks nobody."""
+    command = [sys.executable, "-m", "brokenreg", "serve", "--headless", *(options or ("--offline",))]
+    ready_file = folder.with_name(f"{folder.name}-ready.json")
     ready_file.unlink(missing_ok=True)
     command += ["--listen", "127.0.0.1:0", "--control", "127.0.0.1:0"]
     command += ["--data", str(folder), "--ready-file", str(ready_file)]
@@ -51,8 +51,8 @@ def ours(folder: Path) -> Iterator[Ours]:
 
 
 @contextlib.contextmanager
-def peer(folder: Path) -> Iterator[str]:
-    """Debian's docker-registry: its `host:port`."""
+def peer(folder: Path, more: str = "") -> Iterator[str]:
+    """Debian's docker-registry: its `host:port`. `more` is added to its configuration."""
     program = shutil.which("docker-registry")
     if program is None:
         sys.exit("bench: docker-registry is not installed; apt-get install docker-registry")
@@ -60,7 +60,7 @@ def peer(folder: Path) -> Iterator[str]:
         host = "{}:{}".format(*probe.getsockname())
     folder.mkdir()
     configuration = folder / "config.yml"
-    configuration.write_text(_CONFIGURATION.format(data=folder / "data", host=host))
+    configuration.write_text(_CONFIGURATION.format(data=folder / "data", host=host) + more)
     with subprocess.Popen([program, "serve", str(configuration)], stderr=subprocess.DEVNULL) as process:
         try:
             _wait_until(lambda: _answers(host))

@@ -38,7 +38,7 @@ class Chain:
             assert put.status_code == 201
         return manifest
 
-    def rule(self, fault: dict[str, Any], endpoint: str, **more: Any) -> None:
+    def rule(self, fault: dict[str, Any] | list[dict[str, Any]], endpoint: str, **more: Any) -> None:
         """Break the upstream; `more` may hold times, skip, and more of the match."""
         match = {"endpoint": endpoint, **more.pop("match", {})}
         response = httpx.post(

@@ -1,0 +1,102 @@
+"""Logging in upstream: with what docker has, only where it is asked for, and told to nobody."""
+
+from __future__ import annotations
+
+import base64
+import json
+import random
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.process import brokenreg
+from tests.proxy.chain import Chain, last
+from tests.registry.pushing import MIB, digest_of, error_of, image
+
+PASSWORD = "very-secret-indeed"
+BASIC = base64.b64encode(f"ann:{PASSWORD}".encode()).decode()
+LAYER = random.Random("private").randbytes(2 * MIB)
+BLOB = f"/v2/org/private/blobs/{digest_of(LAYER)}"
+MANIFEST = "/v2/org/private/manifests/v1"
+
+
+@contextmanager
+def private(
+    folder: Path, kind: str, *options: str, password: str = PASSWORD, more: Iterable[str] = ()
+) -> Iterator[Chain]:
+    """An upstream that lets ann in, and a proxy that knows a password of hers; `options` are the proxy's."""
+    config = folder / "docker" / "config.json"
+    config.parent.mkdir()
+    entry = base64.b64encode(f"ann:{password}".encode()).decode()
+    config.write_text(json.dumps({"auths": {"quay.io": {"auth": entry}}}))
+    environment = {"HOME": str(folder), "DOCKER_CONFIG": str(config.parent), "XDG_RUNTIME_DIR": str(folder)}
+    users = ("--auth", kind, "--auth-user", f"ann:{PASSWORD}", "--offline", *more)
+    with brokenreg(folder / "upstream", *users) as upstream:
+        _push(upstream.url)
+        route = ("--upstream", f"quay.io={upstream.url}", "--tag-ttl", "0s")
+        with brokenreg(folder / "proxy", *route, *options, **environment) as proxy:
+            yield Chain(upstream, proxy)
+
+
+def _push(url: str) -> None:
+    with httpx.Client(base_url=url, headers={"authorization": f"Basic {BASIC}"}) as http:
+        scope = {"scope": "repository:org/private:pull,push"}
+        token = http.get("/token", params=scope).json().get("token")
+        if http.get("/v2/").status_code == 401:
+            http.headers["authorization"] = f"Bearer {token}"
+        for content in (b"{}", LAYER):
+            place = "/v2/org/private/blobs/uploads/"
+            assert http.post(place, params={"digest": digest_of(content)}, content=content).status_code == 201
+        assert http.put(MANIFEST, content=image(b"{}", LAYER)).status_code == 201
+
+
+@pytest.mark.parametrize("kind", ["basic", "token"])
+def test_a_private_image_and_no_word_of_the_password(tmp_path: Path, kind: str) -> None:
+    with private(tmp_path, kind, "--log", str(tmp_path / "log")) as both:
+        assert both.get(MANIFEST).content == image(b"{}", LAYER)
+        assert both.get(BLOB).content == LAYER
+        timeline = json.dumps(last(both.proxy, "endpoint:manifest")["timeline"])
+        assert "manifests/v1: 401" in timeline
+        assert "manifests/v1: 200" in timeline
+        assert ("/token: 200" in timeline) is (kind == "token")
+        told = httpx.get(f"{both.proxy.control}/v1/exchanges").text + (tmp_path / "log").read_text()
+        for exchange in httpx.get(f"{both.proxy.control}/v1/exchanges").json():
+            told += httpx.get(f"{both.proxy.control}/v1/exchanges/{exchange['id']}").text
+        for secret in (PASSWORD, BASIC, "eyJ", "scope="):
+            assert secret not in told
+
+
+@pytest.mark.parametrize("kind", ["basic", "token"])
+def test_a_wrong_password_and_none_at_all(tmp_path: Path, kind: str) -> None:
+    with private(tmp_path, kind, password="wrong") as both:
+        error = error_of(both.get(MANIFEST), 401)
+        assert error["code"] == "UNAUTHORIZED"
+        assert "docker login quay.io" in error["message"]
+
+
+def test_credentials_that_may_not_be_used(tmp_path: Path) -> None:
+    with private(tmp_path, "basic", "--upstream-auth", "off") as both:
+        assert both.get(MANIFEST).status_code == 401
+        headers = [asked["status"] for asked in both.asked("endpoint:manifest")]
+        assert headers == [201, 401]
+
+
+def test_a_token_that_ends_in_the_middle_of_a_download(tmp_path: Path) -> None:
+    """The connection is cut, the token is no good any more: another one, and on from there."""
+    with private(tmp_path, "token", more=("--token-lifetime", "1s")) as both:
+        slow = {"type": "throttle", "rate": "800KiB"}
+        both.rule([slow, {"type": "truncate", "after": "1MiB"}], "layer", skip=1, times=1)
+        assert both.get(BLOB).content == LAYER
+        statuses = [asked["status"] for asked in both.asked("endpoint:layer")]
+        assert statuses == [401, 200, 401, 206]
+
+
+def test_a_redirect_to_another_origin_sees_no_credentials(tmp_path: Path) -> None:
+    with private(tmp_path, "basic") as both:
+        both.rule({"type": "redirect"}, "layer")
+        assert both.get(BLOB).content == LAYER
+        status = httpx.get(f"{both.upstream.control}/v1/status").json()
+        assert status["leaked_credentials"]["count"] == 0
