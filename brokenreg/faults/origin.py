@@ -7,7 +7,8 @@ import time
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from brokenreg.faults.tickets import LIFETIME, Allowed, Answer, Ticket, TicketOffice
-from brokenreg.oci.target import TOKEN_PATH, Endpoint, parse_target
+from brokenreg.oci.target import TOKEN_PATH, Endpoint, Target, parse_target
+from brokenreg.traffic.recorder import EXTENSION as EXCHANGE
 from brokenreg.wire.asgi import Scope, asked_host
 
 _UNDERSTOOD = frozenset(
@@ -59,7 +60,7 @@ class SecondOrigin:
         place = urlsplit(path)
         ticket = Ticket(
             path=place.path,
-            query=_understood(place.query),
+            query=_understood(place.query, scope["extensions"][EXCHANGE].target),
             allowed=allowed or _allowed(place.path, scope["method"]),
             until=round((time.time() + lifetime) * 1000),
             answer=answer,
@@ -87,9 +88,11 @@ def _allowed(path: str, method: str) -> Allowed:
     return Allowed.READ if method in ("GET", "HEAD") else Allowed.WRITE
 
 
-def _understood(query: str) -> str:
+def _understood(query: str, asked: Target) -> str:
+    """What of the query decides. An `ns` that named this registry would name another at another port."""
+    names = _UNDERSTOOD if asked.upstream else _UNDERSTOOD - {"ns"}
     return urlencode(
-        [pair for pair in parse_qsl(query, keep_blank_values=True) if pair[0] in _UNDERSTOOD], safe="/:"
+        [pair for pair in parse_qsl(query, keep_blank_values=True) if pair[0] in names], safe="/:"
     )
 
 

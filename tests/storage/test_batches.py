@@ -7,6 +7,8 @@ import threading
 import time
 
 from brokenreg.storage.batches import Batches
+from brokenreg.storage.quota import Quota
+from brokenreg.storage.room import Room
 
 CHUNK = 100 * 1024
 
@@ -22,7 +24,8 @@ async def test_no_two_threads_write_at_once() -> None:
         received.extend(data)
         at_work.release()
 
-    batches = Batches(write, lambda: None)
+    room = Room(Quota(None), None)  # without a limit the cache is never asked
+    batches = Batches(room, write, lambda: None)
     sent = bytearray()
     for number in range(60):
         chunk = bytes([number]) * CHUNK
