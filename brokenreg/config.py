@@ -164,6 +164,10 @@ def _plain_url(text: str, example: str) -> str:
     return text.rstrip("/")
 
 
+def _first_twice(names: list[str]) -> str | None:
+    return next((name for name in names if names.count(name) > 1), None)
+
+
 _LONGEST = 10 * 365 * 24 * 3600.0
 """Seconds that a token may last."""
 
@@ -211,8 +215,7 @@ class Settings(BaseModel):
     @field_validator("auth_user")
     @classmethod
     def _are_different(cls, users: tuple[AuthUser, ...]) -> tuple[AuthUser, ...]:
-        names = [user.name for user in users]
-        twice = next((name for name in names if names.count(name) > 1), None)
+        twice = _first_twice([user.name for user in users])
         if twice is not None:
             raise ValueError(f"user {twice!r} is given twice")
         return users
@@ -220,8 +223,7 @@ class Settings(BaseModel):
     @field_validator("upstream")
     @classmethod
     def _have_one_place(cls, upstreams: tuple[Upstream, ...]) -> tuple[Upstream, ...]:
-        names = [upstream.name for upstream in upstreams]
-        twice = next((name for name in names if names.count(name) > 1), None)
+        twice = _first_twice([upstream.name for upstream in upstreams])
         if twice is not None:
             raise ValueError(f"upstream {twice} is given twice")
         return upstreams

@@ -41,12 +41,12 @@ class AddressPolicy:
 
     def check(self, host: str, address: str, port: int, trust: Trust) -> None:
         """Raise `UpstreamForbiddenError` if `host`, resolved to `address`, may not be connected to."""
-        objection = self._objection(_unmapped(ipaddress.ip_address(address.partition("%")[0])), port)
+        ip = _unmapped(ipaddress.ip_address(address.partition("%")[0]))
+        objection = self._objection(ip, port)
         if objection is not None:
             raise UpstreamForbiddenError(f"{host}:{port} is {objection}, which no upstream may be")
         if trust.target == (host, port):
             return
-        ip = _unmapped(ipaddress.ip_address(address.partition("%")[0]))
         if ip.is_loopback and not trust.loopback:
             raise UpstreamForbiddenError(
                 f"{host}:{port} is this machine; what listens there is asked only if it is named by "
