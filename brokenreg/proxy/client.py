@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import secrets
 import ssl
-from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from urllib.parse import urlsplit
@@ -26,6 +25,7 @@ from brokenreg.proxy.errors import (
     UpstreamUnreachableError,
 )
 from brokenreg.proxy.patience import waits
+from brokenreg.proxy.pools import Pools
 from brokenreg.proxy.route import Route
 from brokenreg.proxy.transport import Transport
 
@@ -39,7 +39,7 @@ _CONNECT = 10.0
 """Seconds to connect, TLS and all."""
 
 _MOST_REDIRECTS = 10
-_MOST_UPSTREAMS = 64
+_MOST_UPSTREAMS = 128
 _DOCKER_HUB_URL = "https://registry-1.docker.io"
 
 
@@ -101,8 +101,7 @@ class UpstreamClient:
         self._context = context
         self._authorize = authorize
         self._timeout = httpx.Timeout(_CONNECT, read=patience, pool=None)
-        self._clients: OrderedDict[str, httpx.AsyncClient] = OrderedDict()
-        self._busy: dict[str, int] = {}
+        self._pools = Pools(self._make_client, _MOST_UPSTREAMS)
 
     @asynccontextmanager
     async def ask(
@@ -111,9 +110,9 @@ class UpstreamClient:
         """Ask for `path`, which follows `/v2/<repository>/`, and read the response within the block.
 
         Redirects are followed, a 401 is answered with credentials, a 429 is waited for; whatever else the
-        upstream says is the response. Raise `UpstreamError` if it says nothing.
+        upstream says is the response. Raise `UpstreamError` if it says nothing, or cannot be asked.
         """
-        with self._using(route.upstream) as client:
+        async with self._pools.using(route.upstream) as client:
             request = client.build_request(
                 method,
                 f"{self._url(route.upstream)}/v2/{route.repository}/{path}",
@@ -128,8 +127,7 @@ class UpstreamClient:
 
     async def close(self) -> None:
         """Close all connections."""
-        for client in self._clients.values():
-            await client.aclose()
+        await self._pools.close()
 
     async def _patiently(
         self, client: httpx.AsyncClient, request: httpx.Request, route: Route, tell: Tell
@@ -154,24 +152,7 @@ class UpstreamClient:
             return self._urls[upstream]
         return _DOCKER_HUB_URL if upstream == DOCKER_HUB else f"https://{upstream}"
 
-    @contextmanager
-    def _using(self, upstream: str) -> Iterator[httpx.AsyncClient]:
-        """The client for one upstream: its connections serve no other, for others may be trusted less."""
-        client = self._clients.get(upstream) or self._make_client(upstream)
-        self._clients[upstream] = client
-        self._clients.move_to_end(upstream)
-        self._busy[upstream] = self._busy.get(upstream, 0) + 1
-        try:
-            yield client
-        finally:
-            self._busy[upstream] -= 1
-
     def _make_client(self, upstream: str) -> httpx.AsyncClient:
-        """Let go of those that nobody has used for longest: names of upstreams come from anybody."""
-        for name in [each for each in self._clients if not self._busy.get(each)]:
-            if len(self._clients) < _MOST_UPSTREAMS:
-                break
-            del self._clients[name], self._busy[name]  # its idle connections go with it
         return httpx.AsyncClient(
             transport=_Told(Transport(self._context, self._policy, self._trust(upstream))),
             timeout=self._timeout,

@@ -46,6 +46,16 @@ class UpstreamForbiddenError(UpstreamError):
         super().__init__(403, ErrorCode.DENIED, message)
 
 
+class UpstreamBusyError(UpstreamError):
+    """503: we are asking as many upstreams as we do at once, and this is not among them."""
+
+    may_pass = True
+
+    def __init__(self, message: str) -> None:
+        headers = {"retry-after": "10"}
+        super().__init__(503, ErrorCode.UNAVAILABLE, message, headers=headers)
+
+
 class UpstreamStatusError(UpstreamError):
     """The upstream answered with a status that is no success; `told` is its own."""
 

@@ -1,0 +1,74 @@
+"""Asking upstreams: which connections are kept, where trust ends, and whose failure is told."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+
+import pytest
+
+from brokenreg.proxy.client import UpstreamClient
+from brokenreg.proxy.errors import UpstreamBusyError
+from brokenreg.proxy.route import Route
+from tests.proxy.asked import Listening, asking
+
+KEPT = 128
+"""Upstreams to which connections are kept at once."""
+
+
+async def get(client: UpstreamClient, upstream: str) -> bytes:
+    """Ask for something small; what came."""
+    async with client.ask(Route(upstream, "a/b"), "GET", "tags/list", tell=print) as response:
+        return await response.read(100)
+
+
+async def test_connections_to_upstreams_that_nobody_asks_any_more_are_closed() -> None:
+    names = [f"upstream{number}" for number in range(KEPT + 2)]
+    async with Listening.at() as server, asking(dict.fromkeys(names, server.url)) as client:
+        gc.disable()  # which would close some sooner or later
+        try:
+            for name in names[:KEPT]:
+                await get(client, name)
+            await get(client, names[0])  # so that the second is that not used for longest
+            assert server.open == len(server.connections) == KEPT
+            for name in names[KEPT:]:
+                await get(client, name)
+            async with asyncio.timeout(5):
+                await server.connections[1].wait()
+                await server.connections[2].wait()
+            assert server.open == KEPT
+            assert not server.connections[0].is_set()
+        finally:
+            gc.enable()
+
+
+async def test_no_connection_in_use_is_closed_and_their_number_has_an_end() -> None:
+    names = [f"upstream{number}" for number in range(KEPT + 1)]
+    async with Listening.at() as server, asking(dict.fromkeys(names, server.url)) as client:
+        going_on, reading = asyncio.Event(), asyncio.Semaphore(0)
+
+        async def read_slowly(name: str) -> bytes:
+            async with client.ask(Route(name, "a/b"), "GET", "tags/list", tell=print) as response:
+                reading.release()
+                await going_on.wait()
+                return await response.read(100)
+
+        async with asyncio.TaskGroup() as tasks, asyncio.timeout(20):
+            readers = [tasks.create_task(read_slowly(name)) for name in names[:KEPT]]
+            for _ in readers:
+                await reading.acquire()
+            with pytest.raises(UpstreamBusyError, match="try again") as refused:
+                await get(client, names[-1])
+            assert refused.value.status == 503
+            assert int(refused.value.headers["retry-after"]) > 0
+            assert await get(client, names[0]) == b"{}"
+            going_on.set()
+        assert [reader.result() for reader in readers] == [b"{}"] * KEPT
+        assert await get(client, names[-1]) == b"{}"
+
+
+async def test_a_connection_is_used_again() -> None:
+    async with Listening.at() as server, asking({"upstream": server.url}) as client:
+        for _ in range(3):
+            assert await get(client, "upstream") == b"{}"
+        assert (len(server.connections), len(server.requests)) == (1, 3)
