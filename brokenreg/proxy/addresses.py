@@ -11,6 +11,8 @@ import socket
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
+import httpx
+
 from brokenreg.proxy.errors import UpstreamForbiddenError
 
 _Address = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -21,6 +23,11 @@ _METADATA = frozenset(
 )
 _SHARED = ipaddress.ip_network("100.64.0.0/10")
 """RFC 6598: the insides of carriers and clouds."""
+
+
+def host_and_port(url: httpx.URL) -> tuple[str, int]:
+    """Where a URL leads; the port is its scheme's if it names none."""
+    return url.raw_host.decode("ascii"), url.port or (443 if url.scheme == "https" else 80)
 
 
 @dataclass(frozen=True, slots=True)

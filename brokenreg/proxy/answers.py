@@ -41,15 +41,7 @@ def refusal(route: Route, code: ErrorCode, reference: str, response: UpstreamRes
     if told == 403:
         return UpstreamStatusError(told, 403, ErrorCode.DENIED, f"{route.upstream} denies access to {what}")
     if told == 429:
-        wait = response.header("retry-after")
-        headers = {} if wait is None else {"retry-after": wait}
-        return UpstreamStatusError(
-            told,
-            429,
-            ErrorCode.TOOMANYREQUESTS,
-            f"{route.upstream} has had too many requests",
-            headers=headers,
-        )
+        return UpstreamStatusError.too_many_requests(route.upstream, response.header("retry-after"))
     return UpstreamStatusError(
         told, 502, ErrorCode.UNAVAILABLE, f"{route.upstream} answered {told} when asked for {what}"
     )

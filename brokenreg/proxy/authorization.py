@@ -13,7 +13,6 @@ from typing import Any
 
 import httpx
 
-from brokenreg.oci.errors import ErrorCode
 from brokenreg.oci.scopes import Scope
 from brokenreg.proxy.challenge import Challenge, parse_challenges
 from brokenreg.proxy.client import told_errors
@@ -150,10 +149,7 @@ def _granted(where: str, response: httpx.Response, body: bytes) -> Grant | None:
     if status in (401, 403):
         return None
     if status == 429:
-        wait = response.headers.get("retry-after")
-        headers = None if wait is None else {"retry-after": wait}
-        message = f"{where} has had too many requests"
-        raise UpstreamStatusError(429, 429, ErrorCode.TOOMANYREQUESTS, message, headers=headers)
+        raise UpstreamStatusError.too_many_requests(where, response.headers.get("retry-after"))
     if status >= 500:
         raise UpstreamUnreachableError(f"{where} answered {status}")
     if status != 200:

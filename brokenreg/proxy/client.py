@@ -10,14 +10,13 @@ import secrets
 import ssl
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
-from urllib.parse import urlsplit
 
 import httpcore
 import httpx
 
 from brokenreg import __version__
 from brokenreg.oci.upstreams import DOCKER_HUB
-from brokenreg.proxy.addresses import AddressPolicy, Trust
+from brokenreg.proxy.addresses import AddressPolicy, Trust, host_and_port
 from brokenreg.proxy.errors import (
     UpstreamContentError,
     UpstreamError,
@@ -170,9 +169,7 @@ class UpstreamClient:
         url = self._urls.get(upstream)
         if url is None:
             return Trust()
-        parts = urlsplit(url)
-        host = parts.hostname or ""
-        port = parts.port or (443 if parts.scheme == "https" else 80)
+        host, port = host_and_port(httpx.URL(url))
         return Trust((host, port), loopback=_names_loopback(host), private=True)
 
 

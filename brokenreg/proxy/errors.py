@@ -5,6 +5,8 @@ A status that an upstream answers is no exception here; `brokenreg.proxy.answers
 
 from __future__ import annotations
 
+from typing import Self
+
 from brokenreg.oci.errors import ErrorCode, OCIError
 
 
@@ -72,3 +74,10 @@ class UpstreamStatusError(UpstreamError):
         super().__init__(status, code, message, detail=detail, headers=headers)
         self.told = told
         self.may_pass = told == 429 or told >= 500
+
+    @classmethod
+    def too_many_requests(cls, who: str, retry_after: str | None) -> Self:
+        """429, with the Retry-After that came with it, if one did."""
+        headers = None if retry_after is None else {"retry-after": retry_after}
+        message = f"{who} has had too many requests"
+        return cls(429, 429, ErrorCode.TOOMANYREQUESTS, message, headers=headers)

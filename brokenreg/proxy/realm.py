@@ -11,6 +11,8 @@ import ipaddress
 
 import httpx
 
+from brokenreg.proxy.addresses import host_and_port
+
 _SECOND_LEVEL = frozenset(
     {"ac", "co", "com", "edu", "go", "gob", "gov", "gv", "ne", "net", "nom", "or", "org"}
 )
@@ -51,7 +53,7 @@ def may_see_credentials(upstream: httpx.URL, realm: httpx.URL) -> bool:
     """
     if upstream.scheme == "https" and realm.scheme != "https":
         return False
-    if (realm.host, _port(realm)) == (upstream.host, _port(upstream)):
+    if host_and_port(realm) == host_and_port(upstream):
         return True
     if _is_loopback(upstream.host) and _is_loopback(realm.host):
         return True
@@ -67,10 +69,6 @@ def _owner(host: str) -> str | None:
     depth = 3 if len(labels[-1]) == 2 and labels[-2:-1] and labels[-2] in _SECOND_LEVEL else 2
     owner = ".".join(labels[-depth:])
     return None if len(labels) < depth or owner in _SHARED else owner
-
-
-def _port(url: httpx.URL) -> int:
-    return url.port or (443 if url.scheme == "https" else 80)
 
 
 def _is_loopback(host: str) -> bool:

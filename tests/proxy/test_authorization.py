@@ -84,6 +84,16 @@ def test_credentials_that_may_not_be_used(tmp_path: Path) -> None:
         assert headers == [201, 401]
 
 
+def test_a_token_service_that_has_had_too_many_requests(tmp_path: Path) -> None:
+    with private(tmp_path, "token") as both:
+        both.rule({"type": "rate-limit"}, "token")
+        response = both.get(MANIFEST)
+        error = error_of(response, 429)
+        assert error["code"] == "TOOMANYREQUESTS"
+        assert error["message"].startswith(both.upstream.host)
+        assert int(response.headers["retry-after"]) > 20
+
+
 def test_a_token_that_ends_in_the_middle_of_a_download(tmp_path: Path) -> None:
     """The connection is cut, the token is no good any more: another one, and on from there."""
     with private(tmp_path, "token", more=("--token-lifetime", "1s")) as both:

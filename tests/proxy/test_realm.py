@@ -12,6 +12,8 @@ from brokenreg.proxy.realm import may_see_credentials
     ("upstream", "realm", "expected"),
     [
         ("https://quay.io", "https://quay.io/v2/auth", True),
+        ("https://quay.io:443", "https://quay.io/v2/auth", True),
+        ("http://registry.local:80", "http://registry.local/token", True),
         ("https://registry-1.docker.io", "https://auth.docker.io/token", True),
         ("https://registry.example.co.uk", "https://auth.example.co.uk/token", True),
         ("http://127.0.0.1:5000", "http://127.0.0.1:5001/token", True),
@@ -24,6 +26,7 @@ from brokenreg.proxy.realm import may_see_credentials
         ("https://me.azurecr.io", "https://you.azurecr.io/token", False),
         ("https://quay.io", "https://127.0.0.1/token", False),
         ("http://registry.local:5000", "http://registry.local:5001/token", False),
+        ("http://registry.local:443", "http://registry.local/token", False),
         ("https://10.0.0.1", "https://10.9.0.1/token", False),
     ],
 )
