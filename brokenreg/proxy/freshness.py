@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 
 from brokenreg.proxy.route import Route
+from brokenreg.traffic.exchange import Cache
 
 POSTPONED = 10.0
 """Seconds in which an upstream that failed is not asked again for what is cached."""
@@ -21,18 +22,20 @@ class Freshness:
 
     def __init__(self, ttl: float) -> None:
         self.ttl = ttl
-        self._until: dict[tuple[Route, str], float] = {}
+        self._unasked: dict[tuple[Route, str], tuple[float, Cache]] = {}
 
-    def is_fresh(self, route: Route, tag: str) -> bool:
-        return time.monotonic() < self._until.get((route, tag), 0.0)
+    def unasked(self, route: Route, tag: str) -> Cache | None:
+        """What part the cache has in an answer for which nobody is asked; None if the upstream is to be."""
+        until, cache = self._unasked.get((route, tag), (0.0, None))
+        return cache if time.monotonic() < until else None
 
     def confirm(self, route: Route, tag: str) -> None:
         """The upstream has just said what the tag is."""
-        self._until[route, tag] = time.monotonic() + self.ttl
+        self._unasked[route, tag] = (time.monotonic() + self.ttl, Cache.HIT)
 
     def postpone(self, route: Route, tag: str) -> None:
         """The upstream has just failed to say it."""
-        self._until[route, tag] = time.monotonic() + min(POSTPONED, self.ttl)
+        self._unasked[route, tag] = (time.monotonic() + min(POSTPONED, self.ttl), Cache.STALE)
 
     def forget(self, route: Route, tag: str) -> None:
-        self._until.pop((route, tag), None)
+        self._unasked.pop((route, tag), None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from dataclasses import dataclass
 
@@ -59,15 +60,16 @@ class ManifestCache:
     async def find(self, route: Route, reference: str, witness: Witness) -> Found:
         """A manifest by tag or digest. Raise `OCIError` if it is not to be had."""
         known = await self._known(route, reference)
-        if known is not None and self._is_good(route, reference):
-            witness.found(Cache.HIT)
+        unasked = self._unasked(route, reference)
+        if known is not None and unasked is not None:
+            witness.found(unasked)
             return known
         client = self._online(route, reference)
         follows = self._flights.is_under_way((route, reference))
         found, cache = await self._flights.join(
             (route, reference), lambda: self._fetch(client, route, reference, known, witness.tell)
         )
-        witness.found(Cache.FOLLOWED if follows else cache)
+        witness.found(Cache.FOLLOWED if follows and cache is not Cache.STALE else cache)
         return found
 
     async def close(self) -> None:
@@ -80,13 +82,11 @@ class ManifestCache:
         body = await self._index.manifest_body(manifest.digest) if manifest else None
         return None if manifest is None or body is None else Found(manifest, body)
 
-    def _is_good(self, route: Route, reference: str) -> bool:
-        """Whether what is cached can be served unasked: a digest is for ever."""
-        return (
-            is_digest(reference)
-            or self._client is None
-            or self._freshness.is_fresh(route, reference)
-        )  # fmt: skip
+    def _unasked(self, route: Route, reference: str) -> Cache | None:
+        """What part the cache has if what is there is served unasked; None if not. A digest is for ever."""
+        if is_digest(reference) or self._client is None:
+            return Cache.HIT
+        return self._freshness.unasked(route, reference)
 
     def _online(self, route: Route, reference: str) -> UpstreamClient:
         """Raise `OCIError` 404 if nobody may be asked, or was just now and had nothing."""
@@ -136,7 +136,13 @@ class ManifestCache:
         if cached is not None:
             await self._keep(route, cached, (reference,), tell)
             return cached, Cache.REVALIDATED
-        return await self._get(client, route, present, (reference,), tell), Cache.MISS
+        try:
+            return await self._get(client, route, present, (reference,), tell), Cache.MISS
+        except UpstreamStatusError as error:
+            if error.status != 404:
+                raise
+        # It has moved on meanwhile, or HEAD has lied: the upstream may still have the tag.
+        return await self._get(client, route, reference, (), tell), Cache.MISS
 
     async def _present_digest(
         self, client: UpstreamClient, route: Route, tag: str, known: Digest, tell: Tell
@@ -185,7 +191,7 @@ def _told_digest(route: Route, response: UpstreamResponse) -> Digest | None:
 
 def _checked(route: Route, reference: str, body: bytes, wanted: Digest | None, kind: str | None) -> Found:
     """Raise `UpstreamContentError` if the body is not what it should be."""
-    if not body.lstrip().startswith(b"{"):
+    if not body.lstrip().startswith(b"{") or (wanted is None and not _is_document(body)):
         told = "no body" if not body else f"a body of type {kind or 'unknown'}, which is no manifest,"
         raise UpstreamContentError(f"{route.upstream} sent {told} for {route.repository}:{reference}")
     digest = Digest.of(body, wanted.algorithm if wanted else "sha256")
@@ -195,3 +201,12 @@ def _checked(route: Route, reference: str, body: bytes, wanted: Digest | None, k
         )
     facts = manifest_facts(body)
     return Found(Manifest(digest, kind or facts.media_type or OCI_MANIFEST, len(body), facts), body)
+
+
+def _is_document(body: bytes) -> bool:
+    """Whether it is whole, as far as can be told where no digest vouches for it."""
+    try:
+        json.loads(body)
+    except (ValueError, RecursionError):
+        return False
+    return True

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import http.client
+import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,6 +17,8 @@ from tests.process import Brokenreg, brokenreg
 from tests.registry.pushing import OCI_MANIFEST, digest_of, image
 
 CONFIG = b"{}"
+_PLAIN = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+"""For requests without TLS: reading the system's CAs for each costs more than the request."""
 
 
 @dataclass
@@ -27,7 +30,7 @@ class Chain:
 
     def push_image(self, name: str, *layers: bytes, tag: str = "v1", config: bytes = CONFIG) -> bytes:
         """Push an image to the upstream; its manifest."""
-        with httpx.Client(base_url=self.upstream.url, timeout=60) as http:
+        with httpx.Client(base_url=self.upstream.url, timeout=60, verify=_PLAIN) as http:
             for content in (config, *layers):
                 url = f"/v2/{name}/blobs/uploads/"
                 response = http.post(url, params={"digest": digest_of(content)}, content=content)
@@ -41,14 +44,13 @@ class Chain:
     def rule(self, fault: dict[str, Any] | list[dict[str, Any]], endpoint: str, **more: Any) -> None:
         """Break the upstream; `more` may hold times, skip, and more of the match."""
         match = {"endpoint": endpoint, **more.pop("match", {})}
-        response = httpx.post(
-            f"{self.upstream.control}/v1/rules", json={"fault": fault, "match": match, **more}
-        )
+        rule = {"fault": fault, "match": match, **more}
+        response = httpx.post(f"{self.upstream.control}/v1/rules", json=rule, verify=_PLAIN)
         assert response.status_code == 201, response.text
 
     def mend(self) -> None:
         """No rule breaks the upstream any more, and nobody remembers what was asked."""
-        assert httpx.post(f"{self.upstream.control}/v1/reset").status_code == 204
+        assert httpx.post(f"{self.upstream.control}/v1/reset", verify=_PLAIN).status_code == 204
 
     def asked(self, filter_: str = "endpoint:blob") -> list[dict[str, Any]]:
         """What the upstream was asked."""
@@ -56,19 +58,29 @@ class Chain:
 
     def get(self, path: str, **more: Any) -> httpx.Response:
         """Ask the proxy."""
-        return httpx.get(f"{self.proxy.url}{path}", timeout=60, **more)
+        return httpx.get(f"{self.proxy.url}{path}", timeout=60, verify=_PLAIN, **more)
 
 
 def exchanges(running: Brokenreg, filter_: str) -> list[dict[str, Any]]:
     """Those in the log that match, oldest first."""
-    response = httpx.get(f"{running.control}/v1/exchanges", params={"filter": filter_})
-    return list(response.json())
+    return list(ask_control(running, "exchanges", filter=filter_))
 
 
 def last(running: Brokenreg, filter_: str = "") -> dict[str, Any]:
     """The newest exchange that matches, with its timeline."""
-    newest = exchanges(running, filter_)[-1]
-    return dict(httpx.get(f"{running.control}/v1/exchanges/{newest['id']}").json())
+    return exchange(running, exchanges(running, filter_)[-1]["id"])
+
+
+def exchange(running: Brokenreg, number: int) -> dict[str, Any]:
+    """One of the log, with its timeline."""
+    return dict(ask_control(running, f"exchanges/{number}"))
+
+
+def ask_control(running: Brokenreg, path: str, **query: str) -> Any:
+    """What the control API answers to a GET below `/v1/`."""
+    response = httpx.get(f"{running.control}/v1/{path}", params=query, verify=_PLAIN)
+    assert response.status_code == 200, response.text
+    return response.json()
 
 
 @contextmanager

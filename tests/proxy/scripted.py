@@ -1,0 +1,98 @@
+"""An upstream that answers what a test tells it to, for what no registry does on demand.
+
+```python
+with scripted() as upstream:
+    upstream.answers["/v2/org/image/manifests/v1"] = Answer(body=b"<html>")
+    ...
+    assert upstream.asked == [("GET", "/v2/org/image/manifests/v1")]
+```
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Content-Length is told unless `chunked`."""
+
+    status: int = 200
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = b""
+    chunked: bool = False
+
+
+NOT_FOUND = Answer(404, {"content-type": "application/json"}, b'{"errors":[]}')
+
+
+@dataclass
+class Scripted:
+    """A running one. `answers` go by `HEAD <path>` (of HEAD alone), by path with query, or by path."""
+
+    url: str
+    answers: dict[str, Answer] = field(default_factory=dict)
+    asked: list[tuple[str, str]] = field(default_factory=list)
+    """Method, and path with query."""
+
+    def answer(self, method: str, target: str) -> Answer:
+        self.asked.append((method, target))
+        path = target.partition("?")[0]
+        for key in (f"{method} {path}", target, path):
+            if key in self.answers:
+                return self.answers[key]
+        return NOT_FOUND
+
+
+@contextmanager
+def scripted() -> Iterator[Scripted]:
+    """One for the length of a block, in a thread of its own."""
+    handler = type("_Handler", (_Handler,), {})
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        handler.upstream = Scripted(f"http://127.0.0.1:{server.server_address[1]}")
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        try:
+            yield handler.upstream
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+class _Handler(BaseHTTPRequestHandler):
+    upstream: Scripted
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self) -> None:
+        answer = self.upstream.answer(self.command, self.path)
+        self.send_response(answer.status)
+        for name, value in answer.headers.items():
+            self.send_header(name, value)
+        if answer.chunked:
+            self.send_header("transfer-encoding", "chunked")
+        else:
+            self.send_header("content-length", str(len(answer.body)))
+        self.end_headers()
+        if self.command == "HEAD":
+            return
+        body = answer.body
+        if answer.chunked:
+            body = b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body)
+        with contextlib.suppress(ConnectionError):  # whoever has read enough leaves
+            self.wfile.write(body)
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["content-length"]))
+        self.do_GET()
+
+    def do_HEAD(self) -> None:
+        self.do_GET()
+
+    def log_message(self, *arguments: Any) -> None:
+        """Nothing on standard error: what was asked is in `asked`."""

@@ -1,0 +1,422 @@
+"""Tags through the proxy: asked for when it is time, never more; old ones where the upstream fails."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import socket
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.process import Brokenreg, brokenreg
+from tests.proxy.chain import Chain, ask_control, exchange, exchanges, last
+from tests.proxy.scripted import Answer, Scripted, scripted
+from tests.proxy.upstreams import plain
+from tests.registry.pushing import MIB, OCI_INDEX, OCI_MANIFEST, digest_of, error_of, image, until_in_flight
+
+DOCKER_LIST = "application/vnd.docker.distribution.manifest.list.v2+json"
+CLIENTS = 20
+_names = itertools.count(1)
+
+
+@dataclass
+class Tagged:
+    """A repository of a test's own, and its tag v1 at the upstream."""
+
+    chain: Chain
+    name: str = field(default_factory=lambda: f"org/fresh-{next(_names)}")
+
+    @property
+    def path(self) -> str:
+        return f"/v2/{self.name}/manifests/v1"
+
+    def by_digest(self, manifest: bytes) -> str:
+        return f"/v2/{self.name}/manifests/{digest_of(manifest)}"
+
+    def push(self, content: bytes = b"layer") -> bytes:
+        """Let the tag point to an image of that layer; its manifest."""
+        return self.chain.push_image(self.name, content)
+
+    def pull(self, path: str = "") -> tuple[bytes, str | None]:
+        """The manifest, and what part the cache had in it."""
+        response = self.chain.get(path or self.path)
+        assert response.status_code == 200, response.text
+        return response.content, self.cache()
+
+    def cache(self) -> str | None:
+        """What part the cache had in the last answer."""
+        told: str | None = exchanges(self.chain.proxy, f"repository:{self.name}")[-1]["cache"]
+        return told
+
+    def asked(self) -> list[tuple[str, str, int]]:
+        """Method, tag or digest, and status of what the upstream was asked for."""
+        found = self.chain.asked(f"repository:{self.name} endpoint:manifest -method:PUT")
+        return [(each["method"], each["reference"], each["status"]) for each in found]
+
+
+@pytest.fixture(scope="module")
+def upstream(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Brokenreg]:
+    with brokenreg(tmp_path_factory.mktemp("upstream") / "data", "--offline") as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def odd() -> Iterator[Scripted]:
+    """Another upstream, which answers anything."""
+    with scripted() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def always(upstream: Brokenreg, odd: Scripted, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chain]:
+    """With a proxy that asks for each tag each time."""
+    options = (*to(upstream), "--upstream", f"odd.test={odd.url}", "--tag-ttl", "0s")
+    with brokenreg(tmp_path_factory.mktemp("proxy") / "data", *options) as proxy:
+        yield Chain(upstream, proxy)
+
+
+@pytest.fixture
+def tagged(always: Chain) -> Tagged:
+    always.mend()
+    return Tagged(always)
+
+
+@pytest.fixture
+def mended(upstream: Brokenreg) -> Brokenreg:
+    """For a test with a proxy of its own."""
+    assert httpx.post(f"{upstream.control}/v1/reset").status_code == 204
+    return upstream
+
+
+def to(upstream: Brokenreg) -> tuple[str, str]:
+    """The option by which a proxy finds quay.io there."""
+    return ("--upstream", f"quay.io={upstream.url}")
+
+
+def test_within_its_time_a_tag_costs_nothing(mended: Brokenreg, tmp_path: Path) -> None:
+    with brokenreg(tmp_path / "proxy", *to(mended)) as proxy:
+        tagged = Tagged(Chain(mended, proxy))
+        manifest = tagged.push()
+        assert tagged.pull() == (manifest, "miss")
+        tagged.push(b"another layer")
+        assert [tagged.pull() for _ in range(3)] == [(manifest, "hit")] * 3
+        assert tagged.asked() == [("GET", "v1", 200)]
+
+
+def test_after_its_time_it_is_asked_for_again(mended: Brokenreg, tmp_path: Path) -> None:
+    with brokenreg(tmp_path / "proxy", *to(mended), "--tag-ttl", "300ms") as proxy:
+        tagged = Tagged(Chain(mended, proxy))
+        manifest = tagged.push()
+        tagged.pull()
+        while (pulled := tagged.pull()) == (manifest, "hit"):
+            pass
+        assert pulled == (manifest, "revalidated")
+
+
+def test_a_tag_that_stays_costs_a_head(tagged: Tagged) -> None:
+    manifest = tagged.push()
+    pulled = [tagged.pull() for _ in range(3)]
+    assert pulled == [(manifest, "miss"), (manifest, "revalidated"), (manifest, "revalidated")]
+    assert tagged.asked() == [("GET", "v1", 200), ("HEAD", "v1", 304), ("HEAD", "v1", 304)]
+
+
+def test_a_real_registry_is_asked_as_seldom(tmp_path: Path) -> None:
+    with plain(tmp_path / "upstream") as upstream:
+        options = ("--upstream", f"quay.io={upstream.url}", "--tag-ttl", "0s")
+        with brokenreg(tmp_path / "proxy", *options) as proxy:
+            path = "/v2/org/image/manifests"
+            first, second = image(b"{}", b"one"), image(b"{}", b"two")
+            upstream.push("org/image", "v1", first, b"{}", b"one")
+            assert [httpx.get(f"{proxy.url}{path}/v1").content for _ in range(3)] == [first] * 3
+            upstream.push("org/image", "v1", second, b"{}", b"two")
+            assert [httpx.get(f"{proxy.url}{path}/v1").content for _ in range(2)] == [second] * 2
+            asked = [(each.method, each.target, each.status) for each in upstream.requests()]
+    assert [each for each in asked if each[1].startswith(path) and each[0] != "PUT"] == [
+        ("GET", f"{path}/v1", 200),
+        ("HEAD", f"{path}/v1", 304),
+        ("HEAD", f"{path}/v1", 304),
+        ("HEAD", f"{path}/v1", 200),
+        ("GET", f"{path}/{digest_of(second)}", 200),
+        ("HEAD", f"{path}/v1", 304),
+    ]
+
+
+def test_a_tag_that_has_moved_is_fetched_by_digest(tagged: Tagged) -> None:
+    first = tagged.push(b"one")
+    tagged.pull()
+    second = tagged.push(b"two")
+    assert tagged.pull() == (second, "miss")
+    assert tagged.asked()[1:] == [("HEAD", "v1", 200), ("GET", digest_of(second), 200)]
+    tagged.push(b"one")
+    assert tagged.pull() == (first, "revalidated")
+    assert tagged.asked()[3:] == [("HEAD", "v1", 200)]
+
+
+def test_head_asks_as_get_does(tagged: Tagged) -> None:
+    manifest = tagged.push()
+    for _ in range(2):
+        response = httpx.head(f"{tagged.chain.proxy.url}{tagged.path}")
+        assert response.headers["docker-content-digest"] == digest_of(manifest)
+        assert response.headers["content-length"] == str(len(manifest))
+    assert tagged.asked() == [("GET", "v1", 200), ("HEAD", "v1", 304)]
+
+
+def test_a_digest_is_for_ever(tagged: Tagged) -> None:
+    manifest = tagged.push()
+    path = tagged.by_digest(manifest)
+    assert [tagged.pull(path) for _ in range(2)] == [(manifest, "miss"), (manifest, "hit")]
+    assert tagged.asked() == [("GET", digest_of(manifest), 200)]
+    assert tagged.pull() == (manifest, "miss")
+    assert tagged.pull(path) == (manifest, "hit")
+    assert len(tagged.asked()) == 2
+
+
+@pytest.mark.parametrize("fault", [{"type": "not-found"}, {"type": "error", "status": 410}])
+def test_a_tag_that_was_deleted_is_gone_here_too(tagged: Tagged, fault: dict[str, Any]) -> None:
+    manifest = tagged.push()
+    tagged.pull()
+    tagged.chain.rule(fault, "manifest", match={"method": "HEAD"})
+    assert error_of(tagged.chain.get(tagged.path), 404)["code"] == "MANIFEST_UNKNOWN"
+    assert tagged.cache() is None
+    tags = ask_control(tagged.chain.proxy, f"repositories/{tagged.name}/tags", namespace="@quay.io")
+    assert tags == []
+    assert tagged.pull(tagged.by_digest(manifest)) == (manifest, "hit")
+    count = len(tagged.asked())
+    tagged.chain.rule({"type": "error", "status": 503}, "manifest")
+    assert tagged.chain.get(tagged.path).status_code == 404  # it is remembered, and nothing stale is served
+    assert len(tagged.asked()) == count
+
+
+PASSING = [
+    *({"type": "error", "status": status} for status in (500, 502, 503, 504)),
+    {"type": "rate-limit"},
+    {"type": "reset"},
+    {"type": "empty-reply"},
+    {"type": "malformed", "form": "garbage"},
+]
+
+
+@pytest.mark.parametrize("fault", PASSING, ids=lambda fault: "-".join(map(str, fault.values())))
+def test_where_the_upstream_fails_the_cached_tag_is_served(tagged: Tagged, fault: dict[str, Any]) -> None:
+    manifest = tagged.push()
+    tagged.pull()
+    tagged.chain.rule(fault, "manifest", match={"method": "HEAD"})
+    assert tagged.pull() == (manifest, "stale")
+    (found,) = exchanges(tagged.chain.proxy, f"cache:stale repository:{tagged.name}")
+    assert found["status"] == 200
+    told = [moment["what"] for moment in exchange(tagged.chain.proxy, found["id"])["timeline"]]
+    assert any(line.startswith("stale: ") and "quay.io" in line for line in told)
+    tagged.chain.mend()
+    assert tagged.pull() == (manifest, "revalidated")
+
+
+def test_where_there_is_no_upstream_the_cached_tag_is_served(mended: Brokenreg, tmp_path: Path) -> None:
+    with brokenreg(tmp_path / "proxy", *to(mended)) as proxy:
+        tagged = Tagged(Chain(mended, proxy))
+        manifest = tagged.push()
+        tagged.pull()
+        proxy.stop()
+    nowhere = ("--upstream", f"quay.io={free_url()}")
+    with brokenreg(tmp_path / "proxy", *nowhere) as proxy:
+        tagged.chain = Chain(mended, proxy)
+        assert tagged.pull() == (manifest, "stale")
+        assert error_of(tagged.chain.get("/v2/org/other/manifests/v1"), 502)["code"] == "UNAVAILABLE"
+        proxy.stop()
+    with brokenreg(tmp_path / "proxy", "--offline") as proxy:
+        tagged.chain = Chain(mended, proxy)
+        assert tagged.pull() == (manifest, "hit")
+        error = error_of(tagged.chain.get(f"/v2/{tagged.name}/manifests/v2"), 404)
+        assert "--offline asks nobody" in error["message"]
+        assert len(tagged.asked()) == 1
+
+
+def test_a_moved_tag_that_cannot_be_fetched(tagged: Tagged) -> None:
+    manifest = tagged.push(b"one")
+    tagged.pull()
+    moved = tagged.push(b"two")
+    tagged.chain.rule({"type": "error", "status": 503}, "manifest", match={"method": "GET"})
+    assert tagged.pull() == (manifest, "stale")
+    tagged.chain.mend()
+    assert tagged.pull() == (moved, "miss")
+
+
+@pytest.mark.parametrize(
+    ("fault", "status"),
+    [
+        ({"type": "error", "status": 401}, 401),
+        ({"type": "error", "status": 403}, 403),
+        ({"type": "error", "status": 400}, 502),
+        ({"type": "no-digest", "form": "malformed"}, 502),
+    ],
+    ids=lambda value: "-".join(map(str, value.values())) if isinstance(value, dict) else None,
+)
+def test_what_will_not_pass_is_told(tagged: Tagged, fault: dict[str, Any], status: int) -> None:
+    """Whoever may no more have an image must not get it from us."""
+    manifest = tagged.push(b"one")
+    tagged.pull()
+    tagged.push(b"two")
+    tagged.chain.rule(fault, "manifest")
+    assert "quay.io" in error_of(tagged.chain.get(tagged.path), status)["message"]
+    assert not exchanges(tagged.chain.proxy, f"cache:stale repository:{tagged.name}")
+    assert tagged.pull(tagged.by_digest(manifest)) == (manifest, "hit")
+
+
+def test_an_upstream_that_says_nothing_is_left_in_peace(mended: Brokenreg, tmp_path: Path) -> None:
+    """What is served meanwhile is stale as well. After a restart nothing is taken for fresh."""
+    with brokenreg(tmp_path / "proxy", *to(mended)) as proxy:
+        tagged = Tagged(Chain(mended, proxy))
+        manifest = tagged.push()
+        tagged.pull()
+        proxy.stop()
+    with brokenreg(tmp_path / "proxy", *to(mended), "--upstream-timeout", "500ms") as proxy:
+        tagged.chain = Chain(mended, proxy)
+        tagged.chain.rule({"type": "latency", "dur": "10s"}, "manifest")
+        assert [tagged.pull() for _ in range(3)] == [(manifest, "stale")] * 3
+        assert [each[:2] for each in tagged.asked()] == [("GET", "v1"), ("HEAD", "v1")]
+        first = exchange(proxy, exchanges(proxy, "cache:stale")[0]["id"])
+        assert "in time" in json.dumps(first["timeline"])
+
+
+@pytest.mark.parametrize("kind", [OCI_INDEX, DOCKER_LIST])
+def test_an_index_is_passed_on_as_it_is(tagged: Tagged, kind: str) -> None:
+    """To whomever: also to those who accept something else, and spaces and all."""
+    manifest = tagged.push()
+    members = [{"mediaType": OCI_MANIFEST, "digest": digest_of(manifest), "size": len(manifest)}]
+    body = (
+        json.dumps({"manifests": members, "schemaVersion": 2, "ünknown": 1.50}, indent=3).encode() + b"\n\n"
+    )
+    place = f"{tagged.chain.upstream.url}/v2/{tagged.name}/manifests/v1"
+    assert httpx.put(place, content=body, headers={"content-type": kind}).status_code == 201
+    for method, accept in itertools.product(("GET", "HEAD"), ("*/*", OCI_MANIFEST)):
+        response = httpx.request(method, f"{tagged.chain.proxy.url}{tagged.path}", headers={"accept": accept})
+        assert response.headers["content-type"] == kind
+        assert response.headers["docker-content-digest"] == digest_of(body)
+        assert response.content == (body if method == "GET" else b"")
+    assert tagged.pull(tagged.by_digest(manifest)) == (manifest, "miss")
+
+
+@pytest.mark.parametrize("is_known", [False, True], ids=["cold", "cached"])
+def test_many_at_once_are_one_request_upstream(tagged: Tagged, is_known: bool) -> None:
+    manifest = tagged.push()
+    if is_known:
+        tagged.pull()
+    tagged.chain.rule({"type": "hold"}, "manifest", times=1)
+    with ThreadPoolExecutor(CLIENTS) as pool:
+        pulls = [pool.submit(tagged.chain.get, tagged.path) for _ in range(CLIENTS)]
+        until_in_flight(tagged.chain.upstream, 1)
+        until_in_flight(tagged.chain.proxy, CLIENTS)
+        assert httpx.post(f"{tagged.chain.upstream.control}/v1/resume").is_success
+        assert [each.result().content for each in pulls] == [manifest] * CLIENTS
+    found = exchanges(tagged.chain.proxy, f"repository:{tagged.name}")[is_known:]
+    first = "revalidated" if is_known else "miss"
+    assert sorted(each["cache"] for each in found) == ["followed"] * (CLIENTS - 1) + [first]
+    assert len(tagged.asked()) == 1 + is_known
+
+
+def test_many_at_once_are_all_told_that_it_is_stale(tagged: Tagged) -> None:
+    manifest = tagged.push()
+    tagged.pull()
+    tagged.chain.rule([{"type": "hold"}, {"type": "error", "status": 503}], "manifest", times=1)
+    with ThreadPoolExecutor(CLIENTS) as pool:
+        pulls = [pool.submit(tagged.chain.get, tagged.path) for _ in range(CLIENTS)]
+        until_in_flight(tagged.chain.upstream, 1)
+        until_in_flight(tagged.chain.proxy, CLIENTS)
+        assert httpx.post(f"{tagged.chain.upstream.control}/v1/resume").is_success
+        assert [each.result().content for each in pulls] == [manifest] * CLIENTS
+    assert len(exchanges(tagged.chain.proxy, f"repository:{tagged.name} cache:stale")) == CLIENTS
+
+
+@pytest.mark.parametrize("status", [200, 405])
+def test_a_head_that_tells_nothing(tagged: Tagged, status: int) -> None:
+    tagged.push(b"one")
+    tagged.pull()
+    manifest = tagged.push(b"two")
+    tagged.chain.rule({"type": "head-differs", "status": status}, "manifest", match={"method": "HEAD"})
+    assert tagged.pull() == (manifest, "miss")
+    assert tagged.asked()[1:] == [("HEAD", "v1", status), ("GET", "v1", 200)]
+
+
+def test_a_head_that_answers_in_full(always: Chain, odd: Scripted) -> None:
+    """The same digest is as good as 304."""
+    manifest, path = image(b"{}"), "/v2/a/full/manifests/v1"
+    told = {"content-type": OCI_MANIFEST, "docker-content-digest": digest_of(manifest)}
+    odd.answers[path] = Answer(200, told, manifest)
+    for cache in ("miss", "revalidated"):
+        assert always.get(f"/odd.test{path}").content == manifest
+        assert last(always.proxy)["cache"] == cache
+    assert odd.asked == [("GET", path), ("HEAD", path)]
+
+
+def test_a_head_that_names_a_digest_which_is_not_there(tagged: Tagged) -> None:
+    """It lies, or the tag has moved again meanwhile: the tag itself is asked for."""
+    tagged.push(b"one")
+    tagged.pull()
+    manifest = tagged.push(b"two")
+    tagged.chain.rule({"type": "no-digest", "form": "wrong"}, "manifest", match={"method": "HEAD"})
+    assert tagged.pull() == (manifest, "miss")
+    assert [each[::2] for each in tagged.asked()[1:]] == [("HEAD", 200), ("GET", 404), ("GET", 200)]
+
+
+def test_a_get_that_lies_about_its_digest(tagged: Tagged) -> None:
+    """What is cached stays, and is not served for it."""
+    manifest = tagged.push(b"one")
+    tagged.pull()
+    moved = tagged.push(b"two")
+    tagged.chain.rule({"type": "corrupt", "offset": 40}, "manifest", match={"method": "GET"})
+    message = error_of(tagged.chain.get(tagged.path), 502)["message"]
+    assert f"for manifest {digest_of(moved)}" in message
+    assert tagged.chain.get(tagged.by_digest(moved)).status_code == 502
+    tagged.chain.mend()
+    assert tagged.pull(tagged.by_digest(manifest)) == (manifest, "hit")
+    assert tagged.pull() == (moved, "miss")
+
+
+TOO_LARGE = b'{"schemaVersion":2,"x":"' + b"x" * (4 * MIB) + b'"}'
+NO_MANIFESTS = {
+    "too large": Answer(200, {"content-type": OCI_MANIFEST}, TOO_LARGE),
+    "too large, of no length": Answer(200, {"content-type": OCI_MANIFEST}, TOO_LARGE, chunked=True),
+    "a page": Answer(200, {"content-type": "text/html"}, b"<!doctype html><title>Sign in</title>"),
+    "a list": Answer(200, {"content-type": OCI_MANIFEST}, b"[]"),
+    "nothing": Answer(200, {"content-type": OCI_MANIFEST}),
+    "half of one": Answer(200, {"content-type": OCI_MANIFEST}, image(b"{}")[:100]),
+    "a depth": Answer(200, {"content-type": OCI_MANIFEST}, b'{"a":' * 100_000),
+    "of another digest": Answer(200, {"docker-content-digest": digest_of(b"else")}, image(b"{}")),
+    "of a digest that is none": Answer(200, {"docker-content-digest": "sha256:../../etc"}, image(b"{}")),
+}
+
+
+@pytest.mark.parametrize("answer", NO_MANIFESTS.values(), ids=NO_MANIFESTS.keys())
+def test_what_is_no_manifest_is_neither_served_nor_kept(always: Chain, odd: Scripted, answer: Answer) -> None:
+    name = f"no/manifest-{next(_names)}"
+    path = f"/v2/{name}/manifests/v1"
+    odd.answers[path] = answer
+    error = error_of(always.get(f"/odd.test{path}"), 502)
+    assert error["code"] == "UNAVAILABLE"
+    assert error["message"].startswith("odd.test sent ")
+    assert len(error["message"]) < 300
+    cached = ask_control(always.proxy, "repositories", namespace="@odd.test")
+    assert name not in [each["name"] for each in cached]
+    odd.answers[path] = Answer(200, {"content-type": OCI_MANIFEST}, image(b"{}"))
+    assert always.get(f"/odd.test{path}").content == image(b"{}")
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+def test_the_largest_manifest(always: Chain, odd: Scripted, chunked: bool) -> None:
+    body = TOO_LARGE[: 4 * MIB - 2] + b'"}'
+    assert len(body) == 4 * MIB
+    path = f"/v2/a/largest/manifests/{chunked}"
+    odd.answers[path] = Answer(200, {"content-type": OCI_MANIFEST}, body, chunked=chunked)
+    assert always.get(f"/odd.test{path}").content == body
+
+
+def free_url() -> str:
+    """Where nobody listens."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return f"http://127.0.0.1:{probe.getsockname()[1]}"
