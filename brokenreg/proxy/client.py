@@ -10,6 +10,7 @@ import secrets
 import ssl
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
+from functools import partial
 
 import httpcore
 import httpx
@@ -17,6 +18,7 @@ import httpx
 from brokenreg import __version__
 from brokenreg.oci.upstreams import DOCKER_HUB
 from brokenreg.proxy.addresses import AddressPolicy, Trust, host_and_port
+from brokenreg.proxy.body_source import BodySource
 from brokenreg.proxy.errors import (
     UpstreamContentError,
     UpstreamError,
@@ -37,6 +39,9 @@ Authorize = Callable[[Route, httpx.AsyncClient, Tell], httpx.Auth]
 _CONNECT = 10.0
 """Seconds to connect, TLS and all."""
 
+_BULK = 1024 * 1024
+"""Bytes that are worth a connection: one whose body was not read as HTTP is closed."""
+
 _MOST_REDIRECTS = 10
 _MOST_UPSTREAMS = 128
 _DOCKER_HUB_URL = "https://registry-1.docker.io"
@@ -49,6 +54,7 @@ class UpstreamResponse:
         self.status = response.status_code
         self._route = route
         self._response = response
+        self._received = 0
 
     @property
     def length(self) -> int | None:
@@ -65,7 +71,22 @@ class UpstreamResponse:
         """The body as it comes, encoded as it is. Raise `UpstreamError` if it ends too early or stalls."""
         with told_errors(self._route.upstream):
             async for chunk in self._response.aiter_raw():
+                self._received += len(chunk)
                 yield chunk
+
+    def rest(self) -> BodySource | None:
+        """What follows the first of the `chunks`, for a thread; nobody may ask for more of those then.
+
+        None if that is not much, or if HTTP says more than where it ends.
+        """
+        connection = self._response.extensions["network_stream"].get_extra_info("socket")
+        if self.length is None or self.header("transfer-encoding") is not None:
+            return None
+        left = self.length - self._received
+        if left < _BULK:
+            return None
+        patience = self._response.request.extensions["timeout"]["read"]
+        return BodySource(connection, left, patience, partial(told_errors, self._route.upstream))
 
     async def read(self, limit: int) -> bytes:
         """The whole body. Raise `UpstreamContentError` if it has more than `limit` bytes."""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from brokenreg.oci.digests import Digest
 from brokenreg.oci.errors import ErrorCode
 from brokenreg.proxy.answers import refusal
+from brokenreg.proxy.body_source import BodySource
 from brokenreg.proxy.client import Tell, UpstreamClient, UpstreamResponse
 from brokenreg.proxy.errors import UpstreamContentError
 from brokenreg.proxy.route import Route
@@ -23,6 +24,14 @@ class Download:
 
     size: int | None
     chunks: AsyncIterator[bytes]
+    rest: Callable[[], BodySource | None]
+    """What follows the first chunk, for a thread; if there is one, nobody asks for more chunks."""
+
+    async def first(self) -> AsyncIterator[bytes]:
+        """The first chunk, if there is any."""
+        async for chunk in self.chunks:
+            yield chunk
+            return
 
 
 @asynccontextmanager
@@ -36,9 +45,9 @@ async def download(
     headers = {"range": f"bytes={offset}-"} if offset else {}
     async with client.ask(route, "GET", f"blobs/{digest}", headers=headers, tell=tell) as response:
         if response.status == 206 and offset:
-            yield Download(_whole_size(response, route, offset), response.chunks())
+            yield Download(_whole_size(response, route, offset), response.chunks(), response.rest)
         elif response.status == 200:
-            yield Download(response.length, _without_first(offset, response.chunks()))
+            yield Download(response.length, _without_first(offset, response.chunks()), response.rest)
         else:
             raise refusal(route, ErrorCode.BLOB_UNKNOWN, digest, response)
 

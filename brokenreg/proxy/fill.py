@@ -16,12 +16,13 @@ from typing import TYPE_CHECKING
 from brokenreg.oci.digests import Digest
 from brokenreg.oci.errors import ErrorCode, OCIError
 from brokenreg.proxy.client import Tell, UpstreamClient
-from brokenreg.proxy.download import download
+from brokenreg.proxy.download import Download, download
 from brokenreg.proxy.errors import UpstreamContentError, UpstreamError, UpstreamUnreachableError
 from brokenreg.proxy.route import Route
 from brokenreg.storage import Store
 from brokenreg.storage.blobs import BlobFile
 from brokenreg.storage.errors import StorageFullError, is_no_room
+from brokenreg.storage.intake import lane
 from brokenreg.wire.asgi import ClientLeftError
 
 if TYPE_CHECKING:
@@ -218,12 +219,22 @@ class Fill:
                 self.size = incoming.size
                 self._begun = True
                 self._notify()
-            await self._upload.grow(incoming.chunks, self._notify)
+            await self._store_all(incoming)
         if self.size is not None and self._upload.offset < self.size:
             raise UpstreamUnreachableError(
                 f"{self._route.upstream} ended blob {self._digest} after {self._upload.offset} "
                 f"of {self.size} bytes"
             )
+
+    async def _store_all(self, incoming: Download) -> None:
+        """By threads alone, if some are free for it and there is much to do."""
+        await self._upload.grow(incoming.first(), self._notify)
+        with lane() as is_free:
+            rest = incoming.rest() if is_free else None
+            if rest is not None:
+                await self._upload.take_in(rest, self._notify)
+                return
+        await self._upload.grow(incoming.chunks, self._notify)
 
     async def _publish(self) -> None:
         """Verify; then let readers have the last byte, and keep the blob."""

@@ -1,25 +1,29 @@
-"""httpx over asyncio streams: fast for bulk, and connecting only where we may.
+"""httpx over sockets of our own: connecting only where we may, and the bulk of a body read past it.
 
-httpx's own transport reads 64 KiB at a time through several layers. What the loop has received is taken whole
-here: of public parts of httpcore, a network backend.
+Of public parts of httpcore, a network backend.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import select
 import socket
 import ssl
-from collections.abc import AsyncIterator, Iterable
-from typing import Any
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from functools import partial
+from typing import Any, TypeVar
 
 import httpcore
 import httpx
 
 from brokenreg.proxy.addresses import AddressPolicy, Trust
+from brokenreg.proxy.connecting import connect
 
-_BUFFER = 1024 * 1024
+_T = TypeVar("_T")
+
+_READ = 256 * 1024
+"""Bytes read at a time; buffers that are larger cost more than they save."""
+
 _MAX_CONNECTIONS = 256
 _KEPT_CONNECTIONS = 16
 _KEPT_SECONDS = 30.0
@@ -86,105 +90,109 @@ class _Backend(httpcore.AsyncNetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore.AsyncNetworkStream:
-        with _as_httpcore(httpcore.ConnectTimeout, httpcore.ConnectError):
+        with as_httpcore(httpcore.ConnectTimeout, httpcore.ConnectError):
             async with asyncio.timeout(timeout):
-                return _Plain(await self._connect(host, port))
+                return _Stream(await self._connect(host, port))
 
     async def _connect(self, host: str, port: int) -> socket.socket:
-        """Connect to the first address that answers; to exactly what was judged, never resolved again."""
-        loop = asyncio.get_running_loop()
-        found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        """Connect to exactly what was judged; it is never resolved again."""
+        found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
         for *_, address in found:
             self._policy.check(host, str(address[0]), port, self._trust)
-        problem = OSError(f"{host} has no address")
-        for family, kind, protocol, _, address in found:
-            connection = socket.socket(family, kind, protocol)
-            try:
-                connection.setblocking(False)
-                connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                await loop.sock_connect(connection, address)
-            except OSError as error:
-                connection.close()
-                problem = error
-            except BaseException:
-                connection.close()
-                raise
-            else:
-                return connection
-        raise problem
+        return await connect((family, address) for family, *_, address in found)
 
     async def sleep(self, seconds: float) -> None:
         await asyncio.sleep(seconds)
 
 
-class _Plain(httpcore.AsyncNetworkStream):
-    """A bare socket: what the kernel has is read in one piece, and copied once."""
+class _Stream(httpcore.AsyncNetworkStream):
+    """A socket that does not block, bare or with TLS; `get_extra_info("socket")` gives it away."""
 
     def __init__(self, connection: socket.socket) -> None:
         self._socket = connection
         self._loop = asyncio.get_running_loop()
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        """All that is there: `max_bytes` is what httpcore would be content with."""
-        with _as_httpcore(httpcore.ReadTimeout, httpcore.ReadError):
+        """What is there: `max_bytes` is what httpcore would be content with."""
+        with as_httpcore(httpcore.ReadTimeout, httpcore.ReadError):
             async with asyncio.timeout(timeout):
-                return await self._loop.sock_recv(self._socket, _BUFFER)
+                return await self._ready(lambda: self._socket.recv(_READ), self._loop.add_reader)
 
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        with _as_httpcore(httpcore.WriteTimeout, httpcore.WriteError):
+        with as_httpcore(httpcore.WriteTimeout, httpcore.WriteError):
             async with asyncio.timeout(timeout):
-                await self._loop.sock_sendall(self._socket, buffer)
+                rest = memoryview(buffer)
+                while rest:
+                    rest = rest[await self._ready(partial(self._socket.send, rest), self._loop.add_writer) :]
 
     async def aclose(self) -> None:
-        self._socket.close()
+        self._socket.close()  # goodbyes of TLS are not worth waiting for
 
     async def start_tls(
         self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
     ) -> httpcore.AsyncNetworkStream:
-        """From here on over asyncio's streams, which know TLS."""
-        with _as_httpcore(httpcore.ConnectTimeout, httpcore.ConnectError):
-            async with asyncio.timeout(timeout):
-                reader, writer = await asyncio.open_connection(
-                    sock=self._socket, ssl=ssl_context, server_hostname=server_hostname, limit=_BUFFER
-                )
-        return _Encrypted(reader, writer)
-
-    def get_extra_info(self, info: str) -> Any:
-        if info == "is_readable":  # an idle connection that has ended, or says what nobody asked
-            poll = select.poll()
-            poll.register(self._socket, select.POLLIN)
-            return bool(poll.poll(0))
-        return None
-
-
-class _Encrypted(httpcore.AsyncNetworkStream):
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._reader = reader
-        self._writer = writer
-
-    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        """As for a bare socket."""
-        with _as_httpcore(httpcore.ReadTimeout, httpcore.ReadError):
-            async with asyncio.timeout(timeout):
-                return await self._reader.read(_BUFFER)
-
-    async def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        with _as_httpcore(httpcore.WriteTimeout, httpcore.WriteError):
-            async with asyncio.timeout(timeout):
-                self._writer.write(buffer)
-                await self._writer.drain()
-
-    async def aclose(self) -> None:
-        self._writer.transport.abort()  # goodbyes of TLS are not worth waiting for
+        with as_httpcore(httpcore.ConnectTimeout, httpcore.ConnectError):
+            encrypted = ssl_context.wrap_socket(
+                self._socket, server_hostname=server_hostname, do_handshake_on_connect=False
+            )
+            stream = _Stream(encrypted)
+            try:
+                async with asyncio.timeout(timeout):
+                    await stream._ready(encrypted.do_handshake, self._loop.add_reader)
+            except BaseException:
+                encrypted.close()
+                raise
+        return stream
 
     def get_extra_info(self, info: str) -> Any:
         if info == "is_readable":
-            return self._reader.at_eof() or self._writer.is_closing()
-        return self._writer.get_extra_info(info)
+            return self._is_readable()
+        return self._socket if info == "socket" else None
+
+    async def _ready(self, operation: Callable[[], _T], watch: Callable[..., object]) -> _T:
+        """Do it once the socket is ready for it; `watch` tells when a bare one that was not may be."""
+        while True:
+            try:
+                return operation()
+            except BlockingIOError:
+                await self._watched(watch)
+            except ssl.SSLWantReadError:
+                await self._watched(self._loop.add_reader)
+            except ssl.SSLWantWriteError:
+                await self._watched(self._loop.add_writer)
+
+    async def _watched(self, watch: Callable[..., object]) -> None:
+        ready = self._loop.create_future()
+        descriptor = self._socket.fileno()
+        watch(descriptor, _set, ready)
+        try:
+            await ready
+        finally:
+            self._loop.remove_reader(descriptor)
+            self._loop.remove_writer(descriptor)
+
+    def _is_readable(self) -> bool:
+        """Whether an idle connection has ended, or says what nobody asked.
+
+        It is read from, for TLS has messages of its own that are nobody's answer (RFC 8446, section 4.6).
+        """
+        try:
+            self._socket.recv(1)
+        except (BlockingIOError, ssl.SSLWantReadError):
+            return False
+        except OSError:
+            return True
+        return True
+
+
+def _set(ready: asyncio.Future[None]) -> None:
+    if not ready.done():
+        ready.set_result(None)
 
 
 @contextlib.contextmanager
-def _as_httpcore(late: type[Exception], failed: type[Exception]) -> Any:
+def as_httpcore(late: type[Exception], failed: type[Exception]) -> Iterator[None]:
+    """Turn what sockets raise into what httpcore does."""
     try:
         yield
     except TimeoutError as error:

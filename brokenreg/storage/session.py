@@ -18,6 +18,7 @@ from brokenreg.storage.batches import Batches, undisturbed
 from brokenreg.storage.blobs import BlobStore
 from brokenreg.storage.folder import DataFolder
 from brokenreg.storage.index import UploadRow
+from brokenreg.storage.intake import Intake, Source
 from brokenreg.storage.room import Room
 
 if TYPE_CHECKING:
@@ -29,6 +30,10 @@ _PART = 512 * 1024
 
 def _nothing() -> None:
     """Nobody wants to know."""
+
+
+def _no_hash(_: memoryview) -> None:
+    """It catches up later."""
 
 
 class Upload:
@@ -93,6 +98,18 @@ class Upload:
         finally:
             await batches.end()
 
+    async def take_in(self, source: Source, written: Callable[[], None]) -> None:
+        """As `grow`, of a source that threads read; within a `lane`. Raise what the source raises, too."""
+        loop = asyncio.get_running_loop()
+
+        def write(data: memoryview) -> None:
+            if not self._room.quota.take(len(data)):
+                asyncio.run_coroutine_threadsafe(self._room.take(len(data)), loop).result()
+            self._put(data)
+
+        digest = self._hash if self._hashed == self.offset else _no_hash
+        await Intake(source, write, digest, written).run()
+
     def hasher(self) -> Hash:
         """A copy of the hash over the first `offset` bytes, if all of them came since we started."""
         return self._hasher.copy()
@@ -107,18 +124,26 @@ class Upload:
 
     def _write(self, data: bytes) -> None:
         """All of it, or nothing."""
-        view = memoryview(data)
+        is_hashed = self._hashed == self.offset
+        self._put(memoryview(data))
+        if is_hashed:
+            self._hash(data)
+
+    def _put(self, data: memoryview) -> None:
+        """All of it, or nothing. There is room for it."""
+        size, rest = len(data), data
         try:
-            while view:
-                view = view[os.pwrite(self._descriptor, view, self.offset + len(data) - len(view)) :]
+            while rest:
+                rest = rest[os.pwrite(self._descriptor, rest, self.offset + size - len(rest)) :]
         except OSError:
             os.ftruncate(self._descriptor, self.offset)
-            self._room.quota.give_back(len(data))
+            self._room.quota.give_back(size)
             raise
-        if self._hashed == self.offset:
-            self._hasher.update(data)
-            self._hashed += len(data)
-        self.offset += len(data)
+        self.offset += size
+
+    def _hash(self, data: bytes | memoryview) -> None:
+        self._hasher.update(data)
+        self._hashed += len(data)
 
     def _roll_back(self, start: int) -> None:
         os.ftruncate(self._descriptor, start)

@@ -1,0 +1,150 @@
+"""What a source gives is in the file and in the hash, whatever its pace and however it ends."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import hashlib
+import threading
+from contextlib import ExitStack
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from brokenreg.storage.intake import Intake, lane
+
+
+class Script:
+    """A source that gives `parts`: bytes, a pause for None, and raises what is an exception."""
+
+    def __init__(self, *parts: bytes | Exception | None) -> None:
+        self._parts = list(parts)
+        self.waits = 0
+        self.stopped = threading.Event()
+
+    def read_into(self, buffer: memoryview) -> int | None:
+        if not self._parts:
+            return 0
+        part = self._parts.pop(0)
+        if isinstance(part, Exception):
+            raise part
+        if part is None:
+            return None
+        count = min(len(part), len(buffer))
+        buffer[:count] = part[:count]
+        if part[count:]:
+            self._parts.insert(0, part[count:])
+        return count
+
+    def wait(self, seconds: float | None) -> bool:
+        self.waits += 1
+        return seconds is None
+
+    def stop(self) -> None:
+        self.stopped.set()
+
+
+class Silent(Script):
+    """A source that gives its parts and then nothing until it is stopped."""
+
+    def read_into(self, buffer: memoryview) -> int | None:
+        return super().read_into(buffer) if self._parts else 0 if self.stopped.is_set() else None
+
+    def wait(self, seconds: float | None) -> bool:
+        return self.stopped.wait(seconds)
+
+
+class Sink:
+    """What came of it; `room` is how many bytes may."""
+
+    def __init__(self, room: int = 1 << 40) -> None:
+        self.file = bytearray()
+        self.hash = hashlib.sha256()
+        self.told: list[int] = []
+        self._room = room
+
+    def write(self, data: memoryview) -> None:
+        if len(self.file) + len(data) > self._room:
+            raise OSError(errno.ENOSPC, "full")
+        self.file += data
+
+    def take(self, source: Script) -> Intake:
+        return Intake(source, self.write, self.hash.update, lambda: self.told.append(len(self.file)))
+
+    @property
+    def is_hashed(self) -> bool:
+        return self.hash.digest() == hashlib.sha256(self.file).digest()
+
+
+PARTS = st.lists(st.none() | st.binary(min_size=1, max_size=100) | st.just(bytes(300_000)), max_size=30)
+
+
+@given(PARTS)
+async def test_all_of_it(parts: list[bytes | None]) -> None:
+    sink = Sink()
+    await sink.take(Script(*parts)).run()
+    assert sink.file == b"".join(part for part in parts if part)
+    assert sink.is_hashed
+    assert sink.told == sorted(sink.told)
+    assert sink.told[-1] == len(sink.file)
+
+
+async def test_far_more_than_there_are_buffers_for() -> None:
+    sink = Sink()
+    content = bytes(range(256)) * (40 << 12)
+    await sink.take(Script(content)).run()
+    assert sink.file == content
+    assert sink.is_hashed
+    assert len(sink.told) < 20, "the loop has other things to do"
+
+
+async def test_what_came_before_the_source_failed_is_kept() -> None:
+    sink = Sink()
+    with pytest.raises(ConnectionResetError):
+        await sink.take(Script(b"a" * 300_000, b"bc", ConnectionResetError())).run()
+    assert sink.file == b"a" * 300_000 + b"bc"
+    assert sink.is_hashed
+
+
+async def test_a_full_disk() -> None:
+    sink = Sink(room=600_000)
+    with pytest.raises(OSError, match="full"):
+        await sink.take(Script(bytes(5_000_000))).run()
+    assert 300_000 < len(sink.file) <= 600_000
+    assert sink.is_hashed
+
+
+async def test_what_has_come_is_told_before_a_long_wait() -> None:
+    told = asyncio.Event()
+    sink = Sink()
+    source = Silent(b"early")
+    intake = Intake(source, sink.write, sink.hash.update, told.set)
+    running = asyncio.create_task(intake.run())
+    await asyncio.wait_for(told.wait(), 5)
+    assert sink.file == b"early"
+    source.stop()
+    await running
+
+
+async def test_cancelled() -> None:
+    sink = Sink()
+    source = Silent(b"early")
+    told = asyncio.Event()
+    running = asyncio.create_task(Intake(source, sink.write, sink.hash.update, told.set).run())
+    await asyncio.wait_for(told.wait(), 5)
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    assert source.stopped.is_set()
+    assert sink.is_hashed
+
+
+def test_lanes_come_to_an_end_and_come_back() -> None:
+    with ExitStack() as stack:
+        taken = [stack.enter_context(lane()) for _ in range(20)]
+        assert taken == sorted(taken, reverse=True)
+        assert taken[0]
+        assert not taken[-1]
+    with lane() as is_free:
+        assert is_free
