@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import statistics
 from collections.abc import Iterator
@@ -31,6 +32,7 @@ def measure(folder: Path, content: Path, digest: str, rounds: int) -> Seconds:
     with peer(folder / "upstream") as upstream, ours(folder / "local") as local:
         for host in (upstream, local.host):
             push(host, content, digest)
+        os.sync()
         for number in range(rounds):
             seconds.direct.append(size / pull(upstream, digest, 1))
             seconds.local.append(size / pull(local.host, digest, 1))
@@ -38,6 +40,7 @@ def measure(folder: Path, content: Path, digest: str, rounds: int) -> Seconds:
                 place = folder / f"{name}-{number}"
                 for host in _proxy(name, place, upstream):
                     seconds.cold[name].append(size / pull(host, digest, 1))
+                    os.sync()  # what is warm is on disk; writing it is no part of reading it
                     seconds.warm[name].append(size / pull(host, digest, 1))
                 shutil.rmtree(place)
     return seconds

@@ -188,6 +188,25 @@ def test_killed_in_the_middle(own: Pulled) -> None:
     assert [asked["status"] for asked in own.asked("endpoint:layer method:GET")] == [200]
 
 
+def test_stopped_in_the_middle(own: Pulled) -> None:
+    own.rule({"type": "stall", "at": "2MiB"}, "layer")
+    reader = Reader(own.proxy, own.path)
+    assert reader.read(MIB) == own.layer[:MIB]
+    assert own.proxy.stop() == 0
+    reader.leave()
+    assert not own.is_kept()
+
+
+def test_an_upstream_that_stalls_in_the_middle(tmp_path: Path) -> None:
+    with chain(tmp_path, "--upstream-timeout", "300ms") as running:
+        both = Pulled.push(running)
+        both.rule({"type": "stall", "at": "2MiB"}, "layer")
+        assert both.get(both.path).content == both.layer
+        assert [asked["status"] for asked in both.asked("endpoint:layer method:GET")] == [200, 206]
+        timeline = str(last(both.proxy, "endpoint:layer")["timeline"])
+        assert f"goes on at byte {2 * MIB}: quay.io did not answer, or stopped in the middle" in timeline
+
+
 def test_a_full_disk(tmp_path: Path, small_disk: Path, capfd: pytest.CaptureFixture[str]) -> None:
     """Clients are served, nothing is kept, somebody is told, and what is wrong is still never whole."""
     with brokenreg(tmp_path / "upstream", "--offline") as upstream:
