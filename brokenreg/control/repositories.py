@@ -12,6 +12,7 @@ from quart import Response
 from brokenreg.control.controlled import ALL, Controlled
 from brokenreg.control.problems import Problem
 from brokenreg.control.routes import Ask, Route, json_response, no_content
+from brokenreg.oci.upstreams import one_name
 from brokenreg.storage.records import Manifest, Repository, RepositoryKey
 
 
@@ -129,7 +130,7 @@ def repositories_of(controlled: Controlled, ask: Ask) -> list[tuple[RepositoryKe
 
 
 def _key(ask: Ask) -> RepositoryKey:
-    return ask.one_namespace(), ask.path["name"]
+    return ask.one_namespace(), one_name(ask.path["name"])
 
 
 def _repository(controlled: Controlled, ask: Ask) -> Repository:

@@ -110,7 +110,7 @@ class ActiveRule:
 
 
 class Attempts:
-    """How many times the same was asked, by method, repository (as the client spells it) and reference.
+    """How many times the same was asked, by method, path faults, repository and reference.
 
     Whatever rules there are and whichever struck, all of them count alike.
     """
@@ -121,7 +121,14 @@ class Attempts:
     def count(self, exchange: Exchange) -> int:
         """Count one more; its number, from 1."""
         target = exchange.target
-        key = target.namespace, exchange.method, target.endpoint, target.name, _asked(exchange)
+        key = (
+            target.namespace,
+            *target.faults,
+            exchange.method,
+            target.endpoint,
+            target.repository,
+            _asked(exchange),
+        )
         attempt = self._seen.get(key, 0) + 1
         self._seen[key] = attempt
         return attempt
@@ -166,7 +173,7 @@ def draw_of(seed: int, rule: str, exchange: Exchange, attempt: int) -> int:
         rule,
         exchange.method,
         target.endpoint,
-        target.local_name,
+        target.repository,
         _asked(exchange),
         str(attempt),
     )
@@ -181,9 +188,9 @@ def _asked(exchange: Exchange) -> str:
 def _key(per: str, exchange: Exchange) -> str:
     match per:
         case "repository":
-            return exchange.target.local_name
+            return exchange.target.repository
         case "reference":
-            return f"{exchange.target.local_name}:{exchange.target.reference}"
+            return f"{exchange.target.repository}:{exchange.target.reference}"
         case "client":
             return f"{exchange.client.rpartition(':')[0]} {exchange.user_agent}"
     return ""

@@ -14,7 +14,8 @@ from brokenreg.faults.catalogue.base import ANY, BLOB
 from brokenreg.faults.paths import prefix_of
 from brokenreg.faults.rules import Rule
 from brokenreg.oci.params import join_params, split_params
-from brokenreg.oci.target import RESERVED, Endpoint
+from brokenreg.oci.resolution import RESERVED
+from brokenreg.oci.target import Endpoint
 
 _OF_IMAGES = {str(Endpoint.MANIFEST), str(Endpoint.CONFIG), str(Endpoint.LAYER), BLOB, ANY}
 

@@ -90,7 +90,7 @@ def _allowed(path: str, method: str) -> Allowed:
 
 def _understood(query: str, asked: Target) -> str:
     """What of the query decides. An `ns` that named this registry would name another at another port."""
-    names = _UNDERSTOOD if asked.upstream else _UNDERSTOOD - {"ns"}
+    names = _UNDERSTOOD if asked.query else _UNDERSTOOD - {"ns"}
     return urlencode(
         [pair for pair in parse_qsl(query, keep_blank_values=True) if pair[0] in names], safe="/:"
     )

@@ -23,7 +23,8 @@ from brokenreg.oci.errors import ErrorCode, OCIError
 from brokenreg.oci.hints import nearest
 from brokenreg.oci.names import is_component
 from brokenreg.oci.params import join_params, split_params
-from brokenreg.oci.target import RESERVED, Endpoint, Target
+from brokenreg.oci.resolution import RESERVED
+from brokenreg.oci.target import Endpoint, Target
 
 _IMAGE_DEFAULTS = {"layers": "3", "size": "1MiB", "seed": "0"}
 _RULE_PARAMETERS = ("skip", "times", "probability")

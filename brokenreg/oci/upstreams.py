@@ -9,6 +9,7 @@ from brokenreg.oci.errors import ErrorCode, OCIError
 DOCKER_HUB = "docker.io"
 """What its users call it; it goes by other names in files and on the wire."""
 
+_LIBRARY = "library/"
 _DOCKER_HUB_HOSTS = frozenset({"docker.io", "index.docker.io", "registry-1.docker.io"})
 _LABEL = r"[a-z0-9](?:[a-z0-9_-]*[a-z0-9])?"
 _FORM = re.compile(rf"(?:{_LABEL}(?:\.{_LABEL})*|\[[0-9a-f:.]+\])(?::[1-9][0-9]{{0,4}})?", re.IGNORECASE)
@@ -29,6 +30,27 @@ def check_upstream(text: str) -> str:
         )
     name = text.lower()
     return DOCKER_HUB if name in _DOCKER_HUB_HOSTS else name
+
+
+def name_at(upstream: str, name: str) -> str:
+    """What a repository is called there: on Docker Hub, names of one component belong to `library`."""
+    return f"{_LIBRARY}{name}" if upstream == DOCKER_HUB and "/" not in name else name
+
+
+def one_name(repository: str) -> str:
+    """The name by which we know a repository, for one that people write: `docker.io/library/nginx`."""
+    host, slash, name = repository.partition("/")
+    if slash and host in _DOCKER_HUB_HOSTS:
+        return f"{DOCKER_HUB}/{name_at(DOCKER_HUB, name)}"
+    return repository
+
+
+def spellings(upstream: str, name: str) -> tuple[str, ...]:
+    """All that people write for a repository there: with the upstream and without, and shorter yet."""
+    short = name.removeprefix(_LIBRARY)
+    if upstream == DOCKER_HUB and name_at(upstream, short) == name:
+        return f"{upstream}/{name}", name, f"{upstream}/{short}", short
+    return f"{upstream}/{name}", name
 
 
 def is_upstream(text: str) -> bool:

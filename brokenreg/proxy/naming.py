@@ -1,49 +1,41 @@
-"""Which upstream a name means: a path, `?ns=`, a listener or the settings say so, in this order."""
+"""From which upstream an image comes: the one that its target names, or that of the settings."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from fnmatch import fnmatchcase
 
 from brokenreg.oci.errors import OCIError
 from brokenreg.oci.names import check_name
-from brokenreg.oci.target import RESERVED, Target
-from brokenreg.oci.upstreams import DOCKER_HUB, check_upstream, looks_like_host
+from brokenreg.oci.resolution import RESERVED
+from brokenreg.oci.target import Target
+from brokenreg.oci.upstreams import check_upstream, name_at
 from brokenreg.proxy.errors import UpstreamForbiddenError
 from brokenreg.proxy.route import Route
 
 
 class Naming:
-    """`default` is asked for names without a host, `aliases` are names that `--upstream` gives.
+    """`default` is asked for names that name no upstream.
 
     `allow` are globs; an upstream that none of them matches is refused. None at all allow every one.
     """
 
-    def __init__(self, default: str, aliases: Collection[str], allow: Sequence[str]) -> None:
+    def __init__(self, default: str, allow: Sequence[str]) -> None:
         self._default = default
-        self._aliases = frozenset(aliases)
         self._allow = tuple(map(_spelled, allow))
 
     def route(self, target: Target) -> Route | None:
         """Where what the target means comes from; None if brokenreg itself provides it.
 
-        Raise `UpstreamForbiddenError` for an upstream that is not allowed,
-        `OCIError` for a host that is none.
+        Raise `UpstreamForbiddenError` for an upstream that is not allowed, `OCIError` for a name that is too
+        long there.
         """
         name = target.repository
-        if not name or target.error is not None or _is_ours(name):
+        if not name or target.error is not None or f"{name}/".startswith(RESERVED):
             return None
-        host, slash, rest = name.partition("/")
-        if target.upstream:
-            upstream, repository = target.upstream, name
-        elif slash and (host in self._aliases or looks_like_host(host)):
-            upstream, repository = check_upstream(host), rest
-        else:
-            upstream, repository = target.default or self._default, name
+        upstream = target.upstream or self._default
         self._check_allowed(upstream)
-        if upstream == DOCKER_HUB and "/" not in repository:
-            repository = f"library/{repository}"
-        return Route(upstream, check_name(repository))
+        return Route(upstream, check_name(name_at(upstream, target.remote)))
 
     def _check_allowed(self, upstream: str) -> None:
         if self._allow and not any(fnmatchcase(upstream, glob) for glob in self._allow):
@@ -59,7 +51,3 @@ def _spelled(glob: str) -> str:
         return check_upstream(glob)
     except OCIError:
         return glob.lower()
-
-
-def _is_ours(name: str) -> bool:
-    return f"{name}/".startswith(RESERVED)

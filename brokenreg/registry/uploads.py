@@ -6,7 +6,6 @@ from quart import Response
 
 from brokenreg.oci.digests import ALGORITHMS, Digest
 from brokenreg.oci.errors import ErrorCode, OCIError
-from brokenreg.oci.target import strip_name
 from brokenreg.registry.call import Call, StreamCall
 from brokenreg.registry.ranges import parse_content_range
 from brokenreg.registry.responses import respond
@@ -72,8 +71,7 @@ async def _mount(call: Call, digest: Digest) -> bool:
     source = call.parameter("from")
     repositories = call.store.index.repositories
     if source is not None:
-        namespace, name = strip_name(source)
-        candidates = [repositories.get((namespace, name))]
+        candidates = [repositories.get(call.target.beside(source).key)]
     else:
         candidates = [
             repository

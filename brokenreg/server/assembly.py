@@ -22,6 +22,7 @@ from brokenreg.faults.scenario import load_scenario
 from brokenreg.faults.surroundings import Surroundings
 from brokenreg.faults.trap import Trap, TrapDoor
 from brokenreg.images.fabricator import KINDS, Fabricator
+from brokenreg.oci.resolution import Base
 from brokenreg.oci.target import Target
 from brokenreg.registry import Registry
 from brokenreg.registry.auth.admission import Admission
@@ -33,11 +34,11 @@ from brokenreg.registry.auth.service import TokenService
 from brokenreg.registry.auth.users import Users
 from brokenreg.registry.call import CatalogSettings, Services
 from brokenreg.server.allocator import keep_freed_memory
-from brokenreg.server.default_upstream import DefaultUpstream
 from brokenreg.server.descriptors import allow_many_connections
 from brokenreg.server.guards import RegistryGuard
 from brokenreg.server.health import Health
 from brokenreg.server.listeners import Certificate, Listener, quiet_handshakes
+from brokenreg.server.name_base import NameBase
 from brokenreg.server.proxy import make_proxy
 from brokenreg.server.race import first_of
 from brokenreg.server.second_origin import SecondOriginListener
@@ -73,6 +74,7 @@ class Server:
         self._tokens = TokenService(users, Mint(), settings.token_lifetime or _TOKEN_LIFETIME)
         self._auth = settings.auth
         admission = Admission(self._authenticated)
+        self._aliases = frozenset(upstream.name for upstream in settings.upstream)
         self._proxy = make_proxy(settings, store, self._own_addresses)
         self._surroundings = Surroundings(
             store, images, self.origin, self._address, admission, flawed, self._proxy.naming
@@ -175,7 +177,8 @@ class Server:
         guard = RegistryGuard(ObjectStore(self._registry, self.origin), self._hosts)
         trap = TrapDoor(guard, self.trap, self.origin.token)
         recorder = Recorder(trap, self.log, self._is_config, Origin.SECOND)
-        return Seam(Health(recorder), Door(ConnectionRecorder(self.log, Origin.SECOND)))
+        app = NameBase(Health(recorder), Base(self._aliases))
+        return Seam(app, Door(ConnectionRecorder(self.log, Origin.SECOND)))
 
     def _authenticated(self, app: ASGIApp) -> ASGIApp:
         if self._auth == "basic":
@@ -202,8 +205,8 @@ class Server:
 
     def _start(self, settings: Settings) -> None:
         for listener, place in zip(self._listeners, settings.listen, strict=True):
-            app = DefaultUpstream(self._registry_app, place.upstream)
-            listener.start(Seam(app, self._door))
+            base = Base(self._aliases, listener=place.upstream or "")
+            listener.start(Seam(NameBase(self._registry_app, base), self._door))
         if self._second is not None:
             self._second.start(self._object_store())
         if self._control is not None:

@@ -25,7 +25,7 @@ def make_proxy(settings: Settings, store: Store, own: Callable[[], Collection[tu
     Raise `ListenError`, one clear line, for a CA that cannot be used.
     """
     urls = {upstream.name: upstream.url for upstream in settings.upstream}
-    naming = Naming(settings.default_upstream, urls, settings.allow_upstream)
+    naming = Naming(settings.default_upstream, settings.allow_upstream)
     if settings.offline:
         return Proxy(naming, None, store, settings.tag_ttl)
     policy = AddressPolicy(own, settings.is_beyond_loopback)

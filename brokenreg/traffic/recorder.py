@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 
 from brokenreg.oci.target import Endpoint, Target, parse_target
 from brokenreg.traffic.exchange import Ended, Exchange, Origin
@@ -14,8 +13,8 @@ from brokenreg.wire.asgi import CUT, RAW, ZERO_COPY, ASGIApp, Message, Receive, 
 from brokenreg.wire.seam import EXTENSION as STREAM
 from brokenreg.wire.seam import Stream
 
-DEFAULT_UPSTREAM = "brokenreg.upstream"
-"""Where in `scope["extensions"]` the upstream stands that is asked for names without a host."""
+BASE = "brokenreg.base"
+"""Where in `scope["extensions"]` stands against what names are resolved."""
 
 EXTENSION = "brokenreg.exchange"
 """Where in `scope["extensions"]` the exchange is found."""
@@ -52,10 +51,8 @@ class Recorder:
 
     def _open(self, scope: Scope) -> Exchange:
         query = scope["query_string"].decode("latin-1")
-        target = parse_target(scope["path"], query, self._ours(scope) if "ns=" in query else ())
-        default = scope["extensions"].get(DEFAULT_UPSTREAM)
-        if default is not None:
-            target = replace(target, default=default)
+        own = self._ours(scope) if "ns=" in query else ()
+        target = parse_target(scope["path"], query, own, scope["extensions"][BASE])
         if target.endpoint is Endpoint.LAYER and target.error is None:
             target = target.refine(is_config=self._is_config(target))
         host, port = scope["client"] or ("unknown", 0)

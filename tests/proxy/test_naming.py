@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 import httpx
 import pytest
 
 from brokenreg.oci.errors import OCIError
+from brokenreg.oci.resolution import Base
 from brokenreg.oci.target import parse_target
 from brokenreg.proxy.errors import UpstreamForbiddenError
 from brokenreg.proxy.naming import Naming
 from tests.proxy.chain import Chain, chain, last
 from tests.registry.pushing import error_of
 
-NAMING = Naming("quay.io", ["local", "localhost:5000"], [])
+NAMING = Naming("quay.io", [])
+ALIASES = frozenset({"local", "localhost:5000"})
 MANIFEST = "manifests/v1"
 
 
@@ -27,9 +28,9 @@ def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chain]:
         yield running
 
 
-def route(path: str, query: str = "", default: str | None = None) -> str | None:
+def route(path: str, query: str = "", listener: str = "") -> str | None:
     """The upstream and the name there, as people write it."""
-    target = replace(parse_target(path, query, {"127.0.0.1:8080"}), default=default)
+    target = parse_target(path, query, {"127.0.0.1:8080"}, Base(ALIASES, listener=listener))
     found = NAMING.route(target)
     return None if found is None else found.name
 
@@ -63,9 +64,48 @@ def test_every_way_to_name_one(path: str, query: str, expected: str | None) -> N
 
 
 def test_a_listener_stands_for_one() -> None:
-    assert route(f"/v2/library/nginx/{MANIFEST}", default="docker.io") == "docker.io/library/nginx"
-    assert route(f"/v2/nginx/{MANIFEST}", default="docker.io") == "docker.io/library/nginx"
-    assert route(f"/v2/ghcr.io/a/b/{MANIFEST}", default="docker.io") == "ghcr.io/a/b"
+    assert route(f"/v2/library/nginx/{MANIFEST}", listener="docker.io") == "docker.io/library/nginx"
+    assert route(f"/v2/nginx/{MANIFEST}", listener="docker.io") == "docker.io/library/nginx"
+    assert route(f"/v2/ghcr.io/a/b/{MANIFEST}", listener="docker.io") == "ghcr.io/a/b"
+
+
+@pytest.mark.parametrize(
+    ("path", "query", "listener", "name"),
+    [
+        ("/v2/docker.io/nginx", "", "", "docker.io/nginx"),
+        ("/v2/docker.io/library/nginx", "", "quay.io", "docker.io/library/nginx"),
+        ("/v2/index.docker.io/library/nginx", "", "", "index.docker.io/library/nginx"),
+        ("/v2/nginx", "ns=docker.io", "", "nginx"),
+        ("/v2/library/nginx", "ns=Index.Docker.IO", "quay.io", "library/nginx"),
+        ("/v2/index.docker.io/nginx", "ns=docker.io", "", "index.docker.io/nginx"),
+        ("/docker.io/v2/nginx", "", "", "nginx"),
+        ("/v2/nginx", "", "docker.io", "nginx"),
+        ("/v2/library/nginx", "", "docker.io", "library/nginx"),
+        ("/v2/broken/with/drip/nginx", "", "docker.io", "broken/with/drip/nginx"),
+    ],
+)
+def test_one_image_has_one_name(path: str, query: str, listener: str, name: str) -> None:
+    target = parse_target(f"{path}/{MANIFEST}", query, (), Base(listener=listener))
+    assert target.repository == "docker.io/library/nginx"
+    assert target.remote == "library/nginx"
+    assert target.name == name
+    assert set(target.names) == {"docker.io/library/nginx", "docker.io/nginx", "library/nginx", "nginx"}
+
+
+@pytest.mark.parametrize(
+    ("name", "listener", "repository", "names"),
+    [
+        ("nginx", "", "nginx", {"nginx"}),
+        ("org/app", "docker.io", "docker.io/org/app", {"docker.io/org/app", "org/app"}),
+        ("library/nginx", "quay.io", "quay.io/library/nginx", {"quay.io/library/nginx", "library/nginx"}),
+        ("local/app", "docker.io", "local/app", {"local/app", "app"}),
+        ("broken/prepared/x", "docker.io", "broken/prepared/x", {"broken/prepared/x"}),
+    ],
+)
+def test_what_is_known_by_which_names(name: str, listener: str, repository: str, names: set[str]) -> None:
+    target = parse_target(f"/v2/{name}/{MANIFEST}", "", (), Base(ALIASES, listener=listener))
+    assert target.repository == repository
+    assert set(target.names) == names
 
 
 @pytest.mark.parametrize(
@@ -78,7 +118,7 @@ def test_what_is_no_host(asked: str) -> None:
 
 
 def test_upstreams_that_are_not_allowed() -> None:
-    naming = Naming("quay.io", [], ["Quay.io", "*.example", "registry-1.docker.io"])
+    naming = Naming("quay.io", ["Quay.io", "*.example", "registry-1.docker.io"])
     for name in ("org/app", "quay.io/org/app", "mirror.example/org/app", "docker.io/library/x"):
         assert naming.route(parse_target(f"/v2/{name}/{MANIFEST}")) is not None
     with pytest.raises(UpstreamForbiddenError, match="--allow-upstream"):

@@ -34,7 +34,8 @@ class TokenForms:
         except OCIError as error:
             await respond_error(send, error)
             return
-        exchange.target = token_target(parse_scopes(read_form(body).get("scope", ())))
+        scopes = parse_scopes(read_form(body).get("scope", ()))
+        exchange.target = token_target(scopes, exchange.target.base)
         await self._app(scope, _replayed(body, receive), send)
 
 
