@@ -25,23 +25,26 @@ def refusal(route: Route, code: ErrorCode, reference: str, response: UpstreamRes
     A 401 goes on without a challenge: the client has no credentials for the upstream, and must not send
     those to us.
     """
-    told = response.status
+    told, who = response.status, response.source
     what = f"{_KINDS[code][0]} {reference} of {route.repository}"
     if told in (404, 410):
         detail = {_KINDS[code][1]: reference}
-        return UpstreamStatusError(told, 404, code, f"{route.upstream} has no {what}", detail=detail)
+        return UpstreamStatusError(told, 404, code, f"{who} has no {what}", detail=detail)
     if told == 401:
-        return UpstreamStatusError(
-            told,
-            401,
-            ErrorCode.UNAUTHORIZED,
-            f"{route.upstream} wants other credentials for {route.repository} than it was shown; "
-            f"log in where brokenreg runs (docker login {route.upstream}, podman login {route.upstream})",
-        )
+        return UpstreamStatusError(told, 401, ErrorCode.UNAUTHORIZED, _wanted_login(route, who))
     if told == 403:
-        return UpstreamStatusError(told, 403, ErrorCode.DENIED, f"{route.upstream} denies access to {what}")
+        return UpstreamStatusError(told, 403, ErrorCode.DENIED, f"{who} denies access to {what}")
     if told == 429:
-        return UpstreamStatusError.too_many_requests(route.upstream, response.header("retry-after"))
+        return UpstreamStatusError.too_many_requests(who, response.header("retry-after"))
     return UpstreamStatusError(
-        told, 502, ErrorCode.UNAVAILABLE, f"{route.upstream} answered {told} when asked for {what}"
+        told, 502, ErrorCode.UNAVAILABLE, f"{who} answered {told} when asked for {what}"
+    )
+
+
+def _wanted_login(route: Route, who: str) -> str:
+    if who != route.upstream:
+        return f"{who} wants credentials, which are shown to {route.upstream} alone"
+    return (
+        f"{who} wants other credentials for {route.repository} than it was shown; "
+        f"log in where brokenreg runs (docker login {who}, podman login {who})"
     )

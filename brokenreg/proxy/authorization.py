@@ -15,7 +15,7 @@ import httpx
 
 from brokenreg.oci.scopes import Scope
 from brokenreg.proxy.challenge import Challenge, parse_challenges
-from brokenreg.proxy.client import told_errors
+from brokenreg.proxy.client import extensions
 from brokenreg.proxy.credentials import Credentials
 from brokenreg.proxy.errors import (
     UpstreamContentError,
@@ -23,6 +23,7 @@ from brokenreg.proxy.errors import (
     UpstreamStatusError,
     UpstreamUnreachableError,
 )
+from brokenreg.proxy.failures import Asked, told_redirects
 from brokenreg.proxy.login import Login
 from brokenreg.proxy.realm import may_see_credentials
 from brokenreg.proxy.route import Route
@@ -105,18 +106,19 @@ class UpstreamAuth(httpx.Auth):
             login = await self._login()
         elif self._credentials is not None:
             self._tell(f"{realm.host} is shown no credentials: it is not known to belong to {upstream.host}")
-        where = f"{realm.netloc.decode('ascii')}, which has the tokens of {self._route.upstream},"
+        name = f"{realm.netloc.decode('ascii')} (which has the tokens of {self._route.upstream})"
+        asked = Asked(name, realm)
         try:
             async with asyncio.timeout(_LIMIT):
-                with told_errors(where):
-                    response = await self._ask(realm, challenge.parameters.get("service"), login)
-                    try:
-                        body = await _read(response)
-                    finally:
-                        await response.aclose()
+                with told_redirects(asked):
+                    response = await self._ask(asked, challenge.parameters.get("service"), login)
+                try:
+                    body = await _read(response)
+                finally:
+                    await response.aclose()
         except TimeoutError:
-            raise UpstreamSilentError(f"{where} did not answer in time") from None
-        return _granted(where, response, body)
+            raise UpstreamSilentError(f"{name} did not answer in time") from None
+        return _granted(asked.who(response.url), response, body)
 
     def _realm(self, challenge: Challenge) -> httpx.URL:
         try:
@@ -127,33 +129,32 @@ class UpstreamAuth(httpx.Auth):
             raise UpstreamContentError(f"{self._route.upstream} names no token service that could be asked")
         return realm.copy_with(fragment=None)
 
-    async def _ask(self, realm: httpx.URL, service: str | None, login: Login | None) -> httpx.Response:
+    async def _ask(self, asked: Asked, service: str | None, login: Login | None) -> httpx.Response:
         wanted = {"scope": self._scope} if service is None else {"service": service, "scope": self._scope}
-        extensions = {"tell": self._tell}
+        more = extensions(asked, self._tell)
         if login is not None and login.identity:
             form = {"grant_type": "refresh_token", "client_id": _CLIENT, "refresh_token": login.identity}
-            request = self._client.build_request(
-                "POST", realm, data={**form, **wanted}, extensions=extensions
-            )
+            data = {**form, **wanted}
+            request = self._client.build_request("POST", asked.url, data=data, extensions=more)
             # A redirect would take the form along, wherever it leads.
             return await self._client.send(request, stream=True, auth=None, follow_redirects=False)
         headers = {} if login is None else {"authorization": login.basic}
-        url = realm.copy_merge_params(wanted)
-        request = self._client.build_request("GET", url, headers=headers, extensions=extensions)
+        url = asked.url.copy_merge_params(wanted)
+        request = self._client.build_request("GET", url, headers=headers, extensions=more)
         return await self._client.send(request, stream=True, auth=None)
 
 
-def _granted(where: str, response: httpx.Response, body: bytes) -> Grant | None:
+def _granted(who: str, response: httpx.Response, body: bytes) -> Grant | None:
     """None if the service refuses. Raise `UpstreamError` if it does neither that nor grant."""
     status = response.status_code
     if status in (401, 403):
         return None
     if status == 429:
-        raise UpstreamStatusError.too_many_requests(where, response.headers.get("retry-after"))
+        raise UpstreamStatusError.too_many_requests(who, response.headers.get("retry-after"))
     if status >= 500:
-        raise UpstreamUnreachableError(f"{where} answered {status}")
+        raise UpstreamUnreachableError(f"{who} answered {status}")
     if status != 200:
-        raise UpstreamContentError(f"{where} answered {status}")
+        raise UpstreamContentError(f"{who} answered {status}")
     try:
         document: Any = json.loads(body)
     except (ValueError, RecursionError):
@@ -161,7 +162,7 @@ def _granted(where: str, response: httpx.Response, body: bytes) -> Grant | None:
     found = document if isinstance(document, dict) else {}
     token = found.get("token") or found.get("access_token")
     if not isinstance(token, str) or not token.isascii() or not token.isprintable():
-        raise UpstreamContentError(f"{where} gave no token")
+        raise UpstreamContentError(f"{who} gave no token")
     return Grant(f"Bearer {token}", _lifetime(found.get("expires_in")))
 
 

@@ -1,4 +1,4 @@
-"""Requests to upstreams: redirects, patience with rate limits, failures in plain words.
+"""Requests to upstreams: redirects, patience with rate limits, and each of them told of.
 
 Nothing but host and path of what is asked is ever told: queries carry signatures.
 """
@@ -8,23 +8,19 @@ from __future__ import annotations
 import asyncio
 import secrets
 import ssl
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
 from functools import partial
+from typing import Any, cast
 
-import httpcore
 import httpx
 
 from brokenreg import __version__
 from brokenreg.oci.upstreams import DOCKER_HUB
 from brokenreg.proxy.addresses import AddressPolicy, Trust, host_and_port
 from brokenreg.proxy.body_source import BodySource
-from brokenreg.proxy.errors import (
-    UpstreamContentError,
-    UpstreamError,
-    UpstreamSilentError,
-    UpstreamUnreachableError,
-)
+from brokenreg.proxy.errors import UpstreamContentError, UpstreamError
+from brokenreg.proxy.failures import Asked, told_failures, told_redirects
 from brokenreg.proxy.patience import waits
 from brokenreg.proxy.pools import Pools
 from brokenreg.proxy.route import Route
@@ -50,9 +46,11 @@ _DOCKER_HUB_URL = "https://registry-1.docker.io"
 class UpstreamResponse:
     """What an upstream answered, its body still to come."""
 
-    def __init__(self, route: Route, response: httpx.Response) -> None:
+    def __init__(self, asked: Asked, response: httpx.Response) -> None:
         self.status = response.status_code
-        self._route = route
+        self.source = asked.who(response.url)
+        """Who answered, as messages call it: the upstream, or what it redirects to."""
+        self._asked = asked
         self._response = response
         self._received = 0
 
@@ -69,10 +67,9 @@ class UpstreamResponse:
 
     async def chunks(self) -> AsyncIterator[bytes]:
         """The body as it comes, encoded as it is. Raise `UpstreamError` if it ends too early or stalls."""
-        with told_errors(self._route.upstream):
-            async for chunk in self._response.aiter_raw():
-                self._received += len(chunk)
-                yield chunk
+        async for chunk in self._response.aiter_raw():
+            self._received += len(chunk)
+            yield chunk
 
     def rest(self) -> BodySource | None:
         """What follows the first of the `chunks`, for a thread; nobody may ask for more of those then.
@@ -86,7 +83,8 @@ class UpstreamResponse:
         if left < _BULK:
             return None
         patience = self._response.request.extensions["timeout"]["read"]
-        return BodySource(connection, left, patience, partial(told_errors, self._route.upstream))
+        told = partial(told_failures, self._asked, self._response.url)
+        return BodySource(connection, left, patience, told)
 
     async def read(self, limit: int) -> bytes:
         """The whole body. Raise `UpstreamContentError` if it has more than `limit` bytes."""
@@ -94,9 +92,7 @@ class UpstreamResponse:
         async for chunk in self.chunks():
             body += chunk
             if len(body) > limit:
-                raise UpstreamContentError(
-                    f"{self._route.upstream} sent more than the {limit} bytes that are accepted here"
-                )
+                raise UpstreamContentError(f"{self.source} sent more than the {limit} bytes accepted here")
         return bytes(body)
 
 
@@ -133,39 +129,19 @@ class UpstreamClient:
         upstream says is the response. Raise `UpstreamError` if it says nothing, or cannot be asked.
         """
         async with self._pools.using(route.upstream) as client:
-            request = client.build_request(
-                method,
-                f"{self._url(route.upstream)}/v2/{route.repository}/{path}",
-                headers=headers,
-                extensions={"tell": tell},
-            )
-            response = await self._patiently(client, request, route, tell)
+            url = httpx.URL(f"{self._url(route.upstream)}/v2/{route.repository}/{path}")
+            asked = Asked(route.upstream, url)
+            request = client.build_request(method, url, headers=headers, extensions=extensions(asked, tell))
+            auth = self._authorize(route, client, tell)
+            response = await _patiently(client, request, auth, asked, tell)
             try:
-                yield UpstreamResponse(route, response)
+                yield UpstreamResponse(asked, response)
             finally:
                 await response.aclose()
 
     async def close(self) -> None:
         """Close all connections."""
         await self._pools.close()
-
-    async def _patiently(
-        self, client: httpx.AsyncClient, request: httpx.Request, route: Route, tell: Tell
-    ) -> httpx.Response:
-        """Send, and send again after each 429 for as long as that is worth it."""
-        waiting = waits()
-        while True:
-            with told_errors(route.upstream, tell):
-                auth = self._authorize(route, client, tell)
-                response = await client.send(request, stream=True, auth=auth)
-            if response.status_code != 429:
-                return response
-            seconds = waiting(response.headers.get("retry-after"))
-            if seconds is None:
-                return response
-            await response.aclose()
-            tell(f"waits {seconds:.0f} s for {route.upstream}")
-            await asyncio.sleep(seconds)
 
     def _url(self, upstream: str) -> str:
         if upstream in self._urls:
@@ -194,50 +170,67 @@ class UpstreamClient:
         return Trust((host, port), loopback=_names_loopback(host), private=True)
 
 
+def extensions(asked: Asked, tell: Tell) -> dict[str, Any]:
+    """What goes with a request, and those that redirects and authentication make of it, to be told of."""
+    return {"asked": asked, "tell": tell}
+
+
+async def _patiently(
+    client: httpx.AsyncClient, request: httpx.Request, auth: httpx.Auth, asked: Asked, tell: Tell
+) -> httpx.Response:
+    """Send, and send again after each 429 for as long as that is worth it."""
+    waiting = waits()
+    while True:
+        try:
+            with told_redirects(asked):
+                response = await client.send(request, stream=True, auth=auth)
+        except UpstreamError as error:
+            tell(f"upstream failed: {error.message}")
+            raise
+        if response.status_code != 429:
+            return response
+        seconds = waiting(response.headers.get("retry-after"))
+        if seconds is None:
+            return response
+        await response.aclose()
+        tell(f"waits {seconds:.0f} s for {asked.who(response.url)}")
+        await asyncio.sleep(seconds)
+
+
 class _Told(httpx.AsyncBaseTransport):
-    """Tells of each request, also of those that redirects and authentication lead to."""
+    """Tells of each request, also of those that redirects and authentication lead to, and of its failure."""
 
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        response = await self._transport.handle_async_request(request)
-        tell = request.extensions.get("tell")
-        if tell is not None:
-            where = f"{request.url.netloc.decode('ascii')}{request.url.path}"
-            tell(f"upstream {request.method} {where}: {response.status_code}")
+        """Raise `UpstreamError`."""
+        asked: Asked = request.extensions["asked"]
+        with told_failures(asked, request.url):
+            response = await self._transport.handle_async_request(request)
+        where = f"{request.url.netloc.decode('ascii')}{request.url.path}"
+        request.extensions["tell"](f"upstream {request.method} {where}: {response.status_code}")
+        response.stream = _ToldBody(cast(httpx.AsyncByteStream, response.stream), asked, request.url)
         return response
 
     async def aclose(self) -> None:
         await self._transport.aclose()
 
 
-@contextmanager
-def told_errors(upstream: str, tell: Tell | None = None) -> Iterator[None]:
-    """Turn what the network does into an `UpstreamError` of one line."""
-    try:
-        yield
-    except UpstreamError as error:
-        problem = error
-    except (httpcore.TimeoutException, httpx.TimeoutException) as error:
-        connecting = isinstance(error, httpcore.ConnectTimeout | httpx.ConnectTimeout)
-        late = "let nobody connect" if connecting else "did not answer, or stopped in the middle,"
-        problem = UpstreamSilentError(f"{upstream} {late} in time")
-    except httpx.TooManyRedirects:
-        problem = UpstreamContentError(f"{upstream} redirects more than {_MOST_REDIRECTS} times")
-    except (httpx.HTTPError, httpx.InvalidURL, httpcore.UnsupportedProtocol, httpcore.ProtocolError) as error:
-        problem = UpstreamUnreachableError(f"{upstream} does not speak HTTP as it should: {_words(error)}")
-    except (httpcore.NetworkError, OSError) as error:
-        problem = UpstreamUnreachableError(f"cannot reach {upstream}: {_words(error)}")
-    else:
-        return
-    if tell is not None:
-        tell(f"upstream failed: {problem.message}")
-    raise problem from None
+class _ToldBody(httpx.AsyncByteStream):
+    def __init__(self, stream: httpx.AsyncByteStream, asked: Asked, url: httpx.URL) -> None:
+        self._stream = stream
+        self._asked = asked
+        self._url = url
 
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        """Raise `UpstreamError`."""
+        with told_failures(self._asked, self._url):
+            async for chunk in self._stream:
+                yield chunk
 
-def _words(error: Exception) -> str:
-    return str(error).partition("\n")[0].rstrip(". ")[:200] or type(error).__name__
+    async def aclose(self) -> None:
+        await self._stream.aclose()
 
 
 def _names_loopback(host: str) -> bool:

@@ -102,7 +102,7 @@ class Listings:
             async with client.ask(route, "GET", path, headers={"accept": _ACCEPT}, tell=tell) as response:
                 if response.status != 200:
                     raise refusal(route, ErrorCode.NAME_UNKNOWN, path.partition("?")[0], response)
-                found += _read(route, await response.read(MAX_MANIFEST), read)
+                found += _read(response.source, await response.read(MAX_MANIFEST), read)
                 after = _next_page(first, response)
             if after is None or after == path:
                 break
@@ -117,11 +117,11 @@ class Listings:
 _ACCEPT = f"{OCI_INDEX}, application/json"
 
 
-def _read(route: Route, body: bytes, read: Callable[[Any], list[Any]]) -> list[Any]:
+def _read(source: str, body: bytes, read: Callable[[Any], list[Any]]) -> list[Any]:
     try:
         return read(json.loads(body))
     except (ValueError, TypeError, LookupError, RecursionError):
-        raise UpstreamContentError(f"{route.upstream} sent a list that is none") from None
+        raise UpstreamContentError(f"{source} sent a list that is none") from None
 
 
 def _tags_of(document: Any) -> list[Any]:

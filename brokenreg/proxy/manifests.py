@@ -156,7 +156,7 @@ class ManifestCache:
                 return None
             if response.status != 200:
                 raise refusal(route, ErrorCode.MANIFEST_UNKNOWN, tag, response)
-            return _told_digest(route, response)
+            return _told_digest(response)
 
     async def _get(
         self, client: UpstreamClient, route: Route, reference: str, tags: tuple[str, ...], tell: Tell
@@ -166,9 +166,9 @@ class ManifestCache:
             if response.status != 200:
                 raise refusal(route, ErrorCode.MANIFEST_UNKNOWN, reference, response)
             body = await response.read(MAX_MANIFEST)
-            wanted = Digest.parse(reference) if is_digest(reference) else _told_digest(route, response)
+            wanted = Digest.parse(reference) if is_digest(reference) else _told_digest(response)
             kind = media_type((response.header("content-type") or "").partition(";")[0].strip())
-        found = _checked(route, reference, body, wanted, kind)
+        found = _checked(f"{route.repository}:{reference}", response.source, body, wanted, kind)
         await self._keep(route, found, tags if is_digest(reference) else (reference,), tell)
         return found
 
@@ -180,24 +180,24 @@ class ManifestCache:
             logger.warning("no room left in the data folder: manifests of %s are not cached", route.name)
 
 
-def _told_digest(route: Route, response: UpstreamResponse) -> Digest | None:
+def _told_digest(response: UpstreamResponse) -> Digest | None:
     """Docker-Content-Digest; None if there is none. Raise `UpstreamContentError` if it is no digest."""
     told = response.header("docker-content-digest")
     try:
         return Digest.parse(told) if told else None
     except OCIError as error:
-        raise UpstreamContentError(f"{route.upstream} sent {error.message}") from None
+        raise UpstreamContentError(f"{response.source} sent {error.message}") from None
 
 
-def _checked(route: Route, reference: str, body: bytes, wanted: Digest | None, kind: str | None) -> Found:
-    """Raise `UpstreamContentError` if the body is not what it should be."""
+def _checked(name: str, source: str, body: bytes, wanted: Digest | None, kind: str | None) -> Found:
+    """`source` sent `body`. Raise `UpstreamContentError` if the body is not what it should be."""
     if not body.lstrip().startswith(b"{") or (wanted is None and not _is_document(body)):
         told = "no body" if not body else f"a body of type {kind or 'unknown'}, which is no manifest,"
-        raise UpstreamContentError(f"{route.upstream} sent {told} for {route.repository}:{reference}")
+        raise UpstreamContentError(f"{source} sent {told} for {name}")
     digest = Digest.of(body, wanted.algorithm if wanted else "sha256")
     if wanted is not None and digest != wanted:
         raise UpstreamContentError(
-            f"{route.upstream} sent {len(body)} bytes with the digest {digest} for manifest {wanted}"
+            f"{source} sent {len(body)} bytes with the digest {digest} for manifest {wanted}"
         )
     facts = manifest_facts(body)
     return Found(Manifest(digest, kind or facts.media_type or OCI_MANIFEST, len(body), facts), body)

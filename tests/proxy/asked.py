@@ -1,8 +1,8 @@
 """Upstreams within the test's own loop, for what no real registry tells: who connected, and who was cut.
 
 ```python
-async with Listening.at() as server:
-    server.answers = [b"HTTP/1.1 200 OK\\r\\nContent-Length: 2\\r\\n\\r\\n{}"]
+async with Listening.at(redirect("https://elsewhere.example/")) as server, asking({"quay.io": server.url}):
+    ...
 ```
 """
 
@@ -16,17 +16,24 @@ from typing import Self
 
 import httpx
 
+from brokenreg.oci.errors import ErrorCode
 from brokenreg.proxy.addresses import AddressPolicy
+from brokenreg.proxy.answers import refusal
 from brokenreg.proxy.client import UpstreamClient
+from brokenreg.proxy.route import Route
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
 
 
 class Listening:
-    """Answers every request with `answer`, and keeps connections open. `host` is its `127.0.0.1:port`."""
+    """Answers every request with `answer`, and then closes the connection, or waits for another request.
 
-    def __init__(self, answer: bytes) -> None:
+    `host` is its `127.0.0.1:port`.
+    """
+
+    def __init__(self, answer: bytes, closes: bool) -> None:
         self.answer = answer
+        self._closes = closes
         self.host = ""
         self.requests: list[bytes] = []
         """The heads of all requests."""
@@ -35,10 +42,10 @@ class Listening:
 
     @classmethod
     @asynccontextmanager
-    async def at(cls, answer: bytes = OK, address: str = "127.0.0.1") -> AsyncIterator[Self]:
-        listening = cls(answer)
-        server = await asyncio.start_server(listening._serve, address, 0)
-        listening.host = f"{address}:{server.sockets[0].getsockname()[1]}"
+    async def at(cls, answer: bytes = OK, *, closes: bool = False) -> AsyncIterator[Self]:
+        listening = cls(answer, closes)
+        server = await asyncio.start_server(listening._serve, "127.0.0.1", 0)
+        listening.host = f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
         try:
             yield listening
         finally:
@@ -60,6 +67,8 @@ class Listening:
             while True:
                 self.requests.append(await reader.readuntil(b"\r\n\r\n"))
                 writer.write(self.answer)
+                if self._closes:
+                    break
         except (asyncio.IncompleteReadError, ConnectionError):
             pass
         finally:
@@ -77,3 +86,17 @@ async def asking(urls: dict[str, str], patience: float = 5.0) -> AsyncIterator[U
         yield client
     finally:
         await client.close()
+
+
+async def get(client: UpstreamClient, upstream: str) -> bytes:
+    """Ask for something small; what came. Raise `UpstreamError` if it is no success."""
+    route = Route(upstream, "a/b")
+    async with client.ask(route, "GET", "tags/list", tell=print) as response:
+        if response.status != 200:
+            raise refusal(route, ErrorCode.NAME_UNKNOWN, "tags/list", response)
+        return await response.read(100)
+
+
+def redirect(place: str) -> bytes:
+    """An answer that leads there."""
+    return f"HTTP/1.1 307 Elsewhere\r\nLocation: {place}\r\nContent-Length: 0\r\n\r\n".encode()

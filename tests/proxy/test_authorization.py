@@ -90,7 +90,7 @@ def test_a_token_service_that_has_had_too_many_requests(tmp_path: Path) -> None:
         response = both.get(MANIFEST)
         error = error_of(response, 429)
         assert error["code"] == "TOOMANYREQUESTS"
-        assert error["message"].startswith(both.upstream.host)
+        assert error["message"].startswith(f"{both.upstream.host} (which has the tokens of quay.io) ")
         assert int(response.headers["retry-after"]) > 20
 
 

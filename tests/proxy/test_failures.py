@@ -104,7 +104,7 @@ def test_tls(tmp_path: Path, arguments: tuple[str, ...], status: int) -> None:
         url = f"https://{upstream.host}"
         with brokenreg(tmp_path / "proxy", "--upstream", f"quay.io={url}") as proxy:
             error = error_of(httpx.get(f"{proxy.url}/v2/a/b/manifests/v1"), status)
-            assert error["message"].startswith("cannot reach quay.io: ")
+            assert error["message"].startswith(f"cannot reach quay.io (at {upstream.host}): ")
 
 
 class _Odd(socketserver.BaseRequestHandler):

@@ -1,4 +1,4 @@
-"""Asking upstreams: which connections are kept, where trust ends, and whose failure is told."""
+"""Connections are kept by upstream, closed once many others were asked since, and never while in use."""
 
 from __future__ import annotations
 
@@ -7,19 +7,12 @@ import gc
 
 import pytest
 
-from brokenreg.proxy.client import UpstreamClient
 from brokenreg.proxy.errors import UpstreamBusyError
 from brokenreg.proxy.route import Route
-from tests.proxy.asked import Listening, asking
+from tests.proxy.asked import Listening, asking, get
 
 KEPT = 128
 """Upstreams to which connections are kept at once."""
-
-
-async def get(client: UpstreamClient, upstream: str) -> bytes:
-    """Ask for something small; what came."""
-    async with client.ask(Route(upstream, "a/b"), "GET", "tags/list", tell=print) as response:
-        return await response.read(100)
 
 
 async def test_connections_to_upstreams_that_nobody_asks_any_more_are_closed() -> None:
