@@ -1,7 +1,7 @@
 """Which addresses may be connected to: judged after resolution, at connect (DESIGN: "Who may do what").
 
-So it holds for redirects and token realms as for the first request, and for names that resolve to another
-address each time.
+So it holds for redirects and token realms as for the first request, for names that resolve to another
+address each time, and however an address is spelled.
 """
 
 from __future__ import annotations
@@ -10,19 +10,42 @@ import ipaddress
 import socket
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from enum import IntEnum
 
 import httpx
 
 from brokenreg.proxy.errors import UpstreamForbiddenError
 
-_Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 _METADATA = frozenset(
     ipaddress.ip_address(each)
-    for each in ("169.254.169.254", "100.100.100.200", "168.63.129.16", "192.0.0.192", "fd00:ec2::254")
+    for each in (
+        "169.254.169.254",
+        "100.100.100.200",
+        "168.63.129.16",
+        "192.0.0.192",
+        "fd00:ec2::254",
+        "fd00:ec2::23",
+        "fd20:ce::254",
+        "fd00:42::42",
+    )
 )
-_SHARED = ipaddress.ip_network("100.64.0.0/10")
-"""RFC 6598: the insides of carriers and clouds."""
+_BROADCAST = ipaddress.IPv4Address("255.255.255.255")
+_NAT64 = ipaddress.ip_network("64:ff9b::/96")
+
+
+def parse_address(text: str) -> Address:
+    """An address without its scope; if it is IPv6 and leads to IPv4 (mapped, 6to4, NAT64), the latter.
+
+    Raise `ValueError` if `text` is none.
+    """
+    ip = ipaddress.ip_address(text.partition("%")[0])
+    if isinstance(ip, ipaddress.IPv4Address):
+        return ip
+    if ip in _NAT64:
+        return ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)
+    return ip.ipv4_mapped or ip.sixtofour or ip
 
 
 def host_and_port(url: httpx.URL) -> tuple[str, int]:
@@ -30,13 +53,31 @@ def host_and_port(url: httpx.URL) -> tuple[str, int]:
     return url.raw_host.decode("ascii"), url.port or (443 if url.scheme == "https" else 80)
 
 
-@dataclass(frozen=True, slots=True)
+class Nearness(IntEnum):
+    """How near to us an address is."""
+
+    PUBLIC = 0
+    PRIVATE = 1
+    LOOPBACK = 2
+
+    @classmethod
+    def of(cls, ip: Address) -> Nearness:
+        """Private is whatever is not for everybody (RFC 6890), the insides of carriers and clouds too."""
+        if ip.is_loopback:
+            return cls.LOOPBACK
+        site_local = isinstance(ip, ipaddress.IPv6Address) and ip.is_site_local
+        return cls.PUBLIC if ip.is_global and not ip.is_reserved and not site_local else cls.PRIVATE
+
+
+@dataclass(slots=True)
 class Trust:
-    """What one upstream was given by `--upstream`: `target` is the host and port of its URL."""
+    """How near to us an upstream may lead: no nearer than it stands itself, where `--upstream` says so.
+
+    `target` is the host and port of its URL, None if it has none; `nearest` is what that has resolved to.
+    """
 
     target: tuple[str, int] | None = None
-    loopback: bool = False
-    private: bool = False
+    nearest: Nearness = Nearness.PUBLIC
 
 
 class AddressPolicy:
@@ -47,69 +88,63 @@ class AddressPolicy:
         self._beyond_loopback = beyond_loopback
 
     def check(self, host: str, address: str, port: int, trust: Trust) -> None:
-        """Raise `UpstreamForbiddenError` if `host`, resolved to `address`, may not be connected to."""
-        ip = _unmapped(ipaddress.ip_address(address.partition("%")[0]))
+        """Raise `UpstreamForbiddenError` if `host`, resolved to `address`, may not be connected to.
+
+        `trust` learns from it where its own target stands.
+        """
+        ip = parse_address(address)
+        nearness = Nearness.of(ip)
+        place = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
         objection = self._objection(ip, port)
         if objection is not None:
-            raise UpstreamForbiddenError(f"{host}:{port} is {objection}, which no upstream may be")
+            raise UpstreamForbiddenError(f"{place} is {objection}, which no upstream may be")
         if trust.target == (host, port):
+            trust.nearest = max(trust.nearest, nearness)
+        if nearness <= trust.nearest:
             return
-        if ip.is_loopback and not trust.loopback:
+        if nearness is Nearness.LOOPBACK:
             raise UpstreamForbiddenError(
-                f"{host}:{port} is this machine; what listens there is asked only if it is named by "
-                f"--upstream NAME=http://{host}:{port}"
+                f"{place} is this machine, where nobody else may lead us; what listens there can be given a "
+                f"name by --upstream NAME=http://{place}"
             )
-        if self._beyond_loopback and _is_private(ip) and not (trust.private or trust.loopback):
+        if self._beyond_loopback:
             raise UpstreamForbiddenError(
-                f"{host}:{port} is inside a private network, which others who reach this registry must not "
-                f"explore; name it by --upstream NAME=https://{host}:{port}"
+                f"{place} is inside a private network, which nobody who reaches this registry may explore; "
+                f"what is there can be given a name by --upstream NAME=https://{place}"
             )
 
-    def _objection(self, ip: _Address, port: int) -> str | None:
+    def _objection(self, ip: Address, port: int) -> str | None:
         if ip in _METADATA:
             return "a metadata service"
         if ip.is_link_local:
             return "a link-local address"
-        if ip.is_multicast or ip.is_unspecified or ip == ipaddress.IPv4Address("255.255.255.255"):
+        if ip.is_multicast or ip.is_unspecified or ip == _BROADCAST:
             return "no address of one machine"
         if any(port == own and _is_same_host(ip, host) for host, own in self._own()):
             return "this registry itself"
         return None
 
 
-def _unmapped(ip: _Address) -> _Address:
-    """The IPv4 address inside an IPv6 one that leads to it: mapped, 6to4, NAT64."""
-    if isinstance(ip, ipaddress.IPv4Address):
-        return ip
-    if ip in _NAT64:
-        return ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)
-    return ip.ipv4_mapped or ip.sixtofour or ip
-
-
-_NAT64 = ipaddress.ip_network("64:ff9b::/96")
-
-
-def _is_private(ip: _Address) -> bool:
-    return ip.is_private or (isinstance(ip, ipaddress.IPv4Address) and ip in _SHARED)
-
-
-def _is_same_host(ip: _Address, bound: str) -> bool:
+def _is_same_host(ip: Address, bound: str) -> bool:
     """Whether a listener bound to `bound` answers at `ip`."""
     try:
-        listening = _unmapped(ipaddress.ip_address(bound))
-    except ValueError:  # a name: localhost
-        listening = ipaddress.ip_address("127.0.0.1")
+        listening = parse_address(bound)
+    except ValueError:  # a name, which may stand for any of our addresses
+        return _is_of_this_machine(ip)
     if listening.is_unspecified or (listening.is_loopback and ip.is_loopback):
-        return ip.is_loopback or _is_of_this_machine(ip)
+        return _is_of_this_machine(ip)
     return ip == listening
 
 
-def _is_of_this_machine(ip: _Address) -> bool:
+def _is_of_this_machine(ip: Address) -> bool:
     """The system lets us bind addresses of our own alone."""
-    family = socket.AF_INET if ip.version == 4 else socket.AF_INET6
-    with socket.socket(family, socket.SOCK_DGRAM) as probe:
-        try:
+    if ip.is_loopback:
+        return True
+    try:
+        with socket.socket(
+            socket.AF_INET if ip.version == 4 else socket.AF_INET6, socket.SOCK_DGRAM
+        ) as probe:
             probe.bind((str(ip), 0))
-        except OSError:
-            return False
+    except OSError:
+        return False
     return True

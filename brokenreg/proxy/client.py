@@ -164,10 +164,7 @@ class UpstreamClient:
 
     def _trust(self, upstream: str) -> Trust:
         url = self._urls.get(upstream)
-        if url is None:
-            return Trust()
-        host, port = host_and_port(httpx.URL(url))
-        return Trust((host, port), loopback=_names_loopback(host), private=True)
+        return Trust(None if url is None else host_and_port(httpx.URL(url)))
 
 
 def extensions(asked: Asked, tell: Tell) -> dict[str, Any]:
@@ -231,7 +228,3 @@ class _ToldBody(httpx.AsyncByteStream):
 
     async def aclose(self) -> None:
         await self._stream.aclose()
-
-
-def _names_loopback(host: str) -> bool:
-    return host in ("localhost", "::1") or host.startswith("127.")

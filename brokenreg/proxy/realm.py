@@ -7,11 +7,9 @@ password, so the rule is short and says no when in doubt.
 
 from __future__ import annotations
 
-import ipaddress
-
 import httpx
 
-from brokenreg.proxy.addresses import host_and_port
+from brokenreg.proxy.addresses import Address, host_and_port, parse_address
 
 _SECOND_LEVEL = frozenset(
     {"ac", "co", "com", "edu", "go", "gob", "gov", "gv", "ne", "net", "nom", "or", "org"}
@@ -76,8 +74,8 @@ def _is_loopback(host: str) -> bool:
     return host == "localhost" if address is None else address.is_loopback
 
 
-def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+def _address(host: str) -> Address | None:
     try:
-        return ipaddress.ip_address(host)
+        return parse_address(host)
     except ValueError:
         return None

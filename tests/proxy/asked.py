@@ -28,7 +28,7 @@ OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
 class Listening:
     """Answers every request with `answer`, and then closes the connection, or waits for another request.
 
-    `host` is its `127.0.0.1:port`.
+    `host` is its address and port.
     """
 
     def __init__(self, answer: bytes, closes: bool) -> None:
@@ -42,10 +42,12 @@ class Listening:
 
     @classmethod
     @asynccontextmanager
-    async def at(cls, answer: bytes = OK, *, closes: bool = False) -> AsyncIterator[Self]:
+    async def at(
+        cls, answer: bytes = OK, *, address: str = "127.0.0.1", closes: bool = False
+    ) -> AsyncIterator[Self]:
         listening = cls(answer, closes)
-        server = await asyncio.start_server(listening._serve, "127.0.0.1", 0)
-        listening.host = f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        server = await asyncio.start_server(listening._serve, address, 0)
+        listening.host = f"{address}:{server.sockets[0].getsockname()[1]}"
         try:
             yield listening
         finally:
@@ -77,9 +79,13 @@ class Listening:
 
 
 @asynccontextmanager
-async def asking(urls: dict[str, str], patience: float = 5.0) -> AsyncIterator[UpstreamClient]:
+async def asking(
+    urls: dict[str, str],
+    *,
+    patience: float = 5.0,
+    policy: AddressPolicy = AddressPolicy(list, beyond_loopback=False),  # noqa: B008
+) -> AsyncIterator[UpstreamClient]:
     """A client for upstreams at these URLs, without credentials."""
-    policy = AddressPolicy(list, beyond_loopback=False)
     context = ssl.create_default_context()
     client = UpstreamClient(urls, policy, context, lambda *_: httpx.Auth(), patience)
     try:

@@ -17,6 +17,8 @@ from brokenreg.proxy.realm import may_see_credentials
         ("https://registry-1.docker.io", "https://auth.docker.io/token", True),
         ("https://registry.example.co.uk", "https://auth.example.co.uk/token", True),
         ("http://127.0.0.1:5000", "http://127.0.0.1:5001/token", True),
+        ("http://127.0.0.1:5000", "http://[::ffff:127.0.0.1]:5001/token", True),
+        ("http://127.0.0.1:5000", "http://127.example.org:5001/token", False),
         ("http://registry.local:5000", "http://registry.local:5000/token", True),
         ("https://quay.io", "https://evil.example/token", False),
         ("https://quay.io", "http://quay.io/token", False),

@@ -1,14 +1,17 @@
-"""Failures are told in the name of the host that failed, be it the upstream or what it redirects to."""
+"""Redirects lead no nearer than their upstream stands; what fails there is told in the name of that host."""
 
 from __future__ import annotations
 
 import socket
+from typing import ClassVar
 
 import pytest
 
+from brokenreg.proxy.addresses import AddressPolicy, Trust
 from brokenreg.proxy.errors import (
     UpstreamContentError,
     UpstreamError,
+    UpstreamForbiddenError,
     UpstreamSilentError,
     UpstreamUnreachableError,
 )
@@ -114,3 +117,68 @@ async def test_a_redirect_to_no_web() -> None:
         with pytest.raises(UpstreamContentError, match="not by ftp") as failed:
             await get(client, "quay.io")
     check_names_the_target(failed.value, "elsewhere.example")
+
+
+HERE, INSIDE, ALSO_INSIDE, OUTSIDE = "127.0.0.1", "127.0.0.2", "127.0.0.3", "127.0.0.4"
+
+
+class Pretending(AddressPolicy):
+    """Judges addresses of this machine as if they were elsewhere."""
+
+    elsewhere: ClassVar = {INSIDE: "10.1.2.3", ALSO_INSIDE: "fd00::1", OUTSIDE: "93.184.215.14"}
+
+    def check(self, host: str, address: str, port: int, trust: Trust) -> None:
+        super().check(host, self.elsewhere.get(address, address), port, trust)
+
+
+@pytest.mark.parametrize("beyond_loopback", [False, True])
+@pytest.mark.parametrize(
+    ("upstream_at", "leads_to", "nearer"),
+    [
+        (HERE, HERE, False),
+        (HERE, INSIDE, False),
+        (HERE, OUTSIDE, False),
+        (INSIDE, ALSO_INSIDE, False),
+        (INSIDE, OUTSIDE, False),
+        (OUTSIDE, OUTSIDE, False),
+        (OUTSIDE, INSIDE, True),
+    ],
+)
+async def test_how_near_a_redirect_may_lead(
+    upstream_at: str, leads_to: str, nearer: bool, beyond_loopback: bool
+) -> None:
+    """To a private network from outside only while nobody but this machine reaches us."""
+    policy = Pretending(list, beyond_loopback)
+    async with (
+        Listening.at(address=leads_to) as target,
+        Listening.at(redirect(target.url), address=upstream_at) as upstream,
+        asking({"quay.io": upstream.url}, policy=policy) as client,
+    ):
+        if nearer and beyond_loopback:
+            with pytest.raises(UpstreamForbiddenError, match="inside a private network"):
+                await get(client, "quay.io")
+            assert not target.connections
+        else:
+            assert await get(client, "quay.io") == b"{}"
+
+
+@pytest.mark.parametrize("upstream_at", [INSIDE, OUTSIDE])
+async def test_no_redirect_from_elsewhere_leads_to_this_machine(upstream_at: str) -> None:
+    async with (
+        Listening.at(address=HERE) as target,
+        Listening.at(redirect(target.url), address=upstream_at) as upstream,
+        asking({"quay.io": upstream.url, "local": target.url}, policy=Pretending(list, False)) as client,
+    ):
+        assert await get(client, "local") == b"{}"
+        with pytest.raises(UpstreamForbiddenError, match="is this machine"):
+            await get(client, "quay.io")
+        assert len(target.connections) == 1
+
+
+@pytest.mark.parametrize("spelling", ["127.1", "localhost", "[::ffff:127.0.0.1]", "2130706433"])
+async def test_however_this_machine_is_spelled(spelling: str) -> None:
+    """What `--upstream` names by any spelling may lead to other ports of it."""
+    async with Listening.at() as target, Listening.at(redirect(target.url)) as upstream:
+        port = upstream.host.partition(":")[2]
+        async with asking({"local": f"http://{spelling}:{port}"}) as client:
+            assert await get(client, "local") == b"{}"

@@ -12,7 +12,7 @@ import httpx
 import pytest
 import trustme
 
-from brokenreg.proxy.addresses import AddressPolicy, Trust
+from brokenreg.proxy.addresses import AddressPolicy, Nearness, Trust
 from brokenreg.proxy.transport import Transport
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
@@ -49,7 +49,9 @@ async def client(authority: trustme.CA | None) -> AsyncIterator[httpx.AsyncClien
     context = ssl.create_default_context()
     if authority is not None:
         authority.configure_trust(context)
-    transport = Transport(context, AddressPolicy(list, beyond_loopback=False), Trust(loopback=True))
+    transport = Transport(
+        context, AddressPolicy(list, beyond_loopback=False), Trust(nearest=Nearness.LOOPBACK)
+    )
     async with httpx.AsyncClient(transport=transport, timeout=5) as asking:
         yield asking
 
