@@ -39,9 +39,14 @@ def is_component(text: str) -> bool:
     return _ONE.fullmatch(text) is not None
 
 
+def is_tag(text: str) -> bool:
+    """Whether `text` can be a tag."""
+    return _TAG.fullmatch(text) is not None
+
+
 def check_tag(tag: str) -> str:
     """Return `tag`, or raise `OCIError` 400 TAG_INVALID."""
-    if not _TAG.fullmatch(tag):
+    if not is_tag(tag):
         raise OCIError(
             400,
             ErrorCode.TAG_INVALID,

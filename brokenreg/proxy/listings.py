@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import json
-import time
 from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
-from urllib.parse import parse_qs, urlencode, urlsplit
 
 from brokenreg.oci.digests import Digest
-from brokenreg.oci.errors import ErrorCode
+from brokenreg.oci.errors import ErrorCode, OCIError
 from brokenreg.oci.mediatypes import MAX_MANIFEST, OCI_INDEX
+from brokenreg.oci.names import is_tag
 from brokenreg.proxy.answers import refusal, unknown
-from brokenreg.proxy.client import Tell, UpstreamClient, UpstreamResponse
+from brokenreg.proxy.client import Tell, UpstreamClient
 from brokenreg.proxy.errors import UpstreamContentError, UpstreamError, UpstreamStatusError
 from brokenreg.proxy.flights import Flights
+from brokenreg.proxy.freshness import Freshness
 from brokenreg.proxy.misses import Misses
+from brokenreg.proxy.pages import next_page
 from brokenreg.proxy.route import Route
 from brokenreg.proxy.witness import Witness
 from brokenreg.storage import Store
@@ -25,6 +26,13 @@ from brokenreg.traffic.exchange import Cache
 _MOST_PAGES = 100
 _MOST_LISTS = 256
 _PAGE = 1000
+_ACCEPT = {"accept": f"{OCI_INDEX}, application/json"}
+
+Key = tuple[Route, str]
+"""A repository, and what is asked of it first."""
+
+Read = Callable[[Any], list[Any]]
+"""What of a document is wanted. Raise `ValueError`, `TypeError` or `LookupError` if it is of no such form."""
 
 
 class Listings:
@@ -36,88 +44,102 @@ class Listings:
     def __init__(self, client: UpstreamClient | None, store: Store, ttl: float) -> None:
         self._client = client
         self._index = store.index
-        self._ttl = ttl
         self._misses = Misses()
-        self._lists: OrderedDict[tuple[Route, str], tuple[float, list[Any]]] = OrderedDict()
-        self._flights: Flights[tuple[Route, str], list[Any]] = Flights()
+        self._freshness = Freshness(ttl)
+        self._lists: OrderedDict[Key, list[Any]] = OrderedDict()
+        self._flights: Flights[Key, list[Any]] = Flights()
 
     async def tags(self, route: Route, witness: Witness) -> list[str]:
         """All tags. Raise `OCIError` if they are not to be had, and none are cached either."""
         repository = self._index.repository(route.key)
         cached = sorted(repository.tags) if repository else []
-        return await self._list(route, f"tags/list?n={_PAGE}", _tags_of, cached, witness)
+        return await self._list((route, f"tags/list?n={_PAGE}"), _tags_of, cached, witness)
 
     async def referrers(self, route: Route, digest: Digest, witness: Witness) -> list[dict[str, Any]]:
         """Descriptors of what refers to a manifest. Raise `OCIError` as `tags` does."""
         repository = self._index.repository(route.key)
         cached = [each.descriptor() for each in repository.referrers(digest)] if repository else []
-        return await self._list(route, f"referrers/{digest}", _manifests_of, cached, witness)
+        return await self._list((route, f"referrers/{digest}"), _manifests_of, cached, witness)
 
     async def close(self) -> None:
         """End what is under way."""
         await self._flights.close()
 
-    async def _list(
-        self,
-        route: Route,
-        path: str,
-        read: Callable[[Any], list[Any]],
-        cached: list[Any],
-        witness: Witness,
-    ) -> list[Any]:
-        until, known = self._lists.get((route, path), (0.0, cached))
-        if time.monotonic() < until:
-            witness.found(Cache.HIT)
+    async def _list(self, key: Key, read: Read, cached: list[Any], witness: Witness) -> list[Any]:
+        """`cached` is what those manifests tell that were pulled: better than nothing."""
+        known = self._lists.get(key, cached or None)
+        unasked = Cache.HIT if self._client is None else self._freshness.unasked(*key)
+        if known is not None and unasked is not None:
+            witness.found(unasked)
             return known
-        client = self._client
-        if client is None:
-            if cached:
-                witness.found(Cache.HIT)
-                return cached
-            message = f"{route.name} is not here, and --offline asks nobody"
-            raise unknown(ErrorCode.NAME_UNKNOWN, path.partition("?")[0], message)
-        self._misses.check(route, path)
-        follows = self._flights.is_under_way((route, path))
+        client = self._online(key)
+        follows = self._flights.is_under_way(key)
         try:
-            found = await self._flights.join(
-                (route, path), lambda: self._ask(client, route, path, read, witness.tell)
-            )
+            found = await self._flights.join(key, lambda: self._ask(client, key, read, witness.tell))
         except UpstreamError as error:
-            if isinstance(error, UpstreamStatusError):
-                self._misses.note(route, path, error)
-            if not (known and error.may_pass):
-                raise
-            witness.tell(f"stale: {error.message}")
-            witness.found(Cache.STALE)
-            return known
+            return self._fall_back(key, known, error, witness)
         witness.found(Cache.FOLLOWED if follows else Cache.MISS)
         return found
 
-    async def _ask(
-        self, client: UpstreamClient, route: Route, path: str, read: Callable[[Any], list[Any]], tell: Tell
+    def _online(self, key: Key) -> UpstreamClient:
+        """Raise `OCIError` 404 if nobody may be asked, or was just now and had nothing."""
+        route, path = key
+        if self._client is None:
+            message = f"{route.name} is not here, and --offline asks nobody"
+            raise unknown(ErrorCode.NAME_UNKNOWN, path.partition("?")[0], message)
+        self._misses.check(route, path)
+        return self._client
+
+    def _fall_back(
+        self, key: Key, known: list[Any] | None, error: UpstreamError, witness: Witness
     ) -> list[Any]:
-        """Page after page."""
-        first, found = path, []
-        for _ in range(_MOST_PAGES):
-            async with client.ask(route, "GET", path, headers={"accept": _ACCEPT}, tell=tell) as response:
-                if response.status != 200:
-                    raise refusal(route, ErrorCode.NAME_UNKNOWN, path.partition("?")[0], response)
-                found += _read(response.source, await response.read(MAX_MANIFEST), read)
-                after = _next_page(first, response)
-            if after is None or after == path:
+        """What is known where the failure may pass; raise it where not. A list that is gone is forgotten."""
+        if isinstance(error, UpstreamStatusError) and error.status == 404:
+            self._misses.note(*key, error)
+            self._lists.pop(key, None)
+            self._freshness.forget(*key)
+        if known is None or not error.may_pass:
+            raise error
+        self._freshness.postpone(*key)
+        witness.tell(f"stale: {error.message}")
+        witness.found(Cache.STALE)
+        return known
+
+    async def _ask(self, client: UpstreamClient, key: Key, read: Read, tell: Tell) -> list[Any]:
+        """Page after page, until there is no other. Raise `UpstreamError`."""
+        route, first = key
+        path: str | None = first
+        asked: set[str] = set()
+        found: list[Any] = []
+        left = MAX_MANIFEST
+        while path is not None and path not in asked:
+            if len(asked) == _MOST_PAGES:
+                tell(f"the list is cut short after {_MOST_PAGES} pages")
                 break
-            path = after
-        self._lists.pop((route, first), None)
-        self._lists[route, first] = (time.monotonic() + self._ttl, found)
-        if len(self._lists) > _MOST_LISTS:
-            self._lists.popitem(last=False)
+            asked.add(path)
+            async with client.ask(route, "GET", path, headers=_ACCEPT, tell=tell) as response:
+                if response.status == 400 and path == first and "?" in path:
+                    path = path.partition("?")[0]  # pages of that size are refused
+                    continue
+                if response.status != 200:
+                    raise refusal(route, ErrorCode.NAME_UNKNOWN, first.partition("?")[0], response)
+                source, body = response.source, await response.read(left)
+                path = next_page(path, response.header("link"))
+            left -= len(body)
+            found += _read(source, body, read)
+        self._keep(key, found)
         return found
 
+    def _keep(self, key: Key, found: list[Any]) -> None:
+        self._freshness.confirm(*key)
+        self._lists[key] = found
+        self._lists.move_to_end(key)
+        if len(self._lists) > _MOST_LISTS:
+            oldest, _ = self._lists.popitem(last=False)
+            self._freshness.forget(*oldest)
 
-_ACCEPT = f"{OCI_INDEX}, application/json"
 
-
-def _read(source: str, body: bytes, read: Callable[[Any], list[Any]]) -> list[Any]:
+def _read(source: str, body: bytes, read: Read) -> list[Any]:
     try:
         return read(json.loads(body))
     except (ValueError, TypeError, LookupError, RecursionError):
@@ -125,19 +147,29 @@ def _read(source: str, body: bytes, read: Callable[[Any], list[Any]]) -> list[An
 
 
 def _tags_of(document: Any) -> list[Any]:
-    return [tag for tag in document["tags"] or () if isinstance(tag, str)]
+    """Those that can be asked for."""
+    return [tag for tag in _members(document, "tags") if isinstance(tag, str) and is_tag(tag)]
 
 
 def _manifests_of(document: Any) -> list[Any]:
-    return [each for each in document["manifests"] or () if isinstance(each, dict)]
+    """Those that can be asked for. Raise `ValueError` too if they cannot be passed on: no Unicode."""
+    manifests = [each for each in _members(document, "manifests") if _is_descriptor(each)]
+    json.dumps(manifests, ensure_ascii=False).encode()
+    return manifests
 
 
-def _next_page(first: str, response: UpstreamResponse) -> str | None:
-    """The query of Link: rel="next" (RFC 8288), on the path that we asked: never another."""
-    link = response.header("link") or ""
-    target, _, parameters = link.partition(">")
-    if not target.startswith("<") or 'rel="next"' not in parameters.replace(" ", ""):
-        return None
-    query = parse_qs(urlsplit(target[1:]).query)
-    kept = {name: query[name][0] for name in query}
-    return f"{first.partition('?')[0]}?{urlencode(kept, safe='/:')}" if kept else None
+def _members(document: Any, name: str) -> list[Any]:
+    """Some registries say null where there are none. Raise `TypeError` or `LookupError`."""
+    members = document[name]
+    if members is None:
+        return []
+    if not isinstance(members, list):
+        raise TypeError
+    return members
+
+
+def _is_descriptor(value: Any) -> bool:
+    try:
+        return bool(isinstance(value, dict) and Digest.parse(value["digest"]))
+    except (OCIError, LookupError, TypeError, AttributeError):
+        return False

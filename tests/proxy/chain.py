@@ -17,7 +17,7 @@ from tests.process import Brokenreg, brokenreg
 from tests.registry.pushing import OCI_MANIFEST, digest_of, image
 
 CONFIG = b"{}"
-_PLAIN = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+PLAIN = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 """For requests without TLS: reading the system's CAs for each costs more than the request."""
 
 
@@ -30,7 +30,7 @@ class Chain:
 
     def push_image(self, name: str, *layers: bytes, tag: str = "v1", config: bytes = CONFIG) -> bytes:
         """Push an image to the upstream; its manifest."""
-        with httpx.Client(base_url=self.upstream.url, timeout=60, verify=_PLAIN) as http:
+        with httpx.Client(base_url=self.upstream.url, timeout=60, verify=PLAIN) as http:
             for content in (config, *layers):
                 url = f"/v2/{name}/blobs/uploads/"
                 response = http.post(url, params={"digest": digest_of(content)}, content=content)
@@ -45,12 +45,12 @@ class Chain:
         """Break the upstream; `more` may hold times, skip, and more of the match."""
         match = {"endpoint": endpoint, **more.pop("match", {})}
         rule = {"fault": fault, "match": match, **more}
-        response = httpx.post(f"{self.upstream.control}/v1/rules", json=rule, verify=_PLAIN)
+        response = httpx.post(f"{self.upstream.control}/v1/rules", json=rule, verify=PLAIN)
         assert response.status_code == 201, response.text
 
     def mend(self) -> None:
         """No rule breaks the upstream any more, and nobody remembers what was asked."""
-        assert httpx.post(f"{self.upstream.control}/v1/reset", verify=_PLAIN).status_code == 204
+        assert httpx.post(f"{self.upstream.control}/v1/reset", verify=PLAIN).status_code == 204
 
     def asked(self, filter_: str = "endpoint:blob") -> list[dict[str, Any]]:
         """What the upstream was asked."""
@@ -58,7 +58,7 @@ class Chain:
 
     def get(self, path: str, **more: Any) -> httpx.Response:
         """Ask the proxy."""
-        return httpx.get(f"{self.proxy.url}{path}", timeout=60, verify=_PLAIN, **more)
+        return httpx.get(f"{self.proxy.url}{path}", timeout=60, verify=PLAIN, **more)
 
 
 def exchanges(running: Brokenreg, filter_: str) -> list[dict[str, Any]]:
@@ -78,7 +78,7 @@ def exchange(running: Brokenreg, number: int) -> dict[str, Any]:
 
 def ask_control(running: Brokenreg, path: str, **query: str) -> Any:
     """What the control API answers to a GET below `/v1/`."""
-    response = httpx.get(f"{running.control}/v1/{path}", params=query, verify=_PLAIN)
+    response = httpx.get(f"{running.control}/v1/{path}", params=query, verify=PLAIN)
     assert response.status_code == 200, response.text
     return response.json()
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -37,7 +37,7 @@ class Scripted:
     """A running one. `answers` go by `HEAD <path>` (of HEAD alone), by path with query, or by path."""
 
     url: str
-    answers: dict[str, Answer] = field(default_factory=dict)
+    answers: dict[str, Answer | Callable[[], Answer]] = field(default_factory=dict)
     asked: list[tuple[str, str]] = field(default_factory=list)
     """Method, and path with query."""
 
@@ -46,7 +46,8 @@ class Scripted:
         path = target.partition("?")[0]
         for key in (f"{method} {path}", target, path):
             if key in self.answers:
-                return self.answers[key]
+                found = self.answers[key]
+                return found if isinstance(found, Answer) else found()
         return NOT_FOUND
 
 
@@ -68,6 +69,11 @@ def scripted() -> Iterator[Scripted]:
 class _Handler(BaseHTTPRequestHandler):
     upstream: Scripted
     protocol_version = "HTTP/1.1"
+    wbufsize = -1  # head and body in one piece: no waiting for an acknowledgement between them
+
+    def handle(self) -> None:
+        with contextlib.suppress(ConnectionError):  # whoever has read enough leaves
+            super().handle()
 
     def do_GET(self) -> None:
         answer = self.upstream.answer(self.command, self.path)
@@ -84,8 +90,7 @@ class _Handler(BaseHTTPRequestHandler):
         body = answer.body
         if answer.chunked:
             body = b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body)
-        with contextlib.suppress(ConnectionError):  # whoever has read enough leaves
-            self.wfile.write(body)
+        self.wfile.write(body)
 
     def do_POST(self) -> None:
         self.rfile.read(int(self.headers["content-length"]))

@@ -1,0 +1,468 @@
+"""Lists through the proxy: all pages of the upstream's, and what was pushed here besides."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from brokenreg.oci.target import parse_target
+from brokenreg.proxy.errors import UpstreamStatusError
+from brokenreg.proxy.listings import Listings
+from brokenreg.proxy.route import Route
+from brokenreg.proxy.witness import Witness
+from brokenreg.storage import Store
+from brokenreg.traffic.exchange import Exchange
+from tests.process import Brokenreg, brokenreg
+from tests.proxy.asked import asking
+from tests.proxy.chain import PLAIN, Chain, exchanges, last
+from tests.proxy.scripted import Answer, Scripted, scripted
+from tests.proxy.upstreams import plain
+from tests.registry.pushing import (
+    OCI_INDEX,
+    OCI_MANIFEST,
+    digest_of,
+    error_of,
+    image,
+    next_page,
+    until_in_flight,
+)
+from tests.registry.test_referrers import SBOM, SIGNATURE, SUBJECT, about
+
+CLIENTS = 10
+TAGS = ["v1", "v2", "v3", "v4", "v5"]
+_names = itertools.count(1)
+
+
+@dataclass
+class Listed:
+    """A repository of a test's own."""
+
+    chain: Chain
+    name: str = field(default_factory=lambda: f"org/listed-{next(_names)}")
+
+    def push(self, *tags: str, to: Brokenreg | None = None, manifest: bytes = SUBJECT) -> bytes:
+        """Push a manifest to the upstream, or to another brokenreg."""
+        url = (to or self.chain.upstream).url
+        headers = {"content-type": OCI_MANIFEST}
+        with httpx.Client(base_url=url, headers=headers, verify=PLAIN) as http:
+            for tag in tags or (digest_of(manifest),):
+                assert http.put(f"/v2/{self.name}/manifests/{tag}", content=manifest).status_code == 201
+        return manifest
+
+    def get(self, query: str = "", *, host: str = "") -> httpx.Response:
+        return self.chain.get(f"{host}/v2/{self.name}/tags/list{query}")
+
+    def tags(self) -> list[str]:
+        response = self.get()
+        assert response.status_code == 200, response.text
+        assert response.json()["name"] == self.name
+        return list(response.json()["tags"])
+
+    def referrers(self, query: str = "") -> list[str]:
+        """The digests of what refers to SUBJECT."""
+        response = self.ask_referrers(query)
+        assert response.status_code == 200, response.text
+        assert response.headers["content-type"] == OCI_INDEX
+        assert response.json()["mediaType"] == OCI_INDEX
+        return [each["digest"] for each in response.json()["manifests"]]
+
+    def ask_referrers(self, query: str = "") -> httpx.Response:
+        return self.chain.get(f"/v2/{self.name}/referrers/{digest_of(SUBJECT)}{query}")
+
+    def cache(self) -> str | None:
+        """What part the cache had in the last answer."""
+        told: str | None = exchanges(self.chain.proxy, f"repository:{self.name}")[-1]["cache"]
+        return told
+
+    def asked(self) -> list[int]:
+        """The statuses of the lists that the upstream was asked for."""
+        found = self.chain.asked(
+            f"repository:{self.name} endpoint:tags|repository:{self.name} endpoint:referrers"
+        )
+        return [each["status"] for each in found]
+
+
+@pytest.fixture(scope="module")
+def upstream(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Brokenreg]:
+    with brokenreg(tmp_path_factory.mktemp("upstream") / "data", "--offline") as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def odd() -> Iterator[Scripted]:
+    """Another upstream, which answers anything."""
+    with scripted() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def always(upstream: Brokenreg, odd: Scripted, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chain]:
+    """With a proxy that asks each time."""
+    options = (
+        "--upstream",
+        f"quay.io={upstream.url}",
+        "--upstream",
+        f"odd.test={odd.url}",
+        "--tag-ttl",
+        "0s",
+    )
+    with brokenreg(tmp_path_factory.mktemp("always") / "data", *options) as proxy:
+        yield Chain(upstream, proxy)
+
+
+@pytest.fixture(scope="module")
+def usual(upstream: Brokenreg, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chain]:
+    """With a proxy that asks as it does by default."""
+    options = ("--upstream", f"quay.io={upstream.url}")
+    with brokenreg(tmp_path_factory.mktemp("usual") / "data", *options) as proxy:
+        yield Chain(upstream, proxy)
+
+
+@pytest.fixture
+def listed(always: Chain) -> Listed:
+    always.mend()
+    return Listed(always)
+
+
+@pytest.fixture
+def kept(usual: Chain) -> Listed:
+    usual.mend()
+    return Listed(usual)
+
+
+def test_all_tags_and_pages_of_them(listed: Listed) -> None:
+    listed.push(*TAGS)
+    assert listed.tags() == TAGS
+    assert listed.get("?n=0").json()["tags"] == []
+    assert listed.get("?last=v3").json()["tags"] == ["v4", "v5"]
+    assert listed.get("?n=9&last=v4").json()["tags"] == ["v5"]
+    assert error_of(listed.get("?n=two"), 400)["code"] == "PAGINATION_NUMBER_INVALID"
+    pages, path = [], f"/v2/{listed.name}/tags/list?n=2"
+    while path:
+        response = listed.chain.get(path)
+        pages.append(response.json()["tags"])
+        path = next_page(response) or ""
+    assert pages == [["v1", "v2"], ["v3", "v4"], ["v5"]]
+
+
+@pytest.mark.parametrize(
+    ("fault", "told", "pages"),
+    [
+        ({"page": 2}, TAGS, 3),
+        ({"page": 2, "link": "absolute"}, TAGS, 3),
+        ({"page": 2, "link": "cyclic"}, TAGS, 4),
+        ({"page": 2, "link": "absent"}, TAGS[:2], 1),
+        ({"page": 2, "link": "malformed"}, TAGS[:2], 1),
+        ({"cap": 100}, TAGS, 2),
+    ],
+    ids=str,
+)
+def test_however_the_upstream_pages(
+    listed: Listed, fault: dict[str, Any], told: list[str], pages: int
+) -> None:
+    """A Link that leads in circles is followed once round."""
+    listed.push(*TAGS)
+    listed.chain.rule({"type": "tag-pages", **fault}, "tags")
+    assert listed.tags() == told
+    assert len(listed.asked()) == pages
+
+
+def test_a_next_page_elsewhere_is_not_asked_for_there(listed: Listed) -> None:
+    listed.push(*TAGS)
+    listed.chain.rule({"type": "tag-pages", "page": 2, "link": "foreign"}, "tags")
+    assert listed.get().status_code in (200, 502)
+    assert listed.chain.asked("origin:second") == []
+
+
+def test_a_list_without_end(always: Chain, odd: Scripted) -> None:
+    """A hundred pages, and the exchange says that there are more."""
+    path = "/v2/a/endless/tags/list"
+    following = itertools.count(2)
+    odd.answers[path] = lambda: Answer(
+        200, {"link": f'<{path}?page={next(following)}>; rel="next"'}, b'{"tags": ["v1"]}'
+    )
+    assert always.get(f"/odd.test{path}").json()["tags"] == ["v1"]
+    assert sum(target.startswith(path) for _, target in odd.asked) == 100
+    assert "cut short after 100 pages" in json.dumps(last(always.proxy)["timeline"])
+
+
+def test_what_was_pushed_here_is_among_them(listed: Listed) -> None:
+    listed.push("v1", "v3")
+    listed.push("v2", "v3", "v4", to=listed.chain.proxy)
+    assert listed.tags() == ["v1", "v2", "v3", "v4"]
+    assert listed.get("?n=2&last=v1").json()["tags"] == ["v2", "v3"]
+    listed.chain.rule({"type": "error", "status": 503}, "tags")
+    assert listed.tags() == ["v1", "v2", "v3", "v4"]
+    assert listed.cache() == "stale"
+    alone = Listed(listed.chain)
+    alone.push("v1", to=alone.chain.proxy)
+    assert alone.tags() == ["v1"]
+
+
+@pytest.mark.parametrize(
+    ("fault", "status", "code"),
+    [
+        ({"type": "not-found"}, 404, "NAME_UNKNOWN"),
+        ({"type": "error", "status": 401}, 401, "UNAUTHORIZED"),
+        ({"type": "error", "status": 403}, 403, "DENIED"),
+        ({"type": "error", "status": 400}, 502, "UNAVAILABLE"),
+        ({"type": "error", "status": 503}, 502, "UNAVAILABLE"),
+        ({"type": "rate-limit"}, 429, "TOOMANYREQUESTS"),
+        ({"type": "reset"}, 502, "UNAVAILABLE"),
+        ({"type": "truncate", "after": 5}, 502, "UNAVAILABLE"),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("what", ["tags", "referrers"])
+def test_failures(listed: Listed, what: str, fault: dict[str, Any], status: int, code: str) -> None:
+    """Of an upstream whose list is not known here. A 404 of referrers makes clients look for a tag."""
+    listed.push("v1")
+    listed.chain.rule(fault, what)
+    ask = listed.get if what == "tags" else listed.ask_referrers
+    response = ask()
+    error = error_of(response, status)
+    assert error["code"] == code
+    assert "quay.io" in error["message"]
+    assert "www-authenticate" not in response.headers
+    assert ("retry-after" in response.headers) is (status == 429)
+    listed.chain.mend()
+    assert ask().status_code == (404 if status == 404 else 200)  # which is remembered for a while
+    assert len(listed.asked()) == (0 if status == 404 else 1)
+
+
+@pytest.mark.parametrize("what", ["tags", "referrers"])
+@pytest.mark.parametrize("fault", [{"type": "error", "status": 503}, {"type": "rate-limit"}])
+def test_where_the_upstream_fails_the_list_is_stale(listed: Listed, what: str, fault: dict[str, Any]) -> None:
+    """Also one that had nothing in it."""
+    listed.push("v1")
+    ask = listed.tags if what == "tags" else listed.referrers
+    before = ask()
+    assert before == (["v1"] if what == "tags" else [])
+    listed.chain.rule(fault, what)
+    assert ask() == before
+    assert listed.cache() == "stale"
+
+
+def test_without_a_list_the_tags_that_were_pulled(listed: Listed) -> None:
+    listed.push("v1", "v2", "v3")
+    for tag in ("v1", "v3"):
+        assert listed.chain.get(f"/v2/{listed.name}/manifests/{tag}").status_code == 200
+    listed.chain.rule({"type": "error", "status": 503}, "tags")
+    assert listed.tags() == ["v1", "v3"]
+    assert listed.cache() == "stale"
+
+
+@pytest.mark.parametrize("status", [401, 403, 404])
+def test_a_list_that_is_refused_is_not_stale(listed: Listed, status: int) -> None:
+    listed.push("v1")
+    listed.tags()
+    listed.chain.rule({"type": "error", "status": status}, "tags")
+    assert listed.get().status_code == status
+
+
+async def test_a_list_that_is_gone_does_not_come_back(
+    odd: Scripted, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not even when its upstream fails, once the 404 is forgotten."""
+    monkeypatch.setattr("brokenreg.proxy.misses.REMEMBERED", 0.0)
+    path, route = "/v2/a/gone/tags/list", Route("odd.test", "a/gone")
+    target = parse_target(path, "")
+    witness = Witness(Exchange(1, "GET", path, "", "1.1", "http", "127.0.0.1:1", target))
+    async with asking({"odd.test": odd.url}) as client, Store.open(tmp_path / "data") as store:
+        listings = Listings(client, store, 0.0)
+        odd.answers[path] = Answer(200, {}, b'{"tags": ["v1"]}')
+        assert await listings.tags(route, witness) == ["v1"]
+        odd.answers[path] = Answer(503)
+        assert await listings.tags(route, witness) == ["v1"]
+        for status in (404, 503):
+            odd.answers[path] = Answer(status)
+            with pytest.raises(UpstreamStatusError) as refused:
+                await listings.tags(route, witness)
+            assert refused.value.told == status
+
+
+def test_within_its_time_a_list_costs_nothing(kept: Listed) -> None:
+    kept.push("v1")
+    assert (kept.tags(), kept.cache()) == (["v1"], "miss")
+    assert (kept.referrers(), kept.cache()) == ([], "miss")
+    kept.push("v2")
+    kept.push(manifest=image(b"signature", **about(SUBJECT, artifactType=SIGNATURE)))
+    for query in ("", "?n=1", "?last=v1"):
+        assert kept.get(query).status_code == 200
+        assert kept.cache() == "hit"
+    assert (kept.referrers(), kept.cache()) == ([], "hit")
+    assert kept.asked() == [200, 200]
+
+
+def test_an_upstream_that_has_failed_is_left_in_peace(kept: Listed) -> None:
+    kept.push("v1")
+    assert kept.chain.get(f"/v2/{kept.name}/manifests/v1").status_code == 200
+    kept.chain.rule({"type": "error", "status": 503}, "tags")
+    for _ in range(3):
+        assert (kept.tags(), kept.cache()) == (["v1"], "stale")
+    assert kept.asked() == [503]
+
+
+def test_many_at_once_are_one_request_upstream(listed: Listed) -> None:
+    listed.push("v1")
+    listed.chain.rule({"type": "hold"}, "tags", times=1)
+    with ThreadPoolExecutor(CLIENTS) as pool:
+        lists = [pool.submit(listed.tags) for _ in range(CLIENTS)]
+        until_in_flight(listed.chain.upstream, 1)
+        until_in_flight(listed.chain.proxy, CLIENTS)
+        assert httpx.post(f"{listed.chain.upstream.control}/v1/resume").is_success
+        assert [each.result() for each in lists] == [["v1"]] * CLIENTS
+    assert listed.asked() == [200]
+    found = exchanges(listed.chain.proxy, f"repository:{listed.name}")
+    assert sorted(each["cache"] for each in found) == ["followed"] * (CLIENTS - 1) + ["miss"]
+
+
+def test_a_real_registry(tmp_path: Path) -> None:
+    """It has no referrers, and says so: clients look for a tag then."""
+    with plain(tmp_path / "upstream") as upstream:
+        for tag in TAGS:
+            upstream.push("org/listed", tag, image(b"{}"), b"{}")
+        with brokenreg(tmp_path / "proxy", "--upstream", f"quay.io={upstream.url}") as proxy:
+            base = f"{proxy.url}/v2/org/listed"
+            assert httpx.get(f"{base}/tags/list?n=2").json()["tags"] == TAGS[:2]
+            assert httpx.get(f"{base}/tags/list").json()["tags"] == TAGS
+            assert httpx.get(f"{base}/referrers/{digest_of(image(b'{}'))}").status_code == 404
+            assert error_of(httpx.get(f"{proxy.url}/v2/org/none/tags/list"), 404)["code"] == "NAME_UNKNOWN"
+        assert upstream.count("GET", "/v2/org/listed/tags/list") == 1
+        assert upstream.count("GET", "/v2/org/none/tags/list") == 1
+
+
+@pytest.mark.parametrize("form", ["usual", "paged"])
+def test_referrers(listed: Listed, form: str) -> None:
+    subject = listed.push("v1")
+    kinds = (SIGNATURE, SBOM, SIGNATURE)
+    pushed = [
+        listed.push(manifest=image(b"%d" % number, **about(subject, artifactType=kind)))
+        for number, kind in enumerate(kinds)
+    ]
+    if form == "paged":
+        listed.chain.rule({"type": "referrers", "form": "paged"}, "referrers")
+    digests = [digest_of(each) for each in pushed]
+    assert sorted(listed.referrers()) == sorted(digests)
+    assert sorted(listed.referrers(f"?artifactType={SIGNATURE}")) == sorted(digests[::2])
+    response = listed.ask_referrers(f"?artifactType={SBOM}")
+    assert response.headers["oci-filters-applied"] == "artifactType"
+    (only,) = response.json()["manifests"]
+    assert only == {
+        "mediaType": OCI_MANIFEST,
+        "digest": digests[1],
+        "size": len(pushed[1]),
+        "artifactType": SBOM,
+    }
+
+
+def test_referrers_that_were_pushed_here_are_among_them(listed: Listed) -> None:
+    subject = listed.push("v1")
+    there, both, here = (image(b"%d" % number, **about(subject, artifactType=SBOM)) for number in range(3))
+    for manifest in (there, both):
+        listed.push(manifest=manifest)
+    for manifest in (both, here):
+        listed.push(manifest=manifest, to=listed.chain.proxy)
+    assert sorted(listed.referrers()) == sorted(map(digest_of, (there, both, here)))
+    listed.chain.rule({"type": "reset"}, "referrers")
+    fresh = Listed(listed.chain)
+    fresh.push("v1")
+    fresh.push(manifest=here, to=fresh.chain.proxy)
+    assert fresh.referrers() == [digest_of(here)]
+
+
+def test_of_what_was_pushed_here_the_upstream_is_not_asked(listed: Listed) -> None:
+    listed.push("v1", to=listed.chain.proxy)
+    assert listed.referrers() == []
+    assert listed.asked() == []
+
+
+def test_offline(always: Chain, tmp_path: Path) -> None:
+    """What is cached is listed, no more."""
+    always.mend()
+    with brokenreg(tmp_path / "proxy", "--upstream", f"quay.io={always.upstream.url}") as proxy:
+        listed = Listed(Chain(always.upstream, proxy))
+        listed.push("v1", "v2")
+        signature = image(b"signature", **about(SUBJECT, artifactType=SIGNATURE))
+        listed.push(manifest=signature)
+        for reference in ("v1", digest_of(signature)):
+            assert listed.chain.get(f"/v2/{listed.name}/manifests/{reference}").status_code == 200
+        proxy.stop()
+    with brokenreg(tmp_path / "proxy", "--offline") as proxy:
+        listed.chain = Chain(always.upstream, proxy)
+        assert (listed.tags(), listed.cache()) == (["v1"], "hit")
+        assert (listed.referrers(), listed.cache()) == ([digest_of(signature)], "hit")
+        other = Listed(listed.chain)
+        assert "--offline asks nobody" in error_of(other.get(), 404)["message"]
+        assert other.referrers() == []
+        assert listed.asked() == []
+
+
+def test_the_catalog_is_of_what_was_pushed_here(listed: Listed) -> None:
+    """Cached repositories are others', and the catalogs of upstreams are not asked for."""
+    listed.push("v1")
+    assert listed.chain.get(f"/v2/{listed.name}/manifests/v1").status_code == 200
+    names = [Listed(listed.chain, f"catalog/{letter}") for letter in "abc"]
+    for each in names:
+        each.push("v1", to=listed.chain.proxy)
+    pushed = [each.name for each in names]
+    before = len(listed.chain.asked(""))
+    everything = listed.chain.get("/v2/_catalog").json()["repositories"]
+    assert [name for name in everything if name.startswith("catalog/")] == pushed
+    assert listed.name not in everything
+    page = listed.chain.get("/v2/_catalog?n=2&last=catalog")
+    assert page.json()["repositories"] == pushed[:2]
+    rest = listed.chain.get(next_page(page) or "").json()["repositories"]
+    assert rest[0] == pushed[2]
+    assert len(listed.chain.asked("")) == before
+
+
+DIGEST = digest_of(b"it")
+NO_LISTS = {
+    "a page": b"<!doctype html>",
+    "nothing": b"",
+    "a list": b'["v1"]',
+    "no member": b"{}",
+    "a text": b'{"tags": "v1", "manifests": "v1"}',
+    "a depth": b'{"tags":' + b"[" * 100_000,
+    "half of one": b'{"tags": ["v1"], "manifests": [',
+    "too much": b'{"tags": ["' + b"x" * 5_000_000 + b'"]}',
+}
+
+
+@pytest.mark.parametrize("body", NO_LISTS.values(), ids=NO_LISTS.keys())
+@pytest.mark.parametrize("what", ["tags/list", f"referrers/{DIGEST}"], ids=["tags", "referrers"])
+def test_what_is_no_list(always: Chain, odd: Scripted, what: str, body: bytes) -> None:
+    path = f"/v2/no/list-{next(_names)}/{what}"
+    odd.answers[path] = Answer(200, {"content-type": "application/json"}, body)
+    error = error_of(always.get(f"/odd.test{path}"), 502)
+    assert error["code"] == "UNAVAILABLE"
+    assert error["message"].startswith("odd.test sent ")
+
+
+def test_tags_that_are_none_are_left_out(always: Chain, odd: Scripted) -> None:
+    path = "/v2/odd/tags/tags/list"
+    tags = ["v1", "../../etc/passwd", "", "\ud800", "a b", 7, None, ["v1"], "x" * 129, "v2"]
+    odd.answers[path] = Answer(200, {}, json.dumps({"tags": tags}).encode())
+    assert always.get(f"/odd.test{path}").json()["tags"] == ["v1", "v2"]
+    odd.answers[path] = Answer(200, {}, b'{"name": "odd/tags", "tags": null}')
+    assert always.get(f"/odd.test{path}").json()["tags"] == []
+
+
+def test_descriptors_that_are_none_are_left_out(always: Chain, odd: Scripted) -> None:
+    path = f"/v2/odd/descriptors/referrers/{DIGEST}"
+    good = {"mediaType": OCI_MANIFEST, "digest": DIGEST, "size": 2, "annotations": {"by": "Zoë"}, "more": 1}
+    manifests = [good, 7, None, {}, *({"digest": each} for each in ("v1", [], {}, None, 7, "sha256:x"))]
+    odd.answers[path] = Answer(200, {}, json.dumps({"manifests": manifests}).encode())
+    assert always.get(f"/odd.test{path}").json()["manifests"] == [good]
+    unwritable = {**good, "annotations": {"by": "\ud800"}}
+    odd.answers[path] = Answer(200, {}, json.dumps({"manifests": [unwritable]}).encode())
+    assert error_of(always.get(f"/odd.test{path}"), 502)["message"] == "odd.test sent a list that is none"
