@@ -50,12 +50,14 @@ class Brokenreg:
 
 
 def clean_environment(**extra: str) -> dict[str, str]:
-    """The environment without what brokenreg and its predecessor would read."""
+    """The environment without what brokenreg and its predecessor would read, or warn of."""
     predecessor = ("BIND_HOST", "BIND_PORT", "BLOB_DIR", "CERT_FILE", "KEY_FILE")
     kept = {
         key: value
         for key, value in os.environ.items()
-        if not key.startswith(("BROKENREG_", "V2_CATALOG")) and key not in predecessor
+        if not key.startswith(("BROKENREG_", "V2_CATALOG"))
+        and not key.lower().endswith("_proxy")
+        and key not in predecessor
     }
     return {**kept, **extra}
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import ssl
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 
 from brokenreg.config import Settings
@@ -18,6 +19,12 @@ from brokenreg.proxy.tokens import TokenCache
 from brokenreg.server.listeners import ListenError
 from brokenreg.storage import Store
 
+logger = logging.getLogger(__name__)
+
+_WEB_PROXIES = ("HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY")
+"""Variables that curl, docker and others obey, in upper and lower case. We do not: whoever connects by a web
+proxy does not resolve names, and cannot judge addresses."""
+
 
 def make_proxy(settings: Settings, store: Store, own: Callable[[], Collection[tuple[str, int]]]) -> Proxy:
     """`own` gives the addresses of our listeners, once they are bound.
@@ -28,9 +35,17 @@ def make_proxy(settings: Settings, store: Store, own: Callable[[], Collection[tu
     naming = Naming(settings.default_upstream, settings.allow_upstream)
     if settings.offline:
         return Proxy(naming, None, store, settings.tag_ttl)
+    _warn_of_web_proxies(os.environ)
     policy = AddressPolicy(own, settings.is_beyond_loopback)
     client = UpstreamClient(urls, policy, _context(settings), _authorize(settings), settings.upstream_timeout)
     return Proxy(naming, client, store, settings.tag_ttl)
+
+
+def _warn_of_web_proxies(environ: Mapping[str, str]) -> None:
+    """Never with their values, in which passwords stand."""
+    names = [name for each in _WEB_PROXIES for name in (each, each.lower()) if environ.get(name)]
+    if names:
+        logger.warning("upstreams are asked without a web proxy; not obeyed: %s", ", ".join(names))
 
 
 def _authorize(settings: Settings) -> Authorize:
