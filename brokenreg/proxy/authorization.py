@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 import math
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from typing import Any
 
 import httpx
@@ -27,12 +27,10 @@ from brokenreg.proxy.failures import Asked, told_redirects
 from brokenreg.proxy.login import Login
 from brokenreg.proxy.realm import may_see_credentials
 from brokenreg.proxy.route import Route
+from brokenreg.proxy.short_body import shorten
 from brokenreg.proxy.tokens import SHORTEST, Grant, TokenCache
 
 _CLIENT = "brokenreg"
-_MOST = 1024 * 1024
-"""Bytes of an answer of a token service, or of a 401."""
-
 _LIMIT = 30.0
 """Seconds that a token service may take, with all its redirects."""
 
@@ -75,7 +73,7 @@ class UpstreamAuth(httpx.Auth):
         header = await self._tokens.obtain(self._key, lambda: self._answer(request.url, challenges))
         if header is None:
             return
-        await _read(response)
+        await _read(response, self._route.upstream)
         response = yield _with(request, header)
         if _is_refused(request, response):
             self._tokens.drop(self._key, header)
@@ -112,13 +110,14 @@ class UpstreamAuth(httpx.Auth):
             async with asyncio.timeout(_LIMIT):
                 with told_redirects(asked):
                     response = await self._ask(asked, challenge.parameters.get("service"), login)
+                who = asked.who(response.url)
                 try:
-                    body = await _read(response)
+                    body = await _read(response, who)
                 finally:
                     await response.aclose()
         except TimeoutError:
             raise UpstreamSilentError(f"{name} did not answer in time") from None
-        return _granted(asked.who(response.url), response, body)
+        return _granted(who, response, body)
 
     def _realm(self, challenge: Challenge) -> httpx.URL:
         try:
@@ -187,26 +186,7 @@ def _with(request: httpx.Request, header: str | None) -> httpx.Request:
     return request
 
 
-async def _read(response: httpx.Response) -> bytes:
+async def _read(response: httpx.Response, who: str) -> bytes:
     """The whole body, as it is. Raise `UpstreamContentError` if it is too long."""
-    # We have asked for no encoding; one that comes anyway would let a few bytes become gigabytes.
-    response.headers.pop("content-encoding", None)
-    if isinstance(response.stream, httpx.AsyncByteStream):
-        response.stream = _Capped(response.stream)
+    shorten(response, who)
     return await response.aread()
-
-
-class _Capped(httpx.AsyncByteStream):
-    def __init__(self, stream: httpx.AsyncByteStream) -> None:
-        self._stream = stream
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        size = 0
-        async for chunk in self._stream:
-            size += len(chunk)
-            if size > _MOST:
-                raise UpstreamContentError(f"an answer about authentication has more than {_MOST} bytes")
-            yield chunk
-
-    async def aclose(self) -> None:
-        await self._stream.aclose()

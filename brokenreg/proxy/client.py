@@ -24,6 +24,7 @@ from brokenreg.proxy.failures import Asked, told_failures, told_redirects
 from brokenreg.proxy.patience import waits
 from brokenreg.proxy.pools import Pools
 from brokenreg.proxy.route import Route
+from brokenreg.proxy.short_body import shorten
 from brokenreg.proxy.transport import Transport
 
 Tell = Callable[[str], None]
@@ -208,6 +209,8 @@ class _Told(httpx.AsyncBaseTransport):
         where = f"{request.url.netloc.decode('ascii')}{request.url.path}"
         request.extensions["tell"](f"upstream {request.method} {where}: {response.status_code}")
         response.stream = _ToldBody(cast(httpx.AsyncByteStream, response.stream), asked, request.url)
+        if response.has_redirect_location:  # which httpx reads whole, to use the connection again
+            shorten(response, asked.who(request.url))
         return response
 
     async def aclose(self) -> None:

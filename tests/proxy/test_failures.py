@@ -76,6 +76,8 @@ def test_failures(running: Chain, endpoint: str, fault: dict[str, Any], status: 
     error = error_of(response, status)
     assert error["code"] == code
     assert "quay.io" in error["message"]
+    if fault["type"] == "redirect" and fault["form"] != "loop":
+        assert "(to which quay.io redirects)" in error["message"]
     assert response.content
     assert "www-authenticate" not in response.headers
     if status == 429:

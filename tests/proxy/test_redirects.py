@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
 import socket
+import tracemalloc
 from typing import ClassVar
 
 import pytest
@@ -16,6 +18,7 @@ from brokenreg.proxy.errors import (
     UpstreamUnreachableError,
 )
 from tests.proxy.asked import Listening, asking, get, redirect
+from tests.registry.pushing import MIB
 
 
 def status(code: int, *headers: str) -> bytes:
@@ -117,6 +120,35 @@ async def test_a_redirect_to_no_web() -> None:
         with pytest.raises(UpstreamContentError, match="not by ftp") as failed:
             await get(client, "quay.io")
     check_names_the_target(failed.value, "elsewhere.example")
+
+
+def with_body(place: str, encoding: str, body: bytes) -> bytes:
+    """A redirect that says more than where to."""
+    head = f"Location: {place}\r\nContent-Encoding: {encoding}\r\nContent-Length: {len(body)}"
+    return f"HTTP/1.1 307 Elsewhere\r\n{head}\r\n\r\n".encode() + body
+
+
+async def test_a_redirect_with_a_long_body() -> None:
+    answer = with_body("/elsewhere", "identity", bytes(2 * MIB))
+    async with Listening.at(answer) as upstream, asking({"quay.io": upstream.url}) as client:
+        with pytest.raises(UpstreamContentError, match=r"^quay\.io sent more than 1048576 bytes"):
+            await get(client, "quay.io")
+
+
+async def test_the_body_of_a_redirect_is_not_unpacked() -> None:
+    body = gzip.compress(bytes(64 * MIB))
+    async with (
+        Listening.at() as cdn,
+        Listening.at(with_body(cdn.url, "gzip", body)) as upstream,
+        asking({"quay.io": upstream.url}) as client,
+    ):
+        tracemalloc.start()
+        try:
+            assert await get(client, "quay.io") == b"{}"
+            _, peak = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+    assert peak < 8 * MIB
 
 
 HERE, INSIDE, ALSO_INSIDE, OUTSIDE = "127.0.0.1", "127.0.0.2", "127.0.0.3", "127.0.0.4"
