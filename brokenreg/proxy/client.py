@@ -11,6 +11,7 @@ import ssl
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any, cast
 
 import httpx
@@ -156,6 +157,8 @@ class UpstreamClient:
             follow_redirects=True,
             max_redirects=_MOST_REDIRECTS,
             trust_env=False,
+            # What one client has brought would go with the requests of others, and fill our memory.
+            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
             headers={
                 "user-agent": f"brokenreg/{__version__}",
                 "accept-encoding": "identity",

@@ -9,7 +9,7 @@ import pytest
 
 from brokenreg.proxy.errors import UpstreamBusyError
 from brokenreg.proxy.route import Route
-from tests.proxy.asked import Listening, asking, get
+from tests.proxy.asked import OK, Listening, asking, get
 
 KEPT = 128
 """Upstreams to which connections are kept at once."""
@@ -65,3 +65,13 @@ async def test_a_connection_is_used_again() -> None:
         for _ in range(3):
             assert await get(client, "upstream") == b"{}"
         assert (len(server.connections), len(server.requests)) == (1, 3)
+
+
+async def test_no_cookie_is_kept() -> None:
+    """What one pull has brought does not go with another."""
+    answer = OK.replace(b"\r\n", b"\r\nSet-Cookie: who=somebody; Path=/\r\n", 1)
+    async with Listening.at(answer) as server, asking({"upstream": server.url}) as client:
+        for _ in range(2):
+            assert await get(client, "upstream") == b"{}"
+        assert len(server.requests) == 2
+        assert not any(b"somebody" in request for request in server.requests)
