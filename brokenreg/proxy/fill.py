@@ -246,6 +246,7 @@ class Fill:
             )
         self.size = self._upload.offset
         self._verified = True
+        self._notify()  # before it is durable: that takes as long as the disk does
         try:
             await self._store.uploads.finish(self._upload, self._digest)
             self.is_kept = True
@@ -254,7 +255,6 @@ class Fill:
                 raise
             self._warn()
             await self._discard()
-        self._notify()
 
     def _warn(self) -> None:
         self._tell("not cached: no room left")
