@@ -24,6 +24,9 @@ from brokenreg.storage.room import Room
 if TYPE_CHECKING:
     from hashlib import _Hash as Hash
 
+_WRITTEN = 256 * 1024
+"""Bytes written at a time: Linux 6.18 with ext4 takes twice as long for as many bytes in larger pieces."""
+
 _PART = 512 * 1024
 """Bytes read at a time by a hash that catches up."""
 
@@ -134,7 +137,8 @@ class Upload:
         size, rest = len(data), data
         try:
             while rest:
-                rest = rest[os.pwrite(self._descriptor, rest, self.offset + size - len(rest)) :]
+                done = size - len(rest)
+                rest = rest[os.pwrite(self._descriptor, rest[:_WRITTEN], self.offset + done) :]
         except OSError:
             os.ftruncate(self._descriptor, self.offset)
             self._room.quota.give_back(size)
