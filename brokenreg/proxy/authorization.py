@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 import math
+import re
 from collections.abc import AsyncGenerator, Callable
 from typing import Any
 
@@ -31,6 +32,9 @@ from brokenreg.proxy.short_body import shorten
 from brokenreg.proxy.tokens import SHORTEST, Grant, TokenCache
 
 _CLIENT = "brokenreg"
+_VISIBLE = re.compile(r"[!-~]+")
+"""What may stand in a header by itself. Whatever else is told in full by whoever refuses to send it."""
+
 _LIMIT = 30.0
 """Seconds that a token service may take, with all its redirects."""
 
@@ -145,30 +149,35 @@ class UpstreamAuth(httpx.Auth):
 
 def _granted(who: str, response: httpx.Response, body: bytes) -> Grant | None:
     """None if the service refuses. Raise `UpstreamError` if it does neither that nor grant."""
-    status = response.status_code
-    if status in (401, 403):
-        return None
+    status, found = response.status_code, _document(body)
+    if status in (401, 403) or (status == 400 and found.get("error") == "invalid_grant"):
+        return None  # RFC 6749, section 5.2, says 400 where an identity token is no longer good
     if status == 429:
         raise UpstreamStatusError.too_many_requests(who, response.headers.get("retry-after"))
     if status >= 500:
         raise UpstreamUnreachableError(f"{who} answered {status}")
     if status != 200:
         raise UpstreamContentError(f"{who} answered {status}")
-    try:
-        document: Any = json.loads(body)
-    except (ValueError, RecursionError):
-        document = None
-    found = document if isinstance(document, dict) else {}
     token = found.get("token") or found.get("access_token")
-    if not isinstance(token, str) or not token.isascii() or not token.isprintable():
+    if not isinstance(token, str) or not _VISIBLE.fullmatch(token):
         raise UpstreamContentError(f"{who} gave no token")
     return Grant(f"Bearer {token}", _lifetime(found.get("expires_in")))
 
 
+def _document(body: bytes) -> dict[str, Any]:
+    """What a token service says; empty if that is no JSON object."""
+    try:
+        document = json.loads(body)
+    except (ValueError, RecursionError):
+        return {}
+    return document if isinstance(document, dict) else {}
+
+
 def _lifetime(told: Any) -> float:
-    if isinstance(told, bool) or not isinstance(told, int | float) or not math.isfinite(told):
+    if isinstance(told, bool) or not isinstance(told, int | float):
         return SHORTEST
-    return float(min(told, 10**9))
+    seconds = float(min(max(told, 0), 10**9))  # in this order: JSON has integers that no float can hold
+    return seconds if math.isfinite(seconds) else SHORTEST
 
 
 def _is_refused(request: httpx.Request, response: httpx.Response) -> bool:

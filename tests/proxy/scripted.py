@@ -29,6 +29,18 @@ class Answer:
     chunked: bool = False
 
 
+@dataclass(frozen=True)
+class Received:
+    """One request; names of headers in lower case."""
+
+    method: str
+    target: str
+    headers: Mapping[str, str]
+    body: bytes
+
+
+Script = Answer | Callable[[Received], Answer]
+
 NOT_FOUND = Answer(404, {"content-type": "application/json"}, b'{"errors":[]}')
 
 
@@ -37,17 +49,17 @@ class Scripted:
     """A running one. `answers` go by `HEAD <path>` (of HEAD alone), by path with query, or by path."""
 
     url: str
-    answers: dict[str, Answer | Callable[[], Answer]] = field(default_factory=dict)
+    answers: dict[str, Script] = field(default_factory=dict)
     asked: list[tuple[str, str]] = field(default_factory=list)
     """Method, and path with query."""
 
-    def answer(self, method: str, target: str) -> Answer:
-        self.asked.append((method, target))
-        path = target.partition("?")[0]
-        for key in (f"{method} {path}", target, path):
+    def answer(self, received: Received) -> Answer:
+        self.asked.append((received.method, received.target))
+        path = received.target.partition("?")[0]
+        for key in (f"{received.method} {path}", received.target, path):
             if key in self.answers:
                 found = self.answers[key]
-                return found if isinstance(found, Answer) else found()
+                return found if isinstance(found, Answer) else found(received)
         return NOT_FOUND
 
 
@@ -76,7 +88,9 @@ class _Handler(BaseHTTPRequestHandler):
             super().handle()
 
     def do_GET(self) -> None:
-        answer = self.upstream.answer(self.command, self.path)
+        body = self.rfile.read(int(self.headers.get("content-length", 0)))
+        headers = {name.lower(): value for name, value in self.headers.items()}
+        answer = self.upstream.answer(Received(self.command, self.path, headers, body))
         self.send_response(answer.status)
         for name, value in answer.headers.items():
             self.send_header(name, value)
@@ -93,7 +107,6 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def do_POST(self) -> None:
-        self.rfile.read(int(self.headers["content-length"]))
         self.do_GET()
 
     def do_HEAD(self) -> None:

@@ -186,7 +186,7 @@ def test_a_list_without_end(always: Chain, odd: Scripted) -> None:
     """A hundred pages, and the exchange says that there are more."""
     path = "/v2/a/endless/tags/list"
     following = itertools.count(2)
-    odd.answers[path] = lambda: Answer(
+    odd.answers[path] = lambda _: Answer(
         200, {"link": f'<{path}?page={next(following)}>; rel="next"'}, b'{"tags": ["v1"]}'
     )
     assert always.get(f"/odd.test{path}").json()["tags"] == ["v1"]
