@@ -17,6 +17,8 @@ from brokenreg.faults.tickets import Allowed, Answer, Ticket, TicketError, has_t
 from brokenreg.oci.errors import ErrorCode, OCIError
 from brokenreg.oci.target import TOKEN_PATH, Endpoint, parse_target
 from brokenreg.registry.responses import respond_error, respond_plain
+from brokenreg.traffic.exchange import Exchange
+from brokenreg.traffic.recorder import EXTENSION as EXCHANGE
 from brokenreg.wire.asgi import ASGIApp, Message, Receive, Scope, Send
 
 _PAGE = b"<!DOCTYPE html>\n<html><head><title>Sign in</title></head><body>Please sign in.</body></html>\n"
@@ -51,6 +53,8 @@ class ObjectStore:
         elif ticket.path == TOKEN_PATH:
             await self._give_token(scope, send)
         else:
+            exchange: Exchange = scope["extensions"][EXCHANGE]
+            exchange.target = exchange.target.heard_at(ticket.listener)
             inner = {**scope, "query_string": ticket.query.encode("latin-1")}
             await self._registry(inner, receive, self._signing(scope, send))
 
@@ -78,7 +82,9 @@ class ObjectStore:
 
     def _signed(self, scope: Scope, location: bytes) -> bytes:
         place = urlsplit(location.decode("latin-1"))
-        allowed = None if parse_target(place.path).endpoint is Endpoint.UPLOAD else Allowed.READ
+        base = scope["extensions"][EXCHANGE].target.base
+        is_upload = parse_target(place.path, base=base).endpoint is Endpoint.UPLOAD
+        allowed = None if is_upload else Allowed.READ
         return self._origin.url(scope, f"{place.path}?{place.query}", allowed=allowed).encode("latin-1")
 
     async def _give_token(self, scope: Scope, send: Send) -> None:

@@ -13,12 +13,12 @@ from brokenreg.wire.asgi import Scope, asked_host
 
 _UNDERSTOOD = frozenset(
     {
-        *("ns", "digest", "digest-algorithm", "mount", "from", "tag", "n", "last", "artifactType"),
+        *("digest", "digest-algorithm", "mount", "from", "tag", "n", "last", "artifactType"),
         *("service", "scope"),
     }
 )
 """The query parameters of a registry and its token service. What else a client says, which may be a secret,
-we do not send on: the trap is for what the client sends."""
+we do not send on: the trap is for what the client sends. Of `ns`, the target knows whether it counts."""
 
 
 class SecondOrigin:
@@ -58,14 +58,16 @@ class SecondOrigin:
         listens.
         """
         place = urlsplit(path)
+        asked: Target = scope["extensions"][EXCHANGE].target
         ticket = Ticket(
             path=place.path,
-            query=_understood(place.query, scope["extensions"][EXCHANGE].target),
-            allowed=allowed or _allowed(place.path, scope["method"]),
+            query=_understood(place.query, asked),
+            allowed=allowed or _allowed(place.path, scope["method"], asked),
             until=round((time.time() + lifetime) * 1000),
             answer=answer,
             hops=hops,
             status=status,
+            listener=asked.base.listener,
         )
         return self.spell(scope, ticket, dead=dead)
 
@@ -82,18 +84,16 @@ class SecondOrigin:
         return f"{self.scheme}://{host}:{port}"
 
 
-def _allowed(path: str, method: str) -> Allowed:
-    if parse_target(path).endpoint is Endpoint.UPLOAD:
+def _allowed(path: str, method: str, asked: Target) -> Allowed:
+    if parse_target(path, base=asked.base).endpoint is Endpoint.UPLOAD:
         return Allowed.SESSION
     return Allowed.READ if method in ("GET", "HEAD") else Allowed.WRITE
 
 
 def _understood(query: str, asked: Target) -> str:
     """What of the query decides. An `ns` that named this registry would name another at another port."""
-    names = _UNDERSTOOD if asked.query else _UNDERSTOOD - {"ns"}
-    return urlencode(
-        [pair for pair in parse_qsl(query, keep_blank_values=True) if pair[0] in names], safe="/:"
-    )
+    pairs = [pair for pair in parse_qsl(query, keep_blank_values=True) if pair[0] in _UNDERSTOOD]
+    return "&".join(filter(None, (urlencode(pairs, safe="/:"), asked.query)))
 
 
 def _bracketed(host: str) -> str:

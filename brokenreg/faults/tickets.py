@@ -1,8 +1,9 @@
 """Tickets: what a signed URL of the second origin allows, and until when.
 
 An object store's presigned URL in small. The signature (HMAC-SHA-256, RFC 2104, with a key that lives as
-long as the run) covers all that decides what is served: path, methods, end, answer, and the query that
-the registry will see; but not `digest`, which clients add to a PUT, and which names nothing but content.
+long as the run) covers all that decides what is served: path, methods, end, answer, the listener that was
+asked, and the query that the registry will see; but not `digest`, which clients add to a PUT, and which
+names nothing but content.
 """
 
 from __future__ import annotations
@@ -59,7 +60,8 @@ class Ticket:
     """What one signed URL allows.
 
     `until` is in milliseconds since the epoch; `hops` are the redirects, with `status`, that still stand
-    before the answer; `query` is what the registry shall see of the URL's.
+    before the answer; `query` is what the registry shall see of the URL's; `listener` is the registry that
+    the listener stands for at which the URL was given.
     """
 
     path: str
@@ -69,6 +71,7 @@ class Ticket:
     answer: Answer = Answer.CONTENT
     hops: int = 0
     status: int = 307
+    listener: str = ""
 
     @property
     def has_expired(self) -> bool:
@@ -124,10 +127,11 @@ def has_ticket(query: str) -> bool:
 
 
 def _terms(ticket: Ticket) -> str:
-    return f"{ticket.allowed}.{ticket.until}.{ticket.answer}.{ticket.hops}.{ticket.status}"
+    terms = (ticket.allowed, ticket.until, ticket.answer, ticket.hops, ticket.status, ticket.listener)
+    return ".".join(map(str, terms))
 
 
 def _read_terms(terms: str, path: str, query: str) -> Ticket:
     """Of terms whose signature is good, so that they were spelled here."""
-    allowed, until, answer, hops, status = terms.split(".")
-    return Ticket(path, query, Allowed(allowed), int(until), Answer(answer), int(hops), int(status))
+    allowed, until, answer, hops, status, listener = terms.split(".", 5)
+    return Ticket(path, query, Allowed(allowed), int(until), Answer(answer), int(hops), int(status), listener)

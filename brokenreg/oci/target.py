@@ -91,6 +91,16 @@ class Target:
             and not f"{self.repository}/".startswith(f"{PREPARED}/")
         )  # fmt: skip
 
+    def heard_at(self, listener: str) -> Target:
+        """The same request as a listener has it that stands for that registry."""
+        if self.error is not None or listener == self.base.listener:
+            return self
+        base = replace(self.base, listener=listener)
+        found = base.resolve(self.name) if self.name else None
+        if found is None:
+            return replace(self, base=base)
+        return replace(self, upstream=found.upstream, repository=found.repository, base=base)
+
     def beside(self, name: str) -> Target:
         """Another repository that the same request names, read as its own. Raise `OCIError` 400."""
         other = _named(self.endpoint, name, self.base)
