@@ -16,6 +16,7 @@ from brokenreg.commands.catalogue import faults
 from brokenreg.commands.expectations import check
 from brokenreg.commands.held import abort, hold, resume, step
 from brokenreg.commands.rules import rules
+from brokenreg.tui.preferences import THEMES, Preferences
 
 if TYPE_CHECKING:
     from brokenreg.config import Settings
@@ -40,6 +41,9 @@ def _option(name: str, *legacy: str, help: str, **settings: Any) -> Callable[...
     variable = f"BROKENREG_{name.removeprefix('--').replace('-', '_').upper()}"
     return click.option(name, envvar=[variable, *legacy], show_envvar=True, help=help, **settings)
 
+
+_KEYS = "keys"
+"""The table of the configuration file that gives the panel's commands other keys."""
 
 _FILE = click.Path(path_type=Path, dir_okay=False)
 _FOLDER = click.Path(path_type=Path, file_okay=False)
@@ -125,6 +129,7 @@ def _take_defaults(context: click.Context, _: click.Parameter, path: Path | None
     """The options in that file become the defaults: of all commands, or of the one that is run."""
     if path is not None:
         tables = _read_config(path)
+        context.meta[_KEYS] = tables.pop(_KEYS, {})
         context.default_map = tables if context.parent is None else tables.get(context.info_name or "", {})
 
 
@@ -134,7 +139,7 @@ _CONFIG: dict[str, Any] = {
     "is_eager": True,
     "expose_value": False,
     "callback": _take_defaults,
-    "help": "TOML file of options: a table for each command, [serve] and [tui].",
+    "help": "TOML file of options: a table for each command, [serve] and [tui]; [keys] for the panel's.",
 }
 
 
@@ -156,15 +161,27 @@ def serve(headless: bool, **options: Any) -> None:
 
 
 @main.command(epilog=_EXAMPLES)
+@_option(
+    "--theme",
+    type=click.Choice(THEMES),
+    help="The panel's colours; ansi is the terminal's own 16.  [default: dark; ansi under NO_COLOR]",
+)
 @_server_options
-def tui(**options: Any) -> None:
+@click.pass_context
+def tui(context: click.Context, /, theme: str | None, **options: Any) -> None:
     """Serve the registry under a live panel."""
+    from brokenreg.tui.bindings import KeysError, keys_from
+
     settings = _settings(options)
+    try:
+        preferences = Preferences(theme, keys_from(context.meta.get(_KEYS, {})))
+    except KeysError as error:
+        raise click.UsageError(f"[{_KEYS}] {error}") from None
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise click.UsageError("the panel needs a terminal; without one, run `brokenreg serve`")
     from brokenreg.server.run import panel
 
-    _run(panel(settings))
+    _run(panel(settings, preferences))
 
 
 for _command in (faults, rules, hold, resume, step, abort, check):
@@ -202,12 +219,17 @@ def _read_config(path: Path) -> dict[str, Any]:
         raise click.UsageError(f"{path}: {error.strerror}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise click.UsageError(f"{path} is not TOML: {error}") from None
-    return {name: _options_of(name, table, path) for name, table in tables.items()}
+    return {
+        name: table if name == _KEYS and isinstance(table, dict) else _options_of(name, table, path)
+        for name, table in tables.items()
+    }
 
 
 def _options_of(name: str, table: Any, path: Path) -> dict[str, Any]:
     if name not in main.commands or not isinstance(table, dict):
-        raise click.UsageError(f"{path}: {name!r} is no table of it; there are {', '.join(main.commands)}")
+        raise click.UsageError(
+            f"{path}: {name!r} is no table of it; there are {', '.join([*main.commands, _KEYS])}"
+        )
     options = [each for each in main.commands[name].params if isinstance(each, click.Option)]
     known = {str(each.name): each for each in options if each.name != "config"}
     values = {}

@@ -21,10 +21,10 @@ from brokenreg.control import (
     scenarios,
     service,
 )
-from brokenreg.control.controlled import Controlled
 from brokenreg.control.guard import ControlGuard
 from brokenreg.control.problems import MEDIA_TYPE, Problem
 from brokenreg.control.routes import Ask, Query, Route
+from brokenreg.controlled import Controlled
 from brokenreg.faults.catalogue.base import told
 from brokenreg.faults.hold import NotHeldError
 from brokenreg.faults.rules import FieldError

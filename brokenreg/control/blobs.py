@@ -7,10 +7,10 @@ import asyncio
 from pydantic import BaseModel, ConfigDict, Field
 from quart import Response
 
-from brokenreg.control.controlled import Controlled
 from brokenreg.control.problems import Problem
 from brokenreg.control.repositories import repositories_of
 from brokenreg.control.routes import Ask, Route, json_response, no_content
+from brokenreg.controlled import Controlled
 from brokenreg.oci.digests import Digest
 from brokenreg.oci.errors import OCIError
 from brokenreg.storage.records import CACHE_MARK, RepositoryKey, is_cache

@@ -14,10 +14,10 @@ from pydantic.json_schema import models_json_schema
 from quart import Response
 
 from brokenreg import __version__
-from brokenreg.control.controlled import Controlled
 from brokenreg.control.page import CSP, STYLE
 from brokenreg.control.problems import MEDIA_TYPE, ProblemDetails
 from brokenreg.control.routes import JSON, Ask, Query, Route
+from brokenreg.controlled import Controlled
 from brokenreg.faults.rules import FAULT, fault_schema
 
 _REF = "#/components/schemas/{model}"

@@ -9,8 +9,8 @@ from collections.abc import AsyncIterator, Callable
 
 from quart import Response, request
 
-from brokenreg.control.controlled import Controlled
 from brokenreg.control.routes import Ask, Route
+from brokenreg.controlled import Controlled
 from brokenreg.traffic.exchange import Exchange
 from brokenreg.traffic.log import Happening
 from brokenreg.wire.connection import Wire

@@ -8,9 +8,9 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 from quart import Response
 
-from brokenreg.control.controlled import Controlled
 from brokenreg.control.problems import Problem
 from brokenreg.control.routes import Ask, Route, json_list, json_response, no_content
+from brokenreg.controlled import Controlled
 from brokenreg.traffic.exchange import Exchange
 
 _SLICE = 500

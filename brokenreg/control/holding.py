@@ -5,9 +5,9 @@ from __future__ import annotations
 from pydantic import BaseModel, ConfigDict, Field
 from quart import Response
 
-from brokenreg.control.controlled import Controlled
 from brokenreg.control.exchanges import ExchangeSummary, find
 from brokenreg.control.routes import Ask, Route, json_response
+from brokenreg.controlled import Controlled
 from brokenreg.faults.catalogue.parameters import HeadersOrSize, Size
 from brokenreg.faults.hold import HEADERS, Abort, Order, Resume, Step
 

@@ -9,9 +9,9 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 from quart import Response
 
-from brokenreg.control.controlled import ALL, Controlled
 from brokenreg.control.problems import Problem
 from brokenreg.control.routes import Ask, Route, json_response, no_content
+from brokenreg.controlled import ALL, Controlled
 from brokenreg.oci.upstreams import one_name
 from brokenreg.storage.records import Manifest, Repository, RepositoryKey
 

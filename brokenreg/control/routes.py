@@ -13,8 +13,8 @@ from typing import Annotated, Any, TypeVar
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 from quart import Response
 
-from brokenreg.control.controlled import ALL, Controlled
 from brokenreg.control.problems import Problem
+from brokenreg.controlled import ALL, Controlled
 from brokenreg.faults.rules import FieldError
 from brokenreg.oci.names import is_component
 from brokenreg.oci.upstreams import is_upstream

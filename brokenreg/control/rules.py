@@ -8,9 +8,9 @@ from urllib.parse import urlencode
 from pydantic import Field
 from quart import Response
 
-from brokenreg.control.controlled import Controlled
 from brokenreg.control.problems import Problem
 from brokenreg.control.routes import Ask, Route, json_list, json_response, no_content
+from brokenreg.controlled import Controlled
 from brokenreg.faults.active_rule import ActiveRule
 from brokenreg.faults.rules import Rule, rule_of
 

@@ -6,9 +6,9 @@ import asyncio
 
 from quart import Response
 
-from brokenreg.control.controlled import Controlled
 from brokenreg.control.problems import Problem
 from brokenreg.control.routes import JSON, YAML, Ask, Route, json_response
+from brokenreg.controlled import Controlled
 from brokenreg.faults.expectations import Verdict
 from brokenreg.faults.rulebook import RuleBook
 from brokenreg.faults.scenario import (

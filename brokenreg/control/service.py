@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from quart import Response
 
-from brokenreg.control.controlled import ALL, Controlled
 from brokenreg.control.problems import Problem
 from brokenreg.control.routes import Ask, Route, json_list, json_response, no_content
-from brokenreg.control.status import Status
+from brokenreg.controlled import ALL, Controlled
 from brokenreg.faults.catalogue import CATALOGUE
 from brokenreg.faults.description import FaultDescription, describe
 from brokenreg.oci.hints import nearest
+from brokenreg.status import Status
 
 
 async def get_status(controlled: Controlled, ask: Ask) -> Response:

@@ -10,7 +10,9 @@ from collections.abc import AsyncIterator
 
 from brokenreg import __version__
 from brokenreg.config import Settings
-from brokenreg.control import Control, Controlled, Status
+from brokenreg.control import Control
+from brokenreg.controlled import Controlled
+from brokenreg.diagnostics import Diagnostics
 from brokenreg.faults.doorman import RuleDoorman
 from brokenreg.faults.hold import Gate
 from brokenreg.faults.injector import Injector
@@ -43,6 +45,7 @@ from brokenreg.server.proxy import make_proxy
 from brokenreg.server.race import first_of
 from brokenreg.server.second_origin import SecondOriginListener
 from brokenreg.server.tls import Identity, given, self_signed
+from brokenreg.status import Status
 from brokenreg.storage import Store
 from brokenreg.traffic.connections import ConnectionRecorder
 from brokenreg.traffic.exchange import Origin
@@ -62,7 +65,9 @@ _SWITCH_INTERVAL = 0.0005
 class Server:
     """A brokenreg that serves, between entering and leaving `Server.running`."""
 
-    def __init__(self, settings: Settings, store: Store, images: Fabricator) -> None:
+    def __init__(
+        self, settings: Settings, store: Store, images: Fabricator, diagnostics: Diagnostics
+    ) -> None:
         self.log = TrafficLog()
         self.gate = Gate(self.log)
         self.origin = SecondOrigin(settings.public_host)
@@ -98,10 +103,23 @@ class Server:
         self._second: SecondOriginListener | None = None
         self._control: Listener | None = None
         self._stopping = asyncio.Event()
+        self.controlled = Controlled(
+            settings=settings,
+            log=self.log,
+            gate=self.gate,
+            rules=self.rules,
+            store=store,
+            images=images,
+            proxy=self._proxy,
+            trap=self.trap,
+            diagnostics=diagnostics,
+            status=self.status,
+            stopping=self._stopping,
+        )
 
     @classmethod
     @contextlib.asynccontextmanager
-    async def running(cls, settings: Settings) -> AsyncIterator[Server]:
+    async def running(cls, settings: Settings, diagnostics: Diagnostics) -> AsyncIterator[Server]:
         """Serve until the block is left; then stop within 2 s, whatever is in flight.
 
         Raise `StorageError`, `ListenError` or `ScenarioError`, one clear line each, if that cannot be.
@@ -112,7 +130,7 @@ class Server:
         asyncio.get_running_loop().set_exception_handler(quiet_handshakes)
         async with Store.open(settings.data, settings.cache_max_size, settings.max_data) as store:
             images = Fabricator(store.index, {**KINDS, **image_kinds()}, settings.fabricate_limit)
-            server = cls(settings, store, images)
+            server = cls(settings, store, images, diagnostics)
             try:
                 server._bind(settings)
                 server._start(settings)
@@ -211,10 +229,7 @@ class Server:
             self._second.start(self._object_store())
         if self._control is not None:
             address = str(self._control.address)
-            controlled = Controlled(
-                self.log, self.gate, self.rules, self._store, self.trap, self.status, self._stopping
-            )
-            self._control.start(Seam(Control(controlled, address, settings.control_token)))
+            self._control.start(Seam(Control(self.controlled, address, settings.control_token)))
 
     def _all_listeners(self) -> list[Listener]:
         return [*self._listeners, *filter(None, (self._second, self._control))]

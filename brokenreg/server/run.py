@@ -9,24 +9,31 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 
 from brokenreg import __version__
 from brokenreg.config import Settings
+from brokenreg.diagnostics import Diagnostics
 from brokenreg.server.assembly import Server
 from brokenreg.server.output import LineWriter, ReadableLog, exchange_line, ready_line, write_ready_file
 from brokenreg.server.race import first_of
 from brokenreg.traffic.exchange import Exchange
 from brokenreg.traffic.log import Happening
 
+if TYPE_CHECKING:
+    from brokenreg.tui.preferences import Preferences
+
+logger = logging.getLogger(__name__)
+
 
 async def serve(settings: Settings, *, headless: bool) -> int:
     """Serve until SIGINT or SIGTERM; the exit status. Raise `StorageError`, `ListenError` or `OSError`."""
-    logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="brokenreg: %(message)s")
+    diagnostics = _log_to(logging.StreamHandler(sys.stderr), "brokenreg: %(message)s")
     stop = asyncio.Event()
     with _on_stop_signals(stop.set), _exchange_file(settings) as exchange_file, _standard_output() as output:
-        async with Server.running(settings) as server:
+        async with Server.running(settings, diagnostics) as server:
             if exchange_file is not None:
                 _print(server, exchange_file, exchange_line)
             ready = _ready(settings, server)
@@ -42,22 +49,35 @@ async def serve(settings: Settings, *, headless: bool) -> int:
     return 0
 
 
-async def panel(settings: Settings) -> int:
-    """Serve under the panel until it is quit, or SIGTERM; the exit status."""
+async def panel(settings: Settings, preferences: Preferences) -> int:
+    """Serve under the panel until it is quit, or SIGTERM, or its terminal is closed; the exit status."""
     from brokenreg.tui.app import Panel
 
     settings.data.mkdir(mode=0o700, parents=True, exist_ok=True)
-    # The terminal is the panel's: diagnostics go to a file.
-    logging.basicConfig(filename=settings.data / "diagnostics.log", level=logging.WARNING)
+    # The terminal is the panel's: nothing else may write there.
+    file = logging.FileHandler(settings.data / "diagnostics.log", encoding="utf-8")
+    diagnostics = _log_to(file, "%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logging.captureWarnings(True)
     with _exchange_file(settings) as exchange_file:
-        async with Server.running(settings) as server:
+        async with Server.running(settings, diagnostics) as server:
             if exchange_file is not None:
                 _print(server, exchange_file, exchange_line)
-            app = Panel(server.log, address=server.registry_urls[0], version=__version__)
-            with _on_stop_signals(app.quit):
+            app = Panel(server.controlled, preferences)
+            with _on_stop_signals(app.quit, signal.SIGHUP):
+                logger.info("%s", _greeting(settings, server))
                 _ready(settings, server)
                 await app.run_async()
     return app.return_code or 0
+
+
+def _log_to(handler: logging.Handler, form: str) -> Diagnostics:
+    """Send warnings and errors to `handler`; them and what is said of our own doings to what is returned."""
+    diagnostics = Diagnostics()
+    handler.setLevel(logging.WARNING)
+    handler.setFormatter(logging.Formatter(form))
+    logging.basicConfig(handlers=[handler, diagnostics], level=logging.WARNING)
+    logging.getLogger("brokenreg").setLevel(logging.INFO)
+    return diagnostics
 
 
 def _print(server: Server, writer: LineWriter, line: Callable[[Exchange], str]) -> None:
@@ -77,9 +97,15 @@ def _greet(settings: Settings, server: Server) -> None:
     console = Console(highlight=False, soft_wrap=True)
     url = server.registry_urls[0]
     name = url.partition("://")[2]
-    console.print(f"[bold]brokenreg {__version__}[/] serves {', '.join(server.registry_urls)}", end="")
-    console.print(f", control API {server.control_url or 'off'}, data in {settings.data}")
+    console.print(_greeting(settings, server))
     console.print(f"Try: docker pull {name}/broken/random:layers-3_size-1024   (Ctrl+C stops)")
+
+
+def _greeting(settings: Settings, server: Server) -> str:
+    return (
+        f"brokenreg {__version__} serves {', '.join(server.registry_urls)}, "
+        f"control API {server.control_url or 'off'}, data in {settings.data}"
+    )
 
 
 @contextlib.contextmanager
@@ -109,12 +135,13 @@ def _private(path: str, flags: int) -> int:
 
 
 @contextlib.contextmanager
-def _on_stop_signals(stop: Callable[[], object]) -> Iterator[None]:
+def _on_stop_signals(stop: Callable[[], object], *more: signal.Signals) -> Iterator[None]:
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
+    numbers = (signal.SIGINT, signal.SIGTERM, *more)
+    for number in numbers:
         loop.add_signal_handler(number, stop)
     try:
         yield
     finally:
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in numbers:
             loop.remove_signal_handler(number)

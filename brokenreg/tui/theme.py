@@ -2,29 +2,103 @@
 
 from __future__ import annotations
 
+from rich.style import Style
 from textual.theme import Theme
+from textual.widget import Widget
 
-THEME = Theme(
-    name="brokenreg",
+
+def _theme(name: str, *, dark: bool, footer_key: str, scrollbar: str, **colors: str) -> Theme:
+    """A theme with a scrollbar of `scrollbar` on the surface, and the footer on the panel's colour."""
+    surface, panel = colors["surface"], colors["panel"]
+    return Theme(
+        name=name,
+        accent=colors["primary"],
+        success=colors["primary"],
+        dark=dark,
+        variables={
+            "footer-key-foreground": footer_key,
+            "footer-background": panel,
+            "scrollbar": scrollbar,
+            "scrollbar-hover": scrollbar,
+            "scrollbar-active": colors["primary"],
+            "scrollbar-background": surface,
+            "scrollbar-background-hover": surface,
+            "scrollbar-background-active": surface,
+            "scrollbar-corner-color": surface,
+        },
+        **colors,  # type: ignore[arg-type]
+    )
+
+
+DARK = _theme(
+    "dark",
+    dark=True,
+    footer_key="#ffae42",
+    scrollbar="#34414f",
     primary="#4ea1ff",
     secondary="#8fb8de",
-    accent="#4ea1ff",
-    success="#4ea1ff",
     warning="#ffae42",
     error="#ff8c1a",
     foreground="#d8dee6",
     background="#10151b",
     surface="#161c24",
     panel="#1f2833",
+)
+LIGHT = _theme(
+    "light",
+    dark=False,
+    footer_key="#9a4b00",
+    scrollbar="#b8c4d2",
+    primary="#0b5cad",
+    secondary="#49627d",
+    warning="#9a4b00",
+    error="#b03a00",
+    foreground="#1b232c",
+    background="#fbfcfd",
+    surface="#f1f4f8",
+    panel="#dfe6ee",
+)
+ANSI = Theme(
+    name="ansi",
+    ansi=True,
+    primary="ansi_blue",
+    secondary="ansi_cyan",
+    accent="ansi_blue",
+    success="ansi_blue",
+    warning="ansi_yellow",
+    error="ansi_red",
+    foreground="ansi_default",
+    background="ansi_default",
+    surface="ansi_default",
+    panel="ansi_default",
+    boost="ansi_default",
     dark=True,
     variables={
-        "footer-key-foreground": "#ffae42",
-        "footer-background": "#1f2833",
-        "scrollbar": "#34414f",
-        "scrollbar-hover": "#4a5a6b",
-        "scrollbar-active": "#4ea1ff",
-        "scrollbar-background": "#161c24",
-        "scrollbar-background-hover": "#161c24",
-        "scrollbar-background-active": "#161c24",
+        "footer-key-foreground": "ansi_yellow",
+        "ansi-background": "ansi_black",
+        "ansi-foreground": "ansi_white",
+        "border-blurred": "ansi_black",
+        "block-cursor-foreground": "ansi_black",
+        "block-cursor-background": "ansi_white",
+        "input-cursor-background": "ansi_black",
+        "input-cursor-foreground": "ansi_bright_white",
+        "input-cursor-text-style": "none",
+        "input-selection-background": "ansi_bright_blue",
+        "input-selection-foreground": "ansi_black",
+        "screen-selection-background": "ansi_bright_blue",
+        "screen-selection-foreground": "ansi_black",
     },
 )
+
+THEMES = (DARK, LIGHT, ANSI)
+"""In the order of `preferences.THEMES`."""
+
+
+def cursor_style(widget: Widget, component: str) -> Style:
+    """What is laid over the line under the cursor: the background of a component class, or reverse video.
+
+    Of 16 colours nobody knows which go together.
+    """
+    if widget.app.native_ansi_color:
+        return Style(color="default", bgcolor="default", bold=True, reverse=True)
+    return Style(bgcolor=widget.get_component_rich_style(component).bgcolor, bold=True)

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
 from exchanges import NOW
+from running import registry
 from textual.app import App
 from textual.pilot import Pilot
 
 from brokenreg.traffic.log import TrafficLog
 from brokenreg.tui.app import Panel
+from brokenreg.tui.preferences import Preferences
+
+USUAL = Preferences()
 
 
 class Clock:
@@ -20,8 +27,18 @@ class Clock:
         return self.now
 
 
-def panel_of(log: TrafficLog, clock: Clock | None = None) -> Panel:
-    return Panel(log, address="http://127.0.0.1:8080", version="0.1.0", clock=clock or Clock())
+@asynccontextmanager
+async def shown(
+    log: TrafficLog,
+    clock: Clock | None = None,
+    size: tuple[int, int] = (80, 24),
+    preferences: Preferences = USUAL,
+) -> AsyncIterator[tuple[Panel, Pilot[int]]]:
+    """A panel on a registry that has seen `log`, and its keyboard."""
+    async with registry(log) as controlled:
+        panel = Panel(controlled, preferences, clock or Clock())
+        async with panel.run_test(size=size) as pilot:
+            yield panel, pilot
 
 
 def lines(app: App) -> list[str]:
@@ -49,4 +66,5 @@ async def look(pilot: Pilot, *keys: str) -> str:
     await pilot.press(*keys)
     pilot.app.tick()
     await pilot.pause()
+    await pilot.pause()  # the footer is made anew after the next refresh
     return text(pilot.app)

@@ -10,30 +10,60 @@ import os
 import re
 import sys
 import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from textual.app import App
+from textual.widgets import Input
 
+from brokenreg.controlled import Controlled
 from brokenreg.traffic.log import TrafficLog
 from brokenreg.tui.app import Panel
+from brokenreg.tui.preferences import Preferences
 
 sys.path.insert(0, str(Path(__file__).parent))
-from exchanges import NOW, small_pull
+from exchanges import NOW
+from running import registry
+from scenes import armed, nothing, some_log_lines, some_traffic
 
 FOLDER = Path(__file__).parents[2] / "screenshots"
-PICTURES = {
-    "traffic": ((80, 24), ()),
-    "detail": ((80, 24), ("k", "k", "enter")),
-    "wide": ((120, 30), ("k", "k")),
-    "empty": ((80, 24), ()),
+SIZES = ((80, 24), (160, 45))
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """`scene` is what has happened, `keys` what somebody pressed then."""
+
+    name: str
+    scene: Callable[[Controlled], None]
+    keys: tuple[str, ...] = ()
+    sizes: tuple[tuple[int, int], ...] = SIZES
+    theme: str | None = None
+
+
+PICTURES = (
+    Picture("traffic", armed),
+    Picture("empty", nothing, sizes=(SIZES[0],)),
+    Picture("detail", some_traffic, ("k", "k", "enter")),
+    Picture("light", some_traffic, sizes=(SIZES[0],), theme="light"),
+    Picture("ansi", armed, sizes=(SIZES[0],), theme="ansi"),
+    Picture("log", some_log_lines, ("5",)),
+    Picture("help", some_traffic, ("?",)),
+    Picture("palette", some_traffic, ("ctrl+p", *"lo"), sizes=(SIZES[0],)),
+)
+FILES = {
+    f"{picture.name}-{width}x{height}.svg": (picture, (width, height))
+    for picture in PICTURES
+    for width, height in picture.sizes
 }
 
 
 @contextmanager
-def frozen():
+def frozen() -> Iterator[None]:
     """UTC, colours, nothing that moves."""
-    fixed = {"TZ": "UTC", "TERM": "xterm-256color", "COLORTERM": "truecolor"}
+    fixed = {"TZ": "UTC", "TERM": "xterm-256color", "COLORTERM": "truecolor", "TEXTUAL_ANIMATIONS": "none"}
     before = dict(os.environ)
     os.environ.update(fixed)
     for name in ("NO_COLOR", "TEXTUAL_THEME", "TEXTUAL_DEBUG", "TEXTUAL"):
@@ -47,31 +77,41 @@ def frozen():
         time.tzset()
 
 
-def picture(app: App) -> str:
+def svg(app: App) -> str:
     """The screen as SVG, without what differs from one making to the next."""
     return re.sub(r"terminal-\d+", "terminal", app.export_screenshot(simplify=True)) + "\n"
 
 
-async def take(name: str) -> str:
-    """One of `PICTURES`, as SVG."""
-    size, keys = PICTURES[name]
+async def take(file: str) -> str:
+    """One of `FILES`, as SVG."""
+    picture, size = FILES[file]
     with frozen():
-        log = TrafficLog()
-        if name != "empty":
-            small_pull(log)
-        panel = Panel(log, address="http://127.0.0.1:8080", version="0.1.0", clock=lambda: NOW)
-        async with panel.run_test(size=size) as pilot:
-            panel.tick()
-            await pilot.press(*keys)
-            panel.tick()
-            await pilot.pause()
-            return picture(panel)
+        async with registry(TrafficLog()) as controlled:
+            picture.scene(controlled)
+            panel = Panel(controlled, Preferences(theme=picture.theme), lambda: NOW)
+            async with panel.run_test(size=size) as pilot:
+                panel.tick()
+                await pilot.press(*picture.keys)
+                await still(panel)
+                panel.tick()
+                await pilot.pause()
+                await pilot.pause()  # the footer is made anew after the next refresh
+                return svg(panel)
+
+
+async def still(panel: Panel) -> None:
+    """Wait until what works in the background (the palette's search) is done, and no cursor blinks."""
+    await panel.workers.wait_for_complete()
+    for field in panel.screen.query(Input):
+        field.cursor_blink = False
 
 
 def main() -> None:
     FOLDER.mkdir(exist_ok=True)
-    for name in PICTURES:
-        (FOLDER / f"{name}.svg").write_text(asyncio.run(take(name)), encoding="utf-8")
+    for old in FOLDER.glob("*.svg"):
+        old.unlink()
+    for file in FILES:
+        (FOLDER / file).write_text(asyncio.run(take(file)), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -7,12 +7,12 @@ import unicodedata
 import pytest
 from exchanges import NOW, answer, end, exchange, passed, small_pull
 from rich.cells import cell_len
-from screen import Clock, line_at_cursor, lines, look, panel_of, text
+from screen import Clock, line_at_cursor, lines, look, shown, text
 
 from brokenreg.traffic.log import TrafficLog
-from brokenreg.tui.cells import fit, fit_end, visible
-from brokenreg.tui.detail import Detail
-from brokenreg.tui.traffic_table import TrafficTable
+from brokenreg.tui.text import fit, fit_end, visible
+from brokenreg.tui.traffic.detail import Detail
+from brokenreg.tui.traffic.table import TrafficTable
 
 TALL = (80, 60)
 WIDE = (140, 50)
@@ -21,8 +21,7 @@ WIDE = (140, 50)
 async def test_the_detail_shows_the_exchange_in_full() -> None:
     log = TrafficLog()
     small_pull(log)
-    panel = panel_of(log)
-    async with panel.run_test(size=TALL) as pilot:
+    async with shown(log, size=TALL) as (panel, pilot):
         await look(pilot)
         panel.query_one(TrafficTable).action_move(-5)
         assert "Request headers" not in text(panel)
@@ -43,8 +42,7 @@ async def test_the_detail_shows_the_exchange_in_full() -> None:
 async def test_the_detail_names_the_fault_and_the_end() -> None:
     log = TrafficLog()
     small_pull(log)
-    panel = panel_of(log)
-    async with panel.run_test(size=TALL) as pilot:
+    async with shown(log, size=TALL) as (panel, pilot):
         await look(pilot)
         panel.query_one(TrafficTable).action_move(-4)
         screen = await look(pilot, "enter")
@@ -55,8 +53,7 @@ async def test_the_detail_names_the_fault_and_the_end() -> None:
 
 async def test_the_detail_goes_along_while_the_exchange_is_in_flight() -> None:
     log, clock = TrafficLog(), Clock()
-    panel = panel_of(log, clock)
-    async with panel.run_test(size=TALL) as pilot:
+    async with shown(log, clock, size=TALL) as (_, pilot):
         pull = exchange(log, "/v2/library/app/manifests/1.2", at=74.5)
         await look(pilot)
         assert "▸ no answer yet, in flight for 500 ms" in await look(pilot, "enter")
@@ -73,8 +70,7 @@ async def test_the_detail_goes_along_while_the_exchange_is_in_flight() -> None:
 async def test_the_cursor_stays_while_the_detail_is_read() -> None:
     log = TrafficLog()
     passed(log, "/v2/library/app/manifests/read")
-    panel = panel_of(log)
-    async with panel.run_test(size=TALL) as pilot:
+    async with shown(log, size=TALL) as (panel, pilot):
         await look(pilot)
         await look(pilot, "enter")
         passed(log, "/v2/library/app/manifests/newer")
@@ -87,8 +83,7 @@ async def test_the_cursor_stays_while_the_detail_is_read() -> None:
 async def test_what_is_read_stays_although_it_is_trimmed() -> None:
     log = TrafficLog(capacity=5)
     passed(log, "/v2/library/app/manifests/read")
-    panel = panel_of(log)
-    async with panel.run_test(size=TALL) as pilot:
+    async with shown(log, size=TALL) as (panel, pilot):
         await look(pilot)
         await look(pilot, "enter")
         for number in range(9):
@@ -102,8 +97,7 @@ async def test_what_is_read_stays_although_it_is_trimmed() -> None:
 async def test_a_small_terminal_scrolls_the_detail() -> None:
     log = TrafficLog()
     small_pull(log)
-    panel = panel_of(log)
-    async with panel.run_test(size=(80, 24)) as pilot:
+    async with shown(log, size=(80, 24)) as (panel, pilot):
         await look(pilot, "g", "j")
         screen = await look(pilot, "enter")
         assert "HEAD /v2/library/app/manifests/1.2" in screen
@@ -116,22 +110,20 @@ async def test_a_small_terminal_scrolls_the_detail() -> None:
 
 async def test_at_120_columns_the_detail_stands_at_the_right() -> None:
     log = TrafficLog()
-    panel = panel_of(log)
-    async with panel.run_test(size=WIDE) as pilot:
+    async with shown(log, size=WIDE) as (panel, pilot):
         assert "Request headers" not in await look(pilot)
         small_pull(log)
         assert "Request headers" in await look(pilot)
         await look(pilot, "g")
-        assert "GET /v2/" in lines(panel)[1]
+        assert "GET /v2/" in lines(panel)[2]
         await look(pilot, "j")
-        assert "HEAD /v2/library/app/manifests/1.2" in lines(panel)[1]
+        assert "HEAD /v2/library/app/manifests/1.2" in lines(panel)[2]
 
 
 async def test_keys_that_would_do_nothing_are_not_offered() -> None:
     log = TrafficLog()
     small_pull(log)
-    panel = panel_of(log)
-    async with panel.run_test(size=(80, 24)) as pilot:
+    async with shown(log, size=(80, 24)) as (panel, pilot):
         await look(pilot)
         footer = lines(panel)[-1]
         assert "esc" not in footer
@@ -162,8 +154,7 @@ async def test_what_a_client_sends_is_shown_and_never_obeyed(size: tuple[int, in
     nasty.fault = f"odd{HOSTILE}(a=1)"
     answer(log, nasty, 200, kind=HOSTILE)
     end(log, nasty, fault=nasty.fault)
-    panel = panel_of(log)
-    async with panel.run_test(size=size) as pilot:
+    async with shown(log, size=size) as (panel, pilot):
         await look(pilot)
         await look(pilot, "enter")
         screen = text(panel)

@@ -5,34 +5,32 @@ from __future__ import annotations
 import time
 
 from exchanges import NOW, answer, digest, end, exchange, passed, small_pull
-from screen import Clock, line_at_cursor, line_with, lines, look, panel_of, text
+from screen import Clock, line_at_cursor, line_with, lines, look, shown, text
 
 from brokenreg.oci.target import Endpoint, Target
 from brokenreg.traffic.exchange import Ended, Exchange
 from brokenreg.traffic.log import TrafficLog
-from brokenreg.tui.traffic_table import TrafficTable
+from brokenreg.tui.traffic.table import TrafficTable
 
 SIZE = (80, 24)
 
 
 async def test_an_empty_log_says_how_to_point_a_client_here() -> None:
-    panel = panel_of(TrafficLog())
-    async with panel.run_test(size=SIZE) as pilot:
+    async with shown(TrafficLog(), size=SIZE) as (panel, pilot):
         screen = await look(pilot)
         assert "docker pull 127.0.0.1:8080/broken/random:layers-3_size-1024" in screen
-        assert "brokenreg http://127.0.0.1:8080  ● live  0 exchanges  0 in flight" in screen
+        assert "brokenreg :8080  ● LIVE  0 req/s  ▁▁▁▁▁▁▁▁  0 in flight  0 exchanges" in screen
         await look(pilot, "j", "k", "g", "G", "enter", "pagedown")
         assert "docker pull" in text(panel)
 
 
 async def test_an_exchange_appears_in_flight_and_becomes_done() -> None:
     log, clock = TrafficLog(), Clock()
-    panel = panel_of(log, clock)
-    async with panel.run_test(size=SIZE) as pilot:
+    async with shown(log, clock, size=SIZE) as (panel, pilot):
         pull = exchange(log, "/v2/library/app/manifests/1.2", at=74.5)
         screen = await look(pilot)
         assert "docker pull" not in screen
-        assert "1 exchange  1 in flight" in screen
+        assert "1 in flight  1 exchange" in screen
         assert " ".join(line_at_cursor(panel).split()) == (
             "▌▸ 12:01:14 docker/27 GET library/app manifests/1.2 … 0B 500"
         )
@@ -45,7 +43,7 @@ async def test_an_exchange_appears_in_flight_and_becomes_done() -> None:
         assert "▸" in line_at_cursor(panel)
         end(log, pull, after=3.25)
         screen = await look(pilot)
-        assert "1 exchange  0 in flight" in screen
+        assert "0 in flight  1 exchange" in screen
         assert " ".join(line_at_cursor(panel).split()) == (
             "▌✓ 12:01:14 docker/27 GET library/app manifests/1.2 200 1.1K 3250"
         )
@@ -54,8 +52,7 @@ async def test_an_exchange_appears_in_flight_and_becomes_done() -> None:
 async def test_a_glance_tells_how_each_went() -> None:
     log = TrafficLog()
     small_pull(log)
-    panel = panel_of(log)
-    async with panel.run_test(size=SIZE) as pilot:
+    async with shown(log, size=SIZE) as (panel, pilot):
         await look(pilot)
         assert line_with(panel, "tools/edge").startswith(" ✗ ")
         assert "404" in line_with(panel, "tools/edge")
@@ -75,8 +72,7 @@ async def test_a_connection_that_asked_nothing_is_shown() -> None:
     probe.mark("closed")
     log.opened(probe)
     log.closed(probe)
-    panel = panel_of(log)
-    async with panel.run_test(size=SIZE) as pilot:
+    async with shown(log, size=SIZE) as (panel, pilot):
         await look(pilot)
         assert "10.0.0.1   (asked nothing)" in line_at_cursor(panel)
         assert "client left" in line_at_cursor(panel)
@@ -87,8 +83,7 @@ async def test_the_cursor_keeps_its_exchange_when_old_ones_are_trimmed() -> None
     log = TrafficLog(capacity=50)
     for number in range(50):
         passed(log, f"/v2/library/app/manifests/n{number}")
-    panel = panel_of(log)
-    async with panel.run_test(size=SIZE) as pilot:
+    async with shown(log, size=SIZE) as (panel, pilot):
         await look(pilot)
         panel.query_one(TrafficTable).action_move(-10)
         await look(pilot)
@@ -113,23 +108,21 @@ async def test_rows_in_sight_stay_where_they_are_while_others_come() -> None:
     log = TrafficLog(capacity=200)
     for number in range(200):
         passed(log, f"/v2/library/app/manifests/n{number}")
-    panel = panel_of(log)
-    async with panel.run_test(size=SIZE) as pilot:
+    async with shown(log, size=SIZE) as (panel, pilot):
         await look(pilot)
         await look(pilot, "pageup", "pageup")
-        before = [line[:79].rstrip() for line in lines(panel)[2:-1]]
+        before = [line[:79].rstrip() for line in lines(panel)[3:-1]]
         for number in range(200, 260):
             passed(log, f"/v2/library/app/manifests/n{number}")
         await look(pilot)
-        assert [line[:79].rstrip() for line in lines(panel)[2:-1]] == before
+        assert [line[:79].rstrip() for line in lines(panel)[3:-1]] == before
 
 
 async def test_follow_goes_along_at_the_end_and_only_there() -> None:
     log = TrafficLog()
     for number in range(40):
         passed(log, f"/v2/library/app/manifests/n{number}")
-    panel = panel_of(log)
-    async with panel.run_test(size=SIZE) as pilot:
+    async with shown(log, size=SIZE) as (panel, pilot):
         await look(pilot)
         assert "manifests/n39" in line_at_cursor(panel)
         passed(log, "/v2/library/app/manifests/n40")
@@ -141,7 +134,7 @@ async def test_follow_goes_along_at_the_end_and_only_there() -> None:
         assert "manifests/n39" in line_at_cursor(panel)
         assert "○ 2 newer" in text(panel)
         await look(pilot, "G")
-        assert "● live" in text(panel)
+        assert "● LIVE" in text(panel)
         passed(log, "/v2/library/app/manifests/n42")
         await look(pilot)
         assert "manifests/n42" in line_at_cursor(panel)
@@ -151,14 +144,13 @@ async def test_follow_can_be_turned_off_and_on() -> None:
     log = TrafficLog()
     for number in range(30):
         passed(log, f"/v2/library/app/manifests/n{number}")
-    panel = panel_of(log)
-    async with panel.run_test(size=SIZE) as pilot:
+    async with shown(log, size=SIZE) as (panel, pilot):
         await look(pilot)
         assert "○ follow is off" in await look(pilot, "F")
         passed(log, "/v2/library/app/manifests/n30")
         await look(pilot)
         assert "manifests/n29" in line_at_cursor(panel)
-        assert "● live" in await look(pilot, "F")
+        assert "● LIVE" in await look(pilot, "F")
         assert "manifests/n30" in line_at_cursor(panel)
 
 
@@ -166,8 +158,7 @@ async def test_who_scrolls_away_with_the_wheel_is_not_pulled_back() -> None:
     log = TrafficLog()
     for number in range(60):
         passed(log, f"/v2/library/app/manifests/n{number}")
-    panel = panel_of(log)
-    async with panel.run_test(size=SIZE) as pilot:
+    async with shown(log, size=SIZE) as (panel, pilot):
         await look(pilot)
         table = panel.query_one(TrafficTable)
         table.scroll_to(y=5, animate=False)
@@ -181,16 +172,15 @@ async def test_keys_move_the_cursor() -> None:
     log = TrafficLog()
     for number in range(100):
         passed(log, f"/v2/library/app/manifests/n{number}")
-    panel = panel_of(log)
-    async with panel.run_test(size=SIZE) as pilot:
+    async with shown(log, size=SIZE) as (panel, pilot):
         await look(pilot)
         for keys, expected in (
             ("g k", "n0 "),
             ("j down", "n2 "),
-            ("home pagedown", "n20 "),
+            ("home pagedown", "n19 "),
             ("end up", "n98 "),
             ("G j", "n99 "),
-            ("pageup", "n79 "),
+            ("pageup", "n80 "),
         ):
             await look(pilot, *keys.split())
             assert f"manifests/{expected}" in line_at_cursor(panel)
@@ -200,8 +190,7 @@ async def test_a_click_moves_the_cursor() -> None:
     log = TrafficLog()
     for number in range(10):
         passed(log, f"/v2/library/app/manifests/n{number}")
-    panel = panel_of(log)
-    async with panel.run_test(size=SIZE) as pilot:
+    async with shown(log, size=SIZE) as (panel, pilot):
         await look(pilot)
         await pilot.click(TrafficTable, offset=(20, 4))
         await look(pilot)
@@ -212,23 +201,21 @@ async def test_the_end_stays_in_sight_when_the_terminal_changes() -> None:
     log = TrafficLog()
     for number in range(100):
         passed(log, f"/v2/library/app/manifests/n{number}")
-    panel = panel_of(log)
-    async with panel.run_test(size=SIZE) as pilot:
+    async with shown(log, size=SIZE) as (panel, pilot):
         await look(pilot)
         for size in ((80, 10), (140, 40), (75, 12)):
             await pilot.resize_terminal(*size)
             passed(log, f"/v2/app/manifests/at{size[1]}")
             await look(pilot)
             assert f"app manifests/at{size[1]} " in line_at_cursor(panel)
-            assert "● live" in text(panel)
+            assert "● LIVE" in text(panel)
 
 
 async def test_ten_thousand_rows_and_a_thousand_more_each_second_stay_quick() -> None:
     log = TrafficLog()
     for number in range(10_000):
         passed(log, f"/v2/library/app/blobs/{digest(f'{number:06x}')}")
-    panel = panel_of(log)
-    async with panel.run_test(size=SIZE) as pilot:
+    async with shown(log, size=SIZE) as (panel, pilot):
         await look(pilot)
         began = time.perf_counter()
         for _ in range(10):

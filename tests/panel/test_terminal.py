@@ -73,7 +73,7 @@ def ready(terminal: Terminal, tmp_path: Path) -> dict[str, object]:
         "--data", str(tmp_path / "data"), "--ready-file", str(ready_file),
     ]  # fmt: skip
     terminal.type(f"{shlex.join(command)}; echo status=$?")
-    terminal.wait_for("● live")
+    terminal.wait_for("● LIVE")
     ready: dict[str, object] = json.loads(ready_file.read_text())
     return ready
 

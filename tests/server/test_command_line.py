@@ -269,6 +269,23 @@ def test_the_panel_needs_a_terminal(tmp_path: Path) -> None:
     assert "brokenreg serve" in result.stderr
 
 
+def test_keys_of_the_panel_that_cannot_be_are_told_in_one_line(tmp_path: Path) -> None:
+    config = tmp_path / "config.toml"
+    for keys, told in (
+        ('traffic.follow = "hyperspace"', "Error: [keys] traffic.follow: 'hyperspace' is no key; write for"),
+        ('traffic.folow = "f"', "Error: [keys] there is no command 'traffic.folow'; did you mean traffic."),
+        ('"traffic.follow" = "q"', "Error: [keys] q is both traffic.follow and panel.quit; give one of them"),
+        ('panel.help = "f1"', "Error: the panel needs a terminal"),
+    ):
+        config.write_text(f"[keys]\n{keys}\n[tui]\ntheme = 'light'\n")
+        result = run("--config", str(config), "tui", "--data", str(tmp_path))
+        assert result.returncode == 2
+        assert result.stderr.splitlines()[-1].startswith(told)
+    config.write_text("keys = 3\n")
+    assert "'keys' is no table of it; there are " in run("--config", str(config), "tui").stderr
+    assert "'pink' is not one of 'dark', 'light', 'ansi'" in run("tui", "--theme", "pink").stderr
+
+
 def test_help_tells_the_variables() -> None:
     assert "BROKENREG_DATA, BLOB_DIR" in " ".join(run("serve", "--help").stdout.split())
     told = " ".join(run("rules", "list", "--help").stdout.split())

@@ -10,7 +10,7 @@ from rich.cells import cell_len
 from rich.segment import Segment
 from rich.style import Style
 from textual import events
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.cache import LRUCache
 from textual.geometry import Size
 from textual.message import Message
@@ -20,7 +20,10 @@ from textual.strip import Strip
 
 from brokenreg.traffic.exchange import Exchange
 from brokenreg.traffic.log import TrafficLog
-from brokenreg.tui import cells
+from brokenreg.tui.scrolling import MOVES
+from brokenreg.tui.text import fit
+from brokenreg.tui.theme import cursor_style
+from brokenreg.tui.traffic import cells
 
 _TIME, _CLIENT, _STATUS, _SIZE, _MS = 8, 10, 3, 6, 6
 _REQUEST_AT_LEAST = 20
@@ -59,22 +62,13 @@ class TrafficTable(ScrollView, can_focus=True, inherit_bindings=False):
         "traffic--cursor",
         "traffic--cursor-focus",
     }
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("j,down", "move(1)", "Down", key_display="j", id="traffic.down"),
-        Binding("k,up", "move(-1)", "Up", key_display="k", id="traffic.up"),
-        Binding("g,home", "first", "First", key_display="g", id="traffic.first"),
-        Binding("G,end", "last", "Last", key_display="G", id="traffic.last"),
-        Binding("pagedown,ctrl+f", "page(1)", "Page down", show=False, id="traffic.page-down"),
-        Binding("pageup,ctrl+b", "page(-1)", "Page up", show=False, id="traffic.page-up"),
-        Binding("enter", "open", "Detail", id="traffic.open"),
-        Binding("F", "toggle_follow", "Follow", id="traffic.follow"),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = MOVES
 
     cursor: reactive[int] = reactive(-1, repaint=False)
     follow: reactive[bool] = reactive(True, repaint=False)
 
     class Opened(Message):
-        """Somebody wants to see the exchange under the cursor."""
+        """Somebody wants to see the exchange under the cursor: it was clicked twice."""
 
     def __init__(
         self,
@@ -169,12 +163,7 @@ class TrafficTable(ScrollView, can_focus=True, inherit_bindings=False):
         """Move the cursor to the newest exchange."""
         self._go(self._end - 1)
 
-    def action_open(self) -> None:
-        """Ask for the detail of the exchange under the cursor."""
-        if self.selected is not None:
-            self.post_message(self.Opened())
-
-    def action_toggle_follow(self) -> None:
+    def toggle_follow(self) -> None:
         """Follow what comes, beginning at the newest; or do not."""
         self.follow = not self.follow
         if self.follow:
@@ -204,7 +193,7 @@ class TrafficTable(ScrollView, can_focus=True, inherit_bindings=False):
         if position < self._end:
             self._go(position)
             if event.chain == 2:
-                self.action_open()
+                self.post_message(self.Opened())
 
     @property
     def _height(self) -> int:
@@ -237,7 +226,7 @@ class TrafficTable(ScrollView, can_focus=True, inherit_bindings=False):
         line = y - _HEADING - 1
         text = f"   {self._hint[line]}" if 0 <= line < len(self._hint) else ""
         style = self._style("good" if text.startswith("     ") else "quiet")
-        return Strip([Segment(cells.fit(text, width), style)], width)
+        return Strip([Segment(fit(text, width), style)], width)
 
     def _paint(self, exchange: Exchange, at_cursor: bool, width: int) -> Strip:
         quiet = self._style("quiet")
@@ -245,13 +234,13 @@ class TrafficTable(ScrollView, can_focus=True, inherit_bindings=False):
         room = max(_REQUEST_AT_LEAST, width - _fixed())
         remark = cells.note(exchange, room - _REQUEST_AT_LEAST - 1)
         room -= cell_len(remark) + 1 if remark else 0
-        request = cells.fit(cells.request_line(exchange, room), room)
+        request = fit(cells.request_line(exchange, room), room)
         client = cells.client_name(exchange, _CLIENT)
         elapsed = cells.milliseconds(exchange, self._clock())
         segments = [
             Segment("▌" if at_cursor else " ", state),
             Segment(f"{cells.glyph(exchange)} ", state),
-            Segment(f"{cells.local_time(exchange)} {cells.fit(client, _CLIENT)} ", quiet),
+            Segment(f"{cells.local_time(exchange)} {fit(client, _CLIENT)} ", quiet),
             Segment(request, self.rich_style),
             Segment(f" {remark}" if remark else "", self._style("note")),
             Segment(f" {cells.status_word(exchange):>{_STATUS}}", state),
@@ -261,8 +250,7 @@ class TrafficTable(ScrollView, can_focus=True, inherit_bindings=False):
         if not at_cursor:
             return strip
         name = "traffic--cursor-focus" if self.has_focus else "traffic--cursor"
-        cursor = self.get_component_rich_style(name)
-        return Strip(Segment.apply_style(strip, post_style=Style(bgcolor=cursor.bgcolor, bold=True)), width)
+        return Strip(Segment.apply_style(strip, post_style=cursor_style(self, name)), width)
 
     def _style(self, name: str) -> Style:
         return self.get_component_rich_style(f"traffic--{name}")

@@ -8,7 +8,7 @@ from http import HTTPStatus
 from typing import ClassVar
 
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.widgets import Static
@@ -16,8 +16,9 @@ from textual.widgets import Static
 from brokenreg.oci.sizes import format_size
 from brokenreg.oci.target import Endpoint
 from brokenreg.traffic.exchange import Exchange, Headers
-from brokenreg.tui import cells
-from brokenreg.tui.cells import visible
+from brokenreg.tui.scrolling import MOVES, Scrolling
+from brokenreg.tui.text import ELLIPSIS, visible
+from brokenreg.tui.traffic import cells
 
 _LABEL = 10
 _VALUE_SHOWN = 4096
@@ -25,21 +26,14 @@ _VALUE_SHOWN = 4096
 _Part = str | tuple[str, str]
 
 
-class Detail(VerticalScroll, can_focus=True, inherit_bindings=False):
+class Detail(VerticalScroll, Scrolling, can_focus=True, inherit_bindings=False):
     """The detail of one exchange; it changes while the exchange is in flight."""
 
     DEFAULT_CSS = """
     Detail { background: $surface; padding: 0 1; scrollbar-size-vertical: 1; scrollbar-gutter: stable; }
     Detail > Static { height: auto; text-wrap: nowrap; text-overflow: fold; }
     """
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("j,down", "scroll_down", "Down", key_display="j", id="detail.down"),
-        Binding("k,up", "scroll_up", "Up", key_display="k", id="detail.up"),
-        Binding("g,home", "scroll_home", "Top", key_display="g", id="detail.first"),
-        Binding("G,end", "scroll_end", "End", key_display="G", id="detail.last"),
-        Binding("pagedown,ctrl+f", "page_down", "Page down", show=False, id="detail.page-down"),
-        Binding("pageup,ctrl+b", "page_up", "Page up", show=False, id="detail.page-up"),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = MOVES
 
     def __init__(
         self,
@@ -157,7 +151,7 @@ def _headers(title: str, headers: Headers) -> Iterator[_Part]:
     for name, value in headers:
         shown = visible(value[:_VALUE_SHOWN])
         yield (f"  {visible(name)}: ", "$secondary")
-        yield f"{shown}{cells.ELLIPSIS if len(value) > _VALUE_SHOWN else ''}\n"
+        yield f"{shown}{ELLIPSIS if len(value) > _VALUE_SHOWN else ''}\n"
 
 
 def _phrase(status: int) -> str:

@@ -1,17 +1,15 @@
-"""An exchange in words short enough for a table; everything that a client sent is made safe to show."""
+"""An exchange in words short enough for a table; whatever a client sent is made safe to show."""
 
 from __future__ import annotations
 
 import time
-import unicodedata
 
-from rich.cells import cell_len, set_cell_size
+from rich.cells import cell_len
 
 from brokenreg.oci.digests import is_digest
 from brokenreg.oci.target import Endpoint
 from brokenreg.traffic.exchange import Ended, Exchange
-
-ELLIPSIS = "…"
+from brokenreg.tui.text import ELLIPSIS, fit, fit_end, visible
 
 _DIGEST_SHOWN = 6
 _NAME_AT_LEAST = 6
@@ -19,37 +17,6 @@ _UNITS = "KMGTP"
 _WRITES = ("POST", "PUT", "PATCH")
 _ENDED_WORDS = {Ended.COMPLETE: "", Ended.CLIENT_LEFT: "client left", Ended.ABORTED: "aborted"}
 _ENDED_AFTER_FAULT = {Ended.COMPLETE: "", Ended.CLIENT_LEFT: " · left", Ended.ABORTED: " · aborted"}
-
-
-def visible(text: str) -> str:
-    """`text` with everything escaped that would move a cursor, combine, hide or turn what is shown."""
-    if text.isascii() and text.isprintable():
-        return text
-    return "".join(
-        character
-        if character.isprintable() and unicodedata.category(character)[0] != "M"
-        else character.encode("unicode_escape").decode("ascii")
-        for character in text
-    )
-
-
-def fit(text: str, width: int) -> str:
-    """`text` in exactly `width` cells: cut at its end, with an ellipsis, or filled with spaces."""
-    if cell_len(text) <= width:
-        return set_cell_size(text, width)
-    return set_cell_size(text, width - 1) + ELLIPSIS if width > 0 else ""
-
-
-def fit_end(text: str, width: int) -> str:
-    """The end of `text` in at most `width` cells, with an ellipsis before it where something is missing."""
-    if cell_len(text) <= width:
-        return text
-    if width <= 0:
-        return ""
-    text = text[-width:]
-    while cell_len(text) > width - 1:
-        text = text[1:]
-    return ELLIPSIS + text
 
 
 def glyph(exchange: Exchange) -> str:

@@ -1,4 +1,4 @@
-"""What the control API tells of the server as a whole."""
+"""What a running brokenreg tells of itself as a whole."""
 
 from __future__ import annotations
 

@@ -1,0 +1,50 @@
+"""The newest lines of the server's own log, kept for who wants to read them without a file or a terminal."""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from dataclasses import dataclass
+
+CAPACITY = 2_000
+"""Records kept unless told otherwise."""
+
+_LONGEST = 16 * 1024
+"""Characters of one record, its traceback among them."""
+
+
+@dataclass(frozen=True, slots=True)
+class LogLine:
+    """One record: `created` is seconds since the epoch, `level` one of `logging`'s; `text` may have lines."""
+
+    created: float
+    level: int
+    text: str
+
+
+class Diagnostics(logging.Handler):
+    """Keeps the newest records. Any thread may log; readers that repaint compare `version`."""
+
+    def __init__(self, capacity: int = CAPACITY) -> None:
+        super().__init__(logging.INFO)
+        self.setFormatter(logging.Formatter("%(message)s"))
+        self._lines: deque[LogLine] = deque(maxlen=capacity)
+        self.version = 0
+        """Grows with every record."""
+
+    def lines(self) -> tuple[LogLine, ...]:
+        """What is kept, oldest first."""
+        self.acquire()
+        try:
+            return tuple(self._lines)
+        finally:
+            self.release()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Called by `logging`, which holds the lock."""
+        try:
+            text = self.format(record)
+        except Exception:  # noqa: BLE001 - as of every handler: whoever logs must not fail
+            text = f"a record of {record.name} cannot be formatted"
+        self._lines.append(LogLine(record.created, record.levelno, text[:_LONGEST]))
+        self.version += 1

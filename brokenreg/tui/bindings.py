@@ -1,0 +1,85 @@
+"""Textual's bindings from the table of commands, and other keys for them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from itertools import combinations
+from typing import Any
+
+from textual.binding import Binding, BindingType
+from textual.keys import Keys
+
+from brokenreg.oci.hints import nearest
+from brokenreg.tui.commands import BY_ID, COMMANDS, Command, keys_of, meet
+
+_MODIFIERS = ("ctrl+", "shift+", "alt+", "super+", "hyper+", "meta+")
+
+
+class KeysError(ValueError):
+    """Keys that cannot be; the message is one line."""
+
+
+def bindings_of(*areas: str) -> list[BindingType]:
+    """What a screen or widget binds: the commands of some areas."""
+    return [_binding(command) for command in COMMANDS if command.area in areas]
+
+
+def keys_from(table: Mapping[str, Any]) -> dict[str, str]:
+    """Other keys by command id, from the `[keys]` table of a configuration file. Raise `KeysError`."""
+    keys = dict(_read(table, ""))
+    for one, other in combinations(COMMANDS, 2):
+        if (one.id in keys or other.id in keys) and meet(one, other):
+            twice = {*map(_name, keys_of(one, keys))} & {*map(_name, keys_of(other, keys))}
+            if twice:
+                raise KeysError(f"{min(twice)} is both {one.id} and {other.id}; give one of them another key")
+    return keys
+
+
+def _read(table: Mapping[str, Any], within: str) -> Iterator[tuple[str, str]]:
+    for name, value in table.items():
+        command = within + name
+        if isinstance(value, dict) and not within:  # `traffic.follow = "f"` without quotes
+            yield from _read(value, f"{name}.")
+            continue
+        if command not in BY_ID:
+            raise KeysError(f"there is no command {command[:100]!r}; {nearest(command, BY_ID)}")
+        keys = value if isinstance(value, list) else [value]
+        if not keys or not all(isinstance(key, str) for key in keys):
+            raise KeysError(f'{command}: write a key in quotes, or a list: ["f", "ctrl+f"]')
+        for key in keys:
+            if _name(key) not in _KNOWN and not _is_modified(key):
+                raise KeysError(
+                    f"{command}: {key[:100]!r} is no key; write for instance f, F, f2, ctrl+f, pagedown or ?"
+                )
+        yield command, ",".join(_name(key) for key in keys)
+
+
+def _is_modified(key: str) -> bool:
+    bare = key
+    while bare.startswith(_MODIFIERS):
+        bare = bare.partition("+")[2]
+    return bare != key and _name(bare) in _KNOWN
+
+
+def _name(key: str) -> str:
+    """As Textual calls it: `question_mark` for `?`."""
+    if len(key) != 1 or key.isspace() or key == ",":
+        return {",": "comma", " ": "space"}.get(key, key)
+    return next(iter(Binding.make_bindings([(key, "", "")]))).key
+
+
+_KNOWN = {*map(_name, map(chr, range(0x20, 0x7F))), *(key.value for key in Keys if key.value[0] != "<")}
+
+
+def _binding(command: Command) -> Binding:
+    first = command.keys.partition(",")[0]
+    return Binding(
+        command.keys,
+        command.action,
+        command.title,
+        show=command.in_footer,
+        key_display={"escape": "esc", "ctrl+p": "^p"}.get(first, first),
+        priority=command.is_priority,
+        tooltip=command.help,
+        id=command.id,
+    )

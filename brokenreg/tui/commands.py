@@ -1,0 +1,126 @@
+"""All that the panel can be told, in one table.
+
+Keys, footer, palette, help screen and documentation come from it. Free of Textual; `bindings.py` makes
+bindings of it. `python -m brokenreg.tui.commands` prints the table of docs/panel.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import groupby
+
+TABS = ("traffic", "log")
+"""In order. The commands `tab.<name>` choose them; `tabs.py` says what they show."""
+
+AREAS: Mapping[str, frozenset[str]] = {
+    "panel": frozenset(TABS),
+    "tab": frozenset(TABS),
+    "move": frozenset({*TABS, "help"}),
+    "traffic": frozenset({"traffic"}),
+    "log": frozenset({"log"}),
+    "help": frozenset({"help"}),
+}
+"""Areas of the panel, and the tabs and dialogues in which their commands are in force.
+
+No key has two meanings where two areas meet.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """One row. `id` is AREA.NAME, which is also its name in the `[keys]` table of the configuration file.
+
+    `keys` are one or several with commas between, the first of them shown. `help` is one line. `group` is the
+    heading under which the help shows it. It calls `action_<name>` of what has the area's bindings, unless
+    `does` names another action. `in_footer` commands are shown there while they would do something.
+    """
+
+    id: str
+    keys: str
+    title: str
+    help: str
+    group: str
+    does: str = ""
+    in_footer: bool = False
+    is_priority: bool = False
+
+    @property
+    def area(self) -> str:
+        return self.id.partition(".")[0]
+
+    @property
+    def action(self) -> str:
+        return self.does or self.id.partition(".")[2].replace("-", "_")
+
+
+COMMANDS: tuple[Command, ...] = (
+    Command("tab.traffic", "1", "Traffic", "show the exchanges", "Tabs", "show_tab('traffic')"),
+    Command("tab.log", "5", "Log", "show the server's own log", "Tabs", "show_tab('log')"),
+    Command("move.down", "j,down", "Down", "one line down", "Moving", "move(1)"),
+    Command("move.up", "k,up", "Up", "one line up", "Moving", "move(-1)"),
+    Command("move.first", "g,home", "First", "to the first line", "Moving"),
+    Command("move.last", "G,end", "Last", "to the last line", "Moving"),
+    Command("move.page-down", "pagedown,ctrl+f", "Page down", "one screen down", "Moving", "page(1)"),
+    Command("move.page-up", "pageup,ctrl+b", "Page up", "one screen up", "Moving", "page(-1)"),
+    Command("traffic.open", "enter", "Detail", "show the exchange in full", "Traffic", in_footer=True),
+    Command("traffic.back", "escape", "Back", "back to the list", "Traffic", in_footer=True),
+    Command(
+        "traffic.follow", "F", "Follow", "go along with what comes, or do not", "Traffic", in_footer=True
+    ),
+    Command("log.level", "l", "Level", "show all, warnings and errors, or errors", "Log", in_footer=True),
+    Command("log.follow", "F", "Follow", "go along with what comes, or do not", "Log", in_footer=True),
+    Command("help.close", "escape,?,q", "Close", "close the help", "Help", in_footer=True),
+    Command("panel.help", "?", "Help", "all commands and their keys", "Panel", in_footer=True),
+    Command(
+        "panel.palette",
+        "ctrl+p",
+        "Commands",
+        "find a command by its name",
+        "Panel",
+        "command_palette",
+        in_footer=True,
+    ),
+    Command("panel.next-pane", "tab", "Next pane", "to the next pane", "Panel", "focus_next"),
+    Command("panel.last-pane", "shift+tab", "Last pane", "to the pane before", "Panel", "focus_previous"),
+    Command("panel.theme", "t", "Theme", "dark, light, or the terminal's 16 colours", "Panel"),
+    Command("panel.quit", "q", "Quit", "stop the registry and leave", "Panel", in_footer=True),
+    Command(
+        "panel.interrupt", "ctrl+c", "Quit", "the same, from anywhere", "Panel", "quit", is_priority=True
+    ),
+)
+
+BY_ID: Mapping[str, Command] = {command.id: command for command in COMMANDS}
+
+
+def meet(one: Command, other: Command) -> bool:
+    """Whether both can be in force at once, so that they need different keys."""
+    return not AREAS[one.area].isdisjoint(AREAS[other.area])
+
+
+def keys_of(command: Command, keys: Mapping[str, str]) -> list[str]:
+    """Its keys, as people have chosen them: `keys` are other keys by id."""
+    return keys.get(command.id, command.keys).split(",")
+
+
+def grouped() -> Iterator[tuple[str, list[Command]]]:
+    """The commands by group, groups in the order of the table."""
+    order = list(dict.fromkeys(command.group for command in COMMANDS))
+    in_order = sorted(COMMANDS, key=lambda command: order.index(command.group))
+    for group, commands in groupby(in_order, key=lambda command: command.group):
+        yield group, list(commands)
+
+
+def markdown() -> str:
+    """The table, as docs/panel.md has it."""
+    lines = ["| keys | command | what it does |", "| --- | --- | --- |"]
+    for group, commands in grouped():
+        lines.append(f"| **{group}** | | |")
+        for command in commands:
+            keys = " ".join(f"`{key}`" for key in command.keys.split(","))
+            lines.append(f"| {keys.replace('|', chr(92) + '|')} | `{command.id}` | {command.help} |")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    print(markdown())

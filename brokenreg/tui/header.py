@@ -1,0 +1,103 @@
+"""The line at the top: where the registry listens, how busy it is, what is held, what is armed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from rich.cells import cell_len
+from textual.content import Content
+from textual.widgets import Static
+
+from brokenreg.controlled import Controlled
+from brokenreg.faults.active_rule import ActiveRule
+from brokenreg.faults.catalogue import Fault
+from brokenreg.tui.area import Clock
+from brokenreg.tui.rate import RequestRate, sparkline
+from brokenreg.tui.text import fit, visible
+
+_NAME_SHOWN = 24
+_WIDE = 100
+"""Columns from which on there is room for the address in full."""
+
+_HELD_STYLE = "bold reverse $warning"
+_FAULT_STYLE = "bold reverse $error"
+
+_Part = tuple[int, str, str]
+"""How much it matters (the least goes first, if there is no room), text, style."""
+
+
+class Header(Static):
+    """Paints only what has changed."""
+
+    DEFAULT_CSS = "Header { height: 1; padding: 0 1; background: $panel; text-wrap: nowrap; }"
+
+    def __init__(self, controlled: Controlled, clock: Clock) -> None:
+        super().__init__(markup=False)
+        self._controlled = controlled
+        self._clock = clock
+        self._rate = RequestRate(controlled.log)
+        status = controlled.status()
+        self._url, self._version = status.registry[0], status.version
+        self._shown: list[_Part] = []
+
+    def tick(self, behind: str) -> None:
+        """Show how it is now; `behind` is why the newest is not in sight, if it is not."""
+        parts = _fitting([*self._parts(behind)], self.size.width - 2)
+        if parts != self._shown:
+            self._shown = parts
+            self.update(Content("  ").join(Content.styled(text, style) for _, text, style in parts))
+
+    def _parts(self, behind: str) -> Iterator[_Part]:
+        log, now = self._controlled.log, self._clock()
+        address = self._url if self.size.width >= _WIDE else f":{self._url.rpartition(':')[2]}"
+        yield 10, f"brokenreg {address}", "bold"
+        yield (8, f"○ {behind}", "bold $warning") if behind else (8, "● LIVE", "bold $success")
+        yield from self._held(now)
+        yield from self._armed()
+        counts = self._rate.tick(now)
+        yield 6, f"{counts[-1]} req/s", ""
+        yield 5, sparkline(counts), "$primary"
+        yield 4, f"{log.in_flight} in flight", ""
+        yield 3, f"{log.end} exchange{'' if log.end == 1 else 's'}", ""
+        yield 1, self._version, "$secondary"
+
+    def _held(self, now: float) -> Iterator[_Part]:
+        since = [passage.exchange.held_since for passage in self._controlled.gate.waiting.values()]
+        if since:
+            age = now - min((each for each in since if each is not None), default=now)
+            yield 9, f" ⏸ {len(since)} HELD {max(0, age):.0f}s ", _HELD_STYLE
+
+    def _armed(self) -> Iterator[_Part]:
+        books = self._controlled.rules
+        armed = [each for name in books.namespaces() for each in books.book(name) if _is_armed(each)]
+        if len(armed) == 1:
+            yield 9, f" FAULT {_armed_word(armed[0])} armed ", _FAULT_STYLE
+        elif armed:
+            yield 9, f" {len(armed)} FAULTS armed ", _FAULT_STYLE
+
+
+def _is_armed(active: ActiveRule) -> bool:
+    """Whether it may strike yet. What a rule counts apart, by client for instance, has no end."""
+    rule = active.rule
+    is_spent = rule.times is not None and rule.per == "rule" and active.struck >= rule.times
+    return rule.enabled and not is_spent
+
+
+def _armed_word(active: ActiveRule) -> str:
+    rule = active.rule
+    word = visible("+".join(map(_fault_word, rule.fault)))
+    times = "" if rule.times is None else f"×{max(0, rule.times - active.struck)}"
+    return fit(word, min(cell_len(word), _NAME_SHOWN)) + times
+
+
+def _fault_word(fault: Fault) -> str:
+    """`truncate`; for what has one, the status says more: `503`."""
+    status = fault.parameters().get("status")
+    return fault.name if status is None else str(status)
+
+
+def _fitting(parts: list[_Part], width: int) -> list[_Part]:
+    """As many as there is room for, those that matter most."""
+    while len(parts) > 1 and sum(cell_len(text) + 2 for _, text, _ in parts) - 2 > width:
+        parts.remove(min(parts))
+    return parts

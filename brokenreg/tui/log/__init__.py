@@ -1,0 +1,1 @@
+"""What the server itself has to say: its own log."""

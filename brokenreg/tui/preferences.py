@@ -1,0 +1,17 @@
+"""How somebody wants the panel to look and to be told."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+THEMES = ("dark", "light", "ansi")
+"""`ansi` is the terminal's own 16 colours, whatever they are."""
+
+
+@dataclass(frozen=True, slots=True)
+class Preferences:
+    """`keys` are other keys for commands, by id; `theme` is one of `THEMES`, None the one that fits best."""
+
+    theme: str | None = None
+    keys: Mapping[str, str] = field(default_factory=dict)

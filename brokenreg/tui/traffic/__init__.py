@@ -1,0 +1,1 @@
+"""The live list of exchanges, and one of them in detail."""

@@ -1,0 +1,71 @@
+"""A registry as the panel is given it: the real parts, in a folder of their own, without listeners."""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from brokenreg.config import Settings
+from brokenreg.controlled import Controlled
+from brokenreg.diagnostics import Diagnostics
+from brokenreg.faults.hold import Gate
+from brokenreg.faults.paths import image_kinds
+from brokenreg.faults.rulebook import RuleBooks
+from brokenreg.faults.trap import Trap
+from brokenreg.images.fabricator import KINDS, Fabricator
+from brokenreg.server.proxy import make_proxy
+from brokenreg.status import Status
+from brokenreg.storage import Store
+from brokenreg.traffic.log import TrafficLog
+
+
+@asynccontextmanager
+async def registry(log: TrafficLog) -> AsyncIterator[Controlled]:
+    """One that has seen `log`, says that it listens on 127.0.0.1:8080, and asks no upstream."""
+    with tempfile.TemporaryDirectory() as folder:
+        settings = Settings(
+            listen=["127.0.0.1:8080"], data=Path(folder), fabricate_limit="1GiB", offline=True
+        )
+        async with Store.open(settings.data) as store:
+            images = Fabricator(store.index, {**KINDS, **image_kinds()}, settings.fabricate_limit)
+            proxy = make_proxy(settings, store, list)
+            try:
+                yield Controlled(
+                    settings=settings,
+                    log=log,
+                    gate=Gate(log),
+                    rules=RuleBooks(7, lambda target: ()),
+                    store=store,
+                    images=images,
+                    proxy=proxy,
+                    trap=Trap(),
+                    diagnostics=Diagnostics(),
+                    status=lambda: _status(log),
+                    stopping=asyncio.Event(),
+                )
+            finally:
+                await images.close()
+                await proxy.close()
+
+
+def _status(log: TrafficLog) -> Status:
+    return Status(
+        version="0.1.0",
+        uptime=75.0,
+        registry=["http://127.0.0.1:8080"],
+        second_origin="http://127.0.0.1:8089",
+        control=None,
+        offline=True,
+        exchanges=log.end,
+        in_flight=log.in_flight,
+        held=0,
+        connections=0,
+        rules=0,
+        repositories=0,
+        manifests=0,
+        blobs=0,
+        leaked_credentials=Trap().leaks,
+    )

@@ -1,0 +1,41 @@
+"""What has happened before a picture is taken."""
+
+from __future__ import annotations
+
+import logging
+
+from exchanges import NOON, small_pull
+
+from brokenreg.controlled import Controlled
+from brokenreg.faults.rules import rule_of
+
+
+def nothing(controlled: Controlled) -> None:
+    """Nobody came yet."""
+
+
+def some_traffic(controlled: Controlled) -> None:
+    """A small pull with docker, and some others."""
+    small_pull(controlled.log)
+
+
+def armed(controlled: Controlled) -> None:
+    """The same, and the next manifest will fail."""
+    small_pull(controlled.log)
+    rule = rule_of({"fault": {"type": "error", "status": 503}, "times": 1})
+    controlled.rules.book("").add(rule, "panel")
+
+
+def some_log_lines(controlled: Controlled) -> None:
+    """The server says something of each level; some of it is long, some hostile."""
+    small_pull(controlled.log)
+    for at, level, text in (
+        (0, logging.INFO, "brokenreg 0.1.0 serves http://127.0.0.1:8080, control API off, data in /data"),
+        (31, logging.WARNING, "docker.io/library/nginx:1.24.0 is served from the cache: no answer in 60 s"),
+        (47, logging.WARNING, "no room left in the data folder: manifests of quay.io are not cached"),
+        (48, logging.WARNING, "a name with [bold]markup[/bold] and \x1b[31mcontrol characters"),
+        (63, logging.ERROR, "a request failed\nTraceback (most recent call last):\n  ...\nOSError: EIO"),
+    ):
+        record = logging.LogRecord("brokenreg", level, "", 0, text, None, None)
+        record.created = NOON + at
+        controlled.diagnostics.handle(record)

@@ -1,0 +1,181 @@
+"""The table of commands: what it says is what there is, everywhere it is shown."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import pkgutil
+from collections.abc import Iterator
+from itertools import combinations
+from pathlib import Path
+
+import pytest
+from exchanges import small_pull
+from screen import look, shown, text
+from textual.dom import DOMNode
+from textual.widgets import Input
+
+import brokenreg.tui
+from brokenreg.traffic.log import TrafficLog
+from brokenreg.tui import tabs
+from brokenreg.tui.bindings import KeysError, keys_from
+from brokenreg.tui.commands import AREAS, BY_ID, COMMANDS, TABS, grouped, markdown, meet
+from brokenreg.tui.preferences import Preferences
+
+DOCUMENT = Path(__file__).parents[2] / "docs" / "panel.md"
+
+
+def our_classes() -> Iterator[type[DOMNode]]:
+    """Every screen and widget of the panel."""
+    for module in pkgutil.walk_packages(brokenreg.tui.__path__, "brokenreg.tui."):
+        if not module.name.endswith("__main__"):
+            for each in vars(importlib.import_module(module.name)).values():
+                if inspect.isclass(each) and issubclass(each, DOMNode) and each.__module__ == module.name:
+                    yield each
+
+
+def bound(each: type[DOMNode]) -> set[str]:
+    """The commands that a class binds."""
+    return {binding.id for binding in each.__dict__.get("BINDINGS", [])}
+
+
+def test_every_row_has_its_action() -> None:
+    left = set(BY_ID)
+    for each in our_classes():
+        for command in map(BY_ID.__getitem__, bound(each)):
+            name = f"action_{command.action.partition('(')[0]}"
+            assert hasattr(each, name), f"{command.id} calls {name}, which {each.__name__} does not have"
+            left.discard(command.id)
+    assert not left, "nothing binds these"
+
+
+def test_every_action_has_its_row() -> None:
+    for each in our_classes():
+        binders = [other for other in our_classes() if issubclass(other, each)]
+        offered = {BY_ID[name].action.partition("(")[0] for other in binders for name in bound(other)}
+        actions = {name.removeprefix("action_") for name in vars(each) if name.startswith("action_")}
+        assert actions <= offered, each.__name__
+
+
+def test_ids_are_used_once_and_areas_are_known() -> None:
+    assert len(BY_ID) == len(COMMANDS)
+    assert {command.area for command in COMMANDS} == set(AREAS)
+    assert [command for _, commands in grouped() for command in commands]
+    assert tuple(tabs.TABS) == TABS
+    assert [command.id for command in COMMANDS if command.area == "tab"] == [f"tab.{name}" for name in TABS]
+
+
+def test_no_key_means_two_things() -> None:
+    for one, other in combinations(COMMANDS, 2):
+        if meet(one, other):
+            assert not set(one.keys.split(",")) & set(other.keys.split(",")), f"{one.id}, {other.id}"
+
+
+def test_the_documentation_has_the_table() -> None:
+    told = f"<!-- python -m brokenreg.tui.commands -->\n{markdown()}\n<!-- -->"
+    assert told in DOCUMENT.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("size", [(80, 24), (160, 45)])
+async def test_the_help_has_every_command(size: tuple[int, int]) -> None:
+    async with shown(TrafficLog(), size=size) as (panel, pilot):
+        seen = await look(pilot, "?")
+        for _ in range(10):
+            seen += await look(pilot, "pagedown")
+        for command in COMMANDS:
+            assert command.help in seen, command.id
+        assert "esc Close" in text(panel)
+        await look(pilot, "q")
+        assert "Commands\n" not in text(panel)
+        assert panel.is_running
+
+
+async def test_the_palette_finds_a_command_and_runs_it() -> None:
+    async with shown(TrafficLog()) as (panel, pilot):
+        await look(pilot, "ctrl+p", *"own log")
+        await panel.workers.wait_for_complete()
+        assert "Tabs: Log" in await look(pilot)
+        await look(pilot, "enter")
+        await panel.workers.wait_for_complete()
+        assert "all levels" in await look(pilot)
+
+
+async def test_the_palette_offers_what_would_do_something_now() -> None:
+    log = TrafficLog()
+    async with shown(log, size=(80, 60)) as (panel, pilot):
+        assert "enter Detail" not in await look(pilot)
+        await look(pilot, "ctrl+p")
+        await panel.workers.wait_for_complete()
+        assert "Traffic: Detail" not in await look(pilot)
+        await look(pilot, "escape")
+        small_pull(log)
+        assert "enter Detail" in await look(pilot), "what became possible is in the footer"
+        await look(pilot, "ctrl+p")
+        await panel.workers.wait_for_complete()
+        screen = await look(pilot)
+        assert "Traffic: Detail" in screen
+        assert "enter  show the exchange in full" in screen
+        assert "Traffic: Back" not in screen
+        assert not panel.screen.query_one(Input).value
+
+
+async def test_other_keys_are_in_force_and_shown_everywhere() -> None:
+    keys = keys_from({"traffic": {"follow": "f"}, "panel.help": ["ctrl+g", "h"], "tab.log": "9"})
+    assert keys == {"traffic.follow": "f", "panel.help": "ctrl+g,h", "tab.log": "9"}
+    async with shown(TrafficLog(), preferences=Preferences(keys=keys)) as (_, pilot):
+        screen = await look(pilot)
+        assert "f Follow" in screen
+        assert "9 Log" in screen
+        assert "follow is off" not in await look(pilot, "F", "?")
+        assert "follow is off" in await look(pilot, "f")
+        assert "ctrl+g  h" in await look(pilot, "h", "G")
+
+
+async def test_two_commands_can_swap_their_keys() -> None:
+    keys = keys_from({"tab.log": "1", "tab.traffic": "5"})
+    async with shown(TrafficLog(), preferences=Preferences(keys=keys)) as (_, pilot):
+        assert "all levels" in await look(pilot, "1")
+        assert "all levels" not in await look(pilot, "5")
+
+
+@pytest.mark.parametrize(
+    ("table", "told"),
+    [
+        ({"trafic.follow": "f"}, "there is no command 'trafic.follow'; did you mean traffic.follow?"),
+        ({"traffic": {"fly": "f"}}, "there is no command 'traffic.fly'; "),
+        ({"traffic": "f"}, "there is no command 'traffic'; "),
+        (
+            {"traffic.follow": "hyperspace"},
+            "traffic.follow: 'hyperspace' is no key; write for instance f, F,",
+        ),
+        ({"traffic.follow": "ctrl+"}, "traffic.follow: 'ctrl+' is no key"),
+        ({"traffic.follow": ""}, "traffic.follow: '' is no key"),
+        ({"traffic.follow": 7}, "traffic.follow: write a key in quotes, or a list"),
+        ({"traffic.follow": []}, "traffic.follow: write a key in quotes, or a list"),
+        ({"traffic.follow": "q"}, "q is both traffic.follow and panel.quit; give one of them another key"),
+        ({"traffic.follow": "j"}, "j is both move.down and traffic.follow"),
+        ({"panel.help": "x", "panel.quit": "x"}, "x is both panel.help and panel.quit"),
+        ({"traffic.follow": "question_mark"}, "question_mark is both traffic.follow and panel.help"),
+    ],
+)
+def test_keys_that_cannot_be_are_told_in_one_line(table: dict[str, object], told: str) -> None:
+    with pytest.raises(KeysError) as caught:
+        keys_from(table)
+    assert str(caught.value).startswith(told)
+    assert "\n" not in str(caught.value)
+
+
+def test_tabs_of_their_own_may_use_the_same_key() -> None:
+    assert keys_from({"log.level": "enter", "log.follow": "escape"})
+
+
+@pytest.mark.parametrize(
+    "key", ["f", "F", "?", ",", "f2", "ctrl+f", "alt+x", "ctrl+shift+up", "pagedown", "space"]
+)
+def test_keys_that_there_are(key: str) -> None:
+    table = {"log.level": key}
+    if key in ("ctrl+f", "F", "?", "pagedown"):
+        with pytest.raises(KeysError, match="is both"):
+            keys_from(table)
+    else:
+        assert "log.level" in keys_from(table)

@@ -1,0 +1,111 @@
+"""The Log tab: what the server says of itself, and nothing of it on the screen otherwise."""
+
+from __future__ import annotations
+
+import logging
+
+import pytest
+from running import registry
+from screen import line_with, lines, look
+
+from brokenreg.diagnostics import Diagnostics
+from brokenreg.traffic.log import TrafficLog
+from brokenreg.tui.app import Panel
+from brokenreg.tui.text import fold
+
+SIZE = (80, 24)
+
+
+def say(diagnostics: Diagnostics, level: int, text: str, at: float = 0.0) -> None:
+    record = logging.LogRecord("brokenreg.test", level, "", 0, text, None, None)
+    record.created = at
+    diagnostics.handle(record)
+
+
+async def test_lines_come_by_level_and_are_made_safe() -> None:
+    async with registry(TrafficLog()) as controlled:
+        panel = Panel(controlled)
+        async with panel.run_test(size=SIZE) as pilot:
+            assert "Nothing of that level has been logged." in await look(pilot, "5")
+            say(controlled.diagnostics, logging.INFO, "a [bold]name[/bold] with \x1b[31m in it", 3)
+            say(controlled.diagnostics, logging.WARNING, "no room", 4)
+            say(controlled.diagnostics, logging.ERROR, "failed\nTraceback\n  OSError", 65)
+            await look(pilot)
+            assert line_with(panel, "[bold]").startswith(
+                " 00:00:03 INFO   a [bold]name[/bold] with \\x1b[31m"
+            )
+            assert line_with(panel, "no room").startswith(" 00:00:04 WARN ")
+            assert line_with(panel, "failed").startswith(" 00:01:05 ERROR")
+            assert line_with(panel, "OSError").startswith(" " * 19 + "OSError")
+            screen = await look(pilot, "l")
+            assert "warnings and errors" in screen
+            assert "[bold]" not in screen
+            assert "no room" in screen
+            screen = await look(pilot, "l")
+            assert "errors alone" in screen
+            assert "no room" not in screen
+            assert "failed" in screen
+            assert "[bold]" in await look(pilot, "l")
+
+
+async def test_it_goes_along_at_the_end_and_only_there() -> None:
+    async with registry(TrafficLog()) as controlled:
+        panel = Panel(controlled)
+        async with panel.run_test(size=SIZE) as pilot:
+            for number in range(60):
+                say(controlled.diagnostics, logging.INFO, f"line {number}.")
+            screen = await look(pilot, "5")
+            assert "line 59." in screen
+            assert "● LIVE" in screen
+            say(controlled.diagnostics, logging.INFO, "line 60.")
+            assert "line 60." in await look(pilot)
+            assert "○ newer below" in await look(pilot, "k", "k")
+            say(controlled.diagnostics, logging.INFO, "line 61.")
+            assert "line 58." in lines(panel)[-2]
+            assert "line 61." in await look(pilot, "G")
+            assert "line 0." in await look(pilot, "g")
+            assert "○ follow is off" in await look(pilot, "G", "F")
+            say(controlled.diagnostics, logging.INFO, "line 62.")
+            assert "line 62." not in await look(pilot)
+            assert "line 62." in await look(pilot, "F")
+
+
+async def test_long_lines_are_folded_at_spaces_and_anew_when_the_terminal_changes() -> None:
+    async with registry(TrafficLog()) as controlled:
+        say(controlled.diagnostics, logging.INFO, "word " * 20 + "end")
+        panel = Panel(controlled)
+        async with panel.run_test(size=SIZE) as pilot:
+            await look(pilot, "5")
+            assert "end" not in line_with(panel, "INFO")
+            assert line_with(panel, "end").startswith(" " * 17 + "word")
+            await pilot.resize_terminal(140, 24)
+            await look(pilot)
+            assert line_with(panel, "INFO").endswith("end")
+
+
+@pytest.mark.parametrize(
+    ("text", "width", "rows"),
+    [
+        ("", 5, [""]),
+        ("abcde", 5, ["abcde"]),
+        ("abcdefg", 5, ["abcde", "fg"]),
+        ("abcd efg", 5, ["abcd", "efg"]),
+        ("abcde fg", 5, ["abcde", "fg"]),
+        ("a bcdefg", 5, ["a bcd", "efg"]),
+        ("日本語", 5, ["日本", "語"]),
+    ],
+)
+def test_folding(text: str, width: int, rows: list[str]) -> None:
+    assert fold(text, width) == rows
+
+
+def test_diagnostics_keep_the_newest_and_never_fail() -> None:
+    diagnostics = Diagnostics(capacity=2)
+    for text in ("one", "two", "three"):
+        say(diagnostics, logging.WARNING, text)
+    assert [line.text for line in diagnostics.lines()] == ["two", "three"]
+    diagnostics.handle(logging.LogRecord("x", logging.ERROR, "", 0, "%d", ("no number",), None))
+    assert diagnostics.lines()[-1].text == "a record of x cannot be formatted"
+    say(diagnostics, logging.ERROR, "x" * 100_000)
+    assert len(diagnostics.lines()[-1].text) < 20_000
+    assert diagnostics.version == 5
