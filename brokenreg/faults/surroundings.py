@@ -9,7 +9,6 @@ from typing import Literal, get_args
 from brokenreg.faults.origin import SecondOrigin
 from brokenreg.images.fabricator import Fabricator
 from brokenreg.oci.digests import Digest
-from brokenreg.oci.errors import OCIError
 from brokenreg.oci.target import Target
 from brokenreg.proxy.naming import Naming
 from brokenreg.registry.auth.admission import Admission
@@ -75,9 +74,5 @@ class Surroundings:
 
     def _repositories(self, target: Target) -> list[Repository]:
         """What was pushed there, and what is cached of where it would come from."""
-        try:
-            route = self._naming.route(target)
-        except OCIError:  # nobody may ask there, so nothing is cached either
-            route = None
-        keys = [target.key] if route is None else [target.key, route.key]
-        return [each for each in map(self._store.index.repository, keys) if each is not None]
+        found = map(self._store.index.repository, self._naming.places(target))
+        return [each for each in found if each is not None]

@@ -12,6 +12,7 @@ from brokenreg.oci.target import Target
 from brokenreg.oci.upstreams import check_upstream, name_at
 from brokenreg.proxy.errors import UpstreamForbiddenError
 from brokenreg.proxy.route import Route
+from brokenreg.storage.records import RepositoryKey
 
 
 class Naming:
@@ -36,6 +37,14 @@ class Naming:
         upstream = target.upstream or self._default
         self._check_allowed(upstream)
         return Route(upstream, check_name(name_at(upstream, target.remote)))
+
+    def places(self, target: Target) -> list[RepositoryKey]:
+        """Where an image of that name may be: pushed there, or cached of where it comes from."""
+        try:
+            route = self.route(target)
+        except OCIError:  # nobody may ask there, so that what may be cached is nobody's either
+            route = None
+        return [target.key] if route is None else [target.key, route.key]
 
     def _check_allowed(self, upstream: str) -> None:
         if self._allow and not any(fnmatchcase(upstream, glob) for glob in self._allow):

@@ -67,11 +67,11 @@ async def delete_upload(call: Call) -> Response:
 
 
 async def _mount(call: Call, digest: Digest) -> bool:
-    """Link a blob that another repository of the namespace has; False if none has it."""
+    """Link a blob that another repository has: the one told, else any of the namespace. False if none has."""
     source = call.parameter("from")
     repositories = call.store.index.repositories
     if source is not None:
-        candidates = [repositories.get(call.target.beside(source).key)]
+        candidates = [repositories.get(key) for key in call.proxy.naming.places(call.target.beside(source))]
     else:
         candidates = [
             repository

@@ -13,7 +13,7 @@ from brokenreg.oci.target import parse_target
 from brokenreg.proxy.errors import UpstreamForbiddenError
 from brokenreg.proxy.naming import Naming
 from tests.proxy.chain import Chain, chain, last
-from tests.registry.pushing import error_of
+from tests.registry.pushing import digest_of, error_of
 
 NAMING = Naming("quay.io", [])
 ALIASES = frozenset({"local", "localhost:5000"})
@@ -144,6 +144,20 @@ def test_what_was_pushed_wins_and_the_rest_still_comes(both: Chain) -> None:
     assert last(both.proxy, "endpoint:manifest")["cache"] is None
     assert both.get("/v2/org/app/manifests/v1").status_code == 200
     assert both.get("/v2/org/app/tags/list").json()["tags"] == ["mine", "v1", "v2"]
+
+
+@pytest.mark.parametrize("source", ["org/app", "quay.io/org/app", "org/app&ns=quay.io"])
+def test_what_is_cached_can_be_mounted(both: Chain, source: str) -> None:
+    """As docker asks, when it pushes what it has pulled from here: nothing is sent again."""
+    digest = digest_of(b"layer")
+    assert both.get(f"/v2/org/app/blobs/{digest}").content == b"layer"
+    name = source.translate({ord(letter): "-" for letter in "/.&="})
+    url = f"/v2/mounted/{name}/blobs/uploads/?mount={digest}&from={source}"
+    mounted = httpx.post(both.proxy.url + url)
+    assert mounted.status_code == 201
+    assert httpx.get(both.proxy.url + mounted.headers["location"]).content == b"layer"
+    assert last(both.proxy, "endpoint:layer")["cache"] is None
+    assert httpx.post(both.proxy.url + url.replace("app", "none")).status_code == 202
 
 
 def test_a_blob_that_no_manifest_names_is_asked_of_nobody(both: Chain) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import httpx
 import pytest
@@ -131,3 +131,28 @@ def test_a_name_without_a_host_is_our_own(both: Both) -> None:
         assert both.http.get(f"{both.running.url}/v2/library/hello/manifests/own").status_code == 404
     finally:
         both.http.delete(f"{both.running.control}/v1/repositories/hello").raise_for_status()
+
+
+@EACH
+def test_a_mount_reads_both_names_alike(both: Both, way: Way) -> None:
+    """`from` is written as the request's own name is, and means the same there."""
+    content = f"mounted: {way.said}".encode()
+    digest = digest_of(content)
+    put = both.http.post(both.url(WAYS[1], f"blobs/uploads/?digest={digest}"), content=content)
+    assert put.status_code == 201
+    other = replace(way, name=way.name.replace("hello", "other"))
+    mounted = both.http.post(both.url(other, f"blobs/uploads/?mount={digest}&from={way.name}"))
+    assert mounted.status_code == 201
+    assert both.http.get(both.url(other, f"blobs/{digest}")).content == content
+    assert mounted.headers["location"] == httpx.URL(both.url(other, f"blobs/{digest}")).raw_path.decode()
+
+
+def test_a_mount_from_our_own_is_from_nowhere_else(both: Both) -> None:
+    """Without a host, at a listener that stands for none, nobody's `library/hello` is meant."""
+    content = b"not yours"
+    digest = digest_of(content)
+    put = both.http.post(both.url(WAYS[1], f"blobs/uploads/?digest={digest}"), content=content)
+    assert put.status_code == 201
+    url = f"{both.running.url}/v2/docker.io/library/other/blobs/uploads/?mount={digest}&from=library/hello"
+    assert both.http.post(url).status_code == 202
+    assert both.http.post(url.replace("from=", "from=docker.io/")).status_code == 201
