@@ -45,6 +45,12 @@ class Pulled(Chain):
     def path(self) -> str:
         return f"/v2/org/app/blobs/{self.digest}"
 
+    def until_sent(self) -> None:
+        """Wait until the upstream has no more to do with the layer, well or not."""
+        with httpx.stream("GET", f"{self.upstream.control}/v1/events", timeout=30) as events:
+            if not [asked for asked in self.asked("endpoint:layer method:GET") if asked["ended"]]:
+                next(line for line in events.iter_lines() if '"ended":"' in line and self.digest in line)
+
     def is_kept(self) -> bool:
         """Whether the proxy has a file by that digest, or one that may become it."""
         folder = self.proxy.data
@@ -111,9 +117,7 @@ def test_a_download_nobody_waits_for_ends_in_the_cache(own: Pulled) -> None:
     reader = Reader(own.proxy, own.path)
     reader.read(1000)
     reader.leave()
-    with httpx.stream("GET", f"{own.upstream.control}/v1/events", timeout=30) as events:
-        if not [asked for asked in own.asked("endpoint:layer method:GET") if asked["ended"]]:
-            next(line for line in events.iter_lines() if '"ended":"complete"' in line and own.digest in line)
+    own.until_sent()
     own.upstream.stop()
     assert own.get(own.path).content == own.layer
     assert last(own.proxy, "endpoint:layer")["cache"] in ("hit", "followed")
@@ -180,6 +184,7 @@ def test_killed_in_the_middle(own: Pulled) -> None:
     reader = Reader(own.proxy, own.path)
     assert reader.read(1000) == own.layer[:1000]
     own.proxy.stop(signal.SIGKILL)
+    own.until_sent()  # else it is in the log still
     own.mend()
     with brokenreg(own.proxy.data, "--upstream", f"quay.io={own.upstream.url}") as again:
         assert not own.is_kept()
