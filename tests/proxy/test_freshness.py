@@ -167,6 +167,15 @@ def test_head_asks_as_get_does(tagged: Tagged) -> None:
     assert tagged.asked() == [("GET", "v1", 200), ("HEAD", "v1", 304)]
 
 
+def test_a_client_that_has_it_is_told_so_once_the_upstream_was_asked(tagged: Tagged) -> None:
+    first = tagged.push(b"one")
+    known = {"if-none-match": f'"{digest_of(first)}"'}
+    assert [tagged.chain.get(tagged.path, headers=known).status_code for _ in range(2)] == [304, 304]
+    second = tagged.push(b"two")
+    response = tagged.chain.get(tagged.path, headers=known)
+    assert (response.status_code, response.content) == (200, second)
+
+
 def test_a_digest_is_for_ever(tagged: Tagged) -> None:
     manifest = tagged.push()
     path = tagged.by_digest(manifest)

@@ -26,6 +26,7 @@ from tests.proxy.chain import PLAIN, Chain, exchanges, last
 from tests.proxy.scripted import Answer, Scripted, scripted
 from tests.proxy.upstreams import plain
 from tests.registry.pushing import (
+    MIB,
     OCI_INDEX,
     OCI_MANIFEST,
     digest_of,
@@ -192,6 +193,14 @@ def test_a_list_without_end(always: Chain, odd: Scripted) -> None:
     assert always.get(f"/odd.test{path}").json()["tags"] == ["v1"]
     assert sum(target.startswith(path) for _, target in odd.asked) == 100
     assert "cut short after 100 pages" in json.dumps(last(always.proxy)["timeline"])
+
+
+def test_a_list_of_pages_that_are_too_much_together(always: Chain, odd: Scripted) -> None:
+    path = "/v2/a/heavy/tags/list"
+    heavy = json.dumps({"tags": ["v1"], "more": "x" * 3 * MIB}).encode()
+    odd.answers[f"{path}?page=2"] = Answer(200, {}, heavy)
+    odd.answers[path] = Answer(200, {"link": f'<{path}?page=2>; rel="next"'}, heavy)
+    assert error_of(always.get(f"/odd.test{path}"), 502)["message"].startswith("odd.test sent more than ")
 
 
 def test_what_was_pushed_here_is_among_them(listed: Listed) -> None:

@@ -234,7 +234,8 @@ def registry(path: str, service: Script, realm: str) -> dict[str, Script]:
     def manifests(received: Received) -> Answer:
         if received.headers.get("authorization") == f"Bearer {TOKEN}":
             return Answer(200, {"content-type": "application/json"}, MANIFEST)
-        return Answer(401, {"www-authenticate": f'Bearer realm="{realm}",service="odd"'})
+        challenge = f'Bearer realm="{realm}",service="odd",scope="repository:else:pull,push"'
+        return Answer(401, {"www-authenticate": challenge})
 
     return {"/token": service, path: manifests}
 
@@ -301,6 +302,7 @@ def test_an_identity_token_that_has_expired(both: Chain, odd: Scripted) -> None:
 
 
 def test_an_identity_token_goes_where_it_is_asked_for_and_no_further(both: Chain, odd: Scripted) -> None:
+    """For what we want, whatever the challenge wants."""
     forms = []
 
     def service(received: Received) -> Answer:
@@ -311,6 +313,9 @@ def test_an_identity_token_goes_where_it_is_asked_for_and_no_further(both: Chain
     ((method, form, headers),) = forms
     assert (method, form["refresh_token"], form["service"]) == ("POST", [IDENTITY], ["odd"])
     assert "authorization" not in headers
+    (path,) = {target for method, target in odd.asked if method == "GET"}
+    name = path.removeprefix("/v2/").removesuffix("/manifests/v1")
+    assert form["scope"] == [f"repository:{name}:pull"]
     with scripted() as elsewhere:
         elsewhere.answers["/"] = Answer(200, JSON, b'{"token": "x"}')
         away = Answer(307, {"location": f"{elsewhere.url}/"})
