@@ -21,6 +21,7 @@ from brokenreg.tui.help import HelpScreen
 from brokenreg.tui.palette import PanelCommands
 from brokenreg.tui.preferences import Preferences
 from brokenreg.tui.tabs import TABS, TabLine
+from brokenreg.tui.terminal import TerminalDriver
 from brokenreg.tui.theme import THEMES
 
 logger = logging.getLogger(__name__)
@@ -55,7 +56,7 @@ class Panel(App[int], inherit_bindings=False):
         clock: Clock = time.time,
     ) -> None:
         is_colourless = "NO_COLOR" in os.environ
-        super().__init__(ansi_color=True if is_colourless else None)
+        super().__init__(driver_class=TerminalDriver, ansi_color=True if is_colourless else None)
         self.animation_level = "none"
         self._controlled = controlled
         self._clock = clock

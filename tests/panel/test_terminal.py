@@ -103,3 +103,33 @@ def test_sigterm_restores_the_terminal(terminal: Terminal, ready: dict[str, obje
     os.kill(int(str(ready["pid"])), signal.SIGTERM)
     terminal.wait_for("status=0")
     assert terminal.modes() == "0 0 1"
+
+
+def test_a_held_response_is_told_at_the_top_and_does_not_delay_the_end(
+    terminal: Terminal, ready: dict[str, object], tmp_path: Path
+) -> None:
+    with subprocess.Popen(
+        ["curl", "-s", f"{ready['registry']}/v2/broken/hold/manifests/latest"], stdout=subprocess.DEVNULL
+    ):
+        terminal.wait_for("⏸ 1 HELD [0-9]+s")
+        began = time.monotonic()
+        terminal.tmux("send-keys", "q")
+        screen = terminal.wait_for("status=0")
+    assert time.monotonic() - began < 5
+    assert "Traceback" not in screen
+    assert (tmp_path / "data" / "diagnostics.log").read_text() == ""
+    assert terminal.modes() == "0 0 1"
+
+
+def test_the_end_of_its_terminal_ends_it(
+    terminal: Terminal, ready: dict[str, object], tmp_path: Path
+) -> None:
+    terminal.tmux("send-keys", "5")
+    terminal.wait_for("INFO +brokenreg .* serves http://127.0.0.1:")
+    terminal.tmux("respawn-pane", "-k", "sh")
+    deadline = time.monotonic() + 10
+    while Path(f"/proc/{ready['pid']}").exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    assert not (tmp_path / "data" / "index.sqlite3-wal").exists(), "it was killed, and did not end by itself"
+    assert (tmp_path / "data" / "diagnostics.log").read_text() == ""
