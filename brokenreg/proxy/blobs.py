@@ -84,7 +84,7 @@ class BlobCache:
             return None
         file = self._store.blobs.open(digest)
         if file is not None:
-            self._store.cache.used(digest)
+            self._store.cache.used(digest, file.size)
         return file
 
     async def _known_elsewhere(self, route: Route, digest: Digest, witness: Witness) -> BlobFile | None:
@@ -129,7 +129,7 @@ class BlobCache:
         finally:
             del self._fills[route, digest]
         if fill.is_kept and fill.size is not None:
-            self._store.cache.added(digest, fill.size)
+            self._store.cache.used(digest, fill.size)
             try:
                 await self._store.cache.make_room()
             except (OSError, StorageError):

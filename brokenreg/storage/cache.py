@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import os
 from collections import OrderedDict
-from collections.abc import Callable
+from pathlib import Path
 
 from brokenreg.oci.digests import Digest
 from brokenreg.storage.blobs import BlobStore
@@ -14,6 +14,9 @@ from brokenreg.storage.folder import DataFolder
 from brokenreg.storage.index import Index
 from brokenreg.storage.quota import Quota
 from brokenreg.storage.records import is_cache
+
+_SLICE = 256
+"""Blobs let go of before the loop gets a turn."""
 
 
 class CachedBlobs:
@@ -31,8 +34,6 @@ class CachedBlobs:
         self._limit = limit
         self._sizes: OrderedDict[Digest, int] = OrderedDict()
         self._making_room = asyncio.Lock()
-        self.total = 0
-        """Bytes of those that may be let go of, as of the last time that room was made."""
 
     async def load(self) -> None:
         """Find what is cached already."""
@@ -42,65 +43,88 @@ class CachedBlobs:
             if is_cache(key)
             for digest in repository.links
         }
-        for digest, size in await asyncio.to_thread(self._by_age, cached):
-            self._count(digest, size)
+        self._sizes.update(await asyncio.to_thread(self._by_age, cached))
 
-    def added(self, digest: Digest, size: int) -> None:
-        """A blob has come from an upstream."""
-        self._count(digest, size)
-        if size > self._limit:  # it cannot stay; the others can
-            self._sizes.move_to_end(digest, last=False)
+    def used(self, digest: Digest, size: int) -> None:
+        """A blob is served as an upstream's, or has just come from there."""
+        try:
+            os.utime(self._folder.blob(digest))
+        except FileNotFoundError:  # it was let go of in this moment
+            return
+        self._sizes[digest] = size
+        self._sizes.move_to_end(digest)
 
-    def used(self, digest: Digest) -> None:
-        """A blob is served."""
-        if digest in self._sizes:
-            self._sizes.move_to_end(digest)
-            with contextlib.suppress(FileNotFoundError):
-                os.utime(self._folder.blob(digest))
+    def gone(self, digest: Digest) -> None:
+        """A blob was removed by somebody else."""
+        self._sizes.pop(digest, None)
 
     async def make_room(self) -> None:
         """Let go of what was not used for longest, until the rest is as small as it must be.
 
         Raise `OSError` or `StorageError` if it cannot be removed.
         """
-        await self._let_go_until(lambda: self.total <= self._limit)
+        async with self._making_room:
+            await self._let_go(self._total() - self._limit)
 
     async def give_way(self, size: int) -> None:
         """As `make_room`, until the quota has room for so many bytes."""
-        await self._let_go_until(lambda: self._quota.fits(size))
-
-    async def _let_go_until(self, is_enough: Callable[[], bool]) -> None:
         async with self._making_room:
-            self.total = sum(size for digest, size in self._sizes.items() if self._is_ours(digest))
-            for digest in sorted(self._sizes, key=self._index.is_linked):  # first what is garbage anyway
-                if is_enough():
-                    return
-                if self._is_ours(digest) and not self._blobs.is_pinned(digest):
-                    await self._let_go(digest)
+            await self._let_go(self._quota.excess(size))
 
-    def _is_ours(self, digest: Digest) -> bool:
-        return not self._index.is_pushed(digest)
+    async def _let_go(self, excess: int) -> None:
+        """Of so many bytes, or a few more; of all that may go, if that is less."""
+        while excess > 0:
+            leaving, paths = self._take_out(excess)
+            if not paths:
+                return
+            try:  # at once: whoever fetches one again links it after this
+                await self._index.unlink_cached(leaving)
+            finally:
+                await asyncio.to_thread(self._quota.remove, paths)
+            excess -= sum(leaving.values())
 
-    async def _let_go(self, digest: Digest) -> None:
-        """First it is served no more, then it is no more; a crash in between leaves it to the collector."""
-        for key, repository in list(self._index.repositories.items()):
-            if is_cache(key) and digest in repository.links:
-                await self._index.unlink_blobs(key, [digest])
-        # No await from here to the rename: nobody can link the blob in between.
-        if self._index.is_linked(digest) or self._blobs.is_pinned(digest):
-            return
-        doomed = self._blobs.take_out(digest)
-        self._forget(digest)
-        if doomed is not None:
-            await asyncio.to_thread(self._quota.remove, [doomed])
+    def _take_out(self, excess: int) -> tuple[dict[Digest, int], list[Path]]:
+        """Make the next few invisible, with no pause in which somebody could begin to read or to link them.
 
-    def _count(self, digest: Digest, size: int) -> None:
-        self._forget(digest)
-        self._sizes[digest] = size
-        self.total += size
+        A crash after that leaves links without a blob, which are as good as none, and files that the
+        collector takes for uploads without a session.
+        """
+        leaving: dict[Digest, int] = {}
+        paths: list[Path] = []
+        for digest in self._in_order():
+            if excess <= 0 or len(paths) == _SLICE:
+                break
+            path = self._blobs.take_out(digest)
+            size = self._sizes.pop(digest)
+            if path is not None:
+                excess -= size
+                leaving[digest] = size
+                paths.append(path)
+        return leaving, paths
 
-    def _forget(self, digest: Digest) -> None:
-        self.total -= self._sizes.pop(digest, 0)
+    def _in_order(self) -> list[Digest]:
+        """Those that may go, first of all what is garbage anyway, then what is too large to stay."""
+        free = [
+            digest
+            for digest in self._sizes
+            if not self._index.is_pushed(digest) and not self._blobs.is_pinned(digest)
+        ]
+        return sorted(free, key=lambda each: (self._index.is_linked(each), not self._is_too_large(each)))
+
+    def _total(self) -> int:
+        """Bytes of all that is only cached.
+
+        What is too large to stay, but is being read, does not count: it goes later, and alone.
+        """
+        return sum(
+            size
+            for digest, size in self._sizes.items()
+            if not self._index.is_pushed(digest)
+            and not (self._is_too_large(digest) and self._blobs.is_pinned(digest))
+        )
+
+    def _is_too_large(self, digest: Digest) -> bool:
+        return self._sizes[digest] > self._limit
 
     def _by_age(self, digests: set[Digest]) -> list[tuple[Digest, int]]:
         """Those that are here, the one first that was not used for longest. Blocks."""

@@ -11,6 +11,7 @@ import logging
 import time
 
 from brokenreg.storage.blobs import BlobStore
+from brokenreg.storage.cache import CachedBlobs
 from brokenreg.storage.errors import StorageError
 from brokenreg.storage.folder import DataFolder
 from brokenreg.storage.index import Index
@@ -31,13 +32,20 @@ class Collector:
     """Removes garbage at start and hourly; never what is in use."""
 
     def __init__(
-        self, folder: DataFolder, index: Index, blobs: BlobStore, uploads: UploadStore, quota: Quota
+        self,
+        folder: DataFolder,
+        index: Index,
+        blobs: BlobStore,
+        uploads: UploadStore,
+        cache: CachedBlobs,
+        quota: Quota,
     ) -> None:
         self._folder = folder
-        self._quota = quota
         self._index = index
         self._blobs = blobs
         self._uploads = uploads
+        self._cache = cache
+        self._quota = quota
 
     async def run(self) -> None:
         """Collect now and then every hour, for ever."""
@@ -96,5 +104,6 @@ class Collector:
             if not self._index.is_linked(digest) and modified is not None and modified < before:
                 path = self._blobs.take_out(digest)
                 if path is not None:
+                    self._cache.gone(digest)
                     doomed.append(path)
         await asyncio.to_thread(self._quota.remove, doomed)

@@ -7,8 +7,7 @@ is from memory.
 from __future__ import annotations
 
 import sqlite3
-from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +16,7 @@ from brokenreg.oci.mediatypes import ManifestFacts
 from brokenreg.storage.bodies import RecentBodies
 from brokenreg.storage.database import Database, Work
 from brokenreg.storage.errors import StorageError
-from brokenreg.storage.records import Manifest, Repository, RepositoryKey, is_cache
+from brokenreg.storage.records import Manifest, Records, RepositoryKey, is_cache
 
 _UNLINK = "DELETE FROM links WHERE namespace = ?1 AND repository = ?2 AND digest = ?3"
 _UNLINK_UNUSED = f"""
@@ -37,17 +36,14 @@ class UploadRow:
     algorithm: str
 
 
-class Index:
+class Index(Records):
     """Made by `await Index.open(path)`; `close` when done."""
 
     def __init__(self, database: Database) -> None:
+        super().__init__()
         self._database = database
         self._bodies = RecentBodies()
-        self._configs: Counter[str] = Counter()
-        self._linked: Counter[Digest] = Counter()
-        self._pushed: Counter[Digest] = Counter()
         self._recipes: dict[str, str] = {}
-        self.repositories: dict[RepositoryKey, Repository] = {}
         self.uploads: dict[str, UploadRow] = {}
 
     @classmethod
@@ -68,26 +64,6 @@ class Index:
 
     async def close(self) -> None:
         await self._database.close()
-
-    def repository(self, key: RepositoryKey) -> Repository | None:
-        return self.repositories.get(key)
-
-    def is_config(self, digest: str) -> bool:
-        """Whether some stored manifest names that digest as its configuration."""
-        return digest in self._configs
-
-    def is_linked(self, digest: Digest) -> bool:
-        """Whether any repository is linked to that blob."""
-        return digest in self._linked
-
-    def is_pushed(self, digest: Digest) -> bool:
-        """Whether a repository that is no cache of an upstream's is linked to that blob."""
-        return digest in self._pushed
-
-    @property
-    def blob_count(self) -> int:
-        """How many blobs some repository is linked to."""
-        return len(self._linked)
 
     async def manifest_body(self, digest: Digest) -> bytes | None:
         """The bytes of a manifest; None if it was deleted meanwhile."""
@@ -181,21 +157,35 @@ class Index:
         With `unused_since` (seconds since the epoch), those alone that were linked before then and that no
         manifest mentions. The transaction asks: a push may be on its way there, ahead of us.
         """
-        digests = tuple(digests)
-        statement = _UNLINK
-        more: tuple[float, ...] = ()
-        if unused_since is not None:
-            statement, more = _UNLINK_UNUSED, (unused_since,)
+        links = [(key, digest) for digest in digests]
+        if unused_since is None:
+            return await self._unlink(links, _UNLINK)
+        return await self._unlink(links, _UNLINK_UNUSED, unused_since)
 
-        def work(connection: sqlite3.Connection) -> list[Digest]:
+    async def unlink_cached(self, digests: Collection[Digest]) -> None:
+        """Stop all repositories of the cache that serve these blobs now from serving them."""
+        links = [
+            (key, digest)
+            for key, repository in self.repositories.items()
+            if is_cache(key)
+            for digest in repository.links
+            if digest in digests
+        ]
+        await self._unlink(links, _UNLINK)
+
+    async def _unlink(self, links: list[tuple[RepositoryKey, Digest]], statement: str, *more: float) -> int:
+        """Delete links; how many there were, of those that the statement means."""
+
+        def work(connection: sqlite3.Connection) -> list[tuple[RepositoryKey, Digest]]:
             return [
-                digest for digest in digests if connection.execute(statement, (*key, digest, *more)).rowcount
+                (key, digest)
+                for key, digest in links
+                if connection.execute(statement, (*key, digest, *more)).rowcount
             ]
 
-        def apply(removed: list[Digest]) -> None:
-            for digest in removed:
+        def apply(removed: list[tuple[RepositoryKey, Digest]]) -> None:
+            for key, digest in removed:
                 self._remove_link(key, digest)
-            self._forget_if_empty(key)
 
         return len(await self._database.run(work, apply))
 
@@ -246,45 +236,6 @@ class Index:
         for upload_id, namespace, repository, algorithm in connection.execute("SELECT * FROM uploads"):
             self.uploads[upload_id] = UploadRow(upload_id, (namespace, repository), algorithm)
         self._recipes.update(connection.execute("SELECT * FROM recipes"))
-
-    def _repository(self, key: RepositoryKey) -> Repository:
-        return self.repositories.setdefault(key, Repository())
-
-    def _forget_if_empty(self, key: RepositoryKey) -> None:
-        repository = self.repositories.get(key)
-        if repository is not None and repository.is_empty:
-            del self.repositories[key]
-
-    def _add_manifest(self, key: RepositoryKey, manifest: Manifest) -> None:
-        manifests = self._repository(key).manifests
-        if manifest.facts.config and manifest.digest not in manifests:
-            self._configs[manifest.facts.config] += 1
-        manifests[manifest.digest] = manifest
-
-    def _remove_manifest(self, key: RepositoryKey, digest: Digest) -> None:
-        repository = self.repositories[key]
-        manifest = repository.manifests.pop(digest)
-        repository.tags = {tag: target for tag, target in repository.tags.items() if target != digest}
-        if manifest.facts.config:
-            self._configs[manifest.facts.config] -= 1
-            if not self._configs[manifest.facts.config]:
-                del self._configs[manifest.facts.config]
-        self._forget_if_empty(key)
-
-    def _add_link(self, key: RepositoryKey, digest: Digest, when: float) -> None:
-        links = self._repository(key).links
-        if digest not in links:
-            self._linked[digest] += 1
-            if not is_cache(key):
-                self._pushed[digest] += 1
-        links[digest] = when
-
-    def _remove_link(self, key: RepositoryKey, digest: Digest) -> None:
-        del self.repositories[key].links[digest]
-        for counts in (self._linked,) if is_cache(key) else (self._linked, self._pushed):
-            counts[digest] -= 1
-            if not counts[digest]:
-                del counts[digest]
 
 
 def _statement(sql: str, parameters: tuple[object, ...]) -> Work:

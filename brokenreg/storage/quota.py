@@ -17,7 +17,11 @@ class Quota:
 
     def fits(self, size: int) -> bool:
         """Whether so many bytes more may be taken."""
-        return self.limit is None or self.used + size <= self.limit
+        return self.excess(size) == 0
+
+    def excess(self, size: int) -> int:
+        """Bytes that must go before so many more may be taken; 0 if there is room."""
+        return 0 if self.limit is None else max(0, self.used + size - self.limit)
 
     def take(self, size: int) -> bool:
         """Count bytes that are about to be written; False, and not counted, if they are too many."""

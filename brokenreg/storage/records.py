@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -72,3 +73,73 @@ class Repository:
     def named_digests(self) -> set[str]:
         """All digests that the manifests here mention."""
         return {name for manifest in self.manifests.values() for name in manifest.facts.names}
+
+
+class Records:
+    """All repositories, and what must be known of a digest at once. Only the index changes them."""
+
+    def __init__(self) -> None:
+        self.repositories: dict[RepositoryKey, Repository] = {}
+        self._configs: Counter[str] = Counter()
+        self._linked: Counter[Digest] = Counter()
+        self._pushed: Counter[Digest] = Counter()
+
+    def repository(self, key: RepositoryKey) -> Repository | None:
+        return self.repositories.get(key)
+
+    def is_config(self, digest: str) -> bool:
+        """Whether some stored manifest names that digest as its configuration."""
+        return digest in self._configs
+
+    def is_linked(self, digest: Digest) -> bool:
+        """Whether any repository is linked to that blob."""
+        return digest in self._linked
+
+    def is_pushed(self, digest: Digest) -> bool:
+        """Whether a repository that is no cache of an upstream's is linked to that blob."""
+        return digest in self._pushed
+
+    @property
+    def blob_count(self) -> int:
+        """How many blobs some repository is linked to."""
+        return len(self._linked)
+
+    def _repository(self, key: RepositoryKey) -> Repository:
+        return self.repositories.setdefault(key, Repository())
+
+    def _forget_if_empty(self, key: RepositoryKey) -> None:
+        repository = self.repositories.get(key)
+        if repository is not None and repository.is_empty:
+            del self.repositories[key]
+
+    def _add_manifest(self, key: RepositoryKey, manifest: Manifest) -> None:
+        manifests = self._repository(key).manifests
+        if manifest.facts.config and manifest.digest not in manifests:
+            self._configs[manifest.facts.config] += 1
+        manifests[manifest.digest] = manifest
+
+    def _remove_manifest(self, key: RepositoryKey, digest: Digest) -> None:
+        repository = self.repositories[key]
+        manifest = repository.manifests.pop(digest)
+        repository.tags = {tag: target for tag, target in repository.tags.items() if target != digest}
+        if manifest.facts.config:
+            self._configs[manifest.facts.config] -= 1
+            if not self._configs[manifest.facts.config]:
+                del self._configs[manifest.facts.config]
+        self._forget_if_empty(key)
+
+    def _add_link(self, key: RepositoryKey, digest: Digest, when: float) -> None:
+        links = self._repository(key).links
+        if digest not in links:
+            self._linked[digest] += 1
+            if not is_cache(key):
+                self._pushed[digest] += 1
+        links[digest] = when
+
+    def _remove_link(self, key: RepositoryKey, digest: Digest) -> None:
+        del self.repositories[key].links[digest]
+        for counts in (self._linked,) if is_cache(key) else (self._linked, self._pushed):
+            counts[digest] -= 1
+            if not counts[digest]:
+                del counts[digest]
+        self._forget_if_empty(key)

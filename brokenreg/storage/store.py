@@ -73,7 +73,7 @@ async def _collecting(
     blobs = BlobStore(folder, quota)
     cache = CachedBlobs(folder, index, blobs, quota, cache_size)
     uploads = UploadStore(folder, index, blobs, Room(quota, cache))
-    collector = Collector(folder, index, blobs, uploads, quota)
+    collector = Collector(folder, index, blobs, uploads, cache, quota)
     if quota.limit is not None:
         quota.count(await asyncio.to_thread(folder.stored_bytes))
     await cache.load()

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import shutil
 import tempfile
 from collections import OrderedDict
+from collections.abc import AsyncIterator
 from pathlib import Path
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from brokenreg.oci.digests import Digest
 from brokenreg.storage import Store
-from tests.storage.contents import DAY, KEY, OTHER, age, content_of, push, put
+from brokenreg.storage.errors import StorageFullError
+from tests.storage.contents import DAY, KEY, OTHER, age, content_of, push, put, until
 
 QUAY = ("@quay.io", "org/x")
 DOCKER = ("@docker.io", "library/x")
@@ -25,7 +29,7 @@ LIMIT = 1000
 async def fetch(store: Store, content: bytes, key: tuple[str, str] = QUAY) -> Digest:
     """A blob comes from an upstream."""
     digest = await push(store, content, key)
-    store.cache.added(digest, len(content))
+    store.cache.used(digest, len(content))
     await store.cache.make_room()
     return digest
 
@@ -40,7 +44,7 @@ async def test_the_least_recently_used_goes(tmp_path: Path) -> None:
     async with Store.open(tmp_path / "data", LIMIT) as store:
         first, second = [await fetch(store, letter * 400) for letter in (b"a", b"b")]
         await store.link(DOCKER, second)
-        store.cache.used(first)
+        store.cache.used(first, 400)
         third = await fetch(store, b"c" * 400)
         assert here(store, first, second, third) == [True, False, True]
         assert store.index.repository(DOCKER) is None
@@ -55,7 +59,7 @@ async def test_the_order_survives_a_restart(tmp_path: Path) -> None:
         first, second = [await fetch(store, letter * 400) for letter in (b"a", b"b")]
         age(store.folder.blob(first), 200)
         age(store.folder.blob(second), 100)
-        store.cache.used(first)
+        store.cache.used(first, 400)
     async with Store.open(tmp_path / "data", LIMIT) as store:
         await fetch(store, b"c" * 400)
         assert here(store, first, second) == [True, False]
@@ -68,22 +72,87 @@ async def test_what_is_larger_than_the_cache_takes_no_others_along(tmp_path: Pat
         assert here(store, small, large) == [True, False]
 
 
-async def test_a_pin_that_comes_late_is_in_time(tmp_path: Path) -> None:
-    """A mount begins while the blob is on its way out: it stays, and is let go of another time."""
+async def test_what_is_too_large_and_read_takes_no_others_along(tmp_path: Path) -> None:
     async with Store.open(tmp_path / "data", LIMIT) as store:
-        digest = await fetch(store, b"a" * 800)
-        await push(store, b"b" * 800, DOCKER)
-        store.cache.added(Digest.of(b"b" * 800), 800)
-        making_room = asyncio.create_task(store.cache.make_room())
-        await asyncio.sleep(0)  # it waits for the index
-        assert await store.link(KEY, digest)
-        await making_room
-        assert here(store, digest) == [True]
-        assert digest in store.index.repositories[KEY].links
+        small = await fetch(store, b"small")
+        with store.blobs.pin(Digest.of(b"l" * (LIMIT + 1))):
+            large = await fetch(store, b"l" * (LIMIT + 1))
+            assert here(store, small, large) == [True, True]
+        await store.cache.make_room()
+        assert here(store, small, large) == [True, False]
+
+
+async def test_what_was_pushed_first_and_cached_then_is_counted(tmp_path: Path) -> None:
+    """It is only cached, once the push is deleted."""
+    async with Store.open(tmp_path / "data", LIMIT) as store:
+        digest = await push(store, b"a" * 800)
+        await store.link(QUAY, digest)
+        store.cache.used(digest, 800)
+        other = await fetch(store, b"b" * 800)
+        assert here(store, digest, other) == [True, True]
         await store.index.unlink_blobs(KEY, [digest])
-        await fetch(store, b"c" * 300)
-        assert here(store, digest) == [False]
-        assert not store.folder.blob(digest).exists()
+        await store.cache.make_room()
+        assert here(store, digest, other) == [False, True]
+
+
+@contextlib.asynccontextmanager
+async def making_room(store: Store) -> AsyncIterator[Digest]:
+    """While one blob makes room for another, and its repositories have not yet been told."""
+    leaving = await fetch(store, b"a" * 800)
+    staying = await push(store, b"b" * 800, DOCKER)
+    store.cache.used(staying, 800)
+    task = asyncio.create_task(store.cache.make_room())
+    await asyncio.sleep(0)
+    yield leaving
+    await task
+    assert here(store, staying) == [True]
+    assert list(store.folder.uploads.iterdir()) == []
+
+
+async def test_who_can_still_read_it_can_read_it_again(tmp_path: Path) -> None:
+    """Offline there is no other way to it."""
+    async with Store.open(tmp_path / "data", LIMIT) as store:
+        async with making_room(store) as leaving:
+            file = store.blobs.open(leaving)
+            if file is not None:
+                file.close()
+            with store.blobs.pin(leaving):
+                await until(lambda: list(store.folder.uploads.iterdir()) == [])
+        assert here(store, leaving) == [file is not None]
+
+
+async def test_a_mount_that_comes_late_is_told_so(tmp_path: Path) -> None:
+    async with Store.open(tmp_path / "data", LIMIT) as store:
+        async with making_room(store) as leaving:
+            mounted = await store.link(KEY, leaving)
+        assert here(store, leaving) == [mounted]
+
+
+async def test_what_is_fetched_again_while_it_leaves_stays(tmp_path: Path) -> None:
+    async with Store.open(tmp_path / "data", LIMIT) as store:
+        async with making_room(store) as leaving:
+            await push(store, b"a" * 800, QUAY)
+        assert here(store, leaving) == [True]
+
+
+async def test_no_room_in_the_index_is_no_reason_to_keep_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a full disk that is what makes room; links to what is gone are as good as none."""
+
+    async def no_room(*_: object, **__: object) -> int:
+        raise StorageFullError("no room left for the index")
+
+    monkeypatch.setattr("brokenreg.storage.index.Index._unlink", no_room)
+    async with Store.open(tmp_path / "data", LIMIT) as store:
+        first = await fetch(store, b"a" * 800)
+        with pytest.raises(StorageFullError):
+            await fetch(store, b"b" * 800)
+        assert content_of(store, first) is None
+        assert list(store.folder.uploads.iterdir()) == []
+        monkeypatch.undo()
+        assert await fetch(store, b"a" * 800) == first
+        assert here(store, first) == [True]
 
 
 async def test_what_cached_manifests_mention_is_not_garbage(tmp_path: Path) -> None:
@@ -142,7 +211,7 @@ class CacheMachine(RuleBasedStateMachine):
     def fetch(self, digest: Digest, key: tuple[str, str]) -> None:
         self.cached.setdefault(digest, set()).add(key)
         self.runner.run(push(self.store, BLOBS[digest], key))
-        self.store.cache.added(digest, len(BLOBS[digest]))
+        self.store.cache.used(digest, len(BLOBS[digest]))
         self._use(digest)
         self._model_make_room()
         self.runner.run(self.store.cache.make_room())
@@ -152,7 +221,7 @@ class CacheMachine(RuleBasedStateMachine):
     def use(self, data: st.DataObject) -> None:
         digest = data.draw(st.sampled_from(list(self.cached)))
         if len(BLOBS[digest]) <= LIMIT:
-            self.store.cache.used(digest)
+            self.store.cache.used(digest, len(BLOBS[digest]))
             self._use(digest)
 
     @rule(digest=DIGESTS, key=REPOSITORIES)
@@ -162,7 +231,7 @@ class CacheMachine(RuleBasedStateMachine):
         if digest in self.cached:
             os.utime(self.store.folder.blob(digest), (self.clock, self.clock))
             self._use(digest)
-            self.store.cache.used(digest)
+            self.store.cache.used(digest, len(BLOBS[digest]))
             self._use(digest)
 
     @precondition(lambda self: any(self.pushed.values()))
