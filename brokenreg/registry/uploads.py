@@ -84,6 +84,7 @@ async def _mount(call: Call, digest: Digest) -> bool:
 
 
 async def _post_whole(call: StreamCall, digest: Digest) -> None:
+    _check_room(call)
     upload = call.store.uploads.start_unlisted(call.key, digest.algorithm)
     with upload:
         try:
@@ -108,7 +109,13 @@ async def _append(call: StreamCall, upload: Upload) -> None:
                 f"the chunk begins at {first}, the session is at {upload.offset}",
                 headers=_progress(call, upload.row.id, upload.offset),
             )
+    _check_room(call)
     await upload.append(call.body.chunks(expected))
+
+
+def _check_room(call: StreamCall) -> None:
+    """Raise `OSError` EDQUOT for a body for which there can be no room, before anything makes way in vain."""
+    call.store.room.check(call.body.declared or 0)
 
 
 def _progress(call: Call, upload_id: str, offset: int) -> dict[str, str]:

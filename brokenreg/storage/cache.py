@@ -66,10 +66,16 @@ class CachedBlobs:
         async with self._making_room:
             await self._let_go(self._total() - self._limit)
 
+    def can_give_way(self, size: int) -> bool:
+        """Whether the quota would have room for so many bytes, were all gone that may go."""
+        excess = self._quota.excess(size)
+        return not excess or excess <= sum(self._sizes[digest] for digest in self._free())
+
     async def give_way(self, size: int) -> None:
-        """As `make_room`, until the quota has room for so many bytes."""
+        """As `make_room`, until the quota has room for so many bytes; if that can be, else nothing goes."""
         async with self._making_room:
-            await self._let_go(self._quota.excess(size))
+            if self.can_give_way(size):
+                await self._let_go(self._quota.excess(size))
 
     async def _let_go(self, excess: int) -> None:
         """Of so many bytes, or a few more; of all that may go, if that is less."""
@@ -104,12 +110,17 @@ class CachedBlobs:
 
     def _in_order(self) -> list[Digest]:
         """Those that may go, first of all what is garbage anyway, then what is too large to stay."""
-        free = [
+        return sorted(
+            self._free(), key=lambda each: (self._index.is_linked(each), not self._is_too_large(each))
+        )
+
+    def _free(self) -> list[Digest]:
+        """Those that may go."""
+        return [
             digest
             for digest in self._sizes
             if not self._index.is_pushed(digest) and not self._blobs.is_pinned(digest)
         ]
-        return sorted(free, key=lambda each: (self._index.is_linked(each), not self._is_too_large(each)))
 
     def _total(self) -> int:
         """Bytes of all that is only cached.

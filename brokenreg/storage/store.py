@@ -32,6 +32,7 @@ class Store:
     uploads: UploadStore
     collector: Collector
     cache: CachedBlobs
+    room: Room
 
     async def link(self, key: RepositoryKey, digest: Digest) -> bool:
         """Let a repository serve a blob that is here already (a mount); False if it is not."""
@@ -72,14 +73,15 @@ async def _collecting(
 ) -> AsyncIterator[Store]:
     blobs = BlobStore(folder, quota)
     cache = CachedBlobs(folder, index, blobs, quota, cache_size)
-    uploads = UploadStore(folder, index, blobs, Room(quota, cache))
+    room = Room(quota, cache)
+    uploads = UploadStore(folder, index, blobs, room)
     collector = Collector(folder, index, blobs, uploads, cache, quota)
     if quota.limit is not None:
         quota.count(await asyncio.to_thread(folder.stored_bytes))
     await cache.load()
     task = asyncio.create_task(collector.run())
     try:
-        yield Store(folder, index, blobs, uploads, collector, cache)
+        yield Store(folder, index, blobs, uploads, collector, cache, room)
     finally:
         task.cancel()
         with contextlib.suppress(asyncio.CancelledError):

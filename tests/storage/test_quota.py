@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import random
 import time
 from pathlib import Path
 
@@ -14,9 +15,10 @@ from brokenreg.oci.digests import Digest
 from brokenreg.oci.errors import OCIError
 from brokenreg.storage import Store
 from tests.process import brokenreg
-from tests.registry.pushing import digest_of, error_of
+from tests.proxy.chain import chain, last
+from tests.registry.pushing import MIB, digest_of, error_of
 from tests.storage.contents import DAY, KEY, chunks, content_of, push
-from tests.storage.test_cached_blobs import QUAY, fetch
+from tests.storage.test_cached_blobs import QUAY, fetch, here
 
 LIMIT = 100_000
 
@@ -89,6 +91,43 @@ async def test_cached_blobs_make_way(tmp_path: Path) -> None:
         await refuses(store, 70_000)
         await has_room(store, 30_000)
         assert content_of(store, pushed) is not None
+
+
+async def test_nothing_makes_way_in_vain(tmp_path: Path) -> None:
+    """For what is larger than the quota, or than what is left of it beside pushes and what is being read."""
+    async with Store.open(tmp_path / "data", max_data=LIMIT) as store:
+        pushed = await push(store, b"p" * 20_000)
+        cached, read = [await fetch(store, letter * 30_000) for letter in (b"c", b"r")]
+        await refuses(store, LIMIT + 1)
+        await refuses(store, 80_001)
+        with store.blobs.pin(read):
+            await refuses(store, 50_001)
+            assert here(store, pushed, cached, read) == [True, True, True]
+            await has_room(store, 50_000)
+            assert here(store, pushed, cached, read) == [True, False, True]
+        await has_room(store, 80_000)
+
+
+def test_a_push_that_never_fits_costs_no_cached_blob(tmp_path: Path) -> None:
+    """Though it comes in pieces, each of which would fit: its Content-Length says it."""
+    with chain(tmp_path, "--max-data", "5MiB") as both, httpx.Client(base_url=both.proxy.url) as http:
+        layer = random.randbytes(3 * MIB)
+        both.push_image("org/app", layer)
+        path = f"/v2/org/app/blobs/{digest_of(layer)}"
+        assert http.get(path).content == layer
+        large = bytes(6 * MIB)
+        session = http.post("/v2/local/app/blobs/uploads/").headers["location"]
+        for refused in (
+            http.post(f"/v2/local/app/blobs/uploads/?digest={digest_of(large)}", content=large),
+            http.patch(session, content=large),
+            http.put(f"{session}?digest={digest_of(large)}", content=large),
+        ):
+            assert "room" in error_of(refused, 507)["message"]
+        assert http.get(path).content == layer
+        assert last(both.proxy, "endpoint:layer method:GET")["cache"] == "hit"
+        assert http.patch(session, content=large[: 4 * MIB]).status_code == 202
+        assert http.get(path).content == layer
+        assert last(both.proxy, "endpoint:layer method:GET")["cache"] == "miss"
 
 
 def test_a_push_beyond_it(tmp_path: Path) -> None:
