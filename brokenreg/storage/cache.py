@@ -31,7 +31,7 @@ class CachedBlobs:
         self._index = index
         self._blobs = blobs
         self._quota = quota
-        self._limit = limit
+        self._limit = limit if quota.limit is None else min(limit, quota.limit)
         self._sizes: OrderedDict[Digest, int] = OrderedDict()
         self._making_room = asyncio.Lock()
 
@@ -61,10 +61,11 @@ class CachedBlobs:
     async def make_room(self) -> None:
         """Let go of what was not used for longest, until the rest is as small as it must be.
 
-        Raise `OSError` or `StorageError` if it cannot be removed.
+        It may be too much since we were started with other limits, too. Raise `OSError` or `StorageError` if
+        it cannot be removed.
         """
         async with self._making_room:
-            await self._let_go(self._total() - self._limit)
+            await self._let_go(max(self._total() - self._limit, self._quota.excess(0)))
 
     def can_give_way(self, size: int) -> bool:
         """Whether the quota would have room for so many bytes, were all gone that may go."""

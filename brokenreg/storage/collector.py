@@ -1,4 +1,4 @@
-"""Garbage: blobs that nothing refers to, upload sessions that nobody goes on with.
+"""Garbage: blobs that nothing refers to or that the cache has no room for, sessions that nobody goes on with.
 
 A blob is referred to by a repository that is linked to it and has a manifest that mentions it. Ages count
 from the files' modification times, which survive restarts and crashes.
@@ -57,8 +57,9 @@ class Collector:
             await asyncio.sleep(INTERVAL)
 
     async def collect(self, *, now: float | None = None) -> None:
-        """Remove what is old enough at `now` (seconds since the epoch)."""
+        """Make room in the cache; remove what is old enough at `now` (seconds since the epoch)."""
         now = time.time() if now is None else now
+        await self._cache.make_room()  # first: the index may need room to forget the rest
         await self._drop_uploads(now - UPLOAD_AGE)
         await self._drop_links(now - BLOB_AGE)
         await self._drop_blobs(now - BLOB_AGE)

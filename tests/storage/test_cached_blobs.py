@@ -65,6 +65,19 @@ async def test_the_order_survives_a_restart(tmp_path: Path) -> None:
         assert here(store, first, second) == [True, False]
 
 
+@pytest.mark.parametrize("limits", [{"cache_size": 500}, {"max_data": 600}], ids=str)
+async def test_lower_limits_count_from_the_start(tmp_path: Path, limits: dict[str, int]) -> None:
+    """Not only from the next download on; what is too large to stay takes no others along."""
+    async with Store.open(tmp_path / "data", 2 * LIMIT) as store:
+        pushed = await push(store, b"p" * 100)
+        old, new, large = [await fetch(store, content) for content in (b"a" * 400, b"b" * 400, b"l" * 700)]
+        for seconds, digest in ((300, old), (200, new), (100, large)):
+            age(store.folder.blob(digest), seconds)
+    async with Store.open(tmp_path / "data", **limits) as store:
+        await until(lambda: here(store, old, large) == [False, False])
+        assert here(store, pushed, new) == [True, True]
+
+
 async def test_what_is_larger_than_the_cache_takes_no_others_along(tmp_path: Path) -> None:
     async with Store.open(tmp_path / "data", LIMIT) as store:
         small = await fetch(store, b"small")
@@ -199,9 +212,12 @@ class CacheMachine(RuleBasedStateMachine):
         self.clock += 10
         os.utime(self.store.folder.blob(digest), (self.clock, self.clock))
 
-    def _model_make_room(self) -> None:
+    def _make_room(self) -> None:
+        self.runner.run(self.store.cache.make_room())
         ours = [digest for digest in self.cached if not self.pushed.get(digest)]
-        total = sum(len(BLOBS[digest]) for digest in ours)
+        total = sum(
+            len(BLOBS[digest]) for digest in ours if len(BLOBS[digest]) <= LIMIT or digest not in self.pins
+        )
         for digest in sorted(ours, key=lambda each: (bool(self.cached[each]), len(BLOBS[each]) <= LIMIT)):
             if total > LIMIT and digest not in self.pins:
                 total -= len(BLOBS[digest])
@@ -213,8 +229,7 @@ class CacheMachine(RuleBasedStateMachine):
         self.runner.run(push(self.store, BLOBS[digest], key))
         self.store.cache.used(digest, len(BLOBS[digest]))
         self._use(digest)
-        self._model_make_room()
-        self.runner.run(self.store.cache.make_room())
+        self._make_room()
 
     @precondition(lambda self: self.cached)
     @rule(data=st.data())
@@ -260,6 +275,7 @@ class CacheMachine(RuleBasedStateMachine):
         self._stop()
         self.pins.clear()
         self._start()
+        self._make_room()
 
     @invariant()
     def agree(self) -> None:
