@@ -125,7 +125,7 @@ def running(upstream: Brokenreg, odd: Scripted, tmp_path_factory: pytest.TempPat
     """A proxy before both, with a password for one and an identity token for the other."""
     folder = tmp_path_factory.mktemp("proxy")
     where = ("--upstream", f"quay.io={upstream.url}", "--upstream", f"odd.test={odd.url}")
-    options = (*where, "--tag-ttl", "0s", "--upstream-timeout", "1s")
+    options = (*where, "--tag-ttl", "0s", "--upstream-timeout", "2s")
     environment = home(folder, quay_io=password(), odd_test=identity())
     with brokenreg(folder / "proxy", *options, **environment) as proxy:
         yield Chain(upstream, proxy)
