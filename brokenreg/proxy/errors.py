@@ -77,7 +77,8 @@ class UpstreamStatusError(UpstreamError):
 
     @classmethod
     def too_many_requests(cls, who: str, retry_after: str | None) -> Self:
-        """429, with the Retry-After that came with it, if one did."""
-        headers = None if retry_after is None else {"retry-after": retry_after}
+        """429, with the Retry-After that came with it, if one did that a header of ours can hold."""
+        told = retry_after if retry_after is not None and retry_after.isascii() else None
+        headers = None if told is None else {"retry-after": told}
         message = f"{who} has had too many requests"
         return cls(429, 429, ErrorCode.TOOMANYREQUESTS, message, headers=headers)

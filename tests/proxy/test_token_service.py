@@ -293,6 +293,13 @@ def test_a_lifetime_that_is_none(both: Chain, odd: Scripted, lifetime: str) -> N
     assert [target for _, target in odd.asked].count("/token") == 1
 
 
+def test_a_retry_after_that_no_header_can_hold(both: Chain, odd: Scripted) -> None:
+    in_japanese = "\u65e5".encode().decode("latin-1")
+    response = ask_odd(both, odd, Answer(429, {"retry-after": in_japanese}))
+    assert error_of(response, 429)["code"] == "TOOMANYREQUESTS"
+    assert "retry-after" not in response.headers
+
+
 def test_an_identity_token_that_has_expired(both: Chain, odd: Scripted) -> None:
     """The standard wants 400 then (RFC 6749, section 5.2), which is no failure of the service."""
     grant = Answer(400, JSON, b'{"error": "invalid_grant", "error_description": "expired"}')

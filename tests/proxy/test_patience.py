@@ -1,0 +1,110 @@
+"""How long a 429 is waited for, by what it says and by what it does not."""
+
+from __future__ import annotations
+
+import email.utils
+import itertools
+import time
+from collections.abc import Iterator
+
+import httpx
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from brokenreg.proxy.patience import waits
+from tests.process import Brokenreg, brokenreg
+from tests.proxy.chain import PLAIN, last
+from tests.proxy.scripted import Answer, Received, Scripted, scripted
+from tests.registry.pushing import error_of, image
+
+MANIFEST = Answer(200, {"content-type": "application/json"}, image(b"{}"))
+
+
+def sequence(*told: str | None) -> list[float | None]:
+    """What is waited after 429s that say this."""
+    next_wait = waits()
+    return [next_wait(each) for each in told]
+
+
+def test_what_is_waited_for() -> None:
+    assert sequence(None, None, None, None) == [2, 4, 8, None]
+    assert sequence(*["1"] * 5) == [1, 1, 1, 1, None]
+    assert sequence("12", "8", "1") == [12, 8, None]
+    assert sequence("21") == [None]
+    assert sequence("5", None, "garbage") == [5, 4, 8]
+    assert sequence(" 7 ", "0") == [7, 0]
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        "", "-1", "1.5", "1e3", "\u0663", "9999999999", "garbage", "Mon, 01 Jan 2026 25:00:00 GMT",
+        "Mon, 99999999999 Jan 2026 00:00:00 GMT", "Mon, 01 Jan 2026 00:00:00 +99999999999",
+        "Mon, 01 Jan 99999999999 00:00:00 GMT",
+    ],
+)  # fmt: skip
+def test_what_says_nothing(told: str) -> None:
+    assert sequence(told) == [2]
+
+
+@pytest.mark.parametrize("zone", ["GMT", "-0000", "+0000", ""])
+def test_a_date(zone: str) -> None:
+    date = email.utils.formatdate(time.time() + 10, usegmt=True).removesuffix("GMT") + zone
+    (wait,) = sequence(date.strip())
+    assert wait is not None
+    assert 8 < wait <= 10
+    assert sequence(email.utils.formatdate(0, usegmt=True)) == [0]
+    assert sequence(email.utils.formatdate(time.time() + 3600, usegmt=True)) == [None]
+
+
+@given(
+    st.lists(
+        st.text() | st.from_regex(r"\w{3}, \d{1,12} \w{3} \d{1,12} \d{1,12}:\d\d:\d\d .{0,9}"), max_size=9
+    )
+)
+def test_it_never_waits_longer_nor_more_often(told: list[str]) -> None:
+    waited = [each for each in sequence(*told) if each is not None]
+    assert all(each >= 0 for each in waited)
+    assert sum(waited) <= 20
+    assert len(waited) <= 4
+
+
+@pytest.fixture(scope="module")
+def upstream() -> Iterator[Scripted]:
+    with scripted() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def proxy(upstream: Scripted, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Brokenreg]:
+    where = ("--upstream", f"quay.io={upstream.url}")
+    with brokenreg(tmp_path_factory.mktemp("proxy") / "data", *where) as running:
+        yield running
+
+
+def test_a_429_that_passes_is_none_to_the_client(upstream: Scripted, proxy: Brokenreg) -> None:
+    path = "/v2/a/passing/manifests/v1"
+    busy = Answer(429, {"retry-after": "1"})
+    answers = itertools.chain([busy, Answer(429, {"retry-after": "0"})], itertools.repeat(MANIFEST))
+
+    def answer(_: Received) -> Answer:
+        return next(answers)
+
+    upstream.answers[path] = answer
+    began = time.monotonic()
+    assert httpx.get(f"{proxy.url}{path}", timeout=30, verify=PLAIN).content == MANIFEST.body
+    assert time.monotonic() - began >= 1
+    lines = [moment["what"] for moment in last(proxy)["timeline"]]
+    waited = [line for line in lines if line.startswith("waits ")]
+    assert waited == ["waits 1 s for quay.io", "waits 0 s for quay.io"]
+    assert upstream.asked.count(("GET", path)) == 3
+
+
+@pytest.mark.parametrize("told", ["60", "9" * 9])
+def test_a_429_that_lasts_is_passed_on(upstream: Scripted, proxy: Brokenreg, told: str) -> None:
+    path = f"/v2/a/lasting-{len(told)}/manifests/v1"
+    upstream.answers[path] = Answer(429, {"retry-after": told})
+    response = httpx.get(f"{proxy.url}{path}", timeout=30, verify=PLAIN)
+    assert error_of(response, 429)["code"] == "TOOMANYREQUESTS"
+    assert response.headers["retry-after"] == told
