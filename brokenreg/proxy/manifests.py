@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import time
 from dataclasses import dataclass
 
 from brokenreg.oci.digests import Digest, is_digest
@@ -80,6 +81,8 @@ class ManifestCache:
     async def _known(self, route: Route, reference: str) -> Found | None:
         repository = self._index.repository(route.key)
         manifest = repository.resolve(reference) if repository else None
+        if manifest is not None:
+            self._index.touch_manifest(route.key, manifest.digest, time.time())
         body = await self._index.manifest_body(manifest.digest) if manifest else None
         return None if manifest is None or body is None else Found(manifest, body)
 

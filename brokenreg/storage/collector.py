@@ -16,11 +16,13 @@ from brokenreg.storage.errors import StorageError
 from brokenreg.storage.folder import DataFolder
 from brokenreg.storage.index import Index
 from brokenreg.storage.quota import Quota
+from brokenreg.storage.records import is_cache
 from brokenreg.storage.uploads import UploadStore
 
 logger = logging.getLogger(__name__)
 
 BLOB_AGE = 24 * 3600.0
+MANIFEST_AGE = 24 * 3600.0
 UPLOAD_AGE = 3600.0
 INTERVAL = 3600.0
 
@@ -61,6 +63,7 @@ class Collector:
         now = time.time() if now is None else now
         await self._cache.make_room()  # first: the index may need room to forget the rest
         await self._drop_uploads(now - UPLOAD_AGE)
+        await self._drop_manifests(now - MANIFEST_AGE)
         await self._drop_links(now - BLOB_AGE)
         await self._drop_blobs(now - BLOB_AGE)
 
@@ -81,6 +84,15 @@ class Collector:
             return self._folder.upload(upload_id).stat().st_mtime
         except FileNotFoundError:
             return 0.0
+
+    async def _drop_manifests(self, before: float) -> None:
+        """Cached ones without which nothing is lost: a tag has moved on, and their blobs have gone."""
+        for key, repository in list(self._index.repositories.items()):
+            if is_cache(key):
+                for digest in repository.left_over(before):
+                    if repository.asked.get(digest, before) < before:  # still
+                        await self._index.delete_manifest(key, digest, stored_before=before)
+                await asyncio.sleep(0)
 
     async def _drop_links(self, before: float) -> None:
         for key, repository in list(self._index.repositories.items()):

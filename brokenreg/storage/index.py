@@ -7,6 +7,7 @@ is from memory.
 from __future__ import annotations
 
 import sqlite3
+import time
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,8 @@ _UNLINK_UNUSED = f"""
     WHERE namespace = ?1 AND repository = ?2 AND instr(facts, ?3)
 )
 """  # noqa: S608 - parts of our own; a digest stands in no other text than where it is meant
+_DELETE_MANIFEST = "DELETE FROM manifests WHERE namespace = ?1 AND repository = ?2 AND digest = ?3"
+_DELETE_OLD_MANIFEST = f"{_DELETE_MANIFEST} AND stored < ?4"
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,13 +82,14 @@ class Index(Records):
     ) -> None:
         """Store a manifest and point the tags at it, at once or not at all."""
         tags = tuple(tags)
+        now = time.time()
 
         def work(connection: sqlite3.Connection) -> None:
             facts = manifest.facts.model_dump_json()
             connection.execute("INSERT OR IGNORE INTO manifest_bodies VALUES (?, ?)", (manifest.digest, body))
             connection.execute(
-                "INSERT OR REPLACE INTO manifests VALUES (?, ?, ?, ?, ?, ?)",
-                (*key, manifest.digest, manifest.media_type, manifest.size, facts),
+                "INSERT OR REPLACE INTO manifests VALUES (?, ?, ?, ?, ?, ?, ?)",
+                (*key, manifest.digest, manifest.media_type, manifest.size, facts, now),
             )
             connection.executemany(
                 "INSERT OR REPLACE INTO tags VALUES (?, ?, ?, ?)",
@@ -94,24 +98,36 @@ class Index(Records):
 
         def apply(_: None) -> None:
             self._bodies.keep(manifest.digest, body)
-            self._add_manifest(key, manifest)
+            self._add_manifest(key, manifest, now)
             self.repositories[key].tags.update(dict.fromkeys(tags, manifest.digest))
 
         await self._database.run(work, apply)
 
-    async def delete_manifest(self, key: RepositoryKey, digest: Digest) -> bool:
-        """Delete a manifest and the tags that point to it; False if there was none."""
+    async def delete_manifest(
+        self, key: RepositoryKey, digest: Digest, *, stored_before: float | None = None
+    ) -> bool:
+        """Delete a manifest and the tags that point to it; False if there was none.
+
+        With `stored_before` (seconds since the epoch) only if it was not stored, or given a tag, after that.
+        The transaction asks: that may be on its way there, ahead of us.
+        """
+        delete = _DELETE_MANIFEST
+        more: tuple[float, ...] = ()
+        if stored_before is not None:
+            delete, more = _DELETE_OLD_MANIFEST, (stored_before,)
 
         def work(connection: sqlite3.Connection) -> bool:
-            where = "WHERE namespace = ? AND repository = ? AND digest = ?"
-            found = connection.execute(f"DELETE FROM manifests {where}", (*key, digest)).rowcount > 0  # noqa: S608
-            connection.execute(f"DELETE FROM tags {where}", (*key, digest))  # noqa: S608
+            if not connection.execute(delete, (*key, digest, *more)).rowcount:
+                return False
+            connection.execute(
+                "DELETE FROM tags WHERE namespace = ? AND repository = ? AND digest = ?", (*key, digest)
+            )
             connection.execute(
                 "DELETE FROM manifest_bodies WHERE digest = ?1 "
                 "AND NOT EXISTS (SELECT 1 FROM manifests WHERE digest = ?1)",
                 (digest,),
             )
-            return found
+            return True
 
         def apply(found: bool) -> None:
             if found:
@@ -196,6 +212,10 @@ class Index(Records):
         """
         self.repositories[key].links[digest] = when
 
+    def touch_manifest(self, key: RepositoryKey, digest: Digest, when: float) -> None:
+        """Note that a manifest is asked for. In memory alone, as `touch_link`."""
+        self.repositories[key].asked[digest] = when
+
     async def open_upload(self, row: UploadRow) -> None:
         """Remember an upload session."""
         insert = _statement("INSERT INTO uploads VALUES (?, ?, ?, ?)", (row.id, *row.key, row.algorithm))
@@ -224,11 +244,11 @@ class Index(Records):
         await self._database.run(insert, lambda _: self._recipes.update({key: value}))
 
     def _load(self, connection: sqlite3.Connection) -> None:
-        for namespace, repository, digest, media_type, size, facts in connection.execute(
+        for namespace, repository, digest, media_type, size, facts, stored in connection.execute(
             "SELECT * FROM manifests"
         ):
             manifest = Manifest(Digest(digest), media_type, size, ManifestFacts.model_validate_json(facts))
-            self._add_manifest((namespace, repository), manifest)
+            self._add_manifest((namespace, repository), manifest, stored)
         for namespace, repository, tag, digest in connection.execute("SELECT * FROM tags"):
             self._repository((namespace, repository)).tags[tag] = Digest(digest)
         for namespace, repository, digest, linked in connection.execute("SELECT * FROM links"):

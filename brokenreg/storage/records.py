@@ -52,6 +52,8 @@ class Repository:
     tags: dict[str, Digest] = field(default_factory=dict)
     links: dict[Digest, float] = field(default_factory=dict)
     """Blobs that the repository may serve, and when each was linked (seconds since the epoch)."""
+    asked: dict[Digest, float] = field(default_factory=dict)
+    """When each manifest was last stored, or asked for where that is noted (seconds since the epoch)."""
 
     @property
     def is_empty(self) -> bool:
@@ -73,6 +75,37 @@ class Repository:
     def named_digests(self) -> set[str]:
         """All digests that the manifests here mention."""
         return {name for manifest in self.manifests.values() for name in manifest.facts.names}
+
+    def left_over(self, before: float) -> list[Digest]:
+        """Manifests that no tag leads to, not asked for since `before`, of whose own blobs none is here.
+
+        A tag leads to what its manifest names, and to what refers to that. What it leads to is nobody else's
+        own. An index has for its own what the manifests have that it names.
+        """
+        tagged = self._tagged()
+        left = {digest for digest in self.manifests if digest not in tagged and self.asked[digest] < before}
+        kept = (self.links.keys() | self.manifests.keys()) - left - tagged
+        while back := {digest for digest in left if not kept.isdisjoint(self.manifests[digest].facts.names)}:
+            left -= back
+            kept |= back
+        return sorted(left)
+
+    def _tagged(self) -> set[str]:
+        """All digests that a tag leads to."""
+        referrers: dict[str, list[str]] = {}
+        for manifest in self.manifests.values():
+            if manifest.facts.subject:
+                referrers.setdefault(manifest.facts.subject, []).append(manifest.digest)
+        found: set[str] = set()
+        waiting: list[str] = list(self.tags.values())
+        while waiting:
+            digest = waiting.pop()
+            if digest not in found:
+                found.add(digest)
+                waiting += referrers.get(digest, ())
+                if (named := self.manifests.get(Digest(digest))) is not None:
+                    waiting += named.facts.names
+        return found
 
 
 class Records:
@@ -112,15 +145,17 @@ class Records:
         if repository is not None and repository.is_empty:
             del self.repositories[key]
 
-    def _add_manifest(self, key: RepositoryKey, manifest: Manifest) -> None:
-        manifests = self._repository(key).manifests
-        if manifest.facts.config and manifest.digest not in manifests:
+    def _add_manifest(self, key: RepositoryKey, manifest: Manifest, stored: float) -> None:
+        repository = self._repository(key)
+        if manifest.facts.config and manifest.digest not in repository.manifests:
             self._configs[manifest.facts.config] += 1
-        manifests[manifest.digest] = manifest
+        repository.manifests[manifest.digest] = manifest
+        repository.asked[manifest.digest] = stored
 
     def _remove_manifest(self, key: RepositoryKey, digest: Digest) -> None:
         repository = self.repositories[key]
         manifest = repository.manifests.pop(digest)
+        repository.asked.pop(digest)
         repository.tags = {tag: target for tag, target in repository.tags.items() if target != digest}
         if manifest.facts.config:
             self._configs[manifest.facts.config] -= 1

@@ -6,13 +6,14 @@ import sqlite3
 
 from brokenreg.storage.errors import NewerIndexError
 
-VERSION = 1
+VERSION = 2
 
 _TABLES = """
 CREATE TABLE manifests (
     namespace TEXT NOT NULL, repository TEXT NOT NULL, digest TEXT NOT NULL,
     media_type TEXT NOT NULL, size INTEGER NOT NULL,
     facts TEXT NOT NULL,                                -- ManifestFacts as JSON
+    stored REAL NOT NULL,                               -- seconds since the epoch
     PRIMARY KEY (namespace, repository, digest)
 ) WITHOUT ROWID;
 CREATE TABLE manifest_bodies (digest TEXT PRIMARY KEY, body BLOB NOT NULL);
@@ -31,6 +32,8 @@ CREATE TABLE uploads (
 CREATE TABLE recipes (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 """
 
+_FROM_1 = "ALTER TABLE manifests ADD COLUMN stored REAL NOT NULL DEFAULT 0;"
+
 
 def prepare_schema(connection: sqlite3.Connection) -> None:
     """Make the tables in a new file. Raise `NewerIndexError` if the file is from a newer brokenreg."""
@@ -42,3 +45,5 @@ def prepare_schema(connection: sqlite3.Connection) -> None:
         )
     if version == 0:
         connection.executescript(f"BEGIN; {_TABLES} PRAGMA user_version = {VERSION}; COMMIT;")
+    elif version == 1:  # which did not say when a manifest came
+        connection.executescript(f"BEGIN; {_FROM_1} PRAGMA user_version = {VERSION}; COMMIT;")

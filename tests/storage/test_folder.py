@@ -140,6 +140,18 @@ async def test_an_index_from_the_future(tmp_path: Path) -> None:
         assert store.index.repositories[KEY].tags == {"latest": digest}
 
 
+async def test_an_index_of_the_first_version(tmp_path: Path) -> None:
+    async with Store.open(tmp_path / "data") as store:
+        digest = await put(store, await push(store, b"content"))
+        index = store.folder.index
+    sql(index, "ALTER TABLE manifests DROP COLUMN stored")
+    sql(index, "PRAGMA user_version = 1")
+    for _ in range(2):
+        async with Store.open(tmp_path / "data") as store:
+            assert store.index.repositories[KEY].tags == {"latest": digest}
+            assert await put(store, *store.index.repositories[KEY].links) == digest
+
+
 def test_a_folder_that_cannot_be(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("a file")
     assert "cannot use the data folder" in refused(tmp_path / "file" / "data")
