@@ -21,7 +21,7 @@ class Freshness:
     """
 
     def __init__(self, ttl: float) -> None:
-        self.ttl = ttl
+        self._ttl = ttl
         self._unasked: dict[tuple[Route, str], tuple[float, Cache]] = {}
 
     def unasked(self, route: Route, tag: str) -> Cache | None:
@@ -31,11 +31,11 @@ class Freshness:
 
     def confirm(self, route: Route, tag: str) -> None:
         """The upstream has just said what the tag is."""
-        self._unasked[route, tag] = (time.monotonic() + self.ttl, Cache.HIT)
+        self._unasked[route, tag] = (time.monotonic() + self._ttl, Cache.HIT)
 
     def postpone(self, route: Route, tag: str) -> None:
         """The upstream has just failed to say it."""
-        self._unasked[route, tag] = (time.monotonic() + min(POSTPONED, self.ttl), Cache.STALE)
+        self._unasked[route, tag] = (time.monotonic() + min(POSTPONED, self._ttl), Cache.STALE)
 
     def forget(self, route: Route, tag: str) -> None:
         self._unasked.pop((route, tag), None)

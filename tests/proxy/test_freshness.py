@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import socket
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -18,7 +19,16 @@ from tests.process import Brokenreg, brokenreg
 from tests.proxy.chain import Chain, ask_control, exchange, exchanges, last
 from tests.proxy.scripted import Answer, Scripted, scripted
 from tests.proxy.upstreams import plain
-from tests.registry.pushing import MIB, OCI_INDEX, OCI_MANIFEST, digest_of, error_of, image, until_in_flight
+from tests.registry.pushing import (
+    MIB,
+    OCI_INDEX,
+    OCI_MANIFEST,
+    connect,
+    digest_of,
+    error_of,
+    image,
+    until_in_flight,
+)
 
 DOCKER_LIST = "application/vnd.docker.distribution.manifest.list.v2+json"
 CLIENTS = 20
@@ -53,6 +63,10 @@ class Tagged:
         """What part the cache had in the last answer."""
         told: str | None = exchanges(self.chain.proxy, f"repository:{self.name}")[-1]["cache"]
         return told
+
+    def cached(self) -> list[dict[str, Any]]:
+        """All repositories in the cache."""
+        return list(ask_control(self.chain.proxy, "repositories", namespace="@quay.io"))
 
     def asked(self) -> list[tuple[str, str, int]]:
         """Method, tag or digest, and status of what the upstream was asked for."""
@@ -326,6 +340,22 @@ def test_many_at_once_are_one_request_upstream(tagged: Tagged, is_known: bool) -
     first = "revalidated" if is_known else "miss"
     assert sorted(each["cache"] for each in found) == ["followed"] * (CLIENTS - 1) + [first]
     assert len(tagged.asked()) == 1 + is_known
+
+
+def test_what_a_client_leaves_behind_is_fetched_all_the_same(tagged: Tagged) -> None:
+    manifest = tagged.push()
+    tagged.chain.rule({"type": "hold"}, "manifest", times=1)
+    with connect(tagged.chain.proxy) as client:
+        client.sendall(f"GET {tagged.path} HTTP/1.1\r\nHost: {tagged.chain.proxy.host}\r\n\r\n".encode())
+        until_in_flight(tagged.chain.upstream, 1)
+    until_in_flight(tagged.chain.proxy, 0)
+    assert tagged.cache() is None
+    assert httpx.post(f"{tagged.chain.upstream.control}/v1/resume").is_success
+    until = time.monotonic() + 5
+    while tagged.name not in [each["name"] for each in tagged.cached()]:
+        assert time.monotonic() < until, "it is not kept"
+    assert tagged.pull(tagged.by_digest(manifest)) == (manifest, "hit")
+    assert tagged.asked() == [("GET", "v1", 200)]
 
 
 def test_many_at_once_are_all_told_that_it_is_stale(tagged: Tagged) -> None:
