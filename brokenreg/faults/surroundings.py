@@ -74,5 +74,4 @@ class Surroundings:
 
     def _repositories(self, target: Target) -> list[Repository]:
         """What was pushed there, and what is cached of where it would come from."""
-        found = map(self._store.index.repository, self._naming.places(target))
-        return [each for each in found if each is not None]
+        return self._store.index.present(self._naming.places(target))

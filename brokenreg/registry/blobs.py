@@ -73,7 +73,7 @@ async def _tell_size(call: StreamCall, route: Route) -> None:
     here is theirs alone, and nobody upstream is asked for it.
     """
     digest = call.target.digest
-    repositories = filter(None, (call.repository, call.store.index.repository(route.key)))
+    repositories = call.store.index.present(call.proxy.naming.places(call.target))
     if not any(digest in repository.links or repository.names(digest) for repository in repositories):
         raise _unknown(call)
     size = await call.unless_gone(call.proxy.blobs.size(route, digest, call.witness))

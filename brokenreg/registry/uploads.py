@@ -69,16 +69,16 @@ async def delete_upload(call: Call) -> Response:
 async def _mount(call: Call, digest: Digest) -> bool:
     """Link a blob that another repository has: the one told, else any of the namespace. False if none has."""
     source = call.parameter("from")
-    repositories = call.store.index.repositories
+    index = call.store.index
     if source is not None:
-        candidates = [repositories.get(key) for key in call.proxy.naming.places(call.target.beside(source))]
+        candidates = index.present(call.proxy.naming.places(call.target.beside(source)))
     else:
         candidates = [
             repository
-            for (namespace, _), repository in repositories.items()
+            for (namespace, _), repository in index.repositories.items()
             if namespace == call.target.namespace
         ]
-    if not any(candidate is not None and digest in candidate.links for candidate in candidates):
+    if not any(digest in candidate.links for candidate in candidates):
         return False
     return await call.store.link(call.key, digest)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -119,6 +120,10 @@ class Records:
 
     def repository(self, key: RepositoryKey) -> Repository | None:
         return self.repositories.get(key)
+
+    def present(self, keys: Iterable[RepositoryKey]) -> list[Repository]:
+        """Those of the repositories that hold anything: what was pushed, what is cached, or both."""
+        return [self.repositories[key] for key in keys if key in self.repositories]
 
     def is_config(self, digest: str) -> bool:
         """Whether some stored manifest names that digest as its configuration."""
