@@ -5,21 +5,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import shutil
-import tempfile
-from collections import OrderedDict
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
-from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from brokenreg.oci.digests import Digest
 from brokenreg.storage import Store
 from brokenreg.storage.errors import StorageFullError
-from tests.storage.contents import DAY, KEY, OTHER, age, content_of, push, put, until
+from tests.storage.contents import DAY, KEY, age, content_of, push, put, until
 
 QUAY = ("@quay.io", "org/x")
 DOCKER = ("@docker.io", "library/x")
@@ -177,121 +171,3 @@ async def test_what_cached_manifests_mention_is_not_garbage(tmp_path: Path) -> N
         assert here(store, mentioned, unmentioned) == [True, False]
         await fetch(store, b"c" * 500)  # what the collector took is not counted
         assert here(store, mentioned) == [True]
-
-
-CONTENTS = [bytes([number]) * size for number, size in enumerate((1, 200, 300, 400, 700, 1100))]
-BLOBS = {Digest.of(content): content for content in CONTENTS}
-DIGESTS = st.sampled_from(list(BLOBS))
-CACHES = st.sampled_from([QUAY, DOCKER])
-REPOSITORIES = st.sampled_from([KEY, OTHER])
-
-
-class CacheMachine(RuleBasedStateMachine):
-    """Against a plain model: which blobs are linked by whom, and the order in which they were used."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.runner = asyncio.Runner()
-        self.root = Path(tempfile.mkdtemp())
-        self.clock = 0
-        self.cached: OrderedDict[Digest, set[tuple[str, str]]] = OrderedDict()
-        self.pushed: dict[Digest, set[tuple[str, str]]] = {}
-        self.pins: dict[Digest, object] = {}
-        self._start()
-
-    def _start(self) -> None:
-        self.opened = Store.open(self.root / "data", LIMIT)
-        self.store = self.runner.run(self.opened.__aenter__())
-
-    def _stop(self) -> None:
-        self.runner.run(self.opened.__aexit__(None, None, None))
-
-    def _use(self, digest: Digest) -> None:
-        """Files of one moment have no order."""
-        self.cached.move_to_end(digest)
-        self.clock += 10
-        os.utime(self.store.folder.blob(digest), (self.clock, self.clock))
-
-    def _make_room(self) -> None:
-        self.runner.run(self.store.cache.make_room())
-        ours = [digest for digest in self.cached if not self.pushed.get(digest)]
-        total = sum(
-            len(BLOBS[digest]) for digest in ours if len(BLOBS[digest]) <= LIMIT or digest not in self.pins
-        )
-        for digest in sorted(ours, key=lambda each: (bool(self.cached[each]), len(BLOBS[each]) <= LIMIT)):
-            if total > LIMIT and digest not in self.pins:
-                total -= len(BLOBS[digest])
-                del self.cached[digest]
-
-    @rule(digest=DIGESTS, key=CACHES)
-    def fetch(self, digest: Digest, key: tuple[str, str]) -> None:
-        self.cached.setdefault(digest, set()).add(key)
-        self.runner.run(push(self.store, BLOBS[digest], key))
-        self.store.cache.used(digest, len(BLOBS[digest]))
-        self._use(digest)
-        self._make_room()
-
-    @precondition(lambda self: self.cached)
-    @rule(data=st.data())
-    def use(self, data: st.DataObject) -> None:
-        digest = data.draw(st.sampled_from(list(self.cached)))
-        if len(BLOBS[digest]) <= LIMIT:
-            self.store.cache.used(digest, len(BLOBS[digest]))
-            self._use(digest)
-
-    @rule(digest=DIGESTS, key=REPOSITORIES)
-    def push(self, digest: Digest, key: tuple[str, str]) -> None:
-        self.pushed.setdefault(digest, set()).add(key)
-        self.runner.run(push(self.store, BLOBS[digest], key))
-        if digest in self.cached:
-            os.utime(self.store.folder.blob(digest), (self.clock, self.clock))
-            self._use(digest)
-            self.store.cache.used(digest, len(BLOBS[digest]))
-            self._use(digest)
-
-    @precondition(lambda self: any(self.pushed.values()))
-    @rule(data=st.data())
-    def unlink_pushed(self, data: st.DataObject) -> None:
-        digest = data.draw(st.sampled_from([each for each, keys in self.pushed.items() if keys]))
-        key = data.draw(st.sampled_from(sorted(self.pushed[digest])))
-        self.pushed[digest].discard(key)
-        self.runner.run(self.store.index.unlink_blobs(key, [digest]))
-
-    @rule(digest=DIGESTS)
-    def pin(self, digest: Digest) -> None:
-        if digest not in self.pins:
-            pin = self.store.blobs.pin(digest)
-            pin.__enter__()
-            self.pins[digest] = pin
-
-    @precondition(lambda self: self.pins)
-    @rule(data=st.data())
-    def unpin(self, data: st.DataObject) -> None:
-        digest = data.draw(st.sampled_from(list(self.pins)))
-        self.pins.pop(digest).__exit__(None, None, None)  # type: ignore[attr-defined]
-
-    @rule()
-    def restart(self) -> None:
-        self._stop()
-        self.pins.clear()
-        self._start()
-        self._make_room()
-
-    @invariant()
-    def agree(self) -> None:
-        for digest, content in BLOBS.items():
-            linked = {
-                key for key, repository in self.store.index.repositories.items() if digest in repository.links
-            }
-            assert linked == self.cached.get(digest, set()) | self.pushed.get(digest, set())
-            if linked:
-                assert content_of(self.store, digest) == content
-
-    def teardown(self) -> None:
-        self._stop()
-        self.runner.close()
-        shutil.rmtree(self.root)
-
-
-TestCacheMachine = CacheMachine.TestCase
-TestCacheMachine.settings = settings(max_examples=40, stateful_step_count=30, deadline=None)
