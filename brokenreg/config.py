@@ -26,6 +26,9 @@ from brokenreg.oci.sizes import parse_size
 from brokenreg.oci.upstreams import check_upstream
 
 _HOST = re.compile(r"[0-9a-zA-Z._-]+|[0-9a-fA-F:.]+")
+_OURS = ("broken", "v2")
+"""What stands first in paths of our own: a registry of that name would make them ambiguous."""
+
 _ADDRESS = re.compile(r"(?:\[(?P<v6>[0-9a-fA-F:.%a-z]+)\]|(?P<host>[A-Za-z0-9._-]+)):(?P<port>[0-9]{1,5})")
 
 
@@ -108,8 +111,11 @@ def _upstream_name(text: str) -> str:
         name = check_upstream(text)
     except OCIError as error:
         raise ValueError(error.message) from None
-    if name == "broken" or not (is_component(name) or "." in name or ":" in name):
-        raise ValueError(f"an upstream cannot be called {text!r}: write a host, or a word of a-z and 0-9")
+    if name in _OURS or not (is_component(name) or "." in name or ":" in name):
+        raise ValueError(
+            f"an upstream cannot be called {text!r}: write a host, or a word of a-z and 0-9 "
+            f"(but not {' or '.join(_OURS)}, which paths begin with)"
+        )
     return name
 
 

@@ -16,7 +16,7 @@ from brokenreg.oci.errors import ErrorCode, OCIError
 from brokenreg.oci.names import check_tag, check_upload_id
 from brokenreg.oci.resolution import PREPARED, RESERVED, Base
 from brokenreg.oci.scopes import Scope, parse_scopes
-from brokenreg.oci.upstreams import check_upstream, looks_like_host, spellings
+from brokenreg.oci.upstreams import check_upstream, spellings
 
 _NO_BASE = Base()
 
@@ -123,7 +123,7 @@ def parse_target(path: str, query: str = "", own: Collection[str] = (), base: Ba
         return token_target(parse_scopes(parse_qs(query).get("scope", ())), base)
     asked = parse_qs(query).get("ns", [""])[0] if "ns=" in query else ""
     asked = "" if asked.lower() in own else asked
-    root, rest = _split_root(path)
+    root, rest = _split_root(path, base)
     if not (asked or root):
         return _parse(path, base)
     try:
@@ -135,10 +135,10 @@ def parse_target(path: str, query: str = "", own: Collection[str] = (), base: Ba
     return replace(_parse(rest, base), root=f"/{root}" if root else "", query=told)
 
 
-def _split_root(path: str) -> tuple[str, str]:
-    """The host before `/v2/`, where newer dockers put it, and the path from there."""
+def _split_root(path: str, base: Base) -> tuple[str, str]:
+    """The registry before `/v2/`, where newer dockers put it, and the path from there."""
     host, slash, rest = path.removeprefix("/").partition("/")
-    if slash and host != "v2" and looks_like_host(host) and (rest == "v2" or rest.startswith("v2/")):
+    if slash and base.is_upstream(host.lower()) and (rest == "v2" or rest.startswith("v2/")):
         return host, f"/{rest}"
     return "", path
 

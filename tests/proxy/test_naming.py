@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import httpx
 import pytest
@@ -12,6 +15,7 @@ from brokenreg.oci.resolution import Base
 from brokenreg.oci.target import parse_target
 from brokenreg.proxy.errors import UpstreamForbiddenError
 from brokenreg.proxy.naming import Naming
+from tests.process import brokenreg, clean_environment
 from tests.proxy.chain import Chain, chain, last
 from tests.registry.pushing import digest_of, error_of
 
@@ -50,6 +54,13 @@ def route(path: str, query: str = "", listener: str = "") -> str | None:
         ("/v2/org/app", "ns=localhost:5000", "localhost:5000/org/app"),
         ("/localhost:5000/v2/org/app", "", "localhost:5000/org/app"),
         ("/v2/local/org/app", "", "local/org/app"),
+        ("/local/v2/org/app", "", "local/org/app"),
+        ("/Local/v2/org/app", "", "local/org/app"),
+        ("/local/v2/local/org/app", "", "local/org/app"),
+        ("/local/v2/v2/app", "", "local/v2/app"),
+        ("/local/v2/broken/with/drip/org/app", "", "local/org/app"),
+        ("/other/v2/org/app", "", None),
+        ("/v2/v2/app", "", "quay.io/v2/app"),
         ("/v2/org/app", "ns=127.0.0.1:8080", "quay.io/org/app"),
         ("/v2/broken/in/t1/docker.io/library/nginx", "", "docker.io/library/nginx"),
         ("/v2/broken/with/truncate_after-65536/docker.io/library/nginx", "", "docker.io/library/nginx"),
@@ -158,6 +169,38 @@ def test_what_is_cached_can_be_mounted(both: Chain, source: str) -> None:
     assert httpx.get(both.proxy.url + mounted.headers["location"]).content == b"layer"
     assert last(both.proxy, "endpoint:layer")["cache"] is None
     assert httpx.post(both.proxy.url + url.replace("app", "none")).status_code == 202
+
+
+def test_a_root_path_may_have_a_name_of_ours(both: Chain, tmp_path: Path) -> None:
+    """As for `"registry-mirrors": ["http://R/local"]`: pulls, pages, redirects, pushes."""
+    layer = f"blobs/{digest_of(b'layer')}"
+    with (
+        brokenreg(tmp_path, "--upstream", f"local={both.upstream.url}") as running,
+        httpx.Client(base_url=running.url, timeout=30) as http,
+    ):
+        assert http.get("/local/v2/").status_code == 200
+        assert http.get("/local/v2/org/app/manifests/v1").status_code == 200
+        page = http.get("/local/v2/org/app/tags/list?n=1")
+        assert "</local/v2/org/app/tags/list?" in page.headers["link"]
+        sent = http.get(f"/local/v2/broken/with/redirect/org/app/{layer}")
+        assert http.get(sent.headers["location"]).content == b"layer"
+        begun = http.post("/local/v2/broken/with/upload-location_form-foreign/app/blobs/uploads/")
+        place = httpx.URL(begun.headers["location"]).copy_merge_params({"digest": digest_of(b"pushed")})
+        assert http.put(place, content=b"pushed").status_code == 201
+        pushed = http.get(f"/v2/local/app/blobs/{digest_of(b'pushed')}")
+        assert pushed.content == b"pushed"
+
+
+@pytest.mark.parametrize("name", ["v2", "broken", "V2"])
+@pytest.mark.parametrize("option", ["--upstream={}=http://127.0.0.1:5000", "--listen=127.0.0.1:0={}"])
+def test_names_that_paths_have_already(name: str, option: str, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "brokenreg", "serve", "--data", str(tmp_path), option.format(name)]
+    done = subprocess.run(
+        command, capture_output=True, text=True, env=clean_environment(), timeout=30, check=False
+    )
+    assert done.returncode == 2
+    assert f"an upstream cannot be called {name!r}: write a host, or a word" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_a_blob_that_no_manifest_names_is_asked_of_nobody(both: Chain) -> None:
