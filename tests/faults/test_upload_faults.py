@@ -316,3 +316,17 @@ async def test_credentials_at_the_second_origin_are_told(own_registry: Brokenreg
         assert not status(own_registry)["leaked_credentials"]["count"]
         assert (await http.patch(location, content=CONTENT[500:], auth=("casey", "x"))).status_code == 202
         assert status(own_registry)["leaked_credentials"]["count"] == 1
+
+
+@pytest.mark.parametrize("form", ["query", "relative", "absolute", "foreign"])
+async def test_a_location_keeps_the_query_that_names_a_registry(http: httpx.AsyncClient, form: str) -> None:
+    """As containerd pushes: the session, and what comes of it, are in the repository of `ns`."""
+    content = f"pushed by {form}".encode()
+    name = f"broken/with/upload-location_form-{form}/with/ns"
+    begun = await http.post(f"/v2/{name}/blobs/uploads/?ns=registry.example")
+    place = begun.request.url.join(begun.headers["location"])
+    assert place.params["ns"] == "registry.example"
+    put = await http.put(place.copy_merge_params({"digest": digest_of(content)}), content=content)
+    assert put.status_code == 201
+    pushed = await http.get(f"/v2/registry.example/with/ns/blobs/{digest_of(content)}")
+    assert pushed.content == content

@@ -114,7 +114,8 @@ class UploadLocation(Fault):
             case "relative":
                 return session if scope["path"].rpartition("/uploads")[2] else f"uploads/{session}"
             case "query":
-                return f"{location}?{urlencode({_STATE: _state(session)})}"
+                state = urlencode({_STATE: _state(session.partition("?")[0])})
+                return f"{location}{'&' if '?' in location else '?'}{state}"
             case "foreign":
                 return strike.surroundings.origin.url(scope, location)
         return "http://[no-host/%zz"
