@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import os
 from collections import OrderedDict
+from collections.abc import Iterator
 from pathlib import Path
 
 from brokenreg.oci.digests import Digest
@@ -15,7 +16,7 @@ from brokenreg.storage.index import Index
 from brokenreg.storage.quota import Quota
 from brokenreg.storage.records import is_cache
 
-_SLICE = 256
+_SLICE = 128
 """Blobs let go of before the loop gets a turn."""
 
 
@@ -109,11 +110,12 @@ class CachedBlobs:
                 paths.append(path)
         return leaving, paths
 
-    def _in_order(self) -> list[Digest]:
+    def _in_order(self) -> Iterator[Digest]:
         """Those that may go, first of all what is garbage anyway, then what is too large to stay."""
-        return sorted(
-            self._free(), key=lambda each: (self._index.is_linked(each), not self._is_too_large(each))
-        )
+        free = self._free()
+        first = [each for each in free if not self._index.is_linked(each) or self._is_too_large(each)]
+        yield from sorted(first, key=self._index.is_linked)
+        yield from (each for each in free if each in self._sizes)
 
     def _free(self) -> list[Digest]:
         """Those that may go."""

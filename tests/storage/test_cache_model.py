@@ -68,7 +68,10 @@ class CacheMachine(RuleBasedStateMachine):
         return not self.pushed.get(digest) and digest not in self.pins
 
     def _let_go(self, excess: int) -> None:
-        for digest in sorted(self.cached, key=lambda each: (bool(self.cached[each]), SIZES[each] <= LIMIT)):
+        """Garbage first, then what is too large to stay."""
+        for digest in sorted(
+            self.cached, key=lambda each: 0 if not self.cached[each] else 1 + (SIZES[each] <= LIMIT)
+        ):
             if excess > 0 and self._is_free(digest):
                 excess -= SIZES[digest]
                 del self.cached[digest]
