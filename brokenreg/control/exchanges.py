@@ -9,9 +9,10 @@ from pydantic import BaseModel, ConfigDict, Field
 from quart import Response
 
 from brokenreg.control.problems import Problem
-from brokenreg.control.routes import Ask, Route, json_list, json_response, no_content
+from brokenreg.control.routes import JSON, Ask, Route, json_list, json_response, no_content, paced
 from brokenreg.controlled import Controlled
 from brokenreg.traffic.exchange import Exchange
+from brokenreg.traffic.har import har_pieces
 
 _SLICE = 500
 """Exchanges looked at in one turn of the loop: some milliseconds."""
@@ -63,8 +64,30 @@ class ExchangeDetail(ExchangeSummary):
     timeline: list[Moment]
 
 
+class HAR(BaseModel):
+    """An HTTP Archive, version 1.2."""
+
+    model_config = ConfigDict(frozen=True)
+
+    log: dict[str, Any] = Field(description="as http://www.softwareishard.com/blog/har-12-spec/ has it")
+
+
 async def list_exchanges(controlled: Controlled, ask: Ask) -> Response:
     """List the newest exchanges, the oldest of them first."""
+    found = await _found(controlled, ask)
+    return await json_list(exchange.summary() for exchange in found)
+
+
+async def get_har(controlled: Controlled, ask: Ask) -> Response:
+    """The newest exchanges as HAR 1.2, with the bodies that were kept; secrets are replaced."""
+    found = await _found(controlled, ask)
+    base = controlled.status().registry[0]
+    pieces = [piece async for piece in paced(har_pieces(found, controlled.log.bodies, base))]
+    return Response("".join(pieces), content_type=JSON)
+
+
+async def _found(controlled: Controlled, ask: Ask) -> list[Exchange]:
+    """The newest exchanges that are asked for, the oldest of them first."""
     matches = ask.filtered()
     found: list[Exchange] = []
     for looked_at, exchange in enumerate(reversed(list(controlled.log))):
@@ -74,7 +97,7 @@ async def list_exchanges(controlled: Controlled, ask: Ask) -> Response:
             found.append(exchange)
         if looked_at % _SLICE == _SLICE - 1:
             await asyncio.sleep(0)
-    return await json_list(exchange.summary() for exchange in reversed(found))
+    return found[::-1]
 
 
 async def get_exchange(controlled: Controlled, ask: Ask) -> Response:
@@ -113,6 +136,13 @@ ROUTES = (
         list_exchanges,
         query=("namespace", "filter", "limit", "after"),
         answer=list[ExchangeSummary],
+    ),
+    Route(
+        "GET",
+        "/v1/exchanges.har",
+        get_har,
+        query=("namespace", "filter", "limit", "after"),
+        answer=HAR,
     ),
     Route("DELETE", "/v1/exchanges", delete_exchanges, query=("namespace", "filter"), status=204),
     Route(

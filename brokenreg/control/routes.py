@@ -6,7 +6,7 @@ import asyncio
 import json
 import re
 import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any, TypeVar
 
@@ -179,14 +179,18 @@ def json_response(document: Any, status: int = 200, headers: Mapping[str, str] |
 
 async def json_list(documents: Iterable[Any]) -> Response:
     """A JSON array of `documents`, made one by one: a long list stops nobody else for long."""
-    parts = []
+    parts = [part async for part in paced(map(_written, documents))]
+    return Response(f"[{','.join(parts)}]", content_type=JSON)
+
+
+async def paced(parts: Iterable[str]) -> AsyncIterator[str]:
+    """`parts`, with a turn for the loop every few milliseconds of making them."""
     turn = time.perf_counter()
-    for document in documents:
-        parts.append(_written(document))
+    for part in parts:
+        yield part
         if time.perf_counter() - turn > _TURN:
             await asyncio.sleep(0)
             turn = time.perf_counter()
-    return Response(f"[{','.join(parts)}]", content_type=JSON)
 
 
 def no_content() -> Response:

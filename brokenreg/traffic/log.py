@@ -7,12 +7,13 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from enum import StrEnum
 
+from brokenreg.traffic.bodies import Bodies
 from brokenreg.traffic.exchange import Exchange
 
 logger = logging.getLogger(__name__)
 
 CAPACITY = 10_000
-"""Exchanges kept unless told otherwise; at some 4 KiB each, 40 MiB at the very most."""
+"""Exchanges kept unless told otherwise; at some 4 KiB each, 40 MiB at the very most, and 16 MiB of bodies."""
 
 
 class Happening(StrEnum):
@@ -43,6 +44,7 @@ class TrafficLog:
         self.first = 0
         self.version = 0
         self.in_flight = 0
+        self.bodies = Bodies()
 
     def __len__(self) -> int:
         return len(self._exchanges)
@@ -72,6 +74,7 @@ class TrafficLog:
     def opened(self, exchange: Exchange) -> None:
         """Take in an exchange whose request has come."""
         if len(self._exchanges) == self._exchanges.maxlen:
+            self.bodies.drop(self._exchanges[0])
             del self._by_id[self._exchanges[0].id]
             self.first += 1
         self._exchanges.append(exchange)
@@ -98,7 +101,12 @@ class TrafficLog:
 
     def forget(self, which: Callable[[Exchange], bool]) -> None:
         """Let go of some exchanges. Those that stay move up, so that `end` is what it was."""
-        kept = [exchange for exchange in self._exchanges if not which(exchange)]
+        kept = []
+        for exchange in self._exchanges:
+            if which(exchange):
+                self.bodies.drop(exchange)
+            else:
+                kept.append(exchange)
         self.first = self.end - len(kept)
         self._exchanges = deque(kept, self._exchanges.maxlen)
         self._by_id = {exchange.id: exchange for exchange in kept}

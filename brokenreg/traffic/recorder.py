@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterable
 
 from brokenreg.oci.target import Endpoint, Target, parse_target
+from brokenreg.traffic.bodies import BodyTap
 from brokenreg.traffic.exchange import Ended, Exchange, Origin
 from brokenreg.traffic.log import TrafficLog
 from brokenreg.traffic.redaction import redact_headers, redact_query
@@ -91,11 +92,13 @@ class _Recording:
         self._receive = receive
         self._send = send
         self._complete = False
+        self._bodies = BodyTap(exchange)
 
     async def receive(self) -> Message:
         message = await self._receive()
         if message["type"] == "http.request":
             self._exchange.request_bytes += len(message["body"])
+            self._bodies.request(message["body"])
             if self._exchange.request_bytes and not message["more_body"]:
                 self._exchange.mark("request body")
             self._changed()
@@ -119,6 +122,7 @@ class _Recording:
             exchange.response_bytes += message["body"]
         elif message["type"] == CUT:
             exchange.mark(f"cut ({message['end']})")
+        self._bodies.response(message)
         self._changed()
 
     async def _send_file(self, message: Message) -> None:
@@ -144,6 +148,7 @@ class _Recording:
         else:
             exchange.ended = Ended.ABORTED
         exchange.mark("end")
+        self._log.bodies.keep(exchange, self._bodies.kept())
         self._log.closed(exchange)
 
     def _is_whole(self) -> bool:

@@ -1,0 +1,126 @@
+"""Bodies that are kept for those who look: manifests, lists and errors, never blobs or tokens."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from brokenreg.oci.target import Endpoint
+from brokenreg.traffic.exchange import Exchange
+from brokenreg.wire.asgi import CUT, RAW, Message
+
+MOST = 64 * 1024
+"""Bytes that are kept of one body: its first."""
+
+TOTAL = 16 * 1024 * 1024
+"""Bytes that are kept of all bodies together; those of the oldest exchanges go first."""
+
+_DOCUMENTS = frozenset(
+    {Endpoint.PING, Endpoint.MANIFEST, Endpoint.TAGS, Endpoint.REFERRERS, Endpoint.CATALOG}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Body:
+    """The first bytes of a body, and how many it had."""
+
+    data: bytes
+    size: int
+
+    @property
+    def is_whole(self) -> bool:
+        return len(self.data) == self.size
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """The bodies of one exchange; None is one that was not kept, or that there was not."""
+
+    request: Body | None = None
+    response: Body | None = None
+
+    @property
+    def length(self) -> int:
+        """Bytes that it takes."""
+        return sum(len(body.data) for body in (self.request, self.response) if body is not None)
+
+
+NOTHING = Kept()
+
+
+class Bodies:
+    """The bodies of the newest exchanges, by exchange id, `total` bytes at most."""
+
+    def __init__(self, total: int = TOTAL) -> None:
+        self._total = total
+        self._kept: dict[int, Kept] = {}
+        self.length = 0
+        """Bytes that there are."""
+
+    def of(self, exchange: Exchange) -> Kept:
+        """Those of an exchange that has ended."""
+        return self._kept.get(exchange.id, NOTHING)
+
+    def keep(self, exchange: Exchange, kept: Kept) -> None:
+        """Take in those of an exchange that ends; the oldest make way."""
+        if not kept.length or kept.length > self._total:
+            return
+        self.drop(exchange)
+        self._kept[exchange.id] = kept
+        self.length += kept.length
+        while self.length > self._total:
+            self.length -= self._kept.pop(next(iter(self._kept))).length
+
+    def drop(self, exchange: Exchange) -> None:
+        """Let go of those of one exchange."""
+        kept = self._kept.pop(exchange.id, None)
+        if kept is not None:
+            self.length -= kept.length
+
+
+class BodyTap:
+    """Looks on while the bodies of one exchange pass, and copies what is to be kept."""
+
+    __slots__ = ("_data", "_exchange", "_request", "_size")
+
+    def __init__(self, exchange: Exchange) -> None:
+        self._exchange = exchange
+        self._request: bytearray | None = None
+        if exchange.endpoint is Endpoint.MANIFEST and exchange.method == "PUT":
+            self._request = bytearray()
+        self._data: bytearray | None = None
+        self._size = 0
+
+    def request(self, data: bytes) -> None:
+        """A piece of the request's body comes."""
+        if self._request is not None and len(self._request) < MOST:
+            self._request += data[: MOST - len(self._request)]
+
+    def response(self, message: Message) -> None:
+        """A message of the response has passed."""
+        kind = message["type"]
+        if kind == "http.response.start":
+            self._data = bytearray() if _is_kept(self._exchange) else None
+        elif self._data is None or kind == CUT:
+            return
+        elif kind == RAW:  # its bytes have framing among them
+            self._size += message["body"]
+        else:
+            data = message.get("body", b"")
+            self._size += len(data)
+            if len(self._data) < MOST:
+                self._data += data[: MOST - len(self._data)]
+
+    def kept(self) -> Kept:
+        """What there is in the end."""
+        request = self._request and Body(bytes(self._request), self._exchange.request_bytes)
+        response = self._data and Body(bytes(self._data), self._size)
+        return Kept(request or None, response or None)
+
+
+def _is_kept(exchange: Exchange) -> bool:
+    """Whether the body of a response whose head has passed is kept: no blob's, no token's, no redirect's."""
+    if exchange.method == "HEAD" or exchange.status is None or exchange.endpoint is Endpoint.TOKEN:
+        return False
+    if exchange.status >= 400:
+        return True
+    return exchange.status < 300 and exchange.endpoint in _DOCUMENTS

@@ -1,0 +1,129 @@
+"""Exchanges as HAR 1.2 (HTTP Archive), which browsers' developer tools and many others read.
+
+Source: http://www.softwareishard.com/blog/har-12-spec/. What HAR has no word for stands in fields that begin
+with `_`, as it provides.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import parse_qsl
+
+from brokenreg import __version__
+from brokenreg.oci.target import Endpoint
+from brokenreg.traffic.bodies import Bodies, Body
+from brokenreg.traffic.exchange import Exchange, Headers
+from brokenreg.traffic.request_line import url_of
+
+_UNKNOWN = -1
+
+
+def har_pieces(exchanges: Iterable[Exchange], bodies: Bodies, base: str) -> Iterator[str]:
+    """A HAR document, one piece for each exchange, so that who writes many can pause in between.
+
+    `base` (a URL without a path) is for requests that named no host. Connections without a request are left
+    out: HAR has no place for them.
+    """
+    creator = json.dumps({"name": "brokenreg", "version": __version__})
+    yield f'{{"log":{{"version":"1.2","creator":{creator},"entries":['
+    separator = "\n"
+    for exchange in exchanges:
+        if exchange.endpoint is Endpoint.CONNECT:
+            continue
+        yield separator + json.dumps(har_entry(exchange, bodies, base), separators=(",", ":"))
+        separator = ",\n"
+    yield "\n]}}\n"
+
+
+def har_entry(exchange: Exchange, bodies: Bodies, base: str) -> dict[str, Any]:
+    """One entry. Times are milliseconds; a size of -1 is one that is not known."""
+    kept = bodies.of(exchange)
+    waited, received = _times(exchange)
+    entry = {
+        "startedDateTime": _stamp(exchange.started),
+        "time": round(waited + received, 3),
+        "request": _request(exchange, base, kept.request),
+        "response": _response(exchange, kept.response),
+        "cache": {},
+        "timings": {"send": 0, "wait": round(waited, 3), "receive": round(received, 3)},
+        "connection": exchange.client,
+        "_id": exchange.id,
+        "_endpoint": str(exchange.endpoint),
+        "_timeline": [{"what": what, "at": round(seconds * 1000, 3)} for what, seconds in exchange.timeline],
+    }
+    more = {"_fault": exchange.fault, "_rule": exchange.rule, "_ended": exchange.ended}
+    return {**entry, **{name: str(value) for name, value in more.items() if value is not None}}
+
+
+def _request(exchange: Exchange, base: str, body: Body | None) -> dict[str, Any]:
+    request = {
+        "method": exchange.method,
+        "url": url_of(exchange, base),
+        "httpVersion": f"HTTP/{exchange.http_version}",
+        "cookies": [],
+        "headers": _pairs(exchange.request_headers),
+        "queryString": _pairs(parse_qsl(exchange.query, keep_blank_values=True)),
+        "headersSize": _UNKNOWN,
+        "bodySize": exchange.request_bytes,
+    }
+    if body is not None:
+        kind = exchange.request_header("content-type")
+        request["postData"] = {"mimeType": kind, "params": [], "text": body.data.decode(errors="replace")}
+    return request
+
+
+def _response(exchange: Exchange, body: Body | None) -> dict[str, Any]:
+    return {
+        "status": exchange.status or 0,
+        "statusText": _phrase(exchange.status),
+        "httpVersion": f"HTTP/{exchange.http_version}",
+        "cookies": [],
+        "headers": _pairs(exchange.response_headers),
+        "content": _content(exchange, body),
+        "redirectURL": exchange.response_header("location"),
+        "headersSize": _UNKNOWN,
+        "bodySize": exchange.response_bytes,
+    }
+
+
+def _content(exchange: Exchange, body: Body | None) -> dict[str, Any]:
+    content: dict[str, Any] = {
+        "size": exchange.response_bytes,
+        "mimeType": exchange.response_header("content-type"),
+    }
+    if body is not None:
+        try:
+            content["text"] = body.data.decode()
+        except UnicodeDecodeError:
+            content |= {"text": base64.b64encode(body.data).decode(), "encoding": "base64"}
+        if not body.is_whole:
+            content["comment"] = f"the first {len(body.data)} of {body.size} bytes"
+    return content
+
+
+def _pairs(pairs: Headers | list[tuple[str, str]]) -> list[dict[str, str]]:
+    return [{"name": name, "value": value} for name, value in pairs]
+
+
+def _times(exchange: Exchange) -> tuple[float, float]:
+    """Milliseconds until the head of the response had passed, and from then on to the last that is known."""
+    last = exchange.timeline[-1][1] if exchange.timeline else 0.0
+    head = next((when for what, when in exchange.timeline if what == "headers"), last)
+    return head * 1000, max(0.0, last - head) * 1000
+
+
+def _stamp(seconds: float) -> str:
+    """ISO 8601, UTC, with milliseconds."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _phrase(status: int | None) -> str:
+    try:
+        return HTTPStatus(status or 0).phrase
+    except ValueError:
+        return ""
