@@ -219,6 +219,7 @@ class Fill:
                 self.size = incoming.size
                 self._begun = True
                 self._notify()
+                self._store.room.check(incoming.size or 0)  # else all others make way for it in vain
             await self._store_all(incoming)
         if self.size is not None and self._upload.offset < self.size:
             raise UpstreamUnreachableError(

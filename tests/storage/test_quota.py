@@ -130,6 +130,16 @@ def test_a_push_that_never_fits_costs_no_cached_blob(tmp_path: Path) -> None:
         assert last(both.proxy, "endpoint:layer method:GET")["cache"] == "miss"
 
 
+def test_a_download_that_never_fits_costs_no_cached_blob(tmp_path: Path) -> None:
+    """It goes to the client all the same."""
+    with chain(tmp_path, "--max-data", "5MiB") as both:
+        small, large = random.randbytes(3 * MIB), random.randbytes(6 * MIB)
+        both.push_image("org/app", small, large)
+        for layer, part in ((small, "miss"), (large, "miss"), (large, "miss"), (small, "hit")):
+            assert both.get(f"/v2/org/app/blobs/{digest_of(layer)}").content == layer
+            assert last(both.proxy, "endpoint:layer method:GET")["cache"] == part
+
+
 def test_a_push_beyond_it(tmp_path: Path) -> None:
     """507 in OCI form; a delete and another push, and it is stored."""
     with (
