@@ -14,6 +14,7 @@ from functools import partial
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any, cast
 
+import anyio
 import httpx
 
 from brokenreg import __version__
@@ -112,6 +113,7 @@ class UpstreamClient:
         authorize: Authorize,
         patience: float,
     ) -> None:
+        anyio.Event()  # else httpcore loads it with the first request, and the loop stands still
         self.pseudonym = f"brokenreg-{secrets.token_hex(8)}"
         """By which our own requests are known (Via, RFC 9110, section 7.6.3)."""
         self._urls = urls
