@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from quart import Response
 
 from brokenreg.oci.digests import Digest, is_digest
@@ -45,7 +47,7 @@ async def put_manifest(call: StreamCall) -> None:
             414, ErrorCode.TAG_INVALID, f"{len(tags)} tags at once; at most {_MAX_TAGS} are accepted"
         )
     body = await call.body.whole(MAX_MANIFEST)
-    manifest = _received(call, body)
+    manifest = await asyncio.to_thread(_received, call, body)  # the longest take 0.2 s
     await _keep_cached_blobs(call, manifest)
     await call.store.index.put_manifest(call.key, manifest, body, tags)
     headers = [
