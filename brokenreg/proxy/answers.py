@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
+
 from brokenreg.oci.errors import ErrorCode, OCIError
+from brokenreg.oci.printable import printable
 from brokenreg.proxy.client import UpstreamResponse
-from brokenreg.proxy.errors import UpstreamStatusError
+from brokenreg.proxy.errors import UpstreamError, UpstreamLoopError, UpstreamStatusError
 from brokenreg.proxy.route import Route
+from brokenreg.proxy.via import tells_of_loop
 
 _KINDS = {
     ErrorCode.BLOB_UNKNOWN: ("blob", "digest"),
@@ -13,32 +18,58 @@ _KINDS = {
     ErrorCode.NAME_UNKNOWN: ("list", "path"),
 }
 
+_LONGEST = 64 * 1024
+"""Bytes of an answer that are read for what it says of itself."""
+
+_LIMIT = 2.0
+"""Seconds that such an answer may take: it is told without its words then."""
+
+_MOST_WORDS = 200
+"""Characters."""
+
 
 def unknown(code: ErrorCode, reference: str, message: str) -> OCIError:
     """404, in the form that the code has."""
     return OCIError(404, code, message, detail={_KINDS[code][1]: reference})
 
 
-def refusal(route: Route, code: ErrorCode, reference: str, response: UpstreamResponse) -> UpstreamStatusError:
+async def refusal(route: Route, code: ErrorCode, reference: str, response: UpstreamResponse) -> UpstreamError:
     """The error for a status that is no success; `code` is what a 404 means for what was asked.
 
-    A 401 goes on without a challenge: the client has no credentials for the upstream, and must not send
-    those to us.
+    It ends with what the upstream says itself, if that is in OCI form. A 401 goes on without a challenge: the
+    client has no credentials for the upstream, and must not send those to us.
     """
     told, who = response.status, response.source
+    if tells_of_loop(response.header("proxy-status")):
+        return UpstreamLoopError(
+            f"a loop: what is asked of {response.place} comes back to a registry that has asked for it; "
+            f"--upstream {route.upstream}=URL (or --default-upstream) must name one that has the image"
+        )
+    says = await _words(response)
     what = f"{_KINDS[code][0]} {reference} of {route.repository}"
     if told in (404, 410):
         detail = {_KINDS[code][1]: reference}
-        return UpstreamStatusError(told, 404, code, f"{who} has no {what}", detail=detail)
+        return UpstreamStatusError(told, 404, code, f"{who} has no {what}{says}", detail=detail)
     if told == 401:
-        return UpstreamStatusError(told, 401, ErrorCode.UNAUTHORIZED, _wanted_login(route, who))
+        return UpstreamStatusError(told, 401, ErrorCode.UNAUTHORIZED, _wanted_login(route, who) + says)
     if told == 403:
-        return UpstreamStatusError(told, 403, ErrorCode.DENIED, f"{who} denies access to {what}")
+        return UpstreamStatusError(told, 403, ErrorCode.DENIED, f"{who} denies access to {what}{says}")
     if told == 429:
-        return UpstreamStatusError.too_many_requests(who, response.header("retry-after"))
+        return UpstreamStatusError.too_many_requests(who, response.header("retry-after"), says)
     return UpstreamStatusError(
-        told, 502, ErrorCode.UNAVAILABLE, f"{who} answered {told} when asked for {what}"
+        told, 502, ErrorCode.UNAVAILABLE, f"{who} answered {told} when asked for {what}{says}"
     )
+
+
+async def _words(response: UpstreamResponse) -> str:
+    """What an error response says of itself, after a colon; nothing if it is not in OCI form, or too slow."""
+    try:
+        async with asyncio.timeout(_LIMIT):
+            body = await response.read(_LONGEST)
+        words = json.loads(body)["errors"][0]["message"]
+    except (UpstreamError, TimeoutError, ValueError, LookupError, TypeError, RecursionError):
+        return ""
+    return f": {printable(words.strip())[:_MOST_WORDS]}" if isinstance(words, str) and words.strip() else ""
 
 
 def _wanted_login(route: Route, who: str) -> str:

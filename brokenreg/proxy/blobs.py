@@ -16,6 +16,7 @@ from brokenreg.proxy.errors import UpstreamStatusError
 from brokenreg.proxy.fill import Fill
 from brokenreg.proxy.misses import Misses
 from brokenreg.proxy.route import Route
+from brokenreg.proxy.via import Via
 from brokenreg.proxy.witness import Witness
 from brokenreg.storage import Store
 from brokenreg.storage.blobs import BlobFile
@@ -32,7 +33,7 @@ class BlobCache:
         self._client = client
         self._store = store
         self._misses = Misses()
-        self._fills: dict[tuple[Route, Digest], Fill] = {}
+        self._fills: dict[tuple[Route, Digest, Via], Fill] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
     @asynccontextmanager
@@ -63,7 +64,7 @@ class BlobCache:
             witness.found(Cache.HIT)
             with file:
                 return file.size
-        fill = self._fills.get((route, digest))
+        fill = self._fills.get((route, digest, route.via))
         if fill is not None:
             witness.found(Cache.FOLLOWED)
             await fill.begun()
@@ -89,7 +90,8 @@ class BlobCache:
 
     async def _known_elsewhere(self, route: Route, digest: Digest, witness: Witness) -> BlobFile | None:
         """The blob that another repository brought, once this one's upstream says that it has it too."""
-        if self._client is None or (route, digest) in self._fills or self._store.blobs.size(digest) is None:
+        is_coming = (route, digest, route.via) in self._fills
+        if self._client is None or is_coming or self._store.blobs.size(digest) is None:
             return None
         await self._ask_size(route, digest, witness)
         with self._store.blobs.pin(digest):
@@ -104,19 +106,19 @@ class BlobCache:
         async with client.ask(route, "HEAD", f"blobs/{digest}", tell=witness.tell) as response:
             if response.status == 200:
                 return response.length
-            error = refusal(route, ErrorCode.BLOB_UNKNOWN, digest, response)
+            error = await refusal(route, ErrorCode.BLOB_UNKNOWN, digest, response)
         self._misses.note(route, digest, error)
         raise error
 
     def _join(self, route: Route, digest: Digest, witness: Witness) -> Fill:
-        fill = self._fills.get((route, digest))
+        fill = self._fills.get((route, digest, route.via))
         if fill is not None:
             witness.found(Cache.FOLLOWED)
             return fill
         client = self._online(route, digest)
         witness.found(Cache.MISS)
         fill = Fill(client, self._store, route, digest, witness.tell)
-        self._fills[route, digest] = fill
+        self._fills[route, digest, route.via] = fill
         task = asyncio.create_task(self._run(route, digest, fill), name=f"fetching {digest}")
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -127,7 +129,7 @@ class BlobCache:
         try:
             await fill.run()
         finally:
-            del self._fills[route, digest]
+            del self._fills[route, digest, route.via]
         if fill.is_kept and fill.size is not None:
             self._store.cache.used(digest, fill.size)
             try:

@@ -53,6 +53,8 @@ class UpstreamResponse:
         self.status = response.status_code
         self.source = asked.who(response.url)
         """Who answered, as messages call it: the upstream, or what it redirects to."""
+        self.place = asked.where(response.url)
+        """As `source`, with the host by all means."""
         self._asked = asked
         self._response = response
         self._received = 0
@@ -116,6 +118,7 @@ class UpstreamClient:
         anyio.Event()  # else httpcore loads it with the first request, and the loop stands still
         self.pseudonym = f"brokenreg-{secrets.token_hex(8)}"
         """By which our own requests are known (Via, RFC 9110, section 7.6.3)."""
+        self._via = f"1.1 {self.pseudonym}"
         self._urls = urls
         self._policy = policy
         self._context = context
@@ -132,10 +135,13 @@ class UpstreamClient:
         Redirects are followed, a 401 is answered with credentials, a 429 is waited for; whatever else the
         upstream says is the response. Raise `UpstreamError` if it says nothing, or cannot be asked.
         """
+        via = {"via": ", ".join((*route.via, self._via))}
         async with self._pools.using(route.upstream) as client:
             url = httpx.URL(f"{self._url(route.upstream)}/v2/{route.repository}/{path}")
             asked = Asked(route.upstream, url)
-            request = client.build_request(method, url, headers=headers, extensions=extensions(asked, tell))
+            request = client.build_request(
+                method, url, headers={**(headers or {}), **via}, extensions=extensions(asked, tell)
+            )
             auth = self._authorize(route, client, tell)
             response = await _patiently(client, request, auth, asked, tell)
             try:
@@ -164,7 +170,7 @@ class UpstreamClient:
             headers={
                 "user-agent": f"brokenreg/{__version__}",
                 "accept-encoding": "identity",
-                "via": f"1.1 {self.pseudonym}",
+                "via": self._via,
             },
         )
 

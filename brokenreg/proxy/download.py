@@ -49,7 +49,7 @@ async def download(
         elif response.status == 200:
             yield Download(response.length, _without_first(offset, response.chunks()), response.rest)
         else:
-            raise refusal(route, ErrorCode.BLOB_UNKNOWN, digest, response)
+            raise await refusal(route, ErrorCode.BLOB_UNKNOWN, digest, response)
 
 
 def _whole_size(response: UpstreamResponse, route: Route, offset: int) -> int | None:

@@ -42,10 +42,21 @@ class UpstreamContentError(UpstreamError):
 
 
 class UpstreamForbiddenError(UpstreamError):
-    """403: the settings do not let us ask there (loops, addresses, `--allow-upstream`)."""
+    """403: the settings do not let us ask there (addresses, `--allow-upstream`)."""
 
     def __init__(self, message: str) -> None:
         super().__init__(403, ErrorCode.DENIED, message)
+
+
+class UpstreamLoopError(UpstreamError):
+    """403: the request has come back to where it had been. 508 is nothing that registries say.
+
+    Proxies before us are told by a header (Proxy-Status, RFC 9209), for their own messages.
+    """
+
+    def __init__(self, message: str) -> None:
+        headers = {"proxy-status": "brokenreg; error=proxy_loop_detected"}
+        super().__init__(403, ErrorCode.DENIED, message, headers=headers)
 
 
 class UpstreamBusyError(UpstreamError):
@@ -76,9 +87,12 @@ class UpstreamStatusError(UpstreamError):
         self.may_pass = told == 429 or told >= 500
 
     @classmethod
-    def too_many_requests(cls, who: str, retry_after: str | None) -> Self:
-        """429, with the Retry-After that came with it, if one did that a header of ours can hold."""
+    def too_many_requests(cls, who: str, retry_after: str | None, says: str = "") -> Self:
+        """429, with the Retry-After that came with it, if one did that a header of ours can hold.
+
+        `says` is what follows in the message.
+        """
         told = retry_after if retry_after is not None and retry_after.isascii() else None
         headers = None if told is None else {"retry-after": told}
-        message = f"{who} has had too many requests"
+        message = f"{who} has had too many requests{says}"
         return cls(429, 429, ErrorCode.TOOMANYREQUESTS, message, headers=headers)

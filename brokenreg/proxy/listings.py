@@ -20,6 +20,7 @@ from brokenreg.proxy.freshness import Freshness
 from brokenreg.proxy.misses import Misses
 from brokenreg.proxy.pages import next_page
 from brokenreg.proxy.route import Route
+from brokenreg.proxy.via import Via
 from brokenreg.proxy.witness import Witness
 from brokenreg.storage import Store
 from brokenreg.traffic.exchange import Cache
@@ -48,7 +49,7 @@ class Listings:
         self._misses = Misses()
         self._freshness = Freshness(ttl)
         self._lists: OrderedDict[Key, list[Any]] = OrderedDict()
-        self._flights: Flights[Key, list[Any]] = Flights()
+        self._flights: Flights[tuple[Key, Via], list[Any]] = Flights()
 
     async def tags(self, route: Route, witness: Witness) -> list[str]:
         """All tags. Raise `OCIError` if they are not to be had, and none are cached either."""
@@ -74,9 +75,10 @@ class Listings:
             witness.found(unasked)
             return known
         client = self._online(key)
-        follows = self._flights.is_under_way(key)
+        flight = (key, key[0].via)
+        follows = self._flights.is_under_way(flight)
         try:
-            found = await self._flights.join(key, lambda: self._ask(client, key, read, witness.tell))
+            found = await self._flights.join(flight, lambda: self._ask(client, key, read, witness.tell))
         except UpstreamError as error:
             return self._fall_back(key, known, error, witness)
         witness.found(Cache.FOLLOWED if follows else Cache.MISS)
@@ -123,7 +125,7 @@ class Listings:
                     path = path.partition("?")[0]  # pages of that size are refused
                     continue
                 if response.status != 200:
-                    raise refusal(route, ErrorCode.NAME_UNKNOWN, first.partition("?")[0], response)
+                    raise await refusal(route, ErrorCode.NAME_UNKNOWN, first.partition("?")[0], response)
                 source, body = response.source, await response.read(left)
                 path = next_page(path, response.header("link"))
             left -= len(body)

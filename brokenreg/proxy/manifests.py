@@ -26,6 +26,7 @@ from brokenreg.proxy.flights import Flights
 from brokenreg.proxy.freshness import Freshness
 from brokenreg.proxy.misses import Misses
 from brokenreg.proxy.route import Route
+from brokenreg.proxy.via import Via
 from brokenreg.proxy.witness import Witness
 from brokenreg.storage import Store
 from brokenreg.storage.errors import StorageFullError
@@ -57,7 +58,7 @@ class ManifestCache:
         self._index = store.index
         self._misses = Misses()
         self._freshness = Freshness(ttl)
-        self._flights: Flights[tuple[Route, str], tuple[Found, Cache]] = Flights()
+        self._flights: Flights[tuple[Route, str, Via], tuple[Found, Cache]] = Flights()
 
     async def find(self, route: Route, reference: str, witness: Witness) -> Found:
         """A manifest by tag or digest. Raise `OCIError` if it is not to be had."""
@@ -67,9 +68,10 @@ class ManifestCache:
             witness.found(unasked)
             return known
         client = self._online(route, reference)
-        follows = self._flights.is_under_way((route, reference))
+        key = (route, reference, route.via)
+        follows = self._flights.is_under_way(key)
         found, cache = await self._flights.join(
-            (route, reference), lambda: self._fetch(client, route, reference, known, witness.tell)
+            key, lambda: self._fetch(client, route, reference, known, witness.tell)
         )
         witness.found(Cache.FOLLOWED if follows and cache is not Cache.STALE else cache)
         return found
@@ -159,7 +161,7 @@ class ManifestCache:
             if response.status == 405:
                 return None
             if response.status != 200:
-                raise refusal(route, ErrorCode.MANIFEST_UNKNOWN, tag, response)
+                raise await refusal(route, ErrorCode.MANIFEST_UNKNOWN, tag, response)
             return _told_digest(response)
 
     async def _get(
@@ -168,7 +170,7 @@ class ManifestCache:
         path = f"manifests/{reference}"
         async with client.ask(route, "GET", path, headers=_ACCEPT, tell=tell) as response:
             if response.status != 200:
-                raise refusal(route, ErrorCode.MANIFEST_UNKNOWN, reference, response)
+                raise await refusal(route, ErrorCode.MANIFEST_UNKNOWN, reference, response)
             body = await response.read(MAX_MANIFEST)
             wanted = Digest.parse(reference) if is_digest(reference) else _told_digest(response)
             kind = media_type((response.header("content-type") or "").partition(";")[0].strip())

@@ -12,6 +12,7 @@ from brokenreg.oci.target import Target
 from brokenreg.oci.upstreams import check_upstream, name_at
 from brokenreg.proxy.errors import UpstreamForbiddenError
 from brokenreg.proxy.route import Route
+from brokenreg.proxy.via import Via
 from brokenreg.storage.records import RepositoryKey
 
 
@@ -25,8 +26,8 @@ class Naming:
         self._default = default
         self._allow = tuple(map(_spelled, allow))
 
-    def route(self, target: Target) -> Route | None:
-        """Where what the target means comes from; None if brokenreg itself provides it.
+    def route(self, target: Target, via: Via = ()) -> Route | None:
+        """Where what the target means comes from; None if brokenreg itself provides it. `via` goes with it.
 
         Raise `UpstreamForbiddenError` for an upstream that is not allowed, `OCIError` for a name that is too
         long there.
@@ -36,7 +37,7 @@ class Naming:
             return None
         upstream = target.upstream or self._default
         self._check_allowed(upstream)
-        return Route(upstream, check_name(name_at(upstream, target.remote)))
+        return Route(upstream, check_name(name_at(upstream, target.remote)), via)
 
     def places(self, target: Target) -> list[RepositoryKey]:
         """Where an image of that name may be: pushed there, or cached of where it comes from."""

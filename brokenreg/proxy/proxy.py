@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 
+from brokenreg.oci.target import Target
 from brokenreg.proxy.blobs import BlobCache
 from brokenreg.proxy.client import UpstreamClient
-from brokenreg.proxy.errors import UpstreamForbiddenError
 from brokenreg.proxy.listings import Listings
 from brokenreg.proxy.manifests import ManifestCache
 from brokenreg.proxy.naming import Naming
+from brokenreg.proxy.route import Route
+from brokenreg.proxy.via import parse_via
 from brokenreg.storage import Store
 
 
@@ -28,10 +31,13 @@ class Proxy:
         """Whether nobody is asked."""
         return self.client is None
 
-    def refuse_loop(self, via: str | None) -> None:
-        """Raise `UpstreamForbiddenError` for a request that we ourselves have sent, by whatever way."""
-        if via is not None and self.client is not None and self.client.pseudonym in via:
-            raise UpstreamForbiddenError("a loop: this upstream leads back to this registry")
+    def route(self, target: Target, via: Sequence[str]) -> Route | None:
+        """Where an image comes from, as `Naming.route`; `via` are the request's headers of that name.
+
+        Raise `UpstreamLoopError` for a request that we ourselves have sent, by whatever way.
+        """
+        come_by = () if self.client is None else parse_via(via, self.client.pseudonym)
+        return self.naming.route(target, come_by)
 
     async def close(self) -> None:
         """End what is under way: what was fetched by half is fetched again another time."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from brokenreg.proxy.via import Via
 from brokenreg.storage.records import RepositoryKey
 
 
@@ -16,6 +17,9 @@ class Route:
 
     upstream: str
     repository: str
+    via: Via = field(default=(), compare=False)
+    """By which proxies the request came. Who came by others shares no request upstream: in a ring of proxies
+    it would be waiting for itself."""
 
     @property
     def key(self) -> RepositoryKey:

@@ -84,10 +84,10 @@ class Call:
     def route(self) -> Route | None:
         """Where the image comes from that is not here; None if it can come from nowhere else.
 
-        Raise `UpstreamForbiddenError` if nobody may ask there.
+        Raise `UpstreamForbiddenError` if nobody may ask there, `UpstreamLoopError` if we have asked already.
         """
-        self.proxy.refuse_loop(self.header("via"))
-        return self.proxy.naming.route(self.target)
+        via = [value.decode("latin-1") for name, value in self.scope["headers"] if name == b"via"]
+        return self.proxy.route(self.target, via)
 
     @property
     def witness(self) -> Witness:

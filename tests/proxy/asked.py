@@ -99,7 +99,7 @@ async def get(client: UpstreamClient, upstream: str) -> bytes:
     route = Route(upstream, "a/b")
     async with client.ask(route, "GET", "tags/list", tell=print) as response:
         if response.status != 200:
-            raise refusal(route, ErrorCode.NAME_UNKNOWN, "tags/list", response)
+            raise await refusal(route, ErrorCode.NAME_UNKNOWN, "tags/list", response)
         return await response.read(100)
 
 
