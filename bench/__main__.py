@@ -12,7 +12,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from bench import accuracy, held, proxy, rules
+from bench import accuracy, held, panel, proxy, rules
 from bench.peers import ours, peer
 from bench.transfers import delete, make_content, manifest_rate, pull, push, put_manifest
 
@@ -79,12 +79,22 @@ def bench_proxy(console: Console, folder: Path, options: argparse.Namespace) -> 
     return _rows((f"{options.mib} MiB, {options.rounds} rounds", "median", "times"), proxy.report(seconds))
 
 
+def bench_panel(console: Console, folder: Path, options: argparse.Namespace) -> Table:
+    """What a panel costs, and how soon it answers."""
+    with console.status(f"{options.rounds} pairs"):
+        content = folder / "content"
+        digest = make_content(content, min(options.mib, 256) << 20)
+        figures = panel.measure(folder, content, digest, options.rounds)
+    return _rows((f"{options.rounds} pairs", "", "goal"), panel.report(figures))
+
+
 PARTS: dict[str, Callable[[Console, Path, argparse.Namespace], Table]] = {
     "peers": bench_peers,
     "accuracy": bench_accuracy,
     "rules": bench_rules,
     "held": bench_held,
     "proxy": bench_proxy,
+    "panel": bench_panel,
 }
 
 

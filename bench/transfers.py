@@ -53,7 +53,7 @@ def pull(host: str, digest: str, clients: int) -> float:
     """Pull the blob with so many clients at once; bytes per second, all together."""
     with multiprocessing.get_context("fork").Pool(clients) as pool:
         began = time.perf_counter()
-        sizes = pool.starmap(_pull, [(host, digest)] * clients, chunksize=1)
+        sizes = pool.starmap(download, [(host, digest)] * clients, chunksize=1)
         return sum(sizes) / (time.perf_counter() - began)
 
 
@@ -72,20 +72,29 @@ def put_manifest(host: str) -> None:
         sys.exit(f"bench: {host} does not take a manifest")
 
 
-def manifest_rate(host: str, seconds: int) -> float:
-    """Manifest GETs a second over 16 connections, by wrk."""
+def manifest_rate(host: str, seconds: int, connections: int = 16) -> float:
+    """Manifest GETs a second over so many connections, by wrk."""
     wrk = shutil.which("wrk")
     if wrk is None:
         sys.exit("bench: wrk is not installed; apt-get install wrk")
     accept = "Accept: application/vnd.oci.image.index.v1+json"
-    command = [wrk, "-t1", "-c16", f"-d{seconds}s", "-H", accept, f"http://{host}/v2/bench/manifests/v1"]
+    command = [
+        wrk,
+        "-t1",
+        f"-c{connections}",
+        f"-d{seconds}s",
+        "-H",
+        accept,
+        f"http://{host}/v2/bench/manifests/v1",
+    ]
     output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     if "Non-2xx" in output:
         sys.exit(f"bench: {host} answered errors")
     return float(output.partition("Requests/sec:")[2].split()[0])
 
 
-def _pull(host: str, digest: str) -> int:
+def download(host: str, digest: str) -> int:
+    """Pull the blob with one client; its bytes, head and all."""
     buffer = bytearray(BUFFER)
     size = 0
     with _connect(host) as connection:

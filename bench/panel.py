@@ -1,0 +1,175 @@
+"""The panel in a terminal of its own: what it costs clients, and how soon it answers keys meanwhile."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import multiprocessing
+import os
+import pty
+import signal
+import statistics
+import struct
+import subprocess
+import sys
+import termios
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from bench.peers import ours
+from bench.transfers import download, manifest_rate, pull, push, put_manifest
+
+_SIZE = (45, 160)
+_SECONDS = 4
+_CONNECTIONS = 64
+_CLIENTS = 8
+_KILLED = 2
+_PATIENCE = 10.0
+_KEYS = ((b"5", b"Level"), (b"1", b"REQUEST"))
+"""To another tab and back: a key, and a word that is on the screen after it and was not before."""
+
+
+@dataclass
+class Figures:
+    """Requests a second in pairs, and seconds from a key to the screen."""
+
+    headless: list[float] = field(default_factory=list)
+    watched: list[float] = field(default_factory=list)
+    idle: list[float] = field(default_factory=list)
+    busy: list[float] = field(default_factory=list)
+    transfers: list[float] = field(default_factory=list)
+
+
+def measure(folder: Path, content: Path, digest: str, rounds: int) -> Figures:
+    """Manifest GETs with and without a panel; keys meanwhile, and while blobs are pulled."""
+    figures = Figures()
+    for number in range(rounds):
+        for is_watched in (False, True) if number % 2 == 0 else (True, False):
+            place = folder / f"{number}-{is_watched}"
+            if is_watched:
+                with _panel(place) as panel:
+                    _watch(panel, content, digest, figures)
+            else:
+                with ours(place) as own:
+                    put_manifest(own.host)
+                    figures.headless.append(manifest_rate(own.host, _SECONDS, _CONNECTIONS))
+    return figures
+
+
+def report(figures: Figures) -> Iterator[tuple[str, str, str]]:
+    """What was measured, and the goal."""
+    ratio = statistics.median(a / b for a, b in zip(figures.watched, figures.headless, strict=True))
+    yield f"requests/s with a panel, of those without ({_CONNECTIONS} connections)", f"{ratio:.2f}", "0.80"
+    yield "key to screen, nothing else to do, median", _milliseconds(statistics.median(figures.idle)), ""
+    yield "key to screen meanwhile, median", _milliseconds(statistics.median(figures.busy)), "150 ms"
+    heading = f"key to screen, {_CLIENTS} clients at full speed and {_KILLED} killed, longest"
+    yield heading, _milliseconds(max(figures.transfers)), "250 ms"
+
+
+class _Panel:
+    """A running panel: keys go in, what it paints comes out."""
+
+    def __init__(self, host: str, terminal: int) -> None:
+        self.host = host
+        self._terminal = terminal
+        self._painted = bytearray()
+        self._news = threading.Condition()
+        threading.Thread(target=self._read, daemon=True).start()
+
+    def press(self, key: bytes, word: bytes) -> float:
+        """Seconds until `word` is painted after `key`."""
+        with self._news:
+            self._painted.clear()
+            began = time.perf_counter()
+            os.write(self._terminal, key)
+            if not self._news.wait_for(lambda: word in self._painted, _PATIENCE):
+                sys.exit(f"bench: the panel did not show {word.decode()} within {_PATIENCE:.0f} s")
+            return time.perf_counter() - began
+
+    def keys_until(self, done: threading.Event) -> list[float]:
+        """Press keys one after the other, and measure."""
+        times: list[float] = []
+        while not done.is_set():
+            times += [self.press(*key) for key in _KEYS]
+            done.wait(0.05)
+        return times
+
+    def _read(self) -> None:
+        with contextlib.suppress(OSError):
+            while painted := os.read(self._terminal, 1 << 16):
+                with self._news:
+                    self._painted += painted
+                    self._news.notify_all()
+
+
+@contextlib.contextmanager
+def _panel(folder: Path) -> Iterator[_Panel]:
+    terminal, inside = pty.openpty()
+    fcntl.ioctl(inside, termios.TIOCSWINSZ, struct.pack("HHHH", *_SIZE, 0, 0))
+    ready_file = folder.with_name(f"{folder.name}-ready.json")
+    command = [sys.executable, "-m", "brokenreg", "tui", "--offline", "--data", str(folder)]
+    command += ["--listen", "127.0.0.1:0", "--control", "off", "--ready-file", str(ready_file)]
+    environment = {**os.environ, "TERM": "xterm-256color"}
+    with subprocess.Popen(
+        command, stdin=inside, stdout=inside, stderr=inside, start_new_session=True, env=environment
+    ) as process:
+        os.close(inside)
+        try:
+            deadline = time.monotonic() + _PATIENCE
+            while not ready_file.exists():
+                if time.monotonic() > deadline:
+                    sys.exit("bench: the panel did not start within 10 s")
+                time.sleep(0.05)
+            host = json.loads(ready_file.read_text())["registry"].partition("://")[2]
+            panel = _Panel(host, terminal)
+            panel.press(*_KEYS[0])
+            panel.press(*_KEYS[1])
+            yield panel
+        finally:
+            process.send_signal(signal.SIGTERM)
+            process.wait()
+            os.close(terminal)
+
+
+def _watch(panel: _Panel, content: Path, digest: str, figures: Figures) -> None:
+    put_manifest(panel.host)
+    push(panel.host, content, digest)
+    figures.idle += [panel.press(*key) for _ in range(10) for key in _KEYS]
+    figures.watched.append(manifest_rate(panel.host, _SECONDS, _CONNECTIONS))
+    with _meanwhile(panel, figures.busy):
+        manifest_rate(panel.host, _SECONDS, _CONNECTIONS)
+    with _meanwhile(panel, figures.transfers):
+        doomed = [_puller(panel.host, digest) for _ in range(_KILLED)]
+        time.sleep(0.2)
+        for each in doomed:
+            each.kill()
+            each.join()
+        for _ in range(4):
+            pull(panel.host, digest, _CLIENTS)
+
+
+def _puller(host: str, digest: str) -> multiprocessing.Process:
+    process = multiprocessing.get_context("fork").Process(target=download, args=(host, digest))
+    process.start()
+    return process
+
+
+@contextlib.contextmanager
+def _meanwhile(panel: _Panel, times: list[float]) -> Iterator[None]:
+    """Keys are pressed for as long as the block takes."""
+    done = threading.Event()
+    pressing = threading.Thread(target=lambda: times.extend(panel.keys_until(done)))
+    pressing.start()
+    try:
+        yield
+    finally:
+        done.set()
+        pressing.join()
+
+
+def _milliseconds(seconds: float) -> str:
+    return f"{seconds * 1000:.0f} ms"
