@@ -36,7 +36,9 @@ KEYS = {
 }
 """The keys and what their values are."""
 
-_SHORT = {"ep": "endpoint", "repo": "repository", "ref": "reference", "ns": "namespace"}
+SHORT = {"ep": "endpoint", "repo": "repository", "ref": "reference", "ns": "namespace"}
+"""Short spellings of some keys."""
+
 _TOKEN = re.compile(r'\s*(?:(\|)|((?:[^\s|"]|"[^"]*")+))')
 _STATUS = re.compile(r"([1-9])xx|([0-9]{3})(?:-([0-9]{3}))?|(none)", re.IGNORECASE)
 _MAX_LENGTH = 4096
@@ -80,7 +82,7 @@ def _term(token: str) -> Filter:
     key, colon, value = token.partition(":")
     if not colon or '"' in key:
         return _path(token.replace('"', ""))
-    key = _SHORT.get(key.lower(), key.lower())
+    key = SHORT.get(key.lower(), key.lower())
     value = value.replace('"', "")
     if key not in KEYS:
         raise FilterError(f"there is no key {key[:100]!r}; {_nearest(key)}")
@@ -90,7 +92,7 @@ def _term(token: str) -> Filter:
 
 
 def _nearest(key: str) -> str:
-    near = difflib.get_close_matches(key, [*KEYS, *_SHORT], n=1)
+    near = difflib.get_close_matches(key, [*KEYS, *SHORT], n=1)
     return f"did you mean {near[0]!r}?" if near else f"there are {', '.join(KEYS)}"
 
 

@@ -33,7 +33,8 @@ class TrafficLog:
 
     Readers that repaint compare `version`: it grows with every exchange that comes, changes or ends.
     `first` is the number of the oldest exchange still here, by position since the start (0, 1, 2, ...),
-    which survives trimming as an index would not: `log[n]` for `first <= n < end`.
+    which survives trimming as an index would not: `log[n]` for `first <= n < end`. Only `forget` makes
+    positions mean other exchanges; `generation` grows then.
     """
 
     def __init__(self, capacity: int = CAPACITY) -> None:
@@ -43,6 +44,7 @@ class TrafficLog:
         self._next_id = 1
         self.first = 0
         self.version = 0
+        self.generation = 0
         self.in_flight = 0
         self.bodies = Bodies()
 
@@ -110,6 +112,7 @@ class TrafficLog:
         self.first = self.end - len(kept)
         self._exchanges = deque(kept, self._exchanges.maxlen)
         self._by_id = {exchange.id: exchange for exchange in kept}
+        self.generation += 1
         self.version += 1
 
     def listen(self, listener: Listener, *happenings: Happening) -> Callable[[], None]:

@@ -18,6 +18,7 @@ AREAS: Mapping[str, frozenset[str]] = {
     "tab": frozenset(TABS),
     "move": frozenset({*TABS, "help"}),
     "traffic": frozenset({"traffic"}),
+    "filter": frozenset({"filter"}),
     "log": frozenset({"log"}),
     "help": frozenset({"help"}),
 }
@@ -68,6 +69,18 @@ COMMANDS: tuple[Command, ...] = (
     Command(
         "traffic.follow", "F", "Follow", "go along with what comes, or do not", "Traffic", in_footer=True
     ),
+    Command(
+        "traffic.filter",
+        "/",
+        "Filter",
+        "only some: status:5xx ep:blob",
+        "Traffic",
+        in_footer=True,
+    ),
+    Command("traffic.filter-toggle", "\\", "Filter on/off", "all of them again, and back", "Traffic"),
+    Command("filter.apply", "enter", "Apply", "show what the filter lets pass", "Filter", in_footer=True),
+    Command("filter.complete", "tab", "Complete", "take the suggestion", "Filter", in_footer=True),
+    Command("filter.leave", "escape", "Leave", "leave the filter as it was", "Filter", in_footer=True),
     Command("log.level", "l", "Level", "show all, warnings and errors, or errors", "Log", in_footer=True),
     Command("log.follow", "F", "Follow", "go along with what comes, or do not", "Log", in_footer=True),
     Command("help.close", "escape,?,q", "Close", "close the help", "Help", in_footer=True),

@@ -7,10 +7,19 @@ from typing import ClassVar
 from textual.app import ComposeResult
 from textual.binding import BindingType
 
-from brokenreg.tui.area import TabArea
+from brokenreg.controlled import Controlled
+from brokenreg.traffic.filters import parse_filter
+from brokenreg.tui.area import Clock, TabArea
 from brokenreg.tui.bindings import bindings_of
+from brokenreg.tui.text import visible
+from brokenreg.tui.traffic.completion import values_of
 from brokenreg.tui.traffic.detail import Detail
+from brokenreg.tui.traffic.filter_bar import FilterBar
+from brokenreg.tui.traffic.rows import everything
 from brokenreg.tui.traffic.table import TrafficTable
+
+_LOOKED_AT = 1000
+"""Of so many exchanges, the newest, are the values offered; a look takes some milliseconds."""
 
 
 class TrafficArea(TabArea):
@@ -31,10 +40,16 @@ class TrafficArea(TabArea):
     """
     BINDINGS: ClassVar[list[BindingType]] = bindings_of("traffic")
 
+    def __init__(self, controlled: Controlled, clock: Clock, *, id: str) -> None:  # noqa: A002 - Textual's
+        super().__init__(controlled, clock, id=id)
+        self._filter = ""
+        self._is_filtering = True
+
     def compose(self) -> ComposeResult:
         address = self.controlled.status().registry[0]
         yield TrafficTable(self.controlled.log, hint=_hint(address), clock=self.clock)
         yield Detail(clock=self.clock)
+        yield FilterBar()
 
     def on_mount(self) -> None:
         self.watch(self._table, "cursor", self._show_selected, init=False)
@@ -45,7 +60,18 @@ class TrafficArea(TabArea):
         self._show_selected()
 
     def take_focus(self) -> None:
+        self._bar.close()
         (self._detail if self._is_reading else self._table).focus()
+
+    @property
+    def remark(self) -> str:
+        if not self._filter:
+            return ""
+        progress = self._table.progress
+        state = "" if progress is None else f" {progress:.0%}"
+        return (
+            f"/ {visible(self._filter)}{state}" if self._is_filtering else f"/ off: {visible(self._filter)}"
+        )
 
     @property
     def behind(self) -> str:
@@ -60,6 +86,10 @@ class TrafficArea(TabArea):
             return self._is_reading
         if action == "open":
             return self._table.selected is not None and not self._is_reading
+        if action == "filter":
+            return not self._bar.is_open
+        if action == "filter_toggle":
+            return bool(self._filter)
         return super().check_action(action, parameters)
 
     def action_open(self) -> None:
@@ -80,6 +110,25 @@ class TrafficArea(TabArea):
         """Go along with what comes, beginning at the newest; or do not."""
         self._table.toggle_follow()
 
+    def action_filter(self) -> None:
+        """Write a filter, or change the one that there is."""
+        log = self.controlled.log
+        newest = (log[position] for position in range(max(log.first, log.end - _LOOKED_AT), log.end))
+        self._bar.open(self._filter, values_of(newest))
+
+    def action_filter_toggle(self) -> None:
+        """All exchanges again; and back."""
+        self._is_filtering = not self._is_filtering
+        self._show_filtered()
+
+    def on_filter_bar_applied(self, event: FilterBar.Applied) -> None:
+        self._filter, self._is_filtering = event.text, True
+        self._show_filtered()
+        self.take_focus()
+
+    def on_filter_bar_left(self) -> None:
+        self.take_focus()
+
     def on_traffic_table_opened(self) -> None:
         """Somebody clicked twice."""
         if self.check_action("open", ()):
@@ -94,8 +143,16 @@ class TrafficArea(TabArea):
         return self.query_one(Detail)
 
     @property
+    def _bar(self) -> FilterBar:
+        return self.query_one(FilterBar)
+
+    @property
     def _is_reading(self) -> bool:
         return self.has_class("-reading")
+
+    def _show_filtered(self) -> None:
+        is_wanted = self._filter and self._is_filtering
+        self._table.show_only(parse_filter(self._filter) if is_wanted else everything)
 
     def _show_selected(self) -> None:
         selected = self._table.selected

@@ -19,27 +19,33 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from brokenreg.traffic.exchange import Exchange
+from brokenreg.traffic.filters import Filter
 from brokenreg.traffic.log import TrafficLog
 from brokenreg.tui.scrolling import MOVES
 from brokenreg.tui.text import fit
 from brokenreg.tui.theme import cursor_style
 from brokenreg.tui.traffic import cells
+from brokenreg.tui.traffic.rows import Rows, everything
 
 _TIME, _CLIENT, _STATUS, _SIZE, _MS = 8, 10, 3, 6, 6
 _REQUEST_AT_LEAST = 20
 _HEADING = 1
 _STRIPS_KEPT = 1024
+_SLICE = 0.008
+"""Seconds that taking in may hold the loop; painting comes on top."""
+_PAUSE = 0.002
+_NONE_PASSES = ("Nothing of what has passed is shown by this filter.",)
 
 _Key = tuple[int, int, str, bool, bool, int]
 
 
 class TrafficTable(ScrollView, can_focus=True, inherit_bindings=False):
-    """The exchanges of a `TrafficLog`, one a line, newest last.
+    """The exchanges of a `TrafficLog` that pass a filter, one a line, newest last.
 
-    The cursor is a position in the log, which survives trimming. While `follow` is on and the cursor stands
-    on the newest exchange, it goes along with what comes; otherwise it stays with its exchange, and the rows
-    in sight stay where they are. `is_pinned` keeps it where it is although it stands on the newest, or its
-    exchange is trimmed.
+    While `follow` is on and the cursor stands on the last row, it goes along with what comes; otherwise it
+    stays with its exchange, and the rows in sight stay where they are. `is_pinned` keeps it where it is
+    although it stands on the last, or its exchange is trimmed. What a filter leaves is made up in slices;
+    until it is known, the old rows stay.
     """
 
     DEFAULT_CSS = """
@@ -64,7 +70,7 @@ class TrafficTable(ScrollView, can_focus=True, inherit_bindings=False):
     }
     BINDINGS: ClassVar[list[BindingType]] = MOVES
 
-    cursor: reactive[int] = reactive(-1, repaint=False)
+    cursor: reactive[Exchange | None] = reactive(None, repaint=False)
     follow: reactive[bool] = reactive(True, repaint=False)
 
     class Opened(Message):
@@ -83,8 +89,10 @@ class TrafficTable(ScrollView, can_focus=True, inherit_bindings=False):
         self._traffic = log
         self._hint = hint
         self._clock = clock
-        self._first = 0
-        self._end = 0
+        self._passes: Filter = everything
+        self._rows = Rows(log)
+        self._coming: Rows | None = None
+        self._is_pumping = False
         self._version = -1
         self._tail_at = 0
         self._strips: LRUCache[_Key, Strip] = LRUCache(_STRIPS_KEPT)
@@ -92,7 +100,8 @@ class TrafficTable(ScrollView, can_focus=True, inherit_bindings=False):
     @property
     def selected(self) -> Exchange | None:
         """The exchange under the cursor; None while there is none, or no longer."""
-        return self._traffic[self.cursor] if self._traffic.first <= self.cursor < self._traffic.end else None
+        cursor = self.cursor
+        return cursor if cursor is not None and self._rows.has(cursor) else None
 
     @property
     def is_tailing(self) -> bool:
@@ -100,14 +109,25 @@ class TrafficTable(ScrollView, can_focus=True, inherit_bindings=False):
         return (
             self.follow
             and not self.is_pinned
-            and self.cursor == self._end - 1
+            and (self.cursor is None or self._line == len(self._rows) - 1)
             and self.scroll_offset.y >= self._tail_at
         )
 
     @property
     def newer(self) -> int:
         """How many exchanges there are below the cursor."""
-        return self._end - 1 - self.cursor
+        return len(self._rows) - 1 - self._line
+
+    @property
+    def progress(self) -> float | None:
+        """How far a new filter has come, from 0 to 1; None once it is in force."""
+        return None if self._coming is None else self._coming.progress
+
+    def show_only(self, passes: Filter) -> None:
+        """Show the exchanges that pass, as soon as it is known which do."""
+        self._passes = passes
+        self._coming = Rows(self._traffic, passes)
+        self._take_in()
 
     def tick(self) -> None:
         """Take in what has happened to the log since the last tick; ten times a second is enough."""
@@ -116,16 +136,40 @@ class TrafficTable(ScrollView, can_focus=True, inherit_bindings=False):
                 self.refresh()
             return
         self._version = self._traffic.version
+        if not self._rows.is_of_this_log or (self._coming and not self._coming.is_of_this_log):
+            self._coming = Rows(self._traffic, self._passes)
+        self._take_in()
+
+    def _take_in(self) -> None:
+        """Work for one slice, and have the rest done after others had their turn."""
         tailing = self.is_tailing
-        top = self._first + self.scroll_offset.y
-        self._first, self._end = self._traffic.first, self._traffic.end
+        top = self._row_at(self.scroll_offset.y)
+        if self._coming is not None:
+            done = self._coming.take_in(_SLICE)
+            if done:
+                self._rows, self._coming, top = self._coming, None, None
+        else:
+            done = self._rows.take_in(_SLICE)
+        if not done and not self._is_pumping:
+            self._is_pumping = True
+            self.set_timer(_PAUSE, self._go_on)
+        self._settle(tailing, top)
+
+    def _go_on(self) -> None:
+        self._is_pumping = False
+        self._take_in()
+
+    def _settle(self, tailing: bool, top: Exchange | None) -> None:
+        """Show the rows as they are now: the end, if it was in sight, else from `top` on, or the cursor."""
         self._measure()
         if tailing:
-            self._go(self._end - 1)
-        else:
-            self.scroll_to(y=max(0, top - self._first), animate=False)
-            if not self.is_pinned:
-                self.cursor = min(max(self.cursor, self._first), self._end - 1)
+            self.action_last()
+            return
+        if top is not None:
+            self.scroll_to(y=self._rows.line_of(top), animate=False)
+        is_lost = self.cursor is None or not self._rows.has(self.cursor)
+        if not self.is_pinned and (top is None or is_lost):
+            self._go(self._line)
         self.refresh()
 
     def render_line(self, y: int) -> Strip:
@@ -133,14 +177,13 @@ class TrafficTable(ScrollView, can_focus=True, inherit_bindings=False):
         width = self.scrollable_content_region.width
         if y < _HEADING:
             return self._paint_heading(width)
-        if self._first == self._end:
+        if not len(self._rows):
             return self._paint_hint(y, width)
-        position = self._first + self.scroll_offset.y + y - _HEADING
-        if not self._traffic.first <= position < self._end:
+        exchange = self._row_at(self.scroll_offset.y + y - _HEADING)
+        if exchange is None:
             return Strip.blank(width, self.rich_style)
-        exchange = self._traffic[position]
         time_word = "" if exchange.ended else cells.milliseconds(exchange, self._clock())
-        at_cursor = position == self.cursor
+        at_cursor = exchange is self.cursor
         key = (exchange.id, exchange.revision, time_word, at_cursor, at_cursor and self.has_focus, width)
         strip = self._strips.get(key)
         if strip is None:
@@ -149,19 +192,19 @@ class TrafficTable(ScrollView, can_focus=True, inherit_bindings=False):
 
     def action_move(self, by: int) -> None:
         """Move the cursor by some exchanges."""
-        self._go(self.cursor + by)
+        self._go(self._line + by)
 
     def action_page(self, by: int) -> None:
         """Move the cursor by some screens."""
-        self._go(self.cursor + by * max(1, self._height - 1))
+        self._go(self._line + by * max(1, self._height - 1))
 
     def action_first(self) -> None:
         """Move the cursor to the oldest exchange."""
-        self._go(self._first)
+        self._go(0)
 
     def action_last(self) -> None:
         """Move the cursor to the newest exchange."""
-        self._go(self._end - 1)
+        self._go(len(self._rows) - 1)
 
     def toggle_follow(self) -> None:
         """Follow what comes, beginning at the newest; or do not."""
@@ -176,7 +219,7 @@ class TrafficTable(ScrollView, can_focus=True, inherit_bindings=False):
     def on_resize(self) -> None:
         """Keep the cursor in sight."""
         self._measure()
-        self._go(self.cursor)
+        self._go(self._line)
 
     def on_focus(self) -> None:
         self.refresh()
@@ -189,9 +232,9 @@ class TrafficTable(ScrollView, can_focus=True, inherit_bindings=False):
         offset = event.get_content_offset(self)
         if offset is None or offset.y < _HEADING:
             return
-        position = self._first + self.scroll_offset.y + offset.y - _HEADING
-        if position < self._end:
-            self._go(position)
+        line = self.scroll_offset.y + offset.y - _HEADING
+        if line < len(self._rows):
+            self._go(line)
             if event.chain == 2:
                 self.post_message(self.Opened())
 
@@ -200,16 +243,26 @@ class TrafficTable(ScrollView, can_focus=True, inherit_bindings=False):
         """Rows in sight."""
         return max(1, self.scrollable_content_region.height - _HEADING)
 
-    def _measure(self) -> None:
-        self.virtual_size = Size(self.scrollable_content_region.width, self._end - self._first + _HEADING)
+    @property
+    def _line(self) -> int:
+        """That of the cursor; where it was, if its exchange is not shown any more."""
+        last = max(0, len(self._rows) - 1)
+        return 0 if self.cursor is None else min(self._rows.line_of(self.cursor), last)
 
-    def _go(self, position: int) -> None:
-        """Put the cursor on `position`, or as near as there is, and bring it in sight."""
-        self.cursor = min(max(position, self._first), self._end - 1)
-        row, top = self.cursor - self._first, self.scroll_offset.y
-        top = max(min(top, row), row - self._height + 1, 0)
+    def _row_at(self, line: int) -> Exchange | None:
+        return self._rows.row_at(line) if 0 <= line < len(self._rows) else None
+
+    def _measure(self) -> None:
+        self.virtual_size = Size(self.scrollable_content_region.width, len(self._rows) + _HEADING)
+
+    def _go(self, line: int) -> None:
+        """Put the cursor on a line, or as near as there is, and bring it in sight."""
+        last = len(self._rows) - 1
+        line = max(0, min(line, last))
+        self.cursor = self._row_at(line)
+        top = max(min(self.scroll_offset.y, line), line - self._height + 1, 0)
         self.scroll_to(y=top, animate=False)
-        if self.cursor == self._end - 1:
+        if line >= last:
             self._tail_at = top
         self.refresh()
 
@@ -223,8 +276,9 @@ class TrafficTable(ScrollView, can_focus=True, inherit_bindings=False):
         return Strip([Segment(text, style)], len(text)).adjust_cell_length(width, style)
 
     def _paint_hint(self, y: int, width: int) -> Strip:
+        hint = self._hint if not len(self._traffic) else _NONE_PASSES
         line = y - _HEADING - 1
-        text = f"   {self._hint[line]}" if 0 <= line < len(self._hint) else ""
+        text = f"   {hint[line]}" if 0 <= line < len(hint) else ""
         style = self._style("good" if text.startswith("     ") else "quiet")
         return Strip([Segment(fit(text, width), style)], width)
 

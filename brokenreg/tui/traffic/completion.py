@@ -1,0 +1,104 @@
+"""How a filter expression may go on: keys, and values that were seen. Free of Textual."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+
+from brokenreg.oci.target import Endpoint
+from brokenreg.traffic.exchange import Cache, Ended, Exchange, Origin
+from brokenreg.traffic.filters import KEYS, SHORT
+from brokenreg.tui.text import visible
+
+Values = Mapping[str, tuple[str, ...]]
+"""By key, the likeliest first."""
+
+_SEEN_AT_MOST = 50
+_FIXED: Values = {
+    "endpoint": ("blob", *map(str, Endpoint)),
+    "status": ("5xx", "4xx", "2xx", "none"),
+    "cache": (*map(str, Cache), "none"),
+    "ended": (*map(str, Ended), "no"),
+    "origin": tuple(map(str, Origin)),
+    "held": ("true", "false"),
+    "protocol": ("http/1.1", "h2"),
+    "fault": ("*",),
+}
+
+
+def values_of(exchanges: Iterable[Exchange]) -> Values:
+    """What could be asked for of these, and what there always is."""
+    seen: dict[str, Counter[str]] = {key: Counter() for key in KEYS}
+    for exchange in exchanges:
+        for key, value in _values(exchange):
+            if value:
+                seen[key][value] += 1
+    return {key: _ordered(_FIXED.get(key, ()), counts) for key, counts in seen.items()}
+
+
+def candidates(text: str, values: Values) -> list[str]:
+    """Whole expressions that begin with `text`, the likeliest first; they differ in the last term."""
+    term = text[_start_of_last(text) :]
+    minus, bare = ("-", term[1:]) if term.startswith("-") else ("", term)
+    key, colon, value = bare.partition(":")
+    if not bare:
+        return []
+    if not colon:
+        words = [f"{name}:" for name in (*KEYS, *SHORT)]
+        return [text[: len(text) - len(bare)] + word for word in words if word.startswith(bare.lower())]
+    known = values.get(SHORT.get(key.lower(), key.lower()), ())
+    bare_value = value.removeprefix('"').lower()
+    before = f"{text[: len(text) - len(term)]}{minus}{key}:"
+    return [before + _quoted(each) for each in known if each.lower().startswith(bare_value) and each != value]
+
+
+def advice(text: str, values: Values) -> str:
+    """One line on how the last term may go on."""
+    offered = candidates(text, values)
+    term = text[_start_of_last(text) :].removeprefix("-")
+    key, colon, _ = term.partition(":")
+    if not term:
+        return "status:5xx ep:layer -client:skopeo repo:library/* held:true | fault:*"
+    if colon:
+        key = SHORT.get(key.lower(), key.lower())
+        if len(offered) > 1:
+            return "  ".join(each.rpartition(f"{term.partition(':')[0]}:")[2] for each in offered)
+        return f"{key}: {KEYS.get(key, '')}"
+    return (
+        "  ".join(each[_start_of_last(each) :].removeprefix("-") for each in offered) or "a part of the path"
+    )
+
+
+def _start_of_last(text: str) -> int:
+    """Where the last term begins: after a space or `|` that stands in no quotation marks."""
+    start, quoted = 0, False
+    for place, character in enumerate(text):
+        quoted ^= character == '"'
+        if character in " |" and not quoted:
+            start = place + 1
+    return start
+
+
+def _values(exchange: Exchange) -> Iterator[tuple[str, str]]:
+    target = exchange.target
+    yield "repository", target.repository
+    yield "namespace", target.namespace
+    yield "client", exchange.user_agent.partition(" ")[0].partition("/")[0]
+    yield "client", exchange.client.rpartition(":")[0]
+    yield "method", exchange.method
+    yield "status", "" if exchange.status is None else str(exchange.status)
+    for fault in (exchange.fault or "").split("+"):
+        yield "fault", fault.partition("(")[0]
+    yield "rule", exchange.rule or ""
+
+
+def _ordered(fixed: tuple[str, ...], seen: Counter[str]) -> tuple[str, ...]:
+    """What would not be read as it stands, or not shown so, is left out."""
+    likely = [
+        each for each, _ in seen.most_common(_SEEN_AT_MOST) if visible(each) == each and '"' not in each
+    ]
+    return tuple(dict.fromkeys([*likely, *fixed]))
+
+
+def _quoted(value: str) -> str:
+    return f'"{value}"' if " " in value or "|" in value else value

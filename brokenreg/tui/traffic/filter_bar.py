@@ -1,0 +1,142 @@
+"""The line in which a filter is written: completed, and judged while it is typed."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import BindingType
+from textual.containers import Vertical
+from textual.message import Message
+from textual.suggester import Suggester
+from textual.widgets import Input, Static
+
+from brokenreg.traffic.filters import FilterError, parse_filter
+from brokenreg.tui.bindings import bindings_of
+from brokenreg.tui.text import visible
+from brokenreg.tui.traffic.completion import Values, advice, candidates
+
+
+class _Completion(Suggester):
+    """Shows behind the cursor how the expression may go on."""
+
+    def __init__(self) -> None:
+        super().__init__(use_cache=False, case_sensitive=True)
+        self.values: Values = {}
+
+    async def get_suggestion(self, value: str) -> str | None:
+        return next(iter(candidates(value, self.values)), None)
+
+
+class _Field(Input):
+    """The line itself."""
+
+    BINDINGS: ClassVar[list[BindingType]] = bindings_of("filter")
+
+    class Applied(Message):
+        """Somebody is done."""
+
+    class Left(Message):
+        """Somebody wants to leave everything as it was."""
+
+    def action_apply(self) -> None:
+        """Take the expression."""
+        self.post_message(self.Applied())
+
+    def action_complete(self) -> None:
+        """Take what is suggested."""
+        offered = (
+            candidates(self.value, self.suggester.values) if isinstance(self.suggester, _Completion) else []
+        )
+        if offered:
+            self.value = offered[0]
+            self.cursor_position = len(self.value)
+
+    def action_leave(self) -> None:
+        """Leave everything as it was."""
+        self.post_message(self.Left())
+
+
+class FilterBar(Vertical):
+    """Two lines: what is written, and what is wrong with it or how it may go on."""
+
+    DEFAULT_CSS = """
+    FilterBar { dock: bottom; height: 2; display: none; background: $panel; padding: 0 1; }
+    FilterBar.-open { display: block; }
+    FilterBar > Static { height: 1; color: $secondary; text-wrap: nowrap; text-overflow: ellipsis; }
+    FilterBar.-wrong > Static { color: $error; text-style: bold; }
+    """
+
+    class Applied(Message):
+        """An expression that can be read is wanted from now on."""
+
+        def __init__(self, text: str) -> None:
+            super().__init__()
+            self.text = text
+
+    class Left(Message):
+        """Nothing is to be changed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._completion = _Completion()
+
+    def compose(self) -> ComposeResult:
+        yield _Field(
+            compact=True,
+            suggester=self._completion,
+            select_on_focus=False,
+            placeholder="filter",
+        )
+        yield Static(markup=False)
+
+    @property
+    def is_open(self) -> bool:
+        return self.has_class("-open")
+
+    def open(self, text: str, values: Values) -> None:
+        """Let `text` be changed; `values` are offered."""
+        self._completion.values = values
+        self.add_class("-open")
+        field = self.query_one(_Field)
+        field.value = text
+        field.cursor_position = len(text)
+        self._judge(text)
+        field.focus()
+
+    def close(self) -> None:
+        """Out of sight; the focus goes where it is put next."""
+        self.remove_class("-open")
+
+    def on_input_changed(self, event: Input.Changed) -> None:
+        event.stop()
+        begun = event.value.endswith(":") and candidates(event.value, self._completion.values)
+        if begun:
+            self._advise(event.value)
+        else:
+            self._judge(event.value)
+
+    def on__field_applied(self, event: _Field.Applied) -> None:
+        event.stop()
+        text = self.query_one(_Field).value.strip()
+        if self._judge(text):
+            self.post_message(self.Applied(text))
+
+    def on__field_left(self, event: _Field.Left) -> None:
+        event.stop()
+        self.post_message(self.Left())
+
+    def _judge(self, text: str) -> bool:
+        """Say what is wrong, or how it may go on; whether it can be read."""
+        try:
+            parse_filter(text)
+        except FilterError as error:
+            self.add_class("-wrong")
+            self.query_one(Static).update(f"✗ {visible(str(error))}")
+            return False
+        self._advise(text)
+        return True
+
+    def _advise(self, text: str) -> None:
+        self.remove_class("-wrong")
+        self.query_one(Static).update(visible(advice(text, self._completion.values)))

@@ -1,0 +1,193 @@
+"""The filter over the list of exchanges: written, completed, judged, switched off and on."""
+
+from __future__ import annotations
+
+import itertools
+
+from exchanges import answer, end, exchange, passed, small_pull
+from screen import line_at_cursor, line_with, lines, look, shown, text
+from textual import events
+from textual.pilot import Pilot
+
+from brokenreg.traffic.filters import KEYS, parse_filter
+from brokenreg.traffic.log import TrafficLog
+from brokenreg.tui.traffic.completion import advice, candidates, values_of
+from brokenreg.tui.traffic.rows import Rows
+from brokenreg.tui.traffic.table import TrafficTable
+
+SIZE = (80, 24)
+
+
+async def write(pilot: Pilot[int], words: str, *keys: str) -> str:
+    """Paste `words` into the filter, press `keys`, and see."""
+    await pilot.press("slash")
+    await pilot.pause()
+    assert pilot.app.focused is not None
+    pilot.app.focused.post_message(events.Paste(words))
+    return await look(pilot, *keys)
+
+
+async def test_a_filter_shows_what_passes_and_says_so() -> None:
+    log = TrafficLog()
+    small_pull(log)
+    async with shown(log, size=SIZE) as (panel, pilot):
+        await look(pilot)
+        assert "esc Leave" in await look(pilot, "/")
+        await look(pilot, "escape")
+        screen = await write(pilot, "ep:manifest -client:docker", "enter")
+        assert "tools/edge" in screen
+        assert "team/web" in screen
+        assert "library/app" not in screen
+        assert "/ ep:manifest -client:docker" in lines(panel)[1]
+        assert "esc Leave" not in screen
+        passed(log, "/v2/library/app/manifests/other")
+        new = exchange(log, "/v2/library/new/manifests/1", agent="skopeo/1.16")
+        screen = await look(pilot)
+        assert "library/new" in line_at_cursor(panel), "new ones are filtered as they come"
+        assert "other" not in screen
+        end(log, new)
+        screen = await look(pilot, "backslash")
+        assert "/ off: ep:manifest -client:docker" in screen
+        assert "other" in screen
+        screen = await look(pilot, "backslash")
+        assert "/ ep:manifest" in screen
+        assert "other" not in screen
+
+
+async def test_what_changes_comes_to_pass_a_filter_or_ceases_to() -> None:
+    log = TrafficLog()
+    passed(log, "/v2/library/old/manifests/1")
+    waiting = exchange(log, "/v2/library/app/manifests/1")
+    async with shown(log, size=SIZE) as (_, pilot):
+        assert "library/app" in await write(pilot, "ended:no | status:5xx", "enter")
+        answer(log, waiting, 200)
+        end(log, waiting)
+        screen = await look(pilot)
+        assert "library/app" not in screen
+        assert "Nothing of what has passed is shown by this filter." in screen
+        late = exchange(log, "/v2/library/late/manifests/1")
+        answer(log, late, 503)
+        end(log, late)
+        assert "library/late" in await look(pilot)
+
+
+async def test_an_expression_that_cannot_be_read_is_told_as_it_is_typed() -> None:
+    log = TrafficLog()
+    small_pull(log)
+    async with shown(log, size=SIZE) as (panel, pilot):
+        screen = await write(pilot, "colour:red")
+        assert "✗ there is no key 'colour'" in screen
+        assert "✗ there is no key 'colour'" in await look(pilot, "enter"), "it stays open"
+        assert "library/app" in await look(pilot, "escape")
+        assert "colour" not in text(panel)
+
+
+async def test_escape_leaves_the_filter_as_it_was() -> None:
+    log = TrafficLog()
+    small_pull(log)
+    async with shown(log, size=SIZE) as (panel, pilot):
+        await write(pilot, "status:404", "enter")
+        screen = await write(pilot, " x", "escape")
+        assert lines(panel)[1].endswith("/ status:404")
+        assert "tools/edge" in screen
+        assert "library/app" not in screen
+        screen = await write(pilot, "", "ctrl+u", "enter")
+        assert "library/app" in screen
+        assert "/ " not in lines(panel)[1]
+
+
+async def test_keys_and_values_are_completed() -> None:
+    log = TrafficLog()
+    small_pull(log)
+    async with shown(log, size=SIZE) as (panel, pilot):
+        await write(pilot, "sta", "tab")
+        assert "404" in line_with(panel, "5xx"), "what was seen is offered, and what there always is"
+        await look(pilot, "4", "tab", "enter")
+        assert lines(panel)[1].endswith("/ status:404")
+        await look(pilot, "/", "ctrl+u")
+        await look(pilot, *"repo", "colon", "l", "tab", "enter")
+        assert lines(panel)[1].endswith("/ repo:library/app")
+
+
+async def test_the_cursor_stays_with_its_exchange() -> None:
+    log = TrafficLog()
+    for number in range(100):
+        passed(log, f"/v2/library/app/manifests/n{number}", status=404 if number % 3 == 0 else 200)
+    async with shown(log, size=SIZE) as (panel, pilot):
+        await look(pilot, *["k"] * 3)
+        assert "manifests/n96 " in line_at_cursor(panel)
+        await write(pilot, "status:404", "enter")
+        assert "manifests/n96 " in line_at_cursor(panel)
+        await look(pilot, "k")
+        assert "manifests/n93 " in line_at_cursor(panel)
+        await look(pilot, "backslash")
+        assert "manifests/n93 " in line_at_cursor(panel)
+
+
+async def test_what_is_forgotten_leaves_the_list() -> None:
+    log = TrafficLog()
+    for number in range(10):
+        passed(log, f"/v2/library/app/manifests/n{number}")
+    async with shown(log, size=SIZE) as (_, pilot):
+        await look(pilot, "k")
+        log.forget(lambda each: each.id % 2 == 1)
+        screen = await look(pilot)
+        assert "manifests/n9 " in screen
+        assert "manifests/n8 " not in screen
+        log.forget(lambda each: True)
+        assert "Nothing has passed yet" in await look(pilot)
+
+
+async def test_a_hundred_thousand_are_filtered_in_slices() -> None:
+    log = TrafficLog(100_000)
+    one = passed(log, "/v2/library/app/manifests/n")
+    while len(log) < 100_000:
+        log.opened(one)
+    passed(log, "/v2/library/app/manifests/last", status=503)
+    async with shown(log, size=SIZE) as (panel, pilot):
+        table = panel.query_one(TrafficTable)
+        table.show_only(parse_filter("status:5xx"))
+        panel.tick()
+        assert table.progress is not None
+        assert table.progress < 0.5, "one slice is not the whole"
+        while table.progress is not None:
+            await pilot.pause()
+        await look(pilot)
+        assert "manifests/last" in line_at_cursor(panel)
+
+
+def test_a_slice_ends_in_time() -> None:
+    log = TrafficLog(100_000)
+    for number in range(1000):
+        passed(log, f"/v2/library/app/manifests/n{number}", status=404 if number % 2 else 200)
+    times = itertools.count()
+    rows = Rows(log, parse_filter("status:404"), lambda: float(next(times)))
+    slices = 1
+    while not rows.take_in(5):
+        slices += 1
+        assert round(rows.progress * 1000) == 160 * (slices - 1)
+    assert slices == 7
+    assert len(rows) == 500
+
+
+def test_completion_of_keys_and_values() -> None:
+    log = TrafficLog()
+    small_pull(log)
+    values = values_of(log)
+    assert candidates("", values) == []
+    assert candidates("sta", values) == ["status:"]
+    assert candidates("x -sta", values) == ["x -status:"]
+    assert candidates("status:40", values) == ["status:404"]
+    assert candidates("a|client:sko", values) == ["a|client:skopeo"]
+    assert candidates("fault:t", values) == ["fault:timeout"]
+    assert candidates('client:"docker', values) == ["client:docker"]
+    assert "library/app" in advice("repo:", values)
+    assert advice("status:404", values).startswith("status: 404, 4xx")
+    assert set(values) == set(KEYS)
+
+
+def test_what_a_client_sent_is_not_offered_if_it_could_not_be_shown() -> None:
+    log = TrafficLog()
+    exchange(log, "/v2/", agent="evil\x1b[31m/1")
+    exchange(log, "/v2/", agent='a"b/1')
+    assert set(values_of(log)["client"]) == {"127.0.0.1"}
