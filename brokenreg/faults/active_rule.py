@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from functools import cache
@@ -13,6 +14,7 @@ from brokenreg.faults.licence import Licence
 from brokenreg.faults.matching import Positions, Predicate
 from brokenreg.faults.memory import Memory
 from brokenreg.faults.rules import Rule
+from brokenreg.faults.verdict import Outcome, Verdict, pronounce
 from brokenreg.oci.target import Endpoint
 from brokenreg.traffic.exchange import Exchange
 
@@ -44,7 +46,9 @@ class ActiveRule:
         self.source = source
         self.memory: dict[Any, Any] = {}
         """What its fault keeps between exchanges."""
-        self._predicates: list[Predicate] = rule.match.predicates()
+        self.since = time.time()
+        """Seconds since the epoch: from when on it is asked."""
+        self._predicates: list[tuple[str, Predicate]] = rule.match.predicates()
         self._endpoints = rule.endpoints()
         self._attempt = rule.match.attempt
         self._layer = rule.match.layer
@@ -63,8 +67,19 @@ class ActiveRule:
             self.rule.enabled
             and exchange.target.endpoint in self._endpoints
             and self.rule.takes(exchange.method)
-            and all(predicate(exchange) for predicate in self._predicates)
+            and all(predicate(exchange) for _, predicate in self._predicates)
         )
+
+    def objection(self, exchange: Exchange) -> str:
+        """Why `may_strike` is false, in one line; empty if it is not."""
+        if not self.rule.enabled:
+            return "is disabled"
+        if exchange.target.endpoint not in self._endpoints:
+            return f"endpoint {exchange.target.endpoint} is not {self.rule.endpoint}"
+        if not self.rule.takes(exchange.method):
+            return f"its fault does not strike {exchange.method}"
+        wrong = (what for what, predicate in self._predicates if not predicate(exchange))
+        return next(wrong, "")
 
     def ask(
         self, exchange: Exchange, seed: int, position: str, attempt: int, places: Places
@@ -74,8 +89,10 @@ class ActiveRule:
         `position` stands for its name in the draw, if it has none.
         """
         if self._attempt is not None and self._attempt != attempt:
+            pronounce(exchange, Verdict(self, Outcome.ATTEMPT, attempt=attempt))
             return None
         if self._layer is not None and self._layer not in places():
+            pronounce(exchange, Verdict(self, Outcome.LAYER))
             return None
         faults = []
         for fault in self.rule.fault:
@@ -84,7 +101,10 @@ class ActiveRule:
                 exchange.mark(f"{fault.name}: passed over, {objection}")
             elif objection is None:
                 faults.append(fault)
-        lot = self._draw(exchange, seed, position, attempt) if faults else None
+        if not faults:
+            pronounce(exchange, Verdict(self, Outcome.OBJECTED))
+            return None
+        lot = self._draw(exchange, seed, position, attempt)
         return Choice(self, faults, lot) if lot is not None else None
 
     def _draw(self, exchange: Exchange, seed: int, position: str, attempt: int) -> Lot | None:
@@ -93,14 +113,21 @@ class ActiveRule:
         counts = self._count(exchange)
         counts.matched += 1
         self.matched += 1
-        if counts.matched <= rule.skip or (rule.times is not None and counts.struck >= rule.times):
-            return None
-        draw = draw_of(seed, rule.name or position, exchange, attempt)
-        if rule.probability < 1 and draw >= rule.probability * 2**64:
-            return None
-        counts.struck += 1
-        self.struck += 1
-        return Lot(draw, counts, self)
+        outcome = Outcome.STRUCK
+        draw = 0
+        if counts.matched <= rule.skip:
+            outcome = Outcome.SKIPPED
+        elif rule.times is not None and counts.struck >= rule.times:
+            outcome = Outcome.SPENT
+        else:
+            draw = draw_of(seed, rule.name or position, exchange, attempt)
+            if rule.probability < 1 and draw >= rule.probability * 2**64:
+                outcome = Outcome.LOST
+        if outcome is Outcome.STRUCK:
+            counts.struck += 1
+            self.struck += 1
+        pronounce(exchange, Verdict(self, outcome, counts.matched, counts.struck))
+        return Lot(draw, counts, self) if outcome is Outcome.STRUCK else None
 
     def _count(self, exchange: Exchange) -> _Count:
         key = _key(self.rule.per, exchange)

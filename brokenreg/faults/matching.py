@@ -101,24 +101,38 @@ class Match(BaseModel):
             found[f"header {name}"] = partial(_values, name)
         return found
 
-    def predicates(self) -> list[Predicate]:
-        """What must hold of an exchange's method and facets, the cheapest and most telling first."""
-        found: list[Predicate] = []
+    def predicates(self) -> list[tuple[str, Predicate]]:
+        """What must hold of an exchange's method and facets, the cheapest and most telling first.
+
+        Each with what to say if it does not hold.
+        """
+        found: list[tuple[str, Predicate]] = []
         if self.repository is not None:
             repository = _matcher(self.repository)
-            found.append(lambda exchange: any(map(repository, exchange.target.names)))
+            found.append(
+                (
+                    f"repository is not {self.repository}",
+                    lambda exchange: any(map(repository, exchange.target.names)),
+                )
+            )
         if self.reference is not None:
             reference = _matcher(self.reference)
-            found.append(lambda exchange: reference(exchange.target.reference))
+            found.append(
+                (
+                    f"reference is not {self.reference}",
+                    lambda exchange: reference(exchange.target.reference),
+                )
+            )
         if self.method is not None:
             method = _matcher(self.method)
-            found.append(lambda exchange: method(exchange.method))
+            found.append((f"method is not {self.method}", lambda exchange: method(exchange.method)))
         if self.protocol is not None:
             protocol = self.protocol
-            found.append(lambda exchange: exchange.protocol == protocol)
+            found.append((f"protocol is not {protocol}", lambda exchange: exchange.protocol == protocol))
         if self.client is not None:
-            found.append(_client(self.client))
-        found += [_header(name.lower(), _matcher(value)) for name, value in (self.header or {}).items()]
+            found.append((f"client is not {self.client}", _client(self.client)))
+        for name, value in (self.header or {}).items():
+            found.append((f"header {name} is not {value}", _header(name.lower(), _matcher(value))))
         return found
 
 

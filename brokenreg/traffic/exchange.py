@@ -56,7 +56,8 @@ class Exchange:
     true.
 
     `started` is seconds since the epoch; the times in `timeline` are seconds since `started`. `fault` names
-    what struck, `rule` the rule that told it to; `held_since` is when it was stopped, while it is.
+    what struck, `rule` the rule that told it to, `verdicts` what each rule that matched said to it
+    (`faults/verdict.py`); `held_since` is when it was stopped, while it is.
     `request_bytes` and `response_bytes` count bodies. Headers are in order of arrival, names in lower case,
     secrets replaced.
     """
@@ -79,6 +80,7 @@ class Exchange:
     cache: Cache | None = None
     fault: str | None = None
     rule: str | None = None
+    verdicts: list[object] = field(default_factory=list)
     held_since: float | None = None
     ended: Ended | None = None
     timeline: list[tuple[str, float]] = field(default_factory=list)

@@ -67,6 +67,23 @@ COMMANDS: tuple[Command, ...] = (
     Command("traffic.open", "enter", "Detail", "show the exchange in full", "Traffic", in_footer=True),
     Command("traffic.back", "escape", "Back", "back to the list", "Traffic", in_footer=True),
     Command(
+        "traffic.last-pane",
+        "h,left",
+        "Pane before",
+        "detail: headers, body, timeline, why",
+        "Traffic",
+        "pane(-1)",
+    ),
+    Command(
+        "traffic.next-pane",
+        "l,right",
+        "Pane",
+        "detail: the pane after",
+        "Traffic",
+        "pane(1)",
+        in_footer=True,
+    ),
+    Command(
         "traffic.follow", "F", "Follow", "go along with what comes, or do not", "Traffic", in_footer=True
     ),
     Command(

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import logging
 
-from exchanges import NOON, small_pull
+from exchanges import LAYER, NOON, answer, digest, end, exchange, small_pull
 
 from brokenreg.controlled import Controlled
 from brokenreg.faults.rules import rule_of
+from brokenreg.traffic.exchange import Ended
 
 
 def nothing(controlled: Controlled) -> None:
@@ -24,6 +25,25 @@ def armed(controlled: Controlled) -> None:
     small_pull(controlled.log)
     rule = rule_of({"fault": {"type": "error", "status": 503}, "times": 1})
     controlled.rules.book("").add(rule, "panel")
+
+
+def struck(controlled: Controlled) -> None:
+    """A rule of a scenario file strikes one layer; two others do not."""
+    small_pull(controlled.log)
+    book = controlled.rules.book("")
+    for line, document in (
+        (3, {"fault": {"type": "error", "status": 503}, "match": {"endpoint": "manifest"}}),
+        (6, {"name": "layers break twice", "fault": {"type": "truncate", "after": "64KiB"}, "times": 2}),
+        (11, {"name": "half of them", "fault": "reset", "probability": 0.5}),
+    ):
+        book.add(rule_of(document), f"faults.yaml:{line}").since = NOON
+    layer = exchange(controlled.log, f"/v2/library/app/blobs/{digest('c01d55')}", at=74.1)
+    choice = book.choose(layer)
+    layer.rule = choice.active.label if choice else None
+    layer.mark("fault truncate", layer.started + 0.0002)
+    answer(controlled.log, layer, size=65536, of=4_812_003, kind=LAYER)
+    layer.mark("cut (fin)", layer.started + 0.003)
+    end(controlled.log, layer, ended=Ended.ABORTED, fault="truncate")
 
 
 def some_log_lines(controlled: Controlled) -> None:

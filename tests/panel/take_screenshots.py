@@ -26,7 +26,7 @@ from brokenreg.tui.preferences import Preferences
 sys.path.insert(0, str(Path(__file__).parent))
 from exchanges import NOW
 from running import registry
-from scenes import armed, nothing, some_log_lines, some_traffic
+from scenes import armed, nothing, some_log_lines, some_traffic, struck
 
 FOLDER = Path(__file__).parents[2] / "screenshots"
 SIZES = ((80, 24), (160, 45))
@@ -47,6 +47,7 @@ PICTURES = (
     Picture("traffic", armed),
     Picture("empty", nothing, sizes=(SIZES[0],)),
     Picture("detail", some_traffic, ("k", "k", "enter")),
+    Picture("why", struck, ("enter", "h")),
     Picture("light", some_traffic, sizes=(SIZES[0],), theme="light"),
     Picture("ansi", armed, sizes=(SIZES[0],), theme="ansi"),
     Picture("log", some_log_lines, ("5",)),

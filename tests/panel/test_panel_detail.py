@@ -11,7 +11,7 @@ from screen import Clock, line_at_cursor, lines, look, shown, text
 
 from brokenreg.traffic.log import TrafficLog
 from brokenreg.tui.text import fit, fit_end, visible
-from brokenreg.tui.traffic.detail import Detail
+from brokenreg.tui.traffic.detail.view import Detail
 from brokenreg.tui.traffic.table import TrafficTable
 
 TALL = (80, 60)
@@ -32,8 +32,8 @@ async def test_the_detail_shows_the_exchange_in_full() -> None:
         assert "content-length: 122" in screen
         assert "Client    10.0.2.7:51122" in screen
         assert "Started   2026-01-01 12:00:09.500" in screen
-        assert "1.3 ms  end" in screen
         assert "Answered  122B" in screen
+        assert "1.3 ms  end" in await look(pilot, "l", "l")
         screen = await look(pilot, "escape")
         assert "Request headers" not in screen
         assert "tools/edge" in line_at_cursor(panel)
@@ -62,7 +62,7 @@ async def test_the_detail_goes_along_while_the_exchange_is_in_flight() -> None:
         screen = await look(pilot)
         assert "▸ 200 OK, in flight for 750 ms" in screen
         assert "Answered  2KiB of 8KiB" in screen
-        assert "2.0 ms  headers" in screen
+        assert "2.0 ms  headers" in await look(pilot, "right", "right")
         end(log, pull, after=0.9)
         assert "✓ 200 OK, complete after 900 ms" in await look(pilot)
 
@@ -115,9 +115,10 @@ async def test_at_120_columns_the_detail_stands_at_the_right() -> None:
         small_pull(log)
         assert "Request headers" in await look(pilot)
         await look(pilot, "g")
-        assert "GET /v2/" in lines(panel)[2]
+        assert "Headers │ Body │ Timeline │ Why" in lines(panel)[2]
+        assert "GET /v2/" in lines(panel)[3]
         await look(pilot, "j")
-        assert "HEAD /v2/library/app/manifests/1.2" in lines(panel)[2]
+        assert "HEAD /v2/library/app/manifests/1.2" in lines(panel)[3]
 
 
 async def test_keys_that_would_do_nothing_are_not_offered() -> None:

@@ -13,7 +13,7 @@ from brokenreg.tui.area import Clock, TabArea
 from brokenreg.tui.bindings import bindings_of
 from brokenreg.tui.text import visible
 from brokenreg.tui.traffic.completion import values_of
-from brokenreg.tui.traffic.detail import Detail
+from brokenreg.tui.traffic.detail.view import Detail
 from brokenreg.tui.traffic.filter_bar import FilterBar
 from brokenreg.tui.traffic.rows import everything
 from brokenreg.tui.traffic.table import TrafficTable
@@ -48,7 +48,7 @@ class TrafficArea(TabArea):
     def compose(self) -> ComposeResult:
         address = self.controlled.status().registry[0]
         yield TrafficTable(self.controlled.log, hint=_hint(address), clock=self.clock)
-        yield Detail(clock=self.clock)
+        yield Detail(self.controlled, self.clock)
         yield FilterBar()
 
     def on_mount(self) -> None:
@@ -90,6 +90,8 @@ class TrafficArea(TabArea):
             return not self._bar.is_open
         if action == "filter_toggle":
             return bool(self._filter)
+        if action == "pane":
+            return self._detail.exchange is not None and self._detail.display
         return super().check_action(action, parameters)
 
     def action_open(self) -> None:
@@ -105,6 +107,10 @@ class TrafficArea(TabArea):
         self._table.is_pinned = False
         self._table.action_move(0)
         self._table.focus()
+
+    def action_pane(self, by: int) -> None:
+        """Show another pane of the detail."""
+        self._detail.turn(by)
 
     def action_follow(self) -> None:
         """Go along with what comes, beginning at the newest; or do not."""

@@ -1,0 +1,79 @@
+"""What a rule that matched an exchange said to it: it struck, or why it did not."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum, auto
+from typing import TYPE_CHECKING
+
+from brokenreg.traffic.exchange import Exchange
+
+if TYPE_CHECKING:
+    from brokenreg.faults.active_rule import ActiveRule
+
+_MOST = 16
+"""Of rules that did not strike, for each exchange: a thousand spent rules cost nothing."""
+
+
+class Outcome(Enum):
+    """What became of a rule that was asked."""
+
+    STRUCK = auto()
+    SKIPPED = auto()
+    """Within its `skip`."""
+    SPENT = auto()
+    """It had no strikes left."""
+    LOST = auto()
+    """It lost its draw."""
+    ATTEMPT = auto()
+    """Its match is about another attempt."""
+    LAYER = auto()
+    """Its match is about another layer."""
+    OBJECTED = auto()
+    """None of its faults can strike such an exchange; the timeline says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """One of `Exchange.verdicts`. `matched` and `struck` are the rule's counts just after it was asked.
+
+    They are of this exchange's repository, reference or client, where the rule counts by that.
+    """
+
+    active: ActiveRule
+    outcome: Outcome
+    matched: int = 0
+    struck: int = 0
+    attempt: int = 0
+
+    @property
+    def words(self) -> str:
+        """In one line, without the rule's name."""
+        rule = self.active.rule
+        match self.outcome:
+            case Outcome.STRUCK:
+                times = "" if rule.times is None else f" of {rule.times}"
+                return f"struck: match {self.matched}, strike {self.struck}{times}"
+            case Outcome.SKIPPED:
+                return f"skipped: match {self.matched}, and the first {rule.skip} pass"
+            case Outcome.SPENT:
+                return f"spent: match {self.matched}, and its {rule.times} strikes were done"
+            case Outcome.LOST:
+                return f"lost its draw: match {self.matched}, probability {rule.probability:g}"
+            case Outcome.ATTEMPT:
+                return f"did not match: attempt {self.attempt} is not {rule.match.attempt}"
+            case Outcome.LAYER:
+                return f"did not match: not layer {rule.match.layer} of its manifest"
+            case Outcome.OBJECTED:
+                return "passed over: its fault cannot strike here, as the timeline says"
+
+
+def pronounce(exchange: Exchange, verdict: Verdict) -> None:
+    """Write it down in the exchange; what did not strike only as long as there is room."""
+    if verdict.outcome is Outcome.STRUCK or len(exchange.verdicts) < _MOST:
+        exchange.verdicts.append(verdict)
+
+
+def verdicts_of(exchange: Exchange) -> list[Verdict]:
+    """What the rules said to it, in the order in which they were asked."""
+    return [each for each in exchange.verdicts if isinstance(each, Verdict)]

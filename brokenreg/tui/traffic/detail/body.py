@@ -1,0 +1,70 @@
+"""The pane Body: what was kept of the bodies, JSON indented and highlighted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from textual.content import Content
+from textual.highlight import highlight
+
+from brokenreg.oci.sizes import format_size
+from brokenreg.oci.target import Endpoint
+from brokenreg.traffic.bodies import MOST, TOTAL, Body, Kept
+from brokenreg.traffic.exchange import Exchange
+from brokenreg.tui.text import visible
+from brokenreg.tui.traffic.detail.head import Part
+from brokenreg.tui.traffic.detail.json_lines import indented, looks_like_json
+
+SHOWN = 8 * 1024
+"""Characters of one body: what can be highlighted and folded within some milliseconds."""
+
+LINES = 150
+"""Lines of one body, for the same reason."""
+
+
+def body(exchange: Exchange, kept: Kept) -> Iterator[Part | Content]:
+    """The bodies of the request and of the response, or why they are not there."""
+    if exchange.request_bytes:
+        yield from _titled("Request body", exchange.request_bytes, kept.request, _why_no_request(exchange))
+        yield "\n", ""
+    yield from _titled("Response body", exchange.response_bytes, kept.response, _why_none(exchange))
+
+
+def _titled(title: str, size: int, kept: Body | None, why: str) -> Iterator[Part | Content]:
+    yield title, "bold"
+    if kept is None:
+        yield f"  {format_size(size)}\n  {why}\n", "$secondary"
+        return
+    text = kept.data.decode(errors="backslashreplace")
+    shown = indented(text, SHOWN) if looks_like_json(text) else text[:SHOWN]
+    lines = [visible(line) for line in shown.split("\n")]
+    is_cut = not kept.is_whole or len(shown) >= SHOWN or len(lines) > LINES
+    remark = "; its beginning is shown, x exports what is kept" if is_cut else ""
+    yield f"  {format_size(size)}{remark}\n", "$secondary"
+    safe = "\n".join(lines[:LINES])
+    yield highlight(safe, language="json") if looks_like_json(text) else (safe, "")
+    yield "\n", ""
+
+
+def _why_no_request(exchange: Exchange) -> str:
+    if exchange.ended is None:
+        return "is shown once the exchange has ended"
+    if exchange.endpoint is Endpoint.MANIFEST:
+        return _made_way()
+    return "not kept: bodies that are sent are kept of manifests alone"
+
+
+def _why_none(exchange: Exchange) -> str:
+    if exchange.ended is None:
+        return "is shown once the exchange has ended"
+    if not exchange.response_bytes:
+        return "there was none"
+    if exchange.endpoint is Endpoint.TOKEN:
+        return "not kept: it may have a token"
+    if exchange.endpoint in (Endpoint.CONFIG, Endpoint.LAYER, Endpoint.UPLOAD, Endpoint.OTHER):
+        return "not kept: manifests, lists and errors are, blobs are not"
+    return _made_way()
+
+
+def _made_way() -> str:
+    return f"not kept: {format_size(MOST)} of each are, {format_size(TOTAL)} in all, and the oldest make way"

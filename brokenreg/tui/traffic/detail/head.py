@@ -1,0 +1,42 @@
+"""What stands above every pane: what was asked, and how it went."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from http import HTTPStatus
+
+from brokenreg.oci.target import Endpoint
+from brokenreg.traffic.exchange import Exchange
+from brokenreg.tui.text import visible
+from brokenreg.tui.traffic import cells
+
+Part = tuple[str, str]
+"""Text and its style."""
+
+
+def head(exchange: Exchange, now: float) -> Iterator[Part]:
+    """Two lines."""
+    if exchange.endpoint is Endpoint.CONNECT:
+        yield "A connection that asked nothing\n", "bold"
+    else:
+        query = f"?{visible(exchange.query)}" if exchange.query else ""
+        yield f"{visible(exchange.method)} {visible(exchange.path)}{query}\n", "bold"
+    color = "bold $error" if exchange.has_failed else "bold $success"
+    milliseconds = cells.milliseconds(exchange, now)
+    length = milliseconds if milliseconds.endswith("s") else f"{milliseconds} ms"
+    answer = "no answer" if exchange.status is None else f"{exchange.status} {phrase(exchange.status)}"
+    if exchange.status is None and exchange.ended is None:
+        answer = "no answer yet"
+    after = "for" if exchange.ended is None else "after"
+    yield (
+        f"{cells.glyph(exchange)} {answer.rstrip()}, {cells.ended_word(exchange)} {after} {length}\n",
+        color,
+    )
+
+
+def phrase(status: int) -> str:
+    """What the status is called (RFC 9110); empty if it has no name."""
+    try:
+        return HTTPStatus(status).phrase
+    except ValueError:
+        return ""

@@ -1,0 +1,116 @@
+"""The pane Why: which rule struck, and why the others did not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from brokenreg.faults.active_rule import ActiveRule
+from brokenreg.faults.rulebook import RuleBooks
+from brokenreg.faults.verdict import Outcome, Verdict, verdicts_of
+from brokenreg.oci.target import Endpoint
+from brokenreg.traffic.exchange import Exchange, Origin
+from brokenreg.tui.text import visible
+from brokenreg.tui.traffic.detail.head import Part
+
+MOST = 40
+"""Rules that are shown."""
+
+_PASSED_OVER = (": passed over, ", ": spared, ")
+"""What the timeline says of faults that changed nothing."""
+
+
+def why(exchange: Exchange, rules: RuleBooks) -> Iterator[Part]:
+    """What struck; what was passed over; each rule of the namespace, in the order in which they are asked."""
+    verdicts = verdicts_of(exchange)
+    struck = [verdict for verdict in verdicts if verdict.outcome is Outcome.STRUCK]
+    yield f"{_summary(exchange, struck)}\n", "bold"
+    for verdict in struck:
+        yield from _struck(verdict)
+    for what, _ in exchange.timeline:
+        if any(words in what for words in _PASSED_OVER):
+            yield f"  {visible(what)}\n", "$warning"
+    yield from _others(exchange, verdicts, book(exchange, rules))
+
+
+def book(exchange: Exchange, rules: RuleBooks) -> list[ActiveRule]:
+    """The rules that are in force now where the exchange belongs."""
+    namespace = exchange.target.namespace
+    return list(rules.book(namespace)) if namespace in rules.namespaces() else []
+
+
+def _summary(exchange: Exchange, struck: list[Verdict]) -> str:
+    if exchange.origin is Origin.SECOND:
+        return "No rule strikes at the second origin"
+    if exchange.fault is not None:
+        return f"Fault {visible(exchange.fault)}, by {visible(exchange.rule or 'a rule')}"
+    if struck:
+        return "A rule struck, and its fault changed nothing"
+    if exchange.target.error is not None:
+        return "No fault: the request was refused before any rule was asked"
+    return "No fault struck"
+
+
+def _struck(verdict: Verdict) -> Iterator[Part]:
+    active = verdict.active
+    yield "  rule    ", "$secondary"
+    yield f"{visible(active.label)}\n", ""
+    yield "  from    ", "$secondary"
+    yield f"{_source(active)}\n", ""
+    yield "  here    ", "$secondary"
+    yield f"{verdict.words}\n", ""
+    yield "  so far  ", "$secondary"
+    yield f"matched {active.matched}, struck {active.struck}\n", ""
+    for fault in active.rule.fault:
+        words = " ".join(f"{name}={value}" for name, value in fault.parameters().items())
+        yield "  fault   ", "$secondary"
+        yield f"{visible(f'{fault.name} {words}'.rstrip())}\n", ""
+
+
+def _source(active: ActiveRule) -> str:
+    """`faults.yaml, line 14`, the path, or who made it."""
+    name, colon, line = active.source.rpartition(":")
+    if active.id and colon and line.isdigit():
+        return f"{visible(name)}, line {line}"
+    return visible(active.source if active.id else f"the path: {active.source}")
+
+
+def _others(exchange: Exchange, verdicts: list[Verdict], rules: list[ActiveRule]) -> Iterator[Part]:
+    said = {id(verdict.active): verdict for verdict in verdicts}
+    is_struck = any(verdict.outcome is Outcome.STRUCK for verdict in verdicts)
+    others = [active for active in rules if not _did(said, active)]
+    if not others:
+        yield (
+            ("\nThere are no other rules here now\n" if is_struck else "\nThere are no rules here now\n"),
+            "",
+        )
+        return
+    yield "\nThe other rules here now\n" if is_struck else "\nThe rules here now\n", "bold"
+    place = next((place for place, active in enumerate(rules) if _did(said, active)), None)
+    for active in others[:MOST]:
+        is_after = is_struck and (place is None or rules.index(active) > place)
+        yield f"  {visible(active.label)}  ", ""
+        yield f"{_source(active)}\n", "$secondary"
+        yield f"    {visible(_reason(exchange, active, said.get(id(active)), is_after=is_after))}\n", ""
+    if len(others) > MOST:
+        yield f"  and {len(others) - MOST} more\n", "$secondary"
+
+
+def _did(said: dict[int, Verdict], active: ActiveRule) -> bool:
+    verdict = said.get(id(active))
+    return verdict is not None and verdict.outcome is Outcome.STRUCK
+
+
+def _reason(exchange: Exchange, active: ActiveRule, verdict: Verdict | None, *, is_after: bool) -> str:
+    """Why it did not strike."""
+    if verdict is not None:
+        return verdict.words
+    if active.since > exchange.started:
+        return "came later"
+    objection = active.objection(exchange)
+    if objection:
+        return f"did not match: {objection}"
+    if is_after:
+        return "was not asked: another struck before"
+    if exchange.endpoint is Endpoint.CONNECT or exchange.target.error is not None:
+        return "was not asked"
+    return "matches, but was not asked: the request was refused before, or other rules were in force"

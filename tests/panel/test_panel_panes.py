@@ -1,0 +1,246 @@
+"""The panes of the detail: which body was kept, and which rule struck or why none did."""
+
+from __future__ import annotations
+
+import json
+import unicodedata
+from typing import Any
+
+import pytest
+from exchanges import NOON, answer, end, exchange, passed
+from hypothesis import given
+from hypothesis import strategies as st
+from screen import look, shown, text
+
+from brokenreg.faults.active_rule import ActiveRule
+from brokenreg.faults.rulebook import PathRule, RuleBooks
+from brokenreg.faults.rules import rule_of
+from brokenreg.traffic.bodies import Body, Kept
+from brokenreg.traffic.exchange import Exchange
+from brokenreg.traffic.log import TrafficLog
+from brokenreg.tui.traffic.detail.body import LINES, SHOWN, body
+from brokenreg.tui.traffic.detail.json_lines import indented
+from brokenreg.tui.traffic.detail.why import why
+
+TALL = (100, 60)
+
+
+def kept(
+    log: TrafficLog, content: bytes, size: int | None = None, path: str = "/v2/a/manifests/b"
+) -> Exchange:
+    """One that has passed, whose body was kept."""
+    seen = passed(log, path, size=size or len(content))
+    log.bodies.keep(seen, Kept(response=Body(content, size or len(content))))
+    return seen
+
+
+async def test_the_panes_follow_each_other_and_keep_their_place() -> None:
+    log = TrafficLog()
+    kept(log, b'{"schemaVersion":2,"layers":[]}')
+    async with shown(log, size=TALL) as (_, pilot):
+        await look(pilot)
+        assert "Request headers" in await look(pilot, "enter")
+        screen = await look(pilot, "l")
+        assert '  "schemaVersion": 2,' in screen
+        assert '  "layers": []' in screen
+        assert "headers" not in screen.replace("Headers", "")
+        assert "4.0 ms  end" in await look(pilot, "right")
+        assert "There are no rules here now" in await look(pilot, "l")
+        assert "Request headers" in await look(pilot, "l")
+        assert "There are no rules here now" in await look(pilot, "h")
+        assert "4.0 ms  end" in await look(pilot, "left")
+        passed(log, "/v2/a/manifests/c")
+        await look(pilot, "escape", "j")
+        assert "4.0 ms  end" in await look(pilot, "enter")
+
+
+async def test_panes_have_keys_only_while_they_are_in_sight() -> None:
+    log = TrafficLog()
+    passed(log, "/v2/")
+    async with shown(log, size=(80, 24)) as (panel, pilot):
+        assert "l Pane" not in await look(pilot)
+        assert "l Pane" in await look(pilot, "enter")
+        assert panel.is_running
+    async with shown(log, size=(140, 40)) as (_, pilot):
+        await look(pilot)
+        assert "4.0 ms  end" in await look(pilot, "l", "l")
+
+
+def words(seen: Exchange, log: TrafficLog) -> str:
+    return "".join(
+        part[0] if isinstance(part, tuple) else part.plain for part in body(seen, log.bodies.of(seen))
+    )
+
+
+def test_why_there_is_no_body() -> None:
+    log = TrafficLog()
+    flying = exchange(log, "/v2/a/manifests/b")
+    assert "once the exchange has ended" in words(flying, log)
+    assert "there was none" in words(passed(log, "/v2/a/manifests/b", size=0), log)
+    assert "blobs are not" in words(passed(log, "/v2/a/blobs/sha256:" + "0" * 64), log)
+    assert "may have a token" in words(passed(log, "/token"), log)
+    assert "64KiB of each are, 16MiB in all" in words(passed(log, "/v2/a/manifests/b"), log)
+
+
+@pytest.mark.parametrize(
+    ("content", "length"),
+    [(b"[" + b"1," * 32_000, 5 * LINES), (b"x" * 65_536, SHOWN), (b'["' + b"\xff" * 65_000, SHOWN)],
+)
+def test_of_a_long_body_the_beginning_is_shown(content: bytes, length: int) -> None:
+    log = TrafficLog()
+    told = words(kept(log, content, size=200_000), log)
+    assert "195.3KiB; its beginning is shown" in told
+    assert length - 10 < len(told) < length + 10 * 1024
+
+
+def test_what_is_no_text_is_escaped() -> None:
+    log = TrafficLog()
+    told = words(kept(log, b"\xff\x00\x1b[31mx\nsecond"), log)
+    assert "\\xff\\x00\\x1b[31mx\nsecond" in told
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+)
+
+
+@given(JSON)
+def test_indenting_changes_no_value(document: Any) -> None:
+    spelled = json.dumps(document)
+    assert json.loads(indented(spelled, 10**6)) == document
+    assert indented(json.dumps(document, separators=(",", ":")), 10**6) == indented(spelled, 10**6)
+
+
+@given(st.text(alphabet='{}[]",:\\a1 \n'), st.integers(0, 50))
+def test_indenting_takes_anything_and_loses_nothing_but_spaces(spelled: str, most: int) -> None:
+    whole = indented(spelled, 10**6)
+    assert "".join(whole.split()) == "".join(spelled.split())
+    assert indented(spelled, most) == whole[:most]
+
+
+HOSTILE = "[bold]x[/] [@click=app.quit]y[/] \x1b[2J\x9b31m \r\t \u202eabc\u0301\u200b"
+
+
+@pytest.mark.parametrize("pane", [1, 2, 3])
+async def test_no_pane_obeys_what_a_client_sent(pane: int) -> None:
+    log = TrafficLog()
+    seen = kept(log, ('{"a":"' + HOSTILE + '"}').encode())
+    seen.timeline.append((f"error: passed over, {HOSTILE}", 0.1))
+    seen.fault = seen.rule = HOSTILE
+    seen.revision += 1
+    async with shown(log, size=TALL) as (panel, pilot):
+        await look(pilot)
+        await look(pilot, "enter", *["l"] * pane)
+        screen = text(panel)
+        assert "[bold]x[/] [@click=app.quit]y[/] \\x1b[2J\\x9b31m \\r\\t" in screen
+        for character in screen.replace("\n", ""):
+            assert unicodedata.category(character) not in ("Cc", "Cf", "Cs", "Mn"), repr(character)
+        assert panel.is_running
+
+
+def rules(*documents: dict[str, Any], since: float = NOON - 1) -> RuleBooks:
+    """Rules in force, as a scenario file at some lines has them."""
+    books = RuleBooks(7, lambda target: (2,))
+    for line, document in enumerate(documents, start=1):
+        books.book("").add(rule_of(document), f"faults.yaml:{line}").since = since
+    return books
+
+
+def reasons(books: RuleBooks, seen: Exchange, path: list[PathRule] | None = None) -> str:
+    """What Why tells once the rules were asked."""
+    for choice in books.choose(seen, path or []):
+        seen.fault = choice.faults[0].name
+        seen.rule = choice.active.label
+    return told(books, seen)
+
+
+def told(books: RuleBooks, seen: Exchange) -> str:
+    return "".join(part for part, _ in why(seen, books))
+
+
+def test_the_rule_that_struck_is_told_with_its_place_and_counts() -> None:
+    log = TrafficLog()
+    books = rules(
+        {"fault": {"type": "error", "status": 418}, "match": {"repository": "other/*"}},
+        {"name": "teapot", "fault": {"type": "error", "status": 418}, "times": 2},
+        {"fault": "error"},
+    )
+    seen = exchange(log, "/v2/a/manifests/b")
+    said = reasons(books, seen)
+    assert "Fault error, by teapot" in said
+    assert "from    faults.yaml, line 2" in said
+    assert "here    struck: match 1, strike 1 of 2" in said
+    assert "so far  matched 1, struck 1" in said
+    assert "fault   error status=418" in said
+    assert "rule 1  faults.yaml, line 1\n    did not match: repository is not other/*" in said
+    assert "rule 3  faults.yaml, line 3\n    was not asked: another struck before" in said
+    reasons(books, exchange(log, "/v2/a/manifests/b"))
+    said = told(books, seen)
+    assert "here    struck: match 1, strike 1 of 2" in said
+    assert "so far  matched 2, struck 2" in said
+
+
+@pytest.mark.parametrize(
+    ("document", "reason"),
+    [
+        ({"skip": 1}, "skipped: match 1, and the first 1 pass"),
+        ({"times": 0}, "spent: match 1, and its 0 strikes were done"),
+        ({"probability": 0}, "lost its draw: match 1, probability 0"),
+        ({"enabled": False}, "did not match: is disabled"),
+        ({"match": {"endpoint": "tags"}}, "did not match: endpoint layer is not tags"),
+        ({"match": {"endpoint": "layer", "method": "put"}}, "did not match: method is not PUT"),
+        ({"match": {"endpoint": "layer", "attempt": 2}}, "did not match: attempt 1 is not 2"),
+        ({"match": {"endpoint": "layer", "layer": 1}}, "did not match: not layer 1 of its manifest"),
+        ({"match": {"endpoint": "layer", "client": "skopeo/*"}}, "did not match: client is not skopeo/*"),
+        ({"match": {"endpoint": "layer", "header": {"x": "y"}}}, "did not match: header x is not y"),
+        ({"match": {"endpoint": "layer", "reference": "v1"}}, "did not match: reference is not v1"),
+        ({"match": {"endpoint": "layer", "protocol": "h2"}}, "did not match: protocol is not h2"),
+    ],
+)
+def test_why_a_rule_did_not_strike(document: dict[str, Any], reason: str) -> None:
+    books = rules({"match": {"endpoint": "layer"}, "fault": "error", **document})
+    said = reasons(books, exchange(TrafficLog(), "/v2/a/blobs/sha256:" + "0" * 64))
+    assert said.startswith("No fault struck\n")
+    assert f"rule 1  faults.yaml, line 1\n    {reason}\n" in said
+
+
+def test_rules_that_came_later_are_told_as_such() -> None:
+    books = rules({"fault": "error"}, since=NOON + 1)
+    assert "rule 1  faults.yaml, line 1\n    came later\n" in told(
+        books, exchange(TrafficLog(), "/v2/a/manifests/b")
+    )
+
+
+def test_what_a_path_asked_for_is_told() -> None:
+    books = rules({"fault": "error"})
+    path = [PathRule(rule_of({"fault": {"type": "error", "status": 418}}), "error:418")]
+    said = reasons(books, exchange(TrafficLog(), "/v2/broken/error/manifests/418"), path)
+    assert "from    the path: error:418" in said
+    assert "    was not asked: another struck before" in said
+
+
+async def test_the_counts_go_along() -> None:
+    log = TrafficLog()
+    passed(log, "/v2/a/manifests/b")
+    async with shown(log, size=TALL) as (panel, pilot):
+        book = panel._controlled.rules.book("")
+        active = book.add(rule_of({"fault": "error", "name": "late"}), "panel")
+        active.since = NOON - 1
+        seen = exchange(log, "/v2/a/manifests/c")
+        book.choose(seen)
+        answer(log, seen, 503)
+        end(log, seen, fault="error")
+        await look(pilot)
+        await look(pilot, "enter", "h")
+        assert "so far  matched 1, struck 1" in await look(pilot)
+        book.choose(exchange(TrafficLog(), "/v2/a/manifests/c"))
+        assert "so far  matched 2, struck 2" in await look(pilot)
+
+
+def test_a_thousand_spent_rules_leave_no_thousand_verdicts() -> None:
+    books = rules(*[{"fault": "error", "times": 0}] * 999, {"name": "last", "fault": "error"})
+    seen = exchange(TrafficLog(), "/v2/a/manifests/b")
+    assert "Fault error, by last" in reasons(books, seen)
+    assert len(seen.verdicts) == 17
+    assert isinstance(next(iter(books.book(""))), ActiveRule)
