@@ -51,7 +51,7 @@ async def refusal(route: Route, code: ErrorCode, reference: str, response: Upstr
         detail = {_KINDS[code][1]: reference}
         return UpstreamStatusError(told, 404, code, f"{who} has no {what}{says}", detail=detail)
     if told == 401:
-        return UpstreamStatusError(told, 401, ErrorCode.UNAUTHORIZED, _wanted_login(route, who) + says)
+        return UpstreamStatusError(told, 401, ErrorCode.UNAUTHORIZED, _wanted_login(route, response) + says)
     if told == 403:
         return UpstreamStatusError(told, 403, ErrorCode.DENIED, f"{who} denies access to {what}{says}")
     if told == 429:
@@ -72,9 +72,12 @@ async def _words(response: UpstreamResponse) -> str:
     return f": {printable(words.strip())[:_MOST_WORDS]}" if isinstance(words, str) and words.strip() else ""
 
 
-def _wanted_login(route: Route, who: str) -> str:
+def _wanted_login(route: Route, response: UpstreamResponse) -> str:
+    who = response.source
     if who != route.upstream:
         return f"{who} wants credentials, which are shown to {route.upstream} alone"
+    if response.lacks:
+        return f"{who} wants credentials for {route.repository}; {response.lacks}"
     return (
         f"{who} wants other credentials for {route.repository} than it was shown; "
         f"log in where brokenreg runs (docker login {who}, podman login {who})"

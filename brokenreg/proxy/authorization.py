@@ -16,7 +16,7 @@ import httpx
 
 from brokenreg.oci.scopes import Scope
 from brokenreg.proxy.challenge import Challenge, parse_challenges
-from brokenreg.proxy.client import extensions
+from brokenreg.proxy.client import LACKS, extensions
 from brokenreg.proxy.credentials import Credentials
 from brokenreg.proxy.errors import (
     UpstreamContentError,
@@ -32,6 +32,10 @@ from brokenreg.proxy.short_body import shorten
 from brokenreg.proxy.tokens import SHORTEST, Grant, TokenCache
 
 _CLIENT = "brokenreg"
+_WITHHELD = (
+    "none are shown: --upstream-auth is off, or auto and others than this machine can reach brokenreg; "
+    "--upstream-auth on shows those of docker and podman"
+)
 _VISIBLE = re.compile(r"[!-~]+")
 """What may stand in a header by itself. Whatever else is told in full by whoever refuses to send it."""
 
@@ -61,6 +65,7 @@ class UpstreamAuth(httpx.Auth):
         self._tell = tell
         self._scope = str(Scope.repository(route.repository, "pull"))
         self._key = (route.upstream, self._scope)
+        self._lacks = ""
 
     async def async_auth_flow(self, request: httpx.Request) -> AsyncGenerator[httpx.Request, httpx.Response]:
         """Ask as before, or as nobody; after the upstream's own 401 once more, with what its challenge wants.
@@ -76,11 +81,13 @@ class UpstreamAuth(httpx.Auth):
         challenges = parse_challenges(response.headers.get_list("www-authenticate"))
         header = await self._tokens.obtain(self._key, lambda: self._answer(request.url, challenges))
         if header is None:
+            response.extensions[LACKS] = self._lacks
             return
         await _read(response, self._route.upstream)
         response = yield _with(request, header)
         if _is_refused(request, response):
             self._tokens.drop(self._key, header)
+            response.extensions[LACKS] = self._lacks
 
     async def _answer(self, upstream: httpx.URL, challenges: list[Challenge]) -> Grant | None:
         """What the first challenge that we understand wants, a token rather than a password."""
@@ -95,9 +102,18 @@ class UpstreamAuth(httpx.Auth):
         return None
 
     async def _login(self) -> Login | None:
+        self._lacks = ""
+        upstream, problems = self._route.upstream, list[str]()
         if self._credentials is None:
+            self._lacks = _WITHHELD
             return None
-        return await self._credentials.find(self._route.upstream, self._route.repository)
+        login = await self._credentials.find(upstream, self._route.repository, problems.append)
+        for problem in problems:
+            self._tell(f"no credentials of a helper: {problem}")
+        if login is None:
+            found = f"none found for {upstream} (docker login {upstream}, podman login {upstream})"
+            self._lacks = "; ".join((found, *problems))
+        return login
 
     async def _token(self, upstream: httpx.URL, challenge: Challenge) -> Grant | None:
         """Raise `UpstreamError` if the token service neither grants nor refuses."""
@@ -107,7 +123,8 @@ class UpstreamAuth(httpx.Auth):
         if any(may_see_credentials(name, realm) for name in names):
             login = await self._login()
         elif self._credentials is not None:
-            self._tell(f"{realm.host} is shown no credentials: it is not known to belong to {upstream.host}")
+            self._lacks = f"{realm.host} is shown none: it is not known to belong to {upstream.host}"
+            self._tell(self._lacks)
         name = f"{realm.netloc.decode('ascii')} (which has the tokens of {self._route.upstream})"
         asked = Asked(name, realm)
         try:

@@ -35,6 +35,9 @@ Tell = Callable[[str], None]
 Authorize = Callable[[Route, httpx.AsyncClient, Tell], httpx.Auth]
 """What authenticates the requests for one route; it may ask others by the same client."""
 
+LACKS = "lacks"
+"""Where in a 401's extensions stands why no credentials were shown; nothing if some were."""
+
 _CONNECT = 10.0
 """Seconds to connect, TLS and all."""
 
@@ -55,6 +58,8 @@ class UpstreamResponse:
         """Who answered, as messages call it: the upstream, or what it redirects to."""
         self.place = asked.where(response.url)
         """As `source`, with the host by all means."""
+        self.lacks: str = response.extensions.get(LACKS, "")
+        """Why a 401 was shown no credentials; empty if some were shown, or it is not known."""
         self._asked = asked
         self._response = response
         self._received = 0

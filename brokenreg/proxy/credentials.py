@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from brokenreg.oci.upstreams import DOCKER_HUB
@@ -31,21 +31,26 @@ class Credentials:
         self._read: dict[Path, tuple[os.stat_result, CredentialFile]] = {}
         self._told: set[str] = set()
 
-    async def find(self, upstream: str, repository: str) -> Login | None:
-        """The login for an upstream, by its logical name, and a repository there; None if there is none."""
+    async def find(self, upstream: str, repository: str, tell: Callable[[str], None]) -> Login | None:
+        """The login for an upstream, by its logical name, and a repository there; None if there is none.
+
+        `tell` is given a line for each helper that failed.
+        """
         for path in self._places:
             file = await asyncio.to_thread(self._file, path)
-            login = await self._find_in(file, upstream, repository)
+            login = await self._find_in(file, upstream, repository, tell)
             if login is not None:
                 return login
         return None
 
-    async def _find_in(self, file: CredentialFile, upstream: str, repository: str) -> Login | None:
-        login = await self._ask(file.helpers.get(upstream), upstream)
+    async def _find_in(
+        self, file: CredentialFile, upstream: str, repository: str, tell: Callable[[str], None]
+    ) -> Login | None:
+        login = await self._ask(file.helpers.get(upstream), upstream, tell)
         login = login or file.login(upstream, repository)
-        return login or await self._ask(file.store, upstream)
+        return login or await self._ask(file.store, upstream, tell)
 
-    async def _ask(self, helper: str | None, upstream: str) -> Login | None:
+    async def _ask(self, helper: str | None, upstream: str, tell: Callable[[str], None]) -> Login | None:
         if helper is None:
             return None
         servers = [_DOCKER_HUB_SERVER, DOCKER_HUB] if upstream == DOCKER_HUB else [upstream]
@@ -53,6 +58,7 @@ class Credentials:
             try:
                 login = await ask_helper(helper, server, self._environ)
             except HelperError as error:
+                tell(str(error))
                 self._tell(f"no credentials of a helper: {error}")
                 return None
             if login is not None:

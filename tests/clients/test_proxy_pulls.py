@@ -136,7 +136,7 @@ def test_without_credentials(skopeo: Client, tmp_path: Path, kind: str) -> None:
             inspect = ("inspect", "--tls-verify=false", f"docker://{running.host}/quay.io/org/app:v1")
             said = skopeo.refused(*inspect)
     assert "unauthorized" in said
-    assert "quay.io wants other credentials for org/app" in said
+    assert "quay.io wants credentials for org/app; none found for quay.io" in said
 
 
 def test_offline(skopeo: Client, tmp_path: Path) -> None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import random
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -25,19 +27,28 @@ MANIFEST = "/v2/org/private/manifests/v1"
 
 @contextmanager
 def private(
-    folder: Path, kind: str, *options: str, password: str = PASSWORD, more: Iterable[str] = ()
+    folder: Path,
+    kind: str,
+    *options: str,
+    password: str = PASSWORD,
+    config: dict[str, Any] | None = None,
+    more: Iterable[str] = (),
+    **environment: str,
 ) -> Iterator[Chain]:
-    """An upstream that lets ann in, and a proxy that knows a password of hers; `options` are the proxy's."""
-    config = folder / "docker" / "config.json"
-    config.parent.mkdir()
+    """An upstream that lets ann in, and a proxy that knows a password of hers, or what `config` says.
+
+    `options` and `environment` are the proxy's.
+    """
+    file = folder / "docker" / "config.json"
+    file.parent.mkdir()
     entry = base64.b64encode(f"ann:{password}".encode()).decode()
-    config.write_text(json.dumps({"auths": {"quay.io": {"auth": entry}}}))
-    environment = {"HOME": str(folder), "DOCKER_CONFIG": str(config.parent), "XDG_RUNTIME_DIR": str(folder)}
+    file.write_text(json.dumps(config or {"auths": {"quay.io": {"auth": entry}}}))
+    home = {"HOME": str(folder), "DOCKER_CONFIG": str(file.parent), "XDG_RUNTIME_DIR": str(folder)}
     users = ("--auth", kind, "--auth-user", f"ann:{PASSWORD}", "--offline", *more)
     with brokenreg(folder / "upstream", *users) as upstream:
         _push(upstream.url)
         route = ("--upstream", f"quay.io={upstream.url}", "--tag-ttl", "0s")
-        with brokenreg(folder / "proxy", *route, *options, **environment) as proxy:
+        with brokenreg(folder / "proxy", *route, *options, **home, **environment) as proxy:
             yield Chain(upstream, proxy)
 
 
@@ -79,9 +90,27 @@ def test_a_wrong_password_and_none_at_all(tmp_path: Path, kind: str) -> None:
 
 def test_credentials_that_may_not_be_used(tmp_path: Path) -> None:
     with private(tmp_path, "basic", "--upstream-auth", "off") as both:
-        assert both.get(MANIFEST).status_code == 401
+        message = error_of(both.get(MANIFEST), 401)["message"]
+        assert message.startswith("quay.io wants credentials for org/private; none are shown: ")
+        assert "--upstream-auth on" in message
         headers = [asked["status"] for asked in both.asked("endpoint:manifest")]
         assert headers == [201, 401]
+
+
+@pytest.mark.parametrize("kind", ["basic", "token"])
+def test_no_credentials_at_all_and_a_helper_that_fails(tmp_path: Path, kind: str) -> None:
+    helper = tmp_path / "docker-credential-broken"
+    helper.write_text(f"#!/bin/sh\necho {PASSWORD}; exit 3\n")
+    helper.chmod(0o700)
+    path = f"{tmp_path}:{os.environ['PATH']}"
+    with private(tmp_path, kind, config={"credHelpers": {"quay.io": "broken"}}, PATH=path) as both:
+        message = error_of(both.get(MANIFEST), 401)["message"]
+        none_found = "none found for quay.io (docker login quay.io, podman login quay.io)"
+        failed = "docker-credential-broken ended with status 3"
+        assert message.startswith(f"quay.io wants credentials for org/private; {none_found}; {failed}: ")
+        timeline = json.dumps(last(both.proxy)["timeline"])
+        assert failed in timeline
+        assert PASSWORD not in timeline + message
 
 
 def test_a_token_service_that_has_had_too_many_requests(tmp_path: Path) -> None:

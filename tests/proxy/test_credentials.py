@@ -62,7 +62,7 @@ class Home:
         return Credentials(self.environ, self.folder)
 
     async def find(self, upstream: str = "quay.io", repository: str = "org/image") -> Login | None:
-        return await self.credentials().find(upstream, repository)
+        return await self.credentials().find(upstream, repository, print)
 
 
 @pytest.fixture
@@ -182,7 +182,7 @@ async def test_a_broken_helper_is_told_once(
         home.helper("bad", then)
     credentials = home.credentials()
     for _ in range(2):
-        assert await credentials.find("quay.io", "org/image") == Login("me", SECRET)
+        assert await credentials.find("quay.io", "org/image", print) == Login("me", SECRET)
     (line,) = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
     assert told in line
     assert SECRET not in caplog.text
@@ -226,7 +226,7 @@ async def test_a_broken_file_is_told_once(
     home.write("docker", {"auths": {"quay.io": entry("me")}})
     credentials = home.credentials()
     for _ in range(2):
-        assert await credentials.find("quay.io", "org/image") == Login("me", SECRET)
+        assert await credentials.find("quay.io", "org/image", print) == Login("me", SECRET)
     (record,) = caplog.records
     assert told in record.getMessage()
     assert str(path) in record.getMessage()
@@ -241,13 +241,13 @@ async def test_a_folder_in_place_of_a_file_is_told(home: Home, caplog: pytest.Lo
 
 async def test_files_are_read_again_when_they_change(home: Home) -> None:
     credentials = home.credentials()
-    assert await credentials.find("quay.io", "org/image") is None
+    assert await credentials.find("quay.io", "org/image", print) is None
     for name in ("one", "two"):
         path = home.write("docker", {"auths": {"quay.io": entry(name)}})
         os.utime(path, ns=(0, time.time_ns()))
-        assert await credentials.find("quay.io", "org/image") == Login(name, SECRET)
+        assert await credentials.find("quay.io", "org/image", print) == Login(name, SECRET)
     path.unlink()
-    assert await credentials.find("quay.io", "org/image") is None
+    assert await credentials.find("quay.io", "org/image", print) is None
 
 
 @given(st.from_regex(r"[a-z0-9]{1,5}(\.[a-z0-9]{1,5}){0,2}(:[1-9][0-9]{0,3})?", fullmatch=True))
