@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from brokenreg.oci.digests import Digest
 from brokenreg.oci.errors import ErrorCode
+from brokenreg.oci.printable import printable
 from brokenreg.proxy.answers import refusal
 from brokenreg.proxy.body_source import BodySource
 from brokenreg.proxy.client import Tell, UpstreamClient, UpstreamResponse
@@ -22,6 +23,8 @@ _CONTENT_RANGE = re.compile(r"bytes ([0-9]{1,19})-[0-9]{1,19}/(?:([0-9]{1,19})|\
 class Download:
     """What comes of a blob: `size` is that of the whole, in bytes, if the upstream tells."""
 
+    source: str
+    """Who sends it, as messages call it: the upstream, or what it redirects to."""
     size: int | None
     chunks: AsyncIterator[bytes]
     rest: Callable[[], BodySource | None]
@@ -45,19 +48,22 @@ async def download(
     headers = {"range": f"bytes={offset}-"} if offset else {}
     async with client.ask(route, "GET", f"blobs/{digest}", headers=headers, tell=tell) as response:
         if response.status == 206 and offset:
-            yield Download(_whole_size(response, route, offset), response.chunks(), response.rest)
+            size = _whole_size(response, offset)
+            yield Download(response.source, size, response.chunks(), response.rest)
         elif response.status == 200:
-            yield Download(response.length, _without_first(offset, response.chunks()), response.rest)
+            chunks = _without_first(offset, response.chunks())
+            yield Download(response.source, response.length, chunks, response.rest)
         else:
             raise await refusal(route, ErrorCode.BLOB_UNKNOWN, digest, response)
 
 
-def _whole_size(response: UpstreamResponse, route: Route, offset: int) -> int | None:
+def _whole_size(response: UpstreamResponse, offset: int) -> int | None:
     told = response.header("content-range") or ""
     match = _CONTENT_RANGE.fullmatch(told)
     if match is None or int(match[1]) != offset:
         raise UpstreamContentError(
-            f"{route.upstream} was asked for a blob from byte {offset} on and sent {told[:100] or 'no range'}"
+            f"{response.source} was asked for a blob from byte {offset} on "
+            f"and sent {printable(told)[:100] or 'no range'}"
         )
     return int(match[2]) if match[2] else None
 

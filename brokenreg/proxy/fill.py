@@ -73,6 +73,7 @@ class Fill:
         self._upload = store.uploads.start_unlisted(route.key, digest.algorithm)
         self._file: BlobFile | None = None
         self._readers = 0
+        self._source = route.upstream
         self._begun = False
         self._ended = False
         self._verified = False
@@ -86,6 +87,8 @@ class Fill:
             await self._fill()
         except OCIError as error:
             self._error = error
+            if self._begun:  # clients see no message then, only a cut connection
+                logger.warning("fetching %s of %s failed: %s", self._digest, self._route.name, error.message)
         except Exception:
             logger.exception("fetching %s of %s failed", self._digest, self._route.name)
             self._error = OCIError(500, ErrorCode.UNKNOWN, "internal error; the diagnostics say more")
@@ -123,7 +126,7 @@ class Fill:
         if self._error is not None:
             raise self._error.with_traceback(None)
         if self.size is None:
-            raise UpstreamContentError(f"{self._route.upstream} does not tell the size of {self._digest}")
+            raise UpstreamContentError(f"{self._source} does not tell the size of {self._digest}")
         return self.size
 
     async def pieces(self, begin: int, end: int | None, left: asyncio.Event) -> AsyncIterator[Piece | bytes]:
@@ -215,6 +218,7 @@ class Fill:
     async def _request(self) -> None:
         offset = self._upload.offset
         async with download(self._client, self._route, self._digest, offset, self._tell) as incoming:
+            self._source = incoming.source
             if not self._begun:
                 self.size = incoming.size
                 self._begun = True
@@ -223,8 +227,7 @@ class Fill:
             await self._store_all(incoming)
         if self.size is not None and self._upload.offset < self.size:
             raise UpstreamUnreachableError(
-                f"{self._route.upstream} ended blob {self._digest} after {self._upload.offset} "
-                f"of {self.size} bytes"
+                f"{self._source} ended blob {self._digest} after {self._upload.offset} of {self.size} bytes"
             )
 
     async def _store_all(self, incoming: Download) -> None:
@@ -242,7 +245,7 @@ class Fill:
         received = await self._upload.digest(self._digest.algorithm)
         if received != self._digest:
             raise UpstreamContentError(
-                f"{self._route.upstream} sent {self._upload.offset} bytes with the digest {received} "
+                f"{self._source} sent {self._upload.offset} bytes with the digest {received} "
                 f"for blob {self._digest}"
             )
         self.size = self._upload.offset
@@ -282,7 +285,7 @@ class Fill:
                 if wanted:
                     yield wanted
         if Digest.from_hash(hasher) != self._digest:
-            raise UpstreamContentError(f"{self._route.upstream} sent other bytes than blob {self._digest}")
+            raise UpstreamContentError(f"{incoming.source} sent other bytes than blob {self._digest}")
         if begin <= position and (end is None or position < end):
             yield last
 

@@ -73,6 +73,7 @@ async def _answer(call: StreamCall, error: Exception) -> None:
     told = as_oci_error(error)
     if call.has_answered:
         # Too late for an error: only a cut connection tells the client that the content is not whole.
+        call.witness.tell(f"cut short: {told.message}")
         call.scope["extensions"][STREAM].connection.abort()
         return
     await respond_error(call.send, told)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 import signal
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ import pytest
 from tests import disks
 from tests.process import brokenreg
 from tests.proxy.chain import Chain, Reader, chain, cut_after, last
+from tests.proxy.scripted import Answer, scripted
 from tests.registry.pushing import MIB, digest_of
 
 SLOW = {"type": "throttle", "rate": "2MiB"}
@@ -171,6 +173,41 @@ def test_nothing_wrong_is_delivered_whole_and_the_next_attempt_heals(
     both.mend()
     assert both.get(both.path).content == both.layer
     assert both.is_kept()
+
+
+@pytest.mark.parametrize(
+    ("fault", "reason"),
+    [
+        ({"type": "corrupt", "offset": 5}, f"quay.io sent {3 * MIB} bytes with the digest sha256:"),
+        ({"type": "truncate", "after": 65536}, f"quay.io ended blob {{}} after 327680 of {3 * MIB} bytes"),
+    ],
+    ids=["wrong digest", "cut each time"],
+)
+def test_why_a_connection_was_cut_is_told(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], fault: dict[str, object], reason: str
+) -> None:
+    with chain(tmp_path) as running:
+        own = Pulled.push(running)
+        own.rule(fault, "layer")
+        cut_after(own.proxy, own.path)
+        timeline = json.dumps(last(own.proxy, "endpoint:layer")["timeline"])
+        own.proxy.stop()
+    told = reason.format(own.digest)
+    assert f"cut short: {told}" in timeline
+    assert told in capfd.readouterr().err
+
+
+def test_who_has_sent_a_wrong_blob_is_told(tmp_path: Path) -> None:
+    path = f"/v2/org/app/blobs/{digest_of(b'other bytes')}"
+    with scripted() as upstream, scripted() as cdn:
+        upstream.answers[path] = Answer(307, {"location": f"{cdn.url}/blob?signature=s1gned"})
+        cdn.answers["/blob"] = Answer(body=bytes(MIB))
+        with brokenreg(tmp_path, "--upstream", f"quay.io={upstream.url}") as proxy:
+            cut_after(proxy, path)
+            timeline = json.dumps(last(proxy, "endpoint:layer")["timeline"])
+    cut = f"cut short: {cdn.url.removeprefix('http://')} (to which quay.io redirects) sent {MIB} bytes"
+    assert cut in timeline
+    assert "s1gned" not in timeline
 
 
 def test_a_length_that_nobody_tells(both: Pulled) -> None:
