@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import ipaddress
+import math
 import re
+from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal, Self, TypeVar
 from urllib.parse import urlsplit
 
 from pydantic import (
@@ -25,7 +27,10 @@ from brokenreg.oci.names import is_component
 from brokenreg.oci.sizes import parse_size
 from brokenreg.oci.upstreams import check_upstream
 
+Number = TypeVar("Number", int, float)
+
 _HOST = re.compile(r"[0-9a-zA-Z._-]+|[0-9a-fA-F:.]+")
+_GLOB = re.compile(r"(?:[A-Za-z0-9._:*?-]|\[[A-Za-z0-9.:!-]+\])+")
 _OURS = ("broken", "v2")
 """What stands first in paths of our own: a registry of that name would make them ambiguous."""
 
@@ -98,7 +103,11 @@ class Upstream(BaseModel):
                 f"{text!r} is not NAME=URL, for instance quay.io=https://mirror.example "
                 "or local=http://127.0.0.1:5000"
             )
-        return cls(name=_upstream_name(name), url=_plain_url(url, "https://mirror.example:5000"))
+        logical = _upstream_name(name)
+        try:
+            return cls(name=logical, url=_plain_url(url, "https://mirror.example:5000"))
+        except ValueError as error:
+            raise ValueError(f"{logical}: {error}") from None
 
 
 def _upstream(value: object) -> object:
@@ -117,6 +126,18 @@ def _upstream_name(text: str) -> str:
             f"(but not {' or '.join(_OURS)}, which paths begin with)"
         )
     return name
+
+
+def _upstream_glob(text: str) -> str:
+    """A glob as names are spelled: lower case, Docker Hub under its short name. Raise `ValueError`."""
+    if not _GLOB.fullmatch(text):
+        raise ValueError(
+            f"{text[:100]!r} is no glob of registries' names, for instance quay.io or '*.example'"
+        )
+    try:
+        return check_upstream(text)
+    except OCIError:
+        return text.lower()
 
 
 def _size(value: object) -> object:
@@ -153,21 +174,35 @@ def _public_url(text: str) -> str:
 
 
 def _plain_url(text: str, example: str) -> str:
+    """Raise `ValueError`, which tells no password, unless it is http(s)://host or http(s)://host:port."""
+    problem = _url_problem(text)
+    if problem is not None:
+        raise ValueError(f"the URL {problem}; write one like {example}")
+    return text.rstrip("/")
+
+
+def _url_problem(text: str) -> str | None:
+    """What a URL has or lacks that it must not; None if it is one of a host and a port perhaps."""
+    scheme, is_url, rest = text.partition("://")
+    if not is_url:
+        return "does not begin with http:// or https://"
+    if scheme not in ("http", "https"):
+        return f"begins with {scheme[:20]!r}, and only http:// and https:// are spoken"
+    place = rest.rstrip("/")
+    if "@" in place:
+        return "has a user or a password before its host, which are taken from docker's and podman's files"
+    if any(each in place for each in "/?#"):
+        return "has something after its host and port"
     try:
         parts = urlsplit(text)
-        is_plain = (
-            parts.scheme in ("http", "https")
-            and bool(_HOST.fullmatch(parts.hostname or ""))
-            and parts.port != 0
-        )
+        host, port = parts.hostname or "", parts.port
     except ValueError:
-        is_plain = False
-    if not is_plain or text.rstrip("/") != f"{parts.scheme}://{parts.netloc}" or "@" in parts.netloc:
-        raise ValueError(
-            "is no http or https URL of a host, and a port perhaps, without anything after it, "
-            f"for instance {example}"
-        )
-    return text.rstrip("/")
+        return "has a port that is none (1 to 65535), or an address that is none"
+    if port == 0:
+        return "has port 0, which nobody can be asked at"
+    if not _HOST.fullmatch(host) or place.endswith(":") or not text.isprintable():
+        return "has a host that is none" if host else "has no host"
+    return None
 
 
 def _first_twice(names: list[str]) -> str | None:
@@ -177,9 +212,28 @@ def _first_twice(names: list[str]) -> str | None:
 _LONGEST = 10 * 365 * 24 * 3600.0
 """Seconds that a token may last."""
 
+
+def _within(least: float, most: float, wanted: str) -> AfterValidator:
+    """Refuse numbers that are less than `least` or more than `most`; `wanted` is what would be right."""
+
+    def check(value: Number) -> Number:
+        if not least <= value <= most:
+            raise ValueError(f"write {wanted}")
+        return value
+
+    return AfterValidator(check)
+
+
 ListenField = Annotated[Listen, BeforeValidator(_listen)]
 AddressField = Annotated[Address, BeforeValidator(_address)]
 LifetimeField = Annotated[float, BeforeValidator(_duration), Field(gt=0, le=_LONGEST, allow_inf_nan=False)]
+
+
+_TIMEOUT = _within(0.001, 3600, "a duration from 1ms to 1h, for instance 60s")
+_TTL = _within(0, 1e12, "a duration, 0s or more, for instance 60s; 0s asks each time")
+_MOST_DATA = _within(
+    1, math.inf, "a size of more than 0, for instance 50GiB; leave it out for all of the disk"
+)
 
 
 class Settings(BaseModel):
@@ -204,14 +258,14 @@ class Settings(BaseModel):
     public_url: Annotated[str, AfterValidator(_public_url)] | None = None
     upstream: tuple[Annotated[Upstream, BeforeValidator(_upstream)], ...] = ()
     default_upstream: Annotated[str, AfterValidator(_upstream_name)] = "quay.io"
-    allow_upstream: tuple[str, ...] = ()
+    allow_upstream: tuple[Annotated[str, AfterValidator(_upstream_glob)], ...] = ()
     upstream_auth: Literal["auto", "on", "off"] = "auto"
     upstream_ca: tuple[Path, ...] = ()
     offline: bool = False
-    upstream_timeout: Annotated[float, BeforeValidator(_duration), Field(gt=0, le=3600)] = 60.0
-    tag_ttl: Annotated[float, BeforeValidator(_duration), Field(ge=0, allow_inf_nan=False)] = 60.0
+    upstream_timeout: Annotated[float, BeforeValidator(_duration), _TIMEOUT] = 60.0
+    tag_ttl: Annotated[float, BeforeValidator(_duration), _TTL] = 60.0
     cache_max_size: Annotated[int, BeforeValidator(_size)] = Field(20 * 1024**3, ge=0)
-    max_data: Annotated[int, BeforeValidator(_size), Field(gt=0)] | None = None
+    max_data: Annotated[int, BeforeValidator(_size), _MOST_DATA] | None = None
     fabricate_limit: Annotated[int, BeforeValidator(_size)] = Field(gt=0)
     ready_file: Path | None = None
     log: Path | None = None
@@ -250,6 +304,18 @@ class Settings(BaseModel):
     def public_host(self) -> str | None:
         """The host of `public_url`; None if there is none."""
         return None if self.public_url is None else urlsplit(self.public_url).hostname
+
+    @model_validator(mode="after")
+    def _may_ask_its_default(self) -> Self:
+        """One that was chosen: the built-in one may be refused on purpose."""
+        name, globs = self.default_upstream, self.allow_upstream
+        is_chosen = name != type(self).model_fields["default_upstream"].default
+        if is_chosen and globs and not any(fnmatchcase(name, glob) for glob in globs):
+            raise ValueError(
+                f"--default-upstream {name} is not allowed by --allow-upstream {' '.join(globs)}; "
+                f"add --allow-upstream {name}, or let the default be one of those"
+            )
+        return self
 
     @model_validator(mode="after")
     def _check(self) -> Self:

@@ -9,7 +9,7 @@ from brokenreg.oci.errors import OCIError
 from brokenreg.oci.names import check_name
 from brokenreg.oci.resolution import RESERVED
 from brokenreg.oci.target import Target
-from brokenreg.oci.upstreams import check_upstream, name_at
+from brokenreg.oci.upstreams import name_at
 from brokenreg.proxy.errors import UpstreamForbiddenError
 from brokenreg.proxy.route import Route
 from brokenreg.proxy.via import Via
@@ -19,12 +19,13 @@ from brokenreg.storage.records import RepositoryKey
 class Naming:
     """`default` is asked for names that name no upstream.
 
-    `allow` are globs; an upstream that none of them matches is refused. None at all allow every one.
+    `allow` are globs, in the one spelling of names; an upstream that none of them matches is refused. None at
+    all allow every one.
     """
 
     def __init__(self, default: str, allow: Sequence[str]) -> None:
         self._default = default
-        self._allow = tuple(map(_spelled, allow))
+        self._allow = tuple(allow)
 
     def route(self, target: Target, via: Via = ()) -> Route | None:
         """Where what the target means comes from; None if brokenreg itself provides it. `via` goes with it.
@@ -53,11 +54,3 @@ class Naming:
                 f"upstream {upstream} is not among those that --allow-upstream names: "
                 + ", ".join(self._allow)
             )
-
-
-def _spelled(glob: str) -> str:
-    """A glob as names are spelled: lower case, Docker Hub under its short name."""
-    try:
-        return check_upstream(glob)
-    except OCIError:
-        return glob.lower()

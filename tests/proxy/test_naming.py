@@ -10,6 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from brokenreg.config import Settings
 from brokenreg.oci.errors import OCIError
 from brokenreg.oci.resolution import Base
 from brokenreg.oci.target import parse_target
@@ -129,7 +130,9 @@ def test_what_is_no_host(asked: str) -> None:
 
 
 def test_upstreams_that_are_not_allowed() -> None:
-    naming = Naming("quay.io", ["Quay.io", "*.example", "registry-1.docker.io"])
+    allow = ["Quay.io", "*.example", "registry-1.docker.io"]
+    given = {"listen": ["127.0.0.1:0"], "data": "data", "fabricate_limit": 1, "allow_upstream": allow}
+    naming = Naming("quay.io", Settings.model_validate(given).allow_upstream)
     for name in ("org/app", "quay.io/org/app", "mirror.example/org/app", "docker.io/library/x"):
         assert naming.route(parse_target(f"/v2/{name}/{MANIFEST}")) is not None
     with pytest.raises(UpstreamForbiddenError, match="--allow-upstream"):

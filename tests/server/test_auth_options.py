@@ -28,13 +28,16 @@ def serve(data: Path, *arguments: str, **environment: str) -> Result:
         (["--auth", "token", "--token-lifetime", "soon"], "--token-lifetime: invalid duration 'soon'"),
         (["--auth", "token", "--auth-user", "casey"], "--auth-user: a user is NAME:PASSWORD"),
         (["--auth", "token", "--auth-user", "a:b", "--auth-user", "a:c"], "user 'a' is given twice"),
-        (["--public-url", "registry.example"], "--public-url: is no http or https URL of a host"),
-        (["--public-url", "https://a/b"], "--public-url: is no"),
-        (["--public-url", "https://a:b@c"], "--public-url: is no"),
-        (["--public-url", "https://a?b"], "--public-url: is no"),
-        (["--public-url", "https://a:99999"], "--public-url: is no"),
-        (["--public-url", "ftp://a"], "--public-url: is no"),
-        (["--public-url", "https://[::1"], "--public-url: is no"),
+        (["--public-url", "registry.example"], "--public-url: the URL does not begin with http://"),
+        (["--public-url", "https://a/b"], "--public-url: the URL has something after its host"),
+        (["--public-url", "https://a:b@c"], "--public-url: the URL has a user or a password"),
+        (["--public-url", "https://a?b"], "--public-url: the URL has something after its host"),
+        (["--public-url", "https://a:99999"], "--public-url: the URL has a port that is none"),
+        (["--public-url", "ftp://a"], "--public-url: the URL begins with 'ftp'"),
+        (
+            ["--public-url", "https://[::1"],
+            "--public-url: the URL has a port that is none (1 to 65535), or an address that is none",
+        ),
     ],
 )
 def test_what_makes_no_sense_is_told(tmp_path: Path, arguments: list[str], problem: str) -> None:

@@ -113,6 +113,48 @@ def test_the_log_file_takes_each_exchange(tmp_path: Path) -> None:
         (["--fabricate-limit", "much"], "--fabricate-limit: invalid size 'much'"),
         (["--v2-catalog-delay", "soon"], "--v2-catalog-delay: invalid duration 'soon'"),
         (["--no-such-option"], "--no-such-option"),
+        (
+            ["--upstream", "a.b=127.0.0.1:5000"],
+            "--upstream: a.b: the URL does not begin with http:// or https://; ",
+        ),
+        (
+            ["--upstream", "a.b=ftp://c"],
+            "--upstream: a.b: the URL begins with 'ftp', and only http:// and https://",
+        ),
+        (
+            ["--upstream", "a.b=http://c:99999"],
+            "--upstream: a.b: the URL has a port that is none (1 to 65535)",
+        ),
+        (["--upstream", "a.b=http://c:0"], "--upstream: a.b: the URL has port 0"),
+        (
+            ["--upstream", "a.b=http://c/v2/"],
+            "--upstream: a.b: the URL has something after its host and port",
+        ),
+        (
+            ["--upstream", "a.b=http://u:p@c"],
+            "--upstream: a.b: the URL has a user or a password before its host",
+        ),
+        (
+            ["--upstream", "a.b=http://"],
+            "--upstream: a.b: the URL has no host; write one like https://mirror.",
+        ),
+        (["--upstream", "a.b=http://c d"], "--upstream: a.b: the URL has a host that is none"),
+        (
+            ["--allow-upstream", ""],
+            "--allow-upstream: '' is no glob of registries' names, for instance quay.io",
+        ),
+        (["--allow-upstream", "[x"], "--allow-upstream: '[x' is no glob"),
+        (
+            ["--allow-upstream", "quay.io", "--default-upstream", "docker.io"],
+            "--default-upstream docker.io is not allowed by --allow-upstream quay.io; add --allow-upstream ",
+        ),
+        (
+            ["--upstream-timeout", "0s"],
+            "--upstream-timeout: write a duration from 1ms to 1h, for instance 60s",
+        ),
+        (["--upstream-timeout", "2h"], "--upstream-timeout: write a duration from 1ms to 1h"),
+        (["--tag-ttl", "-1s"], "--tag-ttl: write a duration, 0s or more, for instance 60s"),
+        (["--max-data", "0"], "--max-data: write a size of more than 0, for instance 50GiB"),
     ],
 )
 def test_bad_usage_is_one_line_and_status_2(tmp_path: Path, arguments: list[str], problem: str) -> None:
