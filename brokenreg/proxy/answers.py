@@ -46,7 +46,10 @@ async def refusal(route: Route, code: ErrorCode, reference: str, response: Upstr
             f"--upstream {route.upstream}=URL (or --default-upstream) must name one that has the image"
         )
     says = await _words(response)
-    what = f"{_KINDS[code][0]} {reference} of {route.repository}"
+    thing = f"{_KINDS[code][0]} {reference}"
+    if code is ErrorCode.NAME_UNKNOWN:
+        thing = f"list of {reference.partition('/')[0]}"
+    what = f"{thing} of {route.repository}"
     if told in (404, 410):
         detail = {_KINDS[code][1]: reference}
         return UpstreamStatusError(told, 404, code, f"{who} has no {what}{says}", detail=detail)

@@ -5,6 +5,7 @@ Of URLs nothing but host and port is told: a password may stand before them, and
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,8 +13,12 @@ from dataclasses import dataclass
 import httpcore
 import httpx
 
+from brokenreg.oci.printable import printable
 from brokenreg.proxy.addresses import host_and_port
 from brokenreg.proxy.errors import UpstreamContentError, UpstreamSilentError, UpstreamUnreachableError
+
+_BYTES = re.compile(r"\b(?:bytearray\()?b(['\"].*['\"])\)?")
+"""What h11 quotes of an answer, as Python writes bytes; their text is in the group."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,4 +76,5 @@ def _host(url: httpx.URL) -> str:
 
 
 def _words(error: Exception) -> str:
-    return str(error).partition("\n")[0].rstrip(". ")[:200] or type(error).__name__
+    words = _BYTES.sub(r"\1", str(error).partition("\n")[0])
+    return printable(words.rstrip(". "))[:200] or type(error).__name__

@@ -88,6 +88,16 @@ def test_failures(running: Chain, endpoint: str, fault: dict[str, Any], status: 
         assert running.get(f"/v2/{name}/{path}").status_code == 200
 
 
+def test_what_is_no_http_and_no_list_is_told_in_plain_words(running: Chain) -> None:
+    running.mend()
+    running.rule({"type": "malformed", "form": "status-line"}, "manifest")
+    message = error_of(running.get("/v2/plain/words/manifests/v1"), 502)["message"]
+    assert "bytearray" not in message
+    assert " line: '" in message
+    missing = error_of(running.get("/v2/plain/words/tags/list"), 404)["message"]
+    assert missing.startswith("quay.io has no list of tags of plain/words: ")
+
+
 def test_an_upstream_that_is_not_there(tmp_path: Path) -> None:
     with chain(tmp_path) as both:
         both.upstream.stop()
