@@ -180,8 +180,9 @@ def tui(context: click.Context, /, theme: str | None, **options: Any) -> None:
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise click.UsageError("the panel needs a terminal; without one, run `brokenreg serve`")
     from brokenreg.server.run import panel
+    from brokenreg.server.turns import loop_of_short_turns
 
-    _run(panel(settings, preferences))
+    _run(panel(settings, preferences), loop_of_short_turns)
 
 
 for _command in (faults, rules, hold, resume, step, abort, check):
@@ -258,14 +259,17 @@ def _wanted(option: click.Option, value: Any) -> str | None:
     return f"one {option.metavar or 'word'}, in quotes"
 
 
-def _run(main: Coroutine[Any, Any, int]) -> None:
+def _run(
+    main: Coroutine[Any, Any, int], loop_factory: Callable[[], asyncio.AbstractEventLoop] | None = None
+) -> None:
     """Run to the end. What can go wrong for a user is one line on standard error and exit status 1."""
     from brokenreg.faults.scenario import ScenarioError
     from brokenreg.server.listeners import ListenError
     from brokenreg.storage.errors import StorageError
 
     try:
-        sys.exit(asyncio.run(main))
+        with asyncio.Runner(loop_factory=loop_factory) as runner:
+            sys.exit(runner.run(main))
     except ScenarioError as error:
         raise click.UsageError(f"--scenario {error}") from None
     except (StorageError, ListenError) as error:

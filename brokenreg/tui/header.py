@@ -45,7 +45,8 @@ class Header(Static):
         parts = _fitting([*self._parts(behind)], self.size.width - 2)
         if parts != self._shown:
             self._shown = parts
-            self.update(Content("  ").join(Content.styled(text, style) for _, text, style in parts))
+            line = Content("  ").join(Content.styled(text, style) for _, text, style in parts)
+            self.update(line, layout=False)  # it is one line high, whatever it says
 
     def _parts(self, behind: str) -> Iterator[_Part]:
         log, now = self._controlled.log, self._clock()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from textual.binding import BindingType
+from textual.geometry import Size
+from textual.scroll_view import ScrollView
 from textual.widget import Widget
 
 from brokenreg.tui.bindings import bindings_of
@@ -31,3 +33,20 @@ class Scrolling(Widget):
     def action_last(self) -> None:
         """Scroll to the end."""
         self.scroll_end(animate=False, immediate=True)
+
+
+def set_lines(view: ScrollView, width: int, height: int) -> None:
+    """How large the content of a `ScrollView` is, in cells.
+
+    Its own `virtual_size` lays the whole screen out anew: worth it only when a scrollbar comes or goes.
+    """
+    size = Size(width, height)
+    if size == view.virtual_size:
+        return
+    room = view.container_size.height
+    if (height > room) != (view.virtual_size.height > room):
+        view.virtual_size = size
+        return
+    view.set_reactive(Widget.virtual_size, size)
+    if view.show_vertical_scrollbar:
+        view.vertical_scrollbar.window_virtual_size = height

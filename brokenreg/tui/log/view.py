@@ -8,12 +8,11 @@ from typing import ClassVar
 
 from rich.segment import Segment
 from textual.binding import BindingType
-from textual.geometry import Size
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from brokenreg.diagnostics import Diagnostics, LogLine
-from brokenreg.tui.scrolling import MOVES, Scrolling
+from brokenreg.tui.scrolling import MOVES, Scrolling, set_lines
 from brokenreg.tui.text import fold, visible
 
 _LEAD = 17
@@ -59,7 +58,7 @@ class LogView(ScrollView, Scrolling, can_focus=True, inherit_bindings=False):
         self._shown = state
         lines = [line for line in self._diagnostics.lines() if line.level >= self.level]
         self._rows = [row for line in lines for row in _rows(line, width - _LEAD)]
-        self.virtual_size = Size(width, max(1, len(self._rows)))
+        set_lines(self, width, max(1, len(self._rows)))
         if is_tailing:
             # By force: the scrollbar is not there yet when the rows become more than fit.
             self.scroll_end(animate=False, force=True, immediate=True)

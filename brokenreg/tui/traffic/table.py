@@ -12,7 +12,6 @@ from rich.style import Style
 from textual import events
 from textual.binding import BindingType
 from textual.cache import LRUCache
-from textual.geometry import Size
 from textual.message import Message
 from textual.reactive import reactive
 from textual.scroll_view import ScrollView
@@ -21,7 +20,7 @@ from textual.strip import Strip
 from brokenreg.traffic.exchange import Exchange
 from brokenreg.traffic.filters import Filter
 from brokenreg.traffic.log import TrafficLog
-from brokenreg.tui.scrolling import MOVES
+from brokenreg.tui.scrolling import MOVES, set_lines
 from brokenreg.tui.text import fit
 from brokenreg.tui.theme import cursor_style
 from brokenreg.tui.traffic import cells
@@ -253,7 +252,7 @@ class TrafficTable(ScrollView, can_focus=True, inherit_bindings=False):
         return self._rows.row_at(line) if 0 <= line < len(self._rows) else None
 
     def _measure(self) -> None:
-        self.virtual_size = Size(self.scrollable_content_region.width, len(self._rows) + _HEADING)
+        set_lines(self, self.scrollable_content_region.width, len(self._rows) + _HEADING)
 
     def _go(self, line: int) -> None:
         """Put the cursor on a line, or as near as there is, and bring it in sight."""
