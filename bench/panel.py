@@ -29,8 +29,8 @@ _CONNECTIONS = 64
 _CLIENTS = 8
 _KILLED = 2
 _PATIENCE = 10.0
-_KEYS = ((b"5", b"Level"), (b"1", b"REQUEST"))
-"""To another tab and back: a key, and a word that is on the screen after it and was not before."""
+_KEYS = ((b"F", b"follow is off"), (b"F", b"LIVE"))
+"""A key, and words that are on the screen after it and were not before."""
 
 
 @dataclass

@@ -18,6 +18,9 @@ from brokenreg.tui.traffic.filter_bar import FilterBar
 from brokenreg.tui.traffic.rows import everything
 from brokenreg.tui.traffic.table import TrafficTable
 
+_RUSH = 10
+"""Ticks. Nobody reads what is another exchange in each of them; laying it out costs more than all else."""
+
 _LOOKED_AT = 1000
 """Of so many exchanges, the newest, are the values offered; a look takes some milliseconds."""
 
@@ -44,6 +47,8 @@ class TrafficArea(TabArea):
         super().__init__(controlled, clock, id=id)
         self._filter = ""
         self._is_filtering = True
+        self._is_ticking = False
+        self._rush = 0
 
     def compose(self) -> ComposeResult:
         address = self.controlled.status().registry[0]
@@ -52,12 +57,17 @@ class TrafficArea(TabArea):
         yield FilterBar()
 
     def on_mount(self) -> None:
-        self.watch(self._table, "cursor", self._show_selected, init=False)
+        self.watch(self._table, "cursor", self._on_cursor, init=False)
 
     def tick(self) -> None:
+        before = self._table.selected
+        self._is_ticking = True
         self._table.tick()
+        self._is_ticking = False
         self.set_class(len(self.controlled.log) > 0, "-filled")
-        self._show_selected()
+        self._rush = 0 if self._table.selected is before else self._rush + 1
+        if self._rush % _RUSH <= 1:
+            self._show_selected()
 
     def take_focus(self) -> None:
         self._bar.close()
@@ -159,6 +169,10 @@ class TrafficArea(TabArea):
     def _show_filtered(self) -> None:
         is_wanted = self._filter and self._is_filtering
         self._table.show_only(parse_filter(self._filter) if is_wanted else everything)
+
+    def _on_cursor(self) -> None:
+        if not self._is_ticking:
+            self._show_selected()
 
     def _show_selected(self) -> None:
         selected = self._table.selected
