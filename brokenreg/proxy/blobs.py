@@ -11,9 +11,10 @@ from contextlib import asynccontextmanager
 from brokenreg.oci.digests import Digest
 from brokenreg.oci.errors import ErrorCode
 from brokenreg.proxy.answers import refusal, unknown
-from brokenreg.proxy.client import UpstreamClient
+from brokenreg.proxy.client import Tell, UpstreamClient
 from brokenreg.proxy.errors import UpstreamStatusError
 from brokenreg.proxy.fill import Fill
+from brokenreg.proxy.flights import Flights
 from brokenreg.proxy.misses import Misses
 from brokenreg.proxy.route import Route
 from brokenreg.proxy.via import Via
@@ -35,6 +36,7 @@ class BlobCache:
         self._misses = Misses()
         self._fills: dict[tuple[Route, Digest, Via], Fill] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self._sizes: Flights[tuple[Route, Digest, Via], int | None] = Flights()
 
     @asynccontextmanager
     async def open(self, route: Route, digest: Digest, witness: Witness) -> AsyncIterator[BlobFile | Fill]:
@@ -76,7 +78,7 @@ class BlobCache:
         """End what is under way."""
         for task in self._tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(self._sizes.close(), *self._tasks, return_exceptions=True)
 
     def _cached(self, route: Route, digest: Digest) -> BlobFile | None:
         """The blob, if this repository is linked to it: what another may serve says nothing of this one."""
@@ -103,7 +105,11 @@ class BlobCache:
 
     async def _ask_size(self, route: Route, digest: Digest, witness: Witness) -> int | None:
         client = self._online(route, digest)
-        async with client.ask(route, "HEAD", f"blobs/{digest}", tell=witness.tell) as response:
+        key = (route, digest, route.via)
+        return await self._sizes.join(key, lambda: self._head(client, route, digest, witness.tell))
+
+    async def _head(self, client: UpstreamClient, route: Route, digest: Digest, tell: Tell) -> int | None:
+        async with client.ask(route, "HEAD", f"blobs/{digest}", tell=tell) as response:
             if response.status == 200:
                 return response.length
             error = await refusal(route, ErrorCode.BLOB_UNKNOWN, digest, response)

@@ -15,7 +15,7 @@ import pytest
 
 from tests import disks
 from tests.process import brokenreg
-from tests.proxy.chain import Chain, Reader, chain, cut_after, last
+from tests.proxy.chain import PLAIN, Chain, Reader, chain, cut_after, last
 from tests.proxy.scripted import Answer, scripted
 from tests.registry.pushing import MIB, digest_of
 
@@ -208,6 +208,16 @@ def test_who_has_sent_a_wrong_blob_is_told(tmp_path: Path) -> None:
     cut = f"cut short: {cdn.url.removeprefix('http://')} (to which quay.io redirects) sent {MIB} bytes"
     assert cut in timeline
     assert "s1gned" not in timeline
+
+
+def test_all_who_ask_for_a_size_share_a_request(both: Pulled) -> None:
+    assert both.get("/v2/org/app/manifests/v1").status_code == 200
+    both.rule({"type": "latency", "dur": "3s"}, "layer")
+    with ThreadPoolExecutor(4) as pool:
+        url = f"{both.proxy.url}{both.path}"
+        heads = list(pool.map(lambda _: httpx.head(url, timeout=30, verify=PLAIN), range(4)))
+    assert {int(head.headers["content-length"]) for head in heads} == {len(both.layer)}
+    assert len(both.asked("endpoint:layer method:HEAD")) == 1
 
 
 def test_a_length_that_nobody_tells(both: Pulled) -> None:
