@@ -13,7 +13,7 @@ from brokenreg.control.routes import Ask, Route, json_response, no_content
 from brokenreg.controlled import Controlled
 from brokenreg.oci.digests import Digest
 from brokenreg.oci.errors import OCIError
-from brokenreg.storage.records import CACHE_MARK, RepositoryKey, is_cache
+from brokenreg.storage.records import spelled
 
 _SLICE = 100
 """Files asked for their size in one turn of the loop."""
@@ -37,7 +37,7 @@ async def list_blobs(controlled: Controlled, ask: Ask) -> Response:
     serving: dict[Digest, list[str]] = {}
     for key, repository in repositories_of(controlled, ask):
         for digest in repository.links:
-            serving.setdefault(digest, []).append(_spelled(key))
+            serving.setdefault(digest, []).append(spelled(key))
     found = []
     for looked_at, digest in enumerate(sorted(serving)[: ask.query.limit], start=1):
         found.append(_blob(controlled, digest, serving[digest]))
@@ -50,7 +50,7 @@ async def get_blob(controlled: Controlled, ask: Ask) -> Response:
     """Show one blob."""
     digest = _digest(ask)
     serving = [
-        _spelled(key) for key, repository in repositories_of(controlled, ask) if digest in repository.links
+        spelled(key) for key, repository in repositories_of(controlled, ask) if digest in repository.links
     ]
     blob = _blob(controlled, digest, serving) if serving else None
     if blob is None:
@@ -75,13 +75,6 @@ def _digest(ask: Ask) -> Digest:
         return Digest.parse(ask.path["digest"])
     except OCIError as error:
         raise Problem(400, error.message, field="digest") from None
-
-
-def _spelled(key: RepositoryKey) -> str:
-    namespace, name = key
-    if is_cache(key):
-        return f"{namespace.removeprefix(CACHE_MARK)}/{name}"
-    return f"broken/in/{namespace}/{name}" if namespace else name
 
 
 def _blob(controlled: Controlled, digest: Digest, serving: list[str]) -> Blob | None:

@@ -14,7 +14,9 @@ RESERVED = "broken/"
 PREPARED = "broken/prepared"
 """The one repository (and all below it) under `RESERVED` that takes pushes."""
 
-_IN = "broken/in/"
+IN = "broken/in/"
+"""Before a namespace and the name of a repository in it."""
+
 _WITH = "broken/with/"
 
 
@@ -71,20 +73,19 @@ def _strip(name: str) -> tuple[str, tuple[str, ...], str]:
     rest = name
     namespace = ""
     faults: list[str] = []
-    if f"{rest}/".startswith(_IN):
-        namespace, _, rest = rest.removeprefix(_IN).partition("/")
+    if f"{rest}/".startswith(IN):
+        namespace, _, rest = rest.removeprefix(IN).partition("/")
     while f"{rest}/".startswith(_WITH):
         fault, _, rest = rest.removeprefix(_WITH).partition("/")
         faults.append(fault)
-    if f"{rest}/".startswith(_IN):
+    if f"{rest}/".startswith(IN):
         raise OCIError(
-            400, ErrorCode.NAME_INVALID, f"{name!r}: a namespace comes first, {_IN}<namespace>/<image>"
+            400, ErrorCode.NAME_INVALID, f"{name!r}: a namespace comes first, {IN}<namespace>/<image>"
         )
     if not rest or rest == "broken":
         raise OCIError(
             400,
             ErrorCode.NAME_INVALID,
-            f"{name!r} names no image; write {_IN}<namespace>/<image> or "
-            f"{_WITH}<fault>_<key>-<value>/<image>",
+            f"{name!r} names no image; write {IN}<namespace>/<image> or {_WITH}<fault>_<key>-<value>/<image>",
         )
     return namespace, tuple(faults), rest

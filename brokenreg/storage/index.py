@@ -145,7 +145,7 @@ class Index(Records):
         def apply(count: int) -> None:
             if count:
                 self.repositories[key].tags.pop(tag, None)
-                self._forget_if_empty(key)
+                self._note_change(key)
 
         return bool(await self._database.run(delete, apply))
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from brokenreg.oci.digests import Digest
 from brokenreg.oci.mediatypes import ManifestFacts
+from brokenreg.oci.resolution import IN
 
 RepositoryKey = tuple[str, str]
 """(namespace, repository)."""
@@ -20,6 +21,14 @@ CACHE_MARK = "@"
 def is_cache(key: RepositoryKey) -> bool:
     """Whether a repository holds what came from an upstream."""
     return key[0].startswith(CACHE_MARK)
+
+
+def spelled(key: RepositoryKey) -> str:
+    """The name by which clients ask for a repository."""
+    namespace, name = key
+    if is_cache(key):
+        return f"{namespace.removeprefix(CACHE_MARK)}/{name}"
+    return f"{IN}{namespace}/{name}" if namespace else name
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +64,8 @@ class Repository:
     """Blobs that the repository may serve, and when each was linked (seconds since the epoch)."""
     asked: dict[Digest, float] = field(default_factory=dict)
     """When each manifest was last stored, or asked for where that is noted (seconds since the epoch)."""
+    revision: int = field(default=0, compare=False)
+    """`Records.version` as it was when the manifests, tags or links last changed."""
 
     @property
     def is_empty(self) -> bool:
@@ -113,6 +124,8 @@ class Records:
     """All repositories, and what must be known of a digest at once. Only the index changes them."""
 
     def __init__(self) -> None:
+        self.version = 0
+        """Grows with every change of manifests, tags or links."""
         self.repositories: dict[RepositoryKey, Repository] = {}
         self._configs: Counter[str] = Counter()
         self._linked: Counter[Digest] = Counter()
@@ -145,9 +158,12 @@ class Records:
     def _repository(self, key: RepositoryKey) -> Repository:
         return self.repositories.setdefault(key, Repository())
 
-    def _forget_if_empty(self, key: RepositoryKey) -> None:
-        repository = self.repositories.get(key)
-        if repository is not None and repository.is_empty:
+    def _note_change(self, key: RepositoryKey) -> None:
+        """The manifests, tags or links of a repository have changed: it goes if it is empty now."""
+        self.version += 1
+        repository = self._repository(key)
+        repository.revision = self.version
+        if repository.is_empty:
             del self.repositories[key]
 
     def _add_manifest(self, key: RepositoryKey, manifest: Manifest, stored: float) -> None:
@@ -156,6 +172,7 @@ class Records:
             self._configs[manifest.facts.config] += 1
         repository.manifests[manifest.digest] = manifest
         repository.asked[manifest.digest] = stored
+        self._note_change(key)
 
     def _remove_manifest(self, key: RepositoryKey, digest: Digest) -> None:
         repository = self.repositories[key]
@@ -166,7 +183,7 @@ class Records:
             self._configs[manifest.facts.config] -= 1
             if not self._configs[manifest.facts.config]:
                 del self._configs[manifest.facts.config]
-        self._forget_if_empty(key)
+        self._note_change(key)
 
     def _add_link(self, key: RepositoryKey, digest: Digest, when: float) -> None:
         links = self._repository(key).links
@@ -175,6 +192,7 @@ class Records:
             if not is_cache(key):
                 self._pushed[digest] += 1
         links[digest] = when
+        self._note_change(key)
 
     def _remove_link(self, key: RepositoryKey, digest: Digest) -> None:
         del self.repositories[key].links[digest]
@@ -182,4 +200,4 @@ class Records:
             counts[digest] -= 1
             if not counts[digest]:
                 del counts[digest]
-        self._forget_if_empty(key)
+        self._note_change(key)

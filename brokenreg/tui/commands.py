@@ -10,16 +10,21 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import groupby
 
-TABS = ("traffic", "log")
+TABS = ("traffic", "tags", "log")
 """In order. The commands `tab.<name>` choose them; `tabs.py` says what they show."""
 
 AREAS: Mapping[str, frozenset[str]] = {
     "panel": frozenset(TABS),
     "tab": frozenset(TABS),
-    "move": frozenset({*TABS, "help"}),
+    "move": frozenset({*TABS, "help", "document"}),
     "traffic": frozenset({"traffic"}),
     "filter": frozenset({"filter"}),
+    "tags": frozenset({"tags"}),
+    "tree": frozenset({"tags"}),
     "log": frozenset({"log"}),
+    "document": frozenset({"document"}),
+    "confirm": frozenset({"confirm"}),
+    "ask": frozenset({"ask"}),
     "help": frozenset({"help"}),
 }
 """Areas of the panel, and the tabs and dialogues in which their commands are in force.
@@ -57,6 +62,7 @@ class Command:
 
 COMMANDS: tuple[Command, ...] = (
     Command("tab.traffic", "1", "Traffic", "show the exchanges", "Tabs", "show_tab('traffic')"),
+    Command("tab.tags", "4", "Tags", "show repositories and their tags", "Tabs", "show_tab('tags')"),
     Command("tab.log", "5", "Log", "show the server's own log", "Tabs", "show_tab('log')"),
     Command("move.down", "j,down", "Down", "one line down", "Moving", "move(1)"),
     Command("move.up", "k,up", "Up", "one line up", "Moving", "move(-1)"),
@@ -98,8 +104,25 @@ COMMANDS: tuple[Command, ...] = (
     Command("filter.apply", "enter", "Apply", "show what the filter lets pass", "Filter", in_footer=True),
     Command("filter.complete", "tab", "Complete", "take the suggestion", "Filter", in_footer=True),
     Command("filter.leave", "escape", "Leave", "leave the filter as it was", "Filter", in_footer=True),
+    Command("tree.expand", "space", "Expand", "show what is below, or hide it", "Trees", in_footer=True),
+    Command("tree.right", "right,l", "Into", "show what is below, then go there", "Trees"),
+    Command("tree.left", "left,h", "Out of", "hide it, or go to what it is below", "Trees"),
+    Command("tags.open", "enter", "Show", "show the manifest, index or config", "Tags", in_footer=True),
+    Command("tags.back", "escape", "All", "end the search, and show all names again", "Tags", in_footer=True),
+    Command("tags.search", "/", "Search", "show names and tags that have a word", "Tags", in_footer=True),
+    Command("tags.copy", "y", "Copy", "copy the command that pulls it", "Tags", in_footer=True),
+    Command("tags.copy-next", "Y", "Next client", "the same for podman, skopeo, docker", "Tags"),
+    Command("tags.retag", "R", "Tag", "give it another tag", "Tags", in_footer=True),
+    Command("tags.delete", "d", "Delete", "delete the tag or manifest, after asking", "Tags", in_footer=True),
     Command("log.level", "l", "Level", "show all, warnings and errors, or errors", "Log", in_footer=True),
     Command("log.follow", "F", "Follow", "go along with what comes, or do not", "Log", in_footer=True),
+    Command("document.close", "escape,q", "Close", "close the document", "Dialogues", in_footer=True),
+    Command("confirm.yes", "y,enter", "Yes", "do it", "Dialogues", in_footer=True),
+    Command("confirm.no", "n,escape", "No", "leave all as it is", "Dialogues", in_footer=True),
+    Command(
+        "ask.answer", "enter", "OK", "take what was typed", "Dialogues", in_footer=True, is_priority=True
+    ),
+    Command("ask.cancel", "escape", "Cancel", "forget what was typed", "Dialogues", in_footer=True),
     Command("help.close", "escape,?,q", "Close", "close the help", "Help", in_footer=True),
     Command("panel.help", "?", "Help", "all commands and their keys", "Panel", in_footer=True),
     Command(

@@ -5,29 +5,30 @@ from __future__ import annotations
 import logging
 
 from exchanges import LAYER, NOON, answer, digest, end, exchange, small_pull
+from pushed import some_images
 
 from brokenreg.controlled import Controlled
 from brokenreg.faults.rules import rule_of
 from brokenreg.traffic.exchange import Ended
 
 
-def nothing(controlled: Controlled) -> None:
+async def nothing(controlled: Controlled) -> None:
     """Nobody came yet."""
 
 
-def some_traffic(controlled: Controlled) -> None:
+async def some_traffic(controlled: Controlled) -> None:
     """A small pull with docker, and some others."""
     small_pull(controlled.log)
 
 
-def armed(controlled: Controlled) -> None:
+async def armed(controlled: Controlled) -> None:
     """The same, and the next manifest will fail."""
     small_pull(controlled.log)
     rule = rule_of({"fault": {"type": "error", "status": 503}, "times": 1})
     controlled.rules.book("").add(rule, "panel")
 
 
-def struck(controlled: Controlled) -> None:
+async def struck(controlled: Controlled) -> None:
     """A rule of a scenario file strikes one layer; two others do not."""
     small_pull(controlled.log)
     book = controlled.rules.book("")
@@ -46,7 +47,12 @@ def struck(controlled: Controlled) -> None:
     end(controlled.log, layer, ended=Ended.ABORTED, fault="truncate")
 
 
-def some_log_lines(controlled: Controlled) -> None:
+async def pushed_and_cached(controlled: Controlled) -> None:
+    """Images of several kinds in several repositories."""
+    await some_images(controlled.store)
+
+
+async def some_log_lines(controlled: Controlled) -> None:
     """The server says something of each level; some of it is long, some hostile."""
     small_pull(controlled.log)
     for at, level, text in (

@@ -10,7 +10,7 @@ import os
 import re
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,7 +26,7 @@ from brokenreg.tui.preferences import Preferences
 sys.path.insert(0, str(Path(__file__).parent))
 from exchanges import NOW
 from running import registry
-from scenes import armed, nothing, some_log_lines, some_traffic, struck
+from scenes import armed, nothing, pushed_and_cached, some_log_lines, some_traffic, struck
 
 FOLDER = Path(__file__).parents[2] / "screenshots"
 SIZES = ((80, 24), (160, 45))
@@ -37,11 +37,14 @@ class Picture:
     """`scene` is what has happened, `keys` what somebody pressed then."""
 
     name: str
-    scene: Callable[[Controlled], None]
+    scene: Callable[[Controlled], Awaitable[None]]
     keys: tuple[str, ...] = ()
     sizes: tuple[tuple[int, int], ...] = SIZES
     theme: str | None = None
 
+
+OPEN_TAGS = ("4", "j", "l", "j", "j", "l", "l", "l", "l")
+"""Opens an index, and one of its images."""
 
 PICTURES = (
     Picture("traffic", armed),
@@ -50,6 +53,8 @@ PICTURES = (
     Picture("why", struck, ("enter", "h")),
     Picture("light", some_traffic, sizes=(SIZES[0],), theme="light"),
     Picture("ansi", armed, sizes=(SIZES[0],), theme="ansi"),
+    Picture("tags", pushed_and_cached, (*OPEN_TAGS, "k")),
+    Picture("manifest", pushed_and_cached, (*OPEN_TAGS, "k", "enter")),
     Picture("log", some_log_lines, ("5",)),
     Picture("help", some_traffic, ("?",)),
     Picture("palette", some_traffic, ("ctrl+p", *"lo"), sizes=(SIZES[0],)),
@@ -88,12 +93,14 @@ async def take(file: str) -> str:
     picture, size = FILES[file]
     with frozen():
         async with registry(TrafficLog()) as controlled:
-            picture.scene(controlled)
+            await picture.scene(controlled)
             panel = Panel(controlled, Preferences(theme=picture.theme), lambda: NOW)
             async with panel.run_test(size=size) as pilot:
                 panel.tick()
-                await pilot.press(*picture.keys)
-                await still(panel)
+                for key in picture.keys:
+                    await pilot.press(key)
+                    panel.tick()
+                    await still(panel)
                 panel.tick()
                 await pilot.pause()
                 await pilot.pause()  # the footer is made anew after the next refresh

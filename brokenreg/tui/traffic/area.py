@@ -9,6 +9,7 @@ from textual.binding import BindingType
 
 from brokenreg.controlled import Controlled
 from brokenreg.traffic.filters import parse_filter
+from brokenreg.tui.addresses import reachable
 from brokenreg.tui.area import Clock, TabArea
 from brokenreg.tui.bindings import bindings_of
 from brokenreg.tui.text import visible
@@ -184,10 +185,7 @@ class TrafficArea(TabArea):
 
 def _hint(address: str) -> tuple[str, ...]:
     """What to show while nothing has passed: how to point a client here."""
-    scheme, _, authority = address.rpartition("://")
-    host, _, port = authority.rpartition(":")
-    if host in ("0.0.0.0", "[::]"):  # noqa: S104 - compared, not bound
-        authority = f"127.0.0.1:{port}"
+    scheme, authority = address.rpartition("://")[0], reachable(address)
     return (
         "Nothing has passed yet. Point a client here, for instance:",
         "",

@@ -11,9 +11,9 @@ from brokenreg.oci.sizes import format_size
 from brokenreg.oci.target import Endpoint
 from brokenreg.traffic.bodies import MOST, TOTAL, Body, Kept
 from brokenreg.traffic.exchange import Exchange
+from brokenreg.tui.json_lines import indented, looks_like_json
 from brokenreg.tui.text import visible
 from brokenreg.tui.traffic.detail.head import Part
-from brokenreg.tui.traffic.detail.json_lines import indented, looks_like_json
 
 SHOWN = 8 * 1024
 """Characters of one body: what can be highlighted and folded within some milliseconds."""

@@ -1,0 +1,78 @@
+"""What a manifest or an index is made of, in its own order (image-spec, "Content Descriptors")."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from brokenreg.oci.digests import Digest
+from brokenreg.oci.errors import OCIError
+
+
+@dataclass(frozen=True, slots=True)
+class Descriptor:
+    """One descriptor, read leniently. `size` is in bytes; what is missing is None or empty."""
+
+    digest: Digest
+    media_type: str
+    size: int | None
+    platform: str
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What a document names. `left_out` is how many descriptors there are beyond them."""
+
+    config: Descriptor | None = None
+    layers: tuple[Descriptor, ...] = ()
+    manifests: tuple[Descriptor, ...] = ()
+    left_out: int = 0
+
+
+def parts_of(body: bytes, most: int) -> Parts:
+    """Read a manifest: at most `most` layers and `most` manifests of it. What is not JSON has no parts."""
+    try:
+        document = json.loads(body)
+    except (ValueError, RecursionError):
+        return Parts()
+    if not isinstance(document, dict):
+        return Parts()
+    layers, more_layers = _listed(document.get("layers"), most)
+    manifests, more_manifests = _listed(document.get("manifests"), most)
+    return Parts(_descriptor(document.get("config")), layers, manifests, more_layers + more_manifests)
+
+
+def _listed(value: Any, most: int) -> tuple[tuple[Descriptor, ...], int]:
+    items = value if isinstance(value, list) else []
+    found = [_descriptor(item) for item in items[:most]]
+    return tuple(each for each in found if each is not None), len(items[most:])
+
+
+def _descriptor(value: Any) -> Descriptor | None:
+    if not isinstance(value, dict):
+        return None
+    try:
+        digest = Digest.parse(_text(value.get("digest")))
+    except OCIError:
+        return None
+    size = value.get("size")
+    return Descriptor(
+        digest,
+        _text(value.get("mediaType")),
+        size if isinstance(size, int) and not isinstance(size, bool) and size >= 0 else None,
+        _platform(value.get("platform")),
+    )
+
+
+def _platform(value: Any) -> str:
+    """`linux/arm/v7`, and the version of the operating system where one is given."""
+    if not isinstance(value, dict):
+        return ""
+    names = [_text(value.get(member)) for member in ("os", "architecture", "variant")]
+    version = _text(value.get("os.version"))
+    return "/".join(filter(None, names)) + (f" {version}" if version else "")
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else ""

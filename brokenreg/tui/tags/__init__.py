@@ -1,0 +1,1 @@
+"""The Tags tab: repositories, tags and what they lead to."""

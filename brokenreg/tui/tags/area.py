@@ -1,0 +1,170 @@
+"""The Tags tab: the tree, a search, and what can be done to tags and manifests."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import BindingType
+from textual.widgets import Input
+
+from brokenreg.controlled import Controlled
+from brokenreg.oci.descriptors import parts_of
+from brokenreg.oci.digests import Digest
+from brokenreg.storage.records import spelled
+from brokenreg.tui.area import Clock, TabArea
+from brokenreg.tui.bindings import bindings_of
+from brokenreg.tui.document import DocumentScreen
+from brokenreg.tui.tags.changes import Change, delete, retag
+from brokenreg.tui.tags.opening import document_of
+from brokenreg.tui.tags.pulling import CLIENTS, pull_command
+from brokenreg.tui.tags.rows import MANIFESTS, Kind, Tree
+from brokenreg.tui.tags.view import TagTree
+from brokenreg.tui.text import visible
+
+_MOST_PARTS = 1_000
+"""Layers, and manifests, that are shown of one document."""
+
+_HINT = "Nothing was pushed yet, and nothing is cached."
+
+
+class TagsArea(TabArea):
+    """The tree of all repositories; a line to search in, while it is used."""
+
+    DEFAULT_CSS = """
+    TagsArea > TagTree { height: 1fr; }
+    TagsArea > Input { display: none; padding: 0 1; background: $panel; }
+    TagsArea.-searching > Input { display: block; }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = bindings_of("tags")
+
+    def __init__(self, controlled: Controlled, clock: Clock, *, id: str) -> None:  # noqa: A002 - Textual's
+        super().__init__(controlled, clock, id=id)
+        self._tree = Tree(controlled.store.index)
+        self._reading: set[Digest] = set()
+        self._client = 0
+
+    def compose(self) -> ComposeResult:
+        yield TagTree(self._tree, _HINT)
+        yield Input(
+            placeholder="part of a name or a tag", max_length=255, select_on_focus=False, compact=True
+        )
+
+    def tick(self) -> None:
+        self._view.tick()
+        for digest in self._tree.missing - self._reading:
+            self._reading.add(digest)
+            self.run_worker(self._learn(digest))
+
+    def take_focus(self) -> None:
+        self._view.focus()
+
+    @property
+    def remark(self) -> str:
+        return f"/{visible(self._tree.search)}" if self._tree.search else ""
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Whether `action` would do anything now; what would not has no key."""
+        row = self._view.selected
+        if action == "open":
+            return row is not None and row.digest is not None
+        if action in ("copy", "copy_next"):
+            return row is not None and row.kind in MANIFESTS
+        if action in ("delete", "retag"):
+            return row is not None and row.kind in MANIFESTS and (row.is_here or row.kind is Kind.TAG)
+        if action == "back":
+            return bool(self._tree.search) or self.has_class("-searching")
+        return super().check_action(action, parameters)
+
+    def action_open(self) -> None:
+        """Show the document that the row stands for."""
+        row = self._view.selected
+        if row is not None and row.digest is not None:
+            self.app.push_screen(DocumentScreen(*document_of(row, row.digest, self.controlled.store)))
+
+    def action_search(self) -> None:
+        """Show the line to search in."""
+        self.add_class("-searching")
+        self._field.focus()
+
+    def action_back(self) -> None:
+        """Show all names again."""
+        self.remove_class("-searching")
+        self._field.value = ""
+        self._view.focus()
+
+    def action_copy(self) -> None:
+        """Copy the command that pulls what the row stands for."""
+        row = self._view.selected
+        if row is None or row.digest is None:
+            return
+        settings = self.controlled.settings
+        command = pull_command(
+            list(CLIENTS)[self._client],
+            self._address(),
+            spelled(row.key),
+            row.text if row.kind is Kind.TAG else row.digest,
+            is_trusted=settings.cert is not None,
+        )
+        self.app.copy_to_clipboard(command)
+        self.notify(f"copied: {visible(command)}", markup=False)
+
+    def action_copy_next(self) -> None:
+        """Copy the command of the next client, and of that one from now on."""
+        self._client = (self._client + 1) % len(CLIENTS)
+        self.action_copy()
+
+    def action_delete(self) -> None:
+        """Delete the tag or the manifest, after asking."""
+        self._change(delete)
+
+    def action_retag(self) -> None:
+        """Give what the row stands for another tag, after asking which."""
+        self._change(retag)
+
+    def on_input_changed(self, event: Input.Changed) -> None:
+        """Show names that have what was typed so far."""
+        self._tree.search = event.value
+        self._view.tick()
+
+    def on_input_submitted(self) -> None:
+        """Back to the tree, with what was found."""
+        self.remove_class("-searching")
+        self._view.focus()
+
+    def on_tag_tree_opened(self) -> None:
+        """Somebody clicked twice."""
+        if self.check_action("open", ()):
+            self.action_open()
+        else:
+            self._view.action_expand()
+
+    @property
+    def _view(self) -> TagTree:
+        return self.query_one(TagTree)
+
+    @property
+    def _field(self) -> Input:
+        return self.query_one(Input)
+
+    def _change(self, change: Change) -> None:
+        row = self._view.selected
+        if row is not None:
+            self.run_worker(change(self.app, self.controlled.store.index, row))
+
+    def _address(self) -> str:
+        """The listener at which names are what they are here: one that stands for no other registry."""
+        addresses = self.controlled.status().registry
+        for listen, address in zip(self.controlled.settings.listen, addresses, strict=False):
+            if listen.upstream is None:
+                return address
+        return addresses[0]
+
+    async def _learn(self, digest: Digest) -> None:
+        """Read a manifest that is open in the tree."""
+        body = await self.controlled.store.index.manifest_body(digest)
+        parts = await asyncio.to_thread(parts_of, body or b"", _MOST_PARTS)
+        self._reading.discard(digest)
+        self._tree.learn(digest, parts)
+        self._view.tick()

@@ -1,0 +1,70 @@
+"""What the tree's rows show when they are opened."""
+
+from __future__ import annotations
+
+import asyncio
+
+from brokenreg.oci.digests import Digest
+from brokenreg.oci.sizes import format_size
+from brokenreg.storage import Store
+from brokenreg.storage.records import is_cache, spelled
+from brokenreg.tui.document import SHOWN, Fact, Read
+from brokenreg.tui.tags.rows import MANIFESTS, Kind, Row
+
+
+def document_of(row: Row, digest: Digest, store: Store) -> tuple[str, list[Fact], Read | None]:
+    """Title, facts and text for `DocumentScreen`. `digest` is the row's; a layer has no text."""
+    facts = [
+        ("Repository", f"{spelled(row.key)}{' (cached)' if is_cache(row.key) else ''}"),
+        ("Media type", row.media_type or "not told"),
+        ("Digest", digest),
+        ("Size", "not told" if row.size is None else f"{format_size(row.size)} ({row.size} bytes)"),
+    ]
+    title = str(row.kind) if row.text == digest else f"{row.kind} {row.text}"
+    if row.kind in MANIFESTS:
+        if not row.is_here:
+            return title, [*facts, ("Here", "no: the manifest was never pushed here, or was deleted")], None
+        kinship = _kinship(row, digest, store)
+        return title, [*facts, *kinship], lambda: _manifest(store, digest)
+    facts.append(("Here", _whereabouts(row, store, digest)))
+    is_read = row.kind is Kind.CONFIG and row.is_here
+    return title, facts, (lambda: _blob(store, digest)) if is_read else None
+
+
+def _kinship(row: Row, digest: Digest, store: Store) -> list[Fact]:
+    repository = store.index.repository(row.key)
+    manifest = repository.manifests.get(digest) if repository else None
+    facts = []
+    if manifest and manifest.facts.artifact_type:
+        facts.append(("Artifact", manifest.facts.artifact_type[:200]))
+    if manifest and manifest.facts.subject:
+        facts.append(("Refers to", manifest.facts.subject))
+    return facts
+
+
+def _whereabouts(row: Row, store: Store, digest: Digest) -> str:
+    size = store.blobs.size(digest)
+    if size is None:
+        return "no: the blob is not in the data folder"
+    if not row.is_here:
+        return "not in this repository: the blob is in the data folder, but was not pushed or mounted here"
+    if row.size is not None and row.size != size:
+        return f"yes, with {size} bytes: not what the manifest tells"
+    return "yes"
+
+
+async def _manifest(store: Store, digest: Digest) -> tuple[bytes, int] | None:
+    body = await store.index.manifest_body(digest)
+    return None if body is None else (body[:SHOWN], len(body))
+
+
+async def _blob(store: Store, digest: Digest) -> tuple[bytes, int] | None:
+    return await asyncio.to_thread(_read, store, digest)
+
+
+def _read(store: Store, digest: Digest) -> tuple[bytes, int] | None:
+    blob = store.blobs.open(digest)
+    if blob is None:
+        return None
+    with blob:
+        return blob.file.read(SHOWN), blob.size

@@ -1,0 +1,221 @@
+"""The tree of repositories: it paints the rows in sight (Line API), however many are open."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from rich.cells import cell_len
+from rich.segment import Segment
+from rich.style import Style
+from textual import events
+from textual.binding import BindingType
+from textual.geometry import Size
+from textual.message import Message
+from textual.scroll_view import ScrollView
+from textual.strip import Strip
+
+from brokenreg.oci.sizes import format_size
+from brokenreg.tui.bindings import bindings_of
+from brokenreg.tui.scrolling import MOVES
+from brokenreg.tui.tags.rows import DIGEST, INDEXES, MANIFESTS, Kind, Place, Row, Tree
+from brokenreg.tui.text import fit, fit_end, visible
+from brokenreg.tui.theme import cursor_style
+
+_SIZE = 8
+_TEXT_AT_LEAST = 20
+
+
+class TagTree(ScrollView, can_focus=True, inherit_bindings=False):
+    """What a `Tree` has open, one row a line. The cursor stays with its row, and its row where it is."""
+
+    DEFAULT_CSS = """
+    TagTree { background: $background; overflow-x: hidden; overflow-y: auto;
+        scrollbar-gutter: stable; scrollbar-size-vertical: 1; }
+    TagTree > .tags--quiet { color: $secondary; }
+    TagTree > .tags--name { color: $success; text-style: bold; }
+    TagTree > .tags--gone { color: $warning; text-style: bold; }
+    TagTree > .tags--cursor { background: $panel; text-style: bold; }
+    TagTree > .tags--cursor-focus { background: $primary 30%; text-style: bold; }
+    """
+    COMPONENT_CLASSES: ClassVar[set[str]] = {
+        "tags--quiet",
+        "tags--name",
+        "tags--gone",
+        "tags--cursor",
+        "tags--cursor-focus",
+    }
+    BINDINGS: ClassVar[list[BindingType]] = [*MOVES, *bindings_of("tree")]
+
+    class Opened(Message):
+        """Somebody clicked a row twice."""
+
+    def __init__(self, tree: Tree, hint: str) -> None:
+        super().__init__()
+        self._tree = tree
+        self._hint = hint
+        self._at = 0
+
+    @property
+    def selected(self) -> Row | None:
+        """The row under the cursor; None if there is none."""
+        return self._tree.rows[self._at] if self._at < len(self._tree.rows) else None
+
+    def tick(self) -> None:
+        """Take in what has changed since the last tick."""
+        selected, above = self.selected, self._at - self.scroll_offset.y
+        if not self._tree.update():
+            return
+        self._measure()
+        if selected is not None:
+            at = self._find(selected.place)
+            self.scroll_to(y=max(0, at - above), animate=False)
+            self._go(at)
+        self.refresh()
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Whether `action` would do anything now."""
+        row = self.selected
+        if action == "expand":
+            return row is not None and row.is_open is not None
+        return super().check_action(action, parameters)
+
+    def render_line(self, y: int) -> Strip:
+        """Paint line `y` of what is in sight."""
+        width = self.scrollable_content_region.width
+        rows = self._tree.rows
+        if not rows:
+            text = f"   {self._hint}" if y == 1 and not self._tree.search else ""
+            if y == 1 and self._tree.search:
+                text = "   No name has that."
+            return Strip([Segment(fit(text, width), self._style("quiet"))], width)
+        place = self.scroll_offset.y + y
+        if place >= len(rows):
+            return Strip.blank(width, self.rich_style)
+        strip = self._paint(rows[place], place == self._at, width)
+        if place != self._at:
+            return strip
+        name = "tags--cursor-focus" if self.has_focus else "tags--cursor"
+        return Strip(Segment.apply_style(strip, post_style=cursor_style(self, name)), width)
+
+    def action_move(self, by: int) -> None:
+        """Move the cursor by some rows."""
+        self._go(self._at + by)
+
+    def action_page(self, by: int) -> None:
+        """Move the cursor by some screens."""
+        self._go(self._at + by * max(1, self._height - 1))
+
+    def action_first(self) -> None:
+        """Move the cursor to the first row."""
+        self._go(0)
+
+    def action_last(self) -> None:
+        """Move the cursor to the last row."""
+        self._go(len(self._tree.rows) - 1)
+
+    def action_expand(self) -> None:
+        """Open the row, or close it."""
+        row = self.selected
+        if row is not None and row.is_open is not None:
+            self._set_open(row, not row.is_open)
+
+    def action_right(self) -> None:
+        """Open the row; one that is open already leads to what is first below it."""
+        row = self.selected
+        if row is not None and row.is_open is False:
+            self._set_open(row, True)
+        elif row is not None and row.is_open:
+            self._go(self._at + 1)
+
+    def action_left(self) -> None:
+        """Close the row; one that is not open leads to what it is below."""
+        row = self.selected
+        if row is not None and row.is_open:
+            self._set_open(row, False)
+        elif row is not None and row.depth:
+            self._go(self._find(row.place[:-1]))
+
+    def on_resize(self) -> None:
+        """Keep the cursor in sight."""
+        self._measure()
+        self._go(self._at)
+
+    def on_focus(self) -> None:
+        self.refresh()
+
+    def on_blur(self) -> None:
+        self.refresh()
+
+    def on_click(self, event: events.Click) -> None:
+        """Put the cursor where the mouse is; a second click opens."""
+        offset = event.get_content_offset(self)
+        if offset is not None and (at := self.scroll_offset.y + offset.y) < len(self._tree.rows):
+            self._go(at)
+            if event.chain == 2:
+                self.post_message(self.Opened())
+
+    @property
+    def _height(self) -> int:
+        return max(1, self.scrollable_content_region.height)
+
+    def _set_open(self, row: Row, is_open: bool) -> None:
+        self._tree.set_open(row.place, is_open)
+        self.tick()
+
+    def _measure(self) -> None:
+        self.virtual_size = Size(self.scrollable_content_region.width, len(self._tree.rows))
+
+    def _find(self, place: Place) -> int:
+        """The row of a place; without it, the nearest to the cursor."""
+        for at, row in enumerate(self._tree.rows):
+            if row.place == place:
+                return at
+        return self._at
+
+    def _go(self, at: int) -> None:
+        """Put the cursor on a row, or as near as there is, and bring it in sight."""
+        self._at = max(0, min(at, len(self._tree.rows) - 1))
+        top = self.scroll_offset.y
+        self.scroll_to(y=max(min(top, self._at), self._at - self._height + 1, 0), animate=False)
+        self.refresh()
+
+    def _paint(self, row: Row, at_cursor: bool, width: int) -> Strip:
+        quiet = self._style("quiet")
+        if row.is_here:
+            mark, mark_style = {None: " ", True: "▾", False: "▸"}[row.is_open], quiet
+        else:
+            mark, mark_style = "✗", self._style("gone")
+        start = f"{'▌' if at_cursor else ' '}{'  ' * row.depth}"
+        word = "" if row.kind in (Kind.REPOSITORY, Kind.REMARK) else f"{row.kind} "
+        room = max(0, width - cell_len(start) - 2 - len(word))
+        size = "" if row.size is None else f"{format_size(row.size):>{_SIZE}}"
+        room -= len(size) + 3
+        about = _about(row)
+        most = max(0, min(cell_len(about), room - _TEXT_AT_LEAST))
+        about = fit(about, most) if row.kind in MANIFESTS else fit_end(about, most)
+        room -= cell_len(about)
+        text = visible(row.text)
+        if row.text == row.digest and room < len(text):
+            text = row.text[:DIGEST]
+        style = self._style("name") if row.kind in (Kind.REPOSITORY, Kind.TAG) else self.rich_style
+        segments = [
+            Segment(start, quiet),
+            Segment(f"{mark} ", mark_style),
+            Segment(word, quiet),
+            Segment(fit(text, max(0, room)), style),
+            Segment(f" {about} {size} ", quiet),
+        ]
+        return Strip(segments).adjust_cell_length(width, self.rich_style)
+
+    def _style(self, name: str) -> Style:
+        return self.get_component_rich_style(f"tags--{name}")
+
+
+def _about(row: Row) -> str:
+    """What stands at the right: what it is."""
+    if row.kind in MANIFESTS and row.digest:
+        what = "index" if row.media_type in INDEXES else "manifest"
+        word = what if row.is_here else "not here"
+        return word if row.text == row.digest else f"{word}  {row.digest[:DIGEST]}"
+    about = visible(row.media_type[:200])
+    return about if row.is_here else f"not here  {about}"

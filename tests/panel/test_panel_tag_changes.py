@@ -1,0 +1,171 @@
+"""The Tags tab: pull commands, tags given and deleted, each after asking."""
+
+from __future__ import annotations
+
+import pytest
+from pushed import Pusher, some_images
+from running import registry
+from screen import lines, look
+from test_panel_tags import SIZE, after
+
+from brokenreg.traffic.log import TrafficLog
+from brokenreg.tui.app import Panel
+from brokenreg.tui.tags.pulling import pull_command
+
+APP = ("", "library/app")
+
+
+def line_at_cursor(panel: Panel) -> str:
+    (line,) = [line for line in lines(panel) if line.startswith("▌")]
+    return line
+
+
+def said(panel: Panel) -> str:
+    """What the panel says at the right below of what has happened."""
+    boxed = [line.partition("▌")[2].strip() for line in lines(panel) if line.startswith("   ")]
+    return " ".join(filter(None, boxed))
+
+
+async def test_pull_commands_are_copied_for_the_client_that_is_chosen() -> None:
+    async with registry(TrafficLog()) as controlled:
+        await some_images(controlled.store)
+        panel = Panel(controlled)
+        async with panel.run_test(size=SIZE, notifications=True) as pilot:
+            await after(pilot, "4", "j")
+            assert "y Copy" not in await look(pilot, "y"), "a repository alone is nothing to pull"
+            assert panel.clipboard == ""
+            await look(pilot, "l", "l", "y")
+            assert "copied: docker pull 127.0.0.1:8080/library/app:1.1" in said(panel)
+            assert panel.clipboard == "docker pull 127.0.0.1:8080/library/app:1.1"
+            await look(pilot, "Y")
+            assert panel.clipboard == "podman pull --tls-verify=false 127.0.0.1:8080/library/app:1.1"
+            await look(pilot, "Y", "j", "y")
+            assert panel.clipboard == (
+                "skopeo copy --src-tls-verify=false docker://127.0.0.1:8080/library/app:1.2 dir:app"
+            )
+            digest = controlled.store.index.repositories[APP].tags["1.1"]
+            await after(pilot, "l", "l", "j", "Y")
+            assert panel.clipboard == f"docker pull 127.0.0.1:8080/library/app@{digest}"
+            await look(pilot, "g", "l", "l", "y")
+            assert panel.clipboard == "docker pull 127.0.0.1:8080/broken/in/other/tools/x:edge"
+
+
+@pytest.mark.parametrize(
+    ("address", "is_trusted", "command"),
+    [
+        ("http://0.0.0.0:80", False, "podman pull --tls-verify=false 127.0.0.1:80/a:1"),
+        ("https://[::]:443", True, "podman pull 127.0.0.1:443/a:1"),
+        ("https://[::1]:443", False, "podman pull --tls-verify=false [::1]:443/a:1"),
+    ],
+)
+def test_pull_commands_by_listener(address: str, is_trusted: bool, command: str) -> None:
+    assert pull_command("podman", address, "a", "1", is_trusted=is_trusted) == command
+
+
+async def test_a_tag_is_deleted_after_asking_and_its_manifest_stays() -> None:
+    async with registry(TrafficLog()) as controlled:
+        await some_images(controlled.store)
+        repository = controlled.store.index.repositories[APP]
+        digest = repository.tags["1.2"]
+        panel = Panel(controlled)
+        async with panel.run_test(size=SIZE, notifications=True) as pilot:
+            await after(pilot, "4", "j", "l", "j", "j")
+            for no in ("n", "escape"):
+                screen = await look(pilot, "d")
+                assert "Delete the tag 1.2 of library/app?" in screen
+                assert "Its manifest stays, under the tag latest." in screen
+                await after(pilot, no)
+                assert "1.2" in repository.tags
+            await look(pilot, "d")
+            await after(pilot, "y")
+            assert "deleted the tag 1.2 of library/app; its manifest stays" in said(panel)
+            assert "1.2" not in repository.tags
+            assert "tag latest" in line_at_cursor(panel)
+            assert "Its manifest stays, untagged." in await look(pilot, "d")
+            assert await controlled.store.index.delete_tag(APP, "latest")
+            await after(pilot, "enter")
+            assert "latest of library/app was gone already" in said(panel)
+            assert f"untagged {digest[:19]}" in await look(pilot)
+
+
+async def test_a_manifest_is_deleted_after_telling_what_hangs_on_it() -> None:
+    async with registry(TrafficLog()) as controlled:
+        await some_images(controlled.store)
+        repository = controlled.store.index.repositories[APP]
+        digest = repository.tags["1.1"]
+        panel = Panel(controlled)
+        async with panel.run_test(size=SIZE, notifications=True) as pilot:
+            await after(pilot, "4", "j", "l", "j", "j", "l", "j", "j")
+            assert "linux/arm64/v8" in line_at_cursor(panel)
+            screen = await look(pilot, "d")
+            assert f"Delete the manifest {digest[:19]} of library/app?" in screen
+            assert "Deleted with it: the tag 1.1." in screen
+            assert "An index here names it, and will lead nowhere." in screen
+            await after(pilot, "y")
+            assert f"deleted the manifest {digest[:19]} of library/app" in said(panel)
+            assert digest not in repository.manifests
+            assert "1.1" not in repository.tags
+            assert "✗ platform linux/arm64/v8" in line_at_cursor(panel)
+            assert len(panel.screen_stack) == 1
+            assert "d Delete" not in await look(pilot, "d"), "nothing is left to delete"
+            assert "What refers to it stays." in await look(pilot, "k", "d")
+
+
+async def test_a_cached_tag_is_told_to_come_back_and_takes_no_other_tag() -> None:
+    async with registry(TrafficLog()) as controlled:
+        await some_images(controlled.store)
+        panel = Panel(controlled)
+        async with panel.run_test(size=SIZE, notifications=True) as pilot:
+            await after(pilot, "4", "j", "j", "l", "l")
+            await after(pilot, "R")
+            assert "cached tags are the upstream's" in said(panel)
+            assert "fetched from quay.io anew" in await look(pilot, "d")
+            await after(pilot, "y")
+            assert not controlled.store.index.repositories["@quay.io", "busybox"].tags
+
+
+async def test_another_tag_is_checked_as_it_is_typed_and_overwrites_after_asking() -> None:
+    async with registry(TrafficLog()) as controlled:
+        await some_images(controlled.store)
+        repository = controlled.store.index.repositories[APP]
+        before = dict(repository.tags)
+        panel = Panel(controlled)
+        async with panel.run_test(size=SIZE, notifications=True) as pilot:
+            await after(pilot, "4", "j", "l", "j")
+            screen = await look(pilot, "R", "-")
+            assert f"Another tag for {before['1.1'][:19]} of library/app:" in screen
+            assert "invalid tag '-': up to 128 of A-Z" in screen
+            assert "invalid tag '-'" in await look(pilot, "enter"), "not taken"
+            assert "invalid tag" not in await look(pilot, "backspace", *"v1")
+            await after(pilot, "enter")
+            assert f"v1 of library/app leads to {before['1.1'][:19]} now" in said(panel)
+            assert repository.tags == {**before, "v1": before["1.1"]}
+            assert "tag v1" in await look(pilot)
+            await look(pilot, "R", *"v1")
+            await after(pilot, "enter")
+            assert "v1 of library/app leads there already" in said(panel)
+
+            screen = await look(pilot, "R", *"1.2", "enter")
+            assert "Overwrite the tag 1.2 of library/app?" in screen
+            assert f"It leads to {before['1.2'][:19]} now," in screen
+            await after(pilot, "n")
+            assert repository.tags["1.2"] == before["1.2"]
+            await look(pilot, "R", *"1.2", "enter")
+            await after(pilot, "enter")
+            assert repository.tags["1.2"] == before["1.1"]
+            await look(pilot, "R", *"v2")
+            await after(pilot, "escape")
+            assert "v2" not in repository.tags
+
+
+async def test_a_tag_for_what_was_deleted_meanwhile_is_told() -> None:
+    async with registry(TrafficLog()) as controlled:
+        pusher = Pusher(controlled.store, ("", "a"))
+        digest = await pusher.image("a", "1")
+        panel = Panel(controlled)
+        async with panel.run_test(size=SIZE, notifications=True) as pilot:
+            await after(pilot, "4", "l", "l")
+            await look(pilot, "R", *"2")
+            await controlled.store.index.delete_manifest(pusher.key, digest)
+            await after(pilot, "enter")
+            assert f"{digest[:19]} of a is gone: nothing to tag" in said(panel)

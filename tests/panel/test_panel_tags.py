@@ -1,0 +1,254 @@
+"""The Tags tab: the tree, live, with names and annotations from anybody; what is opened; the search."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+
+from pushed import OCI_CONFIG, OCI_LAYER, Pusher, descriptor, some_images
+from running import registry
+from screen import line_at_cursor, line_with, lines, look
+from textual.pilot import Pilot
+
+from brokenreg.oci.mediatypes import OCI_MANIFEST
+from brokenreg.traffic.log import TrafficLog
+from brokenreg.tui.app import Panel
+from brokenreg.tui.tags.rows import Tree
+
+SIZE = (100, 24)
+
+
+async def after(pilot: Pilot[int], *keys: str) -> str:
+    """The screen after these keys, once all that is read has been read."""
+    for key in keys:
+        await pilot.press(key)
+        pilot.app.tick()
+        await pilot.app.workers.wait_for_complete()
+    return await look(pilot)
+
+
+async def test_without_anything_it_says_so() -> None:
+    async with registry(TrafficLog()) as controlled:
+        panel = Panel(controlled)
+        async with panel.run_test(size=SIZE) as pilot:
+            assert "Nothing was pushed yet, and nothing is cached." in await look(pilot, "4")
+            for key in ("space", "l", "h", "j", "enter", "y", "Y", "d", "R", "G", "g"):
+                await look(pilot, key)
+            assert len(panel.screen_stack) == 1
+
+
+async def test_repositories_open_into_tags_platforms_manifests_and_what_they_are_made_of() -> None:
+    async with registry(TrafficLog()) as controlled:
+        await some_images(controlled.store)
+        panel = Panel(controlled)
+        async with panel.run_test(size=SIZE) as pilot:
+            screen = await after(pilot, "4")
+            assert "▸ broken/in/other/tools/x" in screen
+            assert line_with(panel, "quay.io/busybox").endswith("cached, 1 tag, 1 manifest")
+            assert line_with(panel, "library/app").endswith("3 tags, 5 manifests")
+            await after(pilot, "j", "space")
+            assert "untagged sha256:" in line_with(panel, "untagged")
+            assert "index" in line_with(panel, "▸ tag 1.2")
+            assert "manifest" in line_with(panel, "▸ tag 1.1")
+            await after(pilot, "j", "j", "right")
+            assert line_at_cursor(panel).startswith("▌  ▾ tag 1.2")
+            assert "▸ platform linux/arm64/v8" in line_with(panel, "arm64")
+            missing = line_with(panel, "windows/amd64")
+            assert "✗ platform" in missing
+            assert "not here" in missing
+            screen = await after(pilot, "l", "l")
+            assert screen.count("layer sha256:") == 2
+            assert "application/vnd.oci.image.layer.v1.tar+gzip" in screen
+            assert line_with(panel, "config sha256:").endswith(f"{OCI_CONFIG}      59B")
+            assert "▸ referrer application/vnd.example.signature" in screen
+            assert "platform linux/amd64" in line_at_cursor(panel)
+            assert "config sha256:" not in await after(pilot, "left"), "closed"
+            await after(pilot, "h")
+            assert "tag 1.2" in line_at_cursor(panel), "closed already: to what it is below"
+            assert "platform" not in await after(pilot, "space")
+            await after(pilot, "h", "h")
+            assert line_at_cursor(panel).startswith("▌▸ library/app")
+            assert "tag 1.2" not in await look(pilot)
+
+
+async def test_pushes_come_live_and_the_cursor_stays_with_its_row() -> None:
+    async with registry(TrafficLog()) as controlled:
+        store = controlled.store
+        await some_images(store)
+        for number in range(40):
+            await Pusher(store, ("", f"more/{number:02}")).image("more", "1")
+        panel = Panel(controlled)
+        async with panel.run_test(size=SIZE) as pilot:
+            await after(pilot, "4", "G")
+            place = lines(panel).index(line_at_cursor(panel))
+            assert "tools/x" in line_at_cursor(panel)
+            await Pusher(store, ("", "a/first")).image("first", "1")
+            await look(pilot)
+            assert "tools/x" in line_at_cursor(panel)
+            assert lines(panel).index(line_at_cursor(panel)) == place
+            assert "a/first" in await look(pilot, "g")
+            await after(pilot, "space")
+            await Pusher(store, ("", "a/first")).image("first", "0")
+            assert "▸ tag 0" in await look(pilot)
+            await look(pilot, "j", "j")
+            assert "tag 1" in line_at_cursor(panel)
+            await store.index.delete_tag(("", "a/first"), "1")
+            assert "tag 1" not in await look(pilot)
+            assert line_at_cursor(panel).startswith("▌▸ broken/in"), "the row that has come in its place"
+
+
+async def test_documents_are_shown_highlighted_with_what_is_known_of_them() -> None:
+    async with registry(TrafficLog()) as controlled:
+        await some_images(controlled.store)
+        panel = Panel(controlled)
+        async with panel.run_test(size=SIZE) as pilot:
+            screen = await after(pilot, "4", "j", "l", "l", "enter")
+            assert "tag 1.1" in screen
+            assert f"Media type  {OCI_MANIFEST}" in screen
+            assert "Size        579B (579 bytes)" in screen
+            assert '"schemaVersion": 2,' in screen
+            colors = {
+                str(segment.style.color)
+                for strip in panel.screen._compositor.render_strips()
+                for segment in strip
+                if "schemaVersion" in segment.text or segment.text.strip() == "2"
+                if segment.style
+            }
+            assert len(colors) > 1, "highlighted"
+            below = await after(pilot, "G")
+            assert '"schemaVersion"' not in below
+            await after(pilot, "q")
+            assert '"author": "arm64"' in await after(pilot, "l", "l", "enter")
+            screen = await after(pilot, "escape", "j", "enter")
+            assert "Here        yes" in screen
+            assert OCI_LAYER in screen
+
+
+async def test_a_layer_whose_blob_is_gone_is_told() -> None:
+    async with registry(TrafficLog()) as controlled:
+        pusher = Pusher(controlled.store, ("", "gone"))
+        await pusher.image("gone", "1", layers=1)
+        layer = b"layer 0 of gone" * 100
+        digest = descriptor(layer, OCI_LAYER)["digest"]
+        panel = Panel(controlled)
+        async with panel.run_test(size=SIZE) as pilot:
+            screen = await after(pilot, "4", "l", "l", "l", "j", "j")
+            assert "not here" not in screen
+            await controlled.store.index.unlink_blobs(pusher.key, [digest])
+            await look(pilot)
+            assert "✗ layer sha256:" in line_at_cursor(panel)
+            assert "not here" in line_at_cursor(panel)
+            assert "Here        not in this repository" in await after(pilot, "enter")
+            controlled.store.folder.blob(digest).unlink()
+            assert "Here        no: the blob is not in the data folder" in await after(
+                pilot, "escape", "enter"
+            )
+
+
+async def test_a_search_shows_names_and_tags_that_have_it() -> None:
+    async with registry(TrafficLog()) as controlled:
+        await some_images(controlled.store)
+        panel = Panel(controlled)
+        async with panel.run_test(size=SIZE) as pilot:
+            screen = await look(pilot, "4", "/", *"EDGE")
+            assert "▾ tools/x" in screen
+            assert "▾ broken/in/other/tools/x" in screen
+            assert screen.count("tag edge") == 2
+            assert "library/app" not in screen
+            screen = await look(pilot, "enter")
+            assert "/edge" in screen
+            await look(pilot, "G")
+            assert "tag edge" in line_at_cursor(panel)
+            assert "library/app" in await look(pilot, "escape")
+            assert "busybox" in await look(pilot, "/", *"quay")
+            assert "library/app" not in await look(pilot)
+            assert "No name has that." in await look(pilot, "q")
+            assert panel.is_running, "letters go into the search"
+            assert "library/app" in await look(pilot, "escape")
+
+
+async def test_what_clients_sent_is_shown_and_not_obeyed() -> None:
+    async with registry(TrafficLog()) as controlled:
+        pusher = Pusher(controlled.store, ("", "host\x1b[31m[bold]x"))
+        evil = "[red]evil[/red] \x1b]52;c;AAAA\x07 \u202e"
+        document = {
+            "mediaType": evil,
+            "artifactType": evil,
+            "config": descriptor(b"{}", evil),
+            "layers": [descriptor(b"x", evil), 7, {"digest": "../../etc"}],
+            "annotations": {evil: evil, "[/]": "\x9b2J"},
+        }
+        digest = await pusher.document(document, "[@click=app.quit]t\x1b[2J", media_type="a/b\x1b[2J")
+        await pusher.document(
+            {"subject": {"digest": digest}, "artifactType": evil}, "zz", media_type=OCI_MANIFEST
+        )
+        await pusher.document(b"\xff\x00no JSON \x1b[2J", "zzz")
+        panel = Panel(controlled)
+        async with panel.run_test(size=(160, 45)) as pilot:
+            shown = await after(pilot, "4", "l", "l", "l")
+            assert r"host\x1b[31m[bold]x" in shown
+            assert r"tag [@click=app.quit]t\x1b[2J" in shown
+            assert r"[red]evil[/red] \x1b]52;c;AAAA\x07 \u202e" in shown
+            shown += await after(pilot, "enter")
+            shown += await after(pilot, "escape", "h", "enter")
+            assert '"annotations"' in shown
+            shown += await look(pilot, "escape", "d")
+            shown += await look(pilot, "n", "y")
+            shown += await after(pilot, "G", "enter")
+            assert r"\xff" in shown
+            shown += await look(pilot, "escape", "/", *"[bold]")
+            assert r"[bold]x" in shown
+            assert not set(shown) & {"\x1b", "\x07", "\u202e", "\x9b", "\xff"}
+            assert panel.is_running
+
+
+async def test_a_manifest_of_megabytes_is_shown_in_part() -> None:
+    async with registry(TrafficLog()) as controlled:
+        pusher = Pusher(controlled.store, ("", "huge"))
+        layers = [descriptor(str(number).encode(), OCI_LAYER) for number in range(20_000)]
+        await pusher.document({"layers": layers}, "1")
+        await pusher.document(b"[" * 60_000, "deep")
+        panel = Panel(controlled)
+        async with panel.run_test(size=SIZE) as pilot:
+            await after(pilot, "4", "l", "l", "l", "G", "k")
+            assert "and 19000 more, not shown" in line_at_cursor(panel)
+            assert "the beginning of 3MiB" in await after(pilot, "h", "enter")
+            assert '"layers": [' in await look(pilot)
+            screen = await after(pilot, "escape", "G", "enter")
+            assert "tag deep" in screen
+            assert "the beginning of 58.6KiB" in screen
+            assert " [ " in await after(pilot, "G")
+
+
+async def test_twenty_thousand_tags_in_two_thousand_repositories_stop_nobody() -> None:
+    async with registry(TrafficLog()) as controlled:
+        index = controlled.store.index
+        digest = await Pusher(controlled.store, ("", "first")).document({}, "1")
+        manifest = index.repositories["", "first"].manifests[digest]
+        tags = [f"1.{number}" for number in range(10)]
+        await asyncio.gather(
+            *(index.put_manifest(("", f"of/{n:04}"), manifest, b"{}", tags) for n in range(2_000))
+        )
+        await index.put_manifest(("", "many"), manifest, b"{}", [f"2.{n}" for n in range(20_000)])
+        tree = Tree(index)
+        assert len(tree.rows) == 0
+        took = [_timed(tree.update)]
+        tree.set_open(("", "many"), True)
+        took.append(_timed(tree.update))
+        assert len(tree.rows) == 5_003
+        tree.set_open(("", "of/1000"), True)
+        took.append(_timed(tree.update))
+        assert len(tree.rows) == 5_013
+        tree.search = "1."
+        took.append(_timed(tree.update))
+        assert tree.rows[-1].text == "and more; type more of the name"
+        assert len(tree.rows) < 3_000
+        assert max(took) < 0.1, took
+
+
+def _timed(work: Callable[[], object]) -> float:
+    """Seconds of processor time."""
+    before = time.thread_time()
+    work()
+    return time.thread_time() - before
