@@ -56,13 +56,18 @@ def _descriptor(value: Any) -> Descriptor | None:
         digest = Digest.parse(_text(value.get("digest")))
     except OCIError:
         return None
-    size = value.get("size")
     return Descriptor(
         digest,
         _text(value.get("mediaType")),
-        size if isinstance(size, int) and not isinstance(size, bool) and size >= 0 else None,
+        _size(value.get("size")),
         _platform(value.get("platform")),
     )
+
+
+def _size(value: Any) -> int | None:
+    """An int64, as the specification has it: what is beyond is no size."""
+    is_size = isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**63
+    return value if is_size else None
 
 
 def _platform(value: Any) -> str:
