@@ -9,10 +9,11 @@ from pydantic import BaseModel, ConfigDict, Field
 from quart import Response
 
 from brokenreg.control.problems import Problem
-from brokenreg.control.routes import JSON, Ask, Route, json_list, json_response, no_content, paced
+from brokenreg.control.routes import JSON, Ask, Route, json_list, json_response, no_content
 from brokenreg.controlled import Controlled
 from brokenreg.traffic.exchange import Exchange
 from brokenreg.traffic.har import har_pieces
+from brokenreg.traffic.pacing import paced
 
 _SLICE = 500
 """Exchanges looked at in one turn of the loop: some milliseconds."""
@@ -43,6 +44,7 @@ class ExchangeSummary(BaseModel):
     cache: str | None = Field(description="hit, miss, followed, revalidated, stale; null if it was not asked")
     fault: str | None = Field(description="what struck, joined by +")
     rule: str | None = Field(description="the rule that struck")
+    replay_of: int | None = Field(description="the id of the exchange whose request it repeats")
     held: bool
     ended: str | None = Field(description="complete, client-left, aborted; null while it is in flight")
 

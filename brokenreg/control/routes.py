@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import re
-import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any, TypeVar
 
@@ -21,15 +19,13 @@ from brokenreg.oci.upstreams import is_upstream
 from brokenreg.storage.records import CACHE_MARK
 from brokenreg.traffic.exchange import Exchange
 from brokenreg.traffic.filters import FilterError, parse_filter
+from brokenreg.traffic.pacing import paced
 
 JSON = "application/json"
 YAML = "application/yaml"
 """RFC 9512."""
 
 MAX_LIMIT = 10_000
-_TURN = 0.005
-"""Seconds of writing JSON before the loop gets a turn."""
-
 _PARAMETER = re.compile(r"<(?:(int|path):)?([a-z_]+)>")
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -181,16 +177,6 @@ async def json_list(documents: Iterable[Any]) -> Response:
     """A JSON array of `documents`, made one by one: a long list stops nobody else for long."""
     parts = [part async for part in paced(map(_written, documents))]
     return Response(f"[{','.join(parts)}]", content_type=JSON)
-
-
-async def paced(parts: Iterable[str]) -> AsyncIterator[str]:
-    """`parts`, with a turn for the loop every few milliseconds of making them."""
-    turn = time.perf_counter()
-    for part in parts:
-        yield part
-        if time.perf_counter() - turn > _TURN:
-            await asyncio.sleep(0)
-            turn = time.perf_counter()
 
 
 def no_content() -> Response:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from brokenreg.oci.target import Endpoint
 from brokenreg.traffic.bodies import Body
 from brokenreg.traffic.exchange import Exchange
-from brokenreg.traffic.request_line import has_secret_query, is_token, repeatable_headers, url_of
+from brokenreg.traffic.request_line import had_body, has_secret_query, is_token, repeatable_headers, url_of
 
 _OF_CURL = ("accept", "user-agent")
 """Headers that curl sends unless it is told not to."""
@@ -33,8 +33,8 @@ def curl(exchange: Exchange, base: str, body: Body | None = None) -> str:
     lines = [f"# left out, as it was secret: {name}" for name in dict.fromkeys(left_out)]
     if has_secret_query(exchange):
         lines.append("# a secret in the query was replaced by ***")
-    if exchange.request_bytes and text is None:
-        lines.append(f"# left out, as it was not kept: the body of {exchange.request_bytes} bytes")
+    if had_body(exchange) and text is None:
+        lines.append("# left out, as it was not kept: the body")
     words = ["curl", "--globoff", "--path-as-is", *_method(exchange)]
     parts = [shlex.join(words)]
     parts += [shlex.join(["--header", header]) for header in _headers(headers, has_body=text is not None)]

@@ -57,9 +57,9 @@ class Exchange:
 
     `started` is seconds since the epoch; the times in `timeline` are seconds since `started`. `fault` names
     what struck, `rule` the rule that told it to, `verdicts` what each rule that matched said to it
-    (`faults/verdict.py`); `held_since` is when it was stopped, while it is.
-    `request_bytes` and `response_bytes` count bodies. Headers are in order of arrival, names in lower case,
-    secrets replaced.
+    (`faults/verdict.py`). `replay_of` is the id of the exchange whose request this one repeats. `held_since`
+    is when it was stopped, while it is. `request_bytes` and `response_bytes` count bodies. Headers are in
+    order of arrival, names in lower case, secrets replaced.
     """
 
     id: int
@@ -81,6 +81,7 @@ class Exchange:
     fault: str | None = None
     rule: str | None = None
     verdicts: list[object] = field(default_factory=list)
+    replay_of: int | None = None
     held_since: float | None = None
     ended: Ended | None = None
     timeline: list[tuple[str, float]] = field(default_factory=list)
@@ -147,6 +148,7 @@ class Exchange:
             "cache": None if self.cache is None else str(self.cache),
             "fault": self.fault,
             "rule": self.rule,
+            "replay_of": self.replay_of,
             "held": self.held_since is not None,
             "ended": None if self.ended is None else str(self.ended),
         }

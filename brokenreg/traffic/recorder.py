@@ -20,6 +20,11 @@ BASE = "brokenreg.base"
 EXTENSION = "brokenreg.exchange"
 """Where in `scope["extensions"]` the exchange is found."""
 
+REPLAY = b"x-brokenreg-replay"
+"""Header with the id of the exchange whose request is repeated. Who sends it gets that mark, and no more."""
+
+_LONGEST_ID = 18
+
 Classifier = Callable[[Target], bool]
 """Whether the blob that a target addresses is some manifest's configuration."""
 
@@ -70,6 +75,9 @@ class Recorder:
             started=time.time(),
             origin=self._origin,
         )
+        replayed = header(scope, REPLAY)
+        if replayed is not None and replayed.isdigit() and len(replayed) <= _LONGEST_ID:
+            exchange.replay_of = int(replayed)
         exchange.mark("request")
         self._log.opened(exchange)
         return exchange

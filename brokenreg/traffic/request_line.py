@@ -60,6 +60,12 @@ def has_secret_query(exchange: Exchange) -> bool:
     return REDACTED in exchange.query
 
 
+def had_body(exchange: Exchange) -> bool:
+    """Whether the request had a body, or announced one that nobody read."""
+    announced = exchange.request_header("content-length") not in ("", "0")
+    return bool(exchange.request_bytes) or announced or bool(exchange.request_header("transfer-encoding"))
+
+
 def _is_text(value: str) -> bool:
     """Whether a value is printable ASCII; nothing else means the same to everybody."""
     return all(" " <= character <= "~" or character == "\t" for character in value)

@@ -37,7 +37,7 @@ async def shown(
     """A panel on a registry that has seen `log`, and its keyboard."""
     async with registry(log) as controlled:
         panel = Panel(controlled, preferences, clock or Clock())
-        async with panel.run_test(size=size) as pilot:
+        async with panel.run_test(size=size, notifications=True) as pilot:
             yield panel, pilot
 
 

@@ -154,7 +154,7 @@ async def test_two_commands_can_swap_their_keys() -> None:
         ({"traffic.follow": []}, "traffic.follow: write a key in quotes, or a list"),
         ({"traffic.follow": "q"}, "q is both traffic.follow and panel.quit; give one of them another key"),
         ({"traffic.follow": "j"}, "j is both move.down and traffic.follow"),
-        ({"panel.help": "x", "panel.quit": "x"}, "x is both panel.help and panel.quit"),
+        ({"panel.help": "Z", "panel.quit": "Z"}, "Z is both panel.help and panel.quit"),
         ({"traffic.follow": "question_mark"}, "question_mark is both traffic.follow and panel.help"),
     ],
 )

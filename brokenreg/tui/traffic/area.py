@@ -8,13 +8,17 @@ from textual.app import ComposeResult
 from textual.binding import BindingType
 
 from brokenreg.controlled import Controlled
+from brokenreg.traffic.exchange import Exchange
 from brokenreg.traffic.filters import parse_filter
+from brokenreg.traffic.replay import ReplayError, replay_of
 from brokenreg.tui.addresses import reachable
 from brokenreg.tui.area import Clock, TabArea
 from brokenreg.tui.bindings import bindings_of
 from brokenreg.tui.text import visible
+from brokenreg.tui.traffic.cells import subject_of
 from brokenreg.tui.traffic.completion import values_of
 from brokenreg.tui.traffic.detail.view import Detail
+from brokenreg.tui.traffic.export import ExportScreen, Source
 from brokenreg.tui.traffic.filter_bar import FilterBar
 from brokenreg.tui.traffic.rows import everything
 from brokenreg.tui.traffic.table import TrafficTable
@@ -101,6 +105,8 @@ class TrafficArea(TabArea):
             return not self._bar.is_open
         if action == "filter_toggle":
             return bool(self._filter)
+        if action in ("replay", "export", "copy"):
+            return self._chosen is not None
         if action == "pane":
             return self._detail.exchange is not None and self._detail.display
         return super().check_action(action, parameters)
@@ -122,6 +128,41 @@ class TrafficArea(TabArea):
     def action_pane(self, by: int) -> None:
         """Show another pane of the detail."""
         self._detail.turn(by)
+
+    def action_replay(self) -> None:
+        """Send the request of the exchange again."""
+        if self._chosen is not None:
+            self.run_worker(self._replay(self._chosen))
+
+    async def _replay(self, exchange: Exchange) -> None:
+        log = self.controlled.log
+        body = log.bodies.of(exchange).request
+        try:
+            replay = replay_of(exchange, self.controlled.status().registry, body)
+            left_out = f", without {' and '.join(replay.left_out)}" if replay.left_out else ""
+            self._tell(f"exchange {exchange.id} is sent again{left_out}")
+            status = await replay.send()
+        except ReplayError as error:
+            self._tell(f"replay of exchange {exchange.id}: {error}")
+        else:
+            self._tell(f"replay of exchange {exchange.id}: {status}{left_out}")
+
+    def action_export(self) -> None:
+        """Ask in which form, and where to."""
+        if self._chosen is not None:
+            passes = parse_filter(self._filter if self._is_filtering else "")
+            self.app.push_screen(ExportScreen(Source(self.controlled, self._chosen, passes)), self._tell)
+
+    def action_copy(self) -> None:
+        """Copy what the exchange is about."""
+        if self._chosen is not None:
+            subject = subject_of(self._chosen)
+            self.app.copy_to_clipboard(subject)
+            self._tell(f"copied: {visible(subject)}")
+
+    def _tell(self, line: str | None) -> None:
+        if line:
+            self.app.notify(line, markup=False, timeout=4)
 
     def action_follow(self) -> None:
         """Go along with what comes, beginning at the newest; or do not."""
@@ -158,6 +199,11 @@ class TrafficArea(TabArea):
     @property
     def _detail(self) -> Detail:
         return self.query_one(Detail)
+
+    @property
+    def _chosen(self) -> Exchange | None:
+        """What is read, or under the cursor."""
+        return self._detail.exchange if self._is_reading else self._table.selected
 
     @property
     def _bar(self) -> FilterBar:

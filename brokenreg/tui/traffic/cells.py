@@ -32,7 +32,12 @@ def local_time(exchange: Exchange) -> str:
 
 
 def client_name(exchange: Exchange, width: int) -> str:
-    """The client's product and major version (`docker/27`); its address, if it does not say."""
+    """The client's product and major version (`docker/27`); its address, if it does not say.
+
+    That of a replay is us.
+    """
+    if exchange.replay_of is not None:
+        return "↻ replay"
     product = exchange.user_agent.partition(" ")[0]
     if not product:
         return visible(exchange.client.rpartition(":")[0] or exchange.client)
@@ -111,6 +116,14 @@ def ended_word(exchange: Exchange) -> str:
     if exchange.ended is None:
         return "in flight"
     return _ENDED_WORDS[exchange.ended] or "complete"
+
+
+def subject_of(exchange: Exchange) -> str:
+    """What it is about: the digest that it asked for or was told, else the reference, else the path."""
+    if is_digest(exchange.target.reference):
+        return exchange.target.reference
+    told = exchange.response_header("docker-content-digest")
+    return told if is_digest(told) else exchange.target.reference or exchange.path
 
 
 def _kind(endpoint: Endpoint) -> str:

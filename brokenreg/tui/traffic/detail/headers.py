@@ -29,6 +29,8 @@ def _facts(exchange: Exchange) -> Iterator[tuple[str, str]]:
     if exchange.fault is not None:
         yield "Fault", visible(exchange.fault)
     yield "Exchange", str(exchange.id)
+    if exchange.replay_of is not None:
+        yield "Replay", f"of exchange {exchange.replay_of}, without its credentials"
     yield "Endpoint", str(target.endpoint)
     if target.namespace:
         yield "Namespace", visible(target.namespace)

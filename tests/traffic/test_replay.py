@@ -1,0 +1,121 @@
+"""A request that is sent again: through the real listener, marked, and without what was secret."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import httpx
+import pytest
+
+from brokenreg.oci.target import Endpoint, Target, parse_target
+from brokenreg.traffic.bodies import Body
+from brokenreg.traffic.exchange import Exchange, Headers, Origin
+from brokenreg.traffic.redaction import redact_headers, redact_query
+from brokenreg.traffic.replay import Replay, ReplayError, replay_of
+from tests.process import Brokenreg
+
+
+def exchange(path: str, method: str = "GET", headers: Headers = (), query: str = "", **more: Any) -> Exchange:
+    raw = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers]
+    return Exchange(
+        id=17,
+        method=method,
+        path=path,
+        query=redact_query(query),
+        http_version="1.1",
+        scheme="http",
+        client="127.0.0.1:1",
+        target=parse_target(path),
+        request_headers=redact_headers(raw),
+        **more,
+    )
+
+
+def newest_of(registry: Brokenreg) -> dict[str, Any]:
+    """The newest exchange, in full."""
+    url = f"{registry.control}/v1/exchanges"
+    (newest,) = httpx.get(url, params={"limit": 1, "namespace": "*"}).json()
+    return dict(httpx.get(f"{url}/{newest['id']}").json())
+
+
+def reset_next(registry: Brokenreg) -> None:
+    """The next layer's connection is reset."""
+    httpx.post(f"{registry.control}/v1/rules", json={"fault": "reset", "times": 1}).raise_for_status()
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "query", "status"),
+    [
+        ("GET", "/v2/broken/random/manifests/layers-1_size-10", "", 200),
+        ("HEAD", "/v2/broken/random/manifests/layers-1_size-10", "", 200),
+        ("GET", "/v2/broken/error/manifests/418", "", 418),
+        ("GET", "/v2/_catalog", "n=1&last=a%26b", 200),
+        ("GET", "/v2/a/../b/manifests/x y", "", 400),
+        ("POST", "/v2/team/again/blobs/uploads/", "", 202),
+    ],
+)
+async def test_the_same_is_asked_again(
+    registry: Brokenreg, method: str, path: str, query: str, status: int
+) -> None:
+    headers = (("host", registry.host), ("user-agent", "docker/28"), ("authorization", "Basic c2VjcmV0"))
+    replay = replay_of(exchange(path, method, headers, query), [registry.url], None)
+    assert replay.left_out == ("authorization",)
+    assert await replay.send() == status
+    newest = newest_of(registry)
+    assert (newest["method"], newest["path"], newest["query"]) == (method, path, query)
+    assert (newest["replay_of"], newest["user_agent"], newest["status"]) == (17, "docker/28", status)
+    assert "authorization" not in dict(newest["request_headers"])
+
+
+async def test_a_body_that_was_kept_goes_along(registry: Brokenreg) -> None:
+    body = b'{"schemaVersion":'
+    put = exchange("/v2/team/again/manifests/v1", "PUT", request_bytes=len(body))
+    assert await replay_of(put, [registry.url], Body(body, len(body))).send() == 201
+    assert newest_of(registry)["request_bytes"] == len(body)
+
+
+def sent(seen: Exchange, *listeners: str) -> Replay:
+    return replay_of(seen, listeners, None)
+
+
+def test_it_goes_to_the_listener_that_was_asked() -> None:
+    listeners = ("http://0.0.0.0:8080", "https://[::]:8443")
+    assert str(sent(exchange("/v2/"), *listeners).request.url) == "http://127.0.0.1:8080"
+    named = exchange("/v2/", headers=(("host", "reg.example:8443"),))
+    assert str(sent(named, *listeners).request.url) == "https://[::1]:8443"
+    assert sent(named, *listeners).request.headers["host"] == "reg.example:8443"
+
+
+def test_a_replay_of_a_replay_names_the_one_that_it_repeats() -> None:
+    again = sent(exchange("/v2/", headers=(("x-brokenreg-replay", "3"),)), "http://127.0.0.1:1")
+    assert again.request.headers.get_list("x-brokenreg-replay") == ["17"]
+
+
+@pytest.mark.parametrize(
+    ("seen", "told"),
+    [
+        (exchange("/v2/a/blobs/uploads/x", "PATCH", request_bytes=9), "its body was not kept"),
+        (exchange("/v2/", "PUT", (("content-length", "3"),)), "its body was not kept"),
+        (exchange("/v2/", query="token=x"), "secret"),
+        (exchange("/v2/", origin=Origin.SECOND), "secret"),
+        (exchange("/v2/", "G ET"), "method"),
+    ],
+)
+def test_what_cannot_be_sent_again(seen: Exchange, told: str) -> None:
+    with pytest.raises(ReplayError, match=told):
+        sent(seen, "http://127.0.0.1:1")
+
+
+def test_a_connection_cannot_be_sent_again() -> None:
+    seen = exchange("/v2/")
+    seen.target = Target(Endpoint.CONNECT)
+    with pytest.raises(ReplayError, match="asked nothing"):
+        sent(seen, "http://127.0.0.1:1")
+
+
+async def test_no_answer_is_one_line(registry: Brokenreg) -> None:
+    reset_next(registry)
+    layer = exchange("/v2/broken/random/blobs/sha256:" + "0" * 64)
+    with pytest.raises(ReplayError) as caught:
+        await sent(layer, registry.url).send()
+    assert "\n" not in str(caught.value)
