@@ -17,6 +17,9 @@ from brokenreg.faults.yaml_text import MAX_TEXT, Lines, YAMLTextError, read_yaml
 
 MAX_RULES = 1000
 
+_BREAKS = "\x85\u2028\u2029"
+"""Line breaks that PyYAML writes as they are, and reads back as spaces."""
+
 
 class ScenarioError(ValueError):
     """A scenario that cannot be read; one line names the source, the line and the field.
@@ -129,7 +132,11 @@ def written(scenario: Scenario) -> dict[str, Any]:
 
 def write_scenario(scenario: Scenario) -> str:
     """As YAML; `read_scenario` reads it back unchanged."""
-    return yaml.safe_dump(written(scenario), sort_keys=False, allow_unicode=True, width=110)
+    document = written(scenario)
+    text = yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=110)
+    if any(character in text for character in _BREAKS):
+        text = yaml.safe_dump(document, sort_keys=False, width=110)
+    return text
 
 
 def _line(lines: Lines, field: tuple[str | int, ...]) -> int:
