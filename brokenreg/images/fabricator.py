@@ -7,13 +7,14 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import Protocol
 
 from brokenreg.images.hashing import HashingCancelled, hash_layers
 from brokenreg.images.image import Document, FabricatedImage, build_image
 from brokenreg.images.jobs import RUNNING, Jobs, closing
 from brokenreg.images.layer import Layer
-from brokenreg.images.ledger import ImageRecord, LayerRecord, Ledger, Role
+from brokenreg.images.ledger import ImageRecord, LayerRecord, Ledger, Place, Role
 from brokenreg.images.spec import ImageSpec, LayerRecipe, check_limit, parse_random_tag
 from brokenreg.oci.digests import Digest, is_digest
 from brokenreg.oci.errors import ErrorCode, OCIError
@@ -49,6 +50,26 @@ class FabricatedBlob(Protocol):
 
     def read(self, offset: int, length: int) -> bytes:
         """Up to `length` bytes at `offset`, fewer only at the end. Raise `ValueError` if one is negative."""
+
+
+@dataclass(frozen=True, slots=True)
+class MadeBlob:
+    """A manifest, configuration or layer of an image that was made in a repository."""
+
+    repository: str
+    digest: Digest
+    role: Role
+    _place: Place
+    _ledger: Ledger
+
+    @property
+    def content(self) -> FabricatedBlob:
+        """A reader, made anew; of a document that takes as long as to make all of the image's documents."""
+        if self.role is Role.LAYER:
+            recipe = self._place.spec.recipe(self._place.number)
+            return Layer(recipe, self._ledger.layer_sums(recipe).crc32)
+        image = build_image(self._place.spec, self._ledger.sums(self._place.spec))
+        return Document(image.config if self.role is Role.CONFIG else image.manifest)
 
 
 class Fabricator:
@@ -100,6 +121,16 @@ class Fabricator:
             return Document(self._build(place.spec).config)
         recipe = place.spec.recipe(place.number)
         return Layer(recipe, self._ledger.layer_sums(recipe).crc32)
+
+    def made(self) -> Iterator[MadeBlob]:
+        """Everything that was made so far, by repository."""
+        for repository, digest, place in self._ledger.places():
+            yield MadeBlob(repository, Digest(digest), place.role, place, self._ledger)
+
+    @property
+    def made_count(self) -> int:
+        """How many images were made; it only grows."""
+        return self._ledger.image_count
 
     def spec_of(self, repository: str, digest: str) -> ImageSpec | None:
         """The image in that repository which has this manifest, configuration or layer.

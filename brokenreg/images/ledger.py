@@ -7,7 +7,7 @@ is passed over; what it stood for is made again when somebody asks.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from enum import Enum
 from typing import Annotated, NamedTuple
 
@@ -141,9 +141,19 @@ class Ledger:
     def has_image(self, repository: str, spec: ImageSpec) -> bool:
         return (repository, spec) in self._images
 
+    @property
+    def image_count(self) -> int:
+        return len(self._images)
+
     def place(self, repository: str, digest: str) -> Place | None:
         """What the digest stands for in that repository, and in no other."""
         return self._places.get(repository, {}).get(digest)
+
+    def places(self) -> Iterator[tuple[str, str, Place]]:
+        """Everything that was made: repository, digest, and what it stands for there."""
+        for repository, places in self._places.items():
+            for digest, place in places.items():
+                yield repository, digest, place
 
     def add_layer(self, record: LayerRecord) -> None:
         self._sums[record.recipe] = record.sums

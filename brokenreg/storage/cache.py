@@ -68,6 +68,24 @@ class CachedBlobs:
         async with self._making_room:
             await self._let_go(max(self._total() - self._limit, self._quota.excess(0)))
 
+    async def evict(self, digest: Digest) -> bool:
+        """Let go of one blob now; False if somebody is at work with it.
+
+        What was pushed too stays, but is no longer served as an upstream's. Raise `OSError`, `StorageError`.
+        """
+        async with self._making_room:
+            path = None
+            if not self._index.is_pushed(digest):
+                path = self._blobs.take_out(digest)
+                if path is None and self._blobs.is_pinned(digest):
+                    return False
+            self._sizes.pop(digest, None)
+            try:
+                await self._index.unlink_cached([digest])
+            finally:
+                await asyncio.to_thread(self._quota.remove, [path] if path else [])
+        return True
+
     def can_give_way(self, size: int) -> bool:
         """Whether the quota would have room for so many bytes, were all gone that may go."""
         excess = self._quota.excess(size)

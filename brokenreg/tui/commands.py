@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import groupby
 
-TABS = ("traffic", "tags", "log")
+TABS = ("traffic", "blobs", "tags", "log")
 """In order. The commands `tab.<name>` choose them; `tabs.py` says what they show."""
 
 AREAS: Mapping[str, frozenset[str]] = {
@@ -19,6 +19,7 @@ AREAS: Mapping[str, frozenset[str]] = {
     "move": frozenset({*TABS, "help", "document", "export"}),
     "traffic": frozenset({"traffic"}),
     "filter": frozenset({"filter"}),
+    "blobs": frozenset({"blobs"}),
     "tags": frozenset({"tags"}),
     "tree": frozenset({"tags"}),
     "export": frozenset({"export"}),
@@ -63,6 +64,7 @@ class Command:
 
 COMMANDS: tuple[Command, ...] = (
     Command("tab.traffic", "1", "Traffic", "show the exchanges", "Tabs", "show_tab('traffic')"),
+    Command("tab.blobs", "3", "Blobs", "show all blobs", "Tabs", "show_tab('blobs')"),
     Command("tab.tags", "4", "Tags", "show repositories and their tags", "Tabs", "show_tab('tags')"),
     Command("tab.log", "5", "Log", "show the server's own log", "Tabs", "show_tab('log')"),
     Command("move.down", "j,down", "Down", "one line down", "Moving", "move(1)"),
@@ -105,6 +107,14 @@ COMMANDS: tuple[Command, ...] = (
     Command("filter.apply", "enter", "Apply", "show what the filter lets pass", "Filter", in_footer=True),
     Command("filter.complete", "tab", "Complete", "take the suggestion", "Filter", in_footer=True),
     Command("filter.leave", "escape", "Leave", "leave the filter as it was", "Filter", in_footer=True),
+    Command("blobs.open", "enter", "Open", "show what is in the blob", "Blobs", in_footer=True),
+    Command("blobs.back", "escape", "Back", "back to the list, or to all of it", "Blobs", in_footer=True),
+    Command("blobs.search", "/", "Search", "by digest, kind, origin, place", "Blobs", in_footer=True),
+    Command("blobs.sort", "o", "Order", "by size, by last use, by name", "Blobs", in_footer=True),
+    Command("blobs.verify", "v", "Verify", "check its digest, or stop checking", "Blobs", in_footer=True),
+    Command("blobs.corrupt", "C", "Corrupt", "a rule corrupts it for clients, or no more", "Blobs"),
+    Command("blobs.delete", "d", "Delete", "from all repositories, if you say yes", "Blobs", in_footer=True),
+    Command("blobs.copy", "y", "Copy", "copy its digest", "Blobs"),
     Command("tree.expand", "space", "Expand", "show what is below, or hide it", "Trees", in_footer=True),
     Command("tree.right", "right,l", "Into", "show what is below, then go there", "Trees"),
     Command("tree.left", "left,h", "Out of", "hide it, or go to what it is below", "Trees"),

@@ -11,13 +11,19 @@ from textual.message import Message
 from textual.widget import Widget
 
 from brokenreg.tui.area import TabArea
+from brokenreg.tui.blobs.area import BlobsArea
 from brokenreg.tui.commands import BY_ID, keys_of
 from brokenreg.tui.log.area import LogArea
 from brokenreg.tui.tags.area import TagsArea
 from brokenreg.tui.text import fit
 from brokenreg.tui.traffic.area import TrafficArea
 
-TABS: Mapping[str, type[TabArea]] = {"traffic": TrafficArea, "tags": TagsArea, "log": LogArea}
+TABS: Mapping[str, type[TabArea]] = {
+    "traffic": TrafficArea,
+    "blobs": BlobsArea,
+    "tags": TagsArea,
+    "log": LogArea,
+}
 """What each tab shows, in the order of `commands.TABS`; key and title are those of `tab.<name>`."""
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+import os
 
-from exchanges import LAYER, NOON, answer, digest, end, exchange, small_pull
+from exchanges import LAYER, NOON, NOW, answer, digest, end, exchange, small_pull
 from pushed import some_images
+from stored import HUB, TEAM, store_image, tar
 
 from brokenreg.controlled import Controlled
 from brokenreg.faults.rules import rule_of
@@ -65,3 +67,18 @@ async def some_log_lines(controlled: Controlled) -> None:
         record = logging.LogRecord("brokenreg", level, "", 0, text, None, None)
         record.created = NOON + at
         controlled.diagnostics.handle(record)
+
+
+async def some_blobs(controlled: Controlled) -> None:
+    """An image that was pushed, one that is cached, one that was fabricated; a layer that is not nice."""
+    odd = (
+        ("etc/motd", b"hello"),
+        ("etc/.wh.shadow", b""),
+        ("opt/.wh..wh..opq", b""),
+        ("../../x\x1b[31m", b"!"),
+    )
+    _, config, layer = await store_image(controlled, TEAM, "1.2", tar(*odd, ("srv/app", bytes(4_000_000))))
+    _, *cached = await store_image(controlled, HUB, "1.27", tar(("usr/sbin/nginx", bytes(9_000_000))), b"{}")
+    for blob in (config, layer, *cached):
+        os.utime(controlled.store.folder.blob(blob), (NOW - 240, NOW - 240))
+    await controlled.images.image("broken/random", "layers-2_size-4MiB")

@@ -26,7 +26,7 @@ from brokenreg.tui.preferences import Preferences
 sys.path.insert(0, str(Path(__file__).parent))
 from exchanges import NOW
 from running import registry
-from scenes import armed, nothing, pushed_and_cached, some_log_lines, some_traffic, struck
+from scenes import armed, nothing, pushed_and_cached, some_blobs, some_log_lines, some_traffic, struck
 
 FOLDER = Path(__file__).parents[2] / "screenshots"
 SIZES = ((80, 24), (160, 45))
@@ -53,6 +53,8 @@ PICTURES = (
     Picture("why", struck, ("enter", "h")),
     Picture("light", some_traffic, sizes=(SIZES[0],), theme="light"),
     Picture("ansi", armed, sizes=(SIZES[0],), theme="ansi"),
+    Picture("blobs", some_blobs, ("3",)),
+    Picture("layer", some_blobs, ("3", *"/team", "enter", "enter")),
     Picture("tags", pushed_and_cached, (*OPEN_TAGS, "k")),
     Picture("manifest", pushed_and_cached, (*OPEN_TAGS, "k", "enter")),
     Picture("log", some_log_lines, ("5",)),
@@ -101,6 +103,8 @@ async def take(file: str) -> str:
                     await pilot.press(key)
                     panel.tick()
                     await still(panel)
+                    panel.tick()
+                await still(panel)
                 panel.tick()
                 await pilot.pause()
                 await pilot.pause()  # the footer is made anew after the next refresh

@@ -1,0 +1,265 @@
+"""What is in a layer: the entries of its tar, as they stand there. Nothing is ever unpacked to disk.
+
+A layer may be anything that somebody sent. So a listing is bounded in entries, bytes of names, bytes that are
+unpacked and time, needs no more memory than those bounds allow, and says where it stopped and why.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+from brokenreg.images.tar_headers import (
+    BLOCK,
+    Header,
+    Kind,
+    TarError,
+    is_end,
+    parse_header,
+    pax_records,
+    pax_size,
+)
+from brokenreg.images.unpacked import CompressionError, Content, Unpacked
+from brokenreg.oci.sizes import format_size
+
+_Value = TypeVar("_Value", bytes, int)
+
+_WHITEOUT = b".wh."
+_OPAQUE = b".wh..wh..opq"
+_SPARSE_NAME, _SPARSE_SIZES = b"GNU.sparse.name", (b"GNU.sparse.realsize", b"GNU.sparse.size")
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Where a listing stops. `name` and `names` are bytes, of one and of all; `seconds` of reading."""
+
+    entries: int = 100_000
+    name: int = 4096
+    names: int = 16 * 1024 * 1024
+    metadata: int = 1024 * 1024
+    """Bytes of one pax header or long name."""
+    unpacked: int = 4 * 1024**3
+    seconds: float = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One entry as the archive has it: `size` in bytes is what it claims, names are not to be trusted."""
+
+    name: bytes
+    kind: Kind
+    permissions: int
+    size: int
+    link: bytes
+    is_name_cut: bool = False
+
+    @property
+    def is_opaque(self) -> bool:
+        """Whether it hides all that lower layers have in its directory (image-spec, "Opaque Whiteout")."""
+        return self.name.rpartition(b"/")[2] == _OPAQUE
+
+    @property
+    def hides(self) -> bytes | None:
+        """What it takes away that lower layers have (image-spec, "Whiteouts"); None if it is no whiteout."""
+        folder, slash, base = self.name.rpartition(b"/")
+        if not base.startswith(_WHITEOUT):
+            return None
+        return folder + slash + (b"" if base == _OPAQUE else base.removeprefix(_WHITEOUT))
+
+
+class _StoppedError(Exception):
+    """A bound was reached, or somebody has seen enough; the message says which."""
+
+
+@dataclass(slots=True)
+class _Extensions:
+    """What extension headers say of the entry that follows."""
+
+    name: bytes | None = None
+    link: bytes | None = None
+    size: int | None = None
+    shown_size: int | None = None
+
+    def note(self, keyword: bytes, value: bytes) -> None:
+        if keyword in (b"path", _SPARSE_NAME):
+            self.name = value
+        elif keyword == b"linkpath":
+            self.link = value
+        elif keyword == b"size":
+            self.size = pax_size(value)
+        elif keyword in _SPARSE_SIZES:
+            self.shown_size = pax_size(value)
+
+
+class LayerListing:
+    """Made for one blob; `run` reads it and belongs into a thread. All else may be asked meanwhile.
+
+    `entries` only ever grows. `outcome` is None until `run` has ended, then one line; `is_whole` tells
+    whether the archive was read to its end.
+    """
+
+    def __init__(
+        self,
+        content: Content,
+        limits: Limits = Limits(),
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.entries: list[Entry] = []
+        self.outcome: str | None = None
+        self.is_whole = False
+        self.size = content.size
+        self._limits = limits
+        self._clock = clock
+        self._content = content
+        self._stream: Unpacked | None = None
+        self._stopped = threading.Event()
+        self._deadline = 0.0
+        self._names = 0
+        self._globally = _Extensions()
+
+    @property
+    def read(self) -> int:
+        """Bytes of the blob that were read so far, of `size`."""
+        return self._stream.read if self._stream else 0
+
+    @property
+    def unpacked(self) -> int:
+        """Bytes of the archive that were passed so far."""
+        return self._stream.unpacked if self._stream else 0
+
+    def stop(self) -> None:
+        """Let `run` end soon."""
+        self._stopped.set()
+
+    def run(self) -> None:
+        """Read until the end, a bound, `stop`, or what is no tar. Raise `OSError` if it cannot be read."""
+        self._deadline = self._clock() + self._limits.seconds
+        try:
+            self._stream = Unpacked(self._content)
+            self._list()
+        except (_StoppedError, TarError, CompressionError) as stopped:
+            where = f"at byte {self.unpacked:,} of the archive" if self.unpacked else "at its beginning"
+            self.outcome = f"stopped {where}: {stopped}"
+        else:
+            self.is_whole = True
+            packed = f"{format_size(self.unpacked)} unpacked" if self._is_compressed else "not compressed"
+            self.outcome = f"whole, {packed}"
+
+    @property
+    def _is_compressed(self) -> bool:
+        return self._stream is not None and self._stream.is_compressed
+
+    def _list(self) -> None:
+        extensions = _Extensions()
+        while (block := self._block()) is not None:
+            if is_end(block):
+                return
+            header = parse_header(block)
+            match header.flag:
+                case b"L":
+                    extensions.name = self._metadata(header).partition(b"\0")[0]
+                case b"K":
+                    extensions.link = self._metadata(header).partition(b"\0")[0]
+                case b"x" | b"X":
+                    for keyword, value in pax_records(self._metadata(header)):
+                        extensions.note(keyword, value)
+                case b"g":
+                    for keyword, value in pax_records(self._metadata(header)):
+                        self._globally.note(keyword, value)
+                case _:
+                    self._take(header, extensions)
+                    extensions = _Extensions()
+        if not self.entries and not self.unpacked:
+            raise TarError("it is empty, which is no tar")
+        raise TarError("the archive has no end mark: it may be cut off")
+
+    def _take(self, header: Header, extensions: _Extensions) -> None:
+        """Note an entry and pass over its content."""
+        size = _first(extensions.size, self._globally.size, header.size)
+        name = _first(extensions.name, self._globally.name, header.name)
+        link = _first(extensions.link, self._globally.link, header.link)
+        most = self._limits.name
+        entry = Entry(
+            name=name[:most],
+            kind=header.kind,
+            permissions=header.permissions,
+            size=_first(extensions.shown_size, header.real_size, size if header.has_content else 0),
+            link=link[:most] if header.kind in (Kind.SYMLINK, Kind.HARD_LINK) else b"",
+            is_name_cut=max(len(name), len(link)) > most,
+        )
+        self._names += len(entry.name) + len(entry.link)
+        if self._names > self._limits.names:
+            raise _StoppedError(f"its names have more than {format_size(self._limits.names)}")
+        if len(self.entries) >= self._limits.entries:
+            raise _StoppedError(f"it has more than {self._limits.entries:,} entries")
+        self.entries.append(entry)
+        while header.is_extended:  # more of a sparse file's map (GNU)
+            block = self._block()
+            if block is None:
+                raise TarError("the archive is cut off in a header")
+            if block[504:505] != b"\1":
+                break
+        if header.has_content:
+            self._skip(_padded(size))
+
+    def _block(self) -> bytes | None:
+        """The next block; None at the end of the data."""
+        block = self._stretch(BLOCK)
+        if block and len(block) < BLOCK:
+            raise TarError("the archive is cut off in a header")
+        return block or None
+
+    def _metadata(self, header: Header) -> bytes:
+        if header.size > self._limits.metadata:
+            raise _StoppedError(
+                f"a header of {format_size(header.size)}; {format_size(self._limits.metadata)} are the most"
+            )
+        body = self._stretch(_padded(header.size))
+        if len(body) < header.size:
+            raise TarError("the archive is cut off in a header")
+        return body[: header.size]
+
+    def _stretch(self, length: int) -> bytes:
+        parts = []
+        while length:
+            part = self._now().take(length)
+            if not part:
+                break
+            parts.append(part)
+            length -= len(part)
+        return b"".join(parts)
+
+    def _skip(self, length: int) -> None:
+        claimed = length
+        while length:
+            passed = self._now().skip(length)
+            if not passed:
+                raise TarError(
+                    f"the archive is cut off: {format_size(length)} of {format_size(claimed)} that the last "
+                    "entry claims are not there"
+                )
+            length -= passed
+
+    def _now(self) -> Unpacked:
+        """The stream, if going on is within the bounds."""
+        assert self._stream is not None  # noqa: S101 - for the type checker
+        if self._stopped.is_set():
+            raise _StoppedError("nobody looks at it any more")
+        if self._is_compressed and self._stream.unpacked >= self._limits.unpacked:
+            raise _StoppedError(f"{format_size(self._limits.unpacked)} were unpacked, and there is more")
+        if self._clock() > self._deadline:
+            raise _StoppedError(f"{self._limits.seconds:g} s of reading are enough")
+        return self._stream
+
+
+def _padded(size: int) -> int:
+    return -(-size // BLOCK) * BLOCK
+
+
+def _first(own: _Value | None, everybodys: _Value | None, plain: _Value) -> _Value:
+    if own is not None:
+        return own
+    return plain if everybodys is None else everybodys

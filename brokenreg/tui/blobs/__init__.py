@@ -1,0 +1,1 @@
+"""All blobs, and what is in them."""

@@ -1,0 +1,280 @@
+"""The Blobs tab: the list of all blobs, and one of them from inside."""
+
+from __future__ import annotations
+
+import time
+from functools import partial
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import BindingType
+from textual.containers import Container
+from textual.widgets import Input, Static
+from textual.worker import Worker
+
+from brokenreg.controlled import Controlled
+from brokenreg.faults.rules import FieldError
+from brokenreg.images.verification import Verification
+from brokenreg.oci.sizes import format_size
+from brokenreg.storage.errors import StorageError
+from brokenreg.tui.area import Clock, TabArea
+from brokenreg.tui.bindings import bindings_of
+from brokenreg.tui.blobs.changing import delete, toggle_corruption
+from brokenreg.tui.blobs.inside import Inside
+from brokenreg.tui.blobs.opening import GoneError, opened
+from brokenreg.tui.blobs.survey import Blob, Order, survey
+from brokenreg.tui.blobs.table import BlobTable
+from brokenreg.tui.blobs.threads import in_thread
+from brokenreg.tui.blobs.view import BlobView
+from brokenreg.tui.questions import Confirmation
+from brokenreg.tui.text import visible
+
+_LONGEST = 50
+"""Ticks after which it is looked anew, whether the index has changed or not: blobs are used, images made."""
+
+_RESTING = 100
+"""Ticks of rest for each second that a look took: it takes a tenth of the time at most."""
+
+_EMPTY = "There are no blobs yet. Push an image, pull one of another registry, or pull broken/random."
+
+
+class BlobsArea(TabArea):
+    """The list; what is in a blob below it once it is opened, at the right on a wide screen."""
+
+    DEFAULT_CSS = """
+    BlobsArea { layout: vertical; }
+    BlobsArea > #blob-panes { layout: vertical; height: 1fr; }
+    BlobsArea BlobTable { height: 1fr; width: 1fr; }
+    BlobsArea BlobView { display: none; height: 65%; border-top: solid $secondary 50%; }
+    BlobsArea BlobView:focus { border-top: solid $primary; }
+    BlobsArea.-reading BlobView { display: block; }
+    BlobsArea.-wide > #blob-panes { layout: horizontal; }
+    BlobsArea.-wide BlobTable { height: 100%; }
+    BlobsArea.-wide BlobView { width: 1fr; height: 100%; border-top: none;
+        border-left: solid $secondary 50%; }
+    BlobsArea.-wide BlobView:focus { border-left: solid $primary; }
+    BlobsArea > Input { display: none; height: 1; border: none; padding: 0 1; }
+    BlobsArea.-searching > Input { display: block; }
+    BlobsArea > Static { display: none; height: auto; max-height: 3; padding: 0 1; color: $warning; }
+    BlobsArea.-saying > Static { display: block; }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = bindings_of("blobs")
+
+    def __init__(self, controlled: Controlled, clock: Clock, *, id: str) -> None:  # noqa: A002 - Textual's
+        super().__init__(controlled, clock, id=id)
+        self._order = Order.SIZE
+        self._wanted = ""
+        self._total = 0
+        self._shown: tuple[object, ...] = ()
+        self._resting = 0
+        self._ticks = 0
+        self._looking: Worker[None] | None = None
+        self._verification: tuple[Blob, Verification] | None = None
+
+    def compose(self) -> ComposeResult:
+        with Container(id="blob-panes"):
+            yield BlobTable(self.clock)
+            yield BlobView()
+        yield Input(
+            placeholder="words of digests, kinds, origins, repositories or tags", select_on_focus=False
+        )
+        yield Static(markup=False)
+
+    def tick(self) -> None:
+        self._ticks += 1
+        self._resting = max(0, self._resting - 1)
+        self._look()
+        self._view.tick()
+        if self._verification is not None:
+            blob, verification = self._verification
+            done = 100 * verification.read // max(1, verification.size)
+            self._say(f"{_short(blob)}: verifying, {done} % of {format_size(verification.size)}; v stops it")
+
+    def take_focus(self) -> None:
+        (self._view if self._is_reading else self._table).focus()
+
+    @property
+    def remark(self) -> str:
+        found = f"{self._table.count} of {self._total}" if self._wanted else f"{self._total}"
+        wanted = f"/ {visible(self._wanted)}   " if self._wanted else ""
+        return f"{wanted}{found} by {self._order}"
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Whether `action` would do anything now; what would not has no key."""
+        if action == "back":
+            return self._is_reading or self.has_class("-searching") or bool(self._wanted)
+        if action == "open":
+            return self._table.selected is not None and not self._is_reading
+        if action in ("verify", "corrupt", "delete", "copy"):
+            return self._table.selected is not None
+        return super().check_action(action, parameters)
+
+    def action_open(self) -> None:
+        """Show what is in the blob."""
+        self.add_class("-reading")
+        self._view.focus()
+        self._inspect()
+
+    def action_back(self) -> None:
+        """From the blob to the list, from the search to the whole of it."""
+        if self._is_reading:
+            self.workers.cancel_group(self, "inside")
+            self.remove_class("-reading")
+        else:
+            self.remove_class("-searching")
+            self.query_one(Input).value = ""
+        self._table.focus()
+
+    def action_search(self) -> None:
+        """Ask for words."""
+        self.add_class("-searching")
+        self.query_one(Input).focus()
+
+    def action_sort(self) -> None:
+        """Take the next order."""
+        orders = list(Order)
+        self._order = orders[(orders.index(self._order) + 1) % len(orders)]
+        self._look()
+
+    def action_verify(self) -> None:
+        """Find out whether a blob is what its digest says; or stop finding out."""
+        if self._verification is not None:
+            self.workers.cancel_group(self, "verify")
+        elif (blob := self._table.selected) is not None:
+            self.run_worker(self._verify(blob), group="verify", exclusive=True)
+
+    def action_corrupt(self) -> None:
+        """Arm a rule that corrupts this blob for clients, or take it away again."""
+        if (blob := self._table.selected) is not None:
+            try:
+                self._say(f"{_short(blob)}: {toggle_corruption(self.controlled, blob)}")
+            except FieldError as error:
+                self._say(str(error))
+
+    def action_copy(self) -> None:
+        """Put the digest on the clipboard."""
+        if (blob := self._table.selected) is not None:
+            self.app.copy_to_clipboard(blob.digest)
+            self._say(f"copied {blob.digest}")
+
+    def action_delete(self) -> None:
+        """Ask, then take it from all repositories."""
+        blob = self._table.selected
+        if blob is None:
+            return
+        if not blob.keys:
+            self._say(f"{_short(blob)}: cannot be deleted: it is fabricated anew whenever it is asked for")
+            return
+        places = ", ".join(blob.places[:4]) + (f" and {len(blob.places) - 4} more" if blob.places[4:] else "")
+        question = (blob.digest, f"{blob.kind}, {format_size(blob.size)}, {blob.origin}", places)
+        self.app.push_screen(
+            Confirmation("Delete this blob?", tuple(map(visible, question))), partial(self._delete_if, blob)
+        )
+
+    def on_input_changed(self, event: Input.Changed) -> None:
+        self._wanted = event.value
+        self._look()
+
+    def on_input_submitted(self) -> None:
+        """Keep what was found."""
+        self.remove_class("-searching")
+        self._table.focus()
+
+    def on_blob_table_opened(self) -> None:
+        """Somebody clicked twice."""
+        if self.check_action("open", ()):
+            self.action_open()
+
+    def on_blob_table_moved(self) -> None:
+        """What is in sight follows the cursor."""
+        inside = self._view.inside
+        selected = self._table.selected
+        if self._is_reading and selected and (inside is None or selected.digest != inside.blob.digest):
+            self._inspect()
+
+    def on_blob_view_narrowed(self) -> None:
+        """Lines are folded for a width."""
+        inside = self._view.inside
+        if self._is_reading and inside is not None and inside.listing is None:
+            self._inspect()
+
+    def _inspect(self) -> None:
+        if (blob := self._table.selected) is not None:
+            inside = Inside(self.controlled, blob)
+            self._view.show(inside)
+            self.run_worker(inside.read(self._view.room), group="inside", exclusive=True)
+
+    async def _verify(self, blob: Blob) -> None:
+        said = "not verified: stopped"
+        try:
+            async with opened(self.controlled, blob) as content:
+                verification = Verification(content, blob.digest)
+                self._verification = blob, verification
+                await in_thread(verification.run, verification.stop)
+            size = format_size(verification.read)
+            said = f"verified: {size} have the digest {blob.digest}"
+            if not verification.is_right:
+                said = f"WRONG: {size} have the digest {verification.found}"
+        except GoneError:
+            said = "it is not here any more"
+        except (OSError, StorageError) as error:
+            said = f"cannot be read: {error}"
+        finally:
+            self._verification = None
+            self._say(f"{_short(blob)}: {said}")
+
+    def _delete_if(self, blob: Blob, is_wanted: bool | None) -> None:
+        if is_wanted:
+            self.run_worker(self._delete(blob), group="delete")
+
+    async def _delete(self, blob: Blob) -> None:
+        try:
+            self._say(f"{_short(blob)}: {await delete(self.controlled, blob)}")
+        except (OSError, StorageError) as error:
+            self._say(f"{_short(blob)}: not deleted: {error}")
+
+    def _look(self) -> None:
+        """See which blobs there are, if that may have changed, and nobody is at it."""
+        state = (
+            self.controlled.store.index.version,
+            self.controlled.images.made_count,
+            self._ticks // _LONGEST,
+            self._order,
+            self._wanted,
+        )
+        is_asked = state[-2:] != self._shown[-2:]
+        is_busy = self._looking is not None and not self._looking.is_finished
+        if state != self._shown and not is_busy and (is_asked or not self._resting):
+            self._shown = state
+            self._looking = self.run_worker(self._survey(), group="survey")
+
+    async def _survey(self) -> None:
+        began = time.perf_counter()
+        try:
+            self._total, blobs = await survey(self.controlled, self._order, self._wanted)
+        except OSError as error:
+            self._say(f"the blobs cannot be listed: {error}")
+            return
+        self._resting = int((time.perf_counter() - began) * _RESTING)
+        self._table.show(blobs, "No blob has these words." if self._total else _EMPTY)
+
+    def _say(self, text: str) -> None:
+        """One line below, until there is another."""
+        self.add_class("-saying")
+        self.query_one(Static).update(visible(text))
+
+    @property
+    def _table(self) -> BlobTable:
+        return self.query_one(BlobTable)
+
+    @property
+    def _view(self) -> BlobView:
+        return self.query_one(BlobView)
+
+    @property
+    def _is_reading(self) -> bool:
+        return self.has_class("-reading")
+
+
+def _short(blob: Blob) -> str:
+    return f"{blob.kind} {blob.digest.encoded[:12]}"

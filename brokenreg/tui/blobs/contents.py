@@ -1,0 +1,114 @@
+"""What is in a blob, as lines. Free of Textual; `document` and `dump` block and belong into threads."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from brokenreg.images.layer_listing import Entry
+from brokenreg.images.tar_headers import Kind
+from brokenreg.images.unpacked import ZSTD_MAGIC, Content
+from brokenreg.oci.sizes import format_size
+from brokenreg.storage.blobs import BlobFile
+from brokenreg.tui.json_lines import indented
+from brokenreg.tui.text import fold, visible
+
+Line = tuple[tuple[str, str], ...]
+"""Parts of a line: a text that is safe, and what it is (a style of `BlobView`), or nothing."""
+
+DOCUMENT_SHOWN = 100_000
+"""Bytes of a document that are shown."""
+
+DUMPED = 4096
+"""Bytes of anything else."""
+
+_DUMP_WIDTH = 16
+_MOST_LINES = 20_000
+_TOKEN = re.compile(
+    r'(?P<key>"(?:[^"\\]|\\.)*"(?=:))|(?P<value>"(?:[^"\\]|\\.)*"?|[^\s{}\[\],:"]+)|[{}\[\],:\s]+'
+)
+
+
+@dataclass(frozen=True, slots=True)
+class StoredContent:
+    """A blob in the data folder, open."""
+
+    file: BlobFile
+
+    @property
+    def size(self) -> int:
+        return self.file.size
+
+    def read(self, offset: int, length: int) -> bytes:
+        """Up to `length` bytes at `offset`, fewer only at the end."""
+        return self.file.read_blocking(offset, length)
+
+
+def looks_like_json(beginning: bytes) -> bool:
+    """Whether it begins as an object or an array does."""
+    return beginning.lstrip()[:1] in (b"{", b"[")
+
+
+def is_zstd(beginning: bytes) -> bool:
+    return beginning.startswith(ZSTD_MAGIC)
+
+
+def document(content: Content, width: int) -> list[Line]:
+    """JSON on lines of its own, cut and folded; also what is no JSON after all."""
+    text = content.read(0, DOCUMENT_SHOWN).decode("utf-8", "backslashreplace")
+    lines: list[Line] = []
+    if content.size > DOCUMENT_SHOWN:
+        lines.append(((f"only its first {format_size(DOCUMENT_SHOWN)} are shown", "note"),))
+    for line in indented(text, 2 * DOCUMENT_SHOWN).split("\n"):
+        rows = fold(visible(line), max(1, width))
+        lines += [_coloured(rows[0])] if len(rows) == 1 else [((row, ""),) for row in rows]
+        if len(lines) > _MOST_LINES:
+            lines.append((("more lines than are shown", "note"),))
+            break
+    return lines
+
+
+def _coloured(line: str) -> Line:
+    """What is before a colon is a key, strings and words are values."""
+    return tuple((match[0], match.lastgroup or "") for match in _TOKEN.finditer(line))
+
+
+def dump(content: Content) -> list[Line]:
+    """Its first bytes, in hexadecimal and as ASCII."""
+    data = content.read(0, DUMPED)
+    lines: list[Line] = []
+    for at in range(0, len(data), _DUMP_WIDTH):
+        row = data[at : at + _DUMP_WIDTH]
+        text = "".join(chr(byte) if 0x20 <= byte < 0x7F else "." for byte in row)
+        numbers = f"{row[:8].hex(' '):<23}  {row[8:].hex(' '):<23}"
+        lines.append(((f"{at:06x}  ", "quiet"), (f"{numbers}  ", ""), (text, "key")))
+    return lines
+
+
+def entry_line(entry: Entry) -> tuple[str, str, str]:
+    """Mode and size, a word for what is special, and the name."""
+    mode = entry.kind.value + "".join(
+        letter if entry.permissions & bit else "-" for bit, letter in zip(_BITS, "rwxrwxrwx", strict=True)
+    )
+    size = format_size(entry.size) if entry.kind is Kind.FILE else ""
+    name = visible(_text(entry.name)) + ("…" if entry.is_name_cut else "")
+    if entry.hides is not None:
+        hidden = visible(_text(entry.hides))
+        what = f"everything below {hidden or '/'}" if entry.is_opaque else hidden
+        return f"{mode} {'':>9}", "whiteout", f"{name} hides {what}"
+    if entry.link:
+        arrow = " = " if entry.kind is Kind.HARD_LINK else " → "
+        name += arrow + visible(_text(entry.link))
+    return f"{mode} {size:>9}", "outside" if _leads_outside(entry) else "", name
+
+
+_BITS = tuple(1 << bit for bit in reversed(range(9)))
+
+
+def _leads_outside(entry: Entry) -> bool:
+    """Whether its own name is absolute or goes up, which no honest layer's does."""
+    return entry.name.startswith(b"/") or b".." in entry.name.split(b"/")
+
+
+def _text(name: bytes) -> str:
+    return name.decode("utf-8", "backslashreplace")

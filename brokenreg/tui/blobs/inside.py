@@ -1,0 +1,74 @@
+"""What is in one blob, while it is read and after. Free of widgets."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from brokenreg.controlled import Controlled
+from brokenreg.images.layer_listing import LayerListing
+from brokenreg.images.unpacked import Content
+from brokenreg.oci.sizes import format_size
+from brokenreg.storage.errors import StorageError
+from brokenreg.tui.blobs.contents import (
+    DUMPED,
+    Line,
+    document,
+    dump,
+    is_zstd,
+    looks_like_json,
+)
+from brokenreg.tui.blobs.opening import GoneError, opened
+from brokenreg.tui.blobs.survey import Blob, Kind
+from brokenreg.tui.blobs.threads import in_thread
+from brokenreg.tui.text import visible
+
+_BEGINNING = 512
+
+
+class Inside:
+    """Made for one blob; `read` fills it: `lines` with a document or a dump, or else the `listing`."""
+
+    def __init__(self, controlled: Controlled, blob: Blob) -> None:
+        self.blob = blob
+        self.lines: list[Line] = []
+        self.listing: LayerListing | None = None
+        self._controlled = controlled
+        self._said = ""
+
+    @property
+    def remark(self) -> str:
+        """How far it is, or what came of it: one line."""
+        listing = self.listing
+        if self._said or listing is None:
+            return self._said or "opening ..."
+        if listing.outcome is not None:
+            return f"{len(listing.entries):,} entries: {listing.outcome}"
+        done = 100 * listing.read // max(1, listing.size)
+        return f"reading: {done} % of {format_size(listing.size)}, {len(listing.entries):,} entries so far"
+
+    async def read(self, width: int) -> None:
+        """Read it, for lines of `width` cells. Cancelled, it leaves nothing running."""
+        try:
+            async with opened(self._controlled, self.blob) as content:
+                await self._look(content, width)
+        except GoneError:
+            self._said = "it is not here any more"
+        except (OSError, StorageError) as error:
+            self._said = f"it cannot be read: {visible(str(error))}"
+
+    async def _look(self, content: Content, width: int) -> None:
+        beginning = await in_thread(partial(content.read, 0, _BEGINNING))
+        if self.blob.kind.is_manifest or self.blob.kind is Kind.CONFIG or looks_like_json(beginning):
+            self.lines = await in_thread(partial(document, content, width))
+            self._said = "as JSON, on lines of its own"
+            return
+        why = "zstd is not unpacked here"
+        if not is_zstd(beginning):
+            self.listing = listing = LayerListing(content)
+            await in_thread(listing.run, listing.stop)
+            if listing.entries or listing.is_whole:
+                return
+            why = listing.outcome or ""
+            self.listing = None
+        self.lines = await in_thread(partial(dump, content))
+        self._said = f"no listing ({why}); its first {format_size(min(DUMPED, content.size))}"

@@ -1,0 +1,38 @@
+"""The bytes of a blob, wherever they are. Free of Textual."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from brokenreg.controlled import Controlled
+from brokenreg.images.image import Document
+from brokenreg.images.unpacked import Content
+from brokenreg.tui.blobs.contents import StoredContent
+from brokenreg.tui.blobs.survey import Blob
+
+
+class GoneError(Exception):
+    """The blob is not here any more."""
+
+
+@asynccontextmanager
+async def opened(controlled: Controlled, blob: Blob) -> AsyncIterator[Content]:
+    """Its content, for as long as it is looked at. Raise `GoneError`, `OSError` or `StorageError`."""
+    if blob.keys and blob.kind.is_manifest:
+        body = await controlled.store.index.manifest_body(blob.digest)
+        if body is None:
+            raise GoneError
+        yield Document(body)
+    elif blob.keys:
+        file = await asyncio.to_thread(controlled.store.blobs.open, blob.digest)
+        if file is None:
+            raise GoneError
+        with file:
+            yield StoredContent(file)
+    elif blob.made is not None:
+        made = blob.made
+        yield await asyncio.to_thread(lambda: made.content)
+    else:
+        raise GoneError

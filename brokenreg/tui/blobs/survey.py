@@ -1,0 +1,223 @@
+"""All blobs that there are: pushed, cached and fabricated ones, manifests too. Free of Textual."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from brokenreg.controlled import Controlled
+from brokenreg.images.fabricator import MadeBlob
+from brokenreg.images.ledger import Role
+from brokenreg.oci.digests import Digest
+from brokenreg.oci.mediatypes import DOCKER_LIST, OCI_INDEX
+from brokenreg.storage.blobs import BlobStore
+from brokenreg.storage.records import CACHE_MARK, Manifest, RepositoryKey, is_cache, spelled
+
+_SLICE = 5000
+"""Links and manifests that are copied in one turn of the loop."""
+
+_MOST_TAGS = 8
+"""Tags that are noted of one digest in one repository."""
+
+
+class Kind(StrEnum):
+    """What a blob is, by what the manifests here say of it."""
+
+    CONFIG = "config"
+    LAYER = "layer"
+    MANIFEST = "manifest"
+    INDEX = "index"
+    UNKNOWN = "unknown"
+
+    @property
+    def is_manifest(self) -> bool:
+        return self in (Kind.MANIFEST, Kind.INDEX)
+
+
+_MADE_KINDS = {Role.MANIFEST: Kind.MANIFEST, Role.CONFIG: Kind.CONFIG, Role.LAYER: Kind.LAYER}
+
+
+@dataclass(frozen=True, slots=True)
+class Blob:
+    """One blob. `size` in bytes; `used` in seconds since the epoch, None where nobody notes it.
+
+    `places` are the repositories that have it, with the tags that lead to it; `keys` those that are stored.
+    `made` is set for a fabricated one.
+    """
+
+    digest: Digest
+    kind: Kind
+    size: int
+    used: float | None
+    origins: tuple[str, ...]
+    places: tuple[str, ...]
+    keys: tuple[RepositoryKey, ...]
+    made: MadeBlob | None
+
+    @property
+    def origin(self) -> str:
+        return ", ".join(self.origins)
+
+    @property
+    def words(self) -> str:
+        """What a search looks at."""
+        return "\n".join((self.digest, self.kind, *self.origins, *self.places)).lower()
+
+
+class Order(StrEnum):
+    """What a list of blobs goes by."""
+
+    SIZE = "size"
+    USED = "last used"
+    NAME = "name"
+
+
+def arranged(blobs: Iterable[Blob], order: Order, wanted: str) -> list[Blob]:
+    """Those that have all words of `wanted`: the largest first, the one used last first, or by name."""
+    needles = wanted.lower().split()
+    found = [blob for blob in blobs if all(needle in blob.words for needle in needles)] if needles else blobs
+    match order:
+        case Order.SIZE:
+            return sorted(found, key=lambda blob: (-blob.size, blob.digest))
+        case Order.USED:
+            return sorted(found, key=lambda blob: (-(blob.used or 0.0), blob.digest))
+        case Order.NAME:
+            return sorted(found, key=lambda blob: (blob.places, blob.kind, blob.digest))
+
+
+async def survey(controlled: Controlled, order: Order, wanted: str) -> tuple[int, list[Blob]]:
+    """How many blobs there are, and those that are wanted. The loop copies in slices; a thread does the rest.
+
+    Raise `OSError` if the data folder cannot be read.
+    """
+    copies = []
+    copied = 0
+    for key, repository in list(controlled.store.index.repositories.items()):
+        copies.append(
+            _Copy(
+                key,
+                tuple(repository.links),
+                tuple(repository.manifests.values()),
+                dict(repository.tags),
+                dict(repository.asked),
+            )
+        )
+        copied += len(repository.links) + len(repository.manifests)
+        if copied >= _SLICE:
+            copied = 0
+            await asyncio.sleep(0)
+    made = list(controlled.images.made())
+
+    def work() -> tuple[int, list[Blob]]:
+        blobs = _blobs(copies, made, controlled.store.blobs)
+        return len(blobs), arranged(blobs, order, wanted)
+
+    return await asyncio.to_thread(work)
+
+
+@dataclass(frozen=True, slots=True)
+class _Copy:
+    key: RepositoryKey
+    links: tuple[Digest, ...]
+    manifests: tuple[Manifest, ...]
+    tags: dict[str, Digest]
+    asked: dict[Digest, float]
+
+    def tags_leading_to(self) -> dict[str, list[str]]:
+        """By digest, the tags of manifests and indexes that lead to it; of each a few at most."""
+        names = {manifest.digest: manifest.facts.names for manifest in self.manifests}
+        found: dict[str, list[str]] = {}
+        for tag in sorted(self.tags):
+            waiting: list[str] = [self.tags[tag]]
+            while waiting:
+                digest = waiting.pop()
+                tags = found.setdefault(digest, [])
+                if tag not in tags and len(tags) < _MOST_TAGS:
+                    tags.append(tag)
+                    waiting += names.get(Digest(digest), ())
+        return found
+
+
+@dataclass(slots=True)
+class _Found:
+    """A blob while it is put together; dictionaries for their order."""
+
+    kind: Kind
+    size: int | None = None
+    used: float | None = None
+    origins: dict[str, None] = field(default_factory=dict)
+    places: dict[str, None] = field(default_factory=dict)
+    keys: list[RepositoryKey] = field(default_factory=list)
+    made: MadeBlob | None = None
+
+
+def _blobs(copies: Collection[_Copy], made: Iterable[MadeBlob], store: BlobStore) -> list[Blob]:
+    """Blocks: each file is asked for its size and time."""
+    kinds = _kinds(copies)
+    found: dict[Digest, _Found] = {}
+    for copy in copies:
+        _note(copy, kinds, found)
+    for blob in made:
+        entry = found.setdefault(blob.digest, _Found(_MADE_KINDS[blob.role]))
+        entry.made = entry.made or blob
+        entry.origins["fabricated"] = None
+        entry.places[blob.repository] = None
+    blobs = (_blob(digest, entry, store) for digest, entry in found.items())
+    return [blob for blob in blobs if blob is not None]
+
+
+def _kinds(copies: Collection[_Copy]) -> dict[str, Kind]:
+    kinds: dict[str, Kind] = {}
+    for copy in copies:
+        for manifest in copy.manifests:
+            kinds.update(dict.fromkeys(manifest.facts.layers, Kind.LAYER))
+            if manifest.facts.config:
+                kinds[manifest.facts.config] = Kind.CONFIG
+    return kinds
+
+
+def _note(copy: _Copy, kinds: Mapping[str, Kind], found: dict[Digest, _Found]) -> None:
+    name = spelled(copy.key)
+    origin = f"cached from {copy.key[0].removeprefix(CACHE_MARK)}" if is_cache(copy.key) else "pushed"
+    tags = copy.tags_leading_to()
+
+    def note(digest: Digest, kind: Kind) -> _Found:
+        entry = found.setdefault(digest, _Found(kind))
+        entry.keys.append(copy.key)
+        entry.origins[origin] = None
+        for tag in tags.get(digest, ()):
+            entry.places[f"{name}:{tag}"] = None
+        if digest not in tags:
+            entry.places[name] = None
+        return entry
+
+    for manifest in copy.manifests:
+        is_index = manifest.media_type in (OCI_INDEX, DOCKER_LIST)
+        entry = note(manifest.digest, Kind.INDEX if is_index else Kind.MANIFEST)
+        entry.size = manifest.size
+        entry.used = max(entry.used or 0.0, copy.asked.get(manifest.digest, 0.0))
+    for digest in copy.links:
+        note(digest, kinds.get(digest, Kind.UNKNOWN))
+
+
+def _blob(digest: Digest, entry: _Found, store: BlobStore) -> Blob | None:
+    """None for what is linked, but was let go of."""
+    size, used = entry.size, entry.used
+    if size is None and entry.keys:
+        size, used = store.size(digest), store.modified(digest)
+    if size is None and entry.made is not None:
+        size = entry.made.content.size
+    if size is None:
+        return None
+    return Blob(
+        digest=digest,
+        kind=entry.kind,
+        size=size,
+        used=used,
+        origins=tuple(entry.origins),
+        places=tuple(entry.places),
+        keys=tuple(entry.keys),
+        made=entry.made,
+    )

@@ -1,0 +1,194 @@
+"""The Blobs tab, driven by its keys on a real store."""
+
+from __future__ import annotations
+
+import tarfile
+import zlib
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+from exchanges import NOW
+from running import registry
+from screen import look, text
+from stored import HUB, TEAM, store_blob, store_image, tar
+from textual.pilot import Pilot
+
+from brokenreg.controlled import Controlled
+from brokenreg.oci.digests import Digest
+from brokenreg.traffic.log import TrafficLog
+from brokenreg.tui.app import Panel
+
+ZSTD = b"\x28\xb5\x2f\xfdpacked\x1b[2J"
+
+
+@asynccontextmanager
+async def panel_on(
+    prepare: Callable, size: tuple[int, int] = (100, 30)
+) -> AsyncIterator[tuple[Pilot[int], Controlled, object]]:
+    async with registry(TrafficLog()) as controlled:
+        prepared = await prepare(controlled)
+        panel = Panel(controlled, clock=lambda: NOW)
+        async with panel.run_test(size=size) as pilot:
+            await look(pilot, "3")
+            await settled(pilot)
+            yield pilot, controlled, prepared
+
+
+async def settled(pilot: Pilot[int], *keys: str) -> str:
+    """Press keys, let everything that works in the background end, and see."""
+    await look(pilot, *keys)
+    await pilot.app.workers.wait_for_complete()
+    await look(pilot)
+    await pilot.app.workers.wait_for_complete()
+    return await look(pilot)
+
+
+async def one_image(controlled: Controlled) -> tuple[Digest, Digest, Digest]:
+    layer = tar(("etc/passwd", b"root"), ("etc/.wh.shadow", b""), ("opt/.wh..wh..opq", b""))
+    return await store_image(controlled, TEAM, "1.0", layer)
+
+
+async def test_all_kinds_of_blobs_are_listed_with_origin_and_place() -> None:
+    async def prepare(controlled: Controlled) -> None:
+        await one_image(controlled)
+        await store_image(controlled, HUB, "latest", tar(("hub", b"x" * 9999)), b'{"os":"hub"}')
+        await controlled.images.image("broken/random", "layers-1_size-1024")
+
+    async with panel_on(prepare, (140, 30)) as (pilot, _, _):
+        seen = text(pilot.app)
+        for words in (
+            "pushed",
+            "cached from docker.io",
+            "fabricated",
+            "team/web:1.0",
+            "library/nginx:latest",
+        ):
+            assert words in seen
+        for kind in ("config", "layer", "manifest"):
+            assert seen.count(f" {kind} ") == 3, seen
+        assert "9 by size" in seen
+
+
+async def test_a_layer_is_listed_with_whiteouts() -> None:
+    async with panel_on(one_image) as (pilot, _, digests):
+        await settled(pilot, "/", *"layer", "enter")
+        seen = await settled(pilot, "enter")
+        assert digests[2] in seen
+        assert "etc/passwd" in seen
+        assert "whiteout etc/.wh.shadow hides etc/shadow" in seen
+        assert "hides everything below opt/" in seen
+        assert "3 entries: whole, " in seen
+        await look(pilot, "escape")
+        assert "etc/passwd" not in text(pilot.app)
+
+
+async def test_a_configuration_is_shown_as_json_and_what_is_neither_as_bytes() -> None:
+    async def prepare(controlled: Controlled) -> None:
+        await store_image(
+            controlled, TEAM, "1.0", b"\x28\xb5\x2f\xfdpacked\x1b[2J", b'{"os":"li\x1b[31mnux"}'
+        )
+
+    async with panel_on(prepare) as (pilot, _, _):
+        seen = await settled(pilot, "/", *"config", "enter", "enter")
+        assert '  "os": "li\\x1b[31mnux"' in seen
+        seen = await settled(pilot, "escape", "/", *[*["backspace"] * 6, *"layer"], "enter", "enter")
+        assert "zstd is not unpacked here" in seen
+        assert "000000  28 b5 2f fd 70 61 63 6b  65 64 1b 5b 32 4a" in seen
+
+
+async def test_a_hundred_megabytes_of_json_are_shown_by_their_beginning() -> None:
+    async def prepare(controlled: Controlled) -> None:
+        await store_blob(controlled, TEAM, b'[{"a":"[bold]b[/bold]"},' * 4_200_000)
+
+    async with panel_on(prepare) as (pilot, _, _):
+        seen = await settled(pilot, "enter")
+        assert "only its first 97.7KiB are shown" in seen
+        assert '"a": "[bold]b[/bold]"' in seen
+
+
+async def test_a_bomb_is_told_where_it_was_left() -> None:
+    async def prepare(controlled: Controlled) -> None:
+        head = tarfile.TarInfo("bomb")
+        head.size = 10 * 1024**3
+        packer = zlib.compressobj(1, zlib.DEFLATED, 31)
+        zeros = packer.compress(head.tobuf()) + packer.compress(bytes(64 * 1024**2)) + packer.flush()
+        await store_blob(controlled, TEAM, zeros)
+
+    async with panel_on(prepare) as (pilot, _, _):
+        seen = await settled(pilot, "enter")
+        assert "1 entries: stopped at byte 67,110,400 of the archive:" in seen, seen
+        assert "9.9GiB of 10GiB that the last entry claims are not there" in " ".join(seen.split())
+
+
+async def test_a_digest_is_verified_and_a_wrong_one_told() -> None:
+    async with panel_on(one_image) as (pilot, controlled, digests):
+        seen = await settled(pilot, "/", *"layer", "enter", "v")
+        assert "verified: " in seen
+        controlled.store.folder.blob(digests[2]).write_bytes(b"other")
+        seen = await settled(pilot, "v")
+        assert "WRONG: 5B have the digest" in seen
+        assert Digest.of(b"other")[-20:] in seen
+
+
+async def test_corrupt_arms_a_rule_for_exactly_this_blob_and_takes_it_away() -> None:
+    async with panel_on(one_image) as (pilot, controlled, digests):
+        seen = await settled(pilot, "/", *"layer", "enter", "C")
+        assert "what is stored stays right" in seen
+        (active,) = controlled.rules.book("")
+        assert active.rule.match.reference == digests[2]
+        assert active.rule.fault[0].name == "corrupt"
+        assert "the rule is gone" in await settled(pilot, "C")
+        assert not len(controlled.rules.book(""))
+
+
+async def test_what_was_pushed_is_deleted_from_all_repositories_after_a_yes() -> None:
+    async with panel_on(one_image) as (pilot, controlled, digests):
+        seen = await settled(pilot, "/", *"layer", "enter", "d")
+        assert "Delete this blob?" in seen
+        assert digests[2] in seen
+        await settled(pilot, "n")
+        assert controlled.store.index.is_linked(digests[2])
+        seen = await settled(pilot, "d", "y")
+        assert "deleted from 1 repository" in seen
+        assert not controlled.store.index.is_linked(digests[2])
+        assert "0 of 2" in seen
+
+
+async def test_what_is_cached_is_evicted_unless_somebody_reads_it() -> None:
+    async def prepare(controlled: Controlled) -> Digest:
+        return await store_blob(controlled, HUB, b"cached")
+
+    async with panel_on(prepare) as (pilot, controlled, digest):
+        with controlled.store.blobs.pin(digest):
+            assert "not evicted: somebody reads it" in await settled(pilot, "d", "y")
+        assert "evicted from the cache" in await settled(pilot, "d", "y")
+        assert controlled.store.blobs.size(digest) is None
+        assert not controlled.store.index.is_linked(digest)
+
+
+async def test_what_is_fabricated_cannot_be_deleted_but_looked_into() -> None:
+    async def prepare(controlled: Controlled) -> None:
+        await controlled.images.image("broken/random", "layers-1_size-4096")
+
+    async with panel_on(prepare) as (pilot, _, _):
+        assert "cannot be deleted" in await settled(pilot, "d")
+        assert "layer-1.bin" in await settled(pilot, "enter")
+        assert "verified: " in await settled(pilot, "v")
+
+
+async def test_order_search_and_copy() -> None:
+    async with panel_on(one_image) as (pilot, _, digests):
+        assert "3 by size" in text(pilot.app)
+        assert "3 by last used" in await settled(pilot, "o")
+        assert "3 by name" in await settled(pilot, "o")
+        assert "/ web mani   1 of 3" in await settled(pilot, "/", *"web", "space", *"mani", "enter")
+        assert f"copied {digests[0]}" in await settled(pilot, "y")
+        assert pilot.app.clipboard == digests[0]
+        assert "3 by name" in await settled(pilot, "escape")
+
+
+async def test_new_blobs_appear_and_names_are_never_obeyed() -> None:
+    async with panel_on(one_image) as (pilot, controlled, _):
+        await store_image(controlled, ("", "[red]x[/red]"), "t\x1b[31m", tar(("[b]\x07", b"")), b"{ }")
+        seen = await settled(pilot)
+        assert "[red]x[/red]:t\\x1b[31m" in seen
