@@ -61,6 +61,13 @@ class ActiveRule:
         """What an exchange says of it."""
         return self.rule.name or (f"rule {self.id}" if self.id else self.source)
 
+    @property
+    def is_armed(self) -> bool:
+        """Whether it may strike yet. What a rule counts apart, by client for instance, has no end."""
+        rule = self.rule
+        is_spent = rule.times is not None and rule.per == "rule" and self.struck >= rule.times
+        return rule.enabled and not is_spent
+
     def may_strike(self, exchange: Exchange) -> bool:
         """Whether it is enabled and matches, but for `attempt` and the place of a layer."""
         return (

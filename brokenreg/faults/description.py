@@ -77,12 +77,13 @@ def describe(kind: type[Fault]) -> FaultDescription:
         methods=None if kind.methods is None else sorted(kind.methods),
         protocols=sorted(kind.protocols),
         clients=kind.clients,
-        parameters=list(_parameters(kind)),
+        parameters=list(parameters_of(kind)),
         examples=_examples(kind),
     )
 
 
-def _parameters(kind: type[Fault]) -> Iterator[ParameterDescription]:
+def parameters_of(kind: type[BaseModel]) -> Iterator[ParameterDescription]:
+    """The fields of a model: of a fault, of a match, of a rule."""
     schema = kind.model_json_schema(mode="serialization")
     properties = kind.model_json_schema()["properties"] if kind.model_fields else {}
     defaults = schema.get("properties", {})

@@ -91,6 +91,31 @@ class RuleBook:
             self.clear()
         return is_found
 
+    def switch(self, rule_id: int, *, enabled: bool) -> bool:
+        """Enable or disable a rule, which keeps its counts. Whether there is one."""
+        active = self.get(rule_id)
+        if active is None:
+            return False
+        active.rule = active.rule.model_copy(update={"enabled": enabled})
+        self._candidates = None
+        return True
+
+    def move(self, rule_id: int, by: int) -> bool:
+        """Put a rule some places further down (up, if negative), among rules or among overrides.
+
+        Further than to the end is to the end. Whether there is such a rule.
+        """
+        active = self.get(rule_id)
+        if active is None:
+            return False
+        peers = [each for each in self._rules if each.rule.override == active.rule.override]
+        others = [each for each in self._rules if each.rule.override != active.rule.override]
+        place = peers.index(active)
+        peers.insert(min(max(0, place + by), len(peers) - 1), peers.pop(place))
+        self._rules = peers + others
+        self._candidates = None
+        return True
+
     def load(self, sourced: SourcedScenario) -> None:
         """Put the rules and expectations of a scenario last.
 

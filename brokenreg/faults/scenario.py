@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -137,6 +138,29 @@ def write_scenario(scenario: Scenario) -> str:
     if any(character in text for character in _BREAKS):
         text = yaml.safe_dump(document, sort_keys=False, width=110)
     return text
+
+
+def save_scenario(scenario: Scenario, path: Path, *, overwrite: bool) -> None:
+    """Write it to a file, which is there in full or not at all.
+
+    Raise `FileExistsError` if something is there and `overwrite` is not wanted, `OSError` if it cannot be.
+    """
+    content = write_scenario(scenario).encode()
+    if len(content) > MAX_TEXT:
+        raise ScenarioError(f"{path}: would be longer than the {MAX_TEXT} bytes that are read")
+    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
+        written_to = Path(file.name)
+        try:
+            file.write(content)
+            file.flush()
+            os.fchmod(file.fileno(), 0o644)
+            os.fsync(file.fileno())
+            if overwrite:
+                written_to.replace(path)
+            else:
+                os.link(written_to, path)
+        finally:
+            written_to.unlink(missing_ok=True)
 
 
 def _line(lines: Lines, field: tuple[str | int, ...]) -> int:

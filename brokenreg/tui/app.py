@@ -6,6 +6,7 @@ import asyncio
 import logging
 import os
 import time
+from functools import partial
 from typing import ClassVar
 
 from textual.app import App, ComposeResult
@@ -14,15 +15,26 @@ from textual.screen import Screen
 from textual.widgets import ContentSwitcher, Footer
 
 from brokenreg.controlled import Controlled
+from brokenreg.faults.catalogue import Fault
+from brokenreg.faults.rules import FieldError, Rule
+from brokenreg.traffic.exchange import Exchange
 from brokenreg.tui.area import Clock, TabArea
 from brokenreg.tui.bindings import bindings_of
+from brokenreg.tui.faults.area import FaultsArea
+from brokenreg.tui.faults.arming import Arming, like
+from brokenreg.tui.faults.choice import FaultChoice
+from brokenreg.tui.faults.form import RuleForm
+from brokenreg.tui.faults.overrides import OverridesScreen, usual
+from brokenreg.tui.faults.words import faults_words, match_words
 from brokenreg.tui.header import Header
 from brokenreg.tui.help import HelpScreen
 from brokenreg.tui.palette import PanelCommands
 from brokenreg.tui.preferences import Preferences
 from brokenreg.tui.tabs import TABS, TabLine
 from brokenreg.tui.terminal import TerminalDriver
+from brokenreg.tui.text import visible
 from brokenreg.tui.theme import THEMES
+from brokenreg.tui.traffic.area import TrafficArea
 
 logger = logging.getLogger(__name__)
 
@@ -60,6 +72,7 @@ class Panel(App[int], inherit_bindings=False):
         self.animation_level = "none"
         self._controlled = controlled
         self._clock = clock
+        self._arming = Arming(controlled.rules)
         self._keys = preferences.keys
         self._first_theme = preferences.theme or ("ansi" if is_colourless else "dark")
         self._offered: list[str | None] = []
@@ -68,7 +81,7 @@ class Panel(App[int], inherit_bindings=False):
         return _Board(id="_default")
 
     def compose(self) -> ComposeResult:
-        yield Header(self._controlled, self._clock)
+        yield Header(self._controlled, self._arming, self._clock)
         yield TabLine(self._keys)
         with ContentSwitcher(initial=next(iter(TABS))):
             for name, area in TABS.items():
@@ -126,6 +139,67 @@ class Panel(App[int], inherit_bindings=False):
     def action_help(self) -> None:
         """Show all commands and their keys."""
         self.push_screen(HelpScreen(self._keys))
+
+    def action_overrides(self) -> None:
+        """Show the overrides, to be switched on and off."""
+        self.push_screen(OverridesScreen(self._controlled.rules.book("")), self._use)
+
+    def action_all_off(self) -> None:
+        """Disable all rules and overrides; or enable again what was disabled so."""
+        count, is_on = self._arming.switch_all()
+        if count:
+            self.notify(f"{count} {'rules on again' if is_on else 'rules off; 0 has them back'}")
+        self.tick()
+
+    def on_traffic_area_fail_next(self, event: TrafficArea.FailNext) -> None:
+        """Arm it; with another fault first, if that is wanted."""
+        if event.choose:
+            self.push_screen(FaultChoice(), partial(self._fill_in, event.exchange))
+        else:
+            self._fail_like(event.exchange, self._arming.last_fault)
+
+    def _fill_in(self, exchange: Exchange, kind: type[Fault] | None) -> None:
+        """Show the rule for the next one like `exchange`, to be changed."""
+        if kind is not None:
+            try:
+                rule = like(exchange, usual(kind.name))
+            except FieldError as error:
+                self._warn(error)
+            else:
+                self.push_screen(RuleForm(kind, rule), partial(self._fail_next, exchange))
+
+    def _fail_like(self, exchange: Exchange, fault: Fault) -> None:
+        try:
+            rule = like(exchange, fault)
+        except FieldError as error:
+            self._warn(error)
+        else:
+            self._fail_next(exchange, rule)
+
+    def _fail_next(self, exchange: Exchange, rule: Rule | None) -> None:
+        if rule is None:
+            return
+        try:
+            self._arming.fail_next(rule, exchange.target.namespace)
+        except FieldError as error:
+            self._warn(error)
+            return
+        said = f"The next one fails with {faults_words(rule)}: {match_words(rule)}"
+        if exchange.target.faults:
+            said += ". Its path spells a fault, which goes first."
+        self.notify(said, markup=False)
+        self.tick()
+
+    def _warn(self, error: FieldError) -> None:
+        self.notify(visible(str(error)), severity="warning", markup=False)
+
+    def on_faults_area_used(self, event: FaultsArea.Used) -> None:
+        self._use(event.fault)
+
+    def _use(self, fault: Fault | None) -> None:
+        """Remember what the next one like this fails with."""
+        if fault is not None:
+            self._arming.last_fault = fault
 
     def action_theme(self) -> None:
         """Take the next theme."""

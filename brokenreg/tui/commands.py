@@ -10,15 +10,16 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import groupby
 
-TABS = ("traffic", "blobs", "tags", "log")
+TABS = ("traffic", "faults", "blobs", "tags", "log")
 """In order. The commands `tab.<name>` choose them; `tabs.py` says what they show."""
 
 AREAS: Mapping[str, frozenset[str]] = {
     "panel": frozenset(TABS),
     "tab": frozenset(TABS),
-    "move": frozenset({*TABS, "help", "document", "export"}),
+    "move": frozenset({*TABS, "help", "document", "export", "overrides"}),
     "traffic": frozenset({"traffic"}),
     "filter": frozenset({"filter"}),
+    "faults": frozenset({"faults"}),
     "blobs": frozenset({"blobs"}),
     "tags": frozenset({"tags"}),
     "tree": frozenset({"tags"}),
@@ -27,6 +28,10 @@ AREAS: Mapping[str, frozenset[str]] = {
     "document": frozenset({"document"}),
     "confirm": frozenset({"confirm"}),
     "ask": frozenset({"ask"}),
+    "overrides": frozenset({"overrides"}),
+    "choose": frozenset({"choose"}),
+    "form": frozenset({"form"}),
+    "file": frozenset({"file"}),
     "help": frozenset({"help"}),
 }
 """Areas of the panel, and the tabs and dialogues in which their commands are in force.
@@ -64,6 +69,7 @@ class Command:
 
 COMMANDS: tuple[Command, ...] = (
     Command("tab.traffic", "1", "Traffic", "show the exchanges", "Tabs", "show_tab('traffic')"),
+    Command("tab.faults", "2", "Faults", "show the rules in force", "Tabs", "show_tab('faults')"),
     Command("tab.blobs", "3", "Blobs", "show all blobs", "Tabs", "show_tab('blobs')"),
     Command("tab.tags", "4", "Tags", "show repositories and their tags", "Tabs", "show_tab('tags')"),
     Command("tab.log", "5", "Log", "show the server's own log", "Tabs", "show_tab('log')"),
@@ -107,6 +113,23 @@ COMMANDS: tuple[Command, ...] = (
     Command("filter.apply", "enter", "Apply", "show what the filter lets pass", "Filter", in_footer=True),
     Command("filter.complete", "tab", "Complete", "take the suggestion", "Filter", in_footer=True),
     Command("filter.leave", "escape", "Leave", "leave the filter as it was", "Filter", in_footer=True),
+    Command(
+        "traffic.fail-next",
+        "n",
+        "Fail next",
+        "let the next one like this fail",
+        "Traffic",
+        in_footer=True,
+    ),
+    Command("traffic.fail-next-with", "N", "Fail with", "the same, with a fault to choose", "Traffic"),
+    Command("faults.create", "c", "New", "choose a fault and make a rule of it", "Faults", in_footer=True),
+    Command("faults.open", "enter", "Edit", "change the rule", "Faults", in_footer=True),
+    Command("faults.switch", "space", "On/off", "enable or disable the rule", "Faults", in_footer=True),
+    Command("faults.delete", "d", "Delete", "remove the rule, after asking", "Faults", in_footer=True),
+    Command("faults.earlier", "K", "Earlier", "have the rule asked one place earlier", "Faults"),
+    Command("faults.later", "J", "Later", "have the rule asked one place later", "Faults"),
+    Command("faults.load", "o", "Load", "load a scenario file", "Faults", in_footer=True),
+    Command("faults.save", "W,ctrl+s", "Save", "save the rules as a scenario file", "Faults", in_footer=True),
     Command("blobs.open", "enter", "Open", "show what is in the blob", "Blobs", in_footer=True),
     Command("blobs.back", "escape", "Back", "back to the list, or to all of it", "Blobs", in_footer=True),
     Command("blobs.search", "/", "Search", "by digest, kind, origin, place", "Blobs", in_footer=True),
@@ -142,7 +165,26 @@ COMMANDS: tuple[Command, ...] = (
         "ask.answer", "enter", "OK", "take what was typed", "Dialogues", in_footer=True, is_priority=True
     ),
     Command("ask.cancel", "escape", "Cancel", "forget what was typed", "Dialogues", in_footer=True),
+    Command("overrides.switch", "space,enter", "On/off", "switch it on or off", "Overrides", in_footer=True),
+    Command("overrides.edit", "e", "Edit", "set it in a form, and switch it on", "Overrides", in_footer=True),
+    Command("overrides.close", "escape,!,q", "Close", "close the overrides", "Overrides", in_footer=True),
+    Command(
+        "choose.take", "enter", "Choose", "take this fault", "Dialogues", in_footer=True, is_priority=True
+    ),
+    Command("choose.down", "down,tab", "Down", "to the next fault", "Dialogues", "move(1)"),
+    Command("choose.up", "up,shift+tab", "Up", "to the fault before", "Dialogues", "move(-1)"),
+    Command("choose.cancel", "escape", "Cancel", "take none", "Dialogues", in_footer=True),
+    Command(
+        "form.take", "enter", "OK", "put the rule in force", "Dialogues", in_footer=True, is_priority=True
+    ),
+    Command("form.next", "down,tab", "Next", "to the next field", "Dialogues", in_footer=True),
+    Command("form.last", "up,shift+tab", "Before", "to the field before", "Dialogues"),
+    Command("form.cancel", "escape", "Cancel", "leave all as it was", "Dialogues", in_footer=True),
+    Command("file.take", "enter", "OK", "take the file", "Dialogues", in_footer=True, is_priority=True),
+    Command("file.cancel", "escape", "Cancel", "leave the files alone", "Dialogues", in_footer=True),
     Command("help.close", "escape,?,q", "Close", "close the help", "Help", in_footer=True),
+    Command("panel.overrides", "!", "Overrides", "faults for every request", "Panel", in_footer=True),
+    Command("panel.all-off", "0", "All off", "all faults off, or on again", "Panel"),
     Command("panel.help", "?", "Help", "all commands and their keys", "Panel", in_footer=True),
     Command(
         "panel.palette",

@@ -12,6 +12,7 @@ from brokenreg.controlled import Controlled
 from brokenreg.faults.active_rule import ActiveRule
 from brokenreg.faults.catalogue import Fault
 from brokenreg.tui.area import Clock
+from brokenreg.tui.faults.arming import Arming
 from brokenreg.tui.rate import RequestRate, sparkline
 from brokenreg.tui.text import fit, visible
 
@@ -31,9 +32,10 @@ class Header(Static):
 
     DEFAULT_CSS = "Header { height: 1; padding: 0 1; background: $panel; text-wrap: nowrap; }"
 
-    def __init__(self, controlled: Controlled, clock: Clock) -> None:
+    def __init__(self, controlled: Controlled, arming: Arming, clock: Clock) -> None:
         super().__init__(markup=False)
         self._controlled = controlled
+        self._arming = arming
         self._clock = clock
         self._rate = RequestRate(controlled.log)
         status = controlled.status()
@@ -70,18 +72,13 @@ class Header(Static):
 
     def _armed(self) -> Iterator[_Part]:
         books = self._controlled.rules
-        armed = [each for name in books.namespaces() for each in books.book(name) if _is_armed(each)]
+        armed = [each for name in books.namespaces() for each in books.book(name) if each.is_armed]
         if len(armed) == 1:
             yield 9, f" FAULT {_armed_word(armed[0])} armed ", _FAULT_STYLE
         elif armed:
             yield 9, f" {len(armed)} FAULTS armed ", _FAULT_STYLE
-
-
-def _is_armed(active: ActiveRule) -> bool:
-    """Whether it may strike yet. What a rule counts apart, by client for instance, has no end."""
-    rule = active.rule
-    is_spent = rule.times is not None and rule.per == "rule" and active.struck >= rule.times
-    return rule.enabled and not is_spent
+        elif off := len(self._arming.put_off()):
+            yield 9, f" {off} FAULT{'' if off == 1 else 'S'} OFF ", "bold reverse $primary"
 
 
 def _armed_word(active: ActiveRule) -> str:

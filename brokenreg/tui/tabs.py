@@ -13,6 +13,7 @@ from textual.widget import Widget
 from brokenreg.tui.area import TabArea
 from brokenreg.tui.blobs.area import BlobsArea
 from brokenreg.tui.commands import BY_ID, keys_of
+from brokenreg.tui.faults.area import FaultsArea
 from brokenreg.tui.log.area import LogArea
 from brokenreg.tui.tags.area import TagsArea
 from brokenreg.tui.text import fit
@@ -20,6 +21,7 @@ from brokenreg.tui.traffic.area import TrafficArea
 
 TABS: Mapping[str, type[TabArea]] = {
     "traffic": TrafficArea,
+    "faults": FaultsArea,
     "blobs": BlobsArea,
     "tags": TagsArea,
     "log": LogArea,

@@ -54,6 +54,21 @@ async def pushed_and_cached(controlled: Controlled) -> None:
     await some_images(controlled.store)
 
 
+async def ruled(controlled: Controlled) -> None:
+    """Three rules, one of them disabled, and an override in another namespace."""
+    small_pull(controlled.log)
+    book = controlled.rules.book("")
+    for rule in (
+        {"name": "layers break twice", "fault": {"type": "truncate", "after": "64KiB"}, "times": 2},
+        {"match": {"client": "docker/*"}, "fault": {"type": "error", "status": 429}, "enabled": False},
+        {"match": {"repository": "library/*"}, "fault": {"type": "latency", "dur": "2s"}, "probability": 0.5},
+    ):
+        book.add(rule_of(rule), "scenario.yaml:3")
+    controlled.rules.book("ci").add(
+        rule_of({"fault": {"type": "timeout", "dur": "9s"}, "override": True}), "panel"
+    )
+
+
 async def some_log_lines(controlled: Controlled) -> None:
     """The server says something of each level; some of it is long, some hostile."""
     small_pull(controlled.log)

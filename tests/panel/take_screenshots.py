@@ -26,7 +26,7 @@ from brokenreg.tui.preferences import Preferences
 sys.path.insert(0, str(Path(__file__).parent))
 from exchanges import NOW
 from running import registry
-from scenes import armed, nothing, pushed_and_cached, some_blobs, some_log_lines, some_traffic, struck
+from scenes import armed, nothing, pushed_and_cached, ruled, some_blobs, some_log_lines, some_traffic, struck
 
 FOLDER = Path(__file__).parents[2] / "screenshots"
 SIZES = ((80, 24), (160, 45))
@@ -53,6 +53,9 @@ PICTURES = (
     Picture("why", struck, ("enter", "h")),
     Picture("light", some_traffic, sizes=(SIZES[0],), theme="light"),
     Picture("ansi", armed, sizes=(SIZES[0],), theme="ansi"),
+    Picture("faults", ruled, ("2",)),
+    Picture("overrides", ruled, ("!", "space"), sizes=(SIZES[0],)),
+    Picture("form", ruled, ("2", "enter"), sizes=(SIZES[0],)),
     Picture("blobs", some_blobs, ("3",)),
     Picture("layer", some_blobs, ("3", *"/team", "enter", "enter")),
     Picture("tags", pushed_and_cached, (*OPEN_TAGS, "k")),

@@ -6,6 +6,7 @@ from typing import ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import BindingType
+from textual.message import Message
 
 from brokenreg.controlled import Controlled
 from brokenreg.traffic.exchange import Exchange
@@ -47,6 +48,14 @@ class TrafficArea(TabArea):
     TrafficArea.-wide > Detail:focus { border-left: solid $primary; }
     """
     BINDINGS: ClassVar[list[BindingType]] = bindings_of("traffic")
+
+    class FailNext(Message):
+        """The next one like that exchange shall fail; `choose` with which fault, or as the last time."""
+
+        def __init__(self, exchange: Exchange, *, choose: bool) -> None:
+            super().__init__()
+            self.exchange = exchange
+            self.choose = choose
 
     def __init__(self, controlled: Controlled, clock: Clock, *, id: str) -> None:  # noqa: A002 - Textual's
         super().__init__(controlled, clock, id=id)
@@ -99,6 +108,8 @@ class TrafficArea(TabArea):
         """Whether `action` would do anything now; what would not has no key."""
         if action == "back":
             return self._is_reading
+        if action in ("fail_next", "fail_next_with"):
+            return self._table.selected is not None
         if action == "open":
             return self._table.selected is not None and not self._is_reading
         if action == "filter":
@@ -186,6 +197,19 @@ class TrafficArea(TabArea):
 
     def on_filter_bar_left(self) -> None:
         self.take_focus()
+
+    def action_fail_next(self) -> None:
+        """Let the next one like this fail, as the last time."""
+        self._fail_next(choose=False)
+
+    def action_fail_next_with(self) -> None:
+        """Let the next one like this fail, with a fault to choose."""
+        self._fail_next(choose=True)
+
+    def _fail_next(self, *, choose: bool) -> None:
+        selected = self._table.selected
+        if selected is not None:
+            self.post_message(self.FailNext(selected, choose=choose))
 
     def on_traffic_table_opened(self) -> None:
         """Somebody clicked twice."""

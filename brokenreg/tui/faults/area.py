@@ -1,0 +1,219 @@
+"""The Faults tab: the rules in force in all namespaces, overrides apart below them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import BindingType
+from textual.message import Message
+
+from brokenreg.faults.active_rule import ActiveRule
+from brokenreg.faults.catalogue import CATALOGUE, Fault
+from brokenreg.faults.rulebook import RuleBook
+from brokenreg.faults.rules import FieldError, Rule
+from brokenreg.tui.area import TabArea
+from brokenreg.tui.bindings import bindings_of
+from brokenreg.tui.faults.choice import FaultChoice
+from brokenreg.tui.faults.form import RuleForm
+from brokenreg.tui.faults.listing import Listing, Row
+from brokenreg.tui.faults.scenario_file import LoadDialogue, SaveDialogue
+from brokenreg.tui.faults.words import count_words, faults_words, glyph, match_words
+from brokenreg.tui.questions import Confirmation
+from brokenreg.tui.text import fit, visible
+
+_SOURCE = "panel"
+_COUNTS = 14
+_HINT = ("", "No rule is in force: everything works. Break something:", "")
+_Place = tuple[str, int]
+"""Namespace and id of a rule."""
+
+
+class FaultsArea(TabArea):
+    """What is asked, in the order in which it is asked, with what it counted."""
+
+    BINDINGS: ClassVar[list[BindingType]] = bindings_of("faults")
+
+    class Used(Message):
+        """A rule with that fault was put in force."""
+
+        def __init__(self, fault: Fault) -> None:
+            super().__init__()
+            self.fault = fault
+
+    def compose(self) -> ComposeResult:
+        yield Listing()
+
+    def tick(self) -> None:
+        self._listing.show(list(self._rows(self.size.width - 2)))
+
+    def take_focus(self) -> None:
+        self._listing.focus()
+
+    @property
+    def remark(self) -> str:
+        book = self._book
+        return f"scenario {visible(book.name)}" if book.name else ""
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Whether `action` would do anything now."""
+        if action in ("open", "delete", "switch", "earlier", "later"):
+            return self._selected is not None
+        return super().check_action(action, parameters)
+
+    def action_create(self) -> None:
+        """Choose a fault, fill in its form, and put the rule last."""
+        self.app.push_screen(FaultChoice(), self._chosen)
+
+    def action_open(self) -> None:
+        """Edit the rule under the cursor."""
+        active = self._selected
+        if active is None:
+            return
+        if len(active.rule.fault) > 1:
+            self._warn("it has several faults, and the form one; edit it in a scenario file")
+            return
+        kind = CATALOGUE[active.rule.fault[0].name]
+        form = RuleForm(kind, active.rule, override=active.rule.override)
+        self.app.push_screen(form, partial(self._edited, self._book, active.id))
+
+    def action_switch(self) -> None:
+        """Enable it, or disable it; its counts stay."""
+        active = self._selected
+        if active is not None:
+            self._book.switch(active.id, enabled=not active.rule.enabled)
+            self.tick()
+
+    def action_earlier(self) -> None:
+        """Have it asked one place earlier."""
+        self._move(-1)
+
+    def action_later(self) -> None:
+        """Have it asked one place later."""
+        self._move(1)
+
+    def action_delete(self) -> None:
+        """Remove it, after asking."""
+        active = self._selected
+        if active is not None:
+            question = Confirmation(
+                f"Remove {visible(active.label)}?", (faults_words(active.rule), "Its counts go with it.")
+            )
+            self.app.push_screen(question, partial(self._removed, self._book, active.id))
+
+    def action_load(self) -> None:
+        """Load a scenario file."""
+        self.app.push_screen(LoadDialogue(self._book), self._told)
+
+    def action_save(self) -> None:
+        """Save what is in force as a scenario file."""
+        self.app.push_screen(SaveDialogue(self._book), self._told)
+
+    def _chosen(self, kind: type[Fault] | None) -> None:
+        if kind is not None:
+            self.app.push_screen(RuleForm(kind), self._created)
+
+    def _created(self, rule: Rule | None) -> None:
+        if rule is None:
+            return
+        try:
+            active = self._book.add(rule, _SOURCE)
+        except FieldError as error:
+            self._warn(str(error))
+            return
+        namespace = self._namespace
+        self.post_message(self.Used(rule.fault[0]))
+        self.tick()
+        self._listing.select((namespace, active.id))
+
+    def _edited(self, book: RuleBook, rule_id: int, rule: Rule | None) -> None:
+        if rule is None:
+            return
+        if book.replace(rule_id, rule, _SOURCE) is None:
+            self._warn("it has been removed meanwhile")
+        else:
+            self.post_message(self.Used(rule.fault[0]))
+        self.tick()
+
+    def _removed(self, book: RuleBook, rule_id: int, wanted: bool | None) -> None:
+        if wanted:
+            book.remove(rule_id)
+            self.tick()
+
+    def _move(self, by: int) -> None:
+        active = self._selected
+        if active is not None:
+            self._book.move(active.id, by)
+            self.tick()
+
+    def _told(self, done: str | None) -> None:
+        if done is not None:
+            self.app.notify(visible(done), markup=False)
+            self.tick()
+
+    def _warn(self, problem: str) -> None:
+        self.app.notify(visible(problem), severity="warning", markup=False)
+
+    @property
+    def _listing(self) -> Listing:
+        return self.query_one(Listing)
+
+    @property
+    def _namespace(self) -> str:
+        """That of the row under the cursor, else the one without a name."""
+        selected = self._listing.selected
+        return str(selected[0]) if isinstance(selected, tuple) else ""
+
+    @property
+    def _book(self) -> RuleBook:
+        return self.controlled.rules.book(self._namespace)
+
+    @property
+    def _selected(self) -> ActiveRule | None:
+        selected = self._listing.selected
+        return self._book.get(selected[1]) if isinstance(selected, tuple) else None
+
+    def _rows(self, width: int) -> Iterator[Row]:
+        books = self.controlled.rules
+        there = [((name, each.id), each) for name in books.namespaces() for each in books.book(name)]
+        rules = [each for each in there if not each[1].rule.override]
+        overrides = [each for each in there if each[1].rule.override]
+        if not there:
+            yield from (Row(None, line, "quiet") for line in (*_HINT, *self._ways()))
+            return
+        columns = _columns(width)
+        if rules:
+            yield Row(
+                None, _line(columns, "  ", "RULE", "WHAT IT IS ABOUT", "FAULT", "STRUCK/MATCHED"), "heading"
+            )
+            yield from (_row(columns, place, active) for place, active in rules)
+        if overrides:
+            yield Row(None, _line(columns, "  ", "OVERRIDE", "", "FAULT", "STRUCK/MATCHED"), "heading")
+            yield from (_row(columns, place, active) for place, active in overrides)
+
+    def _ways(self) -> Iterator[str]:
+        yield "  c  a new rule                     o  load a scenario file"
+        yield "  !  overrides, for every request   n  in Traffic: the next one like this fails"
+
+
+def _columns(width: int) -> tuple[int, int, int]:
+    """Widths of name, match and fault in a line of `width` cells."""
+    room = max(30, width - 2 - _COUNTS - 5)
+    return room // 4, room * 3 // 8, room - room // 4 - room * 3 // 8
+
+
+def _line(columns: tuple[int, int, int], mark: str, name: str, match: str, fault: str, counts: str) -> str:
+    parts = [fit(text, width) for text, width in zip((name, match, fault), columns, strict=True)]
+    return f"{mark}{'  '.join(parts)} {counts:>{_COUNTS}}"
+
+
+def _row(columns: tuple[int, int, int], place: _Place, active: ActiveRule) -> Row:
+    rule = active.rule
+    name = visible(f"{place[0]}: {active.label}" if place[0] else active.label)
+    often = count_words(rule)
+    fault = faults_words(rule) + (f" {often}" if often else "")
+    counts = f"{active.struck}/{active.matched}"
+    line = _line(columns, f"{glyph(active)} ", name, match_words(rule), fault, counts)
+    return Row(place, line, "" if active.is_armed else "off")

@@ -1,0 +1,91 @@
+"""What is armed and disarmed with one key: the next one like this fails; all faults off."""
+
+from __future__ import annotations
+
+import glob
+
+from brokenreg.faults.active_rule import ActiveRule
+from brokenreg.faults.catalogue import Fault
+from brokenreg.faults.rulebook import RuleBook, RuleBooks
+from brokenreg.faults.rules import FieldError, Rule, fault_of, rule_of
+from brokenreg.faults.scenario import MAX_RULES
+from brokenreg.oci.target import Endpoint
+from brokenreg.traffic.exchange import Exchange
+
+_SOURCE = "panel, next like this"
+_LONGEST = 100
+"""Characters of a client's product that are matched."""
+
+
+class Arming:
+    """One for each panel. `last_fault` is what the next one like this fails with."""
+
+    def __init__(self, books: RuleBooks) -> None:
+        self.last_fault: Fault = fault_of({"type": "error", "status": 503})
+        self._books = books
+        self._put_off: set[int] = set()
+        """Ids of rules that were disabled with all others."""
+
+    def fail_next(self, rule: Rule, namespace: str) -> None:
+        """Ask a rule, such as `like` makes, before any other. Raise `FieldError`.
+
+        Those of before that have struck are removed.
+        """
+        book = self._books.book(namespace)
+        for active in [each for each in book if each.source == _SOURCE and not each.is_armed]:
+            if active.rule.enabled:
+                book.remove(active.id)
+        book.move(book.add(rule, _SOURCE).id, -MAX_RULES)
+        self.last_fault = rule.fault[0]
+
+    def switch_all(self) -> tuple[int, bool]:
+        """Disable every rule and override that may strike; if there is none, enable again what this disabled.
+
+        How many it were, and whether they may strike now.
+        """
+        armed = [(book, active) for book, active in self._all() if active.is_armed]
+        if armed:
+            self._put_off = {active.id for active in self.put_off()} | {active.id for _, active in armed}
+            for book, active in armed:
+                book.switch(active.id, enabled=False)
+            return len(armed), False
+        off = {active.id for active in self.put_off()}
+        self._put_off = set()
+        for book, active in [each for each in self._all() if each[1].id in off]:
+            book.switch(active.id, enabled=True)
+        return len(off), True
+
+    def put_off(self) -> list[ActiveRule]:
+        """What was disabled with all others, and is still there and disabled."""
+        return [active for _, active in self._all() if active.id in self._put_off and not active.rule.enabled]
+
+    def _all(self) -> list[tuple[RuleBook, ActiveRule]]:
+        books = map(self._books.book, self._books.namespaces())
+        return [(book, active) for book in books for active in book]
+
+
+def like(exchange: Exchange, fault: Fault) -> Rule:
+    """A rule that strikes once what is asked for as in `exchange`. Raise `FieldError`."""
+    target = exchange.target
+    if target.endpoint in (Endpoint.OTHER, Endpoint.CONNECT) or target.error is not None:
+        raise FieldError((), "no rule can be told to match this one; its path addresses nothing")
+    is_upload = target.endpoint is Endpoint.UPLOAD  # whose reference is made up each time
+    match = {
+        "endpoint": str(target.endpoint),
+        "repository": glob.escape(target.repository) or None,
+        "reference": None if is_upload else glob.escape(target.reference) or None,
+        "method": glob.escape(exchange.method),
+        "client": _client(exchange),
+    }
+    rule = rule_of({"match": match, "fault": fault, "times": 1})
+    if not rule.takes(exchange.method):
+        raise FieldError((), f"{fault.name} strikes no {exchange.method[:20]}; choose another fault")
+    return rule
+
+
+def _client(exchange: Exchange) -> str:
+    """A glob for all versions of its client's product; its address, if it does not say."""
+    product, slash, _ = exchange.user_agent.partition(" ")[0].partition("/")
+    if not product:
+        return exchange.client.rpartition(":")[0].strip("[]")
+    return glob.escape(product[:_LONGEST]) + ("/*" if slash and len(product) <= _LONGEST else "*")

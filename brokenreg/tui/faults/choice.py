@@ -1,0 +1,72 @@
+"""The list of faults, found by typing."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import BindingType
+from textual.containers import Vertical
+from textual.screen import ModalScreen
+from textual.widgets import Footer, Input
+
+from brokenreg.faults.catalogue import CATALOGUE, Fault
+from brokenreg.tui.bindings import bindings_of
+from brokenreg.tui.faults.listing import Listing, Row
+
+
+class FaultChoice(ModalScreen[type[Fault] | None], inherit_bindings=False):
+    """One of the catalogue; None if somebody thought better of it."""
+
+    DEFAULT_CSS = """
+    FaultChoice { align: center middle; }
+    FaultChoice > Vertical { width: 100; max-width: 100%; height: 1fr; border: round $primary;
+        background: $surface; padding: 0 1; }
+    FaultChoice Input { background: $panel; }
+    FaultChoice Listing { height: 1fr; background: $surface; }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = bindings_of("choose")
+
+    def compose(self) -> ComposeResult:
+        with Vertical() as box:
+            box.border_title = "Which fault?"
+            yield Input(placeholder="type to search", compact=True, max_length=100)
+            listing = Listing()
+            listing.can_focus = False
+            yield listing
+        yield Footer(show_command_palette=False)
+
+    def on_mount(self) -> None:
+        self.query_one(Input).focus()
+        self._search("")
+
+    def on_input_changed(self, event: Input.Changed) -> None:
+        self._search(event.value)
+
+    def action_move(self, by: int) -> None:
+        """To the next one, or the one before."""
+        self._listing.action_move(by)
+
+    def action_take(self) -> None:
+        """This one."""
+        chosen = self._listing.selected
+        if isinstance(chosen, str):
+            self.dismiss(CATALOGUE[chosen])
+
+    def action_cancel(self) -> None:
+        """None of them."""
+        self.dismiss(None)
+
+    @property
+    def _listing(self) -> Listing:
+        return self.query_one(Listing)
+
+    def _search(self, text: str) -> None:
+        words = text.lower().split()
+        found = {
+            name: kind
+            for name, kind in CATALOGUE.items()
+            if all(word in f"{name} {kind.family()} {kind.summary()}".lower() for word in words)
+        }
+        rows = [Row(name, f"{name:<17}{kind.summary()}") for name, kind in found.items()]
+        self._listing.show(rows or [Row(None, "No fault has all these words.", "quiet")])

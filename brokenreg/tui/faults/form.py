@@ -1,0 +1,123 @@
+"""The form of a rule: what stands in it is judged as it is typed, by the catalogue itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import ClassVar
+
+from textual import events
+from textual.app import ComposeResult
+from textual.binding import BindingType
+from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.screen import ModalScreen
+from textual.suggester import SuggestFromList
+from textual.widget import Widget
+from textual.widgets import Footer, Input, Static
+
+from brokenreg.faults.catalogue import Fault
+from brokenreg.faults.rules import FieldError, Rule
+from brokenreg.tui.bindings import bindings_of
+from brokenreg.tui.faults.fields import fields_of, rule_from, texts_of
+from brokenreg.tui.text import visible
+
+_GROUPS = {"fault": "What happens", "match": "When", "": "How often"}
+
+
+class _Fields(VerticalScroll, can_focus=False, inherit_bindings=False):
+    """What scrolls, as the focus goes from field to field; by no keys of its own."""
+
+
+class RuleForm(ModalScreen[Rule | None], inherit_bindings=False):
+    """A new rule with a fault of that kind, or another `rule` in its place; None if nobody wants it."""
+
+    DEFAULT_CSS = """
+    RuleForm { align: center middle; }
+    RuleForm > Vertical { width: 90; max-width: 100%; height: 1fr; border: round $primary;
+        background: $surface; padding: 0 1; }
+    RuleForm _Fields { height: 1fr; scrollbar-size-vertical: 1; }
+    RuleForm Horizontal { height: 1; }
+    RuleForm .label { width: 20; }
+    RuleForm .group { color: $primary; text-style: bold; }
+    RuleForm Input { width: 1fr; background: $panel; }
+    RuleForm #help { height: 2; color: $secondary; }
+    RuleForm #problem { height: auto; min-height: 1; max-height: 3; color: $warning; text-style: bold; }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = bindings_of("form")
+
+    def __init__(self, kind: type[Fault], rule: Rule | None = None, *, override: bool = False) -> None:
+        super().__init__()
+        self._kind = kind
+        self._enabled = rule is None or rule.enabled
+        self._override = override
+        self._fields = {field.id: field for field in fields_of(kind)}
+        self._texts = {} if rule is None else dict(texts_of(rule))
+
+    def compose(self) -> ComposeResult:
+        with Vertical() as box:
+            box.border_title = f"{self._kind.name}: {self._kind.summary()}".rstrip(".")
+            with _Fields():
+                yield from self._lines()
+            yield Static(id="help", markup=False)
+            yield Static(id="problem", markup=False)
+        yield Footer(show_command_palette=False)
+
+    def _lines(self) -> Iterator[Widget]:
+        group = None
+        for field in self._fields.values():
+            if field.group != group:
+                group = field.group
+                yield Static(_GROUPS[group], classes="group", markup=False)
+            yield Horizontal(
+                Static(f"  {field.name}", classes="label", markup=False),
+                Input(
+                    self._texts.get(field.id, ""),
+                    placeholder=field.default,
+                    id=field.id,
+                    compact=True,
+                    max_length=1024,
+                    suggester=SuggestFromList(field.choices) if field.choices else None,
+                    select_on_focus=False,
+                ),
+            )
+
+    def on_mount(self) -> None:
+        self.query(Input).first().focus()
+        self._judge()
+
+    def on_descendant_focus(self, event: events.DescendantFocus) -> None:
+        """Say what the field is for."""
+        field = self._fields[event.widget.id or ""]
+        choices = f" ({', '.join(field.choices)})" if field.choices else ""
+        self.query_one("#help", Static).update(f"{field.name}: {field.help}{choices}")
+
+    def on_input_changed(self) -> None:
+        self._judge()
+
+    def action_next(self) -> None:
+        """To the next field."""
+        self.focus_next(Input)
+
+    def action_last(self) -> None:
+        """To the field before."""
+        self.focus_previous(Input)
+
+    def action_take(self) -> None:
+        """Put the rule in force, if it is one; else go to what is wrong with it."""
+        rule = self._judge()
+        if rule is not None:
+            self.dismiss(rule)
+
+    def action_cancel(self) -> None:
+        """Leave all as it is."""
+        self.dismiss(None)
+
+    def _judge(self) -> Rule | None:
+        """The rule that stands there. What is wrong is said."""
+        texts = {field: self.query_one(f"#{name}", Input).value for name, field in self._fields.items()}
+        try:
+            rule = rule_from(self._kind, texts, enabled=self._enabled, override=self._override)
+        except FieldError as error:
+            self.query_one("#problem", Static).update(visible(str(error)))
+            return None
+        self.query_one("#problem", Static).update("")
+        return rule

@@ -1,0 +1,130 @@
+"""Overrides as toggles: each fault of the catalogue on or off for everything."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import BindingType
+from textual.containers import Vertical
+from textual.screen import ModalScreen
+from textual.widgets import Footer
+
+from brokenreg.faults.active_rule import ActiveRule
+from brokenreg.faults.catalogue import CATALOGUE, Fault
+from brokenreg.faults.description import describe
+from brokenreg.faults.rulebook import RuleBook
+from brokenreg.faults.rules import FieldError, Rule, fault_of
+from brokenreg.tui.bindings import bindings_of
+from brokenreg.tui.faults.form import RuleForm
+from brokenreg.tui.faults.listing import Listing, Row
+from brokenreg.tui.faults.words import count_words, fault_words, glyph
+from brokenreg.tui.text import fit, visible
+
+_SOURCE = "panel, override"
+
+
+class OverridesScreen(ModalScreen[Fault | None], inherit_bindings=False):
+    """The overrides of one book. The result is the fault that was switched on last, if there was one.
+
+    What is switched off stays in the book, disabled, with its parameters.
+    """
+
+    DEFAULT_CSS = """
+    OverridesScreen { align: center middle; }
+    OverridesScreen > Vertical { width: 110; max-width: 100%; height: 1fr; border: round $error;
+        background: $surface; padding: 0 1; }
+    OverridesScreen Listing { height: 1fr; background: $surface; }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = bindings_of("overrides")
+
+    def __init__(self, book: RuleBook) -> None:
+        super().__init__()
+        self._book = book
+        self._last: Fault | None = None
+
+    def compose(self) -> ComposeResult:
+        with Vertical() as box:
+            box.border_title = "Overrides: what happens to every request, after all rules"
+            yield Listing()
+        yield Footer(show_command_palette=False)
+
+    def on_mount(self) -> None:
+        self._listing.focus()
+        self._show()
+        self.set_interval(0.5, self._show)
+
+    def action_switch(self) -> None:
+        """Switch it on or off."""
+        name = self._chosen
+        active = self._of(name)
+        if active is None:
+            self._put(Rule(fault=(usual(name),), override=True))
+        elif active.is_armed:
+            self._book.switch(active.id, enabled=False)
+        else:
+            self._put(active.rule.model_copy(update={"enabled": True}))
+        self._show()
+
+    def action_edit(self) -> None:
+        """Set its parameters, and switch it on."""
+        active = self._of(self._chosen)
+        rule = active.rule if active is not None else Rule(fault=(usual(self._chosen),), override=True)
+        on = rule.model_copy(update={"enabled": True})
+        self.app.push_screen(RuleForm(CATALOGUE[self._chosen], on, override=True), self._edited)
+
+    def action_close(self) -> None:
+        """Back."""
+        self.dismiss(self._last)
+
+    def _edited(self, rule: Rule | None) -> None:
+        if rule is not None:
+            self._put(rule)
+            self._show()
+
+    def _put(self, rule: Rule) -> None:
+        """Put it in force, in the place of the one with the same fault."""
+        active = self._of(rule.fault[0].name)
+        try:
+            if active is None:
+                self._book.add(rule, _SOURCE)
+            else:
+                self._book.replace(active.id, rule, active.source)
+        except FieldError as error:
+            self.app.notify(visible(str(error)), severity="warning", markup=False)
+            return
+        self._last = rule.fault[0]
+
+    def _of(self, name: str) -> ActiveRule | None:
+        """The override that has this fault alone."""
+        alone = (each for each in self._book if each.rule.override and len(each.rule.fault) == 1)
+        return next((each for each in alone if each.rule.fault[0].name == name), None)
+
+    def _show(self) -> None:
+        self._listing.show([self._row(name) for name in CATALOGUE])
+
+    def _row(self, name: str) -> Row:
+        active = self._of(name)
+        if active is None:
+            return Row(name, f"○ {name:<17}{CATALOGUE[name].summary()}")
+        words = " ".join(filter(None, (fault_words(active.rule.fault[0]), count_words(active.rule))))
+        count = f"{active.struck}/{active.matched}"
+        on = active.is_armed
+        return Row(
+            name, f"{glyph(active)} {fit(words, 52)} {'ON ' if on else 'off'} {count}", "on" if on else ""
+        )
+
+    @property
+    def _chosen(self) -> str:
+        return str(self._listing.selected)
+
+    @property
+    def _listing(self) -> Listing:
+        return self.query_one(Listing)
+
+
+@cache
+def usual(name: str) -> Fault:
+    """A fault with the parameters of its example."""
+    return fault_of(describe(CATALOGUE[name]).examples.rule["fault"])

@@ -1,0 +1,129 @@
+"""Dialogues that load a scenario file into a book, and save a book as one."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import BindingType
+from textual.containers import Vertical
+from textual.screen import ModalScreen
+from textual.widgets import Footer, Input, Static
+
+from brokenreg.faults.rulebook import RuleBook
+from brokenreg.faults.rules import FieldError
+from brokenreg.faults.scenario import ScenarioError, load_scenario, save_scenario
+from brokenreg.tui.bindings import bindings_of
+from brokenreg.tui.questions import Confirmation
+from brokenreg.tui.text import visible
+
+
+class _FileDialogue(ModalScreen[str | None], inherit_bindings=False):
+    """Asks for a path. The result is what was done, in one line; None if nothing was."""
+
+    DEFAULT_CSS = """
+    _FileDialogue { align: center middle; }
+    _FileDialogue > Vertical { width: 78; max-width: 100%; height: auto; max-height: 90%; padding: 0 1;
+        border: round $primary; background: $surface; }
+    _FileDialogue Static { height: auto; }
+    _FileDialogue Input { background: $panel; }
+    _FileDialogue #problem { min-height: 1; color: $warning; text-style: bold; }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = bindings_of("file")
+    TITLE: ClassVar[str]
+    PROMPT: ClassVar[str]
+
+    def __init__(self, book: RuleBook) -> None:
+        super().__init__()
+        self.book = book
+
+    def compose(self) -> ComposeResult:
+        with Vertical() as box:
+            box.border_title = self.TITLE
+            yield Static(self.PROMPT, markup=False)
+            yield Input(compact=True, max_length=4096)
+            yield Static(id="problem", markup=False)
+        yield Footer(show_command_palette=False)
+
+    def on_mount(self) -> None:
+        self.query_one(Input).focus()
+
+    def on_input_changed(self) -> None:
+        self.tell("")
+
+    def tell(self, problem: str) -> None:
+        """Say what is wrong, or nothing any more."""
+        self.query_one("#problem", Static).update(visible(problem))
+
+    def action_take(self) -> None:
+        """Do it with the file that stands there."""
+        text = self.query_one(Input).value.strip()
+        if not text:
+            self.tell("write the path of a file, for instance scenario.yaml")
+            return
+        try:
+            path = Path(text).expanduser()
+        except RuntimeError as error:  # there is no such user
+            self.tell(str(error))
+            return
+        self.run_worker(self.take(path), exclusive=True)
+
+    async def take(self, path: Path) -> None:
+        """Do it; either `tell` what is wrong, or be dismissed."""
+        raise NotImplementedError
+
+    def action_cancel(self) -> None:
+        """Leave all as it is."""
+        self.dismiss(None)
+
+
+class LoadDialogue(_FileDialogue):
+    """Puts the scenario of a file in the place of all rules of a book."""
+
+    TITLE = "Load a scenario"
+    PROMPT = "It takes the place of all rules, overrides and expectations. Path of the file:"
+
+    async def take(self, path: Path) -> None:
+        # A thousand rules take half a second to read.
+        try:
+            sourced = await asyncio.to_thread(load_scenario, path)
+            prepared = await asyncio.to_thread(self.book.prepared, sourced)
+        except ScenarioError as error:
+            self.tell(str(error))
+        except FieldError as error:
+            self.tell(f"{path}: {error}")
+        except ValueError as error:  # a path that no file can have
+            self.tell(f"{path}: {error}")
+        else:
+            self.book.replace_all(sourced, prepared)
+            self.dismiss(f"{len(prepared)} rules are in force, from {path}")
+
+
+class SaveDialogue(_FileDialogue):
+    """Writes what a book has to a file, after asking if there is one already."""
+
+    TITLE = "Save as a scenario"
+    PROMPT = "What is in force goes to a file that can be loaded again. Path of the file:"
+
+    async def take(self, path: Path) -> None:
+        await self._save(path, overwrite=False)
+
+    async def _save(self, path: Path, *, overwrite: bool) -> None:
+        scenario = self.book.scenario()
+        try:
+            await asyncio.to_thread(save_scenario, scenario, path, overwrite=overwrite)
+        except FileExistsError:
+            question = Confirmation(f"Overwrite {visible(str(path))}?", ("What is in it now would be lost.",))
+            self.app.push_screen(question, lambda yes: self._overwrite(path, wanted=bool(yes)))
+        except OSError as error:
+            self.tell(f"{path}: {error.strerror}")
+        except ValueError as error:
+            self.tell(str(error))
+        else:
+            self.dismiss(f"{len(scenario.rules)} rules are saved in {path}")
+
+    def _overwrite(self, path: Path, *, wanted: bool) -> None:
+        if wanted:
+            self.run_worker(self._save(path, overwrite=True), exclusive=True)

@@ -1,0 +1,292 @@
+"""Faults by keys: rules and their forms, overrides, the next one like this, all off, scenario files."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from screen import Clock, line_with, look
+from textual.pilot import Pilot
+
+from brokenreg.config import Settings
+from brokenreg.diagnostics import Diagnostics
+from brokenreg.faults.catalogue import CATALOGUE
+from brokenreg.faults.rulebook import RuleBook
+from brokenreg.faults.rules import rule_of
+from brokenreg.faults.scenario import Scenario, load_scenario, save_scenario
+from brokenreg.server.assembly import Server
+from brokenreg.tui.app import Panel
+from brokenreg.tui.faults.fields import fields_of, rule_from, texts_of
+from brokenreg.tui.faults.overrides import usual
+
+MANIFEST = "/v2/broken/random/manifests/layers-1_size-1kib"
+
+
+def flat(screen: str) -> str:
+    """What is said on a screen, without the frames and the ends of lines."""
+    return " ".join(re.sub("[│▌]", " ", screen).split())
+
+
+class Bench:
+    """A real registry, a panel on it, and a client for it."""
+
+    def __init__(self, server: Server, pilot: Pilot[int], client: httpx.AsyncClient) -> None:
+        self.book: RuleBook = server.controlled.rules.book("")
+        self.pilot = pilot
+        self.client = client
+
+    async def press(self, *keys: str) -> str:
+        await look(self.pilot, *keys)
+        return await look(self.pilot)
+
+    async def typed(self, text: str) -> str:
+        return await self.press(*text)
+
+    async def get(self, path: str = MANIFEST) -> int:
+        status = (await self.client.get(path)).status_code
+        await look(self.pilot)
+        return status
+
+    async def settled(self) -> str:
+        await self.pilot.app.workers.wait_for_complete()
+        return await look(self.pilot)
+
+
+@asynccontextmanager
+async def bench(folder: Path, size: tuple[int, int] = (80, 24)) -> AsyncIterator[Bench]:
+    settings = Settings(
+        listen=["127.0.0.1:0"], control=None, data=folder / "data", fabricate_limit="1GiB", offline=True
+    )
+    async with Server.running(settings, Diagnostics()) as server:
+        panel = Panel(server.controlled, clock=Clock())
+        async with (
+            panel.run_test(size=size, notifications=True) as pilot,
+            httpx.AsyncClient(
+                base_url=server.registry_urls[0], headers={"user-agent": "crane/0.20 (x)"}
+            ) as client,
+        ):
+            yield Bench(server, pilot, client)
+
+
+async def test_the_next_one_like_this_fails_and_no_other(tmp_path: Path) -> None:
+    async with bench(tmp_path) as it:
+        assert await it.get() == 200
+        screen = await it.press("n")
+        assert "FAULT 503×1 armed" in screen
+        assert "The next one fails with error" in screen
+        assert await it.get("/v2/broken/random/manifests/layers-2_size-1kib") == 200
+        assert (await it.client.get(MANIFEST, headers={"user-agent": "skopeo/1"})).status_code == 200
+        assert await it.get() == 503
+        assert await it.get() == 200
+        assert "armed" not in await it.press()
+        await it.press("n")
+        await it.press("n")
+        assert len(it.book) == 2, "what has struck makes room"
+
+
+async def test_the_next_one_goes_before_other_rules(tmp_path: Path) -> None:
+    async with bench(tmp_path) as it:
+        it.book.add(rule_of({"fault": {"type": "error", "status": 418}}), "test")
+        assert await it.get() == 418
+        await it.press("n")
+        assert [await it.get(), await it.get()] == [503, 418]
+
+
+async def test_what_addresses_nothing_cannot_be_told_to_fail(tmp_path: Path) -> None:
+    async with bench(tmp_path) as it:
+        await it.get("/nothing[bold]")
+        assert "no rule can be told to match this one" in flat(await it.press("n"))
+        assert not len(it.book)
+
+
+async def test_another_fault_can_be_chosen_for_the_next_one(tmp_path: Path) -> None:
+    async with bench(tmp_path) as it:
+        await it.get()
+        await it.press("N")
+        screen = await it.typed("too many")
+        assert "rate-limit" in screen
+        assert "truncate" not in screen
+        await it.press(*["backspace"] * 8)
+        await it.typed("error")
+        screen = await it.press("enter")
+        assert "broken/random" not in screen or "status" in screen
+        await it.press("end", "backspace", "backspace", "backspace")
+        screen = await it.typed("42")
+        assert "fault.status:" in screen, "judged as it is typed"
+        assert "fault.status:" in await it.press("enter"), "and not taken"
+        assert "fault.status:" not in await it.typed("9")
+        assert "FAULT 429×1 armed" in await it.press("enter")
+        assert [await it.get(), await it.get()] == [429, 200]
+        await it.press("n")
+        assert await it.get() == 429, "the last fault is remembered"
+
+
+async def test_an_override_strikes_every_request_until_it_is_off(tmp_path: Path) -> None:
+    async with bench(tmp_path) as it:
+        await it.press("!")
+        screen = await it.press("space")
+        assert "ON" in line_with(it.pilot.app, "error status=404")
+        assert "FAULT 404 armed" in screen or "404" in screen
+        assert "FAULT 404 armed" in await it.press("escape")
+        assert await it.get("/v2/") == 404
+        await it.press("!", "e", "end", "backspace")
+        await it.typed("9")
+        await it.press("enter", "escape")
+        assert await it.get("/v2/") == 409
+        assert "armed" not in await it.press("!", "enter", "escape")
+        assert await it.get("/v2/") == 200
+        await it.press("!", "enter", "escape")
+        assert await it.get("/v2/") == 409, "its parameters stay"
+
+
+async def test_0_puts_all_off_and_back_on(tmp_path: Path) -> None:
+    async with bench(tmp_path) as it:
+        it.book.add(rule_of({"fault": {"type": "error", "status": 418}}), "test")
+        it.book.add(rule_of({"fault": {"type": "error"}, "enabled": False}), "test")
+        it.book.add(rule_of({"fault": {"type": "error", "status": 409}, "override": True}), "test")
+        screen = await it.press("0")
+        assert "2 FAULTS OFF" in screen
+        assert [await it.get(), await it.get("/v2/")] == [200, 200]
+        assert "2 FAULTS armed" in await it.press("0")
+        assert [await it.get(), await it.get("/v2/")] == [418, 409]
+        assert [each.rule.enabled for each in it.book] == [True, False, True]
+
+
+async def test_rules_are_listed_with_what_they_count_switched_moved_and_removed(tmp_path: Path) -> None:
+    async with bench(tmp_path) as it:
+        assert "No rule is in force" in await it.press("2")
+        for name, status in (("first", 418), ("second [b]", 429)):
+            rule = {"name": name, "fault": {"type": "error", "status": status}, "times": 5}
+            it.book.add(rule_of(rule), "test")
+        it.book.add(rule_of({"name": "over", "fault": {"type": "error"}, "override": True}), "test")
+        await it.get()
+        screen = await it.press()
+        assert line_with(it.pilot.app, "first").endswith("1/1")
+        assert screen.index("second [b]") < screen.index("OVERRIDE") < screen.index(" over ")
+        await it.press("J")
+        assert [each.rule.name for each in it.book] == ["second [b]", "first", "over"]
+        assert "▌● first" in await it.press()
+        assert await it.get() == 429
+        await it.press("K", "space")
+        assert [each.rule.name for each in it.book] == ["first", "second [b]", "over"]
+        assert "▌○ first" in await it.press()
+        assert await it.get() == 429
+        await it.press("space")
+        assert await it.get() == 418
+        assert "Remove first?" in await it.press("d")
+        await it.press("n")
+        assert len(it.book) == 3
+        await it.press("d", "y")
+        assert [each.rule.name for each in it.book] == ["second [b]", "over"]
+
+
+async def test_a_rule_is_made_and_changed_in_a_form(tmp_path: Path) -> None:
+    async with bench(tmp_path) as it:
+        await it.press("2", "c")
+        await it.typed("trunc")
+        screen = await it.press("enter")
+        assert "after: bytes of the body that arrive" in screen
+        await it.typed("64 elephants")
+        assert "fault.after: invalid size '64 elephants': write bytes as 1024" in flat(await it.press())
+        await it.press("escape")
+        assert not len(it.book)
+        await it.press("c")
+        await it.typed("trunc")
+        await it.press("enter")
+        await it.typed("64KiB")
+        assert "fin, rst, close-notify" in await it.press("tab")
+        await it.typed("rs")
+        await it.press("right", "enter")
+        (made,) = it.book
+        assert made.rule == rule_of({"fault": {"type": "truncate", "after": 65536, "end": "rst"}})
+        await it.press("enter", "end", "backspace", "down", "down", "down")
+        await it.typed("config")
+        await it.press("enter")
+        (changed,) = it.book
+        assert changed.rule.fault[0].parameters()["after"] == 6553
+        assert changed.rule.match.endpoint == "config"
+
+
+async def test_a_scenario_is_loaded_and_saved(tmp_path: Path) -> None:
+    good, bad, saved = tmp_path / "good.yaml", tmp_path / "bad.yaml", tmp_path / "saved.yaml"
+    good.write_text("rules:\n- name: teapot\n  fault: {type: error, status: 418}\n")
+    bad.write_text("rules:\n- fault: {type: truncate, after: much}\n")
+    async with bench(tmp_path, (160, 45)) as it:
+        it.book.add(rule_of({"name": "there", "fault": {"type": "error"}}), "test")
+        await it.press("2", "o")
+        await it.typed(str(bad))
+        await it.press("enter")
+        assert "bad.yaml:2: rules[0].fault.after: invalid size 'much'" in flat(await it.settled())
+        assert [each.rule.name for each in it.book] == ["there"]
+        await it.press("ctrl+u")
+        await it.typed(str(good))
+        await it.press("enter")
+        assert "teapot" in await it.settled()
+        assert await it.get() == 418
+        await it.press("W")
+        await it.typed(str(saved))
+        await it.press("enter")
+        await it.settled()
+        assert load_scenario(saved).scenario == it.book.scenario()
+        saved.write_text("mine")
+        await it.press("W")
+        await it.typed(str(saved))
+        await it.press("enter")
+        assert "Overwrite" in await it.settled()
+        await it.press("n")
+        assert saved.read_text() == "mine"
+        await it.press("enter")
+        await it.settled()
+        await it.press("y")
+        await it.settled()
+        assert load_scenario(saved).scenario == it.book.scenario()
+        assert sorted(each.name for each in tmp_path.iterdir()) == [
+            "bad.yaml",
+            "data",
+            "good.yaml",
+            "saved.yaml",
+        ]
+
+
+@pytest.mark.parametrize("name", CATALOGUE)
+def test_a_form_reads_back_what_it_shows_of_a_rule(name: str) -> None:
+    match = {} if CATALOGUE[name].endpoint == "connect" else {"header": {"x-a": "b*", "x-c": "*"}}
+    rule = rule_of({"fault": usual(name), "match": match, "times": 2, "name": "x"})
+    texts = dict(texts_of(rule))
+    fields = {field: texts.get(field.id, "") for field in fields_of(CATALOGUE[name])}
+    assert rule_from(CATALOGUE[name], fields, enabled=True, override=False) == rule
+
+
+async def test_every_field_of_a_form_comes_in_sight_and_says_what_it_is_for(tmp_path: Path) -> None:
+    async with bench(tmp_path) as it:
+        await it.press("2", "c")
+        await it.typed("challenge")
+        await it.press("enter")
+        for field in fields_of(CATALOGUE["challenge"]):
+            screen = await it.press()
+            assert f"  {field.name} " in screen
+            assert f"{field.name}: {field.help[:40]}" in flat(screen)
+            await it.press("down")
+
+
+@given(
+    st.lists(st.sampled_from(sorted(CATALOGUE)), max_size=4),
+    st.text(min_size=1, max_size=20).filter(lambda text: text.isprintable()),
+    st.integers(0, 5),
+)
+def test_a_saved_scenario_is_loaded_as_it_was(
+    tmp_path_factory: pytest.TempPathFactory, names: list[str], name: str, skip: int
+) -> None:
+    rules = tuple(rule_of({"fault": usual(each), "name": name, "skip": skip}) for each in names)
+    scenario = Scenario(name=name, seed=skip, rules=rules)
+    path = tmp_path_factory.mktemp("saved") / "scenario.yaml"
+    save_scenario(scenario, path, overwrite=False)
+    assert load_scenario(path).scenario == scenario
+    with pytest.raises(FileExistsError):
+        save_scenario(scenario, path, overwrite=False)
