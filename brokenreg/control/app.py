@@ -12,6 +12,7 @@ from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
 from brokenreg.control import (
     blobs,
+    breaks,
     documents,
     events,
     exchanges,
@@ -41,6 +42,7 @@ ROUTES: tuple[Route, ...] = (
     *scenarios.ROUTES,
     *exchanges.ROUTES,
     *holding.ROUTES,
+    *breaks.ROUTES,
     *events.ROUTES,
     *blobs.ROUTES,
     *repositories.ROUTES,

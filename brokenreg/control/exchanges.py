@@ -46,6 +46,8 @@ class ExchangeSummary(BaseModel):
     rule: str | None = Field(description="the rule that struck")
     replay_of: int | None = Field(description="the id of the exchange whose request it repeats")
     held: bool
+    held_by: str | None = Field(description="the rule or break that holds it, or who; null while nobody does")
+    edited: str | None = Field(description="what somebody changed of its status and headers")
     ended: str | None = Field(description="complete, client-left, aborted; null while it is in flight")
 
 

@@ -9,9 +9,9 @@ from brokenreg.control.exchanges import ExchangeSummary, find
 from brokenreg.control.routes import Ask, Route, json_response
 from brokenreg.controlled import Controlled
 from brokenreg.faults.catalogue.parameters import HeadersOrSize, Size
-from brokenreg.faults.hold import HEADERS, Abort, Order, Resume, Step
-
-_STEP = 64 * 1024
+from brokenreg.faults.editing import EditableHead, HeadError
+from brokenreg.faults.hold import HEADERS, STEP, Abort, Order, Resume, Step
+from brokenreg.faults.rules import FieldError
 
 
 class HoldBody(BaseModel):
@@ -27,7 +27,7 @@ class StepBody(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    bytes: Size = Field(_STEP, ge=1, description="of the body; the headers, if they still wait, go as well")
+    bytes: Size = Field(STEP, ge=1, description="of the body; the headers, if they still wait, go as well")
 
 
 class AbortBody(BaseModel):
@@ -37,6 +37,17 @@ class AbortBody(BaseModel):
 
     status: int | None = Field(
         None, ge=400, le=599, description="answer that error, while the headers wait; absent: reset"
+    )
+
+
+class EditBody(BaseModel):
+    """What to send instead of the status and headers that wait."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    status: int | None = Field(None, description="absent: as it is")
+    headers: list[tuple[str, str]] | None = Field(
+        None, description="name and value, all that there shall be; absent: as they are", max_length=1000
     )
 
 
@@ -53,7 +64,7 @@ async def hold_exchange(controlled: Controlled, ask: Ask) -> Response:
     """Hold an exchange in flight: where it is, or further on."""
     at = ask.model(HoldBody).at
     exchange = find(controlled, ask)
-    controlled.gate.stop(exchange.id, HEADERS if at == "headers" else at)
+    controlled.gate.stop(exchange.id, "the control API", HEADERS if at == "headers" else at)
     return json_response(exchange.summary())
 
 
@@ -70,6 +81,22 @@ async def step_exchange(controlled: Controlled, ask: Ask) -> Response:
 async def abort_exchange(controlled: Controlled, ask: Ask) -> Response:
     """End a held exchange: with a reset, or an error status."""
     return _carry_out(controlled, ask, _abort(ask))
+
+
+async def edit_exchange(controlled: Controlled, ask: Ask) -> Response:
+    """Change status or headers of an exchange that is held before them. It stays held."""
+    body = ask.model(EditBody)
+    exchange = find(controlled, ask)
+    waiting = controlled.gate.head(exchange.id)
+    try:
+        head = EditableHead(
+            waiting.status if body.status is None else body.status,
+            waiting.headers if body.headers is None else tuple(body.headers),
+        )
+        controlled.gate.edit(exchange.id, head)
+    except HeadError as error:
+        raise FieldError((error.field,), str(error)) from None
+    return json_response(exchange.summary())
 
 
 async def resume_all(controlled: Controlled, ask: Ask) -> Response:
@@ -160,6 +187,17 @@ ROUTES = (
         abort_exchange,
         query=("namespace",),
         body=AbortBody,
+        answer=ExchangeSummary,
+        problems=(404, 409),
+        parameters=_ID,
+        example='{"status": 503}',
+    ),
+    Route(
+        "POST",
+        "/v1/exchanges/<int:id>/edit",
+        edit_exchange,
+        query=("namespace",),
+        body=EditBody,
         answer=ExchangeSummary,
         problems=(404, 409),
         parameters=_ID,

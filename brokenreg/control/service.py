@@ -20,12 +20,13 @@ async def get_status(controlled: Controlled, ask: Ask) -> Response:
 
 
 async def reset(controlled: Controlled, ask: Ask) -> Response:
-    """Put rules back to what they were at the start; forget counts, exchanges, leaks; images stay."""
+    """Put rules back to what they were at the start; forget counts, exchanges, leaks, breaks; images stay."""
     namespaces = controlled.rules.namespaces() if ask.namespace == ALL else [ask.namespace]
     for namespace in namespaces:
         controlled.rules.reset(namespace)
     for namespace in controlled.trap.namespaces() if ask.namespace == ALL else [ask.namespace]:
         controlled.trap.reset(namespace)
+    controlled.gate.breaks.clear()
     controlled.log.forget(lambda exchange: exchange.ended is not None and ask.concerns(exchange))
     return no_content()
 

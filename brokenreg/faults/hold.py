@@ -13,6 +13,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from brokenreg.faults.breaks import Breaks
+from brokenreg.faults.editing import EditableHead
 from brokenreg.oci.errors import ErrorCode, OCIError
 from brokenreg.registry.responses import respond_error
 from brokenreg.traffic.exchange import Exchange
@@ -22,6 +24,9 @@ from brokenreg.wire.seam import H2, Stream
 
 HEADERS = -1
 """Where a response may stop: before its headers. Else a number of bytes of its body."""
+
+STEP = 64 * 1024
+"""Bytes of a step, unless somebody says otherwise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +62,7 @@ class Gate:
         self._log = log
         self._passages: dict[int, Passage] = {}
         self._is_open_for_good = False
+        self.breaks = Breaks()
         self.waiting: dict[int, Passage] = {}
         """The exchanges that are held, by id, in order of their coming."""
 
@@ -66,18 +72,34 @@ class Gate:
         self._passages[exchange.id] = passage
         return passage
 
-    def stop(self, exchange_id: int, at: int | None = None) -> None:
-        """Hold an exchange in flight: where it is, or at a byte. Raise `NotHeldError` if it is over."""
+    def stop(self, exchange_id: int, by: str, at: int | None = None) -> None:
+        """Hold an exchange in flight: where it is, or at a byte. Raise `NotHeldError` if it is over.
+
+        `by` says who wants it, for people.
+        """
         passage = self._passages.get(exchange_id)
         if passage is None:
             raise NotHeldError(f"exchange {exchange_id} is not in flight")
-        passage.stop(passage.position if at is None else at)
+        passage.exchange.mark(f"told to stop by {by}")
+        passage.stop(passage.position if at is None else at, by)
+
+    def head(self, exchange_id: int) -> EditableHead:
+        """Status and headers that wait. Raise `NotHeldError` if it is not held, or they are gone."""
+        return self._held(exchange_id).head
+
+    def edit(self, exchange_id: int, head: EditableHead) -> Exchange:
+        """Send these instead of those that wait. Raise `NotHeldError` as `head` does, or `HeadError`."""
+        passage = self._held(exchange_id)
+        passage.edit(head)
+        return passage.exchange
+
+    def can_stop(self, exchange: Exchange) -> bool:
+        """Whether it is on its way through here, and not held already."""
+        return exchange.id in self._passages and exchange.id not in self.waiting
 
     def order(self, exchange_id: int, order: Order) -> Exchange:
         """Carry out an order on a held exchange. Raise `NotHeldError`."""
-        passage = self.waiting.get(exchange_id)
-        if passage is None:
-            raise NotHeldError(f"exchange {exchange_id} is not held")
+        passage = self._held(exchange_id)
         passage.obey(order)
         return passage.exchange
 
@@ -112,6 +134,12 @@ class Gate:
         """The exchange is over."""
         self._passages.pop(exchange.id, None)
 
+    def _held(self, exchange_id: int) -> Passage:
+        passage = self.waiting.get(exchange_id)
+        if passage is None:
+            raise NotHeldError(f"exchange {exchange_id} is not held")
+        return passage
+
     def hold(self, passage: Passage) -> None:
         """Its exchange waits from now on."""
         self.waiting[passage.exchange.id] = passage
@@ -126,27 +154,36 @@ class Gate:
 class Passage:
     """One exchange's way through the gate. `position` is HEADERS, then how much of the body has passed."""
 
-    __slots__ = ("_gate", "_order", "_send", "_stop", "_stream", "exchange", "position")
+    __slots__ = ("_by", "_gate", "_head", "_order", "_send", "_stop", "_stream", "exchange", "position")
 
     def __init__(self, gate: Gate, exchange: Exchange, stream: Stream, send: Send) -> None:
         self._gate = gate
         self._stream = stream
         self._send = send
         self._stop: int | None = None
+        self._by = ""
         self._order: asyncio.Future[Order] | None = None
+        self._head: Message | None = None
         self.exchange = exchange
         self.position = HEADERS
 
-    def stop(self, at: int) -> None:
-        """Stop before the headers (HEADERS) or once that many bytes of the body have passed."""
+    def stop(self, at: int, by: str) -> None:
+        """Stop before the headers (HEADERS) or once that many bytes of the body have passed.
+
+        `by` says who wants it, for people.
+        """
         if not self._gate.is_open_for_good:
-            self._stop = at
+            self._stop, self._by = at, by
 
     async def send(self, message: Message) -> None:
         """As ASGI's `send`; waits where it was told to. Raise `ClientLeftError` if it was aborted."""
         if message["type"] == "http.response.start":
+            self._break(message)
             while self._stop is not None and self._stop <= HEADERS:
+                self._head = message
                 await self._pause()
+                message = self._head
+            self._head = None
             await self._send(message)
             self.position = 0
             return
@@ -161,6 +198,24 @@ class Passage:
             await self._pause()
         await self._send(message)
         self.position += size
+
+    @property
+    def head(self) -> EditableHead:
+        """Status and headers that wait. Raise `NotHeldError` if they are gone."""
+        return EditableHead.of(self._waiting_head())
+
+    def edit(self, head: EditableHead) -> None:
+        """Send these instead. Raise `NotHeldError` if they are gone, `HeadError` if they cannot be sent."""
+        waiting = self._waiting_head()
+        if told := head.changed_from(EditableHead.of(waiting), self.exchange.method):
+            self._head = head.message(waiting)
+            self.exchange.edited = "; ".join(filter(None, (self.exchange.edited, told)))
+            self.exchange.mark(f"edited: {told}")
+
+    def _waiting_head(self) -> Message:
+        if self._head is None:
+            raise NotHeldError(f"exchange {self.exchange.id} has sent its headers; they cannot be edited")
+        return self._head
 
     def can(self, order: Order) -> bool:
         """Whether the order makes sense now: no error can be sent once the headers are gone."""
@@ -178,18 +233,25 @@ class Passage:
         """The exchange is over."""
         self._gate.forget(self.exchange)
 
+    def _break(self, head: Message) -> None:
+        """Stop here if a break is on what it has become."""
+        struck = self._gate.breaks.on(self.exchange, head["status"])
+        if struck is not None:
+            self.stop(HEADERS, f"break {struck.expression}")
+            self.exchange.mark(f"break {struck.expression}")
+
     async def _pause(self) -> None:
         place = "headers" if self.position <= HEADERS else f"byte {self.position}"
         self._order = asyncio.get_running_loop().create_future()
         leaving = asyncio.create_task(self._stream.wait())
-        self.exchange.held_since = time.time()
+        self.exchange.held_since, self.exchange.held_by = time.time(), self._by
         self.exchange.mark(f"held at {place}")
         self._gate.hold(self)
         try:
             waiting: list[asyncio.Future[Any]] = [self._order, leaving]
             await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            self.exchange.held_since = None
+            self.exchange.held_since = self.exchange.held_by = None
             leaving.cancel()
             self._gate.release(self)
         if not self._order.done():

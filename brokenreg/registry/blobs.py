@@ -23,7 +23,8 @@ from brokenreg.wire.asgi import ZERO_COPY
 Content = BlobFile | FabricatedBlob | Fill
 
 _CHUNK = 256 * 1024
-_FILE_PART = 16 * 1024 * 1024
+_FILE_PART = 1024 * 1024
+"""Bytes sent from kernel to kernel at a time: the log shows how far it is, and there it can be held."""
 
 
 async def get_blob(call: StreamCall) -> None:
@@ -113,9 +114,7 @@ async def _serve(call: StreamCall, content: Content) -> None:
 
 async def _stream(call: StreamCall, blob: BlobFile | FabricatedBlob, begin: int, end: int) -> None:
     if isinstance(blob, BlobFile):
-        # Part by part, so that the log shows how far it is.
-        for offset in range(begin, end, _FILE_PART):
-            await _send_piece(call, Piece(blob, offset, min(_FILE_PART, end - offset)))
+        await _send_piece(call, Piece(blob, begin, end - begin))
     else:
         while begin < end:
             chunk = blob.read(begin, min(_CHUNK, end - begin))
@@ -137,10 +136,9 @@ async def _send_piece(call: StreamCall, piece: Piece) -> None:
     """From kernel to kernel where that can be, else chunk by chunk."""
     offset, end = piece.offset, piece.offset + piece.count
     if ZERO_COPY in call.scope["extensions"]:
-        file = piece.file.file
-        await call.send(
-            {"type": ZERO_COPY, "file": file, "offset": offset, "count": piece.count, "more_body": True}
-        )
+        part = {"type": ZERO_COPY, "file": piece.file.file, "more_body": True}
+        for begin in range(offset, end, _FILE_PART):
+            await call.send({**part, "offset": begin, "count": min(_FILE_PART, end - begin)})
         return
     while offset < end:
         chunk = await piece.file.read(offset, min(_CHUNK, end - offset))

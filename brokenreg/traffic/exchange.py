@@ -58,8 +58,9 @@ class Exchange:
     `started` is seconds since the epoch; the times in `timeline` are seconds since `started`. `fault` names
     what struck, `rule` the rule that told it to, `verdicts` what each rule that matched said to it
     (`faults/verdict.py`). `replay_of` is the id of the exchange whose request this one repeats. `held_since`
-    is when it was stopped, while it is. `request_bytes` and `response_bytes` count bodies. Headers are in
-    order of arrival, names in lower case, secrets replaced.
+    is when it was stopped, and `held_by` who or what wanted that, while it is; `edited` is what somebody
+    changed of its head. `request_bytes` and `response_bytes` count bodies. Headers are in order of arrival,
+    names in lower case, secrets replaced.
     """
 
     id: int
@@ -83,6 +84,8 @@ class Exchange:
     verdicts: list[object] = field(default_factory=list)
     replay_of: int | None = None
     held_since: float | None = None
+    held_by: str | None = None
+    edited: str | None = None
     ended: Ended | None = None
     timeline: list[tuple[str, float]] = field(default_factory=list)
     revision: int = 0
@@ -150,5 +153,7 @@ class Exchange:
             "rule": self.rule,
             "replay_of": self.replay_of,
             "held": self.held_since is not None,
+            "held_by": self.held_by,
+            "edited": self.edited,
             "ended": None if self.ended is None else str(self.ended),
         }

@@ -45,7 +45,8 @@ class TrafficLog:
         self.first = 0
         self.version = 0
         self.generation = 0
-        self.in_flight = 0
+        self.under_way: dict[int, Exchange] = {}
+        """The exchanges that have not ended, by id, in order of arrival."""
         self.bodies = Bodies()
 
     def __len__(self) -> int:
@@ -64,6 +65,11 @@ class TrafficLog:
         """One past the position of the newest exchange: how many there ever were."""
         return self.first + len(self._exchanges)
 
+    @property
+    def in_flight(self) -> int:
+        """How many exchanges have not ended."""
+        return len(self.under_way)
+
     def next_id(self) -> int:
         """The id of the next exchange; ids count from 1 and are never used twice."""
         self._next_id += 1
@@ -81,7 +87,7 @@ class TrafficLog:
             self.first += 1
         self._exchanges.append(exchange)
         self._by_id[exchange.id] = exchange
-        self.in_flight += 1
+        self.under_way[exchange.id] = exchange
         self._tell(Happening.OPENED, exchange)
 
     def changed(self) -> None:
@@ -98,7 +104,7 @@ class TrafficLog:
 
     def closed(self, exchange: Exchange) -> None:
         """Say that an exchange has ended."""
-        self.in_flight -= 1
+        self.under_way.pop(exchange.id, None)
         self._tell(Happening.ENDED, exchange)
 
     def forget(self, which: Callable[[Exchange], bool]) -> None:

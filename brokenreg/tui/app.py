@@ -9,6 +9,7 @@ import time
 from functools import partial
 from typing import ClassVar
 
+from textual import events
 from textual.app import App, ComposeResult
 from textual.binding import BindingType
 from textual.screen import Screen
@@ -19,7 +20,8 @@ from brokenreg.faults.catalogue import Fault
 from brokenreg.faults.rules import FieldError, Rule
 from brokenreg.traffic.exchange import Exchange
 from brokenreg.tui.area import Clock, TabArea
-from brokenreg.tui.bindings import bindings_of
+from brokenreg.tui.bindings import bindings_of, commands_on
+from brokenreg.tui.commands import AREAS
 from brokenreg.tui.faults.area import FaultsArea
 from brokenreg.tui.faults.arming import Arming, like
 from brokenreg.tui.faults.choice import FaultChoice
@@ -205,6 +207,14 @@ class Panel(App[int], inherit_bindings=False):
         """Take the next theme."""
         names = [theme.name for theme in THEMES]
         self.theme = names[(names.index(self.theme) + 1) % len(names)]
+
+    def on_key(self, event: events.Key) -> None:
+        """Say why a key of the tab in sight does nothing now."""
+        if self.screen is self._board:
+            area = self.area
+            for command in commands_on(event.key, self._keys):
+                if area.id in AREAS[command.area] and (why := area.objection(command.action)):
+                    area.say(why)
 
     def on_tab_line_chosen(self, event: TabLine.Chosen) -> None:
         self.action_show_tab(event.name)

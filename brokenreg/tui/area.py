@@ -38,6 +38,17 @@ class TabArea(Container):
         """It has come in sight: let keys go where they are wanted."""
         raise NotImplementedError
 
+    def objection(self, action: str) -> str:
+        """Why `action` would do nothing now, in one line; empty if it would. What would not has no key."""
+        return ""
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        return not self.objection(action) and super().check_action(action, parameters)
+
+    def say(self, line: str) -> None:
+        """Tell something that is over soon. `visible`, if clients sent it."""
+        self.app.notify(line, markup=False, timeout=4)
+
     @property
     def behind(self) -> str:
         """Why it does not show the newest, in few words for the header; empty if it does."""

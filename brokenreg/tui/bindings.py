@@ -24,6 +24,13 @@ def bindings_of(*areas: str) -> list[BindingType]:
     return [_binding(command) for command in COMMANDS if command.area in areas]
 
 
+def commands_on(key: str, keys: Mapping[str, str]) -> Iterator[Command]:
+    """The commands that a key (by Textual's name) is for, in all areas; `keys` are other keys by id."""
+    for command in COMMANDS:
+        if key in map(_name, keys_of(command, keys)):
+            yield command
+
+
 def keys_from(table: Mapping[str, Any]) -> dict[str, str]:
     """Other keys by command id, from the `[keys]` table of a configuration file. Raise `KeysError`."""
     keys = dict(_read(table, ""))

@@ -30,7 +30,7 @@ class Hold(Fault):
 
     async def strike(self, strike: Strike) -> None:
         if self.at == "headers":
-            strike.passage.stop(HEADERS)
+            strike.passage.stop(HEADERS, _told_by(strike))
             await strike.pass_on()
         else:
             await strike.pass_on_changed(partial(self._stop_in_body, strike, self.at))
@@ -40,4 +40,8 @@ class Hold(Fault):
         if strike.exchange.method == "HEAD" or (head.length is not None and at >= head.length):
             strike.spare("the body ends before")
         else:
-            strike.passage.stop(at)
+            strike.passage.stop(at, _told_by(strike))
+
+
+def _told_by(strike: Strike) -> str:
+    return f'rule "{strike.exchange.rule}"'

@@ -13,8 +13,11 @@ from brokenreg.traffic.exchange import Exchange
 from brokenreg.traffic.filters import parse_filter
 from brokenreg.traffic.replay import ReplayError, replay_of
 from brokenreg.tui.addresses import reachable
-from brokenreg.tui.area import Clock, TabArea
+from brokenreg.tui.area import Clock
 from brokenreg.tui.bindings import bindings_of
+from brokenreg.tui.holding.area import HoldingArea
+from brokenreg.tui.holding.held_line import HeldLine
+from brokenreg.tui.holding.in_flight import InFlight
 from brokenreg.tui.text import visible
 from brokenreg.tui.traffic.cells import subject_of
 from brokenreg.tui.traffic.completion import values_of
@@ -31,7 +34,7 @@ _LOOKED_AT = 1000
 """Of so many exchanges, the newest, are the values offered; a look takes some milliseconds."""
 
 
-class TrafficArea(TabArea):
+class TrafficArea(HoldingArea):
     """The list; the detail below it once it is opened, on a wide screen always at the right."""
 
     DEFAULT_CSS = """
@@ -40,14 +43,16 @@ class TrafficArea(TabArea):
     TrafficArea > Detail { display: none; height: 60%; border-top: solid $secondary 50%; }
     TrafficArea > Detail:focus { border-top: solid $primary; }
     TrafficArea.-reading > Detail { display: block; }
-    TrafficArea.-wide { layout: horizontal; }
-    TrafficArea.-wide > TrafficTable { width: 2fr; height: 100%; }
-    TrafficArea.-wide > Detail { width: 1fr; height: 100%; border-top: none;
+    TrafficArea.-wide { layout: grid; grid-size: 2; grid-columns: 2fr 1fr; grid-rows: 1fr auto; }
+    TrafficArea.-wide > TrafficTable { row-span: 2; column-span: 2; height: 100%; }
+    TrafficArea.-wide.-filled > TrafficTable { column-span: 1; }
+    TrafficArea.-wide.-filled > InFlight { display: block; }
+    TrafficArea.-wide > Detail { height: 100%; border-top: none;
         border-left: solid $secondary 50%; }
     TrafficArea.-wide.-filled > Detail { display: block; }
     TrafficArea.-wide > Detail:focus { border-left: solid $primary; }
     """
-    BINDINGS: ClassVar[list[BindingType]] = bindings_of("traffic")
+    BINDINGS: ClassVar[list[BindingType]] = bindings_of("traffic", "holding")
 
     class FailNext(Message):
         """The next one like that exchange shall fail; `choose` with which fault, or as the last time."""
@@ -68,6 +73,8 @@ class TrafficArea(TabArea):
         address = self.controlled.status().registry[0]
         yield TrafficTable(self.controlled.log, hint=_hint(address), clock=self.clock)
         yield Detail(self.controlled, self.clock)
+        yield InFlight(self.controlled, self.clock)
+        yield HeldLine()
         yield FilterBar()
 
     def on_mount(self) -> None:
@@ -82,6 +89,11 @@ class TrafficArea(TabArea):
         self._rush = 0 if self._table.selected is before else self._rush + 1
         if self._rush % _RUSH <= 1:
             self._show_selected()
+        super().tick()
+
+    @property
+    def selected(self) -> Exchange | None:
+        return self._table.selected
 
     def take_focus(self) -> None:
         self._bar.close()

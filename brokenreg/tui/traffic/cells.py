@@ -21,6 +21,8 @@ _ENDED_AFTER_FAULT = {Ended.COMPLETE: "", Ended.CLIENT_LEFT: " · left", Ended.A
 
 def glyph(exchange: Exchange) -> str:
     """One character for how it goes."""
+    if exchange.held_since is not None:
+        return "⏸"
     if exchange.has_failed:
         return "✗"
     return "✓" if exchange.ended else "▸"
@@ -102,7 +104,9 @@ def milliseconds(exchange: Exchange, now: float) -> str:
 
 
 def note(exchange: Exchange, width: int) -> str:
-    """The fault that struck, and how the exchange ended if not well; in at most `width` cells."""
+    """That it is held; or the fault that struck, and how it ended if not well. In at most `width` cells."""
+    if exchange.held_since is not None:
+        return fit("HELD", min(4, width))
     if exchange.fault is None:
         word = _ENDED_WORDS[exchange.ended] if exchange.ended else ""
         return word if len(word) <= width else fit(word, width)

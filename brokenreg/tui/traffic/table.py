@@ -283,7 +283,9 @@ class TrafficTable(ScrollView, can_focus=True, inherit_bindings=False):
 
     def _paint(self, exchange: Exchange, at_cursor: bool, width: int) -> Strip:
         quiet = self._style("quiet")
-        state = self._style("bad" if exchange.has_failed else "good")
+        state = self._style(
+            "note" if exchange.held_since is not None else "bad" if exchange.has_failed else "good"
+        )
         room = max(_REQUEST_AT_LEAST, width - _fixed())
         remark = cells.note(exchange, room - _REQUEST_AT_LEAST - 1)
         room -= cell_len(remark) + 1 if remark else 0

@@ -18,6 +18,9 @@ MOST = 40
 _PASSED_OVER = (": passed over, ", ": spared, ")
 """What the timeline says of faults that changed nothing."""
 
+_BY_HAND = ("break ", "told to stop by ", "edited: ")
+"""How the timeline begins to say what somebody did to it at the gate."""
+
 
 def why(exchange: Exchange, rules: RuleBooks) -> Iterator[Part]:
     """What struck; what was passed over; each rule of the namespace, in the order in which they are asked."""
@@ -27,7 +30,7 @@ def why(exchange: Exchange, rules: RuleBooks) -> Iterator[Part]:
     for verdict in struck:
         yield from _struck(verdict)
     for what, _ in exchange.timeline:
-        if any(words in what for words in _PASSED_OVER):
+        if any(words in what for words in _PASSED_OVER) or what.startswith(_BY_HAND):
             yield f"  {visible(what)}\n", "$warning"
     yield from _others(exchange, verdicts, book(exchange, rules))
 

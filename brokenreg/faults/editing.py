@@ -1,0 +1,142 @@
+"""Status and headers of a response that waits, as people may edit them before they are sent.
+
+What frames the body stays as it is: what follows is sent as it was announced. Faults lie about it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from brokenreg.traffic.redaction import redact_headers
+from brokenreg.wire.asgi import Message
+
+FRAMING = frozenset(
+    {"content-length", "transfer-encoding", "connection", "keep-alive", "trailer", "upgrade", "te"}
+)
+"""Headers that say where a body ends, or belong to the connection (RFC 9110, 7.6.1; RFC 9112, 6)."""
+
+_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,256}")
+"""A token (RFC 9110, 5.6.2)."""
+
+_VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]{0,8192}")
+"""Octets of a field value (RFC 9110, 5.5)."""
+
+_LINE = re.compile(r"\s*([^:]*?)\s*:(.*)")
+_BODILESS = {204: "15.3.5", 205: "15.3.6", 304: "15.4.5"}
+"""Statuses that have no body, and where RFC 9110 says so."""
+
+
+class HeadError(ValueError):
+    """A head that cannot be sent: one line says what is wrong, `field` whether in `status` or `headers`."""
+
+    def __init__(self, field: str, problem: str) -> None:
+        super().__init__(problem)
+        self.field = field
+
+
+@dataclass(frozen=True, slots=True)
+class EditableHead:
+    """A status and the headers, in order, names in lower case."""
+
+    status: int
+    headers: tuple[tuple[str, str], ...]
+
+    @classmethod
+    def of(cls, message: Message) -> EditableHead:
+        """What an `http.response.start` carries, secrets replaced."""
+        return cls(message["status"], redact_headers(message["headers"]))
+
+    @classmethod
+    def parse(cls, text: str) -> EditableHead:
+        """A status, and below it a header a line (`name: value`); empty lines do not count.
+
+        Raise `HeadError`.
+        """
+        lines = [(number, line) for number, line in enumerate(text.splitlines(), 1) if line.strip()]
+        first = lines[0][1].strip() if lines else ""
+        if not re.fullmatch("[0-9]{3}", first, re.ASCII):
+            raise HeadError("status", "the first line is the status, three digits, for instance 503")
+        return cls(int(first), tuple(map(_header, lines[1:])))
+
+    def __str__(self) -> str:
+        """As `parse` reads it."""
+        return "\n".join([str(self.status), *(f"{name}: {value}" for name, value in self.headers)])
+
+    def message(self, waiting: Message) -> Message:
+        """To send in place of the one that waits; what shows a secret replaced, as it came, has it again."""
+        shown = redact_headers(waiting["headers"])
+        kept = {known: value for known, (_, value) in zip(shown, waiting["headers"], strict=True)}
+        headers = [
+            (name.lower().encode("ascii"), kept.get((name.lower(), value), value.encode("latin-1")))
+            for name, value in self.headers
+        ]
+        return {**waiting, "status": self.status, "headers": headers}
+
+    def changed_from(self, waiting: EditableHead, method: str) -> str:
+        """What it changes in words; empty if nothing. Raise `HeadError` if it cannot be sent in its place."""
+        self._check_status(waiting, method)
+        for name, value in self.headers:
+            _check(name, value)
+        edited = EditableHead(
+            self.status, tuple((name.lower(), value.strip()) for name, value in self.headers)
+        )
+        for name in sorted(FRAMING):
+            if edited.values(name) != waiting.values(name):
+                raise HeadError("headers", _why_framing_stays(name, waiting.values(name)))
+        return ", ".join(edited._changes(waiting))
+
+    def values(self, name: str) -> list[str]:
+        """All values of a header."""
+        return [value for key, value in self.headers if key == name]
+
+    def _check_status(self, waiting: EditableHead, method: str) -> None:
+        if not 200 <= self.status <= 599:
+            why = (
+                "1xx is not the end of an answer (RFC 9110, 15.2)"
+                if 100 <= self.status < 200
+                else "there is none"
+            )
+            raise HeadError("status", f"{self.status} cannot be sent: {why}; write 200 to 599")
+        if self.status in _BODILESS and waiting.status not in _BODILESS and method != "HEAD":
+            raise HeadError(
+                "status",
+                f"{self.status} has no body (RFC 9110, {_BODILESS[self.status]}), and one follows",
+            )
+
+    def _changes(self, waiting: EditableHead) -> Iterator[str]:
+        if self.status != waiting.status:
+            yield f"status {waiting.status} to {self.status}"
+        for name in dict.fromkeys(key for key, _ in (*waiting.headers, *self.headers)):
+            before, after = waiting.values(name), self.values(name)
+            if before != after:
+                yield f"{name} {'added' if not before else 'changed' if after else 'removed'}"
+
+
+def _header(numbered: tuple[int, str]) -> tuple[str, str]:
+    number, line = numbered
+    match = _LINE.fullmatch(line)
+    if match is None:
+        raise HeadError("headers", f"line {number}: write name: value")
+    try:
+        _check(match[1], match[2].strip())
+    except HeadError as error:
+        raise HeadError("headers", f"line {number}: {error}") from None
+    return match[1].lower(), match[2].strip()
+
+
+def _check(name: str, value: str) -> None:
+    if not _NAME.fullmatch(name):
+        raise HeadError(
+            "headers", f"{name[:40]!r} is no name of a header: letters, digits and !#$%&'*+-.^_`|~"
+        )
+    if not _VALUE.fullmatch(value):
+        raise HeadError(
+            "headers", f"{name[:40]}: the value has characters that no header can have, or over 8 KiB"
+        )
+
+
+def _why_framing_stays(name: str, values: list[str]) -> str:
+    be = f"leave {', '.join(values)}" if values else "leave it out"
+    return f"{name} frames the body that follows: {be}; the faults truncate and headers lie about it"

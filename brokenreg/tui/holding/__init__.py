@@ -1,0 +1,1 @@
+"""Holding responses on their way: orders, breaks, edits, and what is in flight."""

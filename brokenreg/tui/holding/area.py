@@ -1,0 +1,155 @@
+"""Holding by keys, for a tab in which an exchange can be selected."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from brokenreg.faults.hold import STEP, Abort, NotHeldError, Order, Resume, Step
+from brokenreg.oci.sizes import format_size, parse_size
+from brokenreg.traffic.exchange import Exchange
+from brokenreg.tui.area import TabArea
+from brokenreg.tui.holding.breaks import BreaksScreen
+from brokenreg.tui.holding.edit import EditScreen
+from brokenreg.tui.holding.held_line import HeldLine
+from brokenreg.tui.holding.in_flight import InFlight
+from brokenreg.tui.questions import Question
+
+
+class HoldingArea(TabArea):
+    """Orders are for the selected exchange if it is held, else for the one that is held longest.
+
+    One that was stepped stays the one, until it has ended or another is selected that is held. It needs a
+    `HeldLine` and an `InFlight` within.
+    """
+
+    step = STEP
+    """Bytes of a step."""
+
+    _stepped: Exchange | None = None
+
+    @property
+    def selected(self) -> Exchange | None:
+        """The exchange under the cursor."""
+        raise NotImplementedError
+
+    @property
+    def _target(self) -> Exchange | None:
+        """The exchange that orders are for."""
+        waiting = self.controlled.gate.waiting
+        for exchange in (self.selected, self._stepped):
+            if exchange is not None and (exchange.id in waiting or self._is_stepping(exchange)):
+                return exchange
+        return next((passage.exchange for passage in waiting.values()), None)
+
+    def _is_stepping(self, exchange: Exchange) -> bool:
+        return exchange is self._stepped and exchange.ended is None
+
+    def tick(self) -> None:
+        """Show what is held and what is in flight."""
+        target = self._target
+        self.query_one(HeldLine).show(target, self.clock())
+        self.query_one(InFlight).tick(target)
+
+    def objection(self, action: str) -> str:
+        """Why an order would do nothing now."""
+        waiting = self.controlled.gate.waiting
+        match action:
+            case "hold":
+                return self._objection_to_hold()
+            case "resume_all" if not waiting:
+                return "nothing is held"
+            case "step" | "resume" | "abort" | "edit":
+                target = self._target
+                if target is None:
+                    return "nothing is held; p holds the selected response while it is in flight"
+                if target.id not in waiting:
+                    return f"#{target.id} is on its way to the next stop"
+                if action == "edit" and target.status is not None:
+                    return f"#{target.id} has sent its headers; status and headers are edited before that"
+            case "toggle_breaks" if not len(self.controlled.gate.breaks):
+                return "there are no breaks; i sets one"
+        return super().objection(action)
+
+    def _objection_to_hold(self) -> str:
+        selected = self.selected
+        if selected is None:
+            return "there is nothing to hold: no exchange is selected"
+        if selected.held_since is not None:
+            return f"#{selected.id} is held already"
+        if not self.controlled.gate.can_stop(selected):
+            why = "has ended" if selected.ended else "does not pass the gate"
+            return f"#{selected.id} {why}; only a response in flight can be held"
+        return ""
+
+    def action_hold(self) -> None:
+        """Hold the selected response where it is."""
+        if self.selected is not None:
+            self._try(lambda exchange: self.controlled.gate.stop(exchange.id, "hand"), self.selected)
+
+    def action_step(self) -> None:
+        """Let one chunk go."""
+        self._stepped = self._target
+        self._order(Step(self.step))
+
+    def action_step_size(self) -> None:
+        """Ask how much a step is."""
+        self.app.push_screen(
+            Question("Step size", f"Bytes of a step, now {format_size(self.step)}:", _problem_of_step),
+            self._set_step,
+        )
+
+    def action_resume(self) -> None:
+        """Let it go on to its end."""
+        self._order(Resume())
+        self._stepped = None
+
+    def action_resume_all(self) -> None:
+        """Let all that is held go on."""
+        self.controlled.gate.order_all(Resume(), lambda _: True)
+        self._stepped = None
+
+    def action_abort(self) -> None:
+        """Cut it with a reset."""
+        self._order(Abort())
+        self._stepped = None
+
+    def action_breaks(self) -> None:
+        """Show the breaks, and ask for another."""
+        self.app.push_screen(BreaksScreen(self.controlled.gate.breaks))
+
+    def action_toggle_breaks(self) -> None:
+        """Switch all breaks on or off."""
+        breaks = self.controlled.gate.breaks
+        breaks.are_on = not breaks.are_on
+        self.say(f"breaks are {'on' if breaks.are_on else 'off'}; what is held stays held")
+
+    def action_edit(self) -> None:
+        """Edit status and headers, and let it go on."""
+        target = self._target
+        if target is not None:
+            self.app.push_screen(EditScreen(self.controlled.gate, target))
+
+    def _order(self, order: Order) -> None:
+        target = self._target
+        if target is not None:
+            self._try(lambda exchange: self.controlled.gate.order(exchange.id, order), target)
+
+    def _try(self, do: Callable[[Exchange], object], exchange: Exchange) -> None:
+        """It may have gone on, or ended, since the key was pressed."""
+        try:
+            do(exchange)
+        except NotHeldError as error:
+            self.say(str(error))
+
+    def _set_step(self, size: str | None) -> None:
+        if size is not None:
+            self.step = parse_size(size.strip())
+
+
+def _problem_of_step(text: str) -> str:
+    """Why `text` is no step; empty if it is one."""
+    try:
+        size = parse_size(text.strip())
+    except ValueError as error:
+        return str(error)
+    return "" if 1 <= size < 2**63 else "a step is at least one byte, and less than 8 EiB"

@@ -1,0 +1,132 @@
+"""The dialogue of breaks: those that are set, and a line for another."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import BindingType
+from textual.containers import Vertical
+from textual.content import Content
+from textual.screen import ModalScreen
+from textual.widgets import Footer, Input, Static
+
+from brokenreg.faults.breaks import Break, Breaks
+from brokenreg.traffic.filters import FilterError, parse_filter
+from brokenreg.tui.bindings import bindings_of
+from brokenreg.tui.text import fit, visible
+
+_WIDTH = 72
+_SHOWN = 8
+
+
+class BreaksScreen(ModalScreen[None], inherit_bindings=False):
+    """Sets and removes breaks. One of them is chosen, the newest at first."""
+
+    DEFAULT_CSS = """
+    BreaksScreen { align: center middle; }
+    BreaksScreen > Vertical { width: 76; max-width: 100%; height: auto; border: round $primary;
+        background: $surface; padding: 0 1; }
+    BreaksScreen #list { height: auto; }
+    BreaksScreen #problem { color: $error; height: auto; min-height: 1; }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = bindings_of("breaks")
+
+    def __init__(self, breaks: Breaks) -> None:
+        super().__init__()
+        self._breaks = breaks
+        self._chosen = max(0, len(breaks) - 1)
+
+    def compose(self) -> ComposeResult:
+        box = Vertical()
+        box.border_title = "Hold every response that matches"
+        with box:
+            yield Input(placeholder="endpoint:layer status:5xx repository:library/*")
+            yield Static(id="problem", markup=False)
+            yield Static(id="list", markup=False)
+        yield Footer(show_command_palette=False)
+
+    def on_mount(self) -> None:
+        self._show()
+
+    def on_input_changed(self, event: Input.Changed) -> None:
+        """Say what is wrong with it."""
+        self._say(_problem(event.value))
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Whether `action` would do anything now; what would not has no key."""
+        if action in ("remove", "choose", "toggle_breaks"):
+            return len(self._breaks) > 0
+        return super().check_action(action, parameters)
+
+    def action_add(self) -> None:
+        """Set the break that was typed; without one, close."""
+        field = self.query_one(Input)
+        if not field.value.strip():
+            self.dismiss()
+            return
+        try:
+            self._breaks.add(field.value)
+        except FilterError as error:
+            self._say(str(error))
+            return
+        field.value = ""
+        self._chosen = len(self._breaks) - 1
+        self._show()
+
+    def action_remove(self) -> None:
+        """Remove the chosen break."""
+        self._breaks.remove([*self._breaks][self._chosen].id)
+        self._choose(self._chosen)
+
+    def action_choose(self, by: int) -> None:
+        """Choose another break."""
+        self._choose(self._chosen + by)
+
+    def action_toggle_breaks(self) -> None:
+        """Switch all breaks on or off."""
+        self._breaks.are_on = not self._breaks.are_on
+        self._show()
+
+    def action_close(self) -> None:
+        """Back to the panel."""
+        self.dismiss()
+
+    def _choose(self, place: int) -> None:
+        self._chosen = max(0, min(place, len(self._breaks) - 1))
+        self._show()
+
+    def _say(self, problem: str) -> None:
+        self.query_one("#problem", Static).update(visible(problem))
+
+    def _show(self) -> None:
+        self.query_one("#list", Static).update(Content("\n").join([*self._lines()]))
+        self.refresh_bindings()
+
+    def _lines(self) -> Iterator[Content]:
+        breaks = [*self._breaks]
+        if not breaks:
+            yield Content.styled("no breaks are set", "$secondary")
+            return
+        word = "on" if self._breaks.are_on else "OFF: nothing is held by them"
+        yield Content.styled(
+            f"{len(breaks)} set, {word}", "$secondary" if self._breaks.are_on else "$warning"
+        )
+        first = max(0, min(self._chosen - _SHOWN // 2, len(breaks) - _SHOWN))
+        for place, each in enumerate(breaks[first : first + _SHOWN], first):
+            yield _line(each, is_chosen=place == self._chosen)
+
+
+def _line(each: Break, *, is_chosen: bool) -> Content:
+    text = fit(f"{'▌' if is_chosen else ' '} {visible(each.expression)}", _WIDTH)
+    return Content.styled(text, "bold" if is_chosen else "")
+
+
+def _problem(text: str) -> str:
+    """What is wrong with an expression; empty if nothing."""
+    try:
+        parse_filter(text)
+    except FilterError as error:
+        return str(error)
+    return ""

@@ -1,0 +1,85 @@
+"""The dialogue in which status and headers of a held response are edited before they are sent."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import BindingType
+from textual.containers import Vertical
+from textual.screen import ModalScreen
+from textual.widgets import Footer, Static, TextArea
+
+from brokenreg.faults.editing import EditableHead, HeadError
+from brokenreg.faults.hold import Gate, NotHeldError, Resume
+from brokenreg.traffic.exchange import Exchange
+from brokenreg.tui.bindings import bindings_of
+from brokenreg.tui.text import visible
+
+
+class EditScreen(ModalScreen[None], inherit_bindings=False):
+    """The status, and below it a header a line. What cannot be sent is told as it is typed."""
+
+    DEFAULT_CSS = """
+    EditScreen { align: center middle; }
+    EditScreen > Vertical { width: 78; max-width: 100%; height: 80%; border: round $primary;
+        background: $surface; padding: 0 1; }
+    EditScreen TextArea { height: 1fr; border: none; padding: 0; }
+    EditScreen Static { height: auto; min-height: 1; max-height: 3; color: $warning; }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = bindings_of("edit")
+
+    def __init__(self, gate: Gate, exchange: Exchange) -> None:
+        super().__init__()
+        self._gate = gate
+        self._exchange = exchange
+        self._waiting = gate.head(exchange.id)
+
+    def compose(self) -> ComposeResult:
+        box = Vertical()
+        box.border_title = f"Status and headers of #{self._exchange.id}"
+        with box:
+            # Values are octets; whatever would move the cursor or turn the text is escaped in them.
+            yield TextArea(visible_lines(self._waiting), soft_wrap=True)
+            yield Static(markup=False)
+        yield Footer(show_command_palette=False)
+
+    def on_mount(self) -> None:
+        self._tell()
+
+    def on_text_area_changed(self) -> None:
+        """Say what would change, or what is wrong."""
+        self._tell()
+
+    def action_send(self) -> None:
+        """Let the response go on with what was typed."""
+        try:
+            self._gate.edit(self._exchange.id, self._typed())
+            self._gate.order(self._exchange.id, Resume())
+        except HeadError:
+            return  # It says so already.
+        except NotHeldError as error:
+            self.query_one(Static).update(str(error))
+            return
+        self.dismiss()
+
+    def action_cancel(self) -> None:
+        """Leave it as it was, and held."""
+        self.dismiss()
+
+    def _typed(self) -> EditableHead:
+        return EditableHead.parse(self.query_one(TextArea).text)
+
+    def _tell(self) -> None:
+        try:
+            changes = self._typed().changed_from(self._waiting, self._exchange.method)
+        except HeadError as error:
+            told = f"✗ {error}"
+        else:
+            told = f"▸ {changes}" if changes else "nothing is changed yet"
+        self.query_one(Static).update(visible(told))
+
+
+def visible_lines(head: EditableHead) -> str:
+    """A head as text to edit."""
+    return "\n".join(map(visible, str(head).split("\n")))
