@@ -58,7 +58,9 @@ def line_with(app: App, words: str) -> str:
 
 
 def line_at_cursor(app: App) -> str:
-    return line_with(app, "▌")
+    found = [line for line in lines(app) if line.startswith("▌")]
+    assert len(found) == 1, text(app)
+    return found[0]
 
 
 async def look(pilot: Pilot, *keys: str) -> str:

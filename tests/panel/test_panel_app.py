@@ -98,8 +98,8 @@ async def test_without_colours_the_cursor_and_the_outcome_can_be_told(
     small_pull(log)
     async with shown(log, size=(80, 24)) as (panel, pilot):
         await look(pilot)
-        assert [line[:3] for line in lines(panel)[3:15]] == [
-            *[" ✓ "] * 6, " ✗ ", " ✗ ", " ✓ ", " ✗ ", " ✓ ", "▌▸ "
+        assert [line[:3] for line in lines(panel)[3:16]] == [
+            " ✓ ", " ▾ ", *[" ✓ "] * 5, " ✗ ", " ✗ ", " ✓ ", " ✗ ", " ✓ ", "▌▸ "
         ]  # fmt: skip
 
 

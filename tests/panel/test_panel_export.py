@@ -50,7 +50,7 @@ async def test_the_forms_follow_each_other() -> None:
     small_pull(log)
     async with shown(log, size=SIZE) as (panel, pilot):
         await look(pilot)
-        await look(pilot, "g", "j", "x")
+        await look(pilot, "g", "j", "j", "x")
         screen = await until_done(pilot)
         assert "Export exchange 2" in screen
         assert "curl --globoff --path-as-is --head" in screen

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import itertools
 
 from exchanges import answer, end, exchange, passed, small_pull
@@ -12,7 +13,7 @@ from textual.pilot import Pilot
 from brokenreg.traffic.filters import KEYS, parse_filter
 from brokenreg.traffic.log import TrafficLog
 from brokenreg.tui.traffic.completion import advice, candidates, values_of
-from brokenreg.tui.traffic.rows import Rows
+from brokenreg.tui.traffic.rows import Rows, View
 from brokenreg.tui.traffic.table import TrafficTable
 
 SIZE = (80, 24)
@@ -142,7 +143,9 @@ async def test_a_hundred_thousand_are_filtered_in_slices() -> None:
     log = TrafficLog(100_000)
     one = passed(log, "/v2/library/app/manifests/n")
     while len(log) < 100_000:
-        log.opened(one)
+        another = copy.copy(one)
+        another.id = log.next_id()
+        log.opened(another)
     passed(log, "/v2/library/app/manifests/last", status=503)
     async with shown(log, size=SIZE) as (panel, pilot):
         table = panel.query_one(TrafficTable)
@@ -161,7 +164,7 @@ def test_a_slice_ends_in_time() -> None:
     for number in range(1000):
         passed(log, f"/v2/library/app/manifests/n{number}", status=404 if number % 2 else 200)
     times = itertools.count()
-    rows = Rows(log, parse_filter("status:404"), lambda: float(next(times)))
+    rows = Rows(log, View(parse_filter("status:404")), lambda: float(next(times)))
     slices = 1
     while not rows.take_in(5):
         slices += 1

@@ -124,6 +124,8 @@ class TrafficArea(HoldingArea):
             return self._table.selected is not None
         if action == "open":
             return self._table.selected is not None and not self._is_reading
+        if action == "expand":
+            return self._table.transfer is not None
         if action == "filter":
             return not self._bar.is_open
         if action == "filter_toggle":
@@ -201,6 +203,18 @@ class TrafficArea(HoldingArea):
         """All exchanges again; and back."""
         self._is_filtering = not self._is_filtering
         self._show_filtered()
+
+    def action_expand(self) -> None:
+        """Show the exchanges of the pull or push at the cursor, or its heading alone."""
+        self._table.toggle_transfer()
+
+    def action_groups(self) -> None:
+        """Pulls and pushes under headings; or every exchange by itself."""
+        self._table.toggle_groups()
+
+    def action_waterfall(self) -> None:
+        """Bars that show when each exchange was, or none."""
+        self._table.toggle_waterfall()
 
     def on_filter_bar_applied(self, event: FilterBar.Applied) -> None:
         self._filter, self._is_filtering = event.text, True

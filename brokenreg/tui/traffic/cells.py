@@ -10,6 +10,7 @@ from brokenreg.oci.digests import is_digest
 from brokenreg.oci.target import Endpoint
 from brokenreg.traffic.exchange import Ended, Exchange
 from brokenreg.tui.text import ELLIPSIS, fit, fit_end, visible
+from brokenreg.tui.traffic.transfers import Transfer
 
 _DIGEST_SHOWN = 6
 _NAME_AT_LEAST = 6
@@ -83,6 +84,11 @@ def size_word(exchange: Exchange) -> str:
         size = exchange.request_bytes or size
     elif exchange.method == "HEAD":
         return "-"
+    return bytes_word(size)
+
+
+def bytes_word(size: int) -> str:
+    """A number of bytes in at most six cells."""
     if size < 1000:
         return f"{size}B"
     value, power = size / 1024, 0
@@ -92,19 +98,56 @@ def size_word(exchange: Exchange) -> str:
     return f"{value:.1f}{unit}" if value < 99.95 else f"{value:.0f}{unit}"
 
 
+def share_word(done: int, whole: int) -> str:
+    """So many bytes of so many, in at most six cells: `41/98M`, or the percentage if that is too long."""
+    whole_word = bytes_word(whole)
+    unit = max(0, _UNITS.find(whole_word[-1]) + 1)
+    both = f"{done / 1024**unit:.0f}/{whole / 1024**unit:.0f}{whole_word[-1]}"
+    return both if len(both) <= 6 else f"{min(100, done * 100 // max(1, whole))}%"
+
+
 def milliseconds(exchange: Exchange, now: float) -> str:
     """How long it took, or has taken by `now`, in at most six cells: milliseconds, beyond them seconds."""
     seconds = exchange.duration
-    if seconds is None:
-        seconds = max(0.0, now - exchange.started)
-        return f"{seconds * 1000:.0f}" if seconds < 999 else f"{seconds:.0f}s"
-    if seconds < 0.00995:
+    return (
+        duration_word(max(0.0, now - exchange.started), False) if seconds is None else duration_word(seconds)
+    )
+
+
+def duration_word(seconds: float, is_exact: bool = True) -> str:
+    """A duration in at most six cells: milliseconds, beyond 999 seconds those; tenths if it is exact."""
+    if is_exact and seconds < 0.00995:
         return f"{seconds * 1000:.1f}"
     return f"{seconds * 1000:.0f}" if seconds < 999 else f"{seconds:.0f}s"
 
 
-def note(exchange: Exchange, width: int) -> str:
-    """That it is held; or the fault that struck, and how it ended if not well. In at most `width` cells."""
+def member_line(exchange: Exchange, width: int) -> str:
+    """A request below the heading of its transfer, which says the repository: `  GET manifests/1.2`."""
+    reference = visible(_short(exchange.target.reference))
+    kind = _kind(exchange.endpoint)
+    return f"  {fit(f'{visible(exchange.method)} {kind}{reference}', max(0, width - 2)).rstrip()}"
+
+
+def transfer_line(transfer: Transfer, width: int) -> str:
+    """What is pulled or pushed (`PULL library/app:1.2`), in at most `width` cells."""
+    target = transfer.first.target
+    word = str(transfer.kind or "HEAD")
+    mark, reference = (":", transfer.tag) if transfer.tag else ("@", target.reference)
+    tail = mark + visible(_short(reference)) if target.endpoint is Endpoint.MANIFEST or transfer.tag else ""
+    name = fit_end(visible(target.name), max(0, width - len(word) - 1 - cell_len(tail)))
+    return fit(f"{word} {name}{tail}", width).rstrip()
+
+
+def note(exchange: Exchange, width: int, retry: int = 0) -> str:
+    """That it is held, what fault struck, how it ended if not well, which retry it was: in `width` cells."""
+    again = f"retry {retry}" if retry else ""
+    word = _struck(exchange, width)
+    if word and again and cell_len(word) + 3 + len(again) <= width:
+        return f"{word} · {again}"
+    return word or (again if len(again) <= width else "")
+
+
+def _struck(exchange: Exchange, width: int) -> str:
     if exchange.held_since is not None:
         return fit("HELD", min(4, width))
     if exchange.fault is None:

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import time
+from bisect import bisect_left
 from collections import deque
 from collections.abc import Callable
+from dataclasses import dataclass, field
 
+from brokenreg.oci.mediatypes import ManifestFacts, manifest_facts
 from brokenreg.traffic.exchange import Exchange
 from brokenreg.traffic.filters import Filter
 from brokenreg.traffic.log import TrafficLog
 from brokenreg.tui.traffic.heights import Heights
+from brokenreg.tui.traffic.transfers import Transfer, Transfers
 
 _BATCH = 32
 """Exchanges between two looks at the clock; some 0.3 ms."""
+
+Row = Exchange | Transfer
+"""What stands in a line; a transfer is the heading of its exchanges."""
 
 
 def everything(exchange: Exchange) -> bool:
@@ -20,28 +27,37 @@ def everything(exchange: Exchange) -> bool:
     return True
 
 
+@dataclass(frozen=True, slots=True)
+class View:
+    """What of the log is wanted, and how. `collapsed` are the ids of first exchanges; it may change."""
+
+    passes: Filter = everything
+    is_grouped: bool = True
+    collapsed: set[int] = field(default_factory=set)
+
+
 class Rows:
-    """The lines of the list: the exchanges of a log that pass a filter, in order of arrival.
+    """The lines of the list: what passes the filter in order of arrival, or under a transfer's heading.
 
     It takes in what has happened to the log when it is told to, and for no longer than it is told. An
     exchange in flight is asked again each time, as it may come to pass the filter, or cease to; one that has
-    ended is not.
+    ended is not. A transfer of which one exchange alone has come has no heading.
     """
 
     def __init__(
-        self,
-        log: TrafficLog,
-        passes: Filter = everything,
-        timer: Callable[[], float] = time.perf_counter,
+        self, log: TrafficLog, view: View | None = None, timer: Callable[[], float] = time.perf_counter
     ) -> None:
         self._log = log
-        self._passes = passes
+        self._view = view or View()
         self._timer = timer
         self._generation = log.generation
         self._next = self._first = log.first
         self._taken: deque[Exchange] = deque()
-        self._items: dict[int, int] = {}
+        self._units: deque[Row] = deque()
         self._heights = Heights()
+        self._items: dict[int, int] = {}
+        self._shown: dict[Transfer, list[Exchange]] = {}
+        self._transfers = Transfers(self._read)
         self._open: deque[Exchange] = deque()
 
     def __len__(self) -> int:
@@ -69,41 +85,101 @@ class Rows:
         self._ask_again(deadline)
         return True
 
-    def row_at(self, line: int) -> Exchange:
+    def row_at(self, line: int) -> Row:
         """What stands in a line. Raise `IndexError`."""
-        item, _ = self._heights.item_at(line)
-        return self._taken[item - self._heights.first]
+        item, place = self._heights.item_at(line)
+        unit = self._units[item - self._heights.first]
+        if isinstance(unit, Exchange):
+            return unit
+        has_heading = unit.size > 1
+        return unit if has_heading and place == 0 else self._shown[unit][place - has_heading]
 
-    def line_of(self, row: Exchange) -> int:
+    def line_of(self, row: Row) -> int:
         """The line of a row; of one that is not shown, the line where it would be; 0 for one that is gone."""
-        item = self._items.get(row.id)
-        return 0 if item is None else self._heights.line_of(item)
+        exchange = row if isinstance(row, Exchange) else next(iter(row.members), row.first)
+        item = self._items.get(exchange.id)
+        if item is None:
+            return 0
+        line, unit = self._heights.line_of(item), self._units[item - self._heights.first]
+        if isinstance(unit, Exchange) or isinstance(row, Transfer) or self._is_collapsed(unit):
+            return line
+        return line + (unit.size > 1) + self._place(unit, exchange)
 
-    def has(self, row: Exchange) -> bool:
+    def has(self, row: Row) -> bool:
         """Whether a row is shown."""
-        item = self._items.get(row.id)
-        return item is not None and self._heights[item] > 0
+        return len(self) > 0 and (line := self.line_of(row)) < len(self) and self.row_at(line) is row
+
+    def transfer_of(self, exchange: Exchange) -> Transfer | None:
+        """The transfer under whose heading an exchange stands."""
+        item = self._items.get(exchange.id)
+        unit = None if item is None else self._units[item - self._heights.first]
+        return unit if isinstance(unit, Transfer) and unit.size > 1 else None
+
+    def shown_of(self, transfer: Transfer) -> int:
+        """How many exchanges of a transfer pass the filter."""
+        return len(self._shown[transfer])
+
+    def is_collapsed(self, transfer: Transfer) -> bool:
+        """Whether its heading alone is shown."""
+        return transfer.first.id in self._view.collapsed
+
+    def toggle(self, transfer: Transfer) -> None:
+        """Show its exchanges, or its heading alone."""
+        self._view.collapsed.symmetric_difference_update({transfer.first.id})
+        self._measure(transfer)
+
+    def _is_collapsed(self, transfer: Transfer) -> bool:
+        return transfer.size > 1 and self.is_collapsed(transfer)
 
     def _step(self) -> None:
         if self._first < self._log.first and self._taken:
             self._trim()
         elif self._next < self._log.end:
             self._next = max(self._next, self._log.first)
-            self._first = self._next if not self._taken else self._first
+            self._first = self._first if self._taken else self._next
             self._take(self._log[self._next])
             self._next += 1
 
     def _take(self, exchange: Exchange) -> None:
+        passes = self._view.passes(exchange)
+        transfer = self._transfers.take(exchange) if self._view.is_grouped else None
         self._taken.append(exchange)
-        self._items[exchange.id] = self._heights.append(int(self._passes(exchange)))
         if exchange.ended is None:
             self._open.append(exchange)
+        if transfer is None:
+            self._units.append(exchange)
+            self._items[exchange.id] = self._heights.append(int(passes))
+            return
+        if transfer not in self._shown:
+            self._units.append(transfer)
+            self._shown[transfer] = []
+            self._items[exchange.id] = self._heights.append(0)
+        else:
+            self._items[exchange.id] = self._items[transfer.members[0].id]
+        if passes:
+            self._shown[transfer].append(exchange)
+        self._measure(transfer)
 
     def _trim(self) -> None:
         gone = self._taken.popleft()
-        del self._items[gone.id]
-        self._heights.trim()
         self._first += 1
+        item = self._items[gone.id]
+        unit = self._units[item - self._heights.first]
+        if isinstance(unit, Transfer):
+            self._show(unit, gone, False)
+            unit.drop_first()
+            if unit.members:
+                self._measure(unit)
+            else:
+                del self._shown[unit]
+                self._view.collapsed.discard(unit.first.id)
+        del self._items[gone.id]
+        while self._units and self._is_gone(self._units[0]):
+            self._units.popleft()
+            self._heights.trim()
+
+    def _is_gone(self, unit: Row) -> bool:
+        return unit.id not in self._items if isinstance(unit, Exchange) else not unit.members
 
     def _ask_again(self, deadline: float) -> None:
         for number in range(len(self._open)):
@@ -113,6 +189,33 @@ class Rows:
             item = self._items.get(exchange.id)
             if item is None:
                 continue
-            self._heights[item] = int(self._passes(exchange))
+            unit = self._units[item - self._heights.first]
+            if isinstance(unit, Exchange):
+                self._heights[item] = int(self._view.passes(exchange))
+            else:
+                self._show(unit, exchange, self._view.passes(exchange))
             if exchange.ended is None:
                 self._open.append(exchange)
+
+    def _show(self, transfer: Transfer, exchange: Exchange, passes: bool) -> None:
+        shown, place = self._shown[transfer], self._place(transfer, exchange)
+        is_shown = place < len(shown) and shown[place] is exchange
+        if is_shown and not passes:
+            del shown[place]
+        elif passes and not is_shown:
+            shown.insert(place, exchange)
+        self._measure(transfer)
+
+    def _place(self, transfer: Transfer, exchange: Exchange) -> int:
+        return bisect_left(self._shown[transfer], exchange.id, key=lambda each: each.id)
+
+    def _measure(self, transfer: Transfer) -> None:
+        lines = len(self._shown[transfer])
+        if lines and transfer.size > 1:
+            lines = 1 + (0 if self.is_collapsed(transfer) else lines)
+        self._heights[self._items[transfer.members[0].id]] = lines
+
+    def _read(self, exchange: Exchange) -> ManifestFacts:
+        kept = self._log.bodies.of(exchange)
+        body = kept.request if exchange.method == "PUT" else kept.response
+        return manifest_facts(body.data) if body is not None and body.is_whole else ManifestFacts()

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import ClassVar
 
-from rich.cells import cell_len
-from rich.segment import Segment
-from rich.style import Style
 from textual import events
 from textual.binding import BindingType
-from textual.cache import LRUCache
 from textual.message import Message
 from textual.reactive import reactive
 from textual.scroll_view import ScrollView
@@ -21,25 +18,19 @@ from brokenreg.traffic.exchange import Exchange
 from brokenreg.traffic.filters import Filter
 from brokenreg.traffic.log import TrafficLog
 from brokenreg.tui.scrolling import MOVES, set_lines
-from brokenreg.tui.text import fit
-from brokenreg.tui.theme import cursor_style
-from brokenreg.tui.traffic import cells
-from brokenreg.tui.traffic.rows import Rows, everything
+from brokenreg.tui.traffic.painter import Painter
+from brokenreg.tui.traffic.rows import Row, Rows, View
+from brokenreg.tui.traffic.transfers import Transfer
 
-_TIME, _CLIENT, _STATUS, _SIZE, _MS = 8, 10, 3, 6, 6
-_REQUEST_AT_LEAST = 20
 _HEADING = 1
-_STRIPS_KEPT = 1024
 _SLICE = 0.008
 """Seconds that taking in may hold the loop; painting comes on top."""
 _PAUSE = 0.002
 _NONE_PASSES = ("Nothing of what has passed is shown by this filter.",)
 
-_Key = tuple[int, int, str, bool, bool, int]
-
 
 class TrafficTable(ScrollView, can_focus=True, inherit_bindings=False):
-    """The exchanges of a `TrafficLog` that pass a filter, one a line, newest last.
+    """The exchanges of a `TrafficLog` that pass a filter, one a line, newest last, perhaps under headings.
 
     While `follow` is on and the cursor stands on the last row, it goes along with what comes; otherwise it
     stays with its exchange, and the rows in sight stay where they are. `is_pinned` keeps it where it is
@@ -69,7 +60,7 @@ class TrafficTable(ScrollView, can_focus=True, inherit_bindings=False):
     }
     BINDINGS: ClassVar[list[BindingType]] = MOVES
 
-    cursor: reactive[Exchange | None] = reactive(None, repaint=False)
+    cursor: reactive[Row | None] = reactive(None, repaint=False)
     follow: reactive[bool] = reactive(True, repaint=False)
 
     class Opened(Message):
@@ -87,20 +78,19 @@ class TrafficTable(ScrollView, can_focus=True, inherit_bindings=False):
         self.is_pinned = False
         self._traffic = log
         self._hint = hint
-        self._clock = clock
-        self._passes: Filter = everything
-        self._rows = Rows(log)
+        self._view = View()
+        self._rows = Rows(log, self._view)
         self._coming: Rows | None = None
         self._is_pumping = False
         self._version = -1
         self._tail_at = 0
-        self._strips: LRUCache[_Key, Strip] = LRUCache(_STRIPS_KEPT)
+        self._painter = Painter(self, clock)
 
     @property
     def selected(self) -> Exchange | None:
-        """The exchange under the cursor; None while there is none, or no longer."""
+        """The exchange under the cursor; None while there is none, or no longer, or at a heading."""
         cursor = self.cursor
-        return cursor if cursor is not None and self._rows.has(cursor) else None
+        return cursor if isinstance(cursor, Exchange) and self._rows.has(cursor) else None
 
     @property
     def is_tailing(self) -> bool:
@@ -124,8 +114,35 @@ class TrafficTable(ScrollView, can_focus=True, inherit_bindings=False):
 
     def show_only(self, passes: Filter) -> None:
         """Show the exchanges that pass, as soon as it is known which do."""
-        self._passes = passes
-        self._coming = Rows(self._traffic, passes)
+        self._look(replace(self._view, passes=passes))
+
+    def toggle_groups(self) -> None:
+        """Pulls and pushes under headings, or every exchange by itself."""
+        self._look(replace(self._view, is_grouped=not self._view.is_grouped))
+
+    def toggle_waterfall(self) -> None:
+        """Show when each exchange was within its transfer, or do not."""
+        width = self.scrollable_content_region.width
+        self._painter.wants_waterfall = not self._painter.has_waterfall(width)
+        self.refresh()
+
+    @property
+    def transfer(self) -> Transfer | None:
+        """The pull or push under whose heading the cursor is."""
+        row = self.cursor
+        return self._rows.transfer_of(row) if isinstance(row, Exchange) else row
+
+    def toggle_transfer(self) -> None:
+        """Show the exchanges of the transfer at the cursor, or its heading alone."""
+        transfer = self.transfer
+        if transfer is not None:
+            self._rows.toggle(transfer)
+            self._measure()
+            self._go(self._rows.line_of(transfer))
+
+    def _look(self, view: View) -> None:
+        self._view = view
+        self._coming = Rows(self._traffic, view)
         self._take_in()
 
     def tick(self) -> None:
@@ -136,7 +153,7 @@ class TrafficTable(ScrollView, can_focus=True, inherit_bindings=False):
             return
         self._version = self._traffic.version
         if not self._rows.is_of_this_log or (self._coming and not self._coming.is_of_this_log):
-            self._coming = Rows(self._traffic, self._passes)
+            self._coming = Rows(self._traffic, self._view)
         self._take_in()
 
     def _take_in(self) -> None:
@@ -158,7 +175,7 @@ class TrafficTable(ScrollView, can_focus=True, inherit_bindings=False):
         self._is_pumping = False
         self._take_in()
 
-    def _settle(self, tailing: bool, top: Exchange | None) -> None:
+    def _settle(self, tailing: bool, top: Row | None) -> None:
         """Show the rows as they are now: the end, if it was in sight, else from `top` on, or the cursor."""
         self._measure()
         if tailing:
@@ -175,19 +192,14 @@ class TrafficTable(ScrollView, can_focus=True, inherit_bindings=False):
         """Paint line `y` of what is in sight."""
         width = self.scrollable_content_region.width
         if y < _HEADING:
-            return self._paint_heading(width)
+            return self._painter.heading(width)
         if not len(self._rows):
-            return self._paint_hint(y, width)
-        exchange = self._row_at(self.scroll_offset.y + y - _HEADING)
-        if exchange is None:
+            return self._painter.hint(self._hint if not len(self._traffic) else _NONE_PASSES, y - 2, width)
+        row = self._row_at(self.scroll_offset.y + y - _HEADING)
+        if row is None:
             return Strip.blank(width, self.rich_style)
-        time_word = "" if exchange.ended else cells.milliseconds(exchange, self._clock())
-        at_cursor = exchange is self.cursor
-        key = (exchange.id, exchange.revision, time_word, at_cursor, at_cursor and self.has_focus, width)
-        strip = self._strips.get(key)
-        if strip is None:
-            strip = self._strips[key] = self._paint(exchange, at_cursor, width)
-        return strip
+        cursor = None if row is not self.cursor else "cursor-focus" if self.has_focus else "cursor"
+        return self._painter.row(row, self._rows, cursor, width)
 
     def action_move(self, by: int) -> None:
         """Move the cursor by some exchanges."""
@@ -213,7 +225,7 @@ class TrafficTable(ScrollView, can_focus=True, inherit_bindings=False):
 
     def notify_style_update(self) -> None:
         super().notify_style_update()
-        self._strips.clear()
+        self._painter.forget()
 
     def on_resize(self) -> None:
         """Keep the cursor in sight."""
@@ -248,7 +260,7 @@ class TrafficTable(ScrollView, can_focus=True, inherit_bindings=False):
         last = max(0, len(self._rows) - 1)
         return 0 if self.cursor is None else min(self._rows.line_of(self.cursor), last)
 
-    def _row_at(self, line: int) -> Exchange | None:
+    def _row_at(self, line: int) -> Row | None:
         return self._rows.row_at(line) if 0 <= line < len(self._rows) else None
 
     def _measure(self) -> None:
@@ -264,53 +276,3 @@ class TrafficTable(ScrollView, can_focus=True, inherit_bindings=False):
         if line >= last:
             self._tail_at = top
         self.refresh()
-
-    def _paint_heading(self, width: int) -> Strip:
-        style = self.get_component_rich_style("traffic--heading")
-        request = max(_REQUEST_AT_LEAST, width - _fixed())
-        text = (
-            f"   {'TIME':<{_TIME}} {'CLIENT':<{_CLIENT}} {'REQUEST':<{request}} {'ST':>{_STATUS}} "
-            f"{'SIZE':>{_SIZE}} {'MS':>{_MS}} "
-        )
-        return Strip([Segment(text, style)], len(text)).adjust_cell_length(width, style)
-
-    def _paint_hint(self, y: int, width: int) -> Strip:
-        hint = self._hint if not len(self._traffic) else _NONE_PASSES
-        line = y - _HEADING - 1
-        text = f"   {hint[line]}" if 0 <= line < len(hint) else ""
-        style = self._style("good" if text.startswith("     ") else "quiet")
-        return Strip([Segment(fit(text, width), style)], width)
-
-    def _paint(self, exchange: Exchange, at_cursor: bool, width: int) -> Strip:
-        quiet = self._style("quiet")
-        state = self._style(
-            "note" if exchange.held_since is not None else "bad" if exchange.has_failed else "good"
-        )
-        room = max(_REQUEST_AT_LEAST, width - _fixed())
-        remark = cells.note(exchange, room - _REQUEST_AT_LEAST - 1)
-        room -= cell_len(remark) + 1 if remark else 0
-        request = fit(cells.request_line(exchange, room), room)
-        client = cells.client_name(exchange, _CLIENT)
-        elapsed = cells.milliseconds(exchange, self._clock())
-        segments = [
-            Segment("▌" if at_cursor else " ", state),
-            Segment(f"{cells.glyph(exchange)} ", state),
-            Segment(f"{cells.local_time(exchange)} {fit(client, _CLIENT)} ", quiet),
-            Segment(request, self.rich_style),
-            Segment(f" {remark}" if remark else "", self._style("note")),
-            Segment(f" {cells.status_word(exchange):>{_STATUS}}", state),
-            Segment(f" {cells.size_word(exchange):>{_SIZE}} {elapsed:>{_MS}} ", quiet),
-        ]
-        strip = Strip(segments).adjust_cell_length(width, self.rich_style)
-        if not at_cursor:
-            return strip
-        name = "traffic--cursor-focus" if self.has_focus else "traffic--cursor"
-        return Strip(Segment.apply_style(strip, post_style=cursor_style(self, name)), width)
-
-    def _style(self, name: str) -> Style:
-        return self.get_component_rich_style(f"traffic--{name}")
-
-
-def _fixed() -> int:
-    """Cells of a row that the request does not get: gutter, glyph, spaces and the other columns."""
-    return 3 + _TIME + 1 + _CLIENT + 1 + 1 + _STATUS + 1 + _SIZE + 1 + _MS + 1

@@ -1,0 +1,210 @@
+"""How a row of the list looks: its columns, and what stands in them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from rich.cells import cell_len
+from rich.segment import Segment
+from rich.style import Style
+from textual.cache import LRUCache
+from textual.strip import Strip
+from textual.widget import Widget
+
+from brokenreg.traffic.exchange import Exchange
+from brokenreg.tui.text import fit
+from brokenreg.tui.theme import cursor_style
+from brokenreg.tui.traffic import cells
+from brokenreg.tui.traffic.rows import Row, Rows
+from brokenreg.tui.traffic.transfers import Summary, Transfer, announced, body_bytes, summarise
+from brokenreg.tui.traffic.waterfall import progress_bar, span_bar
+
+_TIME, _CLIENT, _STATUS, _SIZE, _MS = 8, 10, 3, 6, 6
+_FIXED = 3 + _TIME + 1 + _CLIENT + 1 + 1 + _STATUS + 1 + _SIZE + 1 + _MS + 1
+"""Cells that the request does not get: gutter, glyph, spaces and the other columns."""
+_REQUEST_AT_LEAST = 20
+_STRIPS_KEPT = 1024
+_WIDE = 100
+"""Columns from which on there is room for a waterfall without asking, and for what the cache did."""
+
+_Part = tuple[str, str]
+"""Text, and the style's name; empty for the usual one."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Words:
+    """What stands in the columns of a row."""
+
+    glyph: str
+    state: str
+    time: str
+    client: str
+    request: str
+    status: str
+    size: str
+    elapsed: str
+    note: str = ""
+    note_style: str = "note"
+    bar: str = ""
+
+
+class Painter:
+    """Paints the rows of `Rows` in the styles `traffic--...` of a widget, in columns that fit its width."""
+
+    def __init__(self, widget: Widget, clock: Callable[[], float]) -> None:
+        self.wants_waterfall: bool | None = None
+        """Whether somebody asked for it, or against it."""
+        self._widget = widget
+        self._clock = clock
+        self._strips: LRUCache[tuple[object, ...], Strip] = LRUCache(_STRIPS_KEPT)
+        self._summaries: LRUCache[Transfer, tuple[tuple[int, int], Summary]] = LRUCache(_STRIPS_KEPT)
+
+    def forget(self) -> None:
+        """The styles have changed."""
+        self._strips.clear()
+
+    def has_waterfall(self, width: int) -> bool:
+        """Whether there is a waterfall in so many columns."""
+        return width >= _WIDE if self.wants_waterfall is None else self.wants_waterfall
+
+    def heading(self, width: int) -> Strip:
+        """The names of the columns."""
+        bar = self._bar_width(width)
+        text = (
+            f"   {'TIME':<{_TIME}} {'CLIENT':<{_CLIENT}} {'REQUEST':<{self._room(width)}} "
+            f"{'ST':>{_STATUS}} {'SIZE':>{_SIZE}} {'MS':>{_MS}} {fit('WATERFALL', bar) if bar else ''}"
+        )
+        style = self._style("heading")
+        return Strip([Segment(text, style)], len(text)).adjust_cell_length(width, style)
+
+    def hint(self, hint: tuple[str, ...], line: int, width: int) -> Strip:
+        """Line `line` of what stands there while there are no rows."""
+        text = f"   {hint[line]}" if 0 <= line < len(hint) else ""
+        style = self._style("good" if text.startswith("     ") else "quiet")
+        return Strip([Segment(fit(text, width), style)], width)
+
+    def row(self, row: Row, rows: Rows, cursor: str | None, width: int) -> Strip:
+        """A row; `cursor` is the style's name, if the cursor stands there."""
+        if isinstance(row, Transfer):
+            return self._strip(self._transfer_words(row, rows, width), cursor, width)
+        transfer = rows.transfer_of(row)
+        now = self._clock()
+        elapsed = "" if row.ended else cells.milliseconds(row, now)
+        retry = 0 if transfer is None else transfer.retry(row)
+        bar = self._bar(row, transfer, now, width)
+        is_held = row.held_since is not None
+        key = (row.id, row.revision, elapsed, is_held, transfer is None, retry, bar, cursor, width)
+        strip = self._strips.get(key)
+        if strip is None:
+            words = self._words(row, transfer is not None, retry, bar, width)
+            strip = self._strips[key] = self._strip(words, cursor, width)
+        return strip
+
+    def _words(self, exchange: Exchange, is_member: bool, retry: int, bar: str, width: int) -> _Words:
+        room = self._room(width)
+        note = cells.note(exchange, room - _REQUEST_AT_LEAST - 1, retry)
+        note_style = "note"
+        if not note:
+            note, note_style = self._quiet_note(exchange, width), "quiet"
+        room -= cell_len(note) + 1 if note else 0
+        line = cells.member_line if is_member else cells.request_line
+        glyph = (
+            "↻"
+            if retry and not exchange.has_failed and exchange.held_since is None
+            else cells.glyph(exchange)
+        )
+        return _Words(
+            glyph=glyph,
+            state="note" if exchange.held_since is not None else "bad" if exchange.has_failed else "good",
+            time=cells.local_time(exchange),
+            client="" if is_member and exchange.replay_of is None else cells.client_name(exchange, _CLIENT),
+            request=line(exchange, room),
+            status=cells.status_word(exchange),
+            size=cells.size_word(exchange),
+            elapsed=cells.milliseconds(exchange, self._clock()),
+            note=note,
+            note_style=note_style,
+            bar=bar,
+        )
+
+    def _quiet_note(self, exchange: Exchange, width: int) -> str:
+        """How far it has come; on a wide screen what the cache did."""
+        whole = announced(exchange)
+        if exchange.ended is None and whole and exchange.method != "HEAD" and body_bytes(exchange):
+            return progress_bar(body_bytes(exchange), whole)
+        return str(exchange.cache or "") if width >= _WIDE else ""
+
+    def _transfer_words(self, transfer: Transfer, rows: Rows, width: int) -> _Words:
+        summary = self._summary(transfer)
+        now = self._clock()
+        first = transfer.members[0]
+        blobs = f"{summary.blobs_done} of {summary.blobs}" if summary.blobs else ""
+        failed = "⏸" if summary.held else "…" if summary.in_flight else "✗" if summary.failed else "✓"
+        is_moving = summary.in_flight and summary.announced > summary.sent
+        seconds = summary.seconds
+        return _Words(
+            glyph="▸" if rows.is_collapsed(transfer) else "▾",
+            state="bad" if summary.failed else "good",
+            time=cells.local_time(first),
+            client=cells.client_name(first, _CLIENT),
+            request=cells.transfer_line(transfer, self._room(width) - (len(blobs) + 1 if blobs else 0)),
+            status=failed,
+            size=cells.share_word(summary.sent, summary.announced)
+            if is_moving
+            else cells.bytes_word(summary.sent),
+            elapsed=cells.duration_word(max(0.0, now - first.started), False)
+            if seconds is None
+            else cells.duration_word(seconds),
+            note=blobs,
+            note_style="quiet",
+        )
+
+    def _strip(self, words: _Words, cursor: str | None, width: int) -> Strip:
+        room = self._room(width) - (cell_len(words.note) + 1 if words.note else 0)
+        parts: list[_Part] = [
+            ("▌" if cursor else " ", words.state),
+            (f"{words.glyph} ", words.state),
+            (f"{words.time} {fit(words.client, _CLIENT)} ", "quiet"),
+            (fit(words.request, room), ""),
+            (f" {words.note}" if words.note else "", words.note_style),
+            (f" {words.status:>{_STATUS}}", words.state),
+            (f" {words.size:>{_SIZE}} {words.elapsed:>{_MS}} ", "quiet"),
+            (words.bar, words.state),
+        ]
+        usual = self._widget.rich_style
+        segments = [Segment(text, self._style(name) if name else usual) for text, name in parts]
+        strip = Strip(segments).adjust_cell_length(width, usual)
+        if cursor is None:
+            return strip
+        style = cursor_style(self._widget, f"traffic--{cursor}")
+        return Strip(Segment.apply_style(strip, post_style=style), width)
+
+    def _bar(self, exchange: Exchange, transfer: Transfer | None, now: float, width: int) -> str:
+        """When it was, within its transfer."""
+        room = self._bar_width(width)
+        if not room or transfer is None:
+            return ""
+        start = transfer.members[0].started
+        seconds = self._summary(transfer).seconds
+        end = exchange.started + (now - exchange.started if exchange.duration is None else exchange.duration)
+        span = (start, now if seconds is None else start + seconds)
+        return span_bar(exchange.started, end, span, room)
+
+    def _summary(self, transfer: Transfer) -> Summary:
+        """Made anew while it goes on."""
+        key = (transfer.size, len(transfer.members))
+        known = self._summaries.get(transfer)
+        if known is None or known[0] != key or known[1].in_flight:
+            known = self._summaries[transfer] = key, summarise(transfer)
+        return known[1]
+
+    def _bar_width(self, width: int) -> int:
+        return max(8, min(30, width // 6)) if self.has_waterfall(width) else 0
+
+    def _room(self, width: int) -> int:
+        """Cells for the request and the note."""
+        return max(_REQUEST_AT_LEAST, width - _FIXED - self._bar_width(width))
+
+    def _style(self, name: str) -> Style:
+        return self._widget.get_component_rich_style(f"traffic--{name}")

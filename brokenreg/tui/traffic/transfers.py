@@ -1,0 +1,244 @@
+"""Which exchanges belong to one pull or push. Free of Textual.
+
+A manifest names its digests, so that the blob requests of the same client that follow belong to it. Where no
+manifest says so, they belong to the newest pull or push of that client in that repository. A User-Agent, a
+pause and another tag begin a new one.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from brokenreg.oci.digests import is_digest
+from brokenreg.oci.mediatypes import ManifestFacts
+from brokenreg.oci.target import Endpoint
+from brokenreg.traffic.exchange import Exchange
+
+IDLE = 20.0
+"""Seconds without any exchange after which what follows is something new; clients retry sooner."""
+
+MEMBERS = 500
+"""Exchanges of one transfer at most, so that none is too large to be shown; what follows is a new one."""
+
+_SPAN = 20_000
+"""Exchanges of whoever from the first to the last of one transfer, so that none outlives the log by much."""
+
+_CLIENTS = 256
+"""Pairs of client and repository whose transfers may go on: those heard of last."""
+
+_AT_ONCE = 8
+"""Transfers of one such pair that may go on at once: the newest."""
+
+_PARTS = frozenset({Endpoint.MANIFEST, Endpoint.CONFIG, Endpoint.LAYER, Endpoint.UPLOAD, Endpoint.REFERRERS})
+_BLOBS = (Endpoint.CONFIG, Endpoint.LAYER)
+
+Read = Callable[[Exchange], ManifestFacts]
+"""What the manifest says that passed in an exchange; nothing, if it was not kept."""
+
+_Key = tuple[str, str, str, str]
+
+
+class Kind(StrEnum):
+    """Which way the content goes."""
+
+    PULL = "PULL"
+    PUSH = "PUSH"
+
+
+@dataclass(slots=True, eq=False)
+class Transfer:
+    """One pull or push: its exchanges in order of arrival, those that are still in the log.
+
+    `kind` is None while only HEAD was asked. `size` counts those that are gone too. `blobs` are the digests
+    that the manifests name as config and layers.
+    """
+
+    first: Exchange
+    kind: Kind | None = None
+    tag: str = ""
+    size: int = 0
+    members: deque[Exchange] = field(default_factory=deque)
+    blobs: set[str] = field(default_factory=set)
+    _names: set[str] = field(default_factory=set)
+    _unread: list[Exchange] = field(default_factory=list)
+    _busy: deque[Exchange] = field(default_factory=deque)
+    _latest: float = 0.0
+    _is_pushed: bool = False
+    _attempts: dict[tuple[str, str], list[Exchange]] = field(default_factory=dict)
+
+    def takes(self, exchange: Exchange) -> bool:
+        """Whether an exchange of the same client and repository may belong here."""
+        kind, tag = _kind(exchange), _tag(exchange)
+        if exchange.id - self.first.id >= _SPAN or self._is_idle(exchange.started):
+            return False
+        if kind is not None and self.kind is not None and kind is not self.kind:
+            return False
+        if self._is_pushed:
+            return tag == self.tag and bool(tag)
+        if not tag:
+            return True
+        return tag == self.tag or (kind is Kind.PUSH and not self.tag)
+
+    def names(self, digest: str, read: Read) -> bool | None:
+        """Whether its manifests name a digest; None while none of them could be read."""
+        for exchange in [each for each in self._unread if each.ended is not None]:
+            self._unread.remove(exchange)
+            self.learn(exchange, read)
+        return digest in self._names if self._names else None
+
+    def learn(self, exchange: Exchange, read: Read) -> None:
+        """Note what a manifest names, and by which digest it goes itself."""
+        facts = read(exchange)
+        self._names.update(facts.names)
+        self.blobs.update(facts.layers, [facts.config] if facts.config else [])
+        own = exchange.response_header("docker-content-digest")
+        if own:
+            self._names.add(own)
+
+    def add(self, exchange: Exchange) -> None:
+        self.members.append(exchange)
+        self.size += 1
+        self.kind = self.kind or _kind(exchange)
+        self.tag = self.tag or _tag(exchange)
+        self._latest = max(self._latest, exchange.started)
+        if exchange.ended is None:
+            self._busy.append(exchange)
+        if exchange.endpoint is Endpoint.MANIFEST:
+            self._unread.append(exchange)
+            self._is_pushed |= exchange.method == "PUT" and bool(_tag(exchange))
+        self._attempts.setdefault((exchange.method, exchange.target.reference), []).append(exchange)
+
+    def drop_first(self) -> None:
+        """The oldest exchange has left the log."""
+        gone = self.members.popleft()
+        key = (gone.method, gone.target.reference)
+        self._attempts[key].remove(gone)
+        if not self._attempts[key]:
+            del self._attempts[key]
+
+    def retry(self, exchange: Exchange) -> int:
+        """Which retry it is: how many before it asked for the same and failed. 401 asks for a token only."""
+        if not exchange.target.reference:
+            return 0
+        attempts = self._attempts.get((exchange.method, exchange.target.reference), ())
+        before = attempts[: attempts.index(exchange)] if exchange in attempts else ()
+        return sum(each.has_failed and each.status != 401 for each in before)
+
+    def last_attempts(self) -> Iterator[Exchange]:
+        """Of each that was asked for, the exchange that counts."""
+        return (attempts[-1] for attempts in self._attempts.values())
+
+    def _is_idle(self, now: float) -> bool:
+        while self._busy and self._busy[0].ended is not None:
+            done = self._busy.popleft()
+            self._latest = max(self._latest, done.started + (done.duration or 0.0))
+        return not self._busy and now - self._latest > IDLE
+
+
+class Transfers:
+    """Tells of each exchange, in order of arrival, to which transfer it belongs. Each costs the same."""
+
+    def __init__(self, read: Read) -> None:
+        self._read = read
+        self._going: dict[_Key, list[Transfer]] = {}
+
+    def take(self, exchange: Exchange) -> Transfer | None:
+        """The transfer that it now belongs to, perhaps a new one; None for what belongs to none."""
+        target = exchange.target
+        if target.endpoint not in _PARTS or target.error is not None or exchange.method == "DELETE":
+            return None
+        host = exchange.client.rpartition(":")[0]
+        key = (host, exchange.user_agent, target.namespace, target.repository)
+        going = self._going.pop(key, [])
+        self._going[key] = going
+        transfer = self._choose(going, exchange)
+        if transfer is None:
+            transfer = Transfer(exchange)
+            going.append(transfer)
+            del going[:-_AT_ONCE]
+            while len(self._going) > _CLIENTS:
+                del self._going[next(iter(self._going))]
+        transfer.add(exchange)
+        if transfer.size == MEMBERS:
+            going.remove(transfer)
+        return transfer
+
+    def _choose(self, going: list[Transfer], exchange: Exchange) -> Transfer | None:
+        takers = [transfer for transfer in reversed(going) if transfer.takes(exchange)]
+        digest = exchange.target.reference
+        if not takers or not is_digest(digest):
+            return takers[0] if takers else None
+        known = [transfer.names(digest, self._read) for transfer in takers]
+        if True in known:
+            return takers[known.index(True)]
+        is_stranger = exchange.endpoint is Endpoint.MANIFEST and _kind(exchange) is not Kind.PUSH
+        return next(
+            (
+                transfer
+                for transfer, answer in zip(takers, known, strict=True)
+                if answer is None or not is_stranger or digest == transfer.first.target.reference
+            ),
+            None,
+        )
+
+
+def _kind(exchange: Exchange) -> Kind | None:
+    if exchange.method in ("POST", "PUT", "PATCH") or exchange.endpoint is Endpoint.UPLOAD:
+        return Kind.PUSH
+    return None if exchange.method == "HEAD" else Kind.PULL
+
+
+def _tag(exchange: Exchange) -> str:
+    reference = exchange.target.reference
+    is_tag = exchange.endpoint is Endpoint.MANIFEST and not is_digest(reference)
+    return reference if is_tag else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """A transfer in numbers. `sent` and `announced` are bytes of blobs; `seconds` None while it goes on."""
+
+    held: int
+    in_flight: int
+    failed: int
+    sent: int
+    announced: int
+    blobs_done: int
+    blobs: int
+    seconds: float | None
+
+
+def summarise(transfer: Transfer) -> Summary:
+    """How it stands; what was tried again counts once."""
+    last = list(transfer.last_attempts())
+    bodies = [each for each in last if each.endpoint in (*_BLOBS, Endpoint.UPLOAD) and each.method != "HEAD"]
+    done = {each.target.reference for each in bodies if each.ended and not each.has_failed}
+    seen = {each.target.reference for each in bodies if each.target.reference}
+    busy = sum(each.ended is None for each in transfer.members)
+    end = max((each.started + (each.duration or 0.0) for each in transfer.members), default=0.0)
+    return Summary(
+        held=sum(each.held_since is not None for each in transfer.members),
+        in_flight=busy,
+        failed=sum(each.has_failed and each.status != 401 for each in last if each.method != "HEAD"),
+        sent=sum(body_bytes(each) for each in bodies),
+        announced=sum(max(announced(each) or 0, body_bytes(each)) for each in bodies),
+        blobs_done=len(done),
+        blobs=max(len(seen), len(transfer.blobs)),
+        seconds=None if busy else end - transfer.members[0].started,
+    )
+
+
+def body_bytes(exchange: Exchange) -> int:
+    """Bytes of the body that matters: what was sent here, else what was answered."""
+    return exchange.request_bytes if _kind(exchange) is Kind.PUSH else exchange.response_bytes
+
+
+def announced(exchange: Exchange) -> int | None:
+    """How many bytes that body is to have, if it was said."""
+    is_push = _kind(exchange) is Kind.PUSH
+    name = "content-length"
+    length = exchange.request_header(name) if is_push else exchange.response_header(name)
+    return int(length) if length.isascii() and length.isdigit() and len(length) <= 18 else None

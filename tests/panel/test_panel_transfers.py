@@ -1,0 +1,166 @@
+"""Which exchanges belong to one pull or push."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable
+
+from exchanges import DOCKER, answer, digest, end, exchange, small_pull
+from hypothesis import given
+from hypothesis import strategies as st
+
+from brokenreg.oci.mediatypes import ManifestFacts
+from brokenreg.traffic.exchange import Exchange
+from brokenreg.traffic.log import TrafficLog
+from brokenreg.tui.traffic.transfers import IDLE, MEMBERS, Kind, Transfer, Transfers, summarise
+
+SESSION = f"blobs/uploads/{1:032x}"
+A, B, C = digest("aa"), digest("bb"), digest("cc")
+
+
+def nothing(exchange: Exchange) -> ManifestFacts:
+    return ManifestFacts()
+
+
+def grouped(exchanges: Iterable[Exchange], transfers: Transfers | None = None) -> list[Transfer | None]:
+    transfers = transfers or Transfers(nothing)
+    return [transfers.take(each) for each in exchanges]
+
+
+def asked(
+    log: TrafficLog,
+    what: str,
+    at: float,
+    method: str = "GET",
+    agent: str = DOCKER,
+    client: str = "127.0.0.1:9",
+) -> Exchange:
+    made = exchange(log, f"/v2/library/app/{what}", method=method, at=at, agent=agent, client=client)
+    answer(log, made, 200, size=10)
+    end(log, made)
+    return made
+
+
+def test_a_pull_is_one_and_others_are_not_of_it() -> None:
+    log = TrafficLog()
+    small_pull(log)
+    found = grouped(log)
+    assert found[0] is None, "a ping belongs to none"
+    pull = found[1]
+    assert pull is not None
+    assert found[1:6] == [pull] * 5
+    assert (pull.kind, pull.tag, pull.size) == (Kind.PULL, "1.2", 5)
+    others = [each for each in found[6:] if each is not None]
+    assert pull not in others
+    assert len(set(others)) == len(others), "another client, another repository, a pause"
+
+
+def test_a_push_is_one_until_its_tag_is_put() -> None:
+    log = TrafficLog()
+    asks = [
+        ("blobs/" + A, "HEAD"),
+        ("blobs/uploads/", "POST"),
+        (SESSION, "PATCH"),
+    ]
+    asks += [
+        (SESSION, "PUT"),
+        ("manifests/1.0", "PUT"),
+        ("manifests/1.0", "PUT"),
+    ]
+    first = grouped(asked(log, what, number / 10, method) for number, (what, method) in enumerate(asks))
+    assert len(set(first)) == 1
+    assert first[0] is not None
+    assert (first[0].kind, first[0].tag) == (Kind.PUSH, "1.0")
+    transfers = Transfers(nothing)
+    both = grouped((asked(log, what, 1, method) for what, method in [*asks, *asks[:5]]), transfers)
+    assert len(set(both)) == 2
+
+
+def test_a_manifest_claims_its_blobs() -> None:
+    log = TrafficLog()
+    one, two = asked(log, "manifests/1", 0), asked(log, "manifests/2", 0.1)
+    facts = {
+        one: ManifestFacts(names=(A, C), config=C, layers=(A,)),
+        two: ManifestFacts(names=(B,), layers=(B,)),
+    }
+    transfers = Transfers(lambda each: facts.get(each, ManifestFacts()))
+    first, second, *rest = grouped([one, two], transfers)
+    blobs = [asked(log, f"blobs/{each}", 0.2) for each in (A, B, C)]
+    assert first is not second
+    assert grouped(blobs, transfers) == [first, second, first]
+    assert first is not None
+    assert first.blobs == {A, C}
+    assert not rest
+    assert grouped([asked(log, f"manifests/{digest('ff')}", 0.3)], transfers)[0] not in (first, second)
+
+
+def test_a_pause_splits_and_a_long_download_is_none() -> None:
+    log = TrafficLog()
+    transfers = Transfers(nothing)
+    slow = exchange(log, f"/v2/library/app/blobs/{A}", at=0.0)
+    (pull,) = grouped([slow], transfers)
+    assert grouped([asked(log, f"blobs/{B}", IDLE * 5)], transfers) == [pull]
+    end(log, slow, after=IDLE * 8)
+    assert grouped([asked(log, f"blobs/{C}", IDLE * 9 - 1)], transfers) == [pull]
+    assert grouped([asked(log, f"blobs/{C}", IDLE * 10 + 1)], transfers) != [pull]
+
+
+def test_retries_are_counted() -> None:
+    log = TrafficLog()
+    token, failed, good, other = (
+        exchange(log, f"/v2/library/app/blobs/{each}", at=0.0) for each in (A, A, A, B)
+    )
+    (pull, *_) = grouped([token, failed, good, other])
+    assert pull is not None
+    for each, status in ((token, 401), (failed, 503), (good, 200), (other, 200)):
+        answer(log, each, status, size=100)
+        end(log, each)
+    assert [pull.retry(each) for each in (token, failed, good, other)] == [0, 0, 1, 0]
+    summary = summarise(pull)
+    assert (summary.failed, summary.blobs_done, summary.sent, summary.in_flight) == (0, 2, 200, 0)
+
+
+def test_one_transfer_is_never_too_large() -> None:
+    log = TrafficLog()
+    found = grouped(asked(log, f"blobs/{A}", 0.0) for _ in range(MEMBERS + 1))
+    assert found[0] is not found[-1]
+
+
+events = st.lists(
+    st.tuples(
+        st.sampled_from(["manifests/1", "manifests/2", f"manifests/{A}", f"blobs/{A}", f"blobs/{B}"]),
+        st.sampled_from(["GET", "HEAD", "PUT"]),
+        st.sampled_from([DOCKER, "skopeo/1"]),
+        st.sampled_from(["10.0.0.1:1", "10.0.0.1:2", "10.0.0.2:1"]),
+        st.sampled_from([0.0, 0.1, IDLE - 1, IDLE + 1]),
+    ),
+    max_size=40,
+)
+
+
+@given(events)
+def test_whatever_comes_each_belongs_to_one_of_its_own_client(
+    events: list[tuple[str, str, str, str, float]],
+) -> None:
+    log, transfers, now = TrafficLog(), Transfers(nothing), 0.0
+    found: dict[Transfer, list[Exchange]] = {}
+    for what, method, agent, client, pause in events:
+        now += pause
+        made = asked(log, what, now, method, agent, client)
+        transfer = transfers.take(made)
+        assert transfer is not None
+        found.setdefault(transfer, []).append(made)
+    for transfer, members in found.items():
+        assert list(transfer.members) == members, "in order of arrival"
+        assert len({each.user_agent for each in members}) == 1
+        assert len({each.client.partition(":")[0] for each in members}) == 1
+        tags = {each.target.reference for each in members if each.target.reference in ("1", "2")}
+        assert tags <= {transfer.tag}
+        writes = {each.method == "PUT" for each in members if each.method != "HEAD"}
+        assert len(writes) <= 1, "nothing is pulled and pushed"
+        gaps = [after.started - before.started for before, after in itertools.pairwise(members)]
+        assert all(gap <= IDLE + 0.01 for gap in gaps)
+        for _ in members:
+            summarise(transfer)
+            transfer.drop_first()
+        assert not list(transfer.last_attempts())
