@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import stat
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -132,35 +131,14 @@ def written(scenario: Scenario) -> dict[str, Any]:
 
 
 def write_scenario(scenario: Scenario) -> str:
-    """As YAML; `read_scenario` reads it back unchanged."""
+    """As YAML, which `read_scenario` reads back unchanged. Raise `ScenarioError` if it is too long for that."""
     document = written(scenario)
     text = yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=110)
     if any(character in text for character in _BREAKS):
         text = yaml.safe_dump(document, sort_keys=False, width=110)
+    if len(text.encode()) > MAX_TEXT:
+        raise ScenarioError(f"it would be longer than the {MAX_TEXT} bytes that are read")
     return text
-
-
-def save_scenario(scenario: Scenario, path: Path, *, overwrite: bool) -> None:
-    """Write it to a file, which is there in full or not at all.
-
-    Raise `FileExistsError` if something is there and `overwrite` is not wanted, `OSError` if it cannot be.
-    """
-    content = write_scenario(scenario).encode()
-    if len(content) > MAX_TEXT:
-        raise ScenarioError(f"{path}: would be longer than the {MAX_TEXT} bytes that are read")
-    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
-        written_to = Path(file.name)
-        try:
-            file.write(content)
-            file.flush()
-            os.fchmod(file.fileno(), 0o644)
-            os.fsync(file.fileno())
-            if overwrite:
-                written_to.replace(path)
-            else:
-                os.link(written_to, path)
-        finally:
-            written_to.unlink(missing_ok=True)
 
 
 def _line(lines: Lines, field: tuple[str | int, ...]) -> int:

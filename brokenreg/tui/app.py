@@ -23,7 +23,7 @@ from brokenreg.tui.area import Clock, TabArea
 from brokenreg.tui.bindings import bindings_of, commands_on
 from brokenreg.tui.commands import AREAS
 from brokenreg.tui.faults.area import FaultsArea
-from brokenreg.tui.faults.arming import Arming, like
+from brokenreg.tui.faults.arming import Arming, next_like
 from brokenreg.tui.faults.choice import FaultChoice
 from brokenreg.tui.faults.form import RuleForm
 from brokenreg.tui.faults.overrides import OverridesScreen, usual
@@ -164,7 +164,7 @@ class Panel(App[int], inherit_bindings=False):
         """Show the rule for the next one like `exchange`, to be changed."""
         if kind is not None:
             try:
-                rule = like(exchange, usual(kind.name))
+                rule = next_like(exchange, usual(kind.name))
             except FieldError as error:
                 self._warn(error)
             else:
@@ -172,7 +172,7 @@ class Panel(App[int], inherit_bindings=False):
 
     def _fail_like(self, exchange: Exchange, fault: Fault) -> None:
         try:
-            rule = like(exchange, fault)
+            rule = next_like(exchange, fault)
         except FieldError as error:
             self._warn(error)
         else:

@@ -45,9 +45,10 @@ class TabArea(Container):
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         return not self.objection(action) and super().check_action(action, parameters)
 
-    def say(self, line: str) -> None:
-        """Tell something that is over soon. `visible`, if clients sent it."""
-        self.app.notify(line, markup=False, timeout=4)
+    def say(self, line: str | None) -> None:
+        """Tell something that is over soon, if there is something to tell. `visible`, if clients sent it."""
+        if line:
+            self.app.notify(line, markup=False, timeout=4)
 
     @property
     def behind(self) -> str:

@@ -19,11 +19,12 @@ from brokenreg.diagnostics import Diagnostics
 from brokenreg.faults.catalogue import CATALOGUE
 from brokenreg.faults.rulebook import RuleBook
 from brokenreg.faults.rules import rule_of
-from brokenreg.faults.scenario import Scenario, load_scenario, save_scenario
+from brokenreg.faults.scenario import Scenario, load_scenario, write_scenario
 from brokenreg.server.assembly import Server
 from brokenreg.tui.app import Panel
 from brokenreg.tui.faults.fields import fields_of, rule_from, texts_of
 from brokenreg.tui.faults.overrides import usual
+from brokenreg.tui.saving import save
 
 MANIFEST = "/v2/broken/random/manifests/layers-1_size-1kib"
 
@@ -286,7 +287,7 @@ def test_a_saved_scenario_is_loaded_as_it_was(
     rules = tuple(rule_of({"fault": usual(each), "name": name, "skip": skip}) for each in names)
     scenario = Scenario(name=name, seed=skip, rules=rules)
     path = tmp_path_factory.mktemp("saved") / "scenario.yaml"
-    save_scenario(scenario, path, overwrite=False)
+    save(str(path), write_scenario(scenario), overwrite=False)
     assert load_scenario(path).scenario == scenario
     with pytest.raises(FileExistsError):
-        save_scenario(scenario, path, overwrite=False)
+        save(str(path), write_scenario(scenario), overwrite=False)

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import glob
-
 from brokenreg.faults.active_rule import ActiveRule
 from brokenreg.faults.catalogue import Fault
+from brokenreg.faults.likeness import rule_like
 from brokenreg.faults.rulebook import RuleBook, RuleBooks
-from brokenreg.faults.rules import FieldError, Rule, fault_of, rule_of
+from brokenreg.faults.rules import Rule, fault_of
 from brokenreg.faults.scenario import MAX_RULES
-from brokenreg.oci.target import Endpoint
 from brokenreg.traffic.exchange import Exchange
 
 _SOURCE = "panel, next like this"
-_LONGEST = 100
-"""Characters of a client's product that are matched."""
 
 
 class Arming:
@@ -27,7 +23,7 @@ class Arming:
         """Ids of rules that were disabled with all others."""
 
     def fail_next(self, rule: Rule, namespace: str) -> None:
-        """Ask a rule, such as `like` makes, before any other. Raise `FieldError`.
+        """Ask a rule, such as `next_like` makes, before any other. Raise `FieldError`.
 
         Those of before that have struck are removed.
         """
@@ -64,28 +60,6 @@ class Arming:
         return [(book, active) for book in books for active in book]
 
 
-def like(exchange: Exchange, fault: Fault) -> Rule:
+def next_like(exchange: Exchange, fault: Fault) -> Rule:
     """A rule that strikes once what is asked for as in `exchange`. Raise `FieldError`."""
-    target = exchange.target
-    if target.endpoint in (Endpoint.OTHER, Endpoint.CONNECT) or target.error is not None:
-        raise FieldError((), "no rule can be told to match this one; its path addresses nothing")
-    is_upload = target.endpoint is Endpoint.UPLOAD  # whose reference is made up each time
-    match = {
-        "endpoint": str(target.endpoint),
-        "repository": glob.escape(target.repository) or None,
-        "reference": None if is_upload else glob.escape(target.reference) or None,
-        "method": glob.escape(exchange.method),
-        "client": _client(exchange),
-    }
-    rule = rule_of({"match": match, "fault": fault, "times": 1})
-    if not rule.takes(exchange.method):
-        raise FieldError((), f"{fault.name} strikes no {exchange.method[:20]}; choose another fault")
-    return rule
-
-
-def _client(exchange: Exchange) -> str:
-    """A glob for all versions of its client's product; its address, if it does not say."""
-    product, slash, _ = exchange.user_agent.partition(" ")[0].partition("/")
-    if not product:
-        return exchange.client.rpartition(":")[0].strip("[]")
-    return glob.escape(product[:_LONGEST]) + ("/*" if slash and len(product) <= _LONGEST else "*")
+    return rule_like(exchange, (fault,)).model_copy(update={"times": 1})

@@ -14,9 +14,10 @@ from textual.widgets import Footer, Input, Static
 
 from brokenreg.faults.rulebook import RuleBook
 from brokenreg.faults.rules import FieldError
-from brokenreg.faults.scenario import ScenarioError, load_scenario, save_scenario
+from brokenreg.faults.scenario import ScenarioError, load_scenario, write_scenario
 from brokenreg.tui.bindings import bindings_of
 from brokenreg.tui.questions import Confirmation
+from brokenreg.tui.saving import save
 from brokenreg.tui.text import visible
 
 
@@ -113,7 +114,8 @@ class SaveDialogue(_FileDialogue):
     async def _save(self, path: Path, *, overwrite: bool) -> None:
         scenario = self.book.scenario()
         try:
-            await asyncio.to_thread(save_scenario, scenario, path, overwrite=overwrite)
+            text = await asyncio.to_thread(write_scenario, scenario)
+            await asyncio.to_thread(save, str(path), text, overwrite=overwrite)
         except FileExistsError:
             question = Confirmation(f"Overwrite {visible(str(path))}?", ("What is in it now would be lost.",))
             self.app.push_screen(question, lambda yes: self._overwrite(path, wanted=bool(yes)))

@@ -165,29 +165,25 @@ class TrafficArea(HoldingArea):
         try:
             replay = replay_of(exchange, self.controlled.status().registry, body)
             left_out = f", without {' and '.join(replay.left_out)}" if replay.left_out else ""
-            self._tell(f"exchange {exchange.id} is sent again{left_out}")
+            self.say(f"exchange {exchange.id} is sent again{left_out}")
             status = await replay.send()
         except ReplayError as error:
-            self._tell(f"replay of exchange {exchange.id}: {error}")
+            self.say(f"replay of exchange {exchange.id}: {error}")
         else:
-            self._tell(f"replay of exchange {exchange.id}: {status}{left_out}")
+            self.say(f"replay of exchange {exchange.id}: {status}{left_out}")
 
     def action_export(self) -> None:
         """Ask in which form, and where to."""
         if self._chosen is not None:
             passes = parse_filter(self._filter if self._is_filtering else "")
-            self.app.push_screen(ExportScreen(Source(self.controlled, self._chosen, passes)), self._tell)
+            self.app.push_screen(ExportScreen(Source(self.controlled, self._chosen, passes)), self.say)
 
     def action_copy(self) -> None:
         """Copy what the exchange is about."""
         if self._chosen is not None:
             subject = subject_of(self._chosen)
             self.app.copy_to_clipboard(subject)
-            self._tell(f"copied: {visible(subject)}")
-
-    def _tell(self, line: str | None) -> None:
-        if line:
-            self.app.notify(line, markup=False, timeout=4)
+            self.say(f"copied: {visible(subject)}")
 
     def action_follow(self) -> None:
         """Go along with what comes, beginning at the newest; or do not."""
