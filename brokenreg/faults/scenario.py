@@ -131,7 +131,7 @@ def written(scenario: Scenario) -> dict[str, Any]:
 
 
 def write_scenario(scenario: Scenario) -> str:
-    """As YAML, which `read_scenario` reads back unchanged. Raise `ScenarioError` if it is too long for that."""
+    """As YAML, which `read_scenario` reads back unchanged. Raise `ScenarioError` if that is too long."""
     document = written(scenario)
     text = yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=110)
     if any(character in text for character in _BREAKS):
