@@ -9,7 +9,7 @@ serve: $(VENV)/made  ## the main job: the registry on 127.0.0.1:8080
 	$(BIN)/brokenreg serve
 
 test: $(VENV)/made-dev  ## all tests; those of clients that are not installed are skipped, and say so
-	$(BIN)/pytest
+	$(BIN)/pytest --numprocesses=auto --dist=loadfile
 
 check: $(VENV)/made-dev  ## lint, format, types, floors
 	$(BIN)/ruff check

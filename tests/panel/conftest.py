@@ -1,11 +1,18 @@
-"""The panel in a terminal that is not there."""
+"""The panel in a terminal that is not there, and in one that is."""
 
 from __future__ import annotations
 
+import json
+import os
+import shlex
+import shutil
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from take_screenshots import frozen
+from tmux import Terminal
 
 
 @pytest.fixture(autouse=True)
@@ -13,3 +20,28 @@ def still() -> Iterator[None]:
     """UTC, colours, nothing that moves; whatever the terminal of whoever runs the tests."""
     with frozen():
         yield
+
+
+@pytest.fixture
+def terminal() -> Iterator[Terminal]:
+    if shutil.which("tmux") is None or shutil.which("skopeo") is None:
+        if os.environ.get("BROKENREG_REQUIRE_CLIENTS"):
+            pytest.fail("tmux or skopeo is not installed")
+        pytest.skip("tmux or skopeo is not installed")
+    terminal = Terminal()
+    yield terminal
+    terminal.tmux("kill-server")
+
+
+@pytest.fixture
+def ready(terminal: Terminal, tmp_path: Path) -> dict[str, object]:
+    """A panel in the terminal, ready to be pulled from; its shell says `status=N` when it ends."""
+    ready_file = tmp_path / "ready.json"
+    command = [
+        sys.executable, "-m", "brokenreg", "tui", "--listen", "127.0.0.1:0", "--control", "off",
+        "--data", str(tmp_path / "data"), "--ready-file", str(ready_file),
+    ]  # fmt: skip
+    terminal.type(f"{shlex.join(command)}; echo status=$?")
+    terminal.wait_for("● LIVE")
+    ready: dict[str, object] = json.loads(ready_file.read_text())
+    return ready

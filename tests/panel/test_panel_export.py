@@ -217,8 +217,8 @@ async def test_a_request_is_sent_again_through_the_listener(tmp_path: Path) -> N
             assert "↻ replay" in screen
             again = server.log[server.log.end - 1]
             assert (again.replay_of, again.status, again.user_agent) == (1, 418, "docker/28")
-            assert "Replay    of exchange 1" in await look(pilot, "G", "enter")
-            await look(pilot, "escape", "g", "j", "r")
+            assert "Replay    of exchange 1" in await look(pilot, "G", "k", "enter")
+            await look(pilot, "escape", "G", "r")
             await until_done(pilot)
             assert "replay of exchange 2: its body was not kept" in said(pilot)
             assert server.log.end == 3

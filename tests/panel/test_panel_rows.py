@@ -177,7 +177,7 @@ async def test_what_is_in_flight_tells_how_far_it_is() -> None:
         small.held_since = NOON + 2
         log.held(small)
         await look(pilot)
-        assert line_with(panel, "42%").startswith(" ⏸ ")
+        assert line_with(panel, "HELD").startswith(" ⏸ ")
         assert " ⏸ " in line_with(panel, "PULL")
         small.held_since = None
         end(log, small, ended=Ended.CLIENT_LEFT)

@@ -1,0 +1,43 @@
+"""A real terminal: tmux, of its own."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import time
+import uuid
+
+from tests.process import clean_environment
+
+
+class Terminal:
+    """A tmux of its own, 100 columns by 30 lines, with one shell in it."""
+
+    def __init__(self) -> None:
+        self._socket = f"brokenreg-{uuid.uuid4().hex[:12]}"
+        self.tmux("new-session", "-d", "-x", "100", "-y", "30", "sh")
+
+    def tmux(self, *arguments: str) -> str:
+        command = ["tmux", "-L", self._socket, "-f", "/dev/null", *arguments]
+        return subprocess.run(
+            command, check=True, capture_output=True, text=True, timeout=10, env=clean_environment(PS1="$ ")
+        ).stdout
+
+    def type(self, line: str) -> None:
+        self.tmux("send-keys", "-l", line)
+        self.tmux("send-keys", "Enter")
+
+    def screen(self) -> str:
+        return self.tmux("capture-pane", "-p")
+
+    def wait_for(self, text: str, lines: int = 1) -> str:
+        """Wait until that many lines of the screen match `text` (an expression); it has 20 s."""
+        deadline = time.monotonic() + 20
+        while len(re.findall(f"(?m)^.*{text}.*$", screen := self.screen())) < lines:
+            assert time.monotonic() < deadline, f"no {text!r} in {lines} lines of the screen:\n{screen}"
+            time.sleep(0.05)
+        return screen
+
+    def modes(self) -> str:
+        """Alternate screen, mouse, cursor: `0 0 1` is a terminal at rest."""
+        return self.tmux("display-message", "-p", "#{alternate_on} #{mouse_any_flag} #{cursor_flag}").strip()
