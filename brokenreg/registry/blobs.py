@@ -23,8 +23,11 @@ from brokenreg.wire.asgi import ZERO_COPY
 Content = BlobFile | FabricatedBlob | Fill
 
 _CHUNK = 256 * 1024
-_FILE_PART = 1024 * 1024
-"""Bytes sent from kernel to kernel at a time: the log shows how far it is, and there it can be held."""
+_PARTS = (128 * 1024, 1024 * 1024, 4 * 1024 * 1024)
+"""Bytes sent from kernel to kernel at a time: at least, at first, at most."""
+
+_PART_SECONDS = 0.05
+"""How long that shall take: the log shows how far it is then, and there it can be held."""
 
 
 async def get_blob(call: StreamCall) -> None:
@@ -136,9 +139,7 @@ async def _send_piece(call: StreamCall, piece: Piece) -> None:
     """From kernel to kernel where that can be, else chunk by chunk."""
     offset, end = piece.offset, piece.offset + piece.count
     if ZERO_COPY in call.scope["extensions"]:
-        part = {"type": ZERO_COPY, "file": piece.file.file, "more_body": True}
-        for begin in range(offset, end, _FILE_PART):
-            await call.send({**part, "offset": begin, "count": min(_FILE_PART, end - begin)})
+        await _send_file(call, piece)
         return
     while offset < end:
         chunk = await piece.file.read(offset, min(_CHUNK, end - offset))
@@ -146,6 +147,26 @@ async def _send_piece(call: StreamCall, piece: Piece) -> None:
             raise OSError(f"the file of {call.target.digest} is shorter than it was")
         offset += len(chunk)
         await _send(call, chunk)
+
+
+async def _send_file(call: StreamCall, piece: Piece) -> None:
+    """In parts as large as the client's pace makes them."""
+    least, size, most = _PARTS
+    offset, end = piece.offset, piece.offset + piece.count
+    while offset < end:
+        count = min(size, end - offset)
+        part = {
+            "type": ZERO_COPY,
+            "file": piece.file.file,
+            "offset": offset,
+            "count": count,
+            "more_body": True,
+        }
+        began = time.perf_counter()
+        await call.send(part)
+        pace = count / max(1e-6, time.perf_counter() - began)
+        size = min(most, max(least, int(pace * _PART_SECONDS)))
+        offset += count
 
 
 async def _send(call: StreamCall, chunk: bytes) -> None:
