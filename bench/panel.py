@@ -20,6 +20,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from bench import flood
 from bench.peers import ours
 from bench.transfers import download, manifest_rate, pull, push, put_manifest
 
@@ -28,7 +29,7 @@ _SECONDS = 4
 _CONNECTIONS = 64
 _CLIENTS = 8
 _KILLED = 2
-_PATIENCE = 10.0
+_PATIENCE = 60.0
 _KEYS = ((b"F", b"follow is off"), (b"F", b"LIVE"))
 """A key, and words that are on the screen after it and were not before."""
 
@@ -42,6 +43,9 @@ class Figures:
     idle: list[float] = field(default_factory=list)
     busy: list[float] = field(default_factory=list)
     transfers: list[float] = field(default_factory=list)
+    flooded: list[float] = field(default_factory=list)
+    memory: int = 0
+    """Bytes, with 100,000 exchanges."""
 
 
 def measure(folder: Path, content: Path, digest: str, rounds: int) -> Figures:
@@ -57,6 +61,10 @@ def measure(folder: Path, content: Path, digest: str, rounds: int) -> Figures:
                 with ours(place) as own:
                     put_manifest(own.host)
                     figures.headless.append(manifest_rate(own.host, _SECONDS, _CONNECTIONS))
+    with _in_terminal(["bench.flood", str(folder / "flood")]) as panel:
+        for _ in range(20):
+            figures.flooded += [panel.press(*key) for key in _KEYS]
+        figures.memory = panel.resident()
     return figures
 
 
@@ -65,7 +73,11 @@ def report(figures: Figures) -> Iterator[tuple[str, str, str]]:
     ratio = statistics.median(a / b for a, b in zip(figures.watched, figures.headless, strict=True))
     yield f"requests/s with a panel, of those without ({_CONNECTIONS} connections)", f"{ratio:.2f}", "0.80"
     yield "key to screen, nothing else to do, median", _milliseconds(statistics.median(figures.idle)), ""
-    yield "key to screen meanwhile, median", _milliseconds(statistics.median(figures.busy)), "150 ms"
+    heading = f"key to screen, {flood.RATE:,} exchanges/s and {flood.KEPT:,} kept, median"
+    yield heading, _milliseconds(statistics.median(figures.flooded)), "100 ms"
+    yield "memory then", f"{figures.memory / (1 << 20):.0f} MiB", ""
+    heading = f"key to screen, wrk with {_CONNECTIONS} connections, median"
+    yield heading, _milliseconds(statistics.median(figures.busy)), "150 ms"
     heading = f"key to screen, {_CLIENTS} clients at full speed and {_KILLED} killed, longest"
     yield heading, _milliseconds(max(figures.transfers)), "250 ms"
 
@@ -73,8 +85,10 @@ def report(figures: Figures) -> Iterator[tuple[str, str, str]]:
 class _Panel:
     """A running panel: keys go in, what it paints comes out."""
 
-    def __init__(self, host: str, terminal: int) -> None:
-        self.host = host
+    host = ""
+
+    def __init__(self, process: int, terminal: int) -> None:
+        self.process = process
         self._terminal = terminal
         self._painted = bytearray()
         self._news = threading.Condition()
@@ -86,9 +100,18 @@ class _Panel:
             self._painted.clear()
             began = time.perf_counter()
             os.write(self._terminal, key)
+            self.wait_for(word)
+            return time.perf_counter() - began
+
+    def wait_for(self, word: bytes) -> None:
+        """Wait until it is painted."""
+        with self._news:
             if not self._news.wait_for(lambda: word in self._painted, _PATIENCE):
                 sys.exit(f"bench: the panel did not show {word.decode()} within {_PATIENCE:.0f} s")
-            return time.perf_counter() - began
+
+    def resident(self) -> int:
+        """Bytes of memory."""
+        return int(Path(f"/proc/{self.process}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
     def keys_until(self, done: threading.Event) -> list[float]:
         """Press keys one after the other, and measure."""
@@ -108,26 +131,30 @@ class _Panel:
 
 @contextlib.contextmanager
 def _panel(folder: Path) -> Iterator[_Panel]:
+    ready_file = folder.with_name(f"{folder.name}-ready.json")
+    command = ["brokenreg", "tui", "--offline", "--data", str(folder)]
+    command += ["--listen", "127.0.0.1:0", "--control", "off", "--ready-file", str(ready_file)]
+    with _in_terminal(command) as panel:
+        panel.host = json.loads(ready_file.read_text())["registry"].partition("://")[2]
+        yield panel
+
+
+@contextlib.contextmanager
+def _in_terminal(module: list[str]) -> Iterator[_Panel]:
+    """A panel that has painted its first screen."""
     terminal, inside = pty.openpty()
     fcntl.ioctl(inside, termios.TIOCSWINSZ, struct.pack("HHHH", *_SIZE, 0, 0))
-    ready_file = folder.with_name(f"{folder.name}-ready.json")
-    command = [sys.executable, "-m", "brokenreg", "tui", "--offline", "--data", str(folder)]
-    command += ["--listen", "127.0.0.1:0", "--control", "off", "--ready-file", str(ready_file)]
+    command = [sys.executable, "-m", *module]
     environment = {**os.environ, "TERM": "xterm-256color"}
     with subprocess.Popen(
         command, stdin=inside, stdout=inside, stderr=inside, start_new_session=True, env=environment
     ) as process:
         os.close(inside)
         try:
-            deadline = time.monotonic() + _PATIENCE
-            while not ready_file.exists():
-                if time.monotonic() > deadline:
-                    sys.exit("bench: the panel did not start within 10 s")
-                time.sleep(0.05)
-            host = json.loads(ready_file.read_text())["registry"].partition("://")[2]
-            panel = _Panel(host, terminal)
-            panel.press(*_KEYS[0])
-            panel.press(*_KEYS[1])
+            panel = _Panel(process.pid, terminal)
+            panel.wait_for(b"LIVE")
+            for key in _KEYS:
+                panel.press(*key)
             yield panel
         finally:
             process.send_signal(signal.SIGTERM)

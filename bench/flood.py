@@ -1,0 +1,80 @@
+"""A panel over exchanges that nobody made: `python -m bench.flood FOLDER`, until its terminal is closed.
+
+100,000 are kept, and 5,000 more come each second.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+from brokenreg.config import Settings
+from brokenreg.diagnostics import Diagnostics
+from brokenreg.oci.target import parse_target
+from brokenreg.server.assembly import Server
+from brokenreg.server.turns import loop_of_short_turns
+from brokenreg.traffic.exchange import Ended, Exchange
+from brokenreg.traffic.log import TrafficLog
+from brokenreg.tui.app import Panel
+
+KEPT = 100_000
+RATE = 5_000
+_BATCH = 50
+
+
+def pour(log: TrafficLog, count: int) -> None:
+    """So many manifests and layers, pulled by a hundred clients."""
+    for _ in range(count):
+        number = log.next_id()
+        kind = "manifests/v1" if number % 5 == 0 else f"blobs/sha256:{number:064x}"
+        path = f"/v2/library/app{number % 100}/{kind}"
+        exchange = Exchange(
+            id=number,
+            method="GET",
+            path=path,
+            query="",
+            http_version="1.1",
+            scheme="http",
+            client=f"10.0.0.{number % 100}:4000",
+            target=parse_target(path),
+            request_headers=(("user-agent", "docker/27.3.1"),),
+            started=time.time(),
+        )
+        log.opened(exchange)
+        exchange.status, exchange.response_bytes, exchange.ended = 200, 4096, Ended.COMPLETE
+        exchange.timeline.append(("end", 0.002))
+        exchange.revision += 1
+        log.closed(exchange)
+
+
+async def _pour_on(log: TrafficLog) -> None:
+    due = time.perf_counter()
+    while True:
+        due += _BATCH / RATE
+        await asyncio.sleep(max(0.0, due - time.perf_counter()))
+        pour(log, _BATCH)
+
+
+async def main(folder: Path) -> None:
+    settings = Settings(
+        listen=["127.0.0.1:0"], control=None, data=folder, fabricate_limit="1GiB", offline=True
+    )
+    async with Server.running(settings, Diagnostics()) as server:
+        log = TrafficLog(KEPT)
+        pour(log, KEPT)
+        pouring = asyncio.create_task(_pour_on(log))
+        try:
+            await Panel(replace(server.controlled, log=log)).run_async()
+        finally:
+            pouring.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await pouring
+
+
+if __name__ == "__main__":
+    with asyncio.Runner(loop_factory=loop_of_short_turns) as runner:
+        runner.run(main(Path(sys.argv[1])))
