@@ -214,30 +214,31 @@ async def test_a_rule_is_made_and_changed_in_a_form(tmp_path: Path) -> None:
         assert changed.rule.match.endpoint == "config"
 
 
-async def test_a_scenario_is_loaded_and_saved(tmp_path: Path) -> None:
+async def test_a_scenario_is_loaded_and_saved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
     good, bad, saved = tmp_path / "good.yaml", tmp_path / "bad.yaml", tmp_path / "saved.yaml"
     good.write_text("rules:\n- name: teapot\n  fault: {type: error, status: 418}\n")
     bad.write_text("rules:\n- fault: {type: truncate, after: much}\n")
     async with bench(tmp_path, (160, 45)) as it:
         it.book.add(rule_of({"name": "there", "fault": {"type": "error"}}), "test")
         await it.press("2", "o")
-        await it.typed(str(bad))
+        await it.typed(bad.name)
         await it.press("enter")
         assert "bad.yaml:2: rules[0].fault.after: invalid size 'much'" in flat(await it.settled())
         assert [each.rule.name for each in it.book] == ["there"]
         await it.press("ctrl+u")
-        await it.typed(str(good))
+        await it.typed(good.name)
         await it.press("enter")
         assert "teapot" in await it.settled()
         assert await it.get() == 418
         await it.press("W")
-        await it.typed(str(saved))
+        await it.typed(saved.name)
         await it.press("enter")
         await it.settled()
         assert load_scenario(saved).scenario == it.book.scenario()
         saved.write_text("mine")
         await it.press("W")
-        await it.typed(str(saved))
+        await it.typed(saved.name)
         await it.press("enter")
         assert "Overwrite" in await it.settled()
         await it.press("n")

@@ -54,7 +54,7 @@ def test_by_keys_alone(terminal: Terminal, ready: dict[str, object], tmp_path: P
         hold(terminal)
         terminal.tmux("send-keys", "X")
         assert client.wait(30) != 0
-    terminal.wait_for("✗ .*aborted")
+    terminal.wait_for("✗ .*GET blobs/")
 
     terminal.tmux("send-keys", "!")
     terminal.wait_for("Overrides: what happens to every request")
