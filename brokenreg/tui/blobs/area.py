@@ -180,7 +180,7 @@ class BlobsArea(TabArea):
         self.remove_class("-searching")
         self._table.focus()
 
-    def on_blob_table_opened(self) -> None:
+    def on_cursor_list_opened(self) -> None:
         """Somebody clicked twice."""
         if self.check_action("open", ()):
             self.action_open()

@@ -6,21 +6,16 @@ from collections.abc import Callable
 from typing import ClassVar
 
 from rich.segment import Segment
-from textual import events
-from textual.binding import BindingType
-from textual.geometry import Size
 from textual.message import Message
-from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from brokenreg.oci.digests import Digest
 from brokenreg.oci.sizes import format_size
 from brokenreg.tui.blobs.survey import Blob
-from brokenreg.tui.scrolling import MOVES
+from brokenreg.tui.cursor_list import CursorList
 from brokenreg.tui.text import fit, visible
 from brokenreg.tui.theme import cursor_style
 
-_HEADING = 1
 _DIGEST, _KIND, _SIZE, _USED = 12, 8, 8, 5
 _FIXED = 2 + _DIGEST + 1 + _KIND + 1 + _SIZE + 1 + _USED + 1 + 1
 """Cells of a row that origin and place do not get."""
@@ -28,12 +23,10 @@ _FIXED = 2 + _DIGEST + 1 + _KIND + 1 + _SIZE + 1 + _USED + 1 + 1
 _UNITS = ((86_400.0, "d"), (3600.0, "h"), (60.0, "m"), (1.0, "s"))
 
 
-class BlobTable(ScrollView, can_focus=True, inherit_bindings=False):
+class BlobTable(CursorList):
     """Blobs, one a line. The cursor stays with its blob when the list changes."""
 
     DEFAULT_CSS = """
-    BlobTable { background: $background; overflow-x: hidden; overflow-y: auto;
-        scrollbar-gutter: stable; scrollbar-size-vertical: 1; }
     BlobTable > .blobs--heading { color: $secondary; background: $panel; text-style: bold; }
     BlobTable > .blobs--quiet { color: $secondary; }
     BlobTable > .blobs--cursor { background: $panel; text-style: bold; }
@@ -45,13 +38,10 @@ class BlobTable(ScrollView, can_focus=True, inherit_bindings=False):
         "blobs--cursor",
         "blobs--cursor-focus",
     }
-    BINDINGS: ClassVar[list[BindingType]] = MOVES
+    HEADING = 1
 
     class Moved(Message):
         """Another blob is under the cursor."""
-
-    class Opened(Message):
-        """Somebody wants to see what is in the blob under the cursor: it was clicked twice."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         super().__init__()
@@ -83,70 +73,28 @@ class BlobTable(ScrollView, can_focus=True, inherit_bindings=False):
     def render_line(self, y: int) -> Strip:
         """Paint line `y` of what is in sight."""
         width = self.scrollable_content_region.width
-        if y < _HEADING:
+        if y < self.HEADING:
             style = self.get_component_rich_style("blobs--heading")
             return Strip([Segment(fit(_heading(width), width), style)], width)
-        row = self.scroll_offset.y + y - _HEADING
+        row = self.scroll_offset.y + y - self.HEADING
         if row >= len(self._blobs):
             text = f"   {self._hint}" if row == 1 and not self._blobs else ""
             return Strip([Segment(fit(text, width), self.get_component_rich_style("blobs--quiet"))], width)
         return self._paint(self._blobs[row], row == self._cursor, width)
 
-    def action_move(self, by: int) -> None:
-        """Move the cursor by some blobs."""
-        self._go(self._cursor + by)
-
-    def action_page(self, by: int) -> None:
-        """Move the cursor by some screens."""
-        self._go(self._cursor + by * max(1, self._height - 1))
-
-    def action_first(self) -> None:
-        """Move the cursor to the first blob."""
-        self._go(0)
-
-    def action_last(self) -> None:
-        """Move the cursor to the last blob."""
-        self._go(len(self._blobs) - 1)
-
-    def on_resize(self) -> None:
-        """Keep the cursor in sight."""
-        self._measure()
-        self._go(self._cursor)
-
-    def on_focus(self) -> None:
-        self.refresh()
-
-    def on_blur(self) -> None:
-        self.refresh()
-
-    def on_click(self, event: events.Click) -> None:
-        """Put the cursor where the mouse is; a second click opens."""
-        offset = event.get_content_offset(self)
-        if offset is None or offset.y < _HEADING:
-            return
-        row = self.scroll_offset.y + offset.y - _HEADING
-        if row < len(self._blobs):
-            self._go(row)
-            if event.chain == 2:
-                self.post_message(self.Opened())
-
-    @property
-    def _height(self) -> int:
-        return max(1, self.scrollable_content_region.height - _HEADING)
-
     def _digest_at(self, row: int) -> Digest | None:
         return self._blobs[row].digest if row < len(self._blobs) else None
 
-    def _measure(self) -> None:
-        self.virtual_size = Size(self.scrollable_content_region.width, len(self._blobs) + _HEADING)
+    @property
+    def _count(self) -> int:
+        return len(self._blobs)
 
-    def _go(self, row: int) -> None:
-        """Put the cursor on a row, or as near as there is, and bring it in sight."""
-        self._cursor = max(0, min(row, len(self._blobs) - 1))
-        top = self.scroll_offset.y
-        top = max(min(top, self._cursor), self._cursor - self._height + 1, 0)
-        self.scroll_to(y=top, animate=False, force=True)
-        self.refresh()
+    @property
+    def _line(self) -> int:
+        return self._cursor
+
+    def _put(self, line: int) -> None:
+        self._cursor = line
         self.post_message(self.Moved())
 
     def _paint(self, blob: Blob, at_cursor: bool, width: int) -> Strip:

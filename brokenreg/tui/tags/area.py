@@ -133,7 +133,7 @@ class TagsArea(TabArea):
         self.remove_class("-searching")
         self._view.focus()
 
-    def on_tag_tree_opened(self) -> None:
+    def on_cursor_list_opened(self) -> None:
         """Somebody clicked twice."""
         if self.check_action("open", ()):
             self.action_open()

@@ -7,16 +7,12 @@ from typing import ClassVar
 from rich.cells import cell_len
 from rich.segment import Segment
 from rich.style import Style
-from textual import events
 from textual.binding import BindingType
-from textual.geometry import Size
-from textual.message import Message
-from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from brokenreg.oci.sizes import format_size
 from brokenreg.tui.bindings import bindings_of
-from brokenreg.tui.scrolling import MOVES
+from brokenreg.tui.cursor_list import CursorList
 from brokenreg.tui.tags.rows import DIGEST, INDEXES, MANIFESTS, Kind, Place, Row, Tree
 from brokenreg.tui.text import fit, fit_end, visible
 from brokenreg.tui.theme import cursor_style
@@ -25,12 +21,10 @@ _SIZE = 8
 _TEXT_AT_LEAST = 20
 
 
-class TagTree(ScrollView, can_focus=True, inherit_bindings=False):
+class TagTree(CursorList):
     """What a `Tree` has open, one row a line. The cursor stays with its row, and its row where it is."""
 
     DEFAULT_CSS = """
-    TagTree { background: $background; overflow-x: hidden; overflow-y: auto;
-        scrollbar-gutter: stable; scrollbar-size-vertical: 1; }
     TagTree > .tags--quiet { color: $secondary; }
     TagTree > .tags--name { color: $success; text-style: bold; }
     TagTree > .tags--gone { color: $warning; text-style: bold; }
@@ -44,10 +38,7 @@ class TagTree(ScrollView, can_focus=True, inherit_bindings=False):
         "tags--cursor",
         "tags--cursor-focus",
     }
-    BINDINGS: ClassVar[list[BindingType]] = [*MOVES, *bindings_of("tree")]
-
-    class Opened(Message):
-        """Somebody clicked a row twice."""
+    BINDINGS: ClassVar[list[BindingType]] = bindings_of("tree")
 
     def __init__(self, tree: Tree, hint: str) -> None:
         super().__init__()
@@ -97,22 +88,6 @@ class TagTree(ScrollView, can_focus=True, inherit_bindings=False):
         name = "tags--cursor-focus" if self.has_focus else "tags--cursor"
         return Strip(Segment.apply_style(strip, post_style=cursor_style(self, name)), width)
 
-    def action_move(self, by: int) -> None:
-        """Move the cursor by some rows."""
-        self._go(self._at + by)
-
-    def action_page(self, by: int) -> None:
-        """Move the cursor by some screens."""
-        self._go(self._at + by * max(1, self._height - 1))
-
-    def action_first(self) -> None:
-        """Move the cursor to the first row."""
-        self._go(0)
-
-    def action_last(self) -> None:
-        """Move the cursor to the last row."""
-        self._go(len(self._tree.rows) - 1)
-
     def action_expand(self) -> None:
         """Open the row, or close it."""
         row = self.selected
@@ -135,35 +110,20 @@ class TagTree(ScrollView, can_focus=True, inherit_bindings=False):
         elif row is not None and row.depth:
             self._go(self._find(row.place[:-1]))
 
-    def on_resize(self) -> None:
-        """Keep the cursor in sight."""
-        self._measure()
-        self._go(self._at)
-
-    def on_focus(self) -> None:
-        self.refresh()
-
-    def on_blur(self) -> None:
-        self.refresh()
-
-    def on_click(self, event: events.Click) -> None:
-        """Put the cursor where the mouse is; a second click opens."""
-        offset = event.get_content_offset(self)
-        if offset is not None and (at := self.scroll_offset.y + offset.y) < len(self._tree.rows):
-            self._go(at)
-            if event.chain == 2:
-                self.post_message(self.Opened())
-
-    @property
-    def _height(self) -> int:
-        return max(1, self.scrollable_content_region.height)
-
     def _set_open(self, row: Row, is_open: bool) -> None:
         self._tree.set_open(row.place, is_open)
         self.tick()
 
-    def _measure(self) -> None:
-        self.virtual_size = Size(self.scrollable_content_region.width, len(self._tree.rows))
+    @property
+    def _count(self) -> int:
+        return len(self._tree.rows)
+
+    @property
+    def _line(self) -> int:
+        return self._at
+
+    def _put(self, line: int) -> None:
+        self._at = line
 
     def _find(self, place: Place) -> int:
         """The row of a place; without it, the nearest to the cursor."""
@@ -171,13 +131,6 @@ class TagTree(ScrollView, can_focus=True, inherit_bindings=False):
             if row.place == place:
                 return at
         return self._at
-
-    def _go(self, at: int) -> None:
-        """Put the cursor on a row, or as near as there is, and bring it in sight."""
-        self._at = max(0, min(at, len(self._tree.rows) - 1))
-        top = self.scroll_offset.y
-        self.scroll_to(y=max(min(top, self._at), self._at - self._height + 1, 0), animate=False)
-        self.refresh()
 
     def _paint(self, row: Row, at_cursor: bool, width: int) -> Strip:
         quiet = self._style("quiet")

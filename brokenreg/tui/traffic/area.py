@@ -233,7 +233,7 @@ class TrafficArea(HoldingArea):
         if selected is not None:
             self.post_message(self.FailNext(selected, choose=choose))
 
-    def on_traffic_table_opened(self) -> None:
+    def on_cursor_list_opened(self) -> None:
         """Somebody clicked twice."""
         if self.check_action("open", ()):
             self.action_open()

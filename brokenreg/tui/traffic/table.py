@@ -7,29 +7,24 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import ClassVar
 
-from textual import events
-from textual.binding import BindingType
-from textual.message import Message
 from textual.reactive import reactive
-from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from brokenreg.traffic.exchange import Exchange
 from brokenreg.traffic.filters import Filter
 from brokenreg.traffic.log import TrafficLog
-from brokenreg.tui.scrolling import MOVES, set_lines
+from brokenreg.tui.cursor_list import CursorList
 from brokenreg.tui.traffic.painter import Painter
 from brokenreg.tui.traffic.rows import Row, Rows, View
 from brokenreg.tui.traffic.transfers import Transfer
 
-_HEADING = 1
 _SLICE = 0.008
 """Seconds that taking in may hold the loop; painting comes on top."""
 _PAUSE = 0.002
 _NONE_PASSES = ("Nothing of what has passed is shown by this filter.",)
 
 
-class TrafficTable(ScrollView, can_focus=True, inherit_bindings=False):
+class TrafficTable(CursorList):
     """The exchanges of a `TrafficLog` that pass a filter, one a line, newest last, perhaps under headings.
 
     While `follow` is on and the cursor stands on the last row, it goes along with what comes; otherwise it
@@ -39,8 +34,6 @@ class TrafficTable(ScrollView, can_focus=True, inherit_bindings=False):
     """
 
     DEFAULT_CSS = """
-    TrafficTable { background: $background; overflow-x: hidden; overflow-y: auto;
-        scrollbar-gutter: stable; scrollbar-size-vertical: 1; }
     TrafficTable > .traffic--heading { color: $secondary; background: $panel; text-style: bold; }
     TrafficTable > .traffic--quiet { color: $secondary; }
     TrafficTable > .traffic--good { color: $success; }
@@ -58,13 +51,10 @@ class TrafficTable(ScrollView, can_focus=True, inherit_bindings=False):
         "traffic--cursor",
         "traffic--cursor-focus",
     }
-    BINDINGS: ClassVar[list[BindingType]] = MOVES
+    HEADING = 1
 
     cursor: reactive[Row | None] = reactive(None, repaint=False)
     follow: reactive[bool] = reactive(True, repaint=False)
-
-    class Opened(Message):
-        """Somebody wants to see the exchange under the cursor: it was clicked twice."""
 
     def __init__(
         self,
@@ -191,31 +181,15 @@ class TrafficTable(ScrollView, can_focus=True, inherit_bindings=False):
     def render_line(self, y: int) -> Strip:
         """Paint line `y` of what is in sight."""
         width = self.scrollable_content_region.width
-        if y < _HEADING:
+        if y < self.HEADING:
             return self._painter.heading(width)
         if not len(self._rows):
             return self._painter.hint(self._hint if not len(self._traffic) else _NONE_PASSES, y - 2, width)
-        row = self._row_at(self.scroll_offset.y + y - _HEADING)
+        row = self._row_at(self.scroll_offset.y + y - self.HEADING)
         if row is None:
             return Strip.blank(width, self.rich_style)
         cursor = None if row is not self.cursor else "cursor-focus" if self.has_focus else "cursor"
         return self._painter.row(row, self._rows, cursor, width)
-
-    def action_move(self, by: int) -> None:
-        """Move the cursor by some exchanges."""
-        self._go(self._line + by)
-
-    def action_page(self, by: int) -> None:
-        """Move the cursor by some screens."""
-        self._go(self._line + by * max(1, self._height - 1))
-
-    def action_first(self) -> None:
-        """Move the cursor to the oldest exchange."""
-        self._go(0)
-
-    def action_last(self) -> None:
-        """Move the cursor to the newest exchange."""
-        self._go(len(self._rows) - 1)
 
     def toggle_follow(self) -> None:
         """Follow what comes, beginning at the newest; or do not."""
@@ -227,32 +201,9 @@ class TrafficTable(ScrollView, can_focus=True, inherit_bindings=False):
         super().notify_style_update()
         self._painter.forget()
 
-    def on_resize(self) -> None:
-        """Keep the cursor in sight."""
-        self._measure()
-        self._go(self._line)
-
-    def on_focus(self) -> None:
-        self.refresh()
-
-    def on_blur(self) -> None:
-        self.refresh()
-
-    def on_click(self, event: events.Click) -> None:
-        """Put the cursor where the mouse is; a second click opens."""
-        offset = event.get_content_offset(self)
-        if offset is None or offset.y < _HEADING:
-            return
-        line = self.scroll_offset.y + offset.y - _HEADING
-        if line < len(self._rows):
-            self._go(line)
-            if event.chain == 2:
-                self.post_message(self.Opened())
-
     @property
-    def _height(self) -> int:
-        """Rows in sight."""
-        return max(1, self.scrollable_content_region.height - _HEADING)
+    def _count(self) -> int:
+        return len(self._rows)
 
     @property
     def _line(self) -> int:
@@ -263,16 +214,11 @@ class TrafficTable(ScrollView, can_focus=True, inherit_bindings=False):
     def _row_at(self, line: int) -> Row | None:
         return self._rows.row_at(line) if 0 <= line < len(self._rows) else None
 
-    def _measure(self) -> None:
-        set_lines(self, self.scrollable_content_region.width, len(self._rows) + _HEADING)
-
-    def _go(self, line: int) -> None:
-        """Put the cursor on a line, or as near as there is, and bring it in sight."""
-        last = len(self._rows) - 1
-        line = max(0, min(line, last))
+    def _put(self, line: int) -> None:
         self.cursor = self._row_at(line)
-        top = max(min(self.scroll_offset.y, line), line - self._height + 1, 0)
-        self.scroll_to(y=top, animate=False)
-        if line >= last:
+
+    def _go(self, line: int) -> int:
+        top = super()._go(line)
+        if line >= len(self._rows) - 1:
             self._tail_at = top
-        self.refresh()
+        return top
