@@ -214,7 +214,7 @@ async def test_a_wide_screen_has_a_pane_of_what_is_in_flight() -> None:
         client, _, exchange = await held_layer(shown)
         screen = await shown.look()
         assert "In flight: 1" in screen
-        assert line_with(shown.panel, "··········").endswith("no answer yet")
+        assert line_with(shown.panel, "·········· no answer yet").endswith("no answer yet")
         assert f"▌  #{exchange.id} HELD" in screen
         await shown.look("s")
         await client.head()
