@@ -158,25 +158,21 @@ class Panel(App[int], inherit_bindings=False):
         if event.choose:
             self.push_screen(FaultChoice(), partial(self._fill_in, event.exchange))
         else:
-            self._fail_like(event.exchange, self._arming.last_fault)
+            rule = self._next_like(event.exchange, self._arming.last_fault)
+            self._fail_next(event.exchange, rule)
 
     def _fill_in(self, exchange: Exchange, kind: type[Fault] | None) -> None:
         """Show the rule for the next one like `exchange`, to be changed."""
-        if kind is not None:
-            try:
-                rule = next_like(exchange, usual(kind.name))
-            except FieldError as error:
-                self._warn(error)
-            else:
-                self.push_screen(RuleForm(kind, rule), partial(self._fail_next, exchange))
+        rule = None if kind is None else self._next_like(exchange, usual(kind.name))
+        if kind is not None and rule is not None:
+            self.push_screen(RuleForm(kind, rule), partial(self._fail_next, exchange))
 
-    def _fail_like(self, exchange: Exchange, fault: Fault) -> None:
+    def _next_like(self, exchange: Exchange, fault: Fault) -> Rule | None:
         try:
-            rule = next_like(exchange, fault)
+            return next_like(exchange, fault)
         except FieldError as error:
             self._warn(error)
-        else:
-            self._fail_next(exchange, rule)
+            return None
 
     def _fail_next(self, exchange: Exchange, rule: Rule | None) -> None:
         if rule is None:

@@ -44,11 +44,6 @@ class StoredContent:
         return self.file.read_blocking(offset, length)
 
 
-def looks_like_json(beginning: bytes) -> bool:
-    """Whether it begins as an object or an array does."""
-    return beginning.lstrip()[:1] in (b"{", b"[")
-
-
 def is_zstd(beginning: bytes) -> bool:
     return beginning.startswith(ZSTD_MAGIC)
 

@@ -15,11 +15,11 @@ from brokenreg.tui.blobs.contents import (
     document,
     dump,
     is_zstd,
-    looks_like_json,
 )
 from brokenreg.tui.blobs.opening import GoneError, opened
 from brokenreg.tui.blobs.survey import Blob, Kind
 from brokenreg.tui.blobs.threads import in_thread
+from brokenreg.tui.json_lines import looks_like_json
 from brokenreg.tui.text import visible
 
 _BEGINNING = 512
@@ -58,7 +58,8 @@ class Inside:
 
     async def _look(self, content: Content, width: int) -> None:
         beginning = await in_thread(partial(content.read, 0, _BEGINNING))
-        if self.blob.kind.is_manifest or self.blob.kind is Kind.CONFIG or looks_like_json(beginning):
+        is_document = self.blob.kind.is_manifest or self.blob.kind is Kind.CONFIG
+        if is_document or looks_like_json(beginning.decode("ascii", "replace")):
             self.lines = await in_thread(partial(document, content, width))
             self._said = "as JSON, on lines of its own"
             return
