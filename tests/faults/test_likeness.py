@@ -13,25 +13,15 @@ from brokenreg.faults.likeness import scenario_like
 from brokenreg.faults.rulebook import RuleBooks
 from brokenreg.faults.rules import FieldError, rule_of
 from brokenreg.faults.scenario import read_scenario
-from brokenreg.oci.target import parse_target
 from brokenreg.traffic.exchange import Exchange
+from tests.traffic import making
 
 UPLOAD = "0198f2d05a3e7cc398c4dc0c0c07398f"
 DIGEST = "sha256:" + "0" * 64
 
 
 def exchange(path: str, method: str = "GET", agent: str = "docker/27.3.1 go/1.22") -> Exchange:
-    return Exchange(
-        id=1,
-        method=method,
-        path=path,
-        query="",
-        http_version="1.1",
-        scheme="http",
-        client="127.0.0.1:1",
-        target=parse_target(path),
-        request_headers=(("user-agent", agent),) if agent else (),
-    )
+    return making.exchange(path, method, request_headers=(("user-agent", agent),) if agent else ())
 
 
 def strikes(scenario: str, seen: Exchange) -> dict[str, Any] | None:

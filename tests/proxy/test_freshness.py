@@ -17,7 +17,7 @@ import pytest
 
 from tests.process import Brokenreg, brokenreg
 from tests.proxy.chain import Chain, ask_control, exchange, exchanges, last
-from tests.proxy.scripted import Answer, Scripted, scripted
+from tests.proxy.scripted import Answer, Scripted
 from tests.proxy.upstreams import plain
 from tests.registry.pushing import (
     MIB,
@@ -72,19 +72,6 @@ class Tagged:
         """Method, tag or digest, and status of what the upstream was asked for."""
         found = self.chain.asked(f"repository:{self.name} endpoint:manifest -method:PUT")
         return [(each["method"], each["reference"], each["status"]) for each in found]
-
-
-@pytest.fixture(scope="module")
-def upstream(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Brokenreg]:
-    with brokenreg(tmp_path_factory.mktemp("upstream") / "data", "--offline") as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def odd() -> Iterator[Scripted]:
-    """Another upstream, which answers anything."""
-    with scripted() as running:
-        yield running
 
 
 @pytest.fixture(scope="module")

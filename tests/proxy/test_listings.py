@@ -23,7 +23,7 @@ from brokenreg.traffic.exchange import Exchange
 from tests.process import Brokenreg, brokenreg
 from tests.proxy.asked import asking
 from tests.proxy.chain import PLAIN, Chain, exchanges, last
-from tests.proxy.scripted import Answer, Scripted, scripted
+from tests.proxy.scripted import Answer, Scripted
 from tests.proxy.upstreams import plain
 from tests.registry.pushing import (
     MIB,
@@ -89,19 +89,6 @@ class Listed:
             f"repository:{self.name} endpoint:tags|repository:{self.name} endpoint:referrers"
         )
         return [each["status"] for each in found]
-
-
-@pytest.fixture(scope="module")
-def upstream(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Brokenreg]:
-    with brokenreg(tmp_path_factory.mktemp("upstream") / "data", "--offline") as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def odd() -> Iterator[Scripted]:
-    """Another upstream, which answers anything."""
-    with scripted() as running:
-        yield running
 
 
 @pytest.fixture(scope="module")

@@ -114,13 +114,6 @@ def upstream(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Brokenreg]:
 
 
 @pytest.fixture(scope="module")
-def odd() -> Iterator[Scripted]:
-    """A registry whose token service answers anything."""
-    with scripted() as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
 def running(upstream: Brokenreg, odd: Scripted, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chain]:
     """A proxy before both, with a password for one and an identity token for the other."""
     folder = tmp_path_factory.mktemp("proxy")

@@ -7,26 +7,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from brokenreg.oci.target import parse_target
 from brokenreg.traffic.bodies import MOST, NOTHING, Bodies, Body, BodyTap, Kept
 from brokenreg.traffic.exchange import Exchange
 from brokenreg.traffic.log import TrafficLog
 from tests.process import Brokenreg
+from tests.traffic import making
 
 DIGEST = "sha256:" + "0" * 64
 
 
 def exchange(path: str, method: str = "GET", number: int = 1) -> Exchange:
-    return Exchange(
-        id=number,
-        method=method,
-        path=path,
-        query="",
-        http_version="1.1",
-        scheme="http",
-        client="127.0.0.1:1",
-        target=parse_target(path),
-    )
+    return making.exchange(path, method, id=number)
 
 
 def passed(seen: Exchange, status: int, *parts: bytes, sent: bytes = b"") -> Kept:

@@ -9,38 +9,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from brokenreg.oci.target import parse_target
 from brokenreg.traffic.bodies import Body
 from brokenreg.traffic.curl import NoRequestError, curl
-from brokenreg.traffic.exchange import Exchange, Headers
-from brokenreg.traffic.redaction import redact_headers, redact_query
 from tests.process import Brokenreg, clean_environment
+from tests.traffic.making import exchange
 
 BASE = "http://127.0.0.1:8080"
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
-
-
-def exchange(
-    path: str,
-    method: str = "GET",
-    headers: Headers = (),
-    query: str = "",
-    scheme: str = "http",
-    sent: int = 0,
-) -> Exchange:
-    raw = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers]
-    return Exchange(
-        id=1,
-        method=method,
-        path=path,
-        query=redact_query(query),
-        http_version="1.1",
-        scheme="http",
-        client="127.0.0.1:1",
-        target=parse_target(path),
-        request_headers=redact_headers(raw),
-        request_bytes=sent,
-    )
 
 
 def arguments(command: str) -> list[str]:
@@ -92,7 +67,7 @@ def test_a_body_that_was_kept_goes_along(registry: Brokenreg) -> None:
         f'"digest":"{config}"}},"layers":[],"annotations":{{"it\'s":"@$(exit 3)\\n ü"}}}}\n'
     ).encode()
     headers = (("host", registry.host), ("content-type", MANIFEST))
-    seen = exchange("/v2/team/body/manifests/v1", "PUT", headers, sent=len(body))
+    seen = exchange("/v2/team/body/manifests/v1", "PUT", headers, request_bytes=len(body))
     assert " 201 " in run(curl(seen, BASE, Body(body, len(body))))
     assert httpx.get(f"{registry.url}/v2/team/body/manifests/v1").content == body
 
@@ -118,7 +93,7 @@ def test_no_secret_goes_along_and_it_says_so() -> None:
 
 @pytest.mark.parametrize("body", [None, Body(b"half", 5000), Body(b"\0" * 5000, 5000), Body(b"\xff" * 9, 9)])
 def test_a_body_that_no_argument_can_have_is_told(body: Body | None) -> None:
-    command = curl(exchange("/v2/a/manifests/b", "PUT", sent=5000), BASE, body)
+    command = curl(exchange("/v2/a/manifests/b", "PUT", request_bytes=5000), BASE, body)
     assert command.startswith("# left out, as it was not kept: the body\n")
     assert "--data-raw" not in command
 
@@ -143,7 +118,7 @@ def test_nothing_that_a_client_sent_leaves_its_quotes(
 ) -> None:
     headers = (("host", host), (name, value))
     content = body.encode()
-    seen = exchange(f"/{path}", "PUT", headers, query, sent=len(content))
+    seen = exchange(f"/{path}", "PUT", headers, query, request_bytes=len(content))
     command = curl(seen, BASE, Body(content, len(content)))
     told = arguments(command)
     assert told[:5] == ["curl", "--globoff", "--path-as-is", "--include", "--request"]

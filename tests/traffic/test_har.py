@@ -10,11 +10,12 @@ import httpx
 from hypothesis import given
 from hypothesis import strategies as st
 
-from brokenreg.oci.target import Endpoint, Target, parse_target
+from brokenreg.oci.target import Endpoint, Target
 from brokenreg.traffic.bodies import Bodies, Body, Kept
 from brokenreg.traffic.exchange import Ended, Exchange
 from brokenreg.traffic.har import har_pieces
 from tests.process import Brokenreg
+from tests.traffic import making
 
 BASE = "http://127.0.0.1:8080"
 PAIR = {"name": str, "value": str}
@@ -79,18 +80,7 @@ def read(exchanges: list[Exchange], bodies: Bodies) -> Any:
 
 
 def exchange(path: str = "/v2/", **more: Any) -> Exchange:
-    told: dict[str, Any] = {
-        "id": 7,
-        "method": "GET",
-        "path": path,
-        "query": "",
-        "http_version": "1.1",
-        "scheme": "http",
-        "client": "127.0.0.1:1",
-        "target": parse_target(path),
-        "started": 1_767_268_800.25,
-    }
-    return Exchange(**{**told, **more})
+    return making.exchange(path, **{"id": 7, "started": 1_767_268_800.25, **more})
 
 
 def test_an_exchange_in_full() -> None:

@@ -8,22 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from brokenreg.oci.target import parse_target
 from brokenreg.traffic.exchange import Ended, Exchange
 from brokenreg.traffic.log import CAPACITY, Happening, TrafficLog
+from tests.traffic import making
 
 
 def exchange(log: TrafficLog, path: str = "/v2/") -> Exchange:
-    return Exchange(
-        id=log.next_id(),
-        method="GET",
-        path=path,
-        query="",
-        http_version="1.1",
-        scheme="http",
-        client="127.0.0.1:1",
-        target=parse_target(path),
-    )
+    return making.exchange(path, id=log.next_id())
 
 
 def opened(log: TrafficLog, count: int) -> list[Exchange]:

@@ -2,33 +2,20 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import httpx
 import pytest
 
-from brokenreg.oci.target import Endpoint, Target, parse_target
+from brokenreg.oci.target import Endpoint, Target
 from brokenreg.traffic.bodies import Body
-from brokenreg.traffic.exchange import Exchange, Headers, Origin
-from brokenreg.traffic.redaction import redact_headers, redact_query
+from brokenreg.traffic.exchange import Exchange, Origin
 from brokenreg.traffic.replay import Replay, ReplayError, replay_of
 from tests.process import Brokenreg
+from tests.traffic import making
 
-
-def exchange(path: str, method: str = "GET", headers: Headers = (), query: str = "", **more: Any) -> Exchange:
-    raw = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers]
-    return Exchange(
-        id=17,
-        method=method,
-        path=path,
-        query=redact_query(query),
-        http_version="1.1",
-        scheme="http",
-        client="127.0.0.1:1",
-        target=parse_target(path),
-        request_headers=redact_headers(raw),
-        **more,
-    )
+exchange = partial(making.exchange, id=17)
 
 
 def newest_of(registry: Brokenreg) -> dict[str, Any]:

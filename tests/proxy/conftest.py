@@ -1,0 +1,23 @@
+"""What most tests of the proxy ask: a brokenreg, and an upstream that answers anything."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.process import Brokenreg, brokenreg
+from tests.proxy.scripted import Scripted, scripted
+
+
+@pytest.fixture(scope="module")
+def upstream(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Brokenreg]:
+    with brokenreg(tmp_path_factory.mktemp("upstream") / "data", "--offline") as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def odd() -> Iterator[Scripted]:
+    """It does what no registry does on demand."""
+    with scripted() as running:
+        yield running
