@@ -26,9 +26,16 @@ from brokenreg.tui.text import fit, visible
 
 _SOURCE = "panel"
 _COUNTS = 14
-_HINT = ("", "No rule is in force: everything works. Break something:", "")
+_HINT = (
+    "",
+    "No rule is in force: everything works. Break something:",
+    "",
+    "  c  a new rule                     o  load a scenario file",
+    "  !  overrides, for every request   n  in Traffic: the next one like this fails",
+)
 _Place = tuple[str, int]
 """Namespace and id of a rule."""
+_Rules = list[tuple[_Place, ActiveRule]]
 
 
 class FaultsArea(TabArea):
@@ -43,11 +50,19 @@ class FaultsArea(TabArea):
             super().__init__()
             self.fault = fault
 
+    _shown: object = None
+
     def compose(self) -> ComposeResult:
         yield Listing()
 
     def tick(self) -> None:
-        self._listing.show(list(self._rows(self.size.width - 2)))
+        books = self.controlled.rules
+        there = [((name, each.id), each) for name in books.namespaces() for each in books.book(name)]
+        width = self.size.width - 2
+        state = width, [(place, each.rule, each.struck, each.matched) for place, each in there]
+        if state != self._shown:
+            self._shown = state
+            self._listing.show(list(_rows(there, width)))
 
     def take_focus(self) -> None:
         self._listing.focus()
@@ -175,27 +190,23 @@ class FaultsArea(TabArea):
         selected = self._listing.selected
         return self._book.get(selected[1]) if isinstance(selected, tuple) else None
 
-    def _rows(self, width: int) -> Iterator[Row]:
-        books = self.controlled.rules
-        there = [((name, each.id), each) for name in books.namespaces() for each in books.book(name)]
-        rules = [each for each in there if not each[1].rule.override]
-        overrides = [each for each in there if each[1].rule.override]
-        if not there:
-            yield from (Row(None, line, "quiet") for line in (*_HINT, *self._ways()))
-            return
-        columns = _columns(width)
-        if rules:
-            yield Row(
-                None, _line(columns, "  ", "RULE", "WHAT IT IS ABOUT", "FAULT", "STRUCK/MATCHED"), "heading"
-            )
-            yield from (_row(columns, place, active) for place, active in rules)
-        if overrides:
-            yield Row(None, _line(columns, "  ", "OVERRIDE", "", "FAULT", "STRUCK/MATCHED"), "heading")
-            yield from (_row(columns, place, active) for place, active in overrides)
 
-    def _ways(self) -> Iterator[str]:
-        yield "  c  a new rule                     o  load a scenario file"
-        yield "  !  overrides, for every request   n  in Traffic: the next one like this fails"
+def _rows(there: _Rules, width: int) -> Iterator[Row]:
+    """Rules, and overrides below them; what can be done, if there is neither."""
+    rules = [each for each in there if not each[1].rule.override]
+    overrides = [each for each in there if each[1].rule.override]
+    if not there:
+        yield from (Row(None, line, "quiet") for line in _HINT)
+        return
+    columns = _columns(width)
+    if rules:
+        yield Row(
+            None, _line(columns, "  ", "RULE", "WHAT IT IS ABOUT", "FAULT", "STRUCK/MATCHED"), "heading"
+        )
+        yield from (_row(columns, place, active) for place, active in rules)
+    if overrides:
+        yield Row(None, _line(columns, "  ", "OVERRIDE", "", "FAULT", "STRUCK/MATCHED"), "heading")
+        yield from (_row(columns, place, active) for place, active in overrides)
 
 
 def _columns(width: int) -> tuple[int, int, int]:
