@@ -13,7 +13,7 @@ from typing import Any
 from hypercorn.asyncio import serve
 from hypercorn.config import Config, Sockets
 
-from brokenreg.config import Address
+from brokenreg.option_values import Address
 from brokenreg.wire.arrival import HANDSHAKE_PATIENCE
 from brokenreg.wire.connection import install
 from brokenreg.wire.doorway import Doorway

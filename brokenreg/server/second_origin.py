@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import socket
 
-from brokenreg.config import Address, Settings
+from brokenreg.config import Settings
 from brokenreg.faults.origin import SecondOrigin
+from brokenreg.option_values import Address
 from brokenreg.server.listeners import Certificate, Listener, ListenError
 
 

@@ -1,0 +1,211 @@
+"""What is written after an option, read and checked: addresses, upstreams, users, URLs, sizes, durations."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from typing import TypeVar
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
+
+from brokenreg.oci.durations import parse_duration
+from brokenreg.oci.errors import OCIError
+from brokenreg.oci.names import is_component
+from brokenreg.oci.sizes import parse_size
+from brokenreg.oci.upstreams import check_upstream
+
+Number = TypeVar("Number", int, float)
+
+_HOST = re.compile(r"[0-9a-zA-Z._-]+|[0-9a-fA-F:.]+")
+_GLOB = re.compile(r"(?:[A-Za-z0-9._:*?-]|\[[A-Za-z0-9.:!-]+\])+")
+_OURS = ("broken", "v2")
+"""What stands first in paths of our own: a registry of that name would make them ambiguous."""
+
+_ADDRESS = re.compile(r"(?:\[(?P<v6>[0-9a-fA-F:.%a-z]+)\]|(?P<host>[A-Za-z0-9._-]+)):(?P<port>[0-9]{1,5})")
+
+
+class Address(BaseModel):
+    """Where a listener stands. Port 0 means any free one."""
+
+    model_config = ConfigDict(frozen=True)
+
+    host: str
+    port: int = Field(ge=0, le=65535)
+
+    @classmethod
+    def parse(cls, text: str) -> Address:
+        """Raise `ValueError` unless `text` is HOST:PORT or [IPv6]:PORT."""
+        match = _ADDRESS.fullmatch(text)
+        if match is None:
+            raise ValueError(f"{text!r} is not HOST:PORT, for instance 127.0.0.1:8080 or [::1]:8080")
+        return cls(host=match["v6"] or match["host"], port=int(match["port"]))
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether only this machine can reach it."""
+        try:
+            return ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return self.host == "localhost"
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+def read_address(value: object) -> object:
+    """Text as an `Address`; whatever else as it is. Raise `ValueError`."""
+    return Address.parse(value) if isinstance(value, str) else value
+
+
+class Listen(Address):
+    """Where the registry listens; `upstream` is asked there for names without a host."""
+
+    upstream: str | None = None
+
+    @classmethod
+    def parse(cls, text: str) -> Listen:
+        """Raise `ValueError` unless `text` is HOST:PORT or HOST:PORT=UPSTREAM."""
+        address, equals, upstream = text.partition("=")
+        where = Address.parse(address)
+        return cls(host=where.host, port=where.port, upstream=upstream_name(upstream) if equals else None)
+
+
+def read_listen(value: object) -> object:
+    """Text as a `Listen`; whatever else as it is. Raise `ValueError`."""
+    return Listen.parse(value) if isinstance(value, str) else value
+
+
+class Upstream(BaseModel):
+    """A registry by its logical name, and where it stands."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    url: str
+
+    @classmethod
+    def parse(cls, text: str) -> Upstream:
+        """Raise `ValueError` unless `text` is NAME=URL."""
+        name, equals, url = text.partition("=")
+        if not equals:
+            raise ValueError(
+                f"{text!r} is not NAME=URL, for instance quay.io=https://mirror.example "
+                "or local=http://127.0.0.1:5000"
+            )
+        logical = upstream_name(name)
+        try:
+            return cls(name=logical, url=_plain_url(url, "https://mirror.example:5000"))
+        except ValueError as error:
+            raise ValueError(f"{logical}: {error}") from None
+
+
+def read_upstream(value: object) -> object:
+    """Text as an `Upstream`; whatever else as it is. Raise `ValueError`."""
+    return Upstream.parse(value) if isinstance(value, str) else value
+
+
+def upstream_name(text: str) -> str:
+    """The one spelling of a registry's name, or of one that we give it. Raise `ValueError`."""
+    try:
+        name = check_upstream(text)
+    except OCIError as error:
+        raise ValueError(error.message) from None
+    if name in _OURS or not (is_component(name) or "." in name or ":" in name):
+        raise ValueError(
+            f"an upstream cannot be called {text!r}: write a host, or a word of a-z and 0-9 "
+            f"(but not {' or '.join(_OURS)}, which paths begin with)"
+        )
+    return name
+
+
+def upstream_glob(text: str) -> str:
+    """A glob as names are spelled: lower case, Docker Hub under its short name. Raise `ValueError`."""
+    if not _GLOB.fullmatch(text):
+        raise ValueError(
+            f"{text[:100]!r} is no glob of registries' names, for instance quay.io or '*.example'"
+        )
+    try:
+        return check_upstream(text)
+    except OCIError:
+        return text.lower()
+
+
+def read_size(value: object) -> object:
+    """Text as bytes; whatever else as it is. Raise `ValueError`."""
+    return parse_size(value) if isinstance(value, str) else value
+
+
+def read_duration(value: object) -> object:
+    """Text as seconds; whatever else as it is. Raise `ValueError`."""
+    return parse_duration(value) if isinstance(value, str) else value
+
+
+class AuthUser(BaseModel):
+    """A name and its password."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    password: SecretStr
+
+    @classmethod
+    def parse(cls, text: str) -> AuthUser:
+        """Raise `ValueError`, which never says what was given, unless `text` is NAME:PASSWORD."""
+        name, _, password = text.partition(":")
+        if not name or not password or not text.isprintable():
+            raise ValueError("a user is NAME:PASSWORD, both of them printable and not empty")
+        return cls(name=name, password=SecretStr(password))
+
+
+def read_user(value: object) -> object:
+    """Text as an `AuthUser`; whatever else as it is. Raise `ValueError`."""
+    return AuthUser.parse(value) if isinstance(value, str) else value
+
+
+def bare_url(text: str) -> str:
+    """An http or https URL of a host, and of a port perhaps. Raise `ValueError`."""
+    return _plain_url(text, "https://registry.example:5000")
+
+
+def _plain_url(text: str, example: str) -> str:
+    """Raise `ValueError`, which tells no password, unless it is http(s)://host or http(s)://host:port."""
+    problem = _url_problem(text)
+    if problem is not None:
+        raise ValueError(f"the URL {problem}; write one like {example}")
+    return text.rstrip("/")
+
+
+def _url_problem(text: str) -> str | None:
+    """What a URL has or lacks that it must not; None if it is one of a host and a port perhaps."""
+    scheme, is_url, rest = text.partition("://")
+    if not is_url:
+        return "does not begin with http:// or https://"
+    if scheme not in ("http", "https"):
+        return f"begins with {scheme[:20]!r}, and only http:// and https:// are spoken"
+    place = rest.rstrip("/")
+    if "@" in place:
+        return "has a user or a password before its host, which are taken from docker's and podman's files"
+    if any(each in place for each in "/?#"):
+        return "has something after its host and port"
+    try:
+        parts = urlsplit(text)
+        host, port = parts.hostname or "", parts.port
+    except ValueError:
+        return "has a port that is none (1 to 65535), or an address that is none"
+    if port == 0:
+        return "has port 0, which nobody can be asked at"
+    if not _HOST.fullmatch(host) or place.endswith(":") or not text.isprintable():
+        return "has a host that is none" if host else "has no host"
+    return None
+
+
+def within(least: float, most: float, wanted: str) -> AfterValidator:
+    """Refuse numbers that are less than `least` or more than `most`; `wanted` is what would be right."""
+
+    def check(value: Number) -> Number:
+        if not least <= value <= most:
+            raise ValueError(f"write {wanted}")
+        return value
+
+    return AfterValidator(check)
