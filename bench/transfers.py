@@ -14,6 +14,9 @@ import time
 from pathlib import Path
 
 BUFFER = 1 << 20
+_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
+_CONFIG = "application/vnd.oci.image.config.v1+json"
+_LAYER = "application/vnd.oci.image.layer.v1.tar"
 
 
 def make_content(path: Path, size: int) -> str:
@@ -65,11 +68,36 @@ def put_manifest(host: str) -> None:
         "manifests": [],
         "annotations": {"filler": "x" * 900},
     }
-    connection = http.client.HTTPConnection(host)
-    headers = {"Content-Type": document["mediaType"]}
-    connection.request("PUT", "/v2/bench/manifests/v1", json.dumps(document), headers)  # type: ignore[arg-type]
-    if connection.getresponse().status != 201:
-        sys.exit(f"bench: {host} does not take a manifest")
+    _put(host, "v1", document)
+
+
+def push_image(host: str, path: Path, digest: str) -> None:
+    """Push the file as the one layer of bench:image, uncompressed."""
+    config = path.with_name("config.json")
+    rootfs = {"type": "layers", "diff_ids": [digest]}
+    config.write_text(json.dumps({"architecture": "amd64", "os": "linux", "rootfs": rootfs}))
+    config_digest = f"sha256:{hashlib.sha256(config.read_bytes()).hexdigest()}"
+    push(host, path, digest)
+    push(host, config, config_digest)
+    document = {
+        "schemaVersion": 2,
+        "mediaType": _MANIFEST,
+        "config": {"mediaType": _CONFIG, "digest": config_digest, "size": config.stat().st_size},
+        "layers": [{"mediaType": _LAYER, "digest": digest, "size": path.stat().st_size}],
+    }
+    _put(host, "image", document)
+
+
+def pull_image(host: str, folder: Path) -> float:
+    """Pull bench:image as a client does, by skopeo, which verifies and keeps it in `folder`; seconds."""
+    program = shutil.which("skopeo")
+    if program is None:
+        sys.exit("bench: skopeo is not installed; apt-get install skopeo")
+    source = f"docker://{host}/bench:image"
+    command = [program, "copy", "--quiet", "--src-tls-verify=false", source, f"dir:{folder}"]
+    began = time.perf_counter()
+    subprocess.run(command, check=True)
+    return time.perf_counter() - began
 
 
 def manifest_rate(host: str, seconds: int, connections: int = 16) -> float:
@@ -103,6 +131,14 @@ def download(host: str, digest: str) -> int:
         while count := connection.recv_into(buffer):
             size += count
     return size
+
+
+def _put(host: str, tag: str, document: dict[str, object]) -> None:
+    connection = http.client.HTTPConnection(host)
+    headers = {"Content-Type": str(document["mediaType"])}
+    connection.request("PUT", f"/v2/bench/manifests/{tag}", json.dumps(document), headers)
+    if connection.getresponse().status != 201:
+        sys.exit(f"bench: {host} does not take a manifest")
 
 
 def _connect(host: str) -> socket.socket:
