@@ -32,8 +32,9 @@ class Client:
         self.reader = reader
         self.writer = writer
 
-    async def ask(self, path: str) -> None:
-        self.writer.write(f"GET {path} HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n".encode())
+    async def ask(self, path: str, *headers: str, method: str = "GET", host: str = "127.0.0.1") -> None:
+        lines = "\r\n".join((f"{method} {path} HTTP/1.1", f"host: {host}", *headers, "", ""))
+        self.writer.write(lines.encode())
         await self.writer.drain()
 
     async def head(self) -> tuple[int, dict[str, str]]:

@@ -11,7 +11,7 @@ import re
 import sys
 import time
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractAsyncContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,6 +27,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from exchanges import NOW
 from running import registry
 from scenes import armed, nothing, pushed_and_cached, ruled, some_blobs, some_log_lines, some_traffic, struck
+from scripted_pull import half_way, retried
 
 FOLDER = Path(__file__).parents[2] / "screenshots"
 SIZES = ((80, 24), (160, 45))
@@ -34,13 +35,17 @@ SIZES = ((80, 24), (160, 45))
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """`scene` is what has happened, `keys` what somebody pressed then."""
+    """`scene` is what has happened, `keys` what somebody pressed then, on the narrow screen `narrow` besides.
+
+    `pull` is a real one that is under way meanwhile, on a registry that serves.
+    """
 
     name: str
-    scene: Callable[[Controlled], Awaitable[None]]
+    scene: Callable[[Controlled], Awaitable[None]] = nothing
     keys: tuple[str, ...] = ()
-    sizes: tuple[tuple[int, int], ...] = SIZES
+    narrow: tuple[str, ...] = ()
     theme: str | None = None
+    pull: Callable[[], AbstractAsyncContextManager[Controlled]] | None = None
 
 
 OPEN_TAGS = ("4", "j", "l", "j", "j", "l", "l", "l", "l")
@@ -48,26 +53,37 @@ OPEN_TAGS = ("4", "j", "l", "j", "j", "l", "l", "l", "l")
 
 PICTURES = (
     Picture("traffic", armed),
-    Picture("empty", nothing, sizes=(SIZES[0],)),
+    Picture("empty", nothing),
     Picture("detail", some_traffic, ("k", "k", "enter")),
     Picture("why", struck, ("enter", "h")),
-    Picture("light", some_traffic, sizes=(SIZES[0],), theme="light"),
-    Picture("ansi", armed, sizes=(SIZES[0],), theme="ansi"),
+    Picture("waterfall", pull=retried, narrow=("w",)),
+    Picture("held", pull=half_way, keys=("k",)),
+    Picture("break", pull=half_way, keys=("enter", "l", "l")),
+    Picture("edit", pull=half_way, keys=("e", "delete", "delete", "delete", *"503")),
+    Picture("breaks", pull=half_way, keys=("i", *"status:5xx", "enter", *"repo:librar")),
+    Picture("filter", some_traffic, ("/", *"status:2xx ep:lay")),
+    Picture("curl", some_traffic, ("k", "x")),
+    Picture("har", some_traffic, ("k", "x", "l")),
+    Picture("choice", some_traffic, ("N", *"body")),
+    Picture("light", some_traffic, theme="light"),
+    Picture("ansi", armed, theme="ansi"),
     Picture("faults", ruled, ("2",)),
-    Picture("overrides", ruled, ("!", "space"), sizes=(SIZES[0],)),
-    Picture("form", ruled, ("2", "enter"), sizes=(SIZES[0],)),
+    Picture("overrides", ruled, ("!", "space")),
+    Picture("form", ruled, ("2", "enter")),
     Picture("blobs", some_blobs, ("3",)),
     Picture("layer", some_blobs, ("3", *"/team", "enter", "enter")),
     Picture("tags", pushed_and_cached, (*OPEN_TAGS, "k")),
     Picture("manifest", pushed_and_cached, (*OPEN_TAGS, "k", "enter")),
+    Picture("retag", pushed_and_cached, (*OPEN_TAGS, "k", "R", *"stable")),
+    Picture("delete", pushed_and_cached, (*OPEN_TAGS, "k", "d")),
     Picture("log", some_log_lines, ("5",)),
     Picture("help", some_traffic, ("?",)),
-    Picture("palette", some_traffic, ("ctrl+p", *"lo"), sizes=(SIZES[0],)),
+    Picture("palette", some_traffic, ("ctrl+p", *"lo")),
 )
 FILES = {
     f"{picture.name}-{width}x{height}.svg": (picture, (width, height))
     for picture in PICTURES
-    for width, height in picture.sizes
+    for width, height in SIZES
 }
 
 
@@ -97,12 +113,12 @@ async def take(file: str) -> str:
     """One of `FILES`, as SVG."""
     picture, size = FILES[file]
     with frozen():
-        async with registry(TrafficLog()) as controlled:
+        async with picture.pull() if picture.pull else registry(TrafficLog()) as controlled:
             await picture.scene(controlled)
             panel = Panel(controlled, Preferences(theme=picture.theme), lambda: NOW)
             async with panel.run_test(size=size) as pilot:
                 panel.tick()
-                for key in picture.keys:
+                for key in (*picture.keys, *(picture.narrow if size == SIZES[0] else ())):
                     await pilot.press(key)
                     panel.tick()
                     await still(panel)
@@ -116,7 +132,7 @@ async def take(file: str) -> str:
 
 async def still(panel: Panel) -> None:
     """Wait until what works in the background (the palette's search) is done, and no cursor blinks."""
-    await panel.workers.wait_for_complete()
+    await asyncio.gather(*(work.wait() for work in panel.workers if work.group != "asking"))
     for field in panel.screen.query(Input):
         field.cursor_blink = False
 

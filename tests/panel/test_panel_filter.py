@@ -194,3 +194,14 @@ def test_what_a_client_sent_is_not_offered_if_it_could_not_be_shown() -> None:
     exchange(log, "/v2/", agent="evil\x1b[31m/1")
     exchange(log, "/v2/", agent='a"b/1')
     assert set(values_of(log)["client"]) == {"127.0.0.1"}
+
+
+async def test_a_value_that_is_half_written_is_not_called_wrong() -> None:
+    log = TrafficLog()
+    small_pull(log)
+    async with shown(log) as (_, pilot):
+        screen = await look(pilot, "/", *"status:2xx ep:lay")
+        assert "✗ there is no" not in screen
+        assert "endpoint: ping, manifest" in screen
+        assert "✗ there is no endpoint 'layx'" in await look(pilot, "x")
+        assert "✗ there is no key 'colour'" in await look(pilot, "ctrl+a", *"colour:red ", "end", "backspace")

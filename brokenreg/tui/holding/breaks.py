@@ -13,9 +13,10 @@ from textual.screen import ModalScreen
 from textual.widgets import Footer, Input, Static
 
 from brokenreg.faults.breaks import Break, Breaks
-from brokenreg.traffic.filters import FilterError, parse_filter
+from brokenreg.traffic.filters import FilterError
 from brokenreg.tui.bindings import bindings_of
 from brokenreg.tui.text import fit, visible
+from brokenreg.tui.traffic.completion import problem_of
 
 _WIDTH = 72
 _SHOWN = 8
@@ -28,6 +29,7 @@ class BreaksScreen(ModalScreen[None], inherit_bindings=False):
     BreaksScreen { align: center middle; }
     BreaksScreen > Vertical { width: 76; max-width: 100%; height: auto; border: round $primary;
         background: $surface; padding: 0 1; }
+    BreaksScreen Input { background: $panel; }
     BreaksScreen #list { height: auto; }
     BreaksScreen #problem { color: $error; height: auto; min-height: 1; }
     """
@@ -42,7 +44,7 @@ class BreaksScreen(ModalScreen[None], inherit_bindings=False):
         box = Vertical()
         box.border_title = "Hold every response that matches"
         with box:
-            yield Input(placeholder="endpoint:layer status:5xx repository:library/*")
+            yield Input(placeholder="endpoint:layer status:5xx repository:library/*", compact=True)
             yield Static(id="problem", markup=False)
             yield Static(id="list", markup=False)
         yield Footer(show_command_palette=False)
@@ -52,7 +54,7 @@ class BreaksScreen(ModalScreen[None], inherit_bindings=False):
 
     def on_input_changed(self, event: Input.Changed) -> None:
         """Say what is wrong with it."""
-        self._say(_problem(event.value))
+        self._say(problem_of(event.value))
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Whether `action` would do anything now; what would not has no key."""
@@ -121,12 +123,3 @@ class BreaksScreen(ModalScreen[None], inherit_bindings=False):
 def _line(each: Break, *, is_chosen: bool) -> Content:
     text = fit(f"{'▌' if is_chosen else ' '} {visible(each.expression)}", _WIDTH)
     return Content.styled(text, "bold" if is_chosen else "")
-
-
-def _problem(text: str) -> str:
-    """What is wrong with an expression; empty if nothing."""
-    try:
-        parse_filter(text)
-    except FilterError as error:
-        return str(error)
-    return ""

@@ -24,7 +24,7 @@ class EditScreen(ModalScreen[None], inherit_bindings=False):
     EditScreen { align: center middle; }
     EditScreen > Vertical { width: 78; max-width: 100%; height: 80%; border: round $primary;
         background: $surface; padding: 0 1; }
-    EditScreen TextArea { height: 1fr; border: none; padding: 0; }
+    EditScreen TextArea { height: 1fr; padding: 0; }
     EditScreen Static { height: auto; min-height: 1; max-height: 3; color: $warning; }
     """
     BINDINGS: ClassVar[list[BindingType]] = bindings_of("edit")
@@ -40,7 +40,7 @@ class EditScreen(ModalScreen[None], inherit_bindings=False):
         box.border_title = f"Status and headers of #{self._exchange.id}"
         with box:
             # Values are octets; whatever would move the cursor or turn the text is escaped in them.
-            yield TextArea(visible_lines(self._waiting), soft_wrap=True)
+            yield TextArea(visible_lines(self._waiting), soft_wrap=True, compact=True)
             yield Static(markup=False)
         yield Footer(show_command_palette=False)
 

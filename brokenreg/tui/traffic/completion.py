@@ -1,4 +1,4 @@
-"""How a filter expression may go on: keys, and values that were seen. Free of Textual."""
+"""What is wrong with a filter expression, and how it may go on: keys, and values that were seen. Free of Textual."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from brokenreg.oci.target import Endpoint
 from brokenreg.traffic.exchange import Cache, Ended, Exchange, Origin
-from brokenreg.traffic.filters import KEYS, SHORT
+from brokenreg.traffic.filters import KEYS, SHORT, FilterError, parse_filter
 from brokenreg.tui.text import visible
 
 Values = Mapping[str, tuple[str, ...]]
@@ -50,6 +50,15 @@ def candidates(text: str, values: Values) -> list[str]:
     bare_value = value.removeprefix('"').lower()
     before = f"{text[: len(text) - len(term)]}{minus}{key}:"
     return [before + _quoted(each) for each in known if each.lower().startswith(bare_value) and each != value]
+
+
+def problem_of(text: str) -> str:
+    """What is wrong with an expression; empty if nothing is."""
+    try:
+        parse_filter(text)
+    except FilterError as error:
+        return str(error)
+    return ""
 
 
 def advice(text: str, values: Values) -> str:

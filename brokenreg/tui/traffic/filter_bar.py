@@ -11,10 +11,9 @@ from textual.message import Message
 from textual.suggester import Suggester
 from textual.widgets import Input, Static
 
-from brokenreg.traffic.filters import FilterError, parse_filter
 from brokenreg.tui.bindings import bindings_of
 from brokenreg.tui.text import visible
-from brokenreg.tui.traffic.completion import Values, advice, candidates
+from brokenreg.tui.traffic.completion import Values, advice, candidates, problem_of
 
 
 class _Completion(Suggester):
@@ -110,9 +109,9 @@ class FilterBar(Vertical):
 
     def on_input_changed(self, event: Input.Changed) -> None:
         event.stop()
-        begun = event.value.endswith(":") and candidates(event.value, self._completion.values)
-        if begun:
-            self._advise(event.value)
+        offered = candidates(event.value, self._completion.values)
+        if offered and not problem_of(offered[0]):
+            self._advise(event.value)  # it is right as far as it goes
         else:
             self._judge(event.value)
 
@@ -128,14 +127,13 @@ class FilterBar(Vertical):
 
     def _judge(self, text: str) -> bool:
         """Say what is wrong, or how it may go on; whether it can be read."""
-        try:
-            parse_filter(text)
-        except FilterError as error:
+        problem = problem_of(text)
+        if problem:
             self.add_class("-wrong")
-            self.query_one(Static).update(f"✗ {visible(str(error))}")
-            return False
-        self._advise(text)
-        return True
+            self.query_one(Static).update(f"✗ {visible(problem)}")
+        else:
+            self._advise(text)
+        return not problem
 
     def _advise(self, text: str) -> None:
         self.remove_class("-wrong")

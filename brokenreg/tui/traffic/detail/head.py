@@ -22,6 +22,8 @@ def head(exchange: Exchange, now: float) -> Iterator[Part]:
         query = f"?{visible(exchange.query)}" if exchange.query else ""
         yield f"{visible(exchange.method)} {visible(exchange.path)}{query}\n", "bold"
     color = "bold $error" if exchange.has_failed else "bold $success"
+    if exchange.held_since is not None:
+        color = "bold $warning"
     milliseconds = cells.milliseconds(exchange, now)
     length = milliseconds if milliseconds.endswith("s") else f"{milliseconds} ms"
     answer = "no answer" if exchange.status is None else f"{exchange.status} {phrase(exchange.status)}"

@@ -1,0 +1,167 @@
+"""Real pulls for the pictures: a client asks a registry that serves; then the times are set, by a script.
+
+Bytes, digests, headers, faults and holding are what the registry made of it. Ports and times, which no two
+runs share, are replaced.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import tempfile
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+
+from exchanges import DOCKER, NOON
+from serving import PATIENCE, Client
+
+from brokenreg.config import Settings
+from brokenreg.controlled import Controlled
+from brokenreg.diagnostics import Diagnostics
+from brokenreg.faults.hold import Step
+from brokenreg.faults.rules import rule_of
+from brokenreg.server.assembly import Server
+from brokenreg.traffic.exchange import Exchange
+from brokenreg.traffic.log import Happening, TrafficLog
+
+HOST = "127.0.0.1:8080"
+_IMAGE = "/v2/broken/random"
+_TAG = "layers-3_size-4mib"
+_BEFORE_LAYERS = ((58.0, 0.001), (58.03125, 0.003), (58.0625, 0.002), (58.09375, 0.005))
+"""Of `_put`: the greeting, the manifest twice, the configuration."""
+_APART = 0.0004
+"""Seconds between what happened to an exchange, but for the last of it."""
+_DATE = "Thu, 01 Jan 2026 12:00:58 GMT"
+_HELD_AT = 1536 * 1024
+"""Bytes of the layer that somebody stopped."""
+
+
+class Puller:
+    """Asks as docker does. Each request has a connection of its own, open until `close`."""
+
+    def __init__(self, controlled: Controlled) -> None:
+        self._log = controlled.log
+        self._port = int(controlled.status().registry[0].rpartition(":")[2])
+        self._clients: list[Client] = []
+
+    async def ask(self, path: str, *headers: str, method: str = "GET") -> tuple[Client, Exchange]:
+        """Ask, and wait until the exchange is in the log."""
+        client = Client(*await asyncio.open_connection("127.0.0.1", self._port))
+        self._clients.append(client)
+        before = self._log.end
+        await client.ask(path, f"user-agent: {DOCKER}", *headers, method=method, host=HOST)
+        await self.until(lambda: self._log.end > before)
+        return client, self._log[before]
+
+    async def get(self, path: str, *headers: str, method: str = "GET") -> bytes:
+        """Ask, and take what comes, until the exchange has ended."""
+        client, exchange = await self.ask(path, *headers, method=method)
+        _, answered = await client.head()
+        size = 0 if method == "HEAD" else int(answered["content-length"])
+        try:
+            body = await client.body(size)
+        except asyncio.IncompleteReadError as error:
+            body = error.partial
+        await self.until(lambda: exchange.ended)
+        return body
+
+    async def until(self, is_so: Callable[[], object]) -> None:
+        """Wait for something of which the log tells."""
+        happened = asyncio.Event()
+        unlisten = self._log.listen(lambda *_: happened.set(), *Happening)
+        try:
+            async with asyncio.timeout(PATIENCE):
+                while not is_so():
+                    happened.clear()
+                    await happened.wait()
+        finally:
+            unlisten()
+
+    async def manifest(self) -> list[str]:
+        """What precedes the layers: the paths of those."""
+        accept = "accept: application/vnd.oci.image.manifest.v1+json, application/vnd.oci.image.index.v1+json"
+        await self.get("/v2/")
+        await self.get(f"{_IMAGE}/manifests/{_TAG}", accept, method="HEAD")
+        manifest = json.loads(await self.get(f"{_IMAGE}/manifests/{_TAG}", accept))
+        await self.get(f"{_IMAGE}/blobs/{manifest['config']['digest']}")
+        return [f"{_IMAGE}/blobs/{layer['digest']}" for layer in manifest["layers"]]
+
+    def close(self) -> None:
+        for client in self._clients:
+            client.writer.close()
+
+
+@asynccontextmanager
+async def half_way() -> AsyncIterator[Controlled]:
+    """One layer has come; a break holds two, and somebody let one of them go on to a byte of its body."""
+    async with _pulling() as (controlled, puller):
+        first, second, third = await puller.manifest()
+        await puller.get(first)
+        gate = controlled.gate
+        gate.breaks.add("endpoint:layer")
+        client, stepped = await puller.ask(second)
+        await puller.until(lambda: stepped.held_since)
+        gate.stop(stepped.id, "hand")
+        gate.order(stepped.id, Step(_HELD_AT))
+        await client.head()
+        await client.body(_HELD_AT)
+        await puller.until(lambda: stepped.response_bytes == _HELD_AT and stepped.held_since)
+        _, waiting = await puller.ask(third)
+        await puller.until(lambda: waiting.held_since)
+        _put(controlled.log, *_BEFORE_LAYERS, (58.125, 0.412), (58.125, 4.875), (70.25, 0.003))
+        yield _at_home(controlled)
+
+
+@asynccontextmanager
+async def retried() -> AsyncIterator[Controlled]:
+    """A whole pull. A rule cut one of its layers, and the client asked for the rest of it."""
+    async with _pulling() as (controlled, puller):
+        cut = {"fault": {"type": "truncate", "after": "1MiB"}, "match": {"layer": 2}, "times": 1}
+        controlled.rules.book("").add(rule_of(cut), "panel")
+        first, second, third = await puller.manifest()
+        await puller.get(first)
+        came = len(await puller.get(second))
+        await puller.get(third)
+        await puller.get(second, f"range: bytes={came}-")
+        _put(
+            controlled.log, *_BEFORE_LAYERS, (58.125, 0.412), (58.125, 0.203), (58.375, 0.688), (58.5, 0.438)
+        )
+        yield _at_home(controlled)
+
+
+@asynccontextmanager
+async def _pulling() -> AsyncIterator[tuple[Controlled, Puller]]:
+    """A registry that serves on a free port, and a client of it."""
+    with tempfile.TemporaryDirectory() as folder:
+        settings = Settings(
+            listen=["127.0.0.1:0"], control=None, fabricate_limit="1GiB", data=Path(folder), offline=True
+        )
+        async with Server.running(settings, Diagnostics()) as server:
+            puller = Puller(server.controlled)
+            try:
+                yield server.controlled, puller
+            finally:
+                puller.close()
+
+
+def _put(log: TrafficLog, *spans: tuple[float, float]) -> None:
+    """Set each to its time: seconds after noon, and how long until it ended, or was held."""
+    for (at, took), exchange in zip(spans, log, strict=True):
+        exchange.started = NOON + at
+        exchange.client = f"127.0.0.1:{40300 + exchange.id}"
+        points = [what for what, _ in exchange.timeline]
+        exchange.timeline[:] = [(what, _APART * place) for place, what in enumerate(points[:-1])]
+        exchange.timeline.append((points[-1], took))
+        if exchange.held_since is not None:
+            exchange.held_since = exchange.started + took
+        exchange.response_headers = tuple(
+            (name, _DATE if name == "date" else value) for name, value in exchange.response_headers
+        )
+
+
+def _at_home(controlled: Controlled) -> Controlled:
+    """The same, as if it listened where it does by default."""
+    status = controlled.status
+    return replace(controlled, status=lambda: status().model_copy(update={"registry": [f"http://{HOST}"]}))
