@@ -45,7 +45,7 @@ def keys_from(table: Mapping[str, Any]) -> dict[str, str]:
 def _read(table: Mapping[str, Any], within: str) -> Iterator[tuple[str, str]]:
     for name, value in table.items():
         command = within + name
-        if isinstance(value, dict) and not within:  # `traffic.follow = "f"` without quotes
+        if isinstance(value, dict) and not within:  # `traffic.follow = "L"` without quotes
             yield from _read(value, f"{name}.")
             continue
         if command not in BY_ID:

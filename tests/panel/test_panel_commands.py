@@ -120,14 +120,14 @@ async def test_the_palette_offers_what_would_do_something_now() -> None:
 
 
 async def test_other_keys_are_in_force_and_shown_everywhere() -> None:
-    keys = keys_from({"traffic": {"follow": "f"}, "panel.help": ["ctrl+g", "z"], "tab.log": "9"})
-    assert keys == {"traffic.follow": "f", "panel.help": "ctrl+g,z", "tab.log": "9"}
+    keys = keys_from({"traffic": {"follow": "L"}, "panel.help": ["ctrl+g", "z"], "tab.log": "9"})
+    assert keys == {"traffic.follow": "L", "panel.help": "ctrl+g,z", "tab.log": "9"}
     async with shown(TrafficLog(), preferences=Preferences(keys=keys)) as (_, pilot):
         screen = await look(pilot)
-        assert "f Follow" in screen
+        assert "L Follow" in screen
         assert "9 Log" in screen
         assert "follow is off" not in await look(pilot, "F", "?")
-        assert "follow is off" in await look(pilot, "f")
+        assert "follow is off" in await look(pilot, "L")
         assert "ctrl+g  z" in await look(pilot, "z", "G")
 
 

@@ -15,7 +15,6 @@ from brokenreg.traffic.replay import ReplayError, replay_of
 from brokenreg.tui.addresses import reachable
 from brokenreg.tui.area import Clock
 from brokenreg.tui.bindings import bindings_of
-from brokenreg.tui.holding.area import HoldingArea
 from brokenreg.tui.holding.held_line import HeldLine
 from brokenreg.tui.holding.in_flight import InFlight
 from brokenreg.tui.text import visible
@@ -25,6 +24,7 @@ from brokenreg.tui.traffic.detail.view import Detail
 from brokenreg.tui.traffic.export import ExportScreen, Source
 from brokenreg.tui.traffic.filter_bar import FilterBar
 from brokenreg.tui.traffic.rows import everything
+from brokenreg.tui.traffic.sifting import SiftingArea
 from brokenreg.tui.traffic.table import TrafficTable
 
 _RUSH = 10
@@ -34,7 +34,7 @@ _LOOKED_AT = 1000
 """Of so many exchanges, the newest, are the values offered; a look takes some milliseconds."""
 
 
-class TrafficArea(HoldingArea):
+class TrafficArea(SiftingArea):
     """The list; the detail below it once it is opened, on a wide screen always at the right."""
 
     DEFAULT_CSS = """
@@ -101,13 +101,13 @@ class TrafficArea(HoldingArea):
 
     @property
     def remark(self) -> str:
-        if not self._filter:
-            return ""
         progress = self._table.progress
-        state = "" if progress is None else f" {progress:.0%}"
-        return (
-            f"/ {visible(self._filter)}{state}" if self._is_filtering else f"/ off: {visible(self._filter)}"
-        )
+        parts = [super().remark]
+        if self._filter:
+            parts.append(f"/ {'' if self._is_filtering else 'off: '}{visible(self._filter)}")
+        if progress is not None:
+            parts.append(f"{progress:.0%}")
+        return "  ".join(filter(None, parts))
 
     @property
     def behind(self) -> str:
@@ -175,8 +175,11 @@ class TrafficArea(HoldingArea):
     def action_export(self) -> None:
         """Ask in which form, and where to."""
         if self._chosen is not None:
-            passes = parse_filter(self._filter if self._is_filtering else "")
-            self.app.push_screen(ExportScreen(Source(self.controlled, self._chosen, passes)), self.say)
+            table = self._table
+            source = Source(
+                self.controlled, self._chosen, table.shows, table.marks.exchanges(self.controlled.log)
+            )
+            self.app.push_screen(ExportScreen(source), self.say)
 
     def action_copy(self) -> None:
         """Copy what the exchange is about."""
@@ -237,10 +240,6 @@ class TrafficArea(HoldingArea):
         """Somebody clicked twice."""
         if self.check_action("open", ()):
             self.action_open()
-
-    @property
-    def _table(self) -> TrafficTable:
-        return self.query_one(TrafficTable)
 
     @property
     def _detail(self) -> Detail:

@@ -36,11 +36,12 @@ _SHOWN = 4096
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """What there is to export: one exchange, and all that the list shows."""
+    """What there is to export: one exchange, all that the list shows, and those that are marked."""
 
     controlled: Controlled
     exchange: Exchange
     passes: Filter
+    marked: list[Exchange]
 
     async def curl(self) -> str:
         body = self.controlled.log.bodies.of(self.exchange).request
@@ -51,6 +52,9 @@ class Source:
 
     async def har_of_all(self) -> str:
         return await self._har(await chosen(list(self.controlled.log), self.passes))
+
+    async def har_of_marked(self) -> str:
+        return await self._har(self.marked)
 
     async def rule(self) -> str:
         return scenario_like(self.exchange)
@@ -68,15 +72,16 @@ class Source:
 class _Form:
     text: Callable[[Source], Awaitable[str]]
     file: str
+    needs_marks: bool = False
 
 
 FORMS: Mapping[str, _Form] = {
     "curl": _Form(Source.curl, "exchange-{}.sh"),
     "HAR": _Form(Source.har, "exchange-{}.har"),
     "HAR of all": _Form(Source.har_of_all, "exchanges.har"),
+    "HAR of marked": _Form(Source.har_of_marked, "exchanges.har", needs_marks=True),
     "rule": _Form(Source.rule, "exchange-{}.yaml"),
 }
-_NAMES = tuple(FORMS)
 
 
 class _Preview(VerticalScroll, Scrolling, can_focus=True, inherit_bindings=False):
@@ -102,6 +107,7 @@ class ExportScreen(ModalScreen[str], inherit_bindings=False):
     def __init__(self, source: Source) -> None:
         super().__init__()
         self._source = source
+        self._names = [name for name, form in FORMS.items() if source.marked or not form.needs_marks]
         self._form = 0
         self._text: str | None = None
         self._confirmed = ""
@@ -130,14 +136,14 @@ class ExportScreen(ModalScreen[str], inherit_bindings=False):
 
     def action_form(self, by: int) -> None:
         """Make it in another form."""
-        self._form = (self._form + by) % len(_NAMES)
+        self._form = (self._form + by) % len(self._names)
         self._text = None
         parts = []
-        for place, name in enumerate(_NAMES):
+        for place, name in enumerate(self._names):
             parts += [("│", "$secondary")] if place else []
             parts.append((f" {name} ", "bold reverse" if place == self._form else ""))
         self.query_one("#forms", Static).update(Content.assemble(*parts))
-        self.run_worker(self._make(FORMS[_NAMES[self._form]]), exclusive=True)
+        self.run_worker(self._make(FORMS[self._names[self._form]]), exclusive=True)
 
     async def _make(self, form: _Form) -> None:
         self._say("")
@@ -161,12 +167,12 @@ class ExportScreen(ModalScreen[str], inherit_bindings=False):
             self._say(f"{format_size(len(self._text))} are too much for a clipboard; s writes it to a file")
             return
         self.app.copy_to_clipboard(self._text)
-        self.dismiss(f"copied as {_NAMES[self._form]}")
+        self.dismiss(f"copied as {self._names[self._form]}")
 
     def action_save(self) -> None:
         """Ask for the name of a file."""
         field = self.query_one(Input)
-        field.value = FORMS[_NAMES[self._form]].file.format(self._source.exchange.id)
+        field.value = FORMS[self._names[self._form]].file.format(self._source.exchange.id)
         field.cursor_position = len(field.value)
         self.add_class("-saving")
         field.focus()

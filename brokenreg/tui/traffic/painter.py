@@ -16,13 +16,14 @@ from brokenreg.traffic.exchange import Exchange
 from brokenreg.tui.text import fit
 from brokenreg.tui.theme import cursor_style
 from brokenreg.tui.traffic import cells
+from brokenreg.tui.traffic.marks import MARK, Marks
 from brokenreg.tui.traffic.rows import Row, Rows
 from brokenreg.tui.traffic.transfers import Summary, Transfer, announced, body_bytes, summarise
 from brokenreg.tui.traffic.waterfall import progress_bar, span_bar
 
 _TIME, _CLIENT, _STATUS, _SIZE, _MS = 8, 10, 3, 6, 6
 _FIXED = 3 + _TIME + 1 + _CLIENT + 1 + 1 + _STATUS + 1 + _SIZE + 1 + _MS + 1
-"""Cells that the request does not get: gutter, glyph, spaces and the other columns."""
+"""Cells that the request does not get: gutter, glyph, mark, spaces and the other columns."""
 _REQUEST_AT_LEAST = 20
 _STRIPS_KEPT = 1024
 _WIDE = 100
@@ -37,6 +38,7 @@ class _Words:
     """What stands in the columns of a row."""
 
     glyph: str
+    mark: str
     state: str
     time: str
     client: str
@@ -84,24 +86,27 @@ class Painter:
         style = self._style("good" if text.startswith("     ") else "quiet")
         return Strip([Segment(fit(text, width), style)], width)
 
-    def row(self, row: Row, rows: Rows, cursor: str | None, width: int) -> Strip:
+    def row(self, row: Row, rows: Rows, marks: Marks, cursor: str | None, width: int) -> Strip:
         """A row; `cursor` is the style's name, if the cursor stands there."""
         if isinstance(row, Transfer):
-            return self._strip(self._transfer_words(row, rows, width), cursor, width)
+            return self._strip(self._transfer_words(row, rows, marks.sign(row), width), cursor, width)
+        mark = MARK if row.id in marks else " "
         transfer = rows.transfer_of(row)
         now = self._clock()
         elapsed = "" if row.ended else cells.milliseconds(row, now)
         retry = 0 if transfer is None else transfer.retry(row)
         bar = self._bar(row, transfer, now, width)
         is_held = row.held_since is not None
-        key = (row.id, row.revision, elapsed, is_held, transfer is None, retry, bar, cursor, width)
+        key = (row.id, row.revision, elapsed, is_held, transfer is None, retry, bar, mark, cursor, width)
         strip = self._strips.get(key)
         if strip is None:
-            words = self._words(row, transfer is not None, retry, bar, width)
+            words = self._words(row, transfer is not None, retry, bar, mark, width)
             strip = self._strips[key] = self._strip(words, cursor, width)
         return strip
 
-    def _words(self, exchange: Exchange, is_member: bool, retry: int, bar: str, width: int) -> _Words:
+    def _words(
+        self, exchange: Exchange, is_member: bool, retry: int, bar: str, mark: str, width: int
+    ) -> _Words:
         room = self._room(width)
         note = cells.note(exchange, room - _REQUEST_AT_LEAST - 1, retry)
         note_style = "note"
@@ -116,6 +121,7 @@ class Painter:
         )
         return _Words(
             glyph=glyph,
+            mark=mark,
             state="note" if exchange.held_since is not None else "bad" if exchange.has_failed else "good",
             time=cells.local_time(exchange),
             client="" if is_member and exchange.replay_of is None else cells.client_name(exchange, _CLIENT),
@@ -135,7 +141,7 @@ class Painter:
             return progress_bar(body_bytes(exchange), whole)
         return str(exchange.cache or "") if width >= _WIDE else ""
 
-    def _transfer_words(self, transfer: Transfer, rows: Rows, width: int) -> _Words:
+    def _transfer_words(self, transfer: Transfer, rows: Rows, mark: str, width: int) -> _Words:
         summary = self._summary(transfer)
         now = self._clock()
         first = transfer.members[0]
@@ -145,6 +151,7 @@ class Painter:
         seconds = summary.seconds
         return _Words(
             glyph="▸" if rows.is_collapsed(transfer) else "▾",
+            mark=mark,
             state="bad" if summary.failed else "good",
             time=cells.local_time(first),
             client=cells.client_name(first, _CLIENT),
@@ -164,7 +171,8 @@ class Painter:
         room = self._room(width) - (cell_len(words.note) + 1 if words.note else 0)
         parts: list[_Part] = [
             ("▌" if cursor else " ", words.state),
-            (f"{words.glyph} ", words.state),
+            (words.glyph, words.state),
+            (words.mark, "note"),
             (f"{words.time} {fit(words.client, _CLIENT)} ", "quiet"),
             (fit(words.request, room), ""),
             (f" {words.note}" if words.note else "", words.note_style),

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from brokenreg.oci.mediatypes import ManifestFacts, manifest_facts
@@ -13,6 +13,8 @@ from brokenreg.traffic.exchange import Exchange
 from brokenreg.traffic.filters import Filter
 from brokenreg.traffic.log import TrafficLog
 from brokenreg.tui.traffic.heights import Heights
+from brokenreg.tui.traffic.marks import Marks
+from brokenreg.tui.traffic.noise import is_noise
 from brokenreg.tui.traffic.transfers import Transfer, Transfers
 
 _BATCH = 32
@@ -29,11 +31,21 @@ def everything(exchange: Exchange) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """What of the log is wanted, and how. `collapsed` are the ids of first exchanges; it may change."""
+    """What of the log is wanted, and how. `collapsed`, ids of first exchanges, and `marks` may change."""
 
     passes: Filter = everything
     is_grouped: bool = True
+    hides_noise: bool = False
     collapsed: set[int] = field(default_factory=set)
+    marks: Marks = field(default_factory=Marks)
+
+    def hides(self, exchange: Exchange) -> bool:
+        """Whether an exchange is noise that is not wanted."""
+        return self.hides_noise and is_noise(exchange)
+
+    def shows(self, exchange: Exchange) -> bool:
+        """Whether an exchange is wanted."""
+        return self.passes(exchange) and not self.hides(exchange)
 
 
 class Rows:
@@ -59,6 +71,7 @@ class Rows:
         self._shown: dict[Transfer, list[Exchange]] = {}
         self._transfers = Transfers(self._read)
         self._open: deque[Exchange] = deque()
+        self._noise: set[int] = set()
 
     def __len__(self) -> int:
         return self._heights.total
@@ -73,6 +86,11 @@ class Rows:
         """How much of the log it knows, from 0 to 1."""
         missing = self._log.end - max(self._next, self._log.first)
         return 1 - missing / len(self._log) if len(self._log) else 1.0
+
+    @property
+    def noise(self) -> int:
+        """How many exchanges are hidden as noise, of those that pass the filter."""
+        return len(self._noise)
 
     def take_in(self, seconds: float) -> bool:
         """Work for at most so long; whether it is done. Those in flight are looked at again at last."""
@@ -109,6 +127,18 @@ class Rows:
         """Whether a row is shown."""
         return len(self) > 0 and (line := self.line_of(row)) < len(self) and self.row_at(line) is row
 
+    def beside(self, row: Row | None, ids: Iterable[int], by: int) -> Row | None:
+        """The next row below `row` (`by` 1) or above it (-1) that is of one of these exchanges, or hides it.
+
+        A heading hides what is folded. After the last comes the first. None if none of them is shown.
+        """
+        places = sorted({place for place in map(self._place_of, ids) if place is not None})
+        if not places:
+            return None
+        here = self._here(row) or (-1, 0)
+        found = bisect_right(places, here) if by > 0 else bisect_left(places, here) - 1
+        return self._row_in(*places[found % len(places)])
+
     def transfer_of(self, exchange: Exchange) -> Transfer | None:
         """The transfer under whose heading an exchange stands."""
         item = self._items.get(exchange.id)
@@ -128,6 +158,32 @@ class Rows:
         self._view.collapsed.symmetric_difference_update({transfer.first.id})
         self._measure(transfer)
 
+    def _here(self, row: Row | None) -> tuple[int, int] | None:
+        if not isinstance(row, Transfer):
+            return None if row is None else self._place_of(row.id)
+        item = self._items.get(next(iter(row.members), row.first).id)
+        return None if item is None else (item, 0)
+
+    def _place_of(self, exchange_id: int) -> tuple[int, int] | None:
+        """Item, and place in it, of the row that shows an exchange; a heading is 0."""
+        item = self._items.get(exchange_id)
+        if item is None or not self._heights[item]:
+            return None
+        unit = self._units[item - self._heights.first]
+        if isinstance(unit, Exchange):
+            return item, 1
+        if self._is_collapsed(unit):
+            return item, 0
+        shown = self._shown[unit]
+        place = bisect_left(shown, exchange_id, key=lambda each: each.id)
+        return (item, place + 1) if place < len(shown) and shown[place].id == exchange_id else None
+
+    def _row_in(self, item: int, place: int) -> Row:
+        unit = self._units[item - self._heights.first]
+        if isinstance(unit, Exchange) or place == 0:
+            return unit
+        return self._shown[unit][place - 1]
+
     def _is_collapsed(self, transfer: Transfer) -> bool:
         return transfer.size > 1 and self.is_collapsed(transfer)
 
@@ -141,7 +197,7 @@ class Rows:
             self._next += 1
 
     def _take(self, exchange: Exchange) -> None:
-        passes = self._view.passes(exchange)
+        passes = self._passes(exchange)
         transfer = self._transfers.take(exchange) if self._view.is_grouped else None
         self._taken.append(exchange)
         if exchange.ended is None:
@@ -156,9 +212,18 @@ class Rows:
             self._items[exchange.id] = self._heights.append(0)
         else:
             self._items[exchange.id] = self._items[transfer.members[0].id]
+        self._view.marks.joined(exchange, transfer)
         if passes:
             self._shown[transfer].append(exchange)
         self._measure(transfer)
+
+    def _passes(self, exchange: Exchange) -> bool:
+        """Whether it is shown; what is not because it is noise is counted."""
+        passes = self._view.passes(exchange)
+        if passes and self._view.hides(exchange):
+            self._noise.add(exchange.id)
+            return False
+        return passes
 
     def _trim(self) -> None:
         gone = self._taken.popleft()
@@ -173,7 +238,9 @@ class Rows:
             else:
                 del self._shown[unit]
                 self._view.collapsed.discard(unit.first.id)
+                self._view.marks.gone(unit)
         del self._items[gone.id]
+        self._noise.discard(gone.id)
         while self._units and self._is_gone(self._units[0]):
             self._units.popleft()
             self._heights.trim()
@@ -191,9 +258,9 @@ class Rows:
                 continue
             unit = self._units[item - self._heights.first]
             if isinstance(unit, Exchange):
-                self._heights[item] = int(self._view.passes(exchange))
+                self._heights[item] = int(self._passes(exchange))
             else:
-                self._show(unit, exchange, self._view.passes(exchange))
+                self._show(unit, exchange, self._passes(exchange))
             if exchange.ended is None:
                 self._open.append(exchange)
 

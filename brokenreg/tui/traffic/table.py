@@ -14,6 +14,7 @@ from brokenreg.traffic.exchange import Exchange
 from brokenreg.traffic.filters import Filter
 from brokenreg.traffic.log import TrafficLog
 from brokenreg.tui.cursor_list import CursorList
+from brokenreg.tui.traffic.marks import Marks
 from brokenreg.tui.traffic.painter import Painter
 from brokenreg.tui.traffic.rows import Row, Rows, View
 from brokenreg.tui.traffic.transfers import Transfer
@@ -22,6 +23,7 @@ _SLICE = 0.008
 """Seconds that taking in may hold the loop; painting comes on top."""
 _PAUSE = 0.002
 _NONE_PASSES = ("Nothing of what has passed is shown by this filter.",)
+_NOISE_ALONE = ("All that has passed is noise, and hidden.",)
 
 
 class TrafficTable(CursorList):
@@ -68,7 +70,8 @@ class TrafficTable(CursorList):
         self.is_pinned = False
         self._traffic = log
         self._hint = hint
-        self._view = View()
+        self.marks = Marks()
+        self._view = View(marks=self.marks)
         self._rows = Rows(log, self._view)
         self._coming: Rows | None = None
         self._is_pumping = False
@@ -79,8 +82,13 @@ class TrafficTable(CursorList):
     @property
     def selected(self) -> Exchange | None:
         """The exchange under the cursor; None while there is none, or no longer, or at a heading."""
-        cursor = self.cursor
-        return cursor if isinstance(cursor, Exchange) and self._rows.has(cursor) else None
+        row = self.row
+        return row if isinstance(row, Exchange) else None
+
+    @property
+    def row(self) -> Row | None:
+        """What stands under the cursor; None while there is nothing, or no longer."""
+        return self.cursor if self.cursor is not None and self._rows.has(self.cursor) else None
 
     @property
     def is_tailing(self) -> bool:
@@ -102,6 +110,16 @@ class TrafficTable(CursorList):
         """How far a new filter has come, from 0 to 1; None once it is in force."""
         return None if self._coming is None else self._coming.progress
 
+    @property
+    def noise(self) -> int | None:
+        """How many exchanges are hidden as noise; None while noise is shown."""
+        return self._rows.noise if self._view.hides_noise else None
+
+    @property
+    def shows(self) -> Filter:
+        """Whether an exchange is to be shown."""
+        return self._view.shows
+
     def show_only(self, passes: Filter) -> None:
         """Show the exchanges that pass, as soon as it is known which do."""
         self._look(replace(self._view, passes=passes))
@@ -109,6 +127,31 @@ class TrafficTable(CursorList):
     def toggle_groups(self) -> None:
         """Pulls and pushes under headings, or every exchange by itself."""
         self._look(replace(self._view, is_grouped=not self._view.is_grouped))
+
+    def toggle_noise(self) -> None:
+        """Hide what nobody wants to see by default, or show it."""
+        self._look(replace(self._view, hides_noise=not self._view.hides_noise))
+
+    def toggle_mark(self) -> None:
+        """Mark what is under the cursor, at a heading all below it; or do not any more."""
+        row = self.row
+        if isinstance(row, Transfer):
+            self.marks.toggle_whole(row)
+        elif row is not None:
+            self.marks.toggle(row, self._rows.transfer_of(row))
+        self.refresh()
+
+    def clear_marks(self) -> None:
+        """Mark nothing any more."""
+        self.marks.clear()
+        self.refresh()
+
+    def go_to_marked(self, by: int) -> bool:
+        """Put the cursor on the next marked row, or on the one before; whether there is one in the list."""
+        row = self._rows.beside(self.row, self.marks, by)
+        if row is not None:
+            self._go(self._rows.line_of(row))
+        return row is not None
 
     def toggle_waterfall(self) -> None:
         """Show when each exchange was within its transfer, or do not."""
@@ -142,6 +185,7 @@ class TrafficTable(CursorList):
                 self.refresh()
             return
         self._version = self._traffic.version
+        self.marks.tick(self._traffic)
         if not self._rows.is_of_this_log or (self._coming and not self._coming.is_of_this_log):
             self._coming = Rows(self._traffic, self._view)
         self._take_in()
@@ -184,12 +228,13 @@ class TrafficTable(CursorList):
         if y < self.HEADING:
             return self._painter.heading(width)
         if not len(self._rows):
-            return self._painter.hint(self._hint if not len(self._traffic) else _NONE_PASSES, y - 2, width)
+            hint = self._hint if not len(self._traffic) else _NOISE_ALONE if self.noise else _NONE_PASSES
+            return self._painter.hint(hint, y - 2, width)
         row = self._row_at(self.scroll_offset.y + y - self.HEADING)
         if row is None:
             return Strip.blank(width, self.rich_style)
         cursor = None if row is not self.cursor else "cursor-focus" if self.has_focus else "cursor"
-        return self._painter.row(row, self._rows, cursor, width)
+        return self._painter.row(row, self._rows, self.marks, cursor, width)
 
     def toggle_follow(self) -> None:
         """Follow what comes, beginning at the newest; or do not."""

@@ -1,0 +1,149 @@
+"""What is noise, and that it can be hidden: never what failed, was struck or is held."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from exchanges import answer, end, exchange, passed, small_pull
+from hypothesis import given
+from hypothesis import strategies as st
+from screen import lines, look, shown, text
+
+from brokenreg.oci.target import Endpoint, Target, parse_target
+from brokenreg.traffic.exchange import Ended, Exchange, Origin
+from brokenreg.traffic.log import TrafficLog
+from brokenreg.tui.traffic.noise import is_noise
+
+CHALLENGE = (("www-authenticate", 'Basic realm="brokenreg"'),)
+HELLO, END = "TLS hello on a plain port", "end"
+
+
+def made(path: str, *, method: str = "GET", status: int | None = 200, **more: object) -> Exchange:
+    """One that has come to its end, unless told otherwise."""
+    fields = {"ended": Ended.COMPLETE, **more}
+    return Exchange(1, method, path, "", "1.1", "http", "c:1", parse_target(path), status=status, **fields)
+
+
+def connection(*marks: str, status: int | None = None, ended: Ended = Ended.CLIENT_LEFT) -> Exchange:
+    timeline = [(mark, 0.1) for mark in marks]
+    target = Target(Endpoint.CONNECT)
+    return Exchange(1, "", "", "", "", "http", "c:1", target, status=status, ended=ended, timeline=timeline)
+
+
+def test_pings_tokens_and_probes_that_went_well_are_noise() -> None:
+    assert is_noise(made("/v2/"))
+    assert is_noise(made("/v2/", method="HEAD"))
+    assert is_noise(made("/v2/", status=401, response_headers=CHALLENGE))
+    assert is_noise(made("/token"))
+    assert is_noise(made("/token", method="POST"))
+    assert is_noise(connection(HELLO, END, status=400, ended=Ended.COMPLETE))
+    assert is_noise(connection(END))
+    assert is_noise(connection("closed before a TLS hello", END))
+
+
+def test_what_somebody_may_look_for_is_none() -> None:
+    shown = (("authorization", "***"),)
+    assert not is_noise(made("/v2/", status=401)), "no challenge"
+    assert not is_noise(made("/v2/", status=401, response_headers=CHALLENGE, request_headers=shown))
+    assert not is_noise(made("/v2/", method="PUT"))
+    assert not is_noise(made("/token", status=401))
+    assert not is_noise(made("/token", origin=Origin.SECOND))
+    assert not is_noise(made("/v2/", replay_of=7))
+    assert not is_noise(made("/v2/_catalog"))
+    assert not is_noise(made("/v2/app/manifests/1", status=401, response_headers=CHALLENGE))
+    assert not is_noise(connection(END, status=400, ended=Ended.COMPLETE)), "garbage, no TLS hello"
+    assert not is_noise(connection("TLS handshake failed: the client sent alert unknown ca", END))
+    assert not is_noise(connection("TLS handshake (TLSv1.3)", END)), "who left may not trust us"
+    assert not is_noise(connection(END, ended=Ended.ABORTED)), "it was we"
+
+
+NOISE = (
+    lambda: made("/v2/"),
+    lambda: made("/v2/", status=401, response_headers=CHALLENGE),
+    lambda: made("/token", method="POST"),
+    lambda: connection(HELLO, END, status=400, ended=Ended.COMPLETE),
+    lambda: connection(END),
+)
+SIGNALS = (
+    *(("status", status) for status in (403, 404, 429, 500, 503)),
+    *(("ended", ended) for ended in (None, Ended.ABORTED)),
+    ("fault", "error(status=503)"),
+    ("rule", "a rule"),
+    ("held_since", 1.0),
+    ("edited", "status"),
+    ("replay_of", 3),
+    ("origin", Origin.SECOND),
+    ("target", parse_target("/v2/library/app/manifests/1")),
+)
+
+
+@given(st.sampled_from(NOISE), st.sets(st.sampled_from(SIGNALS), min_size=1))
+def test_noise_of_which_one_thing_is_unusual_is_none(
+    make: Callable[[], Exchange], signals: set[tuple[str, object]]
+) -> None:
+    one = make()
+    assert is_noise(one)
+    for name, value in signals:
+        setattr(one, name, value)
+    assert not is_noise(one)
+
+
+async def test_noise_is_shown_until_it_is_hidden_and_then_counted() -> None:
+    log = TrafficLog()
+    small_pull(log)
+    async with shown(log, size=(100, 30)) as (panel, pilot):
+        assert "GET /v2/ " in await look(pilot)
+        screen = await look(pilot, "f")
+        assert "GET /v2/ " not in screen
+        assert "GET /v2/_catalog" in screen
+        assert "noise: 1 hidden" in lines(panel)[1]
+        passed(log, "/v2/")
+        passed(log, "/v2/", status=500)
+        screen = await look(pilot)
+        assert "noise: 2 hidden" in lines(panel)[1]
+        assert screen.count("GET /v2/ ") == 1, "one that failed is none"
+        screen = await look(pilot, "f")
+        assert screen.count("GET /v2/ ") == 3
+        assert "noise" not in lines(panel)[1]
+
+
+async def test_a_ping_is_in_sight_while_it_is_in_flight() -> None:
+    log = TrafficLog()
+    passed(log, "/v2/library/app/tags/list")
+    async with shown(log) as (_, pilot):
+        await look(pilot, "f")
+        ping = exchange(log, "/v2/", at=74.0)
+        assert "GET /v2/ " in await look(pilot)
+        ping.held_since = ping.started
+        log.held(ping)
+        answer(log, ping)
+        assert "GET /v2/ " in await look(pilot), "held"
+        ping.held_since = None
+        end(log, ping)
+        assert "GET /v2/ " not in await look(pilot)
+
+
+async def test_the_filter_says_of_what_the_noise_is_counted() -> None:
+    log = TrafficLog(capacity=8)
+    for number in range(4):
+        passed(log, "/v2/")
+        passed(log, f"/v2/library/app/manifests/n{number}")
+    async with shown(log, size=(120, 24)) as (panel, pilot):
+        await look(pilot, "f")
+        assert "noise: 4 hidden" in lines(panel)[1]
+        await look(pilot, "/", *"ep:manifest", "enter")
+        assert "noise: 0 hidden  / ep:manifest" in lines(panel)[1]
+        assert "manifests/n3" in text(panel)
+        await look(pilot, "\\")
+        assert "noise: 4 hidden  / off: ep:manifest" in lines(panel)[1]
+        for _ in range(3):
+            passed(log, "/v2/_catalog")
+        await look(pilot)
+        assert "noise: 2 hidden" in lines(panel)[1], "what has left the log is counted no more"
+
+
+async def test_where_all_is_noise_the_list_says_so() -> None:
+    log = TrafficLog()
+    passed(log, "/v2/")
+    async with shown(log) as (_, pilot):
+        assert "All that has passed is noise, and hidden." in await look(pilot, "f")
