@@ -19,9 +19,8 @@ from brokenreg.controlled import Controlled
 from brokenreg.faults.catalogue import Fault
 from brokenreg.faults.rules import FieldError, Rule
 from brokenreg.traffic.exchange import Exchange
-from brokenreg.tui.area import Clock, TabArea
-from brokenreg.tui.bindings import bindings_of, commands_on
-from brokenreg.tui.commands import AREAS
+from brokenreg.tui.area import SAID_FOR, Clock, TabArea
+from brokenreg.tui.bindings import bindings_of
 from brokenreg.tui.faults.area import FaultsArea
 from brokenreg.tui.faults.arming import Arming, next_like
 from brokenreg.tui.faults.choice import FaultChoice
@@ -30,6 +29,7 @@ from brokenreg.tui.faults.overrides import OverridesScreen, usual
 from brokenreg.tui.faults.words import faults_words, match_words
 from brokenreg.tui.header import Header
 from brokenreg.tui.help import HelpScreen
+from brokenreg.tui.objections import Objecting, objections
 from brokenreg.tui.palette import PanelCommands
 from brokenreg.tui.preferences import Preferences
 from brokenreg.tui.tabs import TABS, TabLine
@@ -48,7 +48,7 @@ class _Board(Screen[None], inherit_bindings=False):
     """The panel's screen: it has no keys of its own, so that the table of commands has them all."""
 
 
-class Panel(App[int], inherit_bindings=False):
+class Panel(App[int], Objecting, inherit_bindings=False):
     """Shows a running brokenreg until somebody quits. Run it with `run_async`, in the loop that serves.
 
     `return_code` is then 0, or what `quit` was given; 1 after an error of ours, which the log tells.
@@ -78,6 +78,7 @@ class Panel(App[int], inherit_bindings=False):
         self._keys = preferences.keys
         self._first_theme = preferences.theme or ("ansi" if is_colourless else "dark")
         self._offered: list[str | None] = []
+        self._said, self._said_at = "", 0.0
 
     def get_default_screen(self) -> Screen[None]:
         return _Board(id="_default")
@@ -146,11 +147,16 @@ class Panel(App[int], inherit_bindings=False):
         """Show the overrides, to be switched on and off."""
         self.push_screen(OverridesScreen(self._controlled.rules.book("")), self._use)
 
+    def objection(self, action: str) -> str:
+        """Why `action` would do nothing now."""
+        if action == "all_off" and not self._arming.has_any:
+            return "no fault may strike, and none was switched off by this key"
+        return super().objection(action)
+
     def action_all_off(self) -> None:
         """Disable all rules and overrides; or enable again what was disabled so."""
         count, is_on = self._arming.switch_all()
-        if count:
-            self.notify(f"{count} {'rules on again' if is_on else 'rules off; 0 has them back'}")
+        self.notify(f"{count} {'rules on again' if is_on else 'rules off; 0 has them back'}")
         self.tick()
 
     def on_traffic_area_fail_next(self, event: TrafficArea.FailNext) -> None:
@@ -205,12 +211,14 @@ class Panel(App[int], inherit_bindings=False):
         self.theme = names[(names.index(self.theme) + 1) % len(names)]
 
     def on_key(self, event: events.Key) -> None:
-        """Say why a key of the tab in sight does nothing now."""
-        if self.screen is self._board:
-            area = self.area
-            for command in commands_on(event.key, self._keys):
-                if area.id in AREAS[command.area] and (why := area.objection(command.action)):
-                    area.say(why)
+        """Say why a key does nothing now; once, while it can still be read, however often it is pressed."""
+        if event.key in self.screen.active_bindings:
+            return
+        for why in objections(self.focused or self.screen, event.key, self._keys):
+            now = time.monotonic()
+            if why != self._said or now > self._said_at + SAID_FOR:
+                self._said, self._said_at = why, now
+                self.notify(why, markup=False, timeout=SAID_FOR)
 
     def on_tab_line_chosen(self, event: TabLine.Chosen) -> None:
         self.action_show_tab(event.name)

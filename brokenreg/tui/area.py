@@ -7,6 +7,7 @@ from collections.abc import Callable
 from textual.containers import Container
 
 from brokenreg.controlled import Controlled
+from brokenreg.tui.objections import Objecting
 
 Clock = Callable[[], float]
 """Seconds since the epoch."""
@@ -14,8 +15,11 @@ Clock = Callable[[], float]
 WIDE = 120
 """Columns."""
 
+SAID_FOR = 4.0
+"""Seconds that a line can be read which is over soon."""
 
-class TabArea(Container):
+
+class TabArea(Container, Objecting):
     """The part of the screen that belongs to one tab. Made once; looked after while it is in sight.
 
     It has the class `-wide` while there is room for panes beside each other.
@@ -38,17 +42,10 @@ class TabArea(Container):
         """It has come in sight: let keys go where they are wanted."""
         raise NotImplementedError
 
-    def objection(self, action: str) -> str:
-        """Why `action` would do nothing now, in one line; empty if it would. What would not has no key."""
-        return ""
-
-    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        return not self.objection(action) and super().check_action(action, parameters)
-
     def say(self, line: str | None) -> None:
         """Tell something that is over soon, if there is something to tell. `visible`, if clients sent it."""
         if line:
-            self.app.notify(line, markup=False, timeout=4)
+            self.app.notify(line, markup=False, timeout=SAID_FOR)
 
     @property
     def behind(self) -> str:

@@ -69,6 +69,11 @@ class Command:
     def action(self) -> str:
         return self.does or self.id.partition(".")[2].replace("-", "_")
 
+    @property
+    def action_name(self) -> str:
+        """Its action without parameters."""
+        return self.action.partition("(")[0]
+
 
 COMMANDS: tuple[Command, ...] = (
     Command("tab.traffic", "1", "Traffic", "show the exchanges", "Tabs", "show_tab('traffic')"),

@@ -63,6 +63,12 @@ def line_at_cursor(app: App) -> str:
     return found[0]
 
 
+def said(app: App) -> str:
+    """What stands in the notices at the right."""
+    parts = (line.rpartition("▌") for line in lines(app))
+    return " ".join(" ".join(notice.split()) for before, mark, notice in parts if mark and before)
+
+
 async def look(pilot: Pilot, *keys: str) -> str:
     """Press `keys`, let the panel look at the log, and see."""
     await pilot.press(*keys)

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 
 from exchanges import NOW
 from running import registry
-from screen import look, text
+from screen import look, said, text
 from stored import HUB, TEAM, store_blob, store_image, tar
 from textual.pilot import Pilot
 
@@ -28,7 +28,7 @@ async def panel_on(
     async with registry(TrafficLog()) as controlled:
         prepared = await prepare(controlled)
         panel = Panel(controlled, clock=lambda: NOW)
-        async with panel.run_test(size=size) as pilot:
+        async with panel.run_test(size=size, notifications=True) as pilot:
             await look(pilot, "3")
             await settled(pilot)
             yield pilot, controlled, prepared
@@ -171,7 +171,8 @@ async def test_what_is_fabricated_cannot_be_deleted_but_looked_into() -> None:
         await controlled.images.image("broken/random", "layers-1_size-4096")
 
     async with panel_on(prepare) as (pilot, _, _):
-        assert "cannot be deleted" in await settled(pilot, "d")
+        assert "d Delete" not in await settled(pilot, "d")
+        assert "it cannot be deleted: it is fabricated anew" in said(pilot.app)
         assert "layer-1.bin" in await settled(pilot, "enter")
         assert "verified: " in await settled(pilot, "v")
 

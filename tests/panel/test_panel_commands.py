@@ -43,7 +43,7 @@ def test_every_row_has_its_action() -> None:
     left = set(BY_ID)
     for each in our_classes():
         for command in map(BY_ID.__getitem__, bound(each)):
-            name = f"action_{command.action.partition('(')[0]}"
+            name = f"action_{command.action_name}"
             assert hasattr(each, name), f"{command.id} calls {name}, which {each.__name__} does not have"
             left.discard(command.id)
     assert not left, "nothing binds these"
@@ -52,7 +52,7 @@ def test_every_row_has_its_action() -> None:
 def test_every_action_has_its_row() -> None:
     for each in our_classes():
         binders = [other for other in our_classes() if issubclass(other, each)]
-        offered = {BY_ID[name].action.partition("(")[0] for other in binders for name in bound(other)}
+        offered = {BY_ID[name].action_name for other in binders for name in bound(other)}
         actions = {name.removeprefix("action_") for name in vars(each) if name.startswith("action_")}
         assert actions <= offered, each.__name__
 

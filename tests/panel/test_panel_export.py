@@ -89,7 +89,8 @@ async def test_too_much_for_a_clipboard_is_told() -> None:
         await look(pilot, "x")
         await look(pilot, "l", "l")
         await until_done(pilot)
-        assert "are too much for a clipboard; s writes it to a file" in await look(pilot, "y")
+        assert "y Copy" not in await look(pilot, "y")
+        assert "are too much for a clipboard; s writes it to a file" in said(pilot)
         assert panel.clipboard == ""
         assert MOST_COPIED < 100 * 1000
 

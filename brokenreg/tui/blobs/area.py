@@ -99,15 +99,21 @@ class BlobsArea(TabArea):
         wanted = f"/ {visible(self._wanted)}   " if self._wanted else ""
         return f"{wanted}{found} by {self._order}"
 
-    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Whether `action` would do anything now; what would not has no key."""
-        if action == "back":
-            return self._is_reading or self.has_class("-searching") or bool(self._wanted)
-        if action == "open":
-            return self._table.selected is not None and not self._is_reading
-        if action in ("verify", "corrupt", "delete", "copy"):
-            return self._table.selected is not None
-        return super().check_action(action, parameters)
+    def objection(self, action: str) -> str:
+        """Why `action` would do nothing now."""
+        blob = self._table.selected
+        match action:
+            case "back" if not (self._is_reading or self.has_class("-searching") or self._wanted):
+                return "this is the whole list already"
+            case "open" if self._is_reading:
+                return "it is open already; escape goes back to the list"
+            case "verify" if self._verification is not None:
+                return ""  # It stops.
+            case "open" | "verify" | "corrupt" | "delete" | "copy" if blob is None:
+                return "there is no blob here" + ("; escape shows all" if self._wanted else "")
+            case "delete" if blob is not None and not blob.keys:
+                return "it cannot be deleted: it is fabricated anew whenever it is asked for"
+        return super().objection(action)
 
     def action_open(self) -> None:
         """Show what is in the blob."""
@@ -162,9 +168,6 @@ class BlobsArea(TabArea):
         blob = self._table.selected
         if blob is None:
             return
-        if not blob.keys:
-            self._say(f"{_short(blob)}: cannot be deleted: it is fabricated anew whenever it is asked for")
-            return
         places = ", ".join(blob.places[:4]) + (f" and {len(blob.places) - 4} more" if blob.places[4:] else "")
         question = (blob.digest, f"{blob.kind}, {format_size(blob.size)}, {blob.origin}", places)
         self.app.push_screen(
@@ -182,7 +185,7 @@ class BlobsArea(TabArea):
 
     def on_cursor_list_opened(self) -> None:
         """Somebody clicked twice."""
-        if self.check_action("open", ()):
+        if not self.objection("open"):
             self.action_open()
 
     def on_blob_table_moved(self) -> None:

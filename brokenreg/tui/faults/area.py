@@ -72,11 +72,19 @@ class FaultsArea(TabArea):
         book = self._book
         return f"scenario {visible(book.name)}" if book.name else ""
 
-    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Whether `action` would do anything now."""
-        if action in ("open", "delete", "switch", "earlier", "later"):
-            return self._selected is not None
-        return super().check_action(action, parameters)
+    def objection(self, action: str) -> str:
+        """Why `action` would do nothing now."""
+        active = self._selected
+        match action:
+            case "open" | "delete" | "switch" | "earlier" | "later" if active is None:
+                return "there is no rule here; c makes one, o loads a scenario file"
+            case "open" if active is not None and len(active.rule.fault) > 1:
+                return "it has several faults, and the form one; edit it in a scenario file"
+            case "earlier" if active is self._peers[0]:
+                return "it is asked first already"
+            case "later" if active is self._peers[-1]:
+                return "it is asked last already"
+        return super().objection(action)
 
     def action_create(self) -> None:
         """Choose a fault, fill in its form, and put the rule last."""
@@ -86,9 +94,6 @@ class FaultsArea(TabArea):
         """Edit the rule under the cursor."""
         active = self._selected
         if active is None:
-            return
-        if len(active.rule.fault) > 1:
-            self._warn("it has several faults, and the form one; edit it in a scenario file")
             return
         kind = CATALOGUE[active.rule.fault[0].name]
         form = RuleForm(kind, active.rule, override=active.rule.override)
@@ -189,6 +194,12 @@ class FaultsArea(TabArea):
     def _selected(self) -> ActiveRule | None:
         selected = self._listing.selected
         return self._book.get(selected[1]) if isinstance(selected, tuple) else None
+
+    @property
+    def _peers(self) -> list[ActiveRule]:
+        """The rules among which the selected one has its place: overrides, or all others."""
+        active = self._selected
+        return [each for each in self._book if active and each.rule.override == active.rule.override]
 
 
 def _rows(there: _Rules, width: int) -> Iterator[Row]:

@@ -51,6 +51,11 @@ class Arming:
             book.switch(active.id, enabled=True)
         return len(off), True
 
+    @property
+    def has_any(self) -> bool:
+        """Whether there is anything to disable, or to enable again."""
+        return any(active.is_armed for _, active in self._all()) or bool(self.put_off())
+
     def put_off(self) -> list[ActiveRule]:
         """What was disabled with all others, and is still there and disabled."""
         return [active for _, active in self._all() if active.id in self._put_off and not active.rule.enabled]

@@ -15,6 +15,7 @@ from textual.widgets import Footer, Input, Static
 from brokenreg.faults.breaks import Break, Breaks
 from brokenreg.traffic.filters import FilterError
 from brokenreg.tui.bindings import bindings_of
+from brokenreg.tui.objections import Objecting
 from brokenreg.tui.text import fit, visible
 from brokenreg.tui.traffic.completion import problem_of
 
@@ -22,7 +23,7 @@ _WIDTH = 72
 _SHOWN = 8
 
 
-class BreaksScreen(ModalScreen[None], inherit_bindings=False):
+class BreaksScreen(ModalScreen[None], Objecting, inherit_bindings=False):
     """Sets and removes breaks. One of them is chosen, the newest at first."""
 
     DEFAULT_CSS = """
@@ -56,11 +57,11 @@ class BreaksScreen(ModalScreen[None], inherit_bindings=False):
         """Say what is wrong with it."""
         self._say(problem_of(event.value))
 
-    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Whether `action` would do anything now; what would not has no key."""
-        if action in ("remove", "choose", "toggle_breaks"):
-            return len(self._breaks) > 0
-        return super().check_action(action, parameters)
+    def objection(self, action: str) -> str:
+        """Why `action` would do nothing now."""
+        if action in ("remove", "choose", "toggle_breaks") and not len(self._breaks):
+            return "there are no breaks; type one, and enter sets it"
+        return super().objection(action)
 
     def action_add(self) -> None:
         """Set the break that was typed; without one, close."""

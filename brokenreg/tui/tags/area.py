@@ -12,7 +12,7 @@ from textual.widgets import Input
 from brokenreg.controlled import Controlled
 from brokenreg.oci.descriptors import parts_of
 from brokenreg.oci.digests import Digest
-from brokenreg.storage.records import spelled
+from brokenreg.storage.records import is_cache, spelled
 from brokenreg.tui.area import Clock, TabArea
 from brokenreg.tui.bindings import bindings_of
 from brokenreg.tui.document import DocumentScreen
@@ -64,18 +64,25 @@ class TagsArea(TabArea):
     def remark(self) -> str:
         return f"/{visible(self._tree.search)}" if self._tree.search else ""
 
-    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Whether `action` would do anything now; what would not has no key."""
+    def objection(self, action: str) -> str:
+        """Why `action` would do nothing now."""
         row = self._view.selected
-        if action == "open":
-            return row is not None and row.digest is not None
-        if action in ("copy", "copy_next"):
-            return row is not None and row.kind in MANIFESTS
-        if action in ("delete", "retag"):
-            return row is not None and row.kind in MANIFESTS and (row.is_here or row.kind is Kind.TAG)
-        if action == "back":
-            return bool(self._tree.search) or self.has_class("-searching")
-        return super().check_action(action, parameters)
+        match action:
+            case "back" if not (self._tree.search or self.has_class("-searching")):
+                return "all names are shown already"
+            case "open" | "copy" | "copy_next" | "delete" | "retag" if row is None:
+                return "there is nothing here" + ("; escape shows all names" if self._tree.search else "")
+            case "open" if row and row.digest is None:
+                return "there is nothing to show of it; space shows what is below it"
+            case "copy" | "copy_next" if row and row.kind not in MANIFESTS:
+                return "a tag, a manifest or an index can be pulled; l and j lead to them"
+            case "delete" | "retag" if row and row.kind not in MANIFESTS:
+                return "this is for tags, manifests and indexes; l and j lead to them"
+            case "delete" | "retag" if row and not row.is_here and row.kind is not Kind.TAG:
+                return "it is not here: it was never pushed, or was deleted"
+            case "retag" if row and is_cache(row.key):
+                return "cached tags are the upstream's; push the image here to tag it"
+        return super().objection(action)
 
     def action_open(self) -> None:
         """Show the document that the row stands for."""
@@ -135,7 +142,7 @@ class TagsArea(TabArea):
 
     def on_cursor_list_opened(self) -> None:
         """Somebody clicked twice."""
-        if self.check_action("open", ()):
+        if not self.objection("open"):
             self.action_open()
         else:
             self._view.action_expand()

@@ -52,13 +52,6 @@ async def retag(app: App[int], index: Index, row: Row) -> None:
     digest = row.digest
     if digest is None:
         return
-    if is_cache(row.key):
-        app.notify(
-            "cached tags are the upstream's; push the image here to tag it",
-            severity="warning",
-            markup=False,
-        )
-        return
     tag = await app.push_screen_wait(
         Question("New tag", f"Another tag for {_of(row, digest[:DIGEST])}:", _problem)
     )

@@ -13,6 +13,7 @@ from textual.strip import Strip
 from brokenreg.oci.sizes import format_size
 from brokenreg.tui.bindings import bindings_of
 from brokenreg.tui.cursor_list import CursorList
+from brokenreg.tui.objections import Objecting
 from brokenreg.tui.tags.rows import DIGEST, INDEXES, MANIFESTS, Kind, Place, Row, Tree
 from brokenreg.tui.text import fit, fit_end, visible
 from brokenreg.tui.theme import cursor_style
@@ -21,7 +22,7 @@ _SIZE = 8
 _TEXT_AT_LEAST = 20
 
 
-class TagTree(CursorList):
+class TagTree(CursorList, Objecting):
     """What a `Tree` has open, one row a line. The cursor stays with its row, and its row where it is."""
 
     DEFAULT_CSS = """
@@ -63,12 +64,15 @@ class TagTree(CursorList):
             self._go(at)
         self.refresh()
 
-    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Whether `action` would do anything now."""
+    def objection(self, action: str) -> str:
+        """Why `action` would do nothing now."""
         row = self.selected
-        if action == "expand":
-            return row is not None and row.is_open is not None
-        return super().check_action(action, parameters)
+        match action:
+            case "expand" | "right" if row is None or row.is_open is None:
+                return "there is nothing below this"
+            case "left" if row is None or not (row.is_open or row.depth):
+                return "it is closed already, and below nothing"
+        return super().objection(action)
 
     def render_line(self, y: int) -> Strip:
         """Paint line `y` of what is in sight."""

@@ -116,25 +116,34 @@ class TrafficArea(SiftingArea):
             return "follow is off"
         return "" if table.is_tailing else f"{table.newer} newer"
 
-    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Whether `action` would do anything now; what would not has no key."""
-        if action == "back":
-            return self._is_reading
-        if action in ("fail_next", "fail_next_with"):
-            return self._table.selected is not None
-        if action == "open":
-            return self._table.selected is not None and not self._is_reading
-        if action == "expand":
-            return self._table.transfer is not None
-        if action == "filter":
-            return not self._bar.is_open
-        if action == "filter_toggle":
-            return bool(self._filter)
-        if action in ("replay", "export", "copy"):
-            return self._chosen is not None
-        if action == "pane":
-            return self._detail.exchange is not None and self._detail.display
-        return super().check_action(action, parameters)
+    def objection(self, action: str) -> str:
+        """Why `action` would do nothing now."""
+        match action:
+            case "back" if not self._is_reading:
+                return "this is the list already" + ("; \\ switches its filter" if self._filter else "")
+            case "open" if self._is_reading:
+                return "it is shown in full already; escape goes back to the list"
+            case "open" | "fail_next" | "fail_next_with" if self._table.selected is None:
+                return self._objection_to_row()
+            case "replay" | "export" | "copy" if self._chosen is None:
+                return self._objection_to_row()
+            case "expand" if self._table.transfer is None:
+                return "nothing is folded here: the cursor is under no heading of a pull or push"
+            case "filter" if self._bar.is_open:
+                return "a filter is being written already, below"
+            case "filter_toggle" if not self._filter:
+                return "there is no filter; / writes one"
+            case "pane" if self._detail.exchange is None or not self._detail.display:
+                return self._objection_to_row() or "no exchange is shown in full; enter shows it"
+        return super().objection(action)
+
+    def _objection_to_row(self) -> str:
+        """Why there is nothing to do with what is under the cursor; empty for an exchange."""
+        if self._table.selected is not None:
+            return ""
+        if self._table.transfer is not None:
+            return "this is a heading, no exchange; j and k move, space folds"
+        return "there is no exchange under the cursor"
 
     def action_open(self) -> None:
         """Open the detail. While it is read, the cursor stays with its exchange."""
@@ -238,7 +247,7 @@ class TrafficArea(SiftingArea):
 
     def on_cursor_list_opened(self) -> None:
         """Somebody clicked twice."""
-        if self.check_action("open", ()):
+        if not self.objection("open"):
             self.action_open()
 
     @property

@@ -1,4 +1,4 @@
-"""What is wrong with a filter expression, and how it may go on: keys, and values that were seen. Free of Textual."""
+"""What is wrong with a filter expression, and how it may go on: keys, values that were seen. No Textual."""
 
 from __future__ import annotations
 

@@ -24,6 +24,7 @@ from brokenreg.traffic.filters import Filter
 from brokenreg.traffic.har import har_pieces
 from brokenreg.traffic.pacing import chosen, paced
 from brokenreg.tui.bindings import bindings_of
+from brokenreg.tui.objections import Objecting
 from brokenreg.tui.saving import save
 from brokenreg.tui.scrolling import MOVES, Scrolling
 from brokenreg.tui.text import visible
@@ -90,7 +91,7 @@ class _Preview(VerticalScroll, Scrolling, can_focus=True, inherit_bindings=False
     BINDINGS: ClassVar[list[BindingType]] = MOVES
 
 
-class ExportScreen(ModalScreen[str], inherit_bindings=False):
+class ExportScreen(ModalScreen[str], Objecting, inherit_bindings=False):
     """Over the panel, until it is left; answers what was done, in one line, or nothing."""
 
     DEFAULT_CSS = """
@@ -128,11 +129,16 @@ class ExportScreen(ModalScreen[str], inherit_bindings=False):
         self.action_form(0)
         self.query_one(_Preview).focus()
 
-    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Whether `action` would do anything now."""
-        if action in ("copy", "save", "form"):
-            return not self._is_saving and (action == "form" or self._text is not None)
-        return super().check_action(action, parameters)
+    def objection(self, action: str) -> str:
+        """Why `action` would do nothing now."""
+        match action:
+            case "copy" | "save" | "form" if self._is_saving:
+                return "the name of a file is asked for; escape goes back"
+            case "copy" | "save" if self._text is None:
+                return "there is nothing in this form; h and l show others"
+            case "copy" if self._text and len(self._text) > MOST_COPIED:
+                return f"{format_size(len(self._text))} are too much for a clipboard; s writes it to a file"
+        return super().objection(action)
 
     def action_form(self, by: int) -> None:
         """Make it in another form."""
@@ -162,9 +168,6 @@ class ExportScreen(ModalScreen[str], inherit_bindings=False):
     def action_copy(self) -> None:
         """Copy it, and leave."""
         if self._text is None:
-            return
-        if len(self._text) > MOST_COPIED:
-            self._say(f"{format_size(len(self._text))} are too much for a clipboard; s writes it to a file")
             return
         self.app.copy_to_clipboard(self._text)
         self.dismiss(f"copied as {self._names[self._form]}")
