@@ -126,7 +126,9 @@ class ReadableLog:
             f" {'✗' if exchange.has_failed else '✓'} {status} ",
             _style(exchange),
         )
-        text.append(f"{exchange.method or 'CONNECT'} {printable(exchange.path or exchange.client)}")
+        text.append(
+            f"{printable(exchange.method) or 'CONNECT'} {printable(exchange.path or exchange.client)}"
+        )
         if exchange.query:
             text.append(f"?{printable(exchange.query)}", style="dim")
         text.append(f"  {format_size(exchange.response_bytes or exchange.request_bytes)}")

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-import unicodedata
+from rich.cells import cell_len, set_cell_size
 
-from rich.cells import cell_len, chop_cells, set_cell_size
+from brokenreg.oci.printable import printable
 
 ELLIPSIS = "…"
 
 
 def visible(text: str) -> str:
     """`text` with everything escaped that would move a cursor, combine, hide or turn what is shown."""
-    if text.isascii() and text.isprintable():
-        return text
-    return "".join(
-        character
-        if character.isprintable() and unicodedata.category(character)[0] != "M"
-        else character.encode("unicode_escape").decode("ascii")
-        for character in text
-    )
+    return printable(text)
+
+
+def beginning(text: str, most: int) -> str:
+    """The first `most` characters of `text`, `visible`; with an ellipsis, if there are more.
+
+    For what is shown in a few cells and can be 64 KiB long: no more of it is looked at.
+    """
+    return visible(text[:most]) + (ELLIPSIS if len(text) > most else "")
 
 
 def fit(text: str, width: int) -> str:
@@ -43,10 +44,22 @@ def fit_end(text: str, width: int) -> str:
 def fold(text: str, width: int) -> list[str]:
     """`text`, which is `visible`, in rows of at most `width` cells, broken at spaces where that can be."""
     rows = []
-    while cell_len(text) > width:
-        row = chop_cells(text[: width + 1], width)[0]
-        if not text[len(row)].isspace() and row.rfind(" ") > len(row) // 2:
+    start, end = 0, _room(text, 0, width)
+    while end < len(text):
+        row = text[start:end]
+        if text[end] != " " and row.rfind(" ") > len(row) // 2:
             row = row[: row.rfind(" ")]
         rows.append(row)
-        text = text[len(row) :].lstrip(" ")
-    return [*rows, text]
+        start += len(row)
+        while text.startswith(" ", start):
+            start += 1
+        end = _room(text, start, width)
+    return [*rows, text[start:]]
+
+
+def _room(text: str, start: int, width: int) -> int:
+    """Where what begins at `start` has filled `width` cells; it is one character at least."""
+    end = start + max(1, width)
+    while end - start > 1 and cell_len(text[start:end]) > width:
+        end -= max(1, (cell_len(text[start:end]) - width) // 2)
+    return min(end, len(text))

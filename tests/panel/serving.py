@@ -102,11 +102,19 @@ class Serving:
 
 
 @asynccontextmanager
-async def serving(size: tuple[int, int] = (80, 24)) -> AsyncIterator[Serving]:
-    """A registry on a free port, without a control API, in a folder of its own."""
+async def serving(size: tuple[int, int] = (80, 24), upstream: str = "") -> AsyncIterator[Serving]:
+    """A registry on a free port, without a control API, in a folder of its own.
+
+    Offline, or before the registry at the URL `upstream`, which it calls `quay.io`.
+    """
     with tempfile.TemporaryDirectory() as folder:
         settings = Settings(
-            listen=["127.0.0.1:0"], control=None, fabricate_limit="1GiB", data=Path(folder), offline=True
+            listen=["127.0.0.1:0"],
+            control=None,
+            fabricate_limit="1GiB",
+            data=Path(folder),
+            offline=not upstream,
+            upstream=[f"quay.io={upstream}"] if upstream else [],
         )
         clients: list[Client] = []
         try:

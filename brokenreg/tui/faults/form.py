@@ -70,7 +70,7 @@ class RuleForm(ModalScreen[Rule | None], inherit_bindings=False):
             yield Horizontal(
                 Static(f"  {field.name}", classes="label", markup=False),
                 Input(
-                    self._texts.get(field.id, ""),
+                    visible(self._texts.get(field.id, "")),
                     placeholder=field.default,
                     id=field.id,
                     compact=True,
@@ -113,7 +113,7 @@ class RuleForm(ModalScreen[Rule | None], inherit_bindings=False):
 
     def _judge(self) -> Rule | None:
         """The rule that stands there. What is wrong is said."""
-        texts = {field: self.query_one(f"#{name}", Input).value for name, field in self._fields.items()}
+        texts = {field: self._text(name) for name, field in self._fields.items()}
         try:
             rule = rule_from(self._kind, texts, enabled=self._enabled, override=self._override)
         except FieldError as error:
@@ -121,3 +121,8 @@ class RuleForm(ModalScreen[Rule | None], inherit_bindings=False):
             return None
         self.query_one("#problem", Static).update("")
         return rule
+
+    def _text(self, name: str) -> str:
+        """What stands in a field; what nobody changed there, as it is and not as it is shown."""
+        value, before = self.query_one(f"#{name}", Input).value, self._texts.get(name, "")
+        return before if value == visible(before) else value

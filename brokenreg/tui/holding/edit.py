@@ -68,7 +68,11 @@ class EditScreen(ModalScreen[None], inherit_bindings=False):
         self.dismiss()
 
     def _typed(self) -> EditableHead:
-        return EditableHead.parse(self.query_one(TextArea).text)
+        """What nobody changed is as it came, and not as it is shown."""
+        came = {(name, visible(value).strip()): value for name, value in self._waiting.headers}
+        typed = EditableHead.parse(self.query_one(TextArea).text)
+        headers = tuple((name, came.get((name, value), value)) for name, value in typed.headers)
+        return EditableHead(typed.status, headers)
 
     def _tell(self) -> None:
         try:

@@ -193,9 +193,9 @@ class TrafficArea(SiftingArea):
     def action_copy(self) -> None:
         """Copy what the exchange is about."""
         if self._chosen is not None:
-            subject = subject_of(self._chosen)
+            subject = visible(subject_of(self._chosen))  # a line break in a path would run what follows
             self.app.copy_to_clipboard(subject)
-            self.say(f"copied: {visible(subject)}")
+            self.say(f"copied: {subject}")
 
     def action_follow(self) -> None:
         """Go along with what comes, beginning at the newest; or do not."""

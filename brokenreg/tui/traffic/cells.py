@@ -9,11 +9,12 @@ from rich.cells import cell_len
 from brokenreg.oci.digests import is_digest
 from brokenreg.oci.target import Endpoint
 from brokenreg.traffic.exchange import Ended, Exchange
-from brokenreg.tui.text import ELLIPSIS, fit, fit_end, visible
+from brokenreg.tui.text import ELLIPSIS, beginning, fit, fit_end, visible
 from brokenreg.tui.traffic.transfers import Transfer
 
 _DIGEST_SHOWN = 6
 _NAME_AT_LEAST = 6
+_METHOD_SHOWN = 16
 _UNITS = "KMGTP"
 _WRITES = ("POST", "PUT", "PATCH")
 _ENDED_WORDS = {Ended.COMPLETE: "", Ended.CLIENT_LEFT: "client left", Ended.ABORTED: "aborted"}
@@ -45,8 +46,8 @@ def client_name(exchange: Exchange, width: int) -> str:
     if not product:
         return visible(exchange.client.rpartition(":")[0] or exchange.client)
     name, _, version = product.partition("/")
-    short = visible(f"{name}/{version.partition('.')[0]}" if version else name)
-    return short if len(short) <= width else visible(name)
+    short = beginning(f"{name}/{version.partition('.')[0]}" if version else name, width)
+    return short if cell_len(short) <= width else beginning(name, width)
 
 
 def request_line(exchange: Exchange, width: int) -> str:
@@ -54,10 +55,10 @@ def request_line(exchange: Exchange, width: int) -> str:
     target = exchange.target
     if target.endpoint is Endpoint.CONNECT:
         return fit_end("(asked nothing)", width)
-    method = visible(exchange.method)
-    room = width - len(method) - 1
+    method = _method(exchange)
+    room = width - cell_len(method) - 1
     if target.error is not None or not target.repository:
-        return f"{method} {fit(visible(exchange.path), room).rstrip()}"
+        return f"{method} {fit(beginning(exchange.path, width), room).rstrip()}"
     name, kind, reference = visible(target.name), _kind(target.endpoint), visible(_short(target.reference))
     bare = reference.removeprefix("sha256:")
     for tail in (kind + reference, kind + bare):
@@ -125,7 +126,7 @@ def member_line(exchange: Exchange, width: int) -> str:
     """A request below the heading of its transfer, which says the repository: `  GET manifests/1.2`."""
     reference = visible(_short(exchange.target.reference))
     kind = _kind(exchange.endpoint)
-    return f"  {fit(f'{visible(exchange.method)} {kind}{reference}', max(0, width - 2)).rstrip()}"
+    return f"  {fit(f'{_method(exchange)} {kind}{reference}', max(0, width - 2)).rstrip()}"
 
 
 def transfer_line(transfer: Transfer, width: int) -> str:
@@ -171,6 +172,11 @@ def subject_of(exchange: Exchange) -> str:
         return exchange.target.reference
     told = exchange.response_header("docker-content-digest")
     return told if is_digest(told) else exchange.target.reference or exchange.path
+
+
+def _method(exchange: Exchange) -> str:
+    """As long as those that have names (RFC 9110, WebDAV); what else was sent is cut."""
+    return beginning(exchange.method, _METHOD_SHOWN)
 
 
 def _kind(endpoint: Endpoint) -> str:

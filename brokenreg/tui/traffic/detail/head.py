@@ -7,11 +7,14 @@ from http import HTTPStatus
 
 from brokenreg.oci.target import Endpoint
 from brokenreg.traffic.exchange import Exchange
-from brokenreg.tui.text import visible
+from brokenreg.tui.text import beginning
 from brokenreg.tui.traffic import cells
 
 Part = tuple[str, str]
 """Text and its style."""
+
+SHOWN = 4096
+"""Characters of one thing that a client sent."""
 
 
 def head(exchange: Exchange, now: float) -> Iterator[Part]:
@@ -19,8 +22,9 @@ def head(exchange: Exchange, now: float) -> Iterator[Part]:
     if exchange.endpoint is Endpoint.CONNECT:
         yield "A connection that asked nothing\n", "bold"
     else:
-        query = f"?{visible(exchange.query)}" if exchange.query else ""
-        yield f"{visible(exchange.method)} {visible(exchange.path)}{query}\n", "bold"
+        query = f"?{beginning(exchange.query, SHOWN)}" if exchange.query else ""
+        path = beginning(exchange.path, SHOWN)
+        yield f"{beginning(exchange.method, SHOWN)} {path}{query}\n", "bold"
     color = "bold $error" if exchange.has_failed else "bold $success"
     if exchange.held_since is not None:
         color = "bold $warning"

@@ -7,11 +7,10 @@ from collections.abc import Iterator
 
 from brokenreg.oci.sizes import format_size
 from brokenreg.traffic.exchange import Exchange, Headers
-from brokenreg.tui.text import ELLIPSIS, visible
-from brokenreg.tui.traffic.detail.head import Part
+from brokenreg.tui.text import beginning, visible
+from brokenreg.tui.traffic.detail.head import SHOWN, Part
 
 _LABEL = 10
-_VALUE_SHOWN = 4096
 
 
 def headers(exchange: Exchange) -> Iterator[Part]:
@@ -35,7 +34,7 @@ def _facts(exchange: Exchange) -> Iterator[tuple[str, str]]:
     if target.namespace:
         yield "Namespace", visible(target.namespace)
     if target.repository:
-        yield "Image", visible(target.name)
+        yield "Image", beginning(target.name, SHOWN)
     if exchange.cache is not None:
         yield "Cache", str(exchange.cache)
     if target.error is not None:
@@ -65,6 +64,5 @@ def _list(title: str, headers: Headers) -> Iterator[Part]:
     if not headers:
         yield "  none\n", "$secondary"
     for name, value in headers:
-        shown = visible(value[:_VALUE_SHOWN])
-        yield f"  {visible(name)}: ", "$secondary"
-        yield f"{shown}{ELLIPSIS if len(value) > _VALUE_SHOWN else ''}\n", ""
+        yield f"  {beginning(name, SHOWN)}: ", "$secondary"
+        yield f"{beginning(value, SHOWN)}\n", ""
