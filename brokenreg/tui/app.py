@@ -13,7 +13,7 @@ from textual import events
 from textual.app import App, ComposeResult
 from textual.binding import BindingType
 from textual.screen import Screen
-from textual.widgets import ContentSwitcher, Footer
+from textual.widgets import ContentSwitcher
 
 from brokenreg.controlled import Controlled
 from brokenreg.faults.catalogue import Fault
@@ -27,6 +27,7 @@ from brokenreg.tui.faults.choice import FaultChoice
 from brokenreg.tui.faults.form import RuleForm
 from brokenreg.tui.faults.overrides import OverridesScreen, usual
 from brokenreg.tui.faults.words import faults_words, match_words
+from brokenreg.tui.footer import KeyLine
 from brokenreg.tui.header import Header
 from brokenreg.tui.help import HelpScreen
 from brokenreg.tui.objections import Objecting, objections
@@ -89,7 +90,7 @@ class Panel(App[int], Objecting, inherit_bindings=False):
         with ContentSwitcher(initial=next(iter(TABS))):
             for name, area in TABS.items():
                 yield area(self._controlled, self._clock, id=name)
-        yield Footer(show_command_palette=False)
+        yield KeyLine()
 
     async def on_load(self) -> None:
         # Textual makes tasks start at once from Python 3.12 on. The loop is shared with Hypercorn, whose

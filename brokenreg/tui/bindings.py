@@ -20,8 +20,8 @@ class KeysError(ValueError):
 
 
 def bindings_of(*areas: str) -> list[BindingType]:
-    """What a screen or widget binds: the commands of some areas."""
-    return [_binding(command) for command in COMMANDS if command.area in areas]
+    """What a screen or widget binds: the commands of some areas, in the order of these in the footer."""
+    return [_binding(command) for area in areas for command in COMMANDS if command.area == area]
 
 
 def commands_on(key: str, keys: Mapping[str, str]) -> Iterator[Command]:

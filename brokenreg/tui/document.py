@@ -17,10 +17,11 @@ from textual.screen import ModalScreen
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 from textual.visual import Visual
-from textual.widgets import Footer, Static
+from textual.widgets import Static
 
 from brokenreg.oci.sizes import format_size
 from brokenreg.tui.bindings import bindings_of
+from brokenreg.tui.footer import KeyLine
 from brokenreg.tui.json_lines import indented, looks_like_json
 from brokenreg.tui.scrolling import MOVES, Scrolling
 from brokenreg.tui.text import visible
@@ -58,7 +59,7 @@ class DocumentScreen(ModalScreen[None], inherit_bindings=False):
             box.border_title = Content(visible(self._title))
             yield Static(id="facts", markup=False)
             yield _Text()
-        yield Footer(show_command_palette=False)
+        yield KeyLine()
 
     def on_mount(self) -> None:
         self._say("reading …" if self._read else "")

@@ -11,14 +11,15 @@ from textual.binding import BindingType
 from textual.containers import Vertical, VerticalScroll
 from textual.content import Content
 from textual.screen import ModalScreen
-from textual.widgets import Footer, Static
+from textual.widgets import Static
 
 from brokenreg.tui.bindings import bindings_of
 from brokenreg.tui.commands import grouped, keys_of
+from brokenreg.tui.footer import KeyLine
 from brokenreg.tui.scrolling import MOVES, Scrolling
 
-_KEYS = 18
-_TITLE = 11
+_KEYS = 17
+_TITLE = 14
 
 
 class _Text(VerticalScroll, Scrolling, can_focus=True, inherit_bindings=False):
@@ -32,7 +33,7 @@ class HelpScreen(ModalScreen[None], inherit_bindings=False):
 
     DEFAULT_CSS = """
     HelpScreen { align: center middle; }
-    HelpScreen > Vertical { width: 78; max-width: 100%; height: 90%; border: round $primary;
+    HelpScreen > Vertical { width: 80; max-width: 100%; height: 90%; border: round $primary;
         background: $surface; }
     HelpScreen _Text { padding: 0 1; scrollbar-size-vertical: 1; }
     HelpScreen Static { height: auto; text-wrap: nowrap; text-overflow: ellipsis; }
@@ -48,7 +49,7 @@ class HelpScreen(ModalScreen[None], inherit_bindings=False):
         box.border_title = "Commands"
         with box, _Text():
             yield Static(Content.assemble(*_lines(self._keys)), markup=False)
-        yield Footer(show_command_palette=False)
+        yield KeyLine()
 
     def action_close(self) -> None:
         """Back to the panel."""

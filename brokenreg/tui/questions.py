@@ -9,9 +9,10 @@ from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Vertical
 from textual.screen import ModalScreen
-from textual.widgets import Footer, Input, Static
+from textual.widgets import Input, Static
 
 from brokenreg.tui.bindings import bindings_of
+from brokenreg.tui.footer import KeyLine
 
 _BOX = """
     %(name)s { align: center middle; }
@@ -39,7 +40,7 @@ class Confirmation(ModalScreen[bool], inherit_bindings=False):
         with Vertical() as box:
             box.border_title = "Sure?"
             yield Static("\n".join((self._title, "", *self._lines)), markup=False)
-        yield Footer(show_command_palette=False)
+        yield KeyLine()
 
     def action_yes(self) -> None:
         """Do it."""
@@ -77,7 +78,7 @@ class Question(ModalScreen[str | None], inherit_bindings=False):
             yield Static(self._prompt, markup=False)
             yield Input(max_length=512, select_on_focus=False, compact=True)
             yield Static(id="problem", markup=False)
-        yield Footer(show_command_palette=False)
+        yield KeyLine()
 
     def on_input_changed(self, event: Input.Changed) -> None:
         """Say what is wrong with it so far."""

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from exchanges import small_pull
-from screen import look, shown, text
+from screen import lines, look, shown, text
 from textual.dom import DOMNode
 from textual.widgets import Input
 
@@ -179,3 +179,17 @@ def test_keys_that_there_are(key: str) -> None:
             keys_from(table)
     else:
         assert "log.level" in keys_from(table)
+
+
+async def test_no_key_at_the_bottom_is_cut_and_that_of_the_help_is_always_there() -> None:
+    log = TrafficLog()
+    small_pull(log)
+    titles = tuple(command.title for command in COMMANDS if command.in_footer)
+    async with shown(log) as (panel, pilot):
+        for width in (80, 60, 40, 24, 100, 160):
+            await pilot.resize_terminal(width, 24)
+            await look(pilot)
+            keys = lines(panel)[-1]
+            assert "? Help" in keys
+            assert keys.endswith(titles), keys
+        assert "q Quit" in keys

@@ -8,11 +8,12 @@ from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Vertical
 from textual.screen import ModalScreen
-from textual.widgets import Footer, Input
+from textual.widgets import Input
 
 from brokenreg.faults.catalogue import CATALOGUE, Fault
 from brokenreg.tui.bindings import bindings_of
 from brokenreg.tui.faults.listing import Listing, Row
+from brokenreg.tui.footer import KeyLine
 
 
 class FaultChoice(ModalScreen[type[Fault] | None], inherit_bindings=False):
@@ -20,7 +21,7 @@ class FaultChoice(ModalScreen[type[Fault] | None], inherit_bindings=False):
 
     DEFAULT_CSS = """
     FaultChoice { align: center middle; }
-    FaultChoice > Vertical { width: 100; max-width: 100%; height: 1fr; border: round $primary;
+    FaultChoice > Vertical { width: 130; max-width: 100%; height: 1fr; border: round $primary;
         background: $surface; padding: 0 1; }
     FaultChoice Input { background: $panel; }
     FaultChoice Listing { height: 1fr; background: $surface; }
@@ -34,7 +35,7 @@ class FaultChoice(ModalScreen[type[Fault] | None], inherit_bindings=False):
             listing = Listing()
             listing.can_focus = False
             yield listing
-        yield Footer(show_command_palette=False)
+        yield KeyLine()
 
     def on_mount(self) -> None:
         self.query_one(Input).focus()

@@ -12,12 +12,13 @@ from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.screen import ModalScreen
 from textual.suggester import SuggestFromList
 from textual.widget import Widget
-from textual.widgets import Footer, Input, Static
+from textual.widgets import Input, Static
 
 from brokenreg.faults.catalogue import Fault
 from brokenreg.faults.rules import FieldError, Rule
 from brokenreg.tui.bindings import bindings_of
 from brokenreg.tui.faults.fields import fields_of, rule_from, texts_of
+from brokenreg.tui.footer import KeyLine
 from brokenreg.tui.text import visible
 
 _GROUPS = {"fault": "What happens", "match": "When", "": "How often"}
@@ -59,7 +60,7 @@ class RuleForm(ModalScreen[Rule | None], inherit_bindings=False):
                 yield from self._lines()
             yield Static(id="help", markup=False)
             yield Static(id="problem", markup=False)
-        yield Footer(show_command_palette=False)
+        yield KeyLine()
 
     def _lines(self) -> Iterator[Widget]:
         group = None

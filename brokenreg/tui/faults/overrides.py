@@ -9,7 +9,6 @@ from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Vertical
 from textual.screen import ModalScreen
-from textual.widgets import Footer
 
 from brokenreg.faults.active_rule import ActiveRule
 from brokenreg.faults.catalogue import CATALOGUE, Fault
@@ -20,6 +19,7 @@ from brokenreg.tui.bindings import bindings_of
 from brokenreg.tui.faults.form import RuleForm
 from brokenreg.tui.faults.listing import Listing, Row
 from brokenreg.tui.faults.words import count_words, fault_words, glyph
+from brokenreg.tui.footer import KeyLine
 from brokenreg.tui.text import fit, visible
 
 _SOURCE = "panel, override"
@@ -33,7 +33,7 @@ class OverridesScreen(ModalScreen[Fault | None], inherit_bindings=False):
 
     DEFAULT_CSS = """
     OverridesScreen { align: center middle; }
-    OverridesScreen > Vertical { width: 110; max-width: 100%; height: 1fr; border: round $error;
+    OverridesScreen > Vertical { width: 130; max-width: 100%; height: 1fr; border: round $error;
         background: $surface; padding: 0 1; }
     OverridesScreen Listing { height: 1fr; background: $surface; }
     """
@@ -48,7 +48,7 @@ class OverridesScreen(ModalScreen[Fault | None], inherit_bindings=False):
         with Vertical() as box:
             box.border_title = "Overrides: what happens to every request, after all rules"
             yield Listing()
-        yield Footer(show_command_palette=False)
+        yield KeyLine()
 
     def on_mount(self) -> None:
         self._listing.focus()
@@ -109,10 +109,10 @@ class OverridesScreen(ModalScreen[Fault | None], inherit_bindings=False):
         if active is None:
             return Row(name, f"○ {name:<17}{CATALOGUE[name].summary()}")
         words = " ".join(filter(None, (fault_words(active.rule.fault[0]), count_words(active.rule))))
-        count = f"{active.struck}/{active.matched}"
+        count = f"struck {active.struck} of {active.matched}"
         on = active.is_armed
         return Row(
-            name, f"{glyph(active)} {fit(words, 52)} {'ON ' if on else 'off'} {count}", "on" if on else ""
+            name, f"{glyph(active)} {fit(words, 46)} {'ON ' if on else 'off'} {count}", "on" if on else ""
         )
 
     @property

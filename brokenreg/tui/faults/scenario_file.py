@@ -10,12 +10,13 @@ from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Vertical
 from textual.screen import ModalScreen
-from textual.widgets import Footer, Input, Static
+from textual.widgets import Input, Static
 
 from brokenreg.faults.rulebook import RuleBook
 from brokenreg.faults.rules import FieldError
 from brokenreg.faults.scenario import ScenarioError, load_scenario, write_scenario
 from brokenreg.tui.bindings import bindings_of
+from brokenreg.tui.footer import KeyLine
 from brokenreg.tui.questions import Confirmation
 from brokenreg.tui.saving import save
 from brokenreg.tui.text import visible
@@ -46,7 +47,7 @@ class _FileDialogue(ModalScreen[str | None], inherit_bindings=False):
             yield Static(self.PROMPT, markup=False)
             yield Input(compact=True, max_length=4096)
             yield Static(id="problem", markup=False)
-        yield Footer(show_command_palette=False)
+        yield KeyLine()
 
     def on_mount(self) -> None:
         self.query_one(Input).focus()

@@ -35,9 +35,9 @@ def match_words(rule: Rule) -> str:
 
 
 def count_words(rule: Rule) -> str:
-    """`skip 1 ×2 50%/client`: how often; empty for always."""
+    """`skip 1 ×2 50% per client`: how often; empty for always."""
     parts = [f"skip {rule.skip}"] if rule.skip else []
     parts += [f"×{rule.times}"] if rule.times is not None else []
-    parts += [f"{rule.probability:.4g}"] if rule.probability < 1 else []
+    parts += [f"{rule.probability * 100:.4g}%"] if rule.probability < 1 else []
     parts += [f"per {rule.per}"] if rule.per != "rule" else []
     return " ".join(parts)

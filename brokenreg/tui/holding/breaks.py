@@ -10,11 +10,12 @@ from textual.binding import BindingType
 from textual.containers import Vertical
 from textual.content import Content
 from textual.screen import ModalScreen
-from textual.widgets import Footer, Input, Static
+from textual.widgets import Input, Static
 
 from brokenreg.faults.breaks import Break, Breaks
 from brokenreg.traffic.filters import FilterError
 from brokenreg.tui.bindings import bindings_of
+from brokenreg.tui.footer import KeyLine
 from brokenreg.tui.objections import Objecting
 from brokenreg.tui.text import fit, visible
 from brokenreg.tui.traffic.completion import problem_of
@@ -48,7 +49,7 @@ class BreaksScreen(ModalScreen[None], Objecting, inherit_bindings=False):
             yield Input(placeholder="endpoint:layer status:5xx repository:library/*", compact=True)
             yield Static(id="problem", markup=False)
             yield Static(id="list", markup=False)
-        yield Footer(show_command_palette=False)
+        yield KeyLine()
 
     def on_mount(self) -> None:
         self._show()

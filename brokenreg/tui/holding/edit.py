@@ -8,12 +8,13 @@ from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Vertical
 from textual.screen import ModalScreen
-from textual.widgets import Footer, Static, TextArea
+from textual.widgets import Static, TextArea
 
 from brokenreg.faults.editing import EditableHead, HeadError
 from brokenreg.faults.hold import Gate, NotHeldError, Resume
 from brokenreg.traffic.exchange import Exchange
 from brokenreg.tui.bindings import bindings_of
+from brokenreg.tui.footer import KeyLine
 from brokenreg.tui.text import visible
 
 
@@ -42,7 +43,7 @@ class EditScreen(ModalScreen[None], inherit_bindings=False):
             # Values are octets; whatever would move the cursor or turn the text is escaped in them.
             yield TextArea(visible_lines(self._waiting), soft_wrap=True, compact=True)
             yield Static(markup=False)
-        yield Footer(show_command_palette=False)
+        yield KeyLine()
 
     def on_mount(self) -> None:
         self._tell()

@@ -146,7 +146,7 @@ class TagTree(CursorList, Objecting):
         word = "" if row.kind in (Kind.REPOSITORY, Kind.REMARK) else f"{row.kind} "
         room = max(0, width - cell_len(start) - 2 - len(word))
         size = "" if row.size is None else f"{format_size(row.size):>{_SIZE}}"
-        room -= len(size) + 3
+        room -= len(size) + 2 + bool(size)
         about = _about(row)
         most = max(0, min(cell_len(about), room - _TEXT_AT_LEAST))
         about = fit(about, most) if row.kind in MANIFESTS else fit_end(about, most)
@@ -160,7 +160,7 @@ class TagTree(CursorList, Objecting):
             Segment(f"{mark} ", mark_style),
             Segment(word, quiet),
             Segment(fit(text, max(0, room)), style),
-            Segment(f" {about} {size} ", quiet),
+            Segment(f" {about}{size and ' '}{size} ", quiet),
         ]
         return Strip(segments).adjust_cell_length(width, self.rich_style)
 

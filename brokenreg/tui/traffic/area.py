@@ -52,7 +52,7 @@ class TrafficArea(SiftingArea):
     TrafficArea.-wide.-filled > Detail { display: block; }
     TrafficArea.-wide > Detail:focus { border-left: solid $primary; }
     """
-    BINDINGS: ClassVar[list[BindingType]] = bindings_of("traffic", "holding")
+    BINDINGS: ClassVar[list[BindingType]] = bindings_of("holding", "traffic")
 
     class FailNext(Message):
         """The next one like that exchange shall fail; `choose` with which fault, or as the last time."""
@@ -114,7 +114,9 @@ class TrafficArea(SiftingArea):
         table = self._table
         if not table.follow:
             return "follow is off"
-        return "" if table.is_tailing else f"{table.newer} newer"
+        if table.is_tailing:
+            return ""
+        return f"{table.newer} newer" if table.newer else "stays here"
 
     def objection(self, action: str) -> str:
         """Why `action` would do nothing now."""

@@ -12,7 +12,7 @@ from textual.binding import BindingType
 from textual.containers import Vertical, VerticalScroll
 from textual.content import Content
 from textual.screen import ModalScreen
-from textual.widgets import Footer, Input, Static
+from textual.widgets import Input, Static
 
 from brokenreg.controlled import Controlled
 from brokenreg.faults.likeness import scenario_like
@@ -24,6 +24,7 @@ from brokenreg.traffic.filters import Filter
 from brokenreg.traffic.har import har_pieces
 from brokenreg.traffic.pacing import chosen, paced
 from brokenreg.tui.bindings import bindings_of
+from brokenreg.tui.footer import KeyLine
 from brokenreg.tui.objections import Objecting
 from brokenreg.tui.saving import save
 from brokenreg.tui.scrolling import MOVES, Scrolling
@@ -123,7 +124,7 @@ class ExportScreen(ModalScreen[str], Objecting, inherit_bindings=False):
                 yield Static(id="preview", markup=False)
             yield Static(id="said", markup=False)
             yield Input(select_on_focus=False, compact=True)
-        yield Footer(show_command_palette=False)
+        yield KeyLine()
 
     def on_mount(self) -> None:
         self.action_form(0)

@@ -73,9 +73,10 @@ class Painter:
     def heading(self, width: int) -> Strip:
         """The names of the columns."""
         bar = self._bar_width(width)
+        when = "WATERFALL" if bar >= len("WATERFALL") else "WHEN"
         text = (
             f"   {'TIME':<{_TIME}} {'CLIENT':<{_CLIENT}} {'REQUEST':<{self._room(width)}} "
-            f"{'ST':>{_STATUS}} {'SIZE':>{_SIZE}} {'MS':>{_MS}} {fit('WATERFALL', bar) if bar else ''}"
+            f"{'ST':>{_STATUS}} {'SIZE':>{_SIZE}} {'MS':>{_MS}} {fit(when, bar) if bar else ''}"
         )
         style = self._style("heading")
         return Strip([Segment(text, style)], len(text)).adjust_cell_length(width, style)
@@ -208,7 +209,7 @@ class Painter:
         return known[1]
 
     def _bar_width(self, width: int) -> int:
-        return max(8, min(30, width // 6)) if self.has_waterfall(width) else 0
+        return max(8, min(30, (width - 56) // 3)) if self.has_waterfall(width) else 0
 
     def _room(self, width: int) -> int:
         """Cells for the request and the note."""

@@ -1,0 +1,39 @@
+"""The keys at the bottom."""
+
+from __future__ import annotations
+
+from rich.cells import cell_len
+from textual import events
+from textual.app import ComposeResult
+from textual.widgets import Footer
+from textual.widgets._footer import FooterKey
+
+_HELP = "help"
+_AROUND = 3
+"""Cells that a key has beside its name and what it does."""
+
+
+class KeyLine(Footer):
+    """As many keys as there is room for, none of them cut. That of the help is always there."""
+
+    _room = 0
+
+    def __init__(self) -> None:
+        super().__init__(show_command_palette=False)
+
+    def compose(self) -> ComposeResult:
+        keys = [each for each in super().compose() if isinstance(each, FooterKey)]
+        while keys and sum(map(_width, keys)) > self.app.size.width:
+            others = [key for key in keys if key.action != _HELP]
+            keys.remove((others or keys)[-1])
+        yield from keys
+
+    async def on_resize(self, event: events.Resize) -> None:
+        """Another width has room for others."""
+        if event.size.width != self._room:
+            self._room = event.size.width
+            await self.recompose()
+
+
+def _width(key: FooterKey) -> int:
+    return cell_len(key.key_display) + cell_len(key.description) + _AROUND
