@@ -27,7 +27,7 @@ def bindings_of(*areas: str) -> list[BindingType]:
 def commands_on(key: str, keys: Mapping[str, str]) -> Iterator[Command]:
     """The commands that a key (by Textual's name) is for, in all areas; `keys` are other keys by id."""
     for command in COMMANDS:
-        if key in map(_name, keys_of(command, keys)):
+        if key in map(key_name, keys_of(command, keys)):
             yield command
 
 
@@ -36,7 +36,7 @@ def keys_from(table: Mapping[str, Any]) -> dict[str, str]:
     keys = dict(_read(table, ""))
     for one, other in combinations(COMMANDS, 2):
         if (one.id in keys or other.id in keys) and meet(one, other):
-            twice = {*map(_name, keys_of(one, keys))} & {*map(_name, keys_of(other, keys))}
+            twice = {*map(key_name, keys_of(one, keys))} & {*map(key_name, keys_of(other, keys))}
             if twice:
                 raise KeysError(f"{min(twice)} is both {one.id} and {other.id}; give one of them another key")
     return keys
@@ -54,28 +54,28 @@ def _read(table: Mapping[str, Any], within: str) -> Iterator[tuple[str, str]]:
         if not keys or not all(isinstance(key, str) for key in keys):
             raise KeysError(f'{command}: write a key in quotes, or a list: ["f", "ctrl+f"]')
         for key in keys:
-            if _name(key) not in _KNOWN and not _is_modified(key):
+            if key_name(key) not in _KNOWN and not _is_modified(key):
                 raise KeysError(
                     f"{command}: {key[:100]!r} is no key; write for instance f, F, f2, ctrl+f, pagedown or ?"
                 )
-        yield command, ",".join(_name(key) for key in keys)
+        yield command, ",".join(key_name(key) for key in keys)
 
 
 def _is_modified(key: str) -> bool:
     bare = key
     while bare.startswith(_MODIFIERS):
         bare = bare.partition("+")[2]
-    return bare != key and _name(bare) in _KNOWN
+    return bare != key and key_name(bare) in _KNOWN
 
 
-def _name(key: str) -> str:
+def key_name(key: str) -> str:
     """As Textual calls it: `question_mark` for `?`."""
     if len(key) != 1 or key.isspace() or key == ",":
         return {",": "comma", " ": "space"}.get(key, key)
     return next(iter(Binding.make_bindings([(key, "", "")]))).key
 
 
-_KNOWN = {*map(_name, map(chr, range(0x20, 0x7F))), *(key.value for key in Keys if key.value[0] != "<")}
+_KNOWN = {*map(key_name, map(chr, range(0x20, 0x7F))), *(key.value for key in Keys if key.value[0] != "<")}
 
 
 def _binding(command: Command) -> Binding:

@@ -41,12 +41,20 @@ class CursorList(ScrollView, can_focus=True, inherit_bindings=False):
         raise NotImplementedError
 
     def _put(self, line: int) -> None:
-        """Have the cursor on that row; on 0 if there is none."""
+        """Have the cursor on that row, or on the nearest that takes it; on 0 if there is none."""
         raise NotImplementedError
+
+    def _further(self, by: int) -> int:
+        """The row some rows below the cursor."""
+        return self._line + by
+
+    def _above(self, line: int) -> int:
+        """How many rows above that one shall be in sight with it."""
+        return 0
 
     def action_move(self, by: int) -> None:
         """Move the cursor by some rows."""
-        self._go(self._line + by)
+        self._go(self._further(by))
 
     def action_page(self, by: int) -> None:
         """Move the cursor by some screens."""
@@ -79,7 +87,7 @@ class CursorList(ScrollView, can_focus=True, inherit_bindings=False):
         line = self.scroll_offset.y + offset.y - self.HEADING
         if line < self._count:
             self._go(line)
-            if event.chain == 2:
+            if event.chain == 2 and self._line == line:
                 self.post_message(self.Opened())
 
     @property
@@ -95,7 +103,8 @@ class CursorList(ScrollView, can_focus=True, inherit_bindings=False):
         """Put the cursor on a row, or as near as there is, and bring it in sight; the first row in sight."""
         line = max(0, min(line, self._count - 1))
         self._put(line)
-        top = max(min(self.scroll_offset.y, line), line - self._height + 1, 0)
+        line = self._line
+        top = max(min(self.scroll_offset.y, line - self._above(line)), line - self._height + 1, 0)
         # By force: the scrollbar is not there yet when the rows become more than fit.
         self.scroll_to(y=top, animate=False, force=True)
         self.refresh()

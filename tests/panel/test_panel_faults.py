@@ -23,6 +23,7 @@ from brokenreg.faults.scenario import Scenario, load_scenario, write_scenario
 from brokenreg.server.assembly import Server
 from brokenreg.tui.app import Panel
 from brokenreg.tui.faults.fields import fields_of, rule_from, texts_of
+from brokenreg.tui.faults.listing import Listing
 from brokenreg.tui.faults.overrides import usual
 from brokenreg.tui.saving import save
 
@@ -292,3 +293,23 @@ def test_a_saved_scenario_is_loaded_as_it_was(
     assert load_scenario(path).scenario == scenario
     with pytest.raises(FileExistsError):
         save(str(path), write_scenario(scenario), overwrite=False)
+
+
+async def test_clicks_choose_rules_and_faults_and_a_second_one_opens(tmp_path: Path) -> None:
+    async with bench(tmp_path) as it:
+        for name in ("first", "second"):
+            it.book.add(rule_of({"name": name, "fault": "error"}), "test")
+        await it.press("2")
+        await it.pilot.click(Listing, offset=(20, 2))
+        await it.press()
+        assert line_with(it.pilot.app, "second").startswith("▌")
+        await it.pilot.click(Listing, offset=(20, 0), times=2)
+        await it.press()
+        assert line_with(it.pilot.app, "first").startswith("▌"), "a heading takes no cursor"
+        await it.pilot.click(Listing, offset=(20, 2), times=2)
+        assert "error: " in await it.press()
+        await it.press("escape", "c")
+        await it.pilot.click(Listing, offset=(20, 1), times=2)
+        screen = await it.press()
+        assert f"{list(CATALOGUE)[1]}: " in screen
+        assert "Which fault?" not in screen

@@ -15,6 +15,7 @@ from brokenreg.controlled import Controlled
 from brokenreg.faults.rules import rule_of
 from brokenreg.traffic.log import TrafficLog
 from brokenreg.tui.app import Panel
+from brokenreg.tui.bindings import key_name
 from brokenreg.tui.commands import AREAS, COMMANDS, TABS
 from brokenreg.tui.objections import objections
 
@@ -51,7 +52,7 @@ async def test_every_key_of_a_tab_does_something_or_says_why_not(tab: str, scene
                 key = command.keys.partition(",")[0]
                 told = await after(pilot, key)
                 assert panel.focused is not None
-                why = [*objections(panel.focused, "backslash" if key == "\\" else key, {})]
+                why = [*objections(panel.focused, key_name(key), {})]
                 assert len(why) == 1, (command.id, why)
                 assert why[0] in told, command.id
 

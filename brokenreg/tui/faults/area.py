@@ -131,6 +131,11 @@ class FaultsArea(TabArea):
         """Save what is in force as a scenario file."""
         self.app.push_screen(SaveDialogue(self._book), self._told)
 
+    def on_cursor_list_opened(self) -> None:
+        """Somebody clicked twice."""
+        if not self.objection("open"):
+            self.action_open()
+
     def _chosen(self, kind: type[Fault] | None) -> None:
         if kind is not None:
             self.app.push_screen(RuleForm(kind), self._created)

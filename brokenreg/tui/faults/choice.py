@@ -54,6 +54,10 @@ class FaultChoice(ModalScreen[type[Fault] | None], inherit_bindings=False):
         if isinstance(chosen, str):
             self.dismiss(CATALOGUE[chosen])
 
+    def on_cursor_list_opened(self) -> None:
+        """Somebody clicked twice."""
+        self.action_take()
+
     def action_cancel(self) -> None:
         """None of them."""
         self.dismiss(None)

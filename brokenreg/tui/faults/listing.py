@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
 from rich.segment import Segment
 from rich.style import Style
-from textual.binding import BindingType
-from textual.geometry import Size
-from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
-from brokenreg.tui.scrolling import MOVES
+from brokenreg.tui.cursor_list import CursorList
 from brokenreg.tui.text import fit
 from brokenreg.tui.theme import cursor_style
 
@@ -30,12 +28,10 @@ class Row:
     style: str = ""
 
 
-class Listing(ScrollView, can_focus=True, inherit_bindings=False):
-    """Rows, one of which the cursor is on. It stays on its row wherever that goes."""
+class Listing(CursorList):
+    """Rows, one of which the cursor is on, headings never. It stays on its row wherever that goes."""
 
     DEFAULT_CSS = """
-    Listing { background: $background; overflow-x: hidden; overflow-y: auto;
-        scrollbar-gutter: stable; scrollbar-size-vertical: 1; }
     Listing > .listing--on { color: $error; text-style: bold; }
     Listing > .listing--off { color: $secondary; }
     Listing > .listing--quiet { color: $secondary; }
@@ -49,11 +45,12 @@ class Listing(ScrollView, can_focus=True, inherit_bindings=False):
         "listing--heading",
         "listing--cursor",
     }
-    BINDINGS: ClassVar[list[BindingType]] = MOVES
 
     def __init__(self) -> None:
         super().__init__()
         self._rows: list[Row] = []
+        self._places: list[int] = []
+        """Of the rows that are no headings."""
         self._cursor = 0
 
     @property
@@ -67,14 +64,13 @@ class Listing(ScrollView, can_focus=True, inherit_bindings=False):
             return
         key = self.selected
         self._rows = list(rows)
-        self.virtual_size = Size(0, len(rows))
-        places = [place for place, row in enumerate(rows) if row.key == key and key is not None]
-        self._go(places[0] if places else self._cursor)
-        self.refresh()
+        self._places = [place for place, row in enumerate(rows) if row.key is not None]
+        self._measure()
+        self.select(key)
 
     def select(self, key: Hashable) -> None:
         """Put the cursor on a row."""
-        self._go(next((place for place, row in enumerate(self._rows) if row.key == key), self._cursor))
+        self._go(next((place for place in self._places if self._rows[place].key == key), self._cursor))
 
     def render_line(self, y: int) -> Strip:
         """Paint line `y` of what is in sight."""
@@ -92,34 +88,22 @@ class Listing(ScrollView, can_focus=True, inherit_bindings=False):
         text = ("▌" if is_here else " ") + row.text
         return Strip([Segment(fit(text, width), style + Style(underline=False))], width)
 
-    def action_move(self, by: int) -> None:
-        """To the next row that is no heading, or the one before."""
-        place = self._cursor + by
-        while 0 <= place < len(self._rows) and self._rows[place].key is None:
-            place += 1 if by > 0 else -1
-        if 0 <= place < len(self._rows):
-            self._go(place)
+    @property
+    def _count(self) -> int:
+        return len(self._rows)
 
-    def action_page(self, by: int) -> None:
-        """By a screen."""
-        self._go(self._cursor + by * max(1, self.size.height - 1))
+    @property
+    def _line(self) -> int:
+        return self._cursor
 
-    def action_first(self) -> None:
-        """To the first row."""
-        self._go(0)
+    def _put(self, line: int) -> None:
+        """Have the cursor there, or on the nearest row that is no heading."""
+        self._cursor = min(self._places, key=lambda place: abs(place - line), default=0)
 
-    def action_last(self) -> None:
-        """To the last row."""
-        self._go(len(self._rows) - 1)
+    def _further(self, by: int) -> int:
+        """Headings are none of the rows."""
+        at = bisect_left(self._places, self._cursor) + by
+        return self._places[at] if 0 <= at < len(self._places) else self._cursor
 
-    def _go(self, place: int) -> None:
-        """Put the cursor there, or on the nearest row that is no heading."""
-        rows = [at for at, row in enumerate(self._rows) if row.key is not None]
-        self._cursor = min(rows, key=lambda at: abs(at - place), default=0)
-        top, height = self.scroll_offset.y, max(1, self.scrollable_content_region.height)
-        above = 1 if self._cursor and self._rows[self._cursor - 1].key is None else 0
-        if self._cursor - above < top:
-            self.scroll_to(y=self._cursor - above, animate=False, immediate=True, force=True)
-        elif self._cursor >= top + height:
-            self.scroll_to(y=self._cursor - height + 1, animate=False, immediate=True, force=True)
-        self.refresh()
+    def _above(self, line: int) -> int:
+        return 1 if line and self._rows[line - 1].key is None else 0

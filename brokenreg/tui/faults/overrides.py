@@ -67,6 +67,10 @@ class OverridesScreen(ModalScreen[Fault | None], inherit_bindings=False):
             self._put(active.rule.model_copy(update={"enabled": True}))
         self._show()
 
+    def on_cursor_list_opened(self) -> None:
+        """Somebody clicked twice."""
+        self.action_switch()
+
     def action_edit(self) -> None:
         """Set its parameters, and switch it on."""
         active = self._of(self._chosen)
