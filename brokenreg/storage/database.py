@@ -23,6 +23,9 @@ Work = Callable[[sqlite3.Connection], Any]
 
 _MAX_BATCH = 256
 
+_OURS = (sqlite3.IntegrityError, sqlite3.ProgrammingError, sqlite3.InterfaceError, sqlite3.NotSupportedError)
+"""What SQLite calls mistakes of whoever uses it."""
+
 
 @dataclass(slots=True)
 class _Job:
@@ -58,7 +61,8 @@ class Database:
 
         `apply(result)` is called on the loop after the commit and in order of commits, even if the caller
         was cancelled meanwhile: it is where the memory model follows the disk. An exception of `work`
-        undoes that work alone and is raised here; `StorageFullError` means that nothing was written.
+        undoes that work alone and is raised here. `StorageError` is raised where the file fails, of a disk or
+        otherwise, and `StorageFullError` where there is no room: nothing was written.
         """
         job = _Job(work, self._loop.create_future(), apply)
         self._jobs.put(job)
@@ -132,9 +136,17 @@ def _work(connection: sqlite3.Connection, job: _Job) -> None:
 
 
 def _named(error: Exception) -> Exception:
-    if isinstance(error, sqlite3.OperationalError) and error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_FULL:
-        return StorageFullError("no room left for the index")
-    return error
+    """What SQLite says of its file, as a `StorageError`; what it says of us stays as it is."""
+    if not isinstance(error, sqlite3.Error) or isinstance(error, _OURS):
+        return error
+    is_no_room = getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_FULL
+    named = (
+        StorageFullError("no room left for the index")
+        if is_no_room
+        else StorageError(f"the index cannot be used: {error}")
+    )
+    named.__cause__ = error
+    return named
 
 
 def _finish(batch: list[_Job]) -> None:

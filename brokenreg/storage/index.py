@@ -57,9 +57,9 @@ class Index(Records):
         index = cls(database)
         try:
             await database.run(index._load)
-        except (sqlite3.Error, ValueError) as error:
+        except (sqlite3.Error, StorageError, ValueError) as error:
             await database.close()
-            problem = str(error).partition("\n")[0]
+            problem = str(error.__cause__ or error).partition("\n")[0]
             raise StorageError(
                 f"cannot read the index {path}: {problem}; move it away to start afresh"
             ) from None

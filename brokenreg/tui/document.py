@@ -20,6 +20,7 @@ from textual.visual import Visual
 from textual.widgets import Static
 
 from brokenreg.oci.sizes import format_size
+from brokenreg.storage.errors import StorageError
 from brokenreg.tui.bindings import bindings_of
 from brokenreg.tui.footer import KeyLine
 from brokenreg.tui.json_lines import indented, looks_like_json
@@ -73,8 +74,8 @@ class DocumentScreen(ModalScreen[None], inherit_bindings=False):
     async def _load(self, read: Read) -> None:
         try:
             found = await read()
-        except OSError as error:
-            self._say(f"cannot be read: {error.strerror}")
+        except (OSError, StorageError) as error:
+            self._say(f"cannot be read: {error}")
             return
         if found is None:
             self._say("it is not here")

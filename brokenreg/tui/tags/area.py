@@ -12,6 +12,7 @@ from textual.widgets import Input
 from brokenreg.controlled import Controlled
 from brokenreg.oci.descriptors import parts_of
 from brokenreg.oci.digests import Digest
+from brokenreg.storage.errors import StorageError
 from brokenreg.storage.records import is_cache, spelled
 from brokenreg.tui.area import Clock, TabArea
 from brokenreg.tui.bindings import bindings_of
@@ -19,7 +20,7 @@ from brokenreg.tui.document import DocumentScreen
 from brokenreg.tui.tags.changes import Change, delete, retag
 from brokenreg.tui.tags.opening import document_of
 from brokenreg.tui.tags.pulling import CLIENTS, pull_command
-from brokenreg.tui.tags.rows import MANIFESTS, Kind, Tree
+from brokenreg.tui.tags.rows import DIGEST, MANIFESTS, Kind, Tree
 from brokenreg.tui.tags.view import TagTree
 from brokenreg.tui.text import visible
 
@@ -170,7 +171,11 @@ class TagsArea(TabArea):
 
     async def _learn(self, digest: Digest) -> None:
         """Read a manifest that is open in the tree."""
-        body = await self.controlled.store.index.manifest_body(digest)
+        try:
+            body = await self.controlled.store.index.manifest_body(digest)
+        except StorageError as error:
+            self.say(visible(f"{digest[:DIGEST]} cannot be read: {error}"))
+            body = None
         parts = await asyncio.to_thread(parts_of, body or b"", _MOST_PARTS)
         self._reading.discard(digest)
         self._tree.learn(digest, parts)

@@ -1,0 +1,105 @@
+"""A disk without room and an index that cannot be read end no panel: each change says what became of it."""
+
+from __future__ import annotations
+
+import sqlite3
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from pushed import some_images
+from running import registry
+from screen import look, text
+from stored import TEAM, store_image, tar
+from textual.pilot import Pilot
+
+from brokenreg.storage.bodies import RecentBodies
+from brokenreg.storage.errors import StorageError
+from brokenreg.storage.index import Index
+from brokenreg.traffic.log import TrafficLog
+from brokenreg.tui.app import Panel
+from tests import disks
+from tests.storage.test_full_disk import fill
+
+SIZE = (110, 40)
+
+
+@pytest.fixture
+def disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A file system of 4 MiB, where folders that are made for a moment are."""
+    with disks.small_disk(tmp_path / "disk", "4m") as disk:
+        monkeypatch.setattr(tempfile, "tempdir", str(disk))
+        yield disk
+
+
+async def done(pilot: Pilot[int], *keys: str) -> str:
+    """The screen after keys, once nothing works in the background but what asks."""
+    await look(pilot, *keys)
+    for worker in [each for each in pilot.app.workers if each.group != "asking"]:
+        await worker.wait()
+    return await look(pilot)
+
+
+async def said(pilot: Pilot[int], words: str) -> None:
+    """Wait until the panel has said that, in passing (it is folded on the screen) or to stay."""
+    for _ in range(100):
+        passing = [each.message for each in pilot.app._notifications]
+        if any(words in each for each in (*passing, " ".join(text(pilot.app).split()))):
+            return
+        await pilot.pause()
+    raise AssertionError(text(pilot.app))
+
+
+async def break_index(index: Index) -> None:
+    """No manifest can be read or written any more."""
+    await index._database.run(lambda connection: connection.execute("DROP TABLE manifest_bodies"))
+    index._bodies = RecentBodies()
+
+
+async def test_nothing_is_changed_on_a_full_disk_and_the_panel_says_so(disk: Path, tmp_path: Path) -> None:
+    async with registry(TrafficLog()) as controlled:
+        await some_images(controlled.store)
+        tags = dict(controlled.store.index.repositories["", "library/app"].tags)
+        panel = Panel(controlled)
+        async with panel.run_test(size=SIZE, notifications=True) as pilot:
+            await done(pilot, "4", "j", "l", "l")
+            filler = fill(disk)
+            await done(pilot, "d")
+            await done(pilot, "y")
+            await said(pilot, "nothing was changed: no room left for the index")
+            await done(pilot, "2", "W", *str(disk / "rules.yaml"), "enter")
+            await said(pilot, "No space left on device")
+            await look(pilot, "escape")
+            filler.unlink()
+            assert panel.is_running
+        assert controlled.store.index.repositories["", "library/app"].tags == tags
+
+
+async def test_an_index_that_cannot_be_read_is_told_wherever_it_is_asked() -> None:
+    async with registry(TrafficLog()) as controlled:
+        await store_image(controlled, TEAM, "1", tar(("a", b"a")))
+        await break_index(controlled.store.index)
+        panel = Panel(controlled)
+        async with panel.run_test(size=SIZE, notifications=True) as pilot:
+            await done(pilot, "4", "l", "l", "l")
+            await said(pilot, "cannot be read: the index cannot be used: no such table")
+            panel.clear_notifications()
+            assert "cannot be read: the index cannot be used" in await done(pilot, "enter")
+            await look(pilot, "escape", "R", *"new", "enter")
+            await said(pilot, "nothing was changed: the index cannot be used")
+            await done(pilot, "3", "/", *"manifest", "enter", "enter")
+            await said(pilot, "it cannot be read: the index cannot be used")
+            await done(pilot, "v")
+            await said(pilot, "cannot be read: the index cannot be used")
+            await pilot.press("q")
+        assert panel.return_code == 0
+
+
+async def test_mistakes_of_ours_are_no_failures_of_the_disk() -> None:
+    async with registry(TrafficLog()) as controlled:
+        run = controlled.store.index._database.run
+        with pytest.raises(StorageError, match="no such table: nowhere"):
+            await run(lambda connection: connection.execute("SELECT * FROM nowhere"))
+        with pytest.raises(sqlite3.ProgrammingError):
+            await run(lambda connection: connection.execute("SELECT ?", ()))
