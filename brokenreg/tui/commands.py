@@ -87,7 +87,14 @@ COMMANDS: tuple[Command, ...] = (
     Command("move.last", "G,end", "Last", "to the last line", "Moving"),
     Command("move.page-down", "pagedown,ctrl+f", "Page down", "one screen down", "Moving", "page(1)"),
     Command("move.page-up", "pageup,ctrl+b", "Page up", "one screen up", "Moving", "page(-1)"),
-    Command("traffic.open", "enter", "Detail", "show the exchange in full", "Traffic", in_footer=True),
+    Command(
+        "traffic.open",
+        "enter",
+        "Detail",
+        "show the exchange or pull in full",
+        "Traffic",
+        in_footer=True,
+    ),
     Command("traffic.back", "escape", "Back", "back to the list", "Traffic", in_footer=True),
     Command(
         "traffic.last-pane",

@@ -56,6 +56,7 @@ PICTURES = (
     Picture("empty", nothing),
     Picture("detail", some_traffic, ("k", "k", "enter")),
     Picture("why", struck, ("enter", "h")),
+    Picture("pull", pull=half_way, keys=("g", "f", "m", "enter")),
     Picture("waterfall", pull=retried, narrow=("w",)),
     Picture("held", pull=half_way, keys=("k",)),
     Picture("break", pull=half_way, keys=("enter", "l", "l")),

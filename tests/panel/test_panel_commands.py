@@ -114,7 +114,7 @@ async def test_the_palette_offers_what_would_do_something_now() -> None:
         await panel.workers.wait_for_complete()
         screen = await look(pilot)
         assert "Traffic: Detail" in screen
-        assert "enter  show the exchange in full" in screen
+        assert "enter  show the exchange or pull in full" in screen
         assert "Traffic: Back" not in screen
         assert not panel.screen.query_one(Input).value
 

@@ -144,8 +144,8 @@ async def test_headings_can_be_had_or_not() -> None:
         assert "GET library/app manifests/1.2" in screen
         assert "PULL" in await look(pilot, "u")
         await look(pilot, "g")
-        assert "enter Detail" not in text(panel), "a heading has no detail"
-        assert "enter Detail" in await look(pilot, "j")
+        assert "n Fail next" not in text(panel), "a heading is no request"
+        assert "n Fail next" in await look(pilot, "j")
 
 
 async def test_the_waterfall_shows_when_each_was() -> None:

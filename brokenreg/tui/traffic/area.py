@@ -81,12 +81,12 @@ class TrafficArea(SiftingArea):
         self.watch(self._table, "cursor", self._on_cursor, init=False)
 
     def tick(self) -> None:
-        before = self._table.selected
+        before = self._table.row
         self._is_ticking = True
         self._table.tick()
         self._is_ticking = False
         self.set_class(len(self.controlled.log) > 0, "-filled")
-        self._rush = 0 if self._table.selected is before else self._rush + 1
+        self._rush = 0 if self._table.row is before else self._rush + 1
         if self._rush % _RUSH <= 1:
             self._show_selected()
         super().tick()
@@ -125,7 +125,9 @@ class TrafficArea(SiftingArea):
                 return "this is the list already" + ("; \\ switches its filter" if self._filter else "")
             case "open" if self._is_reading:
                 return "it is shown in full already; escape goes back to the list"
-            case "open" | "fail_next" | "fail_next_with" if self._table.selected is None:
+            case "open" if self._table.row is None:
+                return self._objection_to_row()
+            case "fail_next" | "fail_next_with" if self._table.selected is None:
                 return self._objection_to_row()
             case "replay" | "export" | "copy" if self._chosen is None:
                 return self._objection_to_row()
@@ -278,11 +280,12 @@ class TrafficArea(SiftingArea):
             self._show_selected()
 
     def _show_selected(self) -> None:
-        selected = self._table.selected
-        if self._is_reading and selected is None:
+        self._table.learn()
+        row = self._table.row
+        if self._is_reading and row is None:
             self._detail.tick()  # Trimmed while somebody reads it: what is shown stays.
         elif self._is_reading or self.has_class("-wide"):
-            self._detail.show(selected)
+            self._detail.show(row)
 
 
 def _hint(address: str) -> tuple[str, ...]:

@@ -55,11 +55,11 @@ def request_line(exchange: Exchange, width: int) -> str:
     target = exchange.target
     if target.endpoint is Endpoint.CONNECT:
         return fit_end("(asked nothing)", width)
-    method = _method(exchange)
+    method = method_word(exchange)
     room = width - cell_len(method) - 1
     if target.error is not None or not target.repository:
         return f"{method} {fit(beginning(exchange.path, width), room).rstrip()}"
-    name, kind, reference = visible(target.name), _kind(target.endpoint), visible(_short(target.reference))
+    name, kind, reference = visible(target.name), _kind(target.endpoint), visible(short(target.reference))
     bare = reference.removeprefix("sha256:")
     for tail in (kind + reference, kind + bare):
         if cell_len(name) + 1 + cell_len(tail) <= room:
@@ -124,9 +124,9 @@ def duration_word(seconds: float, is_exact: bool = True) -> str:
 
 def member_line(exchange: Exchange, width: int) -> str:
     """A request below the heading of its transfer, which says the repository: `  GET manifests/1.2`."""
-    reference = visible(_short(exchange.target.reference))
+    reference = visible(short(exchange.target.reference))
     kind = _kind(exchange.endpoint)
-    return f"  {fit(f'{_method(exchange)} {kind}{reference}', max(0, width - 2)).rstrip()}"
+    return f"  {fit(f'{method_word(exchange)} {kind}{reference}', max(0, width - 2)).rstrip()}"
 
 
 def transfer_line(transfer: Transfer, width: int) -> str:
@@ -134,7 +134,7 @@ def transfer_line(transfer: Transfer, width: int) -> str:
     target = transfer.first.target
     word = str(transfer.kind or "HEAD")
     mark, reference = (":", transfer.tag) if transfer.tag else ("@", target.reference)
-    tail = mark + visible(_short(reference)) if target.endpoint is Endpoint.MANIFEST or transfer.tag else ""
+    tail = mark + visible(short(reference)) if target.endpoint is Endpoint.MANIFEST or transfer.tag else ""
     name = fit_end(visible(target.name), max(0, width - len(word) - 1 - cell_len(tail)))
     return fit(f"{word} {name}{tail}", width).rstrip()
 
@@ -174,7 +174,7 @@ def subject_of(exchange: Exchange) -> str:
     return told if is_digest(told) else exchange.target.reference or exchange.path
 
 
-def _method(exchange: Exchange) -> str:
+def method_word(exchange: Exchange) -> str:
     """As long as those that have names (RFC 9110, WebDAV); what else was sent is cut."""
     return beginning(exchange.method, _METHOD_SHOWN)
 
@@ -194,7 +194,8 @@ def _kind(endpoint: Endpoint) -> str:
     return ""
 
 
-def _short(reference: str) -> str:
+def short(reference: str) -> str:
+    """A reference as there is room for it: of a digest the beginning."""
     if not is_digest(reference):
         return reference
     algorithm, _, encoded = reference.partition(":")

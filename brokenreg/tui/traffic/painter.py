@@ -60,7 +60,7 @@ class Painter:
         self._widget = widget
         self._clock = clock
         self._strips: LRUCache[tuple[object, ...], Strip] = LRUCache(_STRIPS_KEPT)
-        self._summaries: LRUCache[Transfer, tuple[tuple[int, int], Summary]] = LRUCache(_STRIPS_KEPT)
+        self._summaries: LRUCache[Transfer, tuple[tuple[int, int, int], Summary]] = LRUCache(_STRIPS_KEPT)
 
     def forget(self) -> None:
         """The styles have changed."""
@@ -202,7 +202,7 @@ class Painter:
 
     def _summary(self, transfer: Transfer) -> Summary:
         """Made anew while it goes on."""
-        key = (transfer.size, len(transfer.members))
+        key = (transfer.size, len(transfer.members), len(transfer.blobs))
         known = self._summaries.get(transfer)
         if known is None or known[0] != key or known[1].in_flight:
             known = self._summaries[transfer] = key, summarise(transfer)

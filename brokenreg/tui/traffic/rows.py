@@ -145,6 +145,16 @@ class Rows:
         unit = None if item is None else self._units[item - self._heights.first]
         return unit if isinstance(unit, Transfer) and unit.size > 1 else None
 
+    def learn(self, transfer: Transfer) -> None:
+        """Have it know what its manifests name, of those that have come."""
+        transfer.learn(self._read)
+
+    def same(self, row: Row | None) -> Row | None:
+        """The heading that stands for the transfer of another's heading; an exchange stands for itself."""
+        if not isinstance(row, Transfer):
+            return row
+        return self.transfer_of(next(iter(row.members), row.first)) or row
+
     def shown_of(self, transfer: Transfer) -> int:
         """How many exchanges of a transfer pass the filter."""
         return len(self._shown[transfer])

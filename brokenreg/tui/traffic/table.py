@@ -132,6 +132,11 @@ class TrafficTable(CursorList):
         """Hide what nobody wants to see by default, or show it."""
         self._look(replace(self._view, hides_noise=not self._view.hides_noise))
 
+    def learn(self) -> None:
+        """Have the heading under the cursor know what its manifests name."""
+        if isinstance(self.cursor, Transfer):
+            self._rows.learn(self.cursor)
+
     def toggle_mark(self) -> None:
         """Mark what is under the cursor, at a heading all below it; or do not any more."""
         row = self.row
@@ -198,6 +203,7 @@ class TrafficTable(CursorList):
             done = self._coming.take_in(_SLICE)
             if done:
                 self._rows, self._coming, top = self._coming, None, None
+                self.cursor = self._rows.same(self.cursor)
         else:
             done = self._rows.take_in(_SLICE)
         if not done and not self._is_pumping:

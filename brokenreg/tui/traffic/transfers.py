@@ -84,12 +84,16 @@ class Transfer:
 
     def names(self, digest: str, read: Read) -> bool | None:
         """Whether its manifests name a digest; None while none of them could be read."""
-        for exchange in [each for each in self._unread if each.ended is not None]:
-            self._unread.remove(exchange)
-            self.learn(exchange, read)
+        self.learn(read)
         return digest in self._names if self._names else None
 
-    def learn(self, exchange: Exchange, read: Read) -> None:
+    def learn(self, read: Read) -> None:
+        """Read the manifests that have come since it was asked last."""
+        for exchange in [each for each in self._unread if each.ended is not None]:
+            self._unread.remove(exchange)
+            self._note(exchange, read)
+
+    def _note(self, exchange: Exchange, read: Read) -> None:
         """Note what a manifest names, and by which digest it goes itself."""
         facts = read(exchange)
         self._names.update(facts.names)

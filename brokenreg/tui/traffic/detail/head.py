@@ -28,8 +28,7 @@ def head(exchange: Exchange, now: float) -> Iterator[Part]:
     color = "bold $error" if exchange.has_failed else "bold $success"
     if exchange.held_since is not None:
         color = "bold $warning"
-    milliseconds = cells.milliseconds(exchange, now)
-    length = milliseconds if milliseconds.endswith("s") else f"{milliseconds} ms"
+    length = with_unit(cells.milliseconds(exchange, now))
     answer = "no answer" if exchange.status is None else f"{exchange.status} {phrase(exchange.status)}"
     if exchange.status is None and exchange.ended is None:
         answer = "no answer yet"
@@ -38,6 +37,11 @@ def head(exchange: Exchange, now: float) -> Iterator[Part]:
         f"{cells.glyph(exchange)} {answer.rstrip()}, {cells.ended_word(exchange)} {after} {length}\n",
         color,
     )
+
+
+def with_unit(duration: str) -> str:
+    """A duration of `cells`, whose unit is left out in columns of milliseconds."""
+    return duration if duration.endswith("s") else f"{duration} ms"
 
 
 def phrase(status: int) -> str:

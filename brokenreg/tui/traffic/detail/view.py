@@ -1,8 +1,8 @@
-"""The detail of one exchange: the line of panes, a head, one pane. Nothing that a client sent is obeyed."""
+"""The detail of a row: the line of panes, a head, one pane. Nothing that a client sent is obeyed."""
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterable
 from typing import ClassVar
 
 from textual.app import ComposeResult
@@ -16,14 +16,17 @@ from brokenreg.traffic.exchange import Exchange
 from brokenreg.tui.area import Clock
 from brokenreg.tui.scrolling import MOVES, Scrolling
 from brokenreg.tui.traffic import cells
-from brokenreg.tui.traffic.detail.head import head
+from brokenreg.tui.traffic.detail import transfer
+from brokenreg.tui.traffic.detail.head import Part, head
 from brokenreg.tui.traffic.detail.panes import PANES
+from brokenreg.tui.traffic.rows import Row
+from brokenreg.tui.traffic.transfers import Transfer
 
 _NAMES = tuple(PANES)
 
 
 class Detail(VerticalScroll, Scrolling, can_focus=True, inherit_bindings=False):
-    """One pane of one exchange; it changes while the exchange is in flight."""
+    """One pane of an exchange, or a transfer as a whole; it changes while something is in flight."""
 
     DEFAULT_CSS = """
     Detail { background: $surface; padding: 0 1; scrollbar-size-vertical: 1; scrollbar-gutter: stable; }
@@ -36,7 +39,7 @@ class Detail(VerticalScroll, Scrolling, can_focus=True, inherit_bindings=False):
         super().__init__()
         self._controlled = controlled
         self._clock = clock
-        self._exchange: Exchange | None = None
+        self._row: Row | None = None
         self._pane = 0
         self._painted: Hashable = None
 
@@ -44,17 +47,17 @@ class Detail(VerticalScroll, Scrolling, can_focus=True, inherit_bindings=False):
         yield Static(id="panes", markup=False)
         yield Static(id="pane", markup=False)
 
-    def show(self, exchange: Exchange | None) -> None:
-        """Show `exchange` from its top; None shows nothing."""
-        if exchange is not self._exchange:
-            self._exchange = exchange
+    def show(self, row: Row | None) -> None:
+        """Show `row` from its top; None shows nothing."""
+        if row is not self._row:
+            self._row = row
             self.scroll_home(animate=False)
         self.tick()
 
     @property
     def exchange(self) -> Exchange | None:
-        """What is shown."""
-        return self._exchange
+        """What is shown, if it is an exchange."""
+        return self._row if isinstance(self._row, Exchange) else None
 
     def turn(self, by: int) -> None:
         """Show a pane further on."""
@@ -63,33 +66,36 @@ class Detail(VerticalScroll, Scrolling, can_focus=True, inherit_bindings=False):
         self.tick()
 
     def tick(self) -> None:
-        """Paint again if the exchange has changed, or is in flight."""
-        exchange = self._exchange
-        if exchange is None:
-            if self._painted is not None:
-                self._painted = None
-                self.query_one("#panes", Static).update("")
-                self.query_one("#pane", Static).update("")
-            return
+        """Paint again if what is shown has changed, or is in flight."""
         now = self._clock()
-        pane = PANES[_NAMES[self._pane]]
-        elapsed = "" if exchange.ended else cells.milliseconds(exchange, now)
-        state = (
-            exchange.id,
-            exchange.revision,
-            elapsed,
-            self._pane,
-            pane.state(exchange, self._controlled),
-        )
+        state = self._state(now)
         if state != self._painted:
             self._painted = state
             self.query_one("#panes", Static).update(self._names())
-            parts = [*head(exchange, now), ("\n", ""), *pane.parts(exchange, self._controlled)]
-            self.query_one("#pane", Static).update(Content.assemble(*parts))
+            self.query_one("#pane", Static).update(Content.assemble(*self._parts(now)))
+
+    def _state(self, now: float) -> Hashable:
+        row, pane = self._row, PANES[_NAMES[self._pane]]
+        if isinstance(row, Transfer):
+            return row, transfer.state(row, now)
+        if row is None:
+            return None
+        elapsed = "" if row.ended else cells.milliseconds(row, now)
+        return row, row.revision, elapsed, self._pane, pane.state(row, self._controlled)
+
+    def _parts(self, now: float) -> Iterable[Part | Content]:
+        row = self._row
+        if isinstance(row, Transfer):
+            return transfer.whole(row, now)
+        if row is None:
+            return ()
+        return *head(row, now), ("\n", ""), *PANES[_NAMES[self._pane]].parts(row, self._controlled)
 
     def _names(self) -> Content:
         """The line of panes; the one in sight stands out without colour too."""
-        parts: list[tuple[str, str]] = []
+        if not isinstance(self._row, Exchange):
+            return Content.styled(" All of it ", "bold reverse") if self._row else Content("")
+        parts: list[Part] = []
         for place, name in enumerate(_NAMES):
             if place:
                 parts.append(("│", "$secondary"))

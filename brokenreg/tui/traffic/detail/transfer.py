@@ -1,0 +1,144 @@
+"""A pull or push as a whole: who, what, when, how far, and what is missing of it."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Hashable, Iterable, Iterator
+
+from brokenreg.oci.digests import is_digest
+from brokenreg.oci.sizes import format_size
+from brokenreg.oci.target import Endpoint
+from brokenreg.traffic.exchange import Ended, Exchange
+from brokenreg.tui.text import beginning, visible
+from brokenreg.tui.traffic import cells
+from brokenreg.tui.traffic.detail.head import Part, with_unit
+from brokenreg.tui.traffic.transfers import Kind, Summary, Transfer, announced, body_bytes, summarise
+
+MOST = 40
+"""Blobs that are listed as missing."""
+
+_LABEL = 10
+_TITLE = 4096
+_PRODUCT_SHOWN = 200
+
+
+def state(transfer: Transfer, now: float) -> Hashable:
+    """What is other once there is something else to say."""
+    is_busy = any(each.ended is None for each in transfer.members)
+    changes = sum(each.revision for each in transfer.members)
+    return transfer.size, len(transfer.members), changes, len(transfer.blobs), now if is_busy else None
+
+
+def whole(transfer: Transfer, now: float) -> Iterator[Part]:
+    """A head of two lines; facts; which blobs are not here yet, and why; the requests."""
+    yield f"{cells.transfer_line(transfer, _TITLE)}\n", "bold"
+    if not transfer.members:
+        yield "All its exchanges have left the log\n", ""
+        return
+    summary = summarise(transfer)
+    color = "$error" if summary.failed else "$warning" if summary.held else "$success"
+    yield f"{_how(transfer, summary, now)}\n\n", f"bold {color}"
+    for label, value in _facts(transfer, summary):
+        yield f"{label:<{_LABEL}}", "$secondary"
+        yield f"{value}\n", ""
+    yield from _missing(transfer, now)
+    yield from _requests(transfer)
+
+
+def _how(transfer: Transfer, summary: Summary, now: float) -> str:
+    held = f", {summary.held} held" if summary.held else ""
+    failed = f", {summary.failed} failed" if summary.failed else ""
+    if summary.seconds is not None:
+        length = with_unit(cells.duration_word(summary.seconds))
+        return f"{'✗' if failed else '✓'} ended after {length}{failed}"
+    length = with_unit(cells.duration_word(max(0.0, now - transfer.members[0].started), is_exact=False))
+    return f"{'⏸' if held else '▸'} {summary.in_flight} in flight for {length}{held}{failed}"
+
+
+def _facts(transfer: Transfer, summary: Summary) -> Iterator[tuple[str, str]]:
+    first, target = transfer.first, transfer.first.target
+    product = beginning(first.user_agent.partition(" ")[0], _PRODUCT_SHOWN)
+    yield "Client", ", ".join(filter(None, (product, visible(first.client.rpartition(":")[0]))))
+    if target.namespace:
+        yield "Namespace", visible(target.namespace)
+    if target.endpoint is Endpoint.MANIFEST and is_digest(target.reference):
+        yield "Reference", target.reference
+    yield "Began", time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(first.started))
+    if summary.blobs:
+        yield "Blobs", f"{summary.blobs_done} of {summary.blobs}"
+    is_partly = summary.announced > summary.sent
+    yield "Bytes", format_size(summary.sent) + (f" of {format_size(summary.announced)}" if is_partly else "")
+    members = transfer.members
+    for label, words in (
+        ("Cache", (str(each.cache) for each in members if each.cache is not None)),
+        ("Faults", (each.fault for each in members if each.fault is not None)),
+        ("Retries", _retries(members)),
+    ):
+        if counted := _counted(words):
+            yield label, visible(counted)
+
+
+def _requests(transfer: Transfer) -> Iterator[Part]:
+    """How many there were, and how they were answered, by endpoint."""
+    members = transfer.members
+    gone = transfer.size - len(members)
+    yield f"\n{transfer.size} requests", "bold"
+    yield f"{f', {gone} of them not in the log any more' if gone else ''}\n", ""
+    for endpoint in dict.fromkeys(each.endpoint for each in members):
+        of_it = [each for each in members if each.endpoint is endpoint]
+        answers = (f"{cells.method_word(each)} {cells.status_word(each)}" for each in of_it)
+        yield f"  {endpoint:<{_LABEL}}", "$secondary"
+        yield f"{_counted(answers)}\n", ""
+
+
+def _retries(members: Iterable[Exchange]) -> Iterator[str]:
+    """The endpoint of each that was asked for again after a failure (`Transfer.retry`), in one walk."""
+    failed = set()
+    for each in members:
+        asked = (each.method, each.target.reference)
+        if asked in failed:
+            yield str(each.endpoint)
+        if each.has_failed and each.status != 401 and each.target.reference:
+            failed.add(asked)
+
+
+def _counted(words: Iterable[str]) -> str:
+    """`GET 200 ×3, GET 503`."""
+    return ", ".join(f"{word} ×{count}" if count > 1 else word for word, count in Counter(words).items())
+
+
+def _missing(transfer: Transfer, now: float) -> Iterator[Part]:
+    """The blobs that are not here yet; of a push nobody knows which are to come."""
+    asked = {
+        each.target.reference: each
+        for each in transfer.last_attempts()
+        if each.endpoint in (Endpoint.CONFIG, Endpoint.LAYER, Endpoint.UPLOAD) and each.method != "HEAD"
+    }
+    named = transfer.blobs if transfer.kind is Kind.PULL else set()
+    missing = {reference: why for reference, each in asked.items() if (why := _why(each, now))}
+    missing |= dict.fromkeys(sorted(named - asked.keys()), "not asked for")
+    if not missing:
+        return
+    yield "\nNot here yet\n", "bold"
+    for reference, why in [*missing.items()][:MOST]:
+        yield f"  {visible(cells.short(reference) or 'an upload')}  ", ""
+        yield f"{visible(why)}\n", "$warning"
+    if len(missing) > MOST:
+        yield f"  and {len(missing) - MOST} more\n", "$secondary"
+    if named - asked.keys():
+        yield "  A client that has a blob already does not ask for it.\n", "$secondary"
+
+
+def _why(exchange: Exchange, now: float) -> str:
+    """Why what it asked for is not here yet; empty if it is."""
+    if exchange.ended is not None:
+        if not exchange.has_failed:
+            return ""
+        left = "" if exchange.ended is Ended.COMPLETE else cells.ended_word(exchange)
+        return ", ".join(filter(None, (f"failed: {cells.status_word(exchange)}", left, exchange.fault)))
+    done, all_of_it = body_bytes(exchange), announced(exchange)
+    size = format_size(done) + (f" of {format_size(all_of_it)}" if all_of_it else "")
+    if exchange.held_since is not None:
+        return f"held at {size}, for {max(0.0, now - exchange.held_since):.0f} s"
+    return f"in flight, {size}"
