@@ -5,7 +5,7 @@ from __future__ import annotations
 from exchanges import NOON, answer, digest, end, exchange, passed, small_pull
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from screen import Clock, line_at_cursor, line_with, look, shown, text
+from screen import Clock, line_at_cursor, line_with, lines, look, shown, text
 
 from brokenreg.traffic.exchange import Cache, Ended, Exchange
 from brokenreg.traffic.filters import parse_filter
@@ -156,13 +156,23 @@ async def test_the_waterfall_shows_when_each_was() -> None:
         assert "WATERFALL" in await look(pilot, "w")
         first, last = line_with(panel, "GET manifests"), line_with(panel, "sha256:bb")
         assert "·" not in first
-        assert first.endswith(" 50 █▉")
-        assert last.endswith(" 50 ···········█▉")
+        assert first.endswith(" 50 █▎")
+        assert last.endswith(" 50 ·······█▎")
         assert "WATERFALL" not in await look(pilot, "w")
         await pilot.resize_terminal(110, 24)
         assert "WATERFALL" not in await look(pilot), "as it was asked for"
         await look(pilot, "w")
         assert "miss" in text(panel)
+
+
+async def test_what_was_painted_before_the_waterfall_came_stands_under_its_heading() -> None:
+    log = TrafficLog()
+    small_pull(log)
+    async with shown(log, size=SIZE) as (panel, pilot):
+        for keys in ((), ("w",), ("w",)):
+            await look(pilot, *keys)
+            column = lines(panel)[2].index(" ST ")
+            assert line_with(panel, "GET /v2/ ")[column : column + 3] == "200"
 
 
 async def test_what_is_in_flight_tells_how_far_it_is() -> None:

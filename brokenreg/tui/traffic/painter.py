@@ -73,10 +73,9 @@ class Painter:
     def heading(self, width: int) -> Strip:
         """The names of the columns."""
         bar = self._bar_width(width)
-        when = "WATERFALL" if bar >= len("WATERFALL") else "WHEN"
         text = (
             f"   {'TIME':<{_TIME}} {'CLIENT':<{_CLIENT}} {'REQUEST':<{self._room(width)}} "
-            f"{'ST':>{_STATUS}} {'SIZE':>{_SIZE}} {'MS':>{_MS}} {fit(when, bar) if bar else ''}"
+            f"{'ST':>{_STATUS}} {'SIZE':>{_SIZE}} {'MS':>{_MS}} {fit('WATERFALL', bar) if bar else ''}"
         )
         style = self._style("heading")
         return Strip([Segment(text, style)], len(text)).adjust_cell_length(width, style)
@@ -97,8 +96,20 @@ class Painter:
         elapsed = "" if row.ended else cells.milliseconds(row, now)
         retry = 0 if transfer is None else transfer.retry(row)
         bar = self._bar(row, transfer, now, width)
-        is_held = row.held_since is not None
-        key = (row.id, row.revision, elapsed, is_held, transfer is None, retry, bar, mark, cursor, width)
+        is_held, room = row.held_since is not None, self._room(width)
+        key = (
+            row.id,
+            row.revision,
+            elapsed,
+            is_held,
+            transfer is None,
+            retry,
+            bar,
+            mark,
+            cursor,
+            width,
+            room,
+        )
         strip = self._strips.get(key)
         if strip is None:
             words = self._words(row, transfer is not None, retry, bar, mark, width)
@@ -209,7 +220,7 @@ class Painter:
         return known[1]
 
     def _bar_width(self, width: int) -> int:
-        return max(8, min(30, (width - 56) // 3)) if self.has_waterfall(width) else 0
+        return max(9, min(30, (width - 53) // 3)) if self.has_waterfall(width) else 0
 
     def _room(self, width: int) -> int:
         """Cells for the request and the note."""
