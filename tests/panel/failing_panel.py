@@ -1,0 +1,16 @@
+"""`brokenreg`, but that the key for the theme is an error of the panel: to see how it ends in a terminal."""
+
+from __future__ import annotations
+
+from brokenreg.cli import main
+from brokenreg.tui.app import Panel
+
+
+def _fail(panel: Panel) -> None:
+    secret = "hunter2"  # Textual would show it.
+    raise RuntimeError(f"an error of ours, with {len(secret)} letters")
+
+
+if __name__ == "__main__":
+    Panel.action_theme = _fail  # type: ignore[method-assign]
+    main()
