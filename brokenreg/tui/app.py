@@ -6,12 +6,15 @@ import asyncio
 import logging
 import os
 import time
+from collections.abc import Mapping
 from functools import partial
 from typing import ClassVar
 
 from textual import events
+from textual.actions import ActionParseResult
 from textual.app import App, ComposeResult
 from textual.binding import BindingType
+from textual.dom import DOMNode
 from textual.screen import Screen
 from textual.widgets import ContentSwitcher
 
@@ -125,6 +128,17 @@ class Panel(App[int], Objecting, inherit_bindings=False):
             self._offered = offered
             self.refresh_bindings()
 
+    async def run_action(
+        self,
+        action: str | ActionParseResult,
+        default_namespace: DOMNode | None = None,
+        namespaces: Mapping[str, DOMNode] | None = None,
+    ) -> bool:
+        """As Textual's; and what it has changed is shown at once."""
+        is_done = await super().run_action(action, default_namespace, namespaces)
+        self.tick()
+        return is_done
+
     def quit(self, status: int = 0) -> None:
         """End `run_async`, with `status` as `return_code`; from a signal handler of the loop too."""
         self.exit(status, return_code=status)
@@ -158,7 +172,6 @@ class Panel(App[int], Objecting, inherit_bindings=False):
         """Disable all rules and overrides; or enable again what was disabled so."""
         count, is_on = self._arming.switch_all()
         self.notify(f"{count} {'rules on again' if is_on else 'rules off; 0 has them back'}")
-        self.tick()
 
     def on_traffic_area_fail_next(self, event: TrafficArea.FailNext) -> None:
         """Arm it; with another fault first, if that is wanted."""

@@ -271,5 +271,5 @@ class TrafficTable(CursorList):
     def _go(self, line: int) -> int:
         top = super()._go(line)
         if line >= len(self._rows) - 1:
-            self._tail_at = top
+            self._tail_at = min(top, self.scroll_offset.y)  # before the first layout it goes less far
         return top
