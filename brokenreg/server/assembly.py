@@ -37,6 +37,7 @@ from brokenreg.registry.auth.users import Users
 from brokenreg.registry.call import CatalogSettings, Services
 from brokenreg.server.allocator import keep_freed_memory
 from brokenreg.server.descriptors import allow_many_connections
+from brokenreg.server.garbage import full_searches_when_quiet
 from brokenreg.server.guards import RegistryGuard
 from brokenreg.server.health import Health
 from brokenreg.server.listeners import Certificate, Listener, quiet_handshakes
@@ -128,7 +129,10 @@ class Server:
         keep_freed_memory()
         allow_many_connections()
         asyncio.get_running_loop().set_exception_handler(quiet_handshakes)
-        async with Store.open(settings.data, settings.cache_max_size, settings.max_data) as store:
+        async with (
+            full_searches_when_quiet(),
+            Store.open(settings.data, settings.cache_max_size, settings.max_data) as store,
+        ):
             images = Fabricator(store.index, {**KINDS, **image_kinds()}, settings.fabricate_limit)
             server = cls(settings, store, images, diagnostics)
             try:

@@ -75,6 +75,7 @@ class TrafficTable(CursorList):
         self._rows = Rows(log, self._view)
         self._coming: Rows | None = None
         self._is_pumping = False
+        self._place: tuple[bool, Row | None] | None = None
         self._version = -1
         self._tail_at = 0
         self._painter = Painter(self, clock)
@@ -195,10 +196,12 @@ class TrafficTable(CursorList):
             self._coming = Rows(self._traffic, self._view)
         self._take_in()
 
-    def _take_in(self) -> None:
-        """Work for one slice, and have the rest done after others had their turn."""
-        tailing = self.is_tailing
-        top = self._row_at(self.scroll_offset.y)
+    def _take_in(self, *, shows_part: bool = True) -> None:
+        """Work for one slice, and have the rest done after others had their turn.
+
+        What there is so far is shown with each tick; painting after each slice would cost more than all else.
+        """
+        tailing, top = self._place or (self.is_tailing, self._row_at(self.scroll_offset.y))
         if self._coming is not None:
             done = self._coming.take_in(_SLICE)
             if done:
@@ -209,16 +212,20 @@ class TrafficTable(CursorList):
         if not done and not self._is_pumping:
             self._is_pumping = True
             self.set_timer(_PAUSE, self._go_on)
-        self._settle(tailing, top)
+        if done or shows_part:
+            self._settle(tailing, top)
+        else:
+            self._place = tailing, top
 
     def _go_on(self) -> None:
         self._is_pumping = False
-        self._take_in()
+        self._take_in(shows_part=False)
 
     def _settle(self, tailing: bool, top: Row | None) -> None:
         """Show the rows as they are now: the end, if it was in sight, else from `top` on, or the cursor."""
+        self._place = None
         self._measure()
-        if tailing:
+        if tailing and self.follow and not self.is_pinned:
             self.action_last()
             return
         if top is not None:
@@ -227,6 +234,10 @@ class TrafficTable(CursorList):
         if not self.is_pinned and (top is None or is_lost):
             self._go(self._line)
         self.refresh()
+
+    def watch_scroll_y(self, old_value: float, new_value: float) -> None:
+        super().watch_scroll_y(old_value, new_value)
+        self._place = None  # somebody has scrolled since
 
     def render_line(self, y: int) -> Strip:
         """Paint line `y` of what is in sight."""
@@ -269,6 +280,7 @@ class TrafficTable(CursorList):
         self.cursor = self._row_at(line)
 
     def _go(self, line: int) -> int:
+        self._place = None
         top = super()._go(line)
         if line >= len(self._rows) - 1:
             self._tail_at = min(top, self.scroll_offset.y)  # before the first layout it goes less far

@@ -69,9 +69,8 @@ class Transfer:
     _is_pushed: bool = False
     _attempts: dict[tuple[str, str], list[Exchange]] = field(default_factory=dict)
 
-    def takes(self, exchange: Exchange) -> bool:
-        """Whether an exchange of the same client and repository may belong here."""
-        kind, tag = _kind(exchange), _tag(exchange)
+    def takes(self, exchange: Exchange, kind: Kind | None, tag: str) -> bool:
+        """Whether an exchange of the same client and repository, with its kind and tag, may belong here."""
         if exchange.id - self.first.id >= _SPAN or self._is_idle(exchange.started):
             return False
         if kind is not None and self.kind is not None and kind is not self.kind:
@@ -84,7 +83,8 @@ class Transfer:
 
     def names(self, digest: str, read: Read) -> bool | None:
         """Whether its manifests name a digest; None while none of them could be read."""
-        self.learn(read)
+        if self._unread:
+            self.learn(read)
         return digest in self._names if self._names else None
 
     def learn(self, read: Read) -> None:
@@ -171,22 +171,23 @@ class Transfers:
         return transfer
 
     def _choose(self, going: list[Transfer], exchange: Exchange) -> Transfer | None:
-        takers = [transfer for transfer in reversed(going) if transfer.takes(exchange)]
-        digest = exchange.target.reference
-        if not takers or not is_digest(digest):
-            return takers[0] if takers else None
-        known = [transfer.names(digest, self._read) for transfer in takers]
-        if True in known:
-            return takers[known.index(True)]
-        is_stranger = exchange.endpoint is Endpoint.MANIFEST and _kind(exchange) is not Kind.PUSH
-        return next(
-            (
-                transfer
-                for transfer, answer in zip(takers, known, strict=True)
-                if answer is None or not is_stranger or digest == transfer.first.target.reference
-            ),
-            None,
-        )
+        kind, tag = _kind(exchange), _tag(exchange)
+        digest = exchange.target.reference if is_digest(exchange.target.reference) else ""
+        is_stranger = exchange.endpoint is Endpoint.MANIFEST and kind is not Kind.PUSH
+        newest: Transfer | None = None
+        for transfer in reversed(going):
+            if not transfer.takes(exchange, kind, tag):
+                continue
+            if not digest:
+                return transfer
+            is_named = transfer.names(digest, self._read)
+            if is_named:
+                return transfer
+            if newest is None and (
+                is_named is None or not is_stranger or digest == transfer.first.target.reference
+            ):
+                newest = transfer
+        return newest
 
 
 def _kind(exchange: Exchange) -> Kind | None:
