@@ -1,0 +1,72 @@
+"""Much at once: keys show at once, following is kept, and what is taken in by slices moves nobody."""
+
+from __future__ import annotations
+
+import pytest
+from exchanges import passed
+from screen import line_at_cursor, look, shown, text
+from textual.pilot import Pilot
+
+from brokenreg.traffic.exchange import Exchange
+from brokenreg.traffic.log import TrafficLog
+from brokenreg.tui.traffic.table import TrafficTable
+
+WIDE = (160, 45)
+
+
+def pour(log: TrafficLog, count: int) -> None:
+    for _ in range(count):
+        passed(log, f"/v2/library/app/manifests/n{log.end}")
+
+
+async def test_what_a_key_changes_is_shown_without_waiting_for_a_tick(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("brokenreg.tui.app.TICK", 3600)
+    async with shown(TrafficLog()) as (panel, pilot):
+        await pilot.press("F")
+        await pilot.pause()
+        assert "○ follow is off" in text(panel)
+        await pilot.press("F")
+        await pilot.pause()
+        assert "● LIVE" in text(panel)
+
+
+async def test_what_was_there_before_the_panel_is_followed_from_the_start() -> None:
+    log = TrafficLog()
+    pour(log, 300)
+    async with shown(log, size=WIDE) as (panel, pilot):
+        for last in ("n299 ", "n599 "):
+            await until(pilot, log, last)
+            assert last in line_at_cursor(panel)
+            assert "● LIVE" in text(panel)
+            pour(log, 300)
+
+
+async def until(pilot: Pilot[int], log: TrafficLog, words: str) -> None:
+    """Look until it is all taken in."""
+    for _ in range(100):
+        log.changed()
+        if words in await look(pilot):
+            return
+    pytest.fail(text(pilot.app))
+
+
+@pytest.mark.parametrize(("key", "by"), [("k", -1), ("enter", 0)])
+async def test_a_key_between_two_slices_counts(monkeypatch: pytest.MonkeyPatch, key: str, by: int) -> None:
+    monkeypatch.setattr("brokenreg.tui.app.TICK", 3600)
+    log = TrafficLog()
+    pour(log, 40)
+    async with shown(log, size=WIDE) as (panel, pilot):
+        await look(pilot)
+        monkeypatch.setattr("brokenreg.tui.traffic.table._SLICE", 0.0)
+        monkeypatch.setattr("brokenreg.tui.traffic.table._PAUSE", 3600)  # a slice with each look
+        pour(log, 400)
+        await look(pilot)
+        table = panel.query_one(TrafficTable)
+        assert isinstance(table.cursor, Exchange)
+        position = table.cursor.id - 1 + by
+        assert position < 400, "it is not all taken in yet"
+        await pilot.press(key)
+        await until(pilot, log, f"○ {439 - position} newer")
+        assert f"manifests/n{position} " in line_at_cursor(panel)
