@@ -60,13 +60,14 @@ async def test_a_key_between_two_slices_counts(monkeypatch: pytest.MonkeyPatch, 
     async with shown(log, size=WIDE) as (panel, pilot):
         await look(pilot)
         monkeypatch.setattr("brokenreg.tui.traffic.table._SLICE", 0.0)
-        monkeypatch.setattr("brokenreg.tui.traffic.table._PAUSE", 3600)  # a slice with each look
+        monkeypatch.setattr("brokenreg.tui.traffic.table._PAUSE", 3600)  # slices come when they are told to
         pour(log, 400)
         await look(pilot)
         table = panel.query_one(TrafficTable)
         assert isinstance(table.cursor, Exchange)
         position = table.cursor.id - 1 + by
         assert position < 400, "it is not all taken in yet"
+        table._go_on()  # a slice that is not shown
         await pilot.press(key)
         await until(pilot, log, f"○ {439 - position} newer")
         assert f"manifests/n{position} " in line_at_cursor(panel)
