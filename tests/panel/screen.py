@@ -76,3 +76,12 @@ async def look(pilot: Pilot, *keys: str) -> str:
     await pilot.pause()
     await pilot.pause()  # the footer is made anew after the next refresh
     return text(pilot.app)
+
+
+async def settled(pilot: Pilot[int], *keys: str) -> str:
+    """Press keys, let everything that works in the background end, and see."""
+    await look(pilot, *keys)
+    await pilot.app.workers.wait_for_complete()
+    await look(pilot)
+    await pilot.app.workers.wait_for_complete()
+    return await look(pilot)

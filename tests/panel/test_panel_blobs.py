@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 
 from exchanges import NOW
 from running import registry
-from screen import look, said, text
+from screen import look, said, settled, text
 from stored import HUB, TEAM, store_blob, store_image, tar
 from textual.pilot import Pilot
 
@@ -32,15 +32,6 @@ async def panel_on(
             await look(pilot, "3")
             await settled(pilot)
             yield pilot, controlled, prepared
-
-
-async def settled(pilot: Pilot[int], *keys: str) -> str:
-    """Press keys, let everything that works in the background end, and see."""
-    await look(pilot, *keys)
-    await pilot.app.workers.wait_for_complete()
-    await look(pilot)
-    await pilot.app.workers.wait_for_complete()
-    return await look(pilot)
 
 
 async def one_image(controlled: Controlled) -> tuple[Digest, Digest, Digest]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from functools import partial
 from typing import ClassVar
@@ -22,7 +23,7 @@ from brokenreg.tui.bindings import bindings_of
 from brokenreg.tui.blobs.changing import delete, toggle_corruption
 from brokenreg.tui.blobs.inside import Inside
 from brokenreg.tui.blobs.opening import GoneError, opened
-from brokenreg.tui.blobs.survey import Blob, Order, survey
+from brokenreg.tui.blobs.survey import Blob, Order, arranged, survey
 from brokenreg.tui.blobs.table import BlobTable
 from brokenreg.tui.blobs.threads import in_thread
 from brokenreg.tui.blobs.view import BlobView
@@ -64,8 +65,9 @@ class BlobsArea(TabArea):
         super().__init__(controlled, clock, id=id)
         self._order = Order.SIZE
         self._wanted = ""
-        self._total = 0
-        self._shown: tuple[object, ...] = ()
+        self._blobs: list[Blob] = []
+        self._surveyed: tuple[object, ...] = ()
+        self._arranged: tuple[object, ...] = ()
         self._resting = 0
         self._ticks = 0
         self._looking: Worker[None] | None = None
@@ -95,7 +97,8 @@ class BlobsArea(TabArea):
 
     @property
     def remark(self) -> str:
-        found = f"{self._table.count} of {self._total}" if self._wanted else f"{self._total}"
+        total = len(self._blobs)
+        found = f"{self._table.count} of {total}" if self._wanted else f"{total}"
         wanted = f"/ {visible(self._wanted)}   " if self._wanted else ""
         return f"{wanted}{found} by {self._order}"
 
@@ -237,29 +240,34 @@ class BlobsArea(TabArea):
             self._say(f"{_short(blob)}: not deleted: {error}")
 
     def _look(self) -> None:
-        """See which blobs there are, if that may have changed, and nobody is at it."""
-        state = (
+        """See which blobs there are, if that may have changed; arrange them, if that is asked otherwise."""
+        there = (
             self.controlled.store.index.version,
             self.controlled.images.made_count,
             self._ticks // _LONGEST,
-            self._order,
-            self._wanted,
         )
-        is_asked = state[-2:] != self._shown[-2:]
+        asked = self._order, self._wanted
+        is_due = there != self._surveyed and not self._resting
         is_busy = self._looking is not None and not self._looking.is_finished
-        if state != self._shown and not is_busy and (is_asked or not self._resting):
-            self._shown = state
-            self._looking = self.run_worker(self._survey(), group="survey")
+        if (is_due or asked != self._arranged) and not is_busy:
+            self._arranged = asked
+            if is_due:
+                self._surveyed = there
+            self._looking = self.run_worker(self._show(is_due), group="survey")
 
-    async def _survey(self) -> None:
-        began = time.perf_counter()
-        try:
-            self._total, blobs = await survey(self.controlled, self._order, self._wanted)
-        except OSError as error:
-            self._say(f"the blobs cannot be listed: {error}")
-            return
-        self._resting = int((time.perf_counter() - began) * _RESTING)
-        self._table.show(blobs, "No blob has these words." if self._total else _EMPTY)
+    async def _show(self, is_due: bool) -> None:
+        """Show what is asked for of what was known, or of what there is now."""
+        order, wanted = self._order, self._wanted
+        if is_due:
+            began = time.perf_counter()
+            try:
+                self._blobs = await survey(self.controlled)
+            except OSError as error:
+                self._say(f"the blobs cannot be listed: {error}")
+                return
+            self._resting = int((time.perf_counter() - began) * _RESTING)
+        blobs = await asyncio.to_thread(arranged, self._blobs, order, wanted)
+        self._table.show(blobs, "No blob has these words." if self._blobs else _EMPTY)
 
     def _say(self, text: str) -> None:
         """One line below, until there is another."""
