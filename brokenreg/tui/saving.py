@@ -4,7 +4,16 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import AsyncIterable, Iterable, Iterator
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
+from typing import IO
+
+from brokenreg.tui.blobs.threads import in_thread
+
+_AT_ONCE = 1 << 20
+"""Characters that are written in one go."""
 
 
 def save(name: str, text: str, *, overwrite: bool) -> None:
@@ -13,19 +22,58 @@ def save(name: str, text: str, *, overwrite: bool) -> None:
     Raise `FileExistsError` if something is there and `overwrite` is not wanted, `OSError` if it cannot be,
     `RuntimeError` if there is no such home.
     """
+    path = _path(name, overwrite)
+    with _beside(path) as file:
+        _write(file, [text])
+        _put(file, path, overwrite)
+
+
+async def save_pieces(name: str, pieces: AsyncIterable[str], *, overwrite: bool) -> None:
+    """The same with what comes piece by piece, of which about a megabyte is kept in memory; off the loop."""
+    path = _path(name, overwrite)
+    with _beside(path) as file:
+        waiting: list[str] = []
+        length = 0
+        async for piece in pieces:
+            waiting.append(piece)
+            length += len(piece)
+            if length >= _AT_ONCE:
+                await in_thread(partial(_write, file, waiting))
+                waiting, length = [], 0
+        await in_thread(partial(_write, file, waiting))
+        await in_thread(partial(_put, file, path, overwrite))
+
+
+def _path(name: str, overwrite: bool) -> Path:
     path = Path(name).expanduser()
     if path.is_dir():
         raise IsADirectoryError(21, "is a directory")
+    if path.exists() and not overwrite:
+        raise FileExistsError(17, "is there already")
+    return path
+
+
+@contextmanager
+def _beside(path: Path) -> Iterator[IO[bytes]]:
+    """A file of which nothing stays."""
     with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
-        beside = Path(file.name)
         try:
-            file.write(text.encode("utf-8", "backslashreplace"))
-            file.flush()
-            os.fchmod(file.fileno(), 0o644)
-            os.fsync(file.fileno())
-            if overwrite:
-                beside.replace(path)
-            else:
-                os.link(beside, path)
+            yield file
         finally:
-            beside.unlink(missing_ok=True)
+            Path(file.name).unlink(missing_ok=True)
+
+
+def _write(file: IO[bytes], pieces: Iterable[str]) -> None:
+    for piece in pieces:
+        file.write(piece.encode("utf-8", "backslashreplace"))
+
+
+def _put(file: IO[bytes], path: Path, overwrite: bool) -> None:
+    """Give it its name, once all of it is on the disk."""
+    file.flush()
+    os.fchmod(file.fileno(), 0o644)
+    os.fsync(file.fileno())
+    if overwrite:
+        Path(file.name).replace(path)
+    else:
+        os.link(file.name, path)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import stat
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import httpx
@@ -20,7 +22,7 @@ from brokenreg.faults.scenario import load_scenario
 from brokenreg.server.assembly import Server
 from brokenreg.traffic.log import TrafficLog
 from brokenreg.tui.app import Panel
-from brokenreg.tui.saving import save
+from brokenreg.tui.saving import save, save_pieces
 from brokenreg.tui.traffic.export import MOST_COPIED
 
 SIZE = (100, 40)
@@ -177,6 +179,24 @@ def test_a_saved_file_is_whole_and_readable(tmp_path_factory: pytest.TempPathFac
     assert stat.S_IMODE(path.stat().st_mode) == 0o644
     with pytest.raises(FileExistsError):
         save(str(path), "", overwrite=False)
+
+
+async def test_of_a_long_export_that_is_stopped_nothing_stays(tmp_path: Path) -> None:
+    begun = asyncio.Event()
+
+    async def pieces() -> AsyncIterator[str]:
+        yield "x" * (1 << 21)
+        begun.set()
+        await asyncio.Event().wait()
+
+    saving = asyncio.create_task(save_pieces(str(tmp_path / "all.har"), pieces(), overwrite=False))
+    await begun.wait()
+    assert not (tmp_path / "all.har").exists()
+    assert sum(each.stat().st_size for each in tmp_path.iterdir()) == 1 << 21, "it does not wait in memory"
+    saving.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await saving
+    assert not list(tmp_path.iterdir())
 
 
 async def test_the_digest_is_copied() -> None:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -26,7 +25,7 @@ from brokenreg.traffic.pacing import chosen, paced
 from brokenreg.tui.bindings import bindings_of
 from brokenreg.tui.footer import KeyLine
 from brokenreg.tui.objections import Objecting
-from brokenreg.tui.saving import save
+from brokenreg.tui.saving import save_pieces
 from brokenreg.tui.scrolling import MOVES, Scrolling
 from brokenreg.tui.text import visible
 
@@ -34,6 +33,9 @@ MOST_COPIED = 64 * 1024
 """Characters; longer ones many terminals do not take (OSC 52)."""
 
 _SHOWN = 4096
+
+_SAID_EVERY = 1 << 20
+"""Characters."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,25 +47,25 @@ class Source:
     passes: Filter
     marked: list[Exchange]
 
-    async def curl(self) -> str:
+    async def curl(self) -> AsyncIterator[str]:
         body = self.controlled.log.bodies.of(self.exchange).request
-        return curl(self.exchange, self._base, body)
+        yield curl(self.exchange, self._base, body)
 
-    async def har(self) -> str:
-        return await self._har([self.exchange])
+    def har(self) -> AsyncIterator[str]:
+        return self._har([self.exchange])
 
-    async def har_of_all(self) -> str:
-        return await self._har(await chosen(list(self.controlled.log), self.passes))
+    async def har_of_all(self) -> AsyncIterator[str]:
+        async for piece in self._har(await chosen(list(self.controlled.log), self.passes)):
+            yield piece
 
-    async def har_of_marked(self) -> str:
-        return await self._har(self.marked)
+    def har_of_marked(self) -> AsyncIterator[str]:
+        return self._har(self.marked)
 
-    async def rule(self) -> str:
-        return scenario_like(self.exchange)
+    async def rule(self) -> AsyncIterator[str]:
+        yield scenario_like(self.exchange)
 
-    async def _har(self, exchanges: list[Exchange]) -> str:
-        pieces = har_pieces(exchanges, self.controlled.log.bodies, self._base)
-        return "".join([piece async for piece in paced(pieces)])
+    def _har(self, exchanges: list[Exchange]) -> AsyncIterator[str]:
+        return paced(har_pieces(exchanges, self.controlled.log.bodies, self._base))
 
     @property
     def _base(self) -> str:
@@ -72,7 +74,7 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class _Form:
-    text: Callable[[Source], Awaitable[str]]
+    pieces: Callable[[Source], AsyncIterator[str]]
     file: str
     needs_marks: bool = False
 
@@ -112,6 +114,7 @@ class ExportScreen(ModalScreen[str], Objecting, inherit_bindings=False):
         self._names = [name for name, form in FORMS.items() if source.marked or not form.needs_marks]
         self._form = 0
         self._text: str | None = None
+        """All of it, or more than a clipboard takes; None if there is nothing."""
         self._confirmed = ""
         """The name of a file that may be overwritten."""
 
@@ -138,7 +141,8 @@ class ExportScreen(ModalScreen[str], Objecting, inherit_bindings=False):
             case "copy" | "save" if self._text is None:
                 return "there is nothing in this form; h and l show others"
             case "copy" if self._text and len(self._text) > MOST_COPIED:
-                return f"{format_size(len(self._text))} are too much for a clipboard; s writes it to a file"
+                most = format_size(MOST_COPIED)
+                return f"more than {most} are too much for a clipboard; s writes it to a file"
         return super().objection(action)
 
     def action_form(self, by: int) -> None:
@@ -154,8 +158,13 @@ class ExportScreen(ModalScreen[str], Objecting, inherit_bindings=False):
 
     async def _make(self, form: _Form) -> None:
         self._say("")
+        text = ""
         try:
-            self._text = await form.text(self._source)
+            async for piece in form.pieces(self._source):
+                text += piece
+                if len(text) > MOST_COPIED:
+                    break
+            self._text = text
         except (NoRequestError, FieldError) as error:
             self.query_one("#preview", Static).update("")
             self._say(str(error))
@@ -163,7 +172,9 @@ class ExportScreen(ModalScreen[str], Objecting, inherit_bindings=False):
             shown = "\n".join(visible(line) for line in self._text[:_SHOWN].split("\n"))
             self.query_one("#preview", Static).update(Content(shown))
             if len(self._text) > _SHOWN:
-                self._say(f"its beginning is shown; it has {format_size(len(self._text))}")
+                more = "more than " if len(self._text) > MOST_COPIED else ""
+                size = format_size(min(len(self._text), MOST_COPIED))
+                self._say(f"its beginning is shown; it has {more}{size}")
         self.refresh_bindings()
 
     def action_copy(self) -> None:
@@ -188,6 +199,7 @@ class ExportScreen(ModalScreen[str], Objecting, inherit_bindings=False):
         if not self._is_saving:
             self.dismiss("")
             return
+        self.workers.cancel_node(self)
         self.remove_class("-saving")
         self.query_one(_Preview).focus()
         self._say("")
@@ -198,11 +210,11 @@ class ExportScreen(ModalScreen[str], Objecting, inherit_bindings=False):
         if not name or self._text is None:
             self._say("write the name of a file")
             return
-        self.run_worker(self._save(name, self._text), exclusive=True)
+        self.run_worker(self._save(name), exclusive=True)
 
-    async def _save(self, name: str, text: str) -> None:
+    async def _save(self, name: str) -> None:
         try:
-            await asyncio.to_thread(save, name, text, overwrite=self._confirmed == name)
+            await save_pieces(name, self._told(), overwrite=self._confirmed == name)
         except FileExistsError:
             self._confirmed = name
             self._say(f"it is there already; enter once more overwrites {visible(name)}")
@@ -211,6 +223,16 @@ class ExportScreen(ModalScreen[str], Objecting, inherit_bindings=False):
             self._say(f"cannot be written: {why}: {visible(name)}")
         else:
             self.dismiss(f"written to {visible(name)}")
+
+    async def _told(self) -> AsyncIterator[str]:
+        """What is written; how much it is already is said meanwhile."""
+        length = said = 0
+        async for piece in FORMS[self._names[self._form]].pieces(self._source):
+            yield piece
+            length += len(piece)
+            if length - said >= _SAID_EVERY:
+                said = length
+                self._say(f"writing, {format_size(length)} so far; escape stops it")
 
     def on_input_changed(self) -> None:
         self._confirmed = ""
