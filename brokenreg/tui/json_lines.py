@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Iterator
 
 _PIECE = re.compile(r'"(?:[^"\\]|\\.)*"?|[{}\[\],:]|[^\s{}\[\],:"]+', re.DOTALL)
@@ -15,11 +16,14 @@ def looks_like_json(text: str) -> bool:
     return text.lstrip()[:1] in ("{", "[")
 
 
-def indented(text: str, most: int) -> str:
-    """`text` on lines of its own making; about the first `most` characters of that."""
+def indented(text: str, most: int, most_lines: int = sys.maxsize) -> str:
+    """`text` on lines of its own making; about the first `most` characters, or `most_lines`, of that."""
     parts: list[str] = []
-    length = 0
+    length, lines = 0, 1
     for part in _parts(text):
+        lines += part[0] == "\n"
+        if lines > most_lines:
+            break
         parts.append(part[: most - length])
         length += len(part)
         if length >= most:

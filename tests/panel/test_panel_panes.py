@@ -68,7 +68,7 @@ async def test_panes_have_keys_only_while_they_are_in_sight() -> None:
 
 def words(seen: Exchange, log: TrafficLog) -> str:
     return "".join(
-        part[0] if isinstance(part, tuple) else part.plain for part in body(seen, log.bodies.of(seen))
+        part[0] if isinstance(part, tuple) else f"{part.plain}\n" for part in body(seen, log.bodies.of(seen))
     )
 
 
@@ -84,13 +84,27 @@ def test_why_there_is_no_body() -> None:
 
 @pytest.mark.parametrize(
     ("content", "length"),
-    [(b"[" + b"1," * 32_000, 5 * LINES), (b"x" * 65_536, SHOWN), (b'["' + b"\xff" * 65_000, SHOWN)],
+    [(b"[" + b"1," * 32_000, 5 * LINES), (b"x" * 65_536, 65_536), (b'["' + b"\xff" * 65_000, SHOWN)],
 )
 def test_of_a_long_body_the_beginning_is_shown(content: bytes, length: int) -> None:
     log = TrafficLog()
     told = words(kept(log, content, size=200_000), log)
     assert "195.3KiB; its beginning is shown" in told
     assert length - 10 < len(told) < length + 10 * 1024
+
+
+async def test_all_of_a_manifest_that_is_kept_can_be_read() -> None:
+    layer = {"digest": "sha256:" + "a" * 64, "size": 1, "mediaType": "application/vnd.oci.image.layer.v1.tar"}
+    content = json.dumps({"layers": [layer] * 350, "last": "the end"}).encode()
+    assert 50_000 < len(content) < 65_536
+    log = TrafficLog()
+    kept(log, content)
+    async with shown(log, size=(80, 24)) as (_, pilot):
+        await look(pilot)
+        assert "its beginning" not in await look(pilot, "enter", "l")
+        screen = await look(pilot, "G")
+        assert '"last": "the end"' in screen
+        assert "│ Body │" in screen, "the line of panes stays"
 
 
 def test_what_is_no_text_is_escaped() -> None:

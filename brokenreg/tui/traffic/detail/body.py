@@ -4,25 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from textual.content import Content
-from textual.highlight import highlight
-
 from brokenreg.oci.sizes import format_size
 from brokenreg.oci.target import Endpoint
 from brokenreg.traffic.bodies import MOST, TOTAL, Body, Kept
 from brokenreg.traffic.exchange import Exchange
-from brokenreg.tui.json_lines import indented, looks_like_json
-from brokenreg.tui.text import visible
+from brokenreg.tui.lines import Line, document_lines
 from brokenreg.tui.traffic.detail.head import Part
 
-SHOWN = 8 * 1024
-"""Characters of one body: what can be highlighted and folded within some milliseconds."""
+SHOWN = 128 * 1024
+"""Characters of one body, indented: all of what is kept, unless it is made of little else than brackets."""
 
-LINES = 150
-"""Lines of one body, for the same reason."""
+LINES = 2_000
+"""Lines of one body: what can be made within some milliseconds, wherever it is cut."""
 
 
-def body(exchange: Exchange, kept: Kept) -> Iterator[Part | Content]:
+def body(exchange: Exchange, kept: Kept) -> Iterator[Part | Line]:
     """The bodies of the request and of the response, or why they are not there."""
     if exchange.request_bytes:
         yield from _titled("Request body", exchange.request_bytes, kept.request, _why_no_request(exchange))
@@ -30,20 +26,16 @@ def body(exchange: Exchange, kept: Kept) -> Iterator[Part | Content]:
     yield from _titled("Response body", exchange.response_bytes, kept.response, _why_none(exchange))
 
 
-def _titled(title: str, size: int, kept: Body | None, why: str) -> Iterator[Part | Content]:
+def _titled(title: str, size: int, kept: Body | None, why: str) -> Iterator[Part | Line]:
     yield title, "bold"
     if kept is None:
         yield f"  {format_size(size)}\n  {why}\n", "$secondary"
         return
-    text = kept.data.decode(errors="backslashreplace")
-    shown = indented(text, SHOWN) if looks_like_json(text) else text[:SHOWN]
-    lines = [visible(line) for line in shown.split("\n")]
-    is_cut = not kept.is_whole or len(shown) >= SHOWN or len(lines) > LINES
+    lines, is_all = document_lines(kept.data.decode(errors="backslashreplace"), SHOWN, LINES)
+    is_cut = not (kept.is_whole and is_all)
     remark = "; its beginning is shown, x exports what is kept" if is_cut else ""
     yield f"  {format_size(size)}{remark}\n", "$secondary"
-    safe = "\n".join(lines[:LINES])
-    yield highlight(safe, language="json") if looks_like_json(text) else (safe, "")
-    yield "\n", ""
+    yield from lines
 
 
 def _why_no_request(exchange: Exchange) -> str:

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass
 
-from textual.content import Content
-
 from brokenreg.controlled import Controlled
 from brokenreg.traffic.exchange import Exchange
+from brokenreg.tui.lines import Line
 from brokenreg.tui.traffic.detail.body import body
 from brokenreg.tui.traffic.detail.head import Part
 from brokenreg.tui.traffic.detail.headers import headers
@@ -25,7 +24,7 @@ def _unchanging(exchange: Exchange, controlled: Controlled) -> Hashable:
 class Pane:
     """What it shows, and what of it can change though the exchange has not: compared before it is painted."""
 
-    parts: Callable[[Exchange, Controlled], Iterable[Part | Content]]
+    parts: Callable[[Exchange, Controlled], Iterable[Part | Line]]
     state: Callable[[Exchange, Controlled], Hashable] = _unchanging
 
 

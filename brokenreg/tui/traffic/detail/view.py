@@ -5,16 +5,14 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterable
 from typing import ClassVar
 
-from textual.app import ComposeResult
 from textual.binding import BindingType
-from textual.containers import VerticalScroll
 from textual.content import Content
-from textual.widgets import Static
 
 from brokenreg.controlled import Controlled
 from brokenreg.traffic.exchange import Exchange
 from brokenreg.tui.area import Clock
-from brokenreg.tui.scrolling import MOVES, Scrolling
+from brokenreg.tui.lines import Line, Lines
+from brokenreg.tui.scrolling import MOVES
 from brokenreg.tui.traffic import cells
 from brokenreg.tui.traffic.detail import transfer
 from brokenreg.tui.traffic.detail.head import Part, head
@@ -25,15 +23,12 @@ from brokenreg.tui.traffic.transfers import Transfer
 _NAMES = tuple(PANES)
 
 
-class Detail(VerticalScroll, Scrolling, can_focus=True, inherit_bindings=False):
+class Detail(Lines, inherit_bindings=False):
     """One pane of an exchange, or a transfer as a whole; it changes while something is in flight."""
 
-    DEFAULT_CSS = """
-    Detail { background: $surface; padding: 0 1; scrollbar-size-vertical: 1; scrollbar-gutter: stable; }
-    Detail > Static { height: auto; text-wrap: nowrap; text-overflow: fold; }
-    Detail > #panes { dock: top; height: 1; background: $surface; }
-    """
+    DEFAULT_CSS = "Detail { padding: 0 1; }"
     BINDINGS: ClassVar[list[BindingType]] = MOVES
+    HEADING = 1
 
     def __init__(self, controlled: Controlled, clock: Clock) -> None:
         super().__init__()
@@ -42,10 +37,6 @@ class Detail(VerticalScroll, Scrolling, can_focus=True, inherit_bindings=False):
         self._row: Row | None = None
         self._pane = 0
         self._painted: Hashable = None
-
-    def compose(self) -> ComposeResult:
-        yield Static(id="panes", markup=False)
-        yield Static(id="pane", markup=False)
 
     def show(self, row: Row | None) -> None:
         """Show `row` from its top; None shows nothing."""
@@ -71,8 +62,7 @@ class Detail(VerticalScroll, Scrolling, can_focus=True, inherit_bindings=False):
         state = self._state(now)
         if state != self._painted:
             self._painted = state
-            self.query_one("#panes", Static).update(self._names())
-            self.query_one("#pane", Static).update(Content.assemble(*self._parts(now)))
+            self.show_lines(_lines(self._parts(now)))
 
     def _state(self, now: float) -> Hashable:
         row, pane = self._row, PANES[_NAMES[self._pane]]
@@ -83,7 +73,7 @@ class Detail(VerticalScroll, Scrolling, can_focus=True, inherit_bindings=False):
         elapsed = "" if row.ended else cells.milliseconds(row, now)
         return row, row.revision, elapsed, self._pane, pane.state(row, self._controlled)
 
-    def _parts(self, now: float) -> Iterable[Part | Content]:
+    def _parts(self, now: float) -> Iterable[Part | Line]:
         row = self._row
         if isinstance(row, Transfer):
             return transfer.whole(row, now)
@@ -91,7 +81,7 @@ class Detail(VerticalScroll, Scrolling, can_focus=True, inherit_bindings=False):
             return ()
         return *head(row, now), ("\n", ""), *PANES[_NAMES[self._pane]].parts(row, self._controlled)
 
-    def _names(self) -> Content:
+    def heading(self) -> Content:
         """The line of panes; the one in sight stands out without colour too."""
         if not isinstance(self._row, Exchange):
             return Content.styled(" All of it ", "bold reverse") if self._row else Content("")
@@ -101,3 +91,23 @@ class Detail(VerticalScroll, Scrolling, can_focus=True, inherit_bindings=False):
                 parts.append(("│", "$secondary"))
             parts.append((f" {name} ", "bold reverse" if place == self._pane else ""))
         return Content.assemble(*parts)
+
+
+def _lines(parts: Iterable[Part | Line]) -> list[Line]:
+    """Parts that end their lines themselves, and whole lines among them."""
+    lines: list[Line] = []
+    begun: list[Part] = []
+
+    def end() -> None:
+        if begun:
+            lines.extend(Content.assemble(*begun).split("\n"))
+            begun.clear()
+
+    for part in parts:
+        if isinstance(part, tuple):
+            begun.append(part)
+        else:
+            end()
+            lines.append(part)
+    end()
+    return lines

@@ -1,0 +1,110 @@
+"""Lines of text that scroll, folded where they are too long (Line API)."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from rich.cells import cell_len
+from textual.binding import BindingType
+from textual.content import Content
+from textual.highlight import highlight
+from textual.scroll_view import ScrollView
+from textual.strip import Strip
+from textual.visual import Visual
+
+from brokenreg.tui.json_lines import indented, looks_like_json
+from brokenreg.tui.scrolling import MOVES, Scrolling, set_lines
+from brokenreg.tui.text import visible
+
+
+@dataclass(frozen=True, slots=True)
+class JsonLine:
+    """A line of JSON, `visible`, that is highlighted when it is painted."""
+
+    plain: str
+
+
+Line = Content | JsonLine
+
+_LONGEST = 2_000
+"""Characters of one line; a longer one is several."""
+
+
+def document_lines(text: str, most: int, most_lines: int = sys.maxsize) -> tuple[list[Line], bool]:
+    """A document in lines, JSON indented, and whether that is all of it.
+
+    Of its text about `most` characters at most, and of lines so many.
+    """
+    is_json = looks_like_json(text)
+    shown = indented(text, most, most_lines + 1) if is_json else text[:most]
+    pieces = [
+        line[start : start + _LONGEST]
+        for line in map(visible, shown.split("\n"))
+        for start in range(0, max(1, len(line)), _LONGEST)
+    ]
+    lines: list[Line] = [JsonLine(piece) if is_json else Content(piece) for piece in pieces[:most_lines]]
+    return lines, len(shown) < most and len(pieces) <= most_lines
+
+
+class Lines(ScrollView, Scrolling, can_focus=True, inherit_bindings=False):
+    """The rows in sight are painted, no others: however many lines there are, showing them is cheap."""
+
+    DEFAULT_CSS = """
+    Lines { height: 1fr; background: $surface; overflow-x: hidden; overflow-y: auto;
+        scrollbar-gutter: stable; scrollbar-size-vertical: 1; }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = MOVES
+    HEADING: ClassVar[int] = 0
+    """Lines at the top that do not scroll."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._lines: Sequence[Line] = ()
+        self._rows: list[tuple[int, int, int]] = []
+        self._width = 0
+
+    def heading(self) -> Content:
+        """What stands at the top and does not scroll, if `HEADING` is 1."""
+        return Content()
+
+    def show_lines(self, lines: Sequence[Line]) -> None:
+        """Show these lines, from where the others stood."""
+        self._lines = lines
+        self._width = 0
+        self.on_resize()
+
+    def on_resize(self) -> None:
+        """Fold the lines anew if the width has changed."""
+        width = max(1, self.scrollable_content_region.width)
+        if width == self._width:
+            return
+        self._width = width
+        self._rows = []
+        for number, line in enumerate(self._lines):
+            length = len(line.plain)
+            step = width if length <= width // 2 or cell_len(line.plain) == length else max(1, width // 2)
+            for start in range(0, max(1, length), step):
+                self._rows.append((number, start, start + step))
+        set_lines(self, width, len(self._rows) + self.HEADING)
+        self.refresh()
+
+    def render_line(self, y: int) -> Strip:
+        """Paint line `y` of what is in sight."""
+        width = self.scrollable_content_region.width
+        if y < self.HEADING:
+            return self._paint(self.heading(), width)
+        place = self.scroll_offset.y + y - self.HEADING
+        if place >= len(self._rows):
+            return Strip.blank(width, self.rich_style)
+        number, start, end = self._rows[place]
+        line = self._lines[number]
+        content = highlight(line.plain, language="json") if isinstance(line, JsonLine) else line
+        return self._paint(content[start:end], width)
+
+    def _paint(self, piece: Content, width: int) -> Strip:
+        if not piece:
+            return Strip.blank(width, self.rich_style)
+        return Visual.to_strips(self, piece, width, 1, self.visual_style)[0]
