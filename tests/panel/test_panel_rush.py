@@ -71,3 +71,23 @@ async def test_a_key_between_two_slices_counts(monkeypatch: pytest.MonkeyPatch, 
         await pilot.press(key)
         await until(pilot, log, f"○ {439 - position} newer")
         assert f"manifests/n{position} " in line_at_cursor(panel)
+
+
+@pytest.mark.parametrize("size", [(80, 24), (160, 60)])
+async def test_a_change_of_size_between_two_slices_is_followed(
+    monkeypatch: pytest.MonkeyPatch, size: tuple[int, int]
+) -> None:
+    monkeypatch.setattr("brokenreg.tui.app.TICK", 3600)
+    log = TrafficLog()
+    pour(log, 100)
+    async with shown(log, size=WIDE) as (panel, pilot):
+        await until(pilot, log, "n99 ")
+        monkeypatch.setattr("brokenreg.tui.traffic.table._SLICE", 0.0)
+        monkeypatch.setattr("brokenreg.tui.traffic.table._PAUSE", 3600)
+        pour(log, 400)
+        await look(pilot)
+        panel.query_one(TrafficTable)._go_on()  # a slice that is not shown
+        await pilot.resize_terminal(*size)
+        await until(pilot, log, "n499 ")
+        assert "n499 " in line_at_cursor(panel)
+        assert "● LIVE" in text(panel)

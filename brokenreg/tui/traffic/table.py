@@ -237,7 +237,13 @@ class TrafficTable(CursorList):
 
     def watch_scroll_y(self, old_value: float, new_value: float) -> None:
         super().watch_scroll_y(old_value, new_value)
-        self._place = None  # somebody has scrolled since
+        if new_value < self.max_scroll_y:
+            self._place = None  # somebody has scrolled since; a change of size leads to the end at most
+
+    def on_resize(self) -> None:
+        if self._place is not None:
+            self._settle(*self._place)
+        super().on_resize()
 
     def render_line(self, y: int) -> Strip:
         """Paint line `y` of what is in sight."""
