@@ -47,6 +47,9 @@ logger = logging.getLogger(__name__)
 TICK = 0.1
 """Seconds between two looks at what there is to show."""
 
+_RUSH = 3
+"""Of so many looks one is enough when more comes in each than a screen holds: nobody reads that fast."""
+
 
 class _Board(Screen[None], inherit_bindings=False):
     """The panel's screen: it has no keys of its own, so that the table of commands has them all."""
@@ -82,6 +85,7 @@ class Panel(App[int], Objecting, inherit_bindings=False):
         self._keys = preferences.keys
         self._first_theme = preferences.theme or ("ansi" if is_colourless else "dark")
         self._offered: list[str | None] = []
+        self._pulses = self._seen = 0
         self._said, self._said_at = "", 0.0
 
     def get_default_screen(self) -> Screen[None]:
@@ -106,7 +110,7 @@ class Panel(App[int], Objecting, inherit_bindings=False):
         self.theme = self._first_theme
         self.set_keymap(self._keys)
         self.area.take_focus()
-        self.set_interval(TICK, self.tick)
+        self.set_interval(TICK, self._pulse)
         self.tick()
 
     @property
@@ -127,6 +131,14 @@ class Panel(App[int], Objecting, inherit_bindings=False):
         if offered != self._offered:
             self._offered = offered
             self.refresh_bindings()
+
+    def _pulse(self) -> None:
+        end = self._controlled.log.end
+        is_rush = end - self._seen > self.size.height
+        self._seen = end
+        self._pulses += 1
+        if not is_rush or self._pulses % _RUSH == 0:
+            self.tick()
 
     async def run_action(
         self,

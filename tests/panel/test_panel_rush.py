@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 from exchanges import passed
 from screen import line_at_cursor, look, shown, text
@@ -71,6 +73,18 @@ async def test_a_key_between_two_slices_counts(monkeypatch: pytest.MonkeyPatch, 
         await pilot.press(key)
         await until(pilot, log, f"○ {439 - position} newer")
         assert f"manifests/n{position} " in line_at_cursor(panel)
+
+
+async def test_in_a_rush_all_is_shown_a_little_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("brokenreg.tui.app.TICK", 0.02)
+    log = TrafficLog()
+    async with shown(log, size=WIDE) as (panel, pilot):
+        for _ in range(20):
+            pour(log, 50)
+            await pilot.pause(0.01)
+        async with asyncio.timeout(10):
+            while "n999 " not in text(panel):
+                await pilot.pause(0.01)
 
 
 @pytest.mark.parametrize("size", [(80, 24), (160, 60)])

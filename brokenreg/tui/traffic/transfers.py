@@ -32,6 +32,9 @@ _CLIENTS = 256
 _AT_ONCE = 8
 """Transfers of one such pair that may go on at once: the newest."""
 
+_RETRIES = 32
+"""Attempts that are looked back at, so that a row costs the same whatever came before."""
+
 _PARTS = frozenset({Endpoint.MANIFEST, Endpoint.CONFIG, Endpoint.LAYER, Endpoint.UPLOAD, Endpoint.REFERRERS})
 _BLOBS = (Endpoint.CONFIG, Endpoint.LAYER)
 
@@ -124,11 +127,15 @@ class Transfer:
             del self._attempts[key]
 
     def retry(self, exchange: Exchange) -> int:
-        """Which retry it is: how many before it asked for the same and failed. 401 asks for a token only."""
+        """Which retry it is: how many of those just before it asked for the same and failed.
+
+        401 asks for a token only.
+        """
         if not exchange.target.reference:
             return 0
         attempts = self._attempts.get((exchange.method, exchange.target.reference), ())
-        before = attempts[: attempts.index(exchange)] if exchange in attempts else ()
+        place = attempts.index(exchange) if exchange in attempts else 0
+        before = attempts[max(0, place - _RETRIES) : place]
         return sum(each.has_failed and each.status != 401 for each in before)
 
     def last_attempts(self) -> Iterator[Exchange]:
