@@ -27,9 +27,6 @@ from brokenreg.tui.traffic.rows import everything
 from brokenreg.tui.traffic.sifting import SiftingArea
 from brokenreg.tui.traffic.table import TrafficTable
 
-_RUSH = 10
-"""Ticks. Nobody reads what is another exchange in each of them; laying it out costs more than all else."""
-
 _LOOKED_AT = 1000
 """Of so many exchanges, the newest, are the values offered; a look takes some milliseconds."""
 
@@ -66,8 +63,6 @@ class TrafficArea(SiftingArea):
         super().__init__(controlled, clock, id=id)
         self._filter = ""
         self._is_filtering = True
-        self._is_ticking = False
-        self._rush = 0
 
     def compose(self) -> ComposeResult:
         address = self.controlled.status().registry[0]
@@ -78,17 +73,12 @@ class TrafficArea(SiftingArea):
         yield FilterBar()
 
     def on_mount(self) -> None:
-        self.watch(self._table, "cursor", self._on_cursor, init=False)
+        self.watch(self._table, "cursor", self._show_selected, init=False)
 
     def tick(self) -> None:
-        before = self._table.row
-        self._is_ticking = True
         self._table.tick()
-        self._is_ticking = False
         self.set_class(len(self.controlled.log) > 0, "-filled")
-        self._rush = 0 if self._table.row is before else self._rush + 1
-        if self._rush % _RUSH <= 1:
-            self._show_selected()
+        self._show_selected()
         super().tick()
 
     @property
@@ -274,10 +264,6 @@ class TrafficArea(SiftingArea):
     def _show_filtered(self) -> None:
         is_wanted = self._filter and self._is_filtering
         self._table.show_only(parse_filter(self._filter) if is_wanted else everything)
-
-    def _on_cursor(self) -> None:
-        if not self._is_ticking:
-            self._show_selected()
 
     def _show_selected(self) -> None:
         self._table.learn()
