@@ -26,6 +26,7 @@ from brokenreg.proxy.errors import (
 )
 from brokenreg.proxy.failures import Asked, told_redirects
 from brokenreg.proxy.login import Login
+from brokenreg.proxy.patience import patiently
 from brokenreg.proxy.realm import may_see_credentials
 from brokenreg.proxy.route import Route
 from brokenreg.proxy.short_body import shorten
@@ -127,18 +128,25 @@ class UpstreamAuth(httpx.Auth):
             self._tell(self._lacks)
         name = f"{realm.netloc.decode('ascii')} (which has the tokens of {self._route.upstream})"
         asked = Asked(name, realm)
+        service = challenge.parameters.get("service")
+        response = await patiently(
+            lambda: self._answered(asked, service, login), lambda answer: asked.who(answer.url), self._tell
+        )
+        return _granted(asked.who(response.url), response)
+
+    async def _answered(self, asked: Asked, service: str | None, login: Login | None) -> httpx.Response:
+        """What a token service says to it, body and all."""
         try:
             async with asyncio.timeout(_LIMIT):
                 with told_redirects(asked):
-                    response = await self._ask(asked, challenge.parameters.get("service"), login)
-                who = asked.who(response.url)
+                    response = await self._ask(asked, service, login)
                 try:
-                    body = await _read(response, who)
+                    await _read(response, asked.who(response.url))
                 finally:
                     await response.aclose()
         except TimeoutError:
-            raise UpstreamSilentError(f"{name} did not answer in time") from None
-        return _granted(who, response, body)
+            raise UpstreamSilentError(f"{asked.who(asked.url)} did not answer in time") from None
+        return response
 
     def _realm(self, challenge: Challenge) -> httpx.URL:
         try:
@@ -164,9 +172,9 @@ class UpstreamAuth(httpx.Auth):
         return await self._client.send(request, stream=True, auth=None)
 
 
-def _granted(who: str, response: httpx.Response, body: bytes) -> Grant | None:
+def _granted(who: str, response: httpx.Response) -> Grant | None:
     """None if the service refuses. Raise `UpstreamError` if it does neither that nor grant."""
-    status, found = response.status_code, _document(body)
+    status, found = response.status_code, _document(response.content)
     if status in (401, 403) or (status == 400 and found.get("error") == "invalid_grant"):
         return None  # RFC 6749, section 5.2, says 400 where an identity token is no longer good
     if status == 429:

@@ -5,7 +5,6 @@ Nothing but host and path of what is asked is ever told: queries carry signature
 
 from __future__ import annotations
 
-import asyncio
 import secrets
 import ssl
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -23,7 +22,7 @@ from brokenreg.proxy.addresses import AddressPolicy, Trust, host_and_port
 from brokenreg.proxy.body_source import BodySource
 from brokenreg.proxy.errors import UpstreamContentError, UpstreamError
 from brokenreg.proxy.failures import Asked, told_failures, told_redirects
-from brokenreg.proxy.patience import waits
+from brokenreg.proxy.patience import patiently
 from brokenreg.proxy.pools import Pools
 from brokenreg.proxy.route import Route
 from brokenreg.proxy.short_body import shorten
@@ -148,7 +147,11 @@ class UpstreamClient:
                 method, url, headers={**(headers or {}), **via}, extensions=extensions(asked, tell)
             )
             auth = self._authorize(route, client, tell)
-            response = await _patiently(client, request, auth, asked, tell)
+            response = await patiently(
+                lambda: _send(client, request, auth, asked, tell),
+                lambda answer: asked.who(answer.url),
+                tell,
+            )
             try:
                 yield UpstreamResponse(asked, response)
             finally:
@@ -189,26 +192,15 @@ def extensions(asked: Asked, tell: Tell) -> dict[str, Any]:
     return {"asked": asked, "tell": tell}
 
 
-async def _patiently(
+async def _send(
     client: httpx.AsyncClient, request: httpx.Request, auth: httpx.Auth, asked: Asked, tell: Tell
 ) -> httpx.Response:
-    """Send, and send again after each 429 for as long as that is worth it."""
-    waiting = waits()
-    while True:
-        try:
-            with told_redirects(asked):
-                response = await client.send(request, stream=True, auth=auth)
-        except UpstreamError as error:
-            tell(f"upstream failed: {error.message}")
-            raise
-        if response.status_code != 429:
-            return response
-        seconds = waiting(response.headers.get("retry-after"))
-        if seconds is None:
-            return response
-        await response.aclose()
-        tell(f"waits {seconds:.0f} s for {asked.who(response.url)}")
-        await asyncio.sleep(seconds)
+    try:
+        with told_redirects(asked):
+            return await client.send(request, stream=True, auth=auth)
+    except UpstreamError as error:
+        tell(f"upstream failed: {error.message}")
+        raise
 
 
 class _Told(httpx.AsyncBaseTransport):

@@ -2,15 +2,37 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import UTC
 from email.utils import parsedate_to_datetime
+
+import httpx
 
 _TRIES = 5
 _FIRST = 2.0
 _LONGEST = 20.0
 """Seconds in all: our own client waits meanwhile, and knows of none of it."""
+
+
+async def patiently(
+    send: Callable[[], Awaitable[httpx.Response]],
+    who: Callable[[httpx.Response], str],
+    tell: Callable[[str], None],
+) -> httpx.Response:
+    """Send, and send again after each 429 for as long as that is worth it; `tell` of each wait."""
+    waiting = waits()
+    while True:
+        response = await send()
+        if response.status_code != 429:
+            return response
+        seconds = waiting(response.headers.get("retry-after"))
+        if seconds is None:
+            return response
+        await response.aclose()
+        tell(f"waits {seconds:.0f} s for {who(response)}")
+        await asyncio.sleep(seconds)
 
 
 def waits() -> Callable[[str | None], float | None]:

@@ -178,6 +178,15 @@ def test_a_service_that_fails(both: Chain, fault: dict[str, Any], status: int, c
     assert error_of(both.get(path), 404)["code"] == "MANIFEST_UNKNOWN"
 
 
+def test_a_service_that_is_busy_for_a_moment_is_waited_for(both: Chain) -> None:
+    both.rule({"type": "error", "status": 429, "retry_after": "1"}, "token", times=2)
+    path = f"/v2/org/busy-{next(_names)}/manifests/v1"
+    assert error_of(both.get(path), 404)["code"] == "MANIFEST_UNKNOWN"
+    assert [each["status"] for each in both.asked("endpoint:token")] == [429, 429, 200]
+    lines = [moment["what"] for moment in last(both.proxy)["timeline"]]
+    assert sum(line.startswith(f"waits 1 s for {both.upstream.host} (") for line in lines) == 2
+
+
 @pytest.mark.parametrize("form", ["usual", "access-token-only", "token-only"])
 def test_a_token_by_either_name(both: Chain, form: str) -> None:
     both.rule({"type": "token", "form": form}, "token")
