@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import IO
 
-from brokenreg.tui.blobs.threads import in_thread
+from brokenreg.tui.threads import in_thread
 
 _AT_ONCE = 1 << 20
 """Characters that are written in one go."""

@@ -25,10 +25,10 @@ from brokenreg.tui.blobs.inside import Inside
 from brokenreg.tui.blobs.opening import GoneError, opened
 from brokenreg.tui.blobs.survey import Blob, Order, arranged, survey
 from brokenreg.tui.blobs.table import BlobTable
-from brokenreg.tui.blobs.threads import in_thread
 from brokenreg.tui.blobs.view import BlobView
 from brokenreg.tui.questions import Confirmation
 from brokenreg.tui.text import visible
+from brokenreg.tui.threads import in_thread
 
 _LONGEST = 50
 """Ticks after which it is looked anew, whether the index has changed or not: blobs are used, images made."""

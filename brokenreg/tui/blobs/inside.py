@@ -18,9 +18,9 @@ from brokenreg.tui.blobs.contents import (
 )
 from brokenreg.tui.blobs.opening import GoneError, opened
 from brokenreg.tui.blobs.survey import Blob, Kind
-from brokenreg.tui.blobs.threads import in_thread
 from brokenreg.tui.json_lines import looks_like_json
 from brokenreg.tui.text import visible
+from brokenreg.tui.threads import in_thread
 
 _BEGINNING = 512
 

@@ -14,7 +14,7 @@ from brokenreg.oci.digests import Digest
 from brokenreg.oci.mediatypes import DOCKER_LIST, OCI_INDEX
 from brokenreg.storage.blobs import BlobStore
 from brokenreg.storage.records import CACHE_MARK, Manifest, RepositoryKey, is_cache, spelled
-from brokenreg.tui.blobs.threads import breathing
+from brokenreg.tui.threads import breathing
 
 _SLICE = 5000
 """Links and manifests that are copied in one turn of the loop."""
