@@ -120,6 +120,27 @@ def test_retries_are_counted() -> None:
     assert (summary.failed, summary.blobs_done, summary.sent, summary.in_flight) == (0, 2, 200, 0)
 
 
+def test_a_blob_has_come_once_201_says_so() -> None:
+    log = TrafficLog()
+    uploads, more = "/v2/library/app/blobs/uploads/", f"/v2/library/app/{SESSION}"
+    asks = [
+        ("POST", uploads, "", 202, (0, 0)),
+        ("PATCH", more, "", 202, (0, 1)),
+        ("PUT", more, f"digest={A}", 201, (1, 1)),
+        ("POST", uploads, f"mount={B}&from=library/base", 201, (2, 2)),
+        ("POST", uploads, f"digest={C}", 201, (3, 3)),
+    ]
+    transfers = Transfers(nothing)
+    for method, path, query, status, expected in asks:
+        each = exchange(log, path, method=method, query=query)
+        push = transfers.take(each)
+        answer(log, each, status)
+        end(log, each)
+        assert push is not None
+        summary = summarise(push)
+        assert (summary.blobs_done, summary.blobs) == expected
+
+
 def test_one_transfer_is_never_too_large() -> None:
     log = TrafficLog()
     found = grouped(asked(log, f"blobs/{A}", 0.0) for _ in range(MEMBERS + 1))

@@ -116,12 +116,12 @@ class Transfer:
         if exchange.endpoint is Endpoint.MANIFEST:
             self._unread.append(exchange)
             self._is_pushed |= exchange.method == "PUT" and bool(_tag(exchange))
-        self._attempts.setdefault((exchange.method, exchange.target.reference), []).append(exchange)
+        self._attempts.setdefault(_asked(exchange), []).append(exchange)
 
     def drop_first(self) -> None:
         """The oldest exchange has left the log."""
         gone = self.members.popleft()
-        key = (gone.method, gone.target.reference)
+        key = _asked(gone)
         self._attempts[key].remove(gone)
         if not self._attempts[key]:
             del self._attempts[key]
@@ -133,7 +133,7 @@ class Transfer:
         """
         if not exchange.target.reference:
             return 0
-        attempts = self._attempts.get((exchange.method, exchange.target.reference), ())
+        attempts = self._attempts.get(_asked(exchange), ())
         place = attempts.index(exchange) if exchange in attempts else 0
         before = attempts[max(0, place - _RETRIES) : place]
         return sum(each.has_failed and each.status != 401 for each in before)
@@ -209,6 +209,11 @@ def _tag(exchange: Exchange) -> str:
     return reference if is_tag else ""
 
 
+def _asked(exchange: Exchange) -> tuple[str, str]:
+    """What it asked for. An upload in one POST, or a mount, has its digest in the query only."""
+    return exchange.method, exchange.target.reference or exchange.query
+
+
 @dataclass(frozen=True, slots=True)
 class Summary:
     """A transfer in numbers. `sent` and `announced` are bytes of blobs; `seconds` None while it goes on."""
@@ -227,8 +232,8 @@ def summarise(transfer: Transfer) -> Summary:
     """How it stands; what was tried again counts once."""
     last = list(transfer.last_attempts())
     bodies = [each for each in last if each.endpoint in (*_BLOBS, Endpoint.UPLOAD) and each.method != "HEAD"]
-    done = {each.target.reference for each in bodies if each.ended and not each.has_failed}
-    seen = {each.target.reference for each in bodies if each.target.reference}
+    done = {_asked(each)[1] for each in bodies if _has_come(each)}
+    seen = done | {each.target.reference for each in bodies if each.target.reference}
     busy = sum(each.ended is None for each in transfer.members)
     end = max((each.started + (each.duration or 0.0) for each in transfer.members), default=0.0)
     return Summary(
@@ -241,6 +246,12 @@ def summarise(transfer: Transfer) -> Summary:
         blobs=max(len(seen), len(transfer.blobs)),
         seconds=None if busy else end - transfer.members[0].started,
     )
+
+
+def _has_come(exchange: Exchange) -> bool:
+    """Whether a blob is whole with it: of an upload only 201 says so; 202 is its beginning, or a part."""
+    is_whole = exchange.endpoint is not Endpoint.UPLOAD or exchange.status == 201
+    return exchange.ended is not None and not exchange.has_failed and is_whole
 
 
 def body_bytes(exchange: Exchange) -> int:
