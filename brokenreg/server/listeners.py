@@ -14,8 +14,8 @@ from hypercorn.asyncio import serve
 from hypercorn.config import Config, Sockets
 
 from brokenreg.option_values import Address
+from brokenreg.wire import connection, http2
 from brokenreg.wire.arrival import HANDSHAKE_PATIENCE
-from brokenreg.wire.connection import install
 from brokenreg.wire.doorway import Doorway
 from brokenreg.wire.handshake import ListenerContext
 from brokenreg.wire.seam import Seam
@@ -111,7 +111,8 @@ class Listener:
 
     def start(self, seam: Seam) -> None:
         """Serve from now on."""
-        install()
+        connection.install()
+        http2.install()
         self._seam = seam
         self._socket.door = seam.door
         self._task = asyncio.create_task(

@@ -11,10 +11,13 @@ import time
 from pathlib import Path
 
 import httpx
+import hypercorn.protocol
 import pytest
 from hypercorn.asyncio import run as hypercorn_run
 
+from brokenreg.wire import http2
 from brokenreg.wire.connection import Wire, install
+from tests.faults.raw import HTTP2
 from tests.process import Brokenreg, brokenreg
 
 BIG = "layers-1_size-256MiB"
@@ -25,6 +28,32 @@ def test_the_seam_is_where_it_was() -> None:
     install()
     assert hypercorn_run.TCPServer is Wire
     assert "await TCPServer(" in Path(hypercorn_run.__file__).read_text()
+
+
+def test_the_seam_of_http2_is_where_it_was() -> None:
+    """Hypercorn looks its HTTP/2 up by this name, wherever it makes one."""
+    http2.install()
+    assert hypercorn.protocol.H2Protocol is http2.CheckedHTTP2
+    assert Path(hypercorn.protocol.__file__).read_text().count("self.protocol = H2Protocol(") == 3
+
+
+@pytest.mark.parametrize(
+    ("method", "path"), [("GÉT", "/v2/"), ("GET", "/v2/é/tags/list"), ("GET", "/v2/?n=é")]
+)
+@pytest.mark.parametrize("tls", [(), ("--tls", "self-signed")])
+def test_what_is_not_ascii_over_http2_resets_its_stream(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], tls: tuple[str, ...], method: str, path: str
+) -> None:
+    """No other stream ends with it, its content is counted for the connection, and nothing is logged."""
+    with brokenreg(tmp_path, *tls) as running:
+        with HTTP2(running) as connection:
+            before = connection.begin("/v2/broken/timeout/manifests/dur-300ms")
+            refused = [connection.ask(path, method, content=bytes(16_384)) for _ in range(8)]
+            assert {(each.ended, each.code) for each in refused} == {("rst-stream", 1)}
+            assert connection.read(before).is_whole
+            assert connection.ask("/v2/").status == 200
+        running.stop()
+    assert "Traceback" not in capfd.readouterr().err
 
 
 async def open_download(running: Brokenreg, digest: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
