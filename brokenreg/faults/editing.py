@@ -139,4 +139,4 @@ def _check(name: str, value: str) -> None:
 
 def _why_framing_stays(name: str, values: list[str]) -> str:
     be = f"leave {', '.join(values)}" if values else "leave it out"
-    return f"{name} frames the body that follows: {be}; the faults truncate and headers lie about it"
+    return f"{name} frames the body that follows: {be}; the faults truncate and wrong-length lie about it"

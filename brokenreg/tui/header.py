@@ -77,8 +77,8 @@ class Header(Static):
             yield 9, f" FAULT {_armed_word(armed[0])} armed ", _FAULT_STYLE
         elif armed:
             yield 9, f" {len(armed)} FAULTS armed ", _FAULT_STYLE
-        elif off := len(self._arming.put_off()):
-            yield 9, f" {off} FAULT{'' if off == 1 else 'S'} OFF ", "bold reverse $primary"
+        if off := len(self._arming.put_off()):
+            yield (7 if armed else 9), f" {off} FAULT{'' if off == 1 else 'S'} OFF ", "bold reverse $primary"
 
 
 def _armed_word(active: ActiveRule) -> str:

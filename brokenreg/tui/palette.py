@@ -25,7 +25,7 @@ class PanelCommands(Provider):
         matcher = self.matcher(query)
         for command, said, run in self._offered():
             title = _title(command)
-            score = matcher.match(title) or float(query.lower() in command.help)
+            score = matcher.match(title) or float(query.lower() in f"{command.id} {command.help}")
             if score > 0:
                 yield Hit(score, matcher.highlight(title), run, help=said)
 

@@ -100,6 +100,13 @@ async def test_the_palette_finds_a_command_and_runs_it() -> None:
         assert "all levels" in await look(pilot)
 
 
+async def test_the_palette_finds_a_command_by_its_name_in_the_table() -> None:
+    async with shown(TrafficLog()) as (panel, pilot):
+        await look(pilot, "ctrl+p", *"panel.over")
+        await panel.workers.wait_for_complete()
+        assert "Panel: Overrides" in await look(pilot)
+
+
 async def test_the_palette_offers_what_would_do_something_now() -> None:
     log = TrafficLog()
     async with shown(log, size=(80, 60)) as (panel, pilot):

@@ -160,6 +160,19 @@ async def test_0_puts_all_off_and_back_on(tmp_path: Path) -> None:
         assert [each.rule.enabled for each in it.book] == [True, False, True]
 
 
+async def test_0_has_back_what_the_last_0_put_off(tmp_path: Path) -> None:
+    async with bench(tmp_path) as it:
+        it.book.add(rule_of({"fault": {"type": "error", "status": 418}}), "test")
+        assert "1 FAULT OFF" in await it.press("0")
+        it.book.add(rule_of({"fault": {"type": "error", "status": 409}}), "test")
+        screen = await it.press()
+        assert "FAULT 409 armed" in screen
+        assert "1 FAULT OFF" in screen
+        assert "1 FAULT OFF" in await it.press("0")
+        assert "FAULT 409 armed" in await it.press("0")
+        assert [each.rule.enabled for each in it.book] == [False, True]
+
+
 async def test_rules_are_listed_with_what_they_count_switched_moved_and_removed(tmp_path: Path) -> None:
     async with bench(tmp_path) as it:
         assert "No rule is in force" in await it.press("2")

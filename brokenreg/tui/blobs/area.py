@@ -253,7 +253,7 @@ class BlobsArea(TabArea):
             self._arranged = asked
             if is_due:
                 self._surveyed = there
-            self._looking = self.run_worker(self._show(is_due), group="survey")
+            self._looking = self.run_worker(partial(self._show, is_due), group="survey")
 
     async def _show(self, is_due: bool) -> None:
         """Show what is asked for of what was known, or of what there is now."""

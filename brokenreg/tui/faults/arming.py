@@ -20,7 +20,7 @@ class Arming:
         self.last_fault: Fault = fault_of({"type": "error", "status": 503})
         self._books = books
         self._put_off: set[int] = set()
-        """Ids of rules that were disabled with all others."""
+        """Ids of rules that were disabled with all others, the last time."""
 
     def fail_next(self, rule: Rule, namespace: str) -> None:
         """Ask a rule, such as `next_like` makes, before any other. Raise `FieldError`.
@@ -41,7 +41,7 @@ class Arming:
         """
         armed = [(book, active) for book, active in self._all() if active.is_armed]
         if armed:
-            self._put_off = {active.id for active in self.put_off()} | {active.id for _, active in armed}
+            self._put_off = {active.id for _, active in armed}
             for book, active in armed:
                 book.switch(active.id, enabled=False)
             return len(armed), False

@@ -126,7 +126,7 @@ class ExportScreen(ModalScreen[str], Objecting, inherit_bindings=False):
             with _Preview():
                 yield Static(id="preview", markup=False)
             yield Static(id="said", markup=False)
-            yield Input(select_on_focus=False, compact=True)
+            yield Input(compact=True)
         yield KeyLine()
 
     def on_mount(self) -> None:
