@@ -11,25 +11,21 @@ from urllib.parse import urlsplit
 from pydantic import (
     AfterValidator,
     BaseModel,
-    BeforeValidator,
     ConfigDict,
     Field,
     field_validator,
     model_validator,
 )
 
+from brokenreg.oci.durations import parse_duration
+from brokenreg.oci.sizes import parse_size
 from brokenreg.option_values import (
     Address,
     AuthUser,
     Listen,
     Upstream,
     bare_url,
-    read_address,
-    read_duration,
-    read_listen,
-    read_size,
-    read_upstream,
-    read_user,
+    from_text,
     upstream_glob,
     upstream_name,
     within,
@@ -44,11 +40,9 @@ _LONGEST = 10 * 365 * 24 * 3600.0
 """Seconds that a token may last."""
 
 
-ListenField = Annotated[Listen, BeforeValidator(read_listen)]
-AddressField = Annotated[Address, BeforeValidator(read_address)]
-LifetimeField = Annotated[
-    float, BeforeValidator(read_duration), Field(gt=0, le=_LONGEST, allow_inf_nan=False)
-]
+ListenField = Annotated[Listen, from_text(Listen.parse)]
+AddressField = Annotated[Address, from_text(Address.parse)]
+LifetimeField = Annotated[float, from_text(parse_duration), Field(gt=0, le=_LONGEST, allow_inf_nan=False)]
 
 
 _TIMEOUT = within(0.001, 3600, "a duration from 1ms to 1h, for instance 60s")
@@ -75,23 +69,23 @@ class Settings(BaseModel):
     tls: Literal["self-signed"] | None = None
     allow_host: tuple[str, ...] = ()
     auth: Literal["none", "basic", "token"] = "none"
-    auth_user: tuple[Annotated[AuthUser, BeforeValidator(read_user)], ...] = ()
+    auth_user: tuple[Annotated[AuthUser, from_text(AuthUser.parse)], ...] = ()
     token_lifetime: LifetimeField | None = None
     public_url: Annotated[str, AfterValidator(bare_url)] | None = None
-    upstream: tuple[Annotated[Upstream, BeforeValidator(read_upstream)], ...] = ()
+    upstream: tuple[Annotated[Upstream, from_text(Upstream.parse)], ...] = ()
     default_upstream: Annotated[str, AfterValidator(upstream_name)] = "quay.io"
     allow_upstream: tuple[Annotated[str, AfterValidator(upstream_glob)], ...] = ()
     upstream_auth: Literal["auto", "on", "off"] = "auto"
     upstream_ca: tuple[Path, ...] = ()
     offline: bool = False
-    upstream_timeout: Annotated[float, BeforeValidator(read_duration), _TIMEOUT] = 60.0
-    tag_ttl: Annotated[float, BeforeValidator(read_duration), _TTL] = 60.0
-    cache_max_size: Annotated[int, BeforeValidator(read_size)] = Field(20 * 1024**3, ge=0)
-    max_data: Annotated[int, BeforeValidator(read_size), _MOST_DATA] | None = None
-    fabricate_limit: Annotated[int, BeforeValidator(read_size)] = Field(gt=0)
+    upstream_timeout: Annotated[float, from_text(parse_duration), _TIMEOUT] = 60.0
+    tag_ttl: Annotated[float, from_text(parse_duration), _TTL] = 60.0
+    cache_max_size: Annotated[int, from_text(parse_size)] = Field(20 * 1024**3, ge=0)
+    max_data: Annotated[int, from_text(parse_size), _MOST_DATA] | None = None
+    fabricate_limit: Annotated[int, from_text(parse_size)] = Field(gt=0)
     ready_file: Path | None = None
     log: Path | None = None
-    v2_catalog_delay: Annotated[float, BeforeValidator(read_duration), Field(ge=0)] = 0.0
+    v2_catalog_delay: Annotated[float, from_text(parse_duration), Field(ge=0)] = 0.0
     v2_catalog_num_repos: int = Field(0, ge=0, le=10_000_000)
 
     @field_validator("auth_user")

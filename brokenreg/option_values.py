@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from collections.abc import Callable
 from typing import TypeVar
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
 
-from brokenreg.oci.durations import parse_duration
 from brokenreg.oci.errors import OCIError
 from brokenreg.oci.names import is_component
-from brokenreg.oci.sizes import parse_size
 from brokenreg.oci.upstreams import check_upstream
 
 Number = TypeVar("Number", int, float)
@@ -53,11 +52,6 @@ class Address(BaseModel):
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
-def read_address(value: object) -> object:
-    """Text as an `Address`; whatever else as it is. Raise `ValueError`."""
-    return Address.parse(value) if isinstance(value, str) else value
-
-
 class Listen(Address):
     """Where the registry listens; `upstream` is asked there for names without a host."""
 
@@ -69,11 +63,6 @@ class Listen(Address):
         address, equals, upstream = text.partition("=")
         where = Address.parse(address)
         return cls(host=where.host, port=where.port, upstream=upstream_name(upstream) if equals else None)
-
-
-def read_listen(value: object) -> object:
-    """Text as a `Listen`; whatever else as it is. Raise `ValueError`."""
-    return Listen.parse(value) if isinstance(value, str) else value
 
 
 class Upstream(BaseModel):
@@ -98,11 +87,6 @@ class Upstream(BaseModel):
             return cls(name=logical, url=_plain_url(url, "https://mirror.example:5000"))
         except ValueError as error:
             raise ValueError(f"{logical}: {error}") from None
-
-
-def read_upstream(value: object) -> object:
-    """Text as an `Upstream`; whatever else as it is. Raise `ValueError`."""
-    return Upstream.parse(value) if isinstance(value, str) else value
 
 
 def upstream_name(text: str) -> str:
@@ -131,16 +115,6 @@ def upstream_glob(text: str) -> str:
         return text.lower()
 
 
-def read_size(value: object) -> object:
-    """Text as bytes; whatever else as it is. Raise `ValueError`."""
-    return parse_size(value) if isinstance(value, str) else value
-
-
-def read_duration(value: object) -> object:
-    """Text as seconds; whatever else as it is. Raise `ValueError`."""
-    return parse_duration(value) if isinstance(value, str) else value
-
-
 class AuthUser(BaseModel):
     """A name and its password."""
 
@@ -156,11 +130,6 @@ class AuthUser(BaseModel):
         if not name or not password or not text.isprintable():
             raise ValueError("a user is NAME:PASSWORD, both of them printable and not empty")
         return cls(name=name, password=SecretStr(password))
-
-
-def read_user(value: object) -> object:
-    """Text as an `AuthUser`; whatever else as it is. Raise `ValueError`."""
-    return AuthUser.parse(value) if isinstance(value, str) else value
 
 
 def bare_url(text: str) -> str:
@@ -198,6 +167,11 @@ def _url_problem(text: str) -> str | None:
     if not _HOST.fullmatch(host) or place.endswith(":") or not text.isprintable():
         return "has a host that is none" if host else "has no host"
     return None
+
+
+def from_text(parse: Callable[[str], object]) -> BeforeValidator:
+    """Take text as what `parse` makes of it, which raises `ValueError`; whatever else as it is."""
+    return BeforeValidator(lambda value: parse(value) if isinstance(value, str) else value)
 
 
 def within(least: float, most: float, wanted: str) -> AfterValidator:
