@@ -36,7 +36,7 @@ _RETRIES = 32
 """Attempts that are looked back at, so that a row costs the same whatever came before."""
 
 _PARTS = frozenset({Endpoint.MANIFEST, Endpoint.CONFIG, Endpoint.LAYER, Endpoint.UPLOAD, Endpoint.REFERRERS})
-_BLOBS = (Endpoint.CONFIG, Endpoint.LAYER)
+_BODIES = (Endpoint.CONFIG, Endpoint.LAYER, Endpoint.UPLOAD)
 
 Read = Callable[[Exchange], ManifestFacts]
 """What the manifest says that passed in an exchange; nothing, if it was not kept."""
@@ -127,20 +127,21 @@ class Transfer:
             del self._attempts[key]
 
     def retry(self, exchange: Exchange) -> int:
-        """Which retry it is: how many of those just before it asked for the same and failed.
-
-        401 asks for a token only.
-        """
+        """Which retry it is: how many of those just before it asked for the same and failed."""
         if not exchange.target.reference:
             return 0
         attempts = self._attempts.get(_asked(exchange), ())
         place = attempts.index(exchange) if exchange in attempts else 0
         before = attempts[max(0, place - _RETRIES) : place]
-        return sum(each.has_failed and each.status != 401 for each in before)
+        return sum(map(is_failure, before))
 
     def last_attempts(self) -> Iterator[Exchange]:
         """Of each that was asked for, the exchange that counts."""
         return (attempts[-1] for attempts in self._attempts.values())
+
+    def last_bodies(self) -> list[Exchange]:
+        """The same of those that carry blobs."""
+        return [each for each in self.last_attempts() if each.endpoint in _BODIES and each.method != "HEAD"]
 
     def _is_idle(self, now: float) -> bool:
         while self._busy and self._busy[0].ended is not None:
@@ -230,8 +231,7 @@ class Summary:
 
 def summarise(transfer: Transfer) -> Summary:
     """How it stands; what was tried again counts once."""
-    last = list(transfer.last_attempts())
-    bodies = [each for each in last if each.endpoint in (*_BLOBS, Endpoint.UPLOAD) and each.method != "HEAD"]
+    bodies = transfer.last_bodies()
     done = {_asked(each)[1] for each in bodies if _has_come(each)}
     seen = done | {each.target.reference for each in bodies if each.target.reference}
     busy = sum(each.ended is None for each in transfer.members)
@@ -239,13 +239,18 @@ def summarise(transfer: Transfer) -> Summary:
     return Summary(
         held=sum(each.held_since is not None for each in transfer.members),
         in_flight=busy,
-        failed=sum(each.has_failed and each.status != 401 for each in last if each.method != "HEAD"),
+        failed=sum(is_failure(each) for each in transfer.last_attempts() if each.method != "HEAD"),
         sent=sum(body_bytes(each) for each in bodies),
         announced=sum(max(announced(each) or 0, body_bytes(each)) for each in bodies),
         blobs_done=len(done),
         blobs=max(len(seen), len(transfer.blobs)),
         seconds=None if busy else end - transfer.members[0].started,
     )
+
+
+def is_failure(exchange: Exchange) -> bool:
+    """Whether it failed. 401 asks for a token only."""
+    return exchange.has_failed and exchange.status != 401
 
 
 def _has_come(exchange: Exchange) -> bool:

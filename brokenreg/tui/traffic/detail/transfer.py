@@ -13,7 +13,15 @@ from brokenreg.traffic.exchange import Ended, Exchange
 from brokenreg.tui.text import beginning, visible
 from brokenreg.tui.traffic import cells
 from brokenreg.tui.traffic.detail.head import Part, with_unit
-from brokenreg.tui.traffic.transfers import Kind, Summary, Transfer, announced, body_bytes, summarise
+from brokenreg.tui.traffic.transfers import (
+    Kind,
+    Summary,
+    Transfer,
+    announced,
+    body_bytes,
+    is_failure,
+    summarise,
+)
 
 MOST = 40
 """Blobs that are listed as missing."""
@@ -99,7 +107,7 @@ def _retries(members: Iterable[Exchange]) -> Iterator[str]:
         asked = (each.method, each.target.reference)
         if asked in failed:
             yield str(each.endpoint)
-        if each.has_failed and each.status != 401 and each.target.reference:
+        if is_failure(each) and each.target.reference:
             failed.add(asked)
 
 
@@ -110,11 +118,7 @@ def _counted(words: Iterable[str]) -> str:
 
 def _missing(transfer: Transfer, now: float) -> Iterator[Part]:
     """The blobs that are not here yet; of a push nobody knows which are to come."""
-    asked = {
-        each.target.reference: each
-        for each in transfer.last_attempts()
-        if each.endpoint in (Endpoint.CONFIG, Endpoint.LAYER, Endpoint.UPLOAD) and each.method != "HEAD"
-    }
+    asked = {each.target.reference: each for each in transfer.last_bodies()}
     named = transfer.blobs if transfer.kind is Kind.PULL else set()
     missing = {reference: why for reference, each in asked.items() if (why := _why(each, now))}
     missing |= dict.fromkeys(sorted(named - asked.keys()), "not asked for")
