@@ -164,7 +164,6 @@ class Panel(App[int], Objecting, inherit_bindings=False):
         if self.area.id != name:
             self._board.query_one(ContentSwitcher).current = name
             self.area.take_focus()
-            self.tick()
 
     def action_help(self) -> None:
         """Show all commands and their keys."""
@@ -248,6 +247,7 @@ class Panel(App[int], Objecting, inherit_bindings=False):
 
     def on_tab_line_chosen(self, event: TabLine.Chosen) -> None:
         self.action_show_tab(event.name)
+        self.tick()
 
     @property
     def _board(self) -> Screen[object]:
