@@ -12,6 +12,7 @@ from screen import line_at_cursor, line_with, lines, look
 from textual.pilot import Pilot
 
 from brokenreg.oci.mediatypes import OCI_MANIFEST
+from brokenreg.server.garbage import full_searches_when_quiet
 from brokenreg.traffic.log import TrafficLog
 from brokenreg.tui.app import Panel
 from brokenreg.tui.tags.rows import Tree
@@ -222,7 +223,7 @@ async def test_a_manifest_of_megabytes_is_shown_in_part() -> None:
 
 
 async def test_twenty_thousand_tags_in_two_thousand_repositories_stop_nobody() -> None:
-    async with registry(TrafficLog()) as controlled:
+    async with full_searches_when_quiet(), registry(TrafficLog()) as controlled:
         index = controlled.store.index
         digest = await Pusher(controlled.store, ("", "first")).document({}, "1")
         manifest = index.repositories["", "first"].manifests[digest]

@@ -44,7 +44,7 @@ def test_by_keys_alone(terminal: Terminal, ready: dict[str, object], tmp_path: P
         came = re.search(r"at ([0-9.]+)KiB by hand", terminal.screen())
         assert came is not None
         terminal.tmux("send-keys", "s")
-        terminal.wait_for(f"at {float(came[1]) + 64:.1f}KiB by hand")
+        terminal.wait_for(f"at {float(came[1]) + 64:g}KiB by hand")
         terminal.tmux("send-keys", "a")
         assert client.wait(30) == 0
     terminal.wait_for("PULL .* 2 of 2 +✓ +514K")
