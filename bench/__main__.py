@@ -12,7 +12,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from bench import accuracy, held, panel, proxy, rules
+from bench import accuracy, held, panel, proxy, rules, soak
 from bench.peers import ours, peer
 from bench.transfers import delete, make_content, manifest_rate, pull, push, put_manifest
 
@@ -28,6 +28,7 @@ def main() -> None:
     arguments.add_argument(
         "--held", type=int, default=10_000, help="responses that are held at once, for held"
     )
+    arguments.add_argument("--minutes", type=float, default=20, help="how long soak takes")
     options = arguments.parse_args()
     if unknown := set(options.parts) - set(PARTS):
         arguments.error(f"there is no part {', '.join(sorted(unknown))}; there are {known}")
@@ -89,6 +90,15 @@ def bench_panel(console: Console, folder: Path, options: argparse.Namespace) -> 
     return _rows((f"{options.rounds} pairs", "", "goal"), panel.report(figures))
 
 
+def bench_soak(console: Console, folder: Path, options: argparse.Namespace) -> Table:
+    """Whether memory settles, and whether everything is given back, under a long mixed load."""
+    seconds = options.minutes * 60
+    with console.status(f"{options.minutes:g} minutes"):
+        soaked = soak.measure(folder, seconds)
+    headings = f"{options.minutes:g} minutes", *(each.name for each in soaked)
+    return _rows(headings, soak.report(soaked, seconds))
+
+
 PARTS: dict[str, Callable[[Console, Path, argparse.Namespace], Table]] = {
     "peers": bench_peers,
     "accuracy": bench_accuracy,
@@ -96,6 +106,7 @@ PARTS: dict[str, Callable[[Console, Path, argparse.Namespace], Table]] = {
     "held": bench_held,
     "proxy": bench_proxy,
     "panel": bench_panel,
+    "soak": bench_soak,
 }
 
 
