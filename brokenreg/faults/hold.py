@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -154,7 +155,18 @@ class Gate:
 class Passage:
     """One exchange's way through the gate. `position` is HEADERS, then how much of the body has passed."""
 
-    __slots__ = ("_by", "_gate", "_head", "_order", "_send", "_stop", "_stream", "exchange", "position")
+    __slots__ = (
+        "_by",
+        "_gate",
+        "_head",
+        "_order",
+        "_paused",
+        "_send",
+        "_stop",
+        "_stream",
+        "exchange",
+        "position",
+    )
 
     def __init__(self, gate: Gate, exchange: Exchange, stream: Stream, send: Send) -> None:
         self._gate = gate
@@ -164,6 +176,7 @@ class Passage:
         self._by = ""
         self._order: asyncio.Future[Order] | None = None
         self._head: Message | None = None
+        self._paused = 0.0
         self.exchange = exchange
         self.position = HEADERS
 
@@ -174,6 +187,24 @@ class Passage:
         """
         if not self._gate.is_open_for_good:
             self._stop, self._by = at, by
+
+    def clock(self) -> float:
+        """Return the loop's time in seconds, without the time that the exchange was held or stalled.
+
+        Faults that pace a response compare this clock with their deadlines. Otherwise they would send
+        everything that had become due in the meantime at full speed.
+        """
+        return asyncio.get_running_loop().time() - self._paused
+
+    @contextmanager
+    def pausing(self) -> Iterator[None]:
+        """Stop `clock` for the length of a block. Blocks of one exchange never overlap."""
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        try:
+            yield
+        finally:
+            self._paused += loop.time() - began
 
     async def send(self, message: Message) -> None:
         """As ASGI's `send`; waits where it was told to. Raise `ClientLeftError` if it was aborted."""
@@ -249,7 +280,8 @@ class Passage:
         self._gate.hold(self)
         try:
             waiting: list[asyncio.Future[Any]] = [self._order, leaving]
-            await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+            with self.pausing():
+                await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
         finally:
             self.exchange.held_since = self.exchange.held_by = None
             leaving.cancel()

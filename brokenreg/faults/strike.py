@@ -161,8 +161,24 @@ class Strike:
         await self.send({"type": "http.response.body", "body": body, "more_body": False})
 
     async def wait(self, seconds: float | None = None) -> None:
-        """Let that time pass; without a number, for ever. Raise `ClientLeftError` when the client leaves."""
-        await self.stream.wait(seconds)
+        """Let that time pass; without a number, for ever. Raise `ClientLeftError` when the client leaves.
+
+        `clock` stops meanwhile, so that another fault does not make up for this delay.
+        """
+        with self.passage.pausing():
+            await self.stream.wait(seconds)
+
+    def clock(self) -> float:
+        """Return seconds on the clock by which a response is paced: it stops while the response waits."""
+        return self.passage.clock()
+
+    async def wait_until(self, due: float) -> None:
+        """Wait until `clock` shows `due`. Raise `ClientLeftError` when the client leaves."""
+        delay = due - self.clock()
+        if delay > 0:
+            await self.stream.wait(delay)
+        elif self.stream.is_gone:
+            raise ClientLeftError
 
     async def respond(
         self, status: int, headers: dict[str, str] | list[tuple[str, str]], body: bytes = b""

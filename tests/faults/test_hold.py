@@ -11,7 +11,7 @@ import pytest
 
 from tests.faults.raw import HTTP1, HTTP2
 from tests.faults.struck import Registry
-from tests.process import brokenreg
+from tests.process import Brokenreg, brokenreg
 from tests.registry.pushing import digest_of
 
 SIZE = 300_000
@@ -274,3 +274,36 @@ def test_shutdown_releases(tmp_path: Path, protocol: str) -> None:
             assert read(connection, stream).body == image.layers[0]
         assert running.process.wait(timeout=5) == 0
         assert time.monotonic() - began < 5
+
+
+@pytest.mark.parametrize(
+    ("fault", "size", "at", "pace"),
+    [
+        ({"type": "throttle", "rate": 100_000}, 40_000, 10_000, 1e-5),
+        ({"type": "drip", "every": "10ms"}, 40, 10, 0.01),
+    ],
+    ids=["throttle", "drip"],
+)
+def test_a_paced_body_does_not_catch_up_after_it_was_held(
+    registry: Brokenreg, fault: dict[str, Any], size: int, at: int, pace: float
+) -> None:
+    """The time held does not count, whether it ends with a step or with resume."""
+    plain = Registry(registry, "http/1.1")
+    path = plain.push(size).layer_path()
+    with (
+        plain.rule(fault=[{"type": "hold", "at": at}, fault], match={"endpoint": "layer"}),
+        plain.connect() as connection,
+    ):
+        begin(connection, path)
+        (exchange,) = held(plain, path)
+        time.sleep(0.25)
+        stepped = time.monotonic()
+        order(plain, exchange["id"], "step", bytes=at)
+        while held(plain, path)[0]["response_bytes"] < 2 * at:
+            assert time.monotonic() < stepped + 5
+        assert time.monotonic() - stepped > 0.7 * at * pace
+        time.sleep(0.25)
+        resumed = time.monotonic()
+        order(plain, exchange["id"], "resume")
+        assert len(read(connection, 0).body) == size
+        assert time.monotonic() - resumed > 0.9 * (size - 2 * at) * pace

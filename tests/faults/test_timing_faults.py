@@ -12,6 +12,7 @@ from hyperframe.frame import RstStreamFrame
 
 from tests.faults.raw import HTTP1, HTTP2
 from tests.faults.struck import Registry
+from tests.process import Brokenreg
 
 LATE = 1.0
 """Seconds that anything may take beyond what it was told, on a busy machine."""
@@ -262,3 +263,21 @@ def test_throttle_and_corrupt(each: Registry) -> None:
         spoiled[30_000] ^= 0xFF
         assert answer.body == spoiled
         assert 0.22 <= answer.duration < 0.25 + LATE
+
+
+@pytest.mark.parametrize(
+    ("fault", "size"),
+    [({"type": "throttle", "rate": 100_000}, 20_000), ({"type": "drip", "every": "100us"}, 2000)],
+    ids=["throttle", "drip"],
+)
+def test_a_paced_body_does_not_catch_up_after_a_stall(
+    registry: Brokenreg, fault: dict[str, Any], size: int
+) -> None:
+    plain = Registry(registry, "http/1.1")
+    image = plain.push(size)
+    stall = {"type": "stall", "at": size // 4, "dur": "250ms"}
+    for both in ([stall, fault], [fault, stall]):
+        with plain.rule(fault=both, match={"endpoint": "layer"}):
+            answer = plain.ask(image.layer_path())
+        assert answer.body == image.layers[0]
+        assert answer.duration > 0.25 + 0.17

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import math
 from typing import ClassVar, Literal
 
@@ -13,10 +12,13 @@ from brokenreg.faults.catalogue.parameters import Duration, HeadersOrExtent, Siz
 from brokenreg.faults.strike import Head, Passing, Strike
 from brokenreg.oci.errors import ErrorCode, OCIError
 from brokenreg.traffic.exchange import Exchange
-from brokenreg.wire.asgi import PACE, ClientLeftError, Message
+from brokenreg.wire.asgi import PACE, Message
 
 _SLICE = 0.02
 """Seconds of content that a throttled response sends at once."""
+
+_LAG = 0.5
+"""Seconds behind its schedule that a paced response makes up for."""
 
 
 class Timeout(Fault):
@@ -139,7 +141,8 @@ class Throttle(Fault):
     """Sends the body at `rate` bytes a second.
 
     In slices of about 20 ms to absolute deadlines, so that the rate is exact over the whole; the first
-    slice goes at once.
+    slice goes at once. The time that the response is held or stalled does not count: the body continues at
+    the same rate.
     """
 
     name: ClassVar[str] = "throttle"
@@ -157,39 +160,27 @@ class Throttle(Fault):
 class _Throttled(Passing):
     def __init__(self, rate: int, strike: Strike) -> None:
         super().__init__(strike)
-        self._rate = rate
         self._slice = max(1, int(rate * _SLICE))
-        self._began = 0.0
-        self._sent = 0
+        self._pace = _Pace(rate, strike)
 
     async def body(self, data: bytes, *, more: bool) -> None:
-        clock = asyncio.get_running_loop().time
-        self._began = self._began or clock()
         view = memoryview(data)
         while view:
             # After a slow turn of the loop, what is due goes at once.
-            due = int((clock() - self._began) * self._rate) - self._sent
-            size = min(len(view), max(self._slice, due))
-            await self._until((self._sent + size) / self._rate)
+            size = min(len(view), max(self._slice, self._pace.due() - self._pace.sent))
+            await self._pace.until(self._pace.sent + size)
             await super().body(bytes(view[:size]), more=more or size < len(view))
-            self._sent += size
+            self._pace.sent += size
             view = view[size:]
         if not data:
             await super().body(data, more=more)
-
-    async def _until(self, offset: float) -> None:
-        """Sleep until that many seconds after the first byte. Raise `ClientLeftError`."""
-        delay = self._began + offset - asyncio.get_running_loop().time()
-        if delay > 0:
-            await asyncio.sleep(delay)
-        if self.strike.stream.is_gone:
-            raise ClientLeftError
 
 
 class Drip(Fault):
     """Sends byte by byte, one each `every`.
 
     `what` says of what: the `body`, or the `headers` (and status line), which HTTP/1.1 alone can express.
+    The time that the response is held or stalled does not count.
     """
 
     name: ClassVar[str] = "drip"
@@ -214,7 +205,7 @@ class _Dripping(Passing):
     def __init__(self, fault: Drip, strike: Strike) -> None:
         super().__init__(strike)
         self._fault = fault
-        self._due = 0.0
+        self._pace = _Pace(1 / fault.every, strike)
 
     async def head(self, head: Head) -> None:
         pace = {PACE: self._fault.every} if self._fault.what == "headers" else {}
@@ -224,10 +215,38 @@ class _Dripping(Passing):
         if self._fault.what == "headers" or not data:
             await super().body(data, more=more)
             return
-        clock = asyncio.get_running_loop().time
-        self._due = self._due or clock()
         for position in range(len(data)):
-            if (delay := self._due - clock()) > 0:
-                await self.strike.wait(delay)
-            self._due += self._fault.every
+            await self._pace.until(self._pace.sent)
             await super().body(data[position : position + 1], more=more or position < len(data) - 1)
+            self._pace.sent += 1
+
+
+class _Pace:
+    """The schedule of a body that is sent at `rate` bytes a second, from the first use on.
+
+    Deadlines are absolute, so that the rate is exact over the whole body. Two delays move the schedule
+    instead: the time that the response is held or stalled (`Strike.clock` stops), and a lag of more than
+    `_LAG` seconds, as after a pause of the upstream or the client. The body would exceed its rate otherwise.
+    """
+
+    def __init__(self, rate: float, strike: Strike) -> None:
+        self.sent = 0
+        """Bytes that were sent; whoever sends them counts."""
+        self._rate = rate
+        self._strike = strike
+        self._began: float | None = None
+
+    def due(self) -> int:
+        """Return how many bytes may be sent by now."""
+        return int((self._strike.clock() - self._start()) * self._rate)
+
+    async def until(self, count: int) -> None:
+        """Wait until so many bytes are due. Raise `ClientLeftError` if the client disconnects."""
+        await self._strike.wait_until(self._start() + count / self._rate)
+
+    def _start(self) -> float:
+        """Return when the first byte was due, after the schedule has moved as far as it must."""
+        now = self._strike.clock()
+        earliest = now - _LAG - self.sent / self._rate
+        self._began = now if self._began is None else max(self._began, earliest)
+        return self._began
