@@ -75,10 +75,15 @@ class LineWriter:
     def _run(self) -> None:
         while (batch := self._batches.get()) is not None:
             try:
-                _write_all(self._descriptor, "".join(f"{line}\n" for line in batch).encode())
+                _write_all(self._descriptor, _encoded(batch))
             except OSError:
                 return  # the reader has closed its end; the registry goes on
             self._written += len(batch)
+
+
+def _encoded(batch: list[str]) -> bytes:
+    """A line that is not Unicode (a lone surrogate) does not end the thread that writes the others."""
+    return "".join(f"{line}\n" for line in batch).encode("utf-8", "backslashreplace")
 
 
 def _write_all(descriptor: int, data: bytes) -> None:
@@ -99,10 +104,16 @@ def ready_line(*, registry: str, control: str | None, version: str) -> str:
     return json.dumps(ready, separators=(",", ":"))
 
 
+def private(path: str, flags: int) -> int:
+    """An `opener` for files that only their owner may read, whatever the umask."""
+    return os.open(path, flags, 0o600)
+
+
 def write_ready_file(path: Path, line: str) -> None:
-    """Write the ready line to a file that is never seen half-written. Raise `OSError`."""
+    """Write the ready line to a private file that is never seen half-written. Raise `OSError`."""
     temporary = path.with_name(f"{path.name}.new")
-    temporary.write_text(f"{line}\n")
+    with open(temporary, "w", opener=private) as file:
+        file.write(f"{line}\n")
     temporary.replace(path)
 
 

@@ -17,7 +17,14 @@ from brokenreg import __version__
 from brokenreg.config import Settings
 from brokenreg.diagnostics import Diagnostics
 from brokenreg.server.assembly import Server
-from brokenreg.server.output import LineWriter, ReadableLog, exchange_line, ready_line, write_ready_file
+from brokenreg.server.output import (
+    LineWriter,
+    ReadableLog,
+    exchange_line,
+    private,
+    ready_line,
+    write_ready_file,
+)
 from brokenreg.server.race import first_of
 from brokenreg.traffic.exchange import Exchange
 from brokenreg.traffic.log import Happening
@@ -55,7 +62,10 @@ async def panel(settings: Settings, preferences: Preferences) -> int:
 
     settings.data.mkdir(mode=0o700, parents=True, exist_ok=True)
     # The terminal is the panel's: nothing else may write there.
-    file = logging.FileHandler(settings.data / "diagnostics.log", encoding="utf-8")
+    path = settings.data / "diagnostics.log"
+    os.close(private(str(path), os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC))
+    path.chmod(0o600)  # an earlier version made it readable for all
+    file = logging.FileHandler(path, encoding="utf-8")
     diagnostics = _log_to(file, "%(asctime)s %(levelname)s %(name)s: %(message)s")
     logging.captureWarnings(True)
     with _exchange_file(settings) as exchange_file:
@@ -122,16 +132,12 @@ def _exchange_file(settings: Settings) -> Iterator[LineWriter | None]:
     if settings.log is None:
         yield None
         return
-    with open(settings.log, "ab", opener=_private) as file:
+    with open(settings.log, "ab", opener=private) as file:
         writer = LineWriter(file.fileno())
         try:
             yield writer
         finally:
             writer.close()
-
-
-def _private(path: str, flags: int) -> int:
-    return os.open(path, flags, 0o600)
 
 
 @contextlib.contextmanager

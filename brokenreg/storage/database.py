@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
+import os
 import queue
 import sqlite3
 import threading
@@ -16,8 +18,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from brokenreg.storage.errors import StorageError, StorageFullError
+from brokenreg.storage.errors import FolderGoneError, StorageError, StorageFullError
 from brokenreg.storage.schema import prepare_schema
+
+logger = logging.getLogger(__name__)
 
 Work = Callable[[sqlite3.Connection], Any]
 
@@ -45,6 +49,8 @@ class Database:
         self._loop = asyncio.get_running_loop()
         self._thread = threading.Thread(target=self._run, name="brokenreg-index", daemon=True)
         self._opened: asyncio.Future[None] = self._loop.create_future()
+        self._ended: asyncio.Future[None] = self._loop.create_future()
+        self._is_closed = False
 
     async def open(self) -> None:
         """Raise `StorageError` if the file cannot be used, `NewerIndexError` if it is from the future."""
@@ -52,9 +58,11 @@ class Database:
         await self._opened
 
     async def close(self) -> None:
-        """Commit what waits, then close."""
-        self._jobs.put(None)
-        await asyncio.to_thread(self._thread.join)
+        """Commit what waits, then close. From this call on `run` raises `StorageError`."""
+        if not self._is_closed:
+            self._is_closed = True
+            self._jobs.put(None)
+        await asyncio.shield(self._ended)
 
     async def run(self, work: Work, apply: Callable[[Any], None] | None = None) -> Any:
         """Run `work` in a transaction; return what it returned, once that is durable.
@@ -64,6 +72,8 @@ class Database:
         undoes that work alone and is raised here. `StorageError` is raised where the file fails, of a disk or
         otherwise, and `StorageFullError` where there is no room: nothing was written.
         """
+        if self._is_closed:
+            raise _closed()
         job = _Job(work, self._loop.create_future(), apply)
         self._jobs.put(job)
         return await job.future
@@ -71,18 +81,40 @@ class Database:
     def _run(self) -> None:
         try:
             connection = _connect(self._path)
-        except StorageError as error:
-            self._loop.call_soon_threadsafe(self._opened.set_exception, error)
+        except Exception as error:  # noqa: BLE001 - raised by `open`, which would wait forever otherwise
+            self._loop.call_soon_threadsafe(self._end, error)
             return
+        try:
+            self._commit_all(connection)
+        finally:
+            with contextlib.suppress(sqlite3.Error):  # everything that was acknowledged is on the disk
+                connection.close()
+            self._loop.call_soon_threadsafe(self._end)
+
+    def _commit_all(self, connection: sqlite3.Connection) -> None:
+        identity = _identity(self._path)
         self._loop.call_soon_threadsafe(self._opened.set_result, None)
-        with contextlib.closing(connection):
+        is_last = False
+        while not is_last:
+            batch, is_last = self._next_batch()
+            if batch:
+                changes = connection.total_changes
+                _commit(connection, batch)
+                if connection.total_changes != changes and _identity(self._path) != identity:
+                    _refuse(batch, FolderGoneError())
+                self._loop.call_soon_threadsafe(_finish, batch)
+
+    def _end(self, error: Exception | None = None) -> None:
+        """The thread has ended: nobody else may wait for it, and whoever waits is told."""
+        self._is_closed = True
+        if error is not None:
+            self._opened.set_exception(error)
+        with contextlib.suppress(queue.Empty):
             while True:
-                batch, last = self._next_batch()
-                if batch:
-                    _commit(connection, batch)
-                    self._loop.call_soon_threadsafe(_finish, batch)
-                if last:
-                    return
+                job = self._jobs.get_nowait()
+                if job is not None and not job.future.done():
+                    job.future.set_exception(_closed())
+        self._ended.set_result(None)
 
     def _next_batch(self) -> tuple[list[_Job], bool]:
         """Wait for a job and take what else is there; True if the end was asked for."""
@@ -96,19 +128,40 @@ class Database:
         return batch, True
 
 
+def _closed() -> StorageError:
+    return StorageError("the index is closed: brokenreg is shutting down")
+
+
 def _connect(path: Path) -> sqlite3.Connection:
     try:
+        _make_private(path)
         with contextlib.ExitStack() as stack:
             connection = stack.enter_context(contextlib.closing(sqlite3.connect(path, isolation_level=None)))
             connection.execute("PRAGMA locking_mode = EXCLUSIVE")
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = FULL")
             prepare_schema(connection)
-            path.chmod(0o600)
             stack.pop_all()  # all is well: it stays open
-    except sqlite3.Error as error:
+    except (OSError, sqlite3.Error) as error:
         raise StorageError(f"cannot use the index {path}: {error}; move it away to start afresh") from None
     return connection
+
+
+def _make_private(path: Path) -> None:
+    """Make the file, if it is missing, and let only its owner read it; SQLite gives its `-wal` that mode."""
+    os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+    for suffix in ("", "-wal", "-shm", "-journal"):
+        with contextlib.suppress(FileNotFoundError):
+            path.with_name(path.name + suffix).chmod(0o600)
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """Which file has that path; None if there is none, or nobody can tell."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
 
 
 def _commit(connection: sqlite3.Connection, batch: list[_Job]) -> None:
@@ -117,11 +170,16 @@ def _commit(connection: sqlite3.Connection, batch: list[_Job]) -> None:
         for job in batch:
             _work(connection, job)
         connection.execute("COMMIT")
-    except sqlite3.Error as error:
+    except Exception as error:  # noqa: BLE001 - handed to all who await the batch
         with contextlib.suppress(sqlite3.Error):  # SQLite may have rolled back by itself
             connection.execute("ROLLBACK")
-        for job in batch:
-            job.error = job.error or _named(error)
+        _refuse(batch, _named(error))
+
+
+def _refuse(batch: list[_Job], error: Exception) -> None:
+    """No job of the batch is acknowledged."""
+    for job in batch:
+        job.error = job.error or error
 
 
 def _work(connection: sqlite3.Connection, job: _Job) -> None:
@@ -152,10 +210,19 @@ def _named(error: Exception) -> Exception:
 def _finish(batch: list[_Job]) -> None:
     for job in batch:
         if job.error is None and job.apply is not None:
-            job.apply(job.result)
+            _apply(job, job.apply)
         if job.future.done():  # the caller was cancelled
             continue
         if job.error is None:
             job.future.set_result(job.result)
         else:
             job.future.set_exception(job.error)
+
+
+def _apply(job: _Job, apply: Callable[[Any], None]) -> None:
+    """The failure of one job leaves nobody else's without a result."""
+    try:
+        apply(job.result)
+    except Exception as error:
+        logger.exception("a change is in the index on disk but not in memory; restart brokenreg to load it")
+        job.error = error

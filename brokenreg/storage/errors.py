@@ -17,6 +17,16 @@ class NewerIndexError(StorageError):
     """The index was written by a newer brokenreg."""
 
 
+class FolderGoneError(StorageError):
+    """The data folder that we claimed is no longer at its path."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "the data folder was removed or replaced while brokenreg was running: nothing was stored; "
+            "restart brokenreg"
+        )
+
+
 class StorageFullError(StorageError):
     """No room (or quota) left: nothing was stored, and nothing that was stored is lost."""
 

@@ -84,9 +84,13 @@ class Intake:
         self._full: SimpleQueue[tuple[memoryview, int] | None] = SimpleQueue()
         self._untold = 0
         self._failure: Exception | None = None
+        self._hash_failure: Exception | None = None
 
     async def run(self) -> None:
-        """To the end of the source. Raise what it or `write` raised; what was written is hashed even so."""
+        """To the end of the source. Raise what it, `write` or `digest` raised.
+
+        What was written before the source or `write` failed is hashed.
+        """
         for _ in range(_BUFFERS):
             self._free.put(memoryview(bytearray(_BUFFER)))
         hashing = self._loop.run_in_executor(_THREADS, self._hash_all)
@@ -99,10 +103,12 @@ class Intake:
         finally:
             await undisturbed(_ended(reading, hashing))
             self._written()
+        if self._hash_failure is not None:
+            raise self._hash_failure
 
     def _read_all(self) -> None:
         try:
-            while self._read_some(self._free.get()):
+            while self._hash_failure is None and self._read_some(self._free.get()):
                 pass
         finally:
             self._full.put(None)
@@ -143,7 +149,10 @@ class Intake:
     def _hash_all(self) -> None:
         while (filled := self._full.get()) is not None:
             buffer, count = filled
-            self._digest(buffer[:count])
+            try:
+                self._digest(buffer[:count])
+            except Exception as error:  # noqa: BLE001 - raised by `run`; whoever reads waits for the buffer
+                self._hash_failure = error
             self._free.put(buffer)
 
 

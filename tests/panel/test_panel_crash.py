@@ -37,5 +37,6 @@ def test_it_leaves_the_terminal_as_it_was_and_lets_go_of_who_is_held(
     assert "Traceback" not in screen
     assert "hunter2" not in screen
     log = (data / "diagnostics.log").read_text()
+    assert (data / "diagnostics.log").stat().st_mode & 0o777 == 0o600
     assert "RuntimeError: an error of ours" in log
     assert "hunter2" not in log

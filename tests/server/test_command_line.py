@@ -35,6 +35,7 @@ def test_the_ready_line_comes_first_and_the_registry_answers(tmp_path: Path) -> 
         assert running.ready["event"] == "ready"
         assert running.ready["pid"] == running.process.pid
         assert json.loads(ready_file.read_text()) == running.ready
+        assert ready_file.stat().st_mode & 0o777 == 0o600
         assert httpx.get(f"{running.url}/v2/").json() == {}
         status = httpx.get(f"{running.control}/v1/status").json()
         assert status["version"] == running.ready["version"]

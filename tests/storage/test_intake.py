@@ -148,3 +148,15 @@ def test_lanes_come_to_an_end_and_come_back() -> None:
         assert not taken[-1]
     with lane() as is_free:
         assert is_free
+
+
+async def test_a_hash_that_fails_ends_it_with_that_error() -> None:
+    """Whoever reads would wait for ever for a buffer that comes back."""
+
+    def fail(_: memoryview) -> None:
+        raise MemoryError
+
+    source = Script(*[bytes(256 * 1024)] * 40)
+    with lane(), pytest.raises(MemoryError):
+        async with asyncio.timeout(5):
+            await Intake(source, lambda _: None, fail, lambda: None).run()
