@@ -156,7 +156,7 @@ class Fabricator:
         if place is None:
             return None
         layers = [Digest(sums.digest) for sums in self._ledger.sums(place.spec)]
-        other = layers[place.number % len(layers)]
+        other = layers[place.number % len(layers)] if layers else None
         return other if other != digest else None
 
     async def close(self) -> None:

@@ -72,7 +72,7 @@ def build_image(spec: ImageSpec, sums: Sequence[LayerSums]) -> FabricatedImage:
         FabricatedLayer(recipe, one, layer_size(recipe))
         for recipe, one in zip(spec.recipes, sums, strict=True)
     )
-    config = _config(layers)
+    config = _config(spec, layers)
     config_digest = Digest.of(config)
     manifest = _dump(
         {
@@ -85,16 +85,19 @@ def build_image(spec: ImageSpec, sums: Sequence[LayerSums]) -> FabricatedImage:
     return FabricatedImage(spec, manifest, Digest.of(manifest), config, config_digest, layers)
 
 
-def _config(layers: Sequence[FabricatedLayer]) -> bytes:
+def _config(spec: ImageSpec, layers: Sequence[FabricatedLayer]) -> bytes:
+    history: list[dict[str, Any]] = [
+        {"created": _CREATED, "created_by": f"brokenreg {layer.recipe.canonical}"} for layer in layers
+    ]
+    if not layers:  # a step without a layer makes the digest this image's own
+        history = [{"created": _CREATED, "created_by": f"brokenreg {spec.canonical}", "empty_layer": True}]
     return _dump(
         {
             "architecture": "amd64",
             "os": "linux",
             "created": _CREATED,
             "config": {},
-            "history": [
-                {"created": _CREATED, "created_by": f"brokenreg {layer.recipe.canonical}"} for layer in layers
-            ],
+            "history": history,
             "rootfs": {"type": "layers", "diff_ids": [layer.sums.diff_id for layer in layers]},
         }
     )

@@ -74,8 +74,8 @@ class ImageSpec:
     salt: str = ""
 
     def __post_init__(self) -> None:
-        if not 1 <= self.layers <= MAX_LAYERS:
-            raise ValueError(f"layers is {self.layers}; an image has 1 to {MAX_LAYERS}")
+        if not 0 <= self.layers <= MAX_LAYERS:
+            raise ValueError(f"layers is {self.layers}; an image has 0 to {MAX_LAYERS}")
         if self.size < 0:
             raise ValueError(f"size is {self.size}; it cannot be negative")
         if self.seed not in _SEED_RANGE:

@@ -16,7 +16,7 @@ from brokenreg.proxy.route import Route
 from brokenreg.registry.call import Call, StreamCall
 from brokenreg.registry.conditions import entity_tag, is_known, range_applies
 from brokenreg.registry.ranges import parse_range
-from brokenreg.registry.responses import respond, start
+from brokenreg.registry.responses import empty_response, respond, respond_head, start
 from brokenreg.storage.blobs import BlobFile
 from brokenreg.wire.asgi import ZERO_COPY
 
@@ -52,7 +52,7 @@ async def delete_blob(call: Call) -> Response:
     call.check_writable()
     if not await call.store.index.unlink_blobs(call.key, [call.target.digest]):
         raise _unknown(call)
-    return Response(status=202)
+    return empty_response(202)
 
 
 def _here(call: Call) -> BlobFile | FabricatedBlob | None:
@@ -84,7 +84,7 @@ async def _tell_size(call: StreamCall, route: Route) -> None:
     headers = _headers(digest)
     if size is not None:
         headers["content-length"] = str(size)
-    await respond(call.send, 200, headers)
+    await respond_head(call.send, 200, headers)
 
 
 async def _serve(call: StreamCall, content: Content) -> None:
@@ -106,7 +106,7 @@ async def _serve(call: StreamCall, content: Content) -> None:
     if end is not None:
         headers["content-length"] = str(end - begin)
     if call.method == "HEAD" or begin == end:
-        await respond(call.send, status, headers)
+        await respond_head(call.send, status, headers)
         return
     await start(call.send, status, headers)
     if isinstance(content, Fill):

@@ -99,8 +99,8 @@ class Call:
         return parse_qs(self.scope["query_string"].decode("latin-1"), keep_blank_values=True)
 
     def parameter(self, name: str) -> str | None:
-        """First value of a query parameter; None if absent."""
-        return next(iter(self.query.get(name, ())), None)
+        """First value of a query parameter; None if it is absent or empty: `n=` means no `n`."""
+        return next(iter(self.query.get(name, ())), None) or None
 
     def header(self, name: str) -> str | None:
         """First value of a request header; None if absent."""

@@ -12,7 +12,7 @@ from brokenreg.oci.mediatypes import MAX_MANIFEST, OCI_MANIFEST, manifest_facts,
 from brokenreg.oci.names import check_tag
 from brokenreg.registry.call import Call, StreamCall
 from brokenreg.registry.conditions import entity_tag, is_known
-from brokenreg.registry.responses import respond
+from brokenreg.registry.responses import empty_response, respond
 from brokenreg.storage.records import Manifest
 
 _MAX_TAGS = 100
@@ -35,19 +35,20 @@ async def get_manifest(call: StreamCall) -> None:
 async def put_manifest(call: StreamCall) -> None:
     """PUT `/v2/<name>/manifests/<reference>`, by digest with `?tag=` parameters too.
 
-    Whatever its media type and whatever it names: odd content is what this registry is for.
+    Whatever its media type and whatever it names: odd content is what this registry is for. With `?digest=`
+    the manifest is verified, and known by that digest, which may be of another algorithm than sha256.
     """
     call.check_writable()
     reference = call.target.reference
     tags = [reference]
     if is_digest(reference):
-        tags = [check_tag(tag) for tag in call.query.get("tag", ())]
+        tags = [check_tag(tag) for tag in call.query.get("tag", ()) if tag]
     if len(tags) > _MAX_TAGS:
         raise OCIError(
             414, ErrorCode.TAG_INVALID, f"{len(tags)} tags at once; at most {_MAX_TAGS} are accepted"
         )
     body = await call.body.whole(MAX_MANIFEST)
-    manifest = await asyncio.to_thread(_received, call, body)  # the longest take 0.2 s
+    manifest = await asyncio.to_thread(_received, call, body, _announced(call))  # the longest take 0.2 s
     await _keep_cached_blobs(call, manifest)
     await call.store.index.put_manifest(call.key, manifest, body, tags)
     headers = [
@@ -71,7 +72,7 @@ async def delete_manifest(call: Call) -> Response:
         found = await call.store.index.delete_tag(call.key, reference)
     if not found:
         raise _unknown(call)
-    return Response(status=202)
+    return empty_response(202)
 
 
 async def _find(call: StreamCall) -> tuple[Digest, str, bytes]:
@@ -101,16 +102,28 @@ async def _keep_cached_blobs(call: Call, manifest: Manifest) -> None:
             await call.store.link(call.key, Digest(name))
 
 
-def _received(call: Call, body: bytes) -> Manifest:
-    """What was pushed. Raise `OCIError` if it is empty or not of the digest that the path names."""
+def _announced(call: Call) -> list[Digest]:
+    """The digests that the client says the manifest has: in the path, in `?digest=`. Raise `OCIError` 400."""
+    told = call.parameter("digest")
+    in_path = [call.target.digest] if is_digest(call.target.reference) else []
+    return in_path if told is None else [*in_path, Digest.parse(told)]
+
+
+def _received(call: Call, body: bytes, announced: list[Digest]) -> Manifest:
+    """The manifest that was pushed, by the first digest `announced`.
+
+    Raise `OCIError` 400 if it is empty or has another digest than announced.
+    """
     if not body:
         raise OCIError(400, ErrorCode.MANIFEST_INVALID, "the manifest is empty")
-    reference = call.target.reference
-    digest = Digest.of(body, call.target.digest.algorithm if is_digest(reference) else "sha256")
-    if is_digest(reference) and digest != reference:
-        raise OCIError(
-            400, ErrorCode.DIGEST_INVALID, f"the {len(body)} bytes received have the digest {digest}"
-        )
+    for digest in announced:
+        if (actual := Digest.of(body, digest.algorithm)) != digest:
+            raise OCIError(
+                400,
+                ErrorCode.DIGEST_INVALID,
+                f"the {len(body)} bytes received have the digest {actual}, not {digest}",
+            )
+    digest = announced[0] if announced else Digest.of(body)
     facts = manifest_facts(body)
     told = media_type((call.header("content-type") or "").partition(";")[0].strip())
     return Manifest(digest, told or facts.media_type or OCI_MANIFEST, len(body), facts)

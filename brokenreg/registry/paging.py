@@ -30,7 +30,7 @@ def page_of(
 
 
 def _limit(text: str | None) -> int | None:
-    if text is None:
+    if not text:  # an empty `n=` means no `n`
         return None
     if not (text.isascii() and text.isdigit() and len(text) <= 18):
         raise OCIError(

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 
+from quart import Response
 from werkzeug.exceptions import HTTPException
 
 from brokenreg.oci.errors import ErrorCode, OCIError
@@ -35,12 +37,30 @@ def error_headers(error: OCIError) -> dict[str, str]:
 async def respond(
     send: Send, status: int, headers: dict[str, str] | list[tuple[str, str]], body: bytes = b""
 ) -> None:
-    """Send a whole response; its length is added unless the status has none or the headers tell it."""
+    """Send a whole response; its length is added unless the headers have it.
+
+    A 304 describes a body that it does not have (RFC 9110, 15.4.5): neither its type nor its length is sent.
+    """
     pairs = list(headers.items()) if isinstance(headers, dict) else headers
-    if status not in (204, 304) and not any(name == "content-length" for name, _ in pairs):
+    if status == 304:
+        pairs = [(name, value) for name, value in pairs if name != "content-type"]
+    elif not any(name == "content-length" for name, _ in pairs):
         pairs = [*pairs, ("content-length", str(len(body)))]
     await start(send, status, pairs)
     await send({"type": "http.response.body", "body": body, "more_body": False})
+
+
+async def respond_head(send: Send, status: int, headers: dict[str, str]) -> None:
+    """Send the response to a HEAD as the headers are: without a length if nobody knows it."""
+    await start(send, status, headers)
+    await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+def empty_response(status: int, headers: Mapping[str, str] | None = None) -> Response:
+    """A response of Quart's without a body: `Content-Length: 0` and no Content-Type, as usual."""
+    response = Response(b"", status, headers={**(headers or {}), "content-length": "0"})
+    del response.headers["content-type"]
+    return response
 
 
 async def respond_plain(send: Send, status: int, headers: dict[str, str], body: bytes = b"") -> None:

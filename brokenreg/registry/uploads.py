@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import AsyncIterator
+
 from quart import Response
 
+from brokenreg.images.fabricator import FabricatedBlob
 from brokenreg.oci.digests import ALGORITHMS, Digest
 from brokenreg.oci.errors import ErrorCode, OCIError
 from brokenreg.registry.call import Call, StreamCall
 from brokenreg.registry.ranges import parse_content_range
-from brokenreg.registry.responses import respond
+from brokenreg.registry.responses import empty_response, respond
 from brokenreg.storage.session import Upload
+from brokenreg.wire.asgi import ClientLeftError
+
+_CHUNK = 256 * 1024
 
 
 async def post_upload(call: StreamCall) -> None:
@@ -36,7 +43,9 @@ async def patch_upload(call: StreamCall) -> None:
     call.check_writable()
     with call.store.uploads.find(call.key, call.target.reference) as upload:
         await _append(call, upload)
-        await respond(call.send, 202, _progress(call, upload.row.id, upload.offset))
+        progress = _progress(call, upload.row.id, upload.offset)
+    # The session is free before the client reads the response, which may be held.
+    await respond(call.send, 202, progress)
 
 
 async def put_upload(call: StreamCall) -> None:
@@ -55,7 +64,7 @@ async def put_upload(call: StreamCall) -> None:
 async def get_upload(call: Call) -> Response:
     """GET: how far a session is."""
     upload = call.store.uploads.find(call.key, call.target.reference)
-    return Response(status=204, headers=_progress(call, upload.row.id, upload.received))
+    return empty_response(204, _progress(call, upload.row.id, upload.received))
 
 
 async def delete_upload(call: Call) -> Response:
@@ -63,37 +72,66 @@ async def delete_upload(call: Call) -> Response:
     call.check_writable()
     with call.store.uploads.find(call.key, call.target.reference) as upload:
         await call.store.uploads.cancel(upload)
-    return Response(status=204)
+    return empty_response(204)
 
 
-async def _mount(call: Call, digest: Digest) -> bool:
-    """Link a blob that another repository has: the one told, else any of the namespace. False if none has."""
+async def _mount(call: StreamCall, digest: Digest) -> bool:
+    """Link a blob that the repository `from` has, or without `from` any repository. False if none has it.
+
+    A namespace is a registry of its own: a blob of another one is not mounted, whoever names it.
+    """
     source = call.parameter("from")
-    index = call.store.index
-    if source is not None:
-        candidates = index.present(call.proxy.naming.places(call.target.beside(source)))
+    index, namespace = call.store.index, call.target.namespace
+    if source is None:
+        candidates = [found for (own, _), found in index.repositories.items() if own == namespace]
     else:
-        candidates = [
-            repository
-            for (namespace, _), repository in index.repositories.items()
-            if namespace == call.target.namespace
-        ]
+        target = call.target.beside(source)
+        if target.namespace != namespace:
+            return False
+        if (blob := call.images.blob(target.repository, digest)) is not None:
+            return await _mount_fabricated(call, digest, blob)
+        candidates = index.present(call.proxy.naming.places(target))
     if not any(digest in candidate.links for candidate in candidates):
         return False
     return await call.store.link(call.key, digest)
 
 
+async def _mount_fabricated(call: StreamCall, digest: Digest, blob: FabricatedBlob) -> bool:
+    """Store a fabricated blob as a pushed one: the repository serves it, whatever becomes of the recipe."""
+    if not await call.store.link(call.key, digest):
+        call.store.room.check(blob.size)
+        await _store_whole(call, digest, _chunks_of(blob, call.left))
+    return True
+
+
+async def _chunks_of(blob: FabricatedBlob, left: asyncio.Event) -> AsyncIterator[bytes]:
+    """The bytes of a fabricated blob. Raise `ClientLeftError` once nobody waits for them."""
+    offset = 0
+    while offset < blob.size:
+        if left.is_set():
+            raise ClientLeftError
+        chunk = blob.read(offset, _CHUNK)
+        offset += len(chunk)
+        yield chunk
+        await asyncio.sleep(0)  # others have their turn
+
+
 async def _post_whole(call: StreamCall, digest: Digest) -> None:
     _check_room(call)
+    await _store_whole(call, digest, call.body.chunks())
+    await _created(call, digest)
+
+
+async def _store_whole(call: Call, digest: Digest, chunks: AsyncIterator[bytes]) -> None:
+    """Store a blob in one session that nobody else can find."""
     upload = call.store.uploads.start_unlisted(call.key, digest.algorithm)
     with upload:
         try:
-            await upload.append(call.body.chunks())
+            await upload.append(chunks)
         except BaseException:
             await call.store.uploads.cancel(upload)
             raise
         await call.store.uploads.finish(upload, digest)
-    await _created(call, digest)
 
 
 async def _append(call: StreamCall, upload: Upload) -> None:

@@ -49,6 +49,29 @@ async def test_an_image(http: httpx.AsyncClient) -> None:
     assert len(contents) == 3
 
 
+async def test_an_image_without_layers(http: httpx.AsyncClient) -> None:
+    """As the predecessor serves it; its digest is that tag's alone."""
+    digests = set()
+    for tag in ("layers-0_size-10", "layers-0_size-0", "layers-0_size-10_seed-1"):
+        response = await http.get(f"{URL}/{tag}")
+        assert response.json()["layers"] == []
+        digests.add(response.headers["docker-content-digest"])
+        assert await pull(http, tag) == []
+        config = await http.get(f"/v2/broken/random/blobs/{response.json()['config']['digest']}")
+        assert config.json()["rootfs"] == {"type": "layers", "diff_ids": []}
+    assert len(digests) == 3
+
+
+async def test_a_fault_on_an_image_without_layers(http: httpx.AsyncClient) -> None:
+    """Each tag's manifest is its own, so that the digest leads back to the fault's parameters."""
+    told = []
+    for status in (503, 429):
+        tag = f"layers-0_status-{status}_endpoint-config"
+        manifest = (await http.get(f"/v2/broken/error/manifests/{tag}")).json()
+        told.append((await http.get(f"/v2/broken/error/blobs/{manifest['config']['digest']}")).status_code)
+    assert told == [503, 429]
+
+
 async def test_head_is_get(http: httpx.AsyncClient) -> None:
     got = await http.get(f"{URL}/layers-1_size-100")
     head = await http.head(f"{URL}/layers-1_size-100")
@@ -93,7 +116,6 @@ async def test_ranges_of_a_layer(http: httpx.AsyncClient, first: int, last: int)
         ("layers-1.5_size-1", "layers '1.5'"),
         ("layers-1_size--1", "size"),
         ("layers-1_size-1_seed-x", "seed 'x'"),
-        ("layers-0_size-1", "layers"),
         ("layers--1_size-1", "layers"),
         ("layers-128_size-1", "127"),
         ("layers-1_size-1_sed-1", "did you mean 'seed'"),

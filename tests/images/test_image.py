@@ -52,6 +52,12 @@ GOLDEN = [
         ["bfeb3cc956af097f16f89e2a46689e3ff7d79e06012117913fec44a368235aba"],
     ),
     (
+        ImageSpec(0, 10),
+        "b580f1f42f92165bb21a0068f53041166052f677154ccee96692cc0da37ba991",
+        "e91cf092e73a0b475d1c5469dd5b9aaaf6f9b90c1d42dac444e7919bd642345c",
+        [],
+    ),
+    (
         ImageSpec(1, 1024, 0, "truncate;after=512"),
         "3fda79c34ee3f3b5c1a851b81b9777570c6b75aa1413e871f55466a814ff5ff8",
         "3d460267e36436b08aa3c2c0e8cce4e38f487b8d308481f0a9316a5b6efb620e",

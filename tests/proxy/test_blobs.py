@@ -222,7 +222,12 @@ def test_all_who_ask_for_a_size_share_a_request(both: Pulled) -> None:
 
 def test_a_length_that_nobody_tells(both: Pulled) -> None:
     """No Content-Length upstream is none here, and its end is still known to be the end."""
+    both.push_image("org/app", both.layer, tag="length")
+    assert both.get("/v2/org/app/manifests/length").status_code == 200  # which names the layer
     both.rule({"type": "wrong-length", "form": "absent"}, "layer")
+    head = httpx.head(f"{both.proxy.url}{both.path}", timeout=30, verify=PLAIN)
+    assert head.status_code == 200
+    assert "content-length" not in head.headers
     assert both.get(both.path).content == both.layer
 
 

@@ -174,6 +174,18 @@ def test_what_is_cached_can_be_mounted(both: Chain, source: str) -> None:
     assert httpx.post(both.proxy.url + url.replace("app", "none")).status_code == 202
 
 
+def test_what_is_cached_is_mounted_in_the_namespace_that_names_it(both: Chain) -> None:
+    digest = digest_of(b"layer")
+    assert both.get(f"/v2/org/app/blobs/{digest}").content == b"layer"
+    for target, source, status in (
+        ("broken/in/x/mounted/one", "quay.io/org/app", 202),
+        ("broken/in/x/mounted/two", "broken/in/x/quay.io/org/app", 201),
+        ("mounted/three", "broken/in/x/quay.io/org/app", 202),
+    ):
+        url = f"{both.proxy.url}/v2/{target}/blobs/uploads/?mount={digest}&from={source}"
+        assert httpx.post(url).status_code == status
+
+
 def test_a_root_path_may_have_a_name_of_ours(both: Chain, tmp_path: Path) -> None:
     """As for `"registry-mirrors": ["http://R/local"]`: pulls, pages, redirects, pushes."""
     layer = f"blobs/{digest_of(b'layer')}"

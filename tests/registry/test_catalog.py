@@ -25,6 +25,7 @@ async def test_it_lists_what_was_pushed(own_registry: Brokenreg) -> None:
         assert await follow(http, "/v2/_catalog?n=3", "repositories") == [names[:3], names[3:]]
         assert (await http.get("/v2/_catalog?last=a&n=1")).json() == {"repositories": ["b/blob"]}
         assert (await http.get("/v2/_catalog?n=0")).json() == {"repositories": []}
+        assert (await http.get("/v2/_catalog?n=&last=")).json() == {"repositories": names}
         bad = await http.get("/v2/_catalog?n=many")
         assert error_of(bad, 400)["code"] == "PAGINATION_NUMBER_INVALID"
 

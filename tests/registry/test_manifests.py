@@ -45,6 +45,31 @@ async def test_push_and_pull_by_tag_and_digest(http: httpx.AsyncClient) -> None:
             assert head.headers[name] == pulled.headers[name]
 
 
+async def test_push_by_tag_with_a_digest(http: httpx.AsyncClient) -> None:
+    """It is verified, and may be of another algorithm; an empty one is none."""
+    body = image(b"by tag and digest")
+    url = "/v2/manifests/tag-digest/manifests"
+    for digest in (digest_of(body), digest_of(body, "sha512")):
+        pushed = await http.put(f"{url}/v1", params={"digest": digest}, content=body)
+        assert (pushed.status_code, pushed.headers["docker-content-digest"]) == (201, digest)
+        for reference in ("v1", digest):
+            pulled = await http.get(f"{url}/{reference}")
+            assert (pulled.content, pulled.headers["docker-content-digest"]) == (body, digest)
+    pushed = await http.put(f"{url}/v1?digest=&tag=", content=body)
+    assert (pushed.status_code, pushed.headers["docker-content-digest"]) == (201, digest_of(body))
+
+
+@pytest.mark.parametrize("reference", ["v1", digest_of(image(b"another"))])
+@pytest.mark.parametrize("digest", [digest_of(b"other"), digest_of(b"other", "sha512"), "sha256:00", "x"])
+async def test_a_wrong_digest_beside_a_reference(
+    http: httpx.AsyncClient, reference: str, digest: str
+) -> None:
+    url = f"/v2/manifests/wrong-digest/manifests/{reference}"
+    pushed = await http.put(url, params={"digest": digest}, content=image(b"another"))
+    assert error_of(pushed, 400)["code"] == "DIGEST_INVALID"
+    assert (await http.get(url)).status_code == 404
+
+
 @pytest.mark.parametrize("algorithm", ["sha256", "sha512"])
 async def test_push_by_digest(http: httpx.AsyncClient, algorithm: str) -> None:
     body = image(b"config", algorithm.encode())

@@ -58,13 +58,21 @@ async def test_last(http: httpx.AsyncClient, query: str, tags: list[str]) -> Non
     assert response.json()["tags"] == tags
 
 
+@pytest.mark.parametrize("query", ["n=", "n=&last=", "last=", "n"])
+async def test_an_empty_parameter_is_none(http: httpx.AsyncClient, query: str) -> None:
+    everything = await http.get(URL)
+    response = await http.get(f"{URL}?{query}")
+    assert (response.status_code, response.json()) == (200, everything.json())
+    assert "link" not in response.headers
+
+
 async def test_n_of_zero_is_empty_and_has_no_link(http: httpx.AsyncClient) -> None:
     response = await http.get(f"{URL}?n=0")
     assert (response.status_code, response.json()["tags"]) == (200, [])
     assert "link" not in response.headers
 
 
-@pytest.mark.parametrize("n", ["-1", "x", "1.5", "", "+3", "1e3", "9" * 30, "%D9%A3"])
+@pytest.mark.parametrize("n", ["-1", "x", "1.5", "+3", "1e3", "9" * 30, "%D9%A3"])
 async def test_a_bad_n(http: httpx.AsyncClient, n: str) -> None:
     error = error_of(await http.get(f"{URL}?n={n}"), 400)
     assert error["code"] == "PAGINATION_NUMBER_INVALID"

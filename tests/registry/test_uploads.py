@@ -226,6 +226,51 @@ async def test_mount_of_what_is_not_there_begins_a_session(http: httpx.AsyncClie
 
 
 @pytest.mark.parametrize(
+    ("source", "target"),
+    [
+        ("uploads/apart", "broken/in/apart/uploads/apart"),
+        ("broken/in/apart/uploads/apart", "uploads/beside"),
+        ("broken/in/apart/uploads/apart", "broken/in/elsewhere/uploads/apart"),
+    ],
+)
+async def test_a_mount_stays_in_its_namespace(http: httpx.AsyncClient, source: str, target: str) -> None:
+    """In another one the blob does not exist: the client has to bring it."""
+    digest = await push_blob(http, source, b"of one namespace")
+    await begin(http, target, mount=digest, **{"from": source})
+    assert (await http.get(f"/v2/{target}/blobs/{digest}")).status_code == 404
+    beside = f"{source}-beside"
+    mounted = await http.post(f"/v2/{beside}/blobs/uploads/", params={"mount": digest, "from": source})
+    assert mounted.status_code == 201
+    await is_pulled(http, beside, b"of one namespace", digest)
+
+
+async def test_mount_of_a_fabricated_blob(http: httpx.AsyncClient) -> None:
+    """A layer or a configuration; what no image of that repository has is not mounted."""
+    tag = "layers-1_size-600000_seed-18"
+    manifest = (await http.get(f"/v2/broken/random/manifests/{tag}")).json()
+    url = "/v2/uploads/fabricated/blobs/uploads/"
+    for digest in (manifest["layers"][0]["digest"], manifest["config"]["digest"]):
+        made = (await http.get(f"/v2/broken/random/blobs/{digest}")).content
+        await begin(http, "uploads/fabricated", mount=digest, **{"from": "broken/truncate"})
+        await begin(http, "broken/in/apart/uploads/made", mount=digest, **{"from": "broken/random"})
+        for _ in range(2):
+            mounted = await http.post(url, params={"mount": digest, "from": "broken/random"})
+            assert (mounted.status_code, mounted.headers["docker-content-digest"]) == (201, digest)
+        await is_pulled(http, "uploads/fabricated", made, digest)
+
+
+@pytest.mark.parametrize("query", ["digest=", "mount=", "mount=&from=uploads/x", "digest-algorithm="])
+async def test_an_empty_parameter_is_none(http: httpx.AsyncClient, query: str) -> None:
+    assert (await http.post(f"/v2/uploads/empty/blobs/uploads/?{query}")).status_code == 202
+
+
+async def test_a_mount_with_an_empty_from_is_of_any_repository(http: httpx.AsyncClient) -> None:
+    digest = await push_blob(http, "uploads/empty-from", b"empty from")
+    mounted = await http.post(f"/v2/uploads/from-empty/blobs/uploads/?mount={digest}&from=")
+    assert mounted.status_code == 201
+
+
+@pytest.mark.parametrize(
     ("query", "code"),
     [
         ("mount=sha256:00", "DIGEST_INVALID"),
@@ -238,9 +283,38 @@ async def test_a_bad_parameter(http: httpx.AsyncClient, query: str, code: str) -
     assert error_of(response, 400)["code"] == code
 
 
-async def test_put_without_a_digest(http: httpx.AsyncClient) -> None:
+@pytest.mark.parametrize("query", ["", "?digest="])
+async def test_put_without_a_digest(http: httpx.AsyncClient, query: str) -> None:
     url = await begin(http, "uploads/no-digest")
-    assert error_of(await http.put(url, content=CONTENT), 400)["code"] == "DIGEST_INVALID"
+    error = error_of(await http.put(f"{url}{query}", content=CONTENT), 400)
+    assert (error["code"], "needs ?digest=" in error["message"]) == ("DIGEST_INVALID", True)
+
+
+async def test_a_held_response_does_not_hold_its_session(
+    http: httpx.AsyncClient, registry: Brokenreg
+) -> None:
+    """The client that was cut off, or asks again, goes on where the session is."""
+    url = await begin(http, "uploads/held")
+    rule = {"fault": {"type": "hold"}, "match": {"endpoint": "upload", "method": "PATCH"}, "times": 1}
+    async with httpx.AsyncClient(base_url=registry.control) as control:
+        assert (await control.post("/v1/rules", json=rule)).status_code == 201
+        held = asyncio.create_task(patch(http, url, b"first", 0))
+        try:
+            await asyncio.to_thread(until_in_flight, registry, 1)
+            async with httpx.AsyncClient(base_url=registry.url) as other:
+                for _ in range(50):
+                    asked = await other.get(url)
+                    if asked.headers["range"] == "0-4":
+                        break
+                second = await patch(other, url, b"second", 5)
+                assert (second.status_code, second.headers["range"]) == (202, "0-10")
+                digest = digest_of(b"firstsecond")
+                assert (await other.put(url, params={"digest": digest})).status_code == 201
+        finally:
+            assert (await control.post("/v1/resume")).status_code == 200
+            assert (await control.request("DELETE", "/v1/rules")).status_code in (200, 204)
+    response = await held
+    assert (response.status_code, response.headers["range"]) == (202, "0-4")
 
 
 def test_two_requests_for_one_session(registry: Brokenreg) -> None:
