@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
 
@@ -17,6 +16,7 @@ from brokenreg.proxy.client import Tell, UpstreamClient
 from brokenreg.proxy.errors import UpstreamContentError, UpstreamError, UpstreamStatusError
 from brokenreg.proxy.flights import Flights
 from brokenreg.proxy.freshness import Freshness
+from brokenreg.proxy.kept_lists import KeptLists, Key
 from brokenreg.proxy.misses import Misses
 from brokenreg.proxy.pages import next_page
 from brokenreg.proxy.route import Route
@@ -26,12 +26,11 @@ from brokenreg.storage import Store
 from brokenreg.traffic.exchange import Cache
 
 _MOST_PAGES = 100
-_MOST_LISTS = 256
+_MOST_BYTES = 8 * MAX_MANIFEST
+"""Of all pages of one list; of one page, `MAX_MANIFEST`."""
+
 _PAGE = 1000
 _ACCEPT = {"accept": f"{OCI_INDEX}, application/json"}
-
-Key = tuple[Route, str]
-"""A repository, and what is asked of it first."""
 
 Read = Callable[[Any], list[Any]]
 """What of a document is wanted. Raise `ValueError`, `TypeError` or `LookupError` if it is of no such form."""
@@ -48,7 +47,7 @@ class Listings:
         self._index = store.index
         self._misses = Misses()
         self._freshness = Freshness(ttl)
-        self._lists: OrderedDict[Key, list[Any]] = OrderedDict()
+        self._lists = KeptLists()
         self._flights: Flights[tuple[Key, Via], list[Any]] = Flights()
 
     async def tags(self, route: Route, witness: Witness) -> list[str]:
@@ -69,7 +68,9 @@ class Listings:
 
     async def _list(self, key: Key, read: Read, cached: list[Any], witness: Witness) -> list[Any]:
         """`cached` is what those manifests tell that were pulled: better than nothing."""
-        known = self._lists.get(key, cached or None)
+        known = self._lists.get(key)
+        if known is None and cached:
+            known = cached
         unasked = Cache.HIT if self._client is None else self._freshness.unasked(*key)
         if known is not None and unasked is not None:
             witness.found(unasked)
@@ -99,7 +100,7 @@ class Listings:
         """What is known where the failure may pass; raise it where not. A list that is gone is forgotten."""
         if isinstance(error, UpstreamStatusError) and error.status == 404:
             self._misses.note(*key, error)
-            self._lists.pop(key, None)
+            self._lists.forget(key)
             self._freshness.forget(*key)
         if known is None or not error.may_pass:
             raise error
@@ -114,7 +115,7 @@ class Listings:
         path: str | None = first
         asked: set[str] = set()
         found: list[Any] = []
-        left = MAX_MANIFEST
+        left = _MOST_BYTES
         while path is not None and path not in asked:
             if len(asked) == _MOST_PAGES:
                 tell(f"the list is cut short after {_MOST_PAGES} pages")
@@ -126,20 +127,14 @@ class Listings:
                     continue
                 if response.status != 200:
                     raise await refusal(route, ErrorCode.NAME_UNKNOWN, first.partition("?")[0], response)
-                source, body = response.source, await response.read(left)
+                source, body = response.source, await response.read(min(left, MAX_MANIFEST))
                 path = next_page(path, response.header("link"))
             left -= len(body)
             found += await asyncio.to_thread(_read, source, body, read)  # 0.3 s for the longest
-        self._keep(key, found)
-        return found
-
-    def _keep(self, key: Key, found: list[Any]) -> None:
         self._freshness.confirm(*key)
-        self._lists[key] = found
-        self._lists.move_to_end(key)
-        if len(self._lists) > _MOST_LISTS:
-            oldest, _ = self._lists.popitem(last=False)
-            self._freshness.forget(*oldest)
+        for forgotten in self._lists.keep(key, found, _MOST_BYTES - left):
+            self._freshness.forget(*forgotten)
+        return found
 
 
 def _read(source: str, body: bytes, read: Read) -> list[Any]:

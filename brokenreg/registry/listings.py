@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from typing import Any
+from urllib.parse import urlencode
 
 from quart import Response
 
@@ -12,6 +13,7 @@ from brokenreg.oci.errors import ErrorCode, OCIError
 from brokenreg.oci.mediatypes import OCI_INDEX
 from brokenreg.registry.call import Call
 from brokenreg.registry.paging import page_of
+from brokenreg.registry.referrers import referrers_page
 
 
 async def ping(_: Call) -> Response:
@@ -32,15 +34,23 @@ async def list_tags(call: Call) -> Response:
 async def list_referrers(call: Call) -> Response:
     """GET `/v2/<name>/referrers/<digest>`: never 404, so that clients know that the API is here."""
     here = call.repository.referrers(call.target.digest) if call.repository else []
-    manifests = [manifest.descriptor() for manifest in here]
-    manifests += await _upstream_referrers(call, {each["digest"] for each in manifests})
+    manifests = {str(manifest.digest): manifest.descriptor() for manifest in here}
+    for each in await _upstream_referrers(call, is_known_here=bool(manifests)):
+        manifests.setdefault(each["digest"], each)
     headers = {}
+    found = list(manifests.values())
     artifact_type = call.parameter("artifactType")
     if artifact_type:
-        manifests = [each for each in manifests if each.get("artifactType") == artifact_type]
+        found = [each for each in found if each.get("artifactType") == artifact_type]
         headers["oci-filters-applied"] = "artifactType"
-    index = {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": manifests}
-    return _json(index, headers, media_type=OCI_INDEX)
+    # 4 MiB take longer to write than anybody else should wait.
+    index, last = await asyncio.to_thread(referrers_page, found, call.parameter("last") or "")
+    if last is not None:
+        kept = {"last": last, **({"artifactType": artifact_type} if artifact_type else {})}
+        query = "&".join(filter(None, (urlencode(kept, safe="/:"), call.target.query)))
+        path = f"{call.target.root}/v2/{call.target.name}/referrers/{call.target.digest}"
+        headers["link"] = f'<{path}?{query}>; rel="next"'
+    return Response(index, content_type=OCI_INDEX, headers=headers)
 
 
 async def list_catalog(call: Call) -> Response:
@@ -65,7 +75,7 @@ async def _upstream_tags(call: Call) -> list[str]:
     return []
 
 
-async def _upstream_referrers(call: Call, known: set[str]) -> list[dict[str, Any]]:
+async def _upstream_referrers(call: Call, *, is_known_here: bool) -> list[dict[str, Any]]:
     """What the upstream lists besides. It is asked of manifests that are not here alone.
 
     A 404 goes on to the client, which then looks for the tag that stands in for the list.
@@ -75,16 +85,13 @@ async def _upstream_referrers(call: Call, known: set[str]) -> list[dict[str, Any
         return []
     try:
         if call.route is not None:
-            listed = await call.proxy.listings.referrers(call.route, call.target.digest, call.witness)
-            return [each for each in listed if each.get("digest") not in known]
+            return await call.proxy.listings.referrers(call.route, call.target.digest, call.witness)
     except OCIError:
-        if not known and not call.proxy.is_offline:
+        if not is_known_here and not call.proxy.is_offline:
             raise
     return []
 
 
-def _json(
-    document: Any, headers: dict[str, str] | None = None, media_type: str = "application/json"
-) -> Response:
+def _json(document: Any, headers: dict[str, str] | None = None) -> Response:
     body = json.dumps(document, separators=(",", ":"), ensure_ascii=False)
-    return Response(body, content_type=media_type, headers=headers)
+    return Response(body, content_type="application/json", headers=headers)

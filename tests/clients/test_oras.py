@@ -118,6 +118,32 @@ def test_tags(oras: OrasClient, registry: Brokenreg) -> None:
     assert oras.get_tags(name) == ["a", "c", "d"]
 
 
+def test_pages_of_referrers(oras: OrasClient, registry: Brokenreg) -> None:
+    """The client goes from page to page by Link, as it does for tags."""
+    subject = layouts.image("oras-many")
+    digests = set()
+    for number in range(5):
+        manifest = {
+            "schemaVersion": 2,
+            "artifactType": _SIGNATURE,
+            "subject": {"mediaType": layouts.OCI_MANIFEST, "digest": subject.digest, "size": 1},
+            "annotations": {"large": f"{number}" * 1_500_000},
+        }
+        url = f"{registry.url}/v2/oras/many/manifests/v{number}"
+        put = httpx.put(url, content=json.dumps(manifest))
+        digests.add(put.headers["docker-content-digest"])
+    pages: list[list[str]] = []
+
+    def read(response: Any) -> bool:
+        pages.append([each["digest"] for each in response.json()["manifests"]])
+        return True
+
+    url = f"{registry.url}/v2/oras/many/referrers/{subject.digest}?artifactType={_SIGNATURE}"
+    oras._do_paginated_request(url, read)
+    assert [len(page) for page in pages] == [2, 2, 1]
+    assert {digest for page in pages for digest in page} == digests
+
+
 def test_artifact_with_subject(oras: OrasClient, registry: Brokenreg, tmp_path: Path) -> None:
     """Attached to an image by its digest, it is listed among the image's referrers."""
     from oras.oci import Subject

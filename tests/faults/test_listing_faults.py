@@ -16,6 +16,7 @@ from tests.process import Brokenreg, brokenreg
 from tests.registry.pushing import (
     OCI_INDEX,
     OCI_MANIFEST,
+    descriptor,
     digest_of,
     error_of,
     follow,
@@ -165,6 +166,19 @@ async def test_referrers_in_pages(any_http: httpx.AsyncClient) -> None:
         ["application/x.b"],
         False,
     )
+
+
+async def test_one_referrer_a_page_of_a_list_that_has_pages(http: httpx.AsyncClient) -> None:
+    """None is lost between the pages of the fault and those of the registry."""
+    subject = digest_of(b"large")
+    name = f"lists/{uuid.uuid4().hex}"
+    for letter in "abc":
+        large = image(
+            letter.encode(), subject=descriptor(b"large", OCI_MANIFEST), annotations={"a": "x" * 1_900_000}
+        )
+        await push_manifest(http, name, letter, large)
+    url = f"/v2/broken/with/referrers_form-paged/{name}/referrers/{subject}"
+    assert [len(page) for page in await follow(http, url, "manifests")] == [1, 1, 1]
 
 
 async def test_none_where_there_are_some(any_http: httpx.AsyncClient) -> None:

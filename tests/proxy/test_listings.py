@@ -15,6 +15,7 @@ import pytest
 
 from brokenreg.oci.target import parse_target
 from brokenreg.proxy.errors import UpstreamStatusError
+from brokenreg.proxy.kept_lists import KeptLists
 from brokenreg.proxy.listings import Listings
 from brokenreg.proxy.route import Route
 from brokenreg.proxy.witness import Witness
@@ -183,10 +184,11 @@ def test_a_list_without_end(always: Chain, odd: Scripted) -> None:
 
 
 def test_a_list_of_pages_that_are_too_much_together(always: Chain, odd: Scripted) -> None:
+    """No more than 32 MiB in all."""
     path = "/v2/a/heavy/tags/list"
     heavy = json.dumps({"tags": ["v1"], "more": "x" * 3 * MIB}).encode()
-    odd.answers[f"{path}?page=2"] = Answer(200, {}, heavy)
-    odd.answers[path] = Answer(200, {"link": f'<{path}?page=2>; rel="next"'}, heavy)
+    following = itertools.count(2)
+    odd.answers[path] = lambda _: Answer(200, {"link": f'<{path}?page={next(following)}>; rel="next"'}, heavy)
     assert error_of(always.get(f"/odd.test{path}"), 502)["message"].startswith("odd.test sent more than ")
 
 
@@ -305,6 +307,42 @@ def test_an_upstream_that_has_failed_is_left_in_peace(kept: Listed) -> None:
     for _ in range(3):
         assert (kept.tags(), kept.cache()) == (["v1"], "stale")
     assert kept.asked() == [503]
+
+
+@pytest.mark.parametrize("query", ["", f"?artifactType={SBOM}"])
+def test_long_lists_of_referrers_come_in_pages_through_the_proxy(listed: Listed, query: str) -> None:
+    """6 MB of them upstream, in two pages, and one that was pushed here besides."""
+    bodies = [
+        image(b"%d" % number, **about(SUBJECT, artifactType=SBOM, annotations={"a": "x" * 1_500_000}))
+        for number in range(5)
+    ]
+    for body in bodies[:4]:
+        listed.push(manifest=body)
+    for body in bodies[3:]:
+        listed.push(manifest=body, to=listed.chain.proxy)
+    found, path = [], f"/v2/{listed.name}/referrers/{digest_of(SUBJECT)}{query}"
+    while path:
+        page = listed.chain.get(path)
+        assert page.status_code == 200, page.text[:500]
+        assert len(page.content) <= 4 * MIB
+        found.append([each["digest"] for each in page.json()["manifests"]])
+        path = next_page(page) or ""
+    assert [len(page) for page in found] == [2, 2, 1]
+    assert [digest for page in found for digest in page] == sorted(map(digest_of, bodies))
+
+
+def test_kept_lists_are_bounded_and_the_least_read_goes_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("brokenreg.proxy.kept_lists.MOST_LISTS", 3)
+    monkeypatch.setattr("brokenreg.proxy.kept_lists.MOST_BYTES", 100)
+    lists, keys = KeptLists(), [(Route("quay.io", f"org/{number}"), "tags/list") for number in range(5)]
+    for key in keys[:3]:
+        assert lists.keep(key, [key], 10) == []
+    assert lists.get(keys[0]) == [keys[0]]
+    assert lists.keep(keys[3], [], 10) == [keys[1]]
+    assert lists.keep(keys[2], [2], 75) == []  # in place of its own 10
+    assert lists.keep(keys[4], [], 20) == [keys[0], keys[3]]
+    assert lists.keep(keys[4], [], 101) == [keys[2], keys[4]]
+    assert lists.keep(keys[1], [1], 100) == []
 
 
 def test_many_at_once_are_one_request_upstream(listed: Listed) -> None:

@@ -8,13 +8,16 @@ from typing import Any
 import httpx
 import pytest
 
+from brokenreg.registry.referrers import referrers_page
 from tests.registry.pushing import (
+    MIB,
     OCI_CONFIG,
     OCI_INDEX,
     OCI_MANIFEST,
     digest_of,
     error_of,
     image,
+    next_page,
     push_manifest,
 )
 
@@ -84,6 +87,92 @@ async def test_filtered_by_artifact_type(http: httpx.AsyncClient) -> None:
     nothing = await referrers(http, "referrers/filter", "?artifactType=application/none")
     assert nothing.headers["oci-filters-applied"] == "artifactType"
     assert nothing.json()["manifests"] == []
+
+
+async def push_large(http: httpx.AsyncClient, repository: str, count: int, size: int) -> list[str]:
+    """Push referrers with annotations of that size, signatures and SBOMs in turn; their digests in order."""
+    digests = []
+    for number in range(count):
+        told = {"artifactType": (SIGNATURE, SBOM)[number % 2], "annotations": {"a": "x" * size}}
+        body = image(b"large %d" % number, **about(SUBJECT, **told))
+        digests.append(await push_manifest(http, repository, digest_of(body), body))
+    return sorted(digests)
+
+
+async def pages_of(http: httpx.AsyncClient, url: str | None) -> list[list[dict[str, Any]]]:
+    """The descriptors of each page, as a client reads them that takes 4 MiB at most."""
+    pages: list[list[dict[str, Any]]] = []
+    while url is not None:
+        response = await http.get(url)
+        assert response.status_code == 200
+        assert len(response.content) <= 4 * MIB
+        assert len(response.content) == int(response.headers["content-length"])
+        pages.append(response.json()["manifests"])
+        url = next_page(response)
+        assert len(pages) < 20, "the pages never end"
+    return pages
+
+
+async def test_long_lists_come_in_pages(http: httpx.AsyncClient) -> None:
+    """A hundred referrers with annotations of 60 KB are 6 MB, of which clients read 4 MiB."""
+    digests = await push_large(http, "referrers/long", 100, 60_000)
+    url = f"/v2/referrers/long/referrers/{digest_of(SUBJECT)}"
+    pages = await pages_of(http, url)
+    assert [len(page) for page in pages] == [69, 31]
+    assert [each["digest"] for page in pages for each in page] == digests
+    filtered = await http.get(f"{url}?artifactType={SBOM}")
+    assert next_page(filtered) is None  # half of them fit
+    assert len(filtered.json()["manifests"]) == 50
+
+
+async def test_the_link_keeps_filter_and_name(http: httpx.AsyncClient) -> None:
+    name = "broken/in/long/referrers/filtered-pages"
+    await push_large(http, name, 6, 1_500_000)
+    url = f"/v2/{name}/referrers/{digest_of(SUBJECT)}?artifactType={SIGNATURE}"
+    first = await http.get(url)
+    following = next_page(first)
+    assert following is not None
+    assert following.startswith(f"/v2/{name}/referrers/")
+    pages = await pages_of(http, url)
+    assert [len(page) for page in pages] == [2, 1]
+    assert {each["artifactType"] for page in pages for each in page} == {SIGNATURE}
+    assert (await http.get(following)).headers["oci-filters-applied"] == "artifactType"
+
+
+async def test_a_page_is_right_whatever_was_deleted_meanwhile(http: httpx.AsyncClient) -> None:
+    digests = await push_large(http, "referrers/moving", 4, 1_900_000)
+    first = await http.get(f"/v2/referrers/moving/referrers/{digest_of(SUBJECT)}")
+    for gone in (digests[1], digests[2]):  # the last of the first page, and the first of the second
+        assert (await http.delete(f"/v2/referrers/moving/manifests/{gone}")).status_code == 202
+    (rest,) = await pages_of(http, next_page(first))
+    assert [each["digest"] for each in rest] == [digests[3]]
+
+
+def test_a_descriptor_that_fits_into_no_page_comes_without_annotations() -> None:
+    plain = {"mediaType": OCI_MANIFEST, "digest": digest_of(b"1"), "size": 4 * MIB, "artifactType": SBOM}
+    huge = {**plain, "annotations": {"a": "x" * 4 * MIB}}
+    two, three = [{**plain, "digest": digest_of(b"%d" % number)} for number in (2, 3)]
+    first, last = referrers_page([two, huge, three])
+    assert (json.loads(first)["manifests"], last) == ([three], three["digest"])
+    second, last = referrers_page([two, huge, three], three["digest"])
+    assert (json.loads(second)["manifests"], last) == ([plain, two], None)
+
+
+@pytest.mark.parametrize("less", [0, 1])
+def test_a_page_may_be_full_to_the_last_byte(less: int) -> None:
+    two = [{"digest": digest_of(b"%d" % number), "annotations": {"a": ""}} for number in range(2)]
+    room = 4 * MIB - len(referrers_page(two)[0])
+    two[1]["annotations"] = {"a": "é" * (room // 2) + "x" * (room % 2 + 1 - less)}
+    index, last = referrers_page(two)
+    assert len(index) <= 4 * MIB
+    assert (last is None) is (less == 1)
+
+
+async def test_empty_parameters_are_none(http: httpx.AsyncClient) -> None:
+    digest = await push_manifest(http, "referrers/empty", "v1", image(b"e", **about(SUBJECT)))
+    answer = await referrers(http, "referrers/empty", "?artifactType=&last=&n=")
+    assert [each["digest"] for each in answer.json()["manifests"]] == [digest]
+    assert "oci-filters-applied" not in answer.headers
 
 
 async def test_nothing_refers_to_it(http: httpx.AsyncClient) -> None:

@@ -148,7 +148,7 @@ class Referrers(Fault):
             strike.spare(f"the status is {head.status}, without an index")
             await strike.hand_on(head, body)
             return
-        told, link = manifests[:0], None
+        told, link = manifests[:0], None  # "none" hides the pages after it, too
         if self.form == "paged":
             query = parse_qsl(strike.scope["query_string"].decode("latin-1"), keep_blank_values=True)
             page = max(1, _number(dict(query).get("page")) or 1)
@@ -156,6 +156,8 @@ class Referrers(Fault):
             if page < len(manifests):
                 others = [pair for pair in query if pair[0] != "page"]
                 link = f'<{strike.scope["path"]}?{urlencode([*others, ("page", page + 1)])}>; rel="next"'
+            else:
+                link = head.get("link")  # to what did not fit into one honest page
         if told == manifests:
             strike.spare("there are no more of them")
         index = {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": told}
