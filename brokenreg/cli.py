@@ -95,6 +95,10 @@ _SERVER_OPTIONS = [
                  "machine can reach the registry, or --auth-user says who may."),
     _option("--upstream-ca", multiple=True, type=_FILE, metavar="FILE",
             help="A CA to trust for upstreams, PEM, beside the system's; may be repeated."),
+    _option("--upstream-proxy", metavar="URL|env",
+            help="Reach upstreams through this web proxy: http://[NAME:PASSWORD@]HOST:PORT, or https://. "
+                 "env: through those that HTTPS_PROXY and HTTP_PROXY name, except for hosts in NO_PROXY. "
+                 "Off loopback it needs --allow-upstream.  [default: connect directly]"),
     _option("--upstream-timeout", metavar="DURATION", default="60s", show_default=True,
             help="For how long an upstream may say nothing before its answer, or in it; connecting has 10s."),
     _option("--tag-ttl", metavar="DURATION", default="60s", show_default=True,

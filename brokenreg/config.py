@@ -24,10 +24,12 @@ from brokenreg.option_values import (
     AuthUser,
     Listen,
     Upstream,
+    WebProxy,
     bare_url,
     from_text,
     upstream_glob,
     upstream_name,
+    upstream_proxy,
     within,
 )
 
@@ -42,6 +44,7 @@ _LONGEST = 10 * 365 * 24 * 3600.0
 
 ListenField = Annotated[Listen, from_text(Listen.parse)]
 AddressField = Annotated[Address, from_text(Address.parse)]
+UpstreamProxyField = Annotated[WebProxy | Literal["env"], from_text(upstream_proxy)]
 LifetimeField = Annotated[float, from_text(parse_duration), Field(gt=0, le=_LONGEST, allow_inf_nan=False)]
 
 
@@ -77,6 +80,7 @@ class Settings(BaseModel):
     allow_upstream: tuple[Annotated[str, AfterValidator(upstream_glob)], ...] = ()
     upstream_auth: Literal["auto", "on", "off"] = "auto"
     upstream_ca: tuple[Path, ...] = ()
+    upstream_proxy: UpstreamProxyField | None = None
     offline: bool = False
     upstream_timeout: Annotated[float, from_text(parse_duration), _TIMEOUT] = 60.0
     tag_ttl: Annotated[float, from_text(parse_duration), _TTL] = 60.0
@@ -130,6 +134,18 @@ class Settings(BaseModel):
             raise ValueError(
                 f"--default-upstream {name} is not allowed by --allow-upstream {' '.join(globs)}; "
                 f"add --allow-upstream {name}, or let the default be one of those"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _leads_others_only_where_allowed(self) -> Self:
+        """A web proxy resolves names itself, so no address is checked: the names have to be."""
+        is_asked = self.upstream_proxy is not None and not self.offline
+        if is_asked and self.is_beyond_loopback and not self.allow_upstream:
+            raise ValueError(
+                "--upstream-proxy needs --allow-upstream if --listen is reachable from other machines: "
+                "brokenreg cannot check the addresses that only the web proxy resolves; "
+                "add --allow-upstream NAME for each registry, or listen on 127.0.0.1"
             )
         return self
 

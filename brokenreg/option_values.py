@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import base64
 import ipaddress
 import re
 from collections.abc import Callable
-from typing import TypeVar
-from urllib.parse import urlsplit
+from typing import Literal, TypeVar
+from urllib.parse import unquote, urlsplit
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
 
@@ -18,6 +19,7 @@ Number = TypeVar("Number", int, float)
 
 _HOST = re.compile(r"[0-9a-zA-Z._-]+|[0-9a-fA-F:.]+")
 _GLOB = re.compile(r"(?:[A-Za-z0-9._:*?-]|\[[A-Za-z0-9.:!-]+\])+")
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]{0,19}")
 _OURS = ("broken", "v2")
 """What stands first in paths of our own: a registry of that name would make them ambiguous."""
 
@@ -130,6 +132,51 @@ class AuthUser(BaseModel):
         if not name or not password or not text.isprintable():
             raise ValueError("a user is NAME:PASSWORD, both of them printable and not empty")
         return cls(name=name, password=SecretStr(password))
+
+
+class WebProxy(BaseModel):
+    """A web proxy that opens tunnels to upstreams (CONNECT). As text it has no credentials."""
+
+    model_config = ConfigDict(frozen=True)
+
+    scheme: Literal["http", "https"]
+    host: str
+    port: int
+    authorization: SecretStr | None = None
+    """The value of Proxy-Authorization."""
+
+    @classmethod
+    def parse(cls, text: str) -> WebProxy:
+        """Raise `ValueError`, which never quotes credentials, unless `text` is the URL of a web proxy.
+
+        Without a scheme it is http://, as curl and docker read it.
+        """
+        scheme, is_url, rest = text.strip().rpartition("://")
+        login, has_login, place = rest.rpartition("@")
+        scheme = scheme.lower() if is_url else "http"
+        if scheme not in ("http", "https"):
+            unknown = f" {scheme!r}" if _SCHEME.fullmatch(scheme) else ""
+            raise ValueError(f"unsupported kind of web proxy{unknown}: use http:// or https:// (CONNECT)")
+        parts = urlsplit(_plain_url(f"{scheme}://{place}", "http://proxy.example:3128"))
+        name, _, password = login.partition(":")
+        plain = f"{unquote(name)}:{unquote(password)}".encode()
+        authorization = f"Basic {base64.b64encode(plain).decode()}" if has_login else None
+        return cls.model_validate(
+            {
+                "scheme": scheme,
+                "host": parts.hostname,
+                "port": parts.port or (443 if scheme == "https" else 80),
+                "authorization": authorization,
+            }
+        )
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+def upstream_proxy(text: str) -> WebProxy | Literal["env"]:
+    """A web proxy, or `env` for those in the environment. Raise `ValueError` as `WebProxy.parse` does."""
+    return "env" if text == "env" else WebProxy.parse(text)
 
 
 def bare_url(text: str) -> str:

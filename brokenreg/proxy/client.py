@@ -27,6 +27,7 @@ from brokenreg.proxy.pools import Pools
 from brokenreg.proxy.route import Route
 from brokenreg.proxy.short_body import shorten
 from brokenreg.proxy.transport import Transport
+from brokenreg.proxy.web_proxies import DIRECT, WebProxies
 
 Tell = Callable[[str], None]
 """A line for an exchange's timeline."""
@@ -86,7 +87,7 @@ class UpstreamResponse:
         None if that is not much, or if HTTP says more than where it ends.
         """
         connection = self._response.extensions["network_stream"].get_extra_info("socket")
-        if self.length is None or self.header("transfer-encoding") is not None:
+        if connection is None or self.length is None or self.header("transfer-encoding") is not None:
             return None
         left = self.length - self._received
         if left < _BULK:
@@ -108,7 +109,8 @@ class UpstreamResponse:
 class UpstreamClient:
     """Asks upstreams. `urls` says where those are that stand elsewhere than their names say.
 
-    `patience` is for how many seconds one may say nothing. `close` when done.
+    `patience` is for how many seconds one may say nothing. Those for which `web_proxies` has none
+    are connected to directly. `close` when done.
     """
 
     def __init__(
@@ -118,6 +120,7 @@ class UpstreamClient:
         context: ssl.SSLContext,
         authorize: Authorize,
         patience: float,
+        web_proxies: WebProxies = DIRECT,
     ) -> None:
         anyio.Event()  # else httpcore loads it with the first request, and the loop stands still
         self.pseudonym = f"brokenreg-{secrets.token_hex(8)}"
@@ -127,6 +130,7 @@ class UpstreamClient:
         self._policy = policy
         self._context = context
         self._authorize = authorize
+        self._web_proxies = web_proxies
         self._timeout = httpx.Timeout(_CONNECT, read=patience, pool=None)
         self._pools = Pools(self._make_client, _MOST_UPSTREAMS)
 
@@ -168,7 +172,7 @@ class UpstreamClient:
 
     def _make_client(self, upstream: str) -> httpx.AsyncClient:
         return httpx.AsyncClient(
-            transport=_Told(Transport(self._context, self._policy, self._trust(upstream))),
+            transport=_Told(Transport(self._context, self._policy, self._trust(upstream), self._web_proxies)),
             timeout=self._timeout,
             follow_redirects=True,
             max_redirects=_MOST_REDIRECTS,
@@ -215,7 +219,9 @@ class _Told(httpx.AsyncBaseTransport):
         with told_failures(asked, request.url):
             response = await self._transport.handle_async_request(request)
         where = f"{request.url.netloc.decode('ascii')}{request.url.path}"
-        request.extensions["tell"](f"upstream {request.method} {where}: {response.status_code}")
+        web_proxy = response.extensions["network_stream"].get_extra_info("web_proxy")
+        through = "" if web_proxy is None else f" (through the web proxy {web_proxy})"
+        request.extensions["tell"](f"upstream {request.method} {where}: {response.status_code}{through}")
         response.stream = _ToldBody(cast(httpx.AsyncByteStream, response.stream), asked, request.url)
         if response.has_redirect_location:  # which httpx reads whole, to use the connection again
             shorten(response, asked.who(request.url))

@@ -16,36 +16,51 @@ from brokenreg.proxy.credentials import Credentials
 from brokenreg.proxy.naming import Naming
 from brokenreg.proxy.proxy import Proxy
 from brokenreg.proxy.tokens import TokenCache
+from brokenreg.proxy.web_proxies import WebProxies, set_variables
 from brokenreg.server.listeners import ListenError
 from brokenreg.storage import Store
 
 logger = logging.getLogger(__name__)
 
-_WEB_PROXIES = ("HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY")
-"""Variables that curl, docker and others obey, in upper and lower case. We do not: whoever connects by a web
-proxy does not resolve names, and cannot judge addresses."""
-
 
 def make_proxy(settings: Settings, store: Store, own: Callable[[], Collection[tuple[str, int]]]) -> Proxy:
     """`own` gives the addresses of our listeners, once they are bound.
 
-    Raise `ListenError`, one clear line, for a CA that cannot be used.
+    Raise `ListenError`, one clear line, for a CA or a web proxy that cannot be used.
     """
     urls = {upstream.name: upstream.url for upstream in settings.upstream}
     naming = Naming(settings.default_upstream, settings.allow_upstream)
     if settings.offline:
         return Proxy(naming, None, store, settings.tag_ttl)
-    _warn_of_web_proxies(os.environ)
-    policy = AddressPolicy(own, settings.is_beyond_loopback)
-    client = UpstreamClient(urls, policy, _context(settings), _authorize(settings), settings.upstream_timeout)
+    client = UpstreamClient(
+        urls,
+        AddressPolicy(own, settings.is_beyond_loopback),
+        _context(settings),
+        _authorize(settings),
+        settings.upstream_timeout,
+        _web_proxies(settings, os.environ),
+    )
     return Proxy(naming, client, store, settings.tag_ttl)
 
 
-def _warn_of_web_proxies(environ: Mapping[str, str]) -> None:
-    """Never with their values, in which passwords stand."""
-    names = [name for each in _WEB_PROXIES for name in (each, each.lower()) if environ.get(name)]
-    if names:
-        logger.warning("upstreams are asked without a web proxy; not obeyed: %s", ", ".join(names))
+def _web_proxies(settings: Settings, environ: Mapping[str, str]) -> WebProxies:
+    """Raise `ListenError` for a variable that is not valid. No message quotes a value: passwords."""
+    names = set_variables(environ)
+    if settings.upstream_proxy is None:
+        if names:
+            logger.warning(
+                "upstreams are reached without a web proxy; not used: %s; add --upstream-proxy env to use it",
+                ", ".join(names),
+            )
+        return WebProxies()
+    if settings.upstream_proxy != "env":
+        return WebProxies.only(settings.upstream_proxy)
+    if not names:
+        logger.warning("upstreams are reached without a web proxy: neither HTTPS_PROXY nor HTTP_PROXY is set")
+    try:
+        return WebProxies.from_environment(environ)
+    except ValueError as error:
+        raise ListenError(f"--upstream-proxy env: {error}") from None
 
 
 def _authorize(settings: Settings) -> Authorize:

@@ -18,7 +18,7 @@ KINDS: dict[str, Callable[[Path], AbstractContextManager[Upstream]]] = {
     "plain": upstreams.plain,
     "htpasswd": upstreams.htpasswd,
     "token": upstreams.token,
-    "tls": upstreams.tls,
+    "tls": lambda folder: upstreams.tls(folder, "quay.io"),
 }
 
 

@@ -17,6 +17,7 @@ from tests.clients.private import Client
 from tests.clients.pullers import PULLERS, Puller
 from tests.process import Brokenreg, brokenreg
 from tests.proxy.upstreams import PASSWORD
+from tests.proxy.web_proxy import web_proxy
 
 
 @dataclass(frozen=True)
@@ -125,6 +126,31 @@ def test_names_without_a_host_come_from_the_default_upstream(
             puller.pull(f"{running.host}/org/app:v1", own)
             puller.pull(f"{running.host}/org/app@{top.digest}", top)
     puller.forget()
+
+
+@pytest.mark.parametrize(("name", "kind"), [("skopeo", "tls"), ("docker", "tls"), ("skopeo", "htpasswd")])
+def test_through_a_web_proxy(
+    request: pytest.FixtureRequest, skopeo: Client, tmp_path: Path, name: str, kind: str
+) -> None:
+    """Which alone knows where quay.io is. Its credentials and those of the registry do not meet."""
+    puller = PULLERS[name](request.getfixturevalue(name), tmp_path / "pulled")
+    top = layouts.image(f"web-proxy-{name}-{kind}", layers=2, size=KIB)
+    with origin("quay.io", kind, tmp_path) as quay:
+        quay.push(skopeo, "org/app", top)
+        port = 443 if kind == "tls" else 80
+        options = ["--upstream", f"quay.io={quay.upstream.scheme}://quay.io"]
+        options += [] if quay.upstream.ca is None else ["--upstream-ca", str(quay.upstream.ca)]
+        with web_proxy({f"quay.io:{port}": quay.upstream.host}, login="web:pr0xy") as web:
+            options += ["--upstream-proxy", web.url]
+            with brokenreg(tmp_path / "data", *options, **quay.environment) as running:
+                _pull(puller, running, [("org/app:v1", top), (f"org/app@{top.digest}", top)])
+                assert running.stop() == 0
+    assert set(web.asked) == {f"CONNECT quay.io:{port} HTTP/1.1"}
+    heads, sent = b"".join(web.heads), b"".join(web.sent)
+    assert (b"proxy-authorization" in heads.lower(), b"\r\nauthorization" in heads.lower()) == (True, False)
+    assert b"proxy-authorization" not in sent.lower()
+    assert (b"authorization: basic" in sent.lower()) == (kind == "htpasswd")
+    assert "pr0xy" not in str(running.lines)
 
 
 @pytest.mark.parametrize("kind", ["htpasswd", "token"])

@@ -21,6 +21,7 @@ from brokenreg.proxy.addresses import AddressPolicy
 from brokenreg.proxy.answers import refusal
 from brokenreg.proxy.client import UpstreamClient
 from brokenreg.proxy.route import Route
+from brokenreg.proxy.web_proxies import DIRECT, WebProxies
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
 
@@ -84,10 +85,12 @@ async def asking(
     *,
     patience: float = 5.0,
     policy: AddressPolicy = AddressPolicy(list, beyond_loopback=False),  # noqa: B008
+    web_proxies: WebProxies = DIRECT,
+    context: ssl.SSLContext | None = None,
 ) -> AsyncIterator[UpstreamClient]:
     """A client for upstreams at these URLs, without credentials."""
-    context = ssl.create_default_context()
-    client = UpstreamClient(urls, policy, context, lambda *_: httpx.Auth(), patience)
+    context = context or ssl.create_default_context()
+    client = UpstreamClient(urls, policy, context, lambda *_: httpx.Auth(), patience, web_proxies)
     try:
         yield client
     finally:

@@ -150,6 +150,19 @@ def test_the_log_file_takes_each_exchange(tmp_path: Path) -> None:
             "--default-upstream docker.io is not allowed by --allow-upstream quay.io; add --allow-upstream ",
         ),
         (
+            ["--upstream-proxy", "socks5://robot:s3cret@h:1080"],
+            "--upstream-proxy: unsupported kind of web proxy 'socks5': use http:// or https:// (CONNECT)",
+        ),
+        (
+            ["--upstream-proxy", "http://robot:s3cret@h:99999"],
+            "--upstream-proxy: the URL has a port that is none (1 to 65535)",
+        ),
+        (["--upstream-proxy", "http://"], "--upstream-proxy: the URL has no host; write one "),
+        (
+            ["--upstream-proxy", "http://robot:s3cret@h:3128", "--listen", "0.0.0.0:0"],
+            "--upstream-proxy needs --allow-upstream if --listen is reachable from other machines",
+        ),
+        (
             ["--upstream-timeout", "0s"],
             "--upstream-timeout: write a duration from 1ms to 1h, for instance 60s",
         ),
@@ -163,6 +176,7 @@ def test_bad_usage_is_one_line_and_status_2(tmp_path: Path, arguments: list[str]
     assert result.returncode == 2
     assert result.stdout == ""
     assert problem in result.stderr
+    assert "s3cret" not in result.stderr
     assert "Traceback" not in result.stderr
     assert not (tmp_path / "data").exists()
 

@@ -1,16 +1,110 @@
-"""Web proxies (HTTPS_PROXY and the like) are not obeyed, and that is told."""
+"""`--upstream-proxy`: a web proxy leads to upstreams, and its password is told nowhere."""
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
+import httpx
 import pytest
 
-from tests.process import brokenreg
-from tests.proxy.chain import chain
+from tests.process import Brokenreg, brokenreg
+from tests.proxy.chain import PLAIN, Chain, chain, last
+from tests.proxy.web_proxy import web_proxy
 
-NOWHERE = "http://robot:s3cret@127.0.0.1:1"
+LOGIN = "robot:s3cret"
+NOWHERE = f"http://{LOGIN}@127.0.0.1:1"
 """Where nobody listens: what went there would fail."""
+
+
+def through(folder: Path, *options: str, **environment: str):  # type: ignore[no-untyped-def]
+    """A brokenreg whose quay.io is known to nobody but a web proxy."""
+    upstream = (
+        "--upstream",
+        "quay.io=http://registry.test",
+        "--upstream",
+        "lab.test=http://registry.lab.test",
+    )
+    return brokenreg(folder / "proxy", *upstream, *options, **environment)
+
+
+def everything(running: Brokenreg) -> str:
+    """All that the control API tells."""
+    paths = ("status", "exchanges", "exchanges.har", "exchanges/1", "rules")
+    return "".join(httpx.get(f"{running.control}/v1/{path}", verify=PLAIN).text for path in paths)
+
+
+def test_all_goes_through_it_and_its_password_is_told_nowhere(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Neither if it works nor if the web proxy refuses the password."""
+    told = ""
+    with brokenreg(tmp_path / "upstream", "--offline", "--allow-host", "registry.test") as upstream:
+        routes = {"registry.test:80": upstream.host}
+        with web_proxy(routes, LOGIN) as good, web_proxy(routes, "other:login") as bad:
+            urls = (good.url, f"http://{LOGIN}@{bad.place}")
+            for number, url in enumerate(urls):
+                log = tmp_path / f"log{number}"
+                options = ("--upstream-proxy", url, "--log", str(log))
+                with through(tmp_path / str(number), *options) as proxy:
+                    both = Chain(upstream, proxy)
+                    manifest = both.push_image("org/app", b"layer")
+                    response = both.get("/v2/org/app/manifests/v1")
+                    told += response.text + everything(proxy)
+                    timeline = json.dumps(last(proxy, "endpoint:manifest")["timeline"])
+                    proxy.stop()
+                    told += json.dumps(proxy.lines) + log.read_text()
+                if url == good.url:
+                    assert response.content == manifest
+                    assert (
+                        f"registry.test/v2/org/app/manifests/v1: 200 (through the web proxy {good.place})"
+                        in timeline
+                    )
+                else:
+                    assert response.status_code == 502
+        assert set(good.asked) == {"CONNECT registry.test:80 HTTP/1.1"}
+    told += "".join(capfd.readouterr())
+    assert f"the web proxy {bad.place} responded with 407 (Proxy Authentication Required)" in told
+    for secret in ("robot", "s3cret", "cm9ib3Q6czNjcmV0"):
+        assert secret not in told
+
+
+def test_the_environment_is_used_if_that_is_wanted(tmp_path: Path) -> None:
+    with brokenreg(tmp_path / "upstream", "--offline", "--allow-host", "registry.test") as upstream:
+        with web_proxy({"registry.test:80": upstream.host}) as web:
+            environment = {"http_proxy": web.url, "NO_PROXY": "lab.test"}
+            with through(tmp_path, "--upstream-proxy", "env", **environment) as proxy:
+                both = Chain(upstream, proxy)
+                manifest = both.push_image("org/app", b"layer")
+                assert both.get("/v2/org/app/manifests/v1").content == manifest
+                assert both.get("/v2/lab.test/org/app/manifests/v1").status_code == 502
+        assert web.asked == ["CONNECT registry.test:80 HTTP/1.1"]
+
+
+@pytest.mark.parametrize(
+    ("environment", "told"),
+    [
+        (
+            {"HTTPS_PROXY": f"socks5://{LOGIN}@h"},
+            "HTTPS_PROXY: unsupported kind of web proxy 'socks5': use http://",
+        ),
+        (
+            {"HTTPS_PROXY": f"http://{LOGIN}@h/x"},
+            "HTTPS_PROXY: the URL has something after its host and port",
+        ),
+    ],
+)
+def test_a_variable_that_is_not_valid_is_one_line(
+    tmp_path: Path, environment: dict[str, str], told: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with (
+        pytest.raises(AssertionError, match="ended with 1"),
+        through(tmp_path, "--upstream-proxy", "env", **environment),
+    ):
+        pass
+    (line,) = capfd.readouterr().err.splitlines()
+    assert line.startswith(f"brokenreg: --upstream-proxy env: {told}")
+    assert "s3cret" not in line
 
 
 @pytest.mark.parametrize("names", [("HTTPS_PROXY",), ("http_proxy", "all_proxy")])
@@ -21,7 +115,16 @@ def test_upstreams_are_asked_directly_and_that_is_told(
         manifest = both.push_image("org/app", b"layer")
         assert both.get("/v2/org/app/manifests/v1").content == manifest
     told = [line for line in capfd.readouterr().err.splitlines() if "web proxy" in line]
-    assert told == [f"brokenreg: upstreams are asked without a web proxy; not obeyed: {', '.join(names)}"]
+    assert told == [
+        f"brokenreg: upstreams are reached without a web proxy; not used: {', '.join(names)}; "
+        "add --upstream-proxy env to use it"
+    ]
+
+
+def test_an_environment_that_names_none_is_told(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    with through(tmp_path, "--upstream-proxy", "env"):
+        pass
+    assert "neither HTTPS_PROXY nor HTTP_PROXY is set" in capfd.readouterr().err
 
 
 @pytest.mark.parametrize("option", [("--offline",), ("--upstream", "quay.io=http://127.0.0.1:1")])

@@ -1,0 +1,129 @@
+"""Tunnels that a web proxy opens to an upstream (CONNECT, RFC 9110, section 9.3.6).
+
+http:// upstreams are reached through a tunnel too: the web proxy is sent nothing but CONNECT.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Awaitable, Callable
+from http import HTTPStatus
+
+import h11
+import httpcore
+
+from brokenreg import __version__
+from brokenreg.option_values import WebProxy
+from brokenreg.proxy.errors import UpstreamForbiddenError, UpstreamSilentError, UpstreamUnreachableError
+
+_LONGEST = 16 * 1024
+"""Bytes of all that a web proxy says before the tunnel is open."""
+
+_READ = 4096
+_HOST = re.compile(r"[0-9A-Za-z._-]{1,253}|[0-9A-Fa-f:.]{2,45}")
+_NUMBER = re.compile(r"[0-9]+|0[xX][0-9A-Fa-f]*")
+_METADATA = frozenset(
+    {"metadata.google.internal", "metadata.goog", "instance-data", "instance-data.ec2.internal"}
+)
+
+
+def place(host: str, port: int) -> str:
+    """A host and its port as CONNECT and messages spell them."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def is_loopback_name(host: str) -> bool:
+    """True for names that mean the machine that resolves them (RFC 6761, section 6.3)."""
+    name = host.lower().rstrip(".")
+    return name == "localhost" or name.endswith(".localhost")
+
+
+def check_unresolved(host: str, port: int) -> None:
+    """Raise `UpstreamForbiddenError` for a host that a web proxy might take for an address that is refused.
+
+    `host` is one that we cannot resolve ourselves.
+    """
+    name = host.lower().rstrip(".")
+    if name in _METADATA:
+        raise UpstreamForbiddenError(f"{place(host, port)} is a metadata service, which no upstream may be")
+    if not _HOST.fullmatch(host) or _NUMBER.fullmatch(name.rpartition(".")[2]):
+        raise UpstreamForbiddenError(f"{place(host, port)!r} is neither a host name nor an address")
+
+
+async def tunnel(
+    reach: Callable[[], Awaitable[httpcore.AsyncNetworkStream]],
+    web_proxy: WebProxy,
+    host: str,
+    port: int,
+    timeout: float | None,
+) -> httpcore.AsyncNetworkStream:
+    """Connect to `host` by a web proxy; `reach` connects to that. Raise `UpstreamError`, which names it."""
+    target = place(host, port)
+    try:
+        async with asyncio.timeout(timeout):
+            stream = await reach()
+            try:
+                await _ask(stream, web_proxy, target)
+            except BaseException:
+                await stream.aclose()
+                raise
+    except (TimeoutError, httpcore.TimeoutException):
+        raise UpstreamSilentError(
+            f"the web proxy {web_proxy} did not open a tunnel to {target} in time"
+        ) from None
+    except httpcore.NetworkError as error:
+        raise UpstreamUnreachableError(f"cannot reach the web proxy {web_proxy}: {error}") from None
+    except h11.RemoteProtocolError:
+        raise UpstreamUnreachableError(
+            f"the web proxy {web_proxy} sent no valid response to CONNECT {target}"
+        ) from None
+    return stream
+
+
+async def _ask(stream: httpcore.AsyncNetworkStream, web_proxy: WebProxy, target: str) -> None:
+    connection = h11.Connection(h11.CLIENT, max_incomplete_event_size=_LONGEST)
+    headers = [("host", target), ("user-agent", f"brokenreg/{__version__}")]
+    if web_proxy.authorization is not None:
+        headers.append(("proxy-authorization", web_proxy.authorization.get_secret_value()))
+    request = connection.send(h11.Request(method="CONNECT", target=target, headers=headers))
+    await stream.write(request or b"")
+    connection.send(h11.EndOfMessage())
+    status = await _status(stream, connection)
+    if not 200 <= status < 300:
+        raise UpstreamUnreachableError(_refusal(web_proxy, target, status))
+    if connection.trailing_data[0]:
+        raise UpstreamUnreachableError(
+            f"the web proxy {web_proxy} sent bytes after its response to CONNECT {target}, "
+            "before the upstream was asked anything"
+        )
+
+
+async def _status(stream: httpcore.AsyncNetworkStream, connection: h11.Connection) -> int:
+    """Read the final response to CONNECT; responses with 1xx may precede it."""
+    received = 0
+    while True:
+        event = connection.next_event()
+        if received - len(connection.trailing_data[0]) > _LONGEST:
+            raise h11.RemoteProtocolError("too many bytes before the tunnel")
+        if isinstance(event, h11.Response):
+            return event.status_code
+        if event is h11.NEED_DATA:
+            data = await stream.read(_READ)
+            received += len(data)
+            connection.receive_data(data)
+        elif not isinstance(event, h11.InformationalResponse):
+            raise h11.RemoteProtocolError("closed the connection")
+
+
+def _refusal(web_proxy: WebProxy, target: str, status: int) -> str:
+    """A message in our own words: a web proxy might repeat the credentials in its own."""
+    phrase = f" ({HTTPStatus(status).phrase})" if status in set(HTTPStatus) else ""
+    message = f"the web proxy {web_proxy} responded with {status}{phrase} to CONNECT {target}"
+    if status == 407 and web_proxy.authorization is None:
+        return f"{message}: it requires credentials; use --upstream-proxy http://NAME:PASSWORD@{web_proxy}"
+    if status == 407:
+        return f"{message}: it does not accept the credentials that it was sent"
+    if status in (403, 405) and not target.endswith(":443"):
+        return f"{message}: many web proxies open tunnels to port 443 only"
+    return message

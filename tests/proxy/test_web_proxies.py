@@ -1,0 +1,273 @@
+"""Upstreams behind a web proxy: by CONNECT alone, with the addresses checked that can be."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import Mapping
+
+import pytest
+import trustme
+
+from brokenreg.option_values import WebProxy as Setting
+from brokenreg.proxy.addresses import AddressPolicy
+from brokenreg.proxy.errors import (
+    UpstreamError,
+    UpstreamForbiddenError,
+    UpstreamSilentError,
+    UpstreamUnreachableError,
+)
+from brokenreg.proxy.web_proxies import WebProxies
+from tests.proxy.asked import OK, Listening, asking, get, redirect
+from tests.proxy.web_proxy import WebProxy, listening
+
+HTTP = {"quay.io": "http://registry.test"}
+"""Nobody resolves it but the web proxy."""
+
+OFF_LOOPBACK = AddressPolicy(list, beyond_loopback=True)
+LOGIN = "robot:s3cret"
+
+
+def through(proxy: WebProxy) -> WebProxies:
+    return WebProxies.only(Setting.parse(proxy.url))
+
+
+@pytest.fixture(scope="module")
+def authority() -> trustme.CA:
+    return trustme.CA()
+
+
+def server_side(authority: trustme.CA, name: str) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert(name).configure_cert(context)
+    return context
+
+
+def client_side(authority: trustme.CA) -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    authority.configure_trust(context)
+    return context
+
+
+@pytest.mark.parametrize("kind", ["http", "https"])
+async def test_an_upstream_without_tls_is_reached_by_connect_alone(kind: str, authority: trustme.CA) -> None:
+    own = server_side(authority, "127.0.0.1") if kind == "https" else None
+    async with (
+        Listening.at() as upstream,
+        listening(WebProxy({"registry.test:80": upstream.host}, LOGIN), own) as proxy,
+        asking(HTTP, web_proxies=through(proxy), context=client_side(authority)) as client,
+    ):
+        assert [await get(client, "quay.io") for _ in range(2)] == [b"{}", b"{}"]
+    assert proxy.asked == ["CONNECT registry.test:80 HTTP/1.1"]
+    assert b"proxy-authorization" not in b"".join(upstream.requests).lower()
+
+
+@pytest.mark.parametrize("kind", ["http", "https"])
+async def test_an_upstream_with_tls_is_reached_by_connect(kind: str, authority: trustme.CA) -> None:
+    """With TLS inside TLS if the web proxy speaks it too."""
+    own = server_side(authority, "127.0.0.1") if kind == "https" else None
+    upstream = Listening(OK, closes=False)
+    server = await asyncio.start_server(
+        upstream._serve, "127.0.0.1", 0, ssl=server_side(authority, "quay.io")
+    )
+    host = f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    async with (
+        server,
+        listening(WebProxy({"quay.io:443": host}), own) as proxy,
+        asking({}, web_proxies=through(proxy), context=client_side(authority)) as client,
+    ):
+        assert [await get(client, "quay.io") for _ in range(2)] == [b"{}", b"{}"]
+        assert b"GET" not in b"".join(proxy.sent)
+    assert proxy.asked == ["CONNECT quay.io:443 HTTP/1.1"]
+
+
+async def test_a_certificate_that_a_web_proxy_made_is_told_of(authority: trustme.CA) -> None:
+    server = await asyncio.start_server(
+        Listening(OK, closes=False)._serve, "127.0.0.1", 0, ssl=server_side(authority, "quay.io")
+    )
+    host = f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    async with (
+        server,
+        listening(WebProxy({"quay.io:443": host}, LOGIN)) as proxy,
+        asking({}, web_proxies=through(proxy)) as client,
+    ):
+        with pytest.raises(UpstreamUnreachableError) as caught:
+            await get(client, "quay.io")
+    assert f"(through the web proxy {proxy.place}; if it decrypts TLS, add its CA" in caught.value.message
+    assert "s3cret" not in caught.value.message
+
+
+REFUSED = [
+    ("http://169.254.1.2", "a link-local address"),
+    ("http://169.254.169.254.", "a metadata service"),
+    ("http://[::ffff:169.254.169.254]", "a metadata service"),
+    ("https://metadata.google.internal", "a metadata service"),
+    ("http://10.1.2.3", "inside a private network"),
+    ("http://0x0a.1.2.3.4", "neither a host name nor an address"),
+    ("http://reg%69stry.test", "neither a host name nor an address"),
+    ("http://127.0.0.1:9", "this machine"),
+    ("http://2130706433:9", "this machine"),
+    ("http://127.1:9", "this machine"),
+    ("http://[::1]:9", "this machine"),
+    ("http://localhost:9", "this machine"),
+]
+
+
+@pytest.mark.parametrize(("url", "reason"), REFUSED)
+async def test_what_may_not_be_reached_is_not_asked_of_the_web_proxy(url: str, reason: str) -> None:
+    """By redirect, off loopback: nobody who reaches brokenreg explores the network of its web proxy."""
+    async with (
+        Listening.at(redirect(f"{url}/blob")) as upstream,
+        listening(WebProxy({"registry.test:80": upstream.host})) as proxy,
+        asking(HTTP, web_proxies=through(proxy), policy=OFF_LOOPBACK) as client,
+    ):
+        with pytest.raises(UpstreamForbiddenError) as caught:
+            await get(client, "quay.io")
+    assert reason in caught.value.message
+    assert proxy.asked == ["CONNECT registry.test:80 HTTP/1.1"]
+
+
+async def test_a_name_that_means_this_machine_is_not_asked_of_the_web_proxy() -> None:
+    """Not even if brokenreg cannot resolve it."""
+    async with (
+        Listening.at(redirect("http://registry.localhost:9/blob")) as upstream,
+        listening(WebProxy({"registry.test:80": upstream.host})) as proxy,
+        asking(HTTP, web_proxies=through(proxy)) as client,
+    ):
+        with pytest.raises(UpstreamError):
+            await get(client, "quay.io")
+    assert len(proxy.asked) == 1
+
+
+async def test_a_redirect_goes_through_the_web_proxy_too() -> None:
+    async with (
+        Listening.at() as cdn,
+        Listening.at(redirect("http://cdn.test:8000/blob")) as upstream,
+        listening(WebProxy({"registry.test:80": upstream.host, "cdn.test:8000": cdn.host})) as proxy,
+        asking(HTTP, web_proxies=through(proxy), policy=OFF_LOOPBACK) as client,
+    ):
+        assert await get(client, "quay.io") == b"{}"
+    assert proxy.asked == ["CONNECT registry.test:80 HTTP/1.1", "CONNECT cdn.test:8000 HTTP/1.1"]
+
+
+async def test_what_is_on_this_machine_is_connected_to_directly() -> None:
+    async with (
+        Listening.at() as upstream,
+        listening(WebProxy({})) as proxy,
+        asking({"local": upstream.url}, web_proxies=through(proxy)) as client,
+    ):
+        assert await get(client, "local") == b"{}"
+    assert proxy.asked == []
+
+
+async def test_a_web_proxy_without_what_it_wants() -> None:
+    """It repeats in its own words whatever it was sent; none of that is told."""
+    proxy = WebProxy({"registry.test:80": "127.0.0.1:9"}, "other:login")
+    async with listening(proxy):
+        cases = [
+            (
+                f"http://{proxy.place}",
+                f"it requires credentials; use --upstream-proxy http://NAME:PASSWORD@{proxy.place}",
+            ),
+            (f"http://{LOGIN}@{proxy.place}", "it does not accept the credentials that it was sent"),
+        ]
+        for url, reason in cases:
+            async with asking(HTTP, web_proxies=WebProxies.only(Setting.parse(url))) as client:
+                with pytest.raises(UpstreamUnreachableError) as caught:
+                    await get(client, "quay.io")
+            assert caught.value.status == 502
+            assert caught.value.message == (
+                f"the web proxy {proxy.place} responded with 407 (Proxy Authentication Required) "
+                f"to CONNECT registry.test:80: {reason}"
+            )
+
+
+ANSWERS = [
+    pytest.param(
+        b"HTTP/1.1 200 OK\r\n\r\nHTTP/1.1 200 OK\r\n\r\n",
+        "sent bytes after its response",
+        id="bytes after the head",
+    ),
+    pytest.param(
+        b"HTTP/1.1 200 OK\r\nX: " + b"x" * 20_000 + b"\r\n\r\n", "no valid response", id="a long head"
+    ),
+    pytest.param(b"HTTP/1.1 102 Processing\r\n\r\n" * 1000, "no valid response", id="many of 1xx"),
+    pytest.param(b"SSH-2.0-OpenSSH_9.9\r\n", "no valid response", id="no HTTP"),
+    pytest.param(b"HTTP/1.1 200 OK\r\n", "no valid response", id="a cut"),
+]
+
+
+@pytest.mark.parametrize(("answer", "reason"), ANSWERS)
+async def test_what_a_web_proxy_says_is_bounded(answer: bytes, reason: str) -> None:
+    async with (
+        listening(WebProxy({"registry.test:80": "127.0.0.1:9"}, says=answer)) as proxy,
+        asking(HTTP, web_proxies=through(proxy)) as client,
+    ):
+        with pytest.raises(UpstreamUnreachableError, match=f"the web proxy {proxy.place} .*{reason}"):
+            await get(client, "quay.io")
+
+
+async def test_a_web_proxy_that_says_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("brokenreg.proxy.client._CONNECT", 0.1)
+    async with (
+        listening(WebProxy({"registry.test:80": "127.0.0.1:9"}, says=b"")) as proxy,
+        asking(HTTP, web_proxies=through(proxy)) as client,
+    ):
+        with pytest.raises(UpstreamSilentError) as caught:
+            await get(client, "quay.io")
+    reason = f"the web proxy {proxy.place} did not open a tunnel to registry.test:80 in time"
+    assert (caught.value.status, caught.value.message) == (504, reason)
+
+
+async def test_a_web_proxy_that_is_not_there() -> None:
+    web_proxies = WebProxies.only(Setting.parse(f"http://{LOGIN}@127.0.0.1:1"))
+    async with asking(HTTP, web_proxies=web_proxies) as client:
+        with pytest.raises(UpstreamUnreachableError) as caught:
+            await get(client, "quay.io")
+    assert caught.value.message.startswith("cannot reach the web proxy 127.0.0.1:1: ")
+    assert "s3cret" not in caught.value.message
+
+
+ENVIRONMENT = {
+    "HTTPS_PROXY": "http://robot:s3cret@secure.test:3128",
+    "http_proxy": "plain.test:3128",
+    "NO_PROXY": "corp.example, .lab.example:5000 *.test.example,10.0.0.0/8,[::2]:80,fd00::/8",
+}
+WAYS = [
+    ("https", "quay.io", 443, "secure.test:3128"),
+    ("http", "quay.io", 80, "plain.test:3128"),
+    ("https", "corp.example", 443, None),
+    ("https", "REG.corp.example.", 443, None),
+    ("https", "notcorp.example", 443, "secure.test:3128"),
+    ("https", "x.lab.example", 5000, None),
+    ("https", "x.lab.example", 443, "secure.test:3128"),
+    ("https", "x.test.example", 443, None),
+    ("https", "10.1.2.3", 443, None),
+    ("https", "11.1.2.3", 443, "secure.test:3128"),
+    ("http", "::2", 80, None),
+    ("http", "::2", 81, "plain.test:3128"),
+    ("http", "fd00::5", 81, None),
+]
+
+
+@pytest.mark.parametrize(("scheme", "host", "port", "way"), WAYS)
+def test_the_environment_names_web_proxies(scheme: str, host: str, port: int, way: str | None) -> None:
+    found = WebProxies.from_environment(ENVIRONMENT).find(scheme, host, port)
+    assert (None if found is None else str(found)) == way
+    assert "s3cret" not in repr(found)
+
+
+@pytest.mark.parametrize(
+    ("environ", "way"),
+    [
+        ({}, None),
+        ({"ALL_PROXY": "http://all.test"}, "all.test:80"),
+        ({"all_proxy": "http://all.test", "HTTPS_PROXY": "https://secure.test"}, "secure.test:443"),
+        ({"HTTPS_PROXY": "http://a.test", "https_proxy": "http://b.test"}, "a.test:80"),
+        ({"HTTPS_PROXY": "http://a.test", "no_proxy": "*"}, None),
+        ({"HTTPS_PROXY": "", "HTTP_PROXY": "http://a.test"}, None),
+    ],
+)
+def test_which_variable_wins(environ: Mapping[str, str], way: str | None) -> None:
+    found = WebProxies.from_environment(environ).find("https", "quay.io", 443)
+    assert (None if found is None else str(found)) == way
