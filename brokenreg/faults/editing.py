@@ -6,11 +6,15 @@ What frames the body stays as it is: what follows is sent as it was announced. F
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import TypeVar
 
 from brokenreg.traffic.redaction import redact_headers
 from brokenreg.wire.asgi import Message
+
+Header = tuple[str, str]
+Original = TypeVar("Original")
 
 FRAMING = frozenset(
     {"content-length", "transfer-encoding", "connection", "keep-alive", "trailer", "upgrade", "te"}
@@ -41,12 +45,12 @@ class EditableHead:
     """A status and the headers, in order, names in lower case."""
 
     status: int
-    headers: tuple[tuple[str, str], ...]
+    headers: tuple[Header, ...]
 
     @classmethod
     def of(cls, message: Message) -> EditableHead:
-        """What an `http.response.start` carries, secrets replaced."""
-        return cls(message["status"], redact_headers(message["headers"]))
+        """What an `http.response.start` carries, secrets replaced: several of one name as `***`, `*** (2)`."""
+        return cls(message["status"], tuple(header for header, _ in _shown(message)))
 
     @classmethod
     def parse(cls, text: str) -> EditableHead:
@@ -66,11 +70,10 @@ class EditableHead:
 
     def message(self, waiting: Message) -> Message:
         """To send in place of the one that waits; what shows a secret replaced, as it came, has it again."""
-        shown = redact_headers(waiting["headers"])
-        kept = {known: value for known, (_, value) in zip(shown, waiting["headers"], strict=True)}
+        kept = dict(_shown(waiting))
         headers = [
-            (name.lower().encode("ascii"), kept.get((name.lower(), value), value.encode("latin-1")))
-            for name, value in self.headers
+            (name.encode("ascii"), kept.get((name, value), value.encode("latin-1")))
+            for name, value in self._normalized(EditableHead.of(waiting)).headers
         ]
         return {**waiting, "status": self.status, "headers": headers}
 
@@ -79,9 +82,7 @@ class EditableHead:
         self._check_status(waiting, method)
         for name, value in self.headers:
             _check(name, value)
-        edited = EditableHead(
-            self.status, tuple((name.lower(), value.strip()) for name, value in self.headers)
-        )
+        edited = self._normalized(waiting)
         for name in sorted(FRAMING):
             if edited.values(name) != waiting.values(name):
                 raise HeadError("headers", _why_framing_stays(name, waiting.values(name)))
@@ -90,6 +91,20 @@ class EditableHead:
     def values(self, name: str) -> list[str]:
         """All values of a header."""
         return [value for key, value in self.headers if key == name]
+
+    def _normalized(self, waiting: EditableHead) -> EditableHead:
+        """Names in lower case, values without blanks around them, and each `***` once.
+
+        Who edits what the log shows writes `***` for every secret: they mean those that wait, in order.
+        """
+        headers: list[Header] = []
+        for name, value in self.headers:
+            header = as_written = (name.lower(), value.strip())
+            number = 2
+            while header in headers and (following := _numbered(as_written, number)) in waiting.headers:
+                header, number = following, number + 1
+            headers.append(header)
+        return EditableHead(self.status, tuple(headers))
 
     def _check_status(self, waiting: EditableHead, method: str) -> None:
         if not 200 <= self.status <= 599:
@@ -114,7 +129,29 @@ class EditableHead:
                 yield f"{name} {'added' if not before else 'changed' if after else 'removed'}"
 
 
-def _header(numbered: tuple[int, str]) -> tuple[str, str]:
+def told_apart(shown: Iterable[Header], originals: Iterable[Original]) -> Iterator[tuple[Header, Original]]:
+    """Each header as it is shown, and what it stands for; a number follows where others read the same."""
+    known: dict[Header, Original] = {}
+    for (name, value), original in zip(shown, originals, strict=True):
+        header, number = (name, value), 1
+        while known.setdefault(header, original) != original:
+            number += 1
+            header = _numbered((name, value), number)
+        yield header, original
+
+
+def _shown(message: Message) -> Iterator[tuple[Header, bytes]]:
+    headers = message["headers"]
+    shown = ((name, value.strip()) for name, value in redact_headers(headers))
+    return told_apart(shown, (value for _, value in headers))
+
+
+def _numbered(header: Header, number: int) -> Header:
+    name, value = header
+    return name, f"{value} ({number})"
+
+
+def _header(numbered: tuple[int, str]) -> Header:
     number, line = numbered
     match = _LINE.fullmatch(line)
     if match is None:

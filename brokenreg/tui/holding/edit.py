@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import ClassVar
 
 from textual.app import ComposeResult
@@ -10,7 +11,7 @@ from textual.containers import Vertical
 from textual.screen import ModalScreen
 from textual.widgets import Static, TextArea
 
-from brokenreg.faults.editing import EditableHead, HeadError
+from brokenreg.faults.editing import EditableHead, HeadError, told_apart
 from brokenreg.faults.hold import Gate, NotHeldError, Resume
 from brokenreg.traffic.exchange import Exchange
 from brokenreg.tui.bindings import bindings_of
@@ -70,7 +71,7 @@ class EditScreen(ModalScreen[None], inherit_bindings=False):
 
     def _typed(self) -> EditableHead:
         """What nobody changed is as it came, and not as it is shown."""
-        came = {(name, visible(value).strip()): value for name, value in self._waiting.headers}
+        came = dict(_shown(self._waiting))
         typed = EditableHead.parse(self.query_one(TextArea).text)
         headers = tuple((name, came.get((name, value), value)) for name, value in typed.headers)
         return EditableHead(typed.status, headers)
@@ -87,4 +88,10 @@ class EditScreen(ModalScreen[None], inherit_bindings=False):
 
 def visible_lines(head: EditableHead) -> str:
     """A head as text to edit."""
-    return "\n".join(map(visible, str(head).split("\n")))
+    return str(EditableHead(head.status, tuple(header for header, _ in _shown(head))))
+
+
+def _shown(head: EditableHead) -> Iterator[tuple[tuple[str, str], str]]:
+    """Each header as it can be shown, with the value that it has."""
+    shown = ((visible(name), visible(value).strip()) for name, value in head.headers)
+    return told_apart(shown, (value for _, value in head.headers))
