@@ -12,12 +12,12 @@ from typing import Protocol
 
 from brokenreg.images.hashing import HashingCancelled, hash_layers
 from brokenreg.images.image import Document, FabricatedImage, build_image
-from brokenreg.images.jobs import RUNNING, Jobs, closing
+from brokenreg.images.jobs import RUNNING, Jobs
 from brokenreg.images.layer import Layer
 from brokenreg.images.ledger import ImageRecord, LayerRecord, Ledger, Place, Role
 from brokenreg.images.spec import ImageSpec, LayerRecipe, check_limit, parse_random_tag
 from brokenreg.oci.digests import Digest, is_digest
-from brokenreg.oci.errors import ErrorCode, OCIError
+from brokenreg.oci.errors import ErrorCode, OCIError, shutting_down
 
 TagParser = Callable[[str], ImageSpec]
 """The image that a tag asks for. Raises `OCIError` if it asks for none."""
@@ -203,7 +203,7 @@ class Fabricator:
                 self._threads, hash_layers, recipes, self._threads, self._cancelled
             )
         except HashingCancelled:
-            raise closing() from None
+            raise shutting_down() from None
         return [LayerRecord.of(recipe, one) for recipe, one in zip(recipes, sums, strict=True)]
 
 

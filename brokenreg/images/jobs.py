@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Hashable
 from typing import Generic, TypeVar
 
-from brokenreg.oci.errors import ErrorCode, OCIError
+from brokenreg.oci.errors import ErrorCode, OCIError, shutting_down
 
 RUNNING = 2
 """Jobs at once: each keeps two cores busy."""
@@ -51,12 +51,12 @@ class Jobs(Generic[Key]):
     async def _run(self, work: Callable[[], Awaitable[None]]) -> None:
         async with self._turn:
             if self._closing:
-                raise closing()
+                raise shutting_down()
             await work()
 
     def _admit(self) -> None:
         if self._closing:
-            raise closing()
+            raise shutting_down()
         if len(self._tasks) >= RUNNING + WAITING:
             message = f"{RUNNING} images are being made and {WAITING} wait for their turn; try again later"
             raise OCIError(503, ErrorCode.UNAVAILABLE, message, headers=_RETRY_AFTER)
@@ -65,8 +65,3 @@ class Jobs(Generic[Key]):
         del self._tasks[key]
         if not task.cancelled():
             task.exception()  # seen, even if nobody waits any more
-
-
-def closing() -> OCIError:
-    """The answer to those who wait when the registry ends."""
-    return OCIError(503, ErrorCode.UNAVAILABLE, "the registry is shutting down", headers=_RETRY_AFTER)

@@ -68,6 +68,13 @@ class OCIError(Exception):
         return error_body(self.code, self.message, self.detail)
 
 
+def shutting_down() -> OCIError:
+    """The error for whoever waits for something that a component which closes will not do any more."""
+    return OCIError(
+        503, ErrorCode.UNAVAILABLE, "the registry is shutting down", headers={"retry-after": "5"}
+    )
+
+
 def error_body(code: str, message: str, detail: Any = None) -> bytes:
     """`{"errors": [{"code", "message", "detail"?}]}` as compact JSON."""
     error: dict[str, Any] = {"code": str(code), "message": message}

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from brokenreg.oci.digests import Digest
-from brokenreg.oci.errors import ErrorCode
+from brokenreg.oci.errors import ErrorCode, shutting_down
 from brokenreg.proxy.answers import refusal, unknown
 from brokenreg.proxy.client import Tell, UpstreamClient
 from brokenreg.proxy.errors import UpstreamStatusError
@@ -37,6 +37,7 @@ class BlobCache:
         self._fills: dict[tuple[Route, Digest, Via], Fill] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._sizes: Flights[tuple[Route, Digest, Via], int | None] = Flights()
+        self._is_closed = False
 
     @asynccontextmanager
     async def open(self, route: Route, digest: Digest, witness: Witness) -> AsyncIterator[BlobFile | Fill]:
@@ -75,7 +76,8 @@ class BlobCache:
         return await self._ask_size(route, digest, witness)
 
     async def close(self) -> None:
-        """End what is under way."""
+        """End what is under way, and start nothing any more."""
+        self._is_closed = True
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(self._sizes.close(), *self._tasks, return_exceptions=True)
@@ -144,7 +146,9 @@ class BlobCache:
                 logger.exception("making room in the cache failed; trying again with the next blob")
 
     def _online(self, route: Route, digest: Digest) -> UpstreamClient:
-        """Raise `OCIError` 404 if nobody may be asked, or was just now and had nothing."""
+        """Raise `OCIError` 404 if nobody may be asked, or was just now and had nothing; 503 once closed."""
+        if self._is_closed:
+            raise shutting_down()
         if self._client is None:
             message = f"blob {digest} of {route.name} is not here, and --offline asks nobody"
             raise unknown(ErrorCode.BLOB_UNKNOWN, digest, message)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from brokenreg.oci.digests import Digest
-from brokenreg.oci.errors import ErrorCode, OCIError
+from brokenreg.oci.errors import ErrorCode, OCIError, shutting_down
 from brokenreg.proxy.client import Tell, UpstreamClient
 from brokenreg.proxy.download import Download, download
 from brokenreg.proxy.errors import UpstreamContentError, UpstreamError, UpstreamUnreachableError
@@ -94,7 +94,7 @@ class Fill:
             self._error = OCIError(500, ErrorCode.UNKNOWN, "internal error; the diagnostics say more")
         finally:
             if not self._is_over:  # we are shut down
-                self._error = OCIError(503, ErrorCode.UNAVAILABLE, "the registry is shutting down")
+                self._error = shutting_down()
             self._begun = self._ended = True
             self._notify()
             self._close_unread()

@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import Awaitable, Callable, Hashable
 from typing import Generic, TypeVar
 
+from brokenreg.oci.errors import shutting_down
+
 Key = TypeVar("Key", bound=Hashable)
 Result = TypeVar("Result")
 
@@ -15,6 +17,7 @@ class Flights(Generic[Key, Result]):
 
     def __init__(self) -> None:
         self._tasks: dict[Key, asyncio.Task[Result]] = {}
+        self._is_closed = False
 
     def is_under_way(self, key: Key) -> bool:
         """Whether joining now would be following."""
@@ -23,17 +26,25 @@ class Flights(Generic[Key, Result]):
     async def join(self, key: Key, work: Callable[[], Awaitable[Result]]) -> Result:
         """The result for that key, by `work` if nobody is at it. Raise what `work` raises.
 
-        Whoever waits may be cancelled, the work goes on.
+        Whoever waits may be cancelled, the work goes on. Raise `OCIError` 503 once this is closed.
         """
+        if self._is_closed:
+            raise shutting_down()
         task = self._tasks.get(key)
         if task is None:
             task = asyncio.create_task(_run(work), name=f"proxy {key}")
             self._tasks[key] = task
             task.add_done_callback(lambda done: self._forget(key, done))
-        return await asyncio.shield(task)
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            if self._is_closed and task.cancelled():  # it was the work, and not whoever waits for it
+                raise shutting_down() from None
+            raise
 
     async def close(self) -> None:
-        """End what is under way."""
+        """End what is under way, and start nothing any more."""
+        self._is_closed = True
         tasks = list(self._tasks.values())
         for task in tasks:
             task.cancel()

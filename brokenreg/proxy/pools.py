@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import httpx
 
+from brokenreg.oci.errors import shutting_down
 from brokenreg.proxy.errors import UpstreamBusyError
 
 
@@ -27,10 +28,16 @@ class Pools:
         self._make = make
         self._limit = limit
         self._pools: dict[str, _Pool] = {}  # that used last is last
+        self._is_closed = False
 
     @asynccontextmanager
     async def using(self, upstream: str) -> AsyncIterator[httpx.AsyncClient]:
-        """The client of one upstream. Raise `UpstreamBusyError` if all others are in use."""
+        """The client of one upstream.
+
+        Raise `UpstreamBusyError` if all others are in use, `OCIError` 503 once this is closed.
+        """
+        if self._is_closed:
+            raise shutting_down()
         pool = self._pools.pop(upstream, None)
         given_up = self._make_room() if pool is None else None
         pool = pool or _Pool(self._make(upstream))
@@ -44,7 +51,8 @@ class Pools:
             pool.users -= 1
 
     async def close(self) -> None:
-        """Close all connections."""
+        """Close all connections, and make no other."""
+        self._is_closed = True
         for pool in self._pools.values():
             await pool.client.aclose()
 

@@ -123,28 +123,27 @@ class Server:
     async def running(cls, settings: Settings, diagnostics: Diagnostics) -> AsyncIterator[Server]:
         """Serve until the block is left; then stop within 2 s, whatever is in flight.
 
+        What is entered last ends first: listeners accept no more, what is in flight has a moment to finish,
+        images and proxy end their work and report that to those who wait, the rest is cut, the storage closes.
+
         Raise `StorageError`, `ListenError` or `ScenarioError`, one clear line each, if that cannot be.
         """
         sys.setswitchinterval(_SWITCH_INTERVAL)
         keep_freed_memory()
         allow_many_connections()
         asyncio.get_running_loop().set_exception_handler(quiet_handshakes)
-        async with (
-            full_searches_when_quiet(),
-            Store.open(settings.data, settings.cache_max_size, settings.max_data) as store,
-        ):
+        async with contextlib.AsyncExitStack() as lifetimes:
+            await lifetimes.enter_async_context(full_searches_when_quiet())
+            store = await lifetimes.enter_async_context(
+                Store.open(settings.data, settings.cache_max_size, settings.max_data)
+            )
             images = Fabricator(store.index, {**KINDS, **image_kinds()}, settings.fabricate_limit)
             server = cls(settings, store, images, diagnostics)
-            try:
-                server._bind(settings)
-                server._start(settings)
-                yield server
-            finally:
-                server._stopping.set()
-                server.gate.open_for_good()
-                await images.close()
-                await server._proxy.close()
-                await asyncio.gather(*(listener.stop() for listener in server._all_listeners()))
+            for end in (server._cut, server._proxy.close, images.close, server._drain):
+                lifetimes.push_async_callback(end)
+            server._bind(settings)
+            server._start(settings)
+            yield server
 
     @property
     def registry_urls(self) -> list[str]:
@@ -234,6 +233,16 @@ class Server:
         if self._control is not None:
             address = str(self._control.address)
             self._control.start(Seam(Control(self.controlled, address, settings.control_token)))
+
+    async def _drain(self) -> None:
+        """Accept no more; let what is in flight finish, if it does so soon."""
+        self._stopping.set()
+        self.gate.open_for_good()
+        await asyncio.gather(*(listener.drain() for listener in self._all_listeners()))
+
+    async def _cut(self) -> None:
+        """End what is in flight still."""
+        await asyncio.gather(*(listener.cut() for listener in self._all_listeners()))
 
     def _all_listeners(self) -> list[Listener]:
         return [*self._listeners, *filter(None, (self._second, self._control))]

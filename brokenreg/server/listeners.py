@@ -125,20 +125,24 @@ class Listener:
         if self._task is not None:
             await asyncio.shield(self._task)
 
-    async def stop(self) -> None:
-        """Accept no more, let exchanges in flight finish for `GRACE` seconds, then cut them."""
+    async def drain(self) -> None:
+        """Accept no more, and let exchanges in flight finish for `GRACE` seconds."""
         self._stop.set()
         if self._task is None or self._seam is None:
             self._socket.close()
             return
-        arrivals = self._seam.door.arrivals
-        for arrival in tuple(arrivals):
+        for arrival in tuple(self._seam.door.arrivals):
             if not arrival.is_served:
                 arrival.cut()
         await self._socket.turned_away()
         await asyncio.wait([self._task], timeout=GRACE)
+
+    async def cut(self) -> None:
+        """End what is in flight still, once `drain` has ended."""
+        if self._task is None or self._seam is None:
+            return
         # From Python 3.12 on a server waits for its connections without end: cut them first.
-        for arrival in tuple(arrivals):
+        for arrival in tuple(self._seam.door.arrivals):
             arrival.cut()
         done, _ = await asyncio.wait([self._task], timeout=GRACE + 0.3)
         if not done:

@@ -22,9 +22,9 @@ class SecondOriginListener(Listener):
         origin.port = self.address.port
         origin.dead_port = self._dead.getsockname()[1]
 
-    async def stop(self) -> None:
+    async def cut(self) -> None:
         self._dead.close()
-        await super().stop()
+        await super().cut()
 
 
 def _dead_port(address: Address) -> socket.socket:
