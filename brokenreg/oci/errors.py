@@ -70,9 +70,7 @@ class OCIError(Exception):
 
 def shutting_down() -> OCIError:
     """The error for whoever waits for something that a component which closes will not do any more."""
-    return OCIError(
-        503, ErrorCode.UNAVAILABLE, "the registry is shutting down", headers={"retry-after": "5"}
-    )
+    return OCIError(503, ErrorCode.UNAVAILABLE, "the registry is shutting down", headers={"retry-after": "5"})
 
 
 def error_body(code: str, message: str, detail: Any = None) -> bytes:

@@ -21,7 +21,7 @@ from brokenreg.proxy.errors import UpstreamContentError, UpstreamError, Upstream
 from brokenreg.proxy.route import Route
 from brokenreg.storage import Store
 from brokenreg.storage.blobs import BlobFile
-from brokenreg.storage.errors import StorageFullError, is_no_room
+from brokenreg.storage.errors import StorageFullError, is_no_room, refusal
 from brokenreg.storage.intake import lane
 from brokenreg.wire.asgi import ClientLeftError
 
@@ -89,9 +89,13 @@ class Fill:
             self._error = error
             if self._begun:  # clients see no message then, only a cut connection
                 logger.warning("fetching %s of %s failed: %s", self._digest, self._route.name, error.message)
-        except Exception:
-            logger.exception("fetching %s of %s failed", self._digest, self._route.name)
-            self._error = OCIError(500, ErrorCode.UNKNOWN, "internal error; the diagnostics say more")
+        except Exception as error:
+            self._error = refusal(error)
+            if self._error is None:
+                logger.exception("fetching %s of %s failed", self._digest, self._route.name)
+                self._error = OCIError(500, ErrorCode.UNKNOWN, "internal error; the diagnostics say more")
+            else:
+                logger.error("fetching %s of %s failed: %s", self._digest, self._route.name, error)  # noqa: TRY400
         finally:
             if not self._is_over:  # we are shut down
                 self._error = shutting_down()

@@ -9,7 +9,7 @@ from quart import Response
 from werkzeug.exceptions import HTTPException
 
 from brokenreg.oci.errors import ErrorCode, OCIError
-from brokenreg.storage.errors import is_no_room
+from brokenreg.storage.errors import refusal
 from brokenreg.wire.asgi import Send
 
 logger = logging.getLogger(__name__)
@@ -21,8 +21,11 @@ def as_oci_error(error: Exception) -> OCIError:
     """What a client is told of an exception. The unforeseen is logged here, and told in general words."""
     if isinstance(error, OCIError):
         return error
-    if is_no_room(error):
-        return OCIError(507, ErrorCode.UNAVAILABLE, "no room left in the data folder; nothing was stored")
+    refused = refusal(error)
+    if refused is not None:
+        if refused.status == 500:
+            logger.error("a request failed: %s", refused.message)
+        return refused
     if isinstance(error, HTTPException):
         return _from_quart(error)
     logger.error("a request failed", exc_info=error)

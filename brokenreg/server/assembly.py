@@ -124,7 +124,7 @@ class Server:
         """Serve until the block is left; then stop within 2 s, whatever is in flight.
 
         What is entered last ends first: listeners accept no more, what is in flight has a moment to finish,
-        images and proxy end their work and report that to those who wait, the rest is cut, the storage closes.
+        images and proxy end their work and report that to those who wait, the rest is cut, storage closes.
 
         Raise `StorageError`, `ListenError` or `ScenarioError`, one clear line each, if that cannot be.
         """

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from brokenreg.storage.errors import FolderGoneError, StorageError, StorageFullError
+from brokenreg.storage.errors import FolderGoneError, StorageClosedError, StorageError, StorageFullError
 from brokenreg.storage.schema import prepare_schema
 
 logger = logging.getLogger(__name__)
@@ -73,7 +73,7 @@ class Database:
         otherwise, and `StorageFullError` where there is no room: nothing was written.
         """
         if self._is_closed:
-            raise _closed()
+            raise StorageClosedError
         job = _Job(work, self._loop.create_future(), apply)
         self._jobs.put(job)
         return await job.future
@@ -113,7 +113,7 @@ class Database:
             while True:
                 job = self._jobs.get_nowait()
                 if job is not None and not job.future.done():
-                    job.future.set_exception(_closed())
+                    job.future.set_exception(StorageClosedError())
         self._ended.set_result(None)
 
     def _next_batch(self) -> tuple[list[_Job], bool]:
@@ -126,10 +126,6 @@ class Database:
                 return batch, False
             job = self._jobs.get()
         return batch, True
-
-
-def _closed() -> StorageError:
-    return StorageError("the index is closed: brokenreg is shutting down")
 
 
 def _connect(path: Path) -> sqlite3.Connection:

@@ -4,6 +4,11 @@ from __future__ import annotations
 
 import errno
 
+from brokenreg.oci.errors import ErrorCode, OCIError, shutting_down
+
+_UNUSABLE = (errno.EROFS, errno.EIO, errno.EACCES, errno.EPERM, errno.ESTALE, errno.ENOTDIR, errno.ENODEV)
+"""What a file system says that was mounted read-only, has broken or was taken away."""
+
 
 class StorageError(Exception):
     """The data folder cannot be used; the message is one clear line."""
@@ -27,6 +32,13 @@ class FolderGoneError(StorageError):
         )
 
 
+class StorageClosedError(StorageError):
+    """The storage is closed, or about to be: it starts nothing any more."""
+
+    def __init__(self) -> None:
+        super().__init__("the data folder is closed: brokenreg is shutting down")
+
+
 class StorageFullError(StorageError):
     """No room (or quota) left: nothing was stored, and nothing that was stored is lost."""
 
@@ -34,6 +46,23 @@ class StorageFullError(StorageError):
 def is_full(error: OSError) -> bool:
     """Whether an I/O error means that the disk or the quota is full."""
     return error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+def refusal(error: Exception) -> OCIError | None:
+    """Return the error for a client whose request the data folder failed; None if it was not the folder."""
+    if is_no_room(error):
+        return OCIError(507, ErrorCode.UNAVAILABLE, "no room left in the data folder; nothing was stored")
+    if isinstance(error, StorageClosedError):
+        return shutting_down()
+    if isinstance(error, StorageError):
+        return OCIError(500, ErrorCode.UNAVAILABLE, str(error))
+    if isinstance(error, OSError) and error.errno in _UNUSABLE:
+        return OCIError(
+            500,
+            ErrorCode.UNAVAILABLE,
+            f"the data folder cannot be used: {error.strerror}; nothing was stored",
+        )
+    return None
 
 
 def is_no_room(error: BaseException) -> bool:

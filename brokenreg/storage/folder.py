@@ -20,7 +20,7 @@ from pathlib import Path
 from brokenreg.oci.digests import ALGORITHMS, Digest
 from brokenreg.oci.errors import OCIError
 from brokenreg.oci.names import check_upload_id
-from brokenreg.storage.errors import FolderLockedError, StorageError
+from brokenreg.storage.errors import FolderGoneError, FolderLockedError, StorageClosedError, StorageError
 
 
 class DataFolder:
@@ -60,6 +60,22 @@ class DataFolder:
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
+
+    def check(self) -> None:
+        """Raise `FolderGoneError` if another folder has taken its place or none; `StorageClosedError`."""
+        if self._lock is None:
+            raise StorageClosedError
+        try:
+            is_there = os.path.samestat(os.fstat(self._lock), os.stat(self.root / "lock"))
+        except OSError:
+            is_there = False
+        if not is_there:
+            raise FolderGoneError
+
+    @property
+    def is_claimed(self) -> bool:
+        """Whether it is ours: from `claim` to `release`."""
+        return self._lock is not None
 
     def blob(self, digest: Digest) -> Path:
         """Where the blob of that digest stands, or would stand."""

@@ -16,6 +16,7 @@ from brokenreg.oci.digests import Digest
 from brokenreg.oci.errors import ErrorCode, OCIError
 from brokenreg.storage.batches import Batches, undisturbed
 from brokenreg.storage.blobs import BlobStore
+from brokenreg.storage.errors import StorageClosedError
 from brokenreg.storage.folder import DataFolder
 from brokenreg.storage.index import UploadRow
 from brokenreg.storage.intake import Intake, Source
@@ -44,6 +45,7 @@ class Upload:
 
     def __init__(self, row: UploadRow, folder: DataFolder, room: Room) -> None:
         self.row = row
+        self._folder = folder
         self._room = room
         self.path = folder.upload(row.id)
         self.offset = 0
@@ -64,11 +66,12 @@ class Upload:
         return self.path.stat().st_size if self.path.exists() else 0
 
     def __enter__(self) -> Upload:
-        """Claim the session. Raise `OCIError` 409 if another request is writing to it."""
+        """Claim the session. Raise `OCIError` 409 if another request is writing to it, or `StorageError`."""
         if self.is_claimed:
             raise OCIError(
                 409, ErrorCode.BLOB_UPLOAD_INVALID, "another request is writing to this upload session"
             )
+        self._folder.check()
         self._descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         self.offset = os.fstat(self._descriptor).st_size
         if self._hashed > self.offset:  # the bytes went, with a blob whose link could not be stored
@@ -80,10 +83,14 @@ class Upload:
         self._descriptor = -1
 
     async def append(self, chunks: AsyncIterator[bytes]) -> None:
-        """Write all chunks at the end. If they end in an exception, none of them stays."""
+        """Write all chunks at the end. If they end in an exception, none of them stays.
+
+        Raise `FolderGoneError` if they are in a file that nobody finds any more.
+        """
         start = self.offset
         try:
             await self.grow(chunks)
+            self._folder.check()
         except BaseException:
             await undisturbed(asyncio.to_thread(self._roll_back, start))
             raise
@@ -161,7 +168,10 @@ class Upload:
         self._hashed = 0
 
     def _caught_up_hash(self, algorithm: str) -> Hash:
-        """The hash over the whole file; reads again what was not hashed as it came."""
+        """The hash over the whole file; reads again what was not hashed as it came.
+
+        Raise `StorageClosedError` if the storage closes meanwhile: a large file takes minutes.
+        """
         if algorithm != self.row.algorithm:
             hasher, hashed = hashlib.new(algorithm), 0
         else:
@@ -169,6 +179,8 @@ class Upload:
         while chunk := os.pread(self._descriptor, _PART, hashed):
             hasher.update(chunk)
             hashed += len(chunk)
+            if not self._folder.is_claimed:
+                raise StorageClosedError
         if hasher is self._hasher:
             self._hashed = hashed
         return hasher

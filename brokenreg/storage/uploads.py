@@ -70,7 +70,11 @@ class UploadStore:
                 f"the {upload.offset} bytes received have the digest {received}, not {digest}",
             )
         with self._blobs.pin(digest):
-            await upload.adopt_into(self._blobs, digest)
+            try:
+                await upload.adopt_into(self._blobs, digest)
+            except FileNotFoundError:
+                self._folder.check()  # which says why
+                raise
             await self._index.link_blob(upload.row.key, digest, time.time(), upload_id=upload.row.id)
         self._sessions.pop(upload.row.id, None)
 

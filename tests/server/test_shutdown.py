@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
+import itertools
 import signal
 import socket
+import socketserver
+import threading
 import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 
 import httpx
@@ -20,10 +28,12 @@ def connect(running: Brokenreg, request: bytes = b"") -> socket.socket:
     return connection
 
 
-def wait_in_flight(running: Brokenreg, count: int) -> None:
+def wait_in_flight(running: Brokenreg, count: int, *, at_least: bool = False) -> None:
     """Wait until the registry works on that many requests."""
     deadline = time.monotonic() + 10
-    while httpx.get(f"{running.control}/v1/status").json()["in_flight"] != count:
+    while (there := httpx.get(f"{running.control}/v1/status").json()["in_flight"]) != count:
+        if at_least and there > count:
+            return
         assert time.monotonic() < deadline
         time.sleep(0.01)
 
@@ -96,3 +106,68 @@ def test_a_response_that_stands_still_ends_without_a_word(
     assert capfd.readouterr().err == ""
     (line,) = [line for line in running.lines if line.get("path") == path]
     assert (line["fault"], line["ended"]) == ("stall", "aborted")
+
+
+class _Endless(socketserver.StreamRequestHandler):
+    """Sends a blob of 50 MiB that never gets far."""
+
+    def handle(self) -> None:
+        with contextlib.suppress(OSError):
+            self.rfile.readline()
+            self.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Length: 52428800\r\n\r\n" + bytes(100_000))
+            while True:
+                self.wfile.write(bytes(10_000))
+                time.sleep(0.02)
+
+
+@contextlib.contextmanager
+def endless_upstream() -> Iterator[str]:
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), _Endless) as server:
+        server.daemon_threads = True
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_address[1]}"
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def ask_until(running: Brokenreg, done: threading.Event, number: int) -> None:
+    """Ask for one blob after the other, each by a connection of its own, also while the registry stops."""
+    for count in itertools.count():
+        if done.is_set():
+            return
+        digest = hashlib.sha256(f"{number} {count}".encode()).hexdigest()
+        with contextlib.suppress(OSError):
+            request = f"GET /v2/local/a/blobs/sha256:{digest} HTTP/1.1\r\nHost: HOST\r\n\r\n"
+            with connect(running, request.encode()) as connection:
+                connection.recv(1000)
+
+
+def test_ends_whatever_begins_meanwhile(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """Downloads that begin while it stops, one that nobody waits for, half a push, one held, one hashed."""
+    done = threading.Event()
+    with endless_upstream() as upstream, ThreadPoolExecutor(3) as clients, ExitStack() as stack:
+        arguments = ("--upstream", f"local={upstream}")
+        running = stack.enter_context(brokenreg(tmp_path / "data", *arguments))
+        stack.callback(done.set)
+        with httpx.Client(base_url=running.control) as control:
+            held = {"expression": "endpoint:tags"}
+            assert control.post("/v1/breaks", json=held).is_success
+        for request in (
+            IN_FLIGHT["an upload"],
+            IN_FLIGHT["an image that is being hashed"],
+            b"GET /v2/held/a/tags/list HTTP/1.1\r\nHost: HOST\r\n\r\n",
+        ):
+            stack.enter_context(connect(running, request))
+        for number in range(3):
+            clients.submit(ask_until, running, done, number)
+        wait_in_flight(running, 3, at_least=True)
+        began = time.monotonic()
+        assert running.stop(timeout=10) == 0
+        assert time.monotonic() - began < 5
+        done.set()
+    assert capfd.readouterr().err == ""
+    assert list((tmp_path / "data" / "blobs" / "sha256").iterdir()) == []
+    assert not list((tmp_path / "data" / "uploads").iterdir()), "something is half written"
