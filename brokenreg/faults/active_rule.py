@@ -14,7 +14,7 @@ from brokenreg.faults.licence import Licence
 from brokenreg.faults.matching import Positions, Predicate
 from brokenreg.faults.memory import Memory
 from brokenreg.faults.rules import Rule
-from brokenreg.faults.verdict import Outcome, Verdict, pronounce
+from brokenreg.faults.verdict import Outcome, Verdict, pronounce, retract
 from brokenreg.oci.target import Endpoint
 from brokenreg.traffic.exchange import Exchange
 
@@ -133,8 +133,9 @@ class ActiveRule:
         if outcome is Outcome.STRUCK:
             counts.struck += 1
             self.struck += 1
-        pronounce(exchange, Verdict(self, outcome, counts.matched, counts.struck))
-        return Lot(draw, counts, self) if outcome is Outcome.STRUCK else None
+        verdict = Verdict(self, outcome, counts.matched, counts.struck)
+        pronounce(exchange, verdict)
+        return Lot(draw, counts, exchange, verdict) if outcome is Outcome.STRUCK else None
 
     def _count(self, exchange: Exchange) -> _Count:
         key = _key(self.rule.per, exchange)
@@ -179,11 +180,13 @@ class Lot:
 
     draw: int
     counts: _Count
-    active: ActiveRule
+    exchange: Exchange
+    verdict: Verdict
 
     def give_back(self) -> None:
         self.counts.struck -= 1
-        self.active.struck -= 1
+        self.verdict.active.struck -= 1
+        retract(self.exchange, self.verdict)
 
 
 @dataclass(slots=True)

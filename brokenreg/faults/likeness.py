@@ -4,16 +4,32 @@ from __future__ import annotations
 
 import glob
 import ipaddress
+from collections.abc import Iterable
+from dataclasses import replace
 
 from brokenreg.faults.catalogue import Fault
 from brokenreg.faults.rules import FieldError, Rule, fault_of, rule_of
 from brokenreg.faults.scenario import Scenario, write_scenario
+from brokenreg.faults.strike import Head
 from brokenreg.faults.verdict import Outcome, verdicts_of
+from brokenreg.oci.digests import is_digest
 from brokenreg.oci.target import Endpoint
 from brokenreg.traffic.exchange import Exchange
+from brokenreg.wire.asgi import Message
 
 _LONGEST = 100
 """Characters of a client's product that are matched."""
+
+LOOKED_AT = 10_000
+"""Exchanges, the newest of a log, that are looked through for the names of a manifest; it takes some ms."""
+
+_UNTELLING = (None, 206, 304, 401)
+"""Statuses after which the next response may be another: a part, nothing new, or a login."""
+
+_READS = ("GET", "HEAD")
+
+_MOST_NAMES = 3
+"""Names of one manifest that are matched: they fit into a match, whatever a client sends."""
 
 
 def faults_of(exchange: Exchange) -> tuple[Fault, ...]:
@@ -22,32 +38,86 @@ def faults_of(exchange: Exchange) -> tuple[Fault, ...]:
     return struck[0] if struck else (fault_of({"type": "error", "status": 503}),)
 
 
-def rule_like(exchange: Exchange, faults: tuple[Fault, ...]) -> Rule:
-    """Matches endpoint, repository, reference, method and the client's product, in any version.
+def rule_like(exchange: Exchange, faults: tuple[Fault, ...], newest: Iterable[Exchange] = ()) -> Rule:
+    """Return a rule for requests like this one, by any version of its client.
 
-    Raise `FieldError` if no rule can match that, or the faults cannot strike it.
+    It matches endpoint, repository, reference and method. A manifest is also matched by its other names and
+    by GET and HEAD, for most clients ask for the digest of a tag first and then use that. `newest` are
+    exchanges, the newest first, from which these names are known. Raise `FieldError` if no rule can match
+    such requests, or if the faults cannot be applied to them.
     """
     target = exchange.target
     if target.endpoint is Endpoint.OTHER or target.error is not None:
         raise FieldError((), "no rule can be told to match this one; its path addresses nothing")
     match = {"endpoint": str(target.endpoint)}
+    methods = _READS if _reads_manifest(exchange) else (exchange.method,)
     if target.endpoint is not Endpoint.CONNECT:
         match |= {
             "repository": glob.escape(target.repository),
-            # That of an upload is made up anew each time.
-            "reference": "" if target.endpoint is Endpoint.UPLOAD else glob.escape(target.reference),
-            "method": glob.escape(exchange.method),
+            "reference": "|".join(map(_literal, _references(exchange, newest))),
+            "method": "|".join(map(_literal, methods)),
             "client": _client(exchange),
         }
     rule = rule_of({"match": {name: each for name, each in match.items() if each}, "fault": list(faults)})
-    if not rule.takes(exchange.method) and target.endpoint is not Endpoint.CONNECT:
+    if not any(map(rule.takes, methods)) and target.endpoint is not Endpoint.CONNECT:
         raise FieldError((), f"{faults[0].name} strikes no {exchange.method[:20]}")
     return rule
 
 
-def scenario_like(exchange: Exchange) -> str:
+def no_effect(faults: tuple[Fault, ...], exchange: Exchange) -> str | None:
+    """Return why none of these faults could change an exchange such as this one; None if one could.
+
+    What the response was is known if no fault and nobody else changed it. A manifest that was requested by
+    HEAD is judged as if it was requested by GET, for `rule_like` matches both.
+    """
+    if _reads_manifest(exchange) and any(fault.takes("GET") for fault in faults):
+        exchange = replace(exchange, method="GET")
+    is_known = exchange.fault is None and exchange.edited is None and exchange.status not in _UNTELLING
+    why = None
+    for fault in faults:
+        problem = fault.objection(exchange)
+        if problem is None and is_known and exchange.endpoint is not Endpoint.CONNECT:
+            problem = fault.no_effect(exchange, Head(_head_of(exchange)))
+        if problem is None:
+            return None
+        why = why or f"{fault.name} would have no effect on such a response: {problem}"
+    return why
+
+
+def _head_of(exchange: Exchange) -> Message:
+    headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in exchange.response_headers]
+    return {"type": "http.response.start", "status": exchange.status, "headers": headers}
+
+
+def scenario_like(exchange: Exchange, newest: Iterable[Exchange] = ()) -> str:
     """A scenario file with a rule that strikes such requests as this one was struck. Raise `FieldError`."""
-    return write_scenario(Scenario(rules=(rule_like(exchange, faults_of(exchange)),)))
+    return write_scenario(Scenario(rules=(rule_like(exchange, faults_of(exchange), newest),)))
+
+
+def _reads_manifest(exchange: Exchange) -> bool:
+    return exchange.endpoint is Endpoint.MANIFEST and exchange.method in _READS
+
+
+def _references(exchange: Exchange, newest: Iterable[Exchange]) -> list[str]:
+    """The reference, and by which other tags and digest the same manifest was requested lately."""
+    reference = exchange.target.reference
+    if exchange.endpoint is Endpoint.UPLOAD:
+        return []  # it is made up anew each time
+    if not reference or not _reads_manifest(exchange):
+        return [reference] if reference else []
+    digests: dict[str, str] = {}
+    for each in (exchange, *newest):
+        told = each.response_header("docker-content-digest")
+        if each.target.key == exchange.target.key and each.endpoint is Endpoint.MANIFEST and is_digest(told):
+            digests.setdefault(each.target.reference, told)
+    digest = reference if is_digest(reference) else digests.get(reference, "")
+    others = [name for name, told in digests.items() if told == digest and name not in (reference, digest)]
+    return [*filter(None, dict.fromkeys((reference, digest))), *others][:_MOST_NAMES]
+
+
+def _literal(text: str) -> str:
+    """A glob that matches exactly a text; `|` would stand between alternatives."""
+    return glob.escape(text).replace("|", "?")
 
 
 def _client(exchange: Exchange) -> str:

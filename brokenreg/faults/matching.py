@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection
 from functools import partial
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
 from brokenreg.oci.target import Endpoint, Target
 from brokenreg.traffic.exchange import Exchange
@@ -32,6 +32,18 @@ EndpointName = Literal[
 
 Glob = Annotated[str, StringConstraints(min_length=1, max_length=512)]
 """As `fnmatch` has it: `*` crosses `/`, letters count as they are."""
+
+
+def _check_alternatives(globs: str) -> str:
+    if not all(globs.split(_OR)):
+        raise ValueError("has an empty alternative; write `a|b` for a or b")
+    return globs
+
+
+_OR = "|"
+
+Globs = Annotated[Glob, AfterValidator(_check_alternatives)]
+"""A glob, or several of which one must match (`a|b`), for texts that never contain `|`."""
 
 Predicate = Callable[[Exchange], object]
 Facet = Callable[[Exchange], str]
@@ -56,9 +68,15 @@ class Match(BaseModel):
     layer: int | None = Field(
         None, ge=1, le=10_000, description="the place of the layer in its manifest, from 1"
     )
-    repository: Glob | None = Field(None, description="glob on the repository, prefixes stripped")
-    reference: Glob | None = Field(None, description="glob on the tag, digest or upload id")
-    method: Annotated[Glob, BeforeValidator(_upper)] | None = Field(None, description="glob on the method")
+    repository: Globs | None = Field(
+        None, description="glob on the repository, prefixes stripped; `a|b` for a or b"
+    )
+    reference: Globs | None = Field(
+        None, description="glob on the tag, digest or upload id; `a|b` for a or b"
+    )
+    method: Annotated[Globs, BeforeValidator(_upper)] | None = Field(
+        None, description="glob on the method; `GET|HEAD` for both"
+    )
     client: Glob | None = Field(
         None, description="glob on User-Agent; or an address, or a network of addresses"
     )
@@ -108,7 +126,7 @@ class Match(BaseModel):
         """
         found: list[tuple[str, Predicate]] = []
         if self.repository is not None:
-            repository = _matcher(self.repository)
+            repository = _any_of(self.repository)
             found.append(
                 (
                     f"repository is not {self.repository}",
@@ -116,7 +134,7 @@ class Match(BaseModel):
                 )
             )
         if self.reference is not None:
-            reference = _matcher(self.reference)
+            reference = _any_of(self.reference)
             found.append(
                 (
                     f"reference is not {self.reference}",
@@ -124,7 +142,7 @@ class Match(BaseModel):
                 )
             )
         if self.method is not None:
-            method = _matcher(self.method)
+            method = _any_of(self.method)
             found.append((f"method is not {self.method}", lambda exchange: method(exchange.method)))
         if self.protocol is not None:
             protocol = self.protocol
@@ -134,6 +152,12 @@ class Match(BaseModel):
         for name, value in (self.header or {}).items():
             found.append((f"header {name} is not {value}", _header(name.lower(), _matcher(value))))
         return found
+
+
+def _any_of(globs: str) -> Callable[[str], object]:
+    """Return something true for a text that one of the alternatives matches."""
+    matchers = [_matcher(glob) for glob in globs.split(_OR)]
+    return matchers[0] if len(matchers) == 1 else lambda text: any(match(text) for match in matchers)
 
 
 def _matcher(glob: str) -> Callable[[str], object]:

@@ -208,18 +208,28 @@ class Strike:
         names = (self.exchange.fault or self.name).split("+")
         names.remove(self.name)
         self.exchange.fault = "+".join(names) or None
+        if not names:
+            self.exchange.rule = None
         self.note(f"spared, {why}")
+
+
+NoEffect = Callable[[Exchange, Head], str | None]
+"""Says why a fault would change nothing of a response with that head; None if it would."""
 
 
 class Passing:
     """The response of one exchange as it passes; a fault overrides what it spoils.
 
-    `let_be` hands on everything from then on as it is.
+    `no_effect` is the fault's, as the catalogue has it: what it says so of is handed on as it is. So is
+    everything after `let_be`.
     """
 
-    def __init__(self, strike: Strike) -> None:
+    def __init__(
+        self, strike: Strike, no_effect: Callable[[Exchange, Head], str | None] | None = None
+    ) -> None:
         self.strike = strike
         self._is_let_be = False
+        self._no_effect = no_effect
 
     async def run(self) -> None:
         """Have the registry answer, in bytes, through here."""
@@ -248,6 +258,11 @@ class Passing:
             await self.strike.send(message)
         elif kind == "http.response.start":
             head = Head(message)
-            await self.head(head)
+            why = self._no_effect(self.strike.exchange, head) if self._no_effect else None
+            if why is not None:
+                self.let_be(why)
+                await self.strike.send(message)
+            else:
+                await self.head(head)
         else:
             await self.body(message.get("body", b""), more=message.get("more_body", False))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum, auto
 from typing import TYPE_CHECKING
 
@@ -19,6 +19,8 @@ class Outcome(Enum):
     """What became of a rule that was asked."""
 
     STRUCK = auto()
+    NO_EFFECT = auto()
+    """It was applied, and changed nothing; that does not count."""
     SKIPPED = auto()
     """Within its `skip`."""
     SPENT = auto()
@@ -50,10 +52,12 @@ class Verdict:
     def words(self) -> str:
         """In one line, without the rule's name."""
         rule = self.active.rule
+        times = "" if rule.times is None else f" of {rule.times}"
         match self.outcome:
             case Outcome.STRUCK:
-                times = "" if rule.times is None else f" of {rule.times}"
                 return f"struck: match {self.matched}, strike {self.struck}{times}"
+            case Outcome.NO_EFFECT:
+                return f"had no effect, so not counted: match {self.matched}, struck {self.struck}{times}"
             case Outcome.SKIPPED:
                 return f"skipped: match {self.matched}, and the first {rule.skip} pass"
             case Outcome.SPENT:
@@ -72,6 +76,12 @@ def pronounce(exchange: Exchange, verdict: Verdict) -> None:
     """Write it down in the exchange; what did not strike only as long as there is room."""
     if verdict.outcome is Outcome.STRUCK or len(exchange.verdicts) < _MOST:
         exchange.verdicts.append(verdict)
+
+
+def retract(exchange: Exchange, verdict: Verdict) -> None:
+    """Write down that a rule struck an exchange and had no effect on it."""
+    place = exchange.verdicts.index(verdict)
+    exchange.verdicts[place] = replace(verdict, outcome=Outcome.NO_EFFECT, struck=verdict.struck - 1)
 
 
 def verdicts_of(exchange: Exchange) -> list[Verdict]:

@@ -6,6 +6,7 @@ import logging
 from collections import deque
 from collections.abc import Callable, Iterator
 from enum import StrEnum
+from itertools import islice
 
 from brokenreg.traffic.bodies import Bodies
 from brokenreg.traffic.exchange import Exchange
@@ -59,6 +60,10 @@ class TrafficLog:
         if not self.first <= position < self.end:
             raise IndexError(position)
         return self._exchanges[position - self.first]
+
+    def newest(self, most: int) -> Iterator[Exchange]:
+        """Return at most that many exchanges, the newest first."""
+        return islice(reversed(self._exchanges), most)
 
     @property
     def end(self) -> int:

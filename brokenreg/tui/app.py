@@ -20,10 +20,12 @@ from textual.widgets import ContentSwitcher
 
 from brokenreg.controlled import Controlled
 from brokenreg.faults.catalogue import Fault
+from brokenreg.faults.likeness import LOOKED_AT, no_effect
 from brokenreg.faults.rules import FieldError, Rule
 from brokenreg.traffic.exchange import Exchange
 from brokenreg.tui.area import SAID_FOR, Clock, TabArea
 from brokenreg.tui.bindings import bindings_of
+from brokenreg.tui.commands import BY_ID, keys_of
 from brokenreg.tui.faults.area import FaultsArea
 from brokenreg.tui.faults.arming import Arming, next_like
 from brokenreg.tui.faults.choice import FaultChoice
@@ -190,19 +192,24 @@ class Panel(App[int], Objecting, inherit_bindings=False):
             self.push_screen(FaultChoice(), partial(self._fill_in, event.exchange))
         else:
             rule = self._next_like(event.exchange, self._arming.last_fault)
-            self._fail_next(event.exchange, rule)
+            why = None if rule is None else no_effect(rule.fault, event.exchange)
+            if why is None:
+                self._fail_next(event.exchange, rule)
+            else:
+                self._warn(f"{why}. {self._key('traffic.fail-next-with')} chooses another fault.")
 
     def _fill_in(self, exchange: Exchange, kind: type[Fault] | None) -> None:
         """Show the rule for the next one like `exchange`, to be changed."""
         rule = None if kind is None else self._next_like(exchange, usual(kind.name))
         if kind is not None and rule is not None:
-            self.push_screen(RuleForm(kind, rule), partial(self._fail_next, exchange))
+            form = RuleForm(kind, rule, like=exchange)
+            self.push_screen(form, partial(self._fail_next, exchange))
 
     def _next_like(self, exchange: Exchange, fault: Fault) -> Rule | None:
         try:
-            return next_like(exchange, fault)
+            return next_like(exchange, fault, self._controlled.log.newest(LOOKED_AT))
         except FieldError as error:
-            self._warn(error)
+            self._warn(str(error))
             return None
 
     def _fail_next(self, exchange: Exchange, rule: Rule | None) -> None:
@@ -211,7 +218,7 @@ class Panel(App[int], Objecting, inherit_bindings=False):
         try:
             self._arming.fail_next(rule, exchange.target.namespace)
         except FieldError as error:
-            self._warn(error)
+            self._warn(str(error))
             return
         said = f"The next one fails with {faults_words(rule)}: {match_words(rule)}"
         if exchange.target.faults:
@@ -219,8 +226,12 @@ class Panel(App[int], Objecting, inherit_bindings=False):
         self.notify(said, markup=False)
         self.tick()
 
-    def _warn(self, error: FieldError) -> None:
-        self.notify(visible(str(error)), severity="warning", markup=False)
+    def _key(self, command: str) -> str:
+        """The first key of a command, by its id."""
+        return next(iter(keys_of(BY_ID[command], self._keys)), command)
+
+    def _warn(self, problem: str) -> None:
+        self.notify(visible(problem), severity="warning", markup=False)
 
     def on_faults_area_used(self, event: FaultsArea.Used) -> None:
         self._use(event.fault)

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from brokenreg.faults.likeness import scenario_like
+from brokenreg.faults.likeness import no_effect, scenario_like
 from brokenreg.faults.rulebook import RuleBooks
-from brokenreg.faults.rules import FieldError, rule_of
+from brokenreg.faults.rules import FieldError, fault_of, rule_of
 from brokenreg.faults.scenario import read_scenario
 from brokenreg.traffic.exchange import Exchange
 from tests.traffic import making
@@ -81,3 +81,105 @@ def test_whatever_a_client_calls_itself(agent: str, method: str) -> None:
     seen = exchange("/v2/a/manifests/v1", method.upper(), agent)
     scenario = scenario_like(seen)
     assert strikes(scenario, replace(seen, verdicts=[])) == {"type": "error", "status": 503}
+
+
+OTHER = "sha256:" + "1" * 64
+
+
+def manifest(reference: str, method: str = "GET", told: str = DIGEST, **more: Any) -> Exchange:
+    seen = exchange(f"/v2/team/app/manifests/{reference}", method)
+    headers = (("docker-content-digest", told), ("content-length", "500"))
+    return replace(seen, **{"response_headers": headers, "status": 200, **more})
+
+
+@pytest.mark.parametrize("seen", [manifest("v1", "HEAD"), manifest(DIGEST), manifest("v1", told="")])
+def test_a_manifest_is_matched_by_all_its_names(seen: Exchange) -> None:
+    """docker asks HEAD of the tag, then GET of the digest; and again only what it does not have."""
+    newest = [manifest("v2", told=OTHER), seen, manifest("v1", "HEAD"), manifest("v1", told=OTHER)]
+    scenario = scenario_like(seen, newest)
+    for reference in ("v1", DIGEST):
+        for method in ("GET", "HEAD"):
+            assert strikes(scenario, exchange(f"/v2/team/app/manifests/{reference}", method)) is not None
+        assert strikes(scenario, exchange(f"/v2/team/app/manifests/{reference}", "PUT")) is None
+    for path in ("/v2/team/app/manifests/v2", f"/v2/team/app/manifests/{OTHER}", "/v2/team/web/manifests/v1"):
+        assert strikes(scenario, exchange(path)) is None
+
+
+def test_many_tags_of_a_manifest_fit_into_its_rule() -> None:
+    newest = [manifest(f"{number:0128}") for number in range(100)]
+    assert strikes(scenario_like(manifest(DIGEST), newest), exchange(newest[0].path)) is not None
+
+
+def test_what_a_client_calls_its_method_is_no_alternative() -> None:
+    seen = exchange("/v2/a/tags/list", "GET|PUT")
+    assert strikes(scenario_like(seen), exchange("/v2/a/tags/list", "PUT")) is None
+    assert strikes(scenario_like(seen), exchange("/v2/a/tags/list", "GET|PUT")) is not None
+
+
+@pytest.mark.parametrize("glob", ["a|", "|a", "a||b", "|"])
+@pytest.mark.parametrize("field", ["repository", "reference", "method"])
+def test_an_alternative_that_is_empty_is_refused(field: str, glob: str) -> None:
+    with pytest.raises(FieldError, match=f"match.{field}: has an empty alternative"):
+        rule_of({"match": {field: glob}, "fault": "error"})
+
+
+TEXT = (("content-type", "text/html"),)
+
+
+@pytest.mark.parametrize(
+    ("fault", "seen"),
+    [
+        ({"type": "truncate"}, manifest("v1")),
+        ({"type": "truncate"}, manifest("v1", "HEAD")),
+        ({"type": "truncate", "after": 10}, manifest("v1", status=404)),
+        ({"type": "truncate", "end": "close-notify", "after": 10}, manifest("v1")),
+        ({"type": "corrupt", "offset": 500}, manifest("v1")),
+        ({"type": "swap"}, manifest("v1")),
+        ({"type": "wrong-length"}, replace(manifest("v1"), response_headers=())),
+        ({"type": "stall", "at": "64KiB"}, manifest("v1")),
+        ({"type": "hold", "at": 500}, manifest("v1")),
+        ({"type": "throttle"}, replace(manifest("v1"), response_headers=(("content-length", "0"),))),
+        ({"type": "drip"}, replace(manifest("v1"), response_headers=(("content-length", "0"),))),
+        ({"type": "malformed", "form": "chunk"}, exchange("/v2/a/tags/list", "HEAD")),
+        ({"type": "h2-reset"}, manifest("v1")),
+        ({"type": "h2-goaway", "after": 1000}, manifest("v1", http_version="2")),
+        ({"type": "content-type"}, replace(manifest("v1"), response_headers=TEXT)),
+        ({"type": "no-digest"}, replace(manifest("v1"), response_headers=TEXT)),
+        ({"type": "header", "header": "x"}, manifest("v1")),
+        ({"type": "range"}, manifest("v1")),
+        ({"type": "tag-pages", "page": 1}, replace(exchange("/v2/a/tags/list"), status=404)),
+        ({"type": "token"}, replace(exchange("/token"), status=403)),
+        ({"type": "token"}, manifest("v1")),
+        ({"type": "too-large"}, replace(exchange("/v2/a/blobs/uploads/", "POST"), status=202)),
+        ({"type": "upload-location"}, replace(exchange("/v2/a/blobs/uploads/", "POST"), status=201)),
+        (
+            {"type": "upload-range", "form": "ahead"},
+            replace(exchange(f"/v2/a/blobs/uploads/{UPLOAD}", "PUT"), status=201),
+        ),
+        ({"type": "mount-refused"}, replace(exchange("/v2/a/blobs/uploads/", "POST"), status=202)),
+    ],
+)
+def test_a_fault_without_effect_is_known_before(fault: dict[str, Any], seen: Exchange) -> None:
+    """Of an exchange that no fault changed; after a fault, nobody knows what the response would have been."""
+    rule = rule_of({"fault": fault})
+    seen = seen if seen.status else replace(seen, status=200)
+    why = no_effect(rule.fault, seen)
+    assert why is not None
+    assert why.startswith(f"{fault['type']} would have no effect on such a response: ")
+    other = (*rule.fault, fault_of({"type": "error", "status": 503}))
+    assert no_effect(other, seen) is None, "another one would have"
+
+
+def test_what_is_not_known_may_have_an_effect() -> None:
+    truncate = (fault_of({"type": "truncate", "after": 100}),)
+    assert no_effect(truncate, manifest("v1")) is None
+    assert no_effect(truncate, manifest("v1", "HEAD")) is None
+    huge = (fault_of({"type": "truncate"}),)
+    for seen in (
+        manifest("v1", fault="error"),
+        manifest("v1", edited="status 200 to 404"),
+        replace(manifest("v1"), status=401),
+        replace(manifest("v1"), status=None),
+        replace(manifest("v1"), response_headers=()),
+    ):
+        assert no_effect(huge, seen) is None

@@ -100,6 +100,53 @@ async def test_the_next_one_goes_before_other_rules(tmp_path: Path) -> None:
         assert [await it.get(), await it.get()] == [503, 418]
 
 
+async def test_the_next_one_may_ask_for_the_manifest_by_another_name(tmp_path: Path) -> None:
+    """docker asks HEAD of the tag and GET of the digest; whichever is chosen, whichever comes next fails."""
+    async with bench(tmp_path) as it:
+        head = await it.client.head(MANIFEST)
+        by_digest = MANIFEST.replace("layers-1_size-1kib", head.headers["docker-content-digest"])
+        assert await it.get(by_digest) == 200
+        for keys in (("G", "n"), ("k", "n")):
+            screen = await it.press(*keys)
+            assert "sha256:" in screen
+            assert (await it.client.get(by_digest)).status_code == 503
+            await it.press(*keys)
+            assert (await it.client.head(MANIFEST)).status_code == 503
+            await it.press("u")
+
+
+async def test_no_failure_is_promised_that_cannot_happen(tmp_path: Path) -> None:
+    async with bench(tmp_path) as it:
+        await it.get()
+        await it.press("N")
+        await it.typed("truncate")
+        problem = "truncate would have no effect on such a response: the body has"
+        assert problem in flat(await it.press("enter")), "its example says 64 KiB"
+        assert problem in flat(await it.press("enter")), "and not taken"
+        assert problem not in flat(await it.press("end", *["backspace"] * 8, *"100"))
+        assert "FAULT truncate×1 armed" in await it.press("enter")
+        with pytest.raises(httpx.TransportError):
+            await it.get()
+        assert "no effect" not in await it.press("n"), "100 bytes are remembered"
+        assert "FAULT truncate×1 armed" in await it.press()
+        it.book.clear()
+        assert (await it.client.get("/v2/")).status_code == 200
+        assert problem in flat(await it.press("G", "n"))
+        assert "N chooses another fault" in flat(await it.press())
+        assert not len(it.book)
+
+
+async def test_why_does_not_count_what_had_no_effect(tmp_path: Path) -> None:
+    async with bench(tmp_path, (220, 40)) as it:
+        it.book.add(rule_of({"fault": {"type": "truncate"}, "match": {"endpoint": "any"}, "times": 1}), "test")
+        await it.get()
+        screen = flat(await it.press("enter", "h"))
+        assert "No fault struck: a rule matched, and its fault had no effect" in screen
+        assert "here had no effect, so not counted: match 1, struck 0 of 1" in screen
+        assert "so far matched 1, struck 0" in screen
+        assert "strike 1" not in screen
+
+
 async def test_what_addresses_nothing_cannot_be_told_to_fail(tmp_path: Path) -> None:
     async with bench(tmp_path) as it:
         await it.get("/nothing[bold]")

@@ -167,6 +167,10 @@ class Token(Fault):
             return "the request is for a token of no repository"
         return super().objection(exchange)
 
+    def no_effect(self, exchange: Exchange, head: Head) -> str | None:
+        del exchange
+        return None if head.status == 200 else f"the token service answers {head.status}"
+
     async def strike(self, strike: Strike) -> None:
         terms = Terms(
             lifetime=_LONG_AGO if self.form == "expired" else self.lifetime,

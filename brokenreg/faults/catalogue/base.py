@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from brokenreg.faults.strike import Strike
+from brokenreg.faults.strike import Head, Strike
 from brokenreg.faults.surroundings import Surroundings
 from brokenreg.oci.hints import nearest
 from brokenreg.oci.params import join_params, spell
@@ -65,6 +65,15 @@ class Fault(BaseModel, ABC):
         """
         if exchange.protocol not in self.protocols:
             return f"{exchange.protocol} cannot express it"
+        return None
+
+    def no_effect(self, exchange: Exchange, head: Head) -> str | None:
+        """Return why it would change nothing of a response with that head; None if it would, or may.
+
+        A subclass says so where the request, status or headers suffice to tell. What else turns out to
+        have no effect, it finds out when it is applied.
+        """
+        del exchange, head
         return None
 
     @classmethod

@@ -8,7 +8,7 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from brokenreg.faults.catalogue.base import HTTP1, HTTP2, READS, Fault
-from brokenreg.faults.catalogue.parameters import Extent, Size, bytes_of
+from brokenreg.faults.catalogue.parameters import Extent, Size, bytes_of, ends_before
 from brokenreg.faults.strike import Head, Passing, Strike
 from brokenreg.oci.target import Endpoint
 from brokenreg.registry.call import REROUTED
@@ -46,6 +46,9 @@ class Truncate(Fault):
             return "close_notify is TLS, and this is plain HTTP"
         return super().objection(exchange)
 
+    def no_effect(self, exchange: Exchange, head: Head) -> str | None:
+        return _no_success(head) or ends_before(self.after, exchange, head)
+
     async def strike(self, strike: Strike) -> None:
         await _Truncated(self, strike).run()
 
@@ -58,18 +61,13 @@ class Truncate(Fault):
 
 class _Truncated(Passing):
     def __init__(self, fault: Truncate, strike: Strike) -> None:
-        super().__init__(strike)
+        super().__init__(strike, fault.no_effect)
         self._fault = fault
         self._left = 0
 
     async def head(self, head: Head) -> None:
-        left = bytes_of(self._fault.after, head.length)
-        if not head.is_success:
-            self.let_be(f"the status is {head.status}")
-        elif left is None or (head.length is not None and left >= head.length):
-            self.let_be(f"the body has {head.length or 0} bytes")
+        self._left = bytes_of(self._fault.after, head.length) or 0
         await super().head(head)
-        self._left = left or 0
 
     async def body(self, data: bytes, *, more: bool) -> None:
         sent, self._left = data[: self._left], self._left - len(data)
@@ -98,41 +96,42 @@ class Corrupt(Fault):
         None, ge=1, description="spoil a byte in each block of so many; absent: one in all"
     )
 
+    def no_effect(self, exchange: Exchange, head: Head) -> str | None:
+        del exchange
+        first = _first_byte(head)
+        if head.length is not None and self.next_place(first) >= first + head.length:
+            return _no_success(head) or f"byte {self.offset} is not in this response"
+        return _no_success(head)
+
+    def next_place(self, position: int) -> int:
+        """Return the next byte to spoil, from `position` on; beyond any body if there is none."""
+        if position <= self.offset:
+            return self.offset
+        if self.every is None:
+            return 2**64
+        return self.offset + -(-(position - self.offset) // self.every) * self.every
+
     async def strike(self, strike: Strike) -> None:
         await _Corrupted(self, strike).run()
 
 
 class _Corrupted(Passing):
     def __init__(self, fault: Corrupt, strike: Strike) -> None:
-        super().__init__(strike)
+        super().__init__(strike, fault.no_effect)
         self._fault = fault
         self._position = 0
 
     async def head(self, head: Head) -> None:
         self._position = _first_byte(head)
-        end = None if head.length is None else self._position + head.length
-        if not head.is_success:
-            self.let_be(f"the status is {head.status}")
-        elif end is not None and self._next() >= end:
-            self.let_be(f"byte {self._fault.offset} is not in this response")
         await super().head(head)
 
     async def body(self, data: bytes, *, more: bool) -> None:
-        first = self._next() - self._position
+        first = self._fault.next_place(self._position) - self._position
         step = self._fault.every or max(1, len(data))
         spoiled = bytearray(data)
         spoiled[first::step] = bytes(spoiled[first::step]).translate(_FLIPPED)
         self._position += len(data)
         await super().body(bytes(spoiled), more=more)
-
-    def _next(self) -> int:
-        """The next place to spoil, at or after where we are; beyond any body if there is none."""
-        offset, every = self._fault.offset, self._fault.every
-        if self._position <= offset:
-            return offset
-        if every is None:
-            return 2**64
-        return offset + -(-(self._position - offset) // every) * every
 
 
 class Swap(Fault):
@@ -192,28 +191,29 @@ class WrongLength(Fault):
     )
     by: Size = Field(1, ge=1, description="bytes too few or too many")
 
+    def no_effect(self, exchange: Exchange, head: Head) -> str | None:
+        del exchange
+        if head.length is None:
+            return "there is no Content-Length"
+        return "the body is empty" if not head.length and self.form == "shorter" else None
+
     async def strike(self, strike: Strike) -> None:
         await _WrongLength(self, strike).run()
 
 
 class _WrongLength(Passing):
     def __init__(self, fault: WrongLength, strike: Strike) -> None:
-        super().__init__(strike)
+        super().__init__(strike, fault.no_effect)
         self._fault = fault
         self._announced = 0
         self._is_raw = strike.exchange.protocol == HTTP1 and strike.exchange.method != "HEAD"
 
     async def head(self, head: Head) -> None:
-        length = head.length
-        if length is None:
-            self.let_be("there is no Content-Length")
-        elif not length and self._fault.form == "shorter":
-            self.let_be("the body is empty")
-        elif self._fault.form == "absent":
+        if self._fault.form == "absent":
             head.remove("content-length")
         else:
             change = self._fault.by if self._fault.form == "longer" else -self._fault.by
-            self._announced = max(0, length + change)
+            self._announced = max(0, (head.length or 0) + change)
             head.set("content-length", str(self._announced))
         await super().head(head)
 
@@ -230,6 +230,10 @@ class _WrongLength(Passing):
             await self.strike.write(surplus, body=len(surplus))
         if not more:
             await self.strike.cut(End.FIN)
+
+
+def _no_success(head: Head) -> str | None:
+    return None if head.is_success else f"the status is {head.status}"
 
 
 def _first_byte(head: Head) -> int:

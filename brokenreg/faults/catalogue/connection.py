@@ -7,9 +7,10 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from brokenreg.faults.catalogue.base import HTTP1, HTTP2, ConnectFault, Fault
-from brokenreg.faults.catalogue.parameters import Duration, Extent, Size, bytes_of
+from brokenreg.faults.catalogue.parameters import Duration, Extent, Size, bytes_of, ends_before
 from brokenreg.faults.strike import Head, Passing, Strike
 from brokenreg.faults.surroundings import Surroundings
+from brokenreg.traffic.exchange import Exchange
 from brokenreg.wire.arrival import Treatment, TurnAway
 from brokenreg.wire.asgi import INTERNAL_ERROR, ClientLeftError, End
 
@@ -103,9 +104,13 @@ class Malformed(Fault):
         "garbage", description="what is malformed"
     )
 
+    def no_effect(self, exchange: Exchange, head: Head) -> str | None:
+        has_body = exchange.method != "HEAD" and head.length
+        return None if self.form != "chunk" or has_body else "the response has no body"
+
     async def strike(self, strike: Strike) -> None:
         if self.form == "chunk":
-            await _BadChunk(strike).run()
+            await _BadChunk(strike, self.no_effect).run()
             return
         await strike.write(_MALFORMED[self.form])
         await strike.cut(End.FIN)
@@ -120,10 +125,7 @@ _MALFORMED = {
 
 class _BadChunk(Passing):
     async def head(self, head: Head) -> None:
-        if self.strike.exchange.method == "HEAD" or not head.length:
-            self.let_be("the response has no body")
-        else:
-            head.remove("content-length")
+        head.remove("content-length")
         await super().head(head)
 
     async def body(self, data: bytes, *, more: bool) -> None:
@@ -152,8 +154,11 @@ class H2Reset(Fault):
         description="error code: 2 INTERNAL_ERROR, 7 REFUSED_STREAM, 8 CANCEL",
     )
 
+    def no_effect(self, exchange: Exchange, head: Head) -> str | None:
+        return ends_before(self.after, exchange, head) if self.after else None
+
     async def strike(self, strike: Strike) -> None:
-        await _EndedEarly(strike, self.after, End.RESET_STREAM, self.code).run()
+        await _EndedEarly(self, strike, End.RESET_STREAM).run()
 
 
 class H2Goaway(Fault):
@@ -176,18 +181,21 @@ class H2Goaway(Fault):
         0, ge=0, le=2**32 - 1, description="error code: 0 NO_ERROR, 2 INTERNAL_ERROR, 11 ENHANCE_YOUR_CALM"
     )
 
+    def no_effect(self, exchange: Exchange, head: Head) -> str | None:
+        return ends_before(self.after, exchange, head) if self.after else None
+
     async def strike(self, strike: Strike) -> None:
-        await _EndedEarly(strike, self.after, End.GOAWAY, self.code).run()
+        await _EndedEarly(self, strike, End.GOAWAY).run()
 
 
 class _EndedEarly(Passing):
     """Ends after a part of the body; before the headers, if the part is nothing."""
 
-    def __init__(self, strike: Strike, after: float, end: End, code: int) -> None:
-        super().__init__(strike)
-        self._after = after
+    def __init__(self, fault: H2Reset | H2Goaway, strike: Strike, end: End) -> None:
+        super().__init__(strike, fault.no_effect)
+        self._after = fault.after
         self._end = end
-        self._code = code
+        self._code = fault.code
         self._left = 0
 
     async def run(self) -> None:
@@ -198,8 +206,6 @@ class _EndedEarly(Passing):
 
     async def head(self, head: Head) -> None:
         self._left = bytes_of(self._after, head.length) or 0
-        if self.strike.exchange.method == "HEAD" or (head.length is not None and self._left >= head.length):
-            self.let_be(f"the body has {head.length or 0} bytes")
         await super().head(head)
 
     async def body(self, data: bytes, *, more: bool) -> None:

@@ -8,9 +8,10 @@ from typing import ClassVar
 from pydantic import Field
 
 from brokenreg.faults.catalogue.base import ANY, Fault
-from brokenreg.faults.catalogue.parameters import HeadersOrSize
+from brokenreg.faults.catalogue.parameters import HeadersOrSize, ends_before
 from brokenreg.faults.hold import HEADERS
 from brokenreg.faults.strike import Head, Strike
+from brokenreg.traffic.exchange import Exchange
 
 
 class Hold(Fault):
@@ -35,10 +36,13 @@ class Hold(Fault):
         else:
             await strike.pass_on_changed(partial(self._stop_in_body, strike, self.at))
 
-    @staticmethod
-    def _stop_in_body(strike: Strike, at: int, head: Head) -> None:
-        if strike.exchange.method == "HEAD" or (head.length is not None and at >= head.length):
-            strike.spare("the body ends before")
+    def no_effect(self, exchange: Exchange, head: Head) -> str | None:
+        return None if self.at == "headers" else ends_before(self.at, exchange, head)
+
+    def _stop_in_body(self, strike: Strike, at: int, head: Head) -> None:
+        why = self.no_effect(strike.exchange, head)
+        if why is not None:
+            strike.spare(why)
         else:
             strike.passage.stop(at, _told_by(strike))
 

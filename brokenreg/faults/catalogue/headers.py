@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from abc import abstractmethod
 from functools import partial
 from typing import Annotated, ClassVar, Literal
 
@@ -14,6 +14,7 @@ from brokenreg.faults.catalogue.parameters import Size
 from brokenreg.faults.strike import Head, Strike
 from brokenreg.oci.digests import Digest
 from brokenreg.oci.errors import ErrorCode, OCIError
+from brokenreg.traffic.exchange import Exchange
 from brokenreg.wire.asgi import Scope, header
 
 HeaderName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,64}$")]
@@ -28,7 +29,30 @@ _CONTENT_RANGE = re.compile(r"bytes ([0-9]+)-([0-9]+)/([0-9]+|\*)")
 _FRAMING = ("content-length", "transfer-encoding", "connection")
 
 
-class Header(Fault):
+class _HeaderFault(Fault):
+    """A fault that changes headers of the response, and nothing else."""
+
+    def no_effect(self, exchange: Exchange, head: Head) -> str | None:
+        del exchange
+        changed = Head(head.message())
+        self.change(changed)
+        return "the headers are so already" if sorted(changed.headers) == sorted(head.headers) else None
+
+    @abstractmethod
+    def change(self, head: Head) -> None:
+        """Change the headers."""
+
+    async def strike(self, strike: Strike) -> None:
+        def changed(head: Head) -> None:
+            why = self.no_effect(strike.exchange, head)
+            if why is not None:
+                strike.spare(why)
+            self.change(head)
+
+        await strike.pass_on_changed(changed)
+
+
+class Header(_HeaderFault):
     """Sets, adds or removes any response header.
 
     Without `value` the header is removed. Framing (Content-Length, Transfer-Encoding, Connection) belongs
@@ -51,17 +75,14 @@ class Header(Fault):
             raise ValueError(f"{header} is framing; see the faults wrong-length and malformed")
         return header
 
-    async def strike(self, strike: Strike) -> None:
-        await strike.pass_on_changed(_or_spare(strike, self._change))
-
-    def _change(self, head: Head) -> None:
+    def change(self, head: Head) -> None:
         if not self.add:
             head.remove(self.header)
         if self.value is not None:
             head.add(self.header, self.value)
 
 
-class ContentType(Fault):
+class ContentType(_HeaderFault):
     """Answers with another Content-Type, or with none."""
 
     name: ClassVar[str] = "content-type"
@@ -71,16 +92,13 @@ class ContentType(Fault):
 
     value: HeaderValue = Field("text/html", description="the media type; `none`: no header at all")
 
-    async def strike(self, strike: Strike) -> None:
-        await strike.pass_on_changed(_or_spare(strike, self._change))
-
-    def _change(self, head: Head) -> None:
+    def change(self, head: Head) -> None:
         head.remove("content-type")
         if self.value != "none":
             head.add("content-type", self.value)
 
 
-class NoDigest(Fault):
+class NoDigest(_HeaderFault):
     """Leaves Docker-Content-Digest (and ETag) out, or has it of other content.
 
     `form` is `absent`, `wrong` (a digest of something else) or `malformed` (no digest at all).
@@ -98,10 +116,7 @@ class NoDigest(Fault):
         "absent", description="what is wrong with the header"
     )
 
-    async def strike(self, strike: Strike) -> None:
-        await strike.pass_on_changed(_or_spare(strike, self._change))
-
-    def _change(self, head: Head) -> None:
+    def change(self, head: Head) -> None:
         if head.get("docker-content-digest") is None:
             return
         head.remove("docker-content-digest")
@@ -133,6 +148,10 @@ class Range(Fault):
     form: Literal["ignore", "shift", "header", "refuse"] = Field("ignore", description="what is wrong")
     by: Size = Field(1, ge=1, description="bytes, for `shift` and `header`")
 
+    def no_effect(self, exchange: Exchange, head: Head) -> str | None:
+        del head
+        return None if exchange.request_header("range") else "the request has no Range"
+
     async def strike(self, strike: Strike) -> None:
         asked = header(strike.scope, b"range")
         if asked is None:
@@ -160,18 +179,6 @@ class Range(Fault):
         if match := _SUFFIX.fullmatch(asked):
             return f"bytes=-{max(0, int(match[1]) - self.by)}".encode()
         return None
-
-
-def _or_spare(strike: Strike, change: Callable[[Head], None]) -> Callable[[Head], None]:
-    """`change`, which is no strike where it changes nothing."""
-
-    def changed(head: Head) -> None:
-        before = sorted(head.headers)
-        change(head)
-        if sorted(head.headers) == before:
-            strike.spare("the headers are so already")
-
-    return changed
 
 
 def _asking(strike: Strike, range_: bytes | None) -> Scope:

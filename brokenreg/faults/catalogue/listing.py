@@ -16,6 +16,7 @@ from brokenreg.faults.tickets import Answer
 from brokenreg.oci.errors import ErrorCode, OCIError
 from brokenreg.oci.mediatypes import OCI_INDEX
 from brokenreg.registry.paging import page_of
+from brokenreg.traffic.exchange import Exchange
 
 _GET = frozenset({"GET"})
 _DIGITS = 18
@@ -46,6 +47,10 @@ class TagPages(Fault):
     page: int | None = Field(None, ge=1, le=10**6, description="tags of a page at most; absent: as asked for")
     cap: int | None = Field(None, ge=0, le=10**6, description="largest `n` that is not refused; absent: any")
     invented: int = Field(0, ge=0, le=100_000, description="made-up tags, beside those that are there")
+
+    def no_effect(self, exchange: Exchange, head: Head) -> str | None:
+        del exchange
+        return None if head.status == 200 else f"the status is {head.status}, without tags"
 
     async def strike(self, strike: Strike) -> None:
         asked = dict(parse_qsl(strike.scope["query_string"].decode("latin-1"), keep_blank_values=True))

@@ -7,8 +7,11 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema
 
+from brokenreg.faults.strike import Head
 from brokenreg.oci.durations import format_duration, parse_duration
+from brokenreg.oci.plurals import counted
 from brokenreg.oci.sizes import parse_size
+from brokenreg.traffic.exchange import Exchange
 
 _PORTION = re.compile(r"([0-9]{1,3}(?:\.[0-9]{1,6})?)(?:%|pct)", re.ASCII)
 _FRACTION = re.compile(r"[01]\.[0-9]{1,6}", re.ASCII)
@@ -180,3 +183,15 @@ def bytes_of(extent: float, length: int | None) -> int | None:
     if isinstance(extent, int):
         return extent
     return None if length is None else int(extent * length)
+
+
+def ends_before(place: float, exchange: Exchange, head: Head) -> str | None:
+    """Return that a body ends before that place, a number of bytes or a part of it; None if it does not."""
+    if exchange.method == "HEAD":
+        return "the response has no body"
+    first = bytes_of(place, head.length)
+    if first is None:
+        return "the length of the body is not known"
+    if head.length is not None and first >= head.length:
+        return f"the body has {counted(head.length, 'byte')}"
+    return None

@@ -8,7 +8,7 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from brokenreg.faults.catalogue.base import ANY, BLOB, HTTP1, Fault
-from brokenreg.faults.catalogue.parameters import Duration, HeadersOrExtent, Size, bytes_of
+from brokenreg.faults.catalogue.parameters import Duration, HeadersOrExtent, Size, bytes_of, ends_before
 from brokenreg.faults.strike import Head, Passing, Strike
 from brokenreg.oci.errors import ErrorCode, OCIError
 from brokenreg.traffic.exchange import Exchange
@@ -100,25 +100,24 @@ class Stall(Fault):
     at: HeadersOrExtent = Field("headers", description="`headers`, bytes of the body, or a part of it")
     dur: Duration | None = Field(None, description="how long; absent: until the client leaves")
 
+    def no_effect(self, exchange: Exchange, head: Head) -> str | None:
+        return None if self.at == "headers" else ends_before(self.at, exchange, head)
+
     async def strike(self, strike: Strike) -> None:
         await _Stalled(self, strike).run()
 
 
 class _Stalled(Passing):
     def __init__(self, fault: Stall, strike: Strike) -> None:
-        super().__init__(strike)
+        super().__init__(strike, fault.no_effect)
         self._fault = fault
         self._left: int | None = None
 
     async def head(self, head: Head) -> None:
         if self._fault.at == "headers":
             await self._wait()
-        elif self.strike.exchange.method == "HEAD":
-            self.let_be("the response has no body")
         else:
             self._left = bytes_of(self._fault.at, head.length)
-            if self._left is None or (head.length is not None and self._left >= head.length):
-                self.let_be(f"the body has {head.length} bytes")
         await self.strike.send(head.message())
 
     async def body(self, data: bytes, *, more: bool) -> None:
@@ -153,15 +152,18 @@ class Throttle(Fault):
 
     rate: Size = Field(64 * 1024, ge=1, description="bytes a second")
 
+    def no_effect(self, exchange: Exchange, head: Head) -> str | None:
+        return ends_before(0, exchange, head)
+
     async def strike(self, strike: Strike) -> None:
-        await _Throttled(self.rate, strike).run()
+        await _Throttled(self, strike).run()
 
 
 class _Throttled(Passing):
-    def __init__(self, rate: int, strike: Strike) -> None:
-        super().__init__(strike)
-        self._slice = max(1, int(rate * _SLICE))
-        self._pace = _Pace(rate, strike)
+    def __init__(self, fault: Throttle, strike: Strike) -> None:
+        super().__init__(strike, fault.no_effect)
+        self._slice = max(1, int(fault.rate * _SLICE))
+        self._pace = _Pace(fault.rate, strike)
 
     async def body(self, data: bytes, *, more: bool) -> None:
         view = memoryview(data)
@@ -197,13 +199,16 @@ class Drip(Fault):
             return f"{exchange.protocol} packs headers into one frame"
         return super().objection(exchange)
 
+    def no_effect(self, exchange: Exchange, head: Head) -> str | None:
+        return None if self.what == "headers" else ends_before(0, exchange, head)
+
     async def strike(self, strike: Strike) -> None:
         await _Dripping(self, strike).run()
 
 
 class _Dripping(Passing):
     def __init__(self, fault: Drip, strike: Strike) -> None:
-        super().__init__(strike)
+        super().__init__(strike, fault.no_effect)
         self._fault = fault
         self._pace = _Pace(1 / fault.every, strike)
 

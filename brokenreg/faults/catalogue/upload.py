@@ -12,6 +12,7 @@ from brokenreg.faults.catalogue.parameters import Size
 from brokenreg.faults.memory import Memory
 from brokenreg.faults.strike import Head, Strike
 from brokenreg.oci.errors import ErrorCode, OCIError
+from brokenreg.oci.plurals import counted
 from brokenreg.traffic.exchange import Exchange
 from brokenreg.wire.asgi import Message, Scope, header
 
@@ -87,6 +88,11 @@ class UploadLocation(Fault):
         "relative", description="what Location is like"
     )
 
+    def no_effect(self, exchange: Exchange, head: Head) -> str | None:
+        if self.form == "query" and exchange.target.reference:
+            return None
+        return None if _session_of(head) else f"the status is {head.status}, without a session"
+
     async def strike(self, strike: Strike) -> None:
         if self.form == "query" and strike.exchange.target.reference and not _has_state(strike.scope):
             await strike.respond_error(
@@ -98,8 +104,8 @@ class UploadLocation(Fault):
         await strike.pass_on_changed(lambda head: self._change(strike, head))
 
     def _change(self, strike: Strike, head: Head) -> None:
-        location = head.get("location")
-        if head.status not in (202, 204, 416) or location is None:
+        location = _session_of(head)
+        if location is None:
             strike.spare(f"the status is {head.status}, without a session")
             return
         head.remove("location")
@@ -145,6 +151,16 @@ class UploadRange(Fault):
             return "only PATCH and PUT are refused"
         return super().objection(exchange)
 
+    def no_effect(self, exchange: Exchange, head: Head) -> str | None:
+        del exchange
+        honest = head.get("range")
+        if self.form in ("refuse", "stale"):
+            return None
+        if head.status not in (202, 204) or honest is None:
+            return f"the status is {head.status}, which tells no Range"
+        is_same = self.form != "absent" and self._miscounted(honest) == honest
+        return "nothing has arrived yet" if is_same else None
+
     async def strike(self, strike: Strike) -> None:
         if self.form in ("refuse", "stale"):
             await self._refuse(strike)
@@ -166,15 +182,13 @@ class UploadRange(Fault):
         )
 
     def _change(self, strike: Strike, head: Head) -> None:
-        honest = head.get("range")
-        if head.status not in (202, 204) or honest is None:
-            strike.spare(f"the status is {head.status}, which tells no Range")
+        why = self.no_effect(strike.exchange, head)
+        if why is not None:
+            strike.spare(why)
         elif self.form == "absent":
             head.remove("range")
-        elif self._miscounted(honest) == honest:
-            strike.spare("nothing has arrived yet")
         else:
-            head.set("range", self._miscounted(honest))
+            head.set("range", self._miscounted(head.get("range") or ""))
 
     def _miscounted(self, honest: str) -> str:
         last = int(honest.removeprefix("0-")) + (self.by if self.form == "ahead" else -self.by)
@@ -240,6 +254,14 @@ class TooLarge(Fault):
     tell: bool = Field(False, description="announce the limit where an upload begins")
     least: Size | None = Field(None, ge=1, description="bytes that a PATCH must have; absent: no such thing")
 
+    def no_effect(self, exchange: Exchange, head: Head) -> str | None:
+        announced = exchange.request_header("content-length")
+        size = max(exchange.request_bytes, int(announced) if announced.isdigit() else 0)
+        is_small = exchange.method == "PATCH" and size < (self.least or 0)
+        if size > self.limit or is_small or self._told(exchange.method, head.status):
+            return None
+        return f"the request has {counted(size, 'byte')}"
+
     async def strike(self, strike: Strike) -> None:
         announced = int(header(strike.scope, b"content-length") or 0)
         if announced > self.limit:
@@ -286,6 +308,11 @@ class TooLarge(Fault):
         return OCIError(
             400, ErrorCode.SIZE_INVALID, f"A chunk of {received} bytes; the least is {self.least}"
         )
+
+
+def _session_of(head: Head) -> str | None:
+    """Return the Location of the session that a response continues; None if it continues none."""
+    return head.get("location") if head.status in (202, 204, 416) else None
 
 
 def _state(session: str) -> str:

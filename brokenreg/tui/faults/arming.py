@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from brokenreg.faults.active_rule import ActiveRule
 from brokenreg.faults.catalogue import Fault
 from brokenreg.faults.likeness import rule_like
@@ -65,6 +67,9 @@ class Arming:
         return [(book, active) for book in books for active in book]
 
 
-def next_like(exchange: Exchange, fault: Fault) -> Rule:
-    """A rule that strikes once what is asked for as in `exchange`. Raise `FieldError`."""
-    return rule_like(exchange, (fault,)).model_copy(update={"times": 1})
+def next_like(exchange: Exchange, fault: Fault, newest: Iterable[Exchange]) -> Rule:
+    """A rule that strikes once what is asked for as in `exchange`. Raise `FieldError`.
+
+    `newest` are exchanges, the newest first, from which other names of a manifest are known.
+    """
+    return rule_like(exchange, (fault,), newest).model_copy(update={"times": 1})

@@ -15,7 +15,9 @@ from textual.widget import Widget
 from textual.widgets import Input, Static
 
 from brokenreg.faults.catalogue import Fault
+from brokenreg.faults.likeness import no_effect
 from brokenreg.faults.rules import FieldError, Rule
+from brokenreg.traffic.exchange import Exchange
 from brokenreg.tui.bindings import bindings_of
 from brokenreg.tui.faults.fields import fields_of, rule_from, texts_of
 from brokenreg.tui.footer import KeyLine
@@ -29,7 +31,10 @@ class _Fields(VerticalScroll, can_focus=False, inherit_bindings=False):
 
 
 class RuleForm(ModalScreen[Rule | None], inherit_bindings=False):
-    """A new rule with a fault of that kind, or another `rule` in its place; None if nobody wants it."""
+    """A new rule with a fault of that kind, or another `rule` in its place; None if nobody wants it.
+
+    A rule for the next exchange `like` one is not accepted while it cannot have an effect on that one.
+    """
 
     DEFAULT_CSS = """
     RuleForm { align: center middle; }
@@ -45,11 +50,20 @@ class RuleForm(ModalScreen[Rule | None], inherit_bindings=False):
     """
     BINDINGS: ClassVar[list[BindingType]] = bindings_of("form")
 
-    def __init__(self, kind: type[Fault], rule: Rule | None = None, *, override: bool = False) -> None:
+    def __init__(
+        self,
+        kind: type[Fault],
+        rule: Rule | None = None,
+        *,
+        override: bool = False,
+        like: Exchange | None = None,
+    ) -> None:
         super().__init__()
         self._kind = kind
         self._enabled = rule is None or rule.enabled
         self._override = override
+        self._like = like
+        self._match = None if rule is None else rule.match
         self._fields = {field.id: field for field in fields_of(kind)}
         self._texts = {} if rule is None else dict(texts_of(rule))
 
@@ -120,8 +134,10 @@ class RuleForm(ModalScreen[Rule | None], inherit_bindings=False):
         except FieldError as error:
             self.query_one("#problem", Static).update(visible(str(error)))
             return None
-        self.query_one("#problem", Static).update("")
-        return rule
+        like = self._like if rule.match == self._match else None
+        why = None if like is None else no_effect(rule.fault, like)
+        self.query_one("#problem", Static).update(visible(why or ""))
+        return rule if why is None else None
 
     def _text(self, name: str) -> str:
         """What stands in a field; what nobody changed there, as it is and not as it is shown."""

@@ -14,7 +14,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
 from brokenreg.controlled import Controlled
-from brokenreg.faults.likeness import scenario_like
+from brokenreg.faults.likeness import LOOKED_AT, scenario_like
 from brokenreg.faults.rules import FieldError
 from brokenreg.oci.sizes import format_size
 from brokenreg.traffic.curl import NoRequestError, curl
@@ -62,7 +62,7 @@ class Source:
         return self._har(self.marked)
 
     async def rule(self) -> AsyncIterator[str]:
-        yield scenario_like(self.exchange)
+        yield scenario_like(self.exchange, self.controlled.log.newest(LOOKED_AT))
 
     def _har(self, exchanges: list[Exchange]) -> AsyncIterator[str]:
         return paced(har_pieces(exchanges, self.controlled.log.bodies, self._base))

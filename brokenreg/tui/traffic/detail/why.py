@@ -18,6 +18,9 @@ MOST = 40
 _PASSED_OVER = (": passed over, ", ": spared, ")
 """What the timeline says of faults that changed nothing."""
 
+_CHOSEN = (Outcome.STRUCK, Outcome.NO_EFFECT)
+"""What became of a rule after which no other was asked."""
+
 _BY_HAND = ("break ", "told to stop by ", "edited: ")
 """How the timeline begins to say what somebody did to it at the gate."""
 
@@ -25,7 +28,7 @@ _BY_HAND = ("break ", "told to stop by ", "edited: ")
 def why(exchange: Exchange, rules: RuleBooks) -> Iterator[Part]:
     """What struck; what was passed over; each rule of the namespace, in the order in which they are asked."""
     verdicts = verdicts_of(exchange)
-    struck = [verdict for verdict in verdicts if verdict.outcome is Outcome.STRUCK]
+    struck = [verdict for verdict in verdicts if verdict.outcome in _CHOSEN]
     yield f"{_summary(exchange, struck)}\n", "bold"
     for verdict in struck:
         yield from _struck(verdict)
@@ -47,7 +50,7 @@ def _summary(exchange: Exchange, struck: list[Verdict]) -> str:
     if exchange.fault is not None:
         return f"Fault {visible(exchange.fault)}, by {visible(exchange.rule or 'a rule')}"
     if struck:
-        return "A rule struck, and its fault changed nothing"
+        return "No fault struck: a rule matched, and its fault had no effect"
     if exchange.target.error is not None:
         return "No fault: the request was refused before any rule was asked"
     return "No fault struck"
@@ -79,7 +82,7 @@ def _source(active: ActiveRule) -> str:
 
 def _others(exchange: Exchange, verdicts: list[Verdict], rules: list[ActiveRule]) -> Iterator[Part]:
     said = {id(verdict.active): verdict for verdict in verdicts}
-    is_struck = any(verdict.outcome is Outcome.STRUCK for verdict in verdicts)
+    is_struck = any(verdict.outcome in _CHOSEN for verdict in verdicts)
     others = [active for active in rules if not _did(said, active)]
     if not others:
         yield (
@@ -100,7 +103,7 @@ def _others(exchange: Exchange, verdicts: list[Verdict], rules: list[ActiveRule]
 
 def _did(said: dict[int, Verdict], active: ActiveRule) -> bool:
     verdict = said.get(id(active))
-    return verdict is not None and verdict.outcome is Outcome.STRUCK
+    return verdict is not None and verdict.outcome in _CHOSEN
 
 
 def _reason(exchange: Exchange, active: ActiveRule, verdict: Verdict | None, *, is_after: bool) -> str:
