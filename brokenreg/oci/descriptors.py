@@ -43,6 +43,26 @@ def parts_of(body: bytes, most: int) -> Parts:
     return Parts(_descriptor(document.get("config")), layers, manifests, more_layers + more_manifests)
 
 
+def described_sizes(body: bytes, digest: Digest) -> set[int]:
+    """Return the sizes, in bytes, of all descriptors of that digest, wherever they are in a manifest."""
+    try:
+        document = json.loads(body)
+    except (ValueError, RecursionError):
+        return set()
+    found: set[int] = set()
+    waiting: list[Any] = [document]
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, dict):
+            size = _size(value.get("size"))
+            if size is not None and value.get("digest") == digest:
+                found.add(size)
+            waiting += value.values()
+        elif isinstance(value, list):
+            waiting += value
+    return found
+
+
 def _listed(value: Any, most: int) -> tuple[tuple[Descriptor, ...], int]:
     items = value if isinstance(value, list) else []
     found = [_descriptor(item) for item in items[:most]]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import sys
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -18,10 +19,11 @@ from brokenreg.oci.errors import ErrorCode, OCIError, shutting_down
 from brokenreg.proxy.client import Tell, UpstreamClient
 from brokenreg.proxy.download import Download, download
 from brokenreg.proxy.errors import UpstreamContentError, UpstreamError, UpstreamUnreachableError
+from brokenreg.proxy.fill_limit import FillLimit, fill_limit
 from brokenreg.proxy.route import Route
 from brokenreg.storage import Store
 from brokenreg.storage.blobs import BlobFile
-from brokenreg.storage.errors import StorageFullError, is_no_room, refusal
+from brokenreg.storage.errors import StorageFullError, TooLargeError, is_no_room, refusal
 from brokenreg.storage.intake import lane
 from brokenreg.wire.asgi import ClientLeftError
 
@@ -79,6 +81,7 @@ class Fill:
         self._verified = False
         self._error: OCIError | None = None
         self._overflow: _Overflow | None = None
+        self._limit = FillLimit(digest, sys.maxsize, "nobody has looked for a limit yet")
         self._changed = asyncio.Event()
 
     async def run(self) -> None:
@@ -163,7 +166,10 @@ class Fill:
 
     @property
     def _is_small(self) -> bool:
-        return self.size is not None and self.size <= _SMALL
+        size = self.size
+        if size is None and self._limit.is_described:
+            size = self._limit.size
+        return size is not None and size <= _SMALL
 
     @property
     def _is_over(self) -> bool:
@@ -197,6 +203,7 @@ class Fill:
         try:
             with self._upload:
                 self._file = BlobFile(self._upload.path)
+                self._limit = await fill_limit(self._store, self._route.key, self._digest)
                 await self._receive()
                 await self._publish()
         except BaseException as error:
@@ -223,12 +230,18 @@ class Fill:
         offset = self._upload.offset
         async with download(self._client, self._route, self._digest, offset, self._tell) as incoming:
             self._source = incoming.source
+            self._limit.check(incoming.source, incoming.size)
+            self._limit = self._limit.announced(incoming.size)
+            self._upload.limit = self._limit.size
             if not self._begun:
                 self.size = incoming.size
                 self._begun = True
                 self._notify()
                 self._store.room.check(incoming.size or 0)  # else all others make way for it in vain
-            await self._store_all(incoming)
+            try:
+                await self._store_all(incoming)
+            except TooLargeError:
+                raise self._limit.exceeded(incoming.source) from None
         if self.size is not None and self._upload.offset < self.size:
             raise UpstreamUnreachableError(
                 f"{self._source} ended blob {self._digest} after {self._upload.offset} of {self.size} bytes"
@@ -283,6 +296,8 @@ class Fill:
             async for chunk in incoming.chunks:
                 hasher.update(chunk)
                 data = last + chunk
+                if position + len(data) > self._limit.size:
+                    raise self._limit.exceeded(incoming.source)
                 ready, last = data[:-1], data[-1:]
                 wanted = ready[max(0, begin - position) : None if end is None else max(0, end - position)]
                 position += len(ready)

@@ -32,6 +32,8 @@ class CachedBlobs:
         self._index = index
         self._blobs = blobs
         self._quota = quota
+        self.max_size = limit
+        """Bytes that cached blobs may have together, as it was set."""
         self._limit = limit if quota.limit is None else min(limit, quota.limit)
         self._sizes: OrderedDict[Digest, int] = OrderedDict()
         self._making_room = asyncio.Lock()

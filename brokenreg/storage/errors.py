@@ -43,6 +43,10 @@ class StorageFullError(StorageError):
     """No room (or quota) left: nothing was stored, and nothing that was stored is lost."""
 
 
+class TooLargeError(Exception):
+    """More bytes came for an upload session than its limit."""
+
+
 def is_full(error: OSError) -> bool:
     """Whether an I/O error means that the disk or the quota is full."""
     return error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)

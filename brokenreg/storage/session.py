@@ -16,7 +16,7 @@ from brokenreg.oci.digests import Digest
 from brokenreg.oci.errors import ErrorCode, OCIError
 from brokenreg.storage.batches import Batches, undisturbed
 from brokenreg.storage.blobs import BlobStore
-from brokenreg.storage.errors import StorageClosedError
+from brokenreg.storage.errors import StorageClosedError, TooLargeError
 from brokenreg.storage.folder import DataFolder
 from brokenreg.storage.index import UploadRow
 from brokenreg.storage.intake import Intake, Source
@@ -50,6 +50,8 @@ class Upload:
         self.path = folder.upload(row.id)
         self.offset = 0
         """Bytes of the file, as long as somebody has claimed the session."""
+        self.limit: int | None = None
+        """Bytes that the file may have. What would exceed it is not written: `TooLargeError` is raised."""
         self._descriptor = -1
         self._hasher: Hash = hashlib.new(row.algorithm)
         self._hashed = 0
@@ -142,6 +144,9 @@ class Upload:
     def _put(self, data: memoryview) -> None:
         """All of it, or nothing. There is room for it."""
         size, rest = len(data), data
+        if self.limit is not None and self.offset + size > self.limit:
+            self._room.quota.give_back(size)
+            raise TooLargeError
         try:
             while rest:
                 done = size - len(rest)

@@ -1,0 +1,66 @@
+"""How large a blob may become on its way into the cache, whatever its upstream sends."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+
+from brokenreg.oci.descriptors import described_sizes
+from brokenreg.oci.digests import Digest
+from brokenreg.oci.sizes import format_size
+from brokenreg.proxy.errors import UpstreamContentError
+from brokenreg.storage import Store
+from brokenreg.storage.records import RepositoryKey
+
+_MOST_MANIFESTS = 8
+"""Manifests that are read for what they say of one blob; the newest."""
+
+
+@dataclass(frozen=True, slots=True)
+class FillLimit:
+    """The largest size, in bytes, that is accepted for one blob; `reason` says where it comes from."""
+
+    digest: Digest
+    size: int
+    reason: str
+    is_described: bool = False
+    """A manifest says so."""
+
+    def check(self, source: str, size: int | None) -> None:
+        """Raise `UpstreamContentError` if `source` is about to send more."""
+        if size is not None and size > self.size:
+            raise UpstreamContentError(f"{source} sends {size} bytes for blob {self.digest}; {self.reason}")
+
+    def exceeded(self, source: str) -> UpstreamContentError:
+        """The error for a body that turned out to be longer."""
+        return UpstreamContentError(
+            f"{source} sent more than {self.size} bytes for blob {self.digest}; {self.reason}"
+        )
+
+    def announced(self, size: int | None) -> FillLimit:
+        """Return the limit once the upstream has said how large the blob is, if it has."""
+        if size is None or size >= self.size:
+            return self
+        return FillLimit(self.digest, size, f"it announced {size} before")
+
+
+async def fill_limit(store: Store, key: RepositoryKey, digest: Digest) -> FillLimit:
+    """Return the largest size that a manifest of the repository gives; without any, the cache's limit.
+
+    Manifests may disagree. The digest then decides who is right.
+    """
+    repository = store.index.repository(key)
+    manifests = repository.manifests.values() if repository else ()
+    naming = [manifest.digest for manifest in manifests if digest in manifest.facts.names]
+    bodies = [await store.index.manifest_body(each) for each in naming[-_MOST_MANIFESTS:]]
+    sizes = await asyncio.to_thread(_sizes, bodies, digest) if bodies else set()
+    if sizes:
+        size = max(sizes)
+        return FillLimit(digest, size, f"the manifest describes it with {size} bytes", is_described=True)
+    size = store.cache.max_size
+    reason = f"without a manifest that describes it, --cache-max-size allows {format_size(size)}"
+    return FillLimit(digest, size, f"{reason}; pull its manifest first")
+
+
+def _sizes(bodies: list[bytes | None], digest: Digest) -> set[int]:
+    return {size for body in bodies if body is not None for size in described_sizes(body, digest)}

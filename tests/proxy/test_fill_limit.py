@@ -1,0 +1,167 @@
+"""A blob takes no more room than its manifest or the cache allows, whatever the upstream sends."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import socketserver
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from brokenreg.oci.descriptors import described_sizes
+from brokenreg.oci.digests import Digest
+from tests import disks
+from tests.process import Brokenreg, brokenreg
+from tests.proxy.chain import last
+from tests.proxy.scripted import Answer, Scripted
+from tests.registry.pushing import MIB, OCI_MANIFEST, digest_of, error_of, image
+
+CACHE = MIB
+RIGHT = b"right" * 100
+
+
+@pytest.fixture(scope="module")
+def proxy(tmp_path_factory: pytest.TempPathFactory, odd: Scripted) -> Iterator[Brokenreg]:
+    arguments = ("--upstream", f"odd={odd.url}", "--cache-max-size", f"{CACHE}")
+    with brokenreg(tmp_path_factory.mktemp("proxy") / "data", *arguments) as running:
+        yield running
+
+
+def describe(proxy: Brokenreg, odd: Scripted, name: str, blob: bytes, *sizes: int) -> str:
+    """Let the proxy cache a manifest for each size, which describes the blob with it; the blob's path."""
+    for number, size in enumerate(sizes):
+        document = json.loads(image(b"{}", blob, number=number))
+        document["layers"][0]["size"] = size
+        answer = Answer(headers={"content-type": OCI_MANIFEST}, body=json.dumps(document).encode())
+        odd.answers[f"/v2/{name}/manifests/v{number}"] = answer
+        assert httpx.get(f"{proxy.url}/v2/odd/{name}/manifests/v{number}").status_code == 200
+    return f"/v2/{name}/blobs/{digest_of(blob)}"
+
+
+def stored(proxy: Brokenreg) -> int:
+    """Bytes of all uploads and blobs."""
+    paths = [*(proxy.data / "uploads").iterdir(), *(proxy.data / "blobs" / "sha256").iterdir()]
+    return sum(path.stat().st_size for path in paths)
+
+
+@pytest.mark.parametrize("is_chunked", [True, False])
+def test_a_small_blob_that_is_too_long_is_an_error(proxy: Brokenreg, odd: Scripted, is_chunked: bool) -> None:
+    path = describe(proxy, odd, f"small/{is_chunked}".lower(), RIGHT, len(RIGHT))
+    odd.answers[path] = Answer(body=bytes(400_000), chunked=is_chunked)
+    before = stored(proxy)
+    error = error_of(httpx.get(f"{proxy.url}{path.replace('/v2/', '/v2/odd/')}"), 502)
+    assert f"the manifest describes it with {len(RIGHT)} bytes" in error["message"]
+    assert stored(proxy) == before
+
+
+def test_a_large_one_is_cut_and_the_timeline_says_why(proxy: Brokenreg, odd: Scripted) -> None:
+    path = describe(proxy, odd, "large", RIGHT, 100_000)
+    odd.answers[path] = Answer(body=bytes(900_000), chunked=True)
+    with pytest.raises(httpx.RemoteProtocolError):
+        httpx.get(f"{proxy.url}{path.replace('/v2/', '/v2/odd/')}")
+    marks = [mark["what"] for mark in last(proxy, "endpoint:layer")["timeline"]]
+    assert any("cut short" in mark and "describes it with 100000 bytes" in mark for mark in marks), marks
+
+
+def test_of_manifests_that_disagree_the_largest_counts(proxy: Brokenreg, odd: Scripted) -> None:
+    path = describe(proxy, odd, "disagree", RIGHT, 7, len(RIGHT), 70)
+    odd.answers[path] = Answer(body=RIGHT, chunked=True)
+    response = httpx.get(f"{proxy.url}{path.replace('/v2/', '/v2/odd/')}")
+    assert (response.status_code, response.content) == (200, RIGHT)
+
+
+@pytest.mark.parametrize("is_chunked", [True, False])
+def test_without_a_descriptor_the_limit_is_that_of_the_cache(
+    proxy: Brokenreg, odd: Scripted, is_chunked: bool
+) -> None:
+    path = f"/v2/bare/blobs/{digest_of(b'%d' % is_chunked)}"
+    odd.answers[path] = Answer(body=bytes(4 * CACHE), chunked=is_chunked)
+    before = stored(proxy)
+    url = f"{proxy.url}{path.replace('/v2/', '/v2/odd/')}"
+    if is_chunked:
+        with pytest.raises(httpx.RemoteProtocolError):
+            httpx.get(url)
+    else:
+        assert "--cache-max-size" in error_of(httpx.get(url), 502)["message"]
+    assert stored(proxy) == before
+
+
+def test_a_described_blob_may_be_larger_than_the_cache(proxy: Brokenreg, odd: Scripted) -> None:
+    blob = os.urandom(2 * CACHE)
+    path = describe(proxy, odd, "beyond", blob, len(blob))
+    odd.answers[path] = Answer(body=blob)
+    assert httpx.get(f"{proxy.url}{path.replace('/v2/', '/v2/odd/')}").content == blob
+
+
+class _Resumed(socketserver.StreamRequestHandler):
+    """Announces 100,000 bytes and sends 70,000; what follows later has no end."""
+
+    def handle(self) -> None:
+        with contextlib.suppress(OSError):
+            head = b"".join(iter(self.rfile.readline, b"\r\n")).lower()
+            if b"range: bytes=70000-" not in head:
+                self.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n" + bytes(70_000))
+                return
+            self.wfile.write(b"HTTP/1.1 206 Partial Content\r\nContent-Range: bytes 70000-99999/*\r\n")
+            self.wfile.write(b"Transfer-Encoding: chunked\r\n\r\n")
+            for _ in range(100):
+                self.wfile.write(b"10000\r\n" + bytes(65536) + b"\r\n")
+
+
+def test_a_resumed_download_is_no_longer_than_it_was_announced(tmp_path: Path) -> None:
+    with contextlib.ExitStack() as stack:
+        server = stack.enter_context(socketserver.ThreadingTCPServer(("127.0.0.1", 0), _Resumed))
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        stack.callback(thread.join)
+        stack.callback(server.shutdown)
+        url = f"http://127.0.0.1:{server.server_address[1]}"
+        running = stack.enter_context(brokenreg(tmp_path / "data", "--upstream", f"odd={url}"))
+        with pytest.raises(httpx.RemoteProtocolError):
+            httpx.get(f"{running.url}/v2/odd/a/blobs/{digest_of(b'resumed')}")
+        marks = [mark["what"] for mark in last(running, "endpoint:layer")["timeline"]]
+        assert any("announced 100000" in mark for mark in marks), marks
+        assert stored(running) == 0
+
+
+def received(response: httpx.Response) -> int:
+    """Bytes until the connection is cut."""
+    count = 0
+    with contextlib.suppress(httpx.RemoteProtocolError):
+        for chunk in response.iter_raw():
+            count += len(chunk)
+    return count
+
+
+def test_on_a_full_disk_each_reader_stops_there_too(tmp_path: Path, odd: Scripted) -> None:
+    with disks.small_disk(tmp_path / "disk", "2m") as disk:
+        arguments = ("--upstream", f"odd={odd.url}")
+        with brokenreg(disk / "data", *arguments) as running:
+            path = describe(running, odd, "full", b"full", 3 * MIB)
+            odd.answers[path] = Answer(body=bytes(8 * MIB), chunked=True)
+            with httpx.stream("GET", f"{running.url}{path.replace('/v2/', '/v2/odd/')}") as response:
+                came = received(response)
+            assert MIB < came <= 3 * MIB
+
+
+def test_sizes_are_found_wherever_a_descriptor_is() -> None:
+    digest = Digest.of(b"a")
+    deep: dict[str, object] = {"digest": digest, "size": 3}
+    for _ in range(5000):
+        deep = {"inner": [deep]}
+    document = {
+        "config": {"digest": digest, "size": 1},
+        "layers": [{"digest": digest, "size": 2}, {"digest": "x", "size": 9}],
+    }
+    assert described_sizes(json.dumps(document).encode(), digest) == {1, 2}
+    for odd in (b"", b"no json", b"[" * 100_000, b'{"digest": 1, "size": "x"}', b"null"):
+        assert described_sizes(odd, digest) == set()
+    assert (
+        described_sizes(json.dumps({"manifests": [{"digest": digest, "size": True}]}).encode(), digest)
+        == set()
+    )
