@@ -100,7 +100,8 @@ _SERVER_OPTIONS = [
                  "env: through those that HTTPS_PROXY and HTTP_PROXY name, except for hosts in NO_PROXY. "
                  "Off loopback it needs --allow-upstream.  [default: connect directly]"),
     _option("--upstream-timeout", metavar="DURATION", default="60s", show_default=True,
-            help="For how long an upstream may say nothing before its answer, or in it; connecting has 10s."),
+            help="How long an upstream may take for the head of a response, and may pause in its body; "
+                 "connecting has 10s."),
     _option("--tag-ttl", metavar="DURATION", default="60s", show_default=True,
             help="For how long a cached tag is served before its upstream is asked whether it still holds."),
     _option("--offline", is_flag=True,

@@ -221,6 +221,6 @@ def _with(request: httpx.Request, header: str | None) -> httpx.Request:
 
 
 async def _read(response: httpx.Response, who: str) -> bytes:
-    """The whole body, as it is. Raise `UpstreamContentError` if it is too long."""
-    shorten(response, who)
+    """The whole body, as it is. Raise `UpstreamError` if it is too long or too slow."""
+    shorten(response, who, _LIMIT)
     return await response.aread()

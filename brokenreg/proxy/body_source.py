@@ -14,7 +14,7 @@ from contextlib import AbstractContextManager
 
 import httpcore
 
-from brokenreg.proxy.transport import as_httpcore
+from brokenreg.proxy.stream import as_httpcore
 
 
 class BodySource:

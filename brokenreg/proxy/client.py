@@ -20,12 +20,12 @@ from brokenreg import __version__
 from brokenreg.oci.upstreams import DOCKER_HUB
 from brokenreg.proxy.addresses import AddressPolicy, Trust, host_and_port
 from brokenreg.proxy.body_source import BodySource
-from brokenreg.proxy.errors import UpstreamContentError, UpstreamError
+from brokenreg.proxy.errors import UpstreamError
 from brokenreg.proxy.failures import Asked, told_failures, told_redirects
 from brokenreg.proxy.patience import patiently
 from brokenreg.proxy.pools import Pools
 from brokenreg.proxy.route import Route
-from brokenreg.proxy.short_body import shorten
+from brokenreg.proxy.short_body import shorten, shortened
 from brokenreg.proxy.transport import Transport
 from brokenreg.proxy.web_proxies import DIRECT, WebProxies
 
@@ -92,17 +92,15 @@ class UpstreamResponse:
         left = self.length - self._received
         if left < _BULK:
             return None
-        patience = self._response.request.extensions["timeout"]["read"]
+        patience = _patience(self._response.request)
         told = partial(told_failures, self._asked, self._response.url)
         return BodySource(connection, left, patience, told)
 
     async def read(self, limit: int) -> bytes:
-        """The whole body. Raise `UpstreamContentError` if it has more than `limit` bytes."""
+        """The whole body. Raise `UpstreamError` if it has more than `limit` bytes, or is too slow."""
         body = bytearray()
-        async for chunk in self.chunks():
+        async for chunk in shortened(self.chunks(), self.source, limit, _patience(self._response.request)):
             body += chunk
-            if len(body) > limit:
-                raise UpstreamContentError(f"{self.source} sent more than the {limit} bytes accepted here")
         return bytes(body)
 
 
@@ -191,6 +189,12 @@ class UpstreamClient:
         return Trust(None if url is None else host_and_port(httpx.URL(url)))
 
 
+def _patience(request: httpx.Request) -> float:
+    """Seconds that whoever answers may say nothing."""
+    seconds: float = request.extensions["timeout"]["read"]
+    return seconds
+
+
 def extensions(asked: Asked, tell: Tell) -> dict[str, Any]:
     """What goes with a request, and those that redirects and authentication make of it, to be told of."""
     return {"asked": asked, "tell": tell}
@@ -224,7 +228,7 @@ class _Told(httpx.AsyncBaseTransport):
         request.extensions["tell"](f"upstream {request.method} {where}: {response.status_code}{through}")
         response.stream = _ToldBody(cast(httpx.AsyncByteStream, response.stream), asked, request.url)
         if response.has_redirect_location:  # which httpx reads whole, to use the connection again
-            shorten(response, asked.who(request.url))
+            shorten(response, asked.who(request.url), _patience(request))
         return response
 
     async def aclose(self) -> None:

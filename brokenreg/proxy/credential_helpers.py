@@ -16,6 +16,9 @@ _NAME = re.compile(r"[a-z0-9-]+")
 _LIMIT = 10.0
 """Seconds that a helper may take."""
 
+_LONGEST = 64 * 1024
+"""Bytes that a helper may write."""
+
 _NOT_FOUND = b"credentials not found"
 _IDENTITY = "<token>"
 """In place of a user's name: the secret is an identity token."""
@@ -60,7 +63,10 @@ def _read(name: str, output: bytes) -> Login | None:
 
 
 async def _run(program: str, server: str, environ: Mapping[str, str]) -> tuple[int, bytes]:
-    """Its status and standard output. It does not outlive this, nor does what it has started."""
+    """Its status and standard output. It does not outlive this, nor does what it has started.
+
+    Raise `HelperError` if it writes too much.
+    """
     process = await asyncio.create_subprocess_exec(
         program,
         "get",
@@ -69,11 +75,27 @@ async def _run(program: str, server: str, environ: Mapping[str, str]) -> tuple[i
         stderr=asyncio.subprocess.DEVNULL,
         env=dict(environ),
         start_new_session=True,
+        limit=_LONGEST,
     )
+    assert process.stdin is not None  # noqa: S101 - for the type checker
+    assert process.stdout is not None  # noqa: S101
     try:
-        output, _ = await process.communicate(server.encode())
+        process.stdin.write(server.encode())
+        process.stdin.close()
+        output = await _read_all(program, process.stdout)
+        await process.wait()
     finally:
         if process.returncode is None:
             os.killpg(process.pid, signal.SIGKILL)
             await process.wait()
     return await process.wait(), output
+
+
+async def _read_all(program: str, stream: asyncio.StreamReader) -> bytes:
+    """What it writes, to the end. `communicate` would keep any amount of it."""
+    output = bytearray()
+    while chunk := await stream.read(_LONGEST):
+        output += chunk
+        if len(output) > _LONGEST:
+            raise HelperError(f"{os.path.basename(program)} writes more than {_LONGEST} bytes")
+    return bytes(output)

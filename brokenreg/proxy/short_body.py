@@ -1,36 +1,56 @@
-"""Bodies that httpx reads whole by itself, or for us: no more of them than is reasonable."""
+"""Bodies that are read whole: bounded in bytes and time."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterable, AsyncIterator
 from typing import cast
 
 import httpx
 
-from brokenreg.proxy.errors import UpstreamContentError
+from brokenreg.proxy.errors import UpstreamContentError, UpstreamSilentError
 
-_MOST = 1024 * 1024
+_MOST = 256 * 1024
 """Bytes of a redirect, of a 401, of an answer of a token service."""
 
+_SLOWEST = 8 * 1024
+"""Bytes a second that a body must come with on average, once patience is over."""
 
-def shorten(response: httpx.Response, who: str) -> None:
-    """Let reading the body raise `UpstreamContentError` if it is too long; `who` sends it."""
+
+async def shortened(
+    chunks: AsyncIterable[bytes], who: str, limit: int, patience: float
+) -> AsyncIterator[bytes]:
+    """Pass on the body that `who` sends, as it comes.
+
+    Raise `UpstreamContentError` if it has more than `limit` bytes, `UpstreamSilentError` if it is slow and
+    takes more than `patience` seconds.
+    """
+    size, begin = 0, time.monotonic()
+    async for chunk in chunks:
+        size += len(chunk)
+        if size > limit:
+            raise UpstreamContentError(f"{who} sent more than the {limit} bytes accepted here")
+        seconds = time.monotonic() - begin
+        if seconds > patience + size / _SLOWEST:
+            raise UpstreamSilentError(f"{who} is too slow: it sent {size} bytes in {seconds:.0f} s")
+        yield chunk
+
+
+def shorten(response: httpx.Response, who: str, patience: float) -> None:
+    """Bound the body that httpx will read, as `shortened` does; `who` sends it."""
     # We have asked for no encoding; one that comes anyway would let a few bytes become gigabytes.
     response.headers.pop("content-encoding", None)
-    response.stream = _ShortBody(cast(httpx.AsyncByteStream, response.stream), who)
+    response.stream = _ShortBody(cast(httpx.AsyncByteStream, response.stream), who, patience)
 
 
 class _ShortBody(httpx.AsyncByteStream):
-    def __init__(self, stream: httpx.AsyncByteStream, who: str) -> None:
+    def __init__(self, stream: httpx.AsyncByteStream, who: str, patience: float) -> None:
         self._stream = stream
         self._who = who
+        self._patience = patience
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        size = 0
-        async for chunk in self._stream:
-            size += len(chunk)
-            if size > _MOST:
-                raise UpstreamContentError(f"{self._who} sent more than {_MOST} bytes where a few would do")
+        async for chunk in shortened(self._stream, self._who, _MOST, self._patience):
             yield chunk
 
     async def aclose(self) -> None:

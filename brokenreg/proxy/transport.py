@@ -1,4 +1,4 @@
-"""httpx over sockets of our own: connecting only where we may, and the bulk of a body read past it.
+"""httpx over sockets of our own: connecting only where we may, and bodies that leave the loop to others.
 
 Of public parts of httpcore, a network backend.
 """
@@ -6,27 +6,23 @@ Of public parts of httpcore, a network backend.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import socket
 import ssl
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+import time
+from collections.abc import AsyncIterator, Callable, Iterable
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any
 
 import httpcore
 import httpx
 
 from brokenreg.option_values import WebProxy
 from brokenreg.proxy.addresses import AddressPolicy, Trust, parse_address
+from brokenreg.proxy.bounded_stream import BoundedStream
 from brokenreg.proxy.connecting import Address, connect
-from brokenreg.proxy.nested_tls import NestedTLS
+from brokenreg.proxy.stream import Stream, as_httpcore
 from brokenreg.proxy.tunnel import check_unresolved, is_loopback_name, tunnel
 from brokenreg.proxy.web_proxies import DIRECT, WebProxies
-
-_T = TypeVar("_T")
-
-_READ = 256 * 1024
-"""Bytes read at a time; buffers that are larger cost more than they save."""
 
 _MAX_CONNECTIONS = 256
 _KEPT_CONNECTIONS = 16
@@ -34,6 +30,30 @@ _KEPT_SECONDS = 30.0
 
 _LOOKUP = 2.0
 """Seconds to resolve a name that a web proxy resolves too; where nobody else can, lookups time out."""
+
+MOST_FRAMING = 16 * 1024 * 1024
+"""Bytes of chunked framing that a response may have beyond its content."""
+
+_CHUNKS_A_TURN = 256
+"""Chunks of one read that are passed on without a pause: 2 ms of the event loop."""
+
+_PAUSE = 0.001
+"""Seconds from one such turn to the next, whichever response has it: the loop has that time for others."""
+
+
+class _Turns:
+    """Lets responses that come in tiny chunks share the event loop with others, however many there are."""
+
+    def __init__(self) -> None:
+        self._next = 0.0
+
+    async def wait(self) -> None:
+        now = time.monotonic()
+        self._next = max(now, self._next) + _PAUSE
+        await asyncio.sleep(self._next - now)
+
+
+_TURNS = _Turns()
 
 
 class Transport(httpx.AsyncBaseTransport):
@@ -71,10 +91,12 @@ class Transport(httpx.AsyncBaseTransport):
                 extensions=request.extensions,
             )
         )
+        stream: BoundedStream = response.extensions["network_stream"]
+        stream.end_head()
         return httpx.Response(
             response.status,
             headers=response.headers,
-            stream=_Body(response),
+            stream=_Body(response, stream),
             extensions=response.extensions,
         )
 
@@ -84,12 +106,27 @@ class Transport(httpx.AsyncBaseTransport):
 
 
 class _Body(httpx.AsyncByteStream):
-    def __init__(self, response: httpcore.Response) -> None:
+    """The body of a response. httpcore pauses for reads alone, and passes on each chunk, however small."""
+
+    def __init__(self, response: httpcore.Response, stream: BoundedStream) -> None:
         self._response = response
+        self._stream = stream
+        self._has_length = all(name.lower() != b"transfer-encoding" for name, _ in response.headers)
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
+        """Raise `httpcore.RemoteProtocolError` if next to nothing of what is sent is content."""
+        size, chunks, reads = 0, 0, 0
         async for chunk in self._response.aiter_stream():
+            size += len(chunk)
+            if self._stream.body_bytes - size > MOST_FRAMING + size:
+                raise httpcore.RemoteProtocolError("it sends chunks with almost no content")
+            chunks = chunks + 1 if self._stream.reads == reads else 1
+            reads = self._stream.reads
+            if chunks % _CHUNKS_A_TURN == 0:
+                await _TURNS.wait()
             yield chunk
+        if self._has_length and self._stream.body_bytes > size:
+            self._stream.is_usable = False
 
     async def aclose(self) -> None:
         await self._response.aclose()
@@ -120,10 +157,10 @@ class _Backend(httpcore.AsyncNetworkBackend):
     ) -> httpcore.AsyncNetworkStream:
         web_proxy = self._find(host, port)
         if web_proxy is not None and await self._is_elsewhere(host, port):
-            return await tunnel(lambda: self._reach(web_proxy), web_proxy, host, port, timeout)
+            return BoundedStream(await tunnel(lambda: self._reach(web_proxy), web_proxy, host, port, timeout))
         with as_httpcore(httpcore.ConnectTimeout, httpcore.ConnectError):
             async with asyncio.timeout(timeout):
-                return _Stream(await self._connect(host, port))
+                return BoundedStream(Stream(await self._connect(host, port)))
 
     async def _connect(self, host: str, port: int) -> socket.socket:
         """Connect to exactly what was judged; it is never resolved again."""
@@ -152,7 +189,7 @@ class _Backend(httpcore.AsyncNetworkBackend):
     async def _reach(self, web_proxy: WebProxy) -> httpcore.AsyncNetworkStream:
         with as_httpcore(httpcore.ConnectTimeout, httpcore.ConnectError):
             found = await _resolve(web_proxy.host, web_proxy.port)
-            stream = _Stream(await connect(found), web_proxy)
+            stream = Stream(await connect(found), web_proxy)
         return (
             await stream.start_tls(self._context, web_proxy.host) if web_proxy.scheme == "https" else stream
         )
@@ -161,132 +198,6 @@ class _Backend(httpcore.AsyncNetworkBackend):
         await asyncio.sleep(seconds)
 
 
-class _Stream(httpcore.AsyncNetworkStream):
-    """A socket that does not block, bare or with TLS; `get_extra_info("socket")` gives it away.
-
-    `web_proxy` is what it leads through.
-    """
-
-    def __init__(self, connection: socket.socket, web_proxy: WebProxy | None = None) -> None:
-        self._socket = connection
-        self._web_proxy = web_proxy
-        self._loop = asyncio.get_running_loop()
-
-    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        """What is there: `max_bytes` is what httpcore would be content with."""
-        with as_httpcore(httpcore.ReadTimeout, httpcore.ReadError):
-            async with asyncio.timeout(timeout):
-                return await self._ready(lambda: self._socket.recv(_READ), self._loop.add_reader)
-
-    async def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        with as_httpcore(httpcore.WriteTimeout, httpcore.WriteError):
-            async with asyncio.timeout(timeout):
-                rest = memoryview(buffer)
-                while rest:
-                    rest = rest[await self._ready(partial(self._socket.send, rest), self._loop.add_writer) :]
-
-    async def aclose(self) -> None:
-        self._socket.close()  # goodbyes of TLS are not worth waiting for
-
-    async def start_tls(
-        self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
-    ) -> httpcore.AsyncNetworkStream:
-        start = self._nest_tls if isinstance(self._socket, ssl.SSLSocket) else self._start_tls
-        try:
-            with as_httpcore(httpcore.ConnectTimeout, httpcore.ConnectError):
-                async with asyncio.timeout(timeout):
-                    return await start(ssl_context, server_hostname)
-        except httpcore.ConnectError as error:
-            if self._web_proxy is None or not isinstance(error.__cause__, ssl.SSLError):
-                raise
-            raise httpcore.ConnectError(
-                f"{error} (through the web proxy {self._web_proxy}; if it decrypts TLS, "
-                "add its CA with --upstream-ca FILE)"
-            ) from error.__cause__
-
-    async def _start_tls(self, context: ssl.SSLContext, host: str | None) -> httpcore.AsyncNetworkStream:
-        encrypted = context.wrap_socket(self._socket, server_hostname=host, do_handshake_on_connect=False)
-        stream = _Stream(encrypted, self._web_proxy)
-        try:
-            await stream._ready(encrypted.do_handshake, self._loop.add_reader)
-        except BaseException:
-            encrypted.close()
-            raise
-        return stream
-
-    async def _nest_tls(self, context: ssl.SSLContext, host: str | None) -> httpcore.AsyncNetworkStream:
-        stream = NestedTLS(self, context, host)
-        await stream.handshake()
-        return stream
-
-    def get_extra_info(self, info: str) -> Any:
-        if info == "is_readable":
-            return self._is_readable()
-        if info == "web_proxy":
-            return self._web_proxy
-        return self._socket if info == "socket" else None
-
-    async def _ready(self, operation: Callable[[], _T], watch: Callable[..., object]) -> _T:
-        """Do it once the socket is ready for it; `watch` tells when a bare one that was not may be."""
-        while True:
-            try:
-                return operation()
-            except BlockingIOError:
-                await self._watched(watch)
-            except ssl.SSLWantReadError:
-                await self._watched(self._loop.add_reader)
-            except ssl.SSLWantWriteError:
-                await self._watched(self._loop.add_writer)
-
-    async def _watched(self, watch: Callable[..., object]) -> None:
-        ready = self._loop.create_future()
-        descriptor = self._socket.fileno()
-        watch(descriptor, _set, ready)
-        try:
-            await ready
-        finally:
-            self._loop.remove_reader(descriptor)
-            self._loop.remove_writer(descriptor)
-
-    def _is_readable(self) -> bool:
-        """Whether an idle connection has ended, or says what nobody asked.
-
-        It is read from, for TLS has messages of its own that are nobody's answer (RFC 8446, section 4.6).
-        """
-        try:
-            self._socket.recv(1)
-        except (BlockingIOError, ssl.SSLWantReadError):
-            return False
-        except OSError:
-            return True
-        return True
-
-
 async def _resolve(host: str, port: int) -> list[Address]:
     found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
     return [(family, address) for family, *_, address in found]
-
-
-def _set(ready: asyncio.Future[None]) -> None:
-    if not ready.done():
-        ready.set_result(None)
-
-
-@contextlib.contextmanager
-def as_httpcore(late: type[Exception], failed: type[Exception]) -> Iterator[None]:
-    """Turn what sockets raise into what httpcore does."""
-    try:
-        yield
-    except TimeoutError as error:
-        raise late(str(error)) from error
-    except (OSError, EOFError) as error:  # ssl.SSLError is an OSError
-        raise failed(_plain(error)) from error
-
-
-def _plain(error: Exception) -> str:
-    """What went wrong, in the system's words."""
-    if isinstance(error, ssl.SSLCertVerificationError):
-        return f"its certificate is not good: {error.verify_message}"
-    if isinstance(error, ssl.SSLError):
-        return f"TLS: {(error.reason or 'failed').lower().replace('_', ' ')}"
-    return getattr(error, "strerror", None) or str(error) or type(error).__name__

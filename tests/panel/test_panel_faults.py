@@ -138,7 +138,9 @@ async def test_no_failure_is_promised_that_cannot_happen(tmp_path: Path) -> None
 
 async def test_why_does_not_count_what_had_no_effect(tmp_path: Path) -> None:
     async with bench(tmp_path, (220, 40)) as it:
-        it.book.add(rule_of({"fault": {"type": "truncate"}, "match": {"endpoint": "any"}, "times": 1}), "test")
+        it.book.add(
+            rule_of({"fault": {"type": "truncate"}, "match": {"endpoint": "any"}, "times": 1}), "test"
+        )
         await it.get()
         screen = flat(await it.press("enter", "h"))
         assert "No fault struck: a rule matched, and its fault had no effect" in screen

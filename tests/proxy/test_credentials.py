@@ -167,6 +167,7 @@ async def test_a_helper_may_keep_an_identity_token_or_nothing(
     [
         ("bad", "echo s3cret; exit 3", "docker-credential-bad ended with status 3"),
         ("bad", "echo s3cret", "docker-credential-bad does not answer in JSON"),
+        ("bad", "yes s3cret", "docker-credential-bad writes more than 65536 bytes"),
         ("bad", "echo '[\"s3cret\"]'", "docker-credential-bad does not answer in JSON"),
         ("missing-one", None, "docker-credential-missing-one is not in PATH"),
         ("../bin/bad", "echo s3cret", "a credential helper whose name is not of the letters a-z"),
