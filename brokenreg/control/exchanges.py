@@ -48,6 +48,9 @@ class ExchangeSummary(BaseModel):
     held: bool
     held_by: str | None = Field(description="the rule or break that holds it, or who; null while nobody does")
     edited: str | None = Field(description="what somebody changed of its status and headers")
+    progress: str | None = Field(
+        description="how far the work is that its response waits for: `fabricating layer 17 of 127, 12%`"
+    )
     ended: str | None = Field(description="complete, client-left, aborted; null while it is in flight")
 
 

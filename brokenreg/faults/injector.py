@@ -17,6 +17,7 @@ from brokenreg.traffic.exchange import Exchange
 from brokenreg.traffic.recorder import EXTENSION as EXCHANGE
 from brokenreg.wire.asgi import ASGIApp, Receive, Scope, Send
 from brokenreg.wire.seam import EXTENSION as STREAM
+from brokenreg.wire.seam import Stream
 
 
 class Injector:
@@ -36,6 +37,9 @@ class Injector:
         passage = self._gate.passage(exchange, scope["extensions"][STREAM], send)
         try:
             try:
+                if self._surroundings.must_recall(exchange):
+                    stream: Stream = scope["extensions"][STREAM]
+                    await stream.unless_gone(self._surroundings.recall(exchange))
                 app = self._spoiled(exchange, passage)
             except OCIError as error:
                 await respond_error(passage.send, error)

@@ -8,13 +8,15 @@ from typing import Literal, get_args
 
 from brokenreg.faults.origin import SecondOrigin
 from brokenreg.images.fabricator import Fabricator
-from brokenreg.oci.digests import Digest
-from brokenreg.oci.target import Target
+from brokenreg.oci.digests import Digest, is_digest
+from brokenreg.oci.target import Endpoint, Target
 from brokenreg.proxy.naming import Naming
+from brokenreg.proxy.witness import Witness
 from brokenreg.registry.auth.admission import Admission
 from brokenreg.registry.auth.challenge import PublicAddress
 from brokenreg.storage import Store
 from brokenreg.storage.records import Repository
+from brokenreg.traffic.exchange import Exchange
 
 Flaw = Literal["expired", "wrong-host", "untrusted"]
 """What may be wrong with a certificate."""
@@ -48,6 +50,25 @@ class Surroundings:
         if self._flawed is None:
             raise OSError("no listener speaks TLS")
         return self._flawed(flaw)
+
+    def must_recall(self, exchange: Exchange) -> bool:
+        """Whether `recall` may find what an exchange is about."""
+        target = exchange.target
+        return (
+            exchange.method in ("GET", "HEAD")
+            and target.endpoint in (Endpoint.MANIFEST, Endpoint.CONFIG, Endpoint.LAYER)
+            and self._images.provides(target.repository)
+            and is_digest(target.reference)
+            and not self._images.knows(target.repository, target.reference)
+        )
+
+    async def recall(self, exchange: Exchange) -> None:
+        """Let the fabricator look its digest up, so that rules know what it stands for. Raise `OCIError`."""
+        target = exchange.target
+        await self._images.recall(target.repository, target.reference, Witness(exchange))
+        if target.endpoint is Endpoint.LAYER:
+            is_config = self._images.is_config(target.repository, target.reference)
+            exchange.target = target.refine(is_config=is_config)
 
     def positions(self, target: Target) -> Collection[int]:
         """The places of a layer in the manifests of its repository, from 1; none if no manifest names it."""

@@ -3,21 +3,34 @@
 from __future__ import annotations
 
 import asyncio
-import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 
-from brokenreg.images.hashing import HashingCancelled, hash_layers
+from brokenreg.images.hashing import LayerSums, hash_layers
 from brokenreg.images.image import Document, FabricatedImage, build_image
 from brokenreg.images.jobs import RUNNING, Jobs
 from brokenreg.images.layer import Layer
-from brokenreg.images.ledger import ImageRecord, LayerRecord, Ledger, Place, Role
-from brokenreg.images.spec import ImageSpec, LayerRecipe, check_limit, parse_random_tag
+from brokenreg.images.ledger import (
+    IMAGES,
+    MOST,
+    ImageRecord,
+    LayerRecord,
+    Ledger,
+    Place,
+    Role,
+    image_key,
+    layer_key,
+    read_image,
+    read_layer,
+)
+from brokenreg.images.progress import NOBODY, Observer, Progress
+from brokenreg.images.spec import MAX_LAYERS, ImageSpec, LayerRecipe, check_limit, parse_random_tag
 from brokenreg.oci.digests import Digest, is_digest
-from brokenreg.oci.errors import ErrorCode, OCIError, shutting_down
+from brokenreg.oci.errors import ErrorCode, OCIError
 
 TagParser = Callable[[str], ImageSpec]
 """The image that a tag asks for. Raises `OCIError` if it asks for none."""
@@ -30,15 +43,24 @@ _BATCH = 1024 * 1024 * 1024
 
 _CACHED_IMAGES = 32
 
+_LOADED = 64
+"""Images that a start brings to mind."""
+
 
 class RecipeStore(Protocol):
-    """Where the sums are kept, so that no layer is ever hashed twice."""
+    """Where the sums are kept as (key, JSON), so that no layer is hashed twice."""
 
-    def recipes(self) -> Iterable[tuple[str, str]]:
-        """Everything stored: (key, JSON)."""
+    async def put(self, records: Sequence[tuple[str, str]]) -> None:
+        """Store some, durably, in place of those with the same keys."""
 
-    async def put_recipe(self, key: str, value: str) -> None:
-        """Store one, durably, in place of what was there."""
+    async def get(self, keys: Iterable[str]) -> dict[str, str]:
+        """Those with these keys, as far as they exist."""
+
+    async def naming(self, digest: str) -> list[tuple[str, str]]:
+        """Those whose digest, manifest or configuration that is."""
+
+    async def beginning_with(self, prefix: str, most: int) -> list[tuple[str, str]]:
+        """Up to `most` whose keys begin with `prefix`."""
 
 
 class FabricatedBlob(Protocol):
@@ -60,47 +82,66 @@ class MadeBlob:
     digest: Digest
     role: Role
     _place: Place
-    _ledger: Ledger
+    _sums: list[LayerSums]
 
     @property
     def content(self) -> FabricatedBlob:
         """A reader, made anew; of a document that takes as long as to make all of the image's documents."""
         if self.role is Role.LAYER:
             recipe = self._place.spec.recipe(self._place.number)
-            return Layer(recipe, self._ledger.layer_sums(recipe).crc32)
-        image = build_image(self._place.spec, self._ledger.sums(self._place.spec))
+            return Layer(recipe, self._sums[self._place.number - 1].crc32)
+        image = build_image(self._place.spec, self._sums[: self._place.spec.layers])
         return Document(image.config if self.role is Role.CONFIG else image.manifest)
 
 
 class Fabricator:
     """The images of some repositories. `kinds` says which, and what their tags mean.
 
-    An image is served by its digests once it was asked for by tag, also after a restart. Images of more than
-    `limit` bytes of content are refused. Belongs to one event loop; `close` when done.
+    An image is served by its digests once it was requested by tag, also after a restart: memory has those
+    that were used last, and the store finds the others by digest. Images of more than `limit` bytes of
+    content are refused. `memory` is in layers. Belongs to one event loop; `close` when done.
     """
 
-    def __init__(self, store: RecipeStore, kinds: Mapping[str, TagParser], limit: int) -> None:
+    def __init__(
+        self, store: RecipeStore, kinds: Mapping[str, TagParser], limit: int, memory: int = MOST
+    ) -> None:
         self._store = store
         self._kinds = kinds
         self._limit = limit
-        self._ledger = Ledger(store.recipes())
+        self._ledger = Ledger(memory)
         self._images: OrderedDict[ImageSpec, FabricatedImage] = OrderedDict()
         self._jobs: Jobs[tuple[str, ImageSpec]] = Jobs()
-        self._cancelled = threading.Event()
         # A job's own thread and its helper's.
         self._threads = ThreadPoolExecutor(2 * RUNNING, thread_name_prefix="fabricator")
+
+    async def load(self) -> None:
+        """Read some of what the store has, for the lists of blobs. Everything else is found on demand."""
+        for key, value in await self._store.beginning_with(IMAGES, _LOADED):
+            if self._ledger.is_full:
+                return
+            record = read_image(key, value)
+            if record is not None and record.repository in self._kinds:
+                await self._find(record.repository, record.spec)
 
     def provides(self, repository: str) -> bool:
         """Whether the images of that repository are fabricated."""
         return repository in self._kinds
 
-    async def image(self, repository: str, reference: str) -> FabricatedImage:
+    def knows(self, repository: str, reference: str) -> bool:
+        """Whether memory has what this tag or digest stands for, so that nobody waits. Raise as `image`."""
+        if is_digest(reference):
+            return self._ledger.place(repository, reference) is not None
+        parse = self._kinds.get(repository)
+        return parse is not None and self._ledger.has_image(repository, parse(reference))
+
+    async def image(self, repository: str, reference: str, observer: Observer = NOBODY) -> FabricatedImage:
         """The image of that tag or manifest digest; the first time it must be hashed, which takes a while.
 
         Raise `OCIError`: 404 NAME_UNKNOWN or MANIFEST_UNKNOWN; whatever the tag's parser says; 400
         BAD_REQUEST beyond the limit; 503 UNAVAILABLE if too many images are being made.
         """
         if is_digest(reference):
+            await self.recall(repository, reference, observer)
             return self._image_by_digest(repository, reference)
         if repository not in self._kinds:
             raise OCIError(
@@ -108,29 +149,45 @@ class Fabricator:
             )
         spec = self._kinds[repository](reference)
         check_limit(spec, self._limit)
-        if not self._ledger.has_image(repository, spec):
-            await self._jobs.run((repository, spec), lambda: self._make(repository, spec))
+        await self._ensure(repository, spec, observer)
         return self._build(spec)
 
-    def blob(self, repository: str, digest: str) -> FabricatedBlob | None:
-        """The configuration or layer of that digest; None if no image made in that repository has it."""
+    async def blob(self, repository: str, digest: str, observer: Observer = NOBODY) -> FabricatedBlob | None:
+        """The configuration or layer of that digest; None if no image made in that repository has it.
+
+        Raise `OCIError` as `image` does.
+        """
+        await self.recall(repository, digest, observer)
         place = self._ledger.place(repository, digest)
         if place is None or place.role is Role.MANIFEST:
             return None
         if place.role is Role.CONFIG:
             return Document(self._build(place.spec).config)
-        recipe = place.spec.recipe(place.number)
-        return Layer(recipe, self._ledger.layer_sums(recipe).crc32)
+        return Layer(place.spec.recipe(place.number), self._ledger.sums(place.spec)[place.number - 1].crc32)
+
+    async def recall(self, repository: str, digest: str, observer: Observer = NOBODY) -> None:
+        """Look a digest up in the store if memory does not know it; from then on all else here knows it.
+
+        An image of which the store has lost layers is hashed again. Raise `OCIError` as `image` does.
+        """
+        if repository not in self._kinds or self._ledger.place(repository, digest) is not None:
+            return
+        for key, value in await self._store.naming(digest):
+            spec = await self._spec_of_record(repository, key, value)
+            if spec is not None:
+                check_limit(spec, self._limit)
+                await self._ensure(repository, spec, observer)
+                return
 
     def made(self) -> Iterator[MadeBlob]:
-        """Everything that was made so far, by repository."""
-        for repository, digest, place in self._ledger.places():
-            yield MadeBlob(repository, Digest(digest), place.role, place, self._ledger)
+        """What is in memory of everything that was made."""
+        for repository, digest, place, sums in self._ledger.places():
+            yield MadeBlob(repository, Digest(digest), place.role, place, sums)
 
     @property
     def made_count(self) -> int:
-        """How many images were made; it only grows."""
-        return self._ledger.image_count
+        """How many images were made or recalled; it only grows."""
+        return self._ledger.added
 
     def spec_of(self, repository: str, digest: str) -> ImageSpec | None:
         """The image in that repository which has this manifest, configuration or layer.
@@ -161,7 +218,6 @@ class Fabricator:
 
     async def close(self) -> None:
         """End all jobs, within some milliseconds; those who wait for them get a 503."""
-        self._cancelled.set()
         await self._jobs.close()
         self._threads.shutdown(wait=False)
 
@@ -183,27 +239,63 @@ class Fabricator:
         self._images.move_to_end(spec)
         return self._images[spec]
 
-    async def _make(self, repository: str, spec: ImageSpec) -> None:
-        """Hash what is missing, store it, and know it from then on."""
-        for batch in _batches(self._ledger.missing(spec)):
-            records = await self._hash(batch)
-            await asyncio.gather(
-                *(self._store.put_recipe(record.key, record.model_dump_json()) for record in records)
-            )
-            for record in records:
-                self._ledger.add_layer(record)
-        image = ImageRecord.of(repository, self._build(spec))
-        await self._store.put_recipe(image.key, image.model_dump_json())
-        self._ledger.add_image(image)
+    async def _spec_of_record(self, repository: str, key: str, value: str) -> ImageSpec | None:
+        """The image in that repository that a record is about, or one that has the layer that it is about."""
+        image = read_image(key, value)
+        if image is not None:
+            return image.spec if image.repository == repository else None
+        layer = read_layer(key, value)
+        if layer is None:
+            return None
+        specs = [
+            ImageSpec(layers, layer.size, layer.seed, layer.salt)
+            for layers in range(max(1, layer.number), MAX_LAYERS + 1)
+        ]
+        keys = {image_key(repository, spec): spec for spec in specs}
+        found = await self._store.get(keys)
+        return next((spec for key, spec in keys.items() if key in found), None)
 
-    async def _hash(self, recipes: list[LayerRecipe]) -> list[LayerRecord]:
+    async def _ensure(self, repository: str, spec: ImageSpec, observer: Observer) -> None:
+        """Know an image: from memory, from the store, or by hashing it."""
+        if self._ledger.has_image(repository, spec) or await self._find(repository, spec):
+            return
+        work = partial(self._make, repository, spec)
+        await self._jobs.run((repository, spec), Progress(spec), work, observer)
+
+    async def _find(self, repository: str, spec: ImageSpec) -> bool:
+        """Know an image of which the store has all layers; False if it has not."""
+        known = await self._known(spec)
+        if len(known) < spec.layers:
+            return False
+        await self._add(repository, spec, known)
+        return True
+
+    async def _known(self, spec: ImageSpec) -> dict[LayerRecipe, LayerSums]:
+        """What the store has of its layers."""
+        found = await self._store.get(layer_key(recipe) for recipe in spec.recipes)
+        records = (read_layer(key, value) for key, value in found.items())
+        return {record.recipe: record.sums for record in records if record is not None}
+
+    async def _add(self, repository: str, spec: ImageSpec, sums: Mapping[LayerRecipe, LayerSums]) -> None:
+        image = build_image(spec, [sums[recipe] for recipe in spec.recipes])
+        record = ImageRecord.of(repository, image)
+        if not await self._store.get([record.key]):
+            await self._store.put([(record.key, record.model_dump_json())])
+        self._ledger.add(repository, image)
+
+    async def _make(self, repository: str, spec: ImageSpec, progress: Progress) -> None:
+        """Hash what is missing, store it, and know it from then on."""
+        sums = await self._known(spec)
+        progress.begin(len(sums))
+        for batch in _batches(recipe for recipe in spec.recipes if recipe not in sums):
+            records = await self._hash(batch, progress)
+            await self._store.put([(record.key, record.model_dump_json()) for record in records])
+            sums.update((record.recipe, record.sums) for record in records)
+        await self._add(repository, spec, sums)
+
+    async def _hash(self, recipes: list[LayerRecipe], progress: Progress) -> list[LayerRecord]:
         loop = asyncio.get_running_loop()
-        try:
-            sums = await loop.run_in_executor(
-                self._threads, hash_layers, recipes, self._threads, self._cancelled
-            )
-        except HashingCancelled:
-            raise shutting_down() from None
+        sums = await loop.run_in_executor(self._threads, hash_layers, recipes, self._threads, progress)
         return [LayerRecord.of(recipe, one) for recipe, one in zip(recipes, sums, strict=True)]
 
 

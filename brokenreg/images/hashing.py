@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-import threading
 import zlib
 from collections.abc import Sequence
 from concurrent.futures import Executor, Future
@@ -16,6 +15,7 @@ from dataclasses import dataclass
 
 from brokenreg.images.framing import BLOCK, GzipFrame
 from brokenreg.images.layer import LayerTar
+from brokenreg.images.progress import Progress
 from brokenreg.images.spec import LayerRecipe
 from brokenreg.oci.digests import Digest
 
@@ -36,18 +36,17 @@ class HashingCancelled(Exception):  # noqa: N818 - not an error: somebody asked 
     """The flag was set before the sums were complete."""
 
 
-def hash_layers(
-    recipes: Sequence[LayerRecipe], helper: Executor, cancelled: threading.Event
-) -> list[LayerSums]:
+def hash_layers(recipes: Sequence[LayerRecipe], helper: Executor, progress: Progress) -> list[LayerSums]:
     """The sums of each layer. Blocks; call it in a thread.
 
     `helper` does half of the work and must have a thread to spare. Raise `HashingCancelled` within some
-    milliseconds after the flag is set.
+    milliseconds after the progress is cancelled.
     """
-    return [_hash_layer(recipe, helper, cancelled) for recipe in recipes]
+    return [_hash_layer(recipe, helper, progress) for recipe in recipes]
 
 
-def _hash_layer(recipe: LayerRecipe, helper: Executor, cancelled: threading.Event) -> LayerSums:
+def _hash_layer(recipe: LayerRecipe, helper: Executor, progress: Progress) -> LayerSums:
+    progress.layer = recipe.number
     tar = LayerTar(recipe)
     stream = _GzipSums(GzipFrame(tar.size))
     diff_id = hashlib.sha256()
@@ -55,7 +54,7 @@ def _hash_layer(recipe: LayerRecipe, helper: Executor, cancelled: threading.Even
     buffers = itertools.cycle([memoryview(bytearray(min(_SLICE, tar.size))) for _ in range(2)])
     pending: Future[None] | None = None
     for start, buffer in zip(range(0, tar.size, _SLICE), buffers, strict=False):
-        if cancelled.is_set():
+        if progress.cancelled.is_set():
             raise HashingCancelled
         part = buffer[: tar.size - start]
         tar.read_into(start, part)
@@ -63,6 +62,7 @@ def _hash_layer(recipe: LayerRecipe, helper: Executor, cancelled: threading.Even
             pending.result()
         pending = helper.submit(stream.update, start, part)
         diff_id.update(part)
+        progress.add(len(part))
     if pending is not None:
         pending.result()
     crc32, digest = stream.finish()

@@ -1,13 +1,15 @@
 """What is known of fabricated images: the sums of layers, and which digests stand for what, and where.
 
-Kept as two kinds of records in a store of (key, JSON): one per layer, shared by all images that have it,
-and one per image and repository. A record that this version cannot read, or whose key names another recipe,
-is passed over; what it stood for is made again when somebody asks.
+The store has all of it, as two kinds of records (key, JSON): one per layer, shared by all images that have
+it, and one per image and repository. A record that this version cannot read, or whose key names another
+recipe, is ignored; what it stood for is made again on demand. The `Ledger` is the part that was used last.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections import OrderedDict
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import Annotated, NamedTuple
 
@@ -15,9 +17,17 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from brokenreg.images.hashing import LayerSums
 from brokenreg.images.image import FabricatedImage
-from brokenreg.images.spec import ImageSpec, LayerRecipe
+from brokenreg.images.spec import MAX_LAYERS, ImageSpec, LayerRecipe
 
-_LAYER, _IMAGE = "layer:", "image:"
+_LAYER = "layer:"
+IMAGES = "image:"
+"""How the keys of image records begin."""
+
+MOST = 32_768
+"""Layers in memory, at some 450 bytes each: 258 images of 127 layers. The store finds the others."""
+
+_IMAGE_WEIGHT = 4
+"""Layers that take as much memory as what is known of an image besides."""
 _Sha256 = Annotated[str, Field(pattern=r"^sha256:[0-9a-f]{64}$")]
 
 
@@ -50,7 +60,7 @@ class LayerRecord(_Record):
 
     @property
     def key(self) -> str:
-        return _LAYER + self.recipe.canonical
+        return layer_key(self.recipe)
 
     @property
     def recipe(self) -> LayerRecipe:
@@ -87,7 +97,7 @@ class ImageRecord(_Record):
 
     @property
     def key(self) -> str:
-        return f"{_IMAGE}{self.repository}:{self.spec.canonical}"
+        return image_key(self.repository, self.spec)
 
     @property
     def spec(self) -> ImageSpec:
@@ -110,77 +120,135 @@ class Place(NamedTuple):
     number: int = 0
 
 
-class Ledger:
-    """Made from the records in a store; keeping the store up to date is the caller's."""
+@dataclass(eq=False, slots=True)
+class _Family:
+    """Images that differ only in how many layers they have: all have the first of the same layers."""
 
-    def __init__(self, stored: Iterable[tuple[str, str]]) -> None:
-        self._sums: dict[LayerRecipe, LayerSums] = {}
-        self._images: set[tuple[str, ImageSpec]] = set()
-        self._places: dict[str, dict[str, Place]] = {}
-        images = []
-        for key, value in stored:
-            if key.startswith(_LAYER):
-                self._load_layer(key, value)
-            elif key.startswith(_IMAGE):
-                images.append((key, value))
-        for key, value in images:  # once all layers are known
-            self._load_image(key, value)
-
-    def missing(self, spec: ImageSpec) -> list[LayerRecipe]:
-        """The layers of that image which nobody has summed yet."""
-        return [recipe for recipe in spec.recipes if recipe not in self._sums]
-
-    def sums(self, spec: ImageSpec) -> list[LayerSums]:
-        """The sums of its layers, lowest first. Raise `KeyError` if one is `missing`."""
-        return [self._sums[recipe] for recipe in spec.recipes]
-
-    def layer_sums(self, recipe: LayerRecipe) -> LayerSums:
-        """Raise `KeyError` if there are none."""
-        return self._sums[recipe]
-
-    def has_image(self, repository: str, spec: ImageSpec) -> bool:
-        return (repository, spec) in self._images
+    sums: list[LayerSums] = field(default_factory=list)
+    images: dict[str, dict[ImageSpec, tuple[str, str]]] = field(default_factory=dict)
+    """Digests of manifest and configuration, by repository and image, in the order of `add`."""
 
     @property
-    def image_count(self) -> int:
-        return len(self._images)
+    def weight(self) -> int:
+        return len(self.sums) + sum(_IMAGE_WEIGHT * len(images) for images in self.images.values())
+
+    def place(self, repository: str, digest: str) -> Place | None:
+        images = self.images.get(repository, {})
+        for spec, (manifest, config) in images.items():
+            if digest in (manifest, config):
+                return Place(spec, Role.MANIFEST if digest == manifest else Role.CONFIG)
+        number = next((number for number, one in enumerate(self.sums, start=1) if one.digest == digest), 0)
+        places = (Place(spec, Role.LAYER, number) for spec in images if 0 < number <= spec.layers)
+        return next(places, None)
+
+
+class Ledger:
+    """The images that were used last, of at most `most` layers in all. Its caller writes to the store."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._families: OrderedDict[tuple[int, int, str], _Family] = OrderedDict()
+        self._by_digest: dict[str, _Family] = {}
+        self._weight = 0
+        self.added = 0
+        """How many images were ever added."""
+
+    @property
+    def is_full(self) -> bool:
+        """Whether the next image may displace another."""
+        return self._weight >= self._most - MAX_LAYERS
+
+    def has_image(self, repository: str, spec: ImageSpec) -> bool:
+        family = self._families.get(_series(spec))
+        if family is None or spec not in family.images.get(repository, {}):
+            return False
+        self._families.move_to_end(_series(spec))
+        return True
+
+    def sums(self, spec: ImageSpec) -> list[LayerSums]:
+        """The sums of its layers, lowest first. Raise `KeyError` if they are not known."""
+        sums = self._families[_series(spec)].sums
+        if len(sums) < spec.layers:
+            raise KeyError(spec)
+        return sums[: spec.layers]
 
     def place(self, repository: str, digest: str) -> Place | None:
         """What the digest stands for in that repository, and in no other."""
-        return self._places.get(repository, {}).get(digest)
+        family = self._by_digest.get(digest)
+        place = None if family is None else family.place(repository, digest)
+        if place is not None:
+            self._families.move_to_end(_series(place.spec))
+        return place
 
-    def places(self) -> Iterator[tuple[str, str, Place]]:
-        """Everything that was made: repository, digest, and what it stands for there."""
-        for repository, places in self._places.items():
-            for digest, place in places.items():
-                yield repository, digest, place
+    def places(self) -> Iterator[tuple[str, str, Place, list[LayerSums]]]:
+        """Repository, digest, what it stands for there, and the sums of the layers of its image, and more."""
+        for family in self._families.values():
+            for repository, images in family.images.items():
+                for spec, (manifest, config) in images.items():
+                    yield repository, manifest, Place(spec, Role.MANIFEST), family.sums
+                    yield repository, config, Place(spec, Role.CONFIG), family.sums
+                largest = max(images, key=lambda spec: spec.layers)
+                for number, one in enumerate(family.sums[: largest.layers], start=1):
+                    yield repository, one.digest, Place(largest, Role.LAYER, number), family.sums
 
-    def add_layer(self, record: LayerRecord) -> None:
-        self._sums[record.recipe] = record.sums
+    def add(self, repository: str, image: FabricatedImage) -> None:
+        """Know an image from now on; forget those that were not used for longest, if there are too many."""
+        series = _series(image.spec)
+        family = self._families.setdefault(series, _Family())
+        self._weight -= family.weight
+        family.sums += [layer.sums for layer in image.layers[len(family.sums) :]]
+        family.images.setdefault(repository, {})[image.spec] = str(image.digest), str(image.config_digest)
+        self._weight += family.weight
+        for digest in _digests(family):
+            self._by_digest.setdefault(digest, family)
+        self._families.move_to_end(series)
+        self.added += 1
+        while self._weight > self._most and len(self._families) > 1:
+            self._forget(self._families.popitem(last=False)[1])
 
-    def add_image(self, record: ImageRecord) -> None:
-        """All its layers must be known. Raise `KeyError` if not."""
-        spec = record.spec
-        digests = [(number, one.digest) for number, one in enumerate(self.sums(spec), start=1)]
-        places = self._places.setdefault(record.repository, {})
-        places.setdefault(record.manifest, Place(spec, Role.MANIFEST))
-        places.setdefault(record.config, Place(spec, Role.CONFIG))
-        for number, digest in digests:
-            places.setdefault(digest, Place(spec, Role.LAYER, number))
-        self._images.add((record.repository, spec))
+    def _forget(self, family: _Family) -> None:
+        self._weight -= family.weight
+        for digest in _digests(family):
+            if self._by_digest.get(digest) is family:  # empty layers belong to several
+                del self._by_digest[digest]
 
-    def _load_layer(self, key: str, value: str) -> None:
-        try:
-            record = LayerRecord.model_validate_json(value)
-        except ValidationError:
-            return
-        if record.key == key:
-            self.add_layer(record)
 
-    def _load_image(self, key: str, value: str) -> None:
-        try:
-            record = ImageRecord.model_validate_json(value)
-            if record.key == key:
-                self.add_image(record)
-        except (ValueError, KeyError):
-            return
+def layer_key(recipe: LayerRecipe) -> str:
+    """The key of a layer's record."""
+    return _LAYER + recipe.canonical
+
+
+def image_key(repository: str, spec: ImageSpec) -> str:
+    """The key of an image's record."""
+    return f"{IMAGES}{repository}:{spec.canonical}"
+
+
+def read_layer(key: str, value: str) -> LayerRecord | None:
+    """The record of a layer; None if it is none that this version can read."""
+    try:
+        record = LayerRecord.model_validate_json(value)
+    except ValidationError:
+        return None
+    return record if record.key == key else None
+
+
+def read_image(key: str, value: str) -> ImageRecord | None:
+    """The record of an image; None if it is none that this version can read."""
+    try:
+        record = ImageRecord.model_validate_json(value)
+        is_right = record.key == key
+    except ValueError:
+        return None
+    return record if is_right else None
+
+
+def _series(spec: ImageSpec) -> tuple[int, int, str]:
+    return spec.size, spec.seed, spec.salt
+
+
+def _digests(family: _Family) -> Iterator[str]:
+    for images in family.images.values():
+        for pair in images.values():
+            yield from pair
+    for one in family.sums:
+        yield one.digest

@@ -1,4 +1,4 @@
-"""What an exchange is told of the work that is done for it upstream."""
+"""What an exchange is told of the work that is done for it: upstream, or to fabricate an image."""
 
 from __future__ import annotations
 
@@ -15,6 +15,12 @@ class Witness:
         """Add a point to the timeline."""
         if self._exchange.ended is None:
             self._exchange.mark(line)
+
+    def progress(self, words: str | None) -> None:
+        """Say how far that work is; None once it is over."""
+        if self._exchange.ended is None and self._exchange.progress != words:
+            self._exchange.progress = words
+            self._exchange.revision += 1
 
     def found(self, cache: Cache) -> None:
         """Say what part the cache had."""

@@ -33,7 +33,7 @@ _PART_SECONDS = 0.05
 async def get_blob(call: StreamCall) -> None:
     """GET and HEAD `/v2/<name>/blobs/<digest>`."""
     async with AsyncExitStack() as stack:
-        content: Content | None = _here(call)
+        content: Content | None = await _here(call)
         if isinstance(content, BlobFile):
             stack.enter_context(content)
         elif content is None:
@@ -55,10 +55,11 @@ async def delete_blob(call: Call) -> Response:
     return empty_response(202)
 
 
-def _here(call: Call) -> BlobFile | FabricatedBlob | None:
+async def _here(call: StreamCall) -> BlobFile | FabricatedBlob | None:
     """What is here without any upstream."""
     if call.is_fabricated:
-        blob = call.images.blob(call.target.repository, call.target.digest)
+        finding = call.images.blob(call.target.repository, call.target.digest, call.witness)
+        blob = await call.unless_gone_or_known(finding)
         if blob is None:
             raise _unknown(call)
         return blob

@@ -143,6 +143,12 @@ class StreamCall(Call):
         stream: Stream = self.scope["extensions"][STREAM]
         return await stream.unless_gone(work)
 
+    async def unless_gone_or_known(self, making: Coroutine[Any, Any, Result]) -> Result:
+        """What `making` returns, which asks the fabricator for what the target names. As `unless_gone`."""
+        if self.images.knows(self.target.repository, self.target.reference):
+            return await making
+        return await self.unless_gone(making)
+
     @property
     def has_answered(self) -> bool:
         """Whether the response has begun, so that no other can be sent."""

@@ -78,7 +78,8 @@ async def delete_manifest(call: Call) -> Response:
 async def _find(call: StreamCall) -> tuple[Digest, str, bytes]:
     """Digest, media type and bytes."""
     if call.is_fabricated:
-        image = await call.images.image(call.target.repository, call.target.reference)
+        making = call.images.image(call.target.repository, call.target.reference, call.witness)
+        image = await call.unless_gone_or_known(making)
         return image.digest, image.media_type, image.manifest
     manifest = call.repository.resolve(call.target.reference) if call.repository else None
     body = await call.store.index.manifest_body(manifest.digest) if manifest else None

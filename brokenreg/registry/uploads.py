@@ -88,7 +88,8 @@ async def _mount(call: StreamCall, digest: Digest) -> bool:
         target = call.target.beside(source)
         if target.namespace != namespace:
             return False
-        if (blob := call.images.blob(target.repository, digest)) is not None:
+        blob = await call.images.blob(target.repository, digest, call.witness)
+        if blob is not None:
             return await _mount_fabricated(call, digest, blob)
         candidates = index.present(call.proxy.naming.places(target))
     if not any(digest in candidate.links for candidate in candidates):

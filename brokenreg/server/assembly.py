@@ -137,7 +137,8 @@ class Server:
             store = await lifetimes.enter_async_context(
                 Store.open(settings.data, settings.cache_max_size, settings.max_data)
             )
-            images = Fabricator(store.index, {**KINDS, **image_kinds()}, settings.fabricate_limit)
+            images = Fabricator(store.index.recipes, {**KINDS, **image_kinds()}, settings.fabricate_limit)
+            await images.load()
             server = cls(settings, store, images, diagnostics)
             for end in (server._cut, server._proxy.close, images.close, server._drain):
                 lifetimes.push_async_callback(end)

@@ -1,7 +1,7 @@
 """The index: manifests, tags, blob links, upload sessions and recipes, durable and in memory.
 
 Every change goes to disk first and into memory after its commit; every read but that of a manifest's bytes
-is from memory.
+and of recipes is from memory.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from brokenreg.oci.mediatypes import ManifestFacts
 from brokenreg.storage.bodies import RecentBodies
 from brokenreg.storage.database import Database, Work
 from brokenreg.storage.errors import StorageError
+from brokenreg.storage.recipes import Recipes
 from brokenreg.storage.records import Manifest, Records, RepositoryKey, is_cache
 
 _UNLINK = "DELETE FROM links WHERE namespace = ?1 AND repository = ?2 AND digest = ?3"
@@ -46,7 +47,7 @@ class Index(Records):
         super().__init__()
         self._database = database
         self._bodies = RecentBodies()
-        self._recipes: dict[str, str] = {}
+        self.recipes = Recipes(database)
         self.uploads: dict[str, UploadRow] = {}
 
     @classmethod
@@ -234,15 +235,6 @@ class Index(Records):
 
         await self._database.run(work, apply)
 
-    def recipes(self) -> Iterable[tuple[str, str]]:
-        """All stored recipes: (key, JSON)."""
-        return self._recipes.items()
-
-    async def put_recipe(self, key: str, value: str) -> None:
-        """Store what was computed of a fabricated image."""
-        insert = _statement("INSERT OR REPLACE INTO recipes VALUES (?, ?)", (key, value))
-        await self._database.run(insert, lambda _: self._recipes.update({key: value}))
-
     def _load(self, connection: sqlite3.Connection) -> None:
         for namespace, repository, digest, media_type, size, facts, stored in connection.execute(
             "SELECT * FROM manifests"
@@ -255,7 +247,6 @@ class Index(Records):
             self._add_link((namespace, repository), Digest(digest), linked)
         for upload_id, namespace, repository, algorithm in connection.execute("SELECT * FROM uploads"):
             self.uploads[upload_id] = UploadRow(upload_id, (namespace, repository), algorithm)
-        self._recipes.update(connection.execute("SELECT * FROM recipes"))
 
 
 def _statement(sql: str, parameters: tuple[object, ...]) -> Work:

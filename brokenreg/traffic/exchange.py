@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Any
 
 from brokenreg.oci.target import Endpoint, Target
+from brokenreg.traffic.timeline import Point, add_point
 
 Headers = tuple[tuple[str, str], ...]
 
@@ -59,8 +60,9 @@ class Exchange:
     what struck, `rule` the rule that told it to, `verdicts` what each rule that matched said to it
     (`faults/verdict.py`). `replay_of` is the id of the exchange whose request this one repeats. `held_since`
     is when it was stopped, and `held_by` who or what wanted that, while it is; `edited` is what somebody
-    changed of its head. `request_bytes` and `response_bytes` count bodies. Headers are in order of arrival,
-    names in lower case, secrets replaced.
+    changed of its head. `progress` is how far the work is that its response waits for, and `left_out` how
+    many points the timeline has left out (`traffic/timeline.py`). `request_bytes` and `response_bytes` count
+    bodies. Headers are in order of arrival, names in lower case, secrets replaced.
     """
 
     id: int
@@ -87,7 +89,9 @@ class Exchange:
     held_by: str | None = None
     edited: str | None = None
     ended: Ended | None = None
-    timeline: list[tuple[str, float]] = field(default_factory=list)
+    progress: str | None = None
+    timeline: list[Point] = field(default_factory=list)
+    left_out: int = 0
     revision: int = 0
     _clock: float = field(default_factory=time.perf_counter)
 
@@ -125,7 +129,7 @@ class Exchange:
     def mark(self, what: str, when: float | None = None) -> None:
         """Add a point to the timeline: now, or at `when` (seconds since the epoch)."""
         elapsed = time.perf_counter() - self._clock if when is None else when - self.started
-        self.timeline.append((what, elapsed))
+        self.left_out = add_point(self.timeline, self.left_out, what, elapsed)
         self.revision += 1
 
     def summary(self) -> dict[str, Any]:
@@ -155,5 +159,6 @@ class Exchange:
             "held": self.held_since is not None,
             "held_by": self.held_by,
             "edited": self.edited,
+            "progress": self.progress,
             "ended": None if self.ended is None else str(self.ended),
         }

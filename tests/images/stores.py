@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+import json
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 
 class DictStore:
@@ -12,11 +14,17 @@ class DictStore:
     def __init__(self, records: dict[str, str] | None = None) -> None:
         self.records = records if records is not None else {}
 
-    def recipes(self) -> Iterable[tuple[str, str]]:
-        return self.records.items()
+    async def put(self, records: Sequence[tuple[str, str]]) -> None:
+        self.records.update(records)
 
-    async def put_recipe(self, key: str, value: str) -> None:
-        self.records[key] = value
+    async def get(self, keys: Iterable[str]) -> dict[str, str]:
+        return {key: self.records[key] for key in keys if key in self.records}
+
+    async def naming(self, digest: str) -> list[tuple[str, str]]:
+        return [(key, value) for key, value in self.records.items() if digest in _digests(value)]
+
+    async def beginning_with(self, prefix: str, most: int) -> list[tuple[str, str]]:
+        return [record for record in sorted(self.records.items()) if record[0].startswith(prefix)][:most]
 
 
 class GatedStore(DictStore):
@@ -28,11 +36,11 @@ class GatedStore(DictStore):
         self.reached = asyncio.Event()
         self.puts = 0
 
-    async def put_recipe(self, key: str, value: str) -> None:
+    async def put(self, records: Sequence[tuple[str, str]]) -> None:
         self.puts += 1
         self.reached.set()
         await self.gate.wait()
-        await super().put_recipe(key, value)
+        await super().put(records)
 
 
 class FailingStore(DictStore):
@@ -40,7 +48,15 @@ class FailingStore(DictStore):
 
     healthy = False
 
-    async def put_recipe(self, key: str, value: str) -> None:
+    async def put(self, records: Sequence[tuple[str, str]]) -> None:
         if not self.healthy:
             raise OSError("disk full")
-        await super().put_recipe(key, value)
+        await super().put(records)
+
+
+def _digests(value: str) -> list[Any]:
+    try:
+        record = json.loads(value)
+    except ValueError:
+        return []
+    return [record.get(name) for name in ("digest", "manifest", "config")] if isinstance(record, dict) else []

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import json
-import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from brokenreg.images.hashing import hash_layers
 from brokenreg.images.image import FabricatedImage, build_image
+from brokenreg.images.progress import Progress
 from brokenreg.images.spec import ImageSpec
 
 
 def build(spec: ImageSpec) -> FabricatedImage:
     with ThreadPoolExecutor(1) as helper:
-        return build_image(spec, hash_layers(spec.recipes, helper, threading.Event()))
+        return build_image(spec, hash_layers(spec.recipes, helper, Progress(spec)))
 
 
 GOLDEN = [

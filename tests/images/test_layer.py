@@ -7,7 +7,6 @@ import hashlib
 import io
 import subprocess
 import tarfile
-import threading
 import zlib
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -23,7 +22,8 @@ from hypothesis import strategies as st
 from brokenreg.images.framing import BLOCK, GzipFrame
 from brokenreg.images.hashing import HashingCancelled, LayerSums, hash_layers
 from brokenreg.images.layer import Layer, LayerTar, layer_size
-from brokenreg.images.spec import LayerRecipe
+from brokenreg.images.progress import Progress
+from brokenreg.images.spec import ImageSpec, LayerRecipe
 
 GIB = 1024**3
 SIZES = sorted(
@@ -43,7 +43,7 @@ def threads() -> Iterator[ThreadPoolExecutor]:
 
 
 def sums_of(recipe: LayerRecipe, threads: ThreadPoolExecutor) -> LayerSums:
-    return hash_layers([recipe], threads, threading.Event())[0]
+    return hash_layers([recipe], threads, Progress(ImageSpec(1, recipe.size)))[0]
 
 
 def whole(recipe: LayerRecipe) -> tuple[bytes, Layer]:
@@ -175,7 +175,7 @@ def test_a_range_across_the_whole_of_pax_head_and_content() -> None:
 
 
 def test_hashing_ends_when_told(threads: ThreadPoolExecutor) -> None:
-    cancelled = threading.Event()
-    cancelled.set()
+    progress = Progress(ImageSpec(1, 100 * GIB))
+    progress.cancelled.set()
     with pytest.raises(HashingCancelled):
-        hash_layers([LayerRecipe(100 * GIB, 0, 1)], threads, cancelled)
+        hash_layers([LayerRecipe(100 * GIB, 0, 1)], threads, progress)

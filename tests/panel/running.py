@@ -30,7 +30,7 @@ async def registry(log: TrafficLog) -> AsyncIterator[Controlled]:
             listen=["127.0.0.1:8080"], data=Path(folder), fabricate_limit="1GiB", offline=True
         )
         async with Store.open(settings.data) as store:
-            images = Fabricator(store.index, {**KINDS, **image_kinds()}, settings.fabricate_limit)
+            images = Fabricator(store.index.recipes, {**KINDS, **image_kinds()}, settings.fabricate_limit)
             proxy = make_proxy(settings, store, list)
             try:
                 yield Controlled(

@@ -1,0 +1,132 @@
+"""How far the hashing of an image is, and who is told."""
+
+from __future__ import annotations
+
+import math
+import threading
+import time
+from typing import Protocol
+
+from brokenreg.images.framing import TarFrame
+from brokenreg.images.spec import ImageSpec
+from brokenreg.oci.sizes import format_size
+
+_ASSUMED_SPEED = 128 * 1024 * 1024.0
+"""Bytes per second that one job hashes, until it has been measured."""
+
+_ASSUMED_FOR = 1.0
+"""Seconds for which a job counts as having had the expected speed, so that its first bytes decide nothing."""
+
+
+class Observer(Protocol):
+    """Who waits for an image."""
+
+    def tell(self, line: str) -> None:
+        """Something happened that is worth a line in a timeline."""
+
+    def progress(self, words: str | None) -> None:
+        """How far it is now, in place of what was said before; None once it is over."""
+
+
+class _Nobody:
+    """An observer who is not interested."""
+
+    def tell(self, line: str) -> None:
+        pass
+
+    def progress(self, words: str | None) -> None:
+        pass
+
+
+NOBODY = _Nobody()
+
+
+class Progress:
+    """Of one image. The thread that hashes writes; anyone may read, and may set `cancelled`."""
+
+    def __init__(self, spec: ImageSpec) -> None:
+        self.cancelled = threading.Event()
+        self.layers = spec.layers
+        self.layer = 1
+        """The number of the layer that is being hashed."""
+        self._size = spec.size
+        self._layer_bytes = TarFrame(spec.recipe(1).file_name, spec.size).size
+        self._known = 0
+        """Bytes of the layers that did not need to be hashed."""
+        self._hashed = 0
+        self._began: float | None = None
+
+    def begin(self, known: int) -> None:
+        """Start the clock; `known` layers have been hashed before."""
+        self._known = known * self._layer_bytes
+        self._began = time.monotonic()
+
+    def add(self, count: int) -> None:
+        """Note that so many more bytes are hashed."""
+        self._hashed += count
+
+    @property
+    def is_running(self) -> bool:
+        return self._began is not None
+
+    @property
+    def is_measured(self) -> bool:
+        """Whether it has hashed enough to say how fast that goes."""
+        return self._hashed >= _ASSUMED_SPEED * _ASSUMED_FOR
+
+    @property
+    def total(self) -> int:
+        """Bytes of all layers."""
+        return self.layers * self._layer_bytes
+
+    @property
+    def percent(self) -> int:
+        return min(100, (self._known + self._hashed) * 100 // self.total)
+
+    def speed(self, expected: float | None) -> float:
+        """Bytes per second, measured since it began; `expected` counts for its first second."""
+        elapsed = 0.0 if self._began is None else time.monotonic() - self._began
+        assumed = (expected or _ASSUMED_SPEED) * _ASSUMED_FOR
+        return (self._hashed + assumed) / (elapsed + _ASSUMED_FOR)
+
+    def remaining(self, expected: float | None) -> float:
+        """Seconds until all layers are hashed, at the speed so far."""
+        return max(0, self.total - self._known - self._hashed) / self.speed(expected)
+
+    @property
+    def task(self) -> str:
+        """`fabricating 127 layers of 1GiB`."""
+        plural = "" if self.layers == 1 else "s"
+        return f"fabricating {self.layers} layer{plural} of {format_size(self._size)}"
+
+    @property
+    def words(self) -> str:
+        """`fabricating layer 17 of 127, 12%`."""
+        return f"fabricating layer {self.layer} of {self.layers}, {self.percent}%"
+
+
+class Report:
+    """Reports a job to one observer: of its progress the timeline gets the beginning and each tenth."""
+
+    def __init__(self, observer: Observer) -> None:
+        self._observer = observer
+        self._is_queued = False
+        self._tenths = -1
+
+    def queued(self, words: str) -> None:
+        """The job waits for its turn."""
+        if not self._is_queued:
+            self._is_queued = True
+            self._observer.tell(words)
+        self._observer.progress(words)
+
+    def running(self, progress: Progress, expected: float | None) -> None:
+        """The job runs; `expected` is the usual speed, in bytes per second."""
+        tenths = progress.percent // 10
+        if self._tenths < 0:
+            left = math.ceil(progress.remaining(expected))
+            self._observer.tell(f"{progress.task}, about {left} s left")
+        elif tenths > self._tenths:
+            self._observer.tell(progress.words)
+        self._tenths = tenths
+        self._observer.progress(progress.words)

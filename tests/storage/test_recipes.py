@@ -1,0 +1,75 @@
+"""Recipes on disk: found by digest through an index, and bounded in number."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from brokenreg.storage.database import Database
+from brokenreg.storage.recipes import _NAMING, _TRIM, Recipes
+
+
+def layer(number: int, size: int = 1) -> tuple[str, str]:
+    return f"layer:{size}:{number:04}", json.dumps({"digest": f"sha256:{size}-{number}", "size": size})
+
+
+def image(number: int, size: int = 1) -> tuple[str, str]:
+    body = {"manifest": f"sha256:m{size}-{number}", "config": f"sha256:c{size}-{number}", "size": size}
+    return f"image:{size}:{number:04}", json.dumps(body)
+
+
+@pytest.fixture
+async def database(tmp_path: Path) -> AsyncIterator[Database]:
+    database = Database(tmp_path / "index.sqlite3")
+    await database.open()
+    yield database
+    await database.close()
+
+
+async def test_records_are_found_by_key_and_by_digest(database: Database) -> None:
+    recipes = Recipes(database)
+    await recipes.put([layer(1), layer(2), image(1), ("odd", "not JSON"), ("older", '{"x": 1}')])
+    assert await recipes.get([layer(2)[0], "missing"]) == dict([layer(2)])
+    assert await recipes.naming("sha256:1-2") == [layer(2)]
+    assert await recipes.naming("sha256:m1-1") == await recipes.naming("sha256:c1-1") == [image(1)]
+    assert await recipes.naming("sha256:x") == []
+    assert await recipes.beginning_with("layer:", 1) == [layer(1)]
+    assert await recipes.beginning_with("image:", 9) == [image(1)]
+
+
+async def test_beyond_the_limit_the_cheapest_go_layers_first(database: Database) -> None:
+    recipes = Recipes(database, most=128)
+    await recipes.put([layer(number, size=1000) for number in range(20)])
+    for seed in range(60):
+        await recipes.put([image(seed), *(layer(seed * 8 + number) for number in range(8))])
+        assert (
+            len(await recipes.beginning_with("layer:", 999))
+            + len(await recipes.beginning_with("image:", 999))
+            <= 128
+        )
+    assert len(await recipes.beginning_with("layer:1000:", 999)) == 20
+    assert len(await recipes.beginning_with("image:", 999)) == 60
+
+
+async def test_the_same_records_again_displace_nothing(database: Database) -> None:
+    recipes = Recipes(database, most=128)
+    for _ in range(20):
+        await recipes.put([layer(number) for number in range(100)])
+    assert len(await recipes.beginning_with("layer:", 999)) == 100
+
+
+@pytest.mark.parametrize(
+    ("statement", "parameters"), [(_NAMING, ("sha256:x",)), (_TRIM, (1,))], ids=["naming", "trim"]
+)
+async def test_no_statement_reads_all_records(
+    database: Database, statement: str, parameters: tuple[object, ...]
+) -> None:
+    plan = await database.run(
+        lambda connection: connection.execute(f"EXPLAIN QUERY PLAN {statement}", parameters).fetchall()
+    )
+    steps = [row[3] for row in plan if "recipes" in row[3]]
+    assert steps
+    assert all("INDEX recipes_by" in step or "PRIMARY KEY" in step for step in steps), steps
