@@ -28,6 +28,10 @@ _UNLINK_UNUSED = f"""
 )
 """  # noqa: S608 - parts of our own; a digest stands in no other text than where it is meant
 _DELETE_MANIFEST = "DELETE FROM manifests WHERE namespace = ?1 AND repository = ?2 AND digest = ?3"
+_SELECT_FACTS = "SELECT facts FROM manifests WHERE namespace = ? AND repository = ? AND digest = ?"
+_TOUCH_LINK = (
+    "UPDATE links SET linked = max(linked, ?4) WHERE namespace = ?1 AND repository = ?2 AND digest = ?3"
+)
 _DELETE_OLD_MANIFEST = f"{_DELETE_MANIFEST} AND stored < ?4"
 
 
@@ -110,16 +114,21 @@ class Index(Records):
         """Delete a manifest and the tags that point to it; False if there was none.
 
         With `stored_before` (seconds since the epoch) only if it was not stored, or given a tag, after that.
-        The transaction asks: that may be on its way there, ahead of us.
+        The transaction asks: that may be on its way there, ahead of us. The blobs that it mentions count as
+        linked now, for they are garbage only once no manifest has mentioned them for a day.
         """
+        now = time.time()
         delete = _DELETE_MANIFEST
         more: tuple[float, ...] = ()
         if stored_before is not None:
             delete, more = _DELETE_OLD_MANIFEST, (stored_before,)
 
-        def work(connection: sqlite3.Connection) -> bool:
+        def work(connection: sqlite3.Connection) -> tuple[str, ...] | None:
+            facts = connection.execute(_SELECT_FACTS, (*key, digest)).fetchone()
             if not connection.execute(delete, (*key, digest, *more)).rowcount:
-                return False
+                return None
+            mentioned = ManifestFacts.model_validate_json(facts[0]).names
+            connection.executemany(_TOUCH_LINK, [(*key, name, now) for name in mentioned])
             connection.execute(
                 "DELETE FROM tags WHERE namespace = ? AND repository = ? AND digest = ?", (*key, digest)
             )
@@ -128,13 +137,16 @@ class Index(Records):
                 "AND NOT EXISTS (SELECT 1 FROM manifests WHERE digest = ?1)",
                 (digest,),
             )
-            return True
+            return mentioned
 
-        def apply(found: bool) -> None:
-            if found:
+        def apply(mentioned: tuple[str, ...] | None) -> None:
+            if mentioned is not None:
+                links = self.repositories[key].links
+                for name in links.keys() & {Digest(name) for name in mentioned}:
+                    links[name] = max(links[name], now)
                 self._remove_manifest(key, digest)
 
-        return bool(await self._database.run(work, apply))
+        return await self._database.run(work, apply) is not None
 
     async def delete_tag(self, key: RepositoryKey, tag: str) -> bool:
         """Delete a tag, not its manifest; False if there was none."""

@@ -65,6 +65,27 @@ async def test_a_mentioned_blob_stays_as_long_as_its_manifest(store: Store) -> N
     assert content_of(store, digest) is None
 
 
+async def test_a_blob_stays_a_day_after_its_last_mention(tmp_path: Path) -> None:
+    """However old it is, and across a restart."""
+    async with Store.open(tmp_path / "data") as store:
+        digest = await push(store, b"mentioned")
+        kept = await push(store, b"mentioned by another")
+        manifest = await put(store, digest, kept)
+        await put(store, kept, tag="other")
+        await store.index.link_blob(KEY, digest, time.time() - 3 * DAY)
+        age(store.folder.blob(digest), 3 * DAY)
+        assert await store.index.delete_manifest(KEY, manifest)
+        assert not await store.index.delete_manifest(KEY, manifest)
+        await collect(store, DAY - 60)
+        assert content_of(store, digest) == b"mentioned"
+    async with Store.open(tmp_path / "data") as store:
+        await collect(store, DAY - 60)
+        assert content_of(store, digest) == b"mentioned"
+        await collect(store, DAY + 60)
+        assert content_of(store, digest) is None
+        assert content_of(store, kept) is not None
+
+
 async def test_a_mention_keeps_the_link_of_its_own_repository_alone(store: Store) -> None:
     digest = await push(store, b"in two")
     await store.link(OTHER, digest)

@@ -6,6 +6,8 @@ import asyncio
 import itertools
 import tempfile
 from pathlib import Path
+from types import SimpleNamespace
+from unittest.mock import patch
 
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -19,6 +21,9 @@ KEYS = [("", "a"), ("", "b"), ("ns", "a")]
 BLOBS = [Digest.of(b"one"), Digest.of(b"two")]
 MANIFESTS = [manifest_of(*blobs, name=str(n)) for n, blobs in enumerate([(), BLOBS[:1], BLOBS, BLOBS[1:]])]
 
+NOW = 5e9
+"""What the index takes for the time; links are older and newer."""
+
 keys = st.sampled_from(KEYS)
 tags = st.sampled_from(["v1", "v2", "latest"])
 manifests = st.sampled_from(MANIFESTS)
@@ -31,6 +36,8 @@ class IndexMachine(RuleBasedStateMachine):
 
     @initialize()
     def begin(self) -> None:
+        self.clock = patch("brokenreg.storage.index.time", SimpleNamespace(time=lambda: NOW))
+        self.clock.start()
         self.folder = tempfile.TemporaryDirectory()
         self.path = Path(self.folder.name) / "index.sqlite3"
         self.runner = asyncio.Runner()
@@ -50,8 +57,16 @@ class IndexMachine(RuleBasedStateMachine):
     @rule(key=keys, digest=digests)
     def delete_manifest(self, key, digest):
         found = self.runner.run(self.index.delete_manifest(key, digest))
-        assert found == (self.manifests[key].pop(digest, None) is not None)
+        deleted = self.manifests[key].pop(digest, None)
+        assert found == (deleted is not None)
+        if deleted is not None:
+            self.mentioned_until_now(key, deleted)
         self.tags[key] = {tag: each for tag, each in self.tags[key].items() if each != digest}
+
+    def mentioned_until_now(self, key, manifest):
+        """The age of blobs counts from their last mention."""
+        links = self.links[key]
+        links.update({name: max(links[name], NOW) for name in manifest[0].facts.names if name in links})
 
     @rule(key=keys, tag=tags)
     def delete_tag(self, key, tag):
@@ -110,6 +125,7 @@ class IndexMachine(RuleBasedStateMachine):
 
         self.runner.run(all_at_once())
         gone = manifest[0].digest
+        self.mentioned_until_now(key, manifest)
         self.tags[key] = {
             each: target
             for each, target in self.tags[key].items()
@@ -152,6 +168,7 @@ class IndexMachine(RuleBasedStateMachine):
         if hasattr(self, "index"):
             self.runner.run(self.index.close())
             self.runner.close()
+            self.clock.stop()
             self.folder.cleanup()
 
 
