@@ -5,7 +5,7 @@ from __future__ import annotations
 import hmac
 
 from brokenreg.control.problems import Problem
-from brokenreg.wire.asgi import Scope, header
+from brokenreg.wire.asgi import Scope, all_headers, header
 
 
 class ControlGuard:
@@ -20,14 +20,15 @@ class ControlGuard:
 
     def objection(self, scope: Scope) -> Problem | None:
         """Why the request is refused; None if it may pass."""
-        host = (header(scope, b"host") or b"").decode("latin-1").lower()
+        hosts = [host.lower() for host in all_headers(scope, b"host")] or [""]
         own = self._own_hosts(scope)
-        if host not in own:
+        if not own.issuperset(hosts):
+            told = ", ".join(hosts)
             return Problem(
-                421, f"the control API does not go by the name {host[:100]!r}; use {self._address}"
+                421, f"the control API does not go by the name {told[:100]!r}; use {self._address}"
             )
-        origin = header(scope, b"origin")
-        if origin is not None and origin.decode("latin-1").lower() not in {f"http://{each}" for each in own}:
+        origins = {origin.lower() for origin in all_headers(scope, b"origin")}
+        if not origins <= {f"http://{each}" for each in own}:
             return Problem(403, "requests from pages of another origin are refused")
         if header(scope, b"sec-fetch-site") in (b"cross-site", b"same-site"):
             return Problem(403, "requests from pages of another site are refused")

@@ -35,10 +35,12 @@ async def replace_scenario(controlled: Controlled, ask: Ask) -> Response:
     """Put a scenario in the place of all rules and expectations of the namespace; a bad one changes nothing.
     YAML, or JSON with that Content-Type.
     """
-    book = controlled.rules.book(ask.one_namespace())
+    namespace = ask.one_namespace()
     # A thousand rules take half a second to read.
     sourced = await asyncio.to_thread(_read, ask)
-    book.replace_all(sourced, await asyncio.to_thread(book.prepared, sourced))
+    prepared = await asyncio.to_thread(controlled.rules.book(namespace).prepared, sourced)
+    book = controlled.rules.book(namespace)  # a reset may have put another in its place meanwhile
+    book.replace_all(sourced, prepared)
     return await _response(book, ask)
 
 

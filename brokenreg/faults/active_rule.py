@@ -138,10 +138,7 @@ class ActiveRule:
         return Lot(draw, counts, exchange, verdict) if outcome is Outcome.STRUCK else None
 
     def _count(self, exchange: Exchange) -> _Count:
-        key = _key(self.rule.per, exchange)
-        if key not in self._counts:
-            self._counts[key] = _Count()
-        return self._counts[key]
+        return self._counts.setdefault(_key(self.rule.per, exchange), _Count())
 
 
 class Attempts:

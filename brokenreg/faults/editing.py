@@ -49,7 +49,7 @@ class EditableHead:
 
     @classmethod
     def of(cls, message: Message) -> EditableHead:
-        """What an `http.response.start` carries, secrets replaced: several of one name as `***`, `*** (2)`."""
+        """What an `http.response.start` carries, secrets replaced: two of a name are `***`, `*** (2)`."""
         return cls(message["status"], tuple(header for header, _ in _shown(message)))
 
     @classmethod

@@ -1,23 +1,53 @@
-"""A bounded memory: what was not touched for longest is forgotten first."""
+"""A bounded memory: what was neither read nor written for longest is forgotten first."""
 
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Iterator
 from typing import Generic, TypeVar
 
 Key = TypeVar("Key")
 Value = TypeVar("Value")
+Default = TypeVar("Default")
 
 
-class Memory(OrderedDict[Key, Value], Generic[Key, Value]):
-    """A dictionary of at most `limit` entries, the newest of those that were set."""
+class Memory(Generic[Key, Value]):
+    """At most `limit` values by key. Reading a value keeps it as writing does."""
 
     def __init__(self, limit: int) -> None:
-        super().__init__()
         self._limit = limit
+        self._values: OrderedDict[Key, Value] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def __iter__(self) -> Iterator[Key]:
+        """The keys, the one touched longest ago first."""
+        return iter(self._values)
+
+    def get(self, key: Key, default: Default) -> Value | Default:
+        """The value of a key, which is touched; `default` if there is none."""
+        if key not in self._values:
+            return default
+        self._values.move_to_end(key)
+        return self._values[key]
+
+    def setdefault(self, key: Key, value: Value) -> Value:
+        """The value of a key, which is touched; `value` from now on if there was none."""
+        found: Value = self.get(key, value)
+        self[key] = found
+        return found
 
     def __setitem__(self, key: Key, value: Value) -> None:
-        super().__setitem__(key, value)
-        self.move_to_end(key)
-        if len(self) > self._limit:
-            self.popitem(last=False)
+        self._values[key] = value
+        self._values.move_to_end(key)
+        if len(self._values) > self._limit:
+            self._values.popitem(last=False)
+
+    def __delitem__(self, key: Key) -> None:
+        """Forget a key, if it is there."""
+        self._values.pop(key, None)
+
+    def values(self) -> Iterator[Value]:
+        """All values; this touches none of them."""
+        return iter(self._values.values())

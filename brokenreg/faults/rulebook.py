@@ -203,7 +203,7 @@ class RuleBooks:
         self.reset("")
 
     def book(self, namespace: str) -> RuleBook:
-        """The book of a namespace, to write in."""
+        """The book of a namespace, to write in. After a reset it is another: do not keep it over an await."""
         book = self._books.get(namespace)
         if book is None:
             book = self._books[namespace] = RuleBook(namespace, self._seed, self._positions, self._ids)
@@ -234,7 +234,8 @@ class RuleBooks:
 
     def reset(self, namespace: str) -> None:
         """Put the rules of a namespace back to what they were at the start, and forget what was counted."""
-        self._books.pop(namespace, None)
+        if (book := self._books.pop(namespace, None)) is not None:
+            book.clear()  # whoever still has it finds that its rules are gone
         self._attempts.forget(namespace)
         if not namespace:
             for sourced in self._initial:
@@ -264,6 +265,7 @@ class RuleBooks:
     def _on_path(self, namespace: str, path_rule: PathRule) -> ActiveRule:
         """What was counted of a path, as long as it is among the last some thousand asked for."""
         key = namespace, path_rule.path
-        active = self._paths.get(key) or ActiveRule(path_rule.rule, 0, path_rule.path)
-        self._paths[key] = active
+        active = self._paths.get(key, None)
+        if active is None:
+            active = self._paths[key] = ActiveRule(path_rule.rule, 0, path_rule.path)
         return active

@@ -24,7 +24,7 @@ from brokenreg.wire.asgi import (
     Receive,
     Scope,
     Send,
-    header,
+    asked_host,
 )
 from brokenreg.wire.seam import EXTENSION as STREAM
 from brokenreg.wire.seam import Stream
@@ -94,8 +94,8 @@ class Strike:
     @property
     def base(self) -> str:
         """The URL of the registry by the name that the client asked for, without a path."""
-        host = (header(self.scope, b"host") or b"localhost").decode("latin-1")
-        return f"{self.scope['scheme']}://{host}"
+        host, port = asked_host(self.scope)
+        return f"{self.scope['scheme']}://{host}" + ("" if port is None else f":{port}")
 
     @property
     def memory(self) -> dict[Any, Any]:

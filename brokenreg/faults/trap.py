@@ -111,7 +111,7 @@ class Trap:
 
     def reset(self, namespace: str) -> None:
         """Forget what arrived in a namespace."""
-        self._counts.pop(namespace, None)
+        del self._counts[namespace]
         kept = [leak for leak in self._last if leak.namespace != namespace]
         self._last = deque(kept, _LAST)
 

@@ -8,11 +8,19 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Iterable
-from urllib.parse import urlsplit
 
 from brokenreg.oci.errors import ErrorCode, OCIError
 from brokenreg.registry.responses import respond_error
-from brokenreg.wire.asgi import ASGIApp, Message, Receive, Scope, Send, header
+from brokenreg.wire.asgi import (
+    ASGIApp,
+    Message,
+    Receive,
+    Scope,
+    Send,
+    all_headers,
+    header,
+    parse_authority,
+)
 
 _SAFETY_HEADERS = [
     # What is stored here came from anybody; no browser shall take it for a page or a script.
@@ -26,7 +34,7 @@ class RegistryGuard:
 
     def __init__(self, app: ASGIApp, allowed_hosts: Iterable[str]) -> None:
         self._app = app
-        self._allowed = {"localhost", *(name.lower() for name in allowed_hosts)}
+        self._allowed = {"localhost", *(name.removesuffix(".").lower() for name in allowed_hosts)}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def send_safely(message: Message) -> None:
@@ -41,36 +49,38 @@ class RegistryGuard:
             await self._app(scope, receive, send_safely)
 
     def _objection(self, scope: Scope) -> OCIError | None:
-        host = (header(scope, b"host") or b"").decode("latin-1")
-        if is_foreign(scope, host):
+        hosts = all_headers(scope, b"host")
+        if is_foreign(scope, hosts):
             return OCIError(403, ErrorCode.DENIED, "requests from pages of another origin are refused")
-        if _is_loopback(scope) and host and not self._is_ours(host):
-            return OCIError(
-                421,
-                ErrorCode.DENIED,
-                f"this registry does not go by the name {host[:100]!r}; use localhost or an address, "
-                f"or start it with --allow-host {host_name(host)[:100]}",
-            )
+        for host in filter(None, hosts):  # an empty one names nobody, as with HTTP/1.0
+            name = host_name(host)
+            if name is None:
+                message = f"invalid Host {host[:100]!r}: write <name> or <name>:<port>"
+                return OCIError(421, ErrorCode.DENIED, message)
+            if _is_loopback(scope) and name not in self._allowed and not _is_address(name):
+                return OCIError(
+                    421,
+                    ErrorCode.DENIED,
+                    f"this registry does not go by the name {host[:100]!r}; use localhost or an address, "
+                    f"or start it with --allow-host {name[:100]}",
+                )
         return None
 
-    def _is_ours(self, host: str) -> bool:
-        name = host_name(host)
-        return name in self._allowed or _is_address(name)
 
-
-def is_foreign(scope: Scope, host: str) -> bool:
-    """Whether a page of another origin than `host` made the browser ask."""
+def is_foreign(scope: Scope, hosts: list[str]) -> bool:
+    """Whether a page of another origin than all `hosts` made the browser ask."""
     if header(scope, b"sec-fetch-site") == b"cross-site":
         return True
-    origin = header(scope, b"origin")
-    return origin is not None and urlsplit(origin.decode("latin-1")).netloc.lower() != host.lower()
+    own = {host.lower() for host in hosts}
+    # An opaque origin is "null", which has no "://".
+    places = {origin.partition("://")[2].lower() for origin in all_headers(scope, b"origin")}
+    return bool(places) and (places != own or "" in places)
 
 
-def host_name(host: str) -> str:
-    """The name in a Host header, without port and brackets, in lower case."""
-    if host.startswith("["):
-        return host[1:].partition("]")[0].lower()
-    return host.partition(":")[0].lower()
+def host_name(host: str) -> str | None:
+    """The name in a Host header, without port and brackets, in lower case; None if it is not well-formed."""
+    asked = parse_authority(host)
+    return None if asked is None else asked[0].strip("[]").removesuffix(".").lower()
 
 
 def _is_address(name: str) -> bool:

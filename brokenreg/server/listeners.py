@@ -171,6 +171,11 @@ def _bind(address: Address, *, over_tls: bool) -> Doorway:
 
 
 def quiet_handshakes(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-    """Exception handler of the loop: a client that breaks off in a TLS handshake is no trouble of ours."""
-    if not isinstance(context.get("exception"), ssl.SSLError | ConnectionError):
+    """Exception handler of the loop: a client that breaks off, or its TLS, is no trouble of ours.
+
+    That alone: asyncio names the transport where the connection itself failed. What a task or a callback of
+    ours raises is reported, whatever its type.
+    """
+    is_of_a_connection = "transport" in context
+    if not (is_of_a_connection and isinstance(context.get("exception"), ssl.SSLError | ConnectionError)):
         loop.default_exception_handler(context)

@@ -173,7 +173,7 @@ class Panel(App[int], Objecting, inherit_bindings=False):
 
     def action_overrides(self) -> None:
         """Show the overrides, to be switched on and off."""
-        self.push_screen(OverridesScreen(self._controlled.rules.book("")), self._use)
+        self.push_screen(OverridesScreen(self._controlled.rules), self._use)
 
     def objection(self, action: str) -> str:
         """Why `action` would do nothing now."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from collections.abc import Awaitable, Callable
 from enum import StrEnum
@@ -61,7 +62,9 @@ class End(StrEnum):
     """HTTP/2 GOAWAY, then FIN."""
 
 
-_AUTHORITY = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::([0-9]{1,5}))?")
+_AUTHORITY = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([A-Za-z0-9._-]+))(?::([0-9]{0,5}))?")
+"""Host and port (RFC 3986, 3.2) without user information: in a Host header nobody sends any in good faith."""
+_MAX_PORT = 65535
 
 
 class ClientLeftError(ConnectionError):
@@ -73,13 +76,37 @@ def header(scope: Scope, name: bytes) -> bytes | None:
     return next((value for key, value in scope["headers"] if key == name), None)
 
 
+def all_headers(scope: Scope, name: bytes) -> list[str]:
+    """All values of a request header (name in lower case)."""
+    return [value.decode("latin-1") for key, value in scope["headers"] if key == name]
+
+
+def parse_authority(text: str) -> tuple[str, int | None] | None:
+    """Host (an IPv6 address in brackets) and port of a Host header; None if it is not well-formed."""
+    match = _AUTHORITY.fullmatch(text)
+    if match is None or (match[1] is not None and not _is_ipv6(match[1])):
+        return None
+    port = int(match[3]) if match[3] else None
+    if port is not None and port > _MAX_PORT:
+        return None
+    return match[2] or f"[{match[1]}]", port
+
+
+def _is_ipv6(text: str) -> bool:
+    try:
+        ipaddress.IPv6Address(text)
+    except ValueError:
+        return False
+    return True
+
+
 def asked_host(scope: Scope) -> tuple[str, int | None]:
     """Host (an IPv6 address in brackets) and port that the client asked for.
 
     Those that it reached, if it does not say (HTTP/1.0) or says what is none.
     """
-    match = _AUTHORITY.fullmatch((header(scope, b"host") or b"").decode("latin-1"))
-    if match is not None:
-        return match[1], int(match[2]) if match[2] else None
+    asked = parse_authority((header(scope, b"host") or b"").decode("latin-1"))
+    if asked is not None:
+        return asked
     host, port = scope["server"] or ("localhost", None)
     return (f"[{host}]" if ":" in host else host), port

@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 from collections.abc import Coroutine
 from typing import Any, TypeVar
-from urllib.parse import urlsplit
 
 from hypercorn.protocol.events import Event, StreamClosed
 
@@ -129,8 +128,9 @@ class Seam:
         if scope["type"] == "websocket":
             await send({"type": "websocket.close"})  # Hypercorn answers 403
             return
-        if "://" in scope["path"]:  # absolute form (RFC 9112, section 3.2.2)
-            scope["path"] = urlsplit(scope["path"]).path or "/"
+        scheme, absolute, place = scope["path"].partition("://")
+        if absolute and "/" not in scheme:  # absolute form (RFC 9112, section 3.2.2)
+            scope["path"] = f"/{place.partition('/')[2]}"
         connection = CONNECTION.get()
         connection.arrival.request()
         body = RequestBody(scope, receive)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
@@ -11,9 +12,14 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from brokenreg.control.routes import YAML, Ask, Query
+from brokenreg.control.scenarios import replace_scenario
+from brokenreg.faults.active_rule import ActiveRule
 from brokenreg.faults.catalogue import CATALOGUE
 from brokenreg.faults.description import describe
+from brokenreg.faults.rulebook import RuleBook, RuleBooks
 from brokenreg.faults.rules import FieldError, rule_of
+from brokenreg.faults.scenario import SourcedScenario
 from tests.control.problem import problem_of
 from tests.process import Brokenreg, brokenreg
 
@@ -138,3 +144,30 @@ def test_reset_leads_back_to_the_start(tmp_path: Path) -> None:
             assert (rule["matched"], rule["struck"], rule["source"]) == (0, 0, f"{start}:3")
             assert control.get("/v1/scenario").text == at_start
             assert control.get("/v1/exchanges").json() == []
+
+
+async def test_a_reset_meanwhile_does_not_lose_a_scenario(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is read by a thread, and comes after the reset."""
+    books = RuleBooks(0, lambda _: ())
+    controlled: Any = SimpleNamespace(rules=books)
+    prepared = RuleBook.prepared
+
+    def prepared_during_a_reset(book: RuleBook, sourced: SourcedScenario) -> list[ActiveRule]:
+        found = prepared(book, sourced)
+        books.reset("ns")
+        return found
+
+    monkeypatch.setattr(RuleBook, "prepared", prepared_during_a_reset)
+    books.book("ns").add(rule_of({"fault": {"type": "error"}, "name": "before"}), "test")
+    ask = Ask({}, Query(namespace="ns"), b"rules: [{fault: {type: error, status: 503}}]", YAML, "")
+    response = await replace_scenario(controlled, ask)
+    assert b"503" in await response.get_data(as_text=False)
+    assert [active.rule.name for active in books.book("ns")] == [None]
+
+
+def test_who_still_has_a_book_finds_its_rules_gone_after_a_reset() -> None:
+    books = RuleBooks(0, lambda _: ())
+    book = books.book("ns")
+    active = book.add(rule_of({"fault": {"type": "error"}}), "test")
+    books.reset("ns")
+    assert (list(book), book.replace(active.id, active.rule, "test")) == ([], None)

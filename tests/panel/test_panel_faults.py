@@ -39,9 +39,13 @@ class Bench:
     """A real registry, a panel on it, and a client for it."""
 
     def __init__(self, server: Server, pilot: Pilot[int], client: httpx.AsyncClient) -> None:
-        self.book: RuleBook = server.controlled.rules.book("")
+        self.books = server.controlled.rules
         self.pilot = pilot
         self.client = client
+
+    @property
+    def book(self) -> RuleBook:
+        return self.books.book("")
 
     async def press(self, *keys: str) -> str:
         await look(self.pilot, *keys)
@@ -275,6 +279,28 @@ async def test_a_rule_is_made_and_changed_in_a_form(tmp_path: Path) -> None:
         (changed,) = it.book
         assert changed.rule.fault[0].parameters()["after"] == 6553
         assert changed.rule.match.endpoint == "config"
+
+
+async def test_a_reset_while_a_dialogue_is_open_loses_nothing_that_comes_after(tmp_path: Path) -> None:
+    scenario = tmp_path / "teapot.yaml"
+    scenario.write_text("rules:\n- fault: {type: error, status: 418}\n")
+    async with bench(tmp_path, (160, 45)) as it:
+        await it.press("2", "o")
+        await it.typed(str(scenario))
+        it.books.reset("")
+        await it.press("enter")
+        assert "1 rules are in force" in await it.settled()
+        assert await it.get() == 418
+        await it.press("!")
+        it.books.reset("")
+        await it.press("space", "escape")
+        assert await it.get("/v2/") == 404
+        it.book.clear()
+        it.book.add(rule_of({"fault": {"type": "error", "status": 418}}), "test")
+        await it.press("home", "enter")
+        it.books.reset("")
+        await it.press("enter")
+        assert "it has been removed meanwhile" in await it.settled()
 
 
 async def test_a_scenario_is_loaded_and_saved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,6 +7,8 @@ from pathlib import Path
 import httpx
 import pytest
 
+from brokenreg.server.guards import RegistryGuard
+from brokenreg.wire.asgi import Message, Receive, Scope, Send
 from tests.process import Brokenreg, brokenreg
 
 PORT = "PORT"
@@ -27,9 +29,43 @@ def own(running: Brokenreg, text: str) -> str:
         ({"host": "evil.example"}, 421),
         ({"host": "localhost.evil.example:PORT"}, 421),
         ({"host": "127.0.0.1.evil.example"}, 421),
+        ({"host": "LocalHost.:PORT"}, 200),
+        ({"host": "localhost:"}, 200),
+        ({"host": ""}, 200),
+        ({"host": "localhost:80@evil"}, 421),
+        ({"host": "localhost@evil.example:PORT"}, 421),
+        ({"host": "127.0.0.1:80@evil.example"}, 421),
+        ({"host": "[::1]:80@evil.example"}, 421),
+        ({"host": "[::1]evil.example"}, 421),
+        ({"host": "[::1"}, 421),
+        ({"host": "[127.0.0.1]"}, 421),
+        ({"host": "[fe80::1%25lo]"}, 421),
+        ({"host": "localhost:65536"}, 421),
+        ({"host": "localhost:http"}, 421),
+        ({"host": "localhost:80:80"}, 421),
+        ({"host": "localhost, evil.example"}, 421),
+        ({"host": "localhost evil.example"}, 421),
+        ({"host": "localhost/evil.example"}, 421),
+        ({"host": "localhost#evil.example"}, 421),
+        ({"host": "localhost\\evil.example"}, 421),
+        ({"host": "%6cocalhost"}, 421),
+        ({"host": "localhost.."}, 421),
+        ({"host": "127.1"}, 421),
+        ({"host": "127.0.0.1" + ".0" * 3000}, 421),
+        ({"host": "localhost:PORT", "x-forwarded-host": "evil.example"}, 200),
+        ({"host": "evil.example", "x-forwarded-host": "localhost"}, 421),
         ({"origin": "http://HOST"}, 200),
         ({"origin": "http://evil.example"}, 403),
         ({"origin": "null"}, 403),
+        ({"origin": "null", "host": ""}, 403),
+        ({"origin": "http://", "host": ""}, 403),
+        ({"origin": "HOST"}, 403),
+        ({"origin": ""}, 403),
+        ({"origin": "http://[::1"}, 403),
+        ({"origin": "http://HOST@evil.example"}, 403),
+        ({"origin": "http://evil.example@HOST"}, 403),
+        ({"origin": "http://HOST/"}, 403),
+        ({"origin": "http://localhost:80@evil", "host": "localhost:80@evil"}, 421),
         ({"sec-fetch-site": "cross-site"}, 403),
         ({"sec-fetch-site": "same-origin"}, 200),
         ({"sec-fetch-site": "none"}, 200),
@@ -45,6 +81,14 @@ async def test_the_registry_is_driven_by_no_page(
         assert response.json()["errors"][0]["code"] == "DENIED"
     assert response.headers["x-content-type-options"] == "nosniff"
     assert response.headers["content-security-policy"] == "sandbox"
+
+
+def test_an_origin_of_two_is_foreign(registry: Brokenreg) -> None:
+    headers = [("origin", f"http://{registry.host}"), ("origin", "http://evil.example")]
+    assert httpx.get(f"{registry.url}/v2/", headers=headers).status_code == 403
+    control = registry.control.partition("://")[2]
+    headers = [("origin", f"http://{control}"), ("origin", "http://evil.example")]
+    assert httpx.get(f"{registry.control}/v1/status", headers=headers).status_code == 403
 
 
 def test_a_refused_page_changes_nothing(registry: Brokenreg) -> None:
@@ -70,6 +114,11 @@ def test_allow_host_names_further_hosts(tmp_path: Path) -> None:
         ({"host": "localhost:CONTROL"}, 200),
         ({"host": "evil.example"}, 421),
         ({"host": "127.0.0.1:1"}, 421),
+        ({"host": ""}, 421),
+        ({"host": "localhost:CONTROL@evil.example"}, 421),
+        ({"host": "evil@localhost:CONTROL"}, 421),
+        ({"origin": "http://[::1"}, 403),
+        ({"origin": ""}, 403),
         ({"origin": "http://127.0.0.1:CONTROL"}, 200),
         ({"origin": "http://127.0.0.1:PORT"}, 403),
         ({"origin": "http://evil.example"}, 403),
@@ -86,6 +135,26 @@ def test_the_control_api_answers_its_own_host_and_origin_alone(
     if status != 200:
         assert response.headers["content-type"] == "application/problem+json"
         assert response.json()["status"] == status
+
+
+@pytest.mark.parametrize(
+    ("host", "status"), [("registry.example:5000", 204), ("registry.example:80@evil", 421), ("[::1]x", 421)]
+)
+async def test_off_loopback_any_name_is_good_and_no_other_text(host: str, status: int) -> None:
+    sent: list[Message] = []
+
+    async def app(_: Scope, __: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 204, "headers": []})
+
+    async def receive() -> Message:
+        raise NotImplementedError
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    scope = {"server": ("192.0.2.1", 5000), "headers": [(b"host", host.encode())]}
+    await RegistryGuard(app, ())(scope, receive, send)
+    assert sent[0]["status"] == status
 
 
 def test_the_control_api_off_loopback_wants_its_token(tmp_path: Path) -> None:

@@ -211,6 +211,10 @@ def test_a_client_that_closes_once_it_has_all_has_not_left(own_registry: Brokenr
     ("request_head", "answer"),
     [
         ("GET http://HOST/v2/ HTTP/1.1\r\nHost: HOST\r\n", "HTTP/1.1 200 OK"),
+        ("GET http://[::1/v2/ HTTP/1.1\r\nHost: HOST\r\n", "HTTP/1.1 200 OK"),
+        ("GET http://HOST HTTP/1.1\r\nHost: HOST\r\n", "HTTP/1.1 404 Not Found"),
+        ("GET http://[::1?x HTTP/1.1\r\nHost: HOST\r\n", "HTTP/1.1 404 Not Found"),
+        ("OPTIONS * HTTP/1.1\r\nHost: HOST\r\n", "HTTP/1.1 404 Not Found"),
         ("GET /v2/ HTTP/1.0\r\n", "HTTP/1.1 200 OK"),
         ("GET /v2/ HTTP/1.1\r\n", "HTTP/1.1 400 Bad Request"),
         (

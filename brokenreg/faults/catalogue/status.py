@@ -214,7 +214,7 @@ class ReadAfterWrite(Fault):
         if strike.exchange.method == "PUT":
             await self._push(strike, pushes)
             return
-        push = pushes.get((target.repository, target.reference))
+        push = pushes.get((target.repository, target.reference), None)
         if push is not None:
             push[1] += 1
             if push[1] <= self.reads or time.monotonic() < push[0] + self.dur:

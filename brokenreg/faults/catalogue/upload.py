@@ -60,7 +60,7 @@ class UploadLost(Fault):
 
             def count(head: Head) -> None:
                 if head.status == 401:
-                    steps[session] -= 1
+                    steps[session] = steps.get(session, 1) - 1
 
             await strike.pass_on_changed(count)
 

@@ -97,7 +97,7 @@ class FaultsArea(TabArea):
             return
         kind = CATALOGUE[active.rule.fault[0].name]
         form = RuleForm(kind, active.rule, override=active.rule.override)
-        self.app.push_screen(form, partial(self._edited, self._book, active.id))
+        self.app.push_screen(form, partial(self._edited, self._namespace, active.id))
 
     def action_switch(self) -> None:
         """Enable it, or disable it; its counts stay."""
@@ -121,15 +121,15 @@ class FaultsArea(TabArea):
             question = Confirmation(
                 f"Remove {visible(active.label)}?", (faults_words(active.rule), "Its counts go with it.")
             )
-            self.app.push_screen(question, partial(self._removed, self._book, active.id))
+            self.app.push_screen(question, partial(self._removed, self._namespace, active.id))
 
     def action_load(self) -> None:
         """Load a scenario file."""
-        self.app.push_screen(LoadDialogue(self._book), self._told)
+        self.app.push_screen(LoadDialogue(self.controlled.rules, self._namespace), self._told)
 
     def action_save(self) -> None:
         """Save what is in force as a scenario file."""
-        self.app.push_screen(SaveDialogue(self._book), self._told)
+        self.app.push_screen(SaveDialogue(self.controlled.rules, self._namespace), self._told)
 
     def on_cursor_list_opened(self) -> None:
         """Somebody clicked twice."""
@@ -153,18 +153,18 @@ class FaultsArea(TabArea):
         self.tick()
         self._listing.select((namespace, active.id))
 
-    def _edited(self, book: RuleBook, rule_id: int, rule: Rule | None) -> None:
+    def _edited(self, namespace: str, rule_id: int, rule: Rule | None) -> None:
         if rule is None:
             return
-        if book.replace(rule_id, rule, _SOURCE) is None:
+        if self.controlled.rules.book(namespace).replace(rule_id, rule, _SOURCE) is None:
             self._warn("it has been removed meanwhile")
         else:
             self.post_message(self.Used(rule.fault[0]))
         self.tick()
 
-    def _removed(self, book: RuleBook, rule_id: int, wanted: bool | None) -> None:
+    def _removed(self, namespace: str, rule_id: int, wanted: bool | None) -> None:
         if wanted:
-            book.remove(rule_id)
+            self.controlled.rules.book(namespace).remove(rule_id)
             self.tick()
 
     def _move(self, by: int) -> None:

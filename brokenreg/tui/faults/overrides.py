@@ -13,7 +13,7 @@ from textual.screen import ModalScreen
 from brokenreg.faults.active_rule import ActiveRule
 from brokenreg.faults.catalogue import CATALOGUE, Fault
 from brokenreg.faults.description import describe
-from brokenreg.faults.rulebook import RuleBook
+from brokenreg.faults.rulebook import RuleBook, RuleBooks
 from brokenreg.faults.rules import FieldError, Rule, fault_of
 from brokenreg.tui.bindings import bindings_of
 from brokenreg.tui.faults.form import RuleForm
@@ -26,9 +26,10 @@ _SOURCE = "panel, override"
 
 
 class OverridesScreen(ModalScreen[Fault | None], inherit_bindings=False):
-    """The overrides of one book. The result is the fault that was switched on last, if there was one.
+    """The overrides of the namespace without a name.
 
-    What is switched off stays in the book, disabled, with its parameters.
+    The result is the fault that was switched on last, if there was one. What is switched off stays in the
+    book, disabled, with its parameters.
     """
 
     DEFAULT_CSS = """
@@ -39,9 +40,9 @@ class OverridesScreen(ModalScreen[Fault | None], inherit_bindings=False):
     """
     BINDINGS: ClassVar[list[BindingType]] = bindings_of("overrides")
 
-    def __init__(self, book: RuleBook) -> None:
+    def __init__(self, books: RuleBooks) -> None:
         super().__init__()
-        self._book = book
+        self._books = books
         self._last: Fault | None = None
 
     def compose(self) -> ComposeResult:
@@ -118,6 +119,11 @@ class OverridesScreen(ModalScreen[Fault | None], inherit_bindings=False):
         return Row(
             name, f"{glyph(active)} {fit(words, 46)} {'ON ' if on else 'off'} {count}", "on" if on else ""
         )
+
+    @property
+    def _book(self) -> RuleBook:
+        """The one of now: a reset puts another in its place."""
+        return self._books.book("")
 
     @property
     def _chosen(self) -> str:

@@ -12,7 +12,7 @@ from textual.containers import Vertical
 from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
-from brokenreg.faults.rulebook import RuleBook
+from brokenreg.faults.rulebook import RuleBook, RuleBooks
 from brokenreg.faults.rules import FieldError
 from brokenreg.faults.scenario import ScenarioError, load_scenario, write_scenario
 from brokenreg.tui.bindings import bindings_of
@@ -37,9 +37,15 @@ class _FileDialogue(ModalScreen[str | None], inherit_bindings=False):
     TITLE: ClassVar[str]
     PROMPT: ClassVar[str]
 
-    def __init__(self, book: RuleBook) -> None:
+    def __init__(self, books: RuleBooks, namespace: str) -> None:
         super().__init__()
-        self.book = book
+        self._books = books
+        self._namespace = namespace
+
+    @property
+    def book(self) -> RuleBook:
+        """The one of now: a reset puts another in its place."""
+        return self._books.book(self._namespace)
 
     def compose(self) -> ComposeResult:
         with Vertical() as box:
