@@ -18,6 +18,7 @@ from brokenreg.oci.scopes import Scope
 from brokenreg.proxy.challenge import Challenge, parse_challenges
 from brokenreg.proxy.client import LACKS, extensions
 from brokenreg.proxy.credentials import Credentials
+from brokenreg.proxy.encodings import with_encoding
 from brokenreg.proxy.errors import (
     UpstreamContentError,
     UpstreamSilentError,
@@ -29,7 +30,7 @@ from brokenreg.proxy.login import Login
 from brokenreg.proxy.patience import patiently
 from brokenreg.proxy.realm import may_see_credentials
 from brokenreg.proxy.route import Route
-from brokenreg.proxy.short_body import shorten
+from brokenreg.proxy.short_body import ENCODING, shorten
 from brokenreg.proxy.tokens import SHORTEST, Grant, TokenCache
 
 _CLIENT = "brokenreg"
@@ -185,7 +186,8 @@ def _granted(who: str, response: httpx.Response) -> Grant | None:
         raise UpstreamContentError(f"{who} answered {status}")
     token = found.get("token") or found.get("access_token")
     if not isinstance(token, str) or not _VISIBLE.fullmatch(token):
-        raise UpstreamContentError(f"{who} gave no token")
+        sender = with_encoding(who, response.extensions.get(ENCODING))
+        raise UpstreamContentError(f"{sender} gave no token")
     return Grant(f"Bearer {token}", _lifetime(found.get("expires_in")))
 
 

@@ -113,7 +113,7 @@ class BlobCache:
     async def _head(self, client: UpstreamClient, route: Route, digest: Digest, tell: Tell) -> int | None:
         async with client.ask(route, "HEAD", f"blobs/{digest}", tell=tell) as response:
             if response.status == 200:
-                return response.length
+                return None if response.encoding else response.length
             error = await refusal(route, ErrorCode.BLOB_UNKNOWN, digest, response)
         self._misses.note(route, digest, error)
         raise error

@@ -19,6 +19,10 @@ MOST_INTERIM = 16
 _BLANK_LINE = re.compile(rb"\n\r?\n")
 _BLANK_LINE_BYTES = 3
 
+_TRANSFER_ENCODING = re.compile(
+    rb"^transfer-encoding[ \t]*:[ \t]*(.*?)[ \t\r]*$", re.IGNORECASE | re.MULTILINE
+)
+
 
 class _Head:
     """The head of one response as it arrives, interim responses and all.
@@ -32,6 +36,7 @@ class _Head:
         self._lines = 0
         self._ended = 0
         self._tail = b""
+        self._text = bytearray()
 
     @property
     def time_left(self) -> float | None:
@@ -41,7 +46,8 @@ class _Head:
     def take(self, data: bytes) -> int:
         """Return how many bytes of `data` belong to the head that is arriving.
 
-        Raise `httpcore.RemoteProtocolError` if what arrived before was no response yet, and enough.
+        Raise `httpcore.RemoteProtocolError` if what arrived before was no response yet, and enough; or for a
+        transfer coding that no request of ours accepts (RFC 9112, section 6.1).
         """
         self._check()
         blank = _BLANK_LINE.search(self._tail + data)
@@ -54,7 +60,20 @@ class _Head:
             raise httpcore.RemoteProtocolError(
                 f"the head of its response has more than {MOST_HEAD_BYTES} bytes or {MOST_HEAD_LINES} lines"
             )
+        self._text += data[:count]
+        if blank:
+            self._check_codings()
         return count
+
+    def _check_codings(self) -> None:
+        """h11 refuses them too, and does not say which."""
+        for value in _TRANSFER_ENCODING.findall(self._text):
+            if value.lower() != b"chunked":
+                name = value.decode("latin-1")[:60]
+                raise httpcore.RemoteProtocolError(
+                    f"it sent Transfer-Encoding {name}, which was not requested"
+                )
+        self._text.clear()
 
     def _check(self) -> None:
         """httpcore reads on, so each head that has ended was that of an interim response."""

@@ -20,6 +20,7 @@ from brokenreg import __version__
 from brokenreg.oci.upstreams import DOCKER_HUB
 from brokenreg.proxy.addresses import AddressPolicy, Trust, host_and_port
 from brokenreg.proxy.body_source import BodySource
+from brokenreg.proxy.encodings import unrequested_encoding, with_encoding
 from brokenreg.proxy.errors import UpstreamError
 from brokenreg.proxy.failures import Asked, told_failures, told_redirects
 from brokenreg.proxy.patience import patiently
@@ -60,9 +61,16 @@ class UpstreamResponse:
         """As `source`, with the host by all means."""
         self.lacks: str = response.extensions.get(LACKS, "")
         """Why a 401 was shown no credentials; empty if some were shown, or it is not known."""
+        self.encoding = unrequested_encoding(response.headers)
+        """Its Content-Encoding; None if it has none. The content may be right all the same."""
         self._asked = asked
         self._response = response
         self._received = 0
+
+    @property
+    def sender(self) -> str:
+        """As `source`, for messages about the content: with its encoding, if it has one."""
+        return with_encoding(self.source, self.encoding)
 
     @property
     def length(self) -> int | None:

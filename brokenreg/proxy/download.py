@@ -29,6 +29,9 @@ class Download:
     chunks: AsyncIterator[bytes]
     rest: Callable[[], BodySource | None]
     """What follows the first chunk, for a thread; if there is one, nobody asks for more chunks."""
+    etag: str | None
+    is_encoded: bool
+    """Whether it has a Content-Encoding, so that its bytes may be others than the blob's."""
 
     async def first(self) -> AsyncIterator[bytes]:
         """The first chunk, if there is any."""
@@ -41,31 +44,46 @@ class Download:
 async def download(
     client: UpstreamClient, route: Route, digest: Digest, offset: int, tell: Tell
 ) -> AsyncIterator[Download]:
-    """Ask for a blob from `offset` on; an upstream that knows no ranges sends the whole, and we skip.
+    """Ask for a blob from `offset` on; what an upstream sends of the bytes before, we skip.
 
     Raise `UpstreamError`, from the chunks too.
     """
     headers = {"range": f"bytes={offset}-"} if offset else {}
     async with client.ask(route, "GET", f"blobs/{digest}", headers=headers, tell=tell) as response:
         if response.status == 206 and offset:
-            size = _whole_size(response, offset)
-            yield Download(response.source, size, response.chunks(), response.rest)
+            begin, size = _range(response, offset)
         elif response.status == 200:
-            chunks = _without_first(offset, response.chunks())
-            yield Download(response.source, response.length, chunks, response.rest)
+            begin, size = 0, response.length
+        elif response.status == 416 and response.header("content-range") == f"bytes */{offset}":
+            begin, size = offset, offset  # nothing was left, and nobody had told
         else:
             raise await refusal(route, ErrorCode.BLOB_UNKNOWN, digest, response)
+        is_body = response.status != 416
+        yield Download(
+            response.sender,
+            size,
+            _without_first(offset - begin, response.chunks() if is_body else _nothing()),
+            response.rest if is_body else lambda: None,
+            response.header("etag"),
+            response.encoding is not None,
+        )
 
 
-def _whole_size(response: UpstreamResponse, offset: int) -> int | None:
+def _range(response: UpstreamResponse, offset: int) -> tuple[int, int | None]:
+    """The first byte that a 206 has, and the size of the whole if it tells."""
     told = response.header("content-range") or ""
     match = _CONTENT_RANGE.fullmatch(told)
-    if match is None or int(match[1]) != offset:
+    if match is None or int(match[1]) > offset:
         raise UpstreamContentError(
             f"{response.source} was asked for a blob from byte {offset} on "
             f"and sent {printable(told)[:100] or 'no range'}"
         )
-    return int(match[2]) if match[2] else None
+    return int(match[1]), int(match[2]) if match[2] else None
+
+
+async def _nothing() -> AsyncIterator[bytes]:
+    return
+    yield b""
 
 
 async def _without_first(count: int, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:

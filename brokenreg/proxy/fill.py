@@ -12,14 +12,15 @@ import logging
 import sys
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from brokenreg.oci.digests import Digest
 from brokenreg.oci.errors import ErrorCode, OCIError, shutting_down
 from brokenreg.proxy.client import Tell, UpstreamClient
-from brokenreg.proxy.download import Download, download
-from brokenreg.proxy.errors import UpstreamContentError, UpstreamError, UpstreamUnreachableError
+from brokenreg.proxy.download import Download
+from brokenreg.proxy.errors import UpstreamContentError, UpstreamError
 from brokenreg.proxy.fill_limit import FillLimit, fill_limit
+from brokenreg.proxy.overflow import Overflow, beyond
+from brokenreg.proxy.resumption import Resumption
 from brokenreg.proxy.route import Route
 from brokenreg.storage import Store
 from brokenreg.storage.blobs import BlobFile
@@ -27,14 +28,7 @@ from brokenreg.storage.errors import StorageFullError, TooLargeError, is_no_room
 from brokenreg.storage.intake import lane
 from brokenreg.wire.asgi import ClientLeftError
 
-if TYPE_CHECKING:
-    from hashlib import _Hash as Hash
-
 logger = logging.getLogger(__name__)
-
-_ATTEMPTS = 5
-"""Requests for one blob, each going on where the last was cut, before we give up."""
-
 
 _SMALL = 64 * 1024
 """Bytes; configurations have less."""
@@ -47,14 +41,6 @@ class Piece:
     file: BlobFile
     offset: int
     count: int
-
-
-@dataclass(frozen=True, slots=True)
-class _Overflow:
-    """The disk is full: the first `kept` bytes are in the file, with that hash; nothing will follow them."""
-
-    kept: int
-    hasher: Hash
 
 
 class Fill:
@@ -75,12 +61,13 @@ class Fill:
         self._upload = store.uploads.start_unlisted(route.key, digest.algorithm)
         self._file: BlobFile | None = None
         self._readers = 0
-        self._source = route.upstream
+        self._resumption = Resumption(client, route, digest, tell)
+        self._is_encoded = False
         self._begun = False
         self._ended = False
         self._verified = False
         self._error: OCIError | None = None
-        self._overflow: _Overflow | None = None
+        self._overflow: Overflow | None = None
         self._limit = FillLimit(digest, sys.maxsize, "nobody has looked for a limit yet")
         self._changed = asyncio.Event()
 
@@ -109,9 +96,9 @@ class Fill:
     async def begun(self) -> None:
         """Return once the upstream has begun to send the blob. Raise `OCIError` if it does not.
 
-        One that is small is waited for, so that a wrong one is an error and not a cut connection.
+        One that is small or encoded is waited for, so that a wrong one is an error and not a cut connection.
         """
-        while not self._begun or (self._is_small and not self._is_over):
+        while not self._begun or ((self._is_small or self._is_encoded) and not self._is_over):
             await self._changed.wait()
         if self._error is not None:
             raise self._error.with_traceback(None)
@@ -133,7 +120,7 @@ class Fill:
         if self._error is not None:
             raise self._error.with_traceback(None)
         if self.size is None:
-            raise UpstreamContentError(f"{self._source} does not tell the size of {self._digest}")
+            raise UpstreamContentError(f"{self._resumption.source} does not tell the size of {self._digest}")
         return self.size
 
     async def pieces(self, begin: int, end: int | None, left: asyncio.Event) -> AsyncIterator[Piece | bytes]:
@@ -209,32 +196,32 @@ class Fill:
         except BaseException as error:
             if is_no_room(error):
                 self._warn()
-                self._overflow = _Overflow(self._upload.offset, self._upload.hasher())
+                self._overflow = Overflow(self._upload.offset, self._upload.hasher())
             await self._discard()
             if self._overflow is None:
                 raise
 
     async def _receive(self) -> None:
         """Request upon request, each going on where the last was cut."""
-        for attempt in range(1, _ATTEMPTS + 1):
+        while True:
             try:
                 await self._request()
+                self._resumption.check_whole(self._upload.offset)
             except UpstreamError as error:
-                if not (self._begun and error.may_pass) or attempt == _ATTEMPTS:
+                if not self._begun:
                     raise
-                self._tell(f"goes on at byte {self._upload.offset}: {error.message}")
+                await self._resumption.go_on(error, self._upload.offset, bool(self._readers))
             else:
                 return
 
     async def _request(self) -> None:
-        offset = self._upload.offset
-        async with download(self._client, self._route, self._digest, offset, self._tell) as incoming:
-            self._source = incoming.source
+        async with self._resumption.request(self._upload.offset) as incoming:
             self._limit.check(incoming.source, incoming.size)
             self._limit = self._limit.announced(incoming.size)
             self._upload.limit = self._limit.size
+            self.size = self._resumption.size
             if not self._begun:
-                self.size = incoming.size
+                self._is_encoded = incoming.is_encoded
                 self._begun = True
                 self._notify()
                 self._store.room.check(incoming.size or 0)  # else all others make way for it in vain
@@ -242,10 +229,6 @@ class Fill:
                 await self._store_all(incoming)
             except TooLargeError:
                 raise self._limit.exceeded(incoming.source) from None
-        if self.size is not None and self._upload.offset < self.size:
-            raise UpstreamUnreachableError(
-                f"{self._source} ended blob {self._digest} after {self._upload.offset} of {self.size} bytes"
-            )
 
     async def _store_all(self, incoming: Download) -> None:
         """By threads alone, if some are free for it and there is much to do."""
@@ -261,10 +244,7 @@ class Fill:
         """Verify; then let readers have the last byte, and keep the blob."""
         received = await self._upload.digest(self._digest.algorithm)
         if received != self._digest:
-            raise UpstreamContentError(
-                f"{self._source} sent {self._upload.offset} bytes with the digest {received} "
-                f"for blob {self._digest}"
-            )
+            raise self._resumption.wrong(received, self._upload.offset)
         self.size = self._upload.offset
         self._verified = True
         self._notify()  # before it is durable: that takes as long as the disk does
@@ -288,25 +268,11 @@ class Fill:
     async def _discard(self) -> None:
         await self._store.uploads.cancel(self._upload)
 
-    async def _beyond(self, overflow: _Overflow, begin: int, end: int | None) -> AsyncIterator[bytes]:
-        """What is not in the file, by a request of its own; its last byte after its digest is known."""
-        hasher = overflow.hasher.copy()
-        position, last = overflow.kept, b""
-        async with download(self._client, self._route, self._digest, position, self._tell) as incoming:
-            async for chunk in incoming.chunks:
-                hasher.update(chunk)
-                data = last + chunk
-                if position + len(data) > self._limit.size:
-                    raise self._limit.exceeded(incoming.source)
-                ready, last = data[:-1], data[-1:]
-                wanted = ready[max(0, begin - position) : None if end is None else max(0, end - position)]
-                position += len(ready)
-                if wanted:
-                    yield wanted
-        if Digest.from_hash(hasher) != self._digest:
-            raise UpstreamContentError(f"{incoming.source} sent other bytes than blob {self._digest}")
-        if begin <= position and (end is None or position < end):
-            yield last
+    def _beyond(self, overflow: Overflow, begin: int, end: int | None) -> AsyncIterator[bytes]:
+        resumption = Resumption(
+            self._client, self._route, self._digest, self._tell, overflow.kept, self._resumption.size
+        )
+        return beyond(overflow, resumption, self._limit, begin, end)
 
     def _notify(self) -> None:
         changed, self._changed = self._changed, asyncio.Event()

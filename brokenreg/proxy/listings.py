@@ -127,7 +127,7 @@ class Listings:
                     continue
                 if response.status != 200:
                     raise await refusal(route, ErrorCode.NAME_UNKNOWN, first.partition("?")[0], response)
-                source, body = response.source, await response.read(min(left, MAX_MANIFEST))
+                source, body = response.sender, await response.read(min(left, MAX_MANIFEST))
                 path = next_page(path, response.header("link"))
             left -= len(body)
             found += await asyncio.to_thread(_read, source, body, read)  # 0.3 s for the longest

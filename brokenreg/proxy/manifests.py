@@ -175,7 +175,7 @@ class ManifestCache:
             wanted = Digest.parse(reference) if is_digest(reference) else _told_digest(response)
             kind = media_type((response.header("content-type") or "").partition(";")[0].strip())
         name = f"{route.repository}:{reference}"  # in a thread, for the longest take 0.2 s
-        found = await asyncio.to_thread(_checked, name, response.source, body, wanted, kind)
+        found = await asyncio.to_thread(_checked, name, response.sender, body, wanted, kind)
         await self._keep(route, found, tags if is_digest(reference) else (reference,), tell)
         return found
 

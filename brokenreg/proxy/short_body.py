@@ -8,10 +8,14 @@ from typing import cast
 
 import httpx
 
+from brokenreg.proxy.encodings import unrequested_encoding
 from brokenreg.proxy.errors import UpstreamContentError, UpstreamSilentError
 
 _MOST = 256 * 1024
 """Bytes of a redirect, of a 401, of an answer of a token service."""
+
+ENCODING = "encoding"
+"""Where in a response's extensions its Content-Encoding is kept, which httpx would apply."""
 
 _SLOWEST = 8 * 1024
 """Bytes a second that a body must come with on average, once patience is over."""
@@ -38,7 +42,8 @@ async def shortened(
 
 def shorten(response: httpx.Response, who: str, patience: float) -> None:
     """Bound the body that httpx will read, as `shortened` does; `who` sends it."""
-    # We have asked for no encoding; one that comes anyway would let a few bytes become gigabytes.
+    # No encoding was requested; one that comes anyway would let a few bytes become gigabytes.
+    response.extensions[ENCODING] = unrequested_encoding(response.headers)
     response.headers.pop("content-encoding", None)
     response.stream = _ShortBody(cast(httpx.AsyncByteStream, response.stream), who, patience)
 

@@ -21,7 +21,10 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Answer:
-    """Content-Length is told unless `chunked`."""
+    """Content-Length is told unless `chunked`, or unless `headers` frame the body in their own way.
+
+    The connection is closed after a body of which they promise more.
+    """
 
     status: int = 200
     headers: Mapping[str, str] = field(default_factory=dict)
@@ -96,6 +99,8 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header(name, value)
         if answer.chunked:
             self.send_header("transfer-encoding", "chunked")
+        elif {"content-length", "transfer-encoding"} & answer.headers.keys():
+            self.close_connection = True
         else:
             self.send_header("content-length", str(len(answer.body)))
         self.end_headers()

@@ -45,7 +45,7 @@ TABLE: list[tuple[str, dict[str, Any], int, str]] = [
     (MANIFEST, {"type": "no-digest", "form": "wrong"}, 502, "UNAVAILABLE"),
     (MANIFEST, {"type": "no-digest", "form": "malformed"}, 502, "UNAVAILABLE"),
     (BLOB, {"type": "corrupt", "offset": 2}, 502, "UNAVAILABLE"),
-    (BLOB, {"type": "truncate", "after": 2}, 502, "UNAVAILABLE"),
+    (BLOB, {"type": "truncate", "after": 0}, 502, "UNAVAILABLE"),
     (MANIFEST, {"type": "stall", "at": 0}, 504, "TIMEOUT"),
     (MANIFEST, {"type": "stall", "at": 10}, 504, "TIMEOUT"),
     (BLOB, {"type": "latency", "dur": "10s"}, 504, "TIMEOUT"),

@@ -1,0 +1,116 @@
+"""The requests for one blob, each of which goes on where the last was cut."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from brokenreg.oci.digests import Digest
+from brokenreg.proxy.client import Tell, UpstreamClient
+from brokenreg.proxy.download import Download, download
+from brokenreg.proxy.errors import UpstreamContentError, UpstreamError, UpstreamUnreachableError
+from brokenreg.proxy.route import Route
+
+_MOST_FRUITLESS = 5
+"""Requests in a row that bring nothing."""
+
+_LITTLE = 64 * 1024
+_PAUSE = 0.05
+"""Seconds before the next request if the last one brought only a little."""
+
+_TOLD_ALL = 8
+"""Requests that the timeline has in full; of those that follow it has every 16th, 32nd, 64th and so on."""
+
+
+class Resumption:
+    """As many requests as it takes from `offset` on, provided that they bring something.
+
+    `size` is that of the whole blob, None as long as nobody has told. `tell` gets lines for a timeline.
+    """
+
+    def __init__(
+        self,
+        client: UpstreamClient,
+        route: Route,
+        digest: Digest,
+        tell: Tell,
+        offset: int = 0,
+        size: int | None = None,
+    ) -> None:
+        self.size = size
+        self.source = route.upstream
+        """Who sent the last response, as messages call it."""
+        self._client = client
+        self._route = route
+        self._digest = digest
+        self._tell = tell
+        self._offset = offset
+        self._fruitless = 0
+        self._count = 1
+        self._etag: str | None = None
+        self._is_another = False
+
+    @asynccontextmanager
+    async def request(self, offset: int) -> AsyncIterator[Download]:
+        """Ask for the blob from `offset` on. Raise `UpstreamError`, also if its size has changed."""
+        async with download(self._client, self._route, self._digest, offset, self._tell_some) as incoming:
+            self.source = incoming.source
+            if None not in (self.size, incoming.size) and self.size != incoming.size:
+                raise UpstreamContentError(
+                    f"{self.source} changed the size of blob {self._digest} "
+                    f"from {self.size} to {incoming.size} bytes while it was fetched"
+                )
+            self.size = incoming.size if self.size is None else self.size
+            self._is_another |= None not in (self._etag, incoming.etag) and self._etag != incoming.etag
+            self._etag = self._etag or incoming.etag
+            yield incoming
+
+    async def chunks(self, offset: int) -> AsyncIterator[bytes]:
+        """The blob from `offset` on, by as many requests as that takes. Raise `UpstreamError`."""
+        while True:
+            try:
+                async with self.request(offset) as incoming:
+                    async for chunk in incoming.chunks:
+                        offset += len(chunk)
+                        yield chunk
+                self.check_whole(offset)
+            except UpstreamError as error:
+                await self.go_on(error, offset)
+            else:
+                return
+
+    def check_whole(self, offset: int) -> None:
+        """Raise `UpstreamUnreachableError` if a response has ended before the blob does."""
+        if self.size is not None and offset < self.size:
+            raise UpstreamUnreachableError(
+                f"{self.source} ended blob {self._digest} after {offset} of {self.size} bytes"
+            )
+
+    async def go_on(self, error: UpstreamError, offset: int, is_awaited: bool = True) -> None:
+        """Return when the next request may be sent, from `offset` on. Raise `error` if that is of no use.
+
+        If nobody awaits the blob, it has to bring more than a little.
+        """
+        brought = offset - self._offset
+        self._offset = offset
+        self._fruitless = 0 if brought else self._fruitless + 1
+        is_little = brought < _LITTLE
+        if not error.may_pass or self._fruitless == _MOST_FRUITLESS or (is_little and not is_awaited):
+            raise error
+        self._count += 1
+        self._tell_some(f"goes on at byte {offset}: {error.message}")
+        if is_little:
+            await asyncio.sleep(_PAUSE)
+
+    def wrong(self, received: Digest, size: int) -> UpstreamContentError:
+        """The error for `size` bytes that have another digest than the blob."""
+        changed = "; its ETag changed meanwhile" if self._is_another else ""
+        return UpstreamContentError(
+            f"{self.source} sent {size} bytes with the digest {received} for blob {self._digest}{changed}"
+        )
+
+    def _tell_some(self, line: str) -> None:
+        """Add a line about the request under way, unless there are too many to tell of each."""
+        if self._count <= _TOLD_ALL or self._count.bit_count() == 1:
+            self._tell(line)

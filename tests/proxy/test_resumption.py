@@ -1,0 +1,157 @@
+"""A blob that is cut again and again comes whole; what an upstream says of ranges is not believed blindly."""
+
+from __future__ import annotations
+
+import json
+import random
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests import disks
+from tests.process import Brokenreg, brokenreg
+from tests.proxy.chain import Chain, cut_after, last
+from tests.proxy.scripted import Answer, Received, Scripted
+from tests.registry.pushing import MIB, digest_of
+
+STEP = 100_000
+"""Bytes that each request brings before it is cut."""
+
+Ranges = Callable[[int, bytes], Answer]
+"""What is answered to a request from an offset on, of a blob."""
+
+
+@pytest.fixture(scope="module")
+def proxy(odd: Scripted, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Brokenreg]:
+    with brokenreg(tmp_path_factory.mktemp("proxy"), "--upstream", f"quay.io={odd.url}") as running:
+        yield running
+
+
+def serve(odd: Scripted, first: Answer, ranges: Ranges, blob: bytes) -> str:
+    """Let the upstream answer the first request for a blob, and those for ranges of it; its path."""
+
+    def answer(received: Received) -> Answer:
+        if received.method == "HEAD" or "range" not in received.headers:
+            return first
+        return ranges(int(received.headers["range"].removeprefix("bytes=").removesuffix("-")), blob)
+
+    odd.asked.clear()
+    path = f"/v2/org/app/blobs/{digest_of(blob)}"
+    odd.answers = {path: answer}
+    return path
+
+
+def cut(
+    status: int, begin: int, blob: bytes, *, told: str = "", brings: int = STEP, **headers: str
+) -> Answer:
+    """A response that is cut after some bytes."""
+    whole = {"content-length": str(len(blob) - begin), **headers}
+    if status == 206:
+        whole["content-range"] = told or f"bytes {begin}-{len(blob) - 1}/{len(blob)}"
+    return Answer(status, whole, blob[begin : begin + brings])
+
+
+def test_as_often_as_needed(odd: Scripted, proxy: Brokenreg) -> None:
+    """Each request brings something: forty of them, and the timeline has only some."""
+    blob = random.randbytes(40 * STEP - 5)
+    path = serve(odd, cut(200, 0, blob), lambda begin, blob: cut(206, begin, blob), blob)
+    assert both(proxy).get(path).content == blob
+    assert len(odd.asked) == 40
+    timeline = json.dumps(last(proxy, f"reference:{digest_of(blob)}")["timeline"])
+    assert [f"goes on at byte {count * STEP}:" in timeline for count in (1, 7, 15, 31)] == [True] * 4
+    assert timeline.count("goes on at byte") == 9
+
+
+def test_not_without_progress(odd: Scripted, proxy: Brokenreg) -> None:
+    blob = random.randbytes(3 * STEP)
+    path = serve(odd, cut(200, 0, blob), lambda begin, blob: cut(206, begin, blob, brings=0), blob)
+    assert cut_after(proxy, path) == STEP
+    assert len(odd.asked) == 1 + 5
+    assert timeline_of(proxy, blob).count(f"goes on at byte {STEP}:") == 5
+
+
+def test_what_is_beyond_a_full_disk_is_resumed_too(odd: Scripted, tmp_path: Path) -> None:
+    blob = random.randbytes(3 * MIB)
+    path = serve(odd, cut(200, 0, blob), lambda begin, blob: cut(206, begin, blob), blob)
+    with (
+        disks.small_disk(tmp_path / "disk", "2m") as disk,
+        brokenreg(disk / "proxy", "--upstream", f"quay.io={odd.url}") as small,
+    ):
+        assert both(small).get(path).content == blob
+
+
+HEALED: list[tuple[str, Ranges]] = [
+    ("the whole in place of a range", lambda begin, blob: Answer(200, {}, blob)),
+    ("a range that begins earlier", lambda begin, blob: cut(206, begin - 7, blob, brings=len(blob))),
+    ("a part of the range", lambda begin, blob: cut(206, begin, blob)),
+    (
+        "no size",
+        lambda begin, blob: cut(206, begin, blob, told=f"bytes {begin}-{len(blob) - 1}/*", brings=len(blob)),
+    ),
+    ("another ETag", lambda begin, blob: cut(206, begin, blob, brings=len(blob), etag='"other"')),
+]
+
+
+@pytest.mark.parametrize("ranges", [each for _, each in HEALED], ids=[name for name, _ in HEALED])
+def test_ranges_that_can_be_used(odd: Scripted, proxy: Brokenreg, ranges: Ranges) -> None:
+    blob = random.randbytes(3 * STEP)
+    path = serve(odd, cut(200, 0, blob, etag='"one"'), ranges, blob)
+    assert both(proxy).get(path).content == blob
+
+
+LIES: list[tuple[str, Ranges, str]] = [
+    (
+        "a range that begins later",
+        lambda begin, blob: cut(206, begin + 7, blob, brings=len(blob)),
+        f"asked for a blob from byte {STEP} on and sent bytes {STEP + 7}-",
+    ),
+    (
+        "no range",
+        lambda begin, blob: Answer(206, {}, blob[begin:]),
+        f"asked for a blob from byte {STEP} on and sent no range",
+    ),
+    (
+        "another size",
+        lambda begin, blob: cut(206, begin, blob, told=f"bytes {begin}-{len(blob)}/{len(blob) + 1}"),
+        f"changed the size of blob .* from {3 * STEP} to {3 * STEP + 1} bytes",
+    ),
+    (
+        "another whole",
+        lambda begin, blob: Answer(200, {}, blob + b"more"),
+        f"changed the size of blob .* to {3 * STEP + 4} bytes",
+    ),
+    (
+        "other bytes and another ETag",
+        lambda begin, blob: cut(206, begin, bytes(len(blob)), brings=len(blob), etag='"other"'),
+        f"sent {3 * STEP} bytes with the digest sha256:.*; its ETag changed meanwhile",
+    ),
+    ("not satisfiable", lambda begin, blob: Answer(416, {"content-range": "bytes */5"}), "answered 416"),
+]
+
+
+@pytest.mark.parametrize(("ranges", "reason"), [each[1:] for each in LIES], ids=[each[0] for each in LIES])
+def test_ranges_that_lie(odd: Scripted, proxy: Brokenreg, ranges: Ranges, reason: str) -> None:
+    blob = random.randbytes(3 * STEP)
+    path = serve(odd, cut(200, 0, blob, etag='"one"'), ranges, blob)
+    cut_after(proxy, path)
+    assert re.search(reason, timeline_of(proxy, blob))
+    assert len(odd.asked) == 2
+
+
+def test_an_end_that_nobody_told(odd: Scripted, proxy: Brokenreg) -> None:
+    """A chunked body whose last chunk is missing, and 416 for what would follow: it was whole."""
+    blob = random.randbytes(STEP)
+    first = Answer(200, {"transfer-encoding": "chunked"}, b"%x\r\n%b\r\n" % (len(blob), blob))
+    end = Answer(416, {"content-range": f"bytes */{len(blob)}"}, bytes(2 * MIB))
+    path = serve(odd, first, lambda begin, blob: end, blob)
+    assert both(proxy).get(path).content == blob
+
+
+def both(proxy: Brokenreg) -> Chain:
+    return Chain(proxy, proxy)
+
+
+def timeline_of(proxy: Brokenreg, blob: bytes) -> str:
+    return json.dumps(last(proxy, f"reference:{digest_of(blob)}")["timeline"])
