@@ -228,16 +228,24 @@ async def test_the_host_asked_for(token: Brokenreg) -> None:
         assert told.startswith(f'Bearer realm="http://localhost:{port}/token",')
 
 
-@pytest.mark.parametrize("host", ['127.0.0.1:1"x', "127.0.0.1:80@else.example", None])
-def test_who_names_no_host_is_told_the_address_reached(token: Brokenreg, host: str | None) -> None:
-    name, _, port = token.host.partition(":")
-    named = "" if host is None else f"Host: {host}\r\n"
-    with socket.create_connection((name, int(port)), timeout=10) as connection:
+def test_who_names_no_host_is_told_the_address_reached(token: Brokenreg) -> None:
+    answer = _asked_by_http_1_0(token, "")
+    told = f'\r\nwww-authenticate: Bearer realm="{token.url}/token",service="brokenreg"\r\n'
+    assert told.encode() in answer
+
+
+@pytest.mark.parametrize("host", ['127.0.0.1:1"x', "127.0.0.1:80@else.example"])
+def test_what_is_no_host_comes_into_no_realm(token: Brokenreg, host: str) -> None:
+    answer = _asked_by_http_1_0(token, f"Host: {host}\r\n")
+    assert answer.startswith(b"HTTP/1.1 421 ")
+    assert b"www-authenticate" not in answer
+
+
+def _asked_by_http_1_0(running: Brokenreg, named: str) -> bytes:
+    host, _, port = running.host.partition(":")
+    with socket.create_connection((host, int(port)), timeout=10) as connection:
         connection.sendall(f"GET /v2/ HTTP/1.0\r\n{named}\r\n".encode())
-        answer = connection.makefile("rb").read()
-    assert (
-        f'\r\nwww-authenticate: Bearer realm="{token.url}/token",service="brokenreg"\r\n'.encode() in answer
-    )
+        return connection.makefile("rb").read()
 
 
 @pytest.mark.parametrize("auth", ["basic", "token"])
