@@ -6,6 +6,8 @@ import logging
 from collections import deque
 from dataclasses import dataclass
 
+from brokenreg.redaction import redact_text
+
 CAPACITY = 2_000
 """Records kept unless told otherwise."""
 
@@ -22,12 +24,19 @@ class LogLine:
     text: str
 
 
+class RedactingFormatter(logging.Formatter):
+    """Formats records, tracebacks among them, with secrets replaced."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return redact_text(super().format(record))
+
+
 class Diagnostics(logging.Handler):
     """Keeps the newest records. Any thread may log; readers that repaint compare `version`."""
 
     def __init__(self, capacity: int = CAPACITY) -> None:
         super().__init__(logging.INFO)
-        self.setFormatter(logging.Formatter("%(message)s"))
+        self.setFormatter(RedactingFormatter("%(message)s"))
         self._lines: deque[LogLine] = deque(maxlen=capacity)
         self.version = 0
         """Grows with every record."""

@@ -14,9 +14,9 @@ from urllib.parse import parse_qsl
 from pydantic import BaseModel, ConfigDict, Field
 
 from brokenreg.faults.memory import Memory
+from brokenreg.redaction import SCHEMES
 from brokenreg.traffic.exchange import Exchange
 from brokenreg.traffic.recorder import EXTENSION as EXCHANGE
-from brokenreg.traffic.redaction import SCHEMES
 from brokenreg.wire.asgi import ASGIApp, Message, Receive, Scope, Send, header
 
 MAX_FORM = 64 * 1024

@@ -15,7 +15,7 @@ from rich.console import Console
 
 from brokenreg import __version__
 from brokenreg.config import Settings
-from brokenreg.diagnostics import Diagnostics
+from brokenreg.diagnostics import Diagnostics, RedactingFormatter
 from brokenreg.server.assembly import Server
 from brokenreg.server.output import (
     LineWriter,
@@ -84,7 +84,7 @@ def _log_to(handler: logging.Handler, form: str) -> Diagnostics:
     """Send warnings and errors to `handler`; them and what is said of our own doings to what is returned."""
     diagnostics = Diagnostics()
     handler.setLevel(logging.WARNING)
-    handler.setFormatter(logging.Formatter(form))
+    handler.setFormatter(RedactingFormatter(form))
     logging.basicConfig(handlers=[handler, diagnostics], level=logging.WARNING)
     logging.getLogger("brokenreg").setLevel(logging.INFO)
     return diagnostics

@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from brokenreg.oci.target import Endpoint
+from brokenreg.redaction import REDACTED
 from brokenreg.traffic.exchange import Exchange
+from brokenreg.traffic.redaction import redact_body
 from brokenreg.wire.asgi import CUT, RAW, Message
 
 MOST = 64 * 1024
@@ -21,14 +23,29 @@ _DOCUMENTS = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Body:
-    """The first bytes of a body, and how many it had."""
+    """The first bytes of a body, and how many it had; `is_redacted` if secrets in it were replaced."""
 
     data: bytes
     size: int
+    is_redacted: bool = False
+
+    @classmethod
+    def of(cls, data: bytes, size: int, *, is_document: bool) -> Body:
+        """Its first bytes as they came; secrets are replaced."""
+        redacted = redact_body(data, is_document=is_document)
+        return cls(redacted, size, redacted != data)
 
     @property
     def is_whole(self) -> bool:
-        return len(self.data) == self.size
+        """True if these are exactly the bytes that passed."""
+        return len(self.data) == self.size and not self.is_redacted
+
+    @property
+    def remark(self) -> str:
+        """How it differs from what passed, for people; empty if it does not."""
+        if self.is_redacted:
+            return f"secrets in it were replaced by {REDACTED}"
+        return "" if self.is_whole else f"the first {len(self.data)} of {self.size} bytes"
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,8 +129,10 @@ class BodyTap:
 
     def kept(self) -> Kept:
         """What there is in the end."""
-        request = self._request and Body(bytes(self._request), self._exchange.request_bytes)
-        response = self._data and Body(bytes(self._data), self._size)
+        exchange = self._exchange
+        is_document = exchange.endpoint is not Endpoint.PING and (exchange.status or 0) < 400
+        request = self._request and Body.of(bytes(self._request), exchange.request_bytes, is_document=True)
+        response = self._data and Body.of(bytes(self._data), self._size, is_document=is_document)
         return Kept(request or None, response or None)
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from brokenreg.oci.target import Endpoint
 from brokenreg.traffic.bodies import Body
 from brokenreg.traffic.exchange import Exchange
-from brokenreg.traffic.request_line import had_body, has_secret_query, is_token, repeatable_headers, url_of
+from brokenreg.traffic.request_line import had_body, has_secret_url, is_token, repeatable_headers, url_of
 
 _OF_CURL = ("accept", "user-agent")
 """Headers that curl sends unless it is told not to."""
@@ -31,8 +31,8 @@ def curl(exchange: Exchange, base: str, body: Body | None = None) -> str:
     headers, left_out = repeatable_headers(exchange)
     text = _text(body)
     lines = [f"# left out, as it was secret: {name}" for name in dict.fromkeys(left_out)]
-    if has_secret_query(exchange):
-        lines.append("# a secret in the query was replaced by ***")
+    if has_secret_url(exchange):
+        lines.append("# a secret in the URL was replaced by ***")
     if had_body(exchange) and text is None:
         lines.append("# left out, as it was not kept: the body")
     words = ["curl", "--globoff", "--path-as-is", *_method(exchange)]

@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Any
 
 from brokenreg.oci.target import Endpoint, Target
+from brokenreg.traffic.redaction import redact_line
 from brokenreg.traffic.timeline import Point, add_point
 
 Headers = tuple[tuple[str, str], ...]
@@ -61,8 +62,10 @@ class Exchange:
     (`faults/verdict.py`). `replay_of` is the id of the exchange whose request this one repeats. `held_since`
     is when it was stopped, and `held_by` who or what wanted that, while it is; `edited` is what somebody
     changed of its head. `progress` is how far the work is that its response waits for, and `left_out` how
-    many points the timeline has left out (`traffic/timeline.py`). `request_bytes` and `response_bytes` count
-    bodies. Headers are in order of arrival, names in lower case, secrets replaced.
+    many points the timeline has left out (`traffic/timeline.py`). `user` is the name in the request's
+    credentials; rules match it, and it is never shown, as some clients put a token in its place.
+    `request_bytes` and `response_bytes` count bodies. Headers are in order of arrival, names in lower case,
+    secrets replaced.
     """
 
     id: int
@@ -73,6 +76,7 @@ class Exchange:
     scheme: str
     client: str
     target: Target
+    user: str = ""
     request_headers: Headers = ()
     started: float = 0.0
     status: int | None = None
@@ -127,9 +131,9 @@ class Exchange:
         return next((value for key, value in self.response_headers if key == name), "")
 
     def mark(self, what: str, when: float | None = None) -> None:
-        """Add a point to the timeline: now, or at `when` (seconds since the epoch)."""
+        """Add a point to the timeline: now, or at `when` (seconds since the epoch). Secrets are replaced."""
         elapsed = time.perf_counter() - self._clock if when is None else when - self.started
-        self.left_out = add_point(self.timeline, self.left_out, what, elapsed)
+        self.left_out = add_point(self.timeline, self.left_out, redact_line(what), elapsed)
         self.revision += 1
 
     def summary(self) -> dict[str, Any]:

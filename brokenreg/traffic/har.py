@@ -61,7 +61,7 @@ def har_entry(exchange: Exchange, bodies: Bodies, base: str) -> dict[str, Any]:
 
 
 def _request(exchange: Exchange, base: str, body: Body | None) -> dict[str, Any]:
-    request = {
+    request: dict[str, Any] = {
         "method": exchange.method,
         "url": url_of(exchange, base),
         "httpVersion": f"HTTP/{exchange.http_version}",
@@ -74,6 +74,8 @@ def _request(exchange: Exchange, base: str, body: Body | None) -> dict[str, Any]
     if body is not None:
         kind = exchange.request_header("content-type")
         request["postData"] = {"mimeType": kind, "params": [], "text": body.data.decode(errors="replace")}
+        if body.is_redacted:
+            request["postData"]["comment"] = body.remark
     return request
 
 
@@ -102,7 +104,7 @@ def _content(exchange: Exchange, body: Body | None) -> dict[str, Any]:
         except UnicodeDecodeError:
             content |= {"text": base64.b64encode(body.data).decode(), "encoding": "base64"}
         if not body.is_whole:
-            content["comment"] = f"the first {len(body.data)} of {body.size} bytes"
+            content["comment"] = body.remark
     return content
 
 

@@ -9,7 +9,8 @@ from brokenreg.oci.target import Endpoint, Target, parse_target
 from brokenreg.traffic.bodies import BodyTap
 from brokenreg.traffic.exchange import Ended, Exchange, Origin
 from brokenreg.traffic.log import TrafficLog
-from brokenreg.traffic.redaction import redact_headers, redact_query
+from brokenreg.traffic.redaction import redact_headers, redact_line, redact_query, redact_target
+from brokenreg.traffic.users import user_of
 from brokenreg.wire.asgi import CUT, RAW, ZERO_COPY, ASGIApp, Message, Receive, Scope, Send, header
 from brokenreg.wire.seam import EXTENSION as STREAM
 from brokenreg.wire.seam import Stream
@@ -65,12 +66,13 @@ class Recorder:
         exchange = Exchange(
             id=self._log.next_id(),
             method=scope["method"],
-            path=scope["path"],
+            path=scope["path"] if target.error is None else redact_line(scope["path"]),
             query=redact_query(query),
             http_version=scope["http_version"],
             scheme=scope["scheme"],
             client=f"[{host}]:{port}" if ":" in host else f"{host}:{port}",
-            target=target,
+            target=redact_target(target),
+            user=user_of((header(scope, b"authorization") or b"").decode("latin-1")),
             request_headers=redact_headers(scope["headers"]),
             started=time.time(),
             origin=self._origin,

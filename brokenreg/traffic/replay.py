@@ -12,7 +12,7 @@ from brokenreg.oci.target import Endpoint
 from brokenreg.traffic.bodies import Body
 from brokenreg.traffic.exchange import Exchange, Origin
 from brokenreg.traffic.recorder import REPLAY
-from brokenreg.traffic.request_line import had_body, has_secret_query, is_token, repeatable_headers, target_of
+from brokenreg.traffic.request_line import had_body, has_secret_url, is_token, repeatable_headers, target_of
 
 MOST = 64 * 1024 * 1024
 """Bytes of an answer that a replay reads; then it leaves, as a client may."""
@@ -62,8 +62,10 @@ def replay_of(exchange: Exchange, listeners: Sequence[str], body: Body | None) -
     """
     if exchange.endpoint is Endpoint.CONNECT:
         raise ReplayError("this connection asked nothing; there is nothing to send again")
-    if exchange.origin is Origin.SECOND or has_secret_query(exchange):
+    if exchange.origin is Origin.SECOND or has_secret_url(exchange):
         raise ReplayError("a part of its URL is secret, and was not kept")
+    if body is not None and body.is_redacted:
+        raise ReplayError("its body has a secret, which was not kept")
     if had_body(exchange) and (body is None or not body.is_whole):
         raise ReplayError("its body was not kept; those of manifests are")
     if not is_token(exchange.method):

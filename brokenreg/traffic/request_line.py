@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from urllib.parse import quote
 
+from brokenreg.redaction import REDACTED
 from brokenreg.traffic.exchange import Exchange, Headers
-from brokenreg.traffic.redaction import REDACTED
 
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 """RFC 9110, section 5.6.2."""
@@ -55,9 +55,9 @@ def repeatable_headers(exchange: Exchange) -> tuple[Headers, list[str]]:
     return tuple(kept), left_out
 
 
-def has_secret_query(exchange: Exchange) -> bool:
-    """Whether a parameter of the query was a secret, and is not known any more."""
-    return REDACTED in exchange.query
+def has_secret_url(exchange: Exchange) -> bool:
+    """True if a part of the path or the query was a secret, and was not kept."""
+    return REDACTED in exchange.query or REDACTED in exchange.path
 
 
 def had_body(exchange: Exchange) -> bool:

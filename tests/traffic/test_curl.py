@@ -84,7 +84,7 @@ def test_no_secret_goes_along_and_it_says_so() -> None:
     assert command.splitlines()[:3] == [
         "# left out, as it was secret: authorization",
         "# left out, as it was secret: cookie",
-        "# a secret in the query was replaced by ***",
+        "# a secret in the URL was replaced by ***",
     ]
     told = arguments(command)
     assert told[-1] == "http://127.0.0.1:5000/v2/?account=me&password=***"

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import json
+import logging
 from pathlib import Path
 
 import httpx
 import pytest
 
+from brokenreg.diagnostics import Diagnostics
+from brokenreg.traffic.bodies import Body
+from brokenreg.traffic.curl import curl
 from brokenreg.traffic.redaction import redact_headers, redact_query
-from tests.process import brokenreg
+from brokenreg.traffic.replay import ReplayError, replay_of
+from tests.process import Brokenreg, brokenreg
+from tests.traffic.making import exchange
 
 SECRET = "hunter2"
 """Free of any word that could give it away."""
@@ -55,24 +61,88 @@ def test_other_queries_stay_as_they_were_spelled(query: str) -> None:
     assert redact_query(query) == query
 
 
-def test_no_secret_is_printed(tmp_path: Path) -> None:
-    """Sent for real; neither standard output nor the log file has it."""
+def test_no_secret_is_shown(tmp_path: Path) -> None:
+    """Sent for real; no standard output, log file, control API, HAR or event shows it."""
     file = tmp_path / "exchanges.jsonl"
+    parameters = ("token", "password", "client_secret", "X-Amz-Signature", "%74oken", "key", "jwt", "apikey",
+                  "code", "assertion", "pass", "session", "AWSAccessKeyId")  # fmt: skip
+    headers = {
+        "authorization": f"Bearer {SECRET}",
+        "proxy-authorization": f"Basic {SECRET}",
+        "cookie": f"session={SECRET}",
+        **dict.fromkeys(("x-registry-auth", "x-auth-token", "private-token", "x-jfrog-art-api"), SECRET),
+        **dict.fromkeys(("x-amz-security-token", "x-vault-token", "job-token"), SECRET),
+        "x-forwarded-authorization": f"Basic {SECRET}",
+        "referer": f"http://casey:{SECRET}@h/?x=1",
+    }
+    paths = (f"/v2/a/b/blobs/casey:{SECRET}@x", f"/v2/?service=x%23access_token={SECRET}")
     with brokenreg(tmp_path / "data", "--log", str(file)) as running, httpx.Client() as http:
-        for headers in (
-            {"authorization": f"Bearer {SECRET}"},
-            {"proxy-authorization": f"Basic {SECRET}"},
-            {"cookie": f"session={SECRET}"},
-            {"x-registry-auth": SECRET},
-        ):
-            assert http.get(f"{running.url}/v2/", headers=headers).status_code == 200
-        for parameter in ("token", "password", "client_secret", "X-Amz-Signature", "%74oken"):
-            assert http.get(f"{running.url}/v2/?service=x&{parameter}={SECRET}").status_code == 200
+        with http.stream("GET", f"{running.control}/v1/events", params={"namespace": "*"}) as events:
+            for name, value in headers.items():
+                assert http.get(f"{running.url}/v2/", headers={name: value}).status_code == 200
+            for parameter in parameters:
+                assert http.get(f"{running.url}/v2/?service=x&{parameter}={SECRET}").status_code == 200
+            for path in paths:
+                http.get(running.url + path)
+            reported = _until(events, len(headers) + len(parameters) + len(paths))
+        listed = http.get(f"{running.control}/v1/exchanges", params={"limit": 1000}).json()
+        shown = [http.get(f"{running.control}/v1/exchanges/{each['id']}").text for each in listed]
+        shown += [http.get(f"{running.control}/v1/exchanges.har").text, json.dumps(listed), reported]
         running.stop()
     printed = [line for line in running.lines if line["event"] == "exchange"]
-    assert len(printed) == 9
+    assert len(printed) == len(headers) + len(parameters) + len(paths) == len(listed)
     assert SECRET not in json.dumps(printed)
-    assert [line["query"].partition("&")[0] for line in printed[4:]] == ["service=x"] * 5
+    assert not [text for text in shown if SECRET in text]
+    assert {line["query"].partition("&")[0] for line in printed[len(headers) : -2]} == {"service=x"}
     assert SECRET not in file.read_text()
     assert [json.loads(line) for line in file.read_text().splitlines()] == printed
     assert file.stat().st_mode & 0o777 == 0o600
+
+
+def _until(events: httpx.Response, count: int) -> str:
+    """What the stream of events says until that many exchanges have ended."""
+    text = ""
+    for line in events.iter_lines():
+        text += f"{line}\n"
+        if text.count("event: ended") >= count:
+            break
+    return text
+
+
+def test_a_manifest_with_a_token_in_it(registry: Brokenreg) -> None:
+    """It is shown without the token, and neither replayed nor given to curl in that form."""
+    manifest = json.dumps({"schemaVersion": 2, "annotations": {"a": "ghp_0123456789abcdefABCDEF0123"}})
+    url = f"{registry.url}/v2/a/b/manifests/v1"
+    httpx.put(url, content=manifest, headers={"content-type": "application/vnd.oci.image.manifest.v1+json"})
+    (listed,) = httpx.get(f"{registry.control}/v1/exchanges", params={"filter": "repo:a/b"}).json()
+    har = httpx.get(f"{registry.control}/v1/exchanges.har", params={"filter": "repo:a/b"})
+    (entry,) = har.json()["log"]["entries"]
+    assert "ghp_" not in har.text
+    assert entry["request"]["postData"]["text"] == manifest.replace("ghp_0123456789abcdefABCDEF0123", "***")
+    assert entry["request"]["postData"]["comment"] == "secrets in it were replaced by ***"
+    assert listed["request_bytes"] == len(manifest)
+
+
+def test_a_body_whose_secrets_were_replaced_is_not_sent_again() -> None:
+    put = exchange("/v2/a/b/manifests/v1", "PUT", headers=(("content-type", "x/y"),), request_bytes=20)
+    body = Body.of(b"x ghp_0123456789abcdefABCDEF0123", 32, is_document=True)
+    with pytest.raises(ReplayError, match="its body has a secret, which was not kept"):
+        replay_of(put, ["http://127.0.0.1:1"], body)
+    assert "***" not in curl(put, "http://h", body)
+    assert "# left out, as it was not kept: the body" in curl(put, "http://h", body)
+
+
+def test_a_path_that_cannot_be_read_is_not_sent_again_either() -> None:
+    get = exchange("/v2/a/b/blobs/casey:***@x")
+    with pytest.raises(ReplayError, match="a part of its URL is secret"):
+        replay_of(get, ["http://127.0.0.1:1"], None)
+
+
+def test_the_timeline_and_our_own_log_have_no_secret() -> None:
+    seen = exchange()
+    seen.mark(f"GET https://casey:{SECRET}@h/token?key={SECRET} 401")
+    assert seen.timeline[-1][0] == "GET https://***@h/token?key=*** 401"
+    diagnostics = Diagnostics()
+    record = logging.makeLogRecord({"msg": "cannot reach %s", "args": (f"https://h/?sig={SECRET}",)})
+    diagnostics.emit(record)
+    assert diagnostics.lines()[0].text == "cannot reach https://h/?sig=***"

@@ -32,8 +32,9 @@ def _titled(title: str, size: int, kept: Body | None, why: str) -> Iterator[Part
         yield f"  {format_size(size)}\n  {why}\n", "$secondary"
         return
     lines, is_all = document_lines(kept.data.decode(errors="backslashreplace"), SHOWN, LINES)
-    is_cut = not (kept.is_whole and is_all)
-    remark = "; its beginning is shown, x exports what is kept" if is_cut else ""
+    is_cut = not is_all or not (kept.is_whole or (kept.is_redacted and kept.size <= MOST))
+    remark = f"; {kept.remark}" if kept.is_redacted else ""
+    remark += "; its beginning is shown, x exports what is kept" if is_cut else ""
     yield f"  {format_size(size)}{remark}\n", "$secondary"
     yield from lines
 
