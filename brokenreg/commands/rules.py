@@ -21,7 +21,7 @@ Examples:
   brokenreg rules clear
 """
 
-_MATCH = ("endpoint", "layer", "repository", "reference", "method", "client", "attempt", "protocol")
+_MATCH = ("endpoint", "layer", "repository", "reference", "method", "client", "user", "attempt", "protocol")
 
 
 def match_options(command: Callable[..., None]) -> Callable[..., None]:
@@ -36,6 +36,7 @@ def match_options(command: Callable[..., None]) -> Callable[..., None]:
             click.option("--reference", metavar="GLOB", help="The tag, digest or upload id."),
             click.option("--method", metavar="GLOB", help="GET, HEAD, PUT, ..."),
             click.option("--client", metavar="GLOB", help="The User-Agent, or an address or network."),
+            click.option("--user", metavar="GLOB", help="The user of Basic credentials or of a token."),
             click.option(
                 "--header", multiple=True, metavar="NAME=GLOB", help="A request header; repeatable."
             ),

@@ -1,4 +1,4 @@
-"""When a rule matches: endpoint, layer, repository, reference, method, client, header, attempt, protocol."""
+"""When a rule matches: by endpoint, layer, repository, reference, method, client, user, header and more."""
 
 from __future__ import annotations
 
@@ -9,10 +9,21 @@ from collections.abc import Callable, Collection
 from functools import partial
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    field_validator,
+)
 
+from brokenreg.oci.digests import is_digest
 from brokenreg.oci.target import Endpoint, Target
+from brokenreg.redaction import REDACTED, SCHEMES, announces_secret
 from brokenreg.traffic.exchange import Exchange
+from brokenreg.traffic.redaction import redact_header
 
 EndpointName = Literal[
     "any",
@@ -50,7 +61,11 @@ Facet = Callable[[Exchange], str]
 Positions = Callable[[Target], Collection[int]]
 
 _BLOBS = (Endpoint.CONFIG, Endpoint.LAYER)
+_BY_DIGEST = frozenset({*_BLOBS, Endpoint.REFERRERS})
+_WITHOUT_REPOSITORY = frozenset({Endpoint.PING, Endpoint.CATALOG})
+_WITHOUT_REFERENCE = _WITHOUT_REPOSITORY | {Endpoint.TOKEN, Endpoint.TAGS}
 _WILD = re.compile(r"[*?\[]")
+_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
 
 def _upper(value: object) -> object:
@@ -80,13 +95,56 @@ class Match(BaseModel):
     client: Glob | None = Field(
         None, description="glob on User-Agent; or an address, or a network of addresses"
     )
+    user: Glob | None = Field(
+        None, description="glob on the user of Basic credentials, or the subject of a token (JWT)"
+    )
     header: dict[Glob, Glob] | None = Field(
-        None, description="globs on values of request headers; `*` asks only that it is there", max_length=20
+        None,
+        description="globs on values of request headers; `*`: any; of credentials the scheme: `Basic *`",
+        max_length=20,
     )
     attempt: int | None = Field(
         None, ge=1, description="the Nth time that the same is asked, by method, repository and reference"
     )
     protocol: Literal["http/1.1", "h2"] | None = Field(None, description="the protocol of the request")
+
+    @field_validator("header")
+    @classmethod
+    def _can_match(cls, header: dict[str, str] | None) -> dict[str, str] | None:
+        for name, glob in (header or {}).items():
+            if not _HEADER_NAME.fullmatch(name):
+                raise ValueError(f"{name[:100]!r} is not the name of a header; write for instance user-agent")
+            if not _may_match(name.lower(), glob):
+                raise ValueError(
+                    f"{name}: secrets are not kept, so no rule can match one; to match a user, write "
+                    "match.user; to match a scheme, write 'Basic *' or 'Bearer *'; to match any value, '*'"
+                )
+        return header
+
+    def takes(self, method: str) -> bool:
+        """True if it may match a request of that method."""
+        return self.method is None or bool(_any_of(self.method)(method))
+
+    def conflict(self, endpoints: Collection[Endpoint]) -> str | None:
+        """Why it can match nothing at these endpoints, in one line; None if it can."""
+        if self.layer is not None and Endpoint.LAYER not in endpoints:
+            return f"match.layer is about layers, not about {_spelled(endpoints)}; write endpoint: layer"
+        if self.repository is not None:
+            if not set(endpoints) - _WITHOUT_REPOSITORY and not _any_of(self.repository)(""):
+                return f"requests to {_spelled(endpoints)} name no repository; leave match.repository out"
+            for glob in self.repository.split(_OR):
+                if problem := _repository_problem(glob):
+                    return f"match.repository {glob[:100]!r} {problem}"
+        if self.reference is not None:
+            if not set(endpoints) - _WITHOUT_REFERENCE and not _any_of(self.reference)(""):
+                return f"requests to {_spelled(endpoints)} have no tag or digest; leave match.reference out"
+            for glob in self.reference.split(_OR):
+                if not _WILD.search(glob) and not set(endpoints) - _BY_DIGEST and not is_digest(glob):
+                    return (
+                        f"match.reference {glob[:100]!r} is not a digest, and {_spelled(endpoints)} is "
+                        "requested by digest; write for instance sha256:0123*"
+                    )
+        return None
 
     def endpoints(self, default: str) -> Collection[Endpoint]:
         """The endpoints that it is about."""
@@ -115,6 +173,8 @@ class Match(BaseModel):
             found["address"] = _host
         elif self.client is not None:
             found["user-agent"] = lambda exchange: exchange.user_agent
+        if self.user is not None:
+            found["user"] = lambda exchange: exchange.user
         for name in map(str.lower, self.header or ()):
             found[f"header {name}"] = partial(_values, name)
         return found
@@ -149,6 +209,9 @@ class Match(BaseModel):
             found.append((f"protocol is not {protocol}", lambda exchange: exchange.protocol == protocol))
         if self.client is not None:
             found.append((f"client is not {self.client}", _client(self.client)))
+        if self.user is not None:
+            user = _matcher(self.user)
+            found.append((f"user is not {self.user}", lambda exchange: user(exchange.user)))
         for name, value in (self.header or {}).items():
             found.append((f"header {name} is not {value}", _header(name.lower(), _matcher(value))))
         return found
@@ -158,6 +221,30 @@ def _any_of(globs: str) -> Callable[[str], object]:
     """Return something true for a text that one of the alternatives matches."""
     matchers = [_matcher(glob) for glob in globs.split(_OR)]
     return matchers[0] if len(matchers) == 1 else lambda text: any(match(text) for match in matchers)
+
+
+def _may_match(name: str, glob: str) -> bool:
+    """Whether what is kept of some value of a header can match."""
+    if announces_secret(name):
+        kept = [REDACTED, *(f"{scheme} {REDACTED}" for scheme in SCHEMES)]
+        return any(map(_matcher(glob.lower()), kept))
+    redacted = redact_header(name, glob)
+    return redacted == glob or bool(_matcher(glob)(redacted))
+
+
+def _repository_problem(glob: str) -> str:
+    """Why no repository is called so; empty if one may be."""
+    if glob.startswith("/") or (glob.endswith("/") and len(glob) > 1):
+        return "begins or ends with a slash, and names do not"
+    if glob != glob.lower():
+        return "has capital letters, and names have none"
+    if ":" in glob.rpartition("/")[2] and not _WILD.search(glob):
+        return "has a tag; write it in match.reference"
+    return ""
+
+
+def _spelled(endpoints: Collection[Endpoint]) -> str:
+    return "blob" if set(endpoints) == set(_BLOBS) else next(iter(endpoints))
 
 
 def _matcher(glob: str) -> Callable[[str], object]:

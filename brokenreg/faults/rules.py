@@ -13,7 +13,9 @@ from pydantic import (
     PlainSerializer,
     StringConstraints,
     ValidationError,
+    ValidationInfo,
     WithJsonSchema,
+    field_validator,
     model_validator,
 )
 
@@ -107,28 +109,45 @@ class Rule(BaseModel):
     match: Match = Field(Match(), description="what it is about; absent: where its fault strikes by default")
     fault: Faults = Field(description="what happens: {type: truncate, after: 64KiB}, or a list of such")
     skip: int = Field(0, ge=0, le=2**31, description="let the first matches pass")
-    times: int | None = Field(None, ge=0, le=2**31, description="strike so often at most; absent: always")
-    probability: Share = Field(1.0, description="share of the matches that it strikes, seeded")
+    times: int | None = Field(None, le=2**31, description="strike so often at most; absent: always")
+    probability: Share = Field(1.0, description="share of the matches that it strikes, seeded; more than 0")
     per: Per = Field("rule", description="what `skip` and `times` count by")
     enabled: bool = Field(True, description="whether it is asked at all")
     override: bool = Field(
         False, description="asked after all rules, and for every endpoint unless the match names one"
     )
 
+    @field_validator("times", "probability")
+    @classmethod
+    def _is_applied(cls, value: float | None, info: ValidationInfo) -> float | None:
+        if value is not None and value <= 0:
+            least = "1 or more" if info.field_name == "times" else "more than 0"
+            raise ValueError(f"write {least}; to switch a rule off, write enabled: false")
+        return value
+
     @model_validator(mode="after")
     def _check(self) -> Self:
         endpoint = self.endpoint
         for fault in self.fault:
-            if self.match.protocol is not None and self.match.protocol not in fault.protocols:
-                raise ValueError(
-                    f"match.protocol is {self.match.protocol}, and {fault.name} is for "
-                    f"{' and '.join(sorted(fault.protocols))}"
-                )
             if (endpoint == Endpoint.CONNECT) != (fault.endpoint == Endpoint.CONNECT):
                 raise ValueError(_not_there(fault, endpoint))
         if endpoint == Endpoint.CONNECT:
             self._check_connection()
+        self._check_effect()
         return self
+
+    def _check_effect(self) -> None:
+        """Raise `ValueError` if it can never be applied as it is written."""
+        if conflict := self.match.conflict(self.endpoints()):
+            raise ValueError(conflict)
+        for place, fault in enumerate(self.fault):
+            if conflict := fault.conflict(self.match, self.endpoints()):
+                raise ValueError(conflict)
+            if inner := next((each for each in self.fault[place + 1 :] if fault.precludes(each)), None):
+                raise ValueError(
+                    f"{fault.name} responds itself, so {inner.name} after it is never applied; "
+                    f"write {inner.name} before {fault.name}"
+                )
 
     def _check_connection(self) -> None:
         if len(self.fault) > 1:

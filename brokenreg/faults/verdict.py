@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from enum import Enum, auto
 from typing import TYPE_CHECKING
 
+from brokenreg.oci.plurals import counted
 from brokenreg.traffic.exchange import Exchange
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ class Verdict:
             case Outcome.SKIPPED:
                 return f"skipped: match {self.matched}, and the first {rule.skip} pass"
             case Outcome.SPENT:
-                return f"spent: match {self.matched}, and its {rule.times} strikes were done"
+                return f"spent: match {self.matched}, after {counted(rule.times or 0, 'strike')}"
             case Outcome.LOST:
                 return f"lost its draw: match {self.matched}, probability {rule.probability:g}"
             case Outcome.ATTEMPT:

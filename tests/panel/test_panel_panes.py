@@ -199,8 +199,7 @@ def test_the_rule_that_struck_is_told_with_its_place_and_counts() -> None:
     ("document", "reason"),
     [
         ({"skip": 1}, "skipped: match 1, and the first 1 pass"),
-        ({"times": 0}, "spent: match 1, and its 0 strikes were done"),
-        ({"probability": 0}, "lost its draw: match 1, probability 0"),
+        ({"probability": 1e-9}, "lost its draw: match 1, probability 1e-09"),
         ({"enabled": False}, "did not match: is disabled"),
         ({"match": {"endpoint": "tags"}}, "did not match: endpoint layer is not tags"),
         ({"match": {"endpoint": "layer", "method": "put"}}, "did not match: method is not PUT"),
@@ -208,7 +207,10 @@ def test_the_rule_that_struck_is_told_with_its_place_and_counts() -> None:
         ({"match": {"endpoint": "layer", "layer": 1}}, "did not match: not layer 1 of its manifest"),
         ({"match": {"endpoint": "layer", "client": "skopeo/*"}}, "did not match: client is not skopeo/*"),
         ({"match": {"endpoint": "layer", "header": {"x": "y"}}}, "did not match: header x is not y"),
-        ({"match": {"endpoint": "layer", "reference": "v1"}}, "did not match: reference is not v1"),
+        (
+            {"match": {"endpoint": "layer", "reference": "sha256:1*"}},
+            "did not match: reference is not sha256:1*",
+        ),
         ({"match": {"endpoint": "layer", "protocol": "h2"}}, "did not match: protocol is not h2"),
     ],
 )
@@ -217,6 +219,13 @@ def test_why_a_rule_did_not_strike(document: dict[str, Any], reason: str) -> Non
     said = reasons(books, exchange(TrafficLog(), "/v2/a/blobs/sha256:" + "0" * 64))
     assert said.startswith("No fault struck\n")
     assert f"rule 1  faults.yaml, line 1\n    {reason}\n" in said
+
+
+def test_a_rule_that_has_struck_as_often_as_it_may_is_told_as_such() -> None:
+    books = rules({"fault": "error", "times": 1})
+    assert "Fault error" in reasons(books, exchange(TrafficLog(), "/v2/a/manifests/b"))
+    said = reasons(books, exchange(TrafficLog(), "/v2/a/manifests/b"))
+    assert "rule 1  faults.yaml, line 1\n    spent: match 2, after 1 strike\n" in said
 
 
 def test_rules_that_came_later_are_told_as_such() -> None:
@@ -252,8 +261,8 @@ async def test_the_counts_go_along() -> None:
         assert "so far  matched 2, struck 2" in await look(pilot)
 
 
-def test_a_thousand_spent_rules_leave_no_thousand_verdicts() -> None:
-    books = rules(*[{"fault": "error", "times": 0}] * 999, {"name": "last", "fault": "error"})
+def test_a_thousand_rules_that_let_pass_leave_no_thousand_verdicts() -> None:
+    books = rules(*[{"fault": "error", "skip": 1}] * 999, {"name": "last", "fault": "error"})
     seen = exchange(TrafficLog(), "/v2/a/manifests/b")
     assert "Fault error, by last" in reasons(books, seen)
     assert len(seen.verdicts) == 17

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
@@ -11,6 +11,7 @@ from pydantic import Field, model_validator
 from brokenreg.faults.catalogue.base import Fault
 from brokenreg.faults.catalogue.headers import HeaderValue
 from brokenreg.faults.catalogue.parameters import Duration, SignedDuration
+from brokenreg.faults.matching import Match
 from brokenreg.faults.strike import Head, Strike
 from brokenreg.oci.errors import ErrorCode, OCIError
 from brokenreg.oci.target import TOKEN_PATH, Endpoint
@@ -39,6 +40,7 @@ class Challenge(Fault):
 
     name: ClassVar[str] = "challenge"
     endpoint: ClassVar[str] = "any"
+    effective: ClassVar[frozenset[Endpoint] | None] = frozenset(Endpoint) - {Endpoint.TOKEN, Endpoint.CONNECT}
     answers: ClassVar[bool] = True
     clients: ClassVar[str] = (
         "those that take a challenge to be of one form: regclient#265, go-containerregistry#1747; those that "
@@ -70,6 +72,15 @@ class Challenge(Fault):
         if self.value is not None and "form" in self.model_fields_set:
             raise ValueError("a value is in place of a form; leave out one of them")
         return self
+
+    def conflict(self, match: Match, endpoints: Collection[Endpoint]) -> str | None:
+        asks = match.user is not None or "authorization" in map(str.lower, match.header or ())
+        if asks and not self.always:
+            return (
+                "challenge is for requests without an Authorization, and the match is for those with one; "
+                "write always: true"
+            )
+        return super().conflict(match, endpoints)
 
     def objection(self, exchange: Exchange) -> str | None:
         if exchange.endpoint is Endpoint.TOKEN:
@@ -132,6 +143,7 @@ class Token(Fault):
 
     name: ClassVar[str] = "token"
     endpoint: ClassVar[str] = "token"
+    effective: ClassVar[frozenset[Endpoint] | None] = frozenset({Endpoint.TOKEN})
     methods: ClassVar[frozenset[str] | None] = frozenset({"GET", "POST"})
     clients: ClassVar[str] = (
         "pulls and pushes that outlive their token: moby#33558, buildx#324, jib#691; docker and "

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Collection
 from typing import Any, ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from brokenreg.faults.matching import Match
 from brokenreg.faults.strike import Head, Strike
 from brokenreg.faults.surroundings import Surroundings
 from brokenreg.oci.hints import nearest
 from brokenreg.oci.params import join_params, spell
+from brokenreg.oci.target import Endpoint
 from brokenreg.traffic.exchange import Exchange
 from brokenreg.wire.arrival import Treatment
 
@@ -45,6 +48,9 @@ class Fault(BaseModel, ABC):
     protocols: ClassVar[frozenset[str]] = frozenset({HTTP1, HTTP2})
     """The protocols that can express it."""
 
+    effective: ClassVar[frozenset[Endpoint] | None] = None
+    """The endpoints at which it can change anything; None for all."""
+
     answers: ClassVar[bool] = False
     """Whether it answers in the registry's stead, so that nothing further inside is asked."""
 
@@ -75,6 +81,28 @@ class Fault(BaseModel, ABC):
         """
         del exchange, head
         return None
+
+    def conflict(self, match: Match, endpoints: Collection[Endpoint]) -> str | None:
+        """Why it can never be applied to what a rule matches at these endpoints, in one line; None if it can.
+
+        A subclass adds to this what depends on its parameters.
+        """
+        if match.protocol is not None and match.protocol not in self.protocols:
+            spelled = " and ".join(sorted(self.protocols))
+            return f"match.protocol is {match.protocol}, and {self.name} is for {spelled}"
+        if self.methods is not None and not any(map(match.takes, self.methods)):
+            spelled = ", ".join(sorted(self.methods))
+            return f"{self.name} is for {spelled}, and match.method is {match.method}"
+        if self.effective is not None and not self.effective & set(endpoints):
+            spelled = ", ".join(sorted(self.effective))
+            return f"{self.name} has an effect at {spelled}, and the endpoint is {next(iter(endpoints))}"
+        return None
+
+    def precludes(self, inner: Fault) -> bool:
+        """True if `inner` is never reached where this one is nearer to the client."""
+        is_always = type(self).objection is Fault.objection and inner.protocols <= self.protocols
+        covers = self.methods is None or (inner.methods is not None and inner.methods <= self.methods)
+        return self.answers and is_always and covers
 
     @classmethod
     def family(cls) -> str:

@@ -144,6 +144,7 @@ class Swap(Fault):
     name: ClassVar[str] = "swap"
     endpoint: ClassVar[str] = "layer"
     methods: ClassVar[frozenset[str] | None] = _GET
+    effective: ClassVar[frozenset[Endpoint] | None] = frozenset({Endpoint.CONFIG, Endpoint.LAYER})
     clients: ClassVar[str] = "all must refuse it; some check the size alone"
     example: ClassVar[str] = ""
 

@@ -14,6 +14,7 @@ from brokenreg.faults.catalogue.parameters import Size
 from brokenreg.faults.strike import Head, Strike
 from brokenreg.oci.digests import Digest
 from brokenreg.oci.errors import ErrorCode, OCIError
+from brokenreg.oci.target import Endpoint
 from brokenreg.traffic.exchange import Exchange
 from brokenreg.wire.asgi import Scope, header
 
@@ -106,6 +107,9 @@ class NoDigest(_HeaderFault):
 
     name: ClassVar[str] = "no-digest"
     endpoint: ClassVar[str] = "manifest"
+    effective: ClassVar[frozenset[Endpoint] | None] = frozenset(
+        {Endpoint.MANIFEST, Endpoint.CONFIG, Endpoint.LAYER, Endpoint.UPLOAD}
+    )
     clients: ClassVar[str] = (
         "those that resolve a tag by HEAD alone: containerd#3238, #7390; docker and containerd 1.6 ask GET "
         "where it is absent; where it is wrong, containerd fails and docker asks by tag again"

@@ -15,6 +15,7 @@ from brokenreg.faults.strike import Head, Strike
 from brokenreg.faults.tickets import Answer
 from brokenreg.oci.errors import ErrorCode, OCIError
 from brokenreg.oci.mediatypes import OCI_INDEX
+from brokenreg.oci.target import Endpoint
 from brokenreg.registry.paging import page_of
 from brokenreg.traffic.exchange import Exchange
 
@@ -35,6 +36,7 @@ class TagPages(Fault):
 
     name: ClassVar[str] = "tag-pages"
     endpoint: ClassVar[str] = "tags"
+    effective: ClassVar[frozenset[Endpoint] | None] = frozenset({Endpoint.TAGS})
     methods: ClassVar[frozenset[str] | None] = _GET
     clients: ClassVar[str] = (
         "those that ask for all at once, or follow Link for ever: image-reflector-controller#585, #931"

@@ -50,6 +50,9 @@ class Redirect(Fault):
     lifetime: Duration = Field(LIFETIME, description="how long the URL works")
     hops: int = Field(1, ge=1, le=1000, description="redirects before the content, this one included")
 
+    def precludes(self, inner: Fault) -> bool:
+        return False  # who must log in first is not redirected
+
     async def strike(self, strike: Strike) -> None:
         # The URL needs no login, so it is for those alone who have logged in.
         if not await strike.surroundings.admission.admits(strike.scope):

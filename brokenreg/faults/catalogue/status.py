@@ -5,6 +5,7 @@ from __future__ import annotations
 import email.utils
 import html
 import time
+from collections.abc import Collection
 from typing import Any, ClassVar, Literal
 
 from pydantic import Field
@@ -12,6 +13,7 @@ from pydantic import Field
 from brokenreg.faults.catalogue.base import READS, Fault
 from brokenreg.faults.catalogue.headers import HeaderValue
 from brokenreg.faults.catalogue.parameters import Duration
+from brokenreg.faults.matching import Match
 from brokenreg.faults.memory import Memory
 from brokenreg.faults.strike import Head, Strike
 from brokenreg.oci.errors import ErrorCode, OCIError
@@ -200,6 +202,7 @@ class ReadAfterWrite(Fault):
     name: ClassVar[str] = "read-after-write"
     endpoint: ClassVar[str] = "manifest"
     methods: ClassVar[frozenset[str] | None] = READS | {"PUT"}
+    effective: ClassVar[frozenset[Endpoint] | None] = frozenset({Endpoint.MANIFEST})
     clients: ClassVar[str] = (
         "release tools that push and look at once: release-sdk#55; geo-replicated registries"
     )
@@ -207,6 +210,11 @@ class ReadAfterWrite(Fault):
 
     reads: int = Field(0, ge=0, le=10**6, description="how many requests after a push are answered 404")
     dur: Duration = Field(0.0, description="how long after a push all are answered 404")
+
+    def conflict(self, match: Match, endpoints: Collection[Endpoint]) -> str | None:
+        if not match.takes("PUT") or not any(map(match.takes, READS)):
+            return f"read-after-write must see PUT as well as GET or HEAD, and match.method is {match.method}"
+        return super().conflict(match, endpoints)
 
     async def strike(self, strike: Strike) -> None:
         pushes: Memory[Any, list[float]] = strike.memory.setdefault("pushes", Memory(_REMEMBERED))

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Collection
 from typing import ClassVar, Literal
 
 from pydantic import Field
 
 from brokenreg.faults.catalogue.base import ANY, BLOB, HTTP1, Fault
 from brokenreg.faults.catalogue.parameters import Duration, HeadersOrExtent, Size, bytes_of, ends_before
+from brokenreg.faults.matching import Match
 from brokenreg.faults.strike import Head, Passing, Strike
 from brokenreg.oci.errors import ErrorCode, OCIError
+from brokenreg.oci.target import Endpoint
 from brokenreg.traffic.exchange import Exchange
 from brokenreg.wire.asgi import PACE, Message
 
@@ -102,6 +105,11 @@ class Stall(Fault):
 
     def no_effect(self, exchange: Exchange, head: Head) -> str | None:
         return None if self.at == "headers" else ends_before(self.at, exchange, head)
+
+    def conflict(self, match: Match, endpoints: Collection[Endpoint]) -> str | None:
+        if self.at != "headers" and match.method == "HEAD":
+            return "a response to HEAD has no body to stall in; write at=headers"
+        return super().conflict(match, endpoints)
 
     async def strike(self, strike: Strike) -> None:
         await _Stalled(self, strike).run()

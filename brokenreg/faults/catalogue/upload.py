@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import ClassVar, Literal
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
@@ -9,10 +10,12 @@ from pydantic import Field, field_validator
 
 from brokenreg.faults.catalogue.base import WRITES, Fault
 from brokenreg.faults.catalogue.parameters import Size
+from brokenreg.faults.matching import Match
 from brokenreg.faults.memory import Memory
 from brokenreg.faults.strike import Head, Strike
 from brokenreg.oci.errors import ErrorCode, OCIError
 from brokenreg.oci.plurals import counted
+from brokenreg.oci.target import Endpoint
 from brokenreg.traffic.exchange import Exchange
 from brokenreg.wire.asgi import Message, Scope, header
 
@@ -77,6 +80,7 @@ class UploadLocation(Fault):
 
     name: ClassVar[str] = "upload-location"
     endpoint: ClassVar[str] = "upload"
+    effective: ClassVar[frozenset[Endpoint] | None] = frozenset({Endpoint.UPLOAD})
     methods: ClassVar[frozenset[str] | None] = _SESSION | {"POST"}
     clients: ClassVar[str] = (
         "those that put URLs together by hand, drop the query, or send credentials wherever they are led: "
@@ -137,6 +141,7 @@ class UploadRange(Fault):
 
     name: ClassVar[str] = "upload-range"
     endpoint: ClassVar[str] = "upload"
+    effective: ClassVar[frozenset[Endpoint] | None] = frozenset({Endpoint.UPLOAD})
     methods: ClassVar[frozenset[str] | None] = _SESSION - {"DELETE"}
     clients: ClassVar[str] = "those that send blobs in chunks and go on where Range says: image#756"
     example: ClassVar[str] = "form-behind_by-100"
@@ -145,6 +150,11 @@ class UploadRange(Fault):
         "refuse", description="what is wrong"
     )
     by: Size = Field(1, ge=1, description="bytes, for `stale`, `behind` and `ahead`")
+
+    def conflict(self, match: Match, endpoints: Collection[Endpoint]) -> str | None:
+        if self.form in ("refuse", "stale") and not (match.takes("PATCH") or match.takes("PUT")):
+            return f"only PATCH and PUT are refused, and match.method is {match.method}"
+        return super().conflict(match, endpoints)
 
     def objection(self, exchange: Exchange) -> str | None:
         if exchange.method == "GET" and self.form in ("refuse", "stale"):
@@ -203,6 +213,7 @@ class MountRefused(Fault):
 
     name: ClassVar[str] = "mount-refused"
     endpoint: ClassVar[str] = "upload"
+    effective: ClassVar[frozenset[Endpoint] | None] = frozenset({Endpoint.UPLOAD})
     methods: ClassVar[frozenset[str] | None] = frozenset({"POST"})
     clients: ClassVar[str] = "those that take a refused mount for a failed push: oras#1924"
     example: ClassVar[str] = "status-401"

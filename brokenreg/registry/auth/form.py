@@ -17,9 +17,11 @@ from brokenreg.wire.asgi import ASGIApp, Message, Receive, Scope, Send
 MAX_FORM = 64 * 1024
 """Bytes; a form with a token or two has some thousand."""
 
+_LONGEST_USER = 256
+
 
 class TokenForms:
-    """Tells the exchange its target, and hands the form on as it came."""
+    """Tells the exchange its target and its user, and hands the form on as it came."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -34,7 +36,9 @@ class TokenForms:
         except OCIError as error:
             await respond_error(send, error)
             return
-        scopes = parse_scopes(read_form(body).get("scope", ()))
+        form = read_form(body)
+        scopes = parse_scopes(form.get("scope", ()))
+        exchange.user = exchange.user or form.get("username", [""])[0][:_LONGEST_USER]
         exchange.target = token_target(scopes, exchange.target.base)
         await self._app(scope, _replayed(body, receive), send)
 

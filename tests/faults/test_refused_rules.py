@@ -1,0 +1,168 @@
+"""Rules that could never be applied as they are written are refused, in one line that says what is right."""
+
+from __future__ import annotations
+
+import base64
+from typing import Any
+
+import httpx
+import jwt
+import pytest
+
+from brokenreg.faults.catalogue import CATALOGUE
+from brokenreg.faults.rules import FieldError, rule_of
+from brokenreg.faults.scenario import ScenarioError, read_scenario
+from brokenreg.traffic.users import user_of
+from brokenreg.tui.faults.fields import fields_of, rule_from
+from tests.process import Brokenreg
+
+SECRET = "Y2FzZXk6aHVudGVyMg=="
+PAIRS = (("match", "header", f"authorization: Basic {SECRET}"), ("", "times", "0"))
+
+
+def basic(user: str) -> str:
+    return f"Basic {base64.b64encode(f'{user}:hunter2'.encode()).decode()}"
+
+
+@pytest.mark.parametrize(
+    ("rule", "told"),
+    [
+        ({"fault": "error", "times": 0},
+         "times: write 1 or more; to switch a rule off, write enabled: false"),
+        ({"fault": "error", "times": -1},
+         "times: write 1 or more; to switch a rule off, write enabled: false"),
+        ({"fault": "error", "probability": 0}, "probability: write more than 0; to switch a rule off"),
+        ({"fault": "error", "match": {"header": {"Authorization": "Basic Y2FzZXk6*"}}}, "write match.user"),
+        ({"fault": "error", "match": {"header": {"authorization": SECRET}}}, "write 'Basic *' or 'Bearer *'"),
+        ({"fault": "error", "match": {"header": {"cookie": "session=1*"}}}, "cookie: secrets are not kept"),
+        ({"fault": "error", "match": {"header": {"x-auth-token": "abc"}}}, "to match any value, '*'"),
+        ({"fault": "error", "match": {"header": {"referer": "*token=abc*"}}},
+         "referer: secrets are not kept"),
+        ({"fault": "error", "match": {"header": {"x-any": "Bearer abc"}}}, "x-any: secrets are not kept"),
+        ({"fault": "error", "match": {"header": {"user agent": "*"}}},
+         "'user agent' is not the name of a header"),
+        (
+            {"fault": "truncate", "match": {"method": "HEAD"}},
+            "truncate is for GET, and match.method is HEAD",
+        ),
+        ({"fault": "head-differs", "match": {"method": "P*"}},
+         "head-differs is for HEAD, and match.method is P*"),
+        ({"fault": "tag-pages", "match": {"endpoint": "manifest"}},
+         "tag-pages has an effect at tags, and the"),
+        ({"fault": "swap", "match": {"endpoint": "upload"}}, "swap has an effect at config, layer, and the"),
+        ({"fault": {"type": "token", "lifetime": "2s"}, "match": {"endpoint": "tags"}},
+         "has an effect at token"),
+        ({"fault": "challenge", "match": {"endpoint": "token"}}, "challenge has an effect at"),
+        ({"fault": "challenge", "match": {"user": "casey"}}, "write always: true"),
+        ({"fault": "challenge", "match": {"header": {"Authorization": "*"}}}, "write always: true"),
+        ({"fault": "mount-refused", "match": {"endpoint": "layer"}}, "mount-refused has an effect at upload"),
+        ({"fault": "upload-range", "match": {"method": "GET"}}, "only PATCH and PUT are refused"),
+        ({"fault": "no-digest", "match": {"endpoint": "tags"}}, "no-digest has an effect at config, layer"),
+        ({"fault": "read-after-write", "match": {"method": "GET"}}, "must see PUT as well as GET or HEAD"),
+        ({"fault": "read-after-write", "match": {"endpoint": "blob"}},
+         "read-after-write has an effect at manifest"),
+        ({"fault": {"type": "stall", "at": "1KiB"}, "match": {"method": "HEAD"}},
+         "HEAD has no body to stall in"),
+        ({"fault": ["error", "latency"]}, "write latency before error"),
+        ({"fault": ["truncate", "not-found", "corrupt"]}, "not-found responds itself, so corrupt after it"),
+        ({"fault": "error", "match": {"endpoint": "tags", "layer": 1}},
+         "match.layer is about layers, not about tags"),
+        ({"fault": "error", "match": {"endpoint": "ping", "repository": "a/b"}},
+         "requests to ping name no repository"),
+        ({"fault": "error", "match": {"endpoint": "tags", "reference": "v1"}},
+         "requests to tags have no tag or digest"),
+        ({"fault": "error", "match": {"endpoint": "layer", "reference": "v1"}},
+         "'v1' is not a digest, and layer is"),
+        ({"fault": "error", "match": {"repository": "a/b:v1"}},
+         "'a/b:v1' has a tag; write it in match.reference"),
+        ({"fault": "error", "match": {"repository": "Library/*"}},
+         "has capital letters, and names have none"),
+        ({"fault": "error", "match": {"repository": "/a"}}, "begins or ends with a slash"),
+    ],
+)  # fmt: skip
+def test_a_rule_that_could_never_be_applied(rule: dict[str, Any], told: str) -> None:
+    with pytest.raises(FieldError) as caught:
+        rule_of(rule)
+    assert told in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert SECRET not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        *({"fault": {"type": name}}
+          for name in CATALOGUE if name not in ("timeout", "token", "tls", "accept")),
+        *({"fault": "error", "match": {"header": {"authorization": glob}}}
+          for glob in ("*", "Basic *", "bearer*")),
+        {"fault": "error", "match": {"header": {"x-auth-token": "*", "user-agent": "docker/*"}}},
+        {"fault": "error", "match": {"header": {"x-forwarded-uri": "*n=1&key=*", "accept": "*json*"}}},
+        {"fault": {"type": "challenge", "always": True}, "match": {"user": "casey"}},
+        {"fault": ["latency", "truncate", "error"]},
+        {"fault": ["head-differs", "truncate"], "match": {"method": "*"}},
+        {"fault": "truncate", "match": {"method": "G*", "endpoint": "any", "layer": 2}},
+        {"fault": "swap", "override": True},
+        {"fault": "error", "match": {"endpoint": "layer", "reference": "sha256:0*"}},
+        {"fault": "error", "match": {"endpoint": "tags", "repository": "localhost:5000/*", "reference": "*"}},
+        {"fault": "error", "match": {"repository": "127.0.0.1:5000/a"}, "times": 1, "skip": 10**6},
+    ],
+)  # fmt: skip
+def test_a_rule_that_can_be_applied(rule: dict[str, Any]) -> None:
+    assert rule_of(rule).endpoints()
+
+
+def test_every_door_refuses_them(registry: Brokenreg) -> None:
+    """YAML, the control API, to which the command line posts, and the panel's forms, in the same words."""
+    secret = {"fault": "error", "match": {"header": {"authorization": f"Basic {SECRET}"}}}
+    refused = httpx.post(f"{registry.control}/v1/rules", json=secret)
+    assert refused.status_code == 400
+    assert refused.json()["field"] == "match.header"
+    detail = refused.json()["detail"]
+    assert "match.user" in detail
+    assert SECRET not in refused.text
+    assert httpx.post(f"{registry.control}/v1/rules", json={"fault": "error", "times": 0}).status_code == 400
+    with pytest.raises(ScenarioError, match=r"match\.user"):
+        read_scenario(
+            f"rules:\n- fault: error\n  match: {{header: {{authorization: Basic {SECRET}}}}}\n", "x.yaml"
+        )
+    with pytest.raises(ScenarioError, match=r"write 1 or more"):
+        read_scenario("rules:\n- {fault: error, times: 0}\n", "x.yaml")
+    kind = CATALOGUE["error"]
+    for group, name, text in PAIRS:
+        field = next(each for each in fields_of(kind) if (each.group, each.name) == (group, name))
+        with pytest.raises(FieldError, match=r"match\.user|write 1 or more"):
+            rule_from(kind, {field: text}, enabled=True, override=False)
+
+
+def test_a_rule_for_one_user(registry: Brokenreg) -> None:
+    """Basic credentials and a token's subject; others, and nobody, are served as before."""
+    rule = {"fault": {"type": "error", "status": 418}, "match": {"user": "casey", "endpoint": "ping"}}
+    httpx.post(f"{registry.control}/v1/rules", json=rule).raise_for_status()
+    token = jwt.encode({"sub": "casey"}, "k" * 32)
+    expected = {basic("casey"): 418, f"Bearer {token}": 418, basic("robin"): 200, "Bearer x": 200, "": 200}
+    for authorization, status in expected.items():
+        headers = {"authorization": authorization} if authorization else {}
+        assert httpx.get(f"{registry.url}/v2/", headers=headers).status_code == status
+    assert "casey" not in httpx.get(f"{registry.control}/v1/exchanges").text
+
+
+def test_a_rule_for_one_user_at_the_token_service(registry: Brokenreg) -> None:
+    rule = {"fault": {"type": "error", "status": 418}, "match": {"user": "ca*", "endpoint": "token"}}
+    httpx.post(f"{registry.control}/v1/rules", json=rule).raise_for_status()
+    for user, status in (("casey", 418), ("robin", 200)):
+        form = {"grant_type": "password", "username": user, "password": "hunter2"}
+        assert httpx.post(f"{registry.url}/token", data=form).status_code == status
+
+
+@pytest.mark.parametrize(
+    "authorization",
+    ["", "Basic", "Basic ", "Basic =", "Basic \xff", "Basic ////", "Bearer a.b.c", "Bearer a.W10.c",
+     "Bearer e30.e30.",
+     "Bearer " + "[" * 40_000, "Digest username=casey", "Basic " + "A" * 100_000],
+)  # fmt: skip
+def test_what_names_no_user(authorization: str) -> None:
+    assert user_of(authorization) == ""
+
+
+def test_the_name_of_a_user_is_bounded() -> None:
+    assert user_of(basic("c" * 1000)) == "c" * 256
