@@ -23,6 +23,7 @@ from brokenreg.proxy.body_source import BodySource
 from brokenreg.proxy.encodings import unrequested_encoding, with_encoding
 from brokenreg.proxy.errors import UpstreamError
 from brokenreg.proxy.failures import Asked, told_failures, told_redirects
+from brokenreg.proxy.lookups import Lookups
 from brokenreg.proxy.patience import patiently
 from brokenreg.proxy.pools import Pools
 from brokenreg.proxy.route import Route
@@ -137,6 +138,7 @@ class UpstreamClient:
         self._context = context
         self._authorize = authorize
         self._web_proxies = web_proxies
+        self._lookups = Lookups()
         self._timeout = httpx.Timeout(_CONNECT, read=patience, pool=None)
         self._pools = Pools(self._make_client, _MOST_UPSTREAMS)
 
@@ -178,7 +180,15 @@ class UpstreamClient:
 
     def _make_client(self, upstream: str) -> httpx.AsyncClient:
         return httpx.AsyncClient(
-            transport=_Told(Transport(self._context, self._policy, self._trust(upstream), self._web_proxies)),
+            transport=_Told(
+                Transport(
+                    self._context,
+                    self._policy,
+                    self._trust(upstream),
+                    partial(self._lookups.resolve, upstream=upstream),
+                    self._web_proxies,
+                )
+            ),
             timeout=self._timeout,
             follow_redirects=True,
             max_redirects=_MOST_REDIRECTS,

@@ -19,7 +19,8 @@ import httpx
 from brokenreg.option_values import WebProxy
 from brokenreg.proxy.addresses import AddressPolicy, Trust, parse_address
 from brokenreg.proxy.bounded_stream import BoundedStream
-from brokenreg.proxy.connecting import Address, connect
+from brokenreg.proxy.connecting import connect
+from brokenreg.proxy.lookups import Resolve
 from brokenreg.proxy.stream import Stream, as_httpcore
 from brokenreg.proxy.tunnel import check_unresolved, is_loopback_name, tunnel
 from brokenreg.proxy.web_proxies import DIRECT, WebProxies
@@ -64,6 +65,7 @@ class Transport(httpx.AsyncBaseTransport):
         context: ssl.SSLContext,
         policy: AddressPolicy,
         trust: Trust,
+        resolve: Resolve,
         web_proxies: WebProxies = DIRECT,
     ) -> None:
         self._pools = {
@@ -73,7 +75,7 @@ class Transport(httpx.AsyncBaseTransport):
                 max_keepalive_connections=_KEPT_CONNECTIONS,
                 keepalive_expiry=_KEPT_SECONDS,
                 http2=False,
-                network_backend=_Backend(policy, trust, context, partial(web_proxies.find, scheme)),
+                network_backend=_Backend(policy, trust, resolve, context, partial(web_proxies.find, scheme)),
             )
             for scheme in ("https", "http")
         }
@@ -139,11 +141,13 @@ class _Backend(httpcore.AsyncNetworkBackend):
         self,
         policy: AddressPolicy,
         trust: Trust,
+        resolve: Resolve,
         context: ssl.SSLContext,
         find: Callable[[str, int], WebProxy | None],
     ) -> None:
         self._policy = policy
         self._trust = trust
+        self._resolve = resolve
         self._context = context
         self._find = find
 
@@ -164,7 +168,7 @@ class _Backend(httpcore.AsyncNetworkBackend):
 
     async def _connect(self, host: str, port: int) -> socket.socket:
         """Connect to exactly what was judged; it is never resolved again."""
-        found = await _resolve(host, port)
+        found = await self._resolve(host, port)
         for _, address in found:
             self._policy.check(host, str(address[0]), port, self._trust)
         return await connect(found)
@@ -178,7 +182,7 @@ class _Backend(httpcore.AsyncNetworkBackend):
             return False
         try:
             async with asyncio.timeout(_LOOKUP):
-                found = await _resolve(host.rstrip("."), port)
+                found = await self._resolve(host.rstrip("."), port)
         except (OSError, TimeoutError):
             check_unresolved(host, port)
             return True
@@ -188,7 +192,7 @@ class _Backend(httpcore.AsyncNetworkBackend):
 
     async def _reach(self, web_proxy: WebProxy) -> httpcore.AsyncNetworkStream:
         with as_httpcore(httpcore.ConnectTimeout, httpcore.ConnectError):
-            found = await _resolve(web_proxy.host, web_proxy.port)
+            found = await self._resolve(web_proxy.host, web_proxy.port)
             stream = Stream(await connect(found), web_proxy)
         return (
             await stream.start_tls(self._context, web_proxy.host) if web_proxy.scheme == "https" else stream
@@ -196,8 +200,3 @@ class _Backend(httpcore.AsyncNetworkBackend):
 
     async def sleep(self, seconds: float) -> None:
         await asyncio.sleep(seconds)
-
-
-async def _resolve(host: str, port: int) -> list[Address]:
-    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    return [(family, address) for family, *_, address in found]

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
-from typing import Any
+from collections.abc import Awaitable, Callable
 
+from brokenreg.storage.file_threads import in_file_thread
 from brokenreg.storage.room import Room
 
 _FIRST = 64 * 1024
@@ -72,7 +72,7 @@ class Batches:
         return data
 
     def _start(self, data: bytes) -> None:
-        self._writing = self._loop.run_in_executor(None, self._write, data)
+        self._writing = in_file_thread(self._write, data)
         self._writing.add_done_callback(self._tell)
 
     def _hurry(self) -> None:
@@ -100,9 +100,9 @@ class Batches:
             self._written()
 
 
-async def undisturbed(work: Coroutine[Any, Any, None]) -> None:
+async def undisturbed(work: Awaitable[None]) -> None:
     """Do it to the end, however often we are cancelled; then raise that, or what it raised."""
-    task = asyncio.create_task(work)
+    task = asyncio.ensure_future(work)
     cancelled: asyncio.CancelledError | None = None
     while not task.done():
         try:

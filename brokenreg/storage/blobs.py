@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import errno
 import os
 import sys
@@ -15,6 +14,7 @@ from pathlib import Path
 from types import TracebackType
 
 from brokenreg.oci.digests import Digest
+from brokenreg.storage.file_threads import in_file_thread
 from brokenreg.storage.folder import DataFolder, sync_folder
 from brokenreg.storage.quota import Quota
 
@@ -42,7 +42,7 @@ class BlobFile:
         """
         if self.is_cached(offset, length):
             return os.pread(self.file.fileno(), length, offset)
-        return await asyncio.to_thread(os.pread, self.file.fileno(), length, offset)
+        return await in_file_thread(os.pread, self.file.fileno(), length, offset)
 
     def read_blocking(self, offset: int, length: int) -> bytes:
         """The bytes there, for those who are in a thread of their own."""

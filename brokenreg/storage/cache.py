@@ -11,6 +11,7 @@ from pathlib import Path
 
 from brokenreg.oci.digests import Digest
 from brokenreg.storage.blobs import BlobStore
+from brokenreg.storage.file_threads import in_file_thread
 from brokenreg.storage.folder import DataFolder
 from brokenreg.storage.index import Index
 from brokenreg.storage.quota import Quota
@@ -46,7 +47,7 @@ class CachedBlobs:
             if is_cache(key)
             for digest in repository.links
         }
-        self._sizes.update(await asyncio.to_thread(self._by_age, cached))
+        self._sizes.update(await in_file_thread(self._by_age, cached))
 
     def used(self, digest: Digest, size: int) -> None:
         """A blob is served as an upstream's, or has just come from there."""
@@ -85,7 +86,7 @@ class CachedBlobs:
             try:
                 await self._index.unlink_cached([digest])
             finally:
-                await asyncio.to_thread(self._quota.remove, [path] if path else [])
+                await in_file_thread(self._quota.remove, [path] if path else [])
         return True
 
     def can_give_way(self, size: int) -> bool:
@@ -108,7 +109,7 @@ class CachedBlobs:
             try:  # at once: whoever fetches one again links it after this
                 await self._index.unlink_cached(leaving)
             finally:
-                await asyncio.to_thread(self._quota.remove, paths)
+                await in_file_thread(self._quota.remove, paths)
             excess -= sum(leaving.values())
 
     def _take_out(self, excess: int) -> tuple[dict[Digest, int], list[Path]]:

@@ -13,6 +13,7 @@ import time
 from brokenreg.storage.blobs import BlobStore
 from brokenreg.storage.cache import CachedBlobs
 from brokenreg.storage.errors import StorageError
+from brokenreg.storage.file_threads import in_file_thread
 from brokenreg.storage.folder import DataFolder
 from brokenreg.storage.index import Index
 from brokenreg.storage.quota import Quota
@@ -69,7 +70,7 @@ class Collector:
 
     async def _drop_uploads(self, before: float) -> None:
         """Sessions untouched since `before`, files without a session, sessions without a file."""
-        files = await asyncio.to_thread(lambda: set(self._folder.stored_uploads()))
+        files = await in_file_thread(lambda: set(self._folder.stored_uploads()))
         stale = [
             upload_id
             for upload_id in files | set(self._index.uploads)
@@ -107,7 +108,7 @@ class Collector:
             await asyncio.sleep(0)
 
     async def _drop_blobs(self, before: float) -> None:
-        stored = await asyncio.to_thread(lambda: list(self._folder.stored_digests()))
+        stored = await in_file_thread(lambda: list(self._folder.stored_digests()))
         doomed = []
         for number, digest in enumerate(stored):
             if number % _SLICE == 0:
@@ -119,4 +120,4 @@ class Collector:
                 if path is not None:
                     self._cache.gone(digest)
                     doomed.append(path)
-        await asyncio.to_thread(self._quota.remove, doomed)
+        await in_file_thread(self._quota.remove, doomed)

@@ -17,6 +17,7 @@ from brokenreg.oci.errors import ErrorCode, OCIError
 from brokenreg.storage.batches import Batches, undisturbed
 from brokenreg.storage.blobs import BlobStore
 from brokenreg.storage.errors import StorageClosedError, TooLargeError
+from brokenreg.storage.file_threads import in_file_thread
 from brokenreg.storage.folder import DataFolder
 from brokenreg.storage.index import UploadRow
 from brokenreg.storage.intake import Intake, Source
@@ -94,7 +95,7 @@ class Upload:
             await self.grow(chunks)
             self._folder.check()
         except BaseException:
-            await undisturbed(asyncio.to_thread(self._roll_back, start))
+            await undisturbed(in_file_thread(self._roll_back, start))
             raise
 
     async def grow(self, chunks: AsyncIterator[bytes], written: Callable[[], None] = _nothing) -> None:
@@ -128,11 +129,11 @@ class Upload:
 
     async def digest(self, algorithm: str) -> Digest:
         """The digest of all that was received."""
-        return Digest.from_hash(await asyncio.to_thread(self._caught_up_hash, algorithm))
+        return Digest.from_hash(await in_file_thread(self._caught_up_hash, algorithm))
 
     async def adopt_into(self, blobs: BlobStore, digest: Digest) -> None:
         """Make the received bytes that blob."""
-        await asyncio.to_thread(blobs.adopt, self._descriptor, self.path, digest)
+        await in_file_thread(blobs.adopt, self._descriptor, self.path, digest)
 
     def _write(self, data: bytes) -> None:
         """All of it, or nothing."""

@@ -14,6 +14,7 @@ from brokenreg.oci.digests import Digest
 from brokenreg.storage.blobs import BlobStore
 from brokenreg.storage.cache import CachedBlobs
 from brokenreg.storage.collector import Collector
+from brokenreg.storage.file_threads import in_file_thread
 from brokenreg.storage.folder import DataFolder
 from brokenreg.storage.index import Index
 from brokenreg.storage.quota import Quota
@@ -77,7 +78,7 @@ async def _collecting(
     uploads = UploadStore(folder, index, blobs, room)
     collector = Collector(folder, index, blobs, uploads, cache, quota)
     if quota.limit is not None:
-        quota.count(await asyncio.to_thread(folder.stored_bytes))
+        quota.count(await in_file_thread(folder.stored_bytes))
     await cache.load()
     task = asyncio.create_task(collector.run())
     try:

@@ -6,6 +6,7 @@ import asyncio
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 
 import httpcore
 import httpx
@@ -13,6 +14,7 @@ import pytest
 import trustme
 
 from brokenreg.proxy.addresses import AddressPolicy, Nearness, Trust
+from brokenreg.proxy.lookups import Lookups
 from brokenreg.proxy.transport import Transport
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
@@ -50,7 +52,10 @@ async def client(authority: trustme.CA | None) -> AsyncIterator[httpx.AsyncClien
     if authority is not None:
         authority.configure_trust(context)
     transport = Transport(
-        context, AddressPolicy(list, beyond_loopback=False), Trust(nearest=Nearness.LOOPBACK)
+        context,
+        AddressPolicy(list, beyond_loopback=False),
+        Trust(nearest=Nearness.LOOPBACK),
+        partial(Lookups().resolve, upstream="quay.io"),
     )
     async with httpx.AsyncClient(transport=transport, timeout=5) as asking:
         yield asking

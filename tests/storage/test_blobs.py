@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import os
 import random
+import threading
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -58,6 +59,19 @@ async def test_a_blob_is_never_seen_half_written(store: Store) -> None:
             assert list((store.folder.blobs / "sha256").iterdir()) == []
         await store.uploads.finish(upload, DIGEST)
     assert content_of(store, DIGEST) == CONTENT
+
+
+async def test_files_share_no_threads_with_other_work(store: Store) -> None:
+    """Exports, long documents: what blocks the threads that asyncio has for everything stops no push."""
+    begin = threading.Event()
+    others = [asyncio.create_task(asyncio.to_thread(begin.wait, 10)) for _ in range(50)]
+    await asyncio.sleep(0)
+    try:
+        async with asyncio.timeout(5):
+            assert content_of(store, await push(store, b"content")) == b"content"
+    finally:
+        begin.set()
+        await asyncio.gather(*others)
 
 
 async def test_the_folder_is_for_its_owner_alone(store: Store) -> None:
