@@ -10,8 +10,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from quart import Response
 
 from brokenreg.control.problems import Problem
-from brokenreg.control.routes import Ask, Route, json_response, no_content
+from brokenreg.control.routes import Ask, Route, json_list, json_response, no_content
 from brokenreg.controlled import ALL, Controlled
+from brokenreg.oci.digests import Digest
 from brokenreg.oci.upstreams import one_name
 from brokenreg.storage.records import Manifest, Repository, RepositoryKey
 
@@ -60,17 +61,17 @@ class ManifestDetail(ManifestSummary):
 
 async def list_repositories(controlled: Controlled, ask: Ask) -> Response:
     """List the repositories that were pushed to."""
-    return json_response(
-        [
-            RepositorySummary(
-                namespace=namespace,
-                name=name,
-                tags=len(repository.tags),
-                manifests=len(repository.manifests),
-                blobs=len(repository.links),
-            )
-            for (namespace, name), repository in sorted(repositories_of(controlled, ask))
-        ]
+    return await json_list(
+        RepositorySummary(
+            namespace=namespace,
+            name=name,
+            tags=len(repository.tags),
+            manifests=len(repository.manifests),
+            blobs=len(repository.links),
+        )
+        for (namespace, name), repository in sorted(
+            repositories_of(controlled, ask), key=lambda pair: pair[0]
+        )
     )
 
 
@@ -87,7 +88,9 @@ async def delete_repository(controlled: Controlled, ask: Ask) -> Response:
 async def list_tags(controlled: Controlled, ask: Ask) -> Response:
     """List the tags of a repository."""
     repository = _repository(controlled, ask)
-    return json_response([_tag(repository, tag) for tag in sorted(repository.tags)])
+    return await json_list(
+        _tag(repository, *pair) for pair in [(tag, repository.tags[tag]) for tag in repository.tags.names]
+    )
 
 
 async def delete_tag(controlled: Controlled, ask: Ask) -> Response:
@@ -102,7 +105,8 @@ async def list_manifests(controlled: Controlled, ask: Ask) -> Response:
     """List the manifests of a repository."""
     repository = _repository(controlled, ask)
     manifests = sorted(repository.manifests.values(), key=lambda manifest: manifest.digest)
-    return json_response([_manifest(repository, manifest) for manifest in manifests])
+    tags = _tags_by_digest(repository)
+    return await json_list(_manifest(manifest, tags.get(manifest.digest, [])) for manifest in manifests)
 
 
 async def get_manifest(controlled: Controlled, ask: Ask) -> Response:
@@ -112,7 +116,8 @@ async def get_manifest(controlled: Controlled, ask: Ask) -> Response:
     body = await controlled.store.index.manifest_body(manifest.digest) if manifest else None
     if manifest is None or body is None:
         raise _no_manifest(ask)
-    return json_response({**_manifest(repository, manifest).model_dump(), "document": _json(body)})
+    summary = _manifest(manifest, _tags_by_digest(repository).get(manifest.digest, []))
+    return json_response({**summary.model_dump(), "document": _json(body)})
 
 
 async def delete_manifest(controlled: Controlled, ask: Ask) -> Response:
@@ -143,8 +148,7 @@ def _repository(controlled: Controlled, ask: Ask) -> Repository:
     return found
 
 
-def _tag(repository: Repository, tag: str) -> Tag:
-    digest = repository.tags[tag]
+def _tag(repository: Repository, tag: str, digest: Digest) -> Tag:
     manifest = repository.manifests.get(digest)
     return Tag(
         tag=tag,
@@ -154,12 +158,20 @@ def _tag(repository: Repository, tag: str) -> Tag:
     )
 
 
-def _manifest(repository: Repository, manifest: Manifest) -> ManifestSummary:
+def _tags_by_digest(repository: Repository) -> dict[str, list[str]]:
+    """The tags that point to each manifest, in order."""
+    found: dict[str, list[str]] = {}
+    for tag in repository.tags.names:
+        found.setdefault(repository.tags[tag], []).append(tag)
+    return found
+
+
+def _manifest(manifest: Manifest, tags: list[str]) -> ManifestSummary:
     return ManifestSummary(
         digest=manifest.digest,
         media_type=manifest.media_type,
         size=manifest.size,
-        tags=sorted(tag for tag, digest in repository.tags.items() if digest == manifest.digest),
+        tags=tags,
         subject=manifest.facts.subject,
         artifact_type=manifest.facts.artifact_type,
     )

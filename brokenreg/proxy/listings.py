@@ -51,9 +51,9 @@ class Listings:
         self._flights: Flights[tuple[Key, Via], list[Any]] = Flights()
 
     async def tags(self, route: Route, witness: Witness) -> list[str]:
-        """All tags. Raise `OCIError` if they are not to be had, and none are cached either."""
+        """All tags, in order. Raise `OCIError` if they are not to be had, and none are cached either."""
         repository = self._index.repository(route.key)
-        cached = sorted(repository.tags) if repository else []
+        cached = repository.tags.names if repository else []
         return await self._list((route, f"tags/list?n={_PAGE}"), _tags_of, cached, witness)
 
     async def referrers(self, route: Route, digest: Digest, witness: Witness) -> list[dict[str, Any]]:
@@ -131,6 +131,8 @@ class Listings:
                 path = next_page(path, response.header("link"))
             left -= len(body)
             found += await asyncio.to_thread(_read, source, body, read)  # 0.3 s for the longest
+        if read is _tags_of:
+            found = await asyncio.to_thread(lambda: sorted(set(found)))  # pages are cut from it
         self._freshness.confirm(*key)
         for forgotten in self._lists.keep(key, found, _MOST_BYTES - left):
             self._freshness.forget(*forgotten)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from functools import cache
 from typing import Any
 from urllib.parse import urlencode
 
@@ -23,11 +24,10 @@ async def ping(_: Call) -> Response:
 
 async def list_tags(call: Call) -> Response:
     """GET `/v2/<name>/tags/list`. A fabricated repository has all tags, and lists none."""
-    tags = set(call.repository.tags) if call.repository else set()
-    if not call.is_fabricated:
-        tags.update(await _upstream_tags(call))
+    upstream = [] if call.is_fabricated else await _upstream_tags(call)
+    here = call.repository.tags.names if call.repository else []
     path = f"{call.target.root}/v2/{call.target.name}/tags/list"
-    page, headers = page_of(call.parameter, sorted(tags), path, call.target.query)
+    page, headers = page_of(call.parameter, (here, upstream), path, call.target.query)
     return _json({"name": call.target.name, "tags": page}, headers)
 
 
@@ -56,10 +56,15 @@ async def list_referrers(call: Call) -> Response:
 async def list_catalog(call: Call) -> Response:
     """GET `/v2/_catalog`, of the default namespace, with the repositories that the settings invent."""
     await asyncio.sleep(call.catalog.delay)
-    pushed = {name for namespace, name in call.store.index.repositories if not namespace}
-    invented = {f"catalog/repository-{number:06}" for number in range(1, call.catalog.invented + 1)}
-    page, headers = page_of(call.parameter, sorted(pushed | invented), "/v2/_catalog")
+    lists = call.store.index.catalog, _invented(call.catalog.invented)
+    page, headers = page_of(call.parameter, lists, "/v2/_catalog")
     return _json({"repositories": page}, headers)
+
+
+@cache
+def _invented(count: int) -> list[str]:
+    """So many names of repositories, in order."""
+    return sorted(f"catalog/repository-{number:06}" for number in range(1, count + 1))
 
 
 async def _upstream_tags(call: Call) -> list[str]:

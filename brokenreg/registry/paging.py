@@ -3,30 +3,45 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from heapq import merge
+from itertools import groupby, islice
 from urllib.parse import urlencode
 
 from brokenreg.oci.errors import ErrorCode, OCIError
 
 
 def page_of(
-    parameter: Callable[[str], str | None], names: Sequence[str], path: str, kept: str = ""
+    parameter: Callable[[str], str | None], lists: Sequence[Sequence[str]], path: str, kept: str = ""
 ) -> tuple[Sequence[str], dict[str, str]]:
-    """The page of sorted `names` that the query asks for, and a Link header if there are more.
+    """The page that the query requests of names in sorted `lists`, and a Link header if there are more.
 
-    `parameter` looks a query parameter up; `kept` is what of the query the link must repeat. Raise
-    `OCIError` 400 PAGINATION_NUMBER_INVALID if `n` is not a whole number from 0.
+    `parameter` looks a query parameter up; `kept` is what of the query the link must repeat. A page costs
+    what it returns, however long the lists are. Raise `OCIError` 400 PAGINATION_NUMBER_INVALID if `n` is not
+    a whole number from 0.
     """
-    begin = bisect_right(names, parameter("last") or "")
+    last = parameter("last") or ""
     limit = _limit(parameter("n"))
+    starts = [(names, bisect_right(names, last)) for names in lists]
+    starts = [(names, begin) for names, begin in starts if begin < len(names)]
     if limit is None:
-        return names[begin:], {}
-    page = names[begin : begin + limit]
-    if not page or begin + limit >= len(names):
+        tails = [names[begin:] for names, begin in starts]
+        return tails[0] if len(tails) == 1 else sorted(set().union(*tails)), {}
+    following = _distinct(merge(*(_from(names, begin) for names, begin in starts)))
+    page = list(islice(following, limit))
+    if not page or next(following, None) is None:
         return page, {}
     query = urlencode({"n": limit, "last": page[-1]}, safe="/:")
     query = "&".join(filter(None, (query, kept)))
     return page, {"link": f'<{path}?{query}>; rel="next"'}
+
+
+def _from(names: Sequence[str], begin: int) -> Iterator[str]:
+    return (names[place] for place in range(begin, len(names)))
+
+
+def _distinct(names: Iterator[str]) -> Iterator[str]:
+    return (name for name, _ in groupby(names))
 
 
 def _limit(text: str | None) -> int | None:

@@ -32,6 +32,7 @@ _SELECT_FACTS = "SELECT facts FROM manifests WHERE namespace = ? AND repository 
 _TOUCH_LINK = (
     "UPDATE links SET linked = max(linked, ?4) WHERE namespace = ?1 AND repository = ?2 AND digest = ?3"
 )
+_TAGS_OF = "FROM tags WHERE namespace = ? AND repository = ? AND digest = ?"
 _DELETE_OLD_MANIFEST = f"{_DELETE_MANIFEST} AND stored < ?4"
 
 
@@ -104,7 +105,7 @@ class Index(Records):
         def apply(_: None) -> None:
             self._bodies.keep(manifest.digest, body)
             self._add_manifest(key, manifest, now)
-            self.repositories[key].tags.update(dict.fromkeys(tags, manifest.digest))
+            self.repositories[key].tags.point(tags, manifest.digest)
 
         await self._database.run(work, apply)
 
@@ -123,28 +124,28 @@ class Index(Records):
         if stored_before is not None:
             delete, more = _DELETE_OLD_MANIFEST, (stored_before,)
 
-        def work(connection: sqlite3.Connection) -> tuple[str, ...] | None:
+        def work(connection: sqlite3.Connection) -> tuple[tuple[str, ...], list[str]] | None:
             facts = connection.execute(_SELECT_FACTS, (*key, digest)).fetchone()
             if not connection.execute(delete, (*key, digest, *more)).rowcount:
                 return None
             mentioned = ManifestFacts.model_validate_json(facts[0]).names
             connection.executemany(_TOUCH_LINK, [(*key, name, now) for name in mentioned])
-            connection.execute(
-                "DELETE FROM tags WHERE namespace = ? AND repository = ? AND digest = ?", (*key, digest)
-            )
+            tags = [tag for (tag,) in connection.execute(f"SELECT tag {_TAGS_OF}", (*key, digest))]
+            connection.execute(f"DELETE {_TAGS_OF}", (*key, digest))
             connection.execute(
                 "DELETE FROM manifest_bodies WHERE digest = ?1 "
                 "AND NOT EXISTS (SELECT 1 FROM manifests WHERE digest = ?1)",
                 (digest,),
             )
-            return mentioned
+            return mentioned, tags
 
-        def apply(mentioned: tuple[str, ...] | None) -> None:
-            if mentioned is not None:
+        def apply(found: tuple[tuple[str, ...], list[str]] | None) -> None:
+            if found is not None:
+                mentioned, tags = found
                 links = self.repositories[key].links
                 for name in links.keys() & {Digest(name) for name in mentioned}:
                     links[name] = max(links[name], now)
-                self._remove_manifest(key, digest)
+                self._remove_manifest(key, digest, tags)
 
         return await self._database.run(work, apply) is not None
 
@@ -157,7 +158,7 @@ class Index(Records):
 
         def apply(count: int) -> None:
             if count:
-                self.repositories[key].tags.pop(tag, None)
+                self.repositories[key].tags.drop((tag,))
                 self._note_change(key)
 
         return bool(await self._database.run(delete, apply))
@@ -254,7 +255,7 @@ class Index(Records):
             manifest = Manifest(Digest(digest), media_type, size, ManifestFacts.model_validate_json(facts))
             self._add_manifest((namespace, repository), manifest, stored)
         for namespace, repository, tag, digest in connection.execute("SELECT * FROM tags"):
-            self._repository((namespace, repository)).tags[tag] = Digest(digest)
+            self._repository((namespace, repository)).tags.point((tag,), Digest(digest))
         for namespace, repository, digest, linked in connection.execute("SELECT * FROM links"):
             self._add_link((namespace, repository), Digest(digest), linked)
         for upload_id, namespace, repository, algorithm in connection.execute("SELECT * FROM uploads"):

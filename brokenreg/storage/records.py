@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from bisect import insort
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
 from brokenreg.oci.digests import Digest
 from brokenreg.oci.mediatypes import ManifestFacts
 from brokenreg.oci.resolution import IN
+from brokenreg.storage.tags import SortedNames, Tags
 
 RepositoryKey = tuple[str, str]
 """(namespace, repository)."""
@@ -59,11 +61,13 @@ class Repository:
     """What one repository holds. Only the index changes it, after its commit."""
 
     manifests: dict[Digest, Manifest] = field(default_factory=dict)
-    tags: dict[str, Digest] = field(default_factory=dict)
+    tags: Tags = field(default_factory=Tags)
     links: dict[Digest, float] = field(default_factory=dict)
     """Blobs that the repository may serve, and when each was linked (seconds since the epoch)."""
     asked: dict[Digest, float] = field(default_factory=dict)
     """When each manifest was last stored, or asked for where that is noted (seconds since the epoch)."""
+    referring: dict[str, list[Digest]] = field(default_factory=dict)
+    """The manifests that have each subject, in order of digest."""
     revision: int = field(default=0, compare=False)
     """`Records.version` as it was when the manifests, tags or links last changed."""
 
@@ -77,8 +81,7 @@ class Repository:
 
     def referrers(self, subject: Digest) -> list[Manifest]:
         """The manifests whose subject is that digest, in order of digest."""
-        found = [manifest for manifest in self.manifests.values() if manifest.facts.subject == subject]
-        return sorted(found, key=lambda manifest: manifest.digest)
+        return [self.manifests[digest] for digest in self.referring.get(subject, ())]
 
     def names(self, digest: Digest) -> bool:
         """Whether a manifest here mentions that digest."""
@@ -104,17 +107,13 @@ class Repository:
 
     def _tagged(self) -> set[str]:
         """All digests that a tag leads to."""
-        referrers: dict[str, list[str]] = {}
-        for manifest in self.manifests.values():
-            if manifest.facts.subject:
-                referrers.setdefault(manifest.facts.subject, []).append(manifest.digest)
         found: set[str] = set()
         waiting: list[str] = list(self.tags.values())
         while waiting:
             digest = waiting.pop()
             if digest not in found:
                 found.add(digest)
-                waiting += referrers.get(digest, ())
+                waiting += self.referring.get(digest, ())
                 if (named := self.manifests.get(Digest(digest))) is not None:
                     waiting += named.facts.names
         return found
@@ -127,6 +126,8 @@ class Records:
         self.version = 0
         """Grows with every change of manifests, tags or links."""
         self.repositories: dict[RepositoryKey, Repository] = {}
+        self.catalog = SortedNames()
+        """The repositories of the default namespace."""
         self._configs: Counter[str] = Counter()
         self._linked: Counter[Digest] = Counter()
         self._pushed: Counter[Digest] = Counter()
@@ -156,7 +157,12 @@ class Records:
         return len(self._linked)
 
     def _repository(self, key: RepositoryKey) -> Repository:
-        return self.repositories.setdefault(key, Repository())
+        repository = self.repositories.get(key)
+        if repository is None:
+            repository = self.repositories[key] = Repository()
+            if not key[0]:
+                self.catalog.put(key[1])
+        return repository
 
     def _note_change(self, key: RepositoryKey) -> None:
         """The manifests, tags or links of a repository have changed: it goes if it is empty now."""
@@ -165,20 +171,31 @@ class Records:
         repository.revision = self.version
         if repository.is_empty:
             del self.repositories[key]
+            if not key[0]:
+                self.catalog.drop(key[1])
 
     def _add_manifest(self, key: RepositoryKey, manifest: Manifest, stored: float) -> None:
         repository = self._repository(key)
-        if manifest.facts.config and manifest.digest not in repository.manifests:
-            self._configs[manifest.facts.config] += 1
+        if manifest.digest not in repository.manifests:
+            if manifest.facts.config:
+                self._configs[manifest.facts.config] += 1
+            if manifest.facts.subject:
+                insort(repository.referring.setdefault(manifest.facts.subject, []), manifest.digest)
         repository.manifests[manifest.digest] = manifest
         repository.asked[manifest.digest] = stored
         self._note_change(key)
 
-    def _remove_manifest(self, key: RepositoryKey, digest: Digest) -> None:
+    def _remove_manifest(self, key: RepositoryKey, digest: Digest, tags: Collection[str]) -> None:
+        """Remove a manifest and the tags that point to it."""
         repository = self.repositories[key]
         manifest = repository.manifests.pop(digest)
         repository.asked.pop(digest)
-        repository.tags = {tag: target for tag, target in repository.tags.items() if target != digest}
+        repository.tags.drop(tags)
+        if manifest.facts.subject:
+            referring = repository.referring[manifest.facts.subject]
+            referring.remove(digest)
+            if not referring:
+                del repository.referring[manifest.facts.subject]
         if manifest.facts.config:
             self._configs[manifest.facts.config] -= 1
             if not self._configs[manifest.facts.config]:

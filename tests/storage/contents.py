@@ -43,6 +43,12 @@ def manifest_of(*blobs: Digest, name: str = "") -> tuple[Manifest, bytes]:
     return Manifest(Digest.of(body), OCI_MANIFEST, len(body), manifest_facts(body)), body
 
 
+def referring_to(subject: Digest, name: str) -> tuple[Manifest, bytes]:
+    """A manifest about another one, and its bytes."""
+    body = json.dumps({"name": name, "subject": {"digest": subject, "size": 1}}).encode()
+    return Manifest(Digest.of(body), OCI_MANIFEST, len(body), manifest_facts(body)), body
+
+
 async def put(store: Store, *blobs: Digest, key: RepositoryKey = KEY, tag: str = "latest") -> Digest:
     manifest, body = manifest_of(*blobs)
     await store.index.put_manifest(key, manifest, body, [tag])

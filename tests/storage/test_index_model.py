@@ -15,11 +15,12 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from brokenreg.oci.digests import Digest
 from brokenreg.storage.index import Index, UploadRow
-from tests.storage.contents import manifest_of
+from tests.storage.contents import manifest_of, referring_to
 
 KEYS = [("", "a"), ("", "b"), ("ns", "a")]
 BLOBS = [Digest.of(b"one"), Digest.of(b"two")]
 MANIFESTS = [manifest_of(*blobs, name=str(n)) for n, blobs in enumerate([(), BLOBS[:1], BLOBS, BLOBS[1:]])]
+MANIFESTS += [referring_to(MANIFESTS[0][0].digest, name) for name in "ab"]
 
 NOW = 5e9
 """What the index takes for the time; links are older and newer."""
@@ -151,10 +152,20 @@ class IndexMachine(RuleBasedStateMachine):
             assert shown[key].manifests == {digest: each for digest, (each, _) in self.manifests[key].items()}
             assert shown[key].tags == self.tags[key]
             assert shown[key].links == self.links[key]
+            assert shown[key].tags.names == sorted(self.tags[key])
+            assert shown[key].referring == self.referring(key)
+        assert self.index.catalog == sorted(name for namespace, name in shown if not namespace)
         assert self.index.uploads == self.uploads
         linked = {digest for links in self.links.values() for digest in links}
         assert {digest for digest in BLOBS if self.index.is_linked(digest)} == linked
         assert self.index.blob_count == len(linked)
+
+    def referring(self, key):
+        found = {}
+        for digest, (manifest, _) in sorted(self.manifests[key].items()):
+            if manifest.facts.subject:
+                found.setdefault(manifest.facts.subject, []).append(digest)
+        return found
 
     @rule(manifest=manifests)
     def bodies_are_kept_as_long_as_anybody_has_the_manifest(self, manifest):

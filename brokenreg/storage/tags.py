@@ -1,0 +1,49 @@
+"""The tags of one repository, in order of name."""
+
+from __future__ import annotations
+
+from bisect import bisect_left, insort
+from collections.abc import Collection, Iterable
+
+from brokenreg.oci.digests import Digest
+
+_FEW = 64
+"""Names that are taken out one by one; to take out more, one pass over all of them is quicker."""
+
+
+class SortedNames(list[str]):
+    """Distinct names in order: a page costs what it returns, and a change some comparisons."""
+
+    def put(self, name: str) -> None:
+        """Add a name that is not here."""
+        insort(self, name)
+
+    def drop(self, name: str) -> None:
+        """Remove a name that is here."""
+        del self[bisect_left(self, name)]
+
+
+class Tags(dict[str, Digest]):
+    """What each tag points at. Change it by `point` and `drop` alone: they keep `names`."""
+
+    __slots__ = ("names",)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.names = SortedNames()
+
+    def point(self, tags: Iterable[str], digest: Digest) -> None:
+        """Let tags point at a manifest."""
+        for tag in tags:
+            if tag not in self:
+                self.names.put(tag)
+            self[tag] = digest
+
+    def drop(self, tags: Collection[str]) -> None:
+        """Remove tags, as far as they are here."""
+        found = [tag for tag in tags if self.pop(tag, None) is not None]
+        if len(found) <= _FEW:
+            for tag in found:
+                self.names.drop(tag)
+        else:
+            self.names[:] = [name for name in self.names if name in self]

@@ -1,0 +1,123 @@
+"""A page of a list costs what it returns: names are kept in order, and nothing is sorted for a request."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from brokenreg.oci.digests import Digest
+from brokenreg.registry.call import Call
+from brokenreg.registry.listings import list_catalog, list_tags
+from brokenreg.registry.paging import page_of
+from brokenreg.storage.records import Records
+from brokenreg.storage.tags import SortedNames, Tags
+
+MANY = 4000
+FEW = 300
+"""Comparisons: some for finding the place, some for each name of the page."""
+
+
+class Counted(str):
+    """A name that counts how often it is compared."""
+
+    __slots__ = ()
+    compared = 0
+
+    def __lt__(self, other: str) -> bool:
+        Counted.compared += 1
+        return str.__lt__(self, other)
+
+    def __gt__(self, other: str) -> bool:
+        Counted.compared += 1
+        return str.__gt__(self, other)
+
+
+def names(prefix: str = "t") -> list[str]:
+    return [Counted(f"{prefix}{number:06}") for number in range(MANY)]
+
+
+def call_of(query: dict[str, str], records: Records, upstream: list[str] | None = None) -> Call:
+    async def upstream_tags(*_: object) -> list[str]:
+        return upstream or []
+
+    target = SimpleNamespace(root="", name="app", query="")
+    listings = SimpleNamespace(tags=upstream_tags)
+    stub: Any = SimpleNamespace(
+        repository=records.repository(("", "app")),
+        is_fabricated=False,
+        target=target,
+        parameter=query.get,
+        route=None if upstream is None else object(),
+        proxy=SimpleNamespace(listings=listings),
+        witness=None,
+        store=SimpleNamespace(index=records),
+        catalog=SimpleNamespace(delay=0, invented=3),
+    )
+    return cast(Call, stub)
+
+
+async def answer(view: Callable[[Call], Any], call: Call) -> tuple[Any, str]:
+    before = Counted.compared
+    response = await view(call)
+    assert Counted.compared - before < FEW
+    return json.loads(await response.get_data()), response.headers.get("link", "")
+
+
+async def test_a_page_of_tags_compares_few_names() -> None:
+    records = Records()
+    records._repository(("", "app")).tags.point(names(), Digest("sha256:x"))
+    document, link = await answer(list_tags, call_of({"n": "10", "last": "t001999"}, records))
+    assert document["tags"] == [f"t{number:06}" for number in range(2000, 2010)]
+    assert "last=t002009" in link
+
+
+async def test_a_page_of_pushed_and_upstream_tags_compares_few_names() -> None:
+    records = Records()
+    records._repository(("", "app")).tags.point(names(), Digest("sha256:x"))
+    upstream = sorted({*names("t00"), *names("u")})
+    document, _ = await answer(list_tags, call_of({"n": "9", "last": "t003998"}, records, upstream))
+    assert document["tags"] == ["t003999", *(f"u{number:06}" for number in range(8))]
+
+
+async def test_a_page_of_the_catalog_compares_few_names() -> None:
+    records = Records()
+    for name in names("a/"):
+        records._repository(("", name))
+    document, link = await answer(list_catalog, call_of({"n": "2", "last": "a/003998"}, records))
+    assert document["repositories"] == ["a/003999", "catalog/repository-000001"]
+    assert link
+
+
+@pytest.mark.parametrize(
+    "lists", [[["b", "d"], ["a", "b", "e"]], [["a", "b", "d", "e"], []], [["a", "b", "d", "e"]]]
+)
+def test_pages_of_several_lists_are_pages_of_their_union(lists: list[list[str]]) -> None:
+    def page(**query: str) -> tuple[list[str], bool]:
+        found, headers = page_of(query.get, lists, "/p")
+        return list(found), bool(headers)
+
+    assert page() == (["a", "b", "d", "e"], False)
+    assert page(n="2") == (["a", "b"], True)
+    assert page(n="2", last="b") == (["d", "e"], False)
+    assert page(n="3", last="a") == (["b", "d", "e"], False)
+    assert page(n="1", last="c") == (["d"], True)
+    assert page(n="0") == ([], False)
+    assert page(last="d") == (["e"], False)
+    assert page(last="z", n="3") == ([], False)
+
+
+def test_names_stay_in_order() -> None:
+    tags = Tags()
+    tags.point(reversed([f"t{number:03}" for number in range(200)]), Digest("sha256:x"))
+    tags.point(["t005", "t0050"], Digest("sha256:y"))
+    assert tags.names == sorted(tags)
+    assert len(tags) == 201
+    tags.drop(["t005", "missing"])
+    tags.drop([f"t{number:03}" for number in range(100)])
+    assert tags.names == sorted(tags)
+    assert len(tags) == 101
+    assert isinstance(tags.names, SortedNames)
