@@ -151,15 +151,18 @@ class WebProxy(BaseModel):
 
         Without a scheme it is http://, as curl and docker read it.
         """
-        scheme, is_url, rest = text.strip().rpartition("://")
+        url = text.strip() if "://" in text else f"http://{text.strip()}"
+        scheme, _, rest = url.partition("://")
         login, has_login, place = rest.rpartition("@")
-        scheme = scheme.lower() if is_url else "http"
+        scheme = scheme.lower()
         if scheme not in ("http", "https"):
             unknown = f" {scheme!r}" if _SCHEME.fullmatch(scheme) else ""
             raise ValueError(f"unsupported kind of web proxy{unknown}: use http:// or https:// (CONNECT)")
         parts = urlsplit(_plain_url(f"{scheme}://{place}", "http://proxy.example:3128"))
         name, _, password = login.partition(":")
-        plain = f"{unquote(name)}:{unquote(password)}".encode()
+        plain = f"{unquote(name)}:{unquote(password)}".encode(
+            errors="surrogateescape"
+        )  # as environments have it
         authorization = f"Basic {base64.b64encode(plain).decode()}" if has_login else None
         return cls.model_validate(
             {

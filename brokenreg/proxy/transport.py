@@ -32,6 +32,11 @@ _KEPT_SECONDS = 30.0
 _LOOKUP = 2.0
 """Seconds to resolve a name that a web proxy resolves too; where nobody else can, lookups time out."""
 
+_UNRESOLVED = 60.0
+"""Seconds for which a name whose lookup took longer is not looked up again."""
+
+_MOST_UNRESOLVED = 64
+
 MOST_FRAMING = 16 * 1024 * 1024
 """Bytes of chunked framing that a response may have beyond its content."""
 
@@ -150,6 +155,7 @@ class _Backend(httpcore.AsyncNetworkBackend):
         self._resolve = resolve
         self._context = context
         self._find = find
+        self._unresolved: dict[str, float] = {}
 
     async def connect_tcp(
         self,
@@ -180,15 +186,29 @@ class _Backend(httpcore.AsyncNetworkBackend):
         """
         if is_loopback_name(host):
             return False
-        try:
-            async with asyncio.timeout(_LOOKUP):
-                found = await self._resolve(host.rstrip("."), port)
-        except (OSError, TimeoutError):
+        found = await self._looked_up(host.rstrip("."), port)
+        if not found:
             check_unresolved(host, port)
-            return True
         for _, address in found:
             self._policy.check(host, str(address[0]), port, self._trust)
         return not any(parse_address(str(address[0])).is_loopback for _, address in found)
+
+    async def _looked_up(self, host: str, port: int) -> list[Address]:
+        """The addresses of a host that a web proxy leads to; none if we cannot resolve it, or not in time."""
+        now = asyncio.get_running_loop().time()
+        if self._unresolved.get(host, 0.0) > now:
+            return []
+        try:
+            async with asyncio.timeout(_LOOKUP):
+                return await self._resolve(host, port)
+        except TimeoutError:
+            self._unresolved.pop(host, None)
+            self._unresolved[host] = now + _UNRESOLVED
+            if len(self._unresolved) > _MOST_UNRESOLVED:
+                del self._unresolved[next(iter(self._unresolved))]
+        except OSError:
+            pass
+        return []
 
     async def _reach(self, web_proxy: WebProxy) -> httpcore.AsyncNetworkStream:
         with as_httpcore(httpcore.ConnectTimeout, httpcore.ConnectError):

@@ -19,7 +19,7 @@ import httpx
 from brokenreg.oci.errors import ErrorCode
 from brokenreg.proxy.addresses import AddressPolicy
 from brokenreg.proxy.answers import refusal
-from brokenreg.proxy.client import UpstreamClient
+from brokenreg.proxy.client import Authorize, UpstreamClient
 from brokenreg.proxy.route import Route
 from brokenreg.proxy.web_proxies import DIRECT, WebProxies
 
@@ -87,10 +87,11 @@ async def asking(
     policy: AddressPolicy = AddressPolicy(list, beyond_loopback=False),  # noqa: B008
     web_proxies: WebProxies = DIRECT,
     context: ssl.SSLContext | None = None,
+    authorize: Authorize = lambda *_: httpx.Auth(),
 ) -> AsyncIterator[UpstreamClient]:
     """A client for upstreams at these URLs, without credentials."""
     context = context or ssl.create_default_context()
-    client = UpstreamClient(urls, policy, context, lambda *_: httpx.Auth(), patience, web_proxies)
+    client = UpstreamClient(urls, policy, context, authorize, patience, web_proxies)
     try:
         yield client
     finally:

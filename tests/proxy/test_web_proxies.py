@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import ssl
 from collections.abc import Mapping
 
+import httpx
 import pytest
 import trustme
 
 from brokenreg.option_values import WebProxy as Setting
 from brokenreg.proxy.addresses import AddressPolicy
+from brokenreg.proxy.authorization import UpstreamAuth
+from brokenreg.proxy.client import Tell
 from brokenreg.proxy.errors import (
     UpstreamError,
     UpstreamForbiddenError,
     UpstreamSilentError,
     UpstreamUnreachableError,
 )
+from brokenreg.proxy.lookups import Lookups
+from brokenreg.proxy.route import Route
+from brokenreg.proxy.tokens import TokenCache
 from brokenreg.proxy.web_proxies import WebProxies
 from tests.proxy.asked import OK, Listening, asking, get, redirect
 from tests.proxy.web_proxy import WebProxy, listening
@@ -148,6 +155,76 @@ async def test_a_redirect_goes_through_the_web_proxy_too() -> None:
     ):
         assert await get(client, "quay.io") == b"{}"
     assert proxy.asked == ["CONNECT registry.test:80 HTTP/1.1", "CONNECT cdn.test:8000 HTTP/1.1"]
+
+
+def challenge(realm: str) -> bytes:
+    """A 401 that names a token service."""
+    return (
+        f'HTTP/1.1 401 No\r\nWWW-Authenticate: Bearer realm="{realm}"\r\nContent-Length: 0\r\n\r\n'.encode()
+    )
+
+
+def anonymous(route: Route, http: httpx.AsyncClient, tell: Tell) -> httpx.Auth:
+    return UpstreamAuth(route, http, None, TokenCache(), tell)
+
+
+async def test_a_token_service_is_asked_through_the_web_proxy_too() -> None:
+    """Also if it redirects."""
+    token = b'HTTP/1.1 200 OK\r\nContent-Length: 17\r\n\r\n{"token":"t0ken"}'
+    async with (
+        Listening.at(token) as tokens,
+        Listening.at(redirect("http://tokens.test/token")) as service,
+        Listening.at(challenge("http://service.test/token")) as upstream,
+        listening(WebProxy({})) as proxy,
+        asking(HTTP, web_proxies=through(proxy), authorize=anonymous, policy=OFF_LOOPBACK) as client,
+    ):
+        proxy.routes = {
+            "registry.test:80": upstream.host,
+            "service.test:80": service.host,
+            "tokens.test:80": tokens.host,
+        }
+        with pytest.raises(UpstreamError, match="wants"):  # whatever the token
+            await get(client, "quay.io")
+        assert b"authorization: Bearer t0ken" in upstream.requests[-1]
+    assert proxy.asked == [f"CONNECT {name}.test:80 HTTP/1.1" for name in ("registry", "service", "tokens")]
+
+
+@pytest.mark.parametrize(
+    ("realm", "reason"),
+    [("http://169.254.169.254/token", "a metadata service"), ("http://127.0.0.1:9/token", "this machine")],
+)
+async def test_a_token_service_that_may_not_be_reached_is_not_asked_of_the_web_proxy(
+    realm: str, reason: str
+) -> None:
+    async with (
+        Listening.at(challenge(realm)) as upstream,
+        listening(WebProxy({"registry.test:80": upstream.host})) as proxy,
+        asking(HTTP, web_proxies=through(proxy), authorize=anonymous) as client,
+    ):
+        with pytest.raises(UpstreamForbiddenError, match=reason):
+            await get(client, "quay.io")
+    assert len(proxy.asked) == 1
+
+
+async def test_names_that_nobody_else_resolves_cost_one_lookup(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where there is no name service, each lookup lasts until it is given up."""
+    lookups = []
+
+    async def resolve(_: Lookups, host: str, port: int, upstream: str) -> list[object]:
+        if host == "127.0.0.1":
+            return [(socket.AF_INET, (host, port))]
+        lookups.append(host)
+        return await asyncio.Future()
+
+    monkeypatch.setattr(Lookups, "resolve", resolve)
+    monkeypatch.setattr("brokenreg.proxy.transport._LOOKUP", 0.05)
+    async with (
+        Listening.at(closes=True) as upstream,
+        listening(WebProxy({"registry.test:80": upstream.host})) as proxy,
+        asking(HTTP, web_proxies=through(proxy)) as client,
+    ):
+        assert [await get(client, "quay.io") for _ in range(3)] == [b"{}"] * 3
+    assert (len(proxy.asked), lookups) == (3, ["registry.test"])
 
 
 async def test_what_is_on_this_machine_is_connected_to_directly() -> None:
