@@ -7,10 +7,12 @@ the registry.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import logging
 import os
 import queue
+import select
 import threading
 import time
 from pathlib import Path
@@ -19,6 +21,7 @@ from typing import IO, Any
 from rich.console import Console
 from rich.text import Text
 
+from brokenreg.oci.plurals import counted
 from brokenreg.oci.printable import printable
 from brokenreg.oci.sizes import format_size
 from brokenreg.oci.target import Endpoint
@@ -29,29 +32,43 @@ logger = logging.getLogger(__name__)
 _QUEUE = 10_000
 _GATHER = 0.02
 _LAST_WORDS = 0.3
+_FIRST_REPORT = 1.0
+_NEXT_REPORT = 60.0
+"""Seconds from the first dropped line to the report of how many, and from one report to the next."""
+
+_PIPE_BUF = 4096
+"""Bytes that a writable pipe takes without waiting (PIPE_BUF in pipe(7))."""
 
 
 class LineWriter:
-    """Writes lines to a file descriptor in order; drops lines, and says how many, if nobody reads.
+    """Writes lines to a file descriptor in order. If nobody reads them, it drops lines and logs how many.
 
-    Not to a Python stream: its lock, held by a thread that waits for a reader, would keep us from ending.
+    `name` is what the descriptor is called in the log. It does not use a Python stream: the stream's lock,
+    held by a thread that waits for a reader, would keep the process from ending.
     """
 
-    def __init__(self, descriptor: int) -> None:
+    def __init__(self, descriptor: int, name: str) -> None:
         self._descriptor = descriptor
+        self._name = name
         self._loop = asyncio.get_running_loop()
         self._pending: list[str] = []
         self._batches: queue.SimpleQueue[list[str] | None] = queue.SimpleQueue()
         self._queued = 0
         self._written = 0
         self._dropped = 0
+        self._failed = 0
+        self._reported = 0
+        self._problem = ""
+        self._is_closed_by_reader = False
+        self._next_report: asyncio.TimerHandle | None = None
         self._thread = threading.Thread(target=self._run, name="brokenreg-output", daemon=True)
         self._thread.start()
 
     def write(self, line: str) -> None:
         """Queue one line (without its end). Never blocks; the line is out within some 20 ms."""
-        if self._queued - self._written >= _QUEUE:
+        if self._is_closed_by_reader or self._queued - self._written - self._failed >= _QUEUE:
             self._dropped += 1
+            self._report_later(_FIRST_REPORT)
             return
         if not self._pending:
             # Handing over line by line would cost more than writing: a thread switch each.
@@ -60,12 +77,13 @@ class LineWriter:
         self._queued += 1
 
     def close(self) -> None:
-        """Write what waits, for as long as somebody reads it."""
+        """Write what waits, for as long as somebody reads it, and log how many lines were dropped."""
+        if self._next_report is not None:
+            self._next_report.cancel()
         self._hand_over()
         self._batches.put(None)
         self._thread.join(_LAST_WORDS)
-        if self._dropped:
-            logger.warning("%d lines of output were dropped: nobody read them", self._dropped)
+        self._report(self._queued - self._written - self._failed)
 
     def _hand_over(self) -> None:
         if self._pending:
@@ -74,22 +92,56 @@ class LineWriter:
 
     def _run(self) -> None:
         while (batch := self._batches.get()) is not None:
+            settled = self._written + self._failed + len(batch)
             try:
-                _write_all(self._descriptor, _encoded(batch))
-            except OSError:
-                return  # the reader has closed its end; the registry goes on
-            self._written += len(batch)
+                self._write_all("".join(f"{line}\n" for line in batch).encode())
+            except OSError as error:
+                self._problem = error.strerror or str(error)
+                self._is_closed_by_reader = self._is_closed_by_reader or isinstance(error, BrokenPipeError)
+                self._failed += settled - self._written - self._failed
+                with contextlib.suppress(RuntimeError):  # the loop has ended; `close` reports
+                    self._loop.call_soon_threadsafe(self._report_later, _FIRST_REPORT)
+
+    def _write_all(self, data: bytes) -> None:
+        """Write in pieces that a pipe takes whole or not at all, so that the lines it took can be counted."""
+        view = memoryview(data)
+        while view:
+            written = os.write(self._descriptor, view[:_PIPE_BUF])
+            self._written += bytes(view[:written]).count(b"\n")
+            view = view[written:]
+
+    def _report_later(self, seconds: float) -> None:
+        if self._next_report is None:
+            self._next_report = self._loop.call_later(seconds, self._report_and_go_on)
+
+    def _report_and_go_on(self) -> None:
+        self._next_report = self._loop.call_later(_NEXT_REPORT, self._report_and_go_on)
+        self._report()
+
+    def _report(self, unwritten: int = 0) -> None:
+        """Log how many lines were dropped, if it were more since the last report."""
+        dropped = self._dropped + self._failed + unwritten
+        if dropped > self._reported:
+            why = self._problem or "nobody reads it"
+            logger.warning("%s dropped so far: %s: %s", counted(dropped, "line"), self._name, why)
+            self._reported = dropped
 
 
-def _encoded(batch: list[str]) -> bytes:
-    """A line that is not Unicode (a lone surrogate) does not end the thread that writes the others."""
-    return "".join(f"{line}\n" for line in batch).encode("utf-8", "backslashreplace")
+class ErrorOutput(logging.Handler):
+    """Writes log records to a file descriptor; what a full pipe does not take is lost, and nobody waits."""
 
+    def __init__(self, descriptor: int) -> None:
+        super().__init__()
+        self._descriptor = descriptor
 
-def _write_all(descriptor: int, data: bytes) -> None:
-    view = memoryview(data)
-    while view:
-        view = view[os.write(descriptor, view) :]
+    def emit(self, record: logging.LogRecord) -> None:
+        """Called by `logging`, which holds the lock."""
+        data = f"{self.format(record)}\n".encode(errors="backslashreplace")
+        try:
+            while data and select.select([], [self._descriptor], [], 0)[1]:
+                data = data[os.write(self._descriptor, data[:_PIPE_BUF]) :]
+        except OSError:
+            return  # nobody can be told any more
 
 
 def ready_line(*, registry: str, control: str | None, version: str) -> str:

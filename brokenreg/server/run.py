@@ -18,6 +18,7 @@ from brokenreg.config import Settings
 from brokenreg.diagnostics import Diagnostics, RedactingFormatter
 from brokenreg.server.assembly import Server
 from brokenreg.server.output import (
+    ErrorOutput,
     LineWriter,
     ReadableLog,
     exchange_line,
@@ -37,7 +38,7 @@ logger = logging.getLogger(__name__)
 
 async def serve(settings: Settings, *, headless: bool) -> int:
     """Serve until SIGINT or SIGTERM; the exit status. Raise `StorageError`, `ListenError` or `OSError`."""
-    diagnostics = _log_to(logging.StreamHandler(sys.stderr), "brokenreg: %(message)s")
+    diagnostics = _log_to(_error_output(), "brokenreg: %(message)s")
     stop = asyncio.Event()
     with _on_stop_signals(stop.set), _exchange_file(settings) as exchange_file, _standard_output() as output:
         async with Server.running(settings, diagnostics) as server:
@@ -80,6 +81,10 @@ async def panel(settings: Settings, preferences: Preferences) -> int:
     return app.return_code or 0
 
 
+def _error_output() -> logging.Handler:
+    return logging.NullHandler() if sys.stderr is None else ErrorOutput(sys.stderr.fileno())
+
+
 def _log_to(handler: logging.Handler, form: str) -> Diagnostics:
     """Send warnings and errors to `handler`; them and what is said of our own doings to what is returned."""
     diagnostics = Diagnostics()
@@ -120,7 +125,7 @@ def _greeting(settings: Settings, server: Server) -> str:
 
 @contextlib.contextmanager
 def _standard_output() -> Iterator[LineWriter]:
-    writer = LineWriter(sys.stdout.fileno())
+    writer = LineWriter(sys.stdout.fileno(), "standard output")
     try:
         yield writer
     finally:
@@ -133,7 +138,7 @@ def _exchange_file(settings: Settings) -> Iterator[LineWriter | None]:
         yield None
         return
     with open(settings.log, "ab", opener=private) as file:
-        writer = LineWriter(file.fileno())
+        writer = LineWriter(file.fileno(), str(settings.log))
         try:
             yield writer
         finally:
