@@ -19,7 +19,7 @@ import httpx
 from brokenreg.option_values import WebProxy
 from brokenreg.proxy.addresses import AddressPolicy, Trust, parse_address
 from brokenreg.proxy.bounded_stream import BoundedStream
-from brokenreg.proxy.connecting import connect
+from brokenreg.proxy.connecting import Address, connect
 from brokenreg.proxy.lookups import Resolve
 from brokenreg.proxy.stream import Stream, as_httpcore
 from brokenreg.proxy.tunnel import check_unresolved, is_loopback_name, tunnel
