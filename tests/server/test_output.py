@@ -99,8 +99,8 @@ def test_standard_error_that_nobody_reads_stops_nobody() -> None:
 
 def test_a_run_whose_output_nobody_reads(tmp_path: Path) -> None:
     """It ends on SIGTERM, and says how many lines were lost."""
-    command = [sys.executable, "-m", "brokenreg", "serve", "--headless", "--offline", "--data", str(tmp_path / "d"),
-               "--listen", "127.0.0.1:0", "--control", "off"]  # fmt: skip
+    command = [sys.executable, "-m", "brokenreg", "serve", "--headless", "--offline", "--control", "off",
+               "--listen", "127.0.0.1:0", "--data", str(tmp_path / "data")]  # fmt: skip
     process = subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=clean_environment()
     )
