@@ -75,11 +75,10 @@ class Surroundings:
         if self._images.provides(target.repository):
             return self._images.layer_numbers(target.repository, target.reference)
         return {
-            place
+            place + 1
             for repository in self._repositories(target)
             for manifest in repository.manifests.values()
-            for place, layer in enumerate(manifest.facts.layers, start=1)
-            if layer == target.reference
+            for place in manifest.facts.layers.places(target.reference)
         }
 
     def another_blob(self, target: Target) -> Digest | None:

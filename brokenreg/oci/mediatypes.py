@@ -8,6 +8,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
+from brokenreg.oci.digest_list import DigestList
 from brokenreg.oci.digests import Digest
 from brokenreg.oci.errors import OCIError
 
@@ -39,9 +40,19 @@ class ManifestFacts(BaseModel):
     artifact_type: str | None = None
     subject: str | None = None
     config: str | None = None
-    layers: tuple[str, ...] = ()
+    layers: DigestList = DigestList()
     annotations: dict[str, str] = {}
-    names: tuple[str, ...] = ()
+    """Of a manifest with a subject: lists of referrers show them."""
+    names: DigestList = DigestList()
+
+    @classmethod
+    def stored(cls, text: str) -> ManifestFacts:
+        """What `model_dump_json` wrote, in as little memory as what was read from a manifest."""
+        facts = cls.model_validate_json(text)
+        update: dict[str, Any] = {"layers": facts.layers.shared(facts.names)}
+        if facts.subject is None:
+            update["annotations"] = {}
+        return facts.model_copy(update=update)
 
 
 def manifest_facts(body: bytes) -> ManifestFacts:
@@ -53,16 +64,18 @@ def manifest_facts(body: bytes) -> ManifestFacts:
     if not isinstance(document, dict):
         return ManifestFacts()
     config = _descriptor_digest(document.get("config"))
-    names: dict[str, None] = {}
-    _collect_digests(document, names, 0)
+    found: dict[str, None] = {}
+    _collect_digests(document, found, 0)
+    names = DigestList(found)
+    subject = _descriptor_digest(document.get("subject"))
     return ManifestFacts(
         media_type=media_type(document.get("mediaType")),
         artifact_type=_text(document.get("artifactType")) or _config_media_type(document),
-        subject=_descriptor_digest(document.get("subject")),
+        subject=subject,
         config=config,
-        layers=_layers(document.get("layers")),
-        annotations=_annotations(document.get("annotations")),
-        names=tuple(names),
+        layers=_layers(document.get("layers")).shared(names),
+        annotations=_annotations(document.get("annotations")) if subject else {},
+        names=names,
     )
 
 
@@ -92,10 +105,10 @@ def _descriptor_digest(descriptor: Any) -> str | None:
     return _digest(descriptor.get("digest"))
 
 
-def _layers(value: Any) -> tuple[str, ...]:
+def _layers(value: Any) -> DigestList:
     """Lowest first; what has no digest is passed over."""
     digests = [_descriptor_digest(each) for each in value] if isinstance(value, list) else []
-    return tuple(digest for digest in digests if digest is not None)
+    return DigestList(digest for digest in digests if digest is not None)
 
 
 def _digest(value: Any) -> str | None:

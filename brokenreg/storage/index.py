@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -124,7 +124,7 @@ class Index(Records):
         if stored_before is not None:
             delete, more = _DELETE_OLD_MANIFEST, (stored_before,)
 
-        def work(connection: sqlite3.Connection) -> tuple[tuple[str, ...], list[str]] | None:
+        def work(connection: sqlite3.Connection) -> tuple[Sequence[str], list[str]] | None:
             facts = connection.execute(_SELECT_FACTS, (*key, digest)).fetchone()
             if not connection.execute(delete, (*key, digest, *more)).rowcount:
                 return None
@@ -139,7 +139,7 @@ class Index(Records):
             )
             return mentioned, tags
 
-        def apply(found: tuple[tuple[str, ...], list[str]] | None) -> None:
+        def apply(found: tuple[Sequence[str], list[str]] | None) -> None:
             if found is not None:
                 mentioned, tags = found
                 links = self.repositories[key].links
@@ -252,7 +252,7 @@ class Index(Records):
         for namespace, repository, digest, media_type, size, facts, stored in connection.execute(
             "SELECT * FROM manifests"
         ):
-            manifest = Manifest(Digest(digest), media_type, size, ManifestFacts.model_validate_json(facts))
+            manifest = Manifest(Digest(digest), media_type, size, ManifestFacts.stored(facts))
             self._add_manifest((namespace, repository), manifest, stored)
         for namespace, repository, tag, digest in connection.execute("SELECT * FROM tags"):
             self._repository((namespace, repository)).tags.point((tag,), Digest(digest))
