@@ -207,12 +207,20 @@ class Fill:
             try:
                 await self._request()
                 self._resumption.check_whole(self._upload.offset)
+                await self._check_described()
             except UpstreamError as error:
                 if not self._begun:
                     raise
                 await self._resumption.go_on(error, self._upload.offset, bool(self._readers))
             else:
                 return
+
+    async def _check_described(self) -> None:
+        """Raise `UpstreamUnreachableError` if a body of untold length has ended before the blob does."""
+        offset, limit = self._upload.offset, self._limit
+        may_be_cut = self.size is None and limit.is_described and offset < limit.size
+        if may_be_cut and await self._upload.digest(self._digest.algorithm) != self._digest:
+            raise self._resumption.ended(offset, limit.size)
 
     async def _request(self) -> None:
         async with self._resumption.request(self._upload.offset) as incoming:

@@ -83,9 +83,13 @@ class Resumption:
     def check_whole(self, offset: int) -> None:
         """Raise `UpstreamUnreachableError` if a response has ended before the blob does."""
         if self.size is not None and offset < self.size:
-            raise UpstreamUnreachableError(
-                f"{self.source} ended blob {self._digest} after {offset} of {self.size} bytes"
-            )
+            raise self.ended(offset, self.size)
+
+    def ended(self, offset: int, size: int) -> UpstreamUnreachableError:
+        """The error for a blob of which `size` bytes were expected."""
+        return UpstreamUnreachableError(
+            f"{self.source} ended blob {self._digest} after {offset} of {size} bytes"
+        )
 
     async def go_on(self, error: UpstreamError, offset: int, is_awaited: bool = True) -> None:
         """Return when the next request may be sent, from `offset` on. Raise `error` if that is of no use.

@@ -14,7 +14,7 @@ from tests import disks
 from tests.process import Brokenreg, brokenreg
 from tests.proxy.chain import Chain, cut_after, last
 from tests.proxy.scripted import Answer, Received, Scripted
-from tests.registry.pushing import MIB, digest_of
+from tests.registry.pushing import MIB, OCI_MANIFEST, digest_of, image
 
 STEP = 100_000
 """Bytes that each request brings before it is cut."""
@@ -136,8 +136,25 @@ def test_ranges_that_lie(odd: Scripted, proxy: Brokenreg, ranges: Ranges, reason
     blob = random.randbytes(3 * STEP)
     path = serve(odd, cut(200, 0, blob, etag='"one"'), ranges, blob)
     cut_after(proxy, path)
-    assert re.search(reason, timeline_of(proxy, blob))
+    told = timeline_of(proxy, blob)
+    assert re.search(reason, told), told
     assert len(odd.asked) == 2
+
+
+def test_a_body_of_untold_length_goes_on_until_the_size_of_its_descriptor(
+    odd: Scripted, proxy: Brokenreg
+) -> None:
+    """Its end cannot be told from a cut; a manifest can."""
+    blob = random.randbytes(3 * STEP)
+    first = Answer(200, {}, blob[:STEP], chunked=True)
+    path = serve(odd, first, lambda begin, blob: Answer(206, range_of(begin, blob), blob[begin:]), blob)
+    odd.answers["/v2/org/app/manifests/v1"] = Answer(200, {"content-type": OCI_MANIFEST}, image(b"{}", blob))
+    assert both(proxy).get("/v2/org/app/manifests/v1").status_code == 200
+    assert both(proxy).get(path).content == blob
+
+
+def range_of(begin: int, blob: bytes) -> dict[str, str]:
+    return {"content-range": f"bytes {begin}-{len(blob) - 1}/{len(blob)}"}
 
 
 def test_an_end_that_nobody_told(odd: Scripted, proxy: Brokenreg) -> None:
