@@ -87,7 +87,8 @@ _KNOWN_FORMS = re.compile(
 """Tokens that can be recognised wherever they are."""
 
 _SCHEME = re.compile(
-    rf"(?<![\w-])({'|'.join(SCHEMES)})((?: |%20)++)([\w.~+/-]{{6,}}+=*+)(?!\s*[=\"\w])", re.IGNORECASE
+    rf"(?<![\w-])({'|'.join(SCHEMES)})((?: |%20)++)(?!sha[0-9]+:)([\w.~+/-]{{6,}}+=*+)(?!\s*[=\"\w])",
+    re.IGNORECASE,
 )
 _LIKE_CREDENTIALS = re.compile(r".*(?:[0-9=+/~]|.[A-Z])", re.DOTALL)
 """In contrast to a word: `Basic authentication`."""
