@@ -93,6 +93,9 @@ _SERVER_OPTIONS = [
     _option("--upstream-auth", type=click.Choice(["auto", "on", "off"]), default="auto", show_default=True,
             help="Whether to log in upstream with the credentials of docker and podman. auto: if only this "
                  "machine can reach the registry, or --auth-user says who may."),
+    _option("--upstream-realm", multiple=True, metavar="NAME=URL",
+            help="A token service to send the credentials of a registry to, although it is neither at the "
+                 "same host and port nor in the same domain; may be repeated."),
     _option("--upstream-ca", multiple=True, type=_FILE, metavar="FILE",
             help="A CA to trust for upstreams, PEM, beside the system's; may be repeated."),
     _option("--upstream-proxy", metavar="URL|env",

@@ -79,6 +79,7 @@ class Settings(BaseModel):
     default_upstream: Annotated[str, AfterValidator(upstream_name)] = "quay.io"
     allow_upstream: tuple[Annotated[str, AfterValidator(upstream_glob)], ...] = ()
     upstream_auth: Literal["auto", "on", "off"] = "auto"
+    upstream_realm: tuple[Annotated[Upstream, from_text(Upstream.parse)], ...] = ()
     upstream_ca: tuple[Path, ...] = ()
     upstream_proxy: UpstreamProxyField | None = None
     offline: bool = False

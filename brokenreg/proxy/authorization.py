@@ -28,7 +28,7 @@ from brokenreg.proxy.errors import (
 from brokenreg.proxy.failures import Asked, told_redirects
 from brokenreg.proxy.login import Login
 from brokenreg.proxy.patience import patiently
-from brokenreg.proxy.realm import may_see_credentials
+from brokenreg.proxy.realm import is_named, may_see_credentials
 from brokenreg.proxy.route import Route
 from brokenreg.proxy.short_body import ENCODING, shorten
 from brokenreg.proxy.tokens import SHORTEST, Grant, TokenCache
@@ -49,7 +49,8 @@ class UpstreamAuth(httpx.Auth):
     """Authenticates the requests for one route, as often as it is asked to.
 
     `client` sends what goes to token services. Without `credentials` all is asked for anonymously. `tell`
-    gets a line for the exchange's timeline.
+    gets a line for the exchange's timeline. `realms` are token services that may see the credentials though
+    they do not belong to the upstream.
     """
 
     def __init__(
@@ -59,8 +60,10 @@ class UpstreamAuth(httpx.Auth):
         credentials: Credentials | None,
         tokens: TokenCache,
         tell: Callable[[str], None],
+        realms: tuple[httpx.URL, ...] = (),
     ) -> None:
         self._route = route
+        self._realms = realms
         self._client = client
         self._credentials = credentials
         self._tokens = tokens
@@ -120,20 +123,32 @@ class UpstreamAuth(httpx.Auth):
     async def _token(self, upstream: httpx.URL, challenge: Challenge) -> Grant | None:
         """Raise `UpstreamError` if the token service neither grants nor refuses."""
         realm = self._realm(challenge)
-        names = (upstream, httpx.URL(f"https://{self._route.upstream}"))
+        place = realm.netloc.decode("ascii")
         login = None
-        if any(may_see_credentials(name, realm) for name in names):
+        if await self._is_trusted(upstream, realm):
             login = await self._login()
         elif self._credentials is not None:
-            self._lacks = f"{realm.host} is shown none: it is not known to belong to {upstream.host}"
+            owner = upstream.netloc.decode("ascii")
+            self._lacks = (
+                f"{place} is shown none: it is not known to belong to {owner}; if it does, add "
+                f"--upstream-realm {self._route.upstream}={realm.scheme}://{place}"
+            )
             self._tell(self._lacks)
-        name = f"{realm.netloc.decode('ascii')} (which has the tokens of {self._route.upstream})"
+        name = f"{place} (which has the tokens of {self._route.upstream})"
         asked = Asked(name, realm)
         service = challenge.parameters.get("service")
         response = await patiently(
             lambda: self._answered(asked, service, login), lambda answer: asked.who(answer.url), self._tell
         )
         return _granted(asked.who(response.url), response)
+
+    async def _is_trusted(self, upstream: httpx.URL, realm: httpx.URL) -> bool:
+        """Return whether a realm belongs to the upstream: by its address, its name, or the settings."""
+        return (
+            is_named(realm, self._realms)
+            or await may_see_credentials(upstream, realm)
+            or await may_see_credentials(httpx.URL(f"https://{self._route.upstream}"), realm)
+        )
 
     async def _answered(self, asked: Asked, service: str | None, login: Login | None) -> httpx.Response:
         """What a token service says to it, body and all."""

@@ -1,81 +1,83 @@
 """Which token services may see the credentials of an upstream.
 
-A challenge names whatever realm it likes, and whoever believed it has given passwords away
-(CVE-2026-33540). There is no list of public suffixes here: a wrong no costs anonymity, a wrong yes a
-password, so the rule is short and says no when in doubt.
+A challenge names whatever realm it likes, and whoever believed it has given passwords away (CVE-2026-33540).
+Where that is wrongly refused, `--upstream-realm` mends it; where it is wrongly allowed, a password is lost.
 """
 
 from __future__ import annotations
 
+import asyncio
+import functools
+import re
+from typing import TYPE_CHECKING
+
 import httpx
 
-from brokenreg.proxy.addresses import Address, host_and_port, parse_address
+from brokenreg.proxy.addresses import host_and_port, parse_address
 
-_SECOND_LEVEL = frozenset(
-    {"ac", "co", "com", "edu", "go", "gob", "gov", "gv", "ne", "net", "nom", "or", "org"}
-)
-"""Below a country, names of a registry's making: `example.co.uk` has an owner, `co.uk` has none."""
+if TYPE_CHECKING:
+    from publicsuffixlist import PublicSuffixList
+
+_NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*", re.IGNORECASE)
+"""The last label of what resolvers take for an address: `10.1` is one, and `0x7f.1`."""
 
 _SHARED = frozenset(
     {
         "amazonaws.com",
-        "appspot.com",
+        "azure.com",
         "azurecr.io",
-        "azurewebsites.net",
-        "cloudfront.net",
-        "fly.dev",
-        "github.io",
-        "gitlab.io",
-        "herokuapp.com",
+        "googleapis.com",
         "jfrog.io",
-        "netlify.app",
-        "ngrok.io",
-        "onrender.com",
-        "pages.dev",
+        "oraclecloud.com",
         "pkg.dev",
-        "run.app",
-        "vercel.app",
         "windows.net",
-        "workers.dev",
     }
 )
-"""Domains that give a name to each of their customers."""
+"""Domains that give names to their customers, and that the public suffix list does not name itself."""
 
 
-def may_see_credentials(upstream: httpx.URL, realm: httpx.URL) -> bool:
-    """Whether the token service at `realm` may be shown what `upstream` would be shown.
+async def may_see_credentials(upstream: httpx.URL, realm: httpx.URL) -> bool:
+    """Return whether the token service at `realm` may be shown what `upstream` would be shown.
 
-    It may if it is the same host and port; or has, over https, the same two last labels (three below
-    `co.uk` and the like), unless those are shared by strangers; or if both are on this machine. A realm
+    It may if it is the same host and port; or if, over https, both have the same registrable domain. A realm
     without TLS may never if the upstream has it.
     """
     if upstream.scheme == "https" and realm.scheme != "https":
         return False
     if host_and_port(realm) == host_and_port(upstream):
         return True
-    if _is_loopback(upstream.host) and _is_loopback(realm.host):
-        return True
-    owner = _owner(upstream.host)
-    return realm.scheme == "https" and owner is not None and owner == _owner(realm.host)
+    names = [host_and_port(url)[0].lower().removesuffix(".") for url in (upstream, realm)]
+    if realm.scheme != "https" or len({tuple(name.split(".")[-2:]) for name in names}) > 1:
+        return False  # without reading the list
+    suffixes = await asyncio.to_thread(_public_suffixes)  # 0.1 s
+    first, second = (_registrable_domain(suffixes, name) for name in names)
+    return first is not None and first == second
 
 
-def _owner(host: str) -> str | None:
-    """The part of a host's name that somebody has registered; None if that is unclear."""
-    if _address(host) is not None:
+def is_named(realm: httpx.URL, named: tuple[httpx.URL, ...]) -> bool:
+    """Return whether a realm has the scheme, host and port of one of those that the settings name."""
+    return any((url.scheme, *host_and_port(url)) == (realm.scheme, *host_and_port(realm)) for url in named)
+
+
+@functools.cache
+def _public_suffixes() -> PublicSuffixList:
+    """Return the list that the library ships, private domains and all. Blocks."""
+    from publicsuffixlist import PublicSuffixList
+
+    return PublicSuffixList()
+
+
+def _registrable_domain(suffixes: PublicSuffixList, host: str) -> str | None:
+    """Return the part of a host's name that somebody has registered; None if that is unclear."""
+    if _is_address(host) or _NUMBER.fullmatch(host.rpartition(".")[2]):
         return None
-    labels = host.removesuffix(".").split(".")
-    depth = 3 if len(labels[-1]) == 2 and labels[-2:-1] and labels[-2] in _SECOND_LEVEL else 2
-    owner = ".".join(labels[-depth:])
-    return None if len(labels) < depth or owner in _SHARED else owner
+    domain: str | None = suffixes.privatesuffix(host)
+    return None if domain in _SHARED else domain
 
 
-def _is_loopback(host: str) -> bool:
-    address = _address(host)
-    return host == "localhost" if address is None else address.is_loopback
-
-
-def _address(host: str) -> Address | None:
+def _is_address(host: str) -> bool:
     try:
-        return parse_address(host)
+        parse_address(host)
     except ValueError:
-        return None
+        return False
+    return True

@@ -8,6 +8,8 @@ import ssl
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 
+import httpx
+
 from brokenreg.config import Settings
 from brokenreg.proxy.addresses import AddressPolicy
 from brokenreg.proxy.authorization import UpstreamAuth
@@ -66,7 +68,12 @@ def _web_proxies(settings: Settings, environ: Mapping[str, str]) -> WebProxies:
 def _authorize(settings: Settings) -> Authorize:
     credentials = Credentials(os.environ, Path(os.path.expanduser("~"))) if settings.may_log_in else None
     tokens = TokenCache()
-    return lambda route, client, tell: UpstreamAuth(route, client, credentials, tokens, tell)
+    realms: dict[str, tuple[httpx.URL, ...]] = {}
+    for realm in settings.upstream_realm:
+        realms[realm.name] = (*realms.get(realm.name, ()), httpx.URL(realm.url))
+    return lambda route, client, tell: UpstreamAuth(
+        route, client, credentials, tokens, tell, realms.get(route.upstream, ())
+    )
 
 
 def _context(settings: Settings) -> ssl.SSLContext:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import httpx
 import pytest
 
-from brokenreg.proxy.realm import may_see_credentials
+from brokenreg.proxy.realm import is_named, may_see_credentials
 
 
 @pytest.mark.parametrize(
@@ -16,8 +16,26 @@ from brokenreg.proxy.realm import may_see_credentials
         ("http://registry.local:80", "http://registry.local/token", True),
         ("https://registry-1.docker.io", "https://auth.docker.io/token", True),
         ("https://registry.example.co.uk", "https://auth.example.co.uk/token", True),
-        ("http://127.0.0.1:5000", "http://127.0.0.1:5001/token", True),
-        ("http://127.0.0.1:5000", "http://[::ffff:127.0.0.1]:5001/token", True),
+        ("http://127.0.0.1:5000", "http://127.0.0.1:5000/token", True),
+        ("https://registry.example.com.", "https://AUTH.example.com/token", True),
+        ("https://registry.xn--bcher-kva.example", "https://auth.b\u00fccher.example/token", True),
+        ("https://registry.corp.internal", "https://auth.corp.internal/token", True),
+        ("http://127.0.0.1:5000", "http://127.0.0.1:5001/token", False),
+        ("http://localhost:5000", "http://localhost:5001/token", False),
+        ("http://127.0.0.1:5000", "http://localhost:5000/token", False),
+        ("http://127.0.0.1:5000", "http://[::ffff:127.0.0.1]:5001/token", False),
+        ("http://127.0.0.1:5000", "https://127.0.0.1:5001/token", False),
+        ("https://a.trycloudflare.com", "https://b.trycloudflare.com/token", False),
+        ("https://a.westeurope.cloudapp.azure.com", "https://b.westeurope.cloudapp.azure.com/t", False),
+        ("https://me.github.io", "https://you.github.io/token", False),
+        ("https://a.ngrok-free.app", "https://b.ngrok-free.app/token", False),
+        ("https://a.us-east-1.amazonaws.com", "https://b.us-east-1.amazonaws.com/token", False),
+        ("https://a.blob.core.windows.net", "https://b.blob.core.windows.net/token", False),
+        ("https://me.jfrog.io", "https://you.jfrog.io/token", False),
+        ("https://a.city.kawasaki.jp", "https://b.other.kawasaki.jp/token", False),
+        ("https://10.0.1", "https://11.0.1/token", False),
+        ("https://10.0.0x1", "https://11.0.0x1/token", False),
+        ("https://registry", "https://registry.registry/token", False),
         ("http://127.0.0.1:5000", "http://127.example.org:5001/token", False),
         ("http://registry.local:5000", "http://registry.local:5000/token", True),
         ("https://quay.io", "https://evil.example/token", False),
@@ -32,5 +50,21 @@ from brokenreg.proxy.realm import may_see_credentials
         ("https://10.0.0.1", "https://10.9.0.1/token", False),
     ],
 )
-def test_who_may_see_credentials(upstream: str, realm: str, expected: bool) -> None:
-    assert may_see_credentials(httpx.URL(upstream), httpx.URL(realm)) is expected
+async def test_who_may_see_credentials(upstream: str, realm: str, expected: bool) -> None:
+    assert await may_see_credentials(httpx.URL(upstream), httpx.URL(realm)) is expected
+
+
+@pytest.mark.parametrize(
+    ("realm", "expected"),
+    [
+        ("http://127.0.0.1:5001/token", True),
+        ("http://127.0.0.1:5002/token", False),
+        ("http://127.0.0.2:5001/token", False),
+        ("https://127.0.0.1:5001/token", False),
+        ("https://auth.example:443/v2/token?a=b", True),
+    ],
+)
+def test_realms_that_the_settings_name(realm: str, expected: bool) -> None:
+    named = httpx.URL("http://127.0.0.1:5001"), httpx.URL("https://auth.example")
+    assert is_named(httpx.URL(realm), named) is expected
+    assert not is_named(httpx.URL(realm), ())

@@ -60,7 +60,9 @@ def identity(text: str = IDENTITY) -> dict[str, str]:
 def real(folder: Path, entry: dict[str, str], *options: str) -> Iterator[tuple[Upstream, Brokenreg]]:
     """docker-registry with its token service, and a proxy that knows that of it."""
     with token(folder / "upstream") as upstream:
-        where = ("--upstream", f"quay.io={upstream.url}", *options)
+        assert upstream.tokens is not None
+        realm = upstream.tokens.realm.removesuffix("/token")
+        where = ("--upstream", f"quay.io={upstream.url}", "--upstream-realm", f"quay.io={realm}", *options)
         with brokenreg(folder / "proxy", *where, **home(folder, quay_io=entry)) as proxy:
             yield upstream, proxy
 
@@ -92,6 +94,19 @@ def test_a_private_image(tmp_path: Path, entry: dict[str, str]) -> None:
     else:
         assert first == {"method": "GET", **common}
     assert second == {**first, "scope": "repository:org/other:pull"}
+
+
+def test_no_other_port_of_this_machine_sees_a_password(tmp_path: Path) -> None:
+    """It may be anybody's. `--upstream-realm` says which one is meant."""
+    with token(tmp_path / "upstream") as upstream:
+        upstream.push("org/private", "v1", MANIFEST, b"{}")
+        assert upstream.tokens is not None
+        where = ("--upstream", f"quay.io={upstream.url}")
+        with brokenreg(tmp_path / "proxy", *where, **home(tmp_path, quay_io=password())) as proxy:
+            message = error_of(get(proxy, "/v2/org/private/manifests/v1"), 401)["message"]
+        assert [each["user"] for each in upstream.tokens.asked] == [""]
+        realm = upstream.tokens.realm.removesuffix("/token")
+        assert f"add --upstream-realm quay.io={realm}" in message
 
 
 @pytest.mark.parametrize("entry", [password("wrong"), identity(EXPIRED)], ids=["password", "identity token"])
@@ -263,10 +278,10 @@ NO_TOKENS: dict[str, tuple[Answer, str]] = {
     "half a character": (Answer(200, JSON, b'{"token": "\\ud800"}'), "gave no token"),
     "no UTF-8": (Answer(200, JSON, b'{"token": "\xff"}'), "gave no token"),
     "nothing": (Answer(200, JSON), "gave no token"),
-    "too much": (Answer(200, JSON, b'{"token": "' + b"x" * MIB + b'"}'), "sent more than 1048576 bytes"),
+    "too much": (Answer(200, JSON, b'{"token": "' + b"x" * MIB + b'"}'), "sent more than the 262144 bytes"),
     "too much, of no length": (
         Answer(200, JSON, b" " * 2 * MIB, chunked=True),
-        "sent more than 1048576 bytes",
+        "sent more than the 262144 bytes",
     ),
     "an encoding": (Answer(200, {**JSON, "content-encoding": "gzip"}, b"\x1f\x8b"), "gave no token"),
     "no content": (Answer(204), "answered 204"),
