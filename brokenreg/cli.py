@@ -113,6 +113,9 @@ _SERVER_OPTIONS = [
             help="Cached blobs beyond that are let go of, those first that were not used for longest."),
     _option("--max-data", metavar="SIZE",
             help="Most that the data folder may hold; cached blobs give way to pushes.  [default: the disk]"),
+    _option("--verify-interval", metavar="DURATION|off", default="off", show_default=True,
+            help="How often to read all blobs and compare them with their digests, in the background. A "
+                 "corrupt blob is reported and no longer served."),
     _option("--fabricate-limit", metavar="SIZE", default="128GiB", show_default=True,
             help="Largest fabricated image, layers x size."),
     _option("--ready-file", type=_FILE, metavar="FILE",
@@ -206,7 +209,8 @@ def _settings(options: Mapping[str, Any]) -> Settings:
     values = dict(options)
     values["listen"] = values["listen"] or (_predecessor_address(),)
     values["data"] = values["data"] or Path.home() / "broken-reg"
-    values["control"] = None if values["control"] == "off" else values["control"]
+    for name in ("control", "verify_interval"):
+        values[name] = None if values[name] == "off" else values[name]
     try:
         return Settings.model_validate(values)
     except ValidationError as error:

@@ -32,6 +32,17 @@ class Blob(BaseModel):
     )
 
 
+class Verified(BaseModel):
+    """What reading a blob showed."""
+
+    model_config = ConfigDict(frozen=True)
+
+    digest: str
+    size: int = Field(description="bytes in the file")
+    found: str = Field(description="the digest of what is in the file")
+    intact: bool = Field(description="whether that is the blob's digest; if not, it is served no more")
+
+
 async def list_blobs(controlled: Controlled, ask: Ask) -> Response:
     """List pushed blobs by digest."""
     serving: dict[Digest, list[str]] = {}
@@ -56,6 +67,20 @@ async def get_blob(controlled: Controlled, ask: Ask) -> Response:
     if blob is None:
         raise Problem(404, f"no repository here serves a blob {digest}; GET /v1/blobs lists them")
     return json_response(blob)
+
+
+async def verify_blob(controlled: Controlled, ask: Ask) -> Response:
+    """Read a stored blob, pushed or cached, and compare its digest; a corrupt one is not served any more."""
+    digest = _digest(ask)
+    try:
+        finding = await controlled.store.integrity.verify(digest)
+    except OSError as error:
+        raise Problem(500, f"blob {digest} cannot be read: {error.strerror or error}") from None
+    if finding is None:
+        raise Problem(404, f"no blob {digest} is stored here; GET /v1/blobs lists those that were pushed")
+    return json_response(
+        Verified(digest=digest, size=finding.size, found=finding.found, intact=finding.is_intact)
+    )
 
 
 async def delete_blob(controlled: Controlled, ask: Ask) -> Response:
@@ -95,6 +120,14 @@ ROUTES = (
         query=("namespace",),
         answer=Blob,
         problems=(404,),
+        parameters=_DIGEST,
+    ),
+    Route(
+        "POST",
+        "/v1/blobs/<digest>/verify",
+        verify_blob,
+        answer=Verified,
+        problems=(404, 500),
         parameters=_DIGEST,
     ),
     Route(

@@ -87,7 +87,7 @@ class BlobCache:
         repository = self._store.index.repository(route.key)
         if repository is None or digest not in repository.links:
             return None
-        file = self._store.blobs.open(digest)
+        file = self._store.integrity.open(digest)
         if file is not None:
             self._store.cache.used(digest, file.size)
         return file

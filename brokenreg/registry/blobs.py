@@ -65,9 +65,11 @@ async def _here(call: StreamCall) -> BlobFile | FabricatedBlob | None:
         return blob
     if call.repository is None or call.target.digest not in call.repository.links:
         return None
-    file = call.store.blobs.open(call.target.digest)
+    file = call.store.integrity.open(call.target.digest)
     if file is not None:
         call.store.index.touch_link(call.key, call.target.digest, time.time())
+    elif call.store.integrity.is_quarantined(call.target.digest):
+        raise _unknown(call, "it was corrupt on disk and is not served any more; push it again")
     return file
 
 
@@ -189,10 +191,10 @@ def _headers(digest: Digest) -> dict[str, str]:
     }
 
 
-def _unknown(call: Call) -> OCIError:
+def _unknown(call: Call, why: str = "") -> OCIError:
     return OCIError(
         404,
         ErrorCode.BLOB_UNKNOWN,
-        f"{call.target.name} has no such blob",
+        f"{call.target.name} has no such blob" + (f": {why}" if why else ""),
         detail={"digest": call.target.reference},
     )

@@ -135,7 +135,9 @@ class Server:
         async with contextlib.AsyncExitStack() as lifetimes:
             await lifetimes.enter_async_context(full_searches_when_quiet())
             store = await lifetimes.enter_async_context(
-                Store.open(settings.data, settings.cache_max_size, settings.max_data)
+                Store.open(
+                    settings.data, settings.cache_max_size, settings.max_data, settings.verify_interval
+                )
             )
             images = Fabricator(store.index.recipes, {**KINDS, **image_kinds()}, settings.fabricate_limit)
             await images.load()

@@ -93,6 +93,13 @@ class BlobStore:
         except FileNotFoundError:
             return None
 
+    def quarantined_size(self, digest: Digest) -> int | None:
+        """Bytes of a corrupt blob in the quarantine; None if there is none."""
+        try:
+            return self._folder.quarantined(digest).stat().st_size
+        except FileNotFoundError:
+            return None
+
     def open(self, digest: Digest) -> BlobFile | None:
         """Open the blob; None if it is not here."""
         try:
@@ -124,7 +131,20 @@ class BlobStore:
             replaced = self.size(digest)
             received.rename(target)
         self._quota.give_back(replaced or 0)
+        self._quota.remove([self._folder.quarantined(digest)])
         sync_folder(target.parent)
+
+    def quarantine(self, digest: Digest, file: BlobFile) -> bool:
+        """Move a corrupt blob out of sight. False if `file` is not the blob any more: another came in."""
+        path = self._folder.blob(digest)
+        with self._adopting:
+            try:
+                is_same = os.path.samestat(os.fstat(file.file.fileno()), path.stat())
+            except FileNotFoundError:
+                return False
+            if is_same:
+                path.replace(self._folder.quarantined(digest))
+        return is_same
 
     def take_out(self, digest: Digest) -> Path | None:
         """Make an unpinned blob invisible at once; None if it is pinned or gone. The caller has it removed.

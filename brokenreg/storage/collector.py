@@ -67,6 +67,7 @@ class Collector:
         await self._drop_manifests(now - MANIFEST_AGE)
         await self._drop_links(now - BLOB_AGE)
         await self._drop_blobs(now - BLOB_AGE)
+        await self._drop_quarantined()
 
     async def _drop_uploads(self, before: float) -> None:
         """Sessions untouched since `before`, files without a session, sessions without a file."""
@@ -120,4 +121,10 @@ class Collector:
                 if path is not None:
                     self._cache.gone(digest)
                     doomed.append(path)
+        await in_file_thread(self._quota.remove, doomed)
+
+    async def _drop_quarantined(self) -> None:
+        """Corrupt blobs that can be fetched again. Pushed ones stay: there may be no other copy."""
+        corrupt = await in_file_thread(lambda: list(self._folder.quarantined_digests()))
+        doomed = [self._folder.quarantined(each) for each in corrupt if not self._index.is_pushed(each)]
         await in_file_thread(self._quota.remove, doomed)

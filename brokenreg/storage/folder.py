@@ -5,6 +5,7 @@ DATA/lock                     held as long as we run
 DATA/index.sqlite3            the index (and its -wal)
 DATA/blobs/<algorithm>/<hex>  whole, checked blobs
 DATA/uploads/<id>             what was received of a blob
+DATA/quarantine/<algorithm>-<hex>  corrupt blobs, which are not served any more
 DATA/tls/                     the self-signed certificate, where asked for, and certificates with flaws
 ```
 """
@@ -32,6 +33,7 @@ class DataFolder:
         self.blobs = root / "blobs"
         self.uploads = root / "uploads"
         self.tls = root / "tls"
+        self.quarantine = root / "quarantine"
         self._lock: int | None = None
 
     def claim(self) -> None:
@@ -40,7 +42,12 @@ class DataFolder:
             self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._lock = os.open(self.root / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            for folder in (self.blobs, self.uploads, *(self.blobs / name for name in ALGORITHMS)):
+            for folder in (
+                self.blobs,
+                self.uploads,
+                self.quarantine,
+                *(self.blobs / name for name in ALGORITHMS),
+            ):
                 folder.mkdir(mode=0o700, exist_ok=True)
         except BlockingIOError:
             self.release()
@@ -81,10 +88,18 @@ class DataFolder:
         """Where the blob of that digest stands, or would stand."""
         return self.blobs / digest.algorithm / digest.encoded
 
+    def quarantined(self, digest: Digest) -> Path:
+        """Where the blob of that digest is if it is corrupt."""
+        return self.quarantine / f"{digest.algorithm}-{digest.encoded}"
+
     def stored_bytes(self) -> int:
-        """Bytes of all blobs and of all that was received of others. Blocks."""
+        """Bytes of all blobs, corrupt ones too, and of all that was received of others. Blocks."""
         total = 0
-        for path in (*map(self.blob, self.stored_digests()), *map(self.upload, self.stored_uploads())):
+        for path in (
+            *map(self.blob, self.stored_digests()),
+            *map(self.upload, self.stored_uploads()),
+            *map(self.quarantined, self.quarantined_digests()),
+        ):
             with contextlib.suppress(FileNotFoundError):
                 total += path.stat().st_size
         return total
@@ -102,6 +117,13 @@ class DataFolder:
                         yield Digest.parse(f"{algorithm}:{entry.name}")
                     except OCIError:
                         continue
+
+    def quarantined_digests(self) -> Iterator[Digest]:
+        """All blobs in the quarantine; files whose names are not ours are passed over."""
+        with os.scandir(self.quarantine) as entries:
+            for entry in entries:
+                with contextlib.suppress(OCIError):
+                    yield Digest.parse(entry.name.replace("-", ":", 1))
 
     def stored_uploads(self) -> Iterator[str]:
         """The ids of all upload files on disk; files whose names are not ours are passed over."""

@@ -164,16 +164,29 @@ class Index(Records):
         return bool(await self._database.run(delete, apply))
 
     async def link_blob(
-        self, key: RepositoryKey, digest: Digest, when: float, *, upload_id: str | None = None
+        self,
+        key: RepositoryKey,
+        digest: Digest,
+        when: float,
+        *,
+        upload_id: str | None = None,
+        size: int | None = None,
     ) -> None:
-        """Let a repository serve a blob; at the same time end the upload session that brought it."""
+        """Let a repository serve a blob; at the same time end the upload session that brought it.
+
+        `size` is in bytes, and known of a blob that has just come in.
+        """
 
         def work(connection: sqlite3.Connection) -> None:
+            if size is not None:
+                connection.execute("INSERT OR REPLACE INTO blob_sizes VALUES (?, ?)", (digest, size))
             connection.execute("INSERT OR REPLACE INTO links VALUES (?, ?, ?, ?)", (*key, digest, when))
             connection.execute("DELETE FROM uploads WHERE id = ?", (upload_id,))
 
         def apply(_: None) -> None:
             self._add_link(key, digest, when)
+            if size is not None:
+                self._sizes[digest] = size
             if upload_id is not None:
                 self.uploads.pop(upload_id, None)
 
@@ -258,6 +271,9 @@ class Index(Records):
             self._repository((namespace, repository)).tags.point((tag,), Digest(digest))
         for namespace, repository, digest, linked in connection.execute("SELECT * FROM links"):
             self._add_link((namespace, repository), Digest(digest), linked)
+        connection.execute("DELETE FROM blob_sizes WHERE digest NOT IN (SELECT digest FROM links)")
+        for digest, size in connection.execute("SELECT * FROM blob_sizes"):
+            self._sizes[Digest(digest)] = size
         for upload_id, namespace, repository, algorithm in connection.execute("SELECT * FROM uploads"):
             self.uploads[upload_id] = UploadRow(upload_id, (namespace, repository), algorithm)
 

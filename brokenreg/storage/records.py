@@ -131,6 +131,7 @@ class Records:
         self._configs: Counter[str] = Counter()
         self._linked: Counter[Digest] = Counter()
         self._pushed: Counter[Digest] = Counter()
+        self._sizes: dict[Digest, int] = {}
 
     def repository(self, key: RepositoryKey) -> Repository | None:
         return self.repositories.get(key)
@@ -150,6 +151,10 @@ class Records:
     def is_pushed(self, digest: Digest) -> bool:
         """Whether a repository that is no cache of an upstream's is linked to that blob."""
         return digest in self._pushed
+
+    def blob_size(self, digest: Digest) -> int | None:
+        """Bytes of a linked blob when it was stored; None if an older version stored it."""
+        return self._sizes.get(digest)
 
     @property
     def blob_count(self) -> int:
@@ -217,4 +222,6 @@ class Records:
             counts[digest] -= 1
             if not counts[digest]:
                 del counts[digest]
+        if digest not in self._linked:
+            self._sizes.pop(digest, None)
         self._note_change(key)

@@ -37,8 +37,9 @@ RECIPE_DIGEST = f"coalesce({_VALUE.format('digest')}, {_VALUE.format('manifest')
 RECIPE_CONFIG = _VALUE.format("config")
 RECIPE_SIZE = _VALUE.format("size")
 
-# Older versions open a file that has these indexes, so they need no version of their own.
-_INDEXES = f"""
+# Older versions open a file that has these, so they need no version of their own.
+_ADDITIONS = f"""
+CREATE TABLE IF NOT EXISTS blob_sizes (digest TEXT PRIMARY KEY, size INTEGER NOT NULL) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS recipes_by_digest ON recipes ({RECIPE_DIGEST});
 CREATE INDEX IF NOT EXISTS recipes_by_config ON recipes ({RECIPE_CONFIG});
 CREATE INDEX IF NOT EXISTS recipes_by_size ON recipes ({RECIPE_SIZE}, key DESC);
@@ -59,4 +60,4 @@ def prepare_schema(connection: sqlite3.Connection) -> None:
         connection.executescript(f"BEGIN; {_TABLES} PRAGMA user_version = {VERSION}; COMMIT;")
     elif version == 1:  # which did not say when a manifest came
         connection.executescript(f"BEGIN; {_FROM_1} PRAGMA user_version = {VERSION}; COMMIT;")
-    connection.executescript(_INDEXES)
+    connection.executescript(_ADDITIONS)

@@ -17,6 +17,7 @@ from brokenreg.storage.collector import Collector
 from brokenreg.storage.file_threads import in_file_thread
 from brokenreg.storage.folder import DataFolder
 from brokenreg.storage.index import Index
+from brokenreg.storage.integrity import Integrity
 from brokenreg.storage.quota import Quota
 from brokenreg.storage.records import RepositoryKey
 from brokenreg.storage.room import Room
@@ -34,6 +35,7 @@ class Store:
     collector: Collector
     cache: CachedBlobs
     room: Room
+    integrity: Integrity
 
     async def link(self, key: RepositoryKey, digest: Digest) -> bool:
         """Let a repository serve a blob that is here already (a mount); False if it is not."""
@@ -46,12 +48,17 @@ class Store:
     @classmethod
     @contextlib.asynccontextmanager
     async def open(
-        cls, root: Path, cache_size: int = sys.maxsize, max_data: int | None = None
+        cls,
+        root: Path,
+        cache_size: int = sys.maxsize,
+        max_data: int | None = None,
+        verify_interval: float | None = None,
     ) -> AsyncIterator[Store]:
         """Claim the data folder, load the index, collect garbage now and hourly.
 
         Cached blobs have at most `cache_size` bytes, and all blobs and uploads together `max_data`, if that
-        is not None: cached ones go first, then writing fails with EDQUOT.
+        is not None: cached ones go first, then writing fails with EDQUOT. Every `verify_interval` seconds, if
+        that is not None, all blobs are verified.
 
         Raise `StorageError` (one clear line) if the folder cannot be used.
         """
@@ -60,7 +67,8 @@ class Store:
         try:
             index = await Index.open(folder.index)
             try:
-                async with _collecting(folder, index, cache_size, Quota(max_data)) as store:
+                quota = Quota(max_data)
+                async with _collecting(folder, index, cache_size, quota, verify_interval) as store:
                     yield store
             finally:
                 await index.close()
@@ -70,20 +78,23 @@ class Store:
 
 @contextlib.asynccontextmanager
 async def _collecting(
-    folder: DataFolder, index: Index, cache_size: int, quota: Quota
+    folder: DataFolder, index: Index, cache_size: int, quota: Quota, verify_interval: float | None
 ) -> AsyncIterator[Store]:
     blobs = BlobStore(folder, quota)
     cache = CachedBlobs(folder, index, blobs, quota, cache_size)
     room = Room(quota, cache)
     uploads = UploadStore(folder, index, blobs, room)
+    integrity = Integrity(folder, index, blobs, cache)
     collector = Collector(folder, index, blobs, uploads, cache, quota)
     if quota.limit is not None:
         quota.count(await in_file_thread(folder.stored_bytes))
     await cache.load()
-    task = asyncio.create_task(collector.run())
+    tasks = [asyncio.create_task(collector.run())]
+    if verify_interval is not None:
+        tasks.append(asyncio.create_task(integrity.run(verify_interval)))
     try:
-        yield Store(folder, index, blobs, uploads, collector, cache, room)
+        yield Store(folder, index, blobs, uploads, collector, cache, room, integrity)
     finally:
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

@@ -75,7 +75,9 @@ class UploadStore:
             except FileNotFoundError:
                 self._folder.check()  # which says why
                 raise
-            await self._index.link_blob(upload.row.key, digest, time.time(), upload_id=upload.row.id)
+            await self._index.link_blob(
+                upload.row.key, digest, time.time(), upload_id=upload.row.id, size=upload.offset
+            )
         self._sessions.pop(upload.row.id, None)
 
     async def cancel(self, upload: Upload) -> None:

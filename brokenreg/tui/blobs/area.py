@@ -21,6 +21,7 @@ from brokenreg.storage.errors import StorageError
 from brokenreg.tui.area import Clock, TabArea
 from brokenreg.tui.bindings import bindings_of
 from brokenreg.tui.blobs.changing import delete, toggle_corruption
+from brokenreg.tui.blobs.contents import StoredContent
 from brokenreg.tui.blobs.inside import Inside
 from brokenreg.tui.blobs.opening import GoneError, opened
 from brokenreg.tui.blobs.survey import Blob, Order, arranged, survey
@@ -221,6 +222,10 @@ class BlobsArea(TabArea):
             said = f"verified: {size} have the digest {blob.digest}"
             if not verification.is_right:
                 said = f"WRONG: {size} have the digest {verification.found}"
+                if isinstance(content, StoredContent):
+                    problem = f"its {size} have the digest {verification.found}"
+                    self.controlled.store.integrity.quarantine(blob.digest, content.file, problem)
+                    said += "; it is not served any more"
         except GoneError:
             said = "it is not here any more"
         except (OSError, StorageError) as error:

@@ -207,10 +207,12 @@ def _note(copy: _Copy, kinds: Mapping[str, Kind], found: dict[Digest, _Found]) -
 
 
 def _blob(digest: Digest, entry: _Found, store: BlobStore) -> Blob | None:
-    """None for what is linked, but was let go of."""
+    """None for what is linked, but was let go of. What is in the quarantine is shown as corrupt."""
     size, used = entry.size, entry.used
     if size is None and entry.keys:
         size, used = store.size(digest), store.modified(digest)
+        if size is None and (size := store.quarantined_size(digest)) is not None:
+            entry.origins = {"corrupt": None, **entry.origins}
     if size is None and entry.made is not None:
         size = entry.made.content.size
     if size is None:

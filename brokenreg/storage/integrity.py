@@ -1,0 +1,149 @@
+"""Blobs whose bytes on disk are not what their digests say: found, reported, and no longer served.
+
+A corrupt blob is moved to the quarantine. One that is only cached is fetched again when a client requests it.
+One that was pushed is missing until it is pushed again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+import random
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from brokenreg.oci.digests import Digest
+from brokenreg.oci.sizes import format_size
+from brokenreg.storage.blobs import BlobFile, BlobStore
+from brokenreg.storage.cache import CachedBlobs
+from brokenreg.storage.file_threads import in_file_thread
+from brokenreg.storage.folder import DataFolder
+from brokenreg.storage.index import Index
+
+if TYPE_CHECKING:
+    from hashlib import _Hash as Hash
+
+logger = logging.getLogger(__name__)
+
+_PART = 1024 * 1024
+"""Bytes read and hashed at a time, by a thread."""
+
+_REST = 3.0
+"""Seconds that a scrub rests for each second of work: it takes a quarter of a core at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What reading a whole blob showed: its size in bytes, and the digest of what is in the file."""
+
+    digest: Digest
+    size: int
+    found: Digest
+
+    @property
+    def is_intact(self) -> bool:
+        return self.found == self.digest
+
+
+class Integrity:
+    """Checks the blobs of the data folder: their size when they are opened, their digest on request."""
+
+    def __init__(self, folder: DataFolder, index: Index, blobs: BlobStore, cache: CachedBlobs) -> None:
+        self._folder = folder
+        self._index = index
+        self._blobs = blobs
+        self._cache = cache
+
+    def open(self, digest: Digest) -> BlobFile | None:
+        """Open a blob to serve it; None if it is not here, or not as long as it was when it was stored."""
+        file = self._blobs.open(digest)
+        stored = self._index.blob_size(digest)
+        if file is None or stored is None or file.size == stored:
+            return file
+        with file:
+            self.quarantine(digest, file, f"the file has {file.size} bytes, but {stored} were stored")
+        return None
+
+    def quarantine(self, digest: Digest, file: BlobFile, problem: str) -> None:
+        """Report a corrupt blob and serve it no more, unless another file has taken its place by now."""
+        if not self._blobs.quarantine(digest, file):
+            return
+        self._cache.gone(digest)
+        what = (
+            "push it again" if self._index.is_pushed(digest) else "it is fetched again when it is requested"
+        )
+        logger.error("blob %s is corrupt: %s. It is not served any more; %s", digest, problem, what)
+
+    def is_quarantined(self, digest: Digest) -> bool:
+        """Whether the blob was corrupt, and has not come in again since."""
+        return self._blobs.size(digest) is None and self._blobs.quarantined_size(digest) is not None
+
+    async def verify(self, digest: Digest, *, rest: float = 0.0) -> Finding | None:
+        """Read a whole blob and compare its digest; quarantine it if it is corrupt. None if it is not here.
+
+        `rest` is how many seconds to wait for each second of work. Raise `OSError` if it cannot be read.
+        """
+        file = self._blobs.open(digest)
+        if file is None:
+            return None
+        with file:
+            finding = Finding(digest, file.size, await _digest_of(file, digest.algorithm, rest))
+            if not finding.is_intact:
+                self.quarantine(digest, file, f"its {finding.size} bytes have the digest {finding.found}")
+        return finding
+
+    async def scrub(self) -> None:
+        """Verify all blobs, one at a time and slowly, and log the outcome."""
+        began = time.monotonic()
+        stored = await in_file_thread(lambda: list(self._folder.stored_digests()))
+        random.shuffle(stored)  # a restart begins anew: each must have its turn in the end
+        count = size = failed = 0
+        for digest in stored:
+            try:
+                finding = await self.verify(digest, rest=_REST)
+            except OSError as error:
+                failed += 1
+                logger.error("blob %s cannot be read: %s", digest, error.strerror or error)  # noqa: TRY400
+                continue
+            if finding is not None:  # else it was removed meanwhile
+                count, size, failed = count + 1, size + finding.size, failed + (not finding.is_intact)
+        logger.log(
+            logging.WARNING if failed else logging.INFO,
+            "verified %s, %s, in %.0f s: %s",
+            "1 blob" if count == 1 else f"{count} blobs",
+            format_size(size),
+            time.monotonic() - began,
+            f"{failed} corrupt or unreadable" if failed else "all intact",
+        )
+
+    async def run(self, interval: float) -> None:
+        """Scrub now and then every `interval` seconds, until cancelled."""
+        while True:
+            due = time.monotonic() + interval
+            try:
+                await self.scrub()
+            except OSError:
+                logger.exception("verifying the blobs failed; trying again later")
+            await asyncio.sleep(max(0.0, due - time.monotonic()))
+
+
+async def _digest_of(file: BlobFile, algorithm: str, rest: float) -> Digest:
+    hasher = hashlib.new(algorithm)
+    offset = 0
+    while True:
+        began = time.monotonic()
+        count = await in_file_thread(_hash_part, file, offset, hasher)
+        if not count:
+            return Digest.from_hash(hasher)
+        offset += count
+        if rest:
+            await asyncio.sleep(rest * (time.monotonic() - began))
+
+
+def _hash_part(file: BlobFile, offset: int, hasher: Hash) -> int:
+    """Hash the next part; how many bytes it has, 0 at the end."""
+    part = file.read_blocking(offset, _PART)
+    hasher.update(part)
+    return len(part)
