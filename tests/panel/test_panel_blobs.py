@@ -17,6 +17,7 @@ from brokenreg.controlled import Controlled
 from brokenreg.oci.digests import Digest
 from brokenreg.traffic.log import TrafficLog
 from brokenreg.tui.app import Panel
+from brokenreg.tui.blobs.survey import survey
 
 ZSTD = b"\x28\xb5\x2f\xfdpacked\x1b[2J"
 
@@ -119,6 +120,9 @@ async def test_a_digest_is_verified_and_a_wrong_one_told() -> None:
         seen = await settled(pilot, "v")
         assert "WRONG: 5B have the digest" in seen
         assert Digest.of(b"other")[-20:] in seen
+        assert controlled.store.integrity.is_quarantined(digests[2])
+        (row,) = [blob for blob in await survey(controlled) if blob.digest == digests[2]]
+        assert row.origins == ("corrupt", "pushed")
 
 
 async def test_corrupt_arms_a_rule_for_exactly_this_blob_and_takes_it_away() -> None:

@@ -218,14 +218,11 @@ class BlobsArea(TabArea):
                 verification = Verification(content, blob.digest)
                 self._verification = blob, verification
                 await in_thread(verification.run, verification.stop)
-            size = format_size(verification.read)
-            said = f"verified: {size} have the digest {blob.digest}"
-            if not verification.is_right:
-                said = f"WRONG: {size} have the digest {verification.found}"
-                if isinstance(content, StoredContent):
-                    problem = f"its {size} have the digest {verification.found}"
+                problem = f"{format_size(verification.read)} have the digest {verification.found}"
+                if not verification.is_right and isinstance(content, StoredContent):
                     self.controlled.store.integrity.quarantine(blob.digest, content.file, problem)
-                    said += "; it is not served any more"
+                    problem += "; it is not served any more"
+            said = f"verified: {problem}" if verification.is_right else f"WRONG: {problem}"
         except GoneError:
             said = "it is not here any more"
         except (OSError, StorageError) as error:
