@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 from brokenreg.faults.origin import SecondOrigin
 from brokenreg.faults.tickets import Allowed, Answer, Ticket, TicketError, has_ticket
+from brokenreg.oci.dates import rfc3339
 from brokenreg.oci.errors import ErrorCode, OCIError
 from brokenreg.oci.target import TOKEN_PATH, Endpoint, parse_target
 from brokenreg.registry.responses import respond_error, respond_plain
@@ -97,7 +98,7 @@ class ObjectStore:
             "token": self._origin.token,
             "access_token": self._origin.token,
             "expires_in": _TOKEN_LIFETIME,
-            "issued_at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+            "issued_at": rfc3339(time.time()),
         }
         headers = {"content-type": "application/json", "cache-control": "no-store"}
         await respond_plain(send, 200, headers, json.dumps(document, separators=(",", ":")).encode())

@@ -14,13 +14,13 @@ import os
 import queue
 import select
 import threading
-import time
 from pathlib import Path
 from typing import IO, Any
 
 from rich.console import Console
 from rich.text import Text
 
+from brokenreg.oci.dates import clock
 from brokenreg.oci.plurals import counted
 from brokenreg.oci.printable import printable
 from brokenreg.oci.sizes import format_size
@@ -184,7 +184,7 @@ class ReadableLog:
     def line(self, exchange: Exchange) -> str:
         status = exchange.status or "---"
         text = Text()
-        text.append(time.strftime("%H:%M:%S", time.localtime(exchange.started)), style="dim")
+        text.append(clock(exchange.started), style="dim")
         text.append(
             f" {'✗' if exchange.has_failed else '✓'} {status} ",
             _style(exchange),

@@ -100,8 +100,9 @@ def _are_good(folder: Path, names: set[str], key: CertificatePublicKeyTypes) -> 
         flawed = {flaw: x509.load_pem_x509_certificate(_path(folder, flaw).read_bytes()) for flaw in FLAWS}
     except (OSError, ValueError):
         return False
+    now = datetime.datetime.now(datetime.UTC)
     return (
-        datetime.datetime.now(datetime.UTC) < authority.not_valid_after_utc - _RENEW_BEFORE
+        authority.not_valid_before_utc <= now < authority.not_valid_after_utc - _RENEW_BEFORE
         and names <= alternative_names(flawed["expired"])
         and all(each.public_key() == key for each in flawed.values())
     )

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from itertools import chain
 
 from brokenreg.storage.blobs import BlobStore
 from brokenreg.storage.cache import CachedBlobs
@@ -26,6 +27,9 @@ BLOB_AGE = 24 * 3600.0
 MANIFEST_AGE = 24 * 3600.0
 UPLOAD_AGE = 3600.0
 INTERVAL = 3600.0
+
+_CLOCKS_DIFFER = 3600.0
+"""Seconds by which a time may lie ahead without anybody minding."""
 
 _SLICE = 256
 """Blobs looked at before the loop gets a turn."""
@@ -63,11 +67,21 @@ class Collector:
         """Make room in the cache; remove what is old enough at `now` (seconds since the epoch)."""
         now = time.time() if now is None else now
         await self._cache.make_room()  # first: the index may need room to forget the rest
+        await self._correct_times(now)
         await self._drop_uploads(now - UPLOAD_AGE)
         await self._drop_manifests(now - MANIFEST_AGE)
         await self._drop_links(now - BLOB_AGE)
         await self._drop_blobs(now - BLOB_AGE)
         await self._drop_quarantined()
+
+    async def _correct_times(self, now: float) -> None:
+        """Take what was noted by a clock far ahead for noted now: else it would be kept until that time."""
+        ahead = now + _CLOCKS_DIFFER
+        for key, repository in list(self._index.repositories.items()):
+            if any(when > ahead for when in chain(repository.links.values(), repository.asked.values())):
+                await self._index.correct_times(key, now)
+            await asyncio.sleep(0)
+        await in_file_thread(self._folder.correct_times, ahead, now)
 
     async def _drop_uploads(self, before: float) -> None:
         """Sessions untouched since `before`, files without a session, sessions without a file."""

@@ -95,14 +95,23 @@ class DataFolder:
     def stored_bytes(self) -> int:
         """Bytes of all blobs, corrupt ones too, and of all that was received of others. Blocks."""
         total = 0
-        for path in (
-            *map(self.blob, self.stored_digests()),
-            *map(self.upload, self.stored_uploads()),
-            *map(self.quarantined, self.quarantined_digests()),
-        ):
+        for path in self._stored():
             with contextlib.suppress(FileNotFoundError):
                 total += path.stat().st_size
         return total
+
+    def correct_times(self, after: float, now: float) -> None:
+        """Give the files that were modified `after` that time the modification time `now`. Blocks."""
+        for path in self._stored():
+            with contextlib.suppress(FileNotFoundError):
+                if path.stat().st_mtime > after:
+                    os.utime(path, (now, now))
+
+    def _stored(self) -> Iterator[Path]:
+        """The files of all blobs and uploads, corrupt ones too."""
+        yield from map(self.blob, self.stored_digests())
+        yield from map(self.upload, self.stored_uploads())
+        yield from map(self.quarantined, self.quarantined_digests())
 
     def upload(self, upload_id: str) -> Path:
         """Where the bytes of that upload session stand."""

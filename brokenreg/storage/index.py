@@ -243,6 +243,24 @@ class Index(Records):
         """Note that a manifest is asked for. In memory alone, as `touch_link`."""
         self.repositories[key].asked[digest] = when
 
+    async def correct_times(self, key: RepositoryKey, now: float) -> None:
+        """Set what was linked, stored or asked for after `now` to `now`."""
+
+        def work(connection: sqlite3.Connection) -> None:
+            for table, column in (("links", "linked"), ("manifests", "stored")):
+                connection.execute(
+                    f"UPDATE {table} SET {column} = ?3 "  # noqa: S608 - the names are ours
+                    f"WHERE namespace = ?1 AND repository = ?2 AND {column} > ?3",
+                    (*key, now),
+                )
+
+        def apply(_: None) -> None:
+            repository = self.repositories.get(key)
+            for times in (repository.links, repository.asked) if repository else ():
+                times.update({digest: now for digest, when in times.items() if when > now})
+
+        await self._database.run(work, apply)
+
     async def open_upload(self, row: UploadRow) -> None:
         """Remember an upload session."""
         insert = _statement("INSERT INTO uploads VALUES (?, ?, ?, ?)", (row.id, *row.key, row.algorithm))

@@ -9,12 +9,12 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Iterable, Iterator
-from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import parse_qsl
 
 from brokenreg import __version__
+from brokenreg.oci.dates import rfc3339
 from brokenreg.oci.target import Endpoint
 from brokenreg.traffic.bodies import Bodies, Body
 from brokenreg.traffic.exchange import Exchange, Headers
@@ -45,7 +45,7 @@ def har_entry(exchange: Exchange, bodies: Bodies, base: str) -> dict[str, Any]:
     kept = bodies.of(exchange)
     waited, received = _times(exchange)
     entry = {
-        "startedDateTime": _stamp(exchange.started),
+        "startedDateTime": rfc3339(exchange.started, "milliseconds"),
         "time": round(waited + received, 3),
         "request": _request(exchange, base, kept.request),
         "response": _response(exchange, kept.response),
@@ -117,11 +117,6 @@ def _times(exchange: Exchange) -> tuple[float, float]:
     last = exchange.timeline[-1][1] if exchange.timeline else 0.0
     head = next((when for what, when in exchange.timeline if what == "headers"), last)
     return head * 1000, max(0.0, last - head) * 1000
-
-
-def _stamp(seconds: float) -> str:
-    """ISO 8601, UTC, with milliseconds."""
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _phrase(status: int | None) -> str:

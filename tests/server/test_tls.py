@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import hashlib
 import ssl
 import subprocess
@@ -12,6 +13,7 @@ import pytest
 import trustme
 from cryptography import x509
 
+from brokenreg.server.tls import self_signed
 from tests.process import Brokenreg, brokenreg
 
 
@@ -102,3 +104,16 @@ def test_the_ca_is_constrained_and_its_key_is_nowhere(tmp_path: Path) -> None:
     assert {"localhost", "127.0.0.1/32", "::1/128"} <= permitted
     keys = [path.name for path in folder.iterdir() if b"PRIVATE KEY" in path.read_bytes()]
     assert keys == ["server.key"]
+
+
+def test_a_certificate_that_is_not_good_yet_is_made_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Made while the clock was ahead, no client would accept it now that it is right."""
+    with monkeypatch.context() as ahead:
+        ahead.setattr("brokenreg.server.authority._SINCE", datetime.timedelta(days=-100))
+        identity = self_signed(tmp_path, ["localhost"])
+        early = identity.certificate.chain.read_bytes()
+    assert self_signed(tmp_path, ["localhost"]).certificate.chain.read_bytes() != early
+    made = identity.certificate.chain.read_bytes()
+    assert self_signed(tmp_path, ["localhost"]).certificate.chain.read_bytes() == made

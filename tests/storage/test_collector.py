@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 import time
 from collections.abc import AsyncIterator
@@ -50,6 +51,41 @@ async def test_an_unmentioned_blob_stays_a_day(store: Store) -> None:
     assert content_of(store, digest) is None
     assert store.index.repository(KEY) is None
     assert list(store.folder.uploads.iterdir()) == []
+
+
+async def test_what_a_clock_ahead_has_noted_does_not_stay_until_then(store: Store) -> None:
+    """It counts as noted when the clock is found to be right again, also after a restart."""
+    digest = await push(store, b"from the future")
+    unlinked = await push(store, b"nobody's")
+    await store.index.unlink_blobs(KEY, [unlinked])
+    upload_id = await store.uploads.start(KEY, "sha256")
+    with store.uploads.find(KEY, upload_id) as upload:
+        await upload.append(chunks(b"begun"))
+    cached = ("@quay.io", "org/app")
+    await put(store, key=cached)
+    await store.index.delete_tag(cached, "latest")
+    future = 9e11
+    store.index.touch_link(KEY, digest, future)
+    store.index.touch_manifest(cached, next(iter(store.index.repositories[cached].manifests)), future)
+    for path in (store.folder.blob(digest), store.folder.blob(unlinked), store.folder.upload(upload_id)):
+        os.utime(path, (future, future))
+    await collect(store, 0)
+    assert content_of(store, digest) == b"from the future"
+    assert store.index.repositories[KEY].links[digest] < time.time() + 1
+    assert store.folder.upload(upload_id).exists()
+    await collect(store, DAY + 60)
+    assert (content_of(store, digest), content_of(store, unlinked)) == (None, None)
+    assert not store.folder.upload(upload_id).exists()
+    assert store.index.repository(cached) is None
+
+
+async def test_times_ahead_are_corrected_on_the_disk(tmp_path: Path) -> None:
+    async with Store.open(tmp_path / "data") as store:
+        digest = await push(store, b"linked in the future")
+        await store.index.link_blob(KEY, digest, 9e11)
+        await collect(store, 0)
+    async with Store.open(tmp_path / "data") as store:
+        assert store.index.repositories[KEY].links[digest] < time.time() + 1
 
 
 async def test_a_mentioned_blob_stays_as_long_as_its_manifest(store: Store) -> None:

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 import httpx
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -114,6 +115,21 @@ def test_an_exchange_in_full() -> None:
         "comment": "the first 2 of 9 bytes",
     }
     assert (entry["_fault"], entry["_rule"], entry["_ended"]) == ("error", "rule 3", "complete")
+
+
+@pytest.mark.parametrize(
+    ("started", "told"),
+    [
+        (9.79e11, "9999-12-31T23:59:59.000Z"),  # the year 33,000
+        (1e300, "9999-12-31T23:59:59.000Z"),
+        (0.0, "1970-01-01T00:00:00.000Z"),
+        (-1.5, "1969-12-31T23:59:58.500Z"),
+    ],
+)
+def test_whatever_the_clock_says(started: float, told: str) -> None:
+    seen = exchange(started=started, status=200, ended=Ended.COMPLETE, timeline=[("end", 0.1)])
+    (entry,) = read([seen], Bodies())["entries"]
+    assert entry["startedDateTime"] == told
 
 
 def test_none_in_flight_and_a_connection() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import email.utils
 import html
 import time
 from collections.abc import Collection
@@ -16,6 +15,7 @@ from brokenreg.faults.catalogue.parameters import Duration
 from brokenreg.faults.matching import Match
 from brokenreg.faults.memory import Memory
 from brokenreg.faults.strike import Head, Strike
+from brokenreg.oci.dates import http_date
 from brokenreg.oci.errors import ErrorCode, OCIError
 from brokenreg.oci.target import Endpoint
 
@@ -141,7 +141,7 @@ class RateLimit(Fault):
         if self.retry_after == "seconds":
             headers["retry-after"] = str(seconds)
         elif self.retry_after == "date":
-            headers["retry-after"] = email.utils.formatdate(time.time() + seconds, usegmt=True)
+            headers["retry-after"] = http_date(time.time() + seconds)
         elif self.retry_after == "garbage":
             headers["retry-after"] = "soon"
         elif self.retry_after == "huge":

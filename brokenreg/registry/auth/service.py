@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import datetime
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from brokenreg.oci.dates import rfc3339
 from brokenreg.oci.errors import ErrorCode, OCIError
 from brokenreg.oci.scopes import Scope
 from brokenreg.registry.auth.mint import BadTokenError, Mint
@@ -78,7 +78,7 @@ class TokenService:
             "token": token,
             "access_token": token,
             "expires_in": round(usual if terms.claimed is None else terms.claimed),
-            "issued_at": datetime.datetime.fromtimestamp(now, datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+            "issued_at": rfc3339(now),
         }
         if is_offline and subject:
             document["refresh_token"] = self.mint.refresh_token(subject)

@@ -20,7 +20,7 @@ _DIGEST, _KIND, _SIZE, _USED = 12, 8, 8, 5
 _FIXED = 2 + _DIGEST + 1 + _KIND + 1 + _SIZE + 1 + _USED + 1 + 1
 """Cells of a row that origin and place do not get."""
 
-_UNITS = ((86_400.0, "d"), (3600.0, "h"), (60.0, "m"), (1.0, "s"))
+_UNITS = ((31_557_600.0, "y"), (86_400.0, "d"), (3600.0, "h"), (60.0, "m"), (1.0, "s"))
 
 
 class BlobTable(CursorList):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import time
 from typing import ClassVar
 
 from rich.segment import Segment
@@ -12,6 +11,7 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from brokenreg.diagnostics import Diagnostics, LogLine
+from brokenreg.oci.dates import clock
 from brokenreg.tui.scrolling import MOVES, Scrolling, set_lines
 from brokenreg.tui.text import fold, visible
 
@@ -86,7 +86,7 @@ class LogView(ScrollView, Scrolling, can_focus=True, inherit_bindings=False):
 
 
 def _rows(line: LogLine, width: int) -> list[_Row]:
-    when = time.strftime("%H:%M:%S", time.localtime(line.created))
+    when = clock(line.created)
     if line.level >= logging.ERROR:
         style, level = "log--error", "ERROR"
     elif line.level >= logging.WARNING:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import time
-
 from rich.cells import cell_len
 
+from brokenreg.oci.dates import clock
 from brokenreg.oci.digests import is_digest
 from brokenreg.oci.target import Endpoint
 from brokenreg.traffic.exchange import Ended, Exchange
@@ -32,7 +31,7 @@ def glyph(exchange: Exchange) -> str:
 
 def local_time(exchange: Exchange) -> str:
     """When the request came, by the local clock."""
-    return time.strftime("%H:%M:%S", time.localtime(exchange.started))
+    return clock(exchange.started)
 
 
 def client_name(exchange: Exchange, width: int) -> str:

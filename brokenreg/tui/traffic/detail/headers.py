@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 
+from brokenreg.oci.dates import date_and_clock
 from brokenreg.oci.sizes import format_size
 from brokenreg.traffic.exchange import Exchange, Headers
 from brokenreg.tui.text import beginning, visible
@@ -43,8 +43,7 @@ def _facts(exchange: Exchange) -> Iterator[tuple[str, str]]:
     if exchange.http_version:
         yield "Protocol", visible(f"HTTP/{exchange.http_version} ({exchange.scheme})")
     whole, part = divmod(exchange.started, 1)
-    stamp = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(whole))
-    yield "Started", f"{stamp}.{int(part * 1000):03d}"
+    yield "Started", f"{date_and_clock(whole)}.{int(part * 1000):03d}"
     if exchange.request_bytes:
         yield "Sent", format_size(exchange.request_bytes)
     yield "Answered", _answered(exchange)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import time
 from collections import Counter
 from collections.abc import Hashable, Iterable, Iterator
 
+from brokenreg.oci.dates import date_and_clock
 from brokenreg.oci.digests import is_digest
 from brokenreg.oci.sizes import format_size
 from brokenreg.oci.target import Endpoint
@@ -72,7 +72,7 @@ def _facts(transfer: Transfer, summary: Summary) -> Iterator[tuple[str, str]]:
         yield "Namespace", visible(target.namespace)
     if target.endpoint is Endpoint.MANIFEST and is_digest(target.reference):
         yield "Reference", target.reference
-    yield "Began", time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(first.started))
+    yield "Began", date_and_clock(first.started)
     if summary.blobs:
         yield "Blobs", f"{summary.blobs_done} of {summary.blobs}"
     is_partly = summary.announced > summary.sent
