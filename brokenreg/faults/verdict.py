@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from enum import Enum, auto
 from typing import TYPE_CHECKING
 
-from brokenreg.oci.plurals import counted
+from brokenreg.oci.plurals import counted, form_for
 from brokenreg.traffic.exchange import Exchange
 
 if TYPE_CHECKING:
@@ -60,7 +60,8 @@ class Verdict:
             case Outcome.NO_EFFECT:
                 return f"had no effect, so not counted: match {self.matched}, struck {self.struck}{times}"
             case Outcome.SKIPPED:
-                return f"skipped: match {self.matched}, and the first {rule.skip} pass"
+                passes = form_for(rule.skip, "passes", "pass")
+                return f"skipped: match {self.matched}, and the first {rule.skip} {passes}"
             case Outcome.SPENT:
                 return f"spent: match {self.matched}, after {counted(rule.times or 0, 'strike')}"
             case Outcome.LOST:

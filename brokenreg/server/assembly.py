@@ -222,10 +222,10 @@ class Server:
     def _bind(self, settings: Settings) -> None:
         certificate = None if self._identity is None else self._identity.certificate
         for address in settings.listen:
-            self._listeners.append(Listener(address, certificate))
+            self._listeners.append(Listener("registry", address, certificate))
         self._second = SecondOriginListener(settings, certificate, self.origin)
         if settings.control is not None:
-            self._control = Listener(settings.control, None)
+            self._control = Listener("control API", settings.control, None)
 
     def _start(self, settings: Settings) -> None:
         for listener, place in zip(self._listeners, settings.listen, strict=True):

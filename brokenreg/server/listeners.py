@@ -20,6 +20,8 @@ from brokenreg.wire.doorway import Doorway
 from brokenreg.wire.handshake import ListenerContext
 from brokenreg.wire.seam import Seam
 
+logger = logging.getLogger(__name__)
+
 GRACE = 0.7
 """Seconds that exchanges in flight have when we stop; what is left is then cut."""
 
@@ -57,6 +59,8 @@ class _ListenerConfig(Config):
 
     def __init__(self, bound: socket.socket, certificate: Certificate | None) -> None:
         self.errorlog = logging.getLogger("brokenreg.hypercorn")
+        # Below that it says where it runs, once for each listener, and not which: `Listener.start` does.
+        self.errorlog.setLevel(logging.WARNING)
         self._bound = bound
         self._certificate = certificate
         if certificate is not None:
@@ -88,10 +92,11 @@ def _no_passphrase() -> str:
 
 
 class Listener:
-    """One bound address and the application behind it."""
+    """One bound address and the application behind it; `name` is what people call it."""
 
-    def __init__(self, address: Address, certificate: Certificate | None) -> None:
+    def __init__(self, name: str, address: Address, certificate: Certificate | None) -> None:
         """Bind and listen: from here on clients queue. Raise `ListenError`."""
+        self.name = name
         self._socket = _bind(address, over_tls=certificate is not None)
         self._config = _ListenerConfig(self._socket, certificate)
         self._task: asyncio.Task[None] | None = None
@@ -119,6 +124,7 @@ class Listener:
             serve(seam, self._config, shutdown_trigger=self._stop.wait),  # type: ignore[arg-type]
             name=f"listener {self.url}",
         )
+        logger.info("the %s listens on %s", self.name, self.url)
 
     async def wait(self) -> None:
         """Return, or raise what went wrong, when the listener ends."""

@@ -16,7 +16,7 @@ class SecondOriginListener(Listener):
     def __init__(self, settings: Settings, certificate: Certificate | None, origin: SecondOrigin) -> None:
         """Bind, and tell `origin` where. Raise `ListenError`."""
         address = settings.second_origin or Address(host=settings.listen[0].host, port=0)
-        super().__init__(address, certificate)
+        super().__init__("second origin", address, certificate)
         self._dead = _dead_port(address)
         origin.scheme = self.url.partition(":")[0]
         origin.port = self.address.port

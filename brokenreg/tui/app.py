@@ -6,9 +6,9 @@ import asyncio
 import logging
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import partial
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from textual import events
 from textual.actions import ActionParseResult
@@ -22,10 +22,10 @@ from brokenreg.controlled import Controlled
 from brokenreg.faults.catalogue import Fault
 from brokenreg.faults.likeness import LOOKED_AT, no_effect
 from brokenreg.faults.rules import FieldError, Rule
+from brokenreg.oci.plurals import counted, form_for
 from brokenreg.traffic.exchange import Exchange
 from brokenreg.tui.area import SAID_FOR, Clock, TabArea
-from brokenreg.tui.bindings import bindings_of
-from brokenreg.tui.commands import BY_ID, keys_of
+from brokenreg.tui.bindings import bindings_of, keyed
 from brokenreg.tui.faults.area import FaultsArea
 from brokenreg.tui.faults.arming import Arming, next_like
 from brokenreg.tui.faults.choice import FaultChoice
@@ -38,11 +38,13 @@ from brokenreg.tui.help import HelpScreen
 from brokenreg.tui.objections import Objecting, objections
 from brokenreg.tui.palette import PanelCommands
 from brokenreg.tui.preferences import Preferences
+from brokenreg.tui.questions import QuitConfirmation
 from brokenreg.tui.tabs import TABS, TabLine
 from brokenreg.tui.terminal import TerminalDriver
 from brokenreg.tui.text import visible
 from brokenreg.tui.theme import THEMES
 from brokenreg.tui.traffic.area import TrafficArea
+from brokenreg.tui.traffic.export import ExportScreen
 
 logger = logging.getLogger(__name__)
 
@@ -84,7 +86,7 @@ class Panel(App[int], Objecting, inherit_bindings=False):
         self._controlled = controlled
         self._clock = clock
         self._arming = Arming(controlled.rules)
-        self._keys = preferences.keys
+        self.keys = preferences.keys
         self._first_theme = preferences.theme or ("ansi" if is_colourless else "dark")
         self._offered: list[str | None] = []
         self._pulses = self._seen = 0
@@ -95,7 +97,7 @@ class Panel(App[int], Objecting, inherit_bindings=False):
 
     def compose(self) -> ComposeResult:
         yield Header(self._controlled, self._arming, self._clock)
-        yield TabLine(self._keys)
+        yield TabLine(self.keys)
         with ContentSwitcher(initial=next(iter(TABS))):
             for name, area in TABS.items():
                 yield area(self._controlled, self._clock, id=name)
@@ -110,7 +112,7 @@ class Panel(App[int], Objecting, inherit_bindings=False):
         for theme in THEMES:
             self.register_theme(theme)
         self.theme = self._first_theme
-        self.set_keymap(self._keys)
+        self.set_keymap(self.keys)
         self.area.take_focus()
         self.set_interval(TICK, self._pulse)
         self.tick()
@@ -153,13 +155,40 @@ class Panel(App[int], Objecting, inherit_bindings=False):
         self.tick()
         return is_done
 
+    def notify(self, message: str, **more: Any) -> None:
+        """As Textual's; keys of commands in `message` are those that they have now (`keyed`)."""
+        super().notify(keyed(message, self.keys), **more)
+
     def quit(self, status: int = 0) -> None:
         """End `run_async`, with `status` as `return_code`; from a signal handler of the loop too."""
         self.exit(status, return_code=status)
 
     async def action_quit(self) -> None:
-        """Stop the registry and leave."""
-        self.quit()
+        """Stop the registry and leave; ask first if something would be lost. Asked again, it leaves."""
+        lost = [*self._lost()]
+        if not lost or isinstance(self.screen, QuitConfirmation):
+            self.quit()
+        else:
+            self.push_screen(QuitConfirmation(tuple(lost)), self._quit_if)
+
+    def _quit_if(self, wanted: bool | None) -> None:
+        if wanted:
+            self.quit()
+
+    def _lost(self) -> Iterator[str]:
+        """What would be lost, or broken off, if the registry stopped now; a line each."""
+        held = len(self._controlled.gate.waiting)
+        if held:
+            yield f"{counted(held, 'response')} {form_for(held, 'is', 'are')} held."
+        if going := self._controlled.log.in_flight - held:
+            yield f"{counted(going, 'exchange')} {form_for(going, 'is', 'are')} in flight."
+        if unsaved := self._board.query_one(FaultsArea).unsaved:
+            yield f"{counted(unsaved, 'rule')} made here {form_for(unsaved, 'is', 'are')} not saved."
+        for screen in self.screen_stack:
+            if isinstance(screen, RuleForm):
+                yield "A rule in a form is not in force yet."
+            if isinstance(screen, ExportScreen) and screen.is_writing:
+                yield "An export is being written."
 
     def action_show_tab(self, name: str) -> None:
         """Bring a tab in sight."""
@@ -169,7 +198,7 @@ class Panel(App[int], Objecting, inherit_bindings=False):
 
     def action_help(self) -> None:
         """Show all commands and their keys."""
-        self.push_screen(HelpScreen(self._keys))
+        self.push_screen(HelpScreen(self.keys))
 
     def action_overrides(self) -> None:
         """Show the overrides, to be switched on and off."""
@@ -184,7 +213,8 @@ class Panel(App[int], Objecting, inherit_bindings=False):
     def action_all_off(self) -> None:
         """Disable all rules and overrides; or enable again what was disabled so."""
         count, is_on = self._arming.switch_all()
-        self.notify(f"{count} {'rules on again' if is_on else 'rules off; 0 has them back'}")
+        said = "on again" if is_on else "off; {panel.all-off} switches back on what was off"
+        self.notify(f"{counted(count, 'rule')} {said}")
 
     def on_traffic_area_fail_next(self, event: TrafficArea.FailNext) -> None:
         """Arm it; with another fault first, if that is wanted."""
@@ -196,7 +226,7 @@ class Panel(App[int], Objecting, inherit_bindings=False):
             if why is None:
                 self._fail_next(event.exchange, rule)
             else:
-                self._warn(f"{why}. {self._key('traffic.fail-next-with')} chooses another fault.")
+                self._warn(f"{why}. {{traffic.fail-next-with}} chooses another fault.")
 
     def _fill_in(self, exchange: Exchange, kind: type[Fault] | None) -> None:
         """Show the rule for the next one like `exchange`, to be changed."""
@@ -226,10 +256,6 @@ class Panel(App[int], Objecting, inherit_bindings=False):
         self.notify(said, markup=False)
         self.tick()
 
-    def _key(self, command: str) -> str:
-        """The first key of a command, by its id."""
-        return next(iter(keys_of(BY_ID[command], self._keys)), command)
-
     def _warn(self, problem: str) -> None:
         self.notify(visible(problem), severity="warning", markup=False)
 
@@ -250,7 +276,7 @@ class Panel(App[int], Objecting, inherit_bindings=False):
         """Say why a key does nothing now; once, while it can still be read, however often it is pressed."""
         if event.key in self.screen.active_bindings:
             return
-        for why in objections(self.focused or self.screen, event.key, self._keys):
+        for why in objections(self.focused or self.screen, event.key, self.keys):
             now = time.monotonic()
             if why != self._said or now > self._said_at + SAID_FOR:
                 self._said, self._said_at = why, now

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from itertools import combinations
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 from textual.binding import Binding, BindingType
+from textual.dom import DOMNode
 from textual.keys import Keys
 
 from brokenreg.oci.hints import nearest
 from brokenreg.tui.commands import BY_ID, COMMANDS, Command, keys_of, meet
 
+_NAMED = re.compile(r"\{([a-z]+\.[a-z-]+)\}")
 _MODIFIERS = ("ctrl+", "shift+", "alt+", "super+", "hyper+", "meta+")
 
 
@@ -29,6 +32,28 @@ def commands_on(key: str, keys: Mapping[str, str]) -> Iterator[Command]:
     for command in COMMANDS:
         if key in map(key_name, keys_of(command, keys)):
             yield command
+
+
+def keyed(text: str, keys: Mapping[str, str]) -> str:
+    """Return `text` with the first key of each command that it names in braces (`{traffic.mark}`)."""
+
+    def key(named: re.Match[str]) -> str:
+        command = BY_ID.get(named[1])
+        return named[0] if command is None else keys_of(command, keys)[0]
+
+    return _NAMED.sub(key, text)
+
+
+@runtime_checkable
+class HasKeys(Protocol):
+    """The panel, as far as hints need it: other keys by command id."""
+
+    keys: Mapping[str, str]
+
+
+def keyed_for(node: DOMNode, text: str) -> str:
+    """Return `text` as `keyed` makes it, with the keys of the panel that `node` belongs to."""
+    return keyed(text, node.app.keys if isinstance(node.app, HasKeys) else {})
 
 
 def keys_from(table: Mapping[str, Any]) -> dict[str, str]:

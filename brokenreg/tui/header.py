@@ -11,6 +11,7 @@ from textual.widgets import Static
 from brokenreg.controlled import Controlled
 from brokenreg.faults.active_rule import ActiveRule
 from brokenreg.faults.catalogue import Fault
+from brokenreg.oci.plurals import counted
 from brokenreg.tui.area import Clock
 from brokenreg.tui.faults.arming import Arming
 from brokenreg.tui.rate import RequestRate, sparkline
@@ -61,7 +62,7 @@ class Header(Static):
         yield 6, f"{counts[-1]} req/s", ""
         yield 5, sparkline(counts), "$primary"
         yield 4, f"{log.in_flight} in flight", ""
-        yield 3, f"{log.end} exchange{'' if log.end == 1 else 's'}", ""
+        yield 3, counted(log.end, "exchange"), ""
         yield 1, self._version, "$secondary"
 
     def _held(self, now: float) -> Iterator[_Part]:

@@ -8,7 +8,7 @@ from textual.binding import Binding
 from textual.dom import DOMNode
 from textual.screen import Screen
 
-from brokenreg.tui.bindings import commands_on
+from brokenreg.tui.bindings import commands_on, keyed
 
 
 class Objecting(DOMNode):
@@ -18,7 +18,10 @@ class Objecting(DOMNode):
     """
 
     def objection(self, action: str) -> str:
-        """Why `action` would do nothing now, in one line; empty if it would. What would not has no key."""
+        """Why `action` would do nothing now, in one line; empty if it would. What would not has no key.
+
+        A command's id in braces (`{traffic.mark}`) stands for its key.
+        """
         return ""
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
@@ -36,6 +39,6 @@ def objections(node: DOMNode, key: str, keys: Mapping[str, str]) -> Iterator[str
             bound = {binding.id for binding in each.BINDINGS if isinstance(binding, Binding)}
             for command in commands:
                 if command.id in bound and (why := each.objection(command.action_name)):
-                    yield why
+                    yield keyed(why, keys)
         if isinstance(each, Screen) and each.is_modal:
             return

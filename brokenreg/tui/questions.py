@@ -51,6 +51,13 @@ class Confirmation(ModalScreen[bool], inherit_bindings=False):
         self.dismiss(False)
 
 
+class QuitConfirmation(Confirmation):
+    """Asks before the registry stops although something would be lost; `lines` say what."""
+
+    def __init__(self, lines: tuple[str, ...]) -> None:
+        super().__init__("Stop the registry and leave?", lines)
+
+
 class Question(ModalScreen[str | None], inherit_bindings=False):
     """Asks for a line of text. The result is the text, or None if somebody thought better of it.
 

@@ -61,5 +61,8 @@ def test_after_a_pull_the_next_request_for_its_manifest_fails(
     query = {"filter": "ep:manifest status:503"}
     (struck,) = httpx.get(f"{ready['control']}/v1/exchanges", params=query).json()
     assert (struck["method"], struck["rule"]) == ("HEAD", f"rule {rule['id']}")
+    terminal.tmux("send-keys", "5")
+    for name in ("registry", "second origin", "control API"):
+        assert "Running on" not in terminal.wait_for(f"INFO +the {name} listens on http://127.0.0.1:")
     terminal.tmux("send-keys", "2")
     terminal.wait_for("✓ rule 1 .* 1/[1-3]")

@@ -5,14 +5,16 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+from pathlib import Path
 
 import pytest
-from exchanges import small_pull
+from exchanges import passed, small_pull
 from running import registry
-from screen import Clock, lines, look, shown
+from screen import Clock, lines, look, settled, shown, text
 from take_screenshots import FILES, FOLDER, take
 from textual.pilot import Pilot
 
+from brokenreg.faults.rules import rule_of
 from brokenreg.traffic.log import TrafficLog
 from brokenreg.tui.app import Panel
 
@@ -20,7 +22,7 @@ from brokenreg.tui.app import Panel
 @pytest.mark.parametrize("keys", [["q"], ["ctrl+c"], ["enter", "q"], ["?", "ctrl+c"], ["5", "q"]])
 async def test_it_quits_with_status_0(keys: list[str]) -> None:
     log = TrafficLog()
-    small_pull(log)
+    passed(log, "/v2/")
 
     async def press(pilot: Pilot[int]) -> None:
         await look(pilot)
@@ -30,6 +32,42 @@ async def test_it_quits_with_status_0(keys: list[str]) -> None:
         panel = Panel(controlled, clock=Clock())
         await asyncio.wait_for(panel.run_async(headless=True, size=(80, 24), auto_pilot=press), 10)
         assert panel.return_code == 0
+
+
+@pytest.mark.parametrize("keys", [["q", "y"], ["q", "enter"], ["ctrl+c", "ctrl+c"], ["?", "ctrl+c", "y"]])
+async def test_it_asks_before_it_breaks_something_off(keys: list[str]) -> None:
+    log = TrafficLog()
+    small_pull(log)
+    async with shown(log) as (panel, pilot):
+        await look(pilot)
+        screen = await look(pilot, *keys[:-1])
+        assert "Stop the registry and leave?" in screen
+        assert "1 exchange is in flight." in screen
+        assert "not saved" not in screen
+        await look(pilot, "n")
+        assert panel.is_running
+        assert "Stop the registry" not in text(panel)
+        await look(pilot, "escape", *keys)
+    assert panel.return_code == 0
+
+
+async def test_it_asks_while_rules_are_not_saved(tmp_path: Path) -> None:
+    """Those made here: in a form, or as an override that is on. What has been struck once is no loss."""
+    async with shown(TrafficLog()) as (panel, pilot):
+        book = panel._controlled.rules.book("")
+        book.add(rule_of({"fault": {"type": "error", "status": 500}}), "faults.yaml:3")
+        book.add(rule_of({"fault": {"type": "error", "status": 500}, "times": 0}), "panel, next like this")
+        await look(pilot, "2", "c", *"reset", "enter")
+        assert "A rule in a form is not in force yet." in await look(pilot, "ctrl+c")
+        await look(pilot, "escape", "enter")
+        assert "1 rule made here is not saved." in await look(pilot, "q")
+        await look(pilot, "n", "!", "space", "escape")
+        assert "2 rules made here are not saved." in await look(pilot, "q")
+        await look(pilot, "n", "W", *str(tmp_path / "saved.yaml"), "enter")
+        await settled(pilot)
+        assert "saved: 4 rules in" in text(panel).replace("\n", " ")
+        await look(pilot, "q")
+    assert panel.return_code == 0
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])

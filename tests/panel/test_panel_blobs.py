@@ -108,7 +108,7 @@ async def test_a_bomb_is_told_where_it_was_left() -> None:
 
     async with panel_on(prepare) as (pilot, _, _):
         seen = await settled(pilot, "enter")
-        assert "1 entries: stopped at byte 67,110,400 of the archive:" in seen, seen
+        assert "1 entry: stopped at byte 67,110,400 of the archive:" in seen, seen
         assert "9.9GiB of 10GiB that the last entry claims are not there" in " ".join(seen.split())
 
 

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import ast
 import importlib
 import inspect
 import pkgutil
+import re
 from collections.abc import Iterator
 from itertools import combinations
 from pathlib import Path
 
 import pytest
 from exchanges import small_pull
-from screen import lines, look, shown, text
+from screen import lines, look, said, shown, text
 from textual.dom import DOMNode
 from textual.widgets import Input
 
@@ -200,3 +202,21 @@ async def test_no_key_at_the_bottom_is_cut_and_that_of_the_help_is_always_there(
             assert "? Help" in keys
             assert keys.endswith(titles), keys
         assert "q Quit" in keys
+
+
+async def test_hints_name_the_keys_that_commands_have_now() -> None:
+    keys = keys_from({"traffic.mark": "M", "faults.create": "v", "traffic.filter-toggle": "f5"})
+    async with shown(TrafficLog(), preferences=Preferences(keys=keys)) as (panel, pilot):
+        await look(pilot, "U")
+        assert "nothing is marked; M marks" in said(panel)
+        screen = await look(pilot, "2")
+        assert "  v  a new rule" in screen
+        assert "  o  load a scenario file" in screen
+
+
+def test_every_hint_names_a_command() -> None:
+    for path in Path(brokenreg.tui.__path__[0]).rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                for name in re.findall(r"\{([a-z]+\.[a-z-]+)\}", node.value):
+                    assert name in BY_ID, (path.name, name)

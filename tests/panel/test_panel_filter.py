@@ -13,8 +13,9 @@ from textual.pilot import Pilot
 from brokenreg.traffic.filters import KEYS, parse_filter
 from brokenreg.traffic.log import TrafficLog
 from brokenreg.tui.traffic.completion import advice, candidates, values_of
-from brokenreg.tui.traffic.rows import Rows, View
+from brokenreg.tui.traffic.rows import Rows
 from brokenreg.tui.traffic.table import TrafficTable
+from brokenreg.tui.traffic.view import View
 
 SIZE = (80, 24)
 

@@ -226,7 +226,8 @@ async def test_a_wide_screen_has_a_pane_of_what_is_in_flight() -> None:
 async def test_it_ends_at_once_although_something_is_held() -> None:
     async with serving() as shown:
         client, digest, _ = await held_layer(shown)
-        await shown.look("q")
+        assert "1 response is held." in await shown.look("q")
+        await shown.look("y")
         pressed = time.monotonic()
     length = int((await client.head())[1]["content-length"])
     assert digest_of(await client.body(length)) == digest, "it was let go"

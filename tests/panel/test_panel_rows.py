@@ -11,8 +11,9 @@ from brokenreg.traffic.exchange import Cache, Ended, Exchange
 from brokenreg.traffic.filters import parse_filter
 from brokenreg.traffic.log import TrafficLog
 from brokenreg.tui.traffic.heights import Heights
-from brokenreg.tui.traffic.rows import Row, Rows, View
+from brokenreg.tui.traffic.rows import Row, Rows
 from brokenreg.tui.traffic.transfers import Transfer
+from brokenreg.tui.traffic.view import View
 from brokenreg.tui.traffic.waterfall import progress_bar, span_bar
 
 SIZE = (80, 24)
@@ -163,6 +164,35 @@ async def test_the_waterfall_shows_when_each_was() -> None:
         assert "WATERFALL" not in await look(pilot), "as it was asked for"
         await look(pilot, "w")
         assert "miss" in text(panel)
+
+
+async def test_the_waterfall_is_there_from_100_columns_on() -> None:
+    """Also where details take a third of the screen."""
+    log = TrafficLog()
+    retried(log)
+    for width in (99, 100, 119, 120, 149, 150):
+        async with shown(log, size=(width, 24)) as (panel, pilot):
+            assert ("WATERFALL" in await look(pilot)) == (width >= 100), width
+            assert "GET blobs/sha256:bb" in text(panel)
+
+
+async def test_how_many_are_newer_counts_exchanges_and_no_headings() -> None:
+    log = TrafficLog()
+    for place in range(5):
+        for seed in ("aa", "bb"):
+            passed(log, f"/v2/library/app-{place}/blobs/{digest(seed)}", at=place)
+    async with shown(log, size=SIZE) as (panel, pilot):
+        await look(pilot, "g")
+        assert "○ 10 newer" in text(panel), "of 10: the cursor is on a heading"
+        assert "○ 9 newer" in await look(pilot, "j")
+        assert "○ 8 newer" in await look(pilot, "j")
+        assert "○ 8 newer" in await look(pilot, "j")
+        assert "○ 6 newer" in await look(pilot, "space"), "those that a heading hides are with it"
+        assert "○ 6 newer" in await look(pilot, "j")
+        await look(pilot, "u")
+        passed(log, "/v2/")
+        assert "○ 11 newer" not in await look(pilot, "g")
+        assert "○ 10 newer" in text(panel)
 
 
 async def test_what_was_painted_before_the_waterfall_came_stands_under_its_heading() -> None:

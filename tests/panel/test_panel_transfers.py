@@ -185,3 +185,70 @@ def test_whatever_comes_each_belongs_to_one_of_its_own_client(
             summarise(transfer)
             transfer.drop_first()
         assert not list(transfer.last_attempts())
+
+
+def test_what_is_pulled_again_is_another_pull() -> None:
+    """Ten seconds later, and without a pause once all has come; not a manifest that is asked for twice."""
+    log = TrafficLog()
+    facts = ManifestFacts(names=(A, C), config=C, layers=(A,))
+    transfers = Transfers(lambda each: facts if each.method == "GET" else ManifestFacts())
+    own = digest("ee")
+
+    def pull(at: float, *blobs: str) -> list[Transfer | None]:
+        asks = [("manifests/1", "HEAD"), (f"manifests/{own}", "GET"), (f"manifests/{own}", "GET")]
+        asks += [(f"blobs/{each}", "GET") for each in blobs]
+        found = []
+        for what, method in asks:
+            each = exchange(log, f"/v2/library/app/{what}", method=method, at=at)
+            found += grouped([each], transfers)
+            answer(log, each, 200, size=10)
+            each.response_headers += (("docker-content-digest", own),)
+            end(log, each)
+        assert len(set(found)) == 1
+        return found
+
+    heads = [pull(at, *blobs)[0] for at, blobs in ((0, (A, C)), (0.5, ()), (10.5, (A,)), (20.5, (A, C)))]
+    assert len(set(heads)) == 4
+    assert grouped([asked(log, f"manifests/{own}", 31)], transfers)[0] not in heads, "by digest as well"
+    busy = exchange(log, f"/v2/library/app/blobs/{B}", at=31.1)
+    (going,) = grouped([busy], transfers)
+    assert grouped([asked(log, f"manifests/{own}", 60)], transfers) == [going], "it is not over"
+
+
+def test_after_a_push_comes_something_else() -> None:
+    log, transfers = TrafficLog(), Transfers(nothing)
+    push, same, later = grouped(
+        (asked(log, "manifests/1", at, method) for at, method in ((0, "PUT"), (1, "HEAD"), (11, "HEAD"))),
+        transfers,
+    )
+    assert push is same
+    assert later is not push
+    again = grouped((asked(log, "manifests/2", at, "PUT") for at in (20, 30)), transfers)
+    assert again[0] is not again[1]
+
+
+def test_what_a_push_does_not_find_is_no_failure() -> None:
+    log, transfers = TrafficLog(), Transfers(nothing)
+    asks = [
+        ("manifests/1", "HEAD"),
+        (f"blobs/{A}", "HEAD"),
+        (f"blobs/{A}", "HEAD"),
+        ("blobs/uploads/", "POST"),
+    ]
+    asks += [(f"blobs/{A}", "HEAD")]
+    pushed = []
+    for what, method in asks:
+        each = exchange(log, f"/v2/library/app/{what}", method=method)
+        push = transfers.take(each)
+        answer(log, each, 202 if method == "POST" else 404)
+        end(log, each, fault="error" if len(pushed) == 4 else None)
+        pushed.append(each)
+    assert push is not None
+    assert [push.is_failure(each) for each in pushed] == [False, False, False, False, True]
+    assert not any(map(push.retry, pushed))
+    (missing,) = [exchange(log, "/v2/library/app/manifests/nope", method="HEAD", agent="crane/1")]
+    pull = transfers.take(missing)
+    answer(log, missing, 404)
+    end(log, missing)
+    assert pull is not None
+    assert pull.is_failure(missing), "of a pull it is one"

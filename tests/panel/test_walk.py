@@ -64,7 +64,13 @@ def test_by_keys_alone(terminal: Terminal, ready: dict[str, object], tmp_path: P
     with copying(ready, "broken/random:layers-1_size-64kib", tmp_path / "overridden") as client:
         assert client.wait(30) != 0
 
+    terminal.tmux("send-keys", "5")
+    screen = terminal.wait_for("INFO +the registry listens on http://127.0.0.1:")
+    assert "the second origin listens on http://127.0.0.1:" in screen
+    assert "Running on" not in screen
     terminal.tmux("send-keys", "q")
+    terminal.wait_for("1 rule made here is not saved")
+    terminal.tmux("send-keys", "y")
     terminal.wait_for("status=0")
     assert terminal.modes() == "0 0 1"
     assert (tmp_path / "data" / "diagnostics.log").read_text() == ""

@@ -16,6 +16,7 @@ from textual.worker import Worker
 from brokenreg.controlled import Controlled
 from brokenreg.faults.rules import FieldError
 from brokenreg.images.verification import Verification
+from brokenreg.oci.plurals import form_for
 from brokenreg.oci.sizes import format_size
 from brokenreg.storage.errors import StorageError
 from brokenreg.tui.area import Clock, TabArea
@@ -110,11 +111,11 @@ class BlobsArea(TabArea):
             case "back" if not (self._is_reading or self.has_class("-searching") or self._wanted):
                 return "this is the whole list already"
             case "open" if self._is_reading:
-                return "it is open already; escape goes back to the list"
+                return "it is open already; {blobs.back} goes back to the list"
             case "verify" if self._verification is not None:
                 return ""  # It stops.
             case "open" | "verify" | "corrupt" | "delete" | "copy" if blob is None:
-                return "there is no blob here" + ("; escape shows all" if self._wanted else "")
+                return "there is no blob here" + ("; {blobs.back} shows all" if self._wanted else "")
             case "delete" if blob is not None and not blob.keys:
                 return "it cannot be deleted: it is fabricated anew whenever it is asked for"
         return super().objection(action)
@@ -218,7 +219,9 @@ class BlobsArea(TabArea):
                 verification = Verification(content, blob.digest)
                 self._verification = blob, verification
                 await in_thread(verification.run, verification.stop)
-                problem = f"{format_size(verification.read)} have the digest {verification.found}"
+                size = verification.read
+                has = form_for(size, "has", "have")
+                problem = f"{format_size(size)} {has} the digest {verification.found}"
                 if not verification.is_right and isinstance(content, StoredContent):
                     self.controlled.store.integrity.quarantine(blob.digest, content.file, problem)
                     problem += "; it is not served any more"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from brokenreg.controlled import Controlled
 from brokenreg.faults.rules import Rule, rule_of
+from brokenreg.oci.plurals import counted
 from brokenreg.storage.records import is_cache
 from brokenreg.tui.blobs.survey import Blob
 
@@ -70,4 +71,4 @@ def _namespaces(blob: Blob) -> list[str]:
 
 
 def _repositories(count: int) -> str:
-    return "1 repository" if count == 1 else f"{count} repositories"
+    return counted(count, "repository", "repositories")

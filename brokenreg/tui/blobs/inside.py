@@ -7,6 +7,7 @@ from functools import partial
 from brokenreg.controlled import Controlled
 from brokenreg.images.layer_listing import LayerListing
 from brokenreg.images.unpacked import Content
+from brokenreg.oci.plurals import form_for
 from brokenreg.oci.sizes import format_size
 from brokenreg.storage.errors import StorageError
 from brokenreg.tui.blobs.contents import (
@@ -42,9 +43,9 @@ class Inside:
         if self._said or listing is None:
             return self._said or "opening ..."
         if listing.outcome is not None:
-            return f"{len(listing.entries):,} entries: {listing.outcome}"
+            return f"{_entries(listing)}: {listing.outcome}"
         done = 100 * listing.read // max(1, listing.size)
-        return f"reading: {done} % of {format_size(listing.size)}, {len(listing.entries):,} entries so far"
+        return f"reading: {done} % of {format_size(listing.size)}, {_entries(listing)} so far"
 
     async def read(self, width: int) -> None:
         """Read it, for lines of `width` cells. Cancelled, it leaves nothing running."""
@@ -73,3 +74,8 @@ class Inside:
             self.listing = None
         self.lines = await in_thread(partial(dump, content))
         self._said = f"no listing ({why}); its first {format_size(min(DUMPED, content.size))}"
+
+
+def _entries(listing: LayerListing) -> str:
+    count = len(listing.entries)
+    return f"{count:,} {form_for(count, 'entry', 'entries')}"

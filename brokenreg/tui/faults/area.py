@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import ClassVar
 
@@ -10,12 +10,13 @@ from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.message import Message
 
+from brokenreg.controlled import Controlled
 from brokenreg.faults.active_rule import ActiveRule
 from brokenreg.faults.catalogue import CATALOGUE, Fault
 from brokenreg.faults.rulebook import RuleBook
 from brokenreg.faults.rules import FieldError, Rule
-from brokenreg.tui.area import TabArea
-from brokenreg.tui.bindings import bindings_of
+from brokenreg.tui.area import Clock, TabArea
+from brokenreg.tui.bindings import bindings_of, keyed_for
 from brokenreg.tui.faults.choice import FaultChoice
 from brokenreg.tui.faults.form import RuleForm
 from brokenreg.tui.faults.listing import Listing, Row
@@ -30,8 +31,9 @@ _HINT = (
     "",
     "No rule is in force: everything works. Break something:",
     "",
-    "  c  a new rule                     o  load a scenario file",
-    "  !  overrides, for every request   n  in Traffic: the next one like this fails",
+    "  {faults.create}  a new rule                     {faults.load}  load a scenario file",
+    "  {panel.overrides}  overrides, for every request   "
+    "{traffic.fail-next}  in Traffic: the next one like this fails",
 )
 _Place = tuple[str, int]
 """Namespace and id of a rule."""
@@ -52,6 +54,11 @@ class FaultsArea(TabArea):
 
     _shown: object = None
 
+    def __init__(self, controlled: Controlled, clock: Clock, *, id: str) -> None:  # noqa: A002 - Textual's
+        super().__init__(controlled, clock, id=id)
+        self._saved: dict[int, Rule] = {}
+        """Rules by id, as they were saved here last."""
+
     def compose(self) -> ComposeResult:
         yield Listing()
 
@@ -62,7 +69,8 @@ class FaultsArea(TabArea):
         state = width, [(place, each.rule, each.struck, each.matched) for place, each in there]
         if state != self._shown:
             self._shown = state
-            self._listing.show(list(_rows(there, width)))
+            hint = [keyed_for(self, line) for line in _HINT]
+            self._listing.show(list(_rows(there, width, hint)))
 
     def take_focus(self) -> None:
         self._listing.focus()
@@ -72,12 +80,23 @@ class FaultsArea(TabArea):
         book = self._book
         return f"scenario {visible(book.name)}" if book.name else ""
 
+    @property
+    def unsaved(self) -> int:
+        """How many rules were made or changed here since they were saved; others while they may strike."""
+        books = self.controlled.rules
+        return sum(
+            self._saved.get(each.id) != each.rule
+            for name in books.namespaces()
+            for each in books.book(name)
+            if each.source == _SOURCE or (each.source.startswith(_SOURCE) and each.is_armed)
+        )
+
     def objection(self, action: str) -> str:
         """Why `action` would do nothing now."""
         active = self._selected
         match action:
             case "open" | "delete" | "switch" | "earlier" | "later" if active is None:
-                return "there is no rule here; c makes one, o loads a scenario file"
+                return "there is no rule here; {faults.create} makes one, {faults.load} loads a scenario file"
             case "open" if active is not None and len(active.rule.fault) > 1:
                 return "it has several faults, and the form one; edit it in a scenario file"
             case "earlier" if active is self._peers[0]:
@@ -129,7 +148,10 @@ class FaultsArea(TabArea):
 
     def action_save(self) -> None:
         """Save what is in force as a scenario file."""
-        self.app.push_screen(SaveDialogue(self.controlled.rules, self._namespace), self._told)
+        namespace = self._namespace
+        self.app.push_screen(
+            SaveDialogue(self.controlled.rules, namespace), partial(self._written, namespace)
+        )
 
     def on_cursor_list_opened(self) -> None:
         """Somebody clicked twice."""
@@ -178,6 +200,11 @@ class FaultsArea(TabArea):
             self.app.notify(visible(done), markup=False)
             self.tick()
 
+    def _written(self, namespace: str, done: str | None) -> None:
+        if done is not None:
+            self._saved |= {each.id: each.rule for each in self.controlled.rules.book(namespace)}
+        self._told(done)
+
     def _warn(self, problem: str) -> None:
         self.app.notify(visible(problem), severity="warning", markup=False)
 
@@ -207,12 +234,12 @@ class FaultsArea(TabArea):
         return [each for each in self._book if active and each.rule.override == active.rule.override]
 
 
-def _rows(there: _Rules, width: int) -> Iterator[Row]:
-    """Rules, and overrides below them; what can be done, if there is neither."""
+def _rows(there: _Rules, width: int, hint: Sequence[str]) -> Iterator[Row]:
+    """Rules, and overrides below them; a hint what can be done, if there is neither."""
     rules = [each for each in there if not each[1].rule.override]
     overrides = [each for each in there if each[1].rule.override]
     if not there:
-        yield from (Row(None, line, "quiet") for line in _HINT)
+        yield from (Row(None, line, "quiet") for line in hint)
         return
     columns = _columns(width)
     if rules:

@@ -15,6 +15,7 @@ from textual.widgets import Input, Static
 from brokenreg.faults.rulebook import RuleBook, RuleBooks
 from brokenreg.faults.rules import FieldError
 from brokenreg.faults.scenario import ScenarioError, load_scenario, write_scenario
+from brokenreg.oci.plurals import counted
 from brokenreg.tui.bindings import bindings_of
 from brokenreg.tui.footer import KeyLine
 from brokenreg.tui.questions import Confirmation
@@ -106,7 +107,7 @@ class LoadDialogue(_FileDialogue):
             self.tell(f"{path}: {error}")
         else:
             self.book.replace_all(sourced, prepared)
-            self.dismiss(f"{len(prepared)} rules are in force, from {path}")
+            self.dismiss(f"in force: {counted(len(prepared), 'rule')} from {path}")
 
 
 class SaveDialogue(_FileDialogue):
@@ -131,7 +132,7 @@ class SaveDialogue(_FileDialogue):
         except ValueError as error:
             self.tell(str(error))
         else:
-            self.dismiss(f"{len(scenario.rules)} rules are saved in {path}")
+            self.dismiss(f"saved: {counted(len(scenario.rules), 'rule')} in {path}")
 
     def _overwrite(self, path: Path, *, wanted: bool) -> None:
         if wanted:

@@ -61,13 +61,13 @@ class HoldingArea(TabArea):
             case "step" | "resume" | "abort" | "edit":
                 target = self._target
                 if target is None:
-                    return "nothing is held; p holds the selected response while it is in flight"
+                    return "nothing is held; {holding.hold} holds the selected response while it is in flight"
                 if target.id not in waiting:
                     return f"#{target.id} is on its way to the next stop"
                 if action == "edit" and target.status is not None:
                     return f"#{target.id} has sent its headers; status and headers are edited before that"
             case "toggle_breaks" if not len(self.controlled.gate.breaks):
-                return "there are no breaks; i sets one"
+                return "there are no breaks; {holding.breaks} sets one"
         return super().objection(action)
 
     def _objection_to_hold(self) -> str:

@@ -61,7 +61,7 @@ class BreaksScreen(ModalScreen[None], Objecting, inherit_bindings=False):
     def objection(self, action: str) -> str:
         """Why `action` would do nothing now."""
         if action in ("remove", "choose", "toggle_breaks") and not len(self._breaks):
-            return "there are no breaks; type one, and enter sets it"
+            return "there are no breaks; type one, and {breaks.add} sets it"
         return super().objection(action)
 
     def action_add(self) -> None:

@@ -72,9 +72,10 @@ class TagsArea(TabArea):
             case "back" if not (self._tree.search or self.has_class("-searching")):
                 return "all names are shown already"
             case "open" | "copy" | "copy_next" | "delete" | "retag" if row is None:
-                return "there is nothing here" + ("; escape shows all names" if self._tree.search else "")
+                others = "; {tags.back} shows all names" if self._tree.search else ""
+                return f"there is nothing here{others}"
             case "open" if row and row.digest is None:
-                return "there is nothing to show of it; space shows what is below it"
+                return "there is nothing to show of it; {tree.expand} shows what is below it"
             case "copy" | "copy_next" if row and row.kind not in MANIFESTS:
                 return "a tag, a manifest or an index can be pulled; l and j lead to them"
             case "delete" | "retag" if row and row.kind not in MANIFESTS:

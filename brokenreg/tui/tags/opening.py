@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from brokenreg.oci.digests import Digest
+from brokenreg.oci.plurals import counted
 from brokenreg.oci.sizes import format_size
 from brokenreg.storage import Store
 from brokenreg.storage.records import is_cache, spelled
@@ -14,11 +15,12 @@ from brokenreg.tui.tags.rows import MANIFESTS, Kind, Row
 
 def document_of(row: Row, digest: Digest, store: Store) -> tuple[str, list[Fact], Read | None]:
     """Title, facts and text for `DocumentScreen`. `digest` is the row's; a layer has no text."""
+    size = "not told" if row.size is None else f"{format_size(row.size)} ({counted(row.size, 'byte')})"
     facts = [
         ("Repository", f"{spelled(row.key)}{' (cached)' if is_cache(row.key) else ''}"),
         ("Media type", row.media_type or "not told"),
         ("Digest", digest),
-        ("Size", "not told" if row.size is None else f"{format_size(row.size)} ({row.size} bytes)"),
+        ("Size", size),
     ]
     title = str(row.kind) if row.text == digest else f"{row.kind} {row.text}"
     if row.kind in MANIFESTS:
@@ -49,7 +51,7 @@ def _whereabouts(row: Row, store: Store, digest: Digest) -> str:
     if not row.is_here:
         return "not in this repository: the blob is in the data folder, but was not pushed or mounted here"
     if row.size is not None and row.size != size:
-        return f"yes, with {size} bytes: not what the manifest tells"
+        return f"yes, with {counted(size, 'byte')}: not what the manifest tells"
     return "yes"
 
 

@@ -23,9 +23,9 @@ from brokenreg.tui.traffic.completion import values_of
 from brokenreg.tui.traffic.detail.view import Detail
 from brokenreg.tui.traffic.export import ExportScreen, Source
 from brokenreg.tui.traffic.filter_bar import FilterBar
-from brokenreg.tui.traffic.rows import everything
 from brokenreg.tui.traffic.sifting import SiftingArea
 from brokenreg.tui.traffic.table import TrafficTable
+from brokenreg.tui.traffic.view import everything
 
 _LOOKED_AT = 1000
 """Of so many exchanges, the newest, are the values offered; a look takes some milliseconds."""
@@ -112,9 +112,10 @@ class TrafficArea(SiftingArea):
         """Why `action` would do nothing now."""
         match action:
             case "back" if not self._is_reading:
-                return "this is the list already" + ("; \\ switches its filter" if self._filter else "")
+                others = "; {traffic.filter-toggle} switches its filter" if self._filter else ""
+                return f"this is the list already{others}"
             case "open" if self._is_reading:
-                return "it is shown in full already; escape goes back to the list"
+                return "it is shown in full already; {traffic.back} goes back to the list"
             case "open" if self._table.row is None:
                 return self._objection_to_row()
             case "fail_next" | "fail_next_with" if self._table.selected is None:
@@ -126,9 +127,9 @@ class TrafficArea(SiftingArea):
             case "filter" if self._bar.is_open:
                 return "a filter is being written already, below"
             case "filter_toggle" if not self._filter:
-                return "there is no filter; / writes one"
+                return "there is no filter; {traffic.filter} writes one"
             case "pane" if self._detail.exchange is None or not self._detail.display:
-                return self._objection_to_row() or "no exchange is shown in full; enter shows it"
+                return self._objection_to_row() or "no exchange is shown in full; {traffic.open} shows it"
         return super().objection(action)
 
     def _objection_to_row(self) -> str:
@@ -136,7 +137,7 @@ class TrafficArea(SiftingArea):
         if self._table.selected is not None:
             return ""
         if self._table.transfer is not None:
-            return "this is a heading, no exchange; j and k move, space folds"
+            return "this is a heading, no exchange; {move.down} and {move.up} move, {traffic.expand} folds"
         return "there is no exchange under the cursor"
 
     def action_open(self) -> None:
@@ -271,7 +272,8 @@ class TrafficArea(SiftingArea):
         if self._is_reading and row is None:
             self._detail.tick()  # Trimmed while somebody reads it: what is shown stays.
         elif self._is_reading or self.has_class("-wide"):
-            self._detail.show(row)
+            transfer = self._table.transfer
+            self._detail.show(row, None if transfer is None else transfer.kind)
 
 
 def _hint(address: str) -> tuple[str, ...]:

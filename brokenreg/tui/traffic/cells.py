@@ -9,7 +9,7 @@ from brokenreg.oci.digests import is_digest
 from brokenreg.oci.target import Endpoint
 from brokenreg.traffic.exchange import Ended, Exchange
 from brokenreg.tui.text import ELLIPSIS, beginning, fit, fit_end, visible
-from brokenreg.tui.traffic.transfers import Transfer
+from brokenreg.tui.traffic.transfers import Kind, Transfer, is_miss
 
 _DIGEST_SHOWN = 6
 _NAME_AT_LEAST = 6
@@ -20,13 +20,24 @@ _ENDED_WORDS = {Ended.COMPLETE: "", Ended.CLIENT_LEFT: "client left", Ended.ABOR
 _ENDED_AFTER_FAULT = {Ended.COMPLETE: "", Ended.CLIENT_LEFT: " · left", Ended.ABORTED: " · aborted"}
 
 
-def glyph(exchange: Exchange) -> str:
-    """One character for how it goes."""
+def glyph(exchange: Exchange, kind: Kind | None = None) -> str:
+    """One character for how it goes; `kind` is what it belongs to."""
     if exchange.held_since is not None:
         return "⏸"
+    if is_miss(exchange, kind):
+        return "○"
     if exchange.has_failed:
         return "✗"
     return "✓" if exchange.ended else "▸"
+
+
+def state(exchange: Exchange, kind: Kind | None = None) -> str:
+    """How it goes, as the style that tells it: `note` is held, `quiet` neither good nor bad."""
+    if exchange.held_since is not None:
+        return "note"
+    if is_miss(exchange, kind):
+        return "quiet"
+    return "bad" if exchange.has_failed else "good"
 
 
 def local_time(exchange: Exchange) -> str:

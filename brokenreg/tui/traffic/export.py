@@ -22,7 +22,7 @@ from brokenreg.traffic.exchange import Exchange
 from brokenreg.traffic.filters import Filter
 from brokenreg.traffic.har import har_pieces
 from brokenreg.traffic.pacing import chosen, paced
-from brokenreg.tui.bindings import bindings_of
+from brokenreg.tui.bindings import bindings_of, keyed_for
 from brokenreg.tui.footer import KeyLine
 from brokenreg.tui.objections import Objecting
 from brokenreg.tui.saving import save_pieces
@@ -137,12 +137,12 @@ class ExportScreen(ModalScreen[str], Objecting, inherit_bindings=False):
         """Why `action` would do nothing now."""
         match action:
             case "copy" | "save" | "form" if self._is_saving:
-                return "the name of a file is asked for; escape goes back"
+                return "the name of a file is asked for; {export.leave} goes back"
             case "copy" | "save" if self._text is None:
-                return "there is nothing in this form; h and l show others"
+                return "there is nothing in this form; {export.last-form} and {export.next-form} show others"
             case "copy" if self._text and len(self._text) > MOST_COPIED:
                 most = format_size(MOST_COPIED)
-                return f"more than {most} are too much for a clipboard; s writes it to a file"
+                return f"more than {most} are too much for a clipboard; {{export.save}} writes it to a file"
         return super().objection(action)
 
     def action_form(self, by: int) -> None:
@@ -232,14 +232,19 @@ class ExportScreen(ModalScreen[str], Objecting, inherit_bindings=False):
             length += len(piece)
             if length - said >= _SAID_EVERY:
                 said = length
-                self._say(f"writing, {format_size(length)} so far; escape stops it")
+                self._say(f"writing, {format_size(length)} so far; {{export.leave}} stops it")
 
     def on_input_changed(self) -> None:
         self._confirmed = ""
+
+    @property
+    def is_writing(self) -> bool:
+        """Whether a file is being written."""
+        return self._is_saving and any(each.node is self and each.is_running for each in self.workers)
 
     @property
     def _is_saving(self) -> bool:
         return self.has_class("-saving")
 
     def _say(self, line: str) -> None:
-        self.query_one("#said", Static).update(Content(line))
+        self.query_one("#said", Static).update(Content(keyed_for(self, line)))

@@ -18,7 +18,7 @@ from brokenreg.tui.theme import cursor_style
 from brokenreg.tui.traffic import cells
 from brokenreg.tui.traffic.marks import MARK, Marks
 from brokenreg.tui.traffic.rows import Row, Rows
-from brokenreg.tui.traffic.transfers import Summary, Transfer, announced, body_bytes, summarise
+from brokenreg.tui.traffic.transfers import Kind, Summary, Transfer, announced, body_bytes, is_miss, summarise
 from brokenreg.tui.traffic.waterfall import progress_bar, span_bar
 
 _TIME, _CLIENT, _STATUS, _SIZE, _MS = 8, 10, 3, 6, 6
@@ -27,7 +27,7 @@ _FIXED = 3 + _TIME + 1 + _CLIENT + 1 + 1 + _STATUS + 1 + _SIZE + 1 + _MS + 1
 _REQUEST_AT_LEAST = 20
 _STRIPS_KEPT = 1024
 _WIDE = 100
-"""Columns from which on there is room for a waterfall without asking, and for what the cache did."""
+"""Columns from which on a screen has a waterfall without asking, and a list what the cache did."""
 
 _Part = tuple[str, str]
 """Text, and the style's name; empty for the usual one."""
@@ -66,9 +66,11 @@ class Painter:
         """The styles have changed."""
         self._strips.clear()
 
-    def has_waterfall(self, width: int) -> bool:
-        """Whether there is a waterfall in so many columns."""
-        return width >= _WIDE if self.wants_waterfall is None else self.wants_waterfall
+    @property
+    def has_waterfall(self) -> bool:
+        """Whether there is a waterfall: as somebody chose, else on a screen of 100 columns."""
+        is_wide = self._widget.screen.size.width >= _WIDE
+        return is_wide if self.wants_waterfall is None else self.wants_waterfall
 
     def heading(self, width: int) -> Strip:
         """The names of the columns."""
@@ -95,6 +97,7 @@ class Painter:
         now = self._clock()
         elapsed = "" if row.ended else cells.milliseconds(row, now)
         retry = 0 if transfer is None else transfer.retry(row)
+        kind = None if transfer is None else transfer.kind
         bar = self._bar(row, transfer, now, width)
         is_held, room = row.held_since is not None, self._room(width)
         key = (
@@ -103,6 +106,7 @@ class Painter:
             elapsed,
             is_held,
             transfer is None,
+            kind,
             retry,
             bar,
             mark,
@@ -112,29 +116,26 @@ class Painter:
         )
         strip = self._strips.get(key)
         if strip is None:
-            words = self._words(row, transfer is not None, retry, bar, mark, width)
+            words = self._words(row, transfer, retry, bar, mark, width)
             strip = self._strips[key] = self._strip(words, cursor, width)
         return strip
 
     def _words(
-        self, exchange: Exchange, is_member: bool, retry: int, bar: str, mark: str, width: int
+        self, exchange: Exchange, transfer: Transfer | None, retry: int, bar: str, mark: str, width: int
     ) -> _Words:
-        room = self._room(width)
+        room, is_member = self._room(width), transfer is not None
+        kind = None if transfer is None else transfer.kind
         note = cells.note(exchange, room - _REQUEST_AT_LEAST - 1, retry)
         note_style = "note"
         if not note:
-            note, note_style = self._quiet_note(exchange, width), "quiet"
+            note, note_style = self._quiet_note(exchange, kind, width), "quiet"
         room -= cell_len(note) + 1 if note else 0
         line = cells.member_line if is_member else cells.request_line
-        glyph = (
-            "↻"
-            if retry and not exchange.has_failed and exchange.held_since is None
-            else cells.glyph(exchange)
-        )
+        state = cells.state(exchange, kind)
         return _Words(
-            glyph=glyph,
+            glyph="↻" if retry and state == "good" else cells.glyph(exchange, kind),
             mark=mark,
-            state="note" if exchange.held_since is not None else "bad" if exchange.has_failed else "good",
+            state=state,
             time=cells.local_time(exchange),
             client="" if is_member and exchange.replay_of is None else cells.client_name(exchange, _CLIENT),
             request=line(exchange, room),
@@ -146,8 +147,10 @@ class Painter:
             bar=bar,
         )
 
-    def _quiet_note(self, exchange: Exchange, width: int) -> str:
-        """How far it has come; on a wide screen what the cache did."""
+    def _quiet_note(self, exchange: Exchange, kind: Kind | None, width: int) -> str:
+        """How far it has come; that there is nothing yet; on a wide screen what the cache did."""
+        if is_miss(exchange, kind):
+            return "not here"
         whole = announced(exchange)
         if exchange.ended is None and whole and exchange.method != "HEAD" and body_bytes(exchange):
             return progress_bar(body_bytes(exchange), whole)
@@ -220,7 +223,7 @@ class Painter:
         return known[1]
 
     def _bar_width(self, width: int) -> int:
-        return max(9, min(30, (width - 53) // 3)) if self.has_waterfall(width) else 0
+        return max(9, min(30, (width - 53) // 3)) if self.has_waterfall else 0
 
     def _room(self, width: int) -> int:
         """Cells for the request and the note."""

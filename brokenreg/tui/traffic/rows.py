@@ -6,46 +6,19 @@ import time
 from bisect import bisect_left, bisect_right
 from collections import deque
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
 
 from brokenreg.oci.mediatypes import ManifestFacts, manifest_facts
 from brokenreg.traffic.exchange import Exchange
-from brokenreg.traffic.filters import Filter
 from brokenreg.traffic.log import TrafficLog
 from brokenreg.tui.traffic.heights import Heights
-from brokenreg.tui.traffic.marks import Marks
-from brokenreg.tui.traffic.noise import is_noise
 from brokenreg.tui.traffic.transfers import Transfer, Transfers
+from brokenreg.tui.traffic.view import View
 
 _BATCH = 32
 """Exchanges between two looks at the clock; some 0.3 ms."""
 
 Row = Exchange | Transfer
 """What stands in a line; a transfer is the heading of its exchanges."""
-
-
-def everything(exchange: Exchange) -> bool:
-    """The filter of those who want none."""
-    return True
-
-
-@dataclass(frozen=True, slots=True)
-class View:
-    """What of the log is wanted, and how. `collapsed`, ids of first exchanges, and `marks` may change."""
-
-    passes: Filter = everything
-    is_grouped: bool = True
-    hides_noise: bool = False
-    collapsed: set[int] = field(default_factory=set)
-    marks: Marks = field(default_factory=Marks)
-
-    def hides(self, exchange: Exchange) -> bool:
-        """Whether an exchange is noise that is not wanted."""
-        return self.hides_noise and is_noise(exchange)
-
-    def shows(self, exchange: Exchange) -> bool:
-        """Whether an exchange is wanted."""
-        return self.passes(exchange) and not self.hides(exchange)
 
 
 class Rows:
@@ -67,6 +40,8 @@ class Rows:
         self._taken: deque[Exchange] = deque()
         self._units: deque[Row] = deque()
         self._heights = Heights()
+        self._sizes = Heights()
+        """Of each item how many exchanges are shown, perhaps folded; its heading is none."""
         self._items: dict[int, int] = {}
         self._shown: dict[Transfer, list[Exchange]] = {}
         self._transfers = Transfers(self._read)
@@ -102,6 +77,18 @@ class Rows:
                 return False
         self._ask_again(deadline)
         return True
+
+    def below(self, row: Row) -> int:
+        """How many exchanges stand below a row; none of those that its heading hides."""
+        exchange = row if isinstance(row, Exchange) else next(iter(row.members), row.first)
+        item = self._items.get(exchange.id)
+        if item is None:
+            return self._sizes.total
+        unit = self._units[item - self._heights.first]
+        rest = self._sizes.total - self._sizes.line_of(item)
+        if isinstance(unit, Exchange) or self._is_collapsed(unit):
+            return rest - self._sizes[item]
+        return rest if isinstance(row, Transfer) else rest - self._place(unit, exchange) - 1
 
     def row_at(self, line: int) -> Row:
         """What stands in a line. Raise `IndexError`."""
@@ -214,18 +201,22 @@ class Rows:
             self._open.append(exchange)
         if transfer is None:
             self._units.append(exchange)
-            self._items[exchange.id] = self._heights.append(int(passes))
+            self._items[exchange.id] = self._append(int(passes))
             return
         if transfer not in self._shown:
             self._units.append(transfer)
             self._shown[transfer] = []
-            self._items[exchange.id] = self._heights.append(0)
+            self._items[exchange.id] = self._append(0)
         else:
             self._items[exchange.id] = self._items[transfer.members[0].id]
         self._view.marks.joined(exchange, transfer)
         if passes:
             self._shown[transfer].append(exchange)
         self._measure(transfer)
+
+    def _append(self, size: int) -> int:
+        self._sizes.append(size)
+        return self._heights.append(size)
 
     def _passes(self, exchange: Exchange) -> bool:
         """Whether it is shown; what is not because it is noise is counted."""
@@ -254,6 +245,7 @@ class Rows:
         while self._units and self._is_gone(self._units[0]):
             self._units.popleft()
             self._heights.trim()
+            self._sizes.trim()
 
     def _is_gone(self, unit: Row) -> bool:
         return unit.id not in self._items if isinstance(unit, Exchange) else not unit.members
@@ -268,7 +260,7 @@ class Rows:
                 continue
             unit = self._units[item - self._heights.first]
             if isinstance(unit, Exchange):
-                self._heights[item] = int(self._passes(exchange))
+                self._heights[item] = self._sizes[item] = int(self._passes(exchange))
             else:
                 self._show(unit, exchange, self._passes(exchange))
             if exchange.ended is None:
@@ -287,10 +279,11 @@ class Rows:
         return bisect_left(self._shown[transfer], exchange.id, key=lambda each: each.id)
 
     def _measure(self, transfer: Transfer) -> None:
-        lines = len(self._shown[transfer])
+        item = self._items[transfer.members[0].id]
+        lines = self._sizes[item] = len(self._shown[transfer])
         if lines and transfer.size > 1:
             lines = 1 + (0 if self.is_collapsed(transfer) else lines)
-        self._heights[self._items[transfer.members[0].id]] = lines
+        self._heights[item] = lines
 
     def _read(self, exchange: Exchange) -> ManifestFacts:
         kept = self._log.bodies.of(exchange)

@@ -24,7 +24,7 @@ class SiftingArea(HoldingArea):
             case "mark" if self._table.row is None:
                 return "there is nothing under the cursor to mark"
             case "go_marked" | "clear_marks" if not self._table.marks:
-                return "nothing is marked; m marks what is under the cursor"
+                return "nothing is marked; {traffic.mark} marks what is under the cursor"
         return super().objection(action)
 
     def action_mark(self) -> None:
@@ -34,7 +34,8 @@ class SiftingArea(HoldingArea):
     def action_go_marked(self, by: int) -> None:
         """Put the cursor on the next marked row, or on the one before."""
         if not self._table.go_to_marked(by):
-            self.say("what is marked is not in this list; \\ shows all")
+            key = "{traffic.noise}" if self._table.noise else "{traffic.filter-toggle}"
+            self.say(f"what is marked is not in this list; {key} shows all")
 
     def action_clear_marks(self) -> None:
         """Mark nothing any more."""

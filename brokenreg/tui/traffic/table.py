@@ -16,8 +16,9 @@ from brokenreg.traffic.log import TrafficLog
 from brokenreg.tui.cursor_list import CursorList
 from brokenreg.tui.traffic.marks import Marks
 from brokenreg.tui.traffic.painter import Painter
-from brokenreg.tui.traffic.rows import Row, Rows, View
+from brokenreg.tui.traffic.rows import Row, Rows
 from brokenreg.tui.traffic.transfers import Transfer
+from brokenreg.tui.traffic.view import View
 
 _SLICE = 0.008
 """Seconds that taking in may hold the loop; painting comes on top."""
@@ -104,7 +105,7 @@ class TrafficTable(CursorList):
     @property
     def newer(self) -> int:
         """How many exchanges there are below the cursor."""
-        return len(self._rows) - 1 - self._line
+        return 0 if self.cursor is None else self._rows.below(self.cursor)
 
     @property
     def progress(self) -> float | None:
@@ -161,8 +162,7 @@ class TrafficTable(CursorList):
 
     def toggle_waterfall(self) -> None:
         """Show when each exchange was within its transfer, or do not."""
-        width = self.scrollable_content_region.width
-        self._painter.wants_waterfall = not self._painter.has_waterfall(width)
+        self._painter.wants_waterfall = not self._painter.has_waterfall
         self.refresh()
 
     @property

@@ -1,8 +1,9 @@
 """Which exchanges belong to one pull or push. Free of Textual.
 
 A manifest names its digests, so that the blob requests of the same client that follow belong to it. Where no
-manifest says so, they belong to the newest pull or push of that client in that repository. A User-Agent, a
-pause and another tag begin a new one.
+manifest says so, they belong to the newest pull or push of that client in that repository. Another
+User-Agent, another tag and a pause begin a new one, and so does a request for a manifest that was served
+before.
 """
 
 from __future__ import annotations
@@ -15,10 +16,17 @@ from enum import StrEnum
 from brokenreg.oci.digests import is_digest
 from brokenreg.oci.mediatypes import ManifestFacts
 from brokenreg.oci.target import Endpoint
-from brokenreg.traffic.exchange import Exchange
+from brokenreg.traffic.exchange import Ended, Exchange
 
 IDLE = 20.0
 """Seconds without any exchange after which what follows is something new; clients retry sooner."""
+
+AGAIN = 5.0
+"""Seconds without any exchange after which a request for a manifest that was served before begins a new pull.
+
+Some clients request a manifest twice in one pull, but without such a pause. Once all blobs have come, such a
+request begins a new pull without one.
+"""
 
 MEMBERS = 500
 """Exchanges of one transfer at most, so that none is too large to be shown; what follows is a new one."""
@@ -78,11 +86,32 @@ class Transfer:
             return False
         if kind is not None and self.kind is not None and kind is not self.kind:
             return False
+        if self._is_again(exchange):
+            return False
         if self._is_pushed:
             return tag == self.tag and bool(tag)
         if not tag:
             return True
         return tag == self.tag or (kind is Kind.PUSH and not self.tag)
+
+    def _is_again(self, exchange: Exchange) -> bool:
+        """Whether a request for a manifest that was served or pushed before begins another pull or push."""
+        if exchange.endpoint is not Endpoint.MANIFEST or self._is_busy():
+            return False
+        before = self._attempts.get(_asked(exchange))
+        if not self._is_pushed and (before is None or before[-1].has_failed):
+            return False
+        return exchange.started - self._latest > AGAIN or (not self._is_pushed and self._is_whole())
+
+    def _is_whole(self) -> bool:
+        """Whether all blobs have come that its manifests name."""
+        return bool(self.blobs) and self.blobs <= {
+            _asked(each)[1] for each in self.last_bodies() if _has_come(each)
+        }
+
+    def is_failure(self, exchange: Exchange) -> bool:
+        """Whether one of its exchanges failed; of a push nothing that HEAD does not find."""
+        return is_failure(exchange) and not is_miss(exchange, self.kind)
 
     def names(self, digest: str, read: Read) -> bool | None:
         """Whether its manifests name a digest; None while none of them could be read."""
@@ -133,7 +162,7 @@ class Transfer:
         attempts = self._attempts.get(_asked(exchange), ())
         place = attempts.index(exchange) if exchange in attempts else 0
         before = attempts[max(0, place - _RETRIES) : place]
-        return sum(map(is_failure, before))
+        return sum(map(self.is_failure, before))
 
     def last_attempts(self) -> Iterator[Exchange]:
         """Of each that was asked for, the exchange that counts."""
@@ -144,10 +173,13 @@ class Transfer:
         return [each for each in self.last_attempts() if each.endpoint in _BODIES and each.method != "HEAD"]
 
     def _is_idle(self, now: float) -> bool:
+        return not self._is_busy() and now - self._latest > IDLE
+
+    def _is_busy(self) -> bool:
         while self._busy and self._busy[0].ended is not None:
             done = self._busy.popleft()
             self._latest = max(self._latest, done.started + (done.duration or 0.0))
-        return not self._busy and now - self._latest > IDLE
+        return bool(self._busy)
 
 
 class Transfers:
@@ -239,7 +271,7 @@ def summarise(transfer: Transfer) -> Summary:
     return Summary(
         held=sum(each.held_since is not None for each in transfer.members),
         in_flight=busy,
-        failed=sum(is_failure(each) for each in transfer.last_attempts() if each.method != "HEAD"),
+        failed=sum(transfer.is_failure(each) for each in transfer.last_attempts() if each.method != "HEAD"),
         sent=sum(body_bytes(each) for each in bodies),
         announced=sum(max(announced(each) or 0, body_bytes(each)) for each in bodies),
         blobs_done=len(done),
@@ -249,8 +281,17 @@ def summarise(transfer: Transfer) -> Summary:
 
 
 def is_failure(exchange: Exchange) -> bool:
-    """Whether it failed. 401 asks for a token only."""
-    return exchange.has_failed and exchange.status != 401
+    """Whether it failed. 401 asks for a token only; a blob that HEAD does not find is about to be pushed."""
+    return exchange.has_failed and exchange.status != 401 and not is_miss(exchange)
+
+
+def is_miss(exchange: Exchange, kind: Kind | None = None) -> bool:
+    """Whether HEAD asked for what is not here yet: a blob, or a manifest that `kind` PUSH brings."""
+    is_asked = exchange.endpoint in (Endpoint.CONFIG, Endpoint.LAYER) or (
+        exchange.endpoint is Endpoint.MANIFEST and kind is Kind.PUSH
+    )
+    is_complete = exchange.ended is Ended.COMPLETE and exchange.fault is None
+    return is_asked and is_complete and exchange.method == "HEAD" and exchange.status == 404
 
 
 def _has_come(exchange: Exchange) -> bool:

@@ -9,6 +9,7 @@ from brokenreg.oci.target import Endpoint
 from brokenreg.traffic.exchange import Exchange
 from brokenreg.tui.text import beginning
 from brokenreg.tui.traffic import cells
+from brokenreg.tui.traffic.transfers import Kind
 
 Part = tuple[str, str]
 """Text and its style."""
@@ -17,24 +18,25 @@ SHOWN = 4096
 """Characters of one thing that a client sent."""
 
 
-def head(exchange: Exchange, now: float) -> Iterator[Part]:
-    """Two lines."""
+_COLORS = {"note": "$warning", "quiet": "$secondary", "bad": "$error", "good": "$success"}
+
+
+def head(exchange: Exchange, now: float, kind: Kind | None) -> Iterator[Part]:
+    """Two lines; `kind` is what it belongs to."""
     if exchange.endpoint is Endpoint.CONNECT:
         yield "A connection that asked nothing\n", "bold"
     else:
         query = f"?{beginning(exchange.query, SHOWN)}" if exchange.query else ""
         path = beginning(exchange.path, SHOWN)
         yield f"{beginning(exchange.method, SHOWN)} {path}{query}\n", "bold"
-    color = "bold $error" if exchange.has_failed else "bold $success"
-    if exchange.held_since is not None:
-        color = "bold $warning"
+    color = f"bold {_COLORS[cells.state(exchange, kind)]}"
     length = with_unit(cells.milliseconds(exchange, now))
     answer = "no answer" if exchange.status is None else f"{exchange.status} {phrase(exchange.status)}"
     if exchange.status is None and exchange.ended is None:
         answer = "no answer yet"
     after = "for" if exchange.ended is None else "after"
     yield (
-        f"{cells.glyph(exchange)} {answer.rstrip()}, {cells.ended_word(exchange)} {after} {length}\n",
+        f"{cells.glyph(exchange, kind)} {answer.rstrip()}, {cells.ended_word(exchange)} {after} {length}\n",
         color,
     )
 

@@ -7,6 +7,7 @@ from collections.abc import Hashable, Iterable, Iterator
 
 from brokenreg.oci.dates import date_and_clock
 from brokenreg.oci.digests import is_digest
+from brokenreg.oci.plurals import counted
 from brokenreg.oci.sizes import format_size
 from brokenreg.oci.target import Endpoint
 from brokenreg.traffic.exchange import Ended, Exchange
@@ -19,7 +20,6 @@ from brokenreg.tui.traffic.transfers import (
     Transfer,
     announced,
     body_bytes,
-    is_failure,
     summarise,
 )
 
@@ -81,7 +81,7 @@ def _facts(transfer: Transfer, summary: Summary) -> Iterator[tuple[str, str]]:
     for label, words in (
         ("Cache", (str(each.cache) for each in members if each.cache is not None)),
         ("Faults", (each.fault for each in members if each.fault is not None)),
-        ("Retries", _retries(members)),
+        ("Retries", _retries(transfer)),
     ):
         if counted := _counted(words):
             yield label, visible(counted)
@@ -91,7 +91,7 @@ def _requests(transfer: Transfer) -> Iterator[Part]:
     """How many there were, and how they were answered, by endpoint."""
     members = transfer.members
     gone = transfer.size - len(members)
-    yield f"\n{transfer.size} requests", "bold"
+    yield f"\n{counted(transfer.size, 'request')}", "bold"
     yield f"{f', {gone} of them not in the log any more' if gone else ''}\n", ""
     for endpoint in dict.fromkeys(each.endpoint for each in members):
         of_it = [each for each in members if each.endpoint is endpoint]
@@ -100,14 +100,14 @@ def _requests(transfer: Transfer) -> Iterator[Part]:
         yield f"{_counted(answers)}\n", ""
 
 
-def _retries(members: Iterable[Exchange]) -> Iterator[str]:
+def _retries(transfer: Transfer) -> Iterator[str]:
     """The endpoint of each that was asked for again after a failure (`Transfer.retry`), in one walk."""
     failed = set()
-    for each in members:
+    for each in transfer.members:
         asked = (each.method, each.target.reference)
         if asked in failed:
             yield str(each.endpoint)
-        if is_failure(each) and each.target.reference:
+        if transfer.is_failure(each) and each.target.reference:
             failed.add(asked)
 
 

@@ -18,7 +18,7 @@ from brokenreg.tui.traffic.detail import transfer
 from brokenreg.tui.traffic.detail.head import Part, head
 from brokenreg.tui.traffic.detail.panes import PANES
 from brokenreg.tui.traffic.rows import Row
-from brokenreg.tui.traffic.transfers import Transfer
+from brokenreg.tui.traffic.transfers import Kind, Transfer
 
 _NAMES = tuple(PANES)
 
@@ -35,11 +35,13 @@ class Detail(Lines, inherit_bindings=False):
         self._controlled = controlled
         self._clock = clock
         self._row: Row | None = None
+        self._kind: Kind | None = None
         self._pane = 0
         self._painted: Hashable = None
 
-    def show(self, row: Row | None) -> None:
-        """Show `row` from its top; None shows nothing."""
+    def show(self, row: Row | None, kind: Kind | None = None) -> None:
+        """Show `row` from its top; None shows nothing. `kind` is what an exchange belongs to."""
+        self._kind = kind
         if row is not self._row:
             self._row = row
             self.scroll_home(animate=False)
@@ -71,7 +73,7 @@ class Detail(Lines, inherit_bindings=False):
         if row is None:
             return None
         elapsed = "" if row.ended else cells.milliseconds(row, now)
-        return row, row.revision, elapsed, self._pane, pane.state(row, self._controlled)
+        return row, row.revision, self._kind, elapsed, self._pane, pane.state(row, self._controlled)
 
     def _parts(self, now: float) -> Iterable[Part | Line]:
         row = self._row
@@ -79,7 +81,11 @@ class Detail(Lines, inherit_bindings=False):
             return transfer.whole(row, now)
         if row is None:
             return ()
-        return *head(row, now), ("\n", ""), *PANES[_NAMES[self._pane]].parts(row, self._controlled)
+        return (
+            *head(row, now, self._kind),
+            ("\n", ""),
+            *PANES[_NAMES[self._pane]].parts(row, self._controlled),
+        )
 
     def heading(self) -> Content:
         """The line of panes; the one in sight stands out without colour too."""
