@@ -56,7 +56,8 @@ async def test_it_asks_while_rules_are_not_saved(tmp_path: Path) -> None:
     async with shown(TrafficLog()) as (panel, pilot):
         book = panel._controlled.rules.book("")
         book.add(rule_of({"fault": {"type": "error", "status": 500}}), "faults.yaml:3")
-        book.add(rule_of({"fault": {"type": "error", "status": 500}, "times": 0}), "panel, next like this")
+        spent = rule_of({"fault": {"type": "error", "status": 500}, "times": 1})
+        book.add(spent, "panel, next like this").struck = 1
         await look(pilot, "2", "c", *"reset", "enter")
         assert "A rule in a form is not in force yet." in await look(pilot, "ctrl+c")
         await look(pilot, "escape", "enter")
