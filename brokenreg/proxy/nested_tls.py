@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import ssl
 from collections.abc import Callable
 from functools import partial
@@ -52,6 +53,7 @@ class NestedTLS(httpcore.AsyncNetworkStream):
         return self._outer.get_extra_info(info)
 
     async def _do(self, operation: Callable[[], _T], timeout: float | None) -> _T:
+        await asyncio.sleep(0)  # what was received may have thousands of tiny records
         while True:
             try:
                 result = operation()

@@ -15,10 +15,8 @@ import httpcore
 
 from brokenreg import __version__
 from brokenreg.option_values import WebProxy
+from brokenreg.proxy.bounded_stream import BoundedStream
 from brokenreg.proxy.errors import UpstreamForbiddenError, UpstreamSilentError, UpstreamUnreachableError
-
-_LONGEST = 16 * 1024
-"""Bytes of all that a web proxy says before the tunnel is open."""
 
 _READ = 4096
 _HOST = re.compile(r"[0-9A-Za-z._-]{1,253}|[0-9A-Fa-f:.]{2,45}")
@@ -74,7 +72,7 @@ async def tunnel(
         ) from None
     except httpcore.NetworkError as error:
         raise UpstreamUnreachableError(f"cannot reach the web proxy {web_proxy}: {error}") from None
-    except h11.RemoteProtocolError:
+    except (h11.RemoteProtocolError, httpcore.RemoteProtocolError):
         raise UpstreamUnreachableError(
             f"the web proxy {web_proxy} sent no valid response to CONNECT {target}"
         ) from None
@@ -82,38 +80,33 @@ async def tunnel(
 
 
 async def _ask(stream: httpcore.AsyncNetworkStream, web_proxy: WebProxy, target: str) -> None:
-    connection = h11.Connection(h11.CLIENT, max_incomplete_event_size=_LONGEST)
+    connection = h11.Connection(h11.CLIENT)
     headers = [("host", target), ("user-agent", f"brokenreg/{__version__}")]
     if web_proxy.authorization is not None:
         headers.append(("proxy-authorization", web_proxy.authorization.get_secret_value()))
     request = connection.send(h11.Request(method="CONNECT", target=target, headers=headers))
-    await stream.write(request or b"")
+    bounded = BoundedStream(stream)
+    await bounded.write(request or b"")
     connection.send(h11.EndOfMessage())
-    status = await _status(stream, connection)
+    status = await _status(bounded, connection)
     if not 200 <= status < 300:
         raise UpstreamUnreachableError(_refusal(web_proxy, target, status))
-    if connection.trailing_data[0]:
+    if bounded.get_extra_info("is_readable"):  # an upstream says nothing before it is asked
         raise UpstreamUnreachableError(
-            f"the web proxy {web_proxy} sent bytes after its response to CONNECT {target}, "
-            "before the upstream was asked anything"
+            f"the web proxy {web_proxy} sent bytes after its response to CONNECT {target}, or closed it"
         )
 
 
 async def _status(stream: httpcore.AsyncNetworkStream, connection: h11.Connection) -> int:
     """Read the final response to CONNECT; responses with 1xx may precede it."""
-    received = 0
     while True:
         event = connection.next_event()
-        if received - len(connection.trailing_data[0]) > _LONGEST:
-            raise h11.RemoteProtocolError("too many bytes before the tunnel")
         if isinstance(event, h11.Response):
             return event.status_code
         if event is h11.NEED_DATA:
-            data = await stream.read(_READ)
-            received += len(data)
-            connection.receive_data(data)
+            connection.receive_data(await stream.read(_READ))
         elif not isinstance(event, h11.InformationalResponse):
-            raise h11.RemoteProtocolError("closed the connection")
+            raise httpcore.RemoteProtocolError("it closed the connection")
 
 
 def _refusal(web_proxy: WebProxy, target: str, status: int) -> str:

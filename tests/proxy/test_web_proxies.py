@@ -27,6 +27,7 @@ from brokenreg.proxy.tokens import TokenCache
 from brokenreg.proxy.web_proxies import WebProxies
 from tests.proxy.asked import OK, Listening, asking, get, redirect
 from tests.proxy.web_proxy import WebProxy, listening
+from tests.registry.pushing import MIB
 
 HTTP = {"quay.io": "http://registry.test"}
 """Nobody resolves it but the web proxy."""
@@ -86,6 +87,24 @@ async def test_an_upstream_with_tls_is_reached_by_connect(kind: str, authority: 
         assert [await get(client, "quay.io") for _ in range(2)] == [b"{}", b"{}"]
         assert b"GET" not in b"".join(proxy.sent)
     assert proxy.asked == ["CONNECT quay.io:443 HTTP/1.1"]
+
+
+async def test_a_long_body_within_two_layers_of_tls(authority: trustme.CA) -> None:
+    """There is no socket to read it from by a thread."""
+    body = bytes(MIB)
+    answer = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (MIB, body)
+    server = await asyncio.start_server(
+        Listening(answer, closes=True)._serve, "127.0.0.1", 0, ssl=server_side(authority, "quay.io")
+    )
+    host = f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    async with (
+        server,
+        listening(WebProxy({"quay.io:443": host}), server_side(authority, "127.0.0.1")) as proxy,
+        asking({}, web_proxies=through(proxy), context=client_side(authority)) as client,
+        client.ask(Route("quay.io", "a/b"), "GET", "blobs/x", tell=print) as response,
+    ):
+        assert response.rest() is None
+        assert await response.read(MIB) == body
 
 
 async def test_a_certificate_that_a_web_proxy_made_is_told_of(authority: trustme.CA) -> None:
@@ -266,7 +285,7 @@ ANSWERS = [
         id="bytes after the head",
     ),
     pytest.param(
-        b"HTTP/1.1 200 OK\r\nX: " + b"x" * 20_000 + b"\r\n\r\n", "no valid response", id="a long head"
+        b"HTTP/1.1 200 OK\r\nX: " + b"x" * 70_000 + b"\r\n\r\n", "no valid response", id="a long head"
     ),
     pytest.param(b"HTTP/1.1 102 Processing\r\n\r\n" * 1000, "no valid response", id="many of 1xx"),
     pytest.param(b"SSH-2.0-OpenSSH_9.9\r\n", "no valid response", id="no HTTP"),
