@@ -11,7 +11,7 @@ from brokenreg.images.framing import TarFrame
 from brokenreg.images.spec import ImageSpec
 from brokenreg.oci.sizes import format_size
 
-_ASSUMED_SPEED = 128 * 1024 * 1024.0
+_ASSUMED_SPEED = 256 * 1024 * 1024.0
 """Bytes per second that one job hashes, until it has been measured."""
 
 _ASSUMED_FOR = 1.0
@@ -81,7 +81,7 @@ class Progress:
 
     @property
     def percent(self) -> int:
-        return min(100, (self._known + self._hashed) * 100 // self.total)
+        return min(100, (self._known + self._hashed) * 100 // max(1, self.total))
 
     def speed(self, expected: float | None) -> float:
         """Bytes per second, measured since it began; `expected` counts for its first second."""

@@ -5,7 +5,9 @@ from __future__ import annotations
 from brokenreg.oci.sizes import format_size
 from brokenreg.traffic.exchange import Exchange
 from brokenreg.tui.text import visible
+from brokenreg.tui.traffic import cells
 
+_SHORT = len("fabricating 100%")
 _EIGHTHS = " ▏▎▍▌▋▊▉"
 
 
@@ -37,9 +39,9 @@ def bar(exchange: Exchange, width: int) -> str:
 
 
 def progress(exchange: Exchange) -> str:
-    """`12MiB/98MiB`, `12MiB`, or that there is no answer yet."""
+    """`12MiB/98MiB`, `12MiB`, how far the work for it is, or that there is no answer yet."""
     if exchange.status is None:
-        return "no answer yet"
+        return cells.progress(exchange.progress, _SHORT) if exchange.progress else "no answer yet"
     total = announced(exchange)
     size = format_size(exchange.response_bytes)
     return size if total is None else f"{size}/{format_size(total)}"

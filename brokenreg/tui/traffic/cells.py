@@ -158,6 +158,14 @@ def note(exchange: Exchange, width: int, retry: int = 0) -> str:
     return word or (again if len(again) <= width else "")
 
 
+def progress(words: str, width: int) -> str:
+    """How far the work is that a response waits for, in `width` cells: `fabricating 12%` if that is all."""
+    first, _, rest = words.partition(" ")
+    _, comma, last = rest.rpartition(", ")
+    shorter = (words, f"{first} {last}" if comma else first, first)
+    return next((text for text in shorter if cell_len(text) <= width), fit(first, width))
+
+
 def _struck(exchange: Exchange, width: int) -> str:
     if exchange.held_since is not None:
         return fit("HELD", min(4, width))

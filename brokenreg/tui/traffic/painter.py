@@ -127,7 +127,9 @@ class Painter:
         kind = None if transfer is None else transfer.kind
         note = cells.note(exchange, room - _REQUEST_AT_LEAST - 1, retry)
         note_style = "note"
-        if not note:
+        if exchange.progress is not None and exchange.held_since is None:
+            note, note_style = cells.progress(exchange.progress, room - _REQUEST_AT_LEAST - 1), "quiet"
+        elif not note:
             note, note_style = self._quiet_note(exchange, kind, width), "quiet"
         room -= cell_len(note) + 1 if note else 0
         line = cells.member_line if is_member else cells.request_line

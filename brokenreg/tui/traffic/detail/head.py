@@ -33,7 +33,7 @@ def head(exchange: Exchange, now: float, kind: Kind | None) -> Iterator[Part]:
     length = with_unit(cells.milliseconds(exchange, now))
     answer = "no answer" if exchange.status is None else f"{exchange.status} {phrase(exchange.status)}"
     if exchange.status is None and exchange.ended is None:
-        answer = "no answer yet"
+        answer = exchange.progress or "no answer yet"
     after = "for" if exchange.ended is None else "after"
     yield (
         f"{cells.glyph(exchange, kind)} {answer.rstrip()}, {cells.ended_word(exchange)} {after} {length}\n",

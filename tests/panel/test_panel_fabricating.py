@@ -1,0 +1,52 @@
+"""An image that is being fabricated: the row, the detail and the pane in flight say how far it is."""
+
+from __future__ import annotations
+
+import pytest
+from exchanges import exchange
+from screen import line_with, look, shown
+
+from brokenreg.traffic.log import TrafficLog
+from brokenreg.tui.traffic.cells import progress
+
+WORDS = "fabricating layer 17 of 127, 12%"
+
+
+@pytest.mark.parametrize(
+    ("words", "width", "seen"),
+    [
+        (WORDS, 40, WORDS),
+        (WORDS, 20, "fabricating 12%"),
+        (WORDS, 12, "fabricating"),
+        (WORDS, 6, "fabri…"),
+        ("waiting to be fabricated: number 3 in the queue", 16, "waiting"),
+    ],
+)
+def test_as_much_as_there_is_room_for(words: str, width: int, seen: str) -> None:
+    assert progress(words, width) == seen
+
+
+async def test_the_row_and_the_detail_show_it_instead_of_silence() -> None:
+    log = TrafficLog()
+    waiting = exchange(log, "/v2/broken/random/manifests/layers-127_size-1gib")
+    async with shown(log) as (panel, pilot):
+        assert "fabricating" not in await look(pilot, "g")
+        waiting.progress = WORDS
+        waiting.revision += 1
+        await look(pilot)
+        assert "fabricating 12%" in line_with(panel, "GET broken/random")
+        await look(pilot, "enter")
+        assert WORDS in line_with(panel, "in flight for")
+        waiting.progress = None
+        waiting.revision += 1
+        assert "fabricating" not in await look(pilot)
+
+
+async def test_a_fault_in_the_row_waits_until_the_image_is_made() -> None:
+    log = TrafficLog()
+    waiting = exchange(log, "/v2/broken/truncate/manifests/after-1")
+    waiting.fault, waiting.progress = "truncate", WORDS
+    async with shown(log, size=(160, 45)) as (panel, pilot):
+        await look(pilot, "g")
+        assert "fabricating 12%" in line_with(panel, "…runcate manifests/after-1")
+        assert line_with(panel, "··········").endswith("fabricating 12%")
