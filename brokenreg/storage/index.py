@@ -18,7 +18,7 @@ from brokenreg.storage.bodies import RecentBodies
 from brokenreg.storage.database import Database, Work
 from brokenreg.storage.errors import StorageError
 from brokenreg.storage.recipes import Recipes
-from brokenreg.storage.records import Manifest, Records, RepositoryKey, is_cache
+from brokenreg.storage.records import MOST_NAMES, Manifest, Records, RepositoryKey, is_cache
 
 _UNLINK = "DELETE FROM links WHERE namespace = ?1 AND repository = ?2 AND digest = ?3"
 _UNLINK_UNUSED = f"""
@@ -91,6 +91,7 @@ class Index(Records):
         now = time.time()
 
         def work(connection: sqlite3.Connection) -> None:
+            _note_push(connection, key)
             facts = manifest.facts.model_dump_json()
             connection.execute("INSERT OR IGNORE INTO manifest_bodies VALUES (?, ?)", (manifest.digest, body))
             connection.execute(
@@ -104,6 +105,7 @@ class Index(Records):
 
         def apply(_: None) -> None:
             self._bodies.keep(manifest.digest, body)
+            self._note_push(key)
             self._add_manifest(key, manifest, now)
             self.repositories[key].tags.point(tags, manifest.digest)
 
@@ -180,10 +182,12 @@ class Index(Records):
         def work(connection: sqlite3.Connection) -> None:
             if size is not None:
                 connection.execute("INSERT OR REPLACE INTO blob_sizes VALUES (?, ?)", (digest, size))
+            _note_push(connection, key)
             connection.execute("INSERT OR REPLACE INTO links VALUES (?, ?, ?, ?)", (*key, digest, when))
             connection.execute("DELETE FROM uploads WHERE id = ?", (upload_id,))
 
         def apply(_: None) -> None:
+            self._note_push(key)
             self._add_link(key, digest, when)
             if size is not None:
                 self._sizes[digest] = size
@@ -292,6 +296,8 @@ class Index(Records):
         connection.execute("DELETE FROM blob_sizes WHERE digest NOT IN (SELECT digest FROM links)")
         for digest, size in connection.execute("SELECT * FROM blob_sizes"):
             self._sizes[Digest(digest)] = size
+        for key in connection.execute("SELECT namespace, repository FROM pushed ORDER BY number"):
+            self._note_push(key)
         for upload_id, namespace, repository, algorithm in connection.execute("SELECT * FROM uploads"):
             self.uploads[upload_id] = UploadRow(upload_id, (namespace, repository), algorithm)
 
@@ -299,6 +305,17 @@ class Index(Records):
 def _statement(sql: str, parameters: tuple[object, ...]) -> Work:
     """A job that runs one statement and returns how many rows it changed."""
     return lambda connection: connection.execute(sql, parameters).rowcount
+
+
+def _note_push(connection: sqlite3.Connection, key: RepositoryKey) -> None:
+    """Remember the newest names that were pushed to."""
+    if is_cache(key):
+        return
+    insert = "INSERT OR IGNORE INTO pushed (namespace, repository) VALUES (?, ?)"
+    if connection.execute(insert, key).rowcount:
+        connection.execute(
+            "DELETE FROM pushed WHERE number <= (SELECT max(number) FROM pushed) - ?", (MOST_NAMES,)
+        )
 
 
 def _read_body(connection: sqlite3.Connection, digest: Digest) -> bytes | None:

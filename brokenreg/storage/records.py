@@ -19,6 +19,9 @@ RepositoryKey = tuple[str, str]
 CACHE_MARK = "@"
 """First character of the namespaces of the cache: no path can name them."""
 
+MOST_NAMES = 100_000
+"""Names that are remembered when nothing is left of what was pushed to them."""
+
 
 def is_cache(key: RepositoryKey) -> bool:
     """Whether a repository holds what came from an upstream."""
@@ -128,6 +131,7 @@ class Records:
         self.repositories: dict[RepositoryKey, Repository] = {}
         self.catalog = SortedNames()
         """The repositories of the default namespace."""
+        self._ever_pushed: dict[RepositoryKey, None] = {}
         self._configs: Counter[str] = Counter()
         self._linked: Counter[Digest] = Counter()
         self._pushed: Counter[Digest] = Counter()
@@ -139,6 +143,10 @@ class Records:
     def present(self, keys: Iterable[RepositoryKey]) -> list[Repository]:
         """Those of the repositories that hold anything: what was pushed, what is cached, or both."""
         return [self.repositories[key] for key in keys if key in self.repositories]
+
+    def was_pushed_to(self, key: RepositoryKey) -> bool:
+        """Whether anything was ever pushed to a repository, also if all of it was deleted since."""
+        return key in self.repositories or key in self._ever_pushed
 
     def is_config(self, digest: str) -> bool:
         """Whether some stored manifest names that digest as its configuration."""
@@ -168,6 +176,13 @@ class Records:
             if not key[0]:
                 self.catalog.put(key[1])
         return repository
+
+    def _note_push(self, key: RepositoryKey) -> None:
+        """Remember a name for as long as it is among the newest: deleting what it held brings none back."""
+        if not is_cache(key):
+            self._ever_pushed[key] = None
+            if len(self._ever_pushed) > MOST_NAMES:
+                del self._ever_pushed[next(iter(self._ever_pushed))]
 
     def _note_change(self, key: RepositoryKey) -> None:
         """The manifests, tags or links of a repository have changed: it goes if it is empty now."""

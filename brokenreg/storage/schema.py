@@ -45,6 +45,18 @@ CREATE INDEX IF NOT EXISTS recipes_by_config ON recipes ({RECIPE_CONFIG});
 CREATE INDEX IF NOT EXISTS recipes_by_size ON recipes ({RECIPE_SIZE}, key DESC);
 """
 
+# Names that were ever pushed to, in their order. Files of older versions have no such table at first.
+_PUSHED = """
+CREATE TABLE pushed (
+    number INTEGER PRIMARY KEY, namespace TEXT NOT NULL, repository TEXT NOT NULL,
+    UNIQUE (namespace, repository)
+);
+INSERT INTO pushed (namespace, repository)
+    SELECT namespace, repository FROM manifests WHERE namespace NOT LIKE '@%'
+    UNION SELECT namespace, repository FROM tags WHERE namespace NOT LIKE '@%'
+    UNION SELECT namespace, repository FROM links WHERE namespace NOT LIKE '@%';
+"""
+
 _FROM_1 = "ALTER TABLE manifests ADD COLUMN stored REAL NOT NULL DEFAULT 0;"
 
 
@@ -61,3 +73,5 @@ def prepare_schema(connection: sqlite3.Connection) -> None:
     elif version == 1:  # which did not say when a manifest came
         connection.executescript(f"BEGIN; {_FROM_1} PRAGMA user_version = {VERSION}; COMMIT;")
     connection.executescript(_ADDITIONS)
+    if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'pushed'").fetchone():
+        connection.executescript(f"BEGIN; {_PUSHED} COMMIT;")

@@ -144,11 +144,13 @@ async def test_an_index_of_the_first_version(tmp_path: Path) -> None:
     async with Store.open(tmp_path / "data") as store:
         digest = await put(store, await push(store, b"content"))
         index = store.folder.index
+    sql(index, "DROP TABLE pushed")
     sql(index, "ALTER TABLE manifests DROP COLUMN stored")
     sql(index, "PRAGMA user_version = 1")
     for _ in range(2):
         async with Store.open(tmp_path / "data") as store:
             assert store.index.repositories[KEY].tags == {"latest": digest}
+            assert store.index.was_pushed_to(KEY)
             assert await put(store, *store.index.repositories[KEY].links) == digest
 
 
