@@ -23,7 +23,7 @@ from brokenreg.proxy.errors import (
     UpstreamContentError,
     UpstreamSilentError,
     UpstreamStatusError,
-    UpstreamUnreachableError,
+    UpstreamTokenServiceError,
 )
 from brokenreg.proxy.failures import Asked, told_redirects
 from brokenreg.proxy.login import Login
@@ -38,8 +38,9 @@ _WITHHELD = (
     "none are shown: --upstream-auth is off, or auto and others than this machine can reach brokenreg; "
     "--upstream-auth on shows those of docker and podman"
 )
-_VISIBLE = re.compile(r"[!-~]+")
-"""What may stand in a header by itself. Whatever else is told in full by whoever refuses to send it."""
+_VISIBLE = re.compile(r"[!-~]{1,65536}")
+"""What may stand in a header by itself, and is short enough to be kept. Whatever else is told in full by
+whoever refuses to send it."""
 
 _LIMIT = 30.0
 """Seconds that a token service may take, with all its redirects."""
@@ -137,9 +138,14 @@ class UpstreamAuth(httpx.Auth):
         name = f"{place} (which has the tokens of {self._route.upstream})"
         asked = Asked(name, realm)
         service = challenge.parameters.get("service")
-        response = await patiently(
-            lambda: self._answered(asked, service, login), lambda answer: asked.who(answer.url), self._tell
-        )
+        try:
+            response = await patiently(
+                lambda: self._answered(asked, service, login),
+                lambda answer: asked.who(answer.url),
+                self._tell,
+            )
+        except UpstreamContentError as error:
+            raise UpstreamTokenServiceError(error.message) from None
         return _granted(asked.who(response.url), response)
 
     async def _is_trusted(self, upstream: httpx.URL, realm: httpx.URL) -> bool:
@@ -195,14 +201,12 @@ def _granted(who: str, response: httpx.Response) -> Grant | None:
         return None  # RFC 6749, section 5.2, says 400 where an identity token is no longer good
     if status == 429:
         raise UpstreamStatusError.too_many_requests(who, response.headers.get("retry-after"))
-    if status >= 500:
-        raise UpstreamUnreachableError(f"{who} answered {status}")
     if status != 200:
-        raise UpstreamContentError(f"{who} answered {status}")
+        raise UpstreamTokenServiceError(f"{who} answered {status}")
     token = found.get("token") or found.get("access_token")
     if not isinstance(token, str) or not _VISIBLE.fullmatch(token):
         sender = with_encoding(who, response.extensions.get(ENCODING))
-        raise UpstreamContentError(f"{sender} gave no token")
+        raise UpstreamTokenServiceError(f"{sender} gave no token")
     return Grant(f"Bearer {token}", _lifetime(found.get("expires_in")))
 
 

@@ -41,6 +41,15 @@ class UpstreamContentError(UpstreamError):
         super().__init__(502, ErrorCode.UNAVAILABLE, message)
 
 
+class UpstreamTokenServiceError(UpstreamError):
+    """502: a token service neither grants nor refuses. What is cached is no less good for that."""
+
+    may_pass = True
+
+    def __init__(self, message: str) -> None:
+        super().__init__(502, ErrorCode.UNAVAILABLE, message)
+
+
 class UpstreamForbiddenError(UpstreamError):
     """403: the settings do not let us ask there (addresses, `--allow-upstream`)."""
 
@@ -85,6 +94,17 @@ class UpstreamStatusError(UpstreamError):
         super().__init__(status, code, message, detail=detail, headers=headers)
         self.told = told
         self.may_pass = told == 429 or told >= 500
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether the upstream says that there is nothing."""
+        return self.status == 404
+
+    def again(self) -> Self:
+        """The same error for another request: one that was raised holds on to all that it has passed."""
+        return type(self)(
+            self.told, self.status, self.code, self.message, detail=self.detail, headers=self.headers
+        )
 
     @classmethod
     def too_many_requests(cls, who: str, retry_after: str | None, says: str = "") -> Self:

@@ -7,9 +7,13 @@ from collections.abc import Awaitable, Callable, Hashable
 from typing import Generic, TypeVar
 
 from brokenreg.oci.errors import shutting_down
+from brokenreg.proxy.errors import UpstreamBusyError
 
 Key = TypeVar("Key", bound=Hashable)
 Result = TypeVar("Result")
+
+_MOST = 2048
+"""Requests under way for which clients may have left: each holds memory and a connection for a while."""
 
 
 class Flights(Generic[Key, Result]):
@@ -26,12 +30,15 @@ class Flights(Generic[Key, Result]):
     async def join(self, key: Key, work: Callable[[], Awaitable[Result]]) -> Result:
         """The result for that key, by `work` if nobody is at it. Raise what `work` raises.
 
-        Whoever waits may be cancelled, the work goes on. Raise `OCIError` 503 once this is closed.
+        Whoever waits may be cancelled, the work goes on. Raise `UpstreamBusyError` if too much is under way,
+        `OCIError` 503 once this is closed.
         """
         if self._is_closed:
             raise shutting_down()
         task = self._tasks.get(key)
         if task is None:
+            if len(self._tasks) >= _MOST:
+                raise UpstreamBusyError(f"{_MOST} other requests to upstreams are under way; try again later")
             task = asyncio.create_task(_run(work), name=f"proxy {key}")
             self._tasks[key] = task
             task.add_done_callback(lambda done: self._forget(key, done))

@@ -6,12 +6,16 @@ In memory alone: after a restart each tag is asked for once, which costs a HEAD.
 from __future__ import annotations
 
 import time
+from collections import OrderedDict
 
 from brokenreg.proxy.route import Route
 from brokenreg.traffic.exchange import Cache
 
 POSTPONED = 10.0
 """Seconds in which an upstream that failed is not asked again for what is cached."""
+
+_MOST = 10_000
+"""Tags that are remembered; the one that was noted first costs a HEAD again."""
 
 
 class Freshness:
@@ -22,7 +26,7 @@ class Freshness:
 
     def __init__(self, ttl: float) -> None:
         self._ttl = ttl
-        self._unasked: dict[tuple[Route, str], tuple[float, Cache]] = {}
+        self._unasked: OrderedDict[tuple[Route, str], tuple[float, Cache]] = OrderedDict()
 
     def unasked(self, route: Route, tag: str) -> Cache | None:
         """What part the cache has in an answer for which nobody is asked; None if the upstream is to be."""
@@ -31,11 +35,17 @@ class Freshness:
 
     def confirm(self, route: Route, tag: str) -> None:
         """The upstream has just said what the tag is."""
-        self._unasked[route, tag] = (time.monotonic() + self._ttl, Cache.HIT)
+        self._note(route, tag, self._ttl, Cache.HIT)
 
     def postpone(self, route: Route, tag: str) -> None:
         """The upstream has just failed to say it."""
-        self._unasked[route, tag] = (time.monotonic() + min(POSTPONED, self._ttl), Cache.STALE)
+        self._note(route, tag, min(POSTPONED, self._ttl), Cache.STALE)
 
     def forget(self, route: Route, tag: str) -> None:
         self._unasked.pop((route, tag), None)
+
+    def _note(self, route: Route, tag: str, seconds: float, cache: Cache) -> None:
+        self._unasked[route, tag] = (time.monotonic() + seconds, cache)
+        self._unasked.move_to_end((route, tag))
+        if len(self._unasked) > _MOST:
+            self._unasked.popitem(last=False)

@@ -23,6 +23,8 @@ BASIC = base64.b64encode(f"ann:{PASSWORD}".encode()).decode()
 LAYER = random.Random("private").randbytes(2 * MIB)
 BLOB = f"/v2/org/private/blobs/{digest_of(LAYER)}"
 MANIFEST = "/v2/org/private/manifests/v1"
+NAMED = f"/quay.io{MANIFEST}"
+"""The same by a name that contains its upstream: what fails is told as it is."""
 
 
 @contextmanager
@@ -83,14 +85,14 @@ def test_a_private_image_and_no_word_of_the_password(tmp_path: Path, kind: str) 
 @pytest.mark.parametrize("kind", ["basic", "token"])
 def test_a_wrong_password_and_none_at_all(tmp_path: Path, kind: str) -> None:
     with private(tmp_path, kind, password="wrong") as both:
-        error = error_of(both.get(MANIFEST), 401)
+        error = error_of(both.get(NAMED), 401)
         assert error["code"] == "UNAUTHORIZED"
         assert "docker login quay.io" in error["message"]
 
 
 def test_credentials_that_may_not_be_used(tmp_path: Path) -> None:
     with private(tmp_path, "basic", "--upstream-auth", "off") as both:
-        message = error_of(both.get(MANIFEST), 401)["message"]
+        message = error_of(both.get(NAMED), 401)["message"]
         assert message.startswith("quay.io wants credentials for org/private; none are shown: ")
         assert "--upstream-auth on" in message
         headers = [asked["status"] for asked in both.asked("endpoint:manifest")]
@@ -104,7 +106,7 @@ def test_no_credentials_at_all_and_a_helper_that_fails(tmp_path: Path, kind: str
     helper.chmod(0o700)
     path = f"{tmp_path}:{os.environ['PATH']}"
     with private(tmp_path, kind, config={"credHelpers": {"quay.io": "broken"}}, PATH=path) as both:
-        message = error_of(both.get(MANIFEST), 401)["message"]
+        message = error_of(both.get(NAMED), 401)["message"]
         none_found = "none found for quay.io (docker login quay.io, podman login quay.io)"
         failed = "docker-credential-broken ended with status 3"
         assert message.startswith(f"quay.io wants credentials for org/private; {none_found}; {failed}: ")

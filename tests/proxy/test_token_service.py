@@ -113,7 +113,7 @@ def test_no_other_port_of_this_machine_sees_a_password(tmp_path: Path) -> None:
 def test_what_the_service_does_not_take(tmp_path: Path, entry: dict[str, str]) -> None:
     with real(tmp_path, entry) as (upstream, proxy):
         upstream.push("org/private", "v1", MANIFEST, b"{}")
-        response = get(proxy, "/v2/org/private/manifests/v1")
+        response = get(proxy, "/quay.io/v2/org/private/manifests/v1")
         error = error_of(response, 401)
         assert error["code"] == "UNAUTHORIZED"
         assert "docker login quay.io" in error["message"]
@@ -178,7 +178,7 @@ FAILURES: list[tuple[dict[str, Any], int, str, str]] = [
 @pytest.mark.parametrize(("fault", "status", "code", "words"), FAILURES, ids=str)
 def test_a_service_that_fails(both: Chain, fault: dict[str, Any], status: int, code: str, words: str) -> None:
     """It is asked once, and its failure is remembered by nobody."""
-    path = f"/v2/org/failing-{next(_names)}/manifests/v1"
+    path = f"/quay.io/v2/org/failing-{next(_names)}/manifests/v1"
     both.rule(fault, "token")
     response = both.get(path)
     error = error_of(response, status)
@@ -209,15 +209,29 @@ def test_a_token_by_either_name(both: Chain, form: str) -> None:
     assert [each["status"] for each in both.asked("endpoint:manifest")] == [401, 404]
 
 
-@pytest.mark.parametrize(("status", "cache"), [(503, "stale"), (429, "stale"), (401, None)])
-def test_what_is_cached_while_the_service_fails(both: Chain, status: int, cache: str | None) -> None:
+@pytest.mark.parametrize(
+    ("fault", "cache"),
+    [
+        ({"type": "error", "status": 503}, "stale"),
+        ({"type": "error", "status": 429, "retry_after": "99"}, "stale"),
+        ({"type": "error", "status": 404}, "stale"),
+        ({"type": "token", "form": "html"}, "stale"),
+        ({"type": "token", "form": "empty"}, "stale"),
+        ({"type": "redirect", "form": "loop"}, "stale"),
+        ({"type": "error", "status": 401}, None),
+    ],
+    ids=str,
+)
+def test_what_is_cached_while_the_service_fails(
+    both: Chain, fault: dict[str, Any], cache: str | None
+) -> None:
     """It is stale where that may pass; whoever is let in no more gets nothing."""
     name = f"org/cached-{next(_names)}"
     push(both.upstream, name, "v1")
     assert both.get(f"/v2/{name}/manifests/v1").content == MANIFEST
     both.rule({"type": "challenge", "form": "bearer", "always": True}, "manifest")
-    both.rule({"type": "error", "status": status, "retry_after": "99"}, "token")
-    response = both.get(f"/v2/{name}/manifests/v1")
+    both.rule(fault, "token")
+    response = both.get(f"/quay.io/v2/{name}/manifests/v1")
     assert response.status_code == (401 if cache is None else 200)
     assert last(both.proxy, f"repository:{name}")["cache"] == cache
 
