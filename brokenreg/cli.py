@@ -107,6 +107,8 @@ _SERVER_OPTIONS = [
                  "connecting has 10s."),
     _option("--tag-ttl", metavar="DURATION", default="60s", show_default=True,
             help="For how long a cached tag is served before its upstream is asked whether it still holds."),
+    _option("--keep-gone", is_flag=True,
+            help="Keep serving cached tags that their upstream has deleted."),
     _option("--offline", is_flag=True,
             help="Ask no other registry: what was not pushed here or cached is 404."),
     _option("--cache-max-size", metavar="SIZE", default="20GiB", show_default=True,

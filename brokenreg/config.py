@@ -86,6 +86,7 @@ class Settings(BaseModel):
     offline: bool = False
     upstream_timeout: Annotated[float, from_text(parse_duration), _TIMEOUT] = 60.0
     tag_ttl: Annotated[float, from_text(parse_duration), _TTL] = 60.0
+    keep_gone: bool = False
     cache_max_size: Annotated[int, from_text(parse_size)] = Field(20 * 1024**3, ge=0)
     max_data: Annotated[int, from_text(parse_size), _MOST_DATA] | None = None
     verify_interval: Annotated[float, from_text(parse_duration), _VERIFY] | None = None

@@ -9,7 +9,7 @@ from brokenreg.oci.errors import ErrorCode, OCIError
 from brokenreg.oci.printable import printable
 from brokenreg.proxy.client import UpstreamResponse
 from brokenreg.proxy.errors import UpstreamError, UpstreamLoopError, UpstreamStatusError
-from brokenreg.proxy.route import Route
+from brokenreg.proxy.route import OFFLINE, Route
 from brokenreg.proxy.via import tells_of_loop
 
 _KINDS = {
@@ -33,6 +33,20 @@ def unknown(code: ErrorCode, reference: str, message: str) -> OCIError:
     return OCIError(404, code, message, detail={_KINDS[code][1]: reference})
 
 
+def not_here(route: Route, code: ErrorCode, reference: str) -> OCIError:
+    """404 for what is not here, where the upstream is not contacted. It names only what was requested."""
+    what = f"{_thing(code, reference)} of {route.requested}"
+    return unknown(code, reference, f"{what} is not here, and {route.uncontacted or OFFLINE}")
+
+
+def get_decides(response: UpstreamResponse) -> bool:
+    """Whether a HEAD without success says nothing about GET: it is refused, or was redirected.
+
+    Some registries refuse HEAD in all forms; what they redirect to may be signed for GET alone.
+    """
+    return response.is_redirected or (response.status != 429 and response.status < 500)
+
+
 async def refusal(route: Route, code: ErrorCode, reference: str, response: UpstreamResponse) -> UpstreamError:
     """The error for a status that is no success; `code` is what a 404 means for what was asked.
 
@@ -46,10 +60,7 @@ async def refusal(route: Route, code: ErrorCode, reference: str, response: Upstr
             f"--upstream {route.upstream}=URL (or --default-upstream) must name one that has the image"
         )
     says = await _words(response)
-    thing = f"{_KINDS[code][0]} {reference}"
-    if code is ErrorCode.NAME_UNKNOWN:
-        thing = f"list of {reference.partition('/')[0]}"
-    what = f"{thing} of {route.repository}"
+    what = f"{_thing(code, reference)} of {route.repository}"
     if told in (404, 410):
         detail = {_KINDS[code][1]: reference}
         return UpstreamStatusError(told, 404, code, f"{who} has no {what}{says}", detail=detail)
@@ -62,6 +73,12 @@ async def refusal(route: Route, code: ErrorCode, reference: str, response: Upstr
     return UpstreamStatusError(
         told, 502, ErrorCode.UNAVAILABLE, f"{who} answered {told} when asked for {what}{says}"
     )
+
+
+def _thing(code: ErrorCode, reference: str) -> str:
+    if code is ErrorCode.NAME_UNKNOWN:
+        return f"list of {reference.partition('/')[0]}"
+    return f"{_KINDS[code][0]} {reference}"
 
 
 async def _words(response: UpstreamResponse) -> str:

@@ -10,12 +10,13 @@ from contextlib import asynccontextmanager
 
 from brokenreg.oci.digests import Digest
 from brokenreg.oci.errors import ErrorCode, shutting_down
-from brokenreg.proxy.answers import refusal, unknown
+from brokenreg.proxy.answers import get_decides, not_here, refusal
 from brokenreg.proxy.client import Tell, UpstreamClient
-from brokenreg.proxy.errors import UpstreamStatusError
+from brokenreg.proxy.errors import UpstreamBusyError, UpstreamError, UpstreamStatusError
 from brokenreg.proxy.fill import Fill
 from brokenreg.proxy.flights import Flights
 from brokenreg.proxy.misses import Misses
+from brokenreg.proxy.own_names import Inquiry, OwnNames, Wanted, no_other
 from brokenreg.proxy.route import Route
 from brokenreg.proxy.via import Via
 from brokenreg.proxy.witness import Witness
@@ -26,13 +27,19 @@ from brokenreg.traffic.exchange import Cache
 
 logger = logging.getLogger(__name__)
 
+_MOST_FILLS = 1024
+"""Blobs fetched at once: each has a file and a connection, and goes on when its clients leave."""
+
 
 class BlobCache:
     """Blobs of upstreams; `client` is None if nobody may be asked. `close` ends all downloads."""
 
-    def __init__(self, client: UpstreamClient | None, store: Store) -> None:
+    def __init__(
+        self, client: UpstreamClient | None, store: Store, *, own_names: OwnNames | None = None
+    ) -> None:
         self._client = client
         self._store = store
+        self._own_names = own_names or OwnNames()
         self._misses = Misses()
         self._fills: dict[tuple[Route, Digest, Via], Fill] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -42,22 +49,21 @@ class BlobCache:
     @asynccontextmanager
     async def open(self, route: Route, digest: Digest, witness: Witness) -> AsyncIterator[BlobFile | Fill]:
         """A blob to read from: whole, or as it comes. Raise `OCIError` if it is not to be had."""
+        wanted = Wanted(Inquiry.GET, ErrorCode.BLOB_UNKNOWN, digest)
         file = self._cached(route, digest)
         if file is not None:
             witness.found(Cache.HIT)
         else:
-            file = await self._known_elsewhere(route, digest, witness)
+            file = await self._own_names.answer(
+                route, wanted, lambda: self._known_elsewhere(route, digest, witness), no_other
+            )
         if file is not None:
             with file, self._store.blobs.pin(digest):
                 yield file
             return
         fill = self._join(route, digest, witness)
         with fill.reading():
-            try:
-                await fill.begun()
-            except UpstreamStatusError as error:
-                self._misses.note(route, digest, error)
-                raise
+            await self._own_names.answer(route, wanted, lambda: self._begun(route, digest, fill), no_other)
             yield fill
 
     async def size(self, route: Route, digest: Digest, witness: Witness) -> int | None:
@@ -67,13 +73,17 @@ class BlobCache:
             witness.found(Cache.HIT)
             with file:
                 return file.size
+        wanted = Wanted(Inquiry.HEAD, ErrorCode.BLOB_UNKNOWN, digest)
         fill = self._fills.get((route, digest, route.via))
         if fill is not None:
             witness.found(Cache.FOLLOWED)
-            await fill.begun()
+            await self._own_names.answer(route, wanted, fill.begun, no_other)
             return fill.size
+        client = self._online(route, digest)
         witness.found(Cache.MISS)
-        return await self._ask_size(route, digest, witness)
+        return await self._own_names.answer(
+            route, wanted, lambda: self._ask_size(client, route, digest, witness), no_other
+        )
 
     async def close(self) -> None:
         """End what is under way, and start nothing any more."""
@@ -95,9 +105,9 @@ class BlobCache:
     async def _known_elsewhere(self, route: Route, digest: Digest, witness: Witness) -> BlobFile | None:
         """The blob that another repository brought, once this one's upstream says that it has it too."""
         is_coming = (route, digest, route.via) in self._fills
-        if self._client is None or is_coming or self._store.blobs.size(digest) is None:
+        if self._client is None or route.uncontacted or is_coming or self._store.blobs.size(digest) is None:
             return None
-        await self._ask_size(route, digest, witness)
+        await self._ask_size(self._online(route, digest), route, digest, witness)
         with self._store.blobs.pin(digest):
             if self._store.blobs.size(digest) is None:
                 return None
@@ -105,18 +115,38 @@ class BlobCache:
             witness.found(Cache.REVALIDATED)
             return self._cached(route, digest)
 
-    async def _ask_size(self, route: Route, digest: Digest, witness: Witness) -> int | None:
-        client = self._online(route, digest)
-        key = (route, digest, route.via)
-        return await self._sizes.join(key, lambda: self._head(client, route, digest, witness.tell))
+    async def _begun(self, route: Route, digest: Digest, fill: Fill) -> None:
+        try:
+            await fill.begun()
+        except UpstreamStatusError as error:
+            self._misses.note(route, digest, error)
+            raise
 
-    async def _head(self, client: UpstreamClient, route: Route, digest: Digest, tell: Tell) -> int | None:
-        async with client.ask(route, "HEAD", f"blobs/{digest}", tell=tell) as response:
+    async def _ask_size(
+        self, client: UpstreamClient, route: Route, digest: Digest, witness: Witness
+    ) -> int | None:
+        key = (route, digest, route.via)
+        return await self._sizes.join(key, lambda: self._look(client, route, digest, witness.tell))
+
+    async def _look(self, client: UpstreamClient, route: Route, digest: Digest, tell: Tell) -> int | None:
+        """The size that HEAD tells; else that GET tells, whose body is not read."""
+        path = f"blobs/{digest}"
+        try:
+            async with client.ask(route, "HEAD", path, tell=tell) as response:
+                if response.status == 200:
+                    return None if response.encoding else response.length
+                if not get_decides(response):
+                    raise await refusal(route, ErrorCode.BLOB_UNKNOWN, digest, response)
+        except UpstreamError as error:
+            if error.may_pass:
+                raise
+        tell("HEAD does not say whether the blob is there: GET decides")
+        async with client.ask(route, "GET", path, tell=tell) as response:
             if response.status == 200:
                 return None if response.encoding else response.length
-            error = await refusal(route, ErrorCode.BLOB_UNKNOWN, digest, response)
-        self._misses.note(route, digest, error)
-        raise error
+            refused = await refusal(route, ErrorCode.BLOB_UNKNOWN, digest, response)
+        self._misses.note(route, digest, refused)
+        raise refused
 
     def _join(self, route: Route, digest: Digest, witness: Witness) -> Fill:
         fill = self._fills.get((route, digest, route.via))
@@ -124,6 +154,8 @@ class BlobCache:
             witness.found(Cache.FOLLOWED)
             return fill
         client = self._online(route, digest)
+        if len(self._fills) >= _MOST_FILLS:
+            raise UpstreamBusyError(f"{_MOST_FILLS} other blobs are being fetched; try again later")
         witness.found(Cache.MISS)
         fill = Fill(client, self._store, route, digest, witness.tell)
         self._fills[route, digest, route.via] = fill
@@ -149,8 +181,7 @@ class BlobCache:
         """Raise `OCIError` 404 if nobody may be asked, or was just now and had nothing; 503 once closed."""
         if self._is_closed:
             raise shutting_down()
-        if self._client is None:
-            message = f"blob {digest} of {route.name} is not here, and --offline asks nobody"
-            raise unknown(ErrorCode.BLOB_UNKNOWN, digest, message)
+        if self._client is None or route.uncontacted:
+            raise not_here(route, ErrorCode.BLOB_UNKNOWN, digest)
         self._misses.check(route, digest)
         return self._client

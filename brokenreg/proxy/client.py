@@ -46,6 +46,9 @@ _CONNECT = 10.0
 _BULK = 1024 * 1024
 """Bytes that are worth a connection: one whose body was not read as HTTP is closed."""
 
+_LONGEST = 300.0
+"""Seconds that a manifest or a page of a list may take."""
+
 _MOST_REDIRECTS = 10
 _MOST_UPSTREAMS = 128
 _DOCKER_HUB_URL = "https://registry-1.docker.io"
@@ -60,6 +63,8 @@ class UpstreamResponse:
         """Who answered, as messages call it: the upstream, or what it redirects to."""
         self.place = asked.where(response.url)
         """As `source`, with the host by all means."""
+        self.is_redirected = bool(response.history)
+        """Whether what was asked for has led elsewhere."""
         self.lacks: str = response.extensions.get(LACKS, "")
         """Why a 401 was shown no credentials; empty if some were shown, or it is not known."""
         self.encoding = unrequested_encoding(response.headers)
@@ -144,12 +149,20 @@ class UpstreamClient:
 
     @asynccontextmanager
     async def ask(
-        self, route: Route, method: str, path: str, *, headers: Mapping[str, str] | None = None, tell: Tell
+        self,
+        route: Route,
+        method: str,
+        path: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        tell: Tell,
+        is_patient: bool = True,
     ) -> AsyncIterator[UpstreamResponse]:
         """Ask for `path`, which follows `/v2/<repository>/`, and read the response within the block.
 
-        Redirects are followed, a 401 is answered with credentials, a 429 is waited for; whatever else the
-        upstream says is the response. Raise `UpstreamError` if it says nothing, or cannot be asked.
+        Redirects are followed, a 401 is answered with credentials, a 429 is waited for if `is_patient`;
+        whatever else the upstream says is the response. Raise `UpstreamError` if it says nothing, or cannot
+        be asked.
         """
         via = {"via": ", ".join((*route.via, self._via))}
         async with self._pools.using(route.upstream) as client:
@@ -159,10 +172,9 @@ class UpstreamClient:
                 method, url, headers={**(headers or {}), **via}, extensions=extensions(asked, tell)
             )
             auth = self._authorize(route, client, tell)
-            response = await patiently(
-                lambda: _send(client, request, auth, asked, tell),
-                lambda answer: asked.who(answer.url),
-                tell,
+            send = partial(_send, client, request, auth, asked, tell)
+            response = await (
+                patiently(send, lambda answer: asked.who(answer.url), tell) if is_patient else send()
             )
             try:
                 yield UpstreamResponse(asked, response)

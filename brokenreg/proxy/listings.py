@@ -4,20 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable
+from bisect import bisect_left
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from brokenreg.oci.digests import Digest
 from brokenreg.oci.errors import ErrorCode, OCIError
 from brokenreg.oci.mediatypes import MAX_MANIFEST, OCI_INDEX
 from brokenreg.oci.names import is_tag
-from brokenreg.proxy.answers import refusal, unknown
+from brokenreg.proxy.answers import not_here, refusal
 from brokenreg.proxy.client import Tell, UpstreamClient
-from brokenreg.proxy.errors import UpstreamContentError, UpstreamError, UpstreamStatusError
+from brokenreg.proxy.errors import (
+    UpstreamContentError,
+    UpstreamError,
+    UpstreamStatusError,
+)
 from brokenreg.proxy.flights import Flights
 from brokenreg.proxy.freshness import Freshness
 from brokenreg.proxy.kept_lists import KeptLists, Key
 from brokenreg.proxy.misses import Misses
+from brokenreg.proxy.own_names import Inquiry, OwnNames, Wanted
 from brokenreg.proxy.pages import next_page
 from brokenreg.proxy.route import Route
 from brokenreg.proxy.via import Via
@@ -39,22 +45,33 @@ Read = Callable[[Any], list[Any]]
 class Listings:
     """Lists of upstreams; `client` is None if nobody may be asked. They are fresh for `ttl` seconds.
 
-    `close` ends what is under way.
+    With `keep_gone`, what an upstream has deleted stays in them. `close` ends what is under way.
     """
 
-    def __init__(self, client: UpstreamClient | None, store: Store, ttl: float) -> None:
+    def __init__(
+        self,
+        client: UpstreamClient | None,
+        store: Store,
+        ttl: float,
+        *,
+        keep_gone: bool = False,
+        own_names: OwnNames | None = None,
+    ) -> None:
         self._client = client
         self._index = store.index
+        self._keep_gone = keep_gone
+        self._own_names = own_names or OwnNames()
         self._misses = Misses()
         self._freshness = Freshness(ttl)
         self._lists = KeptLists()
-        self._flights: Flights[tuple[Key, Via], list[Any]] = Flights()
+        self._flights: Flights[tuple[Key, Via, bool], tuple[list[Any], Cache]] = Flights()
 
     async def tags(self, route: Route, witness: Witness) -> list[str]:
         """All tags, in order. Raise `OCIError` if they are not to be had, and none are cached either."""
         repository = self._index.repository(route.key)
         cached = repository.tags.names if repository else []
-        return await self._list((route, f"tags/list?n={_PAGE}"), _tags_of, cached, witness)
+        listed = await self._list((route, f"tags/list?n={_PAGE}"), _tags_of, cached, witness)
+        return _with_gone(listed, cached) if self._keep_gone else listed
 
     async def referrers(self, route: Route, digest: Digest, witness: Witness) -> list[dict[str, Any]]:
         """Descriptors of what refers to a manifest. Raise `OCIError` as `tags` does."""
@@ -68,48 +85,52 @@ class Listings:
 
     async def _list(self, key: Key, read: Read, cached: list[Any], witness: Witness) -> list[Any]:
         """`cached` is what those manifests tell that were pulled: better than nothing."""
+        route, path = key
         known = self._lists.get(key)
         if known is None and cached:
             known = cached
-        unasked = Cache.HIT if self._client is None else self._freshness.unasked(*key)
+        is_closed = self._client is None or bool(route.uncontacted)
+        unasked = Cache.HIT if is_closed else self._freshness.unasked(*key)
         if known is not None and unasked is not None:
             witness.found(unasked)
             return known
         client = self._online(key)
-        flight = (key, key[0].via)
+        flight = (key, route.via, bool(route.own))  # who has less patience shares none
         follows = self._flights.is_under_way(flight)
-        try:
-            found = await self._flights.join(flight, lambda: self._ask(client, key, read, witness.tell))
-        except UpstreamError as error:
-            return self._fall_back(key, known, error, witness)
-        witness.found(Cache.FOLLOWED if follows else Cache.MISS)
+        found, cache = await self._own_names.answer(
+            route,
+            Wanted(Inquiry.LIST, ErrorCode.NAME_UNKNOWN, path.partition("?")[0]),
+            lambda: self._flights.join(flight, lambda: self._ask(client, key, read, witness.tell)),
+            lambda error: self._fall_back(key, known, error, witness.tell),
+        )
+        witness.found(Cache.FOLLOWED if follows and cache is not Cache.STALE else cache)
         return found
 
     def _online(self, key: Key) -> UpstreamClient:
         """Raise `OCIError` 404 if nobody may be asked, or was just now and had nothing."""
         route, path = key
-        if self._client is None:
-            message = f"{route.name} is not here, and --offline asks nobody"
-            raise unknown(ErrorCode.NAME_UNKNOWN, path.partition("?")[0], message)
+        if self._client is None or route.uncontacted:
+            raise not_here(route, ErrorCode.NAME_UNKNOWN, path.partition("?")[0])
         self._misses.check(route, path)
         return self._client
 
     def _fall_back(
-        self, key: Key, known: list[Any] | None, error: UpstreamError, witness: Witness
-    ) -> list[Any]:
+        self, key: Key, known: list[Any] | None, error: UpstreamError, tell: Tell
+    ) -> tuple[list[Any], Cache]:
         """What is known where the failure may pass; raise it where not. A list that is gone is forgotten."""
-        if isinstance(error, UpstreamStatusError) and error.status == 404:
+        is_gone = isinstance(error, UpstreamStatusError) and error.is_gone
+        is_kept = is_gone and self._keep_gone and known is not None
+        if is_gone and not is_kept:
             self._misses.note(*key, error)
             self._lists.forget(key)
             self._freshness.forget(*key)
-        if known is None or not error.may_pass:
+        if known is None or not (error.may_pass or is_kept):
             raise error
         self._freshness.postpone(*key)
-        witness.tell(f"stale: {error.message}")
-        witness.found(Cache.STALE)
-        return known
+        tell(f"stale: {error.message}")
+        return known, Cache.STALE
 
-    async def _ask(self, client: UpstreamClient, key: Key, read: Read, tell: Tell) -> list[Any]:
+    async def _ask(self, client: UpstreamClient, key: Key, read: Read, tell: Tell) -> tuple[list[Any], Cache]:
         """Page after page, until there is no other. Raise `UpstreamError`."""
         route, first = key
         path: str | None = first
@@ -121,7 +142,9 @@ class Listings:
                 tell(f"the list is cut short after {_MOST_PAGES} pages")
                 break
             asked.add(path)
-            async with client.ask(route, "GET", path, headers=_ACCEPT, tell=tell) as response:
+            async with client.ask(
+                route, "GET", path, headers=_ACCEPT, tell=tell, is_patient=not route.own
+            ) as response:
                 if response.status == 400 and path == first and "?" in path:
                     path = path.partition("?")[0]  # pages of that size are refused
                     continue
@@ -136,7 +159,13 @@ class Listings:
         self._freshness.confirm(*key)
         for forgotten in self._lists.keep(key, found, _MOST_BYTES - left):
             self._freshness.forget(*forgotten)
-        return found
+        return found, Cache.MISS
+
+
+def _with_gone(listed: list[str], cached: Iterable[str]) -> list[str]:
+    """Both, in order: what is cached and no longer listed is still served."""
+    gone = [tag for tag in cached if listed[(at := bisect_left(listed, tag)) : at + 1] != [tag]]
+    return sorted([*listed, *gone]) if gone else listed
 
 
 def _read(source: str, body: bytes, read: Read) -> list[Any]:

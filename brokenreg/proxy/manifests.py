@@ -6,6 +6,7 @@ import asyncio
 import json
 import logging
 import time
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 
 from brokenreg.oci.digests import Digest, is_digest
@@ -19,12 +20,13 @@ from brokenreg.oci.mediatypes import (
     manifest_facts,
     media_type,
 )
-from brokenreg.proxy.answers import refusal, unknown
+from brokenreg.proxy.answers import get_decides, not_here, refusal
 from brokenreg.proxy.client import Tell, UpstreamClient, UpstreamResponse
 from brokenreg.proxy.errors import UpstreamContentError, UpstreamError, UpstreamStatusError
 from brokenreg.proxy.flights import Flights
 from brokenreg.proxy.freshness import Freshness
 from brokenreg.proxy.misses import Misses
+from brokenreg.proxy.own_names import Inquiry, OwnNames, Wanted
 from brokenreg.proxy.route import Route
 from brokenreg.proxy.via import Via
 from brokenreg.proxy.witness import Witness
@@ -47,20 +49,52 @@ class Found:
     body: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """A manifest that is asked for upstream; without patience, a 429 is not waited for."""
+
+    client: UpstreamClient
+    route: Route
+    reference: str
+    is_patient: bool
+    tell: Tell
+
+    def request(
+        self, method: str, reference: str, headers: dict[str, str]
+    ) -> AbstractAsyncContextManager[UpstreamResponse]:
+        """Ask for the manifest, by its own reference or by a digest. Raise `UpstreamError`."""
+        path = f"manifests/{reference}"
+        return self.client.ask(
+            self.route, method, path, headers=headers, tell=self.tell, is_patient=self.is_patient
+        )
+
+
 class ManifestCache:
     """Manifests of upstreams; `client` is None if nobody may be asked. Tags are fresh for `ttl` seconds.
 
-    `close` ends what is under way.
+    With `keep_gone`, tags that their upstream has deleted are still served. `close` ends what is under way.
     """
 
-    def __init__(self, client: UpstreamClient | None, store: Store, ttl: float) -> None:
+    def __init__(
+        self,
+        client: UpstreamClient | None,
+        store: Store,
+        ttl: float,
+        *,
+        keep_gone: bool = False,
+        own_names: OwnNames | None = None,
+    ) -> None:
         self._client = client
         self._index = store.index
+        self._keep_gone = keep_gone
+        self._own_names = own_names or OwnNames()
         self._misses = Misses()
         self._freshness = Freshness(ttl)
-        self._flights: Flights[tuple[Route, str, Via], tuple[Found, Cache]] = Flights()
+        self._flights: Flights[tuple[Route, str, Via, bool], tuple[Found, Cache]] = Flights()
 
-    async def find(self, route: Route, reference: str, witness: Witness) -> Found:
+    async def find(
+        self, route: Route, reference: str, witness: Witness, inquiry: Inquiry = Inquiry.GET
+    ) -> Found:
         """A manifest by tag or digest. Raise `OCIError` if it is not to be had."""
         known = await self._known(route, reference)
         unasked = self._unasked(route, reference)
@@ -68,10 +102,15 @@ class ManifestCache:
             witness.found(unasked)
             return known
         client = self._online(route, reference)
-        key = (route, reference, route.via)
+        is_patient = not route.own or inquiry is Inquiry.GET
+        key = (route, reference, route.via, is_patient)
         follows = self._flights.is_under_way(key)
-        found, cache = await self._flights.join(
-            key, lambda: self._fetch(client, route, reference, known, witness.tell)
+        asking = Asking(client, route, reference, is_patient, witness.tell)
+        found, cache = await self._own_names.answer(
+            route,
+            Wanted(inquiry, ErrorCode.MANIFEST_UNKNOWN, reference),
+            lambda: self._flights.join(key, lambda: self._fetch(asking, known)),
+            lambda error: self._fall_back(asking, known, error),
         )
         witness.found(Cache.FOLLOWED if follows and cache is not Cache.STALE else cache)
         return found
@@ -90,85 +129,73 @@ class ManifestCache:
 
     def _unasked(self, route: Route, reference: str) -> Cache | None:
         """What part the cache has if what is there is served unasked; None if not. A digest is for ever."""
-        if is_digest(reference) or self._client is None:
+        if is_digest(reference) or self._client is None or route.uncontacted:
             return Cache.HIT
         return self._freshness.unasked(route, reference)
 
     def _online(self, route: Route, reference: str) -> UpstreamClient:
         """Raise `OCIError` 404 if nobody may be asked, or was just now and had nothing."""
-        if self._client is None:
-            message = f"manifest {reference} of {route.name} is not here, and --offline asks nobody"
-            raise unknown(ErrorCode.MANIFEST_UNKNOWN, reference, message)
+        if self._client is None or route.uncontacted:
+            raise not_here(route, ErrorCode.MANIFEST_UNKNOWN, reference)
         self._misses.check(route, reference)
         return self._client
 
-    async def _fetch(
-        self, client: UpstreamClient, route: Route, reference: str, known: Found | None, tell: Tell
-    ) -> tuple[Found, Cache]:
-        """Ask upstream; fall back on what is known where the failure may pass."""
+    async def _fetch(self, asking: Asking, known: Found | None) -> tuple[Found, Cache]:
+        """Ask upstream, and note what it says of the tag."""
         try:
-            found, cache = await self._ask(client, route, reference, known, tell)
-        except UpstreamError as error:
-            if known is not None and error.may_pass:
-                self._freshness.postpone(route, reference)
-                tell(f"stale: {error.message}")
-                logger.warning("%s:%s is served from the cache: %s", route.name, reference, error.message)
-                return known, Cache.STALE
-            if isinstance(error, UpstreamStatusError):
-                await self._note_refusal(route, reference, error)
+            found, cache = await self._ask(asking, known)
+        except UpstreamStatusError as error:
+            if known is None or not self._keep_gone:
+                await self._note_refusal(asking, error)
             raise
-        if not is_digest(reference):
-            self._freshness.confirm(route, reference)
+        if not is_digest(asking.reference):
+            self._freshness.confirm(asking.route, asking.reference)
         return found, cache
 
-    async def _note_refusal(self, route: Route, reference: str, error: UpstreamStatusError) -> None:
+    def _fall_back(self, asking: Asking, known: Found | None, error: UpstreamError) -> tuple[Found, Cache]:
+        """What is known where the failure may pass; raise the error again where not."""
+        is_kept = self._keep_gone and isinstance(error, UpstreamStatusError) and error.is_gone
+        if known is None or not (error.may_pass or is_kept):
+            raise error
+        self._freshness.postpone(asking.route, asking.reference)
+        asking.tell(f"stale: {error.message}")
+        name = f"{asking.route.name}:{asking.reference}"
+        logger.warning("%s is served from the cache: %s", name, error.message)
+        return known, Cache.STALE
+
+    async def _note_refusal(self, asking: Asking, error: UpstreamStatusError) -> None:
         """A tag that is gone upstream is gone here."""
+        route, reference = asking.route, asking.reference
         self._misses.note(route, reference, error)
-        if error.status == 404 and not is_digest(reference):
+        if error.is_gone and not is_digest(reference):
             self._freshness.forget(route, reference)
             await self._index.delete_tag(route.key, reference)
 
-    async def _ask(
-        self, client: UpstreamClient, route: Route, reference: str, known: Found | None, tell: Tell
-    ) -> tuple[Found, Cache]:
+    async def _ask(self, asking: Asking, known: Found | None) -> tuple[Found, Cache]:
+        reference = asking.reference
         if known is None:
-            return await self._get(client, route, reference, (), tell), Cache.MISS
-        present = await self._present_digest(client, route, reference, known.manifest.digest, tell)
+            return await self._get(asking, reference), Cache.MISS
+        present = await _present_digest(asking, known.manifest.digest)
         if present == known.manifest.digest:
             return known, Cache.REVALIDATED
         if present is None:
-            return await self._get(client, route, reference, (), tell), Cache.MISS
-        cached = await self._known(route, present)
+            return await self._get(asking, reference), Cache.MISS
+        cached = await self._known(asking.route, present)
         if cached is not None:
-            await self._keep(route, cached, (reference,), tell)
+            await self._keep(asking, cached, (reference,))
             return cached, Cache.REVALIDATED
         try:
-            return await self._get(client, route, present, (reference,), tell), Cache.MISS
+            return await self._get(asking, present), Cache.MISS
         except UpstreamStatusError as error:
             if error.status != 404:
                 raise
         # It has moved on meanwhile, or HEAD has lied: the upstream may still have the tag.
-        return await self._get(client, route, reference, (), tell), Cache.MISS
+        return await self._get(asking, reference), Cache.MISS
 
-    async def _present_digest(
-        self, client: UpstreamClient, route: Route, tag: str, known: Digest, tell: Tell
-    ) -> Digest | None:
-        """What the tag points at now; None if HEAD does not say. A HEAD counts against no rate limit."""
-        headers = {**_ACCEPT, "if-none-match": f'"{known}"'}
-        async with client.ask(route, "HEAD", f"manifests/{tag}", headers=headers, tell=tell) as response:
-            if response.status == 304:
-                return known
-            if response.status == 405:
-                return None
-            if response.status != 200:
-                raise await refusal(route, ErrorCode.MANIFEST_UNKNOWN, tag, response)
-            return _told_digest(response)
-
-    async def _get(
-        self, client: UpstreamClient, route: Route, reference: str, tags: tuple[str, ...], tell: Tell
-    ) -> Found:
-        path = f"manifests/{reference}"
-        async with client.ask(route, "GET", path, headers=_ACCEPT, tell=tell) as response:
+    async def _get(self, asking: Asking, reference: str) -> Found:
+        """Fetch by `reference`: what is asked for, or the digest that it has now."""
+        route = asking.route
+        async with asking.request("GET", reference, _ACCEPT) as response:
             if response.status != 200:
                 raise await refusal(route, ErrorCode.MANIFEST_UNKNOWN, reference, response)
             body = await response.read(MAX_MANIFEST)
@@ -176,15 +203,35 @@ class ManifestCache:
             kind = media_type((response.header("content-type") or "").partition(";")[0].strip())
         name = f"{route.repository}:{reference}"  # in a thread, for the longest take 0.2 s
         found = await asyncio.to_thread(_checked, name, response.sender, body, wanted, kind)
-        await self._keep(route, found, tags if is_digest(reference) else (reference,), tell)
+        await self._keep(asking, found, () if is_digest(asking.reference) else (asking.reference,))
         return found
 
-    async def _keep(self, route: Route, found: Found, tags: tuple[str, ...], tell: Tell) -> None:
+    async def _keep(self, asking: Asking, found: Found, tags: tuple[str, ...]) -> None:
         try:
-            await self._index.put_manifest(route.key, found.manifest, found.body, tags)
+            await self._index.put_manifest(asking.route.key, found.manifest, found.body, tags)
         except StorageFullError:
-            tell("not cached: no room left")
-            logger.warning("no room left in the data folder: manifests of %s are not cached", route.name)
+            asking.tell("not cached: no room left")
+            logger.warning(
+                "no room left in the data folder: manifests of %s are not cached", asking.route.name
+            )
+
+
+async def _present_digest(asking: Asking, known: Digest) -> Digest | None:
+    """What the tag points at now; None if GET must decide. A HEAD counts against no rate limit."""
+    headers = {**_ACCEPT, "if-none-match": f'"{known}"'}
+    try:
+        async with asking.request("HEAD", asking.reference, headers) as response:
+            if response.status == 304:
+                return known
+            if response.status == 200:
+                return _told_digest(response)
+            if not get_decides(response):
+                raise await refusal(asking.route, ErrorCode.MANIFEST_UNKNOWN, asking.reference, response)
+    except UpstreamError as error:
+        if error.may_pass:
+            raise
+    asking.tell("HEAD does not say what the tag is: GET decides")
+    return None
 
 
 def _told_digest(response: UpstreamResponse) -> Digest | None:

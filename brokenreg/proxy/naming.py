@@ -12,7 +12,6 @@ from brokenreg.oci.target import Target
 from brokenreg.oci.upstreams import name_at
 from brokenreg.proxy.errors import UpstreamForbiddenError
 from brokenreg.proxy.route import Route
-from brokenreg.proxy.via import Via
 from brokenreg.storage.records import RepositoryKey
 
 
@@ -27,18 +26,22 @@ class Naming:
         self._default = default
         self._allow = tuple(allow)
 
-    def route(self, target: Target, via: Via = ()) -> Route | None:
-        """Where what the target means comes from; None if brokenreg itself provides it. `via` goes with it.
+    def route(self, target: Target) -> Route | None:
+        """Where what the target means comes from; None if brokenreg itself provides it, or nobody can.
 
         Raise `UpstreamForbiddenError` for an upstream that is not allowed, `OCIError` for a name that is too
-        long there.
+        long there; but not for the default upstream, which the name does not mention.
         """
         name = target.repository
         if not name or target.error is not None or f"{name}/".startswith(RESERVED):
             return None
-        upstream = target.upstream or self._default
-        self._check_allowed(upstream)
-        return Route(upstream, check_name(name_at(upstream, target.remote)), via)
+        if target.upstream:
+            return self._at(target.upstream, target)
+        try:
+            route = self._at(self._default, target)
+        except OCIError:
+            return None
+        return Route(route.upstream, route.repository, own=name)
 
     def places(self, target: Target) -> list[RepositoryKey]:
         """Where an image of that name may be: pushed there, or cached of where it comes from."""
@@ -47,6 +50,10 @@ class Naming:
         except OCIError:  # nobody may ask there, so that what may be cached is nobody's either
             route = None
         return [target.key] if route is None else [target.key, route.key]
+
+    def _at(self, upstream: str, target: Target) -> Route:
+        self._check_allowed(upstream)
+        return Route(upstream, check_name(name_at(upstream, target.remote)))
 
     def _check_allowed(self, upstream: str) -> None:
         if self._allow and not any(fnmatchcase(upstream, glob) for glob in self._allow):

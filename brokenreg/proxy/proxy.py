@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 
 from brokenreg.oci.target import Target
 from brokenreg.proxy.blobs import BlobCache
@@ -11,20 +12,34 @@ from brokenreg.proxy.client import UpstreamClient
 from brokenreg.proxy.listings import Listings
 from brokenreg.proxy.manifests import ManifestCache
 from brokenreg.proxy.naming import Naming
-from brokenreg.proxy.route import Route
+from brokenreg.proxy.own_names import OwnNames
+from brokenreg.proxy.route import OFFLINE, Route
 from brokenreg.proxy.via import parse_via
 from brokenreg.storage import Store
 
 
 class Proxy:
-    """Images of other registries. Without a `client` nobody is asked, and what is cached is served."""
+    """Images of other registries. Without a `client` nobody is asked, and what is cached is served.
 
-    def __init__(self, naming: Naming, client: UpstreamClient | None, store: Store, ttl: float) -> None:
+    Tags are fresh for `ttl` seconds; with `keep_gone`, those stay that their upstream has deleted.
+    """
+
+    def __init__(
+        self,
+        naming: Naming,
+        client: UpstreamClient | None,
+        store: Store,
+        ttl: float,
+        *,
+        keep_gone: bool = False,
+    ) -> None:
+        own_names = OwnNames()
         self.naming = naming
         self.client = client
-        self.blobs = BlobCache(client, store)
-        self.manifests = ManifestCache(client, store, ttl)
-        self.listings = Listings(client, store, ttl)
+        self.blobs = BlobCache(client, store, own_names=own_names)
+        self.manifests = ManifestCache(client, store, ttl, keep_gone=keep_gone, own_names=own_names)
+        self.listings = Listings(client, store, ttl, keep_gone=keep_gone, own_names=own_names)
+        self._index = store.index
 
     @property
     def is_offline(self) -> bool:
@@ -34,10 +49,18 @@ class Proxy:
     def route(self, target: Target, via: Sequence[str]) -> Route | None:
         """Where an image comes from, as `Naming.route`; `via` are the request's headers of that name.
 
-        Raise `UpstreamLoopError` for a request that we ourselves have sent, by whatever way.
+        The default upstream is not contacted for a name that was ever pushed to. Raise `UpstreamLoopError`
+        for a request that we ourselves have sent, by whatever way.
         """
-        come_by = () if self.client is None else parse_via(via, self.client.pseudonym)
-        return self.naming.route(target, come_by)
+        route = self.naming.route(target)
+        if route is None:
+            return None
+        if self.client is None:
+            return replace(route, uncontacted=OFFLINE)
+        if route.own and self._index.was_pushed_to(target.key):
+            reason = f"{route.upstream} is not contacted for a name that was pushed to"
+            return replace(route, uncontacted=reason)
+        return replace(route, via=parse_via(via, self.client.pseudonym))
 
     async def close(self) -> None:
         """End what is under way: what was fetched by half is fetched again another time."""

@@ -7,6 +7,9 @@ from dataclasses import dataclass, field
 from brokenreg.proxy.via import Via
 from brokenreg.storage.records import RepositoryKey
 
+OFFLINE = "--offline asks nobody"
+"""Why no upstream is contacted where there is no client."""
+
 
 @dataclass(frozen=True, slots=True)
 class Route:
@@ -20,6 +23,10 @@ class Route:
     via: Via = field(default=(), compare=False)
     """By which proxies the request came. Who came by others shares no request upstream: in a ring of proxies
     it would be waiting for itself."""
+    own: str = field(default="", compare=False)
+    """The name that was requested, if it contains no registry: only --default-upstream speaks for it."""
+    uncontacted: str = field(default="", compare=False)
+    """Why the upstream is not contacted for this request; empty if it is."""
 
     @property
     def key(self) -> RepositoryKey:
@@ -30,3 +37,8 @@ class Route:
     def name(self) -> str:
         """As people write it: `quay.io/org/image`."""
         return f"{self.upstream}/{self.repository}"
+
+    @property
+    def requested(self) -> str:
+        """The name without a registry that the request does not name."""
+        return self.own or self.name

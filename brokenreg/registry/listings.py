@@ -76,14 +76,15 @@ async def _upstream_tags(call: Call) -> list[str]:
         if call.repository is None:
             raise
     if call.repository is None:
-        raise OCIError(404, ErrorCode.NAME_UNKNOWN, f"{call.target.name} was never pushed to")
+        raise OCIError(404, ErrorCode.NAME_UNKNOWN, f"nothing is in {call.target.name}")
     return []
 
 
 async def _upstream_referrers(call: Call, *, is_known_here: bool) -> list[dict[str, Any]]:
     """What the upstream lists besides. It is asked of manifests that are not here alone.
 
-    A 404 goes on to the client, which then looks for the tag that stands in for the list.
+    A 404 goes on to the client, which then looks for the tag that stands in for the list. Where the upstream
+    is not contacted there is a list all the same.
     """
     here = call.repository
     if call.is_fabricated or (here is not None and call.target.digest in here.manifests):
@@ -92,7 +93,8 @@ async def _upstream_referrers(call: Call, *, is_known_here: bool) -> list[dict[s
         if call.route is not None:
             return await call.proxy.listings.referrers(call.route, call.target.digest, call.witness)
     except OCIError:
-        if not is_known_here and not call.proxy.is_offline:
+        is_closed = call.proxy.is_offline or (call.route is not None and call.route.uncontacted)
+        if not is_known_here and not is_closed:
             raise
     return []
 

@@ -10,6 +10,7 @@ from brokenreg.oci.digests import Digest, is_digest
 from brokenreg.oci.errors import ErrorCode, OCIError
 from brokenreg.oci.mediatypes import MAX_MANIFEST, OCI_MANIFEST, manifest_facts, media_type
 from brokenreg.oci.names import check_tag
+from brokenreg.proxy.own_names import Inquiry
 from brokenreg.registry.call import Call, StreamCall
 from brokenreg.registry.conditions import entity_tag, is_known
 from brokenreg.registry.responses import empty_response, respond
@@ -87,20 +88,20 @@ async def _find(call: StreamCall) -> tuple[Digest, str, bytes]:
         if call.route is None:
             raise _unknown(call)
         manifests = call.proxy.manifests
-        found = await call.unless_gone(manifests.find(call.route, call.target.reference, call.witness))
+        inquiry = Inquiry.HEAD if call.method == "HEAD" else Inquiry.GET
+        finding = manifests.find(call.route, call.target.reference, call.witness, inquiry)
+        found = await call.unless_gone(finding)
         manifest, body = found.manifest, found.body
     return manifest.digest, manifest.media_type, body
 
 
 async def _keep_cached_blobs(call: Call, manifest: Manifest) -> None:
     """What a push found here, because the proxy had brought it, must stay when the cache lets it go."""
-    cached = None if call.route is None else call.store.index.repository(call.route.key)
-    if cached is None:
-        return
     here = call.repository.links if call.repository else {}
-    for name in manifest.facts.names:
-        if name in cached.links and name not in here:
-            await call.store.link(call.key, Digest(name))
+    for repository in call.store.index.present(call.proxy.naming.places(call.target)):
+        for name in manifest.facts.names:
+            if name in repository.links and name not in here:
+                await call.store.link(call.key, Digest(name))
 
 
 def _announced(call: Call) -> list[Digest]:

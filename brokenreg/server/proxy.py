@@ -33,7 +33,7 @@ def make_proxy(settings: Settings, store: Store, own: Callable[[], Collection[tu
     urls = {upstream.name: upstream.url for upstream in settings.upstream}
     naming = Naming(settings.default_upstream, settings.allow_upstream)
     if settings.offline:
-        return Proxy(naming, None, store, settings.tag_ttl)
+        return Proxy(naming, None, store, settings.tag_ttl, keep_gone=settings.keep_gone)
     client = UpstreamClient(
         urls,
         AddressPolicy(own, settings.is_beyond_loopback),
@@ -42,7 +42,7 @@ def make_proxy(settings: Settings, store: Store, own: Callable[[], Collection[tu
         settings.upstream_timeout,
         _web_proxies(settings, os.environ),
     )
-    return Proxy(naming, client, store, settings.tag_ttl)
+    return Proxy(naming, client, store, settings.tag_ttl, keep_gone=settings.keep_gone)
 
 
 def _web_proxies(settings: Settings, environ: Mapping[str, str]) -> WebProxies:

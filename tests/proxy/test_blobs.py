@@ -218,7 +218,7 @@ def test_all_who_ask_for_a_size_share_a_request(both: Pulled) -> None:
     assert both.get("/v2/org/app/manifests/v1").status_code == 200
     both.rule({"type": "latency", "dur": "3s"}, "layer")
     with ThreadPoolExecutor(4) as pool:
-        url = f"{both.proxy.url}{both.path}"
+        url = f"{both.proxy.url}/quay.io{both.path}"  # for names without a host nobody waits as long
         heads = list(pool.map(lambda _: httpx.head(url, timeout=30, verify=PLAIN), range(4)))
     assert {int(head.headers["content-length"]) for head in heads} == {len(both.layer)}
     assert len(both.asked("endpoint:layer method:HEAD")) == 1

@@ -1,4 +1,7 @@
-"""Every way in which an upstream fails has an honest answer: brokenreg breaks, brokenreg tells."""
+"""Every way in which an upstream fails has an honest answer: brokenreg breaks, brokenreg tells.
+
+The names contain their upstream; for names without a host see `test_own_names`.
+"""
 
 from __future__ import annotations
 
@@ -72,7 +75,7 @@ def test_failures(running: Chain, endpoint: str, fault: dict[str, Any], status: 
     running.push_image(name, layer)
     running.rule(fault, endpoint)
     path = "manifests/v1" if endpoint == MANIFEST else f"blobs/{digest_of(layer)}"
-    response = running.get(f"/v2/{name}/{path}")
+    response = running.get(f"/quay.io/v2/{name}/{path}")
     error = error_of(response, status)
     assert error["code"] == code
     assert "quay.io" in error["message"]
@@ -85,7 +88,7 @@ def test_failures(running: Chain, endpoint: str, fault: dict[str, Any], status: 
     assert "Traceback" not in json.dumps(last(running.proxy))
     running.mend()
     if status != 404:  # which is remembered for a while
-        assert running.get(f"/v2/{name}/{path}").status_code == 200
+        assert running.get(f"/quay.io/v2/{name}/{path}").status_code == 200
 
 
 def test_what_is_no_http_and_no_list_is_told_in_plain_words(running: Chain) -> None:
@@ -94,7 +97,7 @@ def test_what_is_no_http_and_no_list_is_told_in_plain_words(running: Chain) -> N
     message = error_of(running.get("/v2/plain/words/manifests/v1"), 502)["message"]
     assert "bytearray" not in message
     assert " line: '" in message
-    missing = error_of(running.get("/v2/plain/words/tags/list"), 404)["message"]
+    missing = error_of(running.get("/quay.io/v2/plain/words/tags/list"), 404)["message"]
     assert missing.startswith("quay.io has no list of tags of plain/words: ")
 
 

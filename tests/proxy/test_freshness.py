@@ -53,6 +53,11 @@ class Tagged:
         """Let the tag point to an image of that layer; its manifest."""
         return self.chain.push_image(self.name, content)
 
+    @property
+    def named(self) -> str:
+        """The tag by the name that contains its upstream: what fails is told as it is."""
+        return f"/quay.io{self.path}"
+
     def pull(self, path: str = "") -> tuple[bytes, str | None]:
         """The manifest, and what part the cache had in it."""
         response = self.chain.get(path or self.path)
@@ -191,7 +196,7 @@ def test_a_digest_is_for_ever(tagged: Tagged) -> None:
 def test_a_tag_that_was_deleted_is_gone_here_too(tagged: Tagged, fault: dict[str, Any]) -> None:
     manifest = tagged.push()
     tagged.pull()
-    tagged.chain.rule(fault, "manifest", match={"method": "HEAD"})
+    tagged.chain.rule(fault, "manifest")
     assert error_of(tagged.chain.get(tagged.path), 404)["code"] == "MANIFEST_UNKNOWN"
     assert tagged.cache() is None
     tags = ask_control(tagged.chain.proxy, f"repositories/{tagged.name}/tags", namespace="@quay.io")
@@ -272,7 +277,7 @@ def test_what_will_not_pass_is_told(tagged: Tagged, fault: dict[str, Any], statu
     tagged.pull()
     tagged.push(b"two")
     tagged.chain.rule(fault, "manifest")
-    assert "quay.io" in error_of(tagged.chain.get(tagged.path), status)["message"]
+    assert "quay.io" in error_of(tagged.chain.get(tagged.named), status)["message"]
     assert not exchanges(tagged.chain.proxy, f"cache:stale repository:{tagged.name}")
     assert tagged.pull(tagged.by_digest(manifest)) == (manifest, "hit")
 
@@ -366,6 +371,42 @@ def test_a_head_that_tells_nothing(tagged: Tagged, status: int) -> None:
     tagged.chain.rule({"type": "head-differs", "status": status}, "manifest", match={"method": "HEAD"})
     assert tagged.pull() == (manifest, "miss")
     assert tagged.asked()[1:] == [("HEAD", "v1", status), ("GET", "v1", 200)]
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        *({"type": "head-differs", "status": status} for status in (404, 403, 401, 400, 410)),
+        {"type": "redirect", "form": "expired"},
+        {"type": "redirect", "form": "loop"},
+    ],
+    ids=lambda fault: "-".join(map(str, fault.values())),
+)
+def test_where_head_is_refused_get_decides(tagged: Tagged, fault: dict[str, Any]) -> None:
+    manifest = tagged.push()
+    tagged.pull()
+    tagged.chain.rule(fault, "manifest", match={"method": "HEAD"})
+    for _ in range(2):
+        assert tagged.pull() == (manifest, "miss")
+    moved = tagged.push(b"moved")
+    assert tagged.pull() == (moved, "miss")
+
+
+def test_tags_that_are_gone_may_be_kept(mended: Brokenreg, tmp_path: Path) -> None:
+    with brokenreg(tmp_path / "proxy", *to(mended), "--tag-ttl", "0s", "--keep-gone") as proxy:
+        tagged = Tagged(Chain(mended, proxy))
+        manifest = tagged.push()
+        tagged.pull()
+        httpx.delete(f"{mended.url}{tagged.by_digest(manifest)}")
+        for _ in range(2):
+            assert tagged.pull() == (manifest, "stale")
+            assert tagged.chain.get(f"/v2/{tagged.name}/tags/list").json()["tags"] == ["v1"]
+        assert tagged.chain.get(f"/v2/{tagged.name}/manifests/v2").status_code == 404
+        other = tagged.push(b"other")
+        assert tagged.pull() == (other, "miss")
+        tagged.chain.push_image(tagged.name, b"two", tag="v2")
+        httpx.delete(f"{mended.url}{tagged.path}")
+        assert tagged.chain.get(f"/v2/{tagged.name}/tags/list").json()["tags"] == ["v1", "v2"]
 
 
 def test_a_head_that_answers_in_full(always: Chain, odd: Scripted) -> None:

@@ -45,22 +45,23 @@ _names = itertools.count(1)
 
 @dataclass
 class Listed:
-    """A repository of a test's own."""
+    """A repository of a test's own. The proxy is asked for it by names that contain its upstream."""
 
     chain: Chain
     name: str = field(default_factory=lambda: f"org/listed-{next(_names)}")
+    host: str = "/quay.io"
 
     def push(self, *tags: str, to: Brokenreg | None = None, manifest: bytes = SUBJECT) -> bytes:
         """Push a manifest to the upstream, or to another brokenreg."""
-        url = (to or self.chain.upstream).url
+        url = self.chain.upstream.url if to is None else f"{to.url}{self.host}"
         headers = {"content-type": OCI_MANIFEST}
         with httpx.Client(base_url=url, headers=headers, verify=PLAIN) as http:
             for tag in tags or (digest_of(manifest),):
                 assert http.put(f"/v2/{self.name}/manifests/{tag}", content=manifest).status_code == 201
         return manifest
 
-    def get(self, query: str = "", *, host: str = "") -> httpx.Response:
-        return self.chain.get(f"{host}/v2/{self.name}/tags/list{query}")
+    def get(self, query: str = "", *, host: str | None = None) -> httpx.Response:
+        return self.chain.get(f"{self.host if host is None else host}/v2/{self.name}/tags/list{query}")
 
     def tags(self) -> list[str]:
         response = self.get()
@@ -77,7 +78,7 @@ class Listed:
         return [each["digest"] for each in response.json()["manifests"]]
 
     def ask_referrers(self, query: str = "") -> httpx.Response:
-        return self.chain.get(f"/v2/{self.name}/referrers/{digest_of(SUBJECT)}{query}")
+        return self.chain.get(f"{self.host}/v2/{self.name}/referrers/{digest_of(SUBJECT)}{query}")
 
     def cache(self) -> str | None:
         """What part the cache had in the last answer."""
@@ -320,7 +321,7 @@ def test_long_lists_of_referrers_come_in_pages_through_the_proxy(listed: Listed,
         listed.push(manifest=body)
     for body in bodies[3:]:
         listed.push(manifest=body, to=listed.chain.proxy)
-    found, path = [], f"/v2/{listed.name}/referrers/{digest_of(SUBJECT)}{query}"
+    found, path = [], f"{listed.host}/v2/{listed.name}/referrers/{digest_of(SUBJECT)}{query}"
     while path:
         page = listed.chain.get(path)
         assert page.status_code == 200, page.text[:500]
@@ -444,7 +445,7 @@ def test_the_catalog_is_of_what_was_pushed_here(listed: Listed) -> None:
     """Cached repositories are others', and the catalogs of upstreams are not asked for."""
     listed.push("v1")
     assert listed.chain.get(f"/v2/{listed.name}/manifests/v1").status_code == 200
-    names = [Listed(listed.chain, f"catalog/{letter}") for letter in "abc"]
+    names = [Listed(listed.chain, f"catalog/{letter}", host="") for letter in "abc"]
     for each in names:
         each.push("v1", to=listed.chain.proxy)
     pushed = [each.name for each in names]

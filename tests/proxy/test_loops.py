@@ -121,11 +121,11 @@ def test_what_an_upstream_says_of_its_error_reaches_the_client(tmp_path: Path, s
     with scripted() as upstream, brokenreg(tmp_path, "--upstream", f"quay.io={upstream.url}") as proxy:
         told = Answer(status, {"retry-after": "900"}, SAYS)
         upstream.answers = {"/v2/a/b/manifests/v1": told, "/v2/a/b/manifests/v2": Answer(status, {}, b"[1]")}
-        message = httpx.get(f"{proxy.url}/v2/a/b/manifests/v1").json()["errors"][0]["message"]
+        message = httpx.get(f"{proxy.url}/quay.io/v2/a/b/manifests/v1").json()["errors"][0]["message"]
         assert message.startswith("quay.io ")
         assert ": pay\\x1b[31m first \\ud800 xxxx" in message
         assert len(message) < 450
         if status != 429:  # which would be waited for
-            plain = httpx.get(f"{proxy.url}/v2/a/b/manifests/v2").json()["errors"][0]["message"]
+            plain = httpx.get(f"{proxy.url}/quay.io/v2/a/b/manifests/v2").json()["errors"][0]["message"]
             assert plain.startswith("quay.io ")
             assert "[1]" not in plain

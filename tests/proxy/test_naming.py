@@ -151,13 +151,14 @@ def test_pages_of_tags_lead_to_the_same_image(both: Chain, path: str) -> None:
 
 
 def test_what_was_pushed_wins_and_the_rest_still_comes(both: Chain) -> None:
+    """Of names that contain their upstream; one without a host belongs to whoever has pushed to it."""
     manifest = b'{"schemaVersion": 2, "pushed": "here"}'
-    put = httpx.put(f"{both.proxy.url}/v2/org/app/manifests/mine", content=manifest)
+    put = httpx.put(f"{both.proxy.url}/v2/quay.io/org/app/manifests/mine", content=manifest)
     assert put.status_code == 201
-    assert both.get("/v2/org/app/manifests/mine").content == manifest
+    assert both.get("/v2/quay.io/org/app/manifests/mine").content == manifest
     assert last(both.proxy, "endpoint:manifest")["cache"] is None
-    assert both.get("/v2/org/app/manifests/v1").status_code == 200
-    assert both.get("/v2/org/app/tags/list").json()["tags"] == ["mine", "v1", "v2"]
+    assert both.get("/v2/quay.io/org/app/manifests/v1").status_code == 200
+    assert both.get("/v2/quay.io/org/app/tags/list").json()["tags"] == ["mine", "v1", "v2"]
 
 
 @pytest.mark.parametrize("source", ["org/app", "quay.io/org/app", "org/app&ns=quay.io"])

@@ -1,0 +1,80 @@
+"""What the proxy remembers of others is bounded, whatever they send."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from brokenreg.oci.errors import OCIError
+from brokenreg.oci.target import parse_target
+from brokenreg.proxy.errors import UpstreamBusyError, UpstreamStatusError
+from brokenreg.proxy.flights import Flights
+from brokenreg.proxy.freshness import Freshness
+from brokenreg.proxy.listings import Listings
+from brokenreg.proxy.misses import Misses
+from brokenreg.proxy.route import Route
+from brokenreg.proxy.witness import Witness
+from brokenreg.storage import Store
+from brokenreg.traffic.exchange import Cache, Exchange
+from tests.proxy.asked import asking
+from tests.proxy.scripted import Answer, scripted
+
+ROUTE = Route("quay.io", "org/app")
+
+
+def test_of_many_tags_those_noted_last_are_fresh(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("brokenreg.proxy.freshness._MOST", 3)
+    freshness = Freshness(60)
+    for tag in "abcd":
+        freshness.confirm(ROUTE, tag)
+    freshness.postpone(ROUTE, "b")
+    freshness.confirm(ROUTE, "e")
+    found = [freshness.unasked(ROUTE, tag) for tag in "abcde"]
+    assert found == [None, Cache.STALE, None, Cache.HIT, Cache.HIT]
+
+
+def test_a_miss_that_is_remembered_holds_no_frames() -> None:
+    misses = Misses()
+    for _ in range(2):
+        with pytest.raises(UpstreamStatusError) as raised:
+            raise UpstreamStatusError(404, 404, "MANIFEST_UNKNOWN", "nothing", detail={"reference": "v1"})
+        misses.note(ROUTE, "v1", raised.value)
+    for _ in range(2):
+        with pytest.raises(UpstreamStatusError) as again:
+            misses.check(ROUTE, "v1")
+        assert (again.value.message, again.value.detail) == ("nothing", {"reference": "v1"})
+        assert again.value is not raised.value
+    ((_, kept),) = misses._until.values()
+    assert kept.__traceback__ is None
+
+
+async def test_so_much_is_under_way_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("brokenreg.proxy.flights._MOST", 2)
+    flights: Flights[int, None] = Flights()
+
+    async def never() -> None:
+        await asyncio.Event().wait()
+
+    waiting = [asyncio.create_task(flights.join(number, never)) for number in (1, 1, 2)]
+    await asyncio.sleep(0)
+    with pytest.raises(UpstreamBusyError):
+        await flights.join(3, never)
+    await flights.close()
+    ended = await asyncio.gather(*waiting, return_exceptions=True)
+    assert [type(each) for each in ended] == [OCIError] * 3
+
+
+async def test_of_long_lists_few_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("brokenreg.proxy.kept_lists.MOST_BYTES", 100)
+    target = parse_target("/v2/a/b/tags/list", "")
+    witness = Witness(Exchange(1, "GET", "/", "", "1.1", "http", "127.0.0.1:1", target))
+    with scripted() as odd:
+        for name in "abc":
+            odd.answers[f"/v2/a/{name}/tags/list"] = Answer(body=b'{"tags": ["%b"]}' % (b"x" * 30))
+        async with asking({"odd.test": odd.url}) as client, Store.open(tmp_path / "data") as store:
+            listings = Listings(client, store, 60)
+            for name in "abcca":
+                assert await listings.tags(Route("odd.test", f"a/{name}"), witness) == ["x" * 30]
+    assert [target.split("/")[3] for _, target in odd.asked] == ["a", "b", "c", "a"]

@@ -1,0 +1,250 @@
+"""Names without a host: a failure of the default upstream does not decide the response for them."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from brokenreg.oci.errors import ErrorCode, OCIError
+from brokenreg.proxy.errors import UpstreamError, UpstreamSilentError, UpstreamUnreachableError
+from brokenreg.proxy.own_names import Inquiry, OwnNames, Wanted, no_other
+from brokenreg.proxy.route import Route
+from tests.process import Brokenreg, brokenreg
+from tests.proxy.chain import PLAIN
+from tests.proxy.scripted import Answer, Scripted
+from tests.registry.pushing import OCI_INDEX, digest_of, error_of, image
+from tests.server.test_command_line import free_port
+
+LAYER = b"a layer"
+SUBJECT = digest_of(b"{}")
+SAYS = b'{"errors": [{"code": "UNAUTHORIZED", "message": "access is not for you"}]}'
+LONG = {"retry-after": "900"}
+"""So that a 429 is not waited for."""
+
+_names = itertools.count(1)
+
+
+@pytest.fixture(scope="module")
+def proxy(odd: Scripted, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Brokenreg]:
+    """With `odd` as its default upstream."""
+    options = ("--upstream", f"quay.io={odd.url}", "--tag-ttl", "0s")
+    with brokenreg(tmp_path_factory.mktemp("proxy") / "data", *options) as running:
+        yield running
+
+
+@pytest.fixture
+def name() -> str:
+    return f"team/app-{next(_names)}"
+
+
+def ask(proxy: Brokenreg, method: str, path: str, **more: object) -> httpx.Response:
+    return httpx.request(method, proxy.url + path, timeout=30, verify=PLAIN, **more)  # type: ignore[arg-type]
+
+
+def push(proxy: Brokenreg, name: str, layer: bytes = LAYER) -> int:
+    """Send requests in the order of crane, regctl and oras, which go on at a 404 alone; the last status."""
+    manifest = image(b"{}", layer)
+    if (head := ask(proxy, "HEAD", f"/v2/{name}/manifests/v1")).status_code != 404:
+        return head.status_code
+    for blob in (layer, b"{}"):
+        digest = digest_of(blob)
+        assert ask(proxy, "HEAD", f"/v2/{name}/blobs/{digest}").status_code == 404
+        begun = ask(proxy, "POST", f"/v2/{name}/blobs/uploads/")
+        place = httpx.URL(begun.headers["location"]).copy_merge_params({"digest": digest})
+        assert ask(proxy, "PUT", str(place), content=blob).status_code == 201
+    assert ask(proxy, "HEAD", f"/v2/{name}/manifests/{digest_of(manifest)}").status_code == 404
+    return ask(proxy, "PUT", f"/v2/{name}/manifests/v1", content=manifest).status_code
+
+
+REFUSED = (401, 403, 404, 410)
+
+
+@pytest.mark.parametrize("status", [*REFUSED, 400, 429, 500, 503])
+def test_what_the_default_upstream_says(proxy: Brokenreg, odd: Scripted, name: str, status: int) -> None:
+    paths = {
+        "manifest": f"/v2/{name}/manifests/v1",
+        "tags": f"/v2/{name}/tags/list",
+        "referrers": f"/v2/{name}/referrers/{SUBJECT}",
+        "blob": f"/v2/{name}/blobs/{digest_of(name.encode())}",
+    }
+    for path in paths.values():
+        odd.answers[path] = Answer(status, LONG, SAYS)
+    assert ask(proxy, "HEAD", paths["manifest"]).status_code == 404
+    told = 404 if status in REFUSED else 429 if status == 429 else 502
+    for what, path in paths.items():
+        response = ask(proxy, "GET", path)
+        error = error_of(response, told)
+        assert "access is not for you" in error["message"]
+        assert "www-authenticate" not in response.headers
+        if told == 404:
+            codes = {"manifest": "MANIFEST_UNKNOWN", "blob": "BLOB_UNKNOWN"}
+            assert error["code"] == codes.get(what, "NAME_UNKNOWN")
+    named = ask(proxy, "GET", f"/quay.io{paths['manifest']}")
+    assert named.status_code == (status if status in (401, 403) else told)
+    assert push(proxy, name, name.encode()) == 201
+
+
+def test_an_upstream_that_is_not_there(tmp_path: Path, name: str) -> None:
+    options = ("--upstream", f"quay.io=http://127.0.0.1:{free_port()}")
+    with brokenreg(tmp_path, *options) as proxy:
+        begun = time.monotonic()
+        path = f"/v2/{name}/manifests/v1"
+        assert error_of(ask(proxy, "GET", path), 502)["code"] == "UNAVAILABLE"
+        assert ask(proxy, "HEAD", path).status_code == 404
+        for what in ("tags/list", f"referrers/{SUBJECT}"):
+            message = error_of(ask(proxy, "GET", f"/v2/{name}/{what}"), 404)["message"]
+            assert message.startswith(f"{name} was never pushed to; cannot reach quay.io (at 127.0.0.1:")
+            assert "it is contacted again in " in message
+            assert ask(proxy, "GET", f"/v2/quay.io/{name}/{what}").status_code == 502
+        assert ask(proxy, "HEAD", f"/v2/quay.io/{name}/manifests/v1").status_code == 502
+        assert push(proxy, name) == 201
+        assert time.monotonic() - begun < 3
+
+
+def test_a_default_upstream_that_is_not_allowed(tmp_path: Path, name: str) -> None:
+    options = ("--upstream", "x.example=http://127.0.0.1:1", "--allow-upstream", "*.example")
+    with brokenreg(tmp_path, *options) as proxy:
+        assert error_of(ask(proxy, "GET", f"/v2/{name}/manifests/v1"), 404)["code"] == "MANIFEST_UNKNOWN"
+        assert ask(proxy, "GET", f"/v2/quay.io/{name}/manifests/v1").status_code == 403
+        assert push(proxy, name) == 201
+
+
+def test_of_a_name_that_was_ever_pushed_to_nobody_is_asked(odd: Scripted, name: str, tmp_path: Path) -> None:
+    """Whatever was deleted since, and after a restart; a child of an index may be missing."""
+    options = ("--upstream", f"quay.io={odd.url}")
+    child = digest_of(b"a child")
+    index = json.dumps(
+        {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": [{"digest": child}]}
+    ).encode()
+    odd.answers |= {
+        f"/v2/{name}/manifests/v2": Answer(body=b"{}"),
+        f"/v2/{name}/manifests/{child}": Answer(body=b"a child"),
+        f"/v2/{name}/tags/list": Answer(body=b'{"tags": ["v2"]}'),
+    }
+
+    def looks(proxy: Brokenreg) -> list[int]:
+        paths = ("manifests/v2", f"manifests/{child}", "tags/list", f"referrers/{SUBJECT}")
+        return [ask(proxy, "GET", f"/v2/{name}/{path}").status_code for path in paths]
+
+    with brokenreg(tmp_path / "data", *options) as proxy:
+        digest = digest_of(index)
+        headers = {"content-type": OCI_INDEX}
+        put = ask(proxy, "PUT", f"/v2/{name}/manifests/v1", content=index, headers=headers)
+        assert put.status_code == 201
+        asked = len(odd.asked)
+        assert looks(proxy) == [404, 404, 200, 200]
+        assert ask(proxy, "GET", f"/v2/{name}/tags/list").json()["tags"] == ["v1"]
+        message = error_of(ask(proxy, "GET", f"/v2/{name}/manifests/v2"), 404)["message"]
+        assert message.endswith("quay.io is not contacted for a name that was pushed to")
+        assert ask(proxy, "DELETE", f"/v2/{name}/manifests/{digest}").status_code == 202
+        assert looks(proxy) == [404, 404, 404, 200]
+        assert proxy.stop() == 0
+    with brokenreg(tmp_path / "data", *options) as proxy:
+        assert looks(proxy) == [404, 404, 404, 200]
+        assert len(odd.asked) == asked
+        assert ask(proxy, "GET", f"/v2/broken/in/other/{name}/manifests/v2").status_code == 200
+        assert ask(proxy, "GET", f"/v2/quay.io/{name}/manifests/v2").status_code == 200
+
+
+def test_what_is_cached_of_a_name_is_served_when_it_was_pushed_to(
+    proxy: Brokenreg, odd: Scripted, name: str
+) -> None:
+    """Without asking: it is what the client has pulled by that name."""
+    manifest = image(b"{}")
+    odd.answers[f"/v2/{name}/manifests/v2"] = Answer(body=manifest)
+    assert ask(proxy, "GET", f"/v2/{name}/manifests/v2").content == manifest
+    assert push(proxy, name) == 201
+    asked = len(odd.asked)
+    assert ask(proxy, "GET", f"/v2/{name}/manifests/v2").content == manifest
+    assert ask(proxy, "GET", f"/v2/{name}/tags/list").json()["tags"] == ["v1", "v2"]
+    assert len(odd.asked) == asked
+
+
+def test_offline_only_registries_that_were_requested_are_named(tmp_path: Path, name: str) -> None:
+    with brokenreg(tmp_path, "--offline") as proxy:
+        for what in ("manifests/v1", "tags/list", f"blobs/{digest_of(LAYER)}"):
+            own = error_of(ask(proxy, "GET", f"/v2/{name}/{what}"), 404)["message"]
+            assert "quay.io" not in own
+            assert f" of {name} is not here, and --offline asks nobody" in own
+            named = error_of(ask(proxy, "GET", f"/v2/ghcr.io/{name}/{what}"), 404)["message"]
+            assert f" of ghcr.io/{name} is not here" in named
+    with brokenreg(tmp_path, "--offline", "--allow-upstream", "*.example") as proxy:
+        assert "quay.io" not in ask(proxy, "GET", f"/v2/{name}/manifests/v1").text
+
+
+class Upstream:
+    """Does what the test says, and counts how often it was asked."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+        self.error: UpstreamError | None = None
+        self.silent = False
+
+    async def work(self) -> str:
+        self.asked += 1
+        if self.silent:
+            await asyncio.Event().wait()
+        if self.error is not None:
+            raise self.error
+        return "here"
+
+
+OWN = Route("quay.io", "team/app", own="team/app")
+NAMED = Route("quay.io", "team/app")
+
+
+async def answered(names: OwnNames, upstream: Upstream, inquiry: Inquiry, route: Route = OWN) -> object:
+    """What came, or the status of the error."""
+    wanted = Wanted(inquiry, ErrorCode.MANIFEST_UNKNOWN, "v1")
+    try:
+        return await names.answer(route, wanted, upstream.work, no_other)
+    except OCIError as error:
+        return error.status
+
+
+async def test_an_upstream_that_says_nothing_is_waited_for_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("brokenreg.proxy.own_names.WAIT", 0.01)
+    names, upstream = OwnNames(), Upstream()
+    upstream.silent = True
+    for inquiry in (Inquiry.HEAD, Inquiry.LIST, Inquiry.HEAD):
+        assert await answered(names, upstream, inquiry) == 404
+    assert upstream.asked == 1
+    upstream.silent = False
+    assert await answered(names, upstream, Inquiry.HEAD) == 404
+    assert await answered(names, upstream, Inquiry.HEAD, NAMED) == "here"
+    assert await answered(names, upstream, Inquiry.GET) == "here"  # it is up again
+    assert await answered(names, upstream, Inquiry.HEAD) == "here"
+
+
+async def test_it_is_asked_again_after_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("brokenreg.proxy.own_names.DOWN", 0.01)
+    names, upstream = OwnNames(), Upstream()
+    upstream.error = UpstreamUnreachableError("cannot reach quay.io")
+    assert await answered(names, upstream, Inquiry.HEAD) == 404
+    upstream.error = None
+    await asyncio.sleep(0.02)
+    assert await answered(names, upstream, Inquiry.HEAD) == "here"
+
+
+async def test_a_get_tells_of_an_outage() -> None:
+    names, upstream = OwnNames(), Upstream()
+    for error in (UpstreamUnreachableError("no"), UpstreamSilentError("no")):
+        upstream.error = error
+        assert await answered(names, upstream, Inquiry.GET) == error.status
+        for inquiry in Inquiry:
+            assert await answered(names, upstream, inquiry, NAMED) == error.status
+
+
+async def test_what_is_known_is_served_while_it_is_down(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("brokenreg.proxy.own_names.WAIT", 0.01)
+    names, upstream = OwnNames(), Upstream()
+    upstream.silent = True
+    wanted = Wanted(Inquiry.HEAD, ErrorCode.MANIFEST_UNKNOWN, "v1")
+    assert await names.answer(OWN, wanted, upstream.work, lambda error: "stale") == "stale"
