@@ -18,6 +18,7 @@ from brokenreg.oci.upstreams import check_upstream
 Number = TypeVar("Number", int, float)
 
 _HOST = re.compile(r"[0-9a-zA-Z._-]+|[0-9a-fA-F:.]+")
+_DOTTED = re.compile(r"[0-9]+(?:\.[0-9]+){3}")
 _GLOB = re.compile(r"(?:[A-Za-z0-9._:*?-]|\[[A-Za-z0-9.:!-]+\])+")
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]{0,19}")
 _OURS = ("broken", "v2")
@@ -216,7 +217,17 @@ def _url_problem(text: str) -> str | None:
         return "has port 0, which nobody can be asked at"
     if not _HOST.fullmatch(host) or place.endswith(":") or not text.isprintable():
         return "has a host that is none" if host else "has no host"
+    if max(map(len, host.split("."))) > 63 or (_DOTTED.fullmatch(host) and not _is_ipv4(host)):
+        return "has a host that is neither a name nor an address"
     return None
+
+
+def _is_ipv4(host: str) -> bool:
+    try:
+        ipaddress.IPv4Address(host)
+    except ValueError:  # octal numbers, for instance: one reader takes 010 for 8, another for 10
+        return False
+    return True
 
 
 def from_text(parse: Callable[[str], object]) -> BeforeValidator:

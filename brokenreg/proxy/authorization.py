@@ -173,9 +173,10 @@ class UpstreamAuth(httpx.Auth):
     def _realm(self, challenge: Challenge) -> httpx.URL:
         try:
             realm = httpx.URL(challenge.parameters.get("realm", ""))
-        except httpx.InvalidURL:
-            realm = httpx.URL()
-        if realm.scheme not in ("http", "https") or not realm.host or realm.userinfo:
+            is_good = realm.scheme in ("http", "https") and bool(realm.host) and not realm.userinfo
+        except (httpx.InvalidURL, UnicodeError):  # the host may begin with xn-- and stand for nothing
+            is_good = False
+        if not is_good:
             raise UpstreamContentError(f"{self._route.upstream} names no token service that could be asked")
         return realm.copy_with(fragment=None)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Self
 
 from brokenreg.oci.errors import ErrorCode, OCIError
+from brokenreg.oci.printable import printable
 
 
 class UpstreamError(OCIError):
@@ -55,6 +56,18 @@ class UpstreamForbiddenError(UpstreamError):
 
     def __init__(self, message: str) -> None:
         super().__init__(403, ErrorCode.DENIED, message)
+
+
+class UpstreamNameError(UpstreamError):
+    """400: the name of an upstream is no host that can be connected to."""
+
+    def __init__(self, upstream: str) -> None:
+        super().__init__(
+            400,
+            ErrorCode.NAME_INVALID,
+            f'invalid upstream "{printable(upstream)[:100]}": use a host name, an IPv4 address of four '
+            "decimal numbers without leading zeros, or an IPv6 address in brackets",
+        )
 
 
 class UpstreamLoopError(UpstreamError):

@@ -67,7 +67,7 @@ def told_redirects(asked: Asked) -> Iterator[None]:
         raise UpstreamContentError(f"{asked.name} redirects too many times, perhaps in a circle") from None
     except httpx.RemoteProtocolError as error:
         raise UpstreamContentError(f"{asked.who(error.request.url)} redirects to what is no URL") from None
-    except httpx.InvalidURL:
+    except (httpx.InvalidURL, UnicodeError):  # of a host that begins with xn-- and stands for nothing
         raise UpstreamContentError(f"{asked.name} redirects to what is no URL") from None
 
 

@@ -9,11 +9,13 @@ from typing import ClassVar
 
 import pytest
 
+from brokenreg.oci.upstreams import is_upstream
 from brokenreg.proxy.addresses import AddressPolicy, Trust
 from brokenreg.proxy.errors import (
     UpstreamContentError,
     UpstreamError,
     UpstreamForbiddenError,
+    UpstreamNameError,
     UpstreamSilentError,
     UpstreamUnreachableError,
 )
@@ -214,3 +216,51 @@ async def test_however_this_machine_is_spelled(spelling: str) -> None:
         port = upstream.host.partition(":")[2]
         async with asking({"local": f"http://{spelling}:{port}"}) as client:
             assert await get(client, "local") == b"{}"
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        "http://0177.0.0.1/",
+        "https://xn--zzzzzz.example/",
+        "//xn--zzzzzz.example/",
+        "https://[::1/",
+        "http://256.1.1.1/",
+    ],
+)
+async def test_a_redirect_to_what_is_no_host(place: str) -> None:
+    async with Listening.at(redirect(place)) as upstream, asking({"quay.io": upstream.url}) as client:
+        with pytest.raises(UpstreamContentError, match=r"quay\.io redirects to what is no URL"):
+            await get(client, "quay.io")
+
+
+async def test_a_redirect_to_a_name_that_no_resolver_takes() -> None:
+    place = redirect(f"https://{'a' * 64}.example/")
+    async with Listening.at(place) as upstream, asking({"quay.io": upstream.url}) as client:
+        with pytest.raises(UpstreamUnreachableError, match="Not a valid host name"):
+            await get(client, "quay.io")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "0177.0.0.1", "0177.0.0.1:5000", "08.0.0.1", "256.1.1.1", "[:::]", "[1]", "[1.2.3.4]",
+        "[::ffff:0177.0.0.1]", "xn--a", "xn--zzzzzz.example", f"{'a' * 64}.example",
+    ],
+)  # fmt: skip
+async def test_an_upstream_that_is_no_host(name: str) -> None:
+    assert is_upstream(name), "the form alone does not tell"
+    async with asking({}) as client:
+        with pytest.raises(UpstreamNameError) as failed:
+            await get(client, name)
+    assert (failed.value.status, failed.value.code) == (400, "NAME_INVALID")
+    assert failed.value.message.startswith(f'invalid upstream "{name}": use a host name')
+
+
+@pytest.mark.parametrize(
+    "name", ["127.1", "2130706433", "0x7f000001", "0x7f.0.0.1", "017700000001", "0", "2852039166", "[::1]"]
+)
+async def test_an_odd_spelling_is_judged_by_what_it_resolves_to(name: str) -> None:
+    async with asking({}) as client:
+        with pytest.raises(UpstreamForbiddenError):
+            await get(client, name)

@@ -370,6 +370,8 @@ def test_an_identity_token_goes_where_it_is_asked_for_and_no_further(both: Chain
         "http://ann:secret@127.0.0.1/token",
         "http://[::1",
         "http://",
+        "https://0177.0.0.1/token",
+        "https://xn--zzzzzz.example/token",
     ],
 )
 def test_a_realm_that_is_none(both: Chain, odd: Scripted, realm: str) -> None:

@@ -139,6 +139,15 @@ def test_the_log_file_takes_each_exchange(tmp_path: Path) -> None:
             ["--upstream", "a.b=http://"],
             "--upstream: a.b: the URL has no host; write one like https://mirror.",
         ),
+        (
+            ["--upstream", "a.b=http://0177.0.0.1:5000"],
+            "--upstream: a.b: the URL has a host that is neither a name nor an address",
+        ),
+        (["--upstream", f"a.b=http://{'a' * 64}.c"], "--upstream: a.b: the URL has a host that is neither"),
+        (
+            ["--upstream-realm", "https://auth.example"],
+            "--upstream-realm: 'https://auth.example' is not NAME=URL",
+        ),
         (["--upstream", "a.b=http://c d"], "--upstream: a.b: the URL has a host that is none"),
         (
             ["--allow-upstream", ""],
