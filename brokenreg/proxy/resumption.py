@@ -19,9 +19,6 @@ _LITTLE = 64 * 1024
 _PAUSE = 0.05
 """Seconds before the next request if the last one brought only a little."""
 
-_TOLD_ALL = 8
-"""Requests that the timeline has in full; of those that follow it has every 16th, 32nd, 64th and so on."""
-
 
 class Resumption:
     """As many requests as it takes from `offset` on, provided that they bring something.
@@ -47,14 +44,13 @@ class Resumption:
         self._tell = tell
         self._offset = offset
         self._fruitless = 0
-        self._count = 1
         self._etag: str | None = None
         self._is_another = False
 
     @asynccontextmanager
     async def request(self, offset: int) -> AsyncIterator[Download]:
         """Ask for the blob from `offset` on. Raise `UpstreamError`, also if its size has changed."""
-        async with download(self._client, self._route, self._digest, offset, self._tell_some) as incoming:
+        async with download(self._client, self._route, self._digest, offset, self._tell) as incoming:
             self.source = incoming.source
             if None not in (self.size, incoming.size) and self.size != incoming.size:
                 raise UpstreamContentError(
@@ -94,16 +90,16 @@ class Resumption:
     async def go_on(self, error: UpstreamError, offset: int, is_awaited: bool = True) -> None:
         """Return when the next request may be sent, from `offset` on. Raise `error` if that is of no use.
 
-        If nobody awaits the blob, it has to bring more than a little.
+        If nobody awaits the blob, a little counts as nothing.
         """
         brought = offset - self._offset
         self._offset = offset
-        self._fruitless = 0 if brought else self._fruitless + 1
         is_little = brought < _LITTLE
-        if not error.may_pass or self._fruitless == _MOST_FRUITLESS or (is_little and not is_awaited):
+        is_fruitless = brought == 0 or (is_little and not is_awaited)
+        self._fruitless = self._fruitless + 1 if is_fruitless else 0
+        if not error.may_pass or self._fruitless == _MOST_FRUITLESS:
             raise error
-        self._count += 1
-        self._tell_some(f"goes on at byte {offset}: {error.message}")
+        self._tell(f"goes on at byte {offset}: {error.message}")
         if is_little:
             await asyncio.sleep(_PAUSE)
 
@@ -113,8 +109,3 @@ class Resumption:
         return UpstreamContentError(
             f"{self.source} sent {size} bytes with the digest {received} for blob {self._digest}{changed}"
         )
-
-    def _tell_some(self, line: str) -> None:
-        """Add a line about the request under way, unless there are too many to tell of each."""
-        if self._count <= _TOLD_ALL or self._count.bit_count() == 1:
-            self._tell(line)
