@@ -16,6 +16,7 @@ from brokenreg.commands.catalogue import faults
 from brokenreg.commands.expectations import check
 from brokenreg.commands.held import abort, hold, resume, step
 from brokenreg.commands.rules import rules
+from brokenreg.redaction import announces_secret
 from brokenreg.tui.preferences import THEMES, Preferences
 
 if TYPE_CHECKING:
@@ -207,6 +208,7 @@ def _settings(options: Mapping[str, Any]) -> Settings:
     from pydantic import ValidationError
 
     from brokenreg.config import Settings
+    from brokenreg.validation import place_of, told
 
     values = dict(options)
     values["listen"] = values["listen"] or (_predecessor_address(),)
@@ -216,9 +218,10 @@ def _settings(options: Mapping[str, Any]) -> Settings:
     try:
         return Settings.model_validate(values)
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        place = f"--{str(first['loc'][0]).replace('_', '-')}: " if first["loc"] else ""
-        raise click.UsageError(f"{place}{first['msg'].removeprefix('Value error, ')}") from None
+        place = place_of(error)
+        option = f"--{str(place[0]).replace('_', '-')}: " if place else ""
+        said = told(error, Settings, is_secret=bool(place) and announces_secret(str(place[0])))
+        raise click.UsageError(f"{option}{said}") from None
 
 
 def _predecessor_address() -> str:

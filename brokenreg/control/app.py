@@ -26,9 +26,9 @@ from brokenreg.control.guard import ControlGuard
 from brokenreg.control.problems import MEDIA_TYPE, Problem
 from brokenreg.control.routes import Ask, Query, Route
 from brokenreg.controlled import Controlled
-from brokenreg.faults.catalogue.base import told
 from brokenreg.faults.hold import NotHeldError
 from brokenreg.faults.rules import FieldError
+from brokenreg.validation import place_of, told
 from brokenreg.wire.asgi import ClientLeftError, Receive, Scope, Send
 
 logger = logging.getLogger(__name__)
@@ -147,7 +147,7 @@ def _query(route: Route, values: Mapping[str, str]) -> Query:
     try:
         return Query.model_validate(values)
     except ValidationError as error:
-        field = str(error.errors()[0]["loc"][0])
+        field = str(place_of(error)[0])
         raise Problem(400, f"{field}: {told(error, Query)}", field=field) from None
 
 

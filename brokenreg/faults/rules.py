@@ -20,11 +20,12 @@ from pydantic import (
 )
 
 from brokenreg.faults.catalogue import CATALOGUE, Fault
-from brokenreg.faults.catalogue.base import first_problem, told
+from brokenreg.faults.catalogue.base import first_problem
 from brokenreg.faults.catalogue.parameters import Share
 from brokenreg.faults.matching import Match
 from brokenreg.oci.hints import nearest
 from brokenreg.oci.target import Endpoint
+from brokenreg.validation import place_of, told
 
 _MAX_FAULTS = 8
 
@@ -205,7 +206,7 @@ class FieldError(ValueError):
         cls, error: ValidationError, model: type[BaseModel], within: Sequence[str | int] = ()
     ) -> FieldError:
         """The first thing wrong with what should have been a `model`."""
-        return cls((*within, *error.errors(include_url=False)[0]["loc"]), told(error, model))
+        return cls((*within, *place_of(error)), told(error, model))
 
 
 def spell_field(field: Sequence[str | int]) -> str:

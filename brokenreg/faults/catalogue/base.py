@@ -11,10 +11,10 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from brokenreg.faults.matching import Match
 from brokenreg.faults.strike import Head, Strike
 from brokenreg.faults.surroundings import Surroundings
-from brokenreg.oci.hints import nearest
 from brokenreg.oci.params import join_params, spell
 from brokenreg.oci.target import Endpoint
 from brokenreg.traffic.exchange import Exchange
+from brokenreg.validation import place_of, told
 from brokenreg.wire.arrival import Treatment
 
 ANY = "any"
@@ -164,37 +164,9 @@ class ConnectFault(Fault):
 
 def first_problem(error: ValidationError, model: type[BaseModel]) -> str:
     """The first thing wrong with what should have been a `model`, in one line that names the parameter."""
-    names = [part for part in error.errors(include_url=False)[0]["loc"] if isinstance(part, str)]
+    names = [part for part in place_of(error) if isinstance(part, str)]
     name = ".".join(spell(part) for part in names)
     return f"{name}: {told(error, model)}" if name else told(error, model)
-
-
-def told(error: ValidationError, model: type[BaseModel]) -> str:
-    """The first thing wrong with what should have been a `model`, without its place."""
-    first = error.errors(include_url=False)[0]
-    if first["type"] == "extra_forbidden":
-        return f"is not known here; {nearest(str(first['loc'][-1]), _fields(model, first['loc'][:-1]))}"
-    if first["type"] == "missing":
-        return "is missing"
-    if first["type"] in ("list_type", "tuple_type"):
-        return "is a list"
-    if first["type"] in ("dict_type", "model_type"):
-        return "is a mapping"
-    said = first["msg"].removeprefix("Value error, ")
-    given = first["input"]
-    if isinstance(given, str | int | float) and repr(given) not in said:
-        said += f", not {repr(given)[:100]}"
-    return said
-
-
-def _fields(model: type[BaseModel], place: tuple[int | str, ...]) -> list[str]:
-    """The fields of what stands at that place of a model."""
-    for part in place:
-        inner = model.model_fields[part].annotation if isinstance(part, str) else None
-        if not (isinstance(inner, type) and issubclass(inner, BaseModel)):
-            break
-        model = inner
-    return list(model.model_fields) or ["no parameters"]
 
 
 def _text(value: Any) -> str:

@@ -1,0 +1,141 @@
+"""Says in one line what is wrong with a document that pydantic refused, and what would be right."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator
+from typing import Any, get_args
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from brokenreg.oci.hints import nearest
+from brokenreg.oci.plurals import counted
+
+Place = tuple[int | str, ...]
+
+_LARGEST_SHOWN = 10**6
+"""Bounds beyond it are limits of ours, not something to choose from."""
+
+_WANTED = {
+    "bool_parsing": "write true or false",
+    "bool_type": "write true or false",
+    "dict_type": "is a mapping",
+    "float_parsing": "write a number",
+    "float_type": "write a number",
+    "int_from_float": "write a whole number",
+    "int_parsing": "write a whole number",
+    "int_parsing_size": "write a smaller number",
+    "int_type": "write a whole number",
+    "list_type": "is a list",
+    "missing": "is missing",
+    "model_type": "is a mapping",
+    "string_type": "write text",
+    "tuple_type": "is a list",
+}
+_WITHOUT_VALUE = ("dict_type", "extra_forbidden", "list_type", "missing", "model_type", "tuple_type")
+
+
+def place_of(error: ValidationError) -> Place:
+    """Where the problem is that `told` is about."""
+    return _first(error)["loc"]
+
+
+def told(error: ValidationError, model: type[BaseModel], *, is_secret: bool = False) -> str:
+    """The first thing wrong with what should have been a `model`, without its place.
+
+    What was given is quoted unless it `is_secret`.
+    """
+    first = _first(error)
+    if first["type"] == "extra_forbidden":
+        return f"is not known here; {nearest(str(first['loc'][-1]), _fields(model, first['loc'][:-1]))}"
+    said = _WANTED.get(first["type"]) or _bounded(first, model) or _otherwise(first)
+    given = first["input"]
+    is_hidden = is_secret or "'" in said or first["type"] in _WITHOUT_VALUE
+    if isinstance(given, str | int | float) and not is_hidden:
+        said += f", not {repr(given)[:100]}"
+    return said
+
+
+def _first(error: ValidationError) -> ErrorDetails:
+    """An unknown name before what is missing: the one may be meant to be the other."""
+    errors = error.errors(include_url=False)
+    return next((each for each in errors if each["type"] == "extra_forbidden"), errors[0])
+
+
+def _otherwise(first: ErrorDetails) -> str:
+    context = first.get("ctx", {})
+    match first["type"]:
+        case "literal_error":
+            return _choice(str(first["input"]), [each.strip("'") for each in _listed(context["expected"])])
+        case "string_too_short":
+            least = int(context["min_length"])
+            return "write something" if least == 1 else f"write at least {counted(least, 'character')}"
+        case "string_too_long":
+            return f"write at most {counted(int(context['max_length']), 'character')}"
+        case "too_long":
+            return f"write at most {counted(int(context['max_length']), 'entry', 'entries')}"
+        case "string_pattern_mismatch":
+            return f"write what matches {context['pattern']}"
+    return first["msg"].removeprefix("Value error, ")
+
+
+def _bounded(first: ErrorDetails, model: type[BaseModel]) -> str:
+    """What a number must be that is out of bounds; empty if it is not about that."""
+    context = first.get("ctx", {})
+    match first["type"]:
+        case "greater_than":
+            return f"write more than {context['gt']}"
+        case "less_than":
+            return f"write less than {context['lt']}"
+        case "greater_than_equal":
+            least, most = context["ge"], _bound(model, first["loc"], "le")
+        case "less_than_equal":
+            least, most = _bound(model, first["loc"], "ge"), context["le"]
+        case _:
+            return ""
+    if least is None:
+        return f"write {most} or less"
+    return f"write {least} or more" if most is None or most > _LARGEST_SHOWN else f"write {least} to {most}"
+
+
+def _bound(model: type[BaseModel], place: Place, name: str) -> Any:
+    """The bound `ge` or `le` of a field; None if it has none."""
+    for part in place[:-1]:
+        model = _inner(model, part) or model
+    field = model.model_fields.get(str(place[-1])) if place else None
+    metadata = field.metadata if field is not None else ()
+    return next((bound for each in metadata if (bound := getattr(each, name, None)) is not None), None)
+
+
+def _choice(given: str, known: list[str]) -> str:
+    near = difflib.get_close_matches(given, known, n=1)
+    if near:
+        return f"{given[:100]!r} is not valid; did you mean {near[0]}?"
+    return f"write {', '.join(known[:-1])} or {known[-1]}" if known[1:] else f"write {known[0]}"
+
+
+def _listed(expected: str) -> Iterator[str]:
+    """The words of `'a', 'b' or 'c'`."""
+    for each in expected.replace(" or ", ", ").split(", "):
+        yield each.strip()
+
+
+def _fields(model: type[BaseModel], place: Place) -> list[str]:
+    """The fields of what is at that place of a model."""
+    for part in place:
+        model = _inner(model, part) or model
+    return list(model.model_fields) or ["no parameters"]
+
+
+def _inner(model: type[BaseModel], part: int | str) -> type[BaseModel] | None:
+    """The model of a field, also of its elements; None for a place in a list, and where there is no model."""
+    field = model.model_fields.get(part) if isinstance(part, str) else None
+    return None if field is None else next(_models(field.annotation), None)
+
+
+def _models(annotation: Any) -> Iterator[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for each in get_args(annotation):
+        yield from _models(each)

@@ -1,0 +1,67 @@
+"""What is wrong with a scenario or a setting is said with the keys and values that are valid there."""
+
+from __future__ import annotations
+
+import pytest
+from pydantic import BaseModel, ValidationError
+
+from brokenreg.faults.scenario import ScenarioError, read_scenario
+from brokenreg.validation import place_of, told
+
+
+@pytest.mark.parametrize(
+    ("scenario", "said"),
+    [
+        ("expect: [{atleast: 1}]", "expect[0].atleast: is not known here; did you mean at_least?"),
+        ("expect: [{zzz: 1}]",
+         "expect[0].zzz: is not known here; there are at_least, at_most, count, filter, name"),
+        ("expect: [{at_least: 1}]", "expect[0].filter: is missing"),
+        ("expect: [{filter: 'foo:1'}]",
+         "expect[0].filter: there is no key 'foo'; there are endpoint, repository, reference, namespace, "
+         "origin, method, status, client, cache, fault, rule, held, ended, protocol, path"),
+        ("expect: [{filter: 'status:9'}]", "expect[0].filter: status '9': write 404, 4xx, 400-499, or none"),
+        ("expect: [{filter: x, count: -1}]", "expect[0].count: write 0 or more, not '-1'"),
+        ("expect: [{filter: x, count: many}]", "expect[0].count: write a whole number, not 'many'"),
+        ("rules: [{fault: error, match: {zzz: 1}}]",
+         "rules[0].match.zzz: is not known here; there are attempt, client, endpoint, header, layer, "
+         "method, protocol, reference, repository, user"),
+        ("rules: [{fault: {type: error, status: 999}}]", "rules[0].fault.status: write 400 to 599, not '999'"),
+        ("rules: [{fault: error, match: {endpoint: layers}}]",
+         "rules[0].match.endpoint: 'layers' is not valid; did you mean layer?"),
+        ("rules: [{fault: error, per: x}]",
+         "rules[0].per: write rule, repository, reference or client, not 'x'"),
+        ("rules: [{fault: error, enabled: maybe}]", "rules[0].enabled: write true or false, not 'maybe'"),
+        ("rules: [{fault: error, match: {client: ''}}]", "rules[0].match.client: write something, not ''"),
+        ("seed: abc", "seed: write a whole number, not 'abc'"),
+    ],
+)  # fmt: skip
+def test_a_hint_names_what_is_valid_there(scenario: str, said: str) -> None:
+    with pytest.raises(ScenarioError) as caught:
+        read_scenario(f"{scenario}\n", "s.yaml")
+    assert str(caught.value) == f"s.yaml:1: {said}"
+
+
+class _Inner(BaseModel, extra="forbid"):
+    first: int = 0
+
+
+class _Outer(BaseModel, extra="forbid"):
+    one: _Inner | None = None
+    many: tuple[_Inner, ...] = ()
+    named: dict[str, list[_Inner]] = {}
+
+
+@pytest.mark.parametrize(
+    "document", [{"one": {"firs": 1}}, {"many": [{}, {"firs": 1}]}, {"named": {"a": [{"firs": 1}]}}]
+)
+def test_wherever_a_model_is_its_own_fields_are_named(document: dict[str, object]) -> None:
+    with pytest.raises(ValidationError) as caught:
+        _Outer.model_validate(document)
+    assert place_of(caught.value)[-1] == "firs"
+    assert told(caught.value, _Outer) == "is not known here; did you mean first?"
+
+
+def test_a_secret_is_not_quoted() -> None:
+    with pytest.raises(ValidationError) as caught:
+        _Inner.model_validate({"first": "hunter2"})
+    assert told(caught.value, _Inner, is_secret=True) == "write a whole number"
