@@ -25,7 +25,8 @@ from brokenreg.validation import place_of, told
         ("rules: [{fault: error, match: {zzz: 1}}]",
          "rules[0].match.zzz: is not known here; there are attempt, client, endpoint, header, layer, "
          "method, protocol, reference, repository, user"),
-        ("rules: [{fault: {type: error, status: 999}}]", "rules[0].fault.status: write 400 to 599, not '999'"),
+        ("rules: [{fault: {type: error, status: 999}}]",
+         "rules[0].fault.status: write 400 to 599, not '999'"),
         ("rules: [{fault: error, match: {endpoint: layers}}]",
          "rules[0].match.endpoint: 'layers' is not valid; did you mean layer?"),
         ("rules: [{fault: error, per: x}]",

@@ -9,6 +9,7 @@ import click
 
 from brokenreg.commands.remote import Remote, remote_options
 from brokenreg.commands.rules import match_of, match_options
+from brokenreg.oci.plurals import counted
 
 _EPILOG = """
 \b
@@ -92,14 +93,10 @@ def _order(
         told = remote.ask("POST", f"/v1/{order}", json=body, params=params)
         done, skipped = len(told["exchanges"]), len(told["skipped"])
         if done or not skipped:
-            click.echo(_counted(done))
+            click.echo(counted(done, "exchange"))
         if skipped:
-            click.echo(f"{_counted(skipped)} skipped: {_why(skipped, body)}", err=True)
+            click.echo(f"{counted(skipped, 'exchange')} skipped: {_why(skipped, body)}", err=True)
             sys.exit(0 if done else 1)
-
-
-def _counted(count: int) -> str:
-    return f"{count} exchange{'' if count == 1 else 's'}"
 
 
 def _why(skipped: int, body: dict[str, Any]) -> str:

@@ -13,6 +13,7 @@ from brokenreg.faults.matching import Positions
 from brokenreg.faults.memory import Memory
 from brokenreg.faults.rules import FieldError, Rule
 from brokenreg.faults.scenario import MAX_RULES, Scenario, ScenarioError, SourcedScenario
+from brokenreg.oci.plurals import counted
 from brokenreg.oci.target import Endpoint
 from brokenreg.traffic.exchange import Exchange
 from brokenreg.traffic.log import Happening
@@ -192,7 +193,9 @@ class RuleBooks:
 
     def __init__(self, seed: int, positions: Positions, initial: Sequence[SourcedScenario] = ()) -> None:
         if (total := sum(len(sourced.scenario.rules) for sourced in initial)) > MAX_RULES:
-            raise ScenarioError(f"files have {total} rules together; at most {MAX_RULES} are taken")
+            raise ScenarioError(
+                f"files have {counted(total, 'rule')} together; at most {MAX_RULES} are taken"
+            )
         self._seed = seed
         self._initial = initial
         self._positions = positions

@@ -24,6 +24,7 @@ from brokenreg.faults.catalogue.base import first_problem
 from brokenreg.faults.catalogue.parameters import Share
 from brokenreg.faults.matching import Match
 from brokenreg.oci.hints import nearest
+from brokenreg.oci.plurals import counted
 from brokenreg.oci.target import Endpoint
 from brokenreg.validation import place_of, told
 
@@ -71,7 +72,7 @@ def _schema_of(kind: type[Fault]) -> dict[str, Any]:
 def _faults(value: Any) -> tuple[Fault, ...]:
     values = value if isinstance(value, list | tuple) else [value]
     if not 1 <= len(values) <= _MAX_FAULTS:
-        raise ValueError(f"{len(values)} faults; a rule has 1 to {_MAX_FAULTS}")
+        raise ValueError(f"{counted(len(values), 'fault')}; a rule has 1 to {_MAX_FAULTS}")
     faults = []
     for each in values:
         try:

@@ -23,6 +23,8 @@ from yaml.events import (
     SequenceStartEvent,
 )
 
+from brokenreg.oci.plurals import counted
+
 Lines = dict[tuple[str | int, ...], int]
 """The line, from 1, of each place in a document."""
 
@@ -48,7 +50,7 @@ def read_yaml(text: str) -> tuple[Any, Lines]:
     Raise `YAMLTextError`. An empty text is None.
     """
     if len(text) > MAX_TEXT:
-        raise YAMLTextError(1, f"{len(text)} characters; at most {MAX_TEXT} are read")
+        raise YAMLTextError(1, f"{counted(len(text), 'character')}; at most {MAX_TEXT} are read")
     reader = _Reader(_events(text))
     try:
         return reader.document(), reader.lines

@@ -7,6 +7,7 @@ import threading
 from brokenreg.images.framing import GzipFrame, TarFrame
 from brokenreg.images.keystream import Keystream
 from brokenreg.images.spec import LayerRecipe
+from brokenreg.oci.plurals import counted
 
 _SCRATCH = 1024 * 1024
 
@@ -102,5 +103,5 @@ def layer_size(recipe: LayerRecipe) -> int:
 def clip(offset: int, length: int, size: int) -> int:
     """Where a range ends. Raise `ValueError` if it is none."""
     if offset < 0 or length < 0:
-        raise ValueError(f"no such range: {length} bytes at {offset}")
+        raise ValueError(f"no such range: {counted(length, 'byte')} at {offset}")
     return max(offset, min(offset + length, size))

@@ -9,6 +9,7 @@ from typing import Protocol
 
 from brokenreg.images.framing import TarFrame
 from brokenreg.images.spec import ImageSpec
+from brokenreg.oci.plurals import counted
 from brokenreg.oci.sizes import format_size
 
 _ASSUMED_SPEED = 256 * 1024 * 1024.0
@@ -96,8 +97,7 @@ class Progress:
     @property
     def task(self) -> str:
         """`fabricating 127 layers of 1GiB`."""
-        plural = "" if self.layers == 1 else "s"
-        return f"fabricating {self.layers} layer{plural} of {format_size(self._size)}"
+        return f"fabricating {counted(self.layers, 'layer')} of {format_size(self._size)}"
 
     @property
     def words(self) -> str:

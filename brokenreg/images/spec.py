@@ -23,6 +23,7 @@ from dataclasses import dataclass
 
 from brokenreg.oci.errors import ErrorCode, OCIError
 from brokenreg.oci.params import split_params
+from brokenreg.oci.plurals import counted
 from brokenreg.oci.sizes import format_size, parse_size
 
 RECIPE = 1
@@ -132,7 +133,7 @@ def check_limit(spec: ImageSpec, limit: int) -> None:
         raise OCIError(
             400,
             ErrorCode.BAD_REQUEST,
-            f"layers x size is {total} bytes ({format_size(total)}); "
+            f"layers x size is {counted(total, 'byte')} ({format_size(total)}); "
             f"this registry makes up images of at most {limit} ({format_size(limit)})",
         )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from brokenreg.oci.errors import ErrorCode, OCIError
+from brokenreg.oci.plurals import counted
 
 _COMPONENT = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
 _ONE = re.compile(_COMPONENT)
@@ -22,7 +23,7 @@ def check_name(name: str) -> str:
         raise OCIError(
             400,
             ErrorCode.NAME_INVALID,
-            f"repository name of {len(name)} characters; at most {MAX_NAME} are allowed",
+            f"repository name of {counted(len(name), 'character')}; at most {MAX_NAME} are allowed",
         )
     if not _NAME.fullmatch(name):
         raise OCIError(

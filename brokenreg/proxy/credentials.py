@@ -8,6 +8,7 @@ import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from brokenreg.oci.plurals import counted
 from brokenreg.oci.upstreams import DOCKER_HUB
 from brokenreg.proxy.credential_files import CredentialFile, CredentialFileError, places, read_credentials
 from brokenreg.proxy.credential_helpers import HelperError, ask_helper
@@ -88,7 +89,7 @@ class Credentials:
             self._tell(f"no credentials of {path}: it {error}")
             return CredentialFile()
         if file.malformed:
-            self._tell(f"{path}: left out {file.malformed} entries that are no credentials")
+            self._tell(f"{path}: left out {counted(file.malformed, 'entry', 'entries')} without credentials")
         return file
 
     def _tell(self, line: str) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from brokenreg.oci.descriptors import described_sizes
 from brokenreg.oci.digests import Digest
+from brokenreg.oci.plurals import counted
 from brokenreg.oci.sizes import format_size
 from brokenreg.proxy.errors import UpstreamContentError
 from brokenreg.storage import Store
@@ -29,12 +30,14 @@ class FillLimit:
     def check(self, source: str, size: int | None) -> None:
         """Raise `UpstreamContentError` if `source` is about to send more."""
         if size is not None and size > self.size:
-            raise UpstreamContentError(f"{source} sends {size} bytes for blob {self.digest}; {self.reason}")
+            raise UpstreamContentError(
+                f"{source} sends {counted(size, 'byte')} for blob {self.digest}; {self.reason}"
+            )
 
     def exceeded(self, source: str) -> UpstreamContentError:
         """The error for a body that turned out to be longer."""
         return UpstreamContentError(
-            f"{source} sent more than {self.size} bytes for blob {self.digest}; {self.reason}"
+            f"{source} sent more than {counted(self.size, 'byte')} for blob {self.digest}; {self.reason}"
         )
 
     def announced(self, size: int | None) -> FillLimit:
@@ -56,7 +59,9 @@ async def fill_limit(store: Store, key: RepositoryKey, digest: Digest) -> FillLi
     sizes = await asyncio.to_thread(_sizes, bodies, digest) if bodies else set()
     if sizes:
         size = max(sizes)
-        return FillLimit(digest, size, f"the manifest describes it with {size} bytes", is_described=True)
+        return FillLimit(
+            digest, size, f"the manifest describes it with {counted(size, 'byte')}", is_described=True
+        )
     size = store.cache.max_size
     reason = f"without a manifest that describes it, --cache-max-size allows {format_size(size)}"
     return FillLimit(digest, size, f"{reason}; pull its manifest first")

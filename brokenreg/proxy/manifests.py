@@ -20,6 +20,7 @@ from brokenreg.oci.mediatypes import (
     manifest_facts,
     media_type,
 )
+from brokenreg.oci.plurals import counted
 from brokenreg.proxy.answers import get_decides, not_here, refusal
 from brokenreg.proxy.client import Tell, UpstreamClient, UpstreamResponse
 from brokenreg.proxy.errors import UpstreamContentError, UpstreamError, UpstreamStatusError
@@ -251,7 +252,7 @@ def _checked(name: str, source: str, body: bytes, wanted: Digest | None, kind: s
     digest = Digest.of(body, wanted.algorithm if wanted else "sha256")
     if wanted is not None and digest != wanted:
         raise UpstreamContentError(
-            f"{source} sent {len(body)} bytes with the digest {digest} for manifest {wanted}"
+            f"{source} sent {counted(len(body), 'byte')} with the digest {digest} for manifest {wanted}"
         )
     facts = manifest_facts(body)
     return Found(Manifest(digest, kind or facts.media_type or OCI_MANIFEST, len(body), facts), body)

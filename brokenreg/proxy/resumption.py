@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from brokenreg.oci.digests import Digest
+from brokenreg.oci.plurals import counted
 from brokenreg.proxy.client import Tell, UpstreamClient
 from brokenreg.proxy.download import Download, download
 from brokenreg.proxy.errors import UpstreamContentError, UpstreamError, UpstreamUnreachableError
@@ -52,10 +53,10 @@ class Resumption:
         """Ask for the blob from `offset` on. Raise `UpstreamError`, also if its size has changed."""
         async with download(self._client, self._route, self._digest, offset, self._tell) as incoming:
             self.source = incoming.source
-            if None not in (self.size, incoming.size) and self.size != incoming.size:
+            if self.size is not None and incoming.size is not None and self.size != incoming.size:
                 raise UpstreamContentError(
                     f"{self.source} changed the size of blob {self._digest} "
-                    f"from {self.size} to {incoming.size} bytes while it was fetched"
+                    f"from {self.size} to {counted(incoming.size, 'byte')} while it was fetched"
                 )
             self.size = incoming.size if self.size is None else self.size
             self._is_another |= None not in (self._etag, incoming.etag) and self._etag != incoming.etag
@@ -84,7 +85,7 @@ class Resumption:
     def ended(self, offset: int, size: int) -> UpstreamUnreachableError:
         """The error for a blob of which `size` bytes were expected."""
         return UpstreamUnreachableError(
-            f"{self.source} ended blob {self._digest} after {offset} of {size} bytes"
+            f"{self.source} ended blob {self._digest} after {offset} of {counted(size, 'byte')}"
         )
 
     async def go_on(self, error: UpstreamError, offset: int, is_awaited: bool = True) -> None:
@@ -107,5 +108,6 @@ class Resumption:
         """The error for `size` bytes that have another digest than the blob."""
         changed = "; its ETag changed meanwhile" if self._is_another else ""
         return UpstreamContentError(
-            f"{self.source} sent {size} bytes with the digest {received} for blob {self._digest}{changed}"
+            f"{self.source} sent {counted(size, 'byte')} with the digest {received} "
+            f"for blob {self._digest}{changed}"
         )

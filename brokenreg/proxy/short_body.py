@@ -8,6 +8,7 @@ from typing import cast
 
 import httpx
 
+from brokenreg.oci.plurals import counted
 from brokenreg.proxy.encodings import unrequested_encoding
 from brokenreg.proxy.errors import UpstreamContentError, UpstreamSilentError
 
@@ -33,10 +34,14 @@ async def shortened(
     async for chunk in chunks:
         size += len(chunk)
         if size > limit:
-            raise UpstreamContentError(f"{who} sent more than the {limit} bytes accepted here")
+            raise UpstreamContentError(
+                f"{who} sent more than {counted(limit, 'byte')}, the most accepted here"
+            )
         seconds = time.monotonic() - begin
         if seconds > patience + size / _SLOWEST:
-            raise UpstreamSilentError(f"{who} is too slow: it sent {size} bytes in {seconds:.0f} s")
+            raise UpstreamSilentError(
+                f"{who} is too slow: it sent {counted(size, 'byte')} in {seconds:.0f} s"
+            )
         yield chunk
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 
 from brokenreg.oci.errors import ErrorCode, OCIError
+from brokenreg.oci.plurals import counted
 from brokenreg.wire.asgi import ClientLeftError, Receive, Scope, header
 from brokenreg.wire.seam import EXTENSION as STREAM
 
@@ -61,15 +62,17 @@ class Body:
         cut = self._scope["extensions"][STREAM].connection.body_cut_short
         wanted = self.declared if self.declared is not None else expected
         if cut or (wanted is not None and self.received != wanted):
-            told = "an unfinished body" if wanted is None else f"{wanted} bytes were announced"
-            raise OCIError(400, ErrorCode.SIZE_INVALID, f"{told}, {self.received} bytes came")
+            told = "an unfinished body" if wanted is None else f"announced {counted(wanted, 'byte')}"
+            raise OCIError(400, ErrorCode.SIZE_INVALID, f"{told}, received {counted(self.received, 'byte')}")
         if expected is not None and self.received != expected:
             raise OCIError(
                 400,
                 ErrorCode.SIZE_INVALID,
-                f"Content-Range speaks of {expected} bytes, the body has {self.received}",
+                f"Content-Range speaks of {counted(expected, 'byte')}, the body has {self.received}",
             )
 
 
 def _too_large(limit: int) -> OCIError:
-    return OCIError(413, ErrorCode.SIZE_INVALID, f"larger than the {limit} bytes that are accepted here")
+    return OCIError(
+        413, ErrorCode.SIZE_INVALID, f"larger than {counted(limit, 'byte')}, the most that is accepted here"
+    )

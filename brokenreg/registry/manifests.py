@@ -10,6 +10,7 @@ from brokenreg.oci.digests import Digest, is_digest
 from brokenreg.oci.errors import ErrorCode, OCIError
 from brokenreg.oci.mediatypes import MAX_MANIFEST, OCI_MANIFEST, manifest_facts, media_type
 from brokenreg.oci.names import check_tag
+from brokenreg.oci.plurals import counted
 from brokenreg.proxy.own_names import Inquiry
 from brokenreg.registry.call import Call, StreamCall
 from brokenreg.registry.conditions import entity_tag, is_known
@@ -46,7 +47,9 @@ async def put_manifest(call: StreamCall) -> None:
         tags = [check_tag(tag) for tag in call.query.get("tag", ()) if tag]
     if len(tags) > _MAX_TAGS:
         raise OCIError(
-            414, ErrorCode.TAG_INVALID, f"{len(tags)} tags at once; at most {_MAX_TAGS} are accepted"
+            414,
+            ErrorCode.TAG_INVALID,
+            f"{counted(len(tags), 'tag')} at once; at most {_MAX_TAGS} are accepted",
         )
     body = await call.body.whole(MAX_MANIFEST)
     manifest = await asyncio.to_thread(_received, call, body, _announced(call))  # the longest take 0.2 s
@@ -123,7 +126,7 @@ def _received(call: Call, body: bytes, announced: list[Digest]) -> Manifest:
             raise OCIError(
                 400,
                 ErrorCode.DIGEST_INVALID,
-                f"the {len(body)} bytes received have the digest {actual}, not {digest}",
+                f"received {counted(len(body), 'byte')} with the digest {actual}, not {digest}",
             )
     digest = announced[0] if announced else Digest.of(body)
     facts = manifest_facts(body)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from brokenreg.oci.errors import ErrorCode, OCIError
+from brokenreg.oci.plurals import counted
 
 _RANGE = re.compile(r"bytes=\s*(?:([0-9]{1,19})\s*-\s*([0-9]{1,19})?|-\s*([0-9]{1,19}))\s*", re.IGNORECASE)
 _CONTENT_RANGE = re.compile(r"(?:bytes[ =])?([0-9]{1,19})-([0-9]{1,19})(?:/(?:[0-9]+|\*))?")
@@ -29,7 +30,7 @@ def parse_range(value: str | None, size: int) -> tuple[int, int] | None:
         raise OCIError(
             416,
             ErrorCode.RANGE_INVALID,
-            f"the content has {size} bytes; {value} lies outside",
+            f"the content has {counted(size, 'byte')}; {value} lies outside",
             headers={"content-range": f"bytes */{size}"},
         )
     return begin, end

@@ -8,6 +8,7 @@ from collections.abc import Collection
 
 from brokenreg.oci.digests import Digest
 from brokenreg.oci.errors import ErrorCode, OCIError
+from brokenreg.oci.plurals import counted
 from brokenreg.storage.blobs import BlobStore
 from brokenreg.storage.file_threads import in_file_thread
 from brokenreg.storage.folder import DataFolder
@@ -67,7 +68,7 @@ class UploadStore:
             raise OCIError(
                 400,
                 ErrorCode.DIGEST_INVALID,
-                f"the {upload.offset} bytes received have the digest {received}, not {digest}",
+                f"received {counted(upload.offset, 'byte')} with the digest {received}, not {digest}",
             )
         with self._blobs.pin(digest):
             try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from brokenreg.oci.plurals import counted
 from brokenreg.oci.target import Endpoint
 from brokenreg.redaction import REDACTED
 from brokenreg.traffic.exchange import Exchange
@@ -45,7 +46,7 @@ class Body:
         """How it differs from what passed, for people; empty if it does not."""
         if self.is_redacted:
             return f"secrets in it were replaced by {REDACTED}"
-        return "" if self.is_whole else f"the first {len(self.data)} of {self.size} bytes"
+        return "" if self.is_whole else f"the first {len(self.data)} of {counted(self.size, 'byte')}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ import fnmatch
 import re
 from collections.abc import Callable
 
+from brokenreg.oci.plurals import counted
 from brokenreg.oci.target import Endpoint
 from brokenreg.traffic.exchange import Cache, Ended, Exchange, Origin
 
@@ -51,7 +52,7 @@ class FilterError(ValueError):
 def parse_filter(text: str) -> Filter:
     """What the expression asks for; an empty one matches everything. Raise `FilterError`."""
     if len(text) > _MAX_LENGTH:
-        raise FilterError(f"the filter has {len(text)} characters; at most {_MAX_LENGTH} are read")
+        raise FilterError(f"the filter has {counted(len(text), 'character')}; at most {_MAX_LENGTH} are read")
     alternatives: list[list[Filter]] = [[]]
     for token in _tokens(text):
         if token == "|":  # noqa: S105 - no password

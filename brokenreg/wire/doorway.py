@@ -12,6 +12,7 @@ import socket
 import struct
 from typing import Any
 
+from brokenreg.oci.plurals import counted
 from brokenreg.wire.arrival import ARRIVAL, Arrival, Door, Present, TurnAway
 from brokenreg.wire.asgi import End
 
@@ -138,7 +139,7 @@ async def _speak(accepted: _Accepted, arrival: Arrival, reply: bytes) -> None:
         async with asyncio.timeout(_PATIENCE):
             await loop.sock_recv(accepted, _READ_SIZE)
     await loop.sock_sendall(accepted, reply)
-    arrival.mark(f"sent {len(reply)} bytes")
+    arrival.mark(f"sent {counted(len(reply), 'byte')}")
 
 
 async def _left_within(accepted: _Accepted, seconds: float | None) -> bool:

@@ -312,12 +312,12 @@ class TooLarge(Fault):
 
     def _too_large(self) -> OCIError:
         return OCIError(
-            413, ErrorCode.SIZE_INVALID, f"Larger than {self.limit} bytes, which is the limit here"
+            413, ErrorCode.SIZE_INVALID, f"Larger than {counted(self.limit, 'byte')}, which is the limit here"
         )
 
     def _too_small(self, received: int) -> OCIError:
         return OCIError(
-            400, ErrorCode.SIZE_INVALID, f"A chunk of {received} bytes; the least is {self.least}"
+            400, ErrorCode.SIZE_INVALID, f"A chunk of {counted(received, 'byte')}; the least is {self.least}"
         )
 
 
