@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from brokenreg.oci.digests import Digest
+from brokenreg.oci.plurals import counted
 from brokenreg.oci.sizes import format_size
 from brokenreg.storage.blobs import BlobFile, BlobStore
 from brokenreg.storage.cache import CachedBlobs
@@ -63,7 +64,7 @@ class Integrity:
         if file is None or stored is None or file.size == stored:
             return file
         with file:
-            self.quarantine(digest, file, f"the file has {file.size} bytes, but {stored} were stored")
+            self.quarantine(digest, file, f"the file has {counted(file.size, 'byte')} instead of {stored}")
         return None
 
     def quarantine(self, digest: Digest, file: BlobFile, problem: str) -> None:
@@ -91,7 +92,7 @@ class Integrity:
         with file:
             finding = Finding(digest, file.size, await _digest_of(file, digest.algorithm, rest))
             if not finding.is_intact:
-                self.quarantine(digest, file, f"its {finding.size} bytes have the digest {finding.found}")
+                self.quarantine(digest, file, f"its digest is {finding.found}")
         return finding
 
     async def scrub(self) -> None:

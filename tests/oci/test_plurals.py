@@ -13,7 +13,7 @@ _NOUNS = re.compile(
     r" (bytes|characters|clients|connections|entries|exchanges|faults|files|layers|lines|manifests|matches|"
     r"repositories|requests|responses|rules|seconds|tags|values)\b"
 )
-_CONSTANT = re.compile(r"_?[A-Z][A-Z_]*")
+_CONSTANT = re.compile(r"_?[A-Z][A-Z_]*|self\._limits\.\w+")
 """Limits of ours, which are never 1."""
 
 
