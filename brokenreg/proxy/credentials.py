@@ -19,6 +19,9 @@ logger = logging.getLogger(__name__)
 _DOCKER_HUB_SERVER = "https://index.docker.io/v1/"
 """What Docker calls its hub before its helpers."""
 
+_MOST_HELPERS = 8
+"""Helpers that run at once: clients choose for how many repositories they are needed."""
+
 
 class Credentials:
     """What is found in the files that `environ` and `home` lead to, and by the helpers that they name.
@@ -31,6 +34,7 @@ class Credentials:
         self._places = places(environ, home)
         self._read: dict[Path, tuple[os.stat_result, CredentialFile]] = {}
         self._told: set[str] = set()
+        self._turns = asyncio.Semaphore(_MOST_HELPERS)
 
     async def find(self, upstream: str, repository: str, tell: Callable[[str], None]) -> Login | None:
         """The login for an upstream, by its logical name, and a repository there; None if there is none.
@@ -57,7 +61,8 @@ class Credentials:
         servers = [_DOCKER_HUB_SERVER, DOCKER_HUB] if upstream == DOCKER_HUB else [upstream]
         for server in servers:
             try:
-                login = await ask_helper(helper, server, self._environ)
+                async with self._turns:
+                    login = await ask_helper(helper, server, self._environ)
             except HelperError as error:
                 tell(str(error))
                 self._tell(f"no credentials of a helper: {error}")

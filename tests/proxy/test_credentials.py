@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 import logging
@@ -160,6 +161,25 @@ async def test_a_helper_may_keep_an_identity_token_or_nothing(
     assert await home.find("docker.io", "library/alpine") is None
     assert home.asked.read_text().splitlines()[1:] == ["get https://index.docker.io/v1/", "get docker.io"]
     assert not caplog.records
+
+
+async def test_few_helpers_run_at_once(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    running: set[int] = set()
+    most = 0
+
+    async def ask(*_: object) -> None:
+        nonlocal most
+        running.add(id(asyncio.current_task()))
+        most = max(most, len(running))
+        await asyncio.sleep(0)
+        running.discard(id(asyncio.current_task()))
+
+    monkeypatch.setattr("brokenreg.proxy.credentials.ask_helper", ask)
+    home.write("runtime", {"credHelpers": {"quay.io": "any"}})
+    credentials = home.credentials()
+    asking = (credentials.find("quay.io", f"org/{number}", print) for number in range(50))
+    await asyncio.gather(*asking)
+    assert most == 8
 
 
 @pytest.mark.parametrize(
