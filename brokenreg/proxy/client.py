@@ -46,9 +46,6 @@ _CONNECT = 10.0
 _BULK = 1024 * 1024
 """Bytes that are worth a connection: one whose body was not read as HTTP is closed."""
 
-_LONGEST = 300.0
-"""Seconds that a manifest or a page of a list may take."""
-
 _LONGEST_LABEL = 63
 """Bytes between two dots of a host name (RFC 1035, section 2.3.4)."""
 

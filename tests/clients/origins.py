@@ -61,6 +61,9 @@ def origin(name: str, kind: str, folder: Path) -> Iterator[Origin]:
             path = folder / "auth.json"
             _write_logins(path, {f"{name}/org": upstream.login, name: ("other", "wrong")})
             found.environment["REGISTRY_AUTH_FILE"] = str(path)
+            assert upstream.tokens is not None
+            realm = upstream.tokens.realm.removesuffix("/token")
+            found.options += ["--upstream-realm", f"{name}={realm}"]
         yield found
 
 

@@ -103,7 +103,7 @@ def test_no_other_port_of_this_machine_sees_a_password(tmp_path: Path) -> None:
         assert upstream.tokens is not None
         where = ("--upstream", f"quay.io={upstream.url}")
         with brokenreg(tmp_path / "proxy", *where, **home(tmp_path, quay_io=password())) as proxy:
-            message = error_of(get(proxy, "/v2/org/private/manifests/v1"), 401)["message"]
+            message = error_of(get(proxy, "/v2/quay.io/org/private/manifests/v1"), 401)["message"]
         assert [each["user"] for each in upstream.tokens.asked] == [""]
         realm = upstream.tokens.realm.removesuffix("/token")
         assert f"add --upstream-realm quay.io={realm}" in message
@@ -297,7 +297,10 @@ NO_TOKENS: dict[str, tuple[Answer, str]] = {
         Answer(200, JSON, b" " * 2 * MIB, chunked=True),
         "sent more than the 262144 bytes",
     ),
-    "an encoding": (Answer(200, {**JSON, "content-encoding": "gzip"}, b"\x1f\x8b"), "gave no token"),
+    "an encoding": (
+        Answer(200, {**JSON, "content-encoding": "gzip"}, b"\x1f\x8b"),
+        "(with Content-Encoding gzip, which was not requested) gave no token",
+    ),
     "no content": (Answer(204), "answered 204"),
     "a redirect": (Answer(307, {"location": "/elsewhere"}), "answered 307"),
 }
