@@ -134,6 +134,11 @@ async def test_corrupt_arms_a_rule_for_exactly_this_blob_and_takes_it_away() -> 
         assert active.rule.fault[0].name == "corrupt"
         assert "the rule is gone" in await settled(pilot, "C")
         assert not len(controlled.rules.book(""))
+        await settled(pilot, "escape", "/", *"manifest", "enter", "C")
+        (active,) = controlled.rules.book("")
+        match = active.rule.match
+        assert (match.repository, match.reference) == ("team/web", f"{digests[0]}|1.0"), "by tag as well"
+        assert "the rule is gone" in await settled(pilot, "C")
 
 
 async def test_what_was_pushed_is_deleted_from_all_repositories_after_a_yes() -> None:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from brokenreg.controlled import Controlled
-from brokenreg.faults.rules import Rule, rule_of
+from brokenreg.faults.rules import rule_of
 from brokenreg.oci.plurals import counted
-from brokenreg.storage.records import is_cache
+from brokenreg.storage.records import is_cache, spelled
 from brokenreg.tui.blobs.survey import Blob
 
 SOURCE = "panel"
+
+_TAGS = 2
+"""Tags by which a rule matches a manifest; more might not fit into a match."""
 
 
 async def delete(controlled: Controlled, blob: Blob) -> str:
@@ -33,35 +38,43 @@ async def delete(controlled: Controlled, blob: Blob) -> str:
 
 
 def toggle_corruption(controlled: Controlled, blob: Blob) -> str:
-    """Arm a rule that corrupts it on its way to clients, or take it away; one line on that.
+    """Arm rules that corrupt it on its way to clients, or take them away; one line on that.
 
     Raise `FieldError` if there are too many rules.
     """
-    rule = _corruption(blob)
+    name = f"corrupt {blob.digest.encoded[:12]}"
+    books = [controlled.rules.book(namespace) for namespace in _namespaces(blob)]
     armed = [
-        (namespace, active.id)
-        for namespace in _namespaces(blob)
-        for active in controlled.rules.book(namespace)
-        if active.rule == rule
+        (book, each.id) for book in books for each in book if (each.rule.name, each.source) == (name, SOURCE)
     ]
+    for book, rule_id in armed:
+        book.remove(rule_id)
     if armed:
-        for namespace, rule_id in armed:
-            controlled.rules.book(namespace).remove(rule_id)
         return "no longer corrupted: the rule is gone"
-    for namespace in _namespaces(blob):
+    for namespace, match in _matches(controlled, blob):
+        rule = rule_of({"name": name, "match": match, "fault": {"type": "corrupt"}})
         controlled.rules.book(namespace).add(rule, SOURCE)
     return "armed: a rule corrupts it on its way to clients; what is stored stays right"
 
 
-def _corruption(blob: Blob) -> Rule:
-    endpoint = "manifest" if blob.kind.is_manifest else "blob"
-    return rule_of(
-        {
-            "name": f"corrupt {blob.digest.encoded[:12]}",
-            "match": {"endpoint": endpoint, "reference": str(blob.digest)},
-            "fault": {"type": "corrupt"},
+def _matches(controlled: Controlled, blob: Blob) -> Iterator[tuple[str, dict[str, str]]]:
+    """Yield namespaces, and which requests there are for it: for a manifest by its tags as well."""
+    reference = str(blob.digest)
+    if not blob.kind.is_manifest:
+        yield from ((name, {"endpoint": "blob", "reference": reference}) for name in _namespaces(blob))
+        return
+    if blob.made is not None:
+        yield "", {"endpoint": "manifest", "reference": reference}
+    for key in blob.keys:
+        stored = controlled.store.index.repository(key)
+        tags = [tag for tag, digest in stored.tags.items() if digest == blob.digest] if stored else []
+        name = spelled(key) if is_cache(key) else key[1]
+        match = {
+            "endpoint": "manifest",
+            "repository": name,
+            "reference": "|".join((reference, *tags[:_TAGS])),
         }
-    )
+        yield "" if is_cache(key) else key[0], match
 
 
 def _namespaces(blob: Blob) -> list[str]:
