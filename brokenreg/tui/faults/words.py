@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import re
+
 from brokenreg.faults.active_rule import ActiveRule
 from brokenreg.faults.catalogue import Fault
 from brokenreg.faults.rules import Rule
 from brokenreg.tui.text import visible
+
+_DIGEST = re.compile(r"(sha[0-9]+:[0-9a-f]{6})[0-9a-f]{58,}")
+"""A digest, and what is shown of it."""
 
 
 def glyph(active: ActiveRule) -> str:
@@ -31,7 +36,7 @@ def match_words(rule: Rule) -> str:
     match = rule.match
     others = match.model_dump(exclude_none=True, exclude={"endpoint", "repository"})
     parts = [rule.endpoint, match.repository or "", *(f"{name}={value}" for name, value in others.items())]
-    return visible(" ".join(filter(None, parts)))
+    return _DIGEST.sub(r"\1…", visible(" ".join(filter(None, parts))))
 
 
 def count_words(rule: Rule) -> str:
