@@ -117,6 +117,31 @@ def test_random_in_full(docker: Client, registry: Brokenreg) -> None:
         docker("rmi", reference)
 
 
+def test_random_without_layers(docker: Client, registry: Brokenreg) -> None:
+    reference = f"{registry.host}/broken/random:layers-0_size-10"
+    try:
+        assert f"Status: Downloaded newer image for {reference}" in docker("pull", reference)
+        layers = docker("image", "inspect", "--format", "{{len .RootFS.Layers}}", reference)
+        assert layers.strip() == "0"
+    finally:
+        docker("rmi", reference)
+
+
+def test_pushed_on_by_a_mount(docker: Client, registry: Brokenreg) -> None:
+    """What the daemon has pulled from a fabricated repository it pushes to another without sending it."""
+    reference, other = f"{registry.host}/broken/random:layers-1_size-77", f"{registry.host}/mounted/app:v1"
+    docker("pull", "--quiet", reference)
+    try:
+        docker("tag", reference, other)
+        assert "Mounted from broken/random" in docker("push", other)
+        served = wire.manifest(registry, "broken/random", "layers-1_size-77")
+        (layer,) = served.document["layers"]
+        pushed = httpx.get(f"{registry.url}/v2/mounted/app/blobs/{layer['digest']}")
+        assert (pushed.status_code, len(pushed.content)) == (200, layer["size"])
+    finally:
+        docker("rmi", reference, other)
+
+
 @pytest.mark.parametrize(
     ("tag", "named"), [("layers-3", "size"), ("size-1024", "layers"), ("layers-three_size-1024", "layers")]
 )
