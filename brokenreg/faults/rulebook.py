@@ -20,6 +20,9 @@ from brokenreg.traffic.log import Happening
 
 _PATH_RULES = 4096
 
+MAX_NAMESPACES = 1000
+"""Namespaces with a book of rules; the number of namespaces without one has no limit."""
+
 
 @dataclass(frozen=True, slots=True)
 class PathRule:
@@ -36,7 +39,7 @@ class RuleBook:
     """
 
     def __init__(self, namespace: str, seed: int, positions: Positions, ids: Iterator[int]) -> None:
-        self.seed = seed
+        self.seed = self._first_seed = seed
         self.name: str | None = None
         """Of the scenario that was loaded last."""
         self.expectations = Expectations()
@@ -54,6 +57,12 @@ class RuleBook:
     def __iter__(self) -> Iterator[ActiveRule]:
         """Rules, then overrides."""
         return iter(sorted(self._rules, key=lambda active: active.rule.override))
+
+    @property
+    def is_blank(self) -> bool:
+        """Whether it is as a new one: nobody misses it."""
+        is_named = self.name is not None or self.seed != self._first_seed
+        return not (self._rules or is_named or any(True for _ in self.expectations))
 
     def add(self, rule: Rule, source: str) -> ActiveRule:
         """Put a rule last. Raise `FieldError` if it can strike nothing of this namespace, or is too many."""
@@ -206,11 +215,25 @@ class RuleBooks:
         self.reset("")
 
     def book(self, namespace: str) -> RuleBook:
-        """The book of a namespace, to write in. After a reset it is another: do not keep it over an await."""
+        """The book of a namespace, to write in. After a reset it is another: do not keep it over an await.
+
+        Raise `FieldError` if too many other namespaces have rules.
+        """
         book = self._books.get(namespace)
         if book is None:
+            self._make_place()
             book = self._books[namespace] = RuleBook(namespace, self._seed, self._positions, self._ids)
         return book
+
+    def _make_place(self) -> None:
+        if len(self._books) < MAX_NAMESPACES:
+            return
+        self._books = {name: book for name, book in self._books.items() if not book.is_blank}
+        if len(self._books) >= MAX_NAMESPACES:
+            problem = (
+                f"{MAX_NAMESPACES} namespaces have rules, and no more can; POST /v1/reset?namespace=NAME one"
+            )
+            raise FieldError((), problem)
 
     def choose(self, exchange: Exchange, path_rules: Sequence[PathRule]) -> list[Choice]:
         """The strikes on an exchange: those that its path asks for, which combine; else the first rule's."""

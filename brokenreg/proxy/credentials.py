@@ -22,6 +22,9 @@ _DOCKER_HUB_SERVER = "https://index.docker.io/v1/"
 _MOST_HELPERS = 8
 """Helpers that run at once: clients choose for how many repositories they are needed."""
 
+_MOST_TOLD = 1000
+"""Lines for the log: some name the upstream, which clients choose."""
+
 
 class Credentials:
     """What is found in the files that `environ` and `home` lead to, and by the helpers that they name.
@@ -98,7 +101,7 @@ class Credentials:
         return file
 
     def _tell(self, line: str) -> None:
-        if line not in self._told:
+        if line not in self._told and len(self._told) < _MOST_TOLD:
             self._told.add(line)
             logger.warning("%s", line)
 

@@ -265,6 +265,10 @@ class Index(Records):
 
         await self._database.run(work, apply)
 
+    def touch_upload(self, upload_id: str) -> None:
+        """Note that an upload session is used: `uploads` has first what was not used for longest."""
+        self.uploads[upload_id] = self.uploads.pop(upload_id)
+
     async def open_upload(self, row: UploadRow) -> None:
         """Remember an upload session."""
         insert = _statement("INSERT INTO uploads VALUES (?, ?, ?, ?)", (row.id, *row.key, row.algorithm))

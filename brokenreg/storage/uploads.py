@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Collection
+from itertools import islice
 
 from brokenreg.oci.digests import Digest
 from brokenreg.oci.errors import ErrorCode, OCIError
@@ -16,6 +17,9 @@ from brokenreg.storage.index import Index, UploadRow
 from brokenreg.storage.records import RepositoryKey
 from brokenreg.storage.room import Room
 from brokenreg.storage.session import Upload
+
+MOST_SESSIONS = 10_000
+"""Sessions that somebody may go on with, at some 2 KiB of memory and a file each."""
 
 
 class UploadStore:
@@ -30,7 +34,13 @@ class UploadStore:
         self._condemned: set[str] = set()
 
     async def start(self, key: RepositoryKey, algorithm: str) -> str:
-        """Open a session that survives a restart; its id."""
+        """Open a session that survives a restart; its id.
+
+        Beyond `MOST_SESSIONS` the one that was not used for longest ends, as after an hour without requests.
+        """
+        if len(self._index.uploads) >= MOST_SESSIONS:
+            idle = (upload_id for upload_id in self._index.uploads if not self.is_claimed(upload_id))
+            await self.remove([*islice(idle, 1 + len(self._index.uploads) - MOST_SESSIONS)])
         upload = self.start_unlisted(key, algorithm)
         with upload:
             try:
@@ -55,6 +65,7 @@ class UploadStore:
                 ErrorCode.BLOB_UPLOAD_UNKNOWN,
                 "no such upload session: it was never begun, has ended or has expired",
             )
+        self._index.touch_upload(upload_id)
         return self._sessions.setdefault(upload_id, Upload(row, self._folder, self._room))
 
     async def finish(self, upload: Upload, digest: Digest) -> None:

@@ -1,0 +1,48 @@
+"""A 404 that is remembered keeps nothing of the request alive that had it."""
+
+from __future__ import annotations
+
+import gc
+import weakref
+
+import pytest
+
+from brokenreg.proxy.errors import UpstreamStatusError, UpstreamUnreachableError
+from brokenreg.proxy.misses import Misses
+from brokenreg.proxy.route import Route
+
+
+class Request:
+    """What a request has in its frames."""
+
+
+def missed(misses: Misses, route: Route) -> weakref.ref[Request]:
+    request = Request()
+    try:
+        raise UpstreamStatusError(404, 404, "MANIFEST_UNKNOWN", "gone", detail={"a": "b"}, headers={"x": "y"})
+    except UpstreamStatusError as error:
+        misses.note(route, "v1", error)
+    return weakref.ref(request)
+
+
+def asked_again(misses: Misses, route: Route) -> weakref.ref[Request]:
+    request = Request()
+    with pytest.raises(UpstreamStatusError) as caught:
+        misses.check(route, "v1")
+    assert (caught.value.told, caught.value.message, caught.value.headers) == (404, "gone", {"x": "y"})
+    assert caught.value.detail == {"a": "b"}
+    return weakref.ref(request)
+
+
+def test_no_frame_is_kept() -> None:
+    misses, route = Misses(), Route("example.org", "app")
+    requests = [missed(misses, route), asked_again(misses, route), asked_again(misses, route)]
+    gc.collect()
+    assert [request() for request in requests] == [None] * 3
+
+
+def test_nothing_else_is_remembered() -> None:
+    misses, route = Misses(), Route("example.org", "app")
+    misses.note(route, "v1", UpstreamUnreachableError("down"))
+    misses.note(route, "v1", UpstreamStatusError(403, 403, "DENIED", "no"))
+    misses.check(route, "v1")
