@@ -111,7 +111,7 @@ class ManifestCache:
             route,
             Wanted(inquiry, ErrorCode.MANIFEST_UNKNOWN, reference),
             lambda: self._flights.join(key, lambda: self._fetch(asking, known)),
-            lambda error: self._fall_back(asking, known, error),
+            lambda error: self._fall_back(asking, known, error, is_told=follows),
         )
         witness.found(Cache.FOLLOWED if follows and cache is not Cache.STALE else cache)
         return found
@@ -153,15 +153,18 @@ class ManifestCache:
             self._freshness.confirm(asking.route, asking.reference)
         return found, cache
 
-    def _fall_back(self, asking: Asking, known: Found | None, error: UpstreamError) -> tuple[Found, Cache]:
-        """What is known where the failure may pass; raise the error again where not."""
+    def _fall_back(
+        self, asking: Asking, known: Found | None, error: UpstreamError, *, is_told: bool
+    ) -> tuple[Found, Cache]:
+        """What is known if the failure may pass, which is logged once; else raise the error again."""
         is_kept = self._keep_gone and isinstance(error, UpstreamStatusError) and error.is_gone
         if known is None or not (error.may_pass or is_kept):
             raise error
         self._freshness.postpone(asking.route, asking.reference)
         asking.tell(f"stale: {error.message}")
-        name = f"{asking.route.name}:{asking.reference}"
-        logger.warning("%s is served from the cache: %s", name, error.message)
+        if not is_told:
+            name = f"{asking.route.name}:{asking.reference}"
+            logger.warning("%s is served from the cache: %s", name, error.message)
         return known, Cache.STALE
 
     async def _note_refusal(self, asking: Asking, error: UpstreamStatusError) -> None:
