@@ -1,4 +1,4 @@
-"""Names that were ever pushed to are remembered: over restarts, with nothing left in them, and not endlessly."""
+"""Names that were ever pushed to are remembered: over restarts, with nothing left in them, within bounds."""
 
 from __future__ import annotations
 
