@@ -151,8 +151,15 @@ class Listener:
         for arrival in tuple(self._seam.door.arrivals):
             arrival.cut()
         done, _ = await asyncio.wait([self._task], timeout=GRACE + 0.3)
-        if not done:
+        if not done:  # a thread of theirs waits for the disk
+            self._task.add_done_callback(_see)
             self._task.cancel()
+
+
+def _see(task: asyncio.Task[None]) -> None:
+    """Hypercorn that is cancelled while it ends raises what does not matter any more."""
+    if not task.cancelled():
+        task.exception()
 
 
 def _bind(address: Address, *, over_tls: bool) -> Doorway:
@@ -180,8 +187,10 @@ def quiet_handshakes(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -
     """Exception handler of the loop: a client that breaks off, or its TLS, is no trouble of ours.
 
     That alone: asyncio names the transport where the connection itself failed. What a task or a callback of
-    ours raises is reported, whatever its type.
+    ours raises is reported, whatever its type. A cancellation is no failure: when we stop, Hypercorn cancels
+    the connections that wait for a slow disk, and asyncio's callback for them raises what it finds.
     """
-    is_of_a_connection = "transport" in context
-    if not (is_of_a_connection and isinstance(context.get("exception"), ssl.SSLError | ConnectionError)):
+    error = context.get("exception")
+    is_of_a_connection = "transport" in context and isinstance(error, ssl.SSLError | ConnectionError)
+    if not (is_of_a_connection or isinstance(error, asyncio.CancelledError)):
         loop.default_exception_handler(context)

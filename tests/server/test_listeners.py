@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import ssl
 from typing import Any
 
@@ -26,6 +27,7 @@ class Loop:
         ({"exception": ValueError(), "transport": "one"}, True),
         ({"exception": ConnectionResetError(), "future": "one"}, True),
         ({"exception": BrokenPipeError(), "handle": "one"}, True),
+        ({"exception": asyncio.CancelledError(), "handle": "of a connection that we cancelled"}, False),
         ({"exception": ssl.SSLError(1, "no such file"), "future": "one"}, True),
         ({}, True),
     ],

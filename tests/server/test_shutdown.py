@@ -171,3 +171,26 @@ def test_ends_whatever_begins_meanwhile(tmp_path: Path, capfd: pytest.CaptureFix
     assert capfd.readouterr().err == ""
     assert list((tmp_path / "data" / "blobs" / "sha256").iterdir()) == []
     assert not list((tmp_path / "data" / "uploads").iterdir()), "something is half written"
+
+
+_SLOW_DISK = """
+import os, time
+
+fsync = os.fsync
+os.fsync = lambda descriptor: (time.sleep(2.5), fsync(descriptor))
+"""
+
+
+def test_a_push_that_waits_for_a_slow_disk_prints_no_traceback(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "sitecustomize.py").write_text(_SLOW_DISK)
+    content = b"pushed while it stops"
+    with brokenreg(tmp_path / "data", PYTHONPATH=str(tmp_path)) as running:
+        path = f"/v2/a/blobs/uploads/?digest=sha256:{hashlib.sha256(content).hexdigest()}"
+        head = f"POST {path} HTTP/1.1\r\nHost: HOST\r\nContent-Length: {len(content)}\r\n\r\n"
+        with connect(running, head.encode() + content) as connection:
+            wait_in_flight(running, 1)
+            assert running.stop(timeout=10) == 0
+            assert connection.recv(100) == b""
+    assert capfd.readouterr().err == ""
