@@ -70,25 +70,30 @@ class Listings:
         """All tags, in order. Raise `OCIError` if they are not to be had, and none are cached either."""
         repository = self._index.repository(route.key)
         cached = repository.tags.names if repository else []
-        listed = await self._list((route, f"tags/list?n={_PAGE}"), _tags_of, cached, witness)
+        listed = await self._list((route, f"tags/list?n={_PAGE}"), _tags_of, lambda: cached, witness)
         return _with_gone(listed, cached) if self._keep_gone else listed
 
     async def referrers(self, route: Route, digest: Digest, witness: Witness) -> list[dict[str, Any]]:
-        """Descriptors of what refers to a manifest. Raise `OCIError` as `tags` does."""
-        repository = self._index.repository(route.key)
-        cached = [each.descriptor() for each in repository.referrers(digest)] if repository else []
+        """Descriptors of what refers to a manifest, in order of digest. Raise `OCIError` as `tags` does."""
+
+        def cached() -> list[dict[str, Any]]:
+            repository = self._index.repository(route.key)
+            return [each.descriptor() for each in repository.referrers(digest)] if repository else []
+
         return await self._list((route, f"referrers/{digest}"), _manifests_of, cached, witness)
 
     async def close(self) -> None:
         """End what is under way."""
         await self._flights.close()
 
-    async def _list(self, key: Key, read: Read, cached: list[Any], witness: Witness) -> list[Any]:
+    async def _list(
+        self, key: Key, read: Read, cached: Callable[[], list[Any]], witness: Witness
+    ) -> list[Any]:
         """`cached` is what those manifests tell that were pulled: better than nothing."""
         route, path = key
         known = self._lists.get(key)
-        if known is None and cached:
-            known = cached
+        if known is None:
+            known = cached() or None
         is_closed = self._client is None or bool(route.uncontacted)
         unasked = Cache.HIT if is_closed else self._freshness.unasked(*key)
         if known is not None and unasked is not None:
@@ -154,8 +159,8 @@ class Listings:
                 path = next_page(path, response.header("link"))
             left -= len(body)
             found += await asyncio.to_thread(_read, source, body, read)  # 0.3 s for the longest
-        if read is _tags_of:
-            found = await asyncio.to_thread(lambda: sorted(set(found)))  # pages are cut from it
+        # Pages are cut from it.
+        found = await asyncio.to_thread(_ordered_tags if read is _tags_of else _ordered_manifests, found)
         self._freshness.confirm(*key)
         for forgotten in self._lists.keep(key, found, _MOST_BYTES - left):
             self._freshness.forget(*forgotten)
@@ -178,6 +183,16 @@ def _read(source: str, body: bytes, read: Read) -> list[Any]:
 def _tags_of(document: Any) -> list[Any]:
     """Those that can be asked for."""
     return [tag for tag in _members(document, "tags") if isinstance(tag, str) and is_tag(tag)]
+
+
+def _ordered_tags(tags: list[Any]) -> list[Any]:
+    return sorted(set(tags))
+
+
+def _ordered_manifests(manifests: list[Any]) -> list[Any]:
+    """In order of digest; of several with the same the first."""
+    distinct = {each["digest"]: each for each in reversed(manifests)}
+    return [distinct[digest] for digest in sorted(distinct)]
 
 
 def _manifests_of(document: Any) -> list[Any]:

@@ -14,7 +14,7 @@ from brokenreg.oci.errors import ErrorCode, OCIError
 from brokenreg.oci.mediatypes import OCI_INDEX
 from brokenreg.registry.call import Call
 from brokenreg.registry.paging import page_of
-from brokenreg.registry.referrers import referrers_page
+from brokenreg.registry.referrers import following, referrers_page
 
 
 async def ping(_: Call) -> Response:
@@ -33,18 +33,18 @@ async def list_tags(call: Call) -> Response:
 
 async def list_referrers(call: Call) -> Response:
     """GET `/v2/<name>/referrers/<digest>`: never 404, so that clients know that the API is here."""
-    here = call.repository.referrers(call.target.digest) if call.repository else []
-    manifests = {str(manifest.digest): manifest.descriptor() for manifest in here}
-    for each in await _upstream_referrers(call, is_known_here=bool(manifests)):
-        manifests.setdefault(each["digest"], each)
+    after = call.parameter("last") or ""
+    is_known_here = call.repository is not None and call.target.digest in call.repository.referring
+    listed = await _upstream_referrers(call, is_known_here=is_known_here)
+    here = call.repository.referrers(call.target.digest, after) if call.repository else []
     headers = {}
-    found = list(manifests.values())
+    found = following(here, listed, after)
     artifact_type = call.parameter("artifactType")
     if artifact_type:
-        found = [each for each in found if each.get("artifactType") == artifact_type]
+        found = (each for each in found if each.get("artifactType") == artifact_type)
         headers["oci-filters-applied"] = "artifactType"
     # 4 MiB take longer to write than anybody else should wait.
-    index, last = await asyncio.to_thread(referrers_page, found, call.parameter("last") or "")
+    index, last = await asyncio.to_thread(referrers_page, found)
     if last is not None:
         kept = {"last": last, **({"artifactType": artifact_type} if artifact_type else {})}
         query = "&".join(filter(None, (urlencode(kept, safe="/:"), call.target.query)))

@@ -6,10 +6,13 @@ from __future__ import annotations
 
 import json
 from bisect import bisect_right
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from heapq import merge
+from itertools import groupby
 from typing import Any
 
 from brokenreg.oci.mediatypes import MAX_MANIFEST, OCI_INDEX
+from brokenreg.storage.records import Manifest
 
 PAGE = MAX_MANIFEST
 """Bytes of a page at most: clients read an index of no more."""
@@ -22,17 +25,27 @@ _TAIL = b"]}"
 _ALWAYS_TOLD = ("mediaType", "digest", "size", "artifactType")
 
 
-def referrers_page(descriptors: Iterable[Descriptor], after: str = "") -> tuple[bytes, str | None]:
-    """The index of the `descriptors` after a digest, and the last digest in it if there are more.
+def following(here: Iterable[Manifest], listed: Sequence[Descriptor], after: str) -> Iterator[Descriptor]:
+    """The descriptors after a digest, in order of digest; nothing is made of those that nobody reads.
 
-    In order of digest, so that a page is right whatever was pushed or deleted since the one before.
+    `here` begins after that digest already; `listed` is what an upstream lists. Both are in order, and of two
+    with the same digest the one of `here` is returned.
     """
-    ordered = sorted(descriptors, key=_digest)
-    begin = bisect_right(ordered, after, key=_digest)
+    begin = bisect_right(listed, after, key=_digest)
+    others = (listed[place] for place in range(begin, len(listed)))
+    merged = merge((manifest.descriptor() for manifest in here), others, key=_digest)
+    return (next(same) for _, same in groupby(merged, key=_digest))
+
+
+def referrers_page(descriptors: Iterable[Descriptor]) -> tuple[bytes, str | None]:
+    """The index of the first of the `descriptors`, and the last digest in it if there are more.
+
+    They are in order of digest, so that a page is right whatever was pushed or deleted since the one before.
+    """
     room = PAGE - len(_HEAD) - len(_TAIL)
     parts: list[bytes] = []
     last = None
-    for descriptor in ordered[begin:]:
+    for descriptor in descriptors:
         part = _written(descriptor)
         if len(part) > room and not parts:  # it fits into no page: the client can still see that it is there
             part = _written({key: descriptor[key] for key in _ALWAYS_TOLD if key in descriptor})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bisect import insort
+from bisect import bisect_right, insort
 from collections import Counter
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
@@ -82,9 +82,10 @@ class Repository:
         """The manifest of a tag or a digest."""
         return self.manifests.get(self.tags.get(reference) or Digest(reference))
 
-    def referrers(self, subject: Digest) -> list[Manifest]:
-        """The manifests whose subject is that digest, in order of digest."""
-        return [self.manifests[digest] for digest in self.referring.get(subject, ())]
+    def referrers(self, subject: Digest, after: str = "") -> list[Manifest]:
+        """The manifests whose subject is that digest, in order of digest, from the next one on."""
+        found = self.referring.get(subject, [])
+        return [self.manifests[digest] for digest in found[bisect_right(found, after) :]]
 
     def names(self, digest: Digest) -> bool:
         """Whether a manifest here mentions that digest."""

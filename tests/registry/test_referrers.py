@@ -8,7 +8,10 @@ from typing import Any
 import httpx
 import pytest
 
-from brokenreg.registry.referrers import referrers_page
+from brokenreg.oci.digests import Digest
+from brokenreg.oci.mediatypes import ManifestFacts
+from brokenreg.registry.referrers import following, referrers_page
+from brokenreg.storage.records import Manifest
 from tests.registry.pushing import (
     MIB,
     OCI_CONFIG,
@@ -148,22 +151,47 @@ async def test_a_page_is_right_whatever_was_deleted_meanwhile(http: httpx.AsyncC
     assert [each["digest"] for each in rest] == [digests[3]]
 
 
+def page_of(descriptors: list[dict[str, Any]], after: str = "") -> tuple[bytes, str | None]:
+    return referrers_page(following((), sorted(descriptors, key=lambda each: each["digest"]), after))
+
+
+def test_a_page_makes_no_more_descriptors_than_it_has() -> None:
+    made = []
+
+    class Counted(Manifest):
+        def descriptor(self) -> dict[str, Any]:
+            made.append(self.digest)
+            return {**super().descriptor(), "annotations": {"a": "x" * MIB}}
+
+    here = [
+        Counted(Digest(f"sha256:{number:064}"), OCI_MANIFEST, 1, ManifestFacts())
+        for number in range(0, 999, 2)
+    ]
+    listed = [{"digest": f"sha256:{number:064}", "annotations": {"a": "x" * MIB}} for number in range(998)]
+    index, last = referrers_page(following(here, listed, ""))
+    found = json.loads(index)["manifests"]
+    assert [each["digest"] for each in found] == [f"sha256:{number:064}" for number in range(3)]
+    assert ["mediaType" in each for each in found] == [True, False, True], "what is here comes first"
+    assert last == found[-1]["digest"]
+    assert len(made) <= 4
+
+
 def test_a_descriptor_that_fits_into_no_page_comes_without_annotations() -> None:
     plain = {"mediaType": OCI_MANIFEST, "digest": digest_of(b"1"), "size": 4 * MIB, "artifactType": SBOM}
     huge = {**plain, "annotations": {"a": "x" * 4 * MIB}}
     two, three = [{**plain, "digest": digest_of(b"%d" % number)} for number in (2, 3)]
-    first, last = referrers_page([two, huge, three])
+    first, last = page_of([two, huge, three])
     assert (json.loads(first)["manifests"], last) == ([three], three["digest"])
-    second, last = referrers_page([two, huge, three], three["digest"])
+    second, last = page_of([two, huge, three], three["digest"])
     assert (json.loads(second)["manifests"], last) == ([plain, two], None)
 
 
 @pytest.mark.parametrize("less", [0, 1])
 def test_a_page_may_be_full_to_the_last_byte(less: int) -> None:
     two = [{"digest": digest_of(b"%d" % number), "annotations": {"a": ""}} for number in range(2)]
-    room = 4 * MIB - len(referrers_page(two)[0])
+    room = 4 * MIB - len(page_of(two)[0])
     two[1]["annotations"] = {"a": "é" * (room // 2) + "x" * (room % 2 + 1 - less)}
-    index, last = referrers_page(two)
+    index, last = page_of(two)
     assert len(index) <= 4 * MIB
     assert (last is None) is (less == 1)
 
