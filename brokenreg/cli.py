@@ -88,7 +88,7 @@ _SERVER_OPTIONS = [
                  "has no public name: quay.io=https://mirror.example, local=http://127.0.0.1:5000. May be "
                  "repeated."),
     _option("--default-upstream", metavar="NAME", default="quay.io", show_default=True,
-            help="The registry that names without a host come from, if nothing was pushed there."),
+            help="The registry that names without a host come from, if nothing was ever pushed to them."),
     _option("--allow-upstream", multiple=True, metavar="GLOB",
             help="Ask only registries whose names match; may be repeated.  [default: any]"),
     _option("--upstream-auth", type=click.Choice(["auto", "on", "off"]), default="auto", show_default=True,

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -17,7 +18,7 @@ from tests import disks
 from tests.process import brokenreg
 from tests.proxy.chain import PLAIN, Chain, Reader, chain, cut_after, last
 from tests.proxy.scripted import Answer, scripted
-from tests.registry.pushing import MIB, digest_of
+from tests.registry.pushing import MIB, digest_of, error_of
 
 SLOW = {"type": "throttle", "rate": "2MiB"}
 CLIENTS = 50
@@ -222,6 +223,31 @@ def test_all_who_ask_for_a_size_share_a_request(both: Pulled) -> None:
         heads = list(pool.map(lambda _: httpx.head(url, timeout=30, verify=PLAIN), range(4)))
     assert {int(head.headers["content-length"]) for head in heads} == {len(both.layer)}
     assert len(both.asked("endpoint:layer method:HEAD")) == 1
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        *({"type": "error", "status": status} for status in (401, 403, 404, 405)),
+        {"type": "redirect", "form": "expired"},
+    ],
+    ids=str,
+)
+def test_where_head_is_refused_get_decides(both: Pulled, fault: dict[str, Any]) -> None:
+    """Of a blob that another repository has brought, and of one that is only looked for."""
+    other = f"/v2/org/other-{both.digest[-8:]}"
+    both.push_image(other.removeprefix("/v2/"), both.layer)
+    assert both.get(f"{other}/manifests/v1").status_code == 200
+    both.rule(fault, "layer", match={"method": "HEAD"})
+    other = f"{other}/blobs/{both.digest}"
+    head = httpx.head(f"{both.proxy.url}{other}", timeout=30, verify=PLAIN)
+    assert (head.status_code, int(head.headers["content-length"])) == (200, len(both.layer))
+    assert both.get(both.path).content == both.layer
+    assert both.get(other).content == both.layer
+    both.push_image("org/third", both.layer)
+    both.rule({"type": "error", "status": 403}, "layer")
+    named = f"/quay.io/v2/org/third/blobs/{both.digest}"  # which is in the cache, and not for this one
+    assert error_of(both.get(named), 403)["code"] == "DENIED"
 
 
 def test_a_length_that_nobody_tells(both: Pulled) -> None:
