@@ -10,7 +10,7 @@ from typing import Any
 
 from brokenreg.oci.digests import Digest
 from brokenreg.oci.errors import ErrorCode, OCIError
-from brokenreg.oci.mediatypes import MAX_MANIFEST, OCI_INDEX
+from brokenreg.oci.mediatypes import MAX_MANIFEST, MAX_VALUES, OCI_INDEX, has_too_many_values
 from brokenreg.oci.names import is_tag
 from brokenreg.proxy.answers import not_here, refusal
 from brokenreg.proxy.client import Tell, UpstreamClient
@@ -174,6 +174,8 @@ def _with_gone(listed: list[str], cached: Iterable[str]) -> list[str]:
 
 
 def _read(source: str, body: bytes, read: Read) -> list[Any]:
+    if has_too_many_values(body):
+        raise UpstreamContentError(f"{source} sent a page of a list with more than {MAX_VALUES} values")
     try:
         return read(json.loads(body))
     except (ValueError, TypeError, LookupError, RecursionError):

@@ -15,8 +15,10 @@ from brokenreg.oci.mediatypes import (
     DOCKER_LIST,
     DOCKER_MANIFEST,
     MAX_MANIFEST,
+    MAX_VALUES,
     OCI_INDEX,
     OCI_MANIFEST,
+    has_too_many_values,
     manifest_facts,
     media_type,
 )
@@ -249,6 +251,8 @@ def _told_digest(response: UpstreamResponse) -> Digest | None:
 
 def _checked(name: str, source: str, body: bytes, wanted: Digest | None, kind: str | None) -> Found:
     """`source` sent `body`. Raise `UpstreamContentError` if the body is not what it should be."""
+    if has_too_many_values(body):
+        raise UpstreamContentError(f"{source} sent more than {MAX_VALUES} values for {name}")
     if not body.lstrip().startswith(b"{") or (wanted is None and not _is_document(body)):
         told = "no body" if not body else f"a body of type {kind or 'unknown'}, which is no manifest,"
         raise UpstreamContentError(f"{source} sent {told} for {name}")

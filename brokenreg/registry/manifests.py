@@ -8,7 +8,14 @@ from quart import Response
 
 from brokenreg.oci.digests import Digest, is_digest
 from brokenreg.oci.errors import ErrorCode, OCIError
-from brokenreg.oci.mediatypes import MAX_MANIFEST, OCI_MANIFEST, manifest_facts, media_type
+from brokenreg.oci.mediatypes import (
+    MAX_MANIFEST,
+    MAX_VALUES,
+    OCI_MANIFEST,
+    has_too_many_values,
+    manifest_facts,
+    media_type,
+)
 from brokenreg.oci.names import check_tag
 from brokenreg.oci.plurals import counted
 from brokenreg.proxy.own_names import Inquiry
@@ -117,10 +124,14 @@ def _announced(call: Call) -> list[Digest]:
 def _received(call: Call, body: bytes, announced: list[Digest]) -> Manifest:
     """The manifest that was pushed, by the first digest `announced`.
 
-    Raise `OCIError` 400 if it is empty or has another digest than announced.
+    Raise `OCIError` 400 if it is empty, has too many values or another digest than announced.
     """
     if not body:
         raise OCIError(400, ErrorCode.MANIFEST_INVALID, "the manifest is empty")
+    if has_too_many_values(body):
+        raise OCIError(
+            400, ErrorCode.MANIFEST_INVALID, f"the manifest has more than {MAX_VALUES} values of JSON"
+        )
     for digest in announced:
         if (actual := Digest.of(body, digest.algorithm)) != digest:
             raise OCIError(

@@ -16,10 +16,11 @@ import httpx
 import pytest
 
 from brokenreg.proxy import lookups
-from brokenreg.proxy.errors import UpstreamBusyError
+from brokenreg.proxy.errors import UpstreamBusyError, UpstreamSilentError
 from brokenreg.proxy.lookups import Lookups
 from brokenreg.wire.arrival import ARRIVAL, Arrival, Door
 from tests.process import brokenreg
+from tests.proxy.asked import asking, get
 from tests.registry.pushing import digest_of
 
 _SLOW_RESOLVER = """
@@ -140,6 +141,15 @@ async def test_all_together_cause_a_few(resolver: Resolver) -> None:
     assert len(resolver.asked) == lookups.MOST
 
 
+async def test_who_waits_for_a_lookup_waits_as_long_as_for_a_connection(
+    resolver: Resolver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("brokenreg.proxy.client._CONNECT", 0.1)
+    async with asking({}) as client:
+        with pytest.raises(UpstreamSilentError, match=r"quay\.io let nobody connect in time"):
+            await get(client, "quay.io")
+
+
 def test_slow_lookups_stop_neither_pushes_nor_the_end(tmp_path: Path) -> None:
     (tmp_path / "sitecustomize.py").write_text(_SLOW_RESOLVER)
     upstream = "--upstream", "local=http://127.0.0.1:1"  # else the tests' brokenreg is offline
@@ -159,7 +169,7 @@ def test_slow_lookups_stop_neither_pushes_nor_the_end(tmp_path: Path) -> None:
         )
         assert pushed.status_code == 201
         assert time.monotonic() - begun < 5, "no lookup ends before"
-        assert running.stop(timeout=3) == 0
+        assert running.stop(timeout=5) == 0
         assert refused[0].recv(12) == b"HTTP/1.1 503"
 
 

@@ -254,6 +254,13 @@ async def test_an_empty_body(http: httpx.AsyncClient) -> None:
     assert (await http.get("/v2/manifests/empty/manifests/v1")).status_code == 404
 
 
+async def test_a_body_of_too_many_values(http: httpx.AsyncClient) -> None:
+    """To read it would stop everybody for half a second."""
+    body = b'{"layers":[' + b"[]," * 600_000 + b"[]]}"
+    error = error_of(await put_manifest(http, "manifests/values", "v1", body), 400)
+    assert error["message"] == "the manifest has more than 500000 values of JSON"
+
+
 def test_a_manifest_that_is_cut_short_is_not_stored(registry: Brokenreg) -> None:
     before = stored(registry)
     for framing, part in [
