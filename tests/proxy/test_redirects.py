@@ -133,7 +133,7 @@ def with_body(place: str, encoding: str, body: bytes) -> bytes:
 async def test_a_redirect_with_a_long_body() -> None:
     answer = with_body("/elsewhere", "identity", bytes(2 * MIB))
     async with Listening.at(answer) as upstream, asking({"quay.io": upstream.url}) as client:
-        with pytest.raises(UpstreamContentError, match=r"^quay\.io sent more than the 262144 bytes"):
+        with pytest.raises(UpstreamContentError, match=r"^quay\.io sent more than 262144 bytes"):
             await get(client, "quay.io")
 
 

@@ -292,10 +292,10 @@ NO_TOKENS: dict[str, tuple[Answer, str]] = {
     "half a character": (Answer(200, JSON, b'{"token": "\\ud800"}'), "gave no token"),
     "no UTF-8": (Answer(200, JSON, b'{"token": "\xff"}'), "gave no token"),
     "nothing": (Answer(200, JSON), "gave no token"),
-    "too much": (Answer(200, JSON, b'{"token": "' + b"x" * MIB + b'"}'), "sent more than the 262144 bytes"),
+    "too much": (Answer(200, JSON, b'{"token": "' + b"x" * MIB + b'"}'), "sent more than 262144 bytes"),
     "too much, of no length": (
         Answer(200, JSON, b" " * 2 * MIB, chunked=True),
-        "sent more than the 262144 bytes",
+        "sent more than 262144 bytes",
     ),
     "an encoding": (
         Answer(200, {**JSON, "content-encoding": "gzip"}, b"\x1f\x8b"),
