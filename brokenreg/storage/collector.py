@@ -11,6 +11,7 @@ import logging
 import time
 from itertools import chain
 
+from brokenreg.oci.digests import Digest
 from brokenreg.storage.blobs import BlobStore
 from brokenreg.storage.cache import CachedBlobs
 from brokenreg.storage.errors import StorageError
@@ -18,7 +19,7 @@ from brokenreg.storage.file_threads import in_file_thread
 from brokenreg.storage.folder import DataFolder
 from brokenreg.storage.index import Index
 from brokenreg.storage.quota import Quota
-from brokenreg.storage.records import is_cache
+from brokenreg.storage.records import Repository, is_cache
 from brokenreg.storage.uploads import UploadStore
 
 logger = logging.getLogger(__name__)
@@ -33,6 +34,9 @@ _CLOCKS_DIFFER = 3600.0
 
 _SLICE = 256
 """Blobs looked at before the loop gets a turn."""
+
+_NAMES = 10_000
+"""Digests that manifests mention, looked at before the loop gets a turn."""
 
 
 class Collector:
@@ -112,13 +116,10 @@ class Collector:
 
     async def _drop_links(self, before: float) -> None:
         for key, repository in list(self._index.repositories.items()):
-            named = repository.named_digests()
-            unused = [
-                digest
-                for digest, linked in repository.links.items()
-                if linked < before and digest not in named
-            ]
+            unused = {digest for digest, linked in repository.links.items() if linked < before}
             if unused:
+                await _drop_mentioned(unused, repository)
+            if unused:  # the transaction looks again
                 await self._index.unlink_blobs(key, unused, unused_since=before)
             await asyncio.sleep(0)
 
@@ -142,3 +143,14 @@ class Collector:
         corrupt = await in_file_thread(lambda: list(self._folder.quarantined_digests()))
         doomed = [self._folder.quarantined(each) for each in corrupt if not self._index.is_pushed(each)]
         await in_file_thread(self._quota.remove, doomed)
+
+
+async def _drop_mentioned(digests: set[Digest], repository: Repository) -> None:
+    """Take from the digests those that a manifest of the repository mentions, with turns for the loop."""
+    looked_at = 0
+    for manifest in tuple(repository.manifests.values()):
+        digests.difference_update(Digest(name) for name in manifest.facts.names)
+        looked_at += len(manifest.facts.names)
+        if looked_at > _NAMES:
+            looked_at = 0
+            await asyncio.sleep(0)

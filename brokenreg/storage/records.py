@@ -91,10 +91,6 @@ class Repository:
         """Whether a manifest here mentions that digest."""
         return any(digest in manifest.facts.names for manifest in self.manifests.values())
 
-    def named_digests(self) -> set[str]:
-        """All digests that the manifests here mention."""
-        return {name for manifest in self.manifests.values() for name in manifest.facts.names}
-
     def left_over(self, before: float) -> list[Digest]:
         """Manifests that no tag leads to, not asked for since `before`, of whose own blobs none is here.
 
@@ -110,7 +106,8 @@ class Repository:
         return sorted(left)
 
     def _tagged(self) -> set[str]:
-        """All digests that a tag leads to."""
+        """All digests that a tag leads to and that are here, or have referrers here."""
+        here = self.links.keys() | self.manifests.keys() | self.referring.keys()
         found: set[str] = set()
         waiting: list[str] = list(self.tags.values())
         while waiting:
@@ -119,7 +116,7 @@ class Repository:
                 found.add(digest)
                 waiting += self.referring.get(digest, ())
                 if (named := self.manifests.get(Digest(digest))) is not None:
-                    waiting += named.facts.names
+                    waiting += here.intersection(named.facts.names)
         return found
 
 
