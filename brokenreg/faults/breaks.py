@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from itertools import count
 
 from brokenreg.traffic.exchange import Exchange
-from brokenreg.traffic.filters import Filter, FilterError, parse_filter
+from brokenreg.traffic.filters import BEFORE_RESPONSE, Filter, FilterError, parse_filter
 
 MAX_BREAKS = 100
 
@@ -41,13 +41,13 @@ class Breaks:
         return iter(self._breaks)
 
     def add(self, expression: str) -> Break:
-        """Set one, and switch all on. Raise `FilterError` if it cannot be read or says nothing."""
+        """Set one, and switch all on. Raise `FilterError` if it cannot be read or matches nothing."""
         expression = expression.strip()
         if not expression:
             raise FilterError("write what to hold, for instance endpoint:layer status:5xx")
         if len(self._breaks) >= MAX_BREAKS:
             raise FilterError(f"there are {MAX_BREAKS} breaks, and no more are taken; remove some")
-        added = Break(next(self._ids), expression, parse_filter(expression))
+        added = Break(next(self._ids), expression, parse_filter(expression, BEFORE_RESPONSE))
         self._breaks.append(added)
         self.are_on = True
         return added

@@ -8,13 +8,13 @@ from typing import Annotated, Self
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from brokenreg.traffic.exchange import Exchange
-from brokenreg.traffic.filters import parse_filter
+from brokenreg.traffic.filters import AFTER_END, parse_filter
 
 _Count = Annotated[int, Field(ge=0, le=2**31)]
 
 
 def _checked(expression: str) -> str:
-    parse_filter(expression)
+    parse_filter(expression, AFTER_END)
     return expression
 
 

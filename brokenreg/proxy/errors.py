@@ -9,12 +9,27 @@ from typing import Self
 
 from brokenreg.oci.errors import ErrorCode, OCIError
 from brokenreg.oci.printable import printable
+from brokenreg.redaction import redact_text
 
 
 class UpstreamError(OCIError):
-    """An upstream did not give what was asked for; `may_pass` if it may do so a little later."""
+    """An upstream did not give what was asked for; `may_pass` if it may do so a little later.
+
+    The message may quote what an upstream sent, so secrets in it are replaced.
+    """
 
     may_pass = False
+
+    def __init__(
+        self,
+        status: int,
+        code: str,
+        message: str,
+        *,
+        detail: dict[str, str] | None = None,
+        headers: dict[str, str] | None = None,
+    ) -> None:
+        super().__init__(status, code, redact_text(message), detail=detail, headers=headers)
 
 
 class UpstreamUnreachableError(UpstreamError):

@@ -11,6 +11,7 @@ import difflib
 import fnmatch
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from brokenreg.oci.plurals import counted
 from brokenreg.oci.target import Endpoint
@@ -49,19 +50,51 @@ class FilterError(ValueError):
     """An expression that cannot be read; one line says what is wrong and what would be right."""
 
 
-def parse_filter(text: str) -> Filter:
-    """What the expression asks for; an empty one matches everything. Raise `FilterError`."""
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """When a filter is evaluated: the terms that are never true then, and how to say so."""
+
+    never: frozenset[str]
+    name: str
+
+
+ANY_TIME = Moment(frozenset(), "")
+BEFORE_RESPONSE = Moment(
+    frozenset({"status:none", "endpoint:connect", "-ended:no", *(f"ended:{each}" for each in Ended)}),
+    "a response that is about to be sent",
+)
+AFTER_END = Moment(frozenset({"ended:no", "held:true", "-held:false"}), "an exchange that has ended")
+
+
+def parse_filter(text: str, moment: Moment = ANY_TIME) -> Filter:
+    """What the expression asks for; an empty one matches everything.
+
+    Raise `FilterError`, also if nothing can match at the moment when the filter is evaluated.
+    """
     if len(text) > _MAX_LENGTH:
         raise FilterError(f"the filter has {counted(len(text), 'character')}; at most {_MAX_LENGTH} are read")
     alternatives: list[list[Filter]] = [[]]
+    dead: list[str] = [""]
     for token in _tokens(text):
         if token == "|":  # noqa: S105 - no password
             alternatives.append([])
+            dead.append("")
         else:
             alternatives[-1].append(_term(token))
+            dead[-1] = dead[-1] or (token if _normalized(token) in moment.never else "")
     if len(alternatives) > 1 and not all(alternatives):
         raise FilterError("nothing stands beside `|`; write for instance status:5xx | held:true")
+    if all(dead):
+        raise FilterError(f"nothing matches: {dead[0]!r} is never true of {moment.name}")
     return lambda exchange: any(all(term(exchange) for term in terms) for terms in alternatives)
+
+
+def _normalized(token: str) -> str:
+    """A term in one spelling."""
+    key, _, value = token.lower().replace('"', "").partition(":")
+    sign = "-" if key.startswith("-") else ""
+    key = key.removeprefix("-")
+    return f"{sign}{SHORT.get(key, key)}:{value}"
 
 
 def _tokens(text: str) -> list[str]:

@@ -6,9 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from brokenreg.faults.breaks import Breaks
+from brokenreg.faults.expectations import Expectation
 from brokenreg.oci.target import Endpoint, Target
 from brokenreg.traffic.exchange import Ended, Exchange
-from brokenreg.traffic.filters import KEYS, FilterError, parse_filter
+from brokenreg.traffic.filters import AFTER_END, BEFORE_RESPONSE, KEYS, FilterError, Moment, parse_filter
 
 
 def exchange(**changes: object) -> Exchange:
@@ -152,3 +154,35 @@ def test_a_negated_term_finds_the_others(key: str, value: str) -> None:
 @pytest.mark.parametrize("value", ["a*" * 100 + "b", "*" * 500, "[" * 200])
 def test_a_hostile_glob_is_quick(value: str) -> None:
     assert not parse_filter(f"path:{value}x")(exchange(path="/v2/" + "a" * 2000))
+
+
+@pytest.mark.parametrize(
+    ("text", "moment", "term"),
+    [
+        ("ended:complete", BEFORE_RESPONSE, "ended:complete"),
+        ("endpoint:layer Ended:aborted | status:none", BEFORE_RESPONSE, "Ended:aborted"),
+        ("-ended:no", BEFORE_RESPONSE, "-ended:no"),
+        ("ep:connect", BEFORE_RESPONSE, "ep:connect"),
+        ("endpoint:layer ended:no", AFTER_END, "ended:no"),
+        ('held:"true"', AFTER_END, 'held:"true"'),
+    ],
+)
+def test_what_can_match_nothing_when_it_is_evaluated(text: str, moment: Moment, term: str) -> None:
+    with pytest.raises(FilterError) as caught:
+        parse_filter(text, moment)
+    assert str(caught.value) == f"nothing matches: {term!r} is never true of {moment.name}"
+
+
+@pytest.mark.parametrize(
+    "text", ["ended:no", "status:5xx | ended:complete", "-ended:complete", "", "-status:none"]
+)
+def test_what_may_match_before_a_response(text: str) -> None:
+    assert parse_filter(text, BEFORE_RESPONSE)
+
+
+def test_an_expectation_that_would_always_be_met_is_refused() -> None:
+    """`ended:no` counts nothing, as expectations count exchanges that have ended."""
+    with pytest.raises(ValueError, match="never true of an exchange that has ended"):
+        Expectation(filter="endpoint:layer ended:no", count=0)
+    with pytest.raises(FilterError, match="never true of a response that is about to be sent"):
+        Breaks().add("ended:client-left")

@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from brokenreg.diagnostics import Diagnostics
+from brokenreg.proxy.errors import UpstreamContentError
 from brokenreg.traffic.bodies import Body
 from brokenreg.traffic.curl import curl
 from brokenreg.traffic.redaction import redact_headers, redact_query
@@ -146,3 +147,8 @@ def test_the_timeline_and_our_own_log_have_no_secret() -> None:
     record = logging.makeLogRecord({"msg": "cannot reach %s", "args": (f"https://h/?sig={SECRET}",)})
     diagnostics.emit(record)
     assert diagnostics.lines()[0].text == "cannot reach https://h/?sig=***"
+
+
+def test_what_an_upstream_says_reaches_no_client_with_its_secrets() -> None:
+    error = UpstreamContentError(f"quay.io redirects to https://casey:{SECRET}@h/b?X-Amz-Signature={SECRET}")
+    assert error.message == "quay.io redirects to https://***@h/b?X-Amz-Signature=***"
