@@ -50,7 +50,7 @@ LifetimeField = Annotated[float, from_text(parse_duration), Field(gt=0, le=_LONG
 
 _TIMEOUT = within(0.001, 3600, "a duration from 1ms to 1h, for instance 60s")
 _TTL = within(0, 1e12, "a duration, 0s or more, for instance 60s; 0s asks each time")
-_VERIFY = within(1, _LONGEST, 'a duration from 1s on, for instance 24h, or "off"')
+_VERIFY = within(1, _LONGEST, 'a duration of 1s or more, for instance 24h, or "off"')
 _MOST_DATA = within(
     1, math.inf, "a size of more than 0, for instance 50GiB; leave it out for all of the disk"
 )

@@ -148,6 +148,7 @@ def test_the_log_file_takes_each_exchange(tmp_path: Path) -> None:
             ["--upstream-realm", "https://auth.example"],
             "--upstream-realm: 'https://auth.example' is not NAME=URL",
         ),
+        (["--verify-interval", "0s"], "--verify-interval: write a duration of 1s or more, for instance 24h"),
         (["--upstream", "a.b=http://c d"], "--upstream: a.b: the URL has a host that is none"),
         (
             ["--allow-upstream", ""],
