@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -126,12 +126,14 @@ class Index(Records):
         if stored_before is not None:
             delete, more = _DELETE_OLD_MANIFEST, (stored_before,)
 
-        def work(connection: sqlite3.Connection) -> tuple[Sequence[str], list[str]] | None:
+        def work(connection: sqlite3.Connection) -> tuple[list[Digest], list[str]] | None:
             facts = connection.execute(_SELECT_FACTS, (*key, digest)).fetchone()
             if not connection.execute(delete, (*key, digest, *more)).rowcount:
                 return None
-            mentioned = ManifestFacts.model_validate_json(facts[0]).names
-            connection.executemany(_TOUCH_LINK, [(*key, name, now) for name in mentioned])
+            mentioned = map(Digest, ManifestFacts.model_validate_json(facts[0]).names)
+            linked = [
+                name for name in mentioned if connection.execute(_TOUCH_LINK, (*key, name, now)).rowcount
+            ]
             tags = [tag for (tag,) in connection.execute(f"SELECT tag {_TAGS_OF}", (*key, digest))]
             connection.execute(f"DELETE {_TAGS_OF}", (*key, digest))
             connection.execute(
@@ -139,14 +141,13 @@ class Index(Records):
                 "AND NOT EXISTS (SELECT 1 FROM manifests WHERE digest = ?1)",
                 (digest,),
             )
-            return mentioned, tags
+            return linked, tags
 
-        def apply(found: tuple[Sequence[str], list[str]] | None) -> None:
+        def apply(found: tuple[list[Digest], list[str]] | None) -> None:
             if found is not None:
-                mentioned, tags = found
+                linked, tags = found
                 links = self.repositories[key].links
-                for name in links.keys() & {Digest(name) for name in mentioned}:
-                    links[name] = max(links[name], now)
+                links.update({name: max(links[name], now) for name in linked})
                 self._remove_manifest(key, digest, tags)
 
         return await self._database.run(work, apply) is not None

@@ -98,8 +98,7 @@ class Integrity:
     async def scrub(self) -> None:
         """Verify all blobs, one at a time and slowly, and log the outcome."""
         began = time.monotonic()
-        stored = await in_file_thread(lambda: list(self._folder.stored_digests()))
-        random.shuffle(stored)  # a restart begins anew: each must have its turn in the end
+        stored = await in_file_thread(self._shuffled)
         count = size = failed = 0
         for digest in stored:
             try:
@@ -118,6 +117,12 @@ class Integrity:
             time.monotonic() - began,
             f"{failed} corrupt or unreadable" if failed else "all intact",
         )
+
+    def _shuffled(self) -> list[Digest]:
+        """All blobs in random order: a restart begins anew, and each must have its turn. Blocks."""
+        stored = list(self._folder.stored_digests())
+        random.shuffle(stored)
+        return stored
 
     async def run(self, interval: float) -> None:
         """Scrub now and then every `interval` seconds, until cancelled."""
