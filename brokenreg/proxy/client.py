@@ -21,7 +21,7 @@ from brokenreg.oci.upstreams import DOCKER_HUB
 from brokenreg.proxy.addresses import AddressPolicy, Trust, host_and_port
 from brokenreg.proxy.body_source import BodySource
 from brokenreg.proxy.encodings import unrequested_encoding, with_encoding
-from brokenreg.proxy.errors import UpstreamError, UpstreamNameError
+from brokenreg.proxy.errors import UpstreamContentError, UpstreamError, UpstreamNameError
 from brokenreg.proxy.failures import Asked, told_failures, told_redirects
 from brokenreg.proxy.lookups import Lookups
 from brokenreg.proxy.patience import patiently
@@ -45,6 +45,9 @@ _CONNECT = 10.0
 
 _BULK = 1024 * 1024
 """Bytes that are worth a connection: one whose body was not read as HTTP is closed."""
+
+_LONGEST_LOCATION = 16 * 1024
+"""Bytes of a URL to which a redirect leads: to read a longer one takes the loop too long."""
 
 _LONGEST_LABEL = 63
 """Bytes between two dots of a host name (RFC 1035, section 2.3.4)."""
@@ -271,6 +274,11 @@ class _Told(httpx.AsyncBaseTransport):
         response.stream = _ToldBody(cast(httpx.AsyncByteStream, response.stream), asked, request.url)
         if response.has_redirect_location:  # which httpx reads whole, to use the connection again
             shorten(response, asked.who(request.url), _patience(request))
+            if len(response.headers["location"]) > _LONGEST_LOCATION:
+                await response.aclose()
+                raise UpstreamContentError(
+                    f"{asked.who(request.url)} redirects to a URL of more than {_LONGEST_LOCATION} bytes"
+                )
         return response
 
     async def aclose(self) -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 import os
 import random
-from collections.abc import Iterable, Iterator
+import ssl
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -14,7 +16,14 @@ from typing import Any
 import httpx
 import pytest
 
+from brokenreg.proxy.addresses import AddressPolicy
+from brokenreg.proxy.authorization import UpstreamAuth
+from brokenreg.proxy.client import UpstreamClient
+from brokenreg.proxy.errors import UpstreamError
+from brokenreg.proxy.route import Route
+from brokenreg.proxy.tokens import Grant, TokenCache
 from tests.process import brokenreg
+from tests.proxy.asked import Listening, get, redirect
 from tests.proxy.chain import Chain, last
 from tests.registry.pushing import MIB, digest_of, error_of, image
 
@@ -141,3 +150,29 @@ def test_a_redirect_to_another_origin_sees_no_credentials(tmp_path: Path) -> Non
         assert both.get(BLOB).content == LAYER
         status = httpx.get(f"{both.upstream.control}/v1/status").json()
         assert status["leaked_credentials"]["count"] == 0
+
+
+@pytest.mark.parametrize("where", ["another port", "another spelling of the host", "itself"])
+async def test_a_redirect_takes_credentials_to_no_other_origin(where: str) -> None:
+    tokens, context = TokenCache(), ssl.create_default_context()
+
+    async def grant() -> Grant:
+        return Grant(f"Basic {BASIC}")
+
+    await tokens.obtain(("quay.io", "repository:a/b:pull"), grant)
+
+    def authorize(route: Route, http: httpx.AsyncClient, tell: Callable[[str], None]) -> httpx.Auth:
+        return UpstreamAuth(route, http, None, tokens, tell)
+
+    policy = AddressPolicy(list, beyond_loopback=False)
+    async with Listening.at() as upstream, Listening.at() as elsewhere:
+        port = upstream.host.rpartition(":")[2]
+        place = {"another port": elsewhere.url, "itself": upstream.url}.get(where, f"http://127.1:{port}")
+        upstream.answer = redirect(f"{place}/elsewhere")
+        client = UpstreamClient({"quay.io": upstream.url}, policy, context, authorize, patience=5)
+        with contextlib.suppress(UpstreamError):  # it may be a circle
+            await get(client, "quay.io")
+        await client.close()
+        requests = [*upstream.requests, *elsewhere.requests]
+    shown = {b"/elsewhere" in request: BASIC.encode() in request for request in requests}
+    assert shown == {False: True, True: where == "itself"}

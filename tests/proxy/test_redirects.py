@@ -264,3 +264,15 @@ async def test_an_odd_spelling_is_judged_by_what_it_resolves_to(name: str) -> No
     async with asking({}) as client:
         with pytest.raises(UpstreamForbiddenError):
             await get(client, name)
+
+
+async def test_a_redirect_to_a_long_url() -> None:
+    async with Listening.at() as upstream, asking({"quay.io": upstream.url}) as client:
+        upstream.answer = redirect(f"{upstream.url}/{'a' * 16_000}")
+        with pytest.raises(UpstreamContentError, match="too many times"):
+            await get(client, "quay.io")
+        upstream.answer = redirect(f"{upstream.url}/{'a' * 17_000}")
+        with pytest.raises(
+            UpstreamContentError, match=r"quay\.io redirects to a URL of more than 16384 bytes"
+        ):
+            await get(client, "quay.io")
