@@ -165,7 +165,7 @@ def test_every_fault_has_a_path_or_says_which_door_has_it(door: PathDoor, kind: 
         ("broken/error", "status-404_status-405", 400, "twice"),
         ("broken/error", "stats-404", 400, "unknown parameter"),
         ("broken/error", "status-", 400, "no value"),
-        ("broken/error", "status-404_layers-0", 400, "layers"),
+        ("broken/error", "status-404_layers-128", 400, "layers"),
         ("broken/error", "status-404_layers-many", 400, "layers"),
         ("broken/truncate", "after-lots", 400, "after"),
         ("broken/truncate", "after-101pct", 400, "101"),
