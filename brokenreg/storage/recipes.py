@@ -15,7 +15,7 @@ from brokenreg.storage.schema import RECIPE_CONFIG, RECIPE_DIGEST, RECIPE_SIZE
 MOST = 250_000
 """Records, at some 500 bytes each: about 2,000 images of 127 layers."""
 
-_TRIMMED = 4096
+_TRIMMED = 1024
 """Records deleted in one transaction, so that a push waits for at most some tens of milliseconds."""
 
 _NAMING = f"""
