@@ -14,7 +14,7 @@ from enum import IntEnum
 
 import httpx
 
-from brokenreg.proxy.errors import UpstreamForbiddenError
+from brokenreg.proxy.errors import UpstreamForbiddenError, UpstreamNameError
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
@@ -31,6 +31,9 @@ _METADATA = frozenset(
         "fd00:42::42",
     )
 )
+_LONGEST_LABEL = 63
+"""Bytes between two dots of a host name (RFC 1035, section 2.3.4)."""
+
 _BROADCAST = ipaddress.IPv4Address("255.255.255.255")
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 
@@ -46,6 +49,18 @@ def parse_address(text: str) -> Address:
     if ip in _NAT64:
         return ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)
     return ip.ipv4_mapped or ip.sixtofour or ip
+
+
+def upstream_url(upstream: str, url: str) -> httpx.URL:
+    """Return the URL of an upstream. Raise `UpstreamNameError` for a host that is no name and no address (`0177.0.0.1`, `xn--a.example`)."""
+    try:
+        parsed = httpx.URL(url)
+        labels = parsed.host.split(".")  # which decodes it
+    except (httpx.InvalidURL, UnicodeError):
+        raise UpstreamNameError(upstream) from None
+    if max(map(len, labels)) > _LONGEST_LABEL:
+        raise UpstreamNameError(upstream)
+    return parsed
 
 
 def host_and_port(url: httpx.URL) -> tuple[str, int]:

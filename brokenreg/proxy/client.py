@@ -18,10 +18,10 @@ import httpx
 
 from brokenreg import __version__
 from brokenreg.oci.upstreams import DOCKER_HUB
-from brokenreg.proxy.addresses import AddressPolicy, Trust, host_and_port
+from brokenreg.proxy.addresses import AddressPolicy, Trust, host_and_port, upstream_url
 from brokenreg.proxy.body_source import BodySource
 from brokenreg.proxy.encodings import unrequested_encoding, with_encoding
-from brokenreg.proxy.errors import UpstreamContentError, UpstreamError, UpstreamNameError
+from brokenreg.proxy.errors import UpstreamContentError, UpstreamError
 from brokenreg.proxy.failures import Asked, told_failures, told_redirects
 from brokenreg.proxy.lookups import Lookups
 from brokenreg.proxy.patience import patiently
@@ -48,9 +48,6 @@ _BULK = 1024 * 1024
 
 _LONGEST_LOCATION = 16 * 1024
 """Bytes of a URL to which a redirect leads: to read a longer one takes the loop too long."""
-
-_LONGEST_LABEL = 63
-"""Bytes between two dots of a host name (RFC 1035, section 2.3.4)."""
 
 _MOST_REDIRECTS = 10
 _MOST_UPSTREAMS = 128
@@ -169,7 +166,7 @@ class UpstreamClient:
         """
         via = {"via": ", ".join((*route.via, self._via))}
         async with self._pools.using(route.upstream) as client:
-            url = _parsed(route.upstream, f"{self._url(route.upstream)}/v2/{route.repository}/{path}")
+            url = upstream_url(route.upstream, f"{self._url(route.upstream)}/v2/{route.repository}/{path}")
             asked = Asked(route.upstream, url)
             request = client.build_request(
                 method, url, headers={**(headers or {}), **via}, extensions=extensions(asked, tell)
@@ -220,18 +217,6 @@ class UpstreamClient:
     def _trust(self, upstream: str) -> Trust:
         url = self._urls.get(upstream)
         return Trust(None if url is None else host_and_port(httpx.URL(url)))
-
-
-def _parsed(upstream: str, url: str) -> httpx.URL:
-    """Raise `UpstreamNameError` for a host that is no name and no address (`0177.0.0.1`, `xn--a.example`)."""
-    try:
-        parsed = httpx.URL(url)
-        labels = parsed.host.split(".")  # which decodes it
-    except (httpx.InvalidURL, UnicodeError):
-        raise UpstreamNameError(upstream) from None
-    if max(map(len, labels)) > _LONGEST_LABEL:
-        raise UpstreamNameError(upstream)
-    return parsed
 
 
 def _patience(request: httpx.Request) -> float:
