@@ -31,6 +31,7 @@ _METADATA = frozenset(
         "fd00:42::42",
     )
 )
+
 _LONGEST_LABEL = 63
 """Bytes between two dots of a host name (RFC 1035, section 2.3.4)."""
 
@@ -52,7 +53,10 @@ def parse_address(text: str) -> Address:
 
 
 def upstream_url(upstream: str, url: str) -> httpx.URL:
-    """Return the URL of an upstream. Raise `UpstreamNameError` for a host that is no name and no address (`0177.0.0.1`, `xn--a.example`)."""
+    """Return the URL of an upstream.
+
+    Raise `UpstreamNameError` for a host that is no name and no address (`0177.0.0.1`, `xn--a.example`).
+    """
     try:
         parsed = httpx.URL(url)
         labels = parsed.host.split(".")  # which decodes it
