@@ -128,11 +128,13 @@ class Fabricator:
         return repository in self._kinds
 
     def knows(self, repository: str, reference: str) -> bool:
-        """Whether memory has what this tag or digest stands for, so that nobody waits. Raise as `image`."""
+        """Whether memory has what this tag or digest stands for, so that nobody waits."""
         if is_digest(reference):
             return self._ledger.place(repository, reference) is not None
-        parse = self._kinds.get(repository)
-        return parse is not None and self._ledger.has_image(repository, parse(reference))
+        try:
+            return self._ledger.has_image(repository, self._kinds[repository](reference))
+        except (KeyError, OCIError):
+            return False
 
     async def image(self, repository: str, reference: str, observer: Observer = NOBODY) -> FabricatedImage:
         """The image of that tag or manifest digest; the first time it must be hashed, which takes a while.

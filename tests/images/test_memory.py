@@ -146,3 +146,14 @@ async def test_many_clients_recall_one_image_at_the_same_time() -> None:
         image = (await make_many(fabricator))[0]
         blobs = await asyncio.gather(*(fabricator.blob(RANDOM, layer.digest) for layer in image.layers * 5))
         assert None not in blobs
+
+
+async def test_memory_knows_tags_and_digests_of_what_was_used_last() -> None:
+    async with fabricating(DictStore()) as fabricator:
+        images = await make_many(fabricator)
+        assert fabricator.knows(RANDOM, images[-1].digest)
+        assert fabricator.knows(RANDOM, f"layers-8_size-1_seed-{IMAGES - 1}")
+        assert not fabricator.knows(RANDOM, images[0].digest)
+        assert not fabricator.knows(RANDOM, "layers-8_size-1_seed-0")
+        assert not fabricator.knows(RANDOM, "layers-x")
+        assert not fabricator.knows("library/app", "v1")
