@@ -220,7 +220,8 @@ def _settings(options: Mapping[str, Any]) -> Settings:
     except ValidationError as error:
         place = place_of(error)
         option = f"--{str(place[0]).replace('_', '-')}: " if place else ""
-        said = told(error, Settings, is_secret=bool(place) and announces_secret(str(place[0])))
+        is_secret = bool(place) and announces_secret(str(place[0]))
+        said = told(error, Settings, is_secret=is_secret, is_complete=True)
         raise click.UsageError(f"{option}{said}") from None
 
 

@@ -11,6 +11,7 @@ from pydantic_core import ErrorDetails
 
 from brokenreg.oci.hints import nearest
 from brokenreg.oci.plurals import counted
+from brokenreg.redaction import redact_text
 
 Place = tuple[int | str, ...]
 
@@ -41,19 +42,27 @@ def place_of(error: ValidationError) -> Place:
     return _first(error)["loc"]
 
 
-def told(error: ValidationError, model: type[BaseModel], *, is_secret: bool = False) -> str:
+def told(
+    error: ValidationError, model: type[BaseModel], *, is_secret: bool = False, is_complete: bool = False
+) -> str:
     """The first thing wrong with what should have been a `model`, without its place.
 
-    What was given is quoted unless it `is_secret`.
+    What was given is quoted, its secrets replaced, unless it `is_secret`. Messages of our own validators are
+    left as they are with `is_complete`.
     """
     first = _first(error)
     if first["type"] == "extra_forbidden":
         return f"is not known here; {nearest(str(first['loc'][-1]), _fields(model, first['loc'][:-1]))}"
     said = _WANTED.get(first["type"]) or _bounded(first, model) or _otherwise(first)
     given = first["input"]
-    is_hidden = is_secret or "'" in said or first["type"] in _WITHOUT_VALUE
+    is_hidden = (
+        is_secret
+        or (is_complete and first["type"] == "value_error")
+        or "'" in said
+        or first["type"] in _WITHOUT_VALUE
+    )
     if isinstance(given, str | int | float) and not is_hidden:
-        said += f", not {repr(given)[:100]}"
+        said += f", not {redact_text(repr(given))[:100]}"
     return said
 
 

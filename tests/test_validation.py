@@ -66,3 +66,9 @@ def test_a_secret_is_not_quoted() -> None:
     with pytest.raises(ValidationError) as caught:
         _Inner.model_validate({"first": "hunter2"})
     assert told(caught.value, _Inner, is_secret=True) == "write a whole number"
+
+
+def test_a_password_in_a_url_is_not_quoted() -> None:
+    with pytest.raises(ValidationError) as caught:
+        _Inner.model_validate({"first": "http://casey:hunter2@h"})
+    assert told(caught.value, _Inner) == "write a whole number, not 'http://***@h'"
