@@ -9,7 +9,9 @@ serve: $(VENV)/made  ## the main job: the registry on 127.0.0.1:8080
 	$(BIN)/brokenreg serve
 
 test: $(VENV)/made-dev  ## all tests; those of clients that are not installed are skipped, and say so
-	$(BIN)/pytest --numprocesses=auto --dist=loadfile
+	@# In the order of collection: the files of real clients are the longest and have few tests. Sorted by the number
+	@# of tests, they would come last, and one process would wait for the other.
+	$(BIN)/pytest --numprocesses=auto --dist=loadfile --no-loadscope-reorder
 
 check: $(VENV)/made-dev  ## lint, format, types, floors
 	$(BIN)/ruff check
