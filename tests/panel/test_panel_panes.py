@@ -198,7 +198,7 @@ def test_the_rule_that_struck_is_told_with_its_place_and_counts() -> None:
 @pytest.mark.parametrize(
     ("document", "reason"),
     [
-        ({"skip": 1}, "skipped: match 1, and the first 1 pass"),
+        ({"skip": 1}, "skipped: match 1, and the first 1 passes"),
         ({"probability": 1e-9}, "lost its draw: match 1, probability 1e-09"),
         ({"enabled": False}, "did not match: is disabled"),
         ({"match": {"endpoint": "tags"}}, "did not match: endpoint layer is not tags"),
