@@ -388,10 +388,17 @@ class _Stub(BaseHTTPRequestHandler):
         del format, args
 
 
+class _StubServer(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Print nothing: that brokenreg closes connections to such an upstream is expected."""
+        del request, client_address
+
+
 @contextlib.contextmanager
 def _broken_upstream() -> Iterator[str]:
-    with ThreadingHTTPServer(("127.0.0.1", 0), _Stub) as server:
-        server.daemon_threads = True
+    with _StubServer(("127.0.0.1", 0), _Stub) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
         try:
