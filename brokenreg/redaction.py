@@ -18,9 +18,13 @@ SCHEMES = {"basic": "Basic", "bearer": "Bearer", "digest": "Digest", "negotiate"
 
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
 
-_KEY = "(?:access|account|api|auth|encryption|master|private|secret|shared|signing)keys?"
+_KEY = (
+    "(?:access|account|api|auth|deploy|encryption|gpg|hmac|license|master|private|recovery|secret|shared"
+    "|signing|ssh)keys?"
+)
 _SECRET_WORD = re.compile(
-    r"key|pass|pwd?|sig|hmac|o?auth|t?otp|pin|sid|sas|creds?|bearer|verifier|assertion"
+    r"key|pass|pwd?|sig|hmac|o?auth|t?otp|mfa|pin|sid|sas|psk|creds?|bearer|verifier|assertion|macaroons?|[cx]srf"
+    r"|pass(?:code|key)|pincode|authz|saml(?:request|response)?|(?:admin|db|login|my|root|user)pass"
     # People write some words together: authtoken, sessionid, phpsessid.
     rf"|.*(?:token|signature|passphrase|cookies?|jwt|auth|authorization|authentication|session|sess(?:ion)?id|{_KEY})"
     rf"|.*(?:passw(?:or)?d|secret|credential)s?"
@@ -30,7 +34,8 @@ _SECRET_WORD = re.compile(
 
 _SECRET_NAMES = frozenset(
     {
-        "code", "device_code", "user_code", "authorization_code", "cookie2",
+        "code", "device_code", "user_code", "authorization_code", "authcode", "access_code",
+        "activation_code", "security_code", "verification_code", "cookie2",
         "x-jfrog-art-api", "x-art-api", "x-registry-config",
     }
 )  # fmt: skip
@@ -38,17 +43,21 @@ _SECRET_NAMES = frozenset(
 
 _DESCRIBES = frozenset(
     {
-        "alg", "algorithm", "at", "count", "enabled", "endpoint", "error", "expiration", "expire", "expires",
-        "expiry", "format", "in", "length", "lifetime", "limit", "method", "methods", "realm", "remaining",
-        "required", "scheme", "size", "status", "supported", "timeout", "ttl", "type", "types", "uri", "url",
-        "version",
+        "affinity", "alg", "algorithm", "at", "count", "duration", "enabled", "endpoint", "error",
+        "expiration", "expire", "expires", "expiry", "format", "in", "length", "lifetime", "limit", "method",
+        "methods", "pins", "policy", "realm", "remaining", "required", "scheme", "service", "size", "status",
+        "supported", "timeout", "ttl", "type", "types", "uri", "url", "version",
     }
 )  # fmt: skip
 """Last words of names that say something about a secret, and announce none: `token_type`, `expires_in`."""
 
 _PUBLIC_NAMES = frozenset(
-    {"surrogate-key", "x-cache-key", "cache-key", "sec-websocket-key", "idempotency-key"}
-)
+    {
+        "surrogate-key", "x-cache-key", "cache-key", "sec-websocket-key", "idempotency-key", "public_key",
+        "public-key", "primary_key", "foreign_key", "sort_key", "partition_key", "routing_key",
+        "ratelimit-key",
+    }
+)  # fmt: skip
 
 _PUBLIC_PARAMETERS = frozenset(
     {
@@ -76,9 +85,9 @@ _MAY_BE_KNOWN = re.compile("eyJ|_|gl|AKI|ASI|AIz|ya29|AKC|ATA|hv|cmVm|pypi-|xox|
 _KNOWN_FORMS = re.compile(
     r"eyJ[\w-]{6,}+(?:\.[\w-]*+)*+"  # `{"` in base64: a JWT, if a full stop follows
     r"|(?<![A-Za-z0-9])(?:"
-    r"gh[opsru]_[A-Za-z0-9]{10,}+|github_pat_\w{20,}+|gl(?:pat|dt|rt|ptt|ft|imt|agent|oas|cbt|soat)-[\w.-]{16,}+"
+    r"gh[opsru]_[A-Za-z0-9]{10,}+|github_pat_\w{20,}+|gl(?:pat|dt|rt|ptt|ft|imt|agent|oas|cbt|soat|ffct|wt)-[\w.-]{16,}+"
     r"|dckr_[op]at_[\w-]{10,}+|npm_[A-Za-z0-9]{30,}+|pypi-AgE[\w-]{20,}+|hf_[A-Za-z0-9]{20,}+|sk_live_\w{10,}+"
-    r"|dop_v1_\w{20,}+|glsa_\w{20,}+|sha256~[\w-]{20,}+|xox[a-z]-[\w-]{10,}+"
+    r"|do[opr]_v1_\w{20,}+|glsa_\w{20,}+|sha256~[\w-]{20,}+|xox[a-z]-[\w-]{10,}+"
     r"|A(?:KIA|SIA)[0-9A-Z]{12,}+|AIza[\w-]{30,}+|ya29\.[\w-]{10,}+|AKCp[A-Za-z0-9]{10,}+|ATATT[\w=-]{10,}+"
     r"|hv[bs]\.[\w-]{20,}+|cmVmdGtu[A-Za-z0-9+/]{10,}+=*+"
     r")"
@@ -87,20 +96,31 @@ _KNOWN_FORMS = re.compile(
 """Tokens that can be recognised wherever they are."""
 
 _SCHEME = re.compile(
-    rf"(?<![\w-])({'|'.join(SCHEMES)})((?: |%20)++)(?!sha[0-9]+:)([\w.~+/-]{{6,}}+=*+)(?!\s*[=\"\w])",
+    rf"(?<![\w-])({'|'.join(SCHEMES)})((?:[ \t+]|%20)++)(?!sha[0-9]+:)([\w.~+/-]{{6,}}+=*+)(?!\s*[=\"\w])",
     re.IGNORECASE,
 )
+_MAY_HAVE_SCHEME = re.compile(rf"(?:{'|'.join(SCHEMES)})(?:[ \t+]|%20)")
+"""In a text in lower case, as it is quick to find that there is none."""
+
 _LIKE_CREDENTIALS = re.compile(r".*(?:[0-9=+/~]|.[A-Z])", re.DOTALL)
 """In contrast to a word: `Basic authentication`."""
 
-_USER_INFORMATION = re.compile(r"(?<=//)[^\s/?#@\"'<>]++@")
-_BARE_USER_INFORMATION = re.compile(r"(?<![\w.~%+-])[\w.~%+-]++:[^\s/@:\"'<>]++@(?!sha[0-9]+:)(?=[\w\[])")
+_USER_INFORMATION = re.compile(r"(?<=//)(?:[^\s/?#@\"'<>]++@)++(?!sha[0-9]+:)")
+"""Up to the last `@`: a password may have one."""
+
+_BARE_USER_INFORMATION = re.compile(
+    r"(?<![\w.~%+-])[\w.~%+-]++:(?:[^\s/@:\"'<>]++@)++(?!sha[0-9]+:)(?=[\w\[])"
+)
 _PARAMETER = re.compile(r"[?&#]([^\s=&?#;\"'<>]++)=([^\s&?#\"'<>]*+)")
 _PARAMETER_REST = re.compile(r"[^\s&#\"'<>]*+")
 _PAIR = re.compile(r"""(?<![\w.-])([\w.-]++)(\\?["']?\s*+[=:]\s*+)""")
-_QUOTED = re.compile(
-    r"""\\"(?:[^"\\]|\\[^"])*+(?:\\?"|\Z)|"(?:[^"\\]|\\.)*+(?:"|\Z)|'[^']*+(?:'|\Z)""", re.DOTALL
-)
+_QUOTES = r"""(?:\\"(?:[^"\\]|\\[^"])*+(?:\\?"|\Z)|"(?:[^"\\]|\\.)*+(?:"|\Z)|'[^']*+(?:'|\Z))"""
+_QUOTED = re.compile(rf"{_QUOTES}|\[\s*+(?:{_QUOTES}[\s,]*+)++\]?", re.DOTALL)
+"""A string, or a list of strings."""
+
+_CREDENTIALS = re.compile(r"[A-Za-z][\w-]*+[ \t]++[^\s&,;\"'<>{}\[\]]++")
+"""The value of an Authorization header, whatever its scheme."""
+
 _BARE = re.compile(rf"(?:(?:{'|'.join(SCHEMES)})\s++)?[^\s&,;\"'<>{{}}\[\]]++", re.IGNORECASE)
 
 
@@ -152,7 +172,7 @@ def redact_text(text: str) -> str:
 def _redact_values(text: str) -> str:
     if _MAY_BE_KNOWN.search(text):
         text = _KNOWN_FORMS.sub(_known, text)
-    if " " in text or "%20" in text:
+    if _MAY_HAVE_SCHEME.search(text.lower()):
         text = _SCHEME.sub(_scheme, text)
     if "@" in text:
         text = _BARE_USER_INFORMATION.sub(f"{REDACTED}@", _USER_INFORMATION.sub(f"{REDACTED}@", text))
@@ -180,7 +200,10 @@ def _pair_value(match: re.Match[str]) -> re.Match[str] | None:
     """The value after a name and `=` or `:`, if it is a secret."""
     if not announces_secret(match[1]):
         return None
-    value = _QUOTED.match(match.string, match.end()) or _BARE.match(match.string, match.end())
+    value = _QUOTED.match(match.string, match.end())
+    if value is None and match[1].lower().endswith("authorization"):
+        value = _CREDENTIALS.match(match.string, match.end())
+    value = value or _BARE.match(match.string, match.end())
     if value is None or not _is_value(match[2], value[0]):
         return None
     is_error = match[1].lower() == "code" and (":" in match[2] or not _is_opaque(value[0]))
@@ -197,7 +220,7 @@ def _is_secret(name: str, plain: str) -> bool:
 
 def _is_value(separator: str, value: str) -> bool:
     """Whether what follows a secret's name is its value, and no other words: `invalid token: expired`."""
-    bare = value.strip("\\\"'")
+    bare = value.strip("\\\"'[]")
     if is_flag(bare) or bare.endswith(REDACTED):
         return False
     if "=" in separator or separator[:1] in ("\\", '"', "'"):
@@ -206,9 +229,9 @@ def _is_value(separator: str, value: str) -> bool:
 
 
 def _hidden(value: str) -> str:
-    opening = re.match(r"\\?[\"']", value)
+    opening = re.match(r"(\[?)\s*+(\\?[\"'])", value)
     if opening is not None:
-        return f"{opening[0]}{REDACTED}{opening[0]}"
+        return f"{opening[1]}{opening[2]}{REDACTED}{opening[2]}{opening[1] and ']'}"
     scheme, space, _ = value.partition(" ")
     return f"{scheme} {REDACTED}" if space else REDACTED
 

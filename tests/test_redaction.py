@@ -23,13 +23,17 @@ SECRET_NAMES = (
     "X-Session-Id", "Jwt", "key", "jwt", "apikey", "code", "assertion", "pass", "session", "passphrase",
     "otp", "hmac", "sid", "sig", "AWSAccessKeyId", "Key-Pair-Id", "accessToken", "clientSecret",
     "client_secret", "idToken", "refresh_token", "upload_token", "PHPSESSID", "X-Goog-Signature",
-    "credential", "pwd", "oauth_token", "code_verifier",
+    "credential", "pwd", "oauth_token", "code_verifier", "passcode", "passkey", "pincode", "authcode",
+    "mfa_code", "verification_code", "X-XSRF", "csrf", "SAMLResponse", "X-Macaroon", "psk", "sshkey",
+    "dbpass", "x-authz",
 )  # fmt: skip
 PUBLIC_NAMES = (
     "X-Registry-Supports-Signatures", "Docker-Distribution-Api-Version", "Docker-Content-Digest",
     "Docker-Upload-UUID", "Content-Digest", "Repr-Digest", "Digest", "ETag", "Location", "RateLimit",
     "RateLimit-Remaining", "RateLimit-Policy", "X-RateLimit-Remaining-Tokens", "WWW-Authenticate",
     "Retry-After", "Range", "Link", "OCI-Subject", "Vary", "X-Request-Id", "X-Amz-Request-Id",
+    "Session-Affinity", "Cookie-Policy", "Public-Key-Pins", "RateLimit-Key", "password_policy",
+    "auth_service", "public_key", "primary_key", "session_duration", "opinion", "tokenizer",
     "x-ms-error-code", "Authority", "author", "monkey", "bypass", "compass", "token_type", "expires_in",
     "X-Token-Expires", "scope", "service", "encode", "keyboard", "sessions",
 )  # fmt: skip
@@ -56,6 +60,7 @@ READABLE_HEADERS = (
     ("access-control-allow-headers", "Authorization, X-Auth-Token"),
     ("user-agent", "docker/27.0.1 go/go1.22 git-commit/ff1e2c0 kernel/6.1 os/linux arch/amd64"),
     ("accept", "application/vnd.oci.image.index.v1+json, application/json;q=0.9"),
+    ("x-image", f"docker://busybox@{DIGEST} and oci://h/a/b:v1@{DIGEST}"),
     ("date", "Sat, 28 Nov 2026 05:00:00 GMT"),
     ("via", "1.1 brokenreg-0123456789abcdef"),
     ("proxy-status", "brokenreg; error=proxy_loop_detected"),
@@ -81,6 +86,11 @@ HIDDEN_HEADERS = (
     ("x-anything", "id=AKIAIOSFODNN7EXAMPLE;x", "id=***;x"),
     ("x-anything", "(dckr_pat_0123456789abcdefABCDEF)", "(***)"),
     ("from", "casey@example.com", "***"),
+    ("x-anything", f"https://casey:a@{SECRET}@h/p", "https://***@h/p"),
+    ("x-anything", f"casey:a@{SECRET}@h", "***@h"),
+    ("x-anything", f"Basic\t{SECRET}", "Basic\t***"),
+    ("x-anything", f"/?a&Bearer+{SECRET}", "/?a&Bearer+***"),
+    ("x-anything", "glffct-0123456789abcdefABCD", "***"),
 )  # fmt: skip
 
 
@@ -140,6 +150,12 @@ def test_parameters_that_nobody_knows_are_shown_if_people_can_read_them(query: s
          "grant_type=password&username=casey&password=***&service=x"),
         (f"Authorization: Bearer {SECRET}x\r\nHost: h", "Authorization: Bearer ***\r\nHost: h"),
         (f"GET https://u:{SECRET}@h/token?x=1 401", "GET https://***@h/token?x=1 401"),
+        (f'{{"token":["{SECRET}", "{SECRET}"],"Authorization":["Bearer {SECRET}"],"a":["b"]}}',
+         '{"token":["***"],"Authorization":["***"],"a":["b"]}'),
+        (f'{{"m":"{{\\"token\\":[\\"{SECRET}\\"]}}"}}', '{"m":"{\\"token\\":[\\"***\\"]}"}'),
+        ("Authorization: Token abcDEF123456\nHost: h", "Authorization: Token ***\nHost: h"),
+        ("authorization: required for casey", None),
+        ('"keys": ["a"]', None),
         ("no token: 401 from https://h/token?service=x", None),
         ("invalid token: expired", None),
         ('{"errors":[{"code":"MANIFEST_UNKNOWN","message":"no key","detail":{"reference":"v1"}}]}', None),

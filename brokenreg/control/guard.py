@@ -45,7 +45,8 @@ class ControlGuard:
         host, _, port = self._address.rpartition(":")
         reached = scope["server"][0] if scope["server"] else host
         names = {host, "localhost", f"[{reached}]" if ":" in reached else reached}
-        return {f"{name.lower()}:{port}" for name in names}
+        ports = ("", ":80") if port == "80" else (f":{port}",)  # clients leave out the one of http
+        return {f"{name.lower()}{each}" for name in names for each in ports}
 
     def _is_authorized(self, scope: Scope) -> bool:
         scheme, _, sent = (header(scope, b"authorization") or b"").partition(b" ")

@@ -11,6 +11,7 @@ from brokenreg.proxy.client import UpstreamResponse
 from brokenreg.proxy.errors import UpstreamError, UpstreamLoopError, UpstreamStatusError
 from brokenreg.proxy.route import OFFLINE, Route
 from brokenreg.proxy.via import tells_of_loop
+from brokenreg.redaction import redact_text
 
 _KINDS = {
     ErrorCode.BLOB_UNKNOWN: ("blob", "digest"),
@@ -89,7 +90,9 @@ async def _words(response: UpstreamResponse) -> str:
         words = json.loads(body)["errors"][0]["message"]
     except (UpstreamError, TimeoutError, ValueError, LookupError, TypeError, RecursionError):
         return ""
-    return f": {printable(words.strip())[:_MOST_WORDS]}" if isinstance(words, str) and words.strip() else ""
+    if not isinstance(words, str) or not words.strip():
+        return ""
+    return f": {printable(redact_text(words.strip()))[:_MOST_WORDS]}"  # half of a secret is not recognised
 
 
 def _wanted_login(route: Route, response: UpstreamResponse) -> str:

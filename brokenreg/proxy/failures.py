@@ -16,6 +16,7 @@ import httpx
 from brokenreg.oci.printable import printable
 from brokenreg.proxy.addresses import host_and_port
 from brokenreg.proxy.errors import UpstreamContentError, UpstreamSilentError, UpstreamUnreachableError
+from brokenreg.redaction import redact_text
 
 _BYTES = re.compile(r"\b(?:bytearray\()?b(['\"].*['\"])\)?")
 """What h11 quotes of an answer, as Python writes bytes; their text is in the group."""
@@ -77,4 +78,4 @@ def _host(url: httpx.URL) -> str:
 
 def _words(error: Exception) -> str:
     words = _BYTES.sub(r"\1", str(error).partition("\n")[0])
-    return printable(words.rstrip(". "))[:200] or type(error).__name__
+    return printable(redact_text(words.rstrip(". ")))[:200] or type(error).__name__

@@ -26,14 +26,24 @@ _SHARED = frozenset(
         "amazonaws.com",
         "azure.com",
         "azurecr.io",
+        "cluster.local",
         "googleapis.com",
         "jfrog.io",
+        "lhr.life",
+        "loca.lt",
+        "nip.io",
         "oraclecloud.com",
         "pkg.dev",
+        "serveo.net",
+        "sslip.io",
+        "traefik.me",
         "windows.net",
     }
 )
-"""Domains that give names to their customers, and that the public suffix list does not name itself."""
+"""Domains that give names to their customers, and that the public suffix list does not name itself.
+
+It may name some below them: `ecr.us-east-1.amazonaws.com` belongs to one owner no more than `amazonaws.com`.
+"""
 
 
 async def may_see_credentials(upstream: httpx.URL, realm: httpx.URL) -> bool:
@@ -72,7 +82,11 @@ def _registrable_domain(suffixes: PublicSuffixList, host: str) -> str | None:
     if _is_address(host) or _NUMBER.fullmatch(host.rpartition(".")[2]):
         return None
     domain: str | None = suffixes.privatesuffix(host)
-    return None if domain in _SHARED else domain
+    return None if domain is None or _is_shared(domain) else domain
+
+
+def _is_shared(domain: str) -> bool:
+    return any(f".{domain}".endswith(f".{shared}") for shared in _SHARED)
 
 
 def _is_address(host: str) -> bool:

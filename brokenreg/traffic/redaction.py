@@ -28,6 +28,9 @@ _PERSON = "from"
 _LONGEST_CACHED = 256
 """Characters of a value that is remembered, as most values come again and again."""
 
+_BODIES_CACHED = 64
+"""Bodies that are remembered; 64 KiB at most are kept of one."""
+
 
 def redact_headers(headers: Iterable[tuple[bytes, bytes]]) -> tuple[tuple[str, str], ...]:
     """Headers as text, names in lower case, secret values replaced (their scheme is kept).
@@ -63,11 +66,12 @@ def redact_target(target: Target) -> Target:
     return replace(target, repository=repository, reference=reference)
 
 
+@lru_cache(_BODIES_CACHED)
 def redact_body(data: bytes, *, is_document: bool) -> bytes:
     """A body whose secrets are replaced.
 
     In a document (a manifest, a list) a name does not make a value secret: annotations have names such as
-    `org.example.signature`.
+    `org.example.signature`. Remembered: a long one takes milliseconds, and most are pulled again and again.
     """
     text = data.decode("utf-8", "surrogateescape")
     redacted = redact_forms(text) if is_document else redact_text(text)

@@ -19,6 +19,7 @@ import pytest
 
 from tests.process import brokenreg
 from tests.proxy.chain import Chain, chain, last
+from tests.proxy.scripted import Answer, scripted
 from tests.registry.pushing import digest_of, error_of
 
 _names = itertools.count(1)
@@ -101,6 +102,22 @@ def test_what_is_no_http_and_no_list_is_told_in_plain_words(running: Chain) -> N
     assert missing.startswith("quay.io has no list of tags of plain/words: ")
 
 
+def test_no_part_of_a_secret_is_left_where_words_are_cut(tmp_path: Path) -> None:
+    secret = "hunter2" * 6
+    message = f"{'x' * 140} https://casey:{secret}@h/"
+    body = json.dumps({"errors": [{"code": "DENIED", "message": message}]}).encode()
+    header = b"HTTP/1.1 200 OK\r\nX " + b"x" * 140 + b" https://casey:" + secret.encode() + b"@h/\r\n\r\n"
+    with scripted() as odd, _odd_server(header) as malformed:
+        odd.answers["/v2/a/b/manifests/v1"] = Answer(403, {"content-type": "application/json"}, body)
+        options = ("--upstream", f"quay.io={odd.url}", "--upstream", f"odd.test={malformed}")
+        with brokenreg(tmp_path, *options) as proxy:
+            words = error_of(httpx.get(f"{proxy.url}/v2/quay.io/a/b/manifests/v1"), 403)["message"]
+            error = error_of(httpx.get(f"{proxy.url}/v2/odd.test/a/b/manifests/v1"), 502)["message"]
+    for told in (words, error):
+        assert "x https://***" in told
+        assert "hunter" not in told
+
+
 def test_an_upstream_that_is_not_there(tmp_path: Path) -> None:
     with chain(tmp_path) as both:
         both.upstream.stop()
@@ -122,17 +139,16 @@ def test_tls(tmp_path: Path, arguments: tuple[str, ...], status: int) -> None:
             assert error["message"].startswith(f"cannot reach quay.io (at {upstream.host}): ")
 
 
-class _Odd(socketserver.BaseRequestHandler):
-    """Answers 200, of the length that is told, with nothing."""
-
-    def handle(self) -> None:
-        self.request.recv(65536)
-        self.request.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
-
-
 @contextmanager
-def _odd_server() -> Iterator[str]:
-    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), _Odd) as server:
+def _odd_server(answer: bytes) -> Iterator[str]:
+    """A server with one answer, whatever it is asked."""
+
+    class Odd(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            self.request.recv(65536)
+            self.request.sendall(answer)
+
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Odd) as server:
         serving = threading.Thread(target=server.serve_forever)
         serving.start()
         try:
@@ -144,7 +160,8 @@ def _odd_server() -> Iterator[str]:
 
 def test_never_200_without_a_body(tmp_path: Path) -> None:
     """containerd asks again for ever (containerd#9552)."""
-    with _odd_server() as url, brokenreg(tmp_path / "proxy", "--upstream", f"quay.io={url}") as proxy:
+    nothing = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+    with _odd_server(nothing) as url, brokenreg(tmp_path / "proxy", "--upstream", f"quay.io={url}") as proxy:
         digest = digest_of(b"a layer")
         for path in ("manifests/v1", f"manifests/{digest}", "tags/list", f"blobs/{digest}"):
             assert error_of(httpx.get(f"{proxy.url}/v2/a/b/{path}"), 502)["code"] == "UNAVAILABLE"

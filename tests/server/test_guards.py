@@ -7,6 +7,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from brokenreg.control.guard import ControlGuard
 from brokenreg.server.guards import RegistryGuard
 from brokenreg.wire.asgi import Message, Receive, Scope, Send
 from tests.process import Brokenreg, brokenreg
@@ -155,6 +156,23 @@ async def test_off_loopback_any_name_is_good_and_no_other_text(host: str, status
     scope = {"server": ("192.0.2.1", 5000), "headers": [(b"host", host.encode())]}
     await RegistryGuard(app, ())(scope, receive, send)
     assert sent[0]["status"] == status
+
+
+@pytest.mark.parametrize(
+    ("port", "host", "origin", "status"),
+    [
+        (80, "127.0.0.1", "http://localhost", None),
+        (80, "127.0.0.1:80", "http://127.0.0.1", None),
+        (80, "evil.example", "http://evil.example", 421),
+        (80, "127.0.0.1", "http://127.0.0.1:8080", 403),
+        (8081, "127.0.0.1", "http://127.0.0.1:8081", 421),
+    ],
+)
+def test_clients_leave_out_the_port_of_http(port: int, host: str, origin: str, status: int | None) -> None:
+    headers = [(b"host", host.encode()), (b"origin", origin.encode())]
+    guard = ControlGuard(f"127.0.0.1:{port}", None)
+    problem = guard.objection({"server": ("127.0.0.1", port), "headers": headers})
+    assert (None if problem is None else problem.status) == status
 
 
 def test_the_control_api_off_loopback_wants_its_token(tmp_path: Path) -> None:
