@@ -263,7 +263,7 @@ async def test_a_web_proxy_without_what_it_wants() -> None:
         cases = [
             (
                 f"http://{proxy.place}",
-                f"it requires credentials; use --upstream-proxy http://NAME:PASSWORD@{proxy.place}",
+                "it requires credentials; put name and password before its host in --upstream-proxy",
             ),
             (f"http://{LOGIN}@{proxy.place}", "it does not accept the credentials that it was sent"),
         ]
