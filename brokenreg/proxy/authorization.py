@@ -17,6 +17,7 @@ import httpx
 from brokenreg.oci.scopes import Scope
 from brokenreg.proxy.challenge import Challenge, parse_challenges
 from brokenreg.proxy.client import LACKS, extensions
+from brokenreg.proxy.connection_limit import LOGS_IN
 from brokenreg.proxy.credentials import Credentials
 from brokenreg.proxy.encodings import with_encoding
 from brokenreg.proxy.errors import (
@@ -182,7 +183,7 @@ class UpstreamAuth(httpx.Auth):
 
     async def _ask(self, asked: Asked, service: str | None, login: Login | None) -> httpx.Response:
         wanted = {"scope": self._scope} if service is None else {"service": service, "scope": self._scope}
-        more = extensions(asked, self._tell)
+        more = {**extensions(asked, self._tell), LOGS_IN: True}
         if login is not None and login.identity:
             form = {"grant_type": "refresh_token", "client_id": _CLIENT, "refresh_token": login.identity}
             data = {**form, **wanted}

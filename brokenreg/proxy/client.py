@@ -20,6 +20,7 @@ from brokenreg import __version__
 from brokenreg.oci.upstreams import DOCKER_HUB
 from brokenreg.proxy.addresses import AddressPolicy, Trust, host_and_port, upstream_url
 from brokenreg.proxy.body_source import BodySource
+from brokenreg.proxy.connection_limit import LimitedTransport
 from brokenreg.proxy.encodings import unrequested_encoding, with_encoding
 from brokenreg.proxy.errors import UpstreamContentError, UpstreamError
 from brokenreg.proxy.failures import Asked, told_failures, told_redirects
@@ -192,15 +193,7 @@ class UpstreamClient:
 
     def _make_client(self, upstream: str) -> httpx.AsyncClient:
         return httpx.AsyncClient(
-            transport=_Told(
-                Transport(
-                    self._context,
-                    self._policy,
-                    self._trust(upstream),
-                    partial(self._lookups.resolve, upstream=upstream),
-                    self._web_proxies,
-                )
-            ),
+            transport=_Told(LimitedTransport(self._make_transport(upstream), upstream)),
             timeout=self._timeout,
             follow_redirects=True,
             max_redirects=_MOST_REDIRECTS,
@@ -212,6 +205,15 @@ class UpstreamClient:
                 "accept-encoding": "identity",
                 "via": self._via,
             },
+        )
+
+    def _make_transport(self, upstream: str) -> Transport:
+        return Transport(
+            self._context,
+            self._policy,
+            self._trust(upstream),
+            partial(self._lookups.resolve, upstream=upstream),
+            self._web_proxies,
         )
 
     def _trust(self, upstream: str) -> Trust:
@@ -244,7 +246,7 @@ async def _send(
 class _Told(httpx.AsyncBaseTransport):
     """Tells of each request, also of those that redirects and authentication lead to, and of its failure."""
 
-    def __init__(self, transport: Transport) -> None:
+    def __init__(self, transport: httpx.AsyncBaseTransport) -> None:
         self._transport = transport
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:

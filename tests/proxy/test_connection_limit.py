@@ -1,0 +1,101 @@
+"""Requests to one upstream have so many connections; the others wait, and are told if that takes too long."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import AsyncExitStack, suppress
+
+import pytest
+
+from brokenreg.proxy.authorization import UpstreamAuth
+from brokenreg.proxy.client import UpstreamClient
+from brokenreg.proxy.errors import UpstreamBusyError
+from brokenreg.proxy.route import Route
+from brokenreg.proxy.tokens import TokenCache
+from tests.proxy.asked import OK, Listening, asking, get
+
+UNENDING = b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\n{}"
+
+
+async def ask(stack: AsyncExitStack, client: UpstreamClient, upstream: str) -> None:
+    """Ask for a body that does not end, and keep its connection."""
+    await stack.enter_async_context(client.ask(Route(upstream, "a/b"), "GET", "tags/list", tell=print))
+
+
+async def test_who_waits_too_long_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("brokenreg.proxy.connection_limit.MOST", 2)
+    async with Listening.at(UNENDING) as server, Listening.at() as other, AsyncExitStack() as stack:
+        urls = {"quay.io": server.url, "other": other.url}
+        client = await stack.enter_async_context(asking(urls, patience=0.2))
+        for _ in range(2):
+            await ask(stack, client, "quay.io")
+        with pytest.raises(UpstreamBusyError, match=r"^2 requests to quay\.io are under way already") as busy:
+            await get(client, "quay.io")
+        assert (busy.value.status, busy.value.headers["retry-after"]) == (503, "10")
+        assert await get(client, "other") == b"{}"
+        assert len(server.requests) == 2
+
+
+async def test_connections_are_given_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By those who have left, and by those who were cancelled while they waited."""
+    monkeypatch.setattr("brokenreg.proxy.connection_limit.MOST", 1)
+    async with Listening.at() as server, asking({"quay.io": server.url}) as client:
+        async with AsyncExitStack() as stack:
+            await ask(stack, client, "quay.io")
+            waiting = [asyncio.create_task(get(client, "quay.io")) for _ in range(3)]
+            await asyncio.sleep(0.01)
+            assert len(server.requests) == 1
+            waiting[0].cancel()
+        assert await asyncio.gather(*waiting[1:]) == [b"{}"] * 2
+
+
+async def test_thousands_that_wait_leave_the_loop_to_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Requests that httpcore queues cost it time with each that begins or ends."""
+    monkeypatch.setattr("brokenreg.proxy.connection_limit.MOST", 4)
+    queued: list[int] = []
+    async with Listening.at(UNENDING) as server, asking({"quay.io": server.url}) as client:
+        waiting = [asyncio.create_task(get(client, "quay.io")) for _ in range(100)]
+        await asyncio.sleep(0.1)
+        async with client._pools.using("quay.io") as http:
+            transport = http._transport._transport._transport  # type: ignore[attr-defined]
+            queued += [len(pool._requests) for pool in transport._pools.values()]
+        for each in waiting:
+            each.cancel()
+        await asyncio.gather(*waiting, return_exceptions=True)
+    assert queued == [0, 4]
+
+
+async def test_who_waits_for_a_token_does_not_keep_others_from_fetching_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """All connections are with requests that were answered 401."""
+    monkeypatch.setattr("brokenreg.proxy.connection_limit.MOST", 2)
+    tokens = TokenCache()
+    token = b'{"token": "opens"}'
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(asyncio.IncompleteReadError):
+            while True:
+                request = await reader.readuntil(b"\r\n\r\n")
+                host = request.lower().partition(b"host: ")[2].partition(b"\r")[0]
+                if request.startswith(b"GET /token"):
+                    writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(token), token))
+                elif b"Bearer opens" in request:
+                    writer.write(OK)
+                else:
+                    challenge = b'Bearer realm="http://%b/token"' % host
+                    writer.write(b"HTTP/1.1 401 No\r\nWWW-Authenticate: %b\r\n" % challenge)
+                    writer.write(b"Content-Length: 0\r\n\r\n")
+        writer.close()
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server, AsyncExitStack() as stack:
+        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        client = await stack.enter_async_context(
+            asking(
+                {"quay.io": url},
+                patience=2,
+                authorize=lambda route, http, tell: UpstreamAuth(route, http, None, tokens, tell),
+            )
+        )
+        async with asyncio.timeout(1):
+            assert await asyncio.gather(*(get(client, "quay.io") for _ in range(5))) == [b"{}"] * 5
