@@ -5,11 +5,15 @@ A status that an upstream answers is no exception here; `brokenreg.proxy.answers
 
 from __future__ import annotations
 
+import re
 from typing import Self
 
 from brokenreg.oci.errors import ErrorCode, OCIError
 from brokenreg.oci.printable import printable
 from brokenreg.redaction import redact_text
+
+_RETRY_AFTER = re.compile(r"[0-9A-Za-z,: +-]{1,64}")
+"""A number of seconds, or a date in one of the forms of RFC 9110, section 5.6.7."""
 
 
 class UpstreamError(OCIError):
@@ -136,11 +140,11 @@ class UpstreamStatusError(UpstreamError):
 
     @classmethod
     def too_many_requests(cls, who: str, retry_after: str | None, says: str = "") -> Self:
-        """429, with the Retry-After that came with it, if one did that a header of ours can hold.
+        """429, with the Retry-After that came with it, if that looks like one.
 
         `says` is what follows in the message.
         """
-        told = retry_after if retry_after is not None and retry_after.isascii() else None
+        told = retry_after if _RETRY_AFTER.fullmatch(retry_after or "") else None
         headers = None if told is None else {"retry-after": told}
         message = f"{who} has had too many requests{says}"
         return cls(429, 429, ErrorCode.TOOMANYREQUESTS, message, headers=headers)

@@ -24,7 +24,7 @@ from brokenreg.proxy.freshness import Freshness
 from brokenreg.proxy.kept_lists import KeptLists, Key
 from brokenreg.proxy.misses import Misses
 from brokenreg.proxy.own_names import Inquiry, OwnNames, Wanted
-from brokenreg.proxy.pages import next_page
+from brokenreg.proxy.pages import LONGEST, next_page
 from brokenreg.proxy.route import Route
 from brokenreg.proxy.via import Via
 from brokenreg.proxy.witness import Witness
@@ -156,7 +156,7 @@ class Listings:
                 if response.status != 200:
                     raise await refusal(route, ErrorCode.NAME_UNKNOWN, first.partition("?")[0], response)
                 source, body = response.sender, await response.read(min(left, MAX_MANIFEST))
-                path = next_page(path, response.header("link"))
+                path = _next_page(source, path, response.header("link"))
             left -= len(body)
             found += await asyncio.to_thread(_read, source, body, read)  # 0.3 s for the longest
         # Pages are cut from it.
@@ -165,6 +165,15 @@ class Listings:
         for forgotten in self._lists.keep(key, found, _MOST_BYTES - left):
             self._freshness.forget(*forgotten)
         return found, Cache.MISS
+
+
+def _next_page(source: str, path: str, link: str | None) -> str | None:
+    try:
+        return next_page(path, link)
+    except ValueError:
+        raise UpstreamContentError(
+            f"{source} sent a Link of more than {LONGEST} characters with a page of a list"
+        ) from None
 
 
 def _with_gone(listed: list[str], cached: Iterable[str]) -> list[str]:

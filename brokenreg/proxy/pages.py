@@ -8,17 +8,22 @@ from urllib.parse import parse_qsl, urlencode
 _LINK = re.compile(r'<([^<>]*)>([^,<"]*(?:"[^"]*"[^,<"]*)*)')
 _RELATION = re.compile(r';\s*rel\s*=\s*(?:"([^"]*)"|([^\s;,"]+))', re.IGNORECASE)
 
+LONGEST = 8 * 1024
+"""Characters of what a link leads to: servers accept no more, and reading them takes the loop too long."""
+
 
 def next_page(path: str, link: str | None) -> str | None:
     """The page after `path`, by a Link header; None if that tells of no other.
 
     On the path that was asked: what the link adds is a query. Where else it leads is not asked, for that may
-    be anywhere.
+    be anywhere. Raise `ValueError` for a link that is too long.
     """
     for target, parameters in _LINK.findall(link or ""):
         relation = _RELATION.search(parameters)
         if relation is None or "next" not in (relation[1] or relation[2] or "").lower().split():
             continue
+        if len(target) > LONGEST:
+            raise ValueError
         query = parse_qsl(target.partition("?")[2].partition("#")[0], keep_blank_values=True)
         if query:
             return f"{path.partition('?')[0]}?{urlencode(query, safe='/:')}"

@@ -25,9 +25,9 @@ from brokenreg.proxy.stream import Stream, as_httpcore
 from brokenreg.proxy.tunnel import check_unresolved, is_loopback_name, tunnel
 from brokenreg.proxy.web_proxies import DIRECT, WebProxies
 
-_MAX_CONNECTIONS = 256
 _KEPT_CONNECTIONS = 16
 _KEPT_SECONDS = 30.0
+_PORTS = range(1, 65536)
 
 _LOOKUP = 2.0
 """Seconds to resolve a name that a web proxy resolves too; where nobody else can, lookups time out."""
@@ -76,7 +76,7 @@ class Transport(httpx.AsyncBaseTransport):
         self._pools = {
             scheme: httpcore.AsyncConnectionPool(
                 ssl_context=context,
-                max_connections=_MAX_CONNECTIONS,
+                max_connections=None,  # `LimitedTransport` sees to it
                 max_keepalive_connections=_KEPT_CONNECTIONS,
                 keepalive_expiry=_KEPT_SECONDS,
                 http2=False,
@@ -88,6 +88,9 @@ class Transport(httpx.AsyncBaseTransport):
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Raise `httpcore` errors, `ssl.SSLError`, `UpstreamForbiddenError`."""
         url = request.url
+        if url.port is not None and url.port not in _PORTS:
+            # The system would connect to another one, and the policy would judge this one.
+            raise httpcore.ConnectError(f"there is no port {url.port}")
         pool = self._pools.get(url.scheme, self._pools["https"])  # either refuses all other schemes
         response = await pool.handle_async_request(
             httpcore.Request(

@@ -193,6 +193,15 @@ def test_a_list_of_pages_that_are_too_much_together(always: Chain, odd: Scripted
     assert error_of(always.get(f"/odd.test{path}"), 502)["message"].startswith("odd.test sent more than ")
 
 
+@pytest.mark.parametrize("query", ["|" * 60_000, "a=1&" * 15_000])
+def test_a_next_page_that_is_too_long(always: Chain, odd: Scripted, query: str) -> None:
+    """It is not the name of the upstream that is wrong."""
+    path = f"/v2/a/long-{len(set(query))}/tags/list"
+    odd.answers[path] = Answer(200, {"link": f"<{path}?{query}>; rel=next"}, b'{"tags": ["v1"]}')
+    message = error_of(always.get(f"/odd.test{path}"), 502)["message"]
+    assert message == "odd.test sent a Link of more than 8192 characters with a page of a list"
+
+
 def test_what_was_pushed_here_is_among_them(listed: Listed) -> None:
     listed.push("v1", "v3")
     listed.push("v2", "v3", "v4", to=listed.chain.proxy)

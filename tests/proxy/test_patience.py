@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from brokenreg.proxy.errors import UpstreamStatusError
 from brokenreg.proxy.patience import waits
 from tests.process import Brokenreg, brokenreg
 from tests.proxy.chain import PLAIN, last
@@ -99,6 +100,16 @@ def test_a_429_that_passes_is_none_to_the_client(upstream: Scripted, proxy: Brok
     waited = [line for line in lines if line.startswith("waits ")]
     assert waited == ["waits 1 s for quay.io", "waits 0 s for quay.io"]
     assert upstream.asked.count(("GET", path)) == 3
+
+
+@pytest.mark.parametrize("told", [None, "", "\x1b[31m99", "9" * 30_000, "60\xe9", "<script>"])
+def test_what_is_no_retry_after_is_not_passed_on(told: str | None) -> None:
+    assert UpstreamStatusError.too_many_requests("quay.io", told).headers == {}
+
+
+@pytest.mark.parametrize("told", ["60", "Sun, 06 Nov 1994 08:49:37 GMT", "Sunday, 06-Nov-94 08:49:37 GMT"])
+def test_what_is_a_retry_after_is(told: str) -> None:
+    assert UpstreamStatusError.too_many_requests("quay.io", told).headers == {"retry-after": told}
 
 
 @pytest.mark.parametrize("told", ["60", "9" * 9])

@@ -79,6 +79,31 @@ async def test_a_redirect_to_where_nobody_is() -> None:
     check_names_the_target(failed.value, host)
 
 
+@pytest.mark.parametrize("port", [-5, 0, 65536, 65536 + 80, 99999])
+async def test_a_redirect_to_what_is_no_port(port: int) -> None:
+    async with (
+        Listening.at(redirect(f"http://127.0.0.1:{port}/")) as upstream,
+        asking({"quay.io": upstream.url}) as client,
+    ):
+        with pytest.raises(UpstreamUnreachableError, match=f": there is no port {port}$"):
+            await get(client, "quay.io")
+
+
+async def test_a_redirect_to_ourselves_by_a_port_that_is_too_large() -> None:
+    """The system takes 65,616 for 80, so the policy would judge another port than is connected to."""
+    async with Listening.at() as ourselves:
+        host, _, port = ourselves.host.partition(":")
+        policy = AddressPolicy(lambda: [(host, int(port))], beyond_loopback=False)
+        answer = redirect(f"http://{host}:{int(port) + 65536}/")
+        async with (
+            Listening.at(answer) as upstream,
+            asking({"quay.io": upstream.url}, policy=policy) as client,
+        ):
+            with pytest.raises(UpstreamError):
+                await get(client, "quay.io")
+        assert ourselves.connections == []
+
+
 @pytest.mark.parametrize(
     "answer",
     [b"", b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabc"],
