@@ -77,7 +77,8 @@ class BlobCache:
         fill = self._fills.get((route, digest, route.via))
         if fill is not None:
             witness.found(Cache.FOLLOWED)
-            await self._own_names.answer(route, wanted, fill.begun, no_other)
+            with fill.reading():
+                await self._own_names.answer(route, wanted, fill.begun, no_other)
             return fill.size
         client = self._online(route, digest)
         witness.found(Cache.MISS)
@@ -165,7 +166,7 @@ class BlobCache:
         return fill
 
     async def _run(self, route: Route, digest: Digest, fill: Fill) -> None:
-        """It goes on when all who asked have left."""
+        """It goes on when all who asked have left, for as long as that brings something."""
         try:
             await fill.run()
         finally:

@@ -22,6 +22,7 @@ from brokenreg.proxy.fill_limit import FillLimit, fill_limit
 from brokenreg.proxy.overflow import Overflow, beyond
 from brokenreg.proxy.resumption import Resumption
 from brokenreg.proxy.route import Route
+from brokenreg.proxy.unattended import given_up_unattended
 from brokenreg.storage import Store
 from brokenreg.storage.blobs import BlobFile
 from brokenreg.storage.errors import StorageFullError, TooLargeError, is_no_room, refusal
@@ -191,7 +192,8 @@ class Fill:
             with self._upload:
                 self._file = BlobFile(self._upload.path)
                 self._limit = await fill_limit(self._store, self._route.key, self._digest)
-                await self._receive()
+                async with given_up_unattended(self._received, self._is_awaited, f"blob {self._digest}"):
+                    await self._receive()
                 await self._publish()
         except BaseException as error:
             if is_no_room(error):
@@ -200,6 +202,12 @@ class Fill:
             await self._discard()
             if self._overflow is None:
                 raise
+
+    def _received(self) -> int:
+        return self._upload.offset
+
+    def _is_awaited(self) -> bool:
+        return self._readers > 0
 
     async def _receive(self) -> None:
         """Request upon request, each going on where the last was cut."""
@@ -211,7 +219,7 @@ class Fill:
             except UpstreamError as error:
                 if not self._begun:
                     raise
-                await self._resumption.go_on(error, self._upload.offset, bool(self._readers))
+                await self._resumption.go_on(error, self._upload.offset, self._is_awaited())
             else:
                 return
 

@@ -1,9 +1,10 @@
-"""One request upstream for all who want the same: it goes on when they leave."""
+"""One request upstream for all who want the same: it goes on for a while when they leave."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Hashable
+from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from brokenreg.oci.errors import shutting_down
@@ -15,17 +16,29 @@ Result = TypeVar("Result")
 _MOST = 2048
 """Requests under way for which clients may have left: each holds memory and a connection for a while."""
 
+UNATTENDED = 60.0
+"""Seconds that work goes on for which nobody waits any more: an upstream may keep it busy for hours."""
+
+
+@dataclass(slots=True, eq=False)
+class _Flight(Generic[Result]):
+    task: asyncio.Task[Result]
+    waiting: int = 0
+    end: asyncio.TimerHandle | None = None
+    """What will end it, if nobody waits for it."""
+
 
 class Flights(Generic[Key, Result]):
     """What is under way, by key. Belongs to one event loop; `close` when done."""
 
     def __init__(self) -> None:
-        self._tasks: dict[Key, asyncio.Task[Result]] = {}
+        self._flights: dict[Key, _Flight[Result]] = {}
+        self._tasks: set[asyncio.Task[Result]] = set()
         self._is_closed = False
 
     def is_under_way(self, key: Key) -> bool:
         """Whether joining now would be following."""
-        return key in self._tasks
+        return key in self._flights
 
     async def join(self, key: Key, work: Callable[[], Awaitable[Result]]) -> Result:
         """The result for that key, by `work` if nobody is at it. Raise what `work` raises.
@@ -35,32 +48,51 @@ class Flights(Generic[Key, Result]):
         """
         if self._is_closed:
             raise shutting_down()
-        task = self._tasks.get(key)
-        if task is None:
-            if len(self._tasks) >= _MOST:
-                raise UpstreamBusyError(f"{_MOST} other requests to upstreams are under way; try again later")
-            task = asyncio.create_task(_run(work), name=f"proxy {key}")
-            self._tasks[key] = task
-            task.add_done_callback(lambda done: self._forget(key, done))
+        flight = self._flights.get(key) or self._start(key, work)
+        if flight.end is not None:
+            flight.end.cancel()
+            flight.end = None
+        flight.waiting += 1
         try:
-            return await asyncio.shield(task)
+            return await asyncio.shield(flight.task)
         except asyncio.CancelledError:
-            if self._is_closed and task.cancelled():  # it was the work, and not whoever waits for it
+            if self._is_closed and flight.task.cancelled():  # it was the work, and not whoever waits for it
                 raise shutting_down() from None
             raise
+        finally:
+            flight.waiting -= 1
+            if not flight.waiting and not flight.task.done():
+                flight.end = asyncio.get_running_loop().call_later(UNATTENDED, self._end, key)
 
     async def close(self) -> None:
         """End what is under way, and start nothing any more."""
         self._is_closed = True
-        tasks = list(self._tasks.values())
+        tasks = list(self._tasks)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    def _forget(self, key: Key, task: asyncio.Task[Result]) -> None:
-        del self._tasks[key]
-        if not task.cancelled():
-            task.exception()  # seen, even if nobody waits any more
+    def _start(self, key: Key, work: Callable[[], Awaitable[Result]]) -> _Flight[Result]:
+        if len(self._tasks) >= _MOST:
+            raise UpstreamBusyError(f"{_MOST} other requests to upstreams are under way; try again later")
+        task = asyncio.create_task(_run(work), name=f"proxy {key}")
+        flight = self._flights[key] = _Flight(task)
+        self._tasks.add(task)
+        task.add_done_callback(lambda _: self._forget(key, flight))
+        return flight
+
+    def _end(self, key: Key) -> None:
+        """End work for which nobody waits. Whoever comes now has it done anew."""
+        self._flights.pop(key).task.cancel()
+
+    def _forget(self, key: Key, flight: _Flight[Result]) -> None:
+        self._tasks.discard(flight.task)
+        if self._flights.get(key) is flight:
+            del self._flights[key]
+        if flight.end is not None:
+            flight.end.cancel()
+        if not flight.task.cancelled():
+            flight.task.exception()  # seen, even if nobody waits any more
 
 
 async def _run(work: Callable[[], Awaitable[Result]]) -> Result:

@@ -66,6 +66,40 @@ async def test_so_much_is_under_way_and_no_more(monkeypatch: pytest.MonkeyPatch)
     assert [type(each) for each in ended] == [OCIError] * 3
 
 
+async def test_work_for_which_nobody_waits_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An upstream may make it last for hours."""
+    monkeypatch.setattr("brokenreg.proxy.flights.UNATTENDED", 0.02)
+    flights: Flights[str, None] = Flights()
+    ended: list[str] = []
+    one_ended = asyncio.Event()
+
+    async def never(name: str) -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.append(name)
+            one_ended.set()
+
+    first, second, third = (
+        asyncio.create_task(flights.join(key, lambda key=key: never(key))) for key in ("a", "b", "b")
+    )
+    await asyncio.sleep(0)
+    first.cancel()
+    second.cancel()
+    async with asyncio.timeout(5):
+        await one_ended.wait()
+    assert ended == ["a"]
+    assert not flights.is_under_way("a")
+    again = asyncio.create_task(flights.join("a", lambda: never("a again")))
+    third.cancel()
+    back = asyncio.create_task(flights.join("b", lambda: never("b again")))  # in time
+    await asyncio.sleep(0.05)
+    assert (ended, again.done(), back.done()) == (["a"], False, False)
+    await flights.close()
+    assert sorted(ended) == ["a", "a again", "b"]
+    await asyncio.gather(again, back, return_exceptions=True)
+
+
 async def test_of_long_lists_few_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("brokenreg.proxy.kept_lists.MOST_BYTES", 100)
     target = parse_target("/v2/a/b/tags/list", "")
