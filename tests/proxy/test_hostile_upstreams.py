@@ -6,6 +6,7 @@ import asyncio
 import itertools
 import socket
 import threading
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
@@ -79,6 +80,15 @@ async def test_a_head_is_bounded(pieces: tuple[bytes, ...], words: str) -> None:
     async with sending(endless(*pieces)) as url, asking({"quay.io": url}) as client, asyncio.timeout(5):
         with pytest.raises(UpstreamUnreachableError, match=words):
             await get(client, "quay.io")
+
+
+async def test_blanks_in_a_transfer_coding_take_no_time() -> None:
+    head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: a" + b" " * 60_000 + b"b\r\n\r\n"
+    async with sending(lambda: iter((head,))) as url, asking({"quay.io": url}) as client:
+        began = time.monotonic()
+        with pytest.raises(UpstreamUnreachableError, match="Transfer-Encoding a"):
+            await get(client, "quay.io")
+        assert time.monotonic() - began < 5
 
 
 async def test_interim_responses_are_no_harm() -> None:
