@@ -56,7 +56,7 @@ class Lookups:
         loop = asyncio.get_running_loop()
         lookup: asyncio.Future[list[Address]] = loop.create_future()
 
-        def end(found: list[Address], error: OSError | None) -> None:
+        def end(found: list[Address], error: Exception | None) -> None:
             del self._running[host, port]
             self._caused -= Counter(causes)  # drops what is 0
             if error is None:
@@ -69,7 +69,7 @@ class Lookups:
             found, failure = list[Address](), None
             try:
                 found = _addresses(host, port)
-            except OSError as error:
+            except Exception as error:  # noqa: BLE001 - raised to all who wait, who would wait forever otherwise
                 failure = error
             with contextlib.suppress(RuntimeError):  # the loop is closed
                 loop.call_soon_threadsafe(end, found, failure)

@@ -99,6 +99,17 @@ async def test_what_no_resolver_takes() -> None:
             await Lookups().resolve(host, 443, "quay.io")
 
 
+async def test_a_resolver_that_breaks_leaves_nobody_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    def breaks(*_: Any, **__: Any) -> None:
+        raise OverflowError("too large")
+
+    monkeypatch.setattr(socket, "getaddrinfo", breaks)
+    looking = Lookups()
+    for _ in range(2):
+        with pytest.raises(OverflowError, match="too large"):
+            await asyncio.wait_for(looking.resolve("cdn.example", 443, "quay.io"), 5)
+
+
 @pytest.mark.parametrize("address", ["127.0.0.1", "::1"])
 async def test_an_address_needs_no_thread(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(threading, "Thread", None)
