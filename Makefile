@@ -3,6 +3,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
+# The tests start brokenreg some 600 times; to compile its source each time would be a third of each start.
+export PYTHONDONTWRITEBYTECODE :=
+
 .PHONY: serve test check format bench clients screenshots clean
 
 serve: $(VENV)/made  ## the main job: the registry on 127.0.0.1:8080
