@@ -1,4 +1,4 @@
-"""The list of all faults, one module per family. Whoever adds a class here has it at every door."""
+"""The list of all faults, one module or folder per family. Whoever adds a class here has it at every door."""
 
 from __future__ import annotations
 

@@ -106,8 +106,8 @@ class Fault(BaseModel, ABC):
 
     @classmethod
     def family(cls) -> str:
-        """The family that it belongs to."""
-        return cls.__module__.rpartition(".")[2]
+        """The family that it belongs to: the module or the folder of the catalogue that it is in."""
+        return cls.__module__.removeprefix(f"{__package__}.").partition(".")[0]
 
     @classmethod
     def summary(cls) -> str:

@@ -1,4 +1,4 @@
-"""Faults of uploads: sessions that are lost, lead astray or miscount, mounts and sizes that are refused."""
+"""Upload sessions that are lost, that lead clients astray, or that count wrong."""
 
 from __future__ import annotations
 
@@ -6,23 +6,21 @@ from collections.abc import Collection
 from typing import ClassVar, Literal
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
-from pydantic import Field, field_validator
+from pydantic import Field
 
-from brokenreg.faults.catalogue.base import WRITES, Fault
+from brokenreg.faults.catalogue.base import Fault
 from brokenreg.faults.catalogue.parameters import Size
 from brokenreg.faults.matching import Match
 from brokenreg.faults.memory import Memory
 from brokenreg.faults.strike import Head, Strike
 from brokenreg.oci.errors import ErrorCode, OCIError
-from brokenreg.oci.plurals import counted
 from brokenreg.oci.target import Endpoint
 from brokenreg.traffic.exchange import Exchange
-from brokenreg.wire.asgi import Message, Scope, header
+from brokenreg.wire.asgi import Scope
 
 _SESSION = frozenset({"PATCH", "PUT", "GET", "DELETE"})
 _REMEMBERED = 10_000
 _STATE = "_state"
-_ACCEPTED = 202
 
 
 class UploadLost(Fault):
@@ -203,122 +201,6 @@ class UploadRange(Fault):
     def _miscounted(self, honest: str) -> str:
         last = int(honest.removeprefix("0-")) + (self.by if self.form == "ahead" else -self.by)
         return f"0-{max(0, last)}"
-
-
-class MountRefused(Fault):
-    """Mounts no blob from another repository, though it is there.
-
-    With `status` 202 it begins an upload instead, as the specification allows; another one is an error.
-    """
-
-    name: ClassVar[str] = "mount-refused"
-    endpoint: ClassVar[str] = "upload"
-    effective: ClassVar[frozenset[Endpoint] | None] = frozenset({Endpoint.UPLOAD})
-    methods: ClassVar[frozenset[str] | None] = frozenset({"POST"})
-    clients: ClassVar[str] = "those that take a refused mount for a failed push: oras#1924"
-    example: ClassVar[str] = "status-401"
-
-    status: int = Field(202, ge=202, le=599, description="the answer to a mount: 202, or 400 to 599")
-
-    @field_validator("status")
-    @classmethod
-    def _is_an_answer(cls, status: int) -> int:
-        if status != _ACCEPTED and status < 400:
-            raise ValueError(f"{status} is no answer to a mount; write 202, or 400 to 599")
-        return status
-
-    def objection(self, exchange: Exchange) -> str | None:
-        if "mount" not in dict(parse_qsl(exchange.query)):
-            return "the request mounts nothing"
-        return super().objection(exchange)
-
-    async def strike(self, strike: Strike) -> None:
-        if self.status == _ACCEPTED:
-            query = parse_qsl(strike.scope["query_string"].decode("latin-1"), keep_blank_values=True)
-            rest = urlencode([pair for pair in query if pair[0] not in ("mount", "from", "digest")])
-            await strike.pass_on(scope={**strike.scope, "query_string": rest.encode("latin-1")})
-            return
-        code = {401: ErrorCode.UNAUTHORIZED, 403: ErrorCode.DENIED, 404: ErrorCode.NAME_UNKNOWN}
-        await strike.respond_error(
-            OCIError(
-                self.status, code.get(self.status, ErrorCode.UNSUPPORTED), "No mounts, as it was told to"
-            )
-        )
-
-
-class TooLarge(Fault):
-    """Answers 413 to a request whose body has more than `limit` bytes.
-
-    At once where Content-Length tells, else when so many have come; nothing of it is stored. `tell` announces
-    the limit as OCI-Chunk-Max-Length where an upload begins. `least` announces OCI-Chunk-Min-Length, and
-    refuses a PATCH with less (400 SIZE_INVALID); only the last chunk, which a PUT brings, may be smaller
-    (distribution-spec, "Pushing a blob in chunks").
-    """
-
-    name: ClassVar[str] = "too-large"
-    endpoint: ClassVar[str] = "upload"
-    methods: ClassVar[frozenset[str] | None] = WRITES
-    clients: ClassVar[str] = "those that send a blob in one piece, whatever its size: distribution#4144"
-    example: ClassVar[str] = "limit-1mib"
-
-    limit: Size = Field(1024 * 1024, description="bytes that a body may have")
-    tell: bool = Field(False, description="announce the limit where an upload begins")
-    least: Size | None = Field(None, ge=1, description="bytes that a PATCH must have; absent: no such thing")
-
-    def no_effect(self, exchange: Exchange, head: Head) -> str | None:
-        announced = exchange.request_header("content-length")
-        size = max(exchange.request_bytes, int(announced) if announced.isdigit() else 0)
-        is_small = exchange.method == "PATCH" and size < (self.least or 0)
-        if size > self.limit or is_small or self._told(exchange.method, head.status):
-            return None
-        return f"the request has {counted(size, 'byte')}"
-
-    async def strike(self, strike: Strike) -> None:
-        announced = int(header(strike.scope, b"content-length") or 0)
-        if announced > self.limit:
-            await strike.respond_error(self._too_large())
-            return
-        received = 0
-        refusal: OCIError | None = None
-
-        async def receive() -> Message:
-            nonlocal received, refusal
-            message = await strike.receive()
-            received += len(message.get("body", b""))
-            is_last = message["type"] == "http.request" and not message["more_body"]
-            if received > self.limit:
-                refusal = self._too_large()
-            elif is_last and strike.exchange.method == "PATCH" and received < (self.least or 0):
-                refusal = self._too_small(received)
-            if refusal is not None:
-                raise refusal
-            return message
-
-        def change(head: Head) -> None:
-            told = self._told(strike.exchange.method, head.status)
-            for name, value in told.items():
-                head.add(name, str(value))
-            if refusal is None and not told:
-                strike.spare("it is not too large")
-
-        await strike.pass_on_changed(change, receive=receive)
-
-    def _told(self, method: str, status: int) -> dict[str, int]:
-        """The headers of an upload's beginning, in bytes."""
-        if method != "POST" or status != _ACCEPTED:
-            return {}
-        limits = {"oci-chunk-max-length": self.limit} if self.tell else {}
-        return limits if self.least is None else {**limits, "oci-chunk-min-length": self.least}
-
-    def _too_large(self) -> OCIError:
-        return OCIError(
-            413, ErrorCode.SIZE_INVALID, f"Larger than {counted(self.limit, 'byte')}, which is the limit here"
-        )
-
-    def _too_small(self, received: int) -> OCIError:
-        return OCIError(
-            400, ErrorCode.SIZE_INVALID, f"A chunk of {counted(received, 'byte')}; the least is {self.least}"
-        )
 
 
 def _session_of(head: Head) -> str | None:
