@@ -26,7 +26,7 @@ from brokenreg.control.guard import ControlGuard
 from brokenreg.control.problems import MEDIA_TYPE, Problem
 from brokenreg.control.routes import Ask, Query, Route
 from brokenreg.controlled import Controlled
-from brokenreg.faults.hold import NotHeldError
+from brokenreg.faults.passage import NotHeldError
 from brokenreg.faults.rules import FieldError
 from brokenreg.validation import place_of, told
 from brokenreg.wire.asgi import ClientLeftError, Receive, Scope, Send

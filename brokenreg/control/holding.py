@@ -10,7 +10,7 @@ from brokenreg.control.routes import Ask, Route, json_response
 from brokenreg.controlled import Controlled
 from brokenreg.faults.catalogue.parameters import HeadersOrSize, Size
 from brokenreg.faults.editing import EditableHead, HeadError
-from brokenreg.faults.hold import HEADERS, STEP, Abort, Order, Resume, Step
+from brokenreg.faults.passage import HEADERS, STEP, Abort, Order, Resume, Step
 from brokenreg.faults.rules import FieldError
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from functools import partial
 
 from brokenreg.faults.catalogue import Fault
-from brokenreg.faults.hold import Gate, Passage
+from brokenreg.faults.hold import Gate
 from brokenreg.faults.licence import Licence
+from brokenreg.faults.passage import Passage
 from brokenreg.faults.paths import PathDoor
 from brokenreg.faults.rulebook import RuleBooks
 from brokenreg.faults.strike import Strike

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
-from brokenreg.faults.hold import Passage
 from brokenreg.faults.licence import Licence
+from brokenreg.faults.passage import Passage
 from brokenreg.faults.surroundings import Surroundings
 from brokenreg.oci.errors import OCIError
 from brokenreg.registry.responses import respond, respond_error

@@ -20,7 +20,7 @@ from serving import PATIENCE, Client
 from brokenreg.config import Settings
 from brokenreg.controlled import Controlled
 from brokenreg.diagnostics import Diagnostics
-from brokenreg.faults.hold import Step
+from brokenreg.faults.passage import Step
 from brokenreg.faults.rules import rule_of
 from brokenreg.server.assembly import Server
 from brokenreg.traffic.exchange import Exchange

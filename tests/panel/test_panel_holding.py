@@ -8,7 +8,7 @@ import pytest
 from screen import line_at_cursor, line_with, lines
 from serving import Client, Serving, digest_of, serving
 
-from brokenreg.faults.hold import STEP
+from brokenreg.faults.passage import STEP
 from brokenreg.traffic.exchange import Ended, Exchange
 
 SIZE = 32 * 1024 * 1024

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from brokenreg.faults.catalogue.base import ANY, Fault
 from brokenreg.faults.catalogue.parameters import HeadersOrSize, ends_before
-from brokenreg.faults.hold import HEADERS
+from brokenreg.faults.passage import HEADERS
 from brokenreg.faults.strike import Head, Strike
 from brokenreg.traffic.exchange import Exchange
 

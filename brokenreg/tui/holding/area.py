@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from brokenreg.faults.hold import STEP, Abort, NotHeldError, Order, Resume, Step
+from brokenreg.faults.passage import STEP, Abort, NotHeldError, Order, Resume, Step
 from brokenreg.oci.sizes import format_size, parse_size
 from brokenreg.traffic.exchange import Exchange
 from brokenreg.tui.area import TabArea

@@ -98,7 +98,7 @@ class Transfer:
         """Whether a request for a manifest that was served or pushed before begins another pull or push."""
         if exchange.endpoint is not Endpoint.MANIFEST or self._is_busy():
             return False
-        before = self._attempts.get(_asked(exchange))
+        before = self._attempts.get(asked(exchange))
         if not self._is_pushed and (before is None or before[-1].has_failed):
             return False
         return exchange.started - self._latest > AGAIN or (not self._is_pushed and self._is_whole())
@@ -106,7 +106,7 @@ class Transfer:
     def _is_whole(self) -> bool:
         """Whether all blobs have come that its manifests name."""
         return bool(self.blobs) and self.blobs <= {
-            _asked(each)[1] for each in self.last_bodies() if _has_come(each)
+            asked(each)[1] for each in self.last_bodies() if has_come(each)
         }
 
     def is_failure(self, exchange: Exchange) -> bool:
@@ -145,12 +145,12 @@ class Transfer:
         if exchange.endpoint is Endpoint.MANIFEST:
             self._unread.append(exchange)
             self._is_pushed |= exchange.method == "PUT" and bool(_tag(exchange))
-        self._attempts.setdefault(_asked(exchange), []).append(exchange)
+        self._attempts.setdefault(asked(exchange), []).append(exchange)
 
     def drop_first(self) -> None:
         """The oldest exchange has left the log."""
         gone = self.members.popleft()
-        key = _asked(gone)
+        key = asked(gone)
         self._attempts[key].remove(gone)
         if not self._attempts[key]:
             del self._attempts[key]
@@ -159,7 +159,7 @@ class Transfer:
         """Which retry it is: how many of those just before it asked for the same and failed."""
         if not exchange.target.reference:
             return 0
-        attempts = self._attempts.get(_asked(exchange), ())
+        attempts = self._attempts.get(asked(exchange), ())
         place = attempts.index(exchange) if exchange in attempts else 0
         before = attempts[max(0, place - _RETRIES) : place]
         return sum(map(self.is_failure, before))
@@ -242,42 +242,9 @@ def _tag(exchange: Exchange) -> str:
     return reference if is_tag else ""
 
 
-def _asked(exchange: Exchange) -> tuple[str, str]:
+def asked(exchange: Exchange) -> tuple[str, str]:
     """What it asked for. An upload in one POST, or a mount, has its digest in the query only."""
     return exchange.method, exchange.target.reference or exchange.query
-
-
-@dataclass(frozen=True, slots=True)
-class Summary:
-    """A transfer in numbers. `sent` and `announced` are bytes of blobs; `seconds` None while it goes on."""
-
-    held: int
-    in_flight: int
-    failed: int
-    sent: int
-    announced: int
-    blobs_done: int
-    blobs: int
-    seconds: float | None
-
-
-def summarise(transfer: Transfer) -> Summary:
-    """How it stands; what was tried again counts once."""
-    bodies = transfer.last_bodies()
-    done = {_asked(each)[1] for each in bodies if _has_come(each)}
-    seen = done | {each.target.reference for each in bodies if each.target.reference}
-    busy = sum(each.ended is None for each in transfer.members)
-    end = max((each.started + (each.duration or 0.0) for each in transfer.members), default=0.0)
-    return Summary(
-        held=sum(each.held_since is not None for each in transfer.members),
-        in_flight=busy,
-        failed=sum(transfer.is_failure(each) for each in transfer.last_attempts() if each.method != "HEAD"),
-        sent=sum(body_bytes(each) for each in bodies),
-        announced=sum(max(announced(each) or 0, body_bytes(each)) for each in bodies),
-        blobs_done=len(done),
-        blobs=max(len(seen), len(transfer.blobs)),
-        seconds=None if busy else end - transfer.members[0].started,
-    )
 
 
 def is_failure(exchange: Exchange) -> bool:
@@ -294,7 +261,7 @@ def is_miss(exchange: Exchange, kind: Kind | None = None) -> bool:
     return is_asked and is_complete and exchange.method == "HEAD" and exchange.status == 404
 
 
-def _has_come(exchange: Exchange) -> bool:
+def has_come(exchange: Exchange) -> bool:
     """Whether a blob is whole with it: of an upload only 201 says so; 202 is its beginning, or a part."""
     is_whole = exchange.endpoint is not Endpoint.UPLOAD or exchange.status == 201
     return exchange.ended is not None and not exchange.has_failed and is_whole

@@ -14,14 +14,8 @@ from brokenreg.traffic.exchange import Ended, Exchange
 from brokenreg.tui.text import beginning, visible
 from brokenreg.tui.traffic import cells
 from brokenreg.tui.traffic.detail.head import Part, with_unit
-from brokenreg.tui.traffic.transfers import (
-    Kind,
-    Summary,
-    Transfer,
-    announced,
-    body_bytes,
-    summarise,
-)
+from brokenreg.tui.traffic.summary import Summary, summarise
+from brokenreg.tui.traffic.transfers import Kind, Transfer, announced, body_bytes
 
 MOST = 40
 """Blobs that are listed as missing."""
@@ -83,8 +77,8 @@ def _facts(transfer: Transfer, summary: Summary) -> Iterator[tuple[str, str]]:
         ("Faults", (each.fault for each in members if each.fault is not None)),
         ("Retries", _retries(transfer)),
     ):
-        if counted := _counted(words):
-            yield label, visible(counted)
+        if by_word := _counted(words):
+            yield label, visible(by_word)
 
 
 def _requests(transfer: Transfer) -> Iterator[Part]:
