@@ -6,21 +6,19 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
 
+from brokenreg.images.blobs import FabricatedBlob, MadeBlob, layer_at
 from brokenreg.images.hashing import LayerSums, hash_layers
 from brokenreg.images.image import Document, FabricatedImage, build_image
 from brokenreg.images.jobs import RUNNING, Jobs
-from brokenreg.images.layer import Layer
 from brokenreg.images.ledger import (
     IMAGES,
     MOST,
     ImageRecord,
     LayerRecord,
     Ledger,
-    Place,
     Role,
     image_key,
     layer_key,
@@ -61,37 +59,6 @@ class RecipeStore(Protocol):
 
     async def beginning_with(self, prefix: str, most: int) -> list[tuple[str, str]]:
         """Up to `most` whose keys begin with `prefix`."""
-
-
-class FabricatedBlob(Protocol):
-    """A configuration or a layer, readable at any offset."""
-
-    @property
-    def size(self) -> int:
-        """In bytes."""
-
-    def read(self, offset: int, length: int) -> bytes:
-        """Up to `length` bytes at `offset`, fewer only at the end. Raise `ValueError` if one is negative."""
-
-
-@dataclass(frozen=True, slots=True)
-class MadeBlob:
-    """A manifest, configuration or layer of an image that was made in a repository."""
-
-    repository: str
-    digest: Digest
-    role: Role
-    _place: Place
-    _sums: list[LayerSums]
-
-    @property
-    def content(self) -> FabricatedBlob:
-        """A reader, made anew; of a document that takes as long as to make all of the image's documents."""
-        if self.role is Role.LAYER:
-            recipe = self._place.spec.recipe(self._place.number)
-            return Layer(recipe, self._sums[self._place.number - 1].crc32)
-        image = build_image(self._place.spec, self._sums[: self._place.spec.layers])
-        return Document(image.config if self.role is Role.CONFIG else image.manifest)
 
 
 class Fabricator:
@@ -165,7 +132,7 @@ class Fabricator:
             return None
         if place.role is Role.CONFIG:
             return Document(self._build(place.spec).config)
-        return Layer(place.spec.recipe(place.number), self._ledger.sums(place.spec)[place.number - 1].crc32)
+        return layer_at(place, self._ledger.sums(place.spec))
 
     async def recall(self, repository: str, digest: str, observer: Observer = NOBODY) -> None:
         """Look a digest up in the store if memory does not know it; from then on all else here knows it.

@@ -7,7 +7,7 @@ from contextlib import AsyncExitStack
 
 from quart import Response
 
-from brokenreg.images.fabricator import FabricatedBlob
+from brokenreg.images.blobs import FabricatedBlob
 from brokenreg.oci.digests import Digest
 from brokenreg.oci.errors import ErrorCode, OCIError
 from brokenreg.oci.mediatypes import OCTET_STREAM

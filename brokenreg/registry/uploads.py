@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 
 from quart import Response
 
-from brokenreg.images.fabricator import FabricatedBlob
+from brokenreg.images.blobs import FabricatedBlob
 from brokenreg.oci.digests import ALGORITHMS, Digest
 from brokenreg.oci.errors import ErrorCode, OCIError
 from brokenreg.registry.call import Call, StreamCall

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from brokenreg.controlled import Controlled
-from brokenreg.images.fabricator import MadeBlob
+from brokenreg.images.blobs import MadeBlob
 from brokenreg.images.ledger import Role
 from brokenreg.oci.digests import Digest
 from brokenreg.oci.mediatypes import DOCKER_LIST, OCI_INDEX
