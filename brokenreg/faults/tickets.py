@@ -17,7 +17,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 from urllib.parse import parse_qsl, quote, urlencode
 
-_TICKET, _SIGNATURE = "ticket", "signature"
+SIGNATURE = "signature"
+"""The parameter that has the signature of a URL."""
+
+_TICKET = "ticket"
 _UNSIGNED = "digest"
 
 LIFETIME = 3600.0
@@ -95,15 +98,15 @@ class TicketOffice:
     def spell(self, ticket: Ticket) -> str:
         """Path and query of the signed URL."""
         terms = _terms(ticket)
-        ours = urlencode({_TICKET: terms, _SIGNATURE: self._sign(terms, ticket.path, ticket.query)})
+        ours = urlencode({_TICKET: terms, SIGNATURE: self._sign(terms, ticket.path, ticket.query)})
         return f"{quote(ticket.path, safe='/:@')}?{'&'.join(filter(None, (ticket.query, ours)))}"
 
     def read(self, path: str, query: str, method: str) -> Ticket:
         """The ticket in a URL (decoded path, raw query). Raise `TicketError` if it allows nothing."""
         pairs = parse_qsl(query, keep_blank_values=True)
-        ours = {name: value for name, value in pairs if name in (_TICKET, _SIGNATURE)}
+        ours = {name: value for name, value in pairs if name in (_TICKET, SIGNATURE)}
         rest = urlencode([pair for pair in pairs if pair[0] not in ours])
-        terms, signature = ours.get(_TICKET, ""), ours.get(_SIGNATURE, "")
+        terms, signature = ours.get(_TICKET, ""), ours.get(SIGNATURE, "")
         if not (terms and signature):
             raise TicketError("AccessDenied", "only signed URLs are served here")
         if not hmac.compare_digest(self._sign(terms, path, rest).encode(), signature.encode()):

@@ -14,7 +14,8 @@ from urllib.parse import parse_qsl
 from pydantic import BaseModel, ConfigDict, Field
 
 from brokenreg.faults.memory import Memory
-from brokenreg.redaction import SCHEMES
+from brokenreg.faults.tickets import SIGNATURE
+from brokenreg.redaction import SCHEMES, announces_secret, is_flag
 from brokenreg.traffic.exchange import Exchange
 from brokenreg.traffic.recorder import EXTENSION as EXCHANGE
 from brokenreg.wire.asgi import ASGIApp, Message, Receive, Scope, Send, header
@@ -27,31 +28,7 @@ _NAMESPACES = 1000
 _LONGEST_PATH = 300
 
 _FORM = b"application/x-www-form-urlencoded"
-_HEADERS = {
-    b"authorization": "Authorization",
-    b"proxy-authorization": "Proxy-Authorization",
-    b"cookie": "Cookie",
-    b"x-registry-auth": "X-Registry-Auth",
-    b"x-registry-config": "X-Registry-Config",
-    b"x-api-key": "X-Api-Key",
-}
-_PARAMETERS = frozenset(
-    {
-        "password",
-        "passwd",
-        "client_secret",
-        "client_assertion",
-        "assertion",
-        "secret",
-        "token",
-        "access_token",
-        "refresh_token",
-        "id_token",
-        "identity_token",
-        "api_key",
-    }
-)
-"""Fields of a query or a form that hold a secret (RFC 6749, RFC 7521, and what registries use besides)."""
+_LONGEST_NAME = 100
 
 
 class Leak(BaseModel):
@@ -136,21 +113,22 @@ class TrapDoor:
 
     def _in_headers(self, scope: Scope) -> Iterator[str]:
         for name, value in scope["headers"]:
-            known = _HEADERS.get(name.lower())
-            if known is None or not value.strip() or hmac.compare_digest(value, self._own_bearer):
+            kind, text = name.decode("latin-1").title()[:_LONGEST_NAME], value.decode("latin-1").strip()
+            is_ours = hmac.compare_digest(value, self._own_bearer)
+            if is_ours or is_flag(text) or not announces_secret(kind):
                 continue
-            scheme, space, _ = value.decode("latin-1").partition(" ")
-            if known.endswith("Authorization"):
+            scheme, space, _ = text.partition(" ")
+            if kind.endswith("Authorization"):
                 # A scheme that nobody knows may be the secret itself.
-                yield f"{known} {SCHEMES.get(scheme.lower(), 'of another scheme') if space else 'bare'}"
-            else:
-                yield known
+                kind += f" {SCHEMES.get(scheme.lower(), 'of another scheme') if space else 'bare'}"
+            yield kind
 
 
 def _in_fields(where: str, encoded: bytes) -> Iterator[str]:
     for name, value in parse_qsl(encoded.decode("latin-1")):
-        if name.lower() in _PARAMETERS and value:
-            yield f"{where} {name.lower()}"
+        is_ours = name == SIGNATURE  # of the URLs that lead here
+        if announces_secret(name) and not is_ours and not is_flag(value):
+            yield f"{where} {name.lower()[:_LONGEST_NAME]}"
 
 
 async def _first_of_body(receive: Receive) -> tuple[bytes, Receive]:

@@ -120,8 +120,9 @@ HEADERS = [
     ("proxy-authorization", f"Basic {BASIC}", "Proxy-Authorization Basic"),
     ("cookie", f"session={SECRET}", "Cookie"),
     ("x-registry-auth", BASIC, "X-Registry-Auth"),
+    ("private-token", SECRET, "Private-Token"),
 ]
-FIELDS = ["password", "refresh_token", "client_secret", "access_token"]
+FIELDS = ["password", "refresh_token", "client_secret", "access_token", "apikey"]
 
 
 def caught(registry: Registry, *kinds: str) -> None:
