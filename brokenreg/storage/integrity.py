@@ -112,7 +112,7 @@ class Integrity:
         logger.log(
             logging.WARNING if failed else logging.INFO,
             "verified %s, %s, in %.0f s: %s",
-            "1 blob" if count == 1 else f"{count} blobs",
+            counted(count, "blob"),
             format_size(size),
             time.monotonic() - began,
             f"{failed} corrupt or unreadable" if failed else "all intact",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from brokenreg.oci.plurals import counted
+
 Point = tuple[str, float]
 """What happened, and when: seconds since the request."""
 
@@ -32,7 +34,7 @@ def add_point(timeline: list[Point], left_out: int, what: str, at: float) -> int
             break
         left_out += 1
         _, when = timeline.pop(place)
-        words = f"{left_out} {'point' if left_out == 1 else 'points'}{_LEFT_OUT}"
+        words = f"{counted(left_out, 'point')}{_LEFT_OUT}"
         if left_out == 1:
             timeline.insert(place, (words, when))
         else:

@@ -79,7 +79,7 @@ class Header(Static):
         elif armed:
             yield 9, f" {len(armed)} FAULTS armed ", _FAULT_STYLE
         if off := len(self._arming.put_off()):
-            yield (7 if armed else 9), f" {off} FAULT{'' if off == 1 else 'S'} OFF ", "bold reverse $primary"
+            yield (7 if armed else 9), f" {counted(off, 'fault').upper()} OFF ", "bold reverse $primary"
 
 
 def _armed_word(active: ActiveRule) -> str:

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from brokenreg.oci.descriptors import Descriptor, Parts
 from brokenreg.oci.digests import Digest
 from brokenreg.oci.mediatypes import DOCKER_LIST, OCI_INDEX
+from brokenreg.oci.plurals import counted
 from brokenreg.storage.records import Manifest, Records, Repository, RepositoryKey, is_cache, spelled
 
 Place = tuple[str, ...]
@@ -147,7 +148,7 @@ class Tree:
                 return
             is_open = True
         tags, manifests = len(repository.tags), len(repository.manifests)
-        about = f"{_count(tags, 'tag')}, {_count(manifests, 'manifest')}"
+        about = f"{counted(tags, 'tag')}, {counted(manifests, 'manifest')}"
         if is_cache(key):
             about = f"cached, {about}"
         yield Row(key, Kind.REPOSITORY, name, is_open=is_open, media_type=about)
@@ -240,7 +241,3 @@ def _untagged(repository: Repository) -> list[Digest]:
         for digest, manifest in repository.manifests.items()
         if digest not in named and manifest.facts.subject not in repository.manifests
     )
-
-
-def _count(number: int, word: str) -> str:
-    return f"{number} {word}" if number == 1 else f"{number} {word}s"
