@@ -9,7 +9,7 @@ from brokenreg.proxy.route import Route
 
 MOST_LISTS = 256
 MOST_BYTES = 64 * 1024 * 1024
-"""Of all of them together, as their upstreams sent them."""
+"""Of memory that all of them take together."""
 
 Key = tuple[Route, str]
 """A repository, and the path of the list's first page."""
@@ -30,7 +30,7 @@ class KeptLists:
         return self._lists[key][0]
 
     def keep(self, key: Key, found: list[Any], size: int) -> list[Key]:
-        """Keep a list of `size` bytes; the keys of those that were forgotten for it, perhaps its own."""
+        """Keep a list that takes `size` bytes; the keys of those forgotten for it, perhaps its own."""
         self.forget(key)
         self._lists[key] = (found, size)
         self._size += size

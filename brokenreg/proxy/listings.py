@@ -10,7 +10,7 @@ from typing import Any
 
 from brokenreg.oci.digests import Digest
 from brokenreg.oci.errors import ErrorCode, OCIError
-from brokenreg.oci.mediatypes import MAX_MANIFEST, MAX_VALUES, OCI_INDEX, has_too_many_values
+from brokenreg.oci.mediatypes import MAX_MANIFEST, MAX_VALUES, OCI_INDEX, count_values, has_too_many_values
 from brokenreg.oci.names import is_tag
 from brokenreg.proxy.answers import not_here, refusal
 from brokenreg.proxy.client import Tell, UpstreamClient
@@ -34,6 +34,12 @@ from brokenreg.traffic.exchange import Cache
 _MOST_PAGES = 100
 _MOST_BYTES = 8 * MAX_MANIFEST
 """Of all pages of one list; of one page, `MAX_MANIFEST`."""
+
+_MOST_ENTRIES = 200_000
+"""Of one list: to sort more would hold up the event loop from whatever thread, and fill our memory."""
+
+_VALUE = 64
+"""Bytes of memory that a value takes besides its text."""
 
 _PAGE = 1000
 _ACCEPT = {"accept": f"{OCI_INDEX}, application/json"}
@@ -141,7 +147,7 @@ class Listings:
         path: str | None = first
         asked: set[str] = set()
         found: list[Any] = []
-        left = _MOST_BYTES
+        left, values = _MOST_BYTES, 0
         while path is not None and path not in asked:
             if len(asked) == _MOST_PAGES:
                 tell(f"the list is cut short after {_MOST_PAGES} pages")
@@ -158,11 +164,19 @@ class Listings:
                 source, body = response.sender, await response.read(min(left, MAX_MANIFEST))
                 path = _next_page(source, path, response.header("link"))
             left -= len(body)
+            values += count_values(body)
+            if values > MAX_VALUES and found:
+                tell(f"the list is cut short after {len(asked) - 1} pages, for the next has too many values")
+                break
             found += await asyncio.to_thread(_read, source, body, read)  # 0.3 s for the longest
+            if len(found) > _MOST_ENTRIES:
+                del found[_MOST_ENTRIES:]
+                tell(f"the list is cut short after {_MOST_ENTRIES:,} entries")
+                break
         # Pages are cut from it.
         found = await asyncio.to_thread(_ordered_tags if read is _tags_of else _ordered_manifests, found)
         self._freshness.confirm(*key)
-        for forgotten in self._lists.keep(key, found, _MOST_BYTES - left):
+        for forgotten in self._lists.keep(key, found, _MOST_BYTES - left + values * _VALUE):
             self._freshness.forget(*forgotten)
         return found, Cache.MISS
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from brokenreg.oci.digests import Digest
 from brokenreg.oci.errors import OCIError
 from brokenreg.oci.target import parse_target
 from brokenreg.proxy.errors import UpstreamBusyError, UpstreamStatusError
@@ -100,8 +101,48 @@ async def test_work_for_which_nobody_waits_ends(monkeypatch: pytest.MonkeyPatch)
     await asyncio.gather(again, back, return_exceptions=True)
 
 
+async def test_lists_of_many_values_count_as_what_they_take(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A value of two bytes takes thirty times as much in memory."""
+    monkeypatch.setattr("brokenreg.proxy.kept_lists.MOST_BYTES", 100_000)
+    digest = Digest.of(b"subject")
+    target = parse_target(f"/v2/a/b/referrers/{digest}", "")
+    witness = Witness(Exchange(1, "GET", "/", "", "1.1", "http", "127.0.0.1:1", target))
+    descriptor = b'{"digest": "%b", "more": [%b]}' % (digest.encode(), b",".join([b"{}"] * 500))
+    with scripted() as odd:
+        for name in "ab":
+            path = f"/v2/a/{name}/referrers/{digest}"
+            odd.answers[path] = Answer(body=b'{"manifests": [%b]}' % descriptor)
+        async with asking({"odd.test": odd.url}) as client, Store.open(tmp_path / "data") as store:
+            listings = Listings(client, store, 60)
+            for name in "aaba":
+                assert len(await listings.referrers(Route("odd.test", f"a/{name}"), digest, witness)) == 1
+    assert [target.split("/")[3] for _, target in odd.asked] == ["a", "b", "a"]
+
+
+async def test_the_pages_of_a_list_have_so_many_values(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("brokenreg.proxy.listings.MAX_VALUES", 50)
+    exchange = Exchange(
+        1, "GET", "/", "", "1.1", "http", "127.0.0.1:1", parse_target("/v2/a/b/tags/list", "")
+    )
+    with scripted() as odd:
+        for page in "123":
+            body = b'{"tags": ["%b"], "more": [%b]}' % (page.encode(), b",".join([b"0"] * 20))
+            odd.answers[f"/v2/a/b/tags/list?page={page}"] = Answer(
+                headers={"link": f"<?page={int(page) + 1}>; rel=next"}, body=body
+            )
+        odd.answers["/v2/a/b/tags/list"] = odd.answers["/v2/a/b/tags/list?page=1"]
+        async with asking({"odd.test": odd.url}) as client, Store.open(tmp_path / "data") as store:
+            tags = await Listings(client, store, 60).tags(Route("odd.test", "a/b"), Witness(exchange))
+    assert tags == ["1", "2"]
+    assert any("cut short after 2 pages" in what for what, _ in exchange.timeline)
+
+
 async def test_of_long_lists_few_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("brokenreg.proxy.kept_lists.MOST_BYTES", 100)
+    monkeypatch.setattr("brokenreg.proxy.kept_lists.MOST_BYTES", 400)
     target = parse_target("/v2/a/b/tags/list", "")
     witness = Witness(Exchange(1, "GET", "/", "", "1.1", "http", "127.0.0.1:1", target))
     with scripted() as odd:

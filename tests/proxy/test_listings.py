@@ -184,6 +184,17 @@ def test_a_list_without_end(always: Chain, odd: Scripted) -> None:
     assert "cut short after 100 pages" in json.dumps(last(always.proxy)["timeline"])
 
 
+def test_a_list_of_too_many(always: Chain, odd: Scripted) -> None:
+    path = "/v2/a/many/tags/list"
+    tags = [f"{number:x}" for number in range(300_000)]
+    first, second = (json.dumps({"tags": each}).encode() for each in (tags[:150_000], tags[150_000:]))
+    odd.answers[path] = Answer(200, {"link": f"<{path}?page=2>; rel=next"}, first)
+    odd.answers[f"{path}?page=2"] = Answer(200, {"link": f"<{path}?page=3>; rel=next"}, second)
+    assert len(always.get(f"/odd.test{path}").json()["tags"]) == 200_000
+    assert len([target for _, target in odd.asked if target.startswith(path)]) == 2
+    assert "cut short after 200,000 entries" in json.dumps(last(always.proxy)["timeline"])
+
+
 def test_a_list_of_pages_that_are_too_much_together(always: Chain, odd: Scripted) -> None:
     """No more than 32 MiB in all."""
     path = "/v2/a/heavy/tags/list"
