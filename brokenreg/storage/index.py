@@ -15,25 +15,18 @@ from pathlib import Path
 from brokenreg.oci.digests import Digest
 from brokenreg.oci.mediatypes import ManifestFacts
 from brokenreg.storage.bodies import RecentBodies
-from brokenreg.storage.database import Database, Work
+from brokenreg.storage.database import Database
 from brokenreg.storage.errors import StorageError
 from brokenreg.storage.recipes import Recipes
-from brokenreg.storage.records import MOST_NAMES, Manifest, Records, RepositoryKey, is_cache
-
-_UNLINK = "DELETE FROM links WHERE namespace = ?1 AND repository = ?2 AND digest = ?3"
-_UNLINK_UNUSED = f"""
-{_UNLINK} AND linked < ?4 AND NOT EXISTS (
-    SELECT 1 FROM manifests
-    WHERE namespace = ?1 AND repository = ?2 AND instr(facts, ?3)
+from brokenreg.storage.records import Manifest, Records, RepositoryKey, is_cache
+from brokenreg.storage.statements import (
+    UNLINK,
+    UNLINK_UNUSED,
+    note_push,
+    one_statement,
+    read_body,
+    remove_manifest,
 )
-"""  # noqa: S608 - parts of our own; a digest stands in no other text than where it is meant
-_DELETE_MANIFEST = "DELETE FROM manifests WHERE namespace = ?1 AND repository = ?2 AND digest = ?3"
-_SELECT_FACTS = "SELECT facts FROM manifests WHERE namespace = ? AND repository = ? AND digest = ?"
-_TOUCH_LINK = (
-    "UPDATE links SET linked = max(linked, ?4) WHERE namespace = ?1 AND repository = ?2 AND digest = ?3"
-)
-_TAGS_OF = "FROM tags WHERE namespace = ? AND repository = ? AND digest = ?"
-_DELETE_OLD_MANIFEST = f"{_DELETE_MANIFEST} AND stored < ?4"
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +71,7 @@ class Index(Records):
         """The bytes of a manifest; None if it was deleted meanwhile."""
         body = self._bodies.get(digest)
         if body is None:
-            body = await self._database.run(lambda connection: _read_body(connection, digest))
+            body = await self._database.run(lambda connection: read_body(connection, digest))
             if body is not None:
                 self._bodies.keep(digest, body)
         return body
@@ -91,7 +84,7 @@ class Index(Records):
         now = time.time()
 
         def work(connection: sqlite3.Connection) -> None:
-            _note_push(connection, key)
+            note_push(connection, key)
             facts = manifest.facts.model_dump_json()
             connection.execute("INSERT OR IGNORE INTO manifest_bodies VALUES (?, ?)", (manifest.digest, body))
             connection.execute(
@@ -121,27 +114,9 @@ class Index(Records):
         linked now, for they are garbage only once no manifest has mentioned them for a day.
         """
         now = time.time()
-        delete = _DELETE_MANIFEST
-        more: tuple[float, ...] = ()
-        if stored_before is not None:
-            delete, more = _DELETE_OLD_MANIFEST, (stored_before,)
 
         def work(connection: sqlite3.Connection) -> tuple[list[Digest], list[str]] | None:
-            facts = connection.execute(_SELECT_FACTS, (*key, digest)).fetchone()
-            if not connection.execute(delete, (*key, digest, *more)).rowcount:
-                return None
-            mentioned = map(Digest, ManifestFacts.model_validate_json(facts[0]).names)
-            linked = [
-                name for name in mentioned if connection.execute(_TOUCH_LINK, (*key, name, now)).rowcount
-            ]
-            tags = [tag for (tag,) in connection.execute(f"SELECT tag {_TAGS_OF}", (*key, digest))]
-            connection.execute(f"DELETE {_TAGS_OF}", (*key, digest))
-            connection.execute(
-                "DELETE FROM manifest_bodies WHERE digest = ?1 "
-                "AND NOT EXISTS (SELECT 1 FROM manifests WHERE digest = ?1)",
-                (digest,),
-            )
-            return linked, tags
+            return remove_manifest(connection, key, digest, now, stored_before)
 
         def apply(found: tuple[list[Digest], list[str]] | None) -> None:
             if found is not None:
@@ -155,7 +130,7 @@ class Index(Records):
     async def delete_tag(self, key: RepositoryKey, tag: str) -> bool:
         """Delete a tag, not its manifest; False if there was none."""
 
-        delete = _statement(
+        delete = one_statement(
             "DELETE FROM tags WHERE namespace = ? AND repository = ? AND tag = ?", (*key, tag)
         )
 
@@ -183,7 +158,7 @@ class Index(Records):
         def work(connection: sqlite3.Connection) -> None:
             if size is not None:
                 connection.execute("INSERT OR REPLACE INTO blob_sizes VALUES (?, ?)", (digest, size))
-            _note_push(connection, key)
+            note_push(connection, key)
             connection.execute("INSERT OR REPLACE INTO links VALUES (?, ?, ?, ?)", (*key, digest, when))
             connection.execute("DELETE FROM uploads WHERE id = ?", (upload_id,))
 
@@ -207,8 +182,8 @@ class Index(Records):
         """
         links = [(key, digest) for digest in digests]
         if unused_since is None:
-            return await self._unlink(links, _UNLINK)
-        return await self._unlink(links, _UNLINK_UNUSED, unused_since)
+            return await self._unlink(links, UNLINK)
+        return await self._unlink(links, UNLINK_UNUSED, unused_since)
 
     async def unlink_cached(self, digests: Collection[Digest]) -> None:
         """Stop all repositories of the cache that serve these blobs now from serving them."""
@@ -219,7 +194,7 @@ class Index(Records):
             for digest in repository.links
             if digest in digests
         ]
-        await self._unlink(links, _UNLINK)
+        await self._unlink(links, UNLINK)
 
     async def _unlink(self, links: list[tuple[RepositoryKey, Digest]], statement: str, *more: float) -> int:
         """Delete links; how many there were, of those that the statement means."""
@@ -272,7 +247,7 @@ class Index(Records):
 
     async def open_upload(self, row: UploadRow) -> None:
         """Remember an upload session."""
-        insert = _statement("INSERT INTO uploads VALUES (?, ?, ?, ?)", (row.id, *row.key, row.algorithm))
+        insert = one_statement("INSERT INTO uploads VALUES (?, ?, ?, ?)", (row.id, *row.key, row.algorithm))
         await self._database.run(insert, lambda _: self.uploads.update({row.id: row}))
 
     async def close_uploads(self, upload_ids: Iterable[str]) -> None:
@@ -305,24 +280,3 @@ class Index(Records):
             self._note_push(key)
         for upload_id, namespace, repository, algorithm in connection.execute("SELECT * FROM uploads"):
             self.uploads[upload_id] = UploadRow(upload_id, (namespace, repository), algorithm)
-
-
-def _statement(sql: str, parameters: tuple[object, ...]) -> Work:
-    """A job that runs one statement and returns how many rows it changed."""
-    return lambda connection: connection.execute(sql, parameters).rowcount
-
-
-def _note_push(connection: sqlite3.Connection, key: RepositoryKey) -> None:
-    """Remember the newest names that were pushed to."""
-    if is_cache(key):
-        return
-    insert = "INSERT OR IGNORE INTO pushed (namespace, repository) VALUES (?, ?)"
-    if connection.execute(insert, key).rowcount:
-        connection.execute(
-            "DELETE FROM pushed WHERE number <= (SELECT max(number) FROM pushed) - ?", (MOST_NAMES,)
-        )
-
-
-def _read_body(connection: sqlite3.Connection, digest: Digest) -> bytes | None:
-    row = connection.execute("SELECT body FROM manifest_bodies WHERE digest = ?", (digest,)).fetchone()
-    return None if row is None else bytes(row[0])
