@@ -5,9 +5,7 @@ In memory alone: after a restart each tag is asked for once, which costs a HEAD.
 
 from __future__ import annotations
 
-import time
-from collections import OrderedDict
-
+from brokenreg.proxy.expiring import Expiring
 from brokenreg.proxy.route import Route
 from brokenreg.traffic.exchange import Cache
 
@@ -26,26 +24,19 @@ class Freshness:
 
     def __init__(self, ttl: float) -> None:
         self._ttl = ttl
-        self._unasked: OrderedDict[tuple[Route, str], tuple[float, Cache]] = OrderedDict()
+        self._unasked: Expiring[tuple[Route, str], Cache] = Expiring(_MOST)
 
     def unasked(self, route: Route, tag: str) -> Cache | None:
         """What part the cache has in an answer for which nobody is asked; None if the upstream is to be."""
-        until, cache = self._unasked.get((route, tag), (0.0, None))
-        return cache if time.monotonic() < until else None
+        return self._unasked.get((route, tag))
 
     def confirm(self, route: Route, tag: str) -> None:
         """The upstream has just said what the tag is."""
-        self._note(route, tag, self._ttl, Cache.HIT)
+        self._unasked.keep((route, tag), Cache.HIT, self._ttl)
 
     def postpone(self, route: Route, tag: str) -> None:
         """The upstream has just failed to say it."""
-        self._note(route, tag, min(POSTPONED, self._ttl), Cache.STALE)
+        self._unasked.keep((route, tag), Cache.STALE, min(POSTPONED, self._ttl))
 
     def forget(self, route: Route, tag: str) -> None:
-        self._unasked.pop((route, tag), None)
-
-    def _note(self, route: Route, tag: str, seconds: float, cache: Cache) -> None:
-        self._unasked[route, tag] = (time.monotonic() + seconds, cache)
-        self._unasked.move_to_end((route, tag))
-        if len(self._unasked) > _MOST:
-            self._unasked.popitem(last=False)
+        self._unasked.forget((route, tag))

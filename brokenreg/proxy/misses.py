@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import time
-from collections import OrderedDict
-
 from brokenreg.proxy.errors import UpstreamError, UpstreamStatusError
+from brokenreg.proxy.expiring import Expiring
 from brokenreg.proxy.route import Route
 
 REMEMBERED = 10.0
@@ -18,19 +16,15 @@ class Misses:
     """Remembers 404s by route and reference."""
 
     def __init__(self) -> None:
-        self._until: OrderedDict[tuple[Route, str], tuple[float, UpstreamStatusError]] = OrderedDict()
+        self._errors: Expiring[tuple[Route, str], UpstreamStatusError] = Expiring(_MOST)
 
     def check(self, route: Route, reference: str) -> None:
         """Raise the `UpstreamStatusError` that was remembered."""
-        until, error = self._until.get((route, reference), (0.0, None))
-        if error is not None and time.monotonic() < until:
+        error = self._errors.get((route, reference))
+        if error is not None:
             raise error.again()
 
     def note(self, route: Route, reference: str, error: UpstreamError) -> None:
         """Remember an error if it says that there is nothing."""
-        if not isinstance(error, UpstreamStatusError) or not error.is_gone:
-            return
-        self._until.pop((route, reference), None)
-        self._until[route, reference] = (time.monotonic() + REMEMBERED, error.again())
-        if len(self._until) > _MOST:
-            self._until.popitem(last=False)
+        if isinstance(error, UpstreamStatusError) and error.is_gone:
+            self._errors.keep((route, reference), error.again(), REMEMBERED)

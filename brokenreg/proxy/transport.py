@@ -20,6 +20,7 @@ from brokenreg.option_values import WebProxy
 from brokenreg.proxy.addresses import AddressPolicy, Trust, parse_address
 from brokenreg.proxy.bounded_stream import BoundedStream
 from brokenreg.proxy.connecting import Address, connect
+from brokenreg.proxy.expiring import Expiring
 from brokenreg.proxy.lookups import Resolve
 from brokenreg.proxy.stream import Stream, as_httpcore
 from brokenreg.proxy.tunnel import check_unresolved, is_loopback_name, tunnel
@@ -158,7 +159,7 @@ class _Backend(httpcore.AsyncNetworkBackend):
         self._resolve = resolve
         self._context = context
         self._find = find
-        self._unresolved: dict[str, float] = {}
+        self._unresolved: Expiring[str, bool] = Expiring(_MOST_UNRESOLVED)
 
     async def connect_tcp(
         self,
@@ -198,17 +199,13 @@ class _Backend(httpcore.AsyncNetworkBackend):
 
     async def _looked_up(self, host: str, port: int) -> list[Address]:
         """The addresses of a host that a web proxy leads to; none if we cannot resolve it, or not in time."""
-        now = asyncio.get_running_loop().time()
-        if self._unresolved.get(host, 0.0) > now:
+        if self._unresolved.get(host):
             return []
         try:
             async with asyncio.timeout(_LOOKUP):
                 return await self._resolve(host, port)
         except TimeoutError:
-            self._unresolved.pop(host, None)
-            self._unresolved[host] = now + _UNRESOLVED
-            if len(self._unresolved) > _MOST_UNRESOLVED:
-                del self._unresolved[next(iter(self._unresolved))]
+            self._unresolved.keep(host, True, _UNRESOLVED)
         except OSError:
             pass
         return []

@@ -10,11 +10,10 @@ import pytest
 from brokenreg.oci.digests import Digest
 from brokenreg.oci.errors import OCIError
 from brokenreg.oci.target import parse_target
-from brokenreg.proxy.errors import UpstreamBusyError, UpstreamStatusError
+from brokenreg.proxy.errors import UpstreamBusyError
 from brokenreg.proxy.flights import Flights
 from brokenreg.proxy.freshness import Freshness
 from brokenreg.proxy.listings import Listings
-from brokenreg.proxy.misses import Misses
 from brokenreg.proxy.route import Route
 from brokenreg.proxy.witness import Witness
 from brokenreg.storage import Store
@@ -34,21 +33,6 @@ def test_of_many_tags_those_noted_last_are_fresh(monkeypatch: pytest.MonkeyPatch
     freshness.confirm(ROUTE, "e")
     found = [freshness.unasked(ROUTE, tag) for tag in "abcde"]
     assert found == [None, Cache.STALE, None, Cache.HIT, Cache.HIT]
-
-
-def test_a_miss_that_is_remembered_holds_no_frames() -> None:
-    misses = Misses()
-    for _ in range(2):
-        with pytest.raises(UpstreamStatusError) as raised:
-            raise UpstreamStatusError(404, 404, "MANIFEST_UNKNOWN", "nothing", detail={"reference": "v1"})
-        misses.note(ROUTE, "v1", raised.value)
-    for _ in range(2):
-        with pytest.raises(UpstreamStatusError) as again:
-            misses.check(ROUTE, "v1")
-        assert (again.value.message, again.value.detail) == ("nothing", {"reference": "v1"})
-        assert again.value is not raised.value
-    ((_, kept),) = misses._until.values()
-    assert kept.__traceback__ is None
 
 
 async def test_so_much_is_under_way_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
