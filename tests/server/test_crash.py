@@ -19,6 +19,7 @@ from tests.process import brokenreg
 CLIENTS = 8
 ROUNDS = 20
 DAY = 24 * 3600
+LIMITS = httpx.Limits(max_connections=CLIENTS, max_keepalive_connections=CLIENTS)
 
 
 @dataclass
@@ -33,26 +34,26 @@ def digest_of(content: bytes) -> str:
     return f"sha256:{hashlib.sha256(content).hexdigest()}"
 
 
-async def push_until_it_dies(url: str, seed: str, acknowledged: Acknowledged) -> None:
+async def push_until_it_dies(
+    client: httpx.AsyncClient, seed: str, acknowledged: Acknowledged, answered: asyncio.Event
+) -> None:
     """Push images, each of a blob and a manifest under a tag, by one of the ways there are."""
     chance = random.Random(seed)
     repository = f"crash/{chance.randrange(4)}"
-    async with httpx.AsyncClient(base_url=url, timeout=10) as client:
-        for number in range(10_000):
-            content = chance.randbytes(chance.choice([1 << 10, 1 << 16, 1 << 20]))
-            digest = digest_of(content)
-            try:
-                await push_blob(
-                    client, repository, content, digest, chance.choice(["whole", "put", "chunked"])
-                )
-                acknowledged.blobs.append((repository, digest))
-                manifest = json.dumps({"layers": [{"digest": digest, "size": len(content)}]}).encode()
-                tag = f"{seed}-{number}"
-                response = await client.put(f"/v2/{repository}/manifests/{tag}", content=manifest)
-                assert response.status_code == 201
-                acknowledged.manifests.append((repository, tag, digest_of(manifest)))
-            except httpx.TransportError:
-                return
+    for number in range(10_000):
+        content = chance.randbytes(chance.choice([1 << 10, 1 << 16, 1 << 20]))
+        digest = digest_of(content)
+        try:
+            await push_blob(client, repository, content, digest, chance.choice(["whole", "put", "chunked"]))
+            acknowledged.blobs.append((repository, digest))
+            answered.set()
+            manifest = json.dumps({"layers": [{"digest": digest, "size": len(content)}]}).encode()
+            tag = f"{seed}-{number}"
+            response = await client.put(f"/v2/{repository}/manifests/{tag}", content=manifest)
+            assert response.status_code == 201
+            acknowledged.manifests.append((repository, tag, digest_of(manifest)))
+        except httpx.TransportError:
+            return
 
 
 async def push_blob(
@@ -93,13 +94,19 @@ async def test_nothing_acknowledged_is_lost(tmp_path: Path) -> None:
     for round_ in range(ROUNDS):
         acknowledged = Acknowledged()
         with brokenreg(data, "--control", "off") as running:
-            clients = [
-                asyncio.create_task(push_until_it_dies(running.url, f"{round_}-{number}", acknowledged))
-                for number in range(CLIENTS)
-            ]
-            await asyncio.sleep(chance.uniform(0.05, 0.6))  # the moment is what the test is about
-            running.process.send_signal(signal.SIGKILL)
-            await asyncio.gather(*clients)
+            answered = asyncio.Event()
+            async with httpx.AsyncClient(base_url=running.url, timeout=30, limits=LIMITS) as client:
+                clients = [
+                    asyncio.create_task(
+                        push_until_it_dies(client, f"{round_}-{number}", acknowledged, answered)
+                    )
+                    for number in range(CLIENTS)
+                ]
+                # Of a busy machine the first blob alone may take longer than all of a short moment.
+                await asyncio.wait_for(answered.wait(), 30)
+                await asyncio.sleep(chance.uniform(0.0, 0.5))  # the moment is what the test is about
+                running.process.send_signal(signal.SIGKILL)
+                await asyncio.gather(*clients)
         with brokenreg(data, "--control", "off") as running:
             await check(running.url, acknowledged)
         total += len(acknowledged.blobs) + len(acknowledged.manifests)
