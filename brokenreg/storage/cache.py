@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import time
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from itertools import chain
 from pathlib import Path
 
 from brokenreg.oci.digests import Digest
@@ -18,7 +20,13 @@ from brokenreg.storage.quota import Quota
 from brokenreg.storage.records import is_cache
 
 _SLICE = 128
-"""Blobs let go of before the loop gets a turn."""
+"""Blobs let go of before the loop gets a turn, at most."""
+
+_TURN = 0.004
+"""Seconds of renaming files after which the loop gets one: a busy disk takes milliseconds for each."""
+
+_LOOKED_AT = 2000
+"""Blobs looked at before the loop gets a turn."""
 
 
 class CachedBlobs:
@@ -69,7 +77,7 @@ class CachedBlobs:
         it cannot be removed.
         """
         async with self._making_room:
-            await self._let_go(max(self._total() - self._limit, self._quota.excess(0)))
+            await self._let_go(max(await self._total() - self._limit, self._quota.excess(0)))
 
     async def evict(self, digest: Digest) -> bool:
         """Let go of one blob now; False if somebody is at work with it.
@@ -92,7 +100,12 @@ class CachedBlobs:
     def can_give_way(self, size: int) -> bool:
         """Whether the quota would have room for so many bytes, were all gone that may go."""
         excess = self._quota.excess(size)
-        return not excess or excess <= sum(self._sizes[digest] for digest in self._free())
+        for digest, each in self._sizes.items():
+            if excess <= 0:
+                break
+            if self._may_go(digest):
+                excess -= each
+        return excess <= 0
 
     async def give_way(self, size: int) -> None:
         """As `make_room`, until the quota has room for so many bytes; if that can be, else nothing goes."""
@@ -102,9 +115,12 @@ class CachedBlobs:
 
     async def _let_go(self, excess: int) -> None:
         """Of so many bytes, or a few more; of all that may go, if that is less."""
+        if excess <= 0:
+            return
+        going = await self._in_order()
         while excess > 0:
-            leaving, paths = self._take_out(excess)
-            if not paths:
+            leaving, paths = self._take_out(going, excess)
+            if not leaving:
                 return
             try:  # at once: whoever fetches one again links it after this
                 await self._index.unlink_cached(leaving)
@@ -112,7 +128,7 @@ class CachedBlobs:
                 await in_file_thread(self._quota.remove, paths)
             excess -= sum(leaving.values())
 
-    def _take_out(self, excess: int) -> tuple[dict[Digest, int], list[Path]]:
+    def _take_out(self, going: Iterator[Digest], excess: int) -> tuple[dict[Digest, int], list[Path]]:
         """Make the next few invisible, with no pause in which somebody could begin to read or to link them.
 
         A crash after that leaves links without a blob, which are as good as none, and files that the
@@ -120,43 +136,59 @@ class CachedBlobs:
         """
         leaving: dict[Digest, int] = {}
         paths: list[Path] = []
-        for digest in self._in_order():
-            if excess <= 0 or len(paths) == _SLICE:
+        end = time.perf_counter() + _TURN
+        while excess > 0 and len(leaving) < _SLICE and (not leaving or time.perf_counter() < end):
+            digest = next(going, None)
+            if digest is None:
                 break
-            path = self._blobs.take_out(digest)
-            size = self._sizes.pop(digest)
-            if path is not None:
-                excess -= size
-                leaving[digest] = size
-                paths.append(path)
+            if self._may_go(digest):  # still
+                path = self._blobs.take_out(digest)
+                leaving[digest] = self._sizes.pop(digest)
+                excess -= leaving[digest]
+                paths += [path] if path else []
         return leaving, paths
 
-    def _in_order(self) -> Iterator[Digest]:
+    async def _in_order(self) -> Iterator[Digest]:
         """Those that may go, first of all what is garbage anyway, then what is too large to stay."""
-        free = self._free()
-        first = [each for each in free if not self._index.is_linked(each) or self._is_too_large(each)]
-        yield from sorted(first, key=self._index.is_linked)
-        yield from (each for each in free if each in self._sizes)
+        garbage: list[Digest] = []
+        too_large: list[Digest] = []
+        others: list[Digest] = []
+        async for digest, _ in self._all():
+            if not self._may_go(digest):
+                continue
+            if not self._index.is_linked(digest):
+                garbage.append(digest)
+            elif self._is_too_large(digest):
+                too_large.append(digest)
+            else:
+                others.append(digest)
+        return chain(garbage, too_large, others)
 
-    def _free(self) -> list[Digest]:
-        """Those that may go."""
-        return [
-            digest
-            for digest in self._sizes
-            if not self._index.is_pushed(digest) and not self._blobs.is_pinned(digest)
-        ]
+    def _may_go(self, digest: Digest) -> bool:
+        return (
+            digest in self._sizes and not self._index.is_pushed(digest) and not self._blobs.is_pinned(digest)
+        )
 
-    def _total(self) -> int:
+    async def _total(self) -> int:
         """Bytes of all that is only cached.
 
         What is too large to stay, but is being read, does not count: it goes later, and alone.
         """
-        return sum(
-            size
-            for digest, size in self._sizes.items()
-            if not self._index.is_pushed(digest)
-            and not (self._is_too_large(digest) and self._blobs.is_pinned(digest))
-        )
+        total = 0
+        async for digest, size in self._all():
+            is_to_go_later = self._is_too_large(digest) and self._blobs.is_pinned(digest)
+            if not self._index.is_pushed(digest) and not is_to_go_later:
+                total += size
+        return total
+
+    async def _all(self) -> AsyncIterator[tuple[Digest, int]]:
+        """All blobs and their sizes, the one first that was not used for longest, with turns for the loop."""
+        for number, digest in enumerate(tuple(self._sizes)):
+            if number % _LOOKED_AT == _LOOKED_AT - 1:
+                await asyncio.sleep(0)
+            size = self._sizes.get(digest)
+            if size is not None:  # still
+                yield digest, size
 
     def _is_too_large(self, digest: Digest) -> bool:
         return self._sizes[digest] > self._limit

@@ -9,7 +9,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections.abc import Iterator, Sequence
 from itertools import chain
+from typing import TypeVar
 
 from brokenreg.oci.digests import Digest
 from brokenreg.storage.blobs import BlobStore
@@ -24,6 +26,8 @@ from brokenreg.storage.uploads import UploadStore
 
 logger = logging.getLogger(__name__)
 
+_T = TypeVar("_T")
+
 BLOB_AGE = 24 * 3600.0
 MANIFEST_AGE = 24 * 3600.0
 UPLOAD_AGE = 3600.0
@@ -33,7 +37,7 @@ _CLOCKS_DIFFER = 3600.0
 """Seconds by which a time may lie ahead without anybody minding."""
 
 _SLICE = 256
-"""Blobs looked at before the loop gets a turn."""
+"""Blobs or sessions looked at before the loop gets a turn."""
 
 _NAMES = 10_000
 """Digests that manifests mention, looked at before the loop gets a turn."""
@@ -90,14 +94,16 @@ class Collector:
     async def _drop_uploads(self, before: float) -> None:
         """Sessions untouched since `before`, files without a session, sessions without a file."""
         files = await in_file_thread(lambda: set(self._folder.stored_uploads()))
-        stale = [
-            upload_id
-            for upload_id in files | set(self._index.uploads)
-            if not self._uploads.is_claimed(upload_id)
-            and (upload_id not in self._index.uploads or self._touched(upload_id) < before)
-        ]
-        if stale:
-            await self._uploads.remove(stale)
+        for some in _slices(list(files | self._index.uploads.keys())):
+            stale = [upload_id for upload_id in some if self._is_stale(upload_id, before)]
+            if stale:
+                await self._uploads.remove(stale)
+            await asyncio.sleep(0)
+
+    def _is_stale(self, upload_id: str, before: float) -> bool:
+        if self._uploads.is_claimed(upload_id):
+            return False
+        return upload_id not in self._index.uploads or self._touched(upload_id) < before
 
     def _touched(self, upload_id: str) -> float:
         try:
@@ -109,7 +115,7 @@ class Collector:
         """Cached ones without which nothing is lost: a tag has moved on, and their blobs have gone."""
         for key, repository in list(self._index.repositories.items()):
             if is_cache(key):
-                for digest in repository.left_over(before):
+                for digest in await asyncio.to_thread(repository.copy().left_over, before):
                     if repository.asked.get(digest, before) < before:  # still
                         await self._index.delete_manifest(key, digest, stored_before=before)
                 await asyncio.sleep(0)
@@ -141,8 +147,13 @@ class Collector:
     async def _drop_quarantined(self) -> None:
         """Corrupt blobs that can be fetched again. Pushed ones stay: there may be no other copy."""
         corrupt = await in_file_thread(lambda: list(self._folder.quarantined_digests()))
-        doomed = [self._folder.quarantined(each) for each in corrupt if not self._index.is_pushed(each)]
-        await in_file_thread(self._quota.remove, doomed)
+        for some in _slices(corrupt):
+            doomed = [self._folder.quarantined(each) for each in some if not self._index.is_pushed(each)]
+            await in_file_thread(self._quota.remove, doomed)
+
+
+def _slices(items: Sequence[_T]) -> Iterator[Sequence[_T]]:
+    return (items[start : start + _SLICE] for start in range(0, len(items), _SLICE))
 
 
 async def _drop_mentioned(digests: set[Digest], repository: Repository) -> None:

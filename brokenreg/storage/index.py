@@ -28,6 +28,9 @@ from brokenreg.storage.statements import (
     remove_manifest,
 )
 
+_UNLINKED = 256
+"""Links deleted in one transaction."""
+
 
 @dataclass(frozen=True, slots=True)
 class UploadRow:
@@ -187,18 +190,28 @@ class Index(Records):
 
     async def unlink_cached(self, digests: Collection[Digest]) -> None:
         """Stop all repositories of the cache that serve these blobs now from serving them."""
+        wanted = set(digests)
         links = [
             (key, digest)
             for key, repository in self.repositories.items()
             if is_cache(key)
-            for digest in repository.links
-            if digest in digests
+            for digest in repository.links.keys() & wanted
         ]
         await self._unlink(links, UNLINK)
 
     async def _unlink(self, links: list[tuple[RepositoryKey, Digest]], statement: str, *more: float) -> int:
-        """Delete links; how many there were, of those that the statement means."""
+        """Delete links; how many there were, of those that the statement means.
 
+        A few at a time: neither the loop nor those who push wait for all of them.
+        """
+        count = 0
+        for start in range(0, len(links), _UNLINKED):
+            count += await self._unlink_few(links[start : start + _UNLINKED], statement, *more)
+        return count
+
+    async def _unlink_few(
+        self, links: list[tuple[RepositoryKey, Digest]], statement: str, *more: float
+    ) -> int:
         def work(connection: sqlite3.Connection) -> list[tuple[RepositoryKey, Digest]]:
             return [
                 (key, digest)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from bisect import bisect_right, insort
 from collections import Counter
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from brokenreg.oci.digests import Digest
@@ -90,6 +90,17 @@ class Repository:
     def names(self, digest: Digest) -> bool:
         """Whether a manifest here mentions that digest."""
         return any(digest in manifest.facts.names for manifest in self.manifests.values())
+
+    def copy(self) -> Repository:
+        """As it is now, for a thread that looks at it while the loop goes on."""
+        return replace(
+            self,
+            manifests=self.manifests.copy(),
+            tags=self.tags.copy(),
+            links=self.links.copy(),
+            asked=self.asked.copy(),
+            referring={subject: found.copy() for subject, found in self.referring.items()},
+        )
 
     def left_over(self, before: float) -> list[Digest]:
         """Manifests that no tag leads to, not asked for since `before`, of whose own blobs none is here.

@@ -32,6 +32,12 @@ class Tags(dict[str, Digest]):
         super().__init__()
         self.names = SortedNames()
 
+    def copy(self) -> Tags:
+        copied = Tags()
+        copied.update(self)
+        copied.names[:] = self.names
+        return copied
+
     def point(self, tags: Iterable[str], digest: Digest) -> None:
         """Let tags point at a manifest."""
         for tag in tags:
