@@ -8,6 +8,7 @@ import logging
 import os
 import signal
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
@@ -35,12 +36,23 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+_TIME_TO_STOP = 1.8
+"""Seconds in which a run ends that was told to stop, also if a thread waits for a disk that never answers.
+
+Nothing that was acknowledged is lost then; what is half written is removed by the next start.
+"""
+
 
 async def serve(settings: Settings, *, headless: bool) -> int:
     """Serve until SIGINT or SIGTERM; the exit status. Raise `StorageError`, `ListenError` or `OSError`."""
     diagnostics = _log_to(_error_output(), "brokenreg: %(message)s")
     stop = asyncio.Event()
-    with _on_stop_signals(stop.set), _exchange_file(settings) as exchange_file, _standard_output() as output:
+
+    def stop_soon() -> None:
+        stop.set()
+        _end_in_time()
+
+    with _on_stop_signals(stop_soon), _exchange_file(settings) as exchange_file, _standard_output() as output:
         async with Server.running(settings, diagnostics) as server:
             if exchange_file is not None:
                 _print(server, exchange_file, exchange_line)
@@ -78,6 +90,7 @@ async def panel(settings: Settings, preferences: Preferences) -> int:
                 logger.info("%s", _greeting(settings, server))
                 _ready(settings, server)
                 await app.run_async()
+            _end_in_time(app.return_code or 0)
     return app.return_code or 0
 
 
@@ -143,6 +156,13 @@ def _exchange_file(settings: Settings) -> Iterator[LineWriter | None]:
             yield writer
         finally:
             writer.close()
+
+
+def _end_in_time(status: int = 0) -> None:
+    """End the process in `_TIME_TO_STOP` seconds, unless it has ended by itself by then."""
+    timer = threading.Timer(_TIME_TO_STOP, os._exit, (status,))
+    timer.daemon = True
+    timer.start()
 
 
 @contextlib.contextmanager

@@ -177,20 +177,27 @@ _SLOW_DISK = """
 import os, time
 
 fsync = os.fsync
-os.fsync = lambda descriptor: (time.sleep(2.5), fsync(descriptor))
+os.fsync = lambda descriptor: (time.sleep({seconds}), fsync(descriptor))
 """
 
 
-def test_a_push_that_waits_for_a_slow_disk_prints_no_traceback(
-    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+@pytest.mark.parametrize("seconds", [1.0, 60.0], ids=["slow", "hangs"])
+def test_a_push_that_waits_for_the_disk_neither_delays_the_end_nor_prints_a_traceback(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], seconds: float
 ) -> None:
-    (tmp_path / "sitecustomize.py").write_text(_SLOW_DISK)
+    (tmp_path / "sitecustomize.py").write_text(_SLOW_DISK.format(seconds=seconds))
     content = b"pushed while it stops"
     with brokenreg(tmp_path / "data", PYTHONPATH=str(tmp_path)) as running:
         path = f"/v2/a/blobs/uploads/?digest=sha256:{hashlib.sha256(content).hexdigest()}"
         head = f"POST {path} HTTP/1.1\r\nHost: HOST\r\nContent-Length: {len(content)}\r\n\r\n"
         with connect(running, head.encode() + content) as connection:
             wait_in_flight(running, 1)
+            began = time.monotonic()
             assert running.stop(timeout=10) == 0
-            assert connection.recv(100) == b""
+            assert time.monotonic() - began < 3
+            with contextlib.suppress(ConnectionResetError):
+                assert connection.recv(100) == b""
     assert capfd.readouterr().err == ""
+    with brokenreg(tmp_path / "data") as running:  # what is left is removed
+        assert httpx.get(f"{running.url}/v2/a/blobs/{path.partition('=')[2]}").status_code == 404
+        assert not list((tmp_path / "data" / "uploads").iterdir())
