@@ -68,9 +68,17 @@ async def _here(call: StreamCall) -> BlobFile | FabricatedBlob | None:
     file = call.store.integrity.open(call.target.digest)
     if file is not None:
         call.store.index.touch_link(call.key, call.target.digest, time.time())
-    elif call.store.integrity.is_quarantined(call.target.digest):
+    elif call.store.integrity.is_quarantined(call.target.digest) and not _came_from_upstream(call):
         raise _unknown(call, "it was corrupt on disk and is not served any more; push it again")
     return file
+
+
+def _came_from_upstream(call: StreamCall) -> bool:
+    """Whether an upstream that may be contacted has brought the blob too, so that it is fetched again."""
+    if call.route is None or call.route.uncontacted:
+        return False
+    cached = call.store.index.repository(call.route.key)
+    return cached is not None and call.target.digest in cached.links
 
 
 async def _tell_size(call: StreamCall, route: Route) -> None:

@@ -38,10 +38,12 @@ class Store:
     integrity: Integrity
 
     async def link(self, key: RepositoryKey, digest: Digest) -> bool:
-        """Let a repository serve a blob that is here already (a mount); False if it is not."""
+        """Let a repository serve a blob that is here already (a mount); False if it is not, or is corrupt."""
         with self.blobs.pin(digest):
-            if self.blobs.size(digest) is None:
+            file = self.integrity.open(digest)
+            if file is None:
                 return False
+            file.close()
             await self.index.link_blob(key, digest, time.time())
             return True
 

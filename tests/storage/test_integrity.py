@@ -170,6 +170,16 @@ def test_clients_are_told_and_can_mend_it(tmp_path: Path, odd: Scripted) -> None
         assert http.post(upload, content=CONTENT).status_code == 201
         assert http.get(f"/v2/a/blobs/{digest}").content == CONTENT
         assert http.get(cached).content == fetched
+        # That one is pushed, too: its upstream still has it.
+        pushing = f"/v2/odd/org/app/blobs/uploads/?digest={digest_of(fetched)}"
+        assert http.post(pushing, content=fetched).status_code == 201
+        flip(folder / digest_of(fetched).partition(":")[2])
+        verified = httpx.post(f"{running.control}/v1/blobs/{digest_of(fetched)}/verify").json()
+        assert not verified["intact"]
+        assert http.head(cached).status_code == 200
+        assert http.get(cached).content == fetched
         (tmp_path / "data" / "blobs" / digest.replace(":", "/")).write_bytes(b"short")
+        mount = http.post("/v2/b/blobs/uploads/", params={"mount": digest, "from": "a"})
+        assert mount.status_code == 202  # and not 201
         assert error_of(http.get(f"/v2/a/blobs/{digest}"), 404)["code"] == "BLOB_UNKNOWN"
         assert running.stop() == 0
