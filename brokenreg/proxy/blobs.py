@@ -15,6 +15,7 @@ from brokenreg.proxy.client import Tell, UpstreamClient
 from brokenreg.proxy.errors import UpstreamBusyError, UpstreamError, UpstreamStatusError
 from brokenreg.proxy.fill import Fill
 from brokenreg.proxy.flights import Flights
+from brokenreg.proxy.in_flight import InFlight
 from brokenreg.proxy.misses import Misses
 from brokenreg.proxy.own_names import Inquiry, OwnNames, Wanted, no_other
 from brokenreg.proxy.route import Route
@@ -42,6 +43,7 @@ class BlobCache:
         self._own_names = own_names or OwnNames()
         self._misses = Misses()
         self._fills: dict[tuple[Route, Digest, Via], Fill] = {}
+        self._in_flight = InFlight(store.cache.max_size)
         self._tasks: set[asyncio.Task[None]] = set()
         self._sizes: Flights[tuple[Route, Digest, Via], int | None] = Flights()
         self._is_closed = False
@@ -158,7 +160,7 @@ class BlobCache:
         if len(self._fills) >= _MOST_FILLS:
             raise UpstreamBusyError(f"{_MOST_FILLS} other blobs are being fetched; try again later")
         witness.found(Cache.MISS)
-        fill = Fill(client, self._store, route, digest, witness.tell)
+        fill = Fill(client, self._store, route, digest, witness.tell, self._in_flight.share())
         self._fills[route, digest, route.via] = fill
         task = asyncio.create_task(self._run(route, digest, fill), name=f"fetching {digest}")
         self._tasks.add(task)

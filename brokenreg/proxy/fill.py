@@ -19,13 +19,14 @@ from brokenreg.proxy.client import Tell, UpstreamClient
 from brokenreg.proxy.download import Download
 from brokenreg.proxy.errors import UpstreamContentError, UpstreamError
 from brokenreg.proxy.fill_limit import FillLimit, fill_limit
+from brokenreg.proxy.in_flight import Share
 from brokenreg.proxy.overflow import Overflow, beyond
 from brokenreg.proxy.resumption import Resumption
 from brokenreg.proxy.route import Route
 from brokenreg.proxy.unattended import given_up_unattended
 from brokenreg.storage import Store
 from brokenreg.storage.blobs import BlobFile
-from brokenreg.storage.errors import StorageFullError, TooLargeError, is_no_room, refusal
+from brokenreg.storage.errors import StorageFullError, TooLargeError, is_no_room, no_room, refusal
 from brokenreg.storage.intake import lane
 from brokenreg.wire.asgi import ClientLeftError
 
@@ -48,7 +49,13 @@ class Fill:
     """One blob coming in. `run` is its task; everybody else reads what has come by `pieces`."""
 
     def __init__(
-        self, client: UpstreamClient, store: Store, route: Route, digest: Digest, tell: Tell
+        self,
+        client: UpstreamClient,
+        store: Store,
+        route: Route,
+        digest: Digest,
+        tell: Tell,
+        share: Share,
     ) -> None:
         self.size: int | None = None
         """Bytes of the whole blob; None as long as nobody has told."""
@@ -60,6 +67,8 @@ class Fill:
         self._digest = digest
         self._tell = tell
         self._upload = store.uploads.start_unlisted(route.key, digest.algorithm)
+        self._upload.may_have = share.reach
+        self._share = share
         self._file: BlobFile | None = None
         self._readers = 0
         self._resumption = Resumption(client, route, digest, tell)
@@ -93,6 +102,8 @@ class Fill:
             self._begun = self._ended = True
             self._notify()
             self._close_unread()
+            if self.is_kept:  # the cache counts it now
+                self._share.give_back()
 
     async def begun(self) -> None:
         """Return once the upstream has begun to send the blob. Raise `OCIError` if it does not.
@@ -240,11 +251,17 @@ class Fill:
                 self._is_encoded = incoming.is_encoded
                 self._begun = True
                 self._notify()
-                self._store.room.check(incoming.size or 0)  # else all others make way for it in vain
+                self._check_room(incoming.size or 0)
             try:
                 await self._store_all(incoming)
             except TooLargeError:
                 raise self._limit.exceeded(incoming.source) from None
+
+    def _check_room(self, size: int) -> None:
+        """Raise `OSError` EDQUOT if so much cannot be stored: else all others make way for it in vain."""
+        self._store.room.check(size)
+        if not self._share.reach(size):
+            raise no_room()
 
     async def _store_all(self, incoming: Download) -> None:
         """By threads alone, if some are free for it and there is much to do."""
@@ -274,12 +291,12 @@ class Fill:
             await self._discard()
 
     def _warn(self) -> None:
-        self._tell("not cached: no room left")
-        logger.warning(
-            "no room left in the data folder: %s of %s goes to clients and is not cached",
-            self._digest,
-            self._route.name,
-        )
+        if self._share.was_refused:
+            why = "the blobs that are being fetched take all of --cache-max-size"
+        else:
+            why = "no room left in the data folder"
+        self._tell(f"not cached: {why}")
+        logger.warning("%s: %s of %s goes to clients and is not cached", why, self._digest, self._route.name)
 
     async def _discard(self) -> None:
         await self._store.uploads.cancel(self._upload)
@@ -298,3 +315,4 @@ class Fill:
         if self._ended and not self._readers and self._file is not None:
             self._file.close()
             self._file = None
+            self._share.give_back()

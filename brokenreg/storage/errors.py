@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 
 from brokenreg.oci.errors import ErrorCode, OCIError, shutting_down
 
@@ -45,6 +46,11 @@ class StorageFullError(StorageError):
 
 class TooLargeError(Exception):
     """More bytes came for an upload session than its limit."""
+
+
+def no_room() -> OSError:
+    """Return the error for what would exceed a quota."""
+    return OSError(errno.EDQUOT, os.strerror(errno.EDQUOT))
 
 
 def is_full(error: OSError) -> bool:

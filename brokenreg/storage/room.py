@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import errno
-import os
-
 from brokenreg.storage.cache import CachedBlobs
+from brokenreg.storage.errors import no_room
 from brokenreg.storage.quota import Quota
 
 
@@ -19,7 +17,7 @@ class Room:
     def check(self, size: int) -> None:
         """Raise `OSError` EDQUOT if so many bytes cannot be had, whatever made way for them."""
         if not self._cache.can_give_way(size):
-            raise OSError(errno.EDQUOT, os.strerror(errno.EDQUOT))
+            raise no_room()
 
     async def take(self, size: int) -> None:
         """Take so many bytes, at the cost of cached blobs. Raise `OSError` EDQUOT if that is not enough."""

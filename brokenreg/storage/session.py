@@ -16,7 +16,7 @@ from brokenreg.oci.digests import Digest
 from brokenreg.oci.errors import ErrorCode, OCIError
 from brokenreg.storage.batches import Batches, undisturbed
 from brokenreg.storage.blobs import BlobStore
-from brokenreg.storage.errors import StorageClosedError, TooLargeError
+from brokenreg.storage.errors import StorageClosedError, TooLargeError, no_room
 from brokenreg.storage.file_threads import in_file_thread
 from brokenreg.storage.folder import DataFolder
 from brokenreg.storage.index import UploadRow
@@ -37,6 +37,10 @@ def _nothing() -> None:
     """Nobody wants to know."""
 
 
+def _anything(_: int) -> bool:
+    return True
+
+
 def _no_hash(_: memoryview) -> None:
     """It catches up later."""
 
@@ -53,6 +57,8 @@ class Upload:
         """Bytes of the file, as long as somebody has claimed the session."""
         self.limit: int | None = None
         """Bytes that the file may have. What would exceed it is not written: `TooLargeError` is raised."""
+        self.may_have: Callable[[int], bool] = _anything
+        """Whether the file may have so many bytes beside what others have; if not, EDQUOT is raised."""
         self._descriptor = -1
         self._hasher: Hash = hashlib.new(row.algorithm)
         self._hashed = 0
@@ -149,6 +155,8 @@ class Upload:
             self._room.quota.give_back(size)
             raise TooLargeError
         try:
+            if not self.may_have(self.offset + size):
+                raise no_room()
             while rest:
                 done = size - len(rest)
                 rest = rest[os.pwrite(self._descriptor, rest[:_WRITTEN], self.offset + done) :]

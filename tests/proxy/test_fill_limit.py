@@ -9,12 +9,14 @@ import socketserver
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import ClassVar
 
 import httpx
 import pytest
 
 from brokenreg.oci.descriptors import described_sizes
 from brokenreg.oci.digests import Digest
+from brokenreg.proxy.in_flight import InFlight
 from tests import disks
 from tests.process import Brokenreg, brokenreg
 from tests.proxy.chain import last
@@ -147,6 +149,73 @@ def test_on_a_full_disk_each_reader_stops_there_too(tmp_path: Path, odd: Scripte
             with httpx.stream("GET", f"{running.url}{path.replace('/v2/', '/v2/odd/')}") as response:
                 came = received(response)
             assert MIB < came <= 3 * MIB
+
+
+class _Pausing(socketserver.StreamRequestHandler):
+    """Sends a blob of 700 KB without its length, the last 100 KB of it slowly until told."""
+
+    blobs: ClassVar[dict[str, bytes]] = {}
+    may_end = threading.Event()
+
+    def handle(self) -> None:
+        with contextlib.suppress(OSError):
+            path = self.rfile.readline().split()[1].decode()
+            blob = self.blobs[path.rpartition("/")[2]]
+            self.wfile.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+            sent, size = 0, 600_000
+            while part := blob[sent : sent + size]:
+                self.wfile.write(b"%x\r\n" % len(part) + part + b"\r\n")
+                sent, size = sent + len(part), 100_000 if self.may_end.wait(0.02) else 100
+            self.wfile.write(b"0\r\n\r\n")
+
+
+def test_all_that_are_fetched_have_together_what_the_cache_may_have(tmp_path: Path) -> None:
+    """What does not fit goes to its clients alone, and the next one is cached again."""
+    blobs = [os.urandom(700_000) for _ in range(3)]
+    _Pausing.blobs = {digest_of(blob): blob for blob in blobs}
+    with contextlib.ExitStack() as stack:
+        server = stack.enter_context(socketserver.ThreadingTCPServer(("127.0.0.1", 0), _Pausing))
+        server.daemon_threads = True
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        stack.callback(thread.join)
+        stack.callback(server.shutdown)
+        arguments = ("--upstream", f"odd=http://127.0.0.1:{server.server_address[1]}")
+        limit = ("--cache-max-size", f"{CACHE}")
+        running = stack.enter_context(brokenreg(tmp_path / "data", *arguments, *limit))
+        stack.callback(_Pausing.may_end.set)
+        urls = [f"{running.url}/v2/odd/a/blobs/{digest_of(blob)}" for blob in blobs]
+        bodies = []
+        for url in urls[:2]:
+            body = stack.enter_context(httpx.stream("GET", url, timeout=30)).iter_raw(1000)
+            bodies.append((body, [next(body) for _ in range(590)]))
+        assert stored(running) <= CACHE
+        _Pausing.may_end.set()
+        assert [b"".join([*first, *body]) for body, first in bodies] == blobs[:2]
+        assert httpx.get(urls[2], timeout=30).content == blobs[2]
+        assert last(running, "endpoint:blob cache:miss")["cache"] == "miss"
+        assert httpx.get(urls[2], timeout=30).content == blobs[2]
+        assert last(running, "endpoint:blob")["cache"] == "hit"
+        found = httpx.get(f"{running.control}/v1/exchanges?filter=endpoint:blob").json()
+        timelines = [
+            httpx.get(f"{running.control}/v1/exchanges/{each['id']}").json()["timeline"] for each in found
+        ]
+        told = [mark["what"] for marks in timelines for mark in marks if "not cached" in mark["what"]]
+        assert told == ["not cached: the blobs that are being fetched take all of --cache-max-size"]
+
+
+def test_one_blob_at_a_time_is_larger_than_the_cache() -> None:
+    whole = InFlight(100)
+    small, large, other = whole.share(), whole.share(), whole.share()
+    assert small.reach(60)
+    assert large.reach(30)
+    assert large.reach(1000)
+    assert small.reach(100)
+    assert (whole.used, other.reach(200), other.reach(1), other.was_refused) == (100, False, False, True)
+    for share in (small, large):
+        share.give_back()
+        share.give_back()
+    assert (whole.used, other.reach(200), other.reach(300)) == (0, True, True)
 
 
 def test_sizes_are_found_wherever_a_descriptor_is() -> None:
