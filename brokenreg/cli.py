@@ -169,9 +169,10 @@ def main() -> None:
 @_server_options
 def serve(headless: bool, **options: Any) -> None:
     """Serve the registry until SIGINT or SIGTERM."""
+    settings = _settings(options)
     from brokenreg.server.run import serve as run
 
-    _run(run(_settings(options), headless=headless))
+    _run(run(settings, headless=headless))
 
 
 @main.command(epilog=_EXAMPLES)

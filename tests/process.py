@@ -13,6 +13,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from click.testing import CliRunner
+
+from brokenreg.cli import main
+
 
 @dataclass
 class Brokenreg:
@@ -60,6 +64,16 @@ def clean_environment(**extra: str) -> dict[str, str]:
         and key not in predecessor
     }
     return {**kept, **extra}
+
+
+def run_here(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """What a process of its own would do too, for what serves nothing: it costs no start of Python."""
+    kept = clean_environment()
+    changed = {**dict.fromkeys(os.environ.keys() - kept.keys()), **environment}
+    done = CliRunner().invoke(main, arguments, prog_name="brokenreg", env=changed)
+    if done.exception is not None and not isinstance(done.exception, SystemExit):
+        raise done.exception
+    return subprocess.CompletedProcess(arguments, done.exit_code, done.stdout, done.stderr)
 
 
 def launch(data: Path, *arguments: str, python: str = sys.executable, **environment: str) -> Brokenreg:

@@ -13,7 +13,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.process import Brokenreg, brokenreg, clean_environment
+from tests.process import Brokenreg, brokenreg, clean_environment, run_here
 
 TOKEN = "s3cret"
 IMAGE = "/v2/broken/random/manifests/layers-1_size-10"
@@ -38,7 +38,7 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Brokenreg]:
 
 def told(running: Brokenreg, *arguments: str) -> str:
     """What a command that succeeds prints."""
-    done = run(*arguments, BROKENREG_URL=running.control, BROKENREG_CONTROL_TOKEN=TOKEN)
+    done = run_here(*arguments, BROKENREG_URL=running.control, BROKENREG_CONTROL_TOKEN=TOKEN)
     assert (done.returncode, done.stderr) == (0, "")
     return done.stdout
 
@@ -210,7 +210,7 @@ def test_what_goes_wrong_is_one_line(guarded: Brokenreg, arguments: str, status:
         port = closed.getsockname()[1]
     written = arguments.replace("CLOSED", str(port)).replace("REGISTRY", guarded.url)
     words_of = [each.replace("LINE", f"{TOKEN}\n").replace("BYTE", "\udcff") for each in written.split()]
-    done = run(*words_of, BROKENREG_URL=guarded.control, BROKENREG_CONTROL_TOKEN=TOKEN)
+    done = run_here(*words_of, BROKENREG_URL=guarded.control, BROKENREG_CONTROL_TOKEN=TOKEN)
     assert (done.returncode, done.stdout) == (status, "")
     lines = [line for line in done.stderr.splitlines() if line and not line.startswith(("Usage:", "Try "))]
     assert len(lines) == 1, done.stderr

@@ -15,7 +15,7 @@ import trustme
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from tests.process import brokenreg, clean_environment, launch
+from tests.process import brokenreg, clean_environment, launch, run_here
 
 
 def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -182,13 +182,21 @@ def test_the_log_file_takes_each_exchange(tmp_path: Path) -> None:
     ],
 )
 def test_bad_usage_is_one_line_and_status_2(tmp_path: Path, arguments: list[str], problem: str) -> None:
-    result = run("serve", "--data", str(tmp_path / "data"), *arguments)
+    result = run_here("serve", "--data", str(tmp_path / "data"), *arguments)
     assert result.returncode == 2
     assert result.stdout == ""
     assert problem in result.stderr
     assert "s3cret" not in result.stderr
     assert "Traceback" not in result.stderr
     assert not (tmp_path / "data").exists()
+
+
+def test_bad_usage_of_a_process_of_its_own(tmp_path: Path) -> None:
+    arguments = ("serve", "--data", str(tmp_path / "data"), "--upstream", "a.b=http://u:s3cret@c")
+    result, here = run(*arguments), run_here(*arguments)
+    assert (result.returncode, result.stdout) == (here.returncode, here.stdout) == (2, "")
+    assert result.stderr.splitlines()[-1] == here.stderr.splitlines()[-1]
+    assert "s3cret" not in result.stderr
 
 
 def test_a_busy_port_is_one_line_and_status_1(tmp_path: Path) -> None:
@@ -275,7 +283,7 @@ def test_a_bad_configuration_file_is_told(tmp_path: Path, text: str, problem: st
     config = tmp_path / "brokenreg.toml"
     config.write_text(text)
     for arguments in (["--config", str(config), "serve"], ["serve", "--config", str(config)]):
-        result = run(*arguments)
+        result = run_here(*arguments)
         assert result.returncode == 2
         assert problem in result.stderr
         assert "Traceback" not in result.stderr
@@ -345,17 +353,17 @@ def test_keys_of_the_panel_that_cannot_be_are_told_in_one_line(tmp_path: Path) -
         ('panel.help = "f1"', "Error: the panel needs a terminal"),
     ):
         config.write_text(f"[keys]\n{keys}\n[tui]\ntheme = 'light'\n")
-        result = run("--config", str(config), "tui", "--data", str(tmp_path))
+        result = run_here("--config", str(config), "tui", "--data", str(tmp_path))
         assert result.returncode == 2
         assert result.stderr.splitlines()[-1].startswith(told)
     config.write_text("keys = 3\n")
-    assert "'keys' is no table of it; there are " in run("--config", str(config), "tui").stderr
-    assert "'pink' is not one of 'dark', 'light', 'ansi'" in run("tui", "--theme", "pink").stderr
+    assert "'keys' is no table of it; there are " in run_here("--config", str(config), "tui").stderr
+    assert "'pink' is not one of 'dark', 'light', 'ansi'" in run_here("tui", "--theme", "pink").stderr
 
 
 def test_help_tells_the_variables() -> None:
-    assert "BROKENREG_DATA, BLOB_DIR" in " ".join(run("serve", "--help").stdout.split())
-    told = " ".join(run("rules", "list", "--help").stdout.split())
+    assert "BROKENREG_DATA, BLOB_DIR" in " ".join(run_here("serve", "--help").stdout.split())
+    told = " ".join(run_here("rules", "list", "--help").stdout.split())
     assert "env var: BROKENREG_URL; default: ($BROKENREG_CONTROL, else http://127.0.0.1:8081)" in told
     assert "BROKENREG_CONTROL_TOKEN" in told
 
