@@ -115,7 +115,7 @@ _SERVER_OPTIONS = [
     _option("--cache-max-size", metavar="SIZE", default="20GiB", show_default=True,
             help="Cached blobs beyond that are let go of, those first that were not used for longest."),
     _option("--max-data", metavar="SIZE",
-            help="Most that the data folder may hold; cached blobs give way to pushes.  [default: the disk]"),
+            help="Most that blobs and uploads take; cached blobs give way to pushes.  [default: the disk]"),
     _option("--verify-interval", metavar="DURATION|off", default="off", show_default=True,
             help="How often to read all blobs and compare them with their digests, in the background. A "
                  "corrupt blob is reported and no longer served."),

@@ -28,6 +28,7 @@ from brokenreg.proxy.client import Tell, UpstreamClient, UpstreamResponse
 from brokenreg.proxy.errors import UpstreamContentError, UpstreamError, UpstreamStatusError
 from brokenreg.proxy.flights import Flights
 from brokenreg.proxy.freshness import Freshness
+from brokenreg.proxy.kept_manifests import KeptManifests
 from brokenreg.proxy.misses import Misses
 from brokenreg.proxy.own_names import Inquiry, OwnNames, Wanted
 from brokenreg.proxy.route import Route
@@ -89,6 +90,7 @@ class ManifestCache:
     ) -> None:
         self._client = client
         self._index = store.index
+        self._kept = KeptManifests(store.index)
         self._keep_gone = keep_gone
         self._own_names = own_names or OwnNames()
         self._misses = Misses()
@@ -127,6 +129,7 @@ class ManifestCache:
         manifest = repository.resolve(reference) if repository else None
         if manifest is not None:
             self._index.touch_manifest(route.key, manifest.digest, time.time())
+            self._kept.used(route.key, manifest.digest)
         body = await self._index.manifest_body(manifest.digest) if manifest else None
         return None if manifest is None or body is None else Found(manifest, body)
 
@@ -215,6 +218,7 @@ class ManifestCache:
     async def _keep(self, asking: Asking, found: Found, tags: tuple[str, ...]) -> None:
         try:
             await self._index.put_manifest(asking.route.key, found.manifest, found.body, tags)
+            await self._kept.keep(asking.route.key, found.manifest.digest, found.manifest.size)
         except StorageFullError:
             asking.tell("not cached: no room left")
             logger.warning(
