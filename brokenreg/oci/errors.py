@@ -6,6 +6,7 @@ response in one place (`brokenreg.registry.responses`).
 
 from __future__ import annotations
 
+import errno
 import json
 from enum import StrEnum
 from typing import Any
@@ -71,6 +72,16 @@ class OCIError(Exception):
 def shutting_down() -> OCIError:
     """The error for whoever waits for something that a component which closes will not do any more."""
     return OCIError(503, ErrorCode.UNAVAILABLE, "the registry is shutting down", headers={"retry-after": "5"})
+
+
+NO_DESCRIPTOR = "brokenreg has as many files and connections open as it may (ulimit -n); try again later"
+TOO_MANY_FILES = (errno.EMFILE, errno.ENFILE)
+"""What the system says if no descriptor is left."""
+
+
+def too_many_files() -> OCIError:
+    """The error for whoever needs a file or a connection for which no descriptor is left."""
+    return OCIError(503, ErrorCode.UNAVAILABLE, NO_DESCRIPTOR, headers={"retry-after": "10"})
 
 
 def error_body(code: str, message: str, detail: Any = None) -> bytes:

@@ -12,7 +12,9 @@ from typing import Any, TypeVar
 
 import httpcore
 
+from brokenreg.oci.errors import NO_DESCRIPTOR, TOO_MANY_FILES
 from brokenreg.option_values import WebProxy
+from brokenreg.proxy.errors import UpstreamBusyError
 from brokenreg.proxy.nested_tls import NestedTLS
 
 _T = TypeVar("_T")
@@ -133,12 +135,14 @@ def _set(ready: asyncio.Future[None]) -> None:
 
 @contextlib.contextmanager
 def as_httpcore(late: type[Exception], failed: type[Exception]) -> Iterator[None]:
-    """Turn what sockets raise into what httpcore does."""
+    """Turn what sockets raise into what httpcore does. Raise `UpstreamBusyError` if no descriptor is left."""
     try:
         yield
     except TimeoutError as error:
         raise late(str(error)) from error
     except (OSError, EOFError) as error:  # ssl.SSLError is an OSError
+        if isinstance(error, OSError) and error.errno in TOO_MANY_FILES:
+            raise UpstreamBusyError(NO_DESCRIPTOR) from None
         raise failed(_plain(error)) from error
 
 

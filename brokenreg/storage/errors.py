@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 
-from brokenreg.oci.errors import ErrorCode, OCIError, shutting_down
+from brokenreg.oci.errors import TOO_MANY_FILES, ErrorCode, OCIError, shutting_down, too_many_files
 
 _UNUSABLE = (errno.EROFS, errno.EIO, errno.EACCES, errno.EPERM, errno.ESTALE, errno.ENOTDIR, errno.ENODEV)
 """What a file system says that was mounted read-only, has broken or was taken away."""
@@ -59,13 +59,15 @@ def is_full(error: OSError) -> bool:
 
 
 def refusal(error: Exception) -> OCIError | None:
-    """Return the error for a client whose request the data folder failed; None if it was not the folder."""
+    """Return the error for a client whose request the data folder failed; None if it was something else."""
     if is_no_room(error):
         return OCIError(507, ErrorCode.UNAVAILABLE, "no room left in the data folder; nothing was stored")
     if isinstance(error, StorageClosedError):
         return shutting_down()
     if isinstance(error, StorageError):
         return OCIError(500, ErrorCode.UNAVAILABLE, str(error))
+    if isinstance(error, OSError) and error.errno in TOO_MANY_FILES:
+        return too_many_files()
     if isinstance(error, OSError) and error.errno in _UNUSABLE:
         return OCIError(
             500,

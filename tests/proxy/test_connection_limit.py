@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import os
+import socket
 from contextlib import AsyncExitStack, suppress
 
 import pytest
@@ -12,6 +15,7 @@ from brokenreg.proxy.client import UpstreamClient
 from brokenreg.proxy.errors import UpstreamBusyError
 from brokenreg.proxy.route import Route
 from brokenreg.proxy.tokens import TokenCache
+from brokenreg.storage.errors import refusal
 from tests.proxy.asked import OK, Listening, asking, get
 
 UNENDING = b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\n{}"
@@ -63,6 +67,26 @@ async def test_thousands_that_wait_leave_the_loop_to_others(monkeypatch: pytest.
             each.cancel()
         await asyncio.gather(*waiting, return_exceptions=True)
     assert queued == [0, 4]
+
+
+async def test_where_no_descriptor_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is not the upstream that cannot be reached, and no error of ours."""
+
+    async def connect(_: object) -> socket.socket:
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    monkeypatch.setattr("brokenreg.proxy.transport.connect", connect)
+    async with asking({"quay.io": "http://127.0.0.1:9"}) as client:
+        with pytest.raises(UpstreamBusyError, match="as many files and connections open as it may") as busy:
+            await get(client, "quay.io")
+    assert (busy.value.status, busy.value.headers["retry-after"]) == (503, "10")
+
+
+def test_where_no_descriptor_is_left_for_a_file() -> None:
+    error = refusal(OSError(errno.EMFILE, os.strerror(errno.EMFILE), "/data/uploads/1"))
+    assert error is not None
+    assert (error.status, error.headers["retry-after"]) == (503, "10")
+    assert "/data" not in error.message
 
 
 async def test_who_waits_for_a_token_does_not_keep_others_from_fetching_it(
