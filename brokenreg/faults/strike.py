@@ -224,9 +224,7 @@ class Passing:
     everything after `let_be`.
     """
 
-    def __init__(
-        self, strike: Strike, no_effect: Callable[[Exchange, Head], str | None] | None = None
-    ) -> None:
+    def __init__(self, strike: Strike, no_effect: NoEffect | None = None) -> None:
         self.strike = strike
         self._is_let_be = False
         self._no_effect = no_effect

@@ -142,10 +142,6 @@ class Rows:
             return row
         return self.transfer_of(next(iter(row.members), row.first)) or row
 
-    def shown_of(self, transfer: Transfer) -> int:
-        """How many exchanges of a transfer pass the filter."""
-        return len(self._shown[transfer])
-
     def is_collapsed(self, transfer: Transfer) -> bool:
         """Whether its heading alone is shown."""
         return transfer.first.id in self._view.collapsed
