@@ -10,13 +10,13 @@ from contextlib import asynccontextmanager
 
 from brokenreg.oci.digests import Digest
 from brokenreg.oci.errors import ErrorCode, shutting_down
-from brokenreg.proxy.answers import get_decides, not_here, refusal
+from brokenreg.proxy.answers import get_decides, refusal
 from brokenreg.proxy.client import Tell, UpstreamClient
+from brokenreg.proxy.contact import Contact
 from brokenreg.proxy.errors import UpstreamBusyError, UpstreamError, UpstreamStatusError
 from brokenreg.proxy.fill import Fill
 from brokenreg.proxy.flights import Flights
 from brokenreg.proxy.in_flight import InFlight
-from brokenreg.proxy.misses import Misses
 from brokenreg.proxy.own_names import Inquiry, OwnNames, Wanted, no_other
 from brokenreg.proxy.route import Route
 from brokenreg.proxy.via import Via
@@ -38,10 +38,9 @@ class BlobCache:
     def __init__(
         self, client: UpstreamClient | None, store: Store, *, own_names: OwnNames | None = None
     ) -> None:
-        self._client = client
+        self._contact = Contact(client, ErrorCode.BLOB_UNKNOWN)
         self._store = store
         self._own_names = own_names or OwnNames()
-        self._misses = Misses()
         self._fills: dict[tuple[Route, Digest, Via], Fill] = {}
         self._in_flight = InFlight(store.cache.max_size)
         self._tasks: set[asyncio.Task[None]] = set()
@@ -108,7 +107,8 @@ class BlobCache:
     async def _known_elsewhere(self, route: Route, digest: Digest, witness: Witness) -> BlobFile | None:
         """The blob that another repository brought, once this one's upstream says that it has it too."""
         is_coming = (route, digest, route.via) in self._fills
-        if self._client is None or route.uncontacted or is_coming or self._store.blobs.size(digest) is None:
+        is_here = self._store.blobs.size(digest) is not None
+        if is_coming or not is_here or not self._contact.is_allowed(route):
             return None
         await self._ask_size(self._online(route, digest), route, digest, witness)
         with self._store.blobs.pin(digest):
@@ -122,7 +122,7 @@ class BlobCache:
         try:
             await fill.begun()
         except UpstreamStatusError as error:
-            self._misses.note(route, digest, error)
+            self._contact.note(route, digest, error)
             raise
 
     async def _ask_size(
@@ -148,7 +148,7 @@ class BlobCache:
             if response.status == 200:
                 return None if response.encoding else response.length
             refused = await refusal(route, ErrorCode.BLOB_UNKNOWN, digest, response)
-        self._misses.note(route, digest, refused)
+        self._contact.note(route, digest, refused)
         raise refused
 
     def _join(self, route: Route, digest: Digest, witness: Witness) -> Fill:
@@ -184,7 +184,4 @@ class BlobCache:
         """Raise `OCIError` 404 if nobody may be asked, or was just now and had nothing; 503 once closed."""
         if self._is_closed:
             raise shutting_down()
-        if self._client is None or route.uncontacted:
-            raise not_here(route, ErrorCode.BLOB_UNKNOWN, digest)
-        self._misses.check(route, digest)
-        return self._client
+        return self._contact.client(route, digest)

@@ -12,8 +12,9 @@ from brokenreg.oci.digests import Digest
 from brokenreg.oci.errors import ErrorCode, OCIError
 from brokenreg.oci.mediatypes import MAX_MANIFEST, MAX_VALUES, OCI_INDEX, count_values, has_too_many_values
 from brokenreg.oci.names import is_tag
-from brokenreg.proxy.answers import not_here, refusal
+from brokenreg.proxy.answers import refusal
 from brokenreg.proxy.client import Tell, UpstreamClient
+from brokenreg.proxy.contact import Contact
 from brokenreg.proxy.errors import (
     UpstreamContentError,
     UpstreamError,
@@ -22,7 +23,6 @@ from brokenreg.proxy.errors import (
 from brokenreg.proxy.flights import Flights
 from brokenreg.proxy.freshness import Freshness
 from brokenreg.proxy.kept_lists import KeptLists, Key
-from brokenreg.proxy.misses import Misses
 from brokenreg.proxy.own_names import Inquiry, OwnNames, Wanted
 from brokenreg.proxy.pages import LONGEST, next_page
 from brokenreg.proxy.route import Route
@@ -63,11 +63,10 @@ class Listings:
         keep_gone: bool = False,
         own_names: OwnNames | None = None,
     ) -> None:
-        self._client = client
+        self._contact = Contact(client, ErrorCode.NAME_UNKNOWN)
         self._index = store.index
         self._keep_gone = keep_gone
         self._own_names = own_names or OwnNames()
-        self._misses = Misses()
         self._freshness = Freshness(ttl)
         self._lists = KeptLists()
         self._flights: Flights[tuple[Key, Via, bool], tuple[list[Any], Cache]] = Flights()
@@ -100,30 +99,23 @@ class Listings:
         known = self._lists.get(key)
         if known is None:
             known = cached() or None
-        is_closed = self._client is None or bool(route.uncontacted)
-        unasked = Cache.HIT if is_closed else self._freshness.unasked(*key)
+        is_allowed = self._contact.is_allowed(route)
+        unasked = self._freshness.unasked(*key) if is_allowed else Cache.HIT
         if known is not None and unasked is not None:
             witness.found(unasked)
             return known
-        client = self._online(key)
+        name = _without_query(path)
+        client = self._contact.client(route, name)
         flight = (key, route.via, bool(route.own))  # who has less patience shares none
         follows = self._flights.is_under_way(flight)
         found, cache = await self._own_names.answer(
             route,
-            Wanted(Inquiry.LIST, ErrorCode.NAME_UNKNOWN, path.partition("?")[0]),
+            Wanted(Inquiry.LIST, ErrorCode.NAME_UNKNOWN, name),
             lambda: self._flights.join(flight, lambda: self._ask(client, key, read, witness.tell)),
             lambda error: self._fall_back(key, known, error, witness.tell),
         )
         witness.found(Cache.FOLLOWED if follows and cache is not Cache.STALE else cache)
         return found
-
-    def _online(self, key: Key) -> UpstreamClient:
-        """Raise `OCIError` 404 if nobody may be asked, or was just now and had nothing."""
-        route, path = key
-        if self._client is None or route.uncontacted:
-            raise not_here(route, ErrorCode.NAME_UNKNOWN, path.partition("?")[0])
-        self._misses.check(route, path)
-        return self._client
 
     def _fall_back(
         self, key: Key, known: list[Any] | None, error: UpstreamError, tell: Tell
@@ -132,7 +124,7 @@ class Listings:
         is_gone = isinstance(error, UpstreamStatusError) and error.is_gone
         is_kept = is_gone and self._keep_gone and known is not None
         if is_gone and not is_kept:
-            self._misses.note(*key, error)
+            self._contact.note(key[0], _without_query(key[1]), error)
             self._lists.forget(key)
             self._freshness.forget(*key)
         if known is None or not (error.may_pass or is_kept):
@@ -157,10 +149,10 @@ class Listings:
                 route, "GET", path, headers=_ACCEPT, tell=tell, is_patient=not route.own
             ) as response:
                 if response.status == 400 and path == first and "?" in path:
-                    path = path.partition("?")[0]  # pages of that size are refused
+                    path = _without_query(path)  # pages of that size are refused
                     continue
                 if response.status != 200:
-                    raise await refusal(route, ErrorCode.NAME_UNKNOWN, first.partition("?")[0], response)
+                    raise await refusal(route, ErrorCode.NAME_UNKNOWN, _without_query(first), response)
                 source, body = response.sender, await response.read(min(left, MAX_MANIFEST))
                 path = _next_page(source, path, response.header("link"))
             left -= len(body)
@@ -188,6 +180,10 @@ def _next_page(source: str, path: str, link: str | None) -> str | None:
         raise UpstreamContentError(
             f"{source} sent a Link of more than {LONGEST} characters with a page of a list"
         ) from None
+
+
+def _without_query(path: str) -> str:
+    return path.partition("?")[0]
 
 
 def _with_gone(listed: list[str], cached: Iterable[str]) -> list[str]:

@@ -23,13 +23,13 @@ from brokenreg.oci.mediatypes import (
     media_type,
 )
 from brokenreg.oci.plurals import counted
-from brokenreg.proxy.answers import get_decides, not_here, refusal
+from brokenreg.proxy.answers import get_decides, refusal
 from brokenreg.proxy.client import Tell, UpstreamClient, UpstreamResponse
+from brokenreg.proxy.contact import Contact
 from brokenreg.proxy.errors import UpstreamContentError, UpstreamError, UpstreamStatusError
 from brokenreg.proxy.flights import Flights
 from brokenreg.proxy.freshness import Freshness
 from brokenreg.proxy.kept_manifests import KeptManifests
-from brokenreg.proxy.misses import Misses
 from brokenreg.proxy.own_names import Inquiry, OwnNames, Wanted
 from brokenreg.proxy.route import Route
 from brokenreg.proxy.via import Via
@@ -88,12 +88,11 @@ class ManifestCache:
         keep_gone: bool = False,
         own_names: OwnNames | None = None,
     ) -> None:
-        self._client = client
+        self._contact = Contact(client, ErrorCode.MANIFEST_UNKNOWN)
         self._index = store.index
         self._kept = KeptManifests(store.index)
         self._keep_gone = keep_gone
         self._own_names = own_names or OwnNames()
-        self._misses = Misses()
         self._freshness = Freshness(ttl)
         self._flights: Flights[tuple[Route, str, Via, bool], tuple[Found, Cache]] = Flights()
 
@@ -106,7 +105,7 @@ class ManifestCache:
         if known is not None and unasked is not None:
             witness.found(unasked)
             return known
-        client = self._online(route, reference)
+        client = self._contact.client(route, reference)
         is_patient = not route.own or inquiry is Inquiry.GET
         key = (route, reference, route.via, is_patient)
         follows = self._flights.is_under_way(key)
@@ -135,16 +134,9 @@ class ManifestCache:
 
     def _unasked(self, route: Route, reference: str) -> Cache | None:
         """What part the cache has if what is there is served unasked; None if not. A digest is for ever."""
-        if is_digest(reference) or self._client is None or route.uncontacted:
+        if is_digest(reference) or not self._contact.is_allowed(route):
             return Cache.HIT
         return self._freshness.unasked(route, reference)
-
-    def _online(self, route: Route, reference: str) -> UpstreamClient:
-        """Raise `OCIError` 404 if nobody may be asked, or was just now and had nothing."""
-        if self._client is None or route.uncontacted:
-            raise not_here(route, ErrorCode.MANIFEST_UNKNOWN, reference)
-        self._misses.check(route, reference)
-        return self._client
 
     async def _fetch(self, asking: Asking, known: Found | None) -> tuple[Found, Cache]:
         """Ask upstream, and note what it says of the tag."""
@@ -175,7 +167,7 @@ class ManifestCache:
     async def _note_refusal(self, asking: Asking, error: UpstreamStatusError) -> None:
         """A tag that is gone upstream is gone here."""
         route, reference = asking.route, asking.reference
-        self._misses.note(route, reference, error)
+        self._contact.note(route, reference, error)
         if error.is_gone and not is_digest(reference):
             self._freshness.forget(route, reference)
             await self._index.delete_tag(route.key, reference)

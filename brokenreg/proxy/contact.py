@@ -1,0 +1,34 @@
+"""Which upstreams are contacted for one kind of content, and what they are known not to have."""
+
+from __future__ import annotations
+
+from brokenreg.oci.errors import ErrorCode
+from brokenreg.proxy.answers import not_here
+from brokenreg.proxy.client import UpstreamClient
+from brokenreg.proxy.errors import UpstreamError
+from brokenreg.proxy.misses import Misses
+from brokenreg.proxy.route import Route
+
+
+class Contact:
+    """Gives the client by which upstreams are asked; it is None if none is. `code` is what a 404 means."""
+
+    def __init__(self, client: UpstreamClient | None, code: ErrorCode) -> None:
+        self._client = client
+        self._code = code
+        self._misses = Misses()
+
+    def is_allowed(self, route: Route) -> bool:
+        """Whether the upstream may be contacted for that request."""
+        return self._client is not None and not route.uncontacted
+
+    def client(self, route: Route, reference: str) -> UpstreamClient:
+        """Raise `OCIError` 404 if the upstream may not be contacted, or was just now and had nothing."""
+        if self._client is None or route.uncontacted:
+            raise not_here(route, self._code, reference)
+        self._misses.check(route, reference)
+        return self._client
+
+    def note(self, route: Route, reference: str, error: UpstreamError) -> None:
+        """Remember an error for a while if it says that the upstream has nothing."""
+        self._misses.note(route, reference, error)
