@@ -104,6 +104,15 @@ class Settings(BaseModel):
             raise ValueError(f"user {twice!r} is given twice")
         return users
 
+    @field_validator("control_token")
+    @classmethod
+    def _can_be_sent(cls, token: str | None) -> str | None:
+        if token is not None and (not token or not token.isprintable() or token != token.strip()):
+            raise ValueError(
+                "no client can send this token; write printable characters, with no space at either end"
+            )
+        return token
+
     @field_validator("upstream")
     @classmethod
     def _have_one_place(cls, upstreams: tuple[Upstream, ...]) -> tuple[Upstream, ...]:

@@ -19,9 +19,11 @@ from pydantic import (
     field_validator,
 )
 
-from brokenreg.oci.digests import is_digest
+from brokenreg.oci.digests import Digest, is_digest
+from brokenreg.oci.errors import OCIError
+from brokenreg.oci.names import is_tag
 from brokenreg.oci.target import Endpoint, Target
-from brokenreg.redaction import REDACTED, SCHEMES, announces_secret
+from brokenreg.redaction import REDACTED, SCHEMES, announces_secret, is_flag
 from brokenreg.traffic.exchange import Exchange
 from brokenreg.traffic.redaction import redact_header
 
@@ -139,7 +141,14 @@ class Match(BaseModel):
             if not set(endpoints) - _WITHOUT_REFERENCE and not _any_of(self.reference)(""):
                 return f"requests to {_spelled(endpoints)} have no tag or digest; leave match.reference out"
             for glob in self.reference.split(_OR):
-                if not _WILD.search(glob) and not set(endpoints) - _BY_DIGEST and not is_digest(glob):
+                if _WILD.search(glob):
+                    continue
+                if not _is_reference(glob):
+                    return (
+                        f"match.reference {glob[:100]!r} is neither a tag nor a digest; for the beginning of "
+                        "one, write for instance sha256:0123*"
+                    )
+                if not set(endpoints) - _BY_DIGEST and not is_digest(glob):
                     return (
                         f"match.reference {glob[:100]!r} is not a digest, and {_spelled(endpoints)} is "
                         "requested by digest; write for instance sha256:0123*"
@@ -225,11 +234,19 @@ def _any_of(globs: str) -> Callable[[str], object]:
 
 def _may_match(name: str, glob: str) -> bool:
     """Whether what is kept of some value of a header can match."""
-    if announces_secret(name):
+    if announces_secret(name) and not is_flag(glob):
         kept = [REDACTED, *(f"{scheme} {REDACTED}" for scheme in SCHEMES)]
         return any(map(_matcher(glob.lower()), kept))
     redacted = redact_header(name, glob)
     return redacted == glob or bool(_matcher(glob)(redacted))
+
+
+def _is_reference(text: str) -> bool:
+    """Whether it can be a tag, a digest or an upload id."""
+    try:
+        return is_tag(text) or bool(Digest.parse(text))
+    except OCIError:
+        return False
 
 
 def _repository_problem(glob: str) -> str:

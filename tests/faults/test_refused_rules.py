@@ -69,6 +69,9 @@ def basic(user: str) -> str:
          "match.layer is about layers, not about tags"),
         ({"fault": "error", "match": {"endpoint": "ping", "repository": "a/b"}},
          "requests to ping name no repository"),
+        ({"fault": "error", "match": {"reference": "v1|sha256:0123abc"}},
+         "match.reference 'sha256:0123abc' is neither a tag nor a digest"),
+        ({"fault": "error", "match": {"reference": "v1 "}}, "match.reference 'v1 ' is neither a tag nor"),
         ({"fault": "error", "match": {"endpoint": "tags", "reference": "v1"}},
          "requests to tags have no tag or digest"),
         ({"fault": "error", "match": {"endpoint": "layer", "reference": "v1"}},
@@ -96,6 +99,7 @@ def test_a_rule_that_could_never_be_applied(rule: dict[str, Any], told: str) -> 
         *({"fault": "error", "match": {"header": {"authorization": glob}}}
           for glob in ("*", "Basic *", "bearer*")),
         {"fault": "error", "match": {"header": {"x-auth-token": "*", "user-agent": "docker/*"}}},
+        {"fault": "error", "match": {"header": {"x-auth": "true", "x-session": "1"}}},
         {"fault": "error", "match": {"header": {"x-forwarded-uri": "*n=1&key=*", "accept": "*json*"}}},
         {"fault": {"type": "challenge", "always": True}, "match": {"user": "casey"}},
         {"fault": ["latency", "truncate", "error"]},
