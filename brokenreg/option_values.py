@@ -11,6 +11,7 @@ from urllib.parse import unquote, urlsplit
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
 
+from brokenreg.oci.authority import authority
 from brokenreg.oci.errors import OCIError
 from brokenreg.oci.names import is_component
 from brokenreg.oci.upstreams import check_upstream
@@ -52,7 +53,7 @@ class Address(BaseModel):
             return self.host == "localhost"
 
     def __str__(self) -> str:
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+        return authority(self.host, self.port)
 
 
 class Listen(Address):
@@ -175,7 +176,7 @@ class WebProxy(BaseModel):
         )
 
     def __str__(self) -> str:
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+        return authority(self.host, self.port)
 
 
 def upstream_proxy(text: str) -> WebProxy | Literal["env"]:

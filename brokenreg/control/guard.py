@@ -5,6 +5,7 @@ from __future__ import annotations
 import hmac
 
 from brokenreg.control.problems import Problem
+from brokenreg.oci.authority import bracketed
 from brokenreg.wire.asgi import Scope, all_headers, header
 
 
@@ -44,7 +45,7 @@ class ControlGuard:
         """Our names, each with the port: that we were given, that we were reached by, and localhost."""
         host, _, port = self._address.rpartition(":")
         reached = scope["server"][0] if scope["server"] else host
-        names = {host, "localhost", f"[{reached}]" if ":" in reached else reached}
+        names = {host, "localhost", bracketed(reached)}
         ports = ("", ":80") if port == "80" else (f":{port}",)  # clients leave out the one of http
         return {f"{name.lower()}{each}" for name in names for each in ports}
 

@@ -7,6 +7,7 @@ import time
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from brokenreg.faults.tickets import LIFETIME, Allowed, Answer, Ticket, TicketOffice
+from brokenreg.oci.authority import bracketed
 from brokenreg.oci.target import TOKEN_PATH, Endpoint, Target, parse_target
 from brokenreg.traffic.recorder import EXTENSION as EXCHANGE
 from brokenreg.wire.asgi import Scope, asked_host
@@ -80,7 +81,7 @@ class SecondOrigin:
         return self._base(scope, self.port) + TOKEN_PATH
 
     def _base(self, scope: Scope, port: int) -> str:
-        host = asked_host(scope)[0] if self._public_host is None else _bracketed(self._public_host)
+        host = asked_host(scope)[0] if self._public_host is None else bracketed(self._public_host)
         return f"{self.scheme}://{host}:{port}"
 
 
@@ -94,7 +95,3 @@ def _understood(query: str, asked: Target) -> str:
     """What of the query decides. An `ns` that named this registry would name another at another port."""
     pairs = [pair for pair in parse_qsl(query, keep_blank_values=True) if pair[0] in _UNDERSTOOD]
     return "&".join(filter(None, (urlencode(pairs, safe="/:"), asked.query)))
-
-
-def _bracketed(host: str) -> str:
-    return f"[{host}]" if ":" in host else host

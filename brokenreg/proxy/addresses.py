@@ -14,6 +14,7 @@ from enum import IntEnum
 
 import httpx
 
+from brokenreg.oci.authority import authority
 from brokenreg.proxy.errors import UpstreamForbiddenError, UpstreamNameError
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -113,7 +114,7 @@ class AddressPolicy:
         """
         ip = parse_address(address)
         nearness = Nearness.of(ip)
-        place = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        place = authority(host, port)
         objection = self._objection(ip, port)
         if objection is not None:
             raise UpstreamForbiddenError(f"{place} is {objection}, which no upstream may be")

@@ -14,6 +14,7 @@ import h11
 import httpcore
 
 from brokenreg import __version__
+from brokenreg.oci.authority import authority
 from brokenreg.option_values import WebProxy
 from brokenreg.proxy.bounded_stream import BoundedStream
 from brokenreg.proxy.errors import UpstreamForbiddenError, UpstreamSilentError, UpstreamUnreachableError
@@ -24,11 +25,6 @@ _NUMBER = re.compile(r"[0-9]+|0[xX][0-9A-Fa-f]*")
 _METADATA = frozenset(
     {"metadata.google.internal", "metadata.goog", "instance-data", "instance-data.ec2.internal"}
 )
-
-
-def place(host: str, port: int) -> str:
-    """A host and its port as CONNECT and messages spell them."""
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def is_loopback_name(host: str) -> bool:
@@ -42,11 +38,11 @@ def check_unresolved(host: str, port: int) -> None:
 
     `host` is one that we cannot resolve ourselves.
     """
-    name = host.lower().rstrip(".")
+    name, place = host.lower().rstrip("."), authority(host, port)
     if name in _METADATA:
-        raise UpstreamForbiddenError(f"{place(host, port)} is a metadata service, which no upstream may be")
+        raise UpstreamForbiddenError(f"{place} is a metadata service, which no upstream may be")
     if not _HOST.fullmatch(host) or _NUMBER.fullmatch(name.rpartition(".")[2]):
-        raise UpstreamForbiddenError(f"{place(host, port)!r} is neither a host name nor an address")
+        raise UpstreamForbiddenError(f"{place!r} is neither a host name nor an address")
 
 
 async def tunnel(
@@ -57,7 +53,7 @@ async def tunnel(
     timeout: float | None,
 ) -> httpcore.AsyncNetworkStream:
     """Connect to `host` by a web proxy; `reach` connects to that. Raise `UpstreamError`, which names it."""
-    target = place(host, port)
+    target = authority(host, port)
     try:
         async with asyncio.timeout(timeout):
             stream = await reach()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable
 
+from brokenreg.oci.authority import authority
 from brokenreg.oci.target import Endpoint, Target, parse_target
 from brokenreg.traffic.bodies import BodyTap
 from brokenreg.traffic.exchange import Ended, Exchange, Origin
@@ -70,7 +71,7 @@ class Recorder:
             query=redact_query(query),
             http_version=scope["http_version"],
             scheme=scope["scheme"],
-            client=f"[{host}]:{port}" if ":" in host else f"{host}:{port}",
+            client=authority(host, port),
             target=redact_target(target),
             user=user_of((header(scope, b"authorization") or b"").decode("latin-1")),
             request_headers=redact_headers(scope["headers"]),

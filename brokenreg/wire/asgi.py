@@ -8,6 +8,8 @@ from collections.abc import Awaitable, Callable
 from enum import StrEnum
 from typing import Any
 
+from brokenreg.oci.authority import bracketed
+
 Scope = dict[str, Any]
 Message = dict[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -109,4 +111,4 @@ def asked_host(scope: Scope) -> tuple[str, int | None]:
     if asked is not None:
         return asked
     host, port = scope["server"] or ("localhost", None)
-    return (f"[{host}]" if ":" in host else host), port
+    return bracketed(host), port

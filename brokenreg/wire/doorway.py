@@ -12,6 +12,7 @@ import socket
 import struct
 from typing import Any
 
+from brokenreg.oci.authority import authority
 from brokenreg.oci.plurals import counted
 from brokenreg.wire.arrival import ARRIVAL, Arrival, Door, Present, TurnAway
 from brokenreg.wire.asgi import End
@@ -161,4 +162,4 @@ async def _left(accepted: _Accepted) -> None:
 
 def _spell(address: Any) -> str:
     host, port, *_ = address
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    return authority(host, port)
