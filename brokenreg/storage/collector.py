@@ -16,7 +16,6 @@ from typing import TypeVar
 from brokenreg.oci.digests import Digest
 from brokenreg.storage.blobs import BlobStore
 from brokenreg.storage.cache import CachedBlobs
-from brokenreg.storage.errors import StorageError
 from brokenreg.storage.file_threads import in_file_thread
 from brokenreg.storage.folder import DataFolder
 from brokenreg.storage.index import Index
@@ -67,7 +66,7 @@ class Collector:
         while True:
             try:
                 await self.collect()
-            except (OSError, StorageError):
+            except Exception:  # whatever it is: without a collector everything stays for ever
                 logger.exception("collecting garbage failed; trying again in an hour")
             await asyncio.sleep(INTERVAL)
 

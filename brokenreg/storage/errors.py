@@ -8,7 +8,7 @@ import os
 from brokenreg.oci.errors import TOO_MANY_FILES, ErrorCode, OCIError, shutting_down, too_many_files
 
 _UNUSABLE = (errno.EROFS, errno.EIO, errno.EACCES, errno.EPERM, errno.ESTALE, errno.ENOTDIR, errno.ENODEV)
-"""What a file system says that was mounted read-only, has broken or was taken away."""
+"""What a file system says of an open file if it was mounted read-only, has broken or was taken away."""
 
 
 class StorageError(Exception):
@@ -68,7 +68,7 @@ def refusal(error: Exception) -> OCIError | None:
         return OCIError(500, ErrorCode.UNAVAILABLE, str(error))
     if isinstance(error, OSError) and error.errno in TOO_MANY_FILES:
         return too_many_files()
-    if isinstance(error, OSError) and error.errno in _UNUSABLE:
+    if isinstance(error, OSError) and (error.errno in _UNUSABLE or error.filename is not None):
         return OCIError(
             500,
             ErrorCode.UNAVAILABLE,

@@ -118,30 +118,31 @@ class DataFolder:
         return self.uploads / check_upload_id(upload_id)
 
     def stored_digests(self) -> Iterator[Digest]:
-        """All blobs on disk; files whose names are not ours are passed over."""
+        """All blobs on disk; folders, and files whose names are not ours, are passed over."""
         for algorithm in ALGORITHMS:
-            with os.scandir(self.blobs / algorithm) as entries:
-                for entry in entries:
-                    try:
-                        yield Digest.parse(f"{algorithm}:{entry.name}")
-                    except OCIError:
-                        continue
+            for name in _files_in(self.blobs / algorithm):
+                with contextlib.suppress(OCIError):
+                    yield Digest.parse(f"{algorithm}:{name}")
 
     def quarantined_digests(self) -> Iterator[Digest]:
-        """All blobs in the quarantine; files whose names are not ours are passed over."""
-        with os.scandir(self.quarantine) as entries:
-            for entry in entries:
-                with contextlib.suppress(OCIError):
-                    yield Digest.parse(entry.name.replace("-", ":", 1))
+        """All blobs in the quarantine, as `stored_digests`."""
+        for name in _files_in(self.quarantine):
+            with contextlib.suppress(OCIError):
+                yield Digest.parse(name.replace("-", ":", 1))
 
     def stored_uploads(self) -> Iterator[str]:
-        """The ids of all upload files on disk; files whose names are not ours are passed over."""
-        with os.scandir(self.uploads) as entries:
-            for entry in entries:
-                try:
-                    yield check_upload_id(entry.name)
-                except OCIError:
-                    continue
+        """The ids of all upload files on disk, as `stored_digests`."""
+        for name in _files_in(self.uploads):
+            with contextlib.suppress(OCIError):
+                yield check_upload_id(name)
+
+
+def _files_in(folder: Path) -> Iterator[str]:
+    """The names of all that is no folder: nobody can remove that as if it were a file."""
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if not entry.is_dir(follow_symlinks=False):
+                yield entry.name
 
 
 def sync_folder(folder: Path) -> None:

@@ -130,7 +130,7 @@ class Integrity:
             due = time.monotonic() + interval
             try:
                 await self.scrub()
-            except OSError:
+            except Exception:  # whatever it is: the next pass may find what this one did not
                 logger.exception("verifying the blobs failed; trying again later")
             await asyncio.sleep(max(0.0, due - time.monotonic()))
 

@@ -6,6 +6,7 @@ import asyncio
 import os
 import threading
 import time
+import uuid
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -14,6 +15,7 @@ import pytest
 from brokenreg.oci.digests import Digest
 from brokenreg.oci.errors import OCIError
 from brokenreg.storage import Store
+from brokenreg.storage.collector import Collector
 from brokenreg.storage.errors import StorageFullError
 from brokenreg.storage.index import Index
 from tests.storage.contents import (
@@ -282,3 +284,34 @@ async def test_what_is_saved_during_a_collection_stays(store: Store, saviour: st
     await asyncio.gather(blocked, saving, collecting)
     assert store.index.is_linked(digest)
     assert content_of(store, digest) == b"saved"
+
+
+async def test_folders_in_the_place_of_files_are_passed_over(tmp_path: Path) -> None:
+    """Nobody can remove them like files, and all else is collected all the same."""
+    async with Store.open(tmp_path / "data", max_data=10**9) as store:
+        folders = [store.folder.uploads / uuid.uuid4().hex for _ in range(3)]
+        folders.append(store.folder.blob(Digest.of(b"no file")))
+        folders.append(store.folder.quarantined(Digest.of(b"no file")))
+        for folder in folders:
+            folder.mkdir()
+        garbage = store.folder.uploads / uuid.uuid4().hex
+        garbage.touch()
+        await store.collector.collect(now=time.time() + 2 * DAY)
+        assert all(folder.is_dir() for folder in folders)
+        assert not garbage.exists()
+        await store.integrity.scrub()
+
+
+async def test_it_goes_on_after_whatever_went_wrong(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("brokenreg.storage.collector.INTERVAL", 0.0)
+    failures = iter([ValueError("unforeseen"), OSError("foreseen")])
+    collected = asyncio.Event()
+
+    async def collect(_: Collector) -> None:
+        if (failure := next(failures, None)) is not None:
+            raise failure
+        collected.set()
+
+    monkeypatch.setattr(Collector, "collect", collect)
+    async with Store.open(tmp_path / "data"), asyncio.timeout(5):
+        await collected.wait()

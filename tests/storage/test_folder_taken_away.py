@@ -98,3 +98,28 @@ def test_a_file_system_that_fails_is_named(number: int) -> None:
 def test_an_error_that_is_not_of_the_folder_is_not_told_as_one() -> None:
     assert refusal(ConnectionResetError(errno.ECONNRESET, "reset")) is None
     assert refusal(KeyError("x")) is None
+
+
+@pytest.mark.parametrize("part", ["uploads", "blobs"])
+def test_a_part_of_the_folder_that_is_gone(
+    own_registry: Brokenreg, http: httpx.Client, capfd: pytest.CaptureFixture[str], part: str
+) -> None:
+    shutil.rmtree(own_registry.data / part)
+    error = error_of(push_blob(http, b"after"), 500)
+    assert (error["code"], "No such file or directory" in error["message"]) == ("UNAVAILABLE", True)
+    assert own_registry.stop() == 0
+    assert "Traceback" not in capfd.readouterr().err
+
+
+def test_a_folder_where_a_blob_was(
+    own_registry: Brokenreg, http: httpx.Client, capfd: pytest.CaptureFixture[str]
+) -> None:
+    push(http)
+    blob = own_registry.data / "blobs" / digest_of(BEFORE).replace(":", "/")
+    blob.unlink()
+    blob.mkdir()
+    for response in (http.get(f"/v2/a/blobs/{digest_of(BEFORE)}"), push_blob(http, BEFORE)):
+        error = error_of(response, 500)
+        assert (error["code"], "Is a directory" in error["message"]) == ("UNAVAILABLE", True)
+    assert own_registry.stop() == 0
+    assert "Traceback" not in capfd.readouterr().err
