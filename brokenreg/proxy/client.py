@@ -22,7 +22,12 @@ from brokenreg.proxy.addresses import AddressPolicy, Trust, host_and_port, upstr
 from brokenreg.proxy.body_source import BodySource
 from brokenreg.proxy.connection_limit import LimitedTransport
 from brokenreg.proxy.encodings import unrequested_encoding, with_encoding
-from brokenreg.proxy.errors import UpstreamContentError, UpstreamError
+from brokenreg.proxy.errors import (
+    UpstreamContentError,
+    UpstreamError,
+    UpstreamSilentError,
+    UpstreamUnreachableError,
+)
 from brokenreg.proxy.failures import Asked, told_failures, told_redirects
 from brokenreg.proxy.lookups import Lookups
 from brokenreg.proxy.patience import patiently
@@ -252,8 +257,12 @@ class _Told(httpx.AsyncBaseTransport):
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Raise `UpstreamError`."""
         asked: Asked = request.extensions["asked"]
-        with told_failures(asked, request.url):
-            response = await self._transport.handle_async_request(request)
+        try:
+            with told_failures(asked, request.url):
+                response = await self._transport.handle_async_request(request)
+        except (UpstreamUnreachableError, UpstreamSilentError) as error:
+            error.is_of_all = host_and_port(request.url) == host_and_port(asked.url)
+            raise
         where = f"{request.url.netloc.decode('ascii')}{request.url.path}"
         web_proxy = response.extensions["network_stream"].get_extra_info("web_proxy")
         through = "" if web_proxy is None else f" (through the web proxy {web_proxy})"

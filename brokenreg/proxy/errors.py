@@ -23,6 +23,8 @@ class UpstreamError(OCIError):
     """
 
     may_pass = False
+    is_of_all = False
+    """Whether the upstream itself did not respond, so that it is the same for whatever it has."""
 
     def __init__(
         self,

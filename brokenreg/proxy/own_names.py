@@ -93,13 +93,14 @@ class OwnNames:
                 result = await work()
         except TimeoutError:
             silent = UpstreamSilentError(f"{route.upstream} did not respond within {WAIT:g} s")
-            self._note_down(silent)
+            if wanted.inquiry is Inquiry.HEAD:  # a list may have many pages
+                self._note_down(silent)
             raise silent from None
-        except (UpstreamUnreachableError, UpstreamSilentError) as error:
-            self._note_down(error)
-            raise
-        except UpstreamStatusError:
-            self._down_until = 0.0
+        except UpstreamError as error:
+            if error.is_of_all:
+                self._note_down(error)
+            elif isinstance(error, UpstreamStatusError):
+                self._down_until = 0.0
             raise
         self._down_until = 0.0
         return result

@@ -227,9 +227,25 @@ async def test_it_is_asked_again_after_a_while(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr("brokenreg.proxy.own_names.DOWN", 0.01)
     names, upstream = OwnNames(), Upstream()
     upstream.error = UpstreamUnreachableError("cannot reach quay.io")
+    upstream.error.is_of_all = True
     assert await answered(names, upstream, Inquiry.HEAD) == 404
     upstream.error = None
     await asyncio.sleep(0.02)
+    assert await answered(names, upstream, Inquiry.HEAD) == "here"
+
+
+async def test_what_fails_for_one_image_alone_is_no_outage(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A body that was cut, a CDN that cannot be reached, a list of so many pages that it takes longer."""
+    names, upstream = OwnNames(), Upstream()
+    for error in (UpstreamUnreachableError("ended after 1 of 2 bytes"), UpstreamSilentError("too slow")):
+        upstream.error = error
+        for inquiry in Inquiry:
+            await answered(names, upstream, inquiry)
+    assert upstream.asked == 6
+    monkeypatch.setattr("brokenreg.proxy.own_names.WAIT", 0.01)
+    upstream.silent = True
+    assert await answered(names, upstream, Inquiry.LIST) == 404
+    upstream.silent, upstream.error = False, None
     assert await answered(names, upstream, Inquiry.HEAD) == "here"
 
 

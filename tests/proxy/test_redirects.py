@@ -75,8 +75,12 @@ async def test_a_redirect_to_where_nobody_is() -> None:
         async with Listening.at(place(host)) as upstream, asking({"quay.io": upstream.url}) as client:
             with pytest.raises(UpstreamUnreachableError) as failed:
                 await get(client, "quay.io")
+        async with asking({"quay.io": f"http://{host}"}) as client:
+            with pytest.raises(UpstreamUnreachableError) as down:
+                await get(client, "quay.io")
     assert failed.value.message.startswith(f"cannot reach {host} (to which quay.io redirects): ")
     check_names_the_target(failed.value, host)
+    assert (failed.value.is_of_all, down.value.is_of_all) == (False, True)
 
 
 @pytest.mark.parametrize("port", [-5, 0, 65536, 65536 + 80, 99999])
