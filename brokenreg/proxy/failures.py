@@ -16,10 +16,13 @@ import httpx
 from brokenreg.oci.printable import printable
 from brokenreg.proxy.addresses import host_and_port
 from brokenreg.proxy.errors import UpstreamContentError, UpstreamSilentError, UpstreamUnreachableError
-from brokenreg.redaction import redact_text
+from brokenreg.redaction import REDACTED, redact_text
 
 _BYTES = re.compile(r"\b(?:bytearray\()?b(['\"].*['\"])\)?")
 """What h11 quotes of an answer, as Python writes bytes; their text is in the group."""
+
+_HEADER_VALUE = re.compile(r"(illegal header line: (['\"])[^\s:'\"]{0,40}+).*(['\"])", re.DOTALL)
+"""What follows the name in a header line without a colon: any header may have a secret there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,4 +81,5 @@ def _host(url: httpx.URL) -> str:
 
 def _words(error: Exception) -> str:
     words = _BYTES.sub(r"\1", str(error).partition("\n")[0])
+    words = _HEADER_VALUE.sub(rf"\1 {REDACTED}\3", words)
     return printable(redact_text(words.rstrip(". ")))[:200] or type(error).__name__
