@@ -18,6 +18,9 @@ from brokenreg.proxy.addresses import host_and_port, parse_address
 if TYPE_CHECKING:
     from publicsuffixlist import PublicSuffixList
 
+_NAME = re.compile(r"[a-z0-9_.-]+")
+"""Without the characters that resolvers, web proxies and URLs read differently: `evil.example\\.quay.io`."""
+
 _NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*", re.IGNORECASE)
 """The last label of what resolvers take for an address: `10.1` is one, and `0x7f.1`."""
 
@@ -79,7 +82,7 @@ def _public_suffixes() -> PublicSuffixList:
 
 def _registrable_domain(suffixes: PublicSuffixList, host: str) -> str | None:
     """Return the part of a host's name that somebody has registered; None if that is unclear."""
-    if _is_address(host) or _NUMBER.fullmatch(host.rpartition(".")[2]):
+    if not _NAME.fullmatch(host) or _is_address(host) or _NUMBER.fullmatch(host.rpartition(".")[2]):
         return None
     domain: str | None = suffixes.privatesuffix(host)
     return None if domain is None or _is_shared(domain) else domain

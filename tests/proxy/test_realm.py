@@ -45,6 +45,8 @@ from brokenreg.proxy.realm import is_named, may_see_credentials
         ("https://quay.io", "http://quay.io/token", False),
         ("https://quay.io", "https://quay.io.evil.example/token", False),
         ("https://quay.io", "https://evilquay.io/token", False),
+        ("https://quay.io", "https://evil.example\\.quay.io/token", False),
+        ("https://quay.io", "https://evil.example%2f.quay.io/token", False),
         ("https://a.co.uk", "https://b.co.uk/token", False),
         ("https://me.azurecr.io", "https://you.azurecr.io/token", False),
         ("https://quay.io", "https://127.0.0.1/token", False),
