@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fnmatch
 import ipaddress
 import re
 from collections.abc import Callable, Collection
@@ -10,18 +9,14 @@ from functools import partial
 from typing import Annotated, Literal
 
 from pydantic import (
-    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
     Field,
-    StringConstraints,
     field_validator,
 )
 
-from brokenreg.oci.digests import Digest, is_digest
-from brokenreg.oci.errors import OCIError
-from brokenreg.oci.names import is_tag
+from brokenreg.faults.globs import Glob, Globs, any_of, matcher
 from brokenreg.oci.target import Endpoint, Target
 from brokenreg.redaction import REDACTED, SCHEMES, announces_secret, is_flag
 from brokenreg.traffic.exchange import Exchange
@@ -43,30 +38,11 @@ EndpointName = Literal[
 ]
 """What a match may name: an endpoint, `blob` (config or layer), or `any`."""
 
-Glob = Annotated[str, StringConstraints(min_length=1, max_length=512)]
-"""As `fnmatch` has it: `*` crosses `/`, letters count as they are."""
-
-
-def _check_alternatives(globs: str) -> str:
-    if not all(globs.split(_OR)):
-        raise ValueError("has an empty alternative; write `a|b` for a or b")
-    return globs
-
-
-_OR = "|"
-
-Globs = Annotated[Glob, AfterValidator(_check_alternatives)]
-"""A glob, or several of which one must match (`a|b`), for texts that never contain `|`."""
-
 Predicate = Callable[[Exchange], object]
 Facet = Callable[[Exchange], str]
 Positions = Callable[[Target], Collection[int]]
 
-_BLOBS = (Endpoint.CONFIG, Endpoint.LAYER)
-_BY_DIGEST = frozenset({*_BLOBS, Endpoint.REFERRERS})
-_WITHOUT_REPOSITORY = frozenset({Endpoint.PING, Endpoint.CATALOG})
-_WITHOUT_REFERENCE = _WITHOUT_REPOSITORY | {Endpoint.TOKEN, Endpoint.TAGS}
-_WILD = re.compile(r"[*?\[]")
+BLOBS = (Endpoint.CONFIG, Endpoint.LAYER)
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
 
@@ -125,42 +101,14 @@ class Match(BaseModel):
 
     def takes(self, method: str) -> bool:
         """True if it may match a request of that method."""
-        return self.method is None or bool(_any_of(self.method)(method))
-
-    def conflict(self, endpoints: Collection[Endpoint]) -> str | None:
-        """Why it can match nothing at these endpoints, in one line; None if it can."""
-        if self.layer is not None and Endpoint.LAYER not in endpoints:
-            return f"match.layer is about layers, not about {_spelled(endpoints)}; write endpoint: layer"
-        if self.repository is not None:
-            if not set(endpoints) - _WITHOUT_REPOSITORY and not _any_of(self.repository)(""):
-                return f"requests to {_spelled(endpoints)} name no repository; leave match.repository out"
-            for glob in self.repository.split(_OR):
-                if problem := _repository_problem(glob):
-                    return f"match.repository {glob[:100]!r} {problem}"
-        if self.reference is not None:
-            if not set(endpoints) - _WITHOUT_REFERENCE and not _any_of(self.reference)(""):
-                return f"requests to {_spelled(endpoints)} have no tag or digest; leave match.reference out"
-            for glob in self.reference.split(_OR):
-                if _WILD.search(glob):
-                    continue
-                if not _is_reference(glob):
-                    return (
-                        f"match.reference {glob[:100]!r} is neither a tag nor a digest; for the beginning of "
-                        "one, write for instance sha256:0123*"
-                    )
-                if not set(endpoints) - _BY_DIGEST and not is_digest(glob):
-                    return (
-                        f"match.reference {glob[:100]!r} is not a digest, and {_spelled(endpoints)} is "
-                        "requested by digest; write for instance sha256:0123*"
-                    )
-        return None
+        return self.method is None or bool(any_of(self.method)(method))
 
     def endpoints(self, default: str) -> Collection[Endpoint]:
         """The endpoints that it is about."""
         name = self.endpoint or default
         if name == "any":
             return tuple(each for each in Endpoint if each is not Endpoint.CONNECT)
-        return _BLOBS if name == "blob" else (Endpoint(name),)
+        return BLOBS if name == "blob" else (Endpoint(name),)
 
     def beyond_connections(self) -> list[str]:
         """What it asks of a request, which a connection cannot tell."""
@@ -195,7 +143,7 @@ class Match(BaseModel):
         """
         found: list[tuple[str, Predicate]] = []
         if self.repository is not None:
-            repository = _any_of(self.repository)
+            repository = any_of(self.repository)
             found.append(
                 (
                     f"repository is not {self.repository}",
@@ -203,7 +151,7 @@ class Match(BaseModel):
                 )
             )
         if self.reference is not None:
-            reference = _any_of(self.reference)
+            reference = any_of(self.reference)
             found.append(
                 (
                     f"reference is not {self.reference}",
@@ -211,7 +159,7 @@ class Match(BaseModel):
                 )
             )
         if self.method is not None:
-            method = _any_of(self.method)
+            method = any_of(self.method)
             found.append((f"method is not {self.method}", lambda exchange: method(exchange.method)))
         if self.protocol is not None:
             protocol = self.protocol
@@ -219,56 +167,20 @@ class Match(BaseModel):
         if self.client is not None:
             found.append((f"client is not {self.client}", _client(self.client)))
         if self.user is not None:
-            user = _matcher(self.user)
+            user = matcher(self.user)
             found.append((f"user is not {self.user}", lambda exchange: user(exchange.user)))
         for name, value in (self.header or {}).items():
-            found.append((f"header {name} is not {value}", _header(name.lower(), _matcher(value))))
+            found.append((f"header {name} is not {value}", _header(name.lower(), matcher(value))))
         return found
-
-
-def _any_of(globs: str) -> Callable[[str], object]:
-    """Return something true for a text that one of the alternatives matches."""
-    matchers = [_matcher(glob) for glob in globs.split(_OR)]
-    return matchers[0] if len(matchers) == 1 else lambda text: any(match(text) for match in matchers)
 
 
 def _may_match(name: str, glob: str) -> bool:
     """Whether what is kept of some value of a header can match."""
     if announces_secret(name) and not is_flag(glob):
         kept = [REDACTED, *(f"{scheme} {REDACTED}" for scheme in SCHEMES)]
-        return any(map(_matcher(glob.lower()), kept))
+        return any(map(matcher(glob.lower()), kept))
     redacted = redact_header(name, glob)
-    return redacted == glob or bool(_matcher(glob)(redacted))
-
-
-def _is_reference(text: str) -> bool:
-    """Whether it can be a tag, a digest or an upload id."""
-    try:
-        return is_tag(text) or bool(Digest.parse(text))
-    except OCIError:
-        return False
-
-
-def _repository_problem(glob: str) -> str:
-    """Why no repository is called so; empty if one may be."""
-    if glob.startswith("/") or (glob.endswith("/") and len(glob) > 1):
-        return "begins or ends with a slash, and names do not"
-    if glob != glob.lower():
-        return "has capital letters, and names have none"
-    if ":" in glob.rpartition("/")[2] and not _WILD.search(glob):
-        return "has a tag; write it in match.reference"
-    return ""
-
-
-def _spelled(endpoints: Collection[Endpoint]) -> str:
-    return "blob" if set(endpoints) == set(_BLOBS) else next(iter(endpoints))
-
-
-def _matcher(glob: str) -> Callable[[str], object]:
-    """Something true for a text that the glob matches."""
-    if not _WILD.search(glob):
-        return glob.__eq__
-    return re.compile(fnmatch.translate(glob)).match
+    return redacted == glob or bool(matcher(glob)(redacted))
 
 
 def _network(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network | None:
@@ -282,7 +194,7 @@ def _network(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network | None:
 def _client(glob: str) -> Predicate:
     network = _network(glob)
     if network is None:
-        agent = _matcher(glob)
+        agent = matcher(glob)
         return lambda exchange: bool(agent(exchange.user_agent))
     return lambda exchange: _address(exchange) in network
 

@@ -22,6 +22,7 @@ from pydantic import (
 from brokenreg.faults.catalogue import CATALOGUE, Fault
 from brokenreg.faults.catalogue.base import first_problem
 from brokenreg.faults.catalogue.parameters import Share
+from brokenreg.faults.conflicts import match_conflict
 from brokenreg.faults.matching import Match
 from brokenreg.oci.hints import nearest
 from brokenreg.oci.plurals import counted
@@ -140,7 +141,7 @@ class Rule(BaseModel):
 
     def _check_effect(self) -> None:
         """Raise `ValueError` if it can never be applied as it is written."""
-        if conflict := self.match.conflict(self.endpoints()):
+        if conflict := match_conflict(self.match, self.endpoints()):
             raise ValueError(conflict)
         for place, fault in enumerate(self.fault):
             if conflict := fault.conflict(self.match, self.endpoints()):

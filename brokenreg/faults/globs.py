@@ -1,0 +1,39 @@
+"""The globs of matches, and the texts that they match."""
+
+from __future__ import annotations
+
+import fnmatch
+import re
+from collections.abc import Callable
+from typing import Annotated
+
+from pydantic import AfterValidator, StringConstraints
+
+OR = "|"
+WILD = re.compile(r"[*?\[]")
+
+Glob = Annotated[str, StringConstraints(min_length=1, max_length=512)]
+"""As `fnmatch` has it: `*` crosses `/`, letters count as they are."""
+
+
+def _check_alternatives(globs: str) -> str:
+    if not all(globs.split(OR)):
+        raise ValueError("has an empty alternative; write `a|b` for a or b")
+    return globs
+
+
+Globs = Annotated[Glob, AfterValidator(_check_alternatives)]
+"""A glob, or several of which one must match (`a|b`), for texts that never contain `|`."""
+
+
+def any_of(globs: str) -> Callable[[str], object]:
+    """Return something true for a text that one of the alternatives matches."""
+    matchers = [matcher(glob) for glob in globs.split(OR)]
+    return matchers[0] if len(matchers) == 1 else lambda text: any(match(text) for match in matchers)
+
+
+def matcher(glob: str) -> Callable[[str], object]:
+    """Something true for a text that the glob matches."""
+    if not WILD.search(glob):
+        return glob.__eq__
+    return re.compile(fnmatch.translate(glob)).match
