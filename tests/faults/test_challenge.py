@@ -18,8 +18,8 @@ RULES = """
 rules:
   - {name: raw, match: {endpoint: tags, repository: raw}, fault: {type: challenge, value: 'Bearer realm=,,"'}}
   - {name: ping, match: {endpoint: ping}, fault: {type: challenge, form: upper}, times: 1}
-  - {name: token, match: {endpoint: token, repository: asked}, fault: {type: challenge}}
-  - {name: manifest, match: {endpoint: manifest, repository: asked}, fault: {type: token, form: html}}
+  - {name: token, match: {repository: wanted}, fault: {type: challenge}}
+  - {name: manifest, match: {repository: asked}, fault: {type: token, form: html}}
 """
 
 
@@ -194,7 +194,7 @@ async def test_a_ping_and_what_cannot_be_struck(tmp_path: Path) -> None:
         async with httpx.AsyncClient(base_url=running.url) as http:
             assert told(await http.get("/v2/")) == [b'BASIC realm="brokenreg"']
             assert (await http.get("/v2/")).status_code == 200
-            assert (await http.get("/token?scope=repository:asked:pull")).status_code == 200
+            assert (await http.get("/token?scope=repository:wanted:pull")).status_code == 200
             assert (await http.get("/v2/asked/manifests/v1")).status_code == 404
         running.stop()
     assert [line["fault"] for line in running.lines] == ["challenge", None, None, None]

@@ -79,7 +79,7 @@ async def test_its_own_code_in_the_tag(http: httpx.AsyncClient) -> None:
         ("status-503_layers-x", "layers"),
         ("status-503_size-x", "size"),
         ("status-503_seed-x", "seed"),
-        ("status-503_layers-0", "layers"),
+        ("status-503_layers-128", "layers"),
         ("status-503_endpoint-kitchen", "kitchen"),
         ("status-503_endpont-layer", "did you mean 'endpoint'"),
         ("status-503_status-504", "twice"),
