@@ -23,10 +23,12 @@ from brokenreg.option_values import (
     Address,
     AuthUser,
     Listen,
+    Realm,
     Upstream,
     WebProxy,
     bare_url,
     from_text,
+    is_host,
     upstream_glob,
     upstream_name,
     upstream_proxy,
@@ -80,7 +82,7 @@ class Settings(BaseModel):
     default_upstream: Annotated[str, AfterValidator(upstream_name)] = "quay.io"
     allow_upstream: tuple[Annotated[str, AfterValidator(upstream_glob)], ...] = ()
     upstream_auth: Literal["auto", "on", "off"] = "auto"
-    upstream_realm: tuple[Annotated[Upstream, from_text(Upstream.parse)], ...] = ()
+    upstream_realm: tuple[Annotated[Realm, from_text(Realm.parse)], ...] = ()
     upstream_ca: tuple[Path, ...] = ()
     upstream_proxy: UpstreamProxyField | None = None
     offline: bool = False
@@ -148,6 +150,21 @@ class Settings(BaseModel):
                 f"--default-upstream {name} is not allowed by --allow-upstream {' '.join(globs)}; "
                 f"add --allow-upstream {name}, or let the default be one of those"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _names_hosts(self) -> Self:
+        """An upstream without a URL of its own is connected to by its name."""
+        has_url = {upstream.name for upstream in self.upstream}
+        for option, name in (
+            ("--default-upstream", self.default_upstream),
+            *(("--listen", listen.upstream) for listen in self.listen),
+        ):
+            if name is not None and name not in has_url and not is_host(name):
+                raise ValueError(
+                    f'{option}: invalid upstream "{name}": use a host name, an IPv4 address of four decimal '
+                    f"numbers without leading zeros, or add --upstream {name}=URL"
+                )
         return self
 
     @model_validator(mode="after")

@@ -6,7 +6,7 @@ import base64
 import ipaddress
 import re
 from collections.abc import Callable
-from typing import Literal, TypeVar
+from typing import Literal, Self, TypeVar
 from urllib.parse import unquote, urlsplit
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
@@ -80,17 +80,27 @@ class Upstream(BaseModel):
     @classmethod
     def parse(cls, text: str) -> Upstream:
         """Raise `ValueError` unless `text` is NAME=URL."""
+        return cls._parse(text, "quay.io=https://mirror.example", "local=http://127.0.0.1:5000")
+
+    @classmethod
+    def _parse(cls, text: str, *examples: str) -> Self:
         name, equals, url = text.partition("=")
         if not equals:
-            raise ValueError(
-                f"{text!r} is not NAME=URL, for instance quay.io=https://mirror.example "
-                "or local=http://127.0.0.1:5000"
-            )
+            raise ValueError(f"{text!r} is not NAME=URL, for instance {' or '.join(examples)}")
         logical = upstream_name(name)
         try:
-            return cls(name=logical, url=_plain_url(url, "https://mirror.example:5000"))
+            return cls(name=logical, url=_plain_url(url, examples[0].partition("=")[2]))
         except ValueError as error:
             raise ValueError(f"{logical}: {error}") from None
+
+
+class Realm(Upstream):
+    """The name of a registry, and a token service that may see its credentials."""
+
+    @classmethod
+    def parse(cls, text: str) -> Realm:
+        """Raise `ValueError` unless `text` is NAME=URL."""
+        return cls._parse(text, "quay.io=https://auth.example", "local=http://127.0.0.1:5001")
 
 
 def upstream_name(text: str) -> str:
@@ -221,6 +231,11 @@ def _url_problem(text: str) -> str | None:
     if max(map(len, host.split("."))) > 63 or (_DOTTED.fullmatch(host) and not _is_ipv4(host)):
         return "has a host that is neither a name nor an address"
     return None
+
+
+def is_host(name: str) -> bool:
+    """Whether the name of an upstream, `host` or `host:port`, is a host that can be connected to."""
+    return _url_problem(f"https://{name}") is None
 
 
 def _is_ipv4(host: str) -> bool:

@@ -62,7 +62,9 @@ def told(
         or first["type"] in _WITHOUT_VALUE
     )
     if isinstance(given, str | int | float) and not is_hidden:
-        said += f", not {redact_text(repr(given))[:100]}"
+        value = f", not {redact_text(repr(given))[:100]}"
+        wanted, semicolon, advice = said.partition("; ") if said.startswith("write ") else (said, "", "")
+        said = f"{wanted}{value}{semicolon}{advice}"
     return said
 
 

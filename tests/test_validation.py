@@ -33,6 +33,8 @@ from brokenreg.validation import place_of, told
          "rules[0].per: write rule, repository, reference or client, not 'x'"),
         ("rules: [{fault: error, enabled: maybe}]", "rules[0].enabled: write true or false, not 'maybe'"),
         ("rules: [{fault: error, match: {client: ''}}]", "rules[0].match.client: write something, not ''"),
+        ("rules: [{fault: error, times: 0}]",
+         "rules[0].times: write 1 or more, not '0'; to switch a rule off, write enabled: false"),
         ("seed: abc", "seed: write a whole number, not 'abc'"),
     ],
 )  # fmt: skip

@@ -91,7 +91,11 @@ def _rule(ask: Ask) -> Rule:
 
 
 def _unknown(ask: Ask) -> Problem:
-    return Problem(404, f"there is no rule {ask.path['id']} in this namespace; GET /v1/rules lists them")
+    return Problem(
+        404,
+        f"there is no rule {ask.path['id']} in this namespace; "
+        "`brokenreg rules list` (GET /v1/rules) lists them",
+    )
 
 
 _ID = {"id": "as POST /v1/rules answered"}

@@ -19,7 +19,7 @@ _WITHOUT_REFERENCE = _WITHOUT_REPOSITORY | {Endpoint.TOKEN, Endpoint.TAGS}
 def match_conflict(match: Match, endpoints: Collection[Endpoint]) -> str | None:
     """Why a match can match nothing at these endpoints, in one line; None if it can."""
     if match.layer is not None and Endpoint.LAYER not in endpoints:
-        return f"match.layer is about layers, not about {_spelled(endpoints)}; write endpoint: layer"
+        return f"match.layer is for layers, and the endpoint is {_spelled(endpoints)}; write layer"
     if match.repository is not None:
         if not set(endpoints) - _WITHOUT_REPOSITORY and not any_of(match.repository)(""):
             return f"requests to {_spelled(endpoints)} name no repository; leave match.repository out"
@@ -39,8 +39,8 @@ def match_conflict(match: Match, endpoints: Collection[Endpoint]) -> str | None:
                 )
             if not set(endpoints) - _BY_DIGEST and not is_digest(glob):
                 return (
-                    f"match.reference {glob[:100]!r} is not a digest, and {_spelled(endpoints)} is "
-                    "requested by digest; write for instance sha256:0123*"
+                    f"match.reference {glob[:100]!r} is not a digest, and the endpoint "
+                    f"{_spelled(endpoints)} is requested by digest; write for instance sha256:0123*"
                 )
     return None
 

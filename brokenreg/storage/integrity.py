@@ -72,10 +72,19 @@ class Integrity:
         if not self._blobs.quarantine(digest, file):
             return
         self._cache.gone(digest)
-        what = (
-            "push it again" if self._index.is_pushed(digest) else "it is fetched again when it is requested"
+        logger.error(
+            "blob %s is corrupt: %s. It is not served any more; %s", digest, problem, self._remedy(digest)
         )
-        logger.error("blob %s is corrupt: %s. It is not served any more; %s", digest, problem, what)
+
+    def why_missing(self, digest: Digest) -> str | None:
+        """Return why a blob in the quarantine is not served, and what brings it back; None for others."""
+        if not self.is_quarantined(digest):
+            return None
+        return f"it was corrupt on disk and is not served any more; {self._remedy(digest)}"
+
+    def _remedy(self, digest: Digest) -> str:
+        is_pushed = self._index.is_pushed(digest)
+        return "push it again" if is_pushed else "it is fetched again when it is requested"
 
     def is_quarantined(self, digest: Digest) -> bool:
         """Whether the blob was corrupt, and has not come in again since."""

@@ -123,6 +123,10 @@ async def test_a_digest_is_verified_and_a_wrong_one_told() -> None:
         assert controlled.store.integrity.is_quarantined(digests[2])
         (row,) = [blob for blob in await survey(controlled) if blob.digest == digests[2]]
         assert row.origins == ("corrupt", "pushed")
+        for key in ("v", "enter", "C"):
+            seen = " ".join((await settled(pilot, key)).split())
+            assert "it was corrupt on disk and is not served any more; push it again" in seen, key
+        assert not list(controlled.rules.book(""))
 
 
 async def test_corrupt_arms_a_rule_for_exactly_this_blob_and_takes_it_away() -> None:

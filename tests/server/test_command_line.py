@@ -149,7 +149,15 @@ def test_the_log_file_takes_each_exchange(tmp_path: Path) -> None:
         (["--upstream", f"a.b=http://{'a' * 64}.c"], "--upstream: a.b: the URL has a host that is neither"),
         (
             ["--upstream-realm", "https://auth.example"],
-            "--upstream-realm: 'https://auth.example' is not NAME=URL",
+            "--upstream-realm: 'https://auth.example' is not NAME=URL, for instance quay.io=https://auth.example",
+        ),
+        (
+            ["--default-upstream", "0177.0.0.1"],
+            '--default-upstream: invalid upstream "0177.0.0.1": use a host name, an IPv4 address of four ',
+        ),
+        (
+            ["--listen", "127.0.0.1:0=127.1.2.300:5000"],
+            '--listen: invalid upstream "127.1.2.300:5000": use a host name, an IPv4 address of four ',
         ),
         (["--verify-interval", "0s"], "--verify-interval: write a duration of 1s or more, for instance 24h"),
         (["--upstream", "a.b=http://c d"], "--upstream: a.b: the URL has a host that is none"),

@@ -118,6 +118,8 @@ class BlobsArea(TabArea):
                 return "there is no blob here" + ("; {blobs.back} shows all" if self._wanted else "")
             case "delete" if blob is not None and not blob.keys:
                 return "it cannot be deleted: it is fabricated anew whenever it is asked for"
+            case "corrupt" if blob is not None and blob.made is None:
+                return self.controlled.store.integrity.why_missing(blob.digest) or super().objection(action)
         return super().objection(action)
 
     def action_open(self) -> None:
@@ -226,8 +228,8 @@ class BlobsArea(TabArea):
                     self.controlled.store.integrity.quarantine(blob.digest, content.file, problem)
                     problem += "; it is not served any more"
             said = f"verified: {problem}" if verification.is_right else f"WRONG: {problem}"
-        except GoneError:
-            said = "it is not here any more"
+        except GoneError as error:
+            said = str(error)
         except (OSError, StorageError) as error:
             said = f"cannot be read: {error}"
         finally:

@@ -52,8 +52,8 @@ class Inside:
         try:
             async with opened(self._controlled, self.blob) as content:
                 await self._look(content, width)
-        except GoneError:
-            self._said = "it is not here any more"
+        except GoneError as error:
+            self._said = str(error)
         except (OSError, StorageError) as error:
             self._said = f"it cannot be read: {visible(str(error))}"
 

@@ -14,25 +14,26 @@ from brokenreg.tui.blobs.survey import Blob
 
 
 class GoneError(Exception):
-    """The blob is not here any more."""
+    """The blob is not here any more, as the message says."""
 
 
 @asynccontextmanager
 async def opened(controlled: Controlled, blob: Blob) -> AsyncIterator[Content]:
     """Its content, for as long as it is looked at. Raise `GoneError`, `OSError` or `StorageError`."""
+    gone = GoneError(controlled.store.integrity.why_missing(blob.digest) or "it is not here any more")
     if blob.keys and blob.kind.is_manifest:
         body = await controlled.store.index.manifest_body(blob.digest)
         if body is None:
-            raise GoneError
+            raise gone
         yield Document(body)
     elif blob.keys:
         file = await asyncio.to_thread(controlled.store.blobs.open, blob.digest)
         if file is None:
-            raise GoneError
+            raise gone
         with file:
             yield StoredContent(file)
     elif blob.made is not None:
         made = blob.made
         yield await asyncio.to_thread(lambda: made.content)
     else:
-        raise GoneError
+        raise gone
