@@ -95,17 +95,17 @@ _SERVER_OPTIONS = [
             help="Whether to log in upstream with the credentials of docker and podman. auto: if only this "
                  "machine can reach the registry, or --auth-user says who may."),
     _option("--upstream-realm", multiple=True, metavar="NAME=URL",
-            help="A token service to send the credentials of a registry to, although it is neither at the "
-                 "same host and port nor in the same domain; may be repeated."),
+            help="Send the credentials of the registry NAME to the token service at URL too, although it has "
+                 "another host and port and another domain; may be repeated."),
     _option("--upstream-ca", multiple=True, type=_FILE, metavar="FILE",
             help="A CA to trust for upstreams, PEM, beside the system's; may be repeated."),
     _option("--upstream-proxy", metavar="URL|env",
             help="Reach upstreams through this web proxy: http://[NAME:PASSWORD@]HOST:PORT, or https://. "
-                 "env: through those that HTTPS_PROXY and HTTP_PROXY name, except for hosts in NO_PROXY. "
-                 "Off loopback it needs --allow-upstream.  [default: connect directly]"),
+                 "env: use HTTPS_PROXY, HTTP_PROXY and NO_PROXY. If other machines can reach --listen, it "
+                 "needs --allow-upstream.  [default: connect directly]"),
     _option("--upstream-timeout", metavar="DURATION", default="60s", show_default=True,
-            help="How long an upstream may take for the head of a response, and may pause in its body; "
-                 "connecting has 10s."),
+            help="How long to wait for the head of an upstream's response, and for the next part of its body; "
+                 "connecting may take 10s."),
     _option("--tag-ttl", metavar="DURATION", default="60s", show_default=True,
             help="For how long a cached tag is served before its upstream is asked whether it still holds."),
     _option("--keep-gone", is_flag=True,
