@@ -104,7 +104,7 @@ _SERVER_OPTIONS = [
                  "env: use HTTPS_PROXY, HTTP_PROXY and NO_PROXY. If other machines can reach --listen, it "
                  "needs --allow-upstream.  [default: connect directly]"),
     _option("--upstream-timeout", metavar="DURATION", default="60s", show_default=True,
-            help="How long to wait for the head of an upstream's response, and for the next part of its body; "
+            help="How long to wait for the head of an upstream's response, and for each part of its body; "
                  "connecting may take 10s."),
     _option("--tag-ttl", metavar="DURATION", default="60s", show_default=True,
             help="For how long a cached tag is served before its upstream is asked whether it still holds."),

@@ -203,7 +203,7 @@ class RuleBooks:
     def __init__(self, seed: int, positions: Positions, initial: Sequence[SourcedScenario] = ()) -> None:
         if (total := sum(len(sourced.scenario.rules) for sourced in initial)) > MAX_RULES:
             raise ScenarioError(
-                f"files have {counted(total, 'rule')} together; at most {MAX_RULES} are taken"
+                f"files have {counted(total, 'rule')} together; at most {MAX_RULES} are accepted"
             )
         self._seed = seed
         self._initial = initial
@@ -230,10 +230,11 @@ class RuleBooks:
             return
         self._books = {name: book for name, book in self._books.items() if not book.is_blank}
         if len(self._books) >= MAX_NAMESPACES:
-            problem = (
-                f"{MAX_NAMESPACES} namespaces have rules, and no more can; POST /v1/reset?namespace=NAME one"
+            raise FieldError(
+                (),
+                f"{MAX_NAMESPACES} namespaces have rules, which is the limit; "
+                "clear one with POST /v1/reset?namespace=NAME",
             )
-            raise FieldError((), problem)
 
     def choose(self, exchange: Exchange, path_rules: Sequence[PathRule]) -> list[Choice]:
         """The strikes on an exchange: those that its path asks for, which combine; else the first rule's."""

@@ -123,7 +123,7 @@ class LineWriter:
         dropped = self._dropped + self._failed + unwritten
         if dropped > self._reported:
             why = self._problem or "nobody reads it"
-            logger.warning("%s dropped so far: %s: %s", counted(dropped, "line"), self._name, why)
+            logger.warning("%s: %s dropped so far: %s", self._name, counted(dropped, "line"), why)
             self._reported = dropped
 
 

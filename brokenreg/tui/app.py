@@ -213,7 +213,11 @@ class Panel(App[int], Objecting, inherit_bindings=False):
     def action_all_off(self) -> None:
         """Disable all rules and overrides; or enable again what was disabled so."""
         count, is_on = self._arming.switch_all()
-        said = "on again" if is_on else "off; {panel.all-off} switches back on what was off"
+        said = (
+            "on again"
+            if is_on
+            else f"off; {{panel.all-off}} switches {form_for(count, 'it', 'them')} on again"
+        )
         self.notify(f"{counted(count, 'rule')} {said}")
 
     def on_traffic_area_fail_next(self, event: TrafficArea.FailNext) -> None:

@@ -92,7 +92,7 @@ async def test_too_much_for_a_clipboard_is_told() -> None:
         await look(pilot, "l", "l")
         await until_done(pilot)
         assert "y Copy" not in await look(pilot, "y")
-        assert "are too much for a clipboard; s writes it to a file" in said(pilot)
+        assert "is too much for a clipboard; s writes it to a file" in said(pilot)
         assert panel.clipboard == ""
         assert MOST_COPIED < 100 * 1000
 

@@ -78,7 +78,7 @@ async def repository(controlled: Controlled) -> None:
         (nothing, ("4", "R"), "there is nothing here"),
         (nothing, ("4", "/", *"x", "enter", "R"), "there is nothing here; escape shows all names"),
         (nothing, ("i", "ctrl+r"), "there are no breaks; type one, and enter sets it"),
-        (repository, ("g", "j", "n"), "this is a heading, no exchange; j and k move, space folds"),
+        (repository, ("g", "j", "n"), "this is a heading, not an exchange; j and k move, space folds"),
         (repository, ("enter", "enter"), "it is shown in full already; escape goes back to the list"),
         (repository, ("l",), "no exchange is shown in full; enter shows it"),
         (repository, ("2", "enter"), "it has several faults, and the form one"),

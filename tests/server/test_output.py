@@ -37,11 +37,11 @@ async def test_lines_that_nobody_reads_are_counted(
         await asyncio.sleep(0.03)
     await asyncio.sleep(0.05)
     (while_it_ran,) = caplog.messages
-    assert while_it_ran.endswith(" lines dropped so far: standard output: nobody reads it")
+    assert while_it_ran.endswith(" lines dropped so far: nobody reads it")
     lines.close()
     in_the_pipe = os.read(reader, 1_000_000).count(b"\n")
     assert caplog.messages[-1] == (
-        f"{3000 - in_the_pipe} lines dropped so far: standard output: nobody reads it"
+        f"standard output: {3000 - in_the_pipe} lines dropped so far: nobody reads it"
     )
     os.close(reader)
     os.close(writer)
@@ -53,10 +53,10 @@ async def test_a_reader_that_has_gone_is_reported(caplog: pytest.LogCaptureFixtu
     lines = LineWriter(writer, "standard output")
     lines.write("a")
     lines.close()
-    assert caplog.messages == ["1 line dropped so far: standard output: Broken pipe"]
+    assert caplog.messages == ["standard output: 1 line dropped so far: Broken pipe"]
     lines.write("b")
     lines.close()
-    assert caplog.messages[-1] == "2 lines dropped so far: standard output: Broken pipe"
+    assert caplog.messages[-1] == "standard output: 2 lines dropped so far: Broken pipe"
     os.close(writer)
 
 
@@ -65,7 +65,7 @@ async def test_a_log_file_on_a_full_disk_is_reported(caplog: pytest.LogCaptureFi
         lines = LineWriter(full.fileno(), "log.jsonl")
         lines.write("a")
         lines.close()
-    assert caplog.messages == ["1 line dropped so far: log.jsonl: No space left on device"]
+    assert caplog.messages == ["log.jsonl: 1 line dropped so far: No space left on device"]
 
 
 async def test_nothing_is_reported_where_all_lines_are_read(caplog: pytest.LogCaptureFixture) -> None:
@@ -115,5 +115,5 @@ def test_a_run_whose_output_nobody_reads(tmp_path: Path) -> None:
     read = process.stdout.read().count(b"\n")
     process.stdout.close()
     assert (
-        told.decode() == f"brokenreg: {200 - read} lines dropped so far: standard output: nobody reads it\n"
+        told.decode() == f"brokenreg: standard output: {200 - read} lines dropped so far: nobody reads it\n"
     )

@@ -51,7 +51,7 @@ def _whereabouts(row: Row, store: Store, digest: Digest) -> str:
     if not row.is_here:
         return "not in this repository: the blob is in the data folder, but was not pushed or mounted here"
     if row.size is not None and row.size != size:
-        return f"yes, with {counted(size, 'byte')}: not what the manifest tells"
+        return f"yes, with {counted(size, 'byte')}: the manifest says otherwise"
     return "yes"
 
 

@@ -137,7 +137,9 @@ class TrafficArea(SiftingArea):
         if self._table.selected is not None:
             return ""
         if self._table.transfer is not None:
-            return "this is a heading, no exchange; {move.down} and {move.up} move, {traffic.expand} folds"
+            return (
+                "this is a heading, not an exchange; {move.down} and {move.up} move, {traffic.expand} folds"
+            )
         return "there is no exchange under the cursor"
 
     def action_open(self) -> None:

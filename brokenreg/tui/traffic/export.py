@@ -137,12 +137,12 @@ class ExportScreen(ModalScreen[str], Objecting, inherit_bindings=False):
         """Why `action` would do nothing now."""
         match action:
             case "copy" | "save" | "form" if self._is_saving:
-                return "the name of a file is asked for; {export.leave} goes back"
+                return "type the name of a file; {export.leave} goes back"
             case "copy" | "save" if self._text is None:
                 return "there is nothing in this form; {export.last-form} and {export.next-form} show others"
             case "copy" if self._text and len(self._text) > MOST_COPIED:
                 most = format_size(MOST_COPIED)
-                return f"more than {most} are too much for a clipboard; {{export.save}} writes it to a file"
+                return f"more than {most} is too much for a clipboard; {{export.save}} writes it to a file"
         return super().objection(action)
 
     def action_form(self, by: int) -> None:

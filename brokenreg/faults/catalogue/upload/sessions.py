@@ -165,7 +165,7 @@ class UploadRange(Fault):
         if self.form in ("refuse", "stale"):
             return None
         if head.status not in (202, 204) or honest is None:
-            return f"the status is {head.status}, which tells no Range"
+            return f"the status is {head.status}, which has no Range"
         is_same = self.form != "absent" and self._miscounted(honest) == honest
         return "nothing has arrived yet" if is_same else None
 
