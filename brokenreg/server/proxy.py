@@ -51,8 +51,7 @@ def _web_proxies(settings: Settings, environ: Mapping[str, str]) -> WebProxies:
     if settings.upstream_proxy is None:
         if names:
             logger.warning(
-                "upstreams are reached without a web proxy and ignores %s; to use it, add "
-                "--upstream-proxy env",
+                "upstreams are reached without a web proxy; not used: %s; add --upstream-proxy env to use it",
                 ", ".join(names),
             )
         return WebProxies()

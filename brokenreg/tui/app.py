@@ -182,7 +182,8 @@ class Panel(App[int], Objecting, inherit_bindings=False):
             yield f"{counted(held, 'response')} {form_for(held, 'is', 'are')} held."
         if going := self._controlled.log.in_flight - held:
             yield f"{counted(going, 'exchange')} {form_for(going, 'is', 'are')} in flight."
-        if unsaved := self._board.query_one(FaultsArea).unsaved:
+        put_off = {active.id for active in self._arming.put_off()}
+        if unsaved := self._board.query_one(FaultsArea).unsaved(put_off):
             yield f"{counted(unsaved, 'rule')} made here {form_for(unsaved, 'is', 'are')} not saved."
         for screen in self.screen_stack:
             if isinstance(screen, RuleForm):

@@ -116,8 +116,8 @@ def test_upstreams_are_asked_directly_and_that_is_told(
         assert both.get("/v2/org/app/manifests/v1").content == manifest
     told = [line for line in capfd.readouterr().err.splitlines() if "web proxy" in line]
     assert told == [
-        f"brokenreg: upstreams are reached without a web proxy and ignores {', '.join(names)}; "
-        "to use it, add --upstream-proxy env"
+        f"brokenreg: upstreams are reached without a web proxy; not used: {', '.join(names)}; "
+        "add --upstream-proxy env to use it"
     ]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from functools import partial
 from typing import ClassVar
 
@@ -80,15 +80,18 @@ class FaultsArea(TabArea):
         book = self._book
         return f"scenario {visible(book.name)}" if book.name else ""
 
-    @property
-    def unsaved(self) -> int:
-        """How many rules were made or changed here since they were saved; others while they may strike."""
+    def unsaved(self, put_off: Collection[int]) -> int:
+        """How many rules were made or changed here since they were saved; others while they may strike.
+
+        `put_off` are ids of rules that may strike again after one key.
+        """
         books = self.controlled.rules
         return sum(
             self._saved.get(each.id) != each.rule
             for name in books.namespaces()
             for each in books.book(name)
-            if each.source == _SOURCE or (each.source.startswith(_SOURCE) and each.is_armed)
+            if each.source == _SOURCE
+            or (each.source.startswith(_SOURCE) and (each.is_armed or each.id in put_off))
         )
 
     def objection(self, action: str) -> str:
