@@ -518,6 +518,9 @@ def test_descriptors_that_are_none_are_left_out(always: Chain, odd: Scripted) ->
     manifests = [good, 7, None, {}, *({"digest": each} for each in ("v1", [], {}, None, 7, "sha256:x"))]
     odd.answers[path] = Answer(200, {}, json.dumps({"manifests": manifests}).encode())
     assert always.get(f"/odd.test{path}").json()["manifests"] == [good]
-    unwritable = {**good, "annotations": {"by": "\ud800"}}
-    odd.answers[path] = Answer(200, {}, json.dumps({"manifests": [unwritable]}).encode())
-    assert error_of(always.get(f"/odd.test{path}"), 502)["message"] == "odd.test sent a list that is none"
+    surrogate, nan = ({**good, "annotations": {"by": value}} for value in ("\ud800", float("nan")))
+    for body in (json.dumps({"manifests": [each]}) for each in (surrogate, nan)):
+        for text in (body, body.replace("NaN", "1e999")):
+            odd.answers[path] = Answer(200, {}, text.encode())
+            message = error_of(always.get(f"/odd.test{path}"), 502)["message"]
+            assert message == "odd.test sent a list that is none"
