@@ -217,7 +217,7 @@ def _ordered_manifests(manifests: list[Any]) -> list[Any]:
 
 
 def _manifests_of(document: Any) -> list[Any]:
-    """Those that can be asked for. Raise `ValueError` too if they cannot be passed on: no Unicode, no JSON."""
+    """Those that can be asked for. Raise `ValueError` too if they cannot be passed on as JSON."""
     manifests = [each for each in _members(document, "manifests") if _is_descriptor(each)]
     json.dumps(manifests, ensure_ascii=False, allow_nan=False).encode()
     return manifests
