@@ -49,19 +49,12 @@ class Fill:
     """One blob coming in. `run` is its task; everybody else reads what has come by `pieces`."""
 
     def __init__(
-        self,
-        client: UpstreamClient,
-        store: Store,
-        route: Route,
-        digest: Digest,
-        tell: Tell,
-        share: Share,
+        self, client: UpstreamClient, store: Store, route: Route, digest: Digest, tell: Tell, share: Share
     ) -> None:
         self.size: int | None = None
         """Bytes of the whole blob; None as long as nobody has told."""
         self.is_kept = False
         """Whether it has become a blob of the cache."""
-        self._client = client
         self._store = store
         self._route = route
         self._digest = digest
@@ -157,7 +150,8 @@ class Fill:
                 yield Piece(self._file, position, stop - position)
                 position = stop
             elif self._overflow is not None:
-                async for chunk in self._beyond(self._overflow, position, end):
+                resumption = self._resumption.anew(self._overflow.kept)
+                async for chunk in beyond(self._overflow, resumption, self._limit, position, end):
                     yield chunk
                 return
             else:
@@ -203,19 +197,17 @@ class Fill:
             with self._upload:
                 self._file = BlobFile(self._upload.path)
                 self._limit = await fill_limit(self._store, self._route.key, self._digest)
-                async with given_up_unattended(self._received, self._is_awaited, f"blob {self._digest}"):
+                what = f"blob {self._digest}"
+                async with given_up_unattended(lambda: self._upload.offset, self._is_awaited, what):
                     await self._receive()
                 await self._publish()
         except BaseException as error:
             if is_no_room(error):
                 self._warn()
                 self._overflow = Overflow(self._upload.offset, self._upload.hasher())
-            await self._discard()
+            await self._store.uploads.cancel(self._upload)
             if self._overflow is None:
                 raise
-
-    def _received(self) -> int:
-        return self._upload.offset
 
     def _is_awaited(self) -> bool:
         return self._readers > 0
@@ -288,24 +280,13 @@ class Fill:
             if not is_no_room(error):
                 raise
             self._warn()
-            await self._discard()
+            await self._store.uploads.cancel(self._upload)
 
     def _warn(self) -> None:
-        if self._share.was_refused:
-            why = "the blobs that are being fetched take all of --cache-max-size"
-        else:
-            why = "no room left in the data folder"
+        others = "the blobs that are being fetched take all of --cache-max-size"
+        why = others if self._share.was_refused else "no room left in the data folder"
         self._tell(f"not cached: {why}")
         logger.warning("%s: %s of %s goes to clients and is not cached", why, self._digest, self._route.name)
-
-    async def _discard(self) -> None:
-        await self._store.uploads.cancel(self._upload)
-
-    def _beyond(self, overflow: Overflow, begin: int, end: int | None) -> AsyncIterator[bytes]:
-        resumption = Resumption(
-            self._client, self._route, self._digest, self._tell, overflow.kept, self._resumption.size
-        )
-        return beyond(overflow, resumption, self._limit, begin, end)
 
     def _notify(self) -> None:
         changed, self._changed = self._changed, asyncio.Event()

@@ -48,6 +48,10 @@ class Resumption:
         self._etag: str | None = None
         self._is_another = False
 
+    def anew(self, offset: int) -> Resumption:
+        """Requests of their own for the same blob, from `offset` on."""
+        return Resumption(self._client, self._route, self._digest, self._tell, offset, self.size)
+
     @asynccontextmanager
     async def request(self, offset: int) -> AsyncIterator[Download]:
         """Ask for the blob from `offset` on. Raise `UpstreamError`, also if its size has changed."""
