@@ -18,7 +18,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from brokenreg.storage.errors import FolderGoneError, StorageClosedError, StorageError, StorageFullError
+from brokenreg.storage.errors import (
+    FolderGoneError,
+    StorageClosedError,
+    StorageError,
+    StorageFullError,
+    is_no_room,
+)
 from brokenreg.storage.schema import prepare_schema
 
 logger = logging.getLogger(__name__)
@@ -139,8 +145,13 @@ def _connect(path: Path) -> sqlite3.Connection:
             prepare_schema(connection)
             stack.pop_all()  # all is well: it stays open
     except (OSError, sqlite3.Error) as error:
-        raise StorageError(f"cannot use the index {path}: {error}; move it away to start afresh") from None
+        raise StorageError(f"cannot use the index {path}: {error}; {advice(_named(error))}") from None
     return connection
+
+
+def advice(error: Exception) -> str:
+    """Return what helps if the index cannot be opened: one for which there is no room is not moved away."""
+    return "free some room" if is_no_room(error) else "move it away to start afresh"
 
 
 def _make_private(path: Path) -> None:

@@ -6,6 +6,7 @@ and of recipes is from memory.
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 import time
 from collections.abc import Collection, Iterable
@@ -15,8 +16,8 @@ from pathlib import Path
 from brokenreg.oci.digests import Digest
 from brokenreg.oci.mediatypes import ManifestFacts
 from brokenreg.storage.bodies import RecentBodies
-from brokenreg.storage.database import Database
-from brokenreg.storage.errors import StorageError
+from brokenreg.storage.database import Database, advice
+from brokenreg.storage.errors import StorageError, StorageFullError
 from brokenreg.storage.recipes import Recipes
 from brokenreg.storage.records import Manifest, Records, RepositoryKey, is_cache
 from brokenreg.storage.statements import (
@@ -59,12 +60,12 @@ class Index(Records):
         index = cls(database)
         try:
             await database.run(index._load)
+            with contextlib.suppress(StorageFullError):  # another start has room for it
+                await database.run(_forget_sizes)
         except (sqlite3.Error, StorageError, ValueError) as error:
             await database.close()
             problem = str(error.__cause__ or error).partition("\n")[0]
-            raise StorageError(
-                f"cannot read the index {path}: {problem}; move it away to start afresh"
-            ) from None
+            raise StorageError(f"cannot read the index {path}: {problem}; {advice(error)}") from None
         return index
 
     async def close(self) -> None:
@@ -286,10 +287,15 @@ class Index(Records):
             self._repository((namespace, repository)).tags.point((tag,), Digest(digest))
         for namespace, repository, digest, linked in connection.execute("SELECT * FROM links"):
             self._add_link((namespace, repository), Digest(digest), linked)
-        connection.execute("DELETE FROM blob_sizes WHERE digest NOT IN (SELECT digest FROM links)")
         for digest, size in connection.execute("SELECT * FROM blob_sizes"):
-            self._sizes[Digest(digest)] = size
+            if digest in self._linked:
+                self._sizes[Digest(digest)] = size
         for key in connection.execute("SELECT namespace, repository FROM pushed ORDER BY number"):
             self._note_push(key)
         for upload_id, namespace, repository, algorithm in connection.execute("SELECT * FROM uploads"):
             self.uploads[upload_id] = UploadRow(upload_id, (namespace, repository), algorithm)
+
+
+def _forget_sizes(connection: sqlite3.Connection) -> None:
+    """Delete the sizes of blobs that nobody is linked to any more."""
+    connection.execute("DELETE FROM blob_sizes WHERE digest NOT IN (SELECT digest FROM links)")

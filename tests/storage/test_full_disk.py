@@ -12,9 +12,12 @@ from pathlib import Path
 import httpx
 import pytest
 
+from brokenreg.storage import Store
+from brokenreg.storage.errors import StorageError
 from tests import disks
 from tests.process import brokenreg
 from tests.registry.pushing import MIB, digest_of, error_of, image, stored
+from tests.storage.contents import KEY, push
 
 CONTENT = random.Random("full").randbytes(3 * MIB)
 DIGEST = digest_of(CONTENT)
@@ -142,3 +145,20 @@ def test_a_file_that_may_not_grow(tmp_path: Path) -> None:
         resource.prlimit(running.process.pid, resource.RLIMIT_FSIZE, unlimited)
         assert http.post(f"/v2/full/blobs/uploads/?digest={DIGEST}", content=CONTENT).status_code == 201
         assert http.get(f"/v2/full/blobs/{DIGEST}").content == CONTENT
+
+
+async def test_a_full_disk_is_enough_to_start(small_disk: Path) -> None:
+    """Also with sizes of blobs to forget, which takes room; a first start says what it needs."""
+    async with Store.open(small_disk / "data") as store:
+        digest = await push(store, SMALL)
+        gone = [await push(store, b"gone %d" % number) for number in range(500)]
+        await store.index.unlink_blobs(KEY, gone)
+    fill(small_disk)
+    async with Store.open(small_disk / "data") as store:
+        assert store.index.blob_size(digest) == len(SMALL)
+        assert store.index.blob_size(gone[0]) is None
+        assert store.index.is_linked(digest)
+    (small_disk / "new").mkdir()
+    with pytest.raises(StorageError, match=r"full; free some room$"):
+        async with Store.open(small_disk / "new"):
+            pass
