@@ -188,8 +188,9 @@ class HTTP1(Connection):
         linger: float = 0.0,
     ) -> Answer:
         """One request, and what came. `linger`: seconds to wait for more after a response that is whole."""
+        began = time.monotonic()
         self.send(self.request(path, method, headers, content))
-        return self.read(method, timeout=timeout, linger=linger)
+        return self.read(method, timeout=timeout, linger=linger, began=began)
 
     def request(self, path: str, method: str = "GET", headers: Headers = (), content: bytes = b"") -> bytes:
         """The bytes of a request."""
@@ -200,10 +201,17 @@ class HTTP1(Connection):
         return "\r\n".join([*lines, "", ""]).encode() + content
 
     def read(
-        self, method: str = "GET", *, prefix: bytes = b"", timeout: float = TIMEOUT, linger: float = 0.0
+        self,
+        method: str = "GET",
+        *,
+        prefix: bytes = b"",
+        timeout: float = TIMEOUT,
+        linger: float = 0.0,
+        began: float | None = None,
     ) -> Answer:
-        """The next response; `prefix` is what has been received of it."""
-        answer, began = Answer(raw=self._early + prefix), time.monotonic()
+        """The next response, timed from `began`, else from now; `prefix` is what has been received of it."""
+        answer = Answer(raw=self._early + prefix)
+        began = time.monotonic() if began is None else began
         end: int | None = None
         while True:
             if end is None and (end := _end_of(answer, method)) is not None:
@@ -249,8 +257,9 @@ class HTTP2(Connection):
         linger: float = 0.0,
     ) -> Answer:
         """One request on the next stream, and what came; `linger` waits for an end of the connection too."""
+        began = time.monotonic()
         stream = self.begin(path, method, headers, content)
-        return self.read(stream, timeout=timeout, linger=linger)
+        return self.read(stream, timeout=timeout, linger=linger, began=began)
 
     def begin(self, path: str, method: str = "GET", headers: Headers = (), content: bytes = b"") -> int:
         """Send a request (content of a frame at most); its stream."""
@@ -269,9 +278,12 @@ class HTTP2(Connection):
         self.send(data)
         return self._stream
 
-    def read(self, stream: int, *, timeout: float = TIMEOUT, linger: float = 0.0) -> Answer:
-        """What comes on that stream until it ends, or its connection does."""
-        answer, began = Answer(), time.monotonic()
+    def read(
+        self, stream: int, *, timeout: float = TIMEOUT, linger: float = 0.0, began: float | None = None
+    ) -> Answer:
+        """What comes on that stream until it or its connection ends; timed from `began`, else from now."""
+        answer = Answer()
+        began = time.monotonic() if began is None else began
         while not answer.is_whole and answer.ended == "timeout":
             frame = self._frame(timeout)
             if frame is None:
