@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import textual._wait
 from take_screenshots import frozen
 from tmux import Terminal
 
@@ -20,6 +21,13 @@ def still() -> Iterator[None]:
     """UTC, colours, nothing that moves; whatever the terminal of whoever runs the tests."""
     with frozen():
         yield
+
+
+@pytest.fixture(autouse=True)
+def brisk(monkeypatch: pytest.MonkeyPatch) -> None:
+    """After each key, Textual waits until the process was idle for 20 ms; 10 ms are longer than a refresh."""
+    monkeypatch.setattr(textual._wait, "SLEEP_GRANULARITY", 0.01)
+    monkeypatch.setattr(textual._wait, "SLEEP_IDLE", 0.01 / 20)
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from screen import Clock, line_with, look
+from screen import Clock, line_with, look, settled
 from textual.pilot import Pilot
 
 from brokenreg.config import Settings
@@ -60,8 +60,7 @@ class Bench:
         return status
 
     async def settled(self) -> str:
-        await self.pilot.app.workers.wait_for_complete()
-        return await look(self.pilot)
+        return await settled(self.pilot)
 
 
 @asynccontextmanager
