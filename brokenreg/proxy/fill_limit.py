@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
+from itertools import islice
 
 from brokenreg.oci.descriptors import described_sizes
 from brokenreg.oci.digests import Digest
@@ -53,9 +54,9 @@ async def fill_limit(store: Store, key: RepositoryKey, digest: Digest) -> FillLi
     Manifests may disagree. The digest then decides who is right.
     """
     repository = store.index.repository(key)
-    manifests = repository.manifests.values() if repository else ()
-    naming = [manifest.digest for manifest in manifests if digest in manifest.facts.names]
-    bodies = [await store.index.manifest_body(each) for each in naming[-_MOST_MANIFESTS:]]
+    newest = reversed(repository.manifests.values() if repository else ())
+    naming = (manifest.digest for manifest in newest if digest in manifest.facts.names)
+    bodies = [await store.index.manifest_body(each) for each in list(islice(naming, _MOST_MANIFESTS))]
     sizes = await asyncio.to_thread(_sizes, bodies, digest) if bodies else set()
     if sizes:
         size = max(sizes)
