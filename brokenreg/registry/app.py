@@ -16,7 +16,13 @@ from brokenreg.registry.blobs import delete_blob, get_blob
 from brokenreg.registry.call import Call, Services, StreamCall
 from brokenreg.registry.listings import list_catalog, list_referrers, list_tags, ping
 from brokenreg.registry.manifests import delete_manifest, get_manifest, put_manifest
-from brokenreg.registry.responses import API_VERSION, as_oci_error, error_headers, respond_error
+from brokenreg.registry.responses import (
+    API_VERSION,
+    as_oci_error,
+    error_headers,
+    forget_frames,
+    respond_error,
+)
 from brokenreg.registry.tokens import get_token, post_token
 from brokenreg.registry.uploads import delete_upload, get_upload, patch_upload, post_upload, put_upload
 from brokenreg.wire.asgi import ClientLeftError, Receive, Scope, Send
@@ -71,6 +77,7 @@ class Registry:
 
 async def _answer(call: StreamCall, error: Exception) -> None:
     told = as_oci_error(error)
+    forget_frames(error)
     if call.has_answered:
         # Too late for an error: only a cut connection tells the client that the content is not whole.
         call.witness.tell(f"cut short: {told.message}")

@@ -32,6 +32,17 @@ def as_oci_error(error: Exception) -> OCIError:
     return OCIError(500, ErrorCode.UNKNOWN, "internal error; the server's diagnostics say more")
 
 
+def forget_frames(error: BaseException | None) -> None:
+    """Let go of the frames that an error and its causes passed through, and of what those hold.
+
+    Some hold the task that failed, and so the error again: bodies of megabytes would stay until Python
+    searches for cyclic garbage in full.
+    """
+    while error is not None:
+        error.__traceback__ = None
+        error = error.__cause__ or error.__context__
+
+
 def error_headers(error: OCIError) -> dict[str, str]:
     """The headers of an error response in OCI form."""
     return {"content-type": "application/json", **error.headers}

@@ -98,6 +98,12 @@ class Arrival:
             self.mark(self.unfinished)
         self.door.arrivals.discard(self)
         self.door.witness.ended(self)
+        # They lead back here by the connection, whose buffers would stay until Python searches for garbage.
+        self.cut, self.say = _nothing, _nothing
+
+
+def _nothing(_: bytes = b"") -> None:
+    """Do nothing: the connection has ended."""
 
 
 class Witness(Protocol):

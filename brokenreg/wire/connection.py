@@ -86,6 +86,19 @@ class Wire(TCPServer):
             await super().run()
         finally:
             self.gone.set()
+            self._release()
+
+    def _release(self) -> None:
+        """Let go of what refers back to this connection once it has ended.
+
+        Otherwise its buffers (256 KiB of what was being sent, and as much for TLS) stay until Python searches
+        for cyclic garbage in full, which it does not do while clients are served.
+        """
+        error = self.reader.exception()
+        if error is not None:
+            error.__traceback__ = None  # its frames hold the data
+        for name in ("protocol", "_task_group"):  # neither is there if the client was gone at once
+            vars(self).pop(name, None)
 
     async def protocol_send(self, event: Event) -> None:
         """Every byte that Hypercorn emits: HTTP/1.1 and HTTP/2, plain and TLS.

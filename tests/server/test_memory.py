@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import http.client
 import random
+import socket
+import struct
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -62,3 +64,28 @@ def test_an_unfinished_manifest_of_any_size_is_not_gathered(tmp_path: Path) -> N
         response = httpx.put(f"{running.url}/v2/memory/manifests/big", content=body, timeout=30)
         assert (response.status_code, response.json()["errors"][0]["code"]) == (413, "SIZE_INVALID")
         assert running.resident() - before < 24 << 20
+
+
+RESET = struct.pack("ii", 1, 0)
+
+
+def disconnect(running: Brokenreg, path: str) -> None:
+    """Request a large body, read some of it, and reset the connection."""
+    host, _, port = running.host.partition(":")
+    with socket.create_connection((host, int(port)), timeout=10) as connection:
+        connection.sendall(f"GET {path} HTTP/1.1\r\nHost: {running.host}\r\n\r\n".encode())
+        received = 0
+        while received < 65536:
+            received += len(connection.recv(65536))
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+
+
+def test_a_client_that_disconnects_leaves_nothing_behind(tmp_path: Path) -> None:
+    """Not until Python searches for cyclic garbage either, for under load that takes long."""
+    with brokenreg(tmp_path / "data") as running, ThreadPoolExecutor(6) as pool:
+        manifest = httpx.get(f"{running.url}/v2/broken/random/manifests/layers-1_size-4mib").json()
+        path = f"/v2/broken/random/blobs/{manifest['layers'][0]['digest']}"
+        list(pool.map(lambda _: disconnect(running, path), range(100)))
+        before = running.resident()
+        list(pool.map(lambda _: disconnect(running, path), range(500)))
+        assert running.resident() - before < 20 << 20
