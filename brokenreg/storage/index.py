@@ -23,6 +23,7 @@ from brokenreg.storage.records import Manifest, Records, RepositoryKey, is_cache
 from brokenreg.storage.statements import (
     UNLINK,
     UNLINK_UNUSED,
+    forget_sizes,
     note_push,
     one_statement,
     read_body,
@@ -61,7 +62,7 @@ class Index(Records):
         try:
             await database.run(index._load)
             with contextlib.suppress(StorageFullError):  # another start has room for it
-                await database.run(_forget_sizes)
+                await database.run(forget_sizes)
         except (sqlite3.Error, StorageError, ValueError) as error:
             await database.close()
             problem = str(error.__cause__ or error).partition("\n")[0]
@@ -294,8 +295,3 @@ class Index(Records):
             self._note_push(key)
         for upload_id, namespace, repository, algorithm in connection.execute("SELECT * FROM uploads"):
             self.uploads[upload_id] = UploadRow(upload_id, (namespace, repository), algorithm)
-
-
-def _forget_sizes(connection: sqlite3.Connection) -> None:
-    """Delete the sizes of blobs that nobody is linked to any more."""
-    connection.execute("DELETE FROM blob_sizes WHERE digest NOT IN (SELECT digest FROM links)")

@@ -73,3 +73,8 @@ def remove_manifest(
     connection.execute(f"DELETE {_TAGS_OF}", (*key, digest))
     connection.execute(_DELETE_UNUSED_BODY, (digest,))
     return linked, tags
+
+
+def forget_sizes(connection: sqlite3.Connection) -> None:
+    """Delete the sizes of blobs that nobody is linked to any more."""
+    connection.execute("DELETE FROM blob_sizes WHERE digest NOT IN (SELECT digest FROM links)")

@@ -177,8 +177,7 @@ class Panel(App[int], Objecting, inherit_bindings=False):
 
     def _lost(self) -> Iterator[str]:
         """What would be lost, or broken off, if the registry stopped now; a line each."""
-        held = len(self._controlled.gate.waiting)
-        if held:
+        if held := len(self._controlled.gate.waiting):
             yield f"{counted(held, 'response')} {form_for(held, 'is', 'are')} held."
         if going := self._controlled.log.in_flight - held:
             yield f"{counted(going, 'exchange')} {form_for(going, 'is', 'are')} in flight."
@@ -214,11 +213,8 @@ class Panel(App[int], Objecting, inherit_bindings=False):
     def action_all_off(self) -> None:
         """Disable all rules and overrides; or enable again what was disabled so."""
         count, is_on = self._arming.switch_all()
-        said = (
-            "on again"
-            if is_on
-            else f"off; {{panel.all-off}} switches {form_for(count, 'it', 'them')} on again"
-        )
+        them = form_for(count, "it", "them")
+        said = "on again" if is_on else f"off; {{panel.all-off}} switches {them} on again"
         self.notify(f"{counted(count, 'rule')} {said}")
 
     def on_traffic_area_fail_next(self, event: TrafficArea.FailNext) -> None:
@@ -237,8 +233,7 @@ class Panel(App[int], Objecting, inherit_bindings=False):
         """Show the rule for the next one like `exchange`, to be changed."""
         rule = None if kind is None else self._next_like(exchange, usual(kind.name))
         if kind is not None and rule is not None:
-            form = RuleForm(kind, rule, like=exchange)
-            self.push_screen(form, partial(self._fail_next, exchange))
+            self.push_screen(RuleForm(kind, rule, like=exchange), partial(self._fail_next, exchange))
 
     def _next_like(self, exchange: Exchange, fault: Fault) -> Rule | None:
         try:
