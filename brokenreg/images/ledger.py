@@ -23,8 +23,8 @@ _LAYER = "layer:"
 IMAGES = "image:"
 """How the keys of image records begin."""
 
-MOST = 32_768
-"""Layers in memory, at some 450 bytes each: 258 images of 127 layers. The store finds the others."""
+MOST = 8_192
+"""Layers in memory, at some 450 bytes each: 64 images of 127 layers. The store finds the others."""
 
 _IMAGE_WEIGHT = 4
 """Layers that take as much memory as what is known of an image besides."""

@@ -97,8 +97,10 @@ class Wire(TCPServer):
         error = self.reader.exception()
         if error is not None:
             error.__traceback__ = None  # its frames hold the data
-        for name in ("protocol", "_task_group"):  # neither is there if the client was gone at once
-            vars(self).pop(name, None)
+        wrapper = vars(self).pop("protocol", None)  # neither is there if the client was gone immediately
+        vars(self).pop("_task_group", None)
+        if wrapper is not None and isinstance(wrapper.protocol, H11Protocol):
+            wrapper.protocol.stream = None
 
     async def protocol_send(self, event: Event) -> None:
         """Every byte that Hypercorn emits: HTTP/1.1 and HTTP/2, plain and TLS.
