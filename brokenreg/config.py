@@ -154,7 +154,7 @@ class Settings(BaseModel):
 
     @model_validator(mode="after")
     def _names_hosts(self) -> Self:
-        """An upstream without a URL of its own is connected to by its name."""
+        """Check the upstreams that have no URL: brokenreg connects to them by name."""
         has_url = {upstream.name for upstream in self.upstream}
         for option, name in (
             ("--default-upstream", self.default_upstream),
@@ -169,7 +169,7 @@ class Settings(BaseModel):
 
     @model_validator(mode="after")
     def _leads_others_only_where_allowed(self) -> Self:
-        """A web proxy resolves names itself, so no address is checked: the names have to be."""
+        """Require allowed names with a web proxy: it resolves names itself, so addresses go unchecked."""
         is_asked = self.upstream_proxy is not None and not self.offline
         if is_asked and self.is_beyond_loopback and not self.allow_upstream:
             raise ValueError(

@@ -25,7 +25,7 @@ class LogLine:
 
 
 class RedactingFormatter(logging.Formatter):
-    """Formats records, tracebacks among them, with secrets replaced."""
+    """Formats log records and their tracebacks, with secrets replaced."""
 
     def format(self, record: logging.LogRecord) -> str:
         return redact_text(super().format(record))

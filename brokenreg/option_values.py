@@ -95,7 +95,7 @@ class Upstream(BaseModel):
 
 
 class Realm(Upstream):
-    """The name of a registry, and a token service that may see its credentials."""
+    """A registry's name, and the URL of a token service that may get its credentials."""
 
     @classmethod
     def parse(cls, text: str) -> Realm:
@@ -147,7 +147,7 @@ class AuthUser(BaseModel):
 
 
 class WebProxy(BaseModel):
-    """A web proxy that opens tunnels to upstreams (CONNECT). As text it has no credentials."""
+    """A web proxy that opens tunnels to upstreams (CONNECT). Its text form omits the credentials."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -174,7 +174,7 @@ class WebProxy(BaseModel):
         name, _, password = login.partition(":")
         plain = f"{unquote(name)}:{unquote(password)}".encode(
             errors="surrogateescape"
-        )  # as environments have it
+        )  # the usual form in environment variables
         authorization = f"Basic {base64.b64encode(plain).decode()}" if has_login else None
         return cls.model_validate(
             {
@@ -190,7 +190,7 @@ class WebProxy(BaseModel):
 
 
 def upstream_proxy(text: str) -> WebProxy | Literal["env"]:
-    """A web proxy, or `env` for those in the environment. Raise `ValueError` as `WebProxy.parse` does."""
+    """Parse a web proxy, or `env` for the environment's. Raise `ValueError` as `WebProxy.parse` does."""
     return "env" if text == "env" else WebProxy.parse(text)
 
 
@@ -234,14 +234,14 @@ def _url_problem(text: str) -> str | None:
 
 
 def is_host(name: str) -> bool:
-    """Whether the name of an upstream, `host` or `host:port`, is a host that can be connected to."""
+    """Return whether an upstream's name, `host` or `host:port`, is a host that can be connected to."""
     return _url_problem(f"https://{name}") is None
 
 
 def _is_ipv4(host: str) -> bool:
     try:
         ipaddress.IPv4Address(host)
-    except ValueError:  # octal numbers, for instance: one reader takes 010 for 8, another for 10
+    except ValueError:  # octal numbers, for instance: some parsers read 010 as 8, others as 10
         return False
     return True
 

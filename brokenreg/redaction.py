@@ -14,7 +14,7 @@ from urllib.parse import unquote_plus
 REDACTED = "***"
 
 SCHEMES = {"basic": "Basic", "bearer": "Bearer", "digest": "Digest", "negotiate": "Negotiate", "ntlm": "NTLM"}
-"""Schemes of authentication (RFC 9110, section 11.1), in lower case, and how they are written."""
+"""Authentication schemes (RFC 9110, section 11.1): in lower case, and in their usual form."""
 
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
 
@@ -39,7 +39,7 @@ _SECRET_NAMES = frozenset(
         "x-jfrog-art-api", "x-art-api", "x-registry-config",
     }
 )  # fmt: skip
-"""Names that announce a secret, and whose words do not say so."""
+"""Names of secrets that their words do not reveal."""
 
 _DESCRIBES = frozenset(
     {
@@ -49,7 +49,7 @@ _DESCRIBES = frozenset(
         "supported", "timeout", "ttl", "type", "types", "uri", "url", "version",
     }
 )  # fmt: skip
-"""Last words of names that say something about a secret, and announce none: `token_type`, `expires_in`."""
+"""Last words of names that describe a secret but do not announce one: `token_type`, `expires_in`."""
 
 _PUBLIC_NAMES = frozenset(
     {
@@ -66,7 +66,7 @@ _PUBLIC_PARAMETERS = frozenset(
         "user", "username",
     }
 )  # fmt: skip
-"""Parameters of registries and token services whose values are shown, whatever they look like."""
+"""Parameters of registries and token services whose values are always shown."""
 
 _Value = Callable[[re.Match[str]], re.Match[str] | None]
 
@@ -75,12 +75,12 @@ _SHORTEST_OPAQUE = 8
 _FLAG = re.compile(r"true|false|yes|no|on|off", re.IGNORECASE)
 _DIGEST = re.compile(r"[a-z0-9+._-]+:[0-9a-f]{32,}")
 _LEGIBLE = re.compile(r"[0-9]+Z?|[A-Z]?[a-z]{0,20}[0-9]{0,3}|[A-Z]{0,20}[0-9]{0,3}|[0-9]{2,8}T[0-9]{2,6}Z?")
-"""What lies between the punctuation of a value that people can read: a word, a number, a time."""
+"""A part of a readable value, between punctuation: a word, a number or a time."""
 
 _PUNCTUATION = re.compile(r"[^A-Za-z0-9]+")
 
 _MAY_BE_KNOWN = re.compile("eyJ|_|gl|AKI|ASI|AIz|ya29|AKC|ATA|hv|cmVm|pypi-|xox|sha256~|PRIVATE")
-"""A part of each of the known forms: it is quick to find that a text has none."""
+"""A fragment that every known form contains, as a quick check."""
 
 _KNOWN_FORMS = re.compile(
     r"eyJ[\w-]{6,}+(?:\.[\w-]*+)*+"  # `{"` in base64: a JWT, if a full stop follows
@@ -93,20 +93,20 @@ _KNOWN_FORMS = re.compile(
     r")"
     r"|-----BEGIN [A-Z ]{0,30}PRIVATE KEY-----[^-]*+"
 )
-"""Tokens that can be recognised wherever they are."""
+"""Tokens that can be recognised anywhere in a text."""
 
 _SCHEME = re.compile(
     rf"(?<![\w-])({'|'.join(SCHEMES)})((?:[ \t+]|%20)++)(?!sha[0-9]+:)([\w.~+/-]{{6,}}+=*+)(?!\s*[=\"\w])",
     re.IGNORECASE,
 )
 _MAY_HAVE_SCHEME = re.compile(rf"(?:{'|'.join(SCHEMES)})(?:[ \t+]|%20)")
-"""In a text in lower case, as it is quick to find that there is none."""
+"""Matched in lower-case text, as a quick check."""
 
 _LIKE_CREDENTIALS = re.compile(r".*(?:[0-9=+/~]|.[A-Z])", re.DOTALL)
-"""In contrast to a word: `Basic authentication`."""
+"""Credentials, as opposed to a word: `Basic authentication`."""
 
 _USER_INFORMATION = re.compile(r"(?<=//)(?:[^\s/?#@\"'<>]++@)++(?!sha[0-9]+:)")
-"""Up to the last `@`: a password may have one."""
+"""Extends to the last `@`, because a password can contain `@`."""
 
 _BARE_USER_INFORMATION = re.compile(
     r"(?<![\w.~%+-])[\w.~%+-]++:(?:[^\s/@:\"'<>]++@)++(?!sha[0-9]+:)(?=[\w\[])"
@@ -119,7 +119,7 @@ _QUOTED = re.compile(rf"{_QUOTES}|\[\s*+(?:{_QUOTES}[\s,]*+)++\]?", re.DOTALL)
 """A string, or a list of strings."""
 
 _CREDENTIALS = re.compile(r"[A-Za-z][\w-]*+[ \t]++[^\s&,;\"'<>{}\[\]]++")
-"""The value of an Authorization header, whatever its scheme."""
+"""The value of an Authorization header with any scheme."""
 
 _BARE = re.compile(rf"(?:(?:{'|'.join(SCHEMES)})\s++)?[^\s&,;\"'<>{{}}\[\]]++", re.IGNORECASE)
 
@@ -139,14 +139,14 @@ def _announces(name: str) -> bool:
 
 
 def is_flag(value: str) -> bool:
-    """True for `true`, `1` and the like, which are no secret under any name."""
+    """Return whether a value is `true`, `1` or similar, which is never a secret."""
     return not value or value in ("0", "1") or _FLAG.fullmatch(value) is not None
 
 
 def redact_parameter(parameter: str) -> str:
-    """One `name=value` of a query or a form, its value replaced if it is or may be a secret.
+    """Return one `name=value` of a query or a form, its value replaced if it is or may be a secret.
 
-    Under a name that nobody knows, a value is shown if people can read it: words, numbers, times, digests.
+    If the name is unknown, the value is shown only if people can read it: words, numbers, times, digests.
     """
     name, equals, value = parameter.partition("=")
     if not equals:
@@ -158,13 +158,13 @@ def redact_parameter(parameter: str) -> str:
 
 
 def redact_forms(text: str) -> str:
-    """Replace what looks like a secret: JWTs, known tokens, Basic, Bearer, user information, signed URLs."""
+    """Replace secrets by form: JWTs, known tokens, Basic, Bearer, user information, signed URLs."""
     text = _redact_values(text)
     return _replace_values(text, _PARAMETER, _parameter_value) if "=" in text else text
 
 
 def redact_text(text: str) -> str:
-    """`redact_forms`, and values of which the text itself says that they are secret: `"token": "..."`."""
+    """Replace secrets as `redact_forms` does, and values with the name of a secret: `"token": "..."`."""
     text = redact_forms(text)
     return _replace_values(text, _PAIR, _pair_value) if "=" in text or ":" in text else text
 
@@ -180,7 +180,7 @@ def _redact_values(text: str) -> str:
 
 
 def _replace_values(text: str, pattern: re.Pattern[str], value_of: _Value) -> str:
-    """Replace what `value_of` says of a match; what is inside of other values is looked at too."""
+    """Replace the value that `value_of` finds in a match; continue inside values that it does not replace."""
     pieces, done, position = [], 0, 0
     while (match := pattern.search(text, position)) is not None:
         position = match.end()
@@ -191,13 +191,13 @@ def _replace_values(text: str, pattern: re.Pattern[str], value_of: _Value) -> st
 
 
 def _parameter_value(match: re.Match[str]) -> re.Match[str] | None:
-    """The value of a parameter in a URL, if it is a secret."""
+    """Return the value of a parameter in a URL, if it is a secret."""
     is_secret = bool(match[2]) and match[2] != REDACTED and _is_secret(match[1], unquote_plus(match[2]))
     return _PARAMETER_REST.match(match.string, match.start(2)) if is_secret else None
 
 
 def _pair_value(match: re.Match[str]) -> re.Match[str] | None:
-    """The value after a name and `=` or `:`, if it is a secret."""
+    """Return the value after a name and `=` or `:`, if it is a secret."""
     if not announces_secret(match[1]):
         return None
     value = _QUOTED.match(match.string, match.end())
@@ -211,7 +211,7 @@ def _pair_value(match: re.Match[str]) -> re.Match[str] | None:
 
 
 def _is_secret(name: str, plain: str) -> bool:
-    """Whether the value of a parameter is or may be a secret; the name is as it was spelled."""
+    """Return whether the value of a parameter may be a secret; the name is as it was spelled."""
     name = unquote_plus(name)
     if announces_secret(name):
         return not is_flag(plain)
@@ -219,7 +219,7 @@ def _is_secret(name: str, plain: str) -> bool:
 
 
 def _is_value(separator: str, value: str) -> bool:
-    """Whether what follows a secret's name is its value, and no other words: `invalid token: expired`."""
+    """Return whether a secret's name is followed by its value, unlike in `invalid token: expired`."""
     bare = value.strip("\\\"'[]")
     if is_flag(bare) or bare.endswith(REDACTED):
         return False
@@ -246,7 +246,7 @@ def _scheme(match: re.Match[str]) -> str:
 
 
 def _is_opaque(value: str) -> bool:
-    """Whether people can make nothing of a value, so that it may be a secret."""
+    """Return whether a value is unreadable for people, so that it may be a secret."""
     if len(value) < _SHORTEST_OPAQUE or _DIGEST.fullmatch(value):
         return False
     return not all(map(_LEGIBLE.fullmatch, _PUNCTUATION.split(value)))

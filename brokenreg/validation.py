@@ -1,4 +1,4 @@
-"""Says in one line what is wrong with a document that pydantic refused, and what would be right."""
+"""Describes in one line what is wrong with a document that pydantic refused, and what is valid."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from brokenreg.redaction import redact_text
 Place = tuple[int | str, ...]
 
 _LARGEST_SHOWN = 10**6
-"""Bounds beyond it are limits of ours, not something to choose from."""
+"""Larger bounds are internal limits, and messages do not offer them as valid values."""
 
 _WANTED = {
     "bool_parsing": "write true or false",
@@ -38,17 +38,17 @@ _WITHOUT_VALUE = ("dict_type", "extra_forbidden", "list_type", "missing", "model
 
 
 def place_of(error: ValidationError) -> Place:
-    """Where the problem is that `told` is about."""
+    """Return the place of the problem that `told` describes."""
     return _first(error)["loc"]
 
 
 def told(
     error: ValidationError, model: type[BaseModel], *, is_secret: bool = False, is_complete: bool = False
 ) -> str:
-    """The first thing wrong with what should have been a `model`, without its place.
+    """Describe the first problem of a document that should be a `model`, without its place.
 
-    What was given is quoted, its secrets replaced, unless it `is_secret`. Messages of our own validators are
-    left as they are with `is_complete`.
+    The invalid value is quoted, with its secrets replaced, except if it `is_secret`. With `is_complete`,
+    messages of our own validators stay unchanged.
     """
     first = _first(error)
     if first["type"] == "extra_forbidden":
@@ -69,7 +69,7 @@ def told(
 
 
 def _first(error: ValidationError) -> ErrorDetails:
-    """An unknown name before what is missing: the one may be meant to be the other."""
+    """Return the first problem, with unknown names before missing ones: it may be a misspelling."""
     errors = error.errors(include_url=False)
     return next((each for each in errors if each["type"] == "extra_forbidden"), errors[0])
 
@@ -92,7 +92,7 @@ def _otherwise(first: ErrorDetails) -> str:
 
 
 def _bounded(first: ErrorDetails, model: type[BaseModel]) -> str:
-    """What a number must be that is out of bounds; empty if it is not about that."""
+    """Return the valid range for a number that is out of bounds, or an empty string."""
     context = first.get("ctx", {})
     match first["type"]:
         case "greater_than":
@@ -111,7 +111,7 @@ def _bounded(first: ErrorDetails, model: type[BaseModel]) -> str:
 
 
 def _bound(model: type[BaseModel], place: Place, name: str) -> Any:
-    """The bound `ge` or `le` of a field; None if it has none."""
+    """Return the bound `ge` or `le` of a field, or None."""
     for part in place[:-1]:
         model = _inner(model, part) or model
     field = model.model_fields.get(str(place[-1])) if place else None
@@ -127,20 +127,20 @@ def _choice(given: str, known: list[str]) -> str:
 
 
 def _listed(expected: str) -> Iterator[str]:
-    """The words of `'a', 'b' or 'c'`."""
+    """Yield the words in `'a', 'b' or 'c'`."""
     for each in expected.replace(" or ", ", ").split(", "):
         yield each.strip()
 
 
 def _fields(model: type[BaseModel], place: Place) -> list[str]:
-    """The fields of what is at that place of a model."""
+    """Return the fields at that place of a model."""
     for part in place:
         model = _inner(model, part) or model
     return list(model.model_fields) or ["no parameters"]
 
 
 def _inner(model: type[BaseModel], part: int | str) -> type[BaseModel] | None:
-    """The model of a field, also of its elements; None for a place in a list, and where there is no model."""
+    """Return the model of a field or of its elements, or None."""
     field = model.model_fields.get(part) if isinstance(part, str) else None
     return None if field is None else next(_models(field.annotation), None)
 

@@ -41,7 +41,7 @@ class Breaks:
         return iter(self._breaks)
 
     def add(self, expression: str) -> Break:
-        """Set one, and switch all on. Raise `FilterError` if it cannot be read or matches nothing."""
+        """Add a breakpoint and enable all. Raise `FilterError` if it is invalid or matches nothing."""
         expression = expression.strip()
         if not expression:
             raise FilterError("write what to hold, for instance endpoint:layer status:5xx")

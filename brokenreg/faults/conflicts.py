@@ -1,4 +1,4 @@
-"""Why a match can match nothing at the endpoints that it is about."""
+"""Finds out why a match can never match at its endpoints."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _WITHOUT_REFERENCE = _WITHOUT_REPOSITORY | {Endpoint.TOKEN, Endpoint.TAGS}
 
 
 def match_conflict(match: Match, endpoints: Collection[Endpoint]) -> str | None:
-    """Why a match can match nothing at these endpoints, in one line; None if it can."""
+    """Return in one line why a match can never match at these endpoints, or None."""
     if match.layer is not None and Endpoint.LAYER not in endpoints:
         return f"match.layer is for layers, and the endpoint is {_spelled(endpoints)}; write layer"
     if match.repository is not None:
@@ -46,7 +46,7 @@ def match_conflict(match: Match, endpoints: Collection[Endpoint]) -> str | None:
 
 
 def _is_reference(text: str) -> bool:
-    """Whether it can be a tag, a digest or an upload id."""
+    """Return whether it can match a tag, a digest or an upload id."""
     try:
         return is_tag(text) or bool(Digest.parse(text))
     except OCIError:
@@ -54,7 +54,7 @@ def _is_reference(text: str) -> bool:
 
 
 def _repository_problem(glob: str) -> str:
-    """Why no repository is called so; empty if one may be."""
+    """Return why no repository can have that name, or an empty string."""
     if glob.startswith("/") or (glob.endswith("/") and len(glob) > 1):
         return "begins or ends with a slash, and names do not"
     if glob != glob.lower():

@@ -49,7 +49,7 @@ class EditableHead:
 
     @classmethod
     def of(cls, message: Message) -> EditableHead:
-        """What an `http.response.start` carries, secrets replaced: two of a name are `***`, `*** (2)`."""
+        """Return the head in an `http.response.start`, with secrets replaced by `***`, `*** (2)`."""
         return cls(message["status"], tuple(header for header, _ in _shown(message)))
 
     @classmethod
@@ -93,9 +93,9 @@ class EditableHead:
         return [value for key, value in self.headers if key == name]
 
     def _normalized(self, waiting: EditableHead) -> EditableHead:
-        """Names in lower case, values without blanks around them, and each `***` once.
+        """Return names in lower case and values without surrounding blanks, with each `***` once.
 
-        Who edits what the log shows writes `***` for every secret: they mean those that wait, in order.
+        The log shows `***` for every secret. In edited headers, they mean the held secrets, in order.
         """
         headers: list[Header] = []
         for name, value in self.headers:
@@ -130,7 +130,7 @@ class EditableHead:
 
 
 def told_apart(shown: Iterable[Header], originals: Iterable[Original]) -> Iterator[tuple[Header, Original]]:
-    """Each header as it is shown, and what it stands for; a number follows where others read the same."""
+    """Yield each header as it is shown, with its original; a number distinguishes equal ones."""
     known: dict[Header, Original] = {}
     for (name, value), original in zip(shown, originals, strict=True):
         header, number = (name, value), 1

@@ -1,4 +1,4 @@
-"""The globs of matches, and the texts that they match."""
+"""Globs: their syntax, and which texts they match."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ OR = "|"
 WILD = re.compile(r"[*?\[]")
 
 Glob = Annotated[str, StringConstraints(min_length=1, max_length=512)]
-"""As `fnmatch` has it: `*` crosses `/`, letters count as they are."""
+"""A glob in the syntax of `fnmatch`: `*` crosses `/`, and case is significant."""
 
 
 def _check_alternatives(globs: str) -> str:
@@ -27,13 +27,13 @@ Globs = Annotated[Glob, AfterValidator(_check_alternatives)]
 
 
 def any_of(globs: str) -> Callable[[str], object]:
-    """Return something true for a text that one of the alternatives matches."""
+    """Return a true value if one of the alternatives matches the text."""
     matchers = [matcher(glob) for glob in globs.split(OR)]
     return matchers[0] if len(matchers) == 1 else lambda text: any(match(text) for match in matchers)
 
 
 def matcher(glob: str) -> Callable[[str], object]:
-    """Something true for a text that the glob matches."""
+    """Return a true value if the glob matches the text."""
     if not WILD.search(glob):
         return glob.__eq__
     return re.compile(fnmatch.translate(glob)).match

@@ -21,15 +21,15 @@ _LONGEST = 100
 """Characters of a client's product that are matched."""
 
 LOOKED_AT = 10_000
-"""Exchanges, the newest of a log, that are looked through for the names of a manifest; it takes some ms."""
+"""Number of exchanges, the newest first, that are searched for names of a manifest; takes some ms."""
 
 _UNTELLING = (None, 206, 304, 401)
-"""Statuses after which the next response may be another: a part, nothing new, or a login."""
+"""Statuses after which the next response may differ: a part, nothing new, or a login."""
 
 _READS = ("GET", "HEAD")
 
 _MOST_NAMES = 3
-"""Names of one manifest that are matched: they fit into a match, whatever a client sends."""
+"""Maximum number of names of one manifest in a match, so that the match stays within its limits."""
 
 
 def faults_of(exchange: Exchange) -> tuple[Fault, ...]:
@@ -42,8 +42,8 @@ def rule_like(exchange: Exchange, faults: tuple[Fault, ...], newest: Iterable[Ex
     """Return a rule for requests like this one, by any version of its client.
 
     It matches endpoint, repository, reference and method. A manifest is also matched by its other names and
-    by GET and HEAD, for most clients ask for the digest of a tag first and then use that. `newest` are
-    exchanges, the newest first, from which these names are known. Raise `FieldError` if no rule can match
+    by GET and HEAD, because most clients first request the digest of a tag and then use that digest. `newest`
+    are exchanges, the newest first, from which these names are known. Raise `FieldError` if no rule can match
     such requests, or if the faults cannot be applied to them.
     """
     target = exchange.target
@@ -65,10 +65,10 @@ def rule_like(exchange: Exchange, faults: tuple[Fault, ...], newest: Iterable[Ex
 
 
 def no_effect(faults: tuple[Fault, ...], exchange: Exchange) -> str | None:
-    """Return why none of these faults could change an exchange such as this one; None if one could.
+    """Return why none of these faults could change an exchange like this one, or None.
 
-    What the response was is known if no fault and nobody else changed it. A manifest that was requested by
-    HEAD is judged as if it was requested by GET, for `rule_like` matches both.
+    The original response is known only if no fault and no edit changed it. A manifest that was requested by
+    HEAD is treated as if it was requested by GET, because `rule_like` matches both.
     """
     if _reads_manifest(exchange) and any(fault.takes("GET") for fault in faults):
         exchange = replace(exchange, method="GET")
@@ -99,10 +99,10 @@ def _reads_manifest(exchange: Exchange) -> bool:
 
 
 def _references(exchange: Exchange, newest: Iterable[Exchange]) -> list[str]:
-    """The reference, and by which other tags and digest the same manifest was requested lately."""
+    """Return the reference, and other tags and the digest by which the manifest was recently requested."""
     reference = exchange.target.reference
     if exchange.endpoint is Endpoint.UPLOAD:
-        return []  # it is made up anew each time
+        return []  # each response has a new one
     if not reference or not _reads_manifest(exchange):
         return [reference] if reference else []
     digests: dict[str, str] = {}
@@ -116,7 +116,7 @@ def _references(exchange: Exchange, newest: Iterable[Exchange]) -> list[str]:
 
 
 def _literal(text: str) -> str:
-    """A glob that matches exactly a text; `|` would stand between alternatives."""
+    """Return a glob for that text, with `?` for `|`, which would separate alternatives."""
     return glob.escape(text).replace("|", "?")
 
 

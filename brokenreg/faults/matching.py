@@ -100,7 +100,7 @@ class Match(BaseModel):
         return header
 
     def takes(self, method: str) -> bool:
-        """True if it may match a request of that method."""
+        """Return whether it can match a request with that method."""
         return self.method is None or bool(any_of(self.method)(method))
 
     def endpoints(self, default: str) -> Collection[Endpoint]:
@@ -175,7 +175,7 @@ class Match(BaseModel):
 
 
 def _may_match(name: str, glob: str) -> bool:
-    """Whether what is kept of some value of a header can match."""
+    """Return whether the recorded part of some value of a header can match."""
     if announces_secret(name) and not is_flag(glob):
         kept = [REDACTED, *(f"{scheme} {REDACTED}" for scheme in SCHEMES)]
         return any(map(matcher(glob.lower()), kept))

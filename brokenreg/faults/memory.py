@@ -1,4 +1,4 @@
-"""A bounded memory: what was neither read nor written for longest is forgotten first."""
+"""A bounded mapping that forgets the least recently used entry first."""
 
 from __future__ import annotations
 
@@ -12,13 +12,14 @@ Value = TypeVar("Value")
 Default = TypeVar("Default")
 
 LONGEST = 256
-"""Characters of a text in a key that is kept as it is."""
+"""Maximum length, in characters, of a text that is kept in a key unchanged."""
 
 
 class Memory(Generic[Key, Value]):
-    """At most `limit` values by key. Reading a value keeps it as writing does.
+    """Holds at most `limit` values by key. Reading a value counts as using it, as writing does.
 
-    Of texts in keys the beginning and a digest are kept: clients choose how long a User-Agent is.
+    Long texts in keys are shortened to their beginning and a digest, because clients choose the length of a
+    User-Agent.
     """
 
     def __init__(self, limit: int) -> None:
@@ -29,11 +30,11 @@ class Memory(Generic[Key, Value]):
         return len(self._values)
 
     def __iter__(self) -> Iterator[Key]:
-        """The keys, the one touched longest ago first."""
+        """Iterate over the keys, the least recently used first."""
         return iter(self._values)
 
     def get(self, key: Key, default: Default) -> Value | Default:
-        """The value of a key, which is touched; `default` if there is none."""
+        """Return the value of a key and mark it as used, or return `default`."""
         key = _short(key)
         if key not in self._values:
             return default
@@ -41,7 +42,7 @@ class Memory(Generic[Key, Value]):
         return self._values[key]
 
     def setdefault(self, key: Key, value: Value) -> Value:
-        """The value of a key, which is touched; `value` from now on if there was none."""
+        """Return the value of a key and mark it as used; store `value` if the key is missing."""
         found: Value = self.get(key, value)
         self[key] = found
         return found
@@ -54,16 +55,16 @@ class Memory(Generic[Key, Value]):
             self._values.popitem(last=False)
 
     def __delitem__(self, key: Key) -> None:
-        """Forget a key, if it is there."""
+        """Remove a key, if present."""
         self._values.pop(_short(key), None)
 
     def values(self) -> Iterator[Value]:
-        """All values; this touches none of them."""
+        """Return all values without marking them as used."""
         return iter(self._values.values())
 
 
 def _short(key: Key) -> Key:
-    """The key itself, or one that stands for it and takes little memory."""
+    """Return the key itself, or a shorter one that identifies it."""
     if isinstance(key, tuple):
         return tuple(map(_short, key))  # type: ignore[return-value]  # of the same types
     if isinstance(key, str) and len(key) > LONGEST:

@@ -1,4 +1,4 @@
-"""The way of one response through the gate: it stops where it is told to, and waits there for an order."""
+"""The passage of one response through the gate, which can hold it at any point until an order comes."""
 
 from __future__ import annotations
 
@@ -20,27 +20,27 @@ if TYPE_CHECKING:
     from brokenreg.faults.hold import Gate
 
 HEADERS = -1
-"""Where a response may stop: before its headers. Else a number of bytes of its body."""
+"""The position before the headers. All other positions are a number of bytes of the body."""
 
 STEP = 64 * 1024
-"""Bytes of a step, unless somebody says otherwise."""
+"""Default size of a step, in bytes."""
 
 
 @dataclass(frozen=True, slots=True)
 class Resume:
-    """Let it go on to its end."""
+    """Send the rest of the response."""
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """Let so many bytes of the body pass (and the headers, if they still wait), then stop again."""
+    """Send `size` bytes of the body (and the headers, if they are held), then hold again."""
 
     size: int
 
 
 @dataclass(frozen=True, slots=True)
 class Abort:
-    """Cut it: with RST (on HTTP/2 RST_STREAM), or with an error of that status while the headers wait."""
+    """Cut the connection with RST (HTTP/2: RST_STREAM), or, if the headers are held, send `status`."""
 
     status: int | None = None
 
@@ -49,11 +49,11 @@ Order = Resume | Step | Abort
 
 
 class NotHeldError(Exception):
-    """The exchange does not wait at the gate, or not where the order makes sense; the message says which."""
+    """The exchange is not held, or not at a position where the order is valid; the message says which."""
 
 
 class Passage:
-    """One exchange's way through the gate. `position` is HEADERS, then how much of the body has passed."""
+    """The passage of one exchange. `position` is HEADERS, then the bytes of the body that have passed."""
 
     __slots__ = (
         "_by",
@@ -81,9 +81,9 @@ class Passage:
         self.position = HEADERS
 
     def stop(self, at: int, by: str) -> None:
-        """Stop before the headers (HEADERS) or once that many bytes of the body have passed.
+        """Hold before the headers (HEADERS) or after that many bytes of the body.
 
-        `by` says who wants it, for people.
+        `by` names, for people, who holds the response.
         """
         if not self._gate.is_open_for_good:
             self._stop, self._by = at, by
@@ -107,7 +107,7 @@ class Passage:
             self._paused += loop.time() - began
 
     async def send(self, message: Message) -> None:
-        """As ASGI's `send`; waits where it was told to. Raise `ClientLeftError` if it was aborted."""
+        """Send as ASGI's `send` does, and wait while held. Raise `ClientLeftError` if aborted."""
         if message["type"] == "http.response.start":
             self._break(message)
             while self._stop is not None and self._stop <= HEADERS:
@@ -132,11 +132,11 @@ class Passage:
 
     @property
     def head(self) -> EditableHead:
-        """Status and headers that wait. Raise `NotHeldError` if they are gone."""
+        """Return the held status and headers. Raise `NotHeldError` if they have been sent."""
         return EditableHead.of(self._waiting_head())
 
     def edit(self, head: EditableHead) -> None:
-        """Send these instead. Raise `NotHeldError` if they are gone, `HeadError` if they cannot be sent."""
+        """Replace the held head. Raise `NotHeldError` if it was sent, `HeadError` for an invalid one."""
         waiting = self._waiting_head()
         if told := head.changed_from(EditableHead.of(waiting), self.exchange.method):
             self._head = head.message(waiting)
@@ -149,11 +149,11 @@ class Passage:
         return self._head
 
     def can(self, order: Order) -> bool:
-        """Whether the order makes sense now: no error can be sent once the headers are gone."""
+        """Return whether the order is valid now: after the headers, no error status can be sent."""
         return not (isinstance(order, Abort) and order.status is not None and self.position > HEADERS)
 
     def obey(self, order: Order) -> None:
-        """Carry it out, soon. Raise `NotHeldError` if that cannot be."""
+        """Schedule the order. Raise `NotHeldError` if it is not valid now."""
         if not self.can(order):
             raise NotHeldError(f"exchange {self.exchange.id} has sent its headers; abort it without a status")
         if self._order is None or self._order.done():
@@ -161,11 +161,11 @@ class Passage:
         self._order.set_result(order)
 
     def close(self) -> None:
-        """The exchange is over."""
+        """Note that the exchange has ended."""
         self._gate.forget(self.exchange)
 
     def _break(self, head: Message) -> None:
-        """Stop here if a break is on what it has become."""
+        """Hold here if a breakpoint matches the exchange as it is now."""
         struck = self._gate.breaks.on(self.exchange, head["status"])
         if struck is not None:
             self.stop(HEADERS, f"break {struck.expression}")
@@ -213,7 +213,7 @@ class Passage:
 
 
 def _size(message: Message) -> int:
-    """How many bytes of the body a message carries; none, if it cannot be split."""
+    """Return how many bytes of the body a message has; 0 if it cannot be split."""
     match message["type"]:
         case "http.response.body":
             return len(message.get("body", b""))
@@ -224,7 +224,7 @@ def _size(message: Message) -> int:
 
 
 def _split(message: Message, size: int) -> tuple[Message, Message]:
-    """A message of `size` bytes of the body, and one of the rest."""
+    """Split a message into one with `size` bytes of the body and one with the rest."""
     if message["type"] == ZERO_COPY:
         rest = {**message, "offset": message["offset"] + size, "count": message["count"] - size}
         return {**message, "count": size, "more_body": True}, rest

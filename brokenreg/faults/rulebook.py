@@ -21,7 +21,7 @@ from brokenreg.traffic.log import Happening
 _PATH_RULES = 4096
 
 MAX_NAMESPACES = 1000
-"""Namespaces with a book of rules; the number of namespaces without one has no limit."""
+"""Maximum number of namespaces with rules. Namespaces without rules are not limited."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,7 @@ class RuleBook:
 
     @property
     def is_blank(self) -> bool:
-        """Whether it is as a new one: nobody misses it."""
+        """Return whether it equals a new one, so that it can be dropped."""
         is_named = self.name is not None or self.seed != self._first_seed
         return not (self._rules or is_named or any(True for _ in self.expectations))
 
@@ -215,7 +215,7 @@ class RuleBooks:
         self.reset("")
 
     def book(self, namespace: str) -> RuleBook:
-        """The book of a namespace, to write in. After a reset it is another: do not keep it over an await.
+        """Return the book of a namespace, to write in. A reset replaces it: do not keep it over an await.
 
         Raise `FieldError` if too many other namespaces have rules.
         """
@@ -262,7 +262,7 @@ class RuleBooks:
     def reset(self, namespace: str) -> None:
         """Put the rules of a namespace back to what they were at the start, and forget what was counted."""
         if (book := self._books.pop(namespace, None)) is not None:
-            book.clear()  # whoever still has it finds that its rules are gone
+            book.clear()  # for code that still holds a reference to it
         self._attempts.forget(namespace)
         if not namespace:
             for sourced in self._initial:

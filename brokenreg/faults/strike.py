@@ -161,9 +161,10 @@ class Strike:
         await self.send({"type": "http.response.body", "body": body, "more_body": False})
 
     async def wait(self, seconds: float | None = None) -> None:
-        """Let that time pass; without a number, for ever. Raise `ClientLeftError` when the client leaves.
+        """Wait that many seconds. Raise `ClientLeftError` if the client disconnects.
 
-        `clock` stops meanwhile, so that another fault does not make up for this delay.
+        Without a number, wait until it disconnects. `clock` stops meanwhile, so that another fault does not
+        make up for this delay.
         """
         with self.passage.pausing():
             await self.stream.wait(seconds)
@@ -173,7 +174,7 @@ class Strike:
         return self.passage.clock()
 
     async def wait_until(self, due: float) -> None:
-        """Wait until `clock` shows `due`. Raise `ClientLeftError` when the client leaves."""
+        """Wait until `clock` shows `due`. Raise `ClientLeftError` when the client disconnects."""
         delay = due - self.clock()
         if delay > 0:
             await self.stream.wait(delay)
@@ -214,14 +215,14 @@ class Strike:
 
 
 NoEffect = Callable[[Exchange, Head], str | None]
-"""Says why a fault would change nothing of a response with that head; None if it would."""
+"""Returns why a fault would have no effect on a response with that head, or None."""
 
 
 class Passing:
-    """The response of one exchange as it passes; a fault overrides what it spoils.
+    """Filters the response of one exchange; a fault overrides the parts that it changes.
 
-    `no_effect` is the fault's, as the catalogue has it: what it says so of is handed on as it is. So is
-    everything after `let_be`.
+    `no_effect` is the method of the fault. If it returns a reason, the response is passed on unchanged.
+    Everything after `let_be` is also passed on unchanged.
     """
 
     def __init__(self, strike: Strike, no_effect: NoEffect | None = None) -> None:

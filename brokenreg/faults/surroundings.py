@@ -52,7 +52,7 @@ class Surroundings:
         return self._flawed(flaw)
 
     def must_recall(self, exchange: Exchange) -> bool:
-        """Whether `recall` may find what an exchange is about."""
+        """Return whether `recall` may find the content that an exchange is about."""
         target = exchange.target
         return (
             exchange.method in ("GET", "HEAD")
@@ -63,7 +63,7 @@ class Surroundings:
         )
 
     async def recall(self, exchange: Exchange) -> None:
-        """Let the fabricator look its digest up, so that rules know what it stands for. Raise `OCIError`."""
+        """Look up the exchange's digest in the fabricator, so that rules can match it. Raise `OCIError`."""
         target = exchange.target
         await self._images.recall(target.repository, target.reference, Witness(exchange))
         if target.endpoint is Endpoint.LAYER:

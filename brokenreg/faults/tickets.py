@@ -18,7 +18,7 @@ from enum import StrEnum
 from urllib.parse import parse_qsl, quote, urlencode
 
 SIGNATURE = "signature"
-"""The parameter that has the signature of a URL."""
+"""The query parameter with the signature of a URL."""
 
 _TICKET = "ticket"
 _UNSIGNED = "digest"

@@ -126,7 +126,7 @@ class TrapDoor:
 
 def _in_fields(where: str, encoded: bytes) -> Iterator[str]:
     for name, value in parse_qsl(encoded.decode("latin-1")):
-        is_ours = name == SIGNATURE  # of the URLs that lead here
+        is_ours = name == SIGNATURE  # the parameter of our own signed URLs
         if announces_secret(name) and not is_ours and not is_flag(value):
             yield f"{where} {name.lower()[:_LONGEST_NAME]}"
 

@@ -21,7 +21,7 @@ class Outcome(Enum):
 
     STRUCK = auto()
     NO_EFFECT = auto()
-    """It was applied, and changed nothing; that does not count."""
+    """The fault had no effect; this is not counted as applied."""
     SKIPPED = auto()
     """Within its `skip`."""
     SPENT = auto()
@@ -81,7 +81,7 @@ def pronounce(exchange: Exchange, verdict: Verdict) -> None:
 
 
 def retract(exchange: Exchange, verdict: Verdict) -> None:
-    """Write down that a rule struck an exchange and had no effect on it."""
+    """Record that the fault of a rule had no effect on an exchange."""
     place = exchange.verdicts.index(verdict)
     exchange.verdicts[place] = replace(verdict, outcome=Outcome.NO_EFFECT, struck=verdict.struck - 1)
 

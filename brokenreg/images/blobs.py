@@ -1,4 +1,4 @@
-"""The blobs of fabricated images: configurations and layers, whose bytes are made as they are read."""
+"""The blobs of fabricated images: configurations and layers, whose bytes are computed when read."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ class FabricatedBlob(Protocol):
         """In bytes."""
 
     def read(self, offset: int, length: int) -> bytes:
-        """Up to `length` bytes at `offset`, fewer only at the end. Raise `ValueError` if one is negative."""
+        """Return `length` bytes at `offset`, fewer at the end. Raise `ValueError` for a negative number."""
 
 
 @dataclass(frozen=True, slots=True)
 class MadeBlob:
-    """A manifest, configuration or layer of an image that was made in a repository."""
+    """A manifest, configuration or layer of a fabricated image, with its repository."""
 
     repository: str
     digest: Digest
@@ -36,7 +36,7 @@ class MadeBlob:
 
     @property
     def content(self) -> FabricatedBlob:
-        """A reader, made anew; of a document that takes as long as to make all of the image's documents."""
+        """Return a new reader. For a document, this computes all documents of the image."""
         if self.role is Role.LAYER:
             return layer_at(self._place, self._sums)
         image = build_image(self._place.spec, self._sums[: self._place.spec.layers])
@@ -44,5 +44,5 @@ class MadeBlob:
 
 
 def layer_at(place: Place, sums: Sequence[LayerSums]) -> Layer:
-    """A reader of the layer at that place, made anew; `sums` are those of its image's layers."""
+    """Return a new reader of the layer at that place; `sums` are those of the layers of its image."""
     return Layer(place.spec.recipe(place.number), sums[place.number - 1].crc32)

@@ -42,31 +42,31 @@ _BATCH = 1024 * 1024 * 1024
 _CACHED_IMAGES = 32
 
 _LOADED = 64
-"""Images that a start brings to mind."""
+"""Number of images that are loaded from the store at startup."""
 
 
 class RecipeStore(Protocol):
-    """Where the sums are kept as (key, JSON), so that no layer is hashed twice."""
+    """Stores the sums of layers as (key, JSON) records, so that each layer is hashed only once."""
 
     async def put(self, records: Sequence[tuple[str, str]]) -> None:
-        """Store some, durably, in place of those with the same keys."""
+        """Store records durably; they replace records with the same keys."""
 
     async def get(self, keys: Iterable[str]) -> dict[str, str]:
-        """Those with these keys, as far as they exist."""
+        """Return the records with these keys that exist."""
 
     async def naming(self, digest: str) -> list[tuple[str, str]]:
-        """Those whose digest, manifest or configuration that is."""
+        """Return the records whose digest, manifest or configuration is `digest`."""
 
     async def beginning_with(self, prefix: str, most: int) -> list[tuple[str, str]]:
-        """Up to `most` whose keys begin with `prefix`."""
+        """Return up to `most` records whose keys begin with `prefix`."""
 
 
 class Fabricator:
-    """The images of some repositories. `kinds` says which, and what their tags mean.
+    """Fabricates the images of some repositories: `kinds` has the repositories and their tag parsers.
 
-    An image is served by its digests once it was requested by tag, also after a restart: memory has those
-    that were used last, and the store finds the others by digest. Images of more than `limit` bytes of
-    content are refused. `memory` is in layers. Belongs to one event loop; `close` when done.
+    After an image was requested by tag, it is served by its digests too, also after a restart. Memory holds
+    the most recently used images, and the store finds the others by digest. Images of more than `limit` bytes
+    of content are refused. `memory` is in layers. Belongs to one event loop; `close` when done.
     """
 
     def __init__(
@@ -82,7 +82,7 @@ class Fabricator:
         self._threads = ThreadPoolExecutor(2 * RUNNING, thread_name_prefix="fabricator")
 
     async def load(self) -> None:
-        """Read some of what the store has, for the lists of blobs. Everything else is found on demand."""
+        """Load some images from the store, for the lists of blobs. The others are loaded on demand."""
         for key, value in await self._store.beginning_with(IMAGES, _LOADED):
             if self._ledger.is_full:
                 return
@@ -95,7 +95,7 @@ class Fabricator:
         return repository in self._kinds
 
     def knows(self, repository: str, reference: str) -> bool:
-        """Whether memory has what this tag or digest stands for, so that nobody waits."""
+        """Return whether memory has the image of this tag or digest, so that no request has to wait."""
         if is_digest(reference):
             return self._ledger.place(repository, reference) is not None
         try:
@@ -122,7 +122,7 @@ class Fabricator:
         return self._build(spec)
 
     async def blob(self, repository: str, digest: str, observer: Observer = NOBODY) -> FabricatedBlob | None:
-        """The configuration or layer of that digest; None if no image made in that repository has it.
+        """Return the configuration or layer with that digest, or None if no image of the repository has it.
 
         Raise `OCIError` as `image` does.
         """
@@ -135,9 +135,9 @@ class Fabricator:
         return layer_at(place, self._ledger.sums(place.spec))
 
     async def recall(self, repository: str, digest: str, observer: Observer = NOBODY) -> None:
-        """Look a digest up in the store if memory does not know it; from then on all else here knows it.
+        """Load the image of a digest from the store, if memory does not have it.
 
-        An image of which the store has lost layers is hashed again. Raise `OCIError` as `image` does.
+        If layers of the image are missing in the store, it is hashed again. Raise `OCIError` as `image` does.
         """
         if repository not in self._kinds or self._ledger.place(repository, digest) is not None:
             return
@@ -149,13 +149,13 @@ class Fabricator:
                 return
 
     def made(self) -> Iterator[MadeBlob]:
-        """What is in memory of everything that was made."""
+        """Yield the blobs of the images that are in memory."""
         for repository, digest, place, sums in self._ledger.places():
             yield MadeBlob(repository, Digest(digest), place.role, place, sums)
 
     @property
     def made_count(self) -> int:
-        """How many images were made or recalled; it only grows."""
+        """The number of images that were made or loaded; it only grows."""
         return self._ledger.added
 
     def spec_of(self, repository: str, digest: str) -> ImageSpec | None:
@@ -209,7 +209,7 @@ class Fabricator:
         return self._images[spec]
 
     async def _spec_of_record(self, repository: str, key: str, value: str) -> ImageSpec | None:
-        """The image in that repository that a record is about, or one that has the layer that it is about."""
+        """Return the image in that repository that a record describes, or one with the record's layer."""
         image = read_image(key, value)
         if image is not None:
             return image.spec if image.repository == repository else None
@@ -225,14 +225,14 @@ class Fabricator:
         return next((spec for key, spec in keys.items() if key in found), None)
 
     async def _ensure(self, repository: str, spec: ImageSpec, observer: Observer) -> None:
-        """Know an image: from memory, from the store, or by hashing it."""
+        """Put an image into memory, if missing: from the store, or by hashing it."""
         if self._ledger.has_image(repository, spec) or await self._find(repository, spec):
             return
         work = partial(self._make, repository, spec)
         await self._jobs.run((repository, spec), Progress(spec), work, observer)
 
     async def _find(self, repository: str, spec: ImageSpec) -> bool:
-        """Know an image of which the store has all layers; False if it has not."""
+        """Load an image into memory; False if the store does not have all of its layers."""
         known = await self._known(spec)
         if len(known) < spec.layers:
             return False
@@ -240,7 +240,7 @@ class Fabricator:
         return True
 
     async def _known(self, spec: ImageSpec) -> dict[LayerRecipe, LayerSums]:
-        """What the store has of its layers."""
+        """Return the sums of its layers that the store has."""
         found = await self._store.get(layer_key(recipe) for recipe in spec.recipes)
         records = (read_layer(key, value) for key, value in found.items())
         return {record.recipe: record.sums for record in records if record is not None}

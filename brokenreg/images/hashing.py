@@ -37,9 +37,9 @@ class HashingCancelled(Exception):  # noqa: N818 - not an error: somebody asked 
 
 
 def hash_layers(recipes: Sequence[LayerRecipe], helper: Executor, progress: Progress) -> list[LayerSums]:
-    """The sums of each layer. Blocks; call it in a thread.
+    """Return the sums of each layer. Blocks; call it in a thread.
 
-    `helper` does half of the work and must have a thread to spare. Raise `HashingCancelled` within some
+    `helper` does half of the work and must have a free thread. Raise `HashingCancelled` within some
     milliseconds after the progress is cancelled.
     """
     return [_hash_layer(recipe, helper, progress) for recipe in recipes]

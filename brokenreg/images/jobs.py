@@ -1,7 +1,8 @@
-"""Images that are being hashed: one job for all who wait for the same image, few jobs at once.
+"""Hashes images: one job for all clients that wait for the same image, and few jobs at a time.
 
-A job goes on if all its clients disconnect: whoever comes again finds it done. It ends early only if another
-one waits for its turn; what it has stored by then stays stored. A job that has not begun ends immediately.
+If all its clients disconnect, a running job continues, so that a later request finds the image. It ends early
+only if another job waits for its turn. Layers that it has stored by then stay stored. A job that has not
+begun ends immediately.
 """
 
 from __future__ import annotations
@@ -23,10 +24,10 @@ WAITING = 8
 """Jobs that may wait for their turn; the next is turned away."""
 
 QUIET = 0.2
-"""Seconds before a client that waits is told anything: most images are done by then."""
+"""Seconds before the first progress report to a waiting client: most images are done by then."""
 
 INTERVAL = 0.5
-"""Seconds between two reports of how far a job is."""
+"""Seconds between two progress reports."""
 
 Key = TypeVar("Key", bound=Hashable)
 
@@ -36,7 +37,7 @@ class _Job:
     progress: Progress
     task: asyncio.Task[None] = field(init=False)
     waiting: int = 0
-    """Clients."""
+    """Number of clients that wait for the job."""
 
 
 class Jobs(Generic[Key]):
@@ -53,11 +54,11 @@ class Jobs(Generic[Key]):
     async def run(
         self, key: Key, progress: Progress, work: Callable[[Progress], Awaitable[None]], observer: Observer
     ) -> None:
-        """Wait until the job of that key is done; start it with `work` if there is none.
+        """Wait until the job of that key is done, starting it with `work` if necessary.
 
         `work` gets the progress of the job and raises `HashingCancelled` soon after that is cancelled. Raise
-        what the job raised; it is forgotten then, and the next call starts anew. Raise `OCIError` 503
-        UNAVAILABLE, with Retry-After, if there are too many jobs or the registry stops.
+        the job's exception; the next call then starts a new job. Raise `OCIError` 503 UNAVAILABLE, with
+        Retry-After, if there are too many jobs or the registry stops.
         """
         job = self._jobs.get(key)
         if job is None:
@@ -91,7 +92,7 @@ class Jobs(Generic[Key]):
             if self._jobs.get(key) is job:
                 del self._jobs[key]
             if not task.cancelled():
-                task.exception()  # seen, even if no client waits any more
+                task.exception()  # retrieve it, so that asyncio does not log it if no client waits
 
         job.task.add_done_callback(forget)
         return job
@@ -109,7 +110,7 @@ class Jobs(Generic[Key]):
                     self._speed = job.progress.speed(self._speed)
 
     async def _watch(self, job: _Job, observer: Observer) -> None:
-        """Wait for a job, and report how far it is."""
+        """Wait for a job, and report its progress."""
         report = Report(observer)
         done, _ = await asyncio.wait((job.task,), timeout=QUIET)
         while not done:
@@ -135,16 +136,16 @@ class Jobs(Generic[Key]):
             raise OCIError(503, ErrorCode.UNAVAILABLE, message, headers={"retry-after": str(seconds)})
 
     def _seconds_until_place(self) -> int:
-        """Until the first of the running jobs ends, and one that waits takes its turn; 1 at least."""
+        """Return seconds until the first running job ends, so that a waiting one can start; at least 1."""
         running = (job.progress for job in self._jobs.values() if job.progress.is_running)
         return max(1, math.ceil(min((each.remaining(self._speed) for each in running), default=1.0)))
 
     def _end_abandoned(self) -> None:
-        """End jobs without clients: those that have not begun, and those whose turn another job waits for."""
+        """End jobs without clients that have not begun, or that keep another job waiting."""
         abandoned = [(key, job) for key, job in self._jobs.items() if not job.waiting]
         for key, job in abandoned:
             if not job.progress.is_running:
-                del self._jobs[key]  # a client that comes now starts a new one
+                del self._jobs[key]  # the next request starts a new one
                 job.task.cancel()
             elif len(self._jobs) > RUNNING:
                 del self._jobs[key]

@@ -1,8 +1,8 @@
 """What is known of fabricated images: the sums of layers, and which digests stand for what, and where.
 
 The store has all of it, as two kinds of records (key, JSON): one per layer, shared by all images that have
-it, and one per image and repository. A record that this version cannot read, or whose key names another
-recipe, is ignored; what it stood for is made again on demand. The `Ledger` is the part that was used last.
+it, and one per image and repository. If this version cannot read a record, or if the key is of another
+recipe, the record is ignored and computed again on demand. The `Ledger` holds the most recently used part.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from brokenreg.images.spec import MAX_LAYERS, ImageSpec, LayerRecipe
 
 _LAYER = "layer:"
 IMAGES = "image:"
-"""How the keys of image records begin."""
+"""Prefix of the keys of image records."""
 
 MOST = 8_192
-"""Layers in memory, at some 450 bytes each: 64 images of 127 layers. The store finds the others."""
+"""Maximum number of layers in memory, at about 450 bytes each: 64 images of 127 layers."""
 
 _IMAGE_WEIGHT = 4
-"""Layers that take as much memory as what is known of an image besides."""
+"""Memory of an image without its layers, as a number of layers."""
 _Sha256 = Annotated[str, Field(pattern=r"^sha256:[0-9a-f]{64}$")]
 
 
@@ -122,7 +122,7 @@ class Place(NamedTuple):
 
 @dataclass(eq=False, slots=True)
 class _Family:
-    """Images that differ only in how many layers they have: all have the first of the same layers."""
+    """Images that differ only in their number of layers, and share the layers up to that number."""
 
     sums: list[LayerSums] = field(default_factory=list)
     images: dict[str, dict[ImageSpec, tuple[str, str]]] = field(default_factory=dict)
@@ -143,7 +143,7 @@ class _Family:
 
 
 class Ledger:
-    """The images that were used last, of at most `most` layers in all. Its caller writes to the store."""
+    """The most recently used images, with at most `most` layers in all. Its caller writes to the store."""
 
     def __init__(self, most: int) -> None:
         self._most = most
@@ -151,11 +151,11 @@ class Ledger:
         self._by_digest: dict[str, _Family] = {}
         self._weight = 0
         self.added = 0
-        """How many images were ever added."""
+        """The number of images that were ever added."""
 
     @property
     def is_full(self) -> bool:
-        """Whether the next image may displace another."""
+        """Return whether the next image may displace another."""
         return self._weight >= self._most - MAX_LAYERS
 
     def has_image(self, repository: str, spec: ImageSpec) -> bool:
@@ -166,7 +166,7 @@ class Ledger:
         return True
 
     def sums(self, spec: ImageSpec) -> list[LayerSums]:
-        """The sums of its layers, lowest first. Raise `KeyError` if they are not known."""
+        """Return the sums of its layers, lowest first. Raise `KeyError` if they are unknown."""
         sums = self._families[_series(spec)].sums
         if len(sums) < spec.layers:
             raise KeyError(spec)
@@ -181,7 +181,7 @@ class Ledger:
         return place
 
     def places(self) -> Iterator[tuple[str, str, Place, list[LayerSums]]]:
-        """Repository, digest, what it stands for there, and the sums of the layers of its image, and more."""
+        """Yield repository, digest, its place there, and the sums of at least the layers of its image."""
         for family in self._families.values():
             for repository, images in family.images.items():
                 for spec, (manifest, config) in images.items():
@@ -192,7 +192,7 @@ class Ledger:
                     yield repository, one.digest, Place(largest, Role.LAYER, number), family.sums
 
     def add(self, repository: str, image: FabricatedImage) -> None:
-        """Know an image from now on; forget those that were not used for longest, if there are too many."""
+        """Add an image, and drop the least recently used ones beyond the limit."""
         series = _series(image.spec)
         family = self._families.setdefault(series, _Family())
         self._weight -= family.weight
@@ -209,22 +209,22 @@ class Ledger:
     def _forget(self, family: _Family) -> None:
         self._weight -= family.weight
         for digest in _digests(family):
-            if self._by_digest.get(digest) is family:  # empty layers belong to several
+            if self._by_digest.get(digest) is family:  # several families have the same empty layers
                 del self._by_digest[digest]
 
 
 def layer_key(recipe: LayerRecipe) -> str:
-    """The key of a layer's record."""
+    """Return the key of a layer's record."""
     return _LAYER + recipe.canonical
 
 
 def image_key(repository: str, spec: ImageSpec) -> str:
-    """The key of an image's record."""
+    """Return the key of an image's record."""
     return f"{IMAGES}{repository}:{spec.canonical}"
 
 
 def read_layer(key: str, value: str) -> LayerRecord | None:
-    """The record of a layer; None if it is none that this version can read."""
+    """Return the record of a layer, or None if this version cannot read it."""
     try:
         record = LayerRecord.model_validate_json(value)
     except ValidationError:
@@ -233,7 +233,7 @@ def read_layer(key: str, value: str) -> LayerRecord | None:
 
 
 def read_image(key: str, value: str) -> ImageRecord | None:
-    """The record of an image; None if it is none that this version can read."""
+    """Return the record of an image, or None if this version cannot read it."""
     try:
         record = ImageRecord.model_validate_json(value)
         is_right = record.key == key

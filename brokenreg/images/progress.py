@@ -1,4 +1,4 @@
-"""How far the hashing of an image is, and who is told."""
+"""The progress of hashing an image, and its observers."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ _ASSUMED_SPEED = 256 * 1024 * 1024.0
 """Bytes per second that one job hashes, until it has been measured."""
 
 _ASSUMED_FOR = 1.0
-"""Seconds for which a job counts as having had the expected speed, so that its first bytes decide nothing."""
+"""Seconds at the expected speed that count in a job's speed, so that its first bytes do not distort it."""
 
 
 class Observer(Protocol):
-    """Who waits for an image."""
+    """Receives the progress of an image that a client waits for."""
 
     def tell(self, line: str) -> None:
-        """Something happened that is worth a line in a timeline."""
+        """Add a line to the timeline."""
 
     def progress(self, words: str | None) -> None:
-        """How far it is now, in place of what was said before; None once it is over."""
+        """Replace the reported progress; None when the work has ended."""
 
 
 class _Nobody:
-    """An observer who is not interested."""
+    """An observer that ignores everything."""
 
     def tell(self, line: str) -> None:
         pass
@@ -43,7 +43,7 @@ NOBODY = _Nobody()
 
 
 class Progress:
-    """Of one image. The thread that hashes writes; anyone may read, and may set `cancelled`."""
+    """The progress of one image. The hashing thread writes it; all threads may read, and set `cancelled`."""
 
     def __init__(self, spec: ImageSpec) -> None:
         self.cancelled = threading.Event()
@@ -53,17 +53,17 @@ class Progress:
         self._size = spec.size
         self._layer_bytes = TarFrame(spec.recipe(1).file_name, spec.size).size
         self._known = 0
-        """Bytes of the layers that did not need to be hashed."""
+        """Bytes of the layers whose sums were already known."""
         self._hashed = 0
         self._began: float | None = None
 
     def begin(self, known: int) -> None:
-        """Start the clock; `known` layers have been hashed before."""
+        """Start the clock; `known` is the number of layers whose sums are already known."""
         self._known = known * self._layer_bytes
         self._began = time.monotonic()
 
     def add(self, count: int) -> None:
-        """Note that so many more bytes are hashed."""
+        """Add a number of hashed bytes."""
         self._hashed += count
 
     @property
@@ -72,12 +72,12 @@ class Progress:
 
     @property
     def is_measured(self) -> bool:
-        """Whether it has hashed enough to say how fast that goes."""
+        """Return whether it has hashed enough to measure its speed."""
         return self._hashed >= _ASSUMED_SPEED * _ASSUMED_FOR
 
     @property
     def total(self) -> int:
-        """Bytes of all layers."""
+        """Return the size of all layers, in bytes."""
         return self.layers * self._layer_bytes
 
     @property
@@ -85,13 +85,13 @@ class Progress:
         return min(100, (self._known + self._hashed) * 100 // max(1, self.total))
 
     def speed(self, expected: float | None) -> float:
-        """Bytes per second, measured since it began; `expected` counts for its first second."""
+        """Return bytes per second, measured since it began; `expected` counts for its first second."""
         elapsed = 0.0 if self._began is None else time.monotonic() - self._began
         assumed = (expected or _ASSUMED_SPEED) * _ASSUMED_FOR
         return (self._hashed + assumed) / (elapsed + _ASSUMED_FOR)
 
     def remaining(self, expected: float | None) -> float:
-        """Seconds until all layers are hashed, at the speed so far."""
+        """Return the seconds until all layers are hashed, at the speed so far."""
         return max(0, self.total - self._known - self._hashed) / self.speed(expected)
 
     @property
@@ -106,7 +106,7 @@ class Progress:
 
 
 class Report:
-    """Reports a job to one observer: of its progress the timeline gets the beginning and each tenth."""
+    """Reports a job to one observer; the timeline gets a line at the beginning and at each tenth."""
 
     def __init__(self, observer: Observer) -> None:
         self._observer = observer
@@ -114,14 +114,14 @@ class Report:
         self._tenths = -1
 
     def queued(self, words: str) -> None:
-        """The job waits for its turn."""
+        """Report that the job waits for its turn."""
         if not self._is_queued:
             self._is_queued = True
             self._observer.tell(words)
         self._observer.progress(words)
 
     def running(self, progress: Progress, expected: float | None) -> None:
-        """The job runs; `expected` is the usual speed, in bytes per second."""
+        """Report that the job runs; `expected` is the usual speed, in bytes per second."""
         tenths = progress.percent // 10
         if self._tenths < 0:
             left = math.ceil(progress.remaining(expected))

@@ -1,7 +1,7 @@
-"""Dates and times of day, as protocols and people read them, whatever the clock says.
+"""Formats dates and times for protocols and people, without errors for any clock.
 
-A clock that is wrong by centuries must not turn a listing into an error: what is before 1950 or after 9999 is
-written as the first or the last moment that all formats have in common (RFC 5280, section 4.1.2.5; RFC 3339).
+A clock that is wrong by centuries must not turn a listing into an error. Times before 1950 or after 9999 are
+written as the first or last moment that all formats support (RFC 5280, section 4.1.2.5; RFC 3339).
 """
 
 from __future__ import annotations
@@ -16,27 +16,27 @@ _LAST = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC).timestamp()
 
 
 def utc(seconds: float) -> datetime:
-    """The moment that many seconds after the epoch."""
+    """Return the date and time that many seconds after the epoch."""
     return datetime.fromtimestamp(_within(seconds), UTC)
 
 
 def rfc3339(seconds: float, timespec: Literal["seconds", "milliseconds"] = "seconds") -> str:
-    """As JSON documents write it: `2026-11-28T05:49:00Z`."""
+    """Format it for JSON documents: `2026-11-28T05:49:00Z`."""
     return utc(seconds).isoformat(timespec=timespec).replace("+00:00", "Z")
 
 
 def http_date(seconds: float) -> str:
-    """As headers write it (RFC 9110, section 5.6.7)."""
+    """Format it for headers (RFC 9110, section 5.6.7)."""
     return format_datetime(utc(seconds), usegmt=True)
 
 
 def clock(seconds: float) -> str:
-    """The local time of day: `05:49:00`."""
+    """Format the local time of day: `05:49:00`."""
     return time.strftime("%H:%M:%S", time.localtime(_within(seconds)))
 
 
 def date_and_clock(seconds: float) -> str:
-    """The local date and time of day: `2026-11-28 05:49:00`."""
+    """Format the local date and time: `2026-11-28 05:49:00`."""
     return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(_within(seconds)))
 
 

@@ -44,7 +44,7 @@ def parts_of(body: bytes, most: int) -> Parts:
 
 
 def described_sizes(body: bytes, digest: Digest) -> set[int]:
-    """Return the sizes, in bytes, of all descriptors of that digest, wherever they are in a manifest."""
+    """Return the sizes, in bytes, of all descriptors of that digest anywhere in a manifest."""
     try:
         document = json.loads(body)
     except (ValueError, RecursionError):

@@ -1,4 +1,4 @@
-"""A list of digests in little memory: 33 bytes for each sha256, where a text has 120."""
+"""A compact list of digests: 33 bytes for each sha256 instead of 120 as text."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _BY_LENGTH = {length // 2: algorithm for algorithm, length in ALGORITHMS.items()
 
 
 class DigestList(Sequence[str]):
-    """Digests in order; for each its length in bytes, then itself. Raise `ValueError` for other texts."""
+    """Digests in order, each packed as its length and its bytes. Raise `ValueError` for other texts."""
 
     __slots__ = ("_begin", "_end", "_packed", "_stride")
 
@@ -25,10 +25,10 @@ class DigestList(Sequence[str]):
         self._packed = b"".join(parts)
         self._begin, self._end = 0, len(self._packed)
         self._stride = lengths.pop() if len(lengths) == 1 else 0
-        """Bytes from one to the next; 0 if they differ in length."""
+        """Distance from one digest to the next, in bytes; 0 if their lengths differ."""
 
     def shared(self, other: DigestList) -> DigestList:
-        """The same list, in the memory of `other` if its digests stand there one after another."""
+        """Return an equal list that shares the memory of `other`, if that has the digests in a row."""
         place = other._packed.find(self._packed[self._begin : self._end], other._begin, other._end)
         if (
             place < 0
@@ -43,7 +43,7 @@ class DigestList(Sequence[str]):
         return found
 
     def places(self, digest: str) -> list[int]:
-        """Where a digest stands in the list, from 0."""
+        """Return the index of a digest in the list, from 0."""
         if not self._stride:
             return [place for place, each in enumerate(self) if each == digest]
         try:

@@ -70,17 +70,17 @@ class OCIError(Exception):
 
 
 def shutting_down() -> OCIError:
-    """The error for whoever waits for something that a component which closes will not do any more."""
+    """Return the error for requests that a closing component no longer serves."""
     return OCIError(503, ErrorCode.UNAVAILABLE, "the registry is shutting down", headers={"retry-after": "5"})
 
 
 NO_DESCRIPTOR = "brokenreg has as many files and connections open as it may (ulimit -n); try again later"
 TOO_MANY_FILES = (errno.EMFILE, errno.ENFILE)
-"""What the system says if no descriptor is left."""
+"""The error numbers for running out of file descriptors."""
 
 
 def too_many_files() -> OCIError:
-    """The error for whoever needs a file or a connection for which no descriptor is left."""
+    """Return the error for a file or connection for which no file descriptor is left."""
     return OCIError(503, ErrorCode.UNAVAILABLE, NO_DESCRIPTOR, headers={"retry-after": "10"})
 
 

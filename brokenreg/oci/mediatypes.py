@@ -24,7 +24,7 @@ MAX_MANIFEST = 4 * 1024 * 1024
 """Bytes; the size that the specification asks every registry to take."""
 
 MAX_VALUES = 500_000
-"""Values of one document; 4 MiB of descriptors have 150,000."""
+"""Maximum number of JSON values in a document; 4 MiB of descriptors have 150,000."""
 
 _MAX_DEPTH = 32
 _MEDIA_TYPE = re.compile(r"[A-Za-z0-9][\w!#$&^.+-]{0,126}/[A-Za-z0-9][\w!#$&^.+-]{0,126}", re.ASCII)
@@ -45,12 +45,12 @@ class ManifestFacts(BaseModel):
     config: str | None = None
     layers: DigestList = DigestList()
     annotations: dict[str, str] = {}
-    """Of a manifest with a subject: lists of referrers show them."""
+    """The annotations of a manifest with a subject; lists of referrers show them."""
     names: DigestList = DigestList()
 
     @classmethod
     def stored(cls, text: str) -> ManifestFacts:
-        """What `model_dump_json` wrote, in as little memory as what was read from a manifest."""
+        """Read the output of `model_dump_json`, using as little memory as a value read from a manifest."""
         facts = cls.model_validate_json(text)
         update: dict[str, Any] = {"layers": facts.layers.shared(facts.names)}
         if facts.subject is None:
@@ -61,13 +61,13 @@ class ManifestFacts(BaseModel):
 def has_too_many_values(body: bytes) -> bool:
     """Return whether a JSON document has more than `MAX_VALUES` values.
 
-    To read them takes long, and nothing else runs meanwhile: Python's reader does not let other threads run.
+    Python's JSON parser lets no other thread run, so a document with too many values would block the process.
     """
     return count_values(body) > MAX_VALUES
 
 
 def count_values(body: bytes) -> int:
-    """Return how many values a JSON document has, or a few more, by its commas and brackets."""
+    """Return an upper bound for the number of values in a JSON document, from its commas and brackets."""
     return sum(map(body.count, (b",", b"[", b"{")))
 
 

@@ -9,5 +9,5 @@ def counted(count: int, noun: str, plural: str = "") -> str:
 
 
 def form_for(count: int, noun: str, plural: str = "") -> str:
-    """Return the noun as it stands after that number."""
+    """Return the noun in the form that follows that number."""
     return noun if count == 1 else plural or f"{noun}s"

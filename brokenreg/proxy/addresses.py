@@ -34,7 +34,7 @@ _METADATA = frozenset(
 )
 
 _LONGEST_LABEL = 63
-"""Bytes between two dots of a host name (RFC 1035, section 2.3.4)."""
+"""Maximum length of a label of a host name, in bytes (RFC 1035, section 2.3.4)."""
 
 _BROADCAST = ipaddress.IPv4Address("255.255.255.255")
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
@@ -56,11 +56,11 @@ def parse_address(text: str) -> Address:
 def upstream_url(upstream: str, url: str) -> httpx.URL:
     """Return the URL of an upstream.
 
-    Raise `UpstreamNameError` for a host that is no name and no address (`0177.0.0.1`, `xn--a.example`).
+    Raise `UpstreamNameError` if the host is neither a name nor an address (`0177.0.0.1`, `xn--a.example`).
     """
     try:
         parsed = httpx.URL(url)
-        labels = parsed.host.split(".")  # which decodes it
+        labels = parsed.host.split(".")  # `host` decodes the name
     except (httpx.InvalidURL, UnicodeError):
         raise UpstreamNameError(upstream) from None
     if max(map(len, labels)) > _LONGEST_LABEL:

@@ -35,15 +35,15 @@ def unknown(code: ErrorCode, reference: str, message: str) -> OCIError:
 
 
 def not_here(route: Route, code: ErrorCode, reference: str) -> OCIError:
-    """404 for what is not here, where the upstream is not contacted. It names only what was requested."""
+    """Return a 404 for missing content whose upstream is not contacted. It names only what was requested."""
     what = f"{_thing(code, reference)} of {route.requested}"
     return unknown(code, reference, f"{what} is not here, and {route.uncontacted or OFFLINE}")
 
 
 def get_decides(response: UpstreamResponse) -> bool:
-    """Whether a HEAD without success says nothing about GET: it is refused, or was redirected.
+    """Return whether only GET can decide after a failed HEAD: the HEAD was refused or redirected.
 
-    Some registries refuse HEAD in all forms; what they redirect to may be signed for GET alone.
+    Some registries refuse every HEAD, and the URL of a redirect may be signed for GET only.
     """
     return response.is_redirected or (response.status != 429 and response.status < 500)
 
@@ -92,7 +92,7 @@ async def _words(response: UpstreamResponse) -> str:
         return ""
     if not isinstance(words, str) or not words.strip():
         return ""
-    return f": {printable(redact_text(words.strip()))[:_MOST_WORDS]}"  # half of a secret is not recognised
+    return f": {printable(redact_text(words.strip()))[:_MOST_WORDS]}"  # a cut secret is not recognised
 
 
 def _wanted_login(route: Route, response: UpstreamResponse) -> str:

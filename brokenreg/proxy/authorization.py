@@ -40,19 +40,19 @@ _WITHHELD = (
     "--upstream-auth on shows those of docker and podman"
 )
 _VISIBLE = re.compile(r"[!-~]{1,65536}")
-"""What may stand in a header by itself, and is short enough to be kept. Whatever else is told in full by
-whoever refuses to send it."""
+"""A value that is valid in a header and short enough to be kept. The HTTP library refuses any other value
+with a message that quotes it in full."""
 
 _LIMIT = 30.0
 """Seconds that a token service may take, with all its redirects."""
 
 
 class UpstreamAuth(httpx.Auth):
-    """Authenticates the requests for one route, as often as it is asked to.
+    """Authenticates the requests for one route.
 
-    `client` sends what goes to token services. Without `credentials` all is asked for anonymously. `tell`
-    gets a line for the exchange's timeline. `realms` are token services that may see the credentials though
-    they do not belong to the upstream.
+    `client` sends the requests to token services. Without `credentials`, tokens are requested anonymously.
+    `tell` gets a line for the exchange's timeline. `realms` are token services outside the upstream that may
+    get the credentials.
     """
 
     def __init__(
@@ -175,7 +175,7 @@ class UpstreamAuth(httpx.Auth):
         try:
             realm = httpx.URL(challenge.parameters.get("realm", ""))
             is_good = realm.scheme in ("http", "https") and bool(realm.host) and not realm.userinfo
-        except (httpx.InvalidURL, UnicodeError):  # the host may begin with xn-- and stand for nothing
+        except (httpx.InvalidURL, UnicodeError):  # the host may begin with xn-- and be invalid
             is_good = False
         if not is_good:
             raise UpstreamContentError(f"{self._route.upstream} names no token service that could be asked")
@@ -244,6 +244,6 @@ def _with(request: httpx.Request, header: str | None) -> httpx.Request:
 
 
 async def _read(response: httpx.Response, who: str) -> bytes:
-    """The whole body, as it is. Raise `UpstreamError` if it is too long or too slow."""
+    """Return the whole body, undecoded. Raise `UpstreamError` if it is too long or too slow."""
     shorten(response, who, _LIMIT)
     return await response.aread()

@@ -29,7 +29,7 @@ from brokenreg.traffic.exchange import Cache
 logger = logging.getLogger(__name__)
 
 _MOST_FILLS = 1024
-"""Blobs fetched at once: each has a file and a connection, and goes on when its clients leave."""
+"""Maximum number of concurrent downloads: each has a file and a connection, with or without clients."""
 
 
 class BlobCache:
@@ -88,7 +88,7 @@ class BlobCache:
         )
 
     async def close(self) -> None:
-        """End what is under way, and start nothing any more."""
+        """End all downloads, and refuse new ones."""
         self._is_closed = True
         for task in self._tasks:
             task.cancel()
@@ -132,7 +132,7 @@ class BlobCache:
         return await self._sizes.join(key, lambda: self._look(client, route, digest, witness.tell))
 
     async def _look(self, client: UpstreamClient, route: Route, digest: Digest, tell: Tell) -> int | None:
-        """The size that HEAD tells; else that GET tells, whose body is not read."""
+        """Return the size from the response to HEAD, or else to GET, whose body is not read."""
         path = f"blobs/{digest}"
         try:
             async with client.ask(route, "HEAD", path, tell=tell) as response:
@@ -168,7 +168,7 @@ class BlobCache:
         return fill
 
     async def _run(self, route: Route, digest: Digest, fill: Fill) -> None:
-        """It goes on when all who asked have left, for as long as that brings something."""
+        """Run a download. It continues after all clients have disconnected, if it makes progress."""
         try:
             await fill.run()
         finally:
@@ -181,7 +181,7 @@ class BlobCache:
                 logger.exception("making room in the cache failed; trying again with the next blob")
 
     def _online(self, route: Route, digest: Digest) -> UpstreamClient:
-        """Raise `OCIError` 404 if nobody may be asked, or was just now and had nothing; 503 once closed."""
+        """Return the client. Raise `OCIError` 404 as `Contact.client` does, and 503 once closed."""
         if self._is_closed:
             raise shutting_down()
         return self._contact.client(route, digest)

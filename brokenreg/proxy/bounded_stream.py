@@ -10,23 +10,23 @@ from typing import Any
 import httpcore
 
 MOST_HEAD_BYTES = 64 * 1024
-"""Bytes of one head, with the interim responses before it. nginx and Apache accept far less from clients."""
+"""Maximum size of one head with its interim responses, in bytes. nginx and Apache accept far less."""
 
 MOST_HEAD_LINES = 512
 MOST_INTERIM = 16
-"""Interim responses (1xx) before the response itself."""
+"""Maximum number of interim responses (1xx) before the final response."""
 
 _BLANK_LINE = re.compile(rb"\n\r?\n")
 _BLANK_LINE_BYTES = 3
 
 _TRANSFER_ENCODING = re.compile(rb"^transfer-encoding[ \t]*:(.*)", re.IGNORECASE | re.MULTILINE)
-"""Its value is stripped in Python: a pattern that leaves out blanks at the end takes minutes for many."""
+"""Python strips the value: a pattern that excludes trailing blanks would take minutes for many blanks."""
 
 
 class _Head:
-    """The head of one response as it arrives, interim responses and all.
+    """Checks the head of one response as it arrives, including interim responses.
 
-    httpcore reads heads in a loop without a pause. It therefore gets one at a time, up to its blank line.
+    httpcore reads heads in a loop without a pause. Therefore it gets one at a time, up to its blank line.
     """
 
     def __init__(self, patience: float | None) -> None:
@@ -39,14 +39,14 @@ class _Head:
 
     @property
     def time_left(self) -> float | None:
-        """Seconds until the head must be complete; None if it may take any time."""
+        """Return the seconds until the head must be complete, or None without a limit."""
         return None if self._limit is None else self._limit - asyncio.get_running_loop().time()
 
     def take(self, data: bytes) -> int:
         """Return how many bytes of `data` belong to the head that is arriving.
 
-        Raise `httpcore.RemoteProtocolError` if what arrived before was no response yet, and enough; or for a
-        transfer coding that no request of ours accepts (RFC 9112, section 6.1).
+        Raise `httpcore.RemoteProtocolError` if the head exceeds a bound, or for a transfer coding that our
+        requests do not accept (RFC 9112, section 6.1).
         """
         self._check()
         blank = _BLANK_LINE.search(self._tail + data)
@@ -65,7 +65,7 @@ class _Head:
         return count
 
     def _check_codings(self) -> None:
-        """h11 refuses them too, and does not say which."""
+        """Refuse transfer codings by name. h11 refuses them too, but does not name them."""
         for value in map(bytes.strip, _TRANSFER_ENCODING.findall(self._text)):
             if value.lower() != b"chunked":
                 name = value.decode("latin-1")[:60]
@@ -75,13 +75,13 @@ class _Head:
         self._text.clear()
 
     def _check(self) -> None:
-        """httpcore reads on, so each head that has ended was that of an interim response."""
+        """Expect another head: httpcore continues to read, so the head that ended was interim."""
         if self._ended > MOST_INTERIM:
             raise httpcore.RemoteProtocolError(f"it sent more than {MOST_INTERIM} interim responses (1xx)")
 
 
 class BoundedStream(httpcore.AsyncNetworkStream):
-    """`stream` with bounds. After each write the head of a response is expected, until `end_head`."""
+    """Applies bounds to `stream`. After each write it expects the head of a response, until `end_head`."""
 
     def __init__(self, stream: httpcore.AsyncNetworkStream) -> None:
         self._stream = stream
@@ -89,16 +89,16 @@ class BoundedStream(httpcore.AsyncNetworkStream):
         self._expects_head = False
         self._unread = b""
         self.body_bytes = 0
-        """Bytes given to httpcore since the last head, framing included."""
+        """Bytes given to httpcore since the last head, including framing."""
         self.reads = 0
         self.is_usable = True
-        """False once more than a response has come: the rest would be taken for the next response."""
+        """False after surplus bytes have come: they would be read as the next response."""
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         if self._expects_head and self._head is None:
             self._head = _Head(timeout)
         if self._unread:
-            await asyncio.sleep(0)  # as every read does
+            await asyncio.sleep(0)  # a turn for others, as in every read
             data = self._unread
         else:
             data = await self._stream.read(max_bytes, self._head.time_left if self._head else timeout)
@@ -109,7 +109,7 @@ class BoundedStream(httpcore.AsyncNetworkStream):
         return data[:count]
 
     def end_head(self) -> None:
-        """Let reads return the body: the head has been read."""
+        """Let reads return the body, after the head has been read."""
         self._head, self._expects_head = None, False
         self.body_bytes = 0
 

@@ -53,7 +53,7 @@ _BULK = 1024 * 1024
 """Bytes that are worth a connection: one whose body was not read as HTTP is closed."""
 
 _LONGEST_LOCATION = 16 * 1024
-"""Bytes of a URL to which a redirect leads: to read a longer one takes the loop too long."""
+"""Maximum length of a redirect's URL, in bytes: parsing a longer one would block the loop too long."""
 
 _MOST_REDIRECTS = 10
 _MOST_UPSTREAMS = 128
@@ -70,18 +70,18 @@ class UpstreamResponse:
         self.place = asked.where(response.url)
         """As `source`, with the host by all means."""
         self.is_redirected = bool(response.history)
-        """Whether what was asked for has led elsewhere."""
+        """Return whether the request was redirected."""
         self.lacks: str = response.extensions.get(LACKS, "")
         """Why a 401 was shown no credentials; empty if some were shown, or it is not known."""
         self.encoding = unrequested_encoding(response.headers)
-        """Its Content-Encoding; None if it has none. The content may be right all the same."""
+        """Its Content-Encoding, or None. Encoded content can still have the right digest."""
         self._asked = asked
         self._response = response
         self._received = 0
 
     @property
     def sender(self) -> str:
-        """As `source`, for messages about the content: with its encoding, if it has one."""
+        """Return `source` for messages about the content: with its encoding, if any."""
         return with_encoding(self.source, self.encoding)
 
     @property
@@ -117,7 +117,7 @@ class UpstreamResponse:
         return BodySource(connection, left, patience, told)
 
     async def read(self, limit: int) -> bytes:
-        """The whole body. Raise `UpstreamError` if it has more than `limit` bytes, or is too slow."""
+        """Return the whole body. Raise `UpstreamError` if it exceeds `limit` bytes or is too slow."""
         body = bytearray()
         async for chunk in shortened(self.chunks(), self.source, limit, _patience(self._response.request)):
             body += chunk
@@ -125,10 +125,10 @@ class UpstreamResponse:
 
 
 class UpstreamClient:
-    """Asks upstreams. `urls` says where those are that stand elsewhere than their names say.
+    """Sends requests to upstreams. `urls` has the URLs of upstreams whose names do not locate them.
 
-    `patience` is for how many seconds one may say nothing. Those for which `web_proxies` has none
-    are connected to directly. `close` when done.
+    `patience` is how many seconds an upstream may be silent. If `web_proxies` has no web proxy for an
+    upstream, the connection is direct. `close` when done.
     """
 
     def __init__(
@@ -164,11 +164,11 @@ class UpstreamClient:
         tell: Tell,
         is_patient: bool = True,
     ) -> AsyncIterator[UpstreamResponse]:
-        """Ask for `path`, which follows `/v2/<repository>/`, and read the response within the block.
+        """Request `path`, which follows `/v2/<repository>/`; read the response within the block.
 
-        Redirects are followed, a 401 is answered with credentials, a 429 is waited for if `is_patient`;
-        whatever else the upstream says is the response. Raise `UpstreamError` if it says nothing, or cannot
-        be asked.
+        Redirects are followed, a 401 is answered with credentials, and a 429 is retried if `is_patient`. All
+        other responses are returned. Raise `UpstreamError` if the upstream does not respond or cannot be
+        contacted.
         """
         via = {"via": ", ".join((*route.via, self._via))}
         async with self._pools.using(route.upstream) as client:
@@ -227,7 +227,7 @@ class UpstreamClient:
 
 
 def _patience(request: httpx.Request) -> float:
-    """Seconds that whoever answers may say nothing."""
+    """Seconds that the responding server may be silent."""
     seconds: float = request.extensions["timeout"]["read"]
     return seconds
 

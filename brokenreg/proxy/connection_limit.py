@@ -1,7 +1,7 @@
-"""How many requests to one upstream have a connection at once; the others wait here.
+"""Limits the concurrent requests to one upstream; the others wait here.
 
-httpcore looks at its whole queue for each connection whenever a request begins or ends: a few hundred that
-wait there keep the event loop busy for good.
+httpcore scans its whole queue for each connection whenever a request begins or ends. With a few hundred
+waiting requests, this would keep the event loop permanently busy.
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ from brokenreg.oci.plurals import counted
 from brokenreg.proxy.errors import UpstreamBusyError
 
 MOST = 256
-"""Requests to one upstream, and to where it redirects, that have a connection."""
+"""Maximum number of concurrent requests to one upstream and its redirect targets."""
 
 MOST_FOR_TOKENS = 16
-"""Requests to its token services. They have connections of their own: whoever waits for a token may have one
-of the others already."""
+"""Maximum number of concurrent requests to its token services. They have separate connections, because a
+request that waits for a token may already have one of the others."""
 
 LOGS_IN = "logs_in"
-"""Where in a request's extensions stands that it is one to a token service."""
+"""The key in a request's extensions that marks a request to a token service."""
 
 
 class LimitedTransport(httpx.AsyncBaseTransport):
-    """Passes requests on to `transport`, no more than so many at once.
+    """Passes a limited number of concurrent requests on to `transport`.
 
     The others wait in order, for as long as the upstream may be silent. `upstream` is for messages.
     """
@@ -39,7 +39,7 @@ class LimitedTransport(httpx.AsyncBaseTransport):
         self._free_for_tokens = asyncio.Semaphore(MOST_FOR_TOKENS)
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Raise `UpstreamBusyError` if no connection is free in time, and what the transport raises."""
+        """Send a request. Raise `UpstreamBusyError` if no connection becomes free in time."""
         logs_in = LOGS_IN in request.extensions
         free = self._free_for_tokens if logs_in else self._free
         try:
@@ -63,7 +63,7 @@ class LimitedTransport(httpx.AsyncBaseTransport):
 
 
 class _LimitedBody(httpx.AsyncByteStream):
-    """A body whose connection others may use once it is closed."""
+    """A body that frees its connection for others when it is closed."""
 
     def __init__(self, stream: httpx.AsyncByteStream, free: asyncio.Semaphore) -> None:
         self._stream = stream

@@ -1,4 +1,4 @@
-"""Which upstreams are contacted for one kind of content, and what they are known not to have."""
+"""Decides whether an upstream is contacted for one kind of content, and remembers what is missing there."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from brokenreg.proxy.route import Route
 
 
 class Contact:
-    """Gives the client by which upstreams are asked; it is None if none is. `code` is what a 404 means."""
+    """Provides `client`, which is None if no upstream is contacted. `code` is the error code of a 404."""
 
     def __init__(self, client: UpstreamClient | None, code: ErrorCode) -> None:
         self._client = client
@@ -19,16 +19,16 @@ class Contact:
         self._misses = Misses()
 
     def is_allowed(self, route: Route) -> bool:
-        """Whether the upstream may be contacted for that request."""
+        """Return whether the upstream may be contacted for that request."""
         return self._client is not None and not route.uncontacted
 
     def client(self, route: Route, reference: str) -> UpstreamClient:
-        """Raise `OCIError` 404 if the upstream may not be contacted, or was just now and had nothing."""
+        """Return the client. Raise `OCIError` 404 without contact, or if a recent request found nothing."""
         if self._client is None or route.uncontacted:
             raise not_here(route, self._code, reference)
         self._misses.check(route, reference)
         return self._client
 
     def note(self, route: Route, reference: str, error: UpstreamError) -> None:
-        """Remember an error for a while if it says that the upstream has nothing."""
+        """Remember an error for a while, if it says that the upstream does not have the content."""
         self._misses.note(route, reference, error)

@@ -17,7 +17,7 @@ _LIMIT = 10.0
 """Seconds that a helper may take."""
 
 _LONGEST = 64 * 1024
-"""Bytes that a helper may write."""
+"""Maximum size of a helper's output, in bytes."""
 
 _NOT_FOUND = b"credentials not found"
 _IDENTITY = "<token>"
@@ -63,9 +63,9 @@ def _read(name: str, output: bytes) -> Login | None:
 
 
 async def _run(program: str, server: str, environ: Mapping[str, str]) -> tuple[int, bytes]:
-    """Its status and standard output. It does not outlive this, nor does what it has started.
+    """Run a helper and return its status and standard output.
 
-    Raise `HelperError` if it writes too much.
+    The helper and all processes that it started end with this call. Raise `HelperError` for too much output.
     """
     process = await asyncio.create_subprocess_exec(
         program,
@@ -92,7 +92,7 @@ async def _run(program: str, server: str, environ: Mapping[str, str]) -> tuple[i
 
 
 async def _read_all(program: str, stream: asyncio.StreamReader) -> bytes:
-    """What it writes, to the end. `communicate` would keep any amount of it."""
+    """Read its output to the end, with a limit, which `communicate` does not have."""
     output = bytearray()
     while chunk := await stream.read(_LONGEST):
         output += chunk

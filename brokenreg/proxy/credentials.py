@@ -20,10 +20,10 @@ _DOCKER_HUB_SERVER = "https://index.docker.io/v1/"
 """What Docker calls its hub before its helpers."""
 
 _MOST_HELPERS = 8
-"""Helpers that run at once: clients choose for how many repositories they are needed."""
+"""Maximum number of concurrent helpers: clients choose for how many repositories they are needed."""
 
 _MOST_TOLD = 1000
-"""Lines for the log: some name the upstream, which clients choose."""
+"""Maximum number of log lines that are remembered: some name the upstream, which clients choose."""
 
 
 class Credentials:

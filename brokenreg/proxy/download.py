@@ -31,7 +31,7 @@ class Download:
     """What follows the first chunk, for a thread; if there is one, nobody asks for more chunks."""
     etag: str | None
     is_encoded: bool
-    """Whether it has a Content-Encoding, so that its bytes may be others than the blob's."""
+    """Whether it has a Content-Encoding, so that its bytes may differ from the blob's."""
 
     async def first(self) -> AsyncIterator[bytes]:
         """The first chunk, if there is any."""
@@ -44,7 +44,7 @@ class Download:
 async def download(
     client: UpstreamClient, route: Route, digest: Digest, offset: int, tell: Tell
 ) -> AsyncIterator[Download]:
-    """Ask for a blob from `offset` on; what an upstream sends of the bytes before, we skip.
+    """Request a blob from `offset` on, and skip earlier bytes if the upstream sends them.
 
     Raise `UpstreamError`, from the chunks too.
     """
@@ -55,7 +55,7 @@ async def download(
         elif response.status == 200:
             begin, size = 0, response.length
         elif response.status == 416 and response.header("content-range") == f"bytes */{offset}":
-            begin, size = offset, offset  # nothing was left, and nobody had told
+            begin, size = offset, offset  # the blob ends at `offset`; its size was unknown until now
         else:
             raise await refusal(route, ErrorCode.BLOB_UNKNOWN, digest, response)
         is_body = response.status != 416
@@ -70,7 +70,7 @@ async def download(
 
 
 def _range(response: UpstreamResponse, offset: int) -> tuple[int, int | None]:
-    """The first byte that a 206 has, and the size of the whole if it tells."""
+    """Return the position of a 206's first byte, and the size of the whole or None."""
     told = response.header("content-range") or ""
     match = _CONTENT_RANGE.fullmatch(told)
     if match is None or int(match[1]) > offset:

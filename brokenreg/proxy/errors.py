@@ -17,14 +17,14 @@ _RETRY_AFTER = re.compile(r"[0-9A-Za-z,: +-]{1,64}")
 
 
 class UpstreamError(OCIError):
-    """An upstream did not give what was asked for; `may_pass` if it may do so a little later.
+    """An upstream did not provide the requested content; `may_pass` if a later request may succeed.
 
-    The message may quote what an upstream sent, so secrets in it are replaced.
+    The message may quote the upstream, so secrets in it are replaced.
     """
 
     may_pass = False
     is_of_all = False
-    """Whether the upstream itself did not respond, so that it is the same for whatever it has."""
+    """Whether the upstream itself did not respond, so that the failure concerns all of its content."""
 
     def __init__(
         self,
@@ -64,7 +64,7 @@ class UpstreamContentError(UpstreamError):
 
 
 class UpstreamTokenServiceError(UpstreamError):
-    """502: a token service neither grants nor refuses. What is cached is no less good for that."""
+    """502: a token service neither grants nor refuses a token. Cached content stays valid."""
 
     may_pass = True
 
@@ -80,7 +80,7 @@ class UpstreamForbiddenError(UpstreamError):
 
 
 class UpstreamNameError(UpstreamError):
-    """400: the name of an upstream is no host that can be connected to."""
+    """400: the name of an upstream is not a valid host."""
 
     def __init__(self, upstream: str) -> None:
         super().__init__(
@@ -131,20 +131,20 @@ class UpstreamStatusError(UpstreamError):
 
     @property
     def is_gone(self) -> bool:
-        """Whether the upstream says that there is nothing."""
+        """Return whether the upstream says that it does not have the content."""
         return self.status == 404
 
     def again(self) -> Self:
-        """The same error for another request: one that was raised holds on to all that it has passed."""
+        """Return a copy for another request: a raised error keeps references to the frames it passed."""
         return type(self)(
             self.told, self.status, self.code, self.message, detail=self.detail, headers=self.headers
         )
 
     @classmethod
     def too_many_requests(cls, who: str, retry_after: str | None, says: str = "") -> Self:
-        """429, with the Retry-After that came with it, if that looks like one.
+        """Create the error for a 429, with the upstream's Retry-After if valid.
 
-        `says` is what follows in the message.
+        `says` is appended to the message.
         """
         told = retry_after if _RETRY_AFTER.fullmatch(retry_after or "") else None
         headers = None if told is None else {"retry-after": told}

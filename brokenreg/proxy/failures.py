@@ -22,7 +22,7 @@ _BYTES = re.compile(r"\b(?:bytearray\()?b(['\"].*['\"])\)?")
 """What h11 quotes of an answer, as Python writes bytes; their text is in the group."""
 
 _HEADER_VALUE = re.compile(r"(illegal header line: (['\"])[^\s:'\"]{0,40}+).*(['\"])", re.DOTALL)
-"""What follows the name in a header line without a colon: any header may have a secret there."""
+"""The rest of a header line without a colon, after the name: it may contain a secret in any header."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +71,7 @@ def told_redirects(asked: Asked) -> Iterator[None]:
         raise UpstreamContentError(f"{asked.name} redirects too many times, perhaps in a circle") from None
     except httpx.RemoteProtocolError as error:
         raise UpstreamContentError(f"{asked.who(error.request.url)} redirects to what is no URL") from None
-    except (httpx.InvalidURL, UnicodeError):  # of a host that begins with xn-- and stands for nothing
+    except (httpx.InvalidURL, UnicodeError):  # the host begins with xn-- and is invalid
         raise UpstreamContentError(f"{asked.name} redirects to what is no URL") from None
 
 

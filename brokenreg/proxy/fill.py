@@ -95,13 +95,13 @@ class Fill:
             self._begun = self._ended = True
             self._notify()
             self._close_unread()
-            if self.is_kept:  # the cache counts it now
+            if self.is_kept:  # from now on, the cache counts it
                 self._share.give_back()
 
     async def begun(self) -> None:
         """Return once the upstream has begun to send the blob. Raise `OCIError` if it does not.
 
-        One that is small or encoded is waited for, so that a wrong one is an error and not a cut connection.
+        A small or encoded blob is awaited in full, so that a wrong one causes an error response.
         """
         while not self._begun or ((self._is_small or self._is_encoded) and not self._is_over):
             await self._changed.wait()
@@ -227,7 +227,7 @@ class Fill:
                 return
 
     async def _check_described(self) -> None:
-        """Raise `UpstreamUnreachableError` if a body of untold length has ended before the blob does."""
+        """Raise `UpstreamUnreachableError` if a body of unknown length ends before the blob does."""
         offset, limit = self._upload.offset, self._limit
         may_be_cut = self.size is None and limit.is_described and offset < limit.size
         if may_be_cut and await self._upload.digest(self._digest.algorithm) != self._digest:
@@ -250,7 +250,7 @@ class Fill:
                 raise self._limit.exceeded(incoming.source) from None
 
     def _check_room(self, size: int) -> None:
-        """Raise `OSError` EDQUOT if so much cannot be stored: else all others make way for it in vain."""
+        """Raise `OSError` EDQUOT if `size` can never be stored, before other blobs are removed for it."""
         self._store.room.check(size)
         if not self._share.reach(size):
             raise no_room()

@@ -1,4 +1,4 @@
-"""How large a blob may become on its way into the cache, whatever its upstream sends."""
+"""The maximum size of a blob that is being fetched, whatever its upstream sends."""
 
 from __future__ import annotations
 
@@ -15,43 +15,43 @@ from brokenreg.storage import Store
 from brokenreg.storage.records import RepositoryKey
 
 _MOST_MANIFESTS = 8
-"""Manifests that are read for what they say of one blob; the newest."""
+"""Maximum number of manifests, the newest first, that are read to find the size of one blob."""
 
 
 @dataclass(frozen=True, slots=True)
 class FillLimit:
-    """The largest size, in bytes, that is accepted for one blob; `reason` says where it comes from."""
+    """The maximum size of one blob, in bytes; `reason` says where the limit comes from."""
 
     digest: Digest
     size: int
     reason: str
     is_described: bool = False
-    """A manifest says so."""
+    """Whether a manifest gives the limit."""
 
     def check(self, source: str, size: int | None) -> None:
-        """Raise `UpstreamContentError` if `source` is about to send more."""
+        """Raise `UpstreamContentError` if `source` announces more."""
         if size is not None and size > self.size:
             raise UpstreamContentError(
                 f"{source} sends {counted(size, 'byte')} for blob {self.digest}; {self.reason}"
             )
 
     def exceeded(self, source: str) -> UpstreamContentError:
-        """The error for a body that turned out to be longer."""
+        """Return the error for a body that exceeded the limit."""
         return UpstreamContentError(
             f"{source} sent more than {counted(self.size, 'byte')} for blob {self.digest}; {self.reason}"
         )
 
     def announced(self, size: int | None) -> FillLimit:
-        """Return the limit once the upstream has said how large the blob is, if it has."""
+        """Return the limit for a blob of the size that the upstream announced, if any."""
         if size is None or size >= self.size:
             return self
         return FillLimit(self.digest, size, f"it announced {size} before")
 
 
 async def fill_limit(store: Store, key: RepositoryKey, digest: Digest) -> FillLimit:
-    """Return the largest size that a manifest of the repository gives; without any, the cache's limit.
+    """Return the largest size that a manifest of the repository gives, or else the cache's limit.
 
-    Manifests may disagree. The digest then decides who is right.
+    Manifests may disagree. The digest then decides.
     """
     repository = store.index.repository(key)
     newest = reversed(repository.manifests.values() if repository else ())

@@ -1,4 +1,4 @@
-"""One request upstream for all who want the same: it goes on for a while when they leave."""
+"""Shares one upstream request among equal requests; it continues for a while after clients disconnect."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ Key = TypeVar("Key", bound=Hashable)
 Result = TypeVar("Result")
 
 _MOST = 2048
-"""Requests under way for which clients may have left: each holds memory and a connection for a while."""
+"""Maximum number of requests under way: each holds memory and a connection, even without clients."""
 
 UNATTENDED = 60.0
-"""Seconds that work goes on for which nobody waits any more: an upstream may keep it busy for hours."""
+"""Seconds that work continues without clients: an upstream could keep it busy for hours."""
 
 
 @dataclass(slots=True, eq=False)
@@ -25,7 +25,7 @@ class _Flight(Generic[Result]):
     task: asyncio.Task[Result]
     waiting: int = 0
     end: asyncio.TimerHandle | None = None
-    """What will end it, if nobody waits for it."""
+    """The timer that ends it while no client waits for it."""
 
 
 class Flights(Generic[Key, Result]):
@@ -41,10 +41,10 @@ class Flights(Generic[Key, Result]):
         return key in self._flights
 
     async def join(self, key: Key, work: Callable[[], Awaitable[Result]]) -> Result:
-        """The result for that key, by `work` if nobody is at it. Raise what `work` raises.
+        """Return the result for that key, starting `work` if necessary. Raise what `work` raises.
 
-        Whoever waits may be cancelled, the work goes on. Raise `UpstreamBusyError` if too much is under way,
-        `OCIError` 503 once this is closed.
+        If the caller is cancelled, the work continues. Raise `UpstreamBusyError` if too much is under way,
+        and `OCIError` 503 once this is closed.
         """
         if self._is_closed:
             raise shutting_down()
@@ -56,7 +56,7 @@ class Flights(Generic[Key, Result]):
         try:
             return await asyncio.shield(flight.task)
         except asyncio.CancelledError:
-            if self._is_closed and flight.task.cancelled():  # it was the work, and not whoever waits for it
+            if self._is_closed and flight.task.cancelled():  # the work was cancelled, not this wait
                 raise shutting_down() from None
             raise
         finally:
@@ -65,7 +65,7 @@ class Flights(Generic[Key, Result]):
                 flight.end = asyncio.get_running_loop().call_later(UNATTENDED, self._end, key)
 
     async def close(self) -> None:
-        """End what is under way, and start nothing any more."""
+        """End all work, and refuse new work."""
         self._is_closed = True
         tasks = list(self._tasks)
         for task in tasks:
@@ -82,7 +82,7 @@ class Flights(Generic[Key, Result]):
         return flight
 
     def _end(self, key: Key) -> None:
-        """End work for which nobody waits. Whoever comes now has it done anew."""
+        """End work without clients. The next request starts it anew."""
         self._flights.pop(key).task.cancel()
 
     def _forget(self, key: Key, flight: _Flight[Result]) -> None:
@@ -92,7 +92,7 @@ class Flights(Generic[Key, Result]):
         if flight.end is not None:
             flight.end.cancel()
         if not flight.task.cancelled():
-            flight.task.exception()  # seen, even if nobody waits any more
+            flight.task.exception()  # retrieve it, so that asyncio does not log it
 
 
 async def _run(work: Callable[[], Awaitable[Result]]) -> Result:

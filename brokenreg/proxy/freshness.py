@@ -13,7 +13,7 @@ POSTPONED = 10.0
 """Seconds in which an upstream that failed is not asked again for what is cached."""
 
 _MOST = 10_000
-"""Tags that are remembered; the one that was noted first costs a HEAD again."""
+"""Maximum number of tags that are remembered; a tag that was dropped costs a HEAD again."""
 
 
 class Freshness:

@@ -1,4 +1,4 @@
-"""How many bytes the blobs that are being fetched may have together, however many there are."""
+"""Limits the total size, in bytes, of the blobs that are being fetched."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import threading
 
 
 class InFlight:
-    """At most `limit` bytes, and one blob beside them that alone has more than that."""
+    """A total of at most `limit` bytes, plus one blob that is larger than `limit`."""
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
@@ -15,21 +15,21 @@ class InFlight:
         self.lock = threading.Lock()
 
     def share(self) -> Share:
-        """Return the share of one more blob; it has nothing yet."""
+        """Return the share of another blob, with 0 bytes."""
         return Share(self)
 
 
 class Share:
-    """What one blob has of it. Threads ask while they write."""
+    """The share of one blob. Thread-safe."""
 
     def __init__(self, whole: InFlight) -> None:
         self._whole = whole
         self._size = 0
         self.was_refused = False
-        """Whether others had too much for this blob."""
+        """Whether the other blobs left too little for this blob."""
 
     def reach(self, size: int) -> bool:
-        """Let the blob have so many bytes, at least. False, and nothing changes, if others have too much."""
+        """Grow the share to at least `size` bytes; False, without a change, if others leave too little."""
         whole = self._whole
         with whole.lock:
             more = size - self._size
@@ -47,7 +47,7 @@ class Share:
             return True
 
     def give_back(self) -> None:
-        """The blob is not in flight any more: it is in the cache, or its file is gone."""
+        """Free the share, when the blob is in the cache or its file is gone."""
         whole = self._whole
         with whole.lock:
             if whole.large is self:

@@ -1,4 +1,4 @@
-"""Lists of upstreams that are kept in memory, bounded in number and in bytes."""
+"""Keeps lists of upstreams in memory, bounded in number and in bytes."""
 
 from __future__ import annotations
 
@@ -9,28 +9,28 @@ from brokenreg.proxy.route import Route
 
 MOST_LISTS = 256
 MOST_BYTES = 64 * 1024 * 1024
-"""Of memory that all of them take together."""
+"""Maximum memory of all lists, in bytes."""
 
 Key = tuple[Route, str]
 """A repository, and the path of the list's first page."""
 
 
 class KeptLists:
-    """Remembers lists, and forgets those first that were not read for longest."""
+    """Keeps lists, and drops the least recently read first."""
 
     def __init__(self) -> None:
         self._lists: OrderedDict[Key, tuple[list[Any], int]] = OrderedDict()
         self._size = 0
 
     def get(self, key: Key) -> list[Any] | None:
-        """The list, which counts as read; None if it is not kept."""
+        """Return the list and mark it as read, or return None."""
         if key not in self._lists:
             return None
         self._lists.move_to_end(key)
         return self._lists[key][0]
 
     def keep(self, key: Key, found: list[Any], size: int) -> list[Key]:
-        """Keep a list that takes `size` bytes; the keys of those forgotten for it, perhaps its own."""
+        """Keep a list of `size` bytes; return the keys of dropped lists, possibly including its own."""
         self.forget(key)
         self._lists[key] = (found, size)
         self._size += size

@@ -33,13 +33,13 @@ from brokenreg.traffic.exchange import Cache
 
 _MOST_PAGES = 100
 _MOST_BYTES = 8 * MAX_MANIFEST
-"""Of all pages of one list; of one page, `MAX_MANIFEST`."""
+"""Maximum size of all pages of one list, in bytes; a page has at most `MAX_MANIFEST`."""
 
 _MOST_ENTRIES = 200_000
-"""Of one list: to sort more would hold up the event loop from whatever thread, and fill our memory."""
+"""Maximum number of entries of a list: sorting more would block the event loop from any thread."""
 
 _VALUE = 64
-"""Bytes of memory that a value takes besides its text."""
+"""Memory of a value besides its text, in bytes."""
 
 _PAGE = 1000
 _ACCEPT = {"accept": f"{OCI_INDEX}, application/json"}
@@ -49,9 +49,9 @@ Read = Callable[[Any], list[Any]]
 
 
 class Listings:
-    """Lists of upstreams; `client` is None if nobody may be asked. They are fresh for `ttl` seconds.
+    """Lists of upstreams, fresh for `ttl` seconds; `client` is None if no upstream may be contacted.
 
-    With `keep_gone`, what an upstream has deleted stays in them. `close` ends what is under way.
+    With `keep_gone`, entries that an upstream has deleted stay in them. `close` ends all requests.
     """
 
     def __init__(
@@ -72,14 +72,14 @@ class Listings:
         self._flights: Flights[tuple[Key, Via, bool], tuple[list[Any], Cache]] = Flights()
 
     async def tags(self, route: Route, witness: Witness) -> list[str]:
-        """All tags, in order. Raise `OCIError` if they are not to be had, and none are cached either."""
+        """Return all tags, in order. Raise `OCIError` if the upstream fails and no tag is cached."""
         repository = self._index.repository(route.key)
         cached = repository.tags.names if repository else []
         listed = await self._list((route, f"tags/list?n={_PAGE}"), _tags_of, lambda: cached, witness)
         return _with_gone(listed, cached) if self._keep_gone else listed
 
     async def referrers(self, route: Route, digest: Digest, witness: Witness) -> list[dict[str, Any]]:
-        """Descriptors of what refers to a manifest, in order of digest. Raise `OCIError` as `tags` does."""
+        """Return descriptors of a manifest's referrers, by digest. Raise `OCIError` as `tags` does."""
 
         def cached() -> list[dict[str, Any]]:
             repository = self._index.repository(route.key)
@@ -106,7 +106,7 @@ class Listings:
             return known
         name = _without_query(path)
         client = self._contact.client(route, name)
-        flight = (key, route.via, bool(route.own))  # who has less patience shares none
+        flight = (key, route.via, bool(route.own))  # requests with less patience do not share it
         follows = self._flights.is_under_way(flight)
         found, cache = await self._own_names.answer(
             route,
@@ -149,7 +149,7 @@ class Listings:
                 route, "GET", path, headers=_ACCEPT, tell=tell, is_patient=not route.own
             ) as response:
                 if response.status == 400 and path == first and "?" in path:
-                    path = _without_query(path)  # pages of that size are refused
+                    path = _without_query(path)  # the upstream refuses that page size
                     continue
                 if response.status != 200:
                     raise await refusal(route, ErrorCode.NAME_UNKNOWN, _without_query(first), response)
@@ -165,7 +165,7 @@ class Listings:
                 del found[_MOST_ENTRIES:]
                 tell(f"the list is cut short after {_MOST_ENTRIES:,} entries")
                 break
-        # Pages are cut from it.
+        # Pages for clients are cut from this list.
         found = await asyncio.to_thread(_ordered_tags if read is _tags_of else _ordered_manifests, found)
         self._freshness.confirm(*key)
         for forgotten in self._lists.keep(key, found, _MOST_BYTES - left + values * _VALUE):
@@ -187,7 +187,7 @@ def _without_query(path: str) -> str:
 
 
 def _with_gone(listed: list[str], cached: Iterable[str]) -> list[str]:
-    """Both, in order: what is cached and no longer listed is still served."""
+    """Return both in order: cached tags that are no longer listed are still served."""
     gone = [tag for tag in cached if listed[(at := bisect_left(listed, tag)) : at + 1] != [tag]]
     return sorted([*listed, *gone]) if gone else listed
 
@@ -211,13 +211,13 @@ def _ordered_tags(tags: list[Any]) -> list[Any]:
 
 
 def _ordered_manifests(manifests: list[Any]) -> list[Any]:
-    """In order of digest; of several with the same the first."""
+    """Sort descriptors by digest, and keep the first of those with the same digest."""
     distinct = {each["digest"]: each for each in reversed(manifests)}
     return [distinct[digest] for digest in sorted(distinct)]
 
 
 def _manifests_of(document: Any) -> list[Any]:
-    """Those that can be asked for. Raise `ValueError` too if they cannot be passed on as JSON."""
+    """Return the valid tags. Raise `ValueError` also if they cannot be passed on as JSON."""
     manifests = [each for each in _members(document, "manifests") if _is_descriptor(each)]
     json.dumps(manifests, ensure_ascii=False, allow_nan=False).encode()
     return manifests

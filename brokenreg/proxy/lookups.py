@@ -1,7 +1,7 @@
-"""Name lookups, each in a thread of its own.
+"""Looks up host names, each in its own thread.
 
-A resolver whose servers do not respond takes half a minute, and cannot be stopped. So lookups share no pool
-with other work, there are never more than a few, and the process does not wait for them when it ends.
+If its servers do not respond, a resolver takes half a minute, and cannot be stopped. Therefore lookups share
+no pool with other work, their number is limited, and the process does not wait for them when it ends.
 """
 
 from __future__ import annotations
@@ -19,30 +19,30 @@ from brokenreg.proxy.errors import UpstreamBusyError
 from brokenreg.wire.arrival import ARRIVAL
 
 MOST = 64
-"""Lookups at once."""
+"""Maximum number of concurrent lookups."""
 
 MOST_OF_ONE = 16
-"""Lookups at once that one client has caused, or one upstream, by whatever it redirects to."""
+"""Maximum number of concurrent lookups for one client, or for one upstream and its redirects."""
 
 _MOST_ADDRESSES = 32
-"""Addresses of one name that are of interest; a response has room for thousands."""
+"""Maximum number of addresses of one name that are used; a response can have thousands."""
 
 Resolve = Callable[[str, int], Awaitable[list[Address]]]
 """Return the addresses of a host and port. Raise `OSError` or `UpstreamBusyError`."""
 
 
 class Lookups:
-    """Resolves names, each once for all who want it. Belongs to one event loop."""
+    """Resolves names; equal requests share a lookup. Belongs to one event loop."""
 
     def __init__(self) -> None:
         self._running: dict[tuple[str, int], asyncio.Future[list[Address]]] = {}
         self._caused: Counter[str] = Counter()
 
     async def resolve(self, host: str, port: int, upstream: str) -> list[Address]:
-        """Return the addresses of a host; `upstream` is the one that leads there.
+        """Return the addresses of a host; `upstream` is the upstream that caused the lookup.
 
-        Raise `OSError` if there are none, `UpstreamBusyError` if too many lookups have not ended yet. Whoever
-        waits may be cancelled, the lookup goes on.
+        Raise `OSError` if it has none, and `UpstreamBusyError` if too many lookups are running. If the caller
+        is cancelled, the lookup continues.
         """
         if _is_address(host):
             return _addresses(host, port)
@@ -58,12 +58,12 @@ class Lookups:
 
         def end(found: list[Address], error: Exception | None) -> None:
             del self._running[host, port]
-            self._caused -= Counter(causes)  # drops what is 0
+            self._caused -= Counter(causes)  # drops counts of 0
             if error is None:
                 lookup.set_result(found)
             else:
                 lookup.set_exception(error)
-                lookup.exception()  # seen, even if nobody waits any more
+                lookup.exception()  # retrieve it, so that asyncio does not log it
 
         def run() -> None:
             found, failure = list[Address](), None
@@ -71,7 +71,7 @@ class Lookups:
                 found = _addresses(host, port)
             except Exception as error:  # noqa: BLE001 - raised to all who wait, who would wait forever otherwise
                 failure = error
-            with contextlib.suppress(RuntimeError):  # the loop is closed
+            with contextlib.suppress(RuntimeError):  # raised if the loop is closed
                 loop.call_soon_threadsafe(end, found, failure)
 
         threading.Thread(target=run, name=f"lookup {host}", daemon=True).start()
@@ -91,13 +91,13 @@ class Lookups:
 
 
 def _client() -> str:
-    """Who made the request that this task serves."""
+    """Return the client whose request this task serves."""
     arrival = ARRIVAL.get(None)
     return "" if arrival is None else arrival.client.rpartition(":")[0]
 
 
 def _is_address(host: str) -> bool:
-    """Return whether a host is an address, looked up nowhere. Odd spellings are left to the resolver."""
+    """Return whether a host is an address, without a lookup. Unusual forms are left to the resolver."""
     try:
         ipaddress.ip_address(host)
     except ValueError:
@@ -106,7 +106,7 @@ def _is_address(host: str) -> bool:
 
 
 def _addresses(host: str, port: int) -> list[Address]:
-    """Return the addresses of a host. Raise `OSError` if there are none. Blocks unless it is an address."""
+    """Return the addresses of a host. Raise `OSError` if it has none. Blocks, except for an address."""
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except UnicodeError:  # a label that is empty, or longer than 63 bytes

@@ -55,7 +55,7 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Asking:
-    """A manifest that is asked for upstream; without patience, a 429 is not waited for."""
+    """A manifest to request from an upstream; without patience, a 429 is not retried."""
 
     client: UpstreamClient
     route: Route
@@ -66,7 +66,7 @@ class Asking:
     def request(
         self, method: str, reference: str, headers: dict[str, str]
     ) -> AbstractAsyncContextManager[UpstreamResponse]:
-        """Ask for the manifest, by its own reference or by a digest. Raise `UpstreamError`."""
+        """Request the manifest, by its own reference or by a digest. Raise `UpstreamError`."""
         path = f"manifests/{reference}"
         return self.client.ask(
             self.route, method, path, headers=headers, tell=self.tell, is_patient=self.is_patient
@@ -74,9 +74,10 @@ class Asking:
 
 
 class ManifestCache:
-    """Manifests of upstreams; `client` is None if nobody may be asked. Tags are fresh for `ttl` seconds.
+    """Manifests of upstreams; `client` is None if no upstream may be contacted.
 
-    With `keep_gone`, tags that their upstream has deleted are still served. `close` ends what is under way.
+    Tags are fresh for `ttl` seconds. With `keep_gone`, tags that their upstream has deleted are still served.
+    `close` ends all requests.
     """
 
     def __init__(
@@ -139,7 +140,7 @@ class ManifestCache:
         return self._freshness.unasked(route, reference)
 
     async def _fetch(self, asking: Asking, known: Found | None) -> tuple[Found, Cache]:
-        """Ask upstream, and note what it says of the tag."""
+        """Send the request, and remember what the upstream says about the tag."""
         try:
             found, cache = await self._ask(asking, known)
         except UpstreamStatusError as error:
@@ -153,7 +154,7 @@ class ManifestCache:
     def _fall_back(
         self, asking: Asking, known: Found | None, error: UpstreamError, *, is_told: bool
     ) -> tuple[Found, Cache]:
-        """What is known if the failure may pass, which is logged once; else raise the error again."""
+        """Return the cached one if the failure may pass, and log that once; else raise the error again."""
         is_kept = self._keep_gone and isinstance(error, UpstreamStatusError) and error.is_gone
         if known is None or not (error.may_pass or is_kept):
             raise error
@@ -194,7 +195,7 @@ class ManifestCache:
         return await self._get(asking, reference), Cache.MISS
 
     async def _get(self, asking: Asking, reference: str) -> Found:
-        """Fetch by `reference`: what is asked for, or the digest that it has now."""
+        """Fetch by `reference`: the requested reference, or its current digest."""
         route = asking.route
         async with asking.request("GET", reference, _ACCEPT) as response:
             if response.status != 200:
@@ -219,7 +220,7 @@ class ManifestCache:
 
 
 async def _present_digest(asking: Asking, known: Digest) -> Digest | None:
-    """What the tag points at now; None if GET must decide. A HEAD counts against no rate limit."""
+    """Return the tag's current digest, or None if GET must decide. A HEAD counts against no rate limit."""
     headers = {**_ACCEPT, "if-none-match": f'"{known}"'}
     try:
         async with asking.request("HEAD", asking.reference, headers) as response:

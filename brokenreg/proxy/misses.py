@@ -19,7 +19,7 @@ class Misses:
         self._errors: Expiring[tuple[Route, str], UpstreamStatusError] = Expiring(_MOST)
 
     def check(self, route: Route, reference: str) -> None:
-        """Raise the `UpstreamStatusError` that was remembered."""
+        """Raise the remembered `UpstreamStatusError`, if any."""
         error = self._errors.get((route, reference))
         if error is not None:
             raise error.again()

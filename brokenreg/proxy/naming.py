@@ -27,10 +27,10 @@ class Naming:
         self._allow = tuple(allow)
 
     def route(self, target: Target) -> Route | None:
-        """Where what the target means comes from; None if brokenreg itself provides it, or nobody can.
+        """Return the route to the target's upstream, or None if the target is not proxied.
 
-        Raise `UpstreamForbiddenError` for an upstream that is not allowed, `OCIError` for a name that is too
-        long there; but not for the default upstream, which the name does not mention.
+        Raise `UpstreamForbiddenError` for an upstream that is not allowed, and `OCIError` for a name that is
+        too long there. Neither is raised for the default upstream, because the name does not contain it.
         """
         name = target.repository
         if not name or target.error is not None or f"{name}/".startswith(RESERVED):

@@ -16,7 +16,7 @@ _READ = 64 * 1024
 
 
 class NestedTLS(httpcore.AsyncNetworkStream):
-    """TLS over another stream. Its bodies are read as HTTP alone: it has no socket to give away."""
+    """TLS over another stream. Bodies are always read through httpcore: it has no socket of its own."""
 
     def __init__(self, outer: httpcore.AsyncNetworkStream, context: ssl.SSLContext, host: str | None) -> None:
         self._outer = outer
@@ -25,7 +25,7 @@ class NestedTLS(httpcore.AsyncNetworkStream):
         self._tls = context.wrap_bio(self._incoming, self._outgoing, server_hostname=host)
 
     async def handshake(self) -> None:
-        """Raise `ssl.SSLError` and `httpcore` errors. The caller limits the time."""
+        """Do the TLS handshake. Raise `ssl.SSLError` and `httpcore` errors. The caller limits the time."""
         await self._do(self._tls.do_handshake, None)
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
@@ -48,12 +48,12 @@ class NestedTLS(httpcore.AsyncNetworkStream):
         await self._outer.aclose()
 
     def get_extra_info(self, info: str) -> Any:
-        if info in ("socket", "ssl_object"):  # of what is inside
+        if info in ("socket", "ssl_object"):  # those of the inner TLS
             return None
         return self._outer.get_extra_info(info)
 
     async def _do(self, operation: Callable[[], _T], timeout: float | None) -> _T:
-        await asyncio.sleep(0)  # what was received may have thousands of tiny records
+        await asyncio.sleep(0)  # the received bytes may have thousands of tiny records
         while True:
             try:
                 result = operation()

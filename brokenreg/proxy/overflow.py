@@ -1,4 +1,4 @@
-"""The rest of a blob for which the disk has no room: each reader fetches it by requests of its own."""
+"""The rest of a blob that the disk has no room for: each reader fetches it with its own requests."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Overflow:
-    """The first `kept` bytes are in the file, with that hash; nothing will follow them."""
+    """A blob of which the file has only the first `kept` bytes, with their hash."""
 
     kept: int
     hasher: Hash
@@ -25,9 +25,9 @@ class Overflow:
 async def beyond(
     overflow: Overflow, resumption: Resumption, limit: FillLimit, begin: int, end: int | None
 ) -> AsyncIterator[bytes]:
-    """The bytes from `begin` to `end` (the end of the blob, if None) that are not in the file.
+    """Yield the bytes from `begin` to `end` (None: the end of the blob) that are not in the file.
 
-    The last byte of the blob comes after its digest is known to be right. Raise `UpstreamError`.
+    The last byte of the blob follows after its digest has been verified. Raise `UpstreamError`.
     """
     hasher = overflow.hasher.copy()
     position, last = overflow.kept, b""

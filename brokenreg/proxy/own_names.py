@@ -1,9 +1,9 @@
-"""Names without a host: a failure of the default upstream does not decide the response for them.
+"""Decides the response for a name without a host when the default upstream fails.
 
-Clients send HEAD for a tag before they push it, and go on only after a 404. So a HEAD is answered with 404,
-whatever has failed; lists also, unless the upstream responds with 429 or 5xx. A GET is answered with 404 if
-the upstream refuses it, and with what failed otherwise: an outage must not look like a missing image. If the
-name contains its upstream, the response always says what failed.
+Clients send HEAD for a tag before they push it, and continue only after a 404. Therefore every failure of a
+HEAD becomes a 404. Lists also become a 404, except if the upstream responds with 429 or 5xx. A GET becomes a
+404 only if the upstream refuses it: an outage must not look like a missing image. If the name contains its
+upstream, the response always reports the failure.
 """
 
 from __future__ import annotations
@@ -29,16 +29,16 @@ from brokenreg.proxy.route import Route
 Result = TypeVar("Result")
 
 WAIT = 3.0
-"""Seconds that whoever only looks waits for the default upstream."""
+"""Seconds that a HEAD or a list waits for the default upstream."""
 
 DOWN = 30.0
-"""Seconds in which a default upstream that was down is not contacted for those who only look."""
+"""Seconds for which a default upstream that was down is not contacted for a HEAD or a list."""
 
 _REFUSALS = (401, 403, 404, 410)
 
 
 class Inquiry(Enum):
-    """How a client asks: a HEAD or a LIST only looks, a GET wants an image."""
+    """The kind of a request: HEAD and LIST only look, GET needs the content."""
 
     HEAD = "HEAD of a manifest or a blob"
     LIST = "tags or referrers"
@@ -47,7 +47,7 @@ class Inquiry(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What is asked for; `code` is what its absence is called."""
+    """The requested content; `code` is the error code if it is missing."""
 
     inquiry: Inquiry
     code: ErrorCode
@@ -68,7 +68,7 @@ class OwnNames:
         work: Callable[[], Awaitable[Result]],
         fall_back: Callable[[UpstreamError], Result],
     ) -> Result:
-        """What `work` gets from the upstream, else what `fall_back` has in its place, or raises again.
+        """Return the result of `work`, or if the upstream fails, of `fall_back`, which may raise again.
 
         Raise `OCIError` 404 in place of an `UpstreamError` that does not decide the response.
         """
@@ -84,7 +84,7 @@ class OwnNames:
             raise unknown(wanted.code, wanted.reference, message) from None
 
     async def _ask(self, route: Route, wanted: Wanted, work: Callable[[], Awaitable[Result]]) -> Result:
-        """Raise `UpstreamError`. The work goes on when the wait for it is over."""
+        """Wait for `work`, for a limited time; the work itself continues. Raise `UpstreamError`."""
         only_looks = wanted.inquiry is not Inquiry.GET
         if only_looks:
             self._check_down()
@@ -110,19 +110,19 @@ class OwnNames:
         self._reason = error.message
 
     def _check_down(self) -> None:
-        """Raise `UpstreamUnreachableError` while the upstream is given a rest."""
+        """Raise `UpstreamUnreachableError` if the upstream was recently down."""
         left = self._down_until - time.monotonic()
         if left > 0:
             raise UpstreamUnreachableError(f"{self._reason}; it is contacted again in {left:.0f} s")
 
 
 def no_other(error: UpstreamError) -> NoReturn:
-    """Raise the error again: nothing is there to fall back on."""
+    """Raise the error again: a fallback for requests without one."""
     raise error
 
 
 def _decides(error: UpstreamError, inquiry: Inquiry) -> bool:
-    """Whether a failure of the default upstream is the response for a name without a host."""
+    """Return whether a failure of the default upstream is the response for a name without a host."""
     if inquiry is Inquiry.HEAD:
         return False
     if isinstance(error, UpstreamStatusError):

@@ -9,14 +9,14 @@ _LINK = re.compile(r'<([^<>]*)>([^,<"]*(?:"[^"]*"[^,<"]*)*)')
 _RELATION = re.compile(r';\s*rel\s*=\s*(?:"([^"]*)"|([^\s;,"]+))', re.IGNORECASE)
 
 LONGEST = 8 * 1024
-"""Characters of what a link leads to: servers accept no more, and reading them takes the loop too long."""
+"""Maximum length of a link's target, in characters: parsing a longer one would block the loop too long."""
 
 
 def next_page(path: str, link: str | None) -> str | None:
-    """The page after `path`, by a Link header; None if that tells of no other.
+    """Return the page after `path` from a Link header, or None.
 
-    On the path that was asked: what the link adds is a query. Where else it leads is not asked, for that may
-    be anywhere. Raise `ValueError` for a link that is too long.
+    Only the query of the link is used, with the path of the request, because the link could lead to any host.
+    Raise `ValueError` for a link that is too long.
     """
     for target, parameters in _LINK.findall(link or ""):
         relation = _RELATION.search(parameters)

@@ -32,7 +32,7 @@ class Pools:
 
     @asynccontextmanager
     async def using(self, upstream: str) -> AsyncIterator[httpx.AsyncClient]:
-        """The client of one upstream.
+        """Provide the client of one upstream within the block.
 
         Raise `UpstreamBusyError` if all others are in use, `OCIError` 503 once this is closed.
         """
@@ -51,7 +51,7 @@ class Pools:
             pool.users -= 1
 
     async def close(self) -> None:
-        """Close all connections, and make no other."""
+        """Close all connections, and refuse new ones."""
         self._is_closed = True
         for pool in self._pools.values():
             await pool.client.aclose()

@@ -19,9 +19,9 @@ from brokenreg.storage import Store
 
 
 class Proxy:
-    """Images of other registries. Without a `client` nobody is asked, and what is cached is served.
+    """Serves images of other registries. Without a `client`, only cached content is served.
 
-    Tags are fresh for `ttl` seconds; with `keep_gone`, those stay that their upstream has deleted.
+    Tags are fresh for `ttl` seconds; with `keep_gone`, tags that their upstream has deleted stay.
     """
 
     def __init__(
@@ -47,10 +47,10 @@ class Proxy:
         return self.client is None
 
     def route(self, target: Target, via: Sequence[str]) -> Route | None:
-        """Where an image comes from, as `Naming.route`; `via` are the request's headers of that name.
+        """Return the route to an image, as `Naming.route` does; `via` are the request's Via headers.
 
         The default upstream is not contacted for a name that was ever pushed to. Raise `UpstreamLoopError`
-        for a request that we ourselves have sent, by whatever way.
+        for a request that this proxy itself has sent, directly or through others.
         """
         route = self.naming.route(target)
         if route is None:

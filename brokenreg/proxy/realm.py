@@ -1,7 +1,7 @@
-"""Which token services may see the credentials of an upstream.
+"""Decides which token services may get the credentials of an upstream.
 
-A challenge names whatever realm it likes, and whoever believed it has given passwords away (CVE-2026-33540).
-Where that is wrongly refused, `--upstream-realm` mends it; where it is wrongly allowed, a password is lost.
+A challenge can name any realm, and clients that trusted it have leaked passwords (CVE-2026-33540). If a realm
+is wrongly refused, `--upstream-realm` allows it. If a realm is wrongly allowed, a password leaks.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     from publicsuffixlist import PublicSuffixList
 
 _NAME = re.compile(r"[a-z0-9_.-]+")
-"""Without the characters that resolvers, web proxies and URLs read differently: `evil.example\\.quay.io`."""
+"""Excludes characters that resolvers, web proxies and URLs read differently: `evil.example\\.quay.io`."""
 
 _NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*", re.IGNORECASE)
-"""The last label of what resolvers take for an address: `10.1` is one, and `0x7f.1`."""
+"""The last label of a name that resolvers interpret as an address, such as `10.1` and `0x7f.1`."""
 
 _SHARED = frozenset(
     {
@@ -43,17 +43,17 @@ _SHARED = frozenset(
         "windows.net",
     }
 )
-"""Domains that give names to their customers, and that the public suffix list does not name itself.
+"""Domains whose customers get subdomains, and that are missing in the public suffix list.
 
-It may name some below them: `ecr.us-east-1.amazonaws.com` belongs to one owner no more than `amazonaws.com`.
+The list may have some below them. Neither `ecr.us-east-1.amazonaws.com` nor `amazonaws.com` has one owner.
 """
 
 
 async def may_see_credentials(upstream: httpx.URL, realm: httpx.URL) -> bool:
-    """Return whether the token service at `realm` may be shown what `upstream` would be shown.
+    """Return whether the token service at `realm` may get the credentials of `upstream`.
 
-    It may if it is the same host and port; or if, over https, both have the same registrable domain. A realm
-    without TLS may never if the upstream has it.
+    It may if it has the same host and port, or, over https, the same registrable domain. If the upstream has
+    TLS, a realm without TLS is always refused.
     """
     if upstream.scheme == "https" and realm.scheme != "https":
         return False
@@ -61,27 +61,27 @@ async def may_see_credentials(upstream: httpx.URL, realm: httpx.URL) -> bool:
         return True
     names = [host_and_port(url)[0].lower().removesuffix(".") for url in (upstream, realm)]
     if realm.scheme != "https" or len({tuple(name.split(".")[-2:]) for name in names}) > 1:
-        return False  # without reading the list
-    suffixes = await asyncio.to_thread(_public_suffixes)  # 0.1 s
+        return False  # avoids reading the list
+    suffixes = await asyncio.to_thread(_public_suffixes)  # takes 0.1 s
     first, second = (_registrable_domain(suffixes, name) for name in names)
     return first is not None and first == second
 
 
 def is_named(realm: httpx.URL, named: tuple[httpx.URL, ...]) -> bool:
-    """Return whether a realm has the scheme, host and port of one of those that the settings name."""
+    """Return whether a realm has the scheme, host and port of one in the settings."""
     return any((url.scheme, *host_and_port(url)) == (realm.scheme, *host_and_port(realm)) for url in named)
 
 
 @functools.cache
 def _public_suffixes() -> PublicSuffixList:
-    """Return the list that the library ships, private domains and all. Blocks."""
+    """Return the list from the library, including private domains. Blocks."""
     from publicsuffixlist import PublicSuffixList
 
     return PublicSuffixList()
 
 
 def _registrable_domain(suffixes: PublicSuffixList, host: str) -> str | None:
-    """Return the part of a host's name that somebody has registered; None if that is unclear."""
+    """Return the registrable domain of a host, or None if it is unclear."""
     if not _NAME.fullmatch(host) or _is_address(host) or _NUMBER.fullmatch(host.rpartition(".")[2]):
         return None
     domain: str | None = suffixes.privatesuffix(host)

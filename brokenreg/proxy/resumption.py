@@ -1,4 +1,4 @@
-"""The requests for one blob, each of which goes on where the last was cut."""
+"""Fetches one blob with several requests, each of which continues where the last was cut."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from brokenreg.proxy.errors import UpstreamContentError, UpstreamError, Upstream
 from brokenreg.proxy.route import Route
 
 _MOST_FRUITLESS = 5
-"""Requests in a row that bring nothing."""
+"""Number of consecutive requests without progress after which the download fails."""
 
 _LITTLE = 64 * 1024
 _PAUSE = 0.05
-"""Seconds before the next request if the last one brought only a little."""
+"""Seconds before the next request, if the last one brought only a little."""
 
 
 class Resumption:
-    """As many requests as it takes from `offset` on, provided that they bring something.
+    """Fetches a blob from `offset` on with as many requests as necessary, if they make progress.
 
-    `size` is that of the whole blob, None as long as nobody has told. `tell` gets lines for a timeline.
+    `size` is the size of the whole blob, or None while it is unknown. `tell` gets lines for a timeline.
     """
 
     def __init__(
@@ -38,7 +38,7 @@ class Resumption:
     ) -> None:
         self.size = size
         self.source = route.upstream
-        """Who sent the last response, as messages call it."""
+        """The sender of the last response, for messages."""
         self._client = client
         self._route = route
         self._digest = digest
@@ -49,12 +49,12 @@ class Resumption:
         self._is_another = False
 
     def anew(self, offset: int) -> Resumption:
-        """Requests of their own for the same blob, from `offset` on."""
+        """Return a separate resumption for the same blob, from `offset` on."""
         return Resumption(self._client, self._route, self._digest, self._tell, offset, self.size)
 
     @asynccontextmanager
     async def request(self, offset: int) -> AsyncIterator[Download]:
-        """Ask for the blob from `offset` on. Raise `UpstreamError`, also if its size has changed."""
+        """Request the blob from `offset` on. Raise `UpstreamError`, also if its size has changed."""
         async with download(self._client, self._route, self._digest, offset, self._tell) as incoming:
             self.source = incoming.source
             if self.size is not None and incoming.size is not None and self.size != incoming.size:
@@ -68,7 +68,7 @@ class Resumption:
             yield incoming
 
     async def chunks(self, offset: int) -> AsyncIterator[bytes]:
-        """The blob from `offset` on, by as many requests as that takes. Raise `UpstreamError`."""
+        """Yield the blob from `offset` on, with as many requests as necessary. Raise `UpstreamError`."""
         while True:
             try:
                 async with self.request(offset) as incoming:
@@ -82,20 +82,20 @@ class Resumption:
                 return
 
     def check_whole(self, offset: int) -> None:
-        """Raise `UpstreamUnreachableError` if a response has ended before the blob does."""
+        """Raise `UpstreamUnreachableError` if a response ended before the blob does."""
         if self.size is not None and offset < self.size:
             raise self.ended(offset, self.size)
 
     def ended(self, offset: int, size: int) -> UpstreamUnreachableError:
-        """The error for a blob of which `size` bytes were expected."""
+        """Return the error for a blob that ended at `offset` instead of `size`."""
         return UpstreamUnreachableError(
             f"{self.source} ended blob {self._digest} after {offset} of {counted(size, 'byte')}"
         )
 
     async def go_on(self, error: UpstreamError, offset: int, is_awaited: bool = True) -> None:
-        """Return when the next request may be sent, from `offset` on. Raise `error` if that is of no use.
+        """Wait until the next request can be sent, from `offset` on. Raise `error` if retrying is useless.
 
-        If nobody awaits the blob, a little counts as nothing.
+        If no client waits for the blob, little progress counts as none.
         """
         brought = offset - self._offset
         self._offset = offset
@@ -109,7 +109,7 @@ class Resumption:
             await asyncio.sleep(_PAUSE)
 
     def wrong(self, received: Digest, size: int) -> UpstreamContentError:
-        """The error for `size` bytes that have another digest than the blob."""
+        """Return the error for `size` bytes whose digest is not the blob's."""
         changed = "; its ETag changed meanwhile" if self._is_another else ""
         return UpstreamContentError(
             f"{self.source} sent {counted(size, 'byte')} with the digest {received} "

@@ -8,7 +8,7 @@ from brokenreg.proxy.via import Via
 from brokenreg.storage.records import RepositoryKey
 
 OFFLINE = "--offline asks nobody"
-"""Why no upstream is contacted where there is no client."""
+"""Why no upstream is contacted without a client."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,9 +24,9 @@ class Route:
     """By which proxies the request came. Who came by others shares no request upstream: in a ring of proxies
     it would be waiting for itself."""
     own: str = field(default="", compare=False)
-    """The name that was requested, if it contains no registry: only --default-upstream speaks for it."""
+    """The requested name, if it contains no registry, so that --default-upstream applies."""
     uncontacted: str = field(default="", compare=False)
-    """Why the upstream is not contacted for this request; empty if it is."""
+    """Why the upstream is not contacted for this request, or an empty string."""
 
     @property
     def key(self) -> RepositoryKey:
@@ -40,5 +40,5 @@ class Route:
 
     @property
     def requested(self) -> str:
-        """The name without a registry that the request does not name."""
+        """Return the name without a registry that the request does not contain."""
         return self.own or self.name

@@ -1,4 +1,4 @@
-"""Bodies that are read whole: bounded in bytes and time."""
+"""Bounds, in bytes and time, bodies that are read whole."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ _MOST = 256 * 1024
 """Bytes of a redirect, of a 401, of an answer of a token service."""
 
 ENCODING = "encoding"
-"""Where in a response's extensions its Content-Encoding is kept, which httpx would apply."""
+"""The key in a response's extensions for its Content-Encoding, which httpx would otherwise apply."""
 
 _SLOWEST = 8 * 1024
-"""Bytes a second that a body must come with on average, once patience is over."""
+"""Minimum average speed of a body after `patience`, in bytes per second."""
 
 
 async def shortened(
@@ -47,7 +47,7 @@ async def shortened(
 
 def shorten(response: httpx.Response, who: str, patience: float) -> None:
     """Bound the body that httpx will read, as `shortened` does; `who` sends it."""
-    # No encoding was requested; one that comes anyway would let a few bytes become gigabytes.
+    # No encoding was requested. Decoding one could turn a few bytes into gigabytes.
     response.extensions[ENCODING] = unrequested_encoding(response.headers)
     response.headers.pop("content-encoding", None)
     response.stream = _ShortBody(cast(httpx.AsyncByteStream, response.stream), who, patience)

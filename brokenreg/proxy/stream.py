@@ -20,13 +20,13 @@ from brokenreg.proxy.nested_tls import NestedTLS
 _T = TypeVar("_T")
 
 _READ = 256 * 1024
-"""Bytes read at a time; buffers that are larger cost more than they save."""
+"""Bytes per read; larger buffers cost more than they save."""
 
 
 class Stream(httpcore.AsyncNetworkStream):
-    """A socket that does not block, bare or with TLS; `get_extra_info("socket")` gives it away.
+    """A non-blocking socket, bare or with TLS; `get_extra_info("socket")` returns it.
 
-    `web_proxy` is what it leads through.
+    `web_proxy` is the web proxy that it leads through.
     """
 
     def __init__(self, connection: socket.socket, web_proxy: WebProxy | None = None) -> None:
@@ -35,7 +35,7 @@ class Stream(httpcore.AsyncNetworkStream):
         self._loop = asyncio.get_running_loop()
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        """What is there: `max_bytes` is what httpcore would be content with."""
+        """Return the bytes that are available; `max_bytes` comes from httpcore."""
         with as_httpcore(httpcore.ReadTimeout, httpcore.ReadError):
             async with asyncio.timeout(timeout):
                 return await self._ready(lambda: self._socket.recv(_READ), self._loop.add_reader)
@@ -48,7 +48,7 @@ class Stream(httpcore.AsyncNetworkStream):
                     rest = rest[await self._ready(partial(self._socket.send, rest), self._loop.add_writer) :]
 
     async def aclose(self) -> None:
-        self._socket.close()  # goodbyes of TLS are not worth waiting for
+        self._socket.close()  # do not wait for the end of TLS
 
     async def start_tls(
         self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
@@ -89,9 +89,9 @@ class Stream(httpcore.AsyncNetworkStream):
         return self._socket if info == "socket" else None
 
     async def _ready(self, operation: Callable[[], _T], watch: Callable[..., object]) -> _T:
-        """Do it once the socket is ready for it; `watch` tells when a bare one that was not may be.
+        """Do an operation when the socket is ready; `watch` waits until a bare one is ready.
 
-        Whoever sends faster than we read would keep the loop for itself, hence a turn for others each time.
+        Each operation gives the loop a turn. Otherwise a peer that sends faster than we read would occupy it.
         """
         while True:
             await asyncio.sleep(0)
@@ -115,9 +115,9 @@ class Stream(httpcore.AsyncNetworkStream):
             self._loop.remove_writer(descriptor)
 
     def _is_readable(self) -> bool:
-        """Whether an idle connection has ended, or says what nobody asked.
+        """Return whether an idle connection has ended, or sent bytes without a request.
 
-        It is read from, for TLS has messages of its own that are nobody's answer (RFC 8446, section 4.6).
+        This reads from it, because TLS sends messages that are not content (RFC 8446, section 4.6).
         """
         try:
             self._socket.recv(1)
@@ -135,7 +135,7 @@ def _set(ready: asyncio.Future[None]) -> None:
 
 @contextlib.contextmanager
 def as_httpcore(late: type[Exception], failed: type[Exception]) -> Iterator[None]:
-    """Turn what sockets raise into what httpcore does. Raise `UpstreamBusyError` if no descriptor is left."""
+    """Convert errors of sockets to those of httpcore, or `UpstreamBusyError` if no descriptor is left."""
     try:
         yield
     except TimeoutError as error:
@@ -147,7 +147,7 @@ def as_httpcore(late: type[Exception], failed: type[Exception]) -> Iterator[None
 
 
 def _plain(error: Exception) -> str:
-    """What went wrong, in the system's words."""
+    """Return the system's description of the error."""
     if isinstance(error, ssl.SSLCertVerificationError):
         return f"its certificate is not good: {error.verify_message}"
     if isinstance(error, ssl.SSLError):

@@ -1,4 +1,4 @@
-"""httpx over sockets of our own: connecting only where we may, and bodies that leave the loop to others.
+"""An httpx transport over our own sockets: it checks addresses, and its bodies share the event loop.
 
 Of public parts of httpcore, a network backend.
 """
@@ -31,21 +31,21 @@ _KEPT_SECONDS = 30.0
 _PORTS = range(1, 65536)
 
 _LOOKUP = 2.0
-"""Seconds to resolve a name that a web proxy resolves too; where nobody else can, lookups time out."""
+"""Seconds to resolve a name that a web proxy resolves too; if only the web proxy can, lookups time out."""
 
 _UNRESOLVED = 60.0
-"""Seconds for which a name whose lookup took longer is not looked up again."""
+"""Seconds for which a name is not looked up again after its lookup took too long."""
 
 _MOST_UNRESOLVED = 64
 
 MOST_FRAMING = 16 * 1024 * 1024
-"""Bytes of chunked framing that a response may have beyond its content."""
+"""Maximum size of a response's chunked framing beyond its content, in bytes."""
 
 _CHUNKS_A_TURN = 256
-"""Chunks of one read that are passed on without a pause: 2 ms of the event loop."""
+"""Number of chunks of one read that are passed on without a pause; takes 2 ms."""
 
 _PAUSE = 0.001
-"""Seconds from one such turn to the next, whichever response has it: the loop has that time for others."""
+"""Seconds between two such turns of all responses together: the event loop has that time for others."""
 
 
 class _Turns:
@@ -77,7 +77,7 @@ class Transport(httpx.AsyncBaseTransport):
         self._pools = {
             scheme: httpcore.AsyncConnectionPool(
                 ssl_context=context,
-                max_connections=None,  # `LimitedTransport` sees to it
+                max_connections=None,  # `LimitedTransport` limits them
                 max_keepalive_connections=_KEPT_CONNECTIONS,
                 keepalive_expiry=_KEPT_SECONDS,
                 http2=False,
@@ -90,9 +90,9 @@ class Transport(httpx.AsyncBaseTransport):
         """Raise `httpcore` errors, `ssl.SSLError`, `UpstreamForbiddenError`."""
         url = request.url
         if url.port is not None and url.port not in _PORTS:
-            # The system would connect to another one, and the policy would judge this one.
+            # The system would connect to another host than the one that the policy checked.
             raise httpcore.ConnectError(f"there is no port {url.port}")
-        pool = self._pools.get(url.scheme, self._pools["https"])  # either refuses all other schemes
+        pool = self._pools.get(url.scheme, self._pools["https"])  # both pools refuse all other schemes
         response = await pool.handle_async_request(
             httpcore.Request(
                 request.method,
@@ -117,7 +117,7 @@ class Transport(httpx.AsyncBaseTransport):
 
 
 class _Body(httpx.AsyncByteStream):
-    """The body of a response. httpcore pauses for reads alone, and passes on each chunk, however small."""
+    """The body of a response. httpcore pauses only for reads, and passes on every tiny chunk."""
 
     def __init__(self, response: httpcore.Response, stream: BoundedStream) -> None:
         self._response = response
@@ -125,7 +125,7 @@ class _Body(httpx.AsyncByteStream):
         self._has_length = all(name.lower() != b"transfer-encoding" for name, _ in response.headers)
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        """Raise `httpcore.RemoteProtocolError` if next to nothing of what is sent is content."""
+        """Raise `httpcore.RemoteProtocolError` if the framing is much larger than the content."""
         size, chunks, reads = 0, 0, 0
         async for chunk in self._response.aiter_stream():
             size += len(chunk)
@@ -184,9 +184,9 @@ class _Backend(httpcore.AsyncNetworkBackend):
         return await connect(found)
 
     async def _is_elsewhere(self, host: str, port: int) -> bool:
-        """True unless a host is this machine, which a web proxy does not lead to.
+        """Return whether to use the web proxy for a host: False if the host is this machine.
 
-        Raise `UpstreamForbiddenError` if the host may not be connected to, as far as we can resolve it.
+        Raise `UpstreamForbiddenError` if we can resolve the host, and its address is not allowed.
         """
         if is_loopback_name(host):
             return False
@@ -198,7 +198,7 @@ class _Backend(httpcore.AsyncNetworkBackend):
         return not any(parse_address(str(address[0])).is_loopback for _, address in found)
 
     async def _looked_up(self, host: str, port: int) -> list[Address]:
-        """The addresses of a host that a web proxy leads to; none if we cannot resolve it, or not in time."""
+        """Return the addresses of a host behind a web proxy; empty if we cannot resolve it in time."""
         if self._unresolved.get(host):
             return []
         try:

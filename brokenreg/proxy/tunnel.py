@@ -1,6 +1,6 @@
 """Tunnels that a web proxy opens to an upstream (CONNECT, RFC 9110, section 9.3.6).
 
-http:// upstreams are reached through a tunnel too: the web proxy is sent nothing but CONNECT.
+http:// upstreams are reached through a tunnel too: the web proxy only ever gets CONNECT.
 """
 
 from __future__ import annotations
@@ -28,15 +28,15 @@ _METADATA = frozenset(
 
 
 def is_loopback_name(host: str) -> bool:
-    """True for names that mean the machine that resolves them (RFC 6761, section 6.3)."""
+    """Return whether a name means the machine that resolves it (RFC 6761, section 6.3)."""
     name = host.lower().rstrip(".")
     return name == "localhost" or name.endswith(".localhost")
 
 
 def check_unresolved(host: str, port: int) -> None:
-    """Raise `UpstreamForbiddenError` for a host that a web proxy might take for an address that is refused.
+    """Raise `UpstreamForbiddenError` for a host that a web proxy could interpret as a refused address.
 
-    `host` is one that we cannot resolve ourselves.
+    `host` is one that we cannot resolve.
     """
     name, place = host.lower().rstrip("."), authority(host, port)
     if name in _METADATA:
@@ -52,7 +52,7 @@ async def tunnel(
     port: int,
     timeout: float | None,
 ) -> httpcore.AsyncNetworkStream:
-    """Connect to `host` by a web proxy; `reach` connects to that. Raise `UpstreamError`, which names it."""
+    """Connect to `host` through a web proxy, which `reach` connects to. Raise `UpstreamError`, naming it."""
     target = authority(host, port)
     try:
         async with asyncio.timeout(timeout):
@@ -87,7 +87,7 @@ async def _ask(stream: httpcore.AsyncNetworkStream, web_proxy: WebProxy, target:
     status = await _status(bounded, connection)
     if not 200 <= status < 300:
         raise UpstreamUnreachableError(_refusal(web_proxy, target, status))
-    if bounded.get_extra_info("is_readable"):  # an upstream says nothing before it is asked
+    if bounded.get_extra_info("is_readable"):  # upstreams send nothing before a request
         raise UpstreamUnreachableError(
             f"the web proxy {web_proxy} sent bytes after its response to CONNECT {target}, or closed it"
         )
@@ -106,7 +106,7 @@ async def _status(stream: httpcore.AsyncNetworkStream, connection: h11.Connectio
 
 
 def _refusal(web_proxy: WebProxy, target: str, status: int) -> str:
-    """A message in our own words: a web proxy might repeat the credentials in its own."""
+    """Return our own message: that of a web proxy could repeat the credentials."""
     phrase = f" ({HTTPStatus(status).phrase})" if status in set(HTTPStatus) else ""
     message = f"the web proxy {web_proxy} responded with {status}{phrase} to CONNECT {target}"
     if status == 407 and web_proxy.authorization is None:

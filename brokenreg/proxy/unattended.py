@@ -1,4 +1,4 @@
-"""When a download that nobody awaits any more is given up: an upstream may make it last for ever."""
+"""Gives up a slow download without clients: an upstream could make it last indefinitely."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from contextlib import asynccontextmanager
 from brokenreg.proxy.errors import UpstreamSilentError
 
 SECONDS = 60.0
-"""How often one looks, and for how long little may come."""
+"""Seconds between two checks, and the time for which progress is measured."""
 
 LITTLE = 512 * 1024
-"""Bytes in that time: 8 KiB a second, as short bodies must come."""
+"""Minimum progress in that time, in bytes: 8 KiB per second, as for short bodies."""
 
 
 @asynccontextmanager
 async def given_up_unattended(
     received: Callable[[], int], is_awaited: Callable[[], bool], what: str
 ) -> AsyncIterator[None]:
-    """End the block if in `SECONDS` only `LITTLE` was `received`, and nobody awaits it then.
+    """End the block if less than `LITTLE` was `received` in `SECONDS` and no client waits.
 
-    Raise `UpstreamSilentError` in that case; `what` is the download.
+    Raise `UpstreamSilentError` in that case; `what` names the download.
     """
     loop = asyncio.get_running_loop()
 

@@ -1,4 +1,4 @@
-"""Which web proxy leads to a host: that of `--upstream-proxy`, or those of the environment."""
+"""Chooses the web proxy for a host, from `--upstream-proxy` or from the environment."""
 
 from __future__ import annotations
 
@@ -49,14 +49,14 @@ class WebProxies:
 
     @classmethod
     def only(cls, proxy: WebProxy) -> WebProxies:
-        """One for everything."""
+        """Create a choice that uses one web proxy for all hosts."""
         return cls(dict.fromkeys(_VARIABLES, proxy))
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str]) -> WebProxies:
-        """HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY, in upper case or in lower case.
+        """Read HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY, in upper case or in lower case.
 
-        Raise `ValueError`, which names the variable and never quotes credentials, for one that is not valid.
+        Raise `ValueError` for an invalid value; the message names the variable and never quotes credentials.
         """
         found = {}
         for scheme, names in _VARIABLES.items():
@@ -70,7 +70,7 @@ class WebProxies:
         return cls(found, tuple(_Exempt.parse(each) for each in _SEPARATORS.split(listed) if each))
 
     def find(self, scheme: str, host: str, port: int) -> WebProxy | None:
-        """The web proxy that leads to a host; None if it is connected to directly."""
+        """Return the web proxy for a host, or None for a direct connection."""
         name = host.lower().rstrip(".")
         if any(each.covers(name, port) for each in self.exempt):
             return None
@@ -78,11 +78,11 @@ class WebProxies:
 
 
 DIRECT = WebProxies()
-"""No web proxy for anything."""
+"""Uses no web proxy for any host."""
 
 
 def set_variables(environ: Mapping[str, str]) -> list[str]:
-    """The names of the variables that name a web proxy, as they are spelled."""
+    """Return the names of the set variables that name a web proxy, as they are spelled."""
     names = sorted({name for names in _VARIABLES.values() for name in names}, reverse=True)
     return [name for name in _spellings(names) if environ.get(name)]
 

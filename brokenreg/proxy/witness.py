@@ -1,4 +1,4 @@
-"""What an exchange is told of the work that is done for it: upstream, or to fabricate an image."""
+"""Reports work that is done for an exchange, upstream or to fabricate an image, to that exchange."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Witness:
             self._exchange.mark(line)
 
     def progress(self, words: str | None) -> None:
-        """Say how far that work is; None once it is over."""
+        """Set the progress of that work; None when it has ended."""
         if self._exchange.ended is None and self._exchange.progress != words:
             self._exchange.progress = words
             self._exchange.revision += 1

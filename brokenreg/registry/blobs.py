@@ -74,7 +74,7 @@ async def _here(call: StreamCall) -> BlobFile | FabricatedBlob | None:
 
 
 def _came_from_upstream(call: StreamCall) -> bool:
-    """Whether an upstream that may be contacted has brought the blob too, so that it is fetched again."""
+    """Return whether the blob also came from an upstream that may be contacted, to fetch it again."""
     if call.route is None or call.route.uncontacted:
         return False
     cached = call.store.index.repository(call.route.key)

@@ -99,7 +99,7 @@ class Call:
         return parse_qs(self.scope["query_string"].decode("latin-1"), keep_blank_values=True)
 
     def parameter(self, name: str) -> str | None:
-        """First value of a query parameter; None if it is absent or empty: `n=` means no `n`."""
+        """Return the first value of a query parameter, or None if it is absent or empty (`n=`)."""
         return next(iter(self.query.get(name, ())), None) or None
 
     def header(self, name: str) -> str | None:
@@ -144,7 +144,7 @@ class StreamCall(Call):
         return await stream.unless_gone(work)
 
     async def unless_gone_or_known(self, making: Coroutine[Any, Any, Result]) -> Result:
-        """What `making` returns, which asks the fabricator for what the target names. As `unless_gone`."""
+        """Return the result of `making`, which uses the fabricator. Ends as `unless_gone` does."""
         if self.images.knows(self.target.repository, self.target.reference):
             return await making
         return await self.unless_gone(making)

@@ -43,7 +43,7 @@ async def list_referrers(call: Call) -> Response:
     if artifact_type:
         found = (each for each in found if each.get("artifactType") == artifact_type)
         headers["oci-filters-applied"] = "artifactType"
-    # 4 MiB take longer to write than anybody else should wait.
+    # Writing 4 MiB would block the event loop too long.
     index, last = await asyncio.to_thread(referrers_page, found)
     if last is not None:
         kept = {"last": last, **({"artifactType": artifact_type} if artifact_type else {})}
@@ -63,7 +63,7 @@ async def list_catalog(call: Call) -> Response:
 
 @cache
 def _invented(count: int) -> list[str]:
-    """So many names of repositories, in order."""
+    """Return that many names of repositories, in order."""
     return sorted(f"catalog/repository-{number:06}" for number in range(1, count + 1))
 
 
@@ -81,10 +81,10 @@ async def _upstream_tags(call: Call) -> list[str]:
 
 
 async def _upstream_referrers(call: Call, *, is_known_here: bool) -> list[dict[str, Any]]:
-    """What the upstream lists besides. It is asked of manifests that are not here alone.
+    """Return the upstream's referrers. They are requested only for manifests that are not here.
 
-    A 404 goes on to the client, which then looks for the tag that stands in for the list. Where the upstream
-    is not contacted there is a list all the same.
+    A 404 is passed on to the client, which then requests the fallback tag. If the upstream is not contacted,
+    the client still gets a list.
     """
     here = call.repository
     if call.is_fabricated or (here is not None and call.target.digest in here.manifests):

@@ -44,8 +44,8 @@ async def get_manifest(call: StreamCall) -> None:
 async def put_manifest(call: StreamCall) -> None:
     """PUT `/v2/<name>/manifests/<reference>`, by digest with `?tag=` parameters too.
 
-    Whatever its media type and whatever it names: odd content is what this registry is for. With `?digest=`
-    the manifest is verified, and known by that digest, which may be of another algorithm than sha256.
+    Any media type and any content are accepted: this registry is for unusual content. With `?digest=`, the
+    manifest is verified and stored under that digest, which may have another algorithm than sha256.
     """
     call.check_writable()
     reference = call.target.reference
@@ -59,7 +59,7 @@ async def put_manifest(call: StreamCall) -> None:
             f"{counted(len(tags), 'tag')} at once; at most {_MAX_TAGS} are accepted",
         )
     body = await call.body.whole(MAX_MANIFEST)
-    manifest = await asyncio.to_thread(_received, call, body, _announced(call))  # the longest take 0.2 s
+    manifest = await asyncio.to_thread(_received, call, body, _announced(call))  # long ones take up to 0.2 s
     await _keep_cached_blobs(call, manifest)
     await call.store.index.put_manifest(call.key, manifest, body, tags)
     headers = [
@@ -115,16 +115,16 @@ async def _keep_cached_blobs(call: Call, manifest: Manifest) -> None:
 
 
 def _announced(call: Call) -> list[Digest]:
-    """The digests that the client says the manifest has: in the path, in `?digest=`. Raise `OCIError` 400."""
+    """Return the digests that the client gives in the path and in `?digest=`. Raise `OCIError` 400."""
     told = call.parameter("digest")
     in_path = [call.target.digest] if is_digest(call.target.reference) else []
     return in_path if told is None else [*in_path, Digest.parse(told)]
 
 
 def _received(call: Call, body: bytes, announced: list[Digest]) -> Manifest:
-    """The manifest that was pushed, by the first digest `announced`.
+    """Return the pushed manifest under the first `announced` digest.
 
-    Raise `OCIError` 400 if it is empty, has too many values or another digest than announced.
+    Raise `OCIError` 400 if it is empty, has too many values or does not have the announced digests.
     """
     if not body:
         raise OCIError(400, ErrorCode.MANIFEST_INVALID, "the manifest is empty")

@@ -14,11 +14,11 @@ from brokenreg.oci.errors import ErrorCode, OCIError
 def page_of(
     parameter: Callable[[str], str | None], lists: Sequence[Sequence[str]], path: str, kept: str = ""
 ) -> tuple[Sequence[str], dict[str, str]]:
-    """The page that the query requests of names in sorted `lists`, and a Link header if there are more.
+    """Return the requested page of names from sorted `lists`, and a Link header if more follow.
 
-    `parameter` looks a query parameter up; `kept` is what of the query the link must repeat. A page costs
-    what it returns, however long the lists are. Raise `OCIError` 400 PAGINATION_NUMBER_INVALID if `n` is not
-    a whole number from 0.
+    `parameter` returns a query parameter; `kept` is the part of the query that the link must repeat. The cost
+    depends on the page, not on the lists. Raise `OCIError` 400 PAGINATION_NUMBER_INVALID if `n` is not a
+    whole number from 0.
     """
     last = parameter("last") or ""
     limit = _limit(parameter("n"))

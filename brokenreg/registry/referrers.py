@@ -1,6 +1,4 @@
-"""The list of referrers as clients read it: an index of descriptors, in pages (distribution-spec, "Listing
-Referrers").
-"""
+"""Builds pages of referrers: indexes of descriptors (distribution-spec, "Listing Referrers")."""
 
 from __future__ import annotations
 
@@ -15,7 +13,7 @@ from brokenreg.oci.mediatypes import MAX_MANIFEST, OCI_INDEX
 from brokenreg.storage.records import Manifest
 
 PAGE = MAX_MANIFEST
-"""Bytes of a page at most: clients read an index of no more."""
+"""Maximum size of a page, in bytes: clients do not read larger indexes."""
 
 Descriptor = Mapping[str, Any]
 
@@ -26,10 +24,10 @@ _ALWAYS_TOLD = ("mediaType", "digest", "size", "artifactType")
 
 
 def following(here: Iterable[Manifest], listed: Sequence[Descriptor], after: str) -> Iterator[Descriptor]:
-    """The descriptors after a digest, in order of digest; nothing is made of those that nobody reads.
+    """Yield the descriptors after a digest, in order of digest. Descriptors are created lazily.
 
-    `here` begins after that digest already; `listed` is what an upstream lists. Both are in order, and of two
-    with the same digest the one of `here` is returned.
+    `here` must begin after that digest; `listed` is the upstream's list. Both are in order. If both have a
+    digest, the descriptor of `here` is returned.
     """
     begin = bisect_right(listed, after, key=_digest)
     others = (listed[place] for place in range(begin, len(listed)))
@@ -38,16 +36,16 @@ def following(here: Iterable[Manifest], listed: Sequence[Descriptor], after: str
 
 
 def referrers_page(descriptors: Iterable[Descriptor]) -> tuple[bytes, str | None]:
-    """The index of the first of the `descriptors`, and the last digest in it if there are more.
+    """Return an index of the first `descriptors`, and its last digest if more follow.
 
-    They are in order of digest, so that a page is right whatever was pushed or deleted since the one before.
+    They are in order of digest, so that pages stay correct if referrers are pushed or deleted in between.
     """
     room = PAGE - len(_HEAD) - len(_TAIL)
     parts: list[bytes] = []
     last = None
     for descriptor in descriptors:
         part = _written(descriptor)
-        if len(part) > room and not parts:  # it fits into no page: the client can still see that it is there
+        if len(part) > room and not parts:  # too large for any page: send only the main fields
             part = _written({key: descriptor[key] for key in _ALWAYS_TOLD if key in descriptor})
         if len(part) > room and parts:
             return _index(parts), last

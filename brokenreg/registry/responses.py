@@ -33,10 +33,10 @@ def as_oci_error(error: Exception) -> OCIError:
 
 
 def forget_frames(error: BaseException | None) -> None:
-    """Let go of the frames that an error and its causes passed through, and of what those hold.
+    """Drop the references from an error and its causes to the frames that they passed through.
 
-    Some hold the task that failed, and so the error again: bodies of megabytes would stay until Python
-    searches for cyclic garbage in full.
+    Some frames refer to the failed task, and so to the error again. This cycle would keep bodies of megabytes
+    until a full garbage collection.
     """
     while error is not None:
         error.__traceback__ = None
@@ -51,9 +51,9 @@ def error_headers(error: OCIError) -> dict[str, str]:
 async def respond(
     send: Send, status: int, headers: dict[str, str] | list[tuple[str, str]], body: bytes = b""
 ) -> None:
-    """Send a whole response; its length is added unless the headers have it.
+    """Send a whole response, adding its length if the headers do not have it.
 
-    A 304 describes a body that it does not have (RFC 9110, 15.4.5): neither its type nor its length is sent.
+    A 304 describes a body that it does not have (RFC 9110, 15.4.5), so its type and length are omitted.
     """
     pairs = list(headers.items()) if isinstance(headers, dict) else headers
     if status == 304:
@@ -65,13 +65,13 @@ async def respond(
 
 
 async def respond_head(send: Send, status: int, headers: dict[str, str]) -> None:
-    """Send the response to a HEAD as the headers are: without a length if nobody knows it."""
+    """Send the response to a HEAD with these headers, without a length if it is unknown."""
     await start(send, status, headers)
     await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
 def empty_response(status: int, headers: Mapping[str, str] | None = None) -> Response:
-    """A response of Quart's without a body: `Content-Length: 0` and no Content-Type, as usual."""
+    """Return a Quart response without a body: `Content-Length: 0` and no Content-Type."""
     response = Response(b"", status, headers={**(headers or {}), "content-length": "0"})
     del response.headers["content-type"]
     return response

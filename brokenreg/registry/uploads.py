@@ -76,9 +76,9 @@ async def delete_upload(call: Call) -> Response:
 
 
 async def _mount(call: StreamCall, digest: Digest) -> bool:
-    """Link a blob that the repository `from` has, or without `from` any repository. False if none has it.
+    """Link a blob of the repository `from`, or without `from` of any repository. False if it is missing.
 
-    A namespace is a registry of its own: a blob of another one is not mounted, whoever names it.
+    Each namespace is a separate registry: a blob of another namespace is never mounted.
     """
     source = call.parameter("from")
     index, namespace = call.store.index, call.target.namespace
@@ -98,7 +98,7 @@ async def _mount(call: StreamCall, digest: Digest) -> bool:
 
 
 async def _mount_fabricated(call: StreamCall, digest: Digest, blob: FabricatedBlob) -> bool:
-    """Store a fabricated blob as a pushed one: the repository serves it, whatever becomes of the recipe."""
+    """Store a fabricated blob as a pushed one, so that the repository does not depend on the recipe."""
     if not await call.store.link(call.key, digest):
         call.store.room.check(blob.size)
         await _store_whole(call, digest, _chunks_of(blob, call.left))
@@ -106,7 +106,7 @@ async def _mount_fabricated(call: StreamCall, digest: Digest, blob: FabricatedBl
 
 
 async def _chunks_of(blob: FabricatedBlob, left: asyncio.Event) -> AsyncIterator[bytes]:
-    """The bytes of a fabricated blob. Raise `ClientLeftError` once nobody waits for them."""
+    """Yield the bytes of a fabricated blob. Raise `ClientLeftError` if the client disconnects."""
     offset = 0
     while offset < blob.size:
         if left.is_set():
@@ -114,7 +114,7 @@ async def _chunks_of(blob: FabricatedBlob, left: asyncio.Event) -> AsyncIterator
         chunk = blob.read(offset, _CHUNK)
         offset += len(chunk)
         yield chunk
-        await asyncio.sleep(0)  # others have their turn
+        await asyncio.sleep(0)  # a turn for others
 
 
 async def _post_whole(call: StreamCall, digest: Digest) -> None:
@@ -124,7 +124,7 @@ async def _post_whole(call: StreamCall, digest: Digest) -> None:
 
 
 async def _store_whole(call: Call, digest: Digest, chunks: AsyncIterator[bytes]) -> None:
-    """Store a blob in one session that nobody else can find."""
+    """Store a blob in one session that is not visible to other requests."""
     upload = call.store.uploads.start_unlisted(call.key, digest.algorithm)
     with upload:
         try:

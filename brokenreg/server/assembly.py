@@ -123,10 +123,11 @@ class Server:
     async def running(cls, settings: Settings, diagnostics: Diagnostics) -> AsyncIterator[Server]:
         """Serve until the block is left; then stop within 2 s, whatever is in flight.
 
-        What is entered last ends first: listeners accept no more, what is in flight has a moment to finish,
-        images and proxy end their work and report that to those who wait, the rest is cut, storage closes.
+        Shutdown is in reverse order: listeners accept no more connections, requests in flight get a moment to
+        finish, images and proxy end their work and report that to waiting clients, the remaining connections
+        are cut, and the storage closes.
 
-        Raise `StorageError`, `ListenError` or `ScenarioError`, one clear line each, if that cannot be.
+        Raise `StorageError`, `ListenError` or `ScenarioError`, one clear line each, if it cannot serve.
         """
         sys.setswitchinterval(_SWITCH_INTERVAL)
         keep_freed_memory()
@@ -238,13 +239,13 @@ class Server:
             self._control.start(Seam(Control(self.controlled, address, settings.control_token)))
 
     async def _drain(self) -> None:
-        """Accept no more; let what is in flight finish, if it does so soon."""
+        """Accept no more connections, and give requests in flight a moment to finish."""
         self._stopping.set()
         self.gate.open_for_good()
         await asyncio.gather(*(listener.drain() for listener in self._all_listeners()))
 
     async def _cut(self) -> None:
-        """End what is in flight still."""
+        """End the requests that are still in flight."""
         await asyncio.gather(*(listener.cut() for listener in self._all_listeners()))
 
     def _all_listeners(self) -> list[Listener]:

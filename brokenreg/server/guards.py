@@ -52,7 +52,7 @@ class RegistryGuard:
         hosts = all_headers(scope, b"host")
         if is_foreign(scope, hosts):
             return OCIError(403, ErrorCode.DENIED, "requests from pages of another origin are refused")
-        for host in filter(None, hosts):  # an empty one names nobody, as with HTTP/1.0
+        for host in filter(None, hosts):  # an empty Host has no name to check
             name = host_name(host)
             if name is None:
                 message = f"invalid Host {host[:100]!r}: write <name> or <name>:<port>"
@@ -68,7 +68,7 @@ class RegistryGuard:
 
 
 def is_foreign(scope: Scope, hosts: list[str]) -> bool:
-    """Whether a page of another origin than all `hosts` made the browser ask."""
+    """Return whether the request comes from a web page whose origin is none of `hosts`."""
     if header(scope, b"sec-fetch-site") == b"cross-site":
         return True
     own = {host.lower() for host in hosts}
@@ -78,7 +78,7 @@ def is_foreign(scope: Scope, hosts: list[str]) -> bool:
 
 
 def host_name(host: str) -> str | None:
-    """The name in a Host header, without port and brackets, in lower case; None if it is not well-formed."""
+    """Return the name in a Host header, without port and brackets, in lower case, or None if malformed."""
     asked = parse_authority(host)
     return None if asked is None else asked[0].strip("[]").removesuffix(".").lower()
 

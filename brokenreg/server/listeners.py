@@ -59,7 +59,7 @@ class _ListenerConfig(Config):
 
     def __init__(self, bound: socket.socket, certificate: Certificate | None) -> None:
         self.errorlog = logging.getLogger("brokenreg.hypercorn")
-        # Below that it says where it runs, once for each listener, and not which: `Listener.start` does.
+        # Below that level it logs addresses without the listener's name; `Listener.start` logs both.
         self.errorlog.setLevel(logging.WARNING)
         self._bound = bound
         self._certificate = certificate
@@ -92,7 +92,7 @@ def _no_passphrase() -> str:
 
 
 class Listener:
-    """One bound address and the application behind it; `name` is what people call it."""
+    """One bound address and the application behind it; `name` is for people."""
 
     def __init__(self, name: str, address: Address, certificate: Certificate | None) -> None:
         """Bind and listen: from here on clients queue. Raise `ListenError`."""
@@ -132,7 +132,7 @@ class Listener:
             await asyncio.shield(self._task)
 
     async def drain(self) -> None:
-        """Accept no more, and let exchanges in flight finish for `GRACE` seconds."""
+        """Accept no more connections, and wait up to `GRACE` seconds for exchanges in flight."""
         self._stop.set()
         if self._task is None or self._seam is None:
             self._socket.close()
@@ -144,20 +144,20 @@ class Listener:
         await asyncio.wait([self._task], timeout=GRACE)
 
     async def cut(self) -> None:
-        """End what is in flight still, once `drain` has ended."""
+        """End the exchanges that are still in flight after `drain`."""
         if self._task is None or self._seam is None:
             return
         # From Python 3.12 on a server waits for its connections without end: cut them first.
         for arrival in tuple(self._seam.door.arrivals):
             arrival.cut()
         done, _ = await asyncio.wait([self._task], timeout=GRACE + 0.3)
-        if not done:  # a thread of theirs waits for the disk
+        if not done:  # one of their threads waits for the disk
             self._task.add_done_callback(_see)
             self._task.cancel()
 
 
 def _see(task: asyncio.Task[None]) -> None:
-    """Hypercorn that is cancelled while it ends raises what does not matter any more."""
+    """Run Hypercorn, ignoring errors that it raises if it is cancelled during shutdown."""
     if not task.cancelled():
         task.exception()
 
@@ -184,11 +184,11 @@ def _bind(address: Address, *, over_tls: bool) -> Doorway:
 
 
 def quiet_handshakes(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-    """Exception handler of the loop: a client that breaks off, or its TLS, is no trouble of ours.
+    """Handle exceptions of the loop, ignoring connections that clients broke off, and their TLS errors.
 
-    That alone: asyncio names the transport where the connection itself failed. What a task or a callback of
-    ours raises is reported, whatever its type. A cancellation is no failure: when we stop, Hypercorn cancels
-    the connections that wait for a slow disk, and asyncio's callback for them raises what it finds.
+    Only these are ignored: if the connection itself failed, asyncio gives the transport. Exceptions of our
+    tasks and callbacks are always reported. Cancellations are ignored too: on shutdown, Hypercorn cancels the
+    connections that wait for a slow disk, and asyncio's callback for them raises the cancellation.
     """
     error = context.get("exception")
     is_of_a_connection = "transport" in context and isinstance(error, ssl.SSLError | ConnectionError)

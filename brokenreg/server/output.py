@@ -34,17 +34,17 @@ _GATHER = 0.02
 _LAST_WORDS = 0.3
 _FIRST_REPORT = 1.0
 _NEXT_REPORT = 60.0
-"""Seconds from the first dropped line to the report of how many, and from one report to the next."""
+"""Seconds from the first dropped line to the first report, and between two reports."""
 
 _PIPE_BUF = 4096
-"""Bytes that a writable pipe takes without waiting (PIPE_BUF in pipe(7))."""
+"""Bytes that a writable pipe accepts without waiting (PIPE_BUF in pipe(7))."""
 
 
 class LineWriter:
     """Writes lines to a file descriptor in order. If nobody reads them, it drops lines and logs how many.
 
-    `name` is what the descriptor is called in the log. It does not use a Python stream: the stream's lock,
-    held by a thread that waits for a reader, would keep the process from ending.
+    `name` is the descriptor's name in the log. It does not use a Python stream: a thread that waits for a
+    reader would hold the stream's lock and keep the process from ending.
     """
 
     def __init__(self, descriptor: int, name: str) -> None:
@@ -77,7 +77,7 @@ class LineWriter:
         self._queued += 1
 
     def close(self) -> None:
-        """Write what waits, for as long as somebody reads it, and log how many lines were dropped."""
+        """Write the waiting lines while they are read, and log how many lines were dropped."""
         if self._next_report is not None:
             self._next_report.cancel()
         self._hand_over()
@@ -103,7 +103,7 @@ class LineWriter:
                     self._loop.call_soon_threadsafe(self._report_later, _FIRST_REPORT)
 
     def _write_all(self, data: bytes) -> None:
-        """Write in pieces that a pipe takes whole or not at all, so that the lines it took can be counted."""
+        """Write in pieces that a pipe accepts whole or not at all, so that written lines can be counted."""
         view = memoryview(data)
         while view:
             written = os.write(self._descriptor, view[:_PIPE_BUF])
@@ -119,7 +119,7 @@ class LineWriter:
         self._report()
 
     def _report(self, unwritten: int = 0) -> None:
-        """Log how many lines were dropped, if it were more since the last report."""
+        """Log how many lines were dropped, if their number has grown since the last report."""
         dropped = self._dropped + self._failed + unwritten
         if dropped > self._reported:
             why = self._problem or "nobody reads it"
@@ -128,20 +128,20 @@ class LineWriter:
 
 
 class ErrorOutput(logging.Handler):
-    """Writes log records to a file descriptor; what a full pipe does not take is lost, and nobody waits."""
+    """Writes log records to a file descriptor without waiting; records are lost if the pipe is full."""
 
     def __init__(self, descriptor: int) -> None:
         super().__init__()
         self._descriptor = descriptor
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Called by `logging`, which holds the lock."""
+        """Write a record. `logging` calls this with the lock held."""
         data = f"{self.format(record)}\n".encode(errors="backslashreplace")
         try:
             while data and select.select([], [self._descriptor], [], 0)[1]:
                 data = data[os.write(self._descriptor, data[:_PIPE_BUF]) :]
         except OSError:
-            return  # nobody can be told any more
+            return  # the error cannot be reported anywhere
 
 
 def ready_line(*, registry: str, control: str | None, version: str) -> str:

@@ -26,7 +26,7 @@ logger = logging.getLogger(__name__)
 
 
 def make_proxy(settings: Settings, store: Store, own: Callable[[], Collection[tuple[str, int]]]) -> Proxy:
-    """`own` gives the addresses of our listeners, once they are bound.
+    """Create the proxy; `own` returns the addresses of our listeners, once they are bound.
 
     Raise `ListenError`, one clear line, for a CA or a web proxy that cannot be used.
     """
@@ -46,7 +46,7 @@ def make_proxy(settings: Settings, store: Store, own: Callable[[], Collection[tu
 
 
 def _web_proxies(settings: Settings, environ: Mapping[str, str]) -> WebProxies:
-    """Raise `ListenError` for a variable that is not valid. No message quotes a value: passwords."""
+    """Raise `ListenError` for an invalid variable. Messages quote no value, as it may have a password."""
     names = set_variables(environ)
     if settings.upstream_proxy is None:
         if names:

@@ -37,9 +37,9 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _TIME_TO_STOP = 1.8
-"""Seconds in which a run ends that was told to stop, also if a thread waits for a disk that never answers.
+"""Seconds after which a stopped run ends, even if a thread waits for a disk that never responds.
 
-Nothing that was acknowledged is lost then; what is half written is removed by the next start.
+No acknowledged data is lost; the next start removes files that are half written.
 """
 
 
@@ -77,7 +77,7 @@ async def panel(settings: Settings, preferences: Preferences) -> int:
     # The terminal is the panel's: nothing else may write there.
     path = settings.data / "diagnostics.log"
     os.close(private(str(path), os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC))
-    path.chmod(0o600)  # an earlier version made it readable for all
+    path.chmod(0o600)  # earlier versions made it readable for everyone
     file = logging.FileHandler(path, encoding="utf-8")
     diagnostics = _log_to(file, "%(asctime)s %(levelname)s %(name)s: %(message)s")
     logging.captureWarnings(True)

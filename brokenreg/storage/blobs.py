@@ -94,7 +94,7 @@ class BlobStore:
             return None
 
     def quarantined_size(self, digest: Digest) -> int | None:
-        """Bytes of a corrupt blob in the quarantine; None if there is none."""
+        """Return the size of a corrupt blob in the quarantine, in bytes, or None."""
         try:
             return self._folder.quarantined(digest).stat().st_size
         except FileNotFoundError:
@@ -135,7 +135,7 @@ class BlobStore:
         sync_folder(target.parent)
 
     def quarantine(self, digest: Digest, file: BlobFile) -> bool:
-        """Move a corrupt blob out of sight. False if `file` is not the blob any more: another came in."""
+        """Move a corrupt blob to the quarantine. False if another file has replaced `file` meanwhile."""
         path = self._folder.blob(digest)
         with self._adopting:
             try:

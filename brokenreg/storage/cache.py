@@ -20,13 +20,13 @@ from brokenreg.storage.quota import Quota
 from brokenreg.storage.records import is_cache
 
 _SLICE = 128
-"""Blobs let go of before the loop gets a turn, at most."""
+"""Maximum number of blobs that are removed before the loop gets a turn."""
 
 _TURN = 0.004
-"""Seconds of renaming files after which the loop gets one: a busy disk takes milliseconds for each."""
+"""Seconds of renaming files before the loop gets a turn: a busy disk takes milliseconds for each."""
 
 _LOOKED_AT = 2000
-"""Blobs looked at before the loop gets a turn."""
+"""Number of blobs that are examined before the loop gets a turn."""
 
 
 class CachedBlobs:
@@ -42,7 +42,7 @@ class CachedBlobs:
         self._blobs = blobs
         self._quota = quota
         self.max_size = limit
-        """Bytes that cached blobs may have together, as it was set."""
+        """The configured maximum size of all cached blobs, in bytes."""
         self._limit = limit if quota.limit is None else min(limit, quota.limit)
         self._sizes: OrderedDict[Digest, int] = OrderedDict()
         self._making_room = asyncio.Lock()
@@ -182,7 +182,7 @@ class CachedBlobs:
         return total
 
     async def _all(self) -> AsyncIterator[tuple[Digest, int]]:
-        """All blobs and their sizes, the one first that was not used for longest, with turns for the loop."""
+        """Yield all blobs and their sizes, the least recently used first, with turns for the loop."""
         for number, digest in enumerate(tuple(self._sizes)):
             if number % _LOOKED_AT == _LOOKED_AT - 1:
                 await asyncio.sleep(0)

@@ -33,13 +33,13 @@ UPLOAD_AGE = 3600.0
 INTERVAL = 3600.0
 
 _CLOCKS_DIFFER = 3600.0
-"""Seconds by which a time may lie ahead without anybody minding."""
+"""Seconds by which a recorded time may be in the future without being corrected."""
 
 _SLICE = 256
-"""Blobs or sessions looked at before the loop gets a turn."""
+"""Number of blobs or sessions that are examined before the loop gets a turn."""
 
 _NAMES = 10_000
-"""Digests that manifests mention, looked at before the loop gets a turn."""
+"""Number of digests in manifests that are examined before the loop gets a turn."""
 
 
 class Collector:
@@ -66,7 +66,7 @@ class Collector:
         while True:
             try:
                 await self.collect()
-            except Exception:  # whatever it is: without a collector everything stays for ever
+            except Exception:  # any error: without a collector, garbage would stay permanently
                 logger.exception("collecting garbage failed; trying again in an hour")
             await asyncio.sleep(INTERVAL)
 
@@ -82,7 +82,7 @@ class Collector:
         await self._drop_quarantined()
 
     async def _correct_times(self, now: float) -> None:
-        """Take what was noted by a clock far ahead for noted now: else it would be kept until that time."""
+        """Set times from a clock that ran ahead to now: otherwise garbage would be kept until then."""
         ahead = now + _CLOCKS_DIFFER
         for key, repository in list(self._index.repositories.items()):
             if any(when > ahead for when in chain(repository.links.values(), repository.asked.values())):
@@ -124,7 +124,7 @@ class Collector:
             unused = {digest for digest, linked in repository.links.items() if linked < before}
             if unused:
                 await _drop_mentioned(unused, repository)
-            if unused:  # the transaction looks again
+            if unused:  # the transaction checks again
                 await self._index.unlink_blobs(key, unused, unused_since=before)
             await asyncio.sleep(0)
 
@@ -144,7 +144,7 @@ class Collector:
         await in_file_thread(self._quota.remove, doomed)
 
     async def _drop_quarantined(self) -> None:
-        """Corrupt blobs that can be fetched again. Pushed ones stay: there may be no other copy."""
+        """Delete corrupt blobs that can be fetched again. Pushed ones stay: no other copy may exist."""
         corrupt = await in_file_thread(lambda: list(self._folder.quarantined_digests()))
         for some in _slices(corrupt):
             doomed = [self._folder.quarantined(each) for each in some if not self._index.is_pushed(each)]
@@ -156,7 +156,7 @@ def _slices(items: Sequence[_T]) -> Iterator[Sequence[_T]]:
 
 
 async def _drop_mentioned(digests: set[Digest], repository: Repository) -> None:
-    """Take from the digests those that a manifest of the repository mentions, with turns for the loop."""
+    """Remove the digests that a manifest of the repository mentions, with turns for the loop."""
     looked_at = 0
     for manifest in tuple(repository.manifests.values()):
         digests.difference_update(Digest(name) for name in manifest.facts.names)

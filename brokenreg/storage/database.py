@@ -64,7 +64,7 @@ class Database:
         await self._opened
 
     async def close(self) -> None:
-        """Commit what waits, then close. From this call on `run` raises `StorageError`."""
+        """Commit the waiting jobs, then close. From this call on, `run` raises `StorageError`."""
         if not self._is_closed:
             self._is_closed = True
             self._jobs.put(None)
@@ -93,7 +93,7 @@ class Database:
         try:
             self._commit_all(connection)
         finally:
-            with contextlib.suppress(sqlite3.Error):  # everything that was acknowledged is on the disk
+            with contextlib.suppress(sqlite3.Error):  # all acknowledged changes are on the disk
                 connection.close()
             self._loop.call_soon_threadsafe(self._end)
 
@@ -111,7 +111,7 @@ class Database:
                 self._loop.call_soon_threadsafe(_finish, batch)
 
     def _end(self, error: Exception | None = None) -> None:
-        """The thread has ended: nobody else may wait for it, and whoever waits is told."""
+        """Refuse new jobs and fail the waiting ones, after the thread has ended."""
         self._is_closed = True
         if error is not None:
             self._opened.set_exception(error)
@@ -150,12 +150,12 @@ def _connect(path: Path) -> sqlite3.Connection:
 
 
 def advice(error: Exception) -> str:
-    """Return what helps if the index cannot be opened: one for which there is no room is not moved away."""
+    """Return advice for an index that cannot be opened, which depends on whether the disk is full."""
     return "free some room" if is_no_room(error) else "move it away to start afresh"
 
 
 def _make_private(path: Path) -> None:
-    """Make the file, if it is missing, and let only its owner read it; SQLite gives its `-wal` that mode."""
+    """Create the file if missing, readable only by its owner; SQLite gives its `-wal` the same mode."""
     os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
     for suffix in ("", "-wal", "-shm", "-journal"):
         with contextlib.suppress(FileNotFoundError):
@@ -163,7 +163,7 @@ def _make_private(path: Path) -> None:
 
 
 def _identity(path: Path) -> tuple[int, int] | None:
-    """Which file has that path; None if there is none, or nobody can tell."""
+    """Return device and inode of the file at that path, or None if it is missing or unreadable."""
     try:
         status = path.stat()
     except OSError:
@@ -184,7 +184,7 @@ def _commit(connection: sqlite3.Connection, batch: list[_Job]) -> None:
 
 
 def _refuse(batch: list[_Job], error: Exception) -> None:
-    """No job of the batch is acknowledged."""
+    """Fail all jobs of the batch."""
     for job in batch:
         job.error = job.error or error
 
@@ -227,7 +227,7 @@ def _finish(batch: list[_Job]) -> None:
 
 
 def _apply(job: _Job, apply: Callable[[Any], None]) -> None:
-    """The failure of one job leaves nobody else's without a result."""
+    """Apply one job to memory; if it fails, the other jobs still get their results."""
     try:
         apply(job.result)
     except Exception as error:

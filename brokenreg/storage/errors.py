@@ -8,7 +8,7 @@ import os
 from brokenreg.oci.errors import TOO_MANY_FILES, ErrorCode, OCIError, shutting_down, too_many_files
 
 _UNUSABLE = (errno.EROFS, errno.EIO, errno.EACCES, errno.EPERM, errno.ESTALE, errno.ENOTDIR, errno.ENODEV)
-"""What a file system says of an open file if it was mounted read-only, has broken or was taken away."""
+"""Error numbers of a file system that was mounted read-only, is broken or was removed."""
 
 
 class StorageError(Exception):
@@ -24,7 +24,7 @@ class NewerIndexError(StorageError):
 
 
 class FolderGoneError(StorageError):
-    """The data folder that we claimed is no longer at its path."""
+    """The data folder that this process claimed is no longer at its path."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -34,7 +34,7 @@ class FolderGoneError(StorageError):
 
 
 class StorageClosedError(StorageError):
-    """The storage is closed, or about to be: it starts nothing any more."""
+    """The storage is closed or closing, and accepts no more work."""
 
     def __init__(self) -> None:
         super().__init__("the data folder is closed: brokenreg is shutting down")
@@ -45,11 +45,11 @@ class StorageFullError(StorageError):
 
 
 class TooLargeError(Exception):
-    """More bytes came for an upload session than its limit."""
+    """An upload session received more bytes than its limit."""
 
 
 def no_room() -> OSError:
-    """Return the error for what would exceed a quota."""
+    """Return the error for a write that would exceed a quota."""
     return OSError(errno.EDQUOT, os.strerror(errno.EDQUOT))
 
 
@@ -59,7 +59,7 @@ def is_full(error: OSError) -> bool:
 
 
 def refusal(error: Exception) -> OCIError | None:
-    """Return the error for a client whose request the data folder failed; None if it was something else."""
+    """Return the response to a request that failed because of the data folder, or None for other errors."""
     if is_no_room(error):
         return OCIError(507, ErrorCode.UNAVAILABLE, "no room left in the data folder; nothing was stored")
     if isinstance(error, StorageClosedError):

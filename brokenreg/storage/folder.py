@@ -1,4 +1,4 @@
-"""The data folder: who may use it, and where in it things stand.
+"""The data folder: its lock and its layout.
 
 ```
 DATA/lock                     held as long as we run
@@ -69,7 +69,7 @@ class DataFolder:
             self._lock = None
 
     def check(self) -> None:
-        """Raise `FolderGoneError` if another folder has taken its place or none; `StorageClosedError`."""
+        """Raise `FolderGoneError` if the folder was removed or replaced, or `StorageClosedError`."""
         if self._lock is None:
             raise StorageClosedError
         try:
@@ -81,7 +81,7 @@ class DataFolder:
 
     @property
     def is_claimed(self) -> bool:
-        """Whether it is ours: from `claim` to `release`."""
+        """Return whether this process has claimed it: True from `claim` to `release`."""
         return self._lock is not None
 
     def blob(self, digest: Digest) -> Path:
@@ -89,11 +89,11 @@ class DataFolder:
         return self.blobs / digest.algorithm / digest.encoded
 
     def quarantined(self, digest: Digest) -> Path:
-        """Where the blob of that digest is if it is corrupt."""
+        """Return the path of the blob in the quarantine."""
         return self.quarantine / f"{digest.algorithm}-{digest.encoded}"
 
     def stored_bytes(self) -> int:
-        """Bytes of all blobs, corrupt ones too, and of all that was received of others. Blocks."""
+        """Return the size of all blobs, corrupt ones too, and of all uploads, in bytes. Blocks."""
         total = 0
         for path in self._stored():
             with contextlib.suppress(FileNotFoundError):
@@ -101,14 +101,14 @@ class DataFolder:
         return total
 
     def correct_times(self, after: float, now: float) -> None:
-        """Give the files that were modified `after` that time the modification time `now`. Blocks."""
+        """Set the modification time of all files that were modified `after` a time to `now`. Blocks."""
         for path in self._stored():
             with contextlib.suppress(FileNotFoundError):
                 if path.stat().st_mtime > after:
                     os.utime(path, (now, now))
 
     def _stored(self) -> Iterator[Path]:
-        """The files of all blobs and uploads, corrupt ones too."""
+        """Yield the files of all blobs and uploads, including corrupt ones."""
         yield from map(self.blob, self.stored_digests())
         yield from map(self.upload, self.stored_uploads())
         yield from map(self.quarantined, self.quarantined_digests())
@@ -118,27 +118,27 @@ class DataFolder:
         return self.uploads / check_upload_id(upload_id)
 
     def stored_digests(self) -> Iterator[Digest]:
-        """All blobs on disk; folders, and files whose names are not ours, are passed over."""
+        """Yield all blobs on disk, skipping folders and files with unknown names."""
         for algorithm in ALGORITHMS:
             for name in _files_in(self.blobs / algorithm):
                 with contextlib.suppress(OCIError):
                     yield Digest.parse(f"{algorithm}:{name}")
 
     def quarantined_digests(self) -> Iterator[Digest]:
-        """All blobs in the quarantine, as `stored_digests`."""
+        """Yield all blobs in the quarantine, as `stored_digests` does."""
         for name in _files_in(self.quarantine):
             with contextlib.suppress(OCIError):
                 yield Digest.parse(name.replace("-", ":", 1))
 
     def stored_uploads(self) -> Iterator[str]:
-        """The ids of all upload files on disk, as `stored_digests`."""
+        """Yield the ids of all upload files on disk, as `stored_digests` does."""
         for name in _files_in(self.uploads):
             with contextlib.suppress(OCIError):
                 yield check_upload_id(name)
 
 
 def _files_in(folder: Path) -> Iterator[str]:
-    """The names of all that is no folder: nobody can remove that as if it were a file."""
+    """Yield the names of a folder's entries, except folders, which cannot be removed like files."""
     with os.scandir(folder) as entries:
         for entry in entries:
             if not entry.is_dir(follow_symlinks=False):

@@ -1,7 +1,7 @@
 """The index: manifests, tags, blob links, upload sessions and recipes, durable and in memory.
 
-Every change goes to disk first and into memory after its commit; every read but that of a manifest's bytes
-and of recipes is from memory.
+Every change goes to disk first, and into memory after its commit. All reads are from memory, except of a
+manifest's bytes and of recipes.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from brokenreg.storage.statements import (
 )
 
 _UNLINKED = 256
-"""Links deleted in one transaction."""
+"""Maximum number of links that are deleted in one transaction."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,7 @@ class Index(Records):
         index = cls(database)
         try:
             await database.run(index._load)
-            with contextlib.suppress(StorageFullError):  # another start has room for it
+            with contextlib.suppress(StorageFullError):  # a later start may have room for it
                 await database.run(forget_sizes)
         except (sqlite3.Error, StorageError, ValueError) as error:
             await database.close()
@@ -112,11 +112,11 @@ class Index(Records):
     async def delete_manifest(
         self, key: RepositoryKey, digest: Digest, *, stored_before: float | None = None
     ) -> bool:
-        """Delete a manifest and the tags that point to it; False if there was none.
+        """Delete a manifest and the tags that point to it; False if it is missing.
 
-        With `stored_before` (seconds since the epoch) only if it was not stored, or given a tag, after that.
-        The transaction asks: that may be on its way there, ahead of us. The blobs that it mentions count as
-        linked now, for they are garbage only once no manifest has mentioned them for a day.
+        With `stored_before` (seconds since the epoch), delete it only if it was not stored or tagged later.
+        The transaction checks this, because a push may be queued before it. The blobs that the manifest
+        mentions count as linked now: they become garbage a day after the last manifest that mentions them.
         """
         now = time.time()
 
@@ -155,9 +155,9 @@ class Index(Records):
         upload_id: str | None = None,
         size: int | None = None,
     ) -> None:
-        """Let a repository serve a blob; at the same time end the upload session that brought it.
+        """Let a repository serve a blob; in the same transaction, end the upload session that brought it.
 
-        `size` is in bytes, and known of a blob that has just come in.
+        `size` is in bytes, and known only for a blob that has just arrived.
         """
 
         def work(connection: sqlite3.Connection) -> None:
@@ -202,9 +202,9 @@ class Index(Records):
         await self._unlink(links, UNLINK)
 
     async def _unlink(self, links: list[tuple[RepositoryKey, Digest]], statement: str, *more: float) -> int:
-        """Delete links; how many there were, of those that the statement means.
+        """Delete the links that the statement matches, and return how many it deleted.
 
-        A few at a time: neither the loop nor those who push wait for all of them.
+        A few at a time, so that neither the loop nor pushes wait for all of them.
         """
         count = 0
         for start in range(0, len(links), _UNLINKED):
@@ -239,7 +239,7 @@ class Index(Records):
         self.repositories[key].asked[digest] = when
 
     async def correct_times(self, key: RepositoryKey, now: float) -> None:
-        """Set what was linked, stored or asked for after `now` to `now`."""
+        """Set times of links, manifests and requests that are after `now` to `now`."""
 
         def work(connection: sqlite3.Connection) -> None:
             for table, column in (("links", "linked"), ("manifests", "stored")):
@@ -257,7 +257,7 @@ class Index(Records):
         await self._database.run(work, apply)
 
     def touch_upload(self, upload_id: str) -> None:
-        """Note that an upload session is used: `uploads` has first what was not used for longest."""
+        """Mark an upload session as used: `uploads` has the least recently used first."""
         self.uploads[upload_id] = self.uploads.pop(upload_id)
 
     async def open_upload(self, row: UploadRow) -> None:

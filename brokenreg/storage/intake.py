@@ -87,9 +87,9 @@ class Intake:
         self._hash_failure: Exception | None = None
 
     async def run(self) -> None:
-        """To the end of the source. Raise what it, `write` or `digest` raised.
+        """Run to the end of the source. Raise what the source, `write` or `digest` raised.
 
-        What was written before the source or `write` failed is hashed.
+        If the source or `write` fails, the bytes written before that are hashed.
         """
         for _ in range(_BUFFERS):
             self._free.put(memoryview(bytearray(_BUFFER)))

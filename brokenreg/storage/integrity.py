@@ -1,4 +1,4 @@
-"""Blobs whose bytes on disk are not what their digests say: found, reported, and no longer served.
+"""Finds corrupt blobs, whose bytes on disk do not match their digests, and stops serving them.
 
 A corrupt blob is moved to the quarantine. One that is only cached is fetched again when a client requests it.
 One that was pushed is missing until it is pushed again.
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _PART = 1024 * 1024
-"""Bytes read and hashed at a time, by a thread."""
+"""Bytes that a thread reads and hashes at a time."""
 
 _REST = 3.0
 """Seconds that a scrub rests for each second of work: it takes a quarter of a core at most."""
@@ -37,7 +37,7 @@ _REST = 3.0
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What reading a whole blob showed: its size in bytes, and the digest of what is in the file."""
+    """The result of reading a whole blob: its size in bytes, and the digest of the file's content."""
 
     digest: Digest
     size: int
@@ -58,7 +58,7 @@ class Integrity:
         self._cache = cache
 
     def open(self, digest: Digest) -> BlobFile | None:
-        """Open a blob to serve it; None if it is not here, or not as long as it was when it was stored."""
+        """Open a blob to serve it; None if it is missing or its size has changed since it was stored."""
         file = self._blobs.open(digest)
         stored = self._index.blob_size(digest)
         if file is None or stored is None or file.size == stored:
@@ -68,7 +68,7 @@ class Integrity:
         return None
 
     def quarantine(self, digest: Digest, file: BlobFile, problem: str) -> None:
-        """Report a corrupt blob and serve it no more, unless another file has taken its place by now."""
+        """Log a corrupt blob and stop serving it, unless another file has replaced it meanwhile."""
         if not self._blobs.quarantine(digest, file):
             return
         self._cache.gone(digest)
@@ -77,7 +77,7 @@ class Integrity:
         )
 
     def why_missing(self, digest: Digest) -> str | None:
-        """Return why a blob in the quarantine is not served, and what brings it back; None for others."""
+        """Return why a blob in the quarantine is not served, and how to restore it; None for others."""
         if not self.is_quarantined(digest):
             return None
         return f"it was corrupt on disk and is not served any more; {self._remedy(digest)}"
@@ -87,11 +87,11 @@ class Integrity:
         return "push it again" if is_pushed else "it is fetched again when it is requested"
 
     def is_quarantined(self, digest: Digest) -> bool:
-        """Whether the blob was corrupt, and has not come in again since."""
+        """Return whether the blob was corrupt, and has not been stored again since."""
         return self._blobs.size(digest) is None and self._blobs.quarantined_size(digest) is not None
 
     async def verify(self, digest: Digest, *, rest: float = 0.0) -> Finding | None:
-        """Read a whole blob and compare its digest; quarantine it if it is corrupt. None if it is not here.
+        """Read a whole blob and verify its digest; quarantine it if it is corrupt. None if it is missing.
 
         `rest` is how many seconds to wait for each second of work. Raise `OSError` if it cannot be read.
         """
@@ -116,7 +116,7 @@ class Integrity:
                 failed += 1
                 logger.error("blob %s cannot be read: %s", digest, error.strerror or error)  # noqa: TRY400
                 continue
-            if finding is not None:  # else it was removed meanwhile
+            if finding is not None:  # None: it was removed meanwhile
                 count, size, failed = count + 1, size + finding.size, failed + (not finding.is_intact)
         logger.log(
             logging.WARNING if failed else logging.INFO,
@@ -128,18 +128,18 @@ class Integrity:
         )
 
     def _shuffled(self) -> list[Digest]:
-        """All blobs in random order: a restart begins anew, and each must have its turn. Blocks."""
+        """Return all blobs in random order, so that restarts do not skip the same ones. Blocks."""
         stored = list(self._folder.stored_digests())
         random.shuffle(stored)
         return stored
 
     async def run(self, interval: float) -> None:
-        """Scrub now and then every `interval` seconds, until cancelled."""
+        """Scrub now, and then every `interval` seconds, until cancelled."""
         while True:
             due = time.monotonic() + interval
             try:
                 await self.scrub()
-            except Exception:  # whatever it is: the next pass may find what this one did not
+            except Exception:  # any error: the next pass may succeed
                 logger.exception("verifying the blobs failed; trying again later")
             await asyncio.sleep(max(0.0, due - time.monotonic()))
 
@@ -158,7 +158,7 @@ async def _digest_of(file: BlobFile, algorithm: str, rest: float) -> Digest:
 
 
 def _hash_part(file: BlobFile, offset: int, hasher: Hash) -> int:
-    """Hash the next part; how many bytes it has, 0 at the end."""
+    """Hash the next part and return its size in bytes, 0 at the end."""
     part = file.read_blocking(offset, _PART)
     hasher.update(part)
     return len(part)

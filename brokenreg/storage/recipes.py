@@ -1,7 +1,7 @@
-"""What was computed of fabricated images: (key, JSON) records in the index file, found by key and by digest.
+"""Stores records (key, JSON) of fabricated images in the index file, found by key and by digest.
 
 At most `MOST` records are kept. Beyond that, the ones that are cheapest to compute again are deleted, layers
-before images. Of the JSON this module reads `digest`, `manifest`, `config` and `size`.
+before images. This module reads `digest`, `manifest`, `config` and `size` from the JSON.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from brokenreg.storage.database import Database
 from brokenreg.storage.schema import RECIPE_CONFIG, RECIPE_DIGEST, RECIPE_SIZE
 
 MOST = 250_000
-"""Records, at some 500 bytes each: about 2,000 images of 127 layers."""
+"""Maximum number of records, at about 500 bytes each: about 2,000 images of 127 layers."""
 
 _TRIMMED = 1024
-"""Records deleted in one transaction, so that a push waits for at most some tens of milliseconds."""
+"""Maximum number of records deleted in one transaction, so that a push waits for tens of ms at most."""
 
 _NAMING = f"""
 SELECT key, value FROM recipes WHERE {RECIPE_DIGEST} = ?1
@@ -37,10 +37,10 @@ class Recipes:
         self._database = database
         self._most = most
         self._count: int | None = None
-        """An upper bound: what replaces another record counts until all are counted again."""
+        """An upper bound: replacements count as additions until all records are counted again."""
 
     async def put(self, records: Sequence[Record]) -> None:
-        """Store records, durably, in place of those with the same keys."""
+        """Store records durably; they replace records with the same keys."""
 
         def work(connection: sqlite3.Connection) -> None:
             connection.executemany("INSERT OR REPLACE INTO recipes VALUES (?, ?)", records)
@@ -49,7 +49,7 @@ class Recipes:
         await self._database.run(work)
 
     async def get(self, keys: Iterable[str]) -> dict[str, str]:
-        """The records with these keys, as far as they exist."""
+        """Return the records with these keys that exist."""
         wanted = [(key,) for key in keys]
 
         def work(connection: sqlite3.Connection) -> dict[str, str]:
@@ -60,13 +60,13 @@ class Recipes:
         return found
 
     async def beginning_with(self, prefix: str, most: int) -> list[Record]:
-        """Up to `most` records whose keys begin with `prefix`, which is ASCII, in order of key."""
+        """Return up to `most` records whose keys begin with `prefix`, which is ASCII, in order of key."""
         end = prefix[:-1] + chr(ord(prefix[-1]) + 1)
         select = "SELECT key, value FROM recipes WHERE key >= ? AND key < ? ORDER BY key LIMIT ?"
         return await self._rows(select, (prefix, end, most))
 
     async def naming(self, digest: str) -> list[Record]:
-        """The records whose digest, manifest or configuration that is."""
+        """Return the records whose digest, manifest or configuration is `digest`."""
         return await self._rows(_NAMING, (digest,))
 
     async def _rows(self, select: str, parameters: tuple[object, ...]) -> list[Record]:
@@ -76,7 +76,7 @@ class Recipes:
         return rows
 
     def _trim(self, connection: sqlite3.Connection, added: int) -> None:
-        """Count what was added; beyond the limit, count everything, and delete what is cheapest."""
+        """Count added records; beyond the limit, count all, and delete the cheapest."""
         if self._count is None or self._count + added > self._most:
             (self._count,) = connection.execute("SELECT count(*) FROM recipes").fetchone()
             if self._count > self._most:

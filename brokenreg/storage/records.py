@@ -20,7 +20,7 @@ CACHE_MARK = "@"
 """First character of the namespaces of the cache: no path can name them."""
 
 MOST_NAMES = 100_000
-"""Names that are remembered when nothing is left of what was pushed to them."""
+"""Maximum number of names that are remembered after everything pushed to them was deleted."""
 
 
 def is_cache(key: RepositoryKey) -> bool:
@@ -83,7 +83,7 @@ class Repository:
         return self.manifests.get(self.tags.get(reference) or Digest(reference))
 
     def referrers(self, subject: Digest, after: str = "") -> list[Manifest]:
-        """The manifests whose subject is that digest, in order of digest, from the next one on."""
+        """Return the manifests with that subject whose digests come after `after`, in order."""
         found = self.referring.get(subject, [])
         return [self.manifests[digest] for digest in found[bisect_right(found, after) :]]
 
@@ -92,7 +92,7 @@ class Repository:
         return any(digest in manifest.facts.names for manifest in self.manifests.values())
 
     def copy(self) -> Repository:
-        """As it is now, for a thread that looks at it while the loop goes on."""
+        """Return a snapshot for a thread that reads it while the loop continues."""
         return replace(
             self,
             manifests=self.manifests.copy(),
@@ -117,7 +117,7 @@ class Repository:
         return sorted(left)
 
     def _tagged(self) -> set[str]:
-        """All digests that a tag leads to and that are here, or have referrers here."""
+        """Return all digests that a tag leads to and that are stored here or have referrers here."""
         here = self.links.keys() | self.manifests.keys() | self.referring.keys()
         found: set[str] = set()
         waiting: list[str] = list(self.tags.values())
@@ -139,7 +139,7 @@ class Records:
         """Grows with every change of manifests, tags or links."""
         self.repositories: dict[RepositoryKey, Repository] = {}
         self.catalog = SortedNames()
-        """The repositories of the default namespace."""
+        """Return the repositories of the default namespace."""
         self._ever_pushed: dict[RepositoryKey, None] = {}
         self._configs: Counter[str] = Counter()
         self._linked: Counter[Digest] = Counter()
@@ -154,7 +154,7 @@ class Records:
         return [self.repositories[key] for key in keys if key in self.repositories]
 
     def was_pushed_to(self, key: RepositoryKey) -> bool:
-        """Whether anything was ever pushed to a repository, also if all of it was deleted since."""
+        """Return whether anything was ever pushed to a repository, even if it was deleted since."""
         return key in self.repositories or key in self._ever_pushed
 
     def is_config(self, digest: str) -> bool:
@@ -170,7 +170,7 @@ class Records:
         return digest in self._pushed
 
     def blob_size(self, digest: Digest) -> int | None:
-        """Bytes of a linked blob when it was stored; None if an older version stored it."""
+        """Return the size of a linked blob when it was stored, in bytes; None if an older version did."""
         return self._sizes.get(digest)
 
     @property
@@ -187,7 +187,7 @@ class Records:
         return repository
 
     def _note_push(self, key: RepositoryKey) -> None:
-        """Remember a name for as long as it is among the newest: deleting what it held brings none back."""
+        """Remember a name while it is among the newest, even if its content is deleted."""
         if not is_cache(key):
             self._ever_pushed[key] = None
             if len(self._ever_pushed) > MOST_NAMES:

@@ -37,7 +37,7 @@ RECIPE_DIGEST = f"coalesce({_VALUE.format('digest')}, {_VALUE.format('manifest')
 RECIPE_CONFIG = _VALUE.format("config")
 RECIPE_SIZE = _VALUE.format("size")
 
-# Older versions open a file that has these, so they need no version of their own.
+# Older versions can open a file with these tables, so the schema version stays the same.
 _ADDITIONS = f"""
 CREATE TABLE IF NOT EXISTS blob_sizes (digest TEXT PRIMARY KEY, size INTEGER NOT NULL) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS recipes_by_digest ON recipes ({RECIPE_DIGEST});
@@ -45,7 +45,7 @@ CREATE INDEX IF NOT EXISTS recipes_by_config ON recipes ({RECIPE_CONFIG});
 CREATE INDEX IF NOT EXISTS recipes_by_size ON recipes ({RECIPE_SIZE}, key DESC);
 """
 
-# Names that were ever pushed to, in their order. Files of older versions have no such table at first.
+# Names that were ever pushed to, in order. Files of older versions do not have this table at first.
 _PUSHED = """
 CREATE TABLE pushed (
     number INTEGER PRIMARY KEY, namespace TEXT NOT NULL, repository TEXT NOT NULL,

@@ -54,11 +54,11 @@ class Upload:
         self._room = room
         self.path = folder.upload(row.id)
         self.offset = 0
-        """Bytes of the file, as long as somebody has claimed the session."""
+        """Size of the file in bytes, while the session is claimed."""
         self.limit: int | None = None
-        """Bytes that the file may have. What would exceed it is not written: `TooLargeError` is raised."""
+        """Maximum size of the file in bytes. A write that would exceed it raises `TooLargeError`."""
         self.may_have: Callable[[int], bool] = _anything
-        """Whether the file may have so many bytes beside what others have; if not, EDQUOT is raised."""
+        """Returns whether the file may have that size, given the other files; if not, EDQUOT is raised."""
         self._descriptor = -1
         self._hasher: Hash = hashlib.new(row.algorithm)
         self._hashed = 0
@@ -92,9 +92,9 @@ class Upload:
         self._descriptor = -1
 
     async def append(self, chunks: AsyncIterator[bytes]) -> None:
-        """Write all chunks at the end. If they end in an exception, none of them stays.
+        """Append all chunks. If they end with an exception, all of them are removed again.
 
-        Raise `FolderGoneError` if they are in a file that nobody finds any more.
+        Raise `FolderGoneError` if the file is no longer at its path.
         """
         start = self.offset
         try:
@@ -182,7 +182,7 @@ class Upload:
         self._hashed = 0
 
     def _caught_up_hash(self, algorithm: str) -> Hash:
-        """The hash over the whole file; reads again what was not hashed as it came.
+        """Return the hash of the whole file, reading the parts that were not hashed on arrival.
 
         Raise `StorageClosedError` if the storage closes meanwhile: a large file takes minutes.
         """

@@ -1,4 +1,4 @@
-"""What the index does in SQL, as far as it is more than a line."""
+"""SQL of the index that is longer than one line."""
 
 from __future__ import annotations
 
@@ -56,9 +56,9 @@ def remove_manifest(
     now: float,
     stored_before: float | None = None,
 ) -> tuple[list[Digest], list[str]] | None:
-    """Delete a manifest and the tags that point to it; note that the blobs that it mentions are linked now.
+    """Delete a manifest and its tags, and set the link time of the blobs that it mentions to now.
 
-    Return these blobs and tags; None if there is no such manifest, or it was not `stored_before`.
+    Return these blobs and tags, or None if the manifest is missing or was not `stored_before`.
     """
     facts = connection.execute(_SELECT_FACTS, (*key, digest)).fetchone()
     if stored_before is None:
@@ -76,5 +76,5 @@ def remove_manifest(
 
 
 def forget_sizes(connection: sqlite3.Connection) -> None:
-    """Delete the sizes of blobs that nobody is linked to any more."""
+    """Delete the sizes of blobs that no repository links to any more."""
     connection.execute("DELETE FROM blob_sizes WHERE digest NOT IN (SELECT digest FROM links)")

@@ -38,7 +38,7 @@ class Store:
     integrity: Integrity
 
     async def link(self, key: RepositoryKey, digest: Digest) -> bool:
-        """Let a repository serve a blob that is here already (a mount); False if it is not, or is corrupt."""
+        """Let a repository serve a stored blob (a mount); False if it is missing or corrupt."""
         with self.blobs.pin(digest):
             file = self.integrity.open(digest)
             if file is None:

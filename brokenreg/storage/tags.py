@@ -8,23 +8,23 @@ from collections.abc import Collection, Iterable
 from brokenreg.oci.digests import Digest
 
 _FEW = 64
-"""Names that are taken out one by one; to take out more, one pass over all of them is quicker."""
+"""Maximum number of names that are removed one by one; for more, one pass over all is quicker."""
 
 
 class SortedNames(list[str]):
-    """Distinct names in order: a page costs what it returns, and a change some comparisons."""
+    """Distinct names in order: the cost of a page depends on its length, and a change is a bisection."""
 
     def put(self, name: str) -> None:
-        """Add a name that is not here."""
+        """Add a name that is missing."""
         insort(self, name)
 
     def drop(self, name: str) -> None:
-        """Remove a name that is here."""
+        """Remove a name that is present."""
         del self[bisect_left(self, name)]
 
 
 class Tags(dict[str, Digest]):
-    """What each tag points at. Change it by `point` and `drop` alone: they keep `names`."""
+    """The digest of each tag. Change it only with `point` and `drop`: they update `names`."""
 
     __slots__ = ("names",)
 
@@ -46,7 +46,7 @@ class Tags(dict[str, Digest]):
             self[tag] = digest
 
     def drop(self, tags: Collection[str]) -> None:
-        """Remove tags, as far as they are here."""
+        """Remove the given tags that exist."""
         found = [tag for tag in tags if self.pop(tag, None) is not None]
         if len(found) <= _FEW:
             for tag in found:

@@ -19,7 +19,7 @@ from brokenreg.storage.room import Room
 from brokenreg.storage.session import Upload
 
 MOST_SESSIONS = 10_000
-"""Sessions that somebody may go on with, at some 2 KiB of memory and a file each."""
+"""Maximum number of open sessions, at about 2 KiB of memory and one file each."""
 
 
 class UploadStore:
@@ -34,9 +34,9 @@ class UploadStore:
         self._condemned: set[str] = set()
 
     async def start(self, key: RepositoryKey, algorithm: str) -> str:
-        """Open a session that survives a restart; its id.
+        """Open a session that survives a restart, and return its id.
 
-        Beyond `MOST_SESSIONS` the one that was not used for longest ends, as after an hour without requests.
+        Beyond `MOST_SESSIONS`, the least recently used session ends, as after an hour without requests.
         """
         if len(self._index.uploads) >= MOST_SESSIONS:
             idle = (upload_id for upload_id in self._index.uploads if not self.is_claimed(upload_id))
@@ -85,7 +85,7 @@ class UploadStore:
             try:
                 await upload.adopt_into(self._blobs, digest)
             except FileNotFoundError:
-                self._folder.check()  # which says why
+                self._folder.check()  # raises the reason
                 raise
             await self._index.link_blob(
                 upload.row.key, digest, time.time(), upload_id=upload.row.id, size=upload.offset

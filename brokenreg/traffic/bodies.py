@@ -24,7 +24,7 @@ _DOCUMENTS = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Body:
-    """The first bytes of a body, and how many it had; `is_redacted` if secrets in it were replaced."""
+    """The first bytes of a body, and its full size; `is_redacted` if secrets in it were replaced."""
 
     data: bytes
     size: int
@@ -32,18 +32,18 @@ class Body:
 
     @classmethod
     def of(cls, data: bytes, size: int, *, is_document: bool) -> Body:
-        """Its first bytes as they came; secrets are replaced."""
+        """Return its first bytes, with secrets replaced."""
         redacted = redact_body(data, is_document=is_document)
         return cls(redacted, size, redacted != data)
 
     @property
     def is_whole(self) -> bool:
-        """True if these are exactly the bytes that passed."""
+        """Return whether these are exactly the transferred bytes."""
         return len(self.data) == self.size and not self.is_redacted
 
     @property
     def remark(self) -> str:
-        """How it differs from what passed, for people; empty if it does not."""
+        """Return how it differs from the transferred body, for people, or an empty string."""
         if self.is_redacted:
             return f"secrets in it were replaced by {REDACTED}"
         return "" if self.is_whole else f"the first {len(self.data)} of {counted(self.size, 'byte')}"

@@ -53,17 +53,16 @@ class Cache(StrEnum):
 class Exchange:
     """One request and its response, from its first byte on.
 
-    Written by the recorder, the injector and whoever reads a token request's form, on the loop; everybody
-    else reads. `revision` grows with every change, so that a reader knows whether what it painted is still
-    true.
+    The recorder, the injector and the reader of a token request's form write it, on the loop; all others only
+    read. `revision` grows with every change, so that a reader knows whether its picture is outdated.
 
     `started` is seconds since the epoch; the times in `timeline` are seconds since `started`. `fault` names
-    what struck, `rule` the rule that told it to, `verdicts` what each rule that matched said to it
-    (`faults/verdict.py`). `replay_of` is the id of the exchange whose request this one repeats. `held_since`
-    is when it was stopped, and `held_by` who or what wanted that, while it is; `edited` is what somebody
-    changed of its head. `progress` is how far the work is that its response waits for, and `left_out` how
-    many points the timeline has left out (`traffic/timeline.py`). `user` is the name in the request's
-    credentials; rules match it, and it is never shown, as some clients put a token in its place.
+    the applied fault, `rule` the rule that applied it, `verdicts` the outcome of each rule that matched
+    (`faults/verdict.py`). `replay_of` is the id of the exchange whose request this one repeats. While it is
+    held, `held_since` says since when, and `held_by` by whom; `edited` has the changes to its head.
+    `progress` is the progress of the work that its response waits for. `left_out` is the number of points
+    that the timeline omits (`traffic/timeline.py`). `user` is the name in the request's credentials; rules
+    match it, but it is never shown, because some clients put a token there.
     `request_bytes` and `response_bytes` count bodies. Headers are in order of arrival, names in lower case,
     secrets replaced.
     """
@@ -131,7 +130,7 @@ class Exchange:
         return next((value for key, value in self.response_headers if key == name), "")
 
     def mark(self, what: str, when: float | None = None) -> None:
-        """Add a point to the timeline: now, or at `when` (seconds since the epoch). Secrets are replaced."""
+        """Add a point to the timeline, now or at `when` (seconds since the epoch). Secrets are replaced."""
         elapsed = time.perf_counter() - self._clock if when is None else when - self.started
         self.left_out = add_point(self.timeline, self.left_out, redact_line(what), elapsed)
         self.revision += 1

@@ -52,7 +52,7 @@ class FilterError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """When a filter is evaluated: the terms that are never true then, and how to say so."""
+    """A moment when a filter is evaluated: the terms that are never true then, and how to say so."""
 
     never: frozenset[str]
     name: str
@@ -67,9 +67,9 @@ AFTER_END = Moment(frozenset({"ended:no", "held:true", "-held:false"}), "an exch
 
 
 def parse_filter(text: str, moment: Moment = ANY_TIME) -> Filter:
-    """What the expression asks for; an empty one matches everything.
+    """Parse a filter expression; an empty one matches everything.
 
-    Raise `FilterError`, also if nothing can match at the moment when the filter is evaluated.
+    Raise `FilterError`, also if no exchange can match at the moment when the filter is evaluated.
     """
     if len(text) > _MAX_LENGTH:
         raise FilterError(f"the filter has {counted(len(text), 'character')}; at most {_MAX_LENGTH} are read")
@@ -90,7 +90,7 @@ def parse_filter(text: str, moment: Moment = ANY_TIME) -> Filter:
 
 
 def _normalized(token: str) -> str:
-    """A term in one spelling."""
+    """Return a term in its normalized spelling."""
     key, _, value = token.lower().replace('"', "").partition(":")
     sign = "-" if key.startswith("-") else ""
     key = key.removeprefix("-")

@@ -20,16 +20,16 @@ from brokenreg.redaction import (
 )
 
 _TOKEN = re.compile(r"[\w.~+/-]+=*")
-"""What follows a scheme in place of parameters (token68 in RFC 9110, section 11.2)."""
+"""A value after a scheme instead of parameters (token68 in RFC 9110, section 11.2)."""
 
 _PERSON = "from"
-"""The mail address of whoever is responsible for the client (RFC 9110, section 10.1.2)."""
+"""Headers with the e-mail address of the person who runs the client (RFC 9110, section 10.1.2)."""
 
 _LONGEST_CACHED = 256
-"""Characters of a value that is remembered, as most values come again and again."""
+"""Maximum length of a remembered value, in characters; most values are repeated."""
 
 _BODIES_CACHED = 64
-"""Bodies that are remembered; 64 KiB at most are kept of one."""
+"""Maximum number of remembered bodies; at most 64 KiB of each are kept."""
 
 
 def redact_headers(headers: Iterable[tuple[bytes, bytes]]) -> tuple[tuple[str, str], ...]:
@@ -41,7 +41,7 @@ def redact_headers(headers: Iterable[tuple[bytes, bytes]]) -> tuple[tuple[str, s
 
 
 def redact_header(name: str, value: str) -> str:
-    """The value of a header as it may be shown: what is secret in it is replaced."""
+    """Return the value of a header with its secrets replaced."""
     return _cached_header(name, value) if len(value) <= _LONGEST_CACHED else _redact(name, value)
 
 
@@ -51,12 +51,12 @@ def redact_query(query: str) -> str:
 
 
 def redact_line(text: str) -> str:
-    """A path, or a line of a timeline, with its secrets replaced."""
+    """Return a path, or a line of a timeline, with its secrets replaced."""
     return _cached_text(text) if len(text) <= _LONGEST_CACHED else redact_text(text)
 
 
 def redact_target(target: Target) -> Target:
-    """A target as it may be shown: if the path could not be read, there may be anything in it.
+    """Return a target with its secrets replaced; if its path is invalid, it may contain anything.
 
     Names of repositories, tags, digests and upload ids are shown as they are.
     """
@@ -68,10 +68,10 @@ def redact_target(target: Target) -> Target:
 
 @lru_cache(_BODIES_CACHED)
 def redact_body(data: bytes, *, is_document: bool) -> bytes:
-    """A body whose secrets are replaced.
+    """Return a body with its secrets replaced.
 
-    In a document (a manifest, a list) a name does not make a value secret: annotations have names such as
-    `org.example.signature`. Remembered: a long one takes milliseconds, and most are pulled again and again.
+    In a document (a manifest, a list), names do not make values secret: annotations have names such as
+    `org.example.signature`. Results are cached: a long body takes milliseconds, and most are repeated.
     """
     text = data.decode("utf-8", "surrogateescape")
     redacted = redact_forms(text) if is_document else redact_text(text)
@@ -86,7 +86,7 @@ def _redact(name: str, value: str) -> str:
     scheme, space, credentials = value.partition(" ")
     has_scheme = bool(space) and scheme.lower() in SCHEMES
     if (announces_secret(name) or name == _PERSON) and not is_flag(value):
-        # A scheme that nobody knows may be a part of the secret.
+        # An unknown scheme may be a part of the secret.
         return f"{scheme} {REDACTED}" if has_scheme else REDACTED
     if has_scheme and _TOKEN.fullmatch(credentials.strip()):
         return f"{scheme} {REDACTED}"

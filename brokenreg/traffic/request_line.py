@@ -56,7 +56,7 @@ def repeatable_headers(exchange: Exchange) -> tuple[Headers, list[str]]:
 
 
 def has_secret_url(exchange: Exchange) -> bool:
-    """True if a part of the path or the query was a secret, and was not kept."""
+    """Whether a part of the path or the query was a secret and was replaced."""
     return REDACTED in exchange.query or REDACTED in exchange.path
 
 

@@ -1,20 +1,20 @@
-"""The points of a timeline, bounded in number and length: of too many, those in the middle are left out."""
+"""Bounds the points of a timeline in number and length by omitting those in the middle."""
 
 from __future__ import annotations
 
 from brokenreg.oci.plurals import counted
 
 Point = tuple[str, float]
-"""What happened, and when: seconds since the request."""
+"""The text of an event, and its time in seconds since the request."""
 
 MOST = 128
-"""Points of one exchange."""
+"""Maximum number of points of one exchange."""
 
 LONGEST = 512
-"""Characters of one point."""
+"""Maximum length of one point, in characters."""
 
 CHARACTERS = 16 * 1024
-"""Of all points of one exchange."""
+"""Maximum length of all points of one exchange, in characters."""
 
 _KEPT = frozenset({"request", "request body", "headers", "end"})
 """Points that other parts of an exchange are derived from."""
@@ -23,7 +23,7 @@ _LEFT_OUT = " left out here"
 
 
 def add_point(timeline: list[Point], left_out: int, what: str, at: float) -> int:
-    """Add a point to a timeline that has left out `left_out`; return how many it leaves out now.
+    """Add a point to a timeline that omits `left_out` points; return how many it omits now.
 
     A point in the middle says how many.
     """
@@ -50,12 +50,12 @@ def _is_too_long(timeline: list[Point]) -> bool:
 
 
 def _droppable(timeline: list[Point], *, has_gap: bool) -> int | None:
-    """The place of the oldest point in the second half that nothing is derived from, and not the newest."""
+    """Return the index of the oldest removable point in the second half, except the newest."""
     first = _gap(timeline) + 1 if has_gap else len(timeline) // 2
     places = range(first, len(timeline) - 1)
     return next((place for place in places if timeline[place][0] not in _KEPT), None)
 
 
 def _gap(timeline: list[Point]) -> int:
-    """The place of the point that says how many are left out."""
+    """Return the index of the point that says how many are omitted."""
     return next(place for place, (what, _) in enumerate(timeline) if what.endswith(_LEFT_OUT))

@@ -1,4 +1,4 @@
-"""Reads the user's name out of credentials, so that rules can match it; the credentials are not kept."""
+"""Reads the user's name from credentials, so that rules can match it, without keeping the credentials."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _LONGEST_NAME = 256
 
 
 def user_of(authorization: str) -> str:
-    """The user of Basic credentials, or the subject of a JWT, which is not verified; empty if there is none.
+    """Return the user of Basic credentials, the unverified subject of a JWT, or an empty string.
 
     Sources: RFC 7617 (Basic), RFC 7519, section 4.1.2 (`sub`).
     """

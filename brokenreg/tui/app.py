@@ -156,7 +156,7 @@ class Panel(App[int], Objecting, inherit_bindings=False):
         return is_done
 
     def notify(self, message: str, **more: Any) -> None:
-        """As Textual's; keys of commands in `message` are those that they have now (`keyed`)."""
+        """Notify as Textual does, with the current keys of the commands in `message` (`keyed`)."""
         super().notify(keyed(message, self.keys), **more)
 
     def quit(self, status: int = 0) -> None:
@@ -164,7 +164,7 @@ class Panel(App[int], Objecting, inherit_bindings=False):
         self.exit(status, return_code=status)
 
     async def action_quit(self) -> None:
-        """Stop the registry and leave; ask first if something would be lost. Asked again, it leaves."""
+        """Quit and stop the registry. If work would be lost, confirm first; a second call quits."""
         lost = [*self._lost()]
         if not lost or isinstance(self.screen, QuitConfirmation):
             self.quit()
@@ -176,7 +176,7 @@ class Panel(App[int], Objecting, inherit_bindings=False):
             self.quit()
 
     def _lost(self) -> Iterator[str]:
-        """What would be lost, or broken off, if the registry stopped now; a line each."""
+        """Yield the work that would be lost or interrupted if the registry stopped now, a line each."""
         if held := len(self._controlled.gate.waiting):
             yield f"{counted(held, 'response')} {form_for(held, 'is', 'are')} held."
         if going := self._controlled.log.in_flight - held:

@@ -18,7 +18,7 @@ class Objecting(DOMNode):
     """
 
     def objection(self, action: str) -> str:
-        """Why `action` would do nothing now, in one line; empty if it would. What would not has no key.
+        """Return in one line why `action` is not available now, or an empty string.
 
         A command's id in braces (`{traffic.mark}`) stands for its key.
         """

@@ -52,7 +52,7 @@ class Confirmation(ModalScreen[bool], inherit_bindings=False):
 
 
 class QuitConfirmation(Confirmation):
-    """Asks before the registry stops although something would be lost; `lines` say what."""
+    """Asks for confirmation before the registry stops and work is lost; `lines` list the work."""
 
     def __init__(self, lines: tuple[str, ...]) -> None:
         super().__init__("Stop the registry and leave?", lines)

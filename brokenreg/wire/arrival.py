@@ -98,7 +98,7 @@ class Arrival:
             self.mark(self.unfinished)
         self.door.arrivals.discard(self)
         self.door.witness.ended(self)
-        # They lead back here by the connection, whose buffers would stay until Python searches for garbage.
+        # They refer back here through the connection, whose buffers would stay until a garbage collection.
         self.cut, self.say = _nothing, _nothing
 
 

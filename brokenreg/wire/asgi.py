@@ -65,7 +65,7 @@ class End(StrEnum):
 
 
 _AUTHORITY = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([A-Za-z0-9._-]+))(?::([0-9]{0,5}))?")
-"""Host and port (RFC 3986, 3.2) without user information: in a Host header nobody sends any in good faith."""
+"""Host and port (RFC 3986, 3.2) without user information, which is never valid in a Host header."""
 _MAX_PORT = 65535
 
 
@@ -79,12 +79,12 @@ def header(scope: Scope, name: bytes) -> bytes | None:
 
 
 def all_headers(scope: Scope, name: bytes) -> list[str]:
-    """All values of a request header (name in lower case)."""
+    """Return all values of a request header (name in lower case)."""
     return [value.decode("latin-1") for key, value in scope["headers"] if key == name]
 
 
 def parse_authority(text: str) -> tuple[str, int | None] | None:
-    """Host (an IPv6 address in brackets) and port of a Host header; None if it is not well-formed."""
+    """Return host (an IPv6 address in brackets) and port of a Host header, or None if malformed."""
     match = _AUTHORITY.fullmatch(text)
     if match is None or (match[1] is not None and not _is_ipv6(match[1])):
         return None

@@ -89,15 +89,15 @@ class Wire(TCPServer):
             self._release()
 
     def _release(self) -> None:
-        """Let go of what refers back to this connection once it has ended.
+        """Drop the references back to this connection after it has ended.
 
-        Otherwise its buffers (256 KiB of what was being sent, and as much for TLS) stay until Python searches
-        for cyclic garbage in full, which it does not do while clients are served.
+        Otherwise its buffers (256 KiB of unsent data, and as much for TLS) stay until a full garbage
+        collection, which does not happen while clients are served.
         """
         error = self.reader.exception()
         if error is not None:
             error.__traceback__ = None  # its frames hold the data
-        wrapper = vars(self).pop("protocol", None)  # neither is there if the client was gone immediately
+        wrapper = vars(self).pop("protocol", None)  # both are missing if the client disconnected immediately
         vars(self).pop("_task_group", None)
         if wrapper is not None and isinstance(wrapper.protocol, H11Protocol):
             wrapper.protocol.stream = None

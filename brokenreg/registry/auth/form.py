@@ -21,7 +21,7 @@ _LONGEST_USER = 256
 
 
 class TokenForms:
-    """Tells the exchange its target and its user, and hands the form on as it came."""
+    """Records the target and the user in the exchange, and passes the form on unchanged."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app

@@ -13,7 +13,7 @@ from brokenreg.tui.blobs.survey import Blob
 SOURCE = "panel"
 
 _TAGS = 2
-"""Tags by which a rule matches a manifest; more might not fit into a match."""
+"""Maximum number of tags by which a rule matches a manifest, so that they fit into a match."""
 
 
 async def delete(controlled: Controlled, blob: Blob) -> str:
@@ -38,7 +38,7 @@ async def delete(controlled: Controlled, blob: Blob) -> str:
 
 
 def toggle_corruption(controlled: Controlled, blob: Blob) -> str:
-    """Arm rules that corrupt it on its way to clients, or take them away; one line on that.
+    """Add rules that corrupt it on its way to clients, or remove them; return one line about that.
 
     Raise `FieldError` if there are too many rules.
     """
@@ -58,7 +58,7 @@ def toggle_corruption(controlled: Controlled, blob: Blob) -> str:
 
 
 def _matches(controlled: Controlled, blob: Blob) -> Iterator[tuple[str, dict[str, str]]]:
-    """Yield namespaces, and which requests there are for it: for a manifest by its tags as well."""
+    """Yield namespaces and the match for its requests in each; a manifest also matches by its tags."""
     reference = str(blob.digest)
     if not blob.kind.is_manifest:
         yield from ((name, {"endpoint": "blob", "reference": reference}) for name in _namespaces(blob))

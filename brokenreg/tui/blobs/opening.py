@@ -14,7 +14,7 @@ from brokenreg.tui.blobs.survey import Blob
 
 
 class GoneError(Exception):
-    """The blob is not here any more, as the message says."""
+    """The blob is no longer stored; the message says why."""
 
 
 @asynccontextmanager

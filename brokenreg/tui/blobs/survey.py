@@ -207,7 +207,7 @@ def _note(copy: _Copy, kinds: Mapping[str, Kind], found: dict[Digest, _Found]) -
 
 
 def _blob(digest: Digest, entry: _Found, store: BlobStore) -> Blob | None:
-    """None for what is linked, but was let go of. What is in the quarantine is shown as corrupt."""
+    """Return the blob, or None if its file was removed. A blob in the quarantine is marked as corrupt."""
     size, used = entry.size, entry.used
     if size is None and entry.keys:
         size, used = store.size(digest), store.modified(digest)

@@ -57,7 +57,7 @@ class FaultsArea(TabArea):
     def __init__(self, controlled: Controlled, clock: Clock, *, id: str) -> None:  # noqa: A002 - Textual's
         super().__init__(controlled, clock, id=id)
         self._saved: dict[int, Rule] = {}
-        """Rules by id, as they were saved here last."""
+        """Rules by id, as they were last saved here."""
 
     def compose(self) -> ComposeResult:
         yield Listing()
@@ -81,9 +81,9 @@ class FaultsArea(TabArea):
         return f"scenario {visible(book.name)}" if book.name else ""
 
     def unsaved(self, put_off: Collection[int]) -> int:
-        """How many rules were made or changed here since they were saved; others while they may strike.
+        """Return how many rules of the panel have unsaved changes; some count only while armed.
 
-        `put_off` are ids of rules that may strike again after one key.
+        `put_off` are ids of disabled rules that one key can arm again.
         """
         books = self.controlled.rules
         return sum(
@@ -238,7 +238,7 @@ class FaultsArea(TabArea):
 
 
 def _rows(there: _Rules, width: int, hint: Sequence[str]) -> Iterator[Row]:
-    """Rules, and overrides below them; a hint what can be done, if there is neither."""
+    """Shows rules, and overrides below them, or a hint if both are empty."""
     rules = [each for each in there if not each[1].rule.override]
     overrides = [each for each in there if each[1].rule.override]
     if not there:

@@ -68,7 +68,7 @@ class Arming:
 
 
 def next_like(exchange: Exchange, fault: Fault, newest: Iterable[Exchange]) -> Rule:
-    """A rule that strikes once what is asked for as in `exchange`. Raise `FieldError`.
+    """Return a rule that applies once to a request like that of `exchange`. Raise `FieldError`.
 
     `newest` are exchanges, the newest first, from which other names of a manifest are known.
     """

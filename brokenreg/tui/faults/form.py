@@ -31,9 +31,9 @@ class _Fields(VerticalScroll, can_focus=False, inherit_bindings=False):
 
 
 class RuleForm(ModalScreen[Rule | None], inherit_bindings=False):
-    """A new rule with a fault of that kind, or another `rule` in its place; None if nobody wants it.
+    """Edits a new rule with a fault of that kind, or a given `rule`; the result is None if cancelled.
 
-    A rule for the next exchange `like` one is not accepted while it cannot have an effect on that one.
+    A rule for the next exchange `like` one is not accepted if it cannot have an effect on that exchange.
     """
 
     DEFAULT_CSS = """

@@ -26,9 +26,9 @@ _SOURCE = "panel, override"
 
 
 class OverridesScreen(ModalScreen[Fault | None], inherit_bindings=False):
-    """The overrides of the namespace without a name.
+    """Edits the overrides of the default namespace.
 
-    The result is the fault that was switched on last, if there was one. What is switched off stays in the
+    The result is the fault that was last switched on, or None. An override that is switched off stays in the
     book, disabled, with its parameters.
     """
 
@@ -122,7 +122,7 @@ class OverridesScreen(ModalScreen[Fault | None], inherit_bindings=False):
 
     @property
     def _book(self) -> RuleBook:
-        """The one of now: a reset puts another in its place."""
+        """Return the current book: a reset replaces it."""
         return self._books.book("")
 
     @property

@@ -45,7 +45,7 @@ class _FileDialogue(ModalScreen[str | None], inherit_bindings=False):
 
     @property
     def book(self) -> RuleBook:
-        """The one of now: a reset puts another in its place."""
+        """Return the current book: a reset replaces it."""
         return self._books.book(self._namespace)
 
     def compose(self) -> ComposeResult:

@@ -10,7 +10,7 @@ from brokenreg.faults.rules import Rule
 from brokenreg.tui.text import visible
 
 _DIGEST = re.compile(r"(sha[0-9]+:[0-9a-f]{6})[0-9a-f]{58,}")
-"""A digest, and what is shown of it."""
+"""A digest; the group is the part that is shown."""
 
 
 def glyph(active: ActiveRule) -> str:

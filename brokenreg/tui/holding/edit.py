@@ -93,6 +93,6 @@ def visible_lines(head: EditableHead) -> str:
 
 
 def _shown(head: EditableHead) -> Iterator[tuple[tuple[str, str], str]]:
-    """Each header as it can be shown, with the value that it has."""
+    """Yield each header as it can be shown, with its actual value."""
     shown = ((visible(name), visible(value).strip()) for name, value in head.headers)
     return told_apart(shown, (value for _, value in head.headers))

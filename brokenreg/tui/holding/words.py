@@ -39,7 +39,7 @@ def bar(exchange: Exchange, width: int) -> str:
 
 
 def progress(exchange: Exchange) -> str:
-    """`12MiB/98MiB`, `12MiB`, how far the work for it is, or that there is no answer yet."""
+    """Return `12MiB/98MiB`, `12MiB`, the progress of the work for it, or that no response has begun."""
     if exchange.status is None:
         return cells.progress(exchange.progress, _SHORT) if exchange.progress else "no answer yet"
     total = announced(exchange)

@@ -21,7 +21,7 @@ _ENDED_AFTER_FAULT = {Ended.COMPLETE: "", Ended.CLIENT_LEFT: " · left", Ended.A
 
 
 def glyph(exchange: Exchange, kind: Kind | None = None) -> str:
-    """One character for how it goes; `kind` is what it belongs to."""
+    """Return one character for its state; `kind` is the kind of transfer that it belongs to."""
     if exchange.held_since is not None:
         return "⏸"
     if is_miss(exchange, kind):
@@ -32,7 +32,7 @@ def glyph(exchange: Exchange, kind: Kind | None = None) -> str:
 
 
 def state(exchange: Exchange, kind: Kind | None = None) -> str:
-    """How it goes, as the style that tells it: `note` is held, `quiet` neither good nor bad."""
+    """Return the style for its state: `note` means held, `quiet` means neither success nor failure."""
     if exchange.held_since is not None:
         return "note"
     if is_miss(exchange, kind):
@@ -159,7 +159,7 @@ def note(exchange: Exchange, width: int, retry: int = 0) -> str:
 
 
 def progress(words: str, width: int) -> str:
-    """How far the work is that a response waits for, in `width` cells: `fabricating 12%` if that is all."""
+    """Return the progress of the work for a response, in `width` cells, if necessary `fabricating 12%`."""
     first, _, rest = words.partition(" ")
     _, comma, last = rest.rpartition(", ")
     shorter = (words, f"{first} {last}" if comma else first, first)

@@ -239,7 +239,7 @@ class ExportScreen(ModalScreen[str], Objecting, inherit_bindings=False):
 
     @property
     def is_writing(self) -> bool:
-        """Whether a file is being written."""
+        """Return whether a file is being written."""
         return self._is_saving and any(each.node is self and each.is_running for each in self.workers)
 
     @property

@@ -28,7 +28,7 @@ _FIXED = 3 + _TIME + 1 + _CLIENT + 1 + 1 + _STATUS + 1 + _SIZE + 1 + _MS + 1
 _REQUEST_AT_LEAST = 20
 _STRIPS_KEPT = 1024
 _WIDE = 100
-"""Columns from which on a screen has a waterfall without asking, and a list what the cache did."""
+"""Number of columns from which a screen shows a waterfall by default, and a list the cache's result."""
 
 _Part = tuple[str, str]
 """Text, and the style's name; empty for the usual one."""
@@ -69,7 +69,7 @@ class Painter:
 
     @property
     def has_waterfall(self) -> bool:
-        """Whether there is a waterfall: as somebody chose, else on a screen of 100 columns."""
+        """Return whether to show a waterfall: as the user chose, or else from 100 columns on."""
         is_wide = self._widget.screen.size.width >= _WIDE
         return is_wide if self.wants_waterfall is None else self.wants_waterfall
 
@@ -151,7 +151,7 @@ class Painter:
         )
 
     def _quiet_note(self, exchange: Exchange, kind: Kind | None, width: int) -> str:
-        """How far it has come; that there is nothing yet; on a wide screen what the cache did."""
+        """Return its progress, or a note that nothing has come yet; on a wide screen, the cache's result."""
         if is_miss(exchange, kind):
             return "not here"
         whole = announced(exchange)

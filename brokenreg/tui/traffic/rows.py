@@ -41,7 +41,7 @@ class Rows:
         self._units: deque[Row] = deque()
         self._heights = Heights()
         self._sizes = Heights()
-        """Of each item how many exchanges are shown, perhaps folded; its heading is none."""
+        """The number of exchanges of each item, including folded ones, without its heading."""
         self._items: dict[int, int] = {}
         self._shown: dict[Transfer, list[Exchange]] = {}
         self._transfers = Transfers(self._read)
@@ -79,7 +79,7 @@ class Rows:
         return True
 
     def below(self, row: Row) -> int:
-        """How many exchanges stand below a row; none of those that its heading hides."""
+        """Return how many exchanges are below a row, without those that its heading hides."""
         exchange = row if isinstance(row, Exchange) else next(iter(row.members), row.first)
         item = self._items.get(exchange.id)
         if item is None:

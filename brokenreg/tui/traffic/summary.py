@@ -1,4 +1,4 @@
-"""A pull or push in numbers. Free of Textual."""
+"""Summarizes a pull or push in numbers. Does not use Textual."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from brokenreg.tui.traffic.transfers import Transfer, announced, asked, body_byt
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """A transfer in numbers. `sent` and `announced` are bytes of blobs; `seconds` None while it goes on."""
+    """A transfer in numbers. `sent` and `announced` are bytes of blobs; `seconds` is None until it ends."""
 
     held: int
     in_flight: int
@@ -22,7 +22,7 @@ class Summary:
 
 
 def summarise(transfer: Transfer) -> Summary:
-    """How it stands; what was tried again counts once."""
+    """Return the summary of a transfer; retries count once."""
     bodies = transfer.last_bodies()
     done = {asked(each)[1] for each in bodies if has_come(each)}
     seen = done | {each.target.reference for each in bodies if each.target.reference}

@@ -1,9 +1,8 @@
-"""Which exchanges belong to one pull or push. Free of Textual.
+"""Groups exchanges into pulls and pushes. Does not use Textual.
 
-A manifest names its digests, so that the blob requests of the same client that follow belong to it. Where no
-manifest says so, they belong to the newest pull or push of that client in that repository. Another
-User-Agent, another tag and a pause begin a new one, and so does a request for a manifest that was served
-before.
+A manifest has the digests of its blobs, so the following requests of the same client for these blobs belong
+to it. Other blobs belong to the newest pull or push of that client in that repository. Another User-Agent,
+another tag, a pause, and a request for a manifest that was served before begin a new one.
 """
 
 from __future__ import annotations
@@ -95,7 +94,7 @@ class Transfer:
         return tag == self.tag or (kind is Kind.PUSH and not self.tag)
 
     def _is_again(self, exchange: Exchange) -> bool:
-        """Whether a request for a manifest that was served or pushed before begins another pull or push."""
+        """Return whether a request for a known manifest begins another pull or push."""
         if exchange.endpoint is not Endpoint.MANIFEST or self._is_busy():
             return False
         before = self._attempts.get(asked(exchange))
@@ -104,13 +103,13 @@ class Transfer:
         return exchange.started - self._latest > AGAIN or (not self._is_pushed and self._is_whole())
 
     def _is_whole(self) -> bool:
-        """Whether all blobs have come that its manifests name."""
+        """Return whether all blobs of its manifests have come."""
         return bool(self.blobs) and self.blobs <= {
             asked(each)[1] for each in self.last_bodies() if has_come(each)
         }
 
     def is_failure(self, exchange: Exchange) -> bool:
-        """Whether one of its exchanges failed; of a push nothing that HEAD does not find."""
+        """Return whether one of its exchanges failed; in a push, a HEAD that finds nothing does not count."""
         return is_failure(exchange) and not is_miss(exchange, self.kind)
 
     def names(self, digest: str, read: Read) -> bool | None:
@@ -248,12 +247,12 @@ def asked(exchange: Exchange) -> tuple[str, str]:
 
 
 def is_failure(exchange: Exchange) -> bool:
-    """Whether it failed. 401 asks for a token only; a blob that HEAD does not find is about to be pushed."""
+    """Return whether it failed. A 401 only requests a token, and a HEAD before a push may find nothing."""
     return exchange.has_failed and exchange.status != 401 and not is_miss(exchange)
 
 
 def is_miss(exchange: Exchange, kind: Kind | None = None) -> bool:
-    """Whether HEAD asked for what is not here yet: a blob, or a manifest that `kind` PUSH brings."""
+    """Return whether it is a HEAD of a missing blob, or in a PUSH (`kind`) of a missing manifest."""
     is_asked = exchange.endpoint in (Endpoint.CONFIG, Endpoint.LAYER) or (
         exchange.endpoint is Endpoint.MANIFEST and kind is Kind.PUSH
     )

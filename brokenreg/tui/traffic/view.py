@@ -1,4 +1,4 @@
-"""What of the log the list shows, and how. Free of Textual."""
+"""The settings of the list: which exchanges of the log it shows, and how. Does not use Textual."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from brokenreg.tui.traffic.noise import is_noise
 
 
 def everything(exchange: Exchange) -> bool:
-    """The filter of those who want none."""
+    """Match every exchange: the default filter."""
     return True
 
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """What of the log is wanted, and how. `collapsed`, ids of first exchanges, and `marks` may change."""
+    """Which exchanges to show, and how. `collapsed` (ids of first exchanges) and `marks` may change."""
 
     passes: Filter = everything
     is_grouped: bool = True
@@ -26,9 +26,9 @@ class View:
     marks: Marks = field(default_factory=Marks)
 
     def hides(self, exchange: Exchange) -> bool:
-        """Whether an exchange is noise that is not wanted."""
+        """Return whether an exchange is hidden noise."""
         return self.hides_noise and is_noise(exchange)
 
     def shows(self, exchange: Exchange) -> bool:
-        """Whether an exchange is wanted."""
+        """Return whether to show an exchange."""
         return self.passes(exchange) and not self.hides(exchange)

@@ -22,7 +22,7 @@ _COLORS = {"note": "$warning", "quiet": "$secondary", "bad": "$error", "good": "
 
 
 def head(exchange: Exchange, now: float, kind: Kind | None) -> Iterator[Part]:
-    """Two lines; `kind` is what it belongs to."""
+    """Yield the parts of two lines; `kind` is the kind of transfer that it belongs to."""
     if exchange.endpoint is Endpoint.CONNECT:
         yield "A connection that asked nothing\n", "bold"
     else:

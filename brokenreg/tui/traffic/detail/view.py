@@ -40,7 +40,7 @@ class Detail(Lines, inherit_bindings=False):
         self._painted: Hashable = None
 
     def show(self, row: Row | None, kind: Kind | None = None) -> None:
-        """Show `row` from its top; None shows nothing. `kind` is what an exchange belongs to."""
+        """Show `row` from its top, or nothing for None. `kind` is the kind of its transfer."""
         self._kind = kind
         if row is not self._row:
             self._row = row

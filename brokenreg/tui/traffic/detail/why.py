@@ -19,7 +19,7 @@ _PASSED_OVER = (": passed over, ", ": spared, ")
 """What the timeline says of faults that changed nothing."""
 
 _CHOSEN = (Outcome.STRUCK, Outcome.NO_EFFECT)
-"""What became of a rule after which no other was asked."""
+"""Outcomes of a rule after which no other rule was evaluated."""
 
 _BY_HAND = ("break ", "told to stop by ", "edited: ")
 """How the timeline begins to say what somebody did to it at the gate."""
