@@ -250,7 +250,7 @@ class Fill:
                 raise self._limit.exceeded(incoming.source) from None
 
     def _check_room(self, size: int) -> None:
-        """Raise `OSError` EDQUOT if `size` can never be stored, before other blobs are removed for it."""
+        """Raise `OSError` EDQUOT if there is no room for `size` bytes, before other blobs are removed."""
         self._store.room.check(size)
         if not self._share.reach(size):
             raise no_room()

@@ -154,7 +154,7 @@ class ManifestCache:
     def _fall_back(
         self, asking: Asking, known: Found | None, error: UpstreamError, *, is_told: bool
     ) -> tuple[Found, Cache]:
-        """Return the cached one if the failure may pass, and log that once; else raise the error again."""
+        """Return the cached manifest as stale if the failure allows it, or raise the error again."""
         is_kept = self._keep_gone and isinstance(error, UpstreamStatusError) and error.is_gone
         if known is None or not (error.may_pass or is_kept):
             raise error

@@ -48,7 +48,7 @@ class NestedTLS(httpcore.AsyncNetworkStream):
         await self._outer.aclose()
 
     def get_extra_info(self, info: str) -> Any:
-        if info in ("socket", "ssl_object"):  # those of the inner TLS
+        if info in ("socket", "ssl_object"):  # the outer stream's would bypass this TLS
             return None
         return self._outer.get_extra_info(info)
 

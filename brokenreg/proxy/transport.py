@@ -125,7 +125,7 @@ class _Body(httpx.AsyncByteStream):
         self._has_length = all(name.lower() != b"transfer-encoding" for name, _ in response.headers)
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        """Raise `httpcore.RemoteProtocolError` if the framing is much larger than the content."""
+        """Yield the chunks. Raise `httpcore.RemoteProtocolError` if the framing far exceeds the content."""
         size, chunks, reads = 0, 0, 0
         async for chunk in self._response.aiter_stream():
             size += len(chunk)

@@ -157,7 +157,7 @@ class Listener:
 
 
 def _see(task: asyncio.Task[None]) -> None:
-    """Run Hypercorn, ignoring errors that it raises if it is cancelled during shutdown."""
+    """Retrieve and ignore the error of Hypercorn's task, which was cancelled during shutdown."""
     if not task.cancelled():
         task.exception()
 

@@ -41,7 +41,7 @@ _PIPE_BUF = 4096
 
 
 class LineWriter:
-    """Writes lines to a file descriptor in order. If nobody reads them, it drops lines and logs how many.
+    """Writes lines to a file descriptor in order. If they are not read, it drops lines and logs how many.
 
     `name` is the descriptor's name in the log. It does not use a Python stream: a thread that waits for a
     reader would hold the stream's lock and keep the process from ending.

@@ -5,7 +5,7 @@ DATA/lock                     held as long as we run
 DATA/index.sqlite3            the index (and its -wal)
 DATA/blobs/<algorithm>/<hex>  whole, checked blobs
 DATA/uploads/<id>             what was received of a blob
-DATA/quarantine/<algorithm>-<hex>  corrupt blobs, which are not served any more
+DATA/quarantine/<algorithm>-<hex>  corrupt blobs, which are no longer served
 DATA/tls/                     the self-signed certificate, where asked for, and certificates with flaws
 ```
 """

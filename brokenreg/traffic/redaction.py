@@ -23,7 +23,7 @@ _TOKEN = re.compile(r"[\w.~+/-]+=*")
 """A value after a scheme instead of parameters (token68 in RFC 9110, section 11.2)."""
 
 _PERSON = "from"
-"""Headers with the e-mail address of the person who runs the client (RFC 9110, section 10.1.2)."""
+"""The header with the e-mail address of the person who runs the client (RFC 9110, section 10.1.2)."""
 
 _LONGEST_CACHED = 256
 """Maximum length of a remembered value, in characters; most values are repeated."""
