@@ -22,7 +22,7 @@ GOALS = {"manifest GET": 1.2, "blob GET, 1 client": 1.2, "blob GET, 8 clients": 
 def main() -> None:
     arguments = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     known = ", ".join(PARTS)
-    arguments.add_argument("parts", nargs="*", metavar="PART", help=f"{known}; all but soak, if none is named")
+    arguments.add_argument("parts", nargs="*", metavar="PART", help=f"{known}; by default all but soak")
     arguments.add_argument("--rounds", type=int, default=5, help="pairs of measurements of each kind")
     arguments.add_argument("--mib", type=int, default=1024, help="size of the blob in MiB, for peers")
     arguments.add_argument(
