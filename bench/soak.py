@@ -253,7 +253,7 @@ def report(soaked: list[Soaked], seconds: float) -> Iterator[tuple[str, ...]]:
     """Rows of (what, a figure for each registry)."""
     last = seconds - _WINDOW
     starts, ends = [each.start for each in soaked], [each.end for each in soaked]
-    yield "exchanges in the log, after five minutes", *(f"{each.log:,}" for each in soaked)
+    yield "exchanges in the first five minutes", *(f"{each.log:,}" for each in soaked)
     yield "MiB, after five minutes", *(f"{each.memory(min(SETTLED, last)):.0f}" for each in soaked)
     yield "MiB, in the last minute", *(f"{each.memory(last):.0f}" for each in soaked)
     yield "times", *(f"{each.memory(last) / each.memory(min(SETTLED, last)):.3f}" for each in soaked)
