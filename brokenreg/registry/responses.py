@@ -38,7 +38,7 @@ def forget_frames(error: BaseException | None) -> None:
     Some frames refer to the failed task, and so to the error again. This cycle would keep bodies of megabytes
     until a full garbage collection.
     """
-    while error is not None:
+    while error is not None and error.__traceback__ is not None:  # a chain can lead back to its beginning
         error.__traceback__ = None
         error = error.__cause__ or error.__context__
 

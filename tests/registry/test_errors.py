@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import struct
 
 import httpx
 import pytest
 
+from brokenreg.registry.responses import forget_frames
 from tests.process import Brokenreg
 from tests.registry.pushing import (
     connect,
@@ -252,3 +254,12 @@ async def test_a_body_that_nobody_wants(
             connection.sendall(head.encode() + b"body")
             assert read_response(connection, method).status_code == status
     until_in_flight(registry, 0)
+
+
+def test_frames_are_forgotten_also_of_errors_that_cause_each_other() -> None:
+    first, second = ValueError("first"), KeyError("second")
+    for error, cause in ((first, second), (second, first)):
+        with contextlib.suppress(ValueError, KeyError):
+            raise error from cause
+    forget_frames(first)
+    assert (first.__traceback__, second.__traceback__) == (None, None)
