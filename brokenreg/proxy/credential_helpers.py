@@ -87,6 +87,9 @@ async def _run(program: str, server: str, environ: Mapping[str, str]) -> tuple[i
     finally:
         if process.returncode is None:
             os.killpg(process.pid, signal.SIGKILL)
+            # A reader with a full buffer pauses, and then `wait` never learns that the pipe has ended.
+            while await process.stdout.read(_LONGEST):
+                pass
             await process.wait()
     return await process.wait(), output
 

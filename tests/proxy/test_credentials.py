@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from brokenreg.oci.errors import OCIError
 from brokenreg.oci.upstreams import check_upstream
 from brokenreg.proxy.credential_files import normalise_key
+from brokenreg.proxy.credential_helpers import HelperError, ask_helper
 from brokenreg.proxy.credentials import Credentials
 from brokenreg.proxy.login import Login
 
@@ -207,6 +208,18 @@ async def test_a_broken_helper_is_told_once(
     (line,) = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
     assert told in line
     assert SECRET not in caplog.text
+
+
+async def test_a_helper_that_still_writes_when_it_is_killed_is_told_as_such(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a busy machine it dies later, and fills the reader's buffer until then: the pipe pauses."""
+    home.helper("bad", "yes s3cret")
+    kill = os.killpg
+    later = asyncio.get_running_loop().call_later
+    monkeypatch.setattr(os, "killpg", lambda group, sent: later(0.2, kill, group, sent))
+    with pytest.raises(HelperError, match="writes more than 65536 bytes"):
+        await ask_helper("bad", "quay.io", home.environ, limit=5)
 
 
 async def test_a_helper_has_ten_seconds_and_leaves_nothing_behind(
