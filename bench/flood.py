@@ -12,11 +12,11 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+from brokenreg.assembly.process_tuning import loop_with_fair_selector
+from brokenreg.assembly.server import Server
 from brokenreg.config import Settings
 from brokenreg.diagnostics import Diagnostics
 from brokenreg.oci.target import parse_target
-from brokenreg.server.assembly import Server
-from brokenreg.server.turns import loop_of_short_turns
 from brokenreg.traffic.exchange import Ended, Exchange
 from brokenreg.traffic.log import TrafficLog
 from brokenreg.tui.app import Panel
@@ -68,7 +68,7 @@ async def main(folder: Path) -> None:
         pour(log, KEPT)
         pouring = asyncio.create_task(_pour_on(log))
         try:
-            await Panel(replace(server.controlled, log=log)).run_async()
+            await Panel(replace(server.runtime, log=log)).run_async()
         finally:
             pouring.cancel()
             with contextlib.suppress(asyncio.CancelledError):
@@ -76,5 +76,5 @@ async def main(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    with asyncio.Runner(loop_factory=loop_of_short_turns) as runner:
+    with asyncio.Runner(loop_factory=loop_with_fair_selector) as runner:
         runner.run(main(Path(sys.argv[1])))

@@ -1,5 +1,5 @@
 """`python -m brokenreg`."""
 
-from brokenreg.cli import main
+from brokenreg.cli.main import main
 
 main()

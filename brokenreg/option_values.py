@@ -11,7 +11,7 @@ from urllib.parse import unquote, urlsplit
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
 
-from brokenreg.oci.authority import authority
+from brokenreg.http.authority import authority
 from brokenreg.oci.errors import OCIError
 from brokenreg.oci.names import is_component
 from brokenreg.oci.upstreams import check_upstream

@@ -9,9 +9,8 @@ from typing import Any, get_args
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from brokenreg.oci.hints import nearest
-from brokenreg.oci.plurals import counted
 from brokenreg.redaction import redact_text
+from brokenreg.wording import counted, nearest
 
 Place = tuple[int | str, ...]
 

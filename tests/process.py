@@ -15,7 +15,7 @@ from typing import Any
 
 from click.testing import CliRunner
 
-from brokenreg.cli import main
+from brokenreg.cli.main import main
 
 
 @dataclass

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from pydantic import BaseModel, ValidationError
 
-from brokenreg.faults.scenario import ScenarioError, read_scenario
+from brokenreg.rules.scenario import ScenarioError, read_scenario
 from brokenreg.validation import place_of, told
 
 

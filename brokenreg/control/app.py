@@ -12,7 +12,7 @@ from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
 from brokenreg.control import (
     blobs,
-    breaks,
+    breakpoints,
     documents,
     events,
     exchanges,
@@ -20,16 +20,16 @@ from brokenreg.control import (
     repositories,
     rules,
     scenarios,
-    service,
+    status,
 )
 from brokenreg.control.guard import ControlGuard
 from brokenreg.control.problems import MEDIA_TYPE, Problem
 from brokenreg.control.routes import Ask, Query, Route
-from brokenreg.controlled import Controlled
-from brokenreg.faults.passage import NotHeldError
-from brokenreg.faults.rules import FieldError
+from brokenreg.gate.passage import NotHeldError
+from brokenreg.rules.rule import FieldError
+from brokenreg.runtime.runtime import Runtime
 from brokenreg.validation import place_of, told
-from brokenreg.wire.asgi import ClientLeftError, Receive, Scope, Send
+from brokenreg.wire.asgi import ClientDisconnectedError, Receive, Scope, Send
 
 logger = logging.getLogger(__name__)
 
@@ -37,12 +37,12 @@ MAX_BODY = 1024 * 1024
 """Bytes."""
 
 ROUTES: tuple[Route, ...] = (
-    *service.ROUTES,
+    *status.ROUTES,
     *rules.ROUTES,
     *scenarios.ROUTES,
     *exchanges.ROUTES,
     *holding.ROUTES,
-    *breaks.ROUTES,
+    *breakpoints.ROUTES,
     *events.ROUTES,
     *blobs.ROUTES,
     *repositories.ROUTES,
@@ -63,12 +63,12 @@ _SAFETY = {
 class Control:
     """Serves what `controlled` is asked and told. Its own Host and Origin alone get in."""
 
-    def __init__(self, controlled: Controlled, address: str, token: str | None) -> None:
+    def __init__(self, runtime: Runtime, address: str, token: str | None) -> None:
         self._guard = ControlGuard(address, token)
-        self._quart = _make_quart(controlled)
+        self._quart = _make_quart(runtime)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        problem = self._guard.objection(scope)
+        problem = self._guard.refusal_reason(scope)
         if problem is None:
             await self._answer(scope, receive, send)
             return
@@ -82,13 +82,13 @@ class Control:
         try:
             await self._quart(scope, receive, send)  # type: ignore[arg-type]
         except ExceptionGroup as group:  # Quart answers inside a task group from Python 3.13 on
-            _, others = group.split(ClientLeftError)
+            _, others = group.split(ClientDisconnectedError)
             if others is not None:
                 raise others from None
-            raise ClientLeftError from None
+            raise ClientDisconnectedError from None
 
 
-def _make_quart(controlled: Controlled) -> Quart:
+def _make_quart(runtime: Runtime) -> Quart:
     app = Quart("brokenreg.control", static_folder=None)
     app.config.update(
         RESPONSE_TIMEOUT=None,
@@ -98,18 +98,18 @@ def _make_quart(controlled: Controlled) -> Quart:
     )
     for route in (*ROUTES, *documents.routes(ROUTES)):
         name = f"{route.method} {route.path}"
-        app.add_url_rule(route.path, name, _adapted(controlled, route), methods=[route.method])
+        app.add_url_rule(route.path, name, _adapted(runtime, route), methods=[route.method])
     for kind in (Problem, FieldError, NotHeldError, HTTPException, Exception):
         app.register_error_handler(kind, _on_error)
     return app
 
 
-def _adapted(controlled: Controlled, route: Route) -> Callable[..., Awaitable[Response]]:
+def _adapted(runtime: Runtime, route: Route) -> Callable[..., Awaitable[Response]]:
     async def adapted(**path: Any) -> Response:
         query = _query(route, request.args.to_dict())
         content = await _content(route)
         ask = Ask(path, query, content, request.mimetype, request.headers.get("accept", ""))
-        response = await route.handler(controlled, ask)
+        response = await route.handler(runtime, ask)
         return _safe(response)
 
     return adapted

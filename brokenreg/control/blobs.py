@@ -10,9 +10,9 @@ from quart import Response
 from brokenreg.control.problems import Problem
 from brokenreg.control.repositories import repositories_of
 from brokenreg.control.routes import Ask, Route, json_response, no_content
-from brokenreg.controlled import Controlled
 from brokenreg.oci.digests import Digest
 from brokenreg.oci.errors import OCIError
+from brokenreg.runtime.runtime import Runtime
 from brokenreg.storage.records import spelled
 
 _SLICE = 100
@@ -43,37 +43,37 @@ class Verified(BaseModel):
     intact: bool = Field(description="whether that is the blob's digest; if not, it is served no more")
 
 
-async def list_blobs(controlled: Controlled, ask: Ask) -> Response:
+async def list_blobs(runtime: Runtime, ask: Ask) -> Response:
     """List pushed blobs by digest."""
     serving: dict[Digest, list[str]] = {}
-    for key, repository in repositories_of(controlled, ask):
+    for key, repository in repositories_of(runtime, ask):
         for digest in repository.links:
             serving.setdefault(digest, []).append(spelled(key))
     found = []
     for looked_at, digest in enumerate(sorted(serving)[: ask.query.limit], start=1):
-        found.append(_blob(controlled, digest, serving[digest]))
+        found.append(_blob(runtime, digest, serving[digest]))
         if looked_at % _SLICE == 0:
             await asyncio.sleep(0)
     return json_response([blob for blob in found if blob is not None])
 
 
-async def get_blob(controlled: Controlled, ask: Ask) -> Response:
+async def get_blob(runtime: Runtime, ask: Ask) -> Response:
     """Show one blob."""
     digest = _digest(ask)
     serving = [
-        spelled(key) for key, repository in repositories_of(controlled, ask) if digest in repository.links
+        spelled(key) for key, repository in repositories_of(runtime, ask) if digest in repository.links
     ]
-    blob = _blob(controlled, digest, serving) if serving else None
+    blob = _blob(runtime, digest, serving) if serving else None
     if blob is None:
         raise Problem(404, f"no repository here serves a blob {digest}; GET /v1/blobs lists them")
     return json_response(blob)
 
 
-async def verify_blob(controlled: Controlled, ask: Ask) -> Response:
+async def verify_blob(runtime: Runtime, ask: Ask) -> Response:
     """Read a stored blob, pushed or cached, and compare its digest; a corrupt one is not served any more."""
     digest = _digest(ask)
     try:
-        finding = await controlled.store.integrity.verify(digest)
+        finding = await runtime.store.integrity.verify(digest)
     except OSError as error:
         raise Problem(500, f"blob {digest} cannot be read: {error.strerror or error}") from None
     if finding is None:
@@ -83,14 +83,14 @@ async def verify_blob(controlled: Controlled, ask: Ask) -> Response:
     )
 
 
-async def delete_blob(controlled: Controlled, ask: Ask) -> Response:
+async def delete_blob(runtime: Runtime, ask: Ask) -> Response:
     """Take a blob from all repositories that serve it."""
     digest = _digest(ask)
-    keys = [key for key, repository in repositories_of(controlled, ask) if digest in repository.links]
+    keys = [key for key, repository in repositories_of(runtime, ask) if digest in repository.links]
     if not keys:
         raise Problem(404, f"no repository here serves a blob {digest}; GET /v1/blobs lists them")
     for key in keys:
-        await controlled.store.index.unlink_blobs(key, [digest])
+        await runtime.store.index.unlink_blobs(key, [digest])
     return no_content()
 
 
@@ -102,11 +102,11 @@ def _digest(ask: Ask) -> Digest:
         raise Problem(400, error.message, field="digest") from None
 
 
-def _blob(controlled: Controlled, digest: Digest, serving: list[str]) -> Blob | None:
-    size = controlled.store.blobs.size(digest)
+def _blob(runtime: Runtime, digest: Digest, serving: list[str]) -> Blob | None:
+    size = runtime.store.blobs.size(digest)
     if size is None:
         return None
-    kind = "config" if controlled.store.index.is_config(digest) else "layer"
+    kind = "config" if runtime.store.index.is_config(digest) else "layer"
     return Blob(digest=digest, size=size, kind=kind, repositories=sorted(serving))
 
 

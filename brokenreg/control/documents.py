@@ -17,8 +17,8 @@ from brokenreg import __version__
 from brokenreg.control.page import CSP, STYLE
 from brokenreg.control.problems import MEDIA_TYPE, ProblemDetails
 from brokenreg.control.routes import JSON, Ask, Query, Route
-from brokenreg.controlled import Controlled
-from brokenreg.faults.rules import FAULT, fault_schema
+from brokenreg.rules.rule import FAULT, fault_schema
+from brokenreg.runtime.runtime import Runtime
 
 _REF = "#/components/schemas/{model}"
 _OWN_PROBLEMS = (400, 401, 403, 421)
@@ -29,14 +29,14 @@ def routes(documented: Sequence[Route]) -> tuple[Route, ...]:
     document = cache(lambda: json.dumps(openapi(documented)))
     page = cache(lambda: "".join(_page(documented)))
 
-    async def get_openapi(controlled: Controlled, ask: Ask) -> Response:
+    async def get_openapi(runtime: Runtime, ask: Ask) -> Response:
         """This document."""
-        del controlled, ask
+        del runtime, ask
         return Response(await asyncio.to_thread(document), content_type=JSON)
 
-    async def get_docs(controlled: Controlled, ask: Ask) -> Response:
+    async def get_docs(runtime: Runtime, ask: Ask) -> Response:
         """The same for people."""
-        del controlled, ask
+        del runtime, ask
         headers = {"content-security-policy": CSP}
         return Response(
             await asyncio.to_thread(page), content_type="text/html; charset=utf-8", headers=headers

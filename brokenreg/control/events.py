@@ -10,12 +10,12 @@ from collections.abc import AsyncIterator, Callable
 from quart import Response, request
 
 from brokenreg.control.routes import Ask, Route
-from brokenreg.controlled import Controlled
+from brokenreg.runtime.runtime import Runtime
 from brokenreg.traffic.exchange import Exchange
-from brokenreg.traffic.log import Happening
+from brokenreg.traffic.log import ExchangeEvent
 from brokenreg.wire.connection import Wire
-from brokenreg.wire.seam import EXTENSION as STREAM
-from brokenreg.wire.seam import Stream
+from brokenreg.wire.connection_middleware import EXTENSION as STREAM
+from brokenreg.wire.connection_middleware import Stream
 
 EVENT_STREAM = "text/event-stream"
 
@@ -29,11 +29,11 @@ _PARTING = 0.1
 """Seconds that a reader has, when the server stops, for what it was sent."""
 
 
-async def stream_events(controlled: Controlled, ask: Ask) -> Response:
+async def stream_events(runtime: Runtime, ask: Ask) -> Response:
     """Stream what happens to exchanges: `opened`, `held`, `released`, `ended`, each with its exchange."""
     feed = _Feed(ask.filtered())
     stream: Stream = request.scope["extensions"][STREAM]  # type: ignore[assignment]
-    response = Response(feed.lines(controlled, stream.connection), content_type=EVENT_STREAM)
+    response = Response(feed.lines(runtime, stream.connection), content_type=EVENT_STREAM)
     response.timeout = None
     return response
 
@@ -47,7 +47,7 @@ class _Feed:
         self._dropped = 0
         self._news = asyncio.Event()
 
-    def notice(self, happening: Happening, exchange: Exchange) -> None:
+    def notice(self, happening: ExchangeEvent, exchange: Exchange) -> None:
         if not self._matches(exchange):
             return
         self._dropped += len(self._waiting) == _WAITING
@@ -55,13 +55,13 @@ class _Feed:
         self._waiting.append(f"event: {happening}\nid: {exchange.id}\ndata: {data}\n\n".encode())
         self._news.set()
 
-    async def lines(self, controlled: Controlled, connection: Wire) -> AsyncIterator[bytes]:
+    async def lines(self, runtime: Runtime, connection: Wire) -> AsyncIterator[bytes]:
         """The stream, until its reader leaves or the server stops."""
-        unlisten = controlled.log.listen(self.notice, *Happening)
-        parting = asyncio.create_task(self._part(controlled.stopping, connection))
+        unsubscribe = runtime.log.subscribe(self.notice, *ExchangeEvent)
+        parting = asyncio.create_task(self._part(runtime.stopping, connection))
         try:
             yield b": what happens to exchanges: opened, held, released, ended\n\n"
-            while not controlled.stopping.is_set():
+            while not runtime.stopping.is_set():
                 try:
                     async with asyncio.timeout(_KEEPALIVE):
                         await self._news.wait()
@@ -72,7 +72,7 @@ class _Feed:
                 yield self._take()
         finally:
             parting.cancel()
-            unlisten()
+            unsubscribe()
 
     async def _part(self, stopping: asyncio.Event, connection: Wire) -> None:
         """Once the server stops, end the stream; one that is not read, by force."""

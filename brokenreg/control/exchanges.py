@@ -10,7 +10,7 @@ from quart import Response
 
 from brokenreg.control.problems import Problem
 from brokenreg.control.routes import JSON, Ask, Route, json_list, json_response, no_content
-from brokenreg.controlled import Controlled
+from brokenreg.runtime.runtime import Runtime
 from brokenreg.traffic.exchange import Exchange
 from brokenreg.traffic.har import har_pieces
 from brokenreg.traffic.pacing import paced
@@ -41,7 +41,7 @@ class ExchangeSummary(BaseModel):
     request_bytes: int = Field(description="of the body")
     response_bytes: int = Field(description="of the body, that left")
     duration: float | None = Field(description="seconds; null while it is in flight")
-    cache: str | None = Field(description="hit, miss, followed, revalidated, stale; null if it was not asked")
+    cache: str | None = Field(description="hit, miss, joined, revalidated, stale; null if it was not asked")
     fault: str | None = Field(description="what struck, joined by +")
     rule: str | None = Field(description="the rule that struck")
     replay_of: int | None = Field(description="the id of the exchange whose request it repeats")
@@ -51,7 +51,7 @@ class ExchangeSummary(BaseModel):
     progress: str | None = Field(
         description="how far the work is that its response waits for: `fabricating layer 17 of 127, 12%`"
     )
-    ended: str | None = Field(description="complete, client-left, aborted; null while it is in flight")
+    ended: str | None = Field(description="complete, disconnected, aborted; null while it is in flight")
 
 
 class Moment(BaseModel):
@@ -79,25 +79,25 @@ class HAR(BaseModel):
     log: dict[str, Any] = Field(description="as http://www.softwareishard.com/blog/har-12-spec/ has it")
 
 
-async def list_exchanges(controlled: Controlled, ask: Ask) -> Response:
+async def list_exchanges(runtime: Runtime, ask: Ask) -> Response:
     """List the newest exchanges, the oldest of them first."""
-    found = await _found(controlled, ask)
+    found = await _found(runtime, ask)
     return await json_list(exchange.summary() for exchange in found)
 
 
-async def get_har(controlled: Controlled, ask: Ask) -> Response:
+async def get_har(runtime: Runtime, ask: Ask) -> Response:
     """The newest exchanges as HAR 1.2, with the bodies that were kept; secrets are replaced."""
-    found = await _found(controlled, ask)
-    base = controlled.status().registry[0]
-    pieces = [piece async for piece in paced(har_pieces(found, controlled.log.bodies, base))]
+    found = await _found(runtime, ask)
+    base = runtime.status().registry[0]
+    pieces = [piece async for piece in paced(har_pieces(found, runtime.log.bodies, base))]
     return Response("".join(pieces), content_type=JSON)
 
 
-async def _found(controlled: Controlled, ask: Ask) -> list[Exchange]:
+async def _found(runtime: Runtime, ask: Ask) -> list[Exchange]:
     """The newest exchanges that are asked for, the oldest of them first."""
     matches = ask.filtered()
     found: list[Exchange] = []
-    for looked_at, exchange in enumerate(reversed(list(controlled.log))):
+    for looked_at, exchange in enumerate(reversed(list(runtime.log))):
         if exchange.id <= ask.query.after or len(found) == ask.query.limit:
             break
         if matches(exchange):
@@ -107,21 +107,21 @@ async def _found(controlled: Controlled, ask: Ask) -> list[Exchange]:
     return found[::-1]
 
 
-async def get_exchange(controlled: Controlled, ask: Ask) -> Response:
+async def get_exchange(runtime: Runtime, ask: Ask) -> Response:
     """Show one exchange with headers and timeline."""
-    return json_response(_detail(find(controlled, ask)))
+    return json_response(_detail(find(runtime, ask)))
 
 
-async def delete_exchanges(controlled: Controlled, ask: Ask) -> Response:
+async def delete_exchanges(runtime: Runtime, ask: Ask) -> Response:
     """Forget the exchanges that have ended; with a filter, those that it matches."""
     matches = ask.filtered()
-    controlled.log.forget(lambda exchange: exchange.ended is not None and matches(exchange))
+    runtime.log.forget(lambda exchange: exchange.ended is not None and matches(exchange))
     return no_content()
 
 
-def find(controlled: Controlled, ask: Ask) -> Exchange:
+def find(runtime: Runtime, ask: Ask) -> Exchange:
     """The exchange that the path names; of any namespace, unless one is named. Raise `Problem` 404."""
-    exchange = controlled.log.find(ask.path["id"])
+    exchange = runtime.log.find(ask.path["id"])
     if exchange is None or (ask.namespace and not ask.concerns(exchange)):
         raise Problem(404, f"there is no exchange {ask.path['id']} in the log; GET /v1/exchanges lists them")
     return exchange

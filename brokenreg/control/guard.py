@@ -5,7 +5,7 @@ from __future__ import annotations
 import hmac
 
 from brokenreg.control.problems import Problem
-from brokenreg.oci.authority import bracketed
+from brokenreg.http.authority import bracketed
 from brokenreg.wire.asgi import Scope, all_headers, header
 
 
@@ -19,7 +19,7 @@ class ControlGuard:
         self._address = address
         self._token = token
 
-    def objection(self, scope: Scope) -> Problem | None:
+    def refusal_reason(self, scope: Scope) -> Problem | None:
         """Why the request is refused; None if it may pass."""
         hosts = [host.lower() for host in all_headers(scope, b"host")] or [""]
         own = self._own_hosts(scope)

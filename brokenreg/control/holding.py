@@ -7,11 +7,11 @@ from quart import Response
 
 from brokenreg.control.exchanges import ExchangeSummary, find
 from brokenreg.control.routes import Ask, Route, json_response
-from brokenreg.controlled import Controlled
 from brokenreg.faults.catalogue.parameters import HeadersOrSize, Size
-from brokenreg.faults.editing import EditableHead, HeadError
-from brokenreg.faults.passage import HEADERS, STEP, Abort, Order, Resume, Step
-from brokenreg.faults.rules import FieldError
+from brokenreg.gate.edits import EditableHead, HeadError
+from brokenreg.gate.passage import HEADERS, STEP, Abort, Order, Resume, Step
+from brokenreg.rules.rule import FieldError
+from brokenreg.runtime.runtime import Runtime
 
 
 class HoldBody(BaseModel):
@@ -60,58 +60,58 @@ class Concerned(BaseModel):
     skipped: list[int] = Field(description="held ones left alone: no status can be sent after the headers")
 
 
-async def hold_exchange(controlled: Controlled, ask: Ask) -> Response:
+async def hold_exchange(runtime: Runtime, ask: Ask) -> Response:
     """Hold an exchange in flight: where it is, or further on."""
     at = ask.model(HoldBody).at
-    exchange = find(controlled, ask)
-    controlled.gate.stop(exchange.id, "the control API", HEADERS if at == "headers" else at)
+    exchange = find(runtime, ask)
+    runtime.gate.stop(exchange.id, "the control API", HEADERS if at == "headers" else at)
     return json_response(exchange.summary())
 
 
-async def resume_exchange(controlled: Controlled, ask: Ask) -> Response:
+async def resume_exchange(runtime: Runtime, ask: Ask) -> Response:
     """Let a held exchange go on to its end."""
-    return _carry_out(controlled, ask, _resume(ask))
+    return _carry_out(runtime, ask, _resume(ask))
 
 
-async def step_exchange(controlled: Controlled, ask: Ask) -> Response:
+async def step_exchange(runtime: Runtime, ask: Ask) -> Response:
     """Let a held exchange go on by some bytes, and stop again."""
-    return _carry_out(controlled, ask, _step(ask))
+    return _carry_out(runtime, ask, _step(ask))
 
 
-async def abort_exchange(controlled: Controlled, ask: Ask) -> Response:
+async def abort_exchange(runtime: Runtime, ask: Ask) -> Response:
     """End a held exchange: with a reset, or an error status."""
-    return _carry_out(controlled, ask, _abort(ask))
+    return _carry_out(runtime, ask, _abort(ask))
 
 
-async def edit_exchange(controlled: Controlled, ask: Ask) -> Response:
+async def edit_exchange(runtime: Runtime, ask: Ask) -> Response:
     """Change status or headers of an exchange that is held before them. It stays held."""
     body = ask.model(EditBody)
-    exchange = find(controlled, ask)
-    waiting = controlled.gate.head(exchange.id)
+    exchange = find(runtime, ask)
+    waiting = runtime.gate.head(exchange.id)
     try:
         head = EditableHead(
             waiting.status if body.status is None else body.status,
             waiting.headers if body.headers is None else tuple(body.headers),
         )
-        controlled.gate.edit(exchange.id, head)
+        runtime.gate.edit(exchange.id, head)
     except HeadError as error:
         raise FieldError((error.field,), str(error)) from None
     return json_response(exchange.summary())
 
 
-async def resume_all(controlled: Controlled, ask: Ask) -> Response:
+async def resume_all(runtime: Runtime, ask: Ask) -> Response:
     """Let all held exchanges go on, or those that a filter matches."""
-    return _carry_out_on_all(controlled, ask, _resume(ask))
+    return _carry_out_on_all(runtime, ask, _resume(ask))
 
 
-async def step_all(controlled: Controlled, ask: Ask) -> Response:
+async def step_all(runtime: Runtime, ask: Ask) -> Response:
     """Let all held exchanges go on by some bytes, or those that a filter matches."""
-    return _carry_out_on_all(controlled, ask, _step(ask))
+    return _carry_out_on_all(runtime, ask, _step(ask))
 
 
-async def abort_all(controlled: Controlled, ask: Ask) -> Response:
+async def abort_all(runtime: Runtime, ask: Ask) -> Response:
     """End all held exchanges, or those that a filter matches."""
-    return _carry_out_on_all(controlled, ask, _abort(ask))
+    return _carry_out_on_all(runtime, ask, _abort(ask))
 
 
 class Nothing(BaseModel):
@@ -133,14 +133,14 @@ def _abort(ask: Ask) -> Order:
     return Abort(ask.model(AbortBody).status)
 
 
-def _carry_out(controlled: Controlled, ask: Ask, order: Order) -> Response:
-    exchange = find(controlled, ask)
-    controlled.gate.order(exchange.id, order)
+def _carry_out(runtime: Runtime, ask: Ask, order: Order) -> Response:
+    exchange = find(runtime, ask)
+    runtime.gate.order(exchange.id, order)
     return json_response(exchange.summary())
 
 
-def _carry_out_on_all(controlled: Controlled, ask: Ask, order: Order) -> Response:
-    done, skipped = controlled.gate.order_all(order, ask.filtered())
+def _carry_out_on_all(runtime: Runtime, ask: Ask, order: Order) -> Response:
+    done, skipped = runtime.gate.order_all(order, ask.filtered())
     return json_response(
         {"exchanges": [exchange.id for exchange in done], "skipped": [exchange.id for exchange in skipped]}
     )

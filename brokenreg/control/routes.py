@@ -12,10 +12,10 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from quart import Response
 
 from brokenreg.control.problems import Problem
-from brokenreg.controlled import ALL, Controlled
-from brokenreg.faults.rules import FieldError
 from brokenreg.oci.names import is_component
 from brokenreg.oci.upstreams import is_upstream
+from brokenreg.rules.rule import FieldError
+from brokenreg.runtime.runtime import ALL, Runtime
 from brokenreg.storage.records import CACHE_MARK
 from brokenreg.traffic.exchange import Exchange
 from brokenreg.traffic.filters import FilterError, parse_filter
@@ -122,7 +122,7 @@ def _without_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-Handler = Callable[[Controlled, Ask], Awaitable[Response]]
+Handler = Callable[[Runtime, Ask], Awaitable[Response]]
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,12 +10,12 @@ from quart import Response
 
 from brokenreg.control.problems import Problem
 from brokenreg.control.routes import Ask, Route, json_list, json_response, no_content
-from brokenreg.controlled import Controlled
-from brokenreg.faults.active_rule import ActiveRule
-from brokenreg.faults.rules import Rule, rule_of
+from brokenreg.rules.active_rule import ActiveRule
+from brokenreg.rules.rule import Rule, rule_of
+from brokenreg.runtime.runtime import Runtime
 
 _SOURCE = "control API"
-_COUNTED = ("id", "source", "matched", "struck")
+_COUNTED = ("id", "source", "matched", "applied")
 _EXAMPLE = '{"fault": {"type": "truncate", "after": "64KiB", "end": "rst"}, "times": 2}'
 
 
@@ -25,7 +25,7 @@ class RuleState(Rule):
     id: int = Field(ge=1)
     source: str = Field(description="where it came from, for instance `rules.yaml:12`")
     matched: int = Field(ge=0, description="exchanges that it matched")
-    struck: int = Field(ge=0, description="exchanges that it struck")
+    applied: int = Field(ge=0, description="exchanges that it struck")
 
 
 def state_of(active: ActiveRule) -> dict[str, Any]:
@@ -34,50 +34,50 @@ def state_of(active: ActiveRule) -> dict[str, Any]:
         "id": active.id,
         "source": active.source,
         "matched": active.matched,
-        "struck": active.struck,
+        "applied": active.applied,
         **active.rule.written(),
     }
 
 
-async def list_rules(controlled: Controlled, ask: Ask) -> Response:
+async def list_rules(runtime: Runtime, ask: Ask) -> Response:
     """List the rules, in the order in which they are asked, and what they counted."""
-    return await json_list(state_of(active) for active in controlled.rules.book(ask.one_namespace()))
+    return await json_list(state_of(active) for active in runtime.rules.book(ask.one_namespace()))
 
 
-async def add_rule(controlled: Controlled, ask: Ask) -> Response:
+async def add_rule(runtime: Runtime, ask: Ask) -> Response:
     """Add a rule, to be asked last."""
     rule = _rule(ask)
-    active = controlled.rules.book(ask.one_namespace()).add(rule, _SOURCE)
+    active = runtime.rules.book(ask.one_namespace()).add(rule, _SOURCE)
     query = f"?{urlencode({'namespace': ask.namespace})}" if ask.namespace else ""
     return json_response(state_of(active), 201, {"location": f"/v1/rules/{active.id}{query}"})
 
 
-async def clear_rules(controlled: Controlled, ask: Ask) -> Response:
+async def clear_rules(runtime: Runtime, ask: Ask) -> Response:
     """Remove all rules of the namespace."""
-    controlled.rules.book(ask.one_namespace()).clear()
+    runtime.rules.book(ask.one_namespace()).clear()
     return no_content()
 
 
-async def get_rule(controlled: Controlled, ask: Ask) -> Response:
+async def get_rule(runtime: Runtime, ask: Ask) -> Response:
     """Show a rule and what it counted."""
-    active = controlled.rules.book(ask.one_namespace()).get(ask.path["id"])
+    active = runtime.rules.book(ask.one_namespace()).get(ask.path["id"])
     if active is None:
         raise _unknown(ask)
     return json_response(state_of(active))
 
 
-async def replace_rule(controlled: Controlled, ask: Ask) -> Response:
+async def replace_rule(runtime: Runtime, ask: Ask) -> Response:
     """Put another rule in its place; its counts begin anew. `enabled: false` keeps it and asks it no more."""
     rule = _rule(ask)
-    active = controlled.rules.book(ask.one_namespace()).replace(ask.path["id"], rule, _SOURCE)
+    active = runtime.rules.book(ask.one_namespace()).replace(ask.path["id"], rule, _SOURCE)
     if active is None:
         raise _unknown(ask)
     return json_response(state_of(active))
 
 
-async def delete_rule(controlled: Controlled, ask: Ask) -> Response:
+async def delete_rule(runtime: Runtime, ask: Ask) -> Response:
     """Remove a rule."""
-    if not controlled.rules.book(ask.one_namespace()).remove(ask.path["id"]):
+    if not runtime.rules.book(ask.one_namespace()).remove(ask.path["id"]):
         raise _unknown(ask)
     return no_content()
 

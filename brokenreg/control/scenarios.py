@@ -8,10 +8,9 @@ from quart import Response
 
 from brokenreg.control.problems import Problem
 from brokenreg.control.routes import JSON, YAML, Ask, Route, json_response
-from brokenreg.controlled import Controlled
-from brokenreg.faults.expectations import Verdict
-from brokenreg.faults.rulebook import RuleBook
-from brokenreg.faults.scenario import (
+from brokenreg.rules.expectations import Verdict
+from brokenreg.rules.rule_book import RuleBook
+from brokenreg.rules.scenario import (
     Scenario,
     ScenarioError,
     SourcedScenario,
@@ -20,33 +19,34 @@ from brokenreg.faults.scenario import (
     write_scenario,
     written,
 )
+from brokenreg.runtime.runtime import Runtime
 
 _SOURCE = "control API"
 _EXAMPLE = '{"seed": 7, "rules": [{"fault": {"type": "error", "status": 503}, "times": 2}]}'
 
 
-async def get_scenario(controlled: Controlled, ask: Ask) -> Response:
+async def get_scenario(runtime: Runtime, ask: Ask) -> Response:
     """Show the rules and expectations of the namespace as a scenario: YAML, or JSON if that is accepted."""
-    book = controlled.rules.book(ask.one_namespace())
+    book = runtime.rules.book(ask.one_namespace())
     return await _response(book, ask)
 
 
-async def replace_scenario(controlled: Controlled, ask: Ask) -> Response:
+async def replace_scenario(runtime: Runtime, ask: Ask) -> Response:
     """Put a scenario in the place of all rules and expectations of the namespace; a bad one changes nothing.
     YAML, or JSON with that Content-Type.
     """
     namespace = ask.one_namespace()
     # A thousand rules take half a second to read.
     sourced = await asyncio.to_thread(_read, ask)
-    prepared = await asyncio.to_thread(controlled.rules.book(namespace).prepared, sourced)
-    book = controlled.rules.book(namespace)  # a reset may have put another in its place meanwhile
+    prepared = await asyncio.to_thread(runtime.rules.book(namespace).prepared, sourced)
+    book = runtime.rules.book(namespace)  # a reset may have put another in its place meanwhile
     book.replace_all(sourced, prepared)
     return await _response(book, ask)
 
 
-async def list_expectations(controlled: Controlled, ask: Ask) -> Response:
+async def list_expectations(runtime: Runtime, ask: Ask) -> Response:
     """Tell which expectations of the scenario are met so far."""
-    return json_response(controlled.rules.book(ask.one_namespace()).expectations.verdicts())
+    return json_response(runtime.rules.book(ask.one_namespace()).expectations.verdicts())
 
 
 def _read(ask: Ask) -> SourcedScenario:

@@ -1,1 +1,1 @@
-"""What spoils the honest registry: the catalogue of faults, the doors to them, the injector."""
+"""Faults: the catalogue, and what a fault can do to one exchange."""

@@ -9,8 +9,8 @@ from typing import Protocol
 
 from brokenreg.images.framing import TarFrame
 from brokenreg.images.spec import ImageSpec
-from brokenreg.oci.plurals import counted
 from brokenreg.oci.sizes import format_size
+from brokenreg.wording import counted
 
 _ASSUMED_SPEED = 256 * 1024 * 1024.0
 """Bytes per second that one job hashes, until it has been measured."""

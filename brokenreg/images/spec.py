@@ -23,8 +23,8 @@ from dataclasses import dataclass
 
 from brokenreg.oci.errors import ErrorCode, OCIError
 from brokenreg.oci.params import split_params
-from brokenreg.oci.plurals import counted
 from brokenreg.oci.sizes import format_size, parse_size
+from brokenreg.wording import counted
 
 RECIPE = 1
 """The number of the recipe that this package makes."""

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import re
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, overload
+
+from pydantic import GetCoreSchemaHandler
+from pydantic_core import CoreSchema, core_schema
 
 from brokenreg.oci.errors import ErrorCode, OCIError
 
@@ -63,3 +67,104 @@ class Digest(str):
 def is_digest(reference: str) -> bool:
     """Whether a manifest reference claims to be a digest (a tag has no colon)."""
     return ":" in reference
+
+
+_BY_LENGTH = {length // 2: algorithm for algorithm, length in ALGORITHMS.items()}
+"""The algorithms by the length of their digests in bytes."""
+
+
+class DigestList(Sequence[str]):
+    """Digests in order, each packed as its length and its bytes. Raise `ValueError` for other texts."""
+
+    __slots__ = ("_begin", "_end", "_packed", "_stride")
+
+    def __init__(self, digests: Iterable[str] = ()) -> None:
+        parts = [_packed(digest) for digest in digests]
+        lengths = {len(part) for part in parts}
+        self._packed = b"".join(parts)
+        self._begin, self._end = 0, len(self._packed)
+        self._stride = lengths.pop() if len(lengths) == 1 else 0
+        """Distance from one digest to the next, in bytes; 0 if their lengths differ."""
+
+    def shared(self, other: DigestList) -> DigestList:
+        """Return an equal list that shares the memory of `other`, if that has the digests in a row."""
+        place = other._packed.find(self._packed[self._begin : self._end], other._begin, other._end)
+        if (
+            place < 0
+            or not self._stride
+            or self._stride != other._stride
+            or (place - other._begin) % self._stride
+        ):
+            return self
+        found = DigestList()
+        found._packed, found._stride = other._packed, self._stride
+        found._begin, found._end = place, place + self._end - self._begin
+        return found
+
+    def places(self, digest: str) -> list[int]:
+        """Return the index of a digest in the list, from 0."""
+        if not self._stride:
+            return [place for place, each in enumerate(self) if each == digest]
+        try:
+            wanted = _packed(digest)
+        except ValueError:
+            return []
+        found = []
+        place = self._packed.find(wanted, self._begin, self._end)
+        while place >= 0:
+            number, rest = divmod(place - self._begin, self._stride)
+            if not rest:
+                found.append(number)
+            place = self._packed.find(wanted, place + 1, self._end)
+        return found
+
+    def __contains__(self, digest: object) -> bool:
+        return isinstance(digest, str) and bool(self.places(digest))
+
+    def __iter__(self) -> Iterator[str]:
+        packed, place = self._packed, self._begin
+        while place < self._end:
+            begin = place + 1
+            place = begin + packed[place]
+            yield f"{_BY_LENGTH[place - begin]}:{packed[begin:place].hex()}"
+
+    def __len__(self) -> int:
+        return (self._end - self._begin) // self._stride if self._stride else sum(1 for _ in self)
+
+    @overload
+    def __getitem__(self, index: int) -> str: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[str]: ...
+
+    def __getitem__(self, index: int | slice) -> str | Sequence[str]:
+        return tuple(self)[index]
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Sequence) and tuple(self) == tuple(other)
+
+    def __hash__(self) -> int:
+        return hash(tuple(self))
+
+    def __repr__(self) -> str:
+        return f"DigestList({list(self)!r})"
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        del source, handler
+        texts = core_schema.no_info_after_validator_function(
+            cls, core_schema.list_schema(core_schema.str_schema())
+        )
+        return core_schema.json_or_python_schema(
+            texts,
+            core_schema.union_schema([core_schema.is_instance_schema(cls), texts]),
+            serialization=core_schema.plain_serializer_function_ser_schema(list),
+        )
+
+
+def _packed(digest: str) -> bytes:
+    algorithm, _, encoded = digest.partition(":")
+    if ALGORITHMS.get(algorithm) != len(encoded):
+        raise ValueError(f"invalid digest {digest[:200]!r}")
+    raw = bytes.fromhex(encoded)
+    return bytes((len(raw),)) + raw

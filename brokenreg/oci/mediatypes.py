@@ -8,8 +8,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from brokenreg.oci.digest_list import DigestList
-from brokenreg.oci.digests import Digest
+from brokenreg.oci.digests import Digest, DigestList
 from brokenreg.oci.errors import OCIError
 
 OCI_MANIFEST = "application/vnd.oci.image.manifest.v1+json"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from brokenreg.oci.errors import ErrorCode, OCIError
-from brokenreg.oci.plurals import counted
+from brokenreg.wording import counted
 
 _COMPONENT = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
 _ONE = re.compile(_COMPONENT)

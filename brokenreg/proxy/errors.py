@@ -1,6 +1,6 @@
 """What can go wrong with an upstream, each told to the client in OCI form.
 
-A status that an upstream answers is no exception here; `brokenreg.proxy.answers` says what becomes of it.
+A status that an upstream answers is no exception here; `proxy.http.statuses` says what becomes of it.
 """
 
 from __future__ import annotations
@@ -9,8 +9,8 @@ import re
 from typing import Self
 
 from brokenreg.oci.errors import ErrorCode, OCIError
-from brokenreg.oci.printable import printable
 from brokenreg.redaction import redact_text
+from brokenreg.wording import printable
 
 _RETRY_AFTER = re.compile(r"[0-9A-Za-z,: +-]{1,64}")
 """A number of seconds, or a date in one of the forms of RFC 9110, section 5.6.7."""

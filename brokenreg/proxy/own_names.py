@@ -16,7 +16,6 @@ from enum import Enum
 from typing import NoReturn, TypeVar
 
 from brokenreg.oci.errors import ErrorCode
-from brokenreg.proxy.answers import unknown
 from brokenreg.proxy.errors import (
     UpstreamError,
     UpstreamForbiddenError,
@@ -24,7 +23,8 @@ from brokenreg.proxy.errors import (
     UpstreamStatusError,
     UpstreamUnreachableError,
 )
-from brokenreg.proxy.route import Route
+from brokenreg.proxy.http.statuses import unknown
+from brokenreg.proxy.routes import Route
 
 Result = TypeVar("Result")
 

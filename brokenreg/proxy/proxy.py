@@ -7,13 +7,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from brokenreg.oci.target import Target
-from brokenreg.proxy.blobs import BlobCache
-from brokenreg.proxy.client import UpstreamClient
-from brokenreg.proxy.listings import Listings
-from brokenreg.proxy.manifests import ManifestCache
-from brokenreg.proxy.naming import Naming
+from brokenreg.proxy.cache.blobs import BlobCache
+from brokenreg.proxy.cache.listings import Listings
+from brokenreg.proxy.cache.manifests import ManifestCache
+from brokenreg.proxy.http.client import UpstreamClient
 from brokenreg.proxy.own_names import OwnNames
-from brokenreg.proxy.route import OFFLINE, Route
+from brokenreg.proxy.routes import OFFLINE, Naming, Route
 from brokenreg.proxy.via import parse_via
 from brokenreg.storage import Store
 

@@ -25,8 +25,8 @@ from brokenreg.registry.responses import (
 )
 from brokenreg.registry.tokens import get_token, post_token
 from brokenreg.registry.uploads import delete_upload, get_upload, patch_upload, post_upload, put_upload
-from brokenreg.wire.asgi import ClientLeftError, Receive, Scope, Send
-from brokenreg.wire.seam import EXTENSION as STREAM
+from brokenreg.wire.asgi import ClientDisconnectedError, Receive, Scope, Send
+from brokenreg.wire.connection_middleware import EXTENSION as STREAM
 
 Plain = Callable[[StreamCall], Awaitable[None]]
 View = Callable[[Call], Awaitable[Response]]
@@ -64,12 +64,12 @@ class Registry:
                 await self._quart({**scope, "path": f"/{endpoint}"}, receive, send)  # type: ignore[arg-type]
             else:
                 await plain(call)
-        except ClientLeftError:
+        except ClientDisconnectedError:
             raise
         except ExceptionGroup as group:  # Quart answers inside a task group from Python 3.13 on
-            _, others = group.split(ClientLeftError)
+            _, others = group.split(ClientDisconnectedError)
             if others is None:
-                raise ClientLeftError from None
+                raise ClientDisconnectedError from None
             await _answer(call, others)
         except Exception as error:  # noqa: BLE001 - every failure is answered in OCI form
             await _answer(call, error)
@@ -80,7 +80,7 @@ async def _answer(call: StreamCall, error: Exception) -> None:
     forget_frames(error)
     if call.has_answered:
         # Too late for an error: only a cut connection tells the client that the content is not whole.
-        call.witness.tell(f"cut short: {told.message}")
+        call.trace.tell(f"cut short: {told.message}")
         call.scope["extensions"][STREAM].connection.abort()
         return
     await respond_error(call.send, told)

@@ -11,8 +11,8 @@ from brokenreg.images.blobs import FabricatedBlob
 from brokenreg.oci.digests import Digest
 from brokenreg.oci.errors import ErrorCode, OCIError
 from brokenreg.oci.mediatypes import OCTET_STREAM
-from brokenreg.proxy.fill import Fill, Piece
-from brokenreg.proxy.route import Route
+from brokenreg.proxy.cache.fill import Fill, Piece
+from brokenreg.proxy.routes import Route
 from brokenreg.registry.call import Call, StreamCall
 from brokenreg.registry.conditions import entity_tag, is_known, range_applies
 from brokenreg.registry.ranges import parse_range
@@ -42,7 +42,7 @@ async def get_blob(call: StreamCall) -> None:
             if call.method == "HEAD":
                 await _tell_size(call, call.route)
                 return
-            opening = call.proxy.blobs.open(call.route, call.target.digest, call.witness)
+            opening = call.proxy.blobs.open(call.route, call.target.digest, call.trace)
             content = await call.unless_gone(stack.enter_async_context(opening))
         await _serve(call, content)
 
@@ -58,7 +58,7 @@ async def delete_blob(call: Call) -> Response:
 async def _here(call: StreamCall) -> BlobFile | FabricatedBlob | None:
     """What is here without any upstream."""
     if call.is_fabricated:
-        finding = call.images.blob(call.target.repository, call.target.digest, call.witness)
+        finding = call.images.blob(call.target.repository, call.target.digest, call.trace)
         blob = await call.unless_gone_or_known(finding)
         if blob is None:
             raise _unknown(call)
@@ -91,7 +91,7 @@ async def _tell_size(call: StreamCall, route: Route) -> None:
     repositories = call.store.index.present(call.proxy.naming.places(call.target))
     if not any(digest in repository.links or repository.names(digest) for repository in repositories):
         raise _unknown(call)
-    size = await call.unless_gone(call.proxy.blobs.size(route, digest, call.witness))
+    size = await call.unless_gone(call.proxy.blobs.size(route, digest, call.trace))
     headers = _headers(digest)
     if size is not None:
         headers["content-length"] = str(size)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 
 from brokenreg.oci.errors import ErrorCode, OCIError
-from brokenreg.oci.plurals import counted
-from brokenreg.wire.asgi import ClientLeftError, Receive, Scope, header
-from brokenreg.wire.seam import EXTENSION as STREAM
+from brokenreg.wire.asgi import ClientDisconnectedError, Receive, Scope, header
+from brokenreg.wire.connection_middleware import EXTENSION as STREAM
+from brokenreg.wording import counted
 
 
 class Body:
@@ -29,7 +29,7 @@ class Body:
         """The body piece by piece.
 
         Raise `OCIError` 400 SIZE_INVALID at the end of one that is shorter than its Content-Length, was
-        cut off, or is not of `expected` bytes; `ClientLeftError` if the client left in the middle.
+        cut off, or is not of `expected` bytes. Raise `ClientDisconnectedError` if the client disconnects.
         """
         while not self._ended:
             chunk = await self._next()
@@ -52,7 +52,7 @@ class Body:
         message = await self._receive()
         if message["type"] == "http.disconnect":
             self._ended = True
-            raise ClientLeftError
+            raise ClientDisconnectedError
         self._ended = not message["more_body"]
         chunk: bytes = message["body"]
         self.received += len(chunk)

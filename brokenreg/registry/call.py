@@ -13,16 +13,16 @@ from brokenreg.images.fabricator import Fabricator
 from brokenreg.oci.errors import ErrorCode, OCIError
 from brokenreg.oci.target import Target
 from brokenreg.proxy.proxy import Proxy
-from brokenreg.proxy.route import Route
-from brokenreg.proxy.witness import Witness
+from brokenreg.proxy.routes import Route
 from brokenreg.registry.auth.service import TokenService
 from brokenreg.registry.body import Body
 from brokenreg.storage import Store
 from brokenreg.storage.records import Repository, RepositoryKey
 from brokenreg.traffic.recorder import EXTENSION as EXCHANGE
+from brokenreg.traffic.upstream_trace import UpstreamTrace
 from brokenreg.wire.asgi import Receive, Scope, Send, header
-from brokenreg.wire.seam import EXTENSION as STREAM
-from brokenreg.wire.seam import Stream
+from brokenreg.wire.connection_middleware import EXTENSION as STREAM
+from brokenreg.wire.connection_middleware import Stream
 
 Result = TypeVar("Result")
 
@@ -90,9 +90,9 @@ class Call:
         return self.proxy.route(self.target, via)
 
     @property
-    def witness(self) -> Witness:
+    def trace(self) -> UpstreamTrace:
         """What tells this exchange of the work upstream."""
-        return Witness(self.scope["extensions"][EXCHANGE])
+        return UpstreamTrace(self.scope["extensions"][EXCHANGE])
 
     @cached_property
     def query(self) -> Mapping[str, list[str]]:
@@ -139,7 +139,7 @@ class StreamCall(Call):
         return stream.gone
 
     async def unless_gone(self, work: Coroutine[Any, Any, Result]) -> Result:
-        """What `work` returns. Raise `ClientLeftError` as soon as the client leaves."""
+        """What `work` returns. Raise `ClientDisconnectedError` as soon as the client disconnects."""
         stream: Stream = self.scope["extensions"][STREAM]
         return await stream.unless_gone(work)
 

@@ -71,7 +71,7 @@ async def _upstream_tags(call: Call) -> list[str]:
     """What the upstream lists. Its failure is the client's only if nothing was pushed here."""
     try:
         if call.route is not None:
-            return await call.proxy.listings.tags(call.route, call.witness)
+            return await call.proxy.listings.tags(call.route, call.trace)
     except OCIError:
         if call.repository is None:
             raise
@@ -91,7 +91,7 @@ async def _upstream_referrers(call: Call, *, is_known_here: bool) -> list[dict[s
         return []
     try:
         if call.route is not None:
-            return await call.proxy.listings.referrers(call.route, call.target.digest, call.witness)
+            return await call.proxy.listings.referrers(call.route, call.target.digest, call.trace)
     except OCIError:
         is_closed = call.proxy.is_offline or (call.route is not None and call.route.uncontacted)
         if not is_known_here and not is_closed:

@@ -17,12 +17,12 @@ from brokenreg.oci.mediatypes import (
     media_type,
 )
 from brokenreg.oci.names import check_tag
-from brokenreg.oci.plurals import counted
 from brokenreg.proxy.own_names import Inquiry
 from brokenreg.registry.call import Call, StreamCall
 from brokenreg.registry.conditions import entity_tag, is_known
 from brokenreg.registry.responses import empty_response, respond
 from brokenreg.storage.records import Manifest
+from brokenreg.wording import counted
 
 _MAX_TAGS = 100
 
@@ -89,7 +89,7 @@ async def delete_manifest(call: Call) -> Response:
 async def _find(call: StreamCall) -> tuple[Digest, str, bytes]:
     """Digest, media type and bytes."""
     if call.is_fabricated:
-        making = call.images.image(call.target.repository, call.target.reference, call.witness)
+        making = call.images.image(call.target.repository, call.target.reference, call.trace)
         image = await call.unless_gone_or_known(making)
         return image.digest, image.media_type, image.manifest
     manifest = call.repository.resolve(call.target.reference) if call.repository else None
@@ -99,7 +99,7 @@ async def _find(call: StreamCall) -> tuple[Digest, str, bytes]:
             raise _unknown(call)
         manifests = call.proxy.manifests
         inquiry = Inquiry.HEAD if call.method == "HEAD" else Inquiry.GET
-        finding = manifests.find(call.route, call.target.reference, call.witness, inquiry)
+        finding = manifests.find(call.route, call.target.reference, call.trace, inquiry)
         found = await call.unless_gone(finding)
         manifest, body = found.manifest, found.body
     return manifest.digest, manifest.media_type, body

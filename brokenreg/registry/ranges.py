@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from brokenreg.oci.errors import ErrorCode, OCIError
-from brokenreg.oci.plurals import counted
+from brokenreg.wording import counted
 
 _RANGE = re.compile(r"bytes=\s*(?:([0-9]{1,19})\s*-\s*([0-9]{1,19})?|-\s*([0-9]{1,19}))\s*", re.IGNORECASE)
 _CONTENT_RANGE = re.compile(r"(?:bytes[ =])?([0-9]{1,19})-([0-9]{1,19})(?:/(?:[0-9]+|\*))?")

@@ -14,7 +14,7 @@ from brokenreg.registry.call import Call, StreamCall
 from brokenreg.registry.ranges import parse_content_range
 from brokenreg.registry.responses import empty_response, respond
 from brokenreg.storage.session import Upload
-from brokenreg.wire.asgi import ClientLeftError
+from brokenreg.wire.asgi import ClientDisconnectedError
 
 _CHUNK = 256 * 1024
 
@@ -88,7 +88,7 @@ async def _mount(call: StreamCall, digest: Digest) -> bool:
         target = call.target.beside(source)
         if target.namespace != namespace:
             return False
-        blob = await call.images.blob(target.repository, digest, call.witness)
+        blob = await call.images.blob(target.repository, digest, call.trace)
         if blob is not None:
             return await _mount_fabricated(call, digest, blob)
         candidates = index.present(call.proxy.naming.places(target))
@@ -106,11 +106,11 @@ async def _mount_fabricated(call: StreamCall, digest: Digest, blob: FabricatedBl
 
 
 async def _chunks_of(blob: FabricatedBlob, left: asyncio.Event) -> AsyncIterator[bytes]:
-    """Yield the bytes of a fabricated blob. Raise `ClientLeftError` if the client disconnects."""
+    """Yield the bytes of a fabricated blob. Raise `ClientDisconnectedError` if the client disconnects."""
     offset = 0
     while offset < blob.size:
         if left.is_set():
-            raise ClientLeftError
+            raise ClientDisconnectedError
         chunk = blob.read(offset, _CHUNK)
         offset += len(chunk)
         yield chunk

@@ -15,13 +15,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from brokenreg.oci.digests import Digest
-from brokenreg.oci.plurals import counted
 from brokenreg.oci.sizes import format_size
 from brokenreg.storage.blobs import BlobFile, BlobStore
 from brokenreg.storage.cache import CachedBlobs
 from brokenreg.storage.file_threads import in_file_thread
 from brokenreg.storage.folder import DataFolder
 from brokenreg.storage.index import Index
+from brokenreg.wording import counted
 
 if TYPE_CHECKING:
     from hashlib import _Hash as Hash

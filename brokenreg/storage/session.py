@@ -20,7 +20,7 @@ from brokenreg.storage.errors import StorageClosedError, TooLargeError, no_room
 from brokenreg.storage.file_threads import in_file_thread
 from brokenreg.storage.folder import DataFolder
 from brokenreg.storage.index import UploadRow
-from brokenreg.storage.intake import Intake, Source
+from brokenreg.storage.pipelined_writer import PipelinedWriter, Source
 from brokenreg.storage.room import Room
 
 if TYPE_CHECKING:
@@ -127,7 +127,7 @@ class Upload:
             self._put(data)
 
         digest = self._hash if self._hashed == self.offset else _no_hash
-        await Intake(source, write, digest, written).run()
+        await PipelinedWriter(source, write, digest, written).run()
 
     def hasher(self) -> Hash:
         """A copy of the hash over the first `offset` bytes, if all of them came since we started."""

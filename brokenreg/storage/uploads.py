@@ -9,7 +9,6 @@ from itertools import islice
 
 from brokenreg.oci.digests import Digest
 from brokenreg.oci.errors import ErrorCode, OCIError
-from brokenreg.oci.plurals import counted
 from brokenreg.storage.blobs import BlobStore
 from brokenreg.storage.file_threads import in_file_thread
 from brokenreg.storage.folder import DataFolder
@@ -17,6 +16,7 @@ from brokenreg.storage.index import Index, UploadRow
 from brokenreg.storage.records import RepositoryKey
 from brokenreg.storage.room import Room
 from brokenreg.storage.session import Upload
+from brokenreg.wording import counted
 
 MOST_SESSIONS = 10_000
 """Maximum number of open sessions, at about 2 KiB of memory and one file each."""

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from brokenreg.oci.plurals import counted
 from brokenreg.oci.target import Endpoint
 from brokenreg.redaction import REDACTED
 from brokenreg.traffic.exchange import Exchange
 from brokenreg.traffic.redaction import redact_body
 from brokenreg.wire.asgi import CUT, RAW, Message
+from brokenreg.wording import counted
 
 MOST = 64 * 1024
 """Bytes that are kept of one body: its first."""

@@ -7,7 +7,7 @@ import time
 from brokenreg.oci.target import Endpoint, Target
 from brokenreg.traffic.exchange import Ended, Exchange, Origin
 from brokenreg.traffic.log import TrafficLog
-from brokenreg.wire.arrival import Arrival
+from brokenreg.wire.inbound_connection import InboundConnection
 
 
 class ConnectionRecorder:
@@ -20,9 +20,9 @@ class ConnectionRecorder:
     def __init__(self, log: TrafficLog, origin: Origin = Origin.REGISTRY) -> None:
         self._log = log
         self._origin = origin
-        self._open: dict[Arrival, Exchange] = {}
+        self._open: dict[InboundConnection, Exchange] = {}
 
-    def exchange(self, arrival: Arrival) -> Exchange:
+    def exchange(self, arrival: InboundConnection) -> Exchange:
         """What a rule may match; not in the log yet, and without a number."""
         return Exchange(
             id=0,
@@ -37,24 +37,24 @@ class ConnectionRecorder:
             origin=self._origin,
         )
 
-    def open(self, arrival: Arrival, exchange: Exchange) -> None:
+    def open(self, arrival: InboundConnection, exchange: Exchange) -> None:
         """Log a connection from now on: there is something to tell."""
         exchange.id = self._log.next_id()
         self._open[arrival] = exchange
         self._log.opened(exchange)
 
-    def noted(self, arrival: Arrival, what: str) -> None:
+    def noted(self, arrival: InboundConnection, what: str) -> None:
         exchange = self._open.get(arrival)
         if exchange is not None:
             exchange.mark(what, time.time())
             self._log.changed()
 
-    def used(self, arrival: Arrival) -> None:
+    def used(self, arrival: InboundConnection) -> None:
         exchange = self._open.pop(arrival, None)
         if exchange is not None:
             self._close(exchange, Ended.COMPLETE, "first request")
 
-    def ended(self, arrival: Arrival) -> None:
+    def ended(self, arrival: InboundConnection) -> None:
         exchange = self._open.pop(arrival, None)
         if exchange is None:
             if arrival.requests:
@@ -74,7 +74,7 @@ class ConnectionRecorder:
         self._log.closed(exchange)
 
 
-def _how(arrival: Arrival) -> Ended:
+def _how(arrival: InboundConnection) -> Ended:
     if arrival.answered:
         return Ended.COMPLETE
-    return Ended.ABORTED if arrival.is_cut else Ended.CLIENT_LEFT
+    return Ended.ABORTED if arrival.is_cut else Ended.DISCONNECTED

@@ -18,7 +18,7 @@ class Ended(StrEnum):
     """How an exchange came to its end."""
 
     COMPLETE = "complete"
-    CLIENT_LEFT = "client-left"
+    DISCONNECTED = "disconnected"
     ABORTED = "aborted"
 
 
@@ -39,7 +39,7 @@ class Cache(StrEnum):
     MISS = "miss"
     """It was fetched for this exchange."""
 
-    FOLLOWED = "followed"
+    JOINED = "joined"
     """It was on its way already, for another exchange."""
 
     REVALIDATED = "revalidated"
@@ -114,7 +114,7 @@ class Exchange:
     @property
     def has_failed(self) -> bool:
         """Whether the client did not get what it asked for, and will not."""
-        return (self.status or 0) >= 400 or self.ended in (Ended.CLIENT_LEFT, Ended.ABORTED)
+        return (self.status or 0) >= 400 or self.ended in (Ended.DISCONNECTED, Ended.ABORTED)
 
     @property
     def duration(self) -> float | None:

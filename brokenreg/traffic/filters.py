@@ -13,9 +13,9 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from brokenreg.oci.plurals import counted
 from brokenreg.oci.target import Endpoint
 from brokenreg.traffic.exchange import Cache, Ended, Exchange, Origin
+from brokenreg.wording import counted
 
 Filter = Callable[[Exchange], bool]
 
@@ -28,11 +28,11 @@ KEYS = {
     "method": "GET, HEAD, PUT, ...",
     "status": "404, 4xx, 400-499, or none",
     "client": "part of the User-Agent or of the address, or a glob on one of them",
-    "cache": "hit, miss, followed, revalidated, stale, or none",
+    "cache": "hit, miss, joined, revalidated, stale, or none",
     "fault": "name of a fault that struck; * for any",
     "rule": "glob on the rule that struck",
     "held": "true or false",
-    "ended": "complete, client-left, aborted, or no",
+    "ended": "complete, disconnected, aborted, or no",
     "protocol": "http/1.1 or h2",
     "path": "part of the path, or a glob on it",
 }

@@ -14,7 +14,7 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from brokenreg import __version__
-from brokenreg.oci.dates import rfc3339
+from brokenreg.http.dates import rfc3339
 from brokenreg.oci.target import Endpoint
 from brokenreg.traffic.bodies import Bodies, Body
 from brokenreg.traffic.exchange import Exchange, Headers

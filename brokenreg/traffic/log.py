@@ -17,7 +17,7 @@ CAPACITY = 10_000
 """Exchanges kept unless told otherwise; at some 4 KiB each, 40 MiB at the very most, and 16 MiB of bodies."""
 
 
-class Happening(StrEnum):
+class ExchangeEvent(StrEnum):
     """What can happen to an exchange that somebody may want to be told of."""
 
     OPENED = "opened"
@@ -26,7 +26,7 @@ class Happening(StrEnum):
     ENDED = "ended"
 
 
-Listener = Callable[[Happening, Exchange], None]
+Listener = Callable[[ExchangeEvent, Exchange], None]
 
 
 class TrafficLog:
@@ -41,7 +41,7 @@ class TrafficLog:
     def __init__(self, capacity: int = CAPACITY) -> None:
         self._exchanges: deque[Exchange] = deque(maxlen=capacity)
         self._by_id: dict[int, Exchange] = {}
-        self._listeners: dict[Happening, list[Listener]] = {happening: [] for happening in Happening}
+        self._listeners: dict[ExchangeEvent, list[Listener]] = {happening: [] for happening in ExchangeEvent}
         self._next_id = 1
         self.first = 0
         self.version = 0
@@ -93,7 +93,7 @@ class TrafficLog:
         self._exchanges.append(exchange)
         self._by_id[exchange.id] = exchange
         self.under_way[exchange.id] = exchange
-        self._tell(Happening.OPENED, exchange)
+        self._tell(ExchangeEvent.OPENED, exchange)
 
     def changed(self) -> None:
         """Say that an exchange in the log has changed."""
@@ -101,16 +101,16 @@ class TrafficLog:
 
     def held(self, exchange: Exchange) -> None:
         """Say that an exchange was stopped on its way."""
-        self._tell(Happening.HELD, exchange)
+        self._tell(ExchangeEvent.HELD, exchange)
 
     def released(self, exchange: Exchange) -> None:
         """Say that an exchange is not held any more."""
-        self._tell(Happening.RELEASED, exchange)
+        self._tell(ExchangeEvent.RELEASED, exchange)
 
     def closed(self, exchange: Exchange) -> None:
         """Say that an exchange has ended."""
         self.under_way.pop(exchange.id, None)
-        self._tell(Happening.ENDED, exchange)
+        self._tell(ExchangeEvent.ENDED, exchange)
 
     def forget(self, which: Callable[[Exchange], bool]) -> None:
         """Let go of some exchanges. Those that stay move up, so that `end` is what it was."""
@@ -126,18 +126,18 @@ class TrafficLog:
         self.generation += 1
         self.version += 1
 
-    def listen(self, listener: Listener, *happenings: Happening) -> Callable[[], None]:
+    def subscribe(self, listener: Listener, *happenings: ExchangeEvent) -> Callable[[], None]:
         """Call `listener` when one of these happens from now on, on the loop. What is returned ends that."""
         for happening in happenings:
             self._listeners[happening].append(listener)
 
-        def unlisten() -> None:
+        def unsubscribe() -> None:
             for happening in happenings:
                 self._listeners[happening].remove(listener)
 
-        return unlisten
+        return unsubscribe
 
-    def _tell(self, happening: Happening, exchange: Exchange) -> None:
+    def _tell(self, happening: ExchangeEvent, exchange: Exchange) -> None:
         self.version += 1
         for listener in tuple(self._listeners[happening]):
             try:

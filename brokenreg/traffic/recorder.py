@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable
 
-from brokenreg.oci.authority import authority
+from brokenreg.http.authority import authority
 from brokenreg.oci.target import Endpoint, Target, parse_target
 from brokenreg.traffic.bodies import BodyTap
 from brokenreg.traffic.exchange import Ended, Exchange, Origin
@@ -13,8 +13,8 @@ from brokenreg.traffic.log import TrafficLog
 from brokenreg.traffic.redaction import redact_headers, redact_line, redact_query, redact_target
 from brokenreg.traffic.users import user_of
 from brokenreg.wire.asgi import CUT, RAW, ZERO_COPY, ASGIApp, Message, Receive, Scope, Send, header
-from brokenreg.wire.seam import EXTENSION as STREAM
-from brokenreg.wire.seam import Stream
+from brokenreg.wire.connection_middleware import EXTENSION as STREAM
+from brokenreg.wire.connection_middleware import Stream
 
 BASE = "brokenreg.base"
 """Where in `scope["extensions"]` stands against what names are resolved."""
@@ -155,7 +155,7 @@ class _Recording:
         elif self._complete or self._is_whole():
             exchange.ended = Ended.COMPLETE
         elif self._stream.is_gone and not self._stream.connection.is_cut:
-            exchange.ended = Ended.CLIENT_LEFT
+            exchange.ended = Ended.DISCONNECTED
         else:
             exchange.ended = Ended.ABORTED
         exchange.mark("end")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from brokenreg.oci.plurals import counted
+from brokenreg.wording import counted
 
 Point = tuple[str, float]
 """The text of an event, and its time in seconds since the request."""

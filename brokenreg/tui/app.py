@@ -18,14 +18,14 @@ from textual.dom import DOMNode
 from textual.screen import Screen
 from textual.widgets import ContentSwitcher
 
-from brokenreg.controlled import Controlled
 from brokenreg.faults.catalogue import Fault
-from brokenreg.faults.likeness import LOOKED_AT, no_effect
-from brokenreg.faults.rules import FieldError, Rule
-from brokenreg.oci.plurals import counted, form_for
+from brokenreg.rules.rule import FieldError, Rule
+from brokenreg.rules.rule_from_exchange import LOOKED_AT, no_effect
+from brokenreg.runtime.runtime import Runtime
 from brokenreg.traffic.exchange import Exchange
 from brokenreg.tui.area import SAID_FOR, Clock, TabArea
 from brokenreg.tui.bindings import bindings_of, keyed
+from brokenreg.tui.disabled_reasons import HasDisabledReasons, objections
 from brokenreg.tui.faults.area import FaultsArea
 from brokenreg.tui.faults.arming import Arming, next_like
 from brokenreg.tui.faults.choice import FaultChoice
@@ -35,7 +35,6 @@ from brokenreg.tui.faults.words import faults_words, match_words
 from brokenreg.tui.footer import KeyLine
 from brokenreg.tui.header import Header
 from brokenreg.tui.help import HelpScreen
-from brokenreg.tui.objections import Objecting, objections
 from brokenreg.tui.palette import PanelCommands
 from brokenreg.tui.preferences import Preferences
 from brokenreg.tui.questions import QuitConfirmation
@@ -45,6 +44,7 @@ from brokenreg.tui.text import visible
 from brokenreg.tui.theme import THEMES
 from brokenreg.tui.traffic.area import TrafficArea
 from brokenreg.tui.traffic.export import ExportScreen
+from brokenreg.wording import counted, form_for
 
 logger = logging.getLogger(__name__)
 
@@ -59,7 +59,7 @@ class _Board(Screen[None], inherit_bindings=False):
     """The panel's screen: it has no keys of its own, so that the table of commands has them all."""
 
 
-class Panel(App[int], Objecting, inherit_bindings=False):
+class Panel(App[int], HasDisabledReasons, inherit_bindings=False):
     """Shows a running brokenreg until somebody quits. Run it with `run_async`, in the loop that serves.
 
     `return_code` is then 0, or what `quit` was given; 1 after an error of ours, which the log tells.
@@ -76,16 +76,16 @@ class Panel(App[int], Objecting, inherit_bindings=False):
 
     def __init__(
         self,
-        controlled: Controlled,
+        runtime: Runtime,
         preferences: Preferences = Preferences(),  # noqa: B008 - frozen
         clock: Clock = time.time,
     ) -> None:
         is_colourless = "NO_COLOR" in os.environ
         super().__init__(driver_class=TerminalDriver, ansi_color=True if is_colourless else None)
         self.animation_level = "none"
-        self._controlled = controlled
+        self._runtime = runtime
         self._clock = clock
-        self._arming = Arming(controlled.rules)
+        self._arming = Arming(runtime.rules)
         self.keys = preferences.keys
         self._first_theme = preferences.theme or ("ansi" if is_colourless else "dark")
         self._offered: list[str | None] = []
@@ -96,11 +96,11 @@ class Panel(App[int], Objecting, inherit_bindings=False):
         return _Board(id="_default")
 
     def compose(self) -> ComposeResult:
-        yield Header(self._controlled, self._arming, self._clock)
+        yield Header(self._runtime, self._arming, self._clock)
         yield TabLine(self.keys)
         with ContentSwitcher(initial=next(iter(TABS))):
             for name, area in TABS.items():
-                yield area(self._controlled, self._clock, id=name)
+                yield area(self._runtime, self._clock, id=name)
         yield KeyLine()
 
     async def on_load(self) -> None:
@@ -137,7 +137,7 @@ class Panel(App[int], Objecting, inherit_bindings=False):
             self.refresh_bindings()
 
     def _pulse(self) -> None:
-        end = self._controlled.log.end
+        end = self._runtime.log.end
         is_rush = end - self._seen > self.size.height
         self._seen = end
         self._pulses += 1
@@ -177,9 +177,9 @@ class Panel(App[int], Objecting, inherit_bindings=False):
 
     def _lost(self) -> Iterator[str]:
         """Yield the work that would be lost or interrupted if the registry stopped now, a line each."""
-        if held := len(self._controlled.gate.waiting):
+        if held := len(self._runtime.gate.waiting):
             yield f"{counted(held, 'response')} {form_for(held, 'is', 'are')} held."
-        if going := self._controlled.log.in_flight - held:
+        if going := self._runtime.log.in_flight - held:
             yield f"{counted(going, 'exchange')} {form_for(going, 'is', 'are')} in flight."
         put_off = {active.id for active in self._arming.put_off()}
         if unsaved := self._board.query_one(FaultsArea).unsaved(put_off):
@@ -202,13 +202,13 @@ class Panel(App[int], Objecting, inherit_bindings=False):
 
     def action_overrides(self) -> None:
         """Show the overrides, to be switched on and off."""
-        self.push_screen(OverridesScreen(self._controlled.rules), self._use)
+        self.push_screen(OverridesScreen(self._runtime.rules), self._use)
 
-    def objection(self, action: str) -> str:
+    def disabled_reason(self, action: str) -> str:
         """Why `action` would do nothing now."""
         if action == "all_off" and not self._arming.has_any:
             return "no fault may strike, and none was switched off by this key"
-        return super().objection(action)
+        return super().disabled_reason(action)
 
     def action_all_off(self) -> None:
         """Disable all rules and overrides; or enable again what was disabled so."""
@@ -237,7 +237,7 @@ class Panel(App[int], Objecting, inherit_bindings=False):
 
     def _next_like(self, exchange: Exchange, fault: Fault) -> Rule | None:
         try:
-            return next_like(exchange, fault, self._controlled.log.newest(LOOKED_AT))
+            return next_like(exchange, fault, self._runtime.log.newest(LOOKED_AT))
         except FieldError as error:
             self._warn(str(error))
             return None
@@ -295,6 +295,6 @@ class Panel(App[int], Objecting, inherit_bindings=False):
         """In place of Textual's, which shows the values of all variables: there may be secrets in them."""
         logger.error("the panel failed", exc_info=self._exception)
         self._exit_renderables.append(
-            f"brokenreg: the panel failed; {self._controlled.settings.data / 'diagnostics.log'} says more"
+            f"brokenreg: the panel failed; {self._runtime.settings.data / 'diagnostics.log'} says more"
         )
         self._close_messages_no_wait()

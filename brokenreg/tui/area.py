@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 from textual.containers import Container
 
-from brokenreg.controlled import Controlled
-from brokenreg.tui.objections import Objecting
+from brokenreg.runtime.runtime import Runtime
+from brokenreg.tui.disabled_reasons import HasDisabledReasons
 
 Clock = Callable[[], float]
 """Seconds since the epoch."""
@@ -19,7 +19,7 @@ SAID_FOR = 4.0
 """Seconds that a line can be read which is over soon."""
 
 
-class TabArea(Container, Objecting):
+class TabArea(Container, HasDisabledReasons):
     """The part of the screen that belongs to one tab. Made once; looked after while it is in sight.
 
     It has the class `-wide` while there is room for panes beside each other.
@@ -27,9 +27,9 @@ class TabArea(Container, Objecting):
 
     DEFAULT_CSS = "TabArea { height: 1fr; }"
 
-    def __init__(self, controlled: Controlled, clock: Clock, *, id: str) -> None:  # noqa: A002 - Textual's
+    def __init__(self, runtime: Runtime, clock: Clock, *, id: str) -> None:  # noqa: A002 - Textual's
         super().__init__(id=id)
-        self.controlled = controlled
+        self.runtime = runtime
         self.clock = clock
 
     def on_resize(self) -> None:

@@ -11,8 +11,8 @@ from textual.binding import Binding, BindingType
 from textual.dom import DOMNode
 from textual.keys import Keys
 
-from brokenreg.oci.hints import nearest
 from brokenreg.tui.commands import BY_ID, COMMANDS, Command, keys_of, meet
+from brokenreg.wording import nearest
 
 _NAMED = re.compile(r"\{([a-z]+\.[a-z-]+)\}")
 _MODIFIERS = ("ctrl+", "shift+", "alt+", "super+", "hyper+", "meta+")

@@ -8,14 +8,14 @@ from rich.cells import cell_len
 from textual.content import Content
 from textual.widgets import Static
 
-from brokenreg.controlled import Controlled
-from brokenreg.faults.active_rule import ActiveRule
 from brokenreg.faults.catalogue import Fault
-from brokenreg.oci.plurals import counted
+from brokenreg.rules.active_rule import ActiveRule
+from brokenreg.runtime.runtime import Runtime
 from brokenreg.tui.area import Clock
 from brokenreg.tui.faults.arming import Arming
 from brokenreg.tui.rate import RequestRate, sparkline
 from brokenreg.tui.text import fit, visible
+from brokenreg.wording import counted
 
 _NAME_SHOWN = 24
 _WIDE = 100
@@ -33,13 +33,13 @@ class Header(Static):
 
     DEFAULT_CSS = "Header { height: 1; padding: 0 1; background: $panel; text-wrap: nowrap; }"
 
-    def __init__(self, controlled: Controlled, arming: Arming, clock: Clock) -> None:
+    def __init__(self, runtime: Runtime, arming: Arming, clock: Clock) -> None:
         super().__init__(markup=False)
-        self._controlled = controlled
+        self._runtime = runtime
         self._arming = arming
         self._clock = clock
-        self._rate = RequestRate(controlled.log)
-        status = controlled.status()
+        self._rate = RequestRate(runtime.log)
+        status = runtime.status()
         self._url, self._version = status.registry[0], status.version
         self._shown: list[_Part] = []
 
@@ -52,7 +52,7 @@ class Header(Static):
             self.update(line, layout=False)  # it is one line high, whatever it says
 
     def _parts(self, behind: str) -> Iterator[_Part]:
-        log, now = self._controlled.log, self._clock()
+        log, now = self._runtime.log, self._clock()
         address = self._url if self.size.width >= _WIDE else f":{self._url.rpartition(':')[2]}"
         yield 10, f"brokenreg {address}", "bold"
         yield (8, f"○ {behind}", "bold $warning") if behind else (8, "● LIVE", "bold $success")
@@ -66,13 +66,13 @@ class Header(Static):
         yield 1, self._version, "$secondary"
 
     def _held(self, now: float) -> Iterator[_Part]:
-        since = [passage.exchange.held_since for passage in self._controlled.gate.waiting.values()]
+        since = [passage.exchange.held_since for passage in self._runtime.gate.waiting.values()]
         if since:
             age = now - min((each for each in since if each is not None), default=now)
             yield 9, f" ⏸ {len(since)} HELD {max(0, age):.0f}s ", _HELD_STYLE
 
     def _armed(self) -> Iterator[_Part]:
-        books = self._controlled.rules
+        books = self._runtime.rules
         armed = [each for name in books.namespaces() for each in books.book(name) if each.is_armed]
         if len(armed) == 1:
             yield 9, f" FAULT {_armed_word(armed[0])} armed ", _FAULT_STYLE
@@ -85,7 +85,7 @@ class Header(Static):
 def _armed_word(active: ActiveRule) -> str:
     rule = active.rule
     word = visible("+".join(map(_fault_word, rule.fault)))
-    times = "" if rule.times is None else f"×{max(0, rule.times - active.struck)}"
+    times = "" if rule.times is None else f"×{max(0, rule.times - active.applied)}"
     return fit(word, min(cell_len(word), _NAME_SHOWN)) + times
 
 

@@ -10,7 +10,7 @@ from textual.command import DiscoveryHit, Hit, Hits, Provider
 
 from brokenreg.tui.commands import BY_ID, Command
 
-_LEFT_OUT = ("move", "help", "breaks", "edit")
+_LEFT_OUT = ("move", "help", "breakpoints", "edit")
 """Areas whose commands nobody would look for by name."""
 
 

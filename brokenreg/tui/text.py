@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rich.cells import cell_len, set_cell_size
 
-from brokenreg.oci.printable import printable
+from brokenreg.wording import printable
 
 ELLIPSIS = "…"
 

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from enum import StrEnum
 from typing import Any
 
-from brokenreg.oci.authority import bracketed
+from brokenreg.http.authority import bracketed
 
 Scope = dict[str, Any]
 Message = dict[str, Any]
@@ -69,7 +69,7 @@ _AUTHORITY = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([A-Za-z0-9._-]+))(?::([0-9]{0
 _MAX_PORT = 65535
 
 
-class ClientLeftError(ConnectionError):
+class ClientDisconnectedError(ConnectionError):
     """Nobody reads the response any more; whoever produces it stops."""
 
 

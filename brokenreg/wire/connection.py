@@ -15,8 +15,8 @@ from hypercorn.events import Closed, Event, RawData
 from hypercorn.protocol.events import EndBody
 from hypercorn.protocol.h11 import H11Protocol
 
-from brokenreg.wire.arrival import ARRIVAL
-from brokenreg.wire.asgi import ClientLeftError
+from brokenreg.wire.asgi import ClientDisconnectedError
+from brokenreg.wire.inbound_connection import ARRIVAL
 from brokenreg.wire.sendfile import FileSender
 
 CONNECTION: contextvars.ContextVar[Wire] = contextvars.ContextVar("connection")
@@ -124,14 +124,14 @@ class Wire(TCPServer):
             await asyncio.sleep(0)
 
     async def write(self, data: bytes) -> None:
-        """Send bytes past Hypercorn and its framing. Raise `ClientLeftError`."""
+        """Send bytes past Hypercorn and its framing. Raise `ClientDisconnectedError`."""
         async with self.send_lock:
             try:
                 self.writer.write(data)
                 await self.writer.drain()
             except ConnectionError:
                 self._leave()
-                raise ClientLeftError from None
+                raise ClientDisconnectedError from None
         self.bytes_out += len(data)
 
     def mute(self) -> None:
@@ -154,7 +154,7 @@ class Wire(TCPServer):
         return data[-1:]
 
     async def send_file(self, file: IO[bytes], offset: int, count: int) -> None:
-        """Send a part of a file as response body, over plain HTTP/1.1. Raise `ClientLeftError`.
+        """Send a part of a file as response body, over plain HTTP/1.1. Raise `ClientDisconnectedError`.
 
         h11 keeps count of the body by a stand-in for the bytes that it never sees.
         """
@@ -171,7 +171,7 @@ class Wire(TCPServer):
                         self.writer.write(piece)
             except ConnectionError:
                 self._leave()
-                raise ClientLeftError from None
+                raise ClientDisconnectedError from None
 
     async def _send_part(self, file: IO[bytes], offset: int, count: int) -> None:
         self._sender = FileSender(self.writer.get_extra_info("socket").fileno())

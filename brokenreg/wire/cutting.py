@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from hypercorn.protocol.h2 import H2Protocol
 
 from brokenreg.wire.asgi import End
-from brokenreg.wire.doorway import RESET_ON_CLOSE
+from brokenreg.wire.listen_socket import RESET_ON_CLOSE
 
 if TYPE_CHECKING:
     from brokenreg.wire.connection import Wire

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import ssl
 
-from brokenreg.wire.arrival import ARRIVAL
+from brokenreg.wire.inbound_connection import ARRIVAL
 
 _ALERT = re.compile(r"(?:TLSV1|TLSV13|SSLV3)_ALERT_(?P<name>[A-Z_]+)", re.ASCII)
 

@@ -37,7 +37,7 @@ def failing(tmp_path: Path) -> Iterator[Brokenreg]:
         yield running
 
 
-def struck(running: Brokenreg) -> list[dict[str, Any]]:
+def applied(running: Brokenreg) -> list[dict[str, Any]]:
     """What was printed of connections that a rule struck: Go opens some in stock, and never uses them."""
     return [each for each in connects(running) if each["fault"]]
 
@@ -53,7 +53,7 @@ def test_skopeo_dials_twice(tmp_path: Path, skopeo: Client) -> None:
         skopeo(*inspect)
         until_idle(running)
         running.stop()
-    assert len(struck(running)) == 2 * len(FORMS)
+    assert len(applied(running)) == 2 * len(FORMS)
 
 
 def test_containerd_dials_each_of_its_hosts_once(tmp_path: Path, ctr: Client) -> None:
@@ -77,7 +77,7 @@ def test_containerd_dials_each_of_its_hosts_once(tmp_path: Path, ctr: Client) ->
         ctr("images", "rm", "--sync", image)
         until_idle(running)
         running.stop()
-    assert len(struck(running)) == 2 * len(FORMS)
+    assert len(applied(running)) == 2 * len(FORMS)
 
 
 @pytest.mark.parametrize("image", ["broken/tls:form-expired", "broken/with/accept_form-close/app:v1"])

@@ -57,10 +57,10 @@ def test_after_a_pull_the_next_request_for_its_manifest_fails(
     docker("rmi", image)
     docker("pull", image)  # HEAD fails, and it requests GET of the tag instead
     (rule,) = httpx.get(f"{ready['control']}/v1/rules").json()
-    assert rule["struck"] == 1
+    assert rule["applied"] == 1
     query = {"filter": "ep:manifest status:503"}
-    (struck,) = httpx.get(f"{ready['control']}/v1/exchanges", params=query).json()
-    assert (struck["method"], struck["rule"]) == ("HEAD", f"rule {rule['id']}")
+    (applied,) = httpx.get(f"{ready['control']}/v1/exchanges", params=query).json()
+    assert (applied["method"], applied["rule"]) == ("HEAD", f"rule {rule['id']}")
     terminal.tmux("send-keys", "5")
     for name in ("registry", "second origin", "control API"):
         assert "Running on" not in terminal.wait_for(f"INFO +the {name} listens on http://127.0.0.1:")

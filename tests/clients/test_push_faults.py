@@ -68,9 +68,9 @@ def test_skopeo_uploads_what_it_may_not_mount(
         first,
         f"docker://{registry.host}/broken/with/mount-refused_status-{status}/{repository}:v1",
     )
-    struck = exchanges(registry, f"repository:{repository} fault:mount-refused")
-    assert len(struck) >= 2
-    assert {exchange["status"] for exchange in struck} == {status}
+    applied = exchanges(registry, f"repository:{repository} fault:mount-refused")
+    assert len(applied) >= 2
+    assert {exchange["status"] for exchange in applied} == {status}
     assert set(wire.everything(registry, repository, "v1")) >= {layer.digest for layer in top.layers}
 
 

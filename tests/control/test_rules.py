@@ -20,11 +20,11 @@ def test_the_life_of_a_rule(registry: Brokenreg, control: httpx.Client) -> None:
     rule = added.json()
     where = added.headers["location"]
     assert where == f"/v1/rules/{rule['id']}"
-    assert rule == {**RULE, "id": rule["id"], "source": "control API", "matched": 0, "struck": 0}
+    assert rule == {**RULE, "id": rule["id"], "source": "control API", "matched": 0, "applied": 0}
     asked = [httpx.get(f"{registry.url}/v2/some/manifests/v1").status_code for _ in range(3)]
     assert asked == [503, 503, 404]
     rule = control.get(where).json()
-    assert (rule["matched"], rule["struck"]) == (3, 2)
+    assert (rule["matched"], rule["applied"]) == (3, 2)
     off = control.put(where, json={**rule, "enabled": False}).json()  # as GET gave it, counts and all
     assert (off["id"], off["enabled"], off["matched"]) == (rule["id"], False, 0)
     assert httpx.get(f"{registry.url}/v2/some/manifests/v1").status_code == 404
@@ -135,7 +135,7 @@ def test_namespaces_do_not_touch(registry: Brokenreg, control: httpx.Client) -> 
     def seen(namespace: str) -> tuple[list[int], int]:
         params = {"namespace": namespace}
         rules = control.get("/v1/rules", params=params).json()
-        return [rule["struck"] for rule in rules], len(control.get("/v1/exchanges", params=params).json())
+        return [rule["applied"] for rule in rules], len(control.get("/v1/exchanges", params=params).json())
 
     assert [seen("a"), seen("b"), seen("")] == [([1], 1), ([2], 2), ([], 1)]
     assert len(control.get("/v1/exchanges", params={"namespace": "*"}).json()) == 4

@@ -14,12 +14,12 @@ from hypothesis import strategies as st
 
 from brokenreg.control.routes import YAML, Ask, Query
 from brokenreg.control.scenarios import replace_scenario
-from brokenreg.faults.active_rule import ActiveRule
 from brokenreg.faults.catalogue import CATALOGUE
-from brokenreg.faults.description import describe
-from brokenreg.faults.rulebook import RuleBook, RuleBooks
-from brokenreg.faults.rules import FieldError, rule_of
-from brokenreg.faults.scenario import SourcedScenario
+from brokenreg.rules.active_rule import ActiveRule
+from brokenreg.rules.fault_reference import describe
+from brokenreg.rules.rule import FieldError, rule_of
+from brokenreg.rules.rule_book import RuleBook, RuleBooks
+from brokenreg.rules.scenario import SourcedScenario
 from tests.control.problem import problem_of
 from tests.process import Brokenreg, brokenreg
 
@@ -61,7 +61,7 @@ _RULES = st.fixed_dictionaries(
 
 def bare(rules: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [
-        {key: value for key, value in rule.items() if key not in ("id", "source", "matched", "struck")}
+        {key: value for key, value in rule.items() if key not in ("id", "source", "matched", "applied")}
         for rule in rules
     ]
 
@@ -141,7 +141,7 @@ def test_reset_leads_back_to_the_start(tmp_path: Path) -> None:
             control.put("/v1/scenario", json={"rules": []})
             assert control.post("/v1/reset").status_code == 204
             (rule,) = control.get("/v1/rules").json()
-            assert (rule["matched"], rule["struck"], rule["source"]) == (0, 0, f"{start}:3")
+            assert (rule["matched"], rule["applied"], rule["source"]) == (0, 0, f"{start}:3")
             assert control.get("/v1/scenario").text == at_start
             assert control.get("/v1/exchanges").json() == []
 
@@ -149,7 +149,7 @@ def test_reset_leads_back_to_the_start(tmp_path: Path) -> None:
 async def test_a_reset_meanwhile_does_not_lose_a_scenario(monkeypatch: pytest.MonkeyPatch) -> None:
     """It is read by a thread, and comes after the reset."""
     books = RuleBooks(0, lambda _: ())
-    controlled: Any = SimpleNamespace(rules=books)
+    runtime: Any = SimpleNamespace(rules=books)
     prepared = RuleBook.prepared
 
     def prepared_during_a_reset(book: RuleBook, sourced: SourcedScenario) -> list[ActiveRule]:
@@ -160,7 +160,7 @@ async def test_a_reset_meanwhile_does_not_lose_a_scenario(monkeypatch: pytest.Mo
     monkeypatch.setattr(RuleBook, "prepared", prepared_during_a_reset)
     books.book("ns").add(rule_of({"fault": {"type": "error"}, "name": "before"}), "test")
     ask = Ask({}, Query(namespace="ns"), b"rules: [{fault: {type: error, status: 503}}]", YAML, "")
-    response = await replace_scenario(controlled, ask)
+    response = await replace_scenario(runtime, ask)
     assert b"503" in await response.get_data(as_text=False)
     assert [active.rule.name for active in books.book("ns")] == [None]
 

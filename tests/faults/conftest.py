@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Iterator
 import httpx
 import pytest
 
-from tests.faults.struck import Registry
+from tests.faults.applied import Registry
 from tests.process import Brokenreg, brokenreg
 
 

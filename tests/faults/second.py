@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import httpx
 
 from tests.faults import raw
-from tests.faults.struck import Registry
+from tests.faults.applied import Registry
 from tests.process import Brokenreg
 
 

@@ -95,7 +95,7 @@ def test_a_stall_lasts_until_the_client_leaves(tmp_path: Path, arguments: tuple[
         until_idle(running)
         assert open_files(running) <= descriptors + 1  # the control API's own connection
         running.stop()
-    assert [event["ended"] for event in connects(running)] == ["client-left"] * 20
+    assert [event["ended"] for event in connects(running)] == ["disconnected"] * 20
 
 
 def open_files(running: Brokenreg) -> int:
@@ -227,7 +227,7 @@ def test_rules_that_come_and_go(own_registry: Brokenreg) -> None:
         assert control.put(url, json=rule).status_code == 200
         assert [outcome(own_registry) for _ in range(3)] == ["fin", "fin", "served"]
         counted = control.get(url).json()
-        assert (counted["matched"], counted["struck"]) == (3, 2)
+        assert (counted["matched"], counted["applied"]) == (3, 2)
         assert control.delete(url).status_code == 204
         assert outcome(own_registry) == "served"
         until_idle(own_registry, connections=1)
@@ -236,7 +236,7 @@ def test_rules_that_come_and_go(own_registry: Brokenreg) -> None:
         until_idle(own_registry)
     own_registry.stop()
     assert [(event["rule"], event["ended"]) for event in connects(own_registry)] == [
-        ("rule 1", "aborted"), ("rule 1", "aborted"), ("stall", "client-left"),
+        ("rule 1", "aborted"), ("rule 1", "aborted"), ("stall", "disconnected"),
     ]  # fmt: skip
 
 

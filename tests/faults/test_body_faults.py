@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from tests.faults.applied import Pushed, Registry
 from tests.faults.raw import HTTP1, HTTP2, Answer
-from tests.faults.struck import Pushed, Registry
 from tests.process import Brokenreg
 from tests.registry.pushing import MIB, digest_of
 
@@ -52,7 +52,7 @@ def test_truncate(each: Registry, image: Pushed, after: int, end: str) -> None:
     path, body = content(image, "layer")
     with each.rule(fault={"type": "truncate", "after": after, "end": end}) as rule:
         answer = each.ask(path)
-        assert each.rule_state(rule)["struck"] == 1
+        assert each.rule_state(rule)["applied"] == 1
     assert (answer.status, answer.body, answer.is_whole) == (200, body[:after], False)
     assert answer.header("content-length") == str(SIZE)
     assert answer.header("docker-content-digest") == digest_of(body)
@@ -80,7 +80,7 @@ def test_a_body_no_longer_than_that_is_left_as_it_is(each: Registry, image: Push
     with each.rule(fault={"type": "truncate", "after": after}, times=1) as rule:
         with each.connect() as connection:
             assert [connection.ask(path).body for _ in range(2)] == [body, body]
-        assert each.rule_state(rule)["struck"] == 0
+        assert each.rule_state(rule)["applied"] == 0
     exchange = each.exchange(path)
     assert (exchange["fault"], exchange["response_bytes"], exchange["ended"]) == (None, SIZE, "complete")
     assert f"truncate: spared, the body has {SIZE} bytes" in each.timeline(path)
@@ -107,7 +107,7 @@ def test_truncate_of_what_is_missing(each: Registry, image: Pushed) -> None:
         fault={"type": "truncate", "after": 1, "end": "rst"}, match={"endpoint": "manifest"}
     ) as rule:
         answer = each.ask(path)
-        assert each.rule_state(rule)["struck"] == 0
+        assert each.rule_state(rule)["applied"] == 0
     assert (answer.status, answer.is_whole) == (404, True)
 
 
@@ -257,7 +257,7 @@ def test_corrupt_beyond_what_is_asked_for(
     honest = each.ask(path, headers=headers).body
     with each.rule(fault={"type": "corrupt", "offset": offset}) as rule:
         assert each.ask(path, headers=headers).body == honest
-        assert each.rule_state(rule)["struck"] == 0
+        assert each.rule_state(rule)["applied"] == 0
     assert each.exchange(path)["fault"] is None
 
 
@@ -306,7 +306,7 @@ def test_swap_of_what_is_missing(each: Registry) -> None:
     path = image.blob_path(b"never pushed")
     with each.rule(fault={"type": "swap"}) as rule:
         assert each.ask(path).status == 404
-        assert each.rule_state(rule)["struck"] == 0
+        assert each.rule_state(rule)["applied"] == 0
 
 
 def test_swap_fabricated(each: Registry) -> None:
@@ -369,7 +369,7 @@ def test_an_empty_body_cannot_be_shorter(each: Registry) -> None:
     image = each.push(0)
     with each.rule(fault={"type": "wrong-length", "form": "shorter"}) as rule, each.connect() as connection:
         assert [connection.ask(image.layer_path()).status for _ in range(2)] == [200, 200]
-        assert each.rule_state(rule)["struck"] == 0
+        assert each.rule_state(rule)["applied"] == 0
 
 
 # several at once

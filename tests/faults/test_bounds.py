@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from brokenreg.faults import rulebook
-from brokenreg.faults.active_rule import ActiveRule, Attempts
-from brokenreg.faults.memory import LONGEST, Memory
-from brokenreg.faults.rulebook import RuleBooks
-from brokenreg.faults.rules import FieldError, Rule
 from brokenreg.oci.target import Endpoint, Target
+from brokenreg.rules import rule_book as rulebook
+from brokenreg.rules.active_rule import ActiveRule, Attempts
+from brokenreg.rules.rule import FieldError, Rule
+from brokenreg.rules.rule_book import RuleBooks
 from brokenreg.traffic.exchange import Exchange
+from brokenreg.traffic.memory import LONGEST, Memory
 
 RULE = Rule.model_validate({"fault": "error", "per": "client", "times": 1})
 
@@ -49,7 +49,7 @@ def test_clients_with_long_names_are_counted_apart() -> None:
     assert len(books.choose(exchange(agent + "1"), ())) == 1
     assert len(books.choose(exchange(agent + "2"), ())) == 1
     assert books.choose(exchange(agent + "1"), ()) == []
-    assert active.struck == 2
+    assert active.applied == 2
     assert all(len(key) <= LONGEST for key in active._counts)
 
 

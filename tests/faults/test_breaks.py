@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.faults.struck import Registry
+from tests.faults.applied import Registry
 from tests.faults.test_hold import begin, held, order, read
 
 SIZE = 300_000
@@ -18,12 +18,12 @@ def breaking(each: Registry) -> Iterator[Registry]:
     """A registry whose breaks are removed afterwards."""
     yield each
     with each.control() as control:
-        assert control.delete("/v1/breaks").status_code == 204
+        assert control.delete("/v1/breakpoints").status_code == 204
 
 
 def add(registry: Registry, expression: str) -> int:
     with registry.control() as control:
-        answer = control.post("/v1/breaks", json={"expression": expression})
+        answer = control.post("/v1/breakpoints", json={"expression": expression})
         assert answer.status_code == 201, answer.text
         return int(answer.json()["id"])
 
@@ -44,8 +44,8 @@ def test_every_response_that_matches_is_held_with_its_status_known(breaking: Reg
         order(breaking, exchange["id"], "resume")
         assert read(connection, stream).status == 503
         with breaking.control() as control:
-            assert control.delete(f"/v1/breaks/{number}").status_code == 204
-            assert control.delete(f"/v1/breaks/{number}").status_code == 404
+            assert control.delete(f"/v1/breakpoints/{number}").status_code == 204
+            assert control.delete(f"/v1/breakpoints/{number}").status_code == 404
         assert breaking.ask(path).status == 503, "the break is gone"
 
 
@@ -53,14 +53,14 @@ def test_breaks_are_switched_off_and_on(breaking: Registry) -> None:
     path = breaking.push(10).layer_path()
     number = add(breaking, "endpoint:layer")
     with breaking.control() as control:
-        told = control.put("/v1/breaks", json={"on": False}).json()
-        assert told == {"on": False, "breaks": [{"id": number, "expression": "endpoint:layer"}]}
+        told = control.put("/v1/breakpoints", json={"on": False}).json()
+        assert told == {"on": False, "breakpoints": [{"id": number, "expression": "endpoint:layer"}]}
         assert breaking.ask(path).is_whole
-        control.put("/v1/breaks", json={"on": True})
+        control.put("/v1/breakpoints", json={"on": True})
         with breaking.connect() as connection:
             begin(connection, path)
             (exchange,) = held(breaking, path)
-            control.delete("/v1/breaks")
+            control.delete("/v1/breakpoints")
             order(breaking, exchange["id"], "resume")
 
 
@@ -73,7 +73,7 @@ def test_breaks_are_switched_off_and_on(breaking: Registry) -> None:
 )
 def test_a_bad_expression_is_told(each: Registry, expression: str, told: str) -> None:
     with each.control() as control:
-        answer = control.post("/v1/breaks", json={"expression": expression})
+        answer = control.post("/v1/breakpoints", json={"expression": expression})
     assert answer.status_code == 400
     assert told in str(answer.json())
 

@@ -6,8 +6,8 @@ import json
 
 import pytest
 
+from tests.faults.applied import Registry
 from tests.faults.raw import HTTP1, HTTP2
-from tests.faults.struck import Registry
 from tests.registry.pushing import MIB
 
 GARBAGE = b"\x00\x16\x03\x01 this is not HTTP \xff\xfe\r\n\r\n"
@@ -131,7 +131,7 @@ def passed_over(registry: Registry, fault: str, protocol: str) -> None:
     path = image.layer_path()
     with registry.rule(fault=fault, match={"endpoint": "layer"}) as rule:
         answer = registry.ask(path)
-        assert (registry.rule_state(rule)["matched"], registry.rule_state(rule)["struck"]) == (0, 0)
+        assert (registry.rule_state(rule)["matched"], registry.rule_state(rule)["applied"]) == (0, 0)
     assert (answer.status, answer.body, answer.is_whole) == (200, image.layers[0], True)
     exchange = registry.exchange(path)
     assert (exchange["fault"], exchange["rule"], exchange["ended"]) == (None, None, "complete")
@@ -196,7 +196,7 @@ def test_a_body_too_short_for_it(http2: Registry, fault: str) -> None:
         assert connection.ask(image.layer_path()).body == image.layers[0]
         assert connection.ask(image.layer_path(), "HEAD").header("content-length") == "1000"
         assert connection.is_alive()
-        assert http2.rule_state(rule)["struck"] == 0
+        assert http2.rule_state(rule)["applied"] == 0
     assert http2.exchange(image.layer_path())["fault"] is None
 
 

@@ -40,7 +40,7 @@ def statuses(running: Brokenreg, count: int, name: str = "counts/app", tag: str 
 
 def counts(control: httpx.Client, rule: str, namespace: str = "") -> tuple[int, int]:
     state = control.get(rule, params={"namespace": namespace} if namespace else {}).json()
-    return state["matched"], state["struck"]
+    return state["matched"], state["applied"]
 
 
 @pytest.mark.parametrize(
@@ -62,13 +62,15 @@ def test_counts(
     assert counts(control, made) == (matched, expected.count(418))
 
 
-@pytest.mark.parametrize(("per", "struck"), [("rule", 1), ("repository", 2), ("reference", 4), ("client", 1)])
-def test_what_times_counts_by(registry: Brokenreg, control: httpx.Client, per: str, struck: int) -> None:
+@pytest.mark.parametrize(
+    ("per", "applied"), [("rule", 1), ("repository", 2), ("reference", 4), ("client", 1)]
+)
+def test_what_times_counts_by(registry: Brokenreg, control: httpx.Client, per: str, applied: int) -> None:
     made = add(control, {"times": 1, "per": per})
     for name in ("counts/one", "counts/two"):
         for tag in ("v1", "v2"):
             statuses(registry, 2, name, tag)
-    assert counts(control, made) == (8, struck)
+    assert counts(control, made) == (8, applied)
 
 
 def test_a_rule_that_does_not_strike_lets_the_next_be_asked(
@@ -102,7 +104,7 @@ def _drawn(data: Path, seed: int, *, is_parallel: bool) -> set[str]:
             return {name for name in names if is_struck(name)}
         names.reverse()
         with ThreadPoolExecutor(8) as pool:
-            return {name for name, struck in zip(names, pool.map(is_struck, names), strict=True) if struck}
+            return {name for name, applied in zip(names, pool.map(is_struck, names), strict=True) if applied}
 
 
 def test_one_seed_strikes_the_same_in_any_order(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from brokenreg.faults.editing import EditableHead
+from brokenreg.gate.edits import EditableHead
 from brokenreg.tui.holding.edit import visible_lines
 
 FIRST, SECOND = b"a=first-secret; Path=/", b"a=second-secret; Path=/"

@@ -158,8 +158,8 @@ async def test_on_pushes_and_listings(http: httpx.AsyncClient) -> None:
     assert (await http.get("/v2/faults/pushed/tags/list")).status_code == 404
     await push_manifest(http, "faults/pushed", "v1", b"{}")
     for endpoint, path in [("tags", "tags/list"), ("referrers", f"referrers/sha256:{'0' * 64}")]:
-        struck = await http.get(f"/v2/broken/with/error_status-502_endpoint-{endpoint}/faults/pushed/{path}")
-        assert error_of(struck, 502)
+        applied = await http.get(f"/v2/broken/with/error_status-502_endpoint-{endpoint}/faults/pushed/{path}")
+        assert error_of(applied, 502)
         assert (await http.get(f"/v2/faults/pushed/{path}")).status_code == 200
 
 

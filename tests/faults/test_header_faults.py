@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from tests.faults.applied import Pushed, Registry
 from tests.faults.raw import Answer
-from tests.faults.struck import Pushed, Registry
 from tests.registry.pushing import OCI_MANIFEST, digest_of
 
 SIZE = 1000
@@ -107,7 +107,7 @@ def test_what_has_no_digest_is_not_struck(each: Registry, image: Pushed, fault: 
     path = image.manifest_path(reference="missing")
     with each.rule(fault=fault) as rule:
         assert each.ask(path).status == 404
-        assert each.rule_state(rule)["struck"] == 0
+        assert each.rule_state(rule)["applied"] == 0
     assert each.exchange(path)["fault"] is None
 
 
@@ -165,8 +165,8 @@ def test_head_has_no_range(each: Registry, image: Pushed, form: str) -> None:
 def test_what_cannot_be_shifted(each: Registry, image: Pushed, asked: str, status: int) -> None:
     answer = ask_range(each, image.layer_path(), asked, form="shift", by=10)
     assert answer.status == status
-    struck = each.exchange(image.layer_path())["fault"]
-    assert struck == ("range" if status == 416 else None)
+    applied = each.exchange(image.layer_path())["fault"]
+    assert applied == ("range" if status == 416 else None)
 
 
 def test_range_is_refused(each: Registry, image: Pushed) -> None:
@@ -179,7 +179,7 @@ def test_range_is_refused(each: Registry, image: Pushed) -> None:
 def test_a_request_without_range(each: Registry, image: Pushed, form: str) -> None:
     with each.rule(fault={"type": "range", "form": form}) as rule:
         answer = each.ask(image.layer_path())
-        assert each.rule_state(rule)["struck"] == 0
+        assert each.rule_state(rule)["applied"] == 0
     assert (answer.status, answer.body) == (200, image.layers[0])
     assert each.exchange(image.layer_path())["fault"] is None
 
@@ -189,7 +189,7 @@ def test_a_range_of_what_is_missing(each: Registry, image: Pushed, form: str) ->
     path = image.blob_path(b"never pushed")
     with each.rule(fault={"type": "range", "form": form}) as rule:
         assert each.ask(path, headers=[("Range", "bytes=0-9")]).status == 404
-        assert each.rule_state(rule)["struck"] == 0
+        assert each.rule_state(rule)["applied"] == 0
 
 
 def test_two_headers_faults_of_one_rule(each: Registry, image: Pushed) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
-from brokenreg.faults.rules import FieldError, Rule, rule_of
+from brokenreg.rules.rule import FieldError, Rule, rule_of
 from tests.registry.pushing import error_of
 
 

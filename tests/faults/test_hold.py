@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
+from tests.faults.applied import Registry
 from tests.faults.raw import HTTP1, HTTP2
-from tests.faults.struck import Registry
 from tests.process import Brokenreg, brokenreg
 from tests.registry.pushing import digest_of
 
@@ -196,7 +196,7 @@ def test_a_client_that_leaves(each: Registry, at: Any) -> None:
         left = time.monotonic()
         exchange = each.exchange(path)
         assert time.monotonic() - left < 1
-    assert (exchange["ended"], exchange["held"]) == ("client-left", False)
+    assert (exchange["ended"], exchange["held"]) == ("disconnected", False)
     assert exchange["response_bytes"] == (0 if at == "headers" else at)
 
 
@@ -206,7 +206,7 @@ def test_a_body_that_ends_before(each: Registry) -> None:
     with each.rule(fault=rule, match={"endpoint": "layer"}) as number:
         assert each.ask(image.layer_path()).body == image.layers[0]
         assert each.ask(image.layer_path(), "HEAD").status == 200
-        assert each.rule_state(number)["struck"] == 0
+        assert each.rule_state(number)["applied"] == 0
     assert each.exchange(image.layer_path())["fault"] is None
 
 

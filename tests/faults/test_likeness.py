@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from brokenreg.faults.likeness import no_effect, scenario_like
-from brokenreg.faults.rulebook import RuleBooks
-from brokenreg.faults.rules import FieldError, fault_of, rule_of
-from brokenreg.faults.scenario import read_scenario
+from brokenreg.rules.rule import FieldError, fault_of, rule_of
+from brokenreg.rules.rule_book import RuleBooks
+from brokenreg.rules.rule_from_exchange import no_effect, scenario_like
+from brokenreg.rules.scenario import read_scenario
 from brokenreg.traffic.exchange import Exchange
 from tests.traffic import making
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from brokenreg.faults.active_rule import ActiveRule
-from brokenreg.faults.memory import Memory
-from brokenreg.faults.rules import Rule, rule_of
 from brokenreg.oci.target import parse_target
+from brokenreg.rules.active_rule import ActiveRule
+from brokenreg.rules.rule import Rule, rule_of
 from brokenreg.traffic.exchange import Exchange
+from brokenreg.traffic.memory import Memory
 
 
 def test_what_was_read_is_kept() -> None:
@@ -32,7 +32,7 @@ def _ask(active: ActiveRule, client: str) -> bool:
 
 def test_the_count_of_a_busy_client_is_not_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
     """Its turn is over, however many others come by meanwhile."""
-    monkeypatch.setattr("brokenreg.faults.active_rule._REMEMBERED", 3)
+    monkeypatch.setattr("brokenreg.rules.active_rule._REMEMBERED", 3)
     rule: Rule = rule_of({"fault": {"type": "error"}, "times": 1, "per": "client"})
     active = ActiveRule(rule, 1, "test")
     assert _ask(active, "busy")

@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from brokenreg.faults.catalogue import CATALOGUE
-from brokenreg.faults.matching import EndpointName
-from brokenreg.faults.paths import PathDoor, image_kinds, prefix_of
-from brokenreg.faults.rules import Rule, rule_of
-from brokenreg.faults.scenario import Scenario, read_scenario, write_scenario
 from brokenreg.oci.target import Target, parse_target
+from brokenreg.rules.path_rules import PathRules, image_kinds, prefix_of
+from brokenreg.rules.rule import Rule, rule_of
+from brokenreg.rules.scenario import Scenario, read_scenario, write_scenario
+from brokenreg.traffic.matching import EndpointName
 from tests.process import Brokenreg
 
 HOST = "127.0.0.1:65535/"
@@ -77,18 +77,18 @@ def _is_reference(text: str) -> bool:
 
 
 @pytest.fixture(scope="module")
-def door() -> PathDoor:
+def door() -> PathRules:
     images: Any = None  # prefixes are read without
-    return PathDoor(images)
+    return PathRules(images)
 
 
-def _read(door: PathDoor, target: Target) -> list[Rule]:
+def _read(door: PathRules, target: Target) -> list[Rule]:
     assert target.error is None, target.error
     return [each.rule for each in door.rules(target, "GET")]
 
 
 @given(rules())
-def test_a_rule_written_as_a_prefix_reads_back_as_the_same_rule(door: PathDoor, rule: Rule) -> None:
+def test_a_rule_written_as_a_prefix_reads_back_as_the_same_rule(door: PathRules, rule: Rule) -> None:
     try:
         prefix = prefix_of(rule)
     except ValueError:
@@ -99,7 +99,7 @@ def test_a_rule_written_as_a_prefix_reads_back_as_the_same_rule(door: PathDoor, 
 
 @given(rules(), st.integers(1, 127), st.integers(0, 2**40), st.integers(-(2**63), 2**63 - 1))
 def test_a_rule_written_as_a_tag_reads_back_as_the_same_rule(
-    door: PathDoor, rule: Rule, layers: int, size: int, seed: int
+    door: PathRules, rule: Rule, layers: int, size: int, seed: int
 ) -> None:
     """And its image is as the tag says, whatever stands in front."""
     try:
@@ -117,7 +117,7 @@ def test_a_rule_written_as_a_tag_reads_back_as_the_same_rule(
 
 
 @given(rules(), rules())
-def test_prefixes_nest_outermost_first(door: PathDoor, outer: Rule, inner: Rule) -> None:
+def test_prefixes_nest_outermost_first(door: PathRules, outer: Rule, inner: Rule) -> None:
     try:
         prefix = prefix_of(outer) + prefix_of(inner)
     except ValueError:
@@ -145,7 +145,7 @@ def test_what_is_accepted_is_a_reference(path: str) -> None:
 
 
 @pytest.mark.parametrize("kind", sorted(CATALOGUE))
-def test_every_fault_has_a_path_or_says_which_door_has_it(door: PathDoor, kind: str) -> None:
+def test_every_fault_has_a_path_or_says_which_door_has_it(door: PathRules, kind: str) -> None:
     fault = CATALOGUE[kind]
     rule = rule_of({"fault": {"type": kind, **({"dur": "1s"} if kind == "timeout" else {})}})
     if fault.endpoint == "connect":

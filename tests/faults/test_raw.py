@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from tests.faults.applied import Registry
 from tests.faults.raw import HTTP1, HTTP2, TIMEOUT
-from tests.faults.struck import Registry
 from tests.process import Brokenreg
 from tests.registry.pushing import digest_of
 

@@ -15,8 +15,8 @@ import httpx
 import pytest
 
 from tests.clients.conftest import Client, client_env, short_folder, skopeo  # noqa: F401
+from tests.faults.applied import Registry
 from tests.faults.second import follow, leaks, location_of, refused, second, status
-from tests.faults.struck import Registry
 from tests.process import Brokenreg, brokenreg
 from tests.registry.pushing import digest_of
 
@@ -173,7 +173,7 @@ def test_a_redirected_download_is_struck_once(each: Registry) -> None:
     with each.rule(**rule) as number:
         assert follow(each, location_of(each.ask(path))).body == pushed.layers[0]
         state = each.rule_state(number)
-    assert (state["matched"], state["struck"]) == (1, 1)
+    assert (state["matched"], state["applied"]) == (1, 1)
     found = {}
     for origin in ("registry", "second"):
         listed = httpx.get(

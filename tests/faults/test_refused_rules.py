@@ -10,8 +10,8 @@ import jwt
 import pytest
 
 from brokenreg.faults.catalogue import CATALOGUE
-from brokenreg.faults.rules import FieldError, rule_of
-from brokenreg.faults.scenario import ScenarioError, read_scenario
+from brokenreg.rules.rule import FieldError, rule_of
+from brokenreg.rules.scenario import ScenarioError, read_scenario
 from brokenreg.traffic.users import user_of
 from brokenreg.tui.faults.fields import fields_of, rule_from
 from tests.process import Brokenreg

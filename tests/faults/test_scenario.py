@@ -14,8 +14,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from brokenreg.faults.rules import FieldError, Rule, rule_of
-from brokenreg.faults.scenario import (
+from brokenreg.rules.rule import FieldError, Rule, rule_of
+from brokenreg.rules.scenario import (
     Scenario,
     ScenarioError,
     load_scenario,

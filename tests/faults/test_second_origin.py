@@ -15,8 +15,8 @@ import httpx
 import pytest
 
 from tests.faults import raw
+from tests.faults.applied import Pushed, Registry
 from tests.faults.second import follow, leaks, location_of, refused, reset, second, status
-from tests.faults.struck import Pushed, Registry
 from tests.process import Brokenreg, brokenreg, clean_environment
 from tests.registry.pushing import digest_of, push_blob
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
+from tests.faults.applied import Registry
 from tests.faults.raw import Answer
-from tests.faults.struck import Registry
 
 
 def error_of(answer: Answer) -> dict[str, Any]:
@@ -29,13 +29,13 @@ def error_of(answer: Answer) -> dict[str, Any]:
 def test_error(each: Registry, method: str, body: str) -> None:
     """The connection lives on; Content-Length is right, also for HEAD; nothing of a push is stored."""
     image = each.push(10)
-    path = image.manifest_path(reference="struck")
+    path = image.manifest_path(reference="applied")
     fault = {"type": "error", "status": 503, "body": body, "message": "a < b", "retry_after": "7"}
     with each.rule(fault=fault) as rule, each.connect() as connection:
         answer = connection.ask(path, method, content=image.manifest if method == "PUT" else b"")
         whole = connection.ask(path)
         assert connection.ended is None
-        assert each.rule_state(rule)["struck"] == 2
+        assert each.rule_state(rule)["applied"] == 2
     assert (answer.status, answer.is_whole, answer.all("retry-after")) == (503, True, ["7"])
     assert answer.header("content-length") == whole.header("content-length") == str(len(whole.body))
     assert answer.body == (b"" if method == "HEAD" else whole.body)
@@ -84,7 +84,7 @@ def test_rate_limit(each: Registry) -> None:
     fault = {"type": "rate-limit", "quota": 2, "window": "1h"}
     with each.rule(fault=fault, match={"repository": image.repository}) as rule, each.connect() as connection:
         answers = [connection.ask(path, method) for method in ("GET", "HEAD", "GET", "HEAD")]
-        assert each.rule_state(rule)["struck"] == 2
+        assert each.rule_state(rule)["applied"] == 2
         assert [answer.status for answer in answers] == [200, 200, 429, 429]
         assert [answer.all("ratelimit-limit") for answer in answers] == [["2;w=3600"]] * 4
         assert [answer.header("ratelimit-remaining") for answer in answers] == [
@@ -210,7 +210,7 @@ def test_read_after_write(each: Registry) -> None:
             statuses = [connection.ask(tag).status, connection.ask(digest).status]
             statuses += [connection.ask(tag, "HEAD").status, connection.ask(tag).status]
             assert statuses == [404, 404, 404, 200]
-        assert each.rule_state(rule)["struck"] == 6
+        assert each.rule_state(rule)["applied"] == 6
         assert connection.ask(tag).body == image.manifest
     assert each.exchange(tag)["fault"] is None
 
@@ -236,5 +236,5 @@ def test_twice_and_then_it_works(each: Registry) -> None:
     with each.rule(fault={"type": "error", "status": 502}, skip=1, times=2) as rule:
         assert [each.ask(path).status for _ in range(5)] == [200, 502, 502, 200, 200]
         state = each.rule_state(rule)
-        assert (state["matched"], state["struck"]) == (5, 2)
+        assert (state["matched"], state["applied"]) == (5, 2)
     assert each.timeline(path).count("fault error") == 0

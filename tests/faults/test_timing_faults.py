@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from hyperframe.frame import RstStreamFrame
 
+from tests.faults.applied import Registry
 from tests.faults.raw import HTTP1, HTTP2
-from tests.faults.struck import Registry
 from tests.process import Brokenreg
 
 LATE = 1.0
@@ -68,7 +68,7 @@ def test_latency_takes_a_push_in_first(each: Registry) -> None:
     ):
         connection.ask(path, "PUT", content=image.manifest, timeout=0.3)
         assert each.ask(path).body == image.manifest
-    assert each.exchange(path, "PUT")["ended"] == "client-left"
+    assert each.exchange(path, "PUT")["ended"] == "disconnected"
 
 
 @pytest.mark.parametrize("at", [0, 1, 100_000, "50%"])
@@ -106,7 +106,7 @@ def test_stall_until_the_client_leaves(each: Registry, at: Any) -> None:
         left = time.monotonic()
         exchange = each.exchange(image.layer_path())
         assert time.monotonic() - left < 1
-    assert (exchange["fault"], exchange["ended"]) == ("stall", "client-left")
+    assert (exchange["fault"], exchange["ended"]) == ("stall", "disconnected")
     assert exchange["response_bytes"] == (0 if at == "headers" else at)
 
 
@@ -126,7 +126,7 @@ def test_stall_beyond_the_body(each: Registry) -> None:
     with each.rule(fault={"type": "stall", "at": 1000}) as rule:
         assert each.ask(image.layer_path()).body == image.layers[0]
         assert each.ask(image.layer_path(), "HEAD").is_whole
-        assert each.rule_state(rule)["struck"] == 0
+        assert each.rule_state(rule)["applied"] == 0
     assert each.exchange(image.layer_path())["fault"] is None
 
 
@@ -209,7 +209,7 @@ def test_headers_do_not_drip_over_http2(http2: Registry) -> None:
     image = http2.push(100)
     with http2.rule(fault={"type": "drip", "what": "headers", "every": "1s"}) as rule:
         assert http2.ask(image.layer_path()).duration < LATE
-        assert http2.rule_state(rule)["struck"] == 0
+        assert http2.rule_state(rule)["applied"] == 0
     assert "drip: passed over, h2 packs headers into one frame" in http2.timeline(image.layer_path())
 
 
@@ -238,7 +238,7 @@ def check_leaving(registry: Registry, fault: dict[str, Any]) -> None:
         left = time.monotonic()
         exchange = registry.exchange(path)
         assert time.monotonic() - left < 1.5
-    assert exchange["ended"] == "client-left"
+    assert exchange["ended"] == "disconnected"
 
 
 def test_an_http2_stream_that_is_reset_is_noticed(http2: Registry) -> None:
@@ -248,7 +248,7 @@ def test_an_http2_stream_that_is_reset_is_noticed(http2: Registry) -> None:
         stream = connection.begin(path)
         assert connection.read(stream, timeout=0.2).ended == "timeout"
         connection.send(RstStreamFrame(stream, error_code=8).serialize())
-        assert http2.exchange(path)["ended"] == "client-left"
+        assert http2.exchange(path)["ended"] == "disconnected"
         assert connection.is_alive()
 
 

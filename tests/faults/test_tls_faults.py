@@ -14,7 +14,7 @@ import httpx
 import pytest
 import trustme
 
-from brokenreg.faults.scenario import ScenarioError, read_scenario
+from brokenreg.rules.scenario import ScenarioError, read_scenario
 from tests.faults.connections import connects, dial, in_turn, read_all, rules_file, timelines, until_idle
 from tests.faults.tls_client import (
     EXPIRED,
@@ -56,7 +56,7 @@ def test_certificates_with_one_flaw_each(tmp_path: Path) -> None:
         running.stop()
     events = connects(running)
     assert [event["rule"] for event in events] == [f"rule {number}" for number in range(1, len(FLAWS) + 1)]
-    assert {(event["fault"], event["ended"]) for event in events} == {("tls", "client-left")}
+    assert {(event["fault"], event["ended"]) for event in events} == {("tls", "disconnected")}
 
 
 def test_nothing_else_is_wrong(tmp_path: Path) -> None:
@@ -127,7 +127,7 @@ def test_a_handshake_that_stalls(tmp_path: Path) -> None:
         assert ping(running, trusting(running)) == SERVED
         running.stop()
     (event,) = connects(running)
-    assert (event["fault"], event["ended"]) == ("tls", "client-left")
+    assert (event["fault"], event["ended"]) == ("tls", "disconnected")
     assert 0.4 < event["duration"] < 5
 
 

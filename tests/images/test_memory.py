@@ -10,14 +10,14 @@ from unittest import mock
 
 import pytest
 
-from brokenreg.faults.paths import PathDoor, image_kinds
-from brokenreg.faults.surroundings import Surroundings
+from brokenreg.faults.registry_view import RegistryView
 from brokenreg.images import fabricator as module
 from brokenreg.images.fabricator import KINDS, Fabricator
 from brokenreg.images.image import FabricatedImage
 from brokenreg.oci.digests import Digest
 from brokenreg.oci.errors import OCIError
 from brokenreg.oci.target import Endpoint, Target
+from brokenreg.rules.path_rules import PathRules, image_kinds
 from brokenreg.traffic.exchange import Exchange
 from tests.images.stores import DictStore
 
@@ -131,12 +131,12 @@ async def test_rules_of_a_path_know_a_digest_that_memory_has_forgotten(what: str
     )
     async with fabricating(store) as fabricator:
         nothing: Any = None
-        surroundings = Surroundings(nothing, fabricator, nothing, nothing, nothing, nothing, nothing)
-        assert PathDoor(fabricator).rules(exchange.target, "GET") == []
-        assert surroundings.must_recall(exchange)
-        await surroundings.recall(exchange)
-        assert len(PathDoor(fabricator).rules(exchange.target, "GET")) == 1
-        assert not surroundings.must_recall(exchange)
+        registry_view = RegistryView(nothing, fabricator, nothing, nothing, nothing, nothing, nothing)
+        assert PathRules(fabricator).rules(exchange.target, "GET") == []
+        assert registry_view.must_recall(exchange)
+        await registry_view.recall(exchange)
+        assert len(PathRules(fabricator).rules(exchange.target, "GET")) == 1
+        assert not registry_view.must_recall(exchange)
         assert exchange.endpoint is {"config": Endpoint.CONFIG}.get(what, endpoint)
         assert Digest(digest) == exchange.target.digest
 

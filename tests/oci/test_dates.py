@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from brokenreg.oci import dates
+from brokenreg.http import dates
 
 YEAR = 31_556_952.0
 CLOCKS = [0.0, -1.0, 0.9996, -60 * YEAR, 31_000 * YEAR, -31_000 * YEAR, 1e18, -1e18, 1e300, float("inf")]

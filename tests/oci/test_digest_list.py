@@ -9,8 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from brokenreg.oci.digest_list import DigestList
-from brokenreg.oci.digests import Digest
+from brokenreg.oci.digests import Digest, DigestList
 from brokenreg.oci.mediatypes import ManifestFacts, manifest_facts
 
 DIGESTS = [Digest.of(bytes([number]), algorithm) for number in range(4) for algorithm in ("sha256", "sha512")]

@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 import brokenreg
-from brokenreg.oci.plurals import counted, form_for
+from brokenreg.wording import counted, form_for
 
 _NOUNS = re.compile(
     r" (bytes|characters|clients|connections|entries|exchanges|faults|files|layers|lines|manifests|matches|"

@@ -132,13 +132,13 @@ def small_pull(log: TrafficLog) -> None:
         agent="containerd/v2.0.1",
         client="10.0.2.9:39874",
     )
-    end(log, late, after=30.0, ended=Ended.CLIENT_LEFT, fault="timeout(dur=30s)")
+    end(log, late, after=30.0, ended=Ended.DISCONNECTED, fault="timeout(dur=30s)")
     probe = exchange(log, "/v2/_catalog", at=61.3, agent="", client="10.0.2.4:60114", query="n=100")
     answer(log, probe, size=64, kind="application/json")
     end(log, probe, after=0.0009)
     left = exchange(log, f"/v2/library/app/blobs/{digest('e0aa91')}", at=63.4, agent="curl/8.5.0")
     answer(log, left, size=1_310_720, of=98_566_144, kind=LAYER)
-    end(log, left, after=0.734, ended=Ended.CLIENT_LEFT)
+    end(log, left, after=0.734, ended=Ended.DISCONNECTED)
     push = exchange(
         log,
         "/v2/team/web/manifests/2.0",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from brokenreg.cli import main
+from brokenreg.cli.main import main
 from brokenreg.tui.app import Panel
 
 

@@ -8,22 +8,22 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+from brokenreg.assembly.proxy import make_proxy
 from brokenreg.config import Settings
-from brokenreg.controlled import Controlled
 from brokenreg.diagnostics import Diagnostics
-from brokenreg.faults.hold import Gate
-from brokenreg.faults.paths import image_kinds
-from brokenreg.faults.rulebook import RuleBooks
-from brokenreg.faults.trap import Trap
+from brokenreg.gate.gate import Gate
 from brokenreg.images.fabricator import KINDS, Fabricator
-from brokenreg.server.proxy import make_proxy
-from brokenreg.status import Status
+from brokenreg.rules.path_rules import image_kinds
+from brokenreg.rules.rule_book import RuleBooks
+from brokenreg.runtime.runtime import Runtime
+from brokenreg.runtime.status import Status
+from brokenreg.second_origin.credential_trap import CredentialTrap
 from brokenreg.storage import Store
 from brokenreg.traffic.log import TrafficLog
 
 
 @asynccontextmanager
-async def registry(log: TrafficLog) -> AsyncIterator[Controlled]:
+async def registry(log: TrafficLog) -> AsyncIterator[Runtime]:
     """One that has seen `log`, says that it listens on 127.0.0.1:8080, and asks no upstream."""
     with tempfile.TemporaryDirectory() as folder:
         settings = Settings(
@@ -33,7 +33,7 @@ async def registry(log: TrafficLog) -> AsyncIterator[Controlled]:
             images = Fabricator(store.index.recipes, {**KINDS, **image_kinds()}, settings.fabricate_limit)
             proxy = make_proxy(settings, store, list)
             try:
-                yield Controlled(
+                yield Runtime(
                     settings=settings,
                     log=log,
                     gate=Gate(log),
@@ -41,7 +41,7 @@ async def registry(log: TrafficLog) -> AsyncIterator[Controlled]:
                     store=store,
                     images=images,
                     proxy=proxy,
-                    trap=Trap(),
+                    trap=CredentialTrap(),
                     diagnostics=Diagnostics(),
                     status=lambda: _status(log),
                     stopping=asyncio.Event(),
@@ -67,5 +67,5 @@ def _status(log: TrafficLog) -> Status:
         repositories=0,
         manifests=0,
         blobs=0,
-        leaked_credentials=Trap().leaks,
+        leaked_credentials=CredentialTrap().leaks,
     )

@@ -35,8 +35,8 @@ async def shown(
     preferences: Preferences = USUAL,
 ) -> AsyncIterator[tuple[Panel, Pilot[int]]]:
     """A panel on a registry that has seen `log`, and its keyboard."""
-    async with registry(log) as controlled:
-        panel = Panel(controlled, preferences, clock or Clock())
+    async with registry(log) as runtime:
+        panel = Panel(runtime, preferences, clock or Clock())
         async with panel.run_test(size=size, notifications=True) as pilot:
             yield panel, pilot
 

@@ -17,14 +17,14 @@ from pathlib import Path
 from exchanges import DOCKER, NOON
 from serving import PATIENCE, Client
 
+from brokenreg.assembly.server import Server
 from brokenreg.config import Settings
-from brokenreg.controlled import Controlled
 from brokenreg.diagnostics import Diagnostics
-from brokenreg.faults.passage import Step
-from brokenreg.faults.rules import rule_of
-from brokenreg.server.assembly import Server
+from brokenreg.gate.passage import Step
+from brokenreg.rules.rule import rule_of
+from brokenreg.runtime.runtime import Runtime
 from brokenreg.traffic.exchange import Exchange
-from brokenreg.traffic.log import Happening, TrafficLog
+from brokenreg.traffic.log import ExchangeEvent, TrafficLog
 
 HOST = "127.0.0.1:8080"
 _IMAGE = "/v2/broken/random"
@@ -41,9 +41,9 @@ _HELD_AT = 1536 * 1024
 class Puller:
     """Asks as docker does. Each request has a connection of its own, open until `close`."""
 
-    def __init__(self, controlled: Controlled) -> None:
-        self._log = controlled.log
-        self._port = int(controlled.status().registry[0].rpartition(":")[2])
+    def __init__(self, runtime: Runtime) -> None:
+        self._log = runtime.log
+        self._port = int(runtime.status().registry[0].rpartition(":")[2])
         self._clients: list[Client] = []
 
     async def ask(self, path: str, *headers: str, method: str = "GET") -> tuple[Client, Exchange]:
@@ -70,14 +70,14 @@ class Puller:
     async def until(self, is_so: Callable[[], object]) -> None:
         """Wait for something of which the log tells."""
         happened = asyncio.Event()
-        unlisten = self._log.listen(lambda *_: happened.set(), *Happening)
+        unsubscribe = self._log.subscribe(lambda *_: happened.set(), *ExchangeEvent)
         try:
             async with asyncio.timeout(PATIENCE):
                 while not is_so():
                     happened.clear()
                     await happened.wait()
         finally:
-            unlisten()
+            unsubscribe()
 
     async def manifest(self) -> list[str]:
         """What precedes the layers: the paths of those."""
@@ -94,13 +94,13 @@ class Puller:
 
 
 @asynccontextmanager
-async def half_way() -> AsyncIterator[Controlled]:
+async def half_way() -> AsyncIterator[Runtime]:
     """One layer has come; a break holds two, and somebody let one of them go on to a byte of its body."""
-    async with _pulling() as (controlled, puller):
+    async with _pulling() as (runtime, puller):
         first, second, third = await puller.manifest()
         await puller.get(first)
-        gate = controlled.gate
-        gate.breaks.add("endpoint:layer")
+        gate = runtime.gate
+        gate.breakpoints.add("endpoint:layer")
         client, stepped = await puller.ask(second)
         await puller.until(lambda: stepped.held_since)
         gate.stop(stepped.id, "hand")
@@ -110,38 +110,36 @@ async def half_way() -> AsyncIterator[Controlled]:
         await puller.until(lambda: stepped.response_bytes == _HELD_AT and stepped.held_since)
         _, waiting = await puller.ask(third)
         await puller.until(lambda: waiting.held_since)
-        _put(controlled.log, *_BEFORE_LAYERS, (58.125, 0.412), (58.125, 4.875), (70.25, 0.003))
-        yield _at_home(controlled)
+        _put(runtime.log, *_BEFORE_LAYERS, (58.125, 0.412), (58.125, 4.875), (70.25, 0.003))
+        yield _at_home(runtime)
 
 
 @asynccontextmanager
-async def retried() -> AsyncIterator[Controlled]:
+async def retried() -> AsyncIterator[Runtime]:
     """A whole pull. A rule cut one of its layers, and the client asked for the rest of it."""
-    async with _pulling() as (controlled, puller):
+    async with _pulling() as (runtime, puller):
         cut = {"fault": {"type": "truncate", "after": "1MiB"}, "match": {"layer": 2}, "times": 1}
-        controlled.rules.book("").add(rule_of(cut), "panel")
+        runtime.rules.book("").add(rule_of(cut), "panel")
         first, second, third = await puller.manifest()
         await puller.get(first)
         came = len(await puller.get(second))
         await puller.get(third)
         await puller.get(second, f"range: bytes={came}-")
-        _put(
-            controlled.log, *_BEFORE_LAYERS, (58.125, 0.412), (58.125, 0.203), (58.375, 0.688), (58.5, 0.438)
-        )
-        yield _at_home(controlled)
+        _put(runtime.log, *_BEFORE_LAYERS, (58.125, 0.412), (58.125, 0.203), (58.375, 0.688), (58.5, 0.438))
+        yield _at_home(runtime)
 
 
 @asynccontextmanager
-async def _pulling() -> AsyncIterator[tuple[Controlled, Puller]]:
+async def _pulling() -> AsyncIterator[tuple[Runtime, Puller]]:
     """A registry that serves on a free port, and a client of it."""
     with tempfile.TemporaryDirectory() as folder:
         settings = Settings(
             listen=["127.0.0.1:0"], control=None, fabricate_limit="1GiB", data=Path(folder), offline=True
         )
         async with Server.running(settings, Diagnostics()) as server:
-            puller = Puller(server.controlled)
+            puller = Puller(server.runtime)
             try:
-                yield server.controlled, puller
+                yield server.runtime, puller
             finally:
                 puller.close()
 
@@ -161,7 +159,7 @@ def _put(log: TrafficLog, *spans: tuple[float, float]) -> None:
         )
 
 
-def _at_home(controlled: Controlled) -> Controlled:
+def _at_home(runtime: Runtime) -> Runtime:
     """The same, as if it listened where it does by default."""
-    status = controlled.status
-    return replace(controlled, status=lambda: status().model_copy(update={"registry": [f"http://{HOST}"]}))
+    status = runtime.status
+    return replace(runtime, status=lambda: status().model_copy(update={"registry": [f"http://{HOST}"]}))

@@ -13,12 +13,12 @@ from pathlib import Path
 from screen import look
 from textual.pilot import Pilot
 
+from brokenreg.assembly.server import Server
 from brokenreg.config import Settings
-from brokenreg.controlled import Controlled
 from brokenreg.diagnostics import Diagnostics
-from brokenreg.server.assembly import Server
+from brokenreg.runtime.runtime import Runtime
 from brokenreg.traffic.exchange import Exchange
-from brokenreg.traffic.log import Happening
+from brokenreg.traffic.log import ExchangeEvent
 from brokenreg.tui.app import Panel
 
 PATIENCE = 10.0
@@ -61,13 +61,11 @@ class Client:
 class Serving:
     """A panel on a registry that serves."""
 
-    def __init__(
-        self, controlled: Controlled, panel: Panel, pilot: Pilot[int], clients: list[Client]
-    ) -> None:
-        self.controlled = controlled
+    def __init__(self, runtime: Runtime, panel: Panel, pilot: Pilot[int], clients: list[Client]) -> None:
+        self.runtime = runtime
         self.panel = panel
         self.pilot = pilot
-        self.port = int(controlled.status().registry[0].rpartition(":")[2])
+        self.port = int(runtime.status().registry[0].rpartition(":")[2])
         self._clients = clients
 
     async def look(self, *keys: str) -> str:
@@ -89,15 +87,15 @@ class Serving:
 
     async def until(self, is_so: Callable[[Exchange], object]) -> Exchange:
         """The newest exchange, once it is so."""
-        log, happened = self.controlled.log, asyncio.Event()
-        unlisten = log.listen(lambda *_: happened.set(), *Happening)
+        log, happened = self.runtime.log, asyncio.Event()
+        unsubscribe = log.subscribe(lambda *_: happened.set(), *ExchangeEvent)
         try:
             async with asyncio.timeout(PATIENCE):
                 while not (len(log) and is_so(log[log.end - 1])):
                     happened.clear()
                     await happened.wait()
         finally:
-            unlisten()
+            unsubscribe()
         return log[log.end - 1]
 
 
@@ -119,9 +117,9 @@ async def serving(size: tuple[int, int] = (80, 24), upstream: str = "") -> Async
         clients: list[Client] = []
         try:
             async with Server.running(settings, Diagnostics()) as server:
-                panel = Panel(server.controlled)
+                panel = Panel(server.runtime)
                 async with panel.run_test(size=size, notifications=True) as pilot:
-                    yield Serving(server.controlled, panel, pilot, clients)
+                    yield Serving(server.runtime, panel, pilot, clients)
         finally:
             for client in clients:
                 client.writer.close()

@@ -8,9 +8,9 @@ import json
 import tarfile
 import time
 
-from brokenreg.controlled import Controlled
 from brokenreg.oci.digests import Digest
 from brokenreg.oci.mediatypes import OCI_MANIFEST, manifest_facts
+from brokenreg.runtime.runtime import Runtime
 from brokenreg.storage.records import Manifest, RepositoryKey
 
 HUB = ("@docker.io", "library/nginx")
@@ -28,22 +28,22 @@ def tar(*members: tuple[str, bytes]) -> bytes:
     return gzip.compress(written.getvalue(), mtime=0)
 
 
-async def store_blob(controlled: Controlled, key: RepositoryKey, content: bytes) -> Digest:
+async def store_blob(runtime: Runtime, key: RepositoryKey, content: bytes) -> Digest:
     """As a push or a pull leaves it."""
     digest = Digest.of(content)
-    controlled.store.folder.blob(digest).write_bytes(content)
-    await controlled.store.index.link_blob(key, digest, time.time())
+    runtime.store.folder.blob(digest).write_bytes(content)
+    await runtime.store.index.link_blob(key, digest, time.time())
     if key[0].startswith("@"):
-        controlled.store.cache.used(digest, len(content))
+        runtime.store.cache.used(digest, len(content))
     return digest
 
 
 async def store_image(
-    controlled: Controlled, key: RepositoryKey, tag: str, layer: bytes, config: bytes = b'{"os":"linux"}'
+    runtime: Runtime, key: RepositoryKey, tag: str, layer: bytes, config: bytes = b'{"os":"linux"}'
 ) -> tuple[Digest, Digest, Digest]:
     """Digests of its manifest, configuration and layer."""
-    config_digest = await store_blob(controlled, key, config)
-    layer_digest = await store_blob(controlled, key, layer)
+    config_digest = await store_blob(runtime, key, config)
+    layer_digest = await store_blob(runtime, key, layer)
     document = {
         "schemaVersion": 2,
         "config": {"digest": config_digest, "size": len(config)},
@@ -51,5 +51,5 @@ async def store_image(
     }
     body = json.dumps(document).encode()
     manifest = Manifest(Digest.of(body), OCI_MANIFEST, len(body), manifest_facts(body))
-    await controlled.store.index.put_manifest(key, manifest, body, [tag])
+    await runtime.store.index.put_manifest(key, manifest, body, [tag])
     return manifest.digest, config_digest, layer_digest

@@ -18,7 +18,7 @@ from pathlib import Path
 from textual.app import App
 from textual.widgets import Input
 
-from brokenreg.controlled import Controlled
+from brokenreg.runtime.runtime import Runtime
 from brokenreg.traffic.log import TrafficLog
 from brokenreg.tui.app import Panel
 from brokenreg.tui.preferences import Preferences
@@ -26,7 +26,7 @@ from brokenreg.tui.preferences import Preferences
 sys.path.insert(0, str(Path(__file__).parent))
 from exchanges import NOW
 from running import registry
-from scenes import armed, nothing, pushed_and_cached, ruled, some_blobs, some_log_lines, some_traffic, struck
+from scenes import applied, armed, nothing, pushed_and_cached, ruled, some_blobs, some_log_lines, some_traffic
 from scripted_pull import half_way, retried
 
 FOLDER = Path(__file__).parents[2] / "screenshots"
@@ -41,11 +41,11 @@ class Picture:
     """
 
     name: str
-    scene: Callable[[Controlled], Awaitable[None]] = nothing
+    scene: Callable[[Runtime], Awaitable[None]] = nothing
     keys: tuple[str, ...] = ()
     narrow: tuple[str, ...] = ()
     theme: str | None = None
-    pull: Callable[[], AbstractAsyncContextManager[Controlled]] | None = None
+    pull: Callable[[], AbstractAsyncContextManager[Runtime]] | None = None
 
 
 OPEN_TAGS = ("4", "j", "l", "j", "j", "l", "l", "l", "l")
@@ -55,13 +55,13 @@ PICTURES = (
     Picture("traffic", armed),
     Picture("empty", nothing),
     Picture("detail", some_traffic, ("k", "k", "enter")),
-    Picture("why", struck, ("enter", "h")),
+    Picture("why", applied, ("enter", "h")),
     Picture("pull", pull=half_way, keys=("g", "f", "m", "enter")),
     Picture("waterfall", pull=retried, narrow=("w",)),
     Picture("held", pull=half_way, keys=("k",)),
     Picture("break", pull=half_way, keys=("enter", "l", "l")),
     Picture("edit", pull=half_way, keys=("e", "delete", "delete", "delete", *"503")),
-    Picture("breaks", pull=half_way, keys=("i", *"status:5xx", "enter", *"repo:librar")),
+    Picture("breakpoints", pull=half_way, keys=("i", *"status:5xx", "enter", *"repo:librar")),
     Picture("filter", some_traffic, ("/", *"status:2xx ep:lay")),
     Picture("curl", some_traffic, ("k", "x")),
     Picture("har", some_traffic, ("k", "x", "l")),
@@ -114,9 +114,9 @@ async def take(file: str) -> str:
     """One of `FILES`, as SVG."""
     picture, size = FILES[file]
     with frozen():
-        async with picture.pull() if picture.pull else registry(TrafficLog()) as controlled:
-            await picture.scene(controlled)
-            panel = Panel(controlled, Preferences(theme=picture.theme), lambda: NOW)
+        async with picture.pull() if picture.pull else registry(TrafficLog()) as runtime:
+            await picture.scene(runtime)
+            panel = Panel(runtime, Preferences(theme=picture.theme), lambda: NOW)
             async with panel.run_test(size=size) as pilot:
                 panel.tick()
                 for key in (*picture.keys, *(picture.narrow if size == SIZES[0] else ())):

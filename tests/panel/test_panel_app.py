@@ -14,7 +14,7 @@ from screen import Clock, lines, look, settled, shown, text
 from take_screenshots import FILES, FOLDER, take
 from textual.pilot import Pilot
 
-from brokenreg.faults.rules import rule_of
+from brokenreg.rules.rule import rule_of
 from brokenreg.traffic.log import TrafficLog
 from brokenreg.tui.app import Panel
 
@@ -28,8 +28,8 @@ async def test_it_quits_with_status_0(keys: list[str]) -> None:
         await look(pilot)
         await pilot.press(*keys)
 
-    async with registry(log) as controlled:
-        panel = Panel(controlled, clock=Clock())
+    async with registry(log) as runtime:
+        panel = Panel(runtime, clock=Clock())
         await asyncio.wait_for(panel.run_async(headless=True, size=(80, 24), auto_pilot=press), 10)
         assert panel.return_code == 0
 
@@ -54,10 +54,10 @@ async def test_it_asks_before_it_breaks_something_off(keys: list[str]) -> None:
 async def test_it_asks_while_rules_are_not_saved(tmp_path: Path) -> None:
     """Those made here: in a form, or as an override that is on. What has been struck once is no loss."""
     async with shown(TrafficLog()) as (panel, pilot):
-        book = panel._controlled.rules.book("")
+        book = panel._runtime.rules.book("")
         book.add(rule_of({"fault": {"type": "error", "status": 500}}), "faults.yaml:3")
         spent = rule_of({"fault": {"type": "error", "status": 500}, "times": 1})
-        book.add(spent, "panel, next like this").struck = 1
+        book.add(spent, "panel, next like this").applied = 1
         await look(pilot, "2", "c", *"reset", "enter")
         assert "A rule in a form is not in force yet." in await look(pilot, "ctrl+c")
         await look(pilot, "escape", "enter")
@@ -82,8 +82,8 @@ async def test_a_signal_ends_it_with_the_status_that_it_is_given(number: signal.
     async def send(pilot: Pilot[int]) -> None:
         os.kill(os.getpid(), number)
 
-    async with registry(TrafficLog()) as controlled:
-        panel = Panel(controlled)
+    async with registry(TrafficLog()) as runtime:
+        panel = Panel(runtime)
         loop = asyncio.get_running_loop()
         loop.add_signal_handler(number, panel.quit, 7)
         try:
@@ -94,8 +94,8 @@ async def test_a_signal_ends_it_with_the_status_that_it_is_given(number: signal.
 
 
 async def test_it_can_be_told_to_quit_before_it_runs_and_after() -> None:
-    async with registry(TrafficLog()) as controlled:
-        panel = Panel(controlled)
+    async with registry(TrafficLog()) as runtime:
+        panel = Panel(runtime)
         panel.quit()
         await asyncio.wait_for(panel.run_async(headless=True), 10)
         assert panel.return_code == 0
@@ -112,11 +112,11 @@ async def test_an_error_of_ours_ends_it_with_status_1_and_one_line(
         pilot.app.call_later(_fail)
         await pilot.pause()
 
-    async with registry(TrafficLog()) as controlled:
-        panel = Panel(controlled)
+    async with registry(TrafficLog()) as runtime:
+        panel = Panel(runtime)
         await asyncio.wait_for(panel.run_async(headless=True, auto_pilot=fail), 10)
         assert panel.return_code == 1
-        diagnostics = controlled.settings.data / "diagnostics.log"
+        diagnostics = runtime.settings.data / "diagnostics.log"
         said = " ".join(capsys.readouterr().err.split())
         assert said == f"brokenreg: the panel failed; {diagnostics} says more"
         assert "an error of ours" in caplog.text

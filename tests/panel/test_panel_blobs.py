@@ -13,8 +13,8 @@ from screen import look, said, settled, text
 from stored import HUB, TEAM, store_blob, store_image, tar
 from textual.pilot import Pilot
 
-from brokenreg.controlled import Controlled
 from brokenreg.oci.digests import Digest
+from brokenreg.runtime.runtime import Runtime
 from brokenreg.traffic.log import TrafficLog
 from brokenreg.tui.app import Panel
 from brokenreg.tui.blobs.survey import survey
@@ -25,26 +25,26 @@ ZSTD = b"\x28\xb5\x2f\xfdpacked\x1b[2J"
 @asynccontextmanager
 async def panel_on(
     prepare: Callable, size: tuple[int, int] = (100, 30)
-) -> AsyncIterator[tuple[Pilot[int], Controlled, object]]:
-    async with registry(TrafficLog()) as controlled:
-        prepared = await prepare(controlled)
-        panel = Panel(controlled, clock=lambda: NOW)
+) -> AsyncIterator[tuple[Pilot[int], Runtime, object]]:
+    async with registry(TrafficLog()) as runtime:
+        prepared = await prepare(runtime)
+        panel = Panel(runtime, clock=lambda: NOW)
         async with panel.run_test(size=size, notifications=True) as pilot:
             await look(pilot, "3")
             await settled(pilot)
-            yield pilot, controlled, prepared
+            yield pilot, runtime, prepared
 
 
-async def one_image(controlled: Controlled) -> tuple[Digest, Digest, Digest]:
+async def one_image(runtime: Runtime) -> tuple[Digest, Digest, Digest]:
     layer = tar(("etc/passwd", b"root"), ("etc/.wh.shadow", b""), ("opt/.wh..wh..opq", b""))
-    return await store_image(controlled, TEAM, "1.0", layer)
+    return await store_image(runtime, TEAM, "1.0", layer)
 
 
 async def test_all_kinds_of_blobs_are_listed_with_origin_and_place() -> None:
-    async def prepare(controlled: Controlled) -> None:
-        await one_image(controlled)
-        await store_image(controlled, HUB, "latest", tar(("hub", b"x" * 9999)), b'{"os":"hub"}')
-        await controlled.images.image("broken/random", "layers-1_size-1024")
+    async def prepare(runtime: Runtime) -> None:
+        await one_image(runtime)
+        await store_image(runtime, HUB, "latest", tar(("hub", b"x" * 9999)), b'{"os":"hub"}')
+        await runtime.images.image("broken/random", "layers-1_size-1024")
 
     async with panel_on(prepare, (140, 30)) as (pilot, _, _):
         seen = text(pilot.app)
@@ -75,10 +75,8 @@ async def test_a_layer_is_listed_with_whiteouts() -> None:
 
 
 async def test_a_configuration_is_shown_as_json_and_what_is_neither_as_bytes() -> None:
-    async def prepare(controlled: Controlled) -> None:
-        await store_image(
-            controlled, TEAM, "1.0", b"\x28\xb5\x2f\xfdpacked\x1b[2J", b'{"os":"li\x1b[31mnux"}'
-        )
+    async def prepare(runtime: Runtime) -> None:
+        await store_image(runtime, TEAM, "1.0", b"\x28\xb5\x2f\xfdpacked\x1b[2J", b'{"os":"li\x1b[31mnux"}')
 
     async with panel_on(prepare) as (pilot, _, _):
         seen = await settled(pilot, "/", *"config", "enter", "enter")
@@ -89,8 +87,8 @@ async def test_a_configuration_is_shown_as_json_and_what_is_neither_as_bytes() -
 
 
 async def test_a_hundred_megabytes_of_json_are_shown_by_their_beginning() -> None:
-    async def prepare(controlled: Controlled) -> None:
-        await store_blob(controlled, TEAM, b'[{"a":"[bold]b[/bold]"},' * 4_200_000)
+    async def prepare(runtime: Runtime) -> None:
+        await store_blob(runtime, TEAM, b'[{"a":"[bold]b[/bold]"},' * 4_200_000)
 
     async with panel_on(prepare) as (pilot, _, _):
         seen = await settled(pilot, "enter")
@@ -99,12 +97,12 @@ async def test_a_hundred_megabytes_of_json_are_shown_by_their_beginning() -> Non
 
 
 async def test_a_bomb_is_told_where_it_was_left() -> None:
-    async def prepare(controlled: Controlled) -> None:
+    async def prepare(runtime: Runtime) -> None:
         head = tarfile.TarInfo("bomb")
         head.size = 10 * 1024**3
         packer = zlib.compressobj(1, zlib.DEFLATED, 31)
         zeros = packer.compress(head.tobuf()) + packer.compress(bytes(64 * 1024**2)) + packer.flush()
-        await store_blob(controlled, TEAM, zeros)
+        await store_blob(runtime, TEAM, zeros)
 
     async with panel_on(prepare) as (pilot, _, _):
         seen = await settled(pilot, "enter")
@@ -113,66 +111,66 @@ async def test_a_bomb_is_told_where_it_was_left() -> None:
 
 
 async def test_a_digest_is_verified_and_a_wrong_one_told() -> None:
-    async with panel_on(one_image) as (pilot, controlled, digests):
+    async with panel_on(one_image) as (pilot, runtime, digests):
         seen = await settled(pilot, "/", *"layer", "enter", "v")
         assert "verified: " in seen
-        controlled.store.folder.blob(digests[2]).write_bytes(b"other")
+        runtime.store.folder.blob(digests[2]).write_bytes(b"other")
         seen = await settled(pilot, "v")
         assert "WRONG: 5B have the digest" in seen
         assert Digest.of(b"other")[-20:] in seen
-        assert controlled.store.integrity.is_quarantined(digests[2])
-        (row,) = [blob for blob in await survey(controlled) if blob.digest == digests[2]]
+        assert runtime.store.integrity.is_quarantined(digests[2])
+        (row,) = [blob for blob in await survey(runtime) if blob.digest == digests[2]]
         assert row.origins == ("corrupt", "pushed")
         for key in ("v", "enter", "C"):
             seen = " ".join((await settled(pilot, key)).split())
             assert "it was corrupt on disk and is not served any more; push it again" in seen, key
-        assert not list(controlled.rules.book(""))
+        assert not list(runtime.rules.book(""))
 
 
 async def test_corrupt_arms_a_rule_for_exactly_this_blob_and_takes_it_away() -> None:
-    async with panel_on(one_image) as (pilot, controlled, digests):
+    async with panel_on(one_image) as (pilot, runtime, digests):
         seen = await settled(pilot, "/", *"layer", "enter", "C")
         assert "what is stored stays right" in seen
-        (active,) = controlled.rules.book("")
+        (active,) = runtime.rules.book("")
         assert active.rule.match.reference == digests[2]
         assert active.rule.fault[0].name == "corrupt"
         assert "the rule is gone" in await settled(pilot, "C")
-        assert not len(controlled.rules.book(""))
+        assert not len(runtime.rules.book(""))
         await settled(pilot, "escape", "/", *"manifest", "enter", "C")
-        (active,) = controlled.rules.book("")
+        (active,) = runtime.rules.book("")
         match = active.rule.match
         assert (match.repository, match.reference) == ("team/web", f"{digests[0]}|1.0"), "by tag as well"
         assert "the rule is gone" in await settled(pilot, "C")
 
 
 async def test_what_was_pushed_is_deleted_from_all_repositories_after_a_yes() -> None:
-    async with panel_on(one_image) as (pilot, controlled, digests):
+    async with panel_on(one_image) as (pilot, runtime, digests):
         seen = await settled(pilot, "/", *"layer", "enter", "d")
         assert "Delete this blob?" in seen
         assert digests[2] in seen
         await settled(pilot, "n")
-        assert controlled.store.index.is_linked(digests[2])
+        assert runtime.store.index.is_linked(digests[2])
         seen = await settled(pilot, "d", "y")
         assert "deleted from 1 repository" in seen
-        assert not controlled.store.index.is_linked(digests[2])
+        assert not runtime.store.index.is_linked(digests[2])
         assert "0 of 2" in seen
 
 
 async def test_what_is_cached_is_evicted_unless_somebody_reads_it() -> None:
-    async def prepare(controlled: Controlled) -> Digest:
-        return await store_blob(controlled, HUB, b"cached")
+    async def prepare(runtime: Runtime) -> Digest:
+        return await store_blob(runtime, HUB, b"cached")
 
-    async with panel_on(prepare) as (pilot, controlled, digest):
-        with controlled.store.blobs.pin(digest):
+    async with panel_on(prepare) as (pilot, runtime, digest):
+        with runtime.store.blobs.pin(digest):
             assert "not evicted: somebody reads it" in await settled(pilot, "d", "y")
         assert "evicted from the cache" in await settled(pilot, "d", "y")
-        assert controlled.store.blobs.size(digest) is None
-        assert not controlled.store.index.is_linked(digest)
+        assert runtime.store.blobs.size(digest) is None
+        assert not runtime.store.index.is_linked(digest)
 
 
 async def test_what_is_fabricated_cannot_be_deleted_but_looked_into() -> None:
-    async def prepare(controlled: Controlled) -> None:
-        await controlled.images.image("broken/random", "layers-1_size-4096")
+    async def prepare(runtime: Runtime) -> None:
+        await runtime.images.image("broken/random", "layers-1_size-4096")
 
     async with panel_on(prepare) as (pilot, _, _):
         assert "d Delete" not in await settled(pilot, "d")
@@ -193,7 +191,7 @@ async def test_order_search_and_copy() -> None:
 
 
 async def test_new_blobs_appear_and_names_are_never_obeyed() -> None:
-    async with panel_on(one_image) as (pilot, controlled, _):
-        await store_image(controlled, ("", "[red]x[/red]"), "t\x1b[31m", tar(("[b]\x07", b"")), b"{ }")
+    async with panel_on(one_image) as (pilot, runtime, _):
+        await store_image(runtime, ("", "[red]x[/red]"), "t\x1b[31m", tar(("[b]\x07", b"")), b"{ }")
         seen = await settled(pilot)
         assert "[red]x[/red]:t\\x1b[31m" in seen

@@ -58,10 +58,10 @@ async def break_index(index: Index) -> None:
 
 
 async def test_nothing_is_changed_on_a_full_disk_and_the_panel_says_so(disk: Path, tmp_path: Path) -> None:
-    async with registry(TrafficLog()) as controlled:
-        await some_images(controlled.store)
-        tags = dict(controlled.store.index.repositories["", "library/app"].tags)
-        panel = Panel(controlled)
+    async with registry(TrafficLog()) as runtime:
+        await some_images(runtime.store)
+        tags = dict(runtime.store.index.repositories["", "library/app"].tags)
+        panel = Panel(runtime)
         async with panel.run_test(size=SIZE, notifications=True) as pilot:
             await done(pilot, "4", "j", "l", "l")
             filler = fill(disk)
@@ -73,14 +73,14 @@ async def test_nothing_is_changed_on_a_full_disk_and_the_panel_says_so(disk: Pat
             await look(pilot, "escape")
             filler.unlink()
             assert panel.is_running
-        assert controlled.store.index.repositories["", "library/app"].tags == tags
+        assert runtime.store.index.repositories["", "library/app"].tags == tags
 
 
 async def test_an_index_that_cannot_be_read_is_told_wherever_it_is_asked() -> None:
-    async with registry(TrafficLog()) as controlled:
-        await store_image(controlled, TEAM, "1", tar(("a", b"a")))
-        await break_index(controlled.store.index)
-        panel = Panel(controlled)
+    async with registry(TrafficLog()) as runtime:
+        await store_image(runtime, TEAM, "1", tar(("a", b"a")))
+        await break_index(runtime.store.index)
+        panel = Panel(runtime)
         async with panel.run_test(size=SIZE, notifications=True) as pilot:
             await done(pilot, "4", "l", "l", "l")
             await said(pilot, "cannot be read: the index cannot be used: no such table")
@@ -97,8 +97,8 @@ async def test_an_index_that_cannot_be_read_is_told_wherever_it_is_asked() -> No
 
 
 async def test_mistakes_of_ours_are_no_failures_of_the_disk() -> None:
-    async with registry(TrafficLog()) as controlled:
-        run = controlled.store.index._database.run
+    async with registry(TrafficLog()) as runtime:
+        run = runtime.store.index._database.run
         with pytest.raises(StorageError, match="no such table: nowhere"):
             await run(lambda connection: connection.execute("SELECT * FROM nowhere"))
         with pytest.raises(sqlite3.ProgrammingError):

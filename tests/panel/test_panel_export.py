@@ -16,10 +16,10 @@ from hypothesis import strategies as st
 from screen import look, shown, text
 from textual.pilot import Pilot
 
+from brokenreg.assembly.server import Server
 from brokenreg.config import Settings
 from brokenreg.diagnostics import Diagnostics
-from brokenreg.faults.scenario import load_scenario
-from brokenreg.server.assembly import Server
+from brokenreg.rules.scenario import load_scenario
 from brokenreg.traffic.log import TrafficLog
 from brokenreg.tui.app import Panel
 from brokenreg.tui.saving import save, save_pieces
@@ -226,7 +226,7 @@ async def test_a_request_is_sent_again_through_the_listener(tmp_path: Path) -> N
             secret = {"authorization": "Basic c2VjcmV0", "user-agent": "docker/28"}
             await http.get("/v2/broken/error/manifests/418", headers=secret)
             await http.patch("/v2/a/blobs/uploads/x", content=b"123")
-        panel = Panel(server.controlled, clock=lambda: NOW)
+        panel = Panel(server.runtime, clock=lambda: NOW)
         async with panel.run_test(size=SIZE, notifications=True) as pilot:
             await look(pilot)
             await look(pilot, "g", "r")

@@ -14,13 +14,13 @@ from hypothesis import strategies as st
 from screen import Clock, line_with, look, settled
 from textual.pilot import Pilot
 
+from brokenreg.assembly.server import Server
 from brokenreg.config import Settings
 from brokenreg.diagnostics import Diagnostics
 from brokenreg.faults.catalogue import CATALOGUE
-from brokenreg.faults.rulebook import RuleBook
-from brokenreg.faults.rules import rule_of
-from brokenreg.faults.scenario import Scenario, load_scenario, write_scenario
-from brokenreg.server.assembly import Server
+from brokenreg.rules.rule import rule_of
+from brokenreg.rules.rule_book import RuleBook
+from brokenreg.rules.scenario import Scenario, load_scenario, write_scenario
 from brokenreg.tui.app import Panel
 from brokenreg.tui.faults.fields import fields_of, rule_from, texts_of
 from brokenreg.tui.faults.listing import Listing
@@ -39,7 +39,7 @@ class Bench:
     """A real registry, a panel on it, and a client for it."""
 
     def __init__(self, server: Server, pilot: Pilot[int], client: httpx.AsyncClient) -> None:
-        self.books = server.controlled.rules
+        self.books = server.runtime.rules
         self.pilot = pilot
         self.client = client
 
@@ -69,7 +69,7 @@ async def bench(folder: Path, size: tuple[int, int] = (80, 24)) -> AsyncIterator
         listen=["127.0.0.1:0"], control=None, data=folder / "data", fabricate_limit="1GiB", offline=True
     )
     async with Server.running(settings, Diagnostics()) as server:
-        panel = Panel(server.controlled, clock=Clock())
+        panel = Panel(server.runtime, clock=Clock())
         async with (
             panel.run_test(size=size, notifications=True) as pilot,
             httpx.AsyncClient(

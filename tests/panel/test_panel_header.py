@@ -6,27 +6,27 @@ from exchanges import NOON, NOW, passed
 from running import registry
 from screen import Clock, lines, look, shown
 
-from brokenreg.faults.rules import rule_of
+from brokenreg.rules.rule import rule_of
 from brokenreg.traffic.log import TrafficLog
 from brokenreg.tui.app import Panel
 from brokenreg.tui.rate import SECONDS, RequestRate, sparkline
 
 
 async def test_it_says_what_is_armed_until_it_has_struck() -> None:
-    async with registry(TrafficLog()) as controlled:
-        book = controlled.rules.book("")
-        panel = Panel(controlled, clock=Clock())
+    async with registry(TrafficLog()) as runtime:
+        book = runtime.rules.book("")
+        panel = Panel(runtime, clock=Clock())
         async with panel.run_test(size=(80, 24)) as pilot:
             assert "armed" not in (await look(pilot))
             once = book.add(rule_of({"fault": {"type": "error", "status": 503}, "times": 1}), "panel")
             await look(pilot)
             assert " FAULT 503×1 armed " in lines(panel)[0]
-            once.struck = 1
+            once.applied = 1
             assert "armed" not in (await look(pilot))
             book.add(rule_of({"fault": {"type": "truncate", "after": "1KiB"}, "override": True}), "panel")
             await look(pilot)
             assert " FAULT truncate armed " in lines(panel)[0]
-            controlled.rules.book("ci").add(rule_of({"fault": {"type": "hold"}}), "panel")
+            runtime.rules.book("ci").add(rule_of({"fault": {"type": "hold"}}), "panel")
             book.add(rule_of({"fault": {"type": "hold"}, "enabled": False}), "panel")
             await look(pilot)
             assert " 2 FAULTS armed " in lines(panel)[0]
@@ -34,9 +34,9 @@ async def test_it_says_what_is_armed_until_it_has_struck() -> None:
 
 async def test_a_narrow_terminal_keeps_what_matters_most() -> None:
     log = TrafficLog()
-    async with registry(log) as controlled:
-        controlled.rules.book("").add(rule_of({"fault": {"type": "error", "status": 503}}), "panel")
-        panel = Panel(controlled, clock=Clock())
+    async with registry(log) as runtime:
+        runtime.rules.book("").add(rule_of({"fault": {"type": "error", "status": 503}}), "panel")
+        panel = Panel(runtime, clock=Clock())
         async with panel.run_test(size=(42, 12)) as pilot:
             await look(pilot)
             assert lines(panel)[0].split() == ["brokenreg", ":8080", "FAULT", "503", "armed"]

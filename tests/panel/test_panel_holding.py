@@ -8,7 +8,7 @@ import pytest
 from screen import line_at_cursor, line_with, lines
 from serving import Client, Serving, digest_of, serving
 
-from brokenreg.faults.passage import STEP
+from brokenreg.gate.passage import STEP
 from brokenreg.traffic.exchange import Ended, Exchange
 
 SIZE = 32 * 1024 * 1024
@@ -22,7 +22,7 @@ def is_held(exchange: Exchange) -> bool:
 async def held_layer(shown: Serving, size: int = SMALL) -> tuple[Client, str, Exchange]:
     """A client that waits for the head of a layer, which a break holds."""
     path, digest = await shown.layer(size)
-    shown.controlled.gate.breaks.add("endpoint:layer")
+    shown.runtime.gate.breakpoints.add("endpoint:layer")
     client = await shown.client()
     await client.ask(path)
     exchange = await shown.until(is_held)
@@ -39,7 +39,7 @@ async def test_a_download_stands_still_steps_and_ends_well() -> None:
         assert "p Hold" in await shown.look()
         await shown.look("p")
         received = b""
-        while not shown.controlled.gate.waiting:
+        while not shown.runtime.gate.waiting:
             received += await client.reader.read(65536)
         exchange = await shown.until(is_held)
         received += await client.body(exchange.response_bytes - len(received))
@@ -121,7 +121,7 @@ async def test_breaks_are_set_switched_and_removed() -> None:
         screen = await shown.look(*"endpont:layer")
         assert "there is no key 'endpont'; did you mean 'endpoint'?" in screen
         assert "there is no key" in await shown.look("enter")
-        assert not len(shown.controlled.gate.breaks)
+        assert not len(shown.runtime.gate.breakpoints)
         await shown.look("ctrl+a", "ctrl+k", *"endpoint:ping status:2xx", "enter")
         screen = await shown.look(*"[b]x", "enter")
         assert "2 set, on" in screen

@@ -16,7 +16,7 @@ from serving import Serving, digest_of, serving
 from tmux import Terminal
 
 from brokenreg.faults.catalogue import CATALOGUE
-from brokenreg.faults.rules import Rule, rule_of
+from brokenreg.rules.rule import Rule, rule_of
 from brokenreg.tui.faults.form import RuleForm
 from tests.faults.raw import HTTP2
 from tests.proxy.scripted import Answer, Scripted, scripted
@@ -72,7 +72,7 @@ async def test_no_field_of_a_request_is_obeyed_in_list_and_panes() -> None:
         await served.until(lambda newest: newest.ended)
         await checked(served, "u")
         seen = ""
-        for _ in range(len(served.controlled.log)):
+        for _ in range(len(served.runtime.log)):
             seen += await checked(served, "k")
             for _ in range(PANES):
                 seen += await checked(served, "l")
@@ -173,7 +173,7 @@ async def test_what_is_shown_escaped_and_left_alone_is_neither_an_edit_nor_anoth
     with scripted() as upstream:
         answers(upstream)
         async with serving((100, 40), upstream.url) as served:
-            served.controlled.gate.breaks.add("repo:evil/*")
+            served.runtime.gate.breakpoints.add("repo:evil/*")
             client = await served.client()
             await client.ask("/v2/evil/app/manifests/1")
             await served.until(lambda newest: newest.held_since)

@@ -23,13 +23,13 @@ def say(diagnostics: Diagnostics, level: int, text: str, at: float = 0.0) -> Non
 
 
 async def test_lines_come_by_level_and_are_made_safe() -> None:
-    async with registry(TrafficLog()) as controlled:
-        panel = Panel(controlled)
+    async with registry(TrafficLog()) as runtime:
+        panel = Panel(runtime)
         async with panel.run_test(size=SIZE) as pilot:
             assert "Nothing of that level has been logged." in await look(pilot, "5")
-            say(controlled.diagnostics, logging.INFO, "a [bold]name[/bold] with \x1b[31m in it", 3)
-            say(controlled.diagnostics, logging.WARNING, "no room", 4)
-            say(controlled.diagnostics, logging.ERROR, "failed\nTraceback\n  OSError", 65)
+            say(runtime.diagnostics, logging.INFO, "a [bold]name[/bold] with \x1b[31m in it", 3)
+            say(runtime.diagnostics, logging.WARNING, "no room", 4)
+            say(runtime.diagnostics, logging.ERROR, "failed\nTraceback\n  OSError", 65)
             await look(pilot)
             assert line_with(panel, "[bold]").startswith(
                 " 00:00:03 INFO   a [bold]name[/bold] with \\x1b[31m"
@@ -49,31 +49,31 @@ async def test_lines_come_by_level_and_are_made_safe() -> None:
 
 
 async def test_it_goes_along_at_the_end_and_only_there() -> None:
-    async with registry(TrafficLog()) as controlled:
-        panel = Panel(controlled)
+    async with registry(TrafficLog()) as runtime:
+        panel = Panel(runtime)
         async with panel.run_test(size=SIZE) as pilot:
             for number in range(60):
-                say(controlled.diagnostics, logging.INFO, f"line {number}.")
+                say(runtime.diagnostics, logging.INFO, f"line {number}.")
             screen = await look(pilot, "5")
             assert "line 59." in screen
             assert "● LIVE" in screen
-            say(controlled.diagnostics, logging.INFO, "line 60.")
+            say(runtime.diagnostics, logging.INFO, "line 60.")
             assert "line 60." in await look(pilot)
             assert "○ newer below" in await look(pilot, "k", "k")
-            say(controlled.diagnostics, logging.INFO, "line 61.")
+            say(runtime.diagnostics, logging.INFO, "line 61.")
             assert "line 58." in lines(panel)[-2]
             assert "line 61." in await look(pilot, "G")
             assert "line 0." in await look(pilot, "g")
             assert "○ follow is off" in await look(pilot, "G", "F")
-            say(controlled.diagnostics, logging.INFO, "line 62.")
+            say(runtime.diagnostics, logging.INFO, "line 62.")
             assert "line 62." not in await look(pilot)
             assert "line 62." in await look(pilot, "F")
 
 
 async def test_long_lines_are_folded_at_spaces_and_anew_when_the_terminal_changes() -> None:
-    async with registry(TrafficLog()) as controlled:
-        say(controlled.diagnostics, logging.INFO, "word " * 20 + "end")
-        panel = Panel(controlled)
+    async with registry(TrafficLog()) as runtime:
+        say(runtime.diagnostics, logging.INFO, "word " * 20 + "end")
+        panel = Panel(runtime)
         async with panel.run_test(size=SIZE) as pilot:
             await look(pilot, "5")
             assert "end" not in line_with(panel, "INFO")

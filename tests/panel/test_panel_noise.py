@@ -12,7 +12,7 @@ from screen import lines, look, shown, text
 from brokenreg.oci.target import Endpoint, Target, parse_target
 from brokenreg.traffic.exchange import Ended, Exchange, Origin
 from brokenreg.traffic.log import TrafficLog
-from brokenreg.tui.traffic.noise import is_noise
+from brokenreg.tui.traffic.routine import is_routine
 
 CHALLENGE = (("www-authenticate", 'Basic realm="brokenreg"'),)
 HELLO, END = "TLS hello on a plain port", "end"
@@ -24,37 +24,37 @@ def made(path: str, *, method: str = "GET", status: int | None = 200, **more: ob
     return Exchange(1, method, path, "", "1.1", "http", "c:1", parse_target(path), status=status, **fields)
 
 
-def connection(*marks: str, status: int | None = None, ended: Ended = Ended.CLIENT_LEFT) -> Exchange:
+def connection(*marks: str, status: int | None = None, ended: Ended = Ended.DISCONNECTED) -> Exchange:
     timeline = [(mark, 0.1) for mark in marks]
     target = Target(Endpoint.CONNECT)
     return Exchange(1, "", "", "", "", "http", "c:1", target, status=status, ended=ended, timeline=timeline)
 
 
 def test_pings_tokens_and_probes_that_went_well_are_noise() -> None:
-    assert is_noise(made("/v2/"))
-    assert is_noise(made("/v2/", method="HEAD"))
-    assert is_noise(made("/v2/", status=401, response_headers=CHALLENGE))
-    assert is_noise(made("/token"))
-    assert is_noise(made("/token", method="POST"))
-    assert is_noise(connection(HELLO, END, status=400, ended=Ended.COMPLETE))
-    assert is_noise(connection(END))
-    assert is_noise(connection("closed before a TLS hello", END))
+    assert is_routine(made("/v2/"))
+    assert is_routine(made("/v2/", method="HEAD"))
+    assert is_routine(made("/v2/", status=401, response_headers=CHALLENGE))
+    assert is_routine(made("/token"))
+    assert is_routine(made("/token", method="POST"))
+    assert is_routine(connection(HELLO, END, status=400, ended=Ended.COMPLETE))
+    assert is_routine(connection(END))
+    assert is_routine(connection("closed before a TLS hello", END))
 
 
 def test_what_somebody_may_look_for_is_none() -> None:
     shown = (("authorization", "***"),)
-    assert not is_noise(made("/v2/", status=401)), "no challenge"
-    assert not is_noise(made("/v2/", status=401, response_headers=CHALLENGE, request_headers=shown))
-    assert not is_noise(made("/v2/", method="PUT"))
-    assert not is_noise(made("/token", status=401))
-    assert not is_noise(made("/token", origin=Origin.SECOND))
-    assert not is_noise(made("/v2/", replay_of=7))
-    assert not is_noise(made("/v2/_catalog"))
-    assert not is_noise(made("/v2/app/manifests/1", status=401, response_headers=CHALLENGE))
-    assert not is_noise(connection(END, status=400, ended=Ended.COMPLETE)), "garbage, no TLS hello"
-    assert not is_noise(connection("TLS handshake failed: the client sent alert unknown ca", END))
-    assert not is_noise(connection("TLS handshake (TLSv1.3)", END)), "who left may not trust us"
-    assert not is_noise(connection(END, ended=Ended.ABORTED)), "it was we"
+    assert not is_routine(made("/v2/", status=401)), "no challenge"
+    assert not is_routine(made("/v2/", status=401, response_headers=CHALLENGE, request_headers=shown))
+    assert not is_routine(made("/v2/", method="PUT"))
+    assert not is_routine(made("/token", status=401))
+    assert not is_routine(made("/token", origin=Origin.SECOND))
+    assert not is_routine(made("/v2/", replay_of=7))
+    assert not is_routine(made("/v2/_catalog"))
+    assert not is_routine(made("/v2/app/manifests/1", status=401, response_headers=CHALLENGE))
+    assert not is_routine(connection(END, status=400, ended=Ended.COMPLETE)), "garbage, no TLS hello"
+    assert not is_routine(connection("TLS handshake failed: the client sent alert unknown ca", END))
+    assert not is_routine(connection("TLS handshake (TLSv1.3)", END)), "who left may not trust us"
+    assert not is_routine(connection(END, ended=Ended.ABORTED)), "it was we"
 
 
 NOISE = (
@@ -82,10 +82,10 @@ def test_noise_of_which_one_thing_is_unusual_is_none(
     make: Callable[[], Exchange], signals: set[tuple[str, object]]
 ) -> None:
     one = make()
-    assert is_noise(one)
+    assert is_routine(one)
     for name, value in signals:
         setattr(one, name, value)
-    assert not is_noise(one)
+    assert not is_routine(one)
 
 
 async def test_noise_is_shown_until_it_is_hidden_and_then_counted() -> None:

@@ -11,15 +11,15 @@ from scenes import nothing, pushed_and_cached, ruled, some_blobs, some_traffic
 from screen import look, said, shown
 from textual.pilot import Pilot
 
-from brokenreg.controlled import Controlled
-from brokenreg.faults.rules import rule_of
+from brokenreg.rules.rule import rule_of
+from brokenreg.runtime.runtime import Runtime
 from brokenreg.traffic.log import TrafficLog
 from brokenreg.tui.app import Panel
 from brokenreg.tui.bindings import key_name
 from brokenreg.tui.commands import AREAS, COMMANDS, TABS
-from brokenreg.tui.objections import objections
+from brokenreg.tui.disabled_reasons import objections
 
-Scene = Callable[[Controlled], Awaitable[None]]
+Scene = Callable[[Runtime], Awaitable[None]]
 
 SIZE = (100, 60)
 EVERYWHERE = {"move", "tab", "panel"}
@@ -42,9 +42,9 @@ def offered(panel: Panel) -> set[str | None]:
 @pytest.mark.parametrize("scene", [nothing, some_traffic, ruled, some_blobs, pushed_and_cached])
 @pytest.mark.parametrize("tab", TABS)
 async def test_every_key_of_a_tab_does_something_or_says_why_not(tab: str, scene: Scene) -> None:
-    async with registry(TrafficLog()) as controlled:
-        await scene(controlled)
-        panel = Panel(controlled)
+    async with registry(TrafficLog()) as runtime:
+        await scene(runtime)
+        panel = Panel(runtime)
         async with panel.run_test(size=SIZE, notifications=True) as pilot:
             await after(pilot, str(TABS.index(tab) + 1))
             here = [each for each in COMMANDS if tab in AREAS[each.area] and each.area not in EVERYWHERE]
@@ -57,11 +57,11 @@ async def test_every_key_of_a_tab_does_something_or_says_why_not(tab: str, scene
                 assert why[0] in told, command.id
 
 
-async def repository(controlled: Controlled) -> None:
+async def repository(runtime: Runtime) -> None:
     """What was pushed, of two rules one with two faults, and a pull."""
-    await pushed_and_cached(controlled)
-    small_pull(controlled.log)
-    book = controlled.rules.book("")
+    await pushed_and_cached(runtime)
+    small_pull(runtime.log)
+    book = runtime.rules.book("")
     book.add(rule_of({"fault": ["throttle", "truncate"]}), "test")
     book.add(rule_of({"fault": "error", "enabled": False}), "test")
 
@@ -91,9 +91,9 @@ async def repository(controlled: Controlled) -> None:
     ],
 )
 async def test_what_is_said(scene: Scene, keys: tuple[str, ...], told: str) -> None:
-    async with registry(TrafficLog()) as controlled:
-        await scene(controlled)
-        panel = Panel(controlled)
+    async with registry(TrafficLog()) as runtime:
+        await scene(runtime)
+        panel = Panel(runtime)
         async with panel.run_test(size=SIZE, notifications=True) as pilot:
             await look(pilot)
             assert told in await after(pilot, *keys)

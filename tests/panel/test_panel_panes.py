@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from screen import look, shown, text
 
-from brokenreg.faults.active_rule import ActiveRule
-from brokenreg.faults.rulebook import PathRule, RuleBooks
-from brokenreg.faults.rules import rule_of
+from brokenreg.rules.active_rule import ActiveRule
+from brokenreg.rules.rule import rule_of
+from brokenreg.rules.rule_book import PathRule, RuleBooks
 from brokenreg.traffic.bodies import Body, Kept
 from brokenreg.traffic.exchange import Exchange
 from brokenreg.traffic.log import TrafficLog
@@ -247,7 +247,7 @@ async def test_the_counts_go_along() -> None:
     log = TrafficLog()
     passed(log, "/v2/a/manifests/b")
     async with shown(log, size=TALL) as (panel, pilot):
-        book = panel._controlled.rules.book("")
+        book = panel._runtime.rules.book("")
         active = book.add(rule_of({"fault": "error", "name": "late"}), "panel")
         active.since = NOON - 1
         seen = exchange(log, "/v2/a/manifests/c")

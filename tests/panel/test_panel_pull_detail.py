@@ -113,10 +113,10 @@ async def test_it_goes_along_until_all_has_come() -> None:
         assert "⏸ 1 in flight for 18000 ms, 1 held" in screen
         assert "held at 1KiB of 4KiB, for 3 s" in screen
         going.held_since = None
-        end(log, going, after=16.0, ended=Ended.CLIENT_LEFT)
+        end(log, going, after=16.0, ended=Ended.DISCONNECTED)
         screen = await look(pilot)
         assert "✗ ended after 17000 ms, 1 failed" in screen
-        assert "failed: 200, client left" in screen
+        assert "failed: 200, client disconnected" in screen
         for blob in (B, C):
             last = of_app(log, f"blobs/{blob}", at=78.0)
             answer(log, last, size=10)

@@ -220,7 +220,7 @@ async def test_what_is_in_flight_tells_how_far_it_is() -> None:
         assert line_with(panel, "HELD").startswith(" ⏸ ")
         assert " ⏸ " in line_with(panel, "PULL")
         small.held_since = None
-        end(log, small, ended=Ended.CLIENT_LEFT)
+        end(log, small, ended=Ended.DISCONNECTED)
         end(log, other)
         await look(pilot)
         assert " ✗ " in line_with(panel, "PULL")

@@ -11,8 +11,8 @@ from running import registry
 from screen import settled
 from stored import TEAM
 
+from brokenreg.assembly.process_tuning import full_searches_when_quiet
 from brokenreg.oci.digests import Digest
-from brokenreg.server.garbage import full_searches_when_quiet
 from brokenreg.storage import Store
 from brokenreg.traffic.log import TrafficLog
 from brokenreg.tui.app import Panel
@@ -51,9 +51,9 @@ async def nothing_holds_the_loop() -> AsyncIterator[None]:
 
 
 async def test_ten_thousand_blobs_are_opened_moved_in_sorted_and_searched() -> None:
-    async with full_searches_when_quiet(), registry(TrafficLog()) as controlled:
-        await fill(controlled.store)
-        panel = Panel(controlled)
+    async with full_searches_when_quiet(), registry(TrafficLog()) as runtime:
+        await fill(runtime.store)
+        panel = Panel(runtime)
         async with panel.run_test(size=(100, 30)) as pilot, nothing_holds_the_loop():
             assert f"{MANY} by size" in await settled(pilot, "3")
             await settled(pilot, "G", "pageup", "k")

@@ -27,9 +27,9 @@ def said(panel: Panel) -> str:
 
 
 async def test_pull_commands_are_copied_for_the_client_that_is_chosen() -> None:
-    async with registry(TrafficLog()) as controlled:
-        await some_images(controlled.store)
-        panel = Panel(controlled)
+    async with registry(TrafficLog()) as runtime:
+        await some_images(runtime.store)
+        panel = Panel(runtime)
         async with panel.run_test(size=SIZE, notifications=True) as pilot:
             await after(pilot, "4", "j")
             assert "y Copy" not in await look(pilot, "y"), "a repository alone is nothing to pull"
@@ -43,7 +43,7 @@ async def test_pull_commands_are_copied_for_the_client_that_is_chosen() -> None:
             assert panel.clipboard == (
                 "skopeo copy --src-tls-verify=false docker://127.0.0.1:8080/library/app:1.2 dir:app"
             )
-            digest = controlled.store.index.repositories[APP].tags["1.1"]
+            digest = runtime.store.index.repositories[APP].tags["1.1"]
             await after(pilot, "l", "l", "j", "Y")
             assert panel.clipboard == f"docker pull 127.0.0.1:8080/library/app@{digest}"
             await look(pilot, "g", "l", "l", "y")
@@ -63,11 +63,11 @@ def test_pull_commands_by_listener(address: str, is_trusted: bool, command: str)
 
 
 async def test_a_tag_is_deleted_after_asking_and_its_manifest_stays() -> None:
-    async with registry(TrafficLog()) as controlled:
-        await some_images(controlled.store)
-        repository = controlled.store.index.repositories[APP]
+    async with registry(TrafficLog()) as runtime:
+        await some_images(runtime.store)
+        repository = runtime.store.index.repositories[APP]
         digest = repository.tags["1.2"]
-        panel = Panel(controlled)
+        panel = Panel(runtime)
         async with panel.run_test(size=SIZE, notifications=True) as pilot:
             await after(pilot, "4", "j", "l", "j", "j")
             for no in ("n", "escape"):
@@ -82,18 +82,18 @@ async def test_a_tag_is_deleted_after_asking_and_its_manifest_stays() -> None:
             assert "1.2" not in repository.tags
             assert "tag latest" in line_at_cursor(panel)
             assert "Its manifest stays, untagged." in await look(pilot, "d")
-            assert await controlled.store.index.delete_tag(APP, "latest")
+            assert await runtime.store.index.delete_tag(APP, "latest")
             await after(pilot, "enter")
             assert "latest of library/app was gone already" in said(panel)
             assert f"untagged {digest[:19]}" in await look(pilot)
 
 
 async def test_a_manifest_is_deleted_after_telling_what_hangs_on_it() -> None:
-    async with registry(TrafficLog()) as controlled:
-        await some_images(controlled.store)
-        repository = controlled.store.index.repositories[APP]
+    async with registry(TrafficLog()) as runtime:
+        await some_images(runtime.store)
+        repository = runtime.store.index.repositories[APP]
         digest = repository.tags["1.1"]
-        panel = Panel(controlled)
+        panel = Panel(runtime)
         async with panel.run_test(size=SIZE, notifications=True) as pilot:
             await after(pilot, "4", "j", "l", "j", "j", "l", "j", "j")
             assert "linux/arm64/v8" in line_at_cursor(panel)
@@ -112,24 +112,24 @@ async def test_a_manifest_is_deleted_after_telling_what_hangs_on_it() -> None:
 
 
 async def test_a_cached_tag_is_told_to_come_back_and_takes_no_other_tag() -> None:
-    async with registry(TrafficLog()) as controlled:
-        await some_images(controlled.store)
-        panel = Panel(controlled)
+    async with registry(TrafficLog()) as runtime:
+        await some_images(runtime.store)
+        panel = Panel(runtime)
         async with panel.run_test(size=SIZE, notifications=True) as pilot:
             await after(pilot, "4", "j", "j", "l", "l")
             await after(pilot, "R")
             assert "cached tags are the upstream's" in said(panel)
             assert "fetched from quay.io anew" in await look(pilot, "d")
             await after(pilot, "y")
-            assert not controlled.store.index.repositories["@quay.io", "busybox"].tags
+            assert not runtime.store.index.repositories["@quay.io", "busybox"].tags
 
 
 async def test_another_tag_is_checked_as_it_is_typed_and_overwrites_after_asking() -> None:
-    async with registry(TrafficLog()) as controlled:
-        await some_images(controlled.store)
-        repository = controlled.store.index.repositories[APP]
+    async with registry(TrafficLog()) as runtime:
+        await some_images(runtime.store)
+        repository = runtime.store.index.repositories[APP]
         before = dict(repository.tags)
-        panel = Panel(controlled)
+        panel = Panel(runtime)
         async with panel.run_test(size=SIZE, notifications=True) as pilot:
             await after(pilot, "4", "j", "l", "j")
             screen = await look(pilot, "R", "-")
@@ -159,13 +159,13 @@ async def test_another_tag_is_checked_as_it_is_typed_and_overwrites_after_asking
 
 
 async def test_a_tag_for_what_was_deleted_meanwhile_is_told() -> None:
-    async with registry(TrafficLog()) as controlled:
-        pusher = Pusher(controlled.store, ("", "a"))
+    async with registry(TrafficLog()) as runtime:
+        pusher = Pusher(runtime.store, ("", "a"))
         digest = await pusher.image("a", "1")
-        panel = Panel(controlled)
+        panel = Panel(runtime)
         async with panel.run_test(size=SIZE, notifications=True) as pilot:
             await after(pilot, "4", "l", "l")
             await look(pilot, "R", *"2")
-            await controlled.store.index.delete_manifest(pusher.key, digest)
+            await runtime.store.index.delete_manifest(pusher.key, digest)
             await after(pilot, "enter")
             assert f"{digest[:19]} of a is gone: nothing to tag" in said(panel)

@@ -11,8 +11,8 @@ from running import registry
 from screen import line_at_cursor, line_with, lines, look
 from textual.pilot import Pilot
 
+from brokenreg.assembly.process_tuning import full_searches_when_quiet
 from brokenreg.oci.mediatypes import OCI_MANIFEST
-from brokenreg.server.garbage import full_searches_when_quiet
 from brokenreg.traffic.log import TrafficLog
 from brokenreg.tui.app import Panel
 from brokenreg.tui.tags.rows import Tree
@@ -30,8 +30,8 @@ async def after(pilot: Pilot[int], *keys: str) -> str:
 
 
 async def test_without_anything_it_says_so() -> None:
-    async with registry(TrafficLog()) as controlled:
-        panel = Panel(controlled)
+    async with registry(TrafficLog()) as runtime:
+        panel = Panel(runtime)
         async with panel.run_test(size=SIZE) as pilot:
             assert "Nothing was pushed yet, and nothing is cached." in await look(pilot, "4")
             for key in ("space", "l", "h", "j", "enter", "y", "Y", "d", "R", "G", "g"):
@@ -40,9 +40,9 @@ async def test_without_anything_it_says_so() -> None:
 
 
 async def test_repositories_open_into_tags_platforms_manifests_and_what_they_are_made_of() -> None:
-    async with registry(TrafficLog()) as controlled:
-        await some_images(controlled.store)
-        panel = Panel(controlled)
+    async with registry(TrafficLog()) as runtime:
+        await some_images(runtime.store)
+        panel = Panel(runtime)
         async with panel.run_test(size=SIZE) as pilot:
             screen = await after(pilot, "4")
             assert "▸ broken/in/other/tools/x" in screen
@@ -74,12 +74,12 @@ async def test_repositories_open_into_tags_platforms_manifests_and_what_they_are
 
 
 async def test_pushes_come_live_and_the_cursor_stays_with_its_row() -> None:
-    async with registry(TrafficLog()) as controlled:
-        store = controlled.store
+    async with registry(TrafficLog()) as runtime:
+        store = runtime.store
         await some_images(store)
         for number in range(40):
             await Pusher(store, ("", f"more/{number:02}")).image("more", "1")
-        panel = Panel(controlled)
+        panel = Panel(runtime)
         async with panel.run_test(size=SIZE) as pilot:
             await after(pilot, "4", "G")
             place = lines(panel).index(line_at_cursor(panel))
@@ -100,9 +100,9 @@ async def test_pushes_come_live_and_the_cursor_stays_with_its_row() -> None:
 
 
 async def test_documents_are_shown_highlighted_with_what_is_known_of_them() -> None:
-    async with registry(TrafficLog()) as controlled:
-        await some_images(controlled.store)
-        panel = Panel(controlled)
+    async with registry(TrafficLog()) as runtime:
+        await some_images(runtime.store)
+        panel = Panel(runtime)
         async with panel.run_test(size=SIZE) as pilot:
             screen = await after(pilot, "4", "j", "l", "l", "enter")
             assert "tag 1.1" in screen
@@ -127,30 +127,30 @@ async def test_documents_are_shown_highlighted_with_what_is_known_of_them() -> N
 
 
 async def test_a_layer_whose_blob_is_gone_is_told() -> None:
-    async with registry(TrafficLog()) as controlled:
-        pusher = Pusher(controlled.store, ("", "gone"))
+    async with registry(TrafficLog()) as runtime:
+        pusher = Pusher(runtime.store, ("", "gone"))
         await pusher.image("gone", "1", layers=1)
         layer = b"layer 0 of gone" * 100
         digest = descriptor(layer, OCI_LAYER)["digest"]
-        panel = Panel(controlled)
+        panel = Panel(runtime)
         async with panel.run_test(size=SIZE) as pilot:
             screen = await after(pilot, "4", "l", "l", "l", "j", "j")
             assert "not here" not in screen
-            await controlled.store.index.unlink_blobs(pusher.key, [digest])
+            await runtime.store.index.unlink_blobs(pusher.key, [digest])
             await look(pilot)
             assert "✗ layer sha256:" in line_at_cursor(panel)
             assert "not here" in line_at_cursor(panel)
             assert "Here        not in this repository" in await after(pilot, "enter")
-            controlled.store.folder.blob(digest).unlink()
+            runtime.store.folder.blob(digest).unlink()
             assert "Here        no: the blob is not in the data folder" in await after(
                 pilot, "escape", "enter"
             )
 
 
 async def test_a_search_shows_names_and_tags_that_have_it() -> None:
-    async with registry(TrafficLog()) as controlled:
-        await some_images(controlled.store)
-        panel = Panel(controlled)
+    async with registry(TrafficLog()) as runtime:
+        await some_images(runtime.store)
+        panel = Panel(runtime)
         async with panel.run_test(size=SIZE) as pilot:
             screen = await look(pilot, "4", "/", *"EDGE")
             assert "▾ tools/x" in screen
@@ -170,8 +170,8 @@ async def test_a_search_shows_names_and_tags_that_have_it() -> None:
 
 
 async def test_what_clients_sent_is_shown_and_not_obeyed() -> None:
-    async with registry(TrafficLog()) as controlled:
-        pusher = Pusher(controlled.store, ("", "host\x1b[31m[bold]x"))
+    async with registry(TrafficLog()) as runtime:
+        pusher = Pusher(runtime.store, ("", "host\x1b[31m[bold]x"))
         evil = "[red]evil[/red] \x1b]52;c;AAAA\x07 \u202e"
         document = {
             "mediaType": evil,
@@ -185,7 +185,7 @@ async def test_what_clients_sent_is_shown_and_not_obeyed() -> None:
             {"subject": {"digest": digest}, "artifactType": evil}, "zz", media_type=OCI_MANIFEST
         )
         await pusher.document(b"\xff\x00no JSON \x1b[2J", "zzz")
-        panel = Panel(controlled)
+        panel = Panel(runtime)
         async with panel.run_test(size=(160, 45)) as pilot:
             shown = await after(pilot, "4", "l", "l", "l")
             assert r"host\x1b[31m[bold]x" in shown
@@ -205,12 +205,12 @@ async def test_what_clients_sent_is_shown_and_not_obeyed() -> None:
 
 
 async def test_a_manifest_of_megabytes_is_shown_in_part() -> None:
-    async with registry(TrafficLog()) as controlled:
-        pusher = Pusher(controlled.store, ("", "huge"))
+    async with registry(TrafficLog()) as runtime:
+        pusher = Pusher(runtime.store, ("", "huge"))
         layers = [descriptor(str(number).encode(), OCI_LAYER) for number in range(20_000)]
         await pusher.document({"layers": layers}, "1")
         await pusher.document(b"[" * 60_000, "deep")
-        panel = Panel(controlled)
+        panel = Panel(runtime)
         async with panel.run_test(size=SIZE) as pilot:
             await after(pilot, "4", "l", "l", "l", "G", "k")
             assert "and 19000 more, not shown" in line_at_cursor(panel)
@@ -223,9 +223,9 @@ async def test_a_manifest_of_megabytes_is_shown_in_part() -> None:
 
 
 async def test_twenty_thousand_tags_in_two_thousand_repositories_stop_nobody() -> None:
-    async with full_searches_when_quiet(), registry(TrafficLog()) as controlled:
-        index = controlled.store.index
-        digest = await Pusher(controlled.store, ("", "first")).document({}, "1")
+    async with full_searches_when_quiet(), registry(TrafficLog()) as runtime:
+        index = runtime.store.index
+        digest = await Pusher(runtime.store, ("", "first")).document({}, "1")
         manifest = index.repositories["", "first"].manifests[digest]
         tags = [f"1.{number}" for number in range(10)]
         await asyncio.gather(

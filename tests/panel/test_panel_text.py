@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len, get_character_cell_size
 
-from brokenreg.oci.printable import printable
 from brokenreg.tui.text import ELLIPSIS, beginning, fit, fit_end, fold, visible
+from brokenreg.wording import printable
 
 ANYTHING = st.text(st.characters(), max_size=300) | st.text("ab \x1b\u202e\u0301漢😀\ud800\t", max_size=300)
 WIDTHS = st.integers(0, 50)

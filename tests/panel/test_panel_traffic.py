@@ -57,7 +57,7 @@ async def test_a_glance_tells_how_each_went() -> None:
         assert line_with(panel, "tools/edge").startswith(" ✗ ")
         assert "404" in line_with(panel, "tools/edge")
         assert "timeout · left" in line_with(panel, "dur-30s")
-        assert "client left 200" in line_with(panel, "curl/8")
+        assert "client disconnected 200" in line_with(panel, "curl/8")
         assert line_with(panel, "HEAD manifests/1.2").startswith(" ✓ ")
         assert "blobs/sha256:77ab03…" in line_with(panel, "77ab03")
         assert "10.0.2.4" in line_with(panel, "/v2/_catalog")
@@ -67,7 +67,7 @@ async def test_a_glance_tells_how_each_went() -> None:
 async def test_a_connection_that_asked_nothing_is_shown() -> None:
     log = TrafficLog()
     probe = Exchange(
-        log.next_id(), "", "", "", "", "", "10.0.0.1:5", Target(Endpoint.CONNECT), ended=Ended.CLIENT_LEFT
+        log.next_id(), "", "", "", "", "", "10.0.0.1:5", Target(Endpoint.CONNECT), ended=Ended.DISCONNECTED
     )
     probe.mark("closed")
     log.opened(probe)
@@ -75,7 +75,7 @@ async def test_a_connection_that_asked_nothing_is_shown() -> None:
     async with shown(log, size=SIZE) as (panel, pilot):
         await look(pilot)
         assert "10.0.0.1   (asked nothing)" in line_at_cursor(panel)
-        assert "client left" in line_at_cursor(panel)
+        assert "disconnected" in line_at_cursor(panel)
         assert "A connection that asked nothing" in await look(pilot, "enter")
 
 

@@ -25,7 +25,7 @@ def test_a_real_pull_appears_and_q_quits(
     pull(ready, tmp_path / "image")
     screen = terminal.wait_for("✓.* GET blobs/.* 200 ", lines=3)
     assert "manifests/layers-2_size-64kib" in screen
-    assert "client left" not in screen
+    assert "disconnected" not in screen
     assert (tmp_path / "data" / "diagnostics.log").read_text() == ""
     terminal.tmux("send-keys", "q")
     terminal.wait_for("status=0")

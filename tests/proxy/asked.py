@@ -17,11 +17,11 @@ from typing import Self
 import httpx
 
 from brokenreg.oci.errors import ErrorCode
-from brokenreg.proxy.addresses import AddressPolicy
-from brokenreg.proxy.answers import refusal
-from brokenreg.proxy.client import Authorize, UpstreamClient
-from brokenreg.proxy.route import Route
-from brokenreg.proxy.web_proxies import DIRECT, WebProxies
+from brokenreg.proxy.http.addresses import AddressPolicy
+from brokenreg.proxy.http.client import Authorize, UpstreamClient
+from brokenreg.proxy.http.statuses import refusal
+from brokenreg.proxy.http.web_proxies import DIRECT, WebProxies
+from brokenreg.proxy.routes import Route
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
 

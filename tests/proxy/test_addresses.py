@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from brokenreg.proxy.addresses import AddressPolicy, Trust, parse_address
 from brokenreg.proxy.errors import UpstreamForbiddenError
+from brokenreg.proxy.http.addresses import AddressPolicy, Trust, parse_address
 
 HOST, PORT = "registry.example", 443
 TARGET = ("upstream.example", 5000)

@@ -16,12 +16,12 @@ from typing import Any
 import httpx
 import pytest
 
-from brokenreg.proxy.addresses import AddressPolicy
-from brokenreg.proxy.authorization import UpstreamAuth
-from brokenreg.proxy.client import UpstreamClient
+from brokenreg.proxy.auth.authorization import UpstreamAuth
+from brokenreg.proxy.auth.tokens import Grant, TokenCache
 from brokenreg.proxy.errors import UpstreamError
-from brokenreg.proxy.route import Route
-from brokenreg.proxy.tokens import Grant, TokenCache
+from brokenreg.proxy.http.addresses import AddressPolicy
+from brokenreg.proxy.http.client import UpstreamClient
+from brokenreg.proxy.routes import Route
 from tests.process import brokenreg
 from tests.proxy.asked import Listening, get, redirect
 from tests.proxy.chain import Chain, last

@@ -120,7 +120,7 @@ def test_a_client_that_leaves_does_not_stop_the_download(both: Pulled) -> None:
     reader.leave()
     assert both.get(both.path).content == both.layer
     assert len(both.asked("endpoint:layer method:GET")) == 1
-    assert last(both.proxy, "endpoint:layer")["cache"] == "followed"
+    assert last(both.proxy, "endpoint:layer")["cache"] == "joined"
 
 
 def test_a_download_nobody_waits_for_ends_in_the_cache(own: Pulled) -> None:
@@ -131,7 +131,7 @@ def test_a_download_nobody_waits_for_ends_in_the_cache(own: Pulled) -> None:
     own.until_sent()
     own.upstream.stop()
     assert own.get(own.path).content == own.layer
-    assert last(own.proxy, "endpoint:layer")["cache"] in ("hit", "followed")
+    assert last(own.proxy, "endpoint:layer")["cache"] in ("hit", "joined")
 
 
 def test_what_was_fetched_is_served_from_disk(own: Pulled) -> None:

@@ -10,14 +10,14 @@ import pytest
 from brokenreg.oci.digests import Digest
 from brokenreg.oci.errors import OCIError
 from brokenreg.oci.target import parse_target
+from brokenreg.proxy.cache.freshness import Freshness
+from brokenreg.proxy.cache.listings import Listings
+from brokenreg.proxy.cache.single_flight import SingleFlight
 from brokenreg.proxy.errors import UpstreamBusyError
-from brokenreg.proxy.flights import Flights
-from brokenreg.proxy.freshness import Freshness
-from brokenreg.proxy.listings import Listings
-from brokenreg.proxy.route import Route
-from brokenreg.proxy.witness import Witness
+from brokenreg.proxy.routes import Route
 from brokenreg.storage import Store
 from brokenreg.traffic.exchange import Cache, Exchange
+from brokenreg.traffic.upstream_trace import UpstreamTrace
 from tests.proxy.asked import asking
 from tests.proxy.scripted import Answer, scripted
 
@@ -25,7 +25,7 @@ ROUTE = Route("quay.io", "org/app")
 
 
 def test_of_many_tags_those_noted_last_are_fresh(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("brokenreg.proxy.freshness._MOST", 3)
+    monkeypatch.setattr("brokenreg.proxy.cache.freshness._MOST", 3)
     freshness = Freshness(60)
     for tag in "abcd":
         freshness.confirm(ROUTE, tag)
@@ -36,8 +36,8 @@ def test_of_many_tags_those_noted_last_are_fresh(monkeypatch: pytest.MonkeyPatch
 
 
 async def test_so_much_is_under_way_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("brokenreg.proxy.flights._MOST", 2)
-    flights: Flights[int, None] = Flights()
+    monkeypatch.setattr("brokenreg.proxy.cache.single_flight._MOST", 2)
+    flights: SingleFlight[int, None] = SingleFlight()
 
     async def never() -> None:
         await asyncio.Event().wait()
@@ -53,8 +53,8 @@ async def test_so_much_is_under_way_and_no_more(monkeypatch: pytest.MonkeyPatch)
 
 async def test_work_for_which_nobody_waits_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     """An upstream may make it last for hours."""
-    monkeypatch.setattr("brokenreg.proxy.flights.UNATTENDED", 0.02)
-    flights: Flights[str, None] = Flights()
+    monkeypatch.setattr("brokenreg.proxy.cache.single_flight.UNATTENDED", 0.02)
+    flights: SingleFlight[str, None] = SingleFlight()
     ended: list[str] = []
     one_ended = asyncio.Event()
 
@@ -89,10 +89,10 @@ async def test_lists_of_many_values_count_as_what_they_take(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A value of two bytes takes thirty times as much in memory."""
-    monkeypatch.setattr("brokenreg.proxy.kept_lists.MOST_BYTES", 100_000)
+    monkeypatch.setattr("brokenreg.proxy.cache.kept.MOST_LIST_BYTES", 100_000)
     digest = Digest.of(b"subject")
     target = parse_target(f"/v2/a/b/referrers/{digest}", "")
-    witness = Witness(Exchange(1, "GET", "/", "", "1.1", "http", "127.0.0.1:1", target))
+    trace = UpstreamTrace(Exchange(1, "GET", "/", "", "1.1", "http", "127.0.0.1:1", target))
     descriptor = b'{"digest": "%b", "more": [%b]}' % (digest.encode(), b",".join([b"{}"] * 500))
     with scripted() as odd:
         for name in "ab":
@@ -101,14 +101,14 @@ async def test_lists_of_many_values_count_as_what_they_take(
         async with asking({"odd.test": odd.url}) as client, Store.open(tmp_path / "data") as store:
             listings = Listings(client, store, 60)
             for name in "aaba":
-                assert len(await listings.referrers(Route("odd.test", f"a/{name}"), digest, witness)) == 1
+                assert len(await listings.referrers(Route("odd.test", f"a/{name}"), digest, trace)) == 1
     assert [target.split("/")[3] for _, target in odd.asked] == ["a", "b", "a"]
 
 
 async def test_the_pages_of_a_list_have_so_many_values(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("brokenreg.proxy.listings.MAX_VALUES", 50)
+    monkeypatch.setattr("brokenreg.proxy.cache.listings.MAX_VALUES", 50)
     exchange = Exchange(
         1, "GET", "/", "", "1.1", "http", "127.0.0.1:1", parse_target("/v2/a/b/tags/list", "")
     )
@@ -120,20 +120,20 @@ async def test_the_pages_of_a_list_have_so_many_values(
             )
         odd.answers["/v2/a/b/tags/list"] = odd.answers["/v2/a/b/tags/list?page=1"]
         async with asking({"odd.test": odd.url}) as client, Store.open(tmp_path / "data") as store:
-            tags = await Listings(client, store, 60).tags(Route("odd.test", "a/b"), Witness(exchange))
+            tags = await Listings(client, store, 60).tags(Route("odd.test", "a/b"), UpstreamTrace(exchange))
     assert tags == ["1", "2"]
     assert any("cut short after 2 pages" in what for what, _ in exchange.timeline)
 
 
 async def test_of_long_lists_few_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("brokenreg.proxy.kept_lists.MOST_BYTES", 400)
+    monkeypatch.setattr("brokenreg.proxy.cache.kept.MOST_LIST_BYTES", 400)
     target = parse_target("/v2/a/b/tags/list", "")
-    witness = Witness(Exchange(1, "GET", "/", "", "1.1", "http", "127.0.0.1:1", target))
+    trace = UpstreamTrace(Exchange(1, "GET", "/", "", "1.1", "http", "127.0.0.1:1", target))
     with scripted() as odd:
         for name in "abc":
             odd.answers[f"/v2/a/{name}/tags/list"] = Answer(body=b'{"tags": ["%b"]}' % (b"x" * 30))
         async with asking({"odd.test": odd.url}) as client, Store.open(tmp_path / "data") as store:
             listings = Listings(client, store, 60)
             for name in "abcca":
-                assert await listings.tags(Route("odd.test", f"a/{name}"), witness) == ["x" * 30]
+                assert await listings.tags(Route("odd.test", f"a/{name}"), trace) == ["x" * 30]
     assert [target.split("/")[3] for _, target in odd.asked] == ["a", "b", "c", "a"]

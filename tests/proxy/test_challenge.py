@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from werkzeug.datastructures import WWWAuthenticate
 
-from brokenreg.proxy.challenge import Challenge, parse_challenges
+from brokenreg.proxy.auth.challenges import Challenge, parse_challenges
 
 HUB = {"realm": "https://auth.docker.io/token", "service": "registry.docker.io"}
 TOKENS = st.text("abcdefghijklmnopqrstuvwxyz-_0123456789", min_size=1, max_size=10)

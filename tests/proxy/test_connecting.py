@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from brokenreg.proxy.connecting import Address, connect
+from brokenreg.proxy.http.connecting import Address, connect
 
 
 @contextmanager

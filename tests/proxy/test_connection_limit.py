@@ -10,11 +10,11 @@ from contextlib import AsyncExitStack, suppress
 
 import pytest
 
-from brokenreg.proxy.authorization import UpstreamAuth
-from brokenreg.proxy.client import UpstreamClient
+from brokenreg.proxy.auth.authorization import UpstreamAuth
+from brokenreg.proxy.auth.tokens import TokenCache
 from brokenreg.proxy.errors import UpstreamBusyError
-from brokenreg.proxy.route import Route
-from brokenreg.proxy.tokens import TokenCache
+from brokenreg.proxy.http.client import UpstreamClient
+from brokenreg.proxy.routes import Route
 from brokenreg.storage.errors import refusal
 from tests.proxy.asked import OK, Listening, asking, get
 
@@ -27,7 +27,7 @@ async def ask(stack: AsyncExitStack, client: UpstreamClient, upstream: str) -> N
 
 
 async def test_who_waits_too_long_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("brokenreg.proxy.connection_limit.MOST", 2)
+    monkeypatch.setattr("brokenreg.proxy.http.pools.MOST", 2)
     async with Listening.at(UNENDING) as server, Listening.at() as other, AsyncExitStack() as stack:
         urls = {"quay.io": server.url, "other": other.url}
         client = await stack.enter_async_context(asking(urls, patience=0.2))
@@ -42,7 +42,7 @@ async def test_who_waits_too_long_is_told(monkeypatch: pytest.MonkeyPatch) -> No
 
 async def test_connections_are_given_back(monkeypatch: pytest.MonkeyPatch) -> None:
     """By those who have left, and by those who were cancelled while they waited."""
-    monkeypatch.setattr("brokenreg.proxy.connection_limit.MOST", 1)
+    monkeypatch.setattr("brokenreg.proxy.http.pools.MOST", 1)
     async with Listening.at() as server, asking({"quay.io": server.url}) as client:
         async with AsyncExitStack() as stack:
             await ask(stack, client, "quay.io")
@@ -55,7 +55,7 @@ async def test_connections_are_given_back(monkeypatch: pytest.MonkeyPatch) -> No
 
 async def test_thousands_that_wait_leave_the_loop_to_others(monkeypatch: pytest.MonkeyPatch) -> None:
     """Requests that httpcore queues cost it time with each that begins or ends."""
-    monkeypatch.setattr("brokenreg.proxy.connection_limit.MOST", 4)
+    monkeypatch.setattr("brokenreg.proxy.http.pools.MOST", 4)
     queued: list[int] = []
     async with Listening.at(UNENDING) as server, asking({"quay.io": server.url}) as client:
         waiting = [asyncio.create_task(get(client, "quay.io")) for _ in range(100)]
@@ -75,7 +75,7 @@ async def test_where_no_descriptor_is_left(monkeypatch: pytest.MonkeyPatch) -> N
     async def connect(_: object) -> socket.socket:
         raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
 
-    monkeypatch.setattr("brokenreg.proxy.transport.connect", connect)
+    monkeypatch.setattr("brokenreg.proxy.http.transport.connect", connect)
     async with asking({"quay.io": "http://127.0.0.1:9"}) as client:
         with pytest.raises(UpstreamBusyError, match="as many files and connections open as it may") as busy:
             await get(client, "quay.io")
@@ -93,7 +93,7 @@ async def test_who_waits_for_a_token_does_not_keep_others_from_fetching_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """All connections are with requests that were answered 401."""
-    monkeypatch.setattr("brokenreg.proxy.connection_limit.MOST", 2)
+    monkeypatch.setattr("brokenreg.proxy.http.pools.MOST", 2)
     tokens = TokenCache()
     token = b'{"token": "opens"}'
 

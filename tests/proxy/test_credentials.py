@@ -17,10 +17,10 @@ from hypothesis import strategies as st
 
 from brokenreg.oci.errors import OCIError
 from brokenreg.oci.upstreams import check_upstream
-from brokenreg.proxy.credential_files import normalise_key
-from brokenreg.proxy.credential_helpers import HelperError, ask_helper
-from brokenreg.proxy.credentials import Credentials
-from brokenreg.proxy.login import Login
+from brokenreg.proxy.auth.credential_files import normalise_key
+from brokenreg.proxy.auth.credential_helpers import HelperError, ask_helper
+from brokenreg.proxy.auth.credentials import Credentials
+from brokenreg.proxy.auth.tokens import Login
 
 SECRET = "s3cret"
 HELPER = """#!/bin/sh
@@ -175,7 +175,7 @@ async def test_few_helpers_run_at_once(home: Home, monkeypatch: pytest.MonkeyPat
         await asyncio.sleep(0)
         running.discard(id(asyncio.current_task()))
 
-    monkeypatch.setattr("brokenreg.proxy.credentials.ask_helper", ask)
+    monkeypatch.setattr("brokenreg.proxy.auth.credentials.ask_helper", ask)
     home.write("runtime", {"credHelpers": {"quay.io": "any"}})
     credentials = home.credentials()
     asking = (credentials.find("quay.io", f"org/{number}", print) for number in range(50))
@@ -225,7 +225,7 @@ async def test_a_helper_that_still_writes_when_it_is_killed_is_told_as_such(
 async def test_a_helper_has_ten_seconds_and_leaves_nothing_behind(
     home: Home, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("brokenreg.proxy.credential_helpers.ask_helper.__defaults__", (0.3,))
+    monkeypatch.setattr("brokenreg.proxy.auth.credential_helpers.ask_helper.__defaults__", (0.3,))
     home.write("docker", {"credsStore": "slow"})
     home.helper("slow", f"sleep 1000 & echo $! > {home.folder}/child; sleep 1000")
     begun = time.monotonic()

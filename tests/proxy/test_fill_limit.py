@@ -17,7 +17,7 @@ import pytest
 
 from brokenreg.oci.descriptors import described_sizes
 from brokenreg.oci.digests import Digest
-from brokenreg.proxy.in_flight import InFlight
+from brokenreg.proxy.cache.fill_limits import InFlight
 from tests import disks
 from tests.process import Brokenreg, brokenreg
 from tests.proxy.chain import last
@@ -198,7 +198,7 @@ def test_all_that_are_fetched_have_together_what_the_cache_may_have(tmp_path: Pa
         assert httpx.get(urls[2], timeout=30).content == blobs[2]
         assert last(running, "endpoint:blob")["cache"] == "miss"
         assert httpx.get(urls[2], timeout=30).content == blobs[2]
-        assert last(running, "endpoint:blob")["cache"] in ("hit", "followed")
+        assert last(running, "endpoint:blob")["cache"] in ("hit", "joined")
         found = httpx.get(f"{running.control}/v1/exchanges?filter=endpoint:blob").json()
         timelines = [
             httpx.get(f"{running.control}/v1/exchanges/{each['id']}").json()["timeline"] for each in found

@@ -330,7 +330,7 @@ def test_many_at_once_are_one_request_upstream(tagged: Tagged, is_known: bool) -
         assert [each.result().content for each in pulls] == [manifest] * CLIENTS
     found = exchanges(tagged.chain.proxy, f"repository:{tagged.name}")[is_known:]
     first = "revalidated" if is_known else "miss"
-    assert sorted(each["cache"] for each in found) == ["followed"] * (CLIENTS - 1) + [first]
+    assert sorted(each["cache"] for each in found) == ["joined"] * (CLIENTS - 1) + [first]
     assert len(tagged.asked()) == 1 + is_known
 
 

@@ -14,9 +14,10 @@ from pathlib import Path
 import httpx
 import pytest
 
-from brokenreg.proxy import short_body, transport
 from brokenreg.proxy.errors import UpstreamSilentError, UpstreamUnreachableError
-from brokenreg.proxy.stream import Stream
+from brokenreg.proxy.http import bodies as short_body
+from brokenreg.proxy.http import transport
+from brokenreg.proxy.http.stream import Stream
 from tests.process import brokenreg
 from tests.proxy.asked import Listening, asking, get
 from tests.proxy.scripted import Answer, scripted

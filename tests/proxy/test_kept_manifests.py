@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 
 from brokenreg.oci.target import parse_target
-from brokenreg.proxy.client import UpstreamClient
-from brokenreg.proxy.manifests import ManifestCache
-from brokenreg.proxy.route import Route
-from brokenreg.proxy.witness import Witness
+from brokenreg.proxy.cache.manifests import ManifestCache
+from brokenreg.proxy.http.client import UpstreamClient
+from brokenreg.proxy.routes import Route
 from brokenreg.storage import Store
 from brokenreg.traffic.exchange import Exchange
+from brokenreg.traffic.upstream_trace import UpstreamTrace
 from tests.proxy.asked import asking
 from tests.proxy.scripted import Answer, Received, scripted
 
@@ -38,8 +38,8 @@ async def upstream() -> AsyncIterator[UpstreamClient]:
 async def pull(cache: ManifestCache, tags: str) -> None:
     for tag in tags:
         target = parse_target(f"/v2/a/b/manifests/{tag}", "")
-        witness = Witness(Exchange(1, "GET", "/", "", "1.1", "http", "127.0.0.1:1", target))
-        assert (await cache.find(ROUTE, tag, witness)).body == b'{"tag": "%b"}' % tag.encode()
+        trace = UpstreamTrace(Exchange(1, "GET", "/", "", "1.1", "http", "127.0.0.1:1", target))
+        assert (await cache.find(ROUTE, tag, trace)).body == b'{"tag": "%b"}' % tag.encode()
 
 
 def kept(store: Store) -> tuple[list[str], int]:
@@ -52,7 +52,7 @@ def kept(store: Store) -> tuple[list[str], int]:
 async def test_those_not_asked_for_longest_go(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: str, value: int
 ) -> None:
-    monkeypatch.setattr(f"brokenreg.proxy.kept_manifests.{limit}", value)
+    monkeypatch.setattr(f"brokenreg.proxy.cache.kept.{limit}", value)
     async with upstream() as client:
         async with Store.open(tmp_path / "data") as store:
             await pull(ManifestCache(client, store, 60), "abcad")

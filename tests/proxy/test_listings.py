@@ -14,13 +14,13 @@ import httpx
 import pytest
 
 from brokenreg.oci.target import parse_target
+from brokenreg.proxy.cache.kept import KeptLists
+from brokenreg.proxy.cache.listings import Listings
 from brokenreg.proxy.errors import UpstreamStatusError
-from brokenreg.proxy.kept_lists import KeptLists
-from brokenreg.proxy.listings import Listings
-from brokenreg.proxy.route import Route
-from brokenreg.proxy.witness import Witness
+from brokenreg.proxy.routes import Route
 from brokenreg.storage import Store
 from brokenreg.traffic.exchange import Exchange
+from brokenreg.traffic.upstream_trace import UpstreamTrace
 from tests.process import Brokenreg, brokenreg
 from tests.proxy.asked import asking
 from tests.proxy.chain import PLAIN, Chain, exchanges, last
@@ -291,20 +291,20 @@ async def test_a_list_that_is_gone_does_not_come_back(
     odd: Scripted, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Not even when its upstream fails, once the 404 is forgotten."""
-    monkeypatch.setattr("brokenreg.proxy.misses.REMEMBERED", 0.0)
+    monkeypatch.setattr("brokenreg.proxy.cache.freshness.REMEMBERED", 0.0)
     path, route = "/v2/a/gone/tags/list", Route("odd.test", "a/gone")
     target = parse_target(path, "")
-    witness = Witness(Exchange(1, "GET", path, "", "1.1", "http", "127.0.0.1:1", target))
+    trace = UpstreamTrace(Exchange(1, "GET", path, "", "1.1", "http", "127.0.0.1:1", target))
     async with asking({"odd.test": odd.url}) as client, Store.open(tmp_path / "data") as store:
         listings = Listings(client, store, 0.0)
         odd.answers[path] = Answer(200, {}, b'{"tags": ["v1"]}')
-        assert await listings.tags(route, witness) == ["v1"]
+        assert await listings.tags(route, trace) == ["v1"]
         odd.answers[path] = Answer(503)
-        assert await listings.tags(route, witness) == ["v1"]
+        assert await listings.tags(route, trace) == ["v1"]
         for status in (404, 503):
             odd.answers[path] = Answer(status)
             with pytest.raises(UpstreamStatusError) as refused:
-                await listings.tags(route, witness)
+                await listings.tags(route, trace)
             assert refused.value.told == status
 
 
@@ -353,8 +353,8 @@ def test_long_lists_of_referrers_come_in_pages_through_the_proxy(listed: Listed,
 
 
 def test_kept_lists_are_bounded_and_the_least_read_goes_first(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("brokenreg.proxy.kept_lists.MOST_LISTS", 3)
-    monkeypatch.setattr("brokenreg.proxy.kept_lists.MOST_BYTES", 100)
+    monkeypatch.setattr("brokenreg.proxy.cache.kept.MOST_LISTS", 3)
+    monkeypatch.setattr("brokenreg.proxy.cache.kept.MOST_LIST_BYTES", 100)
     lists, keys = KeptLists(), [(Route("quay.io", f"org/{number}"), "tags/list") for number in range(5)]
     for key in keys[:3]:
         assert lists.keep(key, [key], 10) == []
@@ -377,7 +377,7 @@ def test_many_at_once_are_one_request_upstream(listed: Listed) -> None:
         assert [each.result() for each in lists] == [["v1"]] * CLIENTS
     assert listed.asked() == [200]
     found = exchanges(listed.chain.proxy, f"repository:{listed.name}")
-    assert sorted(each["cache"] for each in found) == ["followed"] * (CLIENTS - 1) + ["miss"]
+    assert sorted(each["cache"] for each in found) == ["joined"] * (CLIENTS - 1) + ["miss"]
 
 
 def test_a_real_registry(tmp_path: Path) -> None:

@@ -15,10 +15,10 @@ from typing import Any
 import httpx
 import pytest
 
-from brokenreg.proxy import lookups
 from brokenreg.proxy.errors import UpstreamBusyError, UpstreamSilentError
-from brokenreg.proxy.lookups import Lookups
-from brokenreg.wire.arrival import ARRIVAL, Arrival, Door
+from brokenreg.proxy.http import lookups
+from brokenreg.proxy.http.lookups import Lookups
+from brokenreg.wire.inbound_connection import ARRIVAL, AcceptedConnections, InboundConnection
 from tests.process import brokenreg
 from tests.proxy.asked import asking, get
 from tests.registry.pushing import digest_of
@@ -59,7 +59,11 @@ def resolver(monkeypatch: pytest.MonkeyPatch) -> Iterator[Resolver]:
 
 def of_client(host: str) -> None:
     """Let what this task does be for a client at that address."""
-    ARRIVAL.set(Arrival(Door(), f"{host}:50000", over_tls=False, cut=lambda: None, say=lambda _: None))
+    ARRIVAL.set(
+        InboundConnection(
+            AcceptedConnections(), f"{host}:50000", over_tls=False, cut=lambda: None, say=lambda _: None
+        )
+    )
 
 
 async def started(looking: Lookups, client: str, upstream: str, host: str) -> asyncio.Task[Any]:
@@ -100,10 +104,10 @@ async def test_what_no_resolver_takes() -> None:
 
 
 async def test_a_resolver_that_breaks_leaves_nobody_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    def breaks(*_: Any, **__: Any) -> None:
+    def breakpoints(*_: Any, **__: Any) -> None:
         raise OverflowError("too large")
 
-    monkeypatch.setattr(socket, "getaddrinfo", breaks)
+    monkeypatch.setattr(socket, "getaddrinfo", breakpoints)
     looking = Lookups()
     for _ in range(2):
         with pytest.raises(OverflowError, match="too large"):
@@ -155,7 +159,7 @@ async def test_all_together_cause_a_few(resolver: Resolver) -> None:
 async def test_who_waits_for_a_lookup_waits_as_long_as_for_a_connection(
     resolver: Resolver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("brokenreg.proxy.client._CONNECT", 0.1)
+    monkeypatch.setattr("brokenreg.proxy.http.client._CONNECT", 0.1)
     async with asking({}) as client:
         with pytest.raises(UpstreamSilentError, match=r"quay\.io let nobody connect in time"):
             await get(client, "quay.io")

@@ -7,16 +7,16 @@ import weakref
 
 import pytest
 
+from brokenreg.proxy.cache.freshness import NegativeCache
 from brokenreg.proxy.errors import UpstreamStatusError, UpstreamUnreachableError
-from brokenreg.proxy.misses import Misses
-from brokenreg.proxy.route import Route
+from brokenreg.proxy.routes import Route
 
 
 class Request:
     """What a request has in its frames."""
 
 
-def missed(misses: Misses, route: Route) -> weakref.ref[Request]:
+def missed(misses: NegativeCache, route: Route) -> weakref.ref[Request]:
     request = Request()
     try:
         raise UpstreamStatusError(404, 404, "MANIFEST_UNKNOWN", "gone", detail={"a": "b"}, headers={"x": "y"})
@@ -25,7 +25,7 @@ def missed(misses: Misses, route: Route) -> weakref.ref[Request]:
     return weakref.ref(request)
 
 
-def asked_again(misses: Misses, route: Route) -> weakref.ref[Request]:
+def asked_again(misses: NegativeCache, route: Route) -> weakref.ref[Request]:
     request = Request()
     with pytest.raises(UpstreamStatusError) as caught:
         misses.check(route, "v1")
@@ -35,14 +35,14 @@ def asked_again(misses: Misses, route: Route) -> weakref.ref[Request]:
 
 
 def test_no_frame_is_kept() -> None:
-    misses, route = Misses(), Route("example.org", "app")
+    misses, route = NegativeCache(), Route("example.org", "app")
     requests = [missed(misses, route), asked_again(misses, route), asked_again(misses, route)]
     gc.collect()
     assert [request() for request in requests] == [None] * 3
 
 
 def test_nothing_else_is_remembered() -> None:
-    misses, route = Misses(), Route("example.org", "app")
+    misses, route = NegativeCache(), Route("example.org", "app")
     misses.note(route, "v1", UpstreamUnreachableError("down"))
     misses.note(route, "v1", UpstreamStatusError(403, 403, "DENIED", "no"))
     misses.check(route, "v1")

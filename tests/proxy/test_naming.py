@@ -15,7 +15,7 @@ from brokenreg.oci.errors import OCIError
 from brokenreg.oci.resolution import Base
 from brokenreg.oci.target import parse_target
 from brokenreg.proxy.errors import UpstreamForbiddenError
-from brokenreg.proxy.naming import Naming
+from brokenreg.proxy.routes import Naming
 from tests.process import brokenreg, clean_environment
 from tests.proxy.chain import Chain, chain, last
 from tests.registry.pushing import digest_of, error_of

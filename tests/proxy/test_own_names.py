@@ -15,12 +15,12 @@ import pytest
 from brokenreg.oci.errors import ErrorCode, OCIError
 from brokenreg.proxy.errors import UpstreamError, UpstreamSilentError, UpstreamUnreachableError
 from brokenreg.proxy.own_names import Inquiry, OwnNames, Wanted, no_other
-from brokenreg.proxy.route import Route
+from brokenreg.proxy.routes import Route
+from tests.assembly.test_command_line import free_port
 from tests.process import Brokenreg, brokenreg
 from tests.proxy.chain import PLAIN
 from tests.proxy.scripted import Answer, Scripted
 from tests.registry.pushing import OCI_INDEX, digest_of, error_of, image
-from tests.server.test_command_line import free_port
 
 LAYER = b"a layer"
 SUBJECT = digest_of(b"{}")

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from brokenreg.proxy.pages import next_page
+from brokenreg.proxy.cache.pages import next_page
 
 ASKED = "tags/list?n=1000"
 

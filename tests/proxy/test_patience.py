@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from brokenreg.proxy.errors import UpstreamStatusError
-from brokenreg.proxy.patience import waits
+from brokenreg.proxy.http.rate_limits import waits
 from tests.process import Brokenreg, brokenreg
 from tests.proxy.chain import PLAIN, last
 from tests.proxy.scripted import Answer, Received, Scripted, scripted

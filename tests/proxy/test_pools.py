@@ -8,7 +8,7 @@ import gc
 import pytest
 
 from brokenreg.proxy.errors import UpstreamBusyError
-from brokenreg.proxy.route import Route
+from brokenreg.proxy.routes import Route
 from tests.proxy.asked import OK, Listening, asking, get
 
 KEPT = 128

@@ -5,7 +5,7 @@ from __future__ import annotations
 import httpx
 import pytest
 
-from brokenreg.proxy.realm import is_named, may_see_credentials
+from brokenreg.proxy.auth.realms import is_named, may_see_credentials
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,6 @@ from typing import ClassVar
 import pytest
 
 from brokenreg.oci.upstreams import is_upstream
-from brokenreg.proxy.addresses import AddressPolicy, Trust
 from brokenreg.proxy.errors import (
     UpstreamContentError,
     UpstreamError,
@@ -19,6 +18,7 @@ from brokenreg.proxy.errors import (
     UpstreamSilentError,
     UpstreamUnreachableError,
 )
+from brokenreg.proxy.http.addresses import AddressPolicy, Trust
 from tests.proxy.asked import Listening, asking, get, redirect
 from tests.registry.pushing import MIB
 

@@ -16,12 +16,12 @@ from urllib.parse import parse_qs, urlsplit
 import httpx
 import pytest
 
-from brokenreg.proxy.addresses import AddressPolicy
-from brokenreg.proxy.authorization import UpstreamAuth
-from brokenreg.proxy.client import UpstreamClient
+from brokenreg.proxy.auth.authorization import UpstreamAuth
+from brokenreg.proxy.auth.tokens import TokenCache
 from brokenreg.proxy.errors import UpstreamSilentError
-from brokenreg.proxy.route import Route
-from brokenreg.proxy.tokens import TokenCache
+from brokenreg.proxy.http.addresses import AddressPolicy
+from brokenreg.proxy.http.client import UpstreamClient
+from brokenreg.proxy.routes import Route
 from tests.process import Brokenreg, brokenreg
 from tests.proxy.chain import PLAIN, Chain, exchange, exchanges, last
 from tests.proxy.scripted import Answer, Received, Script, Scripted, scripted
@@ -385,7 +385,7 @@ def test_a_realm_that_is_none(both: Chain, odd: Scripted, realm: str) -> None:
 
 async def test_a_service_that_is_slow_without_end(both: Chain, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each byte in time, and never all of them."""
-    monkeypatch.setattr("brokenreg.proxy.authorization._LIMIT", 0.3)
+    monkeypatch.setattr("brokenreg.proxy.auth.authorization._LIMIT", 0.3)
     both.rule({"type": "drip", "every": "50ms"}, "token")
     route = Route("quay.io", "org/slow")
     urls = {"quay.io": both.upstream.url}

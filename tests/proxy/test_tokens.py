@@ -6,8 +6,8 @@ import asyncio
 
 import pytest
 
+from brokenreg.proxy.auth.tokens import Grant, TokenCache
 from brokenreg.proxy.errors import UpstreamUnreachableError
-from brokenreg.proxy.tokens import Grant, TokenCache
 
 KEY = ("quay.io", "repository:org/image:pull")
 

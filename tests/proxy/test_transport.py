@@ -13,9 +13,9 @@ import httpx
 import pytest
 import trustme
 
-from brokenreg.proxy.addresses import AddressPolicy, Nearness, Trust
-from brokenreg.proxy.lookups import Lookups
-from brokenreg.proxy.transport import Transport
+from brokenreg.proxy.http.addresses import AddressPolicy, Nearness, Trust
+from brokenreg.proxy.http.lookups import Lookups
+from brokenreg.proxy.http.transport import Transport
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 

@@ -12,12 +12,12 @@ import pytest
 
 from brokenreg.oci.digests import Digest
 from brokenreg.oci.target import parse_target
-from brokenreg.proxy.blobs import BlobCache
-from brokenreg.proxy.fill import Fill
-from brokenreg.proxy.route import Route
-from brokenreg.proxy.witness import Witness
+from brokenreg.proxy.cache.blobs import BlobCache
+from brokenreg.proxy.cache.fill import Fill
+from brokenreg.proxy.routes import Route
 from brokenreg.storage import Store
 from brokenreg.traffic.exchange import Exchange
+from brokenreg.traffic.upstream_trace import UpstreamTrace
 from tests.proxy.asked import asking
 from tests.proxy.test_hostile_upstreams import sending
 
@@ -47,8 +47,8 @@ async def cached(folder: Path, pieces: list[bytes]) -> AsyncIterator[BlobCache]:
 @asynccontextmanager
 async def opened(blobs: BlobCache) -> AsyncIterator[Fill]:
     target = parse_target(f"/v2/org/app/blobs/{DIGEST}", "")
-    witness = Witness(Exchange(1, "GET", "/", "", "1.1", "http", "127.0.0.1:1", target))
-    async with blobs.open(ROUTE, DIGEST, witness) as fill:
+    trace = UpstreamTrace(Exchange(1, "GET", "/", "", "1.1", "http", "127.0.0.1:1", target))
+    async with blobs.open(ROUTE, DIGEST, trace) as fill:
         assert isinstance(fill, Fill)
         yield fill
 
@@ -61,7 +61,7 @@ async def end(blobs: BlobCache) -> None:
 
 @pytest.fixture(autouse=True)
 def short(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("brokenreg.proxy.unattended.SECONDS", SECONDS)
+    monkeypatch.setattr("brokenreg.proxy.cache.fill_limits.SECONDS", SECONDS)
 
 
 async def test_one_that_brings_almost_nothing_is_given_up(
@@ -82,7 +82,7 @@ async def test_one_that_somebody_awaits_goes_on(tmp_path: Path) -> None:
 
 
 async def test_one_that_comes_fast_enough_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("brokenreg.proxy.unattended.LITTLE", 0)
+    monkeypatch.setattr("brokenreg.proxy.cache.fill_limits.LITTLE", 0)
     async with cached(tmp_path, PIECES) as blobs:
         async with opened(blobs) as fill:
             pass

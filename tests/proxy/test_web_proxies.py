@@ -12,19 +12,19 @@ import pytest
 import trustme
 
 from brokenreg.option_values import WebProxy as Setting
-from brokenreg.proxy.addresses import AddressPolicy
-from brokenreg.proxy.authorization import UpstreamAuth
-from brokenreg.proxy.client import Tell
+from brokenreg.proxy.auth.authorization import UpstreamAuth
+from brokenreg.proxy.auth.tokens import TokenCache
 from brokenreg.proxy.errors import (
     UpstreamError,
     UpstreamForbiddenError,
     UpstreamSilentError,
     UpstreamUnreachableError,
 )
-from brokenreg.proxy.lookups import Lookups
-from brokenreg.proxy.route import Route
-from brokenreg.proxy.tokens import TokenCache
-from brokenreg.proxy.web_proxies import WebProxies
+from brokenreg.proxy.http.addresses import AddressPolicy
+from brokenreg.proxy.http.client import Tell
+from brokenreg.proxy.http.lookups import Lookups
+from brokenreg.proxy.http.web_proxies import WebProxies
+from brokenreg.proxy.routes import Route
 from tests.proxy.asked import OK, Listening, asking, get, redirect
 from tests.proxy.web_proxy import WebProxy, listening
 from tests.registry.pushing import MIB
@@ -236,7 +236,7 @@ async def test_names_that_nobody_else_resolves_cost_one_lookup(monkeypatch: pyte
         return await asyncio.Future()
 
     monkeypatch.setattr(Lookups, "resolve", resolve)
-    monkeypatch.setattr("brokenreg.proxy.transport._LOOKUP", 0.05)
+    monkeypatch.setattr("brokenreg.proxy.http.transport._LOOKUP", 0.05)
     async with (
         Listening.at(closes=True) as upstream,
         listening(WebProxy({"registry.test:80": upstream.host})) as proxy,
@@ -304,7 +304,7 @@ async def test_what_a_web_proxy_says_is_bounded(answer: bytes, reason: str) -> N
 
 
 async def test_a_web_proxy_that_says_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("brokenreg.proxy.client._CONNECT", 0.1)
+    monkeypatch.setattr("brokenreg.proxy.http.client._CONNECT", 0.1)
     async with (
         listening(WebProxy({"registry.test:80": "127.0.0.1:9"}, says=b"")) as proxy,
         asking(HTTP, web_proxies=through(proxy)) as client,

@@ -224,7 +224,7 @@ class TokenServer:
                 server.shutdown()
                 thread.join()
 
-    def mint(self, user: str, scopes: list[str]) -> str:
+    def token_issuer(self, user: str, scopes: list[str]) -> str:
         now = int(time.time())
         access = [
             {"type": kind, "name": rest.rpartition(":")[0], "actions": rest.rpartition(":")[2].split(",")}
@@ -243,7 +243,7 @@ class TokenServer:
         if given != bool(user) or not (user or self._anonymous):
             return 401, {"details": "incorrect username or password"}
         scopes = parameters.get("scope", "").split()
-        document: dict[str, Any] = {"access_token" if refresh else "token": self.mint(user, scopes)}
+        document: dict[str, Any] = {"access_token" if refresh else "token": self.token_issuer(user, scopes)}
         if self._expires_in is not None:
             document["expires_in"] = self._expires_in
         return 200, document

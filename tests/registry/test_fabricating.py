@@ -34,6 +34,6 @@ async def test_the_exchange_says_how_far_it_is_and_ends_when_the_client_disconne
         await asyncio.gather(pull, return_exceptions=True)
         while (ended := await exchange())["ended"] is None:  # noqa: ASYNC110 - another process
             await asyncio.sleep(0.02)
-        assert (ended["ended"], ended["progress"]) == ("client-left", None)
+        assert (ended["ended"], ended["progress"]) == ("disconnected", None)
         small = await client.get("/v2/broken/random/manifests/layers-1_size-1")
         assert small.status_code == 200

@@ -53,7 +53,7 @@ def call_of(query: dict[str, str], records: Records, upstream: list[str] | None 
         parameter=query.get,
         route=None if upstream is None else object(),
         proxy=SimpleNamespace(listings=listings),
-        witness=None,
+        trace=None,
         store=SimpleNamespace(index=records),
         catalog=SimpleNamespace(delay=0, invented=3),
     )

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from brokenreg.storage.intake import Intake, lane
+from brokenreg.storage.pipelined_writer import PipelinedWriter, slot
 
 
 class Script:
@@ -69,8 +69,8 @@ class Sink:
             raise OSError(errno.ENOSPC, "full")
         self.file += data
 
-    def take(self, source: Script) -> Intake:
-        return Intake(source, self.write, self.hash.update, lambda: self.told.append(len(self.file)))
+    def take(self, source: Script) -> PipelinedWriter:
+        return PipelinedWriter(source, self.write, self.hash.update, lambda: self.told.append(len(self.file)))
 
     @property
     def is_hashed(self) -> bool:
@@ -119,7 +119,7 @@ async def test_what_has_come_is_told_before_a_long_wait() -> None:
     told = asyncio.Event()
     sink = Sink()
     source = Silent(b"early")
-    intake = Intake(source, sink.write, sink.hash.update, told.set)
+    intake = PipelinedWriter(source, sink.write, sink.hash.update, told.set)
     running = asyncio.create_task(intake.run())
     await asyncio.wait_for(told.wait(), 5)
     assert sink.file == b"early"
@@ -131,7 +131,7 @@ async def test_cancelled() -> None:
     sink = Sink()
     source = Silent(b"early")
     told = asyncio.Event()
-    running = asyncio.create_task(Intake(source, sink.write, sink.hash.update, told.set).run())
+    running = asyncio.create_task(PipelinedWriter(source, sink.write, sink.hash.update, told.set).run())
     await asyncio.wait_for(told.wait(), 5)
     running.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -142,11 +142,11 @@ async def test_cancelled() -> None:
 
 def test_lanes_come_to_an_end_and_come_back() -> None:
     with ExitStack() as stack:
-        taken = [stack.enter_context(lane()) for _ in range(20)]
+        taken = [stack.enter_context(slot()) for _ in range(20)]
         assert taken == sorted(taken, reverse=True)
         assert taken[0]
         assert not taken[-1]
-    with lane() as is_free:
+    with slot() as is_free:
         assert is_free
 
 
@@ -157,6 +157,6 @@ async def test_a_hash_that_fails_ends_it_with_that_error() -> None:
         raise MemoryError
 
     source = Script(*[bytes(256 * 1024)] * 40)
-    with lane(), pytest.raises(MemoryError):
+    with slot(), pytest.raises(MemoryError):
         async with asyncio.timeout(5):
-            await Intake(source, lambda _: None, fail, lambda: None).run()
+            await PipelinedWriter(source, lambda _: None, fail, lambda: None).run()

@@ -14,12 +14,12 @@ import pytest
 from brokenreg.oci.digests import Digest
 from brokenreg.oci.mediatypes import OCI_INDEX, manifest_facts
 from brokenreg.oci.target import parse_target
-from brokenreg.proxy.manifests import ManifestCache
-from brokenreg.proxy.route import Route
-from brokenreg.proxy.witness import Witness
+from brokenreg.proxy.cache.manifests import ManifestCache
+from brokenreg.proxy.routes import Route
 from brokenreg.storage import Store
 from brokenreg.storage.records import Manifest
 from brokenreg.traffic.exchange import Exchange
+from brokenreg.traffic.upstream_trace import UpstreamTrace
 from tests.storage.contents import DAY, KEY, content_of, manifest_of
 from tests.storage.test_cached_blobs import QUAY, fetch
 
@@ -96,11 +96,11 @@ async def test_what_is_asked_for_stays(store: Store, monkeypatch: pytest.MonkeyP
     old = await keep(store, Digest.of(b"never fetched"))
     path = f"/v2/quay.io/org/x/manifests/{old}"
     target = parse_target(path, "")
-    witness = Witness(Exchange(1, "GET", path, "", "1.1", "http", "127.0.0.1:1", target))
+    trace = UpstreamTrace(Exchange(1, "GET", path, "", "1.1", "http", "127.0.0.1:1", target))
     now = time.time()
     with monkeypatch.context() as clock:
         clock.setattr(time, "time", lambda: now + 10 * DAY)
-        found = await ManifestCache(None, store, 60).find(Route("quay.io", "org/x"), old, witness)
+        found = await ManifestCache(None, store, 60).find(Route("quay.io", "org/x"), old, trace)
     assert found.manifest.digest == old
     assert await kept(store, 10 * DAY + 60) == {old}
     assert await kept(store, 11 * DAY + 60) == set()

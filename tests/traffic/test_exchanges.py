@@ -115,7 +115,7 @@ def test_a_client_that_leaves_a_download(own_registry: Brokenreg, kind: str) -> 
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     until_in_flight(own_registry, 0)
     last = exchanges(own_registry)[-1]
-    assert (last["endpoint"], last["status"], last["ended"]) == ("layer", 200, "client-left")
+    assert (last["endpoint"], last["status"], last["ended"]) == ("layer", 200, "disconnected")
     assert received - 1000 <= last["response_bytes"] < size // 2
 
 
@@ -127,7 +127,7 @@ def test_a_client_that_leaves_an_upload(own_registry: Brokenreg) -> None:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     until_in_flight(own_registry, 0)
     (only,) = exchanges(own_registry)
-    assert (only["endpoint"], only["ended"]) == ("upload", "client-left")
+    assert (only["endpoint"], only["ended"]) == ("upload", "disconnected")
     assert only["request_bytes"] <= 20_000
 
 

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from brokenreg.faults.breaks import Breaks
-from brokenreg.faults.expectations import Expectation
+from brokenreg.gate.breakpoints import Breakpoints
 from brokenreg.oci.target import Endpoint, Target
+from brokenreg.rules.expectations import Expectation
 from brokenreg.traffic.exchange import Ended, Exchange
 from brokenreg.traffic.filters import AFTER_END, BEFORE_RESPONSE, KEYS, FilterError, Moment, parse_filter
 
@@ -117,7 +117,7 @@ def test_of_one_in_flight() -> None:
         ("endpoint:", "needs a value"),
         ("status:5", "4xx"),
         ("held:yes", "held:true"),
-        ("ended:well", "client-left"),
+        ("ended:well", "disconnected"),
         ("protocol:spdy", "h2"),
         ("a |", "beside"),
         ("| a", "beside"),
@@ -185,4 +185,4 @@ def test_an_expectation_that_would_always_be_met_is_refused() -> None:
     with pytest.raises(ValueError, match="never true of an exchange that has ended"):
         Expectation(filter="endpoint:layer ended:no", count=0)
     with pytest.raises(FilterError, match="never true of a response that is about to be sent"):
-        Breaks().add("ended:client-left")
+        Breakpoints().add("ended:disconnected")

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from brokenreg.traffic.exchange import Ended, Exchange
-from brokenreg.traffic.log import CAPACITY, Happening, TrafficLog
+from brokenreg.traffic.log import CAPACITY, ExchangeEvent, TrafficLog
 from tests.traffic import making
 
 
@@ -84,21 +84,21 @@ def test_listeners_hear_of_each_end_once_and_in_order() -> None:
     heard: list[tuple[str, int]] = []
     early, late, last = opened(log, 3)
     log.closed(early)
-    log.listen(lambda _, each: heard.append(("first", each.id)), Happening.ENDED)
-    log.listen(lambda _, each: heard.append(("second", each.id)), Happening.ENDED)
+    log.subscribe(lambda _, each: heard.append(("first", each.id)), ExchangeEvent.ENDED)
+    log.subscribe(lambda _, each: heard.append(("second", each.id)), ExchangeEvent.ENDED)
     log.closed(last)
     log.closed(late)
     assert heard == [("first", 3), ("second", 3), ("first", 2), ("second", 2)]
 
 
 def test_a_listener_that_fails_stops_nobody(caplog: pytest.LogCaptureFixture) -> None:
-    def fail(_: Happening, __: Exchange) -> None:
+    def fail(_: ExchangeEvent, __: Exchange) -> None:
         raise OSError("the log file is gone")
 
     log = TrafficLog()
     heard: list[Exchange] = []
-    log.listen(fail, Happening.ENDED)
-    log.listen(lambda _, each: heard.append(each), Happening.ENDED)
+    log.subscribe(fail, ExchangeEvent.ENDED)
+    log.subscribe(lambda _, each: heard.append(each), ExchangeEvent.ENDED)
     (each,) = opened(log, 1)
     with caplog.at_level(logging.ERROR):
         log.closed(each)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from brokenreg.faults.rulebook import RuleBooks
-from brokenreg.faults.rules import Rule
 from brokenreg.oci.target import Endpoint, Target
+from brokenreg.rules.rule import Rule
+from brokenreg.rules.rule_book import RuleBooks
 from brokenreg.traffic.exchange import Ended, Exchange
 from brokenreg.traffic.timeline import CHARACTERS, LONGEST, MOST
 

@@ -148,7 +148,7 @@ def test_a_connection_without_a_request_is_logged(tmp_path: Path) -> None:
             pass
         running.stop()
     (event,) = [line for line in running.lines if line["event"] == "exchange"]
-    assert (event["endpoint"], event["client"], event["ended"]) == ("connect", client, "client-left")
+    assert (event["endpoint"], event["client"], event["ended"]) == ("connect", client, "disconnected")
 
 
 @pytest.mark.parametrize(

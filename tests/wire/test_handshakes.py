@@ -13,11 +13,11 @@ from tests.faults.tls_client import SELF_SIGNED_ROOT, SERVED, insecure, ping, tl
 
 def test_handshakes_that_fail_are_logged(tmp_path: Path) -> None:
     expected = [
-        ("closed before a TLS hello", "client-left"),
-        ("closed in the TLS handshake", "client-left"),
+        ("closed before a TLS hello", "disconnected"),
+        ("closed in the TLS handshake", "disconnected"),
         ("TLS handshake failed: http request", "aborted"),
-        ("TLS handshake failed: the client sent alert unknown_ca", "client-left"),
-        ("TLS handshake (TLSv1.3)", "client-left"),
+        ("TLS handshake failed: the client sent alert unknown_ca", "disconnected"),
+        ("TLS handshake (TLSv1.3)", "disconnected"),
     ]
     with tls_registry(tmp_path, "[]") as running:
         dial(running).close()

@@ -11,13 +11,13 @@ from pydantic import Field, model_validator
 from brokenreg.faults.catalogue.base import Fault
 from brokenreg.faults.catalogue.headers import HeaderValue
 from brokenreg.faults.catalogue.parameters import Duration, SignedDuration
-from brokenreg.faults.matching import Match
-from brokenreg.faults.strike import Head, Strike
+from brokenreg.faults.context import FaultContext, Head
 from brokenreg.oci.errors import ErrorCode, OCIError
 from brokenreg.oci.target import TOKEN_PATH, Endpoint
 from brokenreg.registry.auth.challenge import bearer, needed
 from brokenreg.registry.auth.service import REALM, TERMS, Terms
 from brokenreg.traffic.exchange import Exchange
+from brokenreg.traffic.matching import Match
 from brokenreg.wire.asgi import Message
 
 _HTML = b"<html><title>Sign in</title><p>Please sign in to go on</p></html>"
@@ -82,24 +82,24 @@ class Challenge(Fault):
             )
         return super().conflict(match, endpoints)
 
-    def objection(self, exchange: Exchange) -> str | None:
+    def inapplicable_reason(self, exchange: Exchange) -> str | None:
         if exchange.endpoint is Endpoint.TOKEN:
             return "requests for a token are never challenged; see the fault error"
         if not self.always and exchange.request_header("authorization"):
             return "the request brings an Authorization"
-        return super().objection(exchange)
+        return super().inapplicable_reason(exchange)
 
-    async def strike(self, strike: Strike) -> None:
+    async def apply(self, context: FaultContext) -> None:
         error = OCIError(401, ErrorCode.UNAUTHORIZED, "Authentication required, as it was told to")
-        values = self._values(strike) if self.value is None else [self.value]
+        values = self._values(context) if self.value is None else [self.value]
         headers = [("content-type", "application/json")]
-        await strike.respond(401, headers + [("www-authenticate", value) for value in values], error.body())
+        await context.respond(401, headers + [("www-authenticate", value) for value in values], error.body())
 
-    def _values(self, strike: Strike) -> list[str]:
+    def _values(self, context: FaultContext) -> list[str]:
         """One for each header."""
         basic = f'Basic realm="{REALM}"'
-        realm = strike.surroundings.address.realm(strike.scope)
-        scopes = needed(strike.exchange.target, strike.scope)
+        realm = context.registry_view.address.realm(context.scope)
+        scopes = needed(context.exchange.target, context.scope)
         usual = bearer(realm, scopes)
         match self.form:
             case "basic":
@@ -117,7 +117,7 @@ class Challenge(Fault):
             case "two-headers":
                 return [basic, usual]
             case "foreign-realm":
-                return [bearer(strike.surroundings.origin.token_realm(strike.scope), scopes)]
+                return [bearer(context.registry_view.origin.token_realm(context.scope), scopes)]
             case "unquoted":
                 return [usual.replace('"', "")]
             case "unknown-scheme":
@@ -172,27 +172,27 @@ class Token(Fault):
             raise ValueError("a token that has expired has no lifetime; leave out one of them")
         return self
 
-    def objection(self, exchange: Exchange) -> str | None:
+    def inapplicable_reason(self, exchange: Exchange) -> str | None:
         if exchange.endpoint is not Endpoint.TOKEN:
             return "it breaks answers of the token service alone"
         if self.form == "wrong-scope" and not exchange.target.repository:
             return "the request is for a token of no repository"
-        return super().objection(exchange)
+        return super().inapplicable_reason(exchange)
 
     def no_effect(self, exchange: Exchange, head: Head) -> str | None:
         del exchange
         return None if head.status == 200 else f"the token service answers {head.status}"
 
-    async def strike(self, strike: Strike) -> None:
+    async def apply(self, context: FaultContext) -> None:
         terms = Terms(
             lifetime=_LONG_AGO if self.form == "expired" else self.lifetime,
             claimed=self.claimed,
             skew=self.skew,
             repository=_SOMEWHERE_ELSE if self.form == "wrong-scope" else None,
         )
-        extensions = {**strike.scope["extensions"], TERMS: terms}
-        answer = _Answer(strike, self._spoil)
-        await strike.pass_on(answer.send, scope={**strike.scope, "extensions": extensions})
+        extensions = {**context.scope["extensions"], TERMS: terms}
+        answer = _Answer(context, self._spoil)
+        await context.pass_on(answer.send, scope={**context.scope, "extensions": extensions})
 
     def _spoil(self, head: Head, document: dict[str, Any]) -> bytes:
         """The body in place of one with that document."""
@@ -215,8 +215,8 @@ class Token(Fault):
 class _Answer:
     """Keeps the head of a token service's answer back until the body is whole, and sends both spoiled."""
 
-    def __init__(self, strike: Strike, spoil: Callable[[Head, dict[str, Any]], bytes]) -> None:
-        self._strike = strike
+    def __init__(self, context: FaultContext, spoil: Callable[[Head, dict[str, Any]], bytes]) -> None:
+        self._context = context
         self._spoil = spoil
         self._head: Head | None = None
         self._body = b""
@@ -227,21 +227,21 @@ class _Answer:
             self._head = Head(message)
         elif self._head is None:
             if kind == "http.response.start":
-                self._strike.spare(f"the token service answers {message['status']}")
-            await self._strike.send(message)
+                self._context.no_effect(f"the token service answers {message['status']}")
+            await self._context.send(message)
         elif kind == "http.response.body":
             self._body += message["body"]
             if not message["more_body"]:
                 await self._finish(self._head)
         else:  # a fault further inside ends the response in the middle
             await self._release(self._head, more=True)
-            await self._strike.send(message)
+            await self._context.send(message)
 
     async def _finish(self, head: Head) -> None:
         try:
             document = json.loads(self._body)
         except ValueError:
-            self._strike.spare("another fault has spoiled the answer already")
+            self._context.no_effect("another fault has spoiled the answer already")
         else:
             self._body = self._spoil(head, document)
             head.set("content-length", str(len(self._body)))
@@ -249,5 +249,5 @@ class _Answer:
 
     async def _release(self, head: Head, *, more: bool) -> None:
         self._head = None
-        await self._strike.send(head.message())
-        await self._strike.send({"type": "http.response.body", "body": self._body, "more_body": more})
+        await self._context.send(head.message())
+        await self._context.send({"type": "http.response.body", "body": self._body, "more_body": more})

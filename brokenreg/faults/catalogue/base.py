@@ -8,14 +8,14 @@ from typing import Any, ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from brokenreg.faults.matching import Match
-from brokenreg.faults.strike import Head, Strike
-from brokenreg.faults.surroundings import Surroundings
+from brokenreg.faults.context import FaultContext, Head
+from brokenreg.faults.registry_view import RegistryView
 from brokenreg.oci.params import join_params, spell
 from brokenreg.oci.target import Endpoint
 from brokenreg.traffic.exchange import Exchange
+from brokenreg.traffic.matching import Match
 from brokenreg.validation import place_of, told
-from brokenreg.wire.arrival import Treatment
+from brokenreg.wire.inbound_connection import AcceptDecision
 
 ANY = "any"
 """In place of an endpoint: all that a request can address."""
@@ -61,10 +61,10 @@ class Fault(BaseModel, ABC):
     """Parameters that show it, as a path spells them; empty for the defaults."""
 
     @abstractmethod
-    async def strike(self, strike: Strike) -> None:
+    async def apply(self, context: FaultContext) -> None:
         """Spoil one exchange."""
 
-    def objection(self, exchange: Exchange) -> str | None:
+    def inapplicable_reason(self, exchange: Exchange) -> str | None:
         """Why it cannot strike that exchange though its rule matches; None if it can.
 
         A subclass adds to this what depends on its parameters.
@@ -100,7 +100,9 @@ class Fault(BaseModel, ABC):
 
     def precludes(self, inner: Fault) -> bool:
         """True if `inner` is never reached where this one is nearer to the client."""
-        is_always = type(self).objection is Fault.objection and inner.protocols <= self.protocols
+        is_always = (
+            type(self).inapplicable_reason is Fault.inapplicable_reason and inner.protocols <= self.protocols
+        )
         covers = self.methods is None or (inner.methods is not None and inner.methods <= self.methods)
         return self.answers and is_always and covers
 
@@ -155,10 +157,10 @@ class ConnectFault(Fault):
     answers: ClassVar[bool] = True
 
     @abstractmethod
-    def treatment(self, surroundings: Surroundings) -> Treatment:
+    def decision(self, registry_view: RegistryView) -> AcceptDecision:
         """What is done with the connection. Raise `OSError` if it cannot be done."""
 
-    async def strike(self, strike: Strike) -> None:
+    async def apply(self, context: FaultContext) -> None:
         raise NotImplementedError(f"{self.name} strikes before there is a request")
 
 

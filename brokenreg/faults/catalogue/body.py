@@ -9,7 +9,7 @@ from pydantic import Field
 
 from brokenreg.faults.catalogue.base import HTTP1, HTTP2, READS, Fault
 from brokenreg.faults.catalogue.parameters import Extent, Size, bytes_of, ends_before
-from brokenreg.faults.strike import Head, Passing, Strike
+from brokenreg.faults.context import FaultContext, Head, ResponseFilter
 from brokenreg.oci.target import Endpoint
 from brokenreg.registry.call import REROUTED
 from brokenreg.traffic.exchange import Exchange
@@ -41,16 +41,16 @@ class Truncate(Fault):
     end: Literal["fin", "rst", "close-notify"] = Field("fin", description="how the connection ends")
     scope: Literal["stream", "connection"] = Field("stream", description="what ends, over HTTP/2")
 
-    def objection(self, exchange: Exchange) -> str | None:
+    def inapplicable_reason(self, exchange: Exchange) -> str | None:
         if self.end == "close-notify" and exchange.scheme != "https":
             return "close_notify is TLS, and this is plain HTTP"
-        return super().objection(exchange)
+        return super().inapplicable_reason(exchange)
 
     def no_effect(self, exchange: Exchange, head: Head) -> str | None:
         return _no_success(head) or ends_before(self.after, exchange, head)
 
-    async def strike(self, strike: Strike) -> None:
-        await _Truncated(self, strike).run()
+    async def apply(self, context: FaultContext) -> None:
+        await _Truncated(self, context).run()
 
     def ending(self, exchange: Exchange) -> tuple[End, int]:
         """How the response ends over the protocol of that exchange, and with which HTTP/2 error code."""
@@ -59,9 +59,9 @@ class Truncate(Fault):
         return End(self.end), 0
 
 
-class _Truncated(Passing):
-    def __init__(self, fault: Truncate, strike: Strike) -> None:
-        super().__init__(strike, fault.no_effect)
+class _Truncated(ResponseFilter):
+    def __init__(self, fault: Truncate, context: FaultContext) -> None:
+        super().__init__(context, fault.no_effect)
         self._fault = fault
         self._left = 0
 
@@ -74,8 +74,8 @@ class _Truncated(Passing):
         if sent:
             await super().body(sent, more=True)
         if self._left <= 0:
-            end, code = self._fault.ending(self.strike.exchange)
-            await self.strike.cut(end, code=code)
+            end, code = self._fault.ending(self.context.exchange)
+            await self.context.cut(end, code=code)
 
 
 class Corrupt(Fault):
@@ -111,13 +111,13 @@ class Corrupt(Fault):
             return 2**64
         return self.offset + -(-(position - self.offset) // self.every) * self.every
 
-    async def strike(self, strike: Strike) -> None:
-        await _Corrupted(self, strike).run()
+    async def apply(self, context: FaultContext) -> None:
+        await _Corrupted(self, context).run()
 
 
-class _Corrupted(Passing):
-    def __init__(self, fault: Corrupt, strike: Strike) -> None:
-        super().__init__(strike, fault.no_effect)
+class _Corrupted(ResponseFilter):
+    def __init__(self, fault: Corrupt, context: FaultContext) -> None:
+        super().__init__(context, fault.no_effect)
         self._fault = fault
         self._position = 0
 
@@ -148,26 +148,26 @@ class Swap(Fault):
     clients: ClassVar[str] = "all must refuse it; some check the size alone"
     example: ClassVar[str] = ""
 
-    def objection(self, exchange: Exchange) -> str | None:
+    def inapplicable_reason(self, exchange: Exchange) -> str | None:
         if exchange.endpoint not in (Endpoint.CONFIG, Endpoint.LAYER):
             return "only blobs are swapped"
-        return super().objection(exchange)
+        return super().inapplicable_reason(exchange)
 
-    async def strike(self, strike: Strike) -> None:
-        target = strike.exchange.target
-        other = strike.surroundings.another_blob(target)
+    async def apply(self, context: FaultContext) -> None:
+        target = context.exchange.target
+        other = context.registry_view.another_blob(target)
         if other is None:
-            strike.spare(f"{target.name} has not this blob and another one")
-            await strike.pass_on()
+            context.no_effect(f"{target.name} has not this blob and another one")
+            await context.pass_on()
             return
-        strike.note(f"serves {other}")
-        extensions = {**strike.scope["extensions"], REROUTED: replace(target, reference=other)}
+        context.note(f"serves {other}")
+        extensions = {**context.scope["extensions"], REROUTED: replace(target, reference=other)}
 
         def relabel(head: Head) -> None:
             head.set("docker-content-digest", target.digest)
             head.set("etag", f'"{target.digest}"')
 
-        await strike.pass_on_changed(relabel, scope={**strike.scope, "extensions": extensions})
+        await context.pass_on_changed(relabel, scope={**context.scope, "extensions": extensions})
 
 
 class WrongLength(Fault):
@@ -198,16 +198,16 @@ class WrongLength(Fault):
             return "there is no Content-Length"
         return "the body is empty" if not head.length and self.form == "shorter" else None
 
-    async def strike(self, strike: Strike) -> None:
-        await _WrongLength(self, strike).run()
+    async def apply(self, context: FaultContext) -> None:
+        await _WrongLength(self, context).run()
 
 
-class _WrongLength(Passing):
-    def __init__(self, fault: WrongLength, strike: Strike) -> None:
-        super().__init__(strike, fault.no_effect)
+class _WrongLength(ResponseFilter):
+    def __init__(self, fault: WrongLength, context: FaultContext) -> None:
+        super().__init__(context, fault.no_effect)
         self._fault = fault
         self._announced = 0
-        self._is_raw = strike.exchange.protocol == HTTP1 and strike.exchange.method != "HEAD"
+        self._is_raw = context.exchange.protocol == HTTP1 and context.exchange.method != "HEAD"
 
     async def head(self, head: Head) -> None:
         if self._fault.form == "absent":
@@ -228,9 +228,9 @@ class _WrongLength(Passing):
         if fitting:
             await super().body(fitting, more=True)
         if surplus := data[len(fitting) :]:
-            await self.strike.write(surplus, body=len(surplus))
+            await self.context.write(surplus, body=len(surplus))
         if not more:
-            await self.strike.cut(End.FIN)
+            await self.context.cut(End.FIN)
 
 
 def _no_success(head: Head) -> str | None:

@@ -8,11 +8,11 @@ from pydantic import Field
 
 from brokenreg.faults.catalogue.base import HTTP1, HTTP2, ConnectFault, Fault
 from brokenreg.faults.catalogue.parameters import Duration, Extent, Size, bytes_of, ends_before
-from brokenreg.faults.strike import Head, Passing, Strike
-from brokenreg.faults.surroundings import Surroundings
+from brokenreg.faults.context import FaultContext, Head, ResponseFilter
+from brokenreg.faults.registry_view import RegistryView
 from brokenreg.traffic.exchange import Exchange
-from brokenreg.wire.arrival import Treatment, TurnAway
-from brokenreg.wire.asgi import INTERNAL_ERROR, ClientLeftError, End
+from brokenreg.wire.asgi import INTERNAL_ERROR, ClientDisconnectedError, End
+from brokenreg.wire.inbound_connection import AcceptDecision, Reject
 
 _SOMETHING = b"\x00\x16\x03\x01 this is not HTTP \xff\xfe\r\n\r\n"
 
@@ -21,7 +21,7 @@ class Accept(ConnectFault):
     """Takes a TCP connection and does not serve it.
 
     `form`: `reset` (RST at once), `close` (FIN at once), `stall` (not a byte, for `dur` and then FIN, or
-    until the client leaves), or `garbage` (the first words of the client are answered by bytes that are
+    until the client disconnects), or `garbage` (the first words of the client are answered by bytes that are
     neither HTTP nor TLS, and FIN). On a TLS listener this is before the handshake. A rule knows clients by
     address alone: there is no User-Agent yet.
     """
@@ -33,18 +33,20 @@ class Accept(ConnectFault):
     form: Literal["reset", "close", "stall", "garbage"] = Field(
         "reset", description="what comes of the connection"
     )
-    dur: Duration | None = Field(None, description="how long `stall` lasts; absent: until the client leaves")
+    dur: Duration | None = Field(
+        None, description="how long `stall` lasts; absent: until the client disconnects"
+    )
 
-    def treatment(self, surroundings: Surroundings) -> Treatment:
-        del surroundings
+    def decision(self, registry_view: RegistryView) -> AcceptDecision:
+        del registry_view
         match self.form:
             case "reset":
-                return TurnAway(End.RST)
+                return Reject(End.RST)
             case "close":
-                return TurnAway(End.FIN)
+                return Reject(End.FIN)
             case "stall":
-                return TurnAway(End.FIN, silence=self.dur)
-        return TurnAway(End.FIN, reply=_SOMETHING)
+                return Reject(End.FIN, silence=self.dur)
+        return Reject(End.FIN, reply=_SOMETHING)
 
 
 class Reset(Fault):
@@ -62,16 +64,16 @@ class Reset(Fault):
 
     after: Size = Field(0, description="bytes of the request's body to read first")
 
-    async def strike(self, strike: Strike) -> None:
+    async def apply(self, context: FaultContext) -> None:
         received = 0
         while received < self.after:
-            message = await strike.receive()
+            message = await context.receive()
             if message["type"] == "http.disconnect":
-                raise ClientLeftError
+                raise ClientDisconnectedError
             received += len(message["body"])
             if not message["more_body"]:
                 break
-        await strike.cut(End.RST)
+        await context.cut(End.RST)
 
 
 class EmptyReply(Fault):
@@ -83,8 +85,8 @@ class EmptyReply(Fault):
     clients: ClassVar[str] = "Go programs say EOF, and repeat a request on a connection that was used before"
     example: ClassVar[str] = ""
 
-    async def strike(self, strike: Strike) -> None:
-        await strike.cut(End.FIN)
+    async def apply(self, context: FaultContext) -> None:
+        await context.cut(End.FIN)
 
 
 class Malformed(Fault):
@@ -108,12 +110,12 @@ class Malformed(Fault):
         has_body = exchange.method != "HEAD" and head.length
         return None if self.form != "chunk" or has_body else "the response has no body"
 
-    async def strike(self, strike: Strike) -> None:
+    async def apply(self, context: FaultContext) -> None:
         if self.form == "chunk":
-            await _BadChunk(strike, self.no_effect).run()
+            await _BadChunk(context, self.no_effect).run()
             return
-        await strike.write(_MALFORMED[self.form])
-        await strike.cut(End.FIN)
+        await context.write(_MALFORMED[self.form])
+        await context.cut(End.FIN)
 
 
 _MALFORMED = {
@@ -123,7 +125,7 @@ _MALFORMED = {
 }
 
 
-class _BadChunk(Passing):
+class _BadChunk(ResponseFilter):
     async def head(self, head: Head) -> None:
         head.remove("content-length")
         await super().head(head)
@@ -131,8 +133,8 @@ class _BadChunk(Passing):
     async def body(self, data: bytes, *, more: bool) -> None:
         half = data[: len(data) // 2 + 1]
         await super().body(half, more=True)
-        await self.strike.write(b"no-size\r\n")
-        await self.strike.cut(End.FIN)
+        await self.context.write(b"no-size\r\n")
+        await self.context.cut(End.FIN)
 
 
 class H2Reset(Fault):
@@ -157,8 +159,8 @@ class H2Reset(Fault):
     def no_effect(self, exchange: Exchange, head: Head) -> str | None:
         return ends_before(self.after, exchange, head) if self.after else None
 
-    async def strike(self, strike: Strike) -> None:
-        await _EndedEarly(self, strike, End.RESET_STREAM).run()
+    async def apply(self, context: FaultContext) -> None:
+        await _EndedEarly(self, context, End.RESET_STREAM).run()
 
 
 class H2Goaway(Fault):
@@ -184,15 +186,15 @@ class H2Goaway(Fault):
     def no_effect(self, exchange: Exchange, head: Head) -> str | None:
         return ends_before(self.after, exchange, head) if self.after else None
 
-    async def strike(self, strike: Strike) -> None:
-        await _EndedEarly(self, strike, End.GOAWAY).run()
+    async def apply(self, context: FaultContext) -> None:
+        await _EndedEarly(self, context, End.GOAWAY).run()
 
 
-class _EndedEarly(Passing):
+class _EndedEarly(ResponseFilter):
     """Ends after a part of the body; before the headers, if the part is nothing."""
 
-    def __init__(self, fault: H2Reset | H2Goaway, strike: Strike, end: End) -> None:
-        super().__init__(strike, fault.no_effect)
+    def __init__(self, fault: H2Reset | H2Goaway, context: FaultContext, end: End) -> None:
+        super().__init__(context, fault.no_effect)
         self._after = fault.after
         self._end = end
         self._code = fault.code
@@ -200,7 +202,7 @@ class _EndedEarly(Passing):
 
     async def run(self) -> None:
         if not self._after:
-            await self.strike.cut(self._end, code=self._code)
+            await self.context.cut(self._end, code=self._code)
         else:
             await super().run()
 
@@ -213,4 +215,4 @@ class _EndedEarly(Passing):
         if sent:
             await super().body(sent, more=True)
         if self._left <= 0:
-            await self.strike.cut(self._end, code=self._code)
+            await self.context.cut(self._end, code=self._code)

@@ -9,8 +9,8 @@ from pydantic import Field
 
 from brokenreg.faults.catalogue.base import ANY, Fault
 from brokenreg.faults.catalogue.parameters import HeadersOrSize, ends_before
-from brokenreg.faults.passage import HEADERS
-from brokenreg.faults.strike import Head, Strike
+from brokenreg.faults.context import FaultContext, Head
+from brokenreg.gate.passage import HEADERS
 from brokenreg.traffic.exchange import Exchange
 
 
@@ -29,23 +29,23 @@ class Hold(Fault):
 
     at: HeadersOrSize = Field("headers", description="`headers`, or bytes of the body")
 
-    async def strike(self, strike: Strike) -> None:
+    async def apply(self, context: FaultContext) -> None:
         if self.at == "headers":
-            strike.passage.stop(HEADERS, _told_by(strike))
-            await strike.pass_on()
+            context.passage.stop(HEADERS, _told_by(context))
+            await context.pass_on()
         else:
-            await strike.pass_on_changed(partial(self._stop_in_body, strike, self.at))
+            await context.pass_on_changed(partial(self._stop_in_body, context, self.at))
 
     def no_effect(self, exchange: Exchange, head: Head) -> str | None:
         return None if self.at == "headers" else ends_before(self.at, exchange, head)
 
-    def _stop_in_body(self, strike: Strike, at: int, head: Head) -> None:
-        why = self.no_effect(strike.exchange, head)
+    def _stop_in_body(self, context: FaultContext, at: int, head: Head) -> None:
+        why = self.no_effect(context.exchange, head)
         if why is not None:
-            strike.spare(why)
+            context.no_effect(why)
         else:
-            strike.passage.stop(at, _told_by(strike))
+            context.passage.stop(at, _told_by(context))
 
 
-def _told_by(strike: Strike) -> str:
-    return f'rule "{strike.exchange.rule}"'
+def _told_by(context: FaultContext) -> str:
+    return f'rule "{context.exchange.rule}"'

@@ -11,7 +11,7 @@ from pydantic import Field, StringConstraints, field_validator
 
 from brokenreg.faults.catalogue.base import READS, Fault
 from brokenreg.faults.catalogue.parameters import Size
-from brokenreg.faults.strike import Head, Strike
+from brokenreg.faults.context import FaultContext, Head
 from brokenreg.oci.digests import Digest
 from brokenreg.oci.errors import ErrorCode, OCIError
 from brokenreg.oci.target import Endpoint
@@ -43,14 +43,14 @@ class _HeaderFault(Fault):
     def change(self, head: Head) -> None:
         """Change the headers."""
 
-    async def strike(self, strike: Strike) -> None:
+    async def apply(self, context: FaultContext) -> None:
         def changed(head: Head) -> None:
-            why = self.no_effect(strike.exchange, head)
+            why = self.no_effect(context.exchange, head)
             if why is not None:
-                strike.spare(why)
+                context.no_effect(why)
             self.change(head)
 
-        await strike.pass_on_changed(changed)
+        await context.pass_on_changed(changed)
 
 
 class Header(_HeaderFault):
@@ -156,24 +156,26 @@ class Range(Fault):
         del head
         return None if exchange.request_header("range") else "the request has no Range"
 
-    async def strike(self, strike: Strike) -> None:
-        asked = header(strike.scope, b"range")
+    async def apply(self, context: FaultContext) -> None:
+        asked = header(context.scope, b"range")
         if asked is None:
-            strike.spare("the request has no Range")
-            await strike.pass_on()
+            context.no_effect("the request has no Range")
+            await context.pass_on()
         elif self.form == "refuse":
-            await strike.respond_error(
+            await context.respond_error(
                 OCIError(416, ErrorCode.RANGE_INVALID, "No range of this is to be had")
             )
         elif self.form == "ignore":
-            await strike.pass_on_changed(partial(_check_whole, strike), scope=_asking(strike, None))
+            await context.pass_on_changed(partial(_check_whole, context), scope=_asking(context, None))
         elif self.form == "header":
-            await strike.pass_on_changed(partial(_relabel, strike, self.by))
+            await context.pass_on_changed(partial(_relabel, context, self.by))
         elif (shifted := self._shifted(asked)) is None:
-            strike.spare("the request does not ask for one range of bytes")
-            await strike.pass_on()
+            context.no_effect("the request does not ask for one range of bytes")
+            await context.pass_on()
         else:
-            await strike.pass_on_changed(partial(_relabel, strike, -self.by), scope=_asking(strike, shifted))
+            await context.pass_on_changed(
+                partial(_relabel, context, -self.by), scope=_asking(context, shifted)
+            )
 
     def _shifted(self, asked: bytes) -> bytes | None:
         """A later range, which is then passed off as the one asked for; None if that is not one range."""
@@ -185,22 +187,22 @@ class Range(Fault):
         return None
 
 
-def _asking(strike: Strike, range_: bytes | None) -> Scope:
+def _asking(context: FaultContext, range_: bytes | None) -> Scope:
     """The request with another Range, or with none."""
-    others = [pair for pair in strike.scope["headers"] if pair[0] != b"range"]
+    others = [pair for pair in context.scope["headers"] if pair[0] != b"range"]
     asked = [] if range_ is None else [(b"range", range_)]
-    return {**strike.scope, "headers": [*others, *asked]}
+    return {**context.scope, "headers": [*others, *asked]}
 
 
-def _check_whole(strike: Strike, head: Head) -> None:
+def _check_whole(context: FaultContext, head: Head) -> None:
     if head.status != 200:
-        strike.spare(f"the status is {head.status}")
+        context.no_effect(f"the status is {head.status}")
 
 
-def _relabel(strike: Strike, by: int, head: Head) -> None:
+def _relabel(context: FaultContext, by: int, head: Head) -> None:
     """Move Content-Range. A 416 to what was asked for in place of it is a wrong answer too."""
     match = _CONTENT_RANGE.fullmatch(head.get("content-range") or "")
     if match is not None and int(match[1]) + by >= 0:
         head.set("content-range", f"bytes {int(match[1]) + by}-{int(match[2]) + by}/{match[3]}")
     elif by > 0 or head.status != 416:
-        strike.spare(f"the status is {head.status}, and the range cannot be moved")
+        context.no_effect(f"the status is {head.status}, and the range cannot be moved")

@@ -11,12 +11,12 @@ from urllib.parse import parse_qsl, urlencode
 from pydantic import Field
 
 from brokenreg.faults.catalogue.base import Fault
-from brokenreg.faults.strike import Head, Strike
-from brokenreg.faults.tickets import Answer
+from brokenreg.faults.context import FaultContext, Head
 from brokenreg.oci.errors import ErrorCode, OCIError
 from brokenreg.oci.mediatypes import OCI_INDEX
 from brokenreg.oci.target import Endpoint
 from brokenreg.registry.paging import page_of
+from brokenreg.second_origin.signed_urls import Answer
 from brokenreg.traffic.exchange import Exchange
 
 _GET = frozenset({"GET"})
@@ -54,44 +54,44 @@ class TagPages(Fault):
         del exchange
         return None if head.status == 200 else f"the status is {head.status}, without tags"
 
-    async def strike(self, strike: Strike) -> None:
-        asked = dict(parse_qsl(strike.scope["query_string"].decode("latin-1"), keep_blank_values=True))
-        head, body = await strike.fetch(scope={**strike.scope, "query_string": b""})
+    async def apply(self, context: FaultContext) -> None:
+        asked = dict(parse_qsl(context.scope["query_string"].decode("latin-1"), keep_blank_values=True))
+        head, body = await context.fetch(scope={**context.scope, "query_string": b""})
         there = _listed(head, body, "tags")
         if there is None:
-            strike.spare(f"the status is {head.status}, without tags")
-            await strike.hand_on(head, body)
+            context.no_effect(f"the status is {head.status}, without tags")
+            await context.hand_on(head, body)
             return
         wanted = _number(asked.get("n"))
         if self.cap is not None and wanted is not None and wanted > self.cap:
-            await strike.respond_error(
+            await context.respond_error(
                 OCIError(400, ErrorCode.PAGINATION_NUMBER_INVALID, f"n={wanted}; at most {self.cap} at once")
             )
             return
-        path = strike.scope["path"]
+        path = context.scope["path"]
         try:
             honest = page_of(asked.get, (there,), path)
         except OCIError as error:
-            strike.spare("it is refused without a fault as well")
-            await strike.respond_error(error)
+            context.no_effect("it is refused without a fault as well")
+            await context.respond_error(error)
             return
         query = dict(asked)
         if self.page is not None and (wanted is None or wanted > self.page):
             query["n"] = str(self.page)
         page, links = page_of(query.get, (there, await self._made_up()), path)
-        link = self._link(strike, links.get("link"), query)
+        link = self._link(context, links.get("link"), query)
         if (page, link) == (honest[0], honest[1].get("link")):
-            strike.spare("the page is as it would be")
-        await _hand_on_page(strike, head, {"name": strike.exchange.target.name, "tags": page}, link)
+            context.no_effect("the page is as it would be")
+        await _hand_on_page(context, head, {"name": context.exchange.target.name, "tags": page}, link)
 
     async def _made_up(self) -> list[str]:
         return await asyncio.to_thread(_invented, self.invented) if self.invented else []
 
-    def _link(self, strike: Strike, link: str | None, query: dict[str, str]) -> str | None:
+    def _link(self, context: FaultContext, link: str | None, query: dict[str, str]) -> str | None:
         """The Link header, from the honest one."""
         if self.link == "cyclic" and link is None:
             first = urlencode({"n": query["n"]} if "n" in query else {})
-            return f'<{strike.scope["path"]}?{first}>; rel="next"'
+            return f'<{context.scope["path"]}?{first}>; rel="next"'
         if link is None or self.link in ("honest", "cyclic"):
             return link
         url, rest = link.removeprefix("<").split(">", 1)
@@ -99,9 +99,9 @@ class TagPages(Fault):
             case "malformed":
                 return f"<{url}; rel=next"
             case "absolute":
-                return f"<{strike.base}{url}>{rest}"
+                return f"<{context.base}{url}>{rest}"
             case "foreign":
-                return f"<{strike.surroundings.origin.url(strike.scope, url)}>{rest}"
+                return f"<{context.registry_view.origin.url(context.scope, url)}>{rest}"
         return None
 
 
@@ -124,58 +124,64 @@ class Referrers(Fault):
         Field("not-found", description="what is answered")
     )
 
-    async def strike(self, strike: Strike) -> None:
+    async def apply(self, context: FaultContext) -> None:
         match self.form:
             case "not-found":
-                await strike.respond_error(
+                await context.respond_error(
                     OCIError(404, ErrorCode.UNSUPPORTED, "There is no such endpoint here")
                 )
             case "bad-request":
-                await strike.respond_error(OCIError(400, ErrorCode.UNSUPPORTED, "No referrers are told here"))
+                await context.respond_error(
+                    OCIError(400, ErrorCode.UNSUPPORTED, "No referrers are told here")
+                )
             case "html":
-                await strike.respond(200, {"content-type": "text/html"}, _HTML)
+                await context.respond(200, {"content-type": "text/html"}, _HTML)
             case "redirect":
-                url = strike.surroundings.origin.url(strike.scope, strike.scope["path"], answer=Answer.HTML)
-                await strike.respond(307, {"location": url})
+                url = context.registry_view.origin.url(
+                    context.scope, context.scope["path"], answer=Answer.HTML
+                )
+                await context.respond(307, {"location": url})
             case "empty":
-                await strike.respond(200, {"content-type": OCI_INDEX})
+                await context.respond(200, {"content-type": OCI_INDEX})
             case "wrong-type":
-                await strike.respond(200, {"content-type": "application/json"}, _compact({"referrers": []}))
+                await context.respond(200, {"content-type": "application/json"}, _compact({"referrers": []}))
             case "none" | "paged":
-                await self._index(strike)
+                await self._index(context)
 
-    async def _index(self, strike: Strike) -> None:
+    async def _index(self, context: FaultContext) -> None:
         """Less than there is: nothing, or one referrer a page."""
-        head, body = await strike.fetch()
+        head, body = await context.fetch()
         manifests = _listed(head, body, "manifests")
         if manifests is None:
-            strike.spare(f"the status is {head.status}, without an index")
-            await strike.hand_on(head, body)
+            context.no_effect(f"the status is {head.status}, without an index")
+            await context.hand_on(head, body)
             return
         told, link = manifests[:0], None  # "none" hides the pages after it, too
         if self.form == "paged":
-            query = parse_qsl(strike.scope["query_string"].decode("latin-1"), keep_blank_values=True)
+            query = parse_qsl(context.scope["query_string"].decode("latin-1"), keep_blank_values=True)
             page = max(1, _number(dict(query).get("page")) or 1)
             told = manifests[page - 1 : page]
             if page < len(manifests):
                 others = [pair for pair in query if pair[0] != "page"]
-                link = f'<{strike.scope["path"]}?{urlencode([*others, ("page", page + 1)])}>; rel="next"'
+                link = f'<{context.scope["path"]}?{urlencode([*others, ("page", page + 1)])}>; rel="next"'
             else:
                 link = head.get("link")  # to what did not fit into one honest page
         if told == manifests:
-            strike.spare("there are no more of them")
+            context.no_effect("there are no more of them")
         index = {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": told}
-        await _hand_on_page(strike, head, index, link)
+        await _hand_on_page(context, head, index, link)
 
 
-async def _hand_on_page(strike: Strike, head: Head, document: dict[str, Any], link: str | None) -> None:
+async def _hand_on_page(
+    context: FaultContext, head: Head, document: dict[str, Any], link: str | None
+) -> None:
     """The honest response with another document and Link; its other headers stay."""
     body = _compact(document)
     head.set("content-length", str(len(body)))
     head.remove("link")
     if link is not None:
         head.add("link", link)
-    await strike.hand_on(head, body)
+    await context.hand_on(head, body)
 
 
 def _listed(head: Head, body: bytes, member: str) -> list[Any] | None:

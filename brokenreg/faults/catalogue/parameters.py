@@ -7,11 +7,11 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema
 
-from brokenreg.faults.strike import Head
+from brokenreg.faults.context import Head
 from brokenreg.oci.durations import format_duration, parse_duration
-from brokenreg.oci.plurals import counted
 from brokenreg.oci.sizes import parse_size
 from brokenreg.traffic.exchange import Exchange
+from brokenreg.wording import counted
 
 _PORTION = re.compile(r"([0-9]{1,3}(?:\.[0-9]{1,6})?)(?:%|pct)", re.ASCII)
 _FRACTION = re.compile(r"[01]\.[0-9]{1,6}", re.ASCII)

@@ -8,8 +8,8 @@ from pydantic import BeforeValidator, Field
 
 from brokenreg.faults.catalogue.base import BLOB, READS, WRITES, Fault
 from brokenreg.faults.catalogue.parameters import Duration
-from brokenreg.faults.strike import Strike
-from brokenreg.faults.tickets import LIFETIME, Allowed, Answer
+from brokenreg.faults.context import FaultContext
+from brokenreg.second_origin.signed_urls import LIFETIME, Allowed, Answer
 
 
 def _number(value: Any) -> Any:
@@ -53,16 +53,16 @@ class Redirect(Fault):
     def precludes(self, inner: Fault) -> bool:
         return False  # who must log in first is not redirected
 
-    async def strike(self, strike: Strike) -> None:
+    async def apply(self, context: FaultContext) -> None:
         # The URL needs no login, so it is for those alone who have logged in.
-        if not await strike.surroundings.admission.admits(strike.scope):
-            strike.spare("the registry asks for a login first")
-            await strike.pass_on()
+        if not await context.registry_view.access_check.admits(context.scope):
+            context.no_effect("the registry asks for a login first")
+            await context.pass_on()
             return
-        query = strike.scope["query_string"].decode("latin-1")
-        url = strike.surroundings.origin.url(
-            strike.scope,
-            f"{strike.scope['path']}?{query}",
+        query = context.scope["query_string"].decode("latin-1")
+        url = context.registry_view.origin.url(
+            context.scope,
+            f"{context.scope['path']}?{query}",
             allowed=Allowed.HEAD if self.form == "head-only" else None,
             lifetime=-1 if self.form == "expired" else self.lifetime,
             answer=_ANSWERS.get(self.form, Answer.CONTENT),
@@ -70,4 +70,4 @@ class Redirect(Fault):
             status=self.status,
             dead=self.form == "dead",
         )
-        await strike.respond(self.status, {"location": url})
+        await context.respond(self.status, {"location": url})

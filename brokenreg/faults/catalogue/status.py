@@ -12,12 +12,12 @@ from pydantic import Field
 from brokenreg.faults.catalogue.base import READS, Fault
 from brokenreg.faults.catalogue.headers import HeaderValue
 from brokenreg.faults.catalogue.parameters import Duration
-from brokenreg.faults.matching import Match
-from brokenreg.faults.memory import Memory
-from brokenreg.faults.strike import Head, Strike
-from brokenreg.oci.dates import http_date
+from brokenreg.faults.context import FaultContext, Head
+from brokenreg.http.dates import http_date
 from brokenreg.oci.errors import ErrorCode, OCIError
 from brokenreg.oci.target import Endpoint
+from brokenreg.traffic.matching import Match
+from brokenreg.traffic.memory import Memory
 
 _USUAL = {
     400: (ErrorCode.MANIFEST_INVALID, "This request looks broken, as it was told to"),
@@ -65,19 +65,19 @@ class Error(Fault):
     body: Literal["json", "html", "empty"] = Field("json", description="form of the body")
     retry_after: HeaderValue | None = Field(None, description="the header Retry-After, as it is")
 
-    async def strike(self, strike: Strike) -> None:
+    async def apply(self, context: FaultContext) -> None:
         code, message = _USUAL.get(
             self.status, (ErrorCode.UNKNOWN, f"Status {self.status}, as it was told to")
         )
         headers = {"retry-after": self.retry_after} if self.retry_after is not None else {}
         error = OCIError(self.status, self.code or code, self.message or message, headers=headers)
         if self.body == "json":
-            await strike.respond_error(error)
+            await context.respond_error(error)
         elif self.body == "html":
             page = f"<html><title>{self.status}</title><p>{html.escape(error.message)}</p></html>"
-            await strike.respond(self.status, {"content-type": "text/html", **headers}, page.encode())
+            await context.respond(self.status, {"content-type": "text/html", **headers}, page.encode())
         else:
-            await strike.respond(self.status, headers)
+            await context.respond(self.status, headers)
 
     @classmethod
     def short_form(cls, tag: str) -> dict[str, str] | None:
@@ -115,25 +115,25 @@ class RateLimit(Fault):
         "seconds", description="form of Retry-After"
     )
 
-    async def strike(self, strike: Strike) -> None:
-        who = strike.exchange.client.rpartition(":")[0] if self.by == "client" else ""
+    async def apply(self, context: FaultContext) -> None:
+        who = context.exchange.client.rpartition(":")[0] if self.by == "client" else ""
         now = time.monotonic()
-        windows: Memory[str, tuple[float, int]] = strike.memory.setdefault("windows", Memory(_REMEMBERED))
+        windows: Memory[str, tuple[float, int]] = context.memory.setdefault("windows", Memory(_REMEMBERED))
         began, used = windows.get(who, (now, 0))
         if now >= began + self.window:
             began, used = now, 0
         windows[who] = began, used + 1
         left = began + self.window - now
         if used >= self.quota:
-            await strike.respond_error(self._refusal(left))
+            await context.respond_error(self._refusal(left))
             return
-        strike.spare(f"{used + 1} of {self.quota} in this window")
+        context.no_effect(f"{used + 1} of {self.quota} in this window")
 
         def tell(head: Head) -> None:
             for name, value in self._headers(self.quota - used - 1).items():
                 head.add(name, value)
 
-        await strike.pass_on_changed(tell)
+        await context.pass_on_changed(tell)
 
     def _refusal(self, left: float) -> OCIError:
         headers = self._headers(0)
@@ -166,11 +166,11 @@ class NotFound(Fault):
     )
     example: ClassVar[str] = ""
 
-    async def strike(self, strike: Strike) -> None:
-        target = strike.exchange.target
+    async def apply(self, context: FaultContext) -> None:
+        target = context.exchange.target
         code = _UNKNOWN.get(target.endpoint, ErrorCode.NAME_UNKNOWN)
         detail = {"reference": target.reference} if target.reference else None
-        await strike.respond_error(OCIError(404, code, "Gone, as it was told to", detail=detail))
+        await context.respond_error(OCIError(404, code, "Gone, as it was told to", detail=detail))
 
 
 class HeadDiffers(Fault):
@@ -188,8 +188,8 @@ class HeadDiffers(Fault):
 
     status: int = Field(404, ge=200, le=599, description="status for HEAD")
 
-    async def strike(self, strike: Strike) -> None:
-        await strike.respond(self.status, {"content-type": "application/json"})
+    async def apply(self, context: FaultContext) -> None:
+        await context.respond(self.status, {"content-type": "application/json"})
 
 
 class ReadAfterWrite(Fault):
@@ -216,24 +216,24 @@ class ReadAfterWrite(Fault):
             return f"read-after-write must see PUT as well as GET or HEAD, and match.method is {match.method}"
         return super().conflict(match, endpoints)
 
-    async def strike(self, strike: Strike) -> None:
-        pushes: Memory[Any, list[float]] = strike.memory.setdefault("pushes", Memory(_REMEMBERED))
-        target = strike.exchange.target
-        if strike.exchange.method == "PUT":
-            await self._push(strike, pushes)
+    async def apply(self, context: FaultContext) -> None:
+        pushes: Memory[Any, list[float]] = context.memory.setdefault("pushes", Memory(_REMEMBERED))
+        target = context.exchange.target
+        if context.exchange.method == "PUT":
+            await self._push(context, pushes)
             return
         push = pushes.get((target.repository, target.reference), None)
         if push is not None:
             push[1] += 1
             if push[1] <= self.reads or time.monotonic() < push[0] + self.dur:
                 code = _UNKNOWN.get(target.endpoint, ErrorCode.NAME_UNKNOWN)
-                await strike.respond_error(OCIError(404, code, "Pushed, and not yet to be seen"))
+                await context.respond_error(OCIError(404, code, "Pushed, and not yet to be seen"))
                 return
-        strike.spare("nothing was pushed just now" if push is None else "it is to be seen by now")
-        await strike.pass_on()
+        context.no_effect("nothing was pushed just now" if push is None else "it is to be seen by now")
+        await context.pass_on()
 
-    async def _push(self, strike: Strike, pushes: Memory[Any, list[float]]) -> None:
-        repository, reference = strike.exchange.target.repository, strike.exchange.target.reference
+    async def _push(self, context: FaultContext, pushes: Memory[Any, list[float]]) -> None:
+        repository, reference = context.exchange.target.repository, context.exchange.target.reference
 
         def remember(head: Head) -> None:
             if head.status == 201:
@@ -241,5 +241,5 @@ class ReadAfterWrite(Fault):
                 pushes[repository, reference] = push
                 pushes[repository, head.get("docker-content-digest") or ""] = push
 
-        strike.spare("a push passes")
-        await strike.pass_on_changed(remember)
+        context.no_effect("a push passes")
+        await context.pass_on_changed(remember)

@@ -11,11 +11,11 @@ from pydantic import Field
 
 from brokenreg.faults.catalogue.base import ANY, BLOB, HTTP1, Fault
 from brokenreg.faults.catalogue.parameters import Duration, HeadersOrExtent, Size, bytes_of, ends_before
-from brokenreg.faults.matching import Match
-from brokenreg.faults.strike import Head, Passing, Strike
+from brokenreg.faults.context import FaultContext, Head, ResponseFilter
 from brokenreg.oci.errors import ErrorCode, OCIError
 from brokenreg.oci.target import Endpoint
 from brokenreg.traffic.exchange import Exchange
+from brokenreg.traffic.matching import Match
 from brokenreg.wire.asgi import PACE, Message
 
 _SLICE = 0.02
@@ -39,9 +39,9 @@ class Timeout(Fault):
 
     dur: Duration = Field(description="how long, as Go writes durations: 300ms, 1h15m30.5s")
 
-    async def strike(self, strike: Strike) -> None:
-        await strike.wait(self.dur)
-        await strike.respond_error(OCIError(408, ErrorCode.TIMEOUT, "Timeout duration has elapsed!"))
+    async def apply(self, context: FaultContext) -> None:
+        await context.wait(self.dur)
+        await context.respond_error(OCIError(408, ErrorCode.TIMEOUT, "Timeout duration has elapsed!"))
 
     @classmethod
     def tag_problem(cls, tag: str, problem: str) -> str:
@@ -71,24 +71,24 @@ class Latency(Fault):
     min: Duration = Field(0.0, description="smallest delay, for `uniform`")
     sigma: float = Field(0.5, ge=0, le=5, description="spread, for `log-normal`")
 
-    async def strike(self, strike: Strike) -> None:
+    async def apply(self, context: FaultContext) -> None:
         async def send(message: Message) -> None:
             if message["type"] == "http.response.start":
-                await strike.wait(self._delay(strike))
-            await strike.send(message)
+                await context.wait(self._delay(context))
+            await context.send(message)
 
-        await strike.pass_on(send)
+        await context.pass_on(send)
 
-    def _delay(self, strike: Strike) -> float:
+    def _delay(self, context: FaultContext) -> float:
         if self.form == "uniform":
-            return strike.random.uniform(min(self.min, self.dur), self.dur)
+            return context.random.uniform(min(self.min, self.dur), self.dur)
         if self.form == "log-normal":
-            return self.dur * math.exp(strike.random.gauss(0.0, self.sigma))
+            return self.dur * math.exp(context.random.gauss(0.0, self.sigma))
         return self.dur
 
 
 class Stall(Fault):
-    """Stops in the middle, for `dur` or until the client leaves.
+    """Stops in the middle, for `dur` or until the client disconnects.
 
     `at` says where: `headers` (they never come), or a place in the body. Without `dur` nothing follows.
     """
@@ -102,7 +102,7 @@ class Stall(Fault):
     example: ClassVar[str] = "at-64kib"
 
     at: HeadersOrExtent = Field("headers", description="`headers`, bytes of the body, or a part of it")
-    dur: Duration | None = Field(None, description="how long; absent: until the client leaves")
+    dur: Duration | None = Field(None, description="how long; absent: until the client disconnects")
 
     def no_effect(self, exchange: Exchange, head: Head) -> str | None:
         return None if self.at == "headers" else ends_before(self.at, exchange, head)
@@ -112,13 +112,13 @@ class Stall(Fault):
             return "a response to HEAD has no body to stall in; write at=headers"
         return super().conflict(match, endpoints)
 
-    async def strike(self, strike: Strike) -> None:
-        await _Stalled(self, strike).run()
+    async def apply(self, context: FaultContext) -> None:
+        await _Stalled(self, context).run()
 
 
-class _Stalled(Passing):
-    def __init__(self, fault: Stall, strike: Strike) -> None:
-        super().__init__(strike, fault.no_effect)
+class _Stalled(ResponseFilter):
+    def __init__(self, fault: Stall, context: FaultContext) -> None:
+        super().__init__(context, fault.no_effect)
         self._fault = fault
         self._left: int | None = None
 
@@ -127,7 +127,7 @@ class _Stalled(Passing):
             await self._wait()
         else:
             self._left = bytes_of(self._fault.at, head.length)
-        await self.strike.send(head.message())
+        await self.context.send(head.message())
 
     async def body(self, data: bytes, *, more: bool) -> None:
         if self._left is None or len(data) <= self._left:
@@ -141,8 +141,8 @@ class _Stalled(Passing):
         await super().body(rest, more=more)
 
     async def _wait(self) -> None:
-        self.strike.note("stands still")
-        await self.strike.wait(self._fault.dur)
+        self.context.note("stands still")
+        await self.context.wait(self._fault.dur)
 
 
 class Throttle(Fault):
@@ -164,15 +164,15 @@ class Throttle(Fault):
     def no_effect(self, exchange: Exchange, head: Head) -> str | None:
         return ends_before(0, exchange, head)
 
-    async def strike(self, strike: Strike) -> None:
-        await _Throttled(self, strike).run()
+    async def apply(self, context: FaultContext) -> None:
+        await _Throttled(self, context).run()
 
 
-class _Throttled(Passing):
-    def __init__(self, fault: Throttle, strike: Strike) -> None:
-        super().__init__(strike, fault.no_effect)
+class _Throttled(ResponseFilter):
+    def __init__(self, fault: Throttle, context: FaultContext) -> None:
+        super().__init__(context, fault.no_effect)
         self._slice = max(1, int(fault.rate * _SLICE))
-        self._pace = _Pace(fault.rate, strike)
+        self._pace = _Pace(fault.rate, context)
 
     async def body(self, data: bytes, *, more: bool) -> None:
         view = memoryview(data)
@@ -203,27 +203,27 @@ class Drip(Fault):
     what: Literal["body", "headers"] = Field("body", description="what drips")
     every: Duration = Field(0.01, gt=0, description="time between two bytes")
 
-    def objection(self, exchange: Exchange) -> str | None:
+    def inapplicable_reason(self, exchange: Exchange) -> str | None:
         if self.what == "headers" and exchange.protocol != HTTP1:
             return f"{exchange.protocol} packs headers into one frame"
-        return super().objection(exchange)
+        return super().inapplicable_reason(exchange)
 
     def no_effect(self, exchange: Exchange, head: Head) -> str | None:
         return None if self.what == "headers" else ends_before(0, exchange, head)
 
-    async def strike(self, strike: Strike) -> None:
-        await _Dripping(self, strike).run()
+    async def apply(self, context: FaultContext) -> None:
+        await _Dripping(self, context).run()
 
 
-class _Dripping(Passing):
-    def __init__(self, fault: Drip, strike: Strike) -> None:
-        super().__init__(strike, fault.no_effect)
+class _Dripping(ResponseFilter):
+    def __init__(self, fault: Drip, context: FaultContext) -> None:
+        super().__init__(context, fault.no_effect)
         self._fault = fault
-        self._pace = _Pace(1 / fault.every, strike)
+        self._pace = _Pace(1 / fault.every, context)
 
     async def head(self, head: Head) -> None:
         pace = {PACE: self._fault.every} if self._fault.what == "headers" else {}
-        await self.strike.send(head.message(**pace))
+        await self.context.send(head.message(**pace))
 
     async def body(self, data: bytes, *, more: bool) -> None:
         if self._fault.what == "headers" or not data:
@@ -244,24 +244,24 @@ class _Pace:
     `_LAG` seconds, as after a pause of the upstream or the client. The body would exceed its rate otherwise.
     """
 
-    def __init__(self, rate: float, strike: Strike) -> None:
+    def __init__(self, rate: float, context: FaultContext) -> None:
         self.sent = 0
         """Bytes that were sent; whoever sends them counts."""
         self._rate = rate
-        self._strike = strike
+        self._context = context
         self._began: float | None = None
 
     def due(self) -> int:
         """Return how many bytes may be sent by now."""
-        return int((self._strike.clock() - self._start()) * self._rate)
+        return int((self._context.clock() - self._start()) * self._rate)
 
     async def until(self, count: int) -> None:
-        """Wait until so many bytes are due. Raise `ClientLeftError` if the client disconnects."""
-        await self._strike.wait_until(self._start() + count / self._rate)
+        """Wait until so many bytes are due. Raise `ClientDisconnectedError` if the client disconnects."""
+        await self._context.wait_until(self._start() + count / self._rate)
 
     def _start(self) -> float:
         """Return when the first byte was due, after the schedule has moved as far as it must."""
-        now = self._strike.clock()
+        now = self._context.clock()
         earliest = now - _LAG - self.sent / self._rate
         self._began = now if self._began is None else max(self._began, earliest)
         return self._began

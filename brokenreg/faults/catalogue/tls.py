@@ -8,10 +8,10 @@ from pydantic import Field
 
 from brokenreg.faults.catalogue.base import ConnectFault
 from brokenreg.faults.catalogue.parameters import Duration
-from brokenreg.faults.surroundings import Surroundings
+from brokenreg.faults.registry_view import RegistryView
 from brokenreg.traffic.exchange import Exchange
-from brokenreg.wire.arrival import Present, Treatment, TurnAway
 from brokenreg.wire.asgi import End
+from brokenreg.wire.inbound_connection import AcceptDecision, Reject, UseCertificate
 
 _HANDSHAKE_FAILURE = 40
 _PROTOCOL_VERSION = 70
@@ -29,7 +29,7 @@ class TLS(ConnectFault):
     nobody knows (`untrusted`), and right in all else; a client that does not verify is served as ever. Or
     `handshake-fails` (fatal alert handshake_failure), `old-protocol` (fatal alert protocol_version, as from
     a server without TLS 1.2) and `handshake-stalls` (the hello is read, and never answered, for `dur` and
-    then FIN, or until the client leaves).
+    then FIN, or until the client disconnects).
 
     `expired` and `wrong-host` are signed by the CA of `--tls self-signed`. Beside `--cert` and `--key` an
     authority of our own signs them, `tls/given/ca.pem` in the data folder, made when first needed: a client
@@ -47,20 +47,20 @@ class TLS(ConnectFault):
         "expired", "wrong-host", "untrusted", "handshake-fails", "handshake-stalls", "old-protocol"
     ] = Field("expired", description="what is wrong")
     dur: Duration | None = Field(
-        None, description="how long `handshake-stalls` lasts; absent: until the client leaves"
+        None, description="how long `handshake-stalls` lasts; absent: until the client disconnects"
     )
 
-    def objection(self, exchange: Exchange) -> str | None:
+    def inapplicable_reason(self, exchange: Exchange) -> str | None:
         if exchange.scheme != "https":
             return "plain HTTP has no handshake"
-        return super().objection(exchange)
+        return super().inapplicable_reason(exchange)
 
-    def treatment(self, surroundings: Surroundings) -> Treatment:
+    def decision(self, registry_view: RegistryView) -> AcceptDecision:
         match self.form:
             case "expired" | "wrong-host" | "untrusted":
-                return Present(surroundings.flawed(self.form))
+                return UseCertificate(registry_view.flawed(self.form))
             case "handshake-stalls":
-                return TurnAway(End.FIN, silence=self.dur)
+                return Reject(End.FIN, silence=self.dur)
             case "handshake-fails":
-                return TurnAway(End.FIN, reply=_alert(_HANDSHAKE_FAILURE))
-        return TurnAway(End.FIN, reply=_alert(_PROTOCOL_VERSION))
+                return Reject(End.FIN, reply=_alert(_HANDSHAKE_FAILURE))
+        return Reject(End.FIN, reply=_alert(_PROTOCOL_VERSION))

@@ -2,17 +2,49 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from brokenreg.oci.errors import OCIError
 from brokenreg.oci.scopes import Scope as Grant
 from brokenreg.oci.scopes import is_granted
 from brokenreg.oci.target import Endpoint, Target
 from brokenreg.registry.auth.challenge import PublicAddress, bearer, needed
-from brokenreg.registry.auth.mint import BadTokenError, Mint
 from brokenreg.registry.auth.service import refusal
+from brokenreg.registry.auth.token_issuer import BadTokenError, TokenIssuer
 from brokenreg.registry.auth.users import Credentials, Users
-from brokenreg.registry.responses import respond_error
+from brokenreg.registry.responses import respond, respond_error
 from brokenreg.traffic.recorder import EXTENSION as EXCHANGE
-from brokenreg.wire.asgi import ASGIApp, Receive, Scope, Send, header
+from brokenreg.wire.asgi import ASGIApp, Message, Receive, Scope, Send, header
+
+_ADMITTED = 204
+
+
+class AccessCheck:
+    """For who gives away in the registry's stead; `authenticated` puts the authentication before an app."""
+
+    def __init__(self, authenticated: Callable[[ASGIApp], ASGIApp]) -> None:
+        self._guarded = authenticated(_admitted)
+
+    async def admits(self, scope: Scope) -> bool:
+        """Whether the registry would look at the request; nothing is sent, and no body is read."""
+        statuses: list[int] = []
+
+        async def keep(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                statuses.append(message["status"])
+
+        await self._guarded(scope, _nothing, keep)
+        return statuses == [_ADMITTED]
+
+
+async def _admitted(scope: Scope, receive: Receive, send: Send) -> None:
+    del scope, receive
+    await respond(send, _ADMITTED, {})
+
+
+async def _nothing() -> Message:
+    return {"type": "http.request", "body": b"", "more_body": False}
+
 
 _OPEN = (Endpoint.TOKEN, Endpoint.OTHER)
 """The token service knows whom it serves; and what is no endpoint is told so."""
@@ -42,9 +74,9 @@ class TokenAuthentication:
     All that a token mends is a 401 with a challenge, also a scope that it lacks: clients fetch another then.
     """
 
-    def __init__(self, app: ASGIApp, mint: Mint, address: PublicAddress) -> None:
+    def __init__(self, app: ASGIApp, token_issuer: TokenIssuer, address: PublicAddress) -> None:
         self._app = app
-        self._mint = mint
+        self._token_issuer = token_issuer
         self._address = address
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -61,7 +93,7 @@ class TokenAuthentication:
         if scheme.lower() != "bearer":
             return refusal("authentication required", bearer(realm, wanted))
         try:
-            granted = self._mint.scopes(token.strip())
+            granted = self._token_issuer.scopes(token.strip())
         except BadTokenError as error:
             return refusal(str(error), bearer(realm, wanted, error="invalid_token"))
         if is_granted(wanted, granted):

@@ -9,7 +9,7 @@ from brokenreg.oci.errors import OCIError
 from brokenreg.oci.names import check_name
 from brokenreg.oci.scopes import CATALOG, Scope
 from brokenreg.oci.target import TOKEN_PATH, Endpoint, Target
-from brokenreg.registry.auth.mint import SERVICE
+from brokenreg.registry.auth.token_issuer import SERVICE
 from brokenreg.wire.asgi import Scope as ASGIScope
 from brokenreg.wire.asgi import asked_host
 

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from brokenreg.oci.dates import rfc3339
+from brokenreg.http.dates import rfc3339
 from brokenreg.oci.errors import ErrorCode, OCIError
 from brokenreg.oci.scopes import Scope
-from brokenreg.registry.auth.mint import BadTokenError, Mint
+from brokenreg.registry.auth.token_issuer import BadTokenError, TokenIssuer
 from brokenreg.registry.auth.users import Credentials, Users
 
 REALM = "brokenreg"
@@ -39,9 +39,9 @@ class Terms:
 class TokenService:
     """Issues tokens for the registry that shares its mint."""
 
-    def __init__(self, users: Users, mint: Mint, lifetime: float) -> None:
+    def __init__(self, users: Users, token_issuer: TokenIssuer, lifetime: float) -> None:
         self.users = users
-        self.mint = mint
+        self.token_issuer = token_issuer
         self._lifetime = lifetime
 
     def login(self, credentials: Credentials | None) -> str:
@@ -60,7 +60,7 @@ class TokenService:
     def redeem(self, refresh_token: str) -> str:
         """The subject of a refresh token. Raise `OCIError` 401 UNAUTHORIZED."""
         try:
-            return self.mint.subject(refresh_token)
+            return self.token_issuer.subject(refresh_token)
         except BadTokenError:
             raise refusal("the refresh token is not of this run; log in again") from None
 
@@ -72,7 +72,7 @@ class TokenService:
         if terms.repository is not None:
             scopes = [replace(scope, name=terms.repository) for scope in scopes]
         lifetime = self._lifetime if terms.lifetime is None else terms.lifetime
-        token = self.mint.access_token(subject, scopes, now, lifetime)
+        token = self.token_issuer.access_token(subject, scopes, now, lifetime)
         usual = max(1.0, lifetime if lifetime > 0 else self._lifetime)
         document = {
             "token": token,
@@ -81,7 +81,7 @@ class TokenService:
             "issued_at": rfc3339(now),
         }
         if is_offline and subject:
-            document["refresh_token"] = self.mint.refresh_token(subject)
+            document["refresh_token"] = self.token_issuer.refresh_token(subject)
         return document
 
 

@@ -13,11 +13,10 @@ from textual.containers import Container
 from textual.widgets import Input, Static
 from textual.worker import Worker
 
-from brokenreg.controlled import Controlled
-from brokenreg.faults.rules import FieldError
 from brokenreg.images.verification import Verification
-from brokenreg.oci.plurals import form_for
 from brokenreg.oci.sizes import format_size
+from brokenreg.rules.rule import FieldError
+from brokenreg.runtime.runtime import Runtime
 from brokenreg.storage.errors import StorageError
 from brokenreg.tui.area import Clock, TabArea
 from brokenreg.tui.bindings import bindings_of
@@ -31,6 +30,7 @@ from brokenreg.tui.blobs.view import BlobView
 from brokenreg.tui.questions import Confirmation
 from brokenreg.tui.text import visible
 from brokenreg.tui.threads import in_thread
+from brokenreg.wording import form_for
 
 _LONGEST = 50
 """Ticks after which it is looked anew, whether the index has changed or not: blobs are used, images made."""
@@ -63,8 +63,8 @@ class BlobsArea(TabArea):
     """
     BINDINGS: ClassVar[list[BindingType]] = bindings_of("blobs")
 
-    def __init__(self, controlled: Controlled, clock: Clock, *, id: str) -> None:  # noqa: A002 - Textual's
-        super().__init__(controlled, clock, id=id)
+    def __init__(self, runtime: Runtime, clock: Clock, *, id: str) -> None:  # noqa: A002 - Textual's
+        super().__init__(runtime, clock, id=id)
         self._order = Order.SIZE
         self._wanted = ""
         self._blobs: list[Blob] = []
@@ -104,7 +104,7 @@ class BlobsArea(TabArea):
         wanted = f"/ {visible(self._wanted)}   " if self._wanted else ""
         return f"{wanted}{found} by {self._order}"
 
-    def objection(self, action: str) -> str:
+    def disabled_reason(self, action: str) -> str:
         """Why `action` would do nothing now."""
         blob = self._table.selected
         match action:
@@ -119,8 +119,10 @@ class BlobsArea(TabArea):
             case "delete" if blob is not None and not blob.keys:
                 return "it cannot be deleted: it is fabricated anew whenever it is asked for"
             case "corrupt" if blob is not None and blob.made is None:
-                return self.controlled.store.integrity.why_missing(blob.digest) or super().objection(action)
-        return super().objection(action)
+                return self.runtime.store.integrity.why_missing(blob.digest) or super().disabled_reason(
+                    action
+                )
+        return super().disabled_reason(action)
 
     def action_open(self) -> None:
         """Show what is in the blob."""
@@ -160,7 +162,7 @@ class BlobsArea(TabArea):
         """Arm a rule that corrupts this blob for clients, or take it away again."""
         if (blob := self._table.selected) is not None:
             try:
-                self._say(f"{_short(blob)}: {toggle_corruption(self.controlled, blob)}")
+                self._say(f"{_short(blob)}: {toggle_corruption(self.runtime, blob)}")
             except FieldError as error:
                 self._say(str(error))
 
@@ -192,7 +194,7 @@ class BlobsArea(TabArea):
 
     def on_cursor_list_opened(self) -> None:
         """Somebody clicked twice."""
-        if not self.objection("open"):
+        if not self.disabled_reason("open"):
             self.action_open()
 
     def on_blob_table_moved(self) -> None:
@@ -210,14 +212,14 @@ class BlobsArea(TabArea):
 
     def _inspect(self) -> None:
         if (blob := self._table.selected) is not None:
-            inside = Inside(self.controlled, blob)
+            inside = Inside(self.runtime, blob)
             self._view.show(inside)
             self.run_worker(inside.read(self._view.room), group="inside", exclusive=True)
 
     async def _verify(self, blob: Blob) -> None:
         said = "not verified: stopped"
         try:
-            async with opened(self.controlled, blob) as content:
+            async with opened(self.runtime, blob) as content:
                 verification = Verification(content, blob.digest)
                 self._verification = blob, verification
                 await in_thread(verification.run, verification.stop)
@@ -225,7 +227,7 @@ class BlobsArea(TabArea):
                 has = form_for(size, "has", "have")
                 problem = f"{format_size(size)} {has} the digest {verification.found}"
                 if not verification.is_right and isinstance(content, StoredContent):
-                    self.controlled.store.integrity.quarantine(blob.digest, content.file, problem)
+                    self.runtime.store.integrity.quarantine(blob.digest, content.file, problem)
                     problem += "; it is not served any more"
             said = f"verified: {problem}" if verification.is_right else f"WRONG: {problem}"
         except GoneError as error:
@@ -242,15 +244,15 @@ class BlobsArea(TabArea):
 
     async def _delete(self, blob: Blob) -> None:
         try:
-            self._say(f"{_short(blob)}: {await delete(self.controlled, blob)}")
+            self._say(f"{_short(blob)}: {await delete(self.runtime, blob)}")
         except (OSError, StorageError) as error:
             self._say(f"{_short(blob)}: not deleted: {error}")
 
     def _look(self) -> None:
         """See which blobs there are, if that may have changed; arrange them, if that is asked otherwise."""
         there = (
-            self.controlled.store.index.version,
-            self.controlled.images.made_count,
+            self.runtime.store.index.version,
+            self.runtime.images.made_count,
             self._ticks // _LONGEST,
         )
         asked = self._order, self._wanted
@@ -268,7 +270,7 @@ class BlobsArea(TabArea):
         if is_due:
             began = time.perf_counter()
             try:
-                self._blobs = await survey(self.controlled)
+                self._blobs = await survey(self.runtime)
             except OSError as error:
                 self._say(f"the blobs cannot be listed: {error}")
                 return

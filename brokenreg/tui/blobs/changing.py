@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from brokenreg.controlled import Controlled
-from brokenreg.faults.rules import rule_of
-from brokenreg.oci.plurals import counted
+from brokenreg.rules.rule import rule_of
+from brokenreg.runtime.runtime import Runtime
 from brokenreg.storage.records import is_cache, spelled
 from brokenreg.tui.blobs.survey import Blob
+from brokenreg.wording import counted
 
 SOURCE = "panel"
 
@@ -16,9 +16,9 @@ _TAGS = 2
 """Maximum number of tags by which a rule matches a manifest, so that they fit into a match."""
 
 
-async def delete(controlled: Controlled, blob: Blob) -> str:
+async def delete(runtime: Runtime, blob: Blob) -> str:
     """Take it from all repositories; one line on what became of it. Raise `OSError` or `StorageError`."""
-    index = controlled.store.index
+    index = runtime.store.index
     said = []
     pushed = [key for key in blob.keys if not is_cache(key)]
     cached = [key for key in blob.keys if is_cache(key)]
@@ -30,20 +30,20 @@ async def delete(controlled: Controlled, blob: Blob) -> str:
             taken = [await index.unlink_blobs(key, [blob.digest]) for key in pushed]
             said.append(f"deleted from {_repositories(sum(taken))}; its file goes when garbage is collected")
         if cached:
-            is_out = await controlled.store.cache.evict(blob.digest)
+            is_out = await runtime.store.cache.evict(blob.digest)
             said.append("evicted from the cache" if is_out else "not evicted: somebody reads it right now")
     if blob.made is not None:
         said.append("it is fabricated anew whenever it is asked for")
     return "; ".join(said)
 
 
-def toggle_corruption(controlled: Controlled, blob: Blob) -> str:
+def toggle_corruption(runtime: Runtime, blob: Blob) -> str:
     """Add rules that corrupt it on its way to clients, or remove them; return one line about that.
 
     Raise `FieldError` if there are too many rules.
     """
     name = f"corrupt {blob.digest.encoded[:12]}"
-    books = [controlled.rules.book(namespace) for namespace in _namespaces(blob)]
+    books = [runtime.rules.book(namespace) for namespace in _namespaces(blob)]
     armed = [
         (book, each.id) for book in books for each in book if (each.rule.name, each.source) == (name, SOURCE)
     ]
@@ -51,13 +51,13 @@ def toggle_corruption(controlled: Controlled, blob: Blob) -> str:
         book.remove(rule_id)
     if armed:
         return "no longer corrupted: the rule is gone"
-    for namespace, match in _matches(controlled, blob):
+    for namespace, match in _matches(runtime, blob):
         rule = rule_of({"name": name, "match": match, "fault": {"type": "corrupt"}})
-        controlled.rules.book(namespace).add(rule, SOURCE)
+        runtime.rules.book(namespace).add(rule, SOURCE)
     return "armed: a rule corrupts it on its way to clients; what is stored stays right"
 
 
-def _matches(controlled: Controlled, blob: Blob) -> Iterator[tuple[str, dict[str, str]]]:
+def _matches(runtime: Runtime, blob: Blob) -> Iterator[tuple[str, dict[str, str]]]:
     """Yield namespaces and the match for its requests in each; a manifest also matches by its tags."""
     reference = str(blob.digest)
     if not blob.kind.is_manifest:
@@ -66,7 +66,7 @@ def _matches(controlled: Controlled, blob: Blob) -> Iterator[tuple[str, dict[str
     if blob.made is not None:
         yield "", {"endpoint": "manifest", "reference": reference}
     for key in blob.keys:
-        stored = controlled.store.index.repository(key)
+        stored = runtime.store.index.repository(key)
         tags = [tag for tag, digest in stored.tags.items() if digest == blob.digest] if stored else []
         name = spelled(key) if is_cache(key) else key[1]
         match = {

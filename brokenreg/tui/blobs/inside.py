@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from functools import partial
 
-from brokenreg.controlled import Controlled
 from brokenreg.images.layer_listing import LayerListing
 from brokenreg.images.unpacked import Content
-from brokenreg.oci.plurals import form_for
 from brokenreg.oci.sizes import format_size
+from brokenreg.runtime.runtime import Runtime
 from brokenreg.storage.errors import StorageError
 from brokenreg.tui.blobs.contents import (
     DUMPED,
@@ -22,6 +21,7 @@ from brokenreg.tui.blobs.survey import Blob, Kind
 from brokenreg.tui.json_lines import looks_like_json
 from brokenreg.tui.text import visible
 from brokenreg.tui.threads import in_thread
+from brokenreg.wording import form_for
 
 _BEGINNING = 512
 
@@ -29,11 +29,11 @@ _BEGINNING = 512
 class Inside:
     """Made for one blob; `read` fills it: `lines` with a document or a dump, or else the `listing`."""
 
-    def __init__(self, controlled: Controlled, blob: Blob) -> None:
+    def __init__(self, runtime: Runtime, blob: Blob) -> None:
         self.blob = blob
         self.lines: list[Line] = []
         self.listing: LayerListing | None = None
-        self._controlled = controlled
+        self._runtime = runtime
         self._said = ""
 
     @property
@@ -50,7 +50,7 @@ class Inside:
     async def read(self, width: int) -> None:
         """Read it, for lines of `width` cells. Cancelled, it leaves nothing running."""
         try:
-            async with opened(self._controlled, self.blob) as content:
+            async with opened(self._runtime, self.blob) as content:
                 await self._look(content, width)
         except GoneError as error:
             self._said = str(error)

@@ -6,9 +6,9 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from brokenreg.controlled import Controlled
 from brokenreg.images.image import Document
 from brokenreg.images.unpacked import Content
+from brokenreg.runtime.runtime import Runtime
 from brokenreg.tui.blobs.contents import StoredContent
 from brokenreg.tui.blobs.survey import Blob
 
@@ -18,16 +18,16 @@ class GoneError(Exception):
 
 
 @asynccontextmanager
-async def opened(controlled: Controlled, blob: Blob) -> AsyncIterator[Content]:
+async def opened(runtime: Runtime, blob: Blob) -> AsyncIterator[Content]:
     """Its content, for as long as it is looked at. Raise `GoneError`, `OSError` or `StorageError`."""
-    gone = GoneError(controlled.store.integrity.why_missing(blob.digest) or "it is not here any more")
+    gone = GoneError(runtime.store.integrity.why_missing(blob.digest) or "it is not here any more")
     if blob.keys and blob.kind.is_manifest:
-        body = await controlled.store.index.manifest_body(blob.digest)
+        body = await runtime.store.index.manifest_body(blob.digest)
         if body is None:
             raise gone
         yield Document(body)
     elif blob.keys:
-        file = await asyncio.to_thread(controlled.store.blobs.open, blob.digest)
+        file = await asyncio.to_thread(runtime.store.blobs.open, blob.digest)
         if file is None:
             raise gone
         with file:

@@ -7,11 +7,11 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from brokenreg.controlled import Controlled
 from brokenreg.images.blobs import MadeBlob
 from brokenreg.images.ledger import Role
 from brokenreg.oci.digests import Digest
 from brokenreg.oci.mediatypes import DOCKER_LIST, OCI_INDEX
+from brokenreg.runtime.runtime import Runtime
 from brokenreg.storage.blobs import BlobStore
 from brokenreg.storage.records import CACHE_MARK, Manifest, RepositoryKey, is_cache, spelled
 from brokenreg.tui.threads import breathing
@@ -96,14 +96,14 @@ def _has_all(blob: Blob, needles: list[str]) -> bool:
     return all(needle in words for needle in needles)
 
 
-async def survey(controlled: Controlled) -> list[Blob]:
+async def survey(runtime: Runtime) -> list[Blob]:
     """All blobs that there are, in no order. The loop copies in slices; a thread does the rest.
 
     Raise `OSError` if the data folder cannot be read.
     """
     copies = []
     copied = 0
-    for key, repository in list(controlled.store.index.repositories.items()):
+    for key, repository in list(runtime.store.index.repositories.items()):
         copies.append(
             _Copy(
                 key,
@@ -117,8 +117,8 @@ async def survey(controlled: Controlled) -> list[Blob]:
         if copied >= _SLICE:
             copied = 0
             await asyncio.sleep(0)
-    made = list(controlled.images.made())
-    return await asyncio.to_thread(_blobs, copies, made, controlled.store.blobs)
+    made = list(runtime.images.made())
+    return await asyncio.to_thread(_blobs, copies, made, runtime.store.blobs)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,11 +10,11 @@ from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.message import Message
 
-from brokenreg.controlled import Controlled
-from brokenreg.faults.active_rule import ActiveRule
 from brokenreg.faults.catalogue import CATALOGUE, Fault
-from brokenreg.faults.rulebook import RuleBook
-from brokenreg.faults.rules import FieldError, Rule
+from brokenreg.rules.active_rule import ActiveRule
+from brokenreg.rules.rule import FieldError, Rule
+from brokenreg.rules.rule_book import RuleBook
+from brokenreg.runtime.runtime import Runtime
 from brokenreg.tui.area import Clock, TabArea
 from brokenreg.tui.bindings import bindings_of, keyed_for
 from brokenreg.tui.faults.choice import FaultChoice
@@ -54,8 +54,8 @@ class FaultsArea(TabArea):
 
     _shown: object = None
 
-    def __init__(self, controlled: Controlled, clock: Clock, *, id: str) -> None:  # noqa: A002 - Textual's
-        super().__init__(controlled, clock, id=id)
+    def __init__(self, runtime: Runtime, clock: Clock, *, id: str) -> None:  # noqa: A002 - Textual's
+        super().__init__(runtime, clock, id=id)
         self._saved: dict[int, Rule] = {}
         """Rules by id, as they were last saved here."""
 
@@ -63,10 +63,10 @@ class FaultsArea(TabArea):
         yield Listing()
 
     def tick(self) -> None:
-        books = self.controlled.rules
+        books = self.runtime.rules
         there = [((name, each.id), each) for name in books.namespaces() for each in books.book(name)]
         width = self.size.width - 2
-        state = width, [(place, each.rule, each.struck, each.matched) for place, each in there]
+        state = width, [(place, each.rule, each.applied, each.matched) for place, each in there]
         if state != self._shown:
             self._shown = state
             hint = [keyed_for(self, line) for line in _HINT]
@@ -85,7 +85,7 @@ class FaultsArea(TabArea):
 
         `put_off` are ids of disabled rules that one key can arm again.
         """
-        books = self.controlled.rules
+        books = self.runtime.rules
         return sum(
             self._saved.get(each.id) != each.rule
             for name in books.namespaces()
@@ -94,7 +94,7 @@ class FaultsArea(TabArea):
             or (each.source.startswith(_SOURCE) and (each.is_armed or each.id in put_off))
         )
 
-    def objection(self, action: str) -> str:
+    def disabled_reason(self, action: str) -> str:
         """Why `action` would do nothing now."""
         active = self._selected
         match action:
@@ -106,7 +106,7 @@ class FaultsArea(TabArea):
                 return "it is asked first already"
             case "later" if active is self._peers[-1]:
                 return "it is asked last already"
-        return super().objection(action)
+        return super().disabled_reason(action)
 
     def action_create(self) -> None:
         """Choose a fault, fill in its form, and put the rule last."""
@@ -147,18 +147,16 @@ class FaultsArea(TabArea):
 
     def action_load(self) -> None:
         """Load a scenario file."""
-        self.app.push_screen(LoadDialogue(self.controlled.rules, self._namespace), self._told)
+        self.app.push_screen(LoadDialogue(self.runtime.rules, self._namespace), self._told)
 
     def action_save(self) -> None:
         """Save what is in force as a scenario file."""
         namespace = self._namespace
-        self.app.push_screen(
-            SaveDialogue(self.controlled.rules, namespace), partial(self._written, namespace)
-        )
+        self.app.push_screen(SaveDialogue(self.runtime.rules, namespace), partial(self._written, namespace))
 
     def on_cursor_list_opened(self) -> None:
         """Somebody clicked twice."""
-        if not self.objection("open"):
+        if not self.disabled_reason("open"):
             self.action_open()
 
     def _chosen(self, kind: type[Fault] | None) -> None:
@@ -181,7 +179,7 @@ class FaultsArea(TabArea):
     def _edited(self, namespace: str, rule_id: int, rule: Rule | None) -> None:
         if rule is None:
             return
-        if self.controlled.rules.book(namespace).replace(rule_id, rule, _SOURCE) is None:
+        if self.runtime.rules.book(namespace).replace(rule_id, rule, _SOURCE) is None:
             self._warn("it has been removed meanwhile")
         else:
             self.post_message(self.Used(rule.fault[0]))
@@ -189,7 +187,7 @@ class FaultsArea(TabArea):
 
     def _removed(self, namespace: str, rule_id: int, wanted: bool | None) -> None:
         if wanted:
-            self.controlled.rules.book(namespace).remove(rule_id)
+            self.runtime.rules.book(namespace).remove(rule_id)
             self.tick()
 
     def _move(self, by: int) -> None:
@@ -205,7 +203,7 @@ class FaultsArea(TabArea):
 
     def _written(self, namespace: str, done: str | None) -> None:
         if done is not None:
-            self._saved |= {each.id: each.rule for each in self.controlled.rules.book(namespace)}
+            self._saved |= {each.id: each.rule for each in self.runtime.rules.book(namespace)}
         self._told(done)
 
     def _warn(self, problem: str) -> None:
@@ -223,7 +221,7 @@ class FaultsArea(TabArea):
 
     @property
     def _book(self) -> RuleBook:
-        return self.controlled.rules.book(self._namespace)
+        return self.runtime.rules.book(self._namespace)
 
     @property
     def _selected(self) -> ActiveRule | None:
@@ -271,6 +269,6 @@ def _row(columns: tuple[int, int, int], place: _Place, active: ActiveRule) -> Ro
     name = visible(f"{place[0]}: {active.label}" if place[0] else active.label)
     often = count_words(rule)
     fault = faults_words(rule) + (f" {often}" if often else "")
-    counts = f"{active.struck}/{active.matched}"
+    counts = f"{active.applied}/{active.matched}"
     line = _line(columns, f"{glyph(active)} ", name, match_words(rule), fault, counts)
     return Row(place, line, "" if active.is_armed else "off")

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from brokenreg.faults.active_rule import ActiveRule
 from brokenreg.faults.catalogue import Fault
-from brokenreg.faults.likeness import rule_like
-from brokenreg.faults.rulebook import RuleBook, RuleBooks
-from brokenreg.faults.rules import Rule, fault_of
-from brokenreg.faults.scenario import MAX_RULES
+from brokenreg.rules.active_rule import ActiveRule
+from brokenreg.rules.rule import Rule, fault_of
+from brokenreg.rules.rule_book import RuleBook, RuleBooks
+from brokenreg.rules.rule_from_exchange import rule_like
+from brokenreg.rules.scenario import MAX_RULES
 from brokenreg.traffic.exchange import Exchange
 
 _SOURCE = "panel, next like this"

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from brokenreg.faults.catalogue import Fault
-from brokenreg.faults.description import ParameterDescription, parameters_of
-from brokenreg.faults.matching import Match
-from brokenreg.faults.rules import Rule, rule_of
+from brokenreg.rules.fault_reference import ParameterDescription, parameters_of
+from brokenreg.rules.rule import Rule, rule_of
+from brokenreg.traffic.matching import Match
 
 _OFTEN = ("skip", "times", "probability", "per", "name")
 _HEADER = "header"

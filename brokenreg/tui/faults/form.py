@@ -15,8 +15,8 @@ from textual.widget import Widget
 from textual.widgets import Input, Static
 
 from brokenreg.faults.catalogue import Fault
-from brokenreg.faults.likeness import no_effect
-from brokenreg.faults.rules import FieldError, Rule
+from brokenreg.rules.rule import FieldError, Rule
+from brokenreg.rules.rule_from_exchange import no_effect
 from brokenreg.traffic.exchange import Exchange
 from brokenreg.tui.bindings import bindings_of
 from brokenreg.tui.faults.fields import fields_of, rule_from, texts_of

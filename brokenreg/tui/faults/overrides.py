@@ -10,11 +10,11 @@ from textual.binding import BindingType
 from textual.containers import Vertical
 from textual.screen import ModalScreen
 
-from brokenreg.faults.active_rule import ActiveRule
 from brokenreg.faults.catalogue import CATALOGUE, Fault
-from brokenreg.faults.description import describe
-from brokenreg.faults.rulebook import RuleBook, RuleBooks
-from brokenreg.faults.rules import FieldError, Rule, fault_of
+from brokenreg.rules.active_rule import ActiveRule
+from brokenreg.rules.fault_reference import describe
+from brokenreg.rules.rule import FieldError, Rule, fault_of
+from brokenreg.rules.rule_book import RuleBook, RuleBooks
 from brokenreg.tui.bindings import bindings_of
 from brokenreg.tui.faults.form import RuleForm
 from brokenreg.tui.faults.listing import Listing, Row
@@ -114,7 +114,7 @@ class OverridesScreen(ModalScreen[Fault | None], inherit_bindings=False):
         if active is None:
             return Row(name, f"○ {name:<17}{CATALOGUE[name].summary()}")
         words = " ".join(filter(None, (fault_words(active.rule.fault[0]), count_words(active.rule))))
-        count = f"struck {active.struck} of {active.matched}"
+        count = f"struck {active.applied} of {active.matched}"
         on = active.is_armed
         return Row(
             name, f"{glyph(active)} {fit(words, 46)} {'ON ' if on else 'off'} {count}", "on" if on else ""

@@ -12,15 +12,15 @@ from textual.containers import Vertical
 from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
-from brokenreg.faults.rulebook import RuleBook, RuleBooks
-from brokenreg.faults.rules import FieldError
-from brokenreg.faults.scenario import ScenarioError, load_scenario, write_scenario
-from brokenreg.oci.plurals import counted
+from brokenreg.rules.rule import FieldError
+from brokenreg.rules.rule_book import RuleBook, RuleBooks
+from brokenreg.rules.scenario import ScenarioError, load_scenario, write_scenario
 from brokenreg.tui.bindings import bindings_of
 from brokenreg.tui.footer import KeyLine
 from brokenreg.tui.questions import Confirmation
 from brokenreg.tui.saving import save
 from brokenreg.tui.text import visible
+from brokenreg.wording import counted
 
 
 class _FileDialogue(ModalScreen[str | None], inherit_bindings=False):

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 
-from brokenreg.faults.active_rule import ActiveRule
 from brokenreg.faults.catalogue import Fault
-from brokenreg.faults.rules import Rule
+from brokenreg.rules.active_rule import ActiveRule
+from brokenreg.rules.rule import Rule
 from brokenreg.tui.text import visible
 
 _DIGEST = re.compile(r"(sha[0-9]+:[0-9a-f]{6})[0-9a-f]{58,}")

@@ -1,1 +1,1 @@
-"""Holding responses on their way: orders, breaks, edits, and what is in flight."""
+"""Holding responses on their way: orders, breakpoints, edits, and what is in flight."""

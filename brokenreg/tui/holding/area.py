@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from brokenreg.faults.passage import STEP, Abort, NotHeldError, Order, Resume, Step
+from brokenreg.gate.passage import STEP, Abort, NotHeldError, Order, Resume, Step
 from brokenreg.oci.sizes import format_size, parse_size
 from brokenreg.traffic.exchange import Exchange
 from brokenreg.tui.area import TabArea
-from brokenreg.tui.holding.breaks import BreaksScreen
+from brokenreg.tui.holding.breakpoints import BreakpointsScreen
 from brokenreg.tui.holding.edit import EditScreen
 from brokenreg.tui.holding.held_line import HeldLine
 from brokenreg.tui.holding.in_flight import InFlight
@@ -35,7 +35,7 @@ class HoldingArea(TabArea):
     @property
     def _target(self) -> Exchange | None:
         """The exchange that orders are for."""
-        waiting = self.controlled.gate.waiting
+        waiting = self.runtime.gate.waiting
         for exchange in (self.selected, self._stepped):
             if exchange is not None and (exchange.id in waiting or self._is_stepping(exchange)):
                 return exchange
@@ -50,9 +50,9 @@ class HoldingArea(TabArea):
         self.query_one(HeldLine).show(target, self.clock())
         self.query_one(InFlight).tick(target)
 
-    def objection(self, action: str) -> str:
+    def disabled_reason(self, action: str) -> str:
         """Why an order would do nothing now."""
-        waiting = self.controlled.gate.waiting
+        waiting = self.runtime.gate.waiting
         match action:
             case "hold":
                 return self._objection_to_hold()
@@ -66,9 +66,9 @@ class HoldingArea(TabArea):
                     return f"#{target.id} is on its way to the next stop"
                 if action == "edit" and target.status is not None:
                     return f"#{target.id} has sent its headers; status and headers are edited before that"
-            case "toggle_breaks" if not len(self.controlled.gate.breaks):
-                return "there are no breaks; {holding.breaks} sets one"
-        return super().objection(action)
+            case "toggle_breaks" if not len(self.runtime.gate.breakpoints):
+                return "there are no breakpoints; {holding.breakpoints} sets one"
+        return super().disabled_reason(action)
 
     def _objection_to_hold(self) -> str:
         selected = self.selected
@@ -76,7 +76,7 @@ class HoldingArea(TabArea):
             return "there is nothing to hold: no exchange is selected"
         if selected.held_since is not None:
             return f"#{selected.id} is held already"
-        if not self.controlled.gate.can_stop(selected):
+        if not self.runtime.gate.can_stop(selected):
             why = "has ended" if selected.ended else "does not pass the gate"
             return f"#{selected.id} {why}; only a response in flight can be held"
         return ""
@@ -84,7 +84,7 @@ class HoldingArea(TabArea):
     def action_hold(self) -> None:
         """Hold the selected response where it is."""
         if self.selected is not None:
-            self._try(lambda exchange: self.controlled.gate.stop(exchange.id, "hand"), self.selected)
+            self._try(lambda exchange: self.runtime.gate.stop(exchange.id, "hand"), self.selected)
 
     def action_step(self) -> None:
         """Let one chunk go."""
@@ -105,7 +105,7 @@ class HoldingArea(TabArea):
 
     def action_resume_all(self) -> None:
         """Let all that is held go on."""
-        self.controlled.gate.order_all(Resume(), lambda _: True)
+        self.runtime.gate.order_all(Resume(), lambda _: True)
         self._stepped = None
 
     def action_abort(self) -> None:
@@ -113,26 +113,26 @@ class HoldingArea(TabArea):
         self._order(Abort())
         self._stepped = None
 
-    def action_breaks(self) -> None:
-        """Show the breaks, and ask for another."""
-        self.app.push_screen(BreaksScreen(self.controlled.gate.breaks))
+    def action_breakpoints(self) -> None:
+        """Show the breakpoints, and ask for another."""
+        self.app.push_screen(BreakpointsScreen(self.runtime.gate.breakpoints))
 
-    def action_toggle_breaks(self) -> None:
-        """Switch all breaks on or off."""
-        breaks = self.controlled.gate.breaks
-        breaks.are_on = not breaks.are_on
-        self.say(f"breaks are {'on' if breaks.are_on else 'off'}; what is held stays held")
+    def action_toggle_breakpoints(self) -> None:
+        """Switch all breakpoints on or off."""
+        breakpoints = self.runtime.gate.breakpoints
+        breakpoints.are_on = not breakpoints.are_on
+        self.say(f"breakpoints are {'on' if breakpoints.are_on else 'off'}; what is held stays held")
 
     def action_edit(self) -> None:
         """Edit status and headers, and let it go on."""
         target = self._target
         if target is not None:
-            self.app.push_screen(EditScreen(self.controlled.gate, target))
+            self.app.push_screen(EditScreen(self.runtime.gate, target))
 
     def _order(self, order: Order) -> None:
         target = self._target
         if target is not None:
-            self._try(lambda exchange: self.controlled.gate.order(exchange.id, order), target)
+            self._try(lambda exchange: self.runtime.gate.order(exchange.id, order), target)
 
     def _try(self, do: Callable[[Exchange], object], exchange: Exchange) -> None:
         """It may have gone on, or ended, since the key was pressed."""

@@ -11,9 +11,9 @@ from textual.containers import Vertical
 from textual.screen import ModalScreen
 from textual.widgets import Static, TextArea
 
-from brokenreg.faults.editing import EditableHead, HeadError, told_apart
-from brokenreg.faults.hold import Gate
-from brokenreg.faults.passage import NotHeldError, Resume
+from brokenreg.gate.edits import EditableHead, HeadError, told_apart
+from brokenreg.gate.gate import Gate
+from brokenreg.gate.passage import NotHeldError, Resume
 from brokenreg.traffic.exchange import Exchange
 from brokenreg.tui.bindings import bindings_of
 from brokenreg.tui.footer import KeyLine

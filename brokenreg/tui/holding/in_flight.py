@@ -8,7 +8,7 @@ from itertools import islice
 from textual.content import Content
 from textual.widgets import Static
 
-from brokenreg.controlled import Controlled
+from brokenreg.runtime.runtime import Runtime
 from brokenreg.traffic.exchange import Exchange
 from brokenreg.tui.area import Clock
 from brokenreg.tui.holding import words
@@ -31,9 +31,9 @@ class InFlight(Static):
         border-top: solid $secondary 50%; border-left: solid $secondary 50%; background: $surface; }
     """
 
-    def __init__(self, controlled: Controlled, clock: Clock) -> None:
+    def __init__(self, runtime: Runtime, clock: Clock) -> None:
         super().__init__(markup=False)
-        self._controlled = controlled
+        self._runtime = runtime
         self._clock = clock
         self._shown: list[_Part] = []
 
@@ -47,7 +47,7 @@ class InFlight(Static):
 
     def _lines(self, target: Exchange | None) -> Iterator[_Part]:
         width, now = self.content_size.width, self._clock()
-        count = self._controlled.log.in_flight
+        count = self._runtime.log.in_flight
         yield fit(f"In flight: {count or 'nothing'}", width), "bold $secondary"
         shown = [*islice(self._exchanges(), _SHOWN)]
         for exchange in shown:
@@ -63,8 +63,8 @@ class InFlight(Static):
             yield fit(f"   and {count - len(shown)} more", width), "$secondary"
 
     def _exchanges(self) -> Iterator[Exchange]:
-        for passage in self._controlled.gate.waiting.values():
+        for passage in self._runtime.gate.waiting.values():
             yield passage.exchange
-        for exchange in self._controlled.log.under_way.values():
+        for exchange in self._runtime.log.under_way.values():
             if exchange.held_since is None:
                 yield exchange

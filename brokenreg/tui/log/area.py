@@ -25,7 +25,7 @@ class LogArea(TabArea):
     BINDINGS: ClassVar[list[BindingType]] = bindings_of("log")
 
     def compose(self) -> ComposeResult:
-        yield LogView(self.controlled.diagnostics)
+        yield LogView(self.runtime.diagnostics)
 
     def tick(self) -> None:
         self._view.tick()

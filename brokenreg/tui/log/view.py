@@ -11,7 +11,7 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from brokenreg.diagnostics import Diagnostics, LogLine
-from brokenreg.oci.dates import clock
+from brokenreg.http.dates import clock
 from brokenreg.tui.scrolling import MOVES, Scrolling, set_lines
 from brokenreg.tui.text import fold, visible
 

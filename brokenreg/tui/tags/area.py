@@ -9,9 +9,9 @@ from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.widgets import Input
 
-from brokenreg.controlled import Controlled
 from brokenreg.oci.descriptors import parts_of
 from brokenreg.oci.digests import Digest
+from brokenreg.runtime.runtime import Runtime
 from brokenreg.storage.errors import StorageError
 from brokenreg.storage.records import is_cache, spelled
 from brokenreg.tui.area import Clock, TabArea
@@ -40,9 +40,9 @@ class TagsArea(TabArea):
     """
     BINDINGS: ClassVar[list[BindingType]] = bindings_of("tags")
 
-    def __init__(self, controlled: Controlled, clock: Clock, *, id: str) -> None:  # noqa: A002 - Textual's
-        super().__init__(controlled, clock, id=id)
-        self._tree = Tree(controlled.store.index)
+    def __init__(self, runtime: Runtime, clock: Clock, *, id: str) -> None:  # noqa: A002 - Textual's
+        super().__init__(runtime, clock, id=id)
+        self._tree = Tree(runtime.store.index)
         self._reading: set[Digest] = set()
         self._client = 0
 
@@ -65,7 +65,7 @@ class TagsArea(TabArea):
     def remark(self) -> str:
         return f"/{visible(self._tree.search)}" if self._tree.search else ""
 
-    def objection(self, action: str) -> str:
+    def disabled_reason(self, action: str) -> str:
         """Why `action` would do nothing now."""
         row = self._view.selected
         match action:
@@ -84,13 +84,13 @@ class TagsArea(TabArea):
                 return "it is not here: it was never pushed, or was deleted"
             case "retag" if row and is_cache(row.key):
                 return "cached tags are the upstream's; push the image here to tag it"
-        return super().objection(action)
+        return super().disabled_reason(action)
 
     def action_open(self) -> None:
         """Show the document that the row stands for."""
         row = self._view.selected
         if row is not None and row.digest is not None:
-            self.app.push_screen(DocumentScreen(*document_of(row, row.digest, self.controlled.store)))
+            self.app.push_screen(DocumentScreen(*document_of(row, row.digest, self.runtime.store)))
 
     def action_search(self) -> None:
         """Show the line to search in."""
@@ -108,7 +108,7 @@ class TagsArea(TabArea):
         row = self._view.selected
         if row is None or row.digest is None:
             return
-        settings = self.controlled.settings
+        settings = self.runtime.settings
         command = pull_command(
             list(CLIENTS)[self._client],
             self._address(),
@@ -144,7 +144,7 @@ class TagsArea(TabArea):
 
     def on_cursor_list_opened(self) -> None:
         """Somebody clicked twice."""
-        if not self.objection("open"):
+        if not self.disabled_reason("open"):
             self.action_open()
         else:
             self._view.action_expand()
@@ -160,12 +160,12 @@ class TagsArea(TabArea):
     def _change(self, change: Change) -> None:
         row = self._view.selected
         if row is not None:
-            self.run_worker(change(self.app, self.controlled.store.index, row), group="asking")
+            self.run_worker(change(self.app, self.runtime.store.index, row), group="asking")
 
     def _address(self) -> str:
         """The listener at which names are what they are here: one that stands for no other registry."""
-        addresses = self.controlled.status().registry
-        for listen, address in zip(self.controlled.settings.listen, addresses, strict=False):
+        addresses = self.runtime.status().registry
+        for listen, address in zip(self.runtime.settings.listen, addresses, strict=False):
             if listen.upstream is None:
                 return address
         return addresses[0]
@@ -173,7 +173,7 @@ class TagsArea(TabArea):
     async def _learn(self, digest: Digest) -> None:
         """Read a manifest that is open in the tree."""
         try:
-            body = await self.controlled.store.index.manifest_body(digest)
+            body = await self.runtime.store.index.manifest_body(digest)
         except StorageError as error:
             self.say(visible(f"{digest[:DIGEST]} cannot be read: {error}"))
             body = None

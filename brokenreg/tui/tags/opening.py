@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 
 from brokenreg.oci.digests import Digest
-from brokenreg.oci.plurals import counted
 from brokenreg.oci.sizes import format_size
 from brokenreg.storage import Store
 from brokenreg.storage.records import is_cache, spelled
 from brokenreg.tui.document import SHOWN, Fact, Read
 from brokenreg.tui.tags.rows import MANIFESTS, Kind, Row
+from brokenreg.wording import counted
 
 
 def document_of(row: Row, digest: Digest, store: Store) -> tuple[str, list[Fact], Read | None]:

@@ -13,7 +13,7 @@ from textual.strip import Strip
 from brokenreg.oci.sizes import format_size
 from brokenreg.tui.bindings import bindings_of
 from brokenreg.tui.cursor_list import CursorList
-from brokenreg.tui.objections import Objecting
+from brokenreg.tui.disabled_reasons import HasDisabledReasons
 from brokenreg.tui.tags.rows import DIGEST, INDEXES, MANIFESTS, Kind, Place, Row, Tree
 from brokenreg.tui.text import fit, fit_end, visible
 from brokenreg.tui.theme import cursor_style
@@ -22,7 +22,7 @@ _SIZE = 8
 _TEXT_AT_LEAST = 20
 
 
-class TagTree(CursorList, Objecting):
+class TagTree(CursorList, HasDisabledReasons):
     """What a `Tree` has open, one row a line. The cursor stays with its row, and its row where it is."""
 
     DEFAULT_CSS = """
@@ -64,7 +64,7 @@ class TagTree(CursorList, Objecting):
             self._go(at)
         self.refresh()
 
-    def objection(self, action: str) -> str:
+    def disabled_reason(self, action: str) -> str:
         """Why `action` would do nothing now."""
         row = self.selected
         match action:
@@ -72,7 +72,7 @@ class TagTree(CursorList, Objecting):
                 return "there is nothing below this"
             case "left" if row is None or not (row.is_open or row.depth):
                 return "it is closed already, and below nothing"
-        return super().objection(action)
+        return super().disabled_reason(action)
 
     def render_line(self, y: int) -> Strip:
         """Paint line `y` of what is in sight."""

@@ -8,7 +8,7 @@ from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.message import Message
 
-from brokenreg.controlled import Controlled
+from brokenreg.runtime.runtime import Runtime
 from brokenreg.traffic.exchange import Exchange
 from brokenreg.traffic.filters import parse_filter
 from brokenreg.traffic.replay import ReplayError, replay_of
@@ -23,7 +23,7 @@ from brokenreg.tui.traffic.completion import values_of
 from brokenreg.tui.traffic.detail.view import Detail
 from brokenreg.tui.traffic.export import ExportScreen, Source
 from brokenreg.tui.traffic.filter_bar import FilterBar
-from brokenreg.tui.traffic.sifting import SiftingArea
+from brokenreg.tui.traffic.marks_and_noise import SiftingArea
 from brokenreg.tui.traffic.table import TrafficTable
 from brokenreg.tui.traffic.view import everything
 
@@ -59,16 +59,16 @@ class TrafficArea(SiftingArea):
             self.exchange = exchange
             self.choose = choose
 
-    def __init__(self, controlled: Controlled, clock: Clock, *, id: str) -> None:  # noqa: A002 - Textual's
-        super().__init__(controlled, clock, id=id)
+    def __init__(self, runtime: Runtime, clock: Clock, *, id: str) -> None:  # noqa: A002 - Textual's
+        super().__init__(runtime, clock, id=id)
         self._filter = ""
         self._is_filtering = True
 
     def compose(self) -> ComposeResult:
-        address = self.controlled.status().registry[0]
-        yield TrafficTable(self.controlled.log, hint=_hint(address), clock=self.clock)
-        yield Detail(self.controlled, self.clock)
-        yield InFlight(self.controlled, self.clock)
+        address = self.runtime.status().registry[0]
+        yield TrafficTable(self.runtime.log, hint=_hint(address), clock=self.clock)
+        yield Detail(self.runtime, self.clock)
+        yield InFlight(self.runtime, self.clock)
         yield HeldLine()
         yield FilterBar()
 
@@ -77,7 +77,7 @@ class TrafficArea(SiftingArea):
 
     def tick(self) -> None:
         self._table.tick()
-        self.set_class(len(self.controlled.log) > 0, "-filled")
+        self.set_class(len(self.runtime.log) > 0, "-filled")
         self._show_selected()
         super().tick()
 
@@ -108,7 +108,7 @@ class TrafficArea(SiftingArea):
             return ""
         return f"{table.newer} newer" if table.newer else "stays here"
 
-    def objection(self, action: str) -> str:
+    def disabled_reason(self, action: str) -> str:
         """Why `action` would do nothing now."""
         match action:
             case "back" if not self._is_reading:
@@ -130,7 +130,7 @@ class TrafficArea(SiftingArea):
                 return "there is no filter; {traffic.filter} writes one"
             case "pane" if self._detail.exchange is None or not self._detail.display:
                 return self._objection_to_row() or "no exchange is shown in full; {traffic.open} shows it"
-        return super().objection(action)
+        return super().disabled_reason(action)
 
     def _objection_to_row(self) -> str:
         """Why there is nothing to do with what is under the cursor; empty for an exchange."""
@@ -166,10 +166,10 @@ class TrafficArea(SiftingArea):
             self.run_worker(self._replay(self._chosen))
 
     async def _replay(self, exchange: Exchange) -> None:
-        log = self.controlled.log
+        log = self.runtime.log
         body = log.bodies.of(exchange).request
         try:
-            replay = replay_of(exchange, self.controlled.status().registry, body)
+            replay = replay_of(exchange, self.runtime.status().registry, body)
             left_out = f", without {' and '.join(replay.left_out)}" if replay.left_out else ""
             self.say(f"exchange {exchange.id} is sent again{left_out}")
             status = await replay.send()
@@ -182,9 +182,7 @@ class TrafficArea(SiftingArea):
         """Ask in which form, and where to."""
         if self._chosen is not None:
             table = self._table
-            source = Source(
-                self.controlled, self._chosen, table.shows, table.marks.exchanges(self.controlled.log)
-            )
+            source = Source(self.runtime, self._chosen, table.shows, table.marks.exchanges(self.runtime.log))
             self.app.push_screen(ExportScreen(source), self.say)
 
     def action_copy(self) -> None:
@@ -200,7 +198,7 @@ class TrafficArea(SiftingArea):
 
     def action_filter(self) -> None:
         """Write a filter, or change the one that there is."""
-        log = self.controlled.log
+        log = self.runtime.log
         newest = (log[position] for position in range(max(log.first, log.end - _LOOKED_AT), log.end))
         self._bar.open(self._filter, values_of(newest))
 
@@ -244,7 +242,7 @@ class TrafficArea(SiftingArea):
 
     def on_cursor_list_opened(self) -> None:
         """Somebody clicked twice."""
-        if not self.objection("open"):
+        if not self.disabled_reason("open"):
             self.action_open()
 
     @property

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rich.cells import cell_len
 
-from brokenreg.oci.dates import clock
+from brokenreg.http.dates import clock
 from brokenreg.oci.digests import is_digest
 from brokenreg.oci.target import Endpoint
 from brokenreg.traffic.exchange import Ended, Exchange
@@ -16,8 +16,8 @@ _NAME_AT_LEAST = 6
 _METHOD_SHOWN = 16
 _UNITS = "KMGTP"
 _WRITES = ("POST", "PUT", "PATCH")
-_ENDED_WORDS = {Ended.COMPLETE: "", Ended.CLIENT_LEFT: "client left", Ended.ABORTED: "aborted"}
-_ENDED_AFTER_FAULT = {Ended.COMPLETE: "", Ended.CLIENT_LEFT: " · left", Ended.ABORTED: " · aborted"}
+_ENDED_WORDS = {Ended.COMPLETE: "", Ended.DISCONNECTED: "disconnected", Ended.ABORTED: "aborted"}
+_ENDED_AFTER_FAULT = {Ended.COMPLETE: "", Ended.DISCONNECTED: " · left", Ended.ABORTED: " · aborted"}
 
 
 def glyph(exchange: Exchange, kind: Kind | None = None) -> str:

@@ -13,18 +13,18 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
-from brokenreg.controlled import Controlled
-from brokenreg.faults.likeness import LOOKED_AT, scenario_like
-from brokenreg.faults.rules import FieldError
 from brokenreg.oci.sizes import format_size
+from brokenreg.rules.rule import FieldError
+from brokenreg.rules.rule_from_exchange import LOOKED_AT, scenario_like
+from brokenreg.runtime.runtime import Runtime
 from brokenreg.traffic.curl import NoRequestError, curl
 from brokenreg.traffic.exchange import Exchange
 from brokenreg.traffic.filters import Filter
 from brokenreg.traffic.har import har_pieces
 from brokenreg.traffic.pacing import chosen, paced
 from brokenreg.tui.bindings import bindings_of, keyed_for
+from brokenreg.tui.disabled_reasons import HasDisabledReasons
 from brokenreg.tui.footer import KeyLine
-from brokenreg.tui.objections import Objecting
 from brokenreg.tui.saving import save_pieces
 from brokenreg.tui.scrolling import MOVES, Scrolling
 from brokenreg.tui.text import visible
@@ -42,34 +42,34 @@ _SAID_EVERY = 1 << 20
 class Source:
     """What there is to export: one exchange, all that the list shows, and those that are marked."""
 
-    controlled: Controlled
+    runtime: Runtime
     exchange: Exchange
     passes: Filter
     marked: list[Exchange]
 
     async def curl(self) -> AsyncIterator[str]:
-        body = self.controlled.log.bodies.of(self.exchange).request
+        body = self.runtime.log.bodies.of(self.exchange).request
         yield curl(self.exchange, self._base, body)
 
     def har(self) -> AsyncIterator[str]:
         return self._har([self.exchange])
 
     async def har_of_all(self) -> AsyncIterator[str]:
-        async for piece in self._har(await chosen(list(self.controlled.log), self.passes)):
+        async for piece in self._har(await chosen(list(self.runtime.log), self.passes)):
             yield piece
 
     def har_of_marked(self) -> AsyncIterator[str]:
         return self._har(self.marked)
 
     async def rule(self) -> AsyncIterator[str]:
-        yield scenario_like(self.exchange, self.controlled.log.newest(LOOKED_AT))
+        yield scenario_like(self.exchange, self.runtime.log.newest(LOOKED_AT))
 
     def _har(self, exchanges: list[Exchange]) -> AsyncIterator[str]:
-        return paced(har_pieces(exchanges, self.controlled.log.bodies, self._base))
+        return paced(har_pieces(exchanges, self.runtime.log.bodies, self._base))
 
     @property
     def _base(self) -> str:
-        return self.controlled.status().registry[0]
+        return self.runtime.status().registry[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +94,7 @@ class _Preview(VerticalScroll, Scrolling, can_focus=True, inherit_bindings=False
     BINDINGS: ClassVar[list[BindingType]] = MOVES
 
 
-class ExportScreen(ModalScreen[str], Objecting, inherit_bindings=False):
+class ExportScreen(ModalScreen[str], HasDisabledReasons, inherit_bindings=False):
     """Over the panel, until it is left; answers what was done, in one line, or nothing."""
 
     DEFAULT_CSS = """
@@ -133,7 +133,7 @@ class ExportScreen(ModalScreen[str], Objecting, inherit_bindings=False):
         self.action_form(0)
         self.query_one(_Preview).focus()
 
-    def objection(self, action: str) -> str:
+    def disabled_reason(self, action: str) -> str:
         """Why `action` would do nothing now."""
         match action:
             case "copy" | "save" | "form" if self._is_saving:
@@ -143,7 +143,7 @@ class ExportScreen(ModalScreen[str], Objecting, inherit_bindings=False):
             case "copy" if self._text and len(self._text) > MOST_COPIED:
                 most = format_size(MOST_COPIED)
                 return f"more than {most} is too much for a clipboard; {{export.save}} writes it to a file"
-        return super().objection(action)
+        return super().disabled_reason(action)
 
     def action_form(self, by: int) -> None:
         """Make it in another form."""

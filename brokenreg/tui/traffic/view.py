@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from brokenreg.traffic.exchange import Exchange
 from brokenreg.traffic.filters import Filter
 from brokenreg.tui.traffic.marks import Marks
-from brokenreg.tui.traffic.noise import is_noise
+from brokenreg.tui.traffic.routine import is_routine
 
 
 def everything(exchange: Exchange) -> bool:
@@ -27,7 +27,7 @@ class View:
 
     def hides(self, exchange: Exchange) -> bool:
         """Return whether an exchange is hidden noise."""
-        return self.hides_noise and is_noise(exchange)
+        return self.hides_noise and is_routine(exchange)
 
     def shows(self, exchange: Exchange) -> bool:
         """Return whether to show an exchange."""

@@ -145,12 +145,12 @@ def check(name: str, seen: Seen) -> None:
 
 def _check_consistent(seen: Seen) -> None:
     """What holds for any client of any version. Raise `AssertionError`."""
-    struck = [each for each in seen.exchanges if each.fault]
+    applied = [each for each in seen.exchanges if each.fault]
     if seen.verdict == "recovers" and seen.fault.subject == "layer":
-        assert struck, "the fault did not strike"
+        assert applied, "the fault did not strike"
         assert any(each.status in (200, 206) and each.ended == "complete" for each in seen.asked)
     if seen.verdict == "fails":
-        assert struck, "it failed without the fault"
+        assert applied, "it failed without the fault"
         assert seen.said, "it failed without a word"
     if seen.verdict == "hangs":
-        assert any(each.ended is None for each in struck), "it hangs on something else than the fault"
+        assert any(each.ended is None for each in applied), "it hangs on something else than the fault"

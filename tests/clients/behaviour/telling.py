@@ -55,8 +55,8 @@ def _told(each: Asked, before: Asked | None, seen: Seen) -> str:
         words.append(f"cut after {format_size(each.sent)}")
     elif each.ended is None:
         words.append(f"open, {format_size(each.sent)} so far")
-    elif each.ended == "client-left":
-        words.append("and the client leaves")
+    elif each.ended == "disconnected":
+        words.append("and the client disconnects")
     return " ".join(words)
 
 

@@ -9,12 +9,12 @@ from pydantic import Field, field_validator
 
 from brokenreg.faults.catalogue.base import WRITES, Fault
 from brokenreg.faults.catalogue.parameters import Size
-from brokenreg.faults.strike import Head, Strike
+from brokenreg.faults.context import FaultContext, Head
 from brokenreg.oci.errors import ErrorCode, OCIError
-from brokenreg.oci.plurals import counted
 from brokenreg.oci.target import Endpoint
 from brokenreg.traffic.exchange import Exchange
 from brokenreg.wire.asgi import Message, header
+from brokenreg.wording import counted
 
 _ACCEPTED = 202
 
@@ -41,19 +41,19 @@ class MountRefused(Fault):
             raise ValueError(f"{status} is no answer to a mount; write 202, or 400 to 599")
         return status
 
-    def objection(self, exchange: Exchange) -> str | None:
+    def inapplicable_reason(self, exchange: Exchange) -> str | None:
         if "mount" not in dict(parse_qsl(exchange.query)):
             return "the request mounts nothing"
-        return super().objection(exchange)
+        return super().inapplicable_reason(exchange)
 
-    async def strike(self, strike: Strike) -> None:
+    async def apply(self, context: FaultContext) -> None:
         if self.status == _ACCEPTED:
-            query = parse_qsl(strike.scope["query_string"].decode("latin-1"), keep_blank_values=True)
+            query = parse_qsl(context.scope["query_string"].decode("latin-1"), keep_blank_values=True)
             rest = urlencode([pair for pair in query if pair[0] not in ("mount", "from", "digest")])
-            await strike.pass_on(scope={**strike.scope, "query_string": rest.encode("latin-1")})
+            await context.pass_on(scope={**context.scope, "query_string": rest.encode("latin-1")})
             return
         code = {401: ErrorCode.UNAUTHORIZED, 403: ErrorCode.DENIED, 404: ErrorCode.NAME_UNKNOWN}
-        await strike.respond_error(
+        await context.respond_error(
             OCIError(
                 self.status, code.get(self.status, ErrorCode.UNSUPPORTED), "No mounts, as it was told to"
             )
@@ -87,35 +87,35 @@ class TooLarge(Fault):
             return None
         return f"the request has {counted(size, 'byte')}"
 
-    async def strike(self, strike: Strike) -> None:
-        announced = int(header(strike.scope, b"content-length") or 0)
+    async def apply(self, context: FaultContext) -> None:
+        announced = int(header(context.scope, b"content-length") or 0)
         if announced > self.limit:
-            await strike.respond_error(self._too_large())
+            await context.respond_error(self._too_large())
             return
         received = 0
         refusal: OCIError | None = None
 
         async def receive() -> Message:
             nonlocal received, refusal
-            message = await strike.receive()
+            message = await context.receive()
             received += len(message.get("body", b""))
             is_last = message["type"] == "http.request" and not message["more_body"]
             if received > self.limit:
                 refusal = self._too_large()
-            elif is_last and strike.exchange.method == "PATCH" and received < (self.least or 0):
+            elif is_last and context.exchange.method == "PATCH" and received < (self.least or 0):
                 refusal = self._too_small(received)
             if refusal is not None:
                 raise refusal
             return message
 
         def change(head: Head) -> None:
-            told = self._told(strike.exchange.method, head.status)
+            told = self._told(context.exchange.method, head.status)
             for name, value in told.items():
                 head.add(name, str(value))
             if refusal is None and not told:
-                strike.spare("it is not too large")
+                context.no_effect("it is not too large")
 
-        await strike.pass_on_changed(change, receive=receive)
+        await context.pass_on_changed(change, receive=receive)
 
     def _told(self, method: str, status: int) -> dict[str, int]:
         """The headers of an upload's beginning, in bytes."""

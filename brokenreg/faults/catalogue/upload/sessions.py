@@ -10,12 +10,12 @@ from pydantic import Field
 
 from brokenreg.faults.catalogue.base import Fault
 from brokenreg.faults.catalogue.parameters import Size
-from brokenreg.faults.matching import Match
-from brokenreg.faults.memory import Memory
-from brokenreg.faults.strike import Head, Strike
+from brokenreg.faults.context import FaultContext, Head
 from brokenreg.oci.errors import ErrorCode, OCIError
 from brokenreg.oci.target import Endpoint
 from brokenreg.traffic.exchange import Exchange
+from brokenreg.traffic.matching import Match
+from brokenreg.traffic.memory import Memory
 from brokenreg.wire.asgi import Scope
 
 _SESSION = frozenset({"PATCH", "PUT", "GET", "DELETE"})
@@ -46,24 +46,24 @@ class UploadLost(Fault):
     )
     once: bool = Field(False, description="only that request finds no session")
 
-    async def strike(self, strike: Strike) -> None:
-        steps: Memory[str, int] = strike.memory.setdefault("steps", Memory(_REMEMBERED))
-        session = strike.exchange.target.reference
+    async def apply(self, context: FaultContext) -> None:
+        steps: Memory[str, int] = context.memory.setdefault("steps", Memory(_REMEMBERED))
+        session = context.exchange.target.reference
         step = steps[session] = steps.get(session, 1) + 1
         if step == self.step or (step > self.step and not self.once):
-            await strike.respond_error(
+            await context.respond_error(
                 OCIError(
                     404, ErrorCode.BLOB_UPLOAD_UNKNOWN, f"Session lost at step {step}, as it was told to"
                 )
             )
         else:
-            strike.spare(f"step {step} of the session")
+            context.no_effect(f"step {step} of the session")
 
             def count(head: Head) -> None:
                 if head.status == 401:
                     steps[session] = steps.get(session, 1) - 1
 
-            await strike.pass_on_changed(count)
+            await context.pass_on_changed(count)
 
 
 class UploadLocation(Fault):
@@ -95,37 +95,37 @@ class UploadLocation(Fault):
             return None
         return None if _session_of(head) else f"the status is {head.status}, without a session"
 
-    async def strike(self, strike: Strike) -> None:
-        if self.form == "query" and strike.exchange.target.reference and not _has_state(strike.scope):
-            await strike.respond_error(
+    async def apply(self, context: FaultContext) -> None:
+        if self.form == "query" and context.exchange.target.reference and not _has_state(context.scope):
+            await context.respond_error(
                 OCIError(
                     404, ErrorCode.BLOB_UPLOAD_UNKNOWN, f"The query of Location, {_STATE}=..., was not kept"
                 )
             )
             return
-        await strike.pass_on_changed(lambda head: self._change(strike, head))
+        await context.pass_on_changed(lambda head: self._change(context, head))
 
-    def _change(self, strike: Strike, head: Head) -> None:
+    def _change(self, context: FaultContext, head: Head) -> None:
         location = _session_of(head)
         if location is None:
-            strike.spare(f"the status is {head.status}, without a session")
+            context.no_effect(f"the status is {head.status}, without a session")
             return
         head.remove("location")
         if self.form != "missing":
-            head.add("location", self._spelled(strike, location))
+            head.add("location", self._spelled(context, location))
 
-    def _spelled(self, strike: Strike, location: str) -> str:
-        scope, session = strike.scope, location.rpartition("/")[2]
+    def _spelled(self, context: FaultContext, location: str) -> str:
+        scope, session = context.scope, location.rpartition("/")[2]
         match self.form:
             case "absolute":
-                return strike.base + location
+                return context.base + location
             case "relative":
                 return session if scope["path"].rpartition("/uploads")[2] else f"uploads/{session}"
             case "query":
                 state = urlencode({_STATE: _state(session.partition("?")[0])})
                 return f"{location}{'&' if '?' in location else '?'}{state}"
             case "foreign":
-                return strike.surroundings.origin.url(scope, location)
+                return context.registry_view.origin.url(scope, location)
         return "http://[no-host/%zz"
 
 
@@ -154,10 +154,10 @@ class UploadRange(Fault):
             return f"only PATCH and PUT are refused, and match.method is {match.method}"
         return super().conflict(match, endpoints)
 
-    def objection(self, exchange: Exchange) -> str | None:
+    def inapplicable_reason(self, exchange: Exchange) -> str | None:
         if exchange.method == "GET" and self.form in ("refuse", "stale"):
             return "only PATCH and PUT are refused"
-        return super().objection(exchange)
+        return super().inapplicable_reason(exchange)
 
     def no_effect(self, exchange: Exchange, head: Head) -> str | None:
         del exchange
@@ -169,30 +169,30 @@ class UploadRange(Fault):
         is_same = self.form != "absent" and self._miscounted(honest) == honest
         return "nothing has arrived yet" if is_same else None
 
-    async def strike(self, strike: Strike) -> None:
+    async def apply(self, context: FaultContext) -> None:
         if self.form in ("refuse", "stale"):
-            await self._refuse(strike)
+            await self._refuse(context)
         else:
-            await strike.pass_on_changed(lambda head: self._change(strike, head))
+            await context.pass_on_changed(lambda head: self._change(context, head))
 
-    async def _refuse(self, strike: Strike) -> None:
+    async def _refuse(self, context: FaultContext) -> None:
         """The session is asked how far it is; what the client sends is forgotten."""
-        head, body = await strike.fetch(scope={**strike.scope, "method": "GET", "query_string": b""})
+        head, body = await context.fetch(scope={**context.scope, "method": "GET", "query_string": b""})
         if head.status != 204:
-            strike.spare(f"the status is {head.status}")
-            await strike.hand_on(head, body)
+            context.no_effect(f"the status is {head.status}")
+            await context.hand_on(head, body)
             return
         headers = {name: head.get(name) or "" for name in ("location", "range", "docker-upload-uuid")}
         if self.form == "stale":
             headers["range"] = self._miscounted(headers["range"])
-        await strike.respond_error(
+        await context.respond_error(
             OCIError(416, ErrorCode.RANGE_INVALID, "Out of order, or so it was told to say", headers=headers)
         )
 
-    def _change(self, strike: Strike, head: Head) -> None:
-        why = self.no_effect(strike.exchange, head)
+    def _change(self, context: FaultContext, head: Head) -> None:
+        why = self.no_effect(context.exchange, head)
         if why is not None:
-            strike.spare(why)
+            context.no_effect(why)
         elif self.form == "absent":
             head.remove("range")
         else:

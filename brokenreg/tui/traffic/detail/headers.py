@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from brokenreg.oci.dates import date_and_clock
+from brokenreg.http.dates import date_and_clock
 from brokenreg.oci.sizes import format_size
 from brokenreg.traffic.exchange import Exchange, Headers
 from brokenreg.tui.text import beginning, visible

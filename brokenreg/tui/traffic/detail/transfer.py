@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Hashable, Iterable, Iterator
 
-from brokenreg.oci.dates import date_and_clock
+from brokenreg.http.dates import date_and_clock
 from brokenreg.oci.digests import is_digest
-from brokenreg.oci.plurals import counted
 from brokenreg.oci.sizes import format_size
 from brokenreg.oci.target import Endpoint
 from brokenreg.traffic.exchange import Ended, Exchange
@@ -16,6 +15,7 @@ from brokenreg.tui.traffic import cells
 from brokenreg.tui.traffic.detail.head import Part, with_unit
 from brokenreg.tui.traffic.summary import Summary, summarise
 from brokenreg.tui.traffic.transfers import Kind, Transfer, announced, body_bytes
+from brokenreg.wording import counted
 
 MOST = 40
 """Blobs that are listed as missing."""

@@ -8,7 +8,7 @@ from typing import ClassVar
 from textual.binding import BindingType
 from textual.content import Content
 
-from brokenreg.controlled import Controlled
+from brokenreg.runtime.runtime import Runtime
 from brokenreg.traffic.exchange import Exchange
 from brokenreg.tui.area import Clock
 from brokenreg.tui.lines import Line, Lines
@@ -30,9 +30,9 @@ class Detail(Lines, inherit_bindings=False):
     BINDINGS: ClassVar[list[BindingType]] = MOVES
     HEADING = 1
 
-    def __init__(self, controlled: Controlled, clock: Clock) -> None:
+    def __init__(self, runtime: Runtime, clock: Clock) -> None:
         super().__init__()
-        self._controlled = controlled
+        self._runtime = runtime
         self._clock = clock
         self._row: Row | None = None
         self._kind: Kind | None = None
@@ -73,7 +73,7 @@ class Detail(Lines, inherit_bindings=False):
         if row is None:
             return None
         elapsed = "" if row.ended else cells.milliseconds(row, now)
-        return row, row.revision, self._kind, elapsed, self._pane, pane.state(row, self._controlled)
+        return row, row.revision, self._kind, elapsed, self._pane, pane.state(row, self._runtime)
 
     def _parts(self, now: float) -> Iterable[Part | Line]:
         row = self._row
@@ -84,7 +84,7 @@ class Detail(Lines, inherit_bindings=False):
         return (
             *head(row, now, self._kind),
             ("\n", ""),
-            *PANES[_NAMES[self._pane]].parts(row, self._controlled),
+            *PANES[_NAMES[self._pane]].parts(row, self._runtime),
         )
 
     def heading(self) -> Content:

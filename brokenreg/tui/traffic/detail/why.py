@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from brokenreg.faults.active_rule import ActiveRule
-from brokenreg.faults.rulebook import RuleBooks
-from brokenreg.faults.verdict import Outcome, Verdict, verdicts_of
 from brokenreg.oci.target import Endpoint
+from brokenreg.rules.active_rule import ActiveRule
+from brokenreg.rules.rule_book import RuleBooks
+from brokenreg.rules.rule_outcome import Outcome, RuleOutcome, verdicts_of
 from brokenreg.traffic.exchange import Exchange, Origin
 from brokenreg.tui.text import visible
 from brokenreg.tui.traffic.detail.head import Part
@@ -18,7 +18,7 @@ MOST = 40
 _PASSED_OVER = (": passed over, ", ": spared, ")
 """What the timeline says of faults that changed nothing."""
 
-_CHOSEN = (Outcome.STRUCK, Outcome.NO_EFFECT)
+_CHOSEN = (Outcome.APPLIED, Outcome.NO_EFFECT)
 """Outcomes of a rule after which no other rule was evaluated."""
 
 _BY_HAND = ("break ", "told to stop by ", "edited: ")
@@ -28,9 +28,9 @@ _BY_HAND = ("break ", "told to stop by ", "edited: ")
 def why(exchange: Exchange, rules: RuleBooks) -> Iterator[Part]:
     """What struck; what was passed over; each rule of the namespace, in the order in which they are asked."""
     verdicts = verdicts_of(exchange)
-    struck = [verdict for verdict in verdicts if verdict.outcome in _CHOSEN]
-    yield f"{_summary(exchange, struck)}\n", "bold"
-    for verdict in struck:
+    applied = [verdict for verdict in verdicts if verdict.outcome in _CHOSEN]
+    yield f"{_summary(exchange, applied)}\n", "bold"
+    for verdict in applied:
         yield from _struck(verdict)
     for what, _ in exchange.timeline:
         if any(words in what for words in _PASSED_OVER) or what.startswith(_BY_HAND):
@@ -44,19 +44,19 @@ def book(exchange: Exchange, rules: RuleBooks) -> list[ActiveRule]:
     return list(rules.book(namespace)) if namespace in rules.namespaces() else []
 
 
-def _summary(exchange: Exchange, struck: list[Verdict]) -> str:
+def _summary(exchange: Exchange, applied: list[RuleOutcome]) -> str:
     if exchange.origin is Origin.SECOND:
         return "No rule strikes at the second origin"
     if exchange.fault is not None:
         return f"Fault {visible(exchange.fault)}, by {visible(exchange.rule or 'a rule')}"
-    if struck:
+    if applied:
         return "No fault struck: a rule matched, and its fault had no effect"
     if exchange.target.error is not None:
         return "No fault: the request was refused before any rule was asked"
     return "No fault struck"
 
 
-def _struck(verdict: Verdict) -> Iterator[Part]:
+def _struck(verdict: RuleOutcome) -> Iterator[Part]:
     active = verdict.active
     yield "  rule    ", "$secondary"
     yield f"{visible(active.label)}\n", ""
@@ -65,7 +65,7 @@ def _struck(verdict: Verdict) -> Iterator[Part]:
     yield "  here    ", "$secondary"
     yield f"{verdict.words}\n", ""
     yield "  so far  ", "$secondary"
-    yield f"matched {active.matched}, struck {active.struck}\n", ""
+    yield f"matched {active.matched}, struck {active.applied}\n", ""
     for fault in active.rule.fault:
         words = " ".join(f"{name}={value}" for name, value in fault.parameters().items())
         yield "  fault   ", "$secondary"
@@ -80,7 +80,7 @@ def _source(active: ActiveRule) -> str:
     return visible(active.source if active.id else f"the path: {active.source}")
 
 
-def _others(exchange: Exchange, verdicts: list[Verdict], rules: list[ActiveRule]) -> Iterator[Part]:
+def _others(exchange: Exchange, verdicts: list[RuleOutcome], rules: list[ActiveRule]) -> Iterator[Part]:
     said = {id(verdict.active): verdict for verdict in verdicts}
     is_struck = any(verdict.outcome in _CHOSEN for verdict in verdicts)
     others = [active for active in rules if not _did(said, active)]
@@ -101,20 +101,20 @@ def _others(exchange: Exchange, verdicts: list[Verdict], rules: list[ActiveRule]
         yield f"  and {len(others) - MOST} more\n", "$secondary"
 
 
-def _did(said: dict[int, Verdict], active: ActiveRule) -> bool:
+def _did(said: dict[int, RuleOutcome], active: ActiveRule) -> bool:
     verdict = said.get(id(active))
     return verdict is not None and verdict.outcome in _CHOSEN
 
 
-def _reason(exchange: Exchange, active: ActiveRule, verdict: Verdict | None, *, is_after: bool) -> str:
+def _reason(exchange: Exchange, active: ActiveRule, verdict: RuleOutcome | None, *, is_after: bool) -> str:
     """Why it did not strike."""
     if verdict is not None:
         return verdict.words
     if active.since > exchange.started:
         return "came later"
-    objection = active.objection(exchange)
-    if objection:
-        return f"did not match: {objection}"
+    disabled_reason = active.inapplicable_reason(exchange)
+    if disabled_reason:
+        return f"did not match: {disabled_reason}"
     if is_after:
         return "was not asked: another struck before"
     if exchange.endpoint is Endpoint.CONNECT or exchange.target.error is not None:

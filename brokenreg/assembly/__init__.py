@@ -1,0 +1,1 @@
+"""Assembly: turns settings into listeners, TLS, output and one stack of lifetimes."""

@@ -1,0 +1,217 @@
+"""What a run prints: the ready line, and each exchange as JSON or for people.
+
+Lines are written by a thread. Whoever started us may never read our output, and a full pipe must not stop
+the registry.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import logging
+import os
+import queue
+import select
+import threading
+from pathlib import Path
+from typing import IO, Any
+
+from rich.console import Console
+from rich.text import Text
+
+from brokenreg.http.dates import clock
+from brokenreg.oci.sizes import format_size
+from brokenreg.oci.target import Endpoint
+from brokenreg.traffic.exchange import Ended, Exchange, Origin
+from brokenreg.wording import counted, printable
+
+logger = logging.getLogger(__name__)
+
+_QUEUE = 10_000
+_GATHER = 0.02
+_LAST_WORDS = 0.3
+_FIRST_REPORT = 1.0
+_NEXT_REPORT = 60.0
+"""Seconds from the first dropped line to the first report, and between two reports."""
+
+_PIPE_BUF = 4096
+"""Bytes that a writable pipe accepts without waiting (PIPE_BUF in pipe(7))."""
+
+
+class LineWriter:
+    """Writes lines to a file descriptor in order. If they are not read, it drops lines and logs how many.
+
+    `name` is the descriptor's name in the log. It does not use a Python stream: a thread that waits for a
+    reader would hold the stream's lock and keep the process from ending.
+    """
+
+    def __init__(self, descriptor: int, name: str) -> None:
+        self._descriptor = descriptor
+        self._name = name
+        self._loop = asyncio.get_running_loop()
+        self._pending: list[str] = []
+        self._batches: queue.SimpleQueue[list[str] | None] = queue.SimpleQueue()
+        self._queued = 0
+        self._written = 0
+        self._dropped = 0
+        self._failed = 0
+        self._reported = 0
+        self._problem = ""
+        self._is_closed_by_reader = False
+        self._next_report: asyncio.TimerHandle | None = None
+        self._thread = threading.Thread(target=self._run, name="brokenreg-output", daemon=True)
+        self._thread.start()
+
+    def write(self, line: str) -> None:
+        """Queue one line (without its end). Never blocks; the line is out within some 20 ms."""
+        if self._is_closed_by_reader or self._queued - self._written - self._failed >= _QUEUE:
+            self._dropped += 1
+            self._report_later(_FIRST_REPORT)
+            return
+        if not self._pending:
+            # Handing over line by line would cost more than writing: a thread switch each.
+            self._loop.call_later(_GATHER, self._hand_over)
+        self._pending.append(line)
+        self._queued += 1
+
+    def close(self) -> None:
+        """Write the waiting lines while they are read, and log how many lines were dropped."""
+        if self._next_report is not None:
+            self._next_report.cancel()
+        self._hand_over()
+        self._batches.put(None)
+        self._thread.join(_LAST_WORDS)
+        self._report(self._queued - self._written - self._failed)
+
+    def _hand_over(self) -> None:
+        if self._pending:
+            self._batches.put(self._pending)
+            self._pending = []
+
+    def _run(self) -> None:
+        while (batch := self._batches.get()) is not None:
+            settled = self._written + self._failed + len(batch)
+            try:
+                self._write_all("".join(f"{line}\n" for line in batch).encode())
+            except OSError as error:
+                self._problem = error.strerror or str(error)
+                self._is_closed_by_reader = self._is_closed_by_reader or isinstance(error, BrokenPipeError)
+                self._failed += settled - self._written - self._failed
+                with contextlib.suppress(RuntimeError):  # the loop has ended; `close` reports
+                    self._loop.call_soon_threadsafe(self._report_later, _FIRST_REPORT)
+
+    def _write_all(self, data: bytes) -> None:
+        """Write in pieces that a pipe accepts whole or not at all, so that written lines can be counted."""
+        view = memoryview(data)
+        while view:
+            written = os.write(self._descriptor, view[:_PIPE_BUF])
+            self._written += bytes(view[:written]).count(b"\n")
+            view = view[written:]
+
+    def _report_later(self, seconds: float) -> None:
+        if self._next_report is None:
+            self._next_report = self._loop.call_later(seconds, self._report_and_go_on)
+
+    def _report_and_go_on(self) -> None:
+        self._next_report = self._loop.call_later(_NEXT_REPORT, self._report_and_go_on)
+        self._report()
+
+    def _report(self, unwritten: int = 0) -> None:
+        """Log how many lines were dropped, if their number has grown since the last report."""
+        dropped = self._dropped + self._failed + unwritten
+        if dropped > self._reported:
+            why = self._problem or "nobody reads it"
+            logger.warning("%s: %s dropped so far: %s", self._name, counted(dropped, "line"), why)
+            self._reported = dropped
+
+
+class ErrorOutput(logging.Handler):
+    """Writes log records to a file descriptor without waiting; records are lost if the pipe is full."""
+
+    def __init__(self, descriptor: int) -> None:
+        super().__init__()
+        self._descriptor = descriptor
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write a record. `logging` calls this with the lock held."""
+        data = f"{self.format(record)}\n".encode(errors="backslashreplace")
+        try:
+            while data and select.select([], [self._descriptor], [], 0)[1]:
+                data = data[os.write(self._descriptor, data[:_PIPE_BUF]) :]
+        except OSError:
+            return  # the error cannot be reported anywhere
+
+
+def ready_line(*, registry: str, control: str | None, version: str) -> str:
+    """The first line of a headless run."""
+    ready = {
+        "event": "ready",
+        "registry": registry,
+        "control": control,
+        "pid": os.getpid(),
+        "version": version,
+    }
+    return json.dumps(ready, separators=(",", ":"))
+
+
+def private(path: str, flags: int) -> int:
+    """An `opener` for files that only their owner may read, whatever the umask."""
+    return os.open(path, flags, 0o600)
+
+
+def write_ready_file(path: Path, line: str) -> None:
+    """Write the ready line to a private file that is never seen half-written. Raise `OSError`."""
+    temporary = path.with_name(f"{path.name}.new")
+    with open(temporary, "w", opener=private) as file:
+        file.write(f"{line}\n")
+    temporary.replace(path)
+
+
+def exchange_line(exchange: Exchange) -> str:
+    """One exchange as one line of JSON."""
+    event: dict[str, Any] = {"event": "exchange", **exchange.summary()}
+    return json.dumps(event, separators=(",", ":"))
+
+
+class ReadableLog:
+    """One exchange as one line for people, coloured where the terminal wants colour."""
+
+    def __init__(self, stream: IO[str]) -> None:
+        self._console = Console(file=stream, highlight=False, soft_wrap=True)
+
+    def line(self, exchange: Exchange) -> str:
+        status = exchange.status or "---"
+        text = Text()
+        text.append(clock(exchange.started), style="dim")
+        text.append(
+            f" {'✗' if exchange.has_failed else '✓'} {status} ",
+            _style(exchange),
+        )
+        text.append(
+            f"{printable(exchange.method) or 'CONNECT'} {printable(exchange.path or exchange.client)}"
+        )
+        if exchange.query:
+            text.append(f"?{printable(exchange.query)}", style="dim")
+        text.append(f"  {format_size(exchange.response_bytes or exchange.request_bytes)}")
+        text.append(f"  {1000 * (exchange.duration or 0):.0f} ms", style="dim")
+        text.append(f"  {printable(exchange.user_agent.partition(' ')[0])}", style="dim")
+        if exchange.origin is Origin.SECOND:
+            text.append("  second origin", style="magenta")
+        if exchange.cache is not None:
+            text.append(f"  {exchange.cache}", style="cyan")
+        if exchange.endpoint is Endpoint.CONNECT:
+            text.append("".join(f"  {what}" for what, _ in exchange.timeline if what != "end"), style="dim")
+        elif exchange.fault:
+            text.append(f"  fault {exchange.fault}", style="yellow")
+        if exchange.ended is not Ended.COMPLETE:
+            text.append(f"  {exchange.ended}", style="yellow")
+        with self._console.capture() as captured:
+            self._console.print(text, end="")
+        return captured.get()
+
+
+def _style(exchange: Exchange) -> str:
+    if exchange.status is None or exchange.status >= 500:
+        return "bold yellow"
+    return "yellow" if exchange.has_failed else "blue"

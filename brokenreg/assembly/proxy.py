@@ -1,0 +1,89 @@
+"""The proxy as the settings want it."""
+
+from __future__ import annotations
+
+import logging
+import os
+import ssl
+from collections.abc import Callable, Collection, Mapping
+from pathlib import Path
+
+import httpx
+
+from brokenreg.assembly.listeners import ListenError
+from brokenreg.config import Settings
+from brokenreg.proxy.auth.authorization import UpstreamAuth
+from brokenreg.proxy.auth.credentials import Credentials
+from brokenreg.proxy.auth.tokens import TokenCache
+from brokenreg.proxy.http.addresses import AddressPolicy
+from brokenreg.proxy.http.client import Authorize, UpstreamClient
+from brokenreg.proxy.http.web_proxies import WebProxies, set_variables
+from brokenreg.proxy.proxy import Proxy
+from brokenreg.proxy.routes import Naming
+from brokenreg.storage import Store
+
+logger = logging.getLogger(__name__)
+
+
+def make_proxy(settings: Settings, store: Store, own: Callable[[], Collection[tuple[str, int]]]) -> Proxy:
+    """Create the proxy; `own` returns the addresses of our listeners, once they are bound.
+
+    Raise `ListenError`, one clear line, for a CA or a web proxy that cannot be used.
+    """
+    urls = {upstream.name: upstream.url for upstream in settings.upstream}
+    naming = Naming(settings.default_upstream, settings.allow_upstream)
+    if settings.offline:
+        return Proxy(naming, None, store, settings.tag_ttl, keep_gone=settings.keep_gone)
+    client = UpstreamClient(
+        urls,
+        AddressPolicy(own, settings.is_beyond_loopback),
+        _context(settings),
+        _authorize(settings),
+        settings.upstream_timeout,
+        _web_proxies(settings, os.environ),
+    )
+    return Proxy(naming, client, store, settings.tag_ttl, keep_gone=settings.keep_gone)
+
+
+def _web_proxies(settings: Settings, environ: Mapping[str, str]) -> WebProxies:
+    """Raise `ListenError` for an invalid variable. Messages quote no value, as it may have a password."""
+    names = set_variables(environ)
+    if settings.upstream_proxy is None:
+        if names:
+            logger.warning(
+                "upstreams are reached without a web proxy; not used: %s; add --upstream-proxy env to use it",
+                ", ".join(names),
+            )
+        return WebProxies()
+    if settings.upstream_proxy != "env":
+        return WebProxies.only(settings.upstream_proxy)
+    if not names:
+        logger.warning("upstreams are reached without a web proxy: neither HTTPS_PROXY nor HTTP_PROXY is set")
+    try:
+        return WebProxies.from_environment(environ)
+    except ValueError as error:
+        raise ListenError(f"--upstream-proxy env: {error}") from None
+
+
+def _authorize(settings: Settings) -> Authorize:
+    credentials = Credentials(os.environ, Path(os.path.expanduser("~"))) if settings.may_log_in else None
+    tokens = TokenCache()
+    realms: dict[str, tuple[httpx.URL, ...]] = {}
+    for realm in settings.upstream_realm:
+        realms[realm.name] = (*realms.get(realm.name, ()), httpx.URL(realm.url))
+    return lambda route, client, tell: UpstreamAuth(
+        route, client, credentials, tokens, tell, realms.get(route.upstream, ())
+    )
+
+
+def _context(settings: Settings) -> ssl.SSLContext:
+    """The system's CAs (or those of SSL_CERT_FILE), and those of `--upstream-ca`."""
+    context = ssl.create_default_context()
+    for path in settings.upstream_ca:
+        try:
+            context.load_verify_locations(path)
+        except OSError as error:
+            raise ListenError(
+                f"cannot use --upstream-ca {path}: {error.strerror or error}; it must be a PEM file"
+            ) from None
+    return context

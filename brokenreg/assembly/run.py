@@ -1,0 +1,178 @@
+"""One run, from the first line printed to the exit status: `serve` and the panel."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+
+from brokenreg import __version__
+from brokenreg.assembly.output import (
+    ErrorOutput,
+    LineWriter,
+    ReadableLog,
+    exchange_line,
+    private,
+    ready_line,
+    write_ready_file,
+)
+from brokenreg.assembly.server import Server
+from brokenreg.concurrency import first_of
+from brokenreg.config import Settings
+from brokenreg.diagnostics import Diagnostics, RedactingFormatter
+from brokenreg.traffic.exchange import Exchange
+from brokenreg.traffic.log import ExchangeEvent
+
+if TYPE_CHECKING:
+    from brokenreg.tui.preferences import Preferences
+
+logger = logging.getLogger(__name__)
+
+_TIME_TO_STOP = 1.8
+"""Seconds after which a stopped run ends, even if a thread waits for a disk that never responds.
+
+No acknowledged data is lost; the next start removes files that are half written.
+"""
+
+
+async def serve(settings: Settings, *, headless: bool) -> int:
+    """Serve until SIGINT or SIGTERM; the exit status. Raise `StorageError`, `ListenError` or `OSError`."""
+    diagnostics = _log_to(_error_output(), "brokenreg: %(message)s")
+    stop = asyncio.Event()
+
+    def stop_soon() -> None:
+        stop.set()
+        _end_in_time()
+
+    with _on_stop_signals(stop_soon), _exchange_file(settings) as exchange_file, _standard_output() as output:
+        async with Server.running(settings, diagnostics) as server:
+            if exchange_file is not None:
+                _print(server, exchange_file, exchange_line)
+            ready = _ready(settings, server)
+            if headless:
+                output.write(ready)
+                _print(server, output, exchange_line)
+            else:
+                _print(server, output, ReadableLog(sys.stdout).line)
+                _greet(settings, server)
+            if server.authority is not None:
+                print(f"brokenreg: clients must trust the CA in {server.authority}", file=sys.stderr)
+            await first_of(stop.wait(), server.wait())
+    return 0
+
+
+async def panel(settings: Settings, preferences: Preferences) -> int:
+    """Serve under the panel until it is quit, or SIGTERM, or its terminal is closed; the exit status."""
+    from brokenreg.tui.app import Panel
+
+    settings.data.mkdir(mode=0o700, parents=True, exist_ok=True)
+    # The terminal is the panel's: nothing else may write there.
+    path = settings.data / "diagnostics.log"
+    os.close(private(str(path), os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC))
+    path.chmod(0o600)  # earlier versions made it readable for everyone
+    file = logging.FileHandler(path, encoding="utf-8")
+    diagnostics = _log_to(file, "%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logging.captureWarnings(True)
+    with _exchange_file(settings) as exchange_file:
+        async with Server.running(settings, diagnostics) as server:
+            if exchange_file is not None:
+                _print(server, exchange_file, exchange_line)
+            app = Panel(server.runtime, preferences)
+            with _on_stop_signals(app.quit, signal.SIGHUP):
+                logger.info("%s", _greeting(settings, server))
+                _ready(settings, server)
+                await app.run_async()
+            _end_in_time(app.return_code or 0)
+    return app.return_code or 0
+
+
+def _error_output() -> logging.Handler:
+    return logging.NullHandler() if sys.stderr is None else ErrorOutput(sys.stderr.fileno())
+
+
+def _log_to(handler: logging.Handler, form: str) -> Diagnostics:
+    """Send warnings and errors to `handler`; them and what is said of our own doings to what is returned."""
+    diagnostics = Diagnostics()
+    handler.setLevel(logging.WARNING)
+    handler.setFormatter(RedactingFormatter(form))
+    logging.basicConfig(handlers=[handler, diagnostics], level=logging.WARNING)
+    logging.getLogger("brokenreg").setLevel(logging.INFO)
+    return diagnostics
+
+
+def _print(server: Server, writer: LineWriter, line: Callable[[Exchange], str]) -> None:
+    """Write a line for each exchange that ends from now on."""
+    server.log.subscribe(lambda _, exchange: writer.write(line(exchange)), ExchangeEvent.ENDED)
+
+
+def _ready(settings: Settings, server: Server) -> str:
+    """The ready line; also in the ready file, if one was asked for."""
+    line = ready_line(registry=server.registry_urls[0], control=server.control_url, version=__version__)
+    if settings.ready_file is not None:
+        write_ready_file(settings.ready_file, line)
+    return line
+
+
+def _greet(settings: Settings, server: Server) -> None:
+    console = Console(highlight=False, soft_wrap=True)
+    url = server.registry_urls[0]
+    name = url.partition("://")[2]
+    console.print(_greeting(settings, server))
+    console.print(f"Try: docker pull {name}/broken/random:layers-3_size-1024   (Ctrl+C stops)")
+
+
+def _greeting(settings: Settings, server: Server) -> str:
+    return (
+        f"brokenreg {__version__} serves {', '.join(server.registry_urls)}, "
+        f"control API {server.control_url or 'off'}, data in {settings.data}"
+    )
+
+
+@contextlib.contextmanager
+def _standard_output() -> Iterator[LineWriter]:
+    writer = LineWriter(sys.stdout.fileno(), "standard output")
+    try:
+        yield writer
+    finally:
+        writer.close()
+
+
+@contextlib.contextmanager
+def _exchange_file(settings: Settings) -> Iterator[LineWriter | None]:
+    if settings.log is None:
+        yield None
+        return
+    with open(settings.log, "ab", opener=private) as file:
+        writer = LineWriter(file.fileno(), str(settings.log))
+        try:
+            yield writer
+        finally:
+            writer.close()
+
+
+def _end_in_time(status: int = 0) -> None:
+    """End the process in `_TIME_TO_STOP` seconds, unless it has ended by itself by then."""
+    timer = threading.Timer(_TIME_TO_STOP, os._exit, (status,))
+    timer.daemon = True
+    timer.start()
+
+
+@contextlib.contextmanager
+def _on_stop_signals(stop: Callable[[], object], *more: signal.Signals) -> Iterator[None]:
+    loop = asyncio.get_running_loop()
+    numbers = (signal.SIGINT, signal.SIGTERM, *more)
+    for number in numbers:
+        loop.add_signal_handler(number, stop)
+    try:
+        yield
+    finally:
+        for number in numbers:
+            loop.remove_signal_handler(number)

@@ -1,0 +1,135 @@
+"""What TLS listeners show: a certificate, given or made, and its flawed likenesses.
+
+`--tls self-signed` makes a certificate authority for our names alone, whose key is thrown away: whoever
+trusts the CA trusts it for nothing else, and nobody can sign with it any more. So the certificates that are
+expired or for another host are signed at the same time; each has but that one flaw. All is kept in the data
+folder and used again while it is good, so that a client need not be told twice.
+
+Beside a given certificate, whose CA is not ours, the flawed ones are signed by an authority of our own
+(`tls/given/ca.pem`), and made when first needed. Who does not trust that authority sees nothing but this.
+"""
+
+from __future__ import annotations
+
+import datetime
+import os
+import socket
+import ssl
+from collections.abc import Iterable
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
+
+from brokenreg.assembly.certificate_authority import Authority, alternative_names, pem
+from brokenreg.assembly.listeners import Certificate, tls_context
+from brokenreg.faults.registry_view import FLAWS, Flaw
+
+_RENEW_BEFORE = datetime.timedelta(days=30)
+_EXPIRED = datetime.timedelta(days=-1)
+
+_LOCALHOST = "localhost"
+_WRONG_HOST = "wrong-host.localhost"
+"""What nobody asks for, and an authority constrained to localhost may sign for."""
+
+
+class Identity:
+    """A certificate, and TLS contexts that present one with a flaw; `folder` has those, and their CA."""
+
+    def __init__(self, certificate: Certificate, folder: Path, *, is_given: bool) -> None:
+        self.certificate = certificate
+        self.authority = folder / "ca.pem"
+        self._folder = folder
+        self._is_given = is_given
+        self._contexts: dict[Flaw, ssl.SSLContext] = {}
+
+    def flawed(self, flaw: Flaw) -> ssl.SSLContext:
+        """A context that presents a certificate with that flaw. Raise `OSError` if there can be none."""
+        if flaw not in self._contexts:
+            if self._is_given:
+                self._make_flawed()
+            chain = _path(self._folder, flaw)
+            self._contexts[flaw] = tls_context(Certificate(chain, self.certificate.key))
+        return self._contexts[flaw]
+
+    def _make_flawed(self) -> None:
+        """Unless they are there, for this very certificate."""
+        given = x509.load_pem_x509_certificate(self.certificate.chain.read_bytes())
+        names, key = alternative_names(given) or {_LOCALHOST}, given.public_key()
+        if not _are_good(self._folder, names, key):
+            _make_flawed(self._folder, names, key)
+
+
+def given(folder: Path, certificate: Certificate) -> Identity:
+    """That certificate, which others have made."""
+    return Identity(certificate, folder / "given", is_given=True)
+
+
+def self_signed(folder: Path, hosts: Iterable[str]) -> Identity:
+    """A certificate for `hosts`, localhost and this machine's name. Raise `OSError`."""
+    everywhere = {"0.0.0.0", "::"}  # noqa: S104 - no name that a client could ask for
+    own = {_LOCALHOST, "127.0.0.1", "::1", socket.gethostname().lower()}
+    names = (own | set(hosts)) - everywhere
+    certificate = Certificate(folder / "server.pem", folder / "server.key")
+    if not _is_good(folder, certificate.chain, names):
+        key = ec.generate_private_key(ec.SECP256R1())
+        authority = _make_flawed(folder, names, key.public_key())
+        secret = key.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        )
+        leaf = authority.issue(names, key.public_key())
+        _write(certificate.key, secret, 0o600)
+        _write(certificate.chain, pem(leaf, authority.certificate), 0o644)
+    return Identity(certificate, folder, is_given=False)
+
+
+def _is_good(folder: Path, chain: Path, names: set[str]) -> bool:
+    try:
+        found = x509.load_pem_x509_certificate(chain.read_bytes())
+    except (OSError, ValueError):
+        return False
+    return names <= alternative_names(found) and _are_good(folder, names, found.public_key())
+
+
+def _are_good(folder: Path, names: set[str], key: CertificatePublicKeyTypes) -> bool:
+    """Whether the flawed certificates are for these names and that key, and their CA is good for a while."""
+    try:
+        authority = x509.load_pem_x509_certificate((folder / "ca.pem").read_bytes())
+        flawed = {flaw: x509.load_pem_x509_certificate(_path(folder, flaw).read_bytes()) for flaw in FLAWS}
+    except (OSError, ValueError):
+        return False
+    now = datetime.datetime.now(datetime.UTC)
+    return (
+        authority.not_valid_before_utc <= now < authority.not_valid_after_utc - _RENEW_BEFORE
+        and names <= alternative_names(flawed["expired"])
+        and all(each.public_key() == key for each in flawed.values())
+    )
+
+
+def _make_flawed(folder: Path, names: set[str], key: CertificatePublicKeyTypes) -> Authority:
+    """Write them and their authority, and give it back before it is forgotten."""
+    authority = Authority("brokenreg, for this machine alone", names | {_LOCALHOST})
+    stranger = Authority("brokenreg, whom nobody trusts", names)
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    _write(folder / "ca.pem", pem(authority.certificate), 0o644)
+    expired = authority.issue(names, key, until=_EXPIRED)
+    wrong_host = authority.issue({_WRONG_HOST}, key)
+    _write(_path(folder, "expired"), pem(expired, authority.certificate), 0o644)
+    _write(_path(folder, "wrong-host"), pem(wrong_host, authority.certificate), 0o644)
+    _write(_path(folder, "untrusted"), pem(stranger.issue(names, key)), 0o644)
+    return authority
+
+
+def _path(folder: Path, flaw: Flaw) -> Path:
+    return folder / f"{flaw}.pem"
+
+
+def _write(path: Path, content: bytes, mode: int) -> None:
+    """Whole or not at all, and never readable for others in between."""
+    temporary = path.with_suffix(".new")
+    temporary.unlink(missing_ok=True)
+    with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
+        file.write(content)
+    temporary.replace(path)

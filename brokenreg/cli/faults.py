@@ -1,0 +1,161 @@
+"""`brokenreg faults`: the catalogue, for people, for programs, and for docs/faults.md."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from itertools import groupby
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from brokenreg.rules.fault_reference import FaultDescription, ParameterDescription
+
+_EPILOG = """
+\b
+Examples:
+  brokenreg faults                 all of them, in a line each
+  brokenreg faults truncate        one: what goes over the wire, its parameters, how to ask for it
+  brokenreg faults --json          the same for programs, with JSON Schema
+"""
+
+
+@click.command(epilog=_EPILOG)
+@click.argument("name", required=False)
+@click.option("--json", "form", flag_value="json", help="As JSON, like GET /v1/faults.")
+@click.option("--markdown", "form", flag_value="markdown", help="As docs/faults.md.")
+def faults(name: str | None, form: str | None) -> None:
+    """Show the catalogue of faults, or one of them."""
+    from brokenreg.rules.fault_reference import descriptions
+
+    found = descriptions() if name is None else [_named(name)]
+    if form == "json":
+        click.echo(json.dumps([each.model_dump(mode="json") for each in found], indent=2))
+    elif form == "markdown":
+        click.echo("\n".join(_page(found)))
+    else:
+        _print(_one(found[0]) if name is not None else _all(found))
+
+
+def _named(name: str) -> FaultDescription:
+    from brokenreg.faults.catalogue import CATALOGUE
+    from brokenreg.rules.fault_reference import describe
+    from brokenreg.wording import nearest
+
+    if name not in CATALOGUE:
+        raise click.UsageError(f"there is no fault {name!r}; {nearest(name, CATALOGUE)}")
+    return describe(CATALOGUE[name])
+
+
+def _print(parts: Iterator[RenderableType]) -> None:
+    from rich.console import Console
+    from rich.text import Text
+
+    console = Console(highlight=False)
+    for part in parts:
+        console.print(part, soft_wrap=isinstance(part, Text) and part.no_wrap)
+
+
+def _all(found: list[FaultDescription]) -> Iterator[RenderableType]:
+    from rich.table import Table
+    from rich.text import Text
+
+    for family, members in groupby(found, lambda each: each.family):
+        yield Text(family, style="bold")
+        table = Table(box=None, show_header=False, padding=(0, 2, 0, 2))
+        table.add_column(no_wrap=True, style="cyan", min_width=16)
+        table.add_column()
+        for each in members:
+            table.add_row(each.name, Text(_plain(each.summary)))
+        yield table
+    yield Text("\nbrokenreg faults NAME shows one: its parameters, and how to ask for it.", style="dim")
+
+
+def _one(fault: FaultDescription) -> Iterator[RenderableType]:
+    from rich.table import Table
+    from rich.text import Text
+
+    yield Text(fault.name, style="bold cyan")
+    yield Text(f"{_flowing(_plain(fault.description))}\n")
+    yield Text(_where(fault))
+    yield Text(f"Clients: {fault.clients}.\n")
+    if fault.parameters:
+        table = Table(box=None, padding=(0, 2, 0, 2))
+        for heading in ("parameter", "default", "meaning"):
+            table.add_column(heading, no_wrap=heading != "meaning")
+        for each in fault.parameters:
+            table.add_row(each.name, _default(each), Text(_plain(_meaning(each))))
+        yield table
+        yield Text()
+    for door, text in _doors(fault):
+        yield Text.assemble((f"{door:14}", "dim"), text.replace("\n", "\n" + " " * 14), no_wrap=True)
+
+
+def _doors(fault: FaultDescription) -> Iterator[tuple[str, str]]:
+    """How to ask for it, door by door."""
+    examples = fault.examples
+    if examples.image is not None:
+        yield "image", f"docker pull 127.0.0.1:8080/{examples.image}"
+    if examples.path is not None:
+        yield "any image", f"docker pull 127.0.0.1:8080/{examples.path}"
+    yield "command line", examples.command
+    yield "control API", f"POST /v1/rules {json.dumps(examples.rule)}"
+    yield "scenario", examples.scenario.rstrip()
+
+
+def _where(fault: FaultDescription) -> str:
+    methods = "" if fault.methods is None else f" ({', '.join(fault.methods)})"
+    alone = f", over {fault.protocols[0]} alone" if len(fault.protocols) == 1 else ""
+    pathless = "" if fault.examples.path is not None else " No path can carry it."
+    return f"Strikes at endpoint {fault.endpoint}{methods} unless told otherwise{alone}.{pathless}"
+
+
+def _default(parameter: ParameterDescription) -> str:
+    if parameter.required:
+        return "required"
+    value: Any = parameter.default
+    return "-" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _meaning(parameter: ParameterDescription) -> str:
+    words = [word for word in parameter.choices if f"`{word}`" not in parameter.description]
+    return parameter.description + (f": {', '.join(f'`{word}`' for word in words)}" if words else "")
+
+
+def _flowing(text: str) -> str:
+    """Paragraphs without their line ends: the terminal breaks lines where it must."""
+    return "\n\n".join(" ".join(paragraph.split()) for paragraph in text.split("\n\n"))
+
+
+def _plain(text: str) -> str:
+    return text.replace("`", "")
+
+
+def _page(found: list[FaultDescription]) -> Iterator[str]:
+    yield "# Faults"
+    yield ""
+    yield "Made from the catalogue by `brokenreg faults --markdown`. Every fault is to be had in a scenario"
+    yield "file, by the control API and from the command line, and by an image path where it strikes"
+    yield "something that a path names; by one name and the same parameters."
+    for family, members in groupby(found, lambda each: each.family):
+        yield f"\n## {'TLS' if family == 'tls' else family.capitalize()}"
+        for each in members:
+            yield from _section(each)
+
+
+def _section(fault: FaultDescription) -> Iterator[str]:
+    yield f"\n### {fault.name}\n"
+    yield fault.description
+    yield f"\n{_where(fault)} Clients: {fault.clients}."
+    if fault.parameters:
+        yield "\n| parameter | default | meaning |\n| --- | --- | --- |"
+        for each in fault.parameters:
+            yield f"| `{each.name}` | {_default(each)} | {_meaning(each).replace('|', chr(92) + '|')} |"
+    yield "\n```"
+    for door, text in _doors(fault):
+        if door != "scenario":
+            yield f"{door + ':':14}{text}"
+    yield "```"

@@ -1,0 +1,106 @@
+"""`brokenreg hold|resume|step|abort`: responses in flight of a running registry."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import click
+
+from brokenreg.cli.remote import Remote, remote_options
+from brokenreg.cli.rules import match_of, match_options
+from brokenreg.wording import counted
+
+_EPILOG = """
+\b
+Examples:
+  brokenreg hold --endpoint layer --at 64KiB      every layer stops after 64 KiB
+  brokenreg step --bytes 1MiB                     each held response goes on by 1 MiB
+  brokenreg resume                                all held responses go on to their end
+  brokenreg abort 17                              exchange 17 is reset
+  brokenreg abort --status 503 --filter 'endpoint:manifest client:docker'
+  brokenreg rules clear                           nothing is held any more
+"""
+
+_which = click.option(
+    "--filter", "expression", metavar="EXPRESSION", help="Those of the held ones, no others."
+)
+
+
+@click.command(epilog=_EPILOG)
+@click.argument("ids", nargs=-1, type=int)
+@click.option(
+    "--at", metavar="headers|SIZE", default=None, help="Before the headers, or after so many bytes."
+)
+@click.option("--times", type=int, metavar="N", help="Hold N responses at most.")
+@match_options
+@remote_options
+def hold(remote: Remote, ids: tuple[int, ...], at: str | None, times: int | None, **options: Any) -> None:
+    """Hold the exchanges with these IDS where they are; without any, hold all that come and match."""
+    body = {} if at is None else {"at": at}
+    for each in ids:
+        remote.ask("POST", f"/v1/exchanges/{each}/hold", json=body)
+    if ids:
+        return
+    rule: dict[str, Any] = {"fault": {"type": "hold", **body}, "match": match_of(options)}
+    added = remote.ask("POST", "/v1/rules", json=rule if times is None else {**rule, "times": times})
+    click.echo(f"rule {added['id']} holds; `brokenreg rules clear {added['id']}` ends it")
+
+
+@click.command(epilog=_EPILOG)
+@click.argument("ids", nargs=-1, type=int)
+@_which
+@remote_options
+def resume(remote: Remote, ids: tuple[int, ...], expression: str | None) -> None:
+    """Let held exchanges go on to their end: those with these IDS, or all."""
+    _order(remote, "resume", ids, expression, {})
+
+
+@click.command(epilog=_EPILOG)
+@click.argument("ids", nargs=-1, type=int)
+@click.option("--bytes", "size", metavar="SIZE", default="64KiB", show_default=True, help="How far.")
+@_which
+@remote_options
+def step(remote: Remote, ids: tuple[int, ...], size: str, expression: str | None) -> None:
+    """Let held exchanges go on by some bytes and stop again: those with these IDS, or all."""
+    _order(remote, "step", ids, expression, {"bytes": size})
+
+
+@click.command(epilog=_EPILOG)
+@click.argument("ids", nargs=-1, type=int)
+@click.option(
+    "--status",
+    type=int,
+    metavar="STATUS",
+    help="Answer that error; only while the headers wait: others are left alone.  [default: a reset]",
+)
+@_which
+@remote_options
+def abort(remote: Remote, ids: tuple[int, ...], status: int | None, expression: str | None) -> None:
+    """End held exchanges: those with these IDS, or all."""
+    _order(remote, "abort", ids, expression, {} if status is None else {"status": status})
+
+
+def _order(
+    remote: Remote, order: str, ids: tuple[int, ...], expression: str | None, body: dict[str, Any]
+) -> None:
+    if ids and expression is not None:
+        raise click.UsageError("name exchanges by their ids or by --filter, not by both")
+    for each in ids:
+        remote.ask("POST", f"/v1/exchanges/{each}/{order}", json=body)
+    if not ids:
+        params = {} if expression is None else {"filter": expression}
+        told = remote.ask("POST", f"/v1/{order}", json=body, params=params)
+        done, skipped = len(told["exchanges"]), len(told["skipped"])
+        if done or not skipped:
+            click.echo(counted(done, "exchange"))
+        if skipped:
+            click.echo(f"{counted(skipped, 'exchange')} skipped: {_why(skipped, body)}", err=True)
+            sys.exit(0 if done else 1)
+
+
+def _why(skipped: int, body: dict[str, Any]) -> str:
+    if "status" not in body:
+        return "not held any more"
+    whose, them = ("its", "it") if skipped == 1 else ("their", "them")
+    return f"{whose} headers are sent; leave out --status to reset {them}"

@@ -1,0 +1,176 @@
+"""`brokenreg rules add|list|clear`: the rules of a running registry."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import click
+
+from brokenreg.cli.remote import Remote, remote_options
+from brokenreg.wording import printable
+
+_EPILOG = """
+\b
+Examples:
+  brokenreg rules add truncate after=64KiB end=rst --endpoint layer --times 2
+  brokenreg rules add error status=503 --repository 'library/*' --client 'docker/*'
+  brokenreg rules add latency dur=2s + throttle rate=64KiB     both on the same response
+  brokenreg rules list --yaml > scenario.yaml                  what is in force, as a scenario file
+  brokenreg rules clear
+"""
+
+_MATCH = ("endpoint", "layer", "repository", "reference", "method", "client", "user", "attempt", "protocol")
+
+
+def match_options(command: Callable[..., None]) -> Callable[..., None]:
+    """What an exchange must be for a rule to match it."""
+    for option in reversed(
+        [
+            click.option(
+                "--endpoint", metavar="NAME", help="manifest, config, layer, blob, upload, ..., or any."
+            ),
+            click.option("--layer", type=int, metavar="N", help="The Nth layer of its manifest."),
+            click.option("--repository", metavar="GLOB", help="The repository; * crosses /."),
+            click.option("--reference", metavar="GLOB", help="The tag, digest or upload id."),
+            click.option("--method", metavar="GLOB", help="GET, HEAD, PUT, ..."),
+            click.option("--client", metavar="GLOB", help="The User-Agent, or an address or network."),
+            click.option("--user", metavar="GLOB", help="The user of Basic credentials or of a token."),
+            click.option(
+                "--header", multiple=True, metavar="NAME=GLOB", help="A request header; repeatable."
+            ),
+            click.option("--attempt", type=int, metavar="N", help="The Nth time that the same is asked."),
+            click.option("--protocol", metavar="NAME", help="http/1.1 or h2."),
+        ]
+    ):
+        command = option(command)
+    return command
+
+
+def match_of(options: Mapping[str, Any]) -> dict[str, Any]:
+    """The `match` of a rule; what was not given is left out."""
+    match = {name: options[name] for name in _MATCH if options[name] is not None}
+    headers = dict(_pair(each, "--header", "user-agent='docker/*'") for each in options["header"])
+    return {**match, "header": headers} if headers else match
+
+
+@click.group(epilog=_EPILOG)
+def rules() -> None:
+    """Add, list and clear the rules of a running registry."""
+
+
+@rules.command(epilog=_EPILOG)
+@click.argument("fault")
+@click.argument("parameters", nargs=-1)
+@click.option("--name", metavar="TEXT", help="What the rule is called; also part of its draws.")
+@match_options
+@click.option("--skip", type=int, metavar="N", help="Let the first N matches pass.")
+@click.option("--times", type=int, metavar="N", help="Strike N times at most.")
+@click.option("--probability", metavar="P", help="Strike this share of the matches: 0.33, or 33%.")
+@click.option("--per", metavar="WHAT", help="Count skip and times by rule, repository, reference or client.")
+@click.option("--override", is_flag=True, help="Ask it after all rules, and for every endpoint.")
+@remote_options
+def add(remote: Remote, fault: str, parameters: tuple[str, ...], **options: Any) -> None:
+    """Add a rule: FAULT strikes, with PARAMETERS as key=value; `+` begins another fault.
+
+    `brokenreg faults` lists the faults and their parameters.
+    """
+    faults = _faults([fault, *parameters])
+    rule: dict[str, Any] = {"fault": faults if len(faults) > 1 else faults[0], "match": match_of(options)}
+    told = ("name", "skip", "times", "probability", "per")
+    rule |= {name: options[name] for name in told if options[name] is not None}
+    if options["override"]:
+        rule["override"] = True
+    added = remote.ask("POST", "/v1/rules", json=rule)
+    click.echo(printable(f"rule {added['id']}: {_spelled(added)}"))
+
+
+@rules.command("list")
+@click.option("--yaml", "form", flag_value="yaml", help="As a scenario file.")
+@click.option("--json", "form", flag_value="json", help="As GET /v1/rules.")
+@remote_options
+def list_rules(remote: Remote, form: str | None) -> None:
+    """List the rules in the order in which they are asked, and what they counted."""
+    if form == "yaml":
+        click.echo(remote.ask("GET", "/v1/scenario"), nl=False)
+        return
+    found = remote.ask("GET", "/v1/rules")
+    if form == "json":
+        click.echo(json.dumps(found, indent=2))
+    elif not found:
+        click.echo("no rules; for instance: brokenreg rules add error status=503 --endpoint layer --times 2")
+    else:
+        _print_table(found)
+
+
+@rules.command()
+@click.argument("ids", nargs=-1, type=int)
+@remote_options
+def clear(remote: Remote, ids: tuple[int, ...]) -> None:
+    """Remove the rules with these IDS, or all."""
+    for each in ids:
+        remote.ask("DELETE", f"/v1/rules/{each}")
+    if not ids:
+        remote.ask("DELETE", "/v1/rules")
+
+
+def _faults(words: Iterable[str]) -> list[dict[str, str]]:
+    """Raise `click.UsageError` for what is neither a fault nor a parameter."""
+    found: list[dict[str, str]] = []
+    for word in ("+", *words):
+        if word == "+":
+            found.append({})
+        elif not found[-1]:
+            found[-1]["type"] = word
+        else:
+            name, value = _pair(word, "a parameter", "after=64KiB")
+            found[-1][name.replace("-", "_")] = value
+    if not all(found):
+        raise click.UsageError(
+            "a fault is missing beside `+`; for instance latency dur=2s + truncate after=1MiB"
+        )
+    return found
+
+
+def _pair(text: str, what: str, example: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals or not name:
+        raise click.UsageError(f"{what} {text!r}: write NAME=VALUE, for instance {example}")
+    return name, value
+
+
+def _print_table(found: list[dict[str, Any]]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    for heading in ("id", "rule", "matched", "applied", "from"):
+        table.add_column(heading, justify="right" if heading in ("id", "matched", "applied") else "left")
+    for rule in found:
+        row = (
+            str(rule["id"]),
+            _spelled(rule),
+            str(rule["matched"]),
+            str(rule["applied"]),
+            str(rule["source"]),
+        )
+        table.add_row(*(Text(printable(cell)) for cell in row))
+    Console(highlight=False).print(table)
+
+
+def _spelled(rule: Mapping[str, Any]) -> str:
+    """A rule in one line, as one would say it."""
+    faults = rule["fault"] if isinstance(rule["fault"], list) else [rule["fault"]]
+    parts = [" + ".join(" ".join([each["type"], *_pairs(each, "type")]) for each in faults)]
+    parts += [f"when {' '.join(_pairs(rule['match']))}"] if rule.get("match") else []
+    parts += _pairs({key: rule[key] for key in ("skip", "times", "probability", "per") if rule.get(key)})
+    parts += ["(override)"] if rule.get("override") else []
+    parts += ["(off)"] if rule.get("enabled") is False else []
+    name = f"{rule['name']}: " if rule.get("name") else ""
+    return name + " ".join(parts)
+
+
+def _pairs(values: Mapping[str, Any], *but: str) -> list[str]:
+    return [f"{key}={value}" for key, value in values.items() if key not in but]

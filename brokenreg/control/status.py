@@ -1,0 +1,62 @@
+"""`/v1/status`, `/v1/reset` and `/v1/faults`: the server as a whole, and what it can do."""
+
+from __future__ import annotations
+
+from quart import Response
+
+from brokenreg.control.problems import Problem
+from brokenreg.control.routes import Ask, Route, json_list, json_response, no_content
+from brokenreg.faults.catalogue import CATALOGUE
+from brokenreg.rules.fault_reference import FaultDescription, describe
+from brokenreg.runtime.runtime import ALL, Runtime
+from brokenreg.runtime.status import Status
+from brokenreg.wording import nearest
+
+
+async def get_status(runtime: Runtime, ask: Ask) -> Response:
+    """Tell version, addresses and counts."""
+    del ask
+    return json_response(runtime.status())
+
+
+async def reset(runtime: Runtime, ask: Ask) -> Response:
+    """Reset rules to those of the start; forget counts, exchanges, leaks and breakpoints, not images."""
+    namespaces = runtime.rules.namespaces() if ask.namespace == ALL else [ask.namespace]
+    for namespace in namespaces:
+        runtime.rules.reset(namespace)
+    for namespace in runtime.trap.namespaces() if ask.namespace == ALL else [ask.namespace]:
+        runtime.trap.reset(namespace)
+    runtime.gate.breakpoints.clear()
+    runtime.log.forget(lambda exchange: exchange.ended is not None and ask.concerns(exchange))
+    return no_content()
+
+
+async def list_faults(runtime: Runtime, ask: Ask) -> Response:
+    """List the catalogue: every fault, its parameters, how to ask for it."""
+    del runtime, ask
+    return await json_list(describe(kind) for kind in CATALOGUE.values())
+
+
+async def get_fault(runtime: Runtime, ask: Ask) -> Response:
+    """Show one fault."""
+    del runtime
+    name = ask.path["name"]
+    if name not in CATALOGUE:
+        raise Problem(404, f"there is no fault {name[:100]!r}; {nearest(name, CATALOGUE)}")
+    return json_response(describe(CATALOGUE[name]))
+
+
+ROUTES = (
+    Route("GET", "/v1/status", get_status, query=("namespace",), answer=Status),
+    Route("POST", "/v1/reset", reset, query=("namespace",), status=204),
+    Route("GET", "/v1/faults", list_faults, query=("namespace",), answer=list[FaultDescription]),
+    Route(
+        "GET",
+        "/v1/faults/<name>",
+        get_fault,
+        query=("namespace",),
+        answer=FaultDescription,
+        problems=(404,),
+        parameters={"name": "for instance truncate"},
+    ),
+)

@@ -1,0 +1,267 @@
+"""What a fault is given when it strikes: one exchange, and all that may be done to it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from random import Random
+from typing import Any
+
+from brokenreg.faults.licence import Licence
+from brokenreg.faults.registry_view import RegistryView
+from brokenreg.gate.passage import Passage
+from brokenreg.oci.errors import OCIError
+from brokenreg.registry.responses import respond, respond_error
+from brokenreg.traffic.exchange import Exchange
+from brokenreg.wire.asgi import (
+    CUT,
+    RAW,
+    ZERO_COPY,
+    ASGIApp,
+    ClientDisconnectedError,
+    End,
+    Message,
+    Receive,
+    Scope,
+    Send,
+    asked_host,
+)
+from brokenreg.wire.connection_middleware import EXTENSION as STREAM
+from brokenreg.wire.connection_middleware import Stream
+
+
+class Head:
+    """Status and headers of a response, still to be changed; names in lower case."""
+
+    def __init__(self, message: Message) -> None:
+        self._message = message
+        self.status: int = message["status"]
+        self.headers: list[tuple[bytes, bytes]] = [
+            (name.lower(), value) for name, value in message["headers"]
+        ]
+
+    def get(self, name: str) -> str | None:
+        """First value of a header."""
+        wanted = name.lower().encode("ascii")
+        return next((value.decode("latin-1") for key, value in self.headers if key == wanted), None)
+
+    def remove(self, name: str) -> None:
+        unwanted = name.lower().encode("ascii")
+        self.headers = [(key, value) for key, value in self.headers if key != unwanted]
+
+    def add(self, name: str, value: str) -> None:
+        self.headers.append((name.lower().encode("ascii"), value.encode("latin-1")))
+
+    def set(self, name: str, value: str) -> None:
+        """In place of what was there."""
+        self.remove(name)
+        self.add(name, value)
+
+    @property
+    def length(self) -> int | None:
+        """Content-Length in bytes; None if the response does not say."""
+        value = self.get("content-length")
+        return int(value) if value is not None and value.isdigit() else None
+
+    @property
+    def is_success(self) -> bool:
+        return 200 <= self.status < 300
+
+    def message(self, **more: Any) -> Message:
+        return {**self._message, "status": self.status, "headers": self.headers, **more}
+
+
+@dataclass(slots=True)
+class FaultContext:
+    """One exchange in the hands of one fault. `app` is what it keeps from the client, or spoils."""
+
+    name: str
+    exchange: Exchange
+    scope: Scope
+    receive: Receive
+    send: Send
+    app: ASGIApp
+    licence: Licence
+    passage: Passage
+    registry_view: RegistryView
+    _random: Random | None = field(default=None, init=False)
+
+    @property
+    def stream(self) -> Stream:
+        found: Stream = self.scope["extensions"][STREAM]
+        return found
+
+    @property
+    def base(self) -> str:
+        """The URL of the registry by the name that the client asked for, without a path."""
+        host, port = asked_host(self.scope)
+        return f"{self.scope['scheme']}://{host}" + ("" if port is None else f":{port}")
+
+    @property
+    def memory(self) -> dict[Any, Any]:
+        """The rule's own memory; the fault keeps it bounded."""
+        return self.licence.memory
+
+    @property
+    def random(self) -> Random:
+        """Chance that two runs with one seed have in common."""
+        if self._random is None:
+            self._random = Random(self.licence.draw)  # noqa: S311 - repeatable is what it shall be
+        return self._random
+
+    async def pass_on(
+        self, send: Send | None = None, *, scope: Scope | None = None, receive: Receive | None = None
+    ) -> None:
+        """Let the registry (or the next fault inside) answer, through `send` if there is one."""
+        await self.app(scope or self.scope, receive or self.receive, send or self.send)
+
+    async def pass_on_changed(
+        self, change: Callable[[Head], None], *, scope: Scope | None = None, receive: Receive | None = None
+    ) -> None:
+        """Let the registry answer, with other status or headers."""
+
+        async def send(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                head = Head(message)
+                change(head)
+                message = head.message()
+            await self.send(message)
+
+        await self.pass_on(send, scope=scope, receive=receive)
+
+    async def fetch(self, *, scope: Scope | None = None) -> tuple[Head, bytes]:
+        """Have the registry answer us and not the client: for documents, which fit into memory.
+
+        A fault further inside may end the answer in a way of its own. Then the client gets what came, that
+        end too, and `ClientDisconnectedError` is raised, for there is nobody left to answer.
+        """
+        kept: list[Message] = []
+        is_cut = False
+
+        async def keep(message: Message) -> None:
+            nonlocal is_cut
+            if message["type"] in ("http.response.start", "http.response.body") and not is_cut:
+                kept.append(message)
+                return
+            is_cut = True
+            for earlier in kept:
+                await self.send(earlier)
+            kept.clear()
+            await self.send(message)
+
+        await self.pass_on(keep, scope=scope)
+        if not kept:
+            raise ClientDisconnectedError
+        start, *parts = kept
+        return Head(start), b"".join(part.get("body", b"") for part in parts)
+
+    async def hand_on(self, head: Head, body: bytes) -> None:
+        """Give the client what was fetched, or what was made of it."""
+        await self.send(head.message())
+        await self.send({"type": "http.response.body", "body": body, "more_body": False})
+
+    async def wait(self, seconds: float | None = None) -> None:
+        """Wait that many seconds. Raise `ClientDisconnectedError` if the client disconnects.
+
+        Without a number, wait until it disconnects. `clock` stops meanwhile, so that another fault does not
+        make up for this delay.
+        """
+        with self.passage.pausing():
+            await self.stream.wait(seconds)
+
+    def clock(self) -> float:
+        """Return seconds on the clock by which a response is paced: it stops while the response waits."""
+        return self.passage.clock()
+
+    async def wait_until(self, due: float) -> None:
+        """Wait until `clock` shows `due`. Raise `ClientDisconnectedError` when the client disconnects."""
+        delay = due - self.clock()
+        if delay > 0:
+            await self.stream.wait(delay)
+        elif self.stream.is_gone:
+            raise ClientDisconnectedError
+
+    async def respond(
+        self, status: int, headers: dict[str, str] | list[tuple[str, str]], body: bytes = b""
+    ) -> None:
+        """Answer in the registry's stead."""
+        await respond(self.send, status, headers, body)
+
+    async def respond_error(self, error: OCIError) -> None:
+        """Answer in the registry's stead, in OCI form."""
+        await respond_error(self.send, error)
+
+    async def write(self, data: bytes, *, body: int = 0) -> None:
+        """Send bytes past HTTP, `body` of which count as content. The connection must be cut after it."""
+        await self.send({"type": RAW, "data": data, "body": body})
+
+    async def cut(self, end: End, *, code: int = 0) -> None:
+        """End the response, the stream or the connection as `end` says."""
+        await self.send({"type": CUT, "end": end, "code": code})
+
+    def note(self, what: str) -> None:
+        """Say in the exchange's timeline what was done."""
+        self.exchange.mark(f"{self.name}: {what}")
+
+    def no_effect(self, why: str) -> None:
+        """Do not count this strike: it changes nothing here."""
+        self.licence.give_back()
+        names = (self.exchange.fault or self.name).split("+")
+        names.remove(self.name)
+        self.exchange.fault = "+".join(names) or None
+        if not names:
+            self.exchange.rule = None
+        self.note(f"spared, {why}")
+
+
+NoEffect = Callable[[Exchange, Head], str | None]
+"""Returns why a fault would have no effect on a response with that head, or None."""
+
+
+class ResponseFilter:
+    """Filters the response of one exchange; a fault overrides the parts that it changes.
+
+    `no_effect` is the method of the fault. If it returns a reason, the response is passed on unchanged.
+    Everything after `pass_through` is also passed on unchanged.
+    """
+
+    def __init__(self, context: FaultContext, no_effect: NoEffect | None = None) -> None:
+        self.context = context
+        self._passes_through = False
+        self._no_effect = no_effect
+
+    async def run(self) -> None:
+        """Have the registry answer, in bytes, through here."""
+        extensions = {
+            key: value for key, value in self.context.scope["extensions"].items() if key != ZERO_COPY
+        }
+        scope = {**self.context.scope, "extensions": extensions}
+        await self.context.pass_on(self._send, scope=scope)
+
+    async def head(self, head: Head) -> None:
+        """Hand on status and headers."""
+        await self.context.send(head.message())
+
+    async def body(self, data: bytes, *, more: bool) -> None:
+        """Hand on a piece of the body; the last one has not `more`."""
+        await self.context.send({"type": "http.response.body", "body": data, "more_body": more})
+
+    def pass_through(self, why: str) -> None:
+        """Spoil nothing: there is nothing here that the fault could change."""
+        self._passes_through = True
+        self.context.no_effect(why)
+
+    async def _send(self, message: Message) -> None:
+        kind = message["type"]
+        if self._passes_through or kind not in ("http.response.start", "http.response.body"):
+            await self.context.send(message)
+        elif kind == "http.response.start":
+            head = Head(message)
+            why = self._no_effect(self.context.exchange, head) if self._no_effect else None
+            if why is not None:
+                self.pass_through(why)
+                await self.context.send(message)
+            else:
+                await self.head(head)
+        else:
+            await self.body(message.get("body", b""), more=message.get("more_body", False))

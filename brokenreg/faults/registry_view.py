@@ -1,0 +1,97 @@
+"""What faults and rules may need to know of what the registry holds."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Callable, Collection
+from typing import Literal, get_args
+
+from brokenreg.images.fabricator import Fabricator
+from brokenreg.oci.digests import Digest, is_digest
+from brokenreg.oci.target import Endpoint, Target
+from brokenreg.proxy.routes import Naming
+from brokenreg.registry.auth.authentication import AccessCheck
+from brokenreg.registry.auth.challenge import PublicAddress
+from brokenreg.second_origin.origin import SecondOrigin
+from brokenreg.storage import Store
+from brokenreg.storage.records import Repository
+from brokenreg.traffic.exchange import Exchange
+from brokenreg.traffic.upstream_trace import UpstreamTrace
+
+Flaw = Literal["expired", "wrong-host", "untrusted"]
+"""What may be wrong with a certificate."""
+
+FLAWS: tuple[Flaw, ...] = get_args(Flaw)
+
+
+class RegistryView:
+    """Made once, by the assembly; `flawed` gives the TLS context of a bad certificate, where there is TLS."""
+
+    def __init__(
+        self,
+        store: Store,
+        images: Fabricator,
+        origin: SecondOrigin,
+        address: PublicAddress,
+        access_check: AccessCheck,
+        flawed: Callable[[Flaw], ssl.SSLContext] | None,
+        naming: Naming,
+    ) -> None:
+        self.origin = origin
+        self.address = address
+        self.access_check = access_check
+        self._flawed = flawed
+        self._naming = naming
+        self._store = store
+        self._images = images
+
+    def flawed(self, flaw: Flaw) -> ssl.SSLContext:
+        """A context that presents a certificate with that flaw. Raise `OSError` if there can be none."""
+        if self._flawed is None:
+            raise OSError("no listener speaks TLS")
+        return self._flawed(flaw)
+
+    def must_recall(self, exchange: Exchange) -> bool:
+        """Return whether `recall` may find the content that an exchange is about."""
+        target = exchange.target
+        return (
+            exchange.method in ("GET", "HEAD")
+            and target.endpoint in (Endpoint.MANIFEST, Endpoint.CONFIG, Endpoint.LAYER)
+            and self._images.provides(target.repository)
+            and is_digest(target.reference)
+            and not self._images.knows(target.repository, target.reference)
+        )
+
+    async def recall(self, exchange: Exchange) -> None:
+        """Look up the exchange's digest in the fabricator, so that rules can match it. Raise `OCIError`."""
+        target = exchange.target
+        await self._images.recall(target.repository, target.reference, UpstreamTrace(exchange))
+        if target.endpoint is Endpoint.LAYER:
+            is_config = self._images.is_config(target.repository, target.reference)
+            exchange.target = target.refine(is_config=is_config)
+
+    def positions(self, target: Target) -> Collection[int]:
+        """The places of a layer in the manifests of its repository, from 1; none if no manifest names it."""
+        if self._images.provides(target.repository):
+            return self._images.layer_numbers(target.repository, target.reference)
+        return {
+            place + 1
+            for repository in self._repositories(target)
+            for manifest in repository.manifests.values()
+            for place in manifest.facts.layers.places(target.reference)
+        }
+
+    def another_blob(self, target: Target) -> Digest | None:
+        """Another blob of the repository than the one that is there; None if either is missing."""
+        if self._images.provides(target.repository):
+            return self._images.sibling(target.repository, target.reference)
+        links = [digest for repository in self._repositories(target) for digest in repository.links]
+        if target.reference not in links:
+            return None
+        others = sorted(digest for digest in set(links) if digest != target.reference)
+        later = [digest for digest in others if digest > target.reference]
+        return next(iter(later or others), None)
+
+    def _repositories(self, target: Target) -> list[Repository]:
+        """What was pushed there, and what is cached of where it would come from."""
+        return self._store.index.present(self._naming.places(target))

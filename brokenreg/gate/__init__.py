@@ -1,0 +1,1 @@
+"""The gate: responses that are held, stepped, edited, resumed or aborted, and breakpoints."""

@@ -1,0 +1,71 @@
+"""Breakpoints: every response that a filter expression matches is held once its head is ready.
+
+They are no rules: a rule is chosen before there is a response, and the first that strikes is the only one. A
+break asks of what came out (`status:5xx`), by the words of filters (`-` and `|` too), and takes nothing from
+the rules: what they made of a response can be looked at and edited. What spoils is a rule.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from itertools import count
+
+from brokenreg.traffic.exchange import Exchange
+from brokenreg.traffic.filters import BEFORE_RESPONSE, Filter, FilterError, parse_filter
+
+MAX_BREAKPOINTS = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Breakpoint:
+    """One expression. `id` counts from 1 and is never used twice."""
+
+    id: int
+    expression: str
+    matches: Filter
+
+
+class Breakpoints:
+    """Those of one server, in the order in which they were set; `are_on` switches all."""
+
+    def __init__(self) -> None:
+        self._breakpoints: list[Breakpoint] = []
+        self._ids = count(1)
+        self.are_on = True
+
+    def __len__(self) -> int:
+        return len(self._breakpoints)
+
+    def __iter__(self) -> Iterator[Breakpoint]:
+        return iter(self._breakpoints)
+
+    def add(self, expression: str) -> Breakpoint:
+        """Add a breakpoint and enable all. Raise `FilterError` if it is invalid or matches nothing."""
+        expression = expression.strip()
+        if not expression:
+            raise FilterError("write what to hold, for instance endpoint:layer status:5xx")
+        if len(self._breakpoints) >= MAX_BREAKPOINTS:
+            raise FilterError(f"there are {MAX_BREAKPOINTS} breakpoints, and no more are taken; remove some")
+        added = Breakpoint(next(self._ids), expression, parse_filter(expression, BEFORE_RESPONSE))
+        self._breakpoints.append(added)
+        self.are_on = True
+        return added
+
+    def remove(self, break_id: int) -> bool:
+        """Whether there was one."""
+        left = [each for each in self._breakpoints if each.id != break_id]
+        is_found = len(left) < len(self._breakpoints)
+        self._breakpoints = left
+        return is_found
+
+    def clear(self) -> None:
+        """Remove all."""
+        self._breakpoints = []
+
+    def on(self, exchange: Exchange, status: int) -> Breakpoint | None:
+        """The first one that it meets with that status, which is in the exchange only once it is sent."""
+        if not self._breakpoints or not self.are_on:
+            return None
+        answered = replace(exchange, status=status)
+        return next((each for each in self._breakpoints if each.matches(answered)), None)

@@ -1,0 +1,232 @@
+"""The passage of one response through the gate, which can hold it at any point until an order comes."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from brokenreg.gate.edits import EditableHead
+from brokenreg.oci.errors import ErrorCode, OCIError
+from brokenreg.registry.responses import respond_error
+from brokenreg.traffic.exchange import Exchange
+from brokenreg.wire.asgi import CUT, INTERNAL_ERROR, ZERO_COPY, ClientDisconnectedError, End, Message, Send
+from brokenreg.wire.connection_middleware import H2, Stream
+
+if TYPE_CHECKING:
+    from brokenreg.gate.gate import Gate
+
+HEADERS = -1
+"""The position before the headers. All other positions are a number of bytes of the body."""
+
+STEP = 64 * 1024
+"""Default size of a step, in bytes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Resume:
+    """Send the rest of the response."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """Send `size` bytes of the body (and the headers, if they are held), then hold again."""
+
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Abort:
+    """Cut the connection with RST (HTTP/2: RST_STREAM), or, if the headers are held, send `status`."""
+
+    status: int | None = None
+
+
+Order = Resume | Step | Abort
+
+
+class NotHeldError(Exception):
+    """The exchange is not held, or not at a position where the order is valid; the message says which."""
+
+
+class Passage:
+    """The passage of one exchange. `position` is HEADERS, then the bytes of the body that have passed."""
+
+    __slots__ = (
+        "_by",
+        "_gate",
+        "_head",
+        "_order",
+        "_paused",
+        "_send",
+        "_stop",
+        "_stream",
+        "exchange",
+        "position",
+    )
+
+    def __init__(self, gate: Gate, exchange: Exchange, stream: Stream, send: Send) -> None:
+        self._gate = gate
+        self._stream = stream
+        self._send = send
+        self._stop: int | None = None
+        self._by = ""
+        self._order: asyncio.Future[Order] | None = None
+        self._head: Message | None = None
+        self._paused = 0.0
+        self.exchange = exchange
+        self.position = HEADERS
+
+    def stop(self, at: int, by: str) -> None:
+        """Hold before the headers (HEADERS) or after that many bytes of the body.
+
+        `by` names, for people, who holds the response.
+        """
+        if not self._gate.is_open_for_good:
+            self._stop, self._by = at, by
+
+    def clock(self) -> float:
+        """Return the loop's time in seconds, without the time that the exchange was held or stalled.
+
+        Faults that pace a response compare this clock with their deadlines. Otherwise they would send
+        everything that had become due in the meantime at full speed.
+        """
+        return asyncio.get_running_loop().time() - self._paused
+
+    @contextmanager
+    def pausing(self) -> Iterator[None]:
+        """Stop `clock` for the length of a block. Blocks of one exchange never overlap."""
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        try:
+            yield
+        finally:
+            self._paused += loop.time() - began
+
+    async def send(self, message: Message) -> None:
+        """Send as ASGI's `send` does, and wait while held. Raise `ClientDisconnectedError` if aborted."""
+        if message["type"] == "http.response.start":
+            self._break(message)
+            while self._stop is not None and self._stop <= HEADERS:
+                self._head = message
+                await self._pause()
+                message = self._head
+            self._head = None
+            await self._send(message)
+            self.position = 0
+            return
+        size = _size(message)
+        while self._stop is not None and self._stop < self.position + size:
+            room = self._stop - self.position
+            if room > 0:
+                first, message = _split(message, room)
+                await self._send(first)
+                self.position += room
+                size -= room
+            await self._pause()
+        await self._send(message)
+        self.position += size
+
+    @property
+    def head(self) -> EditableHead:
+        """Return the held status and headers. Raise `NotHeldError` if they have been sent."""
+        return EditableHead.of(self._waiting_head())
+
+    def edit(self, head: EditableHead) -> None:
+        """Replace the held head. Raise `NotHeldError` if it was sent, `HeadError` for an invalid one."""
+        waiting = self._waiting_head()
+        if told := head.changed_from(EditableHead.of(waiting), self.exchange.method):
+            self._head = head.message(waiting)
+            self.exchange.edited = "; ".join(filter(None, (self.exchange.edited, told)))
+            self.exchange.mark(f"edited: {told}")
+
+    def _waiting_head(self) -> Message:
+        if self._head is None:
+            raise NotHeldError(f"exchange {self.exchange.id} has sent its headers; they cannot be edited")
+        return self._head
+
+    def can(self, order: Order) -> bool:
+        """Return whether the order is valid now: after the headers, no error status can be sent."""
+        return not (isinstance(order, Abort) and order.status is not None and self.position > HEADERS)
+
+    def obey(self, order: Order) -> None:
+        """Schedule the order. Raise `NotHeldError` if it is not valid now."""
+        if not self.can(order):
+            raise NotHeldError(f"exchange {self.exchange.id} has sent its headers; abort it without a status")
+        if self._order is None or self._order.done():
+            raise NotHeldError(f"exchange {self.exchange.id} is not held any more")
+        self._order.set_result(order)
+
+    def close(self) -> None:
+        """Note that the exchange has ended."""
+        self._gate.forget(self.exchange)
+
+    def _break(self, head: Message) -> None:
+        """Hold here if a breakpoint matches the exchange as it is now."""
+        applied = self._gate.breakpoints.on(self.exchange, head["status"])
+        if applied is not None:
+            self.stop(HEADERS, f"break {applied.expression}")
+            self.exchange.mark(f"break {applied.expression}")
+
+    async def _pause(self) -> None:
+        place = "headers" if self.position <= HEADERS else f"byte {self.position}"
+        self._order = asyncio.get_running_loop().create_future()
+        leaving = asyncio.create_task(self._stream.wait())
+        self.exchange.held_since, self.exchange.held_by = time.time(), self._by
+        self.exchange.mark(f"held at {place}")
+        self._gate.hold(self)
+        try:
+            waiting: list[asyncio.Future[Any]] = [self._order, leaving]
+            with self.pausing():
+                await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            self.exchange.held_since = self.exchange.held_by = None
+            leaving.cancel()
+            self._gate.release(self)
+        if not self._order.done():
+            raise ClientDisconnectedError
+        await self._carry_out(self._order.result())
+
+    async def _carry_out(self, order: Order) -> None:
+        match order:
+            case Resume():
+                self.exchange.mark("resumed")
+                self._stop = None
+            case Step(size):
+                self.exchange.mark(f"stepped by {size}")
+                self._stop = max(0, self.position) + size
+            case Abort(status):
+                self.exchange.mark("aborted")
+                self._stop = None
+                await self._abort(status)
+
+    async def _abort(self, status: int | None) -> None:
+        if status is None:
+            end = End.RESET_STREAM if self.exchange.http_version == H2 else End.RST
+            await self._send({"type": CUT, "end": end, "code": INTERNAL_ERROR})
+        else:
+            await respond_error(self._send, OCIError(status, ErrorCode.UNKNOWN, "Aborted while it was held"))
+        raise ClientDisconnectedError
+
+
+def _size(message: Message) -> int:
+    """Return how many bytes of the body a message has; 0 if it cannot be split."""
+    match message["type"]:
+        case "http.response.body":
+            return len(message.get("body", b""))
+        case kind if kind == ZERO_COPY:
+            count: int = message["count"]
+            return count
+    return 0
+
+
+def _split(message: Message, size: int) -> tuple[Message, Message]:
+    """Split a message into one with `size` bytes of the body and one with the rest."""
+    if message["type"] == ZERO_COPY:
+        rest = {**message, "offset": message["offset"] + size, "count": message["count"] - size}
+        return {**message, "count": size, "more_body": True}, rest
+    body = message["body"]
+    return {**message, "body": body[:size], "more_body": True}, {**message, "body": body[size:]}

@@ -1,0 +1,1 @@
+"""HTTP code that several layers need: dates and authorities."""

@@ -1,0 +1,1 @@
+"""Authentication at upstreams: credentials, challenges and tokens."""

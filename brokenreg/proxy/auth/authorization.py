@@ -1,0 +1,247 @@
+"""Authentication at upstreams (CNCF distribution, "Token Authentication"; RFC 7617; RFC 6749, section 6).
+
+Nobody is shown credentials before a 401, and no token service that is not the upstream's own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import math
+import re
+from collections.abc import AsyncGenerator, Callable
+from typing import Any
+
+import httpx
+
+from brokenreg.oci.scopes import Scope
+from brokenreg.proxy.auth.challenges import Challenge, parse_challenges
+from brokenreg.proxy.auth.credentials import Credentials
+from brokenreg.proxy.auth.realms import is_named, may_see_credentials
+from brokenreg.proxy.auth.tokens import SHORTEST, Grant, Login, TokenCache
+from brokenreg.proxy.errors import (
+    UpstreamContentError,
+    UpstreamSilentError,
+    UpstreamStatusError,
+    UpstreamTokenServiceError,
+)
+from brokenreg.proxy.http.bodies import ENCODING, limit_body, with_encoding
+from brokenreg.proxy.http.client import LACKS, extensions
+from brokenreg.proxy.http.failures import Asked, told_redirects
+from brokenreg.proxy.http.pools import LOGS_IN
+from brokenreg.proxy.http.rate_limits import retry_rate_limited
+from brokenreg.proxy.routes import Route
+
+_CLIENT = "brokenreg"
+_WITHHELD = (
+    "none are shown: --upstream-auth is off, or auto and others than this machine can reach brokenreg; "
+    "--upstream-auth on shows those of docker and podman"
+)
+_VISIBLE = re.compile(r"[!-~]{1,65536}")
+"""A value that is valid in a header and short enough to be kept. The HTTP library refuses any other value
+with a message that quotes it in full."""
+
+_LIMIT = 30.0
+"""Seconds that a token service may take, with all its redirects."""
+
+
+class UpstreamAuth(httpx.Auth):
+    """Authenticates the requests for one route.
+
+    `client` sends the requests to token services. Without `credentials`, tokens are requested anonymously.
+    `tell` gets a line for the exchange's timeline. `realms` are token services outside the upstream that may
+    get the credentials.
+    """
+
+    def __init__(
+        self,
+        route: Route,
+        client: httpx.AsyncClient,
+        credentials: Credentials | None,
+        tokens: TokenCache,
+        tell: Callable[[str], None],
+        realms: tuple[httpx.URL, ...] = (),
+    ) -> None:
+        self._route = route
+        self._realms = realms
+        self._client = client
+        self._credentials = credentials
+        self._tokens = tokens
+        self._tell = tell
+        self._scope = str(Scope.repository(route.repository, "pull"))
+        self._key = (route.upstream, self._scope)
+        self._lacks = ""
+
+    async def async_auth_flow(self, request: httpx.Request) -> AsyncGenerator[httpx.Request, httpx.Response]:
+        """Ask as before, or as nobody; after the upstream's own 401 once more, with what its challenge wants.
+
+        Raise `UpstreamError` if a token service is of no use; what it refuses leaves the 401 as it is.
+        """
+        header = self._tokens.get(self._key)
+        response = yield _with(request, header)
+        if not _is_refused(request, response):
+            return
+        if header is not None:
+            self._tokens.drop(self._key, header)
+        challenges = parse_challenges(response.headers.get_list("www-authenticate"))
+        header = await self._tokens.obtain(self._key, lambda: self._answer(request.url, challenges))
+        if header is None:
+            response.extensions[LACKS] = self._lacks
+            return
+        await _read(response, self._route.upstream)
+        response = yield _with(request, header)
+        if _is_refused(request, response):
+            self._tokens.drop(self._key, header)
+            response.extensions[LACKS] = self._lacks
+
+    async def _answer(self, upstream: httpx.URL, challenges: list[Challenge]) -> Grant | None:
+        """What the first challenge that we understand wants, a token rather than a password."""
+        schemes = {challenge.scheme: challenge for challenge in reversed(challenges)}
+        bearer = schemes.get("bearer")
+        if bearer is not None:
+            return await self._token(upstream, bearer)
+        if "basic" in schemes:
+            login = await self._login()
+            if login is not None and not login.identity:
+                return Grant(login.basic)
+        return None
+
+    async def _login(self) -> Login | None:
+        self._lacks = ""
+        upstream, problems = self._route.upstream, list[str]()
+        if self._credentials is None:
+            self._lacks = _WITHHELD
+            return None
+        login = await self._credentials.find(upstream, self._route.repository, problems.append)
+        for problem in problems:
+            self._tell(f"no credentials of a helper: {problem}")
+        if login is None:
+            found = f"none found for {upstream} (docker login {upstream}, podman login {upstream})"
+            self._lacks = "; ".join((found, *problems))
+        return login
+
+    async def _token(self, upstream: httpx.URL, challenge: Challenge) -> Grant | None:
+        """Raise `UpstreamError` if the token service neither grants nor refuses."""
+        realm = self._realm(challenge)
+        place = realm.netloc.decode("ascii")
+        login = None
+        if await self._is_trusted(upstream, realm):
+            login = await self._login()
+        elif self._credentials is not None:
+            owner = upstream.netloc.decode("ascii")
+            self._lacks = (
+                f"{place} is shown none: it is not known to belong to {owner}; if it does, add "
+                f"--upstream-realm {self._route.upstream}={realm.scheme}://{place}"
+            )
+            self._tell(self._lacks)
+        name = f"{place} (which has the tokens of {self._route.upstream})"
+        asked = Asked(name, realm)
+        service = challenge.parameters.get("service")
+        try:
+            response = await retry_rate_limited(
+                lambda: self._answered(asked, service, login),
+                lambda answer: asked.who(answer.url),
+                self._tell,
+            )
+        except UpstreamContentError as error:
+            raise UpstreamTokenServiceError(error.message) from None
+        return _granted(asked.who(response.url), response)
+
+    async def _is_trusted(self, upstream: httpx.URL, realm: httpx.URL) -> bool:
+        """Return whether a realm belongs to the upstream: by its address, its name, or the settings."""
+        return (
+            is_named(realm, self._realms)
+            or await may_see_credentials(upstream, realm)
+            or await may_see_credentials(httpx.URL(f"https://{self._route.upstream}"), realm)
+        )
+
+    async def _answered(self, asked: Asked, service: str | None, login: Login | None) -> httpx.Response:
+        """What a token service says to it, body and all."""
+        try:
+            async with asyncio.timeout(_LIMIT):
+                with told_redirects(asked):
+                    response = await self._ask(asked, service, login)
+                try:
+                    await _read(response, asked.who(response.url))
+                finally:
+                    await response.aclose()
+        except TimeoutError:
+            raise UpstreamSilentError(f"{asked.who(asked.url)} did not answer in time") from None
+        return response
+
+    def _realm(self, challenge: Challenge) -> httpx.URL:
+        try:
+            realm = httpx.URL(challenge.parameters.get("realm", ""))
+            is_good = realm.scheme in ("http", "https") and bool(realm.host) and not realm.userinfo
+        except (httpx.InvalidURL, UnicodeError):  # the host may begin with xn-- and be invalid
+            is_good = False
+        if not is_good:
+            raise UpstreamContentError(f"{self._route.upstream} names no token service that could be asked")
+        return realm.copy_with(fragment=None)
+
+    async def _ask(self, asked: Asked, service: str | None, login: Login | None) -> httpx.Response:
+        wanted = {"scope": self._scope} if service is None else {"service": service, "scope": self._scope}
+        more = {**extensions(asked, self._tell), LOGS_IN: True}
+        if login is not None and login.identity:
+            form = {"grant_type": "refresh_token", "client_id": _CLIENT, "refresh_token": login.identity}
+            data = {**form, **wanted}
+            request = self._client.build_request("POST", asked.url, data=data, extensions=more)
+            # A redirect would take the form along, wherever it leads.
+            return await self._client.send(request, stream=True, auth=None, follow_redirects=False)
+        headers = {} if login is None else {"authorization": login.basic}
+        url = asked.url.copy_merge_params(wanted)
+        request = self._client.build_request("GET", url, headers=headers, extensions=more)
+        return await self._client.send(request, stream=True, auth=None)
+
+
+def _granted(who: str, response: httpx.Response) -> Grant | None:
+    """None if the service refuses. Raise `UpstreamError` if it does neither that nor grant."""
+    status, found = response.status_code, _document(response.content)
+    if status in (401, 403) or (status == 400 and found.get("error") == "invalid_grant"):
+        return None  # RFC 6749, section 5.2, says 400 where an identity token is no longer good
+    if status == 429:
+        raise UpstreamStatusError.too_many_requests(who, response.headers.get("retry-after"))
+    if status != 200:
+        raise UpstreamTokenServiceError(f"{who} answered {status}")
+    token = found.get("token") or found.get("access_token")
+    if not isinstance(token, str) or not _VISIBLE.fullmatch(token):
+        sender = with_encoding(who, response.extensions.get(ENCODING))
+        raise UpstreamTokenServiceError(f"{sender} gave no token")
+    return Grant(f"Bearer {token}", _lifetime(found.get("expires_in")))
+
+
+def _document(body: bytes) -> dict[str, Any]:
+    """What a token service says; empty if that is no JSON object."""
+    try:
+        document = json.loads(body)
+    except (ValueError, RecursionError):
+        return {}
+    return document if isinstance(document, dict) else {}
+
+
+def _lifetime(told: Any) -> float:
+    if isinstance(told, bool) or not isinstance(told, int | float):
+        return SHORTEST
+    seconds = float(min(max(told, 0), 10**9))  # in this order: JSON has integers that no float can hold
+    return seconds if math.isfinite(seconds) else SHORTEST
+
+
+def _is_refused(request: httpx.Request, response: httpx.Response) -> bool:
+    """Whether the upstream itself says 401, and not whoever it has sent us to."""
+    asked, answered = request.url, response.url
+    return response.status_code == 401 and (
+        (asked.scheme, asked.netloc) == (answered.scheme, answered.netloc)
+    )
+
+
+def _with(request: httpx.Request, header: str | None) -> httpx.Request:
+    request.headers.pop("authorization", None)
+    if header is not None:
+        request.headers["authorization"] = header
+    return request
+
+
+async def _read(response: httpx.Response, who: str) -> bytes:
+    """Return the whole body, undecoded. Raise `UpstreamError` if it is too long or too slow."""
+    limit_body(response, who, _LIMIT)
+    return await response.aread()

@@ -1,0 +1,1 @@
+"""The cache: blobs, manifests and lists of upstreams, and when they are requested again."""

@@ -1,0 +1,189 @@
+"""Blobs through the cache: from disk, from a download under way, or by one that begins."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from brokenreg.oci.digests import Digest
+from brokenreg.oci.errors import ErrorCode, shutting_down
+from brokenreg.proxy.cache.fill import Fill
+from brokenreg.proxy.cache.fill_limits import InFlight
+from brokenreg.proxy.cache.freshness import Contact
+from brokenreg.proxy.cache.single_flight import SingleFlight
+from brokenreg.proxy.errors import UpstreamBusyError, UpstreamError, UpstreamStatusError
+from brokenreg.proxy.http.client import Tell, UpstreamClient
+from brokenreg.proxy.http.statuses import get_decides, refusal
+from brokenreg.proxy.own_names import Inquiry, OwnNames, Wanted, no_other
+from brokenreg.proxy.routes import Route
+from brokenreg.proxy.via import Via
+from brokenreg.storage import Store
+from brokenreg.storage.blobs import BlobFile
+from brokenreg.storage.errors import StorageError
+from brokenreg.traffic.exchange import Cache
+from brokenreg.traffic.upstream_trace import UpstreamTrace
+
+logger = logging.getLogger(__name__)
+
+_MOST_FILLS = 1024
+"""Maximum number of concurrent downloads: each has a file and a connection, with or without clients."""
+
+
+class BlobCache:
+    """Blobs of upstreams; `client` is None if nobody may be asked. `close` ends all downloads."""
+
+    def __init__(
+        self, client: UpstreamClient | None, store: Store, *, own_names: OwnNames | None = None
+    ) -> None:
+        self._contact = Contact(client, ErrorCode.BLOB_UNKNOWN)
+        self._store = store
+        self._own_names = own_names or OwnNames()
+        self._fills: dict[tuple[Route, Digest, Via], Fill] = {}
+        self._in_flight = InFlight(store.cache.max_size)
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._sizes: SingleFlight[tuple[Route, Digest, Via], int | None] = SingleFlight()
+        self._is_closed = False
+
+    @asynccontextmanager
+    async def open(
+        self, route: Route, digest: Digest, trace: UpstreamTrace
+    ) -> AsyncIterator[BlobFile | Fill]:
+        """A blob to read from: whole, or as it comes. Raise `OCIError` if it is not to be had."""
+        wanted = Wanted(Inquiry.GET, ErrorCode.BLOB_UNKNOWN, digest)
+        file = self._cached(route, digest)
+        if file is not None:
+            trace.found(Cache.HIT)
+        else:
+            file = await self._own_names.answer(
+                route, wanted, lambda: self._known_elsewhere(route, digest, trace), no_other
+            )
+        if file is not None:
+            with file, self._store.blobs.pin(digest):
+                yield file
+            return
+        fill = self._join(route, digest, trace)
+        with fill.reading():
+            await self._own_names.answer(route, wanted, lambda: self._begun(route, digest, fill), no_other)
+            yield fill
+
+    async def size(self, route: Route, digest: Digest, trace: UpstreamTrace) -> int | None:
+        """Bytes of a blob; None if its upstream does not tell. Raise `OCIError` if it is not to be had."""
+        file = self._cached(route, digest)
+        if file is not None:
+            trace.found(Cache.HIT)
+            with file:
+                return file.size
+        wanted = Wanted(Inquiry.HEAD, ErrorCode.BLOB_UNKNOWN, digest)
+        fill = self._fills.get((route, digest, route.via))
+        if fill is not None:
+            trace.found(Cache.JOINED)
+            with fill.reading():
+                await self._own_names.answer(route, wanted, fill.begun, no_other)
+            return fill.size
+        client = self._online(route, digest)
+        trace.found(Cache.MISS)
+        return await self._own_names.answer(
+            route, wanted, lambda: self._ask_size(client, route, digest, trace), no_other
+        )
+
+    async def close(self) -> None:
+        """End all downloads, and refuse new ones."""
+        self._is_closed = True
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(self._sizes.close(), *self._tasks, return_exceptions=True)
+
+    def _cached(self, route: Route, digest: Digest) -> BlobFile | None:
+        """The blob, if this repository is linked to it: what another may serve says nothing of this one."""
+        repository = self._store.index.repository(route.key)
+        if repository is None or digest not in repository.links:
+            return None
+        file = self._store.integrity.open(digest)
+        if file is not None:
+            self._store.cache.used(digest, file.size)
+        return file
+
+    async def _known_elsewhere(self, route: Route, digest: Digest, trace: UpstreamTrace) -> BlobFile | None:
+        """The blob that another repository brought, once this one's upstream says that it has it too."""
+        is_coming = (route, digest, route.via) in self._fills
+        is_here = self._store.blobs.size(digest) is not None
+        if is_coming or not is_here or not self._contact.is_allowed(route):
+            return None
+        await self._ask_size(self._online(route, digest), route, digest, trace)
+        with self._store.blobs.pin(digest):
+            if self._store.blobs.size(digest) is None:
+                return None
+            await self._store.index.link_blob(route.key, digest, time.time())
+            trace.found(Cache.REVALIDATED)
+            return self._cached(route, digest)
+
+    async def _begun(self, route: Route, digest: Digest, fill: Fill) -> None:
+        try:
+            await fill.begun()
+        except UpstreamStatusError as error:
+            self._contact.note(route, digest, error)
+            raise
+
+    async def _ask_size(
+        self, client: UpstreamClient, route: Route, digest: Digest, trace: UpstreamTrace
+    ) -> int | None:
+        key = (route, digest, route.via)
+        return await self._sizes.join(key, lambda: self._look(client, route, digest, trace.tell))
+
+    async def _look(self, client: UpstreamClient, route: Route, digest: Digest, tell: Tell) -> int | None:
+        """Return the size from the response to HEAD, or else to GET, whose body is not read."""
+        path = f"blobs/{digest}"
+        try:
+            async with client.ask(route, "HEAD", path, tell=tell) as response:
+                if response.status == 200:
+                    return None if response.encoding else response.length
+                if not get_decides(response):
+                    raise await refusal(route, ErrorCode.BLOB_UNKNOWN, digest, response)
+        except UpstreamError as error:
+            if error.may_pass:
+                raise
+        tell("HEAD does not say whether the blob is there: GET decides")
+        async with client.ask(route, "GET", path, tell=tell) as response:
+            if response.status == 200:
+                return None if response.encoding else response.length
+            refused = await refusal(route, ErrorCode.BLOB_UNKNOWN, digest, response)
+        self._contact.note(route, digest, refused)
+        raise refused
+
+    def _join(self, route: Route, digest: Digest, trace: UpstreamTrace) -> Fill:
+        fill = self._fills.get((route, digest, route.via))
+        if fill is not None:
+            trace.found(Cache.JOINED)
+            return fill
+        client = self._online(route, digest)
+        if len(self._fills) >= _MOST_FILLS:
+            raise UpstreamBusyError(f"{_MOST_FILLS} other blobs are being fetched; try again later")
+        trace.found(Cache.MISS)
+        fill = Fill(client, self._store, route, digest, trace.tell, self._in_flight.share())
+        self._fills[route, digest, route.via] = fill
+        task = asyncio.create_task(self._run(route, digest, fill), name=f"fetching {digest}")
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return fill
+
+    async def _run(self, route: Route, digest: Digest, fill: Fill) -> None:
+        """Run a download. It continues after all clients have disconnected, if it makes progress."""
+        try:
+            await fill.run()
+        finally:
+            del self._fills[route, digest, route.via]
+        if fill.is_kept and fill.size is not None:
+            self._store.cache.used(digest, fill.size)
+            try:
+                await self._store.cache.make_room()
+            except (OSError, StorageError):
+                logger.exception("making room in the cache failed; trying again with the next blob")
+
+    def _online(self, route: Route, digest: Digest) -> UpstreamClient:
+        """Return the client. Raise `OCIError` 404 as `Contact.client` does, and 503 once closed."""
+        if self._is_closed:
+            raise shutting_down()
+        return self._contact.client(route, digest)

@@ -1,0 +1,295 @@
+"""A blob on its way from an upstream into the cache, read by many while it grows.
+
+Nobody gets its last byte before its digest is known to be right, and the file becomes a blob only then: what
+is wrong is neither delivered whole nor ever served again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import sys
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+
+from brokenreg.oci.digests import Digest
+from brokenreg.oci.errors import ErrorCode, OCIError, shutting_down
+from brokenreg.proxy.cache.download import Download, Overflow, Resumption, beyond
+from brokenreg.proxy.cache.fill_limits import FillLimit, Share, fill_limit, given_up_unattended
+from brokenreg.proxy.errors import UpstreamContentError, UpstreamError
+from brokenreg.proxy.http.client import Tell, UpstreamClient
+from brokenreg.proxy.routes import Route
+from brokenreg.storage import Store
+from brokenreg.storage.blobs import BlobFile
+from brokenreg.storage.errors import StorageFullError, TooLargeError, is_no_room, no_room, refusal
+from brokenreg.storage.pipelined_writer import slot
+from brokenreg.wire.asgi import ClientDisconnectedError
+
+logger = logging.getLogger(__name__)
+
+_SMALL = 64 * 1024
+"""Bytes; configurations have less."""
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A part of a file that is ready to be read."""
+
+    file: BlobFile
+    offset: int
+    count: int
+
+
+class Fill:
+    """One blob coming in. `run` is its task; everybody else reads what has come by `pieces`."""
+
+    def __init__(
+        self, client: UpstreamClient, store: Store, route: Route, digest: Digest, tell: Tell, share: Share
+    ) -> None:
+        self.size: int | None = None
+        """Bytes of the whole blob; None as long as nobody has told."""
+        self.is_kept = False
+        """Whether it has become a blob of the cache."""
+        self._store = store
+        self._route = route
+        self._digest = digest
+        self._tell = tell
+        self._upload = store.uploads.start_unlisted(route.key, digest.algorithm)
+        self._upload.may_have = share.reach
+        self._share = share
+        self._file: BlobFile | None = None
+        self._readers = 0
+        self._resumption = Resumption(client, route, digest, tell)
+        self._is_encoded = False
+        self._begun = False
+        self._ended = False
+        self._verified = False
+        self._error: OCIError | None = None
+        self._overflow: Overflow | None = None
+        self._limit = FillLimit(digest, sys.maxsize, "nobody has looked for a limit yet")
+        self._changed = asyncio.Event()
+
+    async def run(self) -> None:
+        """Fetch, verify, publish. What goes wrong is told to those who read."""
+        try:
+            await self._fill()
+        except OCIError as error:
+            self._error = error
+            if self._begun:  # clients see no message then, only a cut connection
+                logger.warning("fetching %s of %s failed: %s", self._digest, self._route.name, error.message)
+        except Exception as error:
+            self._error = refusal(error)
+            if self._error is None:
+                logger.exception("fetching %s of %s failed", self._digest, self._route.name)
+                self._error = OCIError(500, ErrorCode.UNKNOWN, "internal error; the diagnostics say more")
+            else:
+                logger.error("fetching %s of %s failed: %s", self._digest, self._route.name, error)  # noqa: TRY400
+        finally:
+            if not self._is_over:  # we are shut down
+                self._error = shutting_down()
+            self._begun = self._ended = True
+            self._notify()
+            self._close_unread()
+            if self.is_kept:  # from now on, the cache counts it
+                self._share.give_back()
+
+    async def begun(self) -> None:
+        """Return once the upstream has begun to send the blob. Raise `OCIError` if it does not.
+
+        A small or encoded blob is awaited in full, so that a wrong one causes an error response.
+        """
+        while not self._begun or ((self._is_small or self._is_encoded) and not self._is_over):
+            await self._changed.wait()
+        if self._error is not None:
+            raise self._error.with_traceback(None)
+
+    @contextlib.contextmanager
+    def reading(self) -> Iterator[None]:
+        """Keep the file open for as long as somebody reads it."""
+        self._readers += 1
+        try:
+            yield
+        finally:
+            self._readers -= 1
+            self._close_unread()
+
+    async def whole_size(self) -> int:
+        """Bytes of the whole blob, waiting for all of it if the upstream did not tell. Raise `OCIError`."""
+        while self.size is None and self._error is None and self._overflow is None:
+            await self._changed.wait()
+        if self._error is not None:
+            raise self._error.with_traceback(None)
+        if self.size is None:
+            raise UpstreamContentError(f"{self._resumption.source} does not tell the size of {self._digest}")
+        return self.size
+
+    async def pieces(self, begin: int, end: int | None, left: asyncio.Event) -> AsyncIterator[Piece | bytes]:
+        """The bytes from `begin` to `end` (the end of the blob, if None) as they come.
+
+        Raise `OCIError` if they do not, and what was given until then is never the whole. Raise
+        `ClientDisconnectedError` once `left` is set.
+        """
+        watching = asyncio.create_task(self._wake(left))
+        try:
+            async for piece in self._pieces(begin, end, left):
+                yield piece
+        finally:
+            watching.cancel()
+
+    async def _pieces(self, begin: int, end: int | None, left: asyncio.Event) -> AsyncIterator[Piece | bytes]:
+        position = begin
+        while end is None or position < end:
+            reach = await self._reach(position, left)
+            stop = reach if end is None else min(reach, end)
+            if stop > position and self._file is not None:
+                yield Piece(self._file, position, stop - position)
+                position = stop
+            elif self._overflow is not None:
+                resumption = self._resumption.anew(self._overflow.kept)
+                async for chunk in beyond(self._overflow, resumption, self._limit, position, end):
+                    yield chunk
+                return
+            else:
+                return
+
+    @property
+    def _is_small(self) -> bool:
+        size = self.size
+        if size is None and self._limit.is_described:
+            size = self._limit.size
+        return size is not None and size <= _SMALL
+
+    @property
+    def _is_over(self) -> bool:
+        return self._verified or self._overflow is not None or self._error is not None
+
+    async def _reach(self, position: int, left: asyncio.Event) -> int:
+        """How far one may read who is at `position`: further than that, unless the file ends there."""
+        while self._error is None:
+            reach = self._readable
+            if reach > position or self._verified or self._overflow is not None:
+                return reach
+            if left.is_set():
+                raise ClientDisconnectedError
+            await self._changed.wait()
+        raise self._error.with_traceback(None)
+
+    @property
+    def _readable(self) -> int:
+        if self._overflow is not None:
+            return self._overflow.kept
+        there = self._upload.offset
+        may_be_all = self.size is None or there >= self.size
+        return max(0, there - 1) if may_be_all and not self._verified else there
+
+    async def _wake(self, left: asyncio.Event) -> None:
+        """Let a reader who waits see that nobody reads it any more."""
+        await left.wait()
+        self._notify()
+
+    async def _fill(self) -> None:
+        try:
+            with self._upload:
+                self._file = BlobFile(self._upload.path)
+                self._limit = await fill_limit(self._store, self._route.key, self._digest)
+                what = f"blob {self._digest}"
+                async with given_up_unattended(lambda: self._upload.offset, self._is_awaited, what):
+                    await self._receive()
+                await self._publish()
+        except BaseException as error:
+            if is_no_room(error):
+                self._warn()
+                self._overflow = Overflow(self._upload.offset, self._upload.hasher())
+            await self._store.uploads.cancel(self._upload)
+            if self._overflow is None:
+                raise
+
+    def _is_awaited(self) -> bool:
+        return self._readers > 0
+
+    async def _receive(self) -> None:
+        """Request upon request, each going on where the last was cut."""
+        while True:
+            try:
+                await self._request()
+                self._resumption.check_whole(self._upload.offset)
+                await self._check_described()
+            except UpstreamError as error:
+                if not self._begun:
+                    raise
+                await self._resumption.go_on(error, self._upload.offset, self._is_awaited())
+            else:
+                return
+
+    async def _check_described(self) -> None:
+        """Raise `UpstreamUnreachableError` if a body of unknown length ends before the blob does."""
+        offset, limit = self._upload.offset, self._limit
+        may_be_cut = self.size is None and limit.is_described and offset < limit.size
+        if may_be_cut and await self._upload.digest(self._digest.algorithm) != self._digest:
+            raise self._resumption.ended(offset, limit.size)
+
+    async def _request(self) -> None:
+        async with self._resumption.request(self._upload.offset) as incoming:
+            self._limit.check(incoming.source, incoming.size)
+            self._limit = self._limit.announced(incoming.size)
+            self._upload.limit = self._limit.size
+            self.size = self._resumption.size
+            if not self._begun:
+                self._is_encoded = incoming.is_encoded
+                self._begun = True
+                self._notify()
+                self._check_room(incoming.size or 0)
+            try:
+                await self._store_all(incoming)
+            except TooLargeError:
+                raise self._limit.exceeded(incoming.source) from None
+
+    def _check_room(self, size: int) -> None:
+        """Raise `OSError` EDQUOT if there is no room for `size` bytes, before other blobs are removed."""
+        self._store.room.check(size)
+        if not self._share.reach(size):
+            raise no_room()
+
+    async def _store_all(self, incoming: Download) -> None:
+        """By threads alone, if some are free for it and there is much to do."""
+        await self._upload.grow(incoming.first(), self._notify)
+        with slot() as is_free:
+            rest = incoming.rest() if is_free else None
+            if rest is not None:
+                await self._upload.take_in(rest, self._notify)
+                return
+        await self._upload.grow(incoming.chunks, self._notify)
+
+    async def _publish(self) -> None:
+        """Verify; then let readers have the last byte, and keep the blob."""
+        received = await self._upload.digest(self._digest.algorithm)
+        if received != self._digest:
+            raise self._resumption.wrong(received, self._upload.offset)
+        self.size = self._upload.offset
+        self._verified = True
+        self._notify()  # before it is durable: that takes as long as the disk does
+        try:
+            await self._store.uploads.finish(self._upload, self._digest)
+            self.is_kept = True
+        except (OSError, StorageFullError) as error:
+            if not is_no_room(error):
+                raise
+            self._warn()
+            await self._store.uploads.cancel(self._upload)
+
+    def _warn(self) -> None:
+        others = "the blobs that are being fetched take all of --cache-max-size"
+        why = others if self._share.was_refused else "no room left in the data folder"
+        self._tell(f"not cached: {why}")
+        logger.warning("%s: %s of %s goes to clients and is not cached", why, self._digest, self._route.name)
+
+    def _notify(self) -> None:
+        changed, self._changed = self._changed, asyncio.Event()
+        changed.set()
+
+    def _close_unread(self) -> None:
+        if self._ended and not self._readers and self._file is not None:
+            self._file.close()
+            self._file = None
+            self._share.give_back()

@@ -1,0 +1,165 @@
+"""Limits of a fill: the size of a blob, the total size in flight, and slow downloads without clients."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from itertools import islice
+
+from brokenreg.oci.descriptors import described_sizes
+from brokenreg.oci.digests import Digest
+from brokenreg.oci.sizes import format_size
+from brokenreg.proxy.errors import UpstreamContentError, UpstreamSilentError
+from brokenreg.storage import Store
+from brokenreg.storage.records import RepositoryKey
+from brokenreg.wording import counted
+
+_MOST_MANIFESTS = 8
+"""Maximum number of manifests, the newest first, that are read to find the size of one blob."""
+
+
+@dataclass(frozen=True, slots=True)
+class FillLimit:
+    """The maximum size of one blob, in bytes; `reason` says where the limit comes from."""
+
+    digest: Digest
+    size: int
+    reason: str
+    is_described: bool = False
+    """Whether a manifest gives the limit."""
+
+    def check(self, source: str, size: int | None) -> None:
+        """Raise `UpstreamContentError` if `source` announces more."""
+        if size is not None and size > self.size:
+            raise UpstreamContentError(
+                f"{source} sends {counted(size, 'byte')} for blob {self.digest}; {self.reason}"
+            )
+
+    def exceeded(self, source: str) -> UpstreamContentError:
+        """Return the error for a body that exceeded the limit."""
+        return UpstreamContentError(
+            f"{source} sent more than {counted(self.size, 'byte')} for blob {self.digest}; {self.reason}"
+        )
+
+    def announced(self, size: int | None) -> FillLimit:
+        """Return the limit for a blob of the size that the upstream announced, if any."""
+        if size is None or size >= self.size:
+            return self
+        return FillLimit(self.digest, size, f"it announced {size} before")
+
+
+async def fill_limit(store: Store, key: RepositoryKey, digest: Digest) -> FillLimit:
+    """Return the largest size that a manifest of the repository gives, or else the cache's limit.
+
+    Manifests may disagree. The digest then decides.
+    """
+    repository = store.index.repository(key)
+    newest = reversed(repository.manifests.values() if repository else ())
+    naming = (manifest.digest for manifest in newest if digest in manifest.facts.names)
+    bodies = [await store.index.manifest_body(each) for each in list(islice(naming, _MOST_MANIFESTS))]
+    sizes = await asyncio.to_thread(_sizes, bodies, digest) if bodies else set()
+    if sizes:
+        size = max(sizes)
+        return FillLimit(
+            digest, size, f"the manifest describes it with {counted(size, 'byte')}", is_described=True
+        )
+    size = store.cache.max_size
+    reason = f"without a manifest that describes it, --cache-max-size allows {format_size(size)}"
+    return FillLimit(digest, size, f"{reason}; pull its manifest first")
+
+
+def _sizes(bodies: list[bytes | None], digest: Digest) -> set[int]:
+    return {size for body in bodies if body is not None for size in described_sizes(body, digest)}
+
+
+class InFlight:
+    """A total of at most `limit` bytes, plus one blob that is larger than `limit`."""
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self.used = 0
+        self.large: Share | None = None
+        self.lock = threading.Lock()
+
+    def share(self) -> Share:
+        """Return the share of another blob, with 0 bytes."""
+        return Share(self)
+
+
+class Share:
+    """The share of one blob. Thread-safe."""
+
+    def __init__(self, whole: InFlight) -> None:
+        self._whole = whole
+        self._size = 0
+        self.was_refused = False
+        """Whether the other blobs left too little for this blob."""
+
+    def reach(self, size: int) -> bool:
+        """Grow the share to at least `size` bytes; False, without a change, if others leave too little."""
+        whole = self._whole
+        with whole.lock:
+            more = size - self._size
+            if more <= 0 or whole.large is self:
+                return True
+            if size > whole.limit and whole.large is None:
+                whole.large = self
+                whole.used -= self._size
+            elif size <= whole.limit and whole.used + more <= whole.limit:
+                whole.used += more
+                self._size = size
+            else:
+                self.was_refused = True
+                return False
+            return True
+
+    def give_back(self) -> None:
+        """Free the share, when the blob is in the cache or its file is gone."""
+        whole = self._whole
+        with whole.lock:
+            if whole.large is self:
+                whole.large = None
+            else:
+                whole.used -= self._size
+            self._size = 0
+
+
+SECONDS = 60.0
+"""Seconds between two checks, and the time for which progress is measured."""
+
+LITTLE = 512 * 1024
+"""Minimum progress in that time, in bytes: 8 KiB per second, as for short bodies."""
+
+
+@asynccontextmanager
+async def given_up_unattended(
+    received: Callable[[], int], is_awaited: Callable[[], bool], what: str
+) -> AsyncIterator[None]:
+    """End the block if less than `LITTLE` was `received` in `SECONDS` and no client waits.
+
+    Raise `UpstreamSilentError` in that case; `what` names the download.
+    """
+    loop = asyncio.get_running_loop()
+
+    def look(before: int) -> None:
+        if not is_awaited() and received() - before < LITTLE:
+            limit.reschedule(loop.time())
+        else:
+            timers.append(loop.call_later(SECONDS, look, received()))
+            del timers[0]
+
+    timers = [loop.call_later(SECONDS, look, received())]
+    try:
+        async with asyncio.timeout(None) as limit:
+            yield
+    except TimeoutError:
+        if not limit.expired():
+            raise
+        raise UpstreamSilentError(
+            f"{what} was given up: its clients have left, and almost nothing came in {SECONDS:g} s"
+        ) from None
+    finally:
+        timers[0].cancel()

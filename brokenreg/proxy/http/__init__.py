@@ -1,0 +1,1 @@
+"""HTTP to upstreams: connections, addresses, limits, and what becomes of failures."""

@@ -1,0 +1,114 @@
+"""Looks up host names, each in its own thread.
+
+If its servers do not respond, a resolver takes half a minute, and cannot be stopped. Therefore lookups share
+no pool with other work, their number is limited, and the process does not wait for them when it ends.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ipaddress
+import socket
+import threading
+from collections import Counter
+from collections.abc import Awaitable, Callable
+
+from brokenreg.proxy.errors import UpstreamBusyError
+from brokenreg.proxy.http.connecting import Address
+from brokenreg.wire.inbound_connection import ARRIVAL
+
+MOST = 64
+"""Maximum number of concurrent lookups."""
+
+MOST_OF_ONE = 16
+"""Maximum number of concurrent lookups for one client, or for one upstream and its redirects."""
+
+_MOST_ADDRESSES = 32
+"""Maximum number of addresses of one name that are used; a response can have thousands."""
+
+Resolve = Callable[[str, int], Awaitable[list[Address]]]
+"""Return the addresses of a host and port. Raise `OSError` or `UpstreamBusyError`."""
+
+
+class Lookups:
+    """Resolves names; equal requests share a lookup. Belongs to one event loop."""
+
+    def __init__(self) -> None:
+        self._running: dict[tuple[str, int], asyncio.Future[list[Address]]] = {}
+        self._caused: Counter[str] = Counter()
+
+    async def resolve(self, host: str, port: int, upstream: str) -> list[Address]:
+        """Return the addresses of a host; `upstream` is the upstream that caused the lookup.
+
+        Raise `OSError` if it has none, and `UpstreamBusyError` if too many lookups are running. If the caller
+        is cancelled, the lookup continues.
+        """
+        if _is_address(host):
+            return _addresses(host, port)
+        lookup = self._running.get((host, port))
+        if lookup is None:
+            lookup = self._start(host, port, (f"upstream {upstream}", f"client {_client()}"))
+        return await asyncio.shield(lookup)
+
+    def _start(self, host: str, port: int, causes: tuple[str, ...]) -> asyncio.Future[list[Address]]:
+        self._check(causes)
+        loop = asyncio.get_running_loop()
+        lookup: asyncio.Future[list[Address]] = loop.create_future()
+
+        def end(found: list[Address], error: Exception | None) -> None:
+            del self._running[host, port]
+            self._caused -= Counter(causes)  # drops counts of 0
+            if error is None:
+                lookup.set_result(found)
+            else:
+                lookup.set_exception(error)
+                lookup.exception()  # retrieve it, so that asyncio does not log it
+
+        def run() -> None:
+            found, failure = list[Address](), None
+            try:
+                found = _addresses(host, port)
+            except Exception as error:  # noqa: BLE001 - raised to all who wait, who would wait forever otherwise
+                failure = error
+            with contextlib.suppress(RuntimeError):  # raised if the loop is closed
+                loop.call_soon_threadsafe(end, found, failure)
+
+        threading.Thread(target=run, name=f"lookup {host}", daemon=True).start()
+        self._running[host, port] = lookup
+        self._caused.update(causes)
+        return lookup
+
+    def _check(self, causes: tuple[str, ...]) -> None:
+        if len(self._running) >= MOST:
+            raise UpstreamBusyError(f"{MOST} other host names are being resolved; try again later")
+        for cause in causes:
+            if self._caused[cause] >= MOST_OF_ONE:
+                raise UpstreamBusyError(
+                    f"{cause} leads to {MOST_OF_ONE} other host names that are being resolved; "
+                    "try again later"
+                )
+
+
+def _client() -> str:
+    """Return the client whose request this task serves."""
+    arrival = ARRIVAL.get(None)
+    return "" if arrival is None else arrival.client.rpartition(":")[0]
+
+
+def _is_address(host: str) -> bool:
+    """Return whether a host is an address, without a lookup. Unusual forms are left to the resolver."""
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
+def _addresses(host: str, port: int) -> list[Address]:
+    """Return the addresses of a host. Raise `OSError` if it has none. Blocks, except for an address."""
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except UnicodeError:  # a label that is empty, or longer than 63 bytes
+        raise socket.gaierror(socket.EAI_NONAME, "Not a valid host name") from None
+    return [(family, address) for family, *_, address in found[:_MOST_ADDRESSES]]

@@ -1,0 +1,144 @@
+"""Connection pools, one for each upstream, and the maximum of concurrent requests to it.
+
+Pools are separate because one upstream may be trusted more than another. The limit exists because httpcore
+scans its whole queue for each connection whenever a request begins or ends: with a few hundred waiting
+requests, this would keep the event loop permanently busy.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import cast
+
+import httpx
+
+from brokenreg.oci.errors import shutting_down
+from brokenreg.proxy.errors import UpstreamBusyError
+from brokenreg.wording import counted
+
+
+@dataclass(slots=True)
+class _Pool:
+    client: httpx.AsyncClient
+    users: int = 0
+
+
+class Pools:
+    """A client for each upstream, by `make`, and at most `limit` of them: their names come from anybody.
+
+    For a further one that which was not used for longest is closed, never one in use. `close` when done.
+    """
+
+    def __init__(self, make: Callable[[str], httpx.AsyncClient], limit: int) -> None:
+        self._make = make
+        self._limit = limit
+        self._pools: dict[str, _Pool] = {}  # that used last is last
+        self._is_closed = False
+
+    @asynccontextmanager
+    async def using(self, upstream: str) -> AsyncIterator[httpx.AsyncClient]:
+        """Provide the client of one upstream within the block.
+
+        Raise `UpstreamBusyError` if all others are in use, `OCIError` 503 once this is closed.
+        """
+        if self._is_closed:
+            raise shutting_down()
+        pool = self._pools.pop(upstream, None)
+        given_up = self._make_room() if pool is None else None
+        pool = pool or _Pool(self._make(upstream))
+        self._pools[upstream] = pool
+        pool.users += 1
+        try:
+            if given_up is not None:
+                await given_up.aclose()
+            yield pool.client
+        finally:
+            pool.users -= 1
+
+    async def close(self) -> None:
+        """Close all connections, and refuse new ones."""
+        self._is_closed = True
+        for pool in self._pools.values():
+            await pool.client.aclose()
+
+    def _make_room(self) -> httpx.AsyncClient | None:
+        """The client that a further one takes the place of, if it needs one."""
+        if len(self._pools) < self._limit:
+            return None
+        name = next((name for name, pool in self._pools.items() if not pool.users), None)
+        if name is None:
+            raise UpstreamBusyError(
+                f"{self._limit} other upstreams are being asked just now; try again later"
+            )
+        return self._pools.pop(name).client
+
+
+MOST = 256
+"""Maximum number of concurrent requests to one upstream and its redirect targets."""
+
+MOST_FOR_TOKENS = 16
+"""Maximum number of concurrent requests to its token services. They have separate connections, because a
+request that waits for a token may already have one of the others."""
+
+LOGS_IN = "logs_in"
+"""The key in a request's extensions that marks a request to a token service."""
+
+
+class LimitedTransport(httpx.AsyncBaseTransport):
+    """Passes a limited number of concurrent requests on to `transport`.
+
+    The others wait in order, for as long as the upstream may be silent. `upstream` is for messages.
+    """
+
+    def __init__(self, transport: httpx.AsyncBaseTransport, upstream: str) -> None:
+        self._transport = transport
+        self._upstream = upstream
+        self._free = asyncio.Semaphore(MOST)
+        self._free_for_tokens = asyncio.Semaphore(MOST_FOR_TOKENS)
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Send a request. Raise `UpstreamBusyError` if no connection becomes free in time."""
+        logs_in = LOGS_IN in request.extensions
+        free = self._free_for_tokens if logs_in else self._free
+        try:
+            async with asyncio.timeout(request.extensions["timeout"]["read"]):
+                await free.acquire()
+        except TimeoutError:
+            most = counted(MOST_FOR_TOKENS if logs_in else MOST, "request")
+            raise UpstreamBusyError(
+                f"{most} to {self._upstream} are under way already; try again later"
+            ) from None
+        try:
+            response = await self._transport.handle_async_request(request)
+        except BaseException:
+            free.release()
+            raise
+        response.stream = _LimitedBody(cast(httpx.AsyncByteStream, response.stream), free)
+        return response
+
+    async def aclose(self) -> None:
+        await self._transport.aclose()
+
+
+class _LimitedBody(httpx.AsyncByteStream):
+    """A body that frees its connection for others when it is closed."""
+
+    def __init__(self, stream: httpx.AsyncByteStream, free: asyncio.Semaphore) -> None:
+        self._stream = stream
+        self._free = free
+        self._is_closed = False
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        async for chunk in self._stream:
+            yield chunk
+
+    async def aclose(self) -> None:
+        try:
+            await self._stream.aclose()
+        finally:
+            if not self._is_closed:
+                self._is_closed = True
+                self._free.release()

@@ -1,0 +1,68 @@
+"""Finds out why a match can never match at its endpoints."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from brokenreg.oci.digests import Digest, is_digest
+from brokenreg.oci.errors import OCIError
+from brokenreg.oci.names import is_tag
+from brokenreg.oci.target import Endpoint
+from brokenreg.traffic.globs import OR, WILD, any_of
+from brokenreg.traffic.matching import BLOBS, Match
+
+_BY_DIGEST = frozenset({*BLOBS, Endpoint.REFERRERS})
+_WITHOUT_REPOSITORY = frozenset({Endpoint.PING, Endpoint.CATALOG})
+_WITHOUT_REFERENCE = _WITHOUT_REPOSITORY | {Endpoint.TOKEN, Endpoint.TAGS}
+
+
+def match_conflict(match: Match, endpoints: Collection[Endpoint]) -> str | None:
+    """Return in one line why a match can never match at these endpoints, or None."""
+    if match.layer is not None and Endpoint.LAYER not in endpoints:
+        return f"match.layer is for layers, and the endpoint is {_spelled(endpoints)}; write layer"
+    if match.repository is not None:
+        if not set(endpoints) - _WITHOUT_REPOSITORY and not any_of(match.repository)(""):
+            return f"requests to {_spelled(endpoints)} name no repository; leave match.repository out"
+        for glob in match.repository.split(OR):
+            if problem := _repository_problem(glob):
+                return f"match.repository {glob[:100]!r} {problem}"
+    if match.reference is not None:
+        if not set(endpoints) - _WITHOUT_REFERENCE and not any_of(match.reference)(""):
+            return f"requests to {_spelled(endpoints)} have no tag or digest; leave match.reference out"
+        for glob in match.reference.split(OR):
+            if WILD.search(glob):
+                continue
+            if not _is_reference(glob):
+                return (
+                    f"match.reference {glob[:100]!r} is neither a tag nor a digest; for the beginning of "
+                    "one, write for instance sha256:0123*"
+                )
+            if not set(endpoints) - _BY_DIGEST and not is_digest(glob):
+                return (
+                    f"match.reference {glob[:100]!r} is not a digest, and the endpoint "
+                    f"{_spelled(endpoints)} is requested by digest; write for instance sha256:0123*"
+                )
+    return None
+
+
+def _is_reference(text: str) -> bool:
+    """Return whether it can match a tag, a digest or an upload id."""
+    try:
+        return is_tag(text) or bool(Digest.parse(text))
+    except OCIError:
+        return False
+
+
+def _repository_problem(glob: str) -> str:
+    """Return why no repository can have that name, or an empty string."""
+    if glob.startswith("/") or (glob.endswith("/") and len(glob) > 1):
+        return "begins or ends with a slash, and names do not"
+    if glob != glob.lower():
+        return "has capital letters, and names have none"
+    if ":" in glob.rpartition("/")[2] and not WILD.search(glob):
+        return "has a tag; write it in match.reference"
+    return ""
+
+
+def _spelled(endpoints: Collection[Endpoint]) -> str:
+    return "blob" if set(endpoints) == set(BLOBS) else next(iter(endpoints))

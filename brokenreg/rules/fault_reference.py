@@ -1,0 +1,125 @@
+"""The catalogue as people and programs read it: `brokenreg faults`, `GET /v1/faults` and docs/faults.md."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field
+
+from brokenreg.faults.catalogue import CATALOGUE, Fault
+from brokenreg.faults.catalogue.base import ANY, BLOB
+from brokenreg.oci.params import join_params, split_params
+from brokenreg.oci.resolution import RESERVED
+from brokenreg.oci.target import Endpoint
+from brokenreg.rules.path_rules import prefix_of
+from brokenreg.rules.rule import Rule
+
+_OF_IMAGES = {str(Endpoint.MANIFEST), str(Endpoint.CONFIG), str(Endpoint.LAYER), BLOB, ANY}
+
+
+class ParameterDescription(BaseModel):
+    """One parameter of a fault."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    description: str
+    default: Any = Field(description="as JSON has it; null where there is none")
+    required: bool
+    choices: list[str] = Field(description="the words that it may be; empty where it is no matter of words")
+    json_schema: dict[str, Any]
+
+
+class Examples(BaseModel):
+    """One and the same rule at each door; null where a door cannot carry it."""
+
+    model_config = ConfigDict(frozen=True)
+
+    image: str | None = Field(description="a made-up image on which it strikes")
+    path: str | None = Field(description="before the name of any image")
+    rule: dict[str, Any] = Field(description="for POST /v1/rules")
+    scenario: str = Field(description="for a scenario file")
+    command: str
+
+
+class FaultDescription(BaseModel):
+    """One entry of the catalogue."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    family: str
+    summary: str
+    description: str
+    endpoint: str = Field(description="where it strikes unless a rule says otherwise")
+    methods: list[str] | None = Field(description="null for all")
+    protocols: list[str]
+    clients: str
+    parameters: list[ParameterDescription]
+    examples: Examples
+
+
+def descriptions() -> list[FaultDescription]:
+    """All faults, family by family."""
+    return [describe(kind) for kind in CATALOGUE.values()]
+
+
+def describe(kind: type[Fault]) -> FaultDescription:
+    return FaultDescription(
+        name=kind.name,
+        family=kind.family(),
+        summary=kind.summary(),
+        description=inspect.getdoc(kind) or "",
+        endpoint=str(kind.endpoint),
+        methods=None if kind.methods is None else sorted(kind.methods),
+        protocols=sorted(kind.protocols),
+        clients=kind.clients,
+        parameters=list(parameters_of(kind)),
+        examples=_examples(kind),
+    )
+
+
+def parameters_of(kind: type[BaseModel]) -> Iterator[ParameterDescription]:
+    """The fields of a model: of a fault, of a match, of a rule."""
+    schema = kind.model_json_schema(mode="serialization")
+    properties = kind.model_json_schema()["properties"] if kind.model_fields else {}
+    defaults = schema.get("properties", {})
+    for name, field in kind.model_fields.items():
+        yield ParameterDescription(
+            name=name,
+            description=field.description or "",
+            default=None if field.is_required() else defaults[name].get("default", field.default),
+            required=field.is_required(),
+            choices=_choices(properties[name]),
+            json_schema=properties[name],
+        )
+
+
+def _choices(schema: dict[str, Any]) -> list[str]:
+    """The words in a JSON Schema, also in one of several forms that a parameter takes."""
+    alone = [schema["const"]] if "const" in schema else []
+    inner = [word for each in schema.get("anyOf", ()) for word in _choices(each)]
+    return [word for word in (*alone, *schema.get("enum", ()), *inner) if isinstance(word, str)]
+
+
+def _examples(kind: type[Fault]) -> Examples:
+    values = kind.short_form(kind.example) or split_params(kind.example, list(kind.model_fields))
+    numbers = {name: int(value) if value.isdigit() else value for name, value in values.items()}
+    written = {"fault": {"type": kind.name, **numbers}}
+    try:
+        prefix_of(Rule(fault=(kind.of(values),)))
+        path = f"{RESERVED}with/{'_'.join(filter(None, (kind.name, join_params(values))))}/library/app:v1"
+    except ValueError:
+        path = None
+    image = f"{RESERVED}{kind.name}:{kind.example or 'latest'}" if kind.endpoint in _OF_IMAGES else None
+    given = " ".join(f"{name}={value}" for name, value in values.items())
+    return Examples(
+        image=image,
+        path=path,
+        rule=written,
+        scenario=yaml.safe_dump({"rules": [written]}, sort_keys=False, width=110, default_flow_style=False),
+        command=f"brokenreg rules add {kind.name} {given}".rstrip(),
+    )

@@ -1,0 +1,202 @@
+"""The path door: `broken/<fault>:<params>` and `broken/with/<fault>_<params>/<image>` become rules.
+
+A blob does not know its tag. So the image of `broken/<fault>:<params>` has the parameters mixed into its
+content (`ImageSpec.salt`): its digests are that tag's alone, and lead back to the parameters.
+"""
+
+from __future__ import annotations
+
+from functools import cache, lru_cache, partial
+from typing import Any
+
+from pydantic import ValidationError
+
+from brokenreg.faults.catalogue import CATALOGUE, Fault
+from brokenreg.faults.catalogue.base import ANY, BLOB, first_problem
+from brokenreg.images.fabricator import Fabricator, TagParser
+from brokenreg.images.spec import ImageSpec, spec_from
+from brokenreg.oci.digests import is_digest
+from brokenreg.oci.errors import ErrorCode, OCIError
+from brokenreg.oci.names import is_component
+from brokenreg.oci.params import join_params, split_params
+from brokenreg.oci.resolution import RESERVED
+from brokenreg.oci.target import Endpoint, Target
+from brokenreg.rules.rule import Rule
+from brokenreg.rules.rule_book import PathRule
+from brokenreg.traffic.matching import Match
+from brokenreg.wording import nearest
+
+_IMAGE_DEFAULTS = {"layers": "3", "size": "1MiB", "seed": "0"}
+_RULE_PARAMETERS = ("skip", "times", "probability")
+_ALL_DEFAULTS = "latest"
+_WITH = f"{RESERVED}with"
+_OTHER_KINDS = ("random", "prepared", "with", "in")
+_OF_IMAGES = (Endpoint.MANIFEST, Endpoint.CONFIG, Endpoint.LAYER, BLOB, ANY)
+_CACHED = 4096
+
+
+def image_kinds() -> dict[str, TagParser]:
+    """The repositories of the path door and how their tags are read."""
+    return {f"{RESERVED}{name}": partial(_image_of_tag, fault) for name, fault in CATALOGUE.items()}
+
+
+class _NoPathError(ValueError):
+    """The fault is to be had, but by no path of this kind."""
+
+
+class PathRules:
+    """Finds the rules that a target's path itself asks for."""
+
+    def __init__(self, images: Fabricator) -> None:
+        self._images = images
+
+    def rules(self, target: Target, method: str) -> list[PathRule]:
+        """Outermost first. Raise `OCIError` for a fault that is unknown or has bad parameters.
+
+        Faults in a prefix strike pulls and pushes; `broken/<fault>` is an image, which is only pulled.
+        """
+        rules = [
+            PathRule(_rule_of_prefix(spelled), "/".join((_WITH, *target.faults[place:], target.repository)))
+            for place, spelled in enumerate(target.faults)
+        ]
+        if target.is_reserved and method in ("GET", "HEAD"):
+            rules += self._rules_of_image(target)
+        return rules
+
+    def _rules_of_image(self, target: Target) -> list[PathRule]:
+        name = target.repository.removeprefix(RESERVED)
+        if name == "random":
+            return []
+        fault = _known_fault(name, _OTHER_KINDS)
+        rule = None
+        if target.endpoint is Endpoint.MANIFEST and not is_digest(target.reference):
+            rule = _of_tag(fault, target.reference)[0]
+        elif target.endpoint in (Endpoint.MANIFEST, Endpoint.CONFIG, Endpoint.LAYER):
+            spec = self._images.spec_of(target.repository, target.digest)
+            rule = None if spec is None else _of_tag(fault, spec.salt.partition(":")[2])[0]
+        return [] if rule is None else [PathRule(rule, f"{target.repository}:{_canonical(rule)}")]
+
+
+def prefix_of(rule: Rule) -> str:
+    """The rule as `broken/with/<fault>_<params>/`. Raise `ValueError`, with why, if no path can spell it."""
+    plain = Rule(
+        fault=rule.fault,
+        match=Match(endpoint=rule.match.endpoint),
+        skip=rule.skip,
+        times=rule.times,
+        probability=rule.probability,
+    )
+    if rule != plain or len(rule.fault) != 1:
+        raise ValueError(
+            "a path tells one fault, its endpoint, skip, times and probability, and nothing else"
+        )
+    (fault,) = rule.fault
+    _check_path(fault, rule)
+    told = {} if rule.match.endpoint is None else {"endpoint": rule.match.endpoint}
+    component = "_".join(filter(None, (fault.name, fault.spelled(), join_params({**told, **_own(rule)}))))
+    if not is_component(component):
+        raise ValueError(f"{component!r} cannot stand in the name of a repository, which is in lower case")
+    try:
+        read = _rule_of_prefix(component)
+    except OCIError as error:
+        raise ValueError(error.message) from None
+    if read != rule:
+        raise ValueError(f"{component!r} would be read as another rule")
+    return f"{RESERVED}with/{component}/"
+
+
+@lru_cache(_CACHED)
+def _rule_of_prefix(spelled: str) -> Rule:
+    name, _, params = spelled.partition("_")
+    fault = _known_fault(name)
+    try:
+        values = split_params(params, _names(fault))
+        spec_from({**_IMAGE_DEFAULTS, **{key: values.pop(key) for key in _IMAGE_DEFAULTS if key in values}})
+        return _rule(fault, values)
+    except ValueError as error:
+        raise OCIError(400, ErrorCode.NAME_INVALID, f"{RESERVED}with/{spelled}/: {error}") from None
+
+
+def _image_of_tag(fault: type[Fault], tag: str) -> ImageSpec:
+    return _of_tag(fault, tag)[1]
+
+
+@lru_cache(_CACHED)
+def _of_tag(fault: type[Fault], tag: str) -> tuple[Rule, ImageSpec]:
+    """What a tag of `broken/<fault>` asks for. Raise `OCIError` 400 MANIFEST_INVALID, with what is wrong."""
+    try:
+        values = fault.short_form(tag)
+        if values is None:
+            values = split_params("" if tag == _ALL_DEFAULTS else tag, _names(fault))
+        image = {name: values.pop(name, default) for name, default in _IMAGE_DEFAULTS.items()}
+        rule = _rule(fault, values)
+        _check_image(fault, rule)
+        spec = spec_from(image, salt=f"{fault.name}:{_canonical(rule)}")
+    except _NoPathError as error:
+        raise OCIError(400, ErrorCode.MANIFEST_INVALID, f"broken/{fault.name}:{tag}: {error}") from None
+    except ValueError as error:
+        raise OCIError(400, ErrorCode.MANIFEST_INVALID, fault.tag_problem(tag, str(error))) from None
+    return rule, spec
+
+
+def _rule(fault: type[Fault], values: dict[str, str]) -> Rule:
+    """Raise `ValueError`, one line, for a value that is not of its parameter's kind."""
+    told: dict[str, Any] = {name: values.pop(name) for name in _RULE_PARAMETERS if name in values}
+    if "endpoint" in values:
+        told["match"] = {"endpoint": values.pop("endpoint")}
+    made = fault.of(values)
+    try:
+        rule = Rule(fault=(made,), **told)
+    except ValidationError as error:
+        raise ValueError(first_problem(error, Rule)) from None
+    _check_path(made, rule)
+    return rule
+
+
+def _check_path(fault: Fault, rule: Rule) -> None:
+    if rule.endpoint == Endpoint.CONNECT:
+        raise _NoPathError(
+            f"{fault.name} strikes before there is a path; write it to a scenario file, to the control API "
+            f"or with `brokenreg rules add {fault.name}`"
+        )
+
+
+def _check_image(fault: type[Fault], rule: Rule) -> None:
+    if rule.endpoint not in _OF_IMAGES:
+        raise _NoPathError(
+            f"it strikes at {rule.endpoint}, which an image has not; "
+            f"write {RESERVED}with/{fault.name}/<repository>"
+        )
+
+
+def _canonical(rule: Rule) -> str:
+    """The parameters of its fault and its own, in one spelling."""
+    (fault,) = rule.fault
+    elsewhere = {} if rule.endpoint == fault.endpoint else {"endpoint": rule.endpoint}
+    return "_".join(filter(None, (fault.spelled(), join_params({**elsewhere, **_own(rule)}))))
+
+
+def _own(rule: Rule) -> dict[str, str]:
+    """How often it strikes, as paths spell it."""
+    own: dict[str, str] = {}
+    if rule.skip:
+        own["skip"] = str(rule.skip)
+    if rule.times is not None:
+        own["times"] = str(rule.times)
+    if rule.probability != 1:
+        own["probability"] = str(rule.probability)
+    return own
+
+
+@cache
+def _names(fault: type[Fault]) -> tuple[str, ...]:
+    return (*fault.model_fields, *_IMAGE_DEFAULTS, *_RULE_PARAMETERS, "endpoint")
+
+
+def _known_fault(name: str, others: tuple[str, ...] = ()) -> type[Fault]:
+    """Raise `OCIError` 404 NAME_UNKNOWN that names the nearest fault, or one of the `others` there."""
+    fault = CATALOGUE.get(name)
+    if fault is None:
+        hint = nearest(name, [*CATALOGUE, *others], f"{RESERVED}%s")
+        raise OCIError(404, ErrorCode.NAME_UNKNOWN, f"{RESERVED}{name} is no fault; {hint}")
+    return fault

@@ -1,0 +1,241 @@
+"""A rule: when (match), what (fault), how often (skip, times, probability)."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    StringConstraints,
+    ValidationError,
+    ValidationInfo,
+    WithJsonSchema,
+    field_validator,
+    model_validator,
+)
+
+from brokenreg.faults.catalogue import CATALOGUE, Fault
+from brokenreg.faults.catalogue.base import first_problem
+from brokenreg.faults.catalogue.parameters import Share
+from brokenreg.oci.target import Endpoint
+from brokenreg.rules.conflicts import match_conflict
+from brokenreg.traffic.matching import Match
+from brokenreg.validation import place_of, told
+from brokenreg.wording import counted, nearest
+
+_MAX_FAULTS = 8
+
+FAULT = {"title": "Fault", "type": "object", "required": ["type"]}
+"""Stands in JSON Schemas of rules where any fault may stand; `fault_schema` says which there are."""
+
+
+def fault_of(value: Any) -> Fault:
+    """The fault that `{type: <name>, <parameter>: <value>, ...}` stands for.
+
+    Raise `ValueError` that names the nearest, for an unknown one, and `pydantic.ValidationError` for
+    parameters.
+    """
+    if isinstance(value, Fault):
+        return value
+    if isinstance(value, str):
+        value = {"type": value}
+    if not isinstance(value, dict) or not isinstance(value.get("type"), str):
+        raise ValueError("write {type: <fault>, <parameter>: <value>, ...}; `brokenreg faults` lists them")  # noqa: TRY004
+    kind = CATALOGUE.get(_name_of(value))
+    if kind is None:
+        raise ValueError(f"there is no fault {value['type'][:100]!r}; {nearest(value['type'], CATALOGUE)}")
+    return kind.model_validate({key: each for key, each in value.items() if key != "type"})
+
+
+def _name_of(value: Any) -> str:
+    """The name of the fault, in what `fault_of` takes."""
+    return str(value["type"] if isinstance(value, dict) else value)
+
+
+def fault_schema() -> dict[str, Any]:
+    """JSON Schema of one fault in a rule: any of the catalogue."""
+    return {"oneOf": [_schema_of(kind) for kind in CATALOGUE.values()]}
+
+
+def _schema_of(kind: type[Fault]) -> dict[str, Any]:
+    schema = kind.model_json_schema()
+    properties = {"type": {"const": kind.name, "type": "string"}, **schema.get("properties", {})}
+    required = ["type", *schema.get("required", [])]
+    return {**schema, "properties": properties, "required": required}
+
+
+def _faults(value: Any) -> tuple[Fault, ...]:
+    values = value if isinstance(value, list | tuple) else [value]
+    if not 1 <= len(values) <= _MAX_FAULTS:
+        raise ValueError(f"{counted(len(values), 'fault')}; a rule has 1 to {_MAX_FAULTS}")
+    faults = []
+    for each in values:
+        try:
+            faults.append(fault_of(each))
+        except ValidationError as error:
+            raise ValueError(first_problem(error, CATALOGUE[_name_of(each)])) from None
+    return tuple(faults)
+
+
+def _written(faults: tuple[Fault, ...]) -> Any:
+    each = [{"type": fault.name, **fault.parameters()} for fault in faults]
+    return each[0] if len(each) == 1 else each
+
+
+Faults = Annotated[
+    tuple[Fault, ...],
+    BeforeValidator(_faults),
+    PlainSerializer(_written),
+    WithJsonSchema(
+        {"anyOf": [FAULT, {"type": "array", "minItems": 1, "maxItems": _MAX_FAULTS, "items": FAULT}]}
+    ),
+]  # fmt: skip
+"""One fault or several that combine, the outermost (nearest to the client) first."""
+
+Per = Literal["rule", "repository", "reference", "client"]
+
+
+class Rule(BaseModel):
+    """The shape that scenario files and the control API share."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: Annotated[str, StringConstraints(min_length=1, max_length=200)] | None = Field(
+        None, description="what people call it; also part of its draws"
+    )
+    match: Match = Field(Match(), description="what it is about; absent: where its fault strikes by default")
+    fault: Faults = Field(description="what happens: {type: truncate, after: 64KiB}, or a list of such")
+    skip: int = Field(0, ge=0, le=2**31, description="let the first matches pass")
+    times: int | None = Field(None, le=2**31, description="strike so often at most; absent: always")
+    probability: Share = Field(1.0, description="share of the matches that it strikes, seeded; more than 0")
+    per: Per = Field("rule", description="what `skip` and `times` count by")
+    enabled: bool = Field(True, description="whether it is asked at all")
+    override: bool = Field(
+        False, description="asked after all rules, and for every endpoint unless the match names one"
+    )
+
+    @field_validator("times", "probability")
+    @classmethod
+    def _is_applied(cls, value: float | None, info: ValidationInfo) -> float | None:
+        if value is not None and value <= 0:
+            least = "1 or more" if info.field_name == "times" else "more than 0"
+            raise ValueError(f"write {least}; to switch a rule off, write enabled: false")
+        return value
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        endpoint = self.endpoint
+        for fault in self.fault:
+            if (endpoint == Endpoint.CONNECT) != (fault.endpoint == Endpoint.CONNECT):
+                raise ValueError(_not_there(fault, endpoint))
+        if endpoint == Endpoint.CONNECT:
+            self._check_connection()
+        self._check_effect()
+        return self
+
+    def _check_effect(self) -> None:
+        """Raise `ValueError` if it can never be applied as it is written."""
+        if conflict := match_conflict(self.match, self.endpoints()):
+            raise ValueError(conflict)
+        for place, fault in enumerate(self.fault):
+            if conflict := fault.conflict(self.match, self.endpoints()):
+                raise ValueError(conflict)
+            if inner := next((each for each in self.fault[place + 1 :] if fault.precludes(each)), None):
+                raise ValueError(
+                    f"{fault.name} responds itself, so {inner.name} after it is never applied; "
+                    f"write {inner.name} before {fault.name}"
+                )
+
+    def _check_connection(self) -> None:
+        if len(self.fault) > 1:
+            raise ValueError("one fault alone can strike a connection")
+        if beyond := self.match.beyond_connections():
+            raise ValueError(
+                f"match.{beyond[0]} is of requests; a connection is known by `attempt`, and by `client` as "
+                "an address or a network"
+            )
+
+    @property
+    def endpoint(self) -> str:
+        """Where it strikes: as its match says, else by default."""
+        if self.match.endpoint is not None:
+            return self.match.endpoint
+        defaults = [fault.endpoint for fault in self.fault]
+        if self.override and Endpoint.CONNECT not in defaults:
+            return "any"
+        return next((each for each in defaults if each != "any"), "any")
+
+    def endpoints(self) -> Collection[Endpoint]:
+        return self.match.endpoints(self.endpoint)
+
+    def takes(self, method: str) -> bool:
+        """Whether one of its faults can strike a request of that method."""
+        return any(fault.takes(method) for fault in self.fault)
+
+    def written(self) -> dict[str, Any]:
+        """As JSON and YAML have it: what differs from the defaults."""
+        return self.model_dump(mode="json", exclude_defaults=True)
+
+
+def _not_there(fault: Fault, endpoint: str) -> str:
+    if endpoint != Endpoint.CONNECT:
+        return f"{fault.name} strikes before a request, at endpoint connect, not at {endpoint}"
+    others = [name for name, kind in CATALOGUE.items() if kind.endpoint == Endpoint.CONNECT]
+    return f"{fault.name} needs a request; at endpoint connect there is none yet, but {' and '.join(others)}"
+
+
+class FieldError(ValueError):
+    """A document that is no rule (or no scenario): `field` is where, the message says what is wrong there."""
+
+    def __init__(self, field: Sequence[str | int], problem: str) -> None:
+        super().__init__(f"{spell_field(field)}: {problem}" if field else problem)
+        self.field = tuple(field)
+        self.problem = problem
+
+    @property
+    def where(self) -> str | None:
+        """The field as people write it; None if it is the whole document."""
+        return spell_field(self.field) or None
+
+    @classmethod
+    def of(
+        cls, error: ValidationError, model: type[BaseModel], within: Sequence[str | int] = ()
+    ) -> FieldError:
+        """The first thing wrong with what should have been a `model`."""
+        return cls((*within, *place_of(error)), told(error, model))
+
+
+def spell_field(field: Sequence[str | int]) -> str:
+    """A place in a document as people write it: `rules[2].fault.after`."""
+    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in field).lstrip(".")
+
+
+def rule_of(document: Any) -> Rule:
+    """The rule that a JSON or YAML document stands for. Raise `FieldError`."""
+    if not isinstance(document, dict):
+        raise FieldError((), "a rule is a mapping, for instance {fault: {type: truncate, after: 64KiB}}")
+    if document.get("fault") is None:
+        raise FieldError(("fault",), "is missing; write for instance {type: truncate, after: 64KiB}")
+    try:
+        return Rule.model_validate({**document, "fault": _faults_of(document["fault"])})
+    except ValidationError as error:
+        raise FieldError.of(error, Rule) from None
+
+
+def _faults_of(value: Any) -> list[Fault]:
+    """As the rule's own validator, but it knows the parameter that is wrong."""
+    faults = []
+    for place, each in enumerate(value if isinstance(value, list) else [value]):
+        within = ("fault", place) if isinstance(value, list) else ("fault",)
+        try:
+            faults.append(fault_of(each))
+        except ValidationError as error:
+            raise FieldError.of(error, CATALOGUE[_name_of(each)], within) from None
+        except ValueError as error:
+            raise FieldError((*within, "type"), str(error)) from None
+    return faults

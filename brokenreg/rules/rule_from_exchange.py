@@ -1,0 +1,137 @@
+"""A rule that would strike exactly such requests as one that has passed."""
+
+from __future__ import annotations
+
+import glob
+import ipaddress
+from collections.abc import Iterable
+from dataclasses import replace
+
+from brokenreg.faults.catalogue import Fault
+from brokenreg.faults.context import Head
+from brokenreg.oci.digests import is_digest
+from brokenreg.oci.target import Endpoint
+from brokenreg.rules.rule import FieldError, Rule, fault_of, rule_of
+from brokenreg.rules.rule_outcome import Outcome, verdicts_of
+from brokenreg.rules.scenario import Scenario, write_scenario
+from brokenreg.traffic.exchange import Exchange
+from brokenreg.wire.asgi import Message
+
+_LONGEST = 100
+"""Characters of a client's product that are matched."""
+
+LOOKED_AT = 10_000
+"""Number of exchanges, the newest first, that are searched for names of a manifest; takes some ms."""
+
+_UNTELLING = (None, 206, 304, 401)
+"""Statuses after which the next response may differ: a part, nothing new, or a login."""
+
+_READS = ("GET", "HEAD")
+
+_MOST_NAMES = 3
+"""Maximum number of names of one manifest in a match, so that the match stays within its limits."""
+
+
+def faults_of(exchange: Exchange) -> tuple[Fault, ...]:
+    """The faults that struck it; `error` with status 503 if none did."""
+    applied = [each.active.rule.fault for each in verdicts_of(exchange) if each.outcome is Outcome.APPLIED]
+    return applied[0] if applied else (fault_of({"type": "error", "status": 503}),)
+
+
+def rule_like(exchange: Exchange, faults: tuple[Fault, ...], newest: Iterable[Exchange] = ()) -> Rule:
+    """Return a rule for requests like this one, by any version of its client.
+
+    It matches endpoint, repository, reference and method. A manifest is also matched by its other names and
+    by GET and HEAD, because most clients first request the digest of a tag and then use that digest. `newest`
+    are exchanges, the newest first, from which these names are known. Raise `FieldError` if no rule can match
+    such requests, or if the faults cannot be applied to them.
+    """
+    target = exchange.target
+    if target.endpoint is Endpoint.OTHER or target.error is not None:
+        raise FieldError((), "no rule can be told to match this one; its path addresses nothing")
+    match = {"endpoint": str(target.endpoint)}
+    methods = _READS if _reads_manifest(exchange) else (exchange.method,)
+    if target.endpoint is not Endpoint.CONNECT:
+        match |= {
+            "repository": glob.escape(target.repository),
+            "reference": "|".join(map(_literal, _references(exchange, newest))),
+            "method": "|".join(map(_literal, methods)),
+            "client": _client(exchange),
+        }
+    rule = rule_of({"match": {name: each for name, each in match.items() if each}, "fault": list(faults)})
+    if not any(map(rule.takes, methods)) and target.endpoint is not Endpoint.CONNECT:
+        raise FieldError((), f"{faults[0].name} strikes no {exchange.method[:20]}")
+    return rule
+
+
+def no_effect(faults: tuple[Fault, ...], exchange: Exchange) -> str | None:
+    """Return why none of these faults could change an exchange like this one, or None.
+
+    The original response is known only if no fault and no edit changed it. A manifest that was requested by
+    HEAD is treated as if it was requested by GET, because `rule_like` matches both.
+    """
+    if _reads_manifest(exchange) and any(fault.takes("GET") for fault in faults):
+        exchange = replace(exchange, method="GET")
+    is_known = exchange.fault is None and exchange.edited is None and exchange.status not in _UNTELLING
+    why = None
+    for fault in faults:
+        problem = fault.inapplicable_reason(exchange)
+        if problem is None and is_known and exchange.endpoint is not Endpoint.CONNECT:
+            problem = fault.no_effect(exchange, Head(_head_of(exchange)))
+        if problem is None:
+            return None
+        why = why or f"{fault.name} would have no effect on such a response: {problem}"
+    return why
+
+
+def _head_of(exchange: Exchange) -> Message:
+    headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in exchange.response_headers]
+    return {"type": "http.response.start", "status": exchange.status, "headers": headers}
+
+
+def scenario_like(exchange: Exchange, newest: Iterable[Exchange] = ()) -> str:
+    """A scenario file with a rule that strikes such requests as this one was struck. Raise `FieldError`."""
+    return write_scenario(Scenario(rules=(rule_like(exchange, faults_of(exchange), newest),)))
+
+
+def _reads_manifest(exchange: Exchange) -> bool:
+    return exchange.endpoint is Endpoint.MANIFEST and exchange.method in _READS
+
+
+def _references(exchange: Exchange, newest: Iterable[Exchange]) -> list[str]:
+    """Return the reference, and other tags and the digest by which the manifest was recently requested."""
+    reference = exchange.target.reference
+    if exchange.endpoint is Endpoint.UPLOAD:
+        return []  # each response has a new one
+    if not reference or not _reads_manifest(exchange):
+        return [reference] if reference else []
+    digests: dict[str, str] = {}
+    for each in (exchange, *newest):
+        told = each.response_header("docker-content-digest")
+        if each.target.key == exchange.target.key and each.endpoint is Endpoint.MANIFEST and is_digest(told):
+            digests.setdefault(each.target.reference, told)
+    digest = reference if is_digest(reference) else digests.get(reference, "")
+    others = [name for name, told in digests.items() if told == digest and name not in (reference, digest)]
+    return [*filter(None, dict.fromkeys((reference, digest))), *others][:_MOST_NAMES]
+
+
+def _literal(text: str) -> str:
+    """Return a glob for that text, with `?` for `|`, which would separate alternatives."""
+    return glob.escape(text).replace("|", "?")
+
+
+def _client(exchange: Exchange) -> str:
+    """A glob for all versions of its client's product; empty, if it does not say."""
+    product, slash, _ = exchange.user_agent.partition(" ")[0].partition("/")
+    if not product or _is_address(product):
+        return ""
+    return glob.escape(product[:_LONGEST]) + ("/*" if slash and len(product) <= _LONGEST else "*")
+
+
+def _is_address(text: str) -> bool:
+    """Whether a match would take it for an address."""
+    try:
+        ipaddress.ip_network(text, strict=False)
+    except ValueError:
+        return False
+    return True

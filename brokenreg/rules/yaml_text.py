@@ -1,0 +1,130 @@
+"""YAML as scenarios are written in it: mappings, lists and scalars, and the line of each.
+
+A scenario may come from anybody. So there are bounds on length and depth; anchors, aliases and tags are
+refused; and a number stays the text that was written until the field that it is for reads it: a tag `1.10`
+is no 1.1, `no` is no false.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import yaml
+from yaml.events import (
+    AliasEvent,
+    DocumentStartEvent,
+    Event,
+    MappingEndEvent,
+    MappingStartEvent,
+    NodeEvent,
+    ScalarEvent,
+    SequenceEndEvent,
+    SequenceStartEvent,
+)
+
+from brokenreg.wording import counted
+
+Lines = dict[tuple[str | int, ...], int]
+"""The line, from 1, of each place in a document."""
+
+MAX_TEXT = 1024 * 1024
+"""Characters."""
+
+_MAX_DEPTH = 16
+_MAX_NODES = 100_000
+_NULLS = ("", "~", "null", "Null", "NULL")
+
+
+class YAMLTextError(ValueError):
+    """A text that is not YAML of our kind; `line` is where, from 1."""
+
+    def __init__(self, line: int, problem: str) -> None:
+        super().__init__(problem)
+        self.line = line
+
+
+def read_yaml(text: str) -> tuple[Any, Lines]:
+    """The document (mappings, lists, strings and None), and the line of each place in it.
+
+    Raise `YAMLTextError`. An empty text is None.
+    """
+    if len(text) > MAX_TEXT:
+        raise YAMLTextError(1, f"{counted(len(text), 'character')}; at most {MAX_TEXT} are read")
+    reader = _Reader(_events(text))
+    try:
+        return reader.document(), reader.lines
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        raise YAMLTextError(mark.line + 1 if mark else 1, f"is not YAML: {error.problem}") from None
+    except yaml.YAMLError as error:
+        raise YAMLTextError(1, f"is not YAML: {str(error).partition(chr(10))[0]}") from None
+
+
+def _events(text: str) -> Iterator[Event]:
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    events: Iterator[Event] = yaml.parse(text, Loader=loader)
+    return events
+
+
+class _Reader:
+    def __init__(self, events: Iterator[Event]) -> None:
+        self._events = events
+        self._nodes = 0
+        self.lines: Lines = {}
+
+    def document(self) -> Any:
+        value = None
+        documents = 0
+        for event in self._events:
+            if isinstance(event, DocumentStartEvent):
+                documents += 1
+                if documents > 1:
+                    raise YAMLTextError(_line(event), "a second document begins; one is read")
+            elif isinstance(event, NodeEvent):
+                value = self._node(event, ())
+        return value
+
+    def _node(self, event: Event, place: tuple[str | int, ...]) -> Any:
+        self._check(event, place)
+        self.lines[place] = _line(event)
+        if isinstance(event, ScalarEvent):
+            is_null = event.style is None and event.value in _NULLS
+            return None if is_null else event.value
+        if isinstance(event, SequenceStartEvent):
+            return self._sequence(place)
+        return self._mapping(place)
+
+    def _sequence(self, place: tuple[str | int, ...]) -> list[Any]:
+        values: list[Any] = []
+        while not isinstance(event := next(self._events), SequenceEndEvent):
+            values.append(self._node(event, (*place, len(values))))
+        return values
+
+    def _mapping(self, place: tuple[str | int, ...]) -> dict[str, Any]:
+        values: dict[str, Any] = {}
+        while not isinstance(event := next(self._events), MappingEndEvent):
+            if not isinstance(event, ScalarEvent):
+                self._check(event, place)
+                raise YAMLTextError(_line(event), "a key is a word, and nothing more")
+            key = event.value
+            if key in values:
+                raise YAMLTextError(_line(event), f"the key {key[:100]!r} stands here twice")
+            values[key] = self._node(next(self._events), (*place, key))
+            self.lines[*place, key] = _line(event)
+        return values
+
+    def _check(self, event: Event, place: tuple[str | int, ...]) -> None:
+        self._nodes += 1
+        if self._nodes > _MAX_NODES:
+            raise YAMLTextError(_line(event), f"more than {_MAX_NODES} values")
+        if isinstance(event, AliasEvent) or getattr(event, "anchor", None) is not None:
+            raise YAMLTextError(_line(event), "anchors (&) and aliases (*) are not read; put globs in quotes")
+        if (tag := getattr(event, "tag", None)) not in (None, "!"):
+            raise YAMLTextError(_line(event), f"tags are not read, and {tag!r} is one")
+        if isinstance(event, MappingStartEvent | SequenceStartEvent) and len(place) >= _MAX_DEPTH:
+            raise YAMLTextError(_line(event), f"nested deeper than {_MAX_DEPTH} levels")
+
+
+def _line(event: Event) -> int:
+    return event.start_mark.line + 1 if event.start_mark else 1

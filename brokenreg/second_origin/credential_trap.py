@@ -1,0 +1,148 @@
+"""The trap: what credentials arrived at the second origin, where none may.
+
+Told are the kind, the place and the client; never the secret, nor a part of it.
+"""
+
+from __future__ import annotations
+
+import hmac
+import time
+from collections import deque
+from collections.abc import Iterator
+from urllib.parse import parse_qsl
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from brokenreg.redaction import SCHEMES, announces_secret, is_flag
+from brokenreg.second_origin.signed_urls import SIGNATURE
+from brokenreg.traffic.exchange import Exchange
+from brokenreg.traffic.memory import Memory
+from brokenreg.traffic.recorder import EXTENSION as EXCHANGE
+from brokenreg.wire.asgi import ASGIApp, Message, Receive, Scope, Send, header
+
+MAX_FORM = 64 * 1024
+"""Bytes of a form that are looked at."""
+
+_LAST = 20
+_NAMESPACES = 1000
+_LONGEST_PATH = 300
+
+_FORM = b"application/x-www-form-urlencoded"
+_LONGEST_NAME = 100
+
+
+class Leak(BaseModel):
+    """One credential that arrived."""
+
+    model_config = ConfigDict(frozen=True)
+
+    exchange: int = Field(description="id of the exchange that brought it")
+    time: float = Field(description="seconds since the epoch")
+    namespace: str
+    path: str
+    kind: str = Field(description="what it was, for instance `Authorization Basic` or `form password`")
+    client: str = Field(description="address and port")
+    user_agent: str
+
+
+class Leaks(BaseModel):
+    """What arrived since the start or the last reset."""
+
+    model_config = ConfigDict(frozen=True)
+
+    count: int
+    last: list[Leak] = Field(description=f"the last {_LAST}, the newest last")
+
+
+class CredentialTrap:
+    """Counts by namespace; at most `_NAMESPACES` of them."""
+
+    def __init__(self) -> None:
+        self._counts: Memory[str, int] = Memory(_NAMESPACES)
+        self._last: deque[Leak] = deque(maxlen=_LAST)
+
+    @property
+    def leaks(self) -> Leaks:
+        return Leaks(count=sum(self._counts.values()), last=list(self._last))
+
+    def spring(self, exchange: Exchange, kind: str) -> None:
+        """Note a credential, here and in the exchange's timeline."""
+        namespace = exchange.target.namespace
+        self._counts[namespace] = self._counts.get(namespace, 0) + 1
+        self._last.append(
+            Leak(
+                exchange=exchange.id,
+                time=time.time(),
+                namespace=namespace,
+                path=exchange.path[:_LONGEST_PATH],
+                kind=kind,
+                client=exchange.client,
+                user_agent=exchange.user_agent[:_LONGEST_PATH],
+            )
+        )
+        exchange.mark(f"credential arrived: {kind}")
+
+    def namespaces(self) -> list[str]:
+        """Where something arrived."""
+        return list(self._counts)
+
+    def reset(self, namespace: str) -> None:
+        """Forget what arrived in a namespace."""
+        del self._counts[namespace]
+        kept = [leak for leak in self._last if leak.namespace != namespace]
+        self._last = deque(kept, _LAST)
+
+
+class CredentialTrapMiddleware:
+    """The ASGI middleware that looks at each request; `own_token` is ours, and no secret of anybody."""
+
+    def __init__(self, app: ASGIApp, trap: CredentialTrap, own_token: str) -> None:
+        self._app = app
+        self._trap = trap
+        self._own_bearer = f"Bearer {own_token}".encode()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        exchange: Exchange = scope["extensions"][EXCHANGE]
+        for kind in (*self._in_headers(scope), *_in_fields("query", scope["query_string"])):
+            self._trap.spring(exchange, kind)
+        if (header(scope, b"content-type") or b"").partition(b";")[0].strip().lower() == _FORM:
+            form, receive = await _first_of_body(receive)
+            for kind in _in_fields("form", form):
+                self._trap.spring(exchange, kind)
+        await self._app(scope, receive, send)
+
+    def _in_headers(self, scope: Scope) -> Iterator[str]:
+        for name, value in scope["headers"]:
+            kind, text = name.decode("latin-1").title()[:_LONGEST_NAME], value.decode("latin-1").strip()
+            is_ours = hmac.compare_digest(value, self._own_bearer)
+            if is_ours or is_flag(text) or not announces_secret(kind):
+                continue
+            scheme, space, _ = text.partition(" ")
+            if kind.endswith("Authorization"):
+                # A scheme that nobody knows may be the secret itself.
+                kind += f" {SCHEMES.get(scheme.lower(), 'of another scheme') if space else 'bare'}"
+            yield kind
+
+
+def _in_fields(where: str, encoded: bytes) -> Iterator[str]:
+    for name, value in parse_qsl(encoded.decode("latin-1")):
+        is_ours = name == SIGNATURE  # the parameter of our own signed URLs
+        if announces_secret(name) and not is_ours and not is_flag(value):
+            yield f"{where} {name.lower()[:_LONGEST_NAME]}"
+
+
+async def _first_of_body(receive: Receive) -> tuple[bytes, Receive]:
+    """The first `MAX_FORM` bytes of a body, and a `receive` that gives them again."""
+    messages: deque[Message] = deque()
+    body = b""
+    while len(body) < MAX_FORM:
+        message = await receive()
+        messages.append(message)
+        body += message.get("body", b"")
+        if message["type"] != "http.request" or not message["more_body"]:
+            break
+
+    async def replayed() -> Message:
+        return messages.popleft() if messages else await receive()
+
+    return body[:MAX_FORM], replayed

@@ -1,1 +1,0 @@
-"""Assembly: puts the floors together, opens the listeners, starts and stops."""

@@ -1,0 +1,222 @@
+"""When a rule matches: by endpoint, layer, repository, reference, method, client, user, header and more."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Callable, Collection
+from functools import partial
+from typing import Annotated, Literal
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    field_validator,
+)
+
+from brokenreg.oci.target import Endpoint, Target
+from brokenreg.redaction import REDACTED, SCHEMES, announces_secret, is_flag
+from brokenreg.traffic.exchange import Exchange
+from brokenreg.traffic.globs import Glob, Globs, any_of, matcher
+from brokenreg.traffic.redaction import redact_header
+
+EndpointName = Literal[
+    "any",
+    "blob",
+    "connect",
+    "ping",
+    "token",
+    "manifest",
+    "config",
+    "layer",
+    "upload",
+    "tags",
+    "referrers",
+    "catalog",
+]
+"""What a match may name: an endpoint, `blob` (config or layer), or `any`."""
+
+Predicate = Callable[[Exchange], object]
+Facet = Callable[[Exchange], str]
+Positions = Callable[[Target], Collection[int]]
+
+BLOBS = (Endpoint.CONFIG, Endpoint.LAYER)
+_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+
+
+def _upper(value: object) -> object:
+    return value.upper() if isinstance(value, str) else value
+
+
+class Match(BaseModel):
+    """What an exchange must be for a rule to match; what is absent matches all."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    endpoint: EndpointName | None = Field(
+        None, description="what the request addresses; absent: where the fault strikes by default"
+    )
+    layer: int | None = Field(
+        None, ge=1, le=10_000, description="the place of the layer in its manifest, from 1"
+    )
+    repository: Globs | None = Field(
+        None, description="glob on the repository, prefixes stripped; `a|b` for a or b"
+    )
+    reference: Globs | None = Field(
+        None, description="glob on the tag, digest or upload id; `a|b` for a or b"
+    )
+    method: Annotated[Globs, BeforeValidator(_upper)] | None = Field(
+        None, description="glob on the method; `GET|HEAD` for both"
+    )
+    client: Glob | None = Field(
+        None, description="glob on User-Agent; or an address, or a network of addresses"
+    )
+    user: Glob | None = Field(
+        None, description="glob on the user of Basic credentials, or the subject of a token (JWT)"
+    )
+    header: dict[Glob, Glob] | None = Field(
+        None,
+        description="globs on values of request headers; `*`: any; of credentials the scheme: `Basic *`",
+        max_length=20,
+    )
+    attempt: int | None = Field(
+        None, ge=1, description="the Nth time that the same is asked, by method, repository and reference"
+    )
+    protocol: Literal["http/1.1", "h2"] | None = Field(None, description="the protocol of the request")
+
+    @field_validator("header")
+    @classmethod
+    def _can_match(cls, header: dict[str, str] | None) -> dict[str, str] | None:
+        for name, glob in (header or {}).items():
+            if not _HEADER_NAME.fullmatch(name):
+                raise ValueError(f"{name[:100]!r} is not the name of a header; write for instance user-agent")
+            if not _may_match(name.lower(), glob):
+                raise ValueError(
+                    f"{name}: secrets are not kept, so no rule can match one; to match a user, write "
+                    "match.user; to match a scheme, write 'Basic *' or 'Bearer *'; to match any value, '*'"
+                )
+        return header
+
+    def takes(self, method: str) -> bool:
+        """Return whether it can match a request with that method."""
+        return self.method is None or bool(any_of(self.method)(method))
+
+    def endpoints(self, default: str) -> Collection[Endpoint]:
+        """The endpoints that it is about."""
+        name = self.endpoint or default
+        if name == "any":
+            return tuple(each for each in Endpoint if each is not Endpoint.CONNECT)
+        return BLOBS if name == "blob" else (Endpoint(name),)
+
+    def beyond_connections(self) -> list[str]:
+        """What it asks of a request, which a connection cannot tell."""
+        asked = self.model_dump(exclude_none=True, exclude={"endpoint", "attempt"})
+        if self.client is not None and _network(self.client) is not None:
+            del asked["client"]
+        return list(asked)
+
+    def facets(self) -> dict[str, Facet]:
+        """What of an exchange decides, by name; apart from endpoint, method and the place of a layer."""
+        found: dict[str, Facet] = {}
+        if self.repository is not None:
+            found["repository"] = lambda exchange: " ".join(exchange.target.names)
+        if self.reference is not None:
+            found["reference"] = lambda exchange: exchange.target.reference
+        if self.protocol is not None:
+            found["protocol"] = lambda exchange: exchange.protocol
+        if self.client is not None and _network(self.client) is not None:
+            found["address"] = _host
+        elif self.client is not None:
+            found["user-agent"] = lambda exchange: exchange.user_agent
+        if self.user is not None:
+            found["user"] = lambda exchange: exchange.user
+        for name in map(str.lower, self.header or ()):
+            found[f"header {name}"] = partial(_values, name)
+        return found
+
+    def predicates(self) -> list[tuple[str, Predicate]]:
+        """What must hold of an exchange's method and facets, the cheapest and most telling first.
+
+        Each with what to say if it does not hold.
+        """
+        found: list[tuple[str, Predicate]] = []
+        if self.repository is not None:
+            repository = any_of(self.repository)
+            found.append(
+                (
+                    f"repository is not {self.repository}",
+                    lambda exchange: any(map(repository, exchange.target.names)),
+                )
+            )
+        if self.reference is not None:
+            reference = any_of(self.reference)
+            found.append(
+                (
+                    f"reference is not {self.reference}",
+                    lambda exchange: reference(exchange.target.reference),
+                )
+            )
+        if self.method is not None:
+            method = any_of(self.method)
+            found.append((f"method is not {self.method}", lambda exchange: method(exchange.method)))
+        if self.protocol is not None:
+            protocol = self.protocol
+            found.append((f"protocol is not {protocol}", lambda exchange: exchange.protocol == protocol))
+        if self.client is not None:
+            found.append((f"client is not {self.client}", _client(self.client)))
+        if self.user is not None:
+            user = matcher(self.user)
+            found.append((f"user is not {self.user}", lambda exchange: user(exchange.user)))
+        for name, value in (self.header or {}).items():
+            found.append((f"header {name} is not {value}", _header(name.lower(), matcher(value))))
+        return found
+
+
+def _may_match(name: str, glob: str) -> bool:
+    """Return whether the recorded part of some value of a header can match."""
+    if announces_secret(name) and not is_flag(glob):
+        kept = [REDACTED, *(f"{scheme} {REDACTED}" for scheme in SCHEMES)]
+        return any(map(matcher(glob.lower()), kept))
+    redacted = redact_header(name, glob)
+    return redacted == glob or bool(matcher(glob)(redacted))
+
+
+def _network(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network | None:
+    """The addresses that a text stands for; None if it is a glob on User-Agent."""
+    try:
+        return ipaddress.ip_network(text, strict=False)
+    except ValueError:
+        return None
+
+
+def _client(glob: str) -> Predicate:
+    network = _network(glob)
+    if network is None:
+        agent = matcher(glob)
+        return lambda exchange: bool(agent(exchange.user_agent))
+    return lambda exchange: _address(exchange) in network
+
+
+def _host(exchange: Exchange) -> str:
+    return exchange.client.rpartition(":")[0].strip("[]")
+
+
+def _address(exchange: Exchange) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    try:
+        return ipaddress.ip_address(_host(exchange))
+    except ValueError:
+        return None
+
+
+def _values(name: str, exchange: Exchange) -> str:
+    """All values of a header in one text, which is empty without any."""
+    return "\0".join(f"={value}" for key, value in exchange.request_headers if key == name)
+
+
+def _header(name: str, matcher: Callable[[str], object]) -> Predicate:
+    def has(exchange: Exchange) -> bool:
+        return any(key == name and matcher(value) for key, value in exchange.request_headers)
+
+    return has

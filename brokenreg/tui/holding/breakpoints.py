@@ -1,0 +1,127 @@
+"""The dialogue of breakpoints: those that are set, and a line for another."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import BindingType
+from textual.containers import Vertical
+from textual.content import Content
+from textual.screen import ModalScreen
+from textual.widgets import Input, Static
+
+from brokenreg.gate.breakpoints import Breakpoint, Breakpoints
+from brokenreg.traffic.filters import FilterError
+from brokenreg.tui.bindings import bindings_of
+from brokenreg.tui.disabled_reasons import HasDisabledReasons
+from brokenreg.tui.footer import KeyLine
+from brokenreg.tui.text import fit, visible
+from brokenreg.tui.traffic.completion import problem_of
+
+_WIDTH = 72
+_SHOWN = 8
+
+
+class BreakpointsScreen(ModalScreen[None], HasDisabledReasons, inherit_bindings=False):
+    """Sets and removes breakpoints. One of them is chosen, the newest at first."""
+
+    DEFAULT_CSS = """
+    BreaksScreen { align: center middle; }
+    BreaksScreen > Vertical { width: 76; max-width: 100%; height: auto; border: round $primary;
+        background: $surface; padding: 0 1; }
+    BreaksScreen Input { background: $panel; }
+    BreaksScreen #list { height: auto; }
+    BreaksScreen #problem { color: $error; height: auto; min-height: 1; }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = bindings_of("breakpoints")
+
+    def __init__(self, breakpoints: Breakpoints) -> None:
+        super().__init__()
+        self._breakpoints = breakpoints
+        self._chosen = max(0, len(breakpoints) - 1)
+
+    def compose(self) -> ComposeResult:
+        box = Vertical()
+        box.border_title = "Hold every response that matches"
+        with box:
+            yield Input(placeholder="endpoint:layer status:5xx repository:library/*", compact=True)
+            yield Static(id="problem", markup=False)
+            yield Static(id="list", markup=False)
+        yield KeyLine()
+
+    def on_mount(self) -> None:
+        self._show()
+
+    def on_input_changed(self, event: Input.Changed) -> None:
+        """Say what is wrong with it."""
+        self._say(problem_of(event.value))
+
+    def disabled_reason(self, action: str) -> str:
+        """Why `action` would do nothing now."""
+        if action in ("remove", "choose", "toggle_breaks") and not len(self._breakpoints):
+            return "there are no breakpoints; type one, and {breakpoints.add} sets it"
+        return super().disabled_reason(action)
+
+    def action_add(self) -> None:
+        """Set the breakpoint that was typed; without one, close."""
+        field = self.query_one(Input)
+        if not field.value.strip():
+            self.dismiss()
+            return
+        try:
+            self._breakpoints.add(field.value)
+        except FilterError as error:
+            self._say(str(error))
+            return
+        field.value = ""
+        self._chosen = len(self._breakpoints) - 1
+        self._show()
+
+    def action_remove(self) -> None:
+        """Remove the chosen breakpoint."""
+        self._breakpoints.remove([*self._breakpoints][self._chosen].id)
+        self._choose(self._chosen)
+
+    def action_choose(self, by: int) -> None:
+        """Choose another breakpoint."""
+        self._choose(self._chosen + by)
+
+    def action_toggle_breakpoints(self) -> None:
+        """Switch all breakpoints on or off."""
+        self._breakpoints.are_on = not self._breakpoints.are_on
+        self._show()
+
+    def action_close(self) -> None:
+        """Back to the panel."""
+        self.dismiss()
+
+    def _choose(self, place: int) -> None:
+        self._chosen = max(0, min(place, len(self._breakpoints) - 1))
+        self._show()
+
+    def _say(self, problem: str) -> None:
+        self.query_one("#problem", Static).update(visible(problem))
+
+    def _show(self) -> None:
+        self.query_one("#list", Static).update(Content("\n").join([*self._lines()]))
+        self.refresh_bindings()
+
+    def _lines(self) -> Iterator[Content]:
+        breakpoints = [*self._breakpoints]
+        if not breakpoints:
+            yield Content.styled("no breakpoints are set", "$secondary")
+            return
+        word = "on" if self._breakpoints.are_on else "OFF: nothing is held by them"
+        yield Content.styled(
+            f"{len(breakpoints)} set, {word}", "$secondary" if self._breakpoints.are_on else "$warning"
+        )
+        first = max(0, min(self._chosen - _SHOWN // 2, len(breakpoints) - _SHOWN))
+        for place, each in enumerate(breakpoints[first : first + _SHOWN], first):
+            yield _line(each, is_chosen=place == self._chosen)
+
+
+def _line(each: Breakpoint, *, is_chosen: bool) -> Content:
+    text = fit(f"{'▌' if is_chosen else ' '} {visible(each.expression)}", _WIDTH)
+    return Content.styled(text, "bold" if is_chosen else "")

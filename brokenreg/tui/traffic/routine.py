@@ -1,0 +1,55 @@
+"""What of the traffic nobody wants to see by default. Free of Textual."""
+
+from __future__ import annotations
+
+from brokenreg.oci.target import Endpoint
+from brokenreg.traffic.exchange import Ended, Exchange, Origin
+
+_HELLO = "TLS hello on a plain port"
+"""How the timeline says that somebody tried HTTPS where there is HTTP; many clients do, and come again."""
+
+_PROBE = frozenset({"closed before a TLS hello", "end"})
+"""All that the timeline of a connection says of which somebody wanted to know only whether it is accepted."""
+
+
+def is_routine(exchange: Exchange) -> bool:
+    """Whether it is a ping, a token, or a probe of the port, that went as such things should go.
+
+    What is in flight, was held or struck, failed, was edited or is a replay is none. Once an exchange has
+    ended, the answer stays what it is.
+    """
+    endpoint = exchange.endpoint
+    if endpoint is Endpoint.PING:
+        return _is_usual(exchange) and _is_good_ping(exchange)
+    if endpoint is Endpoint.TOKEN:
+        return _is_usual(exchange) and exchange.ended is Ended.COMPLETE and exchange.status == 200
+    return endpoint is Endpoint.CONNECT and _is_usual(exchange) and _is_probe(exchange)
+
+
+def _is_usual(exchange: Exchange) -> bool:
+    """Whether nobody interfered with it. At the second origin, whatever comes is worth a look."""
+    return (
+        exchange.origin is Origin.REGISTRY
+        and exchange.held_since is None
+        and exchange.fault is None
+        and exchange.rule is None
+        and exchange.edited is None
+        and exchange.replay_of is None
+    )
+
+
+def _is_good_ping(exchange: Exchange) -> bool:
+    """200; or the challenge, which is no answer to somebody who shows credentials."""
+    if exchange.ended is not Ended.COMPLETE or exchange.method not in ("GET", "HEAD"):
+        return False
+    if exchange.status == 401:
+        is_challenge = bool(exchange.response_header("www-authenticate"))
+        return is_challenge and not exchange.request_header("authorization")
+    return exchange.status == 200
+
+
+def _is_probe(exchange: Exchange) -> bool:
+    said = {what for what, _ in exchange.timeline}
+    if exchange.ended is Ended.COMPLETE:
+        return exchange.status == 400 and _HELLO in said
+    return exchange.ended is Ended.DISCONNECTED and exchange.status is None and said <= _PROBE

@@ -1,0 +1,152 @@
+"""A TCP connection before its first request: who came, what is done with it, and what became of it."""
+
+from __future__ import annotations
+
+import contextvars
+import ssl
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from brokenreg.wire.asgi import End
+
+HANDSHAKE_PATIENCE = 60.0
+"""Seconds that a TLS handshake may take."""
+
+
+@dataclass(frozen=True, slots=True)
+class UseCertificate:
+    """Serve the connection as ever, but shake hands by another TLS context."""
+
+    context: ssl.SSLContext
+
+
+@dataclass(frozen=True, slots=True)
+class Reject:
+    """Serve it not at all: say `reply` once the client has spoken, keep still, and end.
+
+    `silence` is in seconds; None keeps still until the client disconnects. `end` is `FIN` or `RST`.
+    """
+
+    end: End
+    reply: bytes = b""
+    silence: float | None = 0.0
+
+
+AcceptDecision = UseCertificate | Reject
+
+
+class InboundConnection:
+    """One connection, from the moment it is accepted until its socket is closed."""
+
+    __slots__ = (
+        "answered", "client", "context", "cut", "door", "is_cut", "is_served", "marks", "over_tls",
+        "requests", "say", "started", "unfinished",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        door: AcceptedConnections,
+        client: str,
+        *,
+        over_tls: bool,
+        cut: Callable[[], object],
+        say: Callable[[bytes], None],
+    ) -> None:
+        self.door = door
+        self.client = client
+        """Address of the peer, `host:port`."""
+        self.over_tls = over_tls
+        """Whether the listener speaks TLS."""
+        self.cut = cut
+        """Ends it now, whatever it is about."""
+        self.say = say
+        """Sends bytes past all that serves it; nothing may follow them."""
+        self.started = time.time()
+        self.context: ssl.SSLContext | None = None
+        """The TLS context in place of the listener's own."""
+        self.marks: list[tuple[str, float]] = []
+        """What happened before the first request, and when (seconds since the epoch)."""
+        self.requests = 0
+        self.is_served = False
+        """HTTP has it: it was not turned away, and a TLS handshake is over."""
+        self.unfinished = "closed before a TLS hello" if over_tls else None
+        """What its end means, if it comes now."""
+        self.answered = False
+        """What came was no request, and was told so."""
+        self.is_cut = False
+        """It was we who ended it."""
+
+    def mark(self, what: str) -> None:
+        """Note something that happened before the first request."""
+        self.marks.append((what, time.time()))
+        self.door.observer.noted(self, what)
+
+    def request(self) -> None:
+        """A request has come."""
+        self.requests += 1
+        if self.requests == 1:
+            self.door.observer.used(self)
+
+    def end(self) -> None:
+        """Its socket is closed."""
+        if self.unfinished is not None:
+            if time.time() - self.started >= HANDSHAKE_PATIENCE:
+                self.is_cut = True
+                self.unfinished = f"no TLS handshake within {HANDSHAKE_PATIENCE:.0f} s"
+            self.mark(self.unfinished)
+        self.door.connections.discard(self)
+        self.door.observer.ended(self)
+        # They refer back here through the connection, whose buffers would stay until a garbage collection.
+        self.cut, self.say = _nothing, _nothing
+
+
+def _nothing(_: bytes = b"") -> None:
+    """Do nothing: the connection has ended."""
+
+
+class ConnectionObserver(Protocol):
+    """Who is told what becomes of connections."""
+
+    def noted(self, arrival: InboundConnection, what: str) -> None:
+        """Something happened before the first request."""
+
+    def used(self, arrival: InboundConnection) -> None:
+        """Its first request has come."""
+
+    def ended(self, arrival: InboundConnection) -> None:
+        """It is over."""
+
+
+class Nobody:
+    """A witness who does not care."""
+
+    def noted(self, arrival: InboundConnection, what: str) -> None:
+        pass
+
+    def used(self, arrival: InboundConnection) -> None:
+        pass
+
+    def ended(self, arrival: InboundConnection) -> None:
+        pass
+
+
+AcceptPolicy = Callable[[InboundConnection], AcceptDecision | None]
+"""Decides on a connection that was just accepted; None serves it as ever."""
+
+
+@dataclass(frozen=True, slots=True)
+class AcceptedConnections:
+    """Who stands at a listener, and the connections that it has let in."""
+
+    observer: ConnectionObserver = field(default_factory=Nobody)
+    accept_policy: AcceptPolicy | None = None
+    connections: set[InboundConnection] = field(default_factory=set)
+
+
+ARRIVAL: contextvars.ContextVar[InboundConnection] = contextvars.ContextVar("arrival")
+"""The connection that the current task serves.
+
+Set by `ListenSocket.accept`; asyncio makes the task of each connection right after it, which inherits it.
+"""

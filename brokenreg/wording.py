@@ -1,0 +1,73 @@
+"""Words for messages: counts with plurals, hints at what was meant, and text made printable."""
+
+from __future__ import annotations
+
+import difflib
+import unicodedata
+from collections.abc import Collection
+from functools import lru_cache
+
+
+def counted(count: int, noun: str, plural: str = "") -> str:
+    """Return `1 rule` or `2 rules`; `plural` is for nouns that take more than an `s`."""
+    return f"{count} {form_for(count, noun, plural)}"
+
+
+def form_for(count: int, noun: str, plural: str = "") -> str:
+    """Return the noun in the form that follows that number."""
+    return noun if count == 1 else plural or f"{noun}s"
+
+
+def nearest(name: str, known: Collection[str], form: str = "%s") -> str:
+    """What `name` may have been meant to be, or all that there is; `form` is how it is written."""
+    near = difflib.get_close_matches(name, known, n=1)
+    return f"did you mean {form % near[0]}?" if near else f"there are {', '.join(sorted(known))}"
+
+
+_RIGHT_TO_LEFT = ("R", "AL", "AN")
+"""Classes (UAX #9) that have a terminal turn what stands beside them too, without any control character."""
+
+_BLANK = frozenset("\u115f\u3164\uffa0\u2800")
+"""Fillers, and the empty Braille pattern: letters and symbols that nobody sees."""
+
+_JOINING = (
+    range(0x1160, 0x1200),  # vowels and finals of Hangul syllables
+    range(0xD7B0, 0xD800),
+    range(0x1F1E6, 0x1F200),  # regional indicators: two are one flag
+    range(0x1F3FB, 0x1F400),  # skin tones
+    range(0x0E33, 0x0E34),  # Thai and Lao sara am
+    range(0x0EB3, 0x0EB4),
+)
+"""Code points that are no marks, and yet become one glyph with what stands before them."""
+
+_OF_UNSURE_WIDTH = (
+    range(0x2630, 0x2638),
+    range(0x268A, 0x2690),
+    range(0x3248, 0x3250),
+    range(0x4DC0, 0x4E00),
+    range(0x1D300, 0x1D357),
+    range(0x1D360, 0x1D379),
+)
+"""Trigrams, hexagrams, counting rods, circled numbers: narrow here and wide there; terminals differ."""
+
+
+def printable(text: str) -> str:
+    """`text` with all escaped that a terminal would obey, and that would combine, hide or turn what is shown.
+
+    What is left takes one cell, or two if it is wide or fullwidth (UAX #11), wherever it stands.
+    """
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(map(_shown, text))
+
+
+@lru_cache(4096)
+def _shown(character: str) -> str:
+    stands_alone = (
+        character.isprintable()
+        and unicodedata.category(character)[0] != "M"
+        and unicodedata.bidirectional(character) not in _RIGHT_TO_LEFT
+        and character not in _BLANK
+        and not any(ord(character) in each for each in (*_JOINING, *_OF_UNSURE_WIDTH))
+    )
+    return character if stands_alone else character.encode("unicode_escape").decode("ascii")

@@ -1,0 +1,38 @@
+"""The loop's exception handler: clients that break off are silent, bugs are not."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from typing import Any
+
+import pytest
+
+from brokenreg.assembly.listeners import quiet_handshakes
+
+
+class Loop:
+    def __init__(self) -> None:
+        self.told: list[dict[str, Any]] = []
+
+    def default_exception_handler(self, context: dict[str, Any]) -> None:
+        self.told.append(context)
+
+
+@pytest.mark.parametrize(
+    ("context", "is_told"),
+    [
+        ({"exception": ssl.SSLError(1, "wrong version"), "transport": "one"}, False),
+        ({"exception": ConnectionResetError(), "transport": "one"}, False),
+        ({"exception": ValueError(), "transport": "one"}, True),
+        ({"exception": ConnectionResetError(), "future": "one"}, True),
+        ({"exception": BrokenPipeError(), "handle": "one"}, True),
+        ({"exception": asyncio.CancelledError(), "handle": "of a connection that we cancelled"}, False),
+        ({"exception": ssl.SSLError(1, "no such file"), "future": "one"}, True),
+        ({}, True),
+    ],
+)
+def test_what_is_told(context: dict[str, Any], is_told: bool) -> None:
+    loop: Any = Loop()
+    quiet_handshakes(loop, {"message": "something failed", **context})
+    assert bool(loop.told) is is_told

@@ -1,0 +1,71 @@
+"""`brokenreg faults`: the whole catalogue in every form, and docs/faults.md made from it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from brokenreg.cli.main import main
+from brokenreg.faults.catalogue import CATALOGUE
+from brokenreg.oci.names import check_name, check_tag
+from brokenreg.rules.path_rules import image_kinds
+from brokenreg.rules.rule import rule_of
+from brokenreg.rules.scenario import read_scenario
+
+_PAGE = Path(__file__).parents[2] / "docs/faults.md"
+
+
+def run(*arguments: str) -> Result:
+    return CliRunner().invoke(main, ["faults", *arguments])
+
+
+def test_the_list_names_every_fault() -> None:
+    result = run()
+    assert result.exit_code == 0
+    listed = {line.split()[0] for line in result.output.splitlines() if line.startswith("  ")}
+    assert set(CATALOGUE) <= listed
+
+
+def test_the_page_in_docs_is_up_to_date() -> None:
+    assert _PAGE.read_text() == run("--markdown").output, (
+        "make it anew: brokenreg faults --markdown > docs/faults.md"
+    )
+
+
+@pytest.mark.parametrize("name", sorted(CATALOGUE))
+def test_each_fault_tells_all_of_itself(name: str) -> None:
+    kind = CATALOGUE[name]
+    (told,) = json.loads(run(name, "--json").output)
+    assert told["summary"].endswith(".")
+    assert told["clients"]
+    assert [each["name"] for each in told["parameters"]] == list(kind.model_fields)
+    assert all(each["description"] for each in told["parameters"])
+    text = " ".join(run(name).output.split())
+    assert told["examples"]["command"] in text
+    for each in told["parameters"]:
+        assert each["name"] in text
+
+
+@pytest.mark.parametrize("name", sorted(CATALOGUE))
+def test_the_examples_of_a_fault_are_one_rule(name: str) -> None:
+    (told,) = json.loads(run(name, "--json").output)
+    examples = told["examples"]
+    rule = rule_of(examples["rule"])
+    assert read_scenario(examples["scenario"], "x").scenario.rules == (rule,)
+    assert examples["command"].split()[:4] == ["brokenreg", "rules", "add", name]
+    if examples["path"] is not None:
+        repository, _, tag = examples["path"].rpartition(":")
+        check_name(repository)
+        check_tag(tag)
+    if examples["image"] is not None:
+        repository, _, tag = examples["image"].rpartition(":")
+        image_kinds()[repository](tag)
+
+
+def test_one_that_does_not_exist() -> None:
+    result = run("truncat")
+    assert result.exit_code == 2
+    assert "did you mean truncate?" in result.output

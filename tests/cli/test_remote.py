@@ -1,0 +1,217 @@
+"""`brokenreg rules`, `hold`, `step`, `resume`, `abort` against a running registry, end to end."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.process import Brokenreg, brokenreg, clean_environment, run_here
+
+TOKEN = "s3cret"
+IMAGE = "/v2/broken/random/manifests/layers-1_size-10"
+
+
+def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "brokenreg", *arguments],
+        capture_output=True,
+        text=True,
+        env=clean_environment(**environment),
+        timeout=60,
+    )
+
+
+@pytest.fixture(scope="module")
+def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Brokenreg]:
+    """A registry whose control API wants a token."""
+    with brokenreg(tmp_path_factory.mktemp("guarded") / "data", "--control-token", TOKEN) as running:
+        yield running
+
+
+def told(running: Brokenreg, *arguments: str) -> str:
+    """What a command that succeeds prints."""
+    done = run_here(*arguments, BROKENREG_URL=running.control, BROKENREG_CONTROL_TOKEN=TOKEN)
+    assert (done.returncode, done.stderr) == (0, "")
+    return done.stdout
+
+
+def test_the_life_of_rules(guarded: Brokenreg, tmp_path: Path) -> None:
+    added = told(guarded, "rules", "add", "error", "status=503", "--repository", "cli/*", "--times", "2")
+    number = added.split()[1].rstrip(":")
+    assert added == f"rule {number}: error status=503 when repository=cli/* times=2\n"
+    assert [httpx.get(f"{guarded.url}/v2/cli/x/manifests/v1").status_code for _ in range(3)] == [
+        503,
+        503,
+        404,
+    ]
+    both = told(guarded, "rules", "add", "latency", "dur=1ms", "+", "truncate", "after=64KiB", "--override")
+    assert "latency dur=1ms + truncate after=65536 (override)" in both
+    lines = told(guarded, "rules", "list").splitlines()
+    assert lines[0].split() == ["id", "rule", "matched", "applied", "from"]
+    assert lines[1].split()[0] == number
+    assert lines[1].split()[-4:] == ["3", "2", "control", "API"]
+    text = told(guarded, "rules", "list", "--yaml")
+    saved = tmp_path / "saved.yaml"
+    saved.write_text(text)
+    with brokenreg(tmp_path / "data", "--scenario", str(saved)) as another:
+        assert httpx.get(f"{another.control}/v1/scenario").text == text
+    told(guarded, "rules", "clear", number)
+    assert number not in [line.split()[0] for line in told(guarded, "rules", "list").splitlines()[1:]]
+    told(guarded, "rules", "clear")
+    assert told(guarded, "rules", "list").startswith("no rules")
+
+
+def held(running: Brokenreg, count: int) -> list[int]:
+    """The ids of those held, once there are so many."""
+    headers = {"authorization": f"Bearer {TOKEN}"}
+    with httpx.Client(base_url=running.control, headers=headers) as control:
+        deadline = time.monotonic() + 10
+        while True:
+            found = control.get("/v1/exchanges", params={"filter": "held:true"}).json()
+            if len(found) == count:
+                return [each["id"] for each in found]
+            assert time.monotonic() < deadline, found
+            time.sleep(0.02)
+
+
+def test_holding(guarded: Brokenreg) -> None:
+    assert "holds" in told(guarded, "hold", "--endpoint", "manifest")
+    with ThreadPoolExecutor(4) as pool:
+        answers = [pool.submit(httpx.get, guarded.url + IMAGE, timeout=60) for _ in range(4)]
+        first, second, *_ = held(guarded, 4)
+        told(guarded, "abort", str(first))
+        told(guarded, "abort", str(second), "--status", "504")
+        held(guarded, 2)
+        assert told(guarded, "step", "--bytes", "5", "--filter", "method:GET") == "2 exchanges\n"
+        held(guarded, 2)
+        assert told(guarded, "resume") == "2 exchanges\n"
+        ends = sorted(str((a.exception() and "reset") or a.result().status_code) for a in answers)
+    assert ends == ["200", "200", "504", "reset"]
+    told(guarded, "rules", "clear")
+
+
+def test_no_status_after_the_headers(guarded: Brokenreg) -> None:
+    def abort() -> tuple[int, str, str]:
+        done = run("abort", "--status", "503", BROKENREG_URL=guarded.control, BROKENREG_CONTROL_TOKEN=TOKEN)
+        return done.returncode, done.stdout, done.stderr
+
+    with ThreadPoolExecutor(3) as pool:
+        told(guarded, "hold", "--endpoint", "manifest", "--at", "5")
+        late = [pool.submit(httpx.get, guarded.url + IMAGE, timeout=60)]
+        held(guarded, 1)
+        one = "1 exchange skipped: its headers are sent; leave out --status to reset it\n"
+        assert abort() == (1, "", one)
+        late.append(pool.submit(httpx.get, guarded.url + IMAGE, timeout=60))
+        held(guarded, 2)
+        two = "2 exchanges skipped: their headers are sent; leave out --status to reset them\n"
+        assert abort() == (1, "", two)
+        told(guarded, "rules", "clear")
+        told(guarded, "hold", "--endpoint", "manifest")
+        early = pool.submit(httpx.get, guarded.url + IMAGE, timeout=60)
+        held(guarded, 3)
+        assert abort() == (0, "1 exchange\n", two)
+        assert early.result().status_code == 503
+        assert told(guarded, "abort") == "2 exchanges\n"
+        assert all(isinstance(each.exception(), httpx.HTTPError) for each in late)
+    assert told(guarded, "abort") == "0 exchanges\n"
+    told(guarded, "rules", "clear")
+
+
+def test_a_namespace_of_its_own(guarded: Brokenreg) -> None:
+    told(guarded, "rules", "add", "error", "--namespace", "team")
+    assert told(guarded, "rules", "list").startswith("no rules")
+    assert httpx.get(f"{guarded.url}/v2/broken/in/team/x/manifests/v1").status_code == 500
+    told(guarded, "rules", "clear", "--namespace", "team")
+
+
+def test_where_the_control_api_is(guarded: Brokenreg) -> None:
+    host = guarded.control.removeprefix("http://")
+    closed = "127.0.0.1:9"
+    for environment in (
+        {"BROKENREG_CONTROL": host},
+        {"BROKENREG_URL": guarded.control, "BROKENREG_CONTROL": closed},
+        {"BROKENREG_URL": host, "BROKENREG_CONTROL": "off"},
+    ):
+        done = run("rules", "list", BROKENREG_CONTROL_TOKEN=TOKEN, **environment)
+        assert (done.returncode, done.stderr) == (0, "")
+    done = run("rules", "list", "--url", host, BROKENREG_CONTROL_TOKEN=TOKEN, BROKENREG_URL=closed)
+    assert (done.returncode, done.stderr) == (0, "")
+    elsewhere = run("rules", "list", BROKENREG_CONTROL=closed)
+    assert elsewhere.returncode == 1
+    assert f"no control API answers at http://{closed}" in elsewhere.stderr
+
+
+def test_with_the_control_api_off_the_default_is_asked() -> None:
+    # Whoever answers there, if anybody, has no such rule.
+    done = run("rules", "clear", "999999999", BROKENREG_CONTROL="off")
+    assert done.returncode == 1
+    assert "//off" not in done.stderr
+
+
+def test_a_terminal_obeys_no_name(guarded: Brokenreg) -> None:
+    name = "a\nb\x1b[31m"
+    added = told(guarded, "rules", "add", "error", "--name", name)
+    assert added.count("\n") == 1
+    assert r"a\nb\x1b[31m: error" in added
+    listed = told(guarded, "rules", "list")
+    assert listed.count("\n") == 2
+    assert r"a\nb\x1b[31m: error" in listed
+    assert "\x1b" not in added + listed + told(guarded, "rules", "list", "--yaml")
+    told(guarded, "rules", "clear")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "words"),
+    [
+        ("rules add truncat", 2, "fault.type: there is no fault 'truncat'; did you mean truncate?"),
+        ("rules add truncate after=lots", 2, "fault.after: invalid size 'lots'"),
+        ("rules add error status", 2, "write NAME=VALUE"),
+        ("rules add error +", 2, "a fault is missing"),
+        ("rules add error --times x", 2, "'x' is not a valid integer"),
+        ("rules add error --header foo", 2, "for instance user-agent='docker/*'"),
+        ("rules add error --endpoint nowhere", 2, "nowhere"),
+        ("rules add error --times -1", 2, "times: "),
+        ("rules add error --probability 2", 2, "probability: "),
+        ("rules add error --probability nan", 2, "probability: "),
+        ("rules add error --probability inf", 2, "probability: "),
+        ("rules clear 999999", 1, "there is no rule 999999"),
+        ("rules list --namespace a/b", 2, "is no namespace"),
+        ("resume 999999", 1, "there is no exchange 999999"),
+        ("resume 1 --filter a", 2, "not by both"),
+        ("step --bytes much", 2, "bytes: invalid size 'much'"),
+        ("abort --status 200", 2, "status: "),
+        ("rules add error --probability 200%", 2, "probability: "),
+        ("abort --filter staus:500", 2, "did you mean 'status'?"),
+        ("rules list --token wrong", 1, "--control-token"),
+        ("rules list --token é", 2, "--token: write printable ASCII"),
+        ("rules list --token LINE", 2, "--token: write printable ASCII"),
+        ("rules add error message=BYTE", 2, r"'message=\udcff' is not UTF-8"),
+        ("rules add error --name BYTE", 2, r"'\udcff' is not UTF-8"),
+        ("abort --filter client:BYTE", 2, "is not UTF-8"),
+        ("rules list --url http://127.0.0.1:CLOSED", 1, "no control API answers at"),
+        ("rules list --url 127.0.0.1:CLOSED", 1, "no control API answers at http://127.0.0.1:"),
+        ("rules list --url http://[::1", 2, "neither HOST:PORT nor an http or https URL"),
+        ("rules list --url ftp://127.0.0.1", 2, "neither HOST:PORT nor an http or https URL"),
+        ("rules list --url 127.0.0.1:99999", 2, "neither HOST:PORT nor an http or https URL"),
+        ("rules list --url http://name:word@127.0.0.1:8081", 2, "a token goes to --token"),
+        ("rules list --url REGISTRY", 1, "404"),
+    ],
+)
+def test_what_goes_wrong_is_one_line(guarded: Brokenreg, arguments: str, status: int, words: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        port = closed.getsockname()[1]
+    written = arguments.replace("CLOSED", str(port)).replace("REGISTRY", guarded.url)
+    words_of = [each.replace("LINE", f"{TOKEN}\n").replace("BYTE", "\udcff") for each in written.split()]
+    done = run_here(*words_of, BROKENREG_URL=guarded.control, BROKENREG_CONTROL_TOKEN=TOKEN)
+    assert (done.returncode, done.stdout) == (status, "")
+    lines = [line for line in done.stderr.splitlines() if line and not line.startswith(("Usage:", "Try "))]
+    assert len(lines) == 1, done.stderr
+    assert words in lines[0]
