@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 from tests.process import Brokenreg, brokenreg
+from tests.running_registry import Registry
 
 
 @pytest.fixture(scope="module")
@@ -29,4 +30,40 @@ def own_registry(tmp_path: Path) -> Iterator[Brokenreg]:
 async def http(registry: Brokenreg) -> AsyncIterator[httpx.AsyncClient]:
     """An HTTP client whose base is the module's registry."""
     async with httpx.AsyncClient(base_url=registry.url, timeout=30) as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def secure(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Brokenreg]:
+    """One brokenreg with TLS for all tests of a module."""
+    with brokenreg(tmp_path_factory.mktemp("secure") / "data", "--tls", "self-signed") as running:
+        yield running
+
+
+@pytest.fixture(scope="module", params=["plain", "tls"])
+def http1(request: pytest.FixtureRequest) -> Registry:
+    """HTTP/1.1, plain and over TLS."""
+    return Registry(request.getfixturevalue("registry" if request.param == "plain" else "secure"), "http/1.1")
+
+
+@pytest.fixture(scope="module")
+def http2(secure: Brokenreg) -> Registry:
+    """HTTP/2 over TLS."""
+    return Registry(secure, "h2")
+
+
+@pytest.fixture(scope="module", params=["plain", "tls", "h2"])
+def each(request: pytest.FixtureRequest) -> Registry:
+    """Every way to speak to a registry in turn."""
+    running = request.getfixturevalue("registry" if request.param == "plain" else "secure")
+    return Registry(running, "h2" if request.param == "h2" else "http/1.1")
+
+
+@pytest.fixture(params=["plain", "tls", "h2"])
+async def any_http(request: pytest.FixtureRequest) -> AsyncIterator[httpx.AsyncClient]:
+    """An HTTP client over each protocol in turn."""
+    running = request.getfixturevalue("registry" if request.param == "plain" else "secure")
+    async with httpx.AsyncClient(
+        base_url=running.url, verify=False, http2=request.param == "h2", timeout=30
+    ) as client:
         yield client

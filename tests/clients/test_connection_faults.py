@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.clients.private import Client
-from tests.faults.connections import connects, in_turn, rules_file, until_idle
+from tests.connections import connects, in_turn, rules_file, until_idle
 from tests.process import Brokenreg, brokenreg
 
 FORMS = {

@@ -13,7 +13,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.faults.connections import connects, dial, in_turn, read_all, rules_file, timelines, until_idle
+from tests.connections import connects, dial, in_turn, read_all, rules_file, timelines, until_idle
 from tests.process import Brokenreg, brokenreg
 
 REQUEST = b"GET /v2/ HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"

@@ -9,7 +9,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.faults import raw
+from tests import raw_http
 from tests.process import Brokenreg, brokenreg
 from tests.registry.pushing import error_of, image, push_blob, push_manifest
 
@@ -89,7 +89,7 @@ def test_each_form(servers: dict[str, Brokenreg], protocol: str, form: str, valu
     expected = [value.format(url=server.url, name=name) for value in values]
     body = b'{"errors":[{"code":"UNAUTHORIZED","message":"Authentication required, as it was told to"}]}'
     for method in ("GET", "HEAD"):
-        answer = raw.ask(server, path, method, protocol=spoken)
+        answer = raw_http.ask(server, path, method, protocol=spoken)
         assert (answer.status, answer.body) == (401, body if method == "GET" else b"")
         assert [value for header, value in answer.headers if header == "www-authenticate"] == expected
         assert answer.header("content-length") == str(len(body))

@@ -6,9 +6,9 @@ import json
 
 import pytest
 
-from tests.faults.applied import Registry
-from tests.faults.raw import HTTP1, HTTP2
+from tests.raw_http import HTTP1, HTTP2
 from tests.registry.pushing import MIB
+from tests.running_registry import Registry
 
 GARBAGE = b"\x00\x16\x03\x01 this is not HTTP \xff\xfe\r\n\r\n"
 

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from tests.faults.applied import Pushed, Registry
-from tests.faults.raw import Answer
+from tests.raw_http import Answer
 from tests.registry.pushing import OCI_MANIFEST, digest_of
+from tests.running_registry import Pushed, Registry
 
 SIZE = 1000
 

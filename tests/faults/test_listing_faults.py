@@ -11,8 +11,8 @@ from urllib.parse import urljoin
 import httpx
 import pytest
 
-from tests.faults.raw import ask
 from tests.process import Brokenreg, brokenreg
+from tests.raw_http import ask
 from tests.registry.pushing import (
     OCI_INDEX,
     OCI_MANIFEST,

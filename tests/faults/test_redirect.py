@@ -15,10 +15,10 @@ import httpx
 import pytest
 
 from tests.clients.conftest import Client, client_env, short_folder, skopeo  # noqa: F401
-from tests.faults.applied import Registry
-from tests.faults.second import follow, leaks, location_of, refused, second, status
 from tests.process import Brokenreg, brokenreg
 from tests.registry.pushing import digest_of
+from tests.running_registry import Registry
+from tests.second_origin.client import follow, leaks, location_of, refused, second, status
 
 ALL = "broken/with/redirect/"
 

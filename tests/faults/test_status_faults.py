@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from tests.faults.applied import Registry
-from tests.faults.raw import Answer
+from tests.raw_http import Answer
+from tests.running_registry import Registry
 
 
 def error_of(answer: Answer) -> dict[str, Any]:

@@ -15,8 +15,9 @@ import pytest
 import trustme
 
 from brokenreg.rules.scenario import ScenarioError, read_scenario
-from tests.faults.connections import connects, dial, in_turn, read_all, rules_file, timelines, until_idle
-from tests.faults.tls_client import (
+from tests.connections import connects, dial, in_turn, read_all, rules_file, timelines, until_idle
+from tests.process import Brokenreg, brokenreg
+from tests.tls_client import (
     EXPIRED,
     NO_ISSUER,
     SELF_SIGNED_ROOT,
@@ -27,7 +28,6 @@ from tests.faults.tls_client import (
     tls_registry,
     trusting,
 )  # fmt: skip
-from tests.process import Brokenreg, brokenreg
 
 NO_CHECK_TIME = 0x200000
 """X509_V_FLAG_NO_CHECK_TIME."""

@@ -11,8 +11,8 @@ from urllib.parse import urljoin, urlsplit
 import httpx
 import pytest
 
-from tests.faults.raw import HTTP1, ask
 from tests.process import Brokenreg, brokenreg
+from tests.raw_http import HTTP1, ask
 from tests.registry.pushing import digest_of, error_of, push_blob, status
 
 CONTENT = b"0123456789" * 100

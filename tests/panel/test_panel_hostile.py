@@ -18,8 +18,8 @@ from tmux import Terminal
 from brokenreg.faults.catalogue import CATALOGUE
 from brokenreg.rules.rule import Rule, rule_of
 from brokenreg.tui.faults.form import RuleForm
-from tests.faults.raw import HTTP2
 from tests.proxy.scripted import Answer, Scripted, scripted
+from tests.raw_http import HTTP2
 from tests.registry.pushing import OCI_MANIFEST
 
 PANES = 4

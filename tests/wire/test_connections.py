@@ -17,8 +17,8 @@ from hypercorn.asyncio import run as hypercorn_run
 
 from brokenreg.wire import http2
 from brokenreg.wire.connection import Wire, install
-from tests.faults.raw import HTTP2
 from tests.process import Brokenreg, brokenreg
+from tests.raw_http import HTTP2
 
 BIG = "layers-1_size-256MiB"
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.connections import connects, dial, read_all, timelines, until_idle
-from tests.faults.tls_client import SELF_SIGNED_ROOT, SERVED, insecure, ping, tls_registry, trusting
+from tests.connections import connects, dial, read_all, timelines, until_idle
+from tests.tls_client import SELF_SIGNED_ROOT, SERVED, insecure, ping, tls_registry, trusting
 
 
 def test_handshakes_that_fail_are_logged(tmp_path: Path) -> None:

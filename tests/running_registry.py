@@ -1,4 +1,4 @@
-"""A registry whose responses are struck: images pushed to it, rules put into force, exchanges read back."""
+"""A running registry: push images to it, add rules, read exchanges back."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 
 import httpx
 
-from tests.faults import raw
+from tests import raw_http
 from tests.process import Brokenreg
 from tests.registry.pushing import OCI_MANIFEST, digest_of, image
 
@@ -54,13 +54,15 @@ class Registry:
     def is_tls(self) -> bool:
         return self.running.url.startswith("https:")
 
-    def ask(self, path: str, method: str = "GET", headers: raw.Headers = (), **more: Any) -> raw.Answer:
+    def ask(
+        self, path: str, method: str = "GET", headers: raw_http.Headers = (), **more: Any
+    ) -> raw_http.Answer:
         """One request on a connection of its own."""
-        return raw.ask(self.running, path, method, headers, protocol=self.protocol, **more)
+        return raw_http.ask(self.running, path, method, headers, protocol=self.protocol, **more)
 
-    def connect(self, *, source: str = "") -> raw.HTTP1 | raw.HTTP2:
+    def connect(self, *, source: str = "") -> raw_http.HTTP1 | raw_http.HTTP2:
         """A connection, perhaps from another address of this machine."""
-        kind = raw.HTTP2 if self.is_http2 else raw.HTTP1
+        kind = raw_http.HTTP2 if self.is_http2 else raw_http.HTTP1
         return kind(self.running, source=source)
 
     def push(self, *sizes: int) -> Pushed:

@@ -1,13 +1,13 @@
-"""The harness itself: what an honest registry sends, as bare sockets see it."""
+"""The raw HTTP client of the tests: what a correct registry sends, as bare sockets see it."""
 
 from __future__ import annotations
 
 import pytest
 
-from tests.faults.applied import Registry
-from tests.faults.raw import HTTP1, HTTP2, TIMEOUT
 from tests.process import Brokenreg
+from tests.raw_http import HTTP1, HTTP2, TIMEOUT
 from tests.registry.pushing import digest_of
+from tests.running_registry import Registry
 
 
 def test_an_honest_answer(each: Registry) -> None:

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from tests.faults.applied import Registry
-from tests.faults.raw import HTTP1, HTTP2
 from tests.process import Brokenreg, brokenreg
+from tests.raw_http import HTTP1, HTTP2
 from tests.registry.pushing import digest_of
+from tests.running_registry import Registry
 
 SIZE = 300_000
 

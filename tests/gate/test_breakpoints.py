@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from tests.faults.applied import Registry
-from tests.faults.test_hold import begin, held, order, read
+from tests.gate.test_hold import begin, held, order, read
+from tests.running_registry import Registry
 
 SIZE = 300_000
 

@@ -8,9 +8,9 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from tests.faults import raw
-from tests.faults.applied import Registry
+from tests import raw_http
 from tests.process import Brokenreg
+from tests.running_registry import Registry
 
 
 def status(running: Brokenreg) -> dict[str, Any]:
@@ -31,7 +31,7 @@ def second(running: Brokenreg) -> Brokenreg:
     return replace(running, ready={**running.ready, "registry": status(running)["second_origin"]})
 
 
-def location_of(answer: raw.Answer, status: int = 307) -> str:
+def location_of(answer: raw_http.Answer, status: int = 307) -> str:
     """Where a redirect without a body leads."""
     assert (answer.status, answer.body, answer.is_whole) == (status, b"", True)
     assert answer.header("content-length") == "0"
@@ -40,16 +40,18 @@ def location_of(answer: raw.Answer, status: int = 307) -> str:
     return found
 
 
-def follow(registry: Registry, url: str, method: str = "GET", headers: raw.Headers = ()) -> raw.Answer:
+def follow(
+    registry: Registry, url: str, method: str = "GET", headers: raw_http.Headers = ()
+) -> raw_http.Answer:
     """Ask the second origin what a URL names, by the registry's protocol; that URL must be its own."""
     there = second(registry.running)
     assert url.startswith(f"{there.url}/")
     place = urlsplit(url)
     path = f"{place.path}?{place.query}" if place.query else place.path
-    return raw.ask(there, path, method, headers, protocol=registry.protocol)
+    return raw_http.ask(there, path, method, headers, protocol=registry.protocol)
 
 
-def refused(answer: raw.Answer, code: str) -> None:
+def refused(answer: raw_http.Answer, code: str) -> None:
     """As an object store refuses."""
     assert answer.status == 403
     assert answer.header("content-type") == "application/xml"

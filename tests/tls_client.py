@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from tests.faults.connections import dial, rules_file
+from tests.connections import dial, rules_file
 from tests.process import Brokenreg, brokenreg
 
 EXPIRED, WRONG_NAME, WRONG_ADDRESS, NO_ISSUER, SELF_SIGNED_ROOT = 10, 62, 64, 20, 19

@@ -14,11 +14,11 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from tests.faults import raw
-from tests.faults.applied import Pushed, Registry
-from tests.faults.second import follow, leaks, location_of, refused, reset, second, status
+from tests import raw_http
 from tests.process import Brokenreg, brokenreg, clean_environment
 from tests.registry.pushing import digest_of, push_blob
+from tests.running_registry import Pushed, Registry
+from tests.second_origin.client import follow, leaks, location_of, refused, reset, second, status
 
 SECRET = "sw0rdfish"
 BASIC = base64.b64encode(f"casey:{SECRET}".encode()).decode()
@@ -45,7 +45,7 @@ def test_nothing_without_a_signature(each: Registry) -> None:
         f"{pushed.layer_path()}?ticket=&signature=%ff%00",
     ):
         for method in ("GET", "HEAD", "PUT", "DELETE"):
-            answer = raw.ask(there, path, method, protocol=each.protocol)
+            answer = raw_http.ask(there, path, method, protocol=each.protocol)
             assert answer.status == 403, (method, path)
             assert method == "HEAD" or answer.body.endswith(b"</Error>")
     assert each.ask(pushed.layer_path()).body == pushed.layers[0]
@@ -100,8 +100,8 @@ def test_it_is_no_way_round_the_login(tmp_path: Path) -> None:
         registry, there = Registry(running, "http/1.1"), second(running)
         blob = f"/v2/{ALL}secret/blobs/{digest_of(b'x')}"
         assert registry.ask(blob).status == 401
-        refused(raw.ask(there, blob), "AccessDenied")
-        token = raw.ask(there, "/token?service=x&scope=repository:secret:pull").body
+        refused(raw_http.ask(there, blob), "AccessDenied")
+        token = raw_http.ask(there, "/token?service=x&scope=repository:secret:pull").body
         bearer = f"Bearer {json.loads(token)['token']}"
         assert registry.ask(blob, headers=[("authorization", bearer)]).status == 401
         granted = httpx.get(
@@ -163,12 +163,12 @@ def test_a_field_springs_the_trap(each: Registry, field: str) -> None:
     there = second(each.running)
     form = [("content-type", "application/x-www-form-urlencoded")]
     reset(each.running)
-    answer = raw.ask(there, f"/token?service=x&{field}={SECRET}&username=casey", protocol=each.protocol)
+    answer = raw_http.ask(there, f"/token?service=x&{field}={SECRET}&username=casey", protocol=each.protocol)
     caught(each, f"query {field}")
     assert answer.status == 200
     reset(each.running)
     body = f"grant_type=x&{field}={SECRET}&username=casey".encode()
-    answer = raw.ask(there, "/token", "POST", form, body, protocol=each.protocol)
+    answer = raw_http.ask(there, "/token", "POST", form, body, protocol=each.protocol)
     caught(each, f"form {field}")
     document = json.loads(answer.body)
     assert document["token"] == document["access_token"]
@@ -181,7 +181,7 @@ def test_what_is_no_credential(each: Registry) -> None:
     reset(each.running)
     there = second(each.running)
     query = "/token?service=x&scope=repository:a:pull&account=casey&offline_token=true&password="
-    token = json.loads(raw.ask(there, query, protocol=each.protocol).body)["token"]
+    token = json.loads(raw_http.ask(there, query, protocol=each.protocol).body)["token"]
     pushed = each.push(10)
     headers = [("authorization", f"Bearer {token}")]
     assert follow(each, signed(each, pushed), headers=headers).body == pushed.layers[0]
@@ -215,7 +215,7 @@ def test_namespaces_are_reset_apart(registry: Brokenreg) -> None:
     reset(registry)
     there = second(registry)
     for name in ("broken/in/a/x", "broken/in/b/x", "x"):
-        raw.ask(there, f"/v2/{name}/manifests/v1", headers=[("cookie", SECRET)])
+        raw_http.ask(there, f"/v2/{name}/manifests/v1", headers=[("cookie", SECRET)])
     httpx.post(f"{registry.control}/v1/reset", params={"namespace": "a"})
     assert [leak["namespace"] for leak in leaks(registry)["last"]] == ["b", ""]
     httpx.post(f"{registry.control}/v1/reset", params={"namespace": "*"})
