@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 import logging
 from collections.abc import Awaitable, Callable, Mapping
+from functools import cache
 from typing import Any
 
 from pydantic import ValidationError
@@ -13,7 +16,6 @@ from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 from brokenreg.control import (
     blobs,
     breakpoints,
-    documents,
     events,
     exchanges,
     holding,
@@ -22,9 +24,11 @@ from brokenreg.control import (
     scenarios,
     status,
 )
+from brokenreg.control.docs_page import CSP, docs_page
 from brokenreg.control.guard import ControlGuard
+from brokenreg.control.openapi import openapi
 from brokenreg.control.problems import MEDIA_TYPE, Problem
-from brokenreg.control.routes import Ask, Query, Route
+from brokenreg.control.routes import JSON, APIRequest, Query, Route
 from brokenreg.gate.passage import NotHeldError
 from brokenreg.rules.rule import FieldError
 from brokenreg.runtime.runtime import Runtime
@@ -96,7 +100,7 @@ def _make_quart(runtime: Runtime) -> Quart:
         MAX_CONTENT_LENGTH=MAX_BODY,
         PROVIDE_AUTOMATIC_OPTIONS=False,
     )
-    for route in (*ROUTES, *documents.routes(ROUTES)):
+    for route in (*ROUTES, *_document_routes()):
         name = f"{route.method} {route.path}"
         app.add_url_rule(route.path, name, _adapted(runtime, route), methods=[route.method])
     for kind in (Problem, FieldError, NotHeldError, HTTPException, Exception):
@@ -104,12 +108,32 @@ def _make_quart(runtime: Runtime) -> Quart:
     return app
 
 
+def _document_routes() -> tuple[Route, ...]:
+    """Return the routes that describe the others. Their documents are made once, in a thread."""
+    document = cache(lambda: json.dumps(openapi(ROUTES)))
+    page = cache(lambda: docs_page(ROUTES))
+
+    async def get_openapi(runtime: Runtime, request: APIRequest) -> Response:
+        """Show this API as an OpenAPI document."""
+        del runtime, request
+        return Response(await asyncio.to_thread(document), content_type=JSON)
+
+    async def get_docs(runtime: Runtime, request: APIRequest) -> Response:
+        """Show this API as a page."""
+        del runtime, request
+        content_type = "text/html; charset=utf-8"
+        headers = {"content-security-policy": CSP}
+        return Response(await asyncio.to_thread(page), content_type=content_type, headers=headers)
+
+    return Route("GET", "/openapi.json", get_openapi), Route("GET", "/docs", get_docs)
+
+
 def _adapted(runtime: Runtime, route: Route) -> Callable[..., Awaitable[Response]]:
     async def adapted(**path: Any) -> Response:
         query = _query(route, request.args.to_dict())
         content = await _content(route)
-        ask = Ask(path, query, content, request.mimetype, request.headers.get("accept", ""))
-        response = await route.handler(runtime, ask)
+        api_request = APIRequest(path, query, content, request.mimetype, request.headers.get("accept", ""))
+        response = await route.handler(runtime, api_request)
         return _safe(response)
 
     return adapted

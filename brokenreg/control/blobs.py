@@ -9,7 +9,7 @@ from quart import Response
 
 from brokenreg.control.problems import Problem
 from brokenreg.control.repositories import repositories_of
-from brokenreg.control.routes import Ask, Route, json_response, no_content
+from brokenreg.control.routes import APIRequest, Route, json_response, no_content
 from brokenreg.oci.digests import Digest
 from brokenreg.oci.errors import OCIError
 from brokenreg.runtime.runtime import Runtime
@@ -43,25 +43,25 @@ class Verified(BaseModel):
     intact: bool = Field(description="whether that is the blob's digest; if not, it is served no more")
 
 
-async def list_blobs(runtime: Runtime, ask: Ask) -> Response:
+async def list_blobs(runtime: Runtime, request: APIRequest) -> Response:
     """List pushed blobs by digest."""
     serving: dict[Digest, list[str]] = {}
-    for key, repository in repositories_of(runtime, ask):
+    for key, repository in repositories_of(runtime, request):
         for digest in repository.links:
             serving.setdefault(digest, []).append(spelled(key))
     found = []
-    for looked_at, digest in enumerate(sorted(serving)[: ask.query.limit], start=1):
+    for looked_at, digest in enumerate(sorted(serving)[: request.query.limit], start=1):
         found.append(_blob(runtime, digest, serving[digest]))
         if looked_at % _SLICE == 0:
             await asyncio.sleep(0)
     return json_response([blob for blob in found if blob is not None])
 
 
-async def get_blob(runtime: Runtime, ask: Ask) -> Response:
+async def get_blob(runtime: Runtime, request: APIRequest) -> Response:
     """Show one blob."""
-    digest = _digest(ask)
+    digest = _digest(request)
     serving = [
-        spelled(key) for key, repository in repositories_of(runtime, ask) if digest in repository.links
+        spelled(key) for key, repository in repositories_of(runtime, request) if digest in repository.links
     ]
     blob = _blob(runtime, digest, serving) if serving else None
     if blob is None:
@@ -69,9 +69,9 @@ async def get_blob(runtime: Runtime, ask: Ask) -> Response:
     return json_response(blob)
 
 
-async def verify_blob(runtime: Runtime, ask: Ask) -> Response:
+async def verify_blob(runtime: Runtime, request: APIRequest) -> Response:
     """Read a stored blob, pushed or cached, and compare its digest; a corrupt one is not served any more."""
-    digest = _digest(ask)
+    digest = _digest(request)
     try:
         finding = await runtime.store.integrity.verify(digest)
     except OSError as error:
@@ -83,10 +83,10 @@ async def verify_blob(runtime: Runtime, ask: Ask) -> Response:
     )
 
 
-async def delete_blob(runtime: Runtime, ask: Ask) -> Response:
+async def delete_blob(runtime: Runtime, request: APIRequest) -> Response:
     """Take a blob from all repositories that serve it."""
-    digest = _digest(ask)
-    keys = [key for key, repository in repositories_of(runtime, ask) if digest in repository.links]
+    digest = _digest(request)
+    keys = [key for key, repository in repositories_of(runtime, request) if digest in repository.links]
     if not keys:
         raise Problem(404, f"no repository here serves a blob {digest}; GET /v1/blobs lists them")
     for key in keys:
@@ -94,10 +94,10 @@ async def delete_blob(runtime: Runtime, ask: Ask) -> Response:
     return no_content()
 
 
-def _digest(ask: Ask) -> Digest:
+def _digest(request: APIRequest) -> Digest:
     """Raise `Problem` 400."""
     try:
-        return Digest.parse(ask.path["digest"])
+        return Digest.parse(request.path["digest"])
     except OCIError as error:
         raise Problem(400, error.message, field="digest") from None
 

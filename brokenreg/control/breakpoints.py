@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from quart import Response
 
 from brokenreg.control.problems import Problem
-from brokenreg.control.routes import Ask, Route, json_response, no_content
+from brokenreg.control.routes import APIRequest, Route, json_response, no_content
 from brokenreg.gate.breakpoints import Breakpoint
 from brokenreg.rules.rule import FieldError
 from brokenreg.runtime.runtime import Runtime
@@ -46,36 +46,36 @@ class Switch(BaseModel):
     on: bool
 
 
-async def list_breaks(runtime: Runtime, ask: Ask) -> Response:
+async def list_breaks(runtime: Runtime, request: APIRequest) -> Response:
     """List the breakpoints, of all namespaces."""
     return json_response(_all(runtime))
 
 
-async def add_break(runtime: Runtime, ask: Ask) -> Response:
+async def add_break(runtime: Runtime, request: APIRequest) -> Response:
     """Hold every response that a filter matches, once its head is ready; switches breakpoints on."""
     try:
-        added = runtime.gate.breakpoints.add(ask.model(BreakpointBody).expression)
+        added = runtime.gate.breakpoints.add(request.model(BreakpointBody).expression)
     except FilterError as error:
         raise FieldError(("expression",), str(error)) from None
     return json_response(_state(added), 201)
 
 
-async def switch_breaks(runtime: Runtime, ask: Ask) -> Response:
+async def switch_breaks(runtime: Runtime, request: APIRequest) -> Response:
     """Switch all breakpoints on or off; what is held stays held."""
-    runtime.gate.breakpoints.are_on = ask.model(Switch).on
+    runtime.gate.breakpoints.are_on = request.model(Switch).on
     return json_response(_all(runtime))
 
 
-async def clear_breaks(runtime: Runtime, ask: Ask) -> Response:
+async def clear_breaks(runtime: Runtime, request: APIRequest) -> Response:
     """Remove all breakpoints; what is held stays held."""
     runtime.gate.breakpoints.clear()
     return no_content()
 
 
-async def delete_break(runtime: Runtime, ask: Ask) -> Response:
+async def delete_break(runtime: Runtime, request: APIRequest) -> Response:
     """Remove a breakpoint; what is held stays held."""
-    if not runtime.gate.breakpoints.remove(ask.path["id"]):
-        raise Problem(404, f"there is no breakpoint {ask.path['id']}; GET /v1/breakpoints lists them")
+    if not runtime.gate.breakpoints.remove(request.path["id"]):
+        raise Problem(404, f"there is no breakpoint {request.path['id']}; GET /v1/breakpoints lists them")
     return no_content()
 
 

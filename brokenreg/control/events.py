@@ -7,9 +7,9 @@ import json
 from collections import deque
 from collections.abc import AsyncIterator, Callable
 
-from quart import Response, request
+import quart
 
-from brokenreg.control.routes import Ask, Route
+from brokenreg.control.routes import APIRequest, Route
 from brokenreg.runtime.runtime import Runtime
 from brokenreg.traffic.exchange import Exchange
 from brokenreg.traffic.log import ExchangeEvent
@@ -29,11 +29,11 @@ _PARTING = 0.1
 """Seconds that a reader has, when the server stops, for what it was sent."""
 
 
-async def stream_events(runtime: Runtime, ask: Ask) -> Response:
+async def stream_events(runtime: Runtime, request: APIRequest) -> quart.Response:
     """Stream what happens to exchanges: `opened`, `held`, `released`, `ended`, each with its exchange."""
-    feed = _Feed(ask.filtered())
-    stream: Stream = request.scope["extensions"][STREAM]  # type: ignore[assignment]
-    response = Response(feed.lines(runtime, stream.connection), content_type=EVENT_STREAM)
+    feed = _Feed(request.filtered())
+    stream: Stream = quart.request.scope["extensions"][STREAM]  # type: ignore[assignment]
+    response = quart.Response(feed.lines(runtime, stream.connection), content_type=EVENT_STREAM)
     response.timeout = None
     return response
 

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from quart import Response
 
 from brokenreg.control.problems import Problem
-from brokenreg.control.routes import JSON, Ask, Route, json_list, json_response, no_content
+from brokenreg.control.routes import JSON, APIRequest, Route, json_list, json_response, no_content
 from brokenreg.runtime.runtime import Runtime
 from brokenreg.traffic.exchange import Exchange
 from brokenreg.traffic.har import har_pieces
@@ -79,26 +79,26 @@ class HAR(BaseModel):
     log: dict[str, Any] = Field(description="as http://www.softwareishard.com/blog/har-12-spec/ has it")
 
 
-async def list_exchanges(runtime: Runtime, ask: Ask) -> Response:
+async def list_exchanges(runtime: Runtime, request: APIRequest) -> Response:
     """List the newest exchanges, the oldest of them first."""
-    found = await _found(runtime, ask)
+    found = await _found(runtime, request)
     return await json_list(exchange.summary() for exchange in found)
 
 
-async def get_har(runtime: Runtime, ask: Ask) -> Response:
+async def get_har(runtime: Runtime, request: APIRequest) -> Response:
     """The newest exchanges as HAR 1.2, with the bodies that were kept; secrets are replaced."""
-    found = await _found(runtime, ask)
+    found = await _found(runtime, request)
     base = runtime.status().registry[0]
     pieces = [piece async for piece in paced(har_pieces(found, runtime.log.bodies, base))]
     return Response("".join(pieces), content_type=JSON)
 
 
-async def _found(runtime: Runtime, ask: Ask) -> list[Exchange]:
+async def _found(runtime: Runtime, request: APIRequest) -> list[Exchange]:
     """The newest exchanges that are asked for, the oldest of them first."""
-    matches = ask.filtered()
+    matches = request.filtered()
     found: list[Exchange] = []
     for looked_at, exchange in enumerate(reversed(list(runtime.log))):
-        if exchange.id <= ask.query.after or len(found) == ask.query.limit:
+        if exchange.id <= request.query.after or len(found) == request.query.limit:
             break
         if matches(exchange):
             found.append(exchange)
@@ -107,23 +107,25 @@ async def _found(runtime: Runtime, ask: Ask) -> list[Exchange]:
     return found[::-1]
 
 
-async def get_exchange(runtime: Runtime, ask: Ask) -> Response:
+async def get_exchange(runtime: Runtime, request: APIRequest) -> Response:
     """Show one exchange with headers and timeline."""
-    return json_response(_detail(find(runtime, ask)))
+    return json_response(_detail(find(runtime, request)))
 
 
-async def delete_exchanges(runtime: Runtime, ask: Ask) -> Response:
+async def delete_exchanges(runtime: Runtime, request: APIRequest) -> Response:
     """Forget the exchanges that have ended; with a filter, those that it matches."""
-    matches = ask.filtered()
+    matches = request.filtered()
     runtime.log.forget(lambda exchange: exchange.ended is not None and matches(exchange))
     return no_content()
 
 
-def find(runtime: Runtime, ask: Ask) -> Exchange:
+def find(runtime: Runtime, request: APIRequest) -> Exchange:
     """The exchange that the path names; of any namespace, unless one is named. Raise `Problem` 404."""
-    exchange = runtime.log.find(ask.path["id"])
-    if exchange is None or (ask.namespace and not ask.concerns(exchange)):
-        raise Problem(404, f"there is no exchange {ask.path['id']} in the log; GET /v1/exchanges lists them")
+    exchange = runtime.log.find(request.path["id"])
+    if exchange is None or (request.namespace and not request.concerns(exchange)):
+        raise Problem(
+            404, f"there is no exchange {request.path['id']} in the log; GET /v1/exchanges lists them"
+        )
     return exchange
 
 

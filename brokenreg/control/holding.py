@@ -6,7 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from quart import Response
 
 from brokenreg.control.exchanges import ExchangeSummary, find
-from brokenreg.control.routes import Ask, Route, json_response
+from brokenreg.control.routes import APIRequest, Route, json_response
 from brokenreg.faults.catalogue.parameters import HeadersOrSize, Size
 from brokenreg.gate.edits import EditableHead, HeadError
 from brokenreg.gate.passage import HEADERS, STEP, Abort, Order, Resume, Step
@@ -60,33 +60,33 @@ class Concerned(BaseModel):
     skipped: list[int] = Field(description="held ones left alone: no status can be sent after the headers")
 
 
-async def hold_exchange(runtime: Runtime, ask: Ask) -> Response:
+async def hold_exchange(runtime: Runtime, request: APIRequest) -> Response:
     """Hold an exchange in flight: where it is, or further on."""
-    at = ask.model(HoldBody).at
-    exchange = find(runtime, ask)
+    at = request.model(HoldBody).at
+    exchange = find(runtime, request)
     runtime.gate.stop(exchange.id, "the control API", HEADERS if at == "headers" else at)
     return json_response(exchange.summary())
 
 
-async def resume_exchange(runtime: Runtime, ask: Ask) -> Response:
+async def resume_exchange(runtime: Runtime, request: APIRequest) -> Response:
     """Let a held exchange go on to its end."""
-    return _carry_out(runtime, ask, _resume(ask))
+    return _carry_out(runtime, request, _resume(request))
 
 
-async def step_exchange(runtime: Runtime, ask: Ask) -> Response:
+async def step_exchange(runtime: Runtime, request: APIRequest) -> Response:
     """Let a held exchange go on by some bytes, and stop again."""
-    return _carry_out(runtime, ask, _step(ask))
+    return _carry_out(runtime, request, _step(request))
 
 
-async def abort_exchange(runtime: Runtime, ask: Ask) -> Response:
+async def abort_exchange(runtime: Runtime, request: APIRequest) -> Response:
     """End a held exchange: with a reset, or an error status."""
-    return _carry_out(runtime, ask, _abort(ask))
+    return _carry_out(runtime, request, _abort(request))
 
 
-async def edit_exchange(runtime: Runtime, ask: Ask) -> Response:
+async def edit_exchange(runtime: Runtime, request: APIRequest) -> Response:
     """Change status or headers of an exchange that is held before them. It stays held."""
-    body = ask.model(EditBody)
-    exchange = find(runtime, ask)
+    body = request.model(EditBody)
+    exchange = find(runtime, request)
     waiting = runtime.gate.head(exchange.id)
     try:
         head = EditableHead(
@@ -99,19 +99,19 @@ async def edit_exchange(runtime: Runtime, ask: Ask) -> Response:
     return json_response(exchange.summary())
 
 
-async def resume_all(runtime: Runtime, ask: Ask) -> Response:
+async def resume_all(runtime: Runtime, request: APIRequest) -> Response:
     """Let all held exchanges go on, or those that a filter matches."""
-    return _carry_out_on_all(runtime, ask, _resume(ask))
+    return _carry_out_on_all(runtime, request, _resume(request))
 
 
-async def step_all(runtime: Runtime, ask: Ask) -> Response:
+async def step_all(runtime: Runtime, request: APIRequest) -> Response:
     """Let all held exchanges go on by some bytes, or those that a filter matches."""
-    return _carry_out_on_all(runtime, ask, _step(ask))
+    return _carry_out_on_all(runtime, request, _step(request))
 
 
-async def abort_all(runtime: Runtime, ask: Ask) -> Response:
+async def abort_all(runtime: Runtime, request: APIRequest) -> Response:
     """End all held exchanges, or those that a filter matches."""
-    return _carry_out_on_all(runtime, ask, _abort(ask))
+    return _carry_out_on_all(runtime, request, _abort(request))
 
 
 class Nothing(BaseModel):
@@ -120,27 +120,27 @@ class Nothing(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-def _resume(ask: Ask) -> Order:
-    ask.model(Nothing)
+def _resume(request: APIRequest) -> Order:
+    request.model(Nothing)
     return Resume()
 
 
-def _step(ask: Ask) -> Order:
-    return Step(ask.model(StepBody).bytes)
+def _step(request: APIRequest) -> Order:
+    return Step(request.model(StepBody).bytes)
 
 
-def _abort(ask: Ask) -> Order:
-    return Abort(ask.model(AbortBody).status)
+def _abort(request: APIRequest) -> Order:
+    return Abort(request.model(AbortBody).status)
 
 
-def _carry_out(runtime: Runtime, ask: Ask, order: Order) -> Response:
-    exchange = find(runtime, ask)
+def _carry_out(runtime: Runtime, request: APIRequest, order: Order) -> Response:
+    exchange = find(runtime, request)
     runtime.gate.order(exchange.id, order)
     return json_response(exchange.summary())
 
 
-def _carry_out_on_all(runtime: Runtime, ask: Ask, order: Order) -> Response:
-    done, skipped = runtime.gate.order_all(order, ask.filtered())
+def _carry_out_on_all(runtime: Runtime, request: APIRequest, order: Order) -> Response:
+    done, skipped = runtime.gate.order_all(order, request.filtered())
     return json_response(
         {"exchanges": [exchange.id for exchange in done], "skipped": [exchange.id for exchange in skipped]}
     )

@@ -10,10 +10,10 @@ from pydantic import BaseModel, ConfigDict, Field
 from quart import Response
 
 from brokenreg.control.problems import Problem
-from brokenreg.control.routes import Ask, Route, json_list, json_response, no_content
+from brokenreg.control.routes import APIRequest, Route, json_list, json_response, no_content
 from brokenreg.oci.digests import Digest
 from brokenreg.oci.upstreams import one_name
-from brokenreg.runtime.runtime import ALL, Runtime
+from brokenreg.runtime.runtime import ALL_NAMESPACES, Runtime
 from brokenreg.storage.records import Manifest, Repository, RepositoryKey
 
 
@@ -59,7 +59,7 @@ class ManifestDetail(ManifestSummary):
     document: Any = Field(description="the content as JSON; null if it is none")
 
 
-async def list_repositories(runtime: Runtime, ask: Ask) -> Response:
+async def list_repositories(runtime: Runtime, request: APIRequest) -> Response:
     """List the repositories that were pushed to."""
     return await json_list(
         RepositorySummary(
@@ -69,79 +69,83 @@ async def list_repositories(runtime: Runtime, ask: Ask) -> Response:
             manifests=len(repository.manifests),
             blobs=len(repository.links),
         )
-        for (namespace, name), repository in sorted(repositories_of(runtime, ask), key=lambda pair: pair[0])
+        for (namespace, name), repository in sorted(
+            repositories_of(runtime, request), key=lambda pair: pair[0]
+        )
     )
 
 
-async def delete_repository(runtime: Runtime, ask: Ask) -> Response:
+async def delete_repository(runtime: Runtime, request: APIRequest) -> Response:
     """Delete all manifests and tags of a repository, and take its blobs from it."""
-    repository = _repository(runtime, ask)
-    index, key = runtime.store.index, _key(ask)
+    repository = _repository(runtime, request)
+    index, key = runtime.store.index, _key(request)
     await asyncio.gather(*(index.delete_manifest(key, digest) for digest in repository.manifests))
     await asyncio.gather(*(index.delete_tag(key, tag) for tag in repository.tags))
     await index.unlink_blobs(key, tuple(repository.links))
     return no_content()
 
 
-async def list_tags(runtime: Runtime, ask: Ask) -> Response:
+async def list_tags(runtime: Runtime, request: APIRequest) -> Response:
     """List the tags of a repository."""
-    repository = _repository(runtime, ask)
+    repository = _repository(runtime, request)
     return await json_list(
         _tag(repository, *pair) for pair in [(tag, repository.tags[tag]) for tag in repository.tags.names]
     )
 
 
-async def delete_tag(runtime: Runtime, ask: Ask) -> Response:
+async def delete_tag(runtime: Runtime, request: APIRequest) -> Response:
     """Delete a tag; its manifest stays."""
-    _repository(runtime, ask)
-    if not await runtime.store.index.delete_tag(_key(ask), ask.path["tag"]):
-        raise Problem(404, f"{ask.path['name']} has no tag {ask.path['tag'][:128]!r}")
+    _repository(runtime, request)
+    if not await runtime.store.index.delete_tag(_key(request), request.path["tag"]):
+        raise Problem(404, f"{request.path['name']} has no tag {request.path['tag'][:128]!r}")
     return no_content()
 
 
-async def list_manifests(runtime: Runtime, ask: Ask) -> Response:
+async def list_manifests(runtime: Runtime, request: APIRequest) -> Response:
     """List the manifests of a repository."""
-    repository = _repository(runtime, ask)
+    repository = _repository(runtime, request)
     manifests = sorted(repository.manifests.values(), key=lambda manifest: manifest.digest)
     tags = _tags_by_digest(repository)
     return await json_list(_manifest(manifest, tags.get(manifest.digest, [])) for manifest in manifests)
 
 
-async def get_manifest(runtime: Runtime, ask: Ask) -> Response:
+async def get_manifest(runtime: Runtime, request: APIRequest) -> Response:
     """Show a manifest and its content."""
-    repository = _repository(runtime, ask)
-    manifest = repository.resolve(ask.path["reference"])
+    repository = _repository(runtime, request)
+    manifest = repository.resolve(request.path["reference"])
     body = await runtime.store.index.manifest_body(manifest.digest) if manifest else None
     if manifest is None or body is None:
-        raise _no_manifest(ask)
+        raise _no_manifest(request)
     summary = _manifest(manifest, _tags_by_digest(repository).get(manifest.digest, []))
     return json_response({**summary.model_dump(), "document": _json(body)})
 
 
-async def delete_manifest(runtime: Runtime, ask: Ask) -> Response:
+async def delete_manifest(runtime: Runtime, request: APIRequest) -> Response:
     """Delete a manifest and the tags that point to it."""
-    manifest = _repository(runtime, ask).resolve(ask.path["reference"])
-    if manifest is None or not await runtime.store.index.delete_manifest(_key(ask), manifest.digest):
-        raise _no_manifest(ask)
+    manifest = _repository(runtime, request).resolve(request.path["reference"])
+    if manifest is None or not await runtime.store.index.delete_manifest(_key(request), manifest.digest):
+        raise _no_manifest(request)
     return no_content()
 
 
-def repositories_of(runtime: Runtime, ask: Ask) -> list[tuple[RepositoryKey, Repository]]:
+def repositories_of(runtime: Runtime, request: APIRequest) -> list[tuple[RepositoryKey, Repository]]:
     """Those of the namespace that was asked for."""
     everything = runtime.store.index.repositories.items()
-    return [(key, repository) for key, repository in everything if ask.namespace in (ALL, key[0])]
+    return [
+        (key, repository) for key, repository in everything if request.namespace in (ALL_NAMESPACES, key[0])
+    ]
 
 
-def _key(ask: Ask) -> RepositoryKey:
-    return ask.one_namespace(), one_name(ask.path["name"])
+def _key(request: APIRequest) -> RepositoryKey:
+    return request.one_namespace(), one_name(request.path["name"])
 
 
-def _repository(runtime: Runtime, ask: Ask) -> Repository:
+def _repository(runtime: Runtime, request: APIRequest) -> Repository:
     """Raise `Problem` 404."""
-    found = runtime.store.index.repository(_key(ask))
+    found = runtime.store.index.repository(_key(request))
     if found is None:
         raise Problem(
-            404, f"nothing was pushed to {ask.path['name'][:255]!r}; GET /v1/repositories lists what was"
+            404, f"nothing was pushed to {request.path['name'][:255]!r}; GET /v1/repositories lists what was"
         )
     return found
 
@@ -182,8 +186,8 @@ def _json(body: bytes) -> Any:
         return None
 
 
-def _no_manifest(ask: Ask) -> Problem:
-    return Problem(404, f"{ask.path['name']} has no manifest {ask.path['reference'][:200]!r}")
+def _no_manifest(request: APIRequest) -> Problem:
+    return Problem(404, f"{request.path['name']} has no manifest {request.path['reference'][:200]!r}")
 
 
 _NAME = {"name": "the repository, slashes and all"}

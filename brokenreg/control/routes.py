@@ -15,7 +15,7 @@ from brokenreg.control.problems import Problem
 from brokenreg.oci.names import is_component
 from brokenreg.oci.upstreams import is_upstream
 from brokenreg.rules.rule import FieldError
-from brokenreg.runtime.runtime import ALL, Runtime
+from brokenreg.runtime.runtime import ALL_NAMESPACES, Runtime
 from brokenreg.storage.records import CACHE_MARK
 from brokenreg.traffic.exchange import Exchange
 from brokenreg.traffic.filters import FilterError, parse_filter
@@ -33,7 +33,7 @@ Model = TypeVar("Model", bound=BaseModel)
 
 def _namespace(value: str) -> str:
     is_cache = value.startswith(CACHE_MARK) and is_upstream(value.removeprefix(CACHE_MARK))
-    if value not in ("", ALL) and not is_component(value) and not is_cache:
+    if value not in ("", ALL_NAMESPACES) and not is_component(value) and not is_cache:
         raise ValueError(
             f"{value[:100]!r} is no namespace: one component of a repository name, as in broken/in/<it>, or "
             f"an upstream, as in {CACHE_MARK}quay.io"
@@ -59,7 +59,7 @@ class Query(BaseModel):
 
 
 @dataclass(frozen=True, slots=True)
-class Ask:
+class APIRequest:
     """One request to a route: what stands in its path, its query, its body."""
 
     path: Mapping[str, Any]
@@ -74,13 +74,13 @@ class Ask:
 
     def one_namespace(self) -> str:
         """The namespace, of which there must be one. Raise `Problem` 400."""
-        if self.query.namespace == ALL:
+        if self.query.namespace == ALL_NAMESPACES:
             raise Problem(400, "one namespace is wanted here, not all", field="namespace")
         return self.query.namespace
 
     def concerns(self, exchange: Exchange) -> bool:
         """Whether an exchange is of the namespace that was asked for."""
-        return self.namespace in (ALL, exchange.target.namespace)
+        return self.namespace in (ALL_NAMESPACES, exchange.target.namespace)
 
     def filtered(self) -> Callable[[Exchange], bool]:
         """Whether an exchange is of the namespace and passes the filter. Raise `Problem` 400."""
@@ -122,7 +122,7 @@ def _without_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-Handler = Callable[[Runtime, Ask], Awaitable[Response]]
+Handler = Callable[[Runtime, APIRequest], Awaitable[Response]]
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from pydantic import Field
 from quart import Response
 
 from brokenreg.control.problems import Problem
-from brokenreg.control.routes import Ask, Route, json_list, json_response, no_content
+from brokenreg.control.routes import APIRequest, Route, json_list, json_response, no_content
 from brokenreg.rules.active_rule import ActiveRule
 from brokenreg.rules.rule import Rule, rule_of
 from brokenreg.runtime.runtime import Runtime
@@ -39,61 +39,61 @@ def state_of(active: ActiveRule) -> dict[str, Any]:
     }
 
 
-async def list_rules(runtime: Runtime, ask: Ask) -> Response:
+async def list_rules(runtime: Runtime, request: APIRequest) -> Response:
     """List the rules, in the order in which they are asked, and what they counted."""
-    return await json_list(state_of(active) for active in runtime.rules.book(ask.one_namespace()))
+    return await json_list(state_of(active) for active in runtime.rules.book(request.one_namespace()))
 
 
-async def add_rule(runtime: Runtime, ask: Ask) -> Response:
+async def add_rule(runtime: Runtime, request: APIRequest) -> Response:
     """Add a rule, to be asked last."""
-    rule = _rule(ask)
-    active = runtime.rules.book(ask.one_namespace()).add(rule, _SOURCE)
-    query = f"?{urlencode({'namespace': ask.namespace})}" if ask.namespace else ""
+    rule = _rule(request)
+    active = runtime.rules.book(request.one_namespace()).add(rule, _SOURCE)
+    query = f"?{urlencode({'namespace': request.namespace})}" if request.namespace else ""
     return json_response(state_of(active), 201, {"location": f"/v1/rules/{active.id}{query}"})
 
 
-async def clear_rules(runtime: Runtime, ask: Ask) -> Response:
+async def clear_rules(runtime: Runtime, request: APIRequest) -> Response:
     """Remove all rules of the namespace."""
-    runtime.rules.book(ask.one_namespace()).clear()
+    runtime.rules.book(request.one_namespace()).clear()
     return no_content()
 
 
-async def get_rule(runtime: Runtime, ask: Ask) -> Response:
+async def get_rule(runtime: Runtime, request: APIRequest) -> Response:
     """Show a rule and what it counted."""
-    active = runtime.rules.book(ask.one_namespace()).get(ask.path["id"])
+    active = runtime.rules.book(request.one_namespace()).get(request.path["id"])
     if active is None:
-        raise _unknown(ask)
+        raise _unknown(request)
     return json_response(state_of(active))
 
 
-async def replace_rule(runtime: Runtime, ask: Ask) -> Response:
+async def replace_rule(runtime: Runtime, request: APIRequest) -> Response:
     """Put another rule in its place; its counts begin anew. `enabled: false` keeps it and asks it no more."""
-    rule = _rule(ask)
-    active = runtime.rules.book(ask.one_namespace()).replace(ask.path["id"], rule, _SOURCE)
+    rule = _rule(request)
+    active = runtime.rules.book(request.one_namespace()).replace(request.path["id"], rule, _SOURCE)
     if active is None:
-        raise _unknown(ask)
+        raise _unknown(request)
     return json_response(state_of(active))
 
 
-async def delete_rule(runtime: Runtime, ask: Ask) -> Response:
+async def delete_rule(runtime: Runtime, request: APIRequest) -> Response:
     """Remove a rule."""
-    if not runtime.rules.book(ask.one_namespace()).remove(ask.path["id"]):
-        raise _unknown(ask)
+    if not runtime.rules.book(request.one_namespace()).remove(request.path["id"]):
+        raise _unknown(request)
     return no_content()
 
 
-def _rule(ask: Ask) -> Rule:
+def _rule(request: APIRequest) -> Rule:
     """What a GET gave may be sent back: the counts in it are left out. Raise `FieldError` or `Problem`."""
-    document = ask.document()
+    document = request.document()
     if isinstance(document, dict):
         document = {key: value for key, value in document.items() if key not in _COUNTED}
     return rule_of(document)
 
 
-def _unknown(ask: Ask) -> Problem:
+def _unknown(request: APIRequest) -> Problem:
     return Problem(
         404,
-        f"there is no rule {ask.path['id']} in this namespace; "
+        f"there is no rule {request.path['id']} in this namespace; "
         "`brokenreg rules list` (GET /v1/rules) lists them",
     )
 

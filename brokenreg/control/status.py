@@ -5,42 +5,44 @@ from __future__ import annotations
 from quart import Response
 
 from brokenreg.control.problems import Problem
-from brokenreg.control.routes import Ask, Route, json_list, json_response, no_content
+from brokenreg.control.routes import APIRequest, Route, json_list, json_response, no_content
 from brokenreg.faults.catalogue import CATALOGUE
 from brokenreg.rules.fault_reference import FaultDescription, describe
-from brokenreg.runtime.runtime import ALL, Runtime
+from brokenreg.runtime.runtime import ALL_NAMESPACES, Runtime
 from brokenreg.runtime.status import Status
 from brokenreg.wording import nearest
 
 
-async def get_status(runtime: Runtime, ask: Ask) -> Response:
+async def get_status(runtime: Runtime, request: APIRequest) -> Response:
     """Tell version, addresses and counts."""
-    del ask
+    del request
     return json_response(runtime.status())
 
 
-async def reset(runtime: Runtime, ask: Ask) -> Response:
+async def reset(runtime: Runtime, request: APIRequest) -> Response:
     """Reset rules to those of the start; forget counts, exchanges, leaks and breakpoints, not images."""
-    namespaces = runtime.rules.namespaces() if ask.namespace == ALL else [ask.namespace]
+    namespaces = runtime.rules.namespaces() if request.namespace == ALL_NAMESPACES else [request.namespace]
     for namespace in namespaces:
         runtime.rules.reset(namespace)
-    for namespace in runtime.trap.namespaces() if ask.namespace == ALL else [ask.namespace]:
+    for namespace in (
+        runtime.trap.namespaces() if request.namespace == ALL_NAMESPACES else [request.namespace]
+    ):
         runtime.trap.reset(namespace)
     runtime.gate.breakpoints.clear()
-    runtime.log.forget(lambda exchange: exchange.ended is not None and ask.concerns(exchange))
+    runtime.log.forget(lambda exchange: exchange.ended is not None and request.concerns(exchange))
     return no_content()
 
 
-async def list_faults(runtime: Runtime, ask: Ask) -> Response:
-    """List the catalogue: every fault, its parameters, how to ask for it."""
-    del runtime, ask
+async def list_faults(runtime: Runtime, request: APIRequest) -> Response:
+    """List the catalogue: every fault, its parameters, and how to use it."""
+    del runtime, request
     return await json_list(describe(kind) for kind in CATALOGUE.values())
 
 
-async def get_fault(runtime: Runtime, ask: Ask) -> Response:
+async def get_fault(runtime: Runtime, request: APIRequest) -> Response:
     """Show one fault."""
     del runtime
-    name = ask.path["name"]
+    name = request.path["name"]
     if name not in CATALOGUE:
         raise Problem(404, f"there is no fault {name[:100]!r}; {nearest(name, CATALOGUE)}")
     return json_response(describe(CATALOGUE[name]))

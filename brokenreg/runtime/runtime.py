@@ -17,7 +17,7 @@ from brokenreg.second_origin.credential_trap import CredentialTrap
 from brokenreg.storage import Store
 from brokenreg.traffic.log import TrafficLog
 
-ALL = "*"
+ALL_NAMESPACES = "*"
 """In place of a namespace: every one."""
 
 
