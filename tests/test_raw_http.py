@@ -21,7 +21,7 @@ def test_an_honest_answer(each: Registry) -> None:
     assert answer.first_byte is not None
     assert 0 < answer.first_byte <= answer.duration < TIMEOUT
     exchange = each.exchange(pushed.layer_path())
-    assert (exchange["response_bytes"], exchange["fault"], exchange["ended"]) == (100_000, None, "complete")
+    assert (exchange["response_bytes"], exchange["faults"], exchange["ended"]) == (100_000, [], "complete")
     assert each.ask(pushed.layer_path(number=2)).body == b""
     head = each.ask(pushed.layer_path(), "HEAD")
     assert (head.status, head.body, head.header("content-length")) == (200, b"", "100000")

@@ -202,8 +202,8 @@ class ReadableLog:
             text.append(f"  {exchange.cache}", style="cyan")
         if exchange.endpoint is Endpoint.CONNECT:
             text.append("".join(f"  {what}" for what, _ in exchange.timeline if what != "end"), style="dim")
-        elif exchange.fault:
-            text.append(f"  fault {exchange.fault}", style="yellow")
+        elif exchange.faults:
+            text.append(f"  fault {'+'.join(exchange.faults)}", style="yellow")
         if exchange.ended is not Ended.COMPLETE:
             text.append(f"  {exchange.ended}", style="yellow")
         with self._console.capture() as captured:

@@ -42,8 +42,8 @@ class ExchangeSummary(BaseModel):
     response_bytes: int = Field(description="of the body, that left")
     duration: float | None = Field(description="seconds; null while it is in flight")
     cache: str | None = Field(description="hit, miss, joined, revalidated, stale; null if it was not asked")
-    fault: str | None = Field(description="what struck, joined by +")
-    rule: str | None = Field(description="the rule that struck")
+    faults: list[str] = Field(description="names of the applied faults; the outermost first")
+    rule: str | None = Field(description="name of the applied rule")
     replay_of: int | None = Field(description="the id of the exchange whose request it repeats")
     held: bool
     held_by: str | None = Field(description="the rule or break that holds it, or who; null while nobody does")

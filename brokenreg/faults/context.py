@@ -206,9 +206,9 @@ class FaultContext:
     def no_effect(self, why: str) -> None:
         """Do not count this strike: it changes nothing here."""
         self.licence.give_back()
-        names = (self.exchange.fault or self.name).split("+")
+        names = list(self.exchange.faults or (self.name,))
         names.remove(self.name)
-        self.exchange.fault = "+".join(names) or None
+        self.exchange.faults = tuple(names)
         if not names:
             self.exchange.rule = None
         self.note(f"spared, {why}")

@@ -41,6 +41,6 @@ class RuleAcceptPolicy:
             choice.lot.give_back()
             exchange.mark(f"{fault.name}: passed over, {error}")
             return None
-        exchange.fault, exchange.rule = fault.name, choice.active.label
+        exchange.faults, exchange.rule = (fault.name,), choice.active.label
         exchange.mark(f"fault {fault.name}")
         return decision

@@ -61,9 +61,9 @@ class Injector:
             licence = choice.licence()
             for fault in reversed(choice.faults):
                 app = partial(self._context, fault, licence, passage, app)
-        exchange.fault = "+".join(fault.name for choice in choices for fault in choice.faults)
+        exchange.faults = tuple(fault.name for choice in choices for fault in choice.faults)
         exchange.rule = choices[0].active.label
-        exchange.mark(f"fault {exchange.fault}")
+        exchange.mark(f"fault {'+'.join(exchange.faults)}")
         return app
 
     async def _context(

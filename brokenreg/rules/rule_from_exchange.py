@@ -72,7 +72,7 @@ def no_effect(faults: tuple[Fault, ...], exchange: Exchange) -> str | None:
     """
     if _reads_manifest(exchange) and any(fault.takes("GET") for fault in faults):
         exchange = replace(exchange, method="GET")
-    is_known = exchange.fault is None and exchange.edited is None and exchange.status not in _UNTELLING
+    is_known = not exchange.faults and exchange.edited is None and exchange.status not in _UNTELLING
     why = None
     for fault in faults:
         problem = fault.inapplicable_reason(exchange)

@@ -56,8 +56,8 @@ class Exchange:
     The recorder, the injector and the reader of a token request's form write it, on the loop; all others only
     read. `revision` grows with every change, so that a reader knows whether its picture is outdated.
 
-    `started` is seconds since the epoch; the times in `timeline` are seconds since `started`. `fault` names
-    the applied fault, `rule` the rule that applied it, `verdicts` the outcome of each rule that matched
+    `started` is seconds since the epoch; the times in `timeline` are seconds since `started`. `faults` names
+    the applied faults, `rule` the rule that applied them, `verdicts` the outcome of each rule that matched
     (`faults/verdict.py`). `replay_of` is the id of the exchange whose request this one repeats. While it is
     held, `held_since` says since when, and `held_by` by whom; `edited` has the changes to its head.
     `progress` is the progress of the work that its response waits for. `left_out` is the number of points
@@ -84,7 +84,7 @@ class Exchange:
     response_bytes: int = 0
     origin: Origin = Origin.REGISTRY
     cache: Cache | None = None
-    fault: str | None = None
+    faults: tuple[str, ...] = ()
     rule: str | None = None
     verdicts: list[object] = field(default_factory=list)
     replay_of: int | None = None
@@ -156,7 +156,7 @@ class Exchange:
             "response_bytes": self.response_bytes,
             "duration": None if self.duration is None else round(self.duration, 6),
             "cache": None if self.cache is None else str(self.cache),
-            "fault": self.fault,
+            "faults": self.faults,
             "rule": self.rule,
             "replay_of": self.replay_of,
             "held": self.held_since is not None,

@@ -29,8 +29,8 @@ KEYS = {
     "status": "404, 4xx, 400-499, or none",
     "client": "part of the User-Agent or of the address, or a glob on one of them",
     "cache": "hit, miss, joined, revalidated, stale, or none",
-    "fault": "name of a fault that struck; * for any",
-    "rule": "glob on the rule that struck",
+    "fault": "name of an applied fault, or a glob on it; * for any",
+    "rule": "glob on the name of the applied rule",
     "held": "true or false",
     "ended": "complete, disconnected, aborted, or no",
     "protocol": "http/1.1 or h2",
@@ -196,7 +196,7 @@ def _method(value: str) -> Filter:
 
 def _fault(value: str) -> Filter:
     matches = _glob(value)
-    return lambda exchange: exchange.fault is not None and any(map(matches, exchange.fault.split("+")))
+    return lambda exchange: any(map(matches, exchange.faults))
 
 
 def _rule(value: str) -> Filter:

@@ -56,8 +56,8 @@ def har_entry(exchange: Exchange, bodies: Bodies, base: str) -> dict[str, Any]:
         "_endpoint": str(exchange.endpoint),
         "_timeline": [{"what": what, "at": round(seconds * 1000, 3)} for what, seconds in exchange.timeline],
     }
-    more = {"_fault": exchange.fault, "_rule": exchange.rule, "_ended": exchange.ended}
-    return {**entry, **{name: str(value) for name, value in more.items() if value is not None}}
+    more = {"_faults": exchange.faults, "_rule": exchange.rule, "_ended": exchange.ended}
+    return {**entry, **{name: value for name, value in more.items() if value}}
 
 
 def _request(exchange: Exchange, base: str, body: Body | None) -> dict[str, Any]:

@@ -91,7 +91,7 @@ def test_what_ends_with_the_server_is_printed(tmp_path: Path) -> None:
         wait_in_flight(running, 1)
         assert running.stop() == 0
     (line,) = [line for line in running.lines if line["event"] == "exchange"]
-    assert (line["fault"], line["status"], line["ended"]) == ("timeout", None, "aborted")
+    assert (line["faults"], line["status"], line["ended"]) == (["timeout"], None, "aborted")
 
 
 def test_a_response_that_stands_still_ends_without_a_word(
@@ -105,7 +105,7 @@ def test_a_response_that_stands_still_ends_without_a_word(
             assert running.stop() == 0
     assert capfd.readouterr().err == ""
     (line,) = [line for line in running.lines if line.get("path") == path]
-    assert (line["fault"], line["ended"]) == ("stall", "aborted")
+    assert (line["faults"], line["ended"]) == (["stall"], "aborted")
 
 
 class _Endless(socketserver.StreamRequestHandler):

@@ -39,7 +39,7 @@ def failing(tmp_path: Path) -> Iterator[Brokenreg]:
 
 def applied(running: Brokenreg) -> list[dict[str, Any]]:
     """What was printed of connections that a rule struck: Go opens some in stock, and never uses them."""
-    return [each for each in connects(running) if each["fault"]]
+    return [each for each in connects(running) if each["faults"]]
 
 
 def test_skopeo_dials_twice(tmp_path: Path, skopeo: Client) -> None:

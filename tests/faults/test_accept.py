@@ -47,8 +47,8 @@ def test_reset_and_close(tmp_path: Path, arguments: tuple[str, ...]) -> None:
                 assert not was_reset(connection)
         until_idle(running)
         running.stop()
-    assert [(event["fault"], event["rule"], event["ended"]) for event in connects(running)] == [
-        ("accept", f"rule {number}", "aborted") for number in (1, 2, 3)
+    assert [(event["faults"], event["rule"], event["ended"]) for event in connects(running)] == [
+        (["accept"], f"rule {number}", "aborted") for number in (1, 2, 3)
     ]
 
 

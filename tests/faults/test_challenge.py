@@ -197,5 +197,5 @@ async def test_a_ping_and_what_cannot_be_struck(tmp_path: Path) -> None:
             assert (await http.get("/token?scope=repository:wanted:pull")).status_code == 200
             assert (await http.get("/v2/asked/manifests/v1")).status_code == 404
         running.stop()
-    assert [line["fault"] for line in running.lines] == ["challenge", None, None, None]
+    assert [line["faults"] for line in running.lines] == [["challenge"], [], [], []]
     assert json.dumps(running.lines).count('"rule": "ping"') == 1

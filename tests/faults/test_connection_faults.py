@@ -23,7 +23,7 @@ def test_no_answer_at_all(each: Registry, method: str, fault: str, end: str) -> 
     assert answer.ended == end
     assert answer.duration < 2
     exchange = each.exchange(path, method)
-    assert (exchange["fault"], exchange["status"]) == (fault, None)
+    assert (exchange["faults"], exchange["status"]) == ([fault], None)
     assert (exchange["response_bytes"], exchange["ended"]) == (0, "aborted")
     assert f"cut ({end})" in each.timeline(path, method)
 
@@ -97,7 +97,8 @@ def test_malformed(http1: Registry, method: str, form: str, sent: bytes) -> None
         answer = http1.ask(path, method)
     assert (answer.raw, answer.ended) == (sent, "fin")
     exchange = http1.exchange(path, method)
-    assert (exchange["fault"], exchange["response_bytes"], exchange["ended"]) == ("malformed", 0, "aborted")
+    assert exchange["faults"] == ["malformed"]
+    assert (exchange["response_bytes"], exchange["ended"]) == (0, "aborted")
 
 
 def test_a_bad_chunk(http1: Registry) -> None:
@@ -134,7 +135,7 @@ def passed_over(registry: Registry, fault: str, protocol: str) -> None:
         assert (registry.rule_state(rule)["matched"], registry.rule_state(rule)["applied"]) == (0, 0)
     assert (answer.status, answer.body, answer.is_whole) == (200, image.layers[0], True)
     exchange = registry.exchange(path)
-    assert (exchange["fault"], exchange["rule"], exchange["ended"]) == (None, None, "complete")
+    assert (exchange["faults"], exchange["rule"], exchange["ended"]) == ([], None, "complete")
     assert f"{fault}: passed over, {protocol} cannot express it" in registry.timeline(path)
     with registry.control() as control:
         (entry,) = [each for each in control.get("/v1/faults").json() if each["name"] == fault]
@@ -161,7 +162,7 @@ def test_h2_reset(http2: Registry, after: int, code: int | None) -> None:
         assert connection.ask(image.layer_path()).body == image.layers[0]
     with http2.control() as control:
         exchanges = [e for e in control.get("/v1/exchanges").json() if e["path"] == image.layer_path()]
-    assert [each["fault"] for each in exchanges] == ["h2-reset", None]
+    assert [each["faults"] for each in exchanges] == [["h2-reset"], []]
     assert [each["response_bytes"] for each in exchanges] == [after, 300_000]
     assert [each["ended"] for each in exchanges] == ["aborted", "complete"]
 
@@ -182,8 +183,8 @@ def test_h2_goaway(http2: Registry, after: int, code: int | None) -> None:
         assert (answer.status, answer.body) == (200 if after else None, image.layers[0][:after])
         assert connection.ended == "fin"
     exchange = http2.exchange(image.layer_path())
-    assert (exchange["fault"], exchange["response_bytes"], exchange["ended"]) == (
-        "h2-goaway",
+    assert (exchange["faults"], exchange["response_bytes"], exchange["ended"]) == (
+        ["h2-goaway"],
         after,
         "aborted",
     )
@@ -197,7 +198,7 @@ def test_a_body_too_short_for_it(http2: Registry, fault: str) -> None:
         assert connection.ask(image.layer_path(), "HEAD").header("content-length") == "1000"
         assert connection.is_alive()
         assert http2.rule_state(rule)["applied"] == 0
-    assert http2.exchange(image.layer_path())["fault"] is None
+    assert http2.exchange(image.layer_path())["faults"] == []
 
 
 def test_h2_reset_of_a_fabricated_layer(http2: Registry) -> None:

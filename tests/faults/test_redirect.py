@@ -179,8 +179,8 @@ def test_a_redirected_download_is_struck_once(each: Registry) -> None:
         listed = httpx.get(
             f"{each.running.control}/v1/exchanges", params={"filter": f"origin:{origin} path:{path}"}
         ).json()
-        found[origin] = [(entry["origin"], entry["status"], entry["fault"]) for entry in listed]
-    assert found == {"registry": [("registry", 307, "redirect")], "second": [("second", 200, None)]}
+        found[origin] = [(entry["origin"], entry["status"], entry["faults"]) for entry in listed]
+    assert found == {"registry": [("registry", 307, ["redirect"])], "second": [("second", 200, [])]}
 
 
 def test_what_a_client_says_in_a_query_is_not_sent_on(http2: Registry) -> None:

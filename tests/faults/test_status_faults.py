@@ -47,7 +47,7 @@ def test_error(each: Registry, method: str, body: str) -> None:
     else:
         assert (whole.header("content-type"), whole.body) == (None, b"")
     exchange = each.exchange(path, method)
-    assert (exchange["fault"], exchange["status"], exchange["ended"]) == ("error", 503, "complete")
+    assert (exchange["faults"], exchange["status"], exchange["ended"]) == (["error"], 503, "complete")
     assert exchange["response_bytes"] == len(answer.body)
     assert each.ask(path).status == 404
 
@@ -97,7 +97,7 @@ def test_rate_limit(each: Registry) -> None:
         assert all(3500 < int(answer.header("retry-after") or 0) <= 3600 for answer in answers[2:])
         assert (answers[0].body, error_of(answers[2])["code"]) == (image.manifest, "TOOMANYREQUESTS")
         assert answers[3].header("content-length") == str(len(answers[2].body))
-    assert each.exchange(path, "HEAD")["fault"] == "rate-limit"
+    assert each.exchange(path, "HEAD")["faults"] == ["rate-limit"]
 
 
 def test_a_window_ends(http1: Registry) -> None:
@@ -190,8 +190,8 @@ def test_head_differs(each: Registry, status: int | None) -> None:
     assert (head.status, head.body) == (status or 404, b"")
     assert head.header("docker-content-digest") is None
     assert (whole.status, whole.body) == (200, image.manifest)
-    assert each.exchange(image.manifest_path(), "HEAD")["fault"] == "head-differs"
-    assert each.exchange(image.manifest_path())["fault"] is None
+    assert each.exchange(image.manifest_path(), "HEAD")["faults"] == ["head-differs"]
+    assert each.exchange(image.manifest_path())["faults"] == []
 
 
 # read-after-write
@@ -212,7 +212,7 @@ def test_read_after_write(each: Registry) -> None:
             assert statuses == [404, 404, 404, 200]
         assert each.rule_state(rule)["applied"] == 6
         assert connection.ask(tag).body == image.manifest
-    assert each.exchange(tag)["fault"] is None
+    assert each.exchange(tag)["faults"] == []
 
 
 def test_read_after_write_for_a_time(each: Registry) -> None:

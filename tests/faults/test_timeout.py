@@ -91,7 +91,7 @@ def test_a_client_that_leaves_frees_everything_at_once(own_registry: Brokenreg) 
     assert own_registry.stop() == 0
     ended = [line for line in own_registry.lines if line["event"] == "exchange"]
     assert len(ended) == 20
-    assert {(line["fault"], line["status"], line["ended"]) for line in ended} == {
+    assert {(*line["faults"], line["status"], line["ended"]) for line in ended} == {
         ("timeout", None, "disconnected")
     }
     assert max(line["duration"] for line in ended) < 20

@@ -56,7 +56,7 @@ def test_latency(each: Registry, parameters: dict[str, Any], least: float, most:
             assert (answer.status, answer.body, answer.is_whole) == (200, body, True)
             assert answer.first_byte is not None
             assert least <= answer.first_byte < most + LATE
-    assert each.exchange(image.layer_path())["fault"] == "latency"
+    assert each.exchange(image.layer_path())["faults"] == ["latency"]
 
 
 def test_latency_takes_a_push_in_first(each: Registry) -> None:
@@ -106,7 +106,7 @@ def test_stall_until_the_client_leaves(each: Registry, at: Any) -> None:
         left = time.monotonic()
         exchange = each.exchange(image.layer_path())
         assert time.monotonic() - left < 1
-    assert (exchange["fault"], exchange["ended"]) == ("stall", "disconnected")
+    assert (exchange["faults"], exchange["ended"]) == (["stall"], "disconnected")
     assert exchange["response_bytes"] == (0 if at == "headers" else at)
 
 
@@ -127,7 +127,7 @@ def test_stall_beyond_the_body(each: Registry) -> None:
         assert each.ask(image.layer_path()).body == image.layers[0]
         assert each.ask(image.layer_path(), "HEAD").is_whole
         assert each.rule_state(rule)["applied"] == 0
-    assert each.exchange(image.layer_path())["fault"] is None
+    assert each.exchange(image.layer_path())["faults"] == []
 
 
 def test_throttle(each: Registry) -> None:
@@ -141,7 +141,7 @@ def test_throttle(each: Registry) -> None:
     assert 0.45 <= answer.duration < 0.5 + LATE
     assert len(answer.pieces) >= 10
     exchange = each.exchange(image.layer_path())
-    assert (exchange["fault"], exchange["ended"]) == ("throttle", "complete")
+    assert (exchange["faults"], exchange["ended"]) == (["throttle"], "complete")
 
 
 def test_throttle_a_fabricated_layer(each: Registry) -> None:
@@ -261,7 +261,7 @@ def test_latency_and_truncate(each: Registry) -> None:
         assert answer.first_byte is not None
         assert 0.15 <= answer.first_byte < 0.15 + LATE
         assert (answer.body, answer.ended) == (image.layers[0][:10], "rst-stream" if each.is_http2 else "fin")
-    assert each.exchange(image.layer_path())["fault"] == "truncate+latency"
+    assert each.exchange(image.layer_path())["faults"] == ["truncate", "latency"]
 
 
 def test_throttle_and_corrupt(each: Registry) -> None:

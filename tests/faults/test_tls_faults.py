@@ -56,7 +56,7 @@ def test_certificates_with_one_flaw_each(tmp_path: Path) -> None:
         running.stop()
     events = connects(running)
     assert [event["rule"] for event in events] == [f"rule {number}" for number in range(1, len(FLAWS) + 1)]
-    assert {(event["fault"], event["ended"]) for event in events} == {("tls", "disconnected")}
+    assert {(*event["faults"], event["ended"]) for event in events} == {("tls", "disconnected")}
 
 
 def test_nothing_else_is_wrong(tmp_path: Path) -> None:
@@ -83,7 +83,7 @@ def test_who_does_not_verify_is_served_as_ever(tmp_path: Path) -> None:
             assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == "{}"
         until_idle(running)
         running.stop()
-    assert [(event["fault"], event["ended"]) for event in connects(running)] == [("tls", "complete")] * 9
+    assert [(event["faults"], event["ended"]) for event in connects(running)] == [(["tls"], "complete")] * 9
 
 
 def push_and_pull(client: httpx.Client) -> None:
@@ -127,7 +127,7 @@ def test_a_handshake_that_stalls(tmp_path: Path) -> None:
         assert ping(running, trusting(running)) == SERVED
         running.stop()
     (event,) = connects(running)
-    assert (event["fault"], event["ended"]) == ("tls", "disconnected")
+    assert (event["faults"], event["ended"]) == (["tls"], "disconnected")
     assert 0.4 < event["duration"] < 5
 
 
@@ -156,8 +156,8 @@ def test_a_plain_listener_has_no_handshake_to_spoil(tmp_path: Path) -> None:
         assert [timeline[0] for timeline in timelines(running)] == [said, said]
         running.stop()
     passed_over, closed = connects(running)
-    assert (passed_over["fault"], passed_over["rule"], passed_over["ended"]) == (None, None, "complete")
-    assert (closed["fault"], closed["rule"]) == ("accept", "rule 2")
+    assert (passed_over["faults"], passed_over["rule"], passed_over["ended"]) == ([], None, "complete")
+    assert (closed["faults"], closed["rule"]) == (["accept"], "rule 2")
 
 
 def test_twenty_at_once_each_get_their_own(tmp_path: Path) -> None:

@@ -207,7 +207,7 @@ def test_a_body_that_ends_before(each: Registry) -> None:
         assert each.ask(image.layer_path()).body == image.layers[0]
         assert each.ask(image.layer_path(), "HEAD").status == 200
         assert each.rule_state(number)["applied"] == 0
-    assert each.exchange(image.layer_path())["fault"] is None
+    assert each.exchange(image.layer_path())["faults"] == []
 
 
 def test_a_held_manifest_push_is_stored(each: Registry) -> None:

@@ -83,11 +83,11 @@ def end(
     *,
     after: float = 0.004,
     ended: Ended = Ended.COMPLETE,
-    fault: str | None = None,
+    fault: str = "",
 ) -> None:
     """The end of an exchange."""
     exchange.ended = ended
-    exchange.fault = fault
+    exchange.faults = (fault,) if fault else ()
     exchange.timeline.append(("end", after))
     exchange.revision += 1
     log.closed(exchange)
@@ -132,7 +132,7 @@ def small_pull(log: TrafficLog) -> None:
         agent="containerd/v2.0.1",
         client="10.0.2.9:39874",
     )
-    end(log, late, after=30.0, ended=Ended.DISCONNECTED, fault="timeout(dur=30s)")
+    end(log, late, after=30.0, ended=Ended.DISCONNECTED, fault="timeout")
     probe = exchange(log, "/v2/_catalog", at=61.3, agent="", client="10.0.2.4:60114", query="n=100")
     answer(log, probe, size=64, kind="application/json")
     end(log, probe, after=0.0009)

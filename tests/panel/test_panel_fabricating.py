@@ -45,7 +45,7 @@ async def test_the_row_and_the_detail_show_it_instead_of_silence() -> None:
 async def test_a_fault_in_the_row_waits_until_the_image_is_made() -> None:
     log = TrafficLog()
     waiting = exchange(log, "/v2/broken/truncate/manifests/after-1")
-    waiting.fault, waiting.progress = "truncate", WORDS
+    waiting.faults, waiting.progress = ("truncate",), WORDS
     async with shown(log, size=(160, 45)) as (panel, pilot):
         await look(pilot, "g")
         assert "fabricating 12%" in line_with(panel, "…runcate manifests/after-1")

@@ -141,7 +141,7 @@ async def test_no_pane_obeys_what_a_client_sent(pane: int) -> None:
     log = TrafficLog()
     seen = kept(log, ('{"a":"' + HOSTILE + '"}').encode())
     seen.timeline.append((f"error: passed over, {HOSTILE}", 0.1))
-    seen.fault = seen.rule = HOSTILE
+    seen.faults, seen.rule = (HOSTILE,), HOSTILE
     seen.revision += 1
     async with shown(log, size=TALL) as (panel, pilot):
         await look(pilot)
@@ -164,7 +164,7 @@ def rules(*documents: dict[str, Any], since: float = NOON - 1) -> RuleBooks:
 def reasons(books: RuleBooks, seen: Exchange, path: list[PathRule] | None = None) -> str:
     """What Why tells once the rules were asked."""
     for choice in books.choose(seen, path or []):
-        seen.fault = choice.faults[0].name
+        seen.faults = (choice.faults[0].name,)
         seen.rule = choice.active.label
     return told(books, seen)
 

@@ -57,7 +57,7 @@ async def test_a_glance_tells_how_each_went() -> None:
         assert line_with(panel, "tools/edge").startswith(" ✗ ")
         assert "404" in line_with(panel, "tools/edge")
         assert "timeout · left" in line_with(panel, "dur-30s")
-        assert "client disconnected 200" in line_with(panel, "curl/8")
+        assert "disconnected 200" in line_with(panel, "curl/8")
         assert line_with(panel, "HEAD manifests/1.2").startswith(" ✓ ")
         assert "blobs/sha256:77ab03…" in line_with(panel, "77ab03")
         assert "10.0.2.4" in line_with(panel, "/v2/_catalog")

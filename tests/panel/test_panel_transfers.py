@@ -242,7 +242,7 @@ def test_what_a_push_does_not_find_is_no_failure() -> None:
         each = exchange(log, f"/v2/library/app/{what}", method=method)
         push = transfers.take(each)
         answer(log, each, 202 if method == "POST" else 404)
-        end(log, each, fault="error" if len(pushed) == 4 else None)
+        end(log, each, fault="error" if len(pushed) == 4 else "")
         pushed.append(each)
     assert push is not None
     assert [push.is_failure(each) for each in pushed] == [False, False, False, False, True]

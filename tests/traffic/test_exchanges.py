@@ -69,7 +69,7 @@ def test_a_push_and_a_pull(own_registry: Brokenreg) -> None:
         assert (each["namespace"], each["repository"]) == ("team", "app")
         assert each["path"].startswith(f"/v2/{name}/")
     for each in seen:
-        assert (each["ended"], each["fault"], each["user_agent"]) == ("complete", None, "test/1")
+        assert (each["ended"], each["faults"], each["user_agent"]) == ("complete", [], "test/1")
         assert each["protocol"] == "HTTP/1.1"
         assert each["client"].startswith("127.0.0.1:")
         assert 0 <= each["duration"] < 10
@@ -85,13 +85,13 @@ def test_a_fault_is_named(own_registry: Brokenreg) -> None:
         http.get("/v2/broken/with/error_status-503/app/tags/list")
         http.get("/v2/broken/error/manifests/abc")
     seen = exchanges(own_registry)
-    assert [(each["status"], each["fault"]) for each in seen] == [
-        (201, None),
-        (404, "error"),
-        (408, "timeout"),
-        (503, "error"),
-        (200, None),
-        (400, None),
+    assert [(each["status"], each["faults"]) for each in seen] == [
+        (201, []),
+        (404, ["error"]),
+        (408, ["timeout"]),
+        (503, ["error"]),
+        (200, []),
+        (400, []),
     ]
     assert seen[2]["duration"] >= 0.05
     assert {each["repository"] for each in seen[3:5]} == {"app"}

@@ -27,7 +27,7 @@ def exchange(**changes: object) -> Exchange:
         request_headers=(("user-agent", "docker/28.2 go/1.24 (linux)"),),
     )
     made.status = 503
-    made.fault = "latency+truncate"
+    made.faults = ("latency", "truncate")
     made.rule = "layers break"
     made.ended = Ended.ABORTED
     for name, value in changes.items():
@@ -103,7 +103,7 @@ def test_not_found(text: str) -> None:
 
 
 def test_of_one_in_flight() -> None:
-    held = exchange(status=None, ended=None, held_since=1.0, fault=None, rule=None)
+    held = exchange(status=None, ended=None, held_since=1.0, faults=(), rule=None)
     for text in ("held:true", "status:none", "ended:no", "-fault:*", "-rule:*"):
         assert parse_filter(text)(held), text
 

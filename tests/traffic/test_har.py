@@ -92,7 +92,7 @@ def test_an_exchange_in_full() -> None:
         status=503,
         response_headers=(("content-type", "application/json"), ("location", "/x")),
         response_bytes=9,
-        fault="error",
+        faults=("error",),
         rule="rule 3",
         ended=Ended.COMPLETE,
         timeline=[("request", 0.0), ("fault error", 0.001), ("headers", 0.002), ("end", 0.0055)],
@@ -114,7 +114,7 @@ def test_an_exchange_in_full() -> None:
         "encoding": "base64",
         "comment": "the first 2 of 9 bytes",
     }
-    assert (entry["_fault"], entry["_rule"], entry["_ended"]) == ("error", "rule 3", "complete")
+    assert (entry["_faults"], entry["_rule"], entry["_ended"]) == (["error"], "rule 3", "complete")
 
 
 @pytest.mark.parametrize(

@@ -35,7 +35,7 @@ def test_handshakes_that_fail_are_logged(tmp_path: Path) -> None:
         assert timelines(running) == [[what, "end"] for what, _ in expected]
         running.stop()
     assert [event["ended"] for event in connects(running)] == [ended for _, ended in expected]
-    assert {(event["fault"], event["status"]) for event in connects(running)} == {(None, None)}
+    assert {(*event["faults"], event["status"]) for event in connects(running)} == {(None,)}
 
 
 def test_a_handshake_that_we_refuse_ends_with_an_alert(tmp_path: Path) -> None:

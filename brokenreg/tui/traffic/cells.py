@@ -169,12 +169,17 @@ def progress(words: str, width: int) -> str:
 def _struck(exchange: Exchange, width: int) -> str:
     if exchange.held_since is not None:
         return fit("HELD", min(4, width))
-    if exchange.fault is None:
+    if not exchange.faults:
         word = _ENDED_WORDS[exchange.ended] if exchange.ended else ""
         return word if len(word) <= width else fit(word, width)
-    name = visible(exchange.fault.partition("(")[0])
+    name = faults_word(exchange)
     both = name + (_ENDED_AFTER_FAULT[exchange.ended] if exchange.ended else "")
     return next((text for text in (both, name) if cell_len(text) <= width), fit(name, width))
+
+
+def faults_word(exchange: Exchange) -> str:
+    """Return the names of the applied faults: `truncate+latency`."""
+    return visible("+".join(exchange.faults))
 
 
 def ended_word(exchange: Exchange) -> str:

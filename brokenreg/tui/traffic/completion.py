@@ -96,8 +96,8 @@ def _values(exchange: Exchange) -> Iterator[tuple[str, str]]:
     yield "client", exchange.client.rpartition(":")[0]
     yield "method", exchange.method
     yield "status", "" if exchange.status is None else str(exchange.status)
-    for fault in (exchange.fault or "").split("+"):
-        yield "fault", fault.partition("(")[0]
+    for fault in exchange.faults:
+        yield "fault", fault
     yield "rule", exchange.rule or ""
 
 

@@ -31,7 +31,7 @@ def _is_usual(exchange: Exchange) -> bool:
     return (
         exchange.origin is Origin.REGISTRY
         and exchange.held_since is None
-        and exchange.fault is None
+        and not exchange.faults
         and exchange.rule is None
         and exchange.edited is None
         and exchange.replay_of is None

@@ -256,7 +256,7 @@ def is_miss(exchange: Exchange, kind: Kind | None = None) -> bool:
     is_asked = exchange.endpoint in (Endpoint.CONFIG, Endpoint.LAYER) or (
         exchange.endpoint is Endpoint.MANIFEST and kind is Kind.PUSH
     )
-    is_complete = exchange.ended is Ended.COMPLETE and exchange.fault is None
+    is_complete = exchange.ended is Ended.COMPLETE and not exchange.faults
     return is_asked and is_complete and exchange.method == "HEAD" and exchange.status == 404
 
 

@@ -54,7 +54,7 @@ class Asked:
     status: int | None
     range: str
     sent: int
-    fault: str | None
+    faults: tuple[str, ...]
     ended: str | None
     is_elsewhere: bool
 
@@ -188,7 +188,7 @@ def _asked(detail: dict[str, Any], first: float, host: str) -> Asked:
         status=detail["status"],
         range=headers.get("range", ""),
         sent=detail["response_bytes"],
-        fault=detail["fault"],
+        faults=tuple(detail["faults"]),
         ended=detail["ended"],
         is_elsewhere=headers["host"] != host,
     )

@@ -145,7 +145,7 @@ def check(name: str, seen: Seen) -> None:
 
 def _check_consistent(seen: Seen) -> None:
     """What holds for any client of any version. Raise `AssertionError`."""
-    applied = [each for each in seen.exchanges if each.fault]
+    applied = [each for each in seen.exchanges if each.faults]
     if seen.verdict == "recovers" and seen.fault.subject == "layer":
         assert applied, "the fault did not strike"
         assert any(each.status in (200, 206) and each.ended == "complete" for each in seen.asked)

@@ -8,6 +8,7 @@ from brokenreg.http.dates import date_and_clock
 from brokenreg.oci.sizes import format_size
 from brokenreg.traffic.exchange import Exchange, Headers
 from brokenreg.tui.text import beginning, visible
+from brokenreg.tui.traffic import cells
 from brokenreg.tui.traffic.detail.head import SHOWN, Part
 
 _LABEL = 10
@@ -25,8 +26,8 @@ def headers(exchange: Exchange) -> Iterator[Part]:
 
 def _facts(exchange: Exchange) -> Iterator[tuple[str, str]]:
     target = exchange.target
-    if exchange.fault is not None:
-        yield "Fault", visible(exchange.fault)
+    if exchange.faults:
+        yield "Fault", cells.faults_word(exchange)
     yield "Exchange", str(exchange.id)
     if exchange.replay_of is not None:
         yield "Replay", f"of exchange {exchange.replay_of}, without its credentials"

@@ -74,7 +74,7 @@ def _facts(transfer: Transfer, summary: Summary) -> Iterator[tuple[str, str]]:
     members = transfer.members
     for label, words in (
         ("Cache", (str(each.cache) for each in members if each.cache is not None)),
-        ("Faults", (each.fault for each in members if each.fault is not None)),
+        ("Faults", ("+".join(each.faults) for each in members if each.faults)),
         ("Retries", _retries(transfer)),
     ):
         if by_word := _counted(words):
@@ -134,7 +134,8 @@ def _why(exchange: Exchange, now: float) -> str:
         if not exchange.has_failed:
             return ""
         left = "" if exchange.ended is Ended.COMPLETE else cells.ended_word(exchange)
-        return ", ".join(filter(None, (f"failed: {cells.status_word(exchange)}", left, exchange.fault)))
+        words = (f"failed: {cells.status_word(exchange)}", left, "+".join(exchange.faults))
+        return ", ".join(filter(None, words))
     done, all_of_it = body_bytes(exchange), announced(exchange)
     size = format_size(done) + (f" of {format_size(all_of_it)}" if all_of_it else "")
     if exchange.held_since is not None:

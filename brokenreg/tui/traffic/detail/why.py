@@ -10,6 +10,7 @@ from brokenreg.rules.rule_book import RuleBooks
 from brokenreg.rules.rule_outcome import Outcome, RuleOutcome, verdicts_of
 from brokenreg.traffic.exchange import Exchange, Origin
 from brokenreg.tui.text import visible
+from brokenreg.tui.traffic import cells
 from brokenreg.tui.traffic.detail.head import Part
 
 MOST = 40
@@ -47,8 +48,8 @@ def book(exchange: Exchange, rules: RuleBooks) -> list[ActiveRule]:
 def _summary(exchange: Exchange, applied: list[RuleOutcome]) -> str:
     if exchange.origin is Origin.SECOND:
         return "No rule strikes at the second origin"
-    if exchange.fault is not None:
-        return f"Fault {visible(exchange.fault)}, by {visible(exchange.rule or 'a rule')}"
+    if exchange.faults:
+        return f"Fault {cells.faults_word(exchange)}, by {visible(exchange.rule or 'a rule')}"
     if applied:
         return "No fault struck: a rule matched, and its fault had no effect"
     if exchange.target.error is not None:
