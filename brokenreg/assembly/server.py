@@ -12,7 +12,6 @@ from brokenreg import __version__
 from brokenreg.assembly.guards import RegistryGuard
 from brokenreg.assembly.health import Health
 from brokenreg.assembly.listeners import Certificate, Listener, quiet_handshakes
-from brokenreg.assembly.name_base import NameBase
 from brokenreg.assembly.process_tuning import (
     allow_many_connections,
     full_searches_when_quiet,
@@ -96,7 +95,7 @@ class Server:
         self._hosts = tuple(filter(None, (*settings.allow_host, settings.public_host)))
         catalog = CatalogSettings(settings.v2_catalog_delay, settings.v2_catalog_num_repos)
         self._registry = Registry(Services(store, images, catalog, self._tokens, self._proxy))
-        self._registry_app = self._spoiled_registry()
+        self._faulty_registry = self._make_faulty_registry()
         connections = ConnectionRecorder(self.log)
         self._door = AcceptedConnections(
             connections, RuleAcceptPolicy(self.rules, connections, self._registry_view)
@@ -187,8 +186,8 @@ class Server:
             leaked_credentials=self.trap.leaks,
         )
 
-    def _spoiled_registry(self) -> ASGIApp:
-        """The onion of the registry listener, from the inside out."""
+    def _make_faulty_registry(self) -> ASGIApp:
+        """Return the registry inside the middleware that applies faults."""
         injector = Injector(
             self._authenticated(self._registry),
             PathRules(self._images),
@@ -196,17 +195,22 @@ class Server:
             self.gate,
             self._registry_view,
         )
-        guard = RegistryGuard(TokenForms(injector), self._hosts)
-        recorder = Recorder(guard, self.log, self._is_config, own_names=self._hosts)
-        return Health(recorder)
+        return RegistryGuard(TokenForms(injector), self._hosts)
+
+    def _registry_app(self, upstream: str) -> ConnectionMiddleware:
+        """Return the application of one listener, which may represent an upstream."""
+        base = Base(self._aliases, listener=upstream)
+        app = Recorder(self._faulty_registry, self.log, self._is_config, base, own_names=self._hosts)
+        return ConnectionMiddleware(Health(app), self._door)
 
     def _object_store(self) -> ConnectionMiddleware:
         """The onion of the second origin: the same registry past faults and login, for signed URLs alone."""
         guard = RegistryGuard(ObjectStore(self._registry, self.origin), self._hosts)
         trap = CredentialTrapMiddleware(guard, self.trap, self.origin.token)
-        recorder = Recorder(trap, self.log, self._is_config, Origin.SECOND)
-        app = NameBase(Health(recorder), Base(self._aliases))
-        return ConnectionMiddleware(app, AcceptedConnections(ConnectionRecorder(self.log, Origin.SECOND)))
+        app = Recorder(trap, self.log, self._is_config, Base(self._aliases), Origin.SECOND)
+        return ConnectionMiddleware(
+            Health(app), AcceptedConnections(ConnectionRecorder(self.log, Origin.SECOND))
+        )
 
     def _authenticated(self, app: ASGIApp) -> ASGIApp:
         if self._auth == "basic":
@@ -233,8 +237,7 @@ class Server:
 
     def _start(self, settings: Settings) -> None:
         for listener, place in zip(self._listeners, settings.listen, strict=True):
-            base = Base(self._aliases, listener=place.upstream or "")
-            listener.start(ConnectionMiddleware(NameBase(self._registry_app, base), self._door))
+            listener.start(self._registry_app(place.upstream or ""))
         if self._second is not None:
             self._second.start(self._object_store())
         if self._control is not None:

@@ -14,8 +14,7 @@ from brokenreg.runtime.runtime import Runtime
 from brokenreg.traffic.exchange import Exchange
 from brokenreg.traffic.log import ExchangeEvent
 from brokenreg.wire.connection import Wire
-from brokenreg.wire.connection_middleware import EXTENSION as STREAM
-from brokenreg.wire.connection_middleware import Stream
+from brokenreg.wire.connection_middleware import stream_of
 
 EVENT_STREAM = "text/event-stream"
 
@@ -32,8 +31,8 @@ _PARTING = 0.1
 async def stream_events(runtime: Runtime, request: APIRequest) -> quart.Response:
     """Stream what happens to exchanges: `opened`, `held`, `released`, `ended`, each with its exchange."""
     feed = _Feed(request.filtered())
-    stream: Stream = quart.request.scope["extensions"][STREAM]  # type: ignore[assignment]
-    response = quart.Response(feed.lines(runtime, stream.connection), content_type=EVENT_STREAM)
+    connection = stream_of(dict(quart.request.scope)).connection
+    response = quart.Response(feed.lines(runtime, connection), content_type=EVENT_STREAM)
     response.timeout = None
     return response
 

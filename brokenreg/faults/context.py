@@ -26,8 +26,7 @@ from brokenreg.wire.asgi import (
     Send,
     asked_host,
 )
-from brokenreg.wire.connection_middleware import EXTENSION as STREAM
-from brokenreg.wire.connection_middleware import Stream
+from brokenreg.wire.connection_middleware import Stream, stream_of
 
 
 class Head:
@@ -88,8 +87,7 @@ class FaultContext:
 
     @property
     def stream(self) -> Stream:
-        found: Stream = self.scope["extensions"][STREAM]
-        return found
+        return stream_of(self.scope)
 
     @property
     def base(self) -> str:

@@ -26,7 +26,7 @@ from brokenreg.registry.responses import (
 from brokenreg.registry.tokens import get_token, post_token
 from brokenreg.registry.uploads import delete_upload, get_upload, patch_upload, post_upload, put_upload
 from brokenreg.wire.asgi import ClientDisconnectedError, Receive, Scope, Send
-from brokenreg.wire.connection_middleware import EXTENSION as STREAM
+from brokenreg.wire.connection_middleware import stream_of
 
 Plain = Callable[[StreamCall], Awaitable[None]]
 View = Callable[[Call], Awaitable[Response]]
@@ -81,7 +81,7 @@ async def _answer(call: StreamCall, error: Exception) -> None:
     if call.has_answered:
         # Too late for an error: only a cut connection tells the client that the content is not whole.
         call.trace.tell(f"cut short: {told.message}")
-        call.scope["extensions"][STREAM].connection.abort()
+        stream_of(call.scope).connection.abort()
         return
     await respond_error(call.send, told)
 

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 
 from brokenreg.oci.errors import ErrorCode, OCIError
 from brokenreg.wire.asgi import ClientDisconnectedError, Receive, Scope, header
-from brokenreg.wire.connection_middleware import EXTENSION as STREAM
+from brokenreg.wire.connection_middleware import stream_of
 from brokenreg.wording import counted
 
 
@@ -59,7 +59,7 @@ class Body:
         return chunk
 
     def _check(self, expected: int | None) -> None:
-        cut = self._scope["extensions"][STREAM].connection.body_cut_short
+        cut = stream_of(self._scope).connection.body_cut_short
         wanted = self.declared if self.declared is not None else expected
         if cut or (wanted is not None and self.received != wanted):
             told = "an unfinished body" if wanted is None else f"announced {counted(wanted, 'byte')}"

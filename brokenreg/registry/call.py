@@ -11,23 +11,18 @@ from urllib.parse import parse_qs
 
 from brokenreg.images.fabricator import Fabricator
 from brokenreg.oci.errors import ErrorCode, OCIError
-from brokenreg.oci.target import Target
 from brokenreg.proxy.proxy import Proxy
 from brokenreg.proxy.routes import Route
 from brokenreg.registry.auth.service import TokenService
 from brokenreg.registry.body import Body
 from brokenreg.storage import Store
 from brokenreg.storage.records import Repository, RepositoryKey
-from brokenreg.traffic.recorder import EXTENSION as EXCHANGE
+from brokenreg.traffic.recorder import exchange_of, target_of
 from brokenreg.traffic.upstream_trace import UpstreamTrace
 from brokenreg.wire.asgi import Receive, Scope, Send, header
-from brokenreg.wire.connection_middleware import EXTENSION as STREAM
-from brokenreg.wire.connection_middleware import Stream
+from brokenreg.wire.connection_middleware import stream_of
 
 Result = TypeVar("Result")
-
-REROUTED = "brokenreg.target"
-"""Where in `scope["extensions"]` another target is found that shall be served in place of the exchange's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +54,7 @@ class Call:
         self.tokens = services.tokens
         self.proxy = services.proxy
         self.scope = scope
-        self.target: Target = scope["extensions"].get(REROUTED) or scope["extensions"][EXCHANGE].target
+        self.target = target_of(scope)
 
     @property
     def method(self) -> str:
@@ -92,7 +87,7 @@ class Call:
     @property
     def trace(self) -> UpstreamTrace:
         """What tells this exchange of the work upstream."""
-        return UpstreamTrace(self.scope["extensions"][EXCHANGE])
+        return UpstreamTrace(exchange_of(self.scope))
 
     @cached_property
     def query(self) -> Mapping[str, list[str]]:
@@ -135,13 +130,11 @@ class StreamCall(Call):
     @property
     def left(self) -> asyncio.Event:
         """Set once nobody reads the response."""
-        stream: Stream = self.scope["extensions"][STREAM]
-        return stream.gone
+        return stream_of(self.scope).gone
 
     async def unless_gone(self, work: Coroutine[Any, Any, Result]) -> Result:
         """What `work` returns. Raise `ClientDisconnectedError` as soon as the client disconnects."""
-        stream: Stream = self.scope["extensions"][STREAM]
-        return await stream.unless_gone(work)
+        return await stream_of(self.scope).unless_gone(work)
 
     async def unless_gone_or_known(self, making: Coroutine[Any, Any, Result]) -> Result:
         """Return the result of `making`, which uses the fabricator. Ends as `unless_gone` does."""
@@ -152,4 +145,4 @@ class StreamCall(Call):
     @property
     def has_answered(self) -> bool:
         """Whether the response has begun, so that no other can be sent."""
-        return self.scope["extensions"][EXCHANGE].status is not None
+        return exchange_of(self.scope).status is not None

@@ -9,7 +9,7 @@ from typing import Any
 from brokenreg.oci.errors import ErrorCode, OCIError
 from brokenreg.oci.scopes import Scope, parse_scopes
 from brokenreg.registry.auth.form import MAX_FORM, read_form
-from brokenreg.registry.auth.service import TERMS, Terms, refusal
+from brokenreg.registry.auth.service import refusal, terms_of
 from brokenreg.registry.auth.users import Credentials
 from brokenreg.registry.call import StreamCall
 from brokenreg.registry.responses import respond
@@ -49,8 +49,7 @@ def _subject(call: StreamCall, form: Mapping[str, list[str]]) -> str:
 
 
 def _document(call: StreamCall, subject: str, scopes: Sequence[Scope], *, is_offline: bool) -> dict[str, Any]:
-    terms = call.scope["extensions"].get(TERMS, Terms())
-    return call.tokens.answer(subject, scopes, is_offline=is_offline, terms=terms)
+    return call.tokens.answer(subject, scopes, is_offline=is_offline, terms=terms_of(call.scope))
 
 
 async def _answer(call: StreamCall, document: dict[str, Any]) -> None:

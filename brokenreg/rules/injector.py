@@ -15,10 +15,9 @@ from brokenreg.registry.responses import respond_error
 from brokenreg.rules.path_rules import PathRules
 from brokenreg.rules.rule_book import RuleBooks
 from brokenreg.traffic.exchange import Exchange
-from brokenreg.traffic.recorder import EXTENSION as EXCHANGE
+from brokenreg.traffic.recorder import exchange_of
 from brokenreg.wire.asgi import ASGIApp, Receive, Scope, Send
-from brokenreg.wire.connection_middleware import EXTENSION as STREAM
-from brokenreg.wire.connection_middleware import Stream
+from brokenreg.wire.connection_middleware import stream_of
 
 
 class Injector:
@@ -34,13 +33,12 @@ class Injector:
         self._registry_view = registry_view
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        exchange: Exchange = scope["extensions"][EXCHANGE]
-        passage = self._gate.passage(exchange, scope["extensions"][STREAM], send)
+        exchange = exchange_of(scope)
+        passage = self._gate.passage(exchange, stream_of(scope), send)
         try:
             try:
                 if self._registry_view.must_recall(exchange):
-                    stream: Stream = scope["extensions"][STREAM]
-                    await stream.unless_gone(self._registry_view.recall(exchange))
+                    await stream_of(scope).unless_gone(self._registry_view.recall(exchange))
                 app = self._spoiled(exchange, passage)
             except OCIError as error:
                 await respond_error(passage.send, error)
@@ -76,7 +74,7 @@ class Injector:
         receive: Receive,
         send: Send,
     ) -> None:
-        exchange: Exchange = scope["extensions"][EXCHANGE]
+        exchange = exchange_of(scope)
         context = FaultContext(
             fault.name, exchange, scope, receive, send, app, licence, passage, self._registry_view
         )

@@ -17,7 +17,7 @@ from brokenreg.redaction import SCHEMES, announces_secret, is_flag
 from brokenreg.second_origin.signed_urls import SIGNATURE
 from brokenreg.traffic.exchange import Exchange
 from brokenreg.traffic.memory import Memory
-from brokenreg.traffic.recorder import EXTENSION as EXCHANGE
+from brokenreg.traffic.recorder import exchange_of
 from brokenreg.wire.asgi import ASGIApp, Message, Receive, Scope, Send, header
 
 MAX_FORM = 64 * 1024
@@ -102,7 +102,7 @@ class CredentialTrapMiddleware:
         self._own_bearer = f"Bearer {own_token}".encode()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        exchange: Exchange = scope["extensions"][EXCHANGE]
+        exchange = exchange_of(scope)
         for kind in (*self._in_headers(scope), *_in_fields("query", scope["query_string"])):
             self._trap.spring(exchange, kind)
         if (header(scope, b"content-type") or b"").partition(b";")[0].strip().lower() == _FORM:

@@ -18,8 +18,8 @@ from brokenreg.oci.target import TOKEN_PATH, Endpoint, parse_target
 from brokenreg.registry.responses import respond_error, respond_plain
 from brokenreg.second_origin.origin import SecondOrigin
 from brokenreg.second_origin.signed_urls import Allowed, Answer, SignedURL, SignedURLError, has_ticket
-from brokenreg.traffic.exchange import Exchange
-from brokenreg.traffic.recorder import EXTENSION as EXCHANGE
+from brokenreg.traffic.recorder import exchange_of, target_of, with_target
+from brokenreg.traffic.redaction import redact_target
 from brokenreg.wire.asgi import ASGIApp, Message, Receive, Scope, Send
 
 _PAGE = b"<!DOCTYPE html>\n<html><head><title>Sign in</title></head><body>Please sign in.</body></html>\n"
@@ -54,9 +54,9 @@ class ObjectStore:
         elif ticket.path == TOKEN_PATH:
             await self._give_token(scope, send)
         else:
-            exchange: Exchange = scope["extensions"][EXCHANGE]
-            exchange.target = exchange.target.heard_at(ticket.listener)
-            inner = {**scope, "query_string": ticket.query.encode("latin-1")}
+            target = target_of(scope).heard_at(ticket.listener)
+            exchange_of(scope).target = redact_target(target)
+            inner = {**with_target(scope, target), "query_string": ticket.query.encode("latin-1")}
             await self._registry(inner, receive, self._signing(scope, send))
 
     def _signing(self, scope: Scope, send: Send) -> Send:
@@ -83,7 +83,7 @@ class ObjectStore:
 
     def _signed(self, scope: Scope, location: bytes) -> bytes:
         place = urlsplit(location.decode("latin-1"))
-        base = scope["extensions"][EXCHANGE].target.base
+        base = target_of(scope).base
         is_upload = parse_target(place.path, base=base).endpoint is Endpoint.UPLOAD
         allowed = None if is_upload else Allowed.READ
         return self._origin.url(scope, f"{place.path}?{place.query}", allowed=allowed).encode("latin-1")

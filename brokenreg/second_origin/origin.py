@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 from brokenreg.http.authority import bracketed
 from brokenreg.oci.target import TOKEN_PATH, Endpoint, Target, parse_target
 from brokenreg.second_origin.signed_urls import LIFETIME, Allowed, Answer, SignedURL, URLSigner
-from brokenreg.traffic.recorder import EXTENSION as EXCHANGE
+from brokenreg.traffic.recorder import target_of
 from brokenreg.wire.asgi import Scope, asked_host
 
 _UNDERSTOOD = frozenset(
@@ -59,7 +59,7 @@ class SecondOrigin:
         listens.
         """
         place = urlsplit(path)
-        asked: Target = scope["extensions"][EXCHANGE].target
+        asked = target_of(scope)
         ticket = SignedURL(
             path=place.path,
             query=_understood(place.query, asked),

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterable
 
 from brokenreg.http.authority import authority
+from brokenreg.oci.resolution import Base
 from brokenreg.oci.target import Endpoint, Target, parse_target
 from brokenreg.traffic.bodies import BodyTap
 from brokenreg.traffic.exchange import Ended, Exchange, Origin
@@ -13,14 +14,10 @@ from brokenreg.traffic.log import TrafficLog
 from brokenreg.traffic.redaction import redact_headers, redact_line, redact_query, redact_target
 from brokenreg.traffic.users import user_of
 from brokenreg.wire.asgi import CUT, RAW, ZERO_COPY, ASGIApp, Message, Receive, Scope, Send, header
-from brokenreg.wire.connection_middleware import EXTENSION as STREAM
-from brokenreg.wire.connection_middleware import Stream
+from brokenreg.wire.connection_middleware import Stream, stream_of
 
-BASE = "brokenreg.base"
-"""Where in `scope["extensions"]` stands against what names are resolved."""
-
-EXTENSION = "brokenreg.exchange"
-"""Where in `scope["extensions"]` the exchange is found."""
+_EXCHANGE = "brokenreg.exchange"
+_TARGET = "brokenreg.target"
 
 REPLAY = b"x-brokenreg-replay"
 """Header with the id of the exchange whose request is repeated. Who sends it gets that mark, and no more."""
@@ -31,27 +28,49 @@ Classifier = Callable[[Target], bool]
 """Whether the blob that a target addresses is some manifest's configuration."""
 
 
+def exchange_of(scope: Scope) -> Exchange:
+    """Return the exchange that records a request."""
+    exchange: Exchange = scope[_EXCHANGE]
+    return exchange
+
+
+def target_of(scope: Scope) -> Target:
+    """Return what a request is about, as it is served."""
+    target: Target = scope[_TARGET]
+    return target
+
+
+def with_target(scope: Scope, target: Target) -> Scope:
+    """Return a scope in which the request is about another target; the exchange keeps its own."""
+    return {**scope, _TARGET: target}
+
+
 class Recorder:
-    """Records every exchange; the application inside finds it in `scope["extensions"][EXTENSION]`."""
+    """Records every exchange of one listener; `base` is what that listener resolves names against.
+
+    `exchange_of` and `target_of` find the exchange and its target in the scope of the application inside.
+    """
 
     def __init__(
         self,
         app: ASGIApp,
         log: TrafficLog,
         is_config: Classifier,
+        base: Base,
         origin: Origin = Origin.REGISTRY,
         own_names: Iterable[str] = (),
     ) -> None:
         self._own_names = frozenset(name.lower() for name in own_names)
         self._app = app
+        self._base = base
         self._origin = origin
         self._log = log
         self._is_config = is_config
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         exchange = self._open(scope)
-        recording = _Recording(exchange, self._log, scope["extensions"][STREAM], receive, send)
-        scope["extensions"][EXTENSION] = exchange
+        recording = _Recording(exchange, self._log, stream_of(scope), receive, send)
+        scope[_EXCHANGE] = exchange
         try:
             await self._app(scope, recording.receive, recording.send)
         finally:
@@ -60,9 +79,10 @@ class Recorder:
     def _open(self, scope: Scope) -> Exchange:
         query = scope["query_string"].decode("latin-1")
         own = self._ours(scope) if "ns=" in query else ()
-        target = parse_target(scope["path"], query, own, scope["extensions"][BASE])
+        target = parse_target(scope["path"], query, own, self._base)
         if target.endpoint is Endpoint.LAYER and target.error is None:
             target = target.refine(is_config=self._is_config(target))
+        scope[_TARGET] = target
         host, port = scope["client"] or ("unknown", 0)
         exchange = Exchange(
             id=self._log.next_id(),

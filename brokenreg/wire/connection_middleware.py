@@ -29,7 +29,7 @@ from brokenreg.wire.request_body import RequestBody
 
 Result = TypeVar("Result")
 
-EXTENSION = "brokenreg.stream"
+_STREAM = "brokenreg.stream"
 H2 = "2"
 """The `http_version` of HTTP/2 in a scope."""
 
@@ -37,7 +37,7 @@ H2 = "2"
 class Stream:
     """One request's way out: its connection, and on HTTP/2 the stream in it.
 
-    Found in `scope["extensions"][EXTENSION]`. `gone` is set once nobody will read what is sent.
+    `stream_of` finds it in a scope. `gone` is set once the client has disconnected.
     """
 
     __slots__ = ("_body", "_http_stream", "_send", "connection", "gone", "is_cut", "stream_id")
@@ -114,6 +114,12 @@ class Stream:
         await cut(self.connection, end, stream_id=self.stream_id, code=code)
 
 
+def stream_of(scope: Scope) -> Stream:
+    """Return the stream that a request came by."""
+    stream: Stream = scope[_STREAM]
+    return stream
+
+
 class ConnectionMiddleware:
     """Wraps the application of one listener; `door` is who stands there before it."""
 
@@ -135,7 +141,7 @@ class ConnectionMiddleware:
         connection.arrival.request()
         body = RequestBody(scope, receive)
         stream = Stream(connection, scope, body, send)
-        scope["extensions"][EXTENSION] = stream
+        scope[_STREAM] = stream
         if scope["http_version"] == "1.1" and scope["scheme"] == "http":
             scope["extensions"][ZERO_COPY] = {}
         try:

@@ -15,7 +15,7 @@ from brokenreg.faults.context import FaultContext, Head
 from brokenreg.oci.errors import ErrorCode, OCIError
 from brokenreg.oci.target import TOKEN_PATH, Endpoint
 from brokenreg.registry.auth.challenge import bearer, needed
-from brokenreg.registry.auth.service import REALM, TERMS, Terms
+from brokenreg.registry.auth.service import REALM, Terms, with_terms
 from brokenreg.traffic.exchange import Exchange
 from brokenreg.traffic.matching import Match
 from brokenreg.wire.asgi import Message
@@ -190,9 +190,8 @@ class Token(Fault):
             skew=self.skew,
             repository=_SOMEWHERE_ELSE if self.form == "wrong-scope" else None,
         )
-        extensions = {**context.scope["extensions"], TERMS: terms}
         answer = _Answer(context, self._spoil)
-        await context.pass_on(answer.send, scope={**context.scope, "extensions": extensions})
+        await context.pass_on(answer.send, scope=with_terms(context.scope, terms))
 
     def _spoil(self, head: Head, document: dict[str, Any]) -> bytes:
         """The body in place of one with that document."""

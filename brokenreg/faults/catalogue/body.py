@@ -11,8 +11,8 @@ from brokenreg.faults.catalogue.base import HTTP1, HTTP2, READS, Fault
 from brokenreg.faults.catalogue.parameters import Extent, Size, bytes_of, ends_before
 from brokenreg.faults.context import FaultContext, Head, ResponseFilter
 from brokenreg.oci.target import Endpoint
-from brokenreg.registry.call import REROUTED
 from brokenreg.traffic.exchange import Exchange
+from brokenreg.traffic.recorder import with_target
 from brokenreg.wire.asgi import INTERNAL_ERROR, End
 
 _GET = frozenset({"GET"})
@@ -161,13 +161,14 @@ class Swap(Fault):
             await context.pass_on()
             return
         context.note(f"serves {other}")
-        extensions = {**context.scope["extensions"], REROUTED: replace(target, reference=other)}
 
         def relabel(head: Head) -> None:
             head.set("docker-content-digest", target.digest)
             head.set("etag", f'"{target.digest}"')
 
-        await context.pass_on_changed(relabel, scope={**context.scope, "extensions": extensions})
+        await context.pass_on_changed(
+            relabel, scope=with_target(context.scope, replace(target, reference=other))
+        )
 
 
 class WrongLength(Fault):

@@ -13,7 +13,7 @@ from brokenreg.registry.auth.service import refusal
 from brokenreg.registry.auth.token_issuer import BadTokenError, TokenIssuer
 from brokenreg.registry.auth.users import Credentials, Users
 from brokenreg.registry.responses import respond, respond_error
-from brokenreg.traffic.recorder import EXTENSION as EXCHANGE
+from brokenreg.traffic.recorder import target_of
 from brokenreg.wire.asgi import ASGIApp, Message, Receive, Scope, Send, header
 
 _ADMITTED = 204
@@ -58,7 +58,7 @@ class BasicAuthentication:
         self._users = users
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if _is_open(_target(scope)) or self._is_known(scope):
+        if _is_open(target_of(scope)) or self._is_known(scope):
             await self._app(scope, receive, send)
         else:
             await respond_error(send, refusal("name and password are required"))
@@ -80,7 +80,7 @@ class TokenAuthentication:
         self._address = address
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        target = _target(scope)
+        target = target_of(scope)
         error = None if _is_open(target) else self._objection(scope, needed(target, scope))
         if error is not None:
             await respond_error(send, error)
@@ -100,11 +100,6 @@ class TokenAuthentication:
             return None
         missing = " ".join(str(each) for each in wanted)
         return refusal(f"the token is not for {missing}", bearer(realm, wanted, error="insufficient_scope"))
-
-
-def _target(scope: Scope) -> Target:
-    target: Target = scope["extensions"][EXCHANGE].target
-    return target
 
 
 def _is_open(target: Target) -> bool:

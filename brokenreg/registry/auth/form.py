@@ -10,8 +10,7 @@ from brokenreg.oci.scopes import parse_scopes
 from brokenreg.oci.target import Endpoint, token_target
 from brokenreg.registry.body import Body
 from brokenreg.registry.responses import respond_error
-from brokenreg.traffic.exchange import Exchange
-from brokenreg.traffic.recorder import EXTENSION as EXCHANGE
+from brokenreg.traffic.recorder import exchange_of, target_of, with_target
 from brokenreg.wire.asgi import ASGIApp, Message, Receive, Scope, Send
 
 MAX_FORM = 64 * 1024
@@ -27,7 +26,7 @@ class TokenForms:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        exchange: Exchange = scope["extensions"][EXCHANGE]
+        exchange = exchange_of(scope)
         if exchange.endpoint is not Endpoint.TOKEN or scope["method"] != "POST":
             await self._app(scope, receive, send)
             return
@@ -39,8 +38,8 @@ class TokenForms:
         form = read_form(body)
         scopes = parse_scopes(form.get("scope", ()))
         exchange.user = exchange.user or form.get("username", [""])[0][:_LONGEST_USER]
-        exchange.target = token_target(scopes, exchange.target.base)
-        await self._app(scope, _replayed(body, receive), send)
+        exchange.target = token_target(scopes, target_of(scope).base)
+        await self._app(with_target(scope, exchange.target), _replayed(body, receive), send)
 
 
 def read_form(body: bytes) -> Mapping[str, list[str]]:

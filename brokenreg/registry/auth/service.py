@@ -12,12 +12,12 @@ from brokenreg.oci.errors import ErrorCode, OCIError
 from brokenreg.oci.scopes import Scope
 from brokenreg.registry.auth.token_issuer import BadTokenError, TokenIssuer
 from brokenreg.registry.auth.users import Credentials, Users
+from brokenreg.wire.asgi import Scope as ASGIScope
 
 REALM = "brokenreg"
 """Realm of HTTP Basic (RFC 7617)."""
 
-TERMS = "brokenreg.token-terms"
-"""Where in `scope["extensions"]` `Terms` are found, if a token is not to be issued on the usual ones."""
+_TERMS = "brokenreg.token-terms"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +34,17 @@ class Terms:
     claimed: float | None = None
     skew: float = 0.0
     repository: str | None = None
+
+
+def terms_of(scope: ASGIScope) -> Terms:
+    """Return the terms on which a request gets its token."""
+    terms: Terms = scope.get(_TERMS, Terms())
+    return terms
+
+
+def with_terms(scope: ASGIScope, terms: Terms) -> ASGIScope:
+    """Return a scope in which the request gets its token on these terms."""
+    return {**scope, _TERMS: terms}
 
 
 class TokenService:
