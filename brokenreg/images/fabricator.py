@@ -153,6 +153,14 @@ class Fabricator:
         for repository, digest, place, sums in self._ledger.places():
             yield MadeBlob(repository, Digest(digest), place.role, place, sums)
 
+    def find(self, digest: Digest) -> MadeBlob | None:
+        """Return the blob with that digest, if its image is in memory."""
+        for repository in self._kinds:
+            place = self._ledger.place(repository, digest)
+            if place is not None:
+                return MadeBlob(repository, digest, place.role, place, self._ledger.sums(place.spec))
+        return None
+
     @property
     def made_count(self) -> int:
         """The number of images that were made or loaded; it only grows."""

@@ -1,1 +1,1 @@
-"""A running brokenreg, as the control API and the panel see and steer it."""
+"""A running brokenreg, and the operations that the control API and the panel share."""

@@ -1,4 +1,4 @@
-"""A running brokenreg, as those who show and steer it are given it: the control API and the panel."""
+"""A running brokenreg, as the control API and the panel see and change it."""
 
 from __future__ import annotations
 
@@ -18,14 +18,15 @@ from brokenreg.storage import Store
 from brokenreg.traffic.log import TrafficLog
 
 ALL_NAMESPACES = "*"
-"""In place of a namespace: every one."""
+"""Stands for every namespace."""
 
 
 @dataclass(frozen=True, slots=True)
 class Runtime:
-    """What there is to see and to do; `status` is asked anew each time.
+    """The parts of a running brokenreg. `operations` has what changes them.
 
-    `stopping` is set when it is about to end; `diagnostics` are the newest lines of the server's own log.
+    `status()` returns the current status. `stopping` is set when the server is about to stop. `diagnostics` has
+    the newest lines of the server's own log.
     """
 
     settings: Settings

@@ -1,4 +1,4 @@
-"""What a running brokenreg tells of itself as a whole."""
+"""The status of a running brokenreg."""
 
 from __future__ import annotations
 
@@ -8,24 +8,26 @@ from brokenreg.second_origin.credential_trap import Leaks
 
 
 class Status(BaseModel):
-    """How the server is."""
+    """Version, addresses and counts of the server."""
 
     model_config = ConfigDict(frozen=True)
 
     version: str
     uptime: float = Field(description="seconds")
-    registry: list[str] = Field(description="where it listens")
-    second_origin: str = Field(description="where redirects and foreign locations lead")
+    registry: list[str] = Field(description="URLs at which the registry listens")
+    second_origin: str = Field(
+        description="URL of the second origin, to which redirects and locations of other origins lead"
+    )
     control: str | None
-    offline: bool = Field(description="whether no upstream is ever asked")
-    exchanges: int = Field(description="how many there ever were")
+    offline: bool = Field(description="true if no upstream is ever contacted")
+    exchanges: int = Field(description="number of exchanges since the start")
     in_flight: int
     held: int
     connections: int
-    rules: int = Field(description="of all namespaces")
+    rules: int = Field(description="number of rules in all namespaces")
     repositories: int
     manifests: int
     blobs: int
     leaked_credentials: Leaks = Field(
-        description="credentials that arrived at the second origin, where none may"
+        description="credentials that clients sent to the second origin, which must get none"
     )

@@ -11,6 +11,7 @@ import hashlib
 import logging
 import random
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -90,16 +91,19 @@ class Integrity:
         """Return whether the blob was corrupt, and has not been stored again since."""
         return self._blobs.size(digest) is None and self._blobs.quarantined_size(digest) is not None
 
-    async def verify(self, digest: Digest, *, rest: float = 0.0) -> Finding | None:
+    async def verify(
+        self, digest: Digest, *, rest: float = 0.0, on_read: Callable[[int], None] = lambda _: None
+    ) -> Finding | None:
         """Read a whole blob and verify its digest; quarantine it if it is corrupt. None if it is missing.
 
-        `rest` is how many seconds to wait for each second of work. Raise `OSError` if it cannot be read.
+        `rest` is how many seconds to wait for each second of work; `on_read` is called with the number of
+        bytes read so far. Raise `OSError` if the blob cannot be read.
         """
         file = self._blobs.open(digest)
         if file is None:
             return None
         with file:
-            finding = Finding(digest, file.size, await _digest_of(file, digest.algorithm, rest))
+            finding = Finding(digest, file.size, await _digest_of(file, digest.algorithm, rest, on_read))
             if not finding.is_intact:
                 self.quarantine(digest, file, f"its digest is {finding.found}")
         return finding
@@ -144,7 +148,7 @@ class Integrity:
             await asyncio.sleep(max(0.0, due - time.monotonic()))
 
 
-async def _digest_of(file: BlobFile, algorithm: str, rest: float) -> Digest:
+async def _digest_of(file: BlobFile, algorithm: str, rest: float, on_read: Callable[[int], None]) -> Digest:
     hasher = hashlib.new(algorithm)
     offset = 0
     while True:
@@ -153,6 +157,7 @@ async def _digest_of(file: BlobFile, algorithm: str, rest: float) -> Digest:
         if not count:
             return Digest.from_hash(hasher)
         offset += count
+        on_read(offset)
         if rest:
             await asyncio.sleep(rest * (time.monotonic() - began))
 

@@ -1,0 +1,84 @@
+"""The errors of operations. Each says in one line why nothing was changed.
+
+The control API responds with them as problem+json, and the panel shows them as a line.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import StrEnum
+
+from brokenreg.gate.edits import HeadError
+from brokenreg.gate.passage import NotHeldError
+from brokenreg.oci.errors import OCIError
+from brokenreg.rules.rule import FieldError
+from brokenreg.rules.scenario import ScenarioError
+from brokenreg.storage.errors import StorageError
+
+_NAME_SHOWN = 200
+
+
+class OperationError(Exception):
+    """An operation that was not carried out."""
+
+
+class Kind(StrEnum):
+    """What an operation is about."""
+
+    BLOB = "blob"
+    CACHED_BLOB = "cached blob"
+    MANIFEST = "manifest"
+    TAG = "tag"
+    REPOSITORY = "repository"
+    RULE = "rule"
+    EXCHANGE = "exchange"
+    BREAKPOINT = "breakpoint"
+
+
+class NotFoundError(OperationError):
+    """The named item does not exist; `reason` says why, if that is known."""
+
+    def __init__(self, kind: Kind, name: str | int, reason: str = "") -> None:
+        self.kind = kind
+        self.reason = reason
+        missing = f'no {kind} "{str(name)[:_NAME_SHOWN]}"'
+        super().__init__(f"{missing}: {reason}" if reason else missing)
+
+
+class RefusedError(OperationError):
+    """The item exists, but its state does not allow the operation."""
+
+
+class InvalidError(OperationError):
+    """A value is invalid: `problem` says why, and `field` where; the message says both."""
+
+    def __init__(self, message: str, field: str | None = None, problem: str = "") -> None:
+        super().__init__(message)
+        self.field = field
+        self.problem = problem or message
+
+
+class FailedError(OperationError):
+    """The data folder could not be read or written."""
+
+
+@contextmanager
+def operation_errors() -> Iterator[None]:
+    """Turn the errors of the lower layers into `OperationError`."""
+    try:
+        yield
+    except FieldError as error:
+        raise InvalidError(str(error), error.where, error.problem) from None
+    except HeadError as error:
+        raise InvalidError(f"{error.field}: {error}", error.field, str(error)) from None
+    except ScenarioError as error:
+        raise InvalidError(str(error), error.field) from None
+    except OCIError as error:
+        raise InvalidError(error.message) from None
+    except NotHeldError as error:
+        raise RefusedError(str(error)) from None
+    except StorageError as error:
+        raise FailedError(str(error)) from error
+    except OSError as error:
+        raise FailedError(f"the data folder cannot be used: {error.strerror or error}") from error
