@@ -24,7 +24,8 @@ from brokenreg.rules.rule_from_exchange import LOOKED_AT, no_effect
 from brokenreg.runtime.runtime import Runtime
 from brokenreg.traffic.exchange import Exchange
 from brokenreg.tui.area import SAID_FOR, Clock, TabArea
-from brokenreg.tui.bindings import bindings_of, keyed
+from brokenreg.tui.bindings import KeyLine, bindings_of, keyed
+from brokenreg.tui.dialogues import QuitConfirmation
 from brokenreg.tui.disabled_reasons import HasDisabledReasons, objections
 from brokenreg.tui.faults.area import FaultsArea
 from brokenreg.tui.faults.arming import Arming, next_like
@@ -32,12 +33,9 @@ from brokenreg.tui.faults.choice import FaultChoice
 from brokenreg.tui.faults.form import RuleForm
 from brokenreg.tui.faults.overrides import OverridesScreen, usual
 from brokenreg.tui.faults.words import faults_words, match_words
-from brokenreg.tui.footer import KeyLine
 from brokenreg.tui.header import Header
-from brokenreg.tui.help import HelpScreen
-from brokenreg.tui.palette import PanelCommands
+from brokenreg.tui.help import HelpScreen, PanelCommands
 from brokenreg.tui.preferences import Preferences
-from brokenreg.tui.questions import QuitConfirmation
 from brokenreg.tui.tabs import TABS, TabLine
 from brokenreg.tui.terminal import TerminalDriver
 from brokenreg.tui.text import visible

@@ -1,4 +1,4 @@
-"""Textual's bindings from the table of commands, and other keys for them."""
+"""Textual's bindings from the table of commands, other keys for them, and the line that shows them."""
 
 from __future__ import annotations
 
@@ -7,9 +7,14 @@ from collections.abc import Iterator, Mapping
 from itertools import combinations
 from typing import Any, Protocol, runtime_checkable
 
+from rich.cells import cell_len
+from textual import events
+from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.dom import DOMNode
 from textual.keys import Keys
+from textual.widgets import Footer
+from textual.widgets._footer import FooterKey
 
 from brokenreg.tui.commands import BY_ID, COMMANDS, Command, keys_of, meet
 from brokenreg.wording import nearest
@@ -115,3 +120,34 @@ def _binding(command: Command) -> Binding:
         tooltip=command.help,
         id=command.id,
     )
+
+
+_HELP = "help"
+_AROUND = 3
+"""Cells that a key has beside its name and what it does."""
+
+
+class KeyLine(Footer):
+    """As many keys as there is room for, none of them cut. That of the help is always there."""
+
+    _room = 0
+
+    def __init__(self) -> None:
+        super().__init__(show_command_palette=False)
+
+    def compose(self) -> ComposeResult:
+        keys = [each for each in super().compose() if isinstance(each, FooterKey)]
+        while keys and sum(map(_width, keys)) > self.app.size.width:
+            others = [key for key in keys if key.action != _HELP]
+            keys.remove((others or keys)[-1])
+        yield from keys
+
+    async def on_resize(self, event: events.Resize) -> None:
+        """Another width has room for others."""
+        if event.size.width != self._room:
+            self._room = event.size.width
+            await self.recompose()
+
+
+def _width(key: FooterKey) -> int:
+    return cell_len(key.key_display) + cell_len(key.description) + _AROUND

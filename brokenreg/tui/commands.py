@@ -233,7 +233,7 @@ COMMANDS: tuple[Command, ...] = (
         "On/off",
         "switch all breakpoints on or off",
         "Breakpoints",
-        "toggle_breaks",
+        "toggle_breakpoints",
         in_footer=True,
     ),
     Command("breakpoints.close", "escape", "Close", "close the dialogue", "Breakpoints", in_footer=True),

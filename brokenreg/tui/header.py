@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 
 from rich.cells import cell_len
@@ -11,11 +12,42 @@ from textual.widgets import Static
 from brokenreg.faults.catalogue import Fault
 from brokenreg.rules.active_rule import ActiveRule
 from brokenreg.runtime.runtime import Runtime
+from brokenreg.traffic.log import TrafficLog
 from brokenreg.tui.area import Clock
 from brokenreg.tui.faults.arming import Arming
-from brokenreg.tui.rate import RequestRate, sparkline
 from brokenreg.tui.text import fit, visible
 from brokenreg.wording import counted
+
+SECONDS = 8
+_BARS = "▁▂▃▄▅▆▇█"
+
+
+class RequestRate:
+    """Counts the exchanges of a log by the second in which they came; looks at each of them once."""
+
+    def __init__(self, log: TrafficLog) -> None:
+        self._log = log
+        self._seen = 0
+        self._counts: Counter[int] = Counter()
+
+    def tick(self, now: float) -> list[int]:
+        """Requests in each of the last `SECONDS` whole seconds before `now`, oldest first."""
+        first = int(now) - SECONDS
+        for position in range(max(self._seen, self._log.first), self._log.end):
+            self._counts[int(self._log[position].started)] += 1
+        self._seen = self._log.end
+        for second in [second for second in self._counts if second < first]:
+            del self._counts[second]
+        return [self._counts[second] for second in range(first, first + SECONDS)]
+
+
+def sparkline(counts: list[int]) -> str:
+    """One bar for each; the highest is the largest of them."""
+    largest = max(counts)
+    if largest == 0:
+        return _BARS[0] * len(counts)
+    return "".join(_BARS[round(count / largest * (len(_BARS) - 1))] for count in counts)
+
 
 _NAME_SHOWN = 24
 _WIDE = 100

@@ -1,21 +1,22 @@
-"""The help: all commands by group, with the keys that they have now."""
+"""The help and the command palette: all commands, and those that are available now."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import ClassVar
+from collections.abc import Coroutine, Iterator, Mapping
+from functools import partial
+from typing import Any, ClassVar
 
 from rich.cells import cell_len
 from textual.app import ComposeResult
 from textual.binding import BindingType
+from textual.command import DiscoveryHit, Hit, Hits, Provider
 from textual.containers import Vertical, VerticalScroll
 from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
-from brokenreg.tui.bindings import bindings_of
-from brokenreg.tui.commands import grouped, keys_of
-from brokenreg.tui.footer import KeyLine
+from brokenreg.tui.bindings import KeyLine, bindings_of
+from brokenreg.tui.commands import BY_ID, Command, grouped, keys_of
 from brokenreg.tui.scrolling import MOVES, Scrolling
 
 _KEYS = 17
@@ -64,3 +65,37 @@ def _lines(keys: Mapping[str, str]) -> Iterator[str | tuple[str, str]]:
             yield f"  {spelled}{'':{max(1, _KEYS - cell_len(spelled))}}", "bold"
             yield f"{command.title:<{_TITLE}}"
             yield f"{command.help}\n", "$secondary"
+
+
+_LEFT_OUT = ("move", "help", "breakpoints", "edit")
+"""Areas whose commands nobody would look for by name."""
+
+
+class PanelCommands(Provider):
+    """The commands of what has the focus, outwards to the panel."""
+
+    async def discover(self) -> Hits:
+        for command, said, run in self._offered():
+            yield DiscoveryHit(_title(command), run, help=said)
+
+    async def search(self, query: str) -> Hits:
+        matcher = self.matcher(query)
+        for command, said, run in self._offered():
+            title = _title(command)
+            score = matcher.match(title) or float(query.lower() in f"{command.id} {command.help}")
+            if score > 0:
+                yield Hit(score, matcher.highlight(title), run, help=said)
+
+    def _offered(self) -> Iterator[tuple[Command, str, partial[Coroutine[Any, Any, bool]]]]:
+        seen = {"panel.palette", "panel.interrupt"}
+        for node, binding, is_enabled, _ in self.screen.active_bindings.values():
+            command = BY_ID.get(binding.id or "")
+            if command is None or command.area in _LEFT_OUT or command.id in seen or not is_enabled:
+                continue
+            seen.add(command.id)
+            said = f"{self.app.get_key_display(binding)}  {command.help}"
+            yield command, said, partial(self.app.run_action, binding.action, node)
+
+
+def _title(command: Command) -> str:
+    return f"{command.group}: {command.title}"

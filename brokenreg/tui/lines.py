@@ -15,9 +15,8 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 from textual.visual import Visual
 
-from brokenreg.tui.json_lines import indented, looks_like_json
 from brokenreg.tui.scrolling import MOVES, Scrolling, set_lines
-from brokenreg.tui.text import visible
+from brokenreg.tui.text import indented, looks_like_json, visible
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,9 +1,13 @@
-"""Moving in what scrolls, by the same keys everywhere."""
+"""Moving in what scrolls, by the same keys everywhere, with and without a cursor (Line API)."""
 
 from __future__ import annotations
 
+from typing import ClassVar
+
+from textual import events
 from textual.binding import BindingType
 from textual.geometry import Size
+from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.widget import Widget
 
@@ -50,3 +54,102 @@ def set_lines(view: ScrollView, width: int, height: int) -> None:
     view.set_reactive(Widget.virtual_size, size)
     if view.show_vertical_scrollbar:
         view.vertical_scrollbar.window_virtual_size = height
+
+
+class CursorList(ScrollView, can_focus=True, inherit_bindings=False):
+    """One row a line, one of them under the cursor, which is always in sight.
+
+    Whoever derives from it paints the rows, says how many there are and where the cursor is, and calls
+    `_measure` when there are more or fewer. It keeps the keys of area `move`, and may bind others.
+    """
+
+    DEFAULT_CSS = """
+    CursorList { background: $background; overflow-x: hidden; overflow-y: auto;
+        scrollbar-gutter: stable; scrollbar-size-vertical: 1; }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = MOVES
+    HEADING: ClassVar[int] = 0
+    """Lines at the top that are no rows and do not scroll."""
+
+    class Opened(Message):
+        """Somebody clicked a row twice."""
+
+    @property
+    def _count(self) -> int:
+        """How many rows there are."""
+        raise NotImplementedError
+
+    @property
+    def _line(self) -> int:
+        """The row under the cursor."""
+        raise NotImplementedError
+
+    def _put(self, line: int) -> None:
+        """Have the cursor on that row, or on the nearest that takes it; on 0 if there is none."""
+        raise NotImplementedError
+
+    def _further(self, by: int) -> int:
+        """The row some rows below the cursor."""
+        return self._line + by
+
+    def _above(self, line: int) -> int:
+        """How many rows above that one shall be in sight with it."""
+        return 0
+
+    def action_move(self, by: int) -> None:
+        """Move the cursor by some rows."""
+        self._go(self._further(by))
+
+    def action_page(self, by: int) -> None:
+        """Move the cursor by some screens."""
+        self._go(self._line + by * max(1, self._height - 1))
+
+    def action_first(self) -> None:
+        """Move the cursor to the first row."""
+        self._go(0)
+
+    def action_last(self) -> None:
+        """Move the cursor to the last row."""
+        self._go(self._count - 1)
+
+    def on_resize(self) -> None:
+        """Keep the cursor in sight."""
+        self._measure()
+        self._go(self._line)
+
+    def on_focus(self) -> None:
+        self.refresh()
+
+    def on_blur(self) -> None:
+        self.refresh()
+
+    def on_click(self, event: events.Click) -> None:
+        """Put the cursor where the mouse is; a second click opens."""
+        offset = event.get_content_offset(self)
+        if offset is None or offset.y < self.HEADING:
+            return
+        line = self.scroll_offset.y + offset.y - self.HEADING
+        if line < self._count:
+            self._go(line)
+            if event.chain == 2 and self._line == line:
+                self.post_message(self.Opened())
+
+    @property
+    def _height(self) -> int:
+        """Rows in sight."""
+        return max(1, self.scrollable_content_region.height - self.HEADING)
+
+    def _measure(self) -> None:
+        """There are more rows now, or fewer."""
+        set_lines(self, self.scrollable_content_region.width, self._count + self.HEADING)
+
+    def _go(self, line: int) -> int:
+        """Put the cursor on a row, or as near as there is, and bring it in sight; the first row in sight."""
+        line = max(0, min(line, self._count - 1))
+        self._put(line)
+        line = self._line
+        top = max(min(self.scroll_offset.y, line - self._above(line)), line - self._height + 1, 0)
+        # By force: the scrollbar is not there yet when the rows become more than fit.
+        self.scroll_to(y=top, animate=False, force=True)
+        self.refresh()
+        return top

@@ -1,6 +1,10 @@
-"""Text from anywhere, made safe to show, and cut to the cells that there are for it."""
+"""Text from anywhere, made safe to show, cut to the cells that there are for it; JSON indented."""
 
 from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterator
 
 from rich.cells import cell_len, set_cell_size
 
@@ -63,3 +67,55 @@ def _room(text: str, start: int, width: int) -> int:
     while end - start > 1 and cell_len(text[start:end]) > width:
         end -= max(1, (cell_len(text[start:end]) - width) // 2)
     return min(end, len(text))
+
+
+_PIECE = re.compile(r'"(?:[^"\\]|\\.)*"?|[{}\[\],:]|[^\s{}\[\],:"]+', re.DOTALL)
+_DEEPEST = 20
+"""Levels that are indented."""
+
+
+def looks_like_json(text: str) -> bool:
+    """Whether it begins as an object or an array does."""
+    return text.lstrip()[:1] in ("{", "[")
+
+
+def indented(text: str, most: int, most_lines: int = sys.maxsize) -> str:
+    """`text` on lines of its own making; about the first `most` characters, or `most_lines`, of that."""
+    parts: list[str] = []
+    length, lines = 0, 1
+    for part in _parts(text):
+        lines += part[0] == "\n"
+        if lines > most_lines:
+            break
+        parts.append(part[: most - length])
+        length += len(part)
+        if length >= most:
+            break
+    return "".join(parts)
+
+
+def _parts(text: str) -> Iterator[str]:
+    depth = 0
+    opened = ""
+    for match in _PIECE.finditer(text):
+        piece = match[0]
+        if piece in ("}", "]"):
+            depth = max(0, depth - 1)
+            yield piece if opened else _line(depth) + piece
+            opened = ""
+            continue
+        if opened:
+            yield _line(depth)
+            opened = ""
+        yield piece
+        if piece in ("{", "["):
+            depth += 1
+            opened = piece
+        elif piece == ",":
+            yield _line(depth)
+        elif piece == ":":
+            yield " "
+
+
+def _line(depth: int) -> str:
+    return "\n" + "  " * min(depth, _DEEPEST)

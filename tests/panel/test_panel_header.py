@@ -9,7 +9,7 @@ from screen import Clock, lines, look, shown
 from brokenreg.rules.rule import rule_of
 from brokenreg.traffic.log import TrafficLog
 from brokenreg.tui.app import Panel
-from brokenreg.tui.rate import SECONDS, RequestRate, sparkline
+from brokenreg.tui.header import SECONDS, RequestRate, sparkline
 
 
 async def test_it_says_what_is_armed_until_it_has_struck() -> None:

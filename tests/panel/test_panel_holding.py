@@ -20,7 +20,7 @@ def is_held(exchange: Exchange) -> bool:
 
 
 async def held_layer(shown: Serving, size: int = SMALL) -> tuple[Client, str, Exchange]:
-    """A client that waits for the head of a layer, which a break holds."""
+    """A client that waits for the head of a layer, which a breakpoint holds."""
     path, digest = await shown.layer(size)
     shown.runtime.gate.breakpoints.add("endpoint:layer")
     client = await shown.client()
@@ -115,9 +115,9 @@ async def test_all_go_on_and_the_one_held_longest_is_first() -> None:
         await first.body(length - 2 * STEP)
 
 
-async def test_breaks_are_set_switched_and_removed() -> None:
+async def test_breakpoints_are_set_switched_and_removed() -> None:
     async with serving() as shown:
-        assert "no breaks are set" in await shown.look("i")
+        assert "no breakpoints are set" in await shown.look("i")
         screen = await shown.look(*"endpont:layer")
         assert "there is no key 'endpont'; did you mean 'endpoint'?" in screen
         assert "there is no key" in await shown.look("enter")
@@ -133,14 +133,14 @@ async def test_breaks_are_set_switched_and_removed() -> None:
         await client.ask("/v2/")
         await shown.until(is_held)
         assert "by break endpoint:ping status:2xx" in await shown.look()
-        assert "breaks are off" in await shown.look("I", "a")
+        assert "breakpoints are off" in await shown.look("I", "a")
         assert (await client.head())[0] == 200
         other = await shown.client()
         await other.ask("/v2/")
         assert (await other.head())[0] == 200
         assert "1 set, OFF" in await shown.look("i")
         assert "1 set, on" in await shown.look("ctrl+t")
-        assert "no breaks are set" in await shown.look("ctrl+r")
+        assert "no breakpoints are set" in await shown.look("ctrl+r")
         await shown.look("escape")
 
 
@@ -194,7 +194,7 @@ async def test_a_client_that_leaves_while_its_head_is_edited() -> None:
         ("X", "nothing is held; p holds"),
         ("e", "nothing is held; p holds"),
         ("A", "nothing is held"),
-        ("I", "there are no breaks; i sets one"),
+        ("I", "there are no breakpoints; i sets one"),
     ],
 )
 async def test_a_key_that_would_do_nothing_says_so(key: str, told: str) -> None:

@@ -77,7 +77,7 @@ async def repository(runtime: Runtime) -> None:
         (nothing, ("3", "v"), "there is no blob here"),
         (nothing, ("4", "R"), "there is nothing here"),
         (nothing, ("4", "/", *"x", "enter", "R"), "there is nothing here; escape shows all names"),
-        (nothing, ("i", "ctrl+r"), "there are no breaks; type one, and enter sets it"),
+        (nothing, ("i", "ctrl+r"), "there are no breakpoints; type one, and enter sets it"),
         (repository, ("g", "j", "n"), "this is a heading, not an exchange; j and k move, space folds"),
         (repository, ("enter", "enter"), "it is shown in full already; escape goes back to the list"),
         (repository, ("l",), "no exchange is shown in full; enter shows it"),

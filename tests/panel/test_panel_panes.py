@@ -18,8 +18,8 @@ from brokenreg.rules.rule_book import PathRule, RuleBooks
 from brokenreg.traffic.bodies import Body, Kept
 from brokenreg.traffic.exchange import Exchange
 from brokenreg.traffic.log import TrafficLog
-from brokenreg.tui.json_lines import indented
-from brokenreg.tui.traffic.detail.body import LINES, SHOWN, body
+from brokenreg.tui.text import indented
+from brokenreg.tui.traffic.detail.panes import LINES, SHOWN, body
 from brokenreg.tui.traffic.detail.why import why
 
 TALL = (100, 60)

@@ -10,11 +10,11 @@ from screen import Clock, line_at_cursor, line_with, lines, look, shown, text
 from brokenreg.traffic.exchange import Cache, Ended, Exchange
 from brokenreg.traffic.filters import parse_filter
 from brokenreg.traffic.log import TrafficLog
+from brokenreg.tui.traffic.cells import progress_bar, span_bar
 from brokenreg.tui.traffic.heights import Heights
 from brokenreg.tui.traffic.rows import Row, Rows
 from brokenreg.tui.traffic.transfers import Transfer
 from brokenreg.tui.traffic.view import View
-from brokenreg.tui.traffic.waterfall import progress_bar, span_bar
 
 SIZE = (80, 24)
 A, B = digest("aa"), digest("bb")

@@ -10,7 +10,7 @@ from test_panel_tags import SIZE, after
 
 from brokenreg.traffic.log import TrafficLog
 from brokenreg.tui.app import Panel
-from brokenreg.tui.tags.pulling import pull_command
+from brokenreg.tui.tags.opening import pull_command
 
 APP = ("", "library/app")
 

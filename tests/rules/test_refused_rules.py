@@ -13,7 +13,7 @@ from brokenreg.faults.catalogue import CATALOGUE
 from brokenreg.rules.rule import FieldError, rule_of
 from brokenreg.rules.scenario import ScenarioError, read_scenario
 from brokenreg.traffic.users import user_of
-from brokenreg.tui.faults.fields import fields_of, rule_from
+from brokenreg.tui.faults.form import fields_of, rule_from
 from tests.process import Brokenreg
 
 SECRET = "Y2FzZXk6aHVudGVyMg=="

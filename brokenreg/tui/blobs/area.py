@@ -22,12 +22,11 @@ from brokenreg.tui.area import Clock, TabArea
 from brokenreg.tui.bindings import bindings_of
 from brokenreg.tui.blobs.changing import delete, toggle_corruption
 from brokenreg.tui.blobs.contents import StoredContent
-from brokenreg.tui.blobs.inside import Inside
-from brokenreg.tui.blobs.opening import GoneError, opened
+from brokenreg.tui.blobs.inside import GoneError, Inside, opened
 from brokenreg.tui.blobs.survey import Blob, Order, arranged, survey
 from brokenreg.tui.blobs.table import BlobTable
 from brokenreg.tui.blobs.view import BlobView
-from brokenreg.tui.questions import Confirmation
+from brokenreg.tui.dialogues import Confirmation
 from brokenreg.tui.text import visible
 from brokenreg.tui.threads import in_thread
 from brokenreg.wording import form_for

@@ -10,8 +10,7 @@ from brokenreg.images.tar_headers import Kind
 from brokenreg.images.unpacked import ZSTD_MAGIC, Content
 from brokenreg.oci.sizes import format_size
 from brokenreg.storage.blobs import BlobFile
-from brokenreg.tui.json_lines import indented
-from brokenreg.tui.text import fold, visible
+from brokenreg.tui.text import fold, indented, visible
 
 Line = tuple[tuple[str, str], ...]
 """Parts of a line: a text that is safe, and what it is (a style of `BlobView`), or nothing."""

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from functools import partial
 
+from brokenreg.images.image import Document
 from brokenreg.images.layer_listing import LayerListing
 from brokenreg.images.unpacked import Content
 from brokenreg.oci.sizes import format_size
@@ -12,16 +16,42 @@ from brokenreg.storage.errors import StorageError
 from brokenreg.tui.blobs.contents import (
     DUMPED,
     Line,
+    StoredContent,
     document,
     dump,
     is_zstd,
 )
-from brokenreg.tui.blobs.opening import GoneError, opened
 from brokenreg.tui.blobs.survey import Blob, Kind
-from brokenreg.tui.json_lines import looks_like_json
-from brokenreg.tui.text import visible
+from brokenreg.tui.text import looks_like_json, visible
 from brokenreg.tui.threads import in_thread
 from brokenreg.wording import form_for
+
+
+class GoneError(Exception):
+    """The blob is no longer stored; the message says why."""
+
+
+@asynccontextmanager
+async def opened(runtime: Runtime, blob: Blob) -> AsyncIterator[Content]:
+    """Its content, for as long as it is looked at. Raise `GoneError`, `OSError` or `StorageError`."""
+    gone = GoneError(runtime.store.integrity.why_missing(blob.digest) or "it is not here any more")
+    if blob.keys and blob.kind.is_manifest:
+        body = await runtime.store.index.manifest_body(blob.digest)
+        if body is None:
+            raise gone
+        yield Document(body)
+    elif blob.keys:
+        file = await asyncio.to_thread(runtime.store.blobs.open, blob.digest)
+        if file is None:
+            raise gone
+        with file:
+            yield StoredContent(file)
+    elif blob.made is not None:
+        made = blob.made
+        yield await asyncio.to_thread(lambda: made.content)
+    else:
+        raise gone
+
 
 _BEGINNING = 512
 

@@ -12,7 +12,7 @@ from textual.strip import Strip
 from brokenreg.oci.digests import Digest
 from brokenreg.oci.sizes import format_size
 from brokenreg.tui.blobs.survey import Blob
-from brokenreg.tui.cursor_list import CursorList
+from brokenreg.tui.scrolling import CursorList
 from brokenreg.tui.text import fit, visible
 from brokenreg.tui.theme import cursor_style
 

@@ -17,12 +17,12 @@ from brokenreg.rules.rule_book import RuleBook
 from brokenreg.runtime.runtime import Runtime
 from brokenreg.tui.area import Clock, TabArea
 from brokenreg.tui.bindings import bindings_of, keyed_for
+from brokenreg.tui.dialogues import Confirmation
 from brokenreg.tui.faults.choice import FaultChoice
 from brokenreg.tui.faults.form import RuleForm
 from brokenreg.tui.faults.listing import Listing, Row
 from brokenreg.tui.faults.scenario_file import LoadDialogue, SaveDialogue
 from brokenreg.tui.faults.words import count_words, faults_words, glyph, match_words
-from brokenreg.tui.questions import Confirmation
 from brokenreg.tui.text import fit, visible
 
 _SOURCE = "panel"

@@ -11,9 +11,8 @@ from textual.screen import ModalScreen
 from textual.widgets import Input
 
 from brokenreg.faults.catalogue import CATALOGUE, Fault
-from brokenreg.tui.bindings import bindings_of
+from brokenreg.tui.bindings import KeyLine, bindings_of
 from brokenreg.tui.faults.listing import Listing, Row
-from brokenreg.tui.footer import KeyLine
 
 
 class FaultChoice(ModalScreen[type[Fault] | None], inherit_bindings=False):

@@ -11,7 +11,7 @@ from rich.segment import Segment
 from rich.style import Style
 from textual.strip import Strip
 
-from brokenreg.tui.cursor_list import CursorList
+from brokenreg.tui.scrolling import CursorList
 from brokenreg.tui.text import fit
 from brokenreg.tui.theme import cursor_style
 

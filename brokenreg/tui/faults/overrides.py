@@ -15,11 +15,10 @@ from brokenreg.rules.active_rule import ActiveRule
 from brokenreg.rules.fault_reference import describe
 from brokenreg.rules.rule import FieldError, Rule, fault_of
 from brokenreg.rules.rule_book import RuleBook, RuleBooks
-from brokenreg.tui.bindings import bindings_of
+from brokenreg.tui.bindings import KeyLine, bindings_of
 from brokenreg.tui.faults.form import RuleForm
 from brokenreg.tui.faults.listing import Listing, Row
 from brokenreg.tui.faults.words import count_words, fault_words, glyph
-from brokenreg.tui.footer import KeyLine
 from brokenreg.tui.text import fit, visible
 
 _SOURCE = "panel, override"

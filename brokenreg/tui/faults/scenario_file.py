@@ -15,9 +15,8 @@ from textual.widgets import Input, Static
 from brokenreg.rules.rule import FieldError
 from brokenreg.rules.rule_book import RuleBook, RuleBooks
 from brokenreg.rules.scenario import ScenarioError, load_scenario, write_scenario
-from brokenreg.tui.bindings import bindings_of
-from brokenreg.tui.footer import KeyLine
-from brokenreg.tui.questions import Confirmation
+from brokenreg.tui.bindings import KeyLine, bindings_of
+from brokenreg.tui.dialogues import Confirmation
 from brokenreg.tui.saving import save
 from brokenreg.tui.text import visible
 from brokenreg.wording import counted

@@ -8,11 +8,10 @@ from brokenreg.gate.passage import STEP, Abort, NotHeldError, Order, Resume, Ste
 from brokenreg.oci.sizes import format_size, parse_size
 from brokenreg.traffic.exchange import Exchange
 from brokenreg.tui.area import TabArea
+from brokenreg.tui.dialogues import Question
 from brokenreg.tui.holding.breakpoints import BreakpointsScreen
 from brokenreg.tui.holding.edit import EditScreen
-from brokenreg.tui.holding.held_line import HeldLine
-from brokenreg.tui.holding.in_flight import InFlight
-from brokenreg.tui.questions import Question
+from brokenreg.tui.holding.in_flight import HeldLine, InFlight
 
 
 class HoldingArea(TabArea):
@@ -66,7 +65,7 @@ class HoldingArea(TabArea):
                     return f"#{target.id} is on its way to the next stop"
                 if action == "edit" and target.status is not None:
                     return f"#{target.id} has sent its headers; status and headers are edited before that"
-            case "toggle_breaks" if not len(self.runtime.gate.breakpoints):
+            case "toggle_breakpoints" if not len(self.runtime.gate.breakpoints):
                 return "there are no breakpoints; {holding.breakpoints} sets one"
         return super().disabled_reason(action)
 

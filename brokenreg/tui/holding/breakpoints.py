@@ -14,9 +14,8 @@ from textual.widgets import Input, Static
 
 from brokenreg.gate.breakpoints import Breakpoint, Breakpoints
 from brokenreg.traffic.filters import FilterError
-from brokenreg.tui.bindings import bindings_of
+from brokenreg.tui.bindings import KeyLine, bindings_of
 from brokenreg.tui.disabled_reasons import HasDisabledReasons
-from brokenreg.tui.footer import KeyLine
 from brokenreg.tui.text import fit, visible
 from brokenreg.tui.traffic.completion import problem_of
 
@@ -28,12 +27,12 @@ class BreakpointsScreen(ModalScreen[None], HasDisabledReasons, inherit_bindings=
     """Sets and removes breakpoints. One of them is chosen, the newest at first."""
 
     DEFAULT_CSS = """
-    BreaksScreen { align: center middle; }
-    BreaksScreen > Vertical { width: 76; max-width: 100%; height: auto; border: round $primary;
+    BreakpointsScreen { align: center middle; }
+    BreakpointsScreen > Vertical { width: 76; max-width: 100%; height: auto; border: round $primary;
         background: $surface; padding: 0 1; }
-    BreaksScreen Input { background: $panel; }
-    BreaksScreen #list { height: auto; }
-    BreaksScreen #problem { color: $error; height: auto; min-height: 1; }
+    BreakpointsScreen Input { background: $panel; }
+    BreakpointsScreen #list { height: auto; }
+    BreakpointsScreen #problem { color: $error; height: auto; min-height: 1; }
     """
     BINDINGS: ClassVar[list[BindingType]] = bindings_of("breakpoints")
 
@@ -60,7 +59,7 @@ class BreakpointsScreen(ModalScreen[None], HasDisabledReasons, inherit_bindings=
 
     def disabled_reason(self, action: str) -> str:
         """Why `action` would do nothing now."""
-        if action in ("remove", "choose", "toggle_breaks") and not len(self._breakpoints):
+        if action in ("remove", "choose", "toggle_breakpoints") and not len(self._breakpoints):
             return "there are no breakpoints; type one, and {breakpoints.add} sets it"
         return super().disabled_reason(action)
 

@@ -15,8 +15,7 @@ from brokenreg.gate.edits import EditableHead, HeadError, told_apart
 from brokenreg.gate.gate import Gate
 from brokenreg.gate.passage import NotHeldError, Resume
 from brokenreg.traffic.exchange import Exchange
-from brokenreg.tui.bindings import bindings_of
-from brokenreg.tui.footer import KeyLine
+from brokenreg.tui.bindings import KeyLine, bindings_of
 from brokenreg.tui.text import visible
 
 

@@ -1,19 +1,91 @@
-"""The pane of what is in flight: how far each response is, and what holds it."""
+"""What is in flight and what is held: a pane, a line above the footer, and their words."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import islice
 
+from rich.cells import cell_len
 from textual.content import Content
 from textual.widgets import Static
 
+from brokenreg.oci.sizes import format_size
 from brokenreg.runtime.runtime import Runtime
 from brokenreg.traffic.exchange import Exchange
 from brokenreg.tui.area import Clock
-from brokenreg.tui.holding import words
-from brokenreg.tui.text import fit
+from brokenreg.tui.text import fit, visible
 from brokenreg.tui.traffic import cells
+
+_SHORT = len("fabricating 100%")
+_EIGHTHS = " ▏▎▍▌▋▊▉"
+
+
+def held_words(exchange: Exchange, now: float) -> str:
+    """`HELD 12s at 12MiB by rule "hold layers"`; empty if it is not."""
+    if exchange.held_since is None:
+        return ""
+    place = "its headers" if exchange.status is None else format_size(exchange.response_bytes)
+    age = max(0.0, now - exchange.held_since)
+    return f"HELD {age:.0f}s at {place} by {visible(exchange.held_by or 'somebody')}"
+
+
+def announced(exchange: Exchange) -> int | None:
+    """Bytes of the body that the response's Content-Length promises; None if it does not say."""
+    length = exchange.response_header("content-length")
+    if exchange.method == "HEAD" or not (length.isascii() and length.isdigit()) or len(length) > 18:
+        return None
+    return int(length)
+
+
+def bar(exchange: Exchange, width: int) -> str:
+    """How much of the announced body has passed, in exactly `width` cells; dots if nobody knows."""
+    total = announced(exchange)
+    if not total:
+        return "·" * width
+    eighths = min(width * 8, exchange.response_bytes * width * 8 // total)
+    whole, part = divmod(eighths, 8)
+    return f"{'█' * whole}{_EIGHTHS[part] if part else ''}".ljust(width, "·")
+
+
+def progress_words(exchange: Exchange) -> str:
+    """Return `12MiB/98MiB`, `12MiB`, the progress of the work for it, or that no response has begun."""
+    if exchange.status is None:
+        return cells.progress(exchange.progress, _SHORT) if exchange.progress else "no answer yet"
+    total = announced(exchange)
+    size = format_size(exchange.response_bytes)
+    return size if total is None else f"{size}/{format_size(total)}"
+
+
+_REQUEST_AT_LEAST = 20
+
+
+class HeldLine(Static):
+    """Which response the orders are for, what holds it and since when; not there while nothing is held."""
+
+    DEFAULT_CSS = """
+    HeldLine { dock: bottom; height: 1; display: none; text-wrap: nowrap; background: $panel; }
+    HeldLine.-held { display: block; }
+    """
+
+    def __init__(self) -> None:
+        super().__init__(markup=False)
+        self._shown = ""
+
+    def show(self, exchange: Exchange | None, now: float) -> None:
+        """Paint again if something has changed; None takes the line away."""
+        told = "" if exchange is None else _told(exchange, now, self.app.size.width)
+        if told != self._shown:
+            self._shown = told
+            self.set_class(bool(told), "-held")
+            self.update(Content.styled(told, "bold $warning"), layout=False)
+
+
+def _told(exchange: Exchange, now: float, width: int) -> str:
+    held = held_words(exchange, now) or "on its way to the next stop"
+    head = f"─ #{exchange.id} "
+    room = max(_REQUEST_AT_LEAST, width - cell_len(head) - cell_len(held) - 1)
+    return fit(f"{head}{cells.request_line(exchange, room)} {held}", width)
+
 
 _SHOWN = 6
 """Responses; those that are held come first."""
@@ -51,9 +123,9 @@ class InFlight(Static):
         yield fit(f"In flight: {count or 'nothing'}", width), "bold $secondary"
         shown = [*islice(self._exchanges(), _SHOWN)]
         for exchange in shown:
-            held = words.held(exchange, now)
+            held = held_words(exchange, now)
             mark = "▌" if exchange is target else " "
-            tail = f" {words.bar(exchange, _BAR)} {words.progress(exchange)}"
+            tail = f" {bar(exchange, _BAR)} {progress_words(exchange)}"
             room = max(12, width - len(tail) - 4)
             line = f"{mark}{cells.glyph(exchange)} {fit(cells.request_line(exchange, room), room)}{tail}"
             yield fit(line, width), "bold $warning" if held else "$foreground"

@@ -16,10 +16,9 @@ from brokenreg.storage.errors import StorageError
 from brokenreg.storage.records import is_cache, spelled
 from brokenreg.tui.area import Clock, TabArea
 from brokenreg.tui.bindings import bindings_of
-from brokenreg.tui.document import DocumentScreen
+from brokenreg.tui.dialogues import DocumentScreen
 from brokenreg.tui.tags.changes import Change, delete, retag
-from brokenreg.tui.tags.opening import document_of
-from brokenreg.tui.tags.pulling import CLIENTS, pull_command
+from brokenreg.tui.tags.opening import CLIENTS, document_of, pull_command
 from brokenreg.tui.tags.rows import DIGEST, MANIFESTS, Kind, Tree
 from brokenreg.tui.tags.view import TagTree
 from brokenreg.tui.text import visible

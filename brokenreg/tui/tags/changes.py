@@ -13,7 +13,7 @@ from brokenreg.oci.names import check_tag
 from brokenreg.storage.errors import StorageError
 from brokenreg.storage.index import Index
 from brokenreg.storage.records import CACHE_MARK, Repository, is_cache, spelled
-from brokenreg.tui.questions import Confirmation, Question
+from brokenreg.tui.dialogues import Confirmation, Question
 from brokenreg.tui.tags.rows import DIGEST, INDEXES, Kind, Row
 from brokenreg.tui.text import visible
 

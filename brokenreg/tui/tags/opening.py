@@ -1,14 +1,15 @@
-"""What the tree's rows show when they are opened."""
+"""What the tree's rows show when they are opened, and the commands that pull them."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 
 from brokenreg.oci.digests import Digest
 from brokenreg.oci.sizes import format_size
 from brokenreg.storage import Store
 from brokenreg.storage.records import is_cache, spelled
-from brokenreg.tui.document import SHOWN, Fact, Read
+from brokenreg.tui.dialogues import SHOWN, Fact, Read
 from brokenreg.tui.tags.rows import MANIFESTS, Kind, Row
 from brokenreg.wording import counted
 
@@ -70,3 +71,36 @@ def _read(store: Store, digest: Digest) -> tuple[bytes, int] | None:
         return None
     with blob:
         return blob.file.read(SHOWN), blob.size
+
+
+_INSECURE = {"podman": "--tls-verify=false ", "skopeo": "--src-tls-verify=false "}
+
+CLIENTS: Mapping[str, str] = {
+    "docker": "docker pull {image}",
+    "podman": "podman pull {insecure}{image}",
+    "skopeo": "skopeo copy {insecure}docker://{image} dir:{folder}",
+}
+"""By client. `dir:` keeps the layers as they come."""
+
+
+def pull_command(client: str, address: str, name: str, reference: str, *, is_trusted: bool) -> str:
+    """What pulls a tag or a digest of `name` from the listener at `address` (a URL).
+
+    `is_trusted` says whether clients trust its certificate; without they are told not to ask.
+    """
+    between = "@" if ":" in reference else ":"
+    return CLIENTS[client].format(
+        image=f"{reachable(address)}/{name}{between}{reference}",
+        insecure="" if is_trusted else _INSECURE.get(client, ""),
+        folder=name.rpartition("/")[2],
+    )
+
+
+_EVERYWHERE = ("0.0.0.0", "[::]")  # noqa: S104 - compared, not bound
+
+
+def reachable(address: str) -> str:
+    """HOST:PORT of a listener's URL; one that listens everywhere is reached by loopback."""
+    authority = address.rpartition("://")[2]
+    host, _, port = authority.rpartition(":")
+    return f"127.0.0.1:{port}" if host in _EVERYWHERE else authority

@@ -12,8 +12,8 @@ from textual.strip import Strip
 
 from brokenreg.oci.sizes import format_size
 from brokenreg.tui.bindings import bindings_of
-from brokenreg.tui.cursor_list import CursorList
 from brokenreg.tui.disabled_reasons import HasDisabledReasons
+from brokenreg.tui.scrolling import CursorList
 from brokenreg.tui.tags.rows import DIGEST, INDEXES, MANIFESTS, Kind, Place, Row, Tree
 from brokenreg.tui.text import fit, fit_end, visible
 from brokenreg.tui.theme import cursor_style

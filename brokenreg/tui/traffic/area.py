@@ -12,11 +12,10 @@ from brokenreg.runtime.runtime import Runtime
 from brokenreg.traffic.exchange import Exchange
 from brokenreg.traffic.filters import parse_filter
 from brokenreg.traffic.replay import ReplayError, replay_of
-from brokenreg.tui.addresses import reachable
 from brokenreg.tui.area import Clock
 from brokenreg.tui.bindings import bindings_of
-from brokenreg.tui.holding.held_line import HeldLine
-from brokenreg.tui.holding.in_flight import InFlight
+from brokenreg.tui.holding.in_flight import HeldLine, InFlight
+from brokenreg.tui.tags.opening import reachable
 from brokenreg.tui.text import visible
 from brokenreg.tui.traffic.cells import subject_of
 from brokenreg.tui.traffic.completion import values_of

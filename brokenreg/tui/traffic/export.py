@@ -22,9 +22,8 @@ from brokenreg.traffic.exchange import Exchange
 from brokenreg.traffic.filters import Filter
 from brokenreg.traffic.har import har_pieces
 from brokenreg.traffic.pacing import chosen, paced
-from brokenreg.tui.bindings import bindings_of, keyed_for
+from brokenreg.tui.bindings import KeyLine, bindings_of, keyed_for
 from brokenreg.tui.disabled_reasons import HasDisabledReasons
-from brokenreg.tui.footer import KeyLine
 from brokenreg.tui.saving import save_pieces
 from brokenreg.tui.scrolling import MOVES, Scrolling
 from brokenreg.tui.text import visible

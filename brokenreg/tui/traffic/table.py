@@ -13,7 +13,7 @@ from textual.strip import Strip
 from brokenreg.traffic.exchange import Exchange
 from brokenreg.traffic.filters import Filter
 from brokenreg.traffic.log import TrafficLog
-from brokenreg.tui.cursor_list import CursorList
+from brokenreg.tui.scrolling import CursorList
 from brokenreg.tui.traffic.marks import Marks
 from brokenreg.tui.traffic.painter import Painter
 from brokenreg.tui.traffic.rows import Row, Rows

@@ -1,18 +1,78 @@
-"""The table of panes: what the detail of an exchange can show."""
+"""The table of panes: what the detail of an exchange can show; the panes Body and Timeline."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
+from brokenreg.oci.sizes import format_size
+from brokenreg.oci.target import Endpoint
 from brokenreg.runtime.runtime import Runtime
+from brokenreg.traffic.bodies import MOST, TOTAL, Body, Kept
 from brokenreg.traffic.exchange import Exchange
-from brokenreg.tui.lines import Line
-from brokenreg.tui.traffic.detail.body import body
-from brokenreg.tui.traffic.detail.head import Part
-from brokenreg.tui.traffic.detail.headers import headers
-from brokenreg.tui.traffic.detail.timeline import timeline
-from brokenreg.tui.traffic.detail.why import MOST, book, why
+from brokenreg.tui.lines import Line, document_lines
+from brokenreg.tui.text import visible
+from brokenreg.tui.traffic.detail.headers import Part, headers
+from brokenreg.tui.traffic.detail.why import MOST_RULES, book, why
+
+
+def timeline(exchange: Exchange) -> Iterator[Part]:
+    """One line for each point."""
+    for what, seconds in exchange.timeline:
+        yield f"{seconds * 1000:>10.1f} ms  ", "$secondary"
+        yield f"{visible(what)}\n", ""
+
+
+SHOWN = 128 * 1024
+"""Characters of one body, indented: all of what is kept, unless it is made of little else than brackets."""
+
+LINES = 2_000
+"""Lines of one body: what can be made within some milliseconds, wherever it is cut."""
+
+
+def body(exchange: Exchange, kept: Kept) -> Iterator[Part | Line]:
+    """The bodies of the request and of the response, or why they are not there."""
+    if exchange.request_bytes:
+        yield from _titled("Request body", exchange.request_bytes, kept.request, _why_no_request(exchange))
+        yield "\n", ""
+    yield from _titled("Response body", exchange.response_bytes, kept.response, _why_none(exchange))
+
+
+def _titled(title: str, size: int, kept: Body | None, why: str) -> Iterator[Part | Line]:
+    yield title, "bold"
+    if kept is None:
+        yield f"  {format_size(size)}\n  {why}\n", "$secondary"
+        return
+    lines, is_all = document_lines(kept.data.decode(errors="backslashreplace"), SHOWN, LINES)
+    is_cut = not is_all or not (kept.is_whole or (kept.is_redacted and kept.size <= MOST))
+    remark = f"; {kept.remark}" if kept.is_redacted else ""
+    remark += "; its beginning is shown, x exports what is kept" if is_cut else ""
+    yield f"  {format_size(size)}{remark}\n", "$secondary"
+    yield from lines
+
+
+def _why_no_request(exchange: Exchange) -> str:
+    if exchange.ended is None:
+        return "is shown once the exchange has ended"
+    if exchange.endpoint is Endpoint.MANIFEST:
+        return _made_way()
+    return "not kept: bodies that are sent are kept of manifests alone"
+
+
+def _why_none(exchange: Exchange) -> str:
+    if exchange.ended is None:
+        return "is shown once the exchange has ended"
+    if not exchange.response_bytes:
+        return "there was none"
+    if exchange.endpoint is Endpoint.TOKEN:
+        return "not kept: it may have a token"
+    if exchange.endpoint in (Endpoint.CONFIG, Endpoint.LAYER, Endpoint.UPLOAD, Endpoint.OTHER):
+        return "not kept: manifests, lists and errors are, blobs are not"
+    return _made_way()
+
+
+def _made_way() -> str:
+    return f"not kept: {format_size(MOST)} of each are, {format_size(TOTAL)} in all, and the oldest make way"
 
 
 def _unchanging(exchange: Exchange, runtime: Runtime) -> Hashable:
@@ -30,7 +90,9 @@ class Pane:
 
 def _counts(exchange: Exchange, runtime: Runtime) -> Hashable:
     rules = book(exchange, runtime.rules)
-    return len(rules), tuple((active.id, active.matched, active.applied) for active in rules[: MOST + 1])
+    return len(rules), tuple(
+        (active.id, active.matched, active.applied) for active in rules[: MOST_RULES + 1]
+    )
 
 
 PANES: Mapping[str, Pane] = {

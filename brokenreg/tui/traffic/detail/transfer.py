@@ -12,7 +12,7 @@ from brokenreg.oci.target import Endpoint
 from brokenreg.traffic.exchange import Ended, Exchange
 from brokenreg.tui.text import beginning, visible
 from brokenreg.tui.traffic import cells
-from brokenreg.tui.traffic.detail.head import Part, with_unit
+from brokenreg.tui.traffic.detail.headers import Part, with_unit
 from brokenreg.tui.traffic.summary import Summary, summarise
 from brokenreg.tui.traffic.transfers import Kind, Transfer, announced, body_bytes
 from brokenreg.wording import counted

@@ -15,7 +15,7 @@ from brokenreg.tui.lines import Line, Lines
 from brokenreg.tui.scrolling import MOVES
 from brokenreg.tui.traffic import cells
 from brokenreg.tui.traffic.detail import transfer
-from brokenreg.tui.traffic.detail.head import Part, head
+from brokenreg.tui.traffic.detail.headers import Part, head
 from brokenreg.tui.traffic.detail.panes import PANES
 from brokenreg.tui.traffic.rows import Row
 from brokenreg.tui.traffic.transfers import Kind, Transfer

@@ -11,9 +11,9 @@ from brokenreg.rules.rule_outcome import Outcome, RuleOutcome, verdicts_of
 from brokenreg.traffic.exchange import Exchange, Origin
 from brokenreg.tui.text import visible
 from brokenreg.tui.traffic import cells
-from brokenreg.tui.traffic.detail.head import Part
+from brokenreg.tui.traffic.detail.headers import Part
 
-MOST = 40
+MOST_RULES = 40
 """Rules that are shown."""
 
 _PASSED_OVER = (": passed over, ", ": spared, ")
@@ -93,13 +93,13 @@ def _others(exchange: Exchange, verdicts: list[RuleOutcome], rules: list[ActiveR
         return
     yield "\nThe other rules here now\n" if is_struck else "\nThe rules here now\n", "bold"
     place = next((place for place, active in enumerate(rules) if _did(said, active)), None)
-    for active in others[:MOST]:
+    for active in others[:MOST_RULES]:
         is_after = is_struck and (place is None or rules.index(active) > place)
         yield f"  {visible(active.label)}  ", ""
         yield f"{_source(active)}\n", "$secondary"
         yield f"    {visible(_reason(exchange, active, said.get(id(active)), is_after=is_after))}\n", ""
-    if len(others) > MOST:
-        yield f"  and {len(others) - MOST} more\n", "$secondary"
+    if len(others) > MOST_RULES:
+        yield f"  and {len(others) - MOST_RULES} more\n", "$secondary"
 
 
 def _did(said: dict[int, RuleOutcome], active: ActiveRule) -> bool:

@@ -1,18 +1,23 @@
-"""Dialogues that ask: whether to do something, and for one line of text."""
+"""Dialogues that every tab can use: a confirmation, a question, a document."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Awaitable, Callable
 from typing import ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Vertical
+from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
-from brokenreg.tui.bindings import bindings_of
-from brokenreg.tui.footer import KeyLine
+from brokenreg.oci.sizes import format_size
+from brokenreg.storage.errors import StorageError
+from brokenreg.tui.bindings import KeyLine, bindings_of
+from brokenreg.tui.lines import Line, Lines, document_lines
+from brokenreg.tui.text import visible
 
 _BOX = """
     %(name)s { align: center middle; }
@@ -102,3 +107,75 @@ class Question(ModalScreen[str | None], inherit_bindings=False):
     def action_cancel(self) -> None:
         """Leave all as it is."""
         self.dismiss(None)
+
+
+SHOWN = 100_000
+"""Bytes of a document that are read, and characters of it that are shown."""
+
+_LABEL = 12
+
+Fact = tuple[str, str]
+"""A label, and a value as clients sent it."""
+Read = Callable[[], Awaitable[tuple[bytes, int] | None]]
+"""Gives at most the first `SHOWN` bytes of a document and how many there are; None if it is not here."""
+
+
+class DocumentScreen(ModalScreen[None], inherit_bindings=False):
+    """Facts, and below them the text that `read` gives; without `read` the facts alone."""
+
+    DEFAULT_CSS = """
+    DocumentScreen > Vertical { height: 1fr; border: round $primary; background: $surface; padding: 0 1; }
+    DocumentScreen Static { height: auto; margin-bottom: 1; text-wrap: nowrap; text-overflow: fold; }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = bindings_of("document")
+
+    def __init__(self, title: str, facts: list[Fact], read: Read | None) -> None:
+        super().__init__()
+        self._title = title
+        self._facts = facts
+        self._read = read
+
+    def compose(self) -> ComposeResult:
+        with Vertical() as box:
+            box.border_title = Content(visible(self._title))
+            yield Static(id="facts", markup=False)
+            yield Lines()
+        yield KeyLine()
+
+    def on_mount(self) -> None:
+        self._say("reading …" if self._read else "")
+        if self._read:
+            self.run_worker(self._load(self._read))
+
+    def action_close(self) -> None:
+        """Back to where it was opened."""
+        self.dismiss()
+
+    async def _load(self, read: Read) -> None:
+        try:
+            found = await read()
+        except (OSError, StorageError) as error:
+            self._say(f"cannot be read: {error}")
+            return
+        if found is None:
+            self._say("it is not here")
+            return
+        body, size = found
+        lines, is_whole = await asyncio.to_thread(_lines, body, size)
+        self._say("" if is_whole else f"the beginning of {format_size(size)}")
+        self.query_one(Lines).show_lines(lines)
+
+    def _say(self, remark: str) -> None:
+        facts = [*self._facts, ("Shown", remark)] if remark else self._facts
+        parts: list[str | tuple[str, str]] = []
+        for label, value in facts:
+            end = "" if (label, value) == facts[-1] else "\n"
+            parts += [(f"{label:<{_LABEL}}", "$secondary"), f"{visible(value)}{end}"]
+        self.query_one("#facts", Static).update(Content.assemble(*parts))
+
+
+def _lines(body: bytes, size: int) -> tuple[list[Line], bool]:
+    """The document in lines, and whether that is all of it. Takes up to some tenths of a second."""
+    text = body[:SHOWN].decode(errors="backslashreplace")
+    lines, is_whole = document_lines(text, SHOWN)
+    return lines, is_whole and size <= SHOWN
