@@ -37,10 +37,9 @@ from brokenreg.registry.auth.service import TokenService
 from brokenreg.registry.auth.token_issuer import TokenIssuer
 from brokenreg.registry.auth.users import Users
 from brokenreg.registry.call import CatalogSettings, Services
-from brokenreg.rules.accept_policy import RuleAcceptPolicy
-from brokenreg.rules.injector import Injector
+from brokenreg.rules.injector import Injector, RuleAcceptPolicy
 from brokenreg.rules.path_rules import PathRules, image_kinds
-from brokenreg.rules.rule_book import RuleBooks
+from brokenreg.rules.rule_books import RuleBooks
 from brokenreg.rules.scenario import load_scenario
 from brokenreg.runtime.runtime import Runtime
 from brokenreg.runtime.status import Status

@@ -38,7 +38,7 @@ async def replace_scenario(runtime: Runtime, request: APIRequest) -> Response:
     namespace = request.one_namespace()
     # A thousand rules take half a second to read.
     sourced = await asyncio.to_thread(_read, request)
-    prepared = await asyncio.to_thread(runtime.rules.book(namespace).prepared, sourced)
+    prepared = await asyncio.to_thread(runtime.rules.book(namespace).prepare, sourced)
     book = runtime.rules.book(namespace)  # a reset may have put another in its place meanwhile
     book.replace_all(sourced, prepared)
     return await _response(book, request)

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from random import Random
-from typing import Any
+from typing import Any, TypeVar
 
-from brokenreg.faults.licence import Licence
 from brokenreg.faults.registry_view import RegistryView
 from brokenreg.gate.passage import Passage
 from brokenreg.oci.errors import OCIError
@@ -70,9 +69,30 @@ class Head:
         return {**self._message, "status": self.status, "headers": self.headers, **more}
 
 
+Remembered = TypeVar("Remembered")
+
+
+class RuleMemory:
+    """What the faults of one rule remember between exchanges: one object of each class that they declare."""
+
+    def __init__(self) -> None:
+        self._objects: dict[type[object], object] = {}
+
+    def get(self, kind: type[Remembered]) -> Remembered:
+        """Return the object of that class, making it when it is first needed."""
+        found = self._objects.get(kind)
+        if not isinstance(found, kind):
+            found = self._objects[kind] = kind()
+        return found
+
+
 @dataclass(slots=True)
 class FaultContext:
-    """One exchange in the hands of one fault. `app` is what it keeps from the client, or spoils."""
+    """One exchange to which one fault is applied, and all that the fault may do to it.
+
+    `app` is the registry, or the next fault of the same exchange. `draw` is 64 bits that depend on the seed
+    and on what is requested.
+    """
 
     name: str
     exchange: Exchange
@@ -80,9 +100,13 @@ class FaultContext:
     receive: Receive
     send: Send
     app: ASGIApp
-    licence: Licence
     passage: Passage
     registry_view: RegistryView
+    memory: RuleMemory
+    """What the rule's faults remember; `memory.get` returns an object of a class that the fault declares."""
+    draw: int
+    note_no_effect: Callable[[], None]
+    """Tells the rule that the fault has no effect."""
     _random: Random | None = field(default=None, init=False)
 
     @property
@@ -96,15 +120,10 @@ class FaultContext:
         return f"{self.scope['scheme']}://{host}" + ("" if port is None else f":{port}")
 
     @property
-    def memory(self) -> dict[Any, Any]:
-        """The rule's own memory; the fault keeps it bounded."""
-        return self.licence.memory
-
-    @property
     def random(self) -> Random:
         """Chance that two runs with one seed have in common."""
         if self._random is None:
-            self._random = Random(self.licence.draw)  # noqa: S311 - repeatable is what it shall be
+            self._random = Random(self.draw)  # noqa: S311 - repeatable is what it shall be
         return self._random
 
     async def pass_on(
@@ -202,14 +221,14 @@ class FaultContext:
         self.exchange.mark(f"{self.name}: {what}")
 
     def no_effect(self, why: str) -> None:
-        """Do not count this strike: it changes nothing here."""
-        self.licence.give_back()
+        """Note, with the reason, that the fault changes nothing here; it does not count as applied."""
+        self.note_no_effect()
         names = list(self.exchange.faults or (self.name,))
         names.remove(self.name)
         self.exchange.faults = tuple(names)
         if not names:
             self.exchange.rule = None
-        self.note(f"spared, {why}")
+        self.note(f"no effect, {why}")
 
 
 NoEffect = Callable[[Exchange, Head], str | None]

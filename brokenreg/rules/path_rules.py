@@ -6,6 +6,7 @@ content (`ImageSpec.salt`): its digests are that tag's alone, and lead back to t
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import cache, lru_cache, partial
 from typing import Any
 
@@ -22,7 +23,6 @@ from brokenreg.oci.params import join_params, split_params
 from brokenreg.oci.resolution import RESERVED
 from brokenreg.oci.target import Endpoint, Target
 from brokenreg.rules.rule import Rule
-from brokenreg.rules.rule_book import PathRule
 from brokenreg.traffic.matching import Match
 from brokenreg.wording import nearest
 
@@ -42,6 +42,14 @@ def image_kinds() -> dict[str, TagParser]:
 
 class _NoPathError(ValueError):
     """The fault is to be had, but by no path of this kind."""
+
+
+@dataclass(frozen=True, slots=True)
+class PathRule:
+    """A rule that a path spells, and the part of the path by which it is counted."""
+
+    rule: Rule
+    path: str
 
 
 class PathRules:

@@ -173,9 +173,9 @@ class Rule(BaseModel):
     def endpoints(self) -> Collection[Endpoint]:
         return self.match.endpoints(self.endpoint)
 
-    def takes(self, method: str) -> bool:
-        """Whether one of its faults can strike a request of that method."""
-        return any(fault.takes(method) for fault in self.fault)
+    def applies_to(self, method: str) -> bool:
+        """Return whether one of its faults can be applied to a request with that method."""
+        return any(fault.applies_to(method) for fault in self.fault)
 
     def written(self) -> dict[str, Any]:
         """As JSON and YAML have it: what differs from the defaults."""

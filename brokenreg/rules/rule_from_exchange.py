@@ -12,9 +12,9 @@ from brokenreg.faults.context import Head
 from brokenreg.oci.digests import is_digest
 from brokenreg.oci.target import Endpoint
 from brokenreg.rules.rule import FieldError, Rule, fault_of, rule_of
-from brokenreg.rules.rule_outcome import Outcome, verdicts_of
 from brokenreg.rules.scenario import Scenario, write_scenario
 from brokenreg.traffic.exchange import Exchange
+from brokenreg.traffic.rule_outcome import OutcomeKind
 from brokenreg.wire.asgi import Message
 
 _LONGEST = 100
@@ -33,9 +33,10 @@ _MOST_NAMES = 3
 
 
 def faults_of(exchange: Exchange) -> tuple[Fault, ...]:
-    """The faults that struck it; `error` with status 503 if none did."""
-    applied = [each.active.rule.fault for each in verdicts_of(exchange) if each.outcome is Outcome.APPLIED]
-    return applied[0] if applied else (fault_of({"type": "error", "status": 503}),)
+    """Return the faults that were applied to it; `error` with status 503 if there were none."""
+    applied = [each.rule.faults for each in exchange.rule_outcomes if each.kind is OutcomeKind.APPLIED]
+    faults = applied[0] if applied else ({"type": "error", "status": 503},)
+    return tuple(map(fault_of, faults))
 
 
 def rule_like(exchange: Exchange, faults: tuple[Fault, ...], newest: Iterable[Exchange] = ()) -> Rule:
@@ -59,7 +60,7 @@ def rule_like(exchange: Exchange, faults: tuple[Fault, ...], newest: Iterable[Ex
             "client": _client(exchange),
         }
     rule = rule_of({"match": {name: each for name, each in match.items() if each}, "fault": list(faults)})
-    if not any(map(rule.takes, methods)) and target.endpoint is not Endpoint.CONNECT:
+    if not any(map(rule.applies_to, methods)) and target.endpoint is not Endpoint.CONNECT:
         raise FieldError((), f"{faults[0].name} strikes no {exchange.method[:20]}")
     return rule
 
@@ -70,7 +71,7 @@ def no_effect(faults: tuple[Fault, ...], exchange: Exchange) -> str | None:
     The original response is known only if no fault and no edit changed it. A manifest that was requested by
     HEAD is treated as if it was requested by GET, because `rule_like` matches both.
     """
-    if _reads_manifest(exchange) and any(fault.takes("GET") for fault in faults):
+    if _reads_manifest(exchange) and any(fault.applies_to("GET") for fault in faults):
         exchange = replace(exchange, method="GET")
     is_known = not exchange.faults and exchange.edited is None and exchange.status not in _UNTELLING
     why = None

@@ -201,7 +201,7 @@ def find_rule(runtime: Runtime, namespace: str, rule_id: int) -> ActiveRule:
 def switch_rule(runtime: Runtime, namespace: str, rule_id: int, *, enabled: bool) -> None:
     """Enable or disable a rule. Its counts stay."""
     find_rule(runtime, namespace, rule_id)
-    runtime.rules.book(namespace).switch(rule_id, enabled=enabled)
+    runtime.rules.book(namespace).set_enabled(rule_id, enabled=enabled)
 
 
 def move_rule(runtime: Runtime, namespace: str, rule_id: int, by: int) -> None:
@@ -227,7 +227,7 @@ async def load_scenario(
     with operation_errors():
         sourced = await asyncio.to_thread(read)
         try:
-            prepared = await asyncio.to_thread(runtime.rules.book(namespace).prepared, sourced)
+            prepared = await asyncio.to_thread(runtime.rules.book(namespace).prepare, sourced)
         except FieldError as error:
             message = f"{source}: {error}" if source else str(error)
             raise ScenarioError(message, error.where) from None

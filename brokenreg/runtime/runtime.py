@@ -11,7 +11,7 @@ from brokenreg.diagnostics import Diagnostics
 from brokenreg.gate.gate import Gate
 from brokenreg.images.fabricator import Fabricator
 from brokenreg.proxy.proxy import Proxy
-from brokenreg.rules.rule_book import RuleBooks
+from brokenreg.rules.rule_books import RuleBooks
 from brokenreg.runtime.status import Status
 from brokenreg.second_origin.credential_trap import CredentialTrap
 from brokenreg.storage import Store

@@ -11,12 +11,12 @@ from collections import deque
 from collections.abc import Iterator
 from urllib.parse import parse_qsl
 
+from cachetools import LRUCache
 from pydantic import BaseModel, ConfigDict, Field
 
 from brokenreg.redaction import SCHEMES, announces_secret, is_flag
 from brokenreg.second_origin.signed_urls import SIGNATURE
 from brokenreg.traffic.exchange import Exchange
-from brokenreg.traffic.memory import Memory
 from brokenreg.traffic.recorder import exchange_of
 from brokenreg.wire.asgi import ASGIApp, Message, Receive, Scope, Send, header
 
@@ -58,7 +58,7 @@ class CredentialTrap:
     """Counts by namespace; at most `_NAMESPACES` of them."""
 
     def __init__(self) -> None:
-        self._counts: Memory[str, int] = Memory(_NAMESPACES)
+        self._counts: LRUCache[str, int] = LRUCache(_NAMESPACES)
         self._last: deque[Leak] = deque(maxlen=_LAST)
 
     @property
@@ -88,7 +88,7 @@ class CredentialTrap:
 
     def reset(self, namespace: str) -> None:
         """Forget what arrived in a namespace."""
-        del self._counts[namespace]
+        self._counts.pop(namespace, None)
         kept = [leak for leak in self._last if leak.namespace != namespace]
         self._last = deque(kept, _LAST)
 

@@ -36,7 +36,7 @@ class Allowed(StrEnum):
     SESSION = "session"
     """The steps of an upload."""
 
-    def takes(self, method: str) -> bool:
+    def includes(self, method: str) -> bool:
         return method in _METHODS[self]
 
 
@@ -114,7 +114,7 @@ class URLSigner:
         ticket = _read_terms(terms, path, rest)
         if ticket.has_expired:
             raise SignedURLError("AccessDenied", "Request has expired")
-        if not ticket.allowed.takes(method):
+        if not ticket.allowed.includes(method):
             raise SignedURLError("SignatureDoesNotMatch", f"the URL was not signed for {method}")
         return ticket
 

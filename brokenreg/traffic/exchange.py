@@ -9,6 +9,7 @@ from typing import Any
 
 from brokenreg.oci.target import Endpoint, Target
 from brokenreg.traffic.redaction import redact_line
+from brokenreg.traffic.rule_outcome import RuleOutcome
 from brokenreg.traffic.timeline import Point, add_point
 
 Headers = tuple[tuple[str, str], ...]
@@ -57,8 +58,8 @@ class Exchange:
     read. `revision` grows with every change, so that a reader knows whether its picture is outdated.
 
     `started` is seconds since the epoch; the times in `timeline` are seconds since `started`. `faults` names
-    the applied faults, `rule` the rule that applied them, `verdicts` the outcome of each rule that matched
-    (`faults/verdict.py`). `replay_of` is the id of the exchange whose request this one repeats. While it is
+    the applied faults, `rule` the rule that applied them, `rule_outcomes` what became of the rules that were
+    evaluated. `replay_of` is the id of the exchange whose request this one repeats. While it is
     held, `held_since` says since when, and `held_by` by whom; `edited` has the changes to its head.
     `progress` is the progress of the work that its response waits for. `left_out` is the number of points
     that the timeline omits (`traffic/timeline.py`). `user` is the name in the request's credentials; rules
@@ -86,7 +87,7 @@ class Exchange:
     cache: Cache | None = None
     faults: tuple[str, ...] = ()
     rule: str | None = None
-    verdicts: list[object] = field(default_factory=list)
+    rule_outcomes: list[RuleOutcome] = field(default_factory=list)
     replay_of: int | None = None
     held_since: float | None = None
     held_by: str | None = None

@@ -99,7 +99,7 @@ class Match(BaseModel):
                 )
         return header
 
-    def takes(self, method: str) -> bool:
+    def allows(self, method: str) -> bool:
         """Return whether it can match a request with that method."""
         return self.method is None or bool(any_of(self.method)(method))
 

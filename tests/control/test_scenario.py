@@ -18,7 +18,8 @@ from brokenreg.faults.catalogue import CATALOGUE
 from brokenreg.rules.active_rule import ActiveRule
 from brokenreg.rules.fault_reference import describe
 from brokenreg.rules.rule import FieldError, rule_of
-from brokenreg.rules.rule_book import RuleBook, RuleBooks
+from brokenreg.rules.rule_book import RuleBook
+from brokenreg.rules.rule_books import RuleBooks
 from brokenreg.rules.scenario import SourcedScenario
 from tests.control.problem import problem_of
 from tests.process import Brokenreg, brokenreg

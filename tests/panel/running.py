@@ -14,7 +14,7 @@ from brokenreg.diagnostics import Diagnostics
 from brokenreg.gate.gate import Gate
 from brokenreg.images.fabricator import KINDS, Fabricator
 from brokenreg.rules.path_rules import image_kinds
-from brokenreg.rules.rule_book import RuleBooks
+from brokenreg.rules.rule_books import RuleBooks
 from brokenreg.runtime.runtime import Runtime
 from brokenreg.runtime.status import Status
 from brokenreg.second_origin.credential_trap import CredentialTrap

@@ -41,7 +41,7 @@ async def applied(runtime: Runtime) -> None:
     ):
         book.add(rule_of(document), f"faults.yaml:{line}").since = NOON
     layer = exchange(runtime.log, f"/v2/library/app/blobs/{digest('c01d55')}", at=74.1)
-    choice = book.choose(layer)
+    choice = book.evaluate(layer)
     layer.rule = choice.active.label if choice else None
     layer.mark("fault truncate", layer.started + 0.0002)
     answer(runtime.log, layer, size=65536, of=4_812_003, kind=LAYER)

@@ -148,8 +148,8 @@ async def test_why_does_not_count_what_had_no_effect(tmp_path: Path) -> None:
         )
         await it.get()
         screen = flat(await it.press("enter", "h"))
-        assert "No fault struck: a rule matched, and its fault had no effect" in screen
-        assert "here had no effect, so not counted: match 1, struck 0 of 1" in screen
+        assert "No fault was applied: a rule matched, and its fault had no effect" in screen
+        assert "here no effect, so not counted: match 1, applied 0 of 1" in screen
         assert "so far matched 1, struck 0" in screen
         assert "strike 1" not in screen
 

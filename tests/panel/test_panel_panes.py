@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from screen import look, shown, text
 
 from brokenreg.rules.active_rule import ActiveRule
+from brokenreg.rules.path_rules import PathRule
 from brokenreg.rules.rule import rule_of
-from brokenreg.rules.rule_book import PathRule, RuleBooks
+from brokenreg.rules.rule_books import RuleBooks
 from brokenreg.traffic.bodies import Body, Kept
 from brokenreg.traffic.exchange import Exchange
 from brokenreg.traffic.log import TrafficLog
@@ -163,9 +164,9 @@ def rules(*documents: dict[str, Any], since: float = NOON - 1) -> RuleBooks:
 
 def reasons(books: RuleBooks, seen: Exchange, path: list[PathRule] | None = None) -> str:
     """What Why tells once the rules were asked."""
-    for choice in books.choose(seen, path or []):
-        seen.faults = (choice.faults[0].name,)
-        seen.rule = choice.active.label
+    for hit in books.evaluate(seen, path or []):
+        seen.faults = (hit.faults[0].name,)
+        seen.rule = hit.active.label
     return told(books, seen)
 
 
@@ -184,22 +185,22 @@ def test_the_rule_that_struck_is_told_with_its_place_and_counts() -> None:
     said = reasons(books, seen)
     assert "Fault error, by teapot" in said
     assert "from    faults.yaml, line 2" in said
-    assert "here    struck: match 1, strike 1 of 2" in said
-    assert "so far  matched 1, struck 1" in said
+    assert "here    applied: match 1, 1 of 2 times" in said
+    assert "so far  matched 1, applied 1" in said
     assert "fault   error status=418" in said
     assert "rule 1  faults.yaml, line 1\n    did not match: repository is not other/*" in said
-    assert "rule 3  faults.yaml, line 3\n    was not asked: another struck before" in said
+    assert "rule 3  faults.yaml, line 3\n    was not evaluated: another rule was applied first" in said
     reasons(books, exchange(log, "/v2/a/manifests/b"))
     said = told(books, seen)
-    assert "here    struck: match 1, strike 1 of 2" in said
-    assert "so far  matched 2, struck 2" in said
+    assert "here    applied: match 1, 1 of 2 times" in said
+    assert "so far  matched 2, applied 2" in said
 
 
 @pytest.mark.parametrize(
     ("document", "reason"),
     [
-        ({"skip": 1}, "skipped: match 1, and the first 1 passes"),
-        ({"probability": 1e-9}, "lost its draw: match 1, probability 1e-09"),
+        ({"skip": 1}, "skipped: match 1, skip 1"),
+        ({"probability": 1e-9}, "not drawn: match 1, probability 1e-09"),
         ({"enabled": False}, "did not match: is disabled"),
         ({"match": {"endpoint": "tags"}}, "did not match: endpoint layer is not tags"),
         ({"match": {"endpoint": "layer", "method": "put"}}, "did not match: method is not PUT"),
@@ -217,7 +218,7 @@ def test_the_rule_that_struck_is_told_with_its_place_and_counts() -> None:
 def test_why_a_rule_did_not_strike(document: dict[str, Any], reason: str) -> None:
     books = rules({"match": {"endpoint": "layer"}, "fault": "error", **document})
     said = reasons(books, exchange(TrafficLog(), "/v2/a/blobs/sha256:" + "0" * 64))
-    assert said.startswith("No fault struck\n")
+    assert said.startswith("No fault was applied\n")
     assert f"rule 1  faults.yaml, line 1\n    {reason}\n" in said
 
 
@@ -225,12 +226,12 @@ def test_a_rule_that_has_struck_as_often_as_it_may_is_told_as_such() -> None:
     books = rules({"fault": "error", "times": 1})
     assert "Fault error" in reasons(books, exchange(TrafficLog(), "/v2/a/manifests/b"))
     said = reasons(books, exchange(TrafficLog(), "/v2/a/manifests/b"))
-    assert "rule 1  faults.yaml, line 1\n    spent: match 2, after 1 strike\n" in said
+    assert "rule 1  faults.yaml, line 1\n    exhausted: match 2, already applied 1 of 1 time\n" in said
 
 
 def test_rules_that_came_later_are_told_as_such() -> None:
     books = rules({"fault": "error"}, since=NOON + 1)
-    assert "rule 1  faults.yaml, line 1\n    came later\n" in told(
+    assert "rule 1  faults.yaml, line 1\n    was added later\n" in told(
         books, exchange(TrafficLog(), "/v2/a/manifests/b")
     )
 
@@ -240,7 +241,7 @@ def test_what_a_path_asked_for_is_told() -> None:
     path = [PathRule(rule_of({"fault": {"type": "error", "status": 418}}), "error:418")]
     said = reasons(books, exchange(TrafficLog(), "/v2/broken/error/manifests/418"), path)
     assert "from    the path: error:418" in said
-    assert "    was not asked: another struck before" in said
+    assert "    was not evaluated: another rule was applied first" in said
 
 
 async def test_the_counts_go_along() -> None:
@@ -251,19 +252,19 @@ async def test_the_counts_go_along() -> None:
         active = book.add(rule_of({"fault": "error", "name": "late"}), "panel")
         active.since = NOON - 1
         seen = exchange(log, "/v2/a/manifests/c")
-        book.choose(seen)
+        book.evaluate(seen)
         answer(log, seen, 503)
         end(log, seen, fault="error")
         await look(pilot)
         await look(pilot, "enter", "h")
-        assert "so far  matched 1, struck 1" in await look(pilot)
-        book.choose(exchange(TrafficLog(), "/v2/a/manifests/c"))
-        assert "so far  matched 2, struck 2" in await look(pilot)
+        assert "so far  matched 1, applied 1" in await look(pilot)
+        book.evaluate(exchange(TrafficLog(), "/v2/a/manifests/c"))
+        assert "so far  matched 2, applied 2" in await look(pilot)
 
 
 def test_a_thousand_rules_that_let_pass_leave_no_thousand_verdicts() -> None:
     books = rules(*[{"fault": "error", "skip": 1}] * 999, {"name": "last", "fault": "error"})
     seen = exchange(TrafficLog(), "/v2/a/manifests/b")
     assert "Fault error, by last" in reasons(books, seen)
-    assert len(seen.verdicts) == 17
+    assert len(seen.rule_outcomes) == 17
     assert isinstance(next(iter(books.book(""))), ActiveRule)

@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 
 from brokenreg.oci.target import Endpoint, Target
-from brokenreg.rules import rule_book as rulebook
-from brokenreg.rules.active_rule import ActiveRule, Attempts
+from brokenreg.rules import rule_books
+from brokenreg.rules.active_rule import ActiveRule
+from brokenreg.rules.counters import MAX_KEY, Attempts, shorten
 from brokenreg.rules.rule import FieldError, Rule
-from brokenreg.rules.rule_book import RuleBooks
+from brokenreg.rules.rule_books import RuleBooks
 from brokenreg.traffic.exchange import Exchange
-from brokenreg.traffic.memory import LONGEST, Memory
 
 RULE = Rule.model_validate({"fault": "error", "per": "client", "times": 1})
 
@@ -22,35 +22,24 @@ def exchange(agent: str = "", namespace: str = "") -> Exchange:
 
 
 def test_long_texts_are_kept_as_their_beginning_and_a_digest() -> None:
-    memory: Memory[object, int] = Memory(10)
     text = "x" * 60_000
-    memory[text] = 1
-    memory["a", text] = 2
-    memory[text + "y"] = 3
-    memory["short"] = 4
-    assert [memory.get(key, 0) for key in (text, ("a", text), text + "y", "short", text + "z")] == [
-        1,
-        2,
-        3,
-        4,
-        0,
-    ]
-    for key in memory:
-        for part in key if isinstance(key, tuple) else (key,):
-            assert len(part) <= LONGEST
-    del memory["a", text]
-    assert len(memory) == 3
+    keys = [shorten(text), shorten(text + "y"), shorten("short")]
+    assert keys[0] == shorten(text)
+    assert keys[2] == "short"
+    assert len(set(keys)) == 3
+    for key in keys:
+        assert len(key) <= MAX_KEY
 
 
 def test_clients_with_long_names_are_counted_apart() -> None:
     books = RuleBooks(0, lambda _: ())
     active: ActiveRule = books.book("").add(RULE, "test")
     agent = "agent" * 10_000
-    assert len(books.choose(exchange(agent + "1"), ())) == 1
-    assert len(books.choose(exchange(agent + "2"), ())) == 1
-    assert books.choose(exchange(agent + "1"), ()) == []
+    assert len(books.evaluate(exchange(agent + "1"), ())) == 1
+    assert len(books.evaluate(exchange(agent + "2"), ())) == 1
+    assert books.evaluate(exchange(agent + "1"), ()) == []
     assert active.applied == 2
-    assert all(len(key) <= LONGEST for key in active._counts)
+    assert all(len(key) <= MAX_KEY for key in active._counts)
 
 
 def test_attempts_of_long_methods_are_counted() -> None:
@@ -63,7 +52,7 @@ def test_attempts_of_long_methods_are_counted() -> None:
 
 
 def test_namespaces_that_are_looked_at_leave_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rulebook, "MAX_NAMESPACES", 5)
+    monkeypatch.setattr(rule_books, "MAX_NAMESPACES", 5)
     books = RuleBooks(7, lambda _: ())
     books.book("kept").add(RULE, "test")
     books.book("seeded").seed = 9
@@ -75,7 +64,7 @@ def test_namespaces_that_are_looked_at_leave_nothing(monkeypatch: pytest.MonkeyP
 
 
 def test_too_many_namespaces_with_rules_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rulebook, "MAX_NAMESPACES", 3)
+    monkeypatch.setattr(rule_books, "MAX_NAMESPACES", 3)
     books = RuleBooks(7, lambda _: ())
     for number in range(3):
         books.book(f"n{number}").add(RULE, "test")

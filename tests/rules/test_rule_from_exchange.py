@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from brokenreg.rules.rule import FieldError, fault_of, rule_of
-from brokenreg.rules.rule_book import RuleBooks
+from brokenreg.rules.rule_books import RuleBooks
 from brokenreg.rules.rule_from_exchange import no_effect, scenario_like
 from brokenreg.rules.scenario import read_scenario
 from brokenreg.traffic.exchange import Exchange
@@ -27,7 +27,7 @@ def exchange(path: str, method: str = "GET", agent: str = "docker/27.3.1 go/1.22
 def strikes(scenario: str, seen: Exchange) -> dict[str, Any] | None:
     """The fault that a scenario file has for an exchange."""
     books = RuleBooks(1, lambda target: (), [read_scenario(scenario, "faults.yaml")])
-    choices = books.choose(seen, ())
+    choices = books.evaluate(seen, ())
     return choices[0].active.rule.written()["fault"] if choices else None
 
 
@@ -36,7 +36,7 @@ def test_it_has_the_fault_that_struck_and_strikes_the_same_again() -> None:
     fault = {"type": "truncate", "after": "64KiB"}
     books = RuleBooks(1, lambda target: ())
     books.book("").add(rule_of({"fault": fault, "times": 1}), "here")
-    assert books.choose(seen, ())
+    assert books.evaluate(seen, ())
     scenario = scenario_like(seen)
     written = strikes(scenario, exchange(seen.path, agent="docker/28"))
     assert written is not None
@@ -80,7 +80,7 @@ def test_what_addresses_nothing_has_none(path: str) -> None:
 def test_whatever_a_client_calls_itself(agent: str, method: str) -> None:
     seen = exchange("/v2/a/manifests/v1", method.upper(), agent)
     scenario = scenario_like(seen)
-    assert strikes(scenario, replace(seen, verdicts=[])) == {"type": "error", "status": 503}
+    assert strikes(scenario, replace(seen, rule_outcomes=[])) == {"type": "error", "status": 503}
 
 
 OTHER = "sha256:" + "1" * 64
@@ -176,7 +176,7 @@ def test_what_is_not_known_may_have_an_effect() -> None:
     assert no_effect(truncate, manifest("v1", "HEAD")) is None
     huge = (fault_of({"type": "truncate"}),)
     for seen in (
-        manifest("v1", fault="error"),
+        manifest("v1", faults=("error",)),
         manifest("v1", edited="status 200 to 404"),
         replace(manifest("v1"), status=401),
         replace(manifest("v1"), status=None),

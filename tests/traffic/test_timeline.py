@@ -6,7 +6,7 @@ import pytest
 
 from brokenreg.oci.target import Endpoint, Target
 from brokenreg.rules.rule import Rule
-from brokenreg.rules.rule_book import RuleBooks
+from brokenreg.rules.rule_books import RuleBooks
 from brokenreg.traffic.exchange import Ended, Exchange
 from brokenreg.traffic.timeline import CHARACTERS, LONGEST, MOST
 
@@ -66,6 +66,6 @@ def test_a_thousand_rules_that_are_passed_over_leave_few_points() -> None:
         books.book("").add(rule, "test")
     opened = exchange()
     opened.http_version = "1.1"
-    assert books.choose(opened, ()) == []
+    assert books.evaluate(opened, ()) == []
     assert len(opened.timeline) <= MOST
     assert opened.left_out == 1000 - (MOST - 1)

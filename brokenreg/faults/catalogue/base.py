@@ -90,7 +90,7 @@ class Fault(BaseModel, ABC):
         if match.protocol is not None and match.protocol not in self.protocols:
             spelled = " and ".join(sorted(self.protocols))
             return f"match.protocol is {match.protocol}, and {self.name} is for {spelled}"
-        if self.methods is not None and not any(map(match.takes, self.methods)):
+        if self.methods is not None and not any(map(match.allows, self.methods)):
             spelled = ", ".join(sorted(self.methods))
             return f"{self.name} is for {spelled}, and match.method is {match.method}"
         if self.effective is not None and not self.effective & set(endpoints):
@@ -117,8 +117,8 @@ class Fault(BaseModel, ABC):
         return (cls.__doc__ or "").partition("\n")[0]
 
     @classmethod
-    def takes(cls, method: str) -> bool:
-        """Whether it can strike a request of that method."""
+    def applies_to(cls, method: str) -> bool:
+        """Return whether it can be applied to a request with that method."""
         return cls.methods is None or method in cls.methods
 
     @classmethod

@@ -5,8 +5,10 @@ from __future__ import annotations
 import html
 import time
 from collections.abc import Collection
-from typing import Any, ClassVar, Literal
+from dataclasses import dataclass
+from typing import ClassVar, Literal
 
+from cachetools import LRUCache
 from pydantic import Field
 
 from brokenreg.faults.catalogue.base import READS, Fault
@@ -17,7 +19,6 @@ from brokenreg.http.dates import http_date
 from brokenreg.oci.errors import ErrorCode, OCIError
 from brokenreg.oci.target import Endpoint
 from brokenreg.traffic.matching import Match
-from brokenreg.traffic.memory import Memory
 
 _USUAL = {
     400: (ErrorCode.MANIFEST_INVALID, "This request looks broken, as it was told to"),
@@ -37,7 +38,30 @@ _UNKNOWN = {
     Endpoint.LAYER: ErrorCode.BLOB_UNKNOWN,
     Endpoint.UPLOAD: ErrorCode.BLOB_UPLOAD_UNKNOWN,
 }
-_REMEMBERED = 10_000
+_MAX_CLIENTS = 10_000
+_MAX_PUSHES = 10_000
+
+
+class _Windows(LRUCache[str, tuple[float, int]]):
+    """When the current window of each client began, on the monotonic clock, and its requests in it."""
+
+    def __init__(self) -> None:
+        super().__init__(_MAX_CLIENTS)
+
+
+@dataclass(slots=True)
+class _Push:
+    """When something was pushed, on the monotonic clock, and how often it was requested since."""
+
+    at: float
+    reads: int = 0
+
+
+class _Pushes(LRUCache[tuple[str, str], _Push]):
+    """The newest pushes, by repository and by tag or digest."""
+
+    def __init__(self) -> None:
+        super().__init__(_MAX_PUSHES)
 
 
 class Error(Fault):
@@ -118,7 +142,7 @@ class RateLimit(Fault):
     async def apply(self, context: FaultContext) -> None:
         who = context.exchange.client.rpartition(":")[0] if self.by == "client" else ""
         now = time.monotonic()
-        windows: Memory[str, tuple[float, int]] = context.memory.setdefault("windows", Memory(_REMEMBERED))
+        windows = context.memory.get(_Windows)
         began, used = windows.get(who, (now, 0))
         if now >= began + self.window:
             began, used = now, 0
@@ -212,32 +236,32 @@ class ReadAfterWrite(Fault):
     dur: Duration = Field(0.0, description="how long after a push all are answered 404")
 
     def conflict(self, match: Match, endpoints: Collection[Endpoint]) -> str | None:
-        if not match.takes("PUT") or not any(map(match.takes, READS)):
+        if not match.allows("PUT") or not any(map(match.allows, READS)):
             return f"read-after-write must see PUT as well as GET or HEAD, and match.method is {match.method}"
         return super().conflict(match, endpoints)
 
     async def apply(self, context: FaultContext) -> None:
-        pushes: Memory[Any, list[float]] = context.memory.setdefault("pushes", Memory(_REMEMBERED))
+        pushes = context.memory.get(_Pushes)
         target = context.exchange.target
         if context.exchange.method == "PUT":
             await self._push(context, pushes)
             return
-        push = pushes.get((target.repository, target.reference), None)
+        push = pushes.get((target.repository, target.reference))
         if push is not None:
-            push[1] += 1
-            if push[1] <= self.reads or time.monotonic() < push[0] + self.dur:
+            push.reads += 1
+            if push.reads <= self.reads or time.monotonic() < push.at + self.dur:
                 code = _UNKNOWN.get(target.endpoint, ErrorCode.NAME_UNKNOWN)
                 await context.respond_error(OCIError(404, code, "Pushed, and not yet to be seen"))
                 return
         context.no_effect("nothing was pushed just now" if push is None else "it is to be seen by now")
         await context.pass_on()
 
-    async def _push(self, context: FaultContext, pushes: Memory[Any, list[float]]) -> None:
+    async def _push(self, context: FaultContext, pushes: _Pushes) -> None:
         repository, reference = context.exchange.target.repository, context.exchange.target.reference
 
         def remember(head: Head) -> None:
             if head.status == 201:
-                push = [time.monotonic(), 0.0]
+                push = _Push(time.monotonic())
                 pushes[repository, reference] = push
                 pushes[repository, head.get("docker-content-digest") or ""] = push
 

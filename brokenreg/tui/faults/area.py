@@ -125,7 +125,7 @@ class FaultsArea(TabArea):
         """Enable it, or disable it; its counts stay."""
         active = self._selected
         if active is not None:
-            self._book.switch(active.id, enabled=not active.rule.enabled)
+            self._book.set_enabled(active.id, enabled=not active.rule.enabled)
             self.tick()
 
     def action_earlier(self) -> None:

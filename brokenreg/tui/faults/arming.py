@@ -7,7 +7,8 @@ from collections.abc import Iterable
 from brokenreg.faults.catalogue import Fault
 from brokenreg.rules.active_rule import ActiveRule
 from brokenreg.rules.rule import Rule, fault_of
-from brokenreg.rules.rule_book import RuleBook, RuleBooks
+from brokenreg.rules.rule_book import RuleBook
+from brokenreg.rules.rule_books import RuleBooks
 from brokenreg.rules.rule_from_exchange import rule_like
 from brokenreg.rules.scenario import MAX_RULES
 from brokenreg.traffic.exchange import Exchange
@@ -45,12 +46,12 @@ class Arming:
         if armed:
             self._put_off = {active.id for _, active in armed}
             for book, active in armed:
-                book.switch(active.id, enabled=False)
+                book.set_enabled(active.id, enabled=False)
             return len(armed), False
         off = {active.id for active in self.put_off()}
         self._put_off = set()
         for book, active in [each for each in self._all() if each[1].id in off]:
-            book.switch(active.id, enabled=True)
+            book.set_enabled(active.id, enabled=True)
         return len(off), True
 
     @property

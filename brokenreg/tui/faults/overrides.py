@@ -14,7 +14,8 @@ from brokenreg.faults.catalogue import CATALOGUE, Fault
 from brokenreg.rules.active_rule import ActiveRule
 from brokenreg.rules.fault_reference import describe
 from brokenreg.rules.rule import FieldError, Rule, fault_of
-from brokenreg.rules.rule_book import RuleBook, RuleBooks
+from brokenreg.rules.rule_book import RuleBook
+from brokenreg.rules.rule_books import RuleBooks
 from brokenreg.tui.bindings import KeyLine, bindings_of
 from brokenreg.tui.faults.form import RuleForm
 from brokenreg.tui.faults.listing import Listing, Row
@@ -62,7 +63,7 @@ class OverridesScreen(ModalScreen[Fault | None], inherit_bindings=False):
         if active is None:
             self._put(Rule(fault=(usual(name),), override=True))
         elif active.is_armed:
-            self._book.switch(active.id, enabled=False)
+            self._book.set_enabled(active.id, enabled=False)
         else:
             self._put(active.rule.model_copy(update={"enabled": True}))
         self._show()

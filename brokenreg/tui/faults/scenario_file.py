@@ -13,7 +13,8 @@ from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
 from brokenreg.rules.rule import FieldError
-from brokenreg.rules.rule_book import RuleBook, RuleBooks
+from brokenreg.rules.rule_book import RuleBook
+from brokenreg.rules.rule_books import RuleBooks
 from brokenreg.rules.scenario import ScenarioError, load_scenario, write_scenario
 from brokenreg.tui.bindings import KeyLine, bindings_of
 from brokenreg.tui.dialogues import Confirmation
@@ -97,7 +98,7 @@ class LoadDialogue(_FileDialogue):
         # A thousand rules take half a second to read.
         try:
             sourced = await asyncio.to_thread(load_scenario, path)
-            prepared = await asyncio.to_thread(self.book.prepared, sourced)
+            prepared = await asyncio.to_thread(self.book.prepare, sourced)
         except ScenarioError as error:
             self.tell(str(error))
         except FieldError as error:

@@ -6,6 +6,7 @@ from collections.abc import Collection
 from typing import ClassVar, Literal
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
+from cachetools import LRUCache
 from pydantic import Field
 
 from brokenreg.faults.catalogue.base import Fault
@@ -15,12 +16,18 @@ from brokenreg.oci.errors import ErrorCode, OCIError
 from brokenreg.oci.target import Endpoint
 from brokenreg.traffic.exchange import Exchange
 from brokenreg.traffic.matching import Match
-from brokenreg.traffic.memory import Memory
 from brokenreg.wire.asgi import Scope
 
 _SESSION = frozenset({"PATCH", "PUT", "GET", "DELETE"})
-_REMEMBERED = 10_000
+_MAX_SESSIONS = 10_000
 _STATE = "_state"
+
+
+class _Steps(LRUCache[str, int]):
+    """How many requests each upload session has had."""
+
+    def __init__(self) -> None:
+        super().__init__(_MAX_SESSIONS)
 
 
 class UploadLost(Fault):
@@ -47,7 +54,7 @@ class UploadLost(Fault):
     once: bool = Field(False, description="only that request finds no session")
 
     async def apply(self, context: FaultContext) -> None:
-        steps: Memory[str, int] = context.memory.setdefault("steps", Memory(_REMEMBERED))
+        steps = context.memory.get(_Steps)
         session = context.exchange.target.reference
         step = steps[session] = steps.get(session, 1) + 1
         if step == self.step or (step > self.step and not self.once):
@@ -150,7 +157,7 @@ class UploadRange(Fault):
     by: Size = Field(1, ge=1, description="bytes, for `stale`, `behind` and `ahead`")
 
     def conflict(self, match: Match, endpoints: Collection[Endpoint]) -> str | None:
-        if self.form in ("refuse", "stale") and not (match.takes("PATCH") or match.takes("PUT")):
+        if self.form in ("refuse", "stale") and not (match.allows("PATCH") or match.allows("PUT")):
             return f"only PATCH and PUT are refused, and match.method is {match.method}"
         return super().conflict(match, endpoints)
 

@@ -1,4 +1,4 @@
-"""The pane Why: which rule struck, and why the others did not."""
+"""The pane Why: which rule was applied, and why the others were not."""
 
 from __future__ import annotations
 
@@ -6,118 +6,136 @@ from collections.abc import Iterator
 
 from brokenreg.oci.target import Endpoint
 from brokenreg.rules.active_rule import ActiveRule
-from brokenreg.rules.rule_book import RuleBooks
-from brokenreg.rules.rule_outcome import Outcome, RuleOutcome, verdicts_of
+from brokenreg.rules.rule_books import RuleBooks
 from brokenreg.traffic.exchange import Exchange, Origin
+from brokenreg.traffic.rule_outcome import EvaluatedRule, OutcomeKind, RuleOutcome
 from brokenreg.tui.text import visible
 from brokenreg.tui.traffic import cells
 from brokenreg.tui.traffic.detail.headers import Part
+from brokenreg.wording import counted
 
 MOST_RULES = 40
 """Rules that are shown."""
 
-_PASSED_OVER = (": passed over, ", ": spared, ")
+_NO_EFFECT = (": passed over, ", ": no effect, ")
 """What the timeline says of faults that changed nothing."""
-
-_CHOSEN = (Outcome.APPLIED, Outcome.NO_EFFECT)
-"""Outcomes of a rule after which no other rule was evaluated."""
 
 _BY_HAND = ("break ", "told to stop by ", "edited: ")
 """How the timeline begins to say what somebody did to it at the gate."""
 
 
 def why(exchange: Exchange, rules: RuleBooks) -> Iterator[Part]:
-    """What struck; what was passed over; each rule of the namespace, in the order in which they are asked."""
-    verdicts = verdicts_of(exchange)
-    applied = [verdict for verdict in verdicts if verdict.outcome in _CHOSEN]
-    yield f"{_summary(exchange, applied)}\n", "bold"
-    for verdict in applied:
-        yield from _struck(verdict)
+    """What was applied; what had no effect; each rule of the namespace, in the order of evaluation."""
+    outcomes = exchange.rule_outcomes
+    final = [outcome for outcome in outcomes if outcome.kind.is_final]
+    yield f"{_summary(exchange, final)}\n", "bold"
+    for outcome in final:
+        yield from _applied(outcome, rules.find(exchange.target.namespace, outcome.rule))
     for what, _ in exchange.timeline:
-        if any(words in what for words in _PASSED_OVER) or what.startswith(_BY_HAND):
+        if any(words in what for words in _NO_EFFECT) or what.startswith(_BY_HAND):
             yield f"  {visible(what)}\n", "$warning"
-    yield from _others(exchange, verdicts, book(exchange, rules))
+    yield from _others(exchange, book(exchange, rules))
 
 
 def book(exchange: Exchange, rules: RuleBooks) -> list[ActiveRule]:
-    """The rules that are in force now where the exchange belongs."""
+    """The rules that are in effect now where the exchange belongs."""
     namespace = exchange.target.namespace
     return list(rules.book(namespace)) if namespace in rules.namespaces() else []
 
 
-def _summary(exchange: Exchange, applied: list[RuleOutcome]) -> str:
+def _summary(exchange: Exchange, final: list[RuleOutcome]) -> str:
     if exchange.origin is Origin.SECOND:
-        return "No rule strikes at the second origin"
+        return "No rules are evaluated at the second origin"
     if exchange.faults:
         return f"Fault {cells.faults_word(exchange)}, by {visible(exchange.rule or 'a rule')}"
-    if applied:
-        return "No fault struck: a rule matched, and its fault had no effect"
+    if final:
+        return "No fault was applied: a rule matched, and its fault had no effect"
     if exchange.target.error is not None:
-        return "No fault: the request was refused before any rule was asked"
-    return "No fault struck"
+        return "No fault: the request was refused before any rule was evaluated"
+    return "No fault was applied"
 
 
-def _struck(verdict: RuleOutcome) -> Iterator[Part]:
-    active = verdict.active
+def _applied(outcome: RuleOutcome, active: ActiveRule | None) -> Iterator[Part]:
+    rule = outcome.rule
     yield "  rule    ", "$secondary"
-    yield f"{visible(active.label)}\n", ""
+    yield f"{visible(rule.label)}\n", ""
     yield "  from    ", "$secondary"
-    yield f"{_source(active)}\n", ""
+    yield f"{_source(rule)}\n", ""
     yield "  here    ", "$secondary"
-    yield f"{verdict.words}\n", ""
-    yield "  so far  ", "$secondary"
-    yield f"matched {active.matched}, struck {active.applied}\n", ""
-    for fault in active.rule.fault:
-        words = " ".join(f"{name}={value}" for name, value in fault.parameters().items())
+    yield f"{_told(outcome)}\n", ""
+    if active is not None:
+        yield "  so far  ", "$secondary"
+        yield f"matched {active.matched}, applied {active.applied}\n", ""
+    for fault in rule.faults:
+        words = [fault["type"], *(f"{name}={value}" for name, value in fault.items() if name != "type")]
         yield "  fault   ", "$secondary"
-        yield f"{visible(f'{fault.name} {words}'.rstrip())}\n", ""
+        yield f"{visible(' '.join(words))}\n", ""
 
 
-def _source(active: ActiveRule) -> str:
+def _source(rule: EvaluatedRule) -> str:
     """`faults.yaml, line 14`, the path, or who made it."""
-    name, colon, line = active.source.rpartition(":")
-    if active.id and colon and line.isdigit():
+    name, colon, line = rule.source.rpartition(":")
+    if rule.id and colon and line.isdigit():
         return f"{visible(name)}, line {line}"
-    return visible(active.source if active.id else f"the path: {active.source}")
+    return visible(rule.source if rule.id else f"the path: {rule.source}")
 
 
-def _others(exchange: Exchange, verdicts: list[RuleOutcome], rules: list[ActiveRule]) -> Iterator[Part]:
-    said = {id(verdict.active): verdict for verdict in verdicts}
-    is_struck = any(verdict.outcome in _CHOSEN for verdict in verdicts)
-    others = [active for active in rules if not _did(said, active)]
+def _others(exchange: Exchange, rules: list[ActiveRule]) -> Iterator[Part]:
+    outcomes = {outcome.rule: outcome for outcome in exchange.rule_outcomes}
+    final = {rule for rule, outcome in outcomes.items() if outcome.kind.is_final}
+    others = [active for active in rules if active.evaluated not in final]
     if not others:
-        yield (
-            ("\nThere are no other rules here now\n" if is_struck else "\nThere are no rules here now\n"),
-            "",
-        )
+        yield ("\nThere are no other rules here now\n" if final else "\nThere are no rules here now\n"), ""
         return
-    yield "\nThe other rules here now\n" if is_struck else "\nThe rules here now\n", "bold"
-    place = next((place for place, active in enumerate(rules) if _did(said, active)), None)
+    yield "\nThe other rules here now\n" if final else "\nThe rules here now\n", "bold"
+    place = next((place for place, active in enumerate(rules) if active.evaluated in final), None)
     for active in others[:MOST_RULES]:
-        is_after = is_struck and (place is None or rules.index(active) > place)
+        is_after = bool(final) and (place is None or rules.index(active) > place)
         yield f"  {visible(active.label)}  ", ""
-        yield f"{_source(active)}\n", "$secondary"
-        yield f"    {visible(_reason(exchange, active, said.get(id(active)), is_after=is_after))}\n", ""
+        yield f"{_source(active.evaluated)}\n", "$secondary"
+        reason = _reason(exchange, active, outcomes.get(active.evaluated), is_after=is_after)
+        yield f"    {visible(reason)}\n", ""
     if len(others) > MOST_RULES:
         yield f"  and {len(others) - MOST_RULES} more\n", "$secondary"
 
 
-def _did(said: dict[int, RuleOutcome], active: ActiveRule) -> bool:
-    verdict = said.get(id(active))
-    return verdict is not None and verdict.outcome in _CHOSEN
-
-
-def _reason(exchange: Exchange, active: ActiveRule, verdict: RuleOutcome | None, *, is_after: bool) -> str:
-    """Why it did not strike."""
-    if verdict is not None:
-        return verdict.words
+def _reason(exchange: Exchange, active: ActiveRule, outcome: RuleOutcome | None, *, is_after: bool) -> str:
+    """Why it was not applied."""
+    if outcome is not None:
+        return _told(outcome)
     if active.since > exchange.started:
-        return "came later"
-    disabled_reason = active.inapplicable_reason(exchange)
-    if disabled_reason:
-        return f"did not match: {disabled_reason}"
+        return "was added later"
+    if mismatch := active.mismatch_reason(exchange):
+        return f"did not match: {mismatch}"
     if is_after:
-        return "was not asked: another struck before"
+        return "was not evaluated: another rule was applied first"
     if exchange.endpoint is Endpoint.CONNECT or exchange.target.error is not None:
-        return "was not asked"
-    return "matches, but was not asked: the request was refused before, or other rules were in force"
+        return "was not evaluated"
+    return "matches, but was not evaluated: the request was refused before, or other rules were in effect"
+
+
+def _told(outcome: RuleOutcome) -> str:
+    """An outcome in one line, without the name of the rule."""
+    rule = outcome.rule
+    matched = f"match {outcome.matched}"
+    if rule.times is None:
+        applied = counted(outcome.applied, "time")
+    else:
+        applied = f"{outcome.applied} of {counted(rule.times, 'time')}"
+    match outcome.kind:
+        case OutcomeKind.APPLIED:
+            return f"applied: {matched}, {applied}"
+        case OutcomeKind.NO_EFFECT:
+            return f"no effect, so not counted: {matched}, applied {applied}"
+        case OutcomeKind.SKIPPED:
+            return f"skipped: {matched}, skip {rule.skip}"
+        case OutcomeKind.EXHAUSTED:
+            return f"exhausted: {matched}, already applied {applied}"
+        case OutcomeKind.NOT_DRAWN:
+            return f"not drawn: {matched}, probability {rule.probability:g}"
+        case OutcomeKind.OTHER_ATTEMPT:
+            return f"did not match: attempt {outcome.attempt} is not {rule.attempt}"
+        case OutcomeKind.OTHER_LAYER:
+            return f"did not match: not layer {rule.layer} of its manifest"
+        case OutcomeKind.INAPPLICABLE:
+            return "not applicable: the timeline has the reasons"

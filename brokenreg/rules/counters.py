@@ -1,0 +1,101 @@
+"""What rules count, and the draws that decide whether a rule is applied."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from cachetools import LRUCache
+
+from brokenreg.oci.target import Endpoint
+from brokenreg.rules.rule import Per
+from brokenreg.traffic.exchange import Exchange
+
+MAX_COUNTERS = 10_000
+"""Repositories, references or clients that one rule counts separately; attempts that are remembered."""
+
+MAX_KEY = 256
+"""Longest text, in characters, that is kept in a key unchanged."""
+
+
+@dataclass(slots=True)
+class Count:
+    """How often a rule has matched and was applied."""
+
+    matched: int = 0
+    applied: int = 0
+
+
+class Counts:
+    """The counts of one rule: by repository, reference or client, or one for all."""
+
+    def __init__(self, per: Per) -> None:
+        self._per = per
+        self._counts: LRUCache[str, Count] = LRUCache(MAX_COUNTERS)
+
+    def of(self, exchange: Exchange) -> Count:
+        """Return the count that an exchange belongs to."""
+        return self._counts.setdefault(shorten(self._key(exchange)), Count())
+
+    def __iter__(self) -> Iterator[str]:
+        """Iterate over what is counted separately."""
+        return iter(self._counts)
+
+    def _key(self, exchange: Exchange) -> str:
+        target = exchange.target
+        match self._per:
+            case "repository":
+                return target.repository
+            case "reference":
+                return f"{target.repository}:{target.reference}"
+            case "client":
+                return f"{exchange.client.rpartition(':')[0]} {exchange.user_agent}"
+        return ""
+
+
+class Attempts:
+    """Counts how often the same was requested: method, path faults, repository and reference.
+
+    The counts do not depend on which rules exist, or on which of them was applied.
+    """
+
+    def __init__(self) -> None:
+        self._counts: LRUCache[tuple[str, ...], int] = LRUCache(MAX_COUNTERS)
+
+    def count(self, exchange: Exchange) -> int:
+        """Count one more, and return its number, from 1."""
+        target = exchange.target
+        key = tuple(map(shorten, (target.namespace, *target.faults, *_requested(exchange))))
+        attempt = self._counts.get(key, 0) + 1
+        self._counts[key] = attempt
+        return attempt
+
+    def forget(self, namespace: str) -> None:
+        """Start again from 1 in that namespace."""
+        for key in [key for key in self._counts if key[0] == namespace]:
+            del self._counts[key]
+
+
+def draw_of(seed: int, rule: str, exchange: Exchange, attempt: int) -> int:
+    """Return 64 bits that depend on what is requested, never on the order in which requests arrive."""
+    what = (str(seed), rule, *_requested(exchange), str(attempt))
+    return int.from_bytes(hashlib.blake2b("\x1f".join(what).encode(), digest_size=8).digest())
+
+
+def shorten(text: str) -> str:
+    """Return a text, or, if it is long, its beginning and a digest: clients choose what we keep as a key."""
+    if len(text) <= MAX_KEY:
+        return text
+    digest = hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
+    return f"{text[: MAX_KEY // 2]} {digest}"
+
+
+def _requested(exchange: Exchange) -> tuple[str, str, str, str]:
+    """Return what two runs have in common: method, endpoint, repository and reference.
+
+    Upload ids are random, so they are left out.
+    """
+    target = exchange.target
+    reference = "" if target.endpoint is Endpoint.UPLOAD else target.reference
+    return exchange.method, target.endpoint, target.repository, reference
