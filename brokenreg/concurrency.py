@@ -1,19 +1,244 @@
-"""Waiting for whatever comes first."""
+"""Tasks, threads and turns of the event loop: what several layers need of concurrency.
+
+- One caller at a time: `first_of`, `shielded`, `background`, `cancel`.
+- Many callers: `SingleFlight` runs equal work once for all of them.
+- Threads: `ThreadPool` for one kind of blocking work, `in_own_thread` for work that cannot be stopped.
+- Long work: `paced` on the event loop, `paced_thread` in a thread beside it.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
-from typing import Any
+import contextlib
+import threading
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Hashable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Generic, ParamSpec, TypeVar
+
+Key = TypeVar("Key", bound=Hashable)
+Result = TypeVar("Result")
+Item = TypeVar("Item")
+Parameters = ParamSpec("Parameters")
+
+_TURN = 0.005
+"""Seconds of work on the event loop before other tasks get a turn."""
+
+_THREAD_TURN = 0.002
+"""Seconds of Python code in a thread before it pauses: the event loop would wait 5 ms for the interpreter."""
+
+_THREAD_PAUSE = 0.0002
 
 
-async def first_of(*waiting: Coroutine[Any, Any, Any]) -> None:
-    """Return when one of them does; raise what it raises; cancel the others."""
-    tasks = [asyncio.ensure_future(each) for each in waiting]
+async def cancel(*tasks: asyncio.Future[Any]) -> None:
+    """Cancel tasks and return once they have ended, even if the caller is cancelled meanwhile.
+
+    Their results are dropped. asyncio logs the exception of a task that fails instead of being cancelled.
+    """
+    for task in tasks:
+        task.cancel()
+    if not all(task.done() for task in tasks):
+        await shielded(_ended(tasks))
+
+
+async def first_of(*work: Awaitable[Result]) -> Result:
+    """Return the result of whichever ends first, or raise its exception; cancel the others and wait for them.
+
+    If several have ended, the first in the order of arguments counts.
+    """
+    running = [asyncio.ensure_future(each) for each in work]
     try:
-        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        for task in done:
-            task.result()
+        await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+        return next(each for each in running if each.done()).result()
     finally:
-        for task in tasks:
-            task.cancel()
+        await cancel(*running)
+
+
+async def shielded(work: Awaitable[Result], stop: Callable[[], None] | None = None) -> Result:
+    """Wait until `work` has ended, even if the caller is cancelled; the cancellation is raised after that.
+
+    `stop` is called when the caller is cancelled, to make the work end early.
+    """
+    running = asyncio.ensure_future(work)
+    cancelled: asyncio.CancelledError | None = None
+    while not running.done():
+        try:
+            await asyncio.wait((running,))
+        except asyncio.CancelledError as error:
+            if cancelled is None and stop is not None:
+                stop()
+            cancelled = error
+    if cancelled is None:
+        return running.result()
+    if not running.cancelled():
+        running.exception()  # retrieve it, so that asyncio does not log it
+    raise cancelled
+
+
+@contextlib.asynccontextmanager
+async def background(*work: Coroutine[Any, Any, object]) -> AsyncIterator[None]:
+    """Run tasks beside the block; leaving the block cancels them and waits for their end."""
+    tasks = [asyncio.create_task(each) for each in work]
+    try:
+        yield
+    finally:
+        await cancel(*tasks)
+
+
+async def _ended(tasks: Iterable[asyncio.Future[Any]]) -> None:
+    await asyncio.wait(tasks)
+
+
+@dataclass(slots=True, eq=False)
+class _Flight(Generic[Result]):
+    task: asyncio.Future[Result]
+    waiting: int = 0
+    """Number of callers that wait for it."""
+    end: asyncio.TimerHandle | None = None
+    """The timer that ends it while no caller waits."""
+
+
+class SingleFlight(Generic[Key, Result]):
+    """Runs work once for all callers that want the same key at the same time.
+
+    If its callers are cancelled, the work continues: without any caller for `linger` seconds, or to its end
+    if that is None. Callers whose work was ended by somebody else get the exception `ended()`. Belongs to
+    one event loop; `close` when done.
+    """
+
+    def __init__(self, ended: Callable[[], Exception], linger: float | None = None) -> None:
+        self._ended = ended
+        self._linger = linger
+        self._flights: dict[Key, _Flight[Result]] = {}
+        self._tasks: set[asyncio.Future[Result]] = set()
+        self._is_closed = False
+
+    def __len__(self) -> int:
+        """Return how much work is under way, with and without callers."""
+        return len(self._tasks)
+
+    def is_under_way(self, key: Key) -> bool:
+        """Return whether `join` would wait for work that somebody else has started."""
+        return key in self._flights
+
+    def waiting(self, key: Key) -> int:
+        """Return how many callers wait for that key."""
+        flight = self._flights.get(key)
+        return 0 if flight is None else flight.waiting
+
+    async def join(self, key: Key, start: Callable[[], Awaitable[Result]]) -> Result:
+        """Return the result for that key, or raise its exception. If nothing is under way, `start` the work.
+
+        What `start` itself raises is raised, and nothing is under way then.
+        """
+        if self._is_closed:
+            raise self._ended()
+        flight = self._flights.get(key) or self._start(key, start)
+        flight.waiting += 1
+        if flight.end is not None:
+            flight.end.cancel()
+            flight.end = None
+        try:
+            await asyncio.wait((flight.task,))
+        finally:
+            flight.waiting -= 1
+            if not flight.waiting and not flight.task.done() and self._linger is not None:
+                loop = asyncio.get_running_loop()
+                flight.end = loop.call_later(self._linger, self._forget, key, flight)
+        if flight.task.cancelled():
+            raise self._ended()
+        return flight.task.result()
+
+    def cancel(self, key: Key) -> None:
+        """End the work for that key. The next caller starts it anew."""
+        flight = self._flights.get(key)
+        if flight is not None:
+            self._forget(key, flight)
+
+    async def close(self) -> None:
+        """End all work, and refuse new work."""
+        self._is_closed = True
+        await cancel(*self._tasks)
+
+    def _start(self, key: Key, start: Callable[[], Awaitable[Result]]) -> _Flight[Result]:
+        task = asyncio.ensure_future(start())
+        flight = self._flights[key] = _Flight(task)
+        self._tasks.add(task)
+        task.add_done_callback(partial(self._landed, key, flight))
+        return flight
+
+    def _forget(self, key: Key, flight: _Flight[Result]) -> None:
+        """Let the next caller start anew, and end the work if it has not ended."""
+        if self._flights.get(key) is flight:
+            del self._flights[key]
+        if flight.end is not None:
+            flight.end.cancel()
+        flight.task.cancel()
+
+    def _landed(self, key: Key, flight: _Flight[Result], task: asyncio.Future[Result]) -> None:
+        self._tasks.discard(task)
+        self._forget(key, flight)
+        if not task.cancelled():
+            task.exception()  # retrieve it, so that asyncio does not log it if no caller waits
+
+
+class ThreadPool(ThreadPoolExecutor):
+    """Threads for one kind of blocking work, so that it does not wait behind other kinds."""
+
+    def __init__(self, name: str, size: int) -> None:
+        super().__init__(size, thread_name_prefix=f"brokenreg-{name}")
+
+    def run(
+        self, work: Callable[Parameters, Result], *args: Parameters.args, **kwargs: Parameters.kwargs
+    ) -> asyncio.Future[Result]:
+        """Run `work` in a thread. If the future is cancelled, work that has begun continues."""
+        return asyncio.get_running_loop().run_in_executor(self, partial(work, *args, **kwargs))
+
+
+def in_own_thread(work: Callable[[], Result], name: str) -> asyncio.Future[Result]:
+    """Run `work` in a new daemon thread: it delays no other work, and the process ends without it.
+
+    If the future is cancelled, the thread continues.
+    """
+    loop = asyncio.get_running_loop()
+    future: asyncio.Future[Result] = loop.create_future()
+
+    def settle(set_outcome: Callable[[], None]) -> None:
+        if not future.cancelled():
+            set_outcome()
+
+    def run() -> None:
+        try:
+            outcome = partial(future.set_result, work())
+        except Exception as error:  # noqa: BLE001 - raised to the caller, who would wait forever otherwise
+            outcome = partial(future.set_exception, error)
+        with contextlib.suppress(RuntimeError):  # raised if the loop is closed
+            loop.call_soon_threadsafe(settle, outcome)
+
+    threading.Thread(target=run, name=name, daemon=True).start()
+    return future
+
+
+async def paced(items: Iterable[Item], check_every: int = 1) -> AsyncIterator[Item]:
+    """Yield items, and let other tasks run every few milliseconds.
+
+    The time that the caller spends on an item counts. The clock is read after every `check_every` items.
+    """
+    until = time.perf_counter() + _TURN
+    for number, item in enumerate(items):
+        yield item
+        if number % check_every == 0 and time.perf_counter() > until:
+            await asyncio.sleep(0)
+            until = time.perf_counter() + _TURN
+
+
+def paced_thread(items: Iterable[Item]) -> Iterator[Item]:
+    """Yield items in a thread, and pause every few milliseconds, so that the event loop runs."""
+    until = time.perf_counter() + _THREAD_TURN
+    for item in items:
+        yield item
+        if time.perf_counter() > until:
+            time.sleep(_THREAD_PAUSE)
+            until = time.perf_counter() + _THREAD_TURN

@@ -8,12 +8,12 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 from quart import Response
 
+from brokenreg.concurrency import paced
 from brokenreg.control.problems import Problem
 from brokenreg.control.routes import JSON, APIRequest, Route, json_list, json_response, no_content
 from brokenreg.runtime.runtime import Runtime
 from brokenreg.traffic.exchange import Exchange
 from brokenreg.traffic.har import har_pieces
-from brokenreg.traffic.pacing import paced
 
 _SLICE = 500
 """Exchanges looked at in one turn of the loop: some milliseconds."""

@@ -11,6 +11,7 @@ from typing import Annotated, Any, TypeVar
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 from quart import Response
 
+from brokenreg.concurrency import paced
 from brokenreg.control.problems import Problem
 from brokenreg.oci.names import is_component
 from brokenreg.oci.upstreams import is_upstream
@@ -19,7 +20,6 @@ from brokenreg.runtime.runtime import ALL_NAMESPACES, Runtime
 from brokenreg.storage.records import CACHE_MARK
 from brokenreg.traffic.exchange import Exchange
 from brokenreg.traffic.filters import FilterError, parse_filter
-from brokenreg.traffic.pacing import paced
 
 JSON = "application/json"
 YAML = "application/yaml"

@@ -7,8 +7,9 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from brokenreg.concurrency import first_of
 from brokenreg.gate.edits import EditableHead
 from brokenreg.oci.errors import ErrorCode, OCIError
 from brokenreg.registry.responses import respond_error
@@ -174,21 +175,16 @@ class Passage:
     async def _pause(self) -> None:
         place = "headers" if self.position <= HEADERS else f"byte {self.position}"
         self._order = asyncio.get_running_loop().create_future()
-        leaving = asyncio.create_task(self._stream.wait())
         self.exchange.held_since, self.exchange.held_by = time.time(), self._by
         self.exchange.mark(f"held at {place}")
         self._gate.hold(self)
         try:
-            waiting: list[asyncio.Future[Any]] = [self._order, leaving]
             with self.pausing():
-                await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+                order = await first_of(self._order, self._stream.disconnected())
         finally:
             self.exchange.held_since = self.exchange.held_by = None
-            leaving.cancel()
             self._gate.release(self)
-        if not self._order.done():
-            raise ClientDisconnectedError
-        await self._carry_out(self._order.result())
+        await self._carry_out(order)
 
     async def _carry_out(self, order: Order) -> None:
         match order:

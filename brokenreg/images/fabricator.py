@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Protocol
 
+from brokenreg.concurrency import ThreadPool, shielded
 from brokenreg.images.blobs import FabricatedBlob, MadeBlob, layer_at
 from brokenreg.images.hashing import LayerSums, hash_layers
 from brokenreg.images.image import Document, FabricatedImage, build_image
@@ -79,7 +78,7 @@ class Fabricator:
         self._images: OrderedDict[ImageSpec, FabricatedImage] = OrderedDict()
         self._jobs: Jobs[tuple[str, ImageSpec]] = Jobs()
         # A job's own thread and its helper's.
-        self._threads = ThreadPoolExecutor(2 * RUNNING, thread_name_prefix="fabricator")
+        self._threads = ThreadPool("fabricator", 2 * RUNNING)
 
     async def load(self) -> None:
         """Load some images from the store, for the lists of blobs. The others are loaded on demand."""
@@ -271,8 +270,8 @@ class Fabricator:
         await self._add(repository, spec, sums)
 
     async def _hash(self, recipes: list[LayerRecipe], progress: Progress) -> list[LayerRecord]:
-        loop = asyncio.get_running_loop()
-        sums = await loop.run_in_executor(self._threads, hash_layers, recipes, self._threads, progress)
+        hashing = self._threads.run(hash_layers, recipes, self._threads, progress)
+        sums = await shielded(hashing, stop=progress.cancelled.set)
         return [LayerRecord.of(recipe, one) for recipe, one in zip(recipes, sums, strict=True)]
 
 

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Awaitable, Callable, Hashable
-from dataclasses import dataclass, field
-from typing import Generic, TypeVar
+from collections.abc import Awaitable, Callable, Coroutine, Hashable
+from functools import partial
+from typing import Any, Generic, TypeVar
 
-from brokenreg.images.hashing import HashingCancelled
+from brokenreg.concurrency import SingleFlight, background
 from brokenreg.images.progress import Observer, Progress, Report
 from brokenreg.oci.errors import ErrorCode, OCIError, shutting_down
 
@@ -32,101 +32,70 @@ INTERVAL = 0.5
 Key = TypeVar("Key", bound=Hashable)
 
 
-@dataclass(eq=False, slots=True)
-class _Job:
-    progress: Progress
-    task: asyncio.Task[None] = field(init=False)
-    waiting: int = 0
-    """Number of clients that wait for the job."""
-
-
 class Jobs(Generic[Key]):
     """At most `RUNNING` jobs at once and `WAITING` behind them."""
 
     def __init__(self) -> None:
-        self._jobs: dict[Key, _Job] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._flights: SingleFlight[Key, None] = SingleFlight(shutting_down)
+        self._jobs: dict[Key, Progress] = {}
+        """Jobs that run or wait for their turn, in the order in which they came."""
         self._turn = asyncio.Semaphore(RUNNING)
         self._speed: float | None = None
         """Bytes per second of the job that ended last."""
-        self._closing = False
 
     async def run(
         self, key: Key, progress: Progress, work: Callable[[Progress], Awaitable[None]], observer: Observer
     ) -> None:
         """Wait until the job of that key is done, starting it with `work` if necessary.
 
-        `work` gets the progress of the job and raises `HashingCancelled` soon after that is cancelled. Raise
-        the job's exception; the next call then starts a new job. Raise `OCIError` 503 UNAVAILABLE, with
-        Retry-After, if there are too many jobs or the registry stops.
+        `work` gets the progress of the job. Raise the job's exception; the next call then starts a new job.
+        Raise `OCIError` 503 UNAVAILABLE, with Retry-After, if there are too many jobs or the registry stops.
         """
-        job = self._jobs.get(key)
-        if job is None:
-            self._admit()
-            job = self._start(key, progress, work)
-        job.waiting += 1
-        self._end_abandoned()
         try:
-            await self._watch(job, observer)
+            async with background(self._report(key, observer)):
+                await self._flights.join(key, partial(self._start, key, progress, work))
         finally:
-            job.waiting -= 1
             observer.progress(None)
             self._end_abandoned()
-        job.task.result()
 
     async def close(self) -> None:
         """End all jobs, within some milliseconds."""
-        self._closing = True
-        for job in self._jobs.values():
-            job.progress.cancelled.set()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._flights.close()
 
-    def _start(self, key: Key, progress: Progress, work: Callable[[Progress], Awaitable[None]]) -> _Job:
-        job = _Job(progress)
-        job.task = asyncio.create_task(self._run(job, work), name=f"job {key}")
-        self._jobs[key] = job
-        self._tasks.add(job.task)
+    def _start(
+        self, key: Key, progress: Progress, work: Callable[[Progress], Awaitable[None]]
+    ) -> Coroutine[Any, Any, None]:
+        self._admit()
+        self._jobs[key] = progress
+        return self._run(key, progress, work)
 
-        def forget(task: asyncio.Task[None]) -> None:
-            self._tasks.discard(task)
-            if self._jobs.get(key) is job:
+    async def _run(self, key: Key, progress: Progress, work: Callable[[Progress], Awaitable[None]]) -> None:
+        try:
+            self._end_abandoned()
+            async with self._turn:
+                await work(progress)
+        finally:
+            if progress.is_measured:
+                self._speed = progress.speed(self._speed)
+            if self._jobs.get(key) is progress:
                 del self._jobs[key]
-            if not task.cancelled():
-                task.exception()  # retrieve it, so that asyncio does not log it if no client waits
 
-        job.task.add_done_callback(forget)
-        return job
-
-    async def _run(self, job: _Job, work: Callable[[Progress], Awaitable[None]]) -> None:
-        async with self._turn:
-            if self._closing:
-                raise shutting_down()
-            try:
-                await work(job.progress)
-            except HashingCancelled:
-                raise shutting_down() from None
-            finally:
-                if job.progress.is_measured:
-                    self._speed = job.progress.speed(self._speed)
-
-    async def _watch(self, job: _Job, observer: Observer) -> None:
-        """Wait for a job, and report its progress."""
+    async def _report(self, key: Key, observer: Observer) -> None:
+        """Report the progress of a job regularly, until cancelled."""
         report = Report(observer)
-        done, _ = await asyncio.wait((job.task,), timeout=QUIET)
-        while not done:
-            if job.progress.is_running:
-                report.running(job.progress, self._speed)
+        await asyncio.sleep(QUIET)
+        while (progress := self._jobs.get(key)) is not None:
+            if progress.is_running:
+                report.running(progress, self._speed)
             else:
-                report.queued(self._queued(job))
-            done, _ = await asyncio.wait((job.task,), timeout=INTERVAL)
+                report.queued(self._queued(key))
+            await asyncio.sleep(INTERVAL)
 
-    def _queued(self, job: _Job) -> str:
-        queued = [each for each in self._jobs.values() if not each.progress.is_running]
-        return f"waiting to be fabricated: number {queued.index(job) + 1} in the queue"
+    def _queued(self, key: Key) -> str:
+        queued = [each for each, progress in self._jobs.items() if not progress.is_running]
+        return f"waiting to be fabricated: number {queued.index(key) + 1} in the queue"
 
     def _admit(self) -> None:
-        if self._closing:
-            raise shutting_down()
         if len(self._jobs) >= RUNNING + WAITING:
             seconds = self._seconds_until_place()
             message = (
@@ -137,16 +106,13 @@ class Jobs(Generic[Key]):
 
     def _seconds_until_place(self) -> int:
         """Return seconds until the first running job ends, so that a waiting one can start; at least 1."""
-        running = (job.progress for job in self._jobs.values() if job.progress.is_running)
+        running = (progress for progress in self._jobs.values() if progress.is_running)
         return max(1, math.ceil(min((each.remaining(self._speed) for each in running), default=1.0)))
 
     def _end_abandoned(self) -> None:
         """End jobs without clients that have not begun, or that keep another job waiting."""
-        abandoned = [(key, job) for key, job in self._jobs.items() if not job.waiting]
-        for key, job in abandoned:
-            if not job.progress.is_running:
+        abandoned = [(key, job) for key, job in self._jobs.items() if not self._flights.waiting(key)]
+        for key, progress in abandoned:
+            if not progress.is_running or len(self._jobs) > RUNNING:
                 del self._jobs[key]  # the next request starts a new one
-                job.task.cancel()
-            elif len(self._jobs) > RUNNING:
-                del self._jobs[key]
-                job.progress.cancelled.set()
+                self._flights.cancel(key)

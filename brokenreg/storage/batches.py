@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 
-from brokenreg.storage.file_threads import in_file_thread
+from brokenreg.concurrency import shielded
+from brokenreg.storage.folder import FILE_THREADS
 from brokenreg.storage.room import Room
 
 _FIRST = 64 * 1024
@@ -50,7 +51,7 @@ class Batches:
     async def end(self) -> None:
         """Write what is left. Raise what `write` raised, or that we were cancelled, once no thread writes."""
         self._calm()
-        await undisturbed(self._finish())
+        await shielded(self._finish())
 
     async def _finish(self) -> None:
         await self._settle()
@@ -72,7 +73,7 @@ class Batches:
         return data
 
     def _start(self, data: bytes) -> None:
-        self._writing = in_file_thread(self._write, data)
+        self._writing = FILE_THREADS.run(self._write, data)
         self._writing.add_done_callback(self._tell)
 
     def _hurry(self) -> None:
@@ -98,19 +99,3 @@ class Batches:
     def _tell(self, writing: asyncio.Future[None]) -> None:
         if not writing.cancelled() and writing.exception() is None:
             self._written()
-
-
-async def undisturbed(work: Awaitable[None]) -> None:
-    """Do it to the end, however often we are cancelled; then raise that, or what it raised."""
-    task = asyncio.ensure_future(work)
-    cancelled: asyncio.CancelledError | None = None
-    while not task.done():
-        try:
-            await asyncio.wait([task])
-        except asyncio.CancelledError as error:
-            cancelled = error
-    failure = task.exception()
-    if cancelled is not None:
-        raise cancelled
-    if failure is not None:
-        raise failure

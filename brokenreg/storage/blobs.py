@@ -14,8 +14,7 @@ from pathlib import Path
 from types import TracebackType
 
 from brokenreg.oci.digests import Digest
-from brokenreg.storage.file_threads import in_file_thread
-from brokenreg.storage.folder import DataFolder, sync_folder
+from brokenreg.storage.folder import FILE_THREADS, DataFolder, sync_folder
 from brokenreg.storage.quota import Quota
 
 _NOT_CACHED = (errno.EAGAIN, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL)
@@ -42,7 +41,7 @@ class BlobFile:
         """
         if self.is_cached(offset, length):
             return os.pread(self.file.fileno(), length, offset)
-        return await in_file_thread(os.pread, self.file.fileno(), length, offset)
+        return await FILE_THREADS.run(os.pread, self.file.fileno(), length, offset)
 
     def read_blocking(self, offset: int, length: int) -> bytes:
         """The bytes there, for those who are in a thread of their own."""

@@ -13,8 +13,7 @@ from pathlib import Path
 
 from brokenreg.oci.digests import Digest
 from brokenreg.storage.blobs import BlobStore
-from brokenreg.storage.file_threads import in_file_thread
-from brokenreg.storage.folder import DataFolder
+from brokenreg.storage.folder import FILE_THREADS, DataFolder
 from brokenreg.storage.index import Index
 from brokenreg.storage.quota import Quota
 from brokenreg.storage.records import is_cache
@@ -55,7 +54,7 @@ class CachedBlobs:
             if is_cache(key)
             for digest in repository.links
         }
-        self._sizes.update(await in_file_thread(self._by_age, cached))
+        self._sizes.update(await FILE_THREADS.run(self._by_age, cached))
 
     def used(self, digest: Digest, size: int) -> None:
         """A blob is served as an upstream's, or has just come from there."""
@@ -94,7 +93,7 @@ class CachedBlobs:
             try:
                 await self._index.unlink_cached([digest])
             finally:
-                await in_file_thread(self._quota.remove, [path] if path else [])
+                await FILE_THREADS.run(self._quota.remove, [path] if path else [])
         return True
 
     def can_give_way(self, size: int) -> bool:
@@ -125,7 +124,7 @@ class CachedBlobs:
             try:  # at once: whoever fetches one again links it after this
                 await self._index.unlink_cached(leaving)
             finally:
-                await in_file_thread(self._quota.remove, paths)
+                await FILE_THREADS.run(self._quota.remove, paths)
             excess -= sum(leaving.values())
 
     def _take_out(self, going: Iterator[Digest], excess: int) -> tuple[dict[Digest, int], list[Path]]:

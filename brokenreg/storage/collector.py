@@ -16,8 +16,7 @@ from typing import TypeVar
 from brokenreg.oci.digests import Digest
 from brokenreg.storage.blobs import BlobStore
 from brokenreg.storage.cache import CachedBlobs
-from brokenreg.storage.file_threads import in_file_thread
-from brokenreg.storage.folder import DataFolder
+from brokenreg.storage.folder import FILE_THREADS, DataFolder
 from brokenreg.storage.index import Index
 from brokenreg.storage.quota import Quota
 from brokenreg.storage.records import Repository, is_cache
@@ -88,11 +87,11 @@ class Collector:
             if any(when > ahead for when in chain(repository.links.values(), repository.asked.values())):
                 await self._index.correct_times(key, now)
             await asyncio.sleep(0)
-        await in_file_thread(self._folder.correct_times, ahead, now)
+        await FILE_THREADS.run(self._folder.correct_times, ahead, now)
 
     async def _drop_uploads(self, before: float) -> None:
         """Sessions untouched since `before`, files without a session, sessions without a file."""
-        files = await in_file_thread(lambda: set(self._folder.stored_uploads()))
+        files = await FILE_THREADS.run(lambda: set(self._folder.stored_uploads()))
         for some in _slices(list(files | self._index.uploads.keys())):
             stale = [upload_id for upload_id in some if self._is_stale(upload_id, before)]
             if stale:
@@ -129,7 +128,7 @@ class Collector:
             await asyncio.sleep(0)
 
     async def _drop_blobs(self, before: float) -> None:
-        stored = await in_file_thread(lambda: list(self._folder.stored_digests()))
+        stored = await FILE_THREADS.run(lambda: list(self._folder.stored_digests()))
         doomed = []
         for number, digest in enumerate(stored):
             if number % _SLICE == 0:
@@ -141,14 +140,14 @@ class Collector:
                 if path is not None:
                     self._cache.gone(digest)
                     doomed.append(path)
-        await in_file_thread(self._quota.remove, doomed)
+        await FILE_THREADS.run(self._quota.remove, doomed)
 
     async def _drop_quarantined(self) -> None:
         """Delete corrupt blobs that can be fetched again. Pushed ones stay: no other copy may exist."""
-        corrupt = await in_file_thread(lambda: list(self._folder.quarantined_digests()))
+        corrupt = await FILE_THREADS.run(lambda: list(self._folder.quarantined_digests()))
         for some in _slices(corrupt):
             doomed = [self._folder.quarantined(each) for each in some if not self._index.is_pushed(each)]
-            await in_file_thread(self._quota.remove, doomed)
+            await FILE_THREADS.run(self._quota.remove, doomed)
 
 
 def _slices(items: Sequence[_T]) -> Iterator[Sequence[_T]]:

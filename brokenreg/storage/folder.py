@@ -18,10 +18,14 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from brokenreg.concurrency import ThreadPool
 from brokenreg.oci.digests import ALGORITHMS, Digest
 from brokenreg.oci.errors import OCIError
 from brokenreg.oci.names import check_upload_id
 from brokenreg.storage.errors import FolderGoneError, FolderLockedError, StorageClosedError, StorageError
+
+FILE_THREADS = ThreadPool("files", min(32, (os.cpu_count() or 1) + 4))
+"""Threads for work on files, so that pushes and pulls do not wait for exports or long documents."""
 
 
 class DataFolder:

@@ -19,8 +19,7 @@ from brokenreg.oci.digests import Digest
 from brokenreg.oci.sizes import format_size
 from brokenreg.storage.blobs import BlobFile, BlobStore
 from brokenreg.storage.cache import CachedBlobs
-from brokenreg.storage.file_threads import in_file_thread
-from brokenreg.storage.folder import DataFolder
+from brokenreg.storage.folder import FILE_THREADS, DataFolder
 from brokenreg.storage.index import Index
 from brokenreg.wording import counted
 
@@ -111,7 +110,7 @@ class Integrity:
     async def scrub(self) -> None:
         """Verify all blobs, one at a time and slowly, and log the outcome."""
         began = time.monotonic()
-        stored = await in_file_thread(self._shuffled)
+        stored = await FILE_THREADS.run(self._shuffled)
         count = size = failed = 0
         for digest in stored:
             try:
@@ -153,7 +152,7 @@ async def _digest_of(file: BlobFile, algorithm: str, rest: float, on_read: Calla
     offset = 0
     while True:
         began = time.monotonic()
-        count = await in_file_thread(_hash_part, file, offset, hasher)
+        count = await FILE_THREADS.run(_hash_part, file, offset, hasher)
         if not count:
             return Digest.from_hash(hasher)
         offset += count

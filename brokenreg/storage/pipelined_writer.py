@@ -9,11 +9,10 @@ import asyncio
 import contextlib
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from queue import SimpleQueue
 from typing import Protocol
 
-from brokenreg.storage.batches import undisturbed
+from brokenreg.concurrency import ThreadPool, shielded
 
 _LANES = 8
 """Intakes at once."""
@@ -28,7 +27,7 @@ _STEP = 4 * 1024 * 1024
 _PAUSE = 0.002
 """Seconds without a byte: what there is shall not wait any longer."""
 
-_THREADS = ThreadPoolExecutor(2 * _LANES, thread_name_prefix="brokenreg-intake")
+_THREADS = ThreadPool("intake", 2 * _LANES)
 _FREE = threading.BoundedSemaphore(_LANES)
 
 
@@ -93,18 +92,15 @@ class PipelinedWriter:
         """
         for _ in range(_BUFFERS):
             self._free.put(memoryview(bytearray(_BUFFER)))
-        hashing = self._loop.run_in_executor(_THREADS, self._hash_all)
-        reading = self._loop.run_in_executor(_THREADS, self._read_all)
+        hashing, reading = _THREADS.run(self._hash_all), _THREADS.run(self._read_all)
+        both = asyncio.gather(reading, hashing, return_exceptions=True)
         try:
-            await asyncio.shield(reading)
-        except asyncio.CancelledError:
-            self._source.stop()
-            raise
+            read_failure, _ = await shielded(both, stop=self._source.stop)
         finally:
-            await undisturbed(_ended(reading, hashing))
             self._written()
-        if self._hash_failure is not None:
-            raise self._hash_failure
+        failure = read_failure or self._hash_failure
+        if failure is not None:
+            raise failure
 
     def _read_all(self) -> None:
         try:
@@ -154,9 +150,3 @@ class PipelinedWriter:
             except Exception as error:  # noqa: BLE001 - raised by `run`; whoever reads waits for the buffer
                 self._hash_failure = error
             self._free.put(buffer)
-
-
-async def _ended(*threads: asyncio.Future[None]) -> None:
-    await asyncio.wait(threads)
-    for thread in threads:
-        thread.exception()  # seen, also by those who were cancelled

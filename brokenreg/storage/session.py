@@ -12,13 +12,13 @@ import os
 from collections.abc import AsyncIterator, Callable
 from typing import TYPE_CHECKING
 
+from brokenreg.concurrency import shielded
 from brokenreg.oci.digests import Digest
 from brokenreg.oci.errors import ErrorCode, OCIError
-from brokenreg.storage.batches import Batches, undisturbed
+from brokenreg.storage.batches import Batches
 from brokenreg.storage.blobs import BlobStore
 from brokenreg.storage.errors import StorageClosedError, TooLargeError, no_room
-from brokenreg.storage.file_threads import in_file_thread
-from brokenreg.storage.folder import DataFolder
+from brokenreg.storage.folder import FILE_THREADS, DataFolder
 from brokenreg.storage.index import UploadRow
 from brokenreg.storage.pipelined_writer import PipelinedWriter, Source
 from brokenreg.storage.room import Room
@@ -101,7 +101,7 @@ class Upload:
             await self.grow(chunks)
             self._folder.check()
         except BaseException:
-            await undisturbed(in_file_thread(self._roll_back, start))
+            await shielded(FILE_THREADS.run(self._roll_back, start))
             raise
 
     async def grow(self, chunks: AsyncIterator[bytes], written: Callable[[], None] = _nothing) -> None:
@@ -135,11 +135,11 @@ class Upload:
 
     async def digest(self, algorithm: str) -> Digest:
         """The digest of all that was received."""
-        return Digest.from_hash(await in_file_thread(self._caught_up_hash, algorithm))
+        return Digest.from_hash(await FILE_THREADS.run(self._caught_up_hash, algorithm))
 
     async def adopt_into(self, blobs: BlobStore, digest: Digest) -> None:
         """Make the received bytes that blob."""
-        await in_file_thread(blobs.adopt, self._descriptor, self.path, digest)
+        await FILE_THREADS.run(blobs.adopt, self._descriptor, self.path, digest)
 
     def _write(self, data: bytes) -> None:
         """All of it, or nothing."""

@@ -14,8 +14,7 @@ from brokenreg.oci.digests import Digest
 from brokenreg.storage.blobs import BlobStore
 from brokenreg.storage.cache import CachedBlobs
 from brokenreg.storage.collector import Collector
-from brokenreg.storage.file_threads import in_file_thread
-from brokenreg.storage.folder import DataFolder
+from brokenreg.storage.folder import FILE_THREADS, DataFolder
 from brokenreg.storage.index import Index
 from brokenreg.storage.integrity import Integrity
 from brokenreg.storage.quota import Quota
@@ -89,7 +88,7 @@ async def _collecting(
     integrity = Integrity(folder, index, blobs, cache)
     collector = Collector(folder, index, blobs, uploads, cache, quota)
     if quota.limit is not None:
-        quota.count(await in_file_thread(folder.stored_bytes))
+        quota.count(await FILE_THREADS.run(folder.stored_bytes))
     await cache.load()
     tasks = [asyncio.create_task(collector.run())]
     if verify_interval is not None:

@@ -10,8 +10,7 @@ from itertools import islice
 from brokenreg.oci.digests import Digest
 from brokenreg.oci.errors import ErrorCode, OCIError
 from brokenreg.storage.blobs import BlobStore
-from brokenreg.storage.file_threads import in_file_thread
-from brokenreg.storage.folder import DataFolder
+from brokenreg.storage.folder import FILE_THREADS, DataFolder
 from brokenreg.storage.index import Index, UploadRow
 from brokenreg.storage.records import RepositoryKey
 from brokenreg.storage.room import Room
@@ -106,7 +105,7 @@ class UploadStore:
         self._condemned.update(upload_ids)
         try:
             await self._index.close_uploads([each for each in upload_ids if each in self._index.uploads])
-            await in_file_thread(self._room.quota.remove, list(map(self._folder.upload, upload_ids)))
+            await FILE_THREADS.run(self._room.quota.remove, list(map(self._folder.upload, upload_ids)))
         finally:
             self._condemned.difference_update(upload_ids)
         for upload_id in upload_ids:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import tempfile
 from collections.abc import AsyncIterable, Iterable, Iterator
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 from typing import IO
 
-from brokenreg.tui.threads import in_thread
+from brokenreg.concurrency import shielded
 
 _AT_ONCE = 1 << 20
 """Characters that are written in one go."""
@@ -38,10 +38,10 @@ async def save_pieces(name: str, pieces: AsyncIterable[str], *, overwrite: bool)
             waiting.append(piece)
             length += len(piece)
             if length >= _AT_ONCE:
-                await in_thread(partial(_write, file, waiting))
+                await shielded(asyncio.to_thread(_write, file, waiting))
                 waiting, length = [], 0
-        await in_thread(partial(_write, file, waiting))
-        await in_thread(partial(_put, file, path, overwrite))
+        await shielded(asyncio.to_thread(_write, file, waiting))
+        await shielded(asyncio.to_thread(_put, file, path, overwrite))
 
 
 def _path(name: str, overwrite: bool) -> Path:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Coroutine
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 from hypercorn.protocol.events import Event, StreamClosed
 
+from brokenreg.concurrency import first_of
 from brokenreg.wire.asgi import (
     CUT,
     PACE,
@@ -58,31 +59,24 @@ class Stream:
         return bool(self._http_stream.closed) or self.connection.gone.is_set()
 
     async def wait(self, seconds: float | None = None) -> None:
-        """Let that time pass. Raise `ClientDisconnectedError` as soon as the client disconnects.
-
-        What there is of the request's body is read meanwhile, and forgotten: behind a body that nobody
-        reads, nobody would see the client leave.
-        """
-        self._body.discard()
+        """Let that time pass. Raise `ClientDisconnectedError` as soon as the client disconnects."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
-                await self.gone.wait()
-                raise ClientDisconnectedError
+                await self.disconnected()
+
+    async def disconnected(self) -> NoReturn:
+        """Wait until the client disconnects, and raise `ClientDisconnectedError`.
+
+        The rest of the request's body is read and dropped meanwhile: nobody can see a client disconnect
+        behind a body that is not read.
+        """
+        self._body.discard()
+        await self.gone.wait()
+        raise ClientDisconnectedError
 
     async def unless_gone(self, work: Coroutine[Any, Any, Result]) -> Result:
         """Return what `work` returns; end it and raise `ClientDisconnectedError` on a disconnect."""
-        self._body.discard()
-        working = asyncio.ensure_future(work)
-        leaving = asyncio.ensure_future(self.gone.wait())
-        try:
-            await asyncio.wait((working, leaving), return_when=asyncio.FIRST_COMPLETED)
-            if working.done():
-                return working.result()
-            raise ClientDisconnectedError
-        finally:
-            working.cancel()
-            leaving.cancel()
-            await asyncio.wait((working, leaving))
+        return await first_of(work, self.disconnected())
 
     async def send(self, message: Message) -> None:
         """As ASGI's `send`, with `ZERO_COPY`, `RAW`, `CUT` and `PACE`. Raise `ClientDisconnectedError`.

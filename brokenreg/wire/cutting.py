@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from hypercorn.protocol.h2 import H2Protocol
 
+from brokenreg.concurrency import first_of
 from brokenreg.wire.asgi import End
 from brokenreg.wire.listen_socket import RESET_ON_CLOSE
 
@@ -100,13 +101,9 @@ async def _drain_stream(wire: Wire, protocol: H2Protocol, stream_id: int) -> Non
     buffer = protocol.stream_buffers.get(stream_id)
     if buffer is None or not buffer.buffer:  # `drain` would wait for ever where nothing was ever sent
         return
-    drained = asyncio.ensure_future(buffer.drain())
-    gone = asyncio.ensure_future(wire.gone.wait())
-    try:
-        await asyncio.wait([drained, gone], timeout=_PATIENCE, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        drained.cancel()
-        gone.cancel()
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(_PATIENCE):
+            await first_of(buffer.drain(), wire.gone.wait())
 
 
 async def _reset_stream(protocol: H2Protocol, stream_id: int, code: int) -> None:

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import asyncio
 import os
-from concurrent.futures import ThreadPoolExecutor
 from typing import IO
 
-_THREADS = ThreadPoolExecutor(max(2, os.cpu_count() or 1), thread_name_prefix="brokenreg-sendfile")
+from brokenreg.concurrency import ThreadPool
+
+_THREADS = ThreadPool("sendfile", max(2, os.cpu_count() or 1))
 _BURST = 4 * 1024 * 1024
 """Bytes that a thread sends at most before it is another client's turn."""
 
@@ -35,9 +36,7 @@ class FileSender:
         """Send `count` bytes from `offset`. Raise `ConnectionError`, or `OSError` if the file is shorter."""
         while count and not self._is_stopped:
             burst = min(count, _BURST)
-            sent = await self._loop.run_in_executor(
-                _THREADS, _send_at_once, self._socket, file.fileno(), offset, burst
-            )
+            sent = await _THREADS.run(_send_at_once, self._socket, file.fileno(), offset, burst)
             self.sent += sent
             offset += sent
             count -= sent

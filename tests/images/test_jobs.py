@@ -10,7 +10,6 @@ import pytest
 
 from brokenreg.images import jobs as module
 from brokenreg.images import progress as progress_module
-from brokenreg.images.hashing import HashingCancelled
 from brokenreg.images.jobs import RUNNING, WAITING, Jobs
 from brokenreg.images.progress import NOBODY, Progress, Report
 from brokenreg.images.spec import ImageSpec
@@ -52,11 +51,11 @@ class Works:
             self.begun.append(key)
             self.progress[key] = progress
             end = self.ends.setdefault(key, asyncio.Event())
-            while not end.is_set():
-                if progress.cancelled.is_set():
-                    self.cancelled.append(key)
-                    raise HashingCancelled
-                await asyncio.sleep(0.001)
+            try:
+                await end.wait()
+            except asyncio.CancelledError:
+                self.cancelled.append(key)
+                raise
 
         return run
 

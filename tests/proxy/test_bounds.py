@@ -12,9 +12,9 @@ from brokenreg.oci.errors import OCIError
 from brokenreg.oci.target import parse_target
 from brokenreg.proxy.cache.freshness import Freshness
 from brokenreg.proxy.cache.listings import Listings
-from brokenreg.proxy.cache.single_flight import SingleFlight
 from brokenreg.proxy.errors import UpstreamBusyError
 from brokenreg.proxy.routes import Route
+from brokenreg.proxy.shared_requests import SharedRequests
 from brokenreg.storage import Store
 from brokenreg.traffic.exchange import Cache, Exchange
 from brokenreg.traffic.upstream_trace import UpstreamTrace
@@ -36,8 +36,8 @@ def test_of_many_tags_those_noted_last_are_fresh(monkeypatch: pytest.MonkeyPatch
 
 
 async def test_so_much_is_under_way_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("brokenreg.proxy.cache.single_flight._MOST", 2)
-    flights: SingleFlight[int, None] = SingleFlight()
+    monkeypatch.setattr("brokenreg.proxy.shared_requests._MOST", 2)
+    flights: SharedRequests[int, None] = SharedRequests()
 
     async def never() -> None:
         await asyncio.Event().wait()
@@ -53,8 +53,8 @@ async def test_so_much_is_under_way_and_no_more(monkeypatch: pytest.MonkeyPatch)
 
 async def test_work_for_which_nobody_waits_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     """An upstream may make it last for hours."""
-    monkeypatch.setattr("brokenreg.proxy.cache.single_flight.UNATTENDED", 0.02)
-    flights: SingleFlight[str, None] = SingleFlight()
+    monkeypatch.setattr("brokenreg.proxy.shared_requests.UNATTENDED", 0.02)
+    flights: SharedRequests[str, None] = SharedRequests()
     ended: list[str] = []
     one_ended = asyncio.Event()
 

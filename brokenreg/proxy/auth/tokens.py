@@ -8,7 +8,7 @@ from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
-from brokenreg.proxy.cache.single_flight import SingleFlight
+from brokenreg.proxy.shared_requests import SharedRequests
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ class TokenCache:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._kept: OrderedDict[Key, tuple[str, float]] = OrderedDict()
-        self._flights: SingleFlight[Key, str | None] = SingleFlight()
+        self._flights: SharedRequests[Key, str | None] = SharedRequests()
 
     def get(self, key: Key) -> str | None:
         """The header to send; None if there is none, or no longer."""

@@ -8,17 +8,18 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from brokenreg.concurrency import cancel
 from brokenreg.oci.digests import Digest
 from brokenreg.oci.errors import ErrorCode, shutting_down
 from brokenreg.proxy.cache.fill import Fill
 from brokenreg.proxy.cache.fill_limits import InFlight
 from brokenreg.proxy.cache.freshness import Contact
-from brokenreg.proxy.cache.single_flight import SingleFlight
 from brokenreg.proxy.errors import UpstreamBusyError, UpstreamError, UpstreamStatusError
 from brokenreg.proxy.http.client import Tell, UpstreamClient
 from brokenreg.proxy.http.statuses import get_decides, refusal
 from brokenreg.proxy.own_names import Inquiry, OwnNames, Wanted, no_other
 from brokenreg.proxy.routes import Route
+from brokenreg.proxy.shared_requests import SharedRequests
 from brokenreg.proxy.via import Via
 from brokenreg.storage import Store
 from brokenreg.storage.blobs import BlobFile
@@ -44,7 +45,7 @@ class BlobCache:
         self._fills: dict[tuple[Route, Digest, Via], Fill] = {}
         self._in_flight = InFlight(store.cache.max_size)
         self._tasks: set[asyncio.Task[None]] = set()
-        self._sizes: SingleFlight[tuple[Route, Digest, Via], int | None] = SingleFlight()
+        self._sizes: SharedRequests[tuple[Route, Digest, Via], int | None] = SharedRequests()
         self._is_closed = False
 
     @asynccontextmanager
@@ -92,9 +93,7 @@ class BlobCache:
     async def close(self) -> None:
         """End all downloads, and refuse new ones."""
         self._is_closed = True
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(self._sizes.close(), *self._tasks, return_exceptions=True)
+        await asyncio.gather(self._sizes.close(), cancel(*self._tasks))
 
     def _cached(self, route: Route, digest: Digest) -> BlobFile | None:
         """The blob, if this repository is linked to it: what another may serve says nothing of this one."""

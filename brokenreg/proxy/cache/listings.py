@@ -15,7 +15,6 @@ from brokenreg.oci.names import is_tag
 from brokenreg.proxy.cache.freshness import Contact, Freshness
 from brokenreg.proxy.cache.kept import KeptLists, Key
 from brokenreg.proxy.cache.pages import LONGEST, next_page
-from brokenreg.proxy.cache.single_flight import SingleFlight
 from brokenreg.proxy.errors import (
     UpstreamContentError,
     UpstreamError,
@@ -25,6 +24,7 @@ from brokenreg.proxy.http.client import Tell, UpstreamClient
 from brokenreg.proxy.http.statuses import refusal
 from brokenreg.proxy.own_names import Inquiry, OwnNames, Wanted
 from brokenreg.proxy.routes import Route
+from brokenreg.proxy.shared_requests import SharedRequests
 from brokenreg.proxy.via import Via
 from brokenreg.storage import Store
 from brokenreg.traffic.exchange import Cache
@@ -68,7 +68,7 @@ class Listings:
         self._own_names = own_names or OwnNames()
         self._freshness = Freshness(ttl)
         self._lists = KeptLists()
-        self._flights: SingleFlight[tuple[Key, Via, bool], tuple[list[Any], Cache]] = SingleFlight()
+        self._flights: SharedRequests[tuple[Key, Via, bool], tuple[list[Any], Cache]] = SharedRequests()
 
     async def tags(self, route: Route, trace: UpstreamTrace) -> list[str]:
         """Return all tags, in order. Raise `OCIError` if the upstream fails and no tag is cached."""

@@ -24,12 +24,12 @@ from brokenreg.oci.mediatypes import (
 )
 from brokenreg.proxy.cache.freshness import Contact, Freshness
 from brokenreg.proxy.cache.kept import KeptManifests
-from brokenreg.proxy.cache.single_flight import SingleFlight
 from brokenreg.proxy.errors import UpstreamContentError, UpstreamError, UpstreamStatusError
 from brokenreg.proxy.http.client import Tell, UpstreamClient, UpstreamResponse
 from brokenreg.proxy.http.statuses import get_decides, refusal
 from brokenreg.proxy.own_names import Inquiry, OwnNames, Wanted
 from brokenreg.proxy.routes import Route
+from brokenreg.proxy.shared_requests import SharedRequests
 from brokenreg.proxy.via import Via
 from brokenreg.storage import Store
 from brokenreg.storage.errors import StorageFullError
@@ -94,7 +94,7 @@ class ManifestCache:
         self._keep_gone = keep_gone
         self._own_names = own_names or OwnNames()
         self._freshness = Freshness(ttl)
-        self._flights: SingleFlight[tuple[Route, str, Via, bool], tuple[Found, Cache]] = SingleFlight()
+        self._flights: SharedRequests[tuple[Route, str, Via, bool], tuple[Found, Cache]] = SharedRequests()
 
     async def find(
         self, route: Route, reference: str, trace: UpstreamTrace, inquiry: Inquiry = Inquiry.GET

@@ -7,13 +7,14 @@ no pool with other work, their number is limited, and the process does not wait 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import ipaddress
 import socket
-import threading
 from collections import Counter
 from collections.abc import Awaitable, Callable
+from functools import partial
 
+from brokenreg.concurrency import SingleFlight, in_own_thread
+from brokenreg.oci.errors import shutting_down
 from brokenreg.proxy.errors import UpstreamBusyError
 from brokenreg.proxy.http.connecting import Address
 from brokenreg.wire.inbound_connection import ARRIVAL
@@ -35,7 +36,7 @@ class Lookups:
     """Resolves names; equal requests share a lookup. Belongs to one event loop."""
 
     def __init__(self) -> None:
-        self._running: dict[tuple[str, int], asyncio.Future[list[Address]]] = {}
+        self._running: SingleFlight[tuple[str, int], list[Address]] = SingleFlight(shutting_down)
         self._caused: Counter[str] = Counter()
 
     async def resolve(self, host: str, port: int, upstream: str) -> list[Address]:
@@ -46,38 +47,18 @@ class Lookups:
         """
         if _is_address(host):
             return _addresses(host, port)
-        lookup = self._running.get((host, port))
-        if lookup is None:
-            lookup = self._start(host, port, (f"upstream {upstream}", f"client {_client()}"))
-        return await asyncio.shield(lookup)
+        causes = (f"upstream {upstream}", f"client {_client()}")
+        return await self._running.join((host, port), partial(self._start, host, port, causes))
 
     def _start(self, host: str, port: int, causes: tuple[str, ...]) -> asyncio.Future[list[Address]]:
         self._check(causes)
-        loop = asyncio.get_running_loop()
-        lookup: asyncio.Future[list[Address]] = loop.create_future()
-
-        def end(found: list[Address], error: Exception | None) -> None:
-            del self._running[host, port]
-            self._caused -= Counter(causes)  # drops counts of 0
-            if error is None:
-                lookup.set_result(found)
-            else:
-                lookup.set_exception(error)
-                lookup.exception()  # retrieve it, so that asyncio does not log it
-
-        def run() -> None:
-            found, failure = list[Address](), None
-            try:
-                found = _addresses(host, port)
-            except Exception as error:  # noqa: BLE001 - raised to all who wait, who would wait forever otherwise
-                failure = error
-            with contextlib.suppress(RuntimeError):  # raised if the loop is closed
-                loop.call_soon_threadsafe(end, found, failure)
-
-        threading.Thread(target=run, name=f"lookup {host}", daemon=True).start()
-        self._running[host, port] = lookup
         self._caused.update(causes)
+        lookup = in_own_thread(partial(_addresses, host, port), f"lookup {host}")
+        lookup.add_done_callback(partial(self._end, causes))
         return lookup
+
+    def _end(self, causes: tuple[str, ...], _: asyncio.Future[list[Address]]) -> None:
+        self._caused -= Counter(causes)  # drops counts of 0
 
     def _check(self, causes: tuple[str, ...]) -> None:
         if len(self._running) >= MOST:

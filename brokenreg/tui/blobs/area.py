@@ -13,6 +13,7 @@ from textual.containers import Container
 from textual.widgets import Input, Static
 from textual.worker import Worker
 
+from brokenreg.concurrency import shielded
 from brokenreg.images.verification import Verification
 from brokenreg.oci.sizes import format_size
 from brokenreg.rules.rule import FieldError
@@ -28,7 +29,6 @@ from brokenreg.tui.blobs.table import BlobTable
 from brokenreg.tui.blobs.view import BlobView
 from brokenreg.tui.dialogues import Confirmation
 from brokenreg.tui.text import visible
-from brokenreg.tui.threads import in_thread
 from brokenreg.wording import form_for
 
 _LONGEST = 50
@@ -221,7 +221,7 @@ class BlobsArea(TabArea):
             async with opened(self.runtime, blob) as content:
                 verification = Verification(content, blob.digest)
                 self._verification = blob, verification
-                await in_thread(verification.run, verification.stop)
+                await shielded(asyncio.to_thread(verification.run), verification.stop)
                 size = verification.read
                 has = form_for(size, "has", "have")
                 problem = f"{format_size(size)} {has} the digest {verification.found}"

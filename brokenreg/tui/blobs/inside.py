@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from functools import partial
 
+from brokenreg.concurrency import shielded
 from brokenreg.images.image import Document
 from brokenreg.images.layer_listing import LayerListing
 from brokenreg.images.unpacked import Content
@@ -23,7 +23,6 @@ from brokenreg.tui.blobs.contents import (
 )
 from brokenreg.tui.blobs.survey import Blob, Kind
 from brokenreg.tui.text import looks_like_json, visible
-from brokenreg.tui.threads import in_thread
 from brokenreg.wording import form_for
 
 
@@ -88,21 +87,21 @@ class Inside:
             self._said = f"it cannot be read: {visible(str(error))}"
 
     async def _look(self, content: Content, width: int) -> None:
-        beginning = await in_thread(partial(content.read, 0, _BEGINNING))
+        beginning = await shielded(asyncio.to_thread(content.read, 0, _BEGINNING))
         is_document = self.blob.kind.is_manifest or self.blob.kind is Kind.CONFIG
         if is_document or looks_like_json(beginning.decode("ascii", "replace")):
-            self.lines = await in_thread(partial(document, content, width))
+            self.lines = await shielded(asyncio.to_thread(document, content, width))
             self._said = "as JSON, on lines of its own"
             return
         why = "zstd is not unpacked here"
         if not is_zstd(beginning):
             self.listing = listing = LayerListing(content)
-            await in_thread(listing.run, listing.stop)
+            await shielded(asyncio.to_thread(listing.run), listing.stop)
             if listing.entries or listing.is_whole:
                 return
             why = listing.outcome or ""
             self.listing = None
-        self.lines = await in_thread(partial(dump, content))
+        self.lines = await shielded(asyncio.to_thread(dump, content))
         self._said = f"no listing ({why}); its first {format_size(min(DUMPED, content.size))}"
 
 

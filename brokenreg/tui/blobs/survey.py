@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from brokenreg.concurrency import paced_thread
 from brokenreg.images.blobs import MadeBlob
 from brokenreg.images.ledger import Role
 from brokenreg.oci.digests import Digest
@@ -14,7 +15,6 @@ from brokenreg.oci.mediatypes import DOCKER_LIST, OCI_INDEX
 from brokenreg.runtime.runtime import Runtime
 from brokenreg.storage.blobs import BlobStore
 from brokenreg.storage.records import CACHE_MARK, Manifest, RepositoryKey, is_cache, spelled
-from brokenreg.tui.threads import breathing
 
 _SLICE = 5000
 """Links and manifests that are copied in one turn of the loop."""
@@ -81,7 +81,7 @@ def arranged(blobs: Iterable[Blob], order: Order, wanted: str) -> list[Blob]:
     Belongs into a thread: of 10,000 it takes tenths of a second.
     """
     needles = wanted.lower().split()
-    found = [blob for blob in breathing(blobs) if _has_all(blob, needles)] if needles else blobs
+    found = [blob for blob in paced_thread(blobs) if _has_all(blob, needles)] if needles else blobs
     match order:
         case Order.SIZE:
             return sorted(found, key=lambda blob: (-blob.size, blob.digest))
@@ -161,14 +161,14 @@ def _blobs(copies: Collection[_Copy], made: Iterable[MadeBlob], store: BlobStore
     """Blocks: each file is asked for its size and time."""
     kinds = _kinds(copies)
     found: dict[Digest, _Found] = {}
-    for copy in breathing(copies):
+    for copy in paced_thread(copies):
         _note(copy, kinds, found)
     for blob in made:
         entry = found.setdefault(blob.digest, _Found(_MADE_KINDS[blob.role]))
         entry.made = entry.made or blob
         entry.origins["fabricated"] = None
         entry.places[blob.repository] = None
-    blobs = (_blob(digest, entry, store) for digest, entry in breathing(found.items()))
+    blobs = (_blob(digest, entry, store) for digest, entry in paced_thread(found.items()))
     return [blob for blob in blobs if blob is not None]
 
 

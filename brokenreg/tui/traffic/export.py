@@ -13,6 +13,7 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
+from brokenreg.concurrency import paced
 from brokenreg.oci.sizes import format_size
 from brokenreg.rules.rule import FieldError
 from brokenreg.rules.rule_from_exchange import LOOKED_AT, scenario_like
@@ -21,7 +22,6 @@ from brokenreg.traffic.curl import NoRequestError, curl
 from brokenreg.traffic.exchange import Exchange
 from brokenreg.traffic.filters import Filter
 from brokenreg.traffic.har import har_pieces
-from brokenreg.traffic.pacing import chosen, paced
 from brokenreg.tui.bindings import KeyLine, bindings_of, keyed_for
 from brokenreg.tui.disabled_reasons import HasDisabledReasons
 from brokenreg.tui.saving import save_pieces
@@ -35,6 +35,9 @@ _SHOWN = 4096
 
 _SAID_EVERY = 1 << 20
 """Characters."""
+
+_SLICE = 200
+"""Number of exchanges that are looked at between two looks at the clock."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +57,7 @@ class Source:
         return self._har([self.exchange])
 
     async def har_of_all(self) -> AsyncIterator[str]:
-        async for piece in self._har(await chosen(list(self.runtime.log), self.passes)):
+        async for piece in self._har(await self._passing()):
             yield piece
 
     def har_of_marked(self) -> AsyncIterator[str]:
@@ -62,6 +65,10 @@ class Source:
 
     async def rule(self) -> AsyncIterator[str]:
         yield scenario_like(self.exchange, self.runtime.log.newest(LOOKED_AT))
+
+    async def _passing(self) -> list[Exchange]:
+        exchanges = paced(list(self.runtime.log), check_every=_SLICE)
+        return [exchange async for exchange in exchanges if self.passes(exchange)]
 
     def _har(self, exchanges: list[Exchange]) -> AsyncIterator[str]:
         return paced(har_pieces(exchanges, self.runtime.log.bodies, self._base))
