@@ -1,13 +1,14 @@
-"""Summing layers: CRC-32, diff_id and digest in one pass, in threads.
+"""Hashes content in threads: the sums of fabricated layers, and the digest of any blob.
 
-A GiB costs as much as two SHA-256 of it, one of the tar and one of the gzip stream; they run side by side.
-Every call on a slice releases the interpreter's lock, so that an event loop goes on meanwhile.
+A layer gets its CRC-32, diff_id and digest in one pass. The SHA-256 of the tar and that of the gzip stream
+are computed in parallel. Each call on a slice releases the interpreter's lock, so the event loop continues.
 """
 
 from __future__ import annotations
 
 import hashlib
 import itertools
+import threading
 import zlib
 from collections.abc import Sequence
 from concurrent.futures import Executor, Future
@@ -17,23 +18,27 @@ from brokenreg.images.framing import BLOCK, GzipFrame
 from brokenreg.images.layer import LayerTar
 from brokenreg.images.progress import Progress
 from brokenreg.images.spec import LayerRecipe
+from brokenreg.images.unpacked import Content
 from brokenreg.oci.digests import Digest
 
 _SLICE = 16 * BLOCK
-"""Bytes of the tar at once, about 1 MiB; whole blocks, so that slices of tar and gzip begin together."""
+"""Bytes of the tar per step, about 1 MiB; whole blocks, so that slices of tar and gzip begin together."""
+
+_READ = 1024 * 1024
+"""Bytes per read of a blob that is verified."""
 
 
 @dataclass(frozen=True, slots=True)
 class LayerSums:
-    """What must be known of a layer before it can be served: the CRC-32 of its tar and both digests."""
+    """The sums of a layer that are necessary to serve it: the CRC-32 of its tar and both digests."""
 
     crc32: int
     diff_id: str
     digest: str
 
 
-class HashingCancelled(Exception):  # noqa: N818 - not an error: somebody asked for it
-    """The flag was set before the sums were complete."""
+class HashingCancelled(Exception):  # noqa: N818 - a requested end, not an error
+    """The progress was cancelled before the sums were complete."""
 
 
 def hash_layers(recipes: Sequence[LayerRecipe], helper: Executor, progress: Progress) -> list[LayerSums]:
@@ -50,7 +55,7 @@ def _hash_layer(recipe: LayerRecipe, helper: Executor, progress: Progress) -> La
     tar = LayerTar(recipe)
     stream = _GzipSums(GzipFrame(tar.size))
     diff_id = hashlib.sha256()
-    # Two buffers take turns, so that the next slice can be made while the helper reads the last.
+    # Two buffers alternate: the next slice is written to one while the helper reads the other.
     buffers = itertools.cycle([memoryview(bytearray(min(_SLICE, tar.size))) for _ in range(2)])
     pending: Future[None] | None = None
     for start, buffer in zip(range(0, tar.size, _SLICE), buffers, strict=False):
@@ -78,7 +83,7 @@ class _GzipSums:
         self._hash = hashlib.sha256(frame.HEADER)
 
     def update(self, start: int, tar: memoryview) -> None:
-        """`tar` is the next slice, from `start` on, which is where a block begins."""
+        """Add the next slice of the tar; it begins at `start`, which is the start of a block."""
         frame = self._frame
         end = start + len(tar)
         body_end = frame.body_size if end == frame.tar_size else frame.body_offset(end)
@@ -87,6 +92,40 @@ class _GzipSums:
             self._hash.update(part)
 
     def finish(self) -> tuple[int, Digest]:
-        """The CRC-32 and the digest, once all slices are in."""
+        """Return the CRC-32 and the digest, after all slices were added."""
         self._hash.update(self._frame.trailer(self._crc32))
         return self._crc32, Digest.from_hash(self._hash)
+
+
+class Verification:
+    """Compares the digest of one blob with its content. `run` blocks; read the attributes from any thread."""
+
+    def __init__(self, content: Content, digest: Digest) -> None:
+        self.size = content.size
+        self.read = 0
+        """Number of bytes read so far."""
+        self.found: Digest | None = None
+        """The digest of the content, once all of it was read."""
+        self._content = content
+        self._digest = digest
+        self._stopped = threading.Event()
+
+    @property
+    def is_right(self) -> bool:
+        """Return whether the whole content was read and has the expected digest."""
+        return self.found == self._digest
+
+    def stop(self) -> None:
+        """Make `run` return soon, without a result."""
+        self._stopped.set()
+
+    def run(self) -> None:
+        """Read the whole content. Raise `OSError` if that fails."""
+        hasher = hashlib.new(self._digest.algorithm)
+        while not self._stopped.is_set():
+            chunk = self._content.read(self.read, _READ)
+            if not chunk:
+                self.found = Digest.from_hash(hasher)
+                return
+            hasher.update(chunk)
+            self.read += len(chunk)

@@ -1,7 +1,4 @@
-"""What can go wrong with an upstream, each told to the client in OCI form.
-
-A status that an upstream answers is no exception here; `proxy.http.statuses` says what becomes of it.
-"""
+"""Errors of upstreams, as the client gets them in OCI form. `proxy.http.statuses` makes them of statuses."""
 
 from __future__ import annotations
 
@@ -17,13 +14,13 @@ _RETRY_AFTER = re.compile(r"[0-9A-Za-z,: +-]{1,64}")
 
 
 class UpstreamError(OCIError):
-    """An upstream did not provide the requested content; `may_pass` if a later request may succeed.
+    """An upstream did not provide the requested content; `is_transient` if a later request may succeed.
 
     The message may quote the upstream, so secrets in it are replaced.
     """
 
-    may_pass = False
-    is_of_all = False
+    is_transient = False
+    is_outage = False
     """Whether the upstream itself did not respond, so that the failure concerns all of its content."""
 
     def __init__(
@@ -39,25 +36,25 @@ class UpstreamError(OCIError):
 
 
 class UpstreamUnreachableError(UpstreamError):
-    """502: no connection, no TLS, no HTTP, or an end in the middle."""
+    """502: no connection, no TLS, no HTTP, or a response that was cut."""
 
-    may_pass = True
+    is_transient = True
 
     def __init__(self, message: str) -> None:
         super().__init__(502, ErrorCode.UNAVAILABLE, message)
 
 
 class UpstreamSilentError(UpstreamError):
-    """504: the upstream did not answer in time, or stopped in the middle."""
+    """504: the upstream did not respond in time, or its response stalled."""
 
-    may_pass = True
+    is_transient = True
 
     def __init__(self, message: str) -> None:
         super().__init__(504, ErrorCode.TIMEOUT, message)
 
 
 class UpstreamContentError(UpstreamError):
-    """502: what came is not what its digest or its length says."""
+    """502: the content does not match its digest or its length, or is invalid."""
 
     def __init__(self, message: str) -> None:
         super().__init__(502, ErrorCode.UNAVAILABLE, message)
@@ -66,14 +63,14 @@ class UpstreamContentError(UpstreamError):
 class UpstreamTokenServiceError(UpstreamError):
     """502: a token service neither grants nor refuses a token. Cached content stays valid."""
 
-    may_pass = True
+    is_transient = True
 
     def __init__(self, message: str) -> None:
         super().__init__(502, ErrorCode.UNAVAILABLE, message)
 
 
 class UpstreamForbiddenError(UpstreamError):
-    """403: the settings do not let us ask there (addresses, `--allow-upstream`)."""
+    """403: the settings do not allow that upstream or its address (`--allow-upstream`)."""
 
     def __init__(self, message: str) -> None:
         super().__init__(403, ErrorCode.DENIED, message)
@@ -92,9 +89,9 @@ class UpstreamNameError(UpstreamError):
 
 
 class UpstreamLoopError(UpstreamError):
-    """403: the request has come back to where it had been. 508 is nothing that registries say.
+    """403: the request has come back to this proxy. Registries do not use 508.
 
-    Proxies before us are told by a header (Proxy-Status, RFC 9209), for their own messages.
+    Proxy-Status (RFC 9209) reports the loop to the proxies that sent the request.
     """
 
     def __init__(self, message: str) -> None:
@@ -103,9 +100,9 @@ class UpstreamLoopError(UpstreamError):
 
 
 class UpstreamBusyError(UpstreamError):
-    """503: we are asking as many upstreams as we do at once, and this is not among them."""
+    """503: too many upstreams, requests or lookups are in use."""
 
-    may_pass = True
+    is_transient = True
 
     def __init__(self, message: str) -> None:
         headers = {"retry-after": "10"}
@@ -113,11 +110,11 @@ class UpstreamBusyError(UpstreamError):
 
 
 class UpstreamStatusError(UpstreamError):
-    """The upstream answered with a status that is no success; `told` is its own."""
+    """The upstream responded with an error; `upstream_status` is its status, `status` the client's."""
 
     def __init__(
         self,
-        told: int,
+        upstream_status: int,
         status: int,
         code: str,
         message: str,
@@ -126,8 +123,8 @@ class UpstreamStatusError(UpstreamError):
         headers: dict[str, str] | None = None,
     ) -> None:
         super().__init__(status, code, message, detail=detail, headers=headers)
-        self.told = told
-        self.may_pass = told == 429 or told >= 500
+        self.upstream_status = upstream_status
+        self.is_transient = upstream_status == 429 or upstream_status >= 500
 
     @property
     def is_gone(self) -> bool:
@@ -137,7 +134,12 @@ class UpstreamStatusError(UpstreamError):
     def again(self) -> Self:
         """Return a copy for another request: a raised error keeps references to the frames it passed."""
         return type(self)(
-            self.told, self.status, self.code, self.message, detail=self.detail, headers=self.headers
+            self.upstream_status,
+            self.status,
+            self.code,
+            self.message,
+            detail=self.detail,
+            headers=self.headers,
         )
 
     @classmethod
@@ -146,7 +148,7 @@ class UpstreamStatusError(UpstreamError):
 
         `says` is appended to the message.
         """
-        told = retry_after if _RETRY_AFTER.fullmatch(retry_after or "") else None
-        headers = None if told is None else {"retry-after": told}
+        valid = retry_after if _RETRY_AFTER.fullmatch(retry_after or "") else None
+        headers = None if valid is None else {"retry-after": valid}
         message = f"{who} has had too many requests{says}"
         return cls(429, 429, ErrorCode.TOOMANYREQUESTS, message, headers=headers)

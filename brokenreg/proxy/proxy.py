@@ -8,12 +8,11 @@ from dataclasses import replace
 
 from brokenreg.oci.target import Target
 from brokenreg.proxy.cache.blobs import BlobCache
+from brokenreg.proxy.cache.freshness import CacheServices
 from brokenreg.proxy.cache.listings import Listings
 from brokenreg.proxy.cache.manifests import ManifestCache
 from brokenreg.proxy.http.client import UpstreamClient
-from brokenreg.proxy.own_names import OwnNames
-from brokenreg.proxy.routes import OFFLINE, Naming, Route
-from brokenreg.proxy.via import parse_via
+from brokenreg.proxy.routes import OFFLINE, Naming, Route, parse_via
 from brokenreg.storage import Store
 
 
@@ -32,17 +31,17 @@ class Proxy:
         *,
         keep_gone: bool = False,
     ) -> None:
-        own_names = OwnNames()
+        services = CacheServices(client, store, ttl, keep_gone)
         self.naming = naming
         self.client = client
-        self.blobs = BlobCache(client, store, own_names=own_names)
-        self.manifests = ManifestCache(client, store, ttl, keep_gone=keep_gone, own_names=own_names)
-        self.listings = Listings(client, store, ttl, keep_gone=keep_gone, own_names=own_names)
+        self.blobs = BlobCache(services)
+        self.manifests = ManifestCache(services)
+        self.listings = Listings(services)
         self._index = store.index
 
     @property
     def is_offline(self) -> bool:
-        """Whether nobody is asked."""
+        """Return whether no upstream is contacted at all."""
         return self.client is None
 
     def route(self, target: Target, via: Sequence[str]) -> Route | None:
@@ -55,14 +54,14 @@ class Proxy:
         if route is None:
             return None
         if self.client is None:
-            return replace(route, uncontacted=OFFLINE)
-        if route.own and self._index.was_pushed_to(target.key):
+            return replace(route, no_contact_reason=OFFLINE)
+        if route.short_name and self._index.was_pushed_to(target.key):
             reason = f"{route.upstream} is not contacted for a name that was pushed to"
-            return replace(route, uncontacted=reason)
+            return replace(route, no_contact_reason=reason)
         return replace(route, via=parse_via(via, self.client.pseudonym))
 
     async def close(self) -> None:
-        """End what is under way: what was fetched by half is fetched again another time."""
+        """End all downloads and requests. A partly fetched blob is fetched again later."""
         await asyncio.gather(self.blobs.close(), self.manifests.close(), self.listings.close())
         if self.client is not None:
             await self.client.close()

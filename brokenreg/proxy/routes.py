@@ -1,8 +1,9 @@
-"""Routes: from which upstream an image comes, and what it is called there."""
+"""Routes: from which upstream an image comes, its name there, and through which proxies a request came."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 
@@ -11,52 +12,61 @@ from brokenreg.oci.names import check_name
 from brokenreg.oci.resolution import RESERVED
 from brokenreg.oci.target import Target
 from brokenreg.oci.upstreams import name_at
-from brokenreg.proxy.errors import UpstreamForbiddenError
-from brokenreg.proxy.via import Via
+from brokenreg.proxy.errors import UpstreamForbiddenError, UpstreamLoopError
 from brokenreg.storage.records import RepositoryKey
 
 OFFLINE = "--offline asks nobody"
 """Why no upstream is contacted without a client."""
+
+Via = tuple[str, ...]
+"""Protocol and name of each proxy that a request came through, in order (RFC 9110, section 7.6.3)."""
+
+_MAX_PROXIES = 16
+"""Maximum number of proxies that a request may have passed; more mean a loop."""
+
+_COMMENT = re.compile(r"\([^()]*\)")
+_MEMBER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z/-]{1,40}[ \t]+[!-~]{1,255}")
+_LOOP = re.compile(r"\berror\s*=\s*proxy_loop_detected\b")
 
 
 @dataclass(frozen=True, slots=True)
 class Route:
     """An upstream by its logical name (`quay.io`, `docker.io`, `localhost:5000`) and a repository there.
 
-    The logical name is what cache keys and credentials go by; where the connection goes is another matter.
+    Cache keys and credentials depend on the logical name, not on the address of the connection.
     """
 
     upstream: str
     repository: str
     via: Via = field(default=(), compare=False)
-    """By which proxies the request came. Who came by others shares no request upstream: in a ring of proxies
-    it would be waiting for itself."""
-    own: str = field(default="", compare=False)
-    """The requested name, if it contains no registry, so that --default-upstream applies."""
-    uncontacted: str = field(default="", compare=False)
+    """The proxies that the request came through. Requests with different ones never share a request upstream:
+    in a ring of proxies, a request would wait for itself."""
+    short_name: str = field(default="", compare=False)
+    """The requested name if it contains no registry, so that --default-upstream applies."""
+    no_contact_reason: str = field(default="", compare=False)
     """Why the upstream is not contacted for this request, or an empty string."""
 
     @property
     def key(self) -> RepositoryKey:
-        """Where the cache keeps it: in a namespace that no path can name, shared by all namespaces."""
+        """The repository of the cache, in a namespace that no path can name; all namespaces share it."""
         return f"@{self.upstream}", self.repository
 
     @property
     def name(self) -> str:
-        """As people write it: `quay.io/org/image`."""
+        """The full name: `quay.io/org/image`."""
         return f"{self.upstream}/{self.repository}"
 
     @property
     def requested(self) -> str:
         """Return the name without a registry that the request does not contain."""
-        return self.own or self.name
+        return self.short_name or self.name
 
 
 class Naming:
-    """`default` is asked for names that name no upstream.
+    """Finds the route for each name. Short names lead to the upstream `default`.
 
-    `allow` are globs, in the one spelling of names; an upstream that none of them matches is refused. None at
-    all allow every one.
+    `allow` are globs for normalised names of upstreams. An upstream that matches none of them is refused. If
+    `allow` is empty, every upstream is allowed.
     """
 
     def __init__(self, default: str, allow: Sequence[str]) -> None:
@@ -78,13 +88,13 @@ class Naming:
             route = self._at(self._default, target)
         except OCIError:
             return None
-        return Route(route.upstream, route.repository, own=name)
+        return Route(route.upstream, route.repository, short_name=name)
 
     def places(self, target: Target) -> list[RepositoryKey]:
-        """Where an image of that name may be: pushed there, or cached of where it comes from."""
+        """Return the repositories that may hold an image of that name: the pushed one, and the cached one."""
         try:
             route = self.route(target)
-        except OCIError:  # nobody may ask there, so that what may be cached is nobody's either
+        except OCIError:  # that upstream is refused, so its cached content is not served either
             route = None
         return [target.key] if route is None else [target.key, route.key]
 
@@ -98,3 +108,25 @@ class Naming:
                 f"upstream {upstream} is not among those that --allow-upstream names: "
                 + ", ".join(self._allow)
             )
+
+
+def parse_via(values: Iterable[str], own: str) -> Via:
+    """Return the proxies in the `Via` headers of a request, without malformed members.
+
+    Raise `UpstreamLoopError` if they include the proxy named `own`, or if they are too many.
+    """
+    members = [each.strip() for value in values for each in _COMMENT.sub("", value).split(",")]
+    via = tuple(member for member in members if _MEMBER.fullmatch(member))
+    if any(member.split()[1] == own for member in via):
+        raise UpstreamLoopError(
+            "a loop: this registry has asked for that itself, by way of its own upstream; "
+            "--upstream or --default-upstream must name a registry that has the image"
+        )
+    if len(via) > _MAX_PROXIES:
+        raise UpstreamLoopError(f"a loop: the request has come by more than {_MAX_PROXIES} proxies (Via)")
+    return via
+
+
+def tells_of_loop(proxy_status: str | None) -> bool:
+    """Return whether a response's `Proxy-Status` reports a loop (RFC 9209)."""
+    return proxy_status is not None and _LOOP.search(proxy_status) is not None

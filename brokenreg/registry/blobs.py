@@ -75,7 +75,7 @@ async def _here(call: StreamCall) -> BlobFile | FabricatedBlob | None:
 
 def _came_from_upstream(call: StreamCall) -> bool:
     """Return whether the blob also came from an upstream that may be contacted, to fetch it again."""
-    if call.route is None or call.route.uncontacted:
+    if call.route is None or call.route.no_contact_reason:
         return False
     cached = call.store.index.repository(call.route.key)
     return cached is not None and call.target.digest in cached.links

@@ -93,7 +93,7 @@ async def _upstream_referrers(call: Call, *, is_known_here: bool) -> list[dict[s
         if call.route is not None:
             return await call.proxy.listings.referrers(call.route, call.target.digest, call.trace)
     except OCIError:
-        is_closed = call.proxy.is_offline or (call.route is not None and call.route.uncontacted)
+        is_closed = call.proxy.is_offline or (call.route is not None and call.route.no_contact_reason)
         if not is_known_here and not is_closed:
             raise
     return []

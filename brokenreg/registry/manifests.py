@@ -17,7 +17,7 @@ from brokenreg.oci.mediatypes import (
     media_type,
 )
 from brokenreg.oci.names import check_tag
-from brokenreg.proxy.own_names import Inquiry
+from brokenreg.proxy.default_upstream import RequestKind
 from brokenreg.registry.call import Call, StreamCall
 from brokenreg.registry.conditions import entity_tag, is_known
 from brokenreg.registry.responses import empty_response, respond
@@ -98,8 +98,8 @@ async def _find(call: StreamCall) -> tuple[Digest, str, bytes]:
         if call.route is None:
             raise _unknown(call)
         manifests = call.proxy.manifests
-        inquiry = Inquiry.HEAD if call.method == "HEAD" else Inquiry.GET
-        finding = manifests.find(call.route, call.target.reference, call.trace, inquiry)
+        kind = RequestKind.HEAD if call.method == "HEAD" else RequestKind.GET
+        finding = manifests.find(call.route, call.target.reference, call.trace, kind)
         found = await call.unless_gone(finding)
         manifest, body = found.manifest, found.body
     return manifest.digest, manifest.media_type, body

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from brokenreg.concurrency import shielded
 from brokenreg.storage.folder import FILE_THREADS
-from brokenreg.storage.room import Room
+from brokenreg.storage.quota import Room
 
 _FIRST = 64 * 1024
 """Bytes after which the first batch is written: somebody may wait to read them."""

@@ -1,9 +1,10 @@
-"""Blobs that can be fetched again: in order of their last use, and no more of them than told."""
+"""Bounds what is cached of upstreams: blobs and manifests that are least recently used are removed first."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import os
 import time
 from collections import OrderedDict
@@ -11,12 +12,14 @@ from collections.abc import AsyncIterator, Iterator
 from itertools import chain
 from pathlib import Path
 
+from cachetools import LRUCache
+
 from brokenreg.oci.digests import Digest
 from brokenreg.storage.blobs import BlobStore
 from brokenreg.storage.folder import FILE_THREADS, DataFolder
 from brokenreg.storage.index import Index
 from brokenreg.storage.quota import Quota
-from brokenreg.storage.records import is_cache
+from brokenreg.storage.records import RepositoryKey, is_cache
 
 _SLICE = 128
 """Maximum number of blobs that are removed before the loop gets a turn."""
@@ -24,15 +27,21 @@ _SLICE = 128
 _TURN = 0.004
 """Seconds of renaming files before the loop gets a turn: a busy disk takes milliseconds for each."""
 
-_LOOKED_AT = 2000
+_EXAMINED = 2000
 """Number of blobs that are examined before the loop gets a turn."""
+
+MAX_MANIFESTS = 50_000
+"""Maximum number of cached manifests, at about 4 KiB of memory each."""
+
+MAX_MANIFEST_BYTES = 1024 * 1024 * 1024
+"""Maximum size of all cached manifests on disk, in bytes."""
 
 
 class CachedBlobs:
-    """The blobs that no push brought. Sizes in bytes; files' modification times keep the order over restarts.
+    """The cached blobs, with at most `limit` bytes in all. Modification times keep the order over restarts.
 
-    A blob that somebody reads, or that a push is about to refer to, is never let go of; nor is one that was
-    pushed too, for as long as a repository of pushes is linked to it. The index is asked when it matters.
+    A pinned blob is never removed: a client reads it, or a push is about to link it. A blob that was pushed
+    too is not removed while a repository of pushes links it.
     """
 
     def __init__(self, folder: DataFolder, index: Index, blobs: BlobStore, quota: Quota, limit: int) -> None:
@@ -47,7 +56,7 @@ class CachedBlobs:
         self._making_room = asyncio.Lock()
 
     async def load(self) -> None:
-        """Find what is cached already."""
+        """Find the blobs that are already cached."""
         cached = {
             digest
             for key, repository in self._index.repositories.items()
@@ -57,31 +66,32 @@ class CachedBlobs:
         self._sizes.update(await FILE_THREADS.run(self._by_age, cached))
 
     def used(self, digest: Digest, size: int) -> None:
-        """A blob is served as an upstream's, or has just come from there."""
+        """Mark a blob as used: it is served from the cache, or was just fetched."""
         try:
             os.utime(self._folder.blob(digest))
-        except FileNotFoundError:  # it was let go of in this moment
+        except FileNotFoundError:  # it was removed in the meantime
             return
         self._sizes[digest] = size
         self._sizes.move_to_end(digest)
 
     def gone(self, digest: Digest) -> None:
-        """A blob was removed by somebody else."""
+        """Stop counting a blob whose file was removed elsewhere."""
         self._sizes.pop(digest, None)
 
     async def make_room(self) -> None:
-        """Let go of what was not used for longest, until the rest is as small as it must be.
+        """Remove the least recently used blobs until the rest is within the limits.
 
-        It may be too much since we were started with other limits, too. Raise `OSError` or `StorageError` if
-        it cannot be removed.
+        The limits may have been larger before the last restart. Raise `OSError` or `StorageError` if that
+        fails.
         """
         async with self._making_room:
-            await self._let_go(max(await self._total() - self._limit, self._quota.excess(0)))
+            await self._remove(max(await self._total() - self._limit, self._quota.excess(0)))
 
     async def evict(self, digest: Digest) -> bool:
-        """Let go of one blob now; False if somebody is at work with it.
+        """Remove one blob now; False if it is pinned.
 
-        What was pushed too stays, but is no longer served as an upstream's. Raise `OSError`, `StorageError`.
+        If it was pushed too, the file stays, but is no longer served from the cache. Raise `OSError` or
+        `StorageError`.
         """
         async with self._making_room:
             path = None
@@ -97,63 +107,63 @@ class CachedBlobs:
         return True
 
     def can_give_way(self, size: int) -> bool:
-        """Whether the quota would have room for so many bytes, were all gone that may go."""
+        """Return whether removing all blobs that may be removed makes room for `size` bytes."""
         excess = self._quota.excess(size)
         for digest, each in self._sizes.items():
             if excess <= 0:
                 break
-            if self._may_go(digest):
+            if self._may_remove(digest):
                 excess -= each
         return excess <= 0
 
     async def give_way(self, size: int) -> None:
-        """As `make_room`, until the quota has room for so many bytes; if that can be, else nothing goes."""
+        """Remove blobs until the quota has room for `size` bytes; none if that is impossible."""
         async with self._making_room:
             if self.can_give_way(size):
-                await self._let_go(self._quota.excess(size))
+                await self._remove(self._quota.excess(size))
 
-    async def _let_go(self, excess: int) -> None:
-        """Of so many bytes, or a few more; of all that may go, if that is less."""
+    async def _remove(self, excess: int) -> None:
+        """Remove at least `excess` bytes of blobs, or all that may be removed, if that is less."""
         if excess <= 0:
             return
-        going = await self._in_order()
+        candidates = await self._in_order()
         while excess > 0:
-            leaving, paths = self._take_out(going, excess)
-            if not leaving:
+            removed, paths = self._take_out(candidates, excess)
+            if not removed:
                 return
-            try:  # at once: whoever fetches one again links it after this
-                await self._index.unlink_cached(leaving)
+            try:  # immediately: a client that fetches one again links it after this
+                await self._index.unlink_cached(removed)
             finally:
                 await FILE_THREADS.run(self._quota.remove, paths)
-            excess -= sum(leaving.values())
+            excess -= sum(removed.values())
 
-    def _take_out(self, going: Iterator[Digest], excess: int) -> tuple[dict[Digest, int], list[Path]]:
-        """Make the next few invisible, with no pause in which somebody could begin to read or to link them.
+    def _take_out(self, candidates: Iterator[Digest], excess: int) -> tuple[dict[Digest, int], list[Path]]:
+        """Make the next few blobs invisible, without a pause in which they could be read or linked.
 
-        A crash after that leaves links without a blob, which are as good as none, and files that the
-        collector takes for uploads without a session.
+        After a crash, links without a blob remain, which have no effect, and files that the collector treats
+        as uploads without a session.
         """
-        leaving: dict[Digest, int] = {}
+        removed: dict[Digest, int] = {}
         paths: list[Path] = []
         end = time.perf_counter() + _TURN
-        while excess > 0 and len(leaving) < _SLICE and (not leaving or time.perf_counter() < end):
-            digest = next(going, None)
+        while excess > 0 and len(removed) < _SLICE and (not removed or time.perf_counter() < end):
+            digest = next(candidates, None)
             if digest is None:
                 break
-            if self._may_go(digest):  # still
+            if self._may_remove(digest):  # still
                 path = self._blobs.take_out(digest)
-                leaving[digest] = self._sizes.pop(digest)
-                excess -= leaving[digest]
+                removed[digest] = self._sizes.pop(digest)
+                excess -= removed[digest]
                 paths += [path] if path else []
-        return leaving, paths
+        return removed, paths
 
     async def _in_order(self) -> Iterator[Digest]:
-        """Those that may go, first of all what is garbage anyway, then what is too large to stay."""
+        """Return the blobs that may be removed: garbage first, then those larger than the limit."""
         garbage: list[Digest] = []
         too_large: list[Digest] = []
         others: list[Digest] = []
         async for digest, _ in self._all():
-            if not self._may_go(digest):
+            if not self._may_remove(digest):
                 continue
             if not self._index.is_linked(digest):
                 garbage.append(digest)
@@ -163,27 +173,27 @@ class CachedBlobs:
                 others.append(digest)
         return chain(garbage, too_large, others)
 
-    def _may_go(self, digest: Digest) -> bool:
+    def _may_remove(self, digest: Digest) -> bool:
         return (
             digest in self._sizes and not self._index.is_pushed(digest) and not self._blobs.is_pinned(digest)
         )
 
     async def _total(self) -> int:
-        """Bytes of all that is only cached.
+        """Return the size of all blobs that are only cached.
 
-        What is too large to stay, but is being read, does not count: it goes later, and alone.
+        A blob larger than the limit does not count while it is read: it is removed later, without others.
         """
         total = 0
         async for digest, size in self._all():
-            is_to_go_later = self._is_too_large(digest) and self._blobs.is_pinned(digest)
-            if not self._index.is_pushed(digest) and not is_to_go_later:
+            is_removed_later = self._is_too_large(digest) and self._blobs.is_pinned(digest)
+            if not self._index.is_pushed(digest) and not is_removed_later:
                 total += size
         return total
 
     async def _all(self) -> AsyncIterator[tuple[Digest, int]]:
-        """Yield all blobs and their sizes, the least recently used first, with turns for the loop."""
+        """Yield all blobs and their sizes, least recently used first, with turns for the loop."""
         for number, digest in enumerate(tuple(self._sizes)):
-            if number % _LOOKED_AT == _LOOKED_AT - 1:
+            if number % _EXAMINED == _EXAMINED - 1:
                 await asyncio.sleep(0)
             size = self._sizes.get(digest)
             if size is not None:  # still
@@ -193,10 +203,42 @@ class CachedBlobs:
         return self._sizes[digest] > self._limit
 
     def _by_age(self, digests: set[Digest]) -> list[tuple[Digest, int]]:
-        """Those that are here, the one first that was not used for longest. Blocks."""
+        """Return the blobs that exist and their sizes, least recently used first. Blocks."""
         found: list[tuple[float, Digest, int]] = []
         for digest in digests:
             with contextlib.suppress(FileNotFoundError):
                 status = self._folder.blob(digest).stat()
                 found.append((status.st_mtime, digest, status.st_size))
         return [(digest, size) for _, digest, size in sorted(found)]
+
+
+class CachedManifests:
+    """The cached manifests, with `MAX_MANIFESTS` and `MAX_MANIFEST_BYTES` as limits.
+
+    The least recently requested are deleted first, even if tags point at them: upstreams and clients can
+    invent any number of tags.
+    """
+
+    def __init__(self, index: Index) -> None:
+        self._index = index
+        found = sorted(
+            (requested, key, digest, repository.manifests[digest].size)
+            for key, repository in index.repositories.items()
+            if is_cache(key)
+            for digest, requested in repository.asked.items()
+        )
+        # Without a limit of its own: what it evicts has to be deleted from the index, which takes time.
+        self._sizes: LRUCache[tuple[RepositoryKey, Digest], int] = LRUCache(math.inf, getsizeof=int)
+        for _, key, digest, size in found:
+            self._sizes[key, digest] = size
+
+    def used(self, key: RepositoryKey, digest: Digest) -> None:
+        """Mark a manifest as requested."""
+        self._sizes.get((key, digest))
+
+    async def add(self, key: RepositoryKey, digest: Digest, size: int) -> None:
+        """Count a stored manifest, and delete others beyond the limits. Raise `StorageError`."""
+        self._sizes[key, digest] = size
+        while len(self._sizes) > MAX_MANIFESTS or self._sizes.currsize > MAX_MANIFEST_BYTES:
+            (repository, oldest), _ = self._sizes.popitem()
+            await self._index.delete_manifest(repository, oldest)  # False if it was already deleted

@@ -25,7 +25,7 @@ from brokenreg.storage.errors import (
     StorageFullError,
     is_no_room,
 )
-from brokenreg.storage.schema import prepare_schema
+from brokenreg.storage.sql import prepare_schema
 
 logger = logging.getLogger(__name__)
 

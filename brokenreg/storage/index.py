@@ -13,14 +13,15 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from cachetools import LRUCache
+
 from brokenreg.oci.digests import Digest
 from brokenreg.oci.mediatypes import ManifestFacts
-from brokenreg.storage.bodies import RecentBodies
 from brokenreg.storage.database import Database, advice
 from brokenreg.storage.errors import StorageError, StorageFullError
 from brokenreg.storage.recipes import Recipes
 from brokenreg.storage.records import Manifest, Records, RepositoryKey, is_cache
-from brokenreg.storage.statements import (
+from brokenreg.storage.sql import (
     UNLINK,
     UNLINK_UNUSED,
     forget_sizes,
@@ -29,6 +30,9 @@ from brokenreg.storage.statements import (
     read_body,
     remove_manifest,
 )
+
+BODIES = 16 * 1024 * 1024
+"""Maximum memory of the manifests that were used most recently, in bytes; one has at most `MAX_MANIFEST`."""
 
 _UNLINKED = 256
 """Maximum number of links that are deleted in one transaction."""
@@ -49,7 +53,7 @@ class Index(Records):
     def __init__(self, database: Database) -> None:
         super().__init__()
         self._database = database
-        self._bodies = RecentBodies()
+        self._bodies: LRUCache[Digest, bytes] = LRUCache(BODIES, getsizeof=len)
         self.recipes = Recipes(database)
         self.uploads: dict[str, UploadRow] = {}
 
@@ -78,7 +82,7 @@ class Index(Records):
         if body is None:
             body = await self._database.run(lambda connection: read_body(connection, digest))
             if body is not None:
-                self._bodies.keep(digest, body)
+                self._bodies[digest] = body
         return body
 
     async def put_manifest(
@@ -102,7 +106,7 @@ class Index(Records):
             )
 
         def apply(_: None) -> None:
-            self._bodies.keep(manifest.digest, body)
+            self._bodies[manifest.digest] = body
             self._note_push(key)
             self._add_manifest(key, manifest, now)
             self.repositories[key].tags.point(tags, manifest.digest)

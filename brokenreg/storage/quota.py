@@ -1,10 +1,13 @@
-"""How many bytes blobs and uploads may have, and how many they have."""
+"""Limits the size of all blobs and uploads; cached blobs are removed if it is exceeded."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Protocol
+
+from brokenreg.storage.errors import no_room
 
 
 class Quota:
@@ -49,3 +52,32 @@ class Quota:
             except FileNotFoundError:
                 continue
             self.give_back(size)
+
+
+class EvictableBlobs(Protocol):
+    """Cached blobs, which can be removed in favour of new content."""
+
+    def can_give_way(self, size: int) -> bool:
+        """Return whether removing all cached blobs that are not in use makes room for `size` bytes."""
+
+    async def give_way(self, size: int) -> None:
+        """Remove cached blobs until the quota has room for `size` bytes; none if that is impossible."""
+
+
+class Room:
+    """Reserves room for content before it is written, at the cost of cached blobs if necessary."""
+
+    def __init__(self, quota: Quota, cache: EvictableBlobs) -> None:
+        self.quota = quota
+        self._cache = cache
+
+    def check(self, size: int) -> None:
+        """Raise `OSError` EDQUOT if there is no room for `size` bytes, even without cached blobs."""
+        if not self._cache.can_give_way(size):
+            raise no_room()
+
+    async def take(self, size: int) -> None:
+        """Reserve `size` bytes, removing cached blobs if necessary. Raise `OSError` EDQUOT if not enough."""
+        while not self.quota.take(size):
+            self.check(size)
+            await self._cache.give_way(size)

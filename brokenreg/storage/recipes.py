@@ -10,7 +10,7 @@ import sqlite3
 from collections.abc import Iterable, Sequence
 
 from brokenreg.storage.database import Database
-from brokenreg.storage.schema import RECIPE_CONFIG, RECIPE_DIGEST, RECIPE_SIZE
+from brokenreg.storage.sql import RECIPE_CONFIG, RECIPE_DIGEST, RECIPE_SIZE
 
 MOST = 250_000
 """Maximum number of records, at about 500 bytes each: about 2,000 images of 127 layers."""

@@ -21,7 +21,7 @@ from brokenreg.storage.errors import StorageClosedError, TooLargeError, no_room
 from brokenreg.storage.folder import FILE_THREADS, DataFolder
 from brokenreg.storage.index import UploadRow
 from brokenreg.storage.pipelined_writer import PipelinedWriter, Source
-from brokenreg.storage.room import Room
+from brokenreg.storage.quota import Room
 
 if TYPE_CHECKING:
     from hashlib import _Hash as Hash

@@ -17,9 +17,8 @@ from brokenreg.storage.collector import Collector
 from brokenreg.storage.folder import FILE_THREADS, DataFolder
 from brokenreg.storage.index import Index
 from brokenreg.storage.integrity import Integrity
-from brokenreg.storage.quota import Quota
+from brokenreg.storage.quota import Quota, Room
 from brokenreg.storage.records import RepositoryKey
-from brokenreg.storage.room import Room
 from brokenreg.storage.uploads import UploadStore
 
 

@@ -12,8 +12,8 @@ from brokenreg.oci.errors import ErrorCode, OCIError
 from brokenreg.storage.blobs import BlobStore
 from brokenreg.storage.folder import FILE_THREADS, DataFolder
 from brokenreg.storage.index import Index, UploadRow
+from brokenreg.storage.quota import Room
 from brokenreg.storage.records import RepositoryKey
-from brokenreg.storage.room import Room
 from brokenreg.storage.session import Upload
 from brokenreg.wording import counted
 

@@ -14,7 +14,6 @@ from screen import look, text
 from stored import TEAM, store_image, tar
 from textual.pilot import Pilot
 
-from brokenreg.storage.bodies import RecentBodies
 from brokenreg.storage.errors import StorageError
 from brokenreg.storage.index import Index
 from brokenreg.traffic.log import TrafficLog
@@ -54,7 +53,7 @@ async def said(pilot: Pilot[int], words: str) -> None:
 async def break_index(index: Index) -> None:
     """No manifest can be read or written any more."""
     await index._database.run(lambda connection: connection.execute("DROP TABLE manifest_bodies"))
-    index._bodies = RecentBodies()
+    index._bodies.clear()
 
 
 async def test_nothing_is_changed_on_a_full_disk_and_the_panel_says_so(disk: Path, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import pytest
 from brokenreg.oci.digests import Digest
 from brokenreg.oci.errors import OCIError
 from brokenreg.oci.target import parse_target
-from brokenreg.proxy.cache.freshness import Freshness
+from brokenreg.proxy.cache.freshness import CacheServices, Freshness
 from brokenreg.proxy.cache.listings import Listings
 from brokenreg.proxy.errors import UpstreamBusyError
 from brokenreg.proxy.routes import Route
@@ -25,13 +25,13 @@ ROUTE = Route("quay.io", "org/app")
 
 
 def test_of_many_tags_those_noted_last_are_fresh(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("brokenreg.proxy.cache.freshness._MOST", 3)
+    monkeypatch.setattr("brokenreg.proxy.cache.freshness._MAX_FRESH", 3)
     freshness = Freshness(60)
     for tag in "abcd":
         freshness.confirm(ROUTE, tag)
     freshness.postpone(ROUTE, "b")
     freshness.confirm(ROUTE, "e")
-    found = [freshness.unasked(ROUTE, tag) for tag in "abcde"]
+    found = [freshness.state(ROUTE, tag) for tag in "abcde"]
     assert found == [None, Cache.STALE, None, Cache.HIT, Cache.HIT]
 
 
@@ -89,7 +89,7 @@ async def test_lists_of_many_values_count_as_what_they_take(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A value of two bytes takes thirty times as much in memory."""
-    monkeypatch.setattr("brokenreg.proxy.cache.kept.MOST_LIST_BYTES", 100_000)
+    monkeypatch.setattr("brokenreg.proxy.cache.listings.MAX_LIST_BYTES", 100_000)
     digest = Digest.of(b"subject")
     target = parse_target(f"/v2/a/b/referrers/{digest}", "")
     trace = UpstreamTrace(Exchange(1, "GET", "/", "", "1.1", "http", "127.0.0.1:1", target))
@@ -99,7 +99,7 @@ async def test_lists_of_many_values_count_as_what_they_take(
             path = f"/v2/a/{name}/referrers/{digest}"
             odd.answers[path] = Answer(body=b'{"manifests": [%b]}' % descriptor)
         async with asking({"odd.test": odd.url}) as client, Store.open(tmp_path / "data") as store:
-            listings = Listings(client, store, 60)
+            listings = Listings(CacheServices(client, store, 60))
             for name in "aaba":
                 assert len(await listings.referrers(Route("odd.test", f"a/{name}"), digest, trace)) == 1
     assert [target.split("/")[3] for _, target in odd.asked] == ["a", "b", "a"]
@@ -120,20 +120,22 @@ async def test_the_pages_of_a_list_have_so_many_values(
             )
         odd.answers["/v2/a/b/tags/list"] = odd.answers["/v2/a/b/tags/list?page=1"]
         async with asking({"odd.test": odd.url}) as client, Store.open(tmp_path / "data") as store:
-            tags = await Listings(client, store, 60).tags(Route("odd.test", "a/b"), UpstreamTrace(exchange))
+            tags = await Listings(CacheServices(client, store, 60)).tags(
+                Route("odd.test", "a/b"), UpstreamTrace(exchange)
+            )
     assert tags == ["1", "2"]
     assert any("cut short after 2 pages" in what for what, _ in exchange.timeline)
 
 
 async def test_of_long_lists_few_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("brokenreg.proxy.cache.kept.MOST_LIST_BYTES", 400)
+    monkeypatch.setattr("brokenreg.proxy.cache.listings.MAX_LIST_BYTES", 400)
     target = parse_target("/v2/a/b/tags/list", "")
     trace = UpstreamTrace(Exchange(1, "GET", "/", "", "1.1", "http", "127.0.0.1:1", target))
     with scripted() as odd:
         for name in "abc":
             odd.answers[f"/v2/a/{name}/tags/list"] = Answer(body=b'{"tags": ["%b"]}' % (b"x" * 30))
         async with asking({"odd.test": odd.url}) as client, Store.open(tmp_path / "data") as store:
-            listings = Listings(client, store, 60)
+            listings = Listings(CacheServices(client, store, 60))
             for name in "abcca":
                 assert await listings.tags(Route("odd.test", f"a/{name}"), trace) == ["x" * 30]
     assert [target.split("/")[3] for _, target in odd.asked] == ["a", "b", "c", "a"]

@@ -9,7 +9,8 @@ from contextlib import contextmanager
 
 import pytest
 
-from brokenreg.proxy.http.connecting import Address, connect
+from brokenreg.proxy.http.connecting import connect
+from brokenreg.proxy.http.lookups import Address
 
 
 @contextmanager

@@ -75,7 +75,7 @@ async def test_where_no_descriptor_is_left(monkeypatch: pytest.MonkeyPatch) -> N
     async def connect(_: object) -> socket.socket:
         raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
 
-    monkeypatch.setattr("brokenreg.proxy.http.transport.connect", connect)
+    monkeypatch.setattr("brokenreg.proxy.http.connecting.connect", connect)
     async with asking({"quay.io": "http://127.0.0.1:9"}) as client:
         with pytest.raises(UpstreamBusyError, match="as many files and connections open as it may") as busy:
             await get(client, "quay.io")

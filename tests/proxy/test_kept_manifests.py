@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from brokenreg.oci.target import parse_target
+from brokenreg.proxy.cache.freshness import CacheServices
 from brokenreg.proxy.cache.manifests import ManifestCache
 from brokenreg.proxy.http.client import UpstreamClient
 from brokenreg.proxy.routes import Route
@@ -48,17 +49,19 @@ def kept(store: Store) -> tuple[list[str], int]:
     return list(repository.tags.names), len(repository.manifests)
 
 
-@pytest.mark.parametrize(("limit", "value"), [("MOST", 3), ("MOST_BYTES", 3 * len('{"tag": "a"}'))])
+@pytest.mark.parametrize(
+    ("limit", "value"), [("MAX_MANIFESTS", 3), ("MAX_MANIFEST_BYTES", 3 * len('{"tag": "a"}'))]
+)
 async def test_those_not_asked_for_longest_go(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: str, value: int
 ) -> None:
-    monkeypatch.setattr(f"brokenreg.proxy.cache.kept.{limit}", value)
+    monkeypatch.setattr(f"brokenreg.storage.cache.{limit}", value)
     async with upstream() as client:
         async with Store.open(tmp_path / "data") as store:
-            await pull(ManifestCache(client, store, 60), "abcad")
+            await pull(ManifestCache(CacheServices(client, store, 60)), "abcad")
             assert kept(store) == (["a", "c", "d"], 3)
         async with Store.open(tmp_path / "data") as store:
-            await pull(ManifestCache(client, store, 60), "ef")
+            await pull(ManifestCache(CacheServices(client, store, 60)), "ef")
             tags, count = kept(store)
             assert (len(tags), count) == (3, 3)
             assert {"e", "f"} < set(tags)

@@ -14,8 +14,8 @@ import httpx
 import pytest
 
 from brokenreg.oci.target import parse_target
-from brokenreg.proxy.cache.kept import KeptLists
-from brokenreg.proxy.cache.listings import Listings
+from brokenreg.proxy.cache.freshness import CacheServices
+from brokenreg.proxy.cache.listings import Key, ListCache, Listings
 from brokenreg.proxy.errors import UpstreamStatusError
 from brokenreg.proxy.routes import Route
 from brokenreg.storage import Store
@@ -291,12 +291,12 @@ async def test_a_list_that_is_gone_does_not_come_back(
     odd: Scripted, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Not even when its upstream fails, once the 404 is forgotten."""
-    monkeypatch.setattr("brokenreg.proxy.cache.freshness.REMEMBERED", 0.0)
+    monkeypatch.setattr("brokenreg.proxy.cache.freshness.NEGATIVE_TTL", 0.0)
     path, route = "/v2/a/gone/tags/list", Route("odd.test", "a/gone")
     target = parse_target(path, "")
     trace = UpstreamTrace(Exchange(1, "GET", path, "", "1.1", "http", "127.0.0.1:1", target))
     async with asking({"odd.test": odd.url}) as client, Store.open(tmp_path / "data") as store:
-        listings = Listings(client, store, 0.0)
+        listings = Listings(CacheServices(client, store, 0.0))
         odd.answers[path] = Answer(200, {}, b'{"tags": ["v1"]}')
         assert await listings.tags(route, trace) == ["v1"]
         odd.answers[path] = Answer(503)
@@ -305,7 +305,7 @@ async def test_a_list_that_is_gone_does_not_come_back(
             odd.answers[path] = Answer(status)
             with pytest.raises(UpstreamStatusError) as refused:
                 await listings.tags(route, trace)
-            assert refused.value.told == status
+            assert refused.value.upstream_status == status
 
 
 def test_within_its_time_a_list_costs_nothing(kept: Listed) -> None:
@@ -353,17 +353,26 @@ def test_long_lists_of_referrers_come_in_pages_through_the_proxy(listed: Listed,
 
 
 def test_kept_lists_are_bounded_and_the_least_read_goes_first(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("brokenreg.proxy.cache.kept.MOST_LISTS", 3)
-    monkeypatch.setattr("brokenreg.proxy.cache.kept.MOST_LIST_BYTES", 100)
-    lists, keys = KeptLists(), [(Route("quay.io", f"org/{number}"), "tags/list") for number in range(5)]
+    monkeypatch.setattr("brokenreg.proxy.cache.listings.MAX_LISTS", 3)
+    monkeypatch.setattr("brokenreg.proxy.cache.listings.MAX_LIST_BYTES", 100)
+    dropped: list[Key] = []
+    lists = ListCache(dropped.append)
+    keys = [(Route("quay.io", f"org/{number}"), "tags/list") for number in range(5)]
+
+    def dropped_for(key: Key, entries: list[object], size: int) -> list[Key]:
+        dropped.clear()
+        lists.store(key, entries, size)
+        return list(dropped)
+
     for key in keys[:3]:
-        assert lists.keep(key, [key], 10) == []
-    assert lists.get(keys[0]) == [keys[0]]
-    assert lists.keep(keys[3], [], 10) == [keys[1]]
-    assert lists.keep(keys[2], [2], 75) == []  # in place of its own 10
-    assert lists.keep(keys[4], [], 20) == [keys[0], keys[3]]
-    assert lists.keep(keys[4], [], 101) == [keys[2], keys[4]]
-    assert lists.keep(keys[1], [1], 100) == []
+        assert dropped_for(key, [key], 10) == []
+    assert lists[keys[0]] == ([keys[0]], 10)
+    assert dropped_for(keys[3], [], 10) == [keys[1]]
+    assert dropped_for(keys[2], [2], 75) == []  # in place of its own 10
+    assert dropped_for(keys[4], [], 20) == [keys[0], keys[3]]
+    assert dropped_for(keys[4], [], 101) == [keys[4]]
+    assert list(lists) == [keys[2]]
+    assert dropped_for(keys[1], [1], 100) == [keys[2]]
 
 
 def test_many_at_once_are_one_request_upstream(listed: Listed) -> None:

@@ -123,7 +123,7 @@ async def test_an_address_needs_no_thread(address: str, monkeypatch: pytest.Monk
 async def test_one_client_causes_few(resolver: Resolver) -> None:
     """Whichever upstreams it names; other clients are served."""
     looking = Lookups()
-    for number in range(lookups.MOST_OF_ONE):
+    for number in range(lookups.MAX_LOOKUPS_OF_ONE):
         await started(looking, "192.0.2.7", f"h{number}.example", f"h{number}.example")
     refused = await started(looking, "192.0.2.7", "quay.io", "quay.io")
     with pytest.raises(UpstreamBusyError, match=r"client 192\.0\.2\.7 leads to 16 other host names"):
@@ -138,7 +138,7 @@ async def test_one_client_causes_few(resolver: Resolver) -> None:
 async def test_one_upstream_causes_few(resolver: Resolver) -> None:
     """Whichever clients it redirects, wherever."""
     looking = Lookups()
-    for number in range(lookups.MOST_OF_ONE):
+    for number in range(lookups.MAX_LOOKUPS_OF_ONE):
         await started(looking, f"192.0.2.{number}", "evil.example", f"h{number}.example")
     refused = await started(looking, "192.0.2.99", "evil.example", "more.example")
     with pytest.raises(UpstreamBusyError, match=r"upstream evil\.example leads to 16") as failed:
@@ -148,12 +148,12 @@ async def test_one_upstream_causes_few(resolver: Resolver) -> None:
 
 async def test_all_together_cause_a_few(resolver: Resolver) -> None:
     looking = Lookups()
-    for number in range(lookups.MOST):
+    for number in range(lookups.MAX_LOOKUPS):
         await started(looking, f"192.0.2.{number}", f"u{number}.example", f"h{number}.example")
     refused = await started(looking, "192.0.2.99", "quay.io", "quay.io")
     with pytest.raises(UpstreamBusyError, match="64 other host names are being resolved"):
         await refused
-    assert len(resolver.asked) == lookups.MOST
+    assert len(resolver.asked) == lookups.MAX_LOOKUPS
 
 
 async def test_who_waits_for_a_lookup_waits_as_long_as_for_a_connection(

@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from brokenreg.proxy.errors import UpstreamLoopError
-from brokenreg.proxy.via import parse_via
+from brokenreg.proxy.routes import parse_via
 from tests.assembly.test_command_line import free_port
 from tests.process import Brokenreg, brokenreg
 from tests.proxy.scripted import Answer, Received, scripted

@@ -29,7 +29,11 @@ def asked_again(misses: NegativeCache, route: Route) -> weakref.ref[Request]:
     request = Request()
     with pytest.raises(UpstreamStatusError) as caught:
         misses.check(route, "v1")
-    assert (caught.value.told, caught.value.message, caught.value.headers) == (404, "gone", {"x": "y"})
+    assert (caught.value.upstream_status, caught.value.message, caught.value.headers) == (
+        404,
+        "gone",
+        {"x": "y"},
+    )
     assert caught.value.detail == {"a": "b"}
     return weakref.ref(request)
 

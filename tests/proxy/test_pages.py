@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from brokenreg.proxy.cache.pages import next_page
+from brokenreg.proxy.cache.list_pages import next_page
 
+SOURCE = "quay.io"
 ASKED = "tags/list?n=1000"
 
 
@@ -35,12 +36,12 @@ ASKED = "tags/list?n=1000"
     ],
 )
 def test_links(link: str | None, page: str | None) -> None:
-    assert next_page(ASKED, link) == page
+    assert next_page(SOURCE, ASKED, link) == page
 
 
 @given(st.text(st.characters(max_codepoint=0xFF)) | st.text('<>;,"= rel=next?&'))
 def test_whatever_comes_it_is_a_query_on_our_path(link: str) -> None:
-    page = next_page(ASKED, link)
+    page = next_page(SOURCE, ASKED, link)
     if page is not None:
         assert page.startswith("tags/list?")
         assert page.isascii()
@@ -49,10 +50,10 @@ def test_whatever_comes_it_is_a_query_on_our_path(link: str) -> None:
 
 @given(st.lists(st.tuples(st.text(min_size=1), st.text()), min_size=1))
 def test_a_query_stays_what_it_is(query: list[tuple[str, str]]) -> None:
-    first = next_page(ASKED, "</p?page=2>; rel=next")
+    first = next_page(SOURCE, ASKED, "</p?page=2>; rel=next")
     assert first == "tags/list?page=2"
     encoded = "&".join(f"{_quoted(name)}={_quoted(value)}" for name, value in query)
-    page = next_page(ASKED, f'<{encoded}>; rel="prev", </x?{encoded}>; rel="next"')
+    page = next_page(SOURCE, ASKED, f'<{encoded}>; rel="prev", </x?{encoded}>; rel="next"')
     assert page is not None
     assert parse_qsl(page.partition("?")[2], keep_blank_values=True) == query
 

@@ -80,7 +80,7 @@ async def test_a_redirect_to_where_nobody_is() -> None:
                 await get(client, "quay.io")
     assert failed.value.message.startswith(f"cannot reach {host} (to which quay.io redirects): ")
     check_names_the_target(failed.value, host)
-    assert (failed.value.is_of_all, down.value.is_of_all) == (False, True)
+    assert (failed.value.is_outage, down.value.is_outage) == (False, True)
 
 
 @pytest.mark.parametrize("port", [-5, 0, 65536, 65536 + 80, 99999])

@@ -14,6 +14,7 @@ from brokenreg.oci.digests import Digest
 from brokenreg.oci.target import parse_target
 from brokenreg.proxy.cache.blobs import BlobCache
 from brokenreg.proxy.cache.fill import Fill
+from brokenreg.proxy.cache.freshness import CacheServices
 from brokenreg.proxy.routes import Route
 from brokenreg.storage import Store
 from brokenreg.traffic.exchange import Exchange
@@ -37,7 +38,7 @@ async def cached(folder: Path, pieces: list[bytes]) -> AsyncIterator[BlobCache]:
         asking({"quay.io": url}) as client,
         Store.open(folder / "data") as store,
     ):
-        blobs = BlobCache(client, store)
+        blobs = BlobCache(CacheServices(client, store, 60))
         try:
             yield blobs
         finally:

@@ -236,7 +236,7 @@ async def test_names_that_nobody_else_resolves_cost_one_lookup(monkeypatch: pyte
         return await asyncio.Future()
 
     monkeypatch.setattr(Lookups, "resolve", resolve)
-    monkeypatch.setattr("brokenreg.proxy.http.transport._LOOKUP", 0.05)
+    monkeypatch.setattr("brokenreg.proxy.http.connecting._LOOKUP", 0.05)
     async with (
         Listening.at(closes=True) as upstream,
         listening(WebProxy({"registry.test:80": upstream.host})) as proxy,

@@ -7,8 +7,7 @@ import threading
 import time
 
 from brokenreg.storage.batches import Batches
-from brokenreg.storage.quota import Quota
-from brokenreg.storage.room import Room
+from brokenreg.storage.quota import Quota, Room
 
 CHUNK = 100 * 1024
 

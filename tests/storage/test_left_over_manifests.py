@@ -14,6 +14,7 @@ import pytest
 from brokenreg.oci.digests import Digest
 from brokenreg.oci.mediatypes import OCI_INDEX, manifest_facts
 from brokenreg.oci.target import parse_target
+from brokenreg.proxy.cache.freshness import CacheServices
 from brokenreg.proxy.cache.manifests import ManifestCache
 from brokenreg.proxy.routes import Route
 from brokenreg.storage import Store
@@ -100,7 +101,9 @@ async def test_what_is_asked_for_stays(store: Store, monkeypatch: pytest.MonkeyP
     now = time.time()
     with monkeypatch.context() as clock:
         clock.setattr(time, "time", lambda: now + 10 * DAY)
-        found = await ManifestCache(None, store, 60).find(Route("quay.io", "org/x"), old, trace)
+        found = await ManifestCache(CacheServices(None, store, 60)).find(
+            Route("quay.io", "org/x"), old, trace
+        )
     assert found.manifest.digest == old
     assert await kept(store, 10 * DAY + 60) == {old}
     assert await kept(store, 11 * DAY + 60) == set()

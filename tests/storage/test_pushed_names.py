@@ -54,7 +54,7 @@ async def test_what_an_older_version_has_stored_was_pushed(tmp_path: Path) -> No
 
 async def test_only_the_newest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("brokenreg.storage.records.MOST_NAMES", 3)
-    monkeypatch.setattr("brokenreg.storage.statements.MOST_NAMES", 3)
+    monkeypatch.setattr("brokenreg.storage.sql.MOST_NAMES", 3)
     keys = [("", f"team/{number}") for number in range(6)]
     async with Store.open(tmp_path / "data") as store:
         for key in keys:

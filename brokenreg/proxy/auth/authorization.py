@@ -18,7 +18,7 @@ from brokenreg.oci.scopes import Scope
 from brokenreg.proxy.auth.challenges import Challenge, parse_challenges
 from brokenreg.proxy.auth.credentials import Credentials
 from brokenreg.proxy.auth.realms import is_named, may_see_credentials
-from brokenreg.proxy.auth.tokens import SHORTEST, Grant, Login, TokenCache
+from brokenreg.proxy.auth.tokens import MIN_LIFETIME, Grant, Login, TokenCache
 from brokenreg.proxy.errors import (
     UpstreamContentError,
     UpstreamSilentError,
@@ -221,9 +221,9 @@ def _document(body: bytes) -> dict[str, Any]:
 
 def _lifetime(told: Any) -> float:
     if isinstance(told, bool) or not isinstance(told, int | float):
-        return SHORTEST
+        return MIN_LIFETIME
     seconds = float(min(max(told, 0), 10**9))  # in this order: JSON has integers that no float can hold
-    return seconds if math.isfinite(seconds) else SHORTEST
+    return seconds if math.isfinite(seconds) else MIN_LIFETIME
 
 
 def _is_refused(request: httpx.Request, response: httpx.Response) -> bool:

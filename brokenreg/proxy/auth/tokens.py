@@ -1,12 +1,13 @@
-"""Logins and tokens of upstreams, and the cache of tokens."""
+"""Logins and tokens for upstreams, and the cache of tokens."""
 
 from __future__ import annotations
 
 import base64
 import time
-from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+
+from cachetools import TLRUCache
 
 from brokenreg.proxy.shared_requests import SharedRequests
 
@@ -25,52 +26,48 @@ class Login:
         return f"Basic {base64.b64encode(f'{self.name}:{self.password}'.encode()).decode()}"
 
 
-SHORTEST = 60.0
-"""Seconds that a token lasts if its service does not say so, or says less (CNCF distribution, "Token
+MIN_LIFETIME = 60.0
+"""Seconds that a token is valid if its service specifies none or less (CNCF distribution, "Token
 Authentication")."""
 
-_MOST = 1000
+_MAX_TOKENS = 1000
 
 Key = tuple[str, str]
-"""An upstream by its logical name, and a scope there."""
+"""The logical name of an upstream, and a scope there."""
 
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """The value of an Authorization header, and for how many seconds it is good."""
+    """The value of an Authorization header, and the number of seconds that it is valid."""
 
     header: str = field(repr=False)
-    lifetime: float = SHORTEST
+    lifetime: float = MIN_LIFETIME
 
 
 class TokenCache:
     """Grants by upstream and scope. Belongs to one event loop."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
-        self._kept: OrderedDict[Key, tuple[str, float]] = OrderedDict()
+        self._grants: TLRUCache[Key, Grant] = TLRUCache(
+            _MAX_TOKENS, ttu=lambda _, grant, now: now + max(MIN_LIFETIME, grant.lifetime), timer=clock
+        )
         self._flights: SharedRequests[Key, str | None] = SharedRequests()
 
     def get(self, key: Key) -> str | None:
-        """The header to send; None if there is none, or no longer."""
-        header, end = self._kept.get(key, ("", 0.0))
-        if not header:
-            return None
-        if self._clock() >= end:
-            del self._kept[key]
-            return None
-        self._kept.move_to_end(key)
-        return header
+        """Return the header to send, or None if there is none or it has expired."""
+        grant = self._grants.get(key)
+        return None if grant is None else grant.header
 
     def drop(self, key: Key, header: str) -> None:
-        """Forget it, for it was refused; one that somebody else got meanwhile stays."""
-        if self._kept.get(key, ("", 0.0))[0] == header:
-            del self._kept[key]
+        """Remove a header that was refused, except if another has replaced it."""
+        if self.get(key) == header:
+            del self._grants[key]
 
     async def obtain(self, key: Key, work: Callable[[], Awaitable[Grant | None]]) -> str | None:
-        """The header that is kept, or by `work`: once for all who want it, whoever of them leaves.
+        """Return the cached header, or the one that `work` obtains, once for all who wait for it.
 
-        None if `work` gets none. Raise what `work` raises; nothing of either is kept.
+        The work continues if a caller is cancelled. Return None if `work` obtains none. Raise what `work`
+        raises. Neither of these is cached.
         """
         return self.get(key) or await self._flights.join(key, lambda: self._work(key, work))
 
@@ -78,7 +75,5 @@ class TokenCache:
         grant = await work()
         if grant is None:
             return None
-        self._kept[key] = (grant.header, self._clock() + max(SHORTEST, grant.lifetime))
-        while len(self._kept) > _MOST:
-            self._kept.popitem(last=False)
+        self._grants[key] = grant
         return grant.header

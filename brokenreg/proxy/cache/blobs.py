@@ -13,15 +13,13 @@ from brokenreg.oci.digests import Digest
 from brokenreg.oci.errors import ErrorCode, shutting_down
 from brokenreg.proxy.cache.fill import Fill
 from brokenreg.proxy.cache.fill_limits import InFlight
-from brokenreg.proxy.cache.freshness import Contact
+from brokenreg.proxy.cache.freshness import CacheServices, UpstreamAccess
+from brokenreg.proxy.default_upstream import ContentRequest, RequestKind, reraise
 from brokenreg.proxy.errors import UpstreamBusyError, UpstreamError, UpstreamStatusError
 from brokenreg.proxy.http.client import Tell, UpstreamClient
 from brokenreg.proxy.http.statuses import get_decides, refusal
-from brokenreg.proxy.own_names import Inquiry, OwnNames, Wanted, no_other
-from brokenreg.proxy.routes import Route
+from brokenreg.proxy.routes import Route, Via
 from brokenreg.proxy.shared_requests import SharedRequests
-from brokenreg.proxy.via import Via
-from brokenreg.storage import Store
 from brokenreg.storage.blobs import BlobFile
 from brokenreg.storage.errors import StorageError
 from brokenreg.traffic.exchange import Cache
@@ -34,16 +32,14 @@ _MOST_FILLS = 1024
 
 
 class BlobCache:
-    """Blobs of upstreams; `client` is None if nobody may be asked. `close` ends all downloads."""
+    """Blobs of upstreams. `close` ends all downloads."""
 
-    def __init__(
-        self, client: UpstreamClient | None, store: Store, *, own_names: OwnNames | None = None
-    ) -> None:
-        self._contact = Contact(client, ErrorCode.BLOB_UNKNOWN)
-        self._store = store
-        self._own_names = own_names or OwnNames()
+    def __init__(self, services: CacheServices) -> None:
+        self._access = UpstreamAccess(services.client, ErrorCode.BLOB_UNKNOWN)
+        self._store = services.store
+        self._default_upstream = services.default_upstream
         self._fills: dict[tuple[Route, Digest, Via], Fill] = {}
-        self._in_flight = InFlight(store.cache.max_size)
+        self._in_flight = InFlight(services.store.cache.max_size)
         self._tasks: set[asyncio.Task[None]] = set()
         self._sizes: SharedRequests[tuple[Route, Digest, Via], int | None] = SharedRequests()
         self._is_closed = False
@@ -53,13 +49,13 @@ class BlobCache:
         self, route: Route, digest: Digest, trace: UpstreamTrace
     ) -> AsyncIterator[BlobFile | Fill]:
         """A blob to read from: whole, or as it comes. Raise `OCIError` if it is not to be had."""
-        wanted = Wanted(Inquiry.GET, ErrorCode.BLOB_UNKNOWN, digest)
+        request = ContentRequest(RequestKind.GET, ErrorCode.BLOB_UNKNOWN, digest)
         file = self._cached(route, digest)
         if file is not None:
             trace.found(Cache.HIT)
         else:
-            file = await self._own_names.answer(
-                route, wanted, lambda: self._known_elsewhere(route, digest, trace), no_other
+            file = await self._default_upstream.run(
+                route, request, lambda: self._known_elsewhere(route, digest, trace), reraise
             )
         if file is not None:
             with file, self._store.blobs.pin(digest):
@@ -67,7 +63,9 @@ class BlobCache:
             return
         fill = self._join(route, digest, trace)
         with fill.reading():
-            await self._own_names.answer(route, wanted, lambda: self._begun(route, digest, fill), no_other)
+            await self._default_upstream.run(
+                route, request, lambda: self._begun(route, digest, fill), reraise
+            )
             yield fill
 
     async def size(self, route: Route, digest: Digest, trace: UpstreamTrace) -> int | None:
@@ -77,17 +75,17 @@ class BlobCache:
             trace.found(Cache.HIT)
             with file:
                 return file.size
-        wanted = Wanted(Inquiry.HEAD, ErrorCode.BLOB_UNKNOWN, digest)
+        request = ContentRequest(RequestKind.HEAD, ErrorCode.BLOB_UNKNOWN, digest)
         fill = self._fills.get((route, digest, route.via))
         if fill is not None:
             trace.found(Cache.JOINED)
             with fill.reading():
-                await self._own_names.answer(route, wanted, fill.begun, no_other)
+                await self._default_upstream.run(route, request, fill.begun, reraise)
             return fill.size
         client = self._online(route, digest)
         trace.found(Cache.MISS)
-        return await self._own_names.answer(
-            route, wanted, lambda: self._ask_size(client, route, digest, trace), no_other
+        return await self._default_upstream.run(
+            route, request, lambda: self._ask_size(client, route, digest, trace), reraise
         )
 
     async def close(self) -> None:
@@ -109,7 +107,7 @@ class BlobCache:
         """The blob that another repository brought, once this one's upstream says that it has it too."""
         is_coming = (route, digest, route.via) in self._fills
         is_here = self._store.blobs.size(digest) is not None
-        if is_coming or not is_here or not self._contact.is_allowed(route):
+        if is_coming or not is_here or not self._access.is_allowed(route):
             return None
         await self._ask_size(self._online(route, digest), route, digest, trace)
         with self._store.blobs.pin(digest):
@@ -123,7 +121,7 @@ class BlobCache:
         try:
             await fill.begun()
         except UpstreamStatusError as error:
-            self._contact.note(route, digest, error)
+            self._access.note(route, digest, error)
             raise
 
     async def _ask_size(
@@ -142,14 +140,14 @@ class BlobCache:
                 if not get_decides(response):
                     raise await refusal(route, ErrorCode.BLOB_UNKNOWN, digest, response)
         except UpstreamError as error:
-            if error.may_pass:
+            if error.is_transient:
                 raise
         tell("HEAD does not say whether the blob is there: GET decides")
         async with client.ask(route, "GET", path, tell=tell) as response:
             if response.status == 200:
                 return None if response.encoding else response.length
             refused = await refusal(route, ErrorCode.BLOB_UNKNOWN, digest, response)
-        self._contact.note(route, digest, refused)
+        self._access.note(route, digest, refused)
         raise refused
 
     def _join(self, route: Route, digest: Digest, trace: UpstreamTrace) -> Fill:
@@ -182,7 +180,7 @@ class BlobCache:
                 logger.exception("making room in the cache failed; trying again with the next blob")
 
     def _online(self, route: Route, digest: Digest) -> UpstreamClient:
-        """Return the client. Raise `OCIError` 404 as `Contact.client` does, and 503 once closed."""
+        """Return the client. Raise `OCIError` 404 as `UpstreamAccess.client` does, and 503 once closed."""
         if self._is_closed:
             raise shutting_down()
-        return self._contact.client(route, digest)
+        return self._access.client(route, digest)

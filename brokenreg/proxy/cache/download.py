@@ -190,7 +190,7 @@ class Resumption:
         is_little = brought < _LITTLE
         is_fruitless = brought == 0 or (is_little and not is_awaited)
         self._fruitless = self._fruitless + 1 if is_fruitless else 0
-        if not error.may_pass or self._fruitless == _MOST_FRUITLESS:
+        if not error.is_transient or self._fruitless == _MOST_FRUITLESS:
             raise error
         self._tell(f"goes on at byte {offset}: {error.message}")
         if is_little:

@@ -1,62 +1,88 @@
-"""Freshness of cached tags and of misses, and whether an upstream is contacted at all.
+"""Decides when an upstream is contacted: fresh content, remembered 404s and offline mode avoid a request.
 
-It is in memory alone: after a restart each tag costs one HEAD.
+All of this is in memory only: after a restart, each tag costs one HEAD.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
+
+from cachetools import TLRUCache, TTLCache
+
 from brokenreg.oci.errors import ErrorCode
+from brokenreg.proxy.default_upstream import DefaultUpstreamPolicy
 from brokenreg.proxy.errors import UpstreamError, UpstreamStatusError
 from brokenreg.proxy.http.client import UpstreamClient
-from brokenreg.proxy.http.expiring import Expiring
 from brokenreg.proxy.http.statuses import not_here
 from brokenreg.proxy.routes import Route
+from brokenreg.storage import Store
 from brokenreg.traffic.exchange import Cache
 
-POSTPONED = 10.0
-"""Seconds in which an upstream that failed is not asked again for what is cached."""
+MAX_STALE = 10.0
+"""Seconds for which cached content is served without another request after its upstream has failed."""
 
-_MOST = 10_000
-"""Maximum number of tags that are remembered; a tag that was dropped costs a HEAD again."""
+_MAX_FRESH = 10_000
+"""Maximum number of tags and lists whose freshness is remembered. A dropped tag costs another HEAD."""
+
+NEGATIVE_TTL = 10.0
+"""Seconds for which a 404 is remembered. Other errors are not: they may end at any time."""
+
+_MAX_NEGATIVE = 10_000
+
+Key = tuple[Route, str]
+"""A repository, and a reference there or the path of a list."""
+
+
+@dataclass(frozen=True, slots=True)
+class CacheServices:
+    """What the caches of blobs, manifests and lists share.
+
+    `client` is None if no upstream may be contacted. Tags and lists are fresh for `ttl` seconds. With
+    `keep_gone`, content that its upstream has deleted is still served.
+    """
+
+    client: UpstreamClient | None
+    store: Store
+    ttl: float
+    keep_gone: bool = False
+    default_upstream: DefaultUpstreamPolicy = field(default_factory=DefaultUpstreamPolicy)
 
 
 class Freshness:
-    """When each tag is to be asked for again: `ttl` seconds after its upstream told.
+    """Remembers for which tags and lists the cache responds without a request to the upstream.
 
-    Asking each time would burn the upstream's rate limit.
+    They are fresh for `ttl` seconds after a response. A request each time would use up the upstream's rate
+    limit.
     """
 
     def __init__(self, ttl: float) -> None:
-        self._ttl = ttl
-        self._unasked: Expiring[tuple[Route, str], Cache] = Expiring(_MOST)
+        lifetimes = {Cache.HIT: ttl, Cache.STALE: min(MAX_STALE, ttl)}
+        self._states: TLRUCache[Key, Cache] = TLRUCache(
+            _MAX_FRESH, ttu=lambda _, state, now: now + lifetimes[state]
+        )
 
-    def unasked(self, route: Route, tag: str) -> Cache | None:
-        """What part the cache has in an answer for which nobody is asked; None if the upstream is to be."""
-        return self._unasked.get((route, tag))
+    def state(self, route: Route, reference: str) -> Cache | None:
+        """Return HIT or STALE if the cache responds without a request, or None if a request is due."""
+        return self._states.get((route, reference))
 
-    def confirm(self, route: Route, tag: str) -> None:
-        """The upstream has just said what the tag is."""
-        self._unasked.keep((route, tag), Cache.HIT, self._ttl)
+    def confirm(self, route: Route, reference: str) -> None:
+        """Mark content as fresh: the upstream has just sent or confirmed it."""
+        self._states[route, reference] = Cache.HIT
 
-    def postpone(self, route: Route, tag: str) -> None:
-        """The upstream has just failed to say it."""
-        self._unasked.keep((route, tag), Cache.STALE, min(POSTPONED, self._ttl))
+    def postpone(self, route: Route, reference: str) -> None:
+        """Mark content as stale, without another request for a while: the upstream has just failed."""
+        self._states[route, reference] = Cache.STALE
 
-    def forget(self, route: Route, tag: str) -> None:
-        self._unasked.forget((route, tag))
-
-
-REMEMBERED = 10.0
-"""Seconds for which a 404 is not asked for again. Nothing else is remembered: it may pass at any time."""
-
-_MOST_MISSES = 10_000
+    def forget(self, route: Route, reference: str) -> None:
+        """Make the next request contact the upstream."""
+        self._states.pop((route, reference), None)
 
 
 class NegativeCache:
     """Remembers 404s by route and reference."""
 
     def __init__(self) -> None:
-        self._errors: Expiring[tuple[Route, str], UpstreamStatusError] = Expiring(_MOST_MISSES)
+        self._errors: TTLCache[Key, UpstreamStatusError] = TTLCache(_MAX_NEGATIVE, NEGATIVE_TTL)
 
     def check(self, route: Route, reference: str) -> None:
         """Raise the remembered `UpstreamStatusError`, if any."""
@@ -65,30 +91,30 @@ class NegativeCache:
             raise error.again()
 
     def note(self, route: Route, reference: str, error: UpstreamError) -> None:
-        """Remember an error if it says that there is nothing."""
+        """Remember an error if it says that the upstream does not have the content."""
         if isinstance(error, UpstreamStatusError) and error.is_gone:
-            self._errors.keep((route, reference), error.again(), REMEMBERED)
+            self._errors[route, reference] = error.again()
 
 
-class Contact:
-    """Provides `client`, which is None if no upstream is contacted. `code` is the error code of a 404."""
+class UpstreamAccess:
+    """Provides the client if the upstream may be contacted. `code` is the error code of a 404."""
 
     def __init__(self, client: UpstreamClient | None, code: ErrorCode) -> None:
         self._client = client
         self._code = code
-        self._misses = NegativeCache()
+        self._negative = NegativeCache()
 
     def is_allowed(self, route: Route) -> bool:
         """Return whether the upstream may be contacted for that request."""
-        return self._client is not None and not route.uncontacted
+        return self._client is not None and not route.no_contact_reason
 
     def client(self, route: Route, reference: str) -> UpstreamClient:
         """Return the client. Raise `OCIError` 404 without contact, or if a recent request found nothing."""
-        if self._client is None or route.uncontacted:
+        if self._client is None or route.no_contact_reason:
             raise not_here(route, self._code, reference)
-        self._misses.check(route, reference)
+        self._negative.check(route, reference)
         return self._client
 
     def note(self, route: Route, reference: str, error: UpstreamError) -> None:
         """Remember an error for a while, if it says that the upstream does not have the content."""
-        self._misses.note(route, reference, error)
+        self._negative.note(route, reference, error)

@@ -22,16 +22,14 @@ from brokenreg.oci.mediatypes import (
     manifest_facts,
     media_type,
 )
-from brokenreg.proxy.cache.freshness import Contact, Freshness
-from brokenreg.proxy.cache.kept import KeptManifests
+from brokenreg.proxy.cache.freshness import CacheServices, Freshness, UpstreamAccess
+from brokenreg.proxy.default_upstream import ContentRequest, RequestKind
 from brokenreg.proxy.errors import UpstreamContentError, UpstreamError, UpstreamStatusError
 from brokenreg.proxy.http.client import Tell, UpstreamClient, UpstreamResponse
 from brokenreg.proxy.http.statuses import get_decides, refusal
-from brokenreg.proxy.own_names import Inquiry, OwnNames, Wanted
-from brokenreg.proxy.routes import Route
+from brokenreg.proxy.routes import Route, Via
 from brokenreg.proxy.shared_requests import SharedRequests
-from brokenreg.proxy.via import Via
-from brokenreg.storage import Store
+from brokenreg.storage.cache import CachedManifests
 from brokenreg.storage.errors import StorageFullError
 from brokenreg.storage.records import Manifest
 from brokenreg.traffic.exchange import Cache
@@ -73,31 +71,19 @@ class Asking:
 
 
 class ManifestCache:
-    """Manifests of upstreams; `client` is None if no upstream may be contacted.
+    """Manifests of upstreams. `close` ends all requests."""
 
-    Tags are fresh for `ttl` seconds. With `keep_gone`, tags that their upstream has deleted are still served.
-    `close` ends all requests.
-    """
-
-    def __init__(
-        self,
-        client: UpstreamClient | None,
-        store: Store,
-        ttl: float,
-        *,
-        keep_gone: bool = False,
-        own_names: OwnNames | None = None,
-    ) -> None:
-        self._contact = Contact(client, ErrorCode.MANIFEST_UNKNOWN)
-        self._index = store.index
-        self._kept = KeptManifests(store.index)
-        self._keep_gone = keep_gone
-        self._own_names = own_names or OwnNames()
-        self._freshness = Freshness(ttl)
+    def __init__(self, services: CacheServices) -> None:
+        self._access = UpstreamAccess(services.client, ErrorCode.MANIFEST_UNKNOWN)
+        self._index = services.store.index
+        self._cached = CachedManifests(services.store.index)
+        self._keep_gone = services.keep_gone
+        self._default_upstream = services.default_upstream
+        self._freshness = Freshness(services.ttl)
         self._flights: SharedRequests[tuple[Route, str, Via, bool], tuple[Found, Cache]] = SharedRequests()
 
     async def find(
-        self, route: Route, reference: str, trace: UpstreamTrace, inquiry: Inquiry = Inquiry.GET
+        self, route: Route, reference: str, trace: UpstreamTrace, kind: RequestKind = RequestKind.GET
     ) -> Found:
         """A manifest by tag or digest. Raise `OCIError` if it is not to be had."""
         known = await self._known(route, reference)
@@ -105,14 +91,14 @@ class ManifestCache:
         if known is not None and unasked is not None:
             trace.found(unasked)
             return known
-        client = self._contact.client(route, reference)
-        is_patient = not route.own or inquiry is Inquiry.GET
+        client = self._access.client(route, reference)
+        is_patient = not route.short_name or kind is RequestKind.GET
         key = (route, reference, route.via, is_patient)
         follows = self._flights.is_under_way(key)
         asking = Asking(client, route, reference, is_patient, trace.tell)
-        found, cache = await self._own_names.answer(
+        found, cache = await self._default_upstream.run(
             route,
-            Wanted(inquiry, ErrorCode.MANIFEST_UNKNOWN, reference),
+            ContentRequest(kind, ErrorCode.MANIFEST_UNKNOWN, reference),
             lambda: self._flights.join(key, lambda: self._fetch(asking, known)),
             lambda error: self._fall_back(asking, known, error, is_told=follows),
         )
@@ -128,15 +114,15 @@ class ManifestCache:
         manifest = repository.resolve(reference) if repository else None
         if manifest is not None:
             self._index.touch_manifest(route.key, manifest.digest, time.time())
-            self._kept.used(route.key, manifest.digest)
+            self._cached.used(route.key, manifest.digest)
         body = await self._index.manifest_body(manifest.digest) if manifest else None
         return None if manifest is None or body is None else Found(manifest, body)
 
     def _unasked(self, route: Route, reference: str) -> Cache | None:
         """What part the cache has if what is there is served unasked; None if not. A digest is for ever."""
-        if is_digest(reference) or not self._contact.is_allowed(route):
+        if is_digest(reference) or not self._access.is_allowed(route):
             return Cache.HIT
-        return self._freshness.unasked(route, reference)
+        return self._freshness.state(route, reference)
 
     async def _fetch(self, asking: Asking, known: Found | None) -> tuple[Found, Cache]:
         """Send the request, and remember what the upstream says about the tag."""
@@ -155,7 +141,7 @@ class ManifestCache:
     ) -> tuple[Found, Cache]:
         """Return the cached manifest as stale if the failure allows it, or raise the error again."""
         is_kept = self._keep_gone and isinstance(error, UpstreamStatusError) and error.is_gone
-        if known is None or not (error.may_pass or is_kept):
+        if known is None or not (error.is_transient or is_kept):
             raise error
         self._freshness.postpone(asking.route, asking.reference)
         asking.tell(f"stale: {error.message}")
@@ -167,7 +153,7 @@ class ManifestCache:
     async def _note_refusal(self, asking: Asking, error: UpstreamStatusError) -> None:
         """A tag that is gone upstream is gone here."""
         route, reference = asking.route, asking.reference
-        self._contact.note(route, reference, error)
+        self._access.note(route, reference, error)
         if error.is_gone and not is_digest(reference):
             self._freshness.forget(route, reference)
             await self._index.delete_tag(route.key, reference)
@@ -210,7 +196,7 @@ class ManifestCache:
     async def _keep(self, asking: Asking, found: Found, tags: tuple[str, ...]) -> None:
         try:
             await self._index.put_manifest(asking.route.key, found.manifest, found.body, tags)
-            await self._kept.keep(asking.route.key, found.manifest.digest, found.manifest.size)
+            await self._cached.add(asking.route.key, found.manifest.digest, found.manifest.size)
         except StorageFullError:
             asking.tell("not cached: no room left")
             logger.warning(
@@ -230,7 +216,7 @@ async def _present_digest(asking: Asking, known: Digest) -> Digest | None:
             if not get_decides(response):
                 raise await refusal(asking.route, ErrorCode.MANIFEST_UNKNOWN, asking.reference, response)
     except UpstreamError as error:
-        if error.may_pass:
+        if error.is_transient:
             raise
     asking.tell("HEAD does not say what the tag is: GET decides")
     return None

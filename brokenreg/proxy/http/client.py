@@ -258,7 +258,7 @@ class _TracingTransport(httpx.AsyncBaseTransport):
             with told_failures(asked, request.url):
                 response = await self._transport.handle_async_request(request)
         except (UpstreamUnreachableError, UpstreamSilentError) as error:
-            error.is_of_all = host_and_port(request.url) == host_and_port(asked.url)
+            error.is_outage = host_and_port(request.url) == host_and_port(asked.url)
             raise
         where = f"{request.url.netloc.decode('ascii')}{request.url.path}"
         web_proxy = response.extensions["network_stream"].get_extra_info("web_proxy")

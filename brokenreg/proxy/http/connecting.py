@@ -1,73 +1,128 @@
-"""Connecting to a host that has several addresses, of which some may be dead (RFC 8305)."""
+"""Connects to upstreams: to several checked addresses (RFC 8305), or through a web proxy."""
 
 from __future__ import annotations
 
 import asyncio
-import itertools
+import os
 import socket
-from collections.abc import Iterable
+import ssl
+from collections.abc import Callable, Iterable
 from typing import Any
 
-Address = tuple[socket.AddressFamily, Any]
-"""A family, and what `connect` takes."""
+import aiohappyeyeballs
+import httpcore
+from cachetools import TTLCache
+
+from brokenreg.option_values import WebProxy
+from brokenreg.proxy.http.addresses import AddressPolicy, Trust, parse_address
+from brokenreg.proxy.http.bounded_stream import BoundedStream
+from brokenreg.proxy.http.lookups import Address, Resolve
+from brokenreg.proxy.http.stream import Stream, as_httpcore
+from brokenreg.proxy.http.tunnel import check_unresolved, is_loopback_name, tunnel
 
 _HEAD_START = 0.25
-"""Seconds that an address has before the next is tried as well (RFC 8305, section 5)."""
+"""Seconds before the next address is tried too (RFC 8305, section 5)."""
+
+_LOOKUP = 2.0
+"""Seconds to resolve a name that a web proxy resolves too; if only the web proxy can, lookups time out."""
+
+_UNRESOLVED = 60.0
+"""Seconds for which a name is not looked up again after its lookup took too long."""
+
+_MAX_UNRESOLVED = 64
 
 
 async def connect(addresses: Iterable[Address]) -> socket.socket:
-    """A connection that does not block, to whichever address answers first.
-
-    Raise the `OSError` of the first that failed if none answers.
-    """
-    waiting = _alternating(addresses)
-    attempts: list[asyncio.Task[socket.socket]] = []
-    under_way: set[asyncio.Task[socket.socket]] = set()
-    failures: list[BaseException] = []
+    """Return a non-blocking connection to the address that responds first. Raise `OSError` if none does."""
+    found = [(family, socket.SOCK_STREAM, socket.IPPROTO_TCP, "", address) for family, address in addresses]
+    if not found:
+        raise OSError("it has no address")
     try:
-        while waiting or under_way:
-            if waiting:
-                attempts.append(asyncio.create_task(_connect(*waiting.pop(0))))
-                under_way.add(attempts[-1])
-            head_start = _HEAD_START if waiting else None
-            done, under_way = await asyncio.wait(
-                under_way, timeout=head_start, return_when=asyncio.FIRST_COMPLETED
-            )
-            for attempt in done:
-                if (failure := attempt.exception()) is None:
-                    attempts.remove(attempt)
-                    return attempt.result()
-                failures.append(failure)
-        raise failures[0] if failures else OSError("it has no address")
-    finally:
-        await _drop(attempts)
-
-
-def _alternating(addresses: Iterable[Address]) -> list[Address]:
-    """In the resolver's order, but by turns of both families (RFC 8305, section 4)."""
-    families: dict[socket.AddressFamily, list[Address]] = {}
-    for address in addresses:
-        families.setdefault(address[0], []).append(address)
-    turns = itertools.zip_longest(*families.values())
-    return [address for turn in turns for address in turn if address is not None]
-
-
-async def _connect(family: socket.AddressFamily, address: Any) -> socket.socket:
-    connection = socket.socket(family, socket.SOCK_STREAM)
-    try:
-        connection.setblocking(False)
-        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        await asyncio.get_running_loop().sock_connect(connection, address)
-    except BaseException:
-        connection.close()
-        raise
+        connection = await aiohappyeyeballs.start_connection(found, happy_eyeballs_delay=_HEAD_START)
+    except OSError as error:
+        if error.errno is None:  # the addresses failed in different ways
+            raise
+        raise OSError(error.errno, os.strerror(error.errno)) from error
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return connection
 
 
-async def _drop(attempts: list[asyncio.Task[socket.socket]]) -> None:
-    """Nobody needs their connections any more."""
-    for attempt in attempts:
-        attempt.cancel()
-    for outcome in await asyncio.gather(*attempts, return_exceptions=True):
-        if isinstance(outcome, socket.socket):
-            outcome.close()
+class Backend(httpcore.AsyncNetworkBackend):
+    """Connects directly, or through the web proxy that `find` returns for a host and a port."""
+
+    def __init__(
+        self,
+        policy: AddressPolicy,
+        trust: Trust,
+        resolve: Resolve,
+        context: ssl.SSLContext,
+        find: Callable[[str, int], WebProxy | None],
+    ) -> None:
+        self._policy = policy
+        self._trust = trust
+        self._resolve = resolve
+        self._context = context
+        self._find = find
+        self._unresolved: TTLCache[str, None] = TTLCache(_MAX_UNRESOLVED, _UNRESOLVED)
+
+    async def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Iterable[Any] | None = None,
+    ) -> httpcore.AsyncNetworkStream:
+        web_proxy = self._find(host, port)
+        if web_proxy is not None and await self._uses_web_proxy(host, port):
+            return BoundedStream(
+                await tunnel(lambda: self._connect_to(web_proxy), web_proxy, host, port, timeout)
+            )
+        with as_httpcore(httpcore.ConnectTimeout, httpcore.ConnectError):
+            async with asyncio.timeout(timeout):
+                return BoundedStream(Stream(await self._connect(host, port)))
+
+    async def _connect(self, host: str, port: int) -> socket.socket:
+        """Connect to the addresses that the policy has checked; the host is not resolved again."""
+        found = await self._resolve(host, port)
+        for _, address in found:
+            self._policy.check(host, str(address[0]), port, self._trust)
+        return await connect(found)
+
+    async def _uses_web_proxy(self, host: str, port: int) -> bool:
+        """Return whether to use the web proxy for a host: False if the host is this machine.
+
+        Raise `UpstreamForbiddenError` if we can resolve the host, and its address is not allowed.
+        """
+        if is_loopback_name(host):
+            return False
+        found = await self._look_up(host.rstrip("."), port)
+        if not found:
+            check_unresolved(host, port)
+        for _, address in found:
+            self._policy.check(host, str(address[0]), port, self._trust)
+        return not any(parse_address(str(address[0])).is_loopback for _, address in found)
+
+    async def _look_up(self, host: str, port: int) -> list[Address]:
+        """Return the addresses of a host behind a web proxy; empty if we cannot resolve it in time."""
+        if host in self._unresolved:
+            return []
+        try:
+            async with asyncio.timeout(_LOOKUP):
+                return await self._resolve(host, port)
+        except TimeoutError:
+            self._unresolved[host] = None
+        except OSError:
+            pass
+        return []
+
+    async def _connect_to(self, web_proxy: WebProxy) -> httpcore.AsyncNetworkStream:
+        with as_httpcore(httpcore.ConnectTimeout, httpcore.ConnectError):
+            found = await self._resolve(web_proxy.host, web_proxy.port)
+            stream = Stream(await connect(found), web_proxy)
+        return (
+            await stream.start_tls(self._context, web_proxy.host) if web_proxy.scheme == "https" else stream
+        )
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)

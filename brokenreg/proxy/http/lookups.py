@@ -12,21 +12,24 @@ import socket
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from functools import partial
+from typing import Any
 
 from brokenreg.concurrency import SingleFlight, in_own_thread
 from brokenreg.oci.errors import shutting_down
 from brokenreg.proxy.errors import UpstreamBusyError
-from brokenreg.proxy.http.connecting import Address
 from brokenreg.wire.inbound_connection import ARRIVAL
 
-MOST = 64
+MAX_LOOKUPS = 64
 """Maximum number of concurrent lookups."""
 
-MOST_OF_ONE = 16
+MAX_LOOKUPS_OF_ONE = 16
 """Maximum number of concurrent lookups for one client, or for one upstream and its redirects."""
 
-_MOST_ADDRESSES = 32
+_MAX_ADDRESSES = 32
 """Maximum number of addresses of one name that are used; a response can have thousands."""
+
+Address = tuple[socket.AddressFamily, Any]
+"""A family, and the argument of `connect`."""
 
 Resolve = Callable[[str, int], Awaitable[list[Address]]]
 """Return the addresses of a host and port. Raise `OSError` or `UpstreamBusyError`."""
@@ -61,12 +64,12 @@ class Lookups:
         self._caused -= Counter(causes)  # drops counts of 0
 
     def _check(self, causes: tuple[str, ...]) -> None:
-        if len(self._running) >= MOST:
-            raise UpstreamBusyError(f"{MOST} other host names are being resolved; try again later")
+        if len(self._running) >= MAX_LOOKUPS:
+            raise UpstreamBusyError(f"{MAX_LOOKUPS} other host names are being resolved; try again later")
         for cause in causes:
-            if self._caused[cause] >= MOST_OF_ONE:
+            if self._caused[cause] >= MAX_LOOKUPS_OF_ONE:
                 raise UpstreamBusyError(
-                    f"{cause} leads to {MOST_OF_ONE} other host names that are being resolved; "
+                    f"{cause} leads to {MAX_LOOKUPS_OF_ONE} other host names that are being resolved; "
                     "try again later"
                 )
 
@@ -92,4 +95,4 @@ def _addresses(host: str, port: int) -> list[Address]:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except UnicodeError:  # a label that is empty, or longer than 63 bytes
         raise socket.gaierror(socket.EAI_NONAME, "Not a valid host name") from None
-    return [(family, address) for family, *_, address in found[:_MOST_ADDRESSES]]
+    return [(family, address) for family, *_, address in found[:_MAX_ADDRESSES]]

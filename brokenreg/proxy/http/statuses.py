@@ -8,8 +8,7 @@ import json
 from brokenreg.oci.errors import ErrorCode, OCIError
 from brokenreg.proxy.errors import UpstreamError, UpstreamLoopError, UpstreamStatusError
 from brokenreg.proxy.http.client import UpstreamResponse
-from brokenreg.proxy.routes import OFFLINE, Route
-from brokenreg.proxy.via import tells_of_loop
+from brokenreg.proxy.routes import OFFLINE, Route, tells_of_loop
 from brokenreg.redaction import redact_text
 from brokenreg.wording import printable
 
@@ -37,7 +36,7 @@ def unknown(code: ErrorCode, reference: str, message: str) -> OCIError:
 def not_here(route: Route, code: ErrorCode, reference: str) -> OCIError:
     """Return a 404 for missing content whose upstream is not contacted. It names only what was requested."""
     what = f"{_thing(code, reference)} of {route.requested}"
-    return unknown(code, reference, f"{what} is not here, and {route.uncontacted or OFFLINE}")
+    return unknown(code, reference, f"{what} is not here, and {route.no_contact_reason or OFFLINE}")
 
 
 def get_decides(response: UpstreamResponse) -> bool:

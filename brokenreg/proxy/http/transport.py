@@ -1,42 +1,25 @@
-"""An httpx transport over our own sockets: it checks addresses, and its bodies share the event loop.
-
-Of public parts of httpcore, a network backend.
-"""
+"""An httpx transport over httpcore with our own connections, whose bodies share the event loop."""
 
 from __future__ import annotations
 
 import asyncio
-import socket
 import ssl
 import time
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator
 from functools import partial
-from typing import Any
 
 import httpcore
 import httpx
 
-from brokenreg.option_values import WebProxy
-from brokenreg.proxy.http.addresses import AddressPolicy, Trust, parse_address
+from brokenreg.proxy.http.addresses import AddressPolicy, Trust
 from brokenreg.proxy.http.bounded_stream import BoundedStream
-from brokenreg.proxy.http.connecting import Address, connect
-from brokenreg.proxy.http.expiring import Expiring
+from brokenreg.proxy.http.connecting import Backend
 from brokenreg.proxy.http.lookups import Resolve
-from brokenreg.proxy.http.stream import Stream, as_httpcore
-from brokenreg.proxy.http.tunnel import check_unresolved, is_loopback_name, tunnel
 from brokenreg.proxy.http.web_proxies import DIRECT, WebProxies
 
 _KEPT_CONNECTIONS = 16
 _KEPT_SECONDS = 30.0
 _PORTS = range(1, 65536)
-
-_LOOKUP = 2.0
-"""Seconds to resolve a name that a web proxy resolves too; if only the web proxy can, lookups time out."""
-
-_UNRESOLVED = 60.0
-"""Seconds for which a name is not looked up again after its lookup took too long."""
-
-_MOST_UNRESOLVED = 64
 
 MOST_FRAMING = 16 * 1024 * 1024
 """Maximum size of a response's chunked framing beyond its content, in bytes."""
@@ -64,7 +47,7 @@ _TURNS = _ReadTurns()
 
 
 class Transport(httpx.AsyncBaseTransport):
-    """The connections to one upstream, and to where it leads; shared with no other."""
+    """The connections to one upstream and its redirect targets, not shared with other upstreams."""
 
     def __init__(
         self,
@@ -81,7 +64,7 @@ class Transport(httpx.AsyncBaseTransport):
                 max_keepalive_connections=_KEPT_CONNECTIONS,
                 keepalive_expiry=_KEPT_SECONDS,
                 http2=False,
-                network_backend=_Backend(policy, trust, resolve, context, partial(web_proxies.find, scheme)),
+                network_backend=Backend(policy, trust, resolve, context, partial(web_proxies.find, scheme)),
             )
             for scheme in ("https", "http")
         }
@@ -141,82 +124,3 @@ class _Body(httpx.AsyncByteStream):
 
     async def aclose(self) -> None:
         await self._response.aclose()
-
-
-class _Backend(httpcore.AsyncNetworkBackend):
-    """Connects directly, or by the web proxy that `find` names for a host and a port."""
-
-    def __init__(
-        self,
-        policy: AddressPolicy,
-        trust: Trust,
-        resolve: Resolve,
-        context: ssl.SSLContext,
-        find: Callable[[str, int], WebProxy | None],
-    ) -> None:
-        self._policy = policy
-        self._trust = trust
-        self._resolve = resolve
-        self._context = context
-        self._find = find
-        self._unresolved: Expiring[str, bool] = Expiring(_MOST_UNRESOLVED)
-
-    async def connect_tcp(
-        self,
-        host: str,
-        port: int,
-        timeout: float | None = None,
-        local_address: str | None = None,
-        socket_options: Iterable[Any] | None = None,
-    ) -> httpcore.AsyncNetworkStream:
-        web_proxy = self._find(host, port)
-        if web_proxy is not None and await self._is_elsewhere(host, port):
-            return BoundedStream(await tunnel(lambda: self._reach(web_proxy), web_proxy, host, port, timeout))
-        with as_httpcore(httpcore.ConnectTimeout, httpcore.ConnectError):
-            async with asyncio.timeout(timeout):
-                return BoundedStream(Stream(await self._connect(host, port)))
-
-    async def _connect(self, host: str, port: int) -> socket.socket:
-        """Connect to exactly what was judged; it is never resolved again."""
-        found = await self._resolve(host, port)
-        for _, address in found:
-            self._policy.check(host, str(address[0]), port, self._trust)
-        return await connect(found)
-
-    async def _is_elsewhere(self, host: str, port: int) -> bool:
-        """Return whether to use the web proxy for a host: False if the host is this machine.
-
-        Raise `UpstreamForbiddenError` if we can resolve the host, and its address is not allowed.
-        """
-        if is_loopback_name(host):
-            return False
-        found = await self._looked_up(host.rstrip("."), port)
-        if not found:
-            check_unresolved(host, port)
-        for _, address in found:
-            self._policy.check(host, str(address[0]), port, self._trust)
-        return not any(parse_address(str(address[0])).is_loopback for _, address in found)
-
-    async def _looked_up(self, host: str, port: int) -> list[Address]:
-        """Return the addresses of a host behind a web proxy; empty if we cannot resolve it in time."""
-        if self._unresolved.get(host):
-            return []
-        try:
-            async with asyncio.timeout(_LOOKUP):
-                return await self._resolve(host, port)
-        except TimeoutError:
-            self._unresolved.keep(host, True, _UNRESOLVED)
-        except OSError:
-            pass
-        return []
-
-    async def _reach(self, web_proxy: WebProxy) -> httpcore.AsyncNetworkStream:
-        with as_httpcore(httpcore.ConnectTimeout, httpcore.ConnectError):
-            found = await self._resolve(web_proxy.host, web_proxy.port)
-            stream = Stream(await connect(found), web_proxy)
-        return (
-            await stream.start_tls(self._context, web_proxy.host) if web_proxy.scheme == "https" else stream
-        )
-
-    async def sleep(self, seconds: float) -> None:
-        await asyncio.sleep(seconds)

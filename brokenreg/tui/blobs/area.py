@@ -14,7 +14,7 @@ from textual.widgets import Input, Static
 from textual.worker import Worker
 
 from brokenreg.concurrency import shielded
-from brokenreg.images.verification import Verification
+from brokenreg.images.hashing import Verification
 from brokenreg.oci.sizes import format_size
 from brokenreg.rules.rule import FieldError
 from brokenreg.runtime.runtime import Runtime

@@ -1,4 +1,4 @@
-"""Decides the response for a name without a host when the default upstream fails.
+"""Decides the response to a short name (one without a host) when the default upstream fails.
 
 Clients send HEAD for a tag before they push it, and continue only after a 404. Therefore every failure of a
 HEAD becomes a 404. Lists also become a 404, except if the upstream responds with 429 or 5xx. A GET becomes a
@@ -37,8 +37,8 @@ DOWN = 30.0
 _REFUSALS = (401, 403, 404, 410)
 
 
-class Inquiry(Enum):
-    """The kind of a request: HEAD and LIST only look, GET needs the content."""
+class RequestKind(Enum):
+    """The kind of a request: HEAD and LIST look something up, GET needs the content."""
 
     HEAD = "HEAD of a manifest or a blob"
     LIST = "tags or referrers"
@@ -46,58 +46,60 @@ class Inquiry(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class ContentRequest:
     """The requested content; `code` is the error code if it is missing."""
 
-    inquiry: Inquiry
+    kind: RequestKind
     code: ErrorCode
     reference: str
 
 
-class OwnNames:
+class DefaultUpstreamPolicy:
     """Applies the rule, and remembers for `DOWN` seconds that the default upstream was down."""
 
     def __init__(self) -> None:
         self._down_until = 0.0
         self._reason = ""
 
-    async def answer(
+    async def run(
         self,
         route: Route,
-        wanted: Wanted,
+        request: ContentRequest,
         work: Callable[[], Awaitable[Result]],
         fall_back: Callable[[UpstreamError], Result],
     ) -> Result:
         """Return the result of `work`, or if the upstream fails, of `fall_back`, which may raise again.
 
-        Raise `OCIError` 404 in place of an `UpstreamError` that does not decide the response.
+        For a short name, raise `OCIError` 404 in place of an `UpstreamError` that clients must not see.
         """
         try:
             try:
-                return await (self._ask(route, wanted, work) if route.own else work())
+                return await (self._run_limited(route, request, work) if route.short_name else work())
             except UpstreamError as error:
                 return fall_back(error)
         except UpstreamError as error:
-            if not route.own or _decides(error, wanted.inquiry):
+            if not route.short_name or _is_reported(error, request.kind):
                 raise
-            message = f"{route.own} was never pushed to; {error.message}"
-            raise unknown(wanted.code, wanted.reference, message) from None
+            message = f"{route.short_name} was never pushed to; {error.message}"
+            raise unknown(request.code, request.reference, message) from None
 
-    async def _ask(self, route: Route, wanted: Wanted, work: Callable[[], Awaitable[Result]]) -> Result:
+    async def _run_limited(
+        self, route: Route, request: ContentRequest, work: Callable[[], Awaitable[Result]]
+    ) -> Result:
         """Wait for `work`, for a limited time; the work itself continues. Raise `UpstreamError`."""
-        only_looks = wanted.inquiry is not Inquiry.GET
-        if only_looks:
+        is_lookup = request.kind is not RequestKind.GET
+        if is_lookup:
             self._check_down()
         try:
-            async with asyncio.timeout(WAIT if only_looks else None):
+            async with asyncio.timeout(WAIT if is_lookup else None):
                 result = await work()
         except TimeoutError:
             silent = UpstreamSilentError(f"{route.upstream} did not respond within {WAIT:g} s")
-            if wanted.inquiry is Inquiry.HEAD:  # a list may have many pages
+            if request.kind is RequestKind.HEAD:  # a list may have many pages
                 self._note_down(silent)
             raise silent from None
         except UpstreamError as error:
-            if error.is_of_all:
+            if error.is_outage:
                 self._note_down(error)
             elif isinstance(error, UpstreamStatusError):
                 self._down_until = 0.0
@@ -116,16 +118,16 @@ class OwnNames:
             raise UpstreamUnreachableError(f"{self._reason}; it is contacted again in {left:.0f} s")
 
 
-def no_other(error: UpstreamError) -> NoReturn:
+def reraise(error: UpstreamError) -> NoReturn:
     """Raise the error again: a fallback for requests without one."""
     raise error
 
 
-def _decides(error: UpstreamError, inquiry: Inquiry) -> bool:
-    """Return whether a failure of the default upstream is the response for a name without a host."""
-    if inquiry is Inquiry.HEAD:
+def _is_reported(error: UpstreamError, kind: RequestKind) -> bool:
+    """Return whether the response for a short name reports this failure of the default upstream."""
+    if kind is RequestKind.HEAD:
         return False
     if isinstance(error, UpstreamStatusError):
-        return error.told not in _REFUSALS
+        return error.upstream_status not in _REFUSALS
     outages = (UpstreamUnreachableError, UpstreamSilentError, UpstreamForbiddenError)
-    return inquiry is Inquiry.GET or not isinstance(error, outages)
+    return kind is RequestKind.GET or not isinstance(error, outages)

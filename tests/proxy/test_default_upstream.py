@@ -1,4 +1,4 @@
-"""Names without a host: a failure of the default upstream does not decide the response for them."""
+"""Short names (without a host): a failure of the default upstream does not decide the response for them."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ import httpx
 import pytest
 
 from brokenreg.oci.errors import ErrorCode, OCIError
+from brokenreg.proxy.default_upstream import ContentRequest, DefaultUpstreamPolicy, RequestKind, reraise
 from brokenreg.proxy.errors import UpstreamError, UpstreamSilentError, UpstreamUnreachableError
-from brokenreg.proxy.own_names import Inquiry, OwnNames, Wanted, no_other
 from brokenreg.proxy.routes import Route
 from tests.assembly.test_command_line import free_port
 from tests.process import Brokenreg, brokenreg
@@ -196,71 +196,73 @@ class Upstream:
         return "here"
 
 
-OWN = Route("quay.io", "team/app", own="team/app")
+SHORT = Route("quay.io", "team/app", short_name="team/app")
 NAMED = Route("quay.io", "team/app")
 
 
-async def answered(names: OwnNames, upstream: Upstream, inquiry: Inquiry, route: Route = OWN) -> object:
+async def answered(
+    policy: DefaultUpstreamPolicy, upstream: Upstream, kind: RequestKind, route: Route = SHORT
+) -> object:
     """What came, or the status of the error."""
-    wanted = Wanted(inquiry, ErrorCode.MANIFEST_UNKNOWN, "v1")
+    request = ContentRequest(kind, ErrorCode.MANIFEST_UNKNOWN, "v1")
     try:
-        return await names.answer(route, wanted, upstream.work, no_other)
+        return await policy.run(route, request, upstream.work, reraise)
     except OCIError as error:
         return error.status
 
 
 async def test_an_upstream_that_says_nothing_is_waited_for_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("brokenreg.proxy.own_names.WAIT", 0.01)
-    names, upstream = OwnNames(), Upstream()
+    monkeypatch.setattr("brokenreg.proxy.default_upstream.WAIT", 0.01)
+    policy, upstream = DefaultUpstreamPolicy(), Upstream()
     upstream.silent = True
-    for inquiry in (Inquiry.HEAD, Inquiry.LIST, Inquiry.HEAD):
-        assert await answered(names, upstream, inquiry) == 404
+    for kind in (RequestKind.HEAD, RequestKind.LIST, RequestKind.HEAD):
+        assert await answered(policy, upstream, kind) == 404
     assert upstream.asked == 1
     upstream.silent = False
-    assert await answered(names, upstream, Inquiry.HEAD) == 404
-    assert await answered(names, upstream, Inquiry.HEAD, NAMED) == "here"
-    assert await answered(names, upstream, Inquiry.GET) == "here"  # it is up again
-    assert await answered(names, upstream, Inquiry.HEAD) == "here"
+    assert await answered(policy, upstream, RequestKind.HEAD) == 404
+    assert await answered(policy, upstream, RequestKind.HEAD, NAMED) == "here"
+    assert await answered(policy, upstream, RequestKind.GET) == "here"  # it is up again
+    assert await answered(policy, upstream, RequestKind.HEAD) == "here"
 
 
 async def test_it_is_asked_again_after_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("brokenreg.proxy.own_names.DOWN", 0.01)
-    names, upstream = OwnNames(), Upstream()
+    monkeypatch.setattr("brokenreg.proxy.default_upstream.DOWN", 0.01)
+    policy, upstream = DefaultUpstreamPolicy(), Upstream()
     upstream.error = UpstreamUnreachableError("cannot reach quay.io")
-    upstream.error.is_of_all = True
-    assert await answered(names, upstream, Inquiry.HEAD) == 404
+    upstream.error.is_outage = True
+    assert await answered(policy, upstream, RequestKind.HEAD) == 404
     upstream.error = None
     await asyncio.sleep(0.02)
-    assert await answered(names, upstream, Inquiry.HEAD) == "here"
+    assert await answered(policy, upstream, RequestKind.HEAD) == "here"
 
 
 async def test_what_fails_for_one_image_alone_is_no_outage(monkeypatch: pytest.MonkeyPatch) -> None:
     """A body that was cut, a CDN that cannot be reached, a list of so many pages that it takes longer."""
-    names, upstream = OwnNames(), Upstream()
+    policy, upstream = DefaultUpstreamPolicy(), Upstream()
     for error in (UpstreamUnreachableError("ended after 1 of 2 bytes"), UpstreamSilentError("too slow")):
         upstream.error = error
-        for inquiry in Inquiry:
-            await answered(names, upstream, inquiry)
+        for kind in RequestKind:
+            await answered(policy, upstream, kind)
     assert upstream.asked == 6
-    monkeypatch.setattr("brokenreg.proxy.own_names.WAIT", 0.01)
+    monkeypatch.setattr("brokenreg.proxy.default_upstream.WAIT", 0.01)
     upstream.silent = True
-    assert await answered(names, upstream, Inquiry.LIST) == 404
+    assert await answered(policy, upstream, RequestKind.LIST) == 404
     upstream.silent, upstream.error = False, None
-    assert await answered(names, upstream, Inquiry.HEAD) == "here"
+    assert await answered(policy, upstream, RequestKind.HEAD) == "here"
 
 
 async def test_a_get_tells_of_an_outage() -> None:
-    names, upstream = OwnNames(), Upstream()
+    policy, upstream = DefaultUpstreamPolicy(), Upstream()
     for error in (UpstreamUnreachableError("no"), UpstreamSilentError("no")):
         upstream.error = error
-        assert await answered(names, upstream, Inquiry.GET) == error.status
-        for inquiry in Inquiry:
-            assert await answered(names, upstream, inquiry, NAMED) == error.status
+        assert await answered(policy, upstream, RequestKind.GET) == error.status
+        for kind in RequestKind:
+            assert await answered(policy, upstream, kind, NAMED) == error.status
 
 
 async def test_what_is_known_is_served_while_it_is_down(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("brokenreg.proxy.own_names.WAIT", 0.01)
-    names, upstream = OwnNames(), Upstream()
+    monkeypatch.setattr("brokenreg.proxy.default_upstream.WAIT", 0.01)
+    policy, upstream = DefaultUpstreamPolicy(), Upstream()
     upstream.silent = True
-    wanted = Wanted(Inquiry.HEAD, ErrorCode.MANIFEST_UNKNOWN, "v1")
-    assert await names.answer(OWN, wanted, upstream.work, lambda error: "stale") == "stale"
+    request = ContentRequest(RequestKind.HEAD, ErrorCode.MANIFEST_UNKNOWN, "v1")
+    assert await policy.run(SHORT, request, upstream.work, lambda error: "stale") == "stale"
