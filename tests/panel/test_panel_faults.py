@@ -150,7 +150,7 @@ async def test_why_does_not_count_what_had_no_effect(tmp_path: Path) -> None:
         screen = flat(await it.press("enter", "h"))
         assert "No fault was applied: a rule matched, and its fault had no effect" in screen
         assert "here no effect, so not counted: match 1, applied 0 of 1" in screen
-        assert "so far matched 1, struck 0" in screen
+        assert "so far matched 1, applied 0" in screen
         assert "strike 1" not in screen
 
 
