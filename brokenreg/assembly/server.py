@@ -176,7 +176,7 @@ class Server:
             offline=self._proxy.is_offline,
             exchanges=self.log.end,
             in_flight=self.log.in_flight,
-            held=len(self.gate.waiting),
+            held=len(self.gate.held),
             connections=len(self._door.connections),
             rules=len(self.rules),
             repositories=len(repositories),
@@ -246,7 +246,7 @@ class Server:
     async def _drain(self) -> None:
         """Accept no more connections, and give requests in flight a moment to finish."""
         self._stopping.set()
-        self.gate.open_for_good()
+        self.gate.disable()
         await asyncio.gather(*(listener.drain() for listener in self._all_listeners()))
 
     async def _cut(self) -> None:

@@ -64,7 +64,7 @@ async def hold_exchange(runtime: Runtime, request: APIRequest) -> Response:
     """Hold an exchange in flight: where it is, or further on."""
     at = request.model(HoldBody).at
     exchange = find(runtime, request)
-    runtime.gate.stop(exchange.id, "the control API", HEADERS if at == "headers" else at)
+    runtime.gate.hold(exchange.id, "the control API", HEADERS if at == "headers" else at)
     return json_response(exchange.summary())
 
 

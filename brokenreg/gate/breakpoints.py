@@ -1,8 +1,8 @@
 """Breakpoints: every response that a filter expression matches is held once its head is ready.
 
-They are no rules: a rule is chosen before there is a response, and the first that strikes is the only one. A
-break asks of what came out (`status:5xx`), by the words of filters (`-` and `|` too), and takes nothing from
-the rules: what they made of a response can be looked at and edited. What spoils is a rule.
+Breakpoints are not rules. A rule is evaluated before there is a response, and only the first that matches is
+applied. A breakpoint matches the response (`status:5xx`) after faults have changed it, and does not affect
+the rules. So you can look at what they made of a response, and edit it.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class Breakpoint:
 
 
 class Breakpoints:
-    """Those of one server, in the order in which they were set; `are_on` switches all."""
+    """The breakpoints of one server, in the order in which they were added; `are_on` disables all."""
 
     def __init__(self) -> None:
         self._breakpoints: list[Breakpoint] = []
@@ -46,15 +46,15 @@ class Breakpoints:
         if not expression:
             raise FilterError("write what to hold, for instance endpoint:layer status:5xx")
         if len(self._breakpoints) >= MAX_BREAKPOINTS:
-            raise FilterError(f"there are {MAX_BREAKPOINTS} breakpoints, and no more are taken; remove some")
+            raise FilterError(f"there are {MAX_BREAKPOINTS} breakpoints, which is the limit; remove some")
         added = Breakpoint(next(self._ids), expression, parse_filter(expression, BEFORE_RESPONSE))
         self._breakpoints.append(added)
         self.are_on = True
         return added
 
-    def remove(self, break_id: int) -> bool:
-        """Whether there was one."""
-        left = [each for each in self._breakpoints if each.id != break_id]
+    def remove(self, breakpoint_id: int) -> bool:
+        """Remove a breakpoint. Return False if there is no such breakpoint."""
+        left = [each for each in self._breakpoints if each.id != breakpoint_id]
         is_found = len(left) < len(self._breakpoints)
         self._breakpoints = left
         return is_found
@@ -63,8 +63,11 @@ class Breakpoints:
         """Remove all."""
         self._breakpoints = []
 
-    def on(self, exchange: Exchange, status: int) -> Breakpoint | None:
-        """The first one that it meets with that status, which is in the exchange only once it is sent."""
+    def first_match(self, exchange: Exchange, status: int) -> Breakpoint | None:
+        """Return the first one that matches an exchange with that status.
+
+        The exchange has no status before the headers are sent.
+        """
         if not self._breakpoints or not self.are_on:
             return None
         answered = replace(exchange, status=status)

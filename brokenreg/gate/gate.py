@@ -1,9 +1,4 @@
-"""The gate: any response can be stopped on its way, looked at, let on by pieces, or cut.
-
-Every exchange goes through by a `Passage` of its own. It stands open until it is told to stop before the
-headers or at a byte of the body; what waits there waits until somebody resumes, steps or aborts it, or the
-client disconnects.
-"""
+"""The gate: it holds responses on their way, and steps, edits, resumes or aborts those that are held."""
 
 from __future__ import annotations
 
@@ -19,96 +14,96 @@ from brokenreg.wire.connection_middleware import Stream
 
 
 class Gate:
-    """All passages of one server."""
+    """The passages of one server.
+
+    Each response passes the gate in a `Passage` of its own. It is held before its headers or at a byte of
+    its body until somebody resumes, steps or aborts it, or the client disconnects.
+    """
 
     def __init__(self, log: TrafficLog) -> None:
         self._log = log
-        self._passages: dict[int, Passage] = {}
-        self._is_open_for_good = False
+        self._in_flight: dict[int, Passage] = {}
+        self.is_disabled = False
         self.breakpoints = Breakpoints()
-        self.waiting: dict[int, Passage] = {}
-        """The exchanges that are held, by id, in order of their coming."""
+        self.held: dict[int, Passage] = {}
+        """The held exchanges, by id, in the order in which they were held."""
 
     def passage(self, exchange: Exchange, stream: Stream, send: Send) -> Passage:
-        """The way of one exchange; `Passage.close` when it is over."""
+        """Return the passage of an exchange that begins; call `close` when the exchange has ended."""
         passage = Passage(self, exchange, stream, send)
-        self._passages[exchange.id] = passage
+        self._in_flight[exchange.id] = passage
         return passage
 
-    def stop(self, exchange_id: int, by: str, at: int | None = None) -> None:
-        """Hold an exchange in flight: where it is, or at a byte. Raise `NotHeldError` if it is over.
+    def close(self, passage: Passage) -> None:
+        """Forget the passage of an exchange that has ended."""
+        self._in_flight.pop(passage.exchange.id, None)
 
-        `by` says who wants it, for people.
+    def can_hold(self, exchange: Exchange) -> bool:
+        """Return whether an exchange is in flight and not held."""
+        return exchange.id in self._in_flight and exchange.id not in self.held
+
+    def hold(self, exchange_id: int, by: str, at: int | None = None) -> None:
+        """Hold an exchange in flight, immediately or at a byte. Raise `NotHeldError` if it has ended.
+
+        `by` says, for people, who holds it.
         """
-        passage = self._passages.get(exchange_id)
+        passage = self._in_flight.get(exchange_id)
         if passage is None:
             raise NotHeldError(f"exchange {exchange_id} is not in flight")
         passage.exchange.mark(f"told to stop by {by}")
-        passage.stop(passage.position if at is None else at, by)
+        passage.hold(passage.position if at is None else at, by)
 
     def head(self, exchange_id: int) -> EditableHead:
-        """Status and headers that wait. Raise `NotHeldError` if it is not held, or they are gone."""
+        """Return the held status and headers. Raise `NotHeldError` if there are none."""
         return self._held(exchange_id).head
 
     def edit(self, exchange_id: int, head: EditableHead) -> Exchange:
-        """Send these instead of those that wait. Raise `NotHeldError` as `head` does, or `HeadError`."""
+        """Replace the held status and headers. Raise `NotHeldError` as `head` does, or `HeadError`."""
         passage = self._held(exchange_id)
         passage.edit(head)
         return passage.exchange
 
-    def can_stop(self, exchange: Exchange) -> bool:
-        """Whether it is on its way through here, and not held already."""
-        return exchange.id in self._passages and exchange.id not in self.waiting
-
     def order(self, exchange_id: int, order: Order) -> Exchange:
         """Carry out an order on a held exchange. Raise `NotHeldError`."""
         passage = self._held(exchange_id)
-        passage.obey(order)
+        passage.schedule(order)
         return passage.exchange
 
     def order_all(
-        self, order: Order, which: Callable[[Exchange], bool]
+        self, order: Order, matches: Callable[[Exchange], bool]
     ) -> tuple[list[Exchange], list[Exchange]]:
-        """Carry out an order on every held exchange that it concerns.
+        """Carry out an order on every held exchange that matches.
 
-        The exchanges on which it was carried out, and those left alone, as it makes no sense for them.
+        Return the exchanges on which it was carried out, and those for which it is not valid now.
         """
         done: list[Exchange] = []
         skipped: list[Exchange] = []
-        for passage in tuple(self.waiting.values()):
-            if which(passage.exchange):
+        for passage in tuple(self.held.values()):
+            if matches(passage.exchange):
                 try:
-                    passage.obey(order)
+                    passage.schedule(order)
                     done.append(passage.exchange)
                 except NotHeldError:
                     skipped.append(passage.exchange)
         return done, skipped
 
-    def open_for_good(self) -> None:
-        """Let everything go on, and hold nothing any more: we stop."""
-        self._is_open_for_good = True
+    def disable(self) -> None:
+        """Resume everything, and hold nothing from now on: the server stops."""
+        self.is_disabled = True
         self.order_all(Resume(), lambda _: True)
 
-    @property
-    def is_open_for_good(self) -> bool:
-        return self._is_open_for_good
+    def note_held(self, passage: Passage) -> None:
+        """Note that the exchange of a passage is held from now on."""
+        self.held[passage.exchange.id] = passage
+        self._log.held(passage.exchange)
 
-    def forget(self, exchange: Exchange) -> None:
-        """The exchange is over."""
-        self._passages.pop(exchange.id, None)
+    def note_released(self, passage: Passage) -> None:
+        """Note that the exchange of a passage is no longer held."""
+        del self.held[passage.exchange.id]
+        self._log.released(passage.exchange)
 
     def _held(self, exchange_id: int) -> Passage:
-        passage = self.waiting.get(exchange_id)
+        passage = self.held.get(exchange_id)
         if passage is None:
             raise NotHeldError(f"exchange {exchange_id} is not held")
         return passage
-
-    def hold(self, passage: Passage) -> None:
-        """Its exchange waits from now on."""
-        self.waiting[passage.exchange.id] = passage
-        self._log.held(passage.exchange)
-
-    def release(self, passage: Passage) -> None:
-        """Its exchange does not wait any more."""
-        del self.waiting[passage.exchange.id]
-        self._log.released(passage.exchange)

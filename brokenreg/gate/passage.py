@@ -7,18 +7,16 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from brokenreg.concurrency import first_of
+from brokenreg.gate.breakpoints import Breakpoints
 from brokenreg.gate.edits import EditableHead
 from brokenreg.oci.errors import ErrorCode, OCIError
 from brokenreg.registry.responses import respond_error
 from brokenreg.traffic.exchange import Exchange
 from brokenreg.wire.asgi import CUT, INTERNAL_ERROR, ZERO_COPY, ClientDisconnectedError, End, Message, Send
 from brokenreg.wire.connection_middleware import H2, Stream
-
-if TYPE_CHECKING:
-    from brokenreg.gate.gate import Gate
 
 HEADERS = -1
 """The position before the headers. All other positions are a number of bytes of the body."""
@@ -53,6 +51,20 @@ class NotHeldError(Exception):
     """The exchange is not held, or not at a position where the order is valid; the message says which."""
 
 
+class PassageOwner(Protocol):
+    """What a passage needs of the gate."""
+
+    breakpoints: Breakpoints
+    is_disabled: bool
+    """True if nothing is held any more."""
+
+    def note_held(self, passage: Passage) -> None:
+        """Note that the exchange of a passage is held from now on."""
+
+    def note_released(self, passage: Passage) -> None:
+        """Note that the exchange of a passage is no longer held."""
+
+
 class Passage:
     """The passage of one exchange. `position` is HEADERS, then the bytes of the body that have passed."""
 
@@ -60,20 +72,20 @@ class Passage:
         "_by",
         "_gate",
         "_head",
+        "_hold_at",
         "_order",
         "_paused",
         "_send",
-        "_stop",
         "_stream",
         "exchange",
         "position",
     )
 
-    def __init__(self, gate: Gate, exchange: Exchange, stream: Stream, send: Send) -> None:
+    def __init__(self, gate: PassageOwner, exchange: Exchange, stream: Stream, send: Send) -> None:
         self._gate = gate
         self._stream = stream
         self._send = send
-        self._stop: int | None = None
+        self._hold_at: int | None = None
         self._by = ""
         self._order: asyncio.Future[Order] | None = None
         self._head: Message | None = None
@@ -81,13 +93,13 @@ class Passage:
         self.exchange = exchange
         self.position = HEADERS
 
-    def stop(self, at: int, by: str) -> None:
+    def hold(self, at: int, by: str) -> None:
         """Hold before the headers (HEADERS) or after that many bytes of the body.
 
         `by` names, for people, who holds the response.
         """
-        if not self._gate.is_open_for_good:
-            self._stop, self._by = at, by
+        if not self._gate.is_disabled:
+            self._hold_at, self._by = at, by
 
     def clock(self) -> float:
         """Return the loop's time in seconds, without the time that the exchange was held or stalled.
@@ -110,8 +122,8 @@ class Passage:
     async def send(self, message: Message) -> None:
         """Send as ASGI's `send` does, and wait while held. Raise `ClientDisconnectedError` if aborted."""
         if message["type"] == "http.response.start":
-            self._break(message)
-            while self._stop is not None and self._stop <= HEADERS:
+            self._check_breakpoints(message)
+            while self._hold_at is not None and self._hold_at <= HEADERS:
                 self._head = message
                 await self._pause()
                 message = self._head
@@ -120,8 +132,8 @@ class Passage:
             self.position = 0
             return
         size = _size(message)
-        while self._stop is not None and self._stop < self.position + size:
-            room = self._stop - self.position
+        while self._hold_at is not None and self._hold_at < self.position + size:
+            room = self._hold_at - self.position
             if room > 0:
                 first, message = _split(message, room)
                 await self._send(first)
@@ -153,50 +165,46 @@ class Passage:
         """Return whether the order is valid now: after the headers, no error status can be sent."""
         return not (isinstance(order, Abort) and order.status is not None and self.position > HEADERS)
 
-    def obey(self, order: Order) -> None:
+    def schedule(self, order: Order) -> None:
         """Schedule the order. Raise `NotHeldError` if it is not valid now."""
         if not self.can(order):
             raise NotHeldError(f"exchange {self.exchange.id} has sent its headers; abort it without a status")
         if self._order is None or self._order.done():
-            raise NotHeldError(f"exchange {self.exchange.id} is not held any more")
+            raise NotHeldError(f"exchange {self.exchange.id} is no longer held")
         self._order.set_result(order)
 
-    def close(self) -> None:
-        """Note that the exchange has ended."""
-        self._gate.forget(self.exchange)
-
-    def _break(self, head: Message) -> None:
+    def _check_breakpoints(self, head: Message) -> None:
         """Hold here if a breakpoint matches the exchange as it is now."""
-        applied = self._gate.breakpoints.on(self.exchange, head["status"])
-        if applied is not None:
-            self.stop(HEADERS, f"break {applied.expression}")
-            self.exchange.mark(f"break {applied.expression}")
+        breakpoint_ = self._gate.breakpoints.first_match(self.exchange, head["status"])
+        if breakpoint_ is not None:
+            self.hold(HEADERS, f"break {breakpoint_.expression}")
+            self.exchange.mark(f"break {breakpoint_.expression}")
 
     async def _pause(self) -> None:
         place = "headers" if self.position <= HEADERS else f"byte {self.position}"
         self._order = asyncio.get_running_loop().create_future()
         self.exchange.held_since, self.exchange.held_by = time.time(), self._by
         self.exchange.mark(f"held at {place}")
-        self._gate.hold(self)
+        self._gate.note_held(self)
         try:
             with self.pausing():
                 order = await first_of(self._order, self._stream.disconnected())
         finally:
             self.exchange.held_since = self.exchange.held_by = None
-            self._gate.release(self)
+            self._gate.note_released(self)
         await self._carry_out(order)
 
     async def _carry_out(self, order: Order) -> None:
         match order:
             case Resume():
                 self.exchange.mark("resumed")
-                self._stop = None
+                self._hold_at = None
             case Step(size):
                 self.exchange.mark(f"stepped by {size}")
-                self._stop = max(0, self.position) + size
+                self._hold_at = max(0, self.position) + size
             case Abort(status):
                 self.exchange.mark("aborted")
-                self._stop = None
+                self._hold_at = None
                 await self._abort(status)
 
     async def _abort(self, status: int | None) -> None:

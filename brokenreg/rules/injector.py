@@ -51,7 +51,7 @@ class Injector:
             else:
                 await app(scope, receive, passage.send)
         finally:
-            passage.close()
+            self._gate.close(passage)
 
     def _with_faults(self, exchange: Exchange, passage: Passage) -> ASGIApp:
         """Return the registry within the faults of this exchange. Raise `OCIError` for an invalid path."""

@@ -255,7 +255,7 @@ def reset(runtime: Runtime, namespace: str) -> None:
 def hold(runtime: Runtime, exchange_id: int, by: str, at: int | None = None) -> None:
     """Hold an exchange in flight where it is, or at `HEADERS` or a byte of the body. `by` names who does."""
     with operation_errors():
-        runtime.gate.stop(exchange_id, by, at)
+        runtime.gate.hold(exchange_id, by, at)
 
 
 def carry_out(runtime: Runtime, exchange_id: int, order: Order) -> None:

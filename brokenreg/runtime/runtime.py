@@ -25,8 +25,8 @@ ALL_NAMESPACES = "*"
 class Runtime:
     """The parts of a running brokenreg. `operations` has what changes them.
 
-    `status()` returns the current status. `stopping` is set when the server is about to stop. `diagnostics` has
-    the newest lines of the server's own log.
+    `status()` returns the current status. `stopping` is set when the server is about to stop. `diagnostics`
+    has the newest lines of the server's own log.
     """
 
     settings: Settings

@@ -175,7 +175,7 @@ class Panel(App[int], HasDisabledReasons, inherit_bindings=False):
 
     def _lost(self) -> Iterator[str]:
         """Yield the work that would be lost or interrupted if the registry stopped now, a line each."""
-        if held := len(self._runtime.gate.waiting):
+        if held := len(self._runtime.gate.held):
             yield f"{counted(held, 'response')} {form_for(held, 'is', 'are')} held."
         if going := self._runtime.log.in_flight - held:
             yield f"{counted(going, 'exchange')} {form_for(going, 'is', 'are')} in flight."

@@ -98,7 +98,7 @@ class Header(Static):
         yield 1, self._version, "$secondary"
 
     def _held(self, now: float) -> Iterator[_Part]:
-        since = [passage.exchange.held_since for passage in self._runtime.gate.waiting.values()]
+        since = [passage.exchange.held_since for passage in self._runtime.gate.held.values()]
         if since:
             age = now - min((each for each in since if each is not None), default=now)
             yield 9, f" ⏸ {len(since)} HELD {max(0, age):.0f}s ", _HELD_STYLE

@@ -103,7 +103,7 @@ async def half_way() -> AsyncIterator[Runtime]:
         gate.breakpoints.add("endpoint:layer")
         client, stepped = await puller.ask(second)
         await puller.until(lambda: stepped.held_since)
-        gate.stop(stepped.id, "hand")
+        gate.hold(stepped.id, "hand")
         gate.order(stepped.id, Step(_HELD_AT))
         await client.head()
         await client.body(_HELD_AT)

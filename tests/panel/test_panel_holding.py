@@ -39,7 +39,7 @@ async def test_a_download_stands_still_steps_and_ends_well() -> None:
         assert "p Hold" in await shown.look()
         await shown.look("p")
         received = b""
-        while not shown.runtime.gate.waiting:
+        while not shown.runtime.gate.held:
             received += await client.reader.read(65536)
         exchange = await shown.until(is_held)
         received += await client.body(exchange.response_bytes - len(received))

@@ -31,7 +31,7 @@ class Hold(Fault):
 
     async def apply(self, context: FaultContext) -> None:
         if self.at == "headers":
-            context.passage.stop(HEADERS, _told_by(context))
+            context.passage.hold(HEADERS, _told_by(context))
             await context.pass_on()
         else:
             await context.pass_on_changed(partial(self._stop_in_body, context, self.at))
@@ -44,7 +44,7 @@ class Hold(Fault):
         if why is not None:
             context.no_effect(why)
         else:
-            context.passage.stop(at, _told_by(context))
+            context.passage.hold(at, _told_by(context))
 
 
 def _told_by(context: FaultContext) -> str:

@@ -34,7 +34,7 @@ class HoldingArea(TabArea):
     @property
     def _target(self) -> Exchange | None:
         """The exchange that orders are for."""
-        waiting = self.runtime.gate.waiting
+        waiting = self.runtime.gate.held
         for exchange in (self.selected, self._stepped):
             if exchange is not None and (exchange.id in waiting or self._is_stepping(exchange)):
                 return exchange
@@ -51,7 +51,7 @@ class HoldingArea(TabArea):
 
     def disabled_reason(self, action: str) -> str:
         """Why an order would do nothing now."""
-        waiting = self.runtime.gate.waiting
+        waiting = self.runtime.gate.held
         match action:
             case "hold":
                 return self._objection_to_hold()
@@ -75,7 +75,7 @@ class HoldingArea(TabArea):
             return "there is nothing to hold: no exchange is selected"
         if selected.held_since is not None:
             return f"#{selected.id} is held already"
-        if not self.runtime.gate.can_stop(selected):
+        if not self.runtime.gate.can_hold(selected):
             why = "has ended" if selected.ended else "does not pass the gate"
             return f"#{selected.id} {why}; only a response in flight can be held"
         return ""
@@ -83,7 +83,7 @@ class HoldingArea(TabArea):
     def action_hold(self) -> None:
         """Hold the selected response where it is."""
         if self.selected is not None:
-            self._try(lambda exchange: self.runtime.gate.stop(exchange.id, "hand"), self.selected)
+            self._try(lambda exchange: self.runtime.gate.hold(exchange.id, "hand"), self.selected)
 
     def action_step(self) -> None:
         """Let one chunk go."""

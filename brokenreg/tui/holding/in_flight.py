@@ -135,7 +135,7 @@ class InFlight(Static):
             yield fit(f"   and {count - len(shown)} more", width), "$secondary"
 
     def _exchanges(self) -> Iterator[Exchange]:
-        for passage in self._runtime.gate.waiting.values():
+        for passage in self._runtime.gate.held.values():
             yield passage.exchange
         for exchange in self._runtime.log.under_way.values():
             if exchange.held_since is None:
