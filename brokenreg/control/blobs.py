@@ -1,4 +1,4 @@
-"""`/v1/blobs`: the blobs that were pushed."""
+"""`/v1/blobs`: list, verify, corrupt, evict and delete blobs."""
 
 from __future__ import annotations
 
@@ -8,89 +8,103 @@ from pydantic import BaseModel, ConfigDict, Field
 from quart import Response
 
 from brokenreg.control.problems import Problem
-from brokenreg.control.repositories import repositories_of
 from brokenreg.control.routes import APIRequest, Route, json_response, no_content
+from brokenreg.control.rules import SOURCE, RuleState, rule_state
 from brokenreg.oci.digests import Digest
 from brokenreg.oci.errors import OCIError
+from brokenreg.runtime import operations
+from brokenreg.runtime.contents import repositories_of
+from brokenreg.runtime.errors import Kind, NotFoundError
 from brokenreg.runtime.runtime import Runtime
 from brokenreg.storage.records import spelled
 
 _SLICE = 100
-"""Files asked for their size in one turn of the loop."""
+"""Number of files whose size is read before the loop gets a turn."""
 
 
 class Blob(BaseModel):
-    """A pushed blob."""
+    """A blob that a repository serves."""
 
     model_config = ConfigDict(frozen=True)
 
     digest: str
     size: int = Field(description="bytes")
-    kind: str = Field(description="config or layer; one that no manifest names counts as a layer")
+    kind: str = Field(description="config or layer; a blob that no manifest names counts as a layer")
     repositories: list[str] = Field(
-        description="that serve it, as broken/in/<namespace>/... where they are in one"
+        description="repositories that serve it, as broken/in/<namespace>/... if they are in a namespace"
     )
 
 
 class Verified(BaseModel):
-    """What reading a blob showed."""
+    """The result of verifying a blob or manifest."""
 
     model_config = ConfigDict(frozen=True)
 
     digest: str
-    size: int = Field(description="bytes in the file")
-    found: str = Field(description="the digest of what is in the file")
-    intact: bool = Field(description="whether that is the blob's digest; if not, it is served no more")
+    size: int = Field(description="bytes of the content")
+    found: str = Field(description="the digest of the content")
+    intact: bool = Field(
+        description="true if the content has the blob's digest; otherwise the blob is not served any more"
+    )
 
 
 async def list_blobs(runtime: Runtime, request: APIRequest) -> Response:
-    """List pushed blobs by digest."""
+    """List the blobs of the namespace in order of their digests."""
     serving: dict[Digest, list[str]] = {}
-    for key, repository in repositories_of(runtime, request):
+    for key, repository in repositories_of(runtime, request.namespace):
         for digest in repository.links:
             serving.setdefault(digest, []).append(spelled(key))
     found = []
-    for looked_at, digest in enumerate(sorted(serving)[: request.query.limit], start=1):
+    for number, digest in enumerate(sorted(serving)[: request.query.limit], start=1):
         found.append(_blob(runtime, digest, serving[digest]))
-        if looked_at % _SLICE == 0:
+        if number % _SLICE == 0:
             await asyncio.sleep(0)
     return json_response([blob for blob in found if blob is not None])
 
 
 async def get_blob(runtime: Runtime, request: APIRequest) -> Response:
-    """Show one blob."""
+    """Show a blob."""
     digest = _digest(request)
-    serving = [
-        spelled(key) for key, repository in repositories_of(runtime, request) if digest in repository.links
+    names = [
+        spelled(key)
+        for key, repository in repositories_of(runtime, request.namespace)
+        if digest in repository.links
     ]
-    blob = _blob(runtime, digest, serving) if serving else None
+    blob = _blob(runtime, digest, names) if names else None
     if blob is None:
-        raise Problem(404, f"no repository here serves a blob {digest}; GET /v1/blobs lists them")
+        raise NotFoundError(Kind.BLOB, digest)
     return json_response(blob)
 
 
 async def verify_blob(runtime: Runtime, request: APIRequest) -> Response:
-    """Read a stored blob, pushed or cached, and compare its digest; a corrupt one is not served any more."""
-    digest = _digest(request)
-    try:
-        finding = await runtime.store.integrity.verify(digest)
-    except OSError as error:
-        raise Problem(500, f"blob {digest} cannot be read: {error.strerror or error}") from None
-    if finding is None:
-        raise Problem(404, f"no blob {digest} is stored here; GET /v1/blobs lists those that were pushed")
+    """Read a blob or manifest and compare its digest. A corrupt blob is not served any more."""
+    finding = await operations.verify(runtime, _digest(request))
     return json_response(
-        Verified(digest=digest, size=finding.size, found=finding.found, intact=finding.is_intact)
+        Verified(digest=finding.digest, size=finding.size, found=finding.found, intact=finding.is_intact)
     )
 
 
+async def corrupt_blob(runtime: Runtime, request: APIRequest) -> Response:
+    """Add rules that corrupt a blob or manifest on its way to clients. What is stored stays intact."""
+    added = operations.corrupt(runtime, _digest(request), SOURCE)
+    return json_response([rule_state(active) for _, active in added], 201)
+
+
+async def stop_corrupting_blob(runtime: Runtime, request: APIRequest) -> Response:
+    """Remove the rules that corrupt a blob or manifest."""
+    operations.stop_corrupting(runtime, _digest(request))
+    return no_content()
+
+
+async def evict_blob(runtime: Runtime, request: APIRequest) -> Response:
+    """Remove a blob from the cache. It is fetched again when a client requests it."""
+    await operations.evict_blob(runtime, _digest(request))
+    return no_content()
+
+
 async def delete_blob(runtime: Runtime, request: APIRequest) -> Response:
-    """Take a blob from all repositories that serve it."""
-    digest = _digest(request)
-    keys = [key for key, repository in repositories_of(runtime, request) if digest in repository.links]
-    if not keys:
-        raise Problem(404, f"no repository here serves a blob {digest}; GET /v1/blobs lists them")
-    for key in keys:
-        await runtime.store.index.unlink_blobs(key, [digest])
+    """Remove a blob from all repositories of the namespace. A cached blob is evicted."""
+    await operations.delete_blob(runtime, _digest(request), request.namespace)
     return no_content()
 
 
@@ -111,11 +125,12 @@ def _blob(runtime: Runtime, digest: Digest, serving: list[str]) -> Blob | None:
 
 
 _DIGEST = {"digest": "sha256:... or sha512:..."}
+_BLOB = "/v1/blobs/<digest>"
 ROUTES = (
     Route("GET", "/v1/blobs", list_blobs, query=("namespace", "limit"), answer=list[Blob]),
     Route(
         "GET",
-        "/v1/blobs/<digest>",
+        _BLOB,
         get_blob,
         query=("namespace",),
         answer=Blob,
@@ -124,19 +139,44 @@ ROUTES = (
     ),
     Route(
         "POST",
-        "/v1/blobs/<digest>/verify",
+        f"{_BLOB}/verify",
         verify_blob,
         answer=Verified,
         problems=(404, 500),
         parameters=_DIGEST,
     ),
     Route(
+        "POST",
+        f"{_BLOB}/corrupt",
+        corrupt_blob,
+        answer=list[RuleState],
+        status=201,
+        problems=(404,),
+        parameters=_DIGEST,
+    ),
+    Route(
         "DELETE",
-        "/v1/blobs/<digest>",
+        f"{_BLOB}/corrupt",
+        stop_corrupting_blob,
+        status=204,
+        problems=(404,),
+        parameters=_DIGEST,
+    ),
+    Route(
+        "POST",
+        f"{_BLOB}/evict",
+        evict_blob,
+        status=204,
+        problems=(404, 409, 500),
+        parameters=_DIGEST,
+    ),
+    Route(
+        "DELETE",
+        _BLOB,
         delete_blob,
         query=("namespace",),
         status=204,
-        problems=(404,),
+        problems=(404, 409, 500),
         parameters=_DIGEST,
     ),
 )

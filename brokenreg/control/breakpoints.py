@@ -1,4 +1,4 @@
-"""`/v1/breakpoints`: filter expressions; every response that one matches is held once its head is ready."""
+"""`/v1/breakpoints`: filter expressions that hold each response that they match, once its head is ready."""
 
 from __future__ import annotations
 
@@ -7,16 +7,14 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 from quart import Response
 
-from brokenreg.control.problems import Problem
 from brokenreg.control.routes import APIRequest, Route, json_response, no_content
 from brokenreg.gate.breakpoints import Breakpoint
-from brokenreg.rules.rule import FieldError
+from brokenreg.runtime import operations
 from brokenreg.runtime.runtime import Runtime
-from brokenreg.traffic.filters import FilterError
 
 
 class BreakpointBody(BaseModel):
-    """What to hold."""
+    """Which responses to hold."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -24,58 +22,54 @@ class BreakpointBody(BaseModel):
 
 
 class BreakpointState(BreakpointBody):
-    """A breakpoint that is set."""
+    """A breakpoint."""
 
     id: int = Field(ge=1)
 
 
 class BreakpointStates(BaseModel):
-    """All breakpoints, in force or not."""
+    """All breakpoints."""
 
     model_config = ConfigDict(frozen=True)
 
-    on: bool = Field(description="whether they hold anything")
+    on: bool = Field(description="false if all breakpoints are disabled")
     breakpoints: list[BreakpointState]
 
 
 class Switch(BaseModel):
-    """Whether breakpoints hold anything."""
+    """Whether breakpoints are enabled."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     on: bool
 
 
-async def list_breaks(runtime: Runtime, request: APIRequest) -> Response:
-    """List the breakpoints, of all namespaces."""
+async def list_breakpoints(runtime: Runtime, request: APIRequest) -> Response:
+    """List all breakpoints."""
     return json_response(_all(runtime))
 
 
-async def add_break(runtime: Runtime, request: APIRequest) -> Response:
-    """Hold every response that a filter matches, once its head is ready; switches breakpoints on."""
-    try:
-        added = runtime.gate.breakpoints.add(request.model(BreakpointBody).expression)
-    except FilterError as error:
-        raise FieldError(("expression",), str(error)) from None
+async def add_breakpoint(runtime: Runtime, request: APIRequest) -> Response:
+    """Hold every response that a filter matches, once its head is ready. Enables all breakpoints."""
+    added = operations.add_breakpoint(runtime, request.model(BreakpointBody).expression)
     return json_response(_state(added), 201)
 
 
-async def switch_breaks(runtime: Runtime, request: APIRequest) -> Response:
-    """Switch all breakpoints on or off; what is held stays held."""
-    runtime.gate.breakpoints.are_on = request.model(Switch).on
+async def switch_breakpoints(runtime: Runtime, request: APIRequest) -> Response:
+    """Enable or disable all breakpoints. What is held stays held."""
+    operations.switch_breakpoints(runtime, enabled=request.model(Switch).on)
     return json_response(_all(runtime))
 
 
-async def clear_breaks(runtime: Runtime, request: APIRequest) -> Response:
-    """Remove all breakpoints; what is held stays held."""
+async def clear_breakpoints(runtime: Runtime, request: APIRequest) -> Response:
+    """Remove all breakpoints. What is held stays held."""
     runtime.gate.breakpoints.clear()
     return no_content()
 
 
-async def delete_break(runtime: Runtime, request: APIRequest) -> Response:
-    """Remove a breakpoint; what is held stays held."""
-    if not runtime.gate.breakpoints.remove(request.path["id"]):
-        raise Problem(404, f"there is no breakpoint {request.path['id']}; GET /v1/breakpoints lists them")
+async def delete_breakpoint(runtime: Runtime, request: APIRequest) -> Response:
+    """Remove a breakpoint. What is held stays held."""
+    operations.remove_breakpoint(runtime, request.path["id"])
     return no_content()
 
 
@@ -89,26 +83,31 @@ def _all(runtime: Runtime) -> dict[str, Any]:
 
 
 ROUTES = (
-    Route("GET", "/v1/breakpoints", list_breaks, answer=BreakpointStates),
+    Route("GET", "/v1/breakpoints", list_breakpoints, answer=BreakpointStates),
     Route(
         "POST",
         "/v1/breakpoints",
-        add_break,
+        add_breakpoint,
         body=BreakpointBody,
         answer=BreakpointState,
         status=201,
         example='{"expression": "endpoint:layer status:2xx"}',
     ),
     Route(
-        "PUT", "/v1/breakpoints", switch_breaks, body=Switch, answer=BreakpointStates, example='{"on": false}'
+        "PUT",
+        "/v1/breakpoints",
+        switch_breakpoints,
+        body=Switch,
+        answer=BreakpointStates,
+        example='{"on": false}',
     ),
-    Route("DELETE", "/v1/breakpoints", clear_breaks, status=204),
+    Route("DELETE", "/v1/breakpoints", clear_breakpoints, status=204),
     Route(
         "DELETE",
         "/v1/breakpoints/<int:id>",
-        delete_break,
+        delete_breakpoint,
         status=204,
         problems=(404,),
-        parameters={"id": "as POST /v1/breakpoints answered"},
+        parameters={"id": "the id that POST /v1/breakpoints returned"},
     ),
 )

@@ -68,7 +68,7 @@ def _page_parts(documented: Sequence[Route]) -> Iterator[str]:
 
 def _section(route: Route) -> Iterator[str]:
     yield f"<section id='{route.name}'><h2><b class={route.method.lower()}>{route.method}</b> "
-    yield f"{html.escape(route.template)}</h2><p>{_as_html(route.words)}</p>"
+    yield f"{html.escape(route.template)}</h2><p>{_as_html(route.description)}</p>"
     parameters = [*path_parameters(route), *query_parameters(route)]
     if parameters:
         yield "<table><tr><th>parameter<th>in<th>meaning"

@@ -1,4 +1,4 @@
-"""`/v1/exchanges`: what has passed, and what is passing."""
+"""`/v1/exchanges`: the log of exchanges."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from pydantic import BaseModel, ConfigDict, Field
 from quart import Response
 
 from brokenreg.concurrency import paced
-from brokenreg.control.problems import Problem
 from brokenreg.control.routes import JSON, APIRequest, Route, json_list, json_response, no_content
+from brokenreg.runtime.errors import Kind, NotFoundError
 from brokenreg.runtime.runtime import Runtime
 from brokenreg.traffic.exchange import Exchange
 from brokenreg.traffic.har import har_pieces
 
 _SLICE = 500
-"""Exchanges looked at in one turn of the loop: some milliseconds."""
+"""Exchanges that are filtered before the loop gets a turn: some milliseconds."""
 
 
 class ExchangeSummary(BaseModel):
@@ -25,8 +25,8 @@ class ExchangeSummary(BaseModel):
     model_config = ConfigDict(frozen=True, extra="allow")
 
     id: int
-    origin: str = Field(description="who was asked: registry, or second for the second origin")
-    time: float = Field(description="when the request came, seconds since the epoch")
+    origin: str = Field(description="registry, or second for the second origin")
+    time: float = Field(description="when the request arrived, in seconds since the epoch")
     client: str = Field(description="address and port")
     user_agent: str
     protocol: str
@@ -35,21 +35,25 @@ class ExchangeSummary(BaseModel):
     query: str
     endpoint: str
     namespace: str
-    repository: str = Field(description="prefixes stripped")
+    repository: str = Field(description="without the prefixes of the path")
     reference: str
     status: int | None = Field(description="null while there is no response")
     request_bytes: int = Field(description="of the body")
-    response_bytes: int = Field(description="of the body, that left")
+    response_bytes: int = Field(description="of the body, that were sent")
     duration: float | None = Field(description="seconds; null while it is in flight")
-    cache: str | None = Field(description="hit, miss, joined, revalidated, stale; null if it was not asked")
+    cache: str | None = Field(
+        description="hit, miss, joined, revalidated, stale; null if the proxy was not used"
+    )
     faults: list[str] = Field(description="names of the applied faults; the outermost first")
     rule: str | None = Field(description="name of the applied rule")
     replay_of: int | None = Field(description="the id of the exchange whose request it repeats")
     held: bool
-    held_by: str | None = Field(description="the rule or break that holds it, or who; null while nobody does")
-    edited: str | None = Field(description="what somebody changed of its status and headers")
+    held_by: str | None = Field(
+        description="the rule or breakpoint that holds it, or who does; null if it is not held"
+    )
+    edited: str | None = Field(description="how its status and headers were edited")
     progress: str | None = Field(
-        description="how far the work is that its response waits for: `fabricating layer 17 of 127, 12%`"
+        description="progress of the work for its response: `fabricating layer 17 of 127, 12%`"
     )
     ended: str | None = Field(description="complete, disconnected, aborted; null while it is in flight")
 
@@ -80,13 +84,13 @@ class HAR(BaseModel):
 
 
 async def list_exchanges(runtime: Runtime, request: APIRequest) -> Response:
-    """List the newest exchanges, the oldest of them first."""
+    """List the newest exchanges, oldest first."""
     found = await _found(runtime, request)
     return await json_list(exchange.summary() for exchange in found)
 
 
 async def get_har(runtime: Runtime, request: APIRequest) -> Response:
-    """The newest exchanges as HAR 1.2, with the bodies that were kept; secrets are replaced."""
+    """Export the newest exchanges as HAR 1.2, with the bodies that were kept. Secrets are replaced."""
     found = await _found(runtime, request)
     base = runtime.status().registry[0]
     pieces = [piece async for piece in paced(har_pieces(found, runtime.log.bodies, base))]
@@ -94,38 +98,36 @@ async def get_har(runtime: Runtime, request: APIRequest) -> Response:
 
 
 async def _found(runtime: Runtime, request: APIRequest) -> list[Exchange]:
-    """The newest exchanges that are asked for, the oldest of them first."""
+    """Return the newest exchanges that the request selects, oldest first."""
     matches = request.filtered()
     found: list[Exchange] = []
-    for looked_at, exchange in enumerate(reversed(list(runtime.log))):
+    for number, exchange in enumerate(reversed(list(runtime.log))):
         if exchange.id <= request.query.after or len(found) == request.query.limit:
             break
         if matches(exchange):
             found.append(exchange)
-        if looked_at % _SLICE == _SLICE - 1:
+        if number % _SLICE == _SLICE - 1:
             await asyncio.sleep(0)
     return found[::-1]
 
 
 async def get_exchange(runtime: Runtime, request: APIRequest) -> Response:
-    """Show one exchange with headers and timeline."""
+    """Show an exchange with headers and timeline."""
     return json_response(_detail(find(runtime, request)))
 
 
 async def delete_exchanges(runtime: Runtime, request: APIRequest) -> Response:
-    """Forget the exchanges that have ended; with a filter, those that it matches."""
+    """Delete the exchanges that have ended; with a filter, those that it matches."""
     matches = request.filtered()
     runtime.log.forget(lambda exchange: exchange.ended is not None and matches(exchange))
     return no_content()
 
 
 def find(runtime: Runtime, request: APIRequest) -> Exchange:
-    """The exchange that the path names; of any namespace, unless one is named. Raise `Problem` 404."""
+    """Return the exchange in the path, of any namespace unless one is given. Raise `NotFoundError`."""
     exchange = runtime.log.find(request.path["id"])
     if exchange is None or (request.namespace and not request.concerns(exchange)):
-        raise Problem(
-            404, f"there is no exchange {request.path['id']} in the log; GET /v1/exchanges lists them"
-        )
+        raise NotFoundError(Kind.EXCHANGE, request.path["id"])
     return exchange
 
 
@@ -161,6 +163,6 @@ ROUTES = (
         query=("namespace",),
         answer=ExchangeDetail,
         problems=(404,),
-        parameters={"id": "as the list tells it"},
+        parameters={"id": "the id in the list"},
     ),
 )

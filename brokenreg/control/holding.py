@@ -1,4 +1,4 @@
-"""Holding: `/v1/exchanges/{id}/hold|resume|step|abort` for one exchange, `/v1/resume|step|abort` for many."""
+"""`/v1/exchanges/{id}/hold|resume|step|abort|edit` for one exchange, `/v1/resume|step|abort` for many."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from quart import Response
 from brokenreg.control.exchanges import ExchangeSummary, find
 from brokenreg.control.routes import APIRequest, Route, json_response
 from brokenreg.faults.catalogue.parameters import HeadersOrSize, Size
-from brokenreg.gate.edits import EditableHead, HeadError
+from brokenreg.gate.edits import EditableHead
 from brokenreg.gate.passage import HEADERS, STEP, Abort, Order, Resume, Step
-from brokenreg.rules.rule import FieldError
+from brokenreg.runtime import operations
 from brokenreg.runtime.runtime import Runtime
 
 
@@ -19,15 +19,17 @@ class HoldBody(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    at: HeadersOrSize | None = Field(None, description="`headers`, or bytes of the body; absent: where it is")
+    at: HeadersOrSize | None = Field(
+        None, description="`headers`, or bytes of the body; absent: where it is now"
+    )
 
 
 class StepBody(BaseModel):
-    """How far to let a held exchange go on."""
+    """How much of a held response to send."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    bytes: Size = Field(STEP, ge=1, description="of the body; the headers, if they still wait, go as well")
+    bytes: Size = Field(STEP, ge=1, description="bytes of the body to send, after held headers")
 
 
 class AbortBody(BaseModel):
@@ -36,92 +38,92 @@ class AbortBody(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     status: int | None = Field(
-        None, ge=400, le=599, description="answer that error, while the headers wait; absent: reset"
+        None,
+        ge=400,
+        le=599,
+        description="error status, if the headers are held; absent: reset",
     )
 
 
 class EditBody(BaseModel):
-    """What to send instead of the status and headers that wait."""
+    """What to send instead of the status and headers that are held."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    status: int | None = Field(None, description="absent: as it is")
+    status: int | None = Field(None, description="absent: unchanged")
     headers: list[tuple[str, str]] | None = Field(
-        None, description="name and value, all that there shall be; absent: as they are", max_length=1000
+        None, description="name and value of all headers; absent: unchanged", max_length=1000
     )
 
 
-class Concerned(BaseModel):
-    """The exchanges that an order was carried out on."""
+class OrderOutcome(BaseModel):
+    """The exchanges on which an order was carried out."""
 
     model_config = ConfigDict(frozen=True)
 
     exchanges: list[int] = Field(description="their ids")
-    skipped: list[int] = Field(description="held ones left alone: no status can be sent after the headers")
+    skipped: list[int] = Field(description="held exchanges whose headers are sent, so that no status can be")
 
 
 async def hold_exchange(runtime: Runtime, request: APIRequest) -> Response:
-    """Hold an exchange in flight: where it is, or further on."""
+    """Hold an exchange in flight: where it is now, or at a later position."""
     at = request.model(HoldBody).at
     exchange = find(runtime, request)
-    runtime.gate.hold(exchange.id, "the control API", HEADERS if at == "headers" else at)
+    operations.hold(runtime, exchange.id, "the control API", HEADERS if at == "headers" else at)
     return json_response(exchange.summary())
 
 
 async def resume_exchange(runtime: Runtime, request: APIRequest) -> Response:
-    """Let a held exchange go on to its end."""
+    """Resume a held exchange."""
     return _carry_out(runtime, request, _resume(request))
 
 
 async def step_exchange(runtime: Runtime, request: APIRequest) -> Response:
-    """Let a held exchange go on by some bytes, and stop again."""
+    """Send some bytes of a held response, then hold it again."""
     return _carry_out(runtime, request, _step(request))
 
 
 async def abort_exchange(runtime: Runtime, request: APIRequest) -> Response:
-    """End a held exchange: with a reset, or an error status."""
+    """End a held exchange with a reset, or with an error status."""
     return _carry_out(runtime, request, _abort(request))
 
 
 async def edit_exchange(runtime: Runtime, request: APIRequest) -> Response:
-    """Change status or headers of an exchange that is held before them. It stays held."""
+    """Change the status or headers of an exchange that is held before they are sent. It stays held."""
     body = request.model(EditBody)
     exchange = find(runtime, request)
-    waiting = runtime.gate.head(exchange.id)
-    try:
-        head = EditableHead(
-            waiting.status if body.status is None else body.status,
-            waiting.headers if body.headers is None else tuple(body.headers),
-        )
-        runtime.gate.edit(exchange.id, head)
-    except HeadError as error:
-        raise FieldError((error.field,), str(error)) from None
+    waiting = operations.waiting_head(runtime, exchange.id)
+    head = EditableHead(
+        waiting.status if body.status is None else body.status,
+        waiting.headers if body.headers is None else tuple(body.headers),
+    )
+    operations.edit(runtime, exchange.id, head)
     return json_response(exchange.summary())
 
 
 async def resume_all(runtime: Runtime, request: APIRequest) -> Response:
-    """Let all held exchanges go on, or those that a filter matches."""
+    """Resume all held exchanges, or those that a filter matches."""
     return _carry_out_on_all(runtime, request, _resume(request))
 
 
 async def step_all(runtime: Runtime, request: APIRequest) -> Response:
-    """Let all held exchanges go on by some bytes, or those that a filter matches."""
+    """Step all held exchanges, or those that a filter matches."""
     return _carry_out_on_all(runtime, request, _step(request))
 
 
 async def abort_all(runtime: Runtime, request: APIRequest) -> Response:
-    """End all held exchanges, or those that a filter matches."""
+    """Abort all held exchanges, or those that a filter matches."""
     return _carry_out_on_all(runtime, request, _abort(request))
 
 
-class Nothing(BaseModel):
-    """An order that needs no more words."""
+class ResumeBody(BaseModel):
+    """An empty object: resuming has no parameters."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 def _resume(request: APIRequest) -> Order:
-    request.model(Nothing)
+    request.model(ResumeBody)
     return Resume()
 
 
@@ -135,18 +137,18 @@ def _abort(request: APIRequest) -> Order:
 
 def _carry_out(runtime: Runtime, request: APIRequest, order: Order) -> Response:
     exchange = find(runtime, request)
-    runtime.gate.order(exchange.id, order)
+    operations.carry_out(runtime, exchange.id, order)
     return json_response(exchange.summary())
 
 
 def _carry_out_on_all(runtime: Runtime, request: APIRequest, order: Order) -> Response:
-    done, skipped = runtime.gate.order_all(order, request.filtered())
+    done, skipped = operations.carry_out_all(runtime, order, request.filtered())
     return json_response(
         {"exchanges": [exchange.id for exchange in done], "skipped": [exchange.id for exchange in skipped]}
     )
 
 
-_ID = {"id": "as GET /v1/exchanges tells it"}
+_ID = {"id": "the id in GET /v1/exchanges"}
 _WHICH = ("namespace", "filter")
 ROUTES = (
     Route(
@@ -165,7 +167,7 @@ ROUTES = (
         "/v1/exchanges/<int:id>/resume",
         resume_exchange,
         query=("namespace",),
-        body=Nothing,
+        body=ResumeBody,
         answer=ExchangeSummary,
         problems=(404, 409),
         parameters=_ID,
@@ -203,14 +205,14 @@ ROUTES = (
         parameters=_ID,
         example='{"status": 503}',
     ),
-    Route("POST", "/v1/resume", resume_all, query=_WHICH, body=Nothing, answer=Concerned),
+    Route("POST", "/v1/resume", resume_all, query=_WHICH, body=ResumeBody, answer=OrderOutcome),
     Route(
         "POST",
         "/v1/step",
         step_all,
         query=_WHICH,
         body=StepBody,
-        answer=Concerned,
+        answer=OrderOutcome,
         example='{"bytes": "1MiB"}',
     ),
     Route(
@@ -219,7 +221,7 @@ ROUTES = (
         abort_all,
         query=_WHICH,
         body=AbortBody,
-        answer=Concerned,
+        answer=OrderOutcome,
         example='{"status": 503}',
     ),
 )

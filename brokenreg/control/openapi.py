@@ -42,7 +42,7 @@ def openapi(documented: Sequence[Route]) -> dict[str, Any]:
 def _operation(route: Route) -> dict[str, Any]:
     operation: dict[str, Any] = {
         "operationId": route.name,
-        "summary": route.words,
+        "summary": route.description,
         "parameters": [*path_parameters(route), *query_parameters(route)],
         "responses": {str(route.status): _answer(route), **_problems(route)},
     }

@@ -1,16 +1,49 @@
-"""Errors of the control API (RFC 9457, "Problem Details for HTTP APIs")."""
+"""Errors of the control API as problem+json (RFC 9457, "Problem Details for HTTP APIs")."""
 
 from __future__ import annotations
 
+import logging
 from http import HTTPStatus
 
 from pydantic import BaseModel, ConfigDict, Field
+from werkzeug.exceptions import HTTPException
+
+from brokenreg.rules.rule import FieldError
+from brokenreg.runtime.errors import (
+    FailedError,
+    InvalidError,
+    Kind,
+    NotFoundError,
+    OperationError,
+    RefusedError,
+)
+
+logger = logging.getLogger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
 
+MAX_BODY = 1024 * 1024
+"""Maximum size of a request body, in bytes."""
+
+_STATUSES: tuple[tuple[type[OperationError], int], ...] = (
+    (InvalidError, 400),
+    (NotFoundError, 404),
+    (RefusedError, 409),
+    (FailedError, 500),
+)
+_HINTS = {
+    Kind.BLOB: "GET /v1/blobs lists all blobs",
+    Kind.CACHED_BLOB: "GET /v1/blobs?namespace=* lists all blobs",
+    Kind.REPOSITORY: "GET /v1/repositories lists all repositories",
+    Kind.RULE: 'run "brokenreg rules list" (GET /v1/rules)',
+    Kind.EXCHANGE: "GET /v1/exchanges lists all exchanges",
+    Kind.BREAKPOINT: "GET /v1/breakpoints lists all breakpoints",
+}
+"""For errors about items that do not exist."""
+
 
 class ProblemDetails(BaseModel):
-    """What is wrong: `detail` in words, `field` where in the request."""
+    """What is wrong (`detail`), and where in the request (`field`)."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -18,11 +51,13 @@ class ProblemDetails(BaseModel):
     title: str
     status: int = Field(ge=400, le=599)
     detail: str
-    field: str | None = Field(None, description="for instance `rules[2].fault.after`; null if it is no field")
+    field: str | None = Field(
+        None, description="for instance `rules[2].fault.after`; null if it is not about a field"
+    )
 
 
 class Problem(Exception):  # noqa: N818 - RFC 9457's word
-    """A request that cannot be answered as asked; `headers` are added to the answer."""
+    """A request that cannot be fulfilled. `headers` are added to the response."""
 
     def __init__(
         self, status: int, detail: str, *, field: str | None = None, headers: dict[str, str] | None = None
@@ -38,3 +73,43 @@ class Problem(Exception):  # noqa: N818 - RFC 9457's word
         title = HTTPStatus(self.status).phrase
         details = ProblemDetails(title=title, status=self.status, detail=self.detail, field=self.field)
         return details.model_dump_json().encode()
+
+
+def problem_of(error: Exception, method: str) -> Problem:
+    """Return the problem that responds to an error of a request with that method."""
+    match error:
+        case Problem():
+            return error
+        case FieldError():
+            return Problem(400, str(error), field=error.where)
+        case OperationError():
+            return _of_operation(error)
+        case HTTPException():
+            return _of_http(error, method)
+    logger.error("a request to the control API failed", exc_info=error)
+    return Problem(500, "internal error; the server's diagnostics say more")
+
+
+def _of_operation(error: OperationError) -> Problem:
+    detail, field = str(error), None
+    if isinstance(error, NotFoundError) and not error.reason and error.kind in _HINTS:
+        detail = f"{detail}: {_HINTS[error.kind]}"
+    elif isinstance(error, InvalidError):
+        field = error.field
+    elif isinstance(error, FailedError):
+        logger.error("an operation failed", exc_info=error)
+    return Problem(next(status for kind, status in _STATUSES if isinstance(error, kind)), detail, field=field)
+
+
+def _of_http(error: HTTPException, method: str) -> Problem:
+    allowed = {name.lower(): value for name, value in error.get_headers() if name.lower() == "allow"}
+    match error.code:
+        case 404:
+            detail = "nothing has this path: GET /docs lists all paths"
+        case 405:
+            detail = f"this path does not accept {method}: use {allowed.get('allow', 'no method')}"
+        case 413:
+            detail = f"the body is larger than {MAX_BODY} bytes"
+        case _:
+            detail = error.description or error.name
+    return Problem(error.code or 500, detail, headers=allowed)

@@ -1,24 +1,32 @@
-"""`/v1/repositories`: what was pushed to which repository."""
+"""`/v1/repositories`: repositories with their tags and manifests."""
 
 from __future__ import annotations
 
-import asyncio
 import json
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from quart import Response
 
-from brokenreg.control.problems import Problem
 from brokenreg.control.routes import APIRequest, Route, json_list, json_response, no_content
 from brokenreg.oci.digests import Digest
+from brokenreg.oci.errors import OCIError
 from brokenreg.oci.upstreams import one_name
-from brokenreg.runtime.runtime import ALL_NAMESPACES, Runtime
+from brokenreg.runtime import contents, operations
+from brokenreg.runtime.errors import Kind, NotFoundError
+from brokenreg.runtime.runtime import Runtime
 from brokenreg.storage.records import Manifest, Repository, RepositoryKey
 
 
+def _digest(value: str) -> str:
+    try:
+        return str(Digest.parse(value))
+    except OCIError as error:
+        raise ValueError(error.message) from None
+
+
 class RepositorySummary(BaseModel):
-    """A repository that was pushed to."""
+    """A repository and the numbers of its contents."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -29,19 +37,29 @@ class RepositorySummary(BaseModel):
     blobs: int
 
 
+class TagBody(BaseModel):
+    """What a tag shall point to."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    digest: Annotated[str, AfterValidator(_digest)] = Field(
+        description="the digest of a manifest of the same repository"
+    )
+
+
 class Tag(BaseModel):
-    """A tag and what it points to."""
+    """A tag and the manifest to which it points."""
 
     model_config = ConfigDict(frozen=True)
 
     tag: str
     digest: str
-    media_type: str | None = Field(description="null if the manifest is gone")
-    size: int | None = Field(description="bytes of the manifest")
+    media_type: str | None = Field(description="null if the manifest was deleted")
+    size: int | None = Field(description="size of the manifest in bytes")
 
 
 class ManifestSummary(BaseModel):
-    """A pushed manifest."""
+    """A manifest."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -54,13 +72,13 @@ class ManifestSummary(BaseModel):
 
 
 class ManifestDetail(ManifestSummary):
-    """A pushed manifest with its content."""
+    """A manifest with its content."""
 
-    document: Any = Field(description="the content as JSON; null if it is none")
+    document: Any = Field(description="the content as JSON; null if it is not JSON")
 
 
 async def list_repositories(runtime: Runtime, request: APIRequest) -> Response:
-    """List the repositories that were pushed to."""
+    """List the repositories of the namespace."""
     return await json_list(
         RepositorySummary(
             namespace=namespace,
@@ -70,84 +88,66 @@ async def list_repositories(runtime: Runtime, request: APIRequest) -> Response:
             blobs=len(repository.links),
         )
         for (namespace, name), repository in sorted(
-            repositories_of(runtime, request), key=lambda pair: pair[0]
+            contents.repositories_of(runtime, request.namespace), key=lambda pair: pair[0]
         )
     )
 
 
 async def delete_repository(runtime: Runtime, request: APIRequest) -> Response:
-    """Delete all manifests and tags of a repository, and take its blobs from it."""
-    repository = _repository(runtime, request)
-    index, key = runtime.store.index, _key(request)
-    await asyncio.gather(*(index.delete_manifest(key, digest) for digest in repository.manifests))
-    await asyncio.gather(*(index.delete_tag(key, tag) for tag in repository.tags))
-    await index.unlink_blobs(key, tuple(repository.links))
+    """Delete all manifests and tags of a repository, and remove its blobs from it."""
+    await operations.delete_repository(runtime, _key(request))
     return no_content()
 
 
 async def list_tags(runtime: Runtime, request: APIRequest) -> Response:
     """List the tags of a repository."""
-    repository = _repository(runtime, request)
+    repository = contents.repository(runtime, _key(request))
     return await json_list(
         _tag(repository, *pair) for pair in [(tag, repository.tags[tag]) for tag in repository.tags.names]
     )
 
 
+async def put_tag(runtime: Runtime, request: APIRequest) -> Response:
+    """Point a tag at a manifest of the repository. A tag of that name is overwritten."""
+    digest = Digest(request.model(TagBody).digest)
+    key, tag = _key(request), request.path["tag"]
+    await operations.tag_manifest(runtime, key, digest, tag)
+    return json_response(_tag(contents.repository(runtime, key), tag, digest))
+
+
 async def delete_tag(runtime: Runtime, request: APIRequest) -> Response:
-    """Delete a tag; its manifest stays."""
-    _repository(runtime, request)
-    if not await runtime.store.index.delete_tag(_key(request), request.path["tag"]):
-        raise Problem(404, f"{request.path['name']} has no tag {request.path['tag'][:128]!r}")
+    """Delete a tag. Its manifest stays."""
+    await operations.delete_tag(runtime, _key(request), request.path["tag"])
     return no_content()
 
 
 async def list_manifests(runtime: Runtime, request: APIRequest) -> Response:
     """List the manifests of a repository."""
-    repository = _repository(runtime, request)
+    repository = contents.repository(runtime, _key(request))
     manifests = sorted(repository.manifests.values(), key=lambda manifest: manifest.digest)
     tags = _tags_by_digest(repository)
     return await json_list(_manifest(manifest, tags.get(manifest.digest, [])) for manifest in manifests)
 
 
 async def get_manifest(runtime: Runtime, request: APIRequest) -> Response:
-    """Show a manifest and its content."""
-    repository = _repository(runtime, request)
+    """Show a manifest with its content."""
+    repository = contents.repository(runtime, _key(request))
     manifest = repository.resolve(request.path["reference"])
     body = await runtime.store.index.manifest_body(manifest.digest) if manifest else None
     if manifest is None or body is None:
-        raise _no_manifest(request)
+        raise NotFoundError(Kind.MANIFEST, f"{request.path['reference']} of {request.path['name']}")
     summary = _manifest(manifest, _tags_by_digest(repository).get(manifest.digest, []))
     return json_response({**summary.model_dump(), "document": _json(body)})
 
 
 async def delete_manifest(runtime: Runtime, request: APIRequest) -> Response:
-    """Delete a manifest and the tags that point to it."""
-    manifest = _repository(runtime, request).resolve(request.path["reference"])
-    if manifest is None or not await runtime.store.index.delete_manifest(_key(request), manifest.digest):
-        raise _no_manifest(request)
+    """Delete a manifest, and all tags that point to it."""
+    await operations.delete_manifest(runtime, _key(request), request.path["reference"])
     return no_content()
-
-
-def repositories_of(runtime: Runtime, request: APIRequest) -> list[tuple[RepositoryKey, Repository]]:
-    """Those of the namespace that was asked for."""
-    everything = runtime.store.index.repositories.items()
-    return [
-        (key, repository) for key, repository in everything if request.namespace in (ALL_NAMESPACES, key[0])
-    ]
 
 
 def _key(request: APIRequest) -> RepositoryKey:
     return request.one_namespace(), one_name(request.path["name"])
-
-
-def _repository(runtime: Runtime, request: APIRequest) -> Repository:
-    """Raise `Problem` 404."""
-    found = runtime.store.index.repository(_key(request))
-    if found is None:
-        raise Problem(
-            404, f"nothing was pushed to {request.path['name'][:255]!r}; GET /v1/repositories lists what was"
-        )
-    return found
 
 
 def _tag(repository: Repository, tag: str, digest: Digest) -> Tag:
@@ -161,7 +161,7 @@ def _tag(repository: Repository, tag: str, digest: Digest) -> Tag:
 
 
 def _tags_by_digest(repository: Repository) -> dict[str, list[str]]:
-    """The tags that point to each manifest, in order."""
+    """Return the tags that point to each manifest, in order."""
     found: dict[str, list[str]] = {}
     for tag in repository.tags.names:
         found.setdefault(repository.tags[tag], []).append(tag)
@@ -186,12 +186,9 @@ def _json(body: bytes) -> Any:
         return None
 
 
-def _no_manifest(request: APIRequest) -> Problem:
-    return Problem(404, f"{request.path['name']} has no manifest {request.path['reference'][:200]!r}")
-
-
-_NAME = {"name": "the repository, slashes and all"}
+_NAME = {"name": "the repository, with all slashes"}
 _TAG = {**_NAME, "tag": "the tag"}
+_TAG_EXAMPLE = f'{{"digest": "sha256:{"0" * 64}"}}'
 _MANIFEST = {**_NAME, "reference": "tag or digest"}
 _BELOW = "/v1/repositories/<path:name>"
 ROUTES = (
@@ -213,6 +210,17 @@ ROUTES = (
         answer=list[Tag],
         problems=(404,),
         parameters=_NAME,
+    ),
+    Route(
+        "PUT",
+        f"{_BELOW}/tags/<tag>",
+        put_tag,
+        query=("namespace",),
+        body=TagBody,
+        answer=Tag,
+        problems=(404, 409, 500),
+        parameters=_TAG,
+        example=_TAG_EXAMPLE,
     ),
     Route(
         "DELETE",

@@ -1,4 +1,4 @@
-"""What a route is: the table from which requests are dispatched and /openapi.json and /docs are made."""
+"""Routes of the control API: what they accept and return. They are served and documented from this."""
 
 from __future__ import annotations
 
@@ -35,32 +35,32 @@ def _namespace(value: str) -> str:
     is_cache = value.startswith(CACHE_MARK) and is_upstream(value.removeprefix(CACHE_MARK))
     if value not in ("", ALL_NAMESPACES) and not is_component(value) and not is_cache:
         raise ValueError(
-            f"{value[:100]!r} is no namespace: one component of a repository name, as in broken/in/<it>, or "
-            f"an upstream, as in {CACHE_MARK}quay.io"
+            f'invalid namespace "{value[:100]}": use a component of a repository name, as in broken/in/team, '
+            f"or an upstream, as in {CACHE_MARK}quay.io"
         )
     return value
 
 
 class Query(BaseModel):
-    """The query parameters that routes choose from."""
+    """The query parameters of all routes. Each route accepts some of them."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     namespace: Annotated[str, AfterValidator(_namespace)] = Field(
         "",
-        description="as in broken/in/<namespace>/...; @<upstream> for what is cached of it; "
-        "absent: the one without a name",
+        description="as in broken/in/<namespace>/...; @<upstream> for what is cached from an upstream; "
+        "absent: the namespace without a name",
     )
     filter: str | None = Field(
         None, description="a filter expression, for instance `endpoint:layer status:5xx`"
     )
-    limit: int = Field(1000, ge=1, le=MAX_LIMIT, description="the newest so many at most")
-    after: int = Field(0, ge=0, le=2**53, description="those with a higher id alone")
+    limit: int = Field(1000, ge=1, le=MAX_LIMIT, description="maximum number of results")
+    after: int = Field(0, ge=0, le=2**53, description="only those with a higher id")
 
 
 @dataclass(frozen=True, slots=True)
 class APIRequest:
-    """One request to a route: what stands in its path, its query, its body."""
+    """One request: the parameters in its path and query, and its body."""
 
     path: Mapping[str, Any]
     query: Query
@@ -73,17 +73,17 @@ class APIRequest:
         return self.query.namespace
 
     def one_namespace(self) -> str:
-        """The namespace, of which there must be one. Raise `Problem` 400."""
+        """Return the namespace. Raise `Problem` 400 for all namespaces."""
         if self.query.namespace == ALL_NAMESPACES:
-            raise Problem(400, "one namespace is wanted here, not all", field="namespace")
+            raise Problem(400, f'invalid namespace "{ALL_NAMESPACES}": name one namespace', field="namespace")
         return self.query.namespace
 
     def concerns(self, exchange: Exchange) -> bool:
-        """Whether an exchange is of the namespace that was asked for."""
+        """Return whether an exchange is in the namespace."""
         return self.namespace in (ALL_NAMESPACES, exchange.target.namespace)
 
     def filtered(self) -> Callable[[Exchange], bool]:
-        """Whether an exchange is of the namespace and passes the filter. Raise `Problem` 400."""
+        """Return a test for exchanges in the namespace that match the filter. Raise `Problem` 400."""
         try:
             matches = parse_filter(self.query.filter or "")
         except FilterError as error:
@@ -91,16 +91,16 @@ class APIRequest:
         return lambda exchange: self.concerns(exchange) and matches(exchange)
 
     def document(self) -> Any:
-        """The body as JSON. Raise `Problem` 400."""
+        """Return the body as JSON. Raise `Problem` 400."""
         try:
-            return json.loads(self.content, parse_constant=_refuse_constant, object_pairs_hook=_without_twins)
+            return json.loads(self.content, parse_constant=_refuse_constant, object_pairs_hook=_unique_keys)
         except RecursionError:
-            raise Problem(400, "the body is JSON nested too deep") from None
+            raise Problem(400, "the body is JSON that is nested too deeply") from None
         except ValueError as error:
             raise Problem(400, f"the body is not JSON: {error}") from None
 
     def model(self, kind: type[Model]) -> Model:
-        """The body as that model; an empty one has all defaults. Raise `Problem` 400, or `FieldError`."""
+        """Return the body as that model; an empty body has all defaults. Raise `Problem` or `FieldError`."""
         document = self.document() if self.content.strip() else {}
         try:
             return kind.model_validate(document)
@@ -109,16 +109,16 @@ class APIRequest:
 
 
 def _refuse_constant(word: str) -> None:
-    raise ValueError(f"{word} is no number of JSON")
+    raise ValueError(f"{word} is not a JSON number")
 
 
-def _without_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """An object of JSON. Which of two equal keys was meant, nobody knows (RFC 8259, section 4)."""
+def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return a JSON object. Raise `ValueError` for equal keys, which are ambiguous (RFC 8259, section 4)."""
     found = dict(pairs)
     if len(found) < len(pairs):
         keys = [key for key, _ in pairs]
-        twin = next(key for place, key in enumerate(keys) if key in keys[:place])
-        raise ValueError(f"the key {twin[:100]!r} stands there twice")
+        repeated = next(key for place, key in enumerate(keys) if key in keys[:place])
+        raise ValueError(f'the key "{repeated[:100]}" is repeated')
     return found
 
 
@@ -127,11 +127,11 @@ Handler = Callable[[Runtime, APIRequest], Awaitable[Response]]
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One method of one path, as Quart writes paths (`/v1/rules/<int:id>`).
+    """One method of one path, in Quart's syntax (`/v1/rules/<int:id>`).
 
-    `query` names the parameters of `Query` that it takes; `body` and `answer` are models or other types for
-    the document, and None where there is none; `problems` are the error statuses of its own. `example` is a
-    body that works. What people read of it is the handler's docstring.
+    `query` names the parameters of `Query` that it accepts. `body` and `answer` are the types of the
+    documents, or None. `problems` are the error statuses that only some routes have. `example` is a valid
+    body. The handler's docstring describes the route.
     """
 
     method: str
@@ -149,48 +149,48 @@ class Route:
 
     @property
     def template(self) -> str:
-        """The path as OpenAPI writes it."""
+        """Return the path in the syntax of OpenAPI."""
         return _PARAMETER.sub(r"{\2}", self.path)
 
     @property
     def path_parameters(self) -> list[tuple[str, str]]:
-        """(name, kind) of what stands in the path; a kind is `int`, `path` (slashes within) or empty."""
+        """Return (name, kind) of the parameters in the path; a kind is `int`, `path` (with slashes) or ""."""
         return [(name, kind) for kind, name in _PARAMETER.findall(self.path)]
 
     @property
-    def words(self) -> str:
-        """What it does, for people."""
+    def description(self) -> str:
+        """Return what the route does, in words."""
         return " ".join((self.handler.__doc__ or "").split())
 
     @property
     def name(self) -> str:
-        """A word for it, for programs."""
+        """Return its identifier."""
         return self.handler.__name__
 
 
 def json_response(document: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
-    """`document` as JSON; models within are dumped."""
-    return Response(_written(document), status, headers=dict(headers or {}), content_type=JSON)
+    """Return a response with a document as JSON. It may contain models."""
+    return Response(_to_json(document), status, headers=dict(headers or {}), content_type=JSON)
 
 
 async def json_list(documents: Iterable[Any]) -> Response:
-    """A JSON array of `documents`, made one by one: a long list stops nobody else for long."""
-    parts = [part async for part in paced(map(_written, documents))]
+    """Return a response with a JSON array, which is made in slices so that it does not block the loop."""
+    parts = [part async for part in paced(map(_to_json, documents))]
     return Response(f"[{','.join(parts)}]", content_type=JSON)
 
 
 def no_content() -> Response:
-    """204, which has neither a body nor a type of it."""
+    """Return a response with status 204, without a body and a Content-Type."""
     response = Response(status=204)
     del response.headers["content-type"]
     return response
 
 
-def _written(document: Any) -> str:
-    return json.dumps(document, separators=(",", ":"), ensure_ascii=False, default=_dumped)
+def _to_json(document: Any) -> str:
+    return json.dumps(document, separators=(",", ":"), ensure_ascii=False, default=_dump)
 
 
-def _dumped(value: object) -> Any:
+def _dump(value: object) -> Any:
     if isinstance(value, BaseModel):
         return value.model_dump(mode="json")
-    raise TypeError(f"{type(value)} is no JSON")
+    raise TypeError(f"{type(value)} cannot be JSON")

@@ -1,4 +1,4 @@
-"""`/v1/rules`: the rules of a namespace, in the order in which they are asked."""
+"""`/v1/rules`: the rules of a namespace, in the order in which they are evaluated."""
 
 from __future__ import annotations
 
@@ -8,14 +8,16 @@ from urllib.parse import urlencode
 from pydantic import Field
 from quart import Response
 
-from brokenreg.control.problems import Problem
 from brokenreg.control.routes import APIRequest, Route, json_list, json_response, no_content
 from brokenreg.rules.active_rule import ActiveRule
 from brokenreg.rules.rule import Rule, rule_of
+from brokenreg.runtime import operations
 from brokenreg.runtime.runtime import Runtime
 
-_SOURCE = "control API"
-_COUNTED = ("id", "source", "matched", "applied")
+SOURCE = "control API"
+"""Where the rules come from that the control API adds."""
+
+_STATE = ("id", "source", "matched", "applied")
 _EXAMPLE = '{"fault": {"type": "truncate", "after": "64KiB", "end": "rst"}, "times": 2}'
 
 
@@ -23,13 +25,13 @@ class RuleState(Rule):
     """A rule in force."""
 
     id: int = Field(ge=1)
-    source: str = Field(description="where it came from, for instance `rules.yaml:12`")
-    matched: int = Field(ge=0, description="exchanges that it matched")
-    applied: int = Field(ge=0, description="exchanges that it struck")
+    source: str = Field(description="where it comes from, for instance `rules.yaml:12`")
+    matched: int = Field(ge=0, description="number of exchanges that it matched")
+    applied: int = Field(ge=0, description="number of exchanges to which its fault was applied")
 
 
-def state_of(active: ActiveRule) -> dict[str, Any]:
-    """As `RuleState`; of the rule itself what differs from the defaults."""
+def rule_state(active: ActiveRule) -> dict[str, Any]:
+    """Return a rule as `RuleState`, without the fields that have their default values."""
     return {
         "id": active.id,
         "source": active.source,
@@ -40,16 +42,15 @@ def state_of(active: ActiveRule) -> dict[str, Any]:
 
 
 async def list_rules(runtime: Runtime, request: APIRequest) -> Response:
-    """List the rules, in the order in which they are asked, and what they counted."""
-    return await json_list(state_of(active) for active in runtime.rules.book(request.one_namespace()))
+    """List the rules in the order in which they are evaluated, with their counters."""
+    return await json_list(rule_state(active) for active in runtime.rules.book(request.one_namespace()))
 
 
 async def add_rule(runtime: Runtime, request: APIRequest) -> Response:
-    """Add a rule, to be asked last."""
-    rule = _rule(request)
-    active = runtime.rules.book(request.one_namespace()).add(rule, _SOURCE)
+    """Add a rule, to be evaluated last."""
+    active = operations.add_rule(runtime, request.one_namespace(), _rule(request), SOURCE)
     query = f"?{urlencode({'namespace': request.namespace})}" if request.namespace else ""
-    return json_response(state_of(active), 201, {"location": f"/v1/rules/{active.id}{query}"})
+    return json_response(rule_state(active), 201, {"location": f"/v1/rules/{active.id}{query}"})
 
 
 async def clear_rules(runtime: Runtime, request: APIRequest) -> Response:
@@ -59,46 +60,34 @@ async def clear_rules(runtime: Runtime, request: APIRequest) -> Response:
 
 
 async def get_rule(runtime: Runtime, request: APIRequest) -> Response:
-    """Show a rule and what it counted."""
-    active = runtime.rules.book(request.one_namespace()).get(request.path["id"])
-    if active is None:
-        raise _unknown(request)
-    return json_response(state_of(active))
+    """Show a rule with its counters."""
+    return json_response(
+        rule_state(operations.find_rule(runtime, request.one_namespace(), request.path["id"]))
+    )
 
 
 async def replace_rule(runtime: Runtime, request: APIRequest) -> Response:
-    """Put another rule in its place; its counts begin anew. `enabled: false` keeps it and asks it no more."""
-    rule = _rule(request)
-    active = runtime.rules.book(request.one_namespace()).replace(request.path["id"], rule, _SOURCE)
-    if active is None:
-        raise _unknown(request)
-    return json_response(state_of(active))
+    """Replace a rule. Its counters start at 0. With `enabled: false`, the rule stays but is not evaluated."""
+    namespace, rule_id = request.one_namespace(), request.path["id"]
+    active = operations.replace_rule(runtime, namespace, rule_id, _rule(request), SOURCE)
+    return json_response(rule_state(active))
 
 
 async def delete_rule(runtime: Runtime, request: APIRequest) -> Response:
     """Remove a rule."""
-    if not runtime.rules.book(request.one_namespace()).remove(request.path["id"]):
-        raise _unknown(request)
+    operations.remove_rule(runtime, request.one_namespace(), request.path["id"])
     return no_content()
 
 
 def _rule(request: APIRequest) -> Rule:
-    """What a GET gave may be sent back: the counts in it are left out. Raise `FieldError` or `Problem`."""
+    """Return the rule in the body, which may be what a GET returned. Raise `FieldError` or `Problem`."""
     document = request.document()
     if isinstance(document, dict):
-        document = {key: value for key, value in document.items() if key not in _COUNTED}
+        document = {key: value for key, value in document.items() if key not in _STATE}
     return rule_of(document)
 
 
-def _unknown(request: APIRequest) -> Problem:
-    return Problem(
-        404,
-        f"there is no rule {request.path['id']} in this namespace; "
-        "`brokenreg rules list` (GET /v1/rules) lists them",
-    )
-
-
-_ID = {"id": "as POST /v1/rules answered"}
+_ID = {"id": "the id that POST /v1/rules returned"}
 ROUTES = (
     Route("GET", "/v1/rules", list_rules, query=("namespace",), answer=list[RuleState]),
     Route(

@@ -1,27 +1,27 @@
-"""`/v1/scenario`: all rules of a namespace at once; `/v1/expectations`: what became of what it expects."""
+"""`/v1/scenario`: all rules and expectations of a namespace. `/v1/expectations`: their verdicts."""
 
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 
 from quart import Response
 
-from brokenreg.control.problems import Problem
 from brokenreg.control.routes import JSON, YAML, APIRequest, Route, json_response
+from brokenreg.control.rules import SOURCE
 from brokenreg.rules.expectations import Verdict
 from brokenreg.rules.rule_book import RuleBook
 from brokenreg.rules.scenario import (
     Scenario,
-    ScenarioError,
     SourcedScenario,
     decode_scenario,
     scenario_of,
     write_scenario,
     written,
 )
+from brokenreg.runtime import operations
 from brokenreg.runtime.runtime import Runtime
 
-_SOURCE = "control API"
 _EXAMPLE = '{"seed": 7, "rules": [{"fault": {"type": "error", "status": 503}, "times": 2}]}'
 
 
@@ -32,32 +32,24 @@ async def get_scenario(runtime: Runtime, request: APIRequest) -> Response:
 
 
 async def replace_scenario(runtime: Runtime, request: APIRequest) -> Response:
-    """Put a scenario in the place of all rules and expectations of the namespace; a bad one changes nothing.
-    YAML, or JSON with that Content-Type.
+    """Replace all rules and expectations of the namespace with a scenario; an invalid one changes nothing.
+    It is YAML, or JSON with that Content-Type.
     """
-    namespace = request.one_namespace()
-    # A thousand rules take half a second to read.
-    sourced = await asyncio.to_thread(_read, request)
-    prepared = await asyncio.to_thread(runtime.rules.book(namespace).prepare, sourced)
-    book = runtime.rules.book(namespace)  # a reset may have put another in its place meanwhile
-    book.replace_all(sourced, prepared)
+    book = await operations.load_scenario(runtime, request.one_namespace(), partial(_read, request))
     return await _response(book, request)
 
 
 async def list_expectations(runtime: Runtime, request: APIRequest) -> Response:
-    """Tell which expectations of the scenario are met so far."""
+    """List the expectations of the scenario, and whether each is met so far."""
     return json_response(runtime.rules.book(request.one_namespace()).expectations.verdicts())
 
 
 def _read(request: APIRequest) -> SourcedScenario:
-    """Raise `Problem` 400, or `FieldError`."""
+    """Return the scenario in the body. Raise `Problem`, `FieldError` or `ScenarioError`."""
     if request.content_type == JSON:
         scenario = scenario_of(request.document())
-        return SourcedScenario(scenario, tuple(f"{_SOURCE}, rules[{n}]" for n in range(len(scenario.rules))))
-    try:
-        return decode_scenario(request.content, _SOURCE)
-    except ScenarioError as error:
-        raise Problem(400, str(error), field=error.field) from None
+        return SourcedScenario(scenario, tuple(f"{SOURCE}, rules[{n}]" for n in range(len(scenario.rules))))
+    return decode_scenario(request.content, SOURCE)
 
 
 async def _response(book: RuleBook, request: APIRequest) -> Response:

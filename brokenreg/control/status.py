@@ -1,4 +1,4 @@
-"""`/v1/status`, `/v1/reset` and `/v1/faults`: the server as a whole, and what it can do."""
+"""`/v1/status`, `/v1/reset` and `/v1/faults`: the status of the server, and the catalogue of faults."""
 
 from __future__ import annotations
 
@@ -8,43 +8,36 @@ from brokenreg.control.problems import Problem
 from brokenreg.control.routes import APIRequest, Route, json_list, json_response, no_content
 from brokenreg.faults.catalogue import CATALOGUE
 from brokenreg.rules.fault_reference import FaultDescription, describe
-from brokenreg.runtime.runtime import ALL_NAMESPACES, Runtime
+from brokenreg.runtime import operations
+from brokenreg.runtime.runtime import Runtime
 from brokenreg.runtime.status import Status
 from brokenreg.wording import nearest
 
 
 async def get_status(runtime: Runtime, request: APIRequest) -> Response:
-    """Tell version, addresses and counts."""
+    """Show version, addresses and counts."""
     del request
     return json_response(runtime.status())
 
 
 async def reset(runtime: Runtime, request: APIRequest) -> Response:
-    """Reset rules to those of the start; forget counts, exchanges, leaks and breakpoints, not images."""
-    namespaces = runtime.rules.namespaces() if request.namespace == ALL_NAMESPACES else [request.namespace]
-    for namespace in namespaces:
-        runtime.rules.reset(namespace)
-    for namespace in (
-        runtime.trap.namespaces() if request.namespace == ALL_NAMESPACES else [request.namespace]
-    ):
-        runtime.trap.reset(namespace)
-    runtime.gate.breakpoints.clear()
-    runtime.log.forget(lambda exchange: exchange.ended is not None and request.concerns(exchange))
+    """Restore the rules of the start; forget counts, ended exchanges, leaks and breakpoints. Images stay."""
+    operations.reset(runtime, request.namespace)
     return no_content()
 
 
 async def list_faults(runtime: Runtime, request: APIRequest) -> Response:
-    """List the catalogue: every fault, its parameters, and how to use it."""
+    """List all faults, with their parameters and examples."""
     del runtime, request
     return await json_list(describe(kind) for kind in CATALOGUE.values())
 
 
 async def get_fault(runtime: Runtime, request: APIRequest) -> Response:
-    """Show one fault."""
+    """Show a fault."""
     del runtime
     name = request.path["name"]
     if name not in CATALOGUE:
-        raise Problem(404, f"there is no fault {name[:100]!r}; {nearest(name, CATALOGUE)}")
+        raise Problem(404, f'no fault "{name[:100]}": {nearest(name, CATALOGUE)}')
     return json_response(describe(CATALOGUE[name]))
 
 

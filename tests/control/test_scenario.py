@@ -12,7 +12,7 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from brokenreg.control.routes import YAML, Ask, Query
+from brokenreg.control.routes import YAML, APIRequest, Query
 from brokenreg.control.scenarios import replace_scenario
 from brokenreg.faults.catalogue import CATALOGUE
 from brokenreg.rules.active_rule import ActiveRule
@@ -151,17 +151,17 @@ async def test_a_reset_meanwhile_does_not_lose_a_scenario(monkeypatch: pytest.Mo
     """It is read by a thread, and comes after the reset."""
     books = RuleBooks(0, lambda _: ())
     runtime: Any = SimpleNamespace(rules=books)
-    prepared = RuleBook.prepared
+    prepare = RuleBook.prepare
 
-    def prepared_during_a_reset(book: RuleBook, sourced: SourcedScenario) -> list[ActiveRule]:
-        found = prepared(book, sourced)
+    def prepare_during_a_reset(book: RuleBook, sourced: SourcedScenario) -> list[ActiveRule]:
+        prepared = prepare(book, sourced)
         books.reset("ns")
-        return found
+        return prepared
 
-    monkeypatch.setattr(RuleBook, "prepared", prepared_during_a_reset)
+    monkeypatch.setattr(RuleBook, "prepare", prepare_during_a_reset)
     books.book("ns").add(rule_of({"fault": {"type": "error"}, "name": "before"}), "test")
-    ask = Ask({}, Query(namespace="ns"), b"rules: [{fault: {type: error, status: 503}}]", YAML, "")
-    response = await replace_scenario(runtime, ask)
+    request = APIRequest({}, Query(namespace="ns"), b"rules: [{fault: {type: error, status: 503}}]", YAML, "")
+    response = await replace_scenario(runtime, request)
     assert b"503" in await response.get_data(as_text=False)
     assert [active.rule.name for active in books.book("ns")] == [None]
 
