@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Protocol
+
+from cachetools import LRUCache
 
 from brokenreg.concurrency import ThreadPool, shielded
 from brokenreg.images.blobs import FabricatedBlob, MadeBlob, layer_at
@@ -75,7 +76,7 @@ class Fabricator:
         self._kinds = kinds
         self._limit = limit
         self._ledger = Ledger(memory)
-        self._images: OrderedDict[ImageSpec, FabricatedImage] = OrderedDict()
+        self._images: LRUCache[ImageSpec, FabricatedImage] = LRUCache(_CACHED_IMAGES)
         self._jobs: Jobs[tuple[str, ImageSpec]] = Jobs()
         # A job's own thread and its helper's.
         self._threads = ThreadPool("fabricator", 2 * RUNNING)
@@ -208,12 +209,10 @@ class Fabricator:
         return self._build(place.spec)
 
     def _build(self, spec: ImageSpec) -> FabricatedImage:
-        if spec not in self._images:
-            self._images[spec] = build_image(spec, self._ledger.sums(spec))
-            if len(self._images) > _CACHED_IMAGES:
-                self._images.popitem(last=False)
-        self._images.move_to_end(spec)
-        return self._images[spec]
+        image = self._images.get(spec)
+        if image is None:
+            image = self._images[spec] = build_image(spec, self._ledger.sums(spec))
+        return image
 
     async def _spec_of_record(self, repository: str, key: str, value: str) -> ImageSpec | None:
         """Return the image in that repository that a record describes, or one with the record's layer."""

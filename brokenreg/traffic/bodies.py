@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from cachetools import FIFOCache
+
 from brokenreg.oci.target import Endpoint
 from brokenreg.redaction import REDACTED
 from brokenreg.traffic.exchange import Exchange
@@ -69,30 +71,25 @@ class Bodies:
     """The bodies of the newest exchanges, by exchange id, `total` bytes at most."""
 
     def __init__(self, total: int = TOTAL) -> None:
-        self._total = total
-        self._kept: dict[int, Kept] = {}
-        self.length = 0
-        """Bytes that there are."""
+        self._kept: FIFOCache[int, Kept] = FIFOCache(total, getsizeof=lambda kept: kept.length)
+
+    @property
+    def length(self) -> int:
+        """Return the size of all bodies, in bytes."""
+        return int(self._kept.currsize)
 
     def of(self, exchange: Exchange) -> Kept:
-        """Those of an exchange that has ended."""
+        """Return the bodies of an exchange that has ended."""
         return self._kept.get(exchange.id, NOTHING)
 
     def keep(self, exchange: Exchange, kept: Kept) -> None:
-        """Take in those of an exchange that ends; the oldest make way."""
-        if not kept.length or kept.length > self._total:
-            return
-        self.drop(exchange)
-        self._kept[exchange.id] = kept
-        self.length += kept.length
-        while self.length > self._total:
-            self.length -= self._kept.pop(next(iter(self._kept))).length
+        """Keep the bodies of an exchange that ends; those of the oldest exchanges are dropped."""
+        if 0 < kept.length <= self._kept.maxsize:
+            self._kept[exchange.id] = kept
 
     def drop(self, exchange: Exchange) -> None:
-        """Let go of those of one exchange."""
-        kept = self._kept.pop(exchange.id, None)
-        if kept is not None:
-            self.length -= kept.length
+        """Drop the bodies of one exchange."""
+        self._kept.pop(exchange.id, None)
 
 
 class BodyTap:
