@@ -12,7 +12,7 @@ import click
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from brokenreg.rules.fault_reference import FaultDescription, ParameterDescription
+    from brokenreg.rules.fault_descriptions import FaultDescription, ParameterDescription
 
 _EPILOG = """
 \b
@@ -29,7 +29,7 @@ Examples:
 @click.option("--markdown", "form", flag_value="markdown", help="As docs/faults.md.")
 def faults(name: str | None, form: str | None) -> None:
     """Show the catalogue of faults, or one of them."""
-    from brokenreg.rules.fault_reference import descriptions
+    from brokenreg.rules.fault_descriptions import descriptions
 
     found = descriptions() if name is None else [_named(name)]
     if form == "json":
@@ -42,7 +42,7 @@ def faults(name: str | None, form: str | None) -> None:
 
 def _named(name: str) -> FaultDescription:
     from brokenreg.faults.catalogue import CATALOGUE
-    from brokenreg.rules.fault_reference import describe
+    from brokenreg.rules.fault_descriptions import describe
     from brokenreg.wording import nearest
 
     if name not in CATALOGUE:

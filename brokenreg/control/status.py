@@ -7,7 +7,7 @@ from quart import Response
 from brokenreg.control.problems import Problem
 from brokenreg.control.routes import APIRequest, Route, json_list, json_response, no_content
 from brokenreg.faults.catalogue import CATALOGUE
-from brokenreg.rules.fault_reference import FaultDescription, describe
+from brokenreg.rules.fault_descriptions import FaultDescription, describe
 from brokenreg.runtime import operations
 from brokenreg.runtime.runtime import Runtime
 from brokenreg.runtime.status import Status

@@ -126,13 +126,13 @@ class FaultContext:
             self._random = Random(self.draw)  # noqa: S311 - repeatable is what it shall be
         return self._random
 
-    async def pass_on(
+    async def forward(
         self, send: Send | None = None, *, scope: Scope | None = None, receive: Receive | None = None
     ) -> None:
         """Let the registry (or the next fault inside) answer, through `send` if there is one."""
         await self.app(scope or self.scope, receive or self.receive, send or self.send)
 
-    async def pass_on_changed(
+    async def forward_changed(
         self, change: Callable[[Head], None], *, scope: Scope | None = None, receive: Receive | None = None
     ) -> None:
         """Let the registry answer, with other status or headers."""
@@ -144,7 +144,7 @@ class FaultContext:
                 message = head.message()
             await self.send(message)
 
-        await self.pass_on(send, scope=scope, receive=receive)
+        await self.forward(send, scope=scope, receive=receive)
 
     async def fetch(self, *, scope: Scope | None = None) -> tuple[Head, bytes]:
         """Have the registry answer us and not the client: for documents, which fit into memory.
@@ -166,13 +166,13 @@ class FaultContext:
             kept.clear()
             await self.send(message)
 
-        await self.pass_on(keep, scope=scope)
+        await self.forward(keep, scope=scope)
         if not kept:
             raise ClientDisconnectedError
         start, *parts = kept
         return Head(start), b"".join(part.get("body", b"") for part in parts)
 
-    async def hand_on(self, head: Head, body: bytes) -> None:
+    async def send_response(self, head: Head, body: bytes) -> None:
         """Give the client what was fetched, or what was made of it."""
         await self.send(head.message())
         await self.send({"type": "http.response.body", "body": body, "more_body": False})
@@ -253,7 +253,7 @@ class ResponseFilter:
             key: value for key, value in self.context.scope["extensions"].items() if key != ZERO_COPY
         }
         scope = {**self.context.scope, "extensions": extensions}
-        await self.context.pass_on(self._send, scope=scope)
+        await self.context.forward(self._send, scope=scope)
 
     async def head(self, head: Head) -> None:
         """Hand on status and headers."""

@@ -1,22 +1,61 @@
-"""Finds out why a match can never match at its endpoints."""
+"""Finds out why a rule can never be applied as it is written."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
+from brokenreg.faults.catalogue import CATALOGUE, Fault
 from brokenreg.oci.digests import Digest, is_digest
 from brokenreg.oci.errors import OCIError
 from brokenreg.oci.names import is_tag
 from brokenreg.oci.target import Endpoint
-from brokenreg.traffic.globs import OR, WILD, any_of
-from brokenreg.traffic.matching import BLOBS, Match
+from brokenreg.traffic.matching import BLOBS, OR, WILD, Match, any_of
 
 _BY_DIGEST = frozenset({*BLOBS, Endpoint.REFERRERS})
 _WITHOUT_REPOSITORY = frozenset({Endpoint.PING, Endpoint.CATALOG})
 _WITHOUT_REFERENCE = _WITHOUT_REPOSITORY | {Endpoint.TOKEN, Endpoint.TAGS}
 
 
-def match_conflict(match: Match, endpoints: Collection[Endpoint]) -> str | None:
+def rule_conflict(faults: Sequence[Fault], match: Match, endpoint: str) -> str | None:
+    """Return in one line why a rule with these faults can never be applied at that endpoint, or None."""
+    for fault in faults:
+        if (endpoint == Endpoint.CONNECT) != (fault.default_endpoint == Endpoint.CONNECT):
+            return _wrong_endpoint(fault, endpoint)
+    if endpoint == Endpoint.CONNECT and (problem := _connection_conflict(faults, match)):
+        return problem
+    endpoints = match.endpoints(endpoint)
+    if problem := _match_conflict(match, endpoints):
+        return problem
+    for place, fault in enumerate(faults):
+        if problem := fault.conflict_reason(match, endpoints):
+            return problem
+        if inner := next((each for each in faults[place + 1 :] if fault.shadows(each)), None):
+            return (
+                f"{fault.name} responds itself, so {inner.name} after it is never applied; "
+                f"write {inner.name} before {fault.name}"
+            )
+    return None
+
+
+def _wrong_endpoint(fault: Fault, endpoint: str) -> str:
+    if endpoint != Endpoint.CONNECT:
+        return f"{fault.name} is applied before a request, at endpoint connect, not at {endpoint}"
+    others = [name for name, kind in CATALOGUE.items() if kind.default_endpoint == Endpoint.CONNECT]
+    return f"{fault.name} needs a request, and endpoint connect has none; use {' or '.join(others)}"
+
+
+def _connection_conflict(faults: Sequence[Fault], match: Match) -> str | None:
+    if len(faults) > 1:
+        return "only one fault can be applied to a connection"
+    if beyond := match.beyond_connections():
+        return (
+            f"match.{beyond[0]} is for requests; to match a connection, use `attempt`, or `client` with an "
+            "address or a network"
+        )
+    return None
+
+
+def _match_conflict(match: Match, endpoints: Collection[Endpoint]) -> str | None:
     """Return in one line why a match can never match at these endpoints, or None."""
     if match.layer is not None and Endpoint.LAYER not in endpoints:
         return f"match.layer is for layers, and the endpoint is {_spelled(endpoints)}; write layer"

@@ -180,7 +180,7 @@ def _check_image(fault: type[Fault], rule: Rule) -> None:
 def _canonical(rule: Rule) -> str:
     """The parameters of its fault and its own, in one spelling."""
     (fault,) = rule.fault
-    elsewhere = {} if rule.endpoint == fault.endpoint else {"endpoint": rule.endpoint}
+    elsewhere = {} if rule.endpoint == fault.default_endpoint else {"endpoint": rule.endpoint}
     return "_".join(filter(None, (fault.spelled(), join_params({**elsewhere, **_own(rule)}))))
 
 

@@ -23,7 +23,7 @@ from brokenreg.faults.catalogue import CATALOGUE, Fault
 from brokenreg.faults.catalogue.base import first_problem
 from brokenreg.faults.catalogue.parameters import Share
 from brokenreg.oci.target import Endpoint
-from brokenreg.rules.conflicts import match_conflict
+from brokenreg.rules.conflicts import rule_conflict
 from brokenreg.traffic.matching import Match
 from brokenreg.validation import place_of, told
 from brokenreg.wording import counted, nearest
@@ -129,43 +129,16 @@ class Rule(BaseModel):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        endpoint = self.endpoint
-        for fault in self.fault:
-            if (endpoint == Endpoint.CONNECT) != (fault.endpoint == Endpoint.CONNECT):
-                raise ValueError(_not_there(fault, endpoint))
-        if endpoint == Endpoint.CONNECT:
-            self._check_connection()
-        self._check_effect()
+        if problem := rule_conflict(self.fault, self.match, self.endpoint):
+            raise ValueError(problem)
         return self
-
-    def _check_effect(self) -> None:
-        """Raise `ValueError` if it can never be applied as it is written."""
-        if conflict := match_conflict(self.match, self.endpoints()):
-            raise ValueError(conflict)
-        for place, fault in enumerate(self.fault):
-            if conflict := fault.conflict(self.match, self.endpoints()):
-                raise ValueError(conflict)
-            if inner := next((each for each in self.fault[place + 1 :] if fault.precludes(each)), None):
-                raise ValueError(
-                    f"{fault.name} responds itself, so {inner.name} after it is never applied; "
-                    f"write {inner.name} before {fault.name}"
-                )
-
-    def _check_connection(self) -> None:
-        if len(self.fault) > 1:
-            raise ValueError("one fault alone can strike a connection")
-        if beyond := self.match.beyond_connections():
-            raise ValueError(
-                f"match.{beyond[0]} is of requests; a connection is known by `attempt`, and by `client` as "
-                "an address or a network"
-            )
 
     @property
     def endpoint(self) -> str:
         """Where it strikes: as its match says, else by default."""
         if self.match.endpoint is not None:
             return self.match.endpoint
-        defaults = [fault.endpoint for fault in self.fault]
+        defaults = [fault.default_endpoint for fault in self.fault]
         if self.override and Endpoint.CONNECT not in defaults:
             return "any"
         return next((each for each in defaults if each != "any"), "any")
@@ -180,13 +153,6 @@ class Rule(BaseModel):
     def written(self) -> dict[str, Any]:
         """As JSON and YAML have it: what differs from the defaults."""
         return self.model_dump(mode="json", exclude_defaults=True)
-
-
-def _not_there(fault: Fault, endpoint: str) -> str:
-    if endpoint != Endpoint.CONNECT:
-        return f"{fault.name} strikes before a request, at endpoint connect, not at {endpoint}"
-    others = [name for name, kind in CATALOGUE.items() if kind.endpoint == Endpoint.CONNECT]
-    return f"{fault.name} needs a request; at endpoint connect there is none yet, but {' and '.join(others)}"
 
 
 class FieldError(ValueError):

@@ -125,7 +125,7 @@ class RuleBooks:
             if hit is None:
                 continue
             hits.append(hit)
-            if any(fault.answers for fault in hit.faults):
+            if any(fault.responds for fault in hit.faults):
                 break  # the faults further inside are never reached
         return hits
 

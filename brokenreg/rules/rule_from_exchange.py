@@ -65,7 +65,7 @@ def rule_like(exchange: Exchange, faults: tuple[Fault, ...], newest: Iterable[Ex
     return rule
 
 
-def no_effect(faults: tuple[Fault, ...], exchange: Exchange) -> str | None:
+def no_effect_reason(faults: tuple[Fault, ...], exchange: Exchange) -> str | None:
     """Return why none of these faults could change an exchange like this one, or None.
 
     The original response is known only if no fault and no edit changed it. A manifest that was requested by
@@ -78,7 +78,7 @@ def no_effect(faults: tuple[Fault, ...], exchange: Exchange) -> str | None:
     for fault in faults:
         problem = fault.inapplicable_reason(exchange)
         if problem is None and is_known and exchange.endpoint is not Endpoint.CONNECT:
-            problem = fault.no_effect(exchange, Head(_head_of(exchange)))
+            problem = fault.no_effect_reason(exchange, Head(_head_of(exchange)))
         if problem is None:
             return None
         why = why or f"{fault.name} would have no effect on such a response: {problem}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 import ipaddress
 import re
 from collections.abc import Callable, Collection
@@ -9,17 +10,18 @@ from functools import partial
 from typing import Annotated, Literal
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
     Field,
+    StringConstraints,
     field_validator,
 )
 
 from brokenreg.oci.target import Endpoint, Target
 from brokenreg.redaction import REDACTED, SCHEMES, announces_secret, is_flag
 from brokenreg.traffic.exchange import Exchange
-from brokenreg.traffic.globs import Glob, Globs, any_of, matcher
 from brokenreg.traffic.redaction import redact_header
 
 EndpointName = Literal[
@@ -37,6 +39,22 @@ EndpointName = Literal[
     "catalog",
 ]
 """What a match may name: an endpoint, `blob` (config or layer), or `any`."""
+
+OR = "|"
+WILD = re.compile(r"[*?\[]")
+
+Glob = Annotated[str, StringConstraints(min_length=1, max_length=512)]
+"""A glob in the syntax of `fnmatch`: `*` crosses `/`, and case is significant."""
+
+
+def _check_alternatives(globs: str) -> str:
+    if not all(globs.split(OR)):
+        raise ValueError("has an empty alternative; write `a|b` for a or b")
+    return globs
+
+
+Globs = Annotated[Glob, AfterValidator(_check_alternatives)]
+"""A glob, or several of which one must match (`a|b`), for texts that never contain `|`."""
 
 Predicate = Callable[[Exchange], object]
 Facet = Callable[[Exchange], str]
@@ -172,6 +190,19 @@ class Match(BaseModel):
         for name, value in (self.header or {}).items():
             found.append((f"header {name} is not {value}", _header(name.lower(), matcher(value))))
         return found
+
+
+def any_of(globs: str) -> Callable[[str], object]:
+    """Return a true value if one of the alternatives matches the text."""
+    matchers = [matcher(glob) for glob in globs.split(OR)]
+    return matchers[0] if len(matchers) == 1 else lambda text: any(match(text) for match in matchers)
+
+
+def matcher(glob: str) -> Callable[[str], object]:
+    """Return a true value if the glob matches the text."""
+    if not WILD.search(glob):
+        return glob.__eq__
+    return re.compile(fnmatch.translate(glob)).match
 
 
 def _may_match(name: str, glob: str) -> bool:

@@ -20,7 +20,7 @@ from textual.widgets import ContentSwitcher
 
 from brokenreg.faults.catalogue import Fault
 from brokenreg.rules.rule import FieldError, Rule
-from brokenreg.rules.rule_from_exchange import LOOKED_AT, no_effect
+from brokenreg.rules.rule_from_exchange import LOOKED_AT, no_effect_reason
 from brokenreg.runtime.runtime import Runtime
 from brokenreg.traffic.exchange import Exchange
 from brokenreg.tui.area import SAID_FOR, Clock, TabArea
@@ -221,7 +221,7 @@ class Panel(App[int], HasDisabledReasons, inherit_bindings=False):
             self.push_screen(FaultChoice(), partial(self._fill_in, event.exchange))
         else:
             rule = self._next_like(event.exchange, self._arming.last_fault)
-            why = None if rule is None else no_effect(rule.fault, event.exchange)
+            why = None if rule is None else no_effect_reason(rule.fault, event.exchange)
             if why is None:
                 self._fail_next(event.exchange, rule)
             else:

@@ -16,7 +16,7 @@ from brokenreg.control.routes import YAML, APIRequest, Query
 from brokenreg.control.scenarios import replace_scenario
 from brokenreg.faults.catalogue import CATALOGUE
 from brokenreg.rules.active_rule import ActiveRule
-from brokenreg.rules.fault_reference import describe
+from brokenreg.rules.fault_descriptions import describe
 from brokenreg.rules.rule import FieldError, rule_of
 from brokenreg.rules.rule_book import RuleBook
 from brokenreg.rules.rule_books import RuleBooks

@@ -285,11 +285,11 @@ def test_no_path_can_carry_it(registry: Brokenreg, fault: str, path: str) -> Non
         ("{fault: accept, match: {repository: app}}", "match.repository is of requests"),
         (
             "{fault: tls, match: {endpoint: layer}}",
-            "tls strikes before a request, at endpoint connect, not at layer",
+            "tls is applied before a request, at endpoint connect, not at layer",
         ),
         (
             "{fault: error, match: {endpoint: connect}}",
-            "error needs a request; at endpoint connect there is none yet",
+            "error needs a request, and endpoint connect has none",
         ),
         ("{fault: [tls, accept]}", "one fault alone"),
         ("{fault: {type: tls, form: old}}", "fault.form"),

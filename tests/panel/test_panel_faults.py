@@ -348,7 +348,7 @@ async def test_a_scenario_is_loaded_and_saved(tmp_path: Path, monkeypatch: pytes
 
 @pytest.mark.parametrize("name", CATALOGUE)
 def test_a_form_reads_back_what_it_shows_of_a_rule(name: str) -> None:
-    match = {} if CATALOGUE[name].endpoint == "connect" else {"header": {"x-a": "b*", "x-c": "*"}}
+    match = {} if CATALOGUE[name].default_endpoint == "connect" else {"header": {"x-a": "b*", "x-c": "*"}}
     rule = rule_of({"fault": usual(name), "match": match, "times": 2, "name": "x"})
     texts = dict(texts_of(rule))
     fields = {field: texts.get(field.id, "") for field in fields_of(CATALOGUE[name])}

@@ -28,7 +28,7 @@ from tests.registry.pushing import error_of
         ({"fault": "trunc"}, "fault.type: there is no fault 'trunc'; did you mean truncate?"),
         (
             {"fault": "error", "match": {"endpoint": "connect"}},
-            "error needs a request; at endpoint connect there is none yet, but accept and tls",
+            "error needs a request, and endpoint connect has none; use accept or tls",
         ),
         (
             {"fault": "error", "probability": "often"},

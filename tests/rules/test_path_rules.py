@@ -148,7 +148,7 @@ def test_what_is_accepted_is_a_reference(path: str) -> None:
 def test_every_fault_has_a_path_or_says_which_door_has_it(door: PathRules, kind: str) -> None:
     fault = CATALOGUE[kind]
     rule = rule_of({"fault": {"type": kind, **({"dur": "1s"} if kind == "timeout" else {})}})
-    if fault.endpoint == "connect":
+    if fault.default_endpoint == "connect":
         with pytest.raises(ValueError, match="scenario file"):
             prefix_of(rule)
     else:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from brokenreg.rules.rule import FieldError, fault_of, rule_of
 from brokenreg.rules.rule_books import RuleBooks
-from brokenreg.rules.rule_from_exchange import no_effect, scenario_like
+from brokenreg.rules.rule_from_exchange import no_effect_reason, scenario_like
 from brokenreg.rules.scenario import read_scenario
 from brokenreg.traffic.exchange import Exchange
 from tests.traffic import making
@@ -163,17 +163,17 @@ def test_a_fault_without_effect_is_known_before(fault: dict[str, Any], seen: Exc
     """Of an exchange that no fault changed; after a fault, nobody knows what the response would have been."""
     rule = rule_of({"fault": fault})
     seen = seen if seen.status else replace(seen, status=200)
-    why = no_effect(rule.fault, seen)
+    why = no_effect_reason(rule.fault, seen)
     assert why is not None
     assert why.startswith(f"{fault['type']} would have no effect on such a response: ")
     other = (*rule.fault, fault_of({"type": "error", "status": 503}))
-    assert no_effect(other, seen) is None, "another one would have"
+    assert no_effect_reason(other, seen) is None, "another one would have"
 
 
 def test_what_is_not_known_may_have_an_effect() -> None:
     truncate = (fault_of({"type": "truncate", "after": 100}),)
-    assert no_effect(truncate, manifest("v1")) is None
-    assert no_effect(truncate, manifest("v1", "HEAD")) is None
+    assert no_effect_reason(truncate, manifest("v1")) is None
+    assert no_effect_reason(truncate, manifest("v1", "HEAD")) is None
     huge = (fault_of({"type": "truncate"}),)
     for seen in (
         manifest("v1", faults=("error",)),
@@ -182,4 +182,4 @@ def test_what_is_not_known_may_have_an_effect() -> None:
         replace(manifest("v1"), status=None),
         replace(manifest("v1"), response_headers=()),
     ):
-        assert no_effect(huge, seen) is None
+        assert no_effect_reason(huge, seen) is None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Collection
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -38,16 +38,16 @@ class Challenge(Fault):
     challenge there, which has no repository: a path cannot reach it, a rule does.
     """
 
-    name: ClassVar[str] = "challenge"
-    endpoint: ClassVar[str] = "any"
-    effective: ClassVar[frozenset[Endpoint] | None] = frozenset(Endpoint) - {Endpoint.TOKEN, Endpoint.CONNECT}
-    answers: ClassVar[bool] = True
-    clients: ClassVar[str] = (
+    name = "challenge"
+    default_endpoint = "any"
+    endpoints = frozenset(Endpoint) - {Endpoint.TOKEN, Endpoint.CONNECT}
+    responds = True
+    clients = (
         "those that take a challenge to be of one form: regclient#265, go-containerregistry#1747; those that "
         "send credentials to whatever realm they are told: oras-go#1197, distribution-spec#607; "
         "containers/image takes Basic where both are offered"
     )
-    example: ClassVar[str] = "form-relative-realm"
+    example = "form-relative-realm"
 
     form: Literal[
         "bearer",
@@ -73,14 +73,14 @@ class Challenge(Fault):
             raise ValueError("a value is in place of a form; leave out one of them")
         return self
 
-    def conflict(self, match: Match, endpoints: Collection[Endpoint]) -> str | None:
+    def conflict_reason(self, match: Match, endpoints: Collection[Endpoint]) -> str | None:
         asks = match.user is not None or "authorization" in map(str.lower, match.header or ())
         if asks and not self.always:
             return (
                 "challenge is for requests without an Authorization, and the match is for those with one; "
                 "write always: true"
             )
-        return super().conflict(match, endpoints)
+        return super().conflict_reason(match, endpoints)
 
     def inapplicable_reason(self, exchange: Exchange) -> str | None:
         if exchange.endpoint is Endpoint.TOKEN:
@@ -141,15 +141,15 @@ class Token(Fault):
     `--auth token`. Without any parameter, `absent`.
     """
 
-    name: ClassVar[str] = "token"
-    endpoint: ClassVar[str] = "token"
-    effective: ClassVar[frozenset[Endpoint] | None] = frozenset({Endpoint.TOKEN})
-    methods: ClassVar[frozenset[str] | None] = frozenset({"GET", "POST"})
-    clients: ClassVar[str] = (
+    name = "token"
+    default_endpoint = "token"
+    endpoints = frozenset({Endpoint.TOKEN})
+    methods = frozenset({"GET", "POST"})
+    clients = (
         "pulls and pushes that outlive their token: moby#33558, buildx#324, jib#691; docker and "
         "containers/image take it for good for 60 s at least"
     )
-    example: ClassVar[str] = "lifetime-2s_claimed-5m"
+    example = "lifetime-2s_claimed-5m"
 
     form: Literal[
         "usual",
@@ -179,7 +179,7 @@ class Token(Fault):
             return "the request is for a token of no repository"
         return super().inapplicable_reason(exchange)
 
-    def no_effect(self, exchange: Exchange, head: Head) -> str | None:
+    def no_effect_reason(self, exchange: Exchange, head: Head) -> str | None:
         del exchange
         return None if head.status == 200 else f"the token service answers {head.status}"
 
@@ -191,7 +191,7 @@ class Token(Fault):
             repository=_SOMEWHERE_ELSE if self.form == "wrong-scope" else None,
         )
         answer = _Answer(context, self._spoil)
-        await context.pass_on(answer.send, scope=with_terms(context.scope, terms))
+        await context.forward(answer.send, scope=with_terms(context.scope, terms))
 
     def _spoil(self, head: Head, document: dict[str, Any]) -> bytes:
         """The body in place of one with that document."""

@@ -39,8 +39,8 @@ class Fault(BaseModel, ABC):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: ClassVar[str]
-    endpoint: ClassVar[str]
-    """Where it strikes unless a rule says otherwise: an endpoint, `blob` or `any`."""
+    default_endpoint: ClassVar[str]
+    """Where it is applied unless a rule says otherwise: an endpoint, `blob` or `any`."""
 
     methods: ClassVar[frozenset[str] | None] = None
     """The methods that it can strike; None for all."""
@@ -48,10 +48,10 @@ class Fault(BaseModel, ABC):
     protocols: ClassVar[frozenset[str]] = frozenset({HTTP1, HTTP2})
     """The protocols that can express it."""
 
-    effective: ClassVar[frozenset[Endpoint] | None] = None
+    endpoints: ClassVar[frozenset[Endpoint] | None] = None
     """The endpoints at which it can change anything; None for all."""
 
-    answers: ClassVar[bool] = False
+    responds: ClassVar[bool] = False
     """Whether it answers in the registry's stead, so that nothing further inside is asked."""
 
     clients: ClassVar[str]
@@ -73,7 +73,7 @@ class Fault(BaseModel, ABC):
             return f"{exchange.protocol} cannot express it"
         return None
 
-    def no_effect(self, exchange: Exchange, head: Head) -> str | None:
+    def no_effect_reason(self, exchange: Exchange, head: Head) -> str | None:
         """Return why it would change nothing of a response with that head; None if it would, or may.
 
         A subclass says so where the request, status or headers suffice to tell. What else turns out to
@@ -82,7 +82,7 @@ class Fault(BaseModel, ABC):
         del exchange, head
         return None
 
-    def conflict(self, match: Match, endpoints: Collection[Endpoint]) -> str | None:
+    def conflict_reason(self, match: Match, endpoints: Collection[Endpoint]) -> str | None:
         """Why it can never be applied to what a rule matches at these endpoints, in one line; None if it can.
 
         A subclass adds to this what depends on its parameters.
@@ -93,18 +93,18 @@ class Fault(BaseModel, ABC):
         if self.methods is not None and not any(map(match.allows, self.methods)):
             spelled = ", ".join(sorted(self.methods))
             return f"{self.name} is for {spelled}, and match.method is {match.method}"
-        if self.effective is not None and not self.effective & set(endpoints):
-            spelled = ", ".join(sorted(self.effective))
+        if self.endpoints is not None and not self.endpoints & set(endpoints):
+            spelled = ", ".join(sorted(self.endpoints))
             return f"{self.name} has an effect at {spelled}, and the endpoint is {next(iter(endpoints))}"
         return None
 
-    def precludes(self, inner: Fault) -> bool:
+    def shadows(self, inner: Fault) -> bool:
         """True if `inner` is never reached where this one is nearer to the client."""
         is_always = (
             type(self).inapplicable_reason is Fault.inapplicable_reason and inner.protocols <= self.protocols
         )
         covers = self.methods is None or (inner.methods is not None and inner.methods <= self.methods)
-        return self.answers and is_always and covers
+        return self.responds and is_always and covers
 
     @classmethod
     def family(cls) -> str:
@@ -153,8 +153,8 @@ class Fault(BaseModel, ABC):
 class ConnectFault(Fault):
     """A fault of the connection itself, before any request: it has no exchange to spoil."""
 
-    endpoint: ClassVar[str] = "connect"
-    answers: ClassVar[bool] = True
+    default_endpoint: ClassVar[str] = "connect"
+    responds: ClassVar[bool] = True
 
     @abstractmethod
     def decision(self, registry_view: RegistryView) -> AcceptDecision:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import ClassVar, Literal
+from typing import Literal
 
 from pydantic import Field
 
@@ -27,15 +27,15 @@ class Truncate(Fault):
     says. A body that is no longer than `after` is left as it is.
     """
 
-    name: ClassVar[str] = "truncate"
-    endpoint: ClassVar[str] = "layer"
-    methods: ClassVar[frozenset[str] | None] = _GET
-    clients: ClassVar[str] = (
+    name = "truncate"
+    default_endpoint = "layer"
+    methods = _GET
+    clients = (
         "containerd resumes with Range after FIN, and not after RST (containerd#5921, #9552); docker resumes "
         "after both, up to 5 times, 5 to 25 s apart; skopeo 1.9 and podman 4.3 do not (newer ones do), but "
         "podman pulls anew after RST; go-containerregistry does not resume (#1500)"
     )
-    example: ClassVar[str] = "after-64kib_end-rst"
+    example = "after-64kib_end-rst"
 
     after: Extent = Field(64 * 1024, description="bytes of the body that arrive, or a part of it (50%)")
     end: Literal["fin", "rst", "close-notify"] = Field("fin", description="how the connection ends")
@@ -46,7 +46,7 @@ class Truncate(Fault):
             return "close_notify is TLS, and this is plain HTTP"
         return super().inapplicable_reason(exchange)
 
-    def no_effect(self, exchange: Exchange, head: Head) -> str | None:
+    def no_effect_reason(self, exchange: Exchange, head: Head) -> str | None:
         return _no_success(head) or ends_before(self.after, exchange, head)
 
     async def apply(self, context: FaultContext) -> None:
@@ -61,7 +61,7 @@ class Truncate(Fault):
 
 class _Truncated(ResponseFilter):
     def __init__(self, fault: Truncate, context: FaultContext) -> None:
-        super().__init__(context, fault.no_effect)
+        super().__init__(context, fault.no_effect_reason)
         self._fault = fault
         self._left = 0
 
@@ -85,18 +85,18 @@ class Corrupt(Fault):
     within the whole content.
     """
 
-    name: ClassVar[str] = "corrupt"
-    endpoint: ClassVar[str] = "layer"
-    methods: ClassVar[frozenset[str] | None] = _GET
-    clients: ClassVar[str] = "all must refuse it (contrast#1628, moby#33527); some have unpacked it by then"
-    example: ClassVar[str] = "offset-1000"
+    name = "corrupt"
+    default_endpoint = "layer"
+    methods = _GET
+    clients = "all must refuse it (contrast#1628, moby#33527); some have unpacked it by then"
+    example = "offset-1000"
 
     offset: Size = Field(0, description="the byte to spoil, from 0; in each block, with `every`")
     every: Size | None = Field(
         None, ge=1, description="spoil a byte in each block of so many; absent: one in all"
     )
 
-    def no_effect(self, exchange: Exchange, head: Head) -> str | None:
+    def no_effect_reason(self, exchange: Exchange, head: Head) -> str | None:
         del exchange
         first = _first_byte(head)
         if head.length is not None and self.next_place(first) >= first + head.length:
@@ -117,7 +117,7 @@ class Corrupt(Fault):
 
 class _Corrupted(ResponseFilter):
     def __init__(self, fault: Corrupt, context: FaultContext) -> None:
-        super().__init__(context, fault.no_effect)
+        super().__init__(context, fault.no_effect_reason)
         self._fault = fault
         self._position = 0
 
@@ -141,12 +141,12 @@ class Swap(Fault):
     over where the repository has no other blob.
     """
 
-    name: ClassVar[str] = "swap"
-    endpoint: ClassVar[str] = "layer"
-    methods: ClassVar[frozenset[str] | None] = _GET
-    effective: ClassVar[frozenset[Endpoint] | None] = frozenset({Endpoint.CONFIG, Endpoint.LAYER})
-    clients: ClassVar[str] = "all must refuse it; some check the size alone"
-    example: ClassVar[str] = ""
+    name = "swap"
+    default_endpoint = "layer"
+    methods = _GET
+    endpoints = frozenset({Endpoint.CONFIG, Endpoint.LAYER})
+    clients = "all must refuse it; some check the size alone"
+    example = ""
 
     def inapplicable_reason(self, exchange: Exchange) -> str | None:
         if exchange.endpoint not in (Endpoint.CONFIG, Endpoint.LAYER):
@@ -158,7 +158,7 @@ class Swap(Fault):
         other = context.registry_view.another_blob(target)
         if other is None:
             context.no_effect(f"{target.name} has not this blob and another one")
-            await context.pass_on()
+            await context.forward()
             return
         context.note(f"serves {other}")
 
@@ -166,7 +166,7 @@ class Swap(Fault):
             head.set("docker-content-digest", target.digest)
             head.set("etag", f'"{target.digest}"')
 
-        await context.pass_on_changed(
+        await context.forward_changed(
             relabel, scope=with_target(context.scope, replace(target, reference=other))
         )
 
@@ -178,22 +178,22 @@ class WrongLength(Fault):
     behind it; or `absent` (over HTTP/1.1 the body is then chunked). Over HTTP/2 the stream ends as ever.
     """
 
-    name: ClassVar[str] = "wrong-length"
-    endpoint: ClassVar[str] = "layer"
-    methods: ClassVar[frozenset[str] | None] = READS
-    clients: ClassVar[str] = (
+    name = "wrong-length"
+    default_endpoint = "layer"
+    methods = READS
+    clients = (
         "containerd#3238 and distribution#3792 (absent); curl takes a body that is too short for "
         "whole, skopeo "
         "sees it by the digest"
     )
-    example: ClassVar[str] = "form-longer_by-100"
+    example = "form-longer_by-100"
 
     form: Literal["shorter", "longer", "absent"] = Field(
         "longer", description="what is wrong with Content-Length"
     )
     by: Size = Field(1, ge=1, description="bytes too few or too many")
 
-    def no_effect(self, exchange: Exchange, head: Head) -> str | None:
+    def no_effect_reason(self, exchange: Exchange, head: Head) -> str | None:
         del exchange
         if head.length is None:
             return "there is no Content-Length"
@@ -205,7 +205,7 @@ class WrongLength(Fault):
 
 class _WrongLength(ResponseFilter):
     def __init__(self, fault: WrongLength, context: FaultContext) -> None:
-        super().__init__(context, fault.no_effect)
+        super().__init__(context, fault.no_effect_reason)
         self._fault = fault
         self._announced = 0
         self._is_raw = context.exchange.protocol == HTTP1 and context.exchange.method != "HEAD"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import Literal
 
 from pydantic import Field
 
@@ -26,9 +26,9 @@ class Accept(ConnectFault):
     address alone: there is no User-Agent yet.
     """
 
-    name: ClassVar[str] = "accept"
-    clients: ClassVar[str] = "containerd dials once for each host that it knows, skopeo twice; both give up"
-    example: ClassVar[str] = "form-reset"
+    name = "accept"
+    clients = "containerd dials once for each host that it knows, skopeo twice; both give up"
+    example = "form-reset"
 
     form: Literal["reset", "close", "stall", "garbage"] = Field(
         "reset", description="what comes of the connection"
@@ -56,11 +56,11 @@ class Reset(Fault):
     `truncate`. Over HTTP/2 every stream of the connection goes down with it.
     """
 
-    name: ClassVar[str] = "reset"
-    endpoint: ClassVar[str] = "layer"
-    answers: ClassVar[bool] = True
-    clients: ClassVar[str] = "containerd, regclient: EOF is retried, a reset is not (containerd#9552)"
-    example: ClassVar[str] = ""
+    name = "reset"
+    default_endpoint = "layer"
+    responds = True
+    clients = "containerd, regclient: EOF is retried, a reset is not (containerd#9552)"
+    example = ""
 
     after: Size = Field(0, description="bytes of the request's body to read first")
 
@@ -79,11 +79,11 @@ class Reset(Fault):
 class EmptyReply(Fault):
     """Reads the request and closes the connection (FIN) without a single byte."""
 
-    name: ClassVar[str] = "empty-reply"
-    endpoint: ClassVar[str] = "manifest"
-    answers: ClassVar[bool] = True
-    clients: ClassVar[str] = "Go programs say EOF, and repeat a request on a connection that was used before"
-    example: ClassVar[str] = ""
+    name = "empty-reply"
+    default_endpoint = "manifest"
+    responds = True
+    clients = "Go programs say EOF, and repeat a request on a connection that was used before"
+    example = ""
 
     async def apply(self, context: FaultContext) -> None:
         await context.cut(End.FIN)
@@ -96,23 +96,23 @@ class Malformed(Fault):
     `garbage` from the first byte. HTTP/2 has none of these.
     """
 
-    name: ClassVar[str] = "malformed"
-    endpoint: ClassVar[str] = "manifest"
-    protocols: ClassVar[frozenset[str]] = frozenset({HTTP1})
-    clients: ClassVar[str] = "proxies and middleboxes do this; few clients retry"
-    example: ClassVar[str] = "form-status-line"
+    name = "malformed"
+    default_endpoint = "manifest"
+    protocols = frozenset({HTTP1})
+    clients = "proxies and middleboxes do this; few clients retry"
+    example = "form-status-line"
 
     form: Literal["status-line", "header", "chunk", "garbage"] = Field(
         "garbage", description="what is malformed"
     )
 
-    def no_effect(self, exchange: Exchange, head: Head) -> str | None:
+    def no_effect_reason(self, exchange: Exchange, head: Head) -> str | None:
         has_body = exchange.method != "HEAD" and head.length
         return None if self.form != "chunk" or has_body else "the response has no body"
 
     async def apply(self, context: FaultContext) -> None:
         if self.form == "chunk":
-            await _BadChunk(context, self.no_effect).run()
+            await _BadChunk(context, self.no_effect_reason).run()
             return
         await context.write(_MALFORMED[self.form])
         await context.cut(End.FIN)
@@ -140,11 +140,11 @@ class _BadChunk(ResponseFilter):
 class H2Reset(Fault):
     """Ends the HTTP/2 stream with RST_STREAM after `after` bytes of the body; the connection lives on."""
 
-    name: ClassVar[str] = "h2-reset"
-    endpoint: ClassVar[str] = "layer"
-    protocols: ClassVar[frozenset[str]] = frozenset({HTTP2})
-    clients: ClassVar[str] = "Go's client repeats after REFUSED_STREAM alone (kairos#4491)"
-    example: ClassVar[str] = "after-1000_code-7"
+    name = "h2-reset"
+    default_endpoint = "layer"
+    protocols = frozenset({HTTP2})
+    clients = "Go's client repeats after REFUSED_STREAM alone (kairos#4491)"
+    example = "after-1000_code-7"
 
     after: Extent = Field(
         0, description="bytes of the body that arrive, or a part of it; 0: not even headers"
@@ -156,7 +156,7 @@ class H2Reset(Fault):
         description="error code: 2 INTERNAL_ERROR, 7 REFUSED_STREAM, 8 CANCEL",
     )
 
-    def no_effect(self, exchange: Exchange, head: Head) -> str | None:
+    def no_effect_reason(self, exchange: Exchange, head: Head) -> str | None:
         return ends_before(self.after, exchange, head) if self.after else None
 
     async def apply(self, context: FaultContext) -> None:
@@ -170,11 +170,11 @@ class H2Goaway(Fault):
     closes, and its other streams end with it.
     """
 
-    name: ClassVar[str] = "h2-goaway"
-    endpoint: ClassVar[str] = "layer"
-    protocols: ClassVar[frozenset[str]] = frozenset({HTTP2})
-    clients: ClassVar[str] = "load balancers do this when they are rolled; Go repeats what it can"
-    example: ClassVar[str] = "code-0"
+    name = "h2-goaway"
+    default_endpoint = "layer"
+    protocols = frozenset({HTTP2})
+    clients = "load balancers do this when they are rolled; Go repeats what it can"
+    example = "code-0"
 
     after: Extent = Field(
         0, description="bytes of the body that arrive, or a part of it; 0: not even headers"
@@ -183,7 +183,7 @@ class H2Goaway(Fault):
         0, ge=0, le=2**32 - 1, description="error code: 0 NO_ERROR, 2 INTERNAL_ERROR, 11 ENHANCE_YOUR_CALM"
     )
 
-    def no_effect(self, exchange: Exchange, head: Head) -> str | None:
+    def no_effect_reason(self, exchange: Exchange, head: Head) -> str | None:
         return ends_before(self.after, exchange, head) if self.after else None
 
     async def apply(self, context: FaultContext) -> None:
@@ -194,7 +194,7 @@ class _EndedEarly(ResponseFilter):
     """Ends after a part of the body; before the headers, if the part is nothing."""
 
     def __init__(self, fault: H2Reset | H2Goaway, context: FaultContext, end: End) -> None:
-        super().__init__(context, fault.no_effect)
+        super().__init__(context, fault.no_effect_reason)
         self._after = fault.after
         self._end = end
         self._code = fault.code

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import ClassVar
 
 from pydantic import Field
 
@@ -22,25 +21,25 @@ class Hold(Fault):
     `abort`, the control API or the panel let it go on.
     """
 
-    name: ClassVar[str] = "hold"
-    endpoint: ClassVar[str] = ANY
-    clients: ClassVar[str] = "shows what a client does while it waits"
-    example: ClassVar[str] = "at-64kib"
+    name = "hold"
+    default_endpoint = ANY
+    clients = "shows what a client does while it waits"
+    example = "at-64kib"
 
     at: HeadersOrSize = Field("headers", description="`headers`, or bytes of the body")
 
     async def apply(self, context: FaultContext) -> None:
         if self.at == "headers":
             context.passage.hold(HEADERS, _told_by(context))
-            await context.pass_on()
+            await context.forward()
         else:
-            await context.pass_on_changed(partial(self._stop_in_body, context, self.at))
+            await context.forward_changed(partial(self._stop_in_body, context, self.at))
 
-    def no_effect(self, exchange: Exchange, head: Head) -> str | None:
+    def no_effect_reason(self, exchange: Exchange, head: Head) -> str | None:
         return None if self.at == "headers" else ends_before(self.at, exchange, head)
 
     def _stop_in_body(self, context: FaultContext, at: int, head: Head) -> None:
-        why = self.no_effect(context.exchange, head)
+        why = self.no_effect_reason(context.exchange, head)
         if why is not None:
             context.no_effect(why)
         else:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from abc import abstractmethod
 from functools import partial
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints, field_validator
 
@@ -33,7 +33,7 @@ _FRAMING = ("content-length", "transfer-encoding", "connection")
 class _HeaderFault(Fault):
     """A fault that changes headers of the response, and nothing else."""
 
-    def no_effect(self, exchange: Exchange, head: Head) -> str | None:
+    def no_effect_reason(self, exchange: Exchange, head: Head) -> str | None:
         del exchange
         changed = Head(head.message())
         self.change(changed)
@@ -45,12 +45,12 @@ class _HeaderFault(Fault):
 
     async def apply(self, context: FaultContext) -> None:
         def changed(head: Head) -> None:
-            why = self.no_effect(context.exchange, head)
+            why = self.no_effect_reason(context.exchange, head)
             if why is not None:
                 context.no_effect(why)
             self.change(head)
 
-        await context.pass_on_changed(changed)
+        await context.forward_changed(changed)
 
 
 class Header(_HeaderFault):
@@ -60,10 +60,10 @@ class Header(_HeaderFault):
     to other faults. `match.method` tells HEAD from GET.
     """
 
-    name: ClassVar[str] = "header"
-    endpoint: ClassVar[str] = "manifest"
-    clients: ClassVar[str] = "containerd#7390, distribution#3792: HEAD and GET are read by different code"
-    example: ClassVar[str] = "header-docker-content-digest"
+    name = "header"
+    default_endpoint = "manifest"
+    clients = "containerd#7390, distribution#3792: HEAD and GET are read by different code"
+    example = "header-docker-content-digest"
 
     header: HeaderName = Field("docker-content-digest", description="name of the header")
     value: HeaderValue | None = Field(None, description="its value; absent: the header is removed")
@@ -86,10 +86,10 @@ class Header(_HeaderFault):
 class ContentType(_HeaderFault):
     """Answers with another Content-Type, or with none."""
 
-    name: ClassVar[str] = "content-type"
-    endpoint: ClassVar[str] = "manifest"
-    clients: ClassVar[str] = "those that trust the header more than the document, and those that need it"
-    example: ClassVar[str] = ""
+    name = "content-type"
+    default_endpoint = "manifest"
+    clients = "those that trust the header more than the document, and those that need it"
+    example = ""
 
     value: HeaderValue = Field("text/html", description="the media type; `none`: no header at all")
 
@@ -105,16 +105,14 @@ class NoDigest(_HeaderFault):
     `form` is `absent`, `wrong` (a digest of something else) or `malformed` (no digest at all).
     """
 
-    name: ClassVar[str] = "no-digest"
-    endpoint: ClassVar[str] = "manifest"
-    effective: ClassVar[frozenset[Endpoint] | None] = frozenset(
-        {Endpoint.MANIFEST, Endpoint.CONFIG, Endpoint.LAYER, Endpoint.UPLOAD}
-    )
-    clients: ClassVar[str] = (
+    name = "no-digest"
+    default_endpoint = "manifest"
+    endpoints = frozenset({Endpoint.MANIFEST, Endpoint.CONFIG, Endpoint.LAYER, Endpoint.UPLOAD})
+    clients = (
         "those that resolve a tag by HEAD alone: containerd#3238, #7390; docker and containerd 1.6 ask GET "
         "where it is absent; where it is wrong, containerd fails and docker asks by tag again"
     )
-    example: ClassVar[str] = ""
+    example = ""
 
     form: Literal["absent", "wrong", "malformed"] = Field(
         "absent", description="what is wrong with the header"
@@ -140,19 +138,19 @@ class Range(Fault):
     without Range is left as it is.
     """
 
-    name: ClassVar[str] = "range"
-    endpoint: ClassVar[str] = "layer"
-    methods: ClassVar[frozenset[str] | None] = READS
-    clients: ClassVar[str] = (
+    name = "range"
+    default_endpoint = "layer"
+    methods = READS
+    clients = (
         "resumed and parallel downloads: containerd tolerates 200, docker begins anew 10 s later, "
         "containers/image and regclient give up (containerd#2364, #12291, clair#2022)"
     )
-    example: ClassVar[str] = "form-ignore"
+    example = "form-ignore"
 
     form: Literal["ignore", "shift", "header", "refuse"] = Field("ignore", description="what is wrong")
     by: Size = Field(1, ge=1, description="bytes, for `shift` and `header`")
 
-    def no_effect(self, exchange: Exchange, head: Head) -> str | None:
+    def no_effect_reason(self, exchange: Exchange, head: Head) -> str | None:
         del head
         return None if exchange.request_header("range") else "the request has no Range"
 
@@ -160,20 +158,20 @@ class Range(Fault):
         asked = header(context.scope, b"range")
         if asked is None:
             context.no_effect("the request has no Range")
-            await context.pass_on()
+            await context.forward()
         elif self.form == "refuse":
             await context.respond_error(
                 OCIError(416, ErrorCode.RANGE_INVALID, "No range of this is to be had")
             )
         elif self.form == "ignore":
-            await context.pass_on_changed(partial(_check_whole, context), scope=_asking(context, None))
+            await context.forward_changed(partial(_check_whole, context), scope=_asking(context, None))
         elif self.form == "header":
-            await context.pass_on_changed(partial(_relabel, context, self.by))
+            await context.forward_changed(partial(_relabel, context, self.by))
         elif (shifted := self._shifted(asked)) is None:
             context.no_effect("the request does not ask for one range of bytes")
-            await context.pass_on()
+            await context.forward()
         else:
-            await context.pass_on_changed(
+            await context.forward_changed(
                 partial(_relabel, context, -self.by), scope=_asking(context, shifted)
             )
 

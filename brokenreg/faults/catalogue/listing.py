@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from functools import lru_cache
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 from urllib.parse import parse_qsl, urlencode
 
 from pydantic import Field
@@ -34,14 +34,12 @@ class TagPages(Fault):
     the second origin, which knows no made-up tags, and records credentials that arrive there).
     """
 
-    name: ClassVar[str] = "tag-pages"
-    endpoint: ClassVar[str] = "tags"
-    effective: ClassVar[frozenset[Endpoint] | None] = frozenset({Endpoint.TAGS})
-    methods: ClassVar[frozenset[str] | None] = _GET
-    clients: ClassVar[str] = (
-        "those that ask for all at once, or follow Link for ever: image-reflector-controller#585, #931"
-    )
-    example: ClassVar[str] = "invented-9000_page-100_link-absent"
+    name = "tag-pages"
+    default_endpoint = "tags"
+    endpoints = frozenset({Endpoint.TAGS})
+    methods = _GET
+    clients = "those that ask for all at once, or follow Link for ever: image-reflector-controller#585, #931"
+    example = "invented-9000_page-100_link-absent"
 
     link: Literal["honest", "absent", "malformed", "cyclic", "absolute", "foreign"] = Field(
         "honest", description="what is wrong with Link"
@@ -50,7 +48,7 @@ class TagPages(Fault):
     cap: int | None = Field(None, ge=0, le=10**6, description="largest `n` that is not refused; absent: any")
     invented: int = Field(0, ge=0, le=100_000, description="made-up tags, beside those that are there")
 
-    def no_effect(self, exchange: Exchange, head: Head) -> str | None:
+    def no_effect_reason(self, exchange: Exchange, head: Head) -> str | None:
         del exchange
         return None if head.status == 200 else f"the status is {head.status}, without tags"
 
@@ -60,7 +58,7 @@ class TagPages(Fault):
         there = _listed(head, body, "tags")
         if there is None:
             context.no_effect(f"the status is {head.status}, without tags")
-            await context.hand_on(head, body)
+            await context.send_response(head, body)
             return
         wanted = _number(asked.get("n"))
         if self.cap is not None and wanted is not None and wanted > self.cap:
@@ -82,7 +80,7 @@ class TagPages(Fault):
         link = self._link(context, links.get("link"), query)
         if (page, link) == (honest[0], honest[1].get("link")):
             context.no_effect("the page is as it would be")
-        await _hand_on_page(context, head, {"name": context.exchange.target.name, "tags": page}, link)
+        await _send_response_page(context, head, {"name": context.exchange.target.name, "tags": page}, link)
 
     async def _made_up(self) -> list[str]:
         return await asyncio.to_thread(_invented, self.invented) if self.invented else []
@@ -114,11 +112,11 @@ class Referrers(Fault):
     index; `paged`: one referrer a page, with Link.
     """
 
-    name: ClassVar[str] = "referrers"
-    endpoint: ClassVar[str] = "referrers"
-    methods: ClassVar[frozenset[str] | None] = _GET
-    clients: ClassVar[str] = "those that look for signatures: oras-go#633, go-containerregistry#1647"
-    example: ClassVar[str] = "form-html"
+    name = "referrers"
+    default_endpoint = "referrers"
+    methods = _GET
+    clients = "those that look for signatures: oras-go#633, go-containerregistry#1647"
+    example = "form-html"
 
     form: Literal["not-found", "bad-request", "html", "redirect", "empty", "none", "wrong-type", "paged"] = (
         Field("not-found", description="what is answered")
@@ -154,7 +152,7 @@ class Referrers(Fault):
         manifests = _listed(head, body, "manifests")
         if manifests is None:
             context.no_effect(f"the status is {head.status}, without an index")
-            await context.hand_on(head, body)
+            await context.send_response(head, body)
             return
         told, link = manifests[:0], None  # "none" hides the pages after it, too
         if self.form == "paged":
@@ -169,10 +167,10 @@ class Referrers(Fault):
         if told == manifests:
             context.no_effect("there are no more of them")
         index = {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": told}
-        await _hand_on_page(context, head, index, link)
+        await _send_response_page(context, head, index, link)
 
 
-async def _hand_on_page(
+async def _send_response_page(
     context: FaultContext, head: Head, document: dict[str, Any], link: str | None
 ) -> None:
     """The honest response with another document and Link; its other headers stay."""
@@ -181,7 +179,7 @@ async def _hand_on_page(
     head.remove("link")
     if link is not None:
         head.add("link", link)
-    await context.hand_on(head, body)
+    await context.send_response(head, body)
 
 
 def _listed(head: Head, body: bytes, member: str) -> list[Any] | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
@@ -32,16 +32,16 @@ class Redirect(Fault):
     arrives there is told by `GET /v1/status`. Who must log in first is told so, and not redirected.
     """
 
-    name: ClassVar[str] = "redirect"
-    endpoint: ClassVar[str] = BLOB
-    methods: ClassVar[frozenset[str] | None] = READS | WRITES
-    answers: ClassVar[bool] = True
-    clients: ClassVar[str] = (
+    name = "redirect"
+    default_endpoint = BLOB
+    methods = READS | WRITES
+    responds = True
+    clients = (
         "docker asks again for a layer whose URL is expired; containerd, skopeo and podman do not; scanners "
         "that keep an expired URL or ask HEAD of one that is signed for GET (stackrox#22899, clair#1264, "
         "containerd#11949); those that send credentials on (oras-go#1197, distribution-spec#607)"
     )
-    example: ClassVar[str] = "form-expired"
+    example = "form-expired"
 
     form: Literal["works", "expired", "head-only", "html", "loop", "dead"] = Field(
         "works", description="what is wrong with the URL"
@@ -50,14 +50,14 @@ class Redirect(Fault):
     lifetime: Duration = Field(LIFETIME, description="how long the URL works")
     hops: int = Field(1, ge=1, le=1000, description="redirects before the content, this one included")
 
-    def precludes(self, inner: Fault) -> bool:
+    def shadows(self, inner: Fault) -> bool:
         return False  # who must log in first is not redirected
 
     async def apply(self, context: FaultContext) -> None:
         # The URL needs no login, so it is for those alone who have logged in.
         if not await context.registry_view.access_check.admits(context.scope):
             context.no_effect("the registry asks for a login first")
-            await context.pass_on()
+            await context.forward()
             return
         query = context.scope["query_string"].decode("latin-1")
         url = context.registry_view.origin.url(

@@ -6,7 +6,7 @@ import html
 import time
 from collections.abc import Collection
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Literal
 
 from cachetools import LRUCache
 from pydantic import Field
@@ -71,15 +71,15 @@ class Error(Fault):
     push is stored.
     """
 
-    name: ClassVar[str] = "error"
-    endpoint: ClassVar[str] = "manifest"
-    answers: ClassVar[bool] = True
-    clients: ClassVar[str] = (
+    name = "error"
+    default_endpoint = "manifest"
+    responds = True
+    clients = (
         "containerd 1.6, skopeo and podman give up at a 503 (newer containerd repeats 500, 503 and 504 "
         "once); docker asks for a layer again at once and after 5 s, for a manifest GET after HEAD and no "
         "more; HTML bodies break those that parse them (containerd#10898, kaniko#584, claircore#1748)"
     )
-    example: ClassVar[str] = "404"
+    example = "404"
 
     status: int = Field(500, ge=400, le=599, description="HTTP status, 400 to 599")
     code: str | None = Field(
@@ -123,14 +123,14 @@ class RateLimit(Fault):
     number, no date) or `huge` (ten years).
     """
 
-    name: ClassVar[str] = "rate-limit"
-    endpoint: ClassVar[str] = "manifest"
-    clients: ClassVar[str] = (
+    name = "rate-limit"
+    default_endpoint = "manifest"
+    clients = (
         "containers/image honours Retry-After, 5 tries of 2 to 60 s; containerd repeats at once "
         "(#10447); docker "
         "gives up; oras-go#1210, go-containerregistry#2111"
     )
-    example: ClassVar[str] = "quota-2_window-1m"
+    example = "quota-2_window-1m"
 
     quota: int = Field(0, ge=0, le=10**9, description="requests that pass in a window; 0: none")
     window: Duration = Field(60.0, gt=0, description="length of a window")
@@ -157,7 +157,7 @@ class RateLimit(Fault):
             for name, value in self._headers(self.quota - used - 1).items():
                 head.add(name, value)
 
-        await context.pass_on_changed(tell)
+        await context.forward_changed(tell)
 
     def _refusal(self, left: float) -> OCIError:
         headers = self._headers(0)
@@ -182,13 +182,11 @@ class RateLimit(Fault):
 class NotFound(Fault):
     """Answers 404 with the code of what was asked for, for instance BLOB_UNKNOWN."""
 
-    name: ClassVar[str] = "not-found"
-    endpoint: ClassVar[str] = "layer"
-    answers: ClassVar[bool] = True
-    clients: ClassVar[str] = (
-        "a manifest that names blobs which are gone: harbor#22747; docker asks twice, then gives up"
-    )
-    example: ClassVar[str] = ""
+    name = "not-found"
+    default_endpoint = "layer"
+    responds = True
+    clients = "a manifest that names blobs which are gone: harbor#22747; docker asks twice, then gives up"
+    example = ""
 
     async def apply(self, context: FaultContext) -> None:
         target = context.exchange.target
@@ -200,15 +198,15 @@ class NotFound(Fault):
 class HeadDiffers(Fault):
     """Answers HEAD with `status` and without the usual headers; GET works."""
 
-    name: ClassVar[str] = "head-differs"
-    endpoint: ClassVar[str] = "manifest"
-    methods: ClassVar[frozenset[str] | None] = frozenset({"HEAD"})
-    answers: ClassVar[bool] = True
-    clients: ClassVar[str] = (
+    name = "head-differs"
+    default_endpoint = "manifest"
+    methods = frozenset({"HEAD"})
+    responds = True
+    clients = (
         "those that ask HEAD first and believe it: containerd, crossplane#3223, distribution#1485; docker "
         "goes on with GET, containers/image asks no HEAD"
     )
-    example: ClassVar[str] = "status-403"
+    example = "status-403"
 
     status: int = Field(404, ge=200, le=599, description="status for HEAD")
 
@@ -223,22 +221,20 @@ class ReadAfterWrite(Fault):
     remembered together.
     """
 
-    name: ClassVar[str] = "read-after-write"
-    endpoint: ClassVar[str] = "manifest"
-    methods: ClassVar[frozenset[str] | None] = READS | {"PUT"}
-    effective: ClassVar[frozenset[Endpoint] | None] = frozenset({Endpoint.MANIFEST})
-    clients: ClassVar[str] = (
-        "release tools that push and look at once: release-sdk#55; geo-replicated registries"
-    )
-    example: ClassVar[str] = "reads-2"
+    name = "read-after-write"
+    default_endpoint = "manifest"
+    methods = READS | {"PUT"}
+    endpoints = frozenset({Endpoint.MANIFEST})
+    clients = "release tools that push and look at once: release-sdk#55; geo-replicated registries"
+    example = "reads-2"
 
     reads: int = Field(0, ge=0, le=10**6, description="how many requests after a push are answered 404")
     dur: Duration = Field(0.0, description="how long after a push all are answered 404")
 
-    def conflict(self, match: Match, endpoints: Collection[Endpoint]) -> str | None:
+    def conflict_reason(self, match: Match, endpoints: Collection[Endpoint]) -> str | None:
         if not match.allows("PUT") or not any(map(match.allows, READS)):
             return f"read-after-write must see PUT as well as GET or HEAD, and match.method is {match.method}"
-        return super().conflict(match, endpoints)
+        return super().conflict_reason(match, endpoints)
 
     async def apply(self, context: FaultContext) -> None:
         pushes = context.memory.get(_Pushes)
@@ -254,7 +250,7 @@ class ReadAfterWrite(Fault):
                 await context.respond_error(OCIError(404, code, "Pushed, and not yet to be seen"))
                 return
         context.no_effect("nothing was pushed just now" if push is None else "it is to be seen by now")
-        await context.pass_on()
+        await context.forward()
 
     async def _push(self, context: FaultContext, pushes: _Pushes) -> None:
         repository, reference = context.exchange.target.repository, context.exchange.target.reference
@@ -266,4 +262,4 @@ class ReadAfterWrite(Fault):
                 pushes[repository, head.get("docker-content-digest") or ""] = push
 
         context.no_effect("a push passes")
-        await context.pass_on_changed(remember)
+        await context.forward_changed(remember)

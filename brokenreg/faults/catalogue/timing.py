@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Collection
-from typing import ClassVar, Literal
+from typing import Literal
 
 from pydantic import Field
 
@@ -31,11 +31,11 @@ class Timeout(Fault):
     The request is read and forgotten: nothing of a push is stored.
     """
 
-    name: ClassVar[str] = "timeout"
-    endpoint: ClassVar[str] = "manifest"
-    answers: ClassVar[bool] = True
-    clients: ClassVar[str] = "docker asks HEAD, then GET, so a pull takes twice as long"
-    example: ClassVar[str] = "dur-2s"
+    name = "timeout"
+    default_endpoint = "manifest"
+    responds = True
+    clients = "docker asks HEAD, then GET, so a pull takes twice as long"
+    example = "dur-2s"
 
     dur: Duration = Field(description="how long, as Go writes durations: 300ms, 1h15m30.5s")
 
@@ -58,13 +58,13 @@ class Latency(Fault):
     taken in first: it is the answer that is late.
     """
 
-    name: ClassVar[str] = "latency"
-    endpoint: ClassVar[str] = ANY
-    clients: ClassVar[str] = (
+    name = "latency"
+    default_endpoint = ANY
+    clients = (
         "those with a timeout for headers: docker waits 15 s for /v2/, and for ever for all else, as do "
         "containerd, skopeo and podman; other Go programs often have 10 to 30 s, helm had none"
     )
-    example: ClassVar[str] = "dur-500ms"
+    example = "dur-500ms"
 
     dur: Duration = Field(1.0, description="the delay: exact, largest or median, by `form`")
     form: Literal["fixed", "uniform", "log-normal"] = Field("fixed", description="distribution of the delay")
@@ -77,7 +77,7 @@ class Latency(Fault):
                 await context.wait(self._delay(context))
             await context.send(message)
 
-        await context.pass_on(send)
+        await context.forward(send)
 
     def _delay(self, context: FaultContext) -> float:
         if self.form == "uniform":
@@ -93,24 +93,24 @@ class Stall(Fault):
     `at` says where: `headers` (they never come), or a place in the body. Without `dur` nothing follows.
     """
 
-    name: ClassVar[str] = "stall"
-    endpoint: ClassVar[str] = "layer"
-    clients: ClassVar[str] = (
+    name = "stall"
+    default_endpoint = "layer"
+    clients = (
         "all without a read timeout hang, among them docker, containerd, skopeo and podman: "
         "containerd#11650, cri-o#6574, regclient#338"
     )
-    example: ClassVar[str] = "at-64kib"
+    example = "at-64kib"
 
     at: HeadersOrExtent = Field("headers", description="`headers`, bytes of the body, or a part of it")
     dur: Duration | None = Field(None, description="how long; absent: until the client disconnects")
 
-    def no_effect(self, exchange: Exchange, head: Head) -> str | None:
+    def no_effect_reason(self, exchange: Exchange, head: Head) -> str | None:
         return None if self.at == "headers" else ends_before(self.at, exchange, head)
 
-    def conflict(self, match: Match, endpoints: Collection[Endpoint]) -> str | None:
+    def conflict_reason(self, match: Match, endpoints: Collection[Endpoint]) -> str | None:
         if self.at != "headers" and match.method == "HEAD":
             return "a response to HEAD has no body to stall in; write at=headers"
-        return super().conflict(match, endpoints)
+        return super().conflict_reason(match, endpoints)
 
     async def apply(self, context: FaultContext) -> None:
         await _Stalled(self, context).run()
@@ -118,7 +118,7 @@ class Stall(Fault):
 
 class _Stalled(ResponseFilter):
     def __init__(self, fault: Stall, context: FaultContext) -> None:
-        super().__init__(context, fault.no_effect)
+        super().__init__(context, fault.no_effect_reason)
         self._fault = fault
         self._left: int | None = None
 
@@ -153,15 +153,15 @@ class Throttle(Fault):
     the same rate.
     """
 
-    name: ClassVar[str] = "throttle"
-    endpoint: ClassVar[str] = BLOB
-    methods: ClassVar[frozenset[str] | None] = frozenset({"GET"})
-    clients: ClassVar[str] = "those with a deadline for the whole pull; docker and podman wait for ever"
-    example: ClassVar[str] = "rate-64kib"
+    name = "throttle"
+    default_endpoint = BLOB
+    methods = frozenset({"GET"})
+    clients = "those with a deadline for the whole pull; docker and podman wait for ever"
+    example = "rate-64kib"
 
     rate: Size = Field(64 * 1024, ge=1, description="bytes a second")
 
-    def no_effect(self, exchange: Exchange, head: Head) -> str | None:
+    def no_effect_reason(self, exchange: Exchange, head: Head) -> str | None:
         return ends_before(0, exchange, head)
 
     async def apply(self, context: FaultContext) -> None:
@@ -170,7 +170,7 @@ class Throttle(Fault):
 
 class _Throttled(ResponseFilter):
     def __init__(self, fault: Throttle, context: FaultContext) -> None:
-        super().__init__(context, fault.no_effect)
+        super().__init__(context, fault.no_effect_reason)
         self._slice = max(1, int(fault.rate * _SLICE))
         self._pace = _Pace(fault.rate, context)
 
@@ -194,11 +194,11 @@ class Drip(Fault):
     The time that the response is held or stalled does not count.
     """
 
-    name: ClassVar[str] = "drip"
-    endpoint: ClassVar[str] = "layer"
-    methods: ClassVar[frozenset[str] | None] = frozenset({"GET"})
-    clients: ClassVar[str] = "those whose read timeout starts anew with each byte: slow, and never an error"
-    example: ClassVar[str] = "what-headers_every-20ms"
+    name = "drip"
+    default_endpoint = "layer"
+    methods = frozenset({"GET"})
+    clients = "those whose read timeout starts anew with each byte: slow, and never an error"
+    example = "what-headers_every-20ms"
 
     what: Literal["body", "headers"] = Field("body", description="what drips")
     every: Duration = Field(0.01, gt=0, description="time between two bytes")
@@ -208,7 +208,7 @@ class Drip(Fault):
             return f"{exchange.protocol} packs headers into one frame"
         return super().inapplicable_reason(exchange)
 
-    def no_effect(self, exchange: Exchange, head: Head) -> str | None:
+    def no_effect_reason(self, exchange: Exchange, head: Head) -> str | None:
         return None if self.what == "headers" else ends_before(0, exchange, head)
 
     async def apply(self, context: FaultContext) -> None:
@@ -217,7 +217,7 @@ class Drip(Fault):
 
 class _Dripping(ResponseFilter):
     def __init__(self, fault: Drip, context: FaultContext) -> None:
-        super().__init__(context, fault.no_effect)
+        super().__init__(context, fault.no_effect_reason)
         self._fault = fault
         self._pace = _Pace(1 / fault.every, context)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import Literal
 
 from pydantic import Field
 
@@ -36,12 +36,12 @@ class TLS(ConnectFault):
     that does not trust it complains of that first. A plain HTTP listener has no TLS to spoil.
     """
 
-    name: ClassVar[str] = "tls"
-    clients: ClassVar[str] = (
+    name = "tls"
+    clients = (
         "containerd goes on to its next host, skopeo dials twice; Go gives a handshake 10 s (moby#50035); "
         "skopeo told not to verify takes a bad certificate, and tries plain HTTP when the handshake fails"
     )
-    example: ClassVar[str] = "form-expired"
+    example = "form-expired"
 
     form: Literal[
         "expired", "wrong-host", "untrusted", "handshake-fails", "handshake-stalls", "old-protocol"

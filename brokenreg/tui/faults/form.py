@@ -16,9 +16,9 @@ from textual.widget import Widget
 from textual.widgets import Input, Static
 
 from brokenreg.faults.catalogue import Fault
-from brokenreg.rules.fault_reference import ParameterDescription, parameters_of
+from brokenreg.rules.fault_descriptions import ParameterDescription, parameters_of
 from brokenreg.rules.rule import FieldError, Rule, rule_of
-from brokenreg.rules.rule_from_exchange import no_effect
+from brokenreg.rules.rule_from_exchange import no_effect_reason
 from brokenreg.traffic.exchange import Exchange
 from brokenreg.traffic.matching import Match
 from brokenreg.tui.bindings import KeyLine, bindings_of
@@ -211,7 +211,7 @@ class RuleForm(ModalScreen[Rule | None], inherit_bindings=False):
             self.query_one("#problem", Static).update(visible(str(error)))
             return None
         like = self._like if rule.match == self._match else None
-        why = None if like is None else no_effect(rule.fault, like)
+        why = None if like is None else no_effect_reason(rule.fault, like)
         self.query_one("#problem", Static).update(visible(why or ""))
         return rule if why is None else None
 

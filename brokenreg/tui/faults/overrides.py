@@ -12,7 +12,7 @@ from textual.screen import ModalScreen
 
 from brokenreg.faults.catalogue import CATALOGUE, Fault
 from brokenreg.rules.active_rule import ActiveRule
-from brokenreg.rules.fault_reference import describe
+from brokenreg.rules.fault_descriptions import describe
 from brokenreg.rules.rule import FieldError, Rule, fault_of
 from brokenreg.rules.rule_book import RuleBook
 from brokenreg.rules.rule_books import RuleBooks

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
 from urllib.parse import parse_qsl, urlencode
 
 from pydantic import Field, field_validator
@@ -25,12 +24,12 @@ class MountRefused(Fault):
     With `status` 202 it begins an upload instead, as the specification allows; another one is an error.
     """
 
-    name: ClassVar[str] = "mount-refused"
-    endpoint: ClassVar[str] = "upload"
-    effective: ClassVar[frozenset[Endpoint] | None] = frozenset({Endpoint.UPLOAD})
-    methods: ClassVar[frozenset[str] | None] = frozenset({"POST"})
-    clients: ClassVar[str] = "those that take a refused mount for a failed push: oras#1924"
-    example: ClassVar[str] = "status-401"
+    name = "mount-refused"
+    default_endpoint = "upload"
+    endpoints = frozenset({Endpoint.UPLOAD})
+    methods = frozenset({"POST"})
+    clients = "those that take a refused mount for a failed push: oras#1924"
+    example = "status-401"
 
     status: int = Field(202, ge=202, le=599, description="the answer to a mount: 202, or 400 to 599")
 
@@ -50,7 +49,7 @@ class MountRefused(Fault):
         if self.status == _ACCEPTED:
             query = parse_qsl(context.scope["query_string"].decode("latin-1"), keep_blank_values=True)
             rest = urlencode([pair for pair in query if pair[0] not in ("mount", "from", "digest")])
-            await context.pass_on(scope={**context.scope, "query_string": rest.encode("latin-1")})
+            await context.forward(scope={**context.scope, "query_string": rest.encode("latin-1")})
             return
         code = {401: ErrorCode.UNAUTHORIZED, 403: ErrorCode.DENIED, 404: ErrorCode.NAME_UNKNOWN}
         await context.respond_error(
@@ -69,17 +68,17 @@ class TooLarge(Fault):
     (distribution-spec, "Pushing a blob in chunks").
     """
 
-    name: ClassVar[str] = "too-large"
-    endpoint: ClassVar[str] = "upload"
-    methods: ClassVar[frozenset[str] | None] = WRITES
-    clients: ClassVar[str] = "those that send a blob in one piece, whatever its size: distribution#4144"
-    example: ClassVar[str] = "limit-1mib"
+    name = "too-large"
+    default_endpoint = "upload"
+    methods = WRITES
+    clients = "those that send a blob in one piece, whatever its size: distribution#4144"
+    example = "limit-1mib"
 
     limit: Size = Field(1024 * 1024, description="bytes that a body may have")
     tell: bool = Field(False, description="announce the limit where an upload begins")
     least: Size | None = Field(None, ge=1, description="bytes that a PATCH must have; absent: no such thing")
 
-    def no_effect(self, exchange: Exchange, head: Head) -> str | None:
+    def no_effect_reason(self, exchange: Exchange, head: Head) -> str | None:
         announced = exchange.request_header("content-length")
         size = max(exchange.request_bytes, int(announced) if announced.isdigit() else 0)
         is_small = exchange.method == "PATCH" and size < (self.least or 0)
@@ -115,7 +114,7 @@ class TooLarge(Fault):
             if refusal is None and not told:
                 context.no_effect("it is not too large")
 
-        await context.pass_on_changed(change, receive=receive)
+        await context.forward_changed(change, receive=receive)
 
     def _told(self, method: str, status: int) -> dict[str, int]:
         """The headers of an upload's beginning, in bytes."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import ClassVar, Literal
+from typing import Literal
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from cachetools import LRUCache
@@ -39,14 +39,14 @@ class UploadLost(Fault):
     `error` with `match.method`.
     """
 
-    name: ClassVar[str] = "upload-lost"
-    endpoint: ClassVar[str] = "upload"
-    methods: ClassVar[frozenset[str] | None] = _SESSION
-    clients: ClassVar[str] = (
+    name = "upload-lost"
+    default_endpoint = "upload"
+    methods = _SESSION
+    clients = (
         "docker and podman begin the blob again; skopeo 1.9 and containerd 1.6 give up: containerd#2385, "
         "image#756, containerization#790"
     )
-    example: ClassVar[str] = "step-3"
+    example = "step-3"
 
     step: int = Field(
         2, ge=2, le=10**6, description="the request at which the session is lost; the POST is 1"
@@ -70,7 +70,7 @@ class UploadLost(Fault):
                 if head.status == 401:
                     steps[session] = steps.get(session, 1) - 1
 
-            await context.pass_on_changed(count)
+            await context.forward_changed(count)
 
 
 class UploadLocation(Fault):
@@ -83,21 +83,21 @@ class UploadLocation(Fault):
     no URL. An honest Location here is an absolute path.
     """
 
-    name: ClassVar[str] = "upload-location"
-    endpoint: ClassVar[str] = "upload"
-    effective: ClassVar[frozenset[Endpoint] | None] = frozenset({Endpoint.UPLOAD})
-    methods: ClassVar[frozenset[str] | None] = _SESSION | {"POST"}
-    clients: ClassVar[str] = (
+    name = "upload-location"
+    default_endpoint = "upload"
+    endpoints = frozenset({Endpoint.UPLOAD})
+    methods = _SESSION | {"POST"}
+    clients = (
         "those that put URLs together by hand, drop the query, or send credentials wherever they are led: "
         "image#756, containerization#790, oras-go#1197"
     )
-    example: ClassVar[str] = "form-relative"
+    example = "form-relative"
 
     form: Literal["absolute", "relative", "query", "foreign", "missing", "garbage"] = Field(
         "relative", description="what Location is like"
     )
 
-    def no_effect(self, exchange: Exchange, head: Head) -> str | None:
+    def no_effect_reason(self, exchange: Exchange, head: Head) -> str | None:
         if self.form == "query" and exchange.target.reference:
             return None
         return None if _session_of(head) else f"the status is {head.status}, without a session"
@@ -110,7 +110,7 @@ class UploadLocation(Fault):
                 )
             )
             return
-        await context.pass_on_changed(lambda head: self._change(context, head))
+        await context.forward_changed(lambda head: self._change(context, head))
 
     def _change(self, context: FaultContext, head: Head) -> None:
         location = _session_of(head)
@@ -144,29 +144,29 @@ class UploadRange(Fault):
     bytes too low or too high, of PATCH and of the session's GET; `absent`: none.
     """
 
-    name: ClassVar[str] = "upload-range"
-    endpoint: ClassVar[str] = "upload"
-    effective: ClassVar[frozenset[Endpoint] | None] = frozenset({Endpoint.UPLOAD})
-    methods: ClassVar[frozenset[str] | None] = _SESSION - {"DELETE"}
-    clients: ClassVar[str] = "those that send blobs in chunks and go on where Range says: image#756"
-    example: ClassVar[str] = "form-behind_by-100"
+    name = "upload-range"
+    default_endpoint = "upload"
+    endpoints = frozenset({Endpoint.UPLOAD})
+    methods = _SESSION - {"DELETE"}
+    clients = "those that send blobs in chunks and go on where Range says: image#756"
+    example = "form-behind_by-100"
 
     form: Literal["refuse", "stale", "behind", "ahead", "absent"] = Field(
         "refuse", description="what is wrong"
     )
     by: Size = Field(1, ge=1, description="bytes, for `stale`, `behind` and `ahead`")
 
-    def conflict(self, match: Match, endpoints: Collection[Endpoint]) -> str | None:
+    def conflict_reason(self, match: Match, endpoints: Collection[Endpoint]) -> str | None:
         if self.form in ("refuse", "stale") and not (match.allows("PATCH") or match.allows("PUT")):
             return f"only PATCH and PUT are refused, and match.method is {match.method}"
-        return super().conflict(match, endpoints)
+        return super().conflict_reason(match, endpoints)
 
     def inapplicable_reason(self, exchange: Exchange) -> str | None:
         if exchange.method == "GET" and self.form in ("refuse", "stale"):
             return "only PATCH and PUT are refused"
         return super().inapplicable_reason(exchange)
 
-    def no_effect(self, exchange: Exchange, head: Head) -> str | None:
+    def no_effect_reason(self, exchange: Exchange, head: Head) -> str | None:
         del exchange
         honest = head.get("range")
         if self.form in ("refuse", "stale"):
@@ -180,14 +180,14 @@ class UploadRange(Fault):
         if self.form in ("refuse", "stale"):
             await self._refuse(context)
         else:
-            await context.pass_on_changed(lambda head: self._change(context, head))
+            await context.forward_changed(lambda head: self._change(context, head))
 
     async def _refuse(self, context: FaultContext) -> None:
         """The session is asked how far it is; what the client sends is forgotten."""
         head, body = await context.fetch(scope={**context.scope, "method": "GET", "query_string": b""})
         if head.status != 204:
             context.no_effect(f"the status is {head.status}")
-            await context.hand_on(head, body)
+            await context.send_response(head, body)
             return
         headers = {name: head.get(name) or "" for name in ("location", "range", "docker-upload-uuid")}
         if self.form == "stale":
@@ -197,7 +197,7 @@ class UploadRange(Fault):
         )
 
     def _change(self, context: FaultContext, head: Head) -> None:
-        why = self.no_effect(context.exchange, head)
+        why = self.no_effect_reason(context.exchange, head)
         if why is not None:
             context.no_effect(why)
         elif self.form == "absent":

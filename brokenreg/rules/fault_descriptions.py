@@ -1,4 +1,4 @@
-"""The catalogue as people and programs read it: `brokenreg faults`, `GET /v1/faults` and docs/faults.md."""
+"""Descriptions of all faults, for `brokenreg faults`, `GET /v1/faults` and docs/faults.md."""
 
 from __future__ import annotations
 
@@ -27,19 +27,19 @@ class ParameterDescription(BaseModel):
 
     name: str
     description: str
-    default: Any = Field(description="as JSON has it; null where there is none")
+    default: Any = Field(description="as JSON; null if there is none")
     required: bool
-    choices: list[str] = Field(description="the words that it may be; empty where it is no matter of words")
+    choices: list[str] = Field(description="the words that are valid values; empty if it is not a word")
     json_schema: dict[str, Any]
 
 
 class Examples(BaseModel):
-    """One and the same rule at each door; null where a door cannot carry it."""
+    """The same rule in each place where rules are written; null where it cannot be written."""
 
     model_config = ConfigDict(frozen=True)
 
-    image: str | None = Field(description="a made-up image on which it strikes")
-    path: str | None = Field(description="before the name of any image")
+    image: str | None = Field(description="a fabricated image to which it is applied")
+    path: str | None = Field(description="the prefix for any image")
     rule: dict[str, Any] = Field(description="for POST /v1/rules")
     scenario: str = Field(description="for a scenario file")
     command: str
@@ -54,7 +54,7 @@ class FaultDescription(BaseModel):
     family: str
     summary: str
     description: str
-    endpoint: str = Field(description="where it strikes unless a rule says otherwise")
+    endpoint: str = Field(description="where it is applied unless a rule says otherwise")
     methods: list[str] | None = Field(description="null for all")
     protocols: list[str]
     clients: str
@@ -63,17 +63,18 @@ class FaultDescription(BaseModel):
 
 
 def descriptions() -> list[FaultDescription]:
-    """All faults, family by family."""
+    """Return the descriptions of all faults, by family."""
     return [describe(kind) for kind in CATALOGUE.values()]
 
 
 def describe(kind: type[Fault]) -> FaultDescription:
+    """Return the description of one fault."""
     return FaultDescription(
         name=kind.name,
         family=kind.family(),
         summary=kind.summary(),
         description=inspect.getdoc(kind) or "",
-        endpoint=str(kind.endpoint),
+        endpoint=str(kind.default_endpoint),
         methods=None if kind.methods is None else sorted(kind.methods),
         protocols=sorted(kind.protocols),
         clients=kind.clients,
@@ -83,7 +84,7 @@ def describe(kind: type[Fault]) -> FaultDescription:
 
 
 def parameters_of(kind: type[BaseModel]) -> Iterator[ParameterDescription]:
-    """The fields of a model: of a fault, of a match, of a rule."""
+    """Describe the fields of a model: a fault, a match or a rule."""
     schema = kind.model_json_schema(mode="serialization")
     properties = kind.model_json_schema()["properties"] if kind.model_fields else {}
     defaults = schema.get("properties", {})
@@ -99,7 +100,7 @@ def parameters_of(kind: type[BaseModel]) -> Iterator[ParameterDescription]:
 
 
 def _choices(schema: dict[str, Any]) -> list[str]:
-    """The words in a JSON Schema, also in one of several forms that a parameter takes."""
+    """Return the words that a JSON Schema allows, also in one of several forms."""
     alone = [schema["const"]] if "const" in schema else []
     inner = [word for each in schema.get("anyOf", ()) for word in _choices(each)]
     return [word for word in (*alone, *schema.get("enum", ()), *inner) if isinstance(word, str)]
@@ -114,7 +115,9 @@ def _examples(kind: type[Fault]) -> Examples:
         path = f"{RESERVED}with/{'_'.join(filter(None, (kind.name, join_params(values))))}/library/app:v1"
     except ValueError:
         path = None
-    image = f"{RESERVED}{kind.name}:{kind.example or 'latest'}" if kind.endpoint in _OF_IMAGES else None
+    image = (
+        f"{RESERVED}{kind.name}:{kind.example or 'latest'}" if kind.default_endpoint in _OF_IMAGES else None
+    )
     given = " ".join(f"{name}={value}" for name, value in values.items())
     return Examples(
         image=image,
