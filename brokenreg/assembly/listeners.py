@@ -1,11 +1,13 @@
-"""Listeners: sockets bound before anything starts, and Hypercorn on them."""
+"""The listeners of a run: their sockets, Hypercorn on them, and how they start and stop together."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import socket
 import ssl
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,8 @@ from typing import Any
 from hypercorn.asyncio import serve
 from hypercorn.config import Config, Sockets
 
+from brokenreg.concurrency import first_of
+from brokenreg.config import Settings
 from brokenreg.option_values import Address
 from brokenreg.wire import connection, http2
 from brokenreg.wire.connection_middleware import ConnectionMiddleware
@@ -23,10 +27,10 @@ from brokenreg.wire.listen_socket import ListenSocket
 logger = logging.getLogger(__name__)
 
 GRACE = 0.7
-"""Seconds that exchanges in flight have when we stop; what is left is then cut."""
+"""Seconds that exchanges in flight have on shutdown; those that are left are then cut."""
 
 _BACKLOG = 4096
-_FOR_EVER = 10**9
+_UNLIMITED = 10**9
 
 
 class ListenError(Exception):
@@ -42,18 +46,18 @@ class Certificate:
 
 
 class _ListenerConfig(Config):
-    """Hypercorn's settings where ours differ: nothing may cut a held or slow response."""
+    """Hypercorn's settings: nothing may cut a held or slow response."""
 
     read_timeout = None
     ssl_handshake_timeout = HANDSHAKE_PATIENCE
     backlog = _BACKLOG
-    # Longer than ours: we cut connections, Hypercorn would cancel their tasks, and asyncio complain.
+    # Longer than ours: connections are cut first. Hypercorn would cancel their tasks, which asyncio logs.
     graceful_timeout = GRACE + 1.0
     keep_alive_timeout = 75.0
-    keep_alive_max_requests = _FOR_EVER
+    keep_alive_max_requests = _UNLIMITED
     include_server_header = False
     h11_max_incomplete_size = 64 * 1024
-    # Two messages of one read each: enough to keep a writer busy, and real backpressure for uploads.
+    # Two messages of one read each keep a writer busy, and uploads still get backpressure.
     max_app_queue_size = 2
     loglevel = "WARNING"
 
@@ -76,7 +80,7 @@ class _ListenerConfig(Config):
 
 
 def tls_context(certificate: Certificate) -> ListenerContext:
-    """By which a listener shakes hands with that certificate. Raise `OSError` or `ssl.SSLError`."""
+    """Return the TLS context of a listener with that certificate. Raise `OSError` or `ssl.SSLError`."""
     context = ListenerContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2  # what HTTP/2 demands (RFC 9113, section 9.2)
     context.options |= ssl.OP_NO_COMPRESSION
@@ -87,7 +91,7 @@ def tls_context(certificate: Certificate) -> ListenerContext:
 
 
 def _no_passphrase() -> str:
-    """In place of OpenSSL's own, which would ask at the terminal and wait."""
+    """Replace OpenSSL's prompt for a passphrase, which would wait at the terminal."""
     raise OSError("the key is encrypted, and nobody is asked for its passphrase; store it decrypted")
 
 
@@ -100,7 +104,6 @@ class Listener:
         self._socket = _bind(address, over_tls=certificate is not None)
         self._config = _ListenerConfig(self._socket, certificate)
         self._task: asyncio.Task[None] | None = None
-        self._seam: ConnectionMiddleware | None = None
         self._stop = asyncio.Event()
         self.address = Address(host=address.host, port=self._socket.getsockname()[1])
         self.url = f"{'https' if certificate else 'http'}://{self.address}"
@@ -114,14 +117,13 @@ class Listener:
                     f"{error.strerror or error}; both must be PEM files, and belong together"
                 ) from None
 
-    def start(self, seam: ConnectionMiddleware) -> None:
+    def start(self, app: ConnectionMiddleware) -> None:
         """Serve from now on."""
         connection.install()
         http2.install()
-        self._seam = seam
-        self._socket.door = seam.door
+        self._socket.door = app.door
         self._task = asyncio.create_task(
-            serve(seam, self._config, shutdown_trigger=self._stop.wait),  # type: ignore[arg-type]
+            serve(app, self._config, shutdown_trigger=self._stop.wait),  # type: ignore[arg-type]
             name=f"listener {self.url}",
         )
         logger.info("the %s listens on %s", self.name, self.url)
@@ -134,26 +136,101 @@ class Listener:
     async def drain(self) -> None:
         """Accept no more connections, and wait up to `GRACE` seconds for exchanges in flight."""
         self._stop.set()
-        if self._task is None or self._seam is None:
-            self._socket.close()
+        if self._task is None:
             return
-        for arrival in tuple(self._seam.door.connections):
+        for arrival in tuple(self._socket.door.connections):
             if not arrival.is_served:
                 arrival.cut()
         await self._socket.turned_away()
         await asyncio.wait([self._task], timeout=GRACE)
 
-    async def cut(self) -> None:
-        """End the exchanges that are still in flight after `drain`."""
-        if self._task is None or self._seam is None:
+    async def close(self) -> None:
+        """End the exchanges that are still in flight after `drain`, and close the socket."""
+        if self._task is None:
+            self._socket.close()
             return
         # From Python 3.12 on a server waits for its connections without end: cut them first.
-        for arrival in tuple(self._seam.door.connections):
+        for arrival in tuple(self._socket.door.connections):
             arrival.cut()
         done, _ = await asyncio.wait([self._task], timeout=GRACE + 0.3)
         if not done:  # one of their threads waits for the disk
             self._task.add_done_callback(_see)
             self._task.cancel()
+
+
+@dataclass(frozen=True, slots=True)
+class Listeners:
+    """All listeners of a run."""
+
+    registry: tuple[Listener, ...]
+    second_origin: Listener
+    control: Listener | None
+    dead_port: int
+    """A port beside the second origin that refuses connections."""
+
+    @classmethod
+    @contextlib.asynccontextmanager
+    async def bound(cls, settings: Settings, certificate: Certificate | None) -> AsyncIterator[Listeners]:
+        """Bind all addresses. Leaving the block cuts what is in flight, and closes all sockets.
+
+        The second origin is beside the first registry listener unless the settings say otherwise, with the
+        same certificate. Raise `ListenError`.
+        """
+        bound: list[Listener] = []
+
+        def bind(name: str, address: Address, certificate: Certificate | None) -> Listener:
+            bound.append(Listener(name, address, certificate))
+            return bound[-1]
+
+        try:
+            registry = tuple(bind("registry", address, certificate) for address in settings.listen)
+            place = settings.second_origin or Address(host=settings.listen[0].host, port=0)
+            second_origin = bind("second origin", place, certificate)
+            control = None if settings.control is None else bind("control API", settings.control, None)
+            with _dead_port(place) as dead_port:
+                yield cls(registry, second_origin, control, dead_port)
+        finally:
+            await asyncio.gather(*(listener.close() for listener in bound))
+
+    def __iter__(self) -> Iterator[Listener]:
+        yield from self.registry
+        yield self.second_origin
+        if self.control is not None:
+            yield self.control
+
+    def addresses(self) -> list[tuple[str, int]]:
+        """Return host and port of each listener."""
+        return [(listener.address.host, listener.address.port) for listener in self]
+
+    async def wait(self) -> None:
+        """Return, or raise, if a listener ends by itself."""
+        await first_of(*(listener.wait() for listener in self))
+
+    async def drain(self) -> None:
+        """Accept no more connections, and give requests in flight a moment to finish."""
+        await asyncio.gather(*(listener.drain() for listener in self))
+
+
+@contextlib.contextmanager
+def _dead_port(address: Address) -> Iterator[int]:
+    """Reserve a port that refuses connections.
+
+    The socket is bound and does not listen. Without SO_REUSEADDR, no other process can bind the port. Raise
+    `ListenError`.
+    """
+    try:
+        family, kind, protocol, _, where = socket.getaddrinfo(
+            address.host, 0, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        reserved = socket.socket(family, kind, protocol)
+    except OSError as error:
+        raise ListenError(f"cannot reserve a port at {address.host}: {error.strerror}") from None
+    with reserved:
+        try:
+            reserved.bind(where)
+        except OSError as error:
+            raise ListenError(f"cannot reserve a port at {address.host}: {error.strerror}") from None
+        yield reserved.getsockname()[1]
 
 
 def _see(task: asyncio.Task[None]) -> None:

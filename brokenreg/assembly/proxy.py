@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import ssl
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from pathlib import Path
 
 import httpx
@@ -25,11 +26,27 @@ from brokenreg.storage import Store
 logger = logging.getLogger(__name__)
 
 
-def make_proxy(settings: Settings, store: Store, own: Callable[[], Collection[tuple[str, int]]]) -> Proxy:
-    """Create the proxy; `own` returns the addresses of our listeners, once they are bound.
+@contextlib.asynccontextmanager
+async def running_proxy(
+    settings: Settings, store: Store, own: Callable[[], Collection[tuple[str, int]]]
+) -> AsyncIterator[Proxy]:
+    """Provide the proxy. Leaving the block ends its work, and it refuses new work.
 
-    Raise `ListenError`, one clear line, for a CA or a web proxy that cannot be used.
+    `own` returns the addresses of our listeners. Raise `ListenError`, one clear line, for a CA or a web proxy
+    that cannot be used.
     """
+    tokens = TokenCache()
+    proxy = _make_proxy(settings, store, tokens, own)
+    try:
+        yield proxy
+    finally:
+        await tokens.close()
+        await proxy.close()
+
+
+def _make_proxy(
+    settings: Settings, store: Store, tokens: TokenCache, own: Callable[[], Collection[tuple[str, int]]]
+) -> Proxy:
     urls = {upstream.name: upstream.url for upstream in settings.upstream}
     naming = Naming(settings.default_upstream, settings.allow_upstream)
     if settings.offline:
@@ -38,7 +55,7 @@ def make_proxy(settings: Settings, store: Store, own: Callable[[], Collection[tu
         urls,
         AddressPolicy(own, settings.is_beyond_loopback),
         _context(settings),
-        _authorize(settings),
+        _authorize(settings, tokens),
         settings.upstream_timeout,
         _web_proxies(settings, os.environ),
     )
@@ -65,9 +82,8 @@ def _web_proxies(settings: Settings, environ: Mapping[str, str]) -> WebProxies:
         raise ListenError(f"--upstream-proxy env: {error}") from None
 
 
-def _authorize(settings: Settings) -> Authorize:
+def _authorize(settings: Settings, tokens: TokenCache) -> Authorize:
     credentials = Credentials(os.environ, Path(os.path.expanduser("~"))) if settings.may_log_in else None
-    tokens = TokenCache()
     realms: dict[str, tuple[httpx.URL, ...]] = {}
     for realm in settings.upstream_realm:
         realms[realm.name] = (*realms.get(realm.name, ()), httpx.URL(realm.url))

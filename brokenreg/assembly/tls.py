@@ -25,6 +25,7 @@ from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKey
 
 from brokenreg.assembly.certificate_authority import Authority, alternative_names, pem
 from brokenreg.assembly.listeners import Certificate, tls_context
+from brokenreg.config import Settings
 from brokenreg.faults.registry_view import FLAWS, Flaw
 
 _RENEW_BEFORE = datetime.timedelta(days=30)
@@ -60,6 +61,15 @@ class Identity:
         names, key = alternative_names(given) or {_LOCALHOST}, given.public_key()
         if not _are_good(self._folder, names, key):
             _make_flawed(self._folder, names, key)
+
+
+def identity_of(settings: Settings, folder: Path) -> Identity | None:
+    """Return what TLS listeners present; None if they speak plain HTTP. `folder` is for what is made."""
+    if settings.cert is not None and settings.key is not None:
+        return given(folder, Certificate(settings.cert, settings.key))
+    if settings.tls is None:
+        return None
+    return self_signed(folder, [*(address.host for address in settings.listen), *settings.allow_host])
 
 
 def given(folder: Path, certificate: Certificate) -> Identity:

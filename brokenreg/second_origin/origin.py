@@ -23,18 +23,17 @@ we do not send on: the trap is for what the client sends. Of `ns`, the target kn
 
 
 class SecondOrigin:
-    """Where it is, and what its URLs allow; scheme and ports are told once they are bound.
+    """Makes the URLs of the second origin.
 
-    `public_host` is the name by which clients know this machine; without it, they are told the one that they
-    asked.
+    `public_host` is the name by which clients know this machine; without it, URLs have the host that the
+    client requested. Connections to `dead_port` are refused.
     """
 
-    def __init__(self, public_host: str | None = None) -> None:
+    def __init__(self, public_host: str | None, scheme: str, port: int, dead_port: int) -> None:
         self._public_host = public_host
-        self.scheme = "http"
-        self.port = 0
-        self.dead_port = 0
-        """Ours, and nobody listens there."""
+        self._scheme = scheme
+        self._port = port
+        self._dead_port = dead_port
         self.tickets = URLSigner()
         self.token = secrets.token_urlsafe(24)
         """What its token service gives to everybody."""
@@ -74,15 +73,15 @@ class SecondOrigin:
 
     def spell(self, scope: Scope, ticket: SignedURL, *, dead: bool = False) -> str:
         """The absolute URL of a ticket."""
-        return self._base(scope, self.dead_port if dead else self.port) + self.tickets.spell(ticket)
+        return self._base(scope, self._dead_port if dead else self._port) + self.tickets.spell(ticket)
 
     def token_realm(self, scope: Scope) -> str:
         """The URL of a token service that takes whatever comes; its tokens are good for nothing."""
-        return self._base(scope, self.port) + TOKEN_PATH
+        return self._base(scope, self._port) + TOKEN_PATH
 
     def _base(self, scope: Scope, port: int) -> str:
         host = asked_host(scope)[0] if self._public_host is None else bracketed(self._public_host)
-        return f"{self.scheme}://{host}:{port}"
+        return f"{self._scheme}://{host}:{port}"
 
 
 def _allowed(path: str, method: str, asked: Target) -> Allowed:

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from brokenreg.assembly.proxy import make_proxy
+from brokenreg.assembly.proxy import running_proxy
 from brokenreg.config import Settings
 from brokenreg.diagnostics import Diagnostics
 from brokenreg.gate.gate import Gate
@@ -29,9 +29,8 @@ async def registry(log: TrafficLog) -> AsyncIterator[Runtime]:
         settings = Settings(
             listen=["127.0.0.1:8080"], data=Path(folder), fabricate_limit="1GiB", offline=True
         )
-        async with Store.open(settings.data) as store:
+        async with Store.open(settings.data) as store, running_proxy(settings, store, list) as proxy:
             images = Fabricator(store.index.recipes, {**KINDS, **image_kinds()}, settings.fabricate_limit)
-            proxy = make_proxy(settings, store, list)
             try:
                 yield Runtime(
                     settings=settings,
@@ -48,7 +47,6 @@ async def registry(log: TrafficLog) -> AsyncIterator[Runtime]:
                 )
             finally:
                 await images.close()
-                await proxy.close()
 
 
 def _status(log: TrafficLog) -> Status:

@@ -45,7 +45,7 @@ class Grant:
 
 
 class TokenCache:
-    """Grants by upstream and scope. Belongs to one event loop."""
+    """Grants by upstream and scope. Belongs to one event loop; `close` when done."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._grants: TLRUCache[Key, Grant] = TLRUCache(
@@ -70,6 +70,10 @@ class TokenCache:
         raises. Neither of these is cached.
         """
         return self.get(key) or await self._flights.join(key, lambda: self._work(key, work))
+
+    async def close(self) -> None:
+        """End all requests for tokens, and refuse new ones."""
+        await self._flights.close()
 
     async def _work(self, key: Key, work: Callable[[], Awaitable[Grant | None]]) -> str | None:
         grant = await work()

@@ -185,8 +185,9 @@ class UpstreamClient:
                 await response.aclose()
 
     async def close(self) -> None:
-        """Close all connections."""
+        """Close all connections, and refuse new ones."""
         await self._pools.close()
+        await self._lookups.close()
 
     def _url(self, upstream: str) -> str:
         if upstream in self._urls:

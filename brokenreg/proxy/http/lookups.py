@@ -36,7 +36,7 @@ Resolve = Callable[[str, int], Awaitable[list[Address]]]
 
 
 class Lookups:
-    """Resolves names; equal requests share a lookup. Belongs to one event loop."""
+    """Resolves names; equal requests share a lookup. Belongs to one event loop; `close` when done."""
 
     def __init__(self) -> None:
         self._running: SingleFlight[tuple[str, int], list[Address]] = SingleFlight(shutting_down)
@@ -52,6 +52,10 @@ class Lookups:
             return _addresses(host, port)
         causes = (f"upstream {upstream}", f"client {_client()}")
         return await self._running.join((host, port), partial(self._start, host, port, causes))
+
+    async def close(self) -> None:
+        """Report to all who wait that lookups have ended, and refuse new ones. Running threads continue."""
+        await self._running.close()
 
     def _start(self, host: str, port: int, causes: tuple[str, ...]) -> asyncio.Future[list[Address]]:
         self._check(causes)

@@ -1,0 +1,86 @@
+"""The ASGI applications of the listeners: the middleware that a request passes, outermost first."""
+
+from __future__ import annotations
+
+from brokenreg.assembly.guards import RegistryGuard
+from brokenreg.assembly.health import Health
+from brokenreg.config import Settings
+from brokenreg.control import Control
+from brokenreg.faults.registry_view import RegistryView
+from brokenreg.oci.resolution import Base
+from brokenreg.oci.target import Target
+from brokenreg.registry import Registry
+from brokenreg.registry.auth.authentication import BasicAuthentication, TokenAuthentication
+from brokenreg.registry.auth.challenge import PublicAddress
+from brokenreg.registry.auth.form import TokenForms
+from brokenreg.registry.auth.service import TokenService
+from brokenreg.registry.call import Services
+from brokenreg.rules.injector import Injector, RuleAcceptPolicy
+from brokenreg.rules.path_rules import PathRules
+from brokenreg.runtime.runtime import Runtime
+from brokenreg.second_origin.credential_trap import CredentialTrapMiddleware
+from brokenreg.second_origin.object_store import ObjectStore
+from brokenreg.traffic.connections import ConnectionRecorder
+from brokenreg.traffic.exchange import Origin
+from brokenreg.traffic.recorder import Recorder
+from brokenreg.wire.asgi import ASGIApp
+from brokenreg.wire.connection_middleware import ConnectionMiddleware
+from brokenreg.wire.inbound_connection import AcceptedConnections
+
+
+def authenticated(app: ASGIApp, settings: Settings, tokens: TokenService, address: PublicAddress) -> ASGIApp:
+    """Return `app` behind the authentication of `--auth`."""
+    if settings.auth == "basic":
+        return BasicAuthentication(app, tokens.users)
+    if settings.auth == "token":
+        return TokenAuthentication(app, tokens.token_issuer, address)
+    return app
+
+
+class Applications:
+    """Makes the application of each listener around one registry."""
+
+    def __init__(self, runtime: Runtime, services: Services, view: RegistryView) -> None:
+        settings = runtime.settings
+        self._runtime = runtime
+        self._services = services
+        self._origin = view.origin
+        self._aliases = frozenset(upstream.name for upstream in settings.upstream)
+        self._hosts = tuple(filter(None, (*settings.allow_host, settings.public_host)))
+        self._registry = Registry(services)
+        injector = Injector(
+            authenticated(self._registry, settings, services.tokens, view.address),
+            PathRules(runtime.images),
+            runtime.rules,
+            runtime.gate,
+            view,
+        )
+        self._faulty_registry = RegistryGuard(TokenForms(injector), self._hosts)
+        recorder = ConnectionRecorder(runtime.log)
+        self.accepted = AcceptedConnections(recorder, RuleAcceptPolicy(runtime.rules, recorder, view))
+        """The connections of all registry listeners."""
+
+    def registry(self, upstream: str) -> ConnectionMiddleware:
+        """Return the application of one registry listener, which may represent an upstream."""
+        base = Base(self._aliases, listener=upstream)
+        log = self._runtime.log
+        recorder = Recorder(self._faulty_registry, log, self._is_config, base, own_names=self._hosts)
+        return ConnectionMiddleware(Health(recorder), self.accepted)
+
+    def second_origin(self) -> ConnectionMiddleware:
+        """Return the application of the second origin: the registry without faults, for signed URLs only."""
+        log, trap = self._runtime.log, self._runtime.trap
+        guard = RegistryGuard(ObjectStore(self._registry, self._origin), self._hosts)
+        trapped = CredentialTrapMiddleware(guard, trap, self._origin.token)
+        recorder = Recorder(trapped, log, self._is_config, Base(self._aliases), Origin.SECOND)
+        accepted = AcceptedConnections(ConnectionRecorder(log, Origin.SECOND))
+        return ConnectionMiddleware(Health(recorder), accepted)
+
+    def control(self, address: str) -> ConnectionMiddleware:
+        """Return the control API; `address` is where it listens."""
+        return ConnectionMiddleware(Control(self._runtime, address, self._runtime.settings.control_token))
+
+    def _is_config(self, target: Target) -> bool:
+        return self._services.store.index.is_config(target.reference) or self._services.images.is_config(
+            target.repository, target.reference
+        )
