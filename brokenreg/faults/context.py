@@ -1,4 +1,4 @@
-"""What a fault is given when it strikes: one exchange, and all that may be done to it."""
+"""What a fault is given when it is applied: one exchange, and all that it may do to it."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from brokenreg.wire.connection_middleware import Stream, stream_of
 
 
 class Head:
-    """Status and headers of a response, still to be changed; names in lower case."""
+    """Status and headers of a response, which a fault may change; names in lower case."""
 
     def __init__(self, message: Message) -> None:
         self._message = message
@@ -39,25 +39,27 @@ class Head:
         ]
 
     def get(self, name: str) -> str | None:
-        """First value of a header."""
+        """Return the first value of a header, or None."""
         wanted = name.lower().encode("ascii")
         return next((value.decode("latin-1") for key, value in self.headers if key == wanted), None)
 
     def remove(self, name: str) -> None:
+        """Remove all values of a header."""
         unwanted = name.lower().encode("ascii")
         self.headers = [(key, value) for key, value in self.headers if key != unwanted]
 
     def add(self, name: str, value: str) -> None:
+        """Add a value, and keep those that are there."""
         self.headers.append((name.lower().encode("ascii"), value.encode("latin-1")))
 
     def set(self, name: str, value: str) -> None:
-        """In place of what was there."""
+        """Replace all values of a header by this one."""
         self.remove(name)
         self.add(name, value)
 
     @property
     def length(self) -> int | None:
-        """Content-Length in bytes; None if the response does not say."""
+        """Return Content-Length in bytes, or None if there is none."""
         value = self.get("content-length")
         return int(value) if value is not None and value.isdigit() else None
 
@@ -66,6 +68,7 @@ class Head:
         return 200 <= self.status < 300
 
     def message(self, **more: Any) -> Message:
+        """Return the `http.response.start` to send, with `more` for the wire."""
         return {**self._message, "status": self.status, "headers": self.headers, **more}
 
 
@@ -114,28 +117,28 @@ class FaultContext:
         return stream_of(self.scope)
 
     @property
-    def base(self) -> str:
-        """The URL of the registry by the name that the client asked for, without a path."""
+    def base_url(self) -> str:
+        """Return the URL of the registry, without a path, with the host that the client requested."""
         host, port = asked_host(self.scope)
         return f"{self.scope['scheme']}://{host}" + ("" if port is None else f":{port}")
 
     @property
     def random(self) -> Random:
-        """Chance that two runs with one seed have in common."""
+        """Return random numbers that are the same in two runs with the same seed."""
         if self._random is None:
-            self._random = Random(self.draw)  # noqa: S311 - repeatable is what it shall be
+            self._random = Random(self.draw)  # noqa: S311 - they must be repeatable
         return self._random
 
     async def forward(
         self, send: Send | None = None, *, scope: Scope | None = None, receive: Receive | None = None
     ) -> None:
-        """Let the registry (or the next fault inside) answer, through `send` if there is one."""
+        """Let the registry, or the next fault, respond: to `send` if it is given, else to the client."""
         await self.app(scope or self.scope, receive or self.receive, send or self.send)
 
     async def forward_changed(
         self, change: Callable[[Head], None], *, scope: Scope | None = None, receive: Receive | None = None
     ) -> None:
-        """Let the registry answer, with other status or headers."""
+        """Let the registry respond, and let `change` change the status and headers."""
 
         async def send(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -147,10 +150,10 @@ class FaultContext:
         await self.forward(send, scope=scope, receive=receive)
 
     async def fetch(self, *, scope: Scope | None = None) -> tuple[Head, bytes]:
-        """Have the registry answer us and not the client: for documents, which fit into memory.
+        """Return the registry's response instead of sending it: for documents, which fit into memory.
 
-        A fault further inside may end the answer in a way of its own. Then the client gets what came, that
-        end too, and `ClientDisconnectedError` is raised, for there is nobody left to answer.
+        Another fault may cut this response. Then the client gets what was sent before the cut, and the cut;
+        raise `ClientDisconnectedError`, because no other response can follow.
         """
         kept: list[Message] = []
         is_cut = False
@@ -173,15 +176,15 @@ class FaultContext:
         return Head(start), b"".join(part.get("body", b"") for part in parts)
 
     async def send_response(self, head: Head, body: bytes) -> None:
-        """Give the client what was fetched, or what was made of it."""
+        """Send a whole response: one that was fetched, perhaps changed."""
         await self.send(head.message())
         await self.send({"type": "http.response.body", "body": body, "more_body": False})
 
     async def wait(self, seconds: float | None = None) -> None:
         """Wait that many seconds. Raise `ClientDisconnectedError` if the client disconnects.
 
-        Without a number, wait until it disconnects. `clock` stops meanwhile, so that another fault does not
-        make up for this delay.
+        Without a number, wait until it disconnects. `clock` stops meanwhile, so that a fault that paces the
+        body does not make up for this delay.
         """
         with self.passage.pausing():
             await self.stream.wait(seconds)
@@ -201,54 +204,54 @@ class FaultContext:
     async def respond(
         self, status: int, headers: dict[str, str] | list[tuple[str, str]], body: bytes = b""
     ) -> None:
-        """Answer in the registry's stead."""
+        """Respond in place of the registry."""
         await respond(self.send, status, headers, body)
 
     async def respond_error(self, error: OCIError) -> None:
-        """Answer in the registry's stead, in OCI form."""
+        """Respond in place of the registry with an error in OCI format."""
         await respond_error(self.send, error)
 
     async def write(self, data: bytes, *, body: int = 0) -> None:
-        """Send bytes past HTTP, `body` of which count as content. The connection must be cut after it."""
+        """Write bytes without framing; `body` of them count as content. A `cut` must follow."""
         await self.send({"type": RAW, "data": data, "body": body})
 
     async def cut(self, end: End, *, code: int = 0) -> None:
-        """End the response, the stream or the connection as `end` says."""
+        """End the stream or the connection in the way that `end` says; `code` is for HTTP/2."""
         await self.send({"type": CUT, "end": end, "code": code})
 
     def note(self, what: str) -> None:
-        """Say in the exchange's timeline what was done."""
+        """Add what the fault did to the exchange's timeline."""
         self.exchange.mark(f"{self.name}: {what}")
 
-    def no_effect(self, why: str) -> None:
-        """Note, with the reason, that the fault changes nothing here; it does not count as applied."""
+    def no_effect(self, reason: str) -> None:
+        """Note that the fault changes nothing here; it does not count as applied."""
         self.note_no_effect()
         names = list(self.exchange.faults or (self.name,))
         names.remove(self.name)
         self.exchange.faults = tuple(names)
         if not names:
             self.exchange.rule = None
-        self.note(f"no effect, {why}")
+        self.note(f"no effect, {reason}")
 
 
-NoEffect = Callable[[Exchange, Head], str | None]
+NoEffectReason = Callable[[Exchange, Head], str | None]
 """Returns why a fault would have no effect on a response with that head, or None."""
 
 
 class ResponseFilter:
-    """Filters the response of one exchange; a fault overrides the parts that it changes.
+    """Filters the response of one exchange; a fault overrides `head` and `body` to change them.
 
-    `no_effect` is the method of the fault. If it returns a reason, the response is passed on unchanged.
-    Everything after `pass_through` is also passed on unchanged.
+    `no_effect_reason` is the method of the fault. If it returns a reason, the response is sent unchanged.
+    Everything after `pass_through` is also sent unchanged.
     """
 
-    def __init__(self, context: FaultContext, no_effect: NoEffect | None = None) -> None:
+    def __init__(self, context: FaultContext, no_effect_reason: NoEffectReason | None = None) -> None:
         self.context = context
         self._passes_through = False
-        self._no_effect = no_effect
+        self._no_effect_reason = no_effect_reason
 
     async def run(self) -> None:
-        """Have the registry answer, in bytes, through here."""
+        """Let the registry respond through this filter; bodies come as bytes, not as files."""
         extensions = {
             key: value for key, value in self.context.scope["extensions"].items() if key != ZERO_COPY
         }
@@ -256,17 +259,17 @@ class ResponseFilter:
         await self.context.forward(self._send, scope=scope)
 
     async def head(self, head: Head) -> None:
-        """Hand on status and headers."""
+        """Send the status and headers."""
         await self.context.send(head.message())
 
     async def body(self, data: bytes, *, more: bool) -> None:
-        """Hand on a piece of the body; the last one has not `more`."""
+        """Send a piece of the body; `more` is false for the last one."""
         await self.context.send({"type": "http.response.body", "body": data, "more_body": more})
 
-    def pass_through(self, why: str) -> None:
-        """Spoil nothing: there is nothing here that the fault could change."""
+    def pass_through(self, reason: str) -> None:
+        """Send the response unchanged from here on, because the fault has no effect on it."""
         self._passes_through = True
-        self.context.no_effect(why)
+        self.context.no_effect(reason)
 
     async def _send(self, message: Message) -> None:
         kind = message["type"]
@@ -274,9 +277,9 @@ class ResponseFilter:
             await self.context.send(message)
         elif kind == "http.response.start":
             head = Head(message)
-            why = self._no_effect(self.context.exchange, head) if self._no_effect else None
-            if why is not None:
-                self.pass_through(why)
+            reason = self._no_effect_reason(self.context.exchange, head) if self._no_effect_reason else None
+            if reason is not None:
+                self.pass_through(reason)
                 await self.context.send(message)
             else:
                 await self.head(head)

@@ -1,4 +1,4 @@
-"""What faults and rules may need to know of what the registry holds."""
+"""What faults and rules may read of the registry: its content, its address, its certificates."""
 
 from __future__ import annotations
 
@@ -19,13 +19,16 @@ from brokenreg.traffic.exchange import Exchange
 from brokenreg.traffic.upstream_trace import UpstreamTrace
 
 Flaw = Literal["expired", "wrong-host", "untrusted"]
-"""What may be wrong with a certificate."""
+"""A flaw of a certificate."""
 
 FLAWS: tuple[Flaw, ...] = get_args(Flaw)
 
 
 class RegistryView:
-    """Made once, by the assembly; `flawed` gives the TLS context of a bad certificate, where there is TLS."""
+    """What faults and rules may read of the registry.
+
+    `flawed` returns the TLS context with a flawed certificate; None if no listener speaks TLS.
+    """
 
     def __init__(
         self,
@@ -46,7 +49,7 @@ class RegistryView:
         self._images = images
 
     def flawed(self, flaw: Flaw) -> ssl.SSLContext:
-        """A context that presents a certificate with that flaw. Raise `OSError` if there can be none."""
+        """Return a TLS context with a certificate that has that flaw. Raise `OSError` if there is none."""
         if self._flawed is None:
             raise OSError("no listener speaks TLS")
         return self._flawed(flaw)
@@ -71,7 +74,7 @@ class RegistryView:
             exchange.target = target.refine(is_config=is_config)
 
     def positions(self, target: Target) -> Collection[int]:
-        """The places of a layer in the manifests of its repository, from 1; none if no manifest names it."""
+        """Return the places of a layer in the manifests of its repository, from 1."""
         if self._images.provides(target.repository):
             return self._images.layer_numbers(target.repository, target.reference)
         return {
@@ -82,7 +85,7 @@ class RegistryView:
         }
 
     def another_blob(self, target: Target) -> Digest | None:
-        """Another blob of the repository than the one that is there; None if either is missing."""
+        """Return another blob of the same repository; None if there is none, or the target is missing."""
         if self._images.provides(target.repository):
             return self._images.sibling(target.repository, target.reference)
         links = [digest for repository in self._repositories(target) for digest in repository.links]
@@ -93,5 +96,5 @@ class RegistryView:
         return next(iter(later or others), None)
 
     def _repositories(self, target: Target) -> list[Repository]:
-        """What was pushed there, and what is cached of where it would come from."""
+        """Return the repository as it was pushed, and as it is cached from its upstream."""
         return self._store.index.present(self._naming.places(target))

@@ -1,4 +1,48 @@
-"""What a fault is: one kind of failure with its parameters."""
+"""The base classes of all faults, and how to write one.
+
+A fault is a subclass of `Fault` in a module of this package, and one row in the list in `__init__.py`:
+
+    class Teapot(Fault):
+        '''Responds with 418 and a body of `size` bytes.
+
+        Further paragraphs say what exactly is sent.
+        '''
+
+        name = "teapot"
+        default_endpoint = "manifest"
+        responds = True
+        clients = "none that we know of"
+        example = "size-1kib"
+
+        size: Size = Field(0, description="bytes of the body")
+
+        async def apply(self, context: FaultContext) -> None:
+            await context.respond(418, {"content-type": "text/plain"}, bytes(self.size))
+
+Everything else is derived from the class: image paths, rules, scenarios, the control API, the command line,
+the form in the panel, JSON Schema and docs/faults.md (`brokenreg faults --markdown > docs/faults.md`).
+
+- The docstring is the help. Its first line is the summary; parameters are in backticks.
+- The module (or the folder) is the family under which the fault is listed.
+- The fields are the parameters. Types that can be written in a path are in `parameters.py`; each field has a
+  description and, where possible, a default. Literals must be lower case, because paths are.
+- `apply` either responds itself (`context.respond`, `context.respond_error`, `context.cut`), or lets the
+  registry respond: `context.forward_changed` changes status and headers, a `ResponseFilter` also the body,
+  `context.fetch` returns a whole document. Several faults of one exchange wrap each other, and `context.app`
+  is the next one.
+- If the request or the head of the response shows that the fault changes nothing, `inapplicable_reason` or
+  `no_effect_reason` says so. If that is found out later, `apply` calls `context.no_effect`. Then the rule
+  does not count as applied. The panel calls both methods before it adds a rule.
+- If a rule could never apply the fault, `conflict_reason` refuses the rule.
+- Randomness comes from `context.random`. To remember something between exchanges, declare a class for it and
+  call `context.memory.get`; bound its size.
+- What HTTP cannot express (bytes outside of the framing, the end of a connection) goes to the wire by
+  `context.write` and `context.cut`.
+
+The test belongs to `tests/faults`: `each` and `http1` are running registries, whose `rule` adds a rule for a
+block, and whose `ask` returns what arrived byte for byte. Tests that go through all faults (paths, scenarios,
+the catalogue, docs/faults.md, the form in the panel) include a new one without a change.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +62,7 @@ from brokenreg.validation import place_of, told
 from brokenreg.wire.inbound_connection import AcceptDecision
 
 ANY = "any"
-"""In place of an endpoint: all that a request can address."""
+"""In place of an endpoint: everything that a request can address."""
 
 BLOB = "blob"
 """In place of an endpoint: config or layer."""
@@ -30,11 +74,7 @@ WRITES = frozenset({"POST", "PATCH", "PUT"})
 
 
 class Fault(BaseModel, ABC):
-    """One kind of failure with its parameters.
-
-    A subclass is one entry of the catalogue. Its docstring says what goes over the wire: one line first, then
-    the rest. Its fields are its parameters.
-    """
+    """One kind of failure with its parameters, which are its fields. Its docstring is its help."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -43,49 +83,48 @@ class Fault(BaseModel, ABC):
     """Where it is applied unless a rule says otherwise: an endpoint, `blob` or `any`."""
 
     methods: ClassVar[frozenset[str] | None] = None
-    """The methods that it can strike; None for all."""
+    """The methods to which it can be applied; None for all."""
 
     protocols: ClassVar[frozenset[str]] = frozenset({HTTP1, HTTP2})
     """The protocols that can express it."""
 
     endpoints: ClassVar[frozenset[Endpoint] | None] = None
-    """The endpoints at which it can change anything; None for all."""
+    """The endpoints at which it can have an effect; None for all."""
 
     responds: ClassVar[bool] = False
-    """Whether it answers in the registry's stead, so that nothing further inside is asked."""
+    """True if it responds in place of the registry, so that faults further inside are never reached."""
 
     clients: ClassVar[str]
-    """Which clients are known to care, and how."""
+    """Which clients are known to fail, and how."""
 
     example: ClassVar[str]
-    """Parameters that show it, as a path spells them; empty for the defaults."""
+    """Parameters for the examples in its help, as a path spells them; empty for the defaults."""
 
     @abstractmethod
     async def apply(self, context: FaultContext) -> None:
-        """Spoil one exchange."""
+        """Apply the fault to one exchange."""
 
     def inapplicable_reason(self, exchange: Exchange) -> str | None:
-        """Why it cannot strike that exchange though its rule matches; None if it can.
+        """Return why it cannot be applied to a request that its rule matches, or None.
 
-        A subclass adds to this what depends on its parameters.
+        A subclass adds the reasons that depend on its parameters.
         """
         if exchange.protocol not in self.protocols:
             return f"{exchange.protocol} cannot express it"
         return None
 
     def no_effect_reason(self, exchange: Exchange, head: Head) -> str | None:
-        """Return why it would change nothing of a response with that head; None if it would, or may.
+        """Return why it would change nothing of a response with that head, or None if it would, or might.
 
-        A subclass says so where the request, status or headers suffice to tell. What else turns out to
-        have no effect, it finds out when it is applied.
+        A subclass overrides it if the request, the status or the headers suffice to tell.
         """
         del exchange, head
         return None
 
     def conflict_reason(self, match: Match, endpoints: Collection[Endpoint]) -> str | None:
-        """Why it can never be applied to what a rule matches at these endpoints, in one line; None if it can.
+        """Return in one line why it can never be applied to what a rule matches at these endpoints, or None.
 
-        A subclass adds to this what depends on its parameters.
+        A subclass adds the reasons that depend on its parameters.
         """
         if match.protocol is not None and match.protocol not in self.protocols:
             spelled = " and ".join(sorted(self.protocols))
@@ -99,7 +138,7 @@ class Fault(BaseModel, ABC):
         return None
 
     def shadows(self, inner: Fault) -> bool:
-        """True if `inner` is never reached where this one is nearer to the client."""
+        """Return whether `inner` is never reached if this fault is nearer to the client."""
         is_always = (
             type(self).inapplicable_reason is Fault.inapplicable_reason and inner.protocols <= self.protocols
         )
@@ -108,12 +147,12 @@ class Fault(BaseModel, ABC):
 
     @classmethod
     def family(cls) -> str:
-        """The family that it belongs to: the module or the folder of the catalogue that it is in."""
+        """Return its family: the module or the folder of the catalogue that it is in."""
         return cls.__module__.removeprefix(f"{__package__}.").partition(".")[0]
 
     @classmethod
     def summary(cls) -> str:
-        """One line of help."""
+        """Return the first line of its help."""
         return (cls.__doc__ or "").partition("\n")[0]
 
     @classmethod
@@ -123,49 +162,49 @@ class Fault(BaseModel, ABC):
 
     @classmethod
     def short_form(cls, tag: str) -> dict[str, str] | None:
-        """Parameters of a tag in the predecessor's form; None if the tag is not in it."""
+        """Return the parameters of a tag in the predecessor's form, or None if it has another form."""
         del tag
         return None
 
     @classmethod
     def tag_problem(cls, tag: str, problem: str) -> str:
-        """What a client is told of a tag that cannot be read."""
+        """Return the error message for a tag that is invalid."""
         return f"broken/{cls.name}:{tag}: {problem}; for instance broken/{cls.name}:{cls.example or 'latest'}"
 
     @classmethod
     def of(cls, values: dict[str, Any]) -> Self:
-        """From parameters as any door gives them. Raise `ValueError`, a line that names the parameter."""
+        """Return the fault with these parameters. Raise `ValueError`: one line that names the parameter."""
         try:
             return cls.model_validate(values)
         except ValidationError as error:
             raise ValueError(first_problem(error, cls)) from None
 
     def parameters(self) -> dict[str, Any]:
-        """The parameters that were given, as JSON has them."""
+        """Return the parameters that were given, as JSON."""
         return self.model_dump(mode="json", exclude_unset=True)
 
     def spelled(self) -> str:
-        """The parameters that were given, in one canonical spelling (`key-value` joined by `_`)."""
+        """Return the parameters that were given as a path spells them: `key-value`, joined by `_`."""
         given = self.parameters()
         return join_params({name: _text(given[name]) for name in sorted(given) if given[name] is not None})
 
 
 class ConnectFault(Fault):
-    """A fault of the connection itself, before any request: it has no exchange to spoil."""
+    """A fault of a connection, which is applied before there is a request or an exchange."""
 
     default_endpoint: ClassVar[str] = "connect"
     responds: ClassVar[bool] = True
 
     @abstractmethod
     def decision(self, registry_view: RegistryView) -> AcceptDecision:
-        """What is done with the connection. Raise `OSError` if it cannot be done."""
+        """Return what to do with the connection. Raise `OSError` if that is impossible."""
 
     async def apply(self, context: FaultContext) -> None:
-        raise NotImplementedError(f"{self.name} strikes before there is a request")
+        raise NotImplementedError(f"{self.name} is applied before there is a request")
 
 
 def first_problem(error: ValidationError, model: type[BaseModel]) -> str:
-    """The first thing wrong with what should have been a `model`, in one line that names the parameter."""
+    """Return the first error of a document that is no valid `model`: one line that names the parameter."""
     names = [part for part in place_of(error) if isinstance(part, str)]
     name = ".".join(spell(part) for part in names)
     return f"{name}: {told(error, model)}" if name else told(error, model)

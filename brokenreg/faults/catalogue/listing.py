@@ -97,7 +97,7 @@ class TagPages(Fault):
             case "malformed":
                 return f"<{url}; rel=next"
             case "absolute":
-                return f"<{context.base}{url}>{rest}"
+                return f"<{context.base_url}{url}>{rest}"
             case "foreign":
                 return f"<{context.registry_view.origin.url(context.scope, url)}>{rest}"
         return None

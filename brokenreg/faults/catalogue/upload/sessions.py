@@ -125,7 +125,7 @@ class UploadLocation(Fault):
         scope, session = context.scope, location.rpartition("/")[2]
         match self.form:
             case "absolute":
-                return context.base + location
+                return context.base_url + location
             case "relative":
                 return session if scope["path"].rpartition("/uploads")[2] else f"uploads/{session}"
             case "query":
