@@ -1,4 +1,4 @@
-"""Hashes content in threads: the sums of fabricated layers, and the digest of any blob.
+"""Hashes fabricated layers in threads.
 
 A layer gets its CRC-32, diff_id and digest in one pass. The SHA-256 of the tar and that of the gzip stream
 are computed in parallel. Each call on a slice releases the interpreter's lock, so the event loop continues.
@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-import threading
 import zlib
 from collections.abc import Sequence
 from concurrent.futures import Executor, Future
@@ -18,14 +17,10 @@ from brokenreg.images.framing import BLOCK, GzipFrame
 from brokenreg.images.layer import LayerTar
 from brokenreg.images.progress import Progress
 from brokenreg.images.spec import LayerRecipe
-from brokenreg.images.unpacked import Content
 from brokenreg.oci.digests import Digest
 
 _SLICE = 16 * BLOCK
 """Bytes of the tar per step, about 1 MiB; whole blocks, so that slices of tar and gzip begin together."""
-
-_READ = 1024 * 1024
-"""Bytes per read of a blob that is verified."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,37 +90,3 @@ class _GzipSums:
         """Return the CRC-32 and the digest, after all slices were added."""
         self._hash.update(self._frame.trailer(self._crc32))
         return self._crc32, Digest.from_hash(self._hash)
-
-
-class Verification:
-    """Compares the digest of one blob with its content. `run` blocks; read the attributes from any thread."""
-
-    def __init__(self, content: Content, digest: Digest) -> None:
-        self.size = content.size
-        self.read = 0
-        """Number of bytes read so far."""
-        self.found: Digest | None = None
-        """The digest of the content, once all of it was read."""
-        self._content = content
-        self._digest = digest
-        self._stopped = threading.Event()
-
-    @property
-    def is_right(self) -> bool:
-        """Return whether the whole content was read and has the expected digest."""
-        return self.found == self._digest
-
-    def stop(self) -> None:
-        """Make `run` return soon, without a result."""
-        self._stopped.set()
-
-    def run(self) -> None:
-        """Read the whole content. Raise `OSError` if that fails."""
-        hasher = hashlib.new(self._digest.algorithm)
-        while not self._stopped.is_set():
-            chunk = self._content.read(self.read, _READ)
-            if not chunk:
-                self.found = Digest.from_hash(hasher)
-                return
-            hasher.update(chunk)
-            self.read += len(chunk)

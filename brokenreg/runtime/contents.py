@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
@@ -16,9 +15,6 @@ from brokenreg.runtime.errors import Kind, NotFoundError, operation_errors
 from brokenreg.runtime.runtime import ALL_NAMESPACES, Runtime
 from brokenreg.storage.blobs import BlobFile
 from brokenreg.storage.records import Repository, RepositoryKey, is_cache, spelled
-
-_PART = 1024 * 1024
-"""Bytes that a thread reads and hashes at a time."""
 
 _TAGS = 2
 """Maximum number of tags by which a rule matches a manifest, so that they fit into a match."""
@@ -102,14 +98,3 @@ async def _other_content(runtime: Runtime, digest: Digest) -> Content:
     if made is None:
         raise NotFoundError(Kind.BLOB, digest, runtime.store.integrity.why_missing(digest) or "")
     return await asyncio.to_thread(lambda: made.content)
-
-
-async def digest_of(content: Content, algorithm: str, on_read: Callable[[int], None]) -> Digest:
-    """Read all content and compute its digest. `on_read` is called with the number of bytes read so far."""
-    hasher = hashlib.new(algorithm)
-    offset = 0
-    while part := await asyncio.to_thread(content.read, offset, _PART):
-        await asyncio.to_thread(hasher.update, part)
-        offset += len(part)
-        on_read(offset)
-    return Digest.from_hash(hasher)

@@ -20,7 +20,6 @@ from brokenreg.rules.rule import FieldError, Rule, rule_of
 from brokenreg.rules.rule_book import RuleBook
 from brokenreg.rules.scenario import MAX_RULES, ScenarioError, SourcedScenario
 from brokenreg.runtime.contents import (
-    digest_of,
     open_content,
     repository,
     request_matches,
@@ -28,7 +27,7 @@ from brokenreg.runtime.contents import (
 )
 from brokenreg.runtime.errors import InvalidError, Kind, NotFoundError, RefusedError, operation_errors
 from brokenreg.runtime.runtime import ALL_NAMESPACES, Runtime
-from brokenreg.storage.integrity import Finding
+from brokenreg.storage.integrity import Finding, digest_of
 from brokenreg.storage.records import RepositoryKey, is_cache, spelled
 from brokenreg.traffic.exchange import Exchange
 from brokenreg.traffic.filters import FilterError
@@ -69,7 +68,7 @@ async def evict_blob(runtime: Runtime, digest: Digest) -> None:
         raise NotFoundError(Kind.CACHED_BLOB, digest)
     with operation_errors():
         if not await runtime.store.cache.evict(digest):
-            raise RefusedError("not evicted: a client is reading it")
+            raise RefusedError("the blob is in use: a client is reading it")
 
 
 async def delete_manifest(runtime: Runtime, key: RepositoryKey, reference: str) -> None:
@@ -123,7 +122,7 @@ async def verify(
     if finding is not None:
         return finding
     async with open_content(runtime, digest) as content:
-        return Finding(digest, content.size, await digest_of(content, digest.algorithm, on_read))
+        return Finding(digest, content.size, await digest_of(content.read, digest.algorithm, on_read))
 
 
 def corrupting_rules(runtime: Runtime, digest: Digest) -> list[tuple[str, ActiveRule]]:

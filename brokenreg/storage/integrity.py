@@ -15,6 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from brokenreg.concurrency import shielded
 from brokenreg.oci.digests import Digest
 from brokenreg.oci.sizes import format_size
 from brokenreg.storage.blobs import BlobFile, BlobStore
@@ -102,7 +103,8 @@ class Integrity:
         if file is None:
             return None
         with file:
-            finding = Finding(digest, file.size, await _digest_of(file, digest.algorithm, rest, on_read))
+            found = await digest_of(file.read_blocking, digest.algorithm, on_read, rest)
+            finding = Finding(digest, file.size, found)
             if not finding.is_intact:
                 self.quarantine(digest, file, f"its digest is {finding.found}")
         return finding
@@ -147,12 +149,19 @@ class Integrity:
             await asyncio.sleep(max(0.0, due - time.monotonic()))
 
 
-async def _digest_of(file: BlobFile, algorithm: str, rest: float, on_read: Callable[[int], None]) -> Digest:
+async def digest_of(
+    read: Callable[[int, int], bytes], algorithm: str, on_read: Callable[[int], None], rest: float = 0.0
+) -> Digest:
+    """Return the digest of all content, which `read` returns by offset and length, and which blocks.
+
+    `on_read` is called with the number of bytes read so far; `rest` is how many seconds to wait for each
+    second of work. When this has returned or was cancelled, no thread reads any more.
+    """
     hasher = hashlib.new(algorithm)
     offset = 0
     while True:
         began = time.monotonic()
-        count = await FILE_THREADS.run(_hash_part, file, offset, hasher)
+        count = await shielded(FILE_THREADS.run(_hash_part, read, offset, hasher))
         if not count:
             return Digest.from_hash(hasher)
         offset += count
@@ -161,8 +170,8 @@ async def _digest_of(file: BlobFile, algorithm: str, rest: float, on_read: Calla
             await asyncio.sleep(rest * (time.monotonic() - began))
 
 
-def _hash_part(file: BlobFile, offset: int, hasher: Hash) -> int:
+def _hash_part(read: Callable[[int, int], bytes], offset: int, hasher: Hash) -> int:
     """Hash the next part and return its size in bytes, 0 at the end."""
-    part = file.read_blocking(offset, _PART)
+    part = read(offset, _PART)
     hasher.update(part)
     return len(part)

@@ -130,17 +130,17 @@ async def test_a_digest_is_verified_and_a_wrong_one_told() -> None:
 async def test_corrupt_arms_a_rule_for_exactly_this_blob_and_takes_it_away() -> None:
     async with panel_on(one_image) as (pilot, runtime, digests):
         seen = await settled(pilot, "/", *"layer", "enter", "C")
-        assert "what is stored stays right" in seen
+        assert "what is stored stays intact" in seen
         (active,) = runtime.rules.book("")
         assert active.rule.match.reference == digests[2]
         assert active.rule.fault[0].name == "corrupt"
-        assert "the rule is gone" in await settled(pilot, "C")
+        assert "the rule is removed" in await settled(pilot, "C")
         assert not len(runtime.rules.book(""))
         await settled(pilot, "escape", "/", *"manifest", "enter", "C")
         (active,) = runtime.rules.book("")
         match = active.rule.match
         assert (match.repository, match.reference) == ("team/web", f"{digests[0]}|1.0"), "by tag as well"
-        assert "the rule is gone" in await settled(pilot, "C")
+        assert "the rule is removed" in await settled(pilot, "C")
 
 
 async def test_what_was_pushed_is_deleted_from_all_repositories_after_a_yes() -> None:
@@ -162,7 +162,7 @@ async def test_what_is_cached_is_evicted_unless_somebody_reads_it() -> None:
 
     async with panel_on(prepare) as (pilot, runtime, digest):
         with runtime.store.blobs.pin(digest):
-            assert "not evicted: somebody reads it" in await settled(pilot, "d", "y")
+            assert "not deleted: the blob is in use: a client is reading it" in await settled(pilot, "d", "y")
         assert "evicted from the cache" in await settled(pilot, "d", "y")
         assert runtime.store.blobs.size(digest) is None
         assert not runtime.store.index.is_linked(digest)

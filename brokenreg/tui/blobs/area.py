@@ -13,17 +13,14 @@ from textual.containers import Container
 from textual.widgets import Input, Static
 from textual.worker import Worker
 
-from brokenreg.concurrency import shielded
-from brokenreg.images.hashing import Verification
 from brokenreg.oci.sizes import format_size
-from brokenreg.rules.rule import FieldError
+from brokenreg.runtime import operations
+from brokenreg.runtime.errors import NotFoundError, OperationError
 from brokenreg.runtime.runtime import Runtime
-from brokenreg.storage.errors import StorageError
 from brokenreg.tui.area import Clock, TabArea
 from brokenreg.tui.bindings import bindings_of
 from brokenreg.tui.blobs.changing import delete, toggle_corruption
-from brokenreg.tui.blobs.contents import StoredContent
-from brokenreg.tui.blobs.inside import GoneError, Inside, opened
+from brokenreg.tui.blobs.inside import Inside
 from brokenreg.tui.blobs.survey import Blob, Order, arranged, survey
 from brokenreg.tui.blobs.table import BlobTable
 from brokenreg.tui.blobs.view import BlobView
@@ -72,7 +69,8 @@ class BlobsArea(TabArea):
         self._resting = 0
         self._ticks = 0
         self._looking: Worker[None] | None = None
-        self._verification: tuple[Blob, Verification] | None = None
+        self._verification: tuple[Blob, int] | None = None
+        """The blob that is being verified, and how many of its bytes are read."""
 
     def compose(self) -> ComposeResult:
         with Container(id="blob-panes"):
@@ -89,9 +87,9 @@ class BlobsArea(TabArea):
         self._look()
         self._view.tick()
         if self._verification is not None:
-            blob, verification = self._verification
-            done = 100 * verification.read // max(1, verification.size)
-            self._say(f"{_short(blob)}: verifying, {done} % of {format_size(verification.size)}; v stops it")
+            blob, read = self._verification
+            done = 100 * read // max(1, blob.size)
+            self._say(f"{_short(blob)}: verifying, {done} % of {format_size(blob.size)}; v stops it")
 
     def take_focus(self) -> None:
         (self._view if self._is_reading else self._table).focus()
@@ -151,19 +149,19 @@ class BlobsArea(TabArea):
         self._look()
 
     def action_verify(self) -> None:
-        """Find out whether a blob is what its digest says; or stop finding out."""
+        """Verify the digest of a blob, or stop verifying."""
         if self._verification is not None:
             self.workers.cancel_group(self, "verify")
         elif (blob := self._table.selected) is not None:
             self.run_worker(self._verify(blob), group="verify", exclusive=True)
 
     def action_corrupt(self) -> None:
-        """Arm a rule that corrupts this blob for clients, or take it away again."""
+        """Add a rule that corrupts this blob for clients, or remove it."""
         if (blob := self._table.selected) is not None:
             try:
                 self._say(f"{_short(blob)}: {toggle_corruption(self.runtime, blob)}")
-            except FieldError as error:
-                self._say(str(error))
+            except OperationError as error:
+                self._say(f"{_short(blob)}: {error}")
 
     def action_copy(self) -> None:
         """Put the digest on the clipboard."""
@@ -172,7 +170,7 @@ class BlobsArea(TabArea):
             self._say(f"copied {blob.digest}")
 
     def action_delete(self) -> None:
-        """Ask, then take it from all repositories."""
+        """Delete the blob from all repositories, after confirming."""
         blob = self._table.selected
         if blob is None:
             return
@@ -217,25 +215,24 @@ class BlobsArea(TabArea):
 
     async def _verify(self, blob: Blob) -> None:
         said = "not verified: stopped"
+        self._verification = blob, 0
         try:
-            async with opened(self.runtime, blob) as content:
-                verification = Verification(content, blob.digest)
-                self._verification = blob, verification
-                await shielded(asyncio.to_thread(verification.run), verification.stop)
-                size = verification.read
-                has = form_for(size, "has", "have")
-                problem = f"{format_size(size)} {has} the digest {verification.found}"
-                if not verification.is_right and isinstance(content, StoredContent):
-                    self.runtime.store.integrity.quarantine(blob.digest, content.file, problem)
-                    problem += "; it is not served any more"
-            said = f"verified: {problem}" if verification.is_right else f"WRONG: {problem}"
-        except GoneError as error:
-            said = str(error)
-        except (OSError, StorageError) as error:
+            finding = await operations.verify(self.runtime, blob.digest, partial(self._note_read, blob))
+            has = form_for(finding.size, "has", "have")
+            found = f"{format_size(finding.size)} {has} the digest {finding.found}"
+            said = f"verified: {found}" if finding.is_intact else f"WRONG: {found}"
+            if self.runtime.store.integrity.is_quarantined(blob.digest):
+                said += "; it is not served any more"
+        except NotFoundError as error:
+            said = error.reason or str(error)
+        except OperationError as error:
             said = f"cannot be read: {error}"
         finally:
             self._verification = None
             self._say(f"{_short(blob)}: {said}")
+
+    def _note_read(self, blob: Blob, size: int) -> None:
+        self._verification = blob, size
 
     def _delete_if(self, blob: Blob, is_wanted: bool | None) -> None:
         if is_wanted:
@@ -244,7 +241,7 @@ class BlobsArea(TabArea):
     async def _delete(self, blob: Blob) -> None:
         try:
             self._say(f"{_short(blob)}: {await delete(self.runtime, blob)}")
-        except (OSError, StorageError) as error:
+        except OperationError as error:
             self._say(f"{_short(blob)}: not deleted: {error}")
 
     def _look(self) -> None:

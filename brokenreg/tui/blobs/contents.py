@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
 from brokenreg.images.layer_listing import Entry
 from brokenreg.images.tar_headers import Kind
 from brokenreg.images.unpacked import ZSTD_MAGIC, Content
 from brokenreg.oci.sizes import format_size
-from brokenreg.storage.blobs import BlobFile
 from brokenreg.tui.text import fold, indented, visible
 
 Line = tuple[tuple[str, str], ...]
@@ -26,21 +24,6 @@ _MOST_LINES = 20_000
 _TOKEN = re.compile(
     r'(?P<key>"(?:[^"\\]|\\.)*"(?=:))|(?P<value>"(?:[^"\\]|\\.)*"?|[^\s{}\[\],:"]+)|[{}\[\],:\s]+'
 )
-
-
-@dataclass(frozen=True, slots=True)
-class StoredContent:
-    """A blob in the data folder, open."""
-
-    file: BlobFile
-
-    @property
-    def size(self) -> int:
-        return self.file.size
-
-    def read(self, offset: int, length: int) -> bytes:
-        """Up to `length` bytes at `offset`, fewer only at the end."""
-        return self.file.read_blocking(offset, length)
 
 
 def is_zstd(beginning: bytes) -> bool:

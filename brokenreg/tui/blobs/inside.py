@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 
 from brokenreg.concurrency import shielded
-from brokenreg.images.image import Document
 from brokenreg.images.layer_listing import LayerListing
 from brokenreg.images.unpacked import Content
 from brokenreg.oci.sizes import format_size
+from brokenreg.runtime.contents import open_content
+from brokenreg.runtime.errors import FailedError, NotFoundError
 from brokenreg.runtime.runtime import Runtime
-from brokenreg.storage.errors import StorageError
 from brokenreg.tui.blobs.contents import (
     DUMPED,
     Line,
-    StoredContent,
     document,
     dump,
     is_zstd,
@@ -24,33 +21,6 @@ from brokenreg.tui.blobs.contents import (
 from brokenreg.tui.blobs.survey import Blob, Kind
 from brokenreg.tui.text import looks_like_json, visible
 from brokenreg.wording import form_for
-
-
-class GoneError(Exception):
-    """The blob is no longer stored; the message says why."""
-
-
-@asynccontextmanager
-async def opened(runtime: Runtime, blob: Blob) -> AsyncIterator[Content]:
-    """Its content, for as long as it is looked at. Raise `GoneError`, `OSError` or `StorageError`."""
-    gone = GoneError(runtime.store.integrity.why_missing(blob.digest) or "it is not here any more")
-    if blob.keys and blob.kind.is_manifest:
-        body = await runtime.store.index.manifest_body(blob.digest)
-        if body is None:
-            raise gone
-        yield Document(body)
-    elif blob.keys:
-        file = await asyncio.to_thread(runtime.store.blobs.open, blob.digest)
-        if file is None:
-            raise gone
-        with file:
-            yield StoredContent(file)
-    elif blob.made is not None:
-        made = blob.made
-        yield await asyncio.to_thread(lambda: made.content)
-    else:
-        raise gone
-
 
 _BEGINNING = 512
 
@@ -79,11 +49,11 @@ class Inside:
     async def read(self, width: int) -> None:
         """Read it, for lines of `width` cells. Cancelled, it leaves nothing running."""
         try:
-            async with opened(self._runtime, self.blob) as content:
+            async with open_content(self._runtime, self.blob.digest) as content:
                 await self._look(content, width)
-        except GoneError as error:
-            self._said = str(error)
-        except (OSError, StorageError) as error:
+        except NotFoundError as error:
+            self._said = error.reason or str(error)
+        except FailedError as error:
             self._said = f"it cannot be read: {visible(str(error))}"
 
     async def _look(self, content: Content, width: int) -> None:
