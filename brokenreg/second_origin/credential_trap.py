@@ -1,6 +1,6 @@
-"""The trap: what credentials arrived at the second origin, where none may.
+"""Records credentials that arrive at the second origin, where no client may send any.
 
-Told are the kind, the place and the client; never the secret, nor a part of it.
+It records the kind, the path and the client, never the secret or a part of it.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from brokenreg.traffic.recorder import exchange_of
 from brokenreg.wire.asgi import ASGIApp, Message, Receive, Scope, Send, header
 
 MAX_FORM = 64 * 1024
-"""Bytes of a form that are looked at."""
+"""Bytes of a form that are searched."""
 
 _LAST = 20
 _NAMESPACES = 1000
@@ -46,7 +46,7 @@ class Leak(BaseModel):
 
 
 class Leaks(BaseModel):
-    """What arrived since the start or the last reset."""
+    """The credentials that arrived since the start or the last reset."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -55,7 +55,7 @@ class Leaks(BaseModel):
 
 
 class CredentialTrap:
-    """Counts by namespace; at most `_NAMESPACES` of them."""
+    """Counts the credentials by namespace, in at most `_NAMESPACES`, and keeps the last ones."""
 
     def __init__(self) -> None:
         self._counts: LRUCache[str, int] = LRUCache(_NAMESPACES)
@@ -63,10 +63,11 @@ class CredentialTrap:
 
     @property
     def leaks(self) -> Leaks:
+        """Return the number of credentials and the last ones."""
         return Leaks(count=sum(self._counts.values()), last=list(self._last))
 
-    def spring(self, exchange: Exchange, kind: str) -> None:
-        """Note a credential, here and in the exchange's timeline."""
+    def record(self, exchange: Exchange, kind: str) -> None:
+        """Record a credential, here and in the exchange's timeline."""
         namespace = exchange.target.namespace
         self._counts[namespace] = self._counts.get(namespace, 0) + 1
         self._last.append(
@@ -83,18 +84,18 @@ class CredentialTrap:
         exchange.mark(f"credential arrived: {kind}")
 
     def namespaces(self) -> list[str]:
-        """Where something arrived."""
+        """Return the namespaces in which credentials arrived."""
         return list(self._counts)
 
     def reset(self, namespace: str) -> None:
-        """Forget what arrived in a namespace."""
+        """Forget the credentials that arrived in a namespace."""
         self._counts.pop(namespace, None)
         kept = [leak for leak in self._last if leak.namespace != namespace]
         self._last = deque(kept, _LAST)
 
 
 class CredentialTrapMiddleware:
-    """The ASGI middleware that looks at each request; `own_token` is ours, and no secret of anybody."""
+    """The ASGI middleware that searches each request; `own_token` is ours, and not a secret."""
 
     def __init__(self, app: ASGIApp, trap: CredentialTrap, own_token: str) -> None:
         self._app = app
@@ -104,11 +105,11 @@ class CredentialTrapMiddleware:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         exchange = exchange_of(scope)
         for kind in (*self._in_headers(scope), *_in_fields("query", scope["query_string"])):
-            self._trap.spring(exchange, kind)
+            self._trap.record(exchange, kind)
         if (header(scope, b"content-type") or b"").partition(b";")[0].strip().lower() == _FORM:
             form, receive = await _first_of_body(receive)
             for kind in _in_fields("form", form):
-                self._trap.spring(exchange, kind)
+                self._trap.record(exchange, kind)
         await self._app(scope, receive, send)
 
     def _in_headers(self, scope: Scope) -> Iterator[str]:
@@ -119,7 +120,7 @@ class CredentialTrapMiddleware:
                 continue
             scheme, space, _ = text.partition(" ")
             if kind.endswith("Authorization"):
-                # A scheme that nobody knows may be the secret itself.
+                # An unknown scheme may be the secret itself.
                 kind += f" {SCHEMES.get(scheme.lower(), 'of another scheme') if space else 'bare'}"
             yield kind
 
@@ -132,7 +133,7 @@ def _in_fields(where: str, encoded: bytes) -> Iterator[str]:
 
 
 async def _first_of_body(receive: Receive) -> tuple[bytes, Receive]:
-    """The first `MAX_FORM` bytes of a body, and a `receive` that gives them again."""
+    """Return the first `MAX_FORM` bytes of a body, and a `receive` that returns them again."""
     messages: deque[Message] = deque()
     body = b""
     while len(body) < MAX_FORM:

@@ -1,7 +1,7 @@
-"""The application of the second origin: an object store in small, and a token service that takes anything.
+"""The application of the second origin: a small object store, and a token service that accepts everybody.
 
-It has no content of its own. What a signed URL names it asks of the registry, past faults and login: rules
-are for the registry's own listener, so that one that strikes all layers strikes a redirected download once.
+It has no content of its own. It requests what a signed URL names from the registry, without rules and login.
+Rules are for the registry's own listeners, so a rule for all layers is applied once to a redirected download.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from brokenreg.oci.errors import ErrorCode, OCIError
 from brokenreg.oci.target import TOKEN_PATH, Endpoint, parse_target
 from brokenreg.registry.responses import respond_error, respond_plain
 from brokenreg.second_origin.origin import SecondOrigin
-from brokenreg.second_origin.signed_urls import Allowed, Answer, SignedURL, SignedURLError, has_ticket
+from brokenreg.second_origin.signed_urls import Allowed, Answer, SignedURL, SignedURLError, has_terms
 from brokenreg.traffic.recorder import exchange_of, target_of, with_target
 from brokenreg.traffic.redaction import redact_target
 from brokenreg.wire.asgi import ASGIApp, Message, Receive, Scope, Send
@@ -27,7 +27,7 @@ _TOKEN_LIFETIME = 300
 
 
 class ObjectStore:
-    """Serves what `origin`'s tickets name; `registry` has the content, and asks nobody who he is."""
+    """Serves what the signed URLs of `origin` name. `registry` has the content, and needs no login."""
 
     def __init__(self, registry: ASGIApp, origin: SecondOrigin) -> None:
         self._registry = registry
@@ -35,32 +35,32 @@ class ObjectStore:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         query = scope["query_string"].decode("latin-1")
-        if scope["path"] == TOKEN_PATH and not has_ticket(query):
+        if scope["path"] == TOKEN_PATH and not has_terms(query):
             await self._give_token(scope, send)
             return
         try:
-            ticket = self._origin.tickets.read(scope["path"], query, scope["method"])
+            signed = self._origin.signer.read(scope["path"], query, scope["method"])
         except SignedURLError as error:
             await respond_plain(send, 403, {"content-type": "application/xml"}, _document(error))
         else:
-            await self._answer(ticket, scope, receive, send)
+            await self._answer(signed, scope, receive, send)
 
-    async def _answer(self, ticket: SignedURL, scope: Scope, receive: Receive, send: Send) -> None:
-        if ticket.hops or ticket.answer is Answer.LOOP:
-            onward = ticket if ticket.answer is Answer.LOOP else replace(ticket, hops=ticket.hops - 1)
-            await respond_plain(send, ticket.status, {"location": self._origin.spell(scope, onward)})
-        elif ticket.answer is Answer.HTML:
+    async def _answer(self, signed: SignedURL, scope: Scope, receive: Receive, send: Send) -> None:
+        if signed.hops or signed.answer is Answer.LOOP:
+            onward = signed if signed.answer is Answer.LOOP else replace(signed, hops=signed.hops - 1)
+            await respond_plain(send, signed.status, {"location": self._origin.spell(scope, onward)})
+        elif signed.answer is Answer.HTML:
             await respond_plain(send, 200, {"content-type": "text/html; charset=utf-8"}, _PAGE)
-        elif ticket.path == TOKEN_PATH:
+        elif signed.path == TOKEN_PATH:
             await self._give_token(scope, send)
         else:
-            target = target_of(scope).heard_at(ticket.listener)
+            target = target_of(scope).heard_at(signed.listener)
             exchange_of(scope).target = redact_target(target)
-            inner = {**with_target(scope, target), "query_string": ticket.query.encode("latin-1")}
+            inner = {**with_target(scope, target), "query_string": signed.query.encode("latin-1")}
             await self._registry(inner, receive, self._signing(scope, send))
 
     def _signing(self, scope: Scope, send: Send) -> Send:
-        """The next step of an upload, what it made, and the next page are here too, and need a signature."""
+        """Sign the URLs in a response: the next step of an upload, what it has created, the next page."""
 
         async def send_signed(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -73,7 +73,7 @@ class ObjectStore:
         return send_signed
 
     def _onward(self, scope: Scope, name: bytes, value: bytes) -> bytes:
-        """A header, signed where it leads to something of the registry's."""
+        """Return the value of a header, with a signature if it is a URL of the registry."""
         if name == b"location":
             return self._signed(scope, value)
         if name == b"link":  # to the next page of a list
@@ -105,7 +105,7 @@ class ObjectStore:
 
 
 def _document(error: SignedURLError) -> bytes:
-    """An error as object stores word it."""
+    """Return an error in the format of object stores."""
     code, message = escape(error.code), escape(str(error))
     return (
         '<?xml version="1.0" encoding="UTF-8"?>\n'

@@ -1,4 +1,4 @@
-"""The second origin: a listener of our own to which redirects and foreign locations lead."""
+"""The URLs of the second origin: a listener of ours to which redirects and foreign locations lead."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from brokenreg.second_origin.signed_urls import LIFETIME, Allowed, Answer, Signe
 from brokenreg.traffic.recorder import target_of
 from brokenreg.wire.asgi import Scope, asked_host
 
-_UNDERSTOOD = frozenset(
+_FORWARDED = frozenset(
     {
         *("digest", "digest-algorithm", "mount", "from", "tag", "n", "last", "artifactType"),
         *("service", "scope"),
     }
 )
-"""The query parameters of a registry and its token service. What else a client says, which may be a secret,
-we do not send on: the trap is for what the client sends. Of `ns`, the target knows whether it counts."""
+"""The query parameters of a registry and its token service. All others, which may be secrets, are left out:
+the trap is for what the client itself sends there. Whether `ns` counts, the target knows."""
 
 
 class SecondOrigin:
@@ -34,9 +34,9 @@ class SecondOrigin:
         self._scheme = scheme
         self._port = port
         self._dead_port = dead_port
-        self.tickets = URLSigner()
+        self.signer = URLSigner()
         self.token = secrets.token_urlsafe(24)
-        """What its token service gives to everybody."""
+        """The token that its token service gives to everybody."""
 
     def url(
         self,
@@ -50,33 +50,33 @@ class SecondOrigin:
         status: int = 307,
         dead: bool = False,
     ) -> str:
-        """The absolute URL at which somebody without credentials has what `path` is at the registry.
+        """Return an absolute URL that serves what `path` is at the registry, without credentials.
 
-        `path` may have a query. Unless told, it is good for an upload's steps, if it is an upload's, else for
-        methods of the kind of the request in `scope`. `lifetime` is in seconds, negative for a URL that has
-        expired. Before the answer stand `hops` redirects of that `status`. `dead`: on a port where nobody
-        listens.
+        `path` may have a query. By default, the URL of an upload allows the steps of the upload, and any
+        other URL allows methods of the same kind as the request in `scope`. `lifetime` is in seconds, and
+        negative for a URL that has expired. `hops` redirects with that `status` come before the answer.
+        `dead`: on a port that refuses connections.
         """
         place = urlsplit(path)
-        asked = target_of(scope)
-        ticket = SignedURL(
+        target = target_of(scope)
+        signed = SignedURL(
             path=place.path,
-            query=_understood(place.query, asked),
-            allowed=allowed or _allowed(place.path, scope["method"], asked),
+            query=_forwarded(place.query, target),
+            allowed=allowed or _allowed(place.path, scope["method"], target),
             until=round((time.time() + lifetime) * 1000),
             answer=answer,
             hops=hops,
             status=status,
-            listener=asked.base.listener,
+            listener=target.base.listener,
         )
-        return self.spell(scope, ticket, dead=dead)
+        return self.spell(scope, signed, dead=dead)
 
-    def spell(self, scope: Scope, ticket: SignedURL, *, dead: bool = False) -> str:
-        """The absolute URL of a ticket."""
-        return self._base(scope, self._dead_port if dead else self._port) + self.tickets.spell(ticket)
+    def spell(self, scope: Scope, signed: SignedURL, *, dead: bool = False) -> str:
+        """Return the absolute URL."""
+        return self._base(scope, self._dead_port if dead else self._port) + self.signer.spell(signed)
 
     def token_realm(self, scope: Scope) -> str:
-        """The URL of a token service that takes whatever comes; its tokens are good for nothing."""
+        """Return the URL of a token service that accepts everybody, and whose tokens are worthless."""
         return self._base(scope, self._port) + TOKEN_PATH
 
     def _base(self, scope: Scope, port: int) -> str:
@@ -84,13 +84,13 @@ class SecondOrigin:
         return f"{self._scheme}://{host}:{port}"
 
 
-def _allowed(path: str, method: str, asked: Target) -> Allowed:
-    if parse_target(path, base=asked.base).endpoint is Endpoint.UPLOAD:
+def _allowed(path: str, method: str, target: Target) -> Allowed:
+    if parse_target(path, base=target.base).endpoint is Endpoint.UPLOAD:
         return Allowed.SESSION
     return Allowed.READ if method in ("GET", "HEAD") else Allowed.WRITE
 
 
-def _understood(query: str, asked: Target) -> str:
-    """What of the query decides. An `ns` that named this registry would name another at another port."""
-    pairs = [pair for pair in parse_qsl(query, keep_blank_values=True) if pair[0] in _UNDERSTOOD]
-    return "&".join(filter(None, (urlencode(pairs, safe="/:"), asked.query)))
+def _forwarded(query: str, target: Target) -> str:
+    """Return the part of the query that matters. An `ns` with this registry's port would name another one."""
+    pairs = [pair for pair in parse_qsl(query, keep_blank_values=True) if pair[0] in _FORWARDED]
+    return "&".join(filter(None, (urlencode(pairs, safe="/:"), target.query)))

@@ -1,9 +1,9 @@
-"""Tickets: what a signed URL of the second origin allows, and until when.
+"""Signed URLs of the second origin: what each allows, and until when.
 
-An object store's presigned URL in small. The signature (HMAC-SHA-256, RFC 2104, with a key that lives as
-long as the run) covers all that decides what is served: path, methods, end, answer, the listener that was
-asked, and the query that the registry will see; but not `digest`, which clients add to a PUT, and which
-names nothing but content.
+They are a small version of an object store's presigned URLs. The signature (HMAC-SHA-256, RFC 2104, with a
+key of the run) covers all that decides what is served: path, methods, expiry, answer, the listener that gave
+the URL, and the query that the registry will see. It does not cover `digest`, which clients add to a PUT, and
+which only names content.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ from urllib.parse import parse_qsl, quote, urlencode
 SIGNATURE = "signature"
 """The query parameter with the signature of a URL."""
 
-_TICKET = "ticket"
+_TERMS = "terms"
 _UNSIGNED = "digest"
 
 LIFETIME = 3600.0
-"""Seconds that a signed URL works unless told otherwise."""
+"""Default lifetime of a signed URL, in seconds."""
 
 
 class Allowed(StrEnum):
-    """The methods that a ticket is for."""
+    """The methods that a signed URL allows."""
 
     HEAD = "head"
     READ = "read"
@@ -37,6 +37,7 @@ class Allowed(StrEnum):
     """The steps of an upload."""
 
     def includes(self, method: str) -> bool:
+        """Return whether a method is allowed."""
         return method in _METHODS[self]
 
 
@@ -49,11 +50,11 @@ _METHODS = {
 
 
 class Answer(StrEnum):
-    """What is answered to a ticket."""
+    """What a signed URL is answered with."""
 
     CONTENT = "content"
     HTML = "html"
-    """200 with a page, as a login portal answers."""
+    """200 with a page, as a login portal responds."""
     LOOP = "loop"
     """A redirect to the same URL."""
 
@@ -62,9 +63,9 @@ class Answer(StrEnum):
 class SignedURL:
     """What one signed URL allows.
 
-    `until` is in milliseconds since the epoch; `hops` are the redirects, with `status`, that still stand
-    before the answer; `query` is what the registry shall see of the URL's; `listener` is the registry that
-    the listener stands for at which the URL was given.
+    `until` is in milliseconds since the epoch. `hops` is the number of redirects, with `status`, before the
+    answer. `query` is the part of the URL's query that the registry sees. `listener` is the registry that the
+    listener serves which gave the URL.
     """
 
     path: str
@@ -82,7 +83,7 @@ class SignedURL:
 
 
 class SignedURLError(Exception):
-    """A URL that allows nothing: `code` and message are what an object store would say."""
+    """A URL that allows nothing; `code` and message are those of an object store."""
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)
@@ -90,52 +91,52 @@ class SignedURLError(Exception):
 
 
 class URLSigner:
-    """Signs and reads the tickets of one run."""
+    """Signs and verifies the URLs of one run."""
 
     def __init__(self) -> None:
         self._key = secrets.token_bytes(32)
 
-    def spell(self, ticket: SignedURL) -> str:
-        """Path and query of the signed URL."""
-        terms = _terms(ticket)
-        ours = urlencode({_TICKET: terms, SIGNATURE: self._sign(terms, ticket.path, ticket.query)})
-        return f"{quote(ticket.path, safe='/:@')}?{'&'.join(filter(None, (ticket.query, ours)))}"
+    def spell(self, signed: SignedURL) -> str:
+        """Return the path and query of a signed URL."""
+        terms = _terms(signed)
+        ours = urlencode({_TERMS: terms, SIGNATURE: self._sign(terms, signed.path, signed.query)})
+        return f"{quote(signed.path, safe='/:@')}?{'&'.join(filter(None, (signed.query, ours)))}"
 
     def read(self, path: str, query: str, method: str) -> SignedURL:
-        """The ticket in a URL (decoded path, raw query). Raise `SignedURLError` if it allows nothing."""
+        """Return what a URL (decoded path, raw query) allows. Raise `SignedURLError` if it allows nothing."""
         pairs = parse_qsl(query, keep_blank_values=True)
-        ours = {name: value for name, value in pairs if name in (_TICKET, SIGNATURE)}
+        ours = {name: value for name, value in pairs if name in (_TERMS, SIGNATURE)}
         rest = urlencode([pair for pair in pairs if pair[0] not in ours])
-        terms, signature = ours.get(_TICKET, ""), ours.get(SIGNATURE, "")
+        terms, signature = ours.get(_TERMS, ""), ours.get(SIGNATURE, "")
         if not (terms and signature):
             raise SignedURLError("AccessDenied", "only signed URLs are served here")
         if not hmac.compare_digest(self._sign(terms, path, rest).encode(), signature.encode()):
             raise SignedURLError("SignatureDoesNotMatch", "the URL is not as it was signed")
-        ticket = _read_terms(terms, path, rest)
-        if ticket.has_expired:
+        signed = _read_terms(terms, path, rest)
+        if signed.has_expired:
             raise SignedURLError("AccessDenied", "Request has expired")
-        if not ticket.allowed.includes(method):
+        if not signed.allowed.includes(method):
             raise SignedURLError("SignatureDoesNotMatch", f"the URL was not signed for {method}")
-        return ticket
+        return signed
 
     def _sign(self, terms: str, path: str, query: str) -> str:
-        """Over the query as it means, not as it is spelled: clients sort and quote it anew."""
+        """Sign the query's meaning, not its spelling, because clients sort and quote it again."""
         signed = sorted(pair for pair in parse_qsl(query, keep_blank_values=True) if pair[0] != _UNSIGNED)
         return hmac.new(self._key, json.dumps([terms, path, signed]).encode(), hashlib.sha256).hexdigest()
 
 
-def has_ticket(query: str) -> bool:
-    """Whether a URL claims to be signed."""
-    return any(name == _TICKET for name, _ in parse_qsl(query, keep_blank_values=True))
+def has_terms(query: str) -> bool:
+    """Return whether a URL claims to be signed."""
+    return any(name == _TERMS for name, _ in parse_qsl(query, keep_blank_values=True))
 
 
-def _terms(ticket: SignedURL) -> str:
-    terms = (ticket.allowed, ticket.until, ticket.answer, ticket.hops, ticket.status, ticket.listener)
+def _terms(signed: SignedURL) -> str:
+    terms = (signed.allowed, signed.until, signed.answer, signed.hops, signed.status, signed.listener)
     return ".".join(map(str, terms))
 
 
 def _read_terms(terms: str, path: str, query: str) -> SignedURL:
-    """Of terms whose signature is good, so that they were spelled here."""
+    """Read terms whose signature is valid, so that `_terms` has spelled them."""
     allowed, until, answer, hops, status, listener = terms.split(".", 5)
     return SignedURL(
         path, query, Allowed(allowed), int(until), Answer(answer), int(hops), int(status), listener

@@ -185,8 +185,8 @@ def test_a_redirected_download_is_struck_once(each: Registry) -> None:
 
 def test_what_a_client_says_in_a_query_is_not_sent_on(http2: Registry) -> None:
     pushed = http2.push(10)
-    path = f"{pushed.layer_path(ALL)}?password=hunter2&ticket=x&signature=y&ns="
-    assert "ns=quay.io&ticket=" in location_of(http2.ask(f"{path}quay.io"))
+    path = f"{pushed.layer_path(ALL)}?password=hunter2&terms=x&signature=y&ns="
+    assert "ns=quay.io&terms=" in location_of(http2.ask(f"{path}quay.io"))
     url = location_of(http2.ask(f"{path}{http2.running.host}"))  # as containerd names whom it asks
     assert "hunter2" not in url
     assert "ns=" not in url

@@ -40,9 +40,9 @@ def test_nothing_without_a_signature(each: Registry) -> None:
     for path in (
         *("/", "/v2/", "/v2/_catalog", "/nothing", "/v1/status"),
         *(pushed.layer_path(), pushed.layer_path(ALL), pushed.manifest_path()),
-        f"{pushed.layer_path()}?ticket=read.9999999999999.content.0.307",
-        f"{pushed.layer_path()}?ticket=read.9999999999999.content.0.307&signature={'0' * 64}",
-        f"{pushed.layer_path()}?ticket=&signature=%ff%00",
+        f"{pushed.layer_path()}?terms=read.9999999999999.content.0.307",
+        f"{pushed.layer_path()}?terms=read.9999999999999.content.0.307&signature={'0' * 64}",
+        f"{pushed.layer_path()}?terms=&signature=%ff%00",
     ):
         for method in ("GET", "HEAD", "PUT", "DELETE"):
             answer = raw_http.ask(there, path, method, protocol=each.protocol)
@@ -56,7 +56,7 @@ def test_a_signature_is_for_what_was_signed(each: Registry) -> None:
     pushed = each.push(1000, 1000)
     url = signed(each, pushed)
     first, other = (digest_of(layer) for layer in pushed.layers)
-    until = re.search(r"ticket=read\.([0-9]+)", url)
+    until = re.search(r"terms=read\.([0-9]+)", url)
     assert until is not None
     for changed in (
         url.replace(first, other),
@@ -64,7 +64,7 @@ def test_a_signature_is_for_what_was_signed(each: Registry) -> None:
         url.replace(ALL, ""),
         url.replace("/v2/", "/v2//"),
         url.replace(until[1], str(int(until[1]) + 1)),
-        url.replace("ticket=read", "ticket=session"),
+        url.replace("terms=read", "terms=session"),
         url.replace("content", "html"),
         url.replace(".0.307", ".1.307"),
         f"{url}0",
