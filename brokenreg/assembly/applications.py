@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from brokenreg.assembly.guards import RegistryGuard
-from brokenreg.assembly.health import Health
 from brokenreg.config import Settings
 from brokenreg.control import Control
 from brokenreg.faults.registry_view import RegistryView
 from brokenreg.oci.resolution import Base
 from brokenreg.oci.target import Target
 from brokenreg.registry import Registry
-from brokenreg.registry.auth.authentication import BasicAuthentication, TokenAuthentication
-from brokenreg.registry.auth.challenge import PublicAddress
-from brokenreg.registry.auth.form import TokenForms
-from brokenreg.registry.auth.service import TokenService
-from brokenreg.registry.call import Services
+from brokenreg.registry.auth.access import BasicAuthentication, PublicAddress, TokenAuthentication
+from brokenreg.registry.auth.token_endpoint import TokenForms
+from brokenreg.registry.auth.token_service import TokenService
+from brokenreg.registry.request import Services
 from brokenreg.rules.injector import Injector, RuleAcceptPolicy
 from brokenreg.rules.path_rules import PathRules
 from brokenreg.runtime.runtime import Runtime
@@ -65,7 +63,7 @@ class Applications:
         base = Base(self._aliases, listener=upstream)
         log = self._runtime.log
         recorder = Recorder(self._faulty_registry, log, self._is_config, base, own_names=self._hosts)
-        return ConnectionMiddleware(Health(recorder), self.accepted)
+        return ConnectionMiddleware(recorder, self.accepted)
 
     def second_origin(self) -> ConnectionMiddleware:
         """Return the application of the second origin: the registry without faults, for signed URLs only."""
@@ -74,7 +72,7 @@ class Applications:
         trapped = CredentialTrapMiddleware(guard, trap, self._origin.token)
         recorder = Recorder(trapped, log, self._is_config, Base(self._aliases), Origin.SECOND)
         accepted = AcceptedConnections(ConnectionRecorder(log, Origin.SECOND))
-        return ConnectionMiddleware(Health(recorder), accepted)
+        return ConnectionMiddleware(recorder, accepted)
 
     def control(self, address: str) -> ConnectionMiddleware:
         """Return the control API; `address` is where it listens."""

@@ -25,12 +25,11 @@ from brokenreg.faults.registry_view import RegistryView
 from brokenreg.gate.gate import Gate
 from brokenreg.images.fabricator import KINDS, Fabricator
 from brokenreg.proxy.proxy import Proxy
-from brokenreg.registry.auth.authentication import AccessCheck
-from brokenreg.registry.auth.challenge import PublicAddress
-from brokenreg.registry.auth.service import TokenService
+from brokenreg.registry.auth.access import AccessCheck, PublicAddress
 from brokenreg.registry.auth.token_issuer import TokenIssuer
+from brokenreg.registry.auth.token_service import TokenService
 from brokenreg.registry.auth.users import Users
-from brokenreg.registry.call import CatalogSettings, Services
+from brokenreg.registry.request import CatalogSettings, Services
 from brokenreg.rules.path_rules import image_kinds
 from brokenreg.rules.rule_books import RuleBooks
 from brokenreg.rules.scenario import load_scenario

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from brokenreg.faults.registry_view import RegistryView
 from brokenreg.gate.passage import Passage
 from brokenreg.oci.errors import OCIError
-from brokenreg.registry.responses import respond, respond_error
+from brokenreg.registry.responses import Headers, Response, respond_error, send_response
 from brokenreg.traffic.exchange import Exchange
 from brokenreg.wire.asgi import (
     CUT,
@@ -201,11 +201,9 @@ class FaultContext:
         elif self.stream.is_gone:
             raise ClientDisconnectedError
 
-    async def respond(
-        self, status: int, headers: dict[str, str] | list[tuple[str, str]], body: bytes = b""
-    ) -> None:
+    async def respond(self, status: int, headers: Headers, body: bytes = b"") -> None:
         """Respond in place of the registry."""
-        await respond(self.send, status, headers, body)
+        await send_response(self.send, Response(status, headers, body))
 
     async def respond_error(self, error: OCIError) -> None:
         """Respond in place of the registry with an error in OCI format."""

@@ -10,8 +10,7 @@ from brokenreg.images.fabricator import Fabricator
 from brokenreg.oci.digests import Digest, is_digest
 from brokenreg.oci.target import Endpoint, Target
 from brokenreg.proxy.routes import Naming
-from brokenreg.registry.auth.authentication import AccessCheck
-from brokenreg.registry.auth.challenge import PublicAddress
+from brokenreg.registry.auth.access import AccessCheck, PublicAddress
 from brokenreg.second_origin.origin import SecondOrigin
 from brokenreg.storage import Store
 from brokenreg.storage.records import Repository

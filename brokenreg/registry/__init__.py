@@ -1,4 +1,4 @@
-"""An honest OCI registry (distribution-spec 1.1) that knows nothing of faults."""
+"""A correct OCI registry (distribution-spec 1.1) that knows nothing about faults."""
 
 from brokenreg.registry.app import Registry
 

@@ -1,64 +1,73 @@
-"""What there is: the ping, tags, referrers and the catalog."""
+"""The ping, and lists of names: tags and the catalog, page by page (distribution-spec, "Listing Tags")."""
 
 from __future__ import annotations
 
 import asyncio
-import json
+from bisect import bisect_right
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from functools import cache
-from typing import Any
+from heapq import merge
+from itertools import groupby, islice
 from urllib.parse import urlencode
 
-from quart import Response
-
 from brokenreg.oci.errors import ErrorCode, OCIError
-from brokenreg.oci.mediatypes import OCI_INDEX
-from brokenreg.registry.call import Call
-from brokenreg.registry.paging import page_of
-from brokenreg.registry.referrers import following, referrers_page
+from brokenreg.proxy.routes import Route
+from brokenreg.registry.request import RegistryRequest
+from brokenreg.registry.responses import Response, json_response
 
 
-async def ping(_: Call) -> Response:
+def ping(_: RegistryRequest) -> Response:
     """GET `/v2/`: this is a registry."""
-    return _json({})
+    return json_response({})
 
 
-async def list_tags(call: Call) -> Response:
+def list_tags(request: RegistryRequest) -> Response | Awaitable[Response]:
     """GET `/v2/<name>/tags/list`. A fabricated repository has all tags, and lists none."""
-    upstream = [] if call.is_fabricated else await _upstream_tags(call)
-    here = call.repository.tags.names if call.repository else []
-    path = f"{call.target.root}/v2/{call.target.name}/tags/list"
-    page, headers = page_of(call.parameter, (here, upstream), path, call.target.query)
-    return _json({"name": call.target.name, "tags": page}, headers)
+    if request.is_fabricated:
+        return _tags(request)
+    try:
+        if request.route is not None:
+            return _tags_with_upstream(request, request.route)
+    except OCIError:
+        if request.repository is None:
+            raise
+    if request.repository is None:
+        raise OCIError(404, ErrorCode.NAME_UNKNOWN, f"nothing is in {request.target.name}")
+    return _tags(request)
 
 
-async def list_referrers(call: Call) -> Response:
-    """GET `/v2/<name>/referrers/<digest>`: never 404, so that clients know that the API is here."""
-    after = call.parameter("last") or ""
-    is_known_here = call.repository is not None and call.target.digest in call.repository.referring
-    listed = await _upstream_referrers(call, is_known_here=is_known_here)
-    here = call.repository.referrers(call.target.digest, after) if call.repository else []
-    headers = {}
-    found = following(here, listed, after)
-    artifact_type = call.parameter("artifactType")
-    if artifact_type:
-        found = (each for each in found if each.get("artifactType") == artifact_type)
-        headers["oci-filters-applied"] = "artifactType"
-    # Writing 4 MiB would block the event loop too long.
-    index, last = await asyncio.to_thread(referrers_page, found)
-    if last is not None:
-        kept = {"last": last, **({"artifactType": artifact_type} if artifact_type else {})}
-        query = "&".join(filter(None, (urlencode(kept, safe="/:"), call.target.query)))
-        path = f"{call.target.root}/v2/{call.target.name}/referrers/{call.target.digest}"
-        headers["link"] = f'<{path}?{query}>; rel="next"'
-    return Response(index, content_type=OCI_INDEX, headers=headers)
-
-
-async def list_catalog(call: Call) -> Response:
+def list_catalog(request: RegistryRequest) -> Response | Awaitable[Response]:
     """GET `/v2/_catalog`, of the default namespace, with the repositories that the settings invent."""
-    await asyncio.sleep(call.catalog.delay)
-    lists = call.store.index.catalog, _invented(call.catalog.invented)
-    page, headers = page_of(call.parameter, lists, "/v2/_catalog")
-    return _json({"repositories": page}, headers)
+    return _delayed_catalog(request) if request.catalog.delay else _catalog(request)
+
+
+async def _tags_with_upstream(request: RegistryRequest, route: Route) -> Response:
+    """List the upstream's tags too. If they cannot be fetched, what was pushed is the whole list."""
+    try:
+        listing = request.proxy.listings.tags(route, request.trace)
+        return _tags(request, await request.unless_gone(listing))
+    except OCIError:
+        if request.repository is None:
+            raise
+        return _tags(request)
+
+
+def _tags(request: RegistryRequest, upstream: Sequence[str] = ()) -> Response:
+    here = request.repository.tags.names if request.repository else []
+    path = f"{request.target.root}/v2/{request.target.name}/tags/list"
+    page, headers = page_of(request.parameter, (here, upstream), path, request.target.query)
+    return json_response({"name": request.target.name, "tags": page}, headers)
+
+
+async def _delayed_catalog(request: RegistryRequest) -> Response:
+    await request.unless_gone(asyncio.sleep(request.catalog.delay))
+    return _catalog(request)
+
+
+def _catalog(request: RegistryRequest) -> Response:
+    lists = request.store.index.catalog, _invented(request.catalog.invented)
+    page, headers = page_of(request.parameter, lists, "/v2/_catalog")
+    return json_response({"repositories": page}, headers)
 
 
 @cache
@@ -67,38 +76,44 @@ def _invented(count: int) -> list[str]:
     return sorted(f"catalog/repository-{number:06}" for number in range(1, count + 1))
 
 
-async def _upstream_tags(call: Call) -> list[str]:
-    """What the upstream lists. Its failure is the client's only if nothing was pushed here."""
-    try:
-        if call.route is not None:
-            return await call.proxy.listings.tags(call.route, call.trace)
-    except OCIError:
-        if call.repository is None:
-            raise
-    if call.repository is None:
-        raise OCIError(404, ErrorCode.NAME_UNKNOWN, f"nothing is in {call.target.name}")
-    return []
+def page_of(
+    parameter: Callable[[str], str | None], lists: Sequence[Sequence[str]], path: str, kept: str = ""
+) -> tuple[Sequence[str], dict[str, str]]:
+    """Return the requested page of names from sorted `lists`, and a Link header if more follow.
 
-
-async def _upstream_referrers(call: Call, *, is_known_here: bool) -> list[dict[str, Any]]:
-    """Return the upstream's referrers. They are requested only for manifests that are not here.
-
-    A 404 is passed on to the client, which then requests the fallback tag. If the upstream is not contacted,
-    the client still gets a list.
+    `parameter` returns a query parameter (`n`, `last`); `kept` is the part of the query that the link must
+    repeat. The cost depends on the page, not on the lists. Raise `OCIError` 400 PAGINATION_NUMBER_INVALID if
+    `n` is not a whole number from 0.
     """
-    here = call.repository
-    if call.is_fabricated or (here is not None and call.target.digest in here.manifests):
-        return []
-    try:
-        if call.route is not None:
-            return await call.proxy.listings.referrers(call.route, call.target.digest, call.trace)
-    except OCIError:
-        is_closed = call.proxy.is_offline or (call.route is not None and call.route.no_contact_reason)
-        if not is_known_here and not is_closed:
-            raise
-    return []
+    last = parameter("last") or ""
+    limit = _limit(parameter("n"))
+    starts = [(names, bisect_right(names, last)) for names in lists]
+    starts = [(names, begin) for names, begin in starts if begin < len(names)]
+    if limit is None:
+        tails = [names[begin:] for names, begin in starts]
+        return tails[0] if len(tails) == 1 else sorted(set().union(*tails)), {}
+    following = _distinct(merge(*(_from(names, begin) for names, begin in starts)))
+    page = list(islice(following, limit))
+    if not page or next(following, None) is None:
+        return page, {}
+    query = urlencode({"n": limit, "last": page[-1]}, safe="/:")
+    query = "&".join(filter(None, (query, kept)))
+    return page, {"link": f'<{path}?{query}>; rel="next"'}
 
 
-def _json(document: Any, headers: dict[str, str] | None = None) -> Response:
-    body = json.dumps(document, separators=(",", ":"), ensure_ascii=False)
-    return Response(body, content_type="application/json", headers=headers)
+def _from(names: Sequence[str], begin: int) -> Iterator[str]:
+    return (names[place] for place in range(begin, len(names)))
+
+
+def _distinct(names: Iterator[str]) -> Iterator[str]:
+    return (name for name, _ in groupby(names))
+
+
+def _limit(text: str | None) -> int | None:
+    if not text:  # an empty `n=` means no `n`
+        return None
+    if not (text.isascii() and text.isdigit() and len(text) <= 18):
+        raise OCIError(
+            400, ErrorCode.PAGINATION_NUMBER_INVALID, f"n={text[:50]!r}: a whole number from 0 is wanted"
+        )
+    return int(text)

@@ -1,10 +1,9 @@
-"""Manifests: GET and HEAD (plain ASGI, for they are asked for most) and PUT (for its body); DELETE."""
+"""Manifests: GET, HEAD, PUT and DELETE."""
 
 from __future__ import annotations
 
 import asyncio
-
-from quart import Response
+from collections.abc import Awaitable
 
 from brokenreg.oci.digests import Digest, is_digest
 from brokenreg.oci.errors import ErrorCode, OCIError
@@ -18,110 +17,121 @@ from brokenreg.oci.mediatypes import (
 )
 from brokenreg.oci.names import check_tag
 from brokenreg.proxy.default_upstream import RequestKind
-from brokenreg.registry.call import Call, StreamCall
-from brokenreg.registry.conditions import entity_tag, is_known
-from brokenreg.registry.responses import empty_response, respond
+from brokenreg.registry.conditional import entity_tag, is_not_modified
+from brokenreg.registry.request import RegistryRequest
+from brokenreg.registry.responses import Response
 from brokenreg.storage.records import Manifest
 from brokenreg.wording import counted
 
 _MAX_TAGS = 100
 
 
-async def get_manifest(call: StreamCall) -> None:
+def get_manifest(request: RegistryRequest) -> Response | Awaitable[Response]:
     """GET and HEAD `/v2/<name>/manifests/<reference>`."""
-    digest, kind, body = await _find(call)
-    headers = {
-        "content-type": kind,
-        "docker-content-digest": digest,
-        "etag": entity_tag(digest),
-    }
-    if is_known(call, digest):
-        await respond(call.send, 304, headers)
-        return
-    await respond(call.send, 200, headers, body)
+    if request.is_fabricated:
+        return _get_fabricated(request)
+    repository = request.repository
+    manifest = repository.resolve(request.target.reference) if repository else None
+    if manifest is None:
+        return _get_from_upstream(request)
+    body = request.store.index.recent_manifest_body(manifest.digest)
+    if body is None:
+        return _get_from_disk(request, manifest)
+    return _response(request, manifest.digest, manifest.media_type, body)
 
 
-async def put_manifest(call: StreamCall) -> None:
+async def put_manifest(request: RegistryRequest) -> Response:
     """PUT `/v2/<name>/manifests/<reference>`, by digest with `?tag=` parameters too.
 
     Any media type and any content are accepted: this registry is for unusual content. With `?digest=`, the
     manifest is verified and stored under that digest, which may have another algorithm than sha256.
     """
-    call.check_writable()
-    reference = call.target.reference
+    request.check_writable()
+    reference = request.target.reference
     tags = [reference]
     if is_digest(reference):
-        tags = [check_tag(tag) for tag in call.query.get("tag", ()) if tag]
+        tags = [check_tag(tag) for tag in request.query.get("tag", ()) if tag]
     if len(tags) > _MAX_TAGS:
         raise OCIError(
             414,
             ErrorCode.TAG_INVALID,
             f"{counted(len(tags), 'tag')} at once; at most {_MAX_TAGS} are accepted",
         )
-    body = await call.body.whole(MAX_MANIFEST)
-    manifest = await asyncio.to_thread(_received, call, body, _announced(call))  # long ones take up to 0.2 s
-    await _keep_cached_blobs(call, manifest)
-    await call.store.index.put_manifest(call.key, manifest, body, tags)
+    body = await request.body.whole(MAX_MANIFEST)
+    digests = _announced_digests(request)
+    manifest = await asyncio.to_thread(_parse, request, body, digests)  # long ones take up to 0.2 s
+    await _link_cached_blobs(request, manifest)
+    await request.store.index.put_manifest(request.key, manifest, body, tags)
     headers = [
-        ("location", call.location("manifests", manifest.digest)),
+        ("location", request.location("manifests", manifest.digest)),
         ("docker-content-digest", str(manifest.digest)),
     ]
     if manifest.facts.subject:
         headers.append(("oci-subject", manifest.facts.subject))
     if is_digest(reference):
         headers.extend(("oci-tag", tag) for tag in tags)
-    await respond(call.send, 201, headers)
+    return Response(201, headers)
 
 
-async def delete_manifest(call: Call) -> Response:
+async def delete_manifest(request: RegistryRequest) -> Response:
     """DELETE `/v2/<name>/manifests/<reference>`: a tag alone, or a manifest with all its tags."""
-    call.check_writable()
-    reference = call.target.reference
+    request.check_writable()
+    reference = request.target.reference
     if is_digest(reference):
-        found = await call.store.index.delete_manifest(call.key, call.target.digest)
+        found = await request.store.index.delete_manifest(request.key, request.target.digest)
     else:
-        found = await call.store.index.delete_tag(call.key, reference)
+        found = await request.store.index.delete_tag(request.key, reference)
     if not found:
-        raise _unknown(call)
-    return empty_response(202)
+        raise _unknown(request)
+    return Response(202)
 
 
-async def _find(call: StreamCall) -> tuple[Digest, str, bytes]:
-    """Digest, media type and bytes."""
-    if call.is_fabricated:
-        making = call.images.image(call.target.repository, call.target.reference, call.trace)
-        image = await call.unless_gone_or_known(making)
-        return image.digest, image.media_type, image.manifest
-    manifest = call.repository.resolve(call.target.reference) if call.repository else None
-    body = await call.store.index.manifest_body(manifest.digest) if manifest else None
-    if manifest is None or body is None:
-        if call.route is None:
-            raise _unknown(call)
-        manifests = call.proxy.manifests
-        kind = RequestKind.HEAD if call.method == "HEAD" else RequestKind.GET
-        finding = manifests.find(call.route, call.target.reference, call.trace, kind)
-        found = await call.unless_gone(finding)
-        manifest, body = found.manifest, found.body
-    return manifest.digest, manifest.media_type, body
+async def _get_fabricated(request: RegistryRequest) -> Response:
+    making = request.images.image(request.target.repository, request.target.reference, request.trace)
+    image = await request.unless_gone_or_known(making)
+    return _response(request, image.digest, image.media_type, image.manifest)
 
 
-async def _keep_cached_blobs(call: Call, manifest: Manifest) -> None:
-    """What a push found here, because the proxy had brought it, must stay when the cache lets it go."""
-    here = call.repository.links if call.repository else {}
-    for repository in call.store.index.present(call.proxy.naming.places(call.target)):
+async def _get_from_disk(request: RegistryRequest, manifest: Manifest) -> Response:
+    body = await request.store.index.manifest_body(manifest.digest)
+    if body is None:  # it was deleted meanwhile
+        return await _get_from_upstream(request)
+    return _response(request, manifest.digest, manifest.media_type, body)
+
+
+async def _get_from_upstream(request: RegistryRequest) -> Response:
+    if request.route is None:
+        raise _unknown(request)
+    kind = RequestKind.HEAD if request.method == "HEAD" else RequestKind.GET
+    finding = request.proxy.manifests.find(request.route, request.target.reference, request.trace, kind)
+    found = await request.unless_gone(finding)
+    return _response(request, found.manifest.digest, found.manifest.media_type, found.body)
+
+
+def _response(request: RegistryRequest, digest: Digest, kind: str, body: bytes) -> Response:
+    headers = {"content-type": kind, "docker-content-digest": digest, "etag": entity_tag(digest)}
+    if is_not_modified(request, digest):
+        return Response(304, headers)
+    return Response(200, headers, body)
+
+
+async def _link_cached_blobs(request: RegistryRequest, manifest: Manifest) -> None:
+    """Link the blobs of a pushed manifest that the client found only in the cache, which may evict them."""
+    here = request.repository.links if request.repository else {}
+    for repository in request.store.index.present(request.proxy.naming.places(request.target)):
         for name in manifest.facts.names:
             if name in repository.links and name not in here:
-                await call.store.link(call.key, Digest(name))
+                await request.store.link(request.key, Digest(name))
 
 
-def _announced(call: Call) -> list[Digest]:
+def _announced_digests(request: RegistryRequest) -> list[Digest]:
     """Return the digests that the client gives in the path and in `?digest=`. Raise `OCIError` 400."""
-    told = call.parameter("digest")
-    in_path = [call.target.digest] if is_digest(call.target.reference) else []
-    return in_path if told is None else [*in_path, Digest.parse(told)]
+    in_query = request.parameter("digest")
+    in_path = [request.target.digest] if is_digest(request.target.reference) else []
+    return in_path if in_query is None else [*in_path, Digest.parse(in_query)]
 
 
-def _received(call: Call, body: bytes, announced: list[Digest]) -> Manifest:
+def _parse(request: RegistryRequest, body: bytes, announced: list[Digest]) -> Manifest:
     """Return the pushed manifest under the first `announced` digest.
 
     Raise `OCIError` 400 if it is empty, has too many values or does not have the announced digests.
@@ -141,14 +151,14 @@ def _received(call: Call, body: bytes, announced: list[Digest]) -> Manifest:
             )
     digest = announced[0] if announced else Digest.of(body)
     facts = manifest_facts(body)
-    told = media_type((call.header("content-type") or "").partition(";")[0].strip())
-    return Manifest(digest, told or facts.media_type or OCI_MANIFEST, len(body), facts)
+    declared = media_type((request.header("content-type") or "").partition(";")[0].strip())
+    return Manifest(digest, declared or facts.media_type or OCI_MANIFEST, len(body), facts)
 
 
-def _unknown(call: Call) -> OCIError:
+def _unknown(request: RegistryRequest) -> OCIError:
     return OCIError(
         404,
         ErrorCode.MANIFEST_UNKNOWN,
-        f"{call.target.name} has no manifest {call.target.reference}",
-        detail={"reference": call.target.reference},
+        f"{request.target.name} has no manifest {request.target.reference}",
+        detail={"reference": request.target.reference},
     )

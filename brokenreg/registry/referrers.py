@@ -1,15 +1,20 @@
-"""Builds pages of referrers: indexes of descriptors (distribution-spec, "Listing Referrers")."""
+"""Lists of referrers: indexes of descriptors, page by page (distribution-spec, "Listing Referrers")."""
 
 from __future__ import annotations
 
+import asyncio
 import json
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from heapq import merge
 from itertools import groupby
 from typing import Any
+from urllib.parse import urlencode
 
+from brokenreg.oci.errors import OCIError
 from brokenreg.oci.mediatypes import MAX_MANIFEST, OCI_INDEX
+from brokenreg.registry.request import RegistryRequest
+from brokenreg.registry.responses import Response
 from brokenreg.storage.records import Manifest
 
 PAGE = MAX_MANIFEST
@@ -20,7 +25,51 @@ Descriptor = Mapping[str, Any]
 _HEAD = json.dumps({"schemaVersion": 2, "mediaType": OCI_INDEX}, separators=(",", ":"))[:-1].encode()
 _HEAD += b',"manifests":['
 _TAIL = b"]}"
-_ALWAYS_TOLD = ("mediaType", "digest", "size", "artifactType")
+_MAIN_FIELDS = ("mediaType", "digest", "size", "artifactType")
+
+
+async def list_referrers(request: RegistryRequest) -> Response:
+    """GET `/v2/<name>/referrers/<digest>`: never 404, so that clients know that the API is here."""
+    after = request.parameter("last") or ""
+    is_known_here = request.repository is not None and request.target.digest in request.repository.referring
+    listed = await _upstream_referrers(request, is_known_here=is_known_here)
+    here = request.repository.referrers(request.target.digest, after) if request.repository else []
+    headers = {"content-type": OCI_INDEX}
+    found = following(here, listed, after)
+    artifact_type = request.parameter("artifactType")
+    if artifact_type:
+        found = (each for each in found if each.get("artifactType") == artifact_type)
+        headers["oci-filters-applied"] = "artifactType"
+    # Writing 4 MiB would block the event loop too long.
+    index, last = await asyncio.to_thread(referrers_page, found)
+    if last is not None:
+        kept = {"last": last, **({"artifactType": artifact_type} if artifact_type else {})}
+        query = "&".join(filter(None, (urlencode(kept, safe="/:"), request.target.query)))
+        path = f"{request.target.root}/v2/{request.target.name}/referrers/{request.target.digest}"
+        headers["link"] = f'<{path}?{query}>; rel="next"'
+    return Response(200, headers, index)
+
+
+async def _upstream_referrers(request: RegistryRequest, *, is_known_here: bool) -> list[dict[str, Any]]:
+    """Return the upstream's referrers. They are requested only for manifests that are not here.
+
+    A 404 is passed on to the client, which then requests the fallback tag. If the upstream is not contacted,
+    the client still gets a list.
+    """
+    here = request.repository
+    if request.is_fabricated or (here is not None and request.target.digest in here.manifests):
+        return []
+    try:
+        if request.route is not None:
+            listing = request.proxy.listings.referrers(request.route, request.target.digest, request.trace)
+            return await request.unless_gone(listing)
+    except OCIError:
+        is_closed = request.proxy.is_offline or (
+            request.route is not None and request.route.no_contact_reason
+        )
+        if not is_known_here and not is_closed:
+            raise
+    return []
 
 
 def following(here: Iterable[Manifest], listed: Sequence[Descriptor], after: str) -> Iterator[Descriptor]:
@@ -46,7 +95,7 @@ def referrers_page(descriptors: Iterable[Descriptor]) -> tuple[bytes, str | None
     for descriptor in descriptors:
         part = _written(descriptor)
         if len(part) > room and not parts:  # too large for any page: send only the main fields
-            part = _written({key: descriptor[key] for key in _ALWAYS_TOLD if key in descriptor})
+            part = _written({key: descriptor[key] for key in _MAIN_FIELDS if key in descriptor})
         if len(part) > room and parts:
             return _index(parts), last
         parts.append(part)

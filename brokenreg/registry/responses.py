@@ -1,35 +1,72 @@
-"""The one place where errors become responses, and the plain ASGI way to answer."""
+"""Responses of the registry: made by endpoints and from errors, and sent by ASGI."""
 
 from __future__ import annotations
 
+import json
 import logging
-from collections.abc import Mapping
-
-from quart import Response
-from werkzeug.exceptions import HTTPException
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Any
 
 from brokenreg.oci.errors import ErrorCode, OCIError
+from brokenreg.proxy.cache.fill import Piece
 from brokenreg.storage.errors import refusal
-from brokenreg.wire.asgi import Send
+from brokenreg.wire.asgi import ZERO_COPY, Send
 
 logger = logging.getLogger(__name__)
 
-API_VERSION = ("docker-distribution-api-version", "registry/2.0")
+Headers = Mapping[str, str] | Sequence[tuple[str, str]]
+Body = AsyncGenerator[bytes | Piece, None]
+"""The parts of a body: bytes, or parts of a file."""
+
+_API_VERSION = (b"docker-distribution-api-version", b"registry/2.0")
+_CHUNK = 256 * 1024
+_PARTS = (128 * 1024, 1024 * 1024, 4 * 1024 * 1024)
+"""Bytes that are sent from kernel to kernel at a time: minimum, first, maximum."""
+
+_PART_SECONDS = 0.05
+"""How long one such part should take: between two, the log shows the progress and the gate can hold."""
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """What an endpoint returns.
+
+    A body in bytes gets a Content-Length if the headers have none. None is no body and no length, and the
+    parts of a generator are sent as they come.
+    """
+
+    status: int
+    headers: Headers = ()
+    body: bytes | Body | None = b""
+
+
+def json_response(document: Any, headers: Mapping[str, str] | None = None) -> Response:
+    """Return a response with a JSON document."""
+    body = json.dumps(document, separators=(",", ":"), ensure_ascii=False).encode()
+    return Response(200, {"content-type": "application/json", **(headers or {})}, body)
+
+
+def error_response(error: OCIError) -> Response:
+    """Return the response to an error, in OCI form. No other code makes responses from errors."""
+    return Response(error.status, {"content-type": "application/json", **error.headers}, error.body())
 
 
 def as_oci_error(error: Exception) -> OCIError:
-    """What a client is told of an exception. The unforeseen is logged here, and told in general words."""
+    """Return what a client is told about an exception. An unexpected one is logged here."""
     if isinstance(error, OCIError):
-        return error
-    refused = refusal(error)
-    if refused is not None:
-        if refused.status == 500:
-            logger.error("a request failed: %s", refused.message)
-        return refused
-    if isinstance(error, HTTPException):
-        return _from_quart(error)
-    logger.error("a request failed", exc_info=error)
-    return OCIError(500, ErrorCode.UNKNOWN, "internal error; the server's diagnostics say more")
+        told = error
+    elif (refused := refusal(error)) is not None:
+        told = refused
+        if told.status == 500:
+            logger.error("a request failed: %s", told.message)
+    else:
+        logger.error("a request failed", exc_info=error)
+        told = OCIError(500, ErrorCode.UNKNOWN, "internal error; the server's diagnostics say more")
+    forget_frames(error)
+    return told
 
 
 def forget_frames(error: BaseException | None) -> None:
@@ -43,61 +80,74 @@ def forget_frames(error: BaseException | None) -> None:
         error = error.__cause__ or error.__context__
 
 
-def error_headers(error: OCIError) -> dict[str, str]:
-    """The headers of an error response in OCI form."""
-    return {"content-type": "application/json", **error.headers}
+async def respond_error(send: Send, error: OCIError) -> None:
+    """Send the response to an error."""
+    await send_response(send, error_response(error))
 
 
-async def respond(
-    send: Send, status: int, headers: dict[str, str] | list[tuple[str, str]], body: bytes = b""
-) -> None:
-    """Send a whole response, adding its length if the headers do not have it.
+async def send_response(send: Send, response: Response, *, zero_copy: bool = False) -> None:
+    """Send a response. With `zero_copy`, parts of files go from kernel to kernel (`ZERO_COPY`)."""
+    body = response.body
+    headers = [_API_VERSION, *_encoded(response)]
+    await send({"type": "http.response.start", "status": response.status, "headers": headers})
+    if not isinstance(body, bytes | None):
+        async with aclosing(body) as parts:
+            async for part in parts:
+                await _send_part(send, part, zero_copy=zero_copy)
+        body = None
+    await send({"type": "http.response.body", "body": body or b"", "more_body": False})
+
+
+def _encoded(response: Response) -> list[tuple[bytes, bytes]]:
+    """Return the headers as ASGI has them.
 
     A 304 describes a body that it does not have (RFC 9110, 15.4.5), so its type and length are omitted.
     """
-    pairs = list(headers.items()) if isinstance(headers, dict) else headers
-    if status == 304:
-        pairs = [(name, value) for name, value in pairs if name != "content-type"]
-    elif not any(name == "content-length" for name, _ in pairs):
-        pairs = [*pairs, ("content-length", str(len(body)))]
-    await start(send, status, pairs)
-    await send({"type": "http.response.body", "body": body, "more_body": False})
+    headers = response.headers.items() if isinstance(response.headers, Mapping) else response.headers
+    encoded = [(name.encode("ascii"), value.encode("latin-1")) for name, value in headers]
+    if response.status == 304:
+        return [header for header in encoded if header[0] != b"content-type"]
+    if isinstance(response.body, bytes) and "content-length" not in dict(headers):
+        encoded.append((b"content-length", b"%d" % len(response.body)))
+    return encoded
 
 
-async def respond_head(send: Send, status: int, headers: dict[str, str]) -> None:
-    """Send the response to a HEAD with these headers, without a length if it is unknown."""
-    await start(send, status, headers)
-    await send({"type": "http.response.body", "body": b"", "more_body": False})
+async def _send_part(send: Send, part: bytes | Piece, *, zero_copy: bool) -> None:
+    if isinstance(part, bytes):
+        await send({"type": "http.response.body", "body": part, "more_body": True})
+    elif zero_copy:
+        await _send_file(send, part)
+    else:
+        async for chunk in _chunks_of(part):
+            await send({"type": "http.response.body", "body": chunk, "more_body": True})
 
 
-def empty_response(status: int, headers: Mapping[str, str] | None = None) -> Response:
-    """Return a Quart response without a body: `Content-Length: 0` and no Content-Type."""
-    response = Response(b"", status, headers={**(headers or {}), "content-length": "0"})
-    del response.headers["content-type"]
-    return response
+async def _send_file(send: Send, piece: Piece) -> None:
+    """Send a part of a file from kernel to kernel, as much at a time as the client's pace allows."""
+    least, size, most = _PARTS
+    offset, end = piece.offset, piece.offset + piece.count
+    while offset < end:
+        count = min(size, end - offset)
+        part = {
+            "type": ZERO_COPY,
+            "file": piece.file.file,
+            "offset": offset,
+            "count": count,
+            "more_body": True,
+        }
+        began = time.perf_counter()
+        await send(part)
+        pace = count / max(1e-6, time.perf_counter() - began)
+        size = min(most, max(least, int(pace * _PART_SECONDS)))
+        offset += count
 
 
-async def respond_plain(send: Send, status: int, headers: dict[str, str], body: bytes = b"") -> None:
-    """Send a whole response that is no registry's."""
-    pairs = [*headers.items(), ("content-length", str(len(body)))]
-    encoded = [(name.encode("ascii"), value.encode("latin-1")) for name, value in pairs]
-    await send({"type": "http.response.start", "status": status, "headers": encoded})
-    await send({"type": "http.response.body", "body": body, "more_body": False})
-
-
-async def respond_error(send: Send, error: OCIError) -> None:
-    """Send an error in OCI form."""
-    await respond(send, error.status, error_headers(error), error.body())
-
-
-async def start(send: Send, status: int, headers: dict[str, str] | list[tuple[str, str]]) -> None:
-    """Send status and headers; the body is to follow."""
-    pairs = [API_VERSION, *(headers.items() if isinstance(headers, dict) else headers)]
-    encoded = [(name.encode("ascii"), value.encode("latin-1")) for name, value in pairs]
-    await send({"type": "http.response.start", "status": status, "headers": encoded})
-
-
-def _from_quart(error: HTTPException) -> OCIError:
-    status = error.code or 500
-    code = ErrorCode.SIZE_INVALID if status == 413 else ErrorCode.UNSUPPORTED
-    return OCIError(status, code, error.description or error.name)
+async def _chunks_of(piece: Piece) -> AsyncIterator[bytes]:
+    """Yield the bytes of a part of a file. Raise `OSError` if the file has become shorter."""
+    offset, end = piece.offset, piece.offset + piece.count
+    while offset < end:
+        chunk = await piece.file.read(offset, min(_CHUNK, end - offset))
+        if not chunk:
+            raise OSError(f"{piece.file.file.name} has become shorter while it was sent")
+        offset += len(chunk)
+        yield chunk

@@ -15,12 +15,12 @@ from urllib.parse import urlsplit
 from brokenreg.http.dates import rfc3339
 from brokenreg.oci.errors import ErrorCode, OCIError
 from brokenreg.oci.target import TOKEN_PATH, Endpoint, parse_target
-from brokenreg.registry.responses import respond_error, respond_plain
+from brokenreg.registry.responses import respond_error
 from brokenreg.second_origin.origin import SecondOrigin
 from brokenreg.second_origin.signed_urls import Allowed, Answer, SignedURL, SignedURLError, has_terms
 from brokenreg.traffic.recorder import exchange_of, target_of, with_target
 from brokenreg.traffic.redaction import redact_target
-from brokenreg.wire.asgi import ASGIApp, Message, Receive, Scope, Send
+from brokenreg.wire.asgi import ASGIApp, Message, Receive, Scope, Send, respond_plain
 
 _PAGE = b"<!DOCTYPE html>\n<html><head><title>Sign in</title></head><body>Please sign in.</body></html>\n"
 _TOKEN_LIFETIME = 300

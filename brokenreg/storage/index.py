@@ -76,6 +76,10 @@ class Index(Records):
     async def close(self) -> None:
         await self._database.close()
 
+    def recent_manifest_body(self, digest: Digest) -> bytes | None:
+        """Return the bytes of a manifest if they are in memory."""
+        return self._bodies.get(digest)
+
     async def manifest_body(self, digest: Digest) -> bytes | None:
         """The bytes of a manifest; None if it was deleted meanwhile."""
         body = self._bodies.get(digest)

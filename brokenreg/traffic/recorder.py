@@ -13,9 +13,24 @@ from brokenreg.traffic.exchange import Ended, Exchange, Origin
 from brokenreg.traffic.log import TrafficLog
 from brokenreg.traffic.redaction import redact_headers, redact_line, redact_query, redact_target
 from brokenreg.traffic.users import user_of
-from brokenreg.wire.asgi import CUT, RAW, ZERO_COPY, ASGIApp, Message, Receive, Scope, Send, header
+from brokenreg.wire.asgi import (
+    CUT,
+    RAW,
+    ZERO_COPY,
+    ASGIApp,
+    Message,
+    Receive,
+    Scope,
+    Send,
+    header,
+    respond_plain,
+)
 from brokenreg.wire.connection_middleware import Stream, stream_of
 
+_HEALTH = "/healthz"
+"""The path for probes. Their requests are not recorded, need no login, and no rule matches them."""
+
+_HEALTH_HEADERS = {"content-type": "text/plain", "cache-control": "no-store"}
 _EXCHANGE = "brokenreg.exchange"
 _TARGET = "brokenreg.target"
 
@@ -68,6 +83,9 @@ class Recorder:
         self._is_config = is_config
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["path"] == _HEALTH:
+            await respond_plain(send, 200, _HEALTH_HEADERS, b"ok\n")
+            return
         exchange = self._open(scope)
         recording = _Recording(exchange, self._log, stream_of(scope), receive, send)
         scope[_EXCHANGE] = exchange

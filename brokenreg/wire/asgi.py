@@ -102,6 +102,14 @@ def _is_ipv6(text: str) -> bool:
     return True
 
 
+async def respond_plain(send: Send, status: int, headers: dict[str, str], body: bytes = b"") -> None:
+    """Send a whole response with its length."""
+    encoded = [(name.encode("ascii"), value.encode("latin-1")) for name, value in headers.items()]
+    encoded.append((b"content-length", b"%d" % len(body)))
+    await send({"type": "http.response.start", "status": status, "headers": encoded})
+    await send({"type": "http.response.body", "body": body, "more_body": False})
+
+
 def asked_host(scope: Scope) -> tuple[str, int | None]:
     """Host (an IPv6 address in brackets) and port that the client asked for.
 

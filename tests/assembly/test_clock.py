@@ -8,8 +8,8 @@ import httpx
 import pytest
 
 from brokenreg.faults.catalogue.status import RateLimit
-from brokenreg.registry.auth.service import Terms, TokenService
 from brokenreg.registry.auth.token_issuer import TokenIssuer
+from brokenreg.registry.auth.token_service import Terms, TokenService
 from brokenreg.registry.auth.users import Users
 from tests.process import brokenreg
 

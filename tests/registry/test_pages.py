@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Awaitable
 from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 
 from brokenreg.oci.digests import Digest
-from brokenreg.registry.call import Call
-from brokenreg.registry.listings import list_catalog, list_tags
-from brokenreg.registry.paging import page_of
+from brokenreg.registry.endpoints import EndpointFunction
+from brokenreg.registry.listings import list_catalog, list_tags, page_of
+from brokenreg.registry.request import RegistryRequest
+from brokenreg.registry.responses import Response
 from brokenreg.storage.records import Records
 from brokenreg.storage.tags import SortedNames, Tags
 
@@ -40,9 +41,12 @@ def names(prefix: str = "t") -> list[str]:
     return [Counted(f"{prefix}{number:06}") for number in range(MANY)]
 
 
-def call_of(query: dict[str, str], records: Records, upstream: list[str] | None = None) -> Call:
+def request_of(query: dict[str, str], records: Records, upstream: list[str] | None = None) -> RegistryRequest:
     async def upstream_tags(*_: object) -> list[str]:
         return upstream or []
+
+    async def unless_gone(work: Awaitable[Any]) -> Any:
+        return await work
 
     target = SimpleNamespace(root="", name="app", query="")
     listings = SimpleNamespace(tags=upstream_tags)
@@ -54,23 +58,27 @@ def call_of(query: dict[str, str], records: Records, upstream: list[str] | None 
         route=None if upstream is None else object(),
         proxy=SimpleNamespace(listings=listings),
         trace=None,
+        unless_gone=unless_gone,
         store=SimpleNamespace(index=records),
         catalog=SimpleNamespace(delay=0, invented=3),
     )
-    return cast(Call, stub)
+    return cast(RegistryRequest, stub)
 
 
-async def answer(view: Callable[[Call], Any], call: Call) -> tuple[Any, str]:
+async def answer(endpoint: EndpointFunction, request: RegistryRequest) -> tuple[Any, str]:
     before = Counted.compared
-    response = await view(call)
+    response = endpoint(request)
+    if not isinstance(response, Response):
+        response = await response
     assert Counted.compared - before < FEW
-    return json.loads(await response.get_data()), response.headers.get("link", "")
+    assert isinstance(response.body, bytes)
+    return json.loads(response.body), dict(response.headers).get("link", "")
 
 
 async def test_a_page_of_tags_compares_few_names() -> None:
     records = Records()
     records._repository(("", "app")).tags.point(names(), Digest("sha256:x"))
-    document, link = await answer(list_tags, call_of({"n": "10", "last": "t001999"}, records))
+    document, link = await answer(list_tags, request_of({"n": "10", "last": "t001999"}, records))
     assert document["tags"] == [f"t{number:06}" for number in range(2000, 2010)]
     assert "last=t002009" in link
 
@@ -79,7 +87,7 @@ async def test_a_page_of_pushed_and_upstream_tags_compares_few_names() -> None:
     records = Records()
     records._repository(("", "app")).tags.point(names(), Digest("sha256:x"))
     upstream = sorted({*names("t00"), *names("u")})
-    document, _ = await answer(list_tags, call_of({"n": "9", "last": "t003998"}, records, upstream))
+    document, _ = await answer(list_tags, request_of({"n": "9", "last": "t003998"}, records, upstream))
     assert document["tags"] == ["t003999", *(f"u{number:06}" for number in range(8))]
 
 
@@ -87,7 +95,7 @@ async def test_a_page_of_the_catalog_compares_few_names() -> None:
     records = Records()
     for name in names("a/"):
         records._repository(("", name))
-    document, link = await answer(list_catalog, call_of({"n": "2", "last": "a/003998"}, records))
+    document, link = await answer(list_catalog, request_of({"n": "2", "last": "a/003998"}, records))
     assert document["repositories"] == ["a/003999", "catalog/repository-000001"]
     assert link
 

@@ -14,8 +14,9 @@ from brokenreg.faults.catalogue.parameters import Duration, SignedDuration
 from brokenreg.faults.context import FaultContext, Head
 from brokenreg.oci.errors import ErrorCode, OCIError
 from brokenreg.oci.target import TOKEN_PATH, Endpoint
-from brokenreg.registry.auth.challenge import bearer, needed
-from brokenreg.registry.auth.service import REALM, Terms, with_terms
+from brokenreg.registry.auth.access import bearer, needed
+from brokenreg.registry.auth.token_service import Terms, with_terms
+from brokenreg.registry.auth.users import REALM
 from brokenreg.traffic.exchange import Exchange
 from brokenreg.traffic.matching import Match
 from brokenreg.wire.asgi import Message

@@ -15,7 +15,7 @@ from brokenreg.faults.context import FaultContext, Head
 from brokenreg.oci.errors import ErrorCode, OCIError
 from brokenreg.oci.mediatypes import OCI_INDEX
 from brokenreg.oci.target import Endpoint
-from brokenreg.registry.paging import page_of
+from brokenreg.registry.listings import page_of
 from brokenreg.second_origin.signed_urls import Answer
 from brokenreg.traffic.exchange import Exchange
 

@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import logging
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from dataclasses import dataclass
 
 from brokenreg.oci.digests import Digest
@@ -124,7 +124,9 @@ class Fill:
             raise UpstreamContentError(f"{self._resumption.source} does not tell the size of {self._digest}")
         return self.size
 
-    async def pieces(self, begin: int, end: int | None, left: asyncio.Event) -> AsyncIterator[Piece | bytes]:
+    async def pieces(
+        self, begin: int, end: int | None, left: asyncio.Event
+    ) -> AsyncGenerator[Piece | bytes, None]:
         """The bytes from `begin` to `end` (the end of the blob, if None) as they come.
 
         Raise `OCIError` if they do not, and what was given until then is never the whole. Raise

@@ -1,5 +1,5 @@
-"""Who may do what: users, the token service, and what stands before the endpoints.
+"""Authentication and authorization: users, tokens, the token service, and the check before each endpoint.
 
-The Docker token protocol, as CNCF distribution documents it ("Token Authentication Specification", "OAuth2
-Token Authentication"), and HTTP Basic (RFC 7617).
+HTTP Basic (RFC 7617), and the Docker token protocol, as CNCF distribution documents it ("Token Authentication
+Specification", "OAuth2 Token Authentication").
 """

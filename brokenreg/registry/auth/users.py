@@ -1,4 +1,4 @@
-"""Names and passwords."""
+"""Users and their passwords (HTTP Basic, RFC 7617)."""
 
 from __future__ import annotations
 
@@ -8,17 +8,22 @@ import hmac
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from brokenreg.oci.errors import ErrorCode, OCIError
+
+REALM = "brokenreg"
+"""Realm of HTTP Basic."""
+
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """What somebody says to be."""
+    """A name and a password, as a client sent them."""
 
     name: str
     password: str = field(repr=False)
 
     @classmethod
     def of_header(cls, value: str) -> Credentials | None:
-        """Those of an Authorization header (RFC 7617); None if it is of another scheme, or malformed."""
+        """Return those of an Authorization header, or None if it has another scheme or is malformed."""
         scheme, _, encoded = value.partition(" ")
         if scheme.lower() != "basic":
             return None
@@ -30,20 +35,25 @@ class Credentials:
 
 
 class Users:
-    """Who is let in: those given; if none are, whoever has a name and a password."""
+    """The users with their passwords. Without any, every name with a password is valid."""
 
     def __init__(self, passwords: Mapping[str, str]) -> None:
         self._passwords = {name: password.encode() for name, password in passwords.items()}
 
     @property
     def is_open(self) -> bool:
-        """Whether nobody in particular is let in, but everybody."""
+        """True if there are no users, so that anonymous clients get tokens too."""
         return not self._passwords
 
     def know(self, credentials: Credentials) -> bool:
-        """Whether they are good. Takes as long for a wrong name as for a wrong password."""
+        """Return whether credentials are valid. A wrong name takes as long as a wrong password."""
         if self.is_open:
             return bool(credentials.name and credentials.password)
         password = self._passwords.get(credentials.name)
         is_same = hmac.compare_digest(password or b"\0", credentials.password.encode())
         return is_same and password is not None
+
+
+def unauthorized(message: str, challenge: str = f'Basic realm="{REALM}"') -> OCIError:
+    """Return a 401 UNAUTHORIZED with its challenge (RFC 9110, section 11.6.1)."""
+    return OCIError(401, ErrorCode.UNAUTHORIZED, message, headers={"www-authenticate": challenge})

@@ -1,4 +1,4 @@
-"""The token service: who gets which token, and on which terms."""
+"""The token service: who gets a token, and on which terms."""
 
 from __future__ import annotations
 
@@ -8,26 +8,22 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from brokenreg.http.dates import rfc3339
-from brokenreg.oci.errors import ErrorCode, OCIError
 from brokenreg.oci.scopes import Scope
 from brokenreg.registry.auth.token_issuer import BadTokenError, TokenIssuer
-from brokenreg.registry.auth.users import Credentials, Users
+from brokenreg.registry.auth.users import Credentials, Users, unauthorized
 from brokenreg.wire.asgi import Scope as ASGIScope
-
-REALM = "brokenreg"
-"""Realm of HTTP Basic (RFC 7617)."""
 
 _TERMS = "brokenreg.token-terms"
 
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """How a token is issued.
+    """How a token is issued. The defaults are the usual terms.
 
-    `lifetime` is how long it is good for, in seconds, if not as long as usual; negative, if it has expired.
-    `claimed` is what the answer says of that, if not the truth or, of an expired one, what is usual; `skew`
-    how far ahead the clock of the token service is; `repository` what the token is for, if it is not what
-    was asked for.
+    `lifetime` is how long the token is valid, in seconds; negative if it has expired. `claimed` is the
+    lifetime that the response gives (by default the real one, and the usual one for an expired token). `skew`
+    is how far ahead the clock of the token service is, in seconds. `repository` is what the token is for
+    instead of the requested repository.
     """
 
     lifetime: float | None = None
@@ -36,9 +32,12 @@ class Terms:
     repository: str | None = None
 
 
+_USUAL = Terms()
+
+
 def terms_of(scope: ASGIScope) -> Terms:
     """Return the terms on which a request gets its token."""
-    terms: Terms = scope.get(_TERMS, Terms())
+    terms: Terms = scope.get(_TERMS, _USUAL)
     return terms
 
 
@@ -48,7 +47,7 @@ def with_terms(scope: ASGIScope, terms: Terms) -> ASGIScope:
 
 
 class TokenService:
-    """Issues tokens for the registry that shares its mint."""
+    """Issues the tokens that the registry accepts."""
 
     def __init__(self, users: Users, token_issuer: TokenIssuer, lifetime: float) -> None:
         self.users = users
@@ -56,29 +55,29 @@ class TokenService:
         self._lifetime = lifetime
 
     def login(self, credentials: Credentials | None) -> str:
-        """The subject of tokens for these credentials; empty for nobody in particular.
+        """Return the subject of tokens for these credentials; it is empty for an anonymous client.
 
-        Raise `OCIError` 401 UNAUTHORIZED. Where there are users, nobody in particular gets nothing.
+        Raise `OCIError` 401 UNAUTHORIZED for wrong credentials, and for anonymous clients if there are users.
         """
         if credentials is None:
             if not self.users.is_open:
-                raise refusal("name and password are required")
+                raise unauthorized("name and password are required")
             return ""
         if not self.users.know(credentials):
-            raise refusal("wrong name or password")
+            raise unauthorized("wrong name or password")
         return credentials.name
 
     def redeem(self, refresh_token: str) -> str:
-        """The subject of a refresh token. Raise `OCIError` 401 UNAUTHORIZED."""
+        """Return the subject of a refresh token. Raise `OCIError` 401 UNAUTHORIZED."""
         try:
             return self.token_issuer.subject(refresh_token)
         except BadTokenError:
-            raise refusal("the refresh token is not of this run; log in again") from None
+            raise unauthorized("the refresh token is not of this run; log in again") from None
 
     def answer(
         self, subject: str, scopes: Sequence[Scope], *, is_offline: bool, terms: Terms
     ) -> dict[str, Any]:
-        """A token for all that was asked for, as JSON has it; with a refresh token for the offline."""
+        """Return a token for these scopes as a JSON object; with `is_offline` also a refresh token."""
         now = time.time() + terms.skew
         if terms.repository is not None:
             scopes = [replace(scope, name=terms.repository) for scope in scopes]
@@ -94,8 +93,3 @@ class TokenService:
         if is_offline and subject:
             document["refresh_token"] = self.token_issuer.refresh_token(subject)
         return document
-
-
-def refusal(message: str, challenge: str = f'Basic realm="{REALM}"') -> OCIError:
-    """401 UNAUTHORIZED with its challenge (RFC 9110, section 11.6.1)."""
-    return OCIError(401, ErrorCode.UNAUTHORIZED, message, headers={"www-authenticate": challenge})

@@ -1,0 +1,178 @@
+"""Decides whether a request is authenticated and authorized, before an endpoint sees it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from urllib.parse import parse_qs
+
+from brokenreg.oci.errors import OCIError
+from brokenreg.oci.names import check_name
+from brokenreg.oci.scopes import CATALOG, Scope, is_granted
+from brokenreg.oci.target import TOKEN_PATH, Endpoint, Target
+from brokenreg.registry.auth.token_issuer import SERVICE, BadTokenError, TokenIssuer
+from brokenreg.registry.auth.users import Credentials, Users, unauthorized
+from brokenreg.registry.responses import Response, respond_error, send_response
+from brokenreg.traffic.recorder import target_of
+from brokenreg.wire.asgi import ASGIApp, Message, Receive, Send, asked_host, header
+from brokenreg.wire.asgi import Scope as ASGIScope
+
+_ADMITTED = 204
+_PUBLIC = (Endpoint.TOKEN, Endpoint.OTHER)
+"""The token service has its own login; a path without an endpoint is a 404 for everybody."""
+
+
+class BasicAuthentication:
+    """Middleware for HTTP Basic (RFC 7617): every user may do everything."""
+
+    def __init__(self, app: ASGIApp, users: Users) -> None:
+        self._app = app
+        self._users = users
+
+    async def __call__(self, scope: ASGIScope, receive: Receive, send: Send) -> None:
+        if _is_public(target_of(scope)) or self._is_authenticated(scope):
+            await self._app(scope, receive, send)
+        else:
+            await respond_error(send, unauthorized("name and password are required"))
+
+    def _is_authenticated(self, scope: ASGIScope) -> bool:
+        credentials = Credentials.of_header(_authorization(scope))
+        return credentials is not None and self._users.know(credentials)
+
+
+class TokenAuthentication:
+    """Middleware for the token protocol: a request needs a token whose scopes cover it.
+
+    Whatever another token would solve is a 401 with a challenge, also a missing scope: clients then fetch
+    another token. After a 403 they would give up.
+    """
+
+    def __init__(self, app: ASGIApp, token_issuer: TokenIssuer, address: PublicAddress) -> None:
+        self._app = app
+        self._token_issuer = token_issuer
+        self._address = address
+
+    async def __call__(self, scope: ASGIScope, receive: Receive, send: Send) -> None:
+        target = target_of(scope)
+        error = None if _is_public(target) else self._refusal(scope, needed(target, scope))
+        if error is not None:
+            await respond_error(send, error)
+        else:
+            await self._app(scope, receive, send)
+
+    def _refusal(self, scope: ASGIScope, wanted: list[Scope]) -> OCIError | None:
+        realm = self._address.realm(scope)
+        scheme, _, token = _authorization(scope).partition(" ")
+        if scheme.lower() != "bearer":
+            return unauthorized("authentication required", bearer(realm, wanted))
+        try:
+            granted = self._token_issuer.scopes(token.strip())
+        except BadTokenError as error:
+            return unauthorized(str(error), bearer(realm, wanted, error="invalid_token"))
+        if is_granted(wanted, granted):
+            return None
+        missing = " ".join(str(each) for each in wanted)
+        return unauthorized(
+            f"the token is not for {missing}", bearer(realm, wanted, error="insufficient_scope")
+        )
+
+
+class AccessCheck:
+    """Tells whether the registry would serve a request, for code that responds in its place.
+
+    `authenticated` puts the authentication middleware in front of an application.
+    """
+
+    def __init__(self, authenticated: Callable[[ASGIApp], ASGIApp]) -> None:
+        self._authenticated = authenticated(_admit)
+
+    async def admits(self, scope: ASGIScope) -> bool:
+        """Return whether the request is authorized. Nothing is sent, and its body is not read."""
+        statuses: list[int] = []
+
+        async def keep(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                statuses.append(message["status"])
+
+        await self._authenticated(scope, _no_body, keep)
+        return statuses == [_ADMITTED]
+
+
+class PublicAddress:
+    """The URL by which clients reach the registry: the configured one, or the host of the request."""
+
+    def __init__(self, url: str | None) -> None:
+        self._url = url
+
+    def base(self, scope: ASGIScope) -> str:
+        """Return scheme and host, without a path."""
+        if self._url is not None:
+            return self._url
+        host, port = asked_host(scope)
+        return f"{scope['scheme']}://{host}" if port is None else f"{scope['scheme']}://{host}:{port}"
+
+    def realm(self, scope: ASGIScope) -> str:
+        """Return the URL of the token service."""
+        return self.base(scope) + TOKEN_PATH
+
+
+def needed(target: Target, scope: ASGIScope) -> list[Scope]:
+    """Return the scopes that a request needs; names are spelled as the client spelled them."""
+    if target.endpoint is Endpoint.CATALOG:
+        return [CATALOG]
+    if not target.repository:
+        return []
+    method = scope["method"]
+    if target.endpoint is Endpoint.UPLOAD:
+        source = _mounted_from(scope) if method == "POST" else None
+        own = Scope.repository(target.name, "pull", "push")
+        return [own] if source in (None, target.name) else [own, Scope.repository(source, "pull")]
+    if method in ("GET", "HEAD"):
+        return [Scope.repository(target.name, "pull")]
+    if method == "DELETE":
+        return [Scope.repository(target.name, "delete")]
+    return [Scope.repository(target.name, "pull", "push")]
+
+
+def bearer(realm: str, scopes: Sequence[Scope], *, error: str = "", service: str = SERVICE) -> str:
+    """Return a Bearer challenge (RFC 6750, section 3) without empty parameters."""
+    parameters = {
+        "realm": realm,
+        "service": service,
+        "scope": " ".join(str(scope) for scope in scopes),
+        "error": error,
+    }
+    return "Bearer " + ",".join(f"{name}={_quoted(value)}" for name, value in parameters.items() if value)
+
+
+def _quoted(value: str) -> str:
+    """Return a quoted-string (RFC 9110, section 5.6.4)."""
+    escaped = value.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
+
+
+def _mounted_from(scope: ASGIScope) -> str | None:
+    """Return the repository from which a blob is mounted; the endpoint refuses an invalid name."""
+    query = parse_qs(scope["query_string"].decode("latin-1"))
+    if "mount" not in query or "from" not in query:
+        return None
+    try:
+        return check_name(query["from"][0])
+    except OCIError:
+        return None
+
+
+def _is_public(target: Target) -> bool:
+    return target.endpoint in _PUBLIC or target.error is not None
+
+
+def _authorization(scope: ASGIScope) -> str:
+    return (header(scope, b"authorization") or b"").decode("latin-1")
+
+
+async def _admit(scope: ASGIScope, receive: Receive, send: Send) -> None:
+    del scope, receive
+    await send_response(send, Response(_ADMITTED))
+
+
+async def _no_body() -> Message:
+    return {"type": "http.request", "body": b"", "more_body": False}

@@ -1,0 +1,106 @@
+"""The endpoint of the token service: GET with or without Basic credentials, POST with a form (RFC 6749)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+from urllib.parse import parse_qs
+
+from brokenreg.oci.errors import ErrorCode, OCIError
+from brokenreg.oci.scopes import Scope, parse_scopes
+from brokenreg.oci.target import Endpoint, token_target
+from brokenreg.registry.auth.token_service import terms_of
+from brokenreg.registry.auth.users import Credentials, unauthorized
+from brokenreg.registry.request import RegistryRequest, RequestBody
+from brokenreg.registry.responses import Response, json_response, respond_error
+from brokenreg.traffic.recorder import exchange_of, target_of, with_target
+from brokenreg.wire.asgi import ASGIApp, Message, Receive, Send
+from brokenreg.wire.asgi import Scope as ASGIScope
+
+_MAX_FORM = 64 * 1024
+"""Maximum size of a form in bytes; one with a token or two has some thousand."""
+
+_LONGEST_USER = 256
+_NO_STORE = {"cache-control": "no-store"}
+
+
+def get_token(request: RegistryRequest) -> Response:
+    """GET `/token?service=&scope=`: with `offline_token=true` also a refresh token."""
+    value = request.header("authorization")
+    credentials = None if value is None else Credentials.of_header(value)
+    if value is not None and credentials is None:
+        raise unauthorized("the token service takes Basic credentials")
+    subject = request.tokens.login(credentials)
+    scopes = parse_scopes(request.query.get("scope", ()))
+    is_offline = request.parameter("offline_token") in ("true", "1")
+    return json_response(_token(request, subject, scopes, is_offline=is_offline), _NO_STORE)
+
+
+async def post_token(request: RegistryRequest) -> Response:
+    """POST `/token`: `grant_type=password` or `refresh_token`; `access_type=offline` for a refresh token."""
+    form = _parse_form(await request.body.whole(_MAX_FORM))
+    subject = _subject(request, form)
+    scopes = parse_scopes(form.get("scope", ()))
+    token = _token(request, subject, scopes, is_offline=_first(form, "access_type") == "offline")
+    return json_response({**token, "scope": " ".join(str(scope) for scope in scopes)}, _NO_STORE)
+
+
+class TokenForms:
+    """Middleware that reads the form of a POST to the token service before rules are evaluated.
+
+    Only the form says for which repository and user the token is. It is passed on unchanged.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: ASGIScope, receive: Receive, send: Send) -> None:
+        if target_of(scope).endpoint is not Endpoint.TOKEN or scope["method"] != "POST":
+            await self._app(scope, receive, send)
+            return
+        try:
+            body = await RequestBody(scope, receive).whole(_MAX_FORM)
+        except OCIError as error:
+            await respond_error(send, error)
+            return
+        form = _parse_form(body)
+        exchange = exchange_of(scope)
+        exchange.user = exchange.user or _first(form, "username")[:_LONGEST_USER]
+        exchange.target = token_target(parse_scopes(form.get("scope", ())), target_of(scope).base)
+        await self._app(with_target(scope, exchange.target), _replayed(body, receive), send)
+
+
+def _subject(request: RegistryRequest, form: Mapping[str, list[str]]) -> str:
+    """Return who gets the token. Raise `OCIError` 401 for bad credentials, 400 for another kind of grant."""
+    grant = _first(form, "grant_type")
+    if grant == "password":
+        return request.tokens.login(Credentials(_first(form, "username"), _first(form, "password")))
+    if grant == "refresh_token":
+        return request.tokens.redeem(_first(form, "refresh_token"))
+    raise OCIError(
+        400, ErrorCode.UNSUPPORTED, f"grant_type {grant[:50]!r}: password and refresh_token are known"
+    )
+
+
+def _token(
+    request: RegistryRequest, subject: str, scopes: Sequence[Scope], *, is_offline: bool
+) -> dict[str, Any]:
+    return request.tokens.answer(subject, scopes, is_offline=is_offline, terms=terms_of(request.scope))
+
+
+def _parse_form(body: bytes) -> Mapping[str, list[str]]:
+    """Return the fields of an `application/x-www-form-urlencoded` body; malformed parts are ignored."""
+    return parse_qs(body.decode("latin-1"), keep_blank_values=True)
+
+
+def _first(form: Mapping[str, list[str]], name: str) -> str:
+    return next(iter(form.get(name, ())), "")
+
+
+def _replayed(body: bytes, receive: Receive) -> Receive:
+    messages: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
+
+    async def replayed() -> Message:
+        return messages.pop() if messages else await receive()
+
+    return replayed

@@ -1,0 +1,212 @@
+"""A request to the registry, and what an endpoint needs to respond to it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Coroutine, Mapping
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, TypeVar
+from urllib.parse import parse_qs
+
+from brokenreg.images.fabricator import Fabricator
+from brokenreg.oci.errors import ErrorCode, OCIError
+from brokenreg.proxy.proxy import Proxy
+from brokenreg.proxy.routes import Route
+from brokenreg.registry.auth.token_service import TokenService
+from brokenreg.storage import Store
+from brokenreg.storage.records import Repository, RepositoryKey
+from brokenreg.traffic.recorder import exchange_of, target_of
+from brokenreg.traffic.upstream_trace import UpstreamTrace
+from brokenreg.wire.asgi import ClientDisconnectedError, Receive, Scope, header
+from brokenreg.wire.connection_middleware import stream_of
+from brokenreg.wording import counted
+
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True, slots=True)
+class CatalogSettings:
+    """The predecessor's V2_CATALOG_DELAY (seconds) and V2_CATALOG_NUM_REPOS."""
+
+    delay: float = 0.0
+    invented: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """What the endpoints use: content, settings and the token service."""
+
+    store: Store
+    images: Fabricator
+    catalog: CatalogSettings
+    tokens: TokenService
+    proxy: Proxy
+
+
+class RegistryRequest:
+    """One request to the registry.
+
+    `resources` is closed when the response has been sent: endpoints put into it what their body reads from.
+    """
+
+    def __init__(self, services: Services, scope: Scope, receive: Receive, resources: AsyncExitStack) -> None:
+        self.store = services.store
+        self.images = services.images
+        self.catalog = services.catalog
+        self.tokens = services.tokens
+        self.proxy = services.proxy
+        self.scope = scope
+        self.method: str = scope["method"]
+        self.target = target_of(scope)
+        self.resources = resources
+        self._receive = receive
+
+    @cached_property
+    def body(self) -> RequestBody:
+        return RequestBody(self.scope, self._receive)
+
+    @property
+    def key(self) -> RepositoryKey:
+        return self.target.key
+
+    @property
+    def repository(self) -> Repository | None:
+        """The pushed content of the repository, or None if nothing was pushed to it."""
+        return self.store.index.repository(self.target.key)
+
+    @property
+    def is_fabricated(self) -> bool:
+        """True if brokenreg fabricates the images of the repository."""
+        return self.target.is_reserved and self.images.provides(self.target.repository)
+
+    @cached_property
+    def route(self) -> Route | None:
+        """Where content comes from that is not here; None if the repository has no upstream.
+
+        Raise `UpstreamForbiddenError` if the upstream must not be contacted, or `UpstreamLoopError` if the
+        request has passed through this process before.
+        """
+        via = [value.decode("latin-1") for name, value in self.scope["headers"] if name == b"via"]
+        return self.proxy.route(self.target, via)
+
+    @property
+    def trace(self) -> UpstreamTrace:
+        """Where work upstream is reported to the exchange."""
+        return UpstreamTrace(exchange_of(self.scope))
+
+    @cached_property
+    def query(self) -> Mapping[str, list[str]]:
+        return parse_qs(self.scope["query_string"].decode("latin-1"), keep_blank_values=True)
+
+    def parameter(self, name: str) -> str | None:
+        """Return the first value of a query parameter, or None if it is absent or empty (`n=`)."""
+        return next(iter(self.query.get(name, ())), None) or None
+
+    def header(self, name: str) -> str | None:
+        """Return the first value of a header, or None if it is absent."""
+        value = header(self.scope, name.encode("ascii"))
+        return None if value is None else value.decode("latin-1")
+
+    def location(self, kind: str, reference: str) -> str:
+        """Return the path of something in this repository, with the prefixes that the client used.
+
+        It is relative, so that a proxy in front of the registry does not have to rewrite it.
+        """
+        target = self.target
+        query = f"?{target.query}" if target.query else ""
+        return f"{target.root}/v2/{target.name}/{kind}/{reference}{query}"
+
+    def check_writable(self) -> None:
+        """Raise `OCIError` 403 DENIED if brokenreg itself provides the repository."""
+        if self.target.is_reserved:
+            raise OCIError(
+                403,
+                ErrorCode.DENIED,
+                f"{self.target.repository} is made by brokenreg and cannot be changed; "
+                "push to broken/prepared:<name>, or to any repository outside broken/",
+            )
+
+    @property
+    def disconnected(self) -> asyncio.Event:
+        """Set when the client disconnects."""
+        return stream_of(self.scope).gone
+
+    async def unless_gone(self, work: Coroutine[Any, Any, Result]) -> Result:
+        """Return the result of `work`. Raise `ClientDisconnectedError` when the client disconnects."""
+        return await stream_of(self.scope).unless_gone(work)
+
+    async def unless_gone_or_known(self, making: Coroutine[Any, Any, Result]) -> Result:
+        """Return the result of `making`, which uses the fabricator. Ends as `unless_gone` does."""
+        if self.images.knows(self.target.repository, self.target.reference):
+            return await making
+        return await self.unless_gone(making)
+
+
+class RequestBody:
+    """The body of a request, read once with backpressure: at most one message is in memory."""
+
+    def __init__(self, scope: Scope, receive: Receive) -> None:
+        self._scope = scope
+        self._receive = receive
+        self._ended = False
+        self.received = 0
+
+    @property
+    def declared(self) -> int | None:
+        """Content-Length in bytes; None if the length is unknown. h11 and h2 have checked its form."""
+        value = header(self._scope, b"content-length")
+        return None if value is None else int(value)
+
+    async def chunks(self, expected: int | None = None) -> AsyncIterator[bytes]:
+        """Yield the body piece by piece.
+
+        Raise `OCIError` 400 SIZE_INVALID at its end if it is shorter than its Content-Length, was cut off, or
+        does not have `expected` bytes. Raise `ClientDisconnectedError` if the client disconnects.
+        """
+        while not self._ended:
+            chunk = await self._next()
+            if chunk:
+                yield chunk
+        self._check(expected)
+
+    async def whole(self, limit: int) -> bytes:
+        """Return the body. Raise `OCIError` 413 if it is longer than `limit` bytes, and as `chunks` does."""
+        if (self.declared or 0) > limit:
+            raise _too_large(limit)
+        parts = []
+        async for chunk in self.chunks():
+            parts.append(chunk)
+            if self.received > limit:
+                raise _too_large(limit)
+        return b"".join(parts)
+
+    async def _next(self) -> bytes:
+        message = await self._receive()
+        if message["type"] == "http.disconnect":
+            self._ended = True
+            raise ClientDisconnectedError
+        self._ended = not message["more_body"]
+        chunk: bytes = message["body"]
+        self.received += len(chunk)
+        return chunk
+
+    def _check(self, expected: int | None) -> None:
+        is_cut = stream_of(self._scope).connection.body_cut_short
+        wanted = self.declared if self.declared is not None else expected
+        if is_cut or (wanted is not None and self.received != wanted):
+            told = "an unfinished body" if wanted is None else f"announced {counted(wanted, 'byte')}"
+            raise OCIError(400, ErrorCode.SIZE_INVALID, f"{told}, received {counted(self.received, 'byte')}")
+        if expected is not None and self.received != expected:
+            raise OCIError(
+                400,
+                ErrorCode.SIZE_INVALID,
+                f"Content-Range speaks of {counted(expected, 'byte')}, the body has {self.received}",
+            )
+
+
+def _too_large(limit: int) -> OCIError:
+    return OCIError(
+        413, ErrorCode.SIZE_INVALID, f"larger than {counted(limit, 'byte')}, the most that is accepted here"
+    )
