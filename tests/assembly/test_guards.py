@@ -171,7 +171,7 @@ async def test_off_loopback_any_name_is_good_and_no_other_text(host: str, status
 def test_clients_leave_out_the_port_of_http(port: int, host: str, origin: str, status: int | None) -> None:
     headers = [(b"host", host.encode()), (b"origin", origin.encode())]
     guard = ControlGuard(f"127.0.0.1:{port}", None)
-    problem = guard.inapplicable_reason({"server": ("127.0.0.1", port), "headers": headers})
+    problem = guard.refusal_reason({"server": ("127.0.0.1", port), "headers": headers})
     assert (None if problem is None else problem.status) == status
 
 
