@@ -15,7 +15,7 @@ from brokenreg.oci.upstreams import one_name
 from brokenreg.runtime import contents, operations
 from brokenreg.runtime.errors import Kind, NotFoundError
 from brokenreg.runtime.runtime import Runtime
-from brokenreg.storage.records import Manifest, Repository, RepositoryKey
+from brokenreg.storage.records import Manifest, Repository, RepositoryKey, spelled
 
 
 def _digest(value: str) -> str:
@@ -131,11 +131,12 @@ async def list_manifests(runtime: Runtime, request: APIRequest) -> Response:
 
 async def get_manifest(runtime: Runtime, request: APIRequest) -> Response:
     """Show a manifest with its content."""
-    repository = contents.repository(runtime, _key(request))
+    key = _key(request)
+    repository = contents.repository(runtime, key)
     manifest = repository.resolve(request.path["reference"])
     body = await runtime.store.index.manifest_body(manifest.digest) if manifest else None
     if manifest is None or body is None:
-        raise NotFoundError(Kind.MANIFEST, f"{request.path['reference']} of {request.path['name']}")
+        raise NotFoundError(Kind.MANIFEST, request.path["reference"], place=spelled(key))
     summary = _manifest(manifest, _tags_by_digest(repository).get(manifest.digest, []))
     return json_response({**summary.model_dump(), "document": _json(body)})
 

@@ -37,12 +37,14 @@ class Kind(StrEnum):
 
 
 class NotFoundError(OperationError):
-    """The named item does not exist; `reason` says why, if that is known."""
+    """The named item does not exist in `place`; `reason` says why, if that is known."""
 
-    def __init__(self, kind: Kind, name: str | int, reason: str = "") -> None:
+    def __init__(self, kind: Kind, name: str | int, reason: str = "", *, place: str = "") -> None:
         self.kind = kind
         self.reason = reason
         missing = f'no {kind} "{str(name)[:_NAME_SHOWN]}"'
+        if place:
+            missing = f"{missing} in {place[:_NAME_SHOWN]}"
         super().__init__(f"{missing}: {reason}" if reason else missing)
 
 

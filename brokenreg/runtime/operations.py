@@ -76,7 +76,7 @@ async def delete_manifest(runtime: Runtime, key: RepositoryKey, reference: str) 
     manifest = repository(runtime, key).resolve(reference)
     with operation_errors():
         if manifest is None or not await runtime.store.index.delete_manifest(key, manifest.digest):
-            raise NotFoundError(Kind.MANIFEST, f"{reference} of {spelled(key)}")
+            raise NotFoundError(Kind.MANIFEST, reference, place=spelled(key))
 
 
 async def delete_tag(runtime: Runtime, key: RepositoryKey, tag: str) -> None:
@@ -84,7 +84,7 @@ async def delete_tag(runtime: Runtime, key: RepositoryKey, tag: str) -> None:
     repository(runtime, key)
     with operation_errors():
         if not await runtime.store.index.delete_tag(key, tag):
-            raise NotFoundError(Kind.TAG, f"{tag} of {spelled(key)}")
+            raise NotFoundError(Kind.TAG, tag, place=spelled(key))
 
 
 async def delete_repository(runtime: Runtime, key: RepositoryKey) -> None:
@@ -106,7 +106,7 @@ async def tag_manifest(runtime: Runtime, key: RepositoryKey, digest: Digest, tag
     with operation_errors():
         body = await runtime.store.index.manifest_body(digest) if manifest else None
         if manifest is None or body is None:
-            raise NotFoundError(Kind.MANIFEST, f"{digest} of {spelled(key)}")
+            raise NotFoundError(Kind.MANIFEST, digest, place=spelled(key))
         await runtime.store.index.put_manifest(key, manifest, body, [tag])
 
 

@@ -159,7 +159,7 @@ class TagsArea(TabArea):
     def _change(self, change: Change) -> None:
         row = self._view.selected
         if row is not None:
-            self.run_worker(change(self.app, self.runtime.store.index, row), group="asking")
+            self.run_worker(change(self.app, self.runtime, row), group="asking")
 
     def _address(self) -> str:
         """The listener at which names are what they are here: one that stands for no other registry."""

@@ -1,53 +1,48 @@
-"""What the Tags tab changes, each after asking: tags and manifests deleted, tags given."""
+"""What the Tags tab changes, after confirming: it deletes tags and manifests, and adds tags."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from functools import partial
 
 from textual.app import App
 
 from brokenreg.oci.digests import Digest
 from brokenreg.oci.errors import OCIError
 from brokenreg.oci.names import check_tag
-from brokenreg.storage.errors import StorageError
-from brokenreg.storage.index import Index
+from brokenreg.runtime import operations
+from brokenreg.runtime.errors import OperationError
+from brokenreg.runtime.runtime import Runtime
 from brokenreg.storage.records import CACHE_MARK, Repository, is_cache, spelled
 from brokenreg.tui.dialogues import Confirmation, Question
 from brokenreg.tui.tags.rows import DIGEST, INDEXES, Kind, Row
 from brokenreg.tui.text import visible
 
-Change = Callable[["App[int]", Index, Row], Awaitable[None]]
+Change = Callable[["App[int]", Runtime, Row], Awaitable[None]]
 
 
-@dataclass(frozen=True, slots=True)
-class Said:
-    """What became of a change, in one line."""
-
-    text: str
-    is_well: bool = True
-
-
-async def delete(app: App[int], index: Index, row: Row) -> None:
-    """Delete the tag of a row, or its manifest with all tags that lead to it."""
+async def delete(app: App[int], runtime: Runtime, row: Row) -> None:
+    """Delete the tag of a row, or its manifest with all tags that point to it."""
     digest = row.digest
-    repository = index.repository(row.key)
+    repository = runtime.store.index.repository(row.key)
     if digest is None or repository is None:
         return
     if row.kind is Kind.TAG:
-        title = f"Delete the tag {_of(row, row.text)}?"
-        lines = _about_tag(repository, row.text)
+        what, lines = f"the tag {_of(row, row.text)}", _about_tag(repository, row.text)
+        done = f"deleted {what}; its manifest stays"
+        change = partial(operations.delete_tag, runtime, row.key, row.text)
     else:
-        title = f"Delete the manifest {_of(row, digest[:DIGEST])}?"
-        lines = _about_manifest(repository, digest)
+        what, lines = f"the manifest {_of(row, digest[:DIGEST])}", _about_manifest(repository, digest)
+        done = f"deleted {what}"
+        change = partial(operations.delete_manifest, runtime, row.key, digest)
     if is_cache(row.key):
         upstream = row.key[0].removeprefix(CACHE_MARK)
         lines = (*lines, f"It is cached: whoever asks for it has it fetched from {visible(upstream)} anew.")
-    if await app.push_screen_wait(Confirmation(title, lines)):
-        await _tell(app, _delete(index, row, digest))
+    if await app.push_screen_wait(Confirmation(f"Delete {what}?", lines)):
+        await _report(app, change(), done)
 
 
-async def retag(app: App[int], index: Index, row: Row) -> None:
+async def retag(app: App[int], runtime: Runtime, row: Row) -> None:
     """Ask for a tag and point it to what the row stands for."""
     digest = row.digest
     if digest is None:
@@ -55,7 +50,7 @@ async def retag(app: App[int], index: Index, row: Row) -> None:
     tag = await app.push_screen_wait(
         Question("New tag", f"Another tag for {_of(row, digest[:DIGEST])}:", _problem)
     )
-    repository = index.repository(row.key)
+    repository = runtime.store.index.repository(row.key)
     if tag is None or repository is None:
         return
     before = repository.tags.get(tag)
@@ -69,36 +64,18 @@ async def retag(app: App[int], index: Index, row: Row) -> None:
         )
         if not await app.push_screen_wait(Confirmation(f"Overwrite the tag {_of(row, tag)}?", lines)):
             return
-    await _tell(app, _retag(index, row, digest, tag))
+    change = operations.tag_manifest(runtime, row.key, digest, tag)
+    await _report(app, change, f"{_of(row, tag)} leads to {digest[:DIGEST]} now")
 
 
-async def _delete(index: Index, row: Row, digest: Digest) -> Said:
-    if row.kind is Kind.TAG:
-        if not await index.delete_tag(row.key, row.text):
-            return Said(f"{_of(row, row.text)} was gone already", is_well=False)
-        return Said(f"deleted the tag {_of(row, row.text)}; its manifest stays")
-    if not await index.delete_manifest(row.key, digest):
-        return Said(f"{_of(row, digest[:DIGEST])} was gone already", is_well=False)
-    return Said(f"deleted the manifest {_of(row, digest[:DIGEST])}")
-
-
-async def _retag(index: Index, row: Row, digest: Digest, tag: str) -> Said:
-    repository = index.repository(row.key)
-    manifest = repository.manifests.get(digest) if repository else None
-    body = await index.manifest_body(digest) if manifest else None
-    if manifest is None or body is None:
-        return Said(f"{_of(row, digest[:DIGEST])} is gone: nothing to tag", is_well=False)
-    await index.put_manifest(row.key, manifest, body, [tag])
-    return Said(f"{_of(row, tag)} leads to {digest[:DIGEST]} now")
-
-
-async def _tell(app: App[int], change: Awaitable[Said]) -> None:
-    """Wait for a change and say what became of it."""
+async def _report(app: App[int], change: Awaitable[None], done: str) -> None:
+    """Wait for a change and show its outcome: `done`, or why nothing was changed."""
     try:
-        said = await change
-    except StorageError as error:
-        said = Said(f"nothing was changed: {visible(str(error))}", is_well=False)
-    app.notify(said.text, severity="information" if said.is_well else "warning", markup=False)
+        await change
+    except OperationError as error:
+        app.notify(f"nothing was changed: {visible(str(error))}", severity="warning", markup=False)
+    else:
+        app.notify(done, markup=False)
 
 
 def _about_tag(repository: Repository, tag: str) -> tuple[str, ...]:
