@@ -19,6 +19,7 @@ from brokenreg.diagnostics import Diagnostics
 from brokenreg.oci.target import parse_target
 from brokenreg.traffic.exchange import Ended, Exchange
 from brokenreg.traffic.log import TrafficLog
+from brokenreg.traffic.timeline_events import ExchangeEnded
 from brokenreg.tui.app import Panel
 
 KEPT = 100_000
@@ -46,7 +47,7 @@ def pour(log: TrafficLog, count: int) -> None:
         )
         log.opened(exchange)
         exchange.status, exchange.response_bytes, exchange.ended = 200, 4096, Ended.COMPLETE
-        exchange.timeline.append(("end", 0.002))
+        exchange.timeline.add(ExchangeEnded(), 0.002)
         exchange.revision += 1
         log.closed(exchange)
 

@@ -57,4 +57,4 @@ def timelines(running: Brokenreg) -> list[list[str]]:
     with httpx.Client(base_url=running.control) as control:
         found = control.get("/v1/exchanges", params={"filter": "endpoint:connect"}).json()
         details = [control.get(f"/v1/exchanges/{exchange['id']}").json() for exchange in found]
-    return [[moment["what"] for moment in detail["timeline"]] for detail in details]
+    return [[point["text"] for point in detail["timeline"]] for detail in details]

@@ -115,7 +115,7 @@ class Registry:
 
     def timeline(self, path: str, method: str = "GET") -> list[str]:
         """What happened in the latest exchange of that path."""
-        return [moment["what"] for moment in self.exchange(path, method)["timeline"]]
+        return [point["text"] for point in self.exchange(path, method)["timeline"]]
 
     def control(self) -> httpx.Client:
         return httpx.Client(base_url=self.running.control, timeout=10, verify=_UNVERIFIED)

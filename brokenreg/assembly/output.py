@@ -24,6 +24,8 @@ from brokenreg.http.dates import clock
 from brokenreg.oci.sizes import format_size
 from brokenreg.oci.target import Endpoint
 from brokenreg.traffic.exchange import Ended, Exchange, Origin
+from brokenreg.traffic.timeline_events import ExchangeEnded
+from brokenreg.traffic.timeline_text import text_of
 from brokenreg.wording import counted, printable
 
 logger = logging.getLogger(__name__)
@@ -201,7 +203,8 @@ class ReadableLog:
         if exchange.cache is not None:
             text.append(f"  {exchange.cache}", style="cyan")
         if exchange.endpoint is Endpoint.CONNECT:
-            text.append("".join(f"  {what}" for what, _ in exchange.timeline if what != "end"), style="dim")
+            told = (text_of(event) for event, _ in exchange.timeline if not isinstance(event, ExchangeEnded))
+            text.append("".join(f"  {what}" for what in told), style="dim")
         elif exchange.faults:
             text.append(f"  fault {'+'.join(exchange.faults)}", style="yellow")
         if exchange.ended is not Ended.COMPLETE:

@@ -14,6 +14,8 @@ from brokenreg.runtime.errors import Kind, NotFoundError
 from brokenreg.runtime.runtime import Runtime
 from brokenreg.traffic.exchange import Exchange
 from brokenreg.traffic.har import har_pieces
+from brokenreg.traffic.timeline_events import KINDS
+from brokenreg.traffic.timeline_text import point_as_json
 
 _SLICE = 500
 """Exchanges that are filtered before the loop gets a turn: some milliseconds."""
@@ -58,13 +60,15 @@ class ExchangeSummary(BaseModel):
     ended: str | None = Field(description="complete, disconnected, aborted; null while it is in flight")
 
 
-class Moment(BaseModel):
-    """One point of a timeline."""
+class TimelinePoint(BaseModel):
+    """One point of a timeline: what happened, and when."""
 
     model_config = ConfigDict(frozen=True)
 
-    what: str
+    kind: str = Field(description="the kind of event", json_schema_extra={"enum": [*KINDS]})
     at: float = Field(description="seconds since the request came")
+    text: str = Field(description="one line for people; its wording may change")
+    data: dict[str, Any] = Field(description="the data of that kind")
 
 
 class ExchangeDetail(ExchangeSummary):
@@ -72,7 +76,7 @@ class ExchangeDetail(ExchangeSummary):
 
     request_headers: list[tuple[str, str]] = Field(description="name and value, in order of arrival")
     response_headers: list[tuple[str, str]]
-    timeline: list[Moment]
+    timeline: list[TimelinePoint]
 
 
 class HAR(BaseModel):
@@ -136,7 +140,7 @@ def _detail(exchange: Exchange) -> dict[str, Any]:
         **exchange.summary(),
         "request_headers": exchange.request_headers,
         "response_headers": exchange.response_headers,
-        "timeline": [{"what": what, "at": round(when, 6)} for what, when in exchange.timeline],
+        "timeline": [point_as_json(point, round(point.at, 6)) for point in exchange.timeline],
     }
 
 

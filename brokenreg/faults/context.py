@@ -12,6 +12,7 @@ from brokenreg.gate.passage import Passage
 from brokenreg.oci.errors import OCIError
 from brokenreg.registry.responses import Headers, Response, respond_error, send_response
 from brokenreg.traffic.exchange import Exchange
+from brokenreg.traffic.timeline_events import FaultHadNoEffect, FaultNote
 from brokenreg.wire.asgi import (
     CUT,
     RAW,
@@ -219,7 +220,7 @@ class FaultContext:
 
     def note(self, what: str) -> None:
         """Add what the fault did to the exchange's timeline."""
-        self.exchange.mark(f"{self.name}: {what}")
+        self.exchange.add(FaultNote(self.name, what))
 
     def no_effect(self, reason: str) -> None:
         """Note that the fault changes nothing here; it does not count as applied."""
@@ -229,7 +230,7 @@ class FaultContext:
         self.exchange.faults = tuple(names)
         if not names:
             self.exchange.rule = None
-        self.note(f"no effect, {reason}")
+        self.exchange.add(FaultHadNoEffect(self.name, reason))
 
 
 NoEffectReason = Callable[[Exchange, Head], str | None]

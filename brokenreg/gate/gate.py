@@ -9,6 +9,7 @@ from brokenreg.gate.edits import EditableHead
 from brokenreg.gate.passage import NotHeldError, Order, Passage, Resume
 from brokenreg.traffic.exchange import Exchange
 from brokenreg.traffic.log import TrafficLog
+from brokenreg.traffic.timeline_events import HoldRequested
 from brokenreg.wire.asgi import Send
 from brokenreg.wire.connection_middleware import Stream
 
@@ -50,7 +51,7 @@ class Gate:
         passage = self._in_flight.get(exchange_id)
         if passage is None:
             raise NotHeldError(f"exchange {exchange_id} is not in flight")
-        passage.exchange.mark(f"told to stop by {by}")
+        passage.exchange.add(HoldRequested(by))
         passage.hold(passage.position if at is None else at, by)
 
     def head(self, exchange_id: int) -> EditableHead:

@@ -15,6 +15,14 @@ from brokenreg.gate.edits import EditableHead
 from brokenreg.oci.errors import ErrorCode, OCIError
 from brokenreg.registry.responses import respond_error
 from brokenreg.traffic.exchange import Exchange
+from brokenreg.traffic.timeline_events import (
+    BreakpointMatched,
+    ResponseAborted,
+    ResponseEdited,
+    ResponseHeld,
+    ResponseResumed,
+    ResponseStepped,
+)
 from brokenreg.wire.asgi import CUT, INTERNAL_ERROR, ZERO_COPY, ClientDisconnectedError, End, Message, Send
 from brokenreg.wire.connection_middleware import H2, Stream
 
@@ -154,7 +162,7 @@ class Passage:
         if told := head.changed_from(EditableHead.of(waiting), self.exchange.method):
             self._head = head.message(waiting)
             self.exchange.edited = "; ".join(filter(None, (self.exchange.edited, told)))
-            self.exchange.mark(f"edited: {told}")
+            self.exchange.add(ResponseEdited(told))
 
     def _waiting_head(self) -> Message:
         if self._head is None:
@@ -177,14 +185,13 @@ class Passage:
         """Hold here if a breakpoint matches the exchange as it is now."""
         breakpoint_ = self._gate.breakpoints.first_match(self.exchange, head["status"])
         if breakpoint_ is not None:
-            self.hold(HEADERS, f"break {breakpoint_.expression}")
-            self.exchange.mark(f"break {breakpoint_.expression}")
+            self.hold(HEADERS, f"breakpoint {breakpoint_.expression}")
+            self.exchange.add(BreakpointMatched(breakpoint_.expression))
 
     async def _pause(self) -> None:
-        place = "headers" if self.position <= HEADERS else f"byte {self.position}"
         self._order = asyncio.get_running_loop().create_future()
         self.exchange.held_since, self.exchange.held_by = time.time(), self._by
-        self.exchange.mark(f"held at {place}")
+        self.exchange.add(ResponseHeld(None if self.position <= HEADERS else self.position))
         self._gate.note_held(self)
         try:
             with self.pausing():
@@ -197,13 +204,13 @@ class Passage:
     async def _carry_out(self, order: Order) -> None:
         match order:
             case Resume():
-                self.exchange.mark("resumed")
+                self.exchange.add(ResponseResumed())
                 self._hold_at = None
             case Step(size):
-                self.exchange.mark(f"stepped by {size}")
+                self.exchange.add(ResponseStepped(size))
                 self._hold_at = max(0, self.position) + size
             case Abort(status):
-                self.exchange.mark("aborted")
+                self.exchange.add(ResponseAborted())
                 self._hold_at = None
                 await self._abort(status)
 

@@ -16,6 +16,7 @@ from typing import Any, Generic, TypeVar
 from brokenreg.concurrency import SingleFlight, background
 from brokenreg.images.progress import Observer, Progress, Report
 from brokenreg.oci.errors import ErrorCode, OCIError, shutting_down
+from brokenreg.traffic.timeline_events import FabricationQueued
 
 RUNNING = 2
 """Jobs at once: each keeps two cores busy."""
@@ -91,9 +92,9 @@ class Jobs(Generic[Key]):
                 report.queued(self._queued(key))
             await asyncio.sleep(INTERVAL)
 
-    def _queued(self, key: Key) -> str:
+    def _queued(self, key: Key) -> FabricationQueued:
         queued = [each for each, progress in self._jobs.items() if not progress.is_running]
-        return f"waiting to be fabricated: number {queued.index(key) + 1} in the queue"
+        return FabricationQueued(queued.index(key) + 1)
 
     def _admit(self) -> None:
         if len(self._jobs) >= RUNNING + WAITING:

@@ -9,8 +9,13 @@ from typing import Protocol
 
 from brokenreg.images.framing import TarFrame
 from brokenreg.images.spec import ImageSpec
-from brokenreg.oci.sizes import format_size
-from brokenreg.wording import counted
+from brokenreg.traffic.timeline_events import (
+    FabricationEvent,
+    FabricationProgress,
+    FabricationQueued,
+    FabricationStarted,
+    WorkProgress,
+)
 
 _ASSUMED_SPEED = 256 * 1024 * 1024.0
 """Bytes per second that one job hashes, until it has been measured."""
@@ -22,20 +27,20 @@ _ASSUMED_FOR = 1.0
 class Observer(Protocol):
     """Receives the progress of an image that a client waits for."""
 
-    def tell(self, line: str) -> None:
-        """Add a line to the timeline."""
+    def add(self, event: FabricationEvent) -> None:
+        """Add a point to the timeline."""
 
-    def progress(self, words: str | None) -> None:
+    def progress(self, progress: WorkProgress | None) -> None:
         """Replace the reported progress; None when the work has ended."""
 
 
 class _Nobody:
     """An observer that ignores everything."""
 
-    def tell(self, line: str) -> None:
+    def add(self, event: FabricationEvent) -> None:
         pass
 
-    def progress(self, words: str | None) -> None:
+    def progress(self, progress: WorkProgress | None) -> None:
         pass
 
 
@@ -94,39 +99,37 @@ class Progress:
         """Return the seconds until all layers are hashed, at the speed so far."""
         return max(0, self.total - self._known - self._hashed) / self.speed(expected)
 
-    @property
-    def task(self) -> str:
-        """`fabricating 127 layers of 1GiB`."""
-        return f"fabricating {counted(self.layers, 'layer')} of {format_size(self._size)}"
+    def started(self, expected: float | None) -> FabricationStarted:
+        """Return what the timeline shows at the beginning."""
+        return FabricationStarted(self.layers, self._size, math.ceil(self.remaining(expected)))
 
-    @property
-    def words(self) -> str:
-        """`fabricating layer 17 of 127, 12%`."""
-        return f"fabricating layer {self.layer} of {self.layers}, {self.percent}%"
+    def now(self) -> FabricationProgress:
+        """Return what the timeline shows of the progress so far."""
+        return FabricationProgress(self.layer, self.layers, self.percent)
 
 
 class Report:
-    """Reports a job to one observer; the timeline gets a line at the beginning and at each tenth."""
+    """Reports a job to one observer; the timeline gets a point at the beginning and at each tenth."""
 
     def __init__(self, observer: Observer) -> None:
         self._observer = observer
         self._is_queued = False
         self._tenths = -1
 
-    def queued(self, words: str) -> None:
+    def queued(self, queued: FabricationQueued) -> None:
         """Report that the job waits for its turn."""
         if not self._is_queued:
             self._is_queued = True
-            self._observer.tell(words)
-        self._observer.progress(words)
+            self._observer.add(queued)
+        self._observer.progress(queued)
 
     def running(self, progress: Progress, expected: float | None) -> None:
         """Report that the job runs; `expected` is the usual speed, in bytes per second."""
-        tenths = progress.percent // 10
+        now = progress.now()
+        tenths = now.percent // 10
         if self._tenths < 0:
-            left = math.ceil(progress.remaining(expected))
-            self._observer.tell(f"{progress.task}, about {left} s left")
+            self._observer.add(progress.started(expected))
         elif tenths > self._tenths:
-            self._observer.tell(progress.words)
+            self._observer.add(now)
         self._tenths = tenths
-        self._observer.progress(progress.words)
+        self._observer.progress(now)

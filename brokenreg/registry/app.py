@@ -9,6 +9,7 @@ from brokenreg.registry.endpoints import endpoint_for
 from brokenreg.registry.request import RegistryRequest, Services
 from brokenreg.registry.responses import Response, as_oci_error, respond_error, send_response
 from brokenreg.traffic.recorder import exchange_of
+from brokenreg.traffic.timeline_events import ResponseCutShort
 from brokenreg.wire.asgi import ZERO_COPY, ClientDisconnectedError, Receive, Scope, Send
 from brokenreg.wire.connection_middleware import stream_of
 
@@ -39,5 +40,5 @@ async def _fail(scope: Scope, send: Send, error: OCIError) -> None:
     if exchange.status is None:
         await respond_error(send, error)
     else:
-        exchange.mark(f"cut short: {error.message}")
+        exchange.add(ResponseCutShort(error.message))
         stream_of(scope).connection.abort()

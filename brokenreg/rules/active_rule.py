@@ -15,6 +15,7 @@ from brokenreg.rules.rule import Rule
 from brokenreg.traffic.exchange import Exchange
 from brokenreg.traffic.matching import Positions, Predicate
 from brokenreg.traffic.rule_outcome import EvaluatedRule, OutcomeKind, RuleOutcome
+from brokenreg.traffic.timeline_events import FaultInapplicable
 
 _MAX_OUTCOMES = 16
 """Outcomes of rules that were not applied, for each exchange."""
@@ -124,7 +125,7 @@ class ActiveRule:
         for fault in self.rule.fault:
             reason = fault.inapplicable_reason(exchange) if fault.applies_to(exchange.method) else ""
             if reason:
-                exchange.mark(f"{fault.name}: passed over, {reason}")
+                exchange.add(FaultInapplicable(fault.name, reason))
             elif reason is None:
                 faults.append(fault)
         return faults

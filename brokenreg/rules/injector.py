@@ -18,6 +18,7 @@ from brokenreg.rules.rule_books import RuleBooks
 from brokenreg.traffic.connections import ConnectionRecorder
 from brokenreg.traffic.exchange import Exchange
 from brokenreg.traffic.recorder import exchange_of
+from brokenreg.traffic.timeline_events import FaultInapplicable, FaultsApplied
 from brokenreg.wire.asgi import ASGIApp, Receive, Scope, Send
 from brokenreg.wire.connection_middleware import stream_of
 from brokenreg.wire.inbound_connection import AcceptDecision, InboundConnection
@@ -66,7 +67,7 @@ class Injector:
                 app = partial(self._apply, fault, hit, passage, app)
         exchange.faults = tuple(fault.name for hit in hits for fault in hit.faults)
         exchange.rule = hits[0].active.label
-        exchange.mark(f"fault {'+'.join(exchange.faults)}")
+        exchange.add(FaultsApplied(exchange.faults))
         return app
 
     async def _apply(
@@ -124,8 +125,8 @@ class RuleAcceptPolicy:
             decision = fault.decision(self._registry_view)
         except OSError as error:
             hit.undo()
-            exchange.mark(f"{fault.name}: passed over, {error}")
+            exchange.add(FaultInapplicable(fault.name, str(error)))
             return None
         exchange.faults, exchange.rule = (fault.name,), hit.active.label
-        exchange.mark(f"fault {fault.name}")
+        exchange.add(FaultsApplied(exchange.faults))
         return decision

@@ -18,6 +18,7 @@ from brokenreg.redaction import SCHEMES, announces_secret, is_flag
 from brokenreg.second_origin.signed_urls import SIGNATURE
 from brokenreg.traffic.exchange import Exchange
 from brokenreg.traffic.recorder import exchange_of
+from brokenreg.traffic.timeline_events import CredentialReceived
 from brokenreg.wire.asgi import ASGIApp, Message, Receive, Scope, Send, header
 
 MAX_FORM = 64 * 1024
@@ -81,7 +82,7 @@ class CredentialTrap:
                 user_agent=exchange.user_agent[:_LONGEST_PATH],
             )
         )
-        exchange.mark(f"credential arrived: {kind}")
+        exchange.add(CredentialReceived(kind))
 
     def namespaces(self) -> list[str]:
         """Return the namespaces in which credentials arrived."""

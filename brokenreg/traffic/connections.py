@@ -7,6 +7,8 @@ import time
 from brokenreg.oci.target import Endpoint, Target
 from brokenreg.traffic.exchange import Ended, Exchange, Origin
 from brokenreg.traffic.log import TrafficLog
+from brokenreg.traffic.timeline_events import ExchangeEnded, FirstRequestReceived, TimelineEvent
+from brokenreg.wire.connection_events import ConnectionEvent
 from brokenreg.wire.inbound_connection import InboundConnection
 
 
@@ -43,16 +45,16 @@ class ConnectionRecorder:
         self._open[arrival] = exchange
         self._log.opened(exchange)
 
-    def noted(self, arrival: InboundConnection, what: str) -> None:
+    def noted(self, arrival: InboundConnection, event: ConnectionEvent) -> None:
         exchange = self._open.get(arrival)
         if exchange is not None:
-            exchange.mark(what, time.time())
+            exchange.add(event, time.time())
             self._log.changed()
 
     def used(self, arrival: InboundConnection) -> None:
         exchange = self._open.pop(arrival, None)
         if exchange is not None:
-            self._close(exchange, Ended.COMPLETE, "first request")
+            self._close(exchange, Ended.COMPLETE, FirstRequestReceived())
 
     def ended(self, arrival: InboundConnection) -> None:
         exchange = self._open.pop(arrival, None)
@@ -61,16 +63,16 @@ class ConnectionRecorder:
                 return
             exchange = self.exchange(arrival)
             exchange.id = self._log.next_id()
-            for what, when in arrival.marks:
-                exchange.mark(what, when)
+            for event, when in arrival.events:
+                exchange.add(event, when)
             self._log.opened(exchange)
         if arrival.answered:
             exchange.status = 400
-        self._close(exchange, _how(arrival), "end")
+        self._close(exchange, _how(arrival), ExchangeEnded())
 
-    def _close(self, exchange: Exchange, ended: Ended, what: str) -> None:
+    def _close(self, exchange: Exchange, ended: Ended, event: TimelineEvent) -> None:
         exchange.ended = ended
-        exchange.mark(what, time.time())
+        exchange.add(event, time.time())
         self._log.closed(exchange)
 
 

@@ -8,9 +8,10 @@ from enum import StrEnum
 from typing import Any
 
 from brokenreg.oci.target import Endpoint, Target
-from brokenreg.traffic.redaction import redact_line
 from brokenreg.traffic.rule_outcome import RuleOutcome
-from brokenreg.traffic.timeline import Point, add_point
+from brokenreg.traffic.timeline import Timeline
+from brokenreg.traffic.timeline_events import Cache, TimelineEvent, WorkProgress
+from brokenreg.traffic.timeline_text import text_of
 
 Headers = tuple[tuple[str, str], ...]
 
@@ -31,25 +32,6 @@ class Origin(StrEnum):
     """The one to which redirects and foreign locations lead."""
 
 
-class Cache(StrEnum):
-    """What part the proxy's cache had in an answer."""
-
-    HIT = "hit"
-    """It was here, and nobody was asked."""
-
-    MISS = "miss"
-    """It was fetched for this exchange."""
-
-    JOINED = "joined"
-    """It was on its way already, for another exchange."""
-
-    REVALIDATED = "revalidated"
-    """It was here, and its upstream said that it still holds."""
-
-    STALE = "stale"
-    """It was here; its upstream failed to say whether it still holds."""
-
-
 @dataclass(slots=True, eq=False)
 class Exchange:
     """One request and its response, from its first byte on.
@@ -59,11 +41,10 @@ class Exchange:
 
     `started` is seconds since the epoch; the times in `timeline` are seconds since `started`. `faults` names
     the applied faults, `rule` the rule that applied them, `rule_outcomes` what became of the rules that were
-    evaluated. `replay_of` is the id of the exchange whose request this one repeats. While it is
+    evaluated. `replay_of` is the id of the exchange whose request this one repeats. While the response is
     held, `held_since` says since when, and `held_by` by whom; `edited` has the changes to its head.
-    `progress` is the progress of the work that its response waits for. `left_out` is the number of points
-    that the timeline omits (`traffic/timeline.py`). `user` is the name in the request's credentials; rules
-    match it, but it is never shown, because some clients put a token there.
+    `progress` is how far the work is that the response waits for. `user` is the name in the request's
+    credentials; rules match it, but it is never shown, because some clients put a token there.
     `request_bytes` and `response_bytes` count bodies. Headers are in order of arrival, names in lower case,
     secrets replaced.
     """
@@ -93,9 +74,8 @@ class Exchange:
     held_by: str | None = None
     edited: str | None = None
     ended: Ended | None = None
-    progress: str | None = None
-    timeline: list[Point] = field(default_factory=list)
-    left_out: int = 0
+    progress: WorkProgress | None = None
+    timeline: Timeline = field(default_factory=Timeline)
     revision: int = 0
     _clock: float = field(default_factory=time.perf_counter)
 
@@ -120,7 +100,7 @@ class Exchange:
     @property
     def duration(self) -> float | None:
         """Seconds from the request to the end of the response; None while in flight."""
-        return self.timeline[-1][1] if self.ended and self.timeline else None
+        return self.timeline[-1].at if self.ended and self.timeline else None
 
     def request_header(self, name: str) -> str:
         """First value of a request header (lower case), or an empty string."""
@@ -130,10 +110,10 @@ class Exchange:
         """First value of a response header (lower case), or an empty string."""
         return next((value for key, value in self.response_headers if key == name), "")
 
-    def mark(self, what: str, when: float | None = None) -> None:
-        """Add a point to the timeline, now or at `when` (seconds since the epoch). Secrets are replaced."""
+    def add(self, event: TimelineEvent, when: float | None = None) -> None:
+        """Add a point to the timeline, now or at `when` (seconds since the epoch)."""
         elapsed = time.perf_counter() - self._clock if when is None else when - self.started
-        self.left_out = add_point(self.timeline, self.left_out, redact_line(what), elapsed)
+        self.timeline.add(event, elapsed)
         self.revision += 1
 
     def summary(self) -> dict[str, Any]:
@@ -163,6 +143,6 @@ class Exchange:
             "held": self.held_since is not None,
             "held_by": self.held_by,
             "edited": self.edited,
-            "progress": self.progress,
+            "progress": None if self.progress is None else text_of(self.progress),
             "ended": None if self.ended is None else str(self.ended),
         }

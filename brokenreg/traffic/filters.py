@@ -14,7 +14,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from brokenreg.oci.target import Endpoint
-from brokenreg.traffic.exchange import Cache, Ended, Exchange, Origin
+from brokenreg.traffic.exchange import Ended, Exchange, Origin
+from brokenreg.traffic.timeline_events import Cache
 from brokenreg.wording import counted
 
 Filter = Callable[[Exchange], bool]

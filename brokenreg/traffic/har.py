@@ -19,6 +19,8 @@ from brokenreg.oci.target import Endpoint
 from brokenreg.traffic.bodies import Bodies, Body
 from brokenreg.traffic.exchange import Exchange, Headers
 from brokenreg.traffic.request_line import url_of
+from brokenreg.traffic.timeline_events import HeadersSent
+from brokenreg.traffic.timeline_text import point_as_json
 
 _UNKNOWN = -1
 
@@ -54,7 +56,7 @@ def har_entry(exchange: Exchange, bodies: Bodies, base: str) -> dict[str, Any]:
         "connection": exchange.client,
         "_id": exchange.id,
         "_endpoint": str(exchange.endpoint),
-        "_timeline": [{"what": what, "at": round(seconds * 1000, 3)} for what, seconds in exchange.timeline],
+        "_timeline": [point_as_json(point, round(point.at * 1000, 3)) for point in exchange.timeline],
     }
     more = {"_faults": exchange.faults, "_rule": exchange.rule, "_ended": exchange.ended}
     return {**entry, **{name: value for name, value in more.items() if value}}
@@ -114,8 +116,9 @@ def _pairs(pairs: Headers | list[tuple[str, str]]) -> list[dict[str, str]]:
 
 def _times(exchange: Exchange) -> tuple[float, float]:
     """Milliseconds until the head of the response had passed, and from then on to the last that is known."""
-    last = exchange.timeline[-1][1] if exchange.timeline else 0.0
-    head = next((when for what, when in exchange.timeline if what == "headers"), last)
+    last = exchange.timeline[-1].at if exchange.timeline else 0.0
+    sent = exchange.timeline.time_of(HeadersSent)
+    head = last if sent is None else sent
     return head * 1000, max(0.0, last - head) * 1000
 
 

@@ -12,6 +12,7 @@ from brokenreg.traffic.bodies import BodyTap
 from brokenreg.traffic.exchange import Ended, Exchange, Origin
 from brokenreg.traffic.log import TrafficLog
 from brokenreg.traffic.redaction import redact_headers, redact_line, redact_query, redact_target
+from brokenreg.traffic.timeline_events import ExchangeEnded, HeadersSent, RequestBodyReceived, RequestReceived
 from brokenreg.traffic.users import user_of
 from brokenreg.wire.asgi import (
     CUT,
@@ -25,6 +26,7 @@ from brokenreg.wire.asgi import (
     header,
     respond_plain,
 )
+from brokenreg.wire.connection_events import ConnectionCut
 from brokenreg.wire.connection_middleware import Stream, stream_of
 
 _HEALTH = "/healthz"
@@ -119,7 +121,7 @@ class Recorder:
         replayed = header(scope, REPLAY)
         if replayed is not None and replayed.isdigit() and len(replayed) <= _LONGEST_ID:
             exchange.replay_of = int(replayed)
-        exchange.mark("request")
+        exchange.add(RequestReceived())
         self._log.opened(exchange)
         return exchange
 
@@ -149,7 +151,7 @@ class _Recording:
             self._exchange.request_bytes += len(message["body"])
             self._bodies.request(message["body"])
             if self._exchange.request_bytes and not message["more_body"]:
-                self._exchange.mark("request body")
+                self._exchange.add(RequestBodyReceived())
             self._changed()
         return message
 
@@ -162,7 +164,7 @@ class _Recording:
         if message["type"] == "http.response.start":
             exchange.status = message["status"]
             exchange.response_headers = redact_headers(message["headers"])
-            exchange.mark("headers")
+            exchange.add(HeadersSent())
         elif message["type"] == "http.response.body":
             if exchange.method != "HEAD":
                 exchange.response_bytes += len(message.get("body", b""))
@@ -170,7 +172,7 @@ class _Recording:
         elif message["type"] == RAW:
             exchange.response_bytes += message["body"]
         elif message["type"] == CUT:
-            exchange.mark(f"cut ({message['end']})")
+            exchange.add(ConnectionCut(message["end"]))
         self._bodies.response(message)
         self._changed()
 
@@ -196,7 +198,7 @@ class _Recording:
             exchange.ended = Ended.DISCONNECTED
         else:
             exchange.ended = Ended.ABORTED
-        exchange.mark("end")
+        exchange.add(ExchangeEnded())
         self._log.bodies.keep(exchange, self._bodies.kept())
         self._log.closed(exchange)
 

@@ -1,61 +1,134 @@
-"""Bounds the points of a timeline in number and length by omitting those in the middle."""
+"""The timeline of an exchange: what happened and when, bounded in number and length."""
 
 from __future__ import annotations
 
-from brokenreg.wording import counted
+from collections.abc import Iterator, Sequence
+from dataclasses import fields, replace
+from typing import Any, NamedTuple, overload
 
-Point = tuple[str, float]
-"""The text of an event, and its time in seconds since the request."""
+from brokenreg.traffic.redaction import redact_line
+from brokenreg.traffic.timeline_events import (
+    KINDS,
+    ExchangeEnded,
+    HeadersSent,
+    PointsOmitted,
+    RequestBodyReceived,
+    RequestReceived,
+    TimelineEvent,
+)
 
 MOST = 128
 """Maximum number of points of one exchange."""
 
 LONGEST = 512
-"""Maximum length of one point, in characters."""
+"""Maximum length of one point in words, in characters."""
 
 CHARACTERS = 16 * 1024
 """Maximum length of all points of one exchange, in characters."""
 
-_KEPT = frozenset({"request", "request body", "headers", "end"})
+_WORDS = 48
+"""Characters that a point may take in addition to its texts."""
+
+_KEPT = (RequestReceived, RequestBodyReceived, HeadersSent, ExchangeEnded)
 """Points that other parts of an exchange are derived from."""
 
-_LEFT_OUT = " left out here"
+_TEXTS = {
+    kind: tuple(field.name for field in fields(kind) if field.type in ("str", "str | None"))
+    for kind in KINDS.values()
+}
+"""The fields with text, by kind."""
 
 
-def add_point(timeline: list[Point], left_out: int, what: str, at: float) -> int:
-    """Add a point to a timeline that omits `left_out` points; return how many it omits now.
+class Point(NamedTuple):
+    """An event, and its time in seconds since the request."""
 
-    A point in the middle says how many.
+    event: TimelineEvent
+    at: float
+
+
+class Timeline(Sequence[Point]):
+    """The points of one exchange in order. If there are too many, it omits those in the middle.
+
+    A point in the middle then has the number of omitted points (`PointsOmitted`); `omitted` has it, too.
     """
-    timeline.append((what if len(what) <= LONGEST else f"{what[: LONGEST - 1]}…", at))
-    while _is_too_long(timeline):
-        place = _droppable(timeline, has_gap=left_out > 0)
-        if place is None:
-            break
-        left_out += 1
-        _, when = timeline.pop(place)
-        words = f"{counted(left_out, 'point')}{_LEFT_OUT}"
-        if left_out == 1:
-            timeline.insert(place, (words, when))
+
+    __slots__ = ("_characters", "_points", "omitted")
+
+    def __init__(self) -> None:
+        self._points: list[Point] = []
+        self._characters = 0
+        self.omitted = 0
+
+    def __len__(self) -> int:
+        return len(self._points)
+
+    def __iter__(self) -> Iterator[Point]:
+        return iter(self._points)
+
+    @overload
+    def __getitem__(self, place: int) -> Point: ...
+    @overload
+    def __getitem__(self, place: slice) -> list[Point]: ...
+    def __getitem__(self, place: int | slice) -> Point | list[Point]:
+        return self._points[place]
+
+    def add(self, event: TimelineEvent, at: float) -> None:
+        """Add a point. Secrets in its texts are replaced, and long texts are cut."""
+        texts = _TEXTS[type(event)]
+        if texts:
+            event = _redacted(event, texts)
+            self._characters += _length(event)
+        self._points.append(Point(event, at))
+        while len(self._points) > MOST or self._characters + len(self._points) * _WORDS > CHARACTERS:
+            place = self._removable()
+            if place is None:
+                break
+            self._omit(place)
+
+    def time_of(self, kind: type[TimelineEvent]) -> float | None:
+        """Return the time of the first point of a kind; None if there is none."""
+        return next((at for event, at in self._points if isinstance(event, kind)), None)
+
+    def _removable(self) -> int | None:
+        """Return the index of the oldest removable point in the second half, except the newest."""
+        first = self._gap() + 1 if self.omitted else len(self._points) // 2
+        places = range(first, len(self._points) - 1)
+        return next((place for place in places if not isinstance(self._points[place].event, _KEPT)), None)
+
+    def _omit(self, place: int) -> None:
+        event, at = self._points.pop(place)
+        self._characters -= _length(event)
+        self.omitted += 1
+        if self.omitted == 1:
+            self._points.insert(place, Point(PointsOmitted(1), at))
         else:
-            gap = _gap(timeline)
-            timeline[gap] = words, timeline[gap][1]
-    return left_out
+            gap = self._gap()
+            self._points[gap] = Point(PointsOmitted(self.omitted), self._points[gap].at)
+
+    def _gap(self) -> int:
+        """Return the index of the point that has the number of omitted points."""
+        return next(
+            place for place, (event, _) in enumerate(self._points) if isinstance(event, PointsOmitted)
+        )
 
 
-def _is_too_long(timeline: list[Point]) -> bool:
-    if len(timeline) > MOST:
-        return True
-    return len(timeline) * LONGEST > CHARACTERS and sum(len(what) for what, _ in timeline) > CHARACTERS
+def _length(event: TimelineEvent) -> int:
+    """Return the length of the texts of an event, in characters."""
+    return sum(len(getattr(event, name) or "") for name in _TEXTS[type(event)])
 
 
-def _droppable(timeline: list[Point], *, has_gap: bool) -> int | None:
-    """Return the index of the oldest removable point in the second half, except the newest."""
-    first = _gap(timeline) + 1 if has_gap else len(timeline) // 2
-    places = range(first, len(timeline) - 1)
-    return next((place for place in places if timeline[place][0] not in _KEPT), None)
-
-
-def _gap(timeline: list[Point]) -> int:
-    """Return the index of the point that says how many are omitted."""
-    return next(place for place, (what, _) in enumerate(timeline) if what.endswith(_LEFT_OUT))
+def _redacted(event: TimelineEvent, texts: tuple[str, ...]) -> TimelineEvent:
+    """Return an event without secrets, its texts cut where all of them together are too long."""
+    room = LONGEST - _WORDS
+    changed: dict[str, Any] = {}  # each is text; mypy knows no type that all kinds have in common
+    for name in texts:
+        text: str | None = getattr(event, name)
+        if text is None:
+            continue
+        shown = redact_line(text)
+        if len(shown) > room:
+            shown = f"{shown[: max(0, room - 1)]}…"
+        room -= len(shown)
+        if shown != text:
+            changed[name] = shown
+    return replace(event, **changed) if changed else event

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from brokenreg.traffic.exchange import Cache, Exchange
+from brokenreg.traffic.exchange import Exchange
+from brokenreg.traffic.timeline_events import Cache, CacheUsed, TimelineEvent, WorkProgress
 
 
 class UpstreamTrace:
@@ -11,19 +12,19 @@ class UpstreamTrace:
     def __init__(self, exchange: Exchange) -> None:
         self._exchange = exchange
 
-    def tell(self, line: str) -> None:
+    def add(self, event: TimelineEvent) -> None:
         """Add a point to the timeline."""
         if self._exchange.ended is None:
-            self._exchange.mark(line)
+            self._exchange.add(event)
 
-    def progress(self, words: str | None) -> None:
+    def progress(self, progress: WorkProgress | None) -> None:
         """Set the progress of that work; None when it has ended."""
-        if self._exchange.ended is None and self._exchange.progress != words:
-            self._exchange.progress = words
+        if self._exchange.ended is None and self._exchange.progress != progress:
+            self._exchange.progress = progress
             self._exchange.revision += 1
 
     def found(self, cache: Cache) -> None:
-        """Say what part the cache had."""
+        """Record what part the cache had."""
         if self._exchange.ended is None:
             self._exchange.cache = cache
-            self._exchange.mark(f"cache {cache}")
+            self._exchange.add(CacheUsed(cache))

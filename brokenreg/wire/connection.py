@@ -16,6 +16,7 @@ from hypercorn.protocol.events import EndBody
 from hypercorn.protocol.h11 import H11Protocol
 
 from brokenreg.wire.asgi import ClientDisconnectedError
+from brokenreg.wire.connection_events import TLSHelloOnPlainPort
 from brokenreg.wire.inbound_connection import ARRIVAL
 from brokenreg.wire.sendfile import FileSender
 
@@ -212,7 +213,7 @@ class Wire(TCPServer):
             except OSError:
                 break
             if data[:1] == _TLS_HANDSHAKE and not (self.arrival.requests or self.arrival.answered):
-                self.arrival.mark("TLS hello on a plain port")  # as many clients try first
+                self.arrival.add(TLSHelloOnPlainPort())
             if data:
                 await self.protocol.handle(RawData(data))
         if self._in_request_body():

@@ -5,6 +5,11 @@ from __future__ import annotations
 import re
 import ssl
 
+from brokenreg.wire.connection_events import (
+    ClosedInTLSHandshake,
+    TLSHandshakeCompleted,
+    TLSHandshakeFailed,
+)
 from brokenreg.wire.inbound_connection import ARRIVAL
 
 _ALERT = re.compile(r"(?:TLSV1|TLSV13|SSLV3)_ALERT_(?P<name>[A-Z_]+)", re.ASCII)
@@ -24,26 +29,27 @@ class _Handshake(ssl.SSLObject):
             super().do_handshake()
         except ssl.SSLWantReadError:
             if self._is_begun:
-                arrival.unfinished = "closed in the TLS handshake"
+                arrival.unfinished = ClosedInTLSHandshake()
             self._is_begun = True
             raise
         except ssl.SSLError as error:
             arrival.unfinished = None
-            arrival.is_cut, what = _told(error)
-            arrival.mark(f"TLS handshake failed: {what}")
+            failure = _failure(error)
+            arrival.is_cut = not failure.by_client
+            arrival.add(failure)
             if alert := self.outgoing.read():
                 arrival.say(alert)
             raise
         arrival.unfinished = None
-        arrival.mark(f"TLS handshake ({self.version()})")
+        arrival.add(TLSHandshakeCompleted(self.version() or "TLS"))
 
 
-def _told(error: ssl.SSLError) -> tuple[bool, str]:
-    """Whether it was we who gave up, and why."""
+def _failure(error: ssl.SSLError) -> TLSHandshakeFailed:
+    """Return who ended the handshake, and why."""
     reason = error.reason or "UNKNOWN"
     if alert := _ALERT.fullmatch(reason):
-        return False, f"the client sent alert {alert['name'].lower()}"
-    return True, reason.replace("_", " ").lower()
+        return TLSHandshakeFailed(alert["name"].lower(), by_client=True)
+    return TLSHandshakeFailed(reason.replace("_", " ").lower(), by_client=False)
 
 
 class ListenerContext(ssl.SSLContext):

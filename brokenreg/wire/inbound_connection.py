@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from brokenreg.wire.asgi import End
+from brokenreg.wire.connection_events import ClosedBeforeTLSHello, ConnectionEvent, TLSHandshakeTimedOut
 
 HANDSHAKE_PATIENCE = 60.0
 """Seconds that a TLS handshake may take."""
@@ -41,7 +42,7 @@ class InboundConnection:
     """One connection, from the moment it is accepted until its socket is closed."""
 
     __slots__ = (
-        "answered", "client", "context", "cut", "door", "is_cut", "is_served", "marks", "over_tls",
+        "answered", "client", "context", "cut", "door", "events", "is_cut", "is_served", "over_tls",
         "requests", "say", "started", "unfinished",
     )  # fmt: skip
 
@@ -66,22 +67,22 @@ class InboundConnection:
         self.started = time.time()
         self.context: ssl.SSLContext | None = None
         """The TLS context in place of the listener's own."""
-        self.marks: list[tuple[str, float]] = []
+        self.events: list[tuple[ConnectionEvent, float]] = []
         """What happened before the first request, and when (seconds since the epoch)."""
         self.requests = 0
         self.is_served = False
         """HTTP has it: it was not turned away, and a TLS handshake is over."""
-        self.unfinished = "closed before a TLS hello" if over_tls else None
+        self.unfinished: ConnectionEvent | None = ClosedBeforeTLSHello() if over_tls else None
         """What its end means, if it comes now."""
         self.answered = False
         """What came was no request, and was told so."""
         self.is_cut = False
         """It was we who ended it."""
 
-    def mark(self, what: str) -> None:
-        """Note something that happened before the first request."""
-        self.marks.append((what, time.time()))
-        self.door.observer.noted(self, what)
+    def add(self, event: ConnectionEvent) -> None:
+        """Record something that happened before the first request."""
+        self.events.append((event, time.time()))
+        self.door.observer.noted(self, event)
 
     def request(self) -> None:
         """A request has come."""
@@ -94,8 +95,8 @@ class InboundConnection:
         if self.unfinished is not None:
             if time.time() - self.started >= HANDSHAKE_PATIENCE:
                 self.is_cut = True
-                self.unfinished = f"no TLS handshake within {HANDSHAKE_PATIENCE:.0f} s"
-            self.mark(self.unfinished)
+                self.unfinished = TLSHandshakeTimedOut(HANDSHAKE_PATIENCE)
+            self.add(self.unfinished)
         self.door.connections.discard(self)
         self.door.observer.ended(self)
         # They refer back here through the connection, whose buffers would stay until a garbage collection.
@@ -109,7 +110,7 @@ def _nothing(_: bytes = b"") -> None:
 class ConnectionObserver(Protocol):
     """Who is told what becomes of connections."""
 
-    def noted(self, arrival: InboundConnection, what: str) -> None:
+    def noted(self, arrival: InboundConnection, event: ConnectionEvent) -> None:
         """Something happened before the first request."""
 
     def used(self, arrival: InboundConnection) -> None:
@@ -122,7 +123,7 @@ class ConnectionObserver(Protocol):
 class Nobody:
     """A witness who does not care."""
 
-    def noted(self, arrival: InboundConnection, what: str) -> None:
+    def noted(self, arrival: InboundConnection, event: ConnectionEvent) -> None:
         pass
 
     def used(self, arrival: InboundConnection) -> None:

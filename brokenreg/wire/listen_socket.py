@@ -14,6 +14,13 @@ from typing import Any
 
 from brokenreg.http.authority import authority
 from brokenreg.wire.asgi import End
+from brokenreg.wire.connection_events import (
+    ClosedByShutdown,
+    ConnectionCut,
+    ConnectionReset,
+    ConnectionStalled,
+    ReplySent,
+)
 from brokenreg.wire.inbound_connection import (
     ARRIVAL,
     AcceptedConnections,
@@ -21,7 +28,6 @@ from brokenreg.wire.inbound_connection import (
     Reject,
     UseCertificate,
 )
-from brokenreg.wording import counted
 
 RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 """SO_LINGER that makes `close` send RST in place of FIN."""
@@ -121,11 +127,11 @@ async def _turn_away(accepted: _Accepted, arrival: InboundConnection, decision: 
         if decision.reply:
             await _speak(accepted, arrival, decision.reply)
         if decision.silence != 0.0:
-            arrival.mark("stands still")
+            arrival.add(ConnectionStalled())
             if await _left_within(accepted, decision.silence):
                 return
         arrival.is_cut = True
-        arrival.mark(f"cut ({decision.end})")
+        arrival.add(ConnectionCut(decision.end))
         if decision.end is End.RST:
             accepted.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
         else:
@@ -134,9 +140,9 @@ async def _turn_away(accepted: _Accepted, arrival: InboundConnection, decision: 
             await _left_within(accepted, _LINGER)
     except asyncio.CancelledError:  # we stop
         arrival.is_cut = True
-        arrival.mark("released")
+        arrival.add(ClosedByShutdown())
     except OSError:
-        arrival.mark("reset by the client")
+        arrival.add(ConnectionReset())
     finally:
         accepted.close()
 
@@ -148,7 +154,7 @@ async def _speak(accepted: _Accepted, arrival: InboundConnection, reply: bytes) 
         async with asyncio.timeout(_PATIENCE):
             await loop.sock_recv(accepted, _READ_SIZE)
     await loop.sock_sendall(accepted, reply)
-    arrival.mark(f"sent {counted(len(reply), 'byte')}")
+    arrival.add(ReplySent(len(reply)))
 
 
 async def _left_within(accepted: _Accepted, seconds: float | None) -> bool:

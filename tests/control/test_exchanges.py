@@ -52,7 +52,12 @@ def test_what_has_passed(registry: Brokenreg, control: httpx.Client) -> None:
     assert (detail["status"], detail["endpoint"], detail["ended"]) == (404, "manifest", "complete")
     assert ["user-agent", "docker/28"] in detail["request_headers"]
     assert "c2VjcmV0" not in json.dumps(detail)
-    assert [moment["what"] for moment in detail["timeline"]] == ["request", "headers", "end"]
+    assert [point["kind"] for point in detail["timeline"]] == ["request", "headers", "end"]
+    assert [(point["text"], point["data"]) for point in detail["timeline"]] == [
+        ("request", {}),
+        ("headers", {}),
+        ("end", {}),
+    ]
 
 
 def test_forgetting(registry: Brokenreg, control: httpx.Client) -> None:

@@ -152,7 +152,7 @@ def test_a_plain_listener_has_no_handshake_to_spoil(tmp_path: Path) -> None:
         with pytest.raises(httpx.TransportError):  # the next rule was asked, both times
             httpx.get(f"{running.url}/v2/")
         until_idle(running)
-        said = "tls: passed over, plain HTTP has no handshake"
+        said = "tls: not applicable, plain HTTP has no handshake"
         assert [timeline[0] for timeline in timelines(running)] == [said, said]
         running.stop()
     passed_over, closed = connects(running)

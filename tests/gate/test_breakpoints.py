@@ -39,7 +39,7 @@ def test_every_response_that_matches_is_held_with_its_status_known(breaking: Reg
         stream = begin(connection, path)
         (exchange,) = held(breaking, path)
         assert exchange["held_by"] == (
-            f"break endpoint:layer status:5xx -method:HEAD repository:{image.repository}"
+            f"breakpoint endpoint:layer status:5xx -method:HEAD repository:{image.repository}"
         )
         order(breaking, exchange["id"], "resume")
         assert read(connection, stream).status == 503

@@ -14,6 +14,14 @@ from brokenreg.images.jobs import RUNNING, WAITING, Jobs
 from brokenreg.images.progress import NOBODY, Progress, Report
 from brokenreg.images.spec import ImageSpec
 from brokenreg.oci.errors import OCIError
+from brokenreg.traffic.timeline_events import (
+    FabricationEvent,
+    FabricationProgress,
+    FabricationQueued,
+    FabricationStarted,
+    WorkProgress,
+)
+from brokenreg.traffic.timeline_text import text_of
 
 MIB = 1024 * 1024
 SPEC = ImageSpec(10, 10 * MIB)
@@ -23,15 +31,15 @@ class Listener:
     """Keeps what it is told."""
 
     def __init__(self) -> None:
-        self.told: list[str] = []
-        self.said: list[str | None] = []
+        self.told: list[FabricationEvent] = []
+        self.said: list[WorkProgress | None] = []
         self.news = asyncio.Event()
 
-    def tell(self, line: str) -> None:
-        self.told.append(line)
+    def add(self, event: FabricationEvent) -> None:
+        self.told.append(event)
 
-    def progress(self, words: str | None) -> None:
-        self.said.append(words)
+    def progress(self, progress: WorkProgress | None) -> None:
+        self.said.append(progress)
         self.news.set()
 
 
@@ -85,15 +93,16 @@ async def test_who_waits_sees_how_far_it_is_and_the_timeline_gets_each_tenth() -
     works, listener = Works(), Listener()
     client = works.come(1, listener)
     await works.until(lambda: len(listener.told) == 1)
-    assert listener.told[0].startswith("fabricating 10 layers of 10MiB, about ")
+    assert isinstance(listener.told[0], FabricationStarted)
+    assert text_of(listener.told[0]).startswith("fabricating 10 layers of 10MiB, about ")
     works.progress[1].layer = 4
     works.progress[1].add(35 * MIB)
-    await works.until(lambda: "fabricating layer 4 of 10, 34%" in listener.said)
+    await works.until(lambda: FabricationProgress(4, 10, 34) in listener.said)
     works.progress[1].add(MIB // 2)
-    await works.until(lambda: "fabricating layer 4 of 10, 35%" in listener.said)
+    await works.until(lambda: FabricationProgress(4, 10, 35) in listener.said)
     works.ends[1].set()
     await client
-    assert listener.told[1:] == ["fabricating layer 4 of 10, 34%"]
+    assert listener.told[1:] == [FabricationProgress(4, 10, 34)]
     assert listener.said[-1] is None
 
 
@@ -102,9 +111,9 @@ async def test_who_waits_for_a_turn_sees_the_place_in_the_queue() -> None:
     clients = [works.come(key) for key in range(RUNNING + 1)]
     last = works.come(99, listener)
     await works.until(lambda: bool(listener.told))
-    assert listener.told == ["waiting to be fabricated: number 2 in the queue"]
+    assert listener.told == [FabricationQueued(2)]
     works.ends[0].set()
-    await works.until(lambda: listener.said[-1] == "waiting to be fabricated: number 1 in the queue")
+    await works.until(lambda: listener.said[-1] == FabricationQueued(1))
     await leave(*clients, last)
     await works.jobs.close()
 
@@ -182,5 +191,5 @@ def test_a_small_image_is_done_before_it_is_told() -> None:
     progress.begin(1)
     report = Report(listener)
     report.running(progress, None)
-    assert listener.told == ["fabricating 1 layer of 0B, about 0 s left"]
-    assert progress.words == "fabricating layer 1 of 1, 100%"
+    assert [text_of(event) for event in listener.told] == ["fabricating 1 layer of 0B, about 0 s left"]
+    assert text_of(progress.now()) == "fabricating layer 1 of 1, 100%"

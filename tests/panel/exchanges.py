@@ -7,6 +7,7 @@ import hashlib
 from brokenreg.oci.target import parse_target
 from brokenreg.traffic.exchange import Ended, Exchange
 from brokenreg.traffic.log import TrafficLog
+from brokenreg.traffic.timeline_events import ExchangeEnded, HeadersSent, RequestReceived
 
 NOON = 1_767_268_800.0
 """2026-01-01 12:00:00 UTC, when everything here begins."""
@@ -52,7 +53,7 @@ def exchange(
         request_headers=(("host", "127.0.0.1:8080"), *((("user-agent", agent),) if agent else ()), *headers),
         started=NOON + at,
     )
-    opened.timeline.append(("request", 0.0))
+    opened.timeline.add(RequestReceived(), 0.0)
     opened.revision += 1
     log.opened(opened)
     return opened
@@ -72,7 +73,7 @@ def answer(
     exchange.status = status
     exchange.response_headers = (("content-type", kind), ("content-length", str(size if of is None else of)))
     exchange.response_bytes = 0 if exchange.method == "HEAD" else size
-    exchange.timeline.append(("headers", after))
+    exchange.timeline.add(HeadersSent(), after)
     exchange.revision += 1
     log.changed()
 
@@ -88,7 +89,7 @@ def end(
     """The end of an exchange."""
     exchange.ended = ended
     exchange.faults = (fault,) if fault else ()
-    exchange.timeline.append(("end", after))
+    exchange.timeline.add(ExchangeEnded(), after)
     exchange.revision += 1
     log.closed(exchange)
 

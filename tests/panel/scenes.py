@@ -12,6 +12,9 @@ from stored import HUB, TEAM, store_image, tar
 from brokenreg.rules.rule import rule_of
 from brokenreg.runtime.runtime import Runtime
 from brokenreg.traffic.exchange import Ended
+from brokenreg.traffic.timeline_events import FaultsApplied
+from brokenreg.wire.asgi import End
+from brokenreg.wire.connection_events import ConnectionCut
 
 
 async def nothing(runtime: Runtime) -> None:
@@ -43,9 +46,9 @@ async def applied(runtime: Runtime) -> None:
     layer = exchange(runtime.log, f"/v2/library/app/blobs/{digest('c01d55')}", at=74.1)
     choice = book.evaluate(layer)
     layer.rule = choice.active.label if choice else None
-    layer.mark("fault truncate", layer.started + 0.0002)
+    layer.add(FaultsApplied(("truncate",)), layer.started + 0.0002)
     answer(runtime.log, layer, size=65536, of=4_812_003, kind=LAYER)
-    layer.mark("cut (fin)", layer.started + 0.003)
+    layer.add(ConnectionCut(End.FIN), layer.started + 0.003)
     end(runtime.log, layer, ended=Ended.ABORTED, fault="truncate")
 
 

@@ -25,6 +25,7 @@ from brokenreg.rules.rule import rule_of
 from brokenreg.runtime.runtime import Runtime
 from brokenreg.traffic.exchange import Exchange
 from brokenreg.traffic.log import ExchangeEvent, TrafficLog
+from brokenreg.traffic.timeline import Timeline
 
 HOST = "127.0.0.1:8080"
 _IMAGE = "/v2/broken/random"
@@ -149,9 +150,11 @@ def _put(log: TrafficLog, *spans: tuple[float, float]) -> None:
     for (at, took), exchange in zip(spans, log, strict=True):
         exchange.started = NOON + at
         exchange.client = f"127.0.0.1:{40300 + exchange.id}"
-        points = [what for what, _ in exchange.timeline]
-        exchange.timeline[:] = [(what, _APART * place) for place, what in enumerate(points[:-1])]
-        exchange.timeline.append((points[-1], took))
+        *events, last = [event for event, _ in exchange.timeline]
+        exchange.timeline = Timeline()
+        for place, event in enumerate(events):
+            exchange.timeline.add(event, _APART * place)
+        exchange.timeline.add(last, took)
         if exchange.held_since is not None:
             exchange.held_since = exchange.started + took
         exchange.response_headers = tuple(

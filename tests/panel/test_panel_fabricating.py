@@ -7,23 +7,25 @@ from exchanges import exchange
 from screen import line_with, look, shown
 
 from brokenreg.traffic.log import TrafficLog
+from brokenreg.traffic.timeline_events import FabricationProgress, FabricationQueued, WorkProgress
 from brokenreg.tui.traffic.cells import progress
 
+WORK = FabricationProgress(17, 127, 12)
 WORDS = "fabricating layer 17 of 127, 12%"
 
 
 @pytest.mark.parametrize(
-    ("words", "width", "seen"),
+    ("work", "width", "seen"),
     [
-        (WORDS, 40, WORDS),
-        (WORDS, 20, "fabricating 12%"),
-        (WORDS, 12, "fabricating"),
-        (WORDS, 6, "fabri…"),
-        ("waiting to be fabricated: number 3 in the queue", 16, "waiting"),
+        (WORK, 40, WORDS),
+        (WORK, 20, "fabricating 12%"),
+        (WORK, 12, "fabricating"),
+        (WORK, 6, "fabri…"),
+        (FabricationQueued(3), 16, "waiting"),
     ],
 )
-def test_as_much_as_there_is_room_for(words: str, width: int, seen: str) -> None:
-    assert progress(words, width) == seen
+def test_as_much_as_there_is_room_for(work: WorkProgress, width: int, seen: str) -> None:
+    assert progress(work, width) == seen
 
 
 async def test_the_row_and_the_detail_show_it_instead_of_silence() -> None:
@@ -31,7 +33,7 @@ async def test_the_row_and_the_detail_show_it_instead_of_silence() -> None:
     waiting = exchange(log, "/v2/broken/random/manifests/layers-127_size-1gib")
     async with shown(log) as (panel, pilot):
         assert "fabricating" not in await look(pilot, "g")
-        waiting.progress = WORDS
+        waiting.progress = WORK
         waiting.revision += 1
         await look(pilot)
         assert "fabricating 12%" in line_with(panel, "GET broken/random")
@@ -45,7 +47,7 @@ async def test_the_row_and_the_detail_show_it_instead_of_silence() -> None:
 async def test_a_fault_in_the_row_waits_until_the_image_is_made() -> None:
     log = TrafficLog()
     waiting = exchange(log, "/v2/broken/truncate/manifests/after-1")
-    waiting.faults, waiting.progress = ("truncate",), WORDS
+    waiting.faults, waiting.progress = ("truncate",), WORK
     async with shown(log, size=(160, 45)) as (panel, pilot):
         await look(pilot, "g")
         assert "fabricating 12%" in line_with(panel, "…runcate manifests/after-1")

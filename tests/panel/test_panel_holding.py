@@ -132,7 +132,7 @@ async def test_breakpoints_are_set_switched_and_removed() -> None:
         client = await shown.client()
         await client.ask("/v2/")
         await shown.until(is_held)
-        assert "by break endpoint:ping status:2xx" in await shown.look()
+        assert "by breakpoint endpoint:ping status:2xx" in await shown.look()
         assert "breakpoints are off" in await shown.look("I", "a")
         assert (await client.head())[0] == 200
         other = await shown.client()

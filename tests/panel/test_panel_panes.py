@@ -19,6 +19,7 @@ from brokenreg.rules.rule_books import RuleBooks
 from brokenreg.traffic.bodies import Body, Kept
 from brokenreg.traffic.exchange import Exchange
 from brokenreg.traffic.log import TrafficLog
+from brokenreg.traffic.timeline_events import FaultInapplicable
 from brokenreg.tui.text import indented
 from brokenreg.tui.traffic.detail.panes import LINES, SHOWN, body
 from brokenreg.tui.traffic.detail.why import why
@@ -141,7 +142,7 @@ HOSTILE = "[bold]x[/] [@click=app.quit]y[/] \x1b[2J\x9b31m \r\t \u202eabc\u0301\
 async def test_no_pane_obeys_what_a_client_sent(pane: int) -> None:
     log = TrafficLog()
     seen = kept(log, ('{"a":"' + HOSTILE + '"}').encode())
-    seen.timeline.append((f"error: passed over, {HOSTILE}", 0.1))
+    seen.timeline.add(FaultInapplicable("error", HOSTILE), 0.1)
     seen.faults, seen.rule = (HOSTILE,), HOSTILE
     seen.revision += 1
     async with shown(log, size=TALL) as (panel, pilot):

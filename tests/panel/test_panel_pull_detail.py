@@ -9,8 +9,9 @@ from screen import Clock, look, shown, text
 from textual.pilot import Pilot
 
 from brokenreg.traffic.bodies import Body, Kept
-from brokenreg.traffic.exchange import Cache, Ended, Exchange
+from brokenreg.traffic.exchange import Ended, Exchange
 from brokenreg.traffic.log import TrafficLog
+from brokenreg.traffic.timeline_events import Cache
 
 TALL, WIDE = (100, 60), (160, 45)
 CONFIG, A, B, C = digest("cf"), digest("aa"), digest("bb"), digest("cc")

@@ -10,6 +10,7 @@ from screen import Clock, line_at_cursor, line_with, lines, look, shown, text
 from brokenreg.oci.target import Endpoint, Target
 from brokenreg.traffic.exchange import Ended, Exchange
 from brokenreg.traffic.log import TrafficLog
+from brokenreg.traffic.timeline_events import ExchangeEnded
 from brokenreg.tui.traffic.table import TrafficTable
 
 SIZE = (80, 24)
@@ -69,7 +70,7 @@ async def test_a_connection_that_asked_nothing_is_shown() -> None:
     probe = Exchange(
         log.next_id(), "", "", "", "", "", "10.0.0.1:5", Target(Endpoint.CONNECT), ended=Ended.DISCONNECTED
     )
-    probe.mark("closed")
+    probe.add(ExchangeEnded())
     log.opened(probe)
     log.closed(probe)
     async with shown(log, size=SIZE) as (panel, pilot):

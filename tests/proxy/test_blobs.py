@@ -300,7 +300,7 @@ def test_an_upstream_that_stalls_in_the_middle(tmp_path: Path) -> None:
         assert [asked["status"] for asked in both.asked("endpoint:layer method:GET")] == [200, 206]
         timeline = str(last(both.proxy, "endpoint:layer")["timeline"])
         who = f"quay.io (at {both.upstream.host})"
-        assert f"goes on at byte {2 * MIB}: {who} did not answer, or stopped in the middle" in timeline
+        assert f"continues at byte {2 * MIB}: {who} did not answer, or stopped in the middle" in timeline
 
 
 def test_a_full_disk(tmp_path: Path, small_disk: Path, capfd: pytest.CaptureFixture[str]) -> None:

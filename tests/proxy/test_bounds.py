@@ -16,7 +16,8 @@ from brokenreg.proxy.errors import UpstreamBusyError
 from brokenreg.proxy.routes import Route
 from brokenreg.proxy.shared_requests import SharedRequests
 from brokenreg.storage import Store
-from brokenreg.traffic.exchange import Cache, Exchange
+from brokenreg.traffic.exchange import Exchange
+from brokenreg.traffic.timeline_events import Cache, ListLimit, ListTruncated
 from brokenreg.traffic.upstream_trace import UpstreamTrace
 from tests.proxy.asked import asking
 from tests.proxy.scripted import Answer, scripted
@@ -124,7 +125,7 @@ async def test_the_pages_of_a_list_have_so_many_values(
                 Route("odd.test", "a/b"), UpstreamTrace(exchange)
             )
     assert tags == ["1", "2"]
-    assert any("cut short after 2 pages" in what for what, _ in exchange.timeline)
+    assert ListTruncated(ListLimit.VALUES, 2) in [event for event, _ in exchange.timeline]
 
 
 async def test_of_long_lists_few_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

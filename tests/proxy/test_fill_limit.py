@@ -67,8 +67,12 @@ def test_a_large_one_is_cut_and_the_timeline_says_why(proxy: Brokenreg, odd: Scr
     odd.answers[path] = Answer(body=bytes(900_000), chunked=True)
     with pytest.raises(httpx.RemoteProtocolError):
         httpx.get(f"{proxy.url}{path.replace('/v2/', '/v2/odd/')}")
-    marks = [mark["what"] for mark in last(proxy, "endpoint:layer")["timeline"]]
-    assert any("cut short" in mark and "describes it with 100000 bytes" in mark for mark in marks), marks
+    reasons = [
+        point["data"]["reason"]
+        for point in last(proxy, "endpoint:layer")["timeline"]
+        if point["kind"] == "response-cut-short"
+    ]
+    assert any("describes it with 100000 bytes" in reason for reason in reasons), reasons
 
 
 def test_of_manifests_that_disagree_the_largest_counts(proxy: Brokenreg, odd: Scripted) -> None:
@@ -127,8 +131,8 @@ def test_a_resumed_download_is_no_longer_than_it_was_announced(tmp_path: Path) -
         running = stack.enter_context(brokenreg(tmp_path / "data", "--upstream", f"odd={url}"))
         with pytest.raises(httpx.RemoteProtocolError):
             httpx.get(f"{running.url}/v2/odd/a/blobs/{digest_of(b'resumed')}")
-        marks = [mark["what"] for mark in last(running, "endpoint:layer")["timeline"]]
-        assert any("announced 100000" in mark for mark in marks), marks
+        texts = [point["text"] for point in last(running, "endpoint:layer")["timeline"]]
+        assert any("announced 100000" in text for text in texts), texts
         assert stored(running) == 0
 
 
@@ -203,7 +207,8 @@ def test_all_that_are_fetched_have_together_what_the_cache_may_have(tmp_path: Pa
         timelines = [
             httpx.get(f"{running.control}/v1/exchanges/{each['id']}").json()["timeline"] for each in found
         ]
-        told = [mark["what"] for marks in timelines for mark in marks if "not cached" in mark["what"]]
+        points = [point for timeline in timelines for point in timeline]
+        told = [point["text"] for point in points if point["kind"] == "not-cached"]
         assert told == ["not cached: the blobs that are being fetched take all of --cache-max-size"]
 
 

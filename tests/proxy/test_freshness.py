@@ -225,8 +225,8 @@ def test_where_the_upstream_fails_the_cached_tag_is_served(tagged: Tagged, fault
     assert tagged.pull() == (manifest, "stale")
     (found,) = exchanges(tagged.chain.proxy, f"cache:stale repository:{tagged.name}")
     assert found["status"] == 200
-    told = [moment["what"] for moment in exchange(tagged.chain.proxy, found["id"])["timeline"]]
-    assert any(line.startswith("stale: ") and "quay.io" in line for line in told)
+    points = exchange(tagged.chain.proxy, found["id"])["timeline"]
+    assert any(point["kind"] == "stale" and "quay.io" in point["data"]["reason"] for point in points)
     tagged.chain.mend()
     assert tagged.pull() == (manifest, "revalidated")
 

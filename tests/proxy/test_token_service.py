@@ -198,8 +198,9 @@ def test_a_service_that_is_busy_for_a_moment_is_waited_for(both: Chain) -> None:
     path = f"/v2/org/busy-{next(_names)}/manifests/v1"
     assert error_of(both.get(path), 404)["code"] == "MANIFEST_UNKNOWN"
     assert [each["status"] for each in both.asked("endpoint:token")] == [429, 429, 200]
-    lines = [moment["what"] for moment in last(both.proxy)["timeline"]]
-    assert sum(line.startswith(f"waits 1 s for {both.upstream.host} (") for line in lines) == 2
+    waits = [point for point in last(both.proxy)["timeline"] if point["kind"] == "rate-limited"]
+    assert [point["data"]["seconds"] for point in waits] == [1, 1]
+    assert all(point["text"].startswith(f"waits 1 s for {both.upstream.host} (") for point in waits)
 
 
 @pytest.mark.parametrize("form", ["usual", "access-token-only", "token-only"])

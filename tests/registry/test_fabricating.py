@@ -28,8 +28,10 @@ async def test_the_exchange_says_how_far_it_is_and_ends_when_the_client_disconne
             await asyncio.sleep(0.02)
         assert str(waiting["progress"]).startswith("fabricating layer 1 of 100, ")
         assert waiting["status"] is None
-        told = [point["what"] for point in waiting["timeline"]]  # type: ignore[attr-defined]
-        assert told[1].startswith("fabricating 100 layers of 1GiB, about ")
+        _, started, *_ = waiting["timeline"]  # type: ignore[misc]
+        assert started["text"].startswith("fabricating 100 layers of 1GiB, about ")
+        assert started["kind"] == "fabrication-started"
+        assert (started["data"]["layers"], started["data"]["layer_size"]) == (100, 1024**3)
         pull.cancel()
         await asyncio.gather(pull, return_exceptions=True)
         while (ended := await exchange())["ended"] is None:  # noqa: ASYNC110 - another process

@@ -134,10 +134,9 @@ def caught(registry: Registry, *kinds: str) -> None:
     exchange = httpx.get(f"{registry.running.control}/v1/exchanges/{told['last'][-1]['exchange']}").json()
     assert exchange["origin"] == "second"
     assert (exchange["path"], exchange["client"]) == (told["last"][-1]["path"], told["last"][-1]["client"])
-    marks = [moment["what"] for moment in exchange["timeline"]]
-    assert [f"credential arrived: {kind}" for kind in kinds] == [
-        mark for mark in marks if mark.startswith("credential")
-    ]
+    points = [point for point in exchange["timeline"] if point["kind"] == "credential"]
+    assert [point["data"] for point in points] == [{"credential": kind} for kind in kinds]
+    assert [point["text"] for point in points] == [f"credential arrived: {kind}" for kind in kinds]
     for text in (SECRET, BASIC):
         assert text not in json.dumps(exchange)
 

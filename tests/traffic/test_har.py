@@ -15,6 +15,14 @@ from brokenreg.oci.target import Endpoint, Target
 from brokenreg.traffic.bodies import Bodies, Body, Kept
 from brokenreg.traffic.exchange import Ended, Exchange
 from brokenreg.traffic.har import har_pieces
+from brokenreg.traffic.timeline import Timeline
+from brokenreg.traffic.timeline_events import (
+    ExchangeEnded,
+    FaultsApplied,
+    HeadersSent,
+    RequestReceived,
+    TimelineEvent,
+)
 from tests.process import Brokenreg
 from tests.traffic import making
 
@@ -52,6 +60,13 @@ ENTRY = {
 }
 HAR = {"log": {"version": str, "creator": {"name": str, "version": str}, "entries": [ENTRY]}}
 OPTIONAL = {"postData", "text", "encoding", "comment", "connection"}
+
+
+def timeline(*points: tuple[TimelineEvent, float]) -> Timeline:
+    made = Timeline()
+    for event, at in points:
+        made.add(event, at)
+    return made
 
 
 def check(document: Any, shape: Any, where: str = "") -> None:
@@ -95,7 +110,12 @@ def test_an_exchange_in_full() -> None:
         faults=("error",),
         rule="rule 3",
         ended=Ended.COMPLETE,
-        timeline=[("request", 0.0), ("fault error", 0.001), ("headers", 0.002), ("end", 0.0055)],
+        timeline=timeline(
+            (RequestReceived(), 0.0),
+            (FaultsApplied(("error",)), 0.001),
+            (HeadersSent(), 0.002),
+            (ExchangeEnded(), 0.0055),
+        ),
     )
     bodies = Bodies()
     bodies.keep(seen, Kept(response=Body(b"\xff\x00", 9)))
@@ -114,6 +134,12 @@ def test_an_exchange_in_full() -> None:
         "encoding": "base64",
         "comment": "the first 2 of 9 bytes",
     }
+    assert entry["_timeline"][1] == {
+        "kind": "faults-applied",
+        "at": 1.0,
+        "text": "fault error",
+        "data": {"faults": ["error"]},
+    }
     assert (entry["_faults"], entry["_rule"], entry["_ended"]) == (["error"], "rule 3", "complete")
 
 
@@ -127,7 +153,9 @@ def test_an_exchange_in_full() -> None:
     ],
 )
 def test_whatever_the_clock_says(started: float, told: str) -> None:
-    seen = exchange(started=started, status=200, ended=Ended.COMPLETE, timeline=[("end", 0.1)])
+    seen = exchange(
+        started=started, status=200, ended=Ended.COMPLETE, timeline=timeline((ExchangeEnded(), 0.1))
+    )
     (entry,) = read([seen], Bodies())["entries"]
     assert entry["startedDateTime"] == told
 

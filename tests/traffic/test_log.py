@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from brokenreg.traffic.exchange import Ended, Exchange
 from brokenreg.traffic.log import CAPACITY, ExchangeEvent, TrafficLog
+from brokenreg.traffic.timeline_events import ExchangeEnded, RequestReceived
 from tests.traffic import making
 
 
@@ -109,13 +110,13 @@ def test_a_listener_that_fails_stops_nobody(caplog: pytest.LogCaptureFixture) ->
 
 def test_an_exchange_tells_its_duration_once_it_has_ended() -> None:
     each = exchange(TrafficLog(), "/v2/library/nginx/manifests/1.24")
-    each.mark("request")
+    each.add(RequestReceived())
     assert (each.duration, each.summary()["duration"], each.summary()["ended"]) == (None, None, None)
     before = each.revision
     each.ended = Ended.COMPLETE
-    each.mark("end")
+    each.add(ExchangeEnded())
     assert each.revision > before
-    assert each.duration == each.timeline[-1][1] >= each.timeline[0][1] >= 0
+    assert each.duration == each.timeline[-1].at >= each.timeline[0].at >= 0
     assert each.summary()["ended"] == "complete"
     assert each.summary()["repository"] == "library/nginx"
     assert each.summary()["reference"] == "1.24"

@@ -15,6 +15,8 @@ from brokenreg.traffic.bodies import Body
 from brokenreg.traffic.curl import curl
 from brokenreg.traffic.redaction import redact_headers, redact_query
 from brokenreg.traffic.replay import ReplayError, replay_of
+from brokenreg.traffic.timeline_events import UpstreamResponded
+from brokenreg.traffic.timeline_text import text_of
 from tests.process import Brokenreg, brokenreg
 from tests.traffic.making import exchange
 
@@ -141,8 +143,9 @@ def test_a_path_that_cannot_be_read_is_not_sent_again_either() -> None:
 
 def test_the_timeline_and_our_own_log_have_no_secret() -> None:
     seen = exchange()
-    seen.mark(f"GET https://casey:{SECRET}@h/token?key={SECRET} 401")
-    assert seen.timeline[-1][0] == "GET https://***@h/token?key=*** 401"
+    seen.add(UpstreamResponded("GET", f"https://casey:{SECRET}@h/token?key={SECRET}", 401))
+    assert seen.timeline[-1].event == UpstreamResponded("GET", "https://***@h/token?key=***", 401)
+    assert text_of(seen.timeline[-1].event) == "upstream GET https://***@h/token?key=***: 401"
     diagnostics = Diagnostics()
     record = logging.makeLogRecord({"msg": "cannot reach %s", "args": (f"https://h/?sig={SECRET}",)})
     diagnostics.emit(record)

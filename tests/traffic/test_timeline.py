@@ -1,6 +1,12 @@
-"""Timelines are bounded in number and length, and say how many points they have left out."""
+"""Timelines are bounded in number and length, and say how many points they omit; each kind has its words."""
 
 from __future__ import annotations
+
+import dataclasses
+import json
+import re
+from enum import StrEnum
+from typing import Any, get_args, get_type_hints
 
 import pytest
 
@@ -9,6 +15,19 @@ from brokenreg.rules.rule import Rule
 from brokenreg.rules.rule_books import RuleBooks
 from brokenreg.traffic.exchange import Ended, Exchange
 from brokenreg.traffic.timeline import CHARACTERS, LONGEST, MOST
+from brokenreg.traffic.timeline_events import (
+    KINDS,
+    ExchangeEnded,
+    FaultInapplicable,
+    FaultNote,
+    HeadersSent,
+    PointsOmitted,
+    RequestReceived,
+    TimelineEvent,
+    UpstreamResponded,
+    data_of,
+)
+from brokenreg.traffic.timeline_text import text_of
 
 
 def exchange() -> Exchange:
@@ -16,50 +35,66 @@ def exchange() -> Exchange:
     return Exchange(1, "GET", "", "", "2", "http", "c:1", target)
 
 
-def points(opened: Exchange) -> list[str]:
-    return [what for what, _ in opened.timeline]
+def events(opened: Exchange) -> list[TimelineEvent]:
+    return [event for event, _ in opened.timeline]
+
+
+def texts(opened: Exchange) -> list[str]:
+    return list(map(text_of, events(opened)))
+
+
+def point(number: int) -> FaultNote:
+    return FaultNote("test", f"point {number}")
 
 
 def test_few_points_are_all_kept() -> None:
     opened = exchange()
     for number in range(MOST):
-        opened.mark(f"point {number}")
-    assert points(opened) == [f"point {number}" for number in range(MOST)]
-    assert opened.left_out == 0
+        opened.add(point(number))
+    assert events(opened) == [point(number) for number in range(MOST)]
+    assert opened.timeline.omitted == 0
 
 
 def test_of_many_points_the_first_and_the_last_are_kept_and_the_rest_is_counted() -> None:
     opened = exchange()
-    opened.mark("request")
+    opened.add(RequestReceived())
     for number in range(1000):
-        opened.mark(f"point {number}")
+        opened.add(point(number))
         if number == 100:
-            opened.mark("headers")
-    opened.mark("end")
-    kept = points(opened)
+            opened.add(HeadersSent())
+    opened.add(ExchangeEnded())
+    kept = events(opened)
     assert len(kept) == MOST
-    assert kept[:3] == ["request", "point 0", "point 1"]
-    assert kept[-2:] == ["point 999", "end"]
-    assert "headers" in kept
-    assert [what for what in kept if "left out" in what] == [f"{opened.left_out} points left out here"]
-    assert opened.left_out == 1003 - (MOST - 1)
+    assert kept[:3] == [RequestReceived(), point(0), point(1)]
+    assert kept[-2:] == [point(999), ExchangeEnded()]
+    assert HeadersSent() in kept
+    omitted = opened.timeline.omitted
+    assert [each for each in kept if isinstance(each, PointsOmitted)] == [PointsOmitted(omitted)]
+    assert f"{omitted} points omitted here" in texts(opened)
+    assert omitted == 1003 - (MOST - 1)
     assert [when for _, when in opened.timeline] == sorted(when for _, when in opened.timeline)
     opened.ended = Ended.COMPLETE
-    assert opened.duration == opened.timeline[-1][1]
+    assert opened.duration == opened.timeline[-1].at
 
 
 @pytest.mark.parametrize("length", [LONGEST - 1, LONGEST, LONGEST + 1, 10 * CHARACTERS])
 def test_long_points_are_cut_and_together_have_a_limit(length: int) -> None:
     opened = exchange()
     for number in range(100):
-        opened.mark(f"{number:04}" + "x" * (length - 4))
-    assert all(len(what) <= LONGEST for what in points(opened))
-    assert sum(map(len, points(opened))) <= CHARACTERS
-    assert points(opened)[-1].startswith("0099")
-    assert opened.left_out > 0
+        opened.add(FaultNote("test", f"{number:04}" + "x" * (length - 4)))
+    assert all(len(text) <= LONGEST for text in texts(opened))
+    assert sum(map(len, texts(opened))) <= CHARACTERS
+    assert texts(opened)[-1].startswith("test: 0099")
+    assert opened.timeline.omitted > 0
 
 
-def test_a_thousand_rules_that_are_passed_over_leave_few_points() -> None:
+def test_the_texts_of_one_point_are_short_together() -> None:
+    opened = exchange()
+    opened.add(UpstreamResponded("GET" * LONGEST, "h/" * LONGEST, 200, "p" * LONGEST))
+    assert len(texts(opened)[0]) <= LONGEST
+
+
+def test_a_thousand_rules_that_cannot_be_applied_leave_few_points() -> None:
     books = RuleBooks(0, lambda _: ())
     rule = Rule.model_validate({"fault": {"type": "h2-reset"}, "match": {"endpoint": "manifest"}})
     for _ in range(1000):
@@ -68,4 +103,39 @@ def test_a_thousand_rules_that_are_passed_over_leave_few_points() -> None:
     opened.http_version = "1.1"
     assert books.evaluate(opened, ()) == []
     assert len(opened.timeline) <= MOST
-    assert opened.left_out == 1000 - (MOST - 1)
+    assert opened.timeline.omitted == 1000 - (MOST - 1)
+    assert isinstance(opened.timeline[0].event, FaultInapplicable)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_each_kind_has_words_and_data_for_json(kind: str) -> None:
+    """As a client of the control API and a reader of the panel get them."""
+    assert re.fullmatch(r"[a-z]+(-[a-z]+)*", kind)
+    assert KINDS[kind].kind == kind
+    event = example(KINDS[kind])
+    text = text_of(event)
+    assert text
+    assert "\n" not in text
+    data = json.loads(json.dumps(data_of(event)))
+    assert list(data) == [field.name for field in dataclasses.fields(event)]
+    opened = exchange()
+    opened.add(event)
+    assert events(opened) == [event]
+
+
+def example(kind: type[TimelineEvent]) -> TimelineEvent:
+    """An event of that kind, with some value in each field."""
+    hints = get_type_hints(kind)
+    values = {field.name: some(hints[field.name]) for field in dataclasses.fields(kind)}
+    return kind(**values)
+
+
+def some(hint: Any) -> Any:
+    if isinstance(hint, type) and issubclass(hint, StrEnum):
+        return next(iter(hint))
+    values = {str: "a", int: 2, float: 2.5, bool: True, tuple[str, ...]: ("a", "b")}
+    return values.get(hint)
+
+
+def test_kinds_are_not_used_twice() -> None:
+    assert len(KINDS) == len(get_args(TimelineEvent))

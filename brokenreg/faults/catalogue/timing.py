@@ -141,7 +141,7 @@ class _Stalled(ResponseFilter):
         await super().body(rest, more=more)
 
     async def _wait(self) -> None:
-        self.context.note("stands still")
+        self.context.note("stalled")
         await self.context.wait(self._fault.dur)
 
 

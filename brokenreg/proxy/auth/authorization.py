@@ -9,7 +9,7 @@ import asyncio
 import json
 import math
 import re
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator
 from typing import Any
 
 import httpx
@@ -31,6 +31,7 @@ from brokenreg.proxy.http.failures import Asked, told_redirects
 from brokenreg.proxy.http.pools import LOGS_IN
 from brokenreg.proxy.http.rate_limits import retry_rate_limited
 from brokenreg.proxy.routes import Route
+from brokenreg.traffic.timeline_events import AddEvent, CredentialHelperFailed, CredentialsWithheld
 
 _CLIENT = "brokenreg"
 _WITHHELD = (
@@ -49,7 +50,7 @@ class UpstreamAuth(httpx.Auth):
     """Authenticates the requests for one route.
 
     `client` sends the requests to token services. Without `credentials`, tokens are requested anonymously.
-    `tell` gets a line for the exchange's timeline. `realms` are token services outside the upstream that may
+    `tell` gets events for the exchange's timeline. `realms` are token services outside the upstream that may
     get the credentials.
     """
 
@@ -59,7 +60,7 @@ class UpstreamAuth(httpx.Auth):
         client: httpx.AsyncClient,
         credentials: Credentials | None,
         tokens: TokenCache,
-        tell: Callable[[str], None],
+        tell: AddEvent,
         realms: tuple[httpx.URL, ...] = (),
     ) -> None:
         self._route = route
@@ -114,7 +115,7 @@ class UpstreamAuth(httpx.Auth):
             return None
         login = await self._credentials.find(upstream, self._route.repository, problems.append)
         for problem in problems:
-            self._tell(f"no credentials of a helper: {problem}")
+            self._tell(CredentialHelperFailed(problem))
         if login is None:
             found = f"none found for {upstream} (docker login {upstream}, podman login {upstream})"
             self._lacks = "; ".join((found, *problems))
@@ -133,7 +134,7 @@ class UpstreamAuth(httpx.Auth):
                 f"{place} is shown none: it is not known to belong to {owner}; if it does, add "
                 f"--upstream-realm {self._route.upstream}={realm.scheme}://{place}"
             )
-            self._tell(self._lacks)
+            self._tell(CredentialsWithheld(self._lacks))
         name = f"{place} (which has the tokens of {self._route.upstream})"
         asked = Asked(name, realm)
         service = challenge.parameters.get("service")

@@ -16,13 +16,13 @@ from brokenreg.proxy.cache.fill_limits import InFlight
 from brokenreg.proxy.cache.freshness import CacheServices, UpstreamAccess
 from brokenreg.proxy.default_upstream import ContentRequest, RequestKind, reraise
 from brokenreg.proxy.errors import UpstreamBusyError, UpstreamError, UpstreamStatusError
-from brokenreg.proxy.http.client import Tell, UpstreamClient
+from brokenreg.proxy.http.client import UpstreamClient
 from brokenreg.proxy.http.statuses import get_decides, refusal
 from brokenreg.proxy.routes import Route, Via
 from brokenreg.proxy.shared_requests import SharedRequests
 from brokenreg.storage.blobs import BlobFile
 from brokenreg.storage.errors import StorageError
-from brokenreg.traffic.exchange import Cache
+from brokenreg.traffic.timeline_events import AddEvent, Cache, HeadInconclusive
 from brokenreg.traffic.upstream_trace import UpstreamTrace
 
 logger = logging.getLogger(__name__)
@@ -128,9 +128,9 @@ class BlobCache:
         self, client: UpstreamClient, route: Route, digest: Digest, trace: UpstreamTrace
     ) -> int | None:
         key = (route, digest, route.via)
-        return await self._sizes.join(key, lambda: self._look(client, route, digest, trace.tell))
+        return await self._sizes.join(key, lambda: self._look(client, route, digest, trace.add))
 
-    async def _look(self, client: UpstreamClient, route: Route, digest: Digest, tell: Tell) -> int | None:
+    async def _look(self, client: UpstreamClient, route: Route, digest: Digest, tell: AddEvent) -> int | None:
         """Return the size from the response to HEAD, or else to GET, whose body is not read."""
         path = f"blobs/{digest}"
         try:
@@ -142,7 +142,7 @@ class BlobCache:
         except UpstreamError as error:
             if error.is_transient:
                 raise
-        tell("HEAD does not say whether the blob is there: GET decides")
+        tell(HeadInconclusive())
         async with client.ask(route, "GET", path, tell=tell) as response:
             if response.status == 200:
                 return None if response.encoding else response.length
@@ -159,7 +159,7 @@ class BlobCache:
         if len(self._fills) >= _MOST_FILLS:
             raise UpstreamBusyError(f"{_MOST_FILLS} other blobs are being fetched; try again later")
         trace.found(Cache.MISS)
-        fill = Fill(client, self._store, route, digest, trace.tell, self._in_flight.share())
+        fill = Fill(client, self._store, route, digest, trace.add, self._in_flight.share())
         self._fills[route, digest, route.via] = fill
         task = asyncio.create_task(self._run(route, digest, fill), name=f"fetching {digest}")
         self._tasks.add(task)

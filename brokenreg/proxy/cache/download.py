@@ -14,9 +14,10 @@ from brokenreg.oci.errors import ErrorCode
 from brokenreg.proxy.cache.fill_limits import FillLimit
 from brokenreg.proxy.errors import UpstreamContentError, UpstreamError, UpstreamUnreachableError
 from brokenreg.proxy.http.bodies import BodySource
-from brokenreg.proxy.http.client import Tell, UpstreamClient, UpstreamResponse
+from brokenreg.proxy.http.client import UpstreamClient, UpstreamResponse
 from brokenreg.proxy.http.statuses import refusal
 from brokenreg.proxy.routes import Route
+from brokenreg.traffic.timeline_events import AddEvent, DownloadResumed
 from brokenreg.wording import counted, printable
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ class Download:
 
 @asynccontextmanager
 async def download(
-    client: UpstreamClient, route: Route, digest: Digest, offset: int, tell: Tell
+    client: UpstreamClient, route: Route, digest: Digest, offset: int, tell: AddEvent
 ) -> AsyncIterator[Download]:
     """Request a blob from `offset` on, and skip earlier bytes if the upstream sends them.
 
@@ -112,7 +113,7 @@ _PAUSE = 0.05
 class Resumption:
     """Fetches a blob from `offset` on with as many requests as necessary, if they make progress.
 
-    `size` is the size of the whole blob, or None while it is unknown. `tell` gets lines for a timeline.
+    `size` is the size of the whole blob, or None while it is unknown. `tell` gets events for a timeline.
     """
 
     def __init__(
@@ -120,7 +121,7 @@ class Resumption:
         client: UpstreamClient,
         route: Route,
         digest: Digest,
-        tell: Tell,
+        tell: AddEvent,
         offset: int = 0,
         size: int | None = None,
     ) -> None:
@@ -192,7 +193,7 @@ class Resumption:
         self._fruitless = self._fruitless + 1 if is_fruitless else 0
         if not error.is_transient or self._fruitless == _MOST_FRUITLESS:
             raise error
-        self._tell(f"goes on at byte {offset}: {error.message}")
+        self._tell(DownloadResumed(offset, error.message))
         if is_little:
             await asyncio.sleep(_PAUSE)
 

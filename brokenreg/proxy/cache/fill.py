@@ -18,12 +18,13 @@ from brokenreg.oci.errors import ErrorCode, OCIError, shutting_down
 from brokenreg.proxy.cache.download import Download, Overflow, Resumption, beyond
 from brokenreg.proxy.cache.fill_limits import FillLimit, Share, fill_limit, given_up_unattended
 from brokenreg.proxy.errors import UpstreamContentError, UpstreamError
-from brokenreg.proxy.http.client import Tell, UpstreamClient
+from brokenreg.proxy.http.client import UpstreamClient
 from brokenreg.proxy.routes import Route
 from brokenreg.storage import Store
 from brokenreg.storage.blobs import BlobFile
 from brokenreg.storage.errors import StorageFullError, TooLargeError, is_no_room, no_room, refusal
 from brokenreg.storage.pipelined_writer import slot
+from brokenreg.traffic.timeline_events import AddEvent, NotCached
 from brokenreg.wire.asgi import ClientDisconnectedError
 
 logger = logging.getLogger(__name__)
@@ -45,7 +46,7 @@ class Fill:
     """One blob coming in. `run` is its task; everybody else reads what has come by `pieces`."""
 
     def __init__(
-        self, client: UpstreamClient, store: Store, route: Route, digest: Digest, tell: Tell, share: Share
+        self, client: UpstreamClient, store: Store, route: Route, digest: Digest, tell: AddEvent, share: Share
     ) -> None:
         self.size: int | None = None
         """Bytes of the whole blob; None as long as nobody has told."""
@@ -283,7 +284,7 @@ class Fill:
     def _warn(self) -> None:
         others = "the blobs that are being fetched take all of --cache-max-size"
         why = others if self._share.was_refused else "no room left in the data folder"
-        self._tell(f"not cached: {why}")
+        self._tell(NotCached(why))
         logger.warning("%s: %s of %s goes to clients and is not cached", why, self._digest, self._route.name)
 
     def _notify(self) -> None:

@@ -16,11 +16,11 @@ from brokenreg.proxy.cache.freshness import CacheServices, Freshness, UpstreamAc
 from brokenreg.proxy.cache.list_pages import REFERRERS, TAGS, ListKind, next_page, without_query
 from brokenreg.proxy.default_upstream import ContentRequest, RequestKind
 from brokenreg.proxy.errors import UpstreamError, UpstreamStatusError
-from brokenreg.proxy.http.client import Tell, UpstreamClient
+from brokenreg.proxy.http.client import UpstreamClient
 from brokenreg.proxy.http.statuses import refusal
 from brokenreg.proxy.routes import Route, Via
 from brokenreg.proxy.shared_requests import SharedRequests
-from brokenreg.traffic.exchange import Cache
+from brokenreg.traffic.timeline_events import AddEvent, Cache, ListLimit, ListTruncated, ServedStale
 from brokenreg.traffic.upstream_trace import UpstreamTrace
 
 MAX_LISTS = 256
@@ -121,14 +121,14 @@ class Listings:
         found, cache = await self._default_upstream.run(
             route,
             ContentRequest(RequestKind.LIST, ErrorCode.NAME_UNKNOWN, name),
-            lambda: self._flights.join(flight, lambda: self._fetch(client, key, kind, trace.tell)),
-            lambda error: self._fall_back(key, known, error, trace.tell),
+            lambda: self._flights.join(flight, lambda: self._fetch(client, key, kind, trace.add)),
+            lambda error: self._fall_back(key, known, error, trace.add),
         )
         trace.found(Cache.JOINED if is_joined and cache is not Cache.STALE else cache)
         return found
 
     def _fall_back(
-        self, key: Key, known: list[Any] | None, error: UpstreamError, tell: Tell
+        self, key: Key, known: list[Any] | None, error: UpstreamError, tell: AddEvent
     ) -> tuple[list[Any], Cache]:
         """Return a known list as stale if the failure allows it, or raise the error again.
 
@@ -143,11 +143,11 @@ class Listings:
         if known is None or not (error.is_transient or is_kept):
             raise error
         self._freshness.postpone(*key)
-        tell(f"stale: {error.message}")
+        tell(ServedStale(error.message))
         return known, Cache.STALE
 
     async def _fetch(
-        self, client: UpstreamClient, key: Key, kind: ListKind, tell: Tell
+        self, client: UpstreamClient, key: Key, kind: ListKind, tell: AddEvent
     ) -> tuple[list[Any], Cache]:
         """Request all pages of a list, up to the limits, and keep the list. Raise `UpstreamError`."""
         route, first = key
@@ -157,7 +157,7 @@ class Listings:
         left, values = _MAX_BYTES, 0
         while path is not None and path not in requested:
             if len(requested) == _MAX_PAGES:
-                tell(f"the list is cut short after {_MAX_PAGES} pages")
+                tell(ListTruncated(ListLimit.PAGES, _MAX_PAGES))
                 break
             requested.add(path)
             async with client.ask(
@@ -173,13 +173,12 @@ class Listings:
             left -= len(body)
             values += count_values(body)
             if values > MAX_VALUES and found:
-                pages = len(requested) - 1
-                tell(f"the list is cut short after {pages} pages, for the next has too many values")
+                tell(ListTruncated(ListLimit.VALUES, len(requested) - 1))
                 break
             found += await asyncio.to_thread(kind.read, source, body)  # takes up to 0.3 s
             if len(found) > _MAX_ENTRIES:
                 del found[_MAX_ENTRIES:]
-                tell(f"the list is cut short after {_MAX_ENTRIES:,} entries")
+                tell(ListTruncated(ListLimit.ENTRIES, _MAX_ENTRIES))
                 break
         found = await asyncio.to_thread(kind.sort, found)  # pages for clients are slices of it
         self._freshness.confirm(*key)

@@ -25,14 +25,14 @@ from brokenreg.oci.mediatypes import (
 from brokenreg.proxy.cache.freshness import CacheServices, Freshness, UpstreamAccess
 from brokenreg.proxy.default_upstream import ContentRequest, RequestKind
 from brokenreg.proxy.errors import UpstreamContentError, UpstreamError, UpstreamStatusError
-from brokenreg.proxy.http.client import Tell, UpstreamClient, UpstreamResponse
+from brokenreg.proxy.http.client import UpstreamClient, UpstreamResponse
 from brokenreg.proxy.http.statuses import get_decides, refusal
 from brokenreg.proxy.routes import Route, Via
 from brokenreg.proxy.shared_requests import SharedRequests
 from brokenreg.storage.cache import CachedManifests
 from brokenreg.storage.errors import StorageFullError
 from brokenreg.storage.records import Manifest
-from brokenreg.traffic.exchange import Cache
+from brokenreg.traffic.timeline_events import AddEvent, Cache, HeadInconclusive, NotCached, ServedStale
 from brokenreg.traffic.upstream_trace import UpstreamTrace
 from brokenreg.wording import counted
 
@@ -58,7 +58,7 @@ class Asking:
     route: Route
     reference: str
     is_patient: bool
-    tell: Tell
+    tell: AddEvent
 
     def request(
         self, method: str, reference: str, headers: dict[str, str]
@@ -95,7 +95,7 @@ class ManifestCache:
         is_patient = not route.short_name or kind is RequestKind.GET
         key = (route, reference, route.via, is_patient)
         follows = self._flights.is_under_way(key)
-        asking = Asking(client, route, reference, is_patient, trace.tell)
+        asking = Asking(client, route, reference, is_patient, trace.add)
         found, cache = await self._default_upstream.run(
             route,
             ContentRequest(kind, ErrorCode.MANIFEST_UNKNOWN, reference),
@@ -144,7 +144,7 @@ class ManifestCache:
         if known is None or not (error.is_transient or is_kept):
             raise error
         self._freshness.postpone(asking.route, asking.reference)
-        asking.tell(f"stale: {error.message}")
+        asking.tell(ServedStale(error.message))
         if not is_told:
             name = f"{asking.route.name}:{asking.reference}"
             logger.warning("%s is served from the cache: %s", name, error.message)
@@ -198,7 +198,7 @@ class ManifestCache:
             await self._index.put_manifest(asking.route.key, found.manifest, found.body, tags)
             await self._cached.add(asking.route.key, found.manifest.digest, found.manifest.size)
         except StorageFullError:
-            asking.tell("not cached: no room left")
+            asking.tell(NotCached("no room left"))
             logger.warning(
                 "no room left in the data folder: manifests of %s are not cached", asking.route.name
             )
@@ -218,7 +218,7 @@ async def _present_digest(asking: Asking, known: Digest) -> Digest | None:
     except UpstreamError as error:
         if error.is_transient:
             raise
-    asking.tell("HEAD does not say what the tag is: GET decides")
+    asking.tell(HeadInconclusive())
     return None
 
 

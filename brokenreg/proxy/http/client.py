@@ -33,11 +33,9 @@ from brokenreg.proxy.http.rate_limits import retry_rate_limited
 from brokenreg.proxy.http.transport import Transport
 from brokenreg.proxy.http.web_proxies import DIRECT, WebProxies
 from brokenreg.proxy.routes import Route
+from brokenreg.traffic.timeline_events import AddEvent, UpstreamFailed, UpstreamResponded
 
-Tell = Callable[[str], None]
-"""A line for an exchange's timeline."""
-
-Authorize = Callable[[Route, httpx.AsyncClient, Tell], httpx.Auth]
+Authorize = Callable[[Route, httpx.AsyncClient, AddEvent], httpx.Auth]
 """What authenticates the requests for one route; it may ask others by the same client."""
 
 LACKS = "lacks"
@@ -158,7 +156,7 @@ class UpstreamClient:
         path: str,
         *,
         headers: Mapping[str, str] | None = None,
-        tell: Tell,
+        tell: AddEvent,
         is_patient: bool = True,
     ) -> AsyncIterator[UpstreamResponse]:
         """Request `path`, which follows `/v2/<repository>/`; read the response within the block.
@@ -230,19 +228,19 @@ def _patience(request: httpx.Request) -> float:
     return seconds
 
 
-def extensions(asked: Asked, tell: Tell) -> dict[str, Any]:
+def extensions(asked: Asked, tell: AddEvent) -> dict[str, Any]:
     """What goes with a request, and those that redirects and authentication make of it, to be told of."""
     return {"asked": asked, "tell": tell}
 
 
 async def _send(
-    client: httpx.AsyncClient, request: httpx.Request, auth: httpx.Auth, asked: Asked, tell: Tell
+    client: httpx.AsyncClient, request: httpx.Request, auth: httpx.Auth, asked: Asked, tell: AddEvent
 ) -> httpx.Response:
     try:
         with told_redirects(asked):
             return await client.send(request, stream=True, auth=auth)
     except UpstreamError as error:
-        tell(f"upstream failed: {error.message}")
+        tell(UpstreamFailed(error.message))
         raise
 
 
@@ -263,8 +261,9 @@ class _TracingTransport(httpx.AsyncBaseTransport):
             raise
         where = f"{request.url.netloc.decode('ascii')}{request.url.path}"
         web_proxy = response.extensions["network_stream"].get_extra_info("web_proxy")
-        through = "" if web_proxy is None else f" (through the web proxy {web_proxy})"
-        request.extensions["tell"](f"upstream {request.method} {where}: {response.status_code}{through}")
+        tell: AddEvent = request.extensions["tell"]
+        through = None if web_proxy is None else str(web_proxy)
+        tell(UpstreamResponded(request.method, where, response.status_code, through))
         response.stream = _TracedBody(cast(httpx.AsyncByteStream, response.stream), asked, request.url)
         if response.has_redirect_location:  # which httpx reads whole, to use the connection again
             limit_body(response, asked.who(request.url), _patience(request))

@@ -10,6 +10,8 @@ from email.utils import parsedate_to_datetime
 
 import httpx
 
+from brokenreg.traffic.timeline_events import AddEvent, RateLimited
+
 _TRIES = 5
 _FIRST = 2.0
 _LONGEST = 20.0
@@ -19,7 +21,7 @@ _LONGEST = 20.0
 async def retry_rate_limited(
     send: Callable[[], Awaitable[httpx.Response]],
     who: Callable[[httpx.Response], str],
-    tell: Callable[[str], None],
+    tell: AddEvent,
 ) -> httpx.Response:
     """Send, and send again after each 429 for as long as that is worth it; `tell` of each wait."""
     waiting = waits()
@@ -31,7 +33,7 @@ async def retry_rate_limited(
         if seconds is None:
             return response
         await response.aclose()
-        tell(f"waits {seconds:.0f} s for {who(response)}")
+        tell(RateLimited(who(response), seconds))
         await asyncio.sleep(seconds)
 
 

@@ -8,6 +8,8 @@ from brokenreg.http.dates import clock
 from brokenreg.oci.digests import is_digest
 from brokenreg.oci.target import Endpoint
 from brokenreg.traffic.exchange import Ended, Exchange
+from brokenreg.traffic.timeline_events import FabricationProgress, FabricationQueued, WorkProgress
+from brokenreg.traffic.timeline_text import text_of
 from brokenreg.tui.text import ELLIPSIS, beginning, fit, fit_end, visible
 from brokenreg.tui.traffic.transfers import Kind, Transfer, is_miss
 
@@ -158,12 +160,15 @@ def note(exchange: Exchange, width: int, retry: int = 0) -> str:
     return word or (again if len(again) <= width else "")
 
 
-def progress(words: str, width: int) -> str:
+def progress(work: WorkProgress, width: int) -> str:
     """Return the progress of the work for a response, in `width` cells, if necessary `fabricating 12%`."""
-    first, _, rest = words.partition(" ")
-    _, comma, last = rest.rpartition(", ")
-    shorter = (words, f"{first} {last}" if comma else first, first)
-    return next((text for text in shorter if cell_len(text) <= width), fit(first, width))
+    texts: tuple[str, ...]
+    match work:
+        case FabricationProgress(percent=percent):
+            texts = (text_of(work), f"fabricating {percent}%", "fabricating")
+        case FabricationQueued():
+            texts = (text_of(work), "waiting")
+    return next((text for text in texts if cell_len(text) <= width), fit(texts[-1], width))
 
 
 def _struck(exchange: Exchange, width: int) -> str:

@@ -6,8 +6,9 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 
 from brokenreg.oci.target import Endpoint
-from brokenreg.traffic.exchange import Cache, Ended, Exchange, Origin
+from brokenreg.traffic.exchange import Ended, Exchange, Origin
 from brokenreg.traffic.filters import KEYS, SHORT, FilterError, parse_filter
+from brokenreg.traffic.timeline_events import Cache
 from brokenreg.tui.text import visible
 
 Values = Mapping[str, tuple[str, ...]]

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from brokenreg.oci.target import Endpoint
 from brokenreg.traffic.exchange import Ended, Exchange, Origin
+from brokenreg.traffic.timeline_events import ExchangeEnded
+from brokenreg.wire.connection_events import ClosedBeforeTLSHello, TLSHelloOnPlainPort
 
-_HELLO = "TLS hello on a plain port"
-"""How the timeline says that somebody tried HTTPS where there is HTTP; many clients do, and come again."""
-
-_PROBE = frozenset({"closed before a TLS hello", "end"})
-"""All that the timeline of a connection says of which somebody wanted to know only whether it is accepted."""
+_PROBE = (ClosedBeforeTLSHello, ExchangeEnded)
+"""All that happens to a connection that only tests whether the port is open."""
 
 
 def is_routine(exchange: Exchange) -> bool:
@@ -49,7 +48,8 @@ def _is_good_ping(exchange: Exchange) -> bool:
 
 
 def _is_probe(exchange: Exchange) -> bool:
-    said = {what for what, _ in exchange.timeline}
     if exchange.ended is Ended.COMPLETE:
-        return exchange.status == 400 and _HELLO in said
-    return exchange.ended is Ended.DISCONNECTED and exchange.status is None and said <= _PROBE
+        # Many clients try HTTPS first.
+        return exchange.status == 400 and exchange.timeline.time_of(TLSHelloOnPlainPort) is not None
+    is_untouched = all(isinstance(event, _PROBE) for event, _ in exchange.timeline)
+    return exchange.ended is Ended.DISCONNECTED and exchange.status is None and is_untouched

@@ -9,6 +9,7 @@ from brokenreg.http.dates import date_and_clock
 from brokenreg.oci.sizes import format_size
 from brokenreg.oci.target import Endpoint
 from brokenreg.traffic.exchange import Exchange, Headers
+from brokenreg.traffic.timeline_text import text_of
 from brokenreg.tui.text import beginning, visible
 from brokenreg.tui.traffic import cells
 from brokenreg.tui.traffic.transfers import Kind
@@ -35,7 +36,7 @@ def head(exchange: Exchange, now: float, kind: Kind | None) -> Iterator[Part]:
     length = with_unit(cells.milliseconds(exchange, now))
     answer = "no answer" if exchange.status is None else f"{exchange.status} {phrase(exchange.status)}"
     if exchange.status is None and exchange.ended is None:
-        answer = exchange.progress or "no answer yet"
+        answer = text_of(exchange.progress) if exchange.progress else "no answer yet"
     after = "for" if exchange.ended is None else "after"
     yield (
         f"{cells.glyph(exchange, kind)} {answer.rstrip()}, {cells.ended_word(exchange)} {after} {length}\n",

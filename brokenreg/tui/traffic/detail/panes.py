@@ -10,6 +10,7 @@ from brokenreg.oci.target import Endpoint
 from brokenreg.runtime.runtime import Runtime
 from brokenreg.traffic.bodies import MOST, TOTAL, Body, Kept
 from brokenreg.traffic.exchange import Exchange
+from brokenreg.traffic.timeline_text import text_of
 from brokenreg.tui.lines import Line, document_lines
 from brokenreg.tui.text import visible
 from brokenreg.tui.traffic.detail.headers import Part, headers
@@ -18,9 +19,9 @@ from brokenreg.tui.traffic.detail.why import MOST_RULES, book, why
 
 def timeline(exchange: Exchange) -> Iterator[Part]:
     """One line for each point."""
-    for what, seconds in exchange.timeline:
+    for event, seconds in exchange.timeline:
         yield f"{seconds * 1000:>10.1f} ms  ", "$secondary"
-        yield f"{visible(what)}\n", ""
+        yield f"{visible(text_of(event))}\n", ""
 
 
 SHOWN = 128 * 1024

@@ -9,6 +9,14 @@ from brokenreg.rules.active_rule import ActiveRule
 from brokenreg.rules.rule_books import RuleBooks
 from brokenreg.traffic.exchange import Exchange, Origin
 from brokenreg.traffic.rule_outcome import EvaluatedRule, OutcomeKind, RuleOutcome
+from brokenreg.traffic.timeline_events import (
+    BreakpointMatched,
+    FaultHadNoEffect,
+    FaultInapplicable,
+    HoldRequested,
+    ResponseEdited,
+)
+from brokenreg.traffic.timeline_text import text_of
 from brokenreg.tui.text import visible
 from brokenreg.tui.traffic import cells
 from brokenreg.tui.traffic.detail.headers import Part
@@ -17,11 +25,8 @@ from brokenreg.wording import counted
 MOST_RULES = 40
 """Rules that are shown."""
 
-_NO_EFFECT = (": passed over, ", ": no effect, ")
-"""What the timeline says of faults that changed nothing."""
-
-_BY_HAND = ("break ", "told to stop by ", "edited: ")
-"""How the timeline begins to say what somebody did to it at the gate."""
+_EXPLAINING = (FaultInapplicable, FaultHadNoEffect, BreakpointMatched, HoldRequested, ResponseEdited)
+"""Events that explain the response in addition to the rules."""
 
 
 def why(exchange: Exchange, rules: RuleBooks) -> Iterator[Part]:
@@ -31,9 +36,9 @@ def why(exchange: Exchange, rules: RuleBooks) -> Iterator[Part]:
     yield f"{_summary(exchange, final)}\n", "bold"
     for outcome in final:
         yield from _applied(outcome, rules.find(exchange.target.namespace, outcome.rule))
-    for what, _ in exchange.timeline:
-        if any(words in what for words in _NO_EFFECT) or what.startswith(_BY_HAND):
-            yield f"  {visible(what)}\n", "$warning"
+    for event, _ in exchange.timeline:
+        if isinstance(event, _EXPLAINING):
+            yield f"  {visible(text_of(event))}\n", "$warning"
     yield from _others(exchange, book(exchange, rules))
 
 

@@ -1,0 +1,164 @@
+"""The words for each kind of event in a timeline: for panel, readable output, control API and HAR."""
+
+from __future__ import annotations
+
+from typing import Any, assert_never
+
+from brokenreg.oci.sizes import format_size
+from brokenreg.traffic import timeline_events as on
+from brokenreg.traffic.timeline import Point
+from brokenreg.traffic.timeline_events import data_of
+from brokenreg.wire import connection_events as of
+from brokenreg.wording import counted
+
+
+def text_of(event: on.TimelineEvent) -> str:
+    """Return an event in one line. Parts of it come from clients and upstreams."""
+    if isinstance(event, on.HTTPEvent):
+        return _http(event)
+    if isinstance(event, of.ConnectionEvent):
+        return _connection(event)
+    if isinstance(event, on.FaultEvent):
+        return _fault(event)
+    if isinstance(event, on.GateEvent):
+        return _gate(event)
+    if isinstance(event, on.UpstreamEvent):
+        return _upstream(event)
+    return _fabrication(event)
+
+
+def point_as_json(point: Point, at: float) -> dict[str, Any]:
+    """Return a point as the control API and HAR have it; `at` is its time in their unit."""
+    event = point.event
+    return {"kind": event.kind, "at": at, "text": text_of(event), "data": data_of(event)}
+
+
+def _http(event: on.HTTPEvent) -> str:
+    match event:
+        case on.RequestReceived():
+            return "request"
+        case on.RequestBodyReceived():
+            return "request body"
+        case on.HeadersSent():
+            return "headers"
+        case on.ResponseCutShort(reason):
+            return f"cut short: {reason}"
+        case on.CredentialReceived(credential):
+            return f"credential arrived: {credential}"
+        case on.FirstRequestReceived():
+            return "first request"
+        case on.ExchangeEnded():
+            return "end"
+        case on.PointsOmitted(count):
+            return f"{counted(count, 'point')} omitted here"
+    assert_never(event)
+
+
+def _connection(event: of.ConnectionEvent) -> str:
+    match event:
+        case of.TLSHandshakeCompleted(version):
+            return f"TLS handshake ({version})"
+        case of.TLSHandshakeFailed(reason, by_client):
+            return f"TLS handshake failed: {'the client sent alert ' if by_client else ''}{reason}"
+        case of.TLSHandshakeTimedOut(seconds):
+            return f"no TLS handshake within {seconds:.0f} s"
+        case of.ClosedBeforeTLSHello():
+            return "closed before a TLS hello"
+        case of.ClosedInTLSHandshake():
+            return "closed in the TLS handshake"
+        case of.TLSHelloOnPlainPort():
+            return "TLS hello on a plain port"
+        case of.ReplySent(size):
+            return f"sent {counted(size, 'byte')}"
+        case of.ConnectionStalled():
+            return "stalled"
+        case of.ConnectionCut(end):
+            return f"cut ({end})"
+        case of.ConnectionReset():
+            return "reset by the client"
+        case of.ClosedByShutdown():
+            return "closed, because brokenreg stops"
+    assert_never(event)
+
+
+def _fault(event: on.FaultEvent) -> str:
+    match event:
+        case on.FaultsApplied(faults):
+            return f"fault {'+'.join(faults)}"
+        case on.FaultInapplicable(fault, reason):
+            return f"{fault}: not applicable, {reason}"
+        case on.FaultHadNoEffect(fault, reason):
+            return f"{fault}: no effect, {reason}"
+        case on.FaultNote(fault, note):
+            return f"{fault}: {note}"
+    assert_never(event)
+
+
+def _gate(event: on.GateEvent) -> str:
+    match event:
+        case on.HoldRequested(by):
+            return f"hold requested by {by}"
+        case on.BreakpointMatched(expression):
+            return f"breakpoint {expression}"
+        case on.ResponseHeld(position):
+            return "held at headers" if position is None else f"held at byte {position}"
+        case on.ResponseEdited(changes):
+            return f"edited: {changes}"
+        case on.ResponseResumed():
+            return "resumed"
+        case on.ResponseStepped(size):
+            return f"stepped by {size}"
+        case on.ResponseAborted():
+            return "aborted"
+    assert_never(event)
+
+
+def _upstream(event: on.UpstreamEvent) -> str:
+    match event:
+        case on.CacheUsed(result):
+            return f"cache {result}"
+        case on.UpstreamResponded(method, location, status, web_proxy):
+            through = "" if web_proxy is None else f" (through the web proxy {web_proxy})"
+            return f"upstream {method} {location}: {status}{through}"
+        case on.UpstreamFailed(reason):
+            return f"upstream failed: {reason}"
+        case on.RateLimited(server, seconds):
+            return f"waits {seconds:.0f} s for {server}"
+        case on.CredentialHelperFailed(reason):
+            return f"no credentials of a helper: {reason}"
+        case on.CredentialsWithheld(reason):
+            return reason
+        case on.HeadInconclusive():
+            return "the response to HEAD does not decide: GET follows"
+        case on.ServedStale(reason):
+            return f"stale: {reason}"
+        case on.NotCached(reason):
+            return f"not cached: {reason}"
+        case on.ListTruncated(limit, count):
+            return _truncated(limit, count)
+        case on.DownloadResumed(offset, reason):
+            return f"continues at byte {offset}: {reason}"
+    assert_never(event)
+
+
+def _truncated(limit: on.ListLimit, count: int) -> str:
+    match limit:
+        case on.ListLimit.PAGES:
+            return f"the list is cut short after {counted(count, 'page')}"
+        case on.ListLimit.ENTRIES:
+            return f"the list is cut short after {count:,} entries"
+        case on.ListLimit.VALUES:
+            return f"the list is cut short after {counted(count, 'page')}: the next has too many values"
+    assert_never(limit)
+
+
+def _fabrication(event: on.FabricationEvent) -> str:
+    match event:
+        case on.FabricationQueued(place):
+            return f"waiting to be fabricated: number {place} in the queue"
+        case on.FabricationStarted(layers, layer_size, seconds):
+            layers_word = f"{counted(layers, 'layer')} of {format_size(layer_size)}"
+            return f"fabricating {layers_word}, about {seconds} s left"
+        case on.FabricationProgress(layer, layers, percent):
+            return f"fabricating layer {layer} of {layers}, {percent}%"
+    assert_never(event)
