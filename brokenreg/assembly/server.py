@@ -30,7 +30,7 @@ from brokenreg.registry.auth.token_issuer import TokenIssuer
 from brokenreg.registry.auth.token_service import TokenService
 from brokenreg.registry.auth.users import Users
 from brokenreg.registry.request import CatalogSettings, Services
-from brokenreg.rules.path_rules import image_kinds
+from brokenreg.rules.path_rules import fault_images
 from brokenreg.rules.rule_books import RuleBooks
 from brokenreg.rules.scenario import load_scenario
 from brokenreg.runtime.runtime import Runtime
@@ -77,7 +77,7 @@ class Server:
             certificate = None if identity is None else identity.certificate
             listeners = await enter(Listeners.bound(settings, certificate))
             proxy = await enter(running_proxy(settings, store, listeners.addresses))
-            images = Fabricator(store.index.recipes, {**KINDS, **image_kinds()}, settings.fabricate_limit)
+            images = Fabricator(store.index.recipes, {**KINDS, **fault_images()}, settings.fabricate_limit)
             lifetimes.push_async_callback(images.close)
             await images.load()
             server = cls(settings, diagnostics, store, identity, listeners, proxy, images)

@@ -1,4 +1,4 @@
-"""What a scenario expects to pass: filters over exchanges, and how many of each there should be."""
+"""Expectations of a scenario: how many exchanges should match a filter, and how many did."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ def _checked(expression: str) -> str:
 
 
 class Expectation(BaseModel):
-    """How many exchanges that match a filter shall have ended; at least one, if nothing else is said."""
+    """How many exchanges that match a filter should end; at least one by default."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: Annotated[str, StringConstraints(min_length=1, max_length=200)] | None = Field(
-        None, description="what people call it"
+        None, description="name"
     )
     filter: Annotated[str, AfterValidator(_checked)] = Field(
         description="filter expression, for instance `endpoint:layer status:206`"
     )
-    count: _Count | None = Field(None, description="exactly so many")
-    at_least: _Count | None = Field(None, description="so many or more")
-    at_most: _Count | None = Field(None, description="so many or fewer")
+    count: _Count | None = Field(None, description="exact number")
+    at_least: _Count | None = Field(None, description="minimum number")
+    at_most: _Count | None = Field(None, description="maximum number")
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -42,7 +42,7 @@ class Expectation(BaseModel):
         return self
 
     def is_met(self, seen: int) -> bool:
-        """Whether that many are as many as there should be."""
+        """Return whether that number meets the expectation."""
         if self.count is not None:
             return seen == self.count
         if self.at_least is None and self.at_most is None:
@@ -50,7 +50,7 @@ class Expectation(BaseModel):
         return (self.at_least or 0) <= seen and (self.at_most is None or seen <= self.at_most)
 
     def wanted(self) -> str:
-        """How many there should be, in words."""
+        """Return the number of exchanges that are expected, in words."""
         if self.count is not None:
             return f"exactly {self.count}"
         at_least = self.at_least if self.at_least is not None or self.at_most is not None else 1
@@ -60,19 +60,19 @@ class Expectation(BaseModel):
 
 
 class Verdict(BaseModel):
-    """An expectation, and what became of it so far."""
+    """An expectation, and whether it is met so far."""
 
     model_config = ConfigDict(frozen=True)
 
     name: str | None
     filter: str
-    wanted: str = Field(description="how many there should be, in words")
+    wanted: str = Field(description="the expected number, in words")
     seen: int = Field(description="matching exchanges that have ended since the scenario was loaded")
     met: bool
 
 
 class Expectations:
-    """The expectations of one namespace, counted as exchanges end: the log may have forgotten the first."""
+    """The expectations of one namespace. Exchanges are counted when they end: the log may drop old ones."""
 
     def __init__(self) -> None:
         self._counted: list[_Counted] = []
@@ -81,7 +81,7 @@ class Expectations:
         return (each.expectation for each in self._counted)
 
     def load(self, expectations: Iterable[Expectation]) -> None:
-        """Put these last; they count from now on."""
+        """Add expectations; they count from now on."""
         self._counted += [_Counted(expectation) for expectation in expectations]
 
     def clear(self) -> None:
@@ -93,6 +93,7 @@ class Expectations:
             each.observe(exchange)
 
     def verdicts(self) -> list[Verdict]:
+        """Return the verdict of each expectation."""
         return [each.verdict() for each in self._counted]
 
 
@@ -106,11 +107,11 @@ class _Counted:
         self._seen += self._matches(exchange)
 
     def verdict(self) -> Verdict:
-        told = self.expectation
+        expectation = self.expectation
         return Verdict(
-            name=told.name,
-            filter=told.filter,
-            wanted=told.wanted(),
+            name=expectation.name,
+            filter=expectation.filter,
+            wanted=expectation.wanted(),
             seen=self._seen,
-            met=told.is_met(self._seen),
+            met=expectation.is_met(self._seen),
         )

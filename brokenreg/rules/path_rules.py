@@ -1,7 +1,7 @@
-"""The path door: `broken/<fault>:<params>` and `broken/with/<fault>_<params>/<image>` become rules.
+"""Path rules: `broken/<fault>:<params>` and `broken/with/<fault>_<params>/<image>` become rules.
 
-A blob does not know its tag. So the image of `broken/<fault>:<params>` has the parameters mixed into its
-content (`ImageSpec.salt`): its digests are that tag's alone, and lead back to the parameters.
+The request for a blob does not have the tag. So the parameters of `broken/<fault>:<params>` are mixed into
+the content of its image (`ImageSpec.salt`): its digests belong to that tag only, and lead to the parameters.
 """
 
 from __future__ import annotations
@@ -35,13 +35,13 @@ _OF_IMAGES = (Endpoint.MANIFEST, Endpoint.CONFIG, Endpoint.LAYER, BLOB, ANY)
 _CACHED = 4096
 
 
-def image_kinds() -> dict[str, TagParser]:
-    """The repositories of the path door and how their tags are read."""
+def fault_images() -> dict[str, TagParser]:
+    """Return the repositories `broken/<fault>`, with the parsers of their tags."""
     return {f"{RESERVED}{name}": partial(_image_of_tag, fault) for name, fault in CATALOGUE.items()}
 
 
 class _NoPathError(ValueError):
-    """The fault is to be had, but by no path of this kind."""
+    """The fault exists, but such a path cannot name it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,15 +53,15 @@ class PathRule:
 
 
 class PathRules:
-    """Finds the rules that a target's path itself asks for."""
+    """Finds the rules that a path spells."""
 
     def __init__(self, images: Fabricator) -> None:
         self._images = images
 
     def rules(self, target: Target, method: str) -> list[PathRule]:
-        """Outermost first. Raise `OCIError` for a fault that is unknown or has bad parameters.
+        """Return the rules, the outermost first. Raise `OCIError` for an unknown fault or invalid parameters.
 
-        Faults in a prefix strike pulls and pushes; `broken/<fault>` is an image, which is only pulled.
+        Faults in a prefix are applied to pulls and pushes. `broken/<fault>` can only be pulled.
         """
         rules = [
             PathRule(_rule_of_prefix(spelled), "/".join((_WITH, *target.faults[place:], target.repository)))
@@ -86,7 +86,7 @@ class PathRules:
 
 
 def prefix_of(rule: Rule) -> str:
-    """The rule as `broken/with/<fault>_<params>/`. Raise `ValueError`, with why, if no path can spell it."""
+    """Return the rule as `broken/with/<fault>_<params>/`. Raise `ValueError` if no path can spell it."""
     plain = Rule(
         fault=rule.fault,
         match=Match(endpoint=rule.match.endpoint),
@@ -95,15 +95,14 @@ def prefix_of(rule: Rule) -> str:
         probability=rule.probability,
     )
     if rule != plain or len(rule.fault) != 1:
-        raise ValueError(
-            "a path tells one fault, its endpoint, skip, times and probability, and nothing else"
-        )
+        raise ValueError("a path can spell only one fault, its endpoint, skip, times and probability")
     (fault,) = rule.fault
     _check_path(fault, rule)
-    told = {} if rule.match.endpoint is None else {"endpoint": rule.match.endpoint}
-    component = "_".join(filter(None, (fault.name, fault.spelled(), join_params({**told, **_own(rule)}))))
+    given = {} if rule.match.endpoint is None else {"endpoint": rule.match.endpoint}
+    params = join_params({**given, **_counting(rule)})
+    component = "_".join(filter(None, (fault.name, fault.spelled(), params)))
     if not is_component(component):
-        raise ValueError(f"{component!r} cannot stand in the name of a repository, which is in lower case")
+        raise ValueError(f"{component!r} is not valid in a repository name, which is in lower case")
     try:
         read = _rule_of_prefix(component)
     except OCIError as error:
@@ -131,7 +130,7 @@ def _image_of_tag(fault: type[Fault], tag: str) -> ImageSpec:
 
 @lru_cache(_CACHED)
 def _of_tag(fault: type[Fault], tag: str) -> tuple[Rule, ImageSpec]:
-    """What a tag of `broken/<fault>` asks for. Raise `OCIError` 400 MANIFEST_INVALID, with what is wrong."""
+    """Return the rule and the image of a tag of `broken/<fault>`. Raise `OCIError` 400 MANIFEST_INVALID."""
     try:
         values = fault.short_form(tag)
         if values is None:
@@ -148,13 +147,13 @@ def _of_tag(fault: type[Fault], tag: str) -> tuple[Rule, ImageSpec]:
 
 
 def _rule(fault: type[Fault], values: dict[str, str]) -> Rule:
-    """Raise `ValueError`, one line, for a value that is not of its parameter's kind."""
-    told: dict[str, Any] = {name: values.pop(name) for name in _RULE_PARAMETERS if name in values}
+    """Return the rule with these parameters. Raise `ValueError`: one line that names the parameter."""
+    own: dict[str, Any] = {name: values.pop(name) for name in _RULE_PARAMETERS if name in values}
     if "endpoint" in values:
-        told["match"] = {"endpoint": values.pop("endpoint")}
+        own["match"] = {"endpoint": values.pop("endpoint")}
     made = fault.of(values)
     try:
-        rule = Rule(fault=(made,), **told)
+        rule = Rule(fault=(made,), **own)
     except ValidationError as error:
         raise ValueError(first_problem(error, Rule)) from None
     _check_path(made, rule)
@@ -164,36 +163,36 @@ def _rule(fault: type[Fault], values: dict[str, str]) -> Rule:
 def _check_path(fault: Fault, rule: Rule) -> None:
     if rule.endpoint == Endpoint.CONNECT:
         raise _NoPathError(
-            f"{fault.name} strikes before there is a path; write it to a scenario file, to the control API "
-            f"or with `brokenreg rules add {fault.name}`"
+            f"{fault.name} is applied before there is a path; write it to a scenario file or the "
+            f"control API, or use `brokenreg rules add {fault.name}`"
         )
 
 
 def _check_image(fault: type[Fault], rule: Rule) -> None:
     if rule.endpoint not in _OF_IMAGES:
         raise _NoPathError(
-            f"it strikes at {rule.endpoint}, which an image has not; "
+            f"it is applied at {rule.endpoint}, which is not a part of an image; "
             f"write {RESERVED}with/{fault.name}/<repository>"
         )
 
 
 def _canonical(rule: Rule) -> str:
-    """The parameters of its fault and its own, in one spelling."""
+    """Return the parameters of the fault and of the rule in one canonical spelling."""
     (fault,) = rule.fault
     elsewhere = {} if rule.endpoint == fault.default_endpoint else {"endpoint": rule.endpoint}
-    return "_".join(filter(None, (fault.spelled(), join_params({**elsewhere, **_own(rule)}))))
+    return "_".join(filter(None, (fault.spelled(), join_params({**elsewhere, **_counting(rule)}))))
 
 
-def _own(rule: Rule) -> dict[str, str]:
-    """How often it strikes, as paths spell it."""
-    own: dict[str, str] = {}
+def _counting(rule: Rule) -> dict[str, str]:
+    """Return how often the rule is applied, as paths spell it."""
+    counting: dict[str, str] = {}
     if rule.skip:
-        own["skip"] = str(rule.skip)
+        counting["skip"] = str(rule.skip)
     if rule.times is not None:
-        own["times"] = str(rule.times)
+        counting["times"] = str(rule.times)
     if rule.probability != 1:
-        own["probability"] = str(rule.probability)
-    return own
+        counting["probability"] = str(rule.probability)
+    return counting
 
 
 @cache
@@ -202,7 +201,7 @@ def _names(fault: type[Fault]) -> tuple[str, ...]:
 
 
 def _known_fault(name: str, others: tuple[str, ...] = ()) -> type[Fault]:
-    """Raise `OCIError` 404 NAME_UNKNOWN that names the nearest fault, or one of the `others` there."""
+    """Return a fault by name. Raise `OCIError` 404 NAME_UNKNOWN that suggests a fault, or one of `others`."""
     fault = CATALOGUE.get(name)
     if fault is None:
         hint = nearest(name, [*CATALOGUE, *others], f"{RESERVED}%s")

@@ -1,4 +1,4 @@
-"""A rule: when (match), what (fault), how often (skip, times, probability)."""
+"""A rule: when (match) which fault is applied, and how often (skip, times, probability)."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ from brokenreg.wording import counted, nearest
 _MAX_FAULTS = 8
 
 FAULT = {"title": "Fault", "type": "object", "required": ["type"]}
-"""Stands in JSON Schemas of rules where any fault may stand; `fault_schema` says which there are."""
+"""The place of a fault in the JSON Schema of a rule; `fault_schema` has the faults."""
 
 
 def fault_of(value: Any) -> Fault:
-    """The fault that `{type: <name>, <parameter>: <value>, ...}` stands for.
+    """Return the fault that `{type: <name>, <parameter>: <value>, ...}` spells.
 
-    Raise `ValueError` that names the nearest, for an unknown one, and `pydantic.ValidationError` for
+    Raise `ValueError`, which suggests a fault, for an unknown one, and `pydantic.ValidationError` for invalid
     parameters.
     """
     if isinstance(value, Fault):
@@ -53,12 +53,12 @@ def fault_of(value: Any) -> Fault:
 
 
 def _name_of(value: Any) -> str:
-    """The name of the fault, in what `fault_of` takes."""
+    """Return the name of the fault, as `fault_of` reads it."""
     return str(value["type"] if isinstance(value, dict) else value)
 
 
 def fault_schema() -> dict[str, Any]:
-    """JSON Schema of one fault in a rule: any of the catalogue."""
+    """Return the JSON Schema of a fault in a rule: any of the catalogue."""
     return {"oneOf": [_schema_of(kind) for kind in CATALOGUE.values()]}
 
 
@@ -101,22 +101,28 @@ Per = Literal["rule", "repository", "reference", "client"]
 
 
 class Rule(BaseModel):
-    """The shape that scenario files and the control API share."""
+    """A rule as scenario files and the control API spell it."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: Annotated[str, StringConstraints(min_length=1, max_length=200)] | None = Field(
-        None, description="what people call it; also part of its draws"
+        None, description="name, which also affects its draws"
     )
-    match: Match = Field(Match(), description="what it is about; absent: where its fault strikes by default")
-    fault: Faults = Field(description="what happens: {type: truncate, after: 64KiB}, or a list of such")
-    skip: int = Field(0, ge=0, le=2**31, description="let the first matches pass")
-    times: int | None = Field(None, le=2**31, description="strike so often at most; absent: always")
-    probability: Share = Field(1.0, description="share of the matches that it strikes, seeded; more than 0")
+    match: Match = Field(
+        Match(), description="what it matches; absent: where its fault is applied by default"
+    )
+    fault: Faults = Field(description="the fault: {type: truncate, after: 64KiB}, or a list of faults")
+    skip: int = Field(0, ge=0, le=2**31, description="number of matches before it is applied")
+    times: int | None = Field(
+        None, le=2**31, description="how many times it is applied at most; absent: always"
+    )
+    probability: Share = Field(
+        1.0, description="share of the matches to which it is applied, more than 0; seeded"
+    )
     per: Per = Field("rule", description="what `skip` and `times` count by")
-    enabled: bool = Field(True, description="whether it is asked at all")
+    enabled: bool = Field(True, description="whether it is evaluated")
     override: bool = Field(
-        False, description="asked after all rules, and for every endpoint unless the match names one"
+        False, description="evaluated after all rules, at every endpoint unless the match names one"
     )
 
     @field_validator("times", "probability")
@@ -135,7 +141,7 @@ class Rule(BaseModel):
 
     @property
     def endpoint(self) -> str:
-        """Where it strikes: as its match says, else by default."""
+        """Return where it is applied: the endpoint of its match, or the default of its faults."""
         if self.match.endpoint is not None:
             return self.match.endpoint
         defaults = [fault.default_endpoint for fault in self.fault]
@@ -144,6 +150,7 @@ class Rule(BaseModel):
         return next((each for each in defaults if each != "any"), "any")
 
     def endpoints(self) -> Collection[Endpoint]:
+        """Return the endpoints at which it is applied."""
         return self.match.endpoints(self.endpoint)
 
     def applies_to(self, method: str) -> bool:
@@ -151,12 +158,12 @@ class Rule(BaseModel):
         return any(fault.applies_to(method) for fault in self.fault)
 
     def written(self) -> dict[str, Any]:
-        """As JSON and YAML have it: what differs from the defaults."""
+        """Return the rule as JSON, without defaults."""
         return self.model_dump(mode="json", exclude_defaults=True)
 
 
 class FieldError(ValueError):
-    """A document that is no rule (or no scenario): `field` is where, the message says what is wrong there."""
+    """A document that is not a valid rule or scenario; `field` is the place of the error."""
 
     def __init__(self, field: Sequence[str | int], problem: str) -> None:
         super().__init__(f"{spell_field(field)}: {problem}" if field else problem)
@@ -165,24 +172,24 @@ class FieldError(ValueError):
 
     @property
     def where(self) -> str | None:
-        """The field as people write it; None if it is the whole document."""
+        """Return the field as people write it; None if it is the whole document."""
         return spell_field(self.field) or None
 
     @classmethod
     def of(
         cls, error: ValidationError, model: type[BaseModel], within: Sequence[str | int] = ()
     ) -> FieldError:
-        """The first thing wrong with what should have been a `model`."""
+        """Return the first error of a document that is no valid `model`."""
         return cls((*within, *place_of(error)), told(error, model))
 
 
 def spell_field(field: Sequence[str | int]) -> str:
-    """A place in a document as people write it: `rules[2].fault.after`."""
+    """Return a place in a document as people write it: `rules[2].fault.after`."""
     return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in field).lstrip(".")
 
 
 def rule_of(document: Any) -> Rule:
-    """The rule that a JSON or YAML document stands for. Raise `FieldError`."""
+    """Return the rule in a JSON or YAML document. Raise `FieldError`."""
     if not isinstance(document, dict):
         raise FieldError((), "a rule is a mapping, for instance {fault: {type: truncate, after: 64KiB}}")
     if document.get("fault") is None:
@@ -194,7 +201,7 @@ def rule_of(document: Any) -> Rule:
 
 
 def _faults_of(value: Any) -> list[Fault]:
-    """As the rule's own validator, but it knows the parameter that is wrong."""
+    """Do the same as the rule's own validator, but raise an error that names the parameter."""
     faults = []
     for place, each in enumerate(value if isinstance(value, list) else [value]):
         within = ("fault", place) if isinstance(value, list) else ("fault",)

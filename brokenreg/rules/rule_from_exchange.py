@@ -1,4 +1,4 @@
-"""A rule that would strike exactly such requests as one that has passed."""
+"""Makes a rule from an exchange: it matches requests like that one."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from brokenreg.traffic.rule_outcome import OutcomeKind
 from brokenreg.wire.asgi import Message
 
 _LONGEST = 100
-"""Characters of a client's product that are matched."""
+"""Maximum length, in characters, of a client's product in a match."""
 
-LOOKED_AT = 10_000
+MAX_SEARCHED = 10_000
 """Number of exchanges, the newest first, that are searched for names of a manifest; takes some ms."""
 
-_UNTELLING = (None, 206, 304, 401)
+_UNRELIABLE = (None, 206, 304, 401)
 """Statuses after which the next response may differ: a part, nothing new, or a login."""
 
 _READS = ("GET", "HEAD")
@@ -39,7 +39,9 @@ def faults_of(exchange: Exchange) -> tuple[Fault, ...]:
     return tuple(map(fault_of, faults))
 
 
-def rule_like(exchange: Exchange, faults: tuple[Fault, ...], newest: Iterable[Exchange] = ()) -> Rule:
+def rule_from_exchange(
+    exchange: Exchange, faults: tuple[Fault, ...], newest: Iterable[Exchange] = ()
+) -> Rule:
     """Return a rule for requests like this one, by any version of its client.
 
     It matches endpoint, repository, reference and method. A manifest is also matched by its other names and
@@ -49,7 +51,7 @@ def rule_like(exchange: Exchange, faults: tuple[Fault, ...], newest: Iterable[Ex
     """
     target = exchange.target
     if target.endpoint is Endpoint.OTHER or target.error is not None:
-        raise FieldError((), "no rule can be told to match this one; its path addresses nothing")
+        raise FieldError((), "no rule can match this request: its path addresses nothing")
     match = {"endpoint": str(target.endpoint)}
     methods = _READS if _reads_manifest(exchange) else (exchange.method,)
     if target.endpoint is not Endpoint.CONNECT:
@@ -61,7 +63,7 @@ def rule_like(exchange: Exchange, faults: tuple[Fault, ...], newest: Iterable[Ex
         }
     rule = rule_of({"match": {name: each for name, each in match.items() if each}, "fault": list(faults)})
     if not any(map(rule.applies_to, methods)) and target.endpoint is not Endpoint.CONNECT:
-        raise FieldError((), f"{faults[0].name} strikes no {exchange.method[:20]}")
+        raise FieldError((), f"{faults[0].name} is not applied to {exchange.method[:20]}")
     return rule
 
 
@@ -69,11 +71,11 @@ def no_effect_reason(faults: tuple[Fault, ...], exchange: Exchange) -> str | Non
     """Return why none of these faults could change an exchange like this one, or None.
 
     The original response is known only if no fault and no edit changed it. A manifest that was requested by
-    HEAD is treated as if it was requested by GET, because `rule_like` matches both.
+    HEAD is treated as if it was requested by GET, because `rule_from_exchange` matches both.
     """
     if _reads_manifest(exchange) and any(fault.applies_to("GET") for fault in faults):
         exchange = replace(exchange, method="GET")
-    is_known = not exchange.faults and exchange.edited is None and exchange.status not in _UNTELLING
+    is_known = not exchange.faults and exchange.edited is None and exchange.status not in _UNRELIABLE
     why = None
     for fault in faults:
         problem = fault.inapplicable_reason(exchange)
@@ -90,9 +92,9 @@ def _head_of(exchange: Exchange) -> Message:
     return {"type": "http.response.start", "status": exchange.status, "headers": headers}
 
 
-def scenario_like(exchange: Exchange, newest: Iterable[Exchange] = ()) -> str:
-    """A scenario file with a rule that strikes such requests as this one was struck. Raise `FieldError`."""
-    return write_scenario(Scenario(rules=(rule_like(exchange, faults_of(exchange), newest),)))
+def scenario_from_exchange(exchange: Exchange, newest: Iterable[Exchange] = ()) -> str:
+    """Return a scenario file that applies the same faults to such requests. Raise `FieldError`."""
+    return write_scenario(Scenario(rules=(rule_from_exchange(exchange, faults_of(exchange), newest),)))
 
 
 def _reads_manifest(exchange: Exchange) -> bool:
@@ -108,11 +110,12 @@ def _references(exchange: Exchange, newest: Iterable[Exchange]) -> list[str]:
         return [reference] if reference else []
     digests: dict[str, str] = {}
     for each in (exchange, *newest):
-        told = each.response_header("docker-content-digest")
-        if each.target.key == exchange.target.key and each.endpoint is Endpoint.MANIFEST and is_digest(told):
-            digests.setdefault(each.target.reference, told)
+        digest = each.response_header("docker-content-digest")
+        is_same = each.endpoint is Endpoint.MANIFEST and each.target.key == exchange.target.key
+        if is_same and is_digest(digest):
+            digests.setdefault(each.target.reference, digest)
     digest = reference if is_digest(reference) else digests.get(reference, "")
-    others = [name for name, told in digests.items() if told == digest and name not in (reference, digest)]
+    others = [name for name, each in digests.items() if each == digest and name not in (reference, digest)]
     return [*filter(None, dict.fromkeys((reference, digest))), *others][:_MOST_NAMES]
 
 
@@ -122,7 +125,7 @@ def _literal(text: str) -> str:
 
 
 def _client(exchange: Exchange) -> str:
-    """A glob for all versions of its client's product; empty, if it does not say."""
+    """Return a glob for all versions of the client's product, or an empty text if it has no name."""
     product, slash, _ = exchange.user_agent.partition(" ")[0].partition("/")
     if not product or _is_address(product):
         return ""
@@ -130,7 +133,7 @@ def _client(exchange: Exchange) -> str:
 
 
 def _is_address(text: str) -> bool:
-    """Whether a match would take it for an address."""
+    """Return whether a match would read it as an address."""
     try:
         ipaddress.ip_network(text, strict=False)
     except ValueError:

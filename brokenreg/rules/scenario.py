@@ -1,4 +1,4 @@
-"""Scenarios: a name, a seed, an ordered list of rules, and what is expected to pass, in YAML or JSON."""
+"""Scenarios: a name, a seed, rules and expectations, in YAML or JSON."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from brokenreg.rules.yaml_text import MAX_TEXT, Lines, YAMLTextError, read_yaml
 MAX_RULES = 1000
 
 _BREAKS = "\x85\u2028\u2029"
-"""Line breaks that PyYAML writes as they are, and reads back as spaces."""
+"""Line breaks that PyYAML writes unchanged, but reads as spaces."""
 
 
 class ScenarioError(ValueError):
@@ -33,30 +33,30 @@ class ScenarioError(ValueError):
 
 
 class Scenario(BaseModel):
-    """A named, ordered list of rules with expectations; `seed` is that of all their draws."""
+    """Rules in order, with expectations; `seed` is for all draws of the rules."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    name: str | None = Field(None, min_length=1, max_length=200, description="what people call it")
-    seed: int | None = Field(None, ge=-(2**63), lt=2**63, description="seed of all draws; absent: as it was")
+    name: str | None = Field(None, min_length=1, max_length=200, description="name")
+    seed: int | None = Field(None, ge=-(2**63), lt=2**63, description="seed of all draws; absent: unchanged")
     rules: tuple[Rule, ...] = Field(
-        (), max_length=MAX_RULES, description="in the order in which they are asked"
+        (), max_length=MAX_RULES, description="in the order in which they are evaluated"
     )
     expect: tuple[Expectation, ...] = Field(
-        (), max_length=MAX_RULES, description="how many exchanges of which kinds shall pass"
+        (), max_length=MAX_RULES, description="expectations: how many exchanges should match a filter"
     )
 
 
 @dataclass(frozen=True, slots=True)
 class SourcedScenario:
-    """A scenario, and where each of its rules stands: `rules.yaml:12`."""
+    """A scenario, and the place of each of its rules: `rules.yaml:12`."""
 
     scenario: Scenario
     sources: tuple[str, ...]
 
 
 def read_scenario(text: str, source: str) -> SourcedScenario:
-    """The scenario that a YAML text spells; `source` is what errors call it. Raise `ScenarioError`."""
+    """Return the scenario in a YAML text, which errors call `source`. Raise `ScenarioError`."""
     try:
         document, lines = read_yaml(text)
     except YAMLTextError as error:
@@ -73,7 +73,7 @@ def read_scenario(text: str, source: str) -> SourcedScenario:
 
 
 def load_scenario(path: Path) -> SourcedScenario:
-    """The scenario in a file. Raise `ScenarioError`."""
+    """Return the scenario in a file. Raise `ScenarioError`."""
     try:
         return decode_scenario(_content(path), str(path))
     except OSError as error:
@@ -81,7 +81,7 @@ def load_scenario(path: Path) -> SourcedScenario:
 
 
 def decode_scenario(content: bytes, source: str) -> SourcedScenario:
-    """The scenario in the bytes of a YAML text. Raise `ScenarioError`."""
+    """Return the scenario in the bytes of a YAML text. Raise `ScenarioError`."""
     if len(content) > MAX_TEXT:
         raise ScenarioError(f"{source}:1: longer than the {MAX_TEXT} bytes that are read")
     try:
@@ -92,7 +92,7 @@ def decode_scenario(content: bytes, source: str) -> SourcedScenario:
 
 
 def _content(path: Path) -> bytes:
-    """What is in a file, and some more than is read of it. Raise `OSError`, `ScenarioError`."""
+    """Return the content of a file, up to a byte more than is allowed. Raise `OSError`, `ScenarioError`."""
     # A FIFO without a writer would block an open that waits.
     with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
         if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
@@ -101,7 +101,7 @@ def _content(path: Path) -> bytes:
 
 
 def scenario_of(document: Any) -> Scenario:
-    """The scenario that a JSON document stands for. Raise `FieldError`."""
+    """Return the scenario in a JSON document. Raise `FieldError`."""
     if not isinstance(document, dict):
         raise FieldError((), "a scenario is a mapping with `rules`, and perhaps `name`, `seed` and `expect`")
     rules = document.get("rules") or []
@@ -122,7 +122,7 @@ def scenario_of(document: Any) -> Scenario:
 
 
 def written(scenario: Scenario) -> dict[str, Any]:
-    """As JSON and YAML have it: what differs from the defaults."""
+    """Return the scenario as JSON, without defaults."""
     document = scenario.model_dump(mode="json", exclude_none=True, include={"name", "seed"})
     document["rules"] = [rule.written() for rule in scenario.rules]
     if scenario.expect:
@@ -131,7 +131,7 @@ def written(scenario: Scenario) -> dict[str, Any]:
 
 
 def write_scenario(scenario: Scenario) -> str:
-    """As YAML, which `read_scenario` reads back unchanged. Raise `ScenarioError` if that is too long."""
+    """Return the scenario as YAML, which `read_scenario` reads. Raise `ScenarioError` if it is too long."""
     document = written(scenario)
     text = yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=110)
     if any(character in text for character in _BREAKS):
@@ -142,7 +142,7 @@ def write_scenario(scenario: Scenario) -> str:
 
 
 def _line(lines: Lines, field: tuple[str | int, ...]) -> int:
-    """The line of a field, or of what it is missing in."""
+    """Return the line of a field, or, if it is missing, of what it is missing from."""
     while field and field not in lines:
         field = field[:-1]
     return lines.get(field, 1)

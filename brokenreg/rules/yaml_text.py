@@ -1,8 +1,8 @@
-"""YAML as scenarios are written in it: mappings, lists and scalars, and the line of each.
+"""Reads the YAML of scenarios: mappings, lists and scalars, and the line of each.
 
-A scenario may come from anybody. So there are bounds on length and depth; anchors, aliases and tags are
-refused; and a number stays the text that was written until the field that it is for reads it: a tag `1.10`
-is no 1.1, `no` is no false.
+A scenario may come from anybody. So length and depth are limited, and anchors, aliases and tags are refused.
+A scalar stays a text until its field reads it: a tag `1.10` does not become 1.1, and `no` does not become
+false.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _NULLS = ("", "~", "null", "Null", "NULL")
 
 
 class YAMLTextError(ValueError):
-    """A text that is not YAML of our kind; `line` is where, from 1."""
+    """A text that is not YAML of this kind; `line` is the line of the error, from 1."""
 
     def __init__(self, line: int, problem: str) -> None:
         super().__init__(problem)
@@ -45,7 +45,7 @@ class YAMLTextError(ValueError):
 
 
 def read_yaml(text: str) -> tuple[Any, Lines]:
-    """The document (mappings, lists, strings and None), and the line of each place in it.
+    """Return the document (mappings, lists, strings and None), and the line of each place in it.
 
     Raise `YAMLTextError`. An empty text is None.
     """
@@ -109,7 +109,7 @@ class _Reader:
                 raise YAMLTextError(_line(event), "a key is a word, and nothing more")
             key = event.value
             if key in values:
-                raise YAMLTextError(_line(event), f"the key {key[:100]!r} stands here twice")
+                raise YAMLTextError(_line(event), f"the key {key[:100]!r} is here twice")
             values[key] = self._node(next(self._events), (*place, key))
             self.lines[*place, key] = _line(event)
         return values

@@ -1,4 +1,4 @@
-"""When a rule matches: by endpoint, layer, repository, reference, method, client, user, header and more."""
+"""What a rule matches: endpoint, layer, repository, reference, method, client, user, header and more."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ EndpointName = Literal[
     "referrers",
     "catalog",
 ]
-"""What a match may name: an endpoint, `blob` (config or layer), or `any`."""
+"""The endpoint of a match: an endpoint, `blob` (config or layer), or `any`."""
 
 OR = "|"
 WILD = re.compile(r"[*?\[]")
@@ -69,12 +69,12 @@ def _upper(value: object) -> object:
 
 
 class Match(BaseModel):
-    """What an exchange must be for a rule to match; what is absent matches all."""
+    """The exchanges that a rule matches; an absent field matches all."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     endpoint: EndpointName | None = Field(
-        None, description="what the request addresses; absent: where the fault strikes by default"
+        None, description="what is requested; absent: where the fault is applied by default"
     )
     layer: int | None = Field(
         None, ge=1, le=10_000, description="the place of the layer in its manifest, from 1"
@@ -100,7 +100,7 @@ class Match(BaseModel):
         max_length=20,
     )
     attempt: int | None = Field(
-        None, ge=1, description="the Nth time that the same is asked, by method, repository and reference"
+        None, ge=1, description="the Nth request with the same method, repository and reference"
     )
     protocol: Literal["http/1.1", "h2"] | None = Field(None, description="the protocol of the request")
 
@@ -122,21 +122,21 @@ class Match(BaseModel):
         return self.method is None or bool(any_of(self.method)(method))
 
     def endpoints(self, default: str) -> Collection[Endpoint]:
-        """The endpoints that it is about."""
+        """Return the endpoints that it matches."""
         name = self.endpoint or default
         if name == "any":
             return tuple(each for each in Endpoint if each is not Endpoint.CONNECT)
         return BLOBS if name == "blob" else (Endpoint(name),)
 
     def beyond_connections(self) -> list[str]:
-        """What it asks of a request, which a connection cannot tell."""
-        asked = self.model_dump(exclude_none=True, exclude={"endpoint", "attempt"})
+        """Return the fields that cannot match a connection, which has no request yet."""
+        fields = self.model_dump(exclude_none=True, exclude={"endpoint", "attempt"})
         if self.client is not None and _network(self.client) is not None:
-            del asked["client"]
-        return list(asked)
+            del fields["client"]
+        return list(fields)
 
     def facets(self) -> dict[str, Facet]:
-        """What of an exchange decides, by name; apart from endpoint, method and the place of a layer."""
+        """Return the values of an exchange that decide, by name; without endpoint, method and layer."""
         found: dict[str, Facet] = {}
         if self.repository is not None:
             found["repository"] = lambda exchange: " ".join(exchange.target.names)
@@ -155,10 +155,7 @@ class Match(BaseModel):
         return found
 
     def predicates(self) -> list[tuple[str, Predicate]]:
-        """What must hold of an exchange's method and facets, the cheapest and most telling first.
-
-        Each with what to say if it does not hold.
-        """
+        """Return the conditions on the method and the facets, the cheapest first, each with its negation."""
         found: list[tuple[str, Predicate]] = []
         if self.repository is not None:
             repository = any_of(self.repository)
@@ -215,7 +212,7 @@ def _may_match(name: str, glob: str) -> bool:
 
 
 def _network(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network | None:
-    """The addresses that a text stands for; None if it is a glob on User-Agent."""
+    """Return the addresses that a text spells; None if it is a glob on User-Agent."""
     try:
         return ipaddress.ip_network(text, strict=False)
     except ValueError:
@@ -242,7 +239,7 @@ def _address(exchange: Exchange) -> ipaddress.IPv4Address | ipaddress.IPv6Addres
 
 
 def _values(name: str, exchange: Exchange) -> str:
-    """All values of a header in one text, which is empty without any."""
+    """Return all values of a header in one text, which is empty if there are none."""
     return "\0".join(f"={value}" for key, value in exchange.request_headers if key == name)
 
 

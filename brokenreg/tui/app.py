@@ -20,7 +20,7 @@ from textual.widgets import ContentSwitcher
 
 from brokenreg.faults.catalogue import Fault
 from brokenreg.rules.rule import FieldError, Rule
-from brokenreg.rules.rule_from_exchange import LOOKED_AT, no_effect_reason
+from brokenreg.rules.rule_from_exchange import MAX_SEARCHED, no_effect_reason
 from brokenreg.runtime.runtime import Runtime
 from brokenreg.traffic.exchange import Exchange
 from brokenreg.tui.area import SAID_FOR, Clock, TabArea
@@ -235,7 +235,7 @@ class Panel(App[int], HasDisabledReasons, inherit_bindings=False):
 
     def _next_like(self, exchange: Exchange, fault: Fault) -> Rule | None:
         try:
-            return next_like(exchange, fault, self._runtime.log.newest(LOOKED_AT))
+            return next_like(exchange, fault, self._runtime.log.newest(MAX_SEARCHED))
         except FieldError as error:
             self._warn(str(error))
             return None

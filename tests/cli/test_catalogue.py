@@ -11,7 +11,7 @@ from click.testing import CliRunner, Result
 from brokenreg.cli.main import main
 from brokenreg.faults.catalogue import CATALOGUE
 from brokenreg.oci.names import check_name, check_tag
-from brokenreg.rules.path_rules import image_kinds
+from brokenreg.rules.path_rules import fault_images
 from brokenreg.rules.rule import rule_of
 from brokenreg.rules.scenario import read_scenario
 
@@ -62,7 +62,7 @@ def test_the_examples_of_a_fault_are_one_rule(name: str) -> None:
         check_tag(tag)
     if examples["image"] is not None:
         repository, _, tag = examples["image"].rpartition(":")
-        image_kinds()[repository](tag)
+        fault_images()[repository](tag)
 
 
 def test_one_that_does_not_exist() -> None:

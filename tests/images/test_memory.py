@@ -17,7 +17,7 @@ from brokenreg.images.image import FabricatedImage
 from brokenreg.oci.digests import Digest
 from brokenreg.oci.errors import OCIError
 from brokenreg.oci.target import Endpoint, Target
-from brokenreg.rules.path_rules import PathRules, image_kinds
+from brokenreg.rules.path_rules import PathRules, fault_images
 from brokenreg.traffic.exchange import Exchange
 from tests.images.stores import DictStore
 
@@ -28,7 +28,7 @@ IMAGES = 40
 
 @asynccontextmanager
 async def fabricating(store: DictStore, memory: int = MEMORY) -> AsyncIterator[Fabricator]:
-    fabricator = Fabricator(store, {**KINDS, **image_kinds()}, 1024**3, memory)
+    fabricator = Fabricator(store, {**KINDS, **fault_images()}, 1024**3, memory)
     try:
         yield fabricator
     finally:

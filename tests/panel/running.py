@@ -13,7 +13,7 @@ from brokenreg.config import Settings
 from brokenreg.diagnostics import Diagnostics
 from brokenreg.gate.gate import Gate
 from brokenreg.images.fabricator import KINDS, Fabricator
-from brokenreg.rules.path_rules import image_kinds
+from brokenreg.rules.path_rules import fault_images
 from brokenreg.rules.rule_books import RuleBooks
 from brokenreg.runtime.runtime import Runtime
 from brokenreg.runtime.status import Status
@@ -30,7 +30,7 @@ async def registry(log: TrafficLog) -> AsyncIterator[Runtime]:
             listen=["127.0.0.1:8080"], data=Path(folder), fabricate_limit="1GiB", offline=True
         )
         async with Store.open(settings.data) as store, running_proxy(settings, store, list) as proxy:
-            images = Fabricator(store.index.recipes, {**KINDS, **image_kinds()}, settings.fabricate_limit)
+            images = Fabricator(store.index.recipes, {**KINDS, **fault_images()}, settings.fabricate_limit)
             try:
                 yield Runtime(
                     settings=settings,

@@ -157,7 +157,7 @@ async def test_why_does_not_count_what_had_no_effect(tmp_path: Path) -> None:
 async def test_what_addresses_nothing_cannot_be_told_to_fail(tmp_path: Path) -> None:
     async with bench(tmp_path) as it:
         await it.get("/nothing[bold]")
-        assert "no rule can be told to match this one" in flat(await it.press("n"))
+        assert "no rule can match this request" in flat(await it.press("n"))
         assert not len(it.book)
 
 

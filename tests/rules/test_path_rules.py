@@ -15,7 +15,7 @@ from pydantic import ValidationError
 
 from brokenreg.faults.catalogue import CATALOGUE
 from brokenreg.oci.target import Target, parse_target
-from brokenreg.rules.path_rules import PathRules, image_kinds, prefix_of
+from brokenreg.rules.path_rules import PathRules, fault_images, prefix_of
 from brokenreg.rules.rule import Rule, rule_of
 from brokenreg.rules.scenario import Scenario, read_scenario, write_scenario
 from brokenreg.traffic.matching import EndpointName
@@ -112,7 +112,7 @@ def test_a_rule_written_as_a_tag_reads_back_as_the_same_rule(
     if rule.endpoint not in ("manifest", "config", "layer", "blob", "any") or len(tag) > 128:
         return
     assert _read(door, target) == [rule]
-    image = image_kinds()[f"broken/{name}"](tag)
+    image = fault_images()[f"broken/{name}"](tag)
     assert (image.layers, image.size, image.seed) == (layers, size, seed)
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from brokenreg.rules.rule import FieldError, fault_of, rule_of
 from brokenreg.rules.rule_books import RuleBooks
-from brokenreg.rules.rule_from_exchange import no_effect_reason, scenario_like
+from brokenreg.rules.rule_from_exchange import no_effect_reason, scenario_from_exchange
 from brokenreg.rules.scenario import read_scenario
 from brokenreg.traffic.exchange import Exchange
 from tests.traffic import making
@@ -37,7 +37,7 @@ def test_it_has_the_fault_that_struck_and_strikes_the_same_again() -> None:
     books = RuleBooks(1, lambda target: ())
     books.book("").add(rule_of({"fault": fault, "times": 1}), "here")
     assert books.evaluate(seen, ())
-    scenario = scenario_like(seen)
+    scenario = scenario_from_exchange(seen)
     written = strikes(scenario, exchange(seen.path, agent="docker/28"))
     assert written is not None
     assert (written["type"], written["after"]) == ("truncate", 65536)
@@ -51,7 +51,7 @@ def test_it_has_the_fault_that_struck_and_strikes_the_same_again() -> None:
 
 
 def test_without_a_fault_it_is_an_error() -> None:
-    scenario = scenario_like(exchange("/v2/team/app/manifests/v1"))
+    scenario = scenario_from_exchange(exchange("/v2/team/app/manifests/v1"))
     assert strikes(scenario, exchange("/v2/team/app/manifests/v1")) == {"type": "error", "status": 503}
 
 
@@ -67,19 +67,19 @@ def test_without_a_fault_it_is_an_error() -> None:
 )
 def test_every_endpoint_has_its_rule(path: str) -> None:
     seen = exchange(path, agent="")
-    assert strikes(scenario_like(seen), exchange(path)) == {"type": "error", "status": 503}
+    assert strikes(scenario_from_exchange(seen), exchange(path)) == {"type": "error", "status": 503}
 
 
 @pytest.mark.parametrize("path", ["/", "/v2/UPPER/manifests/v1"])
 def test_what_addresses_nothing_has_none(path: str) -> None:
     with pytest.raises(FieldError, match="addresses nothing"):
-        scenario_like(exchange(path))
+        scenario_from_exchange(exchange(path))
 
 
 @given(st.text(max_size=300), st.text(max_size=20).filter(str.strip))
 def test_whatever_a_client_calls_itself(agent: str, method: str) -> None:
     seen = exchange("/v2/a/manifests/v1", method.upper(), agent)
-    scenario = scenario_like(seen)
+    scenario = scenario_from_exchange(seen)
     assert strikes(scenario, replace(seen, rule_outcomes=[])) == {"type": "error", "status": 503}
 
 
@@ -96,7 +96,7 @@ def manifest(reference: str, method: str = "GET", told: str = DIGEST, **more: An
 def test_a_manifest_is_matched_by_all_its_names(seen: Exchange) -> None:
     """docker asks HEAD of the tag, then GET of the digest; and again only what it does not have."""
     newest = [manifest("v2", told=OTHER), seen, manifest("v1", "HEAD"), manifest("v1", told=OTHER)]
-    scenario = scenario_like(seen, newest)
+    scenario = scenario_from_exchange(seen, newest)
     for reference in ("v1", DIGEST):
         for method in ("GET", "HEAD"):
             assert strikes(scenario, exchange(f"/v2/team/app/manifests/{reference}", method)) is not None
@@ -107,13 +107,13 @@ def test_a_manifest_is_matched_by_all_its_names(seen: Exchange) -> None:
 
 def test_many_tags_of_a_manifest_fit_into_its_rule() -> None:
     newest = [manifest(f"{number:0128}") for number in range(100)]
-    assert strikes(scenario_like(manifest(DIGEST), newest), exchange(newest[0].path)) is not None
+    assert strikes(scenario_from_exchange(manifest(DIGEST), newest), exchange(newest[0].path)) is not None
 
 
 def test_what_a_client_calls_its_method_is_no_alternative() -> None:
     seen = exchange("/v2/a/tags/list", "GET|PUT")
-    assert strikes(scenario_like(seen), exchange("/v2/a/tags/list", "PUT")) is None
-    assert strikes(scenario_like(seen), exchange("/v2/a/tags/list", "GET|PUT")) is not None
+    assert strikes(scenario_from_exchange(seen), exchange("/v2/a/tags/list", "PUT")) is None
+    assert strikes(scenario_from_exchange(seen), exchange("/v2/a/tags/list", "GET|PUT")) is not None
 
 
 @pytest.mark.parametrize("glob", ["a|", "|a", "a||b", "|"])

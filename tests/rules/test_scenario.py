@@ -93,7 +93,7 @@ def test_small_ones(text: str) -> None:
         ("- fault: error", 1, "a scenario is a mapping"),
         ("", 1, "a scenario is a mapping"),
         ("seed: often", 1, "seed"),
-        ("name: a\nname: b", 2, "'name' stands here twice"),
+        ("name: a\nname: b", 2, "'name' is here twice"),
         ("name: a\n---\nname: b", 2, "a second document"),
         ("name: [", 2, "is not YAML"),
         ("\tname: a", 1, "is not YAML"),

@@ -1,4 +1,4 @@
-"""The list of all faults, one module or folder per family. Whoever adds a class here has it at every door."""
+"""The list of all faults, in one module or folder per family."""
 
 from __future__ import annotations
 
@@ -49,6 +49,6 @@ CATALOGUE: dict[str, type[Fault]] = {
         *_CONTROL,
     )
 }
-"""Every fault by its name, family by family."""
+"""All faults by name, in the order of the families."""
 
 __all__ = ["CATALOGUE", "Fault"]

@@ -1,4 +1,4 @@
-"""Types of fault parameters, as every door spells them."""
+"""Types of fault parameters, and how rules and paths spell them."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from brokenreg.wording import counted
 _PORTION = re.compile(r"([0-9]{1,3}(?:\.[0-9]{1,6})?)(?:%|pct)", re.ASCII)
 _FRACTION = re.compile(r"[01]\.[0-9]{1,6}", re.ASCII)
 HEADERS = "headers"
-"""In place of a place in the body: before the status line."""
+"""The place before the status line, instead of a place in the body."""
 
 _PORTION_DIGITS = 8
-"""Decimals of a part of a whole: what percents with six decimals can spell."""
+"""Decimals of a share: as many as a percentage with six decimals has."""
 
 _MAX_SIZE = 2**63 - 1
 _MAX_SECONDS = 2.0**33
 
 
 def _seconds(value: Any) -> Any:
-    """To the nanosecond, as durations are spelled."""
+    """Read a duration, and round it to nanoseconds, as it is spelled."""
     if isinstance(value, str):
         return parse_duration(value)
     if isinstance(value, int | float) and abs(value) <= _MAX_SECONDS:
@@ -82,7 +82,7 @@ def _headers_or_extent(value: Any) -> Any:
 
 def _portion(value: float) -> float:
     if not 0 <= value <= 1:
-        raise ValueError(f"{100 * value:g}% is no part of a whole; write 0 to 100 percent, or bytes")
+        raise ValueError(f"{100 * value:g}% is not a part of a whole; write 0 to 100 percent, or bytes")
     return round(value, _PORTION_DIGITS)
 
 
@@ -179,14 +179,14 @@ HeadersOrExtent = Annotated[
 
 
 def bytes_of(extent: float, length: int | None) -> int | None:
-    """The place in bytes in a body of that length; None for a part of an unknown whole."""
+    """Return a place in bytes in a body of that length; None if it is a part of an unknown length."""
     if isinstance(extent, int):
         return extent
     return None if length is None else int(extent * length)
 
 
 def ends_before(place: float, exchange: Exchange, head: Head) -> str | None:
-    """Return that a body ends before that place, a number of bytes or a part of it; None if it does not."""
+    """Return how a body ends before that place, a number of bytes or a part of it; None if it does not."""
     if exchange.method == "HEAD":
         return "the response has no body"
     first = bytes_of(place, head.length)

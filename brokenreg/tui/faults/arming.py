@@ -9,7 +9,7 @@ from brokenreg.rules.active_rule import ActiveRule
 from brokenreg.rules.rule import Rule, fault_of
 from brokenreg.rules.rule_book import RuleBook
 from brokenreg.rules.rule_books import RuleBooks
-from brokenreg.rules.rule_from_exchange import rule_like
+from brokenreg.rules.rule_from_exchange import rule_from_exchange
 from brokenreg.rules.scenario import MAX_RULES
 from brokenreg.traffic.exchange import Exchange
 
@@ -73,4 +73,4 @@ def next_like(exchange: Exchange, fault: Fault, newest: Iterable[Exchange]) -> R
 
     `newest` are exchanges, the newest first, from which other names of a manifest are known.
     """
-    return rule_like(exchange, (fault,), newest).model_copy(update={"times": 1})
+    return rule_from_exchange(exchange, (fault,), newest).model_copy(update={"times": 1})

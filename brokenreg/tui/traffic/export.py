@@ -16,7 +16,7 @@ from textual.widgets import Input, Static
 from brokenreg.concurrency import paced
 from brokenreg.oci.sizes import format_size
 from brokenreg.rules.rule import FieldError
-from brokenreg.rules.rule_from_exchange import LOOKED_AT, scenario_like
+from brokenreg.rules.rule_from_exchange import MAX_SEARCHED, scenario_from_exchange
 from brokenreg.runtime.runtime import Runtime
 from brokenreg.traffic.curl import NoRequestError, curl
 from brokenreg.traffic.exchange import Exchange
@@ -64,7 +64,7 @@ class Source:
         return self._har(self.marked)
 
     async def rule(self) -> AsyncIterator[str]:
-        yield scenario_like(self.exchange, self.runtime.log.newest(LOOKED_AT))
+        yield scenario_from_exchange(self.exchange, self.runtime.log.newest(MAX_SEARCHED))
 
     async def _passing(self) -> list[Exchange]:
         exchanges = paced(list(self.runtime.log), check_every=_SLICE)
