@@ -55,7 +55,7 @@ def test_a_probability_in_percents(spelled: Any) -> None:
         ("broken/truncat", 404, "broken/truncat is no fault; did you mean broken/truncate?"),
         ("broken/prepard", 404, "broken/prepard is no fault; did you mean broken/prepared?"),
         ("broken/with/with/a", 404, "broken/with is no fault; there are accept, "),
-        ("broken/tls", 400, "with `brokenreg rules add tls`"),
+        ("broken/tls", 400, "use `brokenreg rules add tls`"),
         ("broken/token", 400, "write broken/with/token/<repository>"),
     ],
 )
