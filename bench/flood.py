@@ -12,7 +12,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-from brokenreg.assembly.process_tuning import loop_with_fair_selector
+from brokenreg.assembly.process_tuning import loop_with_fair_selector, tuned_process
 from brokenreg.assembly.server import Server
 from brokenreg.config import Settings
 from brokenreg.diagnostics import Diagnostics
@@ -64,7 +64,7 @@ async def main(folder: Path) -> None:
     settings = Settings(
         listen=["127.0.0.1:0"], control=None, data=folder, fabricate_limit="1GiB", offline=True
     )
-    async with Server.running(settings, Diagnostics()) as server:
+    async with tuned_process(), Server.running(settings, Diagnostics()) as server:
         log = TrafficLog(KEPT)
         pour(log, KEPT)
         pouring = asyncio.create_task(_pour_on(log))

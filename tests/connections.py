@@ -10,7 +10,7 @@ from typing import Any
 
 import httpx
 
-from tests.process import Brokenreg
+from tests.server import Brokenreg
 
 
 def rules_file(folder: Path, rules: str) -> Path:

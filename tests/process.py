@@ -11,40 +11,25 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from click.testing import CliRunner
 
 from brokenreg.cli.main import main
+from tests.server import Brokenreg, clean_environment, serve_command
 
 
 @dataclass
-class Brokenreg:
-    """A running brokenreg."""
+class BrokenregProcess(Brokenreg):
+    """A brokenreg in a process of its own."""
 
-    process: subprocess.Popen[str]
-    ready: dict[str, Any]
-    data: Path
-    lines: list[dict[str, Any]] = field(default_factory=list)
+    process: subprocess.Popen[str] = field(kw_only=True)
 
     @property
-    def url(self) -> str:
-        return str(self.ready["registry"])
-
-    @property
-    def host(self) -> str:
-        """`127.0.0.1:port`, as image references want it."""
-        return self.url.partition("://")[2]
-
-    @property
-    def control(self) -> str:
-        return str(self.ready["control"])
+    def is_running(self) -> bool:
+        return self.process.poll() is None
 
     def stop(self, number: int = signal.SIGTERM, *, timeout: float = 20) -> int:
-        """Send a signal and wait; the exit status. Further output is in `lines`.
-
-        The tests of shutdown measure how long that takes; here it is bounded, on a busy machine too.
-        """
+        """Send a signal and wait; the exit status. Further output is in `lines`."""
         self.process.send_signal(number)
         output, _ = self.process.communicate(timeout=timeout)
         self.lines += [json.loads(line) for line in output.splitlines()]
@@ -54,19 +39,6 @@ class Brokenreg:
         """Peak resident memory in bytes."""
         status = Path(f"/proc/{self.process.pid}/status").read_text()
         return int(status.split("VmHWM:")[1].split()[0]) * 1024
-
-
-def clean_environment(**extra: str) -> dict[str, str]:
-    """The environment without what brokenreg and its predecessor would read, or warn of."""
-    predecessor = ("BIND_HOST", "BIND_PORT", "BLOB_DIR", "CERT_FILE", "KEY_FILE")
-    kept = {
-        key: value
-        for key, value in os.environ.items()
-        if not key.startswith(("BROKENREG_", "V2_CATALOG"))
-        and not key.lower().endswith("_proxy")
-        and key not in predecessor
-    }
-    return {**kept, **extra}
 
 
 def run_here(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -79,17 +51,10 @@ def run_here(*arguments: str, **environment: str) -> subprocess.CompletedProcess
     return subprocess.CompletedProcess(arguments, done.exit_code, done.stdout, done.stderr)
 
 
-def launch(data: Path, *arguments: str, python: str = sys.executable, **environment: str) -> Brokenreg:
+def launch(data: Path, *arguments: str, python: str = sys.executable, **environment: str) -> BrokenregProcess:
     """Start and wait for the ready line. Raise `AssertionError` with standard error if none comes."""
-    command = [python, "-m", "brokenreg", "serve", "--headless", "--data", str(data)]
-    if "--listen" not in arguments:
-        command += ["--listen", "127.0.0.1:0"]
-    if "--upstream" not in arguments:  # tests ask nobody but this machine
-        command.append("--offline")
-    if "--control" not in arguments:
-        command += ["--control", "127.0.0.1:0"]
     process = subprocess.Popen(
-        [*command, *arguments],
+        [python, "-m", "brokenreg", "serve", *serve_command(data, *arguments)],
         stdout=subprocess.PIPE,
         stderr=None,
         text=True,
@@ -100,17 +65,17 @@ def launch(data: Path, *arguments: str, python: str = sys.executable, **environm
     if not line:
         process.wait(timeout=10)
         raise AssertionError(f"brokenreg ended with {process.returncode} before it was ready")
-    return Brokenreg(process, json.loads(line), data)
+    return BrokenregProcess(json.loads(line), data, process=process)
 
 
 @contextmanager
-def brokenreg(data: Path, *arguments: str, **environment: str) -> Iterator[Brokenreg]:
-    """A brokenreg for the length of a block."""
+def brokenreg_process(data: Path, *arguments: str, **environment: str) -> Iterator[BrokenregProcess]:
+    """A brokenreg in a process of its own for the length of a block."""
     running = launch(data, *arguments, **environment)
     try:
         yield running
     finally:
-        if running.process.poll() is None:
+        if running.is_running:
             running.process.kill()
         if running.process.stdout is not None and not running.process.stdout.closed:
             running.process.stdout.close()

@@ -29,7 +29,7 @@ from hyperframe.frame import (
     WindowUpdateFrame,
 )
 
-from tests.process import Brokenreg
+from tests.server import Brokenreg
 
 TIMEOUT = 5.0
 """Seconds without a byte after which an answer is taken to come no more."""

@@ -13,8 +13,8 @@ from typing import Any
 import httpx
 
 from tests import raw_http
-from tests.process import Brokenreg
 from tests.registry.pushing import OCI_MANIFEST, digest_of, image
+from tests.server import Brokenreg
 
 _names = itertools.count(1)
 _UNVERIFIED = httpx.create_ssl_context(verify=False)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from tests.process import Brokenreg
 from tests.raw_http import HTTP1, HTTP2, TIMEOUT
 from tests.registry.pushing import digest_of
 from tests.running_registry import Registry
+from tests.server import Brokenreg
 
 
 def test_an_honest_answer(each: Registry) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.connections import dial, rules_file
-from tests.process import Brokenreg, brokenreg
+from tests.server import Brokenreg, brokenreg
 
 EXPIRED, WRONG_NAME, WRONG_ADDRESS, NO_ISSUER, SELF_SIGNED_ROOT = 10, 62, 64, 20, 19
 """Codes of OpenSSL's verification: X509_V_ERR_CERT_HAS_EXPIRED, ..."""

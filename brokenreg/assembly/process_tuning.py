@@ -21,6 +21,20 @@ import sys
 import time
 from collections.abc import AsyncIterator
 
+_SWITCH_INTERVAL = 0.0005
+"""Seconds before a thread that hashes or writes must give the interpreter back to the loop."""
+
+
+@contextlib.asynccontextmanager
+async def tuned_process() -> AsyncIterator[None]:
+    """Tune the whole process for a server, for a block that ends with the process."""
+    sys.setswitchinterval(_SWITCH_INTERVAL)
+    keep_freed_memory()
+    allow_many_connections()
+    async with full_searches_when_quiet():
+        yield
+
+
 _M_TRIM_THRESHOLD = -1
 _M_MMAP_THRESHOLD = -3
 _KEEP = 16 * 1024 * 1024

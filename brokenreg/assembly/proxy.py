@@ -28,15 +28,18 @@ logger = logging.getLogger(__name__)
 
 @contextlib.asynccontextmanager
 async def running_proxy(
-    settings: Settings, store: Store, own: Callable[[], Collection[tuple[str, int]]]
+    settings: Settings,
+    store: Store,
+    own: Callable[[], Collection[tuple[str, int]]],
+    environ: Mapping[str, str],
 ) -> AsyncIterator[Proxy]:
     """Provide the proxy. Leaving the block ends its work, and it refuses new work.
 
-    `own` returns the addresses of our listeners. Raise `ListenError`, one clear line, for a CA or a web proxy
-    that cannot be used.
+    `own` returns the addresses of our listeners. Credentials and web proxies are looked up in `environ`.
+    Raise `ListenError`, one clear line, for a CA or a web proxy that cannot be used.
     """
     tokens = TokenCache()
-    proxy = _make_proxy(settings, store, tokens, own)
+    proxy = _make_proxy(settings, store, tokens, own, environ)
     try:
         yield proxy
     finally:
@@ -45,7 +48,11 @@ async def running_proxy(
 
 
 def _make_proxy(
-    settings: Settings, store: Store, tokens: TokenCache, own: Callable[[], Collection[tuple[str, int]]]
+    settings: Settings,
+    store: Store,
+    tokens: TokenCache,
+    own: Callable[[], Collection[tuple[str, int]]],
+    environ: Mapping[str, str],
 ) -> Proxy:
     urls = {upstream.name: upstream.url for upstream in settings.upstream}
     naming = Naming(settings.default_upstream, settings.allow_upstream)
@@ -55,9 +62,9 @@ def _make_proxy(
         urls,
         AddressPolicy(own, settings.is_beyond_loopback),
         _context(settings),
-        _authorize(settings, tokens),
+        _authorize(settings, tokens, environ),
         settings.upstream_timeout,
-        _web_proxies(settings, os.environ),
+        _web_proxies(settings, environ),
     )
     return Proxy(naming, client, store, settings.tag_ttl, keep_gone=settings.keep_gone)
 
@@ -82,8 +89,9 @@ def _web_proxies(settings: Settings, environ: Mapping[str, str]) -> WebProxies:
         raise ListenError(f"--upstream-proxy env: {error}") from None
 
 
-def _authorize(settings: Settings, tokens: TokenCache) -> Authorize:
-    credentials = Credentials(os.environ, Path(os.path.expanduser("~"))) if settings.may_log_in else None
+def _authorize(settings: Settings, tokens: TokenCache, environ: Mapping[str, str]) -> Authorize:
+    home = Path(environ.get("HOME") or os.path.expanduser("~"))
+    credentials = Credentials(environ, home) if settings.may_log_in else None
     realms: dict[str, tuple[httpx.URL, ...]] = {}
     for realm in settings.upstream_realm:
         realms[realm.name] = (*realms.get(realm.name, ()), httpx.URL(realm.url))

@@ -24,6 +24,7 @@ from brokenreg.assembly.output import (
     ready_line,
     write_ready_file,
 )
+from brokenreg.assembly.process_tuning import tuned_process
 from brokenreg.assembly.server import Server
 from brokenreg.concurrency import first_of
 from brokenreg.config import Settings
@@ -53,7 +54,7 @@ async def serve(settings: Settings, *, headless: bool) -> int:
         _end_in_time()
 
     with _on_stop_signals(stop_soon), _exchange_file(settings) as exchange_file, _standard_output() as output:
-        async with Server.running(settings, diagnostics) as server:
+        async with tuned_process(), Server.running(settings, diagnostics) as server:
             if exchange_file is not None:
                 _print(server, exchange_file, exchange_line)
             ready = _ready(settings, server)
@@ -82,7 +83,7 @@ async def panel(settings: Settings, preferences: Preferences) -> int:
     diagnostics = _log_to(file, "%(asctime)s %(levelname)s %(name)s: %(message)s")
     logging.captureWarnings(True)
     with _exchange_file(settings) as exchange_file:
-        async with Server.running(settings, diagnostics) as server:
+        async with tuned_process(), Server.running(settings, diagnostics) as server:
             if exchange_file is not None:
                 _print(server, exchange_file, exchange_line)
             app = Panel(server.runtime, preferences)

@@ -4,19 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import sys
+import os
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from functools import partial
 
 from brokenreg import __version__
 from brokenreg.assembly.applications import Applications, authenticated
 from brokenreg.assembly.listeners import Listeners, quiet_handshakes
-from brokenreg.assembly.process_tuning import (
-    allow_many_connections,
-    full_searches_when_quiet,
-    keep_freed_memory,
-)
 from brokenreg.assembly.proxy import running_proxy
 from brokenreg.assembly.tls import Identity, identity_of
 from brokenreg.config import Settings
@@ -43,31 +38,29 @@ from brokenreg.traffic.log import ExchangeEvent, TrafficLog
 _TOKEN_LIFETIME = 300.0
 """Default lifetime of a token, in seconds."""
 
-_SWITCH_INTERVAL = 0.0005
-"""Seconds before a thread that hashes or writes must give the interpreter back to the event loop."""
-
 
 class Server:
     """A brokenreg that serves, between entering and leaving `Server.running`."""
 
     @classmethod
     @contextlib.asynccontextmanager
-    async def running(cls, settings: Settings, diagnostics: Diagnostics) -> AsyncIterator[Server]:
+    async def running(
+        cls, settings: Settings, diagnostics: Diagnostics, environ: Mapping[str, str] = os.environ
+    ) -> AsyncIterator[Server]:
         """Serve until the block is left; then stop within 2 s, whatever is in flight.
 
         Everything ends in reverse order: the listeners accept no more connections, and requests in flight get
         a moment to finish; images and proxy end their work and report that to waiting clients; the remaining
         connections are cut; the storage closes.
 
+        The proxy looks up credentials and web proxies in `environ`. The settings of the process stay as they
+        are: `tuned_process` changes those.
+
         Raise `StorageError`, `ListenError` or `ScenarioError`, one clear line each, if it cannot serve.
         """
-        sys.setswitchinterval(_SWITCH_INTERVAL)
-        keep_freed_memory()
-        allow_many_connections()
         asyncio.get_running_loop().set_exception_handler(quiet_handshakes)
         async with contextlib.AsyncExitStack() as lifetimes:
             enter = lifetimes.enter_async_context
-            await enter(full_searches_when_quiet())
             store = await enter(
                 Store.open(
                     settings.data, settings.cache_max_size, settings.max_data, settings.verify_interval
@@ -76,7 +69,7 @@ class Server:
             identity = identity_of(settings, store.folder.tls)
             certificate = None if identity is None else identity.certificate
             listeners = await enter(Listeners.bound(settings, certificate))
-            proxy = await enter(running_proxy(settings, store, listeners.addresses))
+            proxy = await enter(running_proxy(settings, store, listeners.addresses, environ))
             images = Fabricator(store.index.recipes, {**KINDS, **fault_images()}, settings.fabricate_limit)
             lifetimes.push_async_callback(images.close)
             await images.load()

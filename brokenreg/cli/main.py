@@ -169,7 +169,7 @@ def main() -> None:
 @_server_options
 def serve(headless: bool, **options: Any) -> None:
     """Serve the registry until SIGINT or SIGTERM."""
-    settings = _settings(options)
+    settings = settings_from(options)
     from brokenreg.assembly.run import serve as run
 
     _run(run(settings, headless=headless))
@@ -187,7 +187,7 @@ def tui(context: click.Context, /, theme: str | None, **options: Any) -> None:
     """Serve the registry under a live panel."""
     from brokenreg.tui.bindings import KeysError, keys_from
 
-    settings = _settings(options)
+    settings = settings_from(options)
     try:
         preferences = Preferences(theme, keys_from(context.meta.get(_KEYS, {})))
     except KeysError as error:
@@ -204,8 +204,8 @@ for _command in (faults, rules, hold, resume, step, abort, check):
     main.add_command(_command)
 
 
-def _settings(options: Mapping[str, Any]) -> Settings:
-    """Raise `click.UsageError`, one clear line, for what cannot be."""
+def settings_from(options: Mapping[str, Any]) -> Settings:
+    """Return the settings of a run. Raise `click.UsageError`, one clear line, for what cannot be."""
     from pydantic import ValidationError
 
     from brokenreg.config import Settings

@@ -65,6 +65,8 @@ class Collector:
         while True:
             try:
                 await self.collect()
+            except OSError as error:
+                logger.warning("collecting garbage failed: %s; trying again in an hour", error)
             except Exception:  # any error: without a collector, garbage would stay permanently
                 logger.exception("collecting garbage failed; trying again in an hour")
             await asyncio.sleep(INTERVAL)

@@ -10,7 +10,7 @@ from click.testing import CliRunner, Result
 
 from brokenreg.cli.main import main
 from brokenreg.config import Settings
-from tests.process import brokenreg
+from tests.server import brokenreg
 
 
 def serve(data: Path, *arguments: str, **environment: str) -> Result:

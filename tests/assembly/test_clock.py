@@ -11,7 +11,7 @@ from brokenreg.faults.catalogue.status import RateLimit
 from brokenreg.registry.auth.token_issuer import TokenIssuer
 from brokenreg.registry.auth.token_service import Terms, TokenService
 from brokenreg.registry.auth.users import Users
-from tests.process import brokenreg
+from tests.process import brokenreg_process
 
 YEAR = 31_556_952
 AHEAD = 31_000 * YEAR
@@ -22,7 +22,7 @@ SHIFTED = "import time\nreal = time.time\ntime.time = lambda: real() + {}\n"
 def test_whatever_the_clock_says(tmp_path: Path, shift: int, year: str) -> None:
     (tmp_path / "sitecustomize.py").write_text(SHIFTED.format(shift))
     with (
-        brokenreg(tmp_path / "data", "--auth", "token", PYTHONPATH=str(tmp_path)) as running,
+        brokenreg_process(tmp_path / "data", "--auth", "token", PYTHONPATH=str(tmp_path)) as running,
         httpx.Client(base_url=running.url) as http,
     ):
         told = http.get("/token", params={"scope": "repository:app:pull"})

@@ -15,7 +15,8 @@ import trustme
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from tests.process import brokenreg, clean_environment, launch, run_here
+from tests.process import brokenreg_process, launch, run_here
+from tests.server import clean_environment
 
 
 def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -31,7 +32,7 @@ def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]
 
 def test_the_ready_line_comes_first_and_the_registry_answers(tmp_path: Path) -> None:
     ready_file = tmp_path / "ready.json"
-    with brokenreg(tmp_path / "data", "--ready-file", str(ready_file)) as running:
+    with brokenreg_process(tmp_path / "data", "--ready-file", str(ready_file)) as running:
         assert running.ready["event"] == "ready"
         assert running.ready["pid"] == running.process.pid
         assert json.loads(ready_file.read_text()) == running.ready
@@ -45,12 +46,12 @@ def test_the_ready_line_comes_first_and_the_registry_answers(tmp_path: Path) -> 
 
 
 def test_control_off(tmp_path: Path) -> None:
-    with brokenreg(tmp_path / "data", "--control", "off") as running:
+    with brokenreg_process(tmp_path / "data", "--control", "off") as running:
         assert running.ready["control"] is None
 
 
 def test_several_listeners(tmp_path: Path) -> None:
-    with brokenreg(tmp_path / "data", "--listen", "127.0.0.1:0", "--listen", "[::1]:0") as running:
+    with brokenreg_process(tmp_path / "data", "--listen", "127.0.0.1:0", "--listen", "[::1]:0") as running:
         urls = httpx.get(f"{running.control}/v1/status").json()["registry"]
         assert [httpx.get(f"{url}/v2/").status_code for url in urls] == [200, 200]
         assert urls[1].startswith("http://[::1]:")
@@ -85,7 +86,7 @@ def test_serve_alone_prints_a_readable_log(tmp_path: Path) -> None:
 
 def test_nobody_need_read_the_output(tmp_path: Path) -> None:
     """A full pipe must stop neither the registry nor its end."""
-    with brokenreg(tmp_path / "data") as running:
+    with brokenreg_process(tmp_path / "data") as running:
         agent = {"user-agent": "x" * 4000}
         with httpx.Client(base_url=running.url, headers=agent, timeout=10) as client:
             for _ in range(60):  # some four times what a pipe holds
@@ -96,7 +97,7 @@ def test_nobody_need_read_the_output(tmp_path: Path) -> None:
 
 def test_the_log_file_takes_each_exchange(tmp_path: Path) -> None:
     log = tmp_path / "exchanges.jsonl"
-    with brokenreg(tmp_path / "data", "--log", str(log)) as running:
+    with brokenreg_process(tmp_path / "data", "--log", str(log)) as running:
         httpx.get(f"{running.url}/v2/")
         running.stop()
     assert [json.loads(line)["path"] for line in log.read_text().splitlines()] == ["/v2/"]
@@ -343,7 +344,7 @@ def test_the_predecessors_variables_work(tmp_path: Path) -> None:
 
 
 def test_a_second_brokenreg_on_the_same_folder_is_refused(tmp_path: Path) -> None:
-    with brokenreg(tmp_path / "data"):
+    with brokenreg_process(tmp_path / "data"):
         result = run("serve", "--data", str(tmp_path / "data"), "--listen", "127.0.0.1:0", "--control", "off")
     assert (result.returncode, result.stderr.count("\n")) == (1, 1)
     assert "in use by another brokenreg" in result.stderr

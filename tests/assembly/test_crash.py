@@ -14,7 +14,7 @@ from pathlib import Path
 import httpx
 
 from brokenreg.storage import Store
-from tests.process import brokenreg
+from tests.process import brokenreg_process
 
 CLIENTS = 8
 ROUNDS = 20
@@ -93,7 +93,7 @@ async def test_nothing_acknowledged_is_lost(tmp_path: Path) -> None:
     total = 0
     for round_ in range(ROUNDS):
         acknowledged = Acknowledged()
-        with brokenreg(data, "--control", "off") as running:
+        with brokenreg_process(data, "--control", "off") as running:
             answered = asyncio.Event()
             async with httpx.AsyncClient(base_url=running.url, timeout=30, limits=LIMITS) as client:
                 clients = [
@@ -107,7 +107,7 @@ async def test_nothing_acknowledged_is_lost(tmp_path: Path) -> None:
                 await asyncio.sleep(chance.uniform(0.0, 0.5))  # the moment is what the test is about
                 running.process.send_signal(signal.SIGKILL)
                 await asyncio.gather(*clients)
-        with brokenreg(data, "--control", "off") as running:
+        with brokenreg_process(data, "--control", "off") as running:
             await check(running.url, acknowledged)
         total += len(acknowledged.blobs) + len(acknowledged.manifests)
     assert total > ROUNDS, "the clients came to nothing; the test shows nothing"

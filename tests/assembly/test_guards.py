@@ -10,7 +10,7 @@ import pytest
 from brokenreg.assembly.guards import RegistryGuard
 from brokenreg.control.guard import ControlGuard
 from brokenreg.wire.asgi import Message, Receive, Scope, Send
-from tests.process import Brokenreg, brokenreg
+from tests.server import Brokenreg, brokenreg
 
 PORT = "PORT"
 

@@ -12,14 +12,14 @@ from pathlib import Path
 
 import httpx
 
-from tests.process import Brokenreg, brokenreg
+from tests.process import BrokenregProcess, brokenreg_process
 
 CLIENTS = 8
 SIZE = 96 << 20
 LIMIT = 120 << 20
 
 
-def push(running: Brokenreg, number: int) -> str:
+def push(running: BrokenregProcess, number: int) -> str:
     """Push a blob of its own, and pull it back."""
     block = random.Random(number).randbytes(1 << 20)
     hasher = hashlib.sha256()
@@ -36,7 +36,7 @@ def push(running: Brokenreg, number: int) -> str:
     return digest
 
 
-def pull(running: Brokenreg, number: int, digest: str) -> str:
+def pull(running: BrokenregProcess, number: int, digest: str) -> str:
     connection = http.client.HTTPConnection(running.host, timeout=60)
     connection.request("GET", f"/v2/memory/{number}/blobs/{digest}")
     response = connection.getresponse()
@@ -47,7 +47,7 @@ def pull(running: Brokenreg, number: int, digest: str) -> str:
 
 
 def test_eight_large_pushes_and_pulls_at_once(tmp_path: Path) -> None:
-    with brokenreg(tmp_path / "data") as running, ThreadPoolExecutor(2 * CLIENTS) as pool:
+    with brokenreg_process(tmp_path / "data") as running, ThreadPoolExecutor(2 * CLIENTS) as pool:
         first = list(pool.map(lambda number: push(running, number), range(CLIENTS)))
         pushing = [pool.submit(push, running, number) for number in range(CLIENTS, 2 * CLIENTS)]
         pulling = [pool.submit(pull, running, number, digest) for number, digest in enumerate(first)]
@@ -58,7 +58,7 @@ def test_eight_large_pushes_and_pulls_at_once(tmp_path: Path) -> None:
 
 def test_an_unfinished_manifest_of_any_size_is_not_gathered(tmp_path: Path) -> None:
     """413 once 4 MiB are passed; what still comes is read and forgotten."""
-    with brokenreg(tmp_path / "data") as running:
+    with brokenreg_process(tmp_path / "data") as running:
         before = running.resident()
         body = (b"x" * (1 << 20) for _ in range(48))
         response = httpx.put(f"{running.url}/v2/memory/manifests/big", content=body, timeout=30)
@@ -69,7 +69,7 @@ def test_an_unfinished_manifest_of_any_size_is_not_gathered(tmp_path: Path) -> N
 RESET = struct.pack("ii", 1, 0)
 
 
-def disconnect(running: Brokenreg, path: str) -> None:
+def disconnect(running: BrokenregProcess, path: str) -> None:
     """Request a large body, read some of it, and reset the connection."""
     host, _, port = running.host.partition(":")
     with socket.create_connection((host, int(port)), timeout=10) as connection:
@@ -82,7 +82,7 @@ def disconnect(running: Brokenreg, path: str) -> None:
 
 def test_a_client_that_disconnects_leaves_nothing_behind(tmp_path: Path) -> None:
     """Not until Python searches for cyclic garbage either, for under load that takes long."""
-    with brokenreg(tmp_path / "data") as running, ThreadPoolExecutor(6) as pool:
+    with brokenreg_process(tmp_path / "data") as running, ThreadPoolExecutor(6) as pool:
         manifest = httpx.get(f"{running.url}/v2/broken/random/manifests/layers-1_size-4mib").json()
         path = f"/v2/broken/random/blobs/{manifest['layers'][0]['digest']}"
         list(pool.map(lambda _: disconnect(running, path), range(100)))

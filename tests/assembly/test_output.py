@@ -17,7 +17,7 @@ import pytest
 
 from brokenreg.assembly import output
 from brokenreg.assembly.output import ErrorOutput, LineWriter
-from tests.process import clean_environment
+from tests.server import clean_environment
 
 LINE = "x" * 99
 

@@ -18,7 +18,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.process import Brokenreg, brokenreg
+from tests.process import brokenreg_process
+from tests.server import Brokenreg
 
 
 def connect(running: Brokenreg, request: bytes = b"") -> socket.socket:
@@ -54,7 +55,7 @@ IN_FLIGHT = {
 @pytest.mark.parametrize("what", sorted(IN_FLIGHT))
 def test_ends_within_two_seconds(tmp_path: Path, what: str, number: signal.Signals) -> None:
     request = IN_FLIGHT[what]
-    with brokenreg(tmp_path / "data") as running, connect(running, request):
+    with brokenreg_process(tmp_path / "data") as running, connect(running, request):
         if b"\r\n\r\n" in request and b" /v2/ " not in request:
             wait_in_flight(running, 1)
         began = time.monotonic()
@@ -63,7 +64,7 @@ def test_ends_within_two_seconds(tmp_path: Path, what: str, number: signal.Signa
 
 
 def test_ends_within_two_seconds_in_the_middle_of_a_download(tmp_path: Path) -> None:
-    with brokenreg(tmp_path / "data") as running:
+    with brokenreg_process(tmp_path / "data") as running:
         manifest = httpx.get(
             f"{running.url}/v2/broken/random/manifests/layers-1_size-64MiB", timeout=30
         ).json()
@@ -77,7 +78,7 @@ def test_ends_within_two_seconds_in_the_middle_of_a_download(tmp_path: Path) -> 
 
 
 def test_what_is_in_flight_may_finish(tmp_path: Path) -> None:
-    with brokenreg(tmp_path / "data") as running:
+    with brokenreg_process(tmp_path / "data") as running:
         request = b"GET /v2/broken/timeout/manifests/dur-400ms HTTP/1.1\r\nHost: HOST\r\n\r\n"
         with connect(running, request) as connection:
             wait_in_flight(running, 1)
@@ -87,7 +88,7 @@ def test_what_is_in_flight_may_finish(tmp_path: Path) -> None:
 
 def test_what_ends_with_the_server_is_printed(tmp_path: Path) -> None:
     request = IN_FLIGHT["a timeout"]
-    with brokenreg(tmp_path / "data") as running, connect(running, request):
+    with brokenreg_process(tmp_path / "data") as running, connect(running, request):
         wait_in_flight(running, 1)
         assert running.stop() == 0
     (line,) = [line for line in running.lines if line["event"] == "exchange"]
@@ -97,7 +98,7 @@ def test_what_ends_with_the_server_is_printed(tmp_path: Path) -> None:
 def test_a_response_that_stands_still_ends_without_a_word(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    with brokenreg(tmp_path / "data") as running:
+    with brokenreg_process(tmp_path / "data") as running:
         manifest = httpx.get(f"{running.url}/v2/broken/stall/manifests/at-1000", timeout=30).json()
         path = f"/v2/broken/stall/blobs/{manifest['layers'][0]['digest']}"
         with connect(running, f"GET {path} HTTP/1.1\r\nHost: HOST\r\n\r\n".encode()) as connection:
@@ -150,7 +151,7 @@ def test_ends_whatever_begins_meanwhile(tmp_path: Path, capfd: pytest.CaptureFix
     done = threading.Event()
     with endless_upstream() as upstream, ThreadPoolExecutor(3) as clients, ExitStack() as stack:
         arguments = ("--upstream", f"local={upstream}")
-        running = stack.enter_context(brokenreg(tmp_path / "data", *arguments))
+        running = stack.enter_context(brokenreg_process(tmp_path / "data", *arguments))
         stack.callback(done.set)
         with httpx.Client(base_url=running.control) as control:
             held = {"expression": "endpoint:tags"}
@@ -187,7 +188,7 @@ def test_a_push_that_waits_for_the_disk_neither_delays_the_end_nor_prints_a_trac
 ) -> None:
     (tmp_path / "sitecustomize.py").write_text(_SLOW_DISK.format(seconds=seconds))
     content = b"pushed while it stops"
-    with brokenreg(tmp_path / "data", PYTHONPATH=str(tmp_path)) as running:
+    with brokenreg_process(tmp_path / "data", PYTHONPATH=str(tmp_path)) as running:
         path = f"/v2/a/blobs/uploads/?digest=sha256:{hashlib.sha256(content).hexdigest()}"
         head = f"POST {path} HTTP/1.1\r\nHost: HOST\r\nContent-Length: {len(content)}\r\n\r\n"
         with connect(running, head.encode() + content) as connection:
@@ -198,6 +199,6 @@ def test_a_push_that_waits_for_the_disk_neither_delays_the_end_nor_prints_a_trac
             with contextlib.suppress(ConnectionResetError):
                 assert connection.recv(100) == b""
     assert capfd.readouterr().err == ""
-    with brokenreg(tmp_path / "data") as running:  # what is left is removed
+    with brokenreg_process(tmp_path / "data") as running:  # what is left is removed
         assert httpx.get(f"{running.url}/v2/a/blobs/{path.partition('=')[2]}").status_code == 404
         assert not list((tmp_path / "data" / "uploads").iterdir())

@@ -14,7 +14,7 @@ import trustme
 from cryptography import x509
 
 from brokenreg.assembly.tls import self_signed
-from tests.process import Brokenreg, brokenreg
+from tests.server import Brokenreg, brokenreg
 
 
 @pytest.fixture

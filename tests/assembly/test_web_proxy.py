@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import json
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import httpx
 import pytest
 
-from tests.process import Brokenreg, brokenreg
-from tests.proxy.chain import PLAIN, Chain, chain, last
+from tests.process import brokenreg_process
+from tests.proxy.chain import PLAIN, Chain, Start, chain, last
 from tests.proxy.web_proxy import web_proxy
+from tests.server import Brokenreg, brokenreg
 
 LOGIN = "robot:s3cret"
 NOWHERE = f"http://{LOGIN}@127.0.0.1:1"
 """Where nobody listens: what went there would fail."""
 
 
-def through(folder: Path, *options: str, **environment: str):  # type: ignore[no-untyped-def]
+def through(
+    folder: Path, *options: str, start: Start = brokenreg, **environment: str
+) -> AbstractContextManager[Brokenreg]:
     """A brokenreg whose quay.io is known to nobody but a web proxy."""
     upstream = (
         "--upstream",
@@ -25,7 +29,7 @@ def through(folder: Path, *options: str, **environment: str):  # type: ignore[no
         "--upstream",
         "lab.test=http://registry.lab.test",
     )
-    return brokenreg(folder / "proxy", *upstream, *options, **environment)
+    return start(folder / "proxy", *upstream, *options, **environment)
 
 
 def everything(running: Brokenreg) -> str:
@@ -46,7 +50,7 @@ def test_all_goes_through_it_and_its_password_is_told_nowhere(
             for number, url in enumerate(urls):
                 log = tmp_path / f"log{number}"
                 options = ("--upstream-proxy", url, "--log", str(log))
-                with through(tmp_path / str(number), *options) as proxy:
+                with through(tmp_path / str(number), *options, start=brokenreg_process) as proxy:
                     both = Chain(upstream, proxy)
                     manifest = both.push_image("org/app", b"layer")
                     response = both.get("/v2/org/app/manifests/v1")
@@ -99,7 +103,7 @@ def test_a_variable_that_is_not_valid_is_one_line(
 ) -> None:
     with (
         pytest.raises(AssertionError, match="ended with 1"),
-        through(tmp_path, "--upstream-proxy", "env", **environment),
+        through(tmp_path, "--upstream-proxy", "env", start=brokenreg_process, **environment),
     ):
         pass
     (line,) = capfd.readouterr().err.splitlines()
@@ -108,30 +112,24 @@ def test_a_variable_that_is_not_valid_is_one_line(
 
 
 @pytest.mark.parametrize("names", [("HTTPS_PROXY",), ("http_proxy", "all_proxy")])
-def test_upstreams_are_asked_directly_and_that_is_told(
-    tmp_path: Path, names: tuple[str, ...], capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_upstreams_are_asked_directly_and_that_is_told(tmp_path: Path, names: tuple[str, ...]) -> None:
     with chain(tmp_path, **dict.fromkeys(names, NOWHERE)) as both:
         manifest = both.push_image("org/app", b"layer")
         assert both.get("/v2/org/app/manifests/v1").content == manifest
-    told = [line for line in capfd.readouterr().err.splitlines() if "web proxy" in line]
+        told = [line for line in both.proxy.warnings.splitlines() if "web proxy" in line]
     assert told == [
-        f"brokenreg: upstreams are reached without a web proxy; not used: {', '.join(names)}; "
+        f"upstreams are reached without a web proxy; not used: {', '.join(names)}; "
         "add --upstream-proxy env to use it"
     ]
 
 
-def test_an_environment_that_names_none_is_told(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    with through(tmp_path, "--upstream-proxy", "env"):
-        pass
-    assert "neither HTTPS_PROXY nor HTTP_PROXY is set" in capfd.readouterr().err
+def test_an_environment_that_names_none_is_told(tmp_path: Path) -> None:
+    with through(tmp_path, "--upstream-proxy", "env") as proxy:
+        assert "neither HTTPS_PROXY nor HTTP_PROXY is set" in proxy.warnings
 
 
 @pytest.mark.parametrize("option", [("--offline",), ("--upstream", "quay.io=http://127.0.0.1:1")])
-def test_nothing_is_told_where_there_is_nothing_to_tell(
-    tmp_path: Path, option: tuple[str, ...], capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_nothing_is_told_where_there_is_nothing_to_tell(tmp_path: Path, option: tuple[str, ...]) -> None:
     variables = {"HTTPS_PROXY": NOWHERE} if "--offline" in option else {"HTTPS_PROXY": "", "NO_PROXY": "*"}
-    with brokenreg(tmp_path / "data", *option, **variables):
-        pass
-    assert "web proxy" not in capfd.readouterr().err
+    with brokenreg(tmp_path / "data", *option, **variables) as proxy:
+        assert "web proxy" not in proxy.warnings

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import httpx
 
-from tests.process import Brokenreg, brokenreg, clean_environment
+from tests.server import Brokenreg, brokenreg, clean_environment
 
 SCENARIO = """
 rules:

@@ -13,7 +13,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.process import Brokenreg, brokenreg, clean_environment, run_here
+from tests.process import run_here
+from tests.server import Brokenreg, brokenreg, clean_environment
 
 TOKEN = "s3cret"
 IMAGE = "/v2/broken/random/manifests/layers-1_size-10"

@@ -13,7 +13,7 @@ import pytest
 from tests.clients import layouts
 from tests.clients.private import Client
 from tests.clients.programs import need
-from tests.process import Brokenreg, brokenreg
+from tests.server import Brokenreg, brokenreg
 
 USER, PASSWORD = "casey", "hunter2"
 CREDENTIALS = f"{USER}:{PASSWORD}"

@@ -11,7 +11,7 @@ import pytest
 
 from tests.clients.private import Client
 from tests.connections import connects, in_turn, rules_file, until_idle
-from tests.process import Brokenreg, brokenreg
+from tests.server import Brokenreg, brokenreg
 
 FORMS = {
     "tls, form: expired": "certificate has expired",

@@ -11,7 +11,7 @@ import pytest
 from tests.clients import layouts, wire
 from tests.clients.layouts import MIB
 from tests.clients.private import Client
-from tests.process import Brokenreg
+from tests.server import Brokenreg
 
 _PULL = ("images", "pull", "--plain-http", "--snapshotter=native")
 _PUSH = ("images", "push", "--plain-http")

@@ -12,7 +12,7 @@ import pytest
 from tests.clients import layouts, wire
 from tests.clients.layouts import MIB
 from tests.clients.private import Client
-from tests.process import Brokenreg
+from tests.server import Brokenreg
 
 
 @pytest.fixture(autouse=True)

@@ -14,7 +14,7 @@ import pytest
 from tests.clients import layouts, wire
 from tests.clients.layouts import MIB, Blob
 from tests.clients.programs import need
-from tests.process import Brokenreg
+from tests.server import Brokenreg
 
 if TYPE_CHECKING:
     from oras.client import OrasClient

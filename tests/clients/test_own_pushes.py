@@ -12,8 +12,8 @@ import pytest
 from tests.clients import layouts, wire
 from tests.clients.layouts import Image
 from tests.clients.private import Client
-from tests.process import Brokenreg, brokenreg
 from tests.proxy.scripted import Answer, Received, Scripted, scripted
+from tests.server import Brokenreg, brokenreg
 
 _LONG = {"retry-after": "900"}
 _PLAIN = "--tls-verify=false"

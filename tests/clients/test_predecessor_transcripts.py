@@ -11,7 +11,7 @@ import pytest
 
 from tests.clients import layouts, wire
 from tests.clients.private import Client
-from tests.process import Brokenreg
+from tests.server import Brokenreg
 
 _PREFIX = "Error response from daemon: "
 

@@ -20,7 +20,7 @@ from tests.clients.origins import Origin, homes, origin
 from tests.clients.private import PROGRAMS, Client, docker_client, short_folder
 from tests.clients.programs import need
 from tests.clients.pullers import Ctr, Docker, Podman, Skopeo
-from tests.process import Brokenreg, brokenreg
+from tests.server import Brokenreg, brokenreg
 
 _SHIPPED = Path(__file__).parents[2] / "deploy" / "clients"
 

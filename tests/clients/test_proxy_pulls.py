@@ -15,9 +15,9 @@ from tests.clients.layouts import KIB, Image, Index
 from tests.clients.origins import KINDS, homes, origin
 from tests.clients.private import Client
 from tests.clients.pullers import PULLERS, Puller
-from tests.process import Brokenreg, brokenreg
 from tests.proxy.upstreams import PASSWORD
 from tests.proxy.web_proxy import web_proxy
+from tests.server import Brokenreg, brokenreg
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ import pytest
 
 from tests.clients import layouts, wire
 from tests.clients.private import Client
-from tests.process import Brokenreg
+from tests.server import Brokenreg
 
 
 def exchanges(registry: Brokenreg, wanted: str) -> list[dict[str, Any]]:

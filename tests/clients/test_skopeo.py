@@ -11,7 +11,7 @@ from tests.clients import layouts, wire
 from tests.clients.layouts import MIB
 from tests.clients.private import Client
 from tests.clients.programs import need, run
-from tests.process import Brokenreg
+from tests.server import Brokenreg
 
 _PLAIN = ("--src-tls-verify=false", "--dest-tls-verify=false")
 

@@ -11,7 +11,7 @@ import httpx
 
 from tests.clients import layouts
 from tests.clients.layouts import Blob, Image, Index
-from tests.process import Brokenreg
+from tests.server import Brokenreg
 
 _ACCEPT = ", ".join([layouts.OCI_INDEX, layouts.OCI_MANIFEST, layouts.DOCKER_LIST, layouts.DOCKER_MANIFEST])
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from tests.process import Brokenreg
+from tests.server import Brokenreg
 
 
 @pytest.fixture

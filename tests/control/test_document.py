@@ -13,7 +13,7 @@ import pytest
 from brokenreg.control.app import ROUTES
 from brokenreg.faults.catalogue import CATALOGUE
 from tests.control.problem import problem_of
-from tests.process import Brokenreg
+from tests.server import Brokenreg
 
 
 def test_the_document_tells_of_every_route(control: httpx.Client) -> None:

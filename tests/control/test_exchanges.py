@@ -14,7 +14,7 @@ from typing import Any
 import httpx
 
 from tests.control.problem import problem_of
-from tests.process import Brokenreg, brokenreg
+from tests.server import Brokenreg, brokenreg
 
 IMAGE = "/v2/broken/random/manifests/layers-1_size-10"
 

@@ -21,7 +21,7 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from brokenreg.control.app import ROUTES
-from tests.process import Brokenreg, brokenreg
+from tests.server import Brokenreg, brokenreg
 
 CHECKS = (
     not_a_server_error,
@@ -71,4 +71,4 @@ def test_no_question_breaks_it(fuzzed: Fuzzed, method_path: tuple[str, str]) -> 
         case.call_and_validate(base_url=running.control, checks=CHECKS, timeout=20)
 
     ask()
-    assert running.process.poll() is None
+    assert running.is_running

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from tests.control.problem import problem_of
-from tests.process import Brokenreg
+from tests.server import Brokenreg
 
 RULE = {"name": "twice", "fault": {"type": "error", "status": 503}, "times": 2}
 

@@ -22,7 +22,7 @@ from brokenreg.rules.rule_book import RuleBook
 from brokenreg.rules.rule_books import RuleBooks
 from brokenreg.rules.scenario import SourcedScenario
 from tests.control.problem import problem_of
-from tests.process import Brokenreg, brokenreg
+from tests.server import Brokenreg, brokenreg
 
 _FAULTS = [describe(kind).examples.rule["fault"] for kind in CATALOGUE.values()]
 _TEXT = st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Cs"]), min_size=1, max_size=20)

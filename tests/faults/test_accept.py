@@ -14,7 +14,8 @@ import httpx
 import pytest
 
 from tests.connections import connects, dial, in_turn, read_all, rules_file, timelines, until_idle
-from tests.process import Brokenreg, brokenreg
+from tests.process import BrokenregProcess, brokenreg_process
+from tests.server import Brokenreg, brokenreg
 
 REQUEST = b"GET /v2/ HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
 TLS = [(), ("--tls", "self-signed")]
@@ -75,7 +76,9 @@ def test_garbage(tmp_path: Path) -> None:
 @pytest.mark.parametrize("arguments", TLS)
 def test_a_stall_lasts_until_the_client_leaves(tmp_path: Path, arguments: tuple[str, ...]) -> None:
     rules = in_turn(*["accept, form: stall"] * 20)
-    with brokenreg(tmp_path / "data", "--scenario", str(rules_file(tmp_path, rules)), *arguments) as running:
+    with brokenreg_process(
+        tmp_path / "data", "--scenario", str(rules_file(tmp_path, rules)), *arguments
+    ) as running:
         descriptors = open_files(running)
         stalled = [dial(running) for _ in range(20)]
         until_idle(running, connections=20)
@@ -98,7 +101,7 @@ def test_a_stall_lasts_until_the_client_leaves(tmp_path: Path, arguments: tuple[
     assert [event["ended"] for event in connects(running)] == ["disconnected"] * 20
 
 
-def open_files(running: Brokenreg) -> int:
+def open_files(running: BrokenregProcess) -> int:
     return len(os.listdir(f"/proc/{running.process.pid}/fd"))
 
 
@@ -115,7 +118,7 @@ def test_stopping_releases_who_is_stalled_at_once(tmp_path: Path) -> None:
     rules = in_turn("accept, form: stall", "tls, form: handshake-stalls")
     log = tmp_path / "exchanges"
     arguments = ["--tls", "self-signed", "--scenario", str(rules_file(tmp_path, rules)), "--log", str(log)]
-    with brokenreg(tmp_path / "data", *arguments) as running:
+    with brokenreg_process(tmp_path / "data", *arguments) as running:
         connections = [dial(running) for _ in range(3)]  # the last is in its handshake
         until_idle(running, connections=3)
         began = time.monotonic()
@@ -133,7 +136,7 @@ def test_descriptors_do_not_leak(tmp_path: Path) -> None:
 - {fault: {type: accept, form: close}, probability: 0.3}
 - {fault: {type: accept, form: garbage}, probability: 0.3}
 """
-    with brokenreg(tmp_path / "data", "--scenario", str(rules_file(tmp_path, rules))) as running:
+    with brokenreg_process(tmp_path / "data", "--scenario", str(rules_file(tmp_path, rules))) as running:
         until_idle(running)
         descriptors = open_files(running)
         with ThreadPoolExecutor(20) as pool:

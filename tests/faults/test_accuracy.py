@@ -5,7 +5,7 @@ from __future__ import annotations
 import statistics
 
 from bench import accuracy
-from tests.process import Brokenreg
+from tests.server import Brokenreg
 
 
 def test_delays_and_rates_beside_other_requests(registry: Brokenreg) -> None:

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from tests.process import Brokenreg
 from tests.raw_http import HTTP1, HTTP2, Answer
 from tests.registry.pushing import MIB, digest_of
 from tests.running_registry import Pushed, Registry
+from tests.server import Brokenreg
 
 SIZE = 300_000
 

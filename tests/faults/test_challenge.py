@@ -10,8 +10,8 @@ import httpx
 import pytest
 
 from tests import raw_http
-from tests.process import Brokenreg, brokenreg
 from tests.registry.pushing import error_of, image, push_blob, push_manifest
+from tests.server import Brokenreg, brokenreg
 
 FAULT = "broken/with/challenge_form-{}"
 RULES = """

@@ -11,7 +11,6 @@ from urllib.parse import urljoin
 import httpx
 import pytest
 
-from tests.process import Brokenreg, brokenreg
 from tests.raw_http import ask
 from tests.registry.pushing import (
     OCI_INDEX,
@@ -24,6 +23,7 @@ from tests.registry.pushing import (
     next_page,
     push_manifest,
 )
+from tests.server import Brokenreg, brokenreg
 
 
 @pytest.fixture

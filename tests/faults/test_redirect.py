@@ -15,10 +15,10 @@ import httpx
 import pytest
 
 from tests.clients.conftest import Client, client_env, short_folder, skopeo  # noqa: F401
-from tests.process import Brokenreg, brokenreg
 from tests.registry.pushing import digest_of
 from tests.running_registry import Registry
 from tests.second_origin.client import follow, leaks, location_of, refused, second, status
+from tests.server import Brokenreg, brokenreg
 
 ALL = "broken/with/redirect/"
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.process import Brokenreg, brokenreg
 from tests.registry.pushing import MIB, connect, error_of, push_manifest, status, until_in_flight
+from tests.server import Brokenreg, brokenreg
 
 URL = "/v2/broken/timeout/manifests"
 

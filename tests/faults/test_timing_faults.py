@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from hyperframe.frame import RstStreamFrame
 
-from tests.process import Brokenreg
 from tests.raw_http import HTTP1, HTTP2
 from tests.running_registry import Registry
+from tests.server import Brokenreg
 
 LATE = 1.0
 """Seconds that anything may take beyond what it was told, on a busy machine."""

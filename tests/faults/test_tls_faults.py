@@ -16,7 +16,7 @@ import trustme
 
 from brokenreg.rules.scenario import ScenarioError, read_scenario
 from tests.connections import connects, dial, in_turn, read_all, rules_file, timelines, until_idle
-from tests.process import Brokenreg, brokenreg
+from tests.server import Brokenreg, brokenreg
 from tests.tls_client import (
     EXPIRED,
     NO_ISSUER,

@@ -11,8 +11,8 @@ import httpx
 import jwt
 import pytest
 
-from tests.process import brokenreg
 from tests.registry.pushing import error_of
+from tests.server import brokenreg
 
 USER = ("casey", "hunter2")
 

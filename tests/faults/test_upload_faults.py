@@ -11,9 +11,9 @@ from urllib.parse import urljoin, urlsplit
 import httpx
 import pytest
 
-from tests.process import Brokenreg, brokenreg
 from tests.raw_http import HTTP1, ask
 from tests.registry.pushing import digest_of, error_of, push_blob, status
+from tests.server import Brokenreg, brokenreg
 
 CONTENT = b"0123456789" * 100
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.process import brokenreg
 from tests.registry.pushing import digest_of, error_of, stored
+from tests.server import brokenreg
 
 URL = "/v2/broken/random/manifests"
 DOCKER_MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"

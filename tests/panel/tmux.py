@@ -7,7 +7,7 @@ import subprocess
 import time
 import uuid
 
-from tests.process import clean_environment
+from tests.server import clean_environment
 
 
 class Terminal:

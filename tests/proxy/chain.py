@@ -5,20 +5,24 @@ from __future__ import annotations
 import hashlib
 import http.client
 import ssl
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import httpx
 
-from tests.process import Brokenreg, brokenreg
 from tests.registry.pushing import OCI_MANIFEST, digest_of, image
+from tests.server import Brokenreg, brokenreg
 
 CONFIG = b"{}"
 PLAIN = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 """For requests without TLS: reading the system's CAs for each costs more than the request."""
+
+
+Start = Callable[..., AbstractContextManager[Brokenreg]]
+"""`brokenreg`, or `brokenreg_process`."""
 
 
 @dataclass
@@ -84,11 +88,11 @@ def ask_control(running: Brokenreg, path: str, **query: str) -> Any:
 
 
 @contextmanager
-def chain(folder: Path, *arguments: str, **environment: str) -> Iterator[Chain]:
-    """Both of them; the arguments are the proxy's, whose quay.io is the upstream."""
+def chain(folder: Path, *arguments: str, start: Start = brokenreg, **environment: str) -> Iterator[Chain]:
+    """Both of them; the arguments are the proxy's, which `start` starts; its quay.io is the upstream."""
     with brokenreg(folder / "upstream", "--offline") as upstream:
         options = ("--upstream", f"quay.io={upstream.url}", *arguments)
-        with brokenreg(folder / "proxy", *options, **environment) as proxy:
+        with start(folder / "proxy", *options, **environment) as proxy:
             yield Chain(upstream, proxy)
 
 

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.process import Brokenreg, brokenreg
 from tests.proxy.scripted import Scripted, scripted
+from tests.server import Brokenreg, brokenreg
 
 
 @pytest.fixture(scope="module")

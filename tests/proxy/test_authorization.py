@@ -22,10 +22,11 @@ from brokenreg.proxy.errors import UpstreamError
 from brokenreg.proxy.http.addresses import AddressPolicy
 from brokenreg.proxy.http.client import UpstreamClient
 from brokenreg.proxy.routes import Route
-from tests.process import brokenreg
+from tests.process import brokenreg_process
 from tests.proxy.asked import Listening, get, redirect
-from tests.proxy.chain import Chain, last
+from tests.proxy.chain import Chain, Start, last
 from tests.registry.pushing import MIB, digest_of, error_of, image
+from tests.server import brokenreg
 
 PASSWORD = "very-secret-indeed"
 BASIC = base64.b64encode(f"ann:{PASSWORD}".encode()).decode()
@@ -44,11 +45,12 @@ def private(
     password: str = PASSWORD,
     config: dict[str, Any] | None = None,
     more: Iterable[str] = (),
+    start: Start = brokenreg,
     **environment: str,
 ) -> Iterator[Chain]:
     """An upstream that lets ann in, and a proxy that knows a password of hers, or what `config` says.
 
-    `options` and `environment` are the proxy's.
+    `options` and `environment` are the proxy's, which `start` starts.
     """
     file = folder / "docker" / "config.json"
     file.parent.mkdir()
@@ -59,7 +61,7 @@ def private(
     with brokenreg(folder / "upstream", *users) as upstream:
         _push(upstream.url)
         route = ("--upstream", f"quay.io={upstream.url}", "--tag-ttl", "0s")
-        with brokenreg(folder / "proxy", *route, *options, **home, **environment) as proxy:
+        with start(folder / "proxy", *route, *options, **home, **environment) as proxy:
             yield Chain(upstream, proxy)
 
 
@@ -77,7 +79,7 @@ def _push(url: str) -> None:
 
 @pytest.mark.parametrize("kind", ["basic", "token"])
 def test_a_private_image_and_no_word_of_the_password(tmp_path: Path, kind: str) -> None:
-    with private(tmp_path, kind, "--log", str(tmp_path / "log")) as both:
+    with private(tmp_path, kind, "--log", str(tmp_path / "log"), start=brokenreg_process) as both:
         assert both.get(MANIFEST).content == image(b"{}", LAYER)
         assert both.get(BLOB).content == LAYER
         timeline = json.dumps(last(both.proxy, "endpoint:manifest")["timeline"])

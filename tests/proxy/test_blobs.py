@@ -16,10 +16,11 @@ import httpx
 import pytest
 
 from tests import disks
-from tests.process import brokenreg
+from tests.process import brokenreg_process
 from tests.proxy.chain import PLAIN, Chain, Reader, chain, cut_after, last
 from tests.proxy.scripted import Answer, scripted
 from tests.registry.pushing import MIB, digest_of, error_of
+from tests.server import brokenreg
 
 SLOW = {"type": "throttle", "rate": "2MiB"}
 CLIENTS = 50
@@ -103,7 +104,7 @@ def test_fifty_clients_and_one_request(tmp_path: Path) -> None:
     block = random.Random("block").randbytes(MIB)
     large = block * (LARGE // MIB)
     digest = digest_of(large)
-    with chain(tmp_path) as both, ThreadPoolExecutor(CLIENTS) as pool:
+    with chain(tmp_path, start=brokenreg_process) as both, ThreadPoolExecutor(CLIENTS) as pool:
         both.push_image("org/large", large)
         del large
         path = f"/v2/org/large/blobs/{digest}"
@@ -196,9 +197,7 @@ def test_nothing_wrong_is_delivered_whole_and_the_next_attempt_heals(
     ],
     ids=["wrong digest", "no progress"],
 )
-def test_why_a_connection_was_cut_is_told(
-    tmp_path: Path, capfd: pytest.CaptureFixture[str], fault: dict[str, object], reason: str
-) -> None:
+def test_why_a_connection_was_cut_is_told(tmp_path: Path, fault: dict[str, object], reason: str) -> None:
     with chain(tmp_path) as running:
         own = Pulled.push(running)
         own.rule(fault, "layer")
@@ -207,7 +206,7 @@ def test_why_a_connection_was_cut_is_told(
         own.proxy.stop()
     told = reason.format(own.upstream.host)
     assert f"cut short: {told}" in timeline
-    assert told in capfd.readouterr().err
+    assert told in own.proxy.warnings
 
 
 def test_who_has_sent_a_wrong_blob_is_told(tmp_path: Path) -> None:
@@ -269,7 +268,12 @@ def test_a_length_that_nobody_tells(both: Pulled) -> None:
     assert both.get(both.path).content == both.layer
 
 
-def test_killed_in_the_middle(own: Pulled) -> None:
+def test_killed_in_the_middle(tmp_path: Path) -> None:
+    with chain(tmp_path, start=brokenreg_process) as running:
+        killed_in_the_middle(Pulled.push(running))
+
+
+def killed_in_the_middle(own: Pulled) -> None:
     own.rule(SLOW, "layer")
     reader = Reader(own.proxy, own.path)
     assert reader.read(1000) == own.layer[:1000]
@@ -303,7 +307,7 @@ def test_an_upstream_that_stalls_in_the_middle(tmp_path: Path) -> None:
         assert f"continues at byte {2 * MIB}: {who} did not answer, or stopped in the middle" in timeline
 
 
-def test_a_full_disk(tmp_path: Path, small_disk: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_full_disk(tmp_path: Path, small_disk: Path) -> None:
     """Clients are served, nothing is kept, somebody is told, and what is wrong is still never whole."""
     with brokenreg(tmp_path / "upstream", "--offline") as upstream:
         options = ("--upstream", f"quay.io={upstream.url}")
@@ -319,4 +323,4 @@ def test_a_full_disk(tmp_path: Path, small_disk: Path, capfd: pytest.CaptureFixt
             both.rule({"type": "corrupt", "offset": 5}, "layer")
             cut_after(proxy, both.path)
             assert both.get("/v2/org/app/manifests/v1").status_code == 200
-    assert "no room left in the data folder" in capfd.readouterr().err
+            assert "no room left in the data folder" in proxy.warnings

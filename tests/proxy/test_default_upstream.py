@@ -17,10 +17,10 @@ from brokenreg.proxy.default_upstream import ContentRequest, DefaultUpstreamPoli
 from brokenreg.proxy.errors import UpstreamError, UpstreamSilentError, UpstreamUnreachableError
 from brokenreg.proxy.routes import Route
 from tests.assembly.test_command_line import free_port
-from tests.process import Brokenreg, brokenreg
 from tests.proxy.chain import PLAIN
 from tests.proxy.scripted import Answer, Scripted
 from tests.registry.pushing import OCI_INDEX, digest_of, error_of, image
+from tests.server import Brokenreg, brokenreg
 
 LAYER = b"a layer"
 SUBJECT = digest_of(b"{}")

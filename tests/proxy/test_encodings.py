@@ -10,10 +10,10 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from tests.process import Brokenreg, brokenreg
 from tests.proxy.chain import PLAIN
 from tests.proxy.scripted import Answer, Scripted
 from tests.registry.pushing import MIB, OCI_MANIFEST, digest_of, image
+from tests.server import Brokenreg, brokenreg
 
 CONFIG = b"{}"
 MANIFEST = image(CONFIG, b"layer")

@@ -17,10 +17,10 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.process import brokenreg
 from tests.proxy.chain import Chain, chain, last
 from tests.proxy.scripted import Answer, scripted
 from tests.registry.pushing import digest_of, error_of
+from tests.server import brokenreg
 
 _names = itertools.count(1)
 MANIFEST, BLOB = "manifest", "layer"

@@ -19,10 +19,10 @@ from brokenreg.oci.descriptors import described_sizes
 from brokenreg.oci.digests import Digest
 from brokenreg.proxy.cache.fill_limits import InFlight
 from tests import disks
-from tests.process import Brokenreg, brokenreg
 from tests.proxy.chain import last
 from tests.proxy.scripted import Answer, Scripted
 from tests.registry.pushing import MIB, OCI_MANIFEST, digest_of, error_of, image
+from tests.server import Brokenreg, brokenreg
 
 CACHE = MIB
 RIGHT = b"right" * 100

@@ -15,7 +15,6 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.process import Brokenreg, brokenreg
 from tests.proxy.chain import Chain, ask_control, exchange, exchanges, last
 from tests.proxy.scripted import Answer, Scripted
 from tests.proxy.upstreams import plain
@@ -29,6 +28,7 @@ from tests.registry.pushing import (
     image,
     until_in_flight,
 )
+from tests.server import Brokenreg, brokenreg
 
 DOCKER_LIST = "application/vnd.docker.distribution.manifest.list.v2+json"
 CLIENTS = 20

@@ -18,10 +18,11 @@ from brokenreg.proxy.errors import UpstreamSilentError, UpstreamUnreachableError
 from brokenreg.proxy.http import bodies as short_body
 from brokenreg.proxy.http import transport
 from brokenreg.proxy.http.stream import Stream
-from tests.process import brokenreg
+from tests.process import brokenreg_process
 from tests.proxy.asked import Listening, asking, get
 from tests.proxy.scripted import Answer, scripted
 from tests.registry.pushing import error_of
+from tests.server import brokenreg
 
 HEAD = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 INTERIM = b"HTTP/1.1 103 Early Hints\r\n\r\n"
@@ -215,7 +216,7 @@ def flooding(answer: bytes, flood: bytes) -> Iterator[str]:
 def test_a_flood_stops_neither_others_nor_the_end(tmp_path: Path, answer: bytes, flood: bytes) -> None:
     with (
         flooding(answer, flood) as url,
-        brokenreg(tmp_path / "data", "--upstream", f"local={url}") as running,
+        brokenreg_process(tmp_path / "data", "--upstream", f"local={url}") as running,
         httpx.Client(base_url=running.url, timeout=5) as client,
     ):
         with client.stream("GET", f"/v2/local/a/blobs/sha256:{'0' * 64}") as response:

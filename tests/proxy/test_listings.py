@@ -21,7 +21,6 @@ from brokenreg.proxy.routes import Route
 from brokenreg.storage import Store
 from brokenreg.traffic.exchange import Exchange
 from brokenreg.traffic.upstream_trace import UpstreamTrace
-from tests.process import Brokenreg, brokenreg
 from tests.proxy.asked import asking
 from tests.proxy.chain import PLAIN, Chain, exchanges, last
 from tests.proxy.scripted import Answer, Scripted
@@ -37,6 +36,7 @@ from tests.registry.pushing import (
     until_in_flight,
 )
 from tests.registry.test_referrers import SBOM, SIGNATURE, SUBJECT, about
+from tests.server import Brokenreg, brokenreg
 
 CLIENTS = 10
 TAGS = ["v1", "v2", "v3", "v4", "v5"]

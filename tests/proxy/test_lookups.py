@@ -19,7 +19,7 @@ from brokenreg.proxy.errors import UpstreamBusyError, UpstreamSilentError
 from brokenreg.proxy.http import lookups
 from brokenreg.proxy.http.lookups import Lookups
 from brokenreg.wire.inbound_connection import ARRIVAL, AcceptedConnections, InboundConnection
-from tests.process import brokenreg
+from tests.process import brokenreg_process
 from tests.proxy.asked import asking, get
 from tests.registry.pushing import digest_of
 
@@ -169,7 +169,7 @@ def test_slow_lookups_stop_neither_pushes_nor_the_end(tmp_path: Path) -> None:
     (tmp_path / "sitecustomize.py").write_text(_SLOW_RESOLVER)
     upstream = "--upstream", "local=http://127.0.0.1:1"  # else the tests' brokenreg is offline
     with (
-        brokenreg(tmp_path / "data", *upstream, PYTHONPATH=str(tmp_path)) as running,
+        brokenreg_process(tmp_path / "data", *upstream, PYTHONPATH=str(tmp_path)) as running,
         httpx.Client(base_url=running.url, timeout=10) as client,
     ):
         waiting = [_ask(running.url, f"h{number}.slow.example") for number in range(20)]

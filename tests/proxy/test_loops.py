@@ -18,9 +18,9 @@ from hypothesis import strategies as st
 from brokenreg.proxy.errors import UpstreamLoopError
 from brokenreg.proxy.routes import parse_via
 from tests.assembly.test_command_line import free_port
-from tests.process import Brokenreg, brokenreg
 from tests.proxy.scripted import Answer, Received, scripted
 from tests.registry.pushing import digest_of, error_of
+from tests.server import Brokenreg, brokenreg
 
 AT_ONCE = 2.0
 """Seconds; --upstream-timeout is far more."""

@@ -16,9 +16,9 @@ from brokenreg.oci.resolution import Base
 from brokenreg.oci.target import parse_target
 from brokenreg.proxy.errors import UpstreamForbiddenError
 from brokenreg.proxy.routes import Naming
-from tests.process import brokenreg, clean_environment
 from tests.proxy.chain import Chain, chain, last
 from tests.registry.pushing import digest_of, error_of
+from tests.server import brokenreg, clean_environment
 
 NAMING = Naming("quay.io", [])
 ALIASES = frozenset({"local", "localhost:5000"})

@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 import httpx
 import pytest
 
-from tests.process import Brokenreg, brokenreg
 from tests.proxy.chain import exchanges
 from tests.registry.pushing import digest_of
+from tests.server import Brokenreg, brokenreg
 
 ONE = "docker.io/library/hello"
 CONTENT = b"pushed here"

@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 
 from brokenreg.proxy.errors import UpstreamStatusError
 from brokenreg.proxy.http.rate_limits import waits
-from tests.process import Brokenreg, brokenreg
 from tests.proxy.chain import PLAIN, last
 from tests.proxy.scripted import Answer, Received, Scripted, scripted
 from tests.registry.pushing import error_of, image
+from tests.server import Brokenreg, brokenreg
 
 MANIFEST = Answer(200, {"content-type": "application/json"}, image(b"{}"))
 

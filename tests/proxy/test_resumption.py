@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 
 from tests import disks
-from tests.process import Brokenreg, brokenreg
 from tests.proxy.chain import Chain, Reader, cut_after, last
 from tests.proxy.scripted import Answer, Received, Scripted
 from tests.registry.pushing import MIB, OCI_MANIFEST, digest_of, image
+from tests.server import Brokenreg, brokenreg
 
 STEP = 100_000
 """Bytes that each request brings before it is cut."""

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import httpx
 import pytest
 
-from tests.process import brokenreg
 from tests.proxy.chain import Chain, last
 from tests.registry.pushing import digest_of
+from tests.server import brokenreg
 
 LAYER = b"layer of library/hello" * 100
 BLOB = f"blobs/{digest_of(LAYER)}"

@@ -22,11 +22,12 @@ from brokenreg.proxy.errors import UpstreamSilentError
 from brokenreg.proxy.http.addresses import AddressPolicy
 from brokenreg.proxy.http.client import UpstreamClient
 from brokenreg.proxy.routes import Route
-from tests.process import Brokenreg, brokenreg
+from tests.process import brokenreg_process
 from tests.proxy.chain import PLAIN, Chain, exchange, exchanges, last
 from tests.proxy.scripted import Answer, Received, Script, Scripted, scripted
 from tests.proxy.upstreams import IDENTITY, PASSWORD, USER, Upstream, token
 from tests.registry.pushing import MIB, digest_of, error_of, image, until_in_flight
+from tests.server import Brokenreg, brokenreg
 
 BASIC = base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()
 EXPIRED = "identity-of-last-year"
@@ -417,7 +418,7 @@ def test_no_word_of_a_secret(odd: Scripted, tmp_path: Path, capfd: pytest.Captur
         Answer(302, {"location": f"/else?token={TOKEN}&refresh_token={IDENTITY}"}),
     ]
     told = ""
-    with brokenreg(tmp_path / "proxy", *where, "--log", str(tmp_path / "log"), **config) as proxy:
+    with brokenreg_process(tmp_path / "proxy", *where, "--log", str(tmp_path / "log"), **config) as proxy:
         for number, service in enumerate(services):
             path = f"/v2/a/b{number}/manifests/v1"
             odd.answers = registry(path, service, f"{odd.url}/token?hint=h1nt")

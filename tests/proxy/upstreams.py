@@ -115,7 +115,7 @@ class Upstream:
     def _authorization(self, repository: str) -> Mapping[str, str]:
         if self.tokens is not None:
             return {
-                "authorization": f"Bearer {self.tokens.mint(USER, [f'repository:{repository}:pull,push'])}"
+                "authorization": f"Bearer {self.tokens.issue(USER, [f'repository:{repository}:pull,push'])}"
             }
         if self.login is not None:
             return {"authorization": f"Basic {_basic(*self.login)}"}
@@ -224,7 +224,7 @@ class TokenServer:
                 server.shutdown()
                 thread.join()
 
-    def token_issuer(self, user: str, scopes: list[str]) -> str:
+    def issue(self, user: str, scopes: list[str]) -> str:
         now = int(time.time())
         access = [
             {"type": kind, "name": rest.rpartition(":")[0], "actions": rest.rpartition(":")[2].split(",")}
@@ -243,7 +243,7 @@ class TokenServer:
         if given != bool(user) or not (user or self._anonymous):
             return 401, {"details": "incorrect username or password"}
         scopes = parameters.get("scope", "").split()
-        document: dict[str, Any] = {"access_token" if refresh else "token": self.token_issuer(user, scopes)}
+        document: dict[str, Any] = {"access_token" if refresh else "token": self.issue(user, scopes)}
         if self._expires_in is not None:
             document["expires_in"] = self._expires_in
         return 200, document

@@ -12,7 +12,7 @@ from typing import Any
 
 import httpx
 
-from tests.process import Brokenreg
+from tests.server import Brokenreg
 
 OCI_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 OCI_INDEX = "application/vnd.oci.image.index.v1+json"

@@ -12,8 +12,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.process import Brokenreg, brokenreg
 from tests.registry.pushing import error_of
+from tests.server import Brokenreg, brokenreg
 
 USER, PASSWORD = "casey", "hunter2:with a colon"
 USERS = ("--auth-user", f"{USER}:{PASSWORD}", "--auth-user", "other:secret")

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import httpx
 
-from tests.process import brokenreg, clean_environment
+from tests.process import brokenreg_process
+from tests.server import clean_environment
 
 USER, PASSWORD, WRONG = "casey", "hunter2", "swordfish"
 FAULTY = "broken/with/token_lifetime-1m/broken/with/challenge_form-basic-and-bearer/app"
@@ -57,7 +58,7 @@ def use_all_of_it(url: str) -> list[str]:
 def test_no_secret_is_told(tmp_path: Path) -> None:
     log = tmp_path / "exchanges.jsonl"
     options = ("--auth", "token", "--auth-user", f"{USER}:{PASSWORD}", "--log", str(log))
-    with brokenreg(tmp_path / "data", *options) as running:
+    with brokenreg_process(tmp_path / "data", *options) as running:
         secrets = use_all_of_it(running.url)
         paths = ["/v1/status", "/v1/faults", "/v1/rules", "/v1/exchanges"]
         with httpx.Client(base_url=running.control) as control:

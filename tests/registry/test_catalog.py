@@ -7,8 +7,8 @@ from pathlib import Path
 
 import httpx
 
-from tests.process import Brokenreg, brokenreg
 from tests.registry.pushing import error_of, follow, image, push_blob, push_manifest
+from tests.server import Brokenreg, brokenreg
 
 
 async def test_it_lists_what_was_pushed(own_registry: Brokenreg) -> None:

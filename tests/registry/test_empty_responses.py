@@ -7,8 +7,8 @@ from collections.abc import AsyncIterator
 import httpx
 import pytest
 
-from tests.process import Brokenreg
 from tests.registry.pushing import OCI_MANIFEST, digest_of, image, push_blob, push_manifest
+from tests.server import Brokenreg
 
 MANIFEST = image(b"empty responses")
 

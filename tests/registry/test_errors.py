@@ -10,7 +10,6 @@ import httpx
 import pytest
 
 from brokenreg.registry.responses import forget_frames
-from tests.process import Brokenreg
 from tests.registry.pushing import (
     connect,
     digest_of,
@@ -24,6 +23,7 @@ from tests.registry.pushing import (
     stored,
     until_in_flight,
 )
+from tests.server import Brokenreg
 
 DIGEST = digest_of(b"errors")
 SESSION = "0" * 32

@@ -6,7 +6,7 @@ import asyncio
 
 import httpx
 
-from tests.process import Brokenreg
+from tests.server import Brokenreg
 
 
 async def test_the_exchange_says_how_far_it_is_and_ends_when_the_client_disconnects(

@@ -8,7 +8,6 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.process import Brokenreg, brokenreg
 from tests.registry.pushing import (
     OCI_INDEX,
     OCI_MANIFEST,
@@ -20,6 +19,7 @@ from tests.registry.pushing import (
     raw_request,
     stored,
 )
+from tests.server import Brokenreg, brokenreg
 
 LIMIT = 4 * 1024 * 1024
 DOCKER_LIST = "application/vnd.docker.distribution.manifest.list.v2+json"

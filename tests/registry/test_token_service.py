@@ -9,8 +9,8 @@ import httpx
 import jwt
 import pytest
 
-from tests.process import Brokenreg, brokenreg
 from tests.registry.pushing import error_of
+from tests.server import Brokenreg, brokenreg
 
 USER, PASSWORD = "casey", "hunter2"
 SCOPE = "repository:a/b:pull"

@@ -9,7 +9,6 @@ from collections.abc import AsyncIterator
 import httpx
 import pytest
 
-from tests.process import Brokenreg
 from tests.registry.pushing import (
     connect,
     digest_of,
@@ -19,6 +18,7 @@ from tests.registry.pushing import (
     stored,
     until_in_flight,
 )
+from tests.server import Brokenreg
 
 CONTENT = random.Random("uploads").randbytes(200_000)
 DIGEST = digest_of(CONTENT)

@@ -10,8 +10,8 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.process import Brokenreg, brokenreg
 from tests.registry.pushing import digest_of, image, push_blob, push_manifest
+from tests.server import Brokenreg, brokenreg
 
 ERROR = {"type": "error", "status": 418}
 

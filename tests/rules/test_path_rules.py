@@ -19,7 +19,7 @@ from brokenreg.rules.path_rules import PathRules, fault_images, prefix_of
 from brokenreg.rules.rule import Rule, rule_of
 from brokenreg.rules.scenario import Scenario, read_scenario, write_scenario
 from brokenreg.traffic.matching import EndpointName
-from tests.process import Brokenreg
+from tests.server import Brokenreg
 
 HOST = "127.0.0.1:65535/"
 # The grammar of github.com/distribution/reference, by which containers/image reads `docker://` names.

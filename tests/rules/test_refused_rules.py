@@ -14,7 +14,7 @@ from brokenreg.rules.rule import FieldError, rule_of
 from brokenreg.rules.scenario import ScenarioError, read_scenario
 from brokenreg.traffic.users import user_of
 from brokenreg.tui.faults.form import fields_of, rule_from
-from tests.process import Brokenreg
+from tests.server import Brokenreg
 
 SECRET = "Y2FzZXk6aHVudGVyMg=="
 PAIRS = (("match", "header", f"authorization: Basic {SECRET}"), ("", "times", "0"))

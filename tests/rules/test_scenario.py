@@ -22,7 +22,7 @@ from brokenreg.rules.scenario import (
     read_scenario,
     write_scenario,
 )
-from tests.process import Brokenreg, brokenreg, clean_environment
+from tests.server import Brokenreg, brokenreg, clean_environment
 
 WHOLE = """\
 name: an afternoon at the hub

@@ -9,8 +9,8 @@ from urllib.parse import urlsplit
 import httpx
 
 from tests import raw_http
-from tests.process import Brokenreg
 from tests.running_registry import Registry
+from tests.server import Brokenreg
 
 
 def status(running: Brokenreg) -> dict[str, Any]:

@@ -15,10 +15,11 @@ import httpx
 import pytest
 
 from tests import raw_http
-from tests.process import Brokenreg, brokenreg, clean_environment
+from tests.process import BrokenregProcess, brokenreg_process
 from tests.registry.pushing import digest_of, push_blob
 from tests.running_registry import Pushed, Registry
 from tests.second_origin.client import follow, leaks, location_of, refused, reset, second, status
+from tests.server import Brokenreg, brokenreg, clean_environment
 
 SECRET = "sw0rdfish"
 BASIC = base64.b64encode(f"casey:{SECRET}".encode()).decode()
@@ -224,7 +225,7 @@ def test_namespaces_are_reset_apart(registry: Brokenreg) -> None:
 async def test_no_secret_is_told(tmp_path: Path) -> None:
     """Nor the signatures of URLs: whoever reads a log cannot use them."""
     log = tmp_path / "log"
-    with brokenreg(tmp_path / "data", "--log", str(log)) as running:
+    with brokenreg_process(tmp_path / "data", "--log", str(log)) as running:
         async with httpx.AsyncClient(base_url=running.url) as http:
             digest = await push_blob(http, "quiet", b"content")
             there = second(running).url
@@ -304,7 +305,7 @@ def test_people_see_where_it_went(tmp_path: Path) -> None:
         try:
             assert process.stdout is not None
             assert process.stdout.readline().startswith("brokenreg")
-            running = Brokenreg(process, json.loads(ready.read_text()), tmp_path)
+            running = BrokenregProcess(json.loads(ready.read_text()), tmp_path, process=process)
             httpx.get(f"{status(running)['second_origin']}/v2/seen")
             line = ""
             while "/v2/seen" not in line:

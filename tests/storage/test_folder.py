@@ -15,7 +15,8 @@ import pytest
 
 from brokenreg.storage import Store
 from brokenreg.storage.errors import FolderLockedError, NewerIndexError, StorageError
-from tests.process import Brokenreg, brokenreg, clean_environment
+from tests.process import brokenreg_process
+from tests.server import Brokenreg, brokenreg, clean_environment
 from tests.storage.contents import KEY, content_of, push, put
 
 PAGE = 4096
@@ -46,9 +47,9 @@ def test_a_second_process_is_refused(own_registry: Brokenreg) -> None:
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
 def test_the_next_process_is_not(tmp_path: Path, number: int) -> None:
     """A lock that outlived its holder would need a person to remove it."""
-    with brokenreg(tmp_path / "data") as running:
+    with brokenreg_process(tmp_path / "data") as running:
         running.stop(number)
-    with brokenreg(tmp_path / "data") as running:
+    with brokenreg_process(tmp_path / "data") as running:
         assert running.stop() == 0
 
 

@@ -12,8 +12,8 @@ import httpx
 import pytest
 
 from brokenreg.storage.errors import refusal
-from tests.process import Brokenreg
 from tests.registry.pushing import digest_of, error_of, image
+from tests.server import Brokenreg
 
 BEFORE = b"pushed before"
 
@@ -69,13 +69,13 @@ def test_a_folder_that_has_vanished(own_registry: Brokenreg, http: httpx.Client,
 
 
 def test_a_folder_that_was_deleted_ends_without_a_traceback(
-    own_registry: Brokenreg, http: httpx.Client, capfd: pytest.CaptureFixture[str]
+    own_registry: Brokenreg, http: httpx.Client
 ) -> None:
     push(http)
     shutil.rmtree(own_registry.data)
     assert push_blob(http, b"after").status_code == 500
     assert own_registry.stop() == 0
-    assert "Traceback" not in capfd.readouterr().err
+    assert "Traceback" not in own_registry.warnings
 
 
 def test_another_folder_in_its_place(own_registry: Brokenreg, http: httpx.Client, tmp_path: Path) -> None:
@@ -101,19 +101,15 @@ def test_an_error_that_is_not_of_the_folder_is_not_told_as_one() -> None:
 
 
 @pytest.mark.parametrize("part", ["uploads", "blobs"])
-def test_a_part_of_the_folder_that_is_gone(
-    own_registry: Brokenreg, http: httpx.Client, capfd: pytest.CaptureFixture[str], part: str
-) -> None:
+def test_a_part_of_the_folder_that_is_gone(own_registry: Brokenreg, http: httpx.Client, part: str) -> None:
     shutil.rmtree(own_registry.data / part)
     error = error_of(push_blob(http, b"after"), 500)
     assert (error["code"], "No such file or directory" in error["message"]) == ("UNAVAILABLE", True)
     assert own_registry.stop() == 0
-    assert "Traceback" not in capfd.readouterr().err
+    assert "Traceback" not in own_registry.warnings
 
 
-def test_a_folder_where_a_blob_was(
-    own_registry: Brokenreg, http: httpx.Client, capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_a_folder_where_a_blob_was(own_registry: Brokenreg, http: httpx.Client) -> None:
     push(http)
     blob = own_registry.data / "blobs" / digest_of(BEFORE).replace(":", "/")
     blob.unlink()
@@ -122,4 +118,4 @@ def test_a_folder_where_a_blob_was(
         error = error_of(response, 500)
         assert (error["code"], "Is a directory" in error["message"]) == ("UNAVAILABLE", True)
     assert own_registry.stop() == 0
-    assert "Traceback" not in capfd.readouterr().err
+    assert "Traceback" not in own_registry.warnings

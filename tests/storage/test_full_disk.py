@@ -15,8 +15,9 @@ import pytest
 from brokenreg.storage import Store
 from brokenreg.storage.errors import StorageError
 from tests import disks
-from tests.process import brokenreg
+from tests.process import brokenreg_process
 from tests.registry.pushing import MIB, digest_of, error_of, image, stored
+from tests.server import brokenreg
 from tests.storage.contents import KEY, push
 
 CONTENT = random.Random("full").randbytes(3 * MIB)
@@ -134,7 +135,7 @@ def test_starting_on_a_full_disk(small_disk: Path) -> None:
 
 def test_a_file_that_may_not_grow(tmp_path: Path) -> None:
     """The limit of a process, or a quota, is no other than a full disk."""
-    with brokenreg(tmp_path / "data") as running, httpx.Client(base_url=running.url) as http:
+    with brokenreg_process(tmp_path / "data") as running, httpx.Client(base_url=running.url) as http:
         push_small(http)
         before = stored(running)
         unlimited = resource.prlimit(running.process.pid, resource.RLIMIT_FSIZE)

@@ -14,9 +14,9 @@ import pytest
 
 from brokenreg.oci.digests import Digest
 from brokenreg.storage import Store
-from tests.process import brokenreg
 from tests.proxy.scripted import Answer, Scripted, scripted
 from tests.registry.pushing import digest_of, error_of
+from tests.server import brokenreg
 from tests.storage.contents import KEY, age, content_of, push, until
 
 CONTENT = b"stored content" * 1000

@@ -14,9 +14,9 @@ import pytest
 from brokenreg.oci.digests import Digest
 from brokenreg.oci.errors import OCIError
 from brokenreg.storage import Store
-from tests.process import brokenreg
 from tests.proxy.chain import chain, last
 from tests.registry.pushing import MIB, digest_of, error_of
+from tests.server import brokenreg
 from tests.storage.contents import DAY, KEY, chunks, content_of, push
 from tests.storage.test_cached_blobs import QUAY, fetch, here
 

@@ -9,8 +9,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.process import Brokenreg, brokenreg
+from tests.process import brokenreg_process
 from tests.registry.pushing import connect, digest_of, stored, until_in_flight
+from tests.server import Brokenreg
 
 CONTENT = random.Random("restart").randbytes(1_200_000)
 HALF = 700_000
@@ -20,12 +21,12 @@ HALF = 700_000
 @pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGTERM])
 def test_half_before_and_half_after(tmp_path: Path, end: int, algorithm: str) -> None:
     digest = digest_of(CONTENT, algorithm)
-    with brokenreg(tmp_path / "data") as running, httpx.Client(base_url=running.url) as http:
+    with brokenreg_process(tmp_path / "data") as running, httpx.Client(base_url=running.url) as http:
         begun = http.post(f"/v2/restart/blobs/uploads/?digest-algorithm={algorithm}")
         session = begun.headers["location"]
         assert http.patch(session, content=CONTENT[:HALF]).status_code == 202
         running.stop(end)
-    with brokenreg(tmp_path / "data") as running, httpx.Client(base_url=running.url) as http:
+    with brokenreg_process(tmp_path / "data") as running, httpx.Client(base_url=running.url) as http:
         status = http.get(session)
         assert (status.status_code, status.headers["range"]) == (204, f"0-{HALF - 1}")
         headers = {"content-range": f"{HALF}-{len(CONTENT) - 1}"}
@@ -34,7 +35,7 @@ def test_half_before_and_half_after(tmp_path: Path, end: int, algorithm: str) ->
         assert (done.status_code, done.headers["docker-content-digest"]) == (201, digest)
         assert http.get(f"/v2/restart/blobs/{digest}").content == CONTENT
         running.stop(end)
-    with brokenreg(tmp_path / "data") as running:
+    with brokenreg_process(tmp_path / "data") as running:
         assert httpx.get(f"{running.url}/v2/restart/blobs/{digest}").content == CONTENT
         assert {path for path in stored(running) if path.startswith("uploads/")} == set()
 
@@ -42,11 +43,11 @@ def test_half_before_and_half_after(tmp_path: Path, end: int, algorithm: str) ->
 def test_a_kill_in_the_middle_of_a_chunk(tmp_path: Path) -> None:
     """What is there may be less than was sent. The client asks how much, goes on from there, and is right."""
     digest = digest_of(CONTENT)
-    with brokenreg(tmp_path / "data") as running:
+    with brokenreg_process(tmp_path / "data") as running:
         session = httpx.post(f"{running.url}/v2/restart/blobs/uploads/").headers["location"]
         httpx.patch(f"{running.url}{session}", content=CONTENT[:1000])
         half_a_chunk_then_kill(running, session)
-    with brokenreg(tmp_path / "data") as running, httpx.Client(base_url=running.url) as http:
+    with brokenreg_process(tmp_path / "data") as running, httpx.Client(base_url=running.url) as http:
         received = int(http.get(session).headers["range"].removeprefix("0-")) + 1
         assert 1000 <= received < len(CONTENT)
         headers = {"content-range": f"{received}-{len(CONTENT) - 1}"}
@@ -70,7 +71,7 @@ def half_a_chunk_then_kill(running: Brokenreg, session: str) -> None:
 
 def test_a_whole_push_that_was_killed_leaves_nothing(tmp_path: Path) -> None:
     """`POST ?digest=` has no session to go on with: its bytes are gone after the restart."""
-    with brokenreg(tmp_path / "data") as running:
+    with brokenreg_process(tmp_path / "data") as running:
         url = f"/v2/restart/blobs/uploads/?digest={digest_of(CONTENT)}"
         head = f"POST {url} HTTP/1.1\r\nHost: {running.host}\r\nContent-Length: {len(CONTENT)}\r\n\r\n"
         with connect(running) as connection:
@@ -79,7 +80,7 @@ def test_a_whole_push_that_was_killed_leaves_nothing(tmp_path: Path) -> None:
                 pass
             running.stop(signal.SIGKILL)
         assert stored(running) != set()
-    with brokenreg(tmp_path / "data") as running:
+    with brokenreg_process(tmp_path / "data") as running:
         while stored(running):
             pass
         assert httpx.get(f"{running.url}/v2/restart/blobs/{digest_of(CONTENT)}").status_code == 404

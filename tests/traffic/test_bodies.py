@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from brokenreg.traffic.bodies import MOST, NOTHING, Bodies, Body, BodyTap, Kept
 from brokenreg.traffic.exchange import Exchange
 from brokenreg.traffic.log import TrafficLog
-from tests.process import Brokenreg
+from tests.server import Brokenreg
 from tests.traffic import making
 
 DIGEST = "sha256:" + "0" * 64

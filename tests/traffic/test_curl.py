@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from brokenreg.traffic.bodies import Body
 from brokenreg.traffic.curl import NoRequestError, curl
-from tests.process import Brokenreg, clean_environment
+from tests.server import Brokenreg, clean_environment
 from tests.traffic.making import exchange
 
 BASE = "http://127.0.0.1:8080"

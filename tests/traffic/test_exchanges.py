@@ -10,7 +10,6 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.process import Brokenreg
 from tests.registry.pushing import (
     connect,
     digest_of,
@@ -18,6 +17,7 @@ from tests.registry.pushing import (
     status,
     until_in_flight,
 )
+from tests.server import Brokenreg
 
 CONTENT = random.Random("exchanges").randbytes(50_000)
 DIGEST = digest_of(CONTENT)

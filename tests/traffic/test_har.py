@@ -23,7 +23,7 @@ from brokenreg.traffic.timeline_events import (
     RequestReceived,
     TimelineEvent,
 )
-from tests.process import Brokenreg
+from tests.server import Brokenreg
 from tests.traffic import making
 
 BASE = "http://127.0.0.1:8080"

@@ -17,7 +17,8 @@ from brokenreg.traffic.redaction import redact_headers, redact_query
 from brokenreg.traffic.replay import ReplayError, replay_of
 from brokenreg.traffic.timeline_events import UpstreamResponded
 from brokenreg.traffic.timeline_text import text_of
-from tests.process import Brokenreg, brokenreg
+from tests.process import brokenreg_process
+from tests.server import Brokenreg
 from tests.traffic.making import exchange
 
 SECRET = "hunter2"
@@ -79,7 +80,7 @@ def test_no_secret_is_shown(tmp_path: Path) -> None:
         "referer": f"http://casey:{SECRET}@h/?x=1",
     }
     paths = (f"/v2/a/b/blobs/casey:{SECRET}@x", f"/v2/?service=x%23access_token={SECRET}")
-    with brokenreg(tmp_path / "data", "--log", str(file)) as running, httpx.Client() as http:
+    with brokenreg_process(tmp_path / "data", "--log", str(file)) as running, httpx.Client() as http:
         with http.stream("GET", f"{running.control}/v1/events", params={"namespace": "*"}) as events:
             for name, value in headers.items():
                 assert http.get(f"{running.url}/v2/", headers={name: value}).status_code == 200

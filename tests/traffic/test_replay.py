@@ -12,7 +12,7 @@ from brokenreg.oci.target import Endpoint, Target
 from brokenreg.traffic.bodies import Body
 from brokenreg.traffic.exchange import Exchange, Origin
 from brokenreg.traffic.replay import Replay, ReplayError, replay_of
-from tests.process import Brokenreg
+from tests.server import Brokenreg
 from tests.traffic import making
 
 exchange = partial(making.exchange, id=17)

@@ -5,8 +5,6 @@ from __future__ import annotations
 import ssl
 from pathlib import Path
 
-import pytest
-
 from tests.connections import connects, dial, read_all, timelines, until_idle
 from tests.tls_client import SELF_SIGNED_ROOT, SERVED, insecure, ping, tls_registry, trusting
 
@@ -49,7 +47,7 @@ def test_a_handshake_that_we_refuse_ends_with_an_alert(tmp_path: Path) -> None:
         assert timelines(running) == [["TLS handshake failed: no shared cipher", "end"]]
 
 
-def test_failed_handshakes_flood_no_diagnostics(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_failed_handshakes_flood_no_diagnostics(tmp_path: Path) -> None:
     with tls_registry(tmp_path, "[]") as running:
         for _ in range(20):
             assert ping(running, ssl.create_default_context()) != SERVED
@@ -58,4 +56,4 @@ def test_failed_handshakes_flood_no_diagnostics(tmp_path: Path, capfd: pytest.Ca
         until_idle(running)
         running.stop()
     assert len(connects(running)) == 40
-    assert len(capfd.readouterr().err.splitlines()) <= 1  # where the CA is
+    assert running.warnings == ""

@@ -17,7 +17,7 @@ from tests.clients.behaviour.drivers import Driver, Words
 from tests.clients.behaviour.faults import Fault
 from tests.clients.behaviour.original import REPOSITORY, TAG, Original
 from tests.clients.private import short_folder
-from tests.process import Brokenreg, brokenreg
+from tests.server import Brokenreg, brokenreg
 
 BOUND = 180.0
 """Seconds after which a client that is still at it hangs."""

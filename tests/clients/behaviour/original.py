@@ -8,7 +8,7 @@ from pathlib import Path
 import httpx
 
 from tests.clients import wire
-from tests.process import brokenreg
+from tests.server import brokenreg
 
 REPOSITORY, TAG = "broken/random", "layers-2_size-16mib"
 
