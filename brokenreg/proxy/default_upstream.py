@@ -23,7 +23,7 @@ from brokenreg.proxy.errors import (
     UpstreamStatusError,
     UpstreamUnreachableError,
 )
-from brokenreg.proxy.http.statuses import unknown
+from brokenreg.proxy.http.statuses import not_found
 from brokenreg.proxy.routes import Route
 
 Result = TypeVar("Result")
@@ -81,7 +81,7 @@ class DefaultUpstreamPolicy:
             if not route.short_name or _is_reported(error, request.kind):
                 raise
             message = f"{route.short_name} was never pushed to; {error.message}"
-            raise unknown(request.code, request.reference, message) from None
+            raise not_found(request.code, request.reference, message) from None
 
     async def _run_limited(
         self, route: Route, request: ContentRequest, work: Callable[[], Awaitable[Result]]

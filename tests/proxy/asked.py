@@ -19,7 +19,7 @@ import httpx
 from brokenreg.oci.errors import ErrorCode
 from brokenreg.proxy.http.addresses import AddressPolicy
 from brokenreg.proxy.http.client import Authorize, UpstreamClient
-from brokenreg.proxy.http.statuses import refusal
+from brokenreg.proxy.http.statuses import status_error
 from brokenreg.proxy.http.web_proxies import DIRECT, WebProxies
 from brokenreg.proxy.routes import Route
 
@@ -101,9 +101,9 @@ async def asking(
 async def get(client: UpstreamClient, upstream: str) -> bytes:
     """Ask for something small; what came. Raise `UpstreamError` if it is no success."""
     route = Route(upstream, "a/b")
-    async with client.ask(route, "GET", "tags/list", tell=print) as response:
+    async with client.request(route, "GET", "tags/list", add_event=print) as response:
         if response.status != 200:
-            raise await refusal(route, ErrorCode.NAME_UNKNOWN, "tags/list", response)
+            raise await status_error(route, ErrorCode.NAME_UNKNOWN, "tags/list", response)
         return await response.read(100)
 
 

@@ -23,11 +23,13 @@ UNENDING = b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\n{}"
 
 async def ask(stack: AsyncExitStack, client: UpstreamClient, upstream: str) -> None:
     """Ask for a body that does not end, and keep its connection."""
-    await stack.enter_async_context(client.ask(Route(upstream, "a/b"), "GET", "tags/list", tell=print))
+    await stack.enter_async_context(
+        client.request(Route(upstream, "a/b"), "GET", "tags/list", add_event=print)
+    )
 
 
 async def test_who_waits_too_long_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("brokenreg.proxy.http.pools.MOST", 2)
+    monkeypatch.setattr("brokenreg.proxy.http.pools.MAX_REQUESTS", 2)
     async with Listening.at(UNENDING) as server, Listening.at() as other, AsyncExitStack() as stack:
         urls = {"quay.io": server.url, "other": other.url}
         client = await stack.enter_async_context(asking(urls, patience=0.2))
@@ -42,7 +44,7 @@ async def test_who_waits_too_long_is_told(monkeypatch: pytest.MonkeyPatch) -> No
 
 async def test_connections_are_given_back(monkeypatch: pytest.MonkeyPatch) -> None:
     """By those who have left, and by those who were cancelled while they waited."""
-    monkeypatch.setattr("brokenreg.proxy.http.pools.MOST", 1)
+    monkeypatch.setattr("brokenreg.proxy.http.pools.MAX_REQUESTS", 1)
     async with Listening.at() as server, asking({"quay.io": server.url}) as client:
         async with AsyncExitStack() as stack:
             await ask(stack, client, "quay.io")
@@ -55,7 +57,7 @@ async def test_connections_are_given_back(monkeypatch: pytest.MonkeyPatch) -> No
 
 async def test_thousands_that_wait_leave_the_loop_to_others(monkeypatch: pytest.MonkeyPatch) -> None:
     """Requests that httpcore queues cost it time with each that begins or ends."""
-    monkeypatch.setattr("brokenreg.proxy.http.pools.MOST", 4)
+    monkeypatch.setattr("brokenreg.proxy.http.pools.MAX_REQUESTS", 4)
     queued: list[int] = []
     async with Listening.at(UNENDING) as server, asking({"quay.io": server.url}) as client:
         waiting = [asyncio.create_task(get(client, "quay.io")) for _ in range(100)]
@@ -93,7 +95,7 @@ async def test_who_waits_for_a_token_does_not_keep_others_from_fetching_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """All connections are with requests that were answered 401."""
-    monkeypatch.setattr("brokenreg.proxy.http.pools.MOST", 2)
+    monkeypatch.setattr("brokenreg.proxy.http.pools.MAX_REQUESTS", 2)
     tokens = TokenCache()
     token = b'{"token": "opens"}'
 

@@ -17,7 +17,7 @@ import pytest
 
 from brokenreg.oci.descriptors import described_sizes
 from brokenreg.oci.digests import Digest
-from brokenreg.proxy.cache.fill_limits import InFlight
+from brokenreg.proxy.cache.fill_limits import FillBudget
 from tests import disks
 from tests.proxy.chain import last
 from tests.proxy.scripted import Answer, Scripted
@@ -213,17 +213,17 @@ def test_all_that_are_fetched_have_together_what_the_cache_may_have(tmp_path: Pa
 
 
 def test_one_blob_at_a_time_is_larger_than_the_cache() -> None:
-    whole = InFlight(100)
-    small, large, other = whole.share(), whole.share(), whole.share()
-    assert small.reach(60)
-    assert large.reach(30)
-    assert large.reach(1000)
-    assert small.reach(100)
-    assert (whole.used, other.reach(200), other.reach(1), other.was_refused) == (100, False, False, True)
+    whole = FillBudget(100)
+    small, large, other = whole.reserve(), whole.reserve(), whole.reserve()
+    assert small.grow_to(60)
+    assert large.grow_to(30)
+    assert large.grow_to(1000)
+    assert small.grow_to(100)
+    assert (whole.used, other.grow_to(200), other.grow_to(1), other.was_refused) == (100, False, False, True)
     for share in (small, large):
-        share.give_back()
-        share.give_back()
-    assert (whole.used, other.reach(200), other.reach(300)) == (0, True, True)
+        share.release()
+        share.release()
+    assert (whole.used, other.grow_to(200), other.grow_to(300)) == (0, True, True)
 
 
 def test_sizes_are_found_wherever_a_descriptor_is() -> None:

@@ -41,7 +41,7 @@ async def test_no_connection_in_use_is_closed_and_their_number_has_an_end() -> N
         going_on, reading = asyncio.Event(), asyncio.Semaphore(0)
 
         async def read_slowly(name: str) -> bytes:
-            async with client.ask(Route(name, "a/b"), "GET", "tags/list", tell=print) as response:
+            async with client.request(Route(name, "a/b"), "GET", "tags/list", add_event=print) as response:
                 reading.release()
                 await going_on.wait()
                 return await response.read(100)

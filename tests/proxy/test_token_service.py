@@ -399,7 +399,7 @@ async def test_a_service_that_is_slow_without_end(both: Chain, monkeypatch: pyte
     client = UpstreamClient(urls, policy, ssl.create_default_context(), authorize, patience=5)
     try:
         with pytest.raises(UpstreamSilentError, match=r"tokens of quay\.io\) did not answer in time"):
-            async with client.ask(route, "GET", "manifests/v1", tell=print):
+            async with client.request(route, "GET", "manifests/v1", add_event=print):
                 pass
     finally:
         await client.close()

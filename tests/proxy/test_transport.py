@@ -13,7 +13,7 @@ import httpx
 import pytest
 import trustme
 
-from brokenreg.proxy.http.addresses import AddressPolicy, Nearness, Trust
+from brokenreg.proxy.http.addresses import AddressPolicy, AddressScope, Trust
 from brokenreg.proxy.http.lookups import Lookups
 from brokenreg.proxy.http.transport import Transport
 
@@ -54,7 +54,7 @@ async def client(authority: trustme.CA | None) -> AsyncIterator[httpx.AsyncClien
     transport = Transport(
         context,
         AddressPolicy(list, beyond_loopback=False),
-        Trust(nearest=Nearness.LOOPBACK),
+        Trust(scope=AddressScope.LOOPBACK),
         partial(Lookups().resolve, upstream="quay.io"),
     )
     async with httpx.AsyncClient(transport=transport, timeout=5) as asking:

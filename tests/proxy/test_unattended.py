@@ -62,7 +62,7 @@ async def end(blobs: BlobCache) -> None:
 
 @pytest.fixture(autouse=True)
 def short(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("brokenreg.proxy.cache.fill_limits.SECONDS", SECONDS)
+    monkeypatch.setattr("brokenreg.proxy.cache.fill_limits.ABANDONED_SECONDS", SECONDS)
 
 
 async def test_one_that_brings_almost_nothing_is_given_up(
@@ -83,7 +83,7 @@ async def test_one_that_somebody_awaits_goes_on(tmp_path: Path) -> None:
 
 
 async def test_one_that_comes_fast_enough_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("brokenreg.proxy.cache.fill_limits.LITTLE", 0)
+    monkeypatch.setattr("brokenreg.proxy.cache.fill_limits.MIN_PROGRESS", 0)
     async with cached(tmp_path, PIECES) as blobs:
         async with opened(blobs) as fill:
             pass

@@ -101,9 +101,9 @@ async def test_a_long_body_within_two_layers_of_tls(authority: trustme.CA) -> No
         server,
         listening(WebProxy({"quay.io:443": host}), server_side(authority, "127.0.0.1")) as proxy,
         asking({}, web_proxies=through(proxy), context=client_side(authority)) as client,
-        client.ask(Route("quay.io", "a/b"), "GET", "blobs/x", tell=print) as response,
+        client.request(Route("quay.io", "a/b"), "GET", "blobs/x", add_event=print) as response,
     ):
-        assert response.rest() is None
+        assert response.remaining_body() is None
         assert await response.read(MIB) == body
 
 

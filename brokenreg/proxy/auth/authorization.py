@@ -26,9 +26,9 @@ from brokenreg.proxy.errors import (
     UpstreamTokenServiceError,
 )
 from brokenreg.proxy.http.bodies import ENCODING, limit_body, with_encoding
-from brokenreg.proxy.http.client import LACKS, extensions
-from brokenreg.proxy.http.failures import Asked, told_redirects
-from brokenreg.proxy.http.pools import LOGS_IN
+from brokenreg.proxy.http.client import NO_CREDENTIALS_REASON, request_extensions
+from brokenreg.proxy.http.failures import Destination, redirect_errors
+from brokenreg.proxy.http.pools import FOR_AUTH
 from brokenreg.proxy.http.rate_limits import retry_rate_limited
 from brokenreg.proxy.routes import Route
 from brokenreg.traffic.timeline_events import AddEvent, CredentialHelperFailed, CredentialsWithheld
@@ -50,8 +50,7 @@ class UpstreamAuth(httpx.Auth):
     """Authenticates the requests for one route.
 
     `client` sends the requests to token services. Without `credentials`, tokens are requested anonymously.
-    `tell` gets events for the exchange's timeline. `realms` are token services outside the upstream that may
-    get the credentials.
+    `realms` are token services outside the upstream that may get the credentials.
     """
 
     def __init__(
@@ -60,7 +59,7 @@ class UpstreamAuth(httpx.Auth):
         client: httpx.AsyncClient,
         credentials: Credentials | None,
         tokens: TokenCache,
-        tell: AddEvent,
+        add_event: AddEvent,
         realms: tuple[httpx.URL, ...] = (),
     ) -> None:
         self._route = route
@@ -68,10 +67,10 @@ class UpstreamAuth(httpx.Auth):
         self._client = client
         self._credentials = credentials
         self._tokens = tokens
-        self._tell = tell
+        self._add_event = add_event
         self._scope = str(Scope.repository(route.repository, "pull"))
         self._key = (route.upstream, self._scope)
-        self._lacks = ""
+        self._no_credentials_reason = ""
 
     async def async_auth_flow(self, request: httpx.Request) -> AsyncGenerator[httpx.Request, httpx.Response]:
         """Ask as before, or as nobody; after the upstream's own 401 once more, with what its challenge wants.
@@ -87,13 +86,13 @@ class UpstreamAuth(httpx.Auth):
         challenges = parse_challenges(response.headers.get_list("www-authenticate"))
         header = await self._tokens.obtain(self._key, lambda: self._answer(request.url, challenges))
         if header is None:
-            response.extensions[LACKS] = self._lacks
+            response.extensions[NO_CREDENTIALS_REASON] = self._no_credentials_reason
             return
         await _read(response, self._route.upstream)
         response = yield _with(request, header)
         if _is_refused(request, response):
             self._tokens.drop(self._key, header)
-            response.extensions[LACKS] = self._lacks
+            response.extensions[NO_CREDENTIALS_REASON] = self._no_credentials_reason
 
     async def _answer(self, upstream: httpx.URL, challenges: list[Challenge]) -> Grant | None:
         """What the first challenge that we understand wants, a token rather than a password."""
@@ -108,17 +107,17 @@ class UpstreamAuth(httpx.Auth):
         return None
 
     async def _login(self) -> Login | None:
-        self._lacks = ""
+        self._no_credentials_reason = ""
         upstream, problems = self._route.upstream, list[str]()
         if self._credentials is None:
-            self._lacks = _WITHHELD
+            self._no_credentials_reason = _WITHHELD
             return None
         login = await self._credentials.find(upstream, self._route.repository, problems.append)
         for problem in problems:
-            self._tell(CredentialHelperFailed(problem))
+            self._add_event(CredentialHelperFailed(problem))
         if login is None:
             found = f"none found for {upstream} (docker login {upstream}, podman login {upstream})"
-            self._lacks = "; ".join((found, *problems))
+            self._no_credentials_reason = "; ".join((found, *problems))
         return login
 
     async def _token(self, upstream: httpx.URL, challenge: Challenge) -> Grant | None:
@@ -130,23 +129,23 @@ class UpstreamAuth(httpx.Auth):
             login = await self._login()
         elif self._credentials is not None:
             owner = upstream.netloc.decode("ascii")
-            self._lacks = (
+            self._no_credentials_reason = (
                 f"{place} is shown none: it is not known to belong to {owner}; if it does, add "
                 f"--upstream-realm {self._route.upstream}={realm.scheme}://{place}"
             )
-            self._tell(CredentialsWithheld(self._lacks))
+            self._add_event(CredentialsWithheld(self._no_credentials_reason))
         name = f"{place} (which has the tokens of {self._route.upstream})"
-        asked = Asked(name, realm)
+        destination = Destination(name, realm)
         service = challenge.parameters.get("service")
         try:
             response = await retry_rate_limited(
-                lambda: self._answered(asked, service, login),
-                lambda answer: asked.who(answer.url),
-                self._tell,
+                lambda: self._answered(destination, service, login),
+                lambda answer: destination.name_at(answer.url),
+                self._add_event,
             )
         except UpstreamContentError as error:
             raise UpstreamTokenServiceError(error.message) from None
-        return _granted(asked.who(response.url), response)
+        return _granted(destination.name_at(response.url), response)
 
     async def _is_trusted(self, upstream: httpx.URL, realm: httpx.URL) -> bool:
         """Return whether a realm belongs to the upstream: by its address, its name, or the settings."""
@@ -156,18 +155,22 @@ class UpstreamAuth(httpx.Auth):
             or await may_see_credentials(httpx.URL(f"https://{self._route.upstream}"), realm)
         )
 
-    async def _answered(self, asked: Asked, service: str | None, login: Login | None) -> httpx.Response:
+    async def _answered(
+        self, destination: Destination, service: str | None, login: Login | None
+    ) -> httpx.Response:
         """What a token service says to it, body and all."""
         try:
             async with asyncio.timeout(_LIMIT):
-                with told_redirects(asked):
-                    response = await self._ask(asked, service, login)
+                with redirect_errors(destination):
+                    response = await self._ask(destination, service, login)
                 try:
-                    await _read(response, asked.who(response.url))
+                    await _read(response, destination.name_at(response.url))
                 finally:
                     await response.aclose()
         except TimeoutError:
-            raise UpstreamSilentError(f"{asked.who(asked.url)} did not answer in time") from None
+            raise UpstreamSilentError(
+                f"{destination.name_at(destination.url)} did not answer in time"
+            ) from None
         return response
 
     def _realm(self, challenge: Challenge) -> httpx.URL:
@@ -177,20 +180,24 @@ class UpstreamAuth(httpx.Auth):
         except (httpx.InvalidURL, UnicodeError):  # the host may begin with xn-- and be invalid
             is_good = False
         if not is_good:
-            raise UpstreamContentError(f"{self._route.upstream} names no token service that could be asked")
+            raise UpstreamContentError(
+                f"{self._route.upstream} names no token service that could be destination"
+            )
         return realm.copy_with(fragment=None)
 
-    async def _ask(self, asked: Asked, service: str | None, login: Login | None) -> httpx.Response:
+    async def _ask(
+        self, destination: Destination, service: str | None, login: Login | None
+    ) -> httpx.Response:
         wanted = {"scope": self._scope} if service is None else {"service": service, "scope": self._scope}
-        more = {**extensions(asked, self._tell), LOGS_IN: True}
+        more = {**request_extensions(destination, self._add_event), FOR_AUTH: True}
         if login is not None and login.identity:
             form = {"grant_type": "refresh_token", "client_id": _CLIENT, "refresh_token": login.identity}
             data = {**form, **wanted}
-            request = self._client.build_request("POST", asked.url, data=data, extensions=more)
+            request = self._client.build_request("POST", destination.url, data=data, extensions=more)
             # A redirect would take the form along, wherever it leads.
             return await self._client.send(request, stream=True, auth=None, follow_redirects=False)
         headers = {} if login is None else {"authorization": login.basic}
-        url = asked.url.copy_merge_params(wanted)
+        url = destination.url.copy_merge_params(wanted)
         request = self._client.build_request("GET", url, headers=headers, extensions=more)
         return await self._client.send(request, stream=True, auth=None)
 
@@ -229,9 +236,9 @@ def _lifetime(told: Any) -> float:
 
 def _is_refused(request: httpx.Request, response: httpx.Response) -> bool:
     """Whether the upstream itself says 401, and not whoever it has sent us to."""
-    asked, answered = request.url, response.url
+    destination, answered = request.url, response.url
     return response.status_code == 401 and (
-        (asked.scheme, asked.netloc) == (answered.scheme, answered.netloc)
+        (destination.scheme, destination.netloc) == (answered.scheme, answered.netloc)
     )
 
 

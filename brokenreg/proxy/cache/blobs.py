@@ -1,4 +1,4 @@
-"""Blobs through the cache: from disk, from a download under way, or by one that begins."""
+"""Blobs of upstreams: from the cache, from a running download, or from a new one."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from brokenreg.concurrency import cancel
 from brokenreg.oci.digests import Digest
 from brokenreg.oci.errors import ErrorCode, shutting_down
 from brokenreg.proxy.cache.fill import Fill
-from brokenreg.proxy.cache.fill_limits import InFlight
+from brokenreg.proxy.cache.fill_limits import FillBudget
 from brokenreg.proxy.cache.freshness import CacheServices, UpstreamAccess
 from brokenreg.proxy.default_upstream import ContentRequest, RequestKind, reraise
 from brokenreg.proxy.errors import UpstreamBusyError, UpstreamError, UpstreamStatusError
 from brokenreg.proxy.http.client import UpstreamClient
-from brokenreg.proxy.http.statuses import get_decides, refusal
+from brokenreg.proxy.http.statuses import needs_get, status_error
 from brokenreg.proxy.routes import Route, Via
 from brokenreg.proxy.shared_requests import SharedRequests
 from brokenreg.storage.blobs import BlobFile
@@ -27,7 +27,7 @@ from brokenreg.traffic.upstream_trace import UpstreamTrace
 
 logger = logging.getLogger(__name__)
 
-_MOST_FILLS = 1024
+_MAX_FILLS = 1024
 """Maximum number of concurrent downloads: each has a file and a connection, with or without clients."""
 
 
@@ -39,7 +39,7 @@ class BlobCache:
         self._store = services.store
         self._default_upstream = services.default_upstream
         self._fills: dict[tuple[Route, Digest, Via], Fill] = {}
-        self._in_flight = InFlight(services.store.cache.max_size)
+        self._budget = FillBudget(services.store.cache.max_size)
         self._tasks: set[asyncio.Task[None]] = set()
         self._sizes: SharedRequests[tuple[Route, Digest, Via], int | None] = SharedRequests()
         self._is_closed = False
@@ -48,28 +48,28 @@ class BlobCache:
     async def open(
         self, route: Route, digest: Digest, trace: UpstreamTrace
     ) -> AsyncIterator[BlobFile | Fill]:
-        """A blob to read from: whole, or as it comes. Raise `OCIError` if it is not to be had."""
+        """Provide a cached blob, or a running download. Raise `OCIError` if the blob cannot be served."""
         request = ContentRequest(RequestKind.GET, ErrorCode.BLOB_UNKNOWN, digest)
         file = self._cached(route, digest)
         if file is not None:
             trace.found(Cache.HIT)
         else:
             file = await self._default_upstream.run(
-                route, request, lambda: self._known_elsewhere(route, digest, trace), reraise
+                route, request, lambda: self._from_other_repository(route, digest, trace), reraise
             )
         if file is not None:
             with file, self._store.blobs.pin(digest):
                 yield file
             return
-        fill = self._join(route, digest, trace)
+        fill = self._start_or_join(route, digest, trace)
         with fill.reading():
             await self._default_upstream.run(
-                route, request, lambda: self._begun(route, digest, fill), reraise
+                route, request, lambda: self._wait_begun(route, digest, fill), reraise
             )
             yield fill
 
     async def size(self, route: Route, digest: Digest, trace: UpstreamTrace) -> int | None:
-        """Bytes of a blob; None if its upstream does not tell. Raise `OCIError` if it is not to be had."""
+        """Return the size of a blob, or None if its upstream does not say. Raise `OCIError`."""
         file = self._cached(route, digest)
         if file is not None:
             trace.found(Cache.HIT)
@@ -82,10 +82,10 @@ class BlobCache:
             with fill.reading():
                 await self._default_upstream.run(route, request, fill.begun, reraise)
             return fill.size
-        client = self._online(route, digest)
+        client = self._client(route, digest)
         trace.found(Cache.MISS)
         return await self._default_upstream.run(
-            route, request, lambda: self._ask_size(client, route, digest, trace), reraise
+            route, request, lambda: self._request_size(client, route, digest, trace), reraise
         )
 
     async def close(self) -> None:
@@ -94,7 +94,7 @@ class BlobCache:
         await asyncio.gather(self._sizes.close(), cancel(*self._tasks))
 
     def _cached(self, route: Route, digest: Digest) -> BlobFile | None:
-        """The blob, if this repository is linked to it: what another may serve says nothing of this one."""
+        """Return the blob if this repository is linked to it. Links of other repositories do not count."""
         repository = self._store.index.repository(route.key)
         if repository is None or digest not in repository.links:
             return None
@@ -103,13 +103,15 @@ class BlobCache:
             self._store.cache.used(digest, file.size)
         return file
 
-    async def _known_elsewhere(self, route: Route, digest: Digest, trace: UpstreamTrace) -> BlobFile | None:
-        """The blob that another repository brought, once this one's upstream says that it has it too."""
-        is_coming = (route, digest, route.via) in self._fills
-        is_here = self._store.blobs.size(digest) is not None
-        if is_coming or not is_here or not self._access.is_allowed(route):
+    async def _from_other_repository(
+        self, route: Route, digest: Digest, trace: UpstreamTrace
+    ) -> BlobFile | None:
+        """Return a blob of another repository, after this repository's upstream has confirmed it."""
+        is_downloading = (route, digest, route.via) in self._fills
+        is_stored = self._store.blobs.size(digest) is not None
+        if is_downloading or not is_stored or not self._access.is_allowed(route):
             return None
-        await self._ask_size(self._online(route, digest), route, digest, trace)
+        await self._request_size(self._client(route, digest), route, digest, trace)
         with self._store.blobs.pin(digest):
             if self._store.blobs.size(digest) is None:
                 return None
@@ -117,49 +119,51 @@ class BlobCache:
             trace.found(Cache.REVALIDATED)
             return self._cached(route, digest)
 
-    async def _begun(self, route: Route, digest: Digest, fill: Fill) -> None:
+    async def _wait_begun(self, route: Route, digest: Digest, fill: Fill) -> None:
         try:
             await fill.begun()
         except UpstreamStatusError as error:
             self._access.note(route, digest, error)
             raise
 
-    async def _ask_size(
+    async def _request_size(
         self, client: UpstreamClient, route: Route, digest: Digest, trace: UpstreamTrace
     ) -> int | None:
         key = (route, digest, route.via)
-        return await self._sizes.join(key, lambda: self._look(client, route, digest, trace.add))
+        return await self._sizes.join(key, lambda: self._fetch_size(client, route, digest, trace.add))
 
-    async def _look(self, client: UpstreamClient, route: Route, digest: Digest, tell: AddEvent) -> int | None:
+    async def _fetch_size(
+        self, client: UpstreamClient, route: Route, digest: Digest, add_event: AddEvent
+    ) -> int | None:
         """Return the size from the response to HEAD, or else to GET, whose body is not read."""
         path = f"blobs/{digest}"
         try:
-            async with client.ask(route, "HEAD", path, tell=tell) as response:
+            async with client.request(route, "HEAD", path, add_event=add_event) as response:
                 if response.status == 200:
                     return None if response.encoding else response.length
-                if not get_decides(response):
-                    raise await refusal(route, ErrorCode.BLOB_UNKNOWN, digest, response)
+                if not needs_get(response):
+                    raise await status_error(route, ErrorCode.BLOB_UNKNOWN, digest, response)
         except UpstreamError as error:
             if error.is_transient:
                 raise
-        tell(HeadInconclusive())
-        async with client.ask(route, "GET", path, tell=tell) as response:
+        add_event(HeadInconclusive())
+        async with client.request(route, "GET", path, add_event=add_event) as response:
             if response.status == 200:
                 return None if response.encoding else response.length
-            refused = await refusal(route, ErrorCode.BLOB_UNKNOWN, digest, response)
+            refused = await status_error(route, ErrorCode.BLOB_UNKNOWN, digest, response)
         self._access.note(route, digest, refused)
         raise refused
 
-    def _join(self, route: Route, digest: Digest, trace: UpstreamTrace) -> Fill:
+    def _start_or_join(self, route: Route, digest: Digest, trace: UpstreamTrace) -> Fill:
         fill = self._fills.get((route, digest, route.via))
         if fill is not None:
             trace.found(Cache.JOINED)
             return fill
-        client = self._online(route, digest)
-        if len(self._fills) >= _MOST_FILLS:
-            raise UpstreamBusyError(f"{_MOST_FILLS} other blobs are being fetched; try again later")
+        client = self._client(route, digest)
+        if len(self._fills) >= _MAX_FILLS:
+            raise UpstreamBusyError(f"{_MAX_FILLS} other blobs are being fetched; try again later")
         trace.found(Cache.MISS)
-        fill = Fill(client, self._store, route, digest, trace.add, self._in_flight.share())
+        fill = Fill(client, self._store, route, digest, trace.add, self._budget.reserve())
         self._fills[route, digest, route.via] = fill
         task = asyncio.create_task(self._run(route, digest, fill), name=f"fetching {digest}")
         self._tasks.add(task)
@@ -179,7 +183,7 @@ class BlobCache:
             except (OSError, StorageError):
                 logger.exception("making room in the cache failed; trying again with the next blob")
 
-    def _online(self, route: Route, digest: Digest) -> UpstreamClient:
+    def _client(self, route: Route, digest: Digest) -> UpstreamClient:
         """Return the client. Raise `OCIError` 404 as `UpstreamAccess.client` does, and 503 once closed."""
         if self._is_closed:
             raise shutting_down()

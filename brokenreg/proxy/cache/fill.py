@@ -1,7 +1,7 @@
-"""A blob on its way from an upstream into the cache, read by many while it grows.
+"""Downloads a blob from an upstream into the cache; any number of clients read it while it grows.
 
-Nobody gets its last byte before its digest is known to be right, and the file becomes a blob only then: what
-is wrong is neither delivered whole nor ever served again.
+The digest is verified before clients get the last byte, and before the file becomes a blob of the cache.
+Therefore a wrong blob is never delivered in full, and never served again.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from dataclasses import dataclass
 
 from brokenreg.oci.digests import Digest
 from brokenreg.oci.errors import ErrorCode, OCIError, shutting_down
-from brokenreg.proxy.cache.download import Download, Overflow, Resumption, beyond
-from brokenreg.proxy.cache.fill_limits import FillLimit, Share, fill_limit, given_up_unattended
+from brokenreg.proxy.cache.download import BlobResponse, Overflow, ResumableDownload, chunks_after
+from brokenreg.proxy.cache.fill_limits import FillLimit, FillReservation, ended_if_abandoned, fill_limit
 from brokenreg.proxy.errors import UpstreamContentError, UpstreamError
 from brokenreg.proxy.http.client import UpstreamClient
 from brokenreg.proxy.routes import Route
@@ -30,7 +30,7 @@ from brokenreg.wire.asgi import ClientDisconnectedError
 logger = logging.getLogger(__name__)
 
 _SMALL = 64 * 1024
-"""Bytes; configurations have less."""
+"""Maximum size of a blob that is verified before its response begins. Configurations are smaller."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,41 +43,47 @@ class Piece:
 
 
 class Fill:
-    """One blob coming in. `run` is its task; everybody else reads what has come by `pieces`."""
+    """The download of one blob. A task runs `run`; clients read with `pieces`."""
 
     def __init__(
-        self, client: UpstreamClient, store: Store, route: Route, digest: Digest, tell: AddEvent, share: Share
+        self,
+        client: UpstreamClient,
+        store: Store,
+        route: Route,
+        digest: Digest,
+        add_event: AddEvent,
+        reservation: FillReservation,
     ) -> None:
         self.size: int | None = None
-        """Bytes of the whole blob; None as long as nobody has told."""
+        """The size of the whole blob, in bytes, or None while it is unknown."""
         self.is_kept = False
-        """Whether it has become a blob of the cache."""
+        """Whether it is a blob of the cache now."""
         self._store = store
         self._route = route
         self._digest = digest
-        self._tell = tell
+        self._add_event = add_event
         self._upload = store.uploads.start_unlisted(route.key, digest.algorithm)
-        self._upload.may_have = share.reach
-        self._share = share
+        self._upload.may_have = reservation.grow_to
+        self._reservation = reservation
         self._file: BlobFile | None = None
         self._readers = 0
-        self._resumption = Resumption(client, route, digest, tell)
+        self._download = ResumableDownload(client, route, digest, add_event)
         self._is_encoded = False
         self._begun = False
         self._ended = False
         self._verified = False
         self._error: OCIError | None = None
         self._overflow: Overflow | None = None
-        self._limit = FillLimit(digest, sys.maxsize, "nobody has looked for a limit yet")
+        self._limit = FillLimit(digest, sys.maxsize, "the limit is not known yet")
         self._changed = asyncio.Event()
 
     async def run(self) -> None:
-        """Fetch, verify, publish. What goes wrong is told to those who read."""
+        """Download and verify the blob, and add it to the cache. Clients get the error, if any."""
         try:
             await self._fill()
         except OCIError as error:
             self._error = error
-            if self._begun:  # clients see no message then, only a cut connection
+            if self._begun:  # clients get no message then, only a cut connection
                 logger.warning("fetching %s of %s failed: %s", self._digest, self._route.name, error.message)
         except Exception as error:
             self._error = refusal(error)
@@ -87,13 +93,13 @@ class Fill:
             else:
                 logger.error("fetching %s of %s failed: %s", self._digest, self._route.name, error)  # noqa: TRY400
         finally:
-            if not self._is_over:  # we are shut down
+            if not self._is_over:  # brokenreg stops
                 self._error = shutting_down()
             self._begun = self._ended = True
             self._notify()
             self._close_unread()
             if self.is_kept:  # from now on, the cache counts it
-                self._share.give_back()
+                self._reservation.release()
 
     async def begun(self) -> None:
         """Return once the upstream has begun to send the blob. Raise `OCIError` if it does not.
@@ -107,7 +113,7 @@ class Fill:
 
     @contextlib.contextmanager
     def reading(self) -> Iterator[None]:
-        """Keep the file open for as long as somebody reads it."""
+        """Keep the file open within the block."""
         self._readers += 1
         try:
             yield
@@ -116,22 +122,22 @@ class Fill:
             self._close_unread()
 
     async def whole_size(self) -> int:
-        """Bytes of the whole blob, waiting for all of it if the upstream did not tell. Raise `OCIError`."""
+        """Return the size of the blob; if the upstream does not say, after the download. Raise `OCIError`."""
         while self.size is None and self._error is None and self._overflow is None:
             await self._changed.wait()
         if self._error is not None:
             raise self._error.with_traceback(None)
         if self.size is None:
-            raise UpstreamContentError(f"{self._resumption.source} does not tell the size of {self._digest}")
+            raise UpstreamContentError(f"{self._download.source} does not tell the size of {self._digest}")
         return self.size
 
     async def pieces(
         self, begin: int, end: int | None, left: asyncio.Event
     ) -> AsyncGenerator[Piece | bytes, None]:
-        """The bytes from `begin` to `end` (the end of the blob, if None) as they come.
+        """Yield the bytes from `begin` to `end` (None: the end of the blob) as they arrive.
 
-        Raise `OCIError` if they do not, and what was given until then is never the whole. Raise
-        `ClientDisconnectedError` once `left` is set.
+        Raise `OCIError` if the download fails, always before the last byte. Raise `ClientDisconnectedError`
+        after `left` was set.
         """
         watching = asyncio.create_task(self._wake(left))
         try:
@@ -143,14 +149,14 @@ class Fill:
     async def _pieces(self, begin: int, end: int | None, left: asyncio.Event) -> AsyncIterator[Piece | bytes]:
         position = begin
         while end is None or position < end:
-            reach = await self._reach(position, left)
-            stop = reach if end is None else min(reach, end)
+            readable = await self._wait_beyond(position, left)
+            stop = readable if end is None else min(readable, end)
             if stop > position and self._file is not None:
                 yield Piece(self._file, position, stop - position)
                 position = stop
             elif self._overflow is not None:
-                resumption = self._resumption.anew(self._overflow.kept)
-                async for chunk in beyond(self._overflow, resumption, self._limit, position, end):
+                download = self._download.another(self._overflow.kept)
+                async for chunk in chunks_after(self._overflow, download, self._limit, position, end):
                     yield chunk
                 return
             else:
@@ -167,12 +173,12 @@ class Fill:
     def _is_over(self) -> bool:
         return self._verified or self._overflow is not None or self._error is not None
 
-    async def _reach(self, position: int, left: asyncio.Event) -> int:
-        """How far one may read who is at `position`: further than that, unless the file ends there."""
+    async def _wait_beyond(self, position: int, left: asyncio.Event) -> int:
+        """Wait for readable bytes after `position`; return where they end, or `position` at the end."""
         while self._error is None:
-            reach = self._readable
-            if reach > position or self._verified or self._overflow is not None:
-                return reach
+            readable = self._readable
+            if readable > position or self._verified or self._overflow is not None:
+                return readable
             if left.is_set():
                 raise ClientDisconnectedError
             await self._changed.wait()
@@ -182,12 +188,12 @@ class Fill:
     def _readable(self) -> int:
         if self._overflow is not None:
             return self._overflow.kept
-        there = self._upload.offset
-        may_be_all = self.size is None or there >= self.size
-        return max(0, there - 1) if may_be_all and not self._verified else there
+        received = self._upload.offset
+        may_be_all = self.size is None or received >= self.size
+        return max(0, received - 1) if may_be_all and not self._verified else received
 
     async def _wake(self, left: asyncio.Event) -> None:
-        """Let a reader who waits see that nobody reads it any more."""
+        """Wake the waiting reader after its client has disconnected."""
         await left.wait()
         self._notify()
 
@@ -197,7 +203,7 @@ class Fill:
                 self._file = BlobFile(self._upload.path)
                 self._limit = await fill_limit(self._store, self._route.key, self._digest)
                 what = f"blob {self._digest}"
-                async with given_up_unattended(lambda: self._upload.offset, self._is_awaited, what):
+                async with ended_if_abandoned(lambda: self._upload.offset, self._is_awaited, what):
                     await self._receive()
                 await self._publish()
         except BaseException as error:
@@ -212,16 +218,16 @@ class Fill:
         return self._readers > 0
 
     async def _receive(self) -> None:
-        """Request upon request, each going on where the last was cut."""
+        """Send requests until the blob is complete, each from where the last one was cut."""
         while True:
             try:
                 await self._request()
-                self._resumption.check_whole(self._upload.offset)
+                self._download.check_whole(self._upload.offset)
                 await self._check_described()
             except UpstreamError as error:
                 if not self._begun:
                     raise
-                await self._resumption.go_on(error, self._upload.offset, self._is_awaited())
+                await self._download.resume(error, self._upload.offset, self._is_awaited())
             else:
                 return
 
@@ -230,45 +236,45 @@ class Fill:
         offset, limit = self._upload.offset, self._limit
         may_be_cut = self.size is None and limit.is_described and offset < limit.size
         if may_be_cut and await self._upload.digest(self._digest.algorithm) != self._digest:
-            raise self._resumption.ended(offset, limit.size)
+            raise self._download.cut_error(offset, limit.size)
 
     async def _request(self) -> None:
-        async with self._resumption.request(self._upload.offset) as incoming:
-            self._limit.check(incoming.source, incoming.size)
-            self._limit = self._limit.announced(incoming.size)
+        async with self._download.request(self._upload.offset) as response:
+            self._limit.check(response.source, response.size)
+            self._limit = self._limit.announced(response.size)
             self._upload.limit = self._limit.size
-            self.size = self._resumption.size
+            self.size = self._download.size
             if not self._begun:
-                self._is_encoded = incoming.is_encoded
+                self._is_encoded = response.is_encoded
                 self._begun = True
                 self._notify()
-                self._check_room(incoming.size or 0)
+                self._check_room(response.size or 0)
             try:
-                await self._store_all(incoming)
+                await self._store_all(response)
             except TooLargeError:
-                raise self._limit.exceeded(incoming.source) from None
+                raise self._limit.exceeded(response.source) from None
 
     def _check_room(self, size: int) -> None:
         """Raise `OSError` EDQUOT if there is no room for `size` bytes, before other blobs are removed."""
         self._store.room.check(size)
-        if not self._share.reach(size):
+        if not self._reservation.grow_to(size):
             raise no_room()
 
-    async def _store_all(self, incoming: Download) -> None:
-        """By threads alone, if some are free for it and there is much to do."""
-        await self._upload.grow(incoming.first(), self._notify)
+    async def _store_all(self, response: BlobResponse) -> None:
+        """Store the body: a long one in threads only, if a slot is free."""
+        await self._upload.grow(response.first(), self._notify)
         with slot() as is_free:
-            rest = incoming.rest() if is_free else None
-            if rest is not None:
-                await self._upload.take_in(rest, self._notify)
+            source = response.remaining_body() if is_free else None
+            if source is not None:
+                await self._upload.take_in(source, self._notify)
                 return
-        await self._upload.grow(incoming.chunks, self._notify)
+        await self._upload.grow(response.chunks, self._notify)
 
     async def _publish(self) -> None:
-        """Verify; then let readers have the last byte, and keep the blob."""
+        """Verify the digest, then let clients read the last byte, and add the blob to the cache."""
         received = await self._upload.digest(self._digest.algorithm)
         if received != self._digest:
-            raise self._resumption.wrong(received, self._upload.offset)
+            raise self._download.digest_error(received, self._upload.offset)
         self.size = self._upload.offset
         self._verified = True
         self._notify()  # before it is durable: that takes as long as the disk does
@@ -283,8 +289,8 @@ class Fill:
 
     def _warn(self) -> None:
         others = "the blobs that are being fetched take all of --cache-max-size"
-        why = others if self._share.was_refused else "no room left in the data folder"
-        self._tell(NotCached(why))
+        why = others if self._reservation.was_refused else "no room left in the data folder"
+        self._add_event(NotCached(why))
         logger.warning("%s: %s of %s goes to clients and is not cached", why, self._digest, self._route.name)
 
     def _notify(self) -> None:
@@ -295,4 +301,4 @@ class Fill:
         if self._ended and not self._readers and self._file is not None:
             self._file.close()
             self._file = None
-            self._share.give_back()
+            self._reservation.release()

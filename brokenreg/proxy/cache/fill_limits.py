@@ -1,4 +1,4 @@
-"""Limits of a fill: the size of a blob, the total size in flight, and slow downloads without clients."""
+"""Limits of fills: the size of one blob, the total size, and the time without clients."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from brokenreg.storage import Store
 from brokenreg.storage.records import RepositoryKey
 from brokenreg.wording import counted
 
-_MOST_MANIFESTS = 8
+_MAX_MANIFESTS = 8
 """Maximum number of manifests, the newest first, that are read to find the size of one blob."""
 
 
@@ -59,7 +59,7 @@ async def fill_limit(store: Store, key: RepositoryKey, digest: Digest) -> FillLi
     repository = store.index.repository(key)
     newest = reversed(repository.manifests.values() if repository else ())
     naming = (manifest.digest for manifest in newest if digest in manifest.facts.names)
-    bodies = [await store.index.manifest_body(each) for each in list(islice(naming, _MOST_MANIFESTS))]
+    bodies = [await store.index.manifest_body(each) for each in list(islice(naming, _MAX_MANIFESTS))]
     sizes = await asyncio.to_thread(_sizes, bodies, digest) if bodies else set()
     if sizes:
         size = max(sizes)
@@ -75,83 +75,83 @@ def _sizes(bodies: list[bytes | None], digest: Digest) -> set[int]:
     return {size for body in bodies if body is not None for size in described_sizes(body, digest)}
 
 
-class InFlight:
-    """A total of at most `limit` bytes, plus one blob that is larger than `limit`."""
+class FillBudget:
+    """Limits all fills to a total of `limit` bytes, plus one blob that is larger than `limit`."""
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
         self.used = 0
-        self.large: Share | None = None
+        self.large: FillReservation | None = None
         self.lock = threading.Lock()
 
-    def share(self) -> Share:
-        """Return the share of another blob, with 0 bytes."""
-        return Share(self)
+    def reserve(self) -> FillReservation:
+        """Return the reservation of another fill, with 0 bytes."""
+        return FillReservation(self)
 
 
-class Share:
-    """The share of one blob. Thread-safe."""
+class FillReservation:
+    """The bytes that are reserved for one fill. Thread-safe."""
 
-    def __init__(self, whole: InFlight) -> None:
-        self._whole = whole
+    def __init__(self, budget: FillBudget) -> None:
+        self._budget = budget
         self._size = 0
         self.was_refused = False
-        """Whether the other blobs left too little for this blob."""
+        """Whether the other fills left too little for this one."""
 
-    def reach(self, size: int) -> bool:
-        """Grow the share to at least `size` bytes; False, without a change, if others leave too little."""
-        whole = self._whole
-        with whole.lock:
+    def grow_to(self, size: int) -> bool:
+        """Reserve at least `size` bytes in all; False, without a change, if others leave too little."""
+        budget = self._budget
+        with budget.lock:
             more = size - self._size
-            if more <= 0 or whole.large is self:
+            if more <= 0 or budget.large is self:
                 return True
-            if size > whole.limit and whole.large is None:
-                whole.large = self
-                whole.used -= self._size
-            elif size <= whole.limit and whole.used + more <= whole.limit:
-                whole.used += more
+            if size > budget.limit and budget.large is None:
+                budget.large = self
+                budget.used -= self._size
+            elif size <= budget.limit and budget.used + more <= budget.limit:
+                budget.used += more
                 self._size = size
             else:
                 self.was_refused = True
                 return False
             return True
 
-    def give_back(self) -> None:
-        """Free the share, when the blob is in the cache or its file is gone."""
-        whole = self._whole
-        with whole.lock:
-            if whole.large is self:
-                whole.large = None
+    def release(self) -> None:
+        """End the reservation, when the blob is in the cache or its file was removed."""
+        budget = self._budget
+        with budget.lock:
+            if budget.large is self:
+                budget.large = None
             else:
-                whole.used -= self._size
+                budget.used -= self._size
             self._size = 0
 
 
-SECONDS = 60.0
+ABANDONED_SECONDS = 60.0
 """Seconds between two checks, and the time for which progress is measured."""
 
-LITTLE = 512 * 1024
+MIN_PROGRESS = 512 * 1024
 """Minimum progress in that time, in bytes: 8 KiB per second, as for short bodies."""
 
 
 @asynccontextmanager
-async def given_up_unattended(
+async def ended_if_abandoned(
     received: Callable[[], int], is_awaited: Callable[[], bool], what: str
 ) -> AsyncIterator[None]:
-    """End the block if less than `LITTLE` was `received` in `SECONDS` and no client waits.
+    """End the block if less than `MIN_PROGRESS` was `received` in `ABANDONED_SECONDS` and no client waits.
 
     Raise `UpstreamSilentError` in that case; `what` names the download.
     """
     loop = asyncio.get_running_loop()
 
     def look(before: int) -> None:
-        if not is_awaited() and received() - before < LITTLE:
+        if not is_awaited() and received() - before < MIN_PROGRESS:
             limit.reschedule(loop.time())
         else:
-            timers.append(loop.call_later(SECONDS, look, received()))
+            timers.append(loop.call_later(ABANDONED_SECONDS, look, received()))
             del timers[0]
 
-    timers = [loop.call_later(SECONDS, look, received())]
+    timers = [loop.call_later(ABANDONED_SECONDS, look, received())]
     try:
         async with asyncio.timeout(None) as limit:
             yield
@@ -159,7 +159,7 @@ async def given_up_unattended(
         if not limit.expired():
             raise
         raise UpstreamSilentError(
-            f"{what} was given up: its clients have left, and almost nothing came in {SECONDS:g} s"
+            f"{what} was given up: its clients have left, and almost nothing came in {ABANDONED_SECONDS:g} s"
         ) from None
     finally:
         timers[0].cancel()

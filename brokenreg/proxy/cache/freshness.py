@@ -13,7 +13,7 @@ from brokenreg.oci.errors import ErrorCode
 from brokenreg.proxy.default_upstream import DefaultUpstreamPolicy
 from brokenreg.proxy.errors import UpstreamError, UpstreamStatusError
 from brokenreg.proxy.http.client import UpstreamClient
-from brokenreg.proxy.http.statuses import not_here
+from brokenreg.proxy.http.statuses import not_cached
 from brokenreg.proxy.routes import Route
 from brokenreg.storage import Store
 from brokenreg.traffic.timeline_events import Cache
@@ -111,7 +111,7 @@ class UpstreamAccess:
     def client(self, route: Route, reference: str) -> UpstreamClient:
         """Return the client. Raise `OCIError` 404 without contact, or if a recent request found nothing."""
         if self._client is None or route.no_contact_reason:
-            raise not_here(route, self._code, reference)
+            raise not_cached(route, self._code, reference)
         self._negative.check(route, reference)
         return self._client
 

@@ -17,7 +17,7 @@ from brokenreg.proxy.cache.list_pages import REFERRERS, TAGS, ListKind, next_pag
 from brokenreg.proxy.default_upstream import ContentRequest, RequestKind
 from brokenreg.proxy.errors import UpstreamError, UpstreamStatusError
 from brokenreg.proxy.http.client import UpstreamClient
-from brokenreg.proxy.http.statuses import refusal
+from brokenreg.proxy.http.statuses import status_error
 from brokenreg.proxy.routes import Route, Via
 from brokenreg.proxy.shared_requests import SharedRequests
 from brokenreg.traffic.timeline_events import AddEvent, Cache, ListLimit, ListTruncated, ServedStale
@@ -128,7 +128,7 @@ class Listings:
         return found
 
     def _fall_back(
-        self, key: Key, known: list[Any] | None, error: UpstreamError, tell: AddEvent
+        self, key: Key, known: list[Any] | None, error: UpstreamError, add_event: AddEvent
     ) -> tuple[list[Any], Cache]:
         """Return a known list as stale if the failure allows it, or raise the error again.
 
@@ -143,11 +143,11 @@ class Listings:
         if known is None or not (error.is_transient or is_kept):
             raise error
         self._freshness.postpone(*key)
-        tell(ServedStale(error.message))
+        add_event(ServedStale(error.message))
         return known, Cache.STALE
 
     async def _fetch(
-        self, client: UpstreamClient, key: Key, kind: ListKind, tell: AddEvent
+        self, client: UpstreamClient, key: Key, kind: ListKind, add_event: AddEvent
     ) -> tuple[list[Any], Cache]:
         """Request all pages of a list, up to the limits, and keep the list. Raise `UpstreamError`."""
         route, first = key
@@ -157,28 +157,28 @@ class Listings:
         left, values = _MAX_BYTES, 0
         while path is not None and path not in requested:
             if len(requested) == _MAX_PAGES:
-                tell(ListTruncated(ListLimit.PAGES, _MAX_PAGES))
+                add_event(ListTruncated(ListLimit.PAGES, _MAX_PAGES))
                 break
             requested.add(path)
-            async with client.ask(
-                route, "GET", path, headers=_ACCEPT, tell=tell, is_patient=not route.short_name
+            async with client.request(
+                route, "GET", path, headers=_ACCEPT, add_event=add_event, retry_429=not route.short_name
             ) as response:
                 if response.status == 400 and path == first and "?" in path:
                     path = without_query(path)  # the upstream refuses that page size
                     continue
                 if response.status != 200:
-                    raise await refusal(route, ErrorCode.NAME_UNKNOWN, without_query(first), response)
-                source, body = response.sender, await response.read(min(left, MAX_MANIFEST))
+                    raise await status_error(route, ErrorCode.NAME_UNKNOWN, without_query(first), response)
+                source, body = response.source_with_encoding, await response.read(min(left, MAX_MANIFEST))
                 path = next_page(source, path, response.header("link"))
             left -= len(body)
             values += count_values(body)
             if values > MAX_VALUES and found:
-                tell(ListTruncated(ListLimit.VALUES, len(requested) - 1))
+                add_event(ListTruncated(ListLimit.VALUES, len(requested) - 1))
                 break
             found += await asyncio.to_thread(kind.read, source, body)  # takes up to 0.3 s
             if len(found) > _MAX_ENTRIES:
                 del found[_MAX_ENTRIES:]
-                tell(ListTruncated(ListLimit.ENTRIES, _MAX_ENTRIES))
+                add_event(ListTruncated(ListLimit.ENTRIES, _MAX_ENTRIES))
                 break
         found = await asyncio.to_thread(kind.sort, found)  # pages for clients are slices of it
         self._freshness.confirm(*key)

@@ -1,7 +1,7 @@
-"""Which addresses may be connected to: judged after resolution, at connect (DESIGN: "Who may do what").
+"""Decides which addresses may be connected to, after name resolution and before each connection.
 
-So it holds for redirects and token realms as for the first request, for names that resolve to another
-address each time, and however an address is spelled.
+Therefore the rules apply to redirects and token realms too, to names that resolve to another address each
+time, and to every spelling of an address.
 """
 
 from __future__ import annotations
@@ -41,9 +41,9 @@ _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 
 
 def parse_address(text: str) -> Address:
-    """An address without its scope; if it is IPv6 and leads to IPv4 (mapped, 6to4, NAT64), the latter.
+    """Return an address without its zone; for IPv6 that contains IPv4 (mapped, 6to4, NAT64), the latter.
 
-    Raise `ValueError` if `text` is none.
+    Raise `ValueError` if `text` is not an address.
     """
     ip = ipaddress.ip_address(text.partition("%")[0])
     if isinstance(ip, ipaddress.IPv4Address):
@@ -69,20 +69,20 @@ def upstream_url(upstream: str, url: str) -> httpx.URL:
 
 
 def host_and_port(url: httpx.URL) -> tuple[str, int]:
-    """Where a URL leads; the port is its scheme's if it names none."""
+    """Return host and port of a URL; without a port, the default of its scheme."""
     return url.raw_host.decode("ascii"), url.port or (443 if url.scheme == "https" else 80)
 
 
-class Nearness(IntEnum):
-    """How near to us an address is."""
+class AddressScope(IntEnum):
+    """From where an address can be reached; a higher value is nearer to this machine."""
 
     PUBLIC = 0
     PRIVATE = 1
     LOOPBACK = 2
 
     @classmethod
-    def of(cls, ip: Address) -> Nearness:
-        """Private is whatever is not for everybody (RFC 6890), the insides of carriers and clouds too."""
+    def of(cls, ip: Address) -> AddressScope:
+        """Return the scope of an address. Private is everything that is not global (RFC 6890)."""
         if ip.is_loopback:
             return cls.LOOPBACK
         site_local = isinstance(ip, ipaddress.IPv6Address) and ip.is_site_local
@@ -91,17 +91,17 @@ class Nearness(IntEnum):
 
 @dataclass(slots=True)
 class Trust:
-    """How near to us an upstream may lead: no nearer than it stands itself, where `--upstream` says so.
+    """The scope that an upstream may lead to: that of its own host, if `--upstream` names it.
 
-    `target` is the host and port of its URL, None if it has none; `nearest` is what that has resolved to.
+    `target` is the host and port of its URL, or None; `scope` is the nearest scope that it has resolved to.
     """
 
     target: tuple[str, int] | None = None
-    nearest: Nearness = Nearness.PUBLIC
+    scope: AddressScope = AddressScope.PUBLIC
 
 
 class AddressPolicy:
-    """Judges addresses. `own` gives host and port of each listener of ours, as bound."""
+    """Checks addresses. `own` returns host and port of each of our listeners."""
 
     def __init__(self, own: Callable[[], Collection[tuple[str, int]]], beyond_loopback: bool) -> None:
         self._own = own
@@ -110,19 +110,19 @@ class AddressPolicy:
     def check(self, host: str, address: str, port: int, trust: Trust) -> None:
         """Raise `UpstreamForbiddenError` if `host`, resolved to `address`, may not be connected to.
 
-        `trust` learns from it where its own target stands.
+        If it is the upstream's own host, `trust` gets its scope.
         """
         ip = parse_address(address)
-        nearness = Nearness.of(ip)
+        scope = AddressScope.of(ip)
         place = authority(host, port)
-        inapplicable_reason = self._objection(ip, port)
-        if inapplicable_reason is not None:
-            raise UpstreamForbiddenError(f"{place} is {inapplicable_reason}, which no upstream may be")
+        refused = self._refused(ip, port)
+        if refused is not None:
+            raise UpstreamForbiddenError(f"{place} is {refused}, which no upstream may be")
         if trust.target == (host, port):
-            trust.nearest = max(trust.nearest, nearness)
-        if nearness <= trust.nearest:
+            trust.scope = max(trust.scope, scope)
+        if scope <= trust.scope:
             return
-        if nearness is Nearness.LOOPBACK:
+        if scope is AddressScope.LOOPBACK:
             raise UpstreamForbiddenError(
                 f"{place} is this machine, where nobody else may lead us; what listens there can be given a "
                 f"name by --upstream NAME=http://{place}"
@@ -133,7 +133,8 @@ class AddressPolicy:
                 f"what is there can be given a name by --upstream NAME=https://{place}"
             )
 
-    def _objection(self, ip: Address, port: int) -> str | None:
+    def _refused(self, ip: Address, port: int) -> str | None:
+        """Return what is wrong with an address for every upstream, or None."""
         if ip in _METADATA:
             return "a metadata service"
         if ip.is_link_local:
@@ -146,10 +147,10 @@ class AddressPolicy:
 
 
 def _is_same_host(ip: Address, bound: str) -> bool:
-    """Whether a listener bound to `bound` answers at `ip`."""
+    """Return whether a listener that is bound to `bound` is reached at `ip`."""
     try:
         listening = parse_address(bound)
-    except ValueError:  # a name, which may stand for any of our addresses
+    except ValueError:  # a name, which may mean any of our addresses
         return _is_of_this_machine(ip)
     if listening.is_unspecified or (listening.is_loopback and ip.is_loopback):
         return _is_of_this_machine(ip)
@@ -157,7 +158,7 @@ def _is_same_host(ip: Address, bound: str) -> bool:
 
 
 def _is_of_this_machine(ip: Address) -> bool:
-    """The system lets us bind addresses of our own alone."""
+    """Return whether an address is one of this machine: only those can be bound."""
     if ip.is_loopback:
         return True
     try:

@@ -87,7 +87,7 @@ _SLOWEST = 8 * 1024
 """Minimum average speed of a body after `patience`, in bytes per second."""
 
 
-async def shortened(
+async def limited_chunks(
     chunks: AsyncIterable[bytes], who: str, limit: int, patience: float
 ) -> AsyncIterator[bytes]:
     """Pass on the body that `who` sends, as it comes.
@@ -111,7 +111,7 @@ async def shortened(
 
 
 def limit_body(response: httpx.Response, who: str, patience: float) -> None:
-    """Bound the body that httpx will read, as `shortened` does; `who` sends it."""
+    """Bound the body that httpx will read, as `limited_chunks` does; `who` sends it."""
     # No encoding was requested. Decoding one could turn a few bytes into gigabytes.
     response.extensions[ENCODING] = unrequested_encoding(response.headers)
     response.headers.pop("content-encoding", None)
@@ -125,7 +125,7 @@ class _LimitedBytes(httpx.AsyncByteStream):
         self._patience = patience
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        async for chunk in shortened(self._stream, self._who, _MOST, self._patience):
+        async for chunk in limited_chunks(self._stream, self._who, _MOST, self._patience):
             yield chunk
 
     async def aclose(self) -> None:

@@ -1,6 +1,6 @@
 """Requests to upstreams: redirects, patience with rate limits, and each of them told of.
 
-Nothing but host and path of what is asked is ever told: queries carry signatures.
+Nothing but host and path of what is destination is ever told: queries carry signatures.
 """
 
 from __future__ import annotations
@@ -25,8 +25,14 @@ from brokenreg.proxy.errors import (
     UpstreamUnreachableError,
 )
 from brokenreg.proxy.http.addresses import AddressPolicy, Trust, host_and_port, upstream_url
-from brokenreg.proxy.http.bodies import BodySource, limit_body, shortened, unrequested_encoding, with_encoding
-from brokenreg.proxy.http.failures import Asked, told_failures, told_redirects
+from brokenreg.proxy.http.bodies import (
+    BodySource,
+    limit_body,
+    limited_chunks,
+    unrequested_encoding,
+    with_encoding,
+)
+from brokenreg.proxy.http.failures import Destination, redirect_errors, upstream_errors
 from brokenreg.proxy.http.lookups import Lookups
 from brokenreg.proxy.http.pools import LimitedTransport, Pools
 from brokenreg.proxy.http.rate_limits import retry_rate_limited
@@ -36,70 +42,70 @@ from brokenreg.proxy.routes import Route
 from brokenreg.traffic.timeline_events import AddEvent, UpstreamFailed, UpstreamResponded
 
 Authorize = Callable[[Route, httpx.AsyncClient, AddEvent], httpx.Auth]
-"""What authenticates the requests for one route; it may ask others by the same client."""
+"""Returns what authenticates the requests for one route; it may send others with the same client."""
 
-LACKS = "lacks"
-"""Where in a 401's extensions stands why no credentials were shown; nothing if some were."""
+NO_CREDENTIALS_REASON = "no_credentials_reason"
+"""The key in a 401's extensions for why no credentials were sent; missing if some were."""
 
 _CONNECT = 10.0
-"""Seconds to connect, TLS and all."""
+"""Seconds to connect, including TLS."""
 
 _BULK = 1024 * 1024
-"""Bytes that are worth a connection: one whose body was not read as HTTP is closed."""
+"""Minimum size of a body that a thread reads: its connection cannot be used again."""
 
-_LONGEST_LOCATION = 16 * 1024
+_MAX_LOCATION = 16 * 1024
 """Maximum length of a redirect's URL, in bytes: parsing a longer one would block the loop too long."""
 
-_MOST_REDIRECTS = 10
-_MOST_UPSTREAMS = 128
+_MAX_REDIRECTS = 10
+_MAX_UPSTREAMS = 128
 _DOCKER_HUB_URL = "https://registry-1.docker.io"
 
 
 class UpstreamResponse:
-    """What an upstream answered, its body still to come."""
+    """The response of an upstream, before its body was read."""
 
-    def __init__(self, asked: Asked, response: httpx.Response) -> None:
+    def __init__(self, destination: Destination, response: httpx.Response) -> None:
         self.status = response.status_code
-        self.source = asked.who(response.url)
-        """Who answered, as messages call it: the upstream, or what it redirects to."""
-        self.place = asked.where(response.url)
-        """As `source`, with the host by all means."""
+        self.source = destination.name_at(response.url)
+        """The name of the server that responded: the upstream, or a redirect target."""
+        self.source_with_host = destination.name_and_host_at(response.url)
+        """`source` and its host, which may differ from the name."""
         self.is_redirected = bool(response.history)
-        """Return whether the request was redirected."""
-        self.lacks: str = response.extensions.get(LACKS, "")
-        """Why a 401 was shown no credentials; empty if some were shown, or it is not known."""
+        """Whether the request was redirected."""
+        self.no_credentials_reason: str = response.extensions.get(NO_CREDENTIALS_REASON, "")
+        """Why no credentials were sent before a 401; empty if some were, or if it is not known."""
         self.encoding = unrequested_encoding(response.headers)
         """Its Content-Encoding, or None. Encoded content can still have the right digest."""
-        self._asked = asked
+        self._destination = destination
         self._response = response
         self._received = 0
 
     @property
-    def sender(self) -> str:
-        """Return `source` for messages about the content: with its encoding, if any."""
+    def source_with_encoding(self) -> str:
+        """Return `source` for messages about the content: with its Content-Encoding, if any."""
         return with_encoding(self.source, self.encoding)
 
     @property
     def length(self) -> int | None:
-        """Content-Length in bytes; None if the upstream does not tell."""
-        told = self.header("content-length") or ""
-        return int(told) if told.isdecimal() else None
+        """Return the Content-Length, or None."""
+        value = self.header("content-length") or ""
+        return int(value) if value.isdecimal() else None
 
     def header(self, name: str) -> str | None:
-        """A header's value; None if there is none."""
+        """Return the value of a header, or None."""
         value: str | None = self._response.headers.get(name)
         return value
 
     async def chunks(self) -> AsyncIterator[bytes]:
-        """The body as it comes, encoded as it is. Raise `UpstreamError` if it ends too early or stalls."""
+        """Yield the body, without decoding it. Raise `UpstreamError` if it ends too early or stalls."""
         async for chunk in self._response.aiter_raw():
             self._received += len(chunk)
             yield chunk
 
-    def rest(self) -> BodySource | None:
-        """What follows the first of the `chunks`, for a thread; nobody may ask for more of those then.
+    def remaining_body(self) -> BodySource | None:
+        """Return the body after the chunks so far, to be read by a thread. No more `chunks` may be read then.
 
-        None if that is not much, or if HTTP says more than where it ends.
+        Return None if it is short, or if it has no Content-Length.
         """
         connection = self._response.extensions["network_stream"].get_extra_info("socket")
         if connection is None or self.length is None or self.header("transfer-encoding") is not None:
@@ -108,13 +114,14 @@ class UpstreamResponse:
         if left < _BULK:
             return None
         patience = _patience(self._response.request)
-        told = partial(told_failures, self._asked, self._response.url)
-        return BodySource(connection, left, patience, told)
+        errors = partial(upstream_errors, self._destination, self._response.url)
+        return BodySource(connection, left, patience, errors)
 
     async def read(self, limit: int) -> bytes:
         """Return the whole body. Raise `UpstreamError` if it exceeds `limit` bytes or is too slow."""
         body = bytearray()
-        async for chunk in shortened(self.chunks(), self.source, limit, _patience(self._response.request)):
+        patience = _patience(self._response.request)
+        async for chunk in limited_chunks(self.chunks(), self.source, limit, patience):
             body += chunk
         return bytes(body)
 
@@ -135,9 +142,9 @@ class UpstreamClient:
         patience: float,
         web_proxies: WebProxies = DIRECT,
     ) -> None:
-        anyio.Event()  # else httpcore loads it with the first request, and the loop stands still
+        anyio.Event()  # loads its backend now: with the first request, that would block the event loop
         self.pseudonym = f"brokenreg-{secrets.token_hex(8)}"
-        """By which our own requests are known (Via, RFC 9110, section 7.6.3)."""
+        """The name of this proxy in its own requests (Via, RFC 9110, section 7.6.3)."""
         self._via = f"1.1 {self.pseudonym}"
         self._urls = urls
         self._policy = policy
@@ -146,39 +153,44 @@ class UpstreamClient:
         self._web_proxies = web_proxies
         self._lookups = Lookups()
         self._timeout = httpx.Timeout(_CONNECT, read=patience, pool=None)
-        self._pools = Pools(self._make_client, _MOST_UPSTREAMS)
+        self._pools = Pools(self._make_client, _MAX_UPSTREAMS)
 
     @asynccontextmanager
-    async def ask(
+    async def request(
         self,
         route: Route,
         method: str,
         path: str,
         *,
         headers: Mapping[str, str] | None = None,
-        tell: AddEvent,
-        is_patient: bool = True,
+        add_event: AddEvent,
+        retry_429: bool = True,
     ) -> AsyncIterator[UpstreamResponse]:
         """Request `path`, which follows `/v2/<repository>/`; read the response within the block.
 
-        Redirects are followed, a 401 is answered with credentials, and a 429 is retried if `is_patient`. All
-        other responses are returned. Raise `UpstreamError` if the upstream does not respond or cannot be
+        Redirects are followed, a 401 is answered with credentials, and with `retry_429`, a 429 is retried.
+        All other responses are returned. Raise `UpstreamError` if the upstream does not respond or cannot be
         contacted.
         """
         via = {"via": ", ".join((*route.via, self._via))}
         async with self._pools.using(route.upstream) as client:
             url = upstream_url(route.upstream, f"{self._url(route.upstream)}/v2/{route.repository}/{path}")
-            asked = Asked(route.upstream, url)
+            destination = Destination(route.upstream, url)
             request = client.build_request(
-                method, url, headers={**(headers or {}), **via}, extensions=extensions(asked, tell)
+                method,
+                url,
+                headers={**(headers or {}), **via},
+                extensions=request_extensions(destination, add_event),
             )
-            auth = self._authorize(route, client, tell)
-            send = partial(_send, client, request, auth, asked, tell)
+            auth = self._authorize(route, client, add_event)
+            send = partial(_send, client, request, auth, destination, add_event)
             response = await (
-                retry_rate_limited(send, lambda answer: asked.who(answer.url), tell) if is_patient else send()
+                retry_rate_limited(send, lambda answer: destination.name_at(answer.url), add_event)
+                if retry_429
+                else send()
             )
             try:
-                yield UpstreamResponse(asked, response)
+                yield UpstreamResponse(destination, response)
             finally:
                 await response.aclose()
 
@@ -194,12 +206,12 @@ class UpstreamClient:
 
     def _make_client(self, upstream: str) -> httpx.AsyncClient:
         return httpx.AsyncClient(
-            transport=_TracingTransport(LimitedTransport(self._make_transport(upstream), upstream)),
+            transport=TracingTransport(LimitedTransport(self._make_transport(upstream), upstream)),
             timeout=self._timeout,
             follow_redirects=True,
-            max_redirects=_MOST_REDIRECTS,
+            max_redirects=_MAX_REDIRECTS,
             trust_env=False,
-            # What one client has brought would go with the requests of others, and fill our memory.
+            # Cookies would be sent with the requests of other clients, and could fill the memory.
             cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
             headers={
                 "user-agent": f"brokenreg/{__version__}",
@@ -223,55 +235,58 @@ class UpstreamClient:
 
 
 def _patience(request: httpx.Request) -> float:
-    """Seconds that the responding server may be silent."""
+    """Return for how many seconds the server may be silent."""
     seconds: float = request.extensions["timeout"]["read"]
     return seconds
 
 
-def extensions(asked: Asked, tell: AddEvent) -> dict[str, Any]:
-    """What goes with a request, and those that redirects and authentication make of it, to be told of."""
-    return {"asked": asked, "tell": tell}
+def request_extensions(destination: Destination, add_event: AddEvent) -> dict[str, Any]:
+    """Return the extensions of a request, which redirects and authentication pass on."""
+    return {"destination": destination, "add_event": add_event}
 
 
 async def _send(
-    client: httpx.AsyncClient, request: httpx.Request, auth: httpx.Auth, asked: Asked, tell: AddEvent
+    client: httpx.AsyncClient,
+    request: httpx.Request,
+    auth: httpx.Auth,
+    destination: Destination,
+    add_event: AddEvent,
 ) -> httpx.Response:
     try:
-        with told_redirects(asked):
+        with redirect_errors(destination):
             return await client.send(request, stream=True, auth=auth)
     except UpstreamError as error:
-        tell(UpstreamFailed(error.message))
+        add_event(UpstreamFailed(error.message))
         raise
 
 
-class _TracingTransport(httpx.AsyncBaseTransport):
-    """Tells of each request, also of those that redirects and authentication lead to, and of its failure."""
+class TracingTransport(httpx.AsyncBaseTransport):
+    """Reports each request and its failure, also for redirects and authentication."""
 
     def __init__(self, transport: httpx.AsyncBaseTransport) -> None:
         self._transport = transport
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Raise `UpstreamError`."""
-        asked: Asked = request.extensions["asked"]
+        destination: Destination = request.extensions["destination"]
         try:
-            with told_failures(asked, request.url):
+            with upstream_errors(destination, request.url):
                 response = await self._transport.handle_async_request(request)
         except (UpstreamUnreachableError, UpstreamSilentError) as error:
-            error.is_outage = host_and_port(request.url) == host_and_port(asked.url)
+            error.is_outage = host_and_port(request.url) == host_and_port(destination.url)
             raise
         where = f"{request.url.netloc.decode('ascii')}{request.url.path}"
         web_proxy = response.extensions["network_stream"].get_extra_info("web_proxy")
-        tell: AddEvent = request.extensions["tell"]
+        add_event: AddEvent = request.extensions["add_event"]
         through = None if web_proxy is None else str(web_proxy)
-        tell(UpstreamResponded(request.method, where, response.status_code, through))
-        response.stream = _TracedBody(cast(httpx.AsyncByteStream, response.stream), asked, request.url)
-        if response.has_redirect_location:  # which httpx reads whole, to use the connection again
-            limit_body(response, asked.who(request.url), _patience(request))
-            if len(response.headers["location"]) > _LONGEST_LOCATION:
+        add_event(UpstreamResponded(request.method, where, response.status_code, through))
+        response.stream = _TracedBody(cast(httpx.AsyncByteStream, response.stream), destination, request.url)
+        if response.has_redirect_location:  # httpx reads its body, to use the connection again
+            sender = destination.name_at(request.url)
+            limit_body(response, sender, _patience(request))
+            if len(response.headers["location"]) > _MAX_LOCATION:
                 await response.aclose()
-                raise UpstreamContentError(
-                    f"{asked.who(request.url)} redirects to a URL of more than {_LONGEST_LOCATION} bytes"
-                )
+                raise UpstreamContentError(f"{sender} redirects to a URL of more than {_MAX_LOCATION} bytes")
         return response
 
     async def aclose(self) -> None:
@@ -279,14 +294,14 @@ class _TracingTransport(httpx.AsyncBaseTransport):
 
 
 class _TracedBody(httpx.AsyncByteStream):
-    def __init__(self, stream: httpx.AsyncByteStream, asked: Asked, url: httpx.URL) -> None:
+    def __init__(self, stream: httpx.AsyncByteStream, destination: Destination, url: httpx.URL) -> None:
         self._stream = stream
-        self._asked = asked
+        self._destination = destination
         self._url = url
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         """Raise `UpstreamError`."""
-        with told_failures(self._asked, self._url):
+        with upstream_errors(self._destination, self._url):
             async for chunk in self._stream:
                 yield chunk
 

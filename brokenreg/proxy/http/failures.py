@@ -1,6 +1,7 @@
-"""What the network does to requests, told as an `UpstreamError` of one line that names the host that failed.
+"""Converts what goes wrong with a request into an `UpstreamError` of one line that names the failed host.
 
-Of URLs nothing but host and port is told: a password may stand before them, and queries carry signatures.
+Messages contain only host and port of a URL: its user information may be a password, and its query a
+signature.
 """
 
 from __future__ import annotations
@@ -19,35 +20,35 @@ from brokenreg.redaction import REDACTED, redact_text
 from brokenreg.wording import printable
 
 _BYTES = re.compile(r"\b(?:bytearray\()?b(['\"].*['\"])\)?")
-"""What h11 quotes of an answer, as Python writes bytes; their text is in the group."""
+"""The parts of a response that h11 quotes, as Python writes bytes; their text is in the group."""
 
 _HEADER_VALUE = re.compile(r"(illegal header line: (['\"])[^\s:'\"]{0,40}+).*(['\"])", re.DOTALL)
 """The rest of a header line without a colon, after the name: it may contain a secret in any header."""
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """Whom a request is for: `name`, as messages call it, at `url`; redirects may lead on to others."""
+class Destination:
+    """The destination of a request: its `name` in messages, and its `url`, which may redirect to others."""
 
     name: str
     url: httpx.URL
 
-    def who(self, url: httpx.URL) -> str:
-        """Who answers at `url`, which is its own or what it redirects to."""
+    def name_at(self, url: httpx.URL) -> str:
+        """Return the name of the server at `url`, which is the destination or a redirect target."""
         if host_and_port(url) == host_and_port(self.url):
             return self.name
         return f"{_host(url)} (to which {self.name} redirects)"
 
-    def where(self, url: httpx.URL) -> str:
-        """As `who`, with the host by all means: an upstream may stand elsewhere than its name says."""
-        who, host = self.who(url), _host(url)
-        return who if who.partition(" ")[0] == host else f"{who} (at {host})"
+    def name_and_host_at(self, url: httpx.URL) -> str:
+        """Return the name of the server at `url`, and its host, which may differ from the name."""
+        name, host = self.name_at(url), _host(url)
+        return name if name.partition(" ")[0] == host else f"{name} (at {host})"
 
 
 @contextmanager
-def told_failures(asked: Asked, url: httpx.URL) -> Iterator[None]:
-    """Raise `UpstreamError` for what happens to a request to `url`, which is made for whom `asked` names."""
-    who = asked.where(url)
+def upstream_errors(destination: Destination, url: httpx.URL) -> Iterator[None]:
+    """Raise `UpstreamError` for the network errors of a request to `url`."""
+    who = destination.name_and_host_at(url)
     try:
         yield
     except httpcore.ConnectTimeout:
@@ -63,16 +64,18 @@ def told_failures(asked: Asked, url: httpx.URL) -> Iterator[None]:
 
 
 @contextmanager
-def told_redirects(asked: Asked) -> Iterator[None]:
-    """Raise `UpstreamError` for redirects that lead nowhere."""
+def redirect_errors(destination: Destination) -> Iterator[None]:
+    """Raise `UpstreamError` for invalid redirects, and for too many."""
+    name = destination.name
     try:
         yield
     except httpx.TooManyRedirects:
-        raise UpstreamContentError(f"{asked.name} redirects too many times, perhaps in a circle") from None
+        raise UpstreamContentError(f"{name} redirects too many times, perhaps in a circle") from None
     except httpx.RemoteProtocolError as error:
-        raise UpstreamContentError(f"{asked.who(error.request.url)} redirects to what is no URL") from None
+        sender = destination.name_at(error.request.url)
+        raise UpstreamContentError(f"{sender} redirects to what is no URL") from None
     except (httpx.InvalidURL, UnicodeError):  # the host begins with xn-- and is invalid
-        raise UpstreamContentError(f"{asked.name} redirects to what is no URL") from None
+        raise UpstreamContentError(f"{name} redirects to what is no URL") from None
 
 
 def _host(url: httpx.URL) -> str:

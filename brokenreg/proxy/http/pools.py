@@ -27,15 +27,15 @@ class _Pool:
 
 
 class Pools:
-    """A client for each upstream, by `make`, and at most `limit` of them: their names come from anybody.
+    """A client for each upstream, made by `make`. Clients choose the names, so there are at most `limit`.
 
-    For a further one that which was not used for longest is closed, never one in use. `close` when done.
+    For another one, the least recently used that is not in use is closed. `close` when done.
     """
 
     def __init__(self, make: Callable[[str], httpx.AsyncClient], limit: int) -> None:
         self._make = make
         self._limit = limit
-        self._pools: dict[str, _Pool] = {}  # that used last is last
+        self._pools: dict[str, _Pool] = {}  # the most recently used is last
         self._is_closed = False
 
     @asynccontextmanager
@@ -47,13 +47,13 @@ class Pools:
         if self._is_closed:
             raise shutting_down()
         pool = self._pools.pop(upstream, None)
-        given_up = self._make_room() if pool is None else None
+        evicted = self._make_room() if pool is None else None
         pool = pool or _Pool(self._make(upstream))
         self._pools[upstream] = pool
         pool.users += 1
         try:
-            if given_up is not None:
-                await given_up.aclose()
+            if evicted is not None:
+                await evicted.aclose()
             yield pool.client
         finally:
             pool.users -= 1
@@ -65,7 +65,7 @@ class Pools:
             await pool.client.aclose()
 
     def _make_room(self) -> httpx.AsyncClient | None:
-        """The client that a further one takes the place of, if it needs one."""
+        """Return the client to close for another one, or None if there is room."""
         if len(self._pools) < self._limit:
             return None
         name = next((name for name, pool in self._pools.items() if not pool.users), None)
@@ -76,14 +76,14 @@ class Pools:
         return self._pools.pop(name).client
 
 
-MOST = 256
+MAX_REQUESTS = 256
 """Maximum number of concurrent requests to one upstream and its redirect targets."""
 
-MOST_FOR_TOKENS = 16
+MAX_TOKEN_REQUESTS = 16
 """Maximum number of concurrent requests to its token services. They have separate connections, because a
 request that waits for a token may already have one of the others."""
 
-LOGS_IN = "logs_in"
+FOR_AUTH = "for_auth"
 """The key in a request's extensions that marks a request to a token service."""
 
 
@@ -96,18 +96,18 @@ class LimitedTransport(httpx.AsyncBaseTransport):
     def __init__(self, transport: httpx.AsyncBaseTransport, upstream: str) -> None:
         self._transport = transport
         self._upstream = upstream
-        self._free = asyncio.Semaphore(MOST)
-        self._free_for_tokens = asyncio.Semaphore(MOST_FOR_TOKENS)
+        self._free = asyncio.Semaphore(MAX_REQUESTS)
+        self._free_for_tokens = asyncio.Semaphore(MAX_TOKEN_REQUESTS)
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send a request. Raise `UpstreamBusyError` if no connection becomes free in time."""
-        logs_in = LOGS_IN in request.extensions
-        free = self._free_for_tokens if logs_in else self._free
+        is_token_request = FOR_AUTH in request.extensions
+        free = self._free_for_tokens if is_token_request else self._free
         try:
             async with asyncio.timeout(request.extensions["timeout"]["read"]):
                 await free.acquire()
         except TimeoutError:
-            most = counted(MOST_FOR_TOKENS if logs_in else MOST, "request")
+            most = counted(MAX_TOKEN_REQUESTS if is_token_request else MAX_REQUESTS, "request")
             raise UpstreamBusyError(
                 f"{most} to {self._upstream} are under way already; try again later"
             ) from None

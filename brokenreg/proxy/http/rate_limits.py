@@ -21,9 +21,9 @@ _LONGEST = 20.0
 async def retry_rate_limited(
     send: Callable[[], Awaitable[httpx.Response]],
     who: Callable[[httpx.Response], str],
-    tell: AddEvent,
+    add_event: AddEvent,
 ) -> httpx.Response:
-    """Send, and send again after each 429 for as long as that is worth it; `tell` of each wait."""
+    """Send, and send again after each 429 for as long as that is worth it; `add_event` of each wait."""
     waiting = waits()
     while True:
         response = await send()
@@ -33,7 +33,7 @@ async def retry_rate_limited(
         if seconds is None:
             return response
         await response.aclose()
-        tell(RateLimited(who(response), seconds))
+        add_event(RateLimited(who(response), seconds))
         await asyncio.sleep(seconds)
 
 

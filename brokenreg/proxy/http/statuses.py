@@ -1,4 +1,4 @@
-"""What becomes of an upstream's statuses: its honest answer to our client, in OCI form."""
+"""Converts error statuses of an upstream into the errors that clients get, in OCI form."""
 
 from __future__ import annotations
 
@@ -18,28 +18,28 @@ _KINDS = {
     ErrorCode.NAME_UNKNOWN: ("list", "path"),
 }
 
-_LONGEST = 64 * 1024
-"""Bytes of an answer that are read for what it says of itself."""
+_MAX_BODY = 64 * 1024
+"""Maximum size of an error response that is read for its message, in bytes."""
 
-_LIMIT = 2.0
-"""Seconds that such an answer may take: it is told without its words then."""
+_READ_TIMEOUT = 2.0
+"""Seconds to read an error response. After that, its message is left out."""
 
-_MOST_WORDS = 200
-"""Characters."""
+_MAX_MESSAGE = 200
+"""Maximum length of the upstream's message, in characters."""
 
 
-def unknown(code: ErrorCode, reference: str, message: str) -> OCIError:
-    """404, in the form that the code has."""
+def not_found(code: ErrorCode, reference: str, message: str) -> OCIError:
+    """Return a 404 with the detail that the code requires."""
     return OCIError(404, code, message, detail={_KINDS[code][1]: reference})
 
 
-def not_here(route: Route, code: ErrorCode, reference: str) -> OCIError:
+def not_cached(route: Route, code: ErrorCode, reference: str) -> OCIError:
     """Return a 404 for missing content whose upstream is not contacted. It names only what was requested."""
-    what = f"{_thing(code, reference)} of {route.requested}"
-    return unknown(code, reference, f"{what} is not here, and {route.no_contact_reason or OFFLINE}")
+    what = f"{_content(code, reference)} of {route.requested}"
+    return not_found(code, reference, f"{what} is not here, and {route.no_contact_reason or OFFLINE}")
 
 
-def get_decides(response: UpstreamResponse) -> bool:
+def needs_get(response: UpstreamResponse) -> bool:
     """Return whether only GET can decide after a failed HEAD: the HEAD was refused or redirected.
 
     Some registries refuse every HEAD, and the URL of a redirect may be signed for GET only.
@@ -47,59 +47,62 @@ def get_decides(response: UpstreamResponse) -> bool:
     return response.is_redirected or (response.status != 429 and response.status < 500)
 
 
-async def refusal(route: Route, code: ErrorCode, reference: str, response: UpstreamResponse) -> UpstreamError:
-    """The error for a status that is no success; `code` is what a 404 means for what was asked.
+async def status_error(
+    route: Route, code: ErrorCode, reference: str, response: UpstreamResponse
+) -> UpstreamError:
+    """Return the error for an error status; `code` is the error code of a 404.
 
-    It ends with what the upstream says itself, if that is in OCI form. A 401 goes on without a challenge: the
-    client has no credentials for the upstream, and must not send those to us.
+    Its message ends with the upstream's own message, if that is in OCI form. A 401 is passed on without a
+    challenge: the client has no credentials for the upstream, and must not send those to us.
     """
-    told, who = response.status, response.source
+    status, who = response.status, response.source
     if tells_of_loop(response.header("proxy-status")):
         return UpstreamLoopError(
-            f"a loop: what is asked of {response.place} comes back to a registry that has asked for it; "
+            f"a loop: what is asked of {response.source_with_host} comes back to a registry "
+            "that has asked for it; "
             f"--upstream {route.upstream}=URL (or --default-upstream) must name one that has the image"
         )
-    says = await _words(response)
-    what = f"{_thing(code, reference)} of {route.repository}"
-    if told in (404, 410):
+    says = await _message(response)
+    what = f"{_content(code, reference)} of {route.repository}"
+    if status in (404, 410):
         detail = {_KINDS[code][1]: reference}
-        return UpstreamStatusError(told, 404, code, f"{who} has no {what}{says}", detail=detail)
-    if told == 401:
-        return UpstreamStatusError(told, 401, ErrorCode.UNAUTHORIZED, _wanted_login(route, response) + says)
-    if told == 403:
-        return UpstreamStatusError(told, 403, ErrorCode.DENIED, f"{who} denies access to {what}{says}")
-    if told == 429:
+        return UpstreamStatusError(status, 404, code, f"{who} has no {what}{says}", detail=detail)
+    if status == 401:
+        return UpstreamStatusError(status, 401, ErrorCode.UNAUTHORIZED, _login_hint(route, response) + says)
+    if status == 403:
+        return UpstreamStatusError(status, 403, ErrorCode.DENIED, f"{who} denies access to {what}{says}")
+    if status == 429:
         return UpstreamStatusError.too_many_requests(who, response.header("retry-after"), says)
     return UpstreamStatusError(
-        told, 502, ErrorCode.UNAVAILABLE, f"{who} answered {told} when asked for {what}{says}"
+        status, 502, ErrorCode.UNAVAILABLE, f"{who} answered {status} when asked for {what}{says}"
     )
 
 
-def _thing(code: ErrorCode, reference: str) -> str:
+def _content(code: ErrorCode, reference: str) -> str:
     if code is ErrorCode.NAME_UNKNOWN:
         return f"list of {reference.partition('/')[0]}"
     return f"{_KINDS[code][0]} {reference}"
 
 
-async def _words(response: UpstreamResponse) -> str:
-    """What an error response says of itself, after a colon; nothing if it is not in OCI form, or too slow."""
+async def _message(response: UpstreamResponse) -> str:
+    """Return the message of an error response after a colon; empty if it is not in OCI form, or too slow."""
     try:
-        async with asyncio.timeout(_LIMIT):
-            body = await response.read(_LONGEST)
-        words = json.loads(body)["errors"][0]["message"]
+        async with asyncio.timeout(_READ_TIMEOUT):
+            body = await response.read(_MAX_BODY)
+        message = json.loads(body)["errors"][0]["message"]
     except (UpstreamError, TimeoutError, ValueError, LookupError, TypeError, RecursionError):
         return ""
-    if not isinstance(words, str) or not words.strip():
+    if not isinstance(message, str) or not message.strip():
         return ""
-    return f": {printable(redact_text(words.strip()))[:_MOST_WORDS]}"  # a cut secret is not recognised
+    return f": {printable(redact_text(message.strip()))[:_MAX_MESSAGE]}"  # a cut secret is not recognised
 
 
-def _wanted_login(route: Route, response: UpstreamResponse) -> str:
+def _login_hint(route: Route, response: UpstreamResponse) -> str:
     who = response.source
     if who != route.upstream:
         return f"{who} wants credentials, which are shown to {route.upstream} alone"
-    if response.lacks:
-        return f"{who} wants credentials for {route.repository}; {response.lacks}"
+    if response.no_credentials_reason:
+        return f"{who} wants credentials for {route.repository}; {response.no_credentials_reason}"
     return (
         f"{who} wants other credentials for {route.repository} than it was shown; "
         f"log in where brokenreg runs (docker login {who}, podman login {who})"
