@@ -57,7 +57,7 @@ async def add_breakpoint(runtime: Runtime, request: APIRequest) -> Response:
 
 async def switch_breakpoints(runtime: Runtime, request: APIRequest) -> Response:
     """Enable or disable all breakpoints. What is held stays held."""
-    operations.switch_breakpoints(runtime, enabled=request.model(Switch).on)
+    operations.set_breakpoints_enabled(runtime, enabled=request.model(Switch).on)
     return json_response(_all(runtime))
 
 

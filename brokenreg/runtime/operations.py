@@ -197,7 +197,7 @@ def find_rule(runtime: Runtime, namespace: str, rule_id: int) -> ActiveRule:
     return active
 
 
-def switch_rule(runtime: Runtime, namespace: str, rule_id: int, *, enabled: bool) -> None:
+def set_rule_enabled(runtime: Runtime, namespace: str, rule_id: int, *, enabled: bool) -> None:
     """Enable or disable a rule. Its counts stay."""
     find_rule(runtime, namespace, rule_id)
     runtime.rules.book(namespace).set_enabled(rule_id, enabled=enabled)
@@ -299,6 +299,6 @@ def remove_breakpoint(runtime: Runtime, breakpoint_id: int) -> None:
         raise NotFoundError(Kind.BREAKPOINT, breakpoint_id)
 
 
-def switch_breakpoints(runtime: Runtime, *, enabled: bool) -> None:
+def set_breakpoints_enabled(runtime: Runtime, *, enabled: bool) -> None:
     """Enable or disable all breakpoints. What is held stays held."""
     runtime.gate.breakpoints.are_on = enabled

@@ -21,6 +21,7 @@ from textual.widgets import ContentSwitcher
 from brokenreg.faults.catalogue import Fault
 from brokenreg.rules.rule import FieldError, Rule
 from brokenreg.rules.rule_from_exchange import MAX_SEARCHED, no_effect_reason
+from brokenreg.runtime.errors import OperationError
 from brokenreg.runtime.runtime import Runtime
 from brokenreg.traffic.exchange import Exchange
 from brokenreg.tui.area import SAID_FOR, Clock, TabArea
@@ -83,7 +84,7 @@ class Panel(App[int], HasDisabledReasons, inherit_bindings=False):
         self.animation_level = "none"
         self._runtime = runtime
         self._clock = clock
-        self._arming = Arming(runtime.rules)
+        self._arming = Arming(runtime)
         self.keys = preferences.keys
         self._first_theme = preferences.theme or ("ansi" if is_colourless else "dark")
         self._offered: list[str | None] = []
@@ -179,8 +180,7 @@ class Panel(App[int], HasDisabledReasons, inherit_bindings=False):
             yield f"{counted(held, 'response')} {form_for(held, 'is', 'are')} held."
         if going := self._runtime.log.in_flight - held:
             yield f"{counted(going, 'exchange')} {form_for(going, 'is', 'are')} in flight."
-        put_off = {active.id for active in self._arming.put_off()}
-        if unsaved := self._board.query_one(FaultsArea).unsaved(put_off):
+        if unsaved := self._board.query_one(FaultsArea).unsaved(self._arming.disabled_ids):
             yield f"{counted(unsaved, 'rule')} made here {form_for(unsaved, 'is', 'are')} not saved."
         for screen in self.screen_stack:
             if isinstance(screen, RuleForm):
@@ -200,7 +200,7 @@ class Panel(App[int], HasDisabledReasons, inherit_bindings=False):
 
     def action_overrides(self) -> None:
         """Show the overrides, to be switched on and off."""
-        self.push_screen(OverridesScreen(self._runtime.rules), self._use)
+        self.push_screen(OverridesScreen(self._runtime), self._use)
 
     def disabled_reason(self, action: str) -> str:
         """Why `action` would do nothing now."""
@@ -245,7 +245,7 @@ class Panel(App[int], HasDisabledReasons, inherit_bindings=False):
             return
         try:
             self._arming.fail_next(rule, exchange.target.namespace)
-        except FieldError as error:
+        except OperationError as error:
             self._warn(str(error))
             return
         said = f"The next one fails with {faults_words(rule)}: {match_words(rule)}"

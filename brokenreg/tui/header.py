@@ -110,7 +110,7 @@ class Header(Static):
             yield 9, f" FAULT {_armed_word(armed[0])} armed ", _FAULT_STYLE
         elif armed:
             yield 9, f" {len(armed)} FAULTS armed ", _FAULT_STYLE
-        if off := len(self._arming.put_off()):
+        if off := len(self._arming.disabled_ids):
             yield (7 if armed else 9), f" {counted(off, 'fault').upper()} OFF ", "bold reverse $primary"
 
 

@@ -12,8 +12,10 @@ from textual.message import Message
 
 from brokenreg.faults.catalogue import CATALOGUE, Fault
 from brokenreg.rules.active_rule import ActiveRule
-from brokenreg.rules.rule import FieldError, Rule
+from brokenreg.rules.rule import Rule
 from brokenreg.rules.rule_book import RuleBook
+from brokenreg.runtime import operations
+from brokenreg.runtime.errors import OperationError
 from brokenreg.runtime.runtime import Runtime
 from brokenreg.tui.area import Clock, TabArea
 from brokenreg.tui.bindings import bindings_of, keyed_for
@@ -80,10 +82,10 @@ class FaultsArea(TabArea):
         book = self._book
         return f"scenario {visible(book.name)}" if book.name else ""
 
-    def unsaved(self, put_off: Collection[int]) -> int:
+    def unsaved(self, disabled: Collection[int]) -> int:
         """Return how many rules of the panel have unsaved changes; some count only while armed.
 
-        `put_off` are ids of disabled rules that one key can arm again.
+        `disabled` are ids of disabled rules that one key can enable again.
         """
         books = self.runtime.rules
         return sum(
@@ -91,7 +93,7 @@ class FaultsArea(TabArea):
             for name in books.namespaces()
             for each in books.book(name)
             if each.source == _SOURCE
-            or (each.source.startswith(_SOURCE) and (each.is_armed or each.id in put_off))
+            or (each.source.startswith(_SOURCE) and (each.is_armed or each.id in disabled))
         )
 
     def disabled_reason(self, action: str) -> str:
@@ -125,7 +127,8 @@ class FaultsArea(TabArea):
         """Enable it, or disable it; its counts stay."""
         active = self._selected
         if active is not None:
-            self._book.set_enabled(active.id, enabled=not active.rule.enabled)
+            enabled = not active.rule.enabled
+            operations.set_rule_enabled(self.runtime, self._namespace, active.id, enabled=enabled)
             self.tick()
 
     def action_earlier(self) -> None:
@@ -147,12 +150,12 @@ class FaultsArea(TabArea):
 
     def action_load(self) -> None:
         """Load a scenario file."""
-        self.app.push_screen(LoadDialogue(self.runtime.rules, self._namespace), self._told)
+        self.app.push_screen(LoadDialogue(self.runtime, self._namespace), self._told)
 
     def action_save(self) -> None:
         """Save what is in force as a scenario file."""
         namespace = self._namespace
-        self.app.push_screen(SaveDialogue(self.runtime.rules, namespace), partial(self._written, namespace))
+        self.app.push_screen(SaveDialogue(self.runtime, namespace), partial(self._written, namespace))
 
     def on_cursor_list_opened(self) -> None:
         """Somebody clicked twice."""
@@ -166,12 +169,12 @@ class FaultsArea(TabArea):
     def _created(self, rule: Rule | None) -> None:
         if rule is None:
             return
+        namespace = self._namespace
         try:
-            active = self._book.add(rule, _SOURCE)
-        except FieldError as error:
+            active = operations.add_rule(self.runtime, namespace, rule, _SOURCE)
+        except OperationError as error:
             self._warn(str(error))
             return
-        namespace = self._namespace
         self.post_message(self.Used(rule.fault[0]))
         self.tick()
         self._listing.select((namespace, active.id))
@@ -179,21 +182,26 @@ class FaultsArea(TabArea):
     def _edited(self, namespace: str, rule_id: int, rule: Rule | None) -> None:
         if rule is None:
             return
-        if self.runtime.rules.book(namespace).replace(rule_id, rule, _SOURCE) is None:
-            self._warn("it has been removed meanwhile")
+        try:
+            operations.replace_rule(self.runtime, namespace, rule_id, rule, _SOURCE)
+        except OperationError as error:
+            self._warn(f"nothing was changed: {error}")
         else:
             self.post_message(self.Used(rule.fault[0]))
         self.tick()
 
     def _removed(self, namespace: str, rule_id: int, wanted: bool | None) -> None:
         if wanted:
-            self.runtime.rules.book(namespace).remove(rule_id)
+            try:
+                operations.remove_rule(self.runtime, namespace, rule_id)
+            except OperationError as error:
+                self._warn(f"nothing was changed: {error}")
             self.tick()
 
     def _move(self, by: int) -> None:
         active = self._selected
         if active is not None:
-            self._book.move(active.id, by)
+            operations.move_rule(self.runtime, self._namespace, active.id, by)
             self.tick()
 
     def _told(self, done: str | None) -> None:

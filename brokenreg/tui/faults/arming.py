@@ -1,4 +1,4 @@
-"""What is armed and disarmed with one key: the next one like this fails; all faults off."""
+"""What one key arms and disarms: a fault for the next request like one in the log, or all rules."""
 
 from __future__ import annotations
 
@@ -7,65 +7,64 @@ from collections.abc import Iterable
 from brokenreg.faults.catalogue import Fault
 from brokenreg.rules.active_rule import ActiveRule
 from brokenreg.rules.rule import Rule, fault_of
-from brokenreg.rules.rule_book import RuleBook
-from brokenreg.rules.rule_books import RuleBooks
 from brokenreg.rules.rule_from_exchange import rule_from_exchange
-from brokenreg.rules.scenario import MAX_RULES
+from brokenreg.runtime import operations
+from brokenreg.runtime.runtime import Runtime
 from brokenreg.traffic.exchange import Exchange
 
 _SOURCE = "panel, next like this"
 
 
 class Arming:
-    """One for each panel. `last_fault` is what the next one like this fails with."""
+    """The state of these keys in one panel. `last_fault` is the fault for the next request."""
 
-    def __init__(self, books: RuleBooks) -> None:
+    def __init__(self, runtime: Runtime) -> None:
         self.last_fault: Fault = fault_of({"type": "error", "status": 503})
-        self._books = books
-        self._put_off: set[int] = set()
-        """Ids of rules that were disabled with all others, the last time."""
+        self._runtime = runtime
+        self._disabled: set[int] = set()
+        """Ids of the rules that `switch_all` disabled."""
 
     def fail_next(self, rule: Rule, namespace: str) -> None:
-        """Ask a rule, such as `next_like` makes, before any other. Raise `FieldError`.
+        """Evaluate a rule, such as `next_like` makes, before all others. Raise `OperationError`.
 
-        Those of before that have struck are removed.
+        Earlier rules of this kind that were applied are removed.
         """
-        book = self._books.book(namespace)
-        for active in [each for each in book if each.source == _SOURCE and not each.is_armed]:
-            if active.rule.enabled:
-                book.remove(active.id)
-        book.move(book.add(rule, _SOURCE).id, -MAX_RULES)
+        for where, active in self._all():
+            is_spent = active.rule.enabled and not active.is_armed
+            if where == namespace and active.source == _SOURCE and is_spent:
+                operations.remove_rule(self._runtime, namespace, active.id)
+        operations.add_rule(self._runtime, namespace, rule, _SOURCE, first=True)
         self.last_fault = rule.fault[0]
 
     def switch_all(self) -> tuple[int, bool]:
-        """Disable every rule and override that may strike; if there is none, enable again what this disabled.
+        """Disable every armed rule and override; if there is none, enable those that this disabled.
 
-        How many it were, and whether they may strike now.
+        Return how many there were, and whether they are enabled now.
         """
-        armed = [(book, active) for book, active in self._all() if active.is_armed]
-        if armed:
-            self._put_off = {active.id for _, active in armed}
-            for book, active in armed:
-                book.set_enabled(active.id, enabled=False)
-            return len(armed), False
-        off = {active.id for active in self.put_off()}
-        self._put_off = set()
-        for book, active in [each for each in self._all() if each[1].id in off]:
-            book.set_enabled(active.id, enabled=True)
-        return len(off), True
+        armed = [each for each in self._all() if each[1].is_armed]
+        switched = armed or self._disabled_rules()
+        self._disabled = {active.id for _, active in armed}
+        for namespace, active in switched:
+            operations.set_rule_enabled(self._runtime, namespace, active.id, enabled=not armed)
+        return len(switched), not armed
 
     @property
     def has_any(self) -> bool:
-        """Whether there is anything to disable, or to enable again."""
-        return any(active.is_armed for _, active in self._all()) or bool(self.put_off())
+        """Return whether there are rules to disable, or to enable again."""
+        return any(active.is_armed for _, active in self._all()) or bool(self._disabled_rules())
 
-    def put_off(self) -> list[ActiveRule]:
-        """What was disabled with all others, and is still there and disabled."""
-        return [active for _, active in self._all() if active.id in self._put_off and not active.rule.enabled]
+    @property
+    def disabled_ids(self) -> set[int]:
+        """Return the ids of the rules that `switch_all` would enable."""
+        return {active.id for _, active in self._disabled_rules()}
 
-    def _all(self) -> list[tuple[RuleBook, ActiveRule]]:
-        books = map(self._books.book, self._books.namespaces())
-        return [(book, active) for book in books for active in book]
+    def _disabled_rules(self) -> list[tuple[str, ActiveRule]]:
+        return [each for each in self._all() if each[1].id in self._disabled and not each[1].rule.enabled]
+
+    def _all(self) -> list[tuple[str, ActiveRule]]:
+        """Return all rules with their namespaces."""
+        rules = self._runtime.rules
+        return [(name, active) for name in rules.namespaces() for active in rules.book(name)]
 
 
 def next_like(exchange: Exchange, fault: Fault, newest: Iterable[Exchange]) -> Rule:

@@ -13,9 +13,11 @@ from textual.screen import ModalScreen
 from brokenreg.faults.catalogue import CATALOGUE, Fault
 from brokenreg.rules.active_rule import ActiveRule
 from brokenreg.rules.fault_descriptions import describe
-from brokenreg.rules.rule import FieldError, Rule, fault_of
+from brokenreg.rules.rule import Rule, fault_of
 from brokenreg.rules.rule_book import RuleBook
-from brokenreg.rules.rule_books import RuleBooks
+from brokenreg.runtime import operations
+from brokenreg.runtime.errors import OperationError
+from brokenreg.runtime.runtime import Runtime
 from brokenreg.tui.bindings import KeyLine, bindings_of
 from brokenreg.tui.faults.form import RuleForm
 from brokenreg.tui.faults.listing import Listing, Row
@@ -40,9 +42,9 @@ class OverridesScreen(ModalScreen[Fault | None], inherit_bindings=False):
     """
     BINDINGS: ClassVar[list[BindingType]] = bindings_of("overrides")
 
-    def __init__(self, books: RuleBooks) -> None:
+    def __init__(self, runtime: Runtime) -> None:
         super().__init__()
-        self._books = books
+        self._runtime = runtime
         self._last: Fault | None = None
 
     def compose(self) -> ComposeResult:
@@ -63,7 +65,7 @@ class OverridesScreen(ModalScreen[Fault | None], inherit_bindings=False):
         if active is None:
             self._put(Rule(fault=(usual(name),), override=True))
         elif active.is_armed:
-            self._book.set_enabled(active.id, enabled=False)
+            operations.set_rule_enabled(self._runtime, "", active.id, enabled=False)
         else:
             self._put(active.rule.model_copy(update={"enabled": True}))
         self._show()
@@ -93,10 +95,10 @@ class OverridesScreen(ModalScreen[Fault | None], inherit_bindings=False):
         active = self._of(rule.fault[0].name)
         try:
             if active is None:
-                self._book.add(rule, _SOURCE)
+                operations.add_rule(self._runtime, "", rule, _SOURCE)
             else:
-                self._book.replace(active.id, rule, active.source)
-        except FieldError as error:
+                operations.replace_rule(self._runtime, "", active.id, rule, active.source)
+        except OperationError as error:
             self.app.notify(visible(str(error)), severity="warning", markup=False)
             return
         self._last = rule.fault[0]
@@ -123,7 +125,7 @@ class OverridesScreen(ModalScreen[Fault | None], inherit_bindings=False):
     @property
     def _book(self) -> RuleBook:
         """Return the current book: a reset replaces it."""
-        return self._books.book("")
+        return self._runtime.rules.book("")
 
     @property
     def _chosen(self) -> str:

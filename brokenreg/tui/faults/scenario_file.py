@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from pathlib import Path
 from typing import ClassVar
 
@@ -12,10 +13,10 @@ from textual.containers import Vertical
 from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
-from brokenreg.rules.rule import FieldError
-from brokenreg.rules.rule_book import RuleBook
-from brokenreg.rules.rule_books import RuleBooks
-from brokenreg.rules.scenario import ScenarioError, load_scenario, write_scenario
+from brokenreg.rules.scenario import load_scenario, write_scenario
+from brokenreg.runtime import operations
+from brokenreg.runtime.errors import OperationError
+from brokenreg.runtime.runtime import Runtime
 from brokenreg.tui.bindings import KeyLine, bindings_of
 from brokenreg.tui.dialogues import Confirmation
 from brokenreg.tui.saving import save
@@ -38,15 +39,10 @@ class _FileDialogue(ModalScreen[str | None], inherit_bindings=False):
     TITLE: ClassVar[str]
     PROMPT: ClassVar[str]
 
-    def __init__(self, books: RuleBooks, namespace: str) -> None:
+    def __init__(self, runtime: Runtime, namespace: str) -> None:
         super().__init__()
-        self._books = books
-        self._namespace = namespace
-
-    @property
-    def book(self) -> RuleBook:
-        """Return the current book: a reset replaces it."""
-        return self._books.book(self._namespace)
+        self.runtime = runtime
+        self.namespace = namespace
 
     def compose(self) -> ComposeResult:
         with Vertical() as box:
@@ -95,19 +91,15 @@ class LoadDialogue(_FileDialogue):
     PROMPT = "It takes the place of all rules, overrides and expectations. Path of the file:"
 
     async def take(self, path: Path) -> None:
-        # A thousand rules take half a second to read.
+        read = partial(load_scenario, path)
         try:
-            sourced = await asyncio.to_thread(load_scenario, path)
-            prepared = await asyncio.to_thread(self.book.prepare, sourced)
-        except ScenarioError as error:
+            book = await operations.load_scenario(self.runtime, self.namespace, read, str(path))
+        except OperationError as error:
             self.tell(str(error))
-        except FieldError as error:
-            self.tell(f"{path}: {error}")
         except ValueError as error:  # a path that no file can have
             self.tell(f"{path}: {error}")
         else:
-            self.book.replace_all(sourced, prepared)
-            self.dismiss(f"in force: {counted(len(prepared), 'rule')} from {path}")
+            self.dismiss(f"in force: {counted(len(book), 'rule')} from {path}")
 
 
 class SaveDialogue(_FileDialogue):
@@ -120,7 +112,7 @@ class SaveDialogue(_FileDialogue):
         await self._save(path, overwrite=False)
 
     async def _save(self, path: Path, *, overwrite: bool) -> None:
-        scenario = self.book.scenario()
+        scenario = self.runtime.rules.book(self.namespace).scenario()
         try:
             text = await asyncio.to_thread(write_scenario, scenario)
             await asyncio.to_thread(save, str(path), text, overwrite=overwrite)
