@@ -18,7 +18,7 @@ _EPILOG = """
 \b
 Examples:
   brokenreg faults                 all of them, in a line each
-  brokenreg faults truncate        one: what goes over the wire, its parameters, how to ask for it
+  brokenreg faults truncate        one: what it does, its parameters, how to use it
   brokenreg faults --json          the same for programs, with JSON Schema
 """
 
@@ -71,7 +71,7 @@ def _all(found: list[FaultDescription]) -> Iterator[RenderableType]:
         for each in members:
             table.add_row(each.name, Text(_plain(each.summary)))
         yield table
-    yield Text("\nbrokenreg faults NAME shows one: its parameters, and how to ask for it.", style="dim")
+    yield Text("\nbrokenreg faults NAME shows one: its parameters, and how to use it.", style="dim")
 
 
 def _one(fault: FaultDescription) -> Iterator[RenderableType]:
@@ -90,12 +90,12 @@ def _one(fault: FaultDescription) -> Iterator[RenderableType]:
             table.add_row(each.name, _default(each), Text(_plain(_meaning(each))))
         yield table
         yield Text()
-    for door, text in _doors(fault):
-        yield Text.assemble((f"{door:14}", "dim"), text.replace("\n", "\n" + " " * 14), no_wrap=True)
+    for place, text in _places(fault):
+        yield Text.assemble((f"{place:14}", "dim"), text.replace("\n", "\n" + " " * 14), no_wrap=True)
 
 
-def _doors(fault: FaultDescription) -> Iterator[tuple[str, str]]:
-    """How to ask for it, door by door."""
+def _places(fault: FaultDescription) -> Iterator[tuple[str, str]]:
+    """Yield how to write it in each place where rules are written."""
     examples = fault.examples
     if examples.image is not None:
         yield "image", f"docker pull 127.0.0.1:8080/{examples.image}"
@@ -108,9 +108,9 @@ def _doors(fault: FaultDescription) -> Iterator[tuple[str, str]]:
 
 def _where(fault: FaultDescription) -> str:
     methods = "" if fault.methods is None else f" ({', '.join(fault.methods)})"
-    alone = f", over {fault.protocols[0]} alone" if len(fault.protocols) == 1 else ""
-    pathless = "" if fault.examples.path is not None else " No path can carry it."
-    return f"Strikes at endpoint {fault.endpoint}{methods} unless told otherwise{alone}.{pathless}"
+    only = f", only over {fault.protocols[0]}" if len(fault.protocols) == 1 else ""
+    pathless = "" if fault.examples.path is not None else " No image path can name it."
+    return f"Applied by default at endpoint {fault.endpoint}{methods}{only}.{pathless}"
 
 
 def _default(parameter: ParameterDescription) -> str:
@@ -137,9 +137,9 @@ def _plain(text: str) -> str:
 def _page(found: list[FaultDescription]) -> Iterator[str]:
     yield "# Faults"
     yield ""
-    yield "Made from the catalogue by `brokenreg faults --markdown`. Every fault is to be had in a scenario"
-    yield "file, by the control API and from the command line, and by an image path where it strikes"
-    yield "something that a path names; by one name and the same parameters."
+    yield "Generated from the catalogue by `brokenreg faults --markdown`. You can use each fault in a"
+    yield "scenario file, in the control API and on the command line, with the same name and parameters. If"
+    yield "it applies to something that an image path can name, you can also use it in an image path."
     for family, members in groupby(found, lambda each: each.family):
         yield f"\n## {'TLS' if family == 'tls' else family.capitalize()}"
         for each in members:
@@ -155,7 +155,7 @@ def _section(fault: FaultDescription) -> Iterator[str]:
         for each in fault.parameters:
             yield f"| `{each.name}` | {_default(each)} | {_meaning(each).replace('|', chr(92) + '|')} |"
     yield "\n```"
-    for door, text in _doors(fault):
-        if door != "scenario":
-            yield f"{door + ':':14}{text}"
+    for place, text in _places(fault):
+        if place != "scenario":
+            yield f"{place + ':':14}{text}"
     yield "```"

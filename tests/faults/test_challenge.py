@@ -87,7 +87,7 @@ def test_each_form(servers: dict[str, Brokenreg], protocol: str, form: str, valu
     server = servers["plain" if protocol == "plain" else "tls"]
     spoken = "h2" if protocol == "h2" else "http/1.1"
     expected = [value.format(url=server.url, name=name) for value in values]
-    body = b'{"errors":[{"code":"UNAUTHORIZED","message":"Authentication required, as it was told to"}]}'
+    body = b'{"errors":[{"code":"UNAUTHORIZED","message":"Authentication required, on purpose"}]}'
     for method in ("GET", "HEAD"):
         answer = raw_http.ask(server, path, method, protocol=spoken)
         assert (answer.status, answer.body) == (401, body if method == "GET" else b"")

@@ -1,4 +1,4 @@
-"""Faults of authentication: odd challenges, and a token service whose answers are broken."""
+"""Faults of authentication: odd challenges, and broken responses of the token service."""
 
 from __future__ import annotations
 
@@ -28,15 +28,16 @@ _LONG_AGO = -60.0
 
 
 class Challenge(Fault):
-    """Answers 401 with an odd WWW-Authenticate, or with any (`value`), to who brings no Authorization.
+    """Responds with 401 and an odd WWW-Authenticate, or any (`value`), to requests without Authorization.
 
-    `bearer` and `basic` are as they should be. `upper`: `BASIC realm=...`. `relative-realm`:
+    `bearer` and `basic` are correct. `upper`: `BASIC realm=...`. `relative-realm`:
     `realm="/token"`. `no-service`, `no-scope`: Bearer without it. `basic-and-bearer`: both in one header;
-    `two-headers`: one each. `foreign-realm`: a token service at our second origin, which notes whether a
-    credential arrives there. `unquoted`: values without their quotes. `unknown-scheme`: one that nobody
-    knows. `empty`: a header without a value; `absent`: no header. Requests with an Authorization pass unless
-    `always`; requests for a token always do. Who asks `/v2/` first (docker, containers/image) believes the
-    challenge there, which has no repository: a path cannot reach it, a rule does.
+    `two-headers`: one each. `foreign-realm`: a token service at the second origin, which records
+    credentials that arrive there. `unquoted`: values without quotes. `unknown-scheme`: a scheme that does not
+    exist. `empty`: a header without a value; `absent`: no header. It has no effect on requests with an
+    Authorization, unless `always` is set, and never on requests for a token. Clients that request `/v2/`
+    first (docker, containers/image) use the challenge from there. No path can name that request, but a rule
+    can.
     """
 
     name = "challenge"
@@ -65,18 +66,18 @@ class Challenge(Fault):
         "empty",
         "absent",
     ] = Field("bearer", description="form of the challenge")
-    value: HeaderValue | None = Field(None, description="the header as it is, in place of a form")
-    always: bool = Field(False, description="also to requests that bring an Authorization")
+    value: HeaderValue | None = Field(None, description="value of the header, instead of a form")
+    always: bool = Field(False, description="also to requests with an Authorization")
 
     @model_validator(mode="after")
     def _check(self) -> Self:
         if self.value is not None and "form" in self.model_fields_set:
-            raise ValueError("a value is in place of a form; leave out one of them")
+            raise ValueError("a value replaces the form; leave out one of them")
         return self
 
     def conflict_reason(self, match: Match, endpoints: Collection[Endpoint]) -> str | None:
-        asks = match.user is not None or "authorization" in map(str.lower, match.header or ())
-        if asks and not self.always:
+        needs_login = match.user is not None or "authorization" in map(str.lower, match.header or ())
+        if needs_login and not self.always:
             return (
                 "challenge is for requests without an Authorization, and the match is for those with one; "
                 "write always: true"
@@ -87,17 +88,17 @@ class Challenge(Fault):
         if exchange.endpoint is Endpoint.TOKEN:
             return "requests for a token are never challenged; see the fault error"
         if not self.always and exchange.request_header("authorization"):
-            return "the request brings an Authorization"
+            return "the request has an Authorization"
         return super().inapplicable_reason(exchange)
 
     async def apply(self, context: FaultContext) -> None:
-        error = OCIError(401, ErrorCode.UNAUTHORIZED, "Authentication required, as it was told to")
+        error = OCIError(401, ErrorCode.UNAUTHORIZED, "Authentication required, on purpose")
         values = self._values(context) if self.value is None else [self.value]
         headers = [("content-type", "application/json")]
         await context.respond(401, headers + [("www-authenticate", value) for value in values], error.body())
 
     def _values(self, context: FaultContext) -> list[str]:
-        """One for each header."""
+        """Return the challenges, one for each header."""
         basic = f'Basic realm="{REALM}"'
         realm = context.registry_view.address.realm(context.scope)
         scopes = needed(context.exchange.target, context.scope)
@@ -131,15 +132,15 @@ class Challenge(Fault):
 
 
 class Token(Fault):
-    """The token service answers 200 with something broken.
+    """Makes the token service respond with 200 and something broken.
 
-    `absent`: no token in it; `empty`: an empty one; `garbage`: one that the registry refuses; `expired`: one
-    that ended a minute ago, and claims to begin now; `wrong-scope`: one for another repository;
-    `access-token-only`, `token-only`: under one of its two names alone; `html`: a page. With `lifetime` the
-    registry takes the token for so long (it expires in mid-pull), with `claimed` the answer says that it is
-    good for so long. `skew` is how far ahead the clock of the token service is: `issued_at` and all times in
-    the token are shifted, so that it is not valid yet, or (`-10m`) not any more. Tokens are looked at under
-    `--auth token`. Without any parameter, `absent`.
+    `absent`: no token; `empty`: an empty one; `garbage`: one that the registry refuses; `expired`: one that
+    expired a minute ago, but claims to begin now; `wrong-scope`: one for another repository;
+    `access-token-only`, `token-only`: only one of its two names; `html`: a page. `lifetime` is how long the
+    registry accepts the token (it expires during the pull), `claimed` is the lifetime in the response. `skew`
+    is how far ahead the clock of the token service is: `issued_at` and all times in the token are shifted, so
+    that it is not valid yet, or (`-10m`) no longer valid. Tokens are only checked with `--auth token`.
+    Without parameters: `absent`.
     """
 
     name = "token"
@@ -162,27 +163,27 @@ class Token(Fault):
         "access-token-only",
         "token-only",
         "html",
-    ] | None = Field(None, description="what is broken in the answer")  # fmt: skip
-    lifetime: Duration | None = Field(None, description="how long the registry takes the token")
-    claimed: Duration | None = Field(None, description="how long the answer says that it does (expires_in)")
+    ] | None = Field(None, description="what is broken in the response")  # fmt: skip
+    lifetime: Duration | None = Field(None, description="how long the registry accepts the token")
+    claimed: Duration | None = Field(None, description="lifetime in the response (expires_in)")
     skew: SignedDuration = Field(0.0, description="how far ahead the clock is")
 
     @model_validator(mode="after")
     def _check(self) -> Self:
         if self.form == "expired" and self.lifetime is not None:
-            raise ValueError("a token that has expired has no lifetime; leave out one of them")
+            raise ValueError("an expired token has no lifetime; leave out one of them")
         return self
 
     def inapplicable_reason(self, exchange: Exchange) -> str | None:
         if exchange.endpoint is not Endpoint.TOKEN:
-            return "it breaks answers of the token service alone"
+            return "it only applies to the token service"
         if self.form == "wrong-scope" and not exchange.target.repository:
-            return "the request is for a token of no repository"
+            return "the token is not for a repository"
         return super().inapplicable_reason(exchange)
 
     def no_effect_reason(self, exchange: Exchange, head: Head) -> str | None:
         del exchange
-        return None if head.status == 200 else f"the token service answers {head.status}"
+        return None if head.status == 200 else f"the token service responds with {head.status}"
 
     async def apply(self, context: FaultContext) -> None:
         terms = Terms(
@@ -191,11 +192,11 @@ class Token(Fault):
             skew=self.skew,
             repository=_SOMEWHERE_ELSE if self.form == "wrong-scope" else None,
         )
-        answer = _Answer(context, self._spoil)
-        await context.forward(answer.send, scope=with_terms(context.scope, terms))
+        response = _TokenResponse(context, self._break)
+        await context.forward(response.send, scope=with_terms(context.scope, terms))
 
-    def _spoil(self, head: Head, document: dict[str, Any]) -> bytes:
-        """The body in place of one with that document."""
+    def _break(self, head: Head, document: dict[str, Any]) -> bytes:
+        """Return the body to send instead of one with that document."""
         form = self.form
         if form is None and not self.model_fields_set - {"form"}:
             form = "absent"
@@ -212,12 +213,12 @@ class Token(Fault):
         return json.dumps(document, separators=(",", ":")).encode()
 
 
-class _Answer:
-    """Keeps the head of a token service's answer back until the body is whole, and sends both spoiled."""
+class _TokenResponse:
+    """Delays the head of a token service's response until the body is complete, and sends both changed."""
 
-    def __init__(self, context: FaultContext, spoil: Callable[[Head, dict[str, Any]], bytes]) -> None:
+    def __init__(self, context: FaultContext, change: Callable[[Head, dict[str, Any]], bytes]) -> None:
         self._context = context
-        self._spoil = spoil
+        self._change = change
         self._head: Head | None = None
         self._body = b""
 
@@ -227,7 +228,7 @@ class _Answer:
             self._head = Head(message)
         elif self._head is None:
             if kind == "http.response.start":
-                self._context.no_effect(f"the token service answers {message['status']}")
+                self._context.no_effect(f"the token service responds with {message['status']}")
             await self._context.send(message)
         elif kind == "http.response.body":
             self._body += message["body"]
@@ -241,9 +242,9 @@ class _Answer:
         try:
             document = json.loads(self._body)
         except ValueError:
-            self._context.no_effect("another fault has spoiled the answer already")
+            self._context.no_effect("another fault has already changed the response")
         else:
-            self._body = self._spoil(head, document)
+            self._body = self._change(head, document)
             head.set("content-length", str(len(self._body)))
         await self._release(head, more=False)
 

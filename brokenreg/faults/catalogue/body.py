@@ -1,4 +1,4 @@
-"""Faults of the body: it is cut, spoiled, exchanged, or not as long as announced."""
+"""Faults of the body: it is truncated, corrupted, swapped, or has another length than announced."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ _FLIPPED = bytes(255 - byte for byte in range(256))
 
 
 class Truncate(Fault):
-    """Announces the whole body, sends its first `after` bytes, and ends the connection.
+    """Sends the full Content-Length but only the first `after` bytes, then closes the connection.
 
-    `end` is TCP `fin` (under TLS without close_notify), `rst`, or `close-notify` (TLS alone). Over HTTP/2
-    the stream ends with RST_STREAM INTERNAL_ERROR; with `scope` connection, the connection ends as `end`
-    says. A body that is no longer than `after` is left as it is.
+    `end` is TCP `fin` (with TLS: without close_notify), `rst`, or `close-notify` (only with TLS). Over HTTP/2
+    the stream ends with RST_STREAM INTERNAL_ERROR; with `scope` connection, the connection ends in the way of
+    `end`. A body that is not longer than `after` is sent unchanged.
     """
 
     name = "truncate"
@@ -53,7 +53,7 @@ class Truncate(Fault):
         await _Truncated(self, context).run()
 
     def ending(self, exchange: Exchange) -> tuple[End, int]:
-        """How the response ends over the protocol of that exchange, and with which HTTP/2 error code."""
+        """Return how the response ends over the protocol of an exchange, and the HTTP/2 error code."""
         if exchange.protocol == HTTP2 and self.scope == "stream":
             return End.RESET_STREAM, INTERNAL_ERROR
         return End(self.end), 0
@@ -79,10 +79,10 @@ class _Truncated(ResponseFilter):
 
 
 class Corrupt(Fault):
-    """Flips bits of the body: one byte at `offset`, or one in each block of `every` bytes.
+    """Flips the bits of one byte of the body, at `offset`, or of one byte in each block of `every` bytes.
 
-    Length and headers stay right, so that only the digest tells. A response to a Range counts offsets
-    within the whole content.
+    Length and headers are correct, so that only the digest reveals it. Offsets are in the whole content, also
+    in the response to a Range request.
     """
 
     name = "corrupt"
@@ -91,9 +91,9 @@ class Corrupt(Fault):
     clients = "all must refuse it (contrast#1628, moby#33527); some have unpacked it by then"
     example = "offset-1000"
 
-    offset: Size = Field(0, description="the byte to spoil, from 0; in each block, with `every`")
+    offset: Size = Field(0, description="the byte to corrupt, from 0; with `every`: in each block")
     every: Size | None = Field(
-        None, ge=1, description="spoil a byte in each block of so many; absent: one in all"
+        None, ge=1, description="corrupt a byte in each block of that size; absent: one byte"
     )
 
     def no_effect_reason(self, exchange: Exchange, head: Head) -> str | None:
@@ -104,7 +104,7 @@ class Corrupt(Fault):
         return _no_success(head)
 
     def next_place(self, position: int) -> int:
-        """Return the next byte to spoil, from `position` on; beyond any body if there is none."""
+        """Return the next byte to corrupt, from `position` on; beyond any body if there is none."""
         if position <= self.offset:
             return self.offset
         if self.every is None:
@@ -128,17 +128,17 @@ class _Corrupted(ResponseFilter):
     async def body(self, data: bytes, *, more: bool) -> None:
         first = self._fault.next_place(self._position) - self._position
         step = self._fault.every or max(1, len(data))
-        spoiled = bytearray(data)
-        spoiled[first::step] = bytes(spoiled[first::step]).translate(_FLIPPED)
+        corrupted = bytearray(data)
+        corrupted[first::step] = bytes(corrupted[first::step]).translate(_FLIPPED)
         self._position += len(data)
-        await super().body(bytes(spoiled), more=more)
+        await super().body(bytes(corrupted), more=more)
 
 
 class Swap(Fault):
-    """Serves the bytes of another blob of the same repository, under the headers of the one asked for.
+    """Sends another blob of the same repository, with the digest of the requested one.
 
-    Content-Length is the other's, so that all arrives; Docker-Content-Digest is the one asked for. Passed
-    over where the repository has no other blob.
+    Content-Length is that of the other blob, so that all of it arrives; Docker-Content-Digest is that of the
+    requested one. It has no effect if the repository has no other blob.
     """
 
     name = "swap"
@@ -150,14 +150,14 @@ class Swap(Fault):
 
     def inapplicable_reason(self, exchange: Exchange) -> str | None:
         if exchange.endpoint not in (Endpoint.CONFIG, Endpoint.LAYER):
-            return "only blobs are swapped"
+            return "it applies only to blobs"
         return super().inapplicable_reason(exchange)
 
     async def apply(self, context: FaultContext) -> None:
         target = context.exchange.target
         other = context.registry_view.another_blob(target)
         if other is None:
-            context.no_effect(f"{target.name} has not this blob and another one")
+            context.no_effect(f"{target.name} does not have both this blob and another one")
             await context.forward()
             return
         context.note(f"serves {other}")
@@ -172,10 +172,11 @@ class Swap(Fault):
 
 
 class WrongLength(Fault):
-    """Announces a Content-Length that is not the body's.
+    """Sends a Content-Length that differs from the length of the body.
 
-    `longer` by `by` bytes, after which the connection ends (FIN); `shorter` by `by` bytes, the rest
-    behind it; or `absent` (over HTTP/1.1 the body is then chunked). Over HTTP/2 the stream ends as ever.
+    `longer` by `by` bytes, and the connection ends (FIN) after the body; `shorter` by `by` bytes, and the
+    rest of the body follows; or `absent` (over HTTP/1.1 the body is then chunked). Over HTTP/2 the stream
+    ends normally.
     """
 
     name = "wrong-length"
@@ -223,7 +224,7 @@ class _WrongLength(ResponseFilter):
         if self._fault.form == "absent" or not self._is_raw:
             await super().body(data, more=more)
             return
-        # The server's own framing would refuse what goes beyond the announced length.
+        # The server's own framing refuses bytes beyond the announced length.
         fitting = data[: self._announced]
         self._announced -= len(fitting)
         if fitting:
@@ -235,10 +236,11 @@ class _WrongLength(ResponseFilter):
 
 
 def _no_success(head: Head) -> str | None:
+    """Return that a response is no success, or None."""
     return None if head.is_success else f"the status is {head.status}"
 
 
 def _first_byte(head: Head) -> int:
-    """Where in the whole content the response begins (RFC 9110, section 14.4)."""
+    """Return where in the whole content the response begins (RFC 9110, section 14.4)."""
     begin = (head.get("content-range") or "").removeprefix("bytes ").partition("-")[0]
     return int(begin) if begin.isdigit() else 0

@@ -1,4 +1,4 @@
-"""Faults of the connection: it is not served, is reset, ends without a word, or speaks no HTTP."""
+"""Faults of the connection: it is not served, is reset, closes without a response, or is not HTTP."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ _SOMETHING = b"\x00\x16\x03\x01 this is not HTTP \xff\xfe\r\n\r\n"
 
 
 class Accept(ConnectFault):
-    """Takes a TCP connection and does not serve it.
+    """Accepts a TCP connection and does not serve it.
 
-    `form`: `reset` (RST at once), `close` (FIN at once), `stall` (not a byte, for `dur` and then FIN, or
-    until the client disconnects), or `garbage` (the first words of the client are answered by bytes that are
-    neither HTTP nor TLS, and FIN). On a TLS listener this is before the handshake. A rule knows clients by
-    address alone: there is no User-Agent yet.
+    `form`: `reset` (RST immediately), `close` (FIN immediately), `stall` (not a byte for `dur` and then FIN,
+    or until the client disconnects), or `garbage` (responds to the first bytes of the client with bytes that
+    are neither HTTP nor TLS, then FIN). On a TLS listener this happens before the handshake. A rule can match
+    the client only by address, because there is no User-Agent yet.
     """
 
     name = "accept"
@@ -31,7 +31,7 @@ class Accept(ConnectFault):
     example = "form-reset"
 
     form: Literal["reset", "close", "stall", "garbage"] = Field(
-        "reset", description="what comes of the connection"
+        "reset", description="what happens to the connection"
     )
     dur: Duration | None = Field(
         None, description="how long `stall` lasts; absent: until the client disconnects"
@@ -50,10 +50,10 @@ class Accept(ConnectFault):
 
 
 class Reset(Fault):
-    """Resets the TCP connection (RST) in place of an answer.
+    """Resets the TCP connection (RST) instead of responding.
 
-    After `after` bytes of the request's body: a push breaks in the middle. For a cut within an answer see
-    `truncate`. Over HTTP/2 every stream of the connection goes down with it.
+    It reads `after` bytes of the request's body first, to break a push in the middle. To cut a response, use
+    `truncate`. Over HTTP/2 all streams of the connection end.
     """
 
     name = "reset"
@@ -90,10 +90,10 @@ class EmptyReply(Fault):
 
 
 class Malformed(Fault):
-    """Answers something that is not HTTP/1.1, and closes.
+    """Responds with something that is not HTTP/1.1, and closes the connection.
 
     `form`: a bad `status-line`, a bad `header` line, a bad `chunk` in the middle of a chunked body, or
-    `garbage` from the first byte. HTTP/2 has none of these.
+    `garbage` from the first byte. None of this is possible over HTTP/2.
     """
 
     name = "malformed"
@@ -138,7 +138,7 @@ class _BadChunk(ResponseFilter):
 
 
 class H2Reset(Fault):
-    """Ends the HTTP/2 stream with RST_STREAM after `after` bytes of the body; the connection lives on."""
+    """Ends the HTTP/2 stream with RST_STREAM after `after` bytes of the body; the connection stays open."""
 
     name = "h2-reset"
     default_endpoint = "layer"
@@ -147,7 +147,7 @@ class H2Reset(Fault):
     example = "after-1000_code-7"
 
     after: Extent = Field(
-        0, description="bytes of the body that arrive, or a part of it; 0: not even headers"
+        0, description="bytes of the body that arrive, or a part of it; 0: no headers either"
     )
     code: int = Field(
         INTERNAL_ERROR,
@@ -166,8 +166,8 @@ class H2Reset(Fault):
 class H2Goaway(Fault):
     """Ends the HTTP/2 connection with GOAWAY after `after` bytes of the body.
 
-    The last stream that it names is the one before this: a client may ask again. The connection then
-    closes, and its other streams end with it.
+    It names the stream before this one as the last, so a client may repeat the request. The connection then
+    closes, and its other streams end.
     """
 
     name = "h2-goaway"
@@ -177,7 +177,7 @@ class H2Goaway(Fault):
     example = "code-0"
 
     after: Extent = Field(
-        0, description="bytes of the body that arrive, or a part of it; 0: not even headers"
+        0, description="bytes of the body that arrive, or a part of it; 0: no headers either"
     )
     code: int = Field(
         0, ge=0, le=2**32 - 1, description="error code: 0 NO_ERROR, 2 INTERNAL_ERROR, 11 ENHANCE_YOUR_CALM"
@@ -191,7 +191,7 @@ class H2Goaway(Fault):
 
 
 class _EndedEarly(ResponseFilter):
-    """Ends after a part of the body; before the headers, if the part is nothing."""
+    """Ends the response after a part of the body; if the part is empty, before the headers."""
 
     def __init__(self, fault: H2Reset | H2Goaway, context: FaultContext, end: End) -> None:
         super().__init__(context, fault.no_effect_reason)

@@ -1,4 +1,4 @@
-"""The fault that hands the response over to somebody: hold."""
+"""The fault that pauses a response until somebody decides: hold."""
 
 from __future__ import annotations
 
@@ -14,11 +14,10 @@ from brokenreg.traffic.exchange import Exchange
 
 
 class Hold(Fault):
-    """Stops the response until somebody resumes, steps or aborts it.
+    """Holds the response until somebody resumes, steps or aborts it.
 
-    `at` is `headers` (before the status line), or so many bytes of the body; one that ends before is left as
-    it is. `brokenreg resume`, `step` and
-    `abort`, the control API or the panel let it go on.
+    `at` is `headers` (before the status line), or a number of bytes of the body; it has no effect on a body
+    that ends before. Use `brokenreg resume`, `step` and `abort`, the control API or the panel.
     """
 
     name = "hold"
@@ -30,21 +29,22 @@ class Hold(Fault):
 
     async def apply(self, context: FaultContext) -> None:
         if self.at == "headers":
-            context.passage.hold(HEADERS, _told_by(context))
+            context.passage.hold(HEADERS, _holder(context))
             await context.forward()
         else:
-            await context.forward_changed(partial(self._stop_in_body, context, self.at))
+            await context.forward_changed(partial(self._hold_in_body, context, self.at))
 
     def no_effect_reason(self, exchange: Exchange, head: Head) -> str | None:
         return None if self.at == "headers" else ends_before(self.at, exchange, head)
 
-    def _stop_in_body(self, context: FaultContext, at: int, head: Head) -> None:
+    def _hold_in_body(self, context: FaultContext, at: int, head: Head) -> None:
         why = self.no_effect_reason(context.exchange, head)
         if why is not None:
             context.no_effect(why)
         else:
-            context.passage.hold(at, _told_by(context))
+            context.passage.hold(at, _holder(context))
 
 
-def _told_by(context: FaultContext) -> str:
+def _holder(context: FaultContext) -> str:
+    """Return who holds the response, for people."""
     return f'rule "{context.exchange.rule}"'

@@ -1,4 +1,4 @@
-"""Faults of headers: absent, wrong, or a range that is not what was asked for."""
+"""Faults of headers: absent or wrong headers, and wrong ranges."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class _HeaderFault(Fault):
         del exchange
         changed = Head(head.message())
         self.change(changed)
-        return "the headers are so already" if sorted(changed.headers) == sorted(head.headers) else None
+        return "the headers are the same" if sorted(changed.headers) == sorted(head.headers) else None
 
     @abstractmethod
     def change(self, head: Head) -> None:
@@ -57,7 +57,7 @@ class Header(_HeaderFault):
     """Sets, adds or removes any response header.
 
     Without `value` the header is removed. Framing (Content-Length, Transfer-Encoding, Connection) belongs
-    to other faults. `match.method` tells HEAD from GET.
+    to other faults. Use `match.method` to distinguish HEAD from GET.
     """
 
     name = "header"
@@ -84,14 +84,14 @@ class Header(_HeaderFault):
 
 
 class ContentType(_HeaderFault):
-    """Answers with another Content-Type, or with none."""
+    """Responds with another Content-Type, or with none."""
 
     name = "content-type"
     default_endpoint = "manifest"
     clients = "those that trust the header more than the document, and those that need it"
     example = ""
 
-    value: HeaderValue = Field("text/html", description="the media type; `none`: no header at all")
+    value: HeaderValue = Field("text/html", description="the media type; `none`: no header")
 
     def change(self, head: Head) -> None:
         head.remove("content-type")
@@ -100,7 +100,7 @@ class ContentType(_HeaderFault):
 
 
 class NoDigest(_HeaderFault):
-    """Leaves Docker-Content-Digest (and ETag) out, or has it of other content.
+    """Removes Docker-Content-Digest and ETag, or sends a wrong digest.
 
     `form` is `absent`, `wrong` (a digest of something else) or `malformed` (no digest at all).
     """
@@ -130,12 +130,11 @@ class NoDigest(_HeaderFault):
 
 
 class Range(Fault):
-    """Answers a request for a part of the content wrongly.
+    """Responds wrongly to a Range request.
 
-    `ignore`: 200 with the whole. `shift`: 206 whose bytes begin `by` bytes later than Content-Range says (416
-    where that is beyond the end).
-    `header`: 206 with the right bytes, whose Content-Range is `by` bytes too high. `refuse`: 416. A request
-    without Range is left as it is.
+    `ignore`: 200 with the whole content. `shift`: 206 with bytes that begin `by` bytes later than
+    Content-Range says (416 if that is beyond the end). `header`: 206 with the correct bytes, but a
+    Content-Range that is `by` bytes too high. `refuse`: 416. It has no effect on a request without Range.
     """
 
     name = "range"
@@ -155,50 +154,51 @@ class Range(Fault):
         return None if exchange.request_header("range") else "the request has no Range"
 
     async def apply(self, context: FaultContext) -> None:
-        asked = header(context.scope, b"range")
-        if asked is None:
+        requested = header(context.scope, b"range")
+        if requested is None:
             context.no_effect("the request has no Range")
             await context.forward()
         elif self.form == "refuse":
             await context.respond_error(
-                OCIError(416, ErrorCode.RANGE_INVALID, "No range of this is to be had")
+                OCIError(416, ErrorCode.RANGE_INVALID, "No range of this content is available")
             )
         elif self.form == "ignore":
-            await context.forward_changed(partial(_check_whole, context), scope=_asking(context, None))
+            await context.forward_changed(partial(_check_whole, context), scope=_requesting(context, None))
         elif self.form == "header":
             await context.forward_changed(partial(_relabel, context, self.by))
-        elif (shifted := self._shifted(asked)) is None:
-            context.no_effect("the request does not ask for one range of bytes")
+        elif (shifted := self._shifted(requested)) is None:
+            context.no_effect("the request is not for one range of bytes")
             await context.forward()
         else:
             await context.forward_changed(
-                partial(_relabel, context, -self.by), scope=_asking(context, shifted)
+                partial(_relabel, context, -self.by), scope=_requesting(context, shifted)
             )
 
-    def _shifted(self, asked: bytes) -> bytes | None:
-        """A later range, which is then passed off as the one asked for; None if that is not one range."""
-        if match := _FIRST_LAST.fullmatch(asked):
+    def _shifted(self, requested: bytes) -> bytes | None:
+        """Return a later range, to send in place of the requested one; None if that is not one range."""
+        if match := _FIRST_LAST.fullmatch(requested):
             last = str(int(match[2]) + self.by) if match[2] else ""
             return f"bytes={int(match[1]) + self.by}-{last}".encode()
-        if match := _SUFFIX.fullmatch(asked):
+        if match := _SUFFIX.fullmatch(requested):
             return f"bytes=-{max(0, int(match[1]) - self.by)}".encode()
         return None
 
 
-def _asking(context: FaultContext, range_: bytes | None) -> Scope:
-    """The request with another Range, or with none."""
+def _requesting(context: FaultContext, range_: bytes | None) -> Scope:
+    """Return the request with another Range, or with none."""
     others = [pair for pair in context.scope["headers"] if pair[0] != b"range"]
-    asked = [] if range_ is None else [(b"range", range_)]
-    return {**context.scope, "headers": [*others, *asked]}
+    ranges = [] if range_ is None else [(b"range", range_)]
+    return {**context.scope, "headers": [*others, *ranges]}
 
 
 def _check_whole(context: FaultContext, head: Head) -> None:
+    """Note that the fault has no effect if the response is not the whole content."""
     if head.status != 200:
         context.no_effect(f"the status is {head.status}")
 
 
 def _relabel(context: FaultContext, by: int, head: Head) -> None:
-    """Move Content-Range. A 416 to what was asked for in place of it is a wrong answer too."""
+    """Move Content-Range. A 416 for the shifted range is a wrong response, too."""
     match = _CONTENT_RANGE.fullmatch(head.get("content-range") or "")
     if match is not None and int(match[1]) + by >= 0:
         head.set("content-range", f"bytes {int(match[1]) + by}-{int(match[2]) + by}/{match[3]}")

@@ -1,4 +1,4 @@
-"""Faults of lists: pages of tags that lead nowhere or never end, and referrers that are not told."""
+"""Faults of lists: pages of tags with wrong links, and wrong responses about referrers."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ _HTML = b"<!doctype html><title>Sign in</title><h1>Sign in</h1>\n"
 
 
 class TagPages(Fault):
-    """Lists tags in pages that clients get wrong.
+    """Lists tags in pages that clients often handle wrongly.
 
-    `invented` adds so many made-up tags. `page` is the size of a page, also for a client that asks for none
-    or for larger ones. `cap`: a larger `n` is refused with 400 PAGINATION_NUMBER_INVALID. `link` says what
-    is wrong with the Link to the next page: `absent` though there is one, `malformed`, `cyclic` (from the
-    last page to the first: it never ends), `absolute` (a URL with host: right, and rarely met), `foreign` (at
-    the second origin, which knows no made-up tags, and records credentials that arrive there).
+    `invented` adds that many invented tags. `page` is the size of a page, also if the client requests larger
+    pages or none. `cap`: a larger `n` is refused with 400 PAGINATION_NUMBER_INVALID. `link` is what is wrong
+    with the Link to the next page: `absent` though there is a page, `malformed`, `cyclic` (from the last page
+    to the first: it never ends), `absolute` (a URL with a host: valid, but rare), `foreign` (at the second
+    origin, which does not have the invented tags, and records credentials that arrive there).
     """
 
     name = "tag-pages"
@@ -44,49 +44,49 @@ class TagPages(Fault):
     link: Literal["honest", "absent", "malformed", "cyclic", "absolute", "foreign"] = Field(
         "honest", description="what is wrong with Link"
     )
-    page: int | None = Field(None, ge=1, le=10**6, description="tags of a page at most; absent: as asked for")
-    cap: int | None = Field(None, ge=0, le=10**6, description="largest `n` that is not refused; absent: any")
-    invented: int = Field(0, ge=0, le=100_000, description="made-up tags, beside those that are there")
+    page: int | None = Field(None, ge=1, le=10**6, description="largest page; absent: as requested")
+    cap: int | None = Field(None, ge=0, le=10**6, description="largest `n` that is accepted; absent: any")
+    invented: int = Field(0, ge=0, le=100_000, description="number of additional, invented tags")
 
     def no_effect_reason(self, exchange: Exchange, head: Head) -> str | None:
         del exchange
         return None if head.status == 200 else f"the status is {head.status}, without tags"
 
     async def apply(self, context: FaultContext) -> None:
-        asked = dict(parse_qsl(context.scope["query_string"].decode("latin-1"), keep_blank_values=True))
+        requested = dict(parse_qsl(context.scope["query_string"].decode("latin-1"), keep_blank_values=True))
         head, body = await context.fetch(scope={**context.scope, "query_string": b""})
         there = _listed(head, body, "tags")
         if there is None:
             context.no_effect(f"the status is {head.status}, without tags")
             await context.send_response(head, body)
             return
-        wanted = _number(asked.get("n"))
+        wanted = _number(requested.get("n"))
         if self.cap is not None and wanted is not None and wanted > self.cap:
             await context.respond_error(
-                OCIError(400, ErrorCode.PAGINATION_NUMBER_INVALID, f"n={wanted}; at most {self.cap} at once")
+                OCIError(400, ErrorCode.PAGINATION_NUMBER_INVALID, f"n={wanted}; the maximum is {self.cap}")
             )
             return
         path = context.scope["path"]
         try:
-            honest = page_of(asked.get, (there,), path)
+            original = page_of(requested.get, (there,), path)
         except OCIError as error:
-            context.no_effect("it is refused without a fault as well")
+            context.no_effect("the registry refuses it, too")
             await context.respond_error(error)
             return
-        query = dict(asked)
+        query = dict(requested)
         if self.page is not None and (wanted is None or wanted > self.page):
             query["n"] = str(self.page)
-        page, links = page_of(query.get, (there, await self._made_up()), path)
+        page, links = page_of(query.get, (there, await self._invented_tags()), path)
         link = self._link(context, links.get("link"), query)
-        if (page, link) == (honest[0], honest[1].get("link")):
-            context.no_effect("the page is as it would be")
+        if (page, link) == (original[0], original[1].get("link")):
+            context.no_effect("the page is the same")
         await _send_response_page(context, head, {"name": context.exchange.target.name, "tags": page}, link)
 
-    async def _made_up(self) -> list[str]:
+    async def _invented_tags(self) -> list[str]:
         return await asyncio.to_thread(_invented, self.invented) if self.invented else []
 
     def _link(self, context: FaultContext, link: str | None, query: dict[str, str]) -> str | None:
-        """The Link header, from the honest one."""
+        """Return the Link header, made from the original one."""
         if self.link == "cyclic" and link is None:
             first = urlencode({"n": query["n"]} if "n" in query else {})
             return f'<{context.scope["path"]}?{first}>; rel="next"'
@@ -104,12 +104,12 @@ class TagPages(Fault):
 
 
 class Referrers(Fault):
-    """Does not tell who refers to a manifest, though it would know.
+    """Responds wrongly to requests for the referrers of a manifest.
 
-    `not-found` and `bad-request`: 404 and 400, as registries without the API answer, so that clients must
+    `not-found` and `bad-request`: 404 and 400, as registries without this API respond, so that clients must
     look for the tag `sha256-<hex>`; `html`: 200 with a page; `redirect`: 307 to such a page at the second
-    origin; `empty`: 200 without a body; `none`: an index of nothing; `wrong-type`: a document that is no
-    index; `paged`: one referrer a page, with Link.
+    origin; `empty`: 200 without a body; `none`: an empty index; `wrong-type`: a document that is not an
+    index; `paged`: one referrer per page, with Link.
     """
 
     name = "referrers"
@@ -119,18 +119,18 @@ class Referrers(Fault):
     example = "form-html"
 
     form: Literal["not-found", "bad-request", "html", "redirect", "empty", "none", "wrong-type", "paged"] = (
-        Field("not-found", description="what is answered")
+        Field("not-found", description="the response")
     )
 
     async def apply(self, context: FaultContext) -> None:
         match self.form:
             case "not-found":
                 await context.respond_error(
-                    OCIError(404, ErrorCode.UNSUPPORTED, "There is no such endpoint here")
+                    OCIError(404, ErrorCode.UNSUPPORTED, "This registry does not have the endpoint")
                 )
             case "bad-request":
                 await context.respond_error(
-                    OCIError(400, ErrorCode.UNSUPPORTED, "No referrers are told here")
+                    OCIError(400, ErrorCode.UNSUPPORTED, "This registry does not list referrers")
                 )
             case "html":
                 await context.respond(200, {"content-type": "text/html"}, _HTML)
@@ -147,33 +147,33 @@ class Referrers(Fault):
                 await self._index(context)
 
     async def _index(self, context: FaultContext) -> None:
-        """Less than there is: nothing, or one referrer a page."""
+        """Send less than there is: nothing, or one referrer per page."""
         head, body = await context.fetch()
         manifests = _listed(head, body, "manifests")
         if manifests is None:
             context.no_effect(f"the status is {head.status}, without an index")
             await context.send_response(head, body)
             return
-        told, link = manifests[:0], None  # "none" hides the pages after it, too
+        listed, link = manifests[:0], None  # "none" hides the pages after it, too
         if self.form == "paged":
             query = parse_qsl(context.scope["query_string"].decode("latin-1"), keep_blank_values=True)
             page = max(1, _number(dict(query).get("page")) or 1)
-            told = manifests[page - 1 : page]
+            listed = manifests[page - 1 : page]
             if page < len(manifests):
                 others = [pair for pair in query if pair[0] != "page"]
                 link = f'<{context.scope["path"]}?{urlencode([*others, ("page", page + 1)])}>; rel="next"'
             else:
-                link = head.get("link")  # to what did not fit into one honest page
-        if told == manifests:
-            context.no_effect("there are no more of them")
-        index = {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": told}
+                link = head.get("link")  # to referrers that did not fit into the original page
+        if listed == manifests:
+            context.no_effect("the list is the same")
+        index = {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": listed}
         await _send_response_page(context, head, index, link)
 
 
 async def _send_response_page(
     context: FaultContext, head: Head, document: dict[str, Any], link: str | None
 ) -> None:
-    """The honest response with another document and Link; its other headers stay."""
+    """Send the original response with another document and Link; its other headers stay."""
     body = _compact(document)
     head.set("content-length", str(len(body)))
     head.remove("link")
@@ -183,7 +183,7 @@ async def _send_response_page(
 
 
 def _listed(head: Head, body: bytes, member: str) -> list[Any] | None:
-    """What a document lists; None if it is none of that kind: an error, or spoiled further inside."""
+    """Return what a document lists; None if it is an error, or was changed by another fault."""
     if head.status != 200:
         return None
     try:
@@ -195,13 +195,13 @@ def _listed(head: Head, body: bytes, member: str) -> list[Any] | None:
 
 
 def _number(text: str | None) -> int | None:
-    """A whole number in a query; None if it is none."""
+    """Return a whole number in a query; None if it is not one."""
     return int(text) if text and text.isascii() and text.isdigit() and len(text) <= _DIGITS else None
 
 
 @lru_cache(4)
 def _invented(count: int) -> list[str]:
-    """So many made-up tags, in order: a tenth of a second's work for the most."""
+    """Return that many invented tags, in order; the maximum takes a tenth of a second."""
     return [f"invented-{number:06}" for number in range(1, count + 1)]
 
 

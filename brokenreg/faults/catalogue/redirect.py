@@ -1,4 +1,4 @@
-"""Faults that send the client elsewhere: redirect."""
+"""The fault that redirects the client to the second origin."""
 
 from __future__ import annotations
 
@@ -17,19 +17,20 @@ def _number(value: Any) -> Any:
 
 
 Status = Annotated[Literal[301, 302, 303, 307, 308], BeforeValidator(_number)]
-"""A redirect that says where (RFC 9110, section 15.4)."""
+"""A redirect with a Location (RFC 9110, section 15.4)."""
 
 _ANSWERS = {"html": Answer.HTML, "loop": Answer.LOOP}
 
 
 class Redirect(Fault):
-    """Answers with a redirect to a signed URL of the second origin, as registries before object stores do.
+    """Redirects to a signed URL of the second origin, as registries with an object store do.
 
-    `form` is what becomes of it there: it `works`; it is `expired` (403, an XML body); it is good for
-    `head-only`, and GET is 403; it answers 200 with an `html` page; it leads to itself in a `loop`; it is
-    `dead`, on a port that refuses connections. Every URL is 403 once its `lifetime` is over. With `hops` the
-    content comes after so many redirects. What the second origin serves no rule strikes; whatever credential
-    arrives there is told by `GET /v1/status`. Who must log in first is told so, and not redirected.
+    `form` is what happens there: the URL `works`; it is `expired` (403, an XML body); it is valid for
+    `head-only`, and GET gets a 403; it responds with 200 and an `html` page; it redirects to itself in a
+    `loop`; it is `dead`, on a port that refuses connections. A URL responds with 403 after its `lifetime`.
+    With `hops`, the content follows after that many redirects. No rules are evaluated at the second origin.
+    `GET /v1/status` reports the credentials that arrive there. It has no effect on a client that must log in
+    first.
     """
 
     name = "redirect"
@@ -51,12 +52,12 @@ class Redirect(Fault):
     hops: int = Field(1, ge=1, le=1000, description="redirects before the content, this one included")
 
     def shadows(self, inner: Fault) -> bool:
-        return False  # who must log in first is not redirected
+        return False  # it does not apply to a client that must log in first
 
     async def apply(self, context: FaultContext) -> None:
-        # The URL needs no login, so it is for those alone who have logged in.
+        # The URL needs no login, so only a client that is logged in gets one.
         if not await context.registry_view.access_check.admits(context.scope):
-            context.no_effect("the registry asks for a login first")
+            context.no_effect("the registry requires a login first")
             await context.forward()
             return
         query = context.scope["query_string"].decode("latin-1")

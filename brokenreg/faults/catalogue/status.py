@@ -1,4 +1,4 @@
-"""Faults that answer with another status."""
+"""Faults that respond with another status."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from brokenreg.oci.target import Endpoint
 from brokenreg.traffic.matching import Match
 
 _USUAL = {
-    400: (ErrorCode.MANIFEST_INVALID, "This request looks broken, as it was told to"),
+    400: (ErrorCode.MANIFEST_INVALID, "This request looks broken, on purpose"),
     401: (ErrorCode.UNAUTHORIZED, "Authentication required"),
     403: (ErrorCode.FORBIDDEN, "Fakereg: Access to this resource is forbidden"),
     404: (ErrorCode.MANIFEST_UNKNOWN, "Looking for something?"),
-    # Not what the words say; clients' output depends on it since the predecessor.
+    # Not what the message says; the output of clients has depended on it since the predecessor.
     405: (ErrorCode.UNAUTHORIZED, "Method not allowed"),
     408: (ErrorCode.TIMEOUT, "Request timeout"),
     429: (ErrorCode.TOOMANYREQUESTS, "Too many requests"),
@@ -65,10 +65,10 @@ class _Pushes(LRUCache[tuple[str, str], _Push]):
 
 
 class Error(Fault):
-    """Answers `status` with an error in OCI form, and nothing of what was asked for.
+    """Responds with `status` and an error in OCI format instead of the content.
 
-    `body` may also be an HTML page, as proxies send, or empty. The request is not looked at: nothing of a
-    push is stored.
+    `body` can also be an HTML page, as proxies send, or empty. The registry does not see the request, so it
+    stores nothing of a push.
     """
 
     name = "error"
@@ -82,17 +82,13 @@ class Error(Fault):
     example = "404"
 
     status: int = Field(500, ge=400, le=599, description="HTTP status, 400 to 599")
-    code: str | None = Field(
-        None, pattern=r"^[A-Z_]{1,64}$", description="error code; the usual one if absent"
-    )
-    message: str | None = Field(None, max_length=1024, description="error message; the usual one if absent")
+    code: str | None = Field(None, pattern=r"^[A-Z_]{1,64}$", description="error code; absent: the usual one")
+    message: str | None = Field(None, max_length=1024, description="error message; absent: the usual one")
     body: Literal["json", "html", "empty"] = Field("json", description="form of the body")
-    retry_after: HeaderValue | None = Field(None, description="the header Retry-After, as it is")
+    retry_after: HeaderValue | None = Field(None, description="value of the header Retry-After")
 
     async def apply(self, context: FaultContext) -> None:
-        code, message = _USUAL.get(
-            self.status, (ErrorCode.UNKNOWN, f"Status {self.status}, as it was told to")
-        )
+        code, message = _USUAL.get(self.status, (ErrorCode.UNKNOWN, f"Status {self.status}, on purpose"))
         headers = {"retry-after": self.retry_after} if self.retry_after is not None else {}
         error = OCIError(self.status, self.code or code, self.message or message, headers=headers)
         if self.body == "json":
@@ -115,10 +111,10 @@ class Error(Fault):
 
 
 class RateLimit(Fault):
-    """Lets `quota` requests pass in each `window`, and answers the others 429 TOOMANYREQUESTS.
+    """Allows `quota` requests in each `window`, and responds to all others with 429 TOOMANYREQUESTS.
 
-    Windows are counted for each client address, or for all together (`by`); they begin with their first
-    request. Every answer tells `ratelimit-limit` and `ratelimit-remaining` as Docker Hub does
+    There is a window for each client address, or one for all (`by`); it begins with its first request.
+    Every response has `ratelimit-limit` and `ratelimit-remaining` as Docker Hub does
     (`100;w=21600`). `retry_after` is `seconds` or a `date` until the window ends, `absent`, `garbage` (no
     number, no date) or `huge` (ten years).
     """
@@ -132,32 +128,32 @@ class RateLimit(Fault):
     )
     example = "quota-2_window-1m"
 
-    quota: int = Field(0, ge=0, le=10**9, description="requests that pass in a window; 0: none")
+    quota: int = Field(0, ge=0, le=10**9, description="requests that are allowed in a window; 0: none")
     window: Duration = Field(60.0, gt=0, description="length of a window")
-    by: Literal["client", "all"] = Field("client", description="whose requests count together")
+    by: Literal["client", "all"] = Field("client", description="which requests count together")
     retry_after: Literal["seconds", "date", "absent", "garbage", "huge"] = Field(
         "seconds", description="form of Retry-After"
     )
 
     async def apply(self, context: FaultContext) -> None:
-        who = context.exchange.client.rpartition(":")[0] if self.by == "client" else ""
+        client = context.exchange.client.rpartition(":")[0] if self.by == "client" else ""
         now = time.monotonic()
         windows = context.memory.get(_Windows)
-        began, used = windows.get(who, (now, 0))
+        began, used = windows.get(client, (now, 0))
         if now >= began + self.window:
             began, used = now, 0
-        windows[who] = began, used + 1
+        windows[client] = began, used + 1
         left = began + self.window - now
         if used >= self.quota:
             await context.respond_error(self._refusal(left))
             return
         context.no_effect(f"{used + 1} of {self.quota} in this window")
 
-        def tell(head: Head) -> None:
+        def add_limits(head: Head) -> None:
             for name, value in self._headers(self.quota - used - 1).items():
                 head.add(name, value)
 
-        await context.forward_changed(tell)
+        await context.forward_changed(add_limits)
 
     def _refusal(self, left: float) -> OCIError:
         headers = self._headers(0)
@@ -180,7 +176,7 @@ class RateLimit(Fault):
 
 
 class NotFound(Fault):
-    """Answers 404 with the code of what was asked for, for instance BLOB_UNKNOWN."""
+    """Responds with 404 and the error code for what was requested, for instance BLOB_UNKNOWN."""
 
     name = "not-found"
     default_endpoint = "layer"
@@ -192,11 +188,11 @@ class NotFound(Fault):
         target = context.exchange.target
         code = _UNKNOWN.get(target.endpoint, ErrorCode.NAME_UNKNOWN)
         detail = {"reference": target.reference} if target.reference else None
-        await context.respond_error(OCIError(404, code, "Gone, as it was told to", detail=detail))
+        await context.respond_error(OCIError(404, code, "Not found, on purpose", detail=detail))
 
 
 class HeadDiffers(Fault):
-    """Answers HEAD with `status` and without the usual headers; GET works."""
+    """Responds to HEAD with `status` and without the usual headers; GET works."""
 
     name = "head-differs"
     default_endpoint = "manifest"
@@ -215,10 +211,10 @@ class HeadDiffers(Fault):
 
 
 class ReadAfterWrite(Fault):
-    """Answers 404 for what was pushed a moment ago: for `reads` requests, or for `dur`, whichever is longer.
+    """Responds with 404 for what was just pushed: for `reads` requests, or for `dur`, whichever is longer.
 
-    It must see the push: its rule has to match PUT as well as GET and HEAD. Tag and digest of a manifest are
-    remembered together.
+    Its rule must match the push too: PUT as well as GET and HEAD. It applies to the tag and the digest of a
+    manifest.
     """
 
     name = "read-after-write"
@@ -228,8 +224,8 @@ class ReadAfterWrite(Fault):
     clients = "release tools that push and look at once: release-sdk#55; geo-replicated registries"
     example = "reads-2"
 
-    reads: int = Field(0, ge=0, le=10**6, description="how many requests after a push are answered 404")
-    dur: Duration = Field(0.0, description="how long after a push all are answered 404")
+    reads: int = Field(0, ge=0, le=10**6, description="number of requests after a push that get a 404")
+    dur: Duration = Field(0.0, description="how long after a push all requests get a 404")
 
     def conflict_reason(self, match: Match, endpoints: Collection[Endpoint]) -> str | None:
         if not match.allows("PUT") or not any(map(match.allows, READS)):
@@ -247,9 +243,9 @@ class ReadAfterWrite(Fault):
             push.reads += 1
             if push.reads <= self.reads or time.monotonic() < push.at + self.dur:
                 code = _UNKNOWN.get(target.endpoint, ErrorCode.NAME_UNKNOWN)
-                await context.respond_error(OCIError(404, code, "Pushed, and not yet to be seen"))
+                await context.respond_error(OCIError(404, code, "Pushed, but not visible yet"))
                 return
-        context.no_effect("nothing was pushed just now" if push is None else "it is to be seen by now")
+        context.no_effect("nothing was just pushed" if push is None else "it is visible by now")
         await context.forward()
 
     async def _push(self, context: FaultContext, pushes: _Pushes) -> None:
@@ -261,5 +257,5 @@ class ReadAfterWrite(Fault):
                 pushes[repository, reference] = push
                 pushes[repository, head.get("docker-content-digest") or ""] = push
 
-        context.no_effect("a push passes")
+        context.no_effect("this is the push")
         await context.forward_changed(remember)

@@ -1,4 +1,4 @@
-"""Faults of time."""
+"""Faults of time: a response is late, slow, or stops."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from brokenreg.traffic.matching import Match
 from brokenreg.wire.asgi import PACE, Message
 
 _SLICE = 0.02
-"""Seconds of content that a throttled response sends at once."""
+"""Seconds of content in one slice of a throttled response."""
 
 _LAG = 0.5
-"""Seconds behind its schedule that a paced response makes up for."""
+"""Seconds behind its schedule that a paced response catches up with."""
 
 
 class Timeout(Fault):
-    """Says nothing for `dur`, then answers 408 with code TIMEOUT.
+    """Waits for `dur`, then responds with 408 (code TIMEOUT).
 
-    The request is read and forgotten: nothing of a push is stored.
+    The request is read, but the registry stores nothing of a push.
     """
 
     name = "timeout"
@@ -37,7 +37,7 @@ class Timeout(Fault):
     clients = "docker asks HEAD, then GET, so a pull takes twice as long"
     example = "dur-2s"
 
-    dur: Duration = Field(description="how long, as Go writes durations: 300ms, 1h15m30.5s")
+    dur: Duration = Field(description="how long, as a Go duration: 300ms, 1h15m30.5s")
 
     async def apply(self, context: FaultContext) -> None:
         await context.wait(self.dur)
@@ -51,11 +51,11 @@ class Timeout(Fault):
 
 
 class Latency(Fault):
-    """Waits before the status line, then answers as ever.
+    """Waits before the status line, then sends the usual response.
 
-    `fixed` waits `dur`; `uniform` between `min` and `dur`; `log-normal` has `dur` as its median, and about
-    two thirds of its values between `dur` divided and multiplied by e to the power of `sigma`. A push is
-    taken in first: it is the answer that is late.
+    `fixed` waits for `dur`, `uniform` for a time between `min` and `dur`. `log-normal` has the median `dur`,
+    and about two thirds of its values are between `dur` divided and multiplied by e to the power of `sigma`.
+    A push is stored first; only its response is late.
     """
 
     name = "latency"
@@ -88,9 +88,9 @@ class Latency(Fault):
 
 
 class Stall(Fault):
-    """Stops in the middle, for `dur` or until the client disconnects.
+    """Stops sending in the middle of the response, for `dur` or until the client disconnects.
 
-    `at` says where: `headers` (they never come), or a place in the body. Without `dur` nothing follows.
+    `at` is `headers` (they are not sent), or a place in the body. Without `dur`, nothing follows.
     """
 
     name = "stall"
@@ -146,11 +146,11 @@ class _Stalled(ResponseFilter):
 
 
 class Throttle(Fault):
-    """Sends the body at `rate` bytes a second.
+    """Sends the body at `rate` bytes per second.
 
-    In slices of about 20 ms to absolute deadlines, so that the rate is exact over the whole; the first
-    slice goes at once. The time that the response is held or stalled does not count: the body continues at
-    the same rate.
+    It sends slices of about 20 ms at absolute deadlines, so that the rate is exact over the whole body. It
+    sends the first slice immediately. The time while the response is held or stalled does not count: the body
+    continues at the same rate.
     """
 
     name = "throttle"
@@ -159,7 +159,7 @@ class Throttle(Fault):
     clients = "those with a deadline for the whole pull; docker and podman wait for ever"
     example = "rate-64kib"
 
-    rate: Size = Field(64 * 1024, ge=1, description="bytes a second")
+    rate: Size = Field(64 * 1024, ge=1, description="bytes per second")
 
     def no_effect_reason(self, exchange: Exchange, head: Head) -> str | None:
         return ends_before(0, exchange, head)
@@ -177,7 +177,7 @@ class _Throttled(ResponseFilter):
     async def body(self, data: bytes, *, more: bool) -> None:
         view = memoryview(data)
         while view:
-            # After a slow turn of the loop, what is due goes at once.
+            # After a slow iteration of the event loop, everything that is due is sent.
             size = min(len(view), max(self._slice, self._pace.due() - self._pace.sent))
             await self._pace.until(self._pace.sent + size)
             await super().body(bytes(view[:size]), more=more or size < len(view))
@@ -188,10 +188,10 @@ class _Throttled(ResponseFilter):
 
 
 class Drip(Fault):
-    """Sends byte by byte, one each `every`.
+    """Sends one byte each `every`.
 
-    `what` says of what: the `body`, or the `headers` (and status line), which HTTP/1.1 alone can express.
-    The time that the response is held or stalled does not count.
+    `what` is the `body`, or the `headers` with the status line, which is possible only over HTTP/1.1. The
+    time while the response is held or stalled does not count.
     """
 
     name = "drip"
@@ -200,7 +200,7 @@ class Drip(Fault):
     clients = "those whose read timeout starts anew with each byte: slow, and never an error"
     example = "what-headers_every-20ms"
 
-    what: Literal["body", "headers"] = Field("body", description="what drips")
+    what: Literal["body", "headers"] = Field("body", description="what is sent byte by byte")
     every: Duration = Field(0.01, gt=0, description="time between two bytes")
 
     def inapplicable_reason(self, exchange: Exchange) -> str | None:
@@ -240,13 +240,14 @@ class _Pace:
     """The schedule of a body that is sent at `rate` bytes a second, from the first use on.
 
     Deadlines are absolute, so that the rate is exact over the whole body. Two delays move the schedule
-    instead: the time that the response is held or stalled (`Strike.clock` stops), and a lag of more than
-    `_LAG` seconds, as after a pause of the upstream or the client. The body would exceed its rate otherwise.
+    instead: the time while the response is held or stalled (`FaultContext.clock` stops), and a lag of more
+    than `_LAG` seconds, as after a pause of the upstream or the client. Otherwise the body would exceed its
+    rate.
     """
 
     def __init__(self, rate: float, context: FaultContext) -> None:
         self.sent = 0
-        """Bytes that were sent; whoever sends them counts."""
+        """Bytes that were sent; the sender counts them."""
         self._rate = rate
         self._context = context
         self._began: float | None = None
@@ -256,7 +257,7 @@ class _Pace:
         return int((self._context.clock() - self._start()) * self._rate)
 
     async def until(self, count: int) -> None:
-        """Wait until so many bytes are due. Raise `ClientDisconnectedError` if the client disconnects."""
+        """Wait until that many bytes are due. Raise `ClientDisconnectedError` if the client disconnects."""
         await self._context.wait_until(self._start() + count / self._rate)
 
     def _start(self) -> float:

@@ -1,4 +1,4 @@
-"""Faults of TLS: a bad certificate, or a handshake that comes to nothing."""
+"""Faults of TLS: a flawed certificate, or a handshake that fails."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ _PROTOCOL_VERSION = 70
 
 
 def _alert(description: int) -> bytes:
-    """A record with a fatal alert, as it is sent before keys are agreed on (RFC 8446, sections 5.1 and 6)."""
+    """Return a record with a fatal alert, as sent before the key exchange (RFC 8446, sections 5.1 and 6)."""
     return bytes((21, 3, 3, 0, 2, 2, description))
 
 
 class TLS(ConnectFault):
-    """Spoils the TLS handshake of a connection.
+    """Breaks the TLS handshake of a connection.
 
-    `form`: the certificate is `expired`, for another host (`wrong-host`), or signed by an authority that
-    nobody knows (`untrusted`), and right in all else; a client that does not verify is served as ever. Or
+    `form`: the certificate is `expired`, for another host (`wrong-host`), or signed by an unknown authority
+    (`untrusted`), and otherwise correct; a client that does not verify it is served as usual. Or
     `handshake-fails` (fatal alert handshake_failure), `old-protocol` (fatal alert protocol_version, as from
-    a server without TLS 1.2) and `handshake-stalls` (the hello is read, and never answered, for `dur` and
+    a server without TLS 1.2) and `handshake-stalls` (the hello is read and gets no response, for `dur` and
     then FIN, or until the client disconnects).
 
     `expired` and `wrong-host` are signed by the CA of `--tls self-signed`. Beside `--cert` and `--key` an
-    authority of our own signs them, `tls/given/ca.pem` in the data folder, made when first needed: a client
-    that does not trust it complains of that first. A plain HTTP listener has no TLS to spoil.
+    authority of brokenreg signs them (`tls/given/ca.pem` in the data folder, made when first needed); a
+    client that does not trust it reports that first. On a plain HTTP listener it has no effect.
     """
 
     name = "tls"

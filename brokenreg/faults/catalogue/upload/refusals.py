@@ -19,9 +19,9 @@ _ACCEPTED = 202
 
 
 class MountRefused(Fault):
-    """Mounts no blob from another repository, though it is there.
+    """Refuses to mount a blob from another repository, though it exists.
 
-    With `status` 202 it begins an upload instead, as the specification allows; another one is an error.
+    With `status` 202 it begins an upload instead, as the specification allows; another status is an error.
     """
 
     name = "mount-refused"
@@ -31,18 +31,18 @@ class MountRefused(Fault):
     clients = "those that take a refused mount for a failed push: oras#1924"
     example = "status-401"
 
-    status: int = Field(202, ge=202, le=599, description="the answer to a mount: 202, or 400 to 599")
+    status: int = Field(202, ge=202, le=599, description="the response to a mount: 202, or 400 to 599")
 
     @field_validator("status")
     @classmethod
-    def _is_an_answer(cls, status: int) -> int:
+    def _is_valid(cls, status: int) -> int:
         if status != _ACCEPTED and status < 400:
-            raise ValueError(f"{status} is no answer to a mount; write 202, or 400 to 599")
+            raise ValueError(f"{status} is not valid for a mount; write 202, or 400 to 599")
         return status
 
     def inapplicable_reason(self, exchange: Exchange) -> str | None:
         if "mount" not in dict(parse_qsl(exchange.query)):
-            return "the request mounts nothing"
+            return "the request is not a mount"
         return super().inapplicable_reason(exchange)
 
     async def apply(self, context: FaultContext) -> None:
@@ -53,19 +53,17 @@ class MountRefused(Fault):
             return
         code = {401: ErrorCode.UNAUTHORIZED, 403: ErrorCode.DENIED, 404: ErrorCode.NAME_UNKNOWN}
         await context.respond_error(
-            OCIError(
-                self.status, code.get(self.status, ErrorCode.UNSUPPORTED), "No mounts, as it was told to"
-            )
+            OCIError(self.status, code.get(self.status, ErrorCode.UNSUPPORTED), "No mounts, on purpose")
         )
 
 
 class TooLarge(Fault):
-    """Answers 413 to a request whose body has more than `limit` bytes.
+    """Responds with 413 to a request whose body has more than `limit` bytes.
 
-    At once where Content-Length tells, else when so many have come; nothing of it is stored. `tell` announces
-    the limit as OCI-Chunk-Max-Length where an upload begins. `least` announces OCI-Chunk-Min-Length, and
-    refuses a PATCH with less (400 SIZE_INVALID); only the last chunk, which a PUT brings, may be smaller
-    (distribution-spec, "Pushing a blob in chunks").
+    It responds immediately if Content-Length is too large, else after `limit` bytes. Nothing is stored.
+    `tell` announces the limit as OCI-Chunk-Max-Length when an upload begins. `least` announces
+    OCI-Chunk-Min-Length, and refuses a PATCH with less (400 SIZE_INVALID); only the last chunk, in the PUT,
+    may be smaller (distribution-spec, "Pushing a blob in chunks").
     """
 
     name = "too-large"
@@ -74,15 +72,15 @@ class TooLarge(Fault):
     clients = "those that send a blob in one piece, whatever its size: distribution#4144"
     example = "limit-1mib"
 
-    limit: Size = Field(1024 * 1024, description="bytes that a body may have")
-    tell: bool = Field(False, description="announce the limit where an upload begins")
-    least: Size | None = Field(None, ge=1, description="bytes that a PATCH must have; absent: no such thing")
+    limit: Size = Field(1024 * 1024, description="maximum size of a body, in bytes")
+    tell: bool = Field(False, description="announce the limit when an upload begins")
+    least: Size | None = Field(None, ge=1, description="minimum size of a PATCH, in bytes; absent: none")
 
     def no_effect_reason(self, exchange: Exchange, head: Head) -> str | None:
         announced = exchange.request_header("content-length")
         size = max(exchange.request_bytes, int(announced) if announced.isdigit() else 0)
         is_small = exchange.method == "PATCH" and size < (self.least or 0)
-        if size > self.limit or is_small or self._told(exchange.method, head.status):
+        if size > self.limit or is_small or self._announced(exchange.method, head.status):
             return None
         return f"the request has {counted(size, 'byte')}"
 
@@ -108,16 +106,16 @@ class TooLarge(Fault):
             return message
 
         def change(head: Head) -> None:
-            told = self._told(context.exchange.method, head.status)
-            for name, value in told.items():
+            limits = self._announced(context.exchange.method, head.status)
+            for name, value in limits.items():
                 head.add(name, str(value))
-            if refusal is None and not told:
+            if refusal is None and not limits:
                 context.no_effect("it is not too large")
 
         await context.forward_changed(change, receive=receive)
 
-    def _told(self, method: str, status: int) -> dict[str, int]:
-        """The headers of an upload's beginning, in bytes."""
+    def _announced(self, method: str, status: int) -> dict[str, int]:
+        """Return the headers that announce the limits when an upload begins."""
         if method != "POST" or status != _ACCEPTED:
             return {}
         limits = {"oci-chunk-max-length": self.limit} if self.tell else {}
@@ -130,5 +128,7 @@ class TooLarge(Fault):
 
     def _too_small(self, received: int) -> OCIError:
         return OCIError(
-            400, ErrorCode.SIZE_INVALID, f"A chunk of {counted(received, 'byte')}; the least is {self.least}"
+            400,
+            ErrorCode.SIZE_INVALID,
+            f"A chunk of {counted(received, 'byte')}; the minimum is {self.least}",
         )

@@ -1,4 +1,4 @@
-"""Upload sessions that are lost, that lead clients astray, or that count wrong."""
+"""Upload sessions that are lost, have odd locations, or report a wrong range."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ class _Steps(LRUCache[str, int]):
 
 
 class UploadLost(Fault):
-    """Answers 404 BLOB_UPLOAD_UNKNOWN at the Nth request of an upload session.
+    """Responds with 404 BLOB_UPLOAD_UNKNOWN at the Nth request of an upload session.
 
-    The POST that begins it is the first, so that `step` 2 is the first PATCH (or the PUT of a client that
-    sends a blob whole); a request that is answered 401 is no step. From then on the session is gone; with
-    `once`, the next request finds it again, as behind a load balancer. For a 401 or a 500 at the PUT see
+    The POST that begins it is the first, so `step` 2 is the first PATCH (or the PUT of a client that sends a
+    blob in one piece). A request that gets a 401 does not count. From then on the session is lost; with
+    `once`, the next request finds it again, as behind a load balancer. For a 401 or a 500 at the PUT, use
     `error` with `match.method`.
     """
 
@@ -51,7 +51,7 @@ class UploadLost(Fault):
     step: int = Field(
         2, ge=2, le=10**6, description="the request at which the session is lost; the POST is 1"
     )
-    once: bool = Field(False, description="only that request finds no session")
+    once: bool = Field(False, description="only that request does not find the session")
 
     async def apply(self, context: FaultContext) -> None:
         steps = context.memory.get(_Steps)
@@ -59,9 +59,7 @@ class UploadLost(Fault):
         step = steps[session] = steps.get(session, 1) + 1
         if step == self.step or (step > self.step and not self.once):
             await context.respond_error(
-                OCIError(
-                    404, ErrorCode.BLOB_UPLOAD_UNKNOWN, f"Session lost at step {step}, as it was told to"
-                )
+                OCIError(404, ErrorCode.BLOB_UPLOAD_UNKNOWN, f"Session lost at step {step}, on purpose")
             )
         else:
             context.no_effect(f"step {step} of the session")
@@ -74,13 +72,13 @@ class UploadLost(Fault):
 
 
 class UploadLocation(Fault):
-    """Tells where an upload goes on in a form that clients get wrong.
+    """Sends a Location for the next step of an upload in a form that clients often handle wrongly.
 
     This is the Location of POST, PATCH and GET, and of a 416. `absolute`: a URL with host; `relative`:
     relative to the URL of the request, without its path (RFC 3986,
     section 4.2); `query`: with a state in its query, without which the session is unknown; `foreign`: at
-    the second origin, which takes the upload and records credentials that arrive there; `missing`; `garbage`:
-    no URL. An honest Location here is an absolute path.
+    the second origin, which accepts the upload and records credentials that arrive there; `missing`;
+    `garbage`: not a URL. The usual Location is an absolute path.
     """
 
     name = "upload-location"
@@ -137,9 +135,9 @@ class UploadLocation(Fault):
 
 
 class UploadRange(Fault):
-    """Miscounts what has arrived of an upload.
+    """Reports a wrong number of bytes of an upload.
 
-    `refuse`: 416 to a PATCH or PUT, with the Range header as it should be; nothing of the body is taken.
+    `refuse`: 416 to a PATCH or PUT, with a correct Range header; the body is not stored.
     `stale`: the same, with a Range that is `by` bytes too low. `behind` and `ahead`: a Range that is `by`
     bytes too low or too high, of PATCH and of the session's GET; `absent`: none.
     """
@@ -168,12 +166,12 @@ class UploadRange(Fault):
 
     def no_effect_reason(self, exchange: Exchange, head: Head) -> str | None:
         del exchange
-        honest = head.get("range")
+        original = head.get("range")
         if self.form in ("refuse", "stale"):
             return None
-        if head.status not in (202, 204) or honest is None:
+        if head.status not in (202, 204) or original is None:
             return f"the status is {head.status}, which has no Range"
-        is_same = self.form != "absent" and self._miscounted(honest) == honest
+        is_same = self.form != "absent" and self._miscounted(original) == original
         return "nothing has arrived yet" if is_same else None
 
     async def apply(self, context: FaultContext) -> None:
@@ -183,7 +181,7 @@ class UploadRange(Fault):
             await context.forward_changed(lambda head: self._change(context, head))
 
     async def _refuse(self, context: FaultContext) -> None:
-        """The session is asked how far it is; what the client sends is forgotten."""
+        """Request the session's range from the registry; what the client sends is dropped."""
         head, body = await context.fetch(scope={**context.scope, "method": "GET", "query_string": b""})
         if head.status != 204:
             context.no_effect(f"the status is {head.status}")
@@ -193,7 +191,7 @@ class UploadRange(Fault):
         if self.form == "stale":
             headers["range"] = self._miscounted(headers["range"])
         await context.respond_error(
-            OCIError(416, ErrorCode.RANGE_INVALID, "Out of order, or so it was told to say", headers=headers)
+            OCIError(416, ErrorCode.RANGE_INVALID, "Out of order, on purpose", headers=headers)
         )
 
     def _change(self, context: FaultContext, head: Head) -> None:
@@ -205,8 +203,8 @@ class UploadRange(Fault):
         else:
             head.set("range", self._miscounted(head.get("range") or ""))
 
-    def _miscounted(self, honest: str) -> str:
-        last = int(honest.removeprefix("0-")) + (self.by if self.form == "ahead" else -self.by)
+    def _miscounted(self, original: str) -> str:
+        last = int(original.removeprefix("0-")) + (self.by if self.form == "ahead" else -self.by)
         return f"0-{max(0, last)}"
 
 
@@ -216,7 +214,7 @@ def _session_of(head: Head) -> str | None:
 
 
 def _state(session: str) -> str:
-    """A word that a client cannot make up from the session's id alone, and need not understand."""
+    """Return an opaque text that a client cannot derive from the session's id."""
     return f"{session[::-1]}.1/+="
 
 
