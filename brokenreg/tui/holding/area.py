@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
-from brokenreg.gate.passage import STEP, Abort, NotHeldError, Order, Resume, Step
+from brokenreg.gate.passage import STEP, Abort, Order, Resume, Step
 from brokenreg.oci.sizes import format_size, parse_size
+from brokenreg.runtime import operations
+from brokenreg.runtime.errors import OperationError
 from brokenreg.traffic.exchange import Exchange
 from brokenreg.tui.area import TabArea
 from brokenreg.tui.dialogues import Question
@@ -83,7 +86,7 @@ class HoldingArea(TabArea):
     def action_hold(self) -> None:
         """Hold the selected response where it is."""
         if self.selected is not None:
-            self._try(lambda exchange: self.runtime.gate.hold(exchange.id, "hand"), self.selected)
+            self._try(partial(operations.hold, self.runtime, self.selected.id, "hand"))
 
     def action_step(self) -> None:
         """Let one chunk go."""
@@ -104,7 +107,7 @@ class HoldingArea(TabArea):
 
     def action_resume_all(self) -> None:
         """Let all that is held go on."""
-        self.runtime.gate.order_all(Resume(), lambda _: True)
+        operations.carry_out_all(self.runtime, Resume())
         self._stepped = None
 
     def action_abort(self) -> None:
@@ -114,30 +117,30 @@ class HoldingArea(TabArea):
 
     def action_breakpoints(self) -> None:
         """Show the breakpoints, and ask for another."""
-        self.app.push_screen(BreakpointsScreen(self.runtime.gate.breakpoints))
+        self.app.push_screen(BreakpointsScreen(self.runtime))
 
     def action_toggle_breakpoints(self) -> None:
         """Switch all breakpoints on or off."""
         breakpoints = self.runtime.gate.breakpoints
-        breakpoints.are_on = not breakpoints.are_on
+        operations.set_breakpoints_enabled(self.runtime, enabled=not breakpoints.are_on)
         self.say(f"breakpoints are {'on' if breakpoints.are_on else 'off'}; what is held stays held")
 
     def action_edit(self) -> None:
         """Edit status and headers, and let it go on."""
         target = self._target
         if target is not None:
-            self.app.push_screen(EditScreen(self.runtime.gate, target))
+            self.app.push_screen(EditScreen(self.runtime, target))
 
     def _order(self, order: Order) -> None:
         target = self._target
         if target is not None:
-            self._try(lambda exchange: self.runtime.gate.order(exchange.id, order), target)
+            self._try(partial(operations.carry_out, self.runtime, target.id, order))
 
-    def _try(self, do: Callable[[Exchange], object], exchange: Exchange) -> None:
-        """It may have gone on, or ended, since the key was pressed."""
+    def _try(self, operation: Callable[[], None]) -> None:
+        """Carry out an operation; the exchange may have been resumed or have ended meanwhile."""
         try:
-            do(exchange)
-        except NotHeldError as error:
+            operation()
+        except OperationError as error:
             self.say(str(error))
 
     def _set_step(self, size: str | None) -> None:

@@ -12,8 +12,10 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
-from brokenreg.gate.breakpoints import Breakpoint, Breakpoints
-from brokenreg.traffic.filters import FilterError
+from brokenreg.gate.breakpoints import Breakpoint
+from brokenreg.runtime import operations
+from brokenreg.runtime.errors import InvalidError
+from brokenreg.runtime.runtime import Runtime
 from brokenreg.tui.bindings import KeyLine, bindings_of
 from brokenreg.tui.disabled_reasons import HasDisabledReasons
 from brokenreg.tui.text import fit, visible
@@ -36,10 +38,11 @@ class BreakpointsScreen(ModalScreen[None], HasDisabledReasons, inherit_bindings=
     """
     BINDINGS: ClassVar[list[BindingType]] = bindings_of("breakpoints")
 
-    def __init__(self, breakpoints: Breakpoints) -> None:
+    def __init__(self, runtime: Runtime) -> None:
         super().__init__()
-        self._breakpoints = breakpoints
-        self._chosen = max(0, len(breakpoints) - 1)
+        self._runtime = runtime
+        self._breakpoints = runtime.gate.breakpoints
+        self._chosen = max(0, len(self._breakpoints) - 1)
 
     def compose(self) -> ComposeResult:
         box = Vertical()
@@ -70,9 +73,9 @@ class BreakpointsScreen(ModalScreen[None], HasDisabledReasons, inherit_bindings=
             self.dismiss()
             return
         try:
-            self._breakpoints.add(field.value)
-        except FilterError as error:
-            self._say(str(error))
+            operations.add_breakpoint(self._runtime, field.value)
+        except InvalidError as error:
+            self._say(error.problem)
             return
         field.value = ""
         self._chosen = len(self._breakpoints) - 1
@@ -80,7 +83,7 @@ class BreakpointsScreen(ModalScreen[None], HasDisabledReasons, inherit_bindings=
 
     def action_remove(self) -> None:
         """Remove the chosen breakpoint."""
-        self._breakpoints.remove([*self._breakpoints][self._chosen].id)
+        operations.remove_breakpoint(self._runtime, [*self._breakpoints][self._chosen].id)
         self._choose(self._chosen)
 
     def action_choose(self, by: int) -> None:
@@ -89,7 +92,7 @@ class BreakpointsScreen(ModalScreen[None], HasDisabledReasons, inherit_bindings=
 
     def action_toggle_breakpoints(self) -> None:
         """Switch all breakpoints on or off."""
-        self._breakpoints.are_on = not self._breakpoints.are_on
+        operations.set_breakpoints_enabled(self._runtime, enabled=not self._breakpoints.are_on)
         self._show()
 
     def action_close(self) -> None:

@@ -12,8 +12,10 @@ from textual.screen import ModalScreen
 from textual.widgets import Static, TextArea
 
 from brokenreg.gate.edits import EditableHead, HeadError, told_apart
-from brokenreg.gate.gate import Gate
-from brokenreg.gate.passage import NotHeldError, Resume
+from brokenreg.gate.passage import Resume
+from brokenreg.runtime import operations
+from brokenreg.runtime.errors import InvalidError, OperationError
+from brokenreg.runtime.runtime import Runtime
 from brokenreg.traffic.exchange import Exchange
 from brokenreg.tui.bindings import KeyLine, bindings_of
 from brokenreg.tui.text import visible
@@ -31,11 +33,11 @@ class EditScreen(ModalScreen[None], inherit_bindings=False):
     """
     BINDINGS: ClassVar[list[BindingType]] = bindings_of("edit")
 
-    def __init__(self, gate: Gate, exchange: Exchange) -> None:
+    def __init__(self, runtime: Runtime, exchange: Exchange) -> None:
         super().__init__()
-        self._gate = gate
+        self._runtime = runtime
         self._exchange = exchange
-        self._waiting = gate.head(exchange.id)
+        self._waiting = operations.waiting_head(runtime, exchange.id)
 
     def compose(self) -> ComposeResult:
         box = Vertical()
@@ -56,11 +58,11 @@ class EditScreen(ModalScreen[None], inherit_bindings=False):
     def action_send(self) -> None:
         """Let the response go on with what was typed."""
         try:
-            self._gate.edit(self._exchange.id, self._typed())
-            self._gate.order(self._exchange.id, Resume())
-        except HeadError:
-            return  # It says so already.
-        except NotHeldError as error:
+            operations.edit(self._runtime, self._exchange.id, self._typed())
+            operations.carry_out(self._runtime, self._exchange.id, Resume())
+        except (HeadError, InvalidError):
+            return  # The dialogue shows what is invalid.
+        except OperationError as error:
             self.query_one(Static).update(str(error))
             return
         self.dismiss()
