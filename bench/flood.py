@@ -14,7 +14,7 @@ from pathlib import Path
 
 from brokenreg.assembly.process_tuning import loop_with_fair_selector, tuned_process
 from brokenreg.assembly.server import Server
-from brokenreg.config import Settings
+from brokenreg.config.settings import Settings
 from brokenreg.diagnostics import Diagnostics
 from brokenreg.oci.target import parse_target
 from brokenreg.traffic.exchange import Ended, Exchange

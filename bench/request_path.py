@@ -22,7 +22,7 @@ from types import CodeType, FrameType
 
 import brokenreg
 from brokenreg.assembly.server import Server
-from brokenreg.config import Settings
+from brokenreg.config.settings import Settings
 from brokenreg.diagnostics import Diagnostics
 from brokenreg.oci.mediatypes import OCI_MANIFEST
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from brokenreg.assembly.guards import RegistryGuard
-from brokenreg.config import Settings
+from brokenreg.config.settings import Settings
 from brokenreg.control import Control
 from brokenreg.faults.registry_view import RegistryView
 from brokenreg.oci.resolution import Base

@@ -16,8 +16,8 @@ from hypercorn.asyncio import serve
 from hypercorn.config import Config, Sockets
 
 from brokenreg.concurrency import first_of
-from brokenreg.config import Settings
-from brokenreg.option_values import Address
+from brokenreg.config.addresses import Address
+from brokenreg.config.settings import Settings
 from brokenreg.wire import connection, http2
 from brokenreg.wire.connection_middleware import ConnectionMiddleware
 from brokenreg.wire.handshake import ListenerContext

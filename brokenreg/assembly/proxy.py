@@ -12,7 +12,7 @@ from pathlib import Path
 import httpx
 
 from brokenreg.assembly.listeners import ListenError
-from brokenreg.config import Settings
+from brokenreg.config.settings import Settings
 from brokenreg.proxy.auth.authorization import UpstreamAuth
 from brokenreg.proxy.auth.credentials import Credentials
 from brokenreg.proxy.auth.tokens import TokenCache

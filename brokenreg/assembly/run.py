@@ -27,7 +27,7 @@ from brokenreg.assembly.output import (
 from brokenreg.assembly.process_tuning import tuned_process
 from brokenreg.assembly.server import Server
 from brokenreg.concurrency import first_of
-from brokenreg.config import Settings
+from brokenreg.config.settings import Settings
 from brokenreg.diagnostics import Diagnostics, RedactingFormatter
 from brokenreg.traffic.exchange import Exchange
 from brokenreg.traffic.log import ExchangeEvent

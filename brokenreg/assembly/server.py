@@ -14,7 +14,7 @@ from brokenreg.assembly.applications import Applications, authenticated
 from brokenreg.assembly.listeners import Listeners, quiet_handshakes
 from brokenreg.assembly.proxy import running_proxy
 from brokenreg.assembly.tls import Identity, identity_of
-from brokenreg.config import Settings
+from brokenreg.config.settings import Settings
 from brokenreg.diagnostics import Diagnostics
 from brokenreg.faults.registry_view import RegistryView
 from brokenreg.gate.gate import Gate

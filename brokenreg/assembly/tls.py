@@ -25,7 +25,7 @@ from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKey
 
 from brokenreg.assembly.certificate_authority import Authority, alternative_names, pem
 from brokenreg.assembly.listeners import Certificate, tls_context
-from brokenreg.config import Settings
+from brokenreg.config.settings import Settings
 from brokenreg.faults.registry_view import FLAWS, Flaw
 
 _RENEW_BEFORE = datetime.timedelta(days=30)

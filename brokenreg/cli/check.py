@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from brokenreg.cli.remote import Remote, remote_options
+from brokenreg.cli.control_client import ControlClient, control_options
 from brokenreg.wording import printable
 
 _EPILOG = """
@@ -26,10 +26,10 @@ Examples, in CI, once the client is done and while the registry still runs:
 
 @click.command(epilog=_EPILOG)
 @click.option("--json", "as_json", is_flag=True, help="As GET /v1/expectations.")
-@remote_options
-def check(remote: Remote, as_json: bool) -> None:
+@control_options
+def check(control: ControlClient, as_json: bool) -> None:
     """Check what the scenario of a running registry expects; exit status 1 if it is not met."""
-    verdicts: list[dict[str, Any]] = remote.ask("GET", "/v1/expectations")
+    verdicts: list[dict[str, Any]] = control.request("GET", "/v1/expectations")
     if as_json:
         click.echo(json.dumps(verdicts, indent=2))
     elif not verdicts:

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from brokenreg.cli.remote import Remote, remote_options
+from brokenreg.cli.control_client import ControlClient, control_options
 from brokenreg.cli.rules import match_of, match_options
 from brokenreg.wording import counted
 
@@ -34,36 +34,38 @@ _which = click.option(
 )
 @click.option("--times", type=int, metavar="N", help="Hold N responses at most.")
 @match_options
-@remote_options
-def hold(remote: Remote, ids: tuple[int, ...], at: str | None, times: int | None, **options: Any) -> None:
+@control_options
+def hold(
+    control: ControlClient, ids: tuple[int, ...], at: str | None, times: int | None, **options: Any
+) -> None:
     """Hold the exchanges with these IDS where they are; without any, hold all that come and match."""
     body = {} if at is None else {"at": at}
     for each in ids:
-        remote.ask("POST", f"/v1/exchanges/{each}/hold", json=body)
+        control.request("POST", f"/v1/exchanges/{each}/hold", json=body)
     if ids:
         return
     rule: dict[str, Any] = {"fault": {"type": "hold", **body}, "match": match_of(options)}
-    added = remote.ask("POST", "/v1/rules", json=rule if times is None else {**rule, "times": times})
+    added = control.request("POST", "/v1/rules", json=rule if times is None else {**rule, "times": times})
     click.echo(f"rule {added['id']} holds; `brokenreg rules clear {added['id']}` ends it")
 
 
 @click.command(epilog=_EPILOG)
 @click.argument("ids", nargs=-1, type=int)
 @_which
-@remote_options
-def resume(remote: Remote, ids: tuple[int, ...], expression: str | None) -> None:
+@control_options
+def resume(control: ControlClient, ids: tuple[int, ...], expression: str | None) -> None:
     """Let held exchanges go on to their end: those with these IDS, or all."""
-    _order(remote, "resume", ids, expression, {})
+    _order(control, "resume", ids, expression, {})
 
 
 @click.command(epilog=_EPILOG)
 @click.argument("ids", nargs=-1, type=int)
 @click.option("--bytes", "size", metavar="SIZE", default="64KiB", show_default=True, help="How far.")
 @_which
-@remote_options
-def step(remote: Remote, ids: tuple[int, ...], size: str, expression: str | None) -> None:
+@control_options
+def step(control: ControlClient, ids: tuple[int, ...], size: str, expression: str | None) -> None:
     """Let held exchanges go on by some bytes and stop again: those with these IDS, or all."""
-    _order(remote, "step", ids, expression, {"bytes": size})
+    _order(control, "step", ids, expression, {"bytes": size})
 
 
 @click.command(epilog=_EPILOG)
@@ -75,22 +77,22 @@ def step(remote: Remote, ids: tuple[int, ...], size: str, expression: str | None
     help="Answer that error; only while the headers wait: others are left alone.  [default: a reset]",
 )
 @_which
-@remote_options
-def abort(remote: Remote, ids: tuple[int, ...], status: int | None, expression: str | None) -> None:
+@control_options
+def abort(control: ControlClient, ids: tuple[int, ...], status: int | None, expression: str | None) -> None:
     """End held exchanges: those with these IDS, or all."""
-    _order(remote, "abort", ids, expression, {} if status is None else {"status": status})
+    _order(control, "abort", ids, expression, {} if status is None else {"status": status})
 
 
 def _order(
-    remote: Remote, order: str, ids: tuple[int, ...], expression: str | None, body: dict[str, Any]
+    control: ControlClient, order: str, ids: tuple[int, ...], expression: str | None, body: dict[str, Any]
 ) -> None:
     if ids and expression is not None:
         raise click.UsageError("name exchanges by their ids or by --filter, not by both")
     for each in ids:
-        remote.ask("POST", f"/v1/exchanges/{each}/{order}", json=body)
+        control.request("POST", f"/v1/exchanges/{each}/{order}", json=body)
     if not ids:
         params = {} if expression is None else {"filter": expression}
-        told = remote.ask("POST", f"/v1/{order}", json=body, params=params)
+        told = control.request("POST", f"/v1/{order}", json=body, params=params)
         done, skipped = len(told["exchanges"]), len(told["skipped"])
         if done or not skipped:
             click.echo(counted(done, "exchange"))

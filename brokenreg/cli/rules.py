@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from brokenreg.cli.remote import Remote, remote_options
+from brokenreg.cli.control_client import ControlClient, control_options
 from brokenreg.wording import printable
 
 _EPILOG = """
@@ -70,8 +70,8 @@ def rules() -> None:
 @click.option("--probability", metavar="P", help="Strike this share of the matches: 0.33, or 33%.")
 @click.option("--per", metavar="WHAT", help="Count skip and times by rule, repository, reference or client.")
 @click.option("--override", is_flag=True, help="Ask it after all rules, and for every endpoint.")
-@remote_options
-def add(remote: Remote, fault: str, parameters: tuple[str, ...], **options: Any) -> None:
+@control_options
+def add(control: ControlClient, fault: str, parameters: tuple[str, ...], **options: Any) -> None:
     """Add a rule: FAULT strikes, with PARAMETERS as key=value; `+` begins another fault.
 
     `brokenreg faults` lists the faults and their parameters.
@@ -82,20 +82,20 @@ def add(remote: Remote, fault: str, parameters: tuple[str, ...], **options: Any)
     rule |= {name: options[name] for name in told if options[name] is not None}
     if options["override"]:
         rule["override"] = True
-    added = remote.ask("POST", "/v1/rules", json=rule)
+    added = control.request("POST", "/v1/rules", json=rule)
     click.echo(printable(f"rule {added['id']}: {_spelled(added)}"))
 
 
 @rules.command("list")
 @click.option("--yaml", "form", flag_value="yaml", help="As a scenario file.")
 @click.option("--json", "form", flag_value="json", help="As GET /v1/rules.")
-@remote_options
-def list_rules(remote: Remote, form: str | None) -> None:
+@control_options
+def list_rules(control: ControlClient, form: str | None) -> None:
     """List the rules in the order in which they are asked, and what they counted."""
     if form == "yaml":
-        click.echo(remote.ask("GET", "/v1/scenario"), nl=False)
+        click.echo(control.request("GET", "/v1/scenario"), nl=False)
         return
-    found = remote.ask("GET", "/v1/rules")
+    found = control.request("GET", "/v1/rules")
     if form == "json":
         click.echo(json.dumps(found, indent=2))
     elif not found:
@@ -106,13 +106,13 @@ def list_rules(remote: Remote, form: str | None) -> None:
 
 @rules.command()
 @click.argument("ids", nargs=-1, type=int)
-@remote_options
-def clear(remote: Remote, ids: tuple[int, ...]) -> None:
+@control_options
+def clear(control: ControlClient, ids: tuple[int, ...]) -> None:
     """Remove the rules with these IDS, or all."""
     for each in ids:
-        remote.ask("DELETE", f"/v1/rules/{each}")
+        control.request("DELETE", f"/v1/rules/{each}")
     if not ids:
-        remote.ask("DELETE", "/v1/rules")
+        control.request("DELETE", "/v1/rules")
 
 
 def _faults(words: Iterable[str]) -> list[dict[str, str]]:

@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from brokenreg.cli.main import main
-from brokenreg.config import Settings
+from brokenreg.config.settings import Settings
 from tests.server import brokenreg
 
 

@@ -15,7 +15,7 @@ import pytest
 
 from brokenreg.assembly.listeners import Listener, ListenError, Listeners
 from brokenreg.assembly.server import Server
-from brokenreg.config import Settings
+from brokenreg.config.settings import Settings
 from brokenreg.diagnostics import Diagnostics
 from brokenreg.images.fabricator import Fabricator
 from brokenreg.oci.digests import Digest

@@ -18,7 +18,7 @@ from exchanges import DOCKER, NOON
 from serving import PATIENCE, Client
 
 from brokenreg.assembly.server import Server
-from brokenreg.config import Settings
+from brokenreg.config.settings import Settings
 from brokenreg.diagnostics import Diagnostics
 from brokenreg.gate.passage import Step
 from brokenreg.rules.rule import rule_of

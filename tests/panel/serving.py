@@ -14,7 +14,7 @@ from screen import look
 from textual.pilot import Pilot
 
 from brokenreg.assembly.server import Server
-from brokenreg.config import Settings
+from brokenreg.config.settings import Settings
 from brokenreg.diagnostics import Diagnostics
 from brokenreg.runtime.runtime import Runtime
 from brokenreg.traffic.exchange import Exchange

@@ -17,7 +17,7 @@ from screen import look, shown, text
 from textual.pilot import Pilot
 
 from brokenreg.assembly.server import Server
-from brokenreg.config import Settings
+from brokenreg.config.settings import Settings
 from brokenreg.diagnostics import Diagnostics
 from brokenreg.rules.scenario import load_scenario
 from brokenreg.traffic.log import TrafficLog

@@ -15,7 +15,7 @@ from screen import Clock, line_with, look, settled
 from textual.pilot import Pilot
 
 from brokenreg.assembly.server import Server
-from brokenreg.config import Settings
+from brokenreg.config.settings import Settings
 from brokenreg.diagnostics import Diagnostics
 from brokenreg.faults.catalogue import CATALOGUE
 from brokenreg.rules.rule import rule_of

@@ -10,7 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from brokenreg.config import Settings
+from brokenreg.config.settings import Settings
 from brokenreg.oci.errors import OCIError
 from brokenreg.oci.resolution import Base
 from brokenreg.oci.target import parse_target

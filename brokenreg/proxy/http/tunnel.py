@@ -14,8 +14,8 @@ import h11
 import httpcore
 
 from brokenreg import __version__
+from brokenreg.config.web_proxy import WebProxy
 from brokenreg.http.authority import authority
-from brokenreg.option_values import WebProxy
 from brokenreg.proxy.errors import UpstreamForbiddenError, UpstreamSilentError, UpstreamUnreachableError
 from brokenreg.proxy.http.bounded_stream import BoundedStream
 

@@ -14,7 +14,7 @@ from brokenreg.wording import printable
 _DEFAULT_URL = "http://127.0.0.1:8081"
 
 
-class Remote:
+class ControlClient:
     """The control API at `url` (or HOST:PORT), for the rules and exchanges of one namespace."""
 
     def __init__(self, url: str, token: str | None, namespace: str) -> None:
@@ -28,7 +28,7 @@ class Remote:
             base_url=self._url, headers=headers, params=params, timeout=30, trust_env=False
         )
 
-    def ask(self, method: str, path: str, **more: Any) -> Any:
+    def request(self, method: str, path: str, **more: Any) -> Any:
         """The JSON of an answer, its text if it is none, None if it is empty.
 
         Raise `click.UsageError`, one clear line, for what the API does not take (400), and another
@@ -113,16 +113,16 @@ _OPTIONS = (
 )
 
 
-def remote_options(command: Callable[..., None]) -> Callable[..., None]:
-    """--url, --token and --namespace; the command is given a `remote` in their place."""
+def control_options(command: Callable[..., None]) -> Callable[..., None]:
+    """--url, --token and --namespace; the command is given a `control` in their place."""
 
     @wraps(command)
-    def with_remote(url: str, token: str | None, namespace: str, **options: Any) -> None:
+    def with_client(url: str, token: str | None, namespace: str, **options: Any) -> None:
         for text in _texts([url, token, namespace, *options.values()]):
             _check_encoding(text)
-        command(remote=Remote(url, token, namespace), **options)
+        command(control=ControlClient(url, token, namespace), **options)
 
-    decorated: Callable[..., None] = with_remote
+    decorated: Callable[..., None] = with_client
     for option in _OPTIONS:
         decorated = option(decorated)
     return decorated

@@ -1,0 +1,87 @@
+"""The TOML file of `--config`: defaults for the options of each command, and the panel's keys."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+
+from brokenreg.cli.options import FILE
+
+KEYS = "keys"
+"""The table of the file that gives the panel's commands other keys; `Context.meta` has it by that name."""
+
+
+def _use_defaults(context: click.Context, _: click.Parameter, path: Path | None) -> None:
+    """Use the options in a file as defaults: of all commands, or of the one that is run."""
+    if path is not None:
+        tables = _read(path, context)
+        context.meta[KEYS] = tables.pop(KEYS, {})
+        context.default_map = tables if context.parent is None else tables.get(context.info_name or "", {})
+
+
+CONFIG_OPTION: dict[str, Any] = {
+    "type": FILE,
+    "metavar": "FILE",
+    "is_eager": True,
+    "expose_value": False,
+    "callback": _use_defaults,
+    "help": "TOML file of options: a table for each command, [serve] and [tui]; [keys] for the panel's.",
+}
+
+
+def _commands(context: click.Context) -> Mapping[str, click.Command]:
+    group = context.find_root().command
+    assert isinstance(group, click.Group)  # noqa: S101 - it is that of the command line
+    return group.commands
+
+
+def _read(path: Path, context: click.Context) -> dict[str, Any]:
+    import tomllib
+
+    try:
+        tables = tomllib.loads(path.read_text())
+    except OSError as error:
+        raise click.UsageError(f"{path}: {error.strerror}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise click.UsageError(f"{path} is not TOML: {error}") from None
+    return {
+        name: table if name == KEYS and isinstance(table, dict) else _options_of(name, table, path, context)
+        for name, table in tables.items()
+    }
+
+
+def _options_of(name: str, table: Any, path: Path, context: click.Context) -> dict[str, Any]:
+    commands = _commands(context)
+    if name not in commands or not isinstance(table, dict):
+        raise click.UsageError(
+            f"{path}: {name!r} is no table of it; there are {', '.join([*commands, KEYS])}"
+        )
+    options = [each for each in commands[name].get_params(context) if isinstance(each, click.Option)]
+    known = {str(each.name): each for each in options if each.name not in ("config", "help")}
+    values = {}
+    for key, value in table.items():
+        option = known.get(key.replace("-", "_"))
+        if option is None:
+            raise click.UsageError(f"{path}: [{name}] has no option {key!r}; see `brokenreg {name} --help`")
+        values[str(option.name)] = [value] if option.multiple and isinstance(value, str) else value
+        wanted = _wanted(option, values[str(option.name)])
+        if wanted is not None:
+            raise click.UsageError(f"{path}: [{name}] {key}: write {wanted}")
+    return values
+
+
+def _wanted(option: click.Option, value: Any) -> str | None:
+    """Return what the option accepts in TOML, if the value has another type; else None."""
+    if option.is_flag:
+        return None if isinstance(value, bool) else "true or false"
+    if option.multiple:
+        is_list = isinstance(value, list) and all(isinstance(each, str) for each in value)
+        return None if is_list else f"a list of {option.metavar}, or one, in quotes"
+    if option.type is click.INT:
+        return None if isinstance(value, int) and not isinstance(value, bool) else "a whole number"
+    if isinstance(value, str) or (option.type is click.STRING and type(value) in (int, float)):
+        return None
+    return f"one {option.metavar or 'word'}, in quotes"

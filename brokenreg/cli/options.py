@@ -1,0 +1,81 @@
+"""Options that environment variables set too, and those of `serve` and `tui`, made from the settings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
+
+import click
+
+if TYPE_CHECKING:
+    from pydantic.fields import FieldInfo
+
+FILE = click.Path(path_type=Path, dir_okay=False)
+_TYPES = {
+    "DIR": click.Path(path_type=Path, file_okay=False),
+    "FILE": FILE,
+    "N": click.INT,
+}
+"""Types that the command line checks, by metavar. All others are text, which the settings check."""
+
+
+def option(name: str, *legacy: str, **attributes: Any) -> Callable[..., Any]:
+    """Declare an option that BROKENREG_<NAME> sets too, and after it the predecessor's variables."""
+    return click.option(name, envvar=_variables(name, *legacy), show_envvar=True, **attributes)
+
+
+class ServerCommand(click.Command):
+    """A command with an option for each of the settings.
+
+    They are read when the options are needed: importing pydantic would double the time of `brokenreg --help`.
+    """
+
+    _has_settings = False
+
+    def get_params(self, ctx: click.Context) -> list[click.Parameter]:
+        """Return the command's own options, those of the settings, and `--help`."""
+        if not self._has_settings:
+            self._has_settings = True
+            *own, config = self.params
+            self.params = [*own, *_settings_options(), config]
+        return super().get_params(ctx)
+
+
+def _settings_options() -> Iterator[click.Option]:
+    from brokenreg.config.settings import Settings
+
+    for name, field in Settings.model_fields.items():
+        yield _settings_option(f"--{name.replace('_', '-')}", field)
+
+
+def _settings_option(name: str, field: FieldInfo) -> click.Option:
+    extra = field.json_schema_extra if isinstance(field.json_schema_extra, dict) else {}
+    metavar, legacy = str(extra["metavar"]), str(extra["legacy"])
+    kinds = tuple(_kinds(field.annotation))
+    choices = [choice for kind in kinds if get_origin(kind) is Literal for choice in get_args(kind)]
+    default = field.default if isinstance(field.default, str | int) and bool not in kinds else None
+    return click.Option(
+        [name],
+        type=_TYPES.get(metavar) or (None if metavar else click.Choice(choices) if choices else None),
+        metavar=metavar or None,
+        multiple=tuple in kinds,
+        is_flag=bool in kinds,
+        default=default,
+        show_default=default is not None,
+        envvar=_variables(name, *filter(None, [legacy])),
+        show_envvar=True,
+        help=field.description,
+    )
+
+
+def _kinds(annotation: Any) -> Iterator[Any]:
+    """Yield the types in an annotation: `tuple[Path, ...] | None` has tuple, Path and None."""
+    yield annotation if get_origin(annotation) in (None, Literal) else get_origin(annotation)
+    if get_origin(annotation) is not Literal:
+        for each in get_args(annotation):
+            yield from _kinds(each)
+
+
+def _variables(name: str, *legacy: str) -> list[str]:
+    return [f"BROKENREG_{name.removeprefix('--').replace('-', '_').upper()}", *legacy]

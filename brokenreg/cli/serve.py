@@ -1,0 +1,122 @@
+"""`brokenreg serve` and `brokenreg tui`: run a registry, with a log of its requests or under a panel."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import sys
+from collections.abc import Callable, Coroutine, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from brokenreg.cli.config_file import CONFIG_OPTION, KEYS
+from brokenreg.cli.options import ServerCommand, option
+from brokenreg.redaction import announces_secret
+from brokenreg.tui.preferences import THEMES, Preferences
+
+if TYPE_CHECKING:
+    from brokenreg.config.settings import Settings
+
+EXAMPLES = """
+\b
+Examples:
+  brokenreg serve                           the registry on 127.0.0.1:8080, with a readable request log
+  brokenreg serve --headless                for CI: JSON lines, the first when it accepts connections
+  brokenreg tui                             the same registry under a live panel
+  brokenreg faults                          what can be broken, and how to ask for it
+  brokenreg serve --listen 0.0.0.0:5000 --tls self-signed --control off
+\b
+Then, from another terminal:
+  docker pull 127.0.0.1:8080/broken/random:layers-3_size-1024
+  docker pull 127.0.0.1:8080/broken/error:404
+"""
+
+
+@click.command(cls=ServerCommand, epilog=EXAMPLES)
+@option("--headless", is_flag=True, help="Print JSON lines alone; the first is the ready line.")
+@click.option("--config", **CONFIG_OPTION)  # without its variable, which `main` reads: flags must win over it
+def serve(headless: bool, **options: Any) -> None:
+    """Serve the registry until SIGINT or SIGTERM."""
+    settings = _settings(options)
+    with _quick_imports():
+        from brokenreg.assembly.run import serve as run
+
+    _run(run(settings, headless=headless))
+
+
+@click.command(cls=ServerCommand, epilog=EXAMPLES)
+@option(
+    "--theme",
+    type=click.Choice(THEMES),
+    help="The panel's colours; ansi is the terminal's own 16.  [default: dark; ansi under NO_COLOR]",
+)
+@click.option("--config", **CONFIG_OPTION)
+@click.pass_context
+def tui(context: click.Context, /, theme: str | None, **options: Any) -> None:
+    """Serve the registry under a live panel."""
+    from brokenreg.tui.bindings import KeysError, keys_from
+
+    settings = _settings(options)
+    try:
+        preferences = Preferences(theme, keys_from(context.meta.get(KEYS, {})))
+    except KeysError as error:
+        raise click.UsageError(f"[{KEYS}] {error}") from None
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        raise click.UsageError("the panel needs a terminal; without one, run `brokenreg serve`")
+    with _quick_imports():
+        from brokenreg.assembly.process_tuning import loop_with_fair_selector
+        from brokenreg.assembly.run import panel
+
+    _run(panel(settings, preferences), loop_with_fair_selector)
+
+
+def _settings(options: Mapping[str, Any]) -> Settings:
+    """Return the settings; those that are not given have their defaults. Raise `click.UsageError`."""
+    from pydantic import ValidationError
+
+    from brokenreg.config.settings import Settings
+    from brokenreg.validation import place_of, told
+
+    try:
+        return Settings.model_validate(
+            {name: each for name, each in options.items() if each not in (None, ())}
+        )
+    except ValidationError as error:
+        place = place_of(error)
+        written = f"--{str(place[0]).replace('_', '-')}: " if place else ""
+        is_secret = bool(place) and announces_secret(str(place[0]))
+        problem = told(error, Settings, is_secret=is_secret, is_complete=True)
+        raise click.UsageError(f"{written}{problem}") from None
+
+
+@contextlib.contextmanager
+def _quick_imports() -> Iterator[None]:
+    """Do not search for garbage in the block: imports leave none, and searches take a tenth of the start."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+
+
+def _run(
+    work: Coroutine[Any, Any, int], loop_factory: Callable[[], asyncio.AbstractEventLoop] | None = None
+) -> None:
+    """Run to the end, and exit. A problem that users can solve is one line on standard error."""
+    from brokenreg.assembly.listeners import ListenError
+    from brokenreg.rules.scenario import ScenarioError
+    from brokenreg.storage.errors import StorageError
+
+    try:
+        with asyncio.Runner(loop_factory=loop_factory) as runner:
+            sys.exit(runner.run(work))
+    except ScenarioError as error:
+        raise click.UsageError(f"--scenario {error}") from None
+    except (StorageError, ListenError) as error:
+        problem = str(error)
+    except OSError as error:
+        problem = f"{error.filename or 'system'}: {error.strerror or error}"
+    print(f"brokenreg: {problem}", file=sys.stderr)
+    sys.exit(1)

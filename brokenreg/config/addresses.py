@@ -1,0 +1,95 @@
+"""Where things are: addresses to listen on, and URLs of hosts."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from brokenreg.http.authority import authority
+
+_ADDRESS = re.compile(r"(?:\[(?P<v6>[0-9a-fA-F:.%a-z]+)\]|(?P<host>[A-Za-z0-9._-]+)):(?P<port>[0-9]{1,5})")
+_HOST = re.compile(r"[0-9a-zA-Z._-]+|[0-9a-fA-F:.]+")
+_DOTTED = re.compile(r"[0-9]+(?:\.[0-9]+){3}")
+
+
+class Address(BaseModel):
+    """Where a listener stands. Port 0 means any free one."""
+
+    model_config = ConfigDict(frozen=True)
+
+    host: str
+    port: int = Field(ge=0, le=65535)
+
+    @classmethod
+    def parse(cls, text: str) -> Address:
+        """Raise `ValueError` unless `text` is HOST:PORT or [IPv6]:PORT."""
+        match = _ADDRESS.fullmatch(text)
+        if match is None:
+            raise ValueError(f"{text!r} is not HOST:PORT, for instance 127.0.0.1:8080 or [::1]:8080")
+        return cls(host=match["v6"] or match["host"], port=int(match["port"]))
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether only this machine can reach it."""
+        try:
+            return ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return self.host == "localhost"
+
+    def __str__(self) -> str:
+        return authority(self.host, self.port)
+
+
+def bare_url(text: str) -> str:
+    """An http or https URL of a host, and of a port perhaps. Raise `ValueError`."""
+    return plain_url(text, "https://registry.example:5000")
+
+
+def plain_url(text: str, example: str) -> str:
+    """Raise `ValueError`, which tells no password, unless it is http(s)://host or http(s)://host:port."""
+    problem = _url_problem(text)
+    if problem is not None:
+        raise ValueError(f"the URL {problem}; write one like {example}")
+    return text.rstrip("/")
+
+
+def _url_problem(text: str) -> str | None:
+    """What a URL has or lacks that it must not; None if it is one of a host and a port perhaps."""
+    scheme, is_url, rest = text.partition("://")
+    if not is_url:
+        return "does not begin with http:// or https://"
+    if scheme not in ("http", "https"):
+        return f"begins with {scheme[:20]!r}, and only http:// and https:// are spoken"
+    place = rest.rstrip("/")
+    if "@" in place:
+        return "has a user or a password before its host, which are taken from docker's and podman's files"
+    if any(each in place for each in "/?#"):
+        return "has something after its host and port"
+    try:
+        parts = urlsplit(text)
+        host, port = parts.hostname or "", parts.port
+    except ValueError:
+        return "has a port that is none (1 to 65535), or an address that is none"
+    if port == 0:
+        return "has port 0, which nobody can be asked at"
+    if not _HOST.fullmatch(host) or place.endswith(":") or not text.isprintable():
+        return "has a host that is none" if host else "has no host"
+    if max(map(len, host.split("."))) > 63 or (_DOTTED.fullmatch(host) and not _is_ipv4(host)):
+        return "has a host that is neither a name nor an address"
+    return None
+
+
+def is_host(name: str) -> bool:
+    """Return whether an upstream's name, `host` or `host:port`, is a host that can be connected to."""
+    return _url_problem(f"https://{name}") is None
+
+
+def _is_ipv4(host: str) -> bool:
+    try:
+        ipaddress.IPv4Address(host)
+    except ValueError:  # octal numbers, for instance: some parsers read 010 as 8, others as 10
+        return False
+    return True

@@ -1,0 +1,291 @@
+"""The settings of a run. Each is defined here alone: the options of `serve` and `tui` are made from them."""
+
+from __future__ import annotations
+
+import math
+import os
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Annotated, Literal, Self
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from brokenreg.config.addresses import Address, bare_url, is_host
+from brokenreg.config.options import from_text, option, or_off, within
+from brokenreg.config.upstreams import Listen, Realm, Upstream, upstream_glob, upstream_name
+from brokenreg.config.users import AuthUser, sendable_token
+from brokenreg.config.web_proxy import WebProxy, upstream_proxy
+from brokenreg.oci.durations import parse_duration
+from brokenreg.oci.sizes import parse_size
+
+_LONGEST = 10 * 365 * 24 * 3600.0
+"""Maximum number of seconds that a token lasts."""
+
+Duration = Annotated[float, from_text(parse_duration)]
+Size = Annotated[int, from_text(parse_size)]
+
+_TIMEOUT = within(0.001, 3600, "a duration from 1ms to 1h, for instance 60s")
+_TTL = within(0, 1e12, "a duration, 0s or more, for instance 60s; 0s asks each time")
+_VERIFY = within(1, _LONGEST, 'a duration of 1s or more, for instance 24h, or "off"')
+_MOST_DATA = within(
+    1, math.inf, "a size of more than 0, for instance 50GiB; leave it out for all of the disk"
+)
+
+
+def _usual_listen() -> tuple[Listen, ...]:
+    """Return the default address; the predecessor's variables can change it."""
+    host, port = os.environ.get("BIND_HOST", "127.0.0.1"), os.environ.get("BIND_PORT", "8080")
+    return (Listen.parse(f"{host}:{port}"),)
+
+
+class Settings(BaseModel):
+    """All settings of a run, in the order of `--help`; frozen.
+
+    Each field is an option: `upstream_timeout` is `--upstream-timeout` and BROKENREG_UPSTREAM_TIMEOUT. A bool
+    is a flag, a Literal a choice, and a tuple an option that may be repeated. The metavars N, FILE and DIR
+    say what the command line itself checks.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    listen: tuple[Annotated[Listen, from_text(Listen.parse)], ...] = option(
+        _usual_listen,
+        "HOST:PORT[=UPSTREAM]",
+        "Where the registry listens; may be repeated; port 0 takes any free port. With =UPSTREAM, "
+        "names without a host come from there: 127.0.0.1:8082=docker.io is a mirror for docker.  "
+        "[default: 127.0.0.1:8080]",
+        min_length=1,
+    )
+    second_origin: Annotated[Address, from_text(Address.parse)] | None = option(
+        None,
+        "HOST:PORT",
+        "Where the second origin listens, to which redirects and foreign locations lead.  [default: "
+        "beside the registry, on any free port]",
+    )
+    control: Annotated[Address | None, or_off(Address.parse)] = option(
+        "127.0.0.1:8081", "HOST:PORT|off", "Where the control API listens."
+    )
+    control_token: Annotated[str, AfterValidator(sendable_token)] | None = option(
+        None, "TOKEN", "What the control API wants as Bearer token; needed off loopback.", repr=False
+    )
+    data: Path = option(
+        lambda: Path.home() / "broken-reg",
+        "DIR",
+        "The data folder.  [default: $HOME/broken-reg]",
+        legacy="BLOB_DIR",
+    )
+    scenario: tuple[Path, ...] = option((), "FILE", "Rules to begin with, in YAML; may be repeated.")
+    seed: int = option(
+        0,
+        "N",
+        "Seed of all draws: the same seed strikes the same requests. A scenario may name another.",
+        ge=-(2**63),
+        lt=2**63,
+    )
+    cert: Path | None = option(None, "FILE", "TLS certificate chain, PEM.", legacy="CERT_FILE")
+    key: Path | None = option(None, "FILE", "TLS private key, PEM.", legacy="KEY_FILE")
+    tls: Literal["self-signed"] | None = option(
+        None, "", "Make a certificate, and tell where the CA to trust stands."
+    )
+    allow_host: tuple[str, ...] = option(
+        (), "NAME", "A host name that the registry also goes by on loopback; may be repeated."
+    )
+    auth: Literal["none", "basic", "token"] = option(
+        "none", "", "What clients must show: nothing, HTTP Basic credentials, or a token of /token."
+    )
+    auth_user: tuple[Annotated[AuthUser, from_text(AuthUser.parse)], ...] = option(
+        (),
+        "NAME:PASSWORD",
+        "Who is let in; may be repeated (in the environment, with spaces between). Without any, every"
+        " name with any password is, and the token service gives anybody whatever they ask.",
+    )
+    token_lifetime: Annotated[Duration, Field(gt=0, le=_LONGEST, allow_inf_nan=False)] | None = option(
+        None, "DURATION", "How long the registry takes a token.  [default: 5m]"
+    )
+    public_url: Annotated[str, AfterValidator(bare_url)] | None = option(
+        None,
+        "URL",
+        "Where clients find the registry, for absolute URLs such as the token service's; else they "
+        "are told the host that they asked.",
+    )
+    upstream: tuple[Annotated[Upstream, from_text(Upstream.parse)], ...] = option(
+        (),
+        "NAME=URL",
+        "Where a registry stands that the proxy shall find elsewhere than its name says, or that has "
+        "no public name: quay.io=https://mirror.example, local=http://127.0.0.1:5000. May be "
+        "repeated.",
+    )
+    default_upstream: Annotated[str, AfterValidator(upstream_name)] = option(
+        "quay.io",
+        "NAME",
+        "The registry that names without a host come from, if nothing was ever pushed to them.",
+    )
+    allow_upstream: tuple[Annotated[str, AfterValidator(upstream_glob)], ...] = option(
+        (), "GLOB", "Ask only registries whose names match; may be repeated.  [default: any]"
+    )
+    upstream_auth: Literal["auto", "on", "off"] = option(
+        "auto",
+        "",
+        "Whether to log in upstream with the credentials of docker and podman. auto: if only this "
+        "machine can reach the registry, or --auth-user says who may.",
+    )
+    upstream_realm: tuple[Annotated[Realm, from_text(Realm.parse)], ...] = option(
+        (),
+        "NAME=URL",
+        "Send the credentials of the registry NAME to the token service at URL too, although it has "
+        "another host and port and another domain; may be repeated.",
+    )
+    upstream_ca: tuple[Path, ...] = option(
+        (), "FILE", "A CA to trust for upstreams, PEM, beside the system's; may be repeated."
+    )
+    upstream_proxy: Annotated[WebProxy | Literal["env"], from_text(upstream_proxy)] | None = option(
+        None,
+        "URL|env",
+        "Reach upstreams through this web proxy: http://[NAME:PASSWORD@]HOST:PORT, or https://. env: "
+        "use HTTPS_PROXY, HTTP_PROXY and NO_PROXY. If other machines can reach --listen, it needs "
+        "--allow-upstream.  [default: connect directly]",
+    )
+    upstream_timeout: Annotated[Duration, _TIMEOUT] = option(
+        "60s",
+        "DURATION",
+        "How long to wait for the head of an upstream's response, and for each part of its body; "
+        "connecting may take 10s.",
+    )
+    tag_ttl: Annotated[Duration, _TTL] = option(
+        "60s",
+        "DURATION",
+        "For how long a cached tag is served before its upstream is asked whether it still holds.",
+    )
+    keep_gone: bool = option(False, "", "Keep serving cached tags that their upstream has deleted.")
+    offline: bool = option(False, "", "Ask no other registry: what was not pushed here or cached is 404.")
+    cache_max_size: Size = option(
+        "20GiB",
+        "SIZE",
+        "Cached blobs beyond that are let go of, those first that were not used for longest.",
+        ge=0,
+    )
+    max_data: Annotated[Size, _MOST_DATA] | None = option(
+        None,
+        "SIZE",
+        "Most that blobs and uploads take; cached blobs give way to pushes.  [default: the disk]",
+    )
+    verify_interval: Annotated[Annotated[float, _VERIFY] | None, or_off(parse_duration)] = option(
+        "off",
+        "DURATION|off",
+        "How often to read all blobs and compare them with their digests, in the background. A "
+        "corrupt blob is reported and no longer served.",
+    )
+    fabricate_limit: Size = option("128GiB", "SIZE", "Largest fabricated image, layers x size.", gt=0)
+    ready_file: Path | None = option(
+        None, "FILE", "Write the ready line to FILE, once connections are accepted."
+    )
+    log: Path | None = option(None, "FILE", "Append each exchange to FILE, as a line of JSON.")
+    v2_catalog_delay: Duration = option(
+        "0s",
+        "DURATION",
+        "How long _catalog takes, as Go writes durations: 1.5s, 2m.",
+        ge=0,
+        legacy="V2_CATALOG_DELAY",
+    )
+    v2_catalog_num_repos: int = option(
+        0,
+        "N",
+        "How many made-up repositories _catalog lists.",
+        ge=0,
+        le=10_000_000,
+        legacy="V2_CATALOG_NUM_REPOS",
+    )
+
+    @field_validator("auth_user")
+    @classmethod
+    def _are_different(cls, users: tuple[AuthUser, ...]) -> tuple[AuthUser, ...]:
+        twice = _first_twice([user.name for user in users])
+        if twice is not None:
+            raise ValueError(f"user {twice!r} is given twice")
+        return users
+
+    @field_validator("upstream")
+    @classmethod
+    def _have_one_place(cls, upstreams: tuple[Upstream, ...]) -> tuple[Upstream, ...]:
+        twice = _first_twice([upstream.name for upstream in upstreams])
+        if twice is not None:
+            raise ValueError(f"upstream {twice} is given twice")
+        return upstreams
+
+    @property
+    def is_beyond_loopback(self) -> bool:
+        """Whether others than this machine reach the registry."""
+        return not all(address.is_loopback for address in self.listen)
+
+    @property
+    def may_log_in(self) -> bool:
+        """Whether upstreams are shown credentials: whoever reaches us pulls with them."""
+        if self.upstream_auth == "auto":
+            return not self.is_beyond_loopback or (self.auth != "none" and bool(self.auth_user))
+        return self.upstream_auth == "on"
+
+    @property
+    def public_host(self) -> str | None:
+        """The host of `public_url`; None if there is none."""
+        return None if self.public_url is None else urlsplit(self.public_url).hostname
+
+    @model_validator(mode="after")
+    def _may_ask_its_default(self) -> Self:
+        """One that was chosen: the built-in one may be refused on purpose."""
+        name, globs = self.default_upstream, self.allow_upstream
+        is_chosen = name != type(self).model_fields["default_upstream"].default
+        if is_chosen and globs and not any(fnmatchcase(name, glob) for glob in globs):
+            raise ValueError(
+                f"--default-upstream {name} is not allowed by --allow-upstream {' '.join(globs)}; "
+                f"add --allow-upstream {name}, or let the default be one of those"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _names_hosts(self) -> Self:
+        """Check the upstreams that have no URL: brokenreg connects to them by name."""
+        has_url = {upstream.name for upstream in self.upstream}
+        for written, name in (
+            ("--default-upstream", self.default_upstream),
+            *(("--listen", listen.upstream) for listen in self.listen),
+        ):
+            if name is not None and name not in has_url and not is_host(name):
+                raise ValueError(
+                    f'{written}: invalid upstream "{name}": use a host name, an IPv4 address of four decimal '
+                    f"numbers without leading zeros, or add --upstream {name}=URL"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _leads_others_only_where_allowed(self) -> Self:
+        """Require allowed names with a web proxy: it resolves names itself, so addresses go unchecked."""
+        is_asked = self.upstream_proxy is not None and not self.offline
+        if is_asked and self.is_beyond_loopback and not self.allow_upstream:
+            raise ValueError(
+                "--upstream-proxy needs --allow-upstream if --listen is reachable from other machines: "
+                "brokenreg cannot check the addresses that only the web proxy resolves; "
+                "add --allow-upstream NAME for each registry, or listen on 127.0.0.1"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if (self.cert is None) != (self.key is None):
+            raise ValueError("--cert and --key (CERT_FILE and KEY_FILE) go together")
+        if self.cert is not None and self.tls is not None:
+            raise ValueError("--tls self-signed makes a certificate; leave it out, or --cert and --key")
+        if self.auth == "none" and self.auth_user:
+            raise ValueError("--auth-user needs --auth basic or --auth token; without, nobody is asked")
+        if self.auth != "token" and self.token_lifetime is not None:
+            raise ValueError("--token-lifetime needs --auth token; without, no token is looked at")
+        if self.control is not None and not self.control.is_loopback and not self.control_token:
+            raise ValueError(
+                f"--control {self.control} can be reached from elsewhere and needs --control-token; "
+                "or keep it on 127.0.0.1, or pass --control off"
+            )
+        return self
+
+
+def _first_twice(names: list[str]) -> str | None:
+    return next((name for name in names if names.count(name) > 1), None)

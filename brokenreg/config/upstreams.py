@@ -1,0 +1,90 @@
+"""Upstream registries: their names, where they are, and which listener represents one."""
+
+from __future__ import annotations
+
+import re
+from typing import Self
+
+from pydantic import BaseModel, ConfigDict
+
+from brokenreg.config.addresses import Address, plain_url
+from brokenreg.oci.errors import OCIError
+from brokenreg.oci.names import is_component
+from brokenreg.oci.upstreams import check_upstream
+
+_GLOB = re.compile(r"(?:[A-Za-z0-9._:*?-]|\[[A-Za-z0-9.:!-]+\])+")
+_OURS = ("broken", "v2")
+"""First components of our own paths: a registry of that name would make them ambiguous."""
+
+
+class Listen(Address):
+    """Where the registry listens; `upstream` is asked there for names without a host."""
+
+    upstream: str | None = None
+
+    @classmethod
+    def parse(cls, text: str) -> Listen:
+        """Raise `ValueError` unless `text` is HOST:PORT or HOST:PORT=UPSTREAM."""
+        address, equals, upstream = text.partition("=")
+        where = Address.parse(address)
+        return cls(host=where.host, port=where.port, upstream=upstream_name(upstream) if equals else None)
+
+
+class Upstream(BaseModel):
+    """A registry by its logical name, and where it stands."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    url: str
+
+    @classmethod
+    def parse(cls, text: str) -> Upstream:
+        """Raise `ValueError` unless `text` is NAME=URL."""
+        return cls._parse(text, "quay.io=https://mirror.example", "local=http://127.0.0.1:5000")
+
+    @classmethod
+    def _parse(cls, text: str, *examples: str) -> Self:
+        name, equals, url = text.partition("=")
+        if not equals:
+            raise ValueError(f"{text!r} is not NAME=URL, for instance {' or '.join(examples)}")
+        logical = upstream_name(name)
+        try:
+            return cls(name=logical, url=plain_url(url, examples[0].partition("=")[2]))
+        except ValueError as error:
+            raise ValueError(f"{logical}: {error}") from None
+
+
+class Realm(Upstream):
+    """A registry's name, and the URL of a token service that may get its credentials."""
+
+    @classmethod
+    def parse(cls, text: str) -> Realm:
+        """Raise `ValueError` unless `text` is NAME=URL."""
+        return cls._parse(text, "quay.io=https://auth.example", "local=http://127.0.0.1:5001")
+
+
+def upstream_name(text: str) -> str:
+    """The one spelling of a registry's name, or of one that we give it. Raise `ValueError`."""
+    try:
+        name = check_upstream(text)
+    except OCIError as error:
+        raise ValueError(error.message) from None
+    if name in _OURS or not (is_component(name) or "." in name or ":" in name):
+        raise ValueError(
+            f"an upstream cannot be called {text!r}: write a host, or a word of a-z and 0-9 "
+            f"(but not {' or '.join(_OURS)}, which paths begin with)"
+        )
+    return name
+
+
+def upstream_glob(text: str) -> str:
+    """A glob as names are spelled: lower case, Docker Hub under its short name. Raise `ValueError`."""
+    if not _GLOB.fullmatch(text):
+        raise ValueError(
+            f"{text[:100]!r} is no glob of registries' names, for instance quay.io or '*.example'"
+        )
+    try:
+        return check_upstream(text)
+    except OCIError:
+        return text.lower()

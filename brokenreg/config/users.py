@@ -1,0 +1,31 @@
+"""Who may use the registry and its control API."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict, SecretStr
+
+
+class AuthUser(BaseModel):
+    """A name and its password."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    password: SecretStr
+
+    @classmethod
+    def parse(cls, text: str) -> AuthUser:
+        """Raise `ValueError`, which never says what was given, unless `text` is NAME:PASSWORD."""
+        name, _, password = text.partition(":")
+        if not name or not password or not text.isprintable():
+            raise ValueError("a user is NAME:PASSWORD, both of them printable and not empty")
+        return cls(name=name, password=SecretStr(password))
+
+
+def sendable_token(token: str) -> str:
+    """Return a token that clients can send in a header. Raise `ValueError`, which never quotes it."""
+    if not token or not token.isprintable() or token != token.strip():
+        raise ValueError(
+            "no client can send this token; write printable characters, with no space at either end"
+        )
+    return token
