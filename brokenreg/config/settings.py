@@ -15,7 +15,7 @@ from brokenreg.config.addresses import Address, bare_url, is_host
 from brokenreg.config.options import from_text, option, or_off, within
 from brokenreg.config.upstreams import Listen, Realm, Upstream, upstream_glob, upstream_name
 from brokenreg.config.users import AuthUser, sendable_token
-from brokenreg.config.web_proxy import WebProxy, upstream_proxy
+from brokenreg.config.web_proxy import WebProxy, web_proxy_or_env
 from brokenreg.oci.durations import parse_duration
 from brokenreg.oci.sizes import parse_size
 
@@ -139,7 +139,7 @@ class Settings(BaseModel):
     upstream_ca: tuple[Path, ...] = option(
         (), "FILE", "A CA to trust for upstreams, PEM, beside the system's; may be repeated."
     )
-    upstream_proxy: Annotated[WebProxy | Literal["env"], from_text(upstream_proxy)] | None = option(
+    upstream_proxy: Annotated[WebProxy | Literal["env"], from_text(web_proxy_or_env)] | None = option(
         None,
         "URL|env",
         "Reach upstreams through this web proxy: http://[NAME:PASSWORD@]HOST:PORT, or https://. env: "

@@ -58,6 +58,6 @@ class WebProxy(BaseModel):
         return authority(self.host, self.port)
 
 
-def upstream_proxy(text: str) -> WebProxy | Literal["env"]:
+def web_proxy_or_env(text: str) -> WebProxy | Literal["env"]:
     """Parse a web proxy, or `env` for the environment's. Raise `ValueError` as `WebProxy.parse` does."""
     return "env" if text == "env" else WebProxy.parse(text)
