@@ -22,9 +22,9 @@ from unittest import mock
 from brokenreg import __version__
 from brokenreg.assembly.output import exchange_line, ready_line
 from brokenreg.assembly.server import Server
-from brokenreg.cli.main import serve, settings_from
+from brokenreg.cli.serve import serve, settings_from
 from brokenreg.concurrency import first_of
-from brokenreg.config import Settings
+from brokenreg.config.settings import Settings
 from brokenreg.diagnostics import Diagnostics
 from brokenreg.traffic.exchange import Exchange
 from brokenreg.traffic.log import ExchangeEvent

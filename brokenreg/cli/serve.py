@@ -39,7 +39,7 @@ Then, from another terminal:
 @click.option("--config", **CONFIG_OPTION)  # without its variable, which `main` reads: flags must win over it
 def serve(headless: bool, **options: Any) -> None:
     """Serve the registry until SIGINT or SIGTERM."""
-    settings = _settings(options)
+    settings = settings_from(options)
     with _quick_imports():
         from brokenreg.assembly.run import serve as run
 
@@ -58,7 +58,7 @@ def tui(context: click.Context, /, theme: str | None, **options: Any) -> None:
     """Serve the registry under a live panel."""
     from brokenreg.tui.bindings import KeysError, keys_from
 
-    settings = _settings(options)
+    settings = settings_from(options)
     try:
         preferences = Preferences(theme, keys_from(context.meta.get(KEYS, {})))
     except KeysError as error:
@@ -72,7 +72,7 @@ def tui(context: click.Context, /, theme: str | None, **options: Any) -> None:
     _run(panel(settings, preferences), loop_with_fair_selector)
 
 
-def _settings(options: Mapping[str, Any]) -> Settings:
+def settings_from(options: Mapping[str, Any]) -> Settings:
     """Return the settings; those that are not given have their defaults. Raise `click.UsageError`."""
     from pydantic import ValidationError
 
