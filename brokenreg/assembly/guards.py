@@ -1,4 +1,4 @@
-"""Who may ask: no page of a foreign origin, no rebound name (DESIGN: "Who may do what").
+"""Refuses requests from web pages of another origin, and requests to rebound host names.
 
 A browser runs code of strangers, and reaches what listens on loopback. It cannot lie about `Origin`,
 `Sec-Fetch-Site` and `Host`.
@@ -23,14 +23,14 @@ from brokenreg.wire.asgi import (
 )
 
 _SAFETY_HEADERS = [
-    # What is stored here came from anybody; no browser shall take it for a page or a script.
+    # Anybody can push content. Browsers must not treat it as a page or a script.
     (b"x-content-type-options", b"nosniff"),
     (b"content-security-policy", b"sandbox"),
 ]
 
 
 class RegistryGuard:
-    """Guards the registry listener; `allowed_hosts` are names that it also goes by."""
+    """Middleware of the registry's listeners; `allowed_hosts` are further names of this registry."""
 
     def __init__(self, app: ASGIApp, allowed_hosts: Iterable[str]) -> None:
         self._app = app
@@ -42,13 +42,13 @@ class RegistryGuard:
                 message = {**message, "headers": [*message["headers"], *_SAFETY_HEADERS]}
             await send(message)
 
-        error = self._objection(scope)
+        error = self._refusal(scope)
         if error is not None:
             await respond_error(send_safely, error)
         else:
             await self._app(scope, receive, send_safely)
 
-    def _objection(self, scope: Scope) -> OCIError | None:
+    def _refusal(self, scope: Scope) -> OCIError | None:
         hosts = all_headers(scope, b"host")
         if is_foreign(scope, hosts):
             return OCIError(403, ErrorCode.DENIED, "requests from pages of another origin are refused")
@@ -57,7 +57,7 @@ class RegistryGuard:
             if name is None:
                 message = f"invalid Host {host[:100]!r}: write <name> or <name>:<port>"
                 return OCIError(421, ErrorCode.DENIED, message)
-            if _is_loopback(scope) and name not in self._allowed and not _is_address(name):
+            if name not in self._allowed and not _is_address(name) and _is_loopback(scope):
                 return OCIError(
                     421,
                     ErrorCode.DENIED,
@@ -71,10 +71,12 @@ def is_foreign(scope: Scope, hosts: list[str]) -> bool:
     """Return whether the request comes from a web page whose origin is none of `hosts`."""
     if header(scope, b"sec-fetch-site") == b"cross-site":
         return True
+    if header(scope, b"origin") is None:
+        return False
     own = {host.lower() for host in hosts}
     # An opaque origin is "null", which has no "://".
-    places = {origin.partition("://")[2].lower() for origin in all_headers(scope, b"origin")}
-    return bool(places) and (places != own or "" in places)
+    origins = {origin.partition("://")[2].lower() for origin in all_headers(scope, b"origin")}
+    return origins != own or "" in origins
 
 
 def host_name(host: str) -> str | None:

@@ -30,45 +30,45 @@ class Breakpoints:
     """The breakpoints of one server, in the order in which they were added; `are_on` disables all."""
 
     def __init__(self) -> None:
-        self._breakpoints: list[Breakpoint] = []
+        self.entries: list[Breakpoint] = []
         self._ids = count(1)
         self.are_on = True
 
     def __len__(self) -> int:
-        return len(self._breakpoints)
+        return len(self.entries)
 
     def __iter__(self) -> Iterator[Breakpoint]:
-        return iter(self._breakpoints)
+        return iter(self.entries)
 
     def add(self, expression: str) -> Breakpoint:
         """Add a breakpoint and enable all. Raise `FilterError` if it is invalid or matches nothing."""
         expression = expression.strip()
         if not expression:
             raise FilterError("write what to hold, for instance endpoint:layer status:5xx")
-        if len(self._breakpoints) >= MAX_BREAKPOINTS:
+        if len(self.entries) >= MAX_BREAKPOINTS:
             raise FilterError(f"there are {MAX_BREAKPOINTS} breakpoints, which is the limit; remove some")
         added = Breakpoint(next(self._ids), expression, parse_filter(expression, BEFORE_RESPONSE))
-        self._breakpoints.append(added)
+        self.entries.append(added)
         self.are_on = True
         return added
 
     def remove(self, breakpoint_id: int) -> bool:
         """Remove a breakpoint. Return False if there is no such breakpoint."""
-        left = [each for each in self._breakpoints if each.id != breakpoint_id]
-        is_found = len(left) < len(self._breakpoints)
-        self._breakpoints = left
+        left = [each for each in self.entries if each.id != breakpoint_id]
+        is_found = len(left) < len(self.entries)
+        self.entries = left
         return is_found
 
     def clear(self) -> None:
         """Remove all."""
-        self._breakpoints = []
+        self.entries = []
 
     def first_match(self, exchange: Exchange, status: int) -> Breakpoint | None:
         """Return the first one that matches an exchange with that status.
 
         The exchange has no status before the headers are sent.
         """
-        if not self._breakpoints or not self.are_on:
+        if not self.entries or not self.are_on:
             return None
         answered = replace(exchange, status=status)
-        return next((each for each in self._breakpoints if each.matches(answered)), None)
+        return next((each for each in self.entries if each.matches(answered)), None)

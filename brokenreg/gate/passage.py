@@ -130,7 +130,8 @@ class Passage:
     async def send(self, message: Message) -> None:
         """Send as ASGI's `send` does, and wait while held. Raise `ClientDisconnectedError` if aborted."""
         if message["type"] == "http.response.start":
-            self._check_breakpoints(message)
+            if self._gate.breakpoints.entries:
+                self._check_breakpoints(message)
             while self._hold_at is not None and self._hold_at <= HEADERS:
                 self._head = message
                 await self._pause()

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from functools import lru_cache
 from urllib.parse import parse_qs, urlencode
 
 from brokenreg.oci.digests import Digest, is_digest
@@ -19,6 +20,11 @@ from brokenreg.oci.scopes import Scope, parse_scopes
 from brokenreg.oci.upstreams import check_upstream, spellings
 
 _NO_BASE = Base()
+_CACHED = 1024
+"""Targets that are kept: clients repeat the same few paths."""
+
+_LONGEST_CACHED = 512
+"""Maximum length of what such a target is parsed from, in characters."""
 
 TOKEN_PATH = "/token"  # noqa: S105 - a path, not a password
 """Where the token service stands."""
@@ -123,16 +129,25 @@ def parse_target(path: str, query: str = "", own: Collection[str] = (), base: Ba
         return token_target(parse_scopes(parse_qs(query).get("scope", ())), base)
     asked = parse_qs(query).get("ns", [""])[0] if "ns=" in query else ""
     asked = "" if asked.lower() in own else asked
+    is_long = len(path) + len(asked) > _LONGEST_CACHED
+    return _parse(path, asked, base) if is_long else _parse_cached(path, asked, base)
+
+
+def _parse(path: str, asked: str, base: Base) -> Target:
+    """Parse a path; `asked` is the upstream that the query names, if it names one."""
     root, rest = _split_root(path, base)
     if not (asked or root):
-        return _parse(path, base)
+        return _parse_path(path, base)
     try:
         base = replace(base, told=check_upstream(asked or root))
     except OCIError as error:
-        target = _parse(rest, base)
+        target = _parse_path(rest, base)
         return target if target.error is not None else replace(target, error=error)
     told = urlencode({"ns": asked}, safe=":") if asked else ""
-    return replace(_parse(rest, base), root=f"/{root}" if root else "", query=told)
+    return replace(_parse_path(rest, base), root=f"/{root}" if root else "", query=told)
+
+
+_parse_cached = lru_cache(_CACHED)(_parse)
 
 
 def _split_root(path: str, base: Base) -> tuple[str, str]:
@@ -143,7 +158,7 @@ def _split_root(path: str, base: Base) -> tuple[str, str]:
     return "", path
 
 
-def _parse(path: str, base: Base) -> Target:
+def _parse_path(path: str, base: Base) -> Target:
     if path in ("/v2", "/v2/"):
         return Target(Endpoint.PING)
     if path == "/v2/_catalog":

@@ -74,7 +74,7 @@ class RegistryRequest:
     @property
     def repository(self) -> Repository | None:
         """The pushed content of the repository, or None if nothing was pushed to it."""
-        return self.store.index.repository(self.target.key)
+        return self.store.index.repositories.get(self.target.key)
 
     @property
     def is_fabricated(self) -> bool:

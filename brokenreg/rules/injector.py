@@ -44,7 +44,7 @@ class Injector:
         passage = self._gate.passage(exchange, stream_of(scope), send)
         try:
             try:
-                if self._registry_view.must_recall(exchange):
+                if exchange.target.is_reserved and self._registry_view.must_recall(exchange):
                     await stream_of(scope).unless_gone(self._registry_view.recall(exchange))
                 app = self._with_faults(exchange, passage)
             except OCIError as error:
@@ -59,7 +59,9 @@ class Injector:
         app = self._app
         if exchange.target.error is not None:
             return app
-        hits = self._rules.evaluate(exchange, self._paths.rules(exchange.target, exchange.method))
+        has_path_rules = exchange.target.faults or exchange.target.is_reserved
+        path_rules = self._paths.rules(exchange.target, exchange.method) if has_path_rules else []
+        hits = self._rules.evaluate(exchange, path_rules)
         if not hits:
             return app
         for hit in reversed(hits):

@@ -49,7 +49,7 @@ class ConnectionRecorder:
         exchange = self._open.get(arrival)
         if exchange is not None:
             exchange.add(event, time.time())
-            self._log.changed()
+            self._log.changed(exchange)
 
     def used(self, arrival: InboundConnection) -> None:
         exchange = self._open.pop(arrival, None)
@@ -59,7 +59,7 @@ class ConnectionRecorder:
     def ended(self, arrival: InboundConnection) -> None:
         exchange = self._open.pop(arrival, None)
         if exchange is None:
-            if arrival.requests:
+            if arrival.has_request:
                 return
             exchange = self.exchange(arrival)
             exchange.id = self._log.next_id()

@@ -95,8 +95,9 @@ class TrafficLog:
         self.under_way[exchange.id] = exchange
         self._tell(ExchangeEvent.OPENED, exchange)
 
-    def changed(self) -> None:
-        """Say that an exchange in the log has changed."""
+    def changed(self, exchange: Exchange) -> None:
+        """Note that an exchange in the log has changed."""
+        exchange.revision += 1
         self.version += 1
 
     def held(self, exchange: Exchange) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable
 
-from brokenreg.http.authority import authority
 from brokenreg.oci.resolution import Base
 from brokenreg.oci.target import Endpoint, Target, parse_target
 from brokenreg.traffic.bodies import BodyTap
@@ -88,32 +87,38 @@ class Recorder:
         if scope["path"] == _HEALTH:
             await respond_plain(send, 200, _HEALTH_HEADERS, b"ok\n")
             return
-        exchange = self._open(scope)
-        recording = _Recording(exchange, self._log, stream_of(scope), receive, send)
-        scope[_EXCHANGE] = exchange
+        stream = stream_of(scope)
+        target = scope[_TARGET] = self._parse_target(scope)
+        exchange = scope[_EXCHANGE] = self._open(scope, target, stream.connection.arrival.client)
+        recording = _Recording(exchange, self._log, stream, receive, send)
         try:
             await self._app(scope, recording.receive, recording.send)
         finally:
             recording.close()
 
-    def _open(self, scope: Scope) -> Exchange:
+    def _parse_target(self, scope: Scope) -> Target:
         query = scope["query_string"].decode("latin-1")
-        own = self._ours(scope) if "ns=" in query else ()
+        own = self._names_of(scope) if "ns=" in query else ()
         target = parse_target(scope["path"], query, own, self._base)
         if target.endpoint is Endpoint.LAYER and target.error is None:
-            target = target.refine(is_config=self._is_config(target))
-        scope[_TARGET] = target
-        host, port = scope["client"] or ("unknown", 0)
+            return target.refine(is_config=self._is_config(target))
+        return target
+
+    def _open(self, scope: Scope, target: Target, client: str) -> Exchange:
+        path, query = scope["path"], scope["query_string"].decode("latin-1")
+        if target.error is not None:  # it may contain anything
+            path, target = redact_line(path), redact_target(target)
+        authorization = header(scope, b"authorization")
         exchange = Exchange(
             id=self._log.next_id(),
             method=scope["method"],
-            path=scope["path"] if target.error is None else redact_line(scope["path"]),
-            query=redact_query(query),
+            path=path,
+            query=redact_query(query) if query else "",
             http_version=scope["http_version"],
             scheme=scope["scheme"],
-            client=authority(host, port),
-            target=redact_target(target),
-            user=user_of((header(scope, b"authorization") or b"").decode("latin-1")),
+            client=client,
+            target=target,
+            user="" if authorization is None else user_of(authorization.decode("latin-1")),
             request_headers=redact_headers(scope["headers"]),
             started=time.time(),
             origin=self._origin,
@@ -125,8 +130,8 @@ class Recorder:
         self._log.opened(exchange)
         return exchange
 
-    def _ours(self, scope: Scope) -> frozenset[str]:
-        """The names that `ns` may have without meaning an upstream: containerd names whom it asks."""
+    def _names_of(self, scope: Scope) -> frozenset[str]:
+        """Return the values of `ns` that name this registry: containerd sends the host of the request."""
         asked = (header(scope, b"host") or b"").decode("latin-1").lower()
         return self._own_names | {asked}
 
@@ -152,7 +157,7 @@ class _Recording:
             self._bodies.request(message["body"])
             if self._exchange.request_bytes and not message["more_body"]:
                 self._exchange.add(RequestBodyReceived())
-            self._changed()
+            self._log.changed(self._exchange)
         return message
 
     async def send(self, message: Message) -> None:
@@ -174,7 +179,7 @@ class _Recording:
         elif message["type"] == CUT:
             exchange.add(ConnectionCut(message["end"]))
         self._bodies.response(message)
-        self._changed()
+        self._log.changed(exchange)
 
     async def _send_file(self, message: Message) -> None:
         """Count what left even if the client does so in the middle; no other response shares HTTP/1.1."""
@@ -209,7 +214,3 @@ class _Recording:
             return False
         length = exchange.response_header("content-length")
         return exchange.method == "HEAD" or (length.isdigit() and exchange.response_bytes >= int(length))
-
-    def _changed(self) -> None:
-        self._exchange.revision += 1
-        self._log.changed()

@@ -26,23 +26,34 @@ _PERSON = "from"
 """The header with the e-mail address of the person who runs the client (RFC 9110, section 10.1.2)."""
 
 _LONGEST_CACHED = 256
-"""Maximum length of a remembered value, in characters; most values are repeated."""
+"""Maximum length of a header or text whose redacted form is cached, in characters; most are repeated."""
 
 _BODIES_CACHED = 64
 """Maximum number of remembered bodies; at most 64 KiB of each are kept."""
 
 
 def redact_headers(headers: Iterable[tuple[bytes, bytes]]) -> tuple[tuple[str, str], ...]:
-    """Headers as text, names in lower case, secret values replaced (their scheme is kept).
+    """Return headers as text, names in lower case, with secret values replaced (their scheme is kept).
 
-    Interned: thousands of exchanges in the log have most of their headers in common.
+    Most are the same in thousands of exchanges. These share their text.
     """
-    return tuple((intern(name), intern(redact_header(name, value))) for name, value in _decoded(headers))
+    redacted = []
+    for name, value in headers:
+        is_long = len(name) + len(value) > _LONGEST_CACHED
+        redacted.append(_redact_encoded(name, value) if is_long else _cached_header(name, value))
+    return tuple(redacted)
 
 
 def redact_header(name: str, value: str) -> str:
     """Return the value of a header with its secrets replaced."""
-    return _cached_header(name, value) if len(value) <= _LONGEST_CACHED else _redact(name, value)
+    scheme, space, credentials = value.partition(" ")
+    has_scheme = bool(space) and scheme.lower() in SCHEMES
+    if (announces_secret(name) or name == _PERSON) and not is_flag(value):
+        # An unknown scheme may be a part of the secret.
+        return f"{scheme} {REDACTED}" if has_scheme else REDACTED
+    if has_scheme and _TOKEN.fullmatch(credentials.strip()):
+        return f"{scheme} {REDACTED}"
+    return redact_text(value)
 
 
 def redact_query(query: str) -> str:
@@ -78,20 +89,10 @@ def redact_body(data: bytes, *, is_document: bool) -> bytes:
     return data if redacted == text else redacted.encode("utf-8", "surrogateescape")
 
 
-def _decoded(headers: Iterable[tuple[bytes, bytes]]) -> Iterable[tuple[str, str]]:
-    return ((name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in headers)
+def _redact_encoded(name: bytes, value: bytes) -> tuple[str, str]:
+    text = name.decode("latin-1").lower()
+    return intern(text), intern(redact_header(text, value.decode("latin-1")))
 
 
-def _redact(name: str, value: str) -> str:
-    scheme, space, credentials = value.partition(" ")
-    has_scheme = bool(space) and scheme.lower() in SCHEMES
-    if (announces_secret(name) or name == _PERSON) and not is_flag(value):
-        # An unknown scheme may be a part of the secret.
-        return f"{scheme} {REDACTED}" if has_scheme else REDACTED
-    if has_scheme and _TOKEN.fullmatch(credentials.strip()):
-        return f"{scheme} {REDACTED}"
-    return redact_text(value)
-
-
-_cached_header = lru_cache(4096)(_redact)
+_cached_header = lru_cache(4096)(_redact_encoded)
 _cached_text = lru_cache(4096)(redact_text)

@@ -74,8 +74,12 @@ class ClientDisconnectedError(ConnectionError):
 
 
 def header(scope: Scope, name: bytes) -> bytes | None:
-    """First value of a request header (name in lower case); None if absent."""
-    return next((value for key, value in scope["headers"] if key == name), None)
+    """Return the first value of a request header (name in lower case), or None if it is absent."""
+    for key, value in scope["headers"]:
+        if key == name:
+            found: bytes = value
+            return found
+    return None
 
 
 def all_headers(scope: Scope, name: bytes) -> list[str]:

@@ -113,7 +113,7 @@ class Wire(TCPServer):
             return
         if isinstance(event, RawData):
             self.bytes_out += len(event.data)
-            if not self.arrival.requests and isinstance(self.protocol.protocol, H11Protocol):
+            if not self.arrival.has_request and isinstance(self.protocol.protocol, H11Protocol):
                 self.arrival.answered = True  # Hypercorn answers what is not HTTP
             if self.pace:
                 event = RawData(await self._drip(event.data))
@@ -212,7 +212,7 @@ class Wire(TCPServer):
                 data = await self.reader.read(RECEIVE_SIZE)
             except OSError:
                 break
-            if data[:1] == _TLS_HANDSHAKE and not (self.arrival.requests or self.arrival.answered):
+            if data[:1] == _TLS_HANDSHAKE and not (self.arrival.has_request or self.arrival.answered):
                 self.arrival.add(TLSHelloOnPlainPort())
             if data:
                 await self.protocol.handle(RawData(data))

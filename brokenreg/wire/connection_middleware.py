@@ -1,4 +1,4 @@
-"""The outermost ASGI application: tells the ones inside which connection and stream they serve."""
+"""The outermost ASGI middleware: it tells the application which connection and stream a request came by."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ from brokenreg.wire.asgi import (
     Receive,
     Scope,
     Send,
+    header,
 )
 from brokenreg.wire.connection import CONNECTION, Wire
 from brokenreg.wire.cutting import cut
@@ -31,19 +32,21 @@ from brokenreg.wire.request_body import RequestBody
 Result = TypeVar("Result")
 
 _STREAM = "brokenreg.stream"
+_START = "http.response.start"
+_BODILESS = ("GET", "HEAD", "DELETE")
 H2 = "2"
 """The `http_version` of HTTP/2 in a scope."""
 
 
 class Stream:
-    """One request's way out: its connection, and on HTTP/2 the stream in it.
+    """The connection of one request (on HTTP/2, its stream), through which the response is sent.
 
-    `stream_of` finds it in a scope. `gone` is set once the client has disconnected.
+    `body` is the request's body, or None if it has none. `gone` is set when the client disconnects.
     """
 
     __slots__ = ("_body", "_http_stream", "_send", "connection", "gone", "is_cut", "stream_id")
 
-    def __init__(self, connection: Wire, scope: Scope, body: RequestBody, send: Send) -> None:
+    def __init__(self, connection: Wire, scope: Scope, body: RequestBody | None, send: Send) -> None:
         self._http_stream: Any = send.__self__  # type: ignore[attr-defined]  # a bound method of HTTPStream
         self._send = send
         self._body = body
@@ -51,15 +54,15 @@ class Stream:
         self.stream_id: int = self._http_stream.stream_id
         self.gone = _end_of(self._http_stream) if scope["http_version"] == H2 else connection.gone
         self.is_cut = False
-        """We ended it, and not well."""
+        """True if we cut it."""
 
     @property
     def is_gone(self) -> bool:
-        """Whether nobody will read what is sent now."""
+        """True if the client has disconnected."""
         return bool(self._http_stream.closed) or self.connection.gone.is_set()
 
     async def wait(self, seconds: float | None = None) -> None:
-        """Let that time pass. Raise `ClientDisconnectedError` as soon as the client disconnects."""
+        """Wait that many seconds. Raise `ClientDisconnectedError` when the client disconnects."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self.disconnected()
@@ -70,7 +73,8 @@ class Stream:
         The rest of the request's body is read and dropped meanwhile: nobody can see a client disconnect
         behind a body that is not read.
         """
-        self._body.discard()
+        if self._body is not None:
+            self._body.discard()
         await self.gone.wait()
         raise ClientDisconnectedError
 
@@ -79,33 +83,31 @@ class Stream:
         return await first_of(work, self.disconnected())
 
     async def send(self, message: Message) -> None:
-        """As ASGI's `send`, with `ZERO_COPY`, `RAW`, `CUT` and `PACE`. Raise `ClientDisconnectedError`.
+        """Send as ASGI's `send` does, and `ZERO_COPY`, `RAW`, `CUT` and `PACE`.
 
-        Hypercorn swallows what is sent to nobody; a generator would run to its end.
+        Raise `ClientDisconnectedError`: Hypercorn would ignore what is sent after a disconnect, and the
+        application would run to its end.
         """
         if self.is_gone:
             raise ClientDisconnectedError
         kind = message["type"]
-        if kind == "http.response.start":
+        # A connection that is closed with unread bytes is reset.
+        if self._body is not None and kind in (_START, RAW, CUT) and message.get("end") is not End.RST:
             await self._body.discarded()
+        if kind == _START:
             self.connection.pace = message.get(PACE, 0.0)
             await self._send(message)
             self.connection.pace = 0.0
         elif kind == ZERO_COPY:
             await self.connection.send_file(message["file"], message["offset"], message["count"])
         elif kind == RAW:
-            await self._body.discarded()
             await self.connection.write(message["data"])
         elif kind == CUT:
-            await self._cut(message["end"], message.get("code", 0))
+            self.is_cut = True
+            code = message.get("code", 0)
+            await cut(self.connection, message["end"], stream_id=self.stream_id, code=code)
         else:
             await self._send(message)
-
-    async def _cut(self, end: End, code: int) -> None:
-        if end is not End.RST:  # a close with unread bytes would be a reset
-            await self._body.discarded()
-        self.is_cut = True
-        await cut(self.connection, end, stream_id=self.stream_id, code=code)
 
 
 def stream_of(scope: Scope) -> Stream:
@@ -115,7 +117,7 @@ def stream_of(scope: Scope) -> Stream:
 
 
 class ConnectionMiddleware:
-    """Wraps the application of one listener; `door` is who stands there before it."""
+    """Wraps the application of one listener; `door` has the connections that it has accepted."""
 
     def __init__(self, app: ASGIApp, door: AcceptedConnections | None = None) -> None:
         self._app = app
@@ -132,21 +134,29 @@ class ConnectionMiddleware:
         if absolute and "/" not in scheme:  # absolute form (RFC 9112, section 3.2.2)
             scope["path"] = f"/{place.partition('/')[2]}"
         connection = CONNECTION.get()
-        connection.arrival.request()
-        body = RequestBody(scope, receive)
-        stream = Stream(connection, scope, body, send)
-        scope[_STREAM] = stream
+        if not connection.arrival.has_request:
+            connection.arrival.note_first_request()
+        body = RequestBody(receive) if _has_body(scope) else None
+        stream = scope[_STREAM] = Stream(connection, scope, body, send)
         if scope["http_version"] == "1.1" and scope["scheme"] == "http":
             scope["extensions"][ZERO_COPY] = {}
         try:
             with contextlib.suppress(ClientDisconnectedError):
-                await self._app(scope, body.receive, stream.send)
+                await self._app(scope, receive if body is None else body.receive, stream.send)
         finally:
-            body.close()
+            if body is not None:
+                body.close()
+
+
+def _has_body(scope: Scope) -> bool:
+    length = header(scope, b"content-length")
+    if length is not None:
+        return length != b"0"
+    return scope["method"] not in _BODILESS or header(scope, b"transfer-encoding") is not None
 
 
 def _end_of(http_stream: Any) -> asyncio.Event:
-    """An event for the end of an HTTP/2 stream, whose connection may live on."""
+    """Return an event that is set when an HTTP/2 stream ends; its connection may continue."""
     ended = asyncio.Event()
     handle = http_stream.handle
 

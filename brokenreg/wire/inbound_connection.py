@@ -42,8 +42,8 @@ class InboundConnection:
     """One connection, from the moment it is accepted until its socket is closed."""
 
     __slots__ = (
-        "answered", "client", "context", "cut", "door", "events", "is_cut", "is_served", "over_tls",
-        "requests", "say", "started", "unfinished",
+        "answered", "client", "context", "cut", "door", "events", "has_request", "is_cut", "is_served",
+        "over_tls", "say", "started", "unfinished",
     )  # fmt: skip
 
     def __init__(
@@ -69,7 +69,7 @@ class InboundConnection:
         """The TLS context in place of the listener's own."""
         self.events: list[tuple[ConnectionEvent, float]] = []
         """What happened before the first request, and when (seconds since the epoch)."""
-        self.requests = 0
+        self.has_request = False
         self.is_served = False
         """HTTP has it: it was not turned away, and a TLS handshake is over."""
         self.unfinished: ConnectionEvent | None = ClosedBeforeTLSHello() if over_tls else None
@@ -84,11 +84,10 @@ class InboundConnection:
         self.events.append((event, time.time()))
         self.door.observer.noted(self, event)
 
-    def request(self) -> None:
-        """A request has come."""
-        self.requests += 1
-        if self.requests == 1:
-            self.door.observer.used(self)
+    def note_first_request(self) -> None:
+        """Note that the first request has arrived."""
+        self.has_request = True
+        self.door.observer.used(self)
 
     def end(self) -> None:
         """Its socket is closed."""

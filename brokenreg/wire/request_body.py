@@ -1,46 +1,43 @@
-"""The request's body on its way in: nobody need read it, and nothing hangs if nobody does."""
+"""The body of a request as it comes in. An unread body must not block the connection."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 
-from brokenreg.wire.asgi import Message, Receive, Scope, header
+from brokenreg.wire.asgi import Message, Receive
 
 _LIMIT = 64 * 1024 * 1024
 _PATIENCE = 5.0
-_BODILESS = ("GET", "HEAD", "DELETE")
 
 
 class RequestBody:
-    """Passes the messages of one request on, and reads to the end what the application left.
+    """Passes on the messages of one request, and reads to the end what the application leaves unread.
 
-    Hypercorn hands messages over through a short queue. Left full, it would stop the connection for ever: the
-    word that the client has left has no room in it. And a connection closed with unread bytes is reset, so
-    that the client never sees the answer.
+    Hypercorn passes messages through a short queue. If it stayed full, the connection would block
+    permanently: the message that the client has disconnected would have no room. And a connection that is
+    closed with unread bytes is reset, so that the client never sees the response.
     """
 
-    def __init__(self, scope: Scope, receive: Receive) -> None:
+    def __init__(self, receive: Receive) -> None:
         self._receive = receive
         self._is_read = asyncio.Event()
         self._rest: asyncio.Task[None] | None = None
-        if scope["method"] in _BODILESS and not _announces_body(scope):
-            self._is_read.set()
 
     async def receive(self) -> Message:
-        """As ASGI's `receive`."""
+        """Receive as ASGI's `receive` does."""
         message = await self._receive()
         if message["type"] != "http.request" or not message["more_body"]:
             self._is_read.set()
         return message
 
     def discard(self) -> None:
-        """Begin to read the rest and forget it."""
+        """Start to read the rest and drop it."""
         if self._rest is None and not self._is_read.is_set():
             self._rest = asyncio.create_task(self._read_on())
 
     async def discarded(self) -> None:
-        """Read the rest and forget it; what is beyond a bound of size and time, while the answer goes out."""
+        """Read the rest and drop it; what exceeds a size and a time is dropped while the response is sent."""
         if self._is_read.is_set():
             return
         self.discard()
@@ -49,7 +46,7 @@ class RequestBody:
                 await self._is_read.wait()
 
     def close(self) -> None:
-        """The request is over."""
+        """Note that the request has ended."""
         if self._rest is not None:
             self._rest.cancel()
 
@@ -60,8 +57,3 @@ class RequestBody:
             size += len(message.get("body", b""))
             if size > _LIMIT:
                 self._is_read.set()
-
-
-def _announces_body(scope: Scope) -> bool:
-    length = header(scope, b"content-length")
-    return (length is not None and length != b"0") or header(scope, b"transfer-encoding") is not None

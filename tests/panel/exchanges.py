@@ -74,8 +74,7 @@ def answer(
     exchange.response_headers = (("content-type", kind), ("content-length", str(size if of is None else of)))
     exchange.response_bytes = 0 if exchange.method == "HEAD" else size
     exchange.timeline.add(HeadersSent(), after)
-    exchange.revision += 1
-    log.changed()
+    log.changed(exchange)
 
 
 def end(

@@ -48,7 +48,7 @@ async def test_what_was_there_before_the_panel_is_followed_from_the_start() -> N
 async def until(pilot: Pilot[int], log: TrafficLog, words: str) -> None:
     """Look until it is all taken in."""
     for _ in range(100):
-        log.changed()
+        log.version += 1
         if words in await look(pilot):
             return
     pytest.fail(text(pilot.app))

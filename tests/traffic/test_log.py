@@ -64,7 +64,7 @@ def test_the_version_grows_with_all_that_happens() -> None:
     versions = [log.version]
     (each,) = opened(log, 1)
     versions.append(log.version)
-    log.changed()
+    log.changed(each)
     versions.append(log.version)
     log.closed(each)
     versions.append(log.version)
