@@ -63,7 +63,7 @@ async def switch_breakpoints(runtime: Runtime, request: APIRequest) -> Response:
 
 async def clear_breakpoints(runtime: Runtime, request: APIRequest) -> Response:
     """Remove all breakpoints. What is held stays held."""
-    runtime.gate.breakpoints.clear()
+    operations.clear_breakpoints(runtime)
     return no_content()
 
 

@@ -10,6 +10,7 @@ from quart import Response
 
 from brokenreg.concurrency import paced
 from brokenreg.control.routes import JSON, APIRequest, Route, json_list, json_response, no_content
+from brokenreg.runtime import operations
 from brokenreg.runtime.errors import Kind, NotFoundError
 from brokenreg.runtime.runtime import Runtime
 from brokenreg.traffic.exchange import Exchange
@@ -122,8 +123,7 @@ async def get_exchange(runtime: Runtime, request: APIRequest) -> Response:
 
 async def delete_exchanges(runtime: Runtime, request: APIRequest) -> Response:
     """Delete the exchanges that have ended; with a filter, those that it matches."""
-    matches = request.filtered()
-    runtime.log.forget(lambda exchange: exchange.ended is not None and matches(exchange))
+    operations.forget_exchanges(runtime, request.filtered())
     return no_content()
 
 

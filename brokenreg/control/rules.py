@@ -55,7 +55,7 @@ async def add_rule(runtime: Runtime, request: APIRequest) -> Response:
 
 async def clear_rules(runtime: Runtime, request: APIRequest) -> Response:
     """Remove all rules of the namespace."""
-    runtime.rules.book(request.one_namespace()).clear()
+    operations.clear_rules(runtime, request.one_namespace())
     return no_content()
 
 

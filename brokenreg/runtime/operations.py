@@ -19,12 +19,7 @@ from brokenreg.rules.active_rule import ActiveRule
 from brokenreg.rules.rule import FieldError, Rule, rule_of
 from brokenreg.rules.rule_book import RuleBook
 from brokenreg.rules.scenario import MAX_RULES, ScenarioError, SourcedScenario
-from brokenreg.runtime.contents import (
-    open_content,
-    repository,
-    request_matches,
-    serving,
-)
+from brokenreg.runtime.contents import open_content, repository, request_matches, serving
 from brokenreg.runtime.errors import InvalidError, Kind, NotFoundError, RefusedError, operation_errors
 from brokenreg.runtime.runtime import ALL_NAMESPACES, Runtime
 from brokenreg.storage.integrity import Finding, digest_of
@@ -215,6 +210,12 @@ def remove_rule(runtime: Runtime, namespace: str, rule_id: int) -> None:
     runtime.rules.book(namespace).remove(rule_id)
 
 
+def clear_rules(runtime: Runtime, namespace: str) -> None:
+    """Remove all rules of a namespace."""
+    with operation_errors():
+        runtime.rules.book(namespace).clear()
+
+
 async def load_scenario(
     runtime: Runtime, namespace: str, read: Callable[[], SourcedScenario], source: str = ""
 ) -> RuleBook:
@@ -242,10 +243,13 @@ def reset(runtime: Runtime, namespace: str) -> None:
         runtime.rules.reset(each)
     for each in runtime.trap.namespaces() if is_all else [namespace]:
         runtime.trap.reset(each)
-    runtime.gate.breakpoints.clear()
-    runtime.log.forget(
-        lambda exchange: exchange.ended is not None and (is_all or exchange.target.namespace == namespace)
-    )
+    clear_breakpoints(runtime)
+    forget_exchanges(runtime, lambda exchange: is_all or exchange.target.namespace == namespace)
+
+
+def forget_exchanges(runtime: Runtime, matches: Callable[[Exchange], bool]) -> None:
+    """Delete the exchanges that have ended and match."""
+    runtime.log.forget(lambda exchange: exchange.ended is not None and matches(exchange))
 
 
 # Holding
@@ -266,10 +270,7 @@ def carry_out(runtime: Runtime, exchange_id: int, order: Order) -> None:
 def carry_out_all(
     runtime: Runtime, order: Order, matches: Callable[[Exchange], bool] = lambda _: True
 ) -> tuple[list[Exchange], list[Exchange]]:
-    """Resume, step or abort all held exchanges that match.
-
-    Return those on which the order was carried out, and those to which it did not apply.
-    """
+    """Resume, step or abort all held exchanges that match. Return those, and those that it did not fit."""
     return runtime.gate.order_all(order, matches)
 
 
@@ -297,6 +298,11 @@ def remove_breakpoint(runtime: Runtime, breakpoint_id: int) -> None:
     """Remove a breakpoint. What is held stays held."""
     if not runtime.gate.breakpoints.remove(breakpoint_id):
         raise NotFoundError(Kind.BREAKPOINT, breakpoint_id)
+
+
+def clear_breakpoints(runtime: Runtime) -> None:
+    """Remove all breakpoints. What is held stays held."""
+    runtime.gate.breakpoints.clear()
 
 
 def set_breakpoints_enabled(runtime: Runtime, *, enabled: bool) -> None:
