@@ -6,8 +6,7 @@ import asyncio
 import logging
 import os
 import time
-from collections.abc import Iterator, Mapping
-from functools import partial
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, ClassVar
 
 from textual import events
@@ -18,30 +17,20 @@ from textual.dom import DOMNode
 from textual.screen import Screen
 from textual.widgets import ContentSwitcher
 
-from brokenreg.faults.catalogue import Fault
-from brokenreg.rules.rule import FieldError, Rule
-from brokenreg.rules.rule_from_exchange import MAX_SEARCHED, no_effect_reason
-from brokenreg.runtime.errors import OperationError
 from brokenreg.runtime.runtime import Runtime
-from brokenreg.traffic.exchange import Exchange
-from brokenreg.tui.area import SAID_FOR, Clock, TabArea
 from brokenreg.tui.bindings import KeyLine, bindings_of, keyed
-from brokenreg.tui.dialogues import QuitConfirmation
-from brokenreg.tui.disabled_reasons import HasDisabledReasons, objections
-from brokenreg.tui.faults.area import FaultsArea
-from brokenreg.tui.faults.arming import Arming, next_like
-from brokenreg.tui.faults.choice import FaultChoice
+from brokenreg.tui.commands import TABS
+from brokenreg.tui.dialogues import SAID_FOR, QuitConfirmation
+from brokenreg.tui.disabled_reasons import HasDisabledReasons, disabled_reasons
+from brokenreg.tui.faults.arming import Arming
 from brokenreg.tui.faults.form import RuleForm
-from brokenreg.tui.faults.overrides import OverridesScreen, usual
-from brokenreg.tui.faults.words import faults_words, match_words
+from brokenreg.tui.faults.overrides import OverridesScreen
 from brokenreg.tui.header import Header
 from brokenreg.tui.help import HelpScreen, PanelCommands
 from brokenreg.tui.preferences import Preferences
-from brokenreg.tui.tabs import TABS, TabLine
+from brokenreg.tui.tabs import TabArea, TabContext, TabLine, area_of
 from brokenreg.tui.terminal import TerminalDriver
-from brokenreg.tui.text import visible
 from brokenreg.tui.theme import THEMES
-from brokenreg.tui.traffic.area import TrafficArea
 from brokenreg.tui.traffic.export import ExportScreen
 from brokenreg.wording import counted, form_for
 
@@ -77,14 +66,17 @@ class Panel(App[int], HasDisabledReasons, inherit_bindings=False):
         self,
         runtime: Runtime,
         preferences: Preferences = Preferences(),  # noqa: B008 - frozen
-        clock: Clock = time.time,
+        clock: Callable[[], float] = time.time,
     ) -> None:
         is_colourless = "NO_COLOR" in os.environ
         super().__init__(driver_class=TerminalDriver, ansi_color=True if is_colourless else None)
         self.animation_level = "none"
         self._runtime = runtime
-        self._clock = clock
         self._arming = Arming(runtime)
+        context = TabContext(runtime, clock, self._arming)
+        self._header = Header(context)
+        self._tab_line = TabLine(preferences.keys)
+        self._areas = {name: area_of(name, context) for name in TABS}
         self.keys = preferences.keys
         self._first_theme = preferences.theme or ("ansi" if is_colourless else "dark")
         self._offered: list[str | None] = []
@@ -95,11 +87,10 @@ class Panel(App[int], HasDisabledReasons, inherit_bindings=False):
         return _Board(id="_default")
 
     def compose(self) -> ComposeResult:
-        yield Header(self._runtime, self._arming, self._clock)
-        yield TabLine(self.keys)
+        yield self._header
+        yield self._tab_line
         with ContentSwitcher(initial=next(iter(TABS))):
-            for name, area in TABS.items():
-                yield area(self._runtime, self._clock, id=name)
+            yield from self._areas.values()
         yield KeyLine()
 
     async def on_load(self) -> None:
@@ -119,8 +110,7 @@ class Panel(App[int], HasDisabledReasons, inherit_bindings=False):
     @property
     def area(self) -> TabArea:
         """That of the chosen tab."""
-        switcher = self._board.query_one(ContentSwitcher)
-        return switcher.get_child_by_id(switcher.current or "", TabArea)
+        return self._areas[self._board.query_one(ContentSwitcher).current or ""]
 
     def tick(self) -> None:
         """Show what has happened since the last tick: in the header and in the tab that is in sight."""
@@ -128,8 +118,8 @@ class Panel(App[int], HasDisabledReasons, inherit_bindings=False):
             return
         area = self.area
         area.tick()
-        self._board.query_one(Header).tick(area.behind)
-        self._board.query_one(TabLine).show(area.id or "", area.remark)
+        self._header.tick(area.behind)
+        self._tab_line.show(area.id or "", area.remark)
         offered = [active.binding.id for active in self.screen.active_bindings.values()]
         if offered != self._offered:
             self._offered = offered
@@ -180,8 +170,8 @@ class Panel(App[int], HasDisabledReasons, inherit_bindings=False):
             yield f"{counted(held, 'response')} {form_for(held, 'is', 'are')} held."
         if going := self._runtime.log.in_flight - held:
             yield f"{counted(going, 'exchange')} {form_for(going, 'is', 'are')} in flight."
-        if unsaved := self._board.query_one(FaultsArea).unsaved(self._arming.disabled_ids):
-            yield f"{counted(unsaved, 'rule')} made here {form_for(unsaved, 'is', 'are')} not saved."
+        for area in self._areas.values():
+            yield from area.unsaved()
         for screen in self.screen_stack:
             if isinstance(screen, RuleForm):
                 yield "A rule in a form is not in force yet."
@@ -200,70 +190,20 @@ class Panel(App[int], HasDisabledReasons, inherit_bindings=False):
 
     def action_overrides(self) -> None:
         """Show the overrides, to be switched on and off."""
-        self.push_screen(OverridesScreen(self._runtime), self._use)
+        self.push_screen(OverridesScreen(self._runtime, self._arming))
 
     def disabled_reason(self, action: str) -> str:
         """Why `action` would do nothing now."""
-        if action == "all_off" and not self._arming.has_any:
+        if action == "disable_all" and not self._arming.has_any:
             return "no fault may strike, and none was switched off by this key"
         return super().disabled_reason(action)
 
-    def action_all_off(self) -> None:
+    def action_disable_all(self) -> None:
         """Disable all rules and overrides; or enable again what was disabled so."""
         count, is_on = self._arming.switch_all()
         them = form_for(count, "it", "them")
-        said = "on again" if is_on else f"off; {{panel.all-off}} switches {them} on again"
+        said = "on again" if is_on else f"off; {{panel.disable-all}} switches {them} on again"
         self.notify(f"{counted(count, 'rule')} {said}")
-
-    def on_traffic_area_fail_next(self, event: TrafficArea.FailNext) -> None:
-        """Arm it; with another fault first, if that is wanted."""
-        if event.choose:
-            self.push_screen(FaultChoice(), partial(self._fill_in, event.exchange))
-        else:
-            rule = self._next_like(event.exchange, self._arming.last_fault)
-            why = None if rule is None else no_effect_reason(rule.fault, event.exchange)
-            if why is None:
-                self._fail_next(event.exchange, rule)
-            else:
-                self._warn(f"{why}. {{traffic.fail-next-with}} chooses another fault.")
-
-    def _fill_in(self, exchange: Exchange, kind: type[Fault] | None) -> None:
-        """Show the rule for the next one like `exchange`, to be changed."""
-        rule = None if kind is None else self._next_like(exchange, usual(kind.name))
-        if kind is not None and rule is not None:
-            self.push_screen(RuleForm(kind, rule, like=exchange), partial(self._fail_next, exchange))
-
-    def _next_like(self, exchange: Exchange, fault: Fault) -> Rule | None:
-        try:
-            return next_like(exchange, fault, self._runtime.log.newest(MAX_SEARCHED))
-        except FieldError as error:
-            self._warn(str(error))
-            return None
-
-    def _fail_next(self, exchange: Exchange, rule: Rule | None) -> None:
-        if rule is None:
-            return
-        try:
-            self._arming.fail_next(rule, exchange.target.namespace)
-        except OperationError as error:
-            self._warn(str(error))
-            return
-        said = f"The next one fails with {faults_words(rule)}: {match_words(rule)}"
-        if exchange.target.faults:
-            said += ". Its path spells a fault, which goes first."
-        self.notify(said, markup=False)
-        self.tick()
-
-    def _warn(self, problem: str) -> None:
-        self.notify(visible(problem), severity="warning", markup=False)
-
-    def on_faults_area_used(self, event: FaultsArea.Used) -> None:
-        self._use(event.fault)
-
-    def _use(self, fault: Fault | None) -> None:
-        """Remember what the next one like this fails with."""
-        if fault is not None:
-            self._arming.last_fault = fault
 
     def action_theme(self) -> None:
         """Take the next theme."""
@@ -274,7 +214,7 @@ class Panel(App[int], HasDisabledReasons, inherit_bindings=False):
         """Say why a key does nothing now; once, while it can still be read, however often it is pressed."""
         if event.key in self.screen.active_bindings:
             return
-        for why in objections(self.focused or self.screen, event.key, self.keys):
+        for why in disabled_reasons(self.focused or self.screen, event.key, self.keys):
             now = time.monotonic()
             if why != self._said or now > self._said_at + SAID_FOR:
                 self._said, self._said_at = why, now

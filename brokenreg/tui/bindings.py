@@ -114,9 +114,9 @@ def _binding(command: Command) -> Binding:
         command.keys,
         command.action,
         command.title,
-        show=command.in_footer,
+        show=command.footer,
         key_display={"escape": "esc", "ctrl+p": "^p"}.get(first, first),
-        priority=command.is_priority,
+        priority=command.priority,
         tooltip=command.help,
         id=command.id,
     )

@@ -1,4 +1,4 @@
-"""All that the panel can be told, in one table.
+"""All that the panel can be told, in one table, and the tabs.
 
 Keys, footer, palette, help screen and documentation come from it. Free of Textual; `bindings.py` makes
 bindings of it. `python -m brokenreg.tui.commands` prints the table of docs/panel.md.
@@ -10,60 +10,80 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import groupby
 
-TABS = ("traffic", "faults", "blobs", "tags", "log")
-"""In order. The commands `tab.<name>` choose them; `tabs.py` says what they show."""
 
-AREAS: Mapping[str, frozenset[str]] = {
-    "panel": frozenset(TABS),
-    "tab": frozenset(TABS),
-    "move": frozenset({*TABS, "help", "document", "export", "overrides"}),
-    "traffic": frozenset({"traffic"}),
-    "filter": frozenset({"filter"}),
-    "faults": frozenset({"faults"}),
-    "blobs": frozenset({"blobs"}),
-    "tags": frozenset({"tags"}),
-    "tree": frozenset({"tags"}),
-    "export": frozenset({"export"}),
-    "holding": frozenset({"traffic"}),
-    "breakpoints": frozenset({"breakpoints"}),
-    "edit": frozenset({"edit"}),
-    "log": frozenset({"log"}),
-    "document": frozenset({"document"}),
-    "confirm": frozenset({"confirm"}),
-    "ask": frozenset({"ask"}),
-    "overrides": frozenset({"overrides"}),
-    "choose": frozenset({"choose"}),
-    "form": frozenset({"form"}),
-    "file": frozenset({"file"}),
-    "help": frozenset({"help"}),
+@dataclass(frozen=True, slots=True)
+class Tab:
+    """One tab. `area` is the class of the widget that it shows (a `TabArea`), as MODULE:CLASS."""
+
+    name: str
+    key: str
+    title: str
+    help: str
+    area: str
+
+
+_TABS = (
+    Tab("traffic", "1", "Traffic", "Show the exchanges", "brokenreg.tui.traffic.area:TrafficArea"),
+    Tab("faults", "2", "Faults", "Show the rules in force", "brokenreg.tui.faults.area:FaultsArea"),
+    Tab("blobs", "3", "Blobs", "Show all blobs", "brokenreg.tui.blobs.area:BlobsArea"),
+    Tab("tags", "4", "Tags", "Show repositories and their tags", "brokenreg.tui.tags.area:TagsArea"),
+    Tab("log", "5", "Log", "Show the server's own log", "brokenreg.tui.log.area:LogArea"),
+)
+TABS: Mapping[str, Tab] = {tab.name: tab for tab in _TABS}
+"""By name, in order."""
+
+
+@dataclass(frozen=True, slots=True)
+class Area:
+    """Commands that are in force together: their heading in the help, and in which tabs and dialogues."""
+
+    group: str
+    places: frozenset[str]
+
+
+_AREAS: Mapping[str, Area] = {
+    "panel": Area("Panel", frozenset(TABS)),
+    "tab": Area("Tabs", frozenset(TABS)),
+    "move": Area("Moving", frozenset({*TABS, "help", "document", "export", "overrides"})),
+    "holding": Area("Holding", frozenset({"traffic"})),
+    "tree": Area("Trees", frozenset({"tags"})),
+    **{
+        name: Area("Dialogues", frozenset({name}))
+        for name in ("document", "confirm", "ask", "choose", "form", "file")
+    },
 }
-"""Areas of the panel, and the tabs and dialogues in which their commands are in force.
+"""All others are in force in the tab or dialogue of their name."""
 
-No key has two meanings where two areas meet.
-"""
+
+def area(name: str) -> Area:
+    """Return the area of that name. No key has two meanings where two areas meet."""
+    return _AREAS.get(name) or Area(name.capitalize(), frozenset({name}))
 
 
 @dataclass(frozen=True, slots=True)
 class Command:
     """One row. `id` is AREA.NAME, which is also its name in the `[keys]` table of the configuration file.
 
-    `keys` are one or several with commas between, the first of them shown. `help` is one line. `group` is the
-    heading under which the help shows it. It calls `action_<name>` of what has the area's bindings, unless
-    `does` names another action. `in_footer` commands are shown there while they would do something.
+    `keys` are one or several with commas between, the first of them shown. `help` is one line. It calls
+    `action_<name>` of the widget that has the area's bindings, unless `does` names another action.
+    `footer` commands are shown there while they are available.
     """
 
     id: str
     keys: str
     title: str
     help: str
-    group: str
     does: str = ""
-    in_footer: bool = False
-    is_priority: bool = False
+    footer: bool = False
+    priority: bool = False
 
     @property
     def area(self) -> str:
         return self.id.partition(".")[0]
+
+    @property
+    def group(self) -> str:
+        return area(self.area).group
 
     @property
     def action(self) -> str:
@@ -76,215 +96,134 @@ class Command:
 
 
 COMMANDS: tuple[Command, ...] = (
-    Command("tab.traffic", "1", "Traffic", "show the exchanges", "Tabs", "show_tab('traffic')"),
-    Command("tab.faults", "2", "Faults", "show the rules in force", "Tabs", "show_tab('faults')"),
-    Command("tab.blobs", "3", "Blobs", "show all blobs", "Tabs", "show_tab('blobs')"),
-    Command("tab.tags", "4", "Tags", "show repositories and their tags", "Tabs", "show_tab('tags')"),
-    Command("tab.log", "5", "Log", "show the server's own log", "Tabs", "show_tab('log')"),
-    Command("move.down", "j,down", "Down", "one line down", "Moving", "move(1)"),
-    Command("move.up", "k,up", "Up", "one line up", "Moving", "move(-1)"),
-    Command("move.first", "g,home", "First", "to the first line", "Moving"),
-    Command("move.last", "G,end", "Last", "to the last line", "Moving"),
-    Command("move.page-down", "pagedown,ctrl+f", "Page down", "one screen down", "Moving", "page(1)"),
-    Command("move.page-up", "pageup,ctrl+b", "Page up", "one screen up", "Moving", "page(-1)"),
-    Command(
-        "traffic.open",
-        "enter",
-        "Detail",
-        "show the exchange or pull in full",
-        "Traffic",
-        in_footer=True,
+    *(
+        Command(f"tab.{each.name}", each.key, each.title, each.help, f"show_tab('{each.name}')")
+        for each in _TABS
     ),
-    Command("traffic.back", "escape", "Back", "back to the list", "Traffic", in_footer=True),
+    Command("move.down", "j,down", "Down", "Move one line down", "move(1)"),
+    Command("move.up", "k,up", "Up", "Move one line up", "move(-1)"),
+    Command("move.first", "g,home", "First", "Go to the first line"),
+    Command("move.last", "G,end", "Last", "Go to the last line"),
+    Command("move.page-down", "pagedown,ctrl+f", "Page down", "Move one screen down", "page(1)"),
+    Command("move.page-up", "pageup,ctrl+b", "Page up", "Move one screen up", "page(-1)"),
+    Command("traffic.open", "enter", "Open", "Show the exchange or pull in full", footer=True),
+    Command("traffic.back", "escape", "Back", "Go back to the list", footer=True),
     Command(
-        "traffic.last-pane",
+        "traffic.previous-pane",
         "h,left",
-        "Pane before",
-        "detail: headers, body, timeline, why",
-        "Traffic",
+        "Previous pane",
+        "Show the previous pane of the exchange",
         "pane(-1)",
     ),
     Command(
-        "traffic.next-pane",
+        "traffic.next-pane", "l,right", "Next pane", "Headers, body, timeline, why", "pane(1)", footer=True
+    ),
+    Command("traffic.follow", "F", "Follow", "Keep the newest in sight, or do not", footer=True),
+    Command("traffic.filter", "/", "Filter", "Show some only: status:5xx ep:blob", footer=True),
+    Command("traffic.filter-toggle", "\\", "Toggle filter", "Switch the filter off and on"),
+    Command("traffic.expand", "space", "Fold", "Fold or unfold a pull or push"),
+    Command("traffic.groups", "u", "Group", "Group by pull and push, or do not"),
+    Command("traffic.mark", "m", "Mark", "Mark or unmark it; at a heading, all"),
+    Command("traffic.next-marked", "'", "Next mark", "Go to the next marked row", "go_marked(1)"),
+    Command(
+        "traffic.previous-marked", '"', "Previous mark", "Go to the previous marked row", "go_marked(-1)"
+    ),
+    Command("traffic.clear-marks", "U", "Unmark all", "Remove all marks"),
+    Command("traffic.routine", "f", "Hide routine", "Hide or show pings, tokens, port probes"),
+    Command("traffic.waterfall", "w", "Waterfall", "Show or hide when each took place"),
+    Command("filter.apply", "enter", "Apply", "Show the exchanges that match", footer=True),
+    Command("filter.complete", "tab", "Complete", "Accept the suggestion", footer=True),
+    Command("filter.cancel", "escape", "Cancel", "Keep the filter as it was", footer=True),
+    Command("traffic.fail-next", "n", "Fail next", "Make the next request like it fail", footer=True),
+    Command("traffic.fail-next-with", "N", "Fail next with", "The same, with a fault of your choice"),
+    Command("faults.add", "c", "Add", "Choose a fault and make a rule of it", footer=True),
+    Command("faults.edit", "enter", "Edit", "Edit the rule", footer=True),
+    Command("faults.switch", "space", "Toggle", "Enable or disable the rule", footer=True),
+    Command("faults.delete", "d", "Delete", "Delete the rule, after confirmation", footer=True),
+    Command("faults.earlier", "K", "Move up", "Evaluate the rule one place earlier"),
+    Command("faults.later", "J", "Move down", "Evaluate the rule one place later"),
+    Command("faults.load", "o", "Load", "Load a scenario file", footer=True),
+    Command("faults.save", "W,ctrl+s", "Save", "Save the rules as a scenario file", footer=True),
+    Command("blobs.open", "enter", "Open", "Show what is in the blob", footer=True),
+    Command("blobs.back", "escape", "Back", "Go back to the list, or to all blobs", footer=True),
+    Command("blobs.search", "/", "Search", "Search digest, kind, origin, place", footer=True),
+    Command("blobs.sort", "o", "Sort", "Sort by size, last use or name", footer=True),
+    Command("blobs.verify", "v", "Verify", "Verify its digest, or stop verifying", footer=True),
+    Command("blobs.corrupt", "C", "Corrupt", "Corrupt it for clients, or stop doing so"),
+    Command("blobs.delete", "d", "Delete", "Delete it from all repositories", footer=True),
+    Command("blobs.copy", "y", "Copy digest", "Copy its digest"),
+    Command("tree.expand", "space", "Expand", "Show or hide what is below it", footer=True),
+    Command("tree.right", "right,l", "Into", "Show what is below it, then go there"),
+    Command("tree.left", "left,h", "Out of", "Hide what is below it, or go up"),
+    Command("tags.open", "enter", "Open", "Show the manifest, index or config", footer=True),
+    Command("tags.back", "escape", "Show all", "End the search and show all names", footer=True),
+    Command("tags.search", "/", "Search", "Search names and tags", footer=True),
+    Command("tags.copy", "y", "Copy", "Copy the command that pulls it", footer=True),
+    Command("tags.copy-next", "Y", "Next client", "Copy it for podman, skopeo, docker"),
+    Command("tags.retag", "R", "Tag", "Add another tag to it", footer=True),
+    Command("tags.delete", "d", "Delete", "Delete it, after confirmation", footer=True),
+    Command("traffic.replay", "r", "Replay", "Send it again, without credentials"),
+    Command("traffic.export", "x", "Export", "Export it as curl, HAR or a rule", footer=True),
+    Command("traffic.copy", "y", "Copy", "Copy its digest or reference"),
+    Command("export.previous-format", "h,left", "Previous format", "Show the previous format", "format(-1)"),
+    Command(
+        "export.next-format",
         "l,right",
-        "Pane",
-        "detail: the pane after",
-        "Traffic",
-        "pane(1)",
-        in_footer=True,
+        "Next format",
+        "curl, HAR (one, all, marked), rule",
+        "format(1)",
+        footer=True,
     ),
-    Command(
-        "traffic.follow", "F", "Follow", "go along with what comes, or do not", "Traffic", in_footer=True
-    ),
-    Command(
-        "traffic.filter",
-        "/",
-        "Filter",
-        "only some: status:5xx ep:blob",
-        "Traffic",
-        in_footer=True,
-    ),
-    Command("traffic.filter-toggle", "\\", "Filter on/off", "all of them again, and back", "Traffic"),
-    Command("traffic.expand", "space", "Fold", "fold a pull or push, or unfold it", "Traffic"),
-    Command("traffic.groups", "u", "Group", "pulls and pushes under headings, or not", "Traffic"),
-    Command("traffic.mark", "m", "Mark", "mark it, at a heading all, or no more", "Traffic"),
-    Command("traffic.next-marked", "'", "Next mark", "to the next that is marked", "Traffic", "go_marked(1)"),
-    Command(
-        "traffic.last-marked", '"', "Mark before", "to the marked one before", "Traffic", "go_marked(-1)"
-    ),
-    Command("traffic.clear-marks", "U", "Unmark all", "mark nothing any more", "Traffic"),
-    Command("traffic.noise", "f", "Fewer", "hide pings, tokens, probes that went well", "Traffic"),
-    Command("traffic.waterfall", "w", "Waterfall", "bars that show when each was, or not", "Traffic"),
-    Command("filter.apply", "enter", "Apply", "show what the filter lets pass", "Filter", in_footer=True),
-    Command("filter.complete", "tab", "Complete", "take the suggestion", "Filter", in_footer=True),
-    Command("filter.leave", "escape", "Leave", "leave the filter as it was", "Filter", in_footer=True),
-    Command(
-        "traffic.fail-next",
-        "n",
-        "Fail next",
-        "let the next one like this fail",
-        "Traffic",
-        in_footer=True,
-    ),
-    Command("traffic.fail-next-with", "N", "Fail with", "the same, with a fault to choose", "Traffic"),
-    Command("faults.create", "c", "New", "choose a fault and make a rule of it", "Faults", in_footer=True),
-    Command("faults.open", "enter", "Edit", "change the rule", "Faults", in_footer=True),
-    Command("faults.switch", "space", "On/off", "enable or disable the rule", "Faults", in_footer=True),
-    Command("faults.delete", "d", "Delete", "remove the rule, after asking", "Faults", in_footer=True),
-    Command("faults.earlier", "K", "Earlier", "have the rule asked one place earlier", "Faults"),
-    Command("faults.later", "J", "Later", "have the rule asked one place later", "Faults"),
-    Command("faults.load", "o", "Load", "load a scenario file", "Faults", in_footer=True),
-    Command("faults.save", "W,ctrl+s", "Save", "save the rules as a scenario file", "Faults", in_footer=True),
-    Command("blobs.open", "enter", "Open", "show what is in the blob", "Blobs", in_footer=True),
-    Command("blobs.back", "escape", "Back", "back to the list, or to all of it", "Blobs", in_footer=True),
-    Command("blobs.search", "/", "Search", "by digest, kind, origin, place", "Blobs", in_footer=True),
-    Command("blobs.sort", "o", "Order", "by size, by last use, by name", "Blobs", in_footer=True),
-    Command("blobs.verify", "v", "Verify", "check its digest, or stop checking", "Blobs", in_footer=True),
-    Command("blobs.corrupt", "C", "Corrupt", "a rule corrupts it for clients, or no more", "Blobs"),
-    Command("blobs.delete", "d", "Delete", "from all repositories, if you say yes", "Blobs", in_footer=True),
-    Command("blobs.copy", "y", "Copy", "copy its digest", "Blobs"),
-    Command("tree.expand", "space", "Expand", "show what is below, or hide it", "Trees", in_footer=True),
-    Command("tree.right", "right,l", "Into", "show what is below, then go there", "Trees"),
-    Command("tree.left", "left,h", "Out of", "hide it, or go to what it is below", "Trees"),
-    Command("tags.open", "enter", "Show", "show the manifest, index or config", "Tags", in_footer=True),
-    Command("tags.back", "escape", "All", "end the search, and show all names again", "Tags", in_footer=True),
-    Command("tags.search", "/", "Search", "show names and tags that have a word", "Tags", in_footer=True),
-    Command("tags.copy", "y", "Copy", "copy the command that pulls it", "Tags", in_footer=True),
-    Command("tags.copy-next", "Y", "Next client", "the same for podman, skopeo, docker", "Tags"),
-    Command("tags.retag", "R", "Tag", "give it another tag", "Tags", in_footer=True),
-    Command("tags.delete", "d", "Delete", "delete the tag or manifest, after asking", "Tags", in_footer=True),
-    Command("traffic.replay", "r", "Replay", "send it again, without credentials", "Traffic"),
-    Command("traffic.export", "x", "Export", "as curl, HAR or a rule", "Traffic", in_footer=True),
-    Command("traffic.copy", "y", "Copy", "copy the digest, or the reference", "Traffic"),
-    Command(
-        "export.last-form",
-        "h,left",
-        "Form before",
-        "curl, HAR of this, all or marked, rule",
-        "Export",
-        "form(-1)",
-    ),
-    Command("export.next-form", "l,right", "Form", "the form after", "Export", "form(1)", in_footer=True),
-    Command("export.copy", "y", "Copy", "copy it to the clipboard", "Export", in_footer=True),
-    Command("export.save", "s", "Save", "write it to a file", "Export", in_footer=True),
-    Command("export.leave", "escape", "Back", "back without more", "Export", in_footer=True),
-    Command("holding.hold", "p", "Hold", "hold the response where it is", "Holding", in_footer=True),
-    Command("holding.step", "s", "Step", "let one chunk of it go", "Holding", in_footer=True),
-    Command("holding.step-size", "S", "Step size", "how much a step is", "Holding"),
-    Command("holding.resume", "a", "Go", "let it go on to its end", "Holding", in_footer=True),
-    Command("holding.resume-all", "A", "Go all", "let all that is held go on", "Holding"),
-    Command("holding.abort", "X", "Abort", "cut it with a reset", "Holding", in_footer=True),
-    Command(
-        "holding.edit",
-        "e",
-        "Edit",
-        "edit its status and headers, unsent yet",
-        "Holding",
-        in_footer=True,
-    ),
-    Command(
-        "holding.breakpoints", "i", "Breakpoints", "hold every response that matches a filter", "Holding"
-    ),
-    Command(
-        "holding.toggle-breakpoints", "I", "Breakpoints on", "switch all breakpoints on or off", "Holding"
-    ),
-    Command(
-        "breakpoints.add",
-        "enter",
-        "Set",
-        "set the breakpoint that was typed",
-        "Breakpoints",
-        in_footer=True,
-        is_priority=True,
-    ),
-    Command("breakpoints.last", "up", "Up", "to the breakpoint before", "Breakpoints", "choose(-1)"),
-    Command("breakpoints.next", "down", "Down", "to the next breakpoint", "Breakpoints", "choose(1)"),
-    Command(
-        "breakpoints.remove",
-        "ctrl+r",
-        "Remove",
-        "remove the chosen breakpoint",
-        "Breakpoints",
-        in_footer=True,
-    ),
-    Command(
-        "breakpoints.toggle",
-        "ctrl+t",
-        "On/off",
-        "switch all breakpoints on or off",
-        "Breakpoints",
-        "toggle_breakpoints",
-        in_footer=True,
-    ),
-    Command("breakpoints.close", "escape", "Close", "close the dialogue", "Breakpoints", in_footer=True),
-    Command("edit.send", "ctrl+s", "Send", "let it go on with what was typed", "Edit", in_footer=True),
-    Command("edit.cancel", "escape", "Cancel", "leave it as it was, and held", "Edit", in_footer=True),
-    Command("log.level", "l", "Level", "show all, warnings and errors, or errors", "Log", in_footer=True),
-    Command("log.follow", "F", "Follow", "go along with what comes, or do not", "Log", in_footer=True),
-    Command("document.close", "escape,q", "Close", "close the document", "Dialogues", in_footer=True),
-    Command("confirm.yes", "y,enter", "Yes", "do it", "Dialogues", in_footer=True),
-    Command("confirm.no", "n,escape", "No", "leave all as it is", "Dialogues", in_footer=True),
-    Command(
-        "ask.answer", "enter", "OK", "take what was typed", "Dialogues", in_footer=True, is_priority=True
-    ),
-    Command("ask.cancel", "escape", "Cancel", "forget what was typed", "Dialogues", in_footer=True),
-    Command("overrides.switch", "space,enter", "On/off", "switch it on or off", "Overrides", in_footer=True),
-    Command("overrides.edit", "e", "Edit", "set it in a form, and switch it on", "Overrides", in_footer=True),
-    Command("overrides.close", "escape,!,q", "Close", "close the overrides", "Overrides", in_footer=True),
-    Command(
-        "choose.take", "enter", "Choose", "take this fault", "Dialogues", in_footer=True, is_priority=True
-    ),
-    Command("choose.down", "down,tab", "Down", "to the next fault", "Dialogues", "move(1)"),
-    Command("choose.up", "up,shift+tab", "Up", "to the fault before", "Dialogues", "move(-1)"),
-    Command("choose.cancel", "escape", "Cancel", "take none", "Dialogues", in_footer=True),
-    Command(
-        "form.take", "enter", "OK", "put the rule in force", "Dialogues", in_footer=True, is_priority=True
-    ),
-    Command("form.next", "down,tab", "Next", "to the next field", "Dialogues", in_footer=True),
-    Command("form.last", "up,shift+tab", "Before", "to the field before", "Dialogues"),
-    Command("form.cancel", "escape", "Cancel", "leave all as it was", "Dialogues", in_footer=True),
-    Command("file.take", "enter", "OK", "take the file", "Dialogues", in_footer=True, is_priority=True),
-    Command("file.cancel", "escape", "Cancel", "leave the files alone", "Dialogues", in_footer=True),
-    Command("help.close", "escape,?,q", "Close", "close the help", "Help", in_footer=True),
-    Command("panel.overrides", "!", "Overrides", "faults for every request", "Panel", in_footer=True),
-    Command("panel.all-off", "0", "All off", "all faults off, or on again", "Panel"),
-    Command("panel.help", "?", "Help", "all commands and their keys", "Panel", in_footer=True),
-    Command(
-        "panel.palette",
-        "ctrl+p",
-        "Commands",
-        "find a command by its name",
-        "Panel",
-        "command_palette",
-        in_footer=True,
-    ),
-    Command("panel.next-pane", "tab", "Next pane", "to the next pane", "Panel", "focus_next"),
-    Command("panel.last-pane", "shift+tab", "Last pane", "to the pane before", "Panel", "focus_previous"),
-    Command("panel.theme", "t", "Theme", "dark, light, or the terminal's 16 colours", "Panel"),
-    Command("panel.quit", "q", "Quit", "stop the registry and leave", "Panel", in_footer=True),
-    Command(
-        "panel.interrupt", "ctrl+c", "Quit", "the same, from anywhere", "Panel", "quit", is_priority=True
-    ),
+    Command("export.copy", "y", "Copy", "Copy it to the clipboard", footer=True),
+    Command("export.save", "s", "Save", "Save it to a file", footer=True),
+    Command("export.close", "escape", "Close", "Stop saving, or close the dialogue", footer=True),
+    Command("holding.hold", "p", "Hold", "Hold the response where it is", footer=True),
+    Command("holding.step", "s", "Step", "Send one more chunk of it", footer=True),
+    Command("holding.step-size", "S", "Step size", "Set how many bytes a step sends"),
+    Command("holding.resume", "a", "Resume", "Resume the response", footer=True),
+    Command("holding.resume-all", "A", "Resume all", "Resume all held responses"),
+    Command("holding.abort", "X", "Abort", "Reset its connection", footer=True),
+    Command("holding.edit", "e", "Edit", "Edit status and headers before they go", footer=True),
+    Command("holding.breakpoints", "i", "Breakpoints", "Show, add and remove breakpoints"),
+    Command("holding.toggle-breakpoints", "I", "All breakpoints", "Switch all breakpoints on or off"),
+    Command("breakpoints.add", "enter", "Add", "Add the breakpoint", footer=True, priority=True),
+    Command("breakpoints.previous", "up", "Up", "Go to the previous breakpoint", "choose(-1)"),
+    Command("breakpoints.next", "down", "Down", "Go to the next breakpoint", "choose(1)"),
+    Command("breakpoints.remove", "ctrl+r", "Remove", "Remove the breakpoint", footer=True),
+    Command("breakpoints.switch", "ctrl+t", "Toggle all", "Switch all breakpoints on or off", footer=True),
+    Command("breakpoints.close", "escape", "Close", "Close the dialogue", footer=True),
+    Command("edit.send", "ctrl+s", "Send", "Send the edited head and resume", footer=True),
+    Command("edit.cancel", "escape", "Cancel", "Change nothing; it stays held", footer=True),
+    Command("log.level", "l", "Level", "Show all, warnings and errors, or errors", footer=True),
+    Command("log.follow", "F", "Follow", "Keep the newest in sight, or do not", footer=True),
+    Command("document.close", "escape,q", "Close", "Close the document", footer=True),
+    Command("confirm.yes", "y,enter", "Yes", "Do it", footer=True),
+    Command("confirm.no", "n,escape", "No", "Change nothing", footer=True),
+    Command("ask.answer", "enter", "OK", "Accept what was typed", footer=True, priority=True),
+    Command("ask.cancel", "escape", "Cancel", "Discard what was typed", footer=True),
+    Command("overrides.switch", "space,enter", "Toggle", "Switch it on or off", footer=True),
+    Command("overrides.edit", "e", "Edit", "Edit it in a form and switch it on", footer=True),
+    Command("overrides.close", "escape,!,q", "Close", "Close the overrides", footer=True),
+    Command("choose.choose", "enter", "Choose", "Choose the fault", footer=True, priority=True),
+    Command("choose.down", "down,tab", "Down", "Go to the next fault", "move(1)"),
+    Command("choose.up", "up,shift+tab", "Up", "Go to the previous fault", "move(-1)"),
+    Command("choose.cancel", "escape", "Cancel", "Choose none", footer=True),
+    Command("form.submit", "enter", "OK", "Put the rule in force", footer=True, priority=True),
+    Command("form.next", "down,tab", "Next", "Go to the next field", footer=True),
+    Command("form.previous", "up,shift+tab", "Previous", "Go to the previous field"),
+    Command("form.cancel", "escape", "Cancel", "Change nothing", footer=True),
+    Command("file.submit", "enter", "OK", "Load or save the file", footer=True, priority=True),
+    Command("file.cancel", "escape", "Cancel", "Neither load nor save", footer=True),
+    Command("help.close", "escape,?,q", "Close", "Close the help", footer=True),
+    Command("panel.overrides", "!", "Overrides", "Switch faults for every request", footer=True),
+    Command("panel.disable-all", "0", "Disable all", "Disable all rules, or enable them again"),
+    Command("panel.help", "?", "Help", "Show all commands and their keys", footer=True),
+    Command("panel.palette", "ctrl+p", "Commands", "Find a command by name", "command_palette", footer=True),
+    Command("panel.next-pane", "tab", "Next pane", "Go to the next pane", "focus_next"),
+    Command("panel.previous-pane", "shift+tab", "Previous pane", "Go to the previous pane", "focus_previous"),
+    Command("panel.theme", "t", "Theme", "Dark, light, or the terminal's colours"),
+    Command("panel.quit", "q", "Quit", "Stop the registry and quit", footer=True),
+    Command("panel.interrupt", "ctrl+c", "Quit", "The same, from anywhere", "quit", priority=True),
 )
 
 BY_ID: Mapping[str, Command] = {command.id: command for command in COMMANDS}
@@ -292,7 +231,7 @@ BY_ID: Mapping[str, Command] = {command.id: command for command in COMMANDS}
 
 def meet(one: Command, other: Command) -> bool:
     """Whether both can be in force at once, so that they need different keys."""
-    return not AREAS[one.area].isdisjoint(AREAS[other.area])
+    return not area(one.area).places.isdisjoint(area(other.area).places)
 
 
 def keys_of(command: Command, keys: Mapping[str, str]) -> list[str]:

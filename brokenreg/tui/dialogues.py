@@ -1,4 +1,4 @@
-"""Dialogues that every tab can use: a confirmation, a question, a document."""
+"""Dialogues that every tab can use (a confirmation, a question, a document), and notices."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from textual.binding import BindingType
 from textual.containers import Vertical
 from textual.content import Content
 from textual.screen import ModalScreen
+from textual.widget import Widget
 from textual.widgets import Input, Static
 
 from brokenreg.oci.sizes import format_size
@@ -25,6 +26,21 @@ _BOX = """
         border: round %(color)s; background: $surface; }
     %(name)s Static { height: auto; }
 """
+
+
+SAID_FOR = 4.0
+"""Seconds that a notice of `say` can be read."""
+
+
+def say(widget: Widget, line: str | None) -> None:
+    """Show a notice for a few seconds, if there is one. Make it `visible` if clients sent some of it."""
+    if line:
+        widget.app.notify(line, markup=False, timeout=SAID_FOR)
+
+
+def warn(widget: Widget, problem: str) -> None:
+    """Show a warning."""
+    widget.app.notify(visible(problem), severity="warning", markup=False)
 
 
 class Confirmation(ModalScreen[bool], inherit_bindings=False):

@@ -1,4 +1,4 @@
-"""Why a key does nothing now: one answer for footer, palette, and whoever presses it."""
+"""Why a key does nothing now: footer, palette and the key itself say the same."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from brokenreg.tui.bindings import commands_on, keyed
 
 
 class HasDisabledReasons(DOMNode):
-    """What has commands, and can say of each why it would do nothing now.
+    """A node with commands that can say why one of them would do nothing now.
 
     Put it last among the bases: Textual takes styles from the first.
     """
@@ -28,10 +28,10 @@ class HasDisabledReasons(DOMNode):
         return not self.disabled_reason(action) and super().check_action(action, parameters)
 
 
-def objections(node: DOMNode, key: str, keys: Mapping[str, str]) -> Iterator[str]:
-    """What `node`, and then those around it, say of a key (by Textual's name); `keys` are other keys by id.
+def disabled_reasons(node: DOMNode, key: str, keys: Mapping[str, str]) -> Iterator[str]:
+    """Yield why `node`, and then those around it, do nothing on a key (by Textual's name).
 
-    Commands of the panel are not in force over a dialogue.
+    `keys` are other keys by command id. Commands of the panel are not in force over a dialogue.
     """
     commands = list(commands_on(key, keys))
     for each in node.ancestors_with_self:

@@ -11,10 +11,8 @@ from textual.widgets import Static
 
 from brokenreg.faults.catalogue import Fault
 from brokenreg.rules.active_rule import ActiveRule
-from brokenreg.runtime.runtime import Runtime
 from brokenreg.traffic.log import TrafficLog
-from brokenreg.tui.area import Clock
-from brokenreg.tui.faults.arming import Arming
+from brokenreg.tui.tabs import TabContext
 from brokenreg.tui.text import fit, visible
 from brokenreg.wording import counted
 
@@ -65,13 +63,13 @@ class Header(Static):
 
     DEFAULT_CSS = "Header { height: 1; padding: 0 1; background: $panel; text-wrap: nowrap; }"
 
-    def __init__(self, runtime: Runtime, arming: Arming, clock: Clock) -> None:
+    def __init__(self, context: TabContext) -> None:
         super().__init__(markup=False)
-        self._runtime = runtime
-        self._arming = arming
-        self._clock = clock
-        self._rate = RequestRate(runtime.log)
-        status = runtime.status()
+        self._runtime = context.runtime
+        self._arming = context.arming
+        self._clock = context.clock
+        self._rate = RequestRate(self._runtime.log)
+        status = self._runtime.status()
         self._url, self._version = status.registry[0], status.version
         self._shown: list[_Part] = []
 

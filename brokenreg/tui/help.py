@@ -20,7 +20,7 @@ from brokenreg.tui.commands import BY_ID, Command, grouped, keys_of
 from brokenreg.tui.scrolling import MOVES, Scrolling
 
 _KEYS = 17
-_TITLE = 14
+_TITLE = 16
 
 
 class _Text(VerticalScroll, Scrolling, can_focus=True, inherit_bindings=False):

@@ -1,32 +1,81 @@
-"""The tabs, and the line that shows them."""
+"""What the areas of all tabs have in common, and the line that shows the tabs."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pkgutil import resolve_name
 
 from rich.cells import cell_len
 from textual import events
+from textual.containers import Container
 from textual.content import Content
 from textual.message import Message
 from textual.widget import Widget
 
-from brokenreg.tui.area import TabArea
-from brokenreg.tui.blobs.area import BlobsArea
-from brokenreg.tui.commands import BY_ID, keys_of
-from brokenreg.tui.faults.area import FaultsArea
-from brokenreg.tui.log.area import LogArea
-from brokenreg.tui.tags.area import TagsArea
+from brokenreg.runtime.runtime import Runtime
+from brokenreg.tui.commands import BY_ID, TABS, keys_of
+from brokenreg.tui.disabled_reasons import HasDisabledReasons
+from brokenreg.tui.faults.arming import Arming
 from brokenreg.tui.text import fit
-from brokenreg.tui.traffic.area import TrafficArea
 
-TABS: Mapping[str, type[TabArea]] = {
-    "traffic": TrafficArea,
-    "faults": FaultsArea,
-    "blobs": BlobsArea,
-    "tags": TagsArea,
-    "log": LogArea,
-}
-"""What each tab shows, in the order of `commands.TABS`; key and title are those of `tab.<name>`."""
+_WIDE = 120
+"""Columns."""
+
+
+@dataclass(frozen=True, slots=True)
+class TabContext:
+    """What the area of each tab is given."""
+
+    runtime: Runtime
+    clock: Callable[[], float]
+    """Returns seconds since the epoch."""
+    arming: Arming
+
+
+class TabArea(Container, HasDisabledReasons):
+    """The part of the screen that belongs to one tab, and all that the panel asks of it.
+
+    It is made once, with a `TabContext`. It has the class `-wide` while there is room for panes side by side.
+    """
+
+    DEFAULT_CSS = "TabArea { height: 1fr; }"
+
+    def __init__(self, context: TabContext) -> None:
+        super().__init__()
+        self.context = context
+
+    def on_resize(self) -> None:
+        self.set_class(self.size.width >= _WIDE, "-wide")
+
+    def tick(self) -> None:
+        """Show what has happened since the last tick. Called ten times a second, while it is in sight."""
+
+    def take_focus(self) -> None:
+        """Focus the widget that the keys are for. Called when the tab comes in sight."""
+        raise NotImplementedError
+
+    @property
+    def behind(self) -> str:
+        """Why it does not show the newest, in a few words for the header; empty if it does."""
+        return ""
+
+    @property
+    def remark(self) -> str:
+        """Text for the right of the line of tabs: a filter, a place. `visible`, if clients sent it."""
+        return ""
+
+    def unsaved(self) -> Iterable[str]:
+        """Return the work in it that would be lost if the panel ended now, one line each."""
+        return ()
+
+
+def area_of(name: str, context: TabContext) -> TabArea:
+    """Make the area of a tab, with the tab's name as its id."""
+    kind: type[TabArea] = resolve_name(TABS[name].area)
+    area = kind(context)
+    area.id = name
+    return area
 
 
 class TabLine(Widget):
@@ -43,9 +92,8 @@ class TabLine(Widget):
 
     def __init__(self, keys: Mapping[str, str]) -> None:
         super().__init__()
-        commands = {name: BY_ID[f"tab.{name}"] for name in TABS}
         self._words = {
-            name: f" {keys_of(command, keys)[0]} {command.title} " for name, command in commands.items()
+            name: f" {keys_of(BY_ID[f'tab.{name}'], keys)[0]} {tab.title} " for name, tab in TABS.items()
         }
         self._shown = ("", "")
 

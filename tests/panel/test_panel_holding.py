@@ -52,7 +52,7 @@ async def test_a_download_stands_still_steps_and_ends_well() -> None:
         assert f"─ #{exchange.id} GET" in lines(shown.panel)[-2]
         assert "by hand" in lines(shown.panel)[-2]
         assert "p Hold" not in screen
-        for words in ("s Step", "a Go", "X Abort"):
+        for words in ("s Step", "a Resume", "X Abort"):
             assert words in screen
         assert "e Edit" not in screen, "the headers are gone"
         for _ in range(2):
@@ -204,7 +204,7 @@ async def test_a_key_that_would_do_nothing_says_so(key: str, told: str) -> None:
         await client.head()
         await shown.until(lambda newest: newest.ended)
         screen = await shown.look()
-        for words in ("p Hold", "s Step", "a Go", "X Abort", "e Edit"):
+        for words in ("p Hold", "s Step", "a Resume", "X Abort", "e Edit"):
             assert words not in screen
         assert told in " ".join((await shown.look(key)).replace("▌", " ").split())
 

@@ -16,8 +16,8 @@ from brokenreg.runtime.runtime import Runtime
 from brokenreg.traffic.log import TrafficLog
 from brokenreg.tui.app import Panel
 from brokenreg.tui.bindings import key_name
-from brokenreg.tui.commands import AREAS, COMMANDS, TABS
-from brokenreg.tui.disabled_reasons import objections
+from brokenreg.tui.commands import COMMANDS, TABS, area
+from brokenreg.tui.disabled_reasons import disabled_reasons
 
 Scene = Callable[[Runtime], Awaitable[None]]
 
@@ -46,13 +46,15 @@ async def test_every_key_of_a_tab_does_something_or_says_why_not(tab: str, scene
         await scene(runtime)
         panel = Panel(runtime)
         async with panel.run_test(size=SIZE, notifications=True) as pilot:
-            await after(pilot, str(TABS.index(tab) + 1))
-            here = [each for each in COMMANDS if tab in AREAS[each.area] and each.area not in EVERYWHERE]
+            await after(pilot, TABS[tab].key)
+            here = [
+                each for each in COMMANDS if tab in area(each.area).places and each.area not in EVERYWHERE
+            ]
             for command in [each for each in here if each.id not in offered(panel)]:
                 key = command.keys.partition(",")[0]
                 told = await after(pilot, key)
                 assert panel.focused is not None
-                why = [*objections(panel.focused, key_name(key), {})]
+                why = [*disabled_reasons(panel.focused, key_name(key), {})]
                 assert len(why) == 1, (command.id, why)
                 assert why[0] in told, command.id
 

@@ -16,8 +16,6 @@ from textual.worker import Worker
 from brokenreg.oci.sizes import format_size
 from brokenreg.runtime import operations
 from brokenreg.runtime.errors import NotFoundError, OperationError
-from brokenreg.runtime.runtime import Runtime
-from brokenreg.tui.area import Clock, TabArea
 from brokenreg.tui.bindings import bindings_of
 from brokenreg.tui.blobs.changing import delete, toggle_corruption
 from brokenreg.tui.blobs.inside import Inside
@@ -25,6 +23,7 @@ from brokenreg.tui.blobs.survey import Blob, Order, arranged, survey
 from brokenreg.tui.blobs.table import BlobTable
 from brokenreg.tui.blobs.view import BlobView
 from brokenreg.tui.dialogues import Confirmation
+from brokenreg.tui.tabs import TabArea, TabContext
 from brokenreg.tui.text import visible
 from brokenreg.wording import form_for
 
@@ -59,8 +58,15 @@ class BlobsArea(TabArea):
     """
     BINDINGS: ClassVar[list[BindingType]] = bindings_of("blobs")
 
-    def __init__(self, runtime: Runtime, clock: Clock, *, id: str) -> None:  # noqa: A002 - Textual's
-        super().__init__(runtime, clock, id=id)
+    def __init__(self, context: TabContext) -> None:
+        super().__init__(context)
+        self._runtime = context.runtime
+        self._table = BlobTable(context.clock)
+        self._view = BlobView()
+        self._field = Input(
+            placeholder="words of digests, kinds, origins, repositories or tags", select_on_focus=False
+        )
+        self._line = Static(markup=False)
         self._order = Order.SIZE
         self._wanted = ""
         self._blobs: list[Blob] = []
@@ -74,12 +80,10 @@ class BlobsArea(TabArea):
 
     def compose(self) -> ComposeResult:
         with Container(id="blob-panes"):
-            yield BlobTable(self.clock)
-            yield BlobView()
-        yield Input(
-            placeholder="words of digests, kinds, origins, repositories or tags", select_on_focus=False
-        )
-        yield Static(markup=False)
+            yield self._table
+            yield self._view
+        yield self._field
+        yield self._line
 
     def tick(self) -> None:
         self._ticks += 1
@@ -116,7 +120,7 @@ class BlobsArea(TabArea):
             case "delete" if blob is not None and not blob.keys:
                 return "it cannot be deleted: it is fabricated anew whenever it is asked for"
             case "corrupt" if blob is not None and blob.made is None:
-                return self.runtime.store.integrity.why_missing(blob.digest) or super().disabled_reason(
+                return self._runtime.store.integrity.why_missing(blob.digest) or super().disabled_reason(
                     action
                 )
         return super().disabled_reason(action)
@@ -134,13 +138,13 @@ class BlobsArea(TabArea):
             self.remove_class("-reading")
         else:
             self.remove_class("-searching")
-            self.query_one(Input).value = ""
+            self._field.value = ""
         self._table.focus()
 
     def action_search(self) -> None:
         """Ask for words."""
         self.add_class("-searching")
-        self.query_one(Input).focus()
+        self._field.focus()
 
     def action_sort(self) -> None:
         """Take the next order."""
@@ -159,7 +163,7 @@ class BlobsArea(TabArea):
         """Add a rule that corrupts this blob for clients, or remove it."""
         if (blob := self._table.selected) is not None:
             try:
-                self._say(f"{_short(blob)}: {toggle_corruption(self.runtime, blob)}")
+                self._say(f"{_short(blob)}: {toggle_corruption(self._runtime, blob)}")
             except OperationError as error:
                 self._say(f"{_short(blob)}: {error}")
 
@@ -209,7 +213,7 @@ class BlobsArea(TabArea):
 
     def _inspect(self) -> None:
         if (blob := self._table.selected) is not None:
-            inside = Inside(self.runtime, blob)
+            inside = Inside(self._runtime, blob)
             self._view.show(inside)
             self.run_worker(inside.read(self._view.room), group="inside", exclusive=True)
 
@@ -217,11 +221,11 @@ class BlobsArea(TabArea):
         said = "not verified: stopped"
         self._verification = blob, 0
         try:
-            finding = await operations.verify(self.runtime, blob.digest, partial(self._note_read, blob))
+            finding = await operations.verify(self._runtime, blob.digest, partial(self._note_read, blob))
             has = form_for(finding.size, "has", "have")
             found = f"{format_size(finding.size)} {has} the digest {finding.found}"
             said = f"verified: {found}" if finding.is_intact else f"WRONG: {found}"
-            if self.runtime.store.integrity.is_quarantined(blob.digest):
+            if self._runtime.store.integrity.is_quarantined(blob.digest):
                 said += "; it is not served any more"
         except NotFoundError as error:
             said = error.reason or str(error)
@@ -240,15 +244,15 @@ class BlobsArea(TabArea):
 
     async def _delete(self, blob: Blob) -> None:
         try:
-            self._say(f"{_short(blob)}: {await delete(self.runtime, blob)}")
+            self._say(f"{_short(blob)}: {await delete(self._runtime, blob)}")
         except OperationError as error:
             self._say(f"{_short(blob)}: not deleted: {error}")
 
     def _look(self) -> None:
         """See which blobs there are, if that may have changed; arrange them, if that is asked otherwise."""
         there = (
-            self.runtime.store.index.version,
-            self.runtime.images.made_count,
+            self._runtime.store.index.version,
+            self._runtime.images.made_count,
             self._ticks // _LONGEST,
         )
         asked = self._order, self._wanted
@@ -266,7 +270,7 @@ class BlobsArea(TabArea):
         if is_due:
             began = time.perf_counter()
             try:
-                self._blobs = await survey(self.runtime)
+                self._blobs = await survey(self._runtime)
             except OSError as error:
                 self._say(f"the blobs cannot be listed: {error}")
                 return
@@ -277,15 +281,7 @@ class BlobsArea(TabArea):
     def _say(self, text: str) -> None:
         """One line below, until there is another."""
         self.add_class("-saying")
-        self.query_one(Static).update(visible(text))
-
-    @property
-    def _table(self) -> BlobTable:
-        return self.query_one(BlobTable)
-
-    @property
-    def _view(self) -> BlobView:
-        return self.query_one(BlobView)
+        self._line.update(visible(text))
 
     @property
     def _is_reading(self) -> bool:

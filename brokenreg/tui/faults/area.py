@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import BindingType
-from textual.message import Message
 
 from brokenreg.faults.catalogue import CATALOGUE, Fault
 from brokenreg.rules.active_rule import ActiveRule
@@ -16,16 +15,16 @@ from brokenreg.rules.rule import Rule
 from brokenreg.rules.rule_book import RuleBook
 from brokenreg.runtime import operations
 from brokenreg.runtime.errors import OperationError
-from brokenreg.runtime.runtime import Runtime
-from brokenreg.tui.area import Clock, TabArea
 from brokenreg.tui.bindings import bindings_of, keyed_for
-from brokenreg.tui.dialogues import Confirmation
+from brokenreg.tui.dialogues import Confirmation, warn
 from brokenreg.tui.faults.choice import FaultChoice
 from brokenreg.tui.faults.form import RuleForm
 from brokenreg.tui.faults.listing import Listing, Row
 from brokenreg.tui.faults.scenario_file import LoadDialogue, SaveDialogue
 from brokenreg.tui.faults.words import count_words, faults_words, glyph, match_words
+from brokenreg.tui.tabs import TabArea, TabContext
 from brokenreg.tui.text import fit, visible
+from brokenreg.wording import counted, form_for
 
 _SOURCE = "panel"
 _COUNTS = 14
@@ -33,7 +32,7 @@ _HINT = (
     "",
     "No rule is in force: everything works. Break something:",
     "",
-    "  {faults.create}  a new rule                     {faults.load}  load a scenario file",
+    "  {faults.add}  a new rule                     {faults.load}  load a scenario file",
     "  {panel.overrides}  overrides, for every request   "
     "{traffic.fail-next}  in Traffic: the next one like this fails",
 )
@@ -47,25 +46,22 @@ class FaultsArea(TabArea):
 
     BINDINGS: ClassVar[list[BindingType]] = bindings_of("faults")
 
-    class Used(Message):
-        """A rule with that fault was put in force."""
-
-        def __init__(self, fault: Fault) -> None:
-            super().__init__()
-            self.fault = fault
-
     _shown: object = None
 
-    def __init__(self, runtime: Runtime, clock: Clock, *, id: str) -> None:  # noqa: A002 - Textual's
-        super().__init__(runtime, clock, id=id)
+    def __init__(self, context: TabContext) -> None:
+        super().__init__(context)
+        self._runtime = context.runtime
+        self._books = context.runtime.rules
+        self._arming = context.arming
+        self._listing = Listing()
         self._saved: dict[int, Rule] = {}
         """Rules by id, as they were last saved here."""
 
     def compose(self) -> ComposeResult:
-        yield Listing()
+        yield self._listing
 
     def tick(self) -> None:
-        books = self.runtime.rules
+        books = self._books
         there = [((name, each.id), each) for name in books.namespaces() for each in books.book(name)]
         width = self.size.width - 2
         state = width, [(place, each.rule, each.applied, each.matched) for place, each in there]
@@ -82,27 +78,30 @@ class FaultsArea(TabArea):
         book = self._book
         return f"scenario {visible(book.name)}" if book.name else ""
 
-    def unsaved(self, disabled: Collection[int]) -> int:
-        """Return how many rules of the panel have unsaved changes; some count only while armed.
+    def unsaved(self) -> Iterator[str]:
+        """Yield how many rules of the panel have changes that are not in a scenario file.
 
-        `disabled` are ids of disabled rules that one key can enable again.
+        Those that it made in passing (for the next request, or as an override) count while they are armed, or
+        while one key can arm them again.
         """
-        books = self.runtime.rules
-        return sum(
+        off = self._arming.disabled_ids
+        count = sum(
             self._saved.get(each.id) != each.rule
-            for name in books.namespaces()
-            for each in books.book(name)
+            for name in self._books.namespaces()
+            for each in self._books.book(name)
             if each.source == _SOURCE
-            or (each.source.startswith(_SOURCE) and (each.is_armed or each.id in disabled))
+            or (each.source.startswith(_SOURCE) and (each.is_armed or each.id in off))
         )
+        if count:
+            yield f"{counted(count, 'rule')} made here {form_for(count, 'is', 'are')} not saved."
 
     def disabled_reason(self, action: str) -> str:
         """Why `action` would do nothing now."""
         active = self._selected
         match action:
-            case "open" | "delete" | "switch" | "earlier" | "later" if active is None:
-                return "there is no rule here; {faults.create} makes one, {faults.load} loads a scenario file"
-            case "open" if active is not None and len(active.rule.fault) > 1:
+            case "edit" | "delete" | "switch" | "earlier" | "later" if active is None:
+                return "there is no rule here; {faults.add} makes one, {faults.load} loads a scenario file"
+            case "edit" if active is not None and len(active.rule.fault) > 1:
                 return "it has several faults, and the form one; edit it in a scenario file"
             case "earlier" if active is self._peers[0]:
                 return "it is asked first already"
@@ -110,11 +109,11 @@ class FaultsArea(TabArea):
                 return "it is asked last already"
         return super().disabled_reason(action)
 
-    def action_create(self) -> None:
+    def action_add(self) -> None:
         """Choose a fault, fill in its form, and put the rule last."""
         self.app.push_screen(FaultChoice(), self._chosen)
 
-    def action_open(self) -> None:
+    def action_edit(self) -> None:
         """Edit the rule under the cursor."""
         active = self._selected
         if active is None:
@@ -128,7 +127,7 @@ class FaultsArea(TabArea):
         active = self._selected
         if active is not None:
             enabled = not active.rule.enabled
-            operations.set_rule_enabled(self.runtime, self._namespace, active.id, enabled=enabled)
+            operations.set_rule_enabled(self._runtime, self._namespace, active.id, enabled=enabled)
             self.tick()
 
     def action_earlier(self) -> None:
@@ -150,17 +149,17 @@ class FaultsArea(TabArea):
 
     def action_load(self) -> None:
         """Load a scenario file."""
-        self.app.push_screen(LoadDialogue(self.runtime, self._namespace), self._told)
+        self.app.push_screen(LoadDialogue(self._runtime, self._namespace), self._told)
 
     def action_save(self) -> None:
         """Save what is in force as a scenario file."""
         namespace = self._namespace
-        self.app.push_screen(SaveDialogue(self.runtime, namespace), partial(self._written, namespace))
+        self.app.push_screen(SaveDialogue(self._runtime, namespace), partial(self._written, namespace))
 
     def on_cursor_list_opened(self) -> None:
         """Somebody clicked twice."""
-        if not self.disabled_reason("open"):
-            self.action_open()
+        if not self.disabled_reason("edit"):
+            self.action_edit()
 
     def _chosen(self, kind: type[Fault] | None) -> None:
         if kind is not None:
@@ -171,11 +170,11 @@ class FaultsArea(TabArea):
             return
         namespace = self._namespace
         try:
-            active = operations.add_rule(self.runtime, namespace, rule, _SOURCE)
+            active = operations.add_rule(self._runtime, namespace, rule, _SOURCE)
         except OperationError as error:
-            self._warn(str(error))
+            warn(self, str(error))
             return
-        self.post_message(self.Used(rule.fault[0]))
+        self._arming.last_fault = rule.fault[0]
         self.tick()
         self._listing.select((namespace, active.id))
 
@@ -183,25 +182,25 @@ class FaultsArea(TabArea):
         if rule is None:
             return
         try:
-            operations.replace_rule(self.runtime, namespace, rule_id, rule, _SOURCE)
+            operations.replace_rule(self._runtime, namespace, rule_id, rule, _SOURCE)
         except OperationError as error:
-            self._warn(f"nothing was changed: {error}")
+            warn(self, f"nothing was changed: {error}")
         else:
-            self.post_message(self.Used(rule.fault[0]))
+            self._arming.last_fault = rule.fault[0]
         self.tick()
 
     def _removed(self, namespace: str, rule_id: int, wanted: bool | None) -> None:
         if wanted:
             try:
-                operations.remove_rule(self.runtime, namespace, rule_id)
+                operations.remove_rule(self._runtime, namespace, rule_id)
             except OperationError as error:
-                self._warn(f"nothing was changed: {error}")
+                warn(self, f"nothing was changed: {error}")
             self.tick()
 
     def _move(self, by: int) -> None:
         active = self._selected
         if active is not None:
-            operations.move_rule(self.runtime, self._namespace, active.id, by)
+            operations.move_rule(self._runtime, self._namespace, active.id, by)
             self.tick()
 
     def _told(self, done: str | None) -> None:
@@ -211,15 +210,8 @@ class FaultsArea(TabArea):
 
     def _written(self, namespace: str, done: str | None) -> None:
         if done is not None:
-            self._saved |= {each.id: each.rule for each in self.runtime.rules.book(namespace)}
+            self._saved |= {each.id: each.rule for each in self._books.book(namespace)}
         self._told(done)
-
-    def _warn(self, problem: str) -> None:
-        self.app.notify(visible(problem), severity="warning", markup=False)
-
-    @property
-    def _listing(self) -> Listing:
-        return self.query_one(Listing)
 
     @property
     def _namespace(self) -> str:
@@ -229,7 +221,7 @@ class FaultsArea(TabArea):
 
     @property
     def _book(self) -> RuleBook:
-        return self.runtime.rules.book(self._namespace)
+        return self._books.book(self._namespace)
 
     @property
     def _selected(self) -> ActiveRule | None:

@@ -47,7 +47,7 @@ class FaultChoice(ModalScreen[type[Fault] | None], inherit_bindings=False):
         """To the next one, or the one before."""
         self._listing.action_move(by)
 
-    def action_take(self) -> None:
+    def action_choose(self) -> None:
         """This one."""
         chosen = self._listing.selected
         if isinstance(chosen, str):
@@ -55,7 +55,7 @@ class FaultChoice(ModalScreen[type[Fault] | None], inherit_bindings=False):
 
     def on_cursor_list_opened(self) -> None:
         """Somebody clicked twice."""
-        self.action_take()
+        self.action_choose()
 
     def action_cancel(self) -> None:
         """None of them."""

@@ -188,11 +188,11 @@ class RuleForm(ModalScreen[Rule | None], inherit_bindings=False):
         """To the next field."""
         self.focus_next(Input)
 
-    def action_last(self) -> None:
+    def action_previous(self) -> None:
         """To the field before."""
         self.focus_previous(Input)
 
-    def action_take(self) -> None:
+    def action_submit(self) -> None:
         """Put the rule in force, if it is one; else go to what is wrong with it."""
         rule = self._judge()
         if rule is not None:

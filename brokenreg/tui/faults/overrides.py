@@ -19,6 +19,7 @@ from brokenreg.runtime import operations
 from brokenreg.runtime.errors import OperationError
 from brokenreg.runtime.runtime import Runtime
 from brokenreg.tui.bindings import KeyLine, bindings_of
+from brokenreg.tui.faults.arming import Arming
 from brokenreg.tui.faults.form import RuleForm
 from brokenreg.tui.faults.listing import Listing, Row
 from brokenreg.tui.faults.words import count_words, fault_words, glyph
@@ -27,11 +28,10 @@ from brokenreg.tui.text import fit, visible
 _SOURCE = "panel, override"
 
 
-class OverridesScreen(ModalScreen[Fault | None], inherit_bindings=False):
+class OverridesScreen(ModalScreen[None], inherit_bindings=False):
     """Edits the overrides of the default namespace.
 
-    The result is the fault that was last switched on, or None. An override that is switched off stays in the
-    book, disabled, with its parameters.
+    An override that is switched off stays in the book, disabled, with its parameters.
     """
 
     DEFAULT_CSS = """
@@ -42,10 +42,10 @@ class OverridesScreen(ModalScreen[Fault | None], inherit_bindings=False):
     """
     BINDINGS: ClassVar[list[BindingType]] = bindings_of("overrides")
 
-    def __init__(self, runtime: Runtime) -> None:
+    def __init__(self, runtime: Runtime, arming: Arming) -> None:
         super().__init__()
         self._runtime = runtime
-        self._last: Fault | None = None
+        self._arming = arming
 
     def compose(self) -> ComposeResult:
         with Vertical() as box:
@@ -83,7 +83,7 @@ class OverridesScreen(ModalScreen[Fault | None], inherit_bindings=False):
 
     def action_close(self) -> None:
         """Back."""
-        self.dismiss(self._last)
+        self.dismiss()
 
     def _edited(self, rule: Rule | None) -> None:
         if rule is not None:
@@ -101,7 +101,7 @@ class OverridesScreen(ModalScreen[Fault | None], inherit_bindings=False):
         except OperationError as error:
             self.app.notify(visible(str(error)), severity="warning", markup=False)
             return
-        self._last = rule.fault[0]
+        self._arming.last_fault = rule.fault[0]
 
     def _of(self, name: str) -> ActiveRule | None:
         """The override that has this fault alone."""

@@ -62,7 +62,7 @@ class _FileDialogue(ModalScreen[str | None], inherit_bindings=False):
         """Say what is wrong, or nothing any more."""
         self.query_one("#problem", Static).update(visible(problem))
 
-    def action_take(self) -> None:
+    def action_submit(self) -> None:
         """Do it with the file that stands there."""
         text = self.query_one(Input).value.strip()
         if not text:

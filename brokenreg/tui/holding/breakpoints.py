@@ -62,7 +62,7 @@ class BreakpointsScreen(ModalScreen[None], HasDisabledReasons, inherit_bindings=
 
     def disabled_reason(self, action: str) -> str:
         """Why `action` would do nothing now."""
-        if action in ("remove", "choose", "toggle_breakpoints") and not len(self._breakpoints):
+        if action in ("remove", "choose", "switch") and not len(self._breakpoints):
             return "there are no breakpoints; type one, and {breakpoints.add} sets it"
         return super().disabled_reason(action)
 
@@ -90,7 +90,7 @@ class BreakpointsScreen(ModalScreen[None], HasDisabledReasons, inherit_bindings=
         """Choose another breakpoint."""
         self._choose(self._chosen + by)
 
-    def action_toggle_breakpoints(self) -> None:
+    def action_switch(self) -> None:
         """Switch all breakpoints on or off."""
         operations.set_breakpoints_enabled(self._runtime, enabled=not self._breakpoints.are_on)
         self._show()

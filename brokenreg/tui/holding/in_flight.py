@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import islice
 
 from rich.cells import cell_len
@@ -12,7 +12,6 @@ from textual.widgets import Static
 from brokenreg.oci.sizes import format_size
 from brokenreg.runtime.runtime import Runtime
 from brokenreg.traffic.exchange import Exchange
-from brokenreg.tui.area import Clock
 from brokenreg.tui.text import fit, visible
 from brokenreg.tui.traffic import cells
 
@@ -81,7 +80,7 @@ class HeldLine(Static):
 
 
 def _told(exchange: Exchange, now: float, width: int) -> str:
-    held = held_words(exchange, now) or "on its way to the next stop"
+    held = held_words(exchange, now) or "on its way to the next step"
     head = f"─ #{exchange.id} "
     room = max(_REQUEST_AT_LEAST, width - cell_len(head) - cell_len(held) - 1)
     return fit(f"{head}{cells.request_line(exchange, room)} {held}", width)
@@ -103,7 +102,7 @@ class InFlight(Static):
         border-top: solid $secondary 50%; border-left: solid $secondary 50%; background: $surface; }
     """
 
-    def __init__(self, runtime: Runtime, clock: Clock) -> None:
+    def __init__(self, runtime: Runtime, clock: Callable[[], float]) -> None:
         super().__init__(markup=False)
         self._runtime = runtime
         self._clock = clock

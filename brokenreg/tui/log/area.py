@@ -13,9 +13,9 @@ from textual.strip import Strip
 
 from brokenreg.diagnostics import Diagnostics, LogLine
 from brokenreg.http.dates import clock
-from brokenreg.tui.area import TabArea
 from brokenreg.tui.bindings import bindings_of
 from brokenreg.tui.scrolling import MOVES, Scrolling, set_lines
+from brokenreg.tui.tabs import TabArea, TabContext
 from brokenreg.tui.text import fold, visible
 
 _LEAD = 17
@@ -112,8 +112,12 @@ class LogArea(TabArea):
 
     BINDINGS: ClassVar[list[BindingType]] = bindings_of("log")
 
+    def __init__(self, context: TabContext) -> None:
+        super().__init__(context)
+        self._view = LogView(context.runtime.diagnostics)
+
     def compose(self) -> ComposeResult:
-        yield LogView(self.runtime.diagnostics)
+        yield self._view
 
     def tick(self) -> None:
         self._view.tick()
@@ -141,7 +145,3 @@ class LogArea(TabArea):
         """Show the next of: all levels, warnings and errors, errors."""
         levels = list(_LEVELS)
         self._view.level = levels[(levels.index(self._view.level) + 1) % len(levels)]
-
-    @property
-    def _view(self) -> LogView:
-        return self.query_one(LogView)

@@ -11,12 +11,11 @@ from textual.widgets import Input
 
 from brokenreg.oci.descriptors import parts_of
 from brokenreg.oci.digests import Digest
-from brokenreg.runtime.runtime import Runtime
 from brokenreg.storage.errors import StorageError
 from brokenreg.storage.records import is_cache, spelled
-from brokenreg.tui.area import Clock, TabArea
 from brokenreg.tui.bindings import bindings_of
-from brokenreg.tui.dialogues import DocumentScreen
+from brokenreg.tui.dialogues import DocumentScreen, say
+from brokenreg.tui.tabs import TabArea, TabContext
 from brokenreg.tui.tags.changes import Change, delete, retag
 from brokenreg.tui.tags.opening import CLIENTS, document_of, pull_command
 from brokenreg.tui.tags.rows import DIGEST, MANIFESTS, Kind, Tree
@@ -39,17 +38,20 @@ class TagsArea(TabArea):
     """
     BINDINGS: ClassVar[list[BindingType]] = bindings_of("tags")
 
-    def __init__(self, runtime: Runtime, clock: Clock, *, id: str) -> None:  # noqa: A002 - Textual's
-        super().__init__(runtime, clock, id=id)
-        self._tree = Tree(runtime.store.index)
+    def __init__(self, context: TabContext) -> None:
+        super().__init__(context)
+        self._runtime = context.runtime
+        self._tree = Tree(self._runtime.store.index)
+        self._view = TagTree(self._tree, _HINT)
+        self._field = Input(
+            placeholder="part of a name or a tag", max_length=255, select_on_focus=False, compact=True
+        )
         self._reading: set[Digest] = set()
         self._client = 0
 
     def compose(self) -> ComposeResult:
-        yield TagTree(self._tree, _HINT)
-        yield Input(
-            placeholder="part of a name or a tag", max_length=255, select_on_focus=False, compact=True
-        )
+        yield self._view
+        yield self._field
 
     def tick(self) -> None:
         self._view.tick()
@@ -89,7 +91,7 @@ class TagsArea(TabArea):
         """Show the document that the row stands for."""
         row = self._view.selected
         if row is not None and row.digest is not None:
-            self.app.push_screen(DocumentScreen(*document_of(row, row.digest, self.runtime.store)))
+            self.app.push_screen(DocumentScreen(*document_of(row, row.digest, self._runtime.store)))
 
     def action_search(self) -> None:
         """Show the line to search in."""
@@ -107,7 +109,7 @@ class TagsArea(TabArea):
         row = self._view.selected
         if row is None or row.digest is None:
             return
-        settings = self.runtime.settings
+        settings = self._runtime.settings
         command = pull_command(
             list(CLIENTS)[self._client],
             self._address(),
@@ -148,23 +150,15 @@ class TagsArea(TabArea):
         else:
             self._view.action_expand()
 
-    @property
-    def _view(self) -> TagTree:
-        return self.query_one(TagTree)
-
-    @property
-    def _field(self) -> Input:
-        return self.query_one(Input)
-
     def _change(self, change: Change) -> None:
         row = self._view.selected
         if row is not None:
-            self.run_worker(change(self.app, self.runtime, row), group="asking")
+            self.run_worker(change(self.app, self._runtime, row), group="asking")
 
     def _address(self) -> str:
         """The listener at which names are what they are here: one that stands for no other registry."""
-        addresses = self.runtime.status().registry
-        for listen, address in zip(self.runtime.settings.listen, addresses, strict=False):
+        addresses = self._runtime.status().registry
+        for listen, address in zip(self._runtime.settings.listen, addresses, strict=False):
             if listen.upstream is None:
                 return address
         return addresses[0]
@@ -172,9 +166,9 @@ class TagsArea(TabArea):
     async def _learn(self, digest: Digest) -> None:
         """Read a manifest that is open in the tree."""
         try:
-            body = await self.runtime.store.index.manifest_body(digest)
+            body = await self._runtime.store.index.manifest_body(digest)
         except StorageError as error:
-            self.say(visible(f"{digest[:DIGEST]} cannot be read: {error}"))
+            say(self, visible(f"{digest[:DIGEST]} cannot be read: {error}"))
             body = None
         parts = await asyncio.to_thread(parts_of, body or b"", _MOST_PARTS)
         self._reading.discard(digest)

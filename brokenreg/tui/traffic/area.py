@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import BindingType
-from textual.message import Message
 
-from brokenreg.runtime.runtime import Runtime
 from brokenreg.traffic.exchange import Exchange
-from brokenreg.traffic.filters import parse_filter
 from brokenreg.traffic.replay import ReplayError, replay_of
-from brokenreg.tui.area import Clock
 from brokenreg.tui.bindings import bindings_of
-from brokenreg.tui.holding.in_flight import HeldLine, InFlight
+from brokenreg.tui.dialogues import say
+from brokenreg.tui.faults.fail_next import FailNext
+from brokenreg.tui.holding.controls import HoldingControls
+from brokenreg.tui.tabs import TabArea, TabContext
 from brokenreg.tui.tags.opening import reachable
 from brokenreg.tui.text import visible
 from brokenreg.tui.traffic.cells import subject_of
@@ -22,67 +22,57 @@ from brokenreg.tui.traffic.completion import values_of
 from brokenreg.tui.traffic.detail.view import Detail
 from brokenreg.tui.traffic.export import ExportScreen, Source
 from brokenreg.tui.traffic.filter_bar import FilterBar
-from brokenreg.tui.traffic.marks_and_noise import SiftingArea
+from brokenreg.tui.traffic.marks import MARK
 from brokenreg.tui.traffic.table import TrafficTable
-from brokenreg.tui.traffic.view import everything
 
 _LOOKED_AT = 1000
 """Of so many exchanges, the newest, are the values offered; a look takes some milliseconds."""
 
 
-class TrafficArea(SiftingArea):
+class TrafficArea(TabArea):
     """The list; the detail below it once it is opened, on a wide screen always at the right."""
 
     DEFAULT_CSS = """
-    TrafficArea { layout: vertical; }
-    TrafficArea > TrafficTable { height: 1fr; }
-    TrafficArea > Detail { display: none; height: 60%; border-top: solid $secondary 50%; }
-    TrafficArea > Detail:focus { border-top: solid $primary; }
-    TrafficArea.-reading > Detail { display: block; }
-    TrafficArea.-wide { layout: grid; grid-size: 2; grid-columns: 2fr 1fr; grid-rows: 1fr auto; }
-    TrafficArea.-wide > TrafficTable { row-span: 2; column-span: 2; height: 100%; }
-    TrafficArea.-wide.-filled > TrafficTable { column-span: 1; }
-    TrafficArea.-wide.-filled > InFlight { display: block; }
-    TrafficArea.-wide > Detail { height: 100%; border-top: none;
-        border-left: solid $secondary 50%; }
-    TrafficArea.-wide.-filled > Detail { display: block; }
-    TrafficArea.-wide > Detail:focus { border-left: solid $primary; }
+    TrafficArea > HoldingControls { layout: vertical; height: 1fr; }
+    TrafficArea TrafficTable { height: 1fr; }
+    TrafficArea Detail { display: none; height: 60%; border-top: solid $secondary 50%; }
+    TrafficArea Detail:focus { border-top: solid $primary; }
+    TrafficArea.-reading Detail { display: block; }
+    TrafficArea.-wide > HoldingControls { layout: grid; grid-size: 2; grid-columns: 2fr 1fr;
+        grid-rows: 1fr auto; }
+    TrafficArea.-wide TrafficTable { row-span: 2; column-span: 2; height: 100%; }
+    TrafficArea.-wide.-filled TrafficTable { column-span: 1; }
+    TrafficArea.-wide.-filled InFlight { display: block; }
+    TrafficArea.-wide Detail { height: 100%; border-top: none; border-left: solid $secondary 50%; }
+    TrafficArea.-wide.-filled Detail { display: block; }
+    TrafficArea.-wide Detail:focus { border-left: solid $primary; }
     """
-    BINDINGS: ClassVar[list[BindingType]] = bindings_of("holding", "traffic")
+    BINDINGS: ClassVar[list[BindingType]] = bindings_of("traffic")
 
-    class FailNext(Message):
-        """The next one like that exchange shall fail; `choose` with which fault, or as the last time."""
-
-        def __init__(self, exchange: Exchange, *, choose: bool) -> None:
-            super().__init__()
-            self.exchange = exchange
-            self.choose = choose
-
-    def __init__(self, runtime: Runtime, clock: Clock, *, id: str) -> None:  # noqa: A002 - Textual's
-        super().__init__(runtime, clock, id=id)
-        self._filter = ""
-        self._is_filtering = True
+    def __init__(self, context: TabContext) -> None:
+        super().__init__(context)
+        runtime, clock = context.runtime, context.clock
+        self._log = runtime.log
+        self._table = TrafficTable(self._log, hint=_hint(runtime.status().registry[0]), clock=clock)
+        self._detail = Detail(runtime, clock)
+        self._holding = HoldingControls(runtime, clock, lambda: self._table.selected)
+        self._bar = FilterBar()
+        self._fail_next = FailNext(self, runtime, context.arming)
 
     def compose(self) -> ComposeResult:
-        address = self.runtime.status().registry[0]
-        yield TrafficTable(self.runtime.log, hint=_hint(address), clock=self.clock)
-        yield Detail(self.runtime, self.clock)
-        yield InFlight(self.runtime, self.clock)
-        yield HeldLine()
-        yield FilterBar()
+        with self._holding:
+            yield self._table
+            yield self._detail
+        yield self._bar
 
     def on_mount(self) -> None:
         self.watch(self._table, "cursor", self._show_selected, init=False)
 
     def tick(self) -> None:
         self._table.tick()
-        self.set_class(len(self.runtime.log) > 0, "-filled")
+        self.set_class(len(self._log) > 0, "-filled")
         self._show_selected()
-        super().tick()
-
-    @property
-    def selected(self) -> Exchange | None:
-        return self._table.selected
+        self._holding.tick()
 
     def take_focus(self) -> None:
         self._bar.close()
@@ -90,12 +80,14 @@ class TrafficArea(SiftingArea):
 
     @property
     def remark(self) -> str:
-        progress = self._table.progress
-        parts = [super().remark]
-        if self._filter:
-            parts.append(f"/ {'' if self._is_filtering else 'off: '}{visible(self._filter)}")
-        if progress is not None:
-            parts.append(f"{progress:.0%}")
+        """How many are marked, how many are hidden as routine, the filter, and how far it has come."""
+        table, bar = self._table, self._bar
+        parts = (
+            f"{MARK} {len(table.marks)}" if table.marks else "",
+            "" if table.routine is None else f"routine: {table.routine} hidden",
+            f"/ {'' if bar.is_on else 'off: '}{visible(bar.text)}" if bar.text else "",
+            "" if table.progress is None else f"{table.progress:.0%}",
+        )
         return "  ".join(filter(None, parts))
 
     @property
@@ -111,27 +103,31 @@ class TrafficArea(SiftingArea):
         """Why `action` would do nothing now."""
         match action:
             case "back" if not self._is_reading:
-                others = "; {traffic.filter-toggle} switches its filter" if self._filter else ""
+                others = "; {traffic.filter-toggle} switches its filter" if self._bar.text else ""
                 return f"this is the list already{others}"
             case "open" if self._is_reading:
                 return "it is shown in full already; {traffic.back} goes back to the list"
             case "open" if self._table.row is None:
-                return self._objection_to_row()
+                return self._why_no_exchange()
             case "fail_next" | "fail_next_with" if self._table.selected is None:
-                return self._objection_to_row()
+                return self._why_no_exchange()
             case "replay" | "export" | "copy" if self._chosen is None:
-                return self._objection_to_row()
+                return self._why_no_exchange()
             case "expand" if self._table.transfer is None:
                 return "nothing is folded here: the cursor is under no heading of a pull or push"
             case "filter" if self._bar.is_open:
-                return "a filter is being written already, below"
-            case "filter_toggle" if not self._filter:
-                return "there is no filter; {traffic.filter} writes one"
+                return "the filter is open already, below"
+            case "filter_toggle" if not self._bar.text:
+                return "there is no filter; {traffic.filter} sets one"
+            case "mark" if self._table.row is None:
+                return "there is nothing under the cursor to mark"
+            case "go_marked" | "clear_marks" if not self._table.marks:
+                return "nothing is marked; {traffic.mark} marks what is under the cursor"
             case "pane" if self._detail.exchange is None or not self._detail.display:
-                return self._objection_to_row() or "no exchange is shown in full; {traffic.open} shows it"
+                return self._why_no_exchange() or "no exchange is shown in full; {traffic.open} shows it"
         return super().disabled_reason(action)
 
-    def _objection_to_row(self) -> str:
+    def _why_no_exchange(self) -> str:
         """Why there is nothing to do with what is under the cursor; empty for an exchange."""
         if self._table.selected is not None:
             return ""
@@ -165,46 +161,46 @@ class TrafficArea(SiftingArea):
             self.run_worker(self._replay(self._chosen))
 
     async def _replay(self, exchange: Exchange) -> None:
-        log = self.runtime.log
+        log = self._log
         body = log.bodies.of(exchange).request
         try:
-            replay = replay_of(exchange, self.runtime.status().registry, body)
+            replay = replay_of(exchange, self.context.runtime.status().registry, body)
             left_out = f", without {' and '.join(replay.left_out)}" if replay.left_out else ""
-            self.say(f"exchange {exchange.id} is sent again{left_out}")
+            say(self, f"exchange {exchange.id} is sent again{left_out}")
             status = await replay.send()
         except ReplayError as error:
-            self.say(f"replay of exchange {exchange.id}: {error}")
+            say(self, f"replay of exchange {exchange.id}: {error}")
         else:
-            self.say(f"replay of exchange {exchange.id}: {status}{left_out}")
+            say(self, f"replay of exchange {exchange.id}: {status}{left_out}")
 
     def action_export(self) -> None:
         """Ask in which form, and where to."""
         if self._chosen is not None:
             table = self._table
-            source = Source(self.runtime, self._chosen, table.shows, table.marks.exchanges(self.runtime.log))
-            self.app.push_screen(ExportScreen(source), self.say)
+            source = Source(self.context.runtime, self._chosen, table.shows, table.marks.exchanges(self._log))
+            self.app.push_screen(ExportScreen(source), partial(say, self))
 
     def action_copy(self) -> None:
         """Copy what the exchange is about."""
         if self._chosen is not None:
             subject = visible(subject_of(self._chosen))  # a line break in a path would run what follows
             self.app.copy_to_clipboard(subject)
-            self.say(f"copied: {subject}")
+            say(self, f"copied: {subject}")
 
     def action_follow(self) -> None:
         """Go along with what comes, beginning at the newest; or do not."""
         self._table.toggle_follow()
 
     def action_filter(self) -> None:
-        """Write a filter, or change the one that there is."""
-        log = self.runtime.log
+        """Write a filter, or edit the current one."""
+        log = self._log
         newest = (log[position] for position in range(max(log.first, log.end - _LOOKED_AT), log.end))
-        self._bar.open(self._filter, values_of(newest))
+        self._bar.open(values_of(newest))
 
     def action_filter_toggle(self) -> None:
-        """All exchanges again; and back."""
-        self._is_filtering = not self._is_filtering
-        self._show_filtered()
+        """Switch the filter off, or on again."""
+        self._bar.is_on = not self._bar.is_on
+        self._table.show_only(self._bar.filter)
 
     def action_expand(self) -> None:
         """Show the exchanges of the pull or push at the cursor, or its heading alone."""
@@ -218,26 +214,40 @@ class TrafficArea(SiftingArea):
         """Bars that show when each exchange was, or none."""
         self._table.toggle_waterfall()
 
-    def on_filter_bar_applied(self, event: FilterBar.Applied) -> None:
-        self._filter, self._is_filtering = event.text, True
-        self._show_filtered()
+    def action_mark(self) -> None:
+        """Mark what is under the cursor, or remove its mark."""
+        self._table.toggle_mark()
+
+    def action_go_marked(self, by: int) -> None:
+        """Put the cursor on the next marked row, or on the previous one."""
+        if not self._table.go_to_marked(by):
+            key = "{traffic.routine}" if self._table.routine else "{traffic.filter-toggle}"
+            say(self, f"what is marked is not in this list; {key} shows all")
+
+    def action_clear_marks(self) -> None:
+        """Remove all marks."""
+        self._table.clear_marks()
+
+    def action_routine(self) -> None:
+        """Hide routine exchanges, or show them again."""
+        self._table.toggle_routine()
+
+    def on_filter_bar_applied(self) -> None:
+        self._table.show_only(self._bar.filter)
         self.take_focus()
 
-    def on_filter_bar_left(self) -> None:
+    def on_filter_bar_cancelled(self) -> None:
         self.take_focus()
 
     def action_fail_next(self) -> None:
-        """Let the next one like this fail, as the last time."""
-        self._fail_next(choose=False)
+        """Make the next request like this fail, with the fault that was used last."""
+        if self._table.selected is not None:
+            self._fail_next.arm(self._table.selected)
 
     def action_fail_next_with(self) -> None:
-        """Let the next one like this fail, with a fault to choose."""
-        self._fail_next(choose=True)
-
-    def _fail_next(self, *, choose: bool) -> None:
-        selected = self._table.selected
-        if selected is not None:
-            self.post_message(self.FailNext(selected, choose=choose))
+        """Make the next request like this fail, with a fault of the user's choice."""
+        if self._table.selected is not None:
+            self._fail_next.choose(self._table.selected)
 
     def on_cursor_list_opened(self) -> None:
         """Somebody clicked twice."""
@@ -245,25 +255,13 @@ class TrafficArea(SiftingArea):
             self.action_open()
 
     @property
-    def _detail(self) -> Detail:
-        return self.query_one(Detail)
-
-    @property
     def _chosen(self) -> Exchange | None:
         """What is read, or under the cursor."""
         return self._detail.exchange if self._is_reading else self._table.selected
 
     @property
-    def _bar(self) -> FilterBar:
-        return self.query_one(FilterBar)
-
-    @property
     def _is_reading(self) -> bool:
         return self.has_class("-reading")
-
-    def _show_filtered(self) -> None:
-        is_wanted = self._filter and self._is_filtering
-        self._table.show_only(parse_filter(self._filter) if is_wanted else everything)
 
     def _show_selected(self) -> None:
         self._table.learn()

@@ -136,22 +136,22 @@ class ExportScreen(ModalScreen[str], HasDisabledReasons, inherit_bindings=False)
         yield KeyLine()
 
     def on_mount(self) -> None:
-        self.action_form(0)
+        self.action_format(0)
         self.query_one(_Preview).focus()
 
     def disabled_reason(self, action: str) -> str:
         """Why `action` would do nothing now."""
         match action:
-            case "copy" | "save" | "form" if self._is_saving:
-                return "type the name of a file; {export.leave} goes back"
+            case "copy" | "save" | "format" if self._is_saving:
+                return "type the name of a file; {export.close} goes back"
             case "copy" | "save" if self._text is None:
-                return "there is nothing in this form; {export.last-form} and {export.next-form} show others"
+                return "there is nothing in this format; {export.next-format} shows the next one"
             case "copy" if self._text and len(self._text) > MOST_COPIED:
                 most = format_size(MOST_COPIED)
                 return f"more than {most} is too much for a clipboard; {{export.save}} writes it to a file"
         return super().disabled_reason(action)
 
-    def action_form(self, by: int) -> None:
+    def action_format(self, by: int) -> None:
         """Make it in another form."""
         self._form = (self._form + by) % len(self._names)
         self._text = None
@@ -200,7 +200,7 @@ class ExportScreen(ModalScreen[str], HasDisabledReasons, inherit_bindings=False)
         self._say("write it to this file; enter writes")
         self.refresh_bindings()
 
-    def action_leave(self) -> None:
+    def action_close(self) -> None:
         """Back without more: from the name of the file, then from the dialogue."""
         if not self._is_saving:
             self.dismiss("")
@@ -238,7 +238,7 @@ class ExportScreen(ModalScreen[str], HasDisabledReasons, inherit_bindings=False)
             length += len(piece)
             if length - said >= _SAID_EVERY:
                 said = length
-                self._say(f"writing, {format_size(length)} so far; {{export.leave}} stops it")
+                self._say(f"writing, {format_size(length)} so far; {{export.close}} stops it")
 
     def on_input_changed(self) -> None:
         self._confirmed = ""

@@ -11,9 +11,11 @@ from textual.message import Message
 from textual.suggester import Suggester
 from textual.widgets import Input, Static
 
+from brokenreg.traffic.filters import Filter, parse_filter
 from brokenreg.tui.bindings import bindings_of
 from brokenreg.tui.text import visible
 from brokenreg.tui.traffic.completion import Values, advice, candidates, problem_of
+from brokenreg.tui.traffic.view import everything
 
 
 class _Completion(Suggester):
@@ -33,17 +35,17 @@ class _Field(Input):
     BINDINGS: ClassVar[list[BindingType]] = bindings_of("filter")
 
     class Applied(Message):
-        """Somebody is done."""
+        """The expression is to be applied."""
 
-    class Left(Message):
-        """Somebody wants to leave everything as it was."""
+    class Cancelled(Message):
+        """The filter is to stay as it was."""
 
     def action_apply(self) -> None:
-        """Take the expression."""
+        """Apply the expression."""
         self.post_message(self.Applied())
 
     def action_complete(self) -> None:
-        """Take what is suggested."""
+        """Accept the suggestion."""
         offered = (
             candidates(self.value, self.suggester.values) if isinstance(self.suggester, _Completion) else []
         )
@@ -51,13 +53,16 @@ class _Field(Input):
             self.value = offered[0]
             self.cursor_position = len(self.value)
 
-    def action_leave(self) -> None:
-        """Leave everything as it was."""
-        self.post_message(self.Left())
+    def action_cancel(self) -> None:
+        """Keep the filter as it was."""
+        self.post_message(self.Cancelled())
 
 
 class FilterBar(Vertical):
-    """Two lines: what is written, and what is wrong with it or how it may go on."""
+    """The filter, and two lines to edit it: the expression, and what is wrong with it or how it may go on.
+
+    `text` is the expression that was applied last; it is in force while `is_on`.
+    """
 
     DEFAULT_CSS = """
     FilterBar { dock: bottom; height: 2; display: none; background: $panel; padding: 0 1; }
@@ -67,17 +72,15 @@ class FilterBar(Vertical):
     """
 
     class Applied(Message):
-        """An expression that can be read is wanted from now on."""
+        """There is another filter."""
 
-        def __init__(self, text: str) -> None:
-            super().__init__()
-            self.text = text
-
-    class Left(Message):
-        """Nothing is to be changed."""
+    class Cancelled(Message):
+        """The filter stays as it was."""
 
     def __init__(self) -> None:
         super().__init__()
+        self.text = ""
+        self.is_on = True
         self._completion = _Completion()
 
     def compose(self) -> ComposeResult:
@@ -93,14 +96,19 @@ class FilterBar(Vertical):
     def is_open(self) -> bool:
         return self.has_class("-open")
 
-    def open(self, text: str, values: Values) -> None:
-        """Let `text` be changed; `values` are offered."""
+    @property
+    def filter(self) -> Filter:
+        """The filter that is in force."""
+        return parse_filter(self.text) if self.text and self.is_on else everything
+
+    def open(self, values: Values) -> None:
+        """Show the expression to be edited, with `values` as suggestions."""
         self._completion.values = values
         self.add_class("-open")
         field = self.query_one(_Field)
-        field.value = text
-        field.cursor_position = len(text)
-        self._judge(text)
+        field.value = self.text
+        field.cursor_position = len(self.text)
+        self._judge(self.text)
         field.focus()
 
     def close(self) -> None:
@@ -119,11 +127,12 @@ class FilterBar(Vertical):
         event.stop()
         text = self.query_one(_Field).value.strip()
         if self._judge(text):
-            self.post_message(self.Applied(text))
+            self.text, self.is_on = text, True
+            self.post_message(self.Applied())
 
-    def on__field_left(self, event: _Field.Left) -> None:
+    def on__field_cancelled(self, event: _Field.Cancelled) -> None:
         event.stop()
-        self.post_message(self.Left())
+        self.post_message(self.Cancelled())
 
     def _judge(self, text: str) -> bool:
         """Say what is wrong, or how it may go on; whether it can be read."""

@@ -46,7 +46,7 @@ class Rows:
         self._shown: dict[Transfer, list[Exchange]] = {}
         self._transfers = Transfers(self._read)
         self._open: deque[Exchange] = deque()
-        self._noise: set[int] = set()
+        self._routine: set[int] = set()
 
     def __len__(self) -> int:
         return self._heights.total
@@ -63,9 +63,9 @@ class Rows:
         return 1 - missing / len(self._log) if len(self._log) else 1.0
 
     @property
-    def noise(self) -> int:
-        """How many exchanges are hidden as noise, of those that pass the filter."""
-        return len(self._noise)
+    def routine(self) -> int:
+        """How many exchanges are hidden as routine, of those that pass the filter."""
+        return len(self._routine)
 
     def take_in(self, seconds: float) -> bool:
         """Work for at most so long; whether it is done. Those in flight are looked at again at last."""
@@ -218,7 +218,7 @@ class Rows:
         """Whether it is shown; what is not because it is noise is counted."""
         passes = self._view.passes(exchange)
         if passes and self._view.hides(exchange):
-            self._noise.add(exchange.id)
+            self._routine.add(exchange.id)
             return False
         return passes
 
@@ -237,7 +237,7 @@ class Rows:
                 self._view.collapsed.discard(unit.first.id)
                 self._view.marks.gone(unit)
         del self._items[gone.id]
-        self._noise.discard(gone.id)
+        self._routine.discard(gone.id)
         while self._units and self._is_gone(self._units[0]):
             self._units.popleft()
             self._heights.trim()

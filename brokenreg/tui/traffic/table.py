@@ -24,7 +24,7 @@ _SLICE = 0.008
 """Seconds that taking in may hold the loop; painting comes on top."""
 _PAUSE = 0.002
 _NONE_PASSES = ("Nothing of what has passed is shown by this filter.",)
-_NOISE_ALONE = ("All that has passed is noise, and hidden.",)
+_ONLY_ROUTINE = ("All that has passed is routine, and hidden.",)
 
 
 class TrafficTable(CursorList):
@@ -113,9 +113,9 @@ class TrafficTable(CursorList):
         return None if self._coming is None else self._coming.progress
 
     @property
-    def noise(self) -> int | None:
-        """How many exchanges are hidden as noise; None while noise is shown."""
-        return self._rows.noise if self._view.hides_noise else None
+    def routine(self) -> int | None:
+        """How many exchanges are hidden as routine; None while it is shown."""
+        return self._rows.routine if self._view.hides_routine else None
 
     @property
     def shows(self) -> Filter:
@@ -130,9 +130,9 @@ class TrafficTable(CursorList):
         """Pulls and pushes under headings, or every exchange by itself."""
         self._look(replace(self._view, is_grouped=not self._view.is_grouped))
 
-    def toggle_noise(self) -> None:
-        """Hide what nobody wants to see by default, or show it."""
-        self._look(replace(self._view, hides_noise=not self._view.hides_noise))
+    def toggle_routine(self) -> None:
+        """Hide routine exchanges, or show them."""
+        self._look(replace(self._view, hides_routine=not self._view.hides_routine))
 
     def learn(self) -> None:
         """Have the heading under the cursor know what its manifests name."""
@@ -251,7 +251,7 @@ class TrafficTable(CursorList):
         if y < self.HEADING:
             return self._painter.heading(width)
         if not len(self._rows):
-            hint = self._hint if not len(self._traffic) else _NOISE_ALONE if self.noise else _NONE_PASSES
+            hint = self._hint if not len(self._traffic) else _ONLY_ROUTINE if self.routine else _NONE_PASSES
             return self._painter.hint(hint, y - 2, width)
         row = self._row_at(self.scroll_offset.y + y - self.HEADING)
         if row is None:

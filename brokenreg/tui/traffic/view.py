@@ -21,13 +21,13 @@ class View:
 
     passes: Filter = everything
     is_grouped: bool = True
-    hides_noise: bool = False
+    hides_routine: bool = False
     collapsed: set[int] = field(default_factory=set)
     marks: Marks = field(default_factory=Marks)
 
     def hides(self, exchange: Exchange) -> bool:
-        """Return whether an exchange is hidden noise."""
-        return self.hides_noise and is_routine(exchange)
+        """Return whether an exchange is hidden as routine."""
+        return self.hides_routine and is_routine(exchange)
 
     def shows(self, exchange: Exchange) -> bool:
         """Return whether to show an exchange."""

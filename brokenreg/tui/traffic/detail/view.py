@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable
 from typing import ClassVar
 
 from textual.binding import BindingType
@@ -10,7 +10,6 @@ from textual.content import Content
 
 from brokenreg.runtime.runtime import Runtime
 from brokenreg.traffic.exchange import Exchange
-from brokenreg.tui.area import Clock
 from brokenreg.tui.lines import Line, Lines
 from brokenreg.tui.scrolling import MOVES
 from brokenreg.tui.traffic import cells
@@ -30,7 +29,7 @@ class Detail(Lines, inherit_bindings=False):
     BINDINGS: ClassVar[list[BindingType]] = MOVES
     HEADING = 1
 
-    def __init__(self, runtime: Runtime, clock: Clock) -> None:
+    def __init__(self, runtime: Runtime, clock: Callable[[], float]) -> None:
         super().__init__()
         self._runtime = runtime
         self._clock = clock

@@ -1,44 +1,61 @@
-"""Holding by keys, for a tab in which an exchange can be selected."""
+"""The keys that hold, step, resume, abort and edit responses, around widgets in which one can be selected."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import BindingType
+from textual.containers import Container
 
 from brokenreg.gate.passage import STEP, Abort, Order, Resume, Step
 from brokenreg.oci.sizes import format_size, parse_size
 from brokenreg.runtime import operations
 from brokenreg.runtime.errors import OperationError
+from brokenreg.runtime.runtime import Runtime
 from brokenreg.traffic.exchange import Exchange
-from brokenreg.tui.area import TabArea
-from brokenreg.tui.dialogues import Question
+from brokenreg.tui.bindings import bindings_of
+from brokenreg.tui.dialogues import Question, say
+from brokenreg.tui.disabled_reasons import HasDisabledReasons
 from brokenreg.tui.holding.breakpoints import BreakpointsScreen
 from brokenreg.tui.holding.edit import EditScreen
 from brokenreg.tui.holding.in_flight import HeldLine, InFlight
 
 
-class HoldingArea(TabArea):
-    """Orders are for the selected exchange if it is held, else for the one that is held longest.
+class HoldingControls(Container, HasDisabledReasons):
+    """Contains widgets that show exchanges; adds the keys of holding, and shows what is held and in flight.
 
-    One that was stepped stays the one, until it has ended or another is selected that is held. It needs a
-    `HeldLine` and an `InFlight` within.
+    `selected` returns the exchange under the cursor. Orders are for it if it is held, else for the one that
+    is held longest. One that was stepped remains the target until it has ended, or until the user selects
+    another one that is held.
     """
 
-    step = STEP
-    """Bytes of a step."""
+    BINDINGS: ClassVar[list[BindingType]] = bindings_of("holding")
 
-    _stepped: Exchange | None = None
+    def __init__(
+        self, runtime: Runtime, clock: Callable[[], float], selected: Callable[[], Exchange | None]
+    ) -> None:
+        super().__init__()
+        self._runtime = runtime
+        self._gate = runtime.gate
+        self._clock = clock
+        self._selected = selected
+        self._step = STEP
+        self._stepped: Exchange | None = None
+        self._in_flight = InFlight(runtime, clock)
+        self._held_line = HeldLine()
 
-    @property
-    def selected(self) -> Exchange | None:
-        """The exchange under the cursor."""
-        raise NotImplementedError
+    def compose(self) -> ComposeResult:
+        yield self._in_flight
+        yield self._held_line
 
     @property
     def _target(self) -> Exchange | None:
-        """The exchange that orders are for."""
-        waiting = self.runtime.gate.held
-        for exchange in (self.selected, self._stepped):
+        """The exchange that is stepped, resumed, aborted or edited."""
+        waiting = self._gate.held
+        for exchange in (self._selected(), self._stepped):
             if exchange is not None and (exchange.id in waiting or self._is_stepping(exchange)):
                 return exchange
         return next((passage.exchange for passage in waiting.values()), None)
@@ -49,15 +66,15 @@ class HoldingArea(TabArea):
     def tick(self) -> None:
         """Show what is held and what is in flight."""
         target = self._target
-        self.query_one(HeldLine).show(target, self.clock())
-        self.query_one(InFlight).tick(target)
+        self._held_line.show(target, self._clock())
+        self._in_flight.tick(target)
 
     def disabled_reason(self, action: str) -> str:
-        """Why an order would do nothing now."""
-        waiting = self.runtime.gate.held
+        """Return why `action` would do nothing now."""
+        waiting = self._gate.held
         match action:
             case "hold":
-                return self._objection_to_hold()
+                return self._why_not_held()
             case "resume_all" if not waiting:
                 return "nothing is held"
             case "step" | "resume" | "abort" | "edit":
@@ -65,87 +82,90 @@ class HoldingArea(TabArea):
                 if target is None:
                     return "nothing is held; {holding.hold} holds the selected response while it is in flight"
                 if target.id not in waiting:
-                    return f"#{target.id} is on its way to the next stop"
+                    return f"#{target.id} is on its way to the next step"
                 if action == "edit" and target.status is not None:
                     return f"#{target.id} has sent its headers; status and headers are edited before that"
-            case "toggle_breakpoints" if not len(self.runtime.gate.breakpoints):
-                return "there are no breakpoints; {holding.breakpoints} sets one"
+            case "toggle_breakpoints" if not len(self._gate.breakpoints):
+                return "there are no breakpoints; {holding.breakpoints} adds one"
         return super().disabled_reason(action)
 
-    def _objection_to_hold(self) -> str:
-        selected = self.selected
+    def _why_not_held(self) -> str:
+        selected = self._selected()
         if selected is None:
             return "there is nothing to hold: no exchange is selected"
         if selected.held_since is not None:
             return f"#{selected.id} is held already"
-        if not self.runtime.gate.can_hold(selected):
+        if not self._gate.can_hold(selected):
             why = "has ended" if selected.ended else "does not pass the gate"
             return f"#{selected.id} {why}; only a response in flight can be held"
         return ""
 
     def action_hold(self) -> None:
         """Hold the selected response where it is."""
-        if self.selected is not None:
-            self._try(partial(operations.hold, self.runtime, self.selected.id, "hand"))
+        selected = self._selected()
+        if selected is not None:
+            self._try(partial(operations.hold, self._runtime, selected.id, "hand"))
 
     def action_step(self) -> None:
-        """Let one chunk go."""
+        """Send one more chunk."""
         self._stepped = self._target
-        self._order(Step(self.step))
+        self._order(Step(self._step))
 
     def action_step_size(self) -> None:
-        """Ask how much a step is."""
+        """Ask how many bytes a step sends."""
         self.app.push_screen(
-            Question("Step size", f"Bytes of a step, now {format_size(self.step)}:", _problem_of_step),
+            Question(
+                "Set the step size", f"Bytes of a step, now {format_size(self._step)}:", _problem_of_step
+            ),
             self._set_step,
         )
 
     def action_resume(self) -> None:
-        """Let it go on to its end."""
+        """Resume the target."""
         self._order(Resume())
         self._stepped = None
 
     def action_resume_all(self) -> None:
-        """Let all that is held go on."""
-        operations.carry_out_all(self.runtime, Resume())
+        """Resume everything that is held."""
+        operations.carry_out_all(self._runtime, Resume())
         self._stepped = None
 
     def action_abort(self) -> None:
-        """Cut it with a reset."""
+        """Reset the connection of the target."""
         self._order(Abort())
         self._stepped = None
 
     def action_breakpoints(self) -> None:
         """Show the breakpoints, and ask for another."""
-        self.app.push_screen(BreakpointsScreen(self.runtime))
+        self.app.push_screen(BreakpointsScreen(self._runtime))
 
     def action_toggle_breakpoints(self) -> None:
         """Switch all breakpoints on or off."""
-        breakpoints = self.runtime.gate.breakpoints
-        operations.set_breakpoints_enabled(self.runtime, enabled=not breakpoints.are_on)
-        self.say(f"breakpoints are {'on' if breakpoints.are_on else 'off'}; what is held stays held")
+        breakpoints = self._gate.breakpoints
+        operations.set_breakpoints_enabled(self._runtime, enabled=not breakpoints.are_on)
+        say(self, f"breakpoints are {'on' if breakpoints.are_on else 'off'}; what is held stays held")
 
     def action_edit(self) -> None:
-        """Edit status and headers, and let it go on."""
+        """Edit status and headers of the target, and resume it."""
         target = self._target
         if target is not None:
-            self.app.push_screen(EditScreen(self.runtime, target))
+            self.app.push_screen(EditScreen(self._runtime, target))
 
     def _order(self, order: Order) -> None:
         target = self._target
         if target is not None:
-            self._try(partial(operations.carry_out, self.runtime, target.id, order))
+            self._try(partial(operations.carry_out, self._runtime, target.id, order))
 
     def _try(self, operation: Callable[[], None]) -> None:
         """Carry out an operation; the exchange may have been resumed or have ended meanwhile."""
         try:
             operation()
         except OperationError as error:
-            self.say(str(error))
+            say(self, str(error))
 
     def _set_step(self, size: str | None) -> None:
         if size is not None:
-            self.step = parse_size(size.strip())
+            self._step = parse_size(size.strip())
 
 
 def _problem_of_step(text: str) -> str:
