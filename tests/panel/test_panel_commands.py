@@ -118,17 +118,17 @@ async def test_the_palette_finds_a_command_by_its_name_in_the_table() -> None:
 async def test_the_palette_offers_what_would_do_something_now() -> None:
     log = TrafficLog()
     async with shown(log, size=(80, 60)) as (panel, pilot):
-        assert "enter Detail" not in await look(pilot)
+        assert "enter Open" not in await look(pilot)
         await look(pilot, "ctrl+p")
         await panel.workers.wait_for_complete()
-        assert "Traffic: Detail" not in await look(pilot)
+        assert "Traffic: Open" not in await look(pilot)
         await look(pilot, "escape")
         small_pull(log)
-        assert "enter Detail" in await look(pilot), "what became possible is in the footer"
+        assert "enter Open" in await look(pilot), "what became possible is in the footer"
         await look(pilot, "ctrl+p")
         await panel.workers.wait_for_complete()
         screen = await look(pilot)
-        assert "Traffic: Detail" in screen
+        assert "Traffic: Open" in screen
         assert "enter  show the exchange or pull in full" in screen
         assert "Traffic: Back" not in screen
         assert not panel.screen.query_one(Input).value
@@ -199,7 +199,7 @@ def test_keys_that_there_are(key: str) -> None:
 async def test_no_key_at_the_bottom_is_cut_and_that_of_the_help_is_always_there() -> None:
     log = TrafficLog()
     small_pull(log)
-    titles = tuple(command.title for command in COMMANDS if command.in_footer)
+    titles = tuple(command.title for command in COMMANDS if command.footer)
     async with shown(log) as (panel, pilot):
         for width in (80, 60, 40, 24, 100, 160):
             await pilot.resize_terminal(width, 24)
@@ -211,7 +211,7 @@ async def test_no_key_at_the_bottom_is_cut_and_that_of_the_help_is_always_there(
 
 
 async def test_hints_name_the_keys_that_commands_have_now() -> None:
-    keys = keys_from({"traffic.mark": "M", "faults.create": "v", "traffic.filter-toggle": "f5"})
+    keys = keys_from({"traffic.mark": "M", "faults.add": "v", "traffic.filter-toggle": "f5"})
     async with shown(TrafficLog(), preferences=Preferences(keys=keys)) as (panel, pilot):
         await look(pilot, "U")
         assert "nothing is marked; M marks" in said(panel)

@@ -34,14 +34,14 @@ async def test_a_filter_shows_what_passes_and_says_so() -> None:
     small_pull(log)
     async with shown(log, size=SIZE) as (panel, pilot):
         await look(pilot)
-        assert "esc Leave" in await look(pilot, "/")
+        assert "esc Cancel" in await look(pilot, "/")
         await look(pilot, "escape")
         screen = await write(pilot, "ep:manifest -client:docker", "enter")
         assert "tools/edge" in screen
         assert "team/web" in screen
         assert "library/app" not in screen
         assert "/ ep:manifest -client:docker" in lines(panel)[1]
-        assert "esc Leave" not in screen
+        assert "esc Cancel" not in screen
         passed(log, "/v2/library/app/manifests/other")
         new = exchange(log, "/v2/library/new/manifests/1", agent="skopeo/1.16")
         screen = await look(pilot)

@@ -60,8 +60,8 @@ async def test_panes_have_keys_only_while_they_are_in_sight() -> None:
     log = TrafficLog()
     passed(log, "/v2/")
     async with shown(log, size=(80, 24)) as (panel, pilot):
-        assert "l Pane" not in await look(pilot)
-        assert "l Pane" in await look(pilot, "enter")
+        assert "l Next pane" not in await look(pilot)
+        assert "l Next pane" in await look(pilot, "enter")
         assert panel.is_running
     async with shown(log, size=(140, 40)) as (_, pilot):
         await look(pilot)

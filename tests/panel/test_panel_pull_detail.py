@@ -196,7 +196,7 @@ async def test_keys_of_exchanges_have_nothing_to_do_there() -> None:
     half_a_pull(log)
     async with shown(log, size=TALL) as (_, pilot):
         await look(pilot)
-        assert "enter Detail" in await look(pilot, "g")
+        assert "enter Open" in await look(pilot, "g")
         screen = await look(pilot, "enter")
         assert "esc Back" in screen
         assert "Pane" not in screen

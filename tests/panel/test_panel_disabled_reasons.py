@@ -72,7 +72,7 @@ async def repository(runtime: Runtime) -> None:
     ("scene", "keys", "told"),
     [
         (nothing, ("enter",), "there is no exchange under the cursor"),
-        (nothing, ("\\",), "there is no filter; / writes one"),
+        (nothing, ("\\",), "there is no filter; / sets one"),
         (nothing, ("escape",), "this is the list already"),
         (nothing, ("0",), "no fault may strike, and none was switched off by this key"),
         (nothing, ("2", "enter"), "there is no rule here; c makes one, o loads a scenario file"),

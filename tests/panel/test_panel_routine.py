@@ -1,4 +1,4 @@
-"""What is noise, and that it can be hidden: never what failed, was struck or is held."""
+"""What is routine, and that it can be hidden: never what failed, was held or had a fault applied."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def connection(
     return seen
 
 
-def test_pings_tokens_and_probes_that_went_well_are_noise() -> None:
+def test_pings_tokens_and_probes_that_went_well_are_routine() -> None:
     assert is_routine(made("/v2/"))
     assert is_routine(made("/v2/", method="HEAD"))
     assert is_routine(made("/v2/", status=401, response_headers=CHALLENGE))
@@ -88,7 +88,7 @@ SIGNALS = (
 
 
 @given(st.sampled_from(NOISE), st.sets(st.sampled_from(SIGNALS), min_size=1))
-def test_noise_of_which_one_thing_is_unusual_is_none(
+def test_routine_of_which_one_thing_is_unusual_is_none(
     make: Callable[[], Exchange], signals: set[tuple[str, object]]
 ) -> None:
     one = make()
@@ -98,7 +98,7 @@ def test_noise_of_which_one_thing_is_unusual_is_none(
     assert not is_routine(one)
 
 
-async def test_noise_is_shown_until_it_is_hidden_and_then_counted() -> None:
+async def test_routine_is_shown_until_it_is_hidden_and_then_counted() -> None:
     log = TrafficLog()
     small_pull(log)
     async with shown(log, size=(100, 30)) as (panel, pilot):
@@ -106,15 +106,15 @@ async def test_noise_is_shown_until_it_is_hidden_and_then_counted() -> None:
         screen = await look(pilot, "f")
         assert "GET /v2/ " not in screen
         assert "GET /v2/_catalog" in screen
-        assert "noise: 1 hidden" in lines(panel)[1]
+        assert "routine: 1 hidden" in lines(panel)[1]
         passed(log, "/v2/")
         passed(log, "/v2/", status=500)
         screen = await look(pilot)
-        assert "noise: 2 hidden" in lines(panel)[1]
+        assert "routine: 2 hidden" in lines(panel)[1]
         assert screen.count("GET /v2/ ") == 1, "one that failed is none"
         screen = await look(pilot, "f")
         assert screen.count("GET /v2/ ") == 3
-        assert "noise" not in lines(panel)[1]
+        assert "routine" not in lines(panel)[1]
 
 
 async def test_a_ping_is_in_sight_while_it_is_in_flight() -> None:
@@ -133,27 +133,27 @@ async def test_a_ping_is_in_sight_while_it_is_in_flight() -> None:
         assert "GET /v2/ " not in await look(pilot)
 
 
-async def test_the_filter_says_of_what_the_noise_is_counted() -> None:
+async def test_the_filter_says_of_what_the_routine_is_counted() -> None:
     log = TrafficLog(capacity=8)
     for number in range(4):
         passed(log, "/v2/")
         passed(log, f"/v2/library/app/manifests/n{number}")
     async with shown(log, size=(120, 24)) as (panel, pilot):
         await look(pilot, "f")
-        assert "noise: 4 hidden" in lines(panel)[1]
+        assert "routine: 4 hidden" in lines(panel)[1]
         await look(pilot, "/", *"ep:manifest", "enter")
-        assert "noise: 0 hidden  / ep:manifest" in lines(panel)[1]
+        assert "routine: 0 hidden  / ep:manifest" in lines(panel)[1]
         assert "manifests/n3" in text(panel)
         await look(pilot, "\\")
-        assert "noise: 4 hidden  / off: ep:manifest" in lines(panel)[1]
+        assert "routine: 4 hidden  / off: ep:manifest" in lines(panel)[1]
         for _ in range(3):
             passed(log, "/v2/_catalog")
         await look(pilot)
-        assert "noise: 2 hidden" in lines(panel)[1], "what has left the log is counted no more"
+        assert "routine: 2 hidden" in lines(panel)[1], "what has left the log is counted no more"
 
 
-async def test_where_all_is_noise_the_list_says_so() -> None:
+async def test_where_all_is_routine_the_list_says_so() -> None:
     log = TrafficLog()
     passed(log, "/v2/")
     async with shown(log) as (_, pilot):
-        assert "All that has passed is noise, and hidden." in await look(pilot, "f")
+        assert "All that has passed is routine, and hidden." in await look(pilot, "f")
