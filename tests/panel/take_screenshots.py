@@ -1,6 +1,7 @@
 """Makes the pictures of the panel: `python tests/panel/take_screenshots.py` writes them to `screenshots/`.
 
-The same picture comes out byte for byte wherever it is made: time stands still, in UTC.
+The same screen is on a picture wherever it is made: time stands still, in UTC. Pictures whose screen is as
+before are left as they are.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from exchanges import NOW
 from running import registry
 from scenes import applied, armed, nothing, pushed_and_cached, ruled, some_blobs, some_log_lines, some_traffic
 from scripted_pull import half_way, retried
+from svg_screen import difference
 
 FOLDER = Path(__file__).parents[2] / "screenshots"
 SIZES = ((80, 24), (160, 45))
@@ -141,9 +143,12 @@ async def still(panel: Panel) -> None:
 def main() -> None:
     FOLDER.mkdir(exist_ok=True)
     for old in FOLDER.glob("*.svg"):
-        old.unlink()
+        if old.name not in FILES:
+            old.unlink()
     for file in FILES:
-        (FOLDER / file).write_text(asyncio.run(take(file)), encoding="utf-8")
+        path, drawn = FOLDER / file, asyncio.run(take(file))
+        if not path.exists() or difference(path.read_text(encoding="utf-8"), drawn):
+            path.write_text(drawn, encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ import pytest
 from exchanges import passed, small_pull
 from running import registry
 from screen import Clock, lines, look, settled, shown, text
+from svg_screen import difference
 from take_screenshots import FILES, FOLDER, take
 from textual.pilot import Pilot
 
@@ -150,9 +151,9 @@ async def test_without_colours_the_cursor_and_the_outcome_can_be_told(
 
 @pytest.mark.parametrize("file", FILES)
 async def test_the_pictures_are_what_the_panel_looks_like(file: str) -> None:
-    drawn = await take(file)
-    kept = (FOLDER / file).read_text(encoding="utf-8")
-    assert drawn == kept, "run `python tests/panel/take_screenshots.py`, look at the pictures and commit them"
+    differs = difference((FOLDER / file).read_text(encoding="utf-8"), await take(file))
+    if differs:
+        pytest.fail(f"run `make screenshots`, look at the pictures, commit them:\n{differs}", pytrace=False)
 
 
 async def test_tasks_of_the_shared_loop_start_as_hypercorn_expects() -> None:
