@@ -19,7 +19,8 @@ from brokenreg.validation import place_of, told
         ("expect: [{filter: 'foo:1'}]",
          "expect[0].filter: there is no key 'foo'; there are endpoint, repository, reference, namespace, "
          "origin, method, status, client, cache, fault, rule, held, ended, protocol, path"),
-        ("expect: [{filter: 'status:9'}]", "expect[0].filter: status '9': write 404, 4xx, 400-499, or none"),
+        ("expect: [{filter: 'status:9'}]",
+         "expect[0].filter: invalid status '9': use 404, 4xx, 400-499 or none"),
         ("expect: [{filter: x, count: -1}]", "expect[0].count: write 0 or more, not '-1'"),
         ("expect: [{filter: x, count: many}]", "expect[0].count: write a whole number, not 'many'"),
         ("rules: [{fault: error, match: {zzz: 1}}]",

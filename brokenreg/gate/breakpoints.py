@@ -12,7 +12,8 @@ from dataclasses import dataclass, replace
 from itertools import count
 
 from brokenreg.traffic.exchange import Exchange
-from brokenreg.traffic.filters import BEFORE_RESPONSE, Filter, FilterError, parse_filter
+from brokenreg.traffic.filter_keys import Filter
+from brokenreg.traffic.filters import BEFORE_RESPONSE, FilterError, parse_filter
 
 MAX_BREAKPOINTS = 100
 

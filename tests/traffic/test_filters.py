@@ -10,7 +10,8 @@ from brokenreg.gate.breakpoints import Breakpoints
 from brokenreg.oci.target import Endpoint, Target
 from brokenreg.rules.expectations import Expectation
 from brokenreg.traffic.exchange import Ended, Exchange
-from brokenreg.traffic.filters import AFTER_END, BEFORE_RESPONSE, KEYS, FilterError, Moment, parse_filter
+from brokenreg.traffic.filter_keys import KEYS
+from brokenreg.traffic.filters import AFTER_END, BEFORE_RESPONSE, FilterError, Moment, parse_filter
 
 
 def exchange(**changes: object) -> Exchange:
@@ -116,7 +117,7 @@ def test_of_one_in_flight() -> None:
         ("endpoint:kitchen", "manifest"),
         ("endpoint:", "needs a value"),
         ("status:5", "4xx"),
-        ("held:yes", "held:true"),
+        ("held:yes", "use true or false"),
         ("ended:well", "disconnected"),
         ("protocol:spdy", "h2"),
         ("a |", "beside"),

@@ -3,38 +3,26 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 
-from brokenreg.oci.target import Endpoint
-from brokenreg.traffic.exchange import Ended, Exchange, Origin
-from brokenreg.traffic.filters import KEYS, SHORT, FilterError, parse_filter
-from brokenreg.traffic.timeline_events import Cache
+from brokenreg.traffic.exchange import Exchange
+from brokenreg.traffic.filter_keys import KEYS, SHORT
+from brokenreg.traffic.filters import FilterError, parse_filter
 from brokenreg.tui.text import visible
 
 Values = Mapping[str, tuple[str, ...]]
 """By key, the likeliest first."""
 
 _SEEN_AT_MOST = 50
-_FIXED: Values = {
-    "endpoint": ("blob", *map(str, Endpoint)),
-    "status": ("5xx", "4xx", "2xx", "none"),
-    "cache": (*map(str, Cache), "none"),
-    "ended": (*map(str, Ended), "no"),
-    "origin": tuple(map(str, Origin)),
-    "held": ("true", "false"),
-    "protocol": ("http/1.1", "h2"),
-    "fault": ("*",),
-}
 
 
 def values_of(exchanges: Iterable[Exchange]) -> Values:
-    """What could be asked for of these, and what there always is."""
-    seen: dict[str, Counter[str]] = {key: Counter() for key in KEYS}
+    """Return by key the values that these exchanges have, and those that are always possible."""
+    seen: dict[str, Counter[str]] = {name: Counter() for name in KEYS}
     for exchange in exchanges:
-        for key, value in _values(exchange):
-            if value:
-                seen[key][value] += 1
-    return {key: _ordered(_FIXED.get(key, ()), counts) for key, counts in seen.items()}
+        for name, key in KEYS.items():
+            seen[name].update(filter(None, key.seen(exchange)))
+    return {name: _ordered(KEYS[name].choices, counts) for name, counts in seen.items()}
 
 
 def candidates(text: str, values: Values) -> list[str]:
@@ -73,7 +61,7 @@ def advice(text: str, values: Values) -> str:
         key = SHORT.get(key.lower(), key.lower())
         if len(offered) > 1:
             return "  ".join(each.rpartition(f"{term.partition(':')[0]}:")[2] for each in offered)
-        return f"{key}: {KEYS.get(key, '')}"
+        return f"{key}: {KEYS[key].usage if key in KEYS else ''}"
     return (
         "  ".join(each[_start_of_last(each) :].removeprefix("-") for each in offered) or "a part of the path"
     )
@@ -89,25 +77,12 @@ def _start_of_last(text: str) -> int:
     return start
 
 
-def _values(exchange: Exchange) -> Iterator[tuple[str, str]]:
-    target = exchange.target
-    yield "repository", target.repository
-    yield "namespace", target.namespace
-    yield "client", exchange.user_agent.partition(" ")[0].partition("/")[0]
-    yield "client", exchange.client.rpartition(":")[0]
-    yield "method", exchange.method
-    yield "status", "" if exchange.status is None else str(exchange.status)
-    for fault in exchange.faults:
-        yield "fault", fault
-    yield "rule", exchange.rule or ""
-
-
-def _ordered(fixed: tuple[str, ...], seen: Counter[str]) -> tuple[str, ...]:
-    """What would not be read as it stands, or not shown so, is left out."""
+def _ordered(choices: tuple[str, ...], seen: Counter[str]) -> tuple[str, ...]:
+    """Return the most frequent values, then the choices, without values that cannot be shown as they are."""
     likely = [
         each for each, _ in seen.most_common(_SEEN_AT_MOST) if visible(each) == each and '"' not in each
     ]
-    return tuple(dict.fromkeys([*likely, *fixed]))
+    return tuple(dict.fromkeys([*likely, *choices]))
 
 
 def _quoted(value: str) -> str:

@@ -20,7 +20,7 @@ from brokenreg.rules.rule_from_exchange import MAX_SEARCHED, scenario_from_excha
 from brokenreg.runtime.runtime import Runtime
 from brokenreg.traffic.curl import NoRequestError, curl
 from brokenreg.traffic.exchange import Exchange
-from brokenreg.traffic.filters import Filter
+from brokenreg.traffic.filter_keys import Filter
 from brokenreg.traffic.har import har_pieces
 from brokenreg.tui.bindings import KeyLine, bindings_of, keyed_for
 from brokenreg.tui.disabled_reasons import HasDisabledReasons

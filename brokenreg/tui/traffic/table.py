@@ -11,7 +11,7 @@ from textual.reactive import reactive
 from textual.strip import Strip
 
 from brokenreg.traffic.exchange import Exchange
-from brokenreg.traffic.filters import Filter
+from brokenreg.traffic.filter_keys import Filter
 from brokenreg.traffic.log import TrafficLog
 from brokenreg.tui.scrolling import CursorList
 from brokenreg.tui.traffic.marks import Marks

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from brokenreg.traffic.exchange import Exchange
-from brokenreg.traffic.filters import Filter
+from brokenreg.traffic.filter_keys import Filter
 from brokenreg.tui.traffic.marks import Marks
 from brokenreg.tui.traffic.routine import is_routine
 

@@ -1,0 +1,186 @@
+"""The keys of filter expressions, a row for each in `KEYS`.
+
+To add a key, add a row here and in the table of docs/control-api.md. Errors, completion in the panel, the
+control API, breakpoints and expectations use this table.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from operator import attrgetter
+
+from brokenreg.oci.target import Endpoint
+from brokenreg.traffic.exchange import Ended, Exchange, Origin
+from brokenreg.traffic.timeline_events import Cache
+
+Filter = Callable[[Exchange], bool]
+"""Returns whether an exchange matches."""
+
+Values = Callable[[Exchange], Iterable[str]]
+"""Returns the values that an exchange has for a key."""
+
+
+@dataclass(frozen=True, slots=True)
+class FilterKey:
+    """A key of filter expressions."""
+
+    usage: str
+    """Which values are valid, for people."""
+
+    parse: Callable[[str], Filter | None]
+    """Returns the filter for a value, or None if the value is invalid."""
+
+    choices: tuple[str, ...] = ()
+    """Values that completion always offers."""
+
+    seen: Values = lambda exchange: ()
+    """Returns the values of an exchange that completion offers; empty ones are left out."""
+
+
+def _glob(value: str) -> Callable[[str], bool]:
+    """Return a test for the whole text, in any case; `*` also matches `/`."""
+    pattern = re.compile(fnmatch.translate(value), re.IGNORECASE)
+    return lambda text: pattern.match(text) is not None
+
+
+def _part(value: str) -> Callable[[str], bool]:
+    """Return a test for a part of the text, in any case, or for the whole text if the value is a glob."""
+    if any(wild in value for wild in "*?["):
+        return _glob(value)
+    wanted = value.lower()
+    return lambda text: wanted in text.lower()
+
+
+def _choice(attribute: str, choices: Iterable[str], none: str = "") -> FilterKey:
+    """A key whose values are fixed; `none` is the value of exchanges whose attribute is None."""
+    value_of = attrgetter(attribute)
+    known = {str(each): each for each in choices}
+    words = (*known, *filter(None, (none,)))
+
+    def parse(value: str) -> Filter | None:
+        if value.lower() not in words:
+            return None
+        wanted = known.get(value.lower())
+        return lambda exchange: value_of(exchange) == wanted
+
+    return FilterKey(_listed(words), parse, words)
+
+
+def _tested(test: Callable[[str], Callable[[str], bool]], values: Values) -> Callable[[str], Filter]:
+    """Return the `parse` of a key whose value is a test that one of the exchange's values must pass."""
+
+    def parse(value: str) -> Filter:
+        passes = test(value)
+        return lambda exchange: any(map(passes, values(exchange)))
+
+    return parse
+
+
+def _listed(words: Iterable[str]) -> str:
+    """Return `hit, miss or none`."""
+    *others, last = words
+    return f"{', '.join(others)} or {last}" if others else last
+
+
+_STATUS = re.compile(r"([1-9])xx|([0-9]{3})(?:-([0-9]{3}))?|(none)", re.IGNORECASE)
+
+
+def _status(value: str) -> Filter | None:
+    match = _STATUS.fullmatch(value)
+    if match is None:
+        return None
+    if match[4]:
+        return lambda exchange: exchange.status is None
+    if match[1]:
+        first, last = int(match[1]) * 100, int(match[1]) * 100 + 99
+    else:
+        first, last = int(match[2]), int(match[3] or match[2])
+    return lambda exchange: exchange.status is not None and first <= exchange.status <= last
+
+
+_BLOB = "blob"
+_ENDPOINTS = (_BLOB, *map(str, Endpoint))
+
+
+def _endpoint(value: str) -> Filter | None:
+    value = value.lower()
+    if value == _BLOB:
+        return lambda exchange: exchange.endpoint in (Endpoint.CONFIG, Endpoint.LAYER)
+    if value not in _ENDPOINTS:
+        return None
+    wanted = Endpoint(value)
+    return lambda exchange: exchange.endpoint is wanted
+
+
+def _method(value: str) -> Filter:
+    wanted = value.upper()
+    return lambda exchange: exchange.method == wanted
+
+
+def _held(value: str) -> Filter | None:
+    if value.lower() not in ("true", "false"):
+        return None
+    wanted = value.lower() == "true"
+    return lambda exchange: (exchange.held_since is not None) == wanted
+
+
+def _client_words(exchange: Exchange) -> tuple[str, ...]:
+    """Return the product (`docker`) and the address without port."""
+    return exchange.user_agent.partition(" ")[0].partition("/")[0], exchange.client.rpartition(":")[0]
+
+
+def _rule(exchange: Exchange) -> tuple[str, ...]:
+    return () if exchange.rule is None else (exchange.rule,)
+
+
+def _namespace(exchange: Exchange) -> tuple[str, ...]:
+    return (exchange.target.namespace,)
+
+
+KEYS = {
+    "endpoint": FilterKey(f"{_listed(_ENDPOINTS)} (blob is config or layer)", _endpoint, _ENDPOINTS),
+    "repository": FilterKey(
+        "a glob on the repository, without prefixes",
+        _tested(_glob, lambda exchange: exchange.target.names),
+        seen=lambda exchange: (exchange.target.repository,),
+    ),
+    "reference": FilterKey(
+        "a glob on the tag, digest or upload id",
+        _tested(_glob, lambda exchange: (exchange.target.reference,)),
+    ),
+    "namespace": FilterKey("a glob on the namespace", _tested(_glob, _namespace), seen=_namespace),
+    "origin": _choice("origin", Origin),
+    "method": FilterKey("GET, HEAD, PUT, ...", _method, seen=lambda exchange: (exchange.method,)),
+    "status": FilterKey(
+        "404, 4xx, 400-499 or none",
+        _status,
+        ("5xx", "4xx", "2xx", "none"),
+        lambda exchange: () if exchange.status is None else (str(exchange.status),),
+    ),
+    "client": FilterKey(
+        "a part of the User-Agent or of the address, or a glob on one of them",
+        _tested(_part, lambda exchange: (exchange.user_agent, exchange.client)),
+        seen=_client_words,
+    ),
+    "cache": _choice("cache", Cache, none="none"),
+    "fault": FilterKey(
+        "a glob on the name of an applied fault; * for any",
+        _tested(_glob, lambda exchange: exchange.faults),
+        ("*",),
+        lambda exchange: exchange.faults,
+    ),
+    "rule": FilterKey("a glob on the name of the applied rule", _tested(_glob, _rule), seen=_rule),
+    "held": FilterKey("true or false", _held, ("true", "false")),
+    "ended": _choice("ended", Ended, none="no"),
+    "protocol": _choice("protocol", ("http/1.1", "h2")),
+    "path": FilterKey(
+        "a part of the path, or a glob on it", _tested(_part, lambda exchange: (exchange.path,))
+    ),
+}
+"""All keys by name."""
+
+SHORT = {"ep": "endpoint", "repo": "repository", "ref": "reference", "ns": "namespace"}
+"""Short spellings of some keys."""
