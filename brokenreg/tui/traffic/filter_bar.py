@@ -11,7 +11,8 @@ from textual.message import Message
 from textual.suggester import Suggester
 from textual.widgets import Input, Static
 
-from brokenreg.traffic.filters import Filter, parse_filter
+from brokenreg.traffic.filter_keys import Filter
+from brokenreg.traffic.filters import parse_filter
 from brokenreg.tui.bindings import bindings_of
 from brokenreg.tui.text import visible
 from brokenreg.tui.traffic.completion import Values, advice, candidates, problem_of
