@@ -12,7 +12,7 @@ from pydantic_core import ErrorDetails
 from brokenreg.redaction import redact_text
 from brokenreg.wording import counted, nearest
 
-Place = tuple[int | str, ...]
+Location = tuple[int | str, ...]
 
 _LARGEST_SHOWN = 10**6
 """Larger bounds are internal limits, and messages do not offer them as valid values."""
@@ -36,15 +36,15 @@ _WANTED = {
 _WITHOUT_VALUE = ("dict_type", "extra_forbidden", "list_type", "missing", "model_type", "tuple_type")
 
 
-def place_of(error: ValidationError) -> Place:
-    """Return the place of the problem that `told` describes."""
+def error_location(error: ValidationError) -> Location:
+    """Return the location of the problem that `describe_error` describes."""
     return _first(error)["loc"]
 
 
-def told(
+def describe_error(
     error: ValidationError, model: type[BaseModel], *, is_secret: bool = False, is_complete: bool = False
 ) -> str:
-    """Describe the first problem of a document that should be a `model`, without its place.
+    """Describe the first problem of a document that should be a `model`, without its location.
 
     The invalid value is quoted, with its secrets replaced, except if it `is_secret`. With `is_complete`,
     messages of our own validators stay unchanged.
@@ -109,11 +109,11 @@ def _bounded(first: ErrorDetails, model: type[BaseModel]) -> str:
     return f"write {least} or more" if most is None or most > _LARGEST_SHOWN else f"write {least} to {most}"
 
 
-def _bound(model: type[BaseModel], place: Place, name: str) -> Any:
+def _bound(model: type[BaseModel], location: Location, name: str) -> Any:
     """Return the bound `ge` or `le` of a field, or None."""
-    for part in place[:-1]:
+    for part in location[:-1]:
         model = _inner(model, part) or model
-    field = model.model_fields.get(str(place[-1])) if place else None
+    field = model.model_fields.get(str(location[-1])) if location else None
     metadata = field.metadata if field is not None else ()
     return next((bound for each in metadata if (bound := getattr(each, name, None)) is not None), None)
 
@@ -131,9 +131,9 @@ def _listed(expected: str) -> Iterator[str]:
         yield each.strip()
 
 
-def _fields(model: type[BaseModel], place: Place) -> list[str]:
-    """Return the fields at that place of a model."""
-    for part in place:
+def _fields(model: type[BaseModel], location: Location) -> list[str]:
+    """Return the fields at that location of a model."""
+    for part in location:
         model = _inner(model, part) or model
     return list(model.model_fields) or ["no parameters"]
 

@@ -6,7 +6,7 @@ import pytest
 from pydantic import BaseModel, ValidationError
 
 from brokenreg.rules.scenario import ScenarioError, read_scenario
-from brokenreg.validation import place_of, told
+from brokenreg.validation import describe_error, error_location
 
 
 @pytest.mark.parametrize(
@@ -61,17 +61,17 @@ class _Outer(BaseModel, extra="forbid"):
 def test_wherever_a_model_is_its_own_fields_are_named(document: dict[str, object]) -> None:
     with pytest.raises(ValidationError) as caught:
         _Outer.model_validate(document)
-    assert place_of(caught.value)[-1] == "firs"
-    assert told(caught.value, _Outer) == "is not known here; did you mean first?"
+    assert error_location(caught.value)[-1] == "firs"
+    assert describe_error(caught.value, _Outer) == "is not known here; did you mean first?"
 
 
 def test_a_secret_is_not_quoted() -> None:
     with pytest.raises(ValidationError) as caught:
         _Inner.model_validate({"first": "hunter2"})
-    assert told(caught.value, _Inner, is_secret=True) == "write a whole number"
+    assert describe_error(caught.value, _Inner, is_secret=True) == "write a whole number"
 
 
 def test_a_password_in_a_url_is_not_quoted() -> None:
     with pytest.raises(ValidationError) as caught:
         _Inner.model_validate({"first": "http://casey:hunter2@h"})
-    assert told(caught.value, _Inner) == "write a whole number, not 'http://***@h'"
+    assert describe_error(caught.value, _Inner) == "write a whole number, not 'http://***@h'"

@@ -77,18 +77,18 @@ def settings_from(options: Mapping[str, Any]) -> Settings:
     from pydantic import ValidationError
 
     from brokenreg.config.settings import Settings
-    from brokenreg.validation import place_of, told
+    from brokenreg.validation import describe_error, error_location
 
     try:
         return Settings.model_validate(
             {name: each for name, each in options.items() if each not in (None, ())}
         )
     except ValidationError as error:
-        place = place_of(error)
-        written = f"--{str(place[0]).replace('_', '-')}: " if place else ""
-        is_secret = bool(place) and announces_secret(str(place[0]))
-        problem = told(error, Settings, is_secret=is_secret, is_complete=True)
-        raise click.UsageError(f"{written}{problem}") from None
+        location = error_location(error)
+        prefix = f"--{str(location[0]).replace('_', '-')}: " if location else ""
+        is_secret = bool(location) and announces_secret(str(location[0]))
+        problem = describe_error(error, Settings, is_secret=is_secret, is_complete=True)
+        raise click.UsageError(f"{prefix}{problem}") from None
 
 
 @contextlib.contextmanager

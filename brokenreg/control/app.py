@@ -29,7 +29,7 @@ from brokenreg.control.openapi import openapi
 from brokenreg.control.problems import MAX_BODY, MEDIA_TYPE, Problem, problem_of
 from brokenreg.control.routes import JSON, APIRequest, Query, Route
 from brokenreg.runtime.runtime import Runtime
-from brokenreg.validation import place_of, told
+from brokenreg.validation import describe_error, error_location
 from brokenreg.wire.asgi import ClientDisconnectedError, Receive, Scope, Send
 
 ROUTES: tuple[Route, ...] = (
@@ -166,8 +166,8 @@ def _query(route: Route, values: Mapping[str, str]) -> Query:
     try:
         return Query.model_validate(values)
     except ValidationError as error:
-        field = str(place_of(error)[0])
-        raise Problem(400, f"{field}: {told(error, Query)}", field=field) from None
+        field = str(error_location(error)[0])
+        raise Problem(400, f"{field}: {describe_error(error, Query)}", field=field) from None
 
 
 async def _on_error(error: Exception) -> Response:

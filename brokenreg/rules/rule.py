@@ -25,7 +25,7 @@ from brokenreg.faults.catalogue.parameters import Share
 from brokenreg.oci.target import Endpoint
 from brokenreg.rules.conflicts import rule_conflict
 from brokenreg.traffic.matching import Match
-from brokenreg.validation import place_of, told
+from brokenreg.validation import describe_error, error_location
 from brokenreg.wording import counted, nearest
 
 _MAX_FAULTS = 8
@@ -180,7 +180,7 @@ class FieldError(ValueError):
         cls, error: ValidationError, model: type[BaseModel], within: Sequence[str | int] = ()
     ) -> FieldError:
         """Return the first error of a document that is no valid `model`."""
-        return cls((*within, *place_of(error)), told(error, model))
+        return cls((*within, *error_location(error)), describe_error(error, model))
 
 
 def spell_field(field: Sequence[str | int]) -> str:

@@ -58,7 +58,7 @@ from brokenreg.oci.params import join_params, spell
 from brokenreg.oci.target import Endpoint
 from brokenreg.traffic.exchange import Exchange
 from brokenreg.traffic.matching import Match
-from brokenreg.validation import place_of, told
+from brokenreg.validation import describe_error, error_location
 from brokenreg.wire.inbound_connection import AcceptDecision
 
 ANY = "any"
@@ -205,9 +205,9 @@ class ConnectFault(Fault):
 
 def first_problem(error: ValidationError, model: type[BaseModel]) -> str:
     """Return the first error of a document that is no valid `model`: one line that names the parameter."""
-    names = [part for part in place_of(error) if isinstance(part, str)]
+    names = [part for part in error_location(error) if isinstance(part, str)]
     name = ".".join(spell(part) for part in names)
-    return f"{name}: {told(error, model)}" if name else told(error, model)
+    return f"{name}: {describe_error(error, model)}" if name else describe_error(error, model)
 
 
 def _text(value: Any) -> str:
