@@ -148,7 +148,7 @@ class BreakpointMatched:
 
 @dataclass(frozen=True, slots=True)
 class ResponseHeld:
-    """The response is held; `position` is a byte of the body, or None before the headers."""
+    """The response is held; `position` is a byte of the body, or null before the headers."""
 
     kind: ClassVar = "held"
     position: int | None

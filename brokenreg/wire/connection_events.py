@@ -49,7 +49,7 @@ class ClosedInTLSHandshake:
 
 @dataclass(frozen=True, slots=True)
 class TLSHelloOnPlainPort:
-    """The client began a TLS handshake on a port without TLS, as many clients try first."""
+    """The client began a TLS handshake on a port without TLS."""
 
     kind: ClassVar = "tls-on-plain-port"
 
