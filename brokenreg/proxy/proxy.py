@@ -1,4 +1,4 @@
-"""The proxy as the registry sees it."""
+"""The proxy: finds the upstream of an image, and serves its blobs, manifests and lists."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ from brokenreg.oci.upstreams import name_at
 from brokenreg.proxy.errors import UpstreamForbiddenError, UpstreamLoopError
 from brokenreg.storage.records import RepositoryKey
 
-OFFLINE = "--offline asks nobody"
+OFFLINE = "brokenreg is offline (--offline)"
 """Why no upstream is contacted without a client."""
 
 Via = tuple[str, ...]
@@ -119,11 +119,11 @@ def parse_via(values: Iterable[str], own: str) -> Via:
     via = tuple(member for member in members if _MEMBER.fullmatch(member))
     if any(member.split()[1] == own for member in via):
         raise UpstreamLoopError(
-            "a loop: this registry has asked for that itself, by way of its own upstream; "
+            "a loop: this registry has sent that request itself, through its own upstream; "
             "--upstream or --default-upstream must name a registry that has the image"
         )
     if len(via) > _MAX_PROXIES:
-        raise UpstreamLoopError(f"a loop: the request has come by more than {_MAX_PROXIES} proxies (Via)")
+        raise UpstreamLoopError(f"a loop: the request has passed more than {_MAX_PROXIES} proxies (Via)")
     return via
 
 

@@ -181,7 +181,7 @@ def test_offline(skopeo: Client, tmp_path: Path) -> None:
             other = f"docker://{running.host}/quay.io/org/other:v1"
             said = skopeo.refused("inspect", "--tls-verify=false", other)
         assert quay.upstream.requests() == asked
-    assert "manifest v1 of quay.io/org/other is not here, and --offline asks nobody" in said
+    assert "manifest v1 of quay.io/org/other is not here, and brokenreg is offline (--offline)" in said
 
 
 def _pull(puller: Puller, running: Brokenreg, references: list[tuple[str, Image | Index]]) -> None:

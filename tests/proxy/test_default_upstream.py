@@ -172,7 +172,7 @@ def test_offline_only_registries_that_were_requested_are_named(tmp_path: Path, n
         for what in ("manifests/v1", "tags/list", f"blobs/{digest_of(LAYER)}"):
             own = error_of(ask(proxy, "GET", f"/v2/{name}/{what}"), 404)["message"]
             assert "quay.io" not in own
-            assert f" of {name} is not here, and --offline asks nobody" in own
+            assert f" of {name} is not here, and brokenreg is offline (--offline)" in own
             named = error_of(ask(proxy, "GET", f"/v2/ghcr.io/{name}/{what}"), 404)["message"]
             assert f" of ghcr.io/{name} is not here" in named
     with brokenreg(tmp_path, "--offline", "--allow-upstream", "*.example") as proxy:

@@ -247,7 +247,7 @@ def test_where_there_is_no_upstream_the_cached_tag_is_served(mended: Brokenreg, 
         tagged.chain = Chain(mended, proxy)
         assert tagged.pull() == (manifest, "hit")
         error = error_of(tagged.chain.get(f"/v2/{tagged.name}/manifests/v2"), 404)
-        assert "--offline asks nobody" in error["message"]
+        assert "brokenreg is offline (--offline)" in error["message"]
         assert len(tagged.asked()) == 1
 
 

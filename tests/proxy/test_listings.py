@@ -465,7 +465,7 @@ def test_offline(always: Chain, tmp_path: Path) -> None:
         assert (listed.tags(), listed.cache()) == (["v1"], "hit")
         assert (listed.referrers(), listed.cache()) == ([digest_of(signature)], "hit")
         other = Listed(listed.chain)
-        assert "--offline asks nobody" in error_of(other.get(), 404)["message"]
+        assert "brokenreg is offline (--offline)" in error_of(other.get(), 404)["message"]
         assert other.referrers() == []
         assert listed.asked() == []
 

@@ -161,7 +161,7 @@ async def test_who_waits_for_a_lookup_waits_as_long_as_for_a_connection(
 ) -> None:
     monkeypatch.setattr("brokenreg.proxy.http.client._CONNECT", 0.1)
     async with asking({}) as client:
-        with pytest.raises(UpstreamSilentError, match=r"quay\.io let nobody connect in time"):
+        with pytest.raises(UpstreamSilentError, match=r"quay\.io did not accept a connection in time"):
             await get(client, "quay.io")
 
 

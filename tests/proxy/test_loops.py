@@ -58,7 +58,7 @@ def test_a_ring_is_refused_at_once(members: Ring, path: str) -> None:
         error = error_of(httpx.get(f"{first.url}/v2/org/app/{path}", timeout=30), 403)
         assert time.monotonic() - begun < AT_ONCE
         assert error["code"] == "DENIED"
-        assert error["message"].startswith(f"a loop: what is asked of a.b (at {second.host}) comes back ")
+        assert error["message"].startswith(f"a loop: a request to a.b (at {second.host}) came back ")
         assert "--upstream a.b=URL" in error["message"]
 
 
@@ -98,10 +98,10 @@ def test_via_is_passed_on(tmp_path: Path) -> None:
         assert via.startswith("1.0 fred, 1.1 p.example, HTTP/2 last:80, 1.1 brokenreg-")
         long = ", ".join(f"1.1 p{number}" for number in range(17))
         error = error_of(httpx.get(f"{proxy.url}/v2/a/b/manifests/v2", headers={"via": long}), 403)
-        assert error["message"] == "a loop: the request has come by more than 16 proxies (Via)"
+        assert error["message"] == "a loop: the request has passed more than 16 proxies (Via)"
         again = {"via": via.rpartition(", ")[2]}
         error = error_of(httpx.get(f"{proxy.url}/v2/a/b/manifests/v3", headers=again), 403)
-        assert "this registry has asked for that itself" in error["message"]
+        assert "this registry has sent that request itself" in error["message"]
 
 
 @given(st.lists(st.text(st.characters(min_codepoint=32, max_codepoint=255), max_size=60), max_size=4))

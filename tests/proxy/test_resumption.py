@@ -155,7 +155,11 @@ LIES: list[tuple[str, Ranges, str]] = [
         lambda begin, blob: cut(206, begin, bytes(len(blob)), brings=len(blob), etag='"other"'),
         f"sent {3 * STEP} bytes with the digest sha256:.*; its ETag changed meanwhile",
     ),
-    ("not satisfiable", lambda begin, blob: Answer(416, {"content-range": "bytes */5"}), "answered 416"),
+    (
+        "not satisfiable",
+        lambda begin, blob: Answer(416, {"content-range": "bytes */5"}),
+        "responded with 416",
+    ),
 ]
 
 

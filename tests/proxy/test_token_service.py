@@ -158,9 +158,9 @@ def push(upstream: Brokenreg, name: str, *tags: str) -> None:
 FAILURES: list[tuple[dict[str, Any], int, str, str]] = [
     ({"type": "error", "status": 401}, 401, "UNAUTHORIZED", "docker login quay.io"),
     ({"type": "error", "status": 403}, 401, "UNAUTHORIZED", "docker login quay.io"),
-    ({"type": "error", "status": 404}, 502, "UNAVAILABLE", "answered 404"),
-    ({"type": "error", "status": 500, "body": "html"}, 502, "UNAVAILABLE", "answered 500"),
-    ({"type": "error", "status": 503}, 502, "UNAVAILABLE", "answered 503"),
+    ({"type": "error", "status": 404}, 502, "UNAVAILABLE", "responded with 404"),
+    ({"type": "error", "status": 500, "body": "html"}, 502, "UNAVAILABLE", "responded with 500"),
+    ({"type": "error", "status": 503}, 502, "UNAVAILABLE", "responded with 503"),
     ({"type": "error", "status": 429, "retry_after": "77"}, 429, "TOOMANYREQUESTS", "too many requests"),
     ({"type": "token", "form": "absent"}, 502, "UNAVAILABLE", "gave no token"),
     ({"type": "token", "form": "empty"}, 502, "UNAVAILABLE", "gave no token"),
@@ -303,8 +303,8 @@ NO_TOKENS: dict[str, tuple[Answer, str]] = {
         Answer(200, {**JSON, "content-encoding": "gzip"}, b"\x1f\x8b"),
         "(with Content-Encoding gzip, which was not requested) gave no token",
     ),
-    "no content": (Answer(204), "answered 204"),
-    "a redirect": (Answer(307, {"location": "/elsewhere"}), "answered 307"),
+    "no content": (Answer(204), "responded with 204"),
+    "a redirect": (Answer(307, {"location": "/elsewhere"}), "responded with 307"),
 }
 
 
@@ -341,7 +341,7 @@ def test_an_identity_token_that_has_expired(both: Chain, odd: Scripted) -> None:
     grant = Answer(400, JSON, b'{"error": "invalid_grant", "error_description": "expired"}')
     assert "docker login odd.test" in error_of(ask_odd(both, odd, grant), 401)["message"]
     wrong = Answer(400, JSON, b'{"error": "invalid_request"}')
-    assert "answered 400" in error_of(ask_odd(both, odd, wrong), 502)["message"]
+    assert "responded with 400" in error_of(ask_odd(both, odd, wrong), 502)["message"]
 
 
 def test_an_identity_token_goes_where_it_is_asked_for_and_no_further(both: Chain, odd: Scripted) -> None:
@@ -381,7 +381,7 @@ def test_an_identity_token_goes_where_it_is_asked_for_and_no_further(both: Chain
 )
 def test_a_realm_that_is_none(both: Chain, odd: Scripted, realm: str) -> None:
     error = error_of(ask_odd(both, odd, Answer(500), realm), 502)
-    assert error["message"] == "odd.test names no token service that could be asked"
+    assert error["message"] == "odd.test names no valid token service"
     assert len(odd.asked) == 1
 
 
@@ -429,7 +429,7 @@ def test_no_word_of_a_secret(odd: Scripted, tmp_path: Path, capfd: pytest.Captur
         told += json.dumps(proxy.lines)
     told += (tmp_path / "log").read_text() + "".join(capfd.readouterr())
     assert f"{urlsplit(odd.url).netloc}/token: 200" in told
-    assert "(which has the tokens of other.test) answered 503" in told
+    assert "(which has the tokens of other.test) responded with 503" in told
     encoded = base64.b64encode(IDENTITY.encode()).decode()[:-4]
     for secret in (PASSWORD, BASIC, IDENTITY, encoded, TOKEN, "scope=", "h1nt"):
         assert secret not in told

@@ -21,10 +21,10 @@ from brokenreg.proxy.errors import (
     UpstreamUnreachableError,
 )
 from brokenreg.proxy.http.addresses import AddressPolicy
-from brokenreg.proxy.http.client import Tell
 from brokenreg.proxy.http.lookups import Lookups
 from brokenreg.proxy.http.web_proxies import WebProxies
 from brokenreg.proxy.routes import Route
+from brokenreg.traffic.timeline_events import AddEvent
 from tests.proxy.asked import OK, Listening, asking, get, redirect
 from tests.proxy.web_proxy import WebProxy, listening
 from tests.registry.pushing import MIB
@@ -183,8 +183,8 @@ def challenge(realm: str) -> bytes:
     )
 
 
-def anonymous(route: Route, http: httpx.AsyncClient, tell: Tell) -> httpx.Auth:
-    return UpstreamAuth(route, http, None, TokenCache(), tell)
+def anonymous(route: Route, http: httpx.AsyncClient, add_event: AddEvent) -> httpx.Auth:
+    return UpstreamAuth(route, http, None, TokenCache(), add_event)
 
 
 async def test_a_token_service_is_asked_through_the_web_proxy_too() -> None:

@@ -1,6 +1,6 @@
 """Authentication at upstreams (CNCF distribution, "Token Authentication"; RFC 7617; RFC 6749, section 6).
 
-Nobody is shown credentials before a 401, and no token service that is not the upstream's own.
+Credentials are sent only after a 401, and only to the upstream and to token services that belong to it.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ _VISIBLE = re.compile(r"[!-~]{1,65536}")
 with a message that quotes it in full."""
 
 _LIMIT = 30.0
-"""Seconds that a token service may take, with all its redirects."""
+"""Seconds for a request to a token service, with all its redirects."""
 
 
 class UpstreamAuth(httpx.Auth):
@@ -73,29 +73,29 @@ class UpstreamAuth(httpx.Auth):
         self._no_credentials_reason = ""
 
     async def async_auth_flow(self, request: httpx.Request) -> AsyncGenerator[httpx.Request, httpx.Response]:
-        """Ask as before, or as nobody; after the upstream's own 401 once more, with what its challenge wants.
+        """Send the request with a cached header or none; after a 401, send it again as the challenge says.
 
-        Raise `UpstreamError` if a token service is of no use; what it refuses leaves the 401 as it is.
+        Raise `UpstreamError` if a token service fails. If it refuses, the 401 stays the response.
         """
         header = self._tokens.get(self._key)
-        response = yield _with(request, header)
-        if not _is_refused(request, response):
+        response = yield _with_authorization(request, header)
+        if not _is_unauthorized(request, response):
             return
         if header is not None:
             self._tokens.drop(self._key, header)
         challenges = parse_challenges(response.headers.get_list("www-authenticate"))
-        header = await self._tokens.obtain(self._key, lambda: self._answer(request.url, challenges))
+        header = await self._tokens.obtain(self._key, lambda: self._grant(request.url, challenges))
         if header is None:
             response.extensions[NO_CREDENTIALS_REASON] = self._no_credentials_reason
             return
         await _read(response, self._route.upstream)
-        response = yield _with(request, header)
-        if _is_refused(request, response):
+        response = yield _with_authorization(request, header)
+        if _is_unauthorized(request, response):
             self._tokens.drop(self._key, header)
             response.extensions[NO_CREDENTIALS_REASON] = self._no_credentials_reason
 
-    async def _answer(self, upstream: httpx.URL, challenges: list[Challenge]) -> Grant | None:
-        """What the first challenge that we understand wants, a token rather than a password."""
+    async def _grant(self, upstream: httpx.URL, challenges: list[Challenge]) -> Grant | None:
+        """Return what the challenges require: preferably a token, else the password; or None."""
         schemes = {challenge.scheme: challenge for challenge in reversed(challenges)}
         bearer = schemes.get("bearer")
         if bearer is not None:
@@ -121,7 +121,7 @@ class UpstreamAuth(httpx.Auth):
         return login
 
     async def _token(self, upstream: httpx.URL, challenge: Challenge) -> Grant | None:
-        """Raise `UpstreamError` if the token service neither grants nor refuses."""
+        """Request a token; None if it is refused. Raise `UpstreamError` if the token service fails."""
         realm = self._realm(challenge)
         place = realm.netloc.decode("ascii")
         login = None
@@ -139,7 +139,7 @@ class UpstreamAuth(httpx.Auth):
         service = challenge.parameters.get("service")
         try:
             response = await retry_rate_limited(
-                lambda: self._answered(destination, service, login),
+                lambda: self._request_token(destination, service, login),
                 lambda answer: destination.name_at(answer.url),
                 self._add_event,
             )
@@ -155,14 +155,14 @@ class UpstreamAuth(httpx.Auth):
             or await may_see_credentials(httpx.URL(f"https://{self._route.upstream}"), realm)
         )
 
-    async def _answered(
+    async def _request_token(
         self, destination: Destination, service: str | None, login: Login | None
     ) -> httpx.Response:
-        """What a token service says to it, body and all."""
+        """Return the response of a token service, including its body. Raise `UpstreamError`."""
         try:
             async with asyncio.timeout(_LIMIT):
                 with redirect_errors(destination):
-                    response = await self._ask(destination, service, login)
+                    response = await self._send_request(destination, service, login)
                 try:
                     await _read(response, destination.name_at(response.url))
                 finally:
@@ -176,50 +176,48 @@ class UpstreamAuth(httpx.Auth):
     def _realm(self, challenge: Challenge) -> httpx.URL:
         try:
             realm = httpx.URL(challenge.parameters.get("realm", ""))
-            is_good = realm.scheme in ("http", "https") and bool(realm.host) and not realm.userinfo
+            is_valid = realm.scheme in ("http", "https") and bool(realm.host) and not realm.userinfo
         except (httpx.InvalidURL, UnicodeError):  # the host may begin with xn-- and be invalid
-            is_good = False
-        if not is_good:
-            raise UpstreamContentError(
-                f"{self._route.upstream} names no token service that could be destination"
-            )
+            is_valid = False
+        if not is_valid:
+            raise UpstreamContentError(f"{self._route.upstream} names no valid token service")
         return realm.copy_with(fragment=None)
 
-    async def _ask(
+    async def _send_request(
         self, destination: Destination, service: str | None, login: Login | None
     ) -> httpx.Response:
-        wanted = {"scope": self._scope} if service is None else {"service": service, "scope": self._scope}
+        parameters = {"scope": self._scope} if service is None else {"service": service, "scope": self._scope}
         more = {**request_extensions(destination, self._add_event), FOR_AUTH: True}
         if login is not None and login.identity:
             form = {"grant_type": "refresh_token", "client_id": _CLIENT, "refresh_token": login.identity}
-            data = {**form, **wanted}
+            data = {**form, **parameters}
             request = self._client.build_request("POST", destination.url, data=data, extensions=more)
-            # A redirect would take the form along, wherever it leads.
+            # A redirect could send the form to any host.
             return await self._client.send(request, stream=True, auth=None, follow_redirects=False)
         headers = {} if login is None else {"authorization": login.basic}
-        url = destination.url.copy_merge_params(wanted)
+        url = destination.url.copy_merge_params(parameters)
         request = self._client.build_request("GET", url, headers=headers, extensions=more)
         return await self._client.send(request, stream=True, auth=None)
 
 
 def _granted(who: str, response: httpx.Response) -> Grant | None:
-    """None if the service refuses. Raise `UpstreamError` if it does neither that nor grant."""
-    status, found = response.status_code, _document(response.content)
-    if status in (401, 403) or (status == 400 and found.get("error") == "invalid_grant"):
-        return None  # RFC 6749, section 5.2, says 400 where an identity token is no longer good
+    """Return what a token service grants, or None if it refuses. Raise `UpstreamError` if it fails."""
+    status, document = response.status_code, _document(response.content)
+    if status in (401, 403) or (status == 400 and document.get("error") == "invalid_grant"):
+        return None  # RFC 6749, section 5.2: 400 means that an identity token is no longer valid
     if status == 429:
         raise UpstreamStatusError.too_many_requests(who, response.headers.get("retry-after"))
     if status != 200:
-        raise UpstreamTokenServiceError(f"{who} answered {status}")
-    token = found.get("token") or found.get("access_token")
+        raise UpstreamTokenServiceError(f"{who} responded with {status}")
+    token = document.get("token") or document.get("access_token")
     if not isinstance(token, str) or not _VISIBLE.fullmatch(token):
         sender = with_encoding(who, response.extensions.get(ENCODING))
         raise UpstreamTokenServiceError(f"{sender} gave no token")
-    return Grant(f"Bearer {token}", _lifetime(found.get("expires_in")))
+    return Grant(f"Bearer {token}", _lifetime(document.get("expires_in")))
 
 
 def _document(body: bytes) -> dict[str, Any]:
-    """What a token service says; empty if that is no JSON object."""
+    """Return the JSON object in the response of a token service; empty if there is none."""
     try:
         document = json.loads(body)
     except (ValueError, RecursionError):
@@ -227,22 +225,22 @@ def _document(body: bytes) -> dict[str, Any]:
     return document if isinstance(document, dict) else {}
 
 
-def _lifetime(told: Any) -> float:
-    if isinstance(told, bool) or not isinstance(told, int | float):
+def _lifetime(expires_in: Any) -> float:
+    if isinstance(expires_in, bool) or not isinstance(expires_in, int | float):
         return MIN_LIFETIME
-    seconds = float(min(max(told, 0), 10**9))  # in this order: JSON has integers that no float can hold
+    seconds = float(min(max(expires_in, 0), 10**9))  # in this order: JSON integers can exceed a float
     return seconds if math.isfinite(seconds) else MIN_LIFETIME
 
 
-def _is_refused(request: httpx.Request, response: httpx.Response) -> bool:
-    """Whether the upstream itself says 401, and not whoever it has sent us to."""
-    destination, answered = request.url, response.url
+def _is_unauthorized(request: httpx.Request, response: httpx.Response) -> bool:
+    """Return whether the upstream itself responded with 401, and not a redirect target."""
+    requested, responding = request.url, response.url
     return response.status_code == 401 and (
-        (destination.scheme, destination.netloc) == (answered.scheme, answered.netloc)
+        (requested.scheme, requested.netloc) == (responding.scheme, responding.netloc)
     )
 
 
-def _with(request: httpx.Request, header: str | None) -> httpx.Request:
+def _with_authorization(request: httpx.Request, header: str | None) -> httpx.Request:
     request.headers.pop("authorization", None)
     if header is not None:
         request.headers["authorization"] = header

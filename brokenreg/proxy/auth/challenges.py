@@ -1,4 +1,4 @@
-"""Challenges of `WWW-Authenticate` (RFC 9110, sections 11.3 and 11.6.1), as they are in the field."""
+"""Parses challenges of `WWW-Authenticate` (RFC 9110, sections 11.3 and 11.6.1), malformed ones too."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-_LONGEST = 8192
-"""Characters of one header; what is longer is not worth reading."""
+_MAX_HEADER = 8192
+"""Maximum length of a header in characters; a longer one is ignored."""
 
 _WORD = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 _END = r"(?=[ \t]*(?:,|$))"
@@ -22,18 +22,18 @@ _UNREADABLE = re.compile(r"[^,]*")
 
 @dataclass(frozen=True)
 class Challenge:
-    """One of the ways in that a server offers; the scheme and the names of parameters in lower case."""
+    """An authentication scheme that a server offers. Scheme and names of parameters are in lower case."""
 
     scheme: str
     parameters: Mapping[str, str] = field(default_factory=dict)
 
 
 def parse_challenges(values: Iterable[str]) -> list[Challenge]:
-    """Those of all `WWW-Authenticate` headers, in their order; one header may hold several.
+    """Return the challenges of all `WWW-Authenticate` headers in order; one header may contain several.
 
-    Never raises: what is no challenge is left out. Of a parameter given twice the first counts.
+    Malformed parts are ignored. If a parameter occurs twice, the first counts.
     """
-    return [challenge for value in values if len(value) <= _LONGEST for challenge in _parse(value)]
+    return [challenge for value in values if len(value) <= _MAX_HEADER for challenge in _parse(value)]
 
 
 def _parse(text: str) -> list[Challenge]:
@@ -63,6 +63,6 @@ def _value(parameter: re.Match[str]) -> str:
 
 
 def _end(pattern: re.Pattern[str], text: str, at: int) -> int:
-    """Where that pattern ends; `at` if it does not stand there."""
+    """Return where the pattern ends that begins at `at`, or `at` if it does not match there."""
     match = pattern.match(text, at)
     return at if match is None else match.end()

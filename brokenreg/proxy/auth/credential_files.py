@@ -1,4 +1,4 @@
-"""Files that hold credentials, as podman (containers-auth.json(5)) and Docker (config.json) write them."""
+"""Reads the credential files of podman (containers-auth.json(5)) and Docker (config.json)."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from brokenreg.oci.errors import OCIError
 from brokenreg.oci.upstreams import check_upstream
 from brokenreg.proxy.auth.tokens import Login
 
-_LONGEST = 1024 * 1024
+_MAX_SIZE = 1024 * 1024
 
 
 class CredentialFileError(Exception):
-    """A file is of no use, in words that hold nothing of what stands in it."""
+    """A file cannot be used. The message contains nothing of its content."""
 
 
 @dataclass(frozen=True)
 class CredentialFile:
-    """What one file says; keys are hosts, or hosts and the beginning of a path, in the one spelling."""
+    """The content of one file. Keys are normalised: a host, or a host and the beginning of a path."""
 
     logins: Mapping[str, Login] = field(default_factory=dict)
     helpers: Mapping[str, str] = field(default_factory=dict)
@@ -31,17 +31,17 @@ class CredentialFile:
     store: str | None = None
     """The helper for all hosts."""
     malformed: int = 0
-    """How many entries cannot be read."""
+    """Number of entries that cannot be read."""
 
     def login(self, upstream: str, repository: str) -> Login | None:
-        """The one with the longest key that `upstream/repository` begins with, whole components each."""
+        """Return the login with the longest key that `upstream/repository` begins with, or None."""
         parts = [upstream, *repository.split("/")]
         keys = ("/".join(parts[:length]) for length in range(len(parts), 0, -1))
         return next((self.logins[key] for key in keys if key in self.logins), None)
 
 
-def places(environ: Mapping[str, str], home: Path) -> list[Path]:
-    """Where such files may stand, in the order in which they are asked."""
+def credential_paths(environ: Mapping[str, str], home: Path) -> list[Path]:
+    """Return the paths of credential files, in the order in which they are read."""
     found = []
     if chosen := environ.get("REGISTRY_AUTH_FILE"):
         found.append(Path(chosen))
@@ -53,11 +53,11 @@ def places(environ: Mapping[str, str], home: Path) -> list[Path]:
 
 
 def read_credentials(path: Path) -> CredentialFile:
-    """Raise `CredentialFileError`, or `OSError` if the file cannot be read. Blocks."""
+    """Read a file. Raise `CredentialFileError`, or `OSError` if it cannot be read. Blocks."""
     with path.open("rb") as file:
-        content = file.read(_LONGEST + 1)
-    if len(content) > _LONGEST:
-        raise CredentialFileError(f"has more than {_LONGEST} bytes")
+        content = file.read(_MAX_SIZE + 1)
+    if len(content) > _MAX_SIZE:
+        raise CredentialFileError(f"has more than {_MAX_SIZE} bytes")
     try:
         document = json.loads(content)
     except (ValueError, RecursionError):
@@ -79,10 +79,10 @@ def read_credentials(path: Path) -> CredentialFile:
 
 
 def normalise_key(key: str) -> str | None:
-    """The one spelling of a key; None if it names no registry.
+    """Return the normalised key, or None if it does not name a registry.
 
-    What looks like a URL (`https://index.docker.io/v1/`) means its host; other keys may go on with the
-    beginning of a path (`quay.io/org`).
+    A URL (`https://index.docker.io/v1/`) means its host. Other keys may contain the beginning of a path
+    (`quay.io/org`).
     """
     scheme, is_url, rest = key.partition("://")
     if is_url and scheme.lower() not in ("http", "https"):
@@ -97,7 +97,7 @@ def normalise_key(key: str) -> str | None:
 
 
 def _normalised(entries: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    """Under their one spelling; what is spelt so already comes last, and wins."""
+    """Yield entries by normalised key. Those whose key was normalised already come last, and win."""
     named = [(normalise_key(key), key, value) for key, value in entries.items()]
     for name, _, value in sorted(named, key=lambda each: each[0] == each[1]):
         if name is not None:
@@ -112,7 +112,7 @@ def _pairs(document: Mapping[str, Any], name: str) -> list[tuple[str, Any]]:
 
 
 def _login(entry: Any) -> Login | None:
-    """None if it cannot be read."""
+    """Return the login of an entry, or None if it cannot be read."""
     if not isinstance(entry, dict):
         return None
     identity, encoded = entry.get("identitytoken"), entry.get("auth")

@@ -1,4 +1,4 @@
-"""Programs that keep credentials: `docker-credential-NAME get`, a host on standard input, JSON as answer."""
+"""Runs credential helpers: `docker-credential-NAME get` reads a host and writes JSON."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ from collections.abc import Mapping
 from brokenreg.proxy.auth.tokens import Login
 
 _NAME = re.compile(r"[a-z0-9-]+")
-_LIMIT = 10.0
-"""Seconds that a helper may take."""
+_TIMEOUT = 10.0
+"""Seconds that a helper may run."""
 
-_LONGEST = 64 * 1024
+_MAX_OUTPUT = 64 * 1024
 """Maximum size of a helper's output, in bytes."""
 
 _NOT_FOUND = b"credentials not found"
 _IDENTITY = "<token>"
-"""In place of a user's name: the secret is an identity token."""
+"""The user name that means that the secret is an identity token."""
 
 
 class HelperError(Exception):
-    """A helper is of no use, in words that hold nothing of what it said."""
+    """A helper failed. The message contains nothing of its output."""
 
 
 async def ask_helper(
-    name: str, server: str, environ: Mapping[str, str], limit: float = _LIMIT
+    name: str, server: str, environ: Mapping[str, str], limit: float = _TIMEOUT
 ) -> Login | None:
-    """What the helper keeps for `server`; None if it keeps nothing. Raise `HelperError`."""
+    """Return the login for `server` from a helper, or None if it has none. Raise `HelperError`."""
     if not _NAME.fullmatch(name):
         raise HelperError("a credential helper whose name is not of the letters a-z, digits and hyphens")
     program = shutil.which(f"docker-credential-{name}", path=environ.get("PATH", os.defpath))
@@ -75,7 +75,7 @@ async def _run(program: str, server: str, environ: Mapping[str, str]) -> tuple[i
         stderr=asyncio.subprocess.DEVNULL,
         env=dict(environ),
         start_new_session=True,
-        limit=_LONGEST,
+        limit=_MAX_OUTPUT,
     )
     assert process.stdin is not None  # noqa: S101 - for the type checker
     assert process.stdout is not None  # noqa: S101
@@ -88,7 +88,7 @@ async def _run(program: str, server: str, environ: Mapping[str, str]) -> tuple[i
         if process.returncode is None:
             os.killpg(process.pid, signal.SIGKILL)
             # A reader with a full buffer pauses, and then `wait` never learns that the pipe has ended.
-            while await process.stdout.read(_LONGEST):
+            while await process.stdout.read(_MAX_OUTPUT):
                 pass
             await process.wait()
     return await process.wait(), output
@@ -97,8 +97,8 @@ async def _run(program: str, server: str, environ: Mapping[str, str]) -> tuple[i
 async def _read_all(program: str, stream: asyncio.StreamReader) -> bytes:
     """Read its output to the end, with a limit, which `communicate` does not have."""
     output = bytearray()
-    while chunk := await stream.read(_LONGEST):
+    while chunk := await stream.read(_MAX_OUTPUT):
         output += chunk
-        if len(output) > _LONGEST:
-            raise HelperError(f"{os.path.basename(program)} writes more than {_LONGEST} bytes")
+        if len(output) > _MAX_OUTPUT:
+            raise HelperError(f"{os.path.basename(program)} writes more than {_MAX_OUTPUT} bytes")
     return bytes(output)

@@ -1,4 +1,4 @@
-"""The credentials of whoever runs this: found where podman and Docker keep them, when an upstream asks."""
+"""Finds the credentials of podman and Docker on this machine, when an upstream requires them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from brokenreg.oci.upstreams import DOCKER_HUB
 from brokenreg.proxy.auth.credential_files import (
     CredentialFile,
     CredentialFileError,
-    places,
+    credential_paths,
     read_credentials,
 )
 from brokenreg.proxy.auth.credential_helpers import HelperError, ask_helper
@@ -22,65 +22,67 @@ from brokenreg.wording import counted
 logger = logging.getLogger(__name__)
 
 _DOCKER_HUB_SERVER = "https://index.docker.io/v1/"
-"""What Docker calls its hub before its helpers."""
+"""Docker Hub's name in Docker's credential helpers."""
 
-_MOST_HELPERS = 8
+_MAX_HELPERS = 8
 """Maximum number of concurrent helpers: clients choose for how many repositories they are needed."""
 
-_MOST_TOLD = 1000
+_MAX_LOGGED = 1000
 """Maximum number of log lines that are remembered: some name the upstream, which clients choose."""
 
 
 class Credentials:
-    """What is found in the files that `environ` and `home` lead to, and by the helpers that they name.
+    """Searches the files that `environ` and `home` lead to, and the helpers that these name.
 
-    What cannot be used is left out, and told in one line of the log, once.
+    What cannot be used is ignored, and logged once.
     """
 
     def __init__(self, environ: Mapping[str, str], home: Path) -> None:
         self._environ = environ
-        self._places = places(environ, home)
+        self._paths = credential_paths(environ, home)
         self._read: dict[Path, tuple[os.stat_result, CredentialFile]] = {}
-        self._told: set[str] = set()
-        self._turns = asyncio.Semaphore(_MOST_HELPERS)
+        self._logged: set[str] = set()
+        self._slots = asyncio.Semaphore(_MAX_HELPERS)
 
-    async def find(self, upstream: str, repository: str, tell: Callable[[str], None]) -> Login | None:
+    async def find(self, upstream: str, repository: str, report: Callable[[str], None]) -> Login | None:
         """The login for an upstream, by its logical name, and a repository there; None if there is none.
 
-        `tell` is given a line for each helper that failed.
+        `report` gets a line for each helper that failed.
         """
-        for path in self._places:
+        for path in self._paths:
             file = await asyncio.to_thread(self._file, path)
-            login = await self._find_in(file, upstream, repository, tell)
+            login = await self._find_in(file, upstream, repository, report)
             if login is not None:
                 return login
         return None
 
     async def _find_in(
-        self, file: CredentialFile, upstream: str, repository: str, tell: Callable[[str], None]
+        self, file: CredentialFile, upstream: str, repository: str, report: Callable[[str], None]
     ) -> Login | None:
-        login = await self._ask(file.helpers.get(upstream), upstream, tell)
+        login = await self._ask_helper(file.helpers.get(upstream), upstream, report)
         login = login or file.login(upstream, repository)
-        return login or await self._ask(file.store, upstream, tell)
+        return login or await self._ask_helper(file.store, upstream, report)
 
-    async def _ask(self, helper: str | None, upstream: str, tell: Callable[[str], None]) -> Login | None:
+    async def _ask_helper(
+        self, helper: str | None, upstream: str, report: Callable[[str], None]
+    ) -> Login | None:
         if helper is None:
             return None
         servers = [_DOCKER_HUB_SERVER, DOCKER_HUB] if upstream == DOCKER_HUB else [upstream]
         for server in servers:
             try:
-                async with self._turns:
+                async with self._slots:
                     login = await ask_helper(helper, server, self._environ)
             except HelperError as error:
-                tell(str(error))
-                self._tell(f"no credentials of a helper: {error}")
+                report(str(error))
+                self._log_once(f"no credentials of a helper: {error}")
                 return None
             if login is not None:
                 return login
         return None
 
     def _file(self, path: Path) -> CredentialFile:
-        """As it stands there now; read again only if it has changed."""
+        """Return the file at `path`. It is read again only if it has changed."""
         try:
             now = path.stat()
             before, file = self._read.get(path, (None, CredentialFile()))
@@ -90,7 +92,7 @@ class Credentials:
         except (FileNotFoundError, NotADirectoryError):
             return CredentialFile()
         except OSError as error:
-            self._tell(f"no credentials of {path}: {error.strerror}")
+            self._log_once(f"no credentials of {path}: {error.strerror}")
             return CredentialFile()
         self._read[path] = now, file
         return file
@@ -99,15 +101,17 @@ class Credentials:
         try:
             file = read_credentials(path)
         except CredentialFileError as error:
-            self._tell(f"no credentials of {path}: it {error}")
+            self._log_once(f"no credentials of {path}: it {error}")
             return CredentialFile()
         if file.malformed:
-            self._tell(f"{path}: left out {counted(file.malformed, 'entry', 'entries')} without credentials")
+            self._log_once(
+                f"{path}: left out {counted(file.malformed, 'entry', 'entries')} without credentials"
+            )
         return file
 
-    def _tell(self, line: str) -> None:
-        if line not in self._told and len(self._told) < _MOST_TOLD:
-            self._told.add(line)
+    def _log_once(self, line: str) -> None:
+        if line not in self._logged and len(self._logged) < _MAX_LOGGED:
+            self._logged.add(line)
             logger.warning("%s", line)
 
 

@@ -124,13 +124,13 @@ class AddressPolicy:
             return
         if scope is AddressScope.LOOPBACK:
             raise UpstreamForbiddenError(
-                f"{place} is this machine, where nobody else may lead us; what listens there can be given a "
-                f"name by --upstream NAME=http://{place}"
+                f"{place} is this machine, which only --upstream may lead to; to allow it, add "
+                f"--upstream NAME=http://{place}"
             )
         if self._beyond_loopback:
             raise UpstreamForbiddenError(
-                f"{place} is inside a private network, which nobody who reaches this registry may explore; "
-                f"what is there can be given a name by --upstream NAME=https://{place}"
+                f"{place} is inside a private network, which only --upstream may lead to; to allow it, add "
+                f"--upstream NAME=https://{place}"
             )
 
     def _refused(self, ip: Address, port: int) -> str | None:

@@ -1,7 +1,7 @@
-"""Bodies of upstream responses: large ones come from the socket, short ones bounded, none encoded.
+"""Bodies of upstream responses: bounds for short ones, and a source for threads that read long ones.
 
-A thread reads a large body from the socket: HTTP has nothing to say in the middle of a body whose length is
-known, and each layer would copy it once more.
+A thread reads a long body directly from the socket, if its length is known: each layer of HTTP code would
+copy it once more.
 """
 
 from __future__ import annotations
@@ -24,10 +24,9 @@ from brokenreg.wording import counted, printable
 
 
 class BodySource:
-    """The next `count` bytes of a connection that does not block.
+    """The next `count` bytes of a non-blocking connection, which cannot be used afterwards.
 
-    What is raised is what `told` makes of httpcore's errors. `patience` is for how many seconds nothing may
-    come. The connection is of no use afterwards.
+    `errors` converts httpcore's errors. The peer may be silent for `patience` seconds.
     """
 
     def __init__(
@@ -35,20 +34,20 @@ class BodySource:
         connection: socket.socket,
         count: int,
         patience: float | None,
-        told: Callable[[], AbstractContextManager[None]],
+        errors: Callable[[], AbstractContextManager[None]],
     ) -> None:
         self._connection = connection
         self._left = count
         self._patience = patience
-        self._told = told
+        self._errors = errors
         self._events = select.POLLIN
 
     def read_into(self, buffer: memoryview) -> int | None:
-        """How many bytes came; 0 at the end, or if there is no more, None if there are none yet."""
+        """Read available bytes; return their number, 0 at the end, or None if none are available yet."""
         if not self._left:
             return 0
         self._events = select.POLLIN
-        with self._told(), as_httpcore(httpcore.ReadTimeout, httpcore.ReadError):
+        with self._errors(), as_httpcore(httpcore.ReadTimeout, httpcore.ReadError):
             try:
                 count = self._connection.recv_into(buffer[: self._left])
             except (BlockingIOError, ssl.SSLWantReadError):
@@ -60,25 +59,25 @@ class BodySource:
         return count
 
     def wait(self, seconds: float | None) -> bool:
-        """Wait for bytes, or the end; False if there were none in time."""
+        """Wait until bytes are available or the connection ends; False after `seconds` without."""
         poll = select.poll()
         poll.register(self._connection, self._events)
         patience = self._patience if seconds is None else seconds
         if poll.poll(None if patience is None else patience * 1000):
             return True
         if seconds is None:
-            with self._told():
+            with self._errors():
                 raise httpcore.ReadTimeout
         return False
 
     def stop(self) -> None:
-        """Let whoever reads or waits see the end."""
+        """End the connection for the thread that reads or waits."""
         with contextlib.suppress(OSError):  # it has ended already
             socket.socket.shutdown(self._connection, socket.SHUT_RDWR)  # not TLS's own: it may be in use
 
 
-_MOST = 256 * 1024
-"""Bytes of a redirect, of a 401, of an answer of a token service."""
+_MAX_SHORT_BODY = 256 * 1024
+"""Maximum size of the body of a redirect, a 401 or a token service, in bytes."""
 
 ENCODING = "encoding"
 """The key in a response's extensions for its Content-Encoding, which httpx would otherwise apply."""
@@ -90,7 +89,7 @@ _SLOWEST = 8 * 1024
 async def limited_chunks(
     chunks: AsyncIterable[bytes], who: str, limit: int, patience: float
 ) -> AsyncIterator[bytes]:
-    """Pass on the body that `who` sends, as it comes.
+    """Yield the body that `who` sends.
 
     Raise `UpstreamContentError` if it has more than `limit` bytes, `UpstreamSilentError` if it is slow and
     takes more than `patience` seconds.
@@ -111,7 +110,7 @@ async def limited_chunks(
 
 
 def limit_body(response: httpx.Response, who: str, patience: float) -> None:
-    """Bound the body that httpx will read, as `limited_chunks` does; `who` sends it."""
+    """Bound a body that httpx will read, as `limited_chunks` does; `who` sends it."""
     # No encoding was requested. Decoding one could turn a few bytes into gigabytes.
     response.extensions[ENCODING] = unrequested_encoding(response.headers)
     response.headers.pop("content-encoding", None)
@@ -125,22 +124,22 @@ class _LimitedBytes(httpx.AsyncByteStream):
         self._patience = patience
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        async for chunk in limited_chunks(self._stream, self._who, _MOST, self._patience):
+        async for chunk in limited_chunks(self._stream, self._who, _MAX_SHORT_BODY, self._patience):
             yield chunk
 
     async def aclose(self) -> None:
         await self._stream.aclose()
 
 
-_LONGEST = 60
-"""Maximum number of characters of a header's value in a message."""
+_MAX_QUOTED = 60
+"""Maximum length of a header's value in a message, in characters."""
 
 
 def unrequested_encoding(headers: httpx.Headers) -> str | None:
     """Return the Content-Encoding of a response, or None (RFC 9110, section 8.4)."""
     value = headers.get("content-encoding", "")
     names = [name.strip() for name in value.split(",") if name.strip().lower() not in ("", "identity")]
-    return printable(", ".join(names))[:_LONGEST] if names else None
+    return printable(", ".join(names))[:_MAX_QUOTED] if names else None
 
 
 def with_encoding(who: str, encoding: str | None) -> str:

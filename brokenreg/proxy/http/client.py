@@ -1,6 +1,6 @@
-"""Requests to upstreams: redirects, patience with rate limits, and each of them told of.
+"""Sends requests to upstreams, follows redirects, retries after rate limits, and reports each request.
 
-Nothing but host and path of what is destination is ever told: queries carry signatures.
+Reports contain only host and path of a URL: queries carry signatures.
 """
 
 from __future__ import annotations

@@ -52,11 +52,13 @@ def upstream_errors(destination: Destination, url: httpx.URL) -> Iterator[None]:
     try:
         yield
     except httpcore.ConnectTimeout:
-        raise UpstreamSilentError(f"{who} let nobody connect in time") from None
+        raise UpstreamSilentError(f"{who} did not accept a connection in time") from None
     except httpcore.TimeoutException:
         raise UpstreamSilentError(f"{who} did not answer, or stopped in the middle, in time") from None
     except httpcore.UnsupportedProtocol:
-        raise UpstreamContentError(f"{who} is asked by http and https alone, not by {url.scheme}") from None
+        raise UpstreamContentError(
+            f"{who} can only be reached over http or https, not {url.scheme}"
+        ) from None
     except httpcore.ProtocolError as error:
         raise UpstreamUnreachableError(f"{who} does not speak HTTP as it should: {_words(error)}") from None
     except (httpcore.NetworkError, OSError) as error:

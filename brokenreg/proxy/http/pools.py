@@ -70,9 +70,7 @@ class Pools:
             return None
         name = next((name for name, pool in self._pools.items() if not pool.users), None)
         if name is None:
-            raise UpstreamBusyError(
-                f"{self._limit} other upstreams are being asked just now; try again later"
-            )
+            raise UpstreamBusyError(f"{self._limit} other upstreams are in use; try again later")
         return self._pools.pop(name).client
 
 

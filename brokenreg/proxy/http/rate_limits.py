@@ -1,4 +1,4 @@
-"""How long a 429 is waited for (RFC 6585; RFC 9110, section 10.2.3)."""
+"""Retries requests after a 429 (RFC 6585), as Retry-After requests (RFC 9110, section 10.2.3)."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from brokenreg.traffic.timeline_events import AddEvent, RateLimited
 
 _TRIES = 5
 _FIRST = 2.0
-_LONGEST = 20.0
-"""Seconds in all: our own client waits meanwhile, and knows of none of it."""
+_MAX_WAIT = 20.0
+"""Maximum seconds of all waits: our own client waits too, without knowing why."""
 
 
 async def retry_rate_limited(
@@ -23,7 +23,7 @@ async def retry_rate_limited(
     who: Callable[[httpx.Response], str],
     add_event: AddEvent,
 ) -> httpx.Response:
-    """Send, and send again after each 429 for as long as that is worth it; `add_event` of each wait."""
+    """Send a request, and again after each 429 for a limited time. Each wait is an event."""
     waiting = waits()
     while True:
         response = await send()
@@ -38,13 +38,13 @@ async def retry_rate_limited(
 
 
 def waits() -> Callable[[str | None], float | None]:
-    """A function that says how long to wait after each 429, given its Retry-After; None: no longer."""
-    left, tries, doubling = _LONGEST, _TRIES, _FIRST
+    """Return a function from the Retry-After of each 429 to seconds of waiting, or None to give up."""
+    left, tries, doubling = _MAX_WAIT, _TRIES, _FIRST
 
     def next_wait(retry_after: str | None) -> float | None:
         nonlocal left, tries, doubling
-        told = _seconds(retry_after)
-        wait = doubling if told is None else told
+        requested = _seconds(retry_after)
+        wait = doubling if requested is None else requested
         tries, doubling = tries - 1, doubling * 2
         if tries <= 0 or wait > left:
             return None
@@ -55,7 +55,7 @@ def waits() -> Callable[[str | None], float | None]:
 
 
 def _seconds(retry_after: str | None) -> float | None:
-    """Retry-After, which is a number of seconds or a date; None if it is neither."""
+    """Return the seconds of a Retry-After, which is a number or a date; None if it is neither."""
     if retry_after is None:
         return None
     text = retry_after.strip()
@@ -65,5 +65,5 @@ def _seconds(retry_after: str | None) -> float | None:
         when = parsedate_to_datetime(text)
     except (ValueError, OverflowError):
         return None
-    told = when if when.tzinfo else when.replace(tzinfo=UTC)  # a date without a zone is of GMT as all are
-    return max(0.0, told.timestamp() - time.time())
+    moment = when if when.tzinfo else when.replace(tzinfo=UTC)  # HTTP dates are in GMT
+    return max(0.0, moment.timestamp() - time.time())

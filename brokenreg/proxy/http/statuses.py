@@ -58,8 +58,8 @@ async def status_error(
     status, who = response.status, response.source
     if tells_of_loop(response.header("proxy-status")):
         return UpstreamLoopError(
-            f"a loop: what is asked of {response.source_with_host} comes back to a registry "
-            "that has asked for it; "
+            f"a loop: a request to {response.source_with_host} came back to a registry "
+            "that has sent it; "
             f"--upstream {route.upstream}=URL (or --default-upstream) must name one that has the image"
         )
     says = await _message(response)
@@ -74,7 +74,7 @@ async def status_error(
     if status == 429:
         return UpstreamStatusError.too_many_requests(who, response.header("retry-after"), says)
     return UpstreamStatusError(
-        status, 502, ErrorCode.UNAVAILABLE, f"{who} answered {status} when asked for {what}{says}"
+        status, 502, ErrorCode.UNAVAILABLE, f"{who} responded with {status} to a request for {what}{says}"
     )
 
 
