@@ -95,8 +95,8 @@ def _authorize(settings: Settings, tokens: TokenCache, environ: Mapping[str, str
     realms: dict[str, tuple[httpx.URL, ...]] = {}
     for realm in settings.upstream_realm:
         realms[realm.name] = (*realms.get(realm.name, ()), httpx.URL(realm.url))
-    return lambda route, client, tell: UpstreamAuth(
-        route, client, credentials, tokens, tell, realms.get(route.upstream, ())
+    return lambda route, client, add_event: UpstreamAuth(
+        route, client, credentials, tokens, add_event, realms.get(route.upstream, ())
     )
 
 

@@ -8,7 +8,7 @@ import json
 import os
 import random
 import ssl
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from brokenreg.proxy.errors import UpstreamError
 from brokenreg.proxy.http.addresses import AddressPolicy
 from brokenreg.proxy.http.client import UpstreamClient
 from brokenreg.proxy.routes import Route
+from brokenreg.traffic.timeline_events import AddEvent
 from tests.process import brokenreg_process
 from tests.proxy.asked import Listening, get, redirect
 from tests.proxy.chain import Chain, Start, last
@@ -163,8 +164,8 @@ async def test_a_redirect_takes_credentials_to_no_other_origin(where: str) -> No
 
     await tokens.obtain(("quay.io", "repository:a/b:pull"), grant)
 
-    def authorize(route: Route, http: httpx.AsyncClient, tell: Callable[[str], None]) -> httpx.Auth:
-        return UpstreamAuth(route, http, None, tokens, tell)
+    def authorize(route: Route, http: httpx.AsyncClient, add_event: AddEvent) -> httpx.Auth:
+        return UpstreamAuth(route, http, None, tokens, add_event)
 
     policy = AddressPolicy(list, beyond_loopback=False)
     async with Listening.at() as upstream, Listening.at() as elsewhere:

@@ -120,7 +120,7 @@ async def test_who_waits_for_a_token_does_not_keep_others_from_fetching_it(
             asking(
                 {"quay.io": url},
                 patience=2,
-                authorize=lambda route, http, tell: UpstreamAuth(route, http, None, tokens, tell),
+                authorize=lambda route, http, add_event: UpstreamAuth(route, http, None, tokens, add_event),
             )
         )
         async with asyncio.timeout(1):

@@ -6,7 +6,7 @@ import base64
 import itertools
 import json
 import ssl
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,6 +22,7 @@ from brokenreg.proxy.errors import UpstreamSilentError
 from brokenreg.proxy.http.addresses import AddressPolicy
 from brokenreg.proxy.http.client import UpstreamClient
 from brokenreg.proxy.routes import Route
+from brokenreg.traffic.timeline_events import AddEvent
 from tests.process import brokenreg_process
 from tests.proxy.chain import PLAIN, Chain, exchange, exchanges, last
 from tests.proxy.scripted import Answer, Received, Script, Scripted, scripted
@@ -392,8 +393,8 @@ async def test_a_service_that_is_slow_without_end(both: Chain, monkeypatch: pyte
     route = Route("quay.io", "org/slow")
     urls = {"quay.io": both.upstream.url}
 
-    def authorize(route: Route, http: httpx.AsyncClient, tell: Callable[[str], None]) -> httpx.Auth:
-        return UpstreamAuth(route, http, None, TokenCache(), tell)
+    def authorize(route: Route, http: httpx.AsyncClient, add_event: AddEvent) -> httpx.Auth:
+        return UpstreamAuth(route, http, None, TokenCache(), add_event)
 
     policy = AddressPolicy(list, beyond_loopback=False)
     client = UpstreamClient(urls, policy, ssl.create_default_context(), authorize, patience=5)
