@@ -56,7 +56,7 @@ def serve(headless: bool, **options: Any) -> None:
 @click.pass_context
 def tui(context: click.Context, /, theme: str | None, **options: Any) -> None:
     """Serve the registry under a live panel."""
-    from brokenreg.tui.bindings import KeysError, keys_from
+    from brokenreg.tui.keys import KeysError, keys_from
 
     settings = settings_from(options)
     try:

@@ -18,10 +18,10 @@ from textual.screen import Screen
 from textual.widgets import ContentSwitcher
 
 from brokenreg.runtime.runtime import Runtime
-from brokenreg.tui.bindings import KeyLine, bindings_of, keyed
+from brokenreg.tui.bindings import KeyLine, bindings_of
 from brokenreg.tui.commands import TABS
 from brokenreg.tui.dialogues import SAID_FOR, QuitConfirmation
-from brokenreg.tui.disabled_reasons import HasDisabledReasons, disabled_reasons
+from brokenreg.tui.disabled_reasons import HasDisabledReasons, disabled_reasons, keyed
 from brokenreg.tui.faults.arming import Arming
 from brokenreg.tui.faults.form import RuleForm
 from brokenreg.tui.faults.overrides import OverridesScreen

@@ -1,14 +1,19 @@
-"""Why a key does nothing now: footer, palette and the key itself say the same."""
+"""Why a key does nothing now: footer, palette and the key itself say the same; hints that name keys."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
+from typing import Protocol, runtime_checkable
 
 from textual.binding import Binding
 from textual.dom import DOMNode
 from textual.screen import Screen
 
-from brokenreg.tui.bindings import commands_on, keyed
+from brokenreg.tui.commands import BY_ID, keys_of
+from brokenreg.tui.keys import commands_on
+
+_NAMED = re.compile(r"\{([a-z]+\.[a-z-]+)\}")
 
 
 class HasDisabledReasons(DOMNode):
@@ -42,3 +47,25 @@ def disabled_reasons(node: DOMNode, key: str, keys: Mapping[str, str]) -> Iterat
                     yield keyed(why, keys)
         if isinstance(each, Screen) and each.is_modal:
             return
+
+
+def keyed(text: str, keys: Mapping[str, str]) -> str:
+    """Return `text` with the first key of each command that it names in braces (`{traffic.mark}`)."""
+
+    def key(named: re.Match[str]) -> str:
+        command = BY_ID.get(named[1])
+        return named[0] if command is None else keys_of(command, keys)[0]
+
+    return _NAMED.sub(key, text)
+
+
+@runtime_checkable
+class HasKeys(Protocol):
+    """The panel, as far as hints need it: other keys by command id."""
+
+    keys: Mapping[str, str]
+
+
+def keyed_for(node: DOMNode, text: str) -> str:
+    """Return `text` as `keyed` makes it, with the keys of the panel that `node` belongs to."""
+    return keyed(text, node.app.keys if isinstance(node.app, HasKeys) else {})

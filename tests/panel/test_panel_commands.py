@@ -20,8 +20,8 @@ from textual.widgets import Input
 
 import brokenreg.tui
 from brokenreg.traffic.log import TrafficLog
-from brokenreg.tui.bindings import KeysError, keys_from
 from brokenreg.tui.commands import BY_ID, COMMANDS, TABS, area, grouped, markdown, meet
+from brokenreg.tui.keys import KeysError, keys_from
 from brokenreg.tui.preferences import Preferences
 from brokenreg.tui.tabs import TabArea
 

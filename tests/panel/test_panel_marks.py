@@ -15,7 +15,7 @@ from brokenreg.traffic.exchange import Exchange
 from brokenreg.traffic.log import TrafficLog
 from brokenreg.tui.traffic.marks import Marks
 from brokenreg.tui.traffic.table import TrafficTable
-from brokenreg.tui.traffic.transfers import Transfer
+from brokenreg.tui.traffic.transfer import Transfer
 
 SIZE = (100, 30)
 A, B, C = digest("aa"), digest("bb"), digest("cc")

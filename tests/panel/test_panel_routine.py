@@ -13,7 +13,7 @@ from brokenreg.oci.target import Endpoint, Target, parse_target
 from brokenreg.traffic.exchange import Ended, Exchange, Origin
 from brokenreg.traffic.log import TrafficLog
 from brokenreg.traffic.timeline_events import ExchangeEnded, TimelineEvent
-from brokenreg.tui.traffic.routine import is_routine
+from brokenreg.tui.traffic.view import is_routine
 from brokenreg.wire.connection_events import (
     ClosedBeforeTLSHello,
     TLSHandshakeCompleted,

@@ -14,7 +14,7 @@ from brokenreg.traffic.timeline_events import Cache
 from brokenreg.tui.traffic.cells import progress_bar, span_bar
 from brokenreg.tui.traffic.heights import Heights
 from brokenreg.tui.traffic.rows import Row, Rows
-from brokenreg.tui.traffic.transfers import Transfer
+from brokenreg.tui.traffic.transfer import Transfer
 from brokenreg.tui.traffic.view import View
 
 SIZE = (80, 24)

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from brokenreg.oci.mediatypes import ManifestFacts
 from brokenreg.traffic.exchange import Exchange
 from brokenreg.traffic.log import TrafficLog
-from brokenreg.tui.traffic.summary import summarise
-from brokenreg.tui.traffic.transfers import IDLE, MEMBERS, Kind, Transfer, Transfers
+from brokenreg.tui.traffic.grouping import Transfers
+from brokenreg.tui.traffic.transfer import IDLE, MEMBERS, Kind, Transfer, summarise
 
 SESSION = f"blobs/uploads/{1:032x}"
 A, B, C = digest("aa"), digest("bb"), digest("cc")

@@ -17,8 +17,8 @@ from brokenreg.oci.sizes import format_size
 from brokenreg.runtime import operations
 from brokenreg.runtime.errors import NotFoundError, OperationError
 from brokenreg.tui.bindings import bindings_of
-from brokenreg.tui.blobs.changing import delete, toggle_corruption
-from brokenreg.tui.blobs.inside import Inside
+from brokenreg.tui.blobs.changes import delete, toggle_corruption
+from brokenreg.tui.blobs.contents import Inside
 from brokenreg.tui.blobs.survey import Blob, Order, arranged, survey
 from brokenreg.tui.blobs.table import BlobTable
 from brokenreg.tui.blobs.view import BlobView

@@ -1,14 +1,21 @@
-"""What is in a blob, as lines. Free of Textual; `document` and `dump` block and belong into threads."""
+"""What is in one blob, as lines or as the entries of a layer. Free of widgets."""
 
 from __future__ import annotations
 
+import asyncio
 import re
 
-from brokenreg.images.layer_listing import Entry
-from brokenreg.images.tar_headers import Kind
+from brokenreg.concurrency import shielded
+from brokenreg.images.layer_listing import Entry, LayerListing
+from brokenreg.images.tar_headers import Kind as EntryKind
 from brokenreg.images.unpacked import ZSTD_MAGIC, Content
 from brokenreg.oci.sizes import format_size
-from brokenreg.tui.text import fold, indented, visible
+from brokenreg.runtime.contents import open_content
+from brokenreg.runtime.errors import FailedError, NotFoundError
+from brokenreg.runtime.runtime import Runtime
+from brokenreg.tui.blobs.survey import Blob, Kind
+from brokenreg.tui.text import fold, indented, looks_like_json, visible
+from brokenreg.wording import form_for
 
 Line = tuple[tuple[str, str], ...]
 """Parts of a line: a text that is safe, and what it is (a style of `BlobView`), or nothing."""
@@ -67,14 +74,14 @@ def entry_line(entry: Entry) -> tuple[str, str, str]:
     mode = entry.kind.value + "".join(
         letter if entry.permissions & bit else "-" for bit, letter in zip(_BITS, "rwxrwxrwx", strict=True)
     )
-    size = format_size(entry.size) if entry.kind is Kind.FILE else ""
+    size = format_size(entry.size) if entry.kind is EntryKind.FILE else ""
     name = visible(_text(entry.name)) + ("…" if entry.is_name_cut else "")
     if entry.hides is not None:
         hidden = visible(_text(entry.hides))
         what = f"everything below {hidden or '/'}" if entry.is_opaque else hidden
         return f"{mode} {'':>9}", "whiteout", f"{name} hides {what}"
     if entry.link:
-        arrow = " = " if entry.kind is Kind.HARD_LINK else " → "
+        arrow = " = " if entry.kind is EntryKind.HARD_LINK else " → "
         name += arrow + visible(_text(entry.link))
     return f"{mode} {size:>9}", "outside" if _leads_outside(entry) else "", name
 
@@ -89,3 +96,61 @@ def _leads_outside(entry: Entry) -> bool:
 
 def _text(name: bytes) -> str:
     return name.decode("utf-8", "backslashreplace")
+
+
+_BEGINNING = 512
+
+
+class Inside:
+    """Made for one blob; `read` fills it: `lines` with a document or a dump, or else the `listing`."""
+
+    def __init__(self, runtime: Runtime, blob: Blob) -> None:
+        self.blob = blob
+        self.lines: list[Line] = []
+        self.listing: LayerListing | None = None
+        self._runtime = runtime
+        self._said = ""
+
+    @property
+    def remark(self) -> str:
+        """How far it is, or what came of it: one line."""
+        listing = self.listing
+        if self._said or listing is None:
+            return self._said or "opening ..."
+        if listing.outcome is not None:
+            return f"{_entries(listing)}: {listing.outcome}"
+        done = 100 * listing.read // max(1, listing.size)
+        return f"reading: {done} % of {format_size(listing.size)}, {_entries(listing)} so far"
+
+    async def read(self, width: int) -> None:
+        """Read it, for lines of `width` cells. Cancelled, it leaves nothing running."""
+        try:
+            async with open_content(self._runtime, self.blob.digest) as content:
+                await self._look(content, width)
+        except NotFoundError as error:
+            self._said = error.reason or str(error)
+        except FailedError as error:
+            self._said = f"it cannot be read: {visible(str(error))}"
+
+    async def _look(self, content: Content, width: int) -> None:
+        beginning = await shielded(asyncio.to_thread(content.read, 0, _BEGINNING))
+        is_document = self.blob.kind.is_manifest or self.blob.kind is Kind.CONFIG
+        if is_document or looks_like_json(beginning.decode("ascii", "replace")):
+            self.lines = await shielded(asyncio.to_thread(document, content, width))
+            self._said = "as JSON, on lines of its own"
+            return
+        why = "zstd is not unpacked here"
+        if not is_zstd(beginning):
+            self.listing = listing = LayerListing(content)
+            await shielded(asyncio.to_thread(listing.run), listing.stop)
+            if listing.entries or listing.is_whole:
+                return
+            why = listing.outcome or ""
+            self.listing = None
+        self.lines = await shielded(asyncio.to_thread(dump, content))
+        self._said = f"no listing ({why}); its first {format_size(min(DUMPED, content.size))}"
+
+
+def _entries(listing: LayerListing) -> str:
+    count = len(listing.entries)
+    return f"{count:,} {form_for(count, 'entry', 'entries')}"

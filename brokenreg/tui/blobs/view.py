@@ -13,8 +13,7 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from brokenreg.oci.sizes import format_size
-from brokenreg.tui.blobs.contents import Line, entry_line
-from brokenreg.tui.blobs.inside import Inside
+from brokenreg.tui.blobs.contents import Inside, Line, entry_line
 from brokenreg.tui.scrolling import MOVES, Scrolling
 from brokenreg.tui.text import fit, fold, visible
 

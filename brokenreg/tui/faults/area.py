@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from functools import partial
 from typing import ClassVar
 
@@ -15,19 +15,19 @@ from brokenreg.rules.rule import Rule
 from brokenreg.rules.rule_book import RuleBook
 from brokenreg.runtime import operations
 from brokenreg.runtime.errors import OperationError
-from brokenreg.tui.bindings import bindings_of, keyed_for
+from brokenreg.tui.bindings import bindings_of
 from brokenreg.tui.dialogues import Confirmation, warn
+from brokenreg.tui.disabled_reasons import keyed_for
 from brokenreg.tui.faults.choice import FaultChoice
 from brokenreg.tui.faults.form import RuleForm
-from brokenreg.tui.faults.listing import Listing, Row
+from brokenreg.tui.faults.listing import Listing
 from brokenreg.tui.faults.scenario_file import LoadDialogue, SaveDialogue
-from brokenreg.tui.faults.words import count_words, faults_words, glyph, match_words
+from brokenreg.tui.faults.words import faults_words, rule_rows
 from brokenreg.tui.tabs import TabArea, TabContext
-from brokenreg.tui.text import fit, visible
+from brokenreg.tui.text import visible
 from brokenreg.wording import counted, form_for
 
 _SOURCE = "panel"
-_COUNTS = 14
 _HINT = (
     "",
     "No rule is in force: everything works. Break something:",
@@ -36,9 +36,6 @@ _HINT = (
     "  {panel.overrides}  overrides, for every request   "
     "{traffic.fail-next}  in Traffic: the next one like this fails",
 )
-_Place = tuple[str, int]
-"""Namespace and id of a rule."""
-_Rules = list[tuple[_Place, ActiveRule]]
 
 
 class FaultsArea(TabArea):
@@ -68,7 +65,7 @@ class FaultsArea(TabArea):
         if state != self._shown:
             self._shown = state
             hint = [keyed_for(self, line) for line in _HINT]
-            self._listing.show(list(_rows(there, width, hint)))
+            self._listing.show(list(rule_rows(there, width, hint)))
 
     def take_focus(self) -> None:
         self._listing.focus()
@@ -233,42 +230,3 @@ class FaultsArea(TabArea):
         """The rules among which the selected one has its place: overrides, or all others."""
         active = self._selected
         return [each for each in self._book if active and each.rule.override == active.rule.override]
-
-
-def _rows(there: _Rules, width: int, hint: Sequence[str]) -> Iterator[Row]:
-    """Shows rules, and overrides below them, or a hint if both are empty."""
-    rules = [each for each in there if not each[1].rule.override]
-    overrides = [each for each in there if each[1].rule.override]
-    if not there:
-        yield from (Row(None, line, "quiet") for line in hint)
-        return
-    columns = _columns(width)
-    if rules:
-        yield Row(
-            None, _line(columns, "  ", "RULE", "WHAT IT IS ABOUT", "FAULT", "STRUCK/MATCHED"), "heading"
-        )
-        yield from (_row(columns, place, active) for place, active in rules)
-    if overrides:
-        yield Row(None, _line(columns, "  ", "OVERRIDE", "", "FAULT", "STRUCK/MATCHED"), "heading")
-        yield from (_row(columns, place, active) for place, active in overrides)
-
-
-def _columns(width: int) -> tuple[int, int, int]:
-    """Widths of name, match and fault in a line of `width` cells."""
-    room = max(30, width - 2 - _COUNTS - 5)
-    return room // 4, room * 3 // 8, room - room // 4 - room * 3 // 8
-
-
-def _line(columns: tuple[int, int, int], mark: str, name: str, match: str, fault: str, counts: str) -> str:
-    parts = [fit(text, width) for text, width in zip((name, match, fault), columns, strict=True)]
-    return f"{mark}{'  '.join(parts)} {counts:>{_COUNTS}}"
-
-
-def _row(columns: tuple[int, int, int], place: _Place, active: ActiveRule) -> Row:
-    rule = active.rule
-    name = visible(f"{place[0]}: {active.label}" if place[0] else active.label)
-    often = count_words(rule)
-    fault = faults_words(rule) + (f" {often}" if often else "")
-    counts = f"{active.applied}/{active.matched}"
-    line = _line(columns, f"{glyph(active)} ", name, match_words(rule), fault, counts)
-    return Row(place, line, "" if active.is_armed else "off")

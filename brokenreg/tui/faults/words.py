@@ -1,16 +1,26 @@
-"""A rule in the words of the panel."""
+"""A rule in the words of the panel, and as a line of the list."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Sequence
 
 from brokenreg.faults.catalogue import Fault
 from brokenreg.rules.active_rule import ActiveRule
 from brokenreg.rules.rule import Rule
-from brokenreg.tui.text import visible
+from brokenreg.tui.faults.listing import Row
+from brokenreg.tui.text import fit, visible
 
 _DIGEST = re.compile(r"(sha[0-9]+:[0-9a-f]{6})[0-9a-f]{58,}")
 """A digest; the group is the part that is shown."""
+
+
+_COUNTS = 14
+"""Cells of the counters in a line."""
+
+Place = tuple[str, int]
+"""Namespace and id of a rule."""
+Rules = list[tuple[Place, ActiveRule]]
 
 
 def glyph(active: ActiveRule) -> str:
@@ -46,3 +56,42 @@ def count_words(rule: Rule) -> str:
     parts += [f"{rule.probability * 100:.4g}%"] if rule.probability < 1 else []
     parts += [f"per {rule.per}"] if rule.per != "rule" else []
     return " ".join(parts)
+
+
+def rule_rows(there: Rules, width: int, hint: Sequence[str]) -> Iterator[Row]:
+    """Shows rules, and overrides below them, or a hint if both are empty."""
+    rules = [each for each in there if not each[1].rule.override]
+    overrides = [each for each in there if each[1].rule.override]
+    if not there:
+        yield from (Row(None, line, "quiet") for line in hint)
+        return
+    columns = _columns(width)
+    if rules:
+        yield Row(
+            None, _line(columns, "  ", "RULE", "WHAT IT IS ABOUT", "FAULT", "STRUCK/MATCHED"), "heading"
+        )
+        yield from (_row(columns, place, active) for place, active in rules)
+    if overrides:
+        yield Row(None, _line(columns, "  ", "OVERRIDE", "", "FAULT", "STRUCK/MATCHED"), "heading")
+        yield from (_row(columns, place, active) for place, active in overrides)
+
+
+def _columns(width: int) -> tuple[int, int, int]:
+    """Widths of name, match and fault in a line of `width` cells."""
+    room = max(30, width - 2 - _COUNTS - 5)
+    return room // 4, room * 3 // 8, room - room // 4 - room * 3 // 8
+
+
+def _line(columns: tuple[int, int, int], mark: str, name: str, match: str, fault: str, counts: str) -> str:
+    parts = [fit(text, width) for text, width in zip((name, match, fault), columns, strict=True)]
+    return f"{mark}{'  '.join(parts)} {counts:>{_COUNTS}}"
+
+
+def _row(columns: tuple[int, int, int], place: Place, active: ActiveRule) -> Row:
+    rule = active.rule
+    name = visible(f"{place[0]}: {active.label}" if place[0] else active.label)
+    often = count_words(rule)
+    fault = faults_words(rule) + (f" {often}" if often else "")
+    counts = f"{active.applied}/{active.matched}"
+    line = _line(columns, f"{glyph(active)} ", name, match_words(rule), fault, counts)
+    return Row(place, line, "" if active.is_armed else "off")

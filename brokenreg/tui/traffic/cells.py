@@ -11,7 +11,7 @@ from brokenreg.traffic.exchange import Ended, Exchange
 from brokenreg.traffic.timeline_events import FabricationProgress, FabricationQueued, WorkProgress
 from brokenreg.traffic.timeline_text import text_of
 from brokenreg.tui.text import ELLIPSIS, beginning, fit, fit_end, visible
-from brokenreg.tui.traffic.transfers import Kind, Transfer, is_miss
+from brokenreg.tui.traffic.transfer import Kind, Transfer, is_miss
 
 _DIGEST_SHOWN = 6
 _NAME_AT_LEAST = 6

@@ -22,8 +22,8 @@ from brokenreg.traffic.curl import NoRequestError, curl
 from brokenreg.traffic.exchange import Exchange
 from brokenreg.traffic.filter_keys import Filter
 from brokenreg.traffic.har import har_pieces
-from brokenreg.tui.bindings import KeyLine, bindings_of, keyed_for
-from brokenreg.tui.disabled_reasons import HasDisabledReasons
+from brokenreg.tui.bindings import KeyLine, bindings_of
+from brokenreg.tui.disabled_reasons import HasDisabledReasons, keyed_for
 from brokenreg.tui.saving import save_pieces
 from brokenreg.tui.scrolling import MOVES, Scrolling
 from brokenreg.tui.text import visible

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from brokenreg.traffic.exchange import Exchange
 from brokenreg.traffic.log import TrafficLog
-from brokenreg.tui.traffic.transfers import Transfer
+from brokenreg.tui.traffic.transfer import Transfer
 
 MARK, MARK_OF_SOME = "◆", "◇"
 """What stands before a marked row; before a heading some of whose exchanges are marked."""

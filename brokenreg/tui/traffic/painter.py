@@ -19,8 +19,7 @@ from brokenreg.tui.traffic import cells
 from brokenreg.tui.traffic.cells import progress_bar, span_bar
 from brokenreg.tui.traffic.marks import MARK, Marks
 from brokenreg.tui.traffic.rows import Row, Rows
-from brokenreg.tui.traffic.summary import Summary, summarise
-from brokenreg.tui.traffic.transfers import Kind, Transfer, announced, body_bytes, is_miss
+from brokenreg.tui.traffic.transfer import Kind, Summary, Transfer, announced, body_bytes, is_miss, summarise
 
 _TIME, _CLIENT, _STATUS, _SIZE, _MS = 8, 10, 3, 6, 6
 _FIXED = 3 + _TIME + 1 + _CLIENT + 1 + 1 + _STATUS + 1 + _SIZE + 1 + _MS + 1

@@ -10,8 +10,9 @@ from collections.abc import Callable, Iterable
 from brokenreg.oci.mediatypes import ManifestFacts, manifest_facts
 from brokenreg.traffic.exchange import Exchange
 from brokenreg.traffic.log import TrafficLog
+from brokenreg.tui.traffic.grouping import Transfers
 from brokenreg.tui.traffic.heights import Heights
-from brokenreg.tui.traffic.transfers import Transfer, Transfers
+from brokenreg.tui.traffic.transfer import Transfer
 from brokenreg.tui.traffic.view import View
 
 _BATCH = 32

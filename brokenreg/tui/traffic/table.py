@@ -17,7 +17,7 @@ from brokenreg.tui.scrolling import CursorList
 from brokenreg.tui.traffic.marks import Marks
 from brokenreg.tui.traffic.painter import Painter
 from brokenreg.tui.traffic.rows import Row, Rows
-from brokenreg.tui.traffic.transfers import Transfer
+from brokenreg.tui.traffic.transfer import Transfer
 from brokenreg.tui.traffic.view import View
 
 _SLICE = 0.008

@@ -1,13 +1,62 @@
-"""The settings of the list: which exchanges of the log it shows, and how. Does not use Textual."""
+"""Which exchanges the list shows: those that a filter matches, perhaps without routine. Free of Textual."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from brokenreg.traffic.exchange import Exchange
+from brokenreg.oci.target import Endpoint
+from brokenreg.traffic.exchange import Ended, Exchange, Origin
 from brokenreg.traffic.filter_keys import Filter
+from brokenreg.traffic.timeline_events import ExchangeEnded
 from brokenreg.tui.traffic.marks import Marks
-from brokenreg.tui.traffic.routine import is_routine
+from brokenreg.wire.connection_events import ClosedBeforeTLSHello, TLSHelloOnPlainPort
+
+_PROBE = (ClosedBeforeTLSHello, ExchangeEnded)
+"""All that happens to a connection that only tests whether the port is open."""
+
+
+def is_routine(exchange: Exchange) -> bool:
+    """Whether it is a ping, a token, or a probe of the port, that went as such things should go.
+
+    What is in flight, was held or struck, failed, was edited or is a replay is none. Once an exchange has
+    ended, the answer stays what it is.
+    """
+    endpoint = exchange.endpoint
+    if endpoint is Endpoint.PING:
+        return _is_usual(exchange) and _is_good_ping(exchange)
+    if endpoint is Endpoint.TOKEN:
+        return _is_usual(exchange) and exchange.ended is Ended.COMPLETE and exchange.status == 200
+    return endpoint is Endpoint.CONNECT and _is_usual(exchange) and _is_probe(exchange)
+
+
+def _is_usual(exchange: Exchange) -> bool:
+    """Whether nobody interfered with it. At the second origin, whatever comes is worth a look."""
+    return (
+        exchange.origin is Origin.REGISTRY
+        and exchange.held_since is None
+        and not exchange.faults
+        and exchange.rule is None
+        and exchange.edited is None
+        and exchange.replay_of is None
+    )
+
+
+def _is_good_ping(exchange: Exchange) -> bool:
+    """200; or the challenge, which is no answer to somebody who shows credentials."""
+    if exchange.ended is not Ended.COMPLETE or exchange.method not in ("GET", "HEAD"):
+        return False
+    if exchange.status == 401:
+        is_challenge = bool(exchange.response_header("www-authenticate"))
+        return is_challenge and not exchange.request_header("authorization")
+    return exchange.status == 200
+
+
+def _is_probe(exchange: Exchange) -> bool:
+    if exchange.ended is Ended.COMPLETE:
+        # Many clients try HTTPS first.
+        return exchange.status == 400 and exchange.timeline.time_of(TLSHelloOnPlainPort) is not None
+    is_untouched = all(isinstance(event, _PROBE) for event, _ in exchange.timeline)
+    return exchange.ended is Ended.DISCONNECTED and exchange.status is None and is_untouched
 
 
 def everything(exchange: Exchange) -> bool:

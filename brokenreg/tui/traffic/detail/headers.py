@@ -12,7 +12,7 @@ from brokenreg.traffic.exchange import Exchange, Headers
 from brokenreg.traffic.timeline_text import text_of
 from brokenreg.tui.text import beginning, visible
 from brokenreg.tui.traffic import cells
-from brokenreg.tui.traffic.transfers import Kind
+from brokenreg.tui.traffic.transfer import Kind
 
 Part = tuple[str, str]
 """Text and its style."""

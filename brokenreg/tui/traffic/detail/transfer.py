@@ -13,8 +13,7 @@ from brokenreg.traffic.exchange import Ended, Exchange
 from brokenreg.tui.text import beginning, visible
 from brokenreg.tui.traffic import cells
 from brokenreg.tui.traffic.detail.headers import Part, with_unit
-from brokenreg.tui.traffic.summary import Summary, summarise
-from brokenreg.tui.traffic.transfers import Kind, Transfer, announced, body_bytes
+from brokenreg.tui.traffic.transfer import Kind, Summary, Transfer, announced, body_bytes, summarise
 from brokenreg.wording import counted
 
 MOST = 40

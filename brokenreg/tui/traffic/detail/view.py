@@ -17,7 +17,7 @@ from brokenreg.tui.traffic.detail import transfer
 from brokenreg.tui.traffic.detail.headers import Part, head
 from brokenreg.tui.traffic.detail.panes import PANES
 from brokenreg.tui.traffic.rows import Row
-from brokenreg.tui.traffic.transfers import Kind, Transfer
+from brokenreg.tui.traffic.transfer import Kind, Transfer
 
 _NAMES = tuple(PANES)
 

@@ -1,9 +1,4 @@
-"""Groups exchanges into pulls and pushes. Does not use Textual.
-
-A manifest has the digests of its blobs, so the following requests of the same client for these blobs belong
-to it. Other blobs belong to the newest pull or push of that client in that repository. Another User-Agent,
-another tag, a pause, and a request for a manifest that was served before begin a new one.
-"""
+"""One pull or push: the exchanges that belong to it, and a summary in numbers. Free of Textual."""
 
 from __future__ import annotations
 
@@ -33,22 +28,13 @@ MEMBERS = 500
 _SPAN = 20_000
 """Exchanges of whoever from the first to the last of one transfer, so that none outlives the log by much."""
 
-_CLIENTS = 256
-"""Pairs of client and repository whose transfers may go on: those heard of last."""
-
-_AT_ONCE = 8
-"""Transfers of one such pair that may go on at once: the newest."""
-
 _RETRIES = 32
 """Attempts that are looked back at, so that a row costs the same whatever came before."""
 
-_PARTS = frozenset({Endpoint.MANIFEST, Endpoint.CONFIG, Endpoint.LAYER, Endpoint.UPLOAD, Endpoint.REFERRERS})
 _BODIES = (Endpoint.CONFIG, Endpoint.LAYER, Endpoint.UPLOAD)
 
 Read = Callable[[Exchange], ManifestFacts]
 """What the manifest says that passed in an exchange; nothing, if it was not kept."""
-
-_Key = tuple[str, str, str, str]
 
 
 class Kind(StrEnum):
@@ -136,14 +122,14 @@ class Transfer:
     def add(self, exchange: Exchange) -> None:
         self.members.append(exchange)
         self.size += 1
-        self.kind = self.kind or _kind(exchange)
-        self.tag = self.tag or _tag(exchange)
+        self.kind = self.kind or kind_of(exchange)
+        self.tag = self.tag or tag_of(exchange)
         self._latest = max(self._latest, exchange.started)
         if exchange.ended is None:
             self._busy.append(exchange)
         if exchange.endpoint is Endpoint.MANIFEST:
             self._unread.append(exchange)
-            self._is_pushed |= exchange.method == "PUT" and bool(_tag(exchange))
+            self._is_pushed |= exchange.method == "PUT" and bool(tag_of(exchange))
         self._attempts.setdefault(asked(exchange), []).append(exchange)
 
     def drop_first(self) -> None:
@@ -181,61 +167,13 @@ class Transfer:
         return bool(self._busy)
 
 
-class Transfers:
-    """Tells of each exchange, in order of arrival, to which transfer it belongs. Each costs the same."""
-
-    def __init__(self, read: Read) -> None:
-        self._read = read
-        self._going: dict[_Key, list[Transfer]] = {}
-
-    def take(self, exchange: Exchange) -> Transfer | None:
-        """The transfer that it now belongs to, perhaps a new one; None for what belongs to none."""
-        target = exchange.target
-        if target.endpoint not in _PARTS or target.error is not None or exchange.method == "DELETE":
-            return None
-        host = exchange.client.rpartition(":")[0]
-        key = (host, exchange.user_agent, target.namespace, target.repository)
-        going = self._going.pop(key, [])
-        self._going[key] = going
-        transfer = self._choose(going, exchange)
-        if transfer is None:
-            transfer = Transfer(exchange)
-            going.append(transfer)
-            del going[:-_AT_ONCE]
-            while len(self._going) > _CLIENTS:
-                del self._going[next(iter(self._going))]
-        transfer.add(exchange)
-        if transfer.size == MEMBERS:
-            going.remove(transfer)
-        return transfer
-
-    def _choose(self, going: list[Transfer], exchange: Exchange) -> Transfer | None:
-        kind, tag = _kind(exchange), _tag(exchange)
-        digest = exchange.target.reference if is_digest(exchange.target.reference) else ""
-        is_stranger = exchange.endpoint is Endpoint.MANIFEST and kind is not Kind.PUSH
-        newest: Transfer | None = None
-        for transfer in reversed(going):
-            if not transfer.takes(exchange, kind, tag):
-                continue
-            if not digest:
-                return transfer
-            is_named = transfer.names(digest, self._read)
-            if is_named:
-                return transfer
-            if newest is None and (
-                is_named is None or not is_stranger or digest == transfer.first.target.reference
-            ):
-                newest = transfer
-        return newest
-
-
-def _kind(exchange: Exchange) -> Kind | None:
+def kind_of(exchange: Exchange) -> Kind | None:
     if exchange.method in ("POST", "PUT", "PATCH") or exchange.endpoint is Endpoint.UPLOAD:
         return Kind.PUSH
     return None if exchange.method == "HEAD" else Kind.PULL
 
 
-def _tag(exchange: Exchange) -> str:
+def tag_of(exchange: Exchange) -> str:
     reference = exchange.target.reference
     is_tag = exchange.endpoint is Endpoint.MANIFEST and not is_digest(reference)
     return reference if is_tag else ""
@@ -268,12 +206,45 @@ def has_come(exchange: Exchange) -> bool:
 
 def body_bytes(exchange: Exchange) -> int:
     """Bytes of the body that matters: what was sent here, else what was answered."""
-    return exchange.request_bytes if _kind(exchange) is Kind.PUSH else exchange.response_bytes
+    return exchange.request_bytes if kind_of(exchange) is Kind.PUSH else exchange.response_bytes
 
 
 def announced(exchange: Exchange) -> int | None:
     """How many bytes that body is to have, if it was said."""
-    is_push = _kind(exchange) is Kind.PUSH
+    is_push = kind_of(exchange) is Kind.PUSH
     name = "content-length"
     length = exchange.request_header(name) if is_push else exchange.response_header(name)
     return int(length) if length.isascii() and length.isdigit() and len(length) <= 18 else None
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """A transfer in numbers. `sent` and `announced` are bytes of blobs; `seconds` is None until it ends."""
+
+    held: int
+    in_flight: int
+    failed: int
+    sent: int
+    announced: int
+    blobs_done: int
+    blobs: int
+    seconds: float | None
+
+
+def summarise(transfer: Transfer) -> Summary:
+    """Return the summary of a transfer; retries count once."""
+    bodies = transfer.last_bodies()
+    done = {asked(each)[1] for each in bodies if has_come(each)}
+    seen = done | {each.target.reference for each in bodies if each.target.reference}
+    busy = sum(each.ended is None for each in transfer.members)
+    end = max((each.started + (each.duration or 0.0) for each in transfer.members), default=0.0)
+    return Summary(
+        held=sum(each.held_since is not None for each in transfer.members),
+        in_flight=busy,
+        failed=sum(transfer.is_failure(each) for each in transfer.last_attempts() if each.method != "HEAD"),
+        sent=sum(body_bytes(each) for each in bodies),
+        announced=sum(max(announced(each) or 0, body_bytes(each)) for each in bodies),
+        blobs_done=len(done),
+        blobs=max(len(seen), len(transfer.blobs)),
+        seconds=None if busy else end - transfer.members[0].started,
+    )

@@ -1,0 +1,71 @@
+"""Groups exchanges into pulls and pushes. Free of Textual.
+
+A manifest has the digests of its blobs, so the following requests of the same client for these blobs belong
+to it. Other blobs belong to the newest pull or push of that client in that repository. Another User-Agent,
+another tag, a pause, and a request for a manifest that was served before begin a new one.
+"""
+
+from __future__ import annotations
+
+from brokenreg.oci.digests import is_digest
+from brokenreg.oci.target import Endpoint
+from brokenreg.traffic.exchange import Exchange
+from brokenreg.tui.traffic.transfer import MEMBERS, Kind, Read, Transfer, kind_of, tag_of
+
+_CLIENTS = 256
+"""Pairs of client and repository whose transfers may go on: those heard of last."""
+
+_AT_ONCE = 8
+"""Transfers of one such pair that may go on at once: the newest."""
+
+_PARTS = frozenset({Endpoint.MANIFEST, Endpoint.CONFIG, Endpoint.LAYER, Endpoint.UPLOAD, Endpoint.REFERRERS})
+
+_Key = tuple[str, str, str, str]
+
+
+class Transfers:
+    """Tells of each exchange, in order of arrival, to which transfer it belongs. Each costs the same."""
+
+    def __init__(self, read: Read) -> None:
+        self._read = read
+        self._going: dict[_Key, list[Transfer]] = {}
+
+    def take(self, exchange: Exchange) -> Transfer | None:
+        """The transfer that it now belongs to, perhaps a new one; None for what belongs to none."""
+        target = exchange.target
+        if target.endpoint not in _PARTS or target.error is not None or exchange.method == "DELETE":
+            return None
+        host = exchange.client.rpartition(":")[0]
+        key = (host, exchange.user_agent, target.namespace, target.repository)
+        going = self._going.pop(key, [])
+        self._going[key] = going
+        transfer = self._choose(going, exchange)
+        if transfer is None:
+            transfer = Transfer(exchange)
+            going.append(transfer)
+            del going[:-_AT_ONCE]
+            while len(self._going) > _CLIENTS:
+                del self._going[next(iter(self._going))]
+        transfer.add(exchange)
+        if transfer.size == MEMBERS:
+            going.remove(transfer)
+        return transfer
+
+    def _choose(self, going: list[Transfer], exchange: Exchange) -> Transfer | None:
+        kind, tag = kind_of(exchange), tag_of(exchange)
+        digest = exchange.target.reference if is_digest(exchange.target.reference) else ""
+        is_stranger = exchange.endpoint is Endpoint.MANIFEST and kind is not Kind.PUSH
+        newest: Transfer | None = None
+        for transfer in reversed(going):
+            if not transfer.takes(exchange, kind, tag):
+                continue
+            if not digest:
+                return transfer
+            is_named = transfer.names(digest, self._read)
+            if is_named:
+                return transfer
+            if newest is None and (
+                is_named is None or not is_stranger or digest == transfer.first.target.reference
+            ):
+                newest = transfer
+        return newest
