@@ -1,4 +1,4 @@
-"""`/v1/events`: what happens to exchanges, as it happens (server-sent events, WHATWG HTML, section 9.2)."""
+"""`/v1/events`: events of exchanges as they occur (server-sent events, WHATWG HTML, section 9.2)."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ from brokenreg.wire.connection_middleware import stream_of
 EVENT_STREAM = "text/event-stream"
 
 _WAITING = 1000
-"""Events kept for a reader that is slower than they come; the oldest are dropped, and it is told how many."""
+"""Maximum number of events that wait for a slow reader. Beyond that the oldest are dropped."""
 
 _KEEPALIVE = 15.0
-"""Seconds between two comments when nothing happens, so that a dead connection is noticed."""
+"""Seconds without an event after which a comment is sent, so that a dead connection is noticed."""
 
 _PARTING = 0.1
-"""Seconds that a reader has, when the server stops, for what it was sent."""
+"""Seconds that a reader has to read the rest when the server stops."""
 
 
 async def stream_events(runtime: Runtime, request: APIRequest) -> quart.Response:
-    """Stream what happens to exchanges: `opened`, `held`, `released`, `ended`, each with its exchange."""
+    """Stream the events `opened`, `held`, `hold-ended` and `ended`, each with its exchange."""
     feed = _Feed(request.filtered())
     connection = stream_of(dict(quart.request.scope)).connection
     response = quart.Response(feed.lines(runtime, connection), content_type=EVENT_STREAM)
@@ -38,7 +38,7 @@ async def stream_events(runtime: Runtime, request: APIRequest) -> quart.Response
 
 
 class _Feed:
-    """What one reader has not been sent yet."""
+    """The events that were not yet sent to one reader."""
 
     def __init__(self, matches: Callable[[Exchange], bool]) -> None:
         self._matches = matches
@@ -55,11 +55,11 @@ class _Feed:
         self._news.set()
 
     async def lines(self, runtime: Runtime, connection: Wire) -> AsyncIterator[bytes]:
-        """The stream, until its reader leaves or the server stops."""
+        """Yield the stream until the reader disconnects or the server stops."""
         unsubscribe = runtime.log.subscribe(self.notice, *ExchangeEvent)
         parting = asyncio.create_task(self._part(runtime.stopping, connection))
         try:
-            yield b": what happens to exchanges: opened, held, released, ended\n\n"
+            yield b": events of exchanges: opened, held, hold-ended, ended\n\n"
             while not runtime.stopping.is_set():
                 try:
                     async with asyncio.timeout(_KEEPALIVE):
@@ -74,7 +74,7 @@ class _Feed:
             unsubscribe()
 
     async def _part(self, stopping: asyncio.Event, connection: Wire) -> None:
-        """Once the server stops, end the stream; one that is not read, by force."""
+        """End the stream when the server stops, by force if it is not read."""
         await stopping.wait()
         self._news.set()
         await asyncio.sleep(_PARTING)

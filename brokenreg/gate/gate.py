@@ -101,7 +101,7 @@ class Gate:
     def note_released(self, passage: Passage) -> None:
         """Note that the exchange of a passage is no longer held."""
         del self.held[passage.exchange.id]
-        self._log.released(passage.exchange)
+        self._log.hold_ended(passage.exchange)
 
     def _held(self, exchange_id: int) -> Passage:
         passage = self.held.get(exchange_id)

@@ -22,7 +22,7 @@ class ExchangeEvent(StrEnum):
 
     OPENED = "opened"
     HELD = "held"
-    RELEASED = "released"
+    HOLD_ENDED = "hold-ended"
     ENDED = "ended"
 
 
@@ -104,9 +104,9 @@ class TrafficLog:
         """Say that an exchange was stopped on its way."""
         self._tell(ExchangeEvent.HELD, exchange)
 
-    def released(self, exchange: Exchange) -> None:
+    def hold_ended(self, exchange: Exchange) -> None:
         """Say that an exchange is not held any more."""
-        self._tell(ExchangeEvent.RELEASED, exchange)
+        self._tell(ExchangeEvent.HOLD_ENDED, exchange)
 
     def closed(self, exchange: Exchange) -> None:
         """Say that an exchange has ended."""

@@ -153,9 +153,9 @@ def test_events(registry: Brokenreg, control: httpx.Client) -> None:
             assert [next(seen)[0], next(seen)[0]] == ["opened", "held"]
             control.post("/v1/resume")
             assert answer.result().status_code == 200
-        released, ended = next(seen), next(seen)
-    assert (released[0], ended[0], ended[1]["ended"], ended[1]["namespace"]) == (
-        "released",
+        hold_ended, ended = next(seen), next(seen)
+    assert (hold_ended[0], ended[0], ended[1]["ended"], ended[1]["namespace"]) == (
+        "hold-ended",
         "ended",
         "complete",
         "",
