@@ -10,7 +10,6 @@ from brokenreg.oci.resolution import Base
 from brokenreg.oci.target import Target
 from brokenreg.registry import Registry
 from brokenreg.registry.auth.access import BasicAuthentication, PublicAddress, TokenAuthentication
-from brokenreg.registry.auth.token_endpoint import TokenForms
 from brokenreg.registry.auth.token_service import TokenService
 from brokenreg.registry.request import Services
 from brokenreg.rules.injector import Injector, RuleAcceptPolicy
@@ -53,7 +52,7 @@ class Applications:
             runtime.gate,
             view,
         )
-        self._faulty_registry = RegistryGuard(TokenForms(injector), self._hosts)
+        self._faulty_registry = RegistryGuard(injector, self._hosts)
         recorder = ConnectionRecorder(runtime.log)
         self.accepted = AcceptedConnections(recorder, RuleAcceptPolicy(runtime.rules, recorder, view))
         """The connections of all registry listeners."""

@@ -1,5 +1,5 @@
 """A correct OCI registry (distribution-spec 1.1) that knows nothing about faults."""
 
-from brokenreg.registry.app import Registry
+from brokenreg.registry.endpoints import Registry
 
 __all__ = ["Registry"]

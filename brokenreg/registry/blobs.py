@@ -12,9 +12,9 @@ from brokenreg.oci.errors import ErrorCode, OCIError
 from brokenreg.oci.mediatypes import OCTET_STREAM
 from brokenreg.proxy.cache.fill import Fill, Piece
 from brokenreg.proxy.routes import Route
-from brokenreg.registry.conditional import entity_tag, is_not_modified, parse_range, range_of
+from brokenreg.registry.ranges import parse_range, range_of
 from brokenreg.registry.request import RegistryRequest
-from brokenreg.registry.responses import Body, Response
+from brokenreg.registry.responses import Body, Response, entity_tag
 from brokenreg.storage.blobs import BlobFile
 
 _CHUNK = 256 * 1024
@@ -98,7 +98,7 @@ async def _get_from_upstream(request: RegistryRequest, route: Route) -> Response
     opening = request.proxy.blobs.open(route, digest, request.trace)
     content = await request.unless_gone(request.resources.enter_async_context(opening))
     size = content.size
-    needs_size = range_of(request, digest) is not None and not is_not_modified(request, digest)
+    needs_size = range_of(request, digest) is not None and not request.has_content(digest)
     if size is None and needs_size and isinstance(content, Fill):
         size = await request.unless_gone(content.whole_size())
     return _response(request, content, size)
@@ -109,7 +109,7 @@ def _response(
 ) -> Response:
     digest = request.target.digest
     headers = _headers(digest)
-    if is_not_modified(request, digest):
+    if request.has_content(digest):
         return Response(304, headers)
     begin, end, status = 0, size, 200
     interval = None if size is None else parse_range(range_of(request, digest), size)

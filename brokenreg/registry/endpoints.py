@@ -1,25 +1,24 @@
-"""The table of endpoints: which function responds to which method (distribution-spec 1.1, "Endpoints")."""
+"""The registry as an ASGI application with a table of endpoints (distribution-spec 1.1, "Endpoints")."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
 
 from brokenreg.oci.errors import ErrorCode, OCIError
-from brokenreg.oci.target import Endpoint, Target
+from brokenreg.oci.target import Endpoint
 from brokenreg.registry.auth.token_endpoint import get_token, post_token
 from brokenreg.registry.blobs import delete_blob, get_blob
 from brokenreg.registry.listings import list_catalog, list_tags, ping
 from brokenreg.registry.manifests import delete_manifest, get_manifest, put_manifest
 from brokenreg.registry.referrers import list_referrers
-from brokenreg.registry.request import RegistryRequest
-from brokenreg.registry.responses import Response
-from brokenreg.registry.uploads import (
-    cancel_upload,
-    get_upload,
-    patch_upload,
-    put_upload,
-    start_upload,
-)
+from brokenreg.registry.request import RegistryRequest, Services
+from brokenreg.registry.responses import Response, as_oci_error, respond_error, send_response
+from brokenreg.registry.uploads import cancel_upload, get_upload, patch_upload, put_upload, start_upload
+from brokenreg.traffic.recorder import exchange_of
+from brokenreg.traffic.timeline_events import ResponseCutShort
+from brokenreg.wire.asgi import ZERO_COPY, ClientDisconnectedError, Receive, Scope, Send
+from brokenreg.wire.connection_middleware import stream_of
 
 EndpointFunction = Callable[[RegistryRequest], Response | Awaitable[Response]]
 """Responds to a request immediately, or returns a coroutine if it must wait or read the request's body."""
@@ -49,11 +48,32 @@ _UPLOADS: dict[str, EndpointFunction] = {"POST": start_upload}
 """The methods of `/v2/<name>/blobs/uploads/`, where sessions start."""
 
 
-def endpoint_for(target: Target, method: str) -> EndpointFunction:
-    """Return the function that responds to a method.
+class Registry:
+    """Serves `/v2/` and `/token` inside the recorder, which has parsed the target of the request."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async with AsyncExitStack() as resources:
+            request = RegistryRequest(self._services, scope, receive, resources)
+            try:
+                response = endpoint_of(request)(request)
+                if not isinstance(response, Response):
+                    response = await response
+                await send_response(send, response, zero_copy=ZERO_COPY in scope["extensions"])
+            except ClientDisconnectedError:
+                raise
+            except Exception as error:  # noqa: BLE001 - every error becomes a response in OCI form
+                await _fail(scope, send, as_oci_error(error))
+
+
+def endpoint_of(request: RegistryRequest) -> EndpointFunction:
+    """Return the function that responds to a request.
 
     Raise `OCIError`: that of an invalid target, or 405 UNSUPPORTED with the methods that are allowed.
     """
+    target, method = request.target, request.method
     if target.error is not None:
         raise target.error
     is_start = target.endpoint is Endpoint.UPLOAD and not target.reference
@@ -67,3 +87,13 @@ def endpoint_for(target: Target, method: str) -> EndpointFunction:
         f"{method} is not for this endpoint; it takes {allowed}",
         headers={"allow": allowed},
     )
+
+
+async def _fail(scope: Scope, send: Send, error: OCIError) -> None:
+    """Respond with an error, or cut a response that has begun, so that it does not look complete."""
+    exchange = exchange_of(scope)
+    if exchange.status is None:
+        await respond_error(send, error)
+    else:
+        exchange.add(ResponseCutShort(error.message))
+        stream_of(scope).connection.abort()

@@ -45,7 +45,8 @@ async def _tags_with_upstream(request: RegistryRequest, route: Route) -> Respons
     """List the upstream's tags too. If they cannot be fetched, what was pushed is the whole list."""
     try:
         listing = request.proxy.listings.tags(route, request.trace)
-        return _tags(request, await request.unless_gone(listing))
+        is_waiting = not route.no_contact_reason
+        return _tags(request, await (request.unless_gone(listing) if is_waiting else listing))
     except OCIError:
         if request.repository is None:
             raise

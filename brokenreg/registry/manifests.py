@@ -17,9 +17,8 @@ from brokenreg.oci.mediatypes import (
 )
 from brokenreg.oci.names import check_tag
 from brokenreg.proxy.default_upstream import RequestKind
-from brokenreg.registry.conditional import entity_tag, is_not_modified
 from brokenreg.registry.request import RegistryRequest
-from brokenreg.registry.responses import Response
+from brokenreg.registry.responses import Response, entity_tag
 from brokenreg.storage.records import Manifest
 from brokenreg.wording import counted
 
@@ -110,7 +109,7 @@ async def _get_from_upstream(request: RegistryRequest) -> Response:
 
 def _response(request: RegistryRequest, digest: Digest, kind: str, body: bytes) -> Response:
     headers = {"content-type": kind, "docker-content-digest": digest, "etag": entity_tag(digest)}
-    if is_not_modified(request, digest):
+    if request.has_content(digest):
         return Response(304, headers)
     return Response(200, headers, body)
 

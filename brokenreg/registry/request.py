@@ -10,7 +10,10 @@ from functools import cached_property
 from typing import Any, TypeVar
 from urllib.parse import parse_qs
 
+from werkzeug.http import parse_etags
+
 from brokenreg.images.fabricator import Fabricator
+from brokenreg.oci.digests import Digest
 from brokenreg.oci.errors import ErrorCode, OCIError
 from brokenreg.proxy.proxy import Proxy
 from brokenreg.proxy.routes import Route
@@ -108,6 +111,11 @@ class RegistryRequest:
         """Return the first value of a header, or None if it is absent."""
         value = header(self.scope, name.encode("ascii"))
         return None if value is None else value.decode("latin-1")
+
+    def has_content(self, digest: Digest) -> bool:
+        """Return whether the client has the content, by If-None-Match: then the response is a 304."""
+        known = header(self.scope, b"if-none-match")
+        return known is not None and parse_etags(known.decode("latin-1")).contains_weak(digest)
 
     def location(self, kind: str, reference: str) -> str:
         """Return the path of something in this repository, with the prefixes that the client used.

@@ -10,6 +10,7 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any
 
+from brokenreg.oci.digests import Digest
 from brokenreg.oci.errors import ErrorCode, OCIError
 from brokenreg.proxy.cache.fill import Piece
 from brokenreg.storage.errors import refusal
@@ -41,6 +42,11 @@ class Response:
     status: int
     headers: Headers = ()
     body: bytes | Body | None = b""
+
+
+def entity_tag(digest: Digest) -> str:
+    """Return the strong entity tag of content: there is no better one than its digest."""
+    return f'"{digest}"'
 
 
 def json_response(document: Any, headers: Mapping[str, str] | None = None) -> Response:

@@ -11,6 +11,8 @@ from brokenreg.faults.registry_view import RegistryView
 from brokenreg.gate.gate import Gate
 from brokenreg.gate.passage import Passage
 from brokenreg.oci.errors import OCIError
+from brokenreg.oci.target import Endpoint
+from brokenreg.registry.auth.token_endpoint import read_token_form
 from brokenreg.registry.responses import respond_error
 from brokenreg.rules.active_rule import RuleHit
 from brokenreg.rules.path_rules import PathRules
@@ -44,6 +46,8 @@ class Injector:
         passage = self._gate.passage(exchange, stream_of(scope), send)
         try:
             try:
+                if exchange.target.endpoint is Endpoint.TOKEN and exchange.method == "POST":
+                    scope, receive = await read_token_form(scope, receive)
                 if exchange.target.is_reserved and self._registry_view.must_recall(exchange):
                     await stream_of(scope).unless_gone(self._registry_view.recall(exchange))
                 app = self._with_faults(exchange, passage)

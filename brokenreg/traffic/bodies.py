@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from operator import attrgetter
 
 from cachetools import FIFOCache
 
@@ -61,7 +62,8 @@ class Kept:
     @property
     def length(self) -> int:
         """Bytes that it takes."""
-        return sum(len(body.data) for body in (self.request, self.response) if body is not None)
+        request = 0 if self.request is None else len(self.request.data)
+        return request if self.response is None else request + len(self.response.data)
 
 
 NOTHING = Kept()
@@ -71,7 +73,7 @@ class Bodies:
     """The bodies of the newest exchanges, by exchange id, `total` bytes at most."""
 
     def __init__(self, total: int = TOTAL) -> None:
-        self._kept: FIFOCache[int, Kept] = FIFOCache(total, getsizeof=lambda kept: kept.length)
+        self._kept: FIFOCache[int, Kept] = FIFOCache(total, getsizeof=attrgetter("length"))
 
     @property
     def length(self) -> int:
@@ -100,7 +102,7 @@ class BodyTap:
     def __init__(self, exchange: Exchange) -> None:
         self._exchange = exchange
         self._request: bytearray | None = None
-        if exchange.endpoint is Endpoint.MANIFEST and exchange.method == "PUT":
+        if exchange.target.endpoint is Endpoint.MANIFEST and exchange.method == "PUT":
             self._request = bytearray()
         self._data: bytearray | None = None
         self._size = 0
@@ -128,7 +130,7 @@ class BodyTap:
     def kept(self) -> Kept:
         """What there is in the end."""
         exchange = self._exchange
-        is_document = exchange.endpoint is not Endpoint.PING and (exchange.status or 0) < 400
+        is_document = exchange.target.endpoint is not Endpoint.PING and (exchange.status or 0) < 400
         request = self._request and Body.of(bytes(self._request), exchange.request_bytes, is_document=True)
         response = self._data and Body.of(bytes(self._data), self._size, is_document=is_document)
         return Kept(request or None, response or None)
@@ -136,8 +138,8 @@ class BodyTap:
 
 def _is_kept(exchange: Exchange) -> bool:
     """Whether the body of a response whose head has passed is kept: no blob's, no token's, no redirect's."""
-    if exchange.method == "HEAD" or exchange.status is None or exchange.endpoint is Endpoint.TOKEN:
+    if exchange.method == "HEAD" or exchange.status is None or exchange.target.endpoint is Endpoint.TOKEN:
         return False
     if exchange.status >= 400:
         return True
-    return exchange.status < 300 and exchange.endpoint in _DOCUMENTS
+    return exchange.status < 300 and exchange.target.endpoint in _DOCUMENTS

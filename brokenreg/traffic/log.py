@@ -6,7 +6,7 @@ import logging
 from collections import deque
 from collections.abc import Callable, Iterator
 from enum import StrEnum
-from itertools import islice
+from itertools import count, islice
 
 from brokenreg.traffic.bodies import Bodies
 from brokenreg.traffic.exchange import Exchange
@@ -42,7 +42,8 @@ class TrafficLog:
         self._exchanges: deque[Exchange] = deque(maxlen=capacity)
         self._by_id: dict[int, Exchange] = {}
         self._listeners: dict[ExchangeEvent, list[Listener]] = {happening: [] for happening in ExchangeEvent}
-        self._next_id = 1
+        self.next_id: Callable[[], int] = count(1).__next__
+        """Returns the id of the next exchange; ids count from 1 and are never used twice."""
         self.first = 0
         self.version = 0
         self.generation = 0
@@ -74,11 +75,6 @@ class TrafficLog:
     def in_flight(self) -> int:
         """How many exchanges have not ended."""
         return len(self.under_way)
-
-    def next_id(self) -> int:
-        """The id of the next exchange; ids count from 1 and are never used twice."""
-        self._next_id += 1
-        return self._next_id - 1
 
     def find(self, exchange_id: int) -> Exchange | None:
         """The exchange with that id, if it is still here."""

@@ -8,13 +8,13 @@ from urllib.parse import parse_qs
 
 from brokenreg.oci.errors import ErrorCode, OCIError
 from brokenreg.oci.scopes import Scope, parse_scopes
-from brokenreg.oci.target import Endpoint, token_target
+from brokenreg.oci.target import token_target
 from brokenreg.registry.auth.token_service import terms_of
 from brokenreg.registry.auth.users import Credentials, unauthorized
 from brokenreg.registry.request import RegistryRequest, RequestBody
-from brokenreg.registry.responses import Response, json_response, respond_error
+from brokenreg.registry.responses import Response, json_response
 from brokenreg.traffic.recorder import exchange_of, target_of, with_target
-from brokenreg.wire.asgi import ASGIApp, Message, Receive, Send
+from brokenreg.wire.asgi import Message, Receive
 from brokenreg.wire.asgi import Scope as ASGIScope
 
 _MAX_FORM = 64 * 1024
@@ -45,29 +45,18 @@ async def post_token(request: RegistryRequest) -> Response:
     return json_response({**token, "scope": " ".join(str(scope) for scope in scopes)}, _NO_STORE)
 
 
-class TokenForms:
-    """Middleware that reads the form of a POST to the token service before rules are evaluated.
+async def read_token_form(scope: ASGIScope, receive: Receive) -> tuple[ASGIScope, Receive]:
+    """Read the form of a POST to the token service, and note in the exchange what the token is for.
 
-    Only the form says for which repository and user the token is. It is passed on unchanged.
+    Only the form has the repository and the user, and rules match them. Return a scope with that target, and
+    a `receive` that returns the form again. Raise `OCIError` 413 for a form that is too large.
     """
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: ASGIScope, receive: Receive, send: Send) -> None:
-        if target_of(scope).endpoint is not Endpoint.TOKEN or scope["method"] != "POST":
-            await self._app(scope, receive, send)
-            return
-        try:
-            body = await RequestBody(scope, receive).whole(_MAX_FORM)
-        except OCIError as error:
-            await respond_error(send, error)
-            return
-        form = _parse_form(body)
-        exchange = exchange_of(scope)
-        exchange.user = exchange.user or _first(form, "username")[:_LONGEST_USER]
-        exchange.target = token_target(parse_scopes(form.get("scope", ())), target_of(scope).base)
-        await self._app(with_target(scope, exchange.target), _replayed(body, receive), send)
+    body = await RequestBody(scope, receive).whole(_MAX_FORM)
+    form = _parse_form(body)
+    exchange = exchange_of(scope)
+    exchange.user = exchange.user or _first(form, "username")[:_LONGEST_USER]
+    exchange.target = token_target(parse_scopes(form.get("scope", ())), target_of(scope).base)
+    return with_target(scope, exchange.target), _replayed(body, receive)
 
 
 def _subject(request: RegistryRequest, form: Mapping[str, list[str]]) -> str:

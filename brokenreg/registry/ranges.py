@@ -1,28 +1,16 @@
-"""Conditional requests and ranges (RFC 9110, sections 13 and 14): a digest is a perfect entity tag."""
+"""Range requests (RFC 9110, section 14)."""
 
 from __future__ import annotations
 
 import re
 
-from werkzeug.http import parse_etags
-
 from brokenreg.oci.digests import Digest
 from brokenreg.oci.errors import ErrorCode, OCIError
 from brokenreg.registry.request import RegistryRequest
+from brokenreg.registry.responses import entity_tag
 from brokenreg.wording import counted
 
 _RANGE = re.compile(r"bytes=\s*(?:([0-9]{1,19})\s*-\s*([0-9]{1,19})?|-\s*([0-9]{1,19}))\s*", re.IGNORECASE)
-
-
-def entity_tag(digest: Digest) -> str:
-    """Return the strong entity tag of content."""
-    return f'"{digest}"'
-
-
-def is_not_modified(request: RegistryRequest, digest: Digest) -> bool:
-    """Return whether If-None-Match says that the client has the content, so that the response is a 304."""
-    known = request.header("if-none-match")
-    return known is not None and parse_etags(known).contains_weak(digest)
 
 
 def range_of(request: RegistryRequest, digest: Digest) -> str | None:
