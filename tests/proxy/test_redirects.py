@@ -148,7 +148,7 @@ async def test_a_circle_of_redirects() -> None:
 async def test_a_redirect_to_no_web() -> None:
     place = redirect("ftp://robot:s3cret@elsewhere.example/")
     async with Listening.at(place) as upstream, asking({"quay.io": upstream.url}) as client:
-        with pytest.raises(UpstreamContentError, match="not by ftp") as failed:
+        with pytest.raises(UpstreamContentError, match="not ftp") as failed:
             await get(client, "quay.io")
     check_names_the_target(failed.value, "elsewhere.example")
 
