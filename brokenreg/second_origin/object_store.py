@@ -57,7 +57,7 @@ class ObjectStore:
             target = target_of(scope).heard_at(signed.listener)
             exchange_of(scope).target = redact_target(target)
             inner = {**with_target(scope, target), "query_string": signed.query.encode("latin-1")}
-            await self._registry(inner, receive, self._signing(scope, send))
+            await self._registry(inner, receive, self._signing(inner, send))
 
     def _signing(self, scope: Scope, send: Send) -> Send:
         """Sign the URLs in a response: the next step of an upload, what it has created, the next page."""
