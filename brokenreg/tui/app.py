@@ -195,14 +195,14 @@ class Panel(App[int], HasDisabledReasons, inherit_bindings=False):
     def disabled_reason(self, action: str) -> str:
         """Why `action` would do nothing now."""
         if action == "disable_all" and not self._arming.has_any:
-            return "no fault may strike, and none was switched off by this key"
+            return "no rule is enabled, and this key has disabled none"
         return super().disabled_reason(action)
 
     def action_disable_all(self) -> None:
         """Disable all rules and overrides; or enable again what was disabled so."""
         count, is_on = self._arming.switch_all()
         them = form_for(count, "it", "them")
-        said = "on again" if is_on else f"off; {{panel.disable-all}} switches {them} on again"
+        said = "enabled again" if is_on else f"disabled; {{panel.disable-all}} enables {them} again"
         self.notify(f"{counted(count, 'rule')} {said}")
 
     def action_theme(self) -> None:

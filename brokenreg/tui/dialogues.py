@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import ClassVar
 
+from rich.cells import cell_len
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Vertical
@@ -43,10 +44,14 @@ def warn(widget: Widget, problem: str) -> None:
     widget.app.notify(visible(problem), severity="warning", markup=False)
 
 
+_TITLE = 70
+"""Cells of a title that fit into the border of a dialogue."""
+
+
 class Confirmation(ModalScreen[bool], inherit_bindings=False):
     """Asks before something that cannot be undone. The result is whether to do it.
 
-    `title` says what would be done, `lines` what becomes of it; both are `visible`.
+    `title` is the action as a question, `lines` are its consequences; both are `visible`.
     """
 
     DEFAULT_CSS = _BOX % {"name": "Confirmation", "color": "$warning"}
@@ -59,8 +64,9 @@ class Confirmation(ModalScreen[bool], inherit_bindings=False):
 
     def compose(self) -> ComposeResult:
         with Vertical() as box:
-            box.border_title = "Sure?"
-            yield Static("\n".join((self._title, "", *self._lines)), markup=False)
+            box.border_title = Content(self._title)
+            lines = self._lines if cell_len(self._title) <= _TITLE else (self._title, "", *self._lines)
+            yield Static("\n".join(lines), markup=False)
         yield KeyLine()
 
     def action_yes(self) -> None:
@@ -76,13 +82,13 @@ class QuitConfirmation(Confirmation):
     """Asks for confirmation before the registry stops and work is lost; `lines` list the work."""
 
     def __init__(self, lines: tuple[str, ...]) -> None:
-        super().__init__("Stop the registry and leave?", lines)
+        super().__init__("Stop the registry and quit?", lines)
 
 
 class Question(ModalScreen[str | None], inherit_bindings=False):
-    """Asks for a line of text. The result is the text, or None if somebody thought better of it.
+    """Asks for a line of text. The result is the text, or None if the user cancels.
 
-    `problem` says what is wrong with a text, in one line; empty if nothing is. It is asked as somebody types.
+    `problem` returns in one line what is wrong with a text, or an empty string. It is called at each change.
     """
 
     DEFAULT_CSS = (

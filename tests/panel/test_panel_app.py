@@ -42,7 +42,7 @@ async def test_it_asks_before_it_breaks_something_off(keys: list[str]) -> None:
     async with shown(log) as (panel, pilot):
         await look(pilot)
         screen = await look(pilot, *keys[:-1])
-        assert "Stop the registry and leave?" in screen
+        assert "Stop the registry and quit?" in screen
         assert "1 exchange is in flight." in screen
         assert "not saved" not in screen
         await look(pilot, "n")

@@ -129,7 +129,7 @@ async def test_the_palette_offers_what_would_do_something_now() -> None:
         await panel.workers.wait_for_complete()
         screen = await look(pilot)
         assert "Traffic: Open" in screen
-        assert "enter  show the exchange or pull in full" in screen
+        assert "enter  Show the exchange or pull in full" in screen
         assert "Traffic: Back" not in screen
         assert not panel.screen.query_one(Input).value
 

@@ -32,7 +32,7 @@ async def test_the_detail_shows_the_exchange_in_full() -> None:
         assert "content-length: 122" in screen
         assert "Client    10.0.2.7:51122" in screen
         assert "Started   2026-01-01 12:00:09.500" in screen
-        assert "Answered  122B" in screen
+        assert "Response  122B" in screen
         assert "1.3 ms  end" in await look(pilot, "l", "l")
         screen = await look(pilot, "escape")
         assert "Request headers" not in screen
@@ -47,7 +47,7 @@ async def test_the_detail_names_the_fault_and_the_end() -> None:
         panel.query_one(TrafficTable).action_move(-4)
         screen = await look(pilot, "enter")
         assert "Fault     timeout\n" in screen
-        assert "✗ no answer, disconnected after 30000 ms" in screen
+        assert "✗ no response, disconnected after 30000 ms" in screen
         assert "Response headers" not in screen
 
 
@@ -56,12 +56,12 @@ async def test_the_detail_goes_along_while_the_exchange_is_in_flight() -> None:
     async with shown(log, clock, size=TALL) as (_, pilot):
         pull = exchange(log, "/v2/library/app/manifests/1.2", at=74.5)
         await look(pilot)
-        assert "▸ no answer yet, in flight for 500 ms" in await look(pilot, "enter")
+        assert "▸ no response yet, in flight for 500 ms" in await look(pilot, "enter")
         answer(log, pull, size=2048, of=8192)
         clock.now = NOW + 0.25
         screen = await look(pilot)
         assert "▸ 200 OK, in flight for 750 ms" in screen
-        assert "Answered  2KiB of 8KiB" in screen
+        assert "Response  2KiB of 8KiB" in screen
         assert "2.0 ms  headers" in await look(pilot, "right", "right")
         end(log, pull, after=0.9)
         assert "✓ 200 OK, complete after 900 ms" in await look(pilot)

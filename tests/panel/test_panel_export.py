@@ -166,7 +166,7 @@ async def test_what_cannot_be_written_is_one_line(tmp_path: Path) -> None:
         assert "No such file or directory" in await named(pilot, tmp_path / "none" / "file")
         assert "irectory" in await named(pilot, tmp_path)
         assert "home directory: ~nobody-here/x" in await named(pilot, "~nobody-here/x")
-        assert "write the name of a file" in await named(pilot, " ")
+        assert "Enter the name of a file" in await named(pilot, " ")
         assert panel.is_running
     assert not list(tmp_path.iterdir())
 

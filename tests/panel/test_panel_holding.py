@@ -148,7 +148,7 @@ async def test_an_edited_head_arrives() -> None:
     async with serving() as shown:
         client, _, exchange = await held_layer(shown)
         screen = await shown.look("e")
-        assert f"Status and headers of #{exchange.id}" in screen
+        assert f"Edit status and headers of #{exchange.id}" in screen
         assert "nothing is changed yet" in screen
         await shown.look("delete", "delete", "delete", *"99")
         assert "the first line is the status, three digits" in await shown.look("ctrl+s")
@@ -194,7 +194,7 @@ async def test_a_client_that_leaves_while_its_head_is_edited() -> None:
         ("X", "nothing is held; p holds"),
         ("e", "nothing is held; p holds"),
         ("A", "nothing is held"),
-        ("I", "there are no breakpoints; i sets one"),
+        ("I", "there are no breakpoints; i adds one"),
     ],
 )
 async def test_a_key_that_would_do_nothing_says_so(key: str, told: str) -> None:
@@ -214,7 +214,7 @@ async def test_a_wide_screen_has_a_pane_of_what_is_in_flight() -> None:
         client, _, exchange = await held_layer(shown)
         screen = await shown.look()
         assert "In flight: 1" in screen
-        assert line_with(shown.panel, "·········· no answer yet").endswith("no answer yet")
+        assert line_with(shown.panel, "·········· no response yet").endswith("no response yet")
         assert f"▌  #{exchange.id} HELD" in screen
         await shown.look("s")
         await client.head()

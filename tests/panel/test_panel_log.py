@@ -26,7 +26,7 @@ async def test_lines_come_by_level_and_are_made_safe() -> None:
     async with registry(TrafficLog()) as runtime:
         panel = Panel(runtime)
         async with panel.run_test(size=SIZE) as pilot:
-            assert "Nothing of that level has been logged." in await look(pilot, "5")
+            assert "Nothing is logged at this level." in await look(pilot, "5")
             say(runtime.diagnostics, logging.INFO, "a [bold]name[/bold] with \x1b[31m in it", 3)
             say(runtime.diagnostics, logging.WARNING, "no room", 4)
             say(runtime.diagnostics, logging.ERROR, "failed\nTraceback\n  OSError", 65)
@@ -42,7 +42,7 @@ async def test_lines_come_by_level_and_are_made_safe() -> None:
             assert "[bold]" not in screen
             assert "no room" in screen
             screen = await look(pilot, "l")
-            assert "errors alone" in screen
+            assert "errors only" in screen
             assert "no room" not in screen
             assert "failed" in screen
             assert "[bold]" in await look(pilot, "l")

@@ -76,8 +76,8 @@ async def test_a_heading_tells_who_pulled_what_and_what_is_missing() -> None:
             "Faults    truncate\n",
             "Retries   layer",
             "in flight, 1KiB of 4KiB",
-            "not asked for",
-            "A client that has a blob already does not ask for it.",
+            "not requested",
+            "A client does not request a blob that it already has.",
             "5 requests",
             "manifest  GET 200",
             "config    GET 200",
@@ -97,7 +97,7 @@ async def test_what_a_manifest_names_is_known_before_anybody_asks_for_it() -> No
         await look(pilot)
         screen = await look(pilot, "g", "enter")
         assert "Blobs     0 of 4" in screen
-        assert screen.count("not asked for") == 4
+        assert screen.count("not requested") == 4
         assert "PULL library/app:1.2" in screen.split("0 of 4   ✓")[0], "its heading knows it too"
 
 
@@ -174,7 +174,7 @@ async def test_of_a_push_what_is_under_way_is_listed() -> None:
         screen = await look(pilot)
         assert "PUT 201" in screen
         assert " of 4\n" in screen
-        assert "not asked for" not in screen, "of a push nobody knows what is to come"
+        assert "not requested" not in screen, "of a push nobody knows what is to come"
 
 
 async def test_what_has_left_the_log_is_counted_still() -> None:
@@ -201,7 +201,7 @@ async def test_keys_of_exchanges_have_nothing_to_do_there() -> None:
         assert "esc Back" in screen
         assert "Pane" not in screen
         assert "Export" not in screen
-        assert "All of it" not in await look(pilot, "escape")
+        assert "Summary" not in await look(pilot, "escape")
 
 
 async def test_what_a_client_sent_is_made_safe() -> None:

@@ -72,7 +72,7 @@ async def test_a_tag_is_deleted_after_asking_and_its_manifest_stays() -> None:
             await after(pilot, "4", "j", "l", "j", "j")
             for no in ("n", "escape"):
                 screen = await look(pilot, "d")
-                assert "Delete the tag 1.2 of library/app?" in screen
+                assert "Delete tag 1.2 of library/app?" in screen
                 assert "Its manifest stays, under the tag latest." in screen
                 await after(pilot, no)
                 assert "1.2" in repository.tags
@@ -98,9 +98,9 @@ async def test_a_manifest_is_deleted_after_telling_what_hangs_on_it() -> None:
             await after(pilot, "4", "j", "l", "j", "j", "l", "j", "j")
             assert "linux/arm64/v8" in line_at_cursor(panel)
             screen = await look(pilot, "d")
-            assert f"Delete the manifest {digest[:19]} of library/app?" in screen
+            assert f"Delete manifest {digest[:19]} of library/app?" in screen
             assert "Deleted with it: the tag 1.1." in screen
-            assert "An index here names it, and will lead nowhere." in screen
+            assert "An index here contains it, and will be incomplete." in screen
             await after(pilot, "y")
             assert f"deleted the manifest {digest[:19]} of library/app" in said(panel)
             assert digest not in repository.manifests
@@ -108,7 +108,7 @@ async def test_a_manifest_is_deleted_after_telling_what_hangs_on_it() -> None:
             assert "✗ platform linux/arm64/v8" in line_at_cursor(panel)
             assert len(panel.screen_stack) == 1
             assert "d Delete" not in await look(pilot, "d"), "nothing is left to delete"
-            assert "What refers to it stays." in await look(pilot, "k", "d")
+            assert "Manifests that refer to it stay." in await look(pilot, "k", "d")
 
 
 async def test_a_cached_tag_is_told_to_come_back_and_takes_no_other_tag() -> None:
@@ -143,10 +143,10 @@ async def test_another_tag_is_checked_as_it_is_typed_and_overwrites_after_asking
             assert "tag v1" in await look(pilot)
             await look(pilot, "R", *"v1")
             await after(pilot, "enter")
-            assert "v1 of library/app leads there already" in said(panel)
+            assert "v1 of library/app points there already" in said(panel)
 
             screen = await look(pilot, "R", *"1.2", "enter")
-            assert "Overwrite the tag 1.2 of library/app?" in screen
+            assert "Overwrite tag 1.2 of library/app?" in screen
             assert f"It leads to {before['1.2'][:19]} now," in screen
             await after(pilot, "n")
             assert repository.tags["1.2"] == before["1.2"]

@@ -33,7 +33,7 @@ async def test_without_anything_it_says_so() -> None:
     async with registry(TrafficLog()) as runtime:
         panel = Panel(runtime)
         async with panel.run_test(size=SIZE) as pilot:
-            assert "Nothing was pushed yet, and nothing is cached." in await look(pilot, "4")
+            assert "Nothing is pushed or cached yet." in await look(pilot, "4")
             for key in ("space", "l", "h", "j", "enter", "y", "Y", "d", "R", "G", "g"):
                 await look(pilot, key)
             assert len(panel.screen_stack) == 1
@@ -164,7 +164,7 @@ async def test_a_search_shows_names_and_tags_that_have_it() -> None:
             assert "library/app" in await look(pilot, "escape")
             assert "busybox" in await look(pilot, "/", *"quay")
             assert "library/app" not in await look(pilot)
-            assert "No name has that." in await look(pilot, "q")
+            assert "No name or tag matches." in await look(pilot, "q")
             assert panel.is_running, "letters go into the search"
             assert "library/app" in await look(pilot, "escape")
 

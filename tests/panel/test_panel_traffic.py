@@ -57,7 +57,7 @@ async def test_a_glance_tells_how_each_went() -> None:
         await look(pilot)
         assert line_with(panel, "tools/edge").startswith(" ✗ ")
         assert "404" in line_with(panel, "tools/edge")
-        assert "timeout · left" in line_with(panel, "dur-30s")
+        assert "timeout · disconnected" in line_with(panel, "dur-30s")
         assert "disconnected 200" in line_with(panel, "curl/8")
         assert line_with(panel, "HEAD manifests/1.2").startswith(" ✓ ")
         assert "blobs/sha256:77ab03…" in line_with(panel, "77ab03")
@@ -65,7 +65,7 @@ async def test_a_glance_tells_how_each_went() -> None:
         assert all(len(line) <= 80 for line in lines(panel))
 
 
-async def test_a_connection_that_asked_nothing_is_shown() -> None:
+async def test_a_connection_without_a_request_is_shown() -> None:
     log = TrafficLog()
     probe = Exchange(
         log.next_id(), "", "", "", "", "", "10.0.0.1:5", Target(Endpoint.CONNECT), ended=Ended.DISCONNECTED
@@ -75,9 +75,9 @@ async def test_a_connection_that_asked_nothing_is_shown() -> None:
     log.closed(probe)
     async with shown(log, size=SIZE) as (panel, pilot):
         await look(pilot)
-        assert "10.0.0.1   (asked nothing)" in line_at_cursor(panel)
+        assert "10.0.0.1   no request" in line_at_cursor(panel)
         assert "disconnected" in line_at_cursor(panel)
-        assert "A connection that asked nothing" in await look(pilot, "enter")
+        assert "A connection without a request" in await look(pilot, "enter")
 
 
 async def test_the_cursor_keeps_its_exchange_when_old_ones_are_trimmed() -> None:

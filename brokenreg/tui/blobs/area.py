@@ -23,6 +23,7 @@ from brokenreg.tui.blobs.survey import Blob, Order, arranged, survey
 from brokenreg.tui.blobs.table import BlobTable
 from brokenreg.tui.blobs.view import BlobView
 from brokenreg.tui.dialogues import Confirmation
+from brokenreg.tui.disabled_reasons import keyed_for
 from brokenreg.tui.tabs import TabArea, TabContext
 from brokenreg.tui.text import visible
 from brokenreg.wording import form_for
@@ -33,7 +34,7 @@ _LONGEST = 50
 _RESTING = 100
 """Ticks of rest for each second that a look took: it takes a tenth of the time at most."""
 
-_EMPTY = "There are no blobs yet. Push an image, pull one of another registry, or pull broken/random."
+_EMPTY = "There are no blobs yet. Push an image, pull one from another registry, or pull broken/random."
 
 
 class BlobsArea(TabArea):
@@ -64,7 +65,7 @@ class BlobsArea(TabArea):
         self._table = BlobTable(context.clock)
         self._view = BlobView()
         self._field = Input(
-            placeholder="words of digests, kinds, origins, repositories or tags", select_on_focus=False
+            placeholder="Search digests, kinds, origins, repositories and tags", select_on_focus=False
         )
         self._line = Static(markup=False)
         self._order = Order.SIZE
@@ -93,7 +94,9 @@ class BlobsArea(TabArea):
         if self._verification is not None:
             blob, read = self._verification
             done = 100 * read // max(1, blob.size)
-            self._say(f"{_short(blob)}: verifying, {done} % of {format_size(blob.size)}; v stops it")
+            self._say(
+                f"{_short(blob)}: verifying, {done} % of {format_size(blob.size)}; {{blobs.verify}} stops it"
+            )
 
     def take_focus(self) -> None:
         (self._view if self._is_reading else self._table).focus()
@@ -118,7 +121,7 @@ class BlobsArea(TabArea):
             case "open" | "verify" | "corrupt" | "delete" | "copy" if blob is None:
                 return "there is no blob here" + ("; {blobs.back} shows all" if self._wanted else "")
             case "delete" if blob is not None and not blob.keys:
-                return "it cannot be deleted: it is fabricated anew whenever it is asked for"
+                return "it cannot be deleted: it is fabricated again for each request"
             case "corrupt" if blob is not None and blob.made is None:
                 return self._runtime.store.integrity.why_missing(blob.digest) or super().disabled_reason(
                     action
@@ -181,7 +184,8 @@ class BlobsArea(TabArea):
         places = ", ".join(blob.places[:4]) + (f" and {len(blob.places) - 4} more" if blob.places[4:] else "")
         question = (blob.digest, f"{blob.kind}, {format_size(blob.size)}, {blob.origin}", places)
         self.app.push_screen(
-            Confirmation("Delete this blob?", tuple(map(visible, question))), partial(self._delete_if, blob)
+            Confirmation(f"Delete {_short(blob)}?", tuple(map(visible, question))),
+            partial(self._delete_if, blob),
         )
 
     def on_input_changed(self, event: Input.Changed) -> None:
@@ -276,12 +280,12 @@ class BlobsArea(TabArea):
                 return
             self._resting = int((time.perf_counter() - began) * _RESTING)
         blobs = await asyncio.to_thread(arranged, self._blobs, order, wanted)
-        self._table.show(blobs, "No blob has these words." if self._blobs else _EMPTY)
+        self._table.show(blobs, "No blob matches." if self._blobs else _EMPTY)
 
     def _say(self, text: str) -> None:
-        """One line below, until there is another."""
+        """Show a line below the list, until there is another."""
         self.add_class("-saying")
-        self._line.update(visible(text))
+        self._line.update(keyed_for(self, visible(text)))
 
     @property
     def _is_reading(self) -> bool:

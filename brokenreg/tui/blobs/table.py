@@ -48,7 +48,7 @@ class BlobTable(CursorList):
         self._clock = clock
         self._blobs: list[Blob] = []
         self._cursor = 0
-        self._hint = "Looking ..."
+        self._hint = "Reading …"
 
     @property
     def count(self) -> int:
@@ -117,8 +117,8 @@ class BlobTable(CursorList):
 
 def _heading(width: int) -> str:
     return (
-        f"  {'DIGEST':<{_DIGEST}} {'KIND':<{_KIND}} {'SIZE':>{_SIZE}} {'USED':>{_USED}} "
-        f"{'ORIGIN':<{_origin_width(width)}} WHERE"
+        f"  {'Digest':<{_DIGEST}} {'Kind':<{_KIND}} {'Size':>{_SIZE}} {'Used':>{_USED}} "
+        f"{'Origin':<{_origin_width(width)}} Where"
     )
 
 

@@ -30,11 +30,11 @@ from brokenreg.wording import counted, form_for
 _SOURCE = "panel"
 _HINT = (
     "",
-    "No rule is in force: everything works. Break something:",
+    "There are no rules: everything works. Break something:",
     "",
-    "  {faults.add}  a new rule                     {faults.load}  load a scenario file",
+    "  {faults.add}  add a rule                     {faults.load}  load a scenario file",
     "  {panel.overrides}  overrides, for every request   "
-    "{traffic.fail-next}  in Traffic: the next one like this fails",
+    "{traffic.fail-next}  in Traffic: make the next request fail",
 )
 
 
@@ -97,13 +97,13 @@ class FaultsArea(TabArea):
         active = self._selected
         match action:
             case "edit" | "delete" | "switch" | "earlier" | "later" if active is None:
-                return "there is no rule here; {faults.add} makes one, {faults.load} loads a scenario file"
+                return "there is no rule here; {faults.add} adds one, {faults.load} loads a scenario file"
             case "edit" if active is not None and len(active.rule.fault) > 1:
-                return "it has several faults, and the form one; edit it in a scenario file"
+                return "it has several faults, and the form has one; edit it in a scenario file"
             case "earlier" if active is self._peers[0]:
-                return "it is asked first already"
+                return "it is evaluated first already"
             case "later" if active is self._peers[-1]:
-                return "it is asked last already"
+                return "it is evaluated last already"
         return super().disabled_reason(action)
 
     def action_add(self) -> None:
@@ -140,7 +140,7 @@ class FaultsArea(TabArea):
         active = self._selected
         if active is not None:
             question = Confirmation(
-                f"Remove {visible(active.label)}?", (faults_words(active.rule), "Its counts go with it.")
+                f"Delete rule {visible(active.label)}?", (faults_words(active.rule), "Its counters are lost.")
             )
             self.app.push_screen(question, partial(self._removed, self._namespace, active.id))
 

@@ -1,4 +1,4 @@
-"""The list of faults, found by typing."""
+"""The dialogue in which the user chooses a fault by typing."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from brokenreg.tui.faults.listing import Listing, Row
 
 
 class FaultChoice(ModalScreen[type[Fault] | None], inherit_bindings=False):
-    """One of the catalogue; None if somebody thought better of it."""
+    """Lets the user choose a fault of the catalogue; the result is None if they cancel."""
 
     DEFAULT_CSS = """
     FaultChoice { align: center middle; }
@@ -29,8 +29,8 @@ class FaultChoice(ModalScreen[type[Fault] | None], inherit_bindings=False):
 
     def compose(self) -> ComposeResult:
         with Vertical() as box:
-            box.border_title = "Which fault?"
-            yield Input(placeholder="type to search", compact=True, max_length=100)
+            box.border_title = "Choose a fault"
+            yield Input(placeholder="Type to search", compact=True, max_length=100)
             listing = Listing()
             listing.can_focus = False
             yield listing
@@ -44,11 +44,11 @@ class FaultChoice(ModalScreen[type[Fault] | None], inherit_bindings=False):
         self._search(event.value)
 
     def action_move(self, by: int) -> None:
-        """To the next one, or the one before."""
+        """Move the cursor."""
         self._listing.action_move(by)
 
     def action_choose(self) -> None:
-        """This one."""
+        """Choose the fault under the cursor."""
         chosen = self._listing.selected
         if isinstance(chosen, str):
             self.dismiss(CATALOGUE[chosen])
@@ -58,7 +58,7 @@ class FaultChoice(ModalScreen[type[Fault] | None], inherit_bindings=False):
         self.action_choose()
 
     def action_cancel(self) -> None:
-        """None of them."""
+        """Choose none."""
         self.dismiss(None)
 
     @property
@@ -72,5 +72,6 @@ class FaultChoice(ModalScreen[type[Fault] | None], inherit_bindings=False):
             for name, kind in CATALOGUE.items()
             if all(word in f"{name} {kind.family()} {kind.summary()}".lower() for word in words)
         }
+        found = dict(sorted(found.items(), key=lambda each: not each[0].startswith(text.lower().strip())))
         rows = [Row(name, f"{name:<17}{kind.summary()}") for name, kind in found.items()]
-        self._listing.show(rows or [Row(None, "No fault has all these words.", "quiet")])
+        self._listing.show(rows or [Row(None, "No fault matches.", "quiet")])

@@ -99,7 +99,7 @@ def _text(value: Any) -> str:
     return "" if value is None else str(value)
 
 
-_GROUPS = {"fault": "What happens", "match": "When", "": "How often"}
+_GROUPS = {"fault": "Fault", "match": "Match", "": "Limits"}
 
 
 class _Fields(VerticalScroll, can_focus=False, inherit_bindings=False):

@@ -49,7 +49,7 @@ class OverridesScreen(ModalScreen[None], inherit_bindings=False):
 
     def compose(self) -> ComposeResult:
         with Vertical() as box:
-            box.border_title = "Overrides: what happens to every request, after all rules"
+            box.border_title = "Overrides: faults for every request, after all rules"
             yield Listing()
         yield KeyLine()
 
@@ -116,7 +116,7 @@ class OverridesScreen(ModalScreen[None], inherit_bindings=False):
         if active is None:
             return Row(name, f"○ {name:<17}{CATALOGUE[name].summary()}")
         words = " ".join(filter(None, (fault_words(active.rule.fault[0]), count_words(active.rule))))
-        count = f"struck {active.applied} of {active.matched}"
+        count = f"applied {active.applied} of {active.matched}"
         on = active.is_armed
         return Row(
             name, f"{glyph(active)} {fit(words, 46)} {'ON ' if on else 'off'} {count}", "on" if on else ""

@@ -66,7 +66,7 @@ class _FileDialogue(ModalScreen[str | None], inherit_bindings=False):
         """Do it with the file that stands there."""
         text = self.query_one(Input).value.strip()
         if not text:
-            self.tell("write the path of a file, for instance scenario.yaml")
+            self.tell("enter the path of a file, for example scenario.yaml")
             return
         try:
             path = Path(text).expanduser()
@@ -87,8 +87,8 @@ class _FileDialogue(ModalScreen[str | None], inherit_bindings=False):
 class LoadDialogue(_FileDialogue):
     """Puts the scenario of a file in the place of all rules of a book."""
 
-    TITLE = "Load a scenario"
-    PROMPT = "It takes the place of all rules, overrides and expectations. Path of the file:"
+    TITLE = "Load scenario"
+    PROMPT = "It replaces all rules, overrides and expectations. Path of the file:"
 
     async def take(self, path: Path) -> None:
         read = partial(load_scenario, path)
@@ -105,8 +105,8 @@ class LoadDialogue(_FileDialogue):
 class SaveDialogue(_FileDialogue):
     """Writes what a book has to a file, after asking if there is one already."""
 
-    TITLE = "Save as a scenario"
-    PROMPT = "What is in force goes to a file that can be loaded again. Path of the file:"
+    TITLE = "Save as scenario"
+    PROMPT = "You can load the saved rules again. Path of the file:"
 
     async def take(self, path: Path) -> None:
         await self._save(path, overwrite=False)
@@ -117,7 +117,9 @@ class SaveDialogue(_FileDialogue):
             text = await asyncio.to_thread(write_scenario, scenario)
             await asyncio.to_thread(save, str(path), text, overwrite=overwrite)
         except FileExistsError:
-            question = Confirmation(f"Overwrite {visible(str(path))}?", ("What is in it now would be lost.",))
+            question = Confirmation(
+                f"Overwrite {visible(str(path))}?", ("Its current content will be lost.",)
+            )
             self.app.push_screen(question, lambda yes: self._overwrite(path, wanted=bool(yes)))
         except OSError as error:
             self.tell(f"{path}: {error.strerror}")

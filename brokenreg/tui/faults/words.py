@@ -15,7 +15,7 @@ _DIGEST = re.compile(r"(sha[0-9]+:[0-9a-f]{6})[0-9a-f]{58,}")
 """A digest; the group is the part that is shown."""
 
 
-_COUNTS = 14
+_COUNTS = 15
 """Cells of the counters in a line."""
 
 Place = tuple[str, int]
@@ -67,12 +67,10 @@ def rule_rows(there: Rules, width: int, hint: Sequence[str]) -> Iterator[Row]:
         return
     columns = _columns(width)
     if rules:
-        yield Row(
-            None, _line(columns, "  ", "RULE", "WHAT IT IS ABOUT", "FAULT", "STRUCK/MATCHED"), "heading"
-        )
+        yield Row(None, _line(columns, "  ", "Rule", "Match", "Fault", "Applied/matched"), "heading")
         yield from (_row(columns, place, active) for place, active in rules)
     if overrides:
-        yield Row(None, _line(columns, "  ", "OVERRIDE", "", "FAULT", "STRUCK/MATCHED"), "heading")
+        yield Row(None, _line(columns, "  ", "Override", "", "Fault", "Applied/matched"), "heading")
         yield from (_row(columns, place, active) for place, active in overrides)
 
 

@@ -63,7 +63,7 @@ class BreakpointsScreen(ModalScreen[None], HasDisabledReasons, inherit_bindings=
     def disabled_reason(self, action: str) -> str:
         """Why `action` would do nothing now."""
         if action in ("remove", "choose", "switch") and not len(self._breakpoints):
-            return "there are no breakpoints; type one, and {breakpoints.add} sets it"
+            return "there are no breakpoints; type one, and {breakpoints.add} adds it"
         return super().disabled_reason(action)
 
     def action_add(self) -> None:
@@ -115,7 +115,7 @@ class BreakpointsScreen(ModalScreen[None], HasDisabledReasons, inherit_bindings=
         if not breakpoints:
             yield Content.styled("no breakpoints are set", "$secondary")
             return
-        word = "on" if self._breakpoints.are_on else "OFF: nothing is held by them"
+        word = "on" if self._breakpoints.are_on else "OFF: they hold nothing"
         yield Content.styled(
             f"{len(breakpoints)} set, {word}", "$secondary" if self._breakpoints.are_on else "$warning"
         )

@@ -41,7 +41,7 @@ class EditScreen(ModalScreen[None], inherit_bindings=False):
 
     def compose(self) -> ComposeResult:
         box = Vertical()
-        box.border_title = f"Status and headers of #{self._exchange.id}"
+        box.border_title = f"Edit status and headers of #{self._exchange.id}"
         with box:
             # Values are octets; whatever would move the cursor or turn the text is escaped in them.
             yield TextArea(visible_lines(self._waiting), soft_wrap=True, compact=True)

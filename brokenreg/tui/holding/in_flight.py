@@ -49,7 +49,7 @@ def bar(exchange: Exchange, width: int) -> str:
 def progress_words(exchange: Exchange) -> str:
     """Return `12MiB/98MiB`, `12MiB`, the progress of the work for it, or that no response has begun."""
     if exchange.status is None:
-        return cells.progress(exchange.progress, _SHORT) if exchange.progress else "no answer yet"
+        return cells.progress(exchange.progress, _SHORT) if exchange.progress else "no response yet"
     total = announced(exchange)
     size = format_size(exchange.response_bytes)
     return size if total is None else f"{size}/{format_size(total)}"

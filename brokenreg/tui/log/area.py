@@ -72,7 +72,7 @@ class LogView(ScrollView, Scrolling, can_focus=True, inherit_bindings=False):
         width = self.scrollable_content_region.width
         number = self.scroll_offset.y + y
         if number >= len(self._rows):
-            text = "  Nothing of that level has been logged." if number == 0 else ""
+            text = "  Nothing is logged at this level." if number == 0 else ""
             return Strip([Segment(text, self.get_component_rich_style("log--quiet"))]).adjust_cell_length(
                 width, self.rich_style
             )
@@ -103,7 +103,7 @@ def _rows(line: LogLine, width: int) -> list[_Row]:
 _LEVELS = {
     logging.INFO: "all levels",
     logging.WARNING: "warnings and errors",
-    logging.ERROR: "errors alone",
+    logging.ERROR: "errors only",
 }
 
 

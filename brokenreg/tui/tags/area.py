@@ -25,7 +25,7 @@ from brokenreg.tui.text import visible
 _MOST_PARTS = 1_000
 """Layers, and manifests, that are shown of one document."""
 
-_HINT = "Nothing was pushed yet, and nothing is cached."
+_HINT = "Nothing is pushed or cached yet."
 
 
 class TagsArea(TabArea):
@@ -44,7 +44,7 @@ class TagsArea(TabArea):
         self._tree = Tree(self._runtime.store.index)
         self._view = TagTree(self._tree, _HINT)
         self._field = Input(
-            placeholder="part of a name or a tag", max_length=255, select_on_focus=False, compact=True
+            placeholder="Part of a name or tag", max_length=255, select_on_focus=False, compact=True
         )
         self._reading: set[Digest] = set()
         self._client = 0
@@ -78,9 +78,11 @@ class TagsArea(TabArea):
             case "open" if row and row.digest is None:
                 return "there is nothing to show of it; {tree.expand} shows what is below it"
             case "copy" | "copy_next" if row and row.kind not in MANIFESTS:
-                return "a tag, a manifest or an index can be pulled; l and j lead to them"
+                return (
+                    "a tag, a manifest or an index can be pulled; {tree.right} and {move.down} lead to them"
+                )
             case "delete" | "retag" if row and row.kind not in MANIFESTS:
-                return "this is for tags, manifests and indexes; l and j lead to them"
+                return "this is for tags, manifests and indexes; {tree.right} and {move.down} lead to them"
             case "delete" | "retag" if row and not row.is_here and row.kind is not Kind.TAG:
                 return "it is not here: it was never pushed, or was deleted"
             case "retag" if row and is_cache(row.key):
@@ -126,7 +128,7 @@ class TagsArea(TabArea):
         self.action_copy()
 
     def action_delete(self) -> None:
-        """Delete the tag or the manifest, after asking."""
+        """Delete tag or the manifest, after asking."""
         self._change(delete)
 
     def action_retag(self) -> None:

@@ -28,44 +28,41 @@ async def delete(app: App[int], runtime: Runtime, row: Row) -> None:
     if digest is None or repository is None:
         return
     if row.kind is Kind.TAG:
-        what, lines = f"the tag {_of(row, row.text)}", _about_tag(repository, row.text)
+        what, lines = f"tag {_of(row, row.text)}", _about_tag(repository, row.text)
         done = f"deleted {what}; its manifest stays"
         change = partial(operations.delete_tag, runtime, row.key, row.text)
     else:
-        what, lines = f"the manifest {_of(row, digest[:DIGEST])}", _about_manifest(repository, digest)
+        what, lines = f"manifest {_of(row, digest[:DIGEST])}", _about_manifest(repository, digest)
         done = f"deleted {what}"
         change = partial(operations.delete_manifest, runtime, row.key, digest)
     if is_cache(row.key):
         upstream = row.key[0].removeprefix(CACHE_MARK)
-        lines = (*lines, f"It is cached: whoever asks for it has it fetched from {visible(upstream)} anew.")
+        lines = (*lines, f"It is cached: the next request fetches it from {visible(upstream)} again.")
     if await app.push_screen_wait(Confirmation(f"Delete {what}?", lines)):
         await _report(app, change(), done)
 
 
 async def retag(app: App[int], runtime: Runtime, row: Row) -> None:
-    """Ask for a tag and point it to what the row stands for."""
+    """Ask for a tag and point it to the manifest of a row."""
     digest = row.digest
     if digest is None:
         return
     tag = await app.push_screen_wait(
-        Question("New tag", f"Another tag for {_of(row, digest[:DIGEST])}:", _problem)
+        Question("Add tag", f"Another tag for {_of(row, digest[:DIGEST])}:", _problem)
     )
     repository = runtime.store.index.repository(row.key)
     if tag is None or repository is None:
         return
     before = repository.tags.get(tag)
     if before == digest:
-        app.notify(f"{_of(row, tag)} leads there already", markup=False)
+        app.notify(f"{_of(row, tag)} points there already", markup=False)
         return
     if before is not None:
-        lines = (
-            f"It leads to {before[:DIGEST]} now,",
-            f"and would lead to {digest[:DIGEST]}.",
-        )
-        if not await app.push_screen_wait(Confirmation(f"Overwrite the tag {_of(row, tag)}?", lines)):
+        lines = (f"It points to {before[:DIGEST]} now.", f"It will point to {digest[:DIGEST]}.")
+        if not await app.push_screen_wait(Confirmation(f"Overwrite tag {_of(row, tag)}?", lines)):
             return
     change = operations.tag_manifest(runtime, row.key, digest, tag)
-    await _report(app, change, f"{_of(row, tag)} leads to {digest[:DIGEST]} now")
+    await _report(app, change, f"{_of(row, tag)} points to {digest[:DIGEST]} now")
 
 
 async def _report(app: App[int], change: Awaitable[None], done: str) -> None:
@@ -93,9 +90,9 @@ def _about_manifest(repository: Repository, digest: Digest) -> tuple[str, ...]:
         digest in manifest.facts.names and manifest.media_type in INDEXES
         for manifest in repository.manifests.values()
     ):
-        lines.append("An index here names it, and will lead nowhere.")
+        lines.append("An index here contains it, and will be incomplete.")
     if repository.referrers(digest):
-        lines.append("What refers to it stays.")
+        lines.append("Manifests that refer to it stay.")
     return (*lines, "Its blobs stay.")
 
 
@@ -110,7 +107,7 @@ def _of(row: Row, reference: str) -> str:
 
 
 def _problem(tag: str) -> str:
-    """What is wrong with a tag; empty if nothing is."""
+    """Return what is wrong with a tag, or an empty string."""
     try:
         check_tag(tag)
     except OCIError as error:

@@ -16,10 +16,10 @@ from brokenreg.wording import counted
 
 def document_of(row: Row, digest: Digest, store: Store) -> tuple[str, list[Fact], Read | None]:
     """Title, facts and text for `DocumentScreen`. `digest` is the row's; a layer has no text."""
-    size = "not told" if row.size is None else f"{format_size(row.size)} ({counted(row.size, 'byte')})"
+    size = "unknown" if row.size is None else f"{format_size(row.size)} ({counted(row.size, 'byte')})"
     facts = [
         ("Repository", f"{spelled(row.key)}{' (cached)' if is_cache(row.key) else ''}"),
-        ("Media type", row.media_type or "not told"),
+        ("Media type", row.media_type or "unknown"),
         ("Digest", digest),
         ("Size", size),
     ]

@@ -81,7 +81,7 @@ class TagTree(CursorList, HasDisabledReasons):
         if not rows:
             text = f"   {self._hint}" if y == 1 and not self._tree.search else ""
             if y == 1 and self._tree.search:
-                text = "   No name has that."
+                text = "   No name or tag matches."
             return Strip([Segment(fit(text, width), self._style("quiet"))], width)
         place = self.scroll_offset.y + y
         if place >= len(rows):

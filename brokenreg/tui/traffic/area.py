@@ -114,7 +114,7 @@ class TrafficArea(TabArea):
             case "replay" | "export" | "copy" if self._chosen is None:
                 return self._why_no_exchange()
             case "expand" if self._table.transfer is None:
-                return "nothing is folded here: the cursor is under no heading of a pull or push"
+                return "there is nothing to fold: the cursor is not in a pull or push"
             case "filter" if self._bar.is_open:
                 return "the filter is open already, below"
             case "filter_toggle" if not self._bar.text:
@@ -277,7 +277,7 @@ def _hint(address: str) -> tuple[str, ...]:
     """What to show while nothing has passed: how to point a client here."""
     scheme, authority = address.rpartition("://")[0], reachable(address)
     return (
-        "Nothing has passed yet. Point a client here, for instance:",
+        "No exchanges yet. Point a client here, for example:",
         "",
         f"  docker pull {authority}/broken/random:layers-3_size-1024",
         f"  curl -i {scheme or 'http'}://{authority}/v2/",

@@ -12,6 +12,7 @@ from brokenreg.traffic.timeline_events import FabricationProgress, FabricationQu
 from brokenreg.traffic.timeline_text import text_of
 from brokenreg.tui.text import ELLIPSIS, beginning, fit, fit_end, visible
 from brokenreg.tui.traffic.transfer import Kind, Transfer, is_miss
+from brokenreg.wire.connection_events import TLSHelloOnPlainPort
 
 _DIGEST_SHOWN = 6
 _NAME_AT_LEAST = 6
@@ -19,7 +20,7 @@ _METHOD_SHOWN = 16
 _UNITS = "KMGTP"
 _WRITES = ("POST", "PUT", "PATCH")
 _ENDED_WORDS = {Ended.COMPLETE: "", Ended.DISCONNECTED: "disconnected", Ended.ABORTED: "aborted"}
-_ENDED_AFTER_FAULT = {Ended.COMPLETE: "", Ended.DISCONNECTED: " · left", Ended.ABORTED: " · aborted"}
+_ENDED_AFTER_FAULT = {Ended.COMPLETE: "", Ended.DISCONNECTED: " · disconnected", Ended.ABORTED: " · aborted"}
 
 
 def glyph(exchange: Exchange, kind: Kind | None = None) -> str:
@@ -66,7 +67,7 @@ def request_line(exchange: Exchange, width: int) -> str:
     """Method and what it addresses, in at most `width` cells (`GET library/app manifests/1.2`)."""
     target = exchange.target
     if target.endpoint is Endpoint.CONNECT:
-        return fit_end("(asked nothing)", width)
+        return fit_end(no_request(exchange), width)
     method = method_word(exchange)
     room = width - cell_len(method) - 1
     if target.error is not None or not target.repository:
@@ -81,6 +82,12 @@ def request_line(exchange: Exchange, width: int) -> str:
         if left >= _NAME_AT_LEAST:
             return f"{method} {fit_end(name, left)} {tail}"
     return f"{method} {fit(f'{name} {kind}{bare}', room).rstrip()}"
+
+
+def no_request(exchange: Exchange) -> str:
+    """Return why a connection has no request, if that is known: `no request: TLS on plain port`."""
+    is_tls = any(isinstance(event, TLSHelloOnPlainPort) for event, _ in exchange.timeline)
+    return "no request: TLS on plain port" if is_tls else "no request"
 
 
 def status_word(exchange: Exchange) -> str:

@@ -120,7 +120,7 @@ class ExportScreen(ModalScreen[str], HasDisabledReasons, inherit_bindings=False)
         self._names = [name for name, form in FORMS.items() if source.marked or not form.needs_marks]
         self._form = 0
         self._text: str | None = None
-        """All of it, or more than a clipboard takes; None if there is nothing."""
+        """Summary, or more than a clipboard takes; None if there is nothing."""
         self._confirmed = ""
         """The name of a file that may be overwritten."""
 
@@ -197,7 +197,7 @@ class ExportScreen(ModalScreen[str], HasDisabledReasons, inherit_bindings=False)
         field.cursor_position = len(field.value)
         self.add_class("-saving")
         field.focus()
-        self._say("write it to this file; enter writes")
+        self._say("Save to this file: press enter")
         self.refresh_bindings()
 
     def action_close(self) -> None:
@@ -214,7 +214,7 @@ class ExportScreen(ModalScreen[str], HasDisabledReasons, inherit_bindings=False)
     def on_input_submitted(self, event: Input.Submitted) -> None:
         name = event.value.strip()
         if not name or self._text is None:
-            self._say("write the name of a file")
+            self._say("Enter the name of a file")
             return
         self.run_worker(self._save(name), exclusive=True)
 
@@ -223,7 +223,7 @@ class ExportScreen(ModalScreen[str], HasDisabledReasons, inherit_bindings=False)
             await save_pieces(name, self._told(), overwrite=self._confirmed == name)
         except FileExistsError:
             self._confirmed = name
-            self._say(f"it is there already; enter once more overwrites {visible(name)}")
+            self._say(f"{visible(name)} exists: press enter again to overwrite it")
         except (OSError, ValueError, RuntimeError) as error:
             why = getattr(error, "strerror", None) or visible(str(error).rstrip("."))
             self._say(f"cannot be written: {why}: {visible(name)}")

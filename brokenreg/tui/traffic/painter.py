@@ -76,8 +76,8 @@ class Painter:
         """The names of the columns."""
         bar = self._bar_width(width)
         text = (
-            f"   {'TIME':<{_TIME}} {'CLIENT':<{_CLIENT}} {'REQUEST':<{self._room(width)}} "
-            f"{'ST':>{_STATUS}} {'SIZE':>{_SIZE}} {'MS':>{_MS}} {fit('WATERFALL', bar) if bar else ''}"
+            f"   {'Time':<{_TIME}} {'Client':<{_CLIENT}} {'Request':<{self._room(width)}} "
+            f"{'St':>{_STATUS}} {'Size':>{_SIZE}} {'ms':>{_MS}} {fit('Waterfall', bar) if bar else ''}"
         )
         style = self._style("heading")
         return Strip([Segment(text, style)], len(text)).adjust_cell_length(width, style)

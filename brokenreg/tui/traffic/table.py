@@ -23,8 +23,8 @@ from brokenreg.tui.traffic.view import View
 _SLICE = 0.008
 """Seconds that taking in may hold the loop; painting comes on top."""
 _PAUSE = 0.002
-_NONE_PASSES = ("Nothing of what has passed is shown by this filter.",)
-_ONLY_ROUTINE = ("All that has passed is routine, and hidden.",)
+_NONE_PASSES = ("No exchange matches this filter.",)
+_ONLY_ROUTINE = ("All exchanges are routine, and hidden.",)
 
 
 class TrafficTable(CursorList):

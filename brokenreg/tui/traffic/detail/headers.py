@@ -27,16 +27,16 @@ _COLORS = {"note": "$warning", "quiet": "$secondary", "bad": "$error", "good": "
 def head(exchange: Exchange, now: float, kind: Kind | None) -> Iterator[Part]:
     """Yield the parts of two lines; `kind` is the kind of transfer that it belongs to."""
     if exchange.endpoint is Endpoint.CONNECT:
-        yield "A connection that asked nothing\n", "bold"
+        yield "A connection without a request\n", "bold"
     else:
         query = f"?{beginning(exchange.query, SHOWN)}" if exchange.query else ""
         path = beginning(exchange.path, SHOWN)
         yield f"{beginning(exchange.method, SHOWN)} {path}{query}\n", "bold"
     color = f"bold {_COLORS[cells.state(exchange, kind)]}"
     length = with_unit(cells.milliseconds(exchange, now))
-    answer = "no answer" if exchange.status is None else f"{exchange.status} {phrase(exchange.status)}"
+    answer = "no response" if exchange.status is None else f"{exchange.status} {phrase(exchange.status)}"
     if exchange.status is None and exchange.ended is None:
-        answer = text_of(exchange.progress) if exchange.progress else "no answer yet"
+        answer = text_of(exchange.progress) if exchange.progress else "no response yet"
     after = "for" if exchange.ended is None else "after"
     yield (
         f"{cells.glyph(exchange, kind)} {answer.rstrip()}, {cells.ended_word(exchange)} {after} {length}\n",
@@ -92,8 +92,8 @@ def _facts(exchange: Exchange) -> Iterator[tuple[str, str]]:
     whole, part = divmod(exchange.started, 1)
     yield "Started", f"{date_and_clock(whole)}.{int(part * 1000):03d}"
     if exchange.request_bytes:
-        yield "Sent", format_size(exchange.request_bytes)
-    yield "Answered", _answered(exchange)
+        yield "Request", format_size(exchange.request_bytes)
+    yield "Response", _answered(exchange)
 
 
 def _answered(exchange: Exchange) -> str:

@@ -65,7 +65,7 @@ def _facts(transfer: Transfer, summary: Summary) -> Iterator[tuple[str, str]]:
         yield "Namespace", visible(target.namespace)
     if target.endpoint is Endpoint.MANIFEST and is_digest(target.reference):
         yield "Reference", target.reference
-    yield "Began", date_and_clock(first.started)
+    yield "Started", date_and_clock(first.started)
     if summary.blobs:
         yield "Blobs", f"{summary.blobs_done} of {summary.blobs}"
     is_partly = summary.announced > summary.sent
@@ -114,7 +114,7 @@ def _missing(transfer: Transfer, now: float) -> Iterator[Part]:
     asked = {each.target.reference: each for each in transfer.last_bodies()}
     named = transfer.blobs if transfer.kind is Kind.PULL else set()
     missing = {reference: why for reference, each in asked.items() if (why := _why(each, now))}
-    missing |= dict.fromkeys(sorted(named - asked.keys()), "not asked for")
+    missing |= dict.fromkeys(sorted(named - asked.keys()), "not requested")
     if not missing:
         return
     yield "\nNot here yet\n", "bold"
@@ -124,7 +124,7 @@ def _missing(transfer: Transfer, now: float) -> Iterator[Part]:
     if len(missing) > MOST:
         yield f"  and {len(missing) - MOST} more\n", "$secondary"
     if named - asked.keys():
-        yield "  A client that has a blob already does not ask for it.\n", "$secondary"
+        yield "  A client does not request a blob that it already has.\n", "$secondary"
 
 
 def _why(exchange: Exchange, now: float) -> str:

@@ -89,7 +89,7 @@ class Detail(Lines, inherit_bindings=False):
     def heading(self) -> Content:
         """The line of panes; the one in sight stands out without colour too."""
         if not isinstance(self._row, Exchange):
-            return Content.styled(" All of it ", "bold reverse") if self._row else Content("")
+            return Content.styled(" Summary ", "bold reverse") if self._row else Content("")
         parts: list[Part] = []
         for place, name in enumerate(_NAMES):
             if place:
