@@ -55,7 +55,7 @@ def request_of(query: dict[str, str], records: Records, upstream: list[str] | No
         is_fabricated=False,
         target=target,
         parameter=query.get,
-        route=None if upstream is None else object(),
+        route=None if upstream is None else SimpleNamespace(no_contact_reason=""),
         proxy=SimpleNamespace(listings=listings),
         trace=None,
         unless_gone=unless_gone,
