@@ -14,8 +14,7 @@ from brokenreg.registry.auth.access import AccessCheck, PublicAddress
 from brokenreg.second_origin.origin import SecondOrigin
 from brokenreg.storage import Store
 from brokenreg.storage.records import Repository
-from brokenreg.traffic.exchange import Exchange
-from brokenreg.traffic.upstream_trace import UpstreamTrace
+from brokenreg.traffic.exchange import Exchange, UpstreamTrace
 
 Flaw = Literal["expired", "wrong-host", "untrusted"]
 """A flaw of a certificate."""

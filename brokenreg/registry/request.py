@@ -20,8 +20,8 @@ from brokenreg.proxy.routes import Route
 from brokenreg.registry.auth.token_service import TokenService
 from brokenreg.storage import Store
 from brokenreg.storage.records import Repository, RepositoryKey
+from brokenreg.traffic.exchange import UpstreamTrace
 from brokenreg.traffic.recorder import exchange_of, target_of
-from brokenreg.traffic.upstream_trace import UpstreamTrace
 from brokenreg.wire.asgi import ClientDisconnectedError, Receive, Scope, header
 from brokenreg.wire.connection_middleware import stream_of
 from brokenreg.wording import counted

@@ -10,7 +10,7 @@ from typing import Any
 from brokenreg.oci.target import Endpoint, Target
 from brokenreg.traffic.rule_outcome import RuleOutcome
 from brokenreg.traffic.timeline import Timeline
-from brokenreg.traffic.timeline_events import Cache, TimelineEvent, WorkProgress
+from brokenreg.traffic.timeline_events import Cache, CacheUsed, TimelineEvent, WorkProgress
 from brokenreg.traffic.timeline_text import text_of
 
 Headers = tuple[tuple[str, str], ...]
@@ -146,3 +146,27 @@ class Exchange:
             "progress": None if self.progress is None else text_of(self.progress),
             "ended": None if self.ended is None else str(self.ended),
         }
+
+
+class UpstreamTrace:
+    """Writes into one exchange's timeline, for as long as the exchange lasts: work may outlive it."""
+
+    def __init__(self, exchange: Exchange) -> None:
+        self._exchange = exchange
+
+    def add(self, event: TimelineEvent) -> None:
+        """Add a point to the timeline."""
+        if self._exchange.ended is None:
+            self._exchange.add(event)
+
+    def progress(self, progress: WorkProgress | None) -> None:
+        """Set the progress of that work; None when it has ended."""
+        if self._exchange.ended is None and self._exchange.progress != progress:
+            self._exchange.progress = progress
+            self._exchange.revision += 1
+
+    def found(self, cache: Cache) -> None:
+        """Record what part the cache had."""
+        if self._exchange.ended is None:
+            self._exchange.cache = cache
+            self._exchange.add(CacheUsed(cache))

@@ -18,7 +18,7 @@ from brokenreg.http.dates import rfc3339
 from brokenreg.oci.target import Endpoint
 from brokenreg.traffic.bodies import Bodies, Body
 from brokenreg.traffic.exchange import Exchange, Headers
-from brokenreg.traffic.request_line import url_of
+from brokenreg.traffic.replay import url_of
 from brokenreg.traffic.timeline_events import HeadersSent
 from brokenreg.traffic.timeline_text import point_as_json
 

@@ -10,9 +10,8 @@ from brokenreg.oci.target import Endpoint, Target, parse_target
 from brokenreg.traffic.bodies import BodyTap
 from brokenreg.traffic.exchange import Ended, Exchange, Origin
 from brokenreg.traffic.log import TrafficLog
-from brokenreg.traffic.redaction import redact_headers, redact_line, redact_query, redact_target
+from brokenreg.traffic.redaction import redact_headers, redact_line, redact_query, redact_target, user_of
 from brokenreg.traffic.timeline_events import ExchangeEnded, HeadersSent, RequestBodyReceived, RequestReceived
-from brokenreg.traffic.users import user_of
 from brokenreg.wire.asgi import (
     CUT,
     RAW,

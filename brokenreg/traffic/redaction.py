@@ -1,7 +1,13 @@
-"""Redacts heads and bodies of HTTP messages, so that no secret reaches a log, an export or a screen."""
+"""Redacts heads and bodies of HTTP messages, so that no secret reaches a log, an export or a screen.
+
+Of credentials, only the user's name is kept, so that rules can match it.
+"""
 
 from __future__ import annotations
 
+import base64
+import binascii
+import json
 import re
 from collections.abc import Iterable
 from dataclasses import replace
@@ -30,6 +36,10 @@ _LONGEST_CACHED = 256
 
 _BODIES_CACHED = 64
 """Maximum number of remembered bodies; at most 64 KiB of each are kept."""
+
+_LONGEST_CREDENTIALS = 16 * 1024
+_LONGEST_USER = 256
+"""Maximum length of a user's name, in characters."""
 
 
 def redact_headers(headers: Iterable[tuple[bytes, bytes]]) -> tuple[tuple[str, str], ...]:
@@ -96,3 +106,39 @@ def _redact_encoded(name: bytes, value: bytes) -> tuple[str, str]:
 
 _cached_header = lru_cache(4096)(_redact_encoded)
 _cached_text = lru_cache(4096)(redact_text)
+
+
+def user_of(authorization: str) -> str:
+    """Return the user of Basic credentials, the unverified subject of a JWT, or an empty string.
+
+    Sources: RFC 7617 (Basic), RFC 7519, section 4.1.2 (`sub`).
+    """
+    scheme, _, credentials = authorization.partition(" ")
+    if len(credentials) > _LONGEST_CREDENTIALS:
+        return ""
+    match scheme.lower():
+        case "basic":
+            user = _decoded(credentials.strip()).partition(":")[0]
+        case "bearer":
+            user = _subject(credentials.strip())
+        case _:
+            user = ""
+    return user[:_LONGEST_USER]
+
+
+def _subject(token: str) -> str:
+    parts = token.split(".")
+    try:
+        claims = json.loads(_decoded(parts[1]) if len(parts) == 3 else "")
+    except (ValueError, RecursionError):
+        return ""
+    subject = claims.get("sub") if isinstance(claims, dict) else None
+    return subject if isinstance(subject, str) else ""
+
+
+def _decoded(text: str) -> str:
+    bare = text.rstrip("=").replace("-", "+").replace("_", "/")
+    try:
+        return base64.b64decode(bare.encode("latin-1") + b"=" * (-len(bare) % 4)).decode()
+    except (binascii.Error, UnicodeError):
+        return ""

@@ -1,43 +1,68 @@
-"""The request of an exchange, sent again through the listener: it meets rules and gate like any other."""
+"""Repeats the request of an exchange: sent again through the listener, or as a command line for curl.
+
+A replay passes rules and gate like any other request. Credentials are never kept, so both omit them.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+import shlex
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import httpx
 
 from brokenreg.oci.target import Endpoint
+from brokenreg.redaction import REDACTED
 from brokenreg.traffic.bodies import Body
-from brokenreg.traffic.exchange import Exchange, Origin
+from brokenreg.traffic.exchange import Exchange, Headers, Origin
 from brokenreg.traffic.recorder import REPLAY
-from brokenreg.traffic.request_line import had_body, has_secret_url, is_token, repeatable_headers, target_of
 
-MOST = 64 * 1024 * 1024
-"""Bytes of an answer that a replay reads; then it leaves, as a client may."""
+MAX_RESPONSE = 64 * 1024 * 1024
+"""Bytes of a response that a replay reads before it disconnects."""
 
 _CONNECT = 5.0
-_EVERYWHERE = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]"}  # noqa: S104 - compared, not bound
+_WILDCARDS = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]"}  # noqa: S104 - compared, not bound
+
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+"""A method or the name of a header (RFC 9110, section 5.6.2)."""
+
+_AUTHORITY = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::[0-9]{1,5})?")
+_PATH = "/:@!$&'()*+,;=~-._"
+_QUERY = _PATH + "?%"
+_HOP_BY_HOP = frozenset(
+    {"host", "connection", "content-length", "expect", "keep-alive", "te", "transfer-encoding", "upgrade"}
+)
+"""Headers that belong to the connection (RFC 9110, section 7.6.1), the host and the length."""
+
+_CURL_DEFAULTS = ("accept", "user-agent")
+"""Headers that curl sends unless it is told not to."""
 
 
 class ReplayError(Exception):
-    """It cannot be sent again, or was not answered; the message is one line."""
+    """The request cannot be repeated, or got no response; the message is one line."""
+
+
+class NoRequestError(ValueError):
+    """The exchange has no request that curl could send; the message says why."""
 
 
 @dataclass(frozen=True, slots=True)
 class Replay:
-    """A request that is to be sent again. `left_out` are the headers that were secret."""
+    """A request to be sent again. `left_out` has the names of headers that were secret."""
 
     request: httpx.Request
     left_out: tuple[str, ...]
 
     async def send(self) -> int:
-        """Send it, and read the answer to its end, or to `MOST`. The status. Raise `ReplayError`."""
-        read = 0
-        # Our own listener, whose certificate may be flawed on purpose.
+        """Send the request, read the response up to `MAX_RESPONSE`, and return its status.
+
+        Raise `ReplayError`.
+        """
+        size = 0
         async with httpx.AsyncClient(
-            verify=False,  # noqa: S501
+            verify=False,  # noqa: S501 - the certificate of our own listener may be flawed on purpose
             trust_env=False,
             timeout=httpx.Timeout(None, connect=_CONNECT),
         ) as client:
@@ -45,8 +70,8 @@ class Replay:
                 response = await client.send(self.request, stream=True)
                 try:
                     async for chunk in response.aiter_raw():
-                        read += len(chunk)
-                        if read > MOST:
+                        size += len(chunk)
+                        if size > MAX_RESPONSE:
                             break
                 finally:
                     await response.aclose()
@@ -56,41 +81,136 @@ class Replay:
 
 
 def replay_of(exchange: Exchange, listeners: Sequence[str], body: Body | None) -> Replay:
-    """What has to be sent to which of `listeners` (URLs) to ask the same again.
+    """Return the request to send to one of `listeners` (URLs), with HTTP/1.1 and without credentials.
 
-    Credentials are never kept, so it goes without; it speaks HTTP/1.1. Raise `ReplayError`.
+    `body` is the request's body, if it was kept. Raise `ReplayError`.
     """
     if exchange.endpoint is Endpoint.CONNECT:
-        raise ReplayError("this connection asked nothing; there is nothing to send again")
-    if exchange.origin is Origin.SECOND or has_secret_url(exchange):
+        raise ReplayError("this connection had no request that could be sent again")
+    if exchange.origin is Origin.SECOND or _has_secret_url(exchange):
         raise ReplayError("a part of its URL is secret, and was not kept")
     if body is not None and body.is_redacted:
         raise ReplayError("its body has a secret, which was not kept")
-    if had_body(exchange) and (body is None or not body.is_whole):
+    if _had_body(exchange) and (body is None or not body.is_whole):
         raise ReplayError("its body was not kept; those of manifests are")
-    if not is_token(exchange.method):
-        raise ReplayError("its method is none that could be sent")
-    headers, left_out = repeatable_headers(exchange)
-    again = [(name, value) for name, value in headers if name != REPLAY.decode()]
+    if not _TOKEN.fullmatch(exchange.method):
+        raise ReplayError("its method is invalid and cannot be sent")
+    headers, left_out = _repeatable_headers(exchange)
+    others = [(name, value) for name, value in headers if name != REPLAY.decode()]
     listener = _listener(exchange, listeners)
     request = httpx.Request(
         exchange.method,
         listener,
         headers=[
             ("host", exchange.request_header("host") or urlsplit(listener).netloc),
-            *again,
+            *others,
             (REPLAY.decode(), str(exchange.id)),
         ],
         content=body.data if body is not None else None,
-        extensions={"target": target_of(exchange).encode("ascii")},  # httpx would tidy the path up
+        extensions={"target": _target_of(exchange).encode("ascii")},  # httpx would normalize the path
     )
-    return Replay(request, tuple(dict.fromkeys(left_out)))
+    return Replay(request, left_out)
 
 
 def _listener(exchange: Exchange, listeners: Sequence[str]) -> str:
-    """The one whose port was asked for; else the first. Where it listens everywhere, on loopback."""
+    """Return the listener with the port of the request's Host, or the first, as an address to connect to."""
     port = exchange.request_header("host").rpartition(":")[2]
     found = next((url for url in listeners if url.rpartition(":")[2] == port), listeners[0])
     scheme, _, place = found.partition("://")
     host, _, port = place.rpartition(":")
-    return f"{scheme}://{_EVERYWHERE.get(host, host)}:{port}"
+    return f"{scheme}://{_WILDCARDS.get(host, host)}:{port}"
+
+
+def curl(exchange: Exchange, base: str, body: Body | None = None) -> str:
+    """Return a command for a POSIX shell that repeats the request.
+
+    `base` is the URL for requests without a Host, `body` the request's body, if it was kept. Comments before
+    the command name what it omits (credentials, other bodies). Raise `NoRequestError`.
+    """
+    if exchange.endpoint is Endpoint.CONNECT:
+        raise NoRequestError("this connection had no request that could be repeated")
+    if not _TOKEN.fullmatch(exchange.method):
+        raise NoRequestError("its method is invalid, and curl cannot send it")
+    headers, left_out = _repeatable_headers(exchange)
+    text = _text_of(body)
+    lines = [f"# left out, as it was secret: {name}" for name in left_out]
+    if _has_secret_url(exchange):
+        lines.append("# a secret in the URL was replaced by ***")
+    if _had_body(exchange) and text is None:
+        lines.append("# left out, as it was not kept: the body")
+    parts = [shlex.join(["curl", "--globoff", "--path-as-is", *_curl_method(exchange.method)])]
+    parts += [shlex.join(["--header", each]) for each in _curl_headers(headers, has_body=text is not None)]
+    if text is not None:
+        parts.append(shlex.join(["--data-raw", text]))
+    parts.append(shlex.quote(url_of(exchange, base)))
+    return "\n".join([*lines, " \\\n  ".join(parts)]) + "\n"
+
+
+def _curl_method(method: str) -> list[str]:
+    if method == "HEAD":
+        return ["--head"]
+    return ["--include"] if method == "GET" else ["--include", "--request", method]
+
+
+def _curl_headers(headers: Headers, *, has_body: bool) -> Iterator[str]:
+    names = {name for name, _ in headers}
+    for name, value in headers:
+        yield f"{name}: {value}" if value.strip() else f"{name};"  # curl's spelling of an empty one
+    for name in (*_CURL_DEFAULTS, "content-type") if has_body else _CURL_DEFAULTS:
+        if name not in names:
+            yield f"{name}:"
+
+
+def _text_of(body: Body | None) -> str | None:
+    """Return a body as an argument of a command; None if it is missing or cannot be one."""
+    if body is None or not body.is_whole or b"\0" in body.data:
+        return None
+    try:
+        return body.data.decode()
+    except UnicodeDecodeError:
+        return None
+
+
+def url_of(exchange: Exchange, base: str) -> str:
+    """Return the URL of the request; `base` (a URL without a path) replaces a missing or invalid Host."""
+    host = exchange.request_header("host")
+    origin = f"{exchange.scheme}://{host}" if _AUTHORITY.fullmatch(host) else base
+    return origin + _target_of(exchange)
+
+
+def _target_of(exchange: Exchange) -> str:
+    """Return path and query; the path, which was decoded, is percent-encoded again."""
+    path = quote(exchange.path, safe=_PATH, errors="replace")
+    if not exchange.query:
+        return path
+    return f"{path}?{quote(exchange.query, safe=_QUERY, encoding='latin-1', errors='replace')}"
+
+
+def _repeatable_headers(exchange: Exchange) -> tuple[Headers, tuple[str, ...]]:
+    """Return the headers that another request can have, and the names of those that were secret."""
+    kept: list[tuple[str, str]] = []
+    secret: list[str] = []
+    for name, value in exchange.request_headers:
+        if name in _HOP_BY_HOP or not _TOKEN.fullmatch(name) or not _is_printable(value):
+            continue
+        if REDACTED in value:
+            secret.append(name)
+        else:
+            kept.append((name, value))
+    return tuple(kept), tuple(dict.fromkeys(secret))
+
+
+def _has_secret_url(exchange: Exchange) -> bool:
+    """Return whether a secret in path or query was replaced."""
+    return REDACTED in exchange.query or REDACTED in exchange.path
+
+
+def _had_body(exchange: Exchange) -> bool:
+    """Return whether the request had a body, or announced one that was not read."""
+    announced = exchange.request_header("content-length") not in ("", "0")
+    return bool(exchange.request_bytes) or announced or bool(exchange.request_header("transfer-encoding"))
+
+
+def _is_printable(value: str) -> bool:
+    """Return whether a value is printable ASCII, so that all servers read it alike."""
+    return all(" " <= character <= "~" or character == "\t" for character in value)

@@ -27,8 +27,7 @@ from brokenreg.proxy.routes import Route
 from brokenreg.rules.scenario import ScenarioError
 from brokenreg.storage.errors import StorageClosedError, StorageError
 from brokenreg.storage.folder import DataFolder
-from brokenreg.traffic.exchange import Exchange
-from brokenreg.traffic.upstream_trace import UpstreamTrace
+from brokenreg.traffic.exchange import Exchange, UpstreamTrace
 
 
 def settings(folder: Path, **more: Any) -> Settings:

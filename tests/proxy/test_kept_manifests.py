@@ -14,8 +14,7 @@ from brokenreg.proxy.cache.manifests import ManifestCache
 from brokenreg.proxy.http.client import UpstreamClient
 from brokenreg.proxy.routes import Route
 from brokenreg.storage import Store
-from brokenreg.traffic.exchange import Exchange
-from brokenreg.traffic.upstream_trace import UpstreamTrace
+from brokenreg.traffic.exchange import Exchange, UpstreamTrace
 from tests.proxy.asked import asking
 from tests.proxy.scripted import Answer, Received, scripted
 

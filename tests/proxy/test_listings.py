@@ -19,8 +19,7 @@ from brokenreg.proxy.cache.listings import Key, ListCache, Listings
 from brokenreg.proxy.errors import UpstreamStatusError
 from brokenreg.proxy.routes import Route
 from brokenreg.storage import Store
-from brokenreg.traffic.exchange import Exchange
-from brokenreg.traffic.upstream_trace import UpstreamTrace
+from brokenreg.traffic.exchange import Exchange, UpstreamTrace
 from tests.proxy.asked import asking
 from tests.proxy.chain import PLAIN, Chain, exchanges, last
 from tests.proxy.scripted import Answer, Scripted

@@ -17,8 +17,7 @@ from brokenreg.proxy.cache.fill import Fill
 from brokenreg.proxy.cache.freshness import CacheServices
 from brokenreg.proxy.routes import Route
 from brokenreg.storage import Store
-from brokenreg.traffic.exchange import Exchange
-from brokenreg.traffic.upstream_trace import UpstreamTrace
+from brokenreg.traffic.exchange import Exchange, UpstreamTrace
 from tests.proxy.asked import asking
 from tests.proxy.test_hostile_upstreams import sending
 

@@ -12,7 +12,7 @@ import pytest
 from brokenreg.faults.catalogue import CATALOGUE
 from brokenreg.rules.rule import FieldError, rule_of
 from brokenreg.rules.scenario import ScenarioError, read_scenario
-from brokenreg.traffic.users import user_of
+from brokenreg.traffic.redaction import user_of
 from brokenreg.tui.faults.form import fields_of, rule_from
 from tests.server import Brokenreg
 

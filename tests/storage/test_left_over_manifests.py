@@ -19,8 +19,7 @@ from brokenreg.proxy.cache.manifests import ManifestCache
 from brokenreg.proxy.routes import Route
 from brokenreg.storage import Store
 from brokenreg.storage.records import Manifest
-from brokenreg.traffic.exchange import Exchange
-from brokenreg.traffic.upstream_trace import UpstreamTrace
+from brokenreg.traffic.exchange import Exchange, UpstreamTrace
 from tests.storage.contents import DAY, KEY, content_of, manifest_of
 from tests.storage.test_cached_blobs import QUAY, fetch
 

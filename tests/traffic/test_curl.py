@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from brokenreg.traffic.bodies import Body
-from brokenreg.traffic.curl import NoRequestError, curl
+from brokenreg.traffic.replay import NoRequestError, curl
 from tests.server import Brokenreg, clean_environment
 from tests.traffic.making import exchange
 
@@ -101,7 +101,7 @@ def test_a_body_that_no_argument_can_have_is_told(body: Body | None) -> None:
 def test_what_asked_nothing_has_no_command() -> None:
     seen = exchange("/v2/")
     seen.target = type(seen.target)(type(seen.target.endpoint)("connect"))
-    with pytest.raises(NoRequestError, match="asked nothing"):
+    with pytest.raises(NoRequestError, match="had no request"):
         curl(seen, BASE)
     with pytest.raises(NoRequestError, match="method"):
         curl(exchange("/v2/", "GET;rm -rf /"), BASE)

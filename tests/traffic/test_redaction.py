@@ -12,9 +12,8 @@ import pytest
 from brokenreg.diagnostics import Diagnostics
 from brokenreg.proxy.errors import UpstreamContentError
 from brokenreg.traffic.bodies import Body
-from brokenreg.traffic.curl import curl
 from brokenreg.traffic.redaction import redact_headers, redact_query
-from brokenreg.traffic.replay import ReplayError, replay_of
+from brokenreg.traffic.replay import ReplayError, curl, replay_of
 from brokenreg.traffic.timeline_events import UpstreamResponded
 from brokenreg.traffic.timeline_text import text_of
 from tests.process import brokenreg_process

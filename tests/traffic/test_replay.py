@@ -96,7 +96,7 @@ def test_what_cannot_be_sent_again(seen: Exchange, told: str) -> None:
 def test_a_connection_cannot_be_sent_again() -> None:
     seen = exchange("/v2/")
     seen.target = Target(Endpoint.CONNECT)
-    with pytest.raises(ReplayError, match="asked nothing"):
+    with pytest.raises(ReplayError, match="had no request"):
         sent(seen, "http://127.0.0.1:1")
 
 

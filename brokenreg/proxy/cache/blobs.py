@@ -22,8 +22,8 @@ from brokenreg.proxy.routes import Route, Via
 from brokenreg.proxy.shared_requests import SharedRequests
 from brokenreg.storage.blobs import BlobFile
 from brokenreg.storage.errors import StorageError
+from brokenreg.traffic.exchange import UpstreamTrace
 from brokenreg.traffic.timeline_events import AddEvent, Cache, HeadInconclusive
-from brokenreg.traffic.upstream_trace import UpstreamTrace
 
 logger = logging.getLogger(__name__)
 

@@ -20,8 +20,8 @@ from brokenreg.proxy.http.client import UpstreamClient
 from brokenreg.proxy.http.statuses import status_error
 from brokenreg.proxy.routes import Route, Via
 from brokenreg.proxy.shared_requests import SharedRequests
+from brokenreg.traffic.exchange import UpstreamTrace
 from brokenreg.traffic.timeline_events import AddEvent, Cache, ListLimit, ListTruncated, ServedStale
-from brokenreg.traffic.upstream_trace import UpstreamTrace
 
 MAX_LISTS = 256
 MAX_LIST_BYTES = 64 * 1024 * 1024

@@ -15,8 +15,8 @@ from brokenreg.proxy.routes import Route, Via
 from brokenreg.proxy.shared_requests import SharedRequests
 from brokenreg.storage.cache import CachedManifests
 from brokenreg.storage.errors import StorageFullError
+from brokenreg.traffic.exchange import UpstreamTrace
 from brokenreg.traffic.timeline_events import Cache, NotCached, ServedStale
-from brokenreg.traffic.upstream_trace import UpstreamTrace
 
 logger = logging.getLogger(__name__)
 

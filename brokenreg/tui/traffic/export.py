@@ -18,10 +18,10 @@ from brokenreg.oci.sizes import format_size
 from brokenreg.rules.rule import FieldError
 from brokenreg.rules.rule_from_exchange import MAX_SEARCHED, scenario_from_exchange
 from brokenreg.runtime.runtime import Runtime
-from brokenreg.traffic.curl import NoRequestError, curl
 from brokenreg.traffic.exchange import Exchange
 from brokenreg.traffic.filter_keys import Filter
 from brokenreg.traffic.har import har_pieces
+from brokenreg.traffic.replay import NoRequestError, curl
 from brokenreg.tui.bindings import KeyLine, bindings_of
 from brokenreg.tui.disabled_reasons import HasDisabledReasons, keyed_for
 from brokenreg.tui.saving import save_pieces
