@@ -1,13 +1,4 @@
-"""Tunes the process: allocator, limit on open files, garbage collection, and the event loop of the panel.
-
-Without `keep_freed_memory`, every buffer of 128 KiB and more goes back to the kernel when it is freed, and
-comes again as fresh pages, each a page fault: a third of the time of a 1 GiB upload.
-
-Without `full_searches_when_quiet`, Python searches all objects for cyclic garbage, and nothing else runs
-meanwhile: about 20 ms with 10,000 exchanges kept, 200 to 600 ms with 100,000, every few seconds under load.
-Searches of young objects cost little, and what requests leave behind is young. (`gc`, "set_threshold": the
-oldest generation.)
-"""
+"""Tunes the process: memory, open files, threads, garbage collection, and the event loop of the panel."""
 
 from __future__ import annotations
 
@@ -21,8 +12,40 @@ import sys
 import time
 from collections.abc import AsyncIterator
 
+from brokenreg.concurrency import background
+
+_KEPT_MEMORY = 16 * 1024 * 1024
+"""Bytes of freed memory that the allocator keeps, and the size from which it maps buffers separately."""
+
+_M_TRIM_THRESHOLD = -1
+_M_MMAP_THRESHOLD = -3
+"""Parameters of mallopt(3)."""
+
+_OPEN_FILES = 65_536
+"""Open files that are enough: connections, blobs and uploads."""
+
 _SWITCH_INTERVAL = 0.0005
-"""Seconds before a thread that hashes or writes must give the interpreter back to the loop."""
+"""Seconds before a thread that hashes or writes must give the interpreter back to the event loop."""
+
+_NEVER = 1_000_000_000
+"""A threshold that the number of collections does not reach."""
+
+_LOOK = 1.0
+"""Seconds between two looks at whether the process is quiet."""
+
+_QUIET = 0.1
+"""Maximum load of a quiet process, in processors. A panel over an idle registry needs less."""
+
+_WORTHWHILE = 10
+"""Collections of younger objects after which a full one is worthwhile; Python's own threshold."""
+
+_OVERDUE = 500
+"""Collections of younger objects after which a full one is due also under load: about three million objects
+have become old since the last."""
+
+_EVENTS = 12
+"""Maximum number of sockets in one iteration of the panel's event loop. A key needs about a dozen iterations
+until its effect is on the screen."""
 
 
 @contextlib.asynccontextmanager
@@ -31,70 +54,54 @@ async def tuned_process() -> AsyncIterator[None]:
     sys.setswitchinterval(_SWITCH_INTERVAL)
     keep_freed_memory()
     allow_many_connections()
-    async with full_searches_when_quiet():
+    async with full_collections_when_quiet():
         yield
 
 
-_M_TRIM_THRESHOLD = -1
-_M_MMAP_THRESHOLD = -3
-_KEEP = 16 * 1024 * 1024
-
-
 def keep_freed_memory() -> None:
-    """Set the thresholds, where there is a glibc to set them in; elsewhere nothing happens."""
+    """Let glibc keep freed buffers; without glibc, do nothing.
+
+    By default, glibc returns each buffer of 128 KiB and more to the kernel when it is freed. The next one
+    has new pages, each of which costs a page fault: a third of the time of a 1 GiB upload.
+    """
     if sys.platform != "linux":
         return
     libc = ctypes.CDLL(None)
     if hasattr(libc, "mallopt"):
-        libc.mallopt(_M_MMAP_THRESHOLD, _KEEP)
-        libc.mallopt(_M_TRIM_THRESHOLD, _KEEP)
-
-
-_ENOUGH = 65_536
+        libc.mallopt(_M_MMAP_THRESHOLD, _KEPT_MEMORY)
+        libc.mallopt(_M_TRIM_THRESHOLD, _KEPT_MEMORY)
 
 
 def allow_many_connections() -> None:
-    """Raise our own limit as far as this process may, or as far as makes sense."""
+    """Raise the process's limit on open files as far as allowed and useful."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = _ENOUGH if hard == resource.RLIM_INFINITY else min(hard, _ENOUGH)
+    wanted = _OPEN_FILES if hard == resource.RLIM_INFINITY else min(hard, _OPEN_FILES)
     if soft != resource.RLIM_INFINITY and soft < wanted:
-        # macOS says that there is no limit and refuses what is beyond its own.
+        # macOS reports no limit, and refuses what is beyond its own.
         with contextlib.suppress(ValueError, OSError):
             resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
-_NEVER = 1_000_000_000
-_LOOK = 1.0
-"""Seconds between two looks at whether it is quiet."""
-
-_QUIET = 0.1
-"""Of a processor; a panel over a registry that nobody asks takes less."""
-
-_WORTHWHILE = 10
-"""Searches of the younger objects since the last full one; Python's own threshold."""
-
-_OVERDUE = 500
-"""After so many of them it is done whoever waits: some three million objects have grown old since."""
-
-
 @contextlib.asynccontextmanager
-async def full_searches_when_quiet() -> AsyncIterator[None]:
-    """Python's own full searches are off for as long as the block takes. What lives already is left out."""
+async def full_collections_when_quiet() -> AsyncIterator[None]:
+    """Within the block, collect garbage among old objects only when the process is quiet.
+
+    A full collection visits all objects while nothing else runs: about 20 ms with 10,000 exchanges in the
+    log, 200 to 600 ms with 100,000, every few seconds under load. Collections of young objects cost little,
+    and requests leave young objects behind. Objects that exist when the block begins are never visited.
+    """
     young, middle, old = gc.get_threshold()
     gc.set_threshold(young, middle, _NEVER)
     gc.freeze()
-    searching = asyncio.create_task(_search_when_quiet())
     try:
-        yield
+        async with background(_collect_when_quiet()):
+            yield
     finally:
-        searching.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await searching
         gc.unfreeze()
         gc.set_threshold(young, middle, old)
 
 
-async def _search_when_quiet() -> None:
+async def _collect_when_quiet() -> None:
     while True:
         used, began = time.process_time(), time.monotonic()
         await asyncio.sleep(_LOOK)
@@ -102,17 +109,13 @@ async def _search_when_quiet() -> None:
             gc.collect()
 
 
-def is_due(searches: int, load: float) -> bool:
-    """Whether to search now; `load` is how much of a processor this process has used of late."""
-    return searches >= (_WORTHWHILE if load < _QUIET else _OVERDUE)
-
-
-_EVENTS = 12
-"""Sockets looked after in one turn of the loop. From a key to the screen it takes about a dozen turns."""
+def is_due(collections: int, load: float) -> bool:
+    """Return whether to run a full collection now; `load` is how much of a processor the process uses."""
+    return collections >= (_WORTHWHILE if load < _QUIET else _OVERDUE)
 
 
 class _FairSelector(selectors.DefaultSelector):
-    """Tells of a few sockets at a time, each in its turn. They stay ready until it is theirs."""
+    """Reports a few ready sockets at a time, in turn. The others stay ready until it is their turn."""
 
     _next = 0
 
@@ -126,5 +129,5 @@ class _FairSelector(selectors.DefaultSelector):
 
 
 def loop_with_fair_selector() -> asyncio.SelectorEventLoop:
-    """For `asyncio.Runner(loop_factory=...)`."""
+    """Return an event loop that stays responsive however many clients there are."""
     return asyncio.SelectorEventLoop(_FairSelector())

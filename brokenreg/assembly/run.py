@@ -1,4 +1,4 @@
-"""One run, from the first line printed to the exit status: `serve` and the panel."""
+"""One run, from its log to its exit status: `serve`, with lines on standard output, and the panel."""
 
 from __future__ import annotations
 
@@ -45,7 +45,10 @@ No acknowledged data is lost; the next start removes files that are half written
 
 
 async def serve(settings: Settings, *, headless: bool) -> int:
-    """Serve until SIGINT or SIGTERM; the exit status. Raise `StorageError`, `ListenError` or `OSError`."""
+    """Serve until SIGINT or SIGTERM; return the exit status.
+
+    Raise `StorageError`, `ListenError`, `ScenarioError` or `OSError`.
+    """
     diagnostics = _log_to(_error_output(), "brokenreg: %(message)s")
     stop = asyncio.Event()
 
@@ -71,17 +74,16 @@ async def serve(settings: Settings, *, headless: bool) -> int:
 
 
 async def panel(settings: Settings, preferences: Preferences) -> int:
-    """Serve under the panel until it is quit, or SIGTERM, or its terminal is closed; the exit status."""
+    """Serve under the panel until it is quit, SIGTERM, or its terminal is closed; return the exit status."""
     from brokenreg.tui.app import Panel
 
     settings.data.mkdir(mode=0o700, parents=True, exist_ok=True)
-    # The terminal is the panel's: nothing else may write there.
     path = settings.data / "diagnostics.log"
     os.close(private(str(path), os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC))
     path.chmod(0o600)  # earlier versions made it readable for everyone
     file = logging.FileHandler(path, encoding="utf-8")
     diagnostics = _log_to(file, "%(asctime)s %(levelname)s %(name)s: %(message)s")
-    logging.captureWarnings(True)
+    logging.captureWarnings(True)  # only the panel may write to the terminal
     with _exchange_file(settings) as exchange_file:
         async with tuned_process(), Server.running(settings, diagnostics) as server:
             if exchange_file is not None:
@@ -100,7 +102,10 @@ def _error_output() -> logging.Handler:
 
 
 def _log_to(handler: logging.Handler, form: str) -> Diagnostics:
-    """Send warnings and errors to `handler`; them and what is said of our own doings to what is returned."""
+    """Send warnings and errors to `handler`, and also brokenreg's own information to what is returned.
+
+    This lasts as long as the process: `logging` closes the handler at its end.
+    """
     diagnostics = Diagnostics()
     handler.setLevel(logging.WARNING)
     handler.setFormatter(RedactingFormatter(form))
@@ -115,7 +120,7 @@ def _print(server: Server, writer: LineWriter, line: Callable[[Exchange], str]) 
 
 
 def _ready(settings: Settings, server: Server) -> str:
-    """The ready line; also in the ready file, if one was asked for."""
+    """Return the ready line, and write it to the ready file if there is one."""
     line = ready_line(registry=server.registry_urls[0], control=server.control_url, version=__version__)
     if settings.ready_file is not None:
         write_ready_file(settings.ready_file, line)

@@ -6,7 +6,7 @@ import asyncio
 import gc
 import weakref
 
-from brokenreg.assembly.process_tuning import full_searches_when_quiet, is_due
+from brokenreg.assembly.process_tuning import full_collections_when_quiet, is_due
 
 
 class _Knot:
@@ -18,7 +18,7 @@ class _Knot:
 
 async def test_old_garbage_is_found_once_it_is_quiet() -> None:
     found = asyncio.Event()
-    async with full_searches_when_quiet():
+    async with full_collections_when_quiet():
         knot: _Knot | None = _Knot()
         weakref.finalize(knot, asyncio.get_running_loop().call_soon_threadsafe, found.set)
         for _ in range(20):
@@ -29,7 +29,7 @@ async def test_old_garbage_is_found_once_it_is_quiet() -> None:
 
 async def test_thresholds_are_as_before_afterwards() -> None:
     before = gc.get_threshold()
-    async with full_searches_when_quiet():
+    async with full_collections_when_quiet():
         assert gc.get_threshold()[2] > 1_000_000
     assert gc.get_threshold() == before
     assert gc.get_freeze_count() == 0
