@@ -6,7 +6,6 @@ import asyncio
 import json
 from collections.abc import Awaitable, Callable, Mapping
 from functools import cache
-from typing import Any
 
 from pydantic import ValidationError
 from quart import Quart, Response, request
@@ -126,7 +125,7 @@ def _document_routes() -> tuple[Route, ...]:
 
 
 def _view(runtime: Runtime, route: Route) -> Callable[..., Awaitable[Response]]:
-    async def view(**path: Any) -> Response:
+    async def view(**path: str | int) -> Response:
         query = _query(route, request.args.to_dict())
         content = await _content(route)
         api_request = APIRequest(path, query, content, request.mimetype, request.headers.get("accept", ""))

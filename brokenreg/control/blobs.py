@@ -111,7 +111,7 @@ async def delete_blob(runtime: Runtime, request: APIRequest) -> Response:
 def _digest(request: APIRequest) -> Digest:
     """Raise `Problem` 400."""
     try:
-        return Digest.parse(request.path["digest"])
+        return Digest.parse(request.text("digest"))
     except OCIError as error:
         raise Problem(400, error.message, field="digest") from None
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from pydantic import BaseModel, ConfigDict, Field
 from quart import Response
 
@@ -69,17 +67,17 @@ async def clear_breakpoints(runtime: Runtime, request: APIRequest) -> Response:
 
 async def delete_breakpoint(runtime: Runtime, request: APIRequest) -> Response:
     """Remove a breakpoint. What is held stays held."""
-    operations.remove_breakpoint(runtime, request.path["id"])
+    operations.remove_breakpoint(runtime, request.id)
     return no_content()
 
 
-def _state(each: Breakpoint) -> dict[str, Any]:
-    return {"id": each.id, "expression": each.expression}
+def _state(each: Breakpoint) -> BreakpointState:
+    return BreakpointState(id=each.id, expression=each.expression)
 
 
-def _all(runtime: Runtime) -> dict[str, Any]:
+def _all(runtime: Runtime) -> BreakpointStates:
     breakpoints = runtime.gate.breakpoints
-    return {"on": breakpoints.are_on, "breakpoints": [_state(each) for each in breakpoints]}
+    return BreakpointStates(on=breakpoints.are_on, breakpoints=[_state(each) for each in breakpoints])
 
 
 ROUTES = (

@@ -6,6 +6,7 @@ import base64
 import hashlib
 import html
 from collections.abc import Iterator, Sequence
+from typing import get_args
 
 from pydantic import BaseModel
 
@@ -54,10 +55,10 @@ def _page_parts(documented: Sequence[Route]) -> Iterator[str]:
     yield f"<title>brokenreg control API</title><style>{_STYLE}</style><main>"
     yield f"<h1>brokenreg control API <small>{html.escape(__version__)}</small></h1>"
     yield "<p>Rules, holding and the log of a running brokenreg. "
-    yield "<a href=openapi.json>openapi.json</a> says the same to programs, "
-    yield "<a href=v1/faults>v1/faults</a> lists what can be broken. With a <code>--control-token</code>, "
+    yield "<a href=openapi.json>openapi.json</a> describes this API to programs, "
+    yield "<a href=v1/faults>v1/faults</a> lists all faults. With a <code>--control-token</code>, "
     yield "send <code>Authorization: Bearer TOKEN</code>. Errors are <code>application/problem+json</code> "
-    yield "(RFC 9457): <code>detail</code> says what is wrong, <code>field</code> where.</p><nav><ul>"
+    yield "(RFC 9457): <code>detail</code> says what is wrong, and <code>field</code> where.</p><nav><ul>"
     for route in documented:
         yield f"<li><a href='#{route.name}'><b>{route.method}</b> {html.escape(route.template)}</a>"
     yield "</ul></nav>"
@@ -79,8 +80,8 @@ def _section(route: Route) -> Iterator[str]:
         yield from _fields("body", route.body)
     if isinstance(route.answer, type) and issubclass(route.answer, BaseModel):
         yield from _fields("answer", route.answer)
-    elif getattr(route.answer, "__args__", None):
-        yield from _fields("answer, a list of", route.answer.__args__[0])
+    for element in get_args(route.answer):
+        yield from _fields("answer, a list of", element)
     yield f"<pre>{html.escape(_curl(route))}</pre></section>"
 
 

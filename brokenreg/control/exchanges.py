@@ -129,9 +129,9 @@ async def delete_exchanges(runtime: Runtime, request: APIRequest) -> Response:
 
 def find(runtime: Runtime, request: APIRequest) -> Exchange:
     """Return the exchange in the path, of any namespace unless one is given. Raise `NotFoundError`."""
-    exchange = runtime.log.find(request.path["id"])
+    exchange = runtime.log.find(request.id)
     if exchange is None or (request.namespace and not request.concerns(exchange)):
-        raise NotFoundError(Kind.EXCHANGE, request.path["id"])
+        raise NotFoundError(Kind.EXCHANGE, request.id)
     return exchange
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
@@ -19,7 +19,7 @@ _OWN_PROBLEMS = (400, 401, 403, 421)
 
 
 def openapi(documented: Sequence[Route]) -> dict[str, Any]:
-    """OpenAPI 3.1."""
+    """Return the document, in version 3.1."""
     paths: dict[str, dict[str, Any]] = {}
     for route in documented:
         paths.setdefault(route.template, {})[route.method.lower()] = _operation(route)
@@ -48,20 +48,19 @@ def _operation(route: Route) -> dict[str, Any]:
     }
     if route.body is not None:
         operation["requestBody"] = {
-            "required": _needs_body(route),
-            "content": dict.fromkeys(route.body_types, _content(route)),
+            "required": _needs_body(route, route.body),
+            "content": dict.fromkeys(route.body_types, _content(route, route.body)),
         }
     return operation
 
 
-def _content(route: Route) -> dict[str, Any]:
+def _content(route: Route, body: type[BaseModel]) -> dict[str, Any]:
     example = {"example": json.loads(route.example)} if route.example else {}
-    return {"schema": _schema(route.body), **example}
+    return {"schema": _schema(body), **example}
 
 
-def _needs_body(route: Route) -> bool:
-    fields = route.body.model_fields.values()
-    return any(field.is_required() for field in fields) or len(route.body_types) > 1
+def _needs_body(route: Route, body: type[BaseModel]) -> bool:
+    return any(field.is_required() for field in body.model_fields.values()) or len(route.body_types) > 1
 
 
 def _answer(route: Route) -> dict[str, Any]:
@@ -75,7 +74,7 @@ def _answer(route: Route) -> dict[str, Any]:
 def _problems(route: Route) -> dict[str, Any]:
     content = {MEDIA_TYPE: {"schema": _schema(ProblemDetails)}}
     return {
-        str(status): {"description": "It cannot be; `detail` says why.", "content": content}
+        str(status): {"description": "The request failed; `detail` says why.", "content": content}
         for status in sorted(
             {*_OWN_PROBLEMS, *route.problems, *((413, 415) if route.body is not None else ())}
         )
@@ -113,21 +112,21 @@ def query_parameters(route: Route) -> Iterator[dict[str, Any]]:
         }
 
 
-def _schema(kind: Any) -> dict[str, Any]:
-    """Of a model, a list of models, or a text."""
+def _schema(kind: type[object]) -> dict[str, Any]:
+    """Return the schema of a model, a list of models, or a text."""
     if kind is str:
         return {"type": "string"}
-    (element,) = getattr(kind, "__args__", None) or (kind,)
+    (element,) = get_args(kind) or (kind,)
     reference = {"$ref": _REF.format(model=element.__name__)}
     return reference if element is kind else {"type": "array", "items": reference}
 
 
 def _schemas(documented: Iterable[Route]) -> dict[str, Any]:
-    """All models that routes speak of, by name."""
+    """Return the schemas of all models of routes, by name."""
     kinds: dict[str, type[BaseModel]] = {ProblemDetails.__name__: ProblemDetails}
     for route in documented:
         for kind in (route.body, route.answer):
-            for each in (kind, *getattr(kind, "__args__", ())):
+            for each in (kind, *get_args(kind)):
                 if isinstance(each, type) and issubclass(each, BaseModel):
                     kinds[each.__name__] = each
     _, schema = models_json_schema([(kind, "validation") for kind in kinds.values()], ref_template=_REF)
@@ -136,7 +135,7 @@ def _schemas(documented: Iterable[Route]) -> dict[str, Any]:
 
 
 def _with_faults(schema: Any) -> Any:
-    """Schemas of rules lead to the catalogue's."""
+    """Return the schemas with references to the schema of all faults."""
     if schema == FAULT:
         return {"$ref": _REF.format(model="Fault")}
     if isinstance(schema, dict):

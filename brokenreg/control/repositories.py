@@ -110,14 +110,14 @@ async def list_tags(runtime: Runtime, request: APIRequest) -> Response:
 async def put_tag(runtime: Runtime, request: APIRequest) -> Response:
     """Point a tag at a manifest of the repository. A tag of that name is overwritten."""
     digest = Digest(request.model(TagBody).digest)
-    key, tag = _key(request), request.path["tag"]
+    key, tag = _key(request), request.text("tag")
     await operations.tag_manifest(runtime, key, digest, tag)
     return json_response(_tag(contents.repository(runtime, key), tag, digest))
 
 
 async def delete_tag(runtime: Runtime, request: APIRequest) -> Response:
     """Delete a tag. Its manifest stays."""
-    await operations.delete_tag(runtime, _key(request), request.path["tag"])
+    await operations.delete_tag(runtime, _key(request), request.text("tag"))
     return no_content()
 
 
@@ -133,22 +133,22 @@ async def get_manifest(runtime: Runtime, request: APIRequest) -> Response:
     """Show a manifest with its content."""
     key = _key(request)
     repository = contents.repository(runtime, key)
-    manifest = repository.resolve(request.path["reference"])
+    manifest = repository.resolve(request.text("reference"))
     body = await runtime.store.index.manifest_body(manifest.digest) if manifest else None
     if manifest is None or body is None:
-        raise NotFoundError(Kind.MANIFEST, request.path["reference"], place=spelled(key))
+        raise NotFoundError(Kind.MANIFEST, request.text("reference"), place=spelled(key))
     summary = _manifest(manifest, _tags_by_digest(repository).get(manifest.digest, []))
     return json_response({**summary.model_dump(), "document": _json(body)})
 
 
 async def delete_manifest(runtime: Runtime, request: APIRequest) -> Response:
     """Delete a manifest, and all tags that point to it."""
-    await operations.delete_manifest(runtime, _key(request), request.path["reference"])
+    await operations.delete_manifest(runtime, _key(request), request.text("reference"))
     return no_content()
 
 
 def _key(request: APIRequest) -> RepositoryKey:
-    return request.one_namespace(), one_name(request.path["name"])
+    return request.one_namespace(), one_name(request.text("name"))
 
 
 def _tag(repository: Repository, tag: str, digest: Digest) -> Tag:

@@ -62,11 +62,20 @@ class Query(BaseModel):
 class APIRequest:
     """One request: the parameters in its path and query, and its body."""
 
-    path: Mapping[str, Any]
+    path: Mapping[str, str | int]
     query: Query
     content: bytes
     content_type: str
     accept: str
+
+    @property
+    def id(self) -> int:
+        """Return the id in the path."""
+        return int(self.path["id"])
+
+    def text(self, parameter: str) -> str:
+        """Return a text in the path."""
+        return str(self.path[parameter])
 
     @property
     def namespace(self) -> str:
@@ -112,7 +121,7 @@ def _refuse_constant(word: str) -> None:
     raise ValueError(f"{word} is not a JSON number")
 
 
-def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _unique_keys(pairs: list[tuple[str, object]]) -> dict[str, object]:
     """Return a JSON object. Raise `ValueError` for equal keys, which are ambiguous (RFC 8259, section 4)."""
     found = dict(pairs)
     if len(found) < len(pairs):
@@ -138,9 +147,9 @@ class Route:
     path: str
     handler: Handler
     query: tuple[str, ...] = ()
-    body: Any = None
+    body: type[BaseModel] | None = None
     body_types: tuple[str, ...] = (JSON,)
-    answer: Any = None
+    answer: type[object] | None = None
     answer_types: tuple[str, ...] = (JSON,)
     status: int = 200
     problems: tuple[int, ...] = ()
@@ -168,12 +177,12 @@ class Route:
         return self.handler.__name__
 
 
-def json_response(document: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+def json_response(document: object, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
     """Return a response with a document as JSON. It may contain models."""
     return Response(_to_json(document), status, headers=dict(headers or {}), content_type=JSON)
 
 
-async def json_list(documents: Iterable[Any]) -> Response:
+async def json_list(documents: Iterable[object]) -> Response:
     """Return a response with a JSON array, which is made in slices so that it does not block the loop."""
     parts = [part async for part in paced(map(_to_json, documents))]
     return Response(f"[{','.join(parts)}]", content_type=JSON)
@@ -186,11 +195,11 @@ def no_content() -> Response:
     return response
 
 
-def _to_json(document: Any) -> str:
+def _to_json(document: object) -> str:
     return json.dumps(document, separators=(",", ":"), ensure_ascii=False, default=_dump)
 
 
-def _dump(value: object) -> Any:
+def _dump(value: object) -> object:
     if isinstance(value, BaseModel):
         return value.model_dump(mode="json")
     raise TypeError(f"{type(value)} cannot be JSON")

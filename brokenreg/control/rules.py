@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
 from urllib.parse import urlencode
 
 from pydantic import Field
@@ -30,7 +29,7 @@ class RuleState(Rule):
     applied: int = Field(ge=0, description="number of exchanges to which its fault was applied")
 
 
-def rule_state(active: ActiveRule) -> dict[str, Any]:
+def rule_state(active: ActiveRule) -> dict[str, object]:
     """Return a rule as `RuleState`, without the fields that have their default values."""
     return {
         "id": active.id,
@@ -61,21 +60,20 @@ async def clear_rules(runtime: Runtime, request: APIRequest) -> Response:
 
 async def get_rule(runtime: Runtime, request: APIRequest) -> Response:
     """Show a rule with its counters."""
-    return json_response(
-        rule_state(operations.find_rule(runtime, request.one_namespace(), request.path["id"]))
-    )
+    active = operations.find_rule(runtime, request.one_namespace(), request.id)
+    return json_response(rule_state(active))
 
 
 async def replace_rule(runtime: Runtime, request: APIRequest) -> Response:
     """Replace a rule. Its counters start at 0. With `enabled: false`, the rule stays but is not evaluated."""
-    namespace, rule_id = request.one_namespace(), request.path["id"]
-    active = operations.replace_rule(runtime, namespace, rule_id, _rule(request), SOURCE)
+    namespace = request.one_namespace()
+    active = operations.replace_rule(runtime, namespace, request.id, _rule(request), SOURCE)
     return json_response(rule_state(active))
 
 
 async def delete_rule(runtime: Runtime, request: APIRequest) -> Response:
     """Remove a rule."""
-    operations.remove_rule(runtime, request.one_namespace(), request.path["id"])
+    operations.remove_rule(runtime, request.one_namespace(), request.id)
     return no_content()
 
 

@@ -35,7 +35,7 @@ async def list_faults(runtime: Runtime, request: APIRequest) -> Response:
 async def get_fault(runtime: Runtime, request: APIRequest) -> Response:
     """Show a fault."""
     del runtime
-    name = request.path["name"]
+    name = request.text("name")
     if name not in CATALOGUE:
         raise Problem(404, f'no fault "{name[:100]}": {nearest(name, CATALOGUE)}')
     return json_response(describe(CATALOGUE[name]))

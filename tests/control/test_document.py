@@ -1,4 +1,4 @@
-"""`/openapi.json`, `/docs`, `/v1/faults`: what the control API says of itself."""
+"""`/openapi.json`, `/docs` and `/v1/faults`: how the control API describes itself."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 from brokenreg.control.app import ROUTES
+from brokenreg.control.routes import Route
 from brokenreg.faults.catalogue import CATALOGUE
 from tests.control.problem import problem_of
 from tests.server import Brokenreg
@@ -27,6 +28,15 @@ def test_the_document_tells_of_every_route(control: httpx.Client) -> None:
         each["properties"]["type"]["const"] for each in document["components"]["schemas"]["Fault"]["oneOf"]
     }
     assert faults == set(CATALOGUE)
+
+
+@pytest.mark.parametrize("route", [route for route in ROUTES if route.example], ids=lambda route: route.name)
+def test_each_example_of_the_document_is_accepted(control: httpx.Client, route: Route) -> None:
+    example = control.get("/openapi.json").json()["paths"][route.template][route.method.lower()]
+    body = example["requestBody"]["content"]["application/json"]["example"]
+    path = route.template.replace("{id}", "999999").replace("{name}", "none").replace("{tag}", "v1")
+    response = control.request(route.method, path, json=body)
+    assert response.status_code in ((404,) if "{" in route.template else (200, 201)), response.text
 
 
 class _Page(HTMLParser):
