@@ -1,4 +1,4 @@
-"""Raw connections to a registry whose rules strike before any request."""
+"""Raw connections to a registry with rules for connections."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def rules_file(folder: Path, rules: str) -> Path:
 
 
 def in_turn(*faults: str) -> str:
-    """Rules that strike one connection each; faults are written `tls, form: expired`."""
+    """Rules that are applied to one connection each; faults are written `tls, form: expired`."""
     return "\n".join(f"- {{fault: {{type: {fault}}}, times: 1}}" for fault in faults)
 
 

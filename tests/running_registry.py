@@ -71,7 +71,7 @@ class Registry:
         chance = Random(number)
         layers = tuple(chance.randbytes(size) for size in sizes)
         config = chance.randbytes(500)
-        pushed = Pushed(f"struck/image-{number}", image(config, *layers), config, layers)
+        pushed = Pushed(f"faults/image-{number}", image(config, *layers), config, layers)
         with self._http() as http:
             for blob in (config, *layers):
                 url = f"/v2/{pushed.repository}/blobs/uploads/"

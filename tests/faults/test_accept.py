@@ -209,7 +209,7 @@ def test_clients_are_known_by_address(tmp_path: Path) -> None:
 
 
 def test_it_strikes_all_of_the_registry_and_nothing_of_the_control_api(tmp_path: Path) -> None:
-    """A rule for connections strikes the registry's listeners alone, whatever is asked for on them."""
+    """A rule for connections is applied only at the registry's listeners."""
     with brokenreg(
         tmp_path / "data", "--scenario", str(rules_file(tmp_path, "- fault: {type: accept, form: close}"))
     ) as running:
@@ -219,7 +219,7 @@ def test_it_strikes_all_of_the_registry_and_nothing_of_the_control_api(tmp_path:
 
 
 def test_rules_that_come_and_go(own_registry: Brokenreg) -> None:
-    """A rule strikes from the next connection on; one that is stalled keeps the rule that it began with."""
+    """A rule is applied from the next connection on; a stalled connection keeps its rule."""
     with httpx.Client(base_url=own_registry.control) as control:
         assert outcome(own_registry) == "served"
         rule = {"name": "stall", "fault": {"type": "accept", "form": "stall", "dur": "1h"}}

@@ -30,7 +30,7 @@ def content(image: Pushed, endpoint: str) -> tuple[str, bytes]:
 
 
 def fabricated(registry: Registry, tag: str, kind: str) -> tuple[str, int]:
-    """Path and size of the first layer of a made-up image on which a fault strikes."""
+    """Path and size of the first layer of a fabricated image with a fault."""
     manifest = registry.ask(f"/v2/broken/{kind}/manifests/{tag}")
     assert manifest.status == 200, manifest.body
     layer = json.loads(manifest.body)["layers"][0]

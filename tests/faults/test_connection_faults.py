@@ -119,15 +119,15 @@ def test_a_bad_chunk(http1: Registry) -> None:
 
 @pytest.mark.parametrize("fault", ["h2-reset", "h2-goaway"])
 def test_http1_cannot_express_it(http1: Registry, fault: str) -> None:
-    passed_over(http1, fault, "http/1.1")
+    has_no_effect(http1, fault, "http/1.1")
 
 
 def test_http2_cannot_express_it(http2: Registry) -> None:
-    passed_over(http2, "malformed", "h2")
+    has_no_effect(http2, "malformed", "h2")
 
 
-def passed_over(registry: Registry, fault: str, protocol: str) -> None:
-    """The answer is the honest one; the catalogue and the exchange say why, and no strike is counted."""
+def has_no_effect(registry: Registry, fault: str, protocol: str) -> None:
+    """The response is unchanged, the exchange says why, and the rule does not count as applied."""
     image = registry.push(1000)
     path = image.layer_path()
     with registry.rule(fault=fault, match={"endpoint": "layer"}) as rule:

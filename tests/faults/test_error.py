@@ -130,7 +130,7 @@ async def test_its_digests_are_the_tag_s_alone(http: httpx.AsyncClient) -> None:
 
 
 async def test_on_another_image(http: httpx.AsyncClient) -> None:
-    """`broken/with/...` strikes its own path; the image itself is as it was."""
+    """`broken/with/...` applies to its own path; the image itself is unchanged."""
     body = image(b"config", b"layer")
     await push_blob(http, "faults/error", b"layer")
     config = await push_blob(http, "faults/error", b"config")
@@ -150,7 +150,7 @@ async def test_on_another_image(http: httpx.AsyncClient) -> None:
 
 
 async def test_on_pushes_and_listings(http: httpx.AsyncClient) -> None:
-    """Nothing of a push that was struck is kept."""
+    """Nothing of a push with a fault is stored."""
     manifest = await http.put("/v2/broken/with/error_status-507/faults/pushed/manifests/v1", content=b"{}")
     assert error_of(manifest, 507)
     upload = await http.post("/v2/broken/with/error_status-500_endpoint-upload/faults/pushed/blobs/uploads/")

@@ -209,7 +209,7 @@ def test_a_verdict_is_for_one_connection_alone(tmp_path: Path) -> None:
 
 
 def test_a_session_that_was_good_does_not_hide_a_bad_certificate(tmp_path: Path) -> None:
-    """A resumed session shows no certificate; a connection that is struck resumes none."""
+    """A resumed session shows no certificate; a connection with a fault resumes none."""
     with tls_registry(tmp_path, "- {fault: {type: tls, form: expired}, skip: 1, times: 1}") as running:
         context = trusting(running)
         context.maximum_version = ssl.TLSVersion.TLSv1_2  # its tickets come within the handshake

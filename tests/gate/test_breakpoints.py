@@ -1,4 +1,4 @@
-"""Breaks, and what may be edited of a response that waits: by the control API, seen by the client."""
+"""Breakpoints, and editing a held response: through the control API, as the client sees it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What clients choose takes bounded memory: keys of what is counted apart, and namespaces."""
+"""What clients choose takes bounded memory: keys of counters, and namespaces."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How often rules strike: counts, draws, order, namespaces; each by the exchanges of a real registry."""
+"""How often rules are applied: counters, draws, order, namespaces, in the exchanges of a real registry."""
 
 from __future__ import annotations
 
@@ -91,20 +91,20 @@ def test_equal_prefixes_count_apart(registry: Brokenreg, control: httpx.Client) 
 
 
 def _drawn(data: Path, seed: int, *, is_parallel: bool) -> set[str]:
-    """The repositories of 300 that a rule of one in three strikes."""
+    """The repositories of 300 to which a rule with probability 1/3 is applied."""
     rules = data.with_name(f"{data.name}.yaml")
     rules.write_text(f"seed: {seed}\nrules:\n- fault: {{type: error, status: 418}}\n  probability: 0.3333\n")
     with brokenreg(data, "--scenario", str(rules)) as running, httpx.Client(base_url=running.url) as http:
 
-        def is_struck(name: str) -> bool:
+        def is_applied(name: str) -> bool:
             return http.get(f"/v2/{name}/manifests/v1").status_code == 418
 
         names = [f"drawn/n{number}" for number in range(300)]
         if not is_parallel:
-            return {name for name in names if is_struck(name)}
+            return {name for name in names if is_applied(name)}
         names.reverse()
         with ThreadPoolExecutor(8) as pool:
-            return {name for name, applied in zip(names, pool.map(is_struck, names), strict=True) if applied}
+            return {name for name, applied in zip(names, pool.map(is_applied, names), strict=True) if applied}
 
 
 def test_one_seed_strikes_the_same_in_any_order(tmp_path: Path) -> None:
@@ -158,7 +158,7 @@ def test_namespaces_do_not_touch(registry: Brokenreg, control: httpx.Client) -> 
 
 
 @pytest.mark.parametrize(
-    ("match", "is_struck"),
+    ("match", "is_applied"),
     [
         ({"repository": "counts/*"}, True),
         ({"repository": "counts"}, False),
@@ -177,9 +177,9 @@ def test_namespaces_do_not_touch(registry: Brokenreg, control: httpx.Client) -> 
         ({"endpoint": "any", "layer": 1}, False),
     ],
 )
-def test_matches(registry: Brokenreg, control: httpx.Client, match: dict[str, Any], is_struck: bool) -> None:
+def test_matches(registry: Brokenreg, control: httpx.Client, match: dict[str, Any], is_applied: bool) -> None:
     add(control, {"match": match})
-    assert statuses(registry, 1, "counts/very/deep") == [418 if is_struck else 404]
+    assert statuses(registry, 1, "counts/very/deep") == [418 if is_applied else 404]
 
 
 def test_the_second_layer_of_its_manifest(registry: Brokenreg, control: httpx.Client) -> None:

@@ -1,4 +1,4 @@
-"""What rules count apart is bounded, and who is busy is not forgotten."""
+"""Counters are bounded, and the least recently used are dropped first."""
 
 from __future__ import annotations
 

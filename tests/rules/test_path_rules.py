@@ -1,4 +1,4 @@
-"""The path door: what it spells it reads again, and what cannot be read is told, not served."""
+"""Path rules: what is spelled is read again, and what cannot be read is an error."""
 
 from __future__ import annotations
 
@@ -77,29 +77,29 @@ def _is_reference(text: str) -> bool:
 
 
 @pytest.fixture(scope="module")
-def door() -> PathRules:
+def path_rules() -> PathRules:
     images: Any = None  # prefixes are read without
     return PathRules(images)
 
 
-def _read(door: PathRules, target: Target) -> list[Rule]:
+def _read(path_rules: PathRules, target: Target) -> list[Rule]:
     assert target.error is None, target.error
-    return [each.rule for each in door.rules(target, "GET")]
+    return [each.rule for each in path_rules.rules(target, "GET")]
 
 
 @given(rules())
-def test_a_rule_written_as_a_prefix_reads_back_as_the_same_rule(door: PathRules, rule: Rule) -> None:
+def test_a_rule_written_as_a_prefix_reads_back_as_the_same_rule(path_rules: PathRules, rule: Rule) -> None:
     try:
         prefix = prefix_of(rule)
     except ValueError:
         return
-    assert _read(door, parse_target(f"/v2/{prefix}library/app/manifests/v1")) == [rule]
+    assert _read(path_rules, parse_target(f"/v2/{prefix}library/app/manifests/v1")) == [rule]
     assert len(HOST + prefix) > 200 or _is_reference(f"{HOST}{prefix}library/app:v1")
 
 
 @given(rules(), st.integers(1, 127), st.integers(0, 2**40), st.integers(-(2**63), 2**63 - 1))
 def test_a_rule_written_as_a_tag_reads_back_as_the_same_rule(
-    door: PathRules, rule: Rule, layers: int, size: int, seed: int
+    path_rules: PathRules, rule: Rule, layers: int, size: int, seed: int
 ) -> None:
     """And its image is as the tag says, whatever stands in front."""
     try:
@@ -111,13 +111,13 @@ def test_a_rule_written_as_a_tag_reads_back_as_the_same_rule(
     target = parse_target(f"/v2/broken/{name}/manifests/{tag}")
     if rule.endpoint not in ("manifest", "config", "layer", "blob", "any") or len(tag) > 128:
         return
-    assert _read(door, target) == [rule]
+    assert _read(path_rules, target) == [rule]
     image = fault_images()[f"broken/{name}"](tag)
     assert (image.layers, image.size, image.seed) == (layers, size, seed)
 
 
 @given(rules(), rules())
-def test_prefixes_nest_outermost_first(door: PathRules, outer: Rule, inner: Rule) -> None:
+def test_prefixes_nest_outermost_first(path_rules: PathRules, outer: Rule, inner: Rule) -> None:
     try:
         prefix = prefix_of(outer) + prefix_of(inner)
     except ValueError:
@@ -125,7 +125,7 @@ def test_prefixes_nest_outermost_first(door: PathRules, outer: Rule, inner: Rule
     target = parse_target(f"/v2/broken/in/t1/{prefix}app/tags/list")
     if target.error is None:
         assert target.namespace == "t1"
-        assert _read(door, target) == [outer, inner]
+        assert _read(path_rules, target) == [outer, inner]
 
 
 @given(rules())
@@ -145,14 +145,14 @@ def test_what_is_accepted_is_a_reference(path: str) -> None:
 
 
 @pytest.mark.parametrize("kind", sorted(CATALOGUE))
-def test_every_fault_has_a_path_or_says_which_door_has_it(door: PathRules, kind: str) -> None:
+def test_every_fault_has_a_path_or_says_which_door_has_it(path_rules: PathRules, kind: str) -> None:
     fault = CATALOGUE[kind]
     rule = rule_of({"fault": {"type": kind, **({"dur": "1s"} if kind == "timeout" else {})}})
     if fault.default_endpoint == "connect":
         with pytest.raises(ValueError, match="scenario file"):
             prefix_of(rule)
     else:
-        assert _read(door, parse_target(f"/v2/{prefix_of(rule)}a/manifests/v1")) == [rule]
+        assert _read(path_rules, parse_target(f"/v2/{prefix_of(rule)}a/manifests/v1")) == [rule]
 
 
 @pytest.mark.parametrize(

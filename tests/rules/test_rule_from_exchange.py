@@ -1,4 +1,4 @@
-"""A rule made of an exchange: the scenario loader reads it, and it strikes the same and nothing else."""
+"""A rule made from an exchange: the scenario loader reads it, and it matches the same and nothing else."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ def exchange(path: str, method: str = "GET", agent: str = "docker/27.3.1 go/1.22
     return making.exchange(path, method, request_headers=(("user-agent", agent),) if agent else ())
 
 
-def strikes(scenario: str, seen: Exchange) -> dict[str, Any] | None:
+def fault_for(scenario: str, seen: Exchange) -> dict[str, Any] | None:
     """The fault that a scenario file has for an exchange."""
     books = RuleBooks(1, lambda target: (), [read_scenario(scenario, "faults.yaml")])
-    choices = books.evaluate(seen, ())
-    return choices[0].active.rule.written()["fault"] if choices else None
+    hits = books.evaluate(seen, ())
+    return hits[0].active.rule.written()["fault"] if hits else None
 
 
 def test_it_has_the_fault_that_struck_and_strikes_the_same_again() -> None:
@@ -38,7 +38,7 @@ def test_it_has_the_fault_that_struck_and_strikes_the_same_again() -> None:
     books.book("").add(rule_of({"fault": fault, "times": 1}), "here")
     assert books.evaluate(seen, ())
     scenario = scenario_from_exchange(seen)
-    written = strikes(scenario, exchange(seen.path, agent="docker/28"))
+    written = fault_for(scenario, exchange(seen.path, agent="docker/28"))
     assert written is not None
     assert (written["type"], written["after"]) == ("truncate", 65536)
     for other in (
@@ -47,12 +47,12 @@ def test_it_has_the_fault_that_struck_and_strikes_the_same_again() -> None:
         exchange(seen.path[:-1] + "1"),
         exchange("/v2/team/app/manifests/v1"),
     ):
-        assert strikes(scenario, other) is None
+        assert fault_for(scenario, other) is None
 
 
 def test_without_a_fault_it_is_an_error() -> None:
     scenario = scenario_from_exchange(exchange("/v2/team/app/manifests/v1"))
-    assert strikes(scenario, exchange("/v2/team/app/manifests/v1")) == {"type": "error", "status": 503}
+    assert fault_for(scenario, exchange("/v2/team/app/manifests/v1")) == {"type": "error", "status": 503}
 
 
 @pytest.mark.parametrize(
@@ -67,7 +67,7 @@ def test_without_a_fault_it_is_an_error() -> None:
 )
 def test_every_endpoint_has_its_rule(path: str) -> None:
     seen = exchange(path, agent="")
-    assert strikes(scenario_from_exchange(seen), exchange(path)) == {"type": "error", "status": 503}
+    assert fault_for(scenario_from_exchange(seen), exchange(path)) == {"type": "error", "status": 503}
 
 
 @pytest.mark.parametrize("path", ["/", "/v2/UPPER/manifests/v1"])
@@ -80,7 +80,7 @@ def test_what_addresses_nothing_has_none(path: str) -> None:
 def test_whatever_a_client_calls_itself(agent: str, method: str) -> None:
     seen = exchange("/v2/a/manifests/v1", method.upper(), agent)
     scenario = scenario_from_exchange(seen)
-    assert strikes(scenario, replace(seen, rule_outcomes=[])) == {"type": "error", "status": 503}
+    assert fault_for(scenario, replace(seen, rule_outcomes=[])) == {"type": "error", "status": 503}
 
 
 OTHER = "sha256:" + "1" * 64
@@ -99,21 +99,21 @@ def test_a_manifest_is_matched_by_all_its_names(seen: Exchange) -> None:
     scenario = scenario_from_exchange(seen, newest)
     for reference in ("v1", DIGEST):
         for method in ("GET", "HEAD"):
-            assert strikes(scenario, exchange(f"/v2/team/app/manifests/{reference}", method)) is not None
-        assert strikes(scenario, exchange(f"/v2/team/app/manifests/{reference}", "PUT")) is None
+            assert fault_for(scenario, exchange(f"/v2/team/app/manifests/{reference}", method)) is not None
+        assert fault_for(scenario, exchange(f"/v2/team/app/manifests/{reference}", "PUT")) is None
     for path in ("/v2/team/app/manifests/v2", f"/v2/team/app/manifests/{OTHER}", "/v2/team/web/manifests/v1"):
-        assert strikes(scenario, exchange(path)) is None
+        assert fault_for(scenario, exchange(path)) is None
 
 
 def test_many_tags_of_a_manifest_fit_into_its_rule() -> None:
     newest = [manifest(f"{number:0128}") for number in range(100)]
-    assert strikes(scenario_from_exchange(manifest(DIGEST), newest), exchange(newest[0].path)) is not None
+    assert fault_for(scenario_from_exchange(manifest(DIGEST), newest), exchange(newest[0].path)) is not None
 
 
 def test_what_a_client_calls_its_method_is_no_alternative() -> None:
     seen = exchange("/v2/a/tags/list", "GET|PUT")
-    assert strikes(scenario_from_exchange(seen), exchange("/v2/a/tags/list", "PUT")) is None
-    assert strikes(scenario_from_exchange(seen), exchange("/v2/a/tags/list", "GET|PUT")) is not None
+    assert fault_for(scenario_from_exchange(seen), exchange("/v2/a/tags/list", "PUT")) is None
+    assert fault_for(scenario_from_exchange(seen), exchange("/v2/a/tags/list", "GET|PUT")) is not None
 
 
 @pytest.mark.parametrize("glob", ["a|", "|a", "a||b", "|"])

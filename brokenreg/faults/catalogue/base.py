@@ -37,11 +37,16 @@ the form in the panel, JSON Schema and docs/faults.md (`brokenreg faults --markd
 - Randomness comes from `context.random`. To remember something between exchanges, declare a class for it and
   call `context.memory.get`; bound its size.
 - What HTTP cannot express (bytes outside of the framing, the end of a connection) goes to the wire by
-  `context.write` and `context.cut`.
+  `context.write` and `context.cut`, mostly over HTTP/1.1 only; then set `protocols`. The server frames a body
+  in chunks if a `ResponseFilter` removes Content-Length; `write` bypasses this framing, and needs a `cut`.
+- A response to HEAD also reaches the fault. Set `methods`, or use `ends_before` of `parameters.py`, which
+  returns the usual reasons for responses without a body.
 
-The test belongs to `tests/faults`: `each` and `http1` are running registries, whose `rule` adds a rule for a
-block, and whose `ask` returns what arrived byte for byte. Tests that go through all faults (paths, scenarios,
-the catalogue, docs/faults.md, the form in the panel) include a new one without a change.
+The test belongs to `tests/faults`. The fixtures `each` (plain, TLS, HTTP/2) and `http1` are running
+registries (`tests/running_registry.py`): `push` pushes an image, `rule` adds a rule for a block, `ask` returns
+the response byte for byte, `rule_state` has the counters `matched` and `applied`. Tests that go through all
+faults (paths, scenarios, the catalogue, the form in the panel) include a new one without a change. Two things
+are generated: docs/faults.md, and the panel's pictures (`make screenshots`), which list the faults.
 """
 
 from __future__ import annotations

@@ -176,7 +176,7 @@ class RateLimit(Fault):
 
 
 class NotFound(Fault):
-    """Responds with 404 and the error code for what was requested, for instance BLOB_UNKNOWN."""
+    """Responds with 404 and the code for what was requested, for instance BLOB_UNKNOWN."""
 
     name = "not-found"
     default_endpoint = "layer"
