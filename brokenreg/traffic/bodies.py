@@ -1,4 +1,4 @@
-"""Bodies that are kept for those who look: manifests, lists and errors, never blobs or tokens."""
+"""Keeps recorded bodies: manifests, lists and errors, but never blobs or tokens."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from brokenreg.wire.asgi import CUT, RAW, Message
 from brokenreg.wording import counted
 
 MOST = 64 * 1024
-"""Bytes that are kept of one body: its first."""
+"""Maximum number of bytes of one body; its first bytes are kept."""
 
 TOTAL = 16 * 1024 * 1024
-"""Bytes that are kept of all bodies together; those of the oldest exchanges go first."""
+"""Maximum number of bytes of all bodies; those of the oldest exchanges are dropped first."""
 
 _DOCUMENTS = frozenset(
     {Endpoint.PING, Endpoint.MANIFEST, Endpoint.TAGS, Endpoint.REFERRERS, Endpoint.CATALOG}
@@ -54,14 +54,14 @@ class Body:
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """The bodies of one exchange; None is one that was not kept, or that there was not."""
+    """The bodies of one exchange; None if there was none, or if it was not kept."""
 
     request: Body | None = None
     response: Body | None = None
 
     @property
     def length(self) -> int:
-        """Bytes that it takes."""
+        """Return the size of both, in bytes."""
         request = 0 if self.request is None else len(self.request.data)
         return request if self.response is None else request + len(self.response.data)
 
@@ -70,7 +70,7 @@ NOTHING = Kept()
 
 
 class Bodies:
-    """The bodies of the newest exchanges, by exchange id, `total` bytes at most."""
+    """The bodies of the newest exchanges, at most `total` bytes."""
 
     def __init__(self, total: int = TOTAL) -> None:
         self._kept: FIFOCache[int, Kept] = FIFOCache(total, getsizeof=attrgetter("length"))
@@ -95,7 +95,7 @@ class Bodies:
 
 
 class BodyTap:
-    """Looks on while the bodies of one exchange pass, and copies what is to be kept."""
+    """Copies the bodies of one exchange while they pass, as far as they are to be kept."""
 
     __slots__ = ("_data", "_exchange", "_request", "_size")
 
@@ -108,12 +108,12 @@ class BodyTap:
         self._size = 0
 
     def request(self, data: bytes) -> None:
-        """A piece of the request's body comes."""
+        """Note a piece of the request's body."""
         if self._request is not None and len(self._request) < MOST:
             self._request += data[: MOST - len(self._request)]
 
     def response(self, message: Message) -> None:
-        """A message of the response has passed."""
+        """Note a message of the response."""
         kind = message["type"]
         if kind == "http.response.start":
             self._data = bytearray() if _is_kept(self._exchange) else None
@@ -128,7 +128,7 @@ class BodyTap:
                 self._data += data[: MOST - len(self._data)]
 
     def kept(self) -> Kept:
-        """What there is in the end."""
+        """Return the bodies at the end of the exchange."""
         exchange = self._exchange
         is_document = exchange.target.endpoint is not Endpoint.PING and (exchange.status or 0) < 400
         request = self._request and Body.of(bytes(self._request), exchange.request_bytes, is_document=True)
@@ -137,7 +137,7 @@ class BodyTap:
 
 
 def _is_kept(exchange: Exchange) -> bool:
-    """Whether the body of a response whose head has passed is kept: no blob's, no token's, no redirect's."""
+    """Return whether the body of a response is kept: not if it is a blob, a token or a redirect."""
     if exchange.method == "HEAD" or exchange.status is None or exchange.target.endpoint is Endpoint.TOKEN:
         return False
     if exchange.status >= 400:

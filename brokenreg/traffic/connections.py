@@ -1,4 +1,4 @@
-"""Connections in the log: those to which something happened before a request, and those without one."""
+"""Logs connections that had an event before their first request, or that had no request."""
 
 from __future__ import annotations
 
@@ -13,10 +13,9 @@ from brokenreg.wire.inbound_connection import InboundConnection
 
 
 class ConnectionRecorder:
-    """The witness of a door: writes exchanges of endpoint `connect`.
+    """Observes the connections of a listener and logs some of them as exchanges of endpoint `connect`.
 
-    Such an exchange ends with the first request, which has its own, or with the connection. A connection of
-    which there is nothing to tell but its requests has none.
+    Such an exchange ends with the first request, which has its own exchange, or with the connection.
     """
 
     def __init__(self, log: TrafficLog, origin: Origin = Origin.REGISTRY) -> None:
@@ -24,51 +23,51 @@ class ConnectionRecorder:
         self._origin = origin
         self._open: dict[InboundConnection, Exchange] = {}
 
-    def exchange(self, arrival: InboundConnection) -> Exchange:
-        """What a rule may match; not in the log yet, and without a number."""
+    def exchange(self, connection: InboundConnection) -> Exchange:
+        """Return an exchange for rules to match; it has no id and is not in the log."""
         return Exchange(
             id=0,
             method="",
             path="",
             query="",
             http_version="",
-            scheme="https" if arrival.over_tls else "http",
-            client=arrival.client,
+            scheme="https" if connection.over_tls else "http",
+            client=connection.client,
             target=Target(Endpoint.CONNECT),
-            started=arrival.started,
+            started=connection.started,
             origin=self._origin,
         )
 
-    def open(self, arrival: InboundConnection, exchange: Exchange) -> None:
-        """Log a connection from now on: there is something to tell."""
+    def open(self, connection: InboundConnection, exchange: Exchange) -> None:
+        """Add the exchange of a connection to the log."""
         exchange.id = self._log.next_id()
-        self._open[arrival] = exchange
+        self._open[connection] = exchange
         self._log.opened(exchange)
 
-    def noted(self, arrival: InboundConnection, event: ConnectionEvent) -> None:
-        exchange = self._open.get(arrival)
+    def noted(self, connection: InboundConnection, event: ConnectionEvent) -> None:
+        exchange = self._open.get(connection)
         if exchange is not None:
             exchange.add(event, time.time())
             self._log.changed(exchange)
 
-    def used(self, arrival: InboundConnection) -> None:
-        exchange = self._open.pop(arrival, None)
+    def used(self, connection: InboundConnection) -> None:
+        exchange = self._open.pop(connection, None)
         if exchange is not None:
             self._close(exchange, Ended.COMPLETE, FirstRequestReceived())
 
-    def ended(self, arrival: InboundConnection) -> None:
-        exchange = self._open.pop(arrival, None)
+    def ended(self, connection: InboundConnection) -> None:
+        exchange = self._open.pop(connection, None)
         if exchange is None:
-            if arrival.has_request:
+            if connection.has_request:
                 return
-            exchange = self.exchange(arrival)
+            exchange = self.exchange(connection)
             exchange.id = self._log.next_id()
-            for event, when in arrival.events:
+            for event, when in connection.events:
                 exchange.add(event, when)
             self._log.opened(exchange)
-        if arrival.answered:
+        if connection.answered:
             exchange.status = 400
-        self._close(exchange, _how(arrival), ExchangeEnded())
+        self._close(exchange, _ended(connection), ExchangeEnded())
 
     def _close(self, exchange: Exchange, ended: Ended, event: TimelineEvent) -> None:
         exchange.ended = ended
@@ -76,7 +75,7 @@ class ConnectionRecorder:
         self._log.closed(exchange)
 
 
-def _how(arrival: InboundConnection) -> Ended:
-    if arrival.answered:
+def _ended(connection: InboundConnection) -> Ended:
+    if connection.answered:
         return Ended.COMPLETE
-    return Ended.ABORTED if arrival.is_cut else Ended.DISCONNECTED
+    return Ended.ABORTED if connection.is_cut else Ended.DISCONNECTED

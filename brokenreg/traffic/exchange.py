@@ -17,7 +17,7 @@ Headers = tuple[tuple[str, str], ...]
 
 
 class Ended(StrEnum):
-    """How an exchange came to its end."""
+    """How an exchange ended."""
 
     COMPLETE = "complete"
     DISCONNECTED = "disconnected"
@@ -25,19 +25,19 @@ class Ended(StrEnum):
 
 
 class Origin(StrEnum):
-    """Which of our listeners was asked."""
+    """Which listener got the request."""
 
     REGISTRY = "registry"
     SECOND = "second"
-    """The one to which redirects and foreign locations lead."""
+    """The second origin, to which faults redirect."""
 
 
 @dataclass(slots=True, eq=False)
 class Exchange:
-    """One request and its response, from its first byte on.
+    """One request and its response; or a connection without a request (endpoint `connect`).
 
-    The recorder, the injector and the reader of a token request's form write it, on the loop; all others only
-    read. `revision` grows with every change, so that a reader knows whether its picture is outdated.
+    It is written on the event loop, by what handles the request. `revision` grows with every change, so that
+    readers know whether what they show is current.
 
     `started` is seconds since the epoch; the times in `timeline` are seconds since `started`. `faults` names
     the applied faults, `rule` the rule that applied them, `rule_outcomes` what became of the rules that were
@@ -85,7 +85,7 @@ class Exchange:
 
     @property
     def protocol(self) -> str:
-        """As rules and filters say it: `http/1.1` or `h2`."""
+        """Return `http/1.1` or `h2`, as rules and filters spell it."""
         return "h2" if self.http_version == "2" else "http/1.1"
 
     @property
@@ -94,20 +94,20 @@ class Exchange:
 
     @property
     def has_failed(self) -> bool:
-        """Whether the client did not get what it asked for, and will not."""
+        """Return whether the response is an error, or ended early."""
         return (self.status or 0) >= 400 or self.ended in (Ended.DISCONNECTED, Ended.ABORTED)
 
     @property
     def duration(self) -> float | None:
-        """Seconds from the request to the end of the response; None while in flight."""
+        """Return seconds from the request to the end of the response; None while it is in flight."""
         return self.timeline[-1].at if self.ended and self.timeline else None
 
     def request_header(self, name: str) -> str:
-        """First value of a request header (lower case), or an empty string."""
+        """Return the first value of a request header (lower case), or an empty string."""
         return next((value for key, value in self.request_headers if key == name), "")
 
     def response_header(self, name: str) -> str:
-        """First value of a response header (lower case), or an empty string."""
+        """Return the first value of a response header (lower case), or an empty string."""
         return next((value for key, value in self.response_headers if key == name), "")
 
     def add(self, event: TimelineEvent, when: float | None = None) -> None:
@@ -117,7 +117,7 @@ class Exchange:
         self.revision += 1
 
     def summary(self) -> dict[str, Any]:
-        """As JSON: one flat object, for logs and the control API."""
+        """Return one flat JSON object, for the output and the control API."""
         return {
             "id": self.id,
             "origin": str(self.origin),
@@ -149,7 +149,7 @@ class Exchange:
 
 
 class UpstreamTrace:
-    """Writes into one exchange's timeline, for as long as the exchange lasts: work may outlive it."""
+    """Reports work that is done for an exchange to it, until the exchange ends: the work may take longer."""
 
     def __init__(self, exchange: Exchange) -> None:
         self._exchange = exchange

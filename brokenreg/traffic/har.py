@@ -1,7 +1,6 @@
 """Exchanges as HAR 1.2 (HTTP Archive), which browsers' developer tools and many others read.
 
-Source: http://www.softwareishard.com/blog/har-12-spec/. What HAR has no word for stands in fields that begin
-with `_`, as it provides.
+Source: http://www.softwareishard.com/blog/har-12-spec/. Fields that HAR does not have begin with `_`.
 """
 
 from __future__ import annotations
@@ -26,10 +25,9 @@ _UNKNOWN = -1
 
 
 def har_pieces(exchanges: Iterable[Exchange], bodies: Bodies, base: str) -> Iterator[str]:
-    """A HAR document, one piece for each exchange, so that who writes many can pause in between.
+    """Yield a HAR document, one piece for each exchange, so that the caller can pause in between.
 
-    `base` (a URL without a path) is for requests that named no host. Connections without a request are left
-    out: HAR has no place for them.
+    `base` is the URL for requests without a Host. Connections without a request are omitted.
     """
     creator = json.dumps({"name": "brokenreg", "version": __version__})
     yield f'{{"log":{{"version":"1.2","creator":{creator},"entries":['
@@ -43,7 +41,7 @@ def har_pieces(exchanges: Iterable[Exchange], bodies: Bodies, base: str) -> Iter
 
 
 def har_entry(exchange: Exchange, bodies: Bodies, base: str) -> dict[str, Any]:
-    """One entry. Times are milliseconds; a size of -1 is one that is not known."""
+    """Return one entry. Times are in milliseconds; a size of -1 is unknown."""
     kept = bodies.of(exchange)
     waited, received = _times(exchange)
     entry = {
@@ -115,7 +113,7 @@ def _pairs(pairs: Headers | list[tuple[str, str]]) -> list[dict[str, str]]:
 
 
 def _times(exchange: Exchange) -> tuple[float, float]:
-    """Milliseconds until the head of the response had passed, and from then on to the last that is known."""
+    """Return the milliseconds until the headers were sent, and from then to the last point."""
     last = exchange.timeline[-1].at if exchange.timeline else 0.0
     sent = exchange.timeline.time_of(HeadersSent)
     head = last if sent is None else sent

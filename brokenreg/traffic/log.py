@@ -14,11 +14,11 @@ from brokenreg.traffic.exchange import Exchange
 logger = logging.getLogger(__name__)
 
 CAPACITY = 10_000
-"""Exchanges kept unless told otherwise; at some 4 KiB each, 40 MiB at the very most, and 16 MiB of bodies."""
+"""Default number of exchanges: at most 4 KiB each, 40 MiB in all, and 16 MiB of bodies."""
 
 
 class ExchangeEvent(StrEnum):
-    """What can happen to an exchange that somebody may want to be told of."""
+    """What can happen to an exchange that listeners can subscribe to."""
 
     OPENED = "opened"
     HELD = "held"
@@ -30,18 +30,17 @@ Listener = Callable[[ExchangeEvent, Exchange], None]
 
 
 class TrafficLog:
-    """The newest exchanges in order of arrival; the oldest fall out.
+    """The newest exchanges in order of arrival.
 
-    Readers that repaint compare `version`: it grows with every exchange that comes, changes or ends.
-    `first` is the number of the oldest exchange still here, by position since the start (0, 1, 2, ...),
-    which survives trimming as an index would not: `log[n]` for `first <= n < end`. Only `forget` makes
-    positions mean other exchanges; `generation` grows then.
+    Readers that repaint compare `version`, which grows whenever an exchange begins, changes or ends.
+    `log[n]` is the n-th exchange since the start (0, 1, 2, ...), for `first <= n < end`; positions stay the
+    same when the oldest exchanges are dropped. Only `forget` changes them; `generation` grows then.
     """
 
     def __init__(self, capacity: int = CAPACITY) -> None:
         self._exchanges: deque[Exchange] = deque(maxlen=capacity)
         self._by_id: dict[int, Exchange] = {}
-        self._listeners: dict[ExchangeEvent, list[Listener]] = {happening: [] for happening in ExchangeEvent}
+        self._listeners: dict[ExchangeEvent, list[Listener]] = {event: [] for event in ExchangeEvent}
         self.next_id: Callable[[], int] = count(1).__next__
         """Returns the id of the next exchange; ids count from 1 and are never used twice."""
         self.first = 0
@@ -68,20 +67,20 @@ class TrafficLog:
 
     @property
     def end(self) -> int:
-        """One past the position of the newest exchange: how many there ever were."""
+        """Return the position after the newest exchange."""
         return self.first + len(self._exchanges)
 
     @property
     def in_flight(self) -> int:
-        """How many exchanges have not ended."""
+        """Return the number of exchanges that have not ended."""
         return len(self.under_way)
 
     def find(self, exchange_id: int) -> Exchange | None:
-        """The exchange with that id, if it is still here."""
+        """Return the exchange with that id, or None if it is no longer in the log."""
         return self._by_id.get(exchange_id)
 
     def opened(self, exchange: Exchange) -> None:
-        """Take in an exchange whose request has come."""
+        """Add an exchange whose request has arrived."""
         if len(self._exchanges) == self._exchanges.maxlen:
             self.bodies.drop(self._exchanges[0])
             del self._by_id[self._exchanges[0].id]
@@ -89,7 +88,7 @@ class TrafficLog:
         self._exchanges.append(exchange)
         self._by_id[exchange.id] = exchange
         self.under_way[exchange.id] = exchange
-        self._tell(ExchangeEvent.OPENED, exchange)
+        self._notify(ExchangeEvent.OPENED, exchange)
 
     def changed(self, exchange: Exchange) -> None:
         """Note that an exchange in the log has changed."""
@@ -97,20 +96,20 @@ class TrafficLog:
         self.version += 1
 
     def held(self, exchange: Exchange) -> None:
-        """Say that an exchange was stopped on its way."""
-        self._tell(ExchangeEvent.HELD, exchange)
+        """Report that an exchange is held."""
+        self._notify(ExchangeEvent.HELD, exchange)
 
     def hold_ended(self, exchange: Exchange) -> None:
-        """Say that an exchange is not held any more."""
-        self._tell(ExchangeEvent.HOLD_ENDED, exchange)
+        """Report that an exchange is no longer held."""
+        self._notify(ExchangeEvent.HOLD_ENDED, exchange)
 
     def closed(self, exchange: Exchange) -> None:
-        """Say that an exchange has ended."""
+        """Report that an exchange has ended."""
         self.under_way.pop(exchange.id, None)
-        self._tell(ExchangeEvent.ENDED, exchange)
+        self._notify(ExchangeEvent.ENDED, exchange)
 
     def forget(self, which: Callable[[Exchange], bool]) -> None:
-        """Let go of some exchanges. Those that stay move up, so that `end` is what it was."""
+        """Remove some exchanges. The others get new positions; `end` stays the same."""
         kept = []
         for exchange in self._exchanges:
             if which(exchange):
@@ -123,22 +122,22 @@ class TrafficLog:
         self.generation += 1
         self.version += 1
 
-    def subscribe(self, listener: Listener, *happenings: ExchangeEvent) -> Callable[[], None]:
-        """Call `listener` when one of these happens from now on, on the loop. What is returned ends that."""
-        for happening in happenings:
-            self._listeners[happening].append(listener)
+    def subscribe(self, listener: Listener, *events: ExchangeEvent) -> Callable[[], None]:
+        """Call `listener` on the event loop for each of these events; return what unsubscribes it."""
+        for event in events:
+            self._listeners[event].append(listener)
 
         def unsubscribe() -> None:
-            for happening in happenings:
-                self._listeners[happening].remove(listener)
+            for event in events:
+                self._listeners[event].remove(listener)
 
         return unsubscribe
 
-    def _tell(self, happening: ExchangeEvent, exchange: Exchange) -> None:
+    def _notify(self, event: ExchangeEvent, exchange: Exchange) -> None:
         self.version += 1
-        for listener in tuple(self._listeners[happening]):
+        for listener in tuple(self._listeners[event]):
             try:
-                listener(happening, exchange)
+                listener(event, exchange)
             except Exception:
-                # A broken log file must not break the registry that it reports on.
+                # An error of the log file must not break the registry.
                 logger.exception("a listener failed on exchange %d", exchange.id)
