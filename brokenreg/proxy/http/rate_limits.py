@@ -5,10 +5,9 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
-from datetime import UTC
-from email.utils import parsedate_to_datetime
 
 import httpx
+from werkzeug.http import parse_date
 
 from brokenreg.traffic.timeline_events import AddEvent, RateLimited
 
@@ -62,8 +61,7 @@ def _seconds(retry_after: str | None) -> float | None:
     if text.isascii() and text.isdecimal() and len(text) < 10:
         return float(text)
     try:
-        when = parsedate_to_datetime(text)
-    except (ValueError, OverflowError):
+        when = parse_date(text)
+    except OverflowError:  # a year that no calendar has
         return None
-    moment = when if when.tzinfo else when.replace(tzinfo=UTC)  # HTTP dates are in GMT
-    return max(0.0, moment.timestamp() - time.time())
+    return None if when is None else max(0.0, when.timestamp() - time.time())
