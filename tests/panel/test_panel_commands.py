@@ -216,7 +216,7 @@ async def test_hints_name_the_keys_that_commands_have_now() -> None:
         await look(pilot, "U")
         assert "nothing is marked; M marks" in said(panel)
         screen = await look(pilot, "2")
-        assert "  v  a new rule" in screen
+        assert "  v  add a rule" in screen
         assert "  o  load a scenario file" in screen
 
 

@@ -23,8 +23,8 @@ from brokenreg.rules.rule_book import RuleBook
 from brokenreg.rules.scenario import Scenario, load_scenario, write_scenario
 from brokenreg.tui.app import Panel
 from brokenreg.tui.faults.form import fields_of, rule_from, texts_of
-from brokenreg.tui.faults.listing import Listing
 from brokenreg.tui.faults.overrides import usual
+from brokenreg.tui.listing import Listing
 from brokenreg.tui.saving import save
 
 MANIFEST = "/v2/broken/random/manifests/layers-1_size-1kib"

@@ -20,9 +20,9 @@ from brokenreg.tui.dialogues import Confirmation, warn
 from brokenreg.tui.disabled_reasons import keyed_for
 from brokenreg.tui.faults.choice import FaultChoice
 from brokenreg.tui.faults.form import RuleForm
-from brokenreg.tui.faults.listing import Listing
 from brokenreg.tui.faults.scenario_file import LoadDialogue, SaveDialogue
 from brokenreg.tui.faults.words import faults_words, rule_rows
+from brokenreg.tui.listing import Listing
 from brokenreg.tui.tabs import TabArea, TabContext
 from brokenreg.tui.text import visible
 from brokenreg.wording import counted, form_for

@@ -12,7 +12,7 @@ from textual.widgets import Input
 
 from brokenreg.faults.catalogue import CATALOGUE, Fault
 from brokenreg.tui.bindings import KeyLine, bindings_of
-from brokenreg.tui.faults.listing import Listing, Row
+from brokenreg.tui.listing import Listing, Row
 
 
 class FaultChoice(ModalScreen[type[Fault] | None], inherit_bindings=False):

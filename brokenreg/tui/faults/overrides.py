@@ -21,8 +21,8 @@ from brokenreg.runtime.runtime import Runtime
 from brokenreg.tui.bindings import KeyLine, bindings_of
 from brokenreg.tui.faults.arming import Arming
 from brokenreg.tui.faults.form import RuleForm
-from brokenreg.tui.faults.listing import Listing, Row
 from brokenreg.tui.faults.words import count_words, fault_words, glyph
+from brokenreg.tui.listing import Listing, Row
 from brokenreg.tui.text import fit, visible
 
 _SOURCE = "panel, override"

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from brokenreg.faults.catalogue import Fault
 from brokenreg.rules.active_rule import ActiveRule
 from brokenreg.rules.rule import Rule
-from brokenreg.tui.faults.listing import Row
+from brokenreg.tui.listing import Row
 from brokenreg.tui.text import fit, visible
 
 _DIGEST = re.compile(r"(sha[0-9]+:[0-9a-f]{6})[0-9a-f]{58,}")
