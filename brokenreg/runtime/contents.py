@@ -49,9 +49,9 @@ def repository(runtime: Runtime, key: RepositoryKey) -> Repository:
     return found
 
 
-def serving(runtime: Runtime, digest: Digest, namespace: str = ALL_NAMESPACES) -> list[RepositoryKey]:
-    """Return the repositories that serve a blob."""
-    return [key for key, each in repositories_of(runtime, namespace) if digest in each.links]
+def serving(runtime: Runtime, digest: Digest) -> list[RepositoryKey]:
+    """Return the repositories that serve a blob, of all namespaces."""
+    return [key for key, each in runtime.store.index.repositories.items() if digest in each.links]
 
 
 def request_matches(runtime: Runtime, digest: Digest) -> Iterator[tuple[str, dict[str, str]]]:

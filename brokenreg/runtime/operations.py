@@ -40,20 +40,21 @@ class DeletedBlob:
 
 
 async def delete_blob(runtime: Runtime, digest: Digest, namespace: str) -> DeletedBlob:
-    """Remove a blob from all repositories of a namespace, and from the cache if nothing else there needs it.
+    """Remove a blob from all repositories of a namespace. If it is cached only there, evict it.
 
-    A cached blob that a client is reading is refused, before anything is changed.
+    If a client is reading the cached blob, nothing is changed.
     """
-    keys = serving(runtime, digest, namespace)
+    all_keys = serving(runtime, digest)
+    keys = [key for key in all_keys if namespace in (ALL_NAMESPACES, key[0])]
     if not keys:
         raise NotFoundError(Kind.BLOB, digest)
-    cached = [key for key in serving(runtime, digest) if is_cache(key)]
-    is_evicted = bool(cached) and set(cached) <= set(keys)
+    cached = sum(map(is_cache, keys))
+    is_evicted = cached > 0 and cached == sum(map(is_cache, all_keys))
     if is_evicted:
-        await evict_blob(runtime, digest)
+        await _evict(runtime, digest)
+        keys = [key for key in keys if not is_cache(key)]
     with operation_errors():
-        remaining = [key for key in keys if not (is_evicted and is_cache(key))]
-        removed = [await runtime.store.index.unlink_blobs(key, [digest]) for key in remaining]
+        removed = [await runtime.store.index.unlink_blobs(key, [digest]) for key in keys]
     return DeletedBlob(sum(removed), is_evicted)
 
 
@@ -61,6 +62,10 @@ async def evict_blob(runtime: Runtime, digest: Digest) -> None:
     """Remove a blob from the cache. It is fetched again when a client requests it."""
     if not any(map(is_cache, serving(runtime, digest))):
         raise NotFoundError(Kind.CACHED_BLOB, digest)
+    await _evict(runtime, digest)
+
+
+async def _evict(runtime: Runtime, digest: Digest) -> None:
     with operation_errors():
         if not await runtime.store.cache.evict(digest):
             raise RefusedError("the blob is in use: a client is reading it")

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 import httpx
 import pytest
-from brokenreg.tui.blobs.changing import delete, toggle_corruption
+from brokenreg.tui.blobs.changes import delete, toggle_corruption
 
 from brokenreg.assembly.server import Server
 from brokenreg.config.settings import Settings
@@ -72,8 +72,8 @@ class API:
             return Outcome(response.status_code, document["detail"])
         return Outcome(200, document=document)
 
-    async def delete_blob(self, digest: Digest) -> Outcome:
-        return await self._ask("DELETE", f"/v1/blobs/{digest}", params={"namespace": ALL_NAMESPACES})
+    async def delete_blob(self, digest: Digest, namespace: str = ALL_NAMESPACES) -> Outcome:
+        return await self._ask("DELETE", f"/v1/blobs/{digest}", params={"namespace": namespace})
 
     async def evict(self, digest: Digest) -> Outcome:
         return await self._ask("POST", f"/v1/blobs/{digest}/evict")
@@ -139,7 +139,9 @@ class Panel:
         blobs = [blob for blob in await survey(self.runtime) if blob.digest == digest]
         return blobs[0] if blobs else Blob(digest, Kind.UNKNOWN, 0, None, (), (), (), None)
 
-    async def delete_blob(self, digest: Digest) -> Outcome:
+    async def delete_blob(self, digest: Digest, namespace: str = ALL_NAMESPACES) -> Outcome:
+        if namespace != ALL_NAMESPACES:  # which the panel does not offer
+            return await _outcome(lambda: operations.delete_blob(self.runtime, digest, namespace))
         blob = await self._blob(digest)
         return await _outcome(lambda: delete(self.runtime, blob))
 
@@ -274,6 +276,16 @@ async def test_a_blob_that_is_cached_and_pushed_is_deleted_from_both(by: API | P
     with by.runtime.store.blobs.pin(digest):
         assert (await by.delete_blob(digest)).status == 200
     assert not by.runtime.store.index.is_linked(digest)
+
+
+async def test_a_blob_that_two_upstreams_have_is_deleted_from_one(by: API | Panel) -> None:
+    other = ("@docker.io", "library/app")
+    for key in (CACHED, other):
+        digest = await store_blob(by.runtime, key, b"both")
+    for key, size in ((CACHED, 4), (other, None)):
+        assert (await by.delete_blob(digest, key[0])).status == 200
+        assert not is_linked(by.runtime, key, digest)
+        assert by.runtime.store.blobs.size(digest) == size
 
 
 async def test_a_pushed_blob_stays_when_it_is_evicted(by: API | Panel) -> None:
