@@ -9,6 +9,7 @@ import ssl
 from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from pathlib import Path
 
+import httpcore
 import httpx
 
 from brokenreg.assembly.listeners import ListenError
@@ -38,6 +39,9 @@ async def running_proxy(
     `own` returns the addresses of our listeners. Credentials and web proxies are looked up in `environ`.
     Raise `ListenError`, one clear line, for a CA or a web proxy that cannot be used.
     """
+    if not settings.offline:
+        # Loads what httpcore would load with the first request, which would block the event loop for 20 ms.
+        await httpcore.AnyIOBackend().sleep(0)
     tokens = TokenCache()
     proxy = _make_proxy(settings, store, tokens, own, environ)
     try:

@@ -6,6 +6,8 @@ import asyncio
 import gc
 import os
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -163,3 +165,27 @@ async def test_what_is_closed_starts_nothing(tmp_path: Path) -> None:
             await look()
     with pytest.raises(StorageClosedError):
         await runtime.store.index.link_blob(target.key, digest, 0)
+
+
+_MODULES_OF_A_REQUEST = """
+import asyncio, pathlib, sys
+from brokenreg.assembly.server import Server
+from brokenreg.config.settings import Settings
+from brokenreg.diagnostics import Diagnostics
+
+async def run(folder):
+    settings = Settings(listen=["127.0.0.1:0"], control=None, data=pathlib.Path(folder))
+    async with Server.running(settings, Diagnostics()):
+        before = set(sys.modules)
+        from httpcore._backends.auto import AutoBackend
+        await AutoBackend().sleep(0)
+        print(sorted(name for name in set(sys.modules) - before if name.startswith("anyio")))
+
+asyncio.run(run(sys.argv[1]))
+"""
+
+
+def test_the_first_request_upstream_loads_no_library(tmp_path: Path) -> None:
+    """That would block the event loop."""
+    command = [sys.executable, "-c", _MODULES_OF_A_REQUEST, str(tmp_path / "data")]
+    assert subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout == "[]\n"

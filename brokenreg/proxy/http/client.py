@@ -13,7 +13,6 @@ from functools import partial
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any, cast
 
-import anyio
 import httpx
 
 from brokenreg import __version__
@@ -142,7 +141,6 @@ class UpstreamClient:
         patience: float,
         web_proxies: WebProxies = DIRECT,
     ) -> None:
-        anyio.Event()  # loads its backend now: with the first request, that would block the event loop
         self.pseudonym = f"brokenreg-{secrets.token_hex(8)}"
         """The name of this proxy in its own requests (Via, RFC 9110, section 7.6.3)."""
         self._via = f"1.1 {self.pseudonym}"
