@@ -13,6 +13,7 @@ from typing import Any
 
 import httpx
 
+from tests import process
 from tests.control.problem import problem_of
 from tests.server import Brokenreg, brokenreg
 
@@ -163,7 +164,7 @@ def test_events(registry: Brokenreg, control: httpx.Client) -> None:
 
 
 def test_readers_of_events_do_not_delay_the_end(tmp_path: Path) -> None:
-    with brokenreg(tmp_path / "data") as running:
+    with process.brokenreg(tmp_path / "data") as running:
         host, port = running.control.partition("://")[2].split(":")
         with socket.create_connection((host, int(port))) as idle:
             idle.sendall(f"GET /v1/events HTTP/1.1\r\nHost: {host}:{port}\r\n\r\n".encode())
