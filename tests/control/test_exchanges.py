@@ -13,9 +13,9 @@ from typing import Any
 
 import httpx
 
-from tests import process
 from tests.control.problem import problem_of
-from tests.server import Brokenreg, brokenreg
+from tests.process import brokenreg_process
+from tests.server import Brokenreg
 
 IMAGE = "/v2/broken/random/manifests/layers-1_size-10"
 
@@ -164,7 +164,7 @@ def test_events(registry: Brokenreg, control: httpx.Client) -> None:
 
 
 def test_readers_of_events_do_not_delay_the_end(tmp_path: Path) -> None:
-    with process.brokenreg(tmp_path / "data") as running:
+    with brokenreg_process(tmp_path / "data") as running:
         host, port = running.control.partition("://")[2].split(":")
         with socket.create_connection((host, int(port))) as idle:
             idle.sendall(f"GET /v1/events HTTP/1.1\r\nHost: {host}:{port}\r\n\r\n".encode())
