@@ -229,7 +229,7 @@ async def test_0_has_back_what_the_last_0_put_off(tmp_path: Path) -> None:
 
 async def test_rules_are_listed_with_what_they_count_switched_moved_and_removed(tmp_path: Path) -> None:
     async with bench(tmp_path) as it:
-        assert "No rule is in force" in await it.press("2")
+        assert "There are no rules" in await it.press("2")
         for name, status in (("first", 418), ("second [b]", 429)):
             rule = {"name": name, "fault": {"type": "error", "status": status}, "times": 5}
             it.book.add(rule_of(rule), "test")
@@ -237,7 +237,7 @@ async def test_rules_are_listed_with_what_they_count_switched_moved_and_removed(
         await it.get()
         screen = await it.press()
         assert line_with(it.pilot.app, "first").endswith("1/1")
-        assert screen.index("second [b]") < screen.index("OVERRIDE") < screen.index(" over ")
+        assert screen.index("second [b]") < screen.index("Override  ") < screen.index(" over ")
         await it.press("J")
         assert [each.rule.name for each in it.book] == ["second [b]", "first", "over"]
         assert "▌● first" in await it.press()

@@ -66,12 +66,14 @@ class FaultChoice(ModalScreen[type[Fault] | None], inherit_bindings=False):
         return self.query_one(Listing)
 
     def _search(self, text: str) -> None:
+        """Show the faults that have all words of `text`, those whose names begin with it first."""
         words = text.lower().split()
-        found = {
-            name: kind
-            for name, kind in CATALOGUE.items()
-            if all(word in f"{name} {kind.family()} {kind.summary()}".lower() for word in words)
-        }
-        found = dict(sorted(found.items(), key=lambda each: not each[0].startswith(text.lower().strip())))
-        rows = [Row(name, f"{name:<17}{kind.summary()}") for name, kind in found.items()]
+        found = [
+            kind
+            for kind in CATALOGUE.values()
+            if all(word in f"{kind.name} {kind.family()} {kind.summary()}".lower() for word in words)
+        ]
+        found.sort(key=lambda kind: not kind.name.startswith(text.lower().strip()))
+        rows = [Row(kind.name, f"{kind.name:<17}{kind.summary()}") for kind in found]
         self._listing.show(rows or [Row(None, "No fault matches.", "quiet")])
+        self._listing.action_first()

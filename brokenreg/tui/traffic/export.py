@@ -223,7 +223,7 @@ class ExportScreen(ModalScreen[str], HasDisabledReasons, inherit_bindings=False)
             await save_pieces(name, self._told(), overwrite=self._confirmed == name)
         except FileExistsError:
             self._confirmed = name
-            self._say(f"{visible(name)} exists: press enter again to overwrite it")
+            self._say("this file exists: press enter again to overwrite it")
         except (OSError, ValueError, RuntimeError) as error:
             why = getattr(error, "strerror", None) or visible(str(error).rstrip("."))
             self._say(f"cannot be written: {why}: {visible(name)}")
