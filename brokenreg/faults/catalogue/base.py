@@ -43,10 +43,11 @@ the form in the panel, JSON Schema and docs/faults.md (`brokenreg faults --markd
   returns the usual reasons for responses without a body.
 
 The test belongs to `tests/faults`. The fixtures `each` (plain, TLS, HTTP/2) and `http1` are running
-registries (`tests/running_registry.py`): `push` pushes an image, `rule` adds a rule for a block, `ask` returns
-the response byte for byte, `rule_state` has the counters `matched` and `applied`. Tests that go through all
-faults (paths, scenarios, the catalogue, the form in the panel) include a new one without a change. Two things
-are generated: docs/faults.md, and the panel's pictures (`make screenshots`), which list the faults.
+registries (`tests/running_registry.py`): `push` pushes an image, `rule` adds a rule for a block, `ask`
+returns the response byte for byte, `rule_state` has the counters `matched` and `applied`. Tests that go
+through all faults (paths, scenarios, the catalogue, the form in the panel) include a new one without a
+change. Two things are generated: docs/faults.md, and the panel's pictures (`make screenshots`), which list
+the faults.
 """
 
 from __future__ import annotations
