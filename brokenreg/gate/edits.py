@@ -1,6 +1,6 @@
-"""Status and headers of a response that waits, as people may edit them before they are sent.
+"""Status and headers of a held response, which people may edit before they are sent.
 
-What frames the body stays as it is: what follows is sent as it was announced. Faults lie about it.
+Headers that frame the body cannot be edited, because the body follows as announced. Use faults to change them.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ Original = TypeVar("Original")
 FRAMING = frozenset(
     {"content-length", "transfer-encoding", "connection", "keep-alive", "trailer", "upgrade", "te"}
 )
-"""Headers that say where a body ends, or belong to the connection (RFC 9110, 7.6.1; RFC 9112, 6)."""
+"""Headers that frame the body, or belong to the connection (RFC 9110, 7.6.1; RFC 9112, 6)."""
 
 _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,256}")
 """A token (RFC 9110, 5.6.2)."""
@@ -33,7 +33,7 @@ _BODILESS = {204: "15.3.5", 205: "15.3.6", 304: "15.4.5"}
 
 
 class HeadError(ValueError):
-    """A head that cannot be sent: one line says what is wrong, `field` whether in `status` or `headers`."""
+    """A head that cannot be sent. `field` is `status` or `headers`; the message is one line."""
 
     def __init__(self, field: str, problem: str) -> None:
         super().__init__(problem)
@@ -54,22 +54,22 @@ class EditableHead:
 
     @classmethod
     def parse(cls, text: str) -> EditableHead:
-        """A status, and below it a header a line (`name: value`); empty lines do not count.
+        """Read a status, and below it one header per line (`name: value`). Raise `HeadError`.
 
-        Raise `HeadError`.
+        Empty lines are ignored.
         """
         lines = [(number, line) for number, line in enumerate(text.splitlines(), 1) if line.strip()]
         first = lines[0][1].strip() if lines else ""
         if not re.fullmatch("[0-9]{3}", first, re.ASCII):
-            raise HeadError("status", "the first line is the status, three digits, for instance 503")
+            raise HeadError("status", "the first line must be the status: three digits, for instance 503")
         return cls(int(first), tuple(map(_header, lines[1:])))
 
     def __str__(self) -> str:
-        """As `parse` reads it."""
+        """Return the head as `parse` reads it."""
         return "\n".join([str(self.status), *(f"{name}: {value}" for name, value in self.headers)])
 
     def message(self, waiting: Message) -> Message:
-        """To send in place of the one that waits; what shows a secret replaced, as it came, has it again."""
+        """Return the message to send instead of the held one. An unchanged `***` becomes the secret again."""
         kept = dict(_shown(waiting))
         headers = [
             (name.encode("ascii"), kept.get((name, value), value.encode("latin-1")))
@@ -77,8 +77,8 @@ class EditableHead:
         ]
         return {**waiting, "status": self.status, "headers": headers}
 
-    def changed_from(self, waiting: EditableHead, method: str) -> str:
-        """What it changes in words; empty if nothing. Raise `HeadError` if it cannot be sent in its place."""
+    def changes_from(self, waiting: EditableHead, method: str) -> str:
+        """Return the changes in words; empty if there are none. Raise `HeadError` if it cannot be sent."""
         self._check_status(waiting, method)
         for name, value in self.headers:
             _check(name, value)
@@ -89,7 +89,7 @@ class EditableHead:
         return ", ".join(edited._changes(waiting))
 
     def values(self, name: str) -> list[str]:
-        """All values of a header."""
+        """Return all values of a header."""
         return [value for key, value in self.headers if key == name]
 
     def _normalized(self, waiting: EditableHead) -> EditableHead:
@@ -109,7 +109,7 @@ class EditableHead:
     def _check_status(self, waiting: EditableHead, method: str) -> None:
         if not 200 <= self.status <= 599:
             why = (
-                "1xx is not the end of an answer (RFC 9110, 15.2)"
+                "1xx is not a final response (RFC 9110, 15.2)"
                 if 100 <= self.status < 200
                 else "there is none"
             )
@@ -129,7 +129,9 @@ class EditableHead:
                 yield f"{name} {'added' if not before else 'changed' if after else 'removed'}"
 
 
-def told_apart(shown: Iterable[Header], originals: Iterable[Original]) -> Iterator[tuple[Header, Original]]:
+def numbered_duplicates(
+    shown: Iterable[Header], originals: Iterable[Original]
+) -> Iterator[tuple[Header, Original]]:
     """Yield each header as it is shown, with its original; a number distinguishes equal ones."""
     known: dict[Header, Original] = {}
     for (name, value), original in zip(shown, originals, strict=True):
@@ -143,7 +145,7 @@ def told_apart(shown: Iterable[Header], originals: Iterable[Original]) -> Iterat
 def _shown(message: Message) -> Iterator[tuple[Header, bytes]]:
     headers = message["headers"]
     shown = ((name, value.strip()) for name, value in redact_headers(headers))
-    return told_apart(shown, (value for _, value in headers))
+    return numbered_duplicates(shown, (value for _, value in headers))
 
 
 def _numbered(header: Header, number: int) -> Header:
@@ -166,14 +168,14 @@ def _header(numbered: tuple[int, str]) -> Header:
 def _check(name: str, value: str) -> None:
     if not _NAME.fullmatch(name):
         raise HeadError(
-            "headers", f"{name[:40]!r} is no name of a header: letters, digits and !#$%&'*+-.^_`|~"
+            "headers", f"{name[:40]!r} is not a valid header name: use letters, digits and !#$%&'*+-.^_`|~"
         )
     if not _VALUE.fullmatch(value):
-        raise HeadError(
-            "headers", f"{name[:40]}: the value has characters that no header can have, or over 8 KiB"
-        )
+        raise HeadError("headers", f"{name[:40]}: the value has invalid characters, or more than 8 KiB")
 
 
 def _why_framing_stays(name: str, values: list[str]) -> str:
-    be = f"leave {', '.join(values)}" if values else "leave it out"
-    return f"{name} frames the body that follows: {be}; the faults truncate and wrong-length lie about it"
+    valid = f"leave {', '.join(values)}" if values else "leave it out"
+    return (
+        f"{name} frames the body that follows: {valid}; use the faults truncate and wrong-length to change it"
+    )

@@ -155,17 +155,17 @@ class Passage:
     @property
     def head(self) -> EditableHead:
         """Return the held status and headers. Raise `NotHeldError` if they have been sent."""
-        return EditableHead.of(self._waiting_head())
+        return EditableHead.of(self._held_head())
 
     def edit(self, head: EditableHead) -> None:
         """Replace the held head. Raise `NotHeldError` if it was sent, `HeadError` for an invalid one."""
-        waiting = self._waiting_head()
-        if told := head.changed_from(EditableHead.of(waiting), self.exchange.method):
-            self._head = head.message(waiting)
-            self.exchange.edited = "; ".join(filter(None, (self.exchange.edited, told)))
-            self.exchange.add(ResponseEdited(told))
+        held = self._held_head()
+        if changes := head.changes_from(EditableHead.of(held), self.exchange.method):
+            self._head = head.message(held)
+            self.exchange.edited = "; ".join(filter(None, (self.exchange.edited, changes)))
+            self.exchange.add(ResponseEdited(changes))
 
-    def _waiting_head(self) -> Message:
+    def _held_head(self) -> Message:
         if self._head is None:
             raise NotHeldError(f"exchange {self.exchange.id} has sent its headers; they cannot be edited")
         return self._head

@@ -27,7 +27,7 @@ def test_each_secret_that_is_left_as_it_is_comes_back() -> None:
     head = EditableHead.of(TWO)
     assert "secret" not in str(head)
     assert len({value for name, value in head.headers if name == "set-cookie"}) == 2
-    assert EditableHead.parse(str(head)).changed_from(head, "GET") == ""
+    assert EditableHead.parse(str(head)).changes_from(head, "GET") == ""
     assert sent(EditableHead.parse(str(head))) == [
         (b"set-cookie", FIRST),
         (b"x-other", b"1"),
@@ -47,7 +47,7 @@ def test_secrets_as_the_log_shows_them_come_back_in_order() -> None:
     """`***` twice, as the exchange has it in the control API."""
     shown = EditableHead.of(waiting(TWO["headers"][0])).headers[0][1]
     both = EditableHead(200, (("Set-Cookie", shown), ("x-other", "2"), ("set-cookie", f" {shown}")))
-    assert both.changed_from(EditableHead.of(TWO), "GET") == "x-other changed"
+    assert both.changes_from(EditableHead.of(TWO), "GET") == "x-other changed"
     assert [value for name, value in sent(both) if name == b"set-cookie"] == [FIRST, SECOND]
 
 
@@ -61,7 +61,7 @@ def test_the_same_secret_twice_needs_no_number() -> None:
 def test_blanks_around_a_value_are_no_change() -> None:
     message = waiting((b"authorization", b" Bearer secret "), (b"x", b" 1 "))
     head = EditableHead.of(message)
-    assert EditableHead.parse(str(head)).changed_from(head, "GET") == ""
+    assert EditableHead.parse(str(head)).changes_from(head, "GET") == ""
     assert sent(EditableHead.parse(str(head)), message) == message["headers"]
 
 

@@ -151,7 +151,7 @@ async def test_an_edited_head_arrives() -> None:
         assert f"Edit status and headers of #{exchange.id}" in screen
         assert "nothing is changed yet" in screen
         await shown.look("delete", "delete", "delete", *"99")
-        assert "the first line is the status, three digits" in await shown.look("ctrl+s")
+        assert "the first line must be the status: three digits" in await shown.look("ctrl+s")
         assert is_held(exchange), "what cannot be sent is not sent"
         await shown.look("backspace", "backspace", *"418", "enter", *"x-edited: by hand")
         assert "status 200 to 418, x-edited added" in await shown.look()

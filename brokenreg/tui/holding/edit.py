@@ -11,7 +11,7 @@ from textual.containers import Vertical
 from textual.screen import ModalScreen
 from textual.widgets import Static, TextArea
 
-from brokenreg.gate.edits import EditableHead, HeadError, told_apart
+from brokenreg.gate.edits import EditableHead, HeadError, numbered_duplicates
 from brokenreg.gate.passage import Resume
 from brokenreg.runtime import operations
 from brokenreg.runtime.errors import InvalidError, OperationError
@@ -80,7 +80,7 @@ class EditScreen(ModalScreen[None], inherit_bindings=False):
 
     def _tell(self) -> None:
         try:
-            changes = self._typed().changed_from(self._waiting, self._exchange.method)
+            changes = self._typed().changes_from(self._waiting, self._exchange.method)
         except HeadError as error:
             told = f"✗ {error}"
         else:
@@ -96,4 +96,4 @@ def visible_lines(head: EditableHead) -> str:
 def _shown(head: EditableHead) -> Iterator[tuple[tuple[str, str], str]]:
     """Yield each header as it can be shown, with its actual value."""
     shown = ((visible(name), visible(value).strip()) for name, value in head.headers)
-    return told_apart(shown, (value for _, value in head.headers))
+    return numbered_duplicates(shown, (value for _, value in head.headers))
