@@ -6,6 +6,7 @@ import pytest
 from pydantic import BaseModel, ValidationError
 
 from brokenreg.rules.scenario import ScenarioError, read_scenario
+from brokenreg.traffic.filter_keys import KEYS
 from brokenreg.validation import describe_error, error_location
 
 
@@ -17,8 +18,7 @@ from brokenreg.validation import describe_error, error_location
          "expect[0].zzz: is not known here; there are at_least, at_most, count, filter, name"),
         ("expect: [{at_least: 1}]", "expect[0].filter: is missing"),
         ("expect: [{filter: 'foo:1'}]",
-         "expect[0].filter: there is no key 'foo'; there are endpoint, repository, reference, namespace, "
-         "origin, method, status, client, cache, fault, rule, held, ended, protocol, path"),
+         f"expect[0].filter: there is no key 'foo'; there are {', '.join(KEYS)}"),
         ("expect: [{filter: 'status:9'}]",
          "expect[0].filter: invalid status '9': use 404, 4xx, 400-499 or none"),
         ("expect: [{filter: x, count: -1}]", "expect[0].count: write 0 or more, not '-1'"),

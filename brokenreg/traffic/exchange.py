@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
 
 from brokenreg.oci.target import Endpoint, Target
 from brokenreg.traffic.rule_outcome import RuleOutcome
@@ -116,7 +115,7 @@ class Exchange:
         self.timeline.add(event, elapsed)
         self.revision += 1
 
-    def summary(self) -> dict[str, Any]:
+    def summary(self) -> dict[str, object]:
         """Return one flat JSON object, for the output and the control API."""
         return {
             "id": self.id,

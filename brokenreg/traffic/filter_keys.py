@@ -1,7 +1,15 @@
 """The keys of filter expressions, a row for each in `KEYS`.
 
-To add a key, add a row here and in the table of docs/control-api.md. Errors, completion in the panel, the
-control API, breakpoints and expectations use this table.
+To add a key:
+
+1. Add a row to `KEYS`: `_flag` for true and false, `_choice` for an attribute with fixed values, or a
+   `FilterKey` whose `parse` is `_tested(_glob, ...)`, `_tested(_part, ...)` or a function of its own.
+2. Add the row to the table in docs/control-api.md; tests/traffic/test_documented.py says what it must be.
+3. If no exchange can match a value before its response or after its end (as `ended:no`), add that term to the
+   `Moment` in filters.py, so that breakpoints and expectations refuse it.
+4. Add an expression that matches, and one that does not, to tests/traffic/test_filters.py.
+
+Error messages, completion in the panel, the control API, breakpoints and expectations use this table.
 """
 
 from __future__ import annotations
@@ -69,6 +77,20 @@ def _choice(attribute: str, choices: Iterable[str], none: str = "") -> FilterKey
     return FilterKey(_listed(words), parse, words)
 
 
+def _flag(test: Filter) -> FilterKey:
+    """A key with the values true and false."""
+
+    def parse(value: str) -> Filter | None:
+        match value.lower():
+            case "true":
+                return test
+            case "false":
+                return lambda exchange: not test(exchange)
+        return None
+
+    return FilterKey("true or false", parse, ("true", "false"))
+
+
 def _tested(test: Callable[[str], Callable[[str], bool]], values: Values) -> Callable[[str], Filter]:
     """Return the `parse` of a key whose value is a test that one of the exchange's values must pass."""
 
@@ -120,13 +142,6 @@ def _method(value: str) -> Filter:
     return lambda exchange: exchange.method == wanted
 
 
-def _held(value: str) -> Filter | None:
-    if value.lower() not in ("true", "false"):
-        return None
-    wanted = value.lower() == "true"
-    return lambda exchange: (exchange.held_since is not None) == wanted
-
-
 def _client_words(exchange: Exchange) -> tuple[str, ...]:
     """Return the product (`docker`) and the address without port."""
     return exchange.user_agent.partition(" ")[0].partition("/")[0], exchange.client.rpartition(":")[0]
@@ -173,7 +188,7 @@ KEYS = {
         lambda exchange: exchange.faults,
     ),
     "rule": FilterKey("a glob on the name of the applied rule", _tested(_glob, _rule), seen=_rule),
-    "held": FilterKey("true or false", _held, ("true", "false")),
+    "held": _flag(lambda exchange: exchange.held_since is not None),
     "ended": _choice("ended", Ended, none="no"),
     "protocol": _choice("protocol", ("http/1.1", "h2")),
     "path": FilterKey(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, assert_never
+from typing import assert_never
 
 from brokenreg.oci.sizes import format_size
 from brokenreg.traffic import timeline_events as on
@@ -27,7 +27,7 @@ def text_of(event: on.TimelineEvent) -> str:
     return _fabrication(event)
 
 
-def point_as_json(point: Point, at: float) -> dict[str, Any]:
+def point_as_json(point: Point, at: float) -> dict[str, object]:
     """Return a point as the control API and HAR have it; `at` is its time in their unit."""
     event = point.event
     return {"kind": event.kind, "at": at, "text": text_of(event), "data": data_of(event)}
