@@ -1,6 +1,6 @@
 """Status and headers of a held response, which people may edit before they are sent.
 
-Headers that frame the body cannot be edited, because the body follows as announced. Use faults to change them.
+Headers that frame the body cannot be edited, because the body follows as announced. Faults can change them.
 """
 
 from __future__ import annotations

@@ -112,8 +112,14 @@ def test_an_edited_head_arrives(breaking: Registry) -> None:
             "headers: transfer-encoding frames the body that follows: leave it out;",
         ),
         ({"headers": [["content-length", "10"], ["a b", ""]]}, "headers: 'a b' is not a valid header name"),
-        ({"headers": [["content-length", "10"], ["a", "b\nc"]]}, "headers: a: the value has invalid characters"),
-        ({"headers": [["content-length", "10"], ["a", "\u2713"]]}, "headers: a: the value has invalid characters"),
+        (
+            {"headers": [["content-length", "10"], ["a", "b\nc"]]},
+            "headers: a: the value has invalid characters",
+        ),
+        (
+            {"headers": [["content-length", "10"], ["a", "\u2713"]]},
+            "headers: a: the value has invalid characters",
+        ),
     ],
 )
 def test_what_cannot_be_sent_is_refused(breaking: Registry, edit: dict[str, Any], told: str) -> None:
