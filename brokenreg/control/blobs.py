@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
-
 from pydantic import BaseModel, ConfigDict, Field
 from quart import Response
 
+from brokenreg.concurrency import paced
 from brokenreg.control.problems import Problem
 from brokenreg.control.routes import APIRequest, Route, json_response, no_content
 from brokenreg.control.rules import SOURCE, RuleState, rule_state
@@ -17,9 +16,6 @@ from brokenreg.runtime.contents import repositories_of
 from brokenreg.runtime.errors import Kind, NotFoundError
 from brokenreg.runtime.runtime import Runtime
 from brokenreg.storage.records import spelled
-
-_SLICE = 100
-"""Number of files whose size is read before the loop gets a turn."""
 
 
 class Blob(BaseModel):
@@ -54,11 +50,8 @@ async def list_blobs(runtime: Runtime, request: APIRequest) -> Response:
     for key, repository in repositories_of(runtime, request.namespace):
         for digest in repository.links:
             serving.setdefault(digest, []).append(spelled(key))
-    found = []
-    for number, digest in enumerate(sorted(serving)[: request.query.limit], start=1):
-        found.append(_blob(runtime, digest, serving[digest]))
-        if number % _SLICE == 0:
-            await asyncio.sleep(0)
+    digests = paced(sorted(serving)[: request.query.limit])
+    found = [_blob(runtime, digest, serving[digest]) async for digest in digests]
     return json_response([blob for blob in found if blob is not None])
 
 

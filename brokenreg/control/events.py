@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Callable
 
 import quart
 
+from brokenreg.concurrency import background
 from brokenreg.control.routes import APIRequest, Route
 from brokenreg.runtime.runtime import Runtime
 from brokenreg.traffic.exchange import Exchange
@@ -57,20 +58,19 @@ class _Feed:
     async def lines(self, runtime: Runtime, connection: Wire) -> AsyncIterator[bytes]:
         """Yield the stream until the reader disconnects or the server stops."""
         unsubscribe = runtime.log.subscribe(self.notice, *ExchangeEvent)
-        parting = asyncio.create_task(self._part(runtime.stopping, connection))
         try:
-            yield b": events of exchanges: opened, held, hold-ended, ended\n\n"
-            while not runtime.stopping.is_set():
-                try:
-                    async with asyncio.timeout(_KEEPALIVE):
-                        await self._news.wait()
-                except TimeoutError:
-                    yield b":\n\n"
-                    continue
-                self._news.clear()
-                yield self._take()
+            async with background(self._part(runtime.stopping, connection)):
+                yield b": events of exchanges: opened, held, hold-ended, ended\n\n"
+                while not runtime.stopping.is_set():
+                    try:
+                        async with asyncio.timeout(_KEEPALIVE):
+                            await self._news.wait()
+                    except TimeoutError:
+                        yield b":\n\n"
+                        continue
+                    self._news.clear()
+                    yield self._take()
         finally:
-            parting.cancel()
             unsubscribe()
 
     async def _part(self, stopping: asyncio.Event, connection: Wire) -> None:

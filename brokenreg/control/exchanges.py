@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -19,7 +18,7 @@ from brokenreg.traffic.timeline_events import KINDS
 from brokenreg.traffic.timeline_text import point_as_json
 
 _SLICE = 500
-"""Exchanges that are filtered before the loop gets a turn: some milliseconds."""
+"""Number of exchanges that are filtered between two looks at the clock."""
 
 
 class ExchangeSummary(BaseModel):
@@ -106,13 +105,11 @@ async def _found(runtime: Runtime, request: APIRequest) -> list[Exchange]:
     """Return the newest exchanges that the request selects, oldest first."""
     matches = request.filtered()
     found: list[Exchange] = []
-    for number, exchange in enumerate(reversed(list(runtime.log))):
+    async for exchange in paced(reversed(list(runtime.log)), check_every=_SLICE):
         if exchange.id <= request.query.after or len(found) == request.query.limit:
             break
         if matches(exchange):
             found.append(exchange)
-        if number % _SLICE == _SLICE - 1:
-            await asyncio.sleep(0)
     return found[::-1]
 
 

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from itertools import chain
 from typing import TypeVar
 
+from brokenreg.concurrency import paced
 from brokenreg.oci.digests import Digest
 from brokenreg.storage.blobs import BlobStore
 from brokenreg.storage.cache import CachedBlobs
@@ -35,10 +36,7 @@ _CLOCKS_DIFFER = 3600.0
 """Seconds by which a recorded time may be in the future without being corrected."""
 
 _SLICE = 256
-"""Number of blobs or sessions that are examined before the loop gets a turn."""
-
-_NAMES = 10_000
-"""Number of digests in manifests that are examined before the loop gets a turn."""
+"""Number of sessions or blobs that are handled together."""
 
 
 class Collector:
@@ -85,20 +83,18 @@ class Collector:
     async def _correct_times(self, now: float) -> None:
         """Set times from a clock that ran ahead to now: otherwise garbage would be kept until then."""
         ahead = now + _CLOCKS_DIFFER
-        for key, repository in list(self._index.repositories.items()):
+        async for key, repository in paced(list(self._index.repositories.items())):
             if any(when > ahead for when in chain(repository.links.values(), repository.asked.values())):
                 await self._index.correct_times(key, now)
-            await asyncio.sleep(0)
         await FILE_THREADS.run(self._folder.correct_times, ahead, now)
 
     async def _drop_uploads(self, before: float) -> None:
         """Sessions untouched since `before`, files without a session, sessions without a file."""
         files = await FILE_THREADS.run(lambda: set(self._folder.stored_uploads()))
-        for some in _slices(list(files | self._index.uploads.keys())):
+        async for some in paced(_slices(list(files | self._index.uploads.keys()))):
             stale = [upload_id for upload_id in some if self._is_stale(upload_id, before)]
             if stale:
                 await self._uploads.remove(stale)
-            await asyncio.sleep(0)
 
     def _is_stale(self, upload_id: str, before: float) -> bool:
         if self._uploads.is_claimed(upload_id):
@@ -113,28 +109,24 @@ class Collector:
 
     async def _drop_manifests(self, before: float) -> None:
         """Cached ones without which nothing is lost: a tag has moved on, and their blobs have gone."""
-        for key, repository in list(self._index.repositories.items()):
+        async for key, repository in paced(list(self._index.repositories.items())):
             if is_cache(key):
                 for digest in await asyncio.to_thread(repository.copy().left_over, before):
                     if repository.asked.get(digest, before) < before:  # still
                         await self._index.delete_manifest(key, digest, stored_before=before)
-                await asyncio.sleep(0)
 
     async def _drop_links(self, before: float) -> None:
-        for key, repository in list(self._index.repositories.items()):
+        async for key, repository in paced(list(self._index.repositories.items())):
             unused = {digest for digest, linked in repository.links.items() if linked < before}
             if unused:
                 await _drop_mentioned(unused, repository)
             if unused:  # the transaction checks again
                 await self._index.unlink_blobs(key, unused, unused_since=before)
-            await asyncio.sleep(0)
 
     async def _drop_blobs(self, before: float) -> None:
         stored = await FILE_THREADS.run(lambda: list(self._folder.stored_digests()))
         doomed = []
-        for number, digest in enumerate(stored):
-            if number % _SLICE == 0:
-                await asyncio.sleep(0)
+        async for digest in paced(stored):
             modified = self._blobs.modified(digest)
             # No await from here to the rename: a push cannot link the blob in between.
             if not self._index.is_linked(digest) and modified is not None and modified < before:
@@ -158,10 +150,5 @@ def _slices(items: Sequence[_T]) -> Iterator[Sequence[_T]]:
 
 async def _drop_mentioned(digests: set[Digest], repository: Repository) -> None:
     """Remove the digests that a manifest of the repository mentions, with turns for the loop."""
-    looked_at = 0
-    for manifest in tuple(repository.manifests.values()):
+    async for manifest in paced(tuple(repository.manifests.values())):
         digests.difference_update(Digest(name) for name in manifest.facts.names)
-        looked_at += len(manifest.facts.names)
-        if looked_at > _NAMES:
-            looked_at = 0
-            await asyncio.sleep(0)

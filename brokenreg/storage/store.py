@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import sys
 import time
@@ -10,6 +9,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from brokenreg.concurrency import background
 from brokenreg.oci.digests import Digest
 from brokenreg.storage.blobs import BlobStore
 from brokenreg.storage.cache import CachedBlobs
@@ -89,12 +89,8 @@ async def _collecting(
     if quota.limit is not None:
         quota.count(await FILE_THREADS.run(folder.stored_bytes))
     await cache.load()
-    tasks = [asyncio.create_task(collector.run())]
+    tasks = [collector.run()]
     if verify_interval is not None:
-        tasks.append(asyncio.create_task(integrity.run(verify_interval)))
-    try:
+        tasks.append(integrity.run(verify_interval))
+    async with background(*tasks):
         yield Store(folder, index, blobs, uploads, collector, cache, room, integrity)
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)

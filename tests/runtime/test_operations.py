@@ -11,7 +11,6 @@ from typing import Any, Literal
 
 import httpx
 import pytest
-from brokenreg.tui.blobs.changes import delete, toggle_corruption
 
 from brokenreg.assembly.server import Server
 from brokenreg.config.settings import Settings
@@ -35,6 +34,7 @@ from brokenreg.runtime.runtime import ALL_NAMESPACES, Runtime
 from brokenreg.storage.errors import StorageClosedError
 from brokenreg.storage.index import Index
 from brokenreg.storage.records import Manifest, RepositoryKey
+from brokenreg.tui.blobs.changes import delete, toggle_corruption
 from brokenreg.tui.blobs.survey import Blob, Kind, survey
 
 PUSHED = ("", "team/web")

@@ -13,6 +13,7 @@ import sys
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from dataclasses import dataclass
 
+from brokenreg.concurrency import background
 from brokenreg.oci.digests import Digest
 from brokenreg.oci.errors import ErrorCode, OCIError, shutting_down
 from brokenreg.proxy.cache.download import BlobResponse, Overflow, ResumableDownload, chunks_after
@@ -139,12 +140,9 @@ class Fill:
         Raise `OCIError` if the download fails, always before the last byte. Raise `ClientDisconnectedError`
         after `left` was set.
         """
-        watching = asyncio.create_task(self._wake(left))
-        try:
+        async with background(self._wake(left)):
             async for piece in self._pieces(begin, end, left):
                 yield piece
-        finally:
-            watching.cancel()
 
     async def _pieces(self, begin: int, end: int | None, left: asyncio.Event) -> AsyncIterator[Piece | bytes]:
         position = begin
