@@ -121,7 +121,7 @@ class Listener:
         """Serve from now on."""
         connection.install()
         http2.install()
-        self._socket.door = app.door
+        self._socket.accepted = app.accepted
         self._task = asyncio.create_task(
             serve(app, self._config, shutdown_trigger=self._stop.wait),  # type: ignore[arg-type]
             name=f"listener {self.url}",
@@ -138,10 +138,10 @@ class Listener:
         self._stop.set()
         if self._task is None:
             return
-        for arrival in tuple(self._socket.door.connections):
-            if not arrival.is_served:
-                arrival.cut()
-        await self._socket.turned_away()
+        for inbound in tuple(self._socket.accepted.connections):
+            if not inbound.is_served:
+                inbound.cut()
+        await self._socket.rejections_ended()
         await asyncio.wait([self._task], timeout=GRACE)
 
     async def close(self) -> None:
@@ -150,8 +150,8 @@ class Listener:
             self._socket.close()
             return
         # From Python 3.12 on a server waits for its connections without end: cut them first.
-        for arrival in tuple(self._socket.door.connections):
-            arrival.cut()
+        for inbound in tuple(self._socket.accepted.connections):
+            inbound.cut()
         done, _ = await asyncio.wait([self._task], timeout=GRACE + 0.3)
         if not done:  # one of their threads waits for the disk
             self._task.add_done_callback(_see)

@@ -88,7 +88,7 @@ class Recorder:
             return
         stream = stream_of(scope)
         target = scope[_TARGET] = self._parse_target(scope)
-        exchange = scope[_EXCHANGE] = self._open(scope, target, stream.connection.arrival.client)
+        exchange = scope[_EXCHANGE] = self._open(scope, target, stream.connection.inbound.client)
         recording = _Recording(exchange, self._log, stream, receive, send)
         try:
             await self._app(scope, recording.receive, recording.send)

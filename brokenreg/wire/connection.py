@@ -17,7 +17,7 @@ from hypercorn.protocol.h11 import H11Protocol
 
 from brokenreg.wire.asgi import ClientDisconnectedError
 from brokenreg.wire.connection_events import TLSHelloOnPlainPort
-from brokenreg.wire.inbound_connection import ARRIVAL
+from brokenreg.wire.inbound_connection import INBOUND
 from brokenreg.wire.sendfile import FileSender
 
 CONNECTION: contextvars.ContextVar[Wire] = contextvars.ContextVar("connection")
@@ -61,7 +61,7 @@ class Wire(TCPServer):
 
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)
-        self.arrival = ARRIVAL.get()
+        self.inbound = INBOUND.get()
         self.gone = asyncio.Event()
         self.bytes_out = 0
         self._sender: FileSender | None = None
@@ -79,8 +79,8 @@ class Wire(TCPServer):
 
     async def run(self) -> None:
         CONNECTION.set(self)
-        self.arrival.is_served = True
-        self.arrival.cut = self.abort
+        self.inbound.is_served = True
+        self.inbound.cut = self.abort
         # asyncio's default of 64 KiB stops the socket before a read of RECEIVE_SIZE could be filled.
         self.reader._limit = RECEIVE_SIZE  # type: ignore[attr-defined]
         try:
@@ -113,8 +113,8 @@ class Wire(TCPServer):
             return
         if isinstance(event, RawData):
             self.bytes_out += len(event.data)
-            if not self.arrival.has_request and isinstance(self.protocol.protocol, H11Protocol):
-                self.arrival.answered = True  # Hypercorn answers what is not HTTP
+            if not self.inbound.has_request and isinstance(self.protocol.protocol, H11Protocol):
+                self.inbound.answered = True  # Hypercorn answers what is not HTTP
             if self.pace:
                 event = RawData(await self._drip(event.data))
         await super().protocol_send(event)
@@ -212,8 +212,8 @@ class Wire(TCPServer):
                 data = await self.reader.read(RECEIVE_SIZE)
             except OSError:
                 break
-            if data[:1] == _TLS_HANDSHAKE and not (self.arrival.has_request or self.arrival.answered):
-                self.arrival.add(TLSHelloOnPlainPort())
+            if data[:1] == _TLS_HANDSHAKE and not (self.inbound.has_request or self.inbound.answered):
+                self.inbound.add(TLSHelloOnPlainPort())
             if data:
                 await self.protocol.handle(RawData(data))
         if self._in_request_body():

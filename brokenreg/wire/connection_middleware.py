@@ -117,11 +117,11 @@ def stream_of(scope: Scope) -> Stream:
 
 
 class ConnectionMiddleware:
-    """Wraps the application of one listener; `door` has the connections that it has accepted."""
+    """Wraps the application of one listener; `accepted` has the connections of that listener."""
 
-    def __init__(self, app: ASGIApp, door: AcceptedConnections | None = None) -> None:
+    def __init__(self, app: ASGIApp, accepted: AcceptedConnections | None = None) -> None:
         self._app = app
-        self.door = door or AcceptedConnections()
+        self.accepted = accepted or AcceptedConnections()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -134,8 +134,8 @@ class ConnectionMiddleware:
         if absolute and "/" not in scheme:  # absolute form (RFC 9112, section 3.2.2)
             scope["path"] = f"/{place.partition('/')[2]}"
         connection = CONNECTION.get()
-        if not connection.arrival.has_request:
-            connection.arrival.note_first_request()
+        if not connection.inbound.has_request:
+            connection.inbound.note_first_request()
         body = RequestBody(receive) if _has_body(scope) else None
         stream = scope[_STREAM] = Stream(connection, scope, body, send)
         if scope["http_version"] == "1.1" and scope["scheme"] == "http":

@@ -10,7 +10,7 @@ from brokenreg.wire.connection_events import (
     TLSHandshakeCompleted,
     TLSHandshakeFailed,
 )
-from brokenreg.wire.inbound_connection import ARRIVAL
+from brokenreg.wire.inbound_connection import INBOUND
 
 _ALERT = re.compile(r"(?:TLSV1|TLSV13|SSLV3)_ALERT_(?P<name>[A-Z_]+)", re.ASCII)
 
@@ -24,24 +24,24 @@ class _Handshake(ssl.SSLObject):
 
     def do_handshake(self) -> None:
         """Go on with what the client has sent. Raise `ssl.SSLError`, also where more must come first."""
-        arrival = ARRIVAL.get()
+        inbound = INBOUND.get()
         try:
             super().do_handshake()
         except ssl.SSLWantReadError:
             if self._is_begun:
-                arrival.unfinished = ClosedInTLSHandshake()
+                inbound.unfinished = ClosedInTLSHandshake()
             self._is_begun = True
             raise
         except ssl.SSLError as error:
-            arrival.unfinished = None
+            inbound.unfinished = None
             failure = _failure(error)
-            arrival.is_cut = not failure.by_client
-            arrival.add(failure)
+            inbound.is_cut = not failure.by_client
+            inbound.add(failure)
             if alert := self.outgoing.read():
-                arrival.say(alert)
+                inbound.send_last(alert)
             raise
-        arrival.unfinished = None
-        arrival.add(TLSHandshakeCompleted(self.version() or "TLS"))
+        inbound.unfinished = None
+        inbound.add(TLSHandshakeCompleted(self.version() or "TLS"))
 
 
 def _failure(error: ssl.SSLError) -> TLSHandshakeFailed:
@@ -53,7 +53,7 @@ def _failure(error: ssl.SSLError) -> TLSHandshakeFailed:
 
 
 class ListenerContext(ssl.SSLContext):
-    """The TLS context of a listener, in whose place the doorman may have put another."""
+    """The TLS context of a listener, for which the accept policy may have chosen another."""
 
     sslobject_class = _Handshake
 
@@ -70,7 +70,7 @@ class ListenerContext(ssl.SSLContext):
         The other context does it all, not only its certificate: so it resumes no session of ours, in which
         no certificate would be shown.
         """
-        chosen = ARRIVAL.get().context or self
+        chosen = INBOUND.get().context or self
         made = ssl.SSLContext.wrap_bio(chosen, incoming, outgoing, server_side, server_hostname, session)
         if isinstance(made, _Handshake):
             made.outgoing = outgoing

@@ -1,4 +1,4 @@
-"""A TCP connection before its first request: who came, what is done with it, and what became of it."""
+"""An accepted TCP connection: its client, what is decided about it, and what happens before a request."""
 
 from __future__ import annotations
 
@@ -18,16 +18,17 @@ HANDSHAKE_PATIENCE = 60.0
 
 @dataclass(frozen=True, slots=True)
 class UseCertificate:
-    """Serve the connection as ever, but shake hands by another TLS context."""
+    """Serve the connection as usual, but with the certificate of another TLS context."""
 
     context: ssl.SSLContext
 
 
 @dataclass(frozen=True, slots=True)
 class Reject:
-    """Serve it not at all: say `reply` once the client has spoken, keep still, and end.
+    """Do not serve the connection: send `reply` once the client has sent something, stall, and end.
 
-    `silence` is in seconds; None keeps still until the client disconnects. `end` is `FIN` or `RST`.
+    `silence` is how long it stalls, in seconds; None stalls until the client disconnects. `end` is `FIN` or
+    `RST`.
     """
 
     end: End
@@ -42,28 +43,28 @@ class InboundConnection:
     """One connection, from the moment it is accepted until its socket is closed."""
 
     __slots__ = (
-        "answered", "client", "context", "cut", "door", "events", "has_request", "is_cut", "is_served",
-        "over_tls", "say", "started", "unfinished",
+        "_accepted", "answered", "client", "context", "cut", "events", "has_request", "is_cut", "is_served",
+        "over_tls", "send_last", "started", "unfinished",
     )  # fmt: skip
 
     def __init__(
         self,
-        door: AcceptedConnections,
+        accepted: AcceptedConnections,
         client: str,
         *,
         over_tls: bool,
         cut: Callable[[], object],
-        say: Callable[[bytes], None],
+        send_last: Callable[[bytes], None],
     ) -> None:
-        self.door = door
+        self._accepted = accepted
         self.client = client
-        """Address of the peer, `host:port`."""
+        """The address of the client, `host:port`."""
         self.over_tls = over_tls
-        """Whether the listener speaks TLS."""
+        """True if the listener uses TLS."""
         self.cut = cut
-        """Ends it now, whatever it is about."""
-        self.say = say
-        """Sends bytes past all that serves it; nothing may follow them."""
+        """Ends the connection immediately."""
+        self.send_last = send_last
+        """Sends bytes past TLS and HTTP; nothing may follow them."""
         self.started = time.time()
         self.context: ssl.SSLContext | None = None
         """The TLS context in place of the listener's own."""
@@ -71,81 +72,81 @@ class InboundConnection:
         """What happened before the first request, and when (seconds since the epoch)."""
         self.has_request = False
         self.is_served = False
-        """HTTP has it: it was not turned away, and a TLS handshake is over."""
+        """True from the moment that HTTP is served on it, after the TLS handshake."""
         self.unfinished: ConnectionEvent | None = ClosedBeforeTLSHello() if over_tls else None
-        """What its end means, if it comes now."""
+        """The event to record if it ends now."""
         self.answered = False
-        """What came was no request, and was told so."""
+        """True if the client sent something that is not a request, and got an error."""
         self.is_cut = False
-        """It was we who ended it."""
+        """True if we ended it."""
 
     def add(self, event: ConnectionEvent) -> None:
         """Record something that happened before the first request."""
         self.events.append((event, time.time()))
-        self.door.observer.noted(self, event)
+        self._accepted.observer.noted(self, event)
 
     def note_first_request(self) -> None:
         """Note that the first request has arrived."""
         self.has_request = True
-        self.door.observer.used(self)
+        self._accepted.observer.used(self)
 
     def end(self) -> None:
-        """Its socket is closed."""
+        """Note that its socket is closed."""
         if self.unfinished is not None:
             if time.time() - self.started >= HANDSHAKE_PATIENCE:
                 self.is_cut = True
                 self.unfinished = TLSHandshakeTimedOut(HANDSHAKE_PATIENCE)
             self.add(self.unfinished)
-        self.door.connections.discard(self)
-        self.door.observer.ended(self)
-        # They refer back here through the connection, whose buffers would stay until a garbage collection.
-        self.cut, self.say = _nothing, _nothing
+        self._accepted.connections.discard(self)
+        self._accepted.observer.ended(self)
+        # Both refer back here through the connection, whose buffers would stay until a garbage collection.
+        self.cut, self.send_last = _do_nothing, _do_nothing
 
 
-def _nothing(_: bytes = b"") -> None:
+def _do_nothing(_: bytes = b"") -> None:
     """Do nothing: the connection has ended."""
 
 
 class ConnectionObserver(Protocol):
-    """Who is told what becomes of connections."""
+    """Gets reports of what happens to connections."""
 
-    def noted(self, arrival: InboundConnection, event: ConnectionEvent) -> None:
-        """Something happened before the first request."""
+    def noted(self, inbound: InboundConnection, event: ConnectionEvent) -> None:
+        """Note something that happened before the first request."""
 
-    def used(self, arrival: InboundConnection) -> None:
-        """Its first request has come."""
+    def used(self, inbound: InboundConnection) -> None:
+        """Note that its first request has arrived."""
 
-    def ended(self, arrival: InboundConnection) -> None:
-        """It is over."""
+    def ended(self, inbound: InboundConnection) -> None:
+        """Note that it has ended."""
 
 
-class Nobody:
-    """A witness who does not care."""
+class NullObserver:
+    """Ignores all reports."""
 
-    def noted(self, arrival: InboundConnection, event: ConnectionEvent) -> None:
+    def noted(self, inbound: InboundConnection, event: ConnectionEvent) -> None:
         pass
 
-    def used(self, arrival: InboundConnection) -> None:
+    def used(self, inbound: InboundConnection) -> None:
         pass
 
-    def ended(self, arrival: InboundConnection) -> None:
+    def ended(self, inbound: InboundConnection) -> None:
         pass
 
 
 AcceptPolicy = Callable[[InboundConnection], AcceptDecision | None]
-"""Decides on a connection that was just accepted; None serves it as ever."""
+"""Decides on a connection that was just accepted; None serves it as usual."""
 
 
 @dataclass(frozen=True, slots=True)
 class AcceptedConnections:
-    """Who stands at a listener, and the connections that it has let in."""
+    """The open connections of a listener, what observes them, and what decides about new ones."""
 
-    observer: ConnectionObserver = field(default_factory=Nobody)
+    observer: ConnectionObserver = field(default_factory=NullObserver)
     accept_policy: AcceptPolicy | None = None
     connections: set[InboundConnection] = field(default_factory=set)
 
 
-ARRIVAL: contextvars.ContextVar[InboundConnection] = contextvars.ContextVar("arrival")
+INBOUND: contextvars.ContextVar[InboundConnection] = contextvars.ContextVar("inbound")
 """The connection that the current task serves.
 
 Set by `ListenSocket.accept`; asyncio makes the task of each connection right after it, which inherits it.

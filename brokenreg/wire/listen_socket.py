@@ -1,7 +1,7 @@
-"""The listening socket: asks the doorman about each connection, and carries out what he says.
+"""A listening socket that decides about each connection before it is served.
 
-asyncio takes connections from a socket's `accept` until it raises `BlockingIOError`, and makes a task for
-each. A connection that is turned away never gets so far: it has a task of our own.
+asyncio calls a socket's `accept` until it raises `BlockingIOError`, and makes a task for each connection. It
+never sees a connection that is rejected: that has a task of our own.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from brokenreg.wire.connection_events import (
     ReplySent,
 )
 from brokenreg.wire.inbound_connection import (
-    ARRIVAL,
+    INBOUND,
     AcceptedConnections,
     InboundConnection,
     Reject,
@@ -33,147 +33,148 @@ RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 """SO_LINGER that makes `close` send RST in place of FIN."""
 
 _AT_ONCE = 64
-"""Connections that are turned away before the loop gets a turn."""
+"""Maximum number of rejected connections before the event loop gets a turn."""
 
 _LINGER = 2.0
 """Seconds that a client has to close its side after our FIN."""
 
 _PATIENCE = 10.0
-"""Seconds that a client has to speak first, before it is answered all the same."""
+"""Seconds that a client has to send something, before the reply is sent anyway."""
 
 _READ_SIZE = 64 * 1024
 
 
 class ListenSocket(socket.socket):
-    """A listening socket; `door` says who stands there."""
+    """A listening socket. `accepted` has its connections, and decides about new ones."""
 
     def __init__(self, family: int, kind: int, protocol: int, *, over_tls: bool) -> None:
         super().__init__(family, kind, protocol)
-        self.door = AcceptedConnections()
+        self.accepted = AcceptedConnections()
         self._over_tls = over_tls
         self._tasks: set[asyncio.Task[None]] = set()
 
     def accept(self) -> tuple[socket.socket, Any]:
-        """The next connection that is served. Raise `BlockingIOError` if there is none for now."""
+        """Return the next connection that is not rejected. Raise `BlockingIOError` if there is none now."""
         for _ in range(_AT_ONCE):
-            taken, address = super().accept()
-            accepted = _Accepted(self.family, self.type, self.proto, fileno=taken.detach())
+            plain, address = super().accept()
+            client = _ClientSocket(self.family, self.type, self.proto, fileno=plain.detach())
             try:
-                is_served = self._admit(accepted, _spell(address))
+                is_served = self._admit(client, _address(address))
             except BaseException:
-                accepted.close()
+                client.close()
                 raise
             if is_served:
-                return accepted, address
-        raise BlockingIOError  # asyncio comes again: the others make the socket readable still
+                return client, address
+        raise BlockingIOError  # asyncio calls again: the socket stays readable because of the others
 
-    def _admit(self, accepted: _Accepted, client: str) -> bool:
-        """Ask the doorman; whether the connection is served."""
-        arrival = InboundConnection(
-            self.door, client, over_tls=self._over_tls, cut=accepted.cut, say=accepted.say
+    def _admit(self, client: _ClientSocket, address: str) -> bool:
+        """Apply the accept policy, and return whether the connection is served."""
+        inbound = InboundConnection(
+            self.accepted, address, over_tls=self._over_tls, cut=client.cut, send_last=client.send_last
         )
-        accepted.arrival = arrival
-        self.door.connections.add(arrival)
-        decision = self.door.accept_policy(arrival) if self.door.accept_policy is not None else None
+        client.inbound = inbound
+        self.accepted.connections.add(inbound)
+        policy = self.accepted.accept_policy
+        decision = policy(inbound) if policy is not None else None
         if isinstance(decision, Reject):
-            self._turn_away(accepted, arrival, decision)
+            self._reject(client, inbound, decision)
             return False
         if isinstance(decision, UseCertificate):
-            arrival.context = decision.context
-        ARRIVAL.set(arrival)
+            inbound.context = decision.context
+        INBOUND.set(inbound)
         return True
 
-    async def turned_away(self) -> None:
-        """Return once everybody who was turned away is gone."""
+    async def rejections_ended(self) -> None:
+        """Wait until all rejected connections are closed."""
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    def _turn_away(self, accepted: _Accepted, arrival: InboundConnection, decision: Reject) -> None:
-        accepted.setblocking(False)
+    def _reject(self, client: _ClientSocket, inbound: InboundConnection, decision: Reject) -> None:
+        client.setblocking(False)
         task = asyncio.get_running_loop().create_task(
-            _turn_away(accepted, arrival, decision), name=f"turn {arrival.client} away"
+            _reject(client, inbound, decision), name=f"reject {inbound.client}"
         )
-        arrival.cut = task.cancel
-        arrival.unfinished = None
+        inbound.cut = task.cancel
+        inbound.unfinished = None
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
 
-class _Accepted(socket.socket):
-    """A connection's socket, which tells when it is closed; nothing else sees every end of it."""
+class _ClientSocket(socket.socket):
+    """The socket of a connection, which reports that it is closed: only here is every end of it seen."""
 
-    arrival: InboundConnection | None = None
+    inbound: InboundConnection | None = None
 
     def close(self) -> None:
         super().close()
-        arrival, self.arrival = self.arrival, None
-        if arrival is not None:
-            arrival.end()
+        inbound, self.inbound = self.inbound, None
+        if inbound is not None:
+            inbound.end()
 
     def cut(self) -> None:
-        """Have whoever reads from it come to the end."""
-        if self.arrival is not None:
-            self.arrival.is_cut = True
-        with contextlib.suppress(OSError):  # the client was faster
+        """End the connection for everything that reads from it."""
+        if self.inbound is not None:
+            self.inbound.is_cut = True
+        with contextlib.suppress(OSError):  # the client has closed it already
             self.shutdown(socket.SHUT_RDWR)
 
-    def say(self, words: bytes) -> None:
-        """Send last words; a few bytes always fit."""
-        with contextlib.suppress(OSError):  # nobody hears them
-            self.send(words)
+    def send_last(self, data: bytes) -> None:
+        """Send the last bytes of the connection; a few always fit into its buffer."""
+        with contextlib.suppress(OSError):  # the client has closed it already
+            self.send(data)
 
 
-async def _turn_away(accepted: _Accepted, arrival: InboundConnection, decision: Reject) -> None:
+async def _reject(client: _ClientSocket, inbound: InboundConnection, decision: Reject) -> None:
     try:
         if decision.reply:
-            await _speak(accepted, arrival, decision.reply)
+            await _reply(client, inbound, decision.reply)
         if decision.silence != 0.0:
-            arrival.add(ConnectionStalled())
-            if await _left_within(accepted, decision.silence):
+            inbound.add(ConnectionStalled())
+            if await _is_closed_within(client, decision.silence):
                 return
-        arrival.is_cut = True
-        arrival.add(ConnectionCut(decision.end))
+        inbound.is_cut = True
+        inbound.add(ConnectionCut(decision.end))
         if decision.end is End.RST:
-            accepted.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
         else:
             # A close with unread bytes would be a reset.
-            accepted.shutdown(socket.SHUT_WR)
-            await _left_within(accepted, _LINGER)
-    except asyncio.CancelledError:  # we stop
-        arrival.is_cut = True
-        arrival.add(ClosedByShutdown())
+            client.shutdown(socket.SHUT_WR)
+            await _is_closed_within(client, _LINGER)
+    except asyncio.CancelledError:  # the server stops
+        inbound.is_cut = True
+        inbound.add(ClosedByShutdown())
     except OSError:
-        arrival.add(ConnectionReset())
+        inbound.add(ConnectionReset())
     finally:
-        accepted.close()
+        client.close()
 
 
-async def _speak(accepted: _Accepted, arrival: InboundConnection, reply: bytes) -> None:
-    """Answer the first words of the client, or its silence."""
+async def _reply(client: _ClientSocket, inbound: InboundConnection, reply: bytes) -> None:
+    """Send the reply once the client has sent something, or after `_PATIENCE`."""
     loop = asyncio.get_running_loop()
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(_PATIENCE):
-            await loop.sock_recv(accepted, _READ_SIZE)
-    await loop.sock_sendall(accepted, reply)
-    arrival.add(ReplySent(len(reply)))
+            await loop.sock_recv(client, _READ_SIZE)
+    await loop.sock_sendall(client, reply)
+    inbound.add(ReplySent(len(reply)))
 
 
-async def _left_within(accepted: _Accepted, seconds: float | None) -> bool:
-    """Whether the client closes its side within that time; what it says is read and forgotten."""
+async def _is_closed_within(client: _ClientSocket, seconds: float | None) -> bool:
+    """Return whether the client closes its side within that time; what it sends is read and dropped."""
     try:
         async with asyncio.timeout(seconds):
-            await _left(accepted)
+            await _closed(client)
     except TimeoutError:
         return False
     return True
 
 
-async def _left(accepted: _Accepted) -> None:
-    """Return once the client has closed its side. Raise `OSError` if it resets."""
+async def _closed(client: _ClientSocket) -> None:
+    """Wait until the client has closed its side. Raise `OSError` if it resets."""
     loop = asyncio.get_running_loop()
-    while await loop.sock_recv(accepted, _READ_SIZE):  # noqa: ASYNC110
-        await asyncio.sleep(0)  # a client that never stops talking is not alone here
+    while await loop.sock_recv(client, _READ_SIZE):  # noqa: ASYNC110
+        await asyncio.sleep(0)  # a client that never stops sending must not starve others
 
 
-def _spell(address: Any) -> str:
+def _address(address: Any) -> str:
     host, port, *_ = address
     return authority(host, port)

@@ -18,7 +18,7 @@ import pytest
 from brokenreg.proxy.errors import UpstreamBusyError, UpstreamSilentError
 from brokenreg.proxy.http import lookups
 from brokenreg.proxy.http.lookups import Lookups
-from brokenreg.wire.inbound_connection import ARRIVAL, AcceptedConnections, InboundConnection
+from brokenreg.wire.inbound_connection import INBOUND, AcceptedConnections, InboundConnection
 from tests.process import brokenreg_process
 from tests.proxy.asked import asking, get
 from tests.registry.pushing import digest_of
@@ -59,9 +59,9 @@ def resolver(monkeypatch: pytest.MonkeyPatch) -> Iterator[Resolver]:
 
 def of_client(host: str) -> None:
     """Let what this task does be for a client at that address."""
-    ARRIVAL.set(
+    INBOUND.set(
         InboundConnection(
-            AcceptedConnections(), f"{host}:50000", over_tls=False, cut=lambda: None, say=lambda _: None
+            AcceptedConnections(), f"{host}:50000", over_tls=False, cut=lambda: None, send_last=lambda _: None
         )
     )
 

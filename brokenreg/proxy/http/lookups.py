@@ -17,7 +17,7 @@ from typing import Any
 from brokenreg.concurrency import SingleFlight, in_own_thread
 from brokenreg.oci.errors import shutting_down
 from brokenreg.proxy.errors import UpstreamBusyError
-from brokenreg.wire.inbound_connection import ARRIVAL
+from brokenreg.wire.inbound_connection import INBOUND
 
 MAX_LOOKUPS = 64
 """Maximum number of concurrent lookups."""
@@ -80,8 +80,8 @@ class Lookups:
 
 def _client() -> str:
     """Return the client whose request this task serves."""
-    arrival = ARRIVAL.get(None)
-    return "" if arrival is None else arrival.client.rpartition(":")[0]
+    inbound = INBOUND.get(None)
+    return "" if inbound is None else inbound.client.rpartition(":")[0]
 
 
 def _is_address(host: str) -> bool:
