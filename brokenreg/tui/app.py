@@ -1,4 +1,4 @@
-"""The panel: a header, the tabs, the area of the chosen one, a footer; and what they have in common."""
+"""The panel: a header, the tabs, the area of the chosen tab, a footer."""
 
 from __future__ import annotations
 
@@ -37,10 +37,10 @@ from brokenreg.wording import counted, form_for
 logger = logging.getLogger(__name__)
 
 TICK = 0.1
-"""Seconds between two looks at what there is to show."""
+"""Seconds between two ticks."""
 
 _RUSH = 3
-"""Of so many looks one is enough when more comes in each than a screen holds: nobody reads that fast."""
+"""If more comes in per tick than a screen holds, only every third tick is shown: you cannot read faster."""
 
 
 class _Board(Screen[None], inherit_bindings=False):
@@ -48,7 +48,7 @@ class _Board(Screen[None], inherit_bindings=False):
 
 
 class Panel(App[int], HasDisabledReasons, inherit_bindings=False):
-    """Shows a running brokenreg until somebody quits. Run it with `run_async`, in the loop that serves.
+    """Shows a running brokenreg until the user quits. Run it with `run_async`, in the loop that serves.
 
     `return_code` is then 0, or what `quit` was given; 1 after an error of ours, which the log tells.
     """
@@ -94,7 +94,7 @@ class Panel(App[int], HasDisabledReasons, inherit_bindings=False):
         yield KeyLine()
 
     async def on_load(self) -> None:
-        # Textual makes tasks start at once from Python 3.12 on. The loop is shared with Hypercorn, whose
+        # Textual makes tasks start immediately from Python 3.12 on. The loop is shared with Hypercorn, whose
         # requests then run before it has noted whom to tell of their end.
         asyncio.get_running_loop().set_task_factory(None)
 
@@ -109,7 +109,7 @@ class Panel(App[int], HasDisabledReasons, inherit_bindings=False):
 
     @property
     def area(self) -> TabArea:
-        """That of the chosen tab."""
+        """The area of the chosen tab."""
         return self._areas[self._board.query_one(ContentSwitcher).current or ""]
 
     def tick(self) -> None:
@@ -139,7 +139,7 @@ class Panel(App[int], HasDisabledReasons, inherit_bindings=False):
         default_namespace: DOMNode | None = None,
         namespaces: Mapping[str, DOMNode] | None = None,
     ) -> bool:
-        """As Textual's; and what it has changed is shown at once."""
+        """Run an action as Textual does, and show immediately what it has changed."""
         is_done = await super().run_action(action, default_namespace, namespaces)
         self.tick()
         return is_done
@@ -206,12 +206,12 @@ class Panel(App[int], HasDisabledReasons, inherit_bindings=False):
         self.notify(f"{counted(count, 'rule')} {said}")
 
     def action_theme(self) -> None:
-        """Take the next theme."""
+        """Use the next theme."""
         names = [theme.name for theme in THEMES]
         self.theme = names[(names.index(self.theme) + 1) % len(names)]
 
     def on_key(self, event: events.Key) -> None:
-        """Say why a key does nothing now; once, while it can still be read, however often it is pressed."""
+        """Show why a key does nothing now; once while it can still be read, however often it is pressed."""
         if event.key in self.screen.active_bindings:
             return
         for why in disabled_reasons(self.focused or self.screen, event.key, self.keys):
@@ -230,7 +230,7 @@ class Panel(App[int], HasDisabledReasons, inherit_bindings=False):
         return self.screen_stack[0]
 
     def _fatal_error(self) -> None:
-        """In place of Textual's, which shows the values of all variables: there may be secrets in them."""
+        """Print one line. Textual would show the values of all variables, which may contain secrets."""
         logger.error("the panel failed", exc_info=self._exception)
         self._exit_renderables.append(
             f"brokenreg: the panel failed; {self._runtime.settings.data / 'diagnostics.log'} says more"

@@ -1,4 +1,4 @@
-"""All that the panel can be told, in one table, and the tabs.
+"""The table of commands, and the table of tabs.
 
 Keys, footer, palette, help screen and documentation come from it. Free of Textual; `bindings.py` makes
 bindings of it. `python -m brokenreg.tui.commands` prints the table of docs/panel.md.
@@ -230,7 +230,7 @@ BY_ID: Mapping[str, Command] = {command.id: command for command in COMMANDS}
 
 
 def meet(one: Command, other: Command) -> bool:
-    """Whether both can be in force at once, so that they need different keys."""
+    """Return whether both can be in force together, so that they need different keys."""
     return not area(one.area).places.isdisjoint(area(other.area).places)
 
 

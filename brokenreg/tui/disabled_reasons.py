@@ -25,7 +25,7 @@ class HasDisabledReasons(DOMNode):
     def disabled_reason(self, action: str) -> str:
         """Return in one line why `action` is not available now, or an empty string.
 
-        A command's id in braces (`{traffic.mark}`) stands for its key.
+        A command's id in braces (`{traffic.mark}`) is replaced by its key.
         """
         return ""
 

@@ -68,7 +68,7 @@ def _lines(keys: Mapping[str, str]) -> Iterator[str | tuple[str, str]]:
 
 
 _LEFT_OUT = ("move", "help", "breakpoints", "edit")
-"""Areas whose commands nobody would look for by name."""
+"""Areas whose commands the palette omits."""
 
 
 class PanelCommands(Provider):

@@ -35,7 +35,7 @@ _LONGEST = 2_000
 def document_lines(text: str, most: int, most_lines: int = sys.maxsize) -> tuple[list[Line], bool]:
     """A document in lines, JSON indented, and whether that is all of it.
 
-    Of its text about `most` characters at most, and of lines so many.
+    It has at most about `most` characters of the text, and `most_lines` lines.
     """
     is_json = looks_like_json(text)
     shown = indented(text, most, most_lines + 1) if is_json else text[:most]
@@ -66,17 +66,17 @@ class Lines(ScrollView, Scrolling, can_focus=True, inherit_bindings=False):
         self._width = 0
 
     def heading(self) -> Content:
-        """What stands at the top and does not scroll, if `HEADING` is 1."""
+        """Return the line at the top that does not scroll, if `HEADING` is 1."""
         return Content()
 
     def show_lines(self, lines: Sequence[Line]) -> None:
-        """Show these lines, from where the others stood."""
+        """Show these lines, and keep the position."""
         self._lines = lines
         self._width = 0
         self.on_resize()
 
     def on_resize(self) -> None:
-        """Fold the lines anew if the width has changed."""
+        """Fold the lines again if the width has changed."""
         width = max(1, self.scrollable_content_region.width)
         if width == self._width:
             return

@@ -1,4 +1,4 @@
-"""A list with a cursor, whose rows are made anew whenever they change (Line API)."""
+"""A list of text with a cursor, for lists that are short enough to be replaced at each change (Line API)."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Row:
 
 
 class Listing(CursorList):
-    """Rows, one of which the cursor is on, headings never. It stays on its row wherever that goes."""
+    """Shows rows. The cursor stays on its row when rows move, and never goes to a heading."""
 
     DEFAULT_CSS = """
     Listing > .listing--on { color: $error; text-style: bold; }

@@ -1,4 +1,4 @@
-"""How somebody wants the panel to look and to be told."""
+"""The user's preferences for the panel: theme and keys. Free of Textual."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Writing what somebody exports to a file: whole or not at all."""
+"""Writes exported text to a file: completely or not at all."""
 
 from __future__ import annotations
 

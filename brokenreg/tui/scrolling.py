@@ -42,7 +42,8 @@ class Scrolling(Widget):
 def set_lines(view: ScrollView, width: int, height: int) -> None:
     """How large the content of a `ScrollView` is, in cells.
 
-    Its own `virtual_size` lays the whole screen out anew: worth it only when a scrollbar comes or goes.
+    Setting `virtual_size` lays out the whole screen again. That is necessary only if a scrollbar appears
+    or disappears.
     """
     size = Size(width, height)
     if size == view.virtual_size:

@@ -97,7 +97,7 @@ THEMES = (DARK, LIGHT, ANSI)
 def cursor_style(widget: Widget, component: str) -> Style:
     """What is laid over the line under the cursor: the background of a component class, or reverse video.
 
-    Of 16 colours nobody knows which go together.
+    With the terminal's 16 colours, which of them are readable together is unknown.
     """
     if widget.app.native_ansi_color:
         return Style(color="default", bgcolor="default", bold=True, reverse=True)

@@ -128,11 +128,11 @@ async def test_keys_that_would_do_nothing_are_not_offered() -> None:
         await look(pilot)
         footer = lines(panel)[-1]
         assert "esc" not in footer
-        assert "Detail" in footer
+        assert "enter Open" in footer
         await look(pilot, "enter")
         footer = lines(panel)[-1]
         assert "esc Back" in footer
-        assert "Detail" not in footer
+        assert "Open" not in footer
 
 
 HOSTILE = (

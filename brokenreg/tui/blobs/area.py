@@ -29,10 +29,10 @@ from brokenreg.tui.text import visible
 from brokenreg.wording import form_for
 
 _LONGEST = 50
-"""Ticks after which it is looked anew, whether the index has changed or not: blobs are used, images made."""
+"""Ticks after which the blobs are listed again even if the index has not changed, for their last use."""
 
 _RESTING = 100
-"""Ticks of rest for each second that a look took: it takes a tenth of the time at most."""
+"""Ticks to wait for each second that a listing took, so that it takes at most a tenth of the time."""
 
 _EMPTY = "There are no blobs yet. Push an image, pull one from another registry, or pull broken/random."
 
@@ -135,7 +135,7 @@ class BlobsArea(TabArea):
         self._inspect()
 
     def action_back(self) -> None:
-        """From the blob to the list, from the search to the whole of it."""
+        """Go back from the blob to the list, or from the search to all blobs."""
         if self._is_reading:
             self.workers.cancel_group(self, "inside")
             self.remove_class("-reading")
@@ -145,12 +145,12 @@ class BlobsArea(TabArea):
         self._table.focus()
 
     def action_search(self) -> None:
-        """Ask for words."""
+        """Show the search field."""
         self.add_class("-searching")
         self._field.focus()
 
     def action_sort(self) -> None:
-        """Take the next order."""
+        """Sort by the next order."""
         orders = list(Order)
         self._order = orders[(orders.index(self._order) + 1) % len(orders)]
         self._look()
@@ -193,17 +193,17 @@ class BlobsArea(TabArea):
         self._look()
 
     def on_input_submitted(self) -> None:
-        """Keep what was found."""
+        """Close the search field and keep its result."""
         self.remove_class("-searching")
         self._table.focus()
 
     def on_cursor_list_opened(self) -> None:
-        """Somebody clicked twice."""
+        """Open the row after a double click."""
         if not self.disabled_reason("open"):
             self.action_open()
 
     def on_blob_table_moved(self) -> None:
-        """What is in sight follows the cursor."""
+        """Show the blob under the cursor."""
         inside = self._view.inside
         selected = self._table.selected
         if self._is_reading and selected and (inside is None or selected.digest != inside.blob.digest):
@@ -253,23 +253,23 @@ class BlobsArea(TabArea):
             self._say(f"{_short(blob)}: not deleted: {error}")
 
     def _look(self) -> None:
-        """See which blobs there are, if that may have changed; arrange them, if that is asked otherwise."""
+        """List the blobs if they may have changed; arrange them if order or search have changed."""
         there = (
             self._runtime.store.index.version,
             self._runtime.images.made_count,
             self._ticks // _LONGEST,
         )
-        asked = self._order, self._wanted
+        arranged = self._order, self._wanted
         is_due = there != self._surveyed and not self._resting
         is_busy = self._looking is not None and not self._looking.is_finished
-        if (is_due or asked != self._arranged) and not is_busy:
-            self._arranged = asked
+        if (is_due or arranged != self._arranged) and not is_busy:
+            self._arranged = arranged
             if is_due:
                 self._surveyed = there
             self._looking = self.run_worker(partial(self._show, is_due), group="survey")
 
     async def _show(self, is_due: bool) -> None:
-        """Show what is asked for of what was known, or of what there is now."""
+        """Show the blobs in the chosen order; `is_due` reads them again."""
         order, wanted = self._order, self._wanted
         if is_due:
             began = time.perf_counter()

@@ -42,7 +42,7 @@ _MADE_KINDS = {Role.MANIFEST: Kind.MANIFEST, Role.CONFIG: Kind.CONFIG, Role.LAYE
 
 @dataclass(frozen=True, slots=True)
 class Blob:
-    """One blob. `size` in bytes; `used` in seconds since the epoch, None where nobody notes it.
+    """One blob. `size` in bytes; `used` in seconds since the epoch, None if unknown.
 
     `places` are the repositories that have it, with the tags that lead to it; `keys` those that are stored.
     `made` is set for a fabricated one.
@@ -63,7 +63,7 @@ class Blob:
 
     @property
     def words(self) -> str:
-        """What a search looks at."""
+        """The text that a search looks at."""
         return "\n".join((self.digest, self.kind, *self.origins, *self.places)).lower()
 
 
@@ -158,7 +158,7 @@ class _Found:
 
 
 def _blobs(copies: Collection[_Copy], made: Iterable[MadeBlob], store: BlobStore) -> list[Blob]:
-    """Blocks: each file is asked for its size and time."""
+    """Return the blobs. It blocks: it reads size and time of each file."""
     kinds = _kinds(copies)
     found: dict[Digest, _Found] = {}
     for copy in paced_thread(copies):

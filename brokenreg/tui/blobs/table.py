@@ -52,7 +52,7 @@ class BlobTable(CursorList):
 
     @property
     def count(self) -> int:
-        """How many there are."""
+        """The number of blobs."""
         return len(self._blobs)
 
     @property
@@ -61,7 +61,7 @@ class BlobTable(CursorList):
         return self._blobs[self._cursor] if self._blobs else None
 
     def show(self, blobs: list[Blob], hint: str) -> None:
-        """Show other blobs; `hint` stands there if they are none."""
+        """Show these blobs, or `hint` if there are none."""
         before = self.selected
         self._blobs, self._hint = blobs, hint
         at = self._cursor

@@ -79,7 +79,7 @@ class BlobView(ScrollView, Scrolling, can_focus=True, inherit_bindings=False):
         self.refresh()
 
     def on_resize(self) -> None:
-        """Fold anew."""
+        """Fold the lines again."""
         if self.room != self._room:
             self._room = self.room
             self.tick()

@@ -39,7 +39,7 @@ _HINT = (
 
 
 class FaultsArea(TabArea):
-    """What is asked, in the order in which it is asked, with what it counted."""
+    """The rules in the order of evaluation, with their counters."""
 
     BINDINGS: ClassVar[list[BindingType]] = bindings_of("faults")
 
@@ -120,7 +120,7 @@ class FaultsArea(TabArea):
         self.app.push_screen(form, partial(self._edited, self._namespace, active.id))
 
     def action_switch(self) -> None:
-        """Enable it, or disable it; its counts stay."""
+        """Enable or disable the rule; its counters stay."""
         active = self._selected
         if active is not None:
             enabled = not active.rule.enabled
@@ -128,15 +128,15 @@ class FaultsArea(TabArea):
             self.tick()
 
     def action_earlier(self) -> None:
-        """Have it asked one place earlier."""
+        """Move the rule one place up."""
         self._move(-1)
 
     def action_later(self) -> None:
-        """Have it asked one place later."""
+        """Move the rule one place down."""
         self._move(1)
 
     def action_delete(self) -> None:
-        """Remove it, after asking."""
+        """Delete the rule, after confirming."""
         active = self._selected
         if active is not None:
             question = Confirmation(
@@ -149,12 +149,12 @@ class FaultsArea(TabArea):
         self.app.push_screen(LoadDialogue(self._runtime, self._namespace), self._told)
 
     def action_save(self) -> None:
-        """Save what is in force as a scenario file."""
+        """Save the rules as a scenario file."""
         namespace = self._namespace
         self.app.push_screen(SaveDialogue(self._runtime, namespace), partial(self._written, namespace))
 
     def on_cursor_list_opened(self) -> None:
-        """Somebody clicked twice."""
+        """Open the row after a double click."""
         if not self.disabled_reason("edit"):
             self.action_edit()
 

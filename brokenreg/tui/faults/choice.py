@@ -54,7 +54,7 @@ class FaultChoice(ModalScreen[type[Fault] | None], inherit_bindings=False):
             self.dismiss(CATALOGUE[chosen])
 
     def on_cursor_list_opened(self) -> None:
-        """Somebody clicked twice."""
+        """Open the row after a double click."""
         self.action_choose()
 
     def action_cancel(self) -> None:

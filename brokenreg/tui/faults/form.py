@@ -61,7 +61,7 @@ def _field(group: str, described: ParameterDescription) -> Field:
 
 
 def texts_of(rule: Rule) -> Iterator[tuple[str, str]]:
-    """What stands in the fields of a rule with one fault: ids and texts."""
+    """Yield the texts of the fields of a rule with one fault, by id."""
     written = rule.written()
     for name, value in rule.fault[0].parameters().items():
         if value is not None:
@@ -74,7 +74,7 @@ def texts_of(rule: Rule) -> Iterator[tuple[str, str]]:
 
 
 def rule_from(kind: type[Fault], texts: Mapping[Field, str], *, enabled: bool, override: bool) -> Rule:
-    """The rule that the texts of a form spell; an empty one stands for the default. Raise `FieldError`."""
+    """Return the rule that the texts of a form describe; empty text means the default. Raise `FieldError`."""
     fault: dict[str, Any] = {"type": kind.name}
     match: dict[str, Any] = {}
     document: dict[str, Any] = {"fault": fault, "match": match, "enabled": enabled, "override": override}
@@ -103,7 +103,7 @@ _GROUPS = {"fault": "Fault", "match": "Match", "": "Limits"}
 
 
 class _Fields(VerticalScroll, can_focus=False, inherit_bindings=False):
-    """What scrolls, as the focus goes from field to field; by no keys of its own."""
+    """Scrolls to the field that has the focus; has no keys of its own."""
 
 
 class RuleForm(ModalScreen[Rule | None], inherit_bindings=False):
@@ -176,7 +176,7 @@ class RuleForm(ModalScreen[Rule | None], inherit_bindings=False):
         self._judge()
 
     def on_descendant_focus(self, event: events.DescendantFocus) -> None:
-        """Say what the field is for."""
+        """Explain the field."""
         field = self._fields[event.widget.id or ""]
         choices = f" ({', '.join(field.choices)})" if field.choices else ""
         self.query_one("#help", Static).update(f"{field.name}: {field.help}{choices}")
@@ -185,25 +185,25 @@ class RuleForm(ModalScreen[Rule | None], inherit_bindings=False):
         self._judge()
 
     def action_next(self) -> None:
-        """To the next field."""
+        """Go to the next field."""
         self.focus_next(Input)
 
     def action_previous(self) -> None:
-        """To the field before."""
+        """Go to the previous field."""
         self.focus_previous(Input)
 
     def action_submit(self) -> None:
-        """Put the rule in force, if it is one; else go to what is wrong with it."""
+        """Submit the rule, if it is valid."""
         rule = self._judge()
         if rule is not None:
             self.dismiss(rule)
 
     def action_cancel(self) -> None:
-        """Leave all as it is."""
+        """Change nothing."""
         self.dismiss(None)
 
     def _judge(self) -> Rule | None:
-        """The rule that stands there. What is wrong is said."""
+        """Return the rule in the form, or None after showing what is wrong with it."""
         texts = {field: self._text(name) for name, field in self._fields.items()}
         try:
             rule = rule_from(self._kind, texts, enabled=self._enabled, override=self._override)
@@ -216,6 +216,6 @@ class RuleForm(ModalScreen[Rule | None], inherit_bindings=False):
         return rule if why is None else None
 
     def _text(self, name: str) -> str:
-        """What stands in a field; what nobody changed there, as it is and not as it is shown."""
+        """Return the text of a field: the original text if the user has not changed what is shown."""
         value, before = self.query_one(f"#{name}", Input).value, self._texts.get(name, "")
         return before if value == visible(before) else value

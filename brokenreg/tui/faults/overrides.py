@@ -71,7 +71,7 @@ class OverridesScreen(ModalScreen[None], inherit_bindings=False):
         self._show()
 
     def on_cursor_list_opened(self) -> None:
-        """Somebody clicked twice."""
+        """Open the row after a double click."""
         self.action_switch()
 
     def action_edit(self) -> None:

@@ -59,11 +59,11 @@ class _FileDialogue(ModalScreen[str | None], inherit_bindings=False):
         self.tell("")
 
     def tell(self, problem: str) -> None:
-        """Say what is wrong, or nothing any more."""
+        """Show what is wrong, or nothing."""
         self.query_one("#problem", Static).update(visible(problem))
 
     def action_submit(self) -> None:
-        """Do it with the file that stands there."""
+        """Load or save the file."""
         text = self.query_one(Input).value.strip()
         if not text:
             self.tell("enter the path of a file, for example scenario.yaml")
@@ -76,11 +76,11 @@ class _FileDialogue(ModalScreen[str | None], inherit_bindings=False):
         self.run_worker(self.take(path), exclusive=True)
 
     async def take(self, path: Path) -> None:
-        """Do it; either `tell` what is wrong, or be dismissed."""
+        """Load or save the file: `tell` what is wrong, or dismiss the dialogue."""
         raise NotImplementedError
 
     def action_cancel(self) -> None:
-        """Leave all as it is."""
+        """Change nothing."""
         self.dismiss(None)
 
 

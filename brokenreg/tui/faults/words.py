@@ -24,25 +24,25 @@ Rules = list[tuple[Place, ActiveRule]]
 
 
 def glyph(active: ActiveRule) -> str:
-    """`●` may strike, `✓` has struck as often as it may, `○` is disabled."""
+    """Return `●` if it can be applied, `✓` if it is exhausted, `○` if it is disabled."""
     if active.is_armed:
         return "●"
     return "✓" if active.rule.enabled else "○"
 
 
 def fault_words(fault: Fault) -> str:
-    """`truncate after=64KiB end=rst`: what was given."""
+    """Return a fault with its parameters: `truncate after=64KiB end=rst`."""
     given = [f"{name}={value}" for name, value in fault.parameters().items() if value is not None]
     return visible(" ".join((fault.name, *given)))
 
 
 def faults_words(rule: Rule) -> str:
-    """All its faults."""
+    """Return all faults of a rule."""
     return " + ".join(map(fault_words, rule.fault))
 
 
 def match_words(rule: Rule) -> str:
-    """`layer library/* client=docker/*`: what an exchange must be."""
+    """Return the match of a rule: `layer library/* client=docker/*`."""
     match = rule.match
     others = match.model_dump(exclude_none=True, exclude={"endpoint", "repository"})
     parts = [rule.endpoint, match.repository or "", *(f"{name}={value}" for name, value in others.items())]
@@ -50,7 +50,7 @@ def match_words(rule: Rule) -> str:
 
 
 def count_words(rule: Rule) -> str:
-    """`skip 1 ×2 50% per client`: how often; empty for always."""
+    """Return how often a rule is applied: `skip 1 ×2 50% per client`; empty for always."""
     parts = [f"skip {rule.skip}"] if rule.skip else []
     parts += [f"×{rule.times}"] if rule.times is not None else []
     parts += [f"{rule.probability * 100:.4g}%"] if rule.probability < 1 else []
@@ -59,7 +59,7 @@ def count_words(rule: Rule) -> str:
 
 
 def rule_rows(there: Rules, width: int, hint: Sequence[str]) -> Iterator[Row]:
-    """Shows rules, and overrides below them, or a hint if both are empty."""
+    """Yield the rules, and overrides below them, or a hint if there are none."""
     rules = [each for each in there if not each[1].rule.override]
     overrides = [each for each in there if each[1].rule.override]
     if not there:

@@ -22,7 +22,7 @@ from brokenreg.tui.text import visible
 
 
 class EditScreen(ModalScreen[None], inherit_bindings=False):
-    """The status, and below it a header a line. What cannot be sent is told as it is typed."""
+    """The status, and below it one header per line. What cannot be sent is reported as the user types."""
 
     DEFAULT_CSS = """
     EditScreen { align: center middle; }
@@ -56,7 +56,7 @@ class EditScreen(ModalScreen[None], inherit_bindings=False):
         self._tell()
 
     def action_send(self) -> None:
-        """Let the response go on with what was typed."""
+        """Resume the response with the edited head."""
         try:
             operations.edit(self._runtime, self._exchange.id, self._typed())
             operations.carry_out(self._runtime, self._exchange.id, Resume())
@@ -68,11 +68,11 @@ class EditScreen(ModalScreen[None], inherit_bindings=False):
         self.dismiss()
 
     def action_cancel(self) -> None:
-        """Leave it as it was, and held."""
+        """Change nothing; the response stays held."""
         self.dismiss()
 
     def _typed(self) -> EditableHead:
-        """What nobody changed is as it came, and not as it is shown."""
+        """Return the edited head, with the original values where the user has changed nothing."""
         came = dict(_shown(self._waiting))
         typed = EditableHead.parse(self.query_one(TextArea).text)
         headers = tuple((name, came.get((name, value), value)) for name, value in typed.headers)

@@ -25,7 +25,7 @@ def held_words(exchange: Exchange, now: float) -> str:
         return ""
     place = "its headers" if exchange.status is None else format_size(exchange.response_bytes)
     age = max(0.0, now - exchange.held_since)
-    return f"HELD {age:.0f}s at {place} by {visible(exchange.held_by or 'somebody')}"
+    return f"HELD {age:.0f}s at {place} by {visible(exchange.held_by or 'unknown')}"
 
 
 def announced(exchange: Exchange) -> int | None:
@@ -37,7 +37,7 @@ def announced(exchange: Exchange) -> int | None:
 
 
 def bar(exchange: Exchange, width: int) -> str:
-    """How much of the announced body has passed, in exactly `width` cells; dots if nobody knows."""
+    """Return how much of the announced body has passed, in exactly `width` cells; dots if that is unknown."""
     total = announced(exchange)
     if not total:
         return "·" * width
@@ -59,7 +59,7 @@ _REQUEST_AT_LEAST = 20
 
 
 class HeldLine(Static):
-    """Which response the orders are for, what holds it and since when; not there while nothing is held."""
+    """The response that the keys are for, what holds it and for how long; hidden while nothing is held."""
 
     DEFAULT_CSS = """
     HeldLine { dock: bottom; height: 1; display: none; text-wrap: nowrap; background: $panel; }
@@ -71,7 +71,7 @@ class HeldLine(Static):
         self._shown = ""
 
     def show(self, exchange: Exchange | None, now: float) -> None:
-        """Paint again if something has changed; None takes the line away."""
+        """Paint again if something has changed; None hides the line."""
         told = "" if exchange is None else _told(exchange, now, self.app.size.width)
         if told != self._shown:
             self._shown = told
@@ -109,7 +109,7 @@ class InFlight(Static):
         self._shown: list[_Part] = []
 
     def tick(self, target: Exchange | None) -> None:
-        """Show how it is now; `target` is the one that orders are for."""
+        """Show the current state; `target` is the response that the keys are for."""
         lines = [*self._lines(target)] if self.display else []
         if lines != self._shown:
             has_grown = len(lines) != len(self._shown)

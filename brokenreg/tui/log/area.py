@@ -52,7 +52,7 @@ class LogView(ScrollView, Scrolling, can_focus=True, inherit_bindings=False):
         return self.scroll_offset.y >= self.max_scroll_y
 
     def tick(self) -> None:
-        """Take in what was logged since the last tick."""
+        """Show what was logged since the last tick."""
         width = self.scrollable_content_region.width
         state = (self._diagnostics.version, self.level, width)
         if state == self._shown or width <= _LEAD:
@@ -84,7 +84,7 @@ class LogView(ScrollView, Scrolling, can_focus=True, inherit_bindings=False):
         return Strip(segments).adjust_cell_length(width, self.rich_style)
 
     def on_resize(self) -> None:
-        """Fold anew."""
+        """Fold the lines again."""
         self.tick()
 
 
@@ -136,7 +136,7 @@ class LogArea(TabArea):
         return _LEVELS[self._view.level]
 
     def action_follow(self) -> None:
-        """Go along with what comes, beginning at the newest; or do not."""
+        """Switch follow on or off: whether the newest line stays in sight."""
         self._view.follow = not self._view.follow
         if self._view.follow:
             self._view.action_last()

@@ -90,7 +90,7 @@ class TagsArea(TabArea):
         return super().disabled_reason(action)
 
     def action_open(self) -> None:
-        """Show the document that the row stands for."""
+        """Show the document of the row."""
         row = self._view.selected
         if row is not None and row.digest is not None:
             self.app.push_screen(DocumentScreen(*document_of(row, row.digest, self._runtime.store)))
@@ -107,7 +107,7 @@ class TagsArea(TabArea):
         self._view.focus()
 
     def action_copy(self) -> None:
-        """Copy the command that pulls what the row stands for."""
+        """Copy the command that pulls the row's image."""
         row = self._view.selected
         if row is None or row.digest is None:
             return
@@ -132,7 +132,7 @@ class TagsArea(TabArea):
         self._change(delete)
 
     def action_retag(self) -> None:
-        """Give what the row stands for another tag, after asking which."""
+        """Ask for a tag, and add it to the row's manifest."""
         self._change(retag)
 
     def on_input_changed(self, event: Input.Changed) -> None:
@@ -146,7 +146,7 @@ class TagsArea(TabArea):
         self._view.focus()
 
     def on_cursor_list_opened(self) -> None:
-        """Somebody clicked twice."""
+        """Open the row after a double click."""
         if not self.disabled_reason("open"):
             self.action_open()
         else:
@@ -158,7 +158,7 @@ class TagsArea(TabArea):
             self.run_worker(change(self.app, self._runtime, row), group="asking")
 
     def _address(self) -> str:
-        """The listener at which names are what they are here: one that stands for no other registry."""
+        """Return the address of a listener without an upstream of its own: there, names are as shown here."""
         addresses = self._runtime.status().registry
         for listen, address in zip(self._runtime.settings.listen, addresses, strict=False):
             if listen.upstream is None:

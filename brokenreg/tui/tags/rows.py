@@ -1,4 +1,4 @@
-"""The rows of the tree: of what is open alone, made anew for repositories that have changed."""
+"""The rows of the tree: those that are open, updated for repositories that have changed. Free of Textual."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from brokenreg.storage.records import Manifest, Records, Repository, RepositoryK
 from brokenreg.wording import counted
 
 Place = tuple[str, ...]
-"""Where a row stands: namespace, repository, then a step for each level below."""
+"""The place of a row: namespace, repository, then a step for each level below."""
 
 DIGEST = 19
 """Characters of a digest that are shown where there is no room for all: sha256: and twelve."""
@@ -28,7 +28,7 @@ INDEXES = frozenset({OCI_INDEX, DOCKER_LIST})
 
 
 class Kind(StrEnum):
-    """What a row is of, in the word that stands on it."""
+    """What a row shows; the value is the word in the row."""
 
     REPOSITORY = ""
     TAG = "tag"
@@ -41,7 +41,7 @@ class Kind(StrEnum):
 
 
 MANIFESTS = frozenset({Kind.TAG, Kind.UNTAGGED, Kind.PLATFORM, Kind.REFERRER})
-"""Rows that stand for a manifest or an index."""
+"""Rows of a manifest or an index."""
 
 
 class Row(NamedTuple):
@@ -156,7 +156,7 @@ class Tree:
             yield from self._tags(key, repository, found)
 
     def _tags(self, key: RepositoryKey, repository: Repository, found: Iterable[str]) -> Iterator[Row]:
-        """Tags, and manifests without one unless somebody searches for tags."""
+        """Yield tags, and untagged manifests unless the user searches for tags."""
         branch = _Branch(repository, self._open, self.parts, self.missing)
         untagged = _untagged(repository) if found is repository.tags else []
         tags = sorted(found)

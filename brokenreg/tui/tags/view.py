@@ -169,7 +169,7 @@ class TagTree(CursorList, HasDisabledReasons):
 
 
 def _about(row: Row) -> str:
-    """What stands at the right: what it is."""
+    """Return the text at the right: what the row is."""
     if row.kind in MANIFESTS and row.digest:
         what = "index" if row.media_type in INDEXES else "manifest"
         word = what if row.is_here else "not here"

@@ -26,7 +26,7 @@ from brokenreg.tui.traffic.marks import MARK
 from brokenreg.tui.traffic.table import TrafficTable
 
 _LOOKED_AT = 1000
-"""Of so many exchanges, the newest, are the values offered; a look takes some milliseconds."""
+"""Newest exchanges whose values are suggested; reading them takes some milliseconds."""
 
 
 class TrafficArea(TabArea):
@@ -174,21 +174,21 @@ class TrafficArea(TabArea):
             say(self, f"replay of exchange {exchange.id}: {status}{left_out}")
 
     def action_export(self) -> None:
-        """Ask in which form, and where to."""
+        """Show the dialogue that exports the exchange."""
         if self._chosen is not None:
             table = self._table
             source = Source(self.context.runtime, self._chosen, table.shows, table.marks.exchanges(self._log))
             self.app.push_screen(ExportScreen(source), partial(say, self))
 
     def action_copy(self) -> None:
-        """Copy what the exchange is about."""
+        """Copy the digest, the reference or the path."""
         if self._chosen is not None:
             subject = visible(subject_of(self._chosen))  # a line break in a path would run what follows
             self.app.copy_to_clipboard(subject)
             say(self, f"copied: {subject}")
 
     def action_follow(self) -> None:
-        """Go along with what comes, beginning at the newest; or do not."""
+        """Switch follow on or off: whether the newest row stays in sight."""
         self._table.toggle_follow()
 
     def action_filter(self) -> None:
@@ -203,15 +203,15 @@ class TrafficArea(TabArea):
         self._table.show_only(self._bar.filter)
 
     def action_expand(self) -> None:
-        """Show the exchanges of the pull or push at the cursor, or its heading alone."""
+        """Fold or unfold the pull or push at the cursor."""
         self._table.toggle_transfer()
 
     def action_groups(self) -> None:
-        """Pulls and pushes under headings; or every exchange by itself."""
+        """Group exchanges by pull and push, or do not."""
         self._table.toggle_groups()
 
     def action_waterfall(self) -> None:
-        """Bars that show when each exchange was, or none."""
+        """Show or hide the bars that show when each exchange took place."""
         self._table.toggle_waterfall()
 
     def action_mark(self) -> None:
@@ -250,13 +250,13 @@ class TrafficArea(TabArea):
             self._fail_next.choose(self._table.selected)
 
     def on_cursor_list_opened(self) -> None:
-        """Somebody clicked twice."""
+        """Open the row after a double click."""
         if not self.disabled_reason("open"):
             self.action_open()
 
     @property
     def _chosen(self) -> Exchange | None:
-        """What is read, or under the cursor."""
+        """The exchange in the detail while it is read, else the one under the cursor."""
         return self._detail.exchange if self._is_reading else self._table.selected
 
     @property
@@ -267,7 +267,7 @@ class TrafficArea(TabArea):
         self._table.learn()
         row = self._table.row
         if self._is_reading and row is None:
-            self._detail.tick()  # Trimmed while somebody reads it: what is shown stays.
+            self._detail.tick()  # It was trimmed while the user reads it: what is shown stays.
         elif self._is_reading or self.has_class("-wide"):
             transfer = self._table.transfer
             self._detail.show(row, None if transfer is None else transfer.kind)

@@ -119,7 +119,7 @@ def bytes_word(size: int) -> str:
 
 
 def share_word(done: int, whole: int) -> str:
-    """So many bytes of so many, in at most six cells: `41/98M`, or the percentage if that is too long."""
+    """Return `done` of `whole` bytes in at most six cells: `41/98M`, or the percentage if it is shorter."""
     whole_word = bytes_word(whole)
     unit = max(0, _UNITS.find(whole_word[-1]) + 1)
     both = f"{done / 1024**unit:.0f}/{whole / 1024**unit:.0f}{whole_word[-1]}"
@@ -159,9 +159,9 @@ def transfer_line(transfer: Transfer, width: int) -> str:
 
 
 def note(exchange: Exchange, width: int, retry: int = 0) -> str:
-    """That it is held, what fault struck, how it ended if not well, which retry it was: in `width` cells."""
+    """Return held, the applied fault, how it ended if not well, or the retry, in `width` cells."""
     again = f"retry {retry}" if retry else ""
-    word = _struck(exchange, width)
+    word = _outcome(exchange, width)
     if word and again and cell_len(word) + 3 + len(again) <= width:
         return f"{word} · {again}"
     return word or (again if len(again) <= width else "")
@@ -178,7 +178,7 @@ def progress(work: WorkProgress, width: int) -> str:
     return next((text for text in texts if cell_len(text) <= width), fit(texts[-1], width))
 
 
-def _struck(exchange: Exchange, width: int) -> str:
+def _outcome(exchange: Exchange, width: int) -> str:
     if exchange.held_since is not None:
         return fit("HELD", min(4, width))
     if not exchange.faults:
@@ -202,7 +202,7 @@ def ended_word(exchange: Exchange) -> str:
 
 
 def subject_of(exchange: Exchange) -> str:
-    """What it is about: the digest that it asked for or was told, else the reference, else the path."""
+    """Return the digest that was requested or served, else the reference, else the path."""
     if is_digest(exchange.target.reference):
         return exchange.target.reference
     told = exchange.response_header("docker-content-digest")

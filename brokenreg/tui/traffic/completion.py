@@ -68,7 +68,7 @@ def advice(text: str, values: Values) -> str:
 
 
 def _start_of_last(text: str) -> int:
-    """Where the last term begins: after a space or `|` that stands in no quotation marks."""
+    """Where the last term begins: after a space or `|` outside quotation marks."""
     start, quoted = 0, False
     for place, character in enumerate(text):
         quoted ^= character == '"'

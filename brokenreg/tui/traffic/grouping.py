@@ -16,7 +16,7 @@ _CLIENTS = 256
 """Pairs of client and repository whose transfers may go on: those heard of last."""
 
 _AT_ONCE = 8
-"""Transfers of one such pair that may go on at once: the newest."""
+"""Unfinished transfers of one such pair: the newest are kept."""
 
 _PARTS = frozenset({Endpoint.MANIFEST, Endpoint.CONFIG, Endpoint.LAYER, Endpoint.UPLOAD, Endpoint.REFERRERS})
 
@@ -24,7 +24,7 @@ _Key = tuple[str, str, str, str]
 
 
 class Transfers:
-    """Tells of each exchange, in order of arrival, to which transfer it belongs. Each costs the same."""
+    """Assigns each exchange, in order of arrival, to a transfer, in constant time."""
 
     def __init__(self, read: Read) -> None:
         self._read = read

@@ -1,4 +1,4 @@
-"""How many lines each item of a long list takes; what is asked while painting is found without a walk."""
+"""Counts the lines of each item of a long list; finds the item of a line without a walk. Free of Textual."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class Heights:
             self._base = self.first
 
     def line_of(self, item: int) -> int:
-        """How many lines stand before an item."""
+        """Return the number of lines before an item."""
         bucket, place = divmod(item - self._base, _BUCKET)
         before = sum(self._sums[number] for number in range(bucket))
         return before + (sum(self._buckets[bucket][:place]) if place else 0)

@@ -1,4 +1,4 @@
-"""Which exchanges somebody has marked. Free of Textual."""
+"""The exchanges that the user has marked. Free of Textual."""
 
 from __future__ import annotations
 
@@ -10,14 +10,15 @@ from brokenreg.traffic.log import TrafficLog
 from brokenreg.tui.traffic.transfer import Transfer
 
 MARK, MARK_OF_SOME = "◆", "◇"
-"""What stands before a marked row; before a heading some of whose exchanges are marked."""
+"""The signs before a marked row, and before a heading some of whose exchanges are marked."""
 
 
 class Marks:
     """The marked exchanges of a log, by id in order; and pulls and pushes that are marked as a whole.
 
-    Of a whole, exchanges that come later are marked as well (`joined`). They are a reader's own: the log
-    knows nothing of them, and they stay whatever list is shown. Those of what has left the log are let go.
+    Of a whole, exchanges that come later are marked as well (`joined`). Marks belong to the panel: the
+    log does not know them, and filters do not change them. Marks of exchanges that have left the log are
+    removed.
     """
 
     def __init__(self) -> None:
@@ -40,7 +41,7 @@ class Marks:
         return [found for found in map(log.find, self._ids) if found is not None]
 
     def sign(self, transfer: Transfer) -> str:
-        """What stands before its heading."""
+        """Return the sign before the heading of a transfer."""
         if transfer.first.id in self._wholes:
             return MARK
         members = transfer.members
@@ -79,12 +80,12 @@ class Marks:
         self._wholes.pop(transfer.first.id, None)
 
     def clear(self) -> None:
-        """Mark nothing any more."""
+        """Remove all marks."""
         self._ids.clear()
         self._wholes.clear()
 
     def tick(self, log: TrafficLog) -> None:
-        """Let go of what has left the log."""
+        """Remove the marks of exchanges that have left the log."""
         if self._generation != log.generation:
             self._generation = log.generation
             self._ids = [each for each in self._ids if log.find(each) is not None]

@@ -1,4 +1,4 @@
-"""How a row of the list looks: its columns, and what stands in them."""
+"""Paints a row of the list: its columns and their content."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _Part = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class _Words:
-    """What stands in the columns of a row."""
+    """The text in the columns of a row."""
 
     glyph: str
     mark: str
@@ -56,7 +56,7 @@ class Painter:
 
     def __init__(self, widget: Widget, clock: Callable[[], float]) -> None:
         self.wants_waterfall: bool | None = None
-        """Whether somebody asked for it, or against it."""
+        """Whether the user wants it; None if they have not chosen."""
         self._widget = widget
         self._clock = clock
         self._strips: LRUCache[tuple[object, ...], Strip] = LRUCache(_STRIPS_KEPT)
@@ -73,7 +73,7 @@ class Painter:
         return is_wide if self.wants_waterfall is None else self.wants_waterfall
 
     def heading(self, width: int) -> Strip:
-        """The names of the columns."""
+        """Paint the names of the columns."""
         bar = self._bar_width(width)
         text = (
             f"   {'Time':<{_TIME}} {'Client':<{_CLIENT}} {'Request':<{self._room(width)}} "
@@ -83,13 +83,13 @@ class Painter:
         return Strip([Segment(text, style)], len(text)).adjust_cell_length(width, style)
 
     def hint(self, hint: tuple[str, ...], line: int, width: int) -> Strip:
-        """Line `line` of what stands there while there are no rows."""
+        """Paint line `line` of the hint for an empty list."""
         text = f"   {hint[line]}" if 0 <= line < len(hint) else ""
         style = self._style("good" if text.startswith("     ") else "quiet")
         return Strip([Segment(fit(text, width), style)], width)
 
     def row(self, row: Row, rows: Rows, marks: Marks, cursor: str | None, width: int) -> Strip:
-        """A row; `cursor` is the style's name, if the cursor stands there."""
+        """Paint a row; `cursor` is the name of the cursor's style, if the cursor is there."""
         if isinstance(row, Transfer):
             return self._strip(self._transfer_words(row, rows, marks.sign(row), width), cursor, width)
         mark = MARK if row.id in marks else " "
@@ -217,7 +217,7 @@ class Painter:
         return span_bar(exchange.started, end, span, room)
 
     def _summary(self, transfer: Transfer) -> Summary:
-        """Made anew while it goes on."""
+        """Return the summary, from the cache once the transfer has ended."""
         key = (transfer.size, len(transfer.members), len(transfer.blobs))
         known = self._summaries.get(transfer)
         if known is None or known[0] != key or known[1].in_flight:

@@ -19,7 +19,7 @@ _BATCH = 32
 """Exchanges between two looks at the clock; some 0.3 ms."""
 
 Row = Exchange | Transfer
-"""What stands in a line; a transfer is the heading of its exchanges."""
+"""What a line shows; a transfer is the heading of its exchanges."""
 
 
 class Rows:
@@ -92,7 +92,7 @@ class Rows:
         return rest if isinstance(row, Transfer) else rest - self._place(unit, exchange) - 1
 
     def row_at(self, line: int) -> Row:
-        """What stands in a line. Raise `IndexError`."""
+        """Return what a line shows. Raise `IndexError`."""
         item, place = self._heights.item_at(line)
         unit = self._units[item - self._heights.first]
         if isinstance(unit, Exchange):
@@ -128,7 +128,7 @@ class Rows:
         return self._row_in(*places[found % len(places)])
 
     def transfer_of(self, exchange: Exchange) -> Transfer | None:
-        """The transfer under whose heading an exchange stands."""
+        """Return the transfer under whose heading an exchange is shown."""
         item = self._items.get(exchange.id)
         unit = None if item is None else self._units[item - self._heights.first]
         return unit if isinstance(unit, Transfer) and unit.size > 1 else None

@@ -89,7 +89,7 @@ class TrafficTable(CursorList):
 
     @property
     def row(self) -> Row | None:
-        """What stands under the cursor; None while there is nothing, or no longer."""
+        """The row under the cursor; None if there is none, or no longer."""
         return self.cursor if self.cursor is not None and self._rows.has(self.cursor) else None
 
     @property
@@ -135,12 +135,12 @@ class TrafficTable(CursorList):
         self._look(replace(self._view, hides_routine=not self._view.hides_routine))
 
     def learn(self) -> None:
-        """Have the heading under the cursor know what its manifests name."""
+        """Read the manifests of the transfer under the cursor."""
         if isinstance(self.cursor, Transfer):
             self._rows.learn(self.cursor)
 
     def toggle_mark(self) -> None:
-        """Mark what is under the cursor, at a heading all below it; or do not any more."""
+        """Mark the row under the cursor, at a heading all rows below it; or remove the marks."""
         row = self.row
         if isinstance(row, Transfer):
             self.marks.toggle_whole(row)
@@ -149,7 +149,7 @@ class TrafficTable(CursorList):
         self.refresh()
 
     def clear_marks(self) -> None:
-        """Mark nothing any more."""
+        """Remove all marks."""
         self.marks.clear()
         self.refresh()
 
@@ -238,7 +238,7 @@ class TrafficTable(CursorList):
     def watch_scroll_y(self, old_value: float, new_value: float) -> None:
         super().watch_scroll_y(old_value, new_value)
         if new_value < self.max_scroll_y:
-            self._place = None  # somebody has scrolled since; a change of size leads to the end at most
+            self._place = None  # the user has scrolled since; a change of size leads to the end at most
 
     def on_resize(self) -> None:
         if self._place is not None:
@@ -260,7 +260,7 @@ class TrafficTable(CursorList):
         return self._painter.row(row, self._rows, self.marks, cursor, width)
 
     def toggle_follow(self) -> None:
-        """Follow what comes, beginning at the newest; or do not."""
+        """Switch follow on or off: whether the newest row stays in sight."""
         self.follow = not self.follow
         if self.follow:
             self.action_last()

@@ -26,7 +26,7 @@ MEMBERS = 500
 """Exchanges of one transfer at most, so that none is too large to be shown; what follows is a new one."""
 
 _SPAN = 20_000
-"""Exchanges of whoever from the first to the last of one transfer, so that none outlives the log by much."""
+"""Maximum distance, in exchanges of all clients, from the first to the last one of a transfer."""
 
 _RETRIES = 32
 """Attempts that are looked back at, so that a row costs the same whatever came before."""
@@ -48,8 +48,8 @@ class Kind(StrEnum):
 class Transfer:
     """One pull or push: its exchanges in order of arrival, those that are still in the log.
 
-    `kind` is None while only HEAD was asked. `size` counts those that are gone too. `blobs` are the digests
-    that the manifests name as config and layers.
+    `kind` is None while there were only HEAD requests. `size` also counts exchanges that have left the log.
+    `blobs` are the digests of configs and layers in its manifests.
     """
 
     first: Exchange
@@ -83,7 +83,7 @@ class Transfer:
         """Return whether a request for a known manifest begins another pull or push."""
         if exchange.endpoint is not Endpoint.MANIFEST or self._is_busy():
             return False
-        before = self._attempts.get(asked(exchange))
+        before = self._attempts.get(request_key(exchange))
         if not self._is_pushed and (before is None or before[-1].has_failed):
             return False
         return exchange.started - self._latest > AGAIN or (not self._is_pushed and self._is_whole())
@@ -91,7 +91,7 @@ class Transfer:
     def _is_whole(self) -> bool:
         """Return whether all blobs of its manifests have come."""
         return bool(self.blobs) and self.blobs <= {
-            asked(each)[1] for each in self.last_bodies() if has_come(each)
+            request_key(each)[1] for each in self.last_bodies() if has_come(each)
         }
 
     def is_failure(self, exchange: Exchange) -> bool:
@@ -105,7 +105,7 @@ class Transfer:
         return digest in self._names if self._names else None
 
     def learn(self, read: Read) -> None:
-        """Read the manifests that have come since it was asked last."""
+        """Read the manifests that have come since the last call."""
         for exchange in [each for each in self._unread if each.ended is not None]:
             self._unread.remove(exchange)
             self._note(exchange, read)
@@ -130,27 +130,27 @@ class Transfer:
         if exchange.endpoint is Endpoint.MANIFEST:
             self._unread.append(exchange)
             self._is_pushed |= exchange.method == "PUT" and bool(tag_of(exchange))
-        self._attempts.setdefault(asked(exchange), []).append(exchange)
+        self._attempts.setdefault(request_key(exchange), []).append(exchange)
 
     def drop_first(self) -> None:
         """The oldest exchange has left the log."""
         gone = self.members.popleft()
-        key = asked(gone)
+        key = request_key(gone)
         self._attempts[key].remove(gone)
         if not self._attempts[key]:
             del self._attempts[key]
 
     def retry(self, exchange: Exchange) -> int:
-        """Which retry it is: how many of those just before it asked for the same and failed."""
+        """Return which retry it is: how many of the same requests just before it failed."""
         if not exchange.target.reference:
             return 0
-        attempts = self._attempts.get(asked(exchange), ())
+        attempts = self._attempts.get(request_key(exchange), ())
         place = attempts.index(exchange) if exchange in attempts else 0
         before = attempts[max(0, place - _RETRIES) : place]
         return sum(map(self.is_failure, before))
 
     def last_attempts(self) -> Iterator[Exchange]:
-        """Of each that was asked for, the exchange that counts."""
+        """Yield the last exchange for each request."""
         return (attempts[-1] for attempts in self._attempts.values())
 
     def last_bodies(self) -> list[Exchange]:
@@ -179,8 +179,8 @@ def tag_of(exchange: Exchange) -> str:
     return reference if is_tag else ""
 
 
-def asked(exchange: Exchange) -> tuple[str, str]:
-    """What it asked for. An upload in one POST, or a mount, has its digest in the query only."""
+def request_key(exchange: Exchange) -> tuple[str, str]:
+    """Return what was requested. An upload in one POST, or a mount, has its digest in the query only."""
     return exchange.method, exchange.target.reference or exchange.query
 
 
@@ -234,7 +234,7 @@ class Summary:
 def summarise(transfer: Transfer) -> Summary:
     """Return the summary of a transfer; retries count once."""
     bodies = transfer.last_bodies()
-    done = {asked(each)[1] for each in bodies if has_come(each)}
+    done = {request_key(each)[1] for each in bodies if has_come(each)}
     seen = done | {each.target.reference for each in bodies if each.target.reference}
     busy = sum(each.ended is None for each in transfer.members)
     end = max((each.started + (each.duration or 0.0) for each in transfer.members), default=0.0)

@@ -16,10 +16,10 @@ _PROBE = (ClosedBeforeTLSHello, ExchangeEnded)
 
 
 def is_routine(exchange: Exchange) -> bool:
-    """Whether it is a ping, a token, or a probe of the port, that went as such things should go.
+    """Return whether it is a ping, a token or a probe of the port that went as usual.
 
-    What is in flight, was held or struck, failed, was edited or is a replay is none. Once an exchange has
-    ended, the answer stays what it is.
+    An exchange that is in flight, failed, was held, edited or replayed, or to which a fault was applied is
+    not routine. The result does not change once an exchange has ended.
     """
     endpoint = exchange.endpoint
     if endpoint is Endpoint.PING:
@@ -30,7 +30,7 @@ def is_routine(exchange: Exchange) -> bool:
 
 
 def _is_usual(exchange: Exchange) -> bool:
-    """Whether nobody interfered with it. At the second origin, whatever comes is worth a look."""
+    """Return whether nothing interfered with it. At the second origin, no exchange is routine."""
     return (
         exchange.origin is Origin.REGISTRY
         and exchange.held_since is None
@@ -42,7 +42,7 @@ def _is_usual(exchange: Exchange) -> bool:
 
 
 def _is_good_ping(exchange: Exchange) -> bool:
-    """200; or the challenge, which is no answer to somebody who shows credentials."""
+    """Return whether a ping got 200, or the challenge if it had no credentials."""
     if exchange.ended is not Ended.COMPLETE or exchange.method not in ("GET", "HEAD"):
         return False
     if exchange.status == 401:

@@ -25,14 +25,14 @@ _PRODUCT_SHOWN = 200
 
 
 def state(transfer: Transfer, now: float) -> Hashable:
-    """What is other once there is something else to say."""
+    """Return a value that differs if `whole` would differ."""
     is_busy = any(each.ended is None for each in transfer.members)
     changes = sum(each.revision for each in transfer.members)
     return transfer.size, len(transfer.members), changes, len(transfer.blobs), now if is_busy else None
 
 
 def whole(transfer: Transfer, now: float) -> Iterator[Part]:
-    """A head of two lines; facts; which blobs are not here yet, and why; the requests."""
+    """Yield a head of two lines, facts, the missing blobs with reasons, and the requests."""
     yield f"{cells.transfer_line(transfer, _TITLE)}\n", "bold"
     if not transfer.members:
         yield "All its exchanges have left the log\n", ""
@@ -81,7 +81,7 @@ def _facts(transfer: Transfer, summary: Summary) -> Iterator[tuple[str, str]]:
 
 
 def _requests(transfer: Transfer) -> Iterator[Part]:
-    """How many there were, and how they were answered, by endpoint."""
+    """Yield the number of requests, and their statuses by endpoint."""
     members = transfer.members
     gone = transfer.size - len(members)
     yield f"\n{counted(transfer.size, 'request')}", "bold"
@@ -94,14 +94,14 @@ def _requests(transfer: Transfer) -> Iterator[Part]:
 
 
 def _retries(transfer: Transfer) -> Iterator[str]:
-    """The endpoint of each that was asked for again after a failure (`Transfer.retry`), in one walk."""
+    """Yield the endpoint of each request that was repeated after a failure (`Transfer.retry`)."""
     failed = set()
     for each in transfer.members:
-        asked = (each.method, each.target.reference)
-        if asked in failed:
+        key = (each.method, each.target.reference)
+        if key in failed:
             yield str(each.endpoint)
         if transfer.is_failure(each) and each.target.reference:
-            failed.add(asked)
+            failed.add(key)
 
 
 def _counted(words: Iterable[str]) -> str:
@@ -110,11 +110,11 @@ def _counted(words: Iterable[str]) -> str:
 
 
 def _missing(transfer: Transfer, now: float) -> Iterator[Part]:
-    """The blobs that are not here yet; of a push nobody knows which are to come."""
-    asked = {each.target.reference: each for each in transfer.last_bodies()}
+    """Yield the blobs that are missing. Which blobs a push will send is unknown."""
+    requested = {each.target.reference: each for each in transfer.last_bodies()}
     named = transfer.blobs if transfer.kind is Kind.PULL else set()
-    missing = {reference: why for reference, each in asked.items() if (why := _why(each, now))}
-    missing |= dict.fromkeys(sorted(named - asked.keys()), "not requested")
+    missing = {reference: why for reference, each in requested.items() if (why := _why(each, now))}
+    missing |= dict.fromkeys(sorted(named - requested.keys()), "not requested")
     if not missing:
         return
     yield "\nNot here yet\n", "bold"
@@ -123,12 +123,12 @@ def _missing(transfer: Transfer, now: float) -> Iterator[Part]:
         yield f"{visible(why)}\n", "$warning"
     if len(missing) > MOST:
         yield f"  and {len(missing) - MOST} more\n", "$secondary"
-    if named - asked.keys():
+    if named - requested.keys():
         yield "  A client does not request a blob that it already has.\n", "$secondary"
 
 
 def _why(exchange: Exchange, now: float) -> str:
-    """Why what it asked for is not here yet; empty if it is."""
+    """Return why the blob of an exchange is missing, or an empty string."""
     if exchange.ended is not None:
         if not exchange.has_failed:
             return ""

@@ -87,7 +87,7 @@ class Detail(Lines, inherit_bindings=False):
         )
 
     def heading(self) -> Content:
-        """The line of panes; the one in sight stands out without colour too."""
+        """Return the line of panes; the current one is in reverse video."""
         if not isinstance(self._row, Exchange):
             return Content.styled(" Summary ", "bold reverse") if self._row else Content("")
         parts: list[Part] = []
