@@ -13,7 +13,7 @@ from typing import Any
 from brokenreg.oci.digests import Digest
 from brokenreg.oci.errors import ErrorCode, OCIError
 from brokenreg.proxy.cache.fill import Piece
-from brokenreg.storage.errors import refusal
+from brokenreg.storage.errors import storage_error_response
 from brokenreg.wire.asgi import ZERO_COPY, Send
 
 logger = logging.getLogger(__name__)
@@ -64,7 +64,7 @@ def as_oci_error(error: Exception) -> OCIError:
     """Return what a client is told about an exception. An unexpected one is logged here."""
     if isinstance(error, OCIError):
         told = error
-    elif (refused := refusal(error)) is not None:
+    elif (refused := storage_error_response(error)) is not None:
         told = refused
         if told.status == 500:
             logger.error("a request failed: %s", told.message)

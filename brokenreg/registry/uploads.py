@@ -11,7 +11,7 @@ from brokenreg.oci.digests import ALGORITHMS, Digest
 from brokenreg.oci.errors import ErrorCode, OCIError
 from brokenreg.registry.request import RegistryRequest
 from brokenreg.registry.responses import Response
-from brokenreg.storage.session import Upload
+from brokenreg.storage.upload_session import UploadSession
 from brokenreg.wire.asgi import ClientDisconnectedError
 
 _CHUNK = 256 * 1024
@@ -131,7 +131,7 @@ async def _store_whole(request: RegistryRequest, digest: Digest, chunks: AsyncIt
         await request.store.uploads.finish(upload, digest)
 
 
-async def _append(request: RegistryRequest, upload: Upload) -> None:
+async def _append(request: RegistryRequest, upload: UploadSession) -> None:
     """Append the body. Raise `OCIError` 416 if its Content-Range does not begin where the session is."""
     expected = None
     content_range = request.header("content-range")

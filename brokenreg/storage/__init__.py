@@ -1,4 +1,4 @@
-"""What survives: blobs as content-addressed files, everything else in one SQLite index."""
+"""Durable content: blobs as content-addressed files, everything else in one SQLite index."""
 
 from brokenreg.storage.store import Store
 

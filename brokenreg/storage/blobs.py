@@ -1,4 +1,4 @@
-"""Blobs: whole, checked files named by their digest."""
+"""Blobs: complete files with verified content, named by their digest."""
 
 from __future__ import annotations
 
@@ -21,30 +21,30 @@ _NOT_CACHED = (errno.EAGAIN, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL)
 
 
 class BlobFile:
-    """A blob opened for reading; it stays readable if it is deleted meanwhile."""
+    """A blob opened for reading. It stays readable if it is deleted meanwhile."""
 
     def __init__(self, path: Path) -> None:
         self.file = path.open("rb", buffering=0)
         self.size = os.fstat(self.file.fileno()).st_size
 
     def is_cached(self, offset: int, length: int) -> bool:
-        """Whether the kernel has these bytes in memory, so that reading them stops nobody.
+        """Return whether the kernel has these bytes in memory, so that reading them does not block.
 
-        The ends are asked for; the kernel reads ahead, so what lies between is there too.
+        This checks both ends: the kernel reads ahead, so the bytes between them are in memory too.
         """
         return self._has_page(offset) and self._has_page(offset + length - 1)
 
     async def read(self, offset: int, length: int) -> bytes:
-        """The bytes there: at once if the kernel has them in memory, else by a thread.
+        """Return bytes: immediately if the kernel has them in memory, else read by a thread.
 
-        A plain read of what is not in memory would stop the loop for as long as the disk takes.
+        Otherwise a read would block the event loop for as long as the disk takes.
         """
         if self.is_cached(offset, length):
             return os.pread(self.file.fileno(), length, offset)
         return await FILE_THREADS.run(os.pread, self.file.fileno(), length, offset)
 
     def read_blocking(self, offset: int, length: int) -> bytes:
-        """The bytes there, for those who are in a thread of their own."""
+        """Return bytes. Blocks; call it in a thread."""
         return os.pread(self.file.fileno(), length, offset)
 
     def _has_page(self, offset: int) -> bool:
@@ -70,7 +70,7 @@ class BlobFile:
 
 
 class BlobStore:
-    """The blobs of the data folder. A pinned blob is never removed: somebody is about to refer to it."""
+    """The blobs of the data folder. A pinned blob is never removed: a request reads it or will link it."""
 
     def __init__(self, folder: DataFolder, quota: Quota) -> None:
         self._folder = folder
@@ -79,14 +79,14 @@ class BlobStore:
         self._pins: Counter[Digest] = Counter()
 
     def size(self, digest: Digest) -> int | None:
-        """Bytes of the blob; None if it is not here."""
+        """Return the size of a blob in bytes, or None if it is missing."""
         try:
             return self._folder.blob(digest).stat().st_size
         except FileNotFoundError:
             return None
 
     def modified(self, digest: Digest) -> float | None:
-        """When the blob last came in, in seconds since the epoch; None if it is not here."""
+        """Return when a blob was stored, in seconds since the epoch, or None if it is missing."""
         try:
             return self._folder.blob(digest).stat().st_mtime
         except FileNotFoundError:
@@ -100,7 +100,7 @@ class BlobStore:
             return None
 
     def open(self, digest: Digest) -> BlobFile | None:
-        """Open the blob; None if it is not here."""
+        """Open a blob; None if it is missing."""
         try:
             return BlobFile(self._folder.blob(digest))
         except FileNotFoundError:
@@ -108,7 +108,7 @@ class BlobStore:
 
     @contextmanager
     def pin(self, digest: Digest) -> Iterator[None]:
-        """Keep the blob from being removed until its link is in the index."""
+        """Keep a blob from being removed within the block."""
         self._pins[digest] += 1
         try:
             yield
@@ -118,13 +118,13 @@ class BlobStore:
                 del self._pins[digest]
 
     def is_pinned(self, digest: Digest) -> bool:
-        """Whether somebody is at work with the blob."""
+        """Return whether a blob is pinned."""
         return digest in self._pins
 
     def adopt(self, descriptor: int, received: Path, digest: Digest) -> None:
-        """Make a received file, whose digest was checked, the blob: durably, and never half. Blocks."""
+        """Turn a received file with a verified digest into a blob, atomically and durably. Blocks."""
         os.fsync(descriptor)
-        os.utime(descriptor)  # its age as a blob counts from now
+        os.utime(descriptor)  # its age as a blob begins now
         target = self._folder.blob(digest)
         with self._adopting:
             replaced = self.size(digest)
@@ -146,9 +146,9 @@ class BlobStore:
         return is_same
 
     def take_out(self, digest: Digest) -> Path | None:
-        """Make an unpinned blob invisible at once; None if it is pinned or gone. The caller has it removed.
+        """Make an unpinned blob invisible immediately; None if it is pinned or missing.
 
-        Removing a large file takes long, so it is a thread's work; renaming is not.
+        The caller removes the returned file in a thread, because that takes long for a large file.
         """
         if digest in self._pins:
             return None

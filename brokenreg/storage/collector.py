@@ -1,7 +1,7 @@
-"""Garbage: blobs that nothing refers to or that the cache has no room for, sessions that nobody goes on with.
+"""Removes garbage: unreferenced blobs, cached blobs beyond the limit, and abandoned upload sessions.
 
-A blob is referred to by a repository that is linked to it and has a manifest that mentions it. Ages count
-from the files' modification times, which survive restarts and crashes.
+A blob is referenced if a repository is linked to it and has a manifest that mentions it. Ages are those of
+the files' modification times, which survive restarts and crashes.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ _SLICE = 256
 
 
 class Collector:
-    """Removes garbage at start and hourly; never what is in use."""
+    """Removes garbage at start and hourly, but never what is in use."""
 
     def __init__(
         self,
@@ -59,7 +59,7 @@ class Collector:
         self._quota = quota
 
     async def run(self) -> None:
-        """Collect now and then every hour, for ever."""
+        """Collect now, and then every hour, until cancelled."""
         while True:
             try:
                 await self.collect()
@@ -70,9 +70,9 @@ class Collector:
             await asyncio.sleep(INTERVAL)
 
     async def collect(self, *, now: float | None = None) -> None:
-        """Make room in the cache; remove what is old enough at `now` (seconds since the epoch)."""
+        """Make room in the cache, and remove what is old enough at `now` (seconds since the epoch)."""
         now = time.time() if now is None else now
-        await self._cache.make_room()  # first: the index may need room to forget the rest
+        await self._cache.make_room()  # first: the index may need room to delete the rest
         await self._correct_times(now)
         await self._drop_uploads(now - UPLOAD_AGE)
         await self._drop_manifests(now - MANIFEST_AGE)
@@ -89,7 +89,7 @@ class Collector:
         await FILE_THREADS.run(self._folder.correct_times, ahead, now)
 
     async def _drop_uploads(self, before: float) -> None:
-        """Sessions untouched since `before`, files without a session, sessions without a file."""
+        """Remove sessions unused since `before`, files without a session, and sessions without a file."""
         files = await FILE_THREADS.run(lambda: set(self._folder.stored_uploads()))
         async for some in paced(_slices(list(files | self._index.uploads.keys()))):
             stale = [upload_id for upload_id in some if self._is_stale(upload_id, before)]
@@ -108,7 +108,7 @@ class Collector:
             return 0.0
 
     async def _drop_manifests(self, before: float) -> None:
-        """Cached ones without which nothing is lost: a tag has moved on, and their blobs have gone."""
+        """Remove cached manifests whose tag has moved and whose blobs were removed."""
         async for key, repository in paced(list(self._index.repositories.items())):
             if is_cache(key):
                 for digest in await asyncio.to_thread(repository.copy().left_over, before):

@@ -34,7 +34,7 @@ Work = Callable[[sqlite3.Connection], Any]
 _MAX_BATCH = 256
 
 _OURS = (sqlite3.IntegrityError, sqlite3.ProgrammingError, sqlite3.InterfaceError, sqlite3.NotSupportedError)
-"""What SQLite calls mistakes of whoever uses it."""
+"""Errors of SQLite that mean a mistake in this program."""
 
 
 @dataclass(slots=True)
@@ -59,7 +59,7 @@ class Database:
         self._is_closed = False
 
     async def open(self) -> None:
-        """Raise `StorageError` if the file cannot be used, `NewerIndexError` if it is from the future."""
+        """Open the file. Raise `StorageError` if it cannot be used, `NewerIndexError` if it is too new."""
         self._thread.start()
         await self._opened
 
@@ -74,9 +74,9 @@ class Database:
         """Run `work` in a transaction; return what it returned, once that is durable.
 
         `apply(result)` is called on the loop after the commit and in order of commits, even if the caller
-        was cancelled meanwhile: it is where the memory model follows the disk. An exception of `work`
-        undoes that work alone and is raised here. `StorageError` is raised where the file fails, of a disk or
-        otherwise, and `StorageFullError` where there is no room: nothing was written.
+        was cancelled meanwhile: it applies the change to memory. If `work` raises an exception, only its own
+        changes are undone, and the exception is raised here. Raise `StorageError` if the file fails, and
+        `StorageFullError` if there is no room; nothing was written then.
         """
         if self._is_closed:
             raise StorageClosedError
@@ -123,7 +123,7 @@ class Database:
         self._ended.set_result(None)
 
     def _next_batch(self) -> tuple[list[_Job], bool]:
-        """Wait for a job and take what else is there; True if the end was asked for."""
+        """Wait for a job and return all waiting ones; True if the database is closing."""
         batch: list[_Job] = []
         job = self._jobs.get()
         while job is not None:
@@ -143,7 +143,7 @@ def _connect(path: Path) -> sqlite3.Connection:
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = FULL")
             prepare_schema(connection)
-            stack.pop_all()  # all is well: it stays open
+            stack.pop_all()  # keep it open
     except (OSError, sqlite3.Error) as error:
         raise StorageError(f"cannot use the index {path}: {error}; {advice(_named(error))}") from None
     return connection
@@ -201,7 +201,7 @@ def _work(connection: sqlite3.Connection, job: _Job) -> None:
 
 
 def _named(error: Exception) -> Exception:
-    """What SQLite says of its file, as a `StorageError`; what it says of us stays as it is."""
+    """Return errors of the file as a `StorageError`, and all other errors unchanged."""
     if not isinstance(error, sqlite3.Error) or isinstance(error, _OURS):
         return error
     is_no_room = getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_FULL

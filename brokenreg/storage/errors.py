@@ -1,4 +1,4 @@
-"""What can go wrong with the data folder, each with words that a person can act on."""
+"""Errors of the data folder, with messages that say what to do."""
 
 from __future__ import annotations
 
@@ -54,11 +54,11 @@ def no_room() -> OSError:
 
 
 def is_full(error: OSError) -> bool:
-    """Whether an I/O error means that the disk or the quota is full."""
+    """Return whether an I/O error means that the disk or the quota is full."""
     return error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
-def refusal(error: Exception) -> OCIError | None:
+def storage_error_response(error: Exception) -> OCIError | None:
     """Return the response to a request that failed because of the data folder, or None for other errors."""
     if is_no_room(error):
         return OCIError(507, ErrorCode.UNAVAILABLE, "no room left in the data folder; nothing was stored")
@@ -78,5 +78,5 @@ def refusal(error: Exception) -> OCIError | None:
 
 
 def is_no_room(error: BaseException) -> bool:
-    """Whether something was not stored because the disk or the quota is full."""
+    """Return whether an error means that the disk or the quota is full."""
     return isinstance(error, StorageFullError) or (isinstance(error, OSError) and is_full(error))

@@ -1,12 +1,12 @@
 """The data folder: its lock and its layout.
 
 ```
-DATA/lock                     held as long as we run
+DATA/lock                     locked while brokenreg runs
 DATA/index.sqlite3            the index (and its -wal)
-DATA/blobs/<algorithm>/<hex>  whole, checked blobs
-DATA/uploads/<id>             what was received of a blob
+DATA/blobs/<algorithm>/<hex>  complete, verified blobs
+DATA/uploads/<id>             the received bytes of a blob
 DATA/quarantine/<algorithm>-<hex>  corrupt blobs, which are no longer served
-DATA/tls/                     the self-signed certificate, where asked for, and certificates with flaws
+DATA/tls/                     the self-signed certificate, if any, and flawed certificates
 ```
 """
 
@@ -41,7 +41,7 @@ class DataFolder:
         self._lock: int | None = None
 
     def claim(self) -> None:
-        """Make the folder (0700), take its lock. Raise `StorageError`, or `FolderLockedError`."""
+        """Create the folder (0700) and lock it. Raise `StorageError`, or `FolderLockedError`."""
         try:
             self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._lock = os.open(self.root / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -67,7 +67,7 @@ class DataFolder:
             ) from None
 
     def release(self) -> None:
-        """Let the lock go. The lock file stays: removing it would let two processes hold it."""
+        """Release the lock. The lock file stays: if it were removed, two processes could hold the lock."""
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
@@ -89,7 +89,7 @@ class DataFolder:
         return self._lock is not None
 
     def blob(self, digest: Digest) -> Path:
-        """Where the blob of that digest stands, or would stand."""
+        """Return the path of a blob, whether or not it exists."""
         return self.blobs / digest.algorithm / digest.encoded
 
     def quarantined(self, digest: Digest) -> Path:
@@ -118,7 +118,7 @@ class DataFolder:
         yield from map(self.quarantined, self.quarantined_digests())
 
     def upload(self, upload_id: str) -> Path:
-        """Where the bytes of that upload session stand."""
+        """Return the path of an upload session's file."""
         return self.uploads / check_upload_id(upload_id)
 
     def stored_digests(self) -> Iterator[Digest]:

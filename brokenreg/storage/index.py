@@ -1,7 +1,7 @@
 """The index: manifests, tags, blob links, upload sessions and recipes, durable and in memory.
 
-Every change goes to disk first, and into memory after its commit. All reads are from memory, except of a
-manifest's bytes and of recipes.
+Each change is committed to disk first and then applied to memory. Reads are from memory, except those of
+manifest bytes and recipes.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ import contextlib
 import sqlite3
 import time
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
 from pathlib import Path
 
 from cachetools import LRUCache
@@ -20,7 +19,7 @@ from brokenreg.oci.mediatypes import ManifestFacts
 from brokenreg.storage.database import Database, advice
 from brokenreg.storage.errors import StorageError, StorageFullError
 from brokenreg.storage.recipes import Recipes
-from brokenreg.storage.records import Manifest, Records, RepositoryKey, is_cache
+from brokenreg.storage.records import Manifest, Records, RepositoryKey, UploadRow, is_cache
 from brokenreg.storage.sql import (
     UNLINK,
     UNLINK_UNUSED,
@@ -38,17 +37,8 @@ _UNLINKED = 256
 """Maximum number of links that are deleted in one transaction."""
 
 
-@dataclass(frozen=True, slots=True)
-class UploadRow:
-    """An upload session that survives a restart."""
-
-    id: str
-    key: RepositoryKey
-    algorithm: str
-
-
 class Index(Records):
-    """Made by `await Index.open(path)`; `close` when done."""
+    """The index of a data folder. Create it with `await Index.open(path)`; `close` when done."""
 
     def __init__(self, database: Database) -> None:
         super().__init__()
@@ -81,7 +71,7 @@ class Index(Records):
         return self._bodies.get(digest)
 
     async def manifest_body(self, digest: Digest) -> bytes | None:
-        """The bytes of a manifest; None if it was deleted meanwhile."""
+        """Return the bytes of a manifest, or None if it was deleted meanwhile."""
         body = self._bodies.get(digest)
         if body is None:
             body = await self._database.run(lambda connection: read_body(connection, digest))
@@ -92,7 +82,7 @@ class Index(Records):
     async def put_manifest(
         self, key: RepositoryKey, manifest: Manifest, body: bytes, tags: Iterable[str]
     ) -> None:
-        """Store a manifest and point the tags at it, at once or not at all."""
+        """Store a manifest and point the tags at it, in one transaction."""
         tags = tuple(tags)
         now = time.time()
 
@@ -141,8 +131,7 @@ class Index(Records):
         return await self._database.run(work, apply) is not None
 
     async def delete_tag(self, key: RepositoryKey, tag: str) -> bool:
-        """Delete a tag, not its manifest; False if there was none."""
-
+        """Delete a tag, but not its manifest; False if it is missing."""
         delete = one_statement(
             "DELETE FROM tags WHERE namespace = ? AND repository = ? AND tag = ?", (*key, tag)
         )
@@ -188,10 +177,10 @@ class Index(Records):
     async def unlink_blobs(
         self, key: RepositoryKey, digests: Iterable[Digest], *, unused_since: float | None = None
     ) -> int:
-        """Stop a repository from serving blobs; how many it could serve until now.
+        """Delete a repository's links to blobs, and return how many there were.
 
-        With `unused_since` (seconds since the epoch), those alone that were linked before then and that no
-        manifest mentions. The transaction asks: a push may be on its way there, ahead of us.
+        With `unused_since` (seconds since the epoch), delete only those that are older and that no manifest
+        mentions. The transaction checks this, because a push may be queued before it.
         """
         links = [(key, digest) for digest in digests]
         if unused_since is None:
@@ -199,7 +188,7 @@ class Index(Records):
         return await self._unlink(links, UNLINK_UNUSED, unused_since)
 
     async def unlink_cached(self, digests: Collection[Digest]) -> None:
-        """Stop all repositories of the cache that serve these blobs now from serving them."""
+        """Delete the links of all cached repositories to these blobs."""
         wanted = set(digests)
         links = [
             (key, digest)
@@ -236,14 +225,14 @@ class Index(Records):
         return len(await self._database.run(work, apply))
 
     def touch_link(self, key: RepositoryKey, digest: Digest, when: float) -> None:
-        """Note that a client was told of a blob: it may be about to push a manifest that mentions it.
+        """Note that a client knows of a blob: it may be about to push a manifest that mentions it.
 
-        In memory alone: what is lost with a restart is a day's delay.
+        This is in memory only: after a restart, the blob may be removed a day earlier.
         """
         self.repositories[key].links[digest] = when
 
     def touch_manifest(self, key: RepositoryKey, digest: Digest, when: float) -> None:
-        """Note that a manifest is asked for. In memory alone, as `touch_link`."""
+        """Note that a manifest was requested. In memory only, as `touch_link`."""
         self.repositories[key].asked[digest] = when
 
     async def correct_times(self, key: RepositoryKey, now: float) -> None:
@@ -269,12 +258,12 @@ class Index(Records):
         self.uploads[upload_id] = self.uploads.pop(upload_id)
 
     async def open_upload(self, row: UploadRow) -> None:
-        """Remember an upload session."""
+        """Store an upload session."""
         insert = one_statement("INSERT INTO uploads VALUES (?, ?, ?, ?)", (row.id, *row.key, row.algorithm))
         await self._database.run(insert, lambda _: self.uploads.update({row.id: row}))
 
     async def close_uploads(self, upload_ids: Iterable[str]) -> None:
-        """Forget upload sessions."""
+        """Delete upload sessions."""
         rows = [(upload_id,) for upload_id in upload_ids]
 
         def work(connection: sqlite3.Connection) -> None:

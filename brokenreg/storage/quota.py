@@ -11,7 +11,7 @@ from brokenreg.storage.errors import no_room
 
 
 class Quota:
-    """Counts what the loop and threads write and remove. Without a `limit` there is always room."""
+    """Counts the bytes of blobs and uploads. Thread-safe. Without a `limit` there is always room."""
 
     def __init__(self, limit: int | None) -> None:
         self.limit = limit
@@ -19,15 +19,15 @@ class Quota:
         self._lock = threading.Lock()
 
     def fits(self, size: int) -> bool:
-        """Whether so many bytes more may be taken."""
+        """Return whether there is room for `size` more bytes."""
         return self.excess(size) == 0
 
     def excess(self, size: int) -> int:
-        """Bytes that must go before so many more may be taken; 0 if there is room."""
+        """Return how many bytes must be removed to make room for `size` more; 0 if there is room."""
         return 0 if self.limit is None else max(0, self.used + size - self.limit)
 
     def take(self, size: int) -> bool:
-        """Count bytes that are about to be written; False, and not counted, if they are too many."""
+        """Count bytes that will be written; False, without a change, if there is no room."""
         with self._lock:
             if not self.fits(size):
                 return False
@@ -35,16 +35,16 @@ class Quota:
             return True
 
     def count(self, size: int) -> None:
-        """Count bytes that are there, though they may be too many."""
+        """Count existing bytes, even beyond the limit."""
         with self._lock:
             self.used += size
 
     def give_back(self, size: int) -> None:
-        """Bytes that were counted are not there, or no more."""
+        """Stop counting bytes that were removed or not written."""
         self.count(-size)
 
     def remove(self, paths: Iterable[Path]) -> None:
-        """Remove files that were counted, if nobody else has. Blocks."""
+        """Remove counted files that still exist. Blocks."""
         for path in paths:
             try:
                 size = path.stat().st_size

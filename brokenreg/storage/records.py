@@ -1,4 +1,4 @@
-"""The index as it stands in memory: repositories, their manifests, tags and blob links."""
+"""The index in memory: repositories, their manifests, tags and blob links."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ MOST_NAMES = 100_000
 
 
 def is_cache(key: RepositoryKey) -> bool:
-    """Whether a repository holds what came from an upstream."""
+    """Return whether a repository belongs to the cache of an upstream."""
     return key[0].startswith(CACHE_MARK)
 
 
 def spelled(key: RepositoryKey) -> str:
-    """The name by which clients ask for a repository."""
+    """Return the name that clients use for a repository."""
     namespace, name = key
     if is_cache(key):
         return f"{namespace.removeprefix(CACHE_MARK)}/{name}"
@@ -46,7 +46,7 @@ class Manifest:
     facts: ManifestFacts
 
     def descriptor(self) -> dict[str, Any]:
-        """As the referrers list shows it (distribution-spec, "Listing Referrers")."""
+        """Return its descriptor in a list of referrers (distribution-spec, "Listing Referrers")."""
         descriptor: dict[str, Any] = {
             "mediaType": self.media_type,
             "digest": str(self.digest),
@@ -59,16 +59,25 @@ class Manifest:
         return descriptor
 
 
+@dataclass(frozen=True, slots=True)
+class UploadRow:
+    """An upload session that survives a restart."""
+
+    id: str
+    key: RepositoryKey
+    algorithm: str
+
+
 @dataclass(slots=True)
 class Repository:
-    """What one repository holds. Only the index changes it, after its commit."""
+    """The content of one repository. Only the index changes it, after a commit."""
 
     manifests: dict[Digest, Manifest] = field(default_factory=dict)
     tags: Tags = field(default_factory=Tags)
     links: dict[Digest, float] = field(default_factory=dict)
     """Blobs that the repository may serve, and when each was linked (seconds since the epoch)."""
     asked: dict[Digest, float] = field(default_factory=dict)
-    """When each manifest was last stored, or asked for where that is noted (seconds since the epoch)."""
+    """When each manifest was last stored or requested (seconds since the epoch)."""
     referring: dict[str, list[Digest]] = field(default_factory=dict)
     """The manifests that have each subject, in order of digest."""
     revision: int = field(default=0, compare=False)
@@ -79,7 +88,7 @@ class Repository:
         return not (self.manifests or self.tags or self.links)
 
     def resolve(self, reference: str) -> Manifest | None:
-        """The manifest of a tag or a digest."""
+        """Return the manifest of a tag or a digest, or None."""
         return self.manifests.get(self.tags.get(reference) or Digest(reference))
 
     def referrers(self, subject: Digest, after: str = "") -> list[Manifest]:
@@ -88,7 +97,7 @@ class Repository:
         return [self.manifests[digest] for digest in found[bisect_right(found, after) :]]
 
     def names(self, digest: Digest) -> bool:
-        """Whether a manifest here mentions that digest."""
+        """Return whether a manifest of the repository mentions that digest."""
         return any(digest in manifest.facts.names for manifest in self.manifests.values())
 
     def copy(self) -> Repository:
@@ -103,10 +112,10 @@ class Repository:
         )
 
     def left_over(self, before: float) -> list[Digest]:
-        """Manifests that no tag leads to, not asked for since `before`, of whose own blobs none is here.
+        """Return manifests without a tag, not requested since `before`, none of whose own blobs is stored.
 
-        A tag leads to what its manifest names, and to what refers to that. What it leads to is nobody else's
-        own. An index has for its own what the manifests have that it names.
+        A tag leads to everything that its manifest mentions or that refers to that. Such content does not
+        count as a manifest's own. The own blobs of an index are those of its manifests.
         """
         tagged = self._tagged()
         left = {digest for digest in self.manifests if digest not in tagged and self.asked[digest] < before}
@@ -132,14 +141,14 @@ class Repository:
 
 
 class Records:
-    """All repositories, and what must be known of a digest at once. Only the index changes them."""
+    """All repositories, and indexes of digests across them. Only `Index` changes them."""
 
     def __init__(self) -> None:
         self.version = 0
         """Grows with every change of manifests, tags or links."""
         self.repositories: dict[RepositoryKey, Repository] = {}
         self.catalog = SortedNames()
-        """Return the repositories of the default namespace."""
+        """The names of the repositories of the default namespace, in order."""
         self._ever_pushed: dict[RepositoryKey, None] = {}
         self._configs: Counter[str] = Counter()
         self._linked: Counter[Digest] = Counter()
@@ -150,7 +159,7 @@ class Records:
         return self.repositories.get(key)
 
     def present(self, keys: Iterable[RepositoryKey]) -> list[Repository]:
-        """Those of the repositories that hold anything: what was pushed, what is cached, or both."""
+        """Return those of the repositories that exist: the pushed one, the cached one, or both."""
         return [self.repositories[key] for key in keys if key in self.repositories]
 
     def was_pushed_to(self, key: RepositoryKey) -> bool:
@@ -158,15 +167,15 @@ class Records:
         return key in self.repositories or key in self._ever_pushed
 
     def is_config(self, digest: str) -> bool:
-        """Whether some stored manifest names that digest as its configuration."""
+        """Return whether a stored manifest has that digest as its configuration."""
         return digest in self._configs
 
     def is_linked(self, digest: Digest) -> bool:
-        """Whether any repository is linked to that blob."""
+        """Return whether any repository is linked to that blob."""
         return digest in self._linked
 
     def is_pushed(self, digest: Digest) -> bool:
-        """Whether a repository that is no cache of an upstream's is linked to that blob."""
+        """Return whether a repository outside the cache is linked to that blob."""
         return digest in self._pushed
 
     def blob_size(self, digest: Digest) -> int | None:
@@ -175,7 +184,7 @@ class Records:
 
     @property
     def blob_count(self) -> int:
-        """How many blobs some repository is linked to."""
+        """Return the number of blobs that a repository is linked to."""
         return len(self._linked)
 
     def _repository(self, key: RepositoryKey) -> Repository:
@@ -194,7 +203,7 @@ class Records:
                 del self._ever_pushed[next(iter(self._ever_pushed))]
 
     def _note_change(self, key: RepositoryKey) -> None:
-        """The manifests, tags or links of a repository have changed: it goes if it is empty now."""
+        """Note a change of a repository's manifests, tags or links; remove it if it is empty now."""
         self.version += 1
         repository = self._repository(key)
         repository.revision = self.version

@@ -1,4 +1,4 @@
-"""The whole of the storage, opened and closed together."""
+"""The storage: all of its parts, opened and closed together."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from brokenreg.storage.uploads import UploadStore
 
 @dataclass(frozen=True, slots=True)
 class Store:
-    """What the registry needs of the disk."""
+    """The parts of the storage."""
 
     folder: DataFolder
     index: Index
@@ -56,9 +56,9 @@ class Store:
     ) -> AsyncIterator[Store]:
         """Claim the data folder, load the index, collect garbage now and hourly.
 
-        Cached blobs have at most `cache_size` bytes, and all blobs and uploads together `max_data`, if that
-        is not None: cached ones go first, then writing fails with EDQUOT. Every `verify_interval` seconds, if
-        that is not None, all blobs are verified.
+        Cached blobs have at most `cache_size` bytes. All blobs and uploads together have at most `max_data`
+        bytes, if that is not None: cached blobs are removed first, then writing fails with EDQUOT. Every
+        `verify_interval` seconds, if that is not None, all blobs are verified.
 
         Raise `StorageError` (one clear line) if the folder cannot be used.
         """

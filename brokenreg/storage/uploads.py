@@ -1,4 +1,4 @@
-"""All upload sessions, and the way from a session to a blob."""
+"""All upload sessions: starts, finds and removes them, and turns a finished one into a blob."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from brokenreg.oci.digests import Digest
 from brokenreg.oci.errors import ErrorCode, OCIError
 from brokenreg.storage.blobs import BlobStore
 from brokenreg.storage.folder import FILE_THREADS, DataFolder
-from brokenreg.storage.index import Index, UploadRow
+from brokenreg.storage.index import Index
 from brokenreg.storage.quota import Room
-from brokenreg.storage.records import RepositoryKey
-from brokenreg.storage.session import Upload
+from brokenreg.storage.records import RepositoryKey, UploadRow
+from brokenreg.storage.upload_session import UploadSession
 from brokenreg.wording import counted
 
 MOST_SESSIONS = 10_000
@@ -22,15 +22,15 @@ MOST_SESSIONS = 10_000
 
 
 class UploadStore:
-    """All sessions, and the way from a session to a blob."""
+    """All upload sessions of the data folder."""
 
     def __init__(self, folder: DataFolder, index: Index, blobs: BlobStore, room: Room) -> None:
         self._folder = folder
         self._room = room
         self._index = index
         self._blobs = blobs
-        self._sessions: dict[str, Upload] = {}
-        self._condemned: set[str] = set()
+        self._sessions: dict[str, UploadSession] = {}
+        self._removing: set[str] = set()
 
     async def start(self, key: RepositoryKey, algorithm: str) -> str:
         """Open a session that survives a restart, and return its id.
@@ -49,28 +49,28 @@ class UploadStore:
                 raise
         return upload.row.id
 
-    def start_unlisted(self, key: RepositoryKey, algorithm: str) -> Upload:
-        """Open a session for one request alone: nobody can come back to it."""
-        upload = Upload(UploadRow(uuid.uuid4().hex, key, algorithm), self._folder, self._room)
+    def start_unlisted(self, key: RepositoryKey, algorithm: str) -> UploadSession:
+        """Open a session for one request, which cannot be continued later."""
+        upload = UploadSession(UploadRow(uuid.uuid4().hex, key, algorithm), self._folder, self._room)
         self._sessions[upload.row.id] = upload
         return upload
 
-    def find(self, key: RepositoryKey, upload_id: str) -> Upload:
-        """The session of that id in that repository. Raise `OCIError` 404 BLOB_UPLOAD_UNKNOWN."""
+    def find(self, key: RepositoryKey, upload_id: str) -> UploadSession:
+        """Return the session of that id in that repository. Raise `OCIError` 404 BLOB_UPLOAD_UNKNOWN."""
         row = self._index.uploads.get(upload_id)
-        if row is None or row.key != key or upload_id in self._condemned:
+        if row is None or row.key != key or upload_id in self._removing:
             raise OCIError(
                 404,
                 ErrorCode.BLOB_UPLOAD_UNKNOWN,
                 "no such upload session: it was never begun, has ended or has expired",
             )
         self._index.touch_upload(upload_id)
-        return self._sessions.setdefault(upload_id, Upload(row, self._folder, self._room))
+        return self._sessions.setdefault(upload_id, UploadSession(row, self._folder, self._room))
 
-    async def finish(self, upload: Upload, digest: Digest) -> None:
-        """Turn a claimed session into a blob of its repository; durable once this returns.
+    async def finish(self, upload: UploadSession, digest: Digest) -> None:
+        """Turn a claimed session into a blob of its repository. It is durable when this returns.
 
-        Raise `OCIError` 400 DIGEST_INVALID if the bytes are others; the session is then gone.
+        Raise `OCIError` 400 DIGEST_INVALID if the digest is wrong; the session is removed then.
         """
         received = await upload.digest(digest.algorithm)
         if received != digest:
@@ -91,22 +91,22 @@ class UploadStore:
             )
         self._sessions.pop(upload.row.id, None)
 
-    async def cancel(self, upload: Upload) -> None:
-        """End a session and remove what it received."""
+    async def cancel(self, upload: UploadSession) -> None:
+        """End a session and remove its bytes."""
         await self.remove([upload.row.id])
 
     def is_claimed(self, upload_id: str) -> bool:
-        """Whether a request is at work on that session right now."""
+        """Return whether a request has claimed that session."""
         upload = self._sessions.get(upload_id)
         return upload is not None and upload.is_claimed
 
     async def remove(self, upload_ids: Collection[str]) -> None:
-        """End sessions and remove their files; from this call on nobody finds them."""
-        self._condemned.update(upload_ids)
+        """End sessions and remove their files. From this call on, `find` does not return them."""
+        self._removing.update(upload_ids)
         try:
             await self._index.close_uploads([each for each in upload_ids if each in self._index.uploads])
             await FILE_THREADS.run(self._room.quota.remove, list(map(self._folder.upload, upload_ids)))
         finally:
-            self._condemned.difference_update(upload_ids)
+            self._removing.difference_update(upload_ids)
         for upload_id in upload_ids:
             self._sessions.pop(upload_id, None)

@@ -6,8 +6,8 @@ import asyncio
 import threading
 import time
 
-from brokenreg.storage.batches import Batches
 from brokenreg.storage.quota import Quota, Room
+from brokenreg.storage.writers import BatchedWriter
 
 CHUNK = 100 * 1024
 
@@ -24,7 +24,7 @@ async def test_no_two_threads_write_at_once() -> None:
         at_work.release()
 
     room = Room(Quota(None), None)  # without a limit the cache is never asked
-    batches = Batches(room, write, lambda: None)
+    batches = BatchedWriter(room, write, lambda: None)
     sent = bytearray()
     for number in range(60):
         chunk = bytes([number]) * CHUNK

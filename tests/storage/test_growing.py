@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from brokenreg.oci.digests import Digest
 from brokenreg.storage import Store
 from brokenreg.storage.errors import is_full
-from brokenreg.storage.session import Upload
+from brokenreg.storage.upload_session import UploadSession
 from tests.storage.contents import DAY, KEY, chunks
 
 MIB = 1 << 20
@@ -35,11 +35,11 @@ async def store(tmp_path: Path) -> AsyncIterator[Store]:
         yield store
 
 
-def begin(store: Store) -> Upload:
+def begin(store: Store) -> UploadSession:
     return store.uploads.start_unlisted(KEY, "sha256")
 
 
-def agrees(upload: Upload, content: bytes) -> None:
+def agrees(upload: UploadSession, content: bytes) -> None:
     """File, offset and hash tell the same."""
     assert upload.path.read_bytes() == content
     assert upload.offset == len(content)

@@ -23,8 +23,14 @@ from brokenreg.proxy.http.client import UpstreamClient
 from brokenreg.proxy.routes import Route
 from brokenreg.storage import Store
 from brokenreg.storage.blobs import BlobFile
-from brokenreg.storage.errors import StorageFullError, TooLargeError, is_no_room, no_room, refusal
-from brokenreg.storage.pipelined_writer import slot
+from brokenreg.storage.errors import (
+    StorageFullError,
+    TooLargeError,
+    is_no_room,
+    no_room,
+    storage_error_response,
+)
+from brokenreg.storage.writers import writer_slot
 from brokenreg.traffic.timeline_events import AddEvent, NotCached
 from brokenreg.wire.asgi import ClientDisconnectedError
 
@@ -64,7 +70,7 @@ class Fill:
         self._digest = digest
         self._add_event = add_event
         self._upload = store.uploads.start_unlisted(route.key, digest.algorithm)
-        self._upload.may_have = reservation.grow_to
+        self._upload.allows_size = reservation.grow_to
         self._reservation = reservation
         self._file: BlobFile | None = None
         self._readers = 0
@@ -87,7 +93,7 @@ class Fill:
             if self._begun:  # clients get no message then, only a cut connection
                 logger.warning("fetching %s of %s failed: %s", self._digest, self._route.name, error.message)
         except Exception as error:
-            self._error = refusal(error)
+            self._error = storage_error_response(error)
             if self._error is None:
                 logger.exception("fetching %s of %s failed", self._digest, self._route.name)
                 self._error = OCIError(500, ErrorCode.UNKNOWN, "internal error; the diagnostics say more")
@@ -261,10 +267,10 @@ class Fill:
     async def _store_all(self, response: BlobResponse) -> None:
         """Store the body: a long one in threads only, if a slot is free."""
         await self._upload.grow(response.first(), self._notify)
-        with slot() as is_free:
+        with writer_slot() as is_free:
             source = response.remaining_body() if is_free else None
             if source is not None:
-                await self._upload.take_in(source, self._notify)
+                await self._upload.grow_from(source, self._notify)
                 return
         await self._upload.grow(response.chunks, self._notify)
 

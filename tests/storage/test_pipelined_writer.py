@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from brokenreg.storage.pipelined_writer import PipelinedWriter, slot
+from brokenreg.storage.writers import PipelinedWriter, writer_slot
 
 
 class Script:
@@ -142,11 +142,11 @@ async def test_cancelled() -> None:
 
 def test_lanes_come_to_an_end_and_come_back() -> None:
     with ExitStack() as stack:
-        taken = [stack.enter_context(slot()) for _ in range(20)]
+        taken = [stack.enter_context(writer_slot()) for _ in range(20)]
         assert taken == sorted(taken, reverse=True)
         assert taken[0]
         assert not taken[-1]
-    with slot() as is_free:
+    with writer_slot() as is_free:
         assert is_free
 
 
@@ -157,6 +157,6 @@ async def test_a_hash_that_fails_ends_it_with_that_error() -> None:
         raise MemoryError
 
     source = Script(*[bytes(256 * 1024)] * 40)
-    with slot(), pytest.raises(MemoryError):
+    with writer_slot(), pytest.raises(MemoryError):
         async with asyncio.timeout(5):
             await PipelinedWriter(source, lambda _: None, fail, lambda: None).run()

@@ -1,6 +1,6 @@
-"""One upload session: what was received of a blob, written and hashed as it comes.
+"""One upload session: the received bytes of a blob, written and hashed as they arrive.
 
-The bytes are on disk and the session in the index, so that a client can go on after a restart; the hash
+The bytes are on disk and the session is in the index, so that a client can continue after a restart. The hash
 then catches up with the file.
 """
 
@@ -15,38 +15,37 @@ from typing import TYPE_CHECKING
 from brokenreg.concurrency import shielded
 from brokenreg.oci.digests import Digest
 from brokenreg.oci.errors import ErrorCode, OCIError
-from brokenreg.storage.batches import Batches
 from brokenreg.storage.blobs import BlobStore
 from brokenreg.storage.errors import StorageClosedError, TooLargeError, no_room
 from brokenreg.storage.folder import FILE_THREADS, DataFolder
-from brokenreg.storage.index import UploadRow
-from brokenreg.storage.pipelined_writer import PipelinedWriter, Source
 from brokenreg.storage.quota import Room
+from brokenreg.storage.records import UploadRow
+from brokenreg.storage.writers import BatchedWriter, PipelinedWriter, Source
 
 if TYPE_CHECKING:
     from hashlib import _Hash as Hash
 
 _WRITTEN = 256 * 1024
-"""Bytes written at a time: Linux 6.18 with ext4 takes twice as long for as many bytes in larger pieces."""
+"""Bytes per write: Linux 6.18 with ext4 takes twice as long for the same bytes in larger pieces."""
 
 _PART = 512 * 1024
-"""Bytes read at a time by a hash that catches up."""
+"""Bytes per read of a hash that catches up."""
 
 
 def _nothing() -> None:
-    """Nobody wants to know."""
+    """Ignore that more was written."""
 
 
-def _anything(_: int) -> bool:
+def _any_size(_: int) -> bool:
     return True
 
 
 def _no_hash(_: memoryview) -> None:
-    """It catches up later."""
+    """Leave the hash to catch up later."""
 
 
-class Upload:
-    """One session. It is for one request at a time, which claims it with `with upload:`."""
+class UploadSession:
+    """One session. A request claims it with `with upload:`; one request at a time can."""
 
     def __init__(self, row: UploadRow, folder: DataFolder, room: Room) -> None:
         self.row = row
@@ -57,8 +56,8 @@ class Upload:
         """Size of the file in bytes, while the session is claimed."""
         self.limit: int | None = None
         """Maximum size of the file in bytes. A write that would exceed it raises `TooLargeError`."""
-        self.may_have: Callable[[int], bool] = _anything
-        """Returns whether the file may have that size, given the other files; if not, EDQUOT is raised."""
+        self.allows_size: Callable[[int], bool] = _any_size
+        """Returns whether the file may grow to that size; if not, EDQUOT is raised."""
         self._descriptor = -1
         self._hasher: Hash = hashlib.new(row.algorithm)
         self._hashed = 0
@@ -69,12 +68,12 @@ class Upload:
 
     @property
     def received(self) -> int:
-        """Bytes received so far, whether or not anybody has claimed the session."""
+        """Return the number of received bytes, whether or not the session is claimed."""
         if self.is_claimed:
             return self.offset
         return self.path.stat().st_size if self.path.exists() else 0
 
-    def __enter__(self) -> Upload:
+    def __enter__(self) -> UploadSession:
         """Claim the session. Raise `OCIError` 409 if another request is writing to it, or `StorageError`."""
         if self.is_claimed:
             raise OCIError(
@@ -83,7 +82,7 @@ class Upload:
         self._folder.check()
         self._descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         self.offset = os.fstat(self._descriptor).st_size
-        if self._hashed > self.offset:  # the bytes went, with a blob whose link could not be stored
+        if self._hashed > self.offset:  # the bytes were removed with a blob whose link could not be stored
             self._reset_hash()
         return self
 
@@ -92,7 +91,7 @@ class Upload:
         self._descriptor = -1
 
     async def append(self, chunks: AsyncIterator[bytes]) -> None:
-        """Append all chunks. If they end with an exception, all of them are removed again.
+        """Append all chunks, or none if they end with an exception.
 
         Raise `FolderGoneError` if the file is no longer at its path.
         """
@@ -105,57 +104,57 @@ class Upload:
             raise
 
     async def grow(self, chunks: AsyncIterator[bytes], written: Callable[[], None] = _nothing) -> None:
-        """Write all chunks at the end. If they end in an exception, those before it stay.
+        """Append all chunks. If they end with an exception, those before it stay.
 
-        `written` is called on the loop whenever `offset` has moved: so far the file can be read. Raise
-        `OSError` if a batch cannot be written or the quota has no room for it; those before it stay.
+        `written` is called on the event loop whenever `offset`, the readable size, has changed. Raise
+        `OSError` if a batch cannot be written or the quota has no room for it.
         """
-        batches = Batches(self._room, self._write, written)
+        writer = BatchedWriter(self._room, self._write, written)
         try:
             async for chunk in chunks:
-                await batches.add(chunk)
+                await writer.add(chunk)
         finally:
-            await batches.end()
+            await writer.end()
 
-    async def take_in(self, source: Source, written: Callable[[], None]) -> None:
-        """As `grow`, of a source that threads read; within a `lane`. Raise what the source raises, too."""
+    async def grow_from(self, source: Source, written: Callable[[], None]) -> None:
+        """Append all bytes of a source that threads read, as `grow` does. Use it in a `writer_slot`."""
         loop = asyncio.get_running_loop()
 
         def write(data: memoryview) -> None:
             if not self._room.quota.take(len(data)):
                 asyncio.run_coroutine_threadsafe(self._room.take(len(data)), loop).result()
-            self._put(data)
+            self._write_all(data)
 
         digest = self._hash if self._hashed == self.offset else _no_hash
         await PipelinedWriter(source, write, digest, written).run()
 
     def hasher(self) -> Hash:
-        """A copy of the hash over the first `offset` bytes, if all of them came since we started."""
+        """Return a copy of the hash of the first `offset` bytes, if all were hashed on arrival."""
         return self._hasher.copy()
 
     async def digest(self, algorithm: str) -> Digest:
-        """The digest of all that was received."""
+        """Return the digest of all received bytes."""
         return Digest.from_hash(await FILE_THREADS.run(self._caught_up_hash, algorithm))
 
     async def adopt_into(self, blobs: BlobStore, digest: Digest) -> None:
-        """Make the received bytes that blob."""
+        """Turn the received bytes into a blob."""
         await FILE_THREADS.run(blobs.adopt, self._descriptor, self.path, digest)
 
     def _write(self, data: bytes) -> None:
-        """All of it, or nothing."""
+        """Write and hash all of the data, or nothing."""
         is_hashed = self._hashed == self.offset
-        self._put(memoryview(data))
+        self._write_all(memoryview(data))
         if is_hashed:
             self._hash(data)
 
-    def _put(self, data: memoryview) -> None:
-        """All of it, or nothing. There is room for it."""
+    def _write_all(self, data: memoryview) -> None:
+        """Write all of the data or nothing. The quota already has room for it."""
         size, rest = len(data), data
         if self.limit is not None and self.offset + size > self.limit:
             self._room.quota.give_back(size)
             raise TooLargeError
         try:
-            if not self.may_have(self.offset + size):
+            if not self.allows_size(self.offset + size):
                 raise no_room()
             while rest:
                 done = size - len(rest)
