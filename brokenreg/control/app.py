@@ -19,7 +19,6 @@ from brokenreg.control import (
     holding,
     repositories,
     rules,
-    scenarios,
     status,
 )
 from brokenreg.control.docs_page import CSP, docs_page
@@ -34,7 +33,6 @@ from brokenreg.wire.asgi import ClientDisconnectedError, Receive, Scope, Send
 ROUTES: tuple[Route, ...] = (
     *status.ROUTES,
     *rules.ROUTES,
-    *scenarios.ROUTES,
     *exchanges.ROUTES,
     *holding.ROUTES,
     *breakpoints.ROUTES,

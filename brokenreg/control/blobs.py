@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from pydantic import BaseModel, ConfigDict, Field
 from quart import Response
 
@@ -117,59 +119,16 @@ def _blob(runtime: Runtime, digest: Digest, serving: list[str]) -> Blob | None:
     return Blob(digest=digest, size=size, kind=kind, repositories=sorted(serving))
 
 
-_DIGEST = {"digest": "sha256:... or sha512:..."}
 _BLOB = "/v1/blobs/<digest>"
+_for_one = partial(Route, problems=(404,), parameters={"digest": "sha256:... or sha512:..."})
+_change = partial(_for_one, problems=(404, 409, 500))
+_NAMESPACE = ("namespace",)
 ROUTES = (
     Route("GET", "/v1/blobs", list_blobs, query=("namespace", "limit"), answer=list[Blob]),
-    Route(
-        "GET",
-        _BLOB,
-        get_blob,
-        query=("namespace",),
-        answer=Blob,
-        problems=(404,),
-        parameters=_DIGEST,
-    ),
-    Route(
-        "POST",
-        f"{_BLOB}/verify",
-        verify_blob,
-        answer=Verified,
-        problems=(404, 500),
-        parameters=_DIGEST,
-    ),
-    Route(
-        "POST",
-        f"{_BLOB}/corrupt",
-        corrupt_blob,
-        answer=list[RuleState],
-        status=201,
-        problems=(404,),
-        parameters=_DIGEST,
-    ),
-    Route(
-        "DELETE",
-        f"{_BLOB}/corrupt",
-        stop_corrupting_blob,
-        status=204,
-        problems=(404,),
-        parameters=_DIGEST,
-    ),
-    Route(
-        "POST",
-        f"{_BLOB}/evict",
-        evict_blob,
-        status=204,
-        problems=(404, 409, 500),
-        parameters=_DIGEST,
-    ),
-    Route(
-        "DELETE",
-        _BLOB,
-        delete_blob,
-        query=("namespace",),
-        status=204,
-        problems=(404, 409, 500),
-        parameters=_DIGEST,
-    ),
+    _for_one("GET", _BLOB, get_blob, query=_NAMESPACE, answer=Blob),
+    _change("POST", f"{_BLOB}/verify", verify_blob, answer=Verified),
+    _for_one("POST", f"{_BLOB}/corrupt", corrupt_blob, answer=list[RuleState], status=201),
+    _for_one("DELETE", f"{_BLOB}/corrupt", stop_corrupting_blob, status=204),
+    _change("POST", f"{_BLOB}/evict", evict_blob, status=204),
+    _change("DELETE", _BLOB, delete_blob, query=_NAMESPACE, status=204),
 )

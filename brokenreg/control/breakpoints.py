@@ -80,32 +80,20 @@ def _all(runtime: Runtime) -> BreakpointStates:
     return BreakpointStates(on=breakpoints.are_on, breakpoints=[_state(each) for each in breakpoints])
 
 
+_ALL = "/v1/breakpoints"
+_ID = {"id": "the id that POST /v1/breakpoints returned"}
 ROUTES = (
-    Route("GET", "/v1/breakpoints", list_breakpoints, answer=BreakpointStates),
+    Route("GET", _ALL, list_breakpoints, answer=BreakpointStates),
     Route(
         "POST",
-        "/v1/breakpoints",
+        _ALL,
         add_breakpoint,
         body=BreakpointBody,
         answer=BreakpointState,
         status=201,
         example='{"expression": "endpoint:layer status:2xx"}',
     ),
-    Route(
-        "PUT",
-        "/v1/breakpoints",
-        switch_breakpoints,
-        body=Switch,
-        answer=BreakpointStates,
-        example='{"on": false}',
-    ),
-    Route("DELETE", "/v1/breakpoints", clear_breakpoints, status=204),
-    Route(
-        "DELETE",
-        "/v1/breakpoints/<int:id>",
-        delete_breakpoint,
-        status=204,
-        problems=(404,),
-        parameters={"id": "the id that POST /v1/breakpoints returned"},
-    ),
+    Route("PUT", _ALL, switch_breakpoints, body=Switch, answer=BreakpointStates, example='{"on": false}'),
+    Route("DELETE", _ALL, clear_breakpoints, status=204),
+    Route("DELETE", f"{_ALL}/<int:id>", delete_breakpoint, status=204, problems=(404,), parameters=_ID),
 )

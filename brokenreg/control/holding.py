@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from pydantic import BaseModel, ConfigDict, Field
 from quart import Response
 
@@ -148,80 +150,23 @@ def _carry_out_on_all(runtime: Runtime, request: APIRequest, order: Order) -> Re
     )
 
 
-_ID = {"id": "the id in GET /v1/exchanges"}
-_WHICH = ("namespace", "filter")
+_for_one = partial(
+    Route,
+    "POST",
+    query=("namespace",),
+    answer=ExchangeSummary,
+    problems=(404, 409),
+    parameters={"id": "the id in GET /v1/exchanges"},
+)
+_for_all = partial(Route, "POST", query=("namespace", "filter"), answer=OrderOutcome)
+_EXCHANGE = "/v1/exchanges/<int:id>"
 ROUTES = (
-    Route(
-        "POST",
-        "/v1/exchanges/<int:id>/hold",
-        hold_exchange,
-        query=("namespace",),
-        body=HoldBody,
-        answer=ExchangeSummary,
-        problems=(404, 409),
-        parameters=_ID,
-        example='{"at": "1MiB"}',
-    ),
-    Route(
-        "POST",
-        "/v1/exchanges/<int:id>/resume",
-        resume_exchange,
-        query=("namespace",),
-        body=ResumeBody,
-        answer=ExchangeSummary,
-        problems=(404, 409),
-        parameters=_ID,
-    ),
-    Route(
-        "POST",
-        "/v1/exchanges/<int:id>/step",
-        step_exchange,
-        query=("namespace",),
-        body=StepBody,
-        answer=ExchangeSummary,
-        problems=(404, 409),
-        parameters=_ID,
-        example='{"bytes": "64KiB"}',
-    ),
-    Route(
-        "POST",
-        "/v1/exchanges/<int:id>/abort",
-        abort_exchange,
-        query=("namespace",),
-        body=AbortBody,
-        answer=ExchangeSummary,
-        problems=(404, 409),
-        parameters=_ID,
-        example='{"status": 503}',
-    ),
-    Route(
-        "POST",
-        "/v1/exchanges/<int:id>/edit",
-        edit_exchange,
-        query=("namespace",),
-        body=EditBody,
-        answer=ExchangeSummary,
-        problems=(404, 409),
-        parameters=_ID,
-        example='{"status": 503}',
-    ),
-    Route("POST", "/v1/resume", resume_all, query=_WHICH, body=ResumeBody, answer=OrderOutcome),
-    Route(
-        "POST",
-        "/v1/step",
-        step_all,
-        query=_WHICH,
-        body=StepBody,
-        answer=OrderOutcome,
-        example='{"bytes": "1MiB"}',
-    ),
-    Route(
-        "POST",
-        "/v1/abort",
-        abort_all,
-        query=_WHICH,
-        body=AbortBody,
-        answer=OrderOutcome,
-        example='{"status": 503}',
-    ),
+    _for_one(f"{_EXCHANGE}/hold", hold_exchange, body=HoldBody, example='{"at": "1MiB"}'),
+    _for_one(f"{_EXCHANGE}/resume", resume_exchange, body=ResumeBody),
+    _for_one(f"{_EXCHANGE}/step", step_exchange, body=StepBody, example='{"bytes": "64KiB"}'),
+    _for_one(f"{_EXCHANGE}/abort", abort_exchange, body=AbortBody, example='{"status": 503}'),
+    _for_one(f"{_EXCHANGE}/edit", edit_exchange, body=EditBody, example='{"status": 503}'),
+    _for_all("/v1/resume", resume_all, body=ResumeBody),
+    _for_all("/v1/step", step_all, body=StepBody, example='{"bytes": "1MiB"}'),
+    _for_all("/v1/abort", abort_all, body=AbortBody, example='{"status": 503}'),
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
@@ -187,76 +188,21 @@ def _json(body: bytes) -> Any:
         return None
 
 
-_NAME = {"name": "the repository, with all slashes"}
-_TAG = {**_NAME, "tag": "the tag"}
-_TAG_EXAMPLE = f'{{"digest": "sha256:{"0" * 64}"}}'
-_MANIFEST = {**_NAME, "reference": "tag or digest"}
-_BELOW = "/v1/repositories/<path:name>"
+_ALL = "/v1/repositories"
+_ONE = f"{_ALL}/<path:name>"
+_TAG = f"{_ONE}/tags/<tag>"
+_MANIFEST = f"{_ONE}/manifests/<reference>"
+_PARAMETERS = {"name": "the repository, with all slashes", "tag": "the tag", "reference": "a tag or a digest"}
+_EXAMPLE = f'{{"digest": "sha256:{"0" * 64}"}}'
+_for_one = partial(Route, query=("namespace",), problems=(404,), parameters=_PARAMETERS)
+_change = partial(_for_one, problems=(404, 409, 500))
 ROUTES = (
-    Route("GET", "/v1/repositories", list_repositories, query=("namespace",), answer=list[RepositorySummary]),
-    Route(
-        "DELETE",
-        _BELOW,
-        delete_repository,
-        query=("namespace",),
-        status=204,
-        problems=(404,),
-        parameters=_NAME,
-    ),
-    Route(
-        "GET",
-        f"{_BELOW}/tags",
-        list_tags,
-        query=("namespace",),
-        answer=list[Tag],
-        problems=(404,),
-        parameters=_NAME,
-    ),
-    Route(
-        "PUT",
-        f"{_BELOW}/tags/<tag>",
-        put_tag,
-        query=("namespace",),
-        body=TagBody,
-        answer=Tag,
-        problems=(404, 409, 500),
-        parameters=_TAG,
-        example=_TAG_EXAMPLE,
-    ),
-    Route(
-        "DELETE",
-        f"{_BELOW}/tags/<tag>",
-        delete_tag,
-        query=("namespace",),
-        status=204,
-        problems=(404,),
-        parameters=_TAG,
-    ),
-    Route(
-        "GET",
-        f"{_BELOW}/manifests",
-        list_manifests,
-        query=("namespace",),
-        answer=list[ManifestSummary],
-        problems=(404,),
-        parameters=_NAME,
-    ),
-    Route(
-        "GET",
-        f"{_BELOW}/manifests/<reference>",
-        get_manifest,
-        query=("namespace",),
-        answer=ManifestDetail,
-        problems=(404,),
-        parameters=_MANIFEST,
-    ),
-    Route(
-        "DELETE",
-        f"{_BELOW}/manifests/<reference>",
-        delete_manifest,
-        query=("namespace",),
-        status=204,
-        problems=(404,),
-        parameters=_MANIFEST,
-    ),
+    Route("GET", _ALL, list_repositories, query=("namespace",), answer=list[RepositorySummary]),
+    _change("DELETE", _ONE, delete_repository, status=204),
+    _for_one("GET", f"{_ONE}/tags", list_tags, answer=list[Tag]),
+    _change("PUT", _TAG, put_tag, body=TagBody, answer=Tag, example=_EXAMPLE),
+    _change("DELETE", _TAG, delete_tag, status=204),
+    _for_one("GET", f"{_ONE}/manifests", list_manifests, answer=list[ManifestSummary]),
+    _for_one("GET", _MANIFEST, get_manifest, answer=ManifestDetail),
+    _change("DELETE", _MANIFEST, delete_manifest, status=204),
 )

@@ -1,15 +1,27 @@
-"""`/v1/rules`: the rules of a namespace, in the order in which they are evaluated."""
+"""`/v1/rules`, `/v1/scenario` and `/v1/expectations`: rules and expectations of a namespace."""
 
 from __future__ import annotations
 
+import asyncio
+from functools import partial
 from urllib.parse import urlencode
 
 from pydantic import Field
 from quart import Response
 
-from brokenreg.control.routes import APIRequest, Route, json_list, json_response, no_content
+from brokenreg.control.routes import JSON, YAML, APIRequest, Route, json_list, json_response, no_content
 from brokenreg.rules.active_rule import ActiveRule
+from brokenreg.rules.expectations import Verdict
 from brokenreg.rules.rule import Rule, rule_of
+from brokenreg.rules.rule_book import RuleBook
+from brokenreg.rules.scenario import (
+    Scenario,
+    SourcedScenario,
+    decode_scenario,
+    scenario_of,
+    write_scenario,
+    written,
+)
 from brokenreg.runtime import operations
 from brokenreg.runtime.runtime import Runtime
 
@@ -18,6 +30,7 @@ SOURCE = "control API"
 
 _STATE = ("id", "source", "matched", "applied")
 _EXAMPLE = '{"fault": {"type": "truncate", "after": "64KiB", "end": "rst"}, "times": 2}'
+_DISABLED = '{"fault": {"type": "error", "status": 503}, "enabled": false}'
 
 
 class RuleState(Rule):
@@ -85,47 +98,61 @@ def _rule(request: APIRequest) -> Rule:
     return rule_of(document)
 
 
-_ID = {"id": "the id that POST /v1/rules returned"}
+async def get_scenario(runtime: Runtime, request: APIRequest) -> Response:
+    """Show the rules and expectations of the namespace as a scenario: YAML, or JSON if that is accepted."""
+    book = runtime.rules.book(request.one_namespace())
+    return await _scenario_response(book, request)
+
+
+async def replace_scenario(runtime: Runtime, request: APIRequest) -> Response:
+    """Replace all rules and expectations of the namespace with a scenario; an invalid one changes nothing.
+    It is YAML, or JSON with that Content-Type.
+    """
+    book = await operations.load_scenario(runtime, request.one_namespace(), partial(_scenario, request))
+    return await _scenario_response(book, request)
+
+
+async def list_expectations(runtime: Runtime, request: APIRequest) -> Response:
+    """List the expectations of the scenario, and whether each is met so far."""
+    return json_response(runtime.rules.book(request.one_namespace()).expectations.verdicts())
+
+
+def _scenario(request: APIRequest) -> SourcedScenario:
+    """Return the scenario in the body. Raise `Problem`, `FieldError` or `ScenarioError`."""
+    if request.content_type == JSON:
+        scenario = scenario_of(request.document())
+        return SourcedScenario(scenario, tuple(f"{SOURCE}, rules[{n}]" for n in range(len(scenario.rules))))
+    return decode_scenario(request.content, SOURCE)
+
+
+async def _scenario_response(book: RuleBook, request: APIRequest) -> Response:
+    scenario = book.scenario()
+    if JSON in request.accept:
+        return json_response(await asyncio.to_thread(written, scenario))
+    return Response(await asyncio.to_thread(write_scenario, scenario), content_type=YAML)
+
+
+_BOTH = (YAML, JSON)
+_RULES, _RULE = "/v1/rules", "/v1/rules/<int:id>"
+_for_all = partial(Route, query=("namespace",))
+_for_one = partial(_for_all, problems=(404,), parameters={"id": "the id that POST /v1/rules returned"})
 ROUTES = (
-    Route("GET", "/v1/rules", list_rules, query=("namespace",), answer=list[RuleState]),
-    Route(
-        "POST",
-        "/v1/rules",
-        add_rule,
-        query=("namespace",),
-        body=Rule,
-        answer=RuleState,
-        status=201,
-        example=_EXAMPLE,
-    ),
-    Route("DELETE", "/v1/rules", clear_rules, query=("namespace",), status=204),
-    Route(
-        "GET",
-        "/v1/rules/<int:id>",
-        get_rule,
-        query=("namespace",),
-        answer=RuleState,
-        problems=(404,),
-        parameters=_ID,
-    ),
-    Route(
+    _for_all("GET", _RULES, list_rules, answer=list[RuleState]),
+    _for_all("POST", _RULES, add_rule, body=Rule, answer=RuleState, status=201, example=_EXAMPLE),
+    _for_all("DELETE", _RULES, clear_rules, status=204),
+    _for_one("GET", _RULE, get_rule, answer=RuleState),
+    _for_one("PUT", _RULE, replace_rule, body=Rule, answer=RuleState, example=_DISABLED),
+    _for_one("DELETE", _RULE, delete_rule, status=204),
+    _for_all("GET", "/v1/scenario", get_scenario, answer=Scenario, answer_types=_BOTH),
+    _for_all(
         "PUT",
-        "/v1/rules/<int:id>",
-        replace_rule,
-        query=("namespace",),
-        body=Rule,
-        answer=RuleState,
-        problems=(404,),
-        parameters=_ID,
-        example='{"fault": {"type": "error", "status": 503}, "enabled": false}',
+        "/v1/scenario",
+        replace_scenario,
+        body=Scenario,
+        body_types=_BOTH,
+        answer=Scenario,
+        answer_types=_BOTH,
+        example='{"seed": 7, "rules": [{"fault": {"type": "error", "status": 503}, "times": 2}]}',
     ),
-    Route(
-        "DELETE",
-        "/v1/rules/<int:id>",
-        delete_rule,
-        query=("namespace",),
-        status=204,
-        problems=(404,),
-        parameters=_ID,
-    ),
+    _for_all("GET", "/v1/expectations", list_expectations, answer=list[Verdict]),
 )

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from brokenreg.control.routes import YAML, APIRequest, Query
-from brokenreg.control.scenarios import replace_scenario
+from brokenreg.control.rules import replace_scenario
 from brokenreg.faults.catalogue import CATALOGUE
 from brokenreg.rules.active_rule import ActiveRule
 from brokenreg.rules.fault_descriptions import describe
