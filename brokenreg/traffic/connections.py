@@ -23,7 +23,7 @@ class ConnectionRecorder:
         self._origin = origin
         self._open: dict[InboundConnection, Exchange] = {}
 
-    def exchange(self, connection: InboundConnection) -> Exchange:
+    def exchange(self, inbound: InboundConnection) -> Exchange:
         """Return an exchange for rules to match; it has no id and is not in the log."""
         return Exchange(
             id=0,
@@ -31,43 +31,43 @@ class ConnectionRecorder:
             path="",
             query="",
             http_version="",
-            scheme="https" if connection.over_tls else "http",
-            client=connection.client,
+            scheme="https" if inbound.over_tls else "http",
+            client=inbound.client,
             target=Target(Endpoint.CONNECT),
-            started=connection.started,
+            started=inbound.started,
             origin=self._origin,
         )
 
-    def open(self, connection: InboundConnection, exchange: Exchange) -> None:
+    def open(self, inbound: InboundConnection, exchange: Exchange) -> None:
         """Add the exchange of a connection to the log."""
         exchange.id = self._log.next_id()
-        self._open[connection] = exchange
+        self._open[inbound] = exchange
         self._log.opened(exchange)
 
-    def noted(self, connection: InboundConnection, event: ConnectionEvent) -> None:
-        exchange = self._open.get(connection)
+    def noted(self, inbound: InboundConnection, event: ConnectionEvent) -> None:
+        exchange = self._open.get(inbound)
         if exchange is not None:
             exchange.add(event, time.time())
             self._log.changed(exchange)
 
-    def used(self, connection: InboundConnection) -> None:
-        exchange = self._open.pop(connection, None)
+    def used(self, inbound: InboundConnection) -> None:
+        exchange = self._open.pop(inbound, None)
         if exchange is not None:
             self._close(exchange, Ended.COMPLETE, FirstRequestReceived())
 
-    def ended(self, connection: InboundConnection) -> None:
-        exchange = self._open.pop(connection, None)
+    def ended(self, inbound: InboundConnection) -> None:
+        exchange = self._open.pop(inbound, None)
         if exchange is None:
-            if connection.has_request:
+            if inbound.has_request:
                 return
-            exchange = self.exchange(connection)
+            exchange = self.exchange(inbound)
             exchange.id = self._log.next_id()
-            for event, when in connection.events:
+            for event, when in inbound.events:
                 exchange.add(event, when)
             self._log.opened(exchange)
-        if connection.answered:
+        if inbound.answered:
             exchange.status = 400
-        self._close(exchange, _ended(connection), ExchangeEnded())
+        self._close(exchange, _ended(inbound), ExchangeEnded())
 
     def _close(self, exchange: Exchange, ended: Ended, event: TimelineEvent) -> None:
         exchange.ended = ended
@@ -75,7 +75,7 @@ class ConnectionRecorder:
         self._log.closed(exchange)
 
 
-def _ended(connection: InboundConnection) -> Ended:
-    if connection.answered:
+def _ended(inbound: InboundConnection) -> Ended:
+    if inbound.answered:
         return Ended.COMPLETE
-    return Ended.ABORTED if connection.is_cut else Ended.DISCONNECTED
+    return Ended.ABORTED if inbound.is_cut else Ended.DISCONNECTED
