@@ -2,19 +2,25 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# One process more than there are processors: tests wait now and then.
+WORKERS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
+# In the order of collection, where long files come first (tests/conftest.py): sorted by the number of tests, some of
+# them would come last, and one process would wait for the other.
+PYTEST := $(BIN)/pytest --numprocesses=$(WORKERS) --dist=loadfile --no-loadscope-reorder
 
-# The tests start brokenreg some 600 times; to compile its source each time would be a third of each start.
+# Tests start brokenreg in processes too; to compile its source each time would be a third of each start.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: serve test check format bench clients screenshots clean
+.PHONY: serve test test-fast check format bench clients screenshots clean
 
 serve: $(VENV)/made  ## the main job: the registry on 127.0.0.1:8080
 	$(BIN)/brokenreg serve
 
 test: $(VENV)/made-dev  ## all tests; those of clients that are not installed are skipped, and say so
-	@# In the order of collection: the files of real clients are the longest and have few tests. Sorted by the number
-	@# of tests, they would come last, and one process would wait for the other.
-	$(BIN)/pytest --numprocesses=auto --dist=loadfile --no-loadscope-reorder
+	$(PYTEST)
+
+test-fast: $(VENV)/made-dev  ## without real clients, terminals, and what is marked slow: for every change
+	$(PYTEST) -m "not (clients or terminal or slow)"
 
 check: $(VENV)/made-dev  ## lint, format, types, floors
 	$(BIN)/ruff check

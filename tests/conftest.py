@@ -1,4 +1,19 @@
-"""Fixtures that many tests share: a running registry, and an HTTP client for it."""
+"""What many tests share. The folders mirror those of brokenreg; `clients` and `panel` have fixtures too.
+
+- `registry`: a brokenreg for all tests of a module; `own_registry`: one for a test alone. Both serve in a
+  thread of this process. `own_process` is a process, for what only a process has: signals, an exit status,
+  output, memory, descriptors. With options: `brokenreg(...)` of `tests.server` and `brokenreg_process(...)` of
+  `tests.process`, with the same interface.
+- `http`: an HTTP client of `registry`; `secure`, `http1`, `http2`, `each`, `any_http`: over every protocol.
+- `tests.running_registry`: push, add rules, read exchanges; `tests.raw_http`: HTTP by hand, and exactly what
+  came back; `tests.connections` and `tests.tls_client`: the same for connections and TLS; `tests.disks`: small
+  disks.
+- `tests.registry.pushing`: manifests and pushes; `tests.proxy.chain`: a brokenreg before another;
+  `tests.proxy.scripted`: an upstream that answers as it is told to; `tests/panel/screen.py` and `serving.py`: a
+  panel and what it shows.
+- Marks: `clients` (all of `tests/clients`) and `terminal` (whatever uses the fixture `terminal`) are set here,
+  `slow` by hand.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +27,23 @@ import pytest
 from tests.process import BrokenregProcess, brokenreg_process
 from tests.running_registry import Registry
 from tests.server import Brokenreg, brokenreg
+
+_LONG = ("assembly/test_crash", "clients/", "assembly/test_shutdown", "storage/test_cache_model")
+"""Files that take long come first, so that no process works alone at the end."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Set marks by folder and fixture, and put long files first."""
+    for item in items:
+        if item.nodeid.startswith("tests/clients/"):
+            item.add_marker(pytest.mark.clients)
+        if "terminal" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.terminal)
+    items.sort(key=_place)
+
+
+def _place(item: pytest.Item) -> int:
+    return next((at for at, part in enumerate(_LONG) if part in item.nodeid), len(_LONG))
 
 
 @pytest.fixture(scope="session", autouse=True)
