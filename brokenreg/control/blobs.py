@@ -126,7 +126,7 @@ _NAMESPACE = ("namespace",)
 ROUTES = (
     Route("GET", "/v1/blobs", list_blobs, query=("namespace", "limit"), answer=list[Blob]),
     _for_one("GET", _BLOB, get_blob, query=_NAMESPACE, answer=Blob),
-    _change("POST", f"{_BLOB}/verify", verify_blob, answer=Verified),
+    _for_one("POST", f"{_BLOB}/verify", verify_blob, answer=Verified, problems=(404, 500)),
     _for_one("POST", f"{_BLOB}/corrupt", corrupt_blob, answer=list[RuleState], status=201),
     _for_one("DELETE", f"{_BLOB}/corrupt", stop_corrupting_blob, status=204),
     _change("POST", f"{_BLOB}/evict", evict_blob, status=204),

@@ -9,12 +9,12 @@ import httpx
 
 
 def problem_of(response: httpx.Response, status: int, field: str | None = None) -> str:
-    """The words of an error in the form of RFC 9457, which names that field."""
+    """Return the `detail` of a problem (RFC 9457), after checking its status and field."""
     assert response.status_code == status, f"{response.status_code}: {response.text[:500]}"
     assert response.headers["content-type"] == "application/problem+json"
-    told: dict[str, Any] = response.json()
-    assert told["type"] == "about:blank"
-    assert told["title"] == HTTPStatus(status).phrase
-    assert (told["status"], told["field"]) == (status, field)
-    assert "\n" not in told["detail"]
-    return str(told["detail"])
+    problem: dict[str, Any] = response.json()
+    assert problem["type"] == "about:blank"
+    assert problem["title"] == HTTPStatus(status).phrase
+    assert (problem["status"], problem["field"]) == (status, field)
+    assert "\n" not in problem["detail"]
+    return str(problem["detail"])

@@ -21,7 +21,7 @@ IMAGE = "/v2/broken/random/manifests/layers-1_size-10"
 
 
 def until(control: httpx.Client, expression: str, count: int = 1) -> list[dict[str, Any]]:
-    """The exchanges that the filter matches, once there are so many; they have 10 s."""
+    """Return the exchanges that the filter matches, once there are `count`, within 10 s."""
     deadline = time.monotonic() + 10
     while True:
         found = control.get("/v1/exchanges", params={"filter": expression, "namespace": "*"}).json()
@@ -33,7 +33,7 @@ def until(control: httpx.Client, expression: str, count: int = 1) -> list[dict[s
 
 @contextmanager
 def asking(url: str, count: int = 1) -> Iterator[list[Any]]:
-    """So many requests in the background; futures of their answers."""
+    """Send requests in the background; futures of their responses."""
     with ThreadPoolExecutor(count) as pool:
         yield [pool.submit(httpx.get, url, timeout=30) for _ in range(count)]
 
@@ -133,7 +133,7 @@ def test_orders_for_many(registry: Brokenreg, control: httpx.Client) -> None:
 
 
 def events(lines: Iterator[str]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """(event, data) of a stream of events; comments are passed over."""
+    """Yield (event, data) of a stream of events, without comments."""
     kind = ""
     for line in lines:
         if line.startswith("event: "):

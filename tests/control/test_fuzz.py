@@ -1,4 +1,4 @@
-"""The whole API, asked at random from its own document: no 5xx, and every answer is as documented."""
+"""Random requests made from the OpenAPI document: no 5xx, and each response is as documented."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ CHECKS = (
     allow_header_conformance,
 )
 ENDLESS = ("/v1/events",)
-"""Its answer is awaited to the end; tests of exchanges read it."""
+"""Its response does not end; the tests of exchanges read it."""
 
 Fuzzed = tuple[Brokenreg, Any]
 
@@ -44,7 +44,7 @@ def _as_yaml(context: schemathesis.SerializationContext, value: object) -> bytes
 
 @pytest.fixture(scope="module")
 def fuzzed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fuzzed]:
-    """A registry with something in it, and the document of its control API."""
+    """A registry with content, and the document of its control API."""
     with brokenreg(tmp_path_factory.mktemp("fuzzed") / "data") as running:
         for name in ("x", "in/a/x"):
             httpx.put(f"{running.url}/v2/{name}/manifests/v1", content=b"{}").raise_for_status()

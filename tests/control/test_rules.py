@@ -1,4 +1,4 @@
-"""`/v1/rules`: what is taken, what is told of it, what is refused."""
+"""`/v1/rules`: what is accepted, returned and refused."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`/v1/scenario`: all rules at once, and written as they are read."""
+"""`/v1/scenario`: all rules of a namespace, written as they are read."""
 
 from __future__ import annotations
 
@@ -148,7 +148,7 @@ def test_reset_leads_back_to_the_start(tmp_path: Path) -> None:
 
 
 async def test_a_reset_meanwhile_does_not_lose_a_scenario(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is read by a thread, and comes after the reset."""
+    """A thread reads the scenario, which takes effect after the reset."""
     books = RuleBooks(0, lambda _: ())
     runtime: Any = SimpleNamespace(rules=books)
     prepare = RuleBook.prepare
