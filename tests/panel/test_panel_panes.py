@@ -185,12 +185,12 @@ def test_the_rule_that_struck_is_told_with_its_place_and_counts() -> None:
     seen = exchange(log, "/v2/a/manifests/b")
     said = reasons(books, seen)
     assert "Fault error, by teapot" in said
-    assert "from    faults.yaml, line 2" in said
+    assert "from    faults.yaml:2" in said
     assert "here    applied: match 1, 1 of 2 times" in said
     assert "so far  matched 1, applied 1" in said
     assert "fault   error status=418" in said
-    assert "rule 1  faults.yaml, line 1\n    did not match: repository is not other/*" in said
-    assert "rule 3  faults.yaml, line 3\n    was not evaluated: another rule was applied first" in said
+    assert "rule 1  faults.yaml:1\n    did not match: repository is not other/*" in said
+    assert "rule 3  faults.yaml:3\n    was not evaluated: another rule was applied first" in said
     reasons(books, exchange(log, "/v2/a/manifests/b"))
     said = told(books, seen)
     assert "here    applied: match 1, 1 of 2 times" in said
@@ -220,19 +220,19 @@ def test_why_a_rule_did_not_strike(document: dict[str, Any], reason: str) -> Non
     books = rules({"match": {"endpoint": "layer"}, "fault": "error", **document})
     said = reasons(books, exchange(TrafficLog(), "/v2/a/blobs/sha256:" + "0" * 64))
     assert said.startswith("No fault was applied\n")
-    assert f"rule 1  faults.yaml, line 1\n    {reason}\n" in said
+    assert f"rule 1  faults.yaml:1\n    {reason}\n" in said
 
 
 def test_a_rule_that_has_struck_as_often_as_it_may_is_told_as_such() -> None:
     books = rules({"fault": "error", "times": 1})
     assert "Fault error" in reasons(books, exchange(TrafficLog(), "/v2/a/manifests/b"))
     said = reasons(books, exchange(TrafficLog(), "/v2/a/manifests/b"))
-    assert "rule 1  faults.yaml, line 1\n    exhausted: match 2, already applied 1 of 1 time\n" in said
+    assert "rule 1  faults.yaml:1\n    exhausted: match 2, already applied 1 of 1 time\n" in said
 
 
 def test_rules_that_came_later_are_told_as_such() -> None:
     books = rules({"fault": "error"}, since=NOON + 1)
-    assert "rule 1  faults.yaml, line 1\n    was added later\n" in told(
+    assert "rule 1  faults.yaml:1\n    was added later\n" in told(
         books, exchange(TrafficLog(), "/v2/a/manifests/b")
     )
 

@@ -78,10 +78,7 @@ def _applied(outcome: RuleOutcome, active: ActiveRule | None) -> Iterator[Part]:
 
 
 def _source(rule: EvaluatedRule) -> str:
-    """`faults.yaml, line 14`, the path, or who made it."""
-    name, colon, line = rule.source.rpartition(":")
-    if rule.id and colon and line.isdigit():
-        return f"{visible(name)}, line {line}"
+    """Return `faults.yaml:14`, the path, or who added the rule."""
     return visible(rule.source if rule.id else f"the path: {rule.source}")
 
 
