@@ -69,7 +69,7 @@ async def test_a_heading_tells_who_pulled_what_and_what_is_missing() -> None:
             "PULL library/app:1.2",
             "▸ 1 in flight for 15000 ms",
             "Client    docker/27.3.1, 127.0.0.1",
-            "Began     2026-01-01 12:01:00",
+            "Started   2026-01-01 12:01:00",
             "Blobs     2 of 4",
             "Bytes     3.1KiB of 6.1KiB",
             "Cache     hit",

@@ -57,7 +57,7 @@ async def test_a_glance_tells_how_each_went() -> None:
         await look(pilot)
         assert line_with(panel, "tools/edge").startswith(" ✗ ")
         assert "404" in line_with(panel, "tools/edge")
-        assert "timeout · disconnected" in line_with(panel, "dur-30s")
+        assert "timeout · closed" in line_with(panel, "dur-30s")
         assert "disconnected 200" in line_with(panel, "curl/8")
         assert line_with(panel, "HEAD manifests/1.2").startswith(" ✓ ")
         assert "blobs/sha256:77ab03…" in line_with(panel, "77ab03")

@@ -20,7 +20,8 @@ _METHOD_SHOWN = 16
 _UNITS = "KMGTP"
 _WRITES = ("POST", "PUT", "PATCH")
 _ENDED_WORDS = {Ended.COMPLETE: "", Ended.DISCONNECTED: "disconnected", Ended.ABORTED: "aborted"}
-_ENDED_AFTER_FAULT = {Ended.COMPLETE: "", Ended.DISCONNECTED: " · disconnected", Ended.ABORTED: " · aborted"}
+_ENDED_SHORT = {Ended.COMPLETE: "", Ended.DISCONNECTED: "closed", Ended.ABORTED: "aborted"}
+"""For narrow columns."""
 
 
 def glyph(exchange: Exchange, kind: Kind | None = None) -> str:
@@ -185,8 +186,9 @@ def _outcome(exchange: Exchange, width: int) -> str:
         word = _ENDED_WORDS[exchange.ended] if exchange.ended else ""
         return word if len(word) <= width else fit(word, width)
     name = faults_word(exchange)
-    both = name + (_ENDED_AFTER_FAULT[exchange.ended] if exchange.ended else "")
-    return next((text for text in (both, name) if cell_len(text) <= width), fit(name, width))
+    ends = (words[exchange.ended] for words in (_ENDED_WORDS, _ENDED_SHORT) if exchange.ended)
+    texts = (*(f"{name} · {end}" for end in ends if end), name)
+    return next((text for text in texts if cell_len(text) <= width), fit(name, width))
 
 
 def faults_word(exchange: Exchange) -> str:
