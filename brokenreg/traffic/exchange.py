@@ -9,8 +9,9 @@ from enum import StrEnum
 from brokenreg.oci.target import Endpoint, Target
 from brokenreg.traffic.rule_outcome import RuleOutcome
 from brokenreg.traffic.timeline import Timeline
-from brokenreg.traffic.timeline_events import Cache, CacheUsed, TimelineEvent, WorkProgress
+from brokenreg.traffic.timeline_events import TimelineEvent, WorkProgress
 from brokenreg.traffic.timeline_text import text_of
+from brokenreg.traffic.upstream_events import Cache, CacheUsed
 
 Headers = tuple[tuple[str, str], ...]
 

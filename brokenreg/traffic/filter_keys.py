@@ -22,7 +22,7 @@ from operator import attrgetter
 
 from brokenreg.oci.target import Endpoint
 from brokenreg.traffic.exchange import Ended, Exchange, Origin
-from brokenreg.traffic.timeline_events import Cache
+from brokenreg.traffic.upstream_events import Cache
 
 Filter = Callable[[Exchange], bool]
 """Returns whether an exchange matches."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
 
 
 class OutcomeKind(StrEnum):
@@ -44,7 +43,7 @@ class EvaluatedRule:
     id: int
     label: str
     source: str
-    faults: tuple[dict[str, Any], ...]
+    faults: tuple[dict[str, object], ...]
     skip: int
     times: int | None
     probability: float

@@ -1,17 +1,18 @@
 """The events in the timeline of an exchange: a class for each kind, whose fields are its data.
 
-`kind` is the name in JSON. To add a kind, write a class, add it to a union at the end of its section, and
-write its words in timeline_text.py; mypy reports where something is missing. The timeline replaces secrets in
-fields of type `str` and limits their length.
+`kind` is the name in JSON. To add a kind, write a class, add it to the union at the end of its section, and
+write its words in timeline_text.py and its row in docs/control-api.md; mypy and the tests report what is
+missing. The timeline replaces secrets in fields of type `str` and limits their length. Events of connections
+are in wire/connection_events.py, those of the proxy in upstream_events.py.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, fields
-from enum import StrEnum
 from typing import ClassVar, get_args
 
+from brokenreg.traffic.upstream_events import UpstreamEvent
 from brokenreg.wire.connection_events import ConnectionEvent
 
 # Requests and responses
@@ -192,144 +193,6 @@ GateEvent = (
     | ResponseResumed
     | ResponseStepped
     | ResponseAborted
-)
-
-# The proxy
-
-
-class Cache(StrEnum):
-    """What part the proxy's cache had in a response."""
-
-    HIT = "hit"
-    """The content was cached, and the upstream was not contacted."""
-
-    MISS = "miss"
-    """The content was fetched for this exchange."""
-
-    JOINED = "joined"
-    """The content was already being fetched for another exchange."""
-
-    REVALIDATED = "revalidated"
-    """The content was cached, and the upstream confirmed it."""
-
-    STALE = "stale"
-    """The content was cached, and the upstream failed to confirm it."""
-
-
-class ListLimit(StrEnum):
-    """What limits the length of a list from an upstream."""
-
-    PAGES = "pages"
-    ENTRIES = "entries"
-    VALUES = "values"
-    """JSON values in all pages; `count` is the number of pages before the limit."""
-
-
-@dataclass(frozen=True, slots=True)
-class CacheUsed:
-    """What part the cache had in the response."""
-
-    kind: ClassVar = "cache"
-    result: Cache
-
-
-@dataclass(frozen=True, slots=True)
-class UpstreamResponded:
-    """A request upstream got a response; `location` is its URL without scheme and query."""
-
-    kind: ClassVar = "upstream-response"
-    method: str
-    location: str
-    status: int
-    web_proxy: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class UpstreamFailed:
-    """A request upstream got no response that could be used."""
-
-    kind: ClassVar = "upstream-failure"
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class RateLimited:
-    """The server responded with 429; the request is repeated after `seconds`."""
-
-    kind: ClassVar = "rate-limited"
-    server: str
-    seconds: float
-
-
-@dataclass(frozen=True, slots=True)
-class CredentialHelperFailed:
-    """A credential helper gave no credentials."""
-
-    kind: ClassVar = "credential-helper-failed"
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class CredentialsWithheld:
-    """A token service gets no credentials, because it may belong to somebody else."""
-
-    kind: ClassVar = "credentials-withheld"
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class HeadInconclusive:
-    """The response to HEAD does not decide; GET follows."""
-
-    kind: ClassVar = "head-inconclusive"
-
-
-@dataclass(frozen=True, slots=True)
-class ServedStale:
-    """The upstream failed, so cached content is served that it did not confirm."""
-
-    kind: ClassVar = "stale"
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class NotCached:
-    """The content is passed on, but not cached."""
-
-    kind: ClassVar = "not-cached"
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class ListTruncated:
-    """The list from the upstream is longer than the limit; the rest is missing."""
-
-    kind: ClassVar = "list-truncated"
-    limit: ListLimit
-    count: int
-
-
-@dataclass(frozen=True, slots=True)
-class DownloadResumed:
-    """The download of a blob failed and continues at byte `offset`."""
-
-    kind: ClassVar = "download-resumed"
-    offset: int
-    reason: str
-
-
-UpstreamEvent = (
-    CacheUsed
-    | UpstreamResponded
-    | UpstreamFailed
-    | RateLimited
-    | CredentialHelperFailed
-    | CredentialsWithheld
-    | HeadInconclusive
-    | ServedStale
-    | NotCached
-    | ListTruncated
-    | DownloadResumed
 )
 
 # Fabricated images

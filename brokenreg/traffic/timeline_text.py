@@ -6,6 +6,7 @@ from typing import assert_never
 
 from brokenreg.oci.sizes import format_size
 from brokenreg.traffic import timeline_events as on
+from brokenreg.traffic import upstream_events as up
 from brokenreg.traffic.timeline import Point
 from brokenreg.traffic.timeline_events import data_of
 from brokenreg.wire import connection_events as of
@@ -22,7 +23,7 @@ def text_of(event: on.TimelineEvent) -> str:
         return _fault(event)
     if isinstance(event, on.GateEvent):
         return _gate(event)
-    if isinstance(event, on.UpstreamEvent):
+    if isinstance(event, up.UpstreamEvent):
         return _upstream(event)
     return _fabrication(event)
 
@@ -113,41 +114,41 @@ def _gate(event: on.GateEvent) -> str:
     assert_never(event)
 
 
-def _upstream(event: on.UpstreamEvent) -> str:
+def _upstream(event: up.UpstreamEvent) -> str:
     match event:
-        case on.CacheUsed(result):
+        case up.CacheUsed(result):
             return f"cache {result}"
-        case on.UpstreamResponded(method, location, status, web_proxy):
+        case up.UpstreamResponded(method, location, status, web_proxy):
             through = "" if web_proxy is None else f" (through the web proxy {web_proxy})"
             return f"upstream {method} {location}: {status}{through}"
-        case on.UpstreamFailed(reason):
+        case up.UpstreamFailed(reason):
             return f"upstream failed: {reason}"
-        case on.RateLimited(server, seconds):
+        case up.RateLimited(server, seconds):
             return f"waits {seconds:.0f} s for {server}"
-        case on.CredentialHelperFailed(reason):
+        case up.CredentialHelperFailed(reason):
             return f"no credentials of a helper: {reason}"
-        case on.CredentialsWithheld(reason):
+        case up.CredentialsWithheld(reason):
             return reason
-        case on.HeadInconclusive():
+        case up.HeadInconclusive():
             return "the response to HEAD does not decide: GET follows"
-        case on.ServedStale(reason):
+        case up.ServedStale(reason):
             return f"stale: {reason}"
-        case on.NotCached(reason):
+        case up.NotCached(reason):
             return f"not cached: {reason}"
-        case on.ListTruncated(limit, count):
+        case up.ListTruncated(limit, count):
             return _truncated(limit, count)
-        case on.DownloadResumed(offset, reason):
+        case up.DownloadResumed(offset, reason):
             return f"continues at byte {offset}: {reason}"
     assert_never(event)
 
 
-def _truncated(limit: on.ListLimit, count: int) -> str:
+def _truncated(limit: up.ListLimit, count: int) -> str:
     match limit:
-        case on.ListLimit.PAGES:
+        case up.ListLimit.PAGES:
             return f"the list is cut short after {counted(count, 'page')}"
-        case on.ListLimit.ENTRIES:
+        case up.ListLimit.ENTRIES:
             return f"the list is cut short after {count:,} entries"
-        case on.ListLimit.VALUES:
+        case up.ListLimit.VALUES:
             return f"the list is cut short after {counted(count, 'page')}: the next has too many values"
     assert_never(limit)
 

@@ -11,7 +11,7 @@ from textual.pilot import Pilot
 from brokenreg.traffic.bodies import Body, Kept
 from brokenreg.traffic.exchange import Ended, Exchange
 from brokenreg.traffic.log import TrafficLog
-from brokenreg.traffic.timeline_events import Cache
+from brokenreg.traffic.upstream_events import Cache
 
 TALL, WIDE = (100, 60), (160, 45)
 CONFIG, A, B, C = digest("cf"), digest("aa"), digest("bb"), digest("cc")

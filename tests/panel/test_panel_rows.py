@@ -10,7 +10,7 @@ from screen import Clock, line_at_cursor, line_with, lines, look, shown, text
 from brokenreg.traffic.exchange import Ended, Exchange
 from brokenreg.traffic.filters import parse_filter
 from brokenreg.traffic.log import TrafficLog
-from brokenreg.traffic.timeline_events import Cache
+from brokenreg.traffic.upstream_events import Cache
 from brokenreg.tui.traffic.cells import progress_bar, span_bar
 from brokenreg.tui.traffic.heights import Heights
 from brokenreg.tui.traffic.rows import Row, Rows

@@ -17,7 +17,7 @@ from brokenreg.proxy.routes import Route
 from brokenreg.proxy.shared_requests import SharedRequests
 from brokenreg.storage import Store
 from brokenreg.traffic.exchange import Exchange, UpstreamTrace
-from brokenreg.traffic.timeline_events import Cache, ListLimit, ListTruncated
+from brokenreg.traffic.upstream_events import Cache, ListLimit, ListTruncated
 from tests.proxy.asked import asking
 from tests.proxy.scripted import Answer, scripted
 

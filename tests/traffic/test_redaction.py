@@ -14,8 +14,8 @@ from brokenreg.proxy.errors import UpstreamContentError
 from brokenreg.traffic.bodies import Body
 from brokenreg.traffic.redaction import redact_headers, redact_query
 from brokenreg.traffic.replay import ReplayError, curl, replay_of
-from brokenreg.traffic.timeline_events import UpstreamResponded
 from brokenreg.traffic.timeline_text import text_of
+from brokenreg.traffic.upstream_events import UpstreamResponded
 from tests.process import brokenreg_process
 from tests.server import Brokenreg
 from tests.traffic.making import exchange

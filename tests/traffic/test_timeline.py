@@ -24,10 +24,10 @@ from brokenreg.traffic.timeline_events import (
     PointsOmitted,
     RequestReceived,
     TimelineEvent,
-    UpstreamResponded,
     data_of,
 )
 from brokenreg.traffic.timeline_text import text_of
+from brokenreg.traffic.upstream_events import UpstreamResponded
 
 
 def exchange() -> Exchange:

@@ -31,7 +31,8 @@ from brokenreg.proxy.http.failures import Destination, redirect_errors
 from brokenreg.proxy.http.pools import FOR_AUTH
 from brokenreg.proxy.http.rate_limits import retry_rate_limited
 from brokenreg.proxy.routes import Route
-from brokenreg.traffic.timeline_events import AddEvent, CredentialHelperFailed, CredentialsWithheld
+from brokenreg.traffic.timeline_events import AddEvent
+from brokenreg.traffic.upstream_events import CredentialHelperFailed, CredentialsWithheld
 
 _CLIENT = "brokenreg"
 _WITHHELD = (

@@ -23,7 +23,8 @@ from brokenreg.proxy.shared_requests import SharedRequests
 from brokenreg.storage.blobs import BlobFile
 from brokenreg.storage.errors import StorageError
 from brokenreg.traffic.exchange import UpstreamTrace
-from brokenreg.traffic.timeline_events import AddEvent, Cache, HeadInconclusive
+from brokenreg.traffic.timeline_events import AddEvent
+from brokenreg.traffic.upstream_events import Cache, HeadInconclusive
 
 logger = logging.getLogger(__name__)
 

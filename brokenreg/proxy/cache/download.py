@@ -17,7 +17,8 @@ from brokenreg.proxy.http.bodies import BodySource
 from brokenreg.proxy.http.client import UpstreamClient, UpstreamResponse
 from brokenreg.proxy.http.statuses import status_error
 from brokenreg.proxy.routes import Route
-from brokenreg.traffic.timeline_events import AddEvent, DownloadResumed
+from brokenreg.traffic.timeline_events import AddEvent
+from brokenreg.traffic.upstream_events import DownloadResumed
 from brokenreg.wording import counted, printable
 
 if TYPE_CHECKING:

@@ -31,7 +31,8 @@ from brokenreg.storage.errors import (
     storage_error_response,
 )
 from brokenreg.storage.writers import writer_slot
-from brokenreg.traffic.timeline_events import AddEvent, NotCached
+from brokenreg.traffic.timeline_events import AddEvent
+from brokenreg.traffic.upstream_events import NotCached
 from brokenreg.wire.asgi import ClientDisconnectedError
 
 logger = logging.getLogger(__name__)

@@ -16,7 +16,7 @@ from brokenreg.proxy.http.client import UpstreamClient
 from brokenreg.proxy.http.statuses import not_cached
 from brokenreg.proxy.routes import Route
 from brokenreg.storage import Store
-from brokenreg.traffic.timeline_events import Cache
+from brokenreg.traffic.upstream_events import Cache
 
 MAX_STALE = 10.0
 """Seconds for which cached content is served without another request after its upstream has failed."""

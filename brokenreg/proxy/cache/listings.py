@@ -21,7 +21,8 @@ from brokenreg.proxy.http.statuses import status_error
 from brokenreg.proxy.routes import Route, Via
 from brokenreg.proxy.shared_requests import SharedRequests
 from brokenreg.traffic.exchange import UpstreamTrace
-from brokenreg.traffic.timeline_events import AddEvent, Cache, ListLimit, ListTruncated, ServedStale
+from brokenreg.traffic.timeline_events import AddEvent
+from brokenreg.traffic.upstream_events import Cache, ListLimit, ListTruncated, ServedStale
 
 MAX_LISTS = 256
 MAX_LIST_BYTES = 64 * 1024 * 1024

@@ -25,7 +25,8 @@ from brokenreg.proxy.http.client import UpstreamClient, UpstreamResponse
 from brokenreg.proxy.http.statuses import needs_get, status_error
 from brokenreg.proxy.routes import Route
 from brokenreg.storage.records import Manifest
-from brokenreg.traffic.timeline_events import AddEvent, HeadInconclusive
+from brokenreg.traffic.timeline_events import AddEvent
+from brokenreg.traffic.upstream_events import HeadInconclusive
 from brokenreg.wording import counted
 
 # All types, whatever the client accepts: without the newer ones, registries convert to obsolete formats.

@@ -16,7 +16,7 @@ from brokenreg.proxy.shared_requests import SharedRequests
 from brokenreg.storage.cache import CachedManifests
 from brokenreg.storage.errors import StorageFullError
 from brokenreg.traffic.exchange import UpstreamTrace
-from brokenreg.traffic.timeline_events import Cache, NotCached, ServedStale
+from brokenreg.traffic.upstream_events import Cache, NotCached, ServedStale
 
 logger = logging.getLogger(__name__)
 

@@ -38,7 +38,8 @@ from brokenreg.proxy.http.rate_limits import retry_rate_limited
 from brokenreg.proxy.http.transport import Transport
 from brokenreg.proxy.http.web_proxies import DIRECT, WebProxies
 from brokenreg.proxy.routes import Route
-from brokenreg.traffic.timeline_events import AddEvent, UpstreamFailed, UpstreamResponded
+from brokenreg.traffic.timeline_events import AddEvent
+from brokenreg.traffic.upstream_events import UpstreamFailed, UpstreamResponded
 
 Authorize = Callable[[Route, httpx.AsyncClient, AddEvent], httpx.Auth]
 """Returns what authenticates the requests for one route; it may send others with the same client."""

@@ -9,7 +9,8 @@ from collections.abc import Awaitable, Callable
 import httpx
 from werkzeug.http import parse_date
 
-from brokenreg.traffic.timeline_events import AddEvent, RateLimited
+from brokenreg.traffic.timeline_events import AddEvent
+from brokenreg.traffic.upstream_events import RateLimited
 
 _TRIES = 5
 _FIRST = 2.0

@@ -72,7 +72,7 @@ def _applied(outcome: RuleOutcome, active: ActiveRule | None) -> Iterator[Part]:
         yield "  so far  ", "$secondary"
         yield f"matched {active.matched}, applied {active.applied}\n", ""
     for fault in rule.faults:
-        words = [fault["type"], *(f"{name}={value}" for name, value in fault.items() if name != "type")]
+        words = [str(fault["type"]), *(f"{name}={value}" for name, value in fault.items() if name != "type")]
         yield "  fault   ", "$secondary"
         yield f"{visible(' '.join(words))}\n", ""
 

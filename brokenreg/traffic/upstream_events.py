@@ -1,0 +1,143 @@
+"""The events of requests upstream and of the proxy's cache, for the timeline of an exchange."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import ClassVar
+
+
+class Cache(StrEnum):
+    """What part the proxy's cache had in a response."""
+
+    HIT = "hit"
+    """The content was cached, and the upstream was not contacted."""
+
+    MISS = "miss"
+    """The content was fetched for this exchange."""
+
+    JOINED = "joined"
+    """The content was already being fetched for another exchange."""
+
+    REVALIDATED = "revalidated"
+    """The content was cached, and the upstream confirmed it."""
+
+    STALE = "stale"
+    """The content was cached, and the upstream failed to confirm it."""
+
+
+class ListLimit(StrEnum):
+    """What limits the length of a list from an upstream."""
+
+    PAGES = "pages"
+    ENTRIES = "entries"
+    VALUES = "values"
+    """JSON values in all pages; `count` is the number of pages before the limit."""
+
+
+@dataclass(frozen=True, slots=True)
+class CacheUsed:
+    """What part the cache had in the response."""
+
+    kind: ClassVar = "cache"
+    result: Cache
+
+
+@dataclass(frozen=True, slots=True)
+class UpstreamResponded:
+    """A request upstream got a response; `location` is its URL without scheme and query."""
+
+    kind: ClassVar = "upstream-response"
+    method: str
+    location: str
+    status: int
+    web_proxy: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class UpstreamFailed:
+    """A request upstream got no response that could be used."""
+
+    kind: ClassVar = "upstream-failure"
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class RateLimited:
+    """The server responded with 429; the request is repeated after `seconds`."""
+
+    kind: ClassVar = "rate-limited"
+    server: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class CredentialHelperFailed:
+    """A credential helper gave no credentials."""
+
+    kind: ClassVar = "credential-helper-failed"
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class CredentialsWithheld:
+    """A token service gets no credentials, because it may belong to somebody else."""
+
+    kind: ClassVar = "credentials-withheld"
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class HeadInconclusive:
+    """The response to HEAD does not decide; GET follows."""
+
+    kind: ClassVar = "head-inconclusive"
+
+
+@dataclass(frozen=True, slots=True)
+class ServedStale:
+    """The upstream failed, so cached content is served that it did not confirm."""
+
+    kind: ClassVar = "stale"
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class NotCached:
+    """The content is passed on, but not cached."""
+
+    kind: ClassVar = "not-cached"
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class ListTruncated:
+    """The list from the upstream is longer than the limit; the rest is missing."""
+
+    kind: ClassVar = "list-truncated"
+    limit: ListLimit
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class DownloadResumed:
+    """The download of a blob failed and continues at byte `offset`."""
+
+    kind: ClassVar = "download-resumed"
+    offset: int
+    reason: str
+
+
+UpstreamEvent = (
+    CacheUsed
+    | UpstreamResponded
+    | UpstreamFailed
+    | RateLimited
+    | CredentialHelperFailed
+    | CredentialsWithheld
+    | HeadInconclusive
+    | ServedStale
+    | NotCached
+    | ListTruncated
+    | DownloadResumed
+)
