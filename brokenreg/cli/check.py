@@ -1,4 +1,4 @@
-"""`brokenreg check`: whether what the scenario expects has come to pass."""
+"""`brokenreg check`: the verdicts on the expectations of a scenario."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _EPILOG = """
 A scenario file says what it expects:
   expect:
     - {name: the client resumes, filter: "endpoint:layer status:206", at_least: 1}
-    - {name: nobody gives up, filter: "ended:disconnected", count: 0}
+    - {name: no client disconnects, filter: "ended:disconnected", count: 0}
 \b
 Examples, in CI, once the client is done and while the registry still runs:
   brokenreg check             a line for each expectation; exit status 1 if one is not met

@@ -1,4 +1,4 @@
-"""A running registry, as the command line speaks to it: through its control API."""
+"""The client of a running registry's control API, and the options that say where it is."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ _DEFAULT_URL = "http://127.0.0.1:8081"
 
 
 class ControlClient:
-    """The control API at `url` (or HOST:PORT), for the rules and exchanges of one namespace."""
+    """Sends requests to the control API at `url` (or HOST:PORT), for one namespace."""
 
     def __init__(self, url: str, token: str | None, namespace: str) -> None:
-        """Raise `click.UsageError`, one clear line, for what is no URL or no token."""
+        """Raise `click.UsageError`, one clear line, for an invalid URL or token."""
         import httpx
 
         self._url = _checked(url)
@@ -29,10 +29,10 @@ class ControlClient:
         )
 
     def request(self, method: str, path: str, **more: Any) -> Any:
-        """The JSON of an answer, its text if it is none, None if it is empty.
+        """Return the JSON of a response, its text if it is not JSON, None if it is empty.
 
-        Raise `click.UsageError`, one clear line, for what the API does not take (400), and another
-        `click.ClickException` if there is no good answer.
+        Raise `click.UsageError`, one clear line, for an invalid request (400), and another
+        `click.ClickException` if the request fails.
         """
         import httpx
 
@@ -53,7 +53,7 @@ class ControlClient:
 
 
 def _checked(url: str) -> str:
-    """The URL of a control API that was written as one, or as HOST:PORT."""
+    """Return the URL of a control API, which may be written as HOST:PORT."""
     import httpx
 
     try:
@@ -72,14 +72,14 @@ def _checked(url: str) -> str:
 
 
 def _sendable(token: str) -> str:
-    """Never says what was given: it is a secret."""
+    """Return a token that a header can carry. The error does not quote it: it is a secret."""
     if not (token.isascii() and token.isprintable() and token == token.strip()):
         raise click.UsageError("--token: write printable ASCII, without spaces or line ends around it")
     return token
 
 
 def _problem(response: Any) -> str:
-    """What an error in the form of RFC 9457 says."""
+    """Return the detail of an error response (RFC 9457)."""
     try:
         return str(response.json()["detail"])
     except (ValueError, KeyError, TypeError):
@@ -87,7 +87,7 @@ def _problem(response: Any) -> str:
 
 
 def _serves_at() -> str:
-    """Where `brokenreg serve` has its control API with the same environment."""
+    """Return where `brokenreg serve` has its control API in the same environment."""
     address = os.environ.get("BROKENREG_CONTROL", "")
     return _DEFAULT_URL if address in ("", "off") else address
 
@@ -114,7 +114,7 @@ _OPTIONS = (
 
 
 def control_options(command: Callable[..., None]) -> Callable[..., None]:
-    """--url, --token and --namespace; the command is given a `control` in their place."""
+    """Add --url, --token and --namespace; the command gets `control`, a client, in their place."""
 
     @wraps(command)
     def with_client(url: str, token: str | None, namespace: str, **options: Any) -> None:
@@ -137,7 +137,7 @@ def _texts(values: Iterable[Any]) -> Iterator[str]:
 
 
 def _check_encoding(text: str) -> None:
-    """What is no text has come here as surrogates, which no JSON and no URL can carry."""
+    """Refuse text with surrogates: arguments that are not UTF-8 have them, and JSON cannot carry them."""
     try:
         text.encode()
     except UnicodeEncodeError:

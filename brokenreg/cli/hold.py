@@ -14,23 +14,23 @@ from brokenreg.wording import counted
 _EPILOG = """
 \b
 Examples:
-  brokenreg hold --endpoint layer --at 64KiB      every layer stops after 64 KiB
-  brokenreg step --bytes 1MiB                     each held response goes on by 1 MiB
-  brokenreg resume                                all held responses go on to their end
+  brokenreg hold --endpoint layer --at 64KiB      every layer is held after 64 KiB
+  brokenreg step --bytes 1MiB                     each held response sends 1 MiB more
+  brokenreg resume                                all held responses are resumed
   brokenreg abort 17                              exchange 17 is reset
   brokenreg abort --status 503 --filter 'endpoint:manifest client:docker'
-  brokenreg rules clear                           nothing is held any more
+  brokenreg rules clear                           no further response is held
 """
 
 _which = click.option(
-    "--filter", "expression", metavar="EXPRESSION", help="Those of the held ones, no others."
+    "--filter", "expression", metavar="EXPRESSION", help="Only the held exchanges that match."
 )
 
 
 @click.command(epilog=_EPILOG)
 @click.argument("ids", nargs=-1, type=int)
 @click.option(
-    "--at", metavar="headers|SIZE", default=None, help="Before the headers, or after so many bytes."
+    "--at", metavar="headers|SIZE", default=None, help="Hold before the headers, or after that many bytes."
 )
 @click.option("--times", type=int, metavar="N", help="Hold N responses at most.")
 @match_options
@@ -38,7 +38,7 @@ _which = click.option(
 def hold(
     control: ControlClient, ids: tuple[int, ...], at: str | None, times: int | None, **options: Any
 ) -> None:
-    """Hold the exchanges with these IDS where they are; without any, hold all that come and match."""
+    """Hold the exchanges with these IDS where they are; without IDS, hold all that match from now on."""
     body = {} if at is None else {"at": at}
     for each in ids:
         control.request("POST", f"/v1/exchanges/{each}/hold", json=body)
@@ -54,7 +54,7 @@ def hold(
 @_which
 @control_options
 def resume(control: ControlClient, ids: tuple[int, ...], expression: str | None) -> None:
-    """Let held exchanges go on to their end: those with these IDS, or all."""
+    """Resume held exchanges: those with these IDS, or all."""
     _order(control, "resume", ids, expression, {})
 
 
@@ -64,7 +64,7 @@ def resume(control: ControlClient, ids: tuple[int, ...], expression: str | None)
 @_which
 @control_options
 def step(control: ControlClient, ids: tuple[int, ...], size: str, expression: str | None) -> None:
-    """Let held exchanges go on by some bytes and stop again: those with these IDS, or all."""
+    """Send some bytes of held exchanges, and hold them again: those with these IDS, or all."""
     _order(control, "step", ids, expression, {"bytes": size})
 
 
@@ -74,12 +74,12 @@ def step(control: ControlClient, ids: tuple[int, ...], size: str, expression: st
     "--status",
     type=int,
     metavar="STATUS",
-    help="Answer that error; only while the headers wait: others are left alone.  [default: a reset]",
+    help="Respond with that error; skips exchanges whose headers are sent.  [default: a reset]",
 )
 @_which
 @control_options
 def abort(control: ControlClient, ids: tuple[int, ...], status: int | None, expression: str | None) -> None:
-    """End held exchanges: those with these IDS, or all."""
+    """Abort held exchanges: those with these IDS, or all."""
     _order(control, "abort", ids, expression, {} if status is None else {"status": status})
 
 
@@ -92,8 +92,8 @@ def _order(
         control.request("POST", f"/v1/exchanges/{each}/{order}", json=body)
     if not ids:
         params = {} if expression is None else {"filter": expression}
-        told = control.request("POST", f"/v1/{order}", json=body, params=params)
-        done, skipped = len(told["exchanges"]), len(told["skipped"])
+        outcome = control.request("POST", f"/v1/{order}", json=body, params=params)
+        done, skipped = len(outcome["exchanges"]), len(outcome["skipped"])
         if done or not skipped:
             click.echo(counted(done, "exchange"))
         if skipped:

@@ -17,7 +17,7 @@ Examples:
   brokenreg rules add truncate after=64KiB end=rst --endpoint layer --times 2
   brokenreg rules add error status=503 --repository 'library/*' --client 'docker/*'
   brokenreg rules add latency dur=2s + throttle rate=64KiB     both on the same response
-  brokenreg rules list --yaml > scenario.yaml                  what is in force, as a scenario file
+  brokenreg rules list --yaml > scenario.yaml                  the current rules, as a scenario file
   brokenreg rules clear
 """
 
@@ -25,7 +25,7 @@ _MATCH = ("endpoint", "layer", "repository", "reference", "method", "client", "u
 
 
 def match_options(command: Callable[..., None]) -> Callable[..., None]:
-    """What an exchange must be for a rule to match it."""
+    """Add the options for what a rule matches."""
     for option in reversed(
         [
             click.option(
@@ -40,7 +40,7 @@ def match_options(command: Callable[..., None]) -> Callable[..., None]:
             click.option(
                 "--header", multiple=True, metavar="NAME=GLOB", help="A request header; repeatable."
             ),
-            click.option("--attempt", type=int, metavar="N", help="The Nth time that the same is asked."),
+            click.option("--attempt", type=int, metavar="N", help="The Nth request for the same content."),
             click.option("--protocol", metavar="NAME", help="http/1.1 or h2."),
         ]
     ):
@@ -49,7 +49,7 @@ def match_options(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def match_of(options: Mapping[str, Any]) -> dict[str, Any]:
-    """The `match` of a rule; what was not given is left out."""
+    """Return the `match` of a rule, without what is not given."""
     match = {name: options[name] for name in _MATCH if options[name] is not None}
     headers = dict(_pair(each, "--header", "user-agent='docker/*'") for each in options["header"])
     return {**match, "header": headers} if headers else match
@@ -65,21 +65,21 @@ def rules() -> None:
 @click.argument("parameters", nargs=-1)
 @click.option("--name", metavar="TEXT", help="What the rule is called; also part of its draws.")
 @match_options
-@click.option("--skip", type=int, metavar="N", help="Let the first N matches pass.")
-@click.option("--times", type=int, metavar="N", help="Strike N times at most.")
-@click.option("--probability", metavar="P", help="Strike this share of the matches: 0.33, or 33%.")
+@click.option("--skip", type=int, metavar="N", help="Do not apply it to the first N matches.")
+@click.option("--times", type=int, metavar="N", help="Apply it at most N times.")
+@click.option("--probability", metavar="P", help="Apply it to this share of the matches: 0.33, or 33%.")
 @click.option("--per", metavar="WHAT", help="Count skip and times by rule, repository, reference or client.")
-@click.option("--override", is_flag=True, help="Ask it after all rules, and for every endpoint.")
+@click.option("--override", is_flag=True, help="Evaluate it after all rules, for every endpoint.")
 @control_options
 def add(control: ControlClient, fault: str, parameters: tuple[str, ...], **options: Any) -> None:
-    """Add a rule: FAULT strikes, with PARAMETERS as key=value; `+` begins another fault.
+    """Add a rule that applies FAULT, with PARAMETERS as key=value; `+` begins another fault.
 
     `brokenreg faults` lists the faults and their parameters.
     """
     faults = _faults([fault, *parameters])
     rule: dict[str, Any] = {"fault": faults if len(faults) > 1 else faults[0], "match": match_of(options)}
-    told = ("name", "skip", "times", "probability", "per")
-    rule |= {name: options[name] for name in told if options[name] is not None}
+    given = ("name", "skip", "times", "probability", "per")
+    rule |= {name: options[name] for name in given if options[name] is not None}
     if options["override"]:
         rule["override"] = True
     added = control.request("POST", "/v1/rules", json=rule)
@@ -91,7 +91,7 @@ def add(control: ControlClient, fault: str, parameters: tuple[str, ...], **optio
 @click.option("--json", "form", flag_value="json", help="As GET /v1/rules.")
 @control_options
 def list_rules(control: ControlClient, form: str | None) -> None:
-    """List the rules in the order in which they are asked, and what they counted."""
+    """List the rules in the order in which they are evaluated, with their counters."""
     if form == "yaml":
         click.echo(control.request("GET", "/v1/scenario"), nl=False)
         return
@@ -161,7 +161,7 @@ def _print_table(found: list[dict[str, Any]]) -> None:
 
 
 def _spelled(rule: Mapping[str, Any]) -> str:
-    """A rule in one line, as one would say it."""
+    """Return a rule in one line."""
     faults = rule["fault"] if isinstance(rule["fault"], list) else [rule["fault"]]
     parts = [" + ".join(" ".join([each["type"], *_pairs(each, "type")]) for each in faults)]
     parts += [f"when {' '.join(_pairs(rule['match']))}"] if rule.get("match") else []

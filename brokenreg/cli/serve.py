@@ -25,7 +25,7 @@ Examples:
   brokenreg serve                           the registry on 127.0.0.1:8080, with a readable request log
   brokenreg serve --headless                for CI: JSON lines, the first when it accepts connections
   brokenreg tui                             the same registry under a live panel
-  brokenreg faults                          what can be broken, and how to ask for it
+  brokenreg faults                          all faults, and how to use them
   brokenreg serve --listen 0.0.0.0:5000 --tls self-signed --control off
 \b
 Then, from another terminal:
@@ -93,7 +93,7 @@ def settings_from(options: Mapping[str, Any]) -> Settings:
 
 @contextlib.contextmanager
 def _quick_imports() -> Iterator[None]:
-    """Do not search for garbage in the block: imports leave none, and searches take a tenth of the start."""
+    """Disable the garbage collector, which would take a tenth of the start; imports leave no garbage."""
     gc.disable()
     try:
         yield

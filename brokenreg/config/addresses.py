@@ -16,7 +16,7 @@ _DOTTED = re.compile(r"[0-9]+(?:\.[0-9]+){3}")
 
 
 class Address(BaseModel):
-    """Where a listener stands. Port 0 means any free one."""
+    """The address of a listener. Port 0 means any free one."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -25,7 +25,7 @@ class Address(BaseModel):
 
     @classmethod
     def parse(cls, text: str) -> Address:
-        """Raise `ValueError` unless `text` is HOST:PORT or [IPv6]:PORT."""
+        """Parse HOST:PORT or [IPv6]:PORT. Raise `ValueError`."""
         match = _ADDRESS.fullmatch(text)
         if match is None:
             raise ValueError(f"{text!r} is not HOST:PORT, for instance 127.0.0.1:8080 or [::1]:8080")
@@ -33,7 +33,7 @@ class Address(BaseModel):
 
     @property
     def is_loopback(self) -> bool:
-        """Whether only this machine can reach it."""
+        """True if only this machine can reach it."""
         try:
             return ipaddress.ip_address(self.host).is_loopback
         except ValueError:
@@ -44,12 +44,12 @@ class Address(BaseModel):
 
 
 def bare_url(text: str) -> str:
-    """An http or https URL of a host, and of a port perhaps. Raise `ValueError`."""
+    """Return an http or https URL that has only a host and an optional port. Raise `ValueError`."""
     return plain_url(text, "https://registry.example:5000")
 
 
 def plain_url(text: str, example: str) -> str:
-    """Raise `ValueError`, which tells no password, unless it is http(s)://host or http(s)://host:port."""
+    """Return a URL of the form http(s)://host[:port]. Raise `ValueError`, which quotes no password."""
     problem = _url_problem(text)
     if problem is not None:
         raise ValueError(f"the URL {problem}; write one like {example}")
@@ -57,7 +57,7 @@ def plain_url(text: str, example: str) -> str:
 
 
 def _url_problem(text: str) -> str | None:
-    """What a URL has or lacks that it must not; None if it is one of a host and a port perhaps."""
+    """Return what is wrong with a URL; None if it has only a host and an optional port."""
     scheme, is_url, rest = text.partition("://")
     if not is_url:
         return "does not begin with http:// or https://"

@@ -79,42 +79,41 @@ class Settings(BaseModel):
     seed: int = option(
         0,
         "N",
-        "Seed of all draws: the same seed strikes the same requests. A scenario may name another.",
+        "Seed of all draws: equal seeds apply rules to equal requests. A scenario may set another.",
         ge=-(2**63),
         lt=2**63,
     )
     cert: Path | None = option(None, "FILE", "TLS certificate chain, PEM.", legacy="CERT_FILE")
     key: Path | None = option(None, "FILE", "TLS private key, PEM.", legacy="KEY_FILE")
     tls: Literal["self-signed"] | None = option(
-        None, "", "Make a certificate, and tell where the CA to trust stands."
+        None, "", "Make a certificate, and print the path of the CA to trust."
     )
     allow_host: tuple[str, ...] = option(
-        (), "NAME", "A host name that the registry also goes by on loopback; may be repeated."
+        (), "NAME", "Another host name of the registry on loopback; may be repeated."
     )
     auth: Literal["none", "basic", "token"] = option(
-        "none", "", "What clients must show: nothing, HTTP Basic credentials, or a token of /token."
+        "none", "", "What clients must present: nothing, HTTP Basic credentials, or a token from /token."
     )
     auth_user: tuple[Annotated[AuthUser, from_text(AuthUser.parse)], ...] = option(
         (),
         "NAME:PASSWORD",
-        "Who is let in; may be repeated (in the environment, with spaces between). Without any, every"
-        " name with any password is, and the token service gives anybody whatever they ask.",
+        "A user; may be repeated (in the environment, separated by spaces). Without users, every name and "
+        "password is valid, and the token service issues any token to anyone.",
     )
     token_lifetime: Annotated[Duration, Field(gt=0, le=_LONGEST, allow_inf_nan=False)] | None = option(
-        None, "DURATION", "How long the registry takes a token.  [default: 5m]"
+        None, "DURATION", "How long tokens are valid.  [default: 5m]"
     )
     public_url: Annotated[str, AfterValidator(bare_url)] | None = option(
         None,
         "URL",
-        "Where clients find the registry, for absolute URLs such as the token service's; else they "
-        "are told the host that they asked.",
+        "The registry's URL as clients know it, for absolute URLs such as the token service's.  "
+        "[default: the host of the request]",
     )
     upstream: tuple[Annotated[Upstream, from_text(Upstream.parse)], ...] = option(
         (),
         "NAME=URL",
-        "Where a registry stands that the proxy shall find elsewhere than its name says, or that has "
-        "no public name: quay.io=https://mirror.example, local=http://127.0.0.1:5000. May be "
-        "repeated.",
+        "The URL of a registry whose name does not locate it: quay.io=https://mirror.example, "
+        "local=http://127.0.0.1:5000. May be repeated.",
     )
     default_upstream: Annotated[str, AfterValidator(upstream_name)] = option(
         "quay.io",
@@ -122,13 +121,13 @@ class Settings(BaseModel):
         "The registry that names without a host come from, if nothing was ever pushed to them.",
     )
     allow_upstream: tuple[Annotated[str, AfterValidator(upstream_glob)], ...] = option(
-        (), "GLOB", "Ask only registries whose names match; may be repeated.  [default: any]"
+        (), "GLOB", "Contact only registries whose names match; may be repeated.  [default: any]"
     )
     upstream_auth: Literal["auto", "on", "off"] = option(
         "auto",
         "",
         "Whether to log in upstream with the credentials of docker and podman. auto: if only this "
-        "machine can reach the registry, or --auth-user says who may.",
+        "machine can reach the registry, or if --auth-user lists its users.",
     )
     upstream_realm: tuple[Annotated[Realm, from_text(Realm.parse)], ...] = option(
         (),
@@ -153,22 +152,19 @@ class Settings(BaseModel):
         "connecting may take 10s.",
     )
     tag_ttl: Annotated[Duration, _TTL] = option(
-        "60s",
-        "DURATION",
-        "For how long a cached tag is served before its upstream is asked whether it still holds.",
+        "60s", "DURATION", "How long a cached tag is served before it is revalidated upstream."
     )
     keep_gone: bool = option(False, "", "Keep serving cached tags that their upstream has deleted.")
-    offline: bool = option(False, "", "Ask no other registry: what was not pushed here or cached is 404.")
+    offline: bool = option(
+        False, "", "Contact no other registry: content that is neither pushed nor cached is 404."
+    )
     cache_max_size: Size = option(
-        "20GiB",
-        "SIZE",
-        "Cached blobs beyond that are let go of, those first that were not used for longest.",
-        ge=0,
+        "20GiB", "SIZE", "Maximum size of all cached blobs; the least recently used ones are removed.", ge=0
     )
     max_data: Annotated[Size, _MOST_DATA] | None = option(
         None,
         "SIZE",
-        "Most that blobs and uploads take; cached blobs give way to pushes.  [default: the disk]",
+        "Maximum size of all blobs and uploads; pushes replace cached blobs.  [default: the disk]",
     )
     verify_interval: Annotated[Annotated[float, _VERIFY] | None, or_off(parse_duration)] = option(
         "off",
@@ -215,12 +211,12 @@ class Settings(BaseModel):
 
     @property
     def is_beyond_loopback(self) -> bool:
-        """Whether others than this machine reach the registry."""
+        """True if other machines can reach the registry."""
         return not all(address.is_loopback for address in self.listen)
 
     @property
     def may_log_in(self) -> bool:
-        """Whether upstreams are shown credentials: whoever reaches us pulls with them."""
+        """True if credentials may be sent to upstreams: everyone who reaches the registry pulls with them."""
         if self.upstream_auth == "auto":
             return not self.is_beyond_loopback or (self.auth != "none" and bool(self.auth_user))
         return self.upstream_auth == "on"
@@ -231,8 +227,8 @@ class Settings(BaseModel):
         return None if self.public_url is None else urlsplit(self.public_url).hostname
 
     @model_validator(mode="after")
-    def _may_ask_its_default(self) -> Self:
-        """One that was chosen: the built-in one may be refused on purpose."""
+    def _allows_its_default(self) -> Self:
+        """Check a default upstream that was set: the built-in one may be refused on purpose."""
         name, globs = self.default_upstream, self.allow_upstream
         is_chosen = name != type(self).model_fields["default_upstream"].default
         if is_chosen and globs and not any(fnmatchcase(name, glob) for glob in globs):
@@ -258,10 +254,10 @@ class Settings(BaseModel):
         return self
 
     @model_validator(mode="after")
-    def _leads_others_only_where_allowed(self) -> Self:
+    def _limits_the_web_proxy(self) -> Self:
         """Require allowed names with a web proxy: it resolves names itself, so addresses go unchecked."""
-        is_asked = self.upstream_proxy is not None and not self.offline
-        if is_asked and self.is_beyond_loopback and not self.allow_upstream:
+        is_used = self.upstream_proxy is not None and not self.offline
+        if is_used and self.is_beyond_loopback and not self.allow_upstream:
             raise ValueError(
                 "--upstream-proxy needs --allow-upstream if --listen is reachable from other machines: "
                 "brokenreg cannot check the addresses that only the web proxy resolves; "

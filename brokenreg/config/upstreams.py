@@ -18,20 +18,20 @@ _OURS = ("broken", "v2")
 
 
 class Listen(Address):
-    """Where the registry listens; `upstream` is asked there for names without a host."""
+    """An address of the registry; names without a host come from `upstream` there."""
 
     upstream: str | None = None
 
     @classmethod
     def parse(cls, text: str) -> Listen:
-        """Raise `ValueError` unless `text` is HOST:PORT or HOST:PORT=UPSTREAM."""
+        """Parse HOST:PORT or HOST:PORT=UPSTREAM. Raise `ValueError`."""
         address, equals, upstream = text.partition("=")
         where = Address.parse(address)
         return cls(host=where.host, port=where.port, upstream=upstream_name(upstream) if equals else None)
 
 
 class Upstream(BaseModel):
-    """A registry by its logical name, and where it stands."""
+    """A registry by its logical name, and its URL."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -40,7 +40,7 @@ class Upstream(BaseModel):
 
     @classmethod
     def parse(cls, text: str) -> Upstream:
-        """Raise `ValueError` unless `text` is NAME=URL."""
+        """Parse NAME=URL. Raise `ValueError`."""
         return cls._parse(text, "quay.io=https://mirror.example", "local=http://127.0.0.1:5000")
 
     @classmethod
@@ -60,12 +60,12 @@ class Realm(Upstream):
 
     @classmethod
     def parse(cls, text: str) -> Realm:
-        """Raise `ValueError` unless `text` is NAME=URL."""
+        """Parse NAME=URL. Raise `ValueError`."""
         return cls._parse(text, "quay.io=https://auth.example", "local=http://127.0.0.1:5001")
 
 
 def upstream_name(text: str) -> str:
-    """The one spelling of a registry's name, or of one that we give it. Raise `ValueError`."""
+    """Return a registry's name in its one spelling. Raise `ValueError`."""
     try:
         name = check_upstream(text)
     except OCIError as error:
@@ -79,7 +79,7 @@ def upstream_name(text: str) -> str:
 
 
 def upstream_glob(text: str) -> str:
-    """A glob as names are spelled: lower case, Docker Hub under its short name. Raise `ValueError`."""
+    """Return a glob spelled as names are: lower case, Docker Hub by its short name. Raise `ValueError`."""
     if not _GLOB.fullmatch(text):
         raise ValueError(
             f"{text[:100]!r} is no glob of registries' names, for instance quay.io or '*.example'"
