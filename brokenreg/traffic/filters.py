@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import difflib
 import re
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from brokenreg.traffic.exchange import Ended
@@ -59,7 +60,14 @@ def parse_filter(text: str, moment: Moment = ANY_TIME) -> Filter:
         raise FilterError("a term is missing beside `|`: use for instance status:5xx | held:true")
     if all(dead):
         raise FilterError(f"nothing matches: {dead[0]!r} is never true of {moment.name}")
-    return lambda exchange: any(all(term(exchange) for term in terms) for terms in alternatives)
+    return _combined([_combined(terms, all) for terms in alternatives], any)
+
+
+def _combined(filters: list[Filter], combine: Callable[[Iterable[bool]], bool]) -> Filter:
+    """Return a filter that combines others with `all` or `any`; a single one stays as it is, to be quick."""
+    if len(filters) == 1:
+        return filters[0]
+    return lambda exchange: combine(each(exchange) for each in filters)
 
 
 def _normalized(token: str) -> str:
