@@ -61,7 +61,7 @@ PICTURES = (
     Picture("pull", pull=half_way, keys=("g", "f", "m", "enter")),
     Picture("waterfall", pull=retried, narrow=("w",)),
     Picture("held", pull=half_way, keys=("k",)),
-    Picture("break", pull=half_way, keys=("enter", "l", "l")),
+    Picture("breakpoint", pull=half_way, keys=("enter", "l", "l")),
     Picture("edit", pull=half_way, keys=("e", "delete", "delete", "delete", *"503")),
     Picture("breakpoints", pull=half_way, keys=("i", *"status:5xx", "enter", *"repo:librar")),
     Picture("filter", some_traffic, ("/", *"status:2xx ep:lay")),

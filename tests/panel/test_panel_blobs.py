@@ -146,7 +146,7 @@ async def test_corrupt_arms_a_rule_for_exactly_this_blob_and_takes_it_away() -> 
 async def test_what_was_pushed_is_deleted_from_all_repositories_after_a_yes() -> None:
     async with panel_on(one_image) as (pilot, runtime, digests):
         seen = await settled(pilot, "/", *"layer", "enter", "d")
-        assert "Delete this blob?" in seen
+        assert "Delete layer " in seen
         assert digests[2] in seen
         await settled(pilot, "n")
         assert runtime.store.index.is_linked(digests[2])
@@ -174,7 +174,7 @@ async def test_what_is_fabricated_cannot_be_deleted_but_looked_into() -> None:
 
     async with panel_on(prepare) as (pilot, _, _):
         assert "d Delete" not in await settled(pilot, "d")
-        assert "it cannot be deleted: it is fabricated anew" in said(pilot.app)
+        assert "it cannot be deleted: it is fabricated again" in said(pilot.app)
         assert "layer-1.bin" in await settled(pilot, "enter")
         assert "verified: " in await settled(pilot, "v")
 

@@ -138,7 +138,7 @@ async def test_what_is_forgotten_leaves_the_list() -> None:
         assert "manifests/n9 " in screen
         assert "manifests/n8 " not in screen
         log.forget(lambda each: True)
-        assert "Nothing has passed yet" in await look(pilot)
+        assert "No exchanges yet" in await look(pilot)
 
 
 async def test_a_hundred_thousand_are_filtered_in_slices() -> None:

@@ -154,15 +154,15 @@ async def test_the_waterfall_shows_when_each_was() -> None:
     log = TrafficLog()
     retried(log)
     async with shown(log, size=SIZE) as (panel, pilot):
-        assert "Waterfall  " not in await look(pilot)
-        assert "Waterfall  " in await look(pilot, "w")
+        assert "ms Waterfall" not in await look(pilot)
+        assert "ms Waterfall" in await look(pilot, "w")
         first, last = line_with(panel, "GET manifests"), line_with(panel, "sha256:bb")
         assert "·" not in first
         assert first.endswith(" 50 █▎")
         assert last.endswith(" 50 ·······█▎")
-        assert "Waterfall  " not in await look(pilot, "w")
+        assert "ms Waterfall" not in await look(pilot, "w")
         await pilot.resize_terminal(110, 24)
-        assert "Waterfall  " not in await look(pilot), "as it was asked for"
+        assert "ms Waterfall" not in await look(pilot), "as it was asked for"
         await look(pilot, "w")
         assert "miss" in text(panel)
 
@@ -173,7 +173,7 @@ async def test_the_waterfall_is_there_from_100_columns_on() -> None:
     retried(log)
     for width in (99, 100, 119, 120, 149, 150):
         async with shown(log, size=(width, 24)) as (panel, pilot):
-            assert ("Waterfall  " in await look(pilot)) == (width >= 100), width
+            assert ("ms Waterfall" in await look(pilot)) == (width >= 100), width
             assert "GET blobs/sha256:bb" in text(panel)
 
 
@@ -202,7 +202,7 @@ async def test_what_was_painted_before_the_waterfall_came_stands_under_its_headi
     async with shown(log, size=SIZE) as (panel, pilot):
         for keys in ((), ("w",), ("w",)):
             await look(pilot, *keys)
-            column = lines(panel)[2].index(" ST ")
+            column = lines(panel)[2].index(" St ")
             assert line_with(panel, "GET /v2/ ")[column : column + 3] == "200"
 
 

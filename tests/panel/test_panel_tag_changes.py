@@ -78,7 +78,7 @@ async def test_a_tag_is_deleted_after_asking_and_its_manifest_stays() -> None:
                 assert "1.2" in repository.tags
             await look(pilot, "d")
             await after(pilot, "y")
-            assert "deleted the tag 1.2 of library/app; its manifest stays" in said(panel)
+            assert "deleted tag 1.2 of library/app; its manifest stays" in said(panel)
             assert "1.2" not in repository.tags
             assert "tag latest" in line_at_cursor(panel)
             assert "Its manifest stays, untagged." in await look(pilot, "d")
@@ -102,7 +102,7 @@ async def test_a_manifest_is_deleted_after_telling_what_hangs_on_it() -> None:
             assert "Deleted with it: the tag 1.1." in screen
             assert "An index here contains it, and will be incomplete." in screen
             await after(pilot, "y")
-            assert f"deleted the manifest {digest[:19]} of library/app" in said(panel)
+            assert f"deleted manifest {digest[:19]} of library/app" in said(panel)
             assert digest not in repository.manifests
             assert "1.1" not in repository.tags
             assert "✗ platform linux/arm64/v8" in line_at_cursor(panel)
@@ -119,7 +119,7 @@ async def test_a_cached_tag_is_told_to_come_back_and_takes_no_other_tag() -> Non
             await after(pilot, "4", "j", "j", "l", "l")
             await after(pilot, "R")
             assert "cached tags are the upstream's" in said(panel)
-            assert "fetched from quay.io anew" in await look(pilot, "d")
+            assert "fetches it from quay.io again" in await look(pilot, "d")
             await after(pilot, "y")
             assert not runtime.store.index.repositories["@quay.io", "busybox"].tags
 
@@ -138,7 +138,7 @@ async def test_another_tag_is_checked_as_it_is_typed_and_overwrites_after_asking
             assert "invalid tag '-'" in await look(pilot, "enter"), "not taken"
             assert "invalid tag" not in await look(pilot, "backspace", *"v1")
             await after(pilot, "enter")
-            assert f"v1 of library/app leads to {before['1.1'][:19]} now" in said(panel)
+            assert f"v1 of library/app points to {before['1.1'][:19]} now" in said(panel)
             assert repository.tags == {**before, "v1": before["1.1"]}
             assert "tag v1" in await look(pilot)
             await look(pilot, "R", *"v1")
@@ -147,7 +147,7 @@ async def test_another_tag_is_checked_as_it_is_typed_and_overwrites_after_asking
 
             screen = await look(pilot, "R", *"1.2", "enter")
             assert "Overwrite tag 1.2 of library/app?" in screen
-            assert f"It leads to {before['1.2'][:19]} now," in screen
+            assert f"It points to {before['1.2'][:19]} now." in screen
             await after(pilot, "n")
             assert repository.tags["1.2"] == before["1.2"]
             await look(pilot, "R", *"1.2", "enter")
