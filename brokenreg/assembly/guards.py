@@ -81,8 +81,8 @@ def is_foreign(scope: Scope, hosts: list[str]) -> bool:
 
 def host_name(host: str) -> str | None:
     """Return the name in a Host header, without port and brackets, in lower case, or None if malformed."""
-    asked = parse_authority(host)
-    return None if asked is None else asked[0].strip("[]").removesuffix(".").lower()
+    parsed = parse_authority(host)
+    return None if parsed is None else parsed[0].strip("[]").removesuffix(".").lower()
 
 
 def _is_address(name: str) -> bool:

@@ -24,7 +24,7 @@ from brokenreg.wire.asgi import (
     Receive,
     Scope,
     Send,
-    asked_host,
+    requested_host,
 )
 from brokenreg.wire.connection_middleware import Stream, stream_of
 
@@ -120,7 +120,7 @@ class FaultContext:
     @property
     def base_url(self) -> str:
         """Return the URL of the registry, without a path, with the host that the client requested."""
-        host, port = asked_host(self.scope)
+        host, port = requested_host(self.scope)
         return f"{self.scope['scheme']}://{host}" + ("" if port is None else f":{port}")
 
     @property

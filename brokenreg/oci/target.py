@@ -1,7 +1,7 @@
-"""What a request path means, parsed once: (namespace, path faults, repository, endpoint, reference).
+"""Parses the path of a request, once: namespace, path faults, repository, endpoint, reference.
 
-Everything in a `Target` was checked against its grammar, so nothing after this needs to check again; what
-failed the check is in `Target.error`, to be answered by the registry and seen in the log like any other.
+Everything in a `Target` has been checked against its grammar, so that no other code has to check it again. If
+a check failed, `Target.error` has the error: the registry responds with it, and the log shows the request.
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ from brokenreg.oci.upstreams import check_upstream, spellings
 
 _NO_BASE = Base()
 _CACHED = 1024
-"""Targets that are kept: clients repeat the same few paths."""
+"""Number of targets in the cache: clients repeat the same few paths."""
 
 _LONGEST_CACHED = 512
-"""Maximum length of what such a target is parsed from, in characters."""
+"""Maximum length of what a cached target is parsed from, in characters."""
 
 TOKEN_PATH = "/token"  # noqa: S105 - a path, not a password
-"""Where the token service stands."""
+"""The path of the token service."""
 
 
 class Endpoint(StrEnum):
-    """What an exchange addresses; the vocabulary of matches and filters."""
+    """The endpoints, by their names in rules and filters."""
 
     CONNECT = "connect"
     PING = "ping"
@@ -50,11 +50,11 @@ class Endpoint(StrEnum):
 class Target:
     """A parsed request path.
 
-    `name` is the repository as the client spelled it; `Location`, `Link` and `name` keep it. What it means
-    is in `namespace`, `faults` (outermost first), `upstream` and `repository`, as `Resolved` has them;
-    `base` is what another name in the same request is resolved against. `reference` is a tag, a digest or an
-    upload id. A blob is `LAYER` until `refine` is told better. `root` is what stood before `/v2/`, and
-    `query` what a link must repeat to lead back here.
+    `name` is the repository as the client spelled it, and as responses spell it. What it means is in
+    `namespace`, `faults` (outermost first), `upstream` and `repository`, as in `Resolved`. Other names in the
+    same request are resolved against `base`. `reference` is a tag, a digest or an upload id. A blob is
+    `LAYER` until `refine` says that it is a configuration. `root` is the part of the path before `/v2/`, and
+    `query` is the part of the query that a link to here must repeat.
     """
 
     endpoint: Endpoint
@@ -71,87 +71,87 @@ class Target:
 
     @property
     def key(self) -> tuple[str, str]:
-        """(namespace, name) of what was pushed."""
+        """Namespace and name of the pushed repository."""
         return self.namespace, self.repository
 
     @property
     def remote(self) -> str:
-        """The repository without its upstream: what it is called there."""
+        """The repository's name at its upstream."""
         return self.repository.removeprefix(f"{self.upstream}/") if self.upstream else self.repository
 
     @property
     def names(self) -> tuple[str, ...]:
-        """All by which a glob may mean the repository, however it was asked for."""
+        """All names of the repository that a glob can match, however the client spelled it."""
         return spellings(self.upstream, self.remote) if self.upstream else (self.repository,)
 
     @property
     def digest(self) -> Digest:
-        """The reference, where it is known to be a digest."""
+        """The reference, if it is known to be a digest."""
         return Digest(self.reference)
 
     @property
     def is_reserved(self) -> bool:
-        """Whether brokenreg itself provides the repository, so that nobody can push to it."""
+        """True if brokenreg itself provides the repository, so that it cannot be changed."""
         return (
             f"{self.repository}/".startswith(RESERVED)
             and not f"{self.repository}/".startswith(f"{PREPARED}/")
         )  # fmt: skip
 
-    def heard_at(self, listener: str) -> Target:
-        """The same request as a listener has it that stands for that registry."""
-        if self.error is not None or listener == self.base.listener:
+    def at_listener(self, upstream: str) -> Target:
+        """Return the target of the same request at a listener that represents `upstream`."""
+        if self.error is not None or upstream == self.base.listener:
             return self
-        base = replace(self.base, listener=listener)
+        base = replace(self.base, listener=upstream)
         found = base.resolve(self.name) if self.name else None
         if found is None:
             return replace(self, base=base)
         return replace(self, upstream=found.upstream, repository=found.repository, base=base)
 
-    def beside(self, name: str) -> Target:
-        """Another repository that the same request names, read as its own. Raise `OCIError` 400."""
+    def with_name(self, name: str) -> Target:
+        """Return the target with another name from the same request. Raise `OCIError` 400."""
         other = _named(self.endpoint, name, self.base)
         if other.error is not None:
             raise other.error
         return other
 
     def refine(self, *, is_config: bool) -> Target:
-        """Tell config from layer, once somebody has looked the digest up."""
+        """Return the target of a blob that is known to be a configuration, or a layer."""
         return replace(self, endpoint=Endpoint.CONFIG) if is_config else self
 
 
 def parse_target(path: str, query: str = "", own: Collection[str] = (), base: Base = _NO_BASE) -> Target:
-    """Parse the decoded path of a request. Never raises: a bad path gives a target with an `error`.
+    """Parse the decoded path of a request. An invalid path gives a target with an `error`.
 
-    Of the query, `ns` names an upstream (containerd), unless it is one of our `own` names; and a request for
-    a token is about what its `scope` names. `base` is what the listener knows of names.
+    In the query, `ns` is an upstream (containerd), unless it is one of our `own` names, and the `scope` of a
+    request for a token names its repository. Names are resolved against `base`, which the listener has.
     """
     if path == TOKEN_PATH:
         return token_target(parse_scopes(parse_qs(query).get("scope", ())), base)
-    asked = parse_qs(query).get("ns", [""])[0] if "ns=" in query else ""
-    asked = "" if asked.lower() in own else asked
-    is_long = len(path) + len(asked) > _LONGEST_CACHED
-    return _parse(path, asked, base) if is_long else _parse_cached(path, asked, base)
+    upstream = parse_qs(query).get("ns", [""])[0] if "ns=" in query else ""
+    upstream = "" if upstream.lower() in own else upstream
+    is_long = len(path) + len(upstream) > _LONGEST_CACHED
+    return _parse(path, upstream, base) if is_long else _parse_cached(path, upstream, base)
 
 
-def _parse(path: str, asked: str, base: Base) -> Target:
-    """Parse a path; `asked` is the upstream that the query names, if it names one."""
+def _parse(path: str, upstream: str, base: Base) -> Target:
+    """Parse a path; `upstream` is the one that the query names, or empty."""
     root, rest = _split_root(path, base)
-    if not (asked or root):
+    if not (upstream or root):
         return _parse_path(path, base)
     try:
-        base = replace(base, told=check_upstream(asked or root))
+        base = replace(base, told=check_upstream(upstream or root))
     except OCIError as error:
         target = _parse_path(rest, base)
         return target if target.error is not None else replace(target, error=error)
-    told = urlencode({"ns": asked}, safe=":") if asked else ""
-    return replace(_parse_path(rest, base), root=f"/{root}" if root else "", query=told)
+    query = urlencode({"ns": upstream}, safe=":") if upstream else ""
+    return replace(_parse_path(rest, base), root=f"/{root}" if root else "", query=query)
 
 
 _parse_cached = lru_cache(_CACHED)(_parse)
 
 
 def _split_root(path: str, base: Base) -> tuple[str, str]:
-    """The registry before `/v2/`, where newer dockers put it, and the path from there."""
+    """Return the registry before `/v2/`, where newer Docker versions put it, and the path from there."""
     host, slash, rest = path.removeprefix("/").partition("/")
     if slash and base.is_upstream(host.lower()) and (rest == "v2" or rest.startswith("v2/")):
         return host, f"/{rest}"

@@ -204,8 +204,9 @@ class RequestBody:
         is_cut = stream_of(self._scope).connection.body_cut_short
         wanted = self.declared if self.declared is not None else expected
         if is_cut or (wanted is not None and self.received != wanted):
-            told = "an unfinished body" if wanted is None else f"announced {counted(wanted, 'byte')}"
-            raise OCIError(400, ErrorCode.SIZE_INVALID, f"{told}, received {counted(self.received, 'byte')}")
+            announced = "an unfinished body" if wanted is None else f"announced {counted(wanted, 'byte')}"
+            message = f"{announced}, received {counted(self.received, 'byte')}"
+            raise OCIError(400, ErrorCode.SIZE_INVALID, message)
         if expected is not None and self.received != expected:
             raise OCIError(
                 400,

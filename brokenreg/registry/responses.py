@@ -61,18 +61,18 @@ def error_response(error: OCIError) -> Response:
 
 
 def as_oci_error(error: Exception) -> OCIError:
-    """Return what a client is told about an exception. An unexpected one is logged here."""
+    """Return the error that the client gets for an exception. An unexpected one is logged here."""
     if isinstance(error, OCIError):
-        told = error
-    elif (refused := storage_error_response(error)) is not None:
-        told = refused
-        if told.status == 500:
-            logger.error("a request failed: %s", told.message)
+        reported = error
+    elif (stored := storage_error_response(error)) is not None:
+        reported = stored
+        if reported.status == 500:
+            logger.error("a request failed: %s", reported.message)
     else:
         logger.error("a request failed", exc_info=error)
-        told = OCIError(500, ErrorCode.UNKNOWN, "internal error; the server's diagnostics say more")
+        reported = OCIError(500, ErrorCode.UNKNOWN, "internal error; the server's diagnostics say more")
     forget_frames(error)
-    return told
+    return reported
 
 
 def forget_frames(error: BaseException | None) -> None:

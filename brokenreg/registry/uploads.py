@@ -81,7 +81,7 @@ async def _mount(request: RegistryRequest, digest: Digest) -> bool:
     if source is None:
         candidates = [found for (own, _), found in index.repositories.items() if own == namespace]
     else:
-        target = request.target.beside(source)
+        target = request.target.with_name(source)
         if target.namespace != namespace:
             return False
         blob = await request.images.blob(target.repository, digest, request.trace)

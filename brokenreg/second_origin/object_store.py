@@ -54,7 +54,7 @@ class ObjectStore:
         elif signed.path == TOKEN_PATH:
             await self._give_token(scope, send)
         else:
-            target = target_of(scope).heard_at(signed.listener)
+            target = target_of(scope).at_listener(signed.listener)
             exchange_of(scope).target = redact_target(target)
             inner = {**with_target(scope, target), "query_string": signed.query.encode("latin-1")}
             await self._registry(inner, receive, self._signing(inner, send))

@@ -10,7 +10,7 @@ from brokenreg.http.authority import bracketed
 from brokenreg.oci.target import TOKEN_PATH, Endpoint, Target, parse_target
 from brokenreg.second_origin.signed_urls import LIFETIME, Allowed, Answer, SignedURL, URLSigner
 from brokenreg.traffic.recorder import target_of
-from brokenreg.wire.asgi import Scope, asked_host
+from brokenreg.wire.asgi import Scope, requested_host
 
 _FORWARDED = frozenset(
     {
@@ -80,7 +80,7 @@ class SecondOrigin:
         return self._base(scope, self._port) + TOKEN_PATH
 
     def _base(self, scope: Scope, port: int) -> str:
-        host = asked_host(scope)[0] if self._public_host is None else bracketed(self._public_host)
+        host = requested_host(scope)[0] if self._public_host is None else bracketed(self._public_host)
         return f"{self._scheme}://{host}:{port}"
 
 

@@ -35,12 +35,12 @@ _EXCHANGE = "brokenreg.exchange"
 _TARGET = "brokenreg.target"
 
 REPLAY = b"x-brokenreg-replay"
-"""Header with the id of the exchange whose request is repeated. Who sends it gets that mark, and no more."""
+"""Header with the id of the exchange whose request is repeated. It only marks the new exchange."""
 
 _LONGEST_ID = 18
 
 Classifier = Callable[[Target], bool]
-"""Whether the blob that a target addresses is some manifest's configuration."""
+"""Returns whether the blob of a target is the configuration of an image."""
 
 
 def exchange_of(scope: Scope) -> Exchange:
@@ -131,12 +131,12 @@ class Recorder:
 
     def _names_of(self, scope: Scope) -> frozenset[str]:
         """Return the values of `ns` that name this registry: containerd sends the host of the request."""
-        asked = (header(scope, b"host") or b"").decode("latin-1").lower()
-        return self._own_names | {asked}
+        host = (header(scope, b"host") or b"").decode("latin-1").lower()
+        return self._own_names | {host}
 
 
 class _Recording:
-    """The state of one exchange while it passes."""
+    """Records one exchange while its messages pass."""
 
     def __init__(
         self, exchange: Exchange, log: TrafficLog, stream: Stream, receive: Receive, send: Send
@@ -181,7 +181,10 @@ class _Recording:
         self._log.changed(exchange)
 
     async def _send_file(self, message: Message) -> None:
-        """Count what left even if the client does so in the middle; no other response shares HTTP/1.1."""
+        """Send a part of a file. What was sent counts, even if the client disconnects in the middle.
+
+        Over HTTP/1.1, no other response shares the connection.
+        """
         connection = self._stream.connection
         before = connection.bytes_out
         try:
@@ -192,11 +195,11 @@ class _Recording:
     def close(self) -> None:
         exchange = self._exchange
         if not self._complete and self._stream.is_gone and not self._stream.is_cut:
-            # What Hypercorn still holds never left.
+            # What Hypercorn has in its buffer was never sent.
             exchange.response_bytes = max(0, exchange.response_bytes - self._stream.connection.unsent)
         if self._stream.is_cut:
             exchange.ended = Ended.ABORTED
-        elif self._complete or self._is_whole():
+        elif self._complete or self._is_body_complete():
             exchange.ended = Ended.COMPLETE
         elif self._stream.is_gone and not self._stream.connection.is_cut:
             exchange.ended = Ended.DISCONNECTED
@@ -206,8 +209,8 @@ class _Recording:
         self._log.bodies.keep(exchange, self._bodies.kept())
         self._log.closed(exchange)
 
-    def _is_whole(self) -> bool:
-        """Whether the client had all that was announced; many close as soon as they have."""
+    def _is_body_complete(self) -> bool:
+        """Return whether the whole announced body was sent: many clients disconnect immediately after it."""
         exchange = self._exchange
         if exchange.status is None:
             return False

@@ -1,5 +1,5 @@
-"""The connection under HTTP: what Hypercorn's own connection class does not tell or do.
+"""The connection under HTTP: what Hypercorn's own connection class does not report or do.
 
-Everything here stands on two seams: `hypercorn.asyncio.run` looks up the name `TCPServer` when a connection
-arrives, and finds `Wire` there; `hypercorn.protocol` looks up `H2Protocol`, and finds `CheckedHTTP2`.
+Two names of Hypercorn are replaced: `hypercorn.asyncio.run` looks up `TCPServer` for each new connection, and
+finds `Wire`; `hypercorn.protocol` looks up `H2Protocol`, and finds `CheckedHTTP2`.
 """

@@ -20,16 +20,16 @@ ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 ZERO_COPY = "http.response.zerocopysend"
 """ASGI's extension and message type for a part of a file that goes from kernel to kernel.
 
-`{"type", "file", "offset", "count", "more_body"}`; offered over plain HTTP/1.1 alone. Who spoils bodies takes
-the extension out of the scope, and gets them as bytes.
+`{"type", "file", "offset", "count", "more_body"}`; it exists only over plain HTTP/1.1. Code that changes
+bodies removes the extension from the scope, and gets them as bytes.
 """
 
 
 RAW = "brokenreg.raw"
-"""Message type: bytes that go to the client as they are, past the HTTP/1.1 of the server.
+"""Message type: bytes that are sent unchanged, past the server's HTTP/1.1.
 
-`{"type", "data", "body"}`; `body` is how many of them count as the response's body. The server's own framing
-knows nothing of them, so a cut must follow.
+`{"type", "data", "body"}`; `body` is how many of them count as the response's body. They are outside the
+server's framing, so a cut must follow.
 """
 
 CUT = "brokenreg.cut"
@@ -39,14 +39,14 @@ CUT = "brokenreg.cut"
 """
 
 INTERNAL_ERROR = 2
-"""HTTP/2 error code: the endpoint has met an error of its own (RFC 9113, section 7)."""
+"""HTTP/2 error code: an internal error of the endpoint (RFC 9113, section 7)."""
 
 PACE = "brokenreg.pace"
 """Key of `http.response.start`: seconds between two bytes of the head (HTTP/1.1)."""
 
 
 class End(StrEnum):
-    """How a response ends that is not to end well. All but `RST` come after what was sent has arrived."""
+    """How a response is cut. All but `RST` come after everything that was sent has arrived."""
 
     FIN = "fin"
     """The connection ends in the middle: TCP FIN, under TLS without its close_notify."""
@@ -55,10 +55,10 @@ class End(StrEnum):
     """The connection is reset: TCP RST."""
 
     CLOSE_NOTIFY = "close-notify"
-    """TLS says goodbye (close_notify), then FIN: an end that TLS takes for a good one."""
+    """TLS close_notify, then FIN: TLS regards this as a regular end."""
 
     RESET_STREAM = "h2-reset"
-    """HTTP/2 RST_STREAM; the connection lives on."""
+    """HTTP/2 RST_STREAM; the connection continues."""
 
     GOAWAY = "h2-goaway"
     """HTTP/2 GOAWAY, then FIN."""
@@ -70,7 +70,7 @@ _MAX_PORT = 65535
 
 
 class ClientDisconnectedError(ConnectionError):
-    """Nobody reads the response any more; whoever produces it stops."""
+    """The client has disconnected, so the work for its response ends."""
 
 
 def header(scope: Scope, name: bytes) -> bytes | None:
@@ -114,13 +114,13 @@ async def respond_plain(send: Send, status: int, headers: dict[str, str], body: 
     await send({"type": "http.response.body", "body": body, "more_body": False})
 
 
-def asked_host(scope: Scope) -> tuple[str, int | None]:
-    """Host (an IPv6 address in brackets) and port that the client asked for.
+def requested_host(scope: Scope) -> tuple[str, int | None]:
+    """Return host (an IPv6 address in brackets) and port of the request.
 
-    Those that it reached, if it does not say (HTTP/1.0) or says what is none.
+    If it has no Host header (HTTP/1.0) or a malformed one, they are the address that the client connected to.
     """
-    asked = parse_authority((header(scope, b"host") or b"").decode("latin-1"))
-    if asked is not None:
-        return asked
+    requested = parse_authority((header(scope, b"host") or b"").decode("latin-1"))
+    if requested is not None:
+        return requested
     host, port = scope["server"] or ("localhost", None)
     return bracketed(host), port

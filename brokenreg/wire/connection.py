@@ -33,7 +33,7 @@ _REASONS = {status.value: status.phrase.encode("ascii") for status in HTTPStatus
 
 
 class ReasonedConnection(h11.Connection):
-    """Adds the reason phrase that Hypercorn leaves out: docker shows it to its users."""
+    """Adds the reason phrase that Hypercorn omits: docker shows it to its users."""
 
     def send_with_data_passthrough(self, event: h11.Event) -> list[bytes] | None:
         if isinstance(event, h11.Response | h11.InformationalResponse) and not event.reason:
@@ -47,7 +47,7 @@ class ReasonedConnection(h11.Connection):
 
 
 class _FilePart:
-    """Stands for `count` bytes of a file (h11, "Sending data: sendfile")."""
+    """A placeholder for `count` bytes of a file (h11, "Sending data: sendfile")."""
 
     def __init__(self, count: int) -> None:
         self._count = count
@@ -57,7 +57,7 @@ class _FilePart:
 
 
 class Wire(TCPServer):
-    """One connection. `gone` is set once the client has left or was cut off."""
+    """One connection. `gone` is set when the client disconnects or the connection is cut."""
 
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)
@@ -68,13 +68,13 @@ class Wire(TCPServer):
         self.body_cut_short = False
         """The client ended its side of the connection before the request's body was complete."""
         self.is_cut = False
-        """We ended the connection; nothing more leaves by it."""
+        """True if we cut the connection; nothing more is sent."""
         self.pace = 0.0
-        """Seconds between two bytes that leave; 0 for no such thing."""
+        """Seconds between two bytes that are sent; 0 sends them without a pause."""
 
     @property
     def unsent(self) -> int:
-        """Bytes written that have not left yet."""
+        """The number of bytes that were written but not sent yet."""
         return self.writer.transport.get_write_buffer_size()
 
     async def run(self) -> None:
@@ -104,22 +104,22 @@ class Wire(TCPServer):
             wrapper.protocol.stream = None
 
     async def protocol_send(self, event: Event) -> None:
-        """Every byte that Hypercorn emits: HTTP/1.1 and HTTP/2, plain and TLS.
+        """Send what Hypercorn emits: HTTP/1.1 and HTTP/2, plain and TLS.
 
-        The loop gets a turn after each large write and on a dying connection: `drain` yields neither while
-        the kernel takes all that it is given nor once the client is gone.
+        The event loop gets a turn after each large write and on a closing connection: `drain` does not yield
+        while the kernel accepts everything, nor after the client has disconnected.
         """
         if self.is_cut:
             return
         if isinstance(event, RawData):
             self.bytes_out += len(event.data)
             if not self.inbound.has_request and isinstance(self.protocol.protocol, H11Protocol):
-                self.inbound.answered = True  # Hypercorn answers what is not HTTP
+                self.inbound.answered = True  # Hypercorn responds to what is not HTTP
             if self.pace:
                 event = RawData(await self._drip(event.data))
         await super().protocol_send(event)
         if self.writer.is_closing():
-            self._leave()
+            self._note_disconnect()
             await asyncio.sleep(0)
         elif isinstance(event, RawData) and len(event.data) >= _YIELD_SIZE:
             await asyncio.sleep(0)
@@ -131,17 +131,17 @@ class Wire(TCPServer):
                 self.writer.write(data)
                 await self.writer.drain()
             except ConnectionError:
-                self._leave()
+                self._note_disconnect()
                 raise ClientDisconnectedError from None
         self.bytes_out += len(data)
 
     def mute(self) -> None:
-        """Let nothing more out: we cut the connection."""
+        """Send nothing more: the connection is being cut."""
         self.is_cut = True
-        self._leave()
+        self._note_disconnect()
 
     async def _drip(self, data: bytes) -> bytes:
-        """Send all but the last byte one by one; the last."""
+        """Send all but the last byte one by one, and return the last."""
         clock = asyncio.get_running_loop().time
         due = clock()
         for position in range(len(data) - 1):
@@ -157,7 +157,7 @@ class Wire(TCPServer):
     async def send_file(self, file: IO[bytes], offset: int, count: int) -> None:
         """Send a part of a file as response body, over plain HTTP/1.1. Raise `ClientDisconnectedError`.
 
-        h11 keeps count of the body by a stand-in for the bytes that it never sees.
+        h11 counts the bytes of the body by a placeholder, because it never sees them.
         """
         protocol = self.protocol.protocol
         part = _FilePart(count)
@@ -171,7 +171,7 @@ class Wire(TCPServer):
                     else:
                         self.writer.write(piece)
             except ConnectionError:
-                self._leave()
+                self._note_disconnect()
                 raise ClientDisconnectedError from None
 
     async def _send_part(self, file: IO[bytes], offset: int, count: int) -> None:
@@ -190,8 +190,8 @@ class Wire(TCPServer):
         await self.writer.drain()
         self.writer.transport.set_write_buffer_limits()
 
-    def _leave(self) -> None:
-        """Note that nobody reads any more, and tell whoever still sends."""
+    def _note_disconnect(self) -> None:
+        """Note that the client has disconnected, and stop what is still being sent."""
         self.gone.set()
         if self._sender is not None:
             self._sender.stop()
@@ -202,7 +202,7 @@ class Wire(TCPServer):
         self.writer.transport.abort()
 
     async def _read_data(self) -> None:
-        """As Hypercorn's, but reads more at a time and tells a request that was cut short."""
+        """Read as Hypercorn's method does, but more at a time, and report a request that was cut short."""
         if isinstance(self.protocol.protocol, H11Protocol):
             self.protocol.protocol.connection = ReasonedConnection(
                 h11.SERVER, max_incomplete_event_size=self.config.h11_max_incomplete_size
@@ -218,9 +218,9 @@ class Wire(TCPServer):
                 await self.protocol.handle(RawData(data))
         if self._in_request_body():
             await self._end_body_early()
-        self._leave()
+        self._note_disconnect()
         await self.protocol.handle(Closed())
-        # Else the connection would stay, half closed, until its keep-alive time is over.
+        # Otherwise the connection would stay, half closed, until its keep-alive time is over.
         await self.idle_task.stop()
 
     def _in_request_body(self) -> bool:
@@ -232,12 +232,13 @@ class Wire(TCPServer):
         )
 
     async def _end_body_early(self) -> None:
-        """Hand the short body to the application, so that it can say what is wrong with it.
+        """Pass the short body to the application, so that it can respond with an error.
 
-        Hypercorn would answer a bare 400. A client that only closed its sending side reads our error.
+        Hypercorn would respond with a 400 without a body. A client that has only closed its sending side
+        reads the error.
         """
         self.body_cut_short = True
-        stream = self.protocol.protocol.stream  # type: ignore[union-attr]  # HTTP/1.1, as was asked for
+        stream = self.protocol.protocol.stream  # type: ignore[union-attr]  # HTTP/1.1, as `_in_request_body` has checked
         if stream is not None:
             await stream.handle(EndBody(stream_id=1))
         with contextlib.suppress(asyncio.TimeoutError):
@@ -246,5 +247,5 @@ class Wire(TCPServer):
 
 
 def install() -> None:
-    """Put `Wire` where Hypercorn looks for its connection class."""
+    """Replace Hypercorn's connection class by `Wire`."""
     setattr(hypercorn_run, "TCPServer", Wire)  # noqa: B010 - assigning to another module's class

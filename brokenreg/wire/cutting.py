@@ -1,7 +1,7 @@
-"""Ends of connections and streams that no server would choose: FIN or RST in the middle, RST_STREAM, GOAWAY.
+"""Cuts connections and streams: FIN or RST in the middle of a response, RST_STREAM, GOAWAY.
 
-What was sent before arrives first, to the byte: a reset would discard what the peer's kernel has not taken
-yet. On Linux the kernel is asked (SIOCOUTQ); elsewhere an empty buffer of our own must do.
+Everything that was sent before arrives first, because a reset discards what the peer's kernel has not
+acknowledged. On Linux, SIOCOUTQ tells how much that is; elsewhere only our own buffer is checked.
 """
 
 from __future__ import annotations
@@ -11,28 +11,25 @@ import contextlib
 import fcntl
 import socket
 import sys
-from typing import TYPE_CHECKING
 
 from hypercorn.protocol.h2 import H2Protocol
 
 from brokenreg.concurrency import first_of
 from brokenreg.wire.asgi import End
+from brokenreg.wire.connection import Wire
 from brokenreg.wire.listen_socket import RESET_ON_CLOSE
-
-if TYPE_CHECKING:
-    from brokenreg.wire.connection import Wire
 
 _SIOCOUTQ = 0x5411
 _POLL = 0.001
 _PATIENCE = 30.0
-"""Seconds that a client has to take what was sent, before the cut comes all the same."""
+"""Seconds that a client has to receive what was sent, before the connection is cut anyway."""
 
 _LINGER = 2.0
 """Seconds that a client has to close its side after our FIN."""
 
 
 async def cut(wire: Wire, end: End, *, stream_id: int, code: int) -> None:
-    """End the connection, or on HTTP/2 the stream alone with `End.RESET_STREAM`."""
+    """End the connection, or with `End.RESET_STREAM` only the HTTP/2 stream."""
     protocol = wire.protocol.protocol
     if isinstance(protocol, H2Protocol):
         await _drain_stream(wire, protocol, stream_id)
@@ -41,11 +38,11 @@ async def cut(wire: Wire, end: End, *, stream_id: int, code: int) -> None:
             return
         if end is End.GOAWAY:
             await _go_away(protocol, stream_id, code)
-    await _arrival(wire)
+    await _wait_until_received(wire)
     wire.mute()
     transport = wire.writer.transport
     if end is End.RST:
-        with contextlib.suppress(OSError):  # the client was faster, and the socket is closed
+        with contextlib.suppress(OSError):  # the client has closed it already
             _socket(wire).setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
         transport.abort()
     elif end is End.CLOSE_NOTIFY:
@@ -56,24 +53,24 @@ async def cut(wire: Wire, end: End, *, stream_id: int, code: int) -> None:
 
 
 def _shut_down(wire: Wire) -> None:
-    """Send FIN; under TLS past it, so that no close_notify goes."""
+    """Send FIN, past TLS, so that no close_notify is sent."""
     try:
         _socket(wire).shutdown(socket.SHUT_WR)
-    except OSError:  # the client was faster
+    except OSError:  # the client has closed it already
         wire.writer.transport.abort()
 
 
-async def _arrival(wire: Wire) -> None:
-    """Wait until the peer has all that was sent."""
+async def _wait_until_received(wire: Wire) -> None:
+    """Wait until the peer has received everything that was sent."""
     try:
         async with asyncio.timeout(_PATIENCE):
-            while not wire.gone.is_set() and _unarrived(wire):  # noqa: ASYNC110 - the kernel tells nobody
+            while not wire.gone.is_set() and _unacknowledged(wire):  # noqa: ASYNC110 - the kernel sends no event
                 await asyncio.sleep(_POLL)
     except TimeoutError:
         pass
 
 
-def _unarrived(wire: Wire) -> int:
+def _unacknowledged(wire: Wire) -> int:
     transport = wire.writer.transport
     waiting = transport.get_write_buffer_size()
     tls = getattr(transport, "_ssl_protocol", None)
@@ -97,9 +94,9 @@ def _socket(wire: Wire) -> socket.socket:
 
 
 async def _drain_stream(wire: Wire, protocol: H2Protocol, stream_id: int) -> None:
-    """Wait until flow control has let all of the stream's data out."""
+    """Wait until flow control has allowed all data of the stream to be sent."""
     buffer = protocol.stream_buffers.get(stream_id)
-    if buffer is None or not buffer.buffer:  # `drain` would wait for ever where nothing was ever sent
+    if buffer is None or not buffer.buffer:  # `drain` would never return if nothing was sent
         return
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(_PATIENCE):
@@ -114,6 +111,6 @@ async def _reset_stream(protocol: H2Protocol, stream_id: int, code: int) -> None
 
 
 async def _go_away(protocol: H2Protocol, stream_id: int, code: int) -> None:
-    """Say that this stream was not looked at, and those before it were (RFC 9113, section 6.8)."""
+    """Report that this stream was not processed, but those before it were (RFC 9113, section 6.8)."""
     protocol.connection.close_connection(code, last_stream_id=max(0, stream_id - 2))
     await protocol._flush()

@@ -1,4 +1,4 @@
-"""TLS handshakes: by which context each connection shakes hands, and how that went."""
+"""TLS handshakes: which context each connection uses, and how its handshake ends."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ _ALERT = re.compile(r"(?:TLSV1|TLSV13|SSLV3)_ALERT_(?P<name>[A-Z_]+)", re.ASCII)
 
 
 class _Handshake(ssl.SSLObject):
-    """One connection's TLS, which tells how its handshake ended."""
+    """The TLS of one connection, which records how its handshake ends."""
 
     outgoing: ssl.MemoryBIO
-    """What it has to say; asyncio sends it, but not once the handshake has failed."""
+    """What it sends. asyncio sends it, except after the handshake has failed."""
     _is_begun = False
 
     def do_handshake(self) -> None:
-        """Go on with what the client has sent. Raise `ssl.SSLError`, also where more must come first."""
+        """Continue with what the client has sent. Raise `ssl.SSLError`, also if more is needed."""
         inbound = INBOUND.get()
         try:
             super().do_handshake()
@@ -65,10 +65,10 @@ class ListenerContext(ssl.SSLContext):
         server_hostname: str | bytes | None = None,
         session: ssl.SSLSession | None = None,
     ) -> ssl.SSLObject:
-        """As `ssl.SSLContext.wrap_bio`.
+        """Wrap as `ssl.SSLContext.wrap_bio` does, with the chosen context.
 
-        The other context does it all, not only its certificate: so it resumes no session of ours, in which
-        no certificate would be shown.
+        That one is used as a whole, not only its certificate, so that it does not resume a session of the
+        listener's: then no certificate would be sent.
         """
         chosen = INBOUND.get().context or self
         made = ssl.SSLContext.wrap_bio(chosen, incoming, outgoing, server_side, server_hostname, session)

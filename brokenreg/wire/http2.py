@@ -1,4 +1,4 @@
-"""`CheckedHTTP2`: Hypercorn's HTTP/2, which reads a method and a path as ASCII without having looked."""
+"""Checks HTTP/2 requests before Hypercorn does, which decodes method and path as ASCII without a check."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _READ_AS_ASCII = (b":method", b":path")
 
 
 class CheckedHTTP2(H2Protocol):
-    """Resets the stream of a request that is malformed (RFC 9113, section 8.1.1); the others go on."""
+    """Resets the stream of a request that is malformed (RFC 9113, section 8.1.1); the others continue."""
 
     async def _handle_events(self, events: list[Event]) -> None:
         refused = {
@@ -23,7 +23,7 @@ class CheckedHTTP2(H2Protocol):
         for each in events:
             if getattr(each, "stream_id", None) not in refused:
                 taken.append(each)
-            elif isinstance(each, DataReceived):  # it counts for the connection's window all the same
+            elif isinstance(each, DataReceived):  # it still counts for the connection's window
                 self.connection.acknowledge_received_data(each.flow_controlled_length, each.stream_id)
         await super()._handle_events(taken)
 
@@ -33,5 +33,5 @@ def _is_malformed(request: RequestReceived) -> bool:
 
 
 def install() -> None:
-    """Put it where Hypercorn looks for its HTTP/2."""
+    """Replace Hypercorn's HTTP/2 by `CheckedHTTP2`."""
     setattr(hypercorn.protocol, "H2Protocol", CheckedHTTP2)  # noqa: B010 - assigning to another module's class

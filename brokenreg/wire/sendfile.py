@@ -1,8 +1,8 @@
-"""Parts of files, sent from kernel to kernel by threads.
+"""Sends parts of files from kernel to kernel, by threads.
 
-A thread sends what the socket takes and comes back; the loop then waits until there is room. So a cold disk
-stops no loop, a slow client holds no thread, and fast clients use all processors: what the kernel does for a
-send, it does in the sender's time.
+A thread sends what the socket accepts and returns; the event loop then waits until there is room. So a slow
+disk does not block the event loop, a slow client does not occupy a thread, and fast clients use all
+processors, because the kernel does the work of a send in the thread that sends.
 """
 
 from __future__ import annotations
@@ -15,17 +15,17 @@ from brokenreg.concurrency import ThreadPool
 
 _THREADS = ThreadPool("sendfile", max(2, os.cpu_count() or 1))
 _BURST = 4 * 1024 * 1024
-"""Bytes that a thread sends at most before it is another client's turn."""
+"""Maximum number of bytes that a thread sends before another client gets a turn."""
 
 
 class FileSender:
-    """Sends parts of files to one socket; `sent` counts the bytes that the kernel took.
+    """Sends parts of files to one socket; `sent` counts the bytes that the kernel accepted.
 
     `stop` makes a `send` under way raise `ConnectionError`.
     """
 
     def __init__(self, socket: int) -> None:
-        # Of our own: the connection's may be closed, and its number used anew, while a thread sends.
+        # A copy: the connection's may be closed, and its number reused, while a thread sends.
         self._socket = os.dup(socket)
         self._loop = asyncio.get_running_loop()
         self._room: asyncio.Future[None] | None = None
@@ -46,13 +46,13 @@ class FileSender:
             raise ConnectionAbortedError
 
     def stop(self) -> None:
-        """Give up: nobody reads any more."""
+        """Stop: the client has disconnected."""
         self._is_stopped = True
         if self._room is not None and not self._room.done():
             self._room.set_result(None)
 
     def close(self) -> None:
-        """Let our hold on the socket go; not while a `send` is under way."""
+        """Close our copy of the socket; never during a `send`."""
         os.close(self._socket)
 
     async def _wait_for_room(self) -> None:
@@ -73,7 +73,7 @@ def _set(future: asyncio.Future[None]) -> None:
 
 
 def _send_at_once(socket: int, file: int, offset: int, count: int) -> int:
-    """Send until done or until the socket is full; how much went."""
+    """Send until done or until the socket is full, and return how much was sent."""
     total = 0
     while total < count:
         try:

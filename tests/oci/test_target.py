@@ -77,7 +77,7 @@ def test_strips_prefixes_outermost_first_and_keeps_them_for_the_client() -> None
     assert target.faults == ("error_status-503", "timeout_dur-1s")
     assert target.repository == "library/nginx"
     assert target.name == name
-    assert parse_target("/v2/a/tags/list").beside(name).key == ("t1", "library/nginx")
+    assert parse_target("/v2/a/tags/list").with_name(name).key == ("t1", "library/nginx")
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from brokenreg.registry.auth.token_issuer import SERVICE, BadTokenError, TokenIs
 from brokenreg.registry.auth.users import Credentials, Users, unauthorized
 from brokenreg.registry.responses import Response, respond_error, send_response
 from brokenreg.traffic.recorder import target_of
-from brokenreg.wire.asgi import ASGIApp, Message, Receive, Send, asked_host, header
+from brokenreg.wire.asgi import ASGIApp, Message, Receive, Send, header, requested_host
 from brokenreg.wire.asgi import Scope as ASGIScope
 
 _ADMITTED = 204
@@ -107,7 +107,7 @@ class PublicAddress:
         """Return scheme and host, without a path."""
         if self._url is not None:
             return self._url
-        host, port = asked_host(scope)
+        host, port = requested_host(scope)
         return f"{scope['scheme']}://{host}" if port is None else f"{scope['scheme']}://{host}:{port}"
 
     def realm(self, scope: ASGIScope) -> str:

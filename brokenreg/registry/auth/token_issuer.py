@@ -1,4 +1,4 @@
-"""Tokens: JWT (RFC 7519), signed with a key that lives as long as the run."""
+"""Issues and reads tokens: JWT (RFC 7519), signed with a key that exists only while the server runs."""
 
 from __future__ import annotations
 
@@ -13,27 +13,27 @@ import jwt
 from brokenreg.oci.scopes import Scope
 
 SERVICE = "brokenreg"
-"""What the registry calls itself in challenges; audience of its tokens."""
+"""The name of the registry in challenges, and the audience of its tokens."""
 
 _ISSUER = "brokenreg"
 _REFRESH = "brokenreg/token"
-"""Audience of refresh tokens: the token service itself."""
+"""The audience of refresh tokens: the token service itself."""
 
 _ALGORITHM = "HS256"
 
 
 class BadTokenError(Exception):
-    """A token that is not ours, not yet or no longer valid; the message says which, and never the token."""
+    """A token is from elsewhere, not valid yet, or has expired. The message says which, without the token."""
 
 
 class TokenIssuer:
-    """Makes tokens and reads them again."""
+    """Issues tokens, and reads those that it has issued."""
 
     def __init__(self) -> None:
         self._key = secrets.token_bytes(32)
 
     def access_token(self, subject: str, scopes: Sequence[Scope], issued: float, lifetime: float) -> str:
-        """A token for these scopes, valid from `issued` (seconds since the epoch) for `lifetime` seconds."""
+        """Return a token for these scopes, valid from `issued` (seconds since the epoch) for `lifetime` s."""
         return self._sign(
             {
                 "sub": subject,
@@ -50,18 +50,18 @@ class TokenIssuer:
         )
 
     def scopes(self, token: str) -> list[Scope]:
-        """What an access token is good for. Raise `BadTokenError`."""
+        """Return the scopes of an access token. Raise `BadTokenError`."""
         claims = self._read(token, SERVICE)
         if claims["exp"] <= time.time():
             raise BadTokenError("the token has expired")
         return [Scope(each["type"], each["name"], tuple(each["actions"])) for each in claims["access"]]
 
     def refresh_token(self, subject: str) -> str:
-        """A token for which the token service gives others, as long as the run lasts."""
+        """Return a refresh token, which is valid while the server runs."""
         return self._sign({"sub": subject, "aud": _REFRESH, "iat": math.floor(time.time())})
 
     def subject(self, refresh_token: str) -> str:
-        """Whose refresh token it is. Raise `BadTokenError`."""
+        """Return the subject of a refresh token. Raise `BadTokenError`."""
         return str(self._read(refresh_token, _REFRESH)["sub"])
 
     def _sign(self, claims: dict[str, Any]) -> str:
