@@ -281,8 +281,8 @@ def test_no_path_can_carry_it(registry: Brokenreg, fault: str, path: str) -> Non
 @pytest.mark.parametrize(
     ("rule", "problem"),
     [
-        ("{fault: tls, match: {client: docker/*}}", "match.client is of requests"),
-        ("{fault: accept, match: {repository: app}}", "match.repository is of requests"),
+        ("{fault: tls, match: {client: docker/*}}", "match.client is for requests"),
+        ("{fault: accept, match: {repository: app}}", "match.repository is for requests"),
         (
             "{fault: tls, match: {endpoint: layer}}",
             "tls is applied before a request, at endpoint connect, not at layer",
@@ -291,7 +291,7 @@ def test_no_path_can_carry_it(registry: Brokenreg, fault: str, path: str) -> Non
             "{fault: error, match: {endpoint: connect}}",
             "error needs a request, and endpoint connect has none",
         ),
-        ("{fault: [tls, accept]}", "one fault alone"),
+        ("{fault: [tls, accept]}", "only one fault"),
         ("{fault: {type: tls, form: old}}", "fault.form"),
     ],
 )
