@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import ClassVar
+from typing import ClassVar, TypeVar
 
 from rich.cells import cell_len
 from textual.app import ComposeResult
@@ -18,16 +18,11 @@ from textual.widgets import Input, Static
 from brokenreg.oci.sizes import format_size
 from brokenreg.storage.errors import StorageError
 from brokenreg.tui.bindings import KeyLine, bindings_of
+from brokenreg.tui.disabled_reasons import HasDisabledReasons
 from brokenreg.tui.lines import Line, Lines, document_lines
 from brokenreg.tui.text import visible
 
-_BOX = """
-    %(name)s { align: center middle; }
-    %(name)s > Vertical { width: 78; max-width: 100%%; height: auto; max-height: 90%%; padding: 0 1;
-        border: round %(color)s; background: $surface; }
-    %(name)s Static { height: auto; }
-"""
-
+Result = TypeVar("Result")
 
 SAID_FOR = 4.0
 """Seconds that a notice of `say` can be read."""
@@ -44,30 +39,54 @@ def warn(widget: Widget, problem: str) -> None:
     widget.app.notify(visible(problem), severity="warning", markup=False)
 
 
+class Dialogue(ModalScreen[Result], HasDisabledReasons, inherit_bindings=False):
+    """A box over the panel, with a title that names the action, and with its keys at the bottom.
+
+    Commands of the panel are not in force while it is open. `title` is `visible`.
+    """
+
+    DEFAULT_CSS = """
+    Dialogue { align: center middle; }
+    Dialogue > Vertical { width: 78; max-width: 100%; height: auto; max-height: 90%; padding: 0 1;
+        border: round $primary; background: $surface; }
+    Dialogue Static { height: auto; }
+    Dialogue Input { background: $panel; }
+    """
+
+    def __init__(self, title: str) -> None:
+        super().__init__()
+        self._title = title
+
+    def content(self) -> ComposeResult:
+        """Yield the widgets in the box."""
+        raise NotImplementedError
+
+    def compose(self) -> ComposeResult:
+        with Vertical() as box:
+            box.border_title = Content(self._title)
+            yield from self.content()
+        yield KeyLine()
+
+
 _TITLE = 70
 """Cells of a title that fit into the border of a dialogue."""
 
 
-class Confirmation(ModalScreen[bool], inherit_bindings=False):
+class Confirmation(Dialogue[bool], inherit_bindings=False):
     """Asks before something that cannot be undone. The result is whether to do it.
 
     `title` is the action as a question, `lines` are its consequences; both are `visible`.
     """
 
-    DEFAULT_CSS = _BOX % {"name": "Confirmation", "color": "$warning"}
+    DEFAULT_CSS = "Confirmation > Vertical { border: round $warning; }"
     BINDINGS: ClassVar[list[BindingType]] = bindings_of("confirm")
 
     def __init__(self, title: str, lines: tuple[str, ...]) -> None:
-        super().__init__()
-        self._title = title
-        self._lines = lines
+        super().__init__(title)
+        self._lines = lines if cell_len(title) <= _TITLE else (title, "", *lines)
 
-    def compose(self) -> ComposeResult:
-        with Vertical() as box:
-            box.border_title = Content(self._title)
-            lines = self._lines if cell_len(self._title) <= _TITLE else (self._title, "", *self._lines)
-            yield Static("\n".join(lines), markup=False)
-        yield KeyLine()
+    def content(self) -> ComposeResult:
+        yield Static("\n".join(self._lines), markup=False)
 
     def action_yes(self) -> None:
         """Do it."""
@@ -85,34 +104,24 @@ class QuitConfirmation(Confirmation):
         super().__init__("Stop the registry and quit?", lines)
 
 
-class Question(ModalScreen[str | None], inherit_bindings=False):
+class Question(Dialogue[str | None], inherit_bindings=False):
     """Asks for a line of text. The result is the text, or None if the user cancels.
 
     `problem` returns in one line what is wrong with a text, or an empty string. It is called at each change.
     """
 
-    DEFAULT_CSS = (
-        _BOX % {"name": "Question", "color": "$primary"}
-        + """
-    Question Input { background: $panel; }
-    Question #problem { color: $warning; min-height: 1; }
-    """
-    )
+    DEFAULT_CSS = "Question #problem { color: $warning; min-height: 1; }"
     BINDINGS: ClassVar[list[BindingType]] = bindings_of("ask")
 
     def __init__(self, title: str, prompt: str, problem: Callable[[str], str]) -> None:
-        super().__init__()
-        self._title = title
+        super().__init__(title)
         self._prompt = prompt
         self._problem = problem
 
-    def compose(self) -> ComposeResult:
-        with Vertical() as box:
-            box.border_title = self._title
-            yield Static(self._prompt, markup=False)
-            yield Input(max_length=512, select_on_focus=False, compact=True)
-            yield Static(id="problem", markup=False)
-        yield KeyLine()
+    def content(self) -> ComposeResult:
+        yield Static(self._prompt, markup=False)
+        yield Input(max_length=512, select_on_focus=False, compact=True)
+        yield Static(id="problem", markup=False)
 
     def on_input_changed(self, event: Input.Changed) -> None:
         """Say what is wrong with it so far."""
@@ -142,27 +151,23 @@ Read = Callable[[], Awaitable[tuple[bytes, int] | None]]
 """Gives at most the first `SHOWN` bytes of a document and how many there are; None if it is not here."""
 
 
-class DocumentScreen(ModalScreen[None], inherit_bindings=False):
+class DocumentScreen(Dialogue[None], inherit_bindings=False):
     """Facts, and below them the text that `read` gives; without `read` the facts alone."""
 
     DEFAULT_CSS = """
-    DocumentScreen > Vertical { height: 1fr; border: round $primary; background: $surface; padding: 0 1; }
+    DocumentScreen > Vertical { width: 100%; height: 1fr; max-height: 100%; }
     DocumentScreen Static { height: auto; margin-bottom: 1; text-wrap: nowrap; text-overflow: fold; }
     """
     BINDINGS: ClassVar[list[BindingType]] = bindings_of("document")
 
     def __init__(self, title: str, facts: list[Fact], read: Read | None) -> None:
-        super().__init__()
-        self._title = title
+        super().__init__(visible(title))
         self._facts = facts
         self._read = read
 
-    def compose(self) -> ComposeResult:
-        with Vertical() as box:
-            box.border_title = Content(visible(self._title))
-            yield Static(id="facts", markup=False)
-            yield Lines()
-        yield KeyLine()
+    def content(self) -> ComposeResult:
+        yield Static(id="facts", markup=False)
+        yield Lines()
 
     def on_mount(self) -> None:
         self._say("reading …" if self._read else "")

@@ -10,13 +10,13 @@ from rich.cells import cell_len
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.command import DiscoveryHit, Hit, Hits, Provider
-from textual.containers import Vertical, VerticalScroll
+from textual.containers import VerticalScroll
 from textual.content import Content
-from textual.screen import ModalScreen
 from textual.widgets import Static
 
-from brokenreg.tui.bindings import KeyLine, bindings_of
+from brokenreg.tui.bindings import bindings_of
 from brokenreg.tui.commands import BY_ID, Command, grouped, keys_of
+from brokenreg.tui.dialogues import Dialogue
 from brokenreg.tui.scrolling import MOVES, Scrolling
 
 _KEYS = 17
@@ -29,28 +29,23 @@ class _Text(VerticalScroll, Scrolling, can_focus=True, inherit_bindings=False):
     BINDINGS: ClassVar[list[BindingType]] = MOVES
 
 
-class HelpScreen(ModalScreen[None], inherit_bindings=False):
+class HelpScreen(Dialogue[None], inherit_bindings=False):
     """Over the panel, until it is closed."""
 
     DEFAULT_CSS = """
-    HelpScreen { align: center middle; }
-    HelpScreen > Vertical { width: 80; max-width: 100%; height: 90%; border: round $primary;
-        background: $surface; }
+    HelpScreen > Vertical { width: 80; height: 90%; padding: 0; }
     HelpScreen _Text { padding: 0 1; scrollbar-size-vertical: 1; }
     HelpScreen Static { height: auto; text-wrap: nowrap; text-overflow: ellipsis; }
     """
     BINDINGS: ClassVar[list[BindingType]] = bindings_of("help")
 
     def __init__(self, keys: Mapping[str, str]) -> None:
-        super().__init__()
+        super().__init__("Commands")
         self._keys = keys
 
-    def compose(self) -> ComposeResult:
-        box = Vertical()
-        box.border_title = "Commands"
-        with box, _Text():
+    def content(self) -> ComposeResult:
+        with _Text():
             yield Static(Content.assemble(*_lines(self._keys)), markup=False)
-        yield KeyLine()
 
     def action_close(self) -> None:
         """Back to the panel."""

@@ -6,35 +6,31 @@ from typing import ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import BindingType
-from textual.containers import Vertical
-from textual.screen import ModalScreen
 from textual.widgets import Input
 
 from brokenreg.faults.catalogue import CATALOGUE, Fault
-from brokenreg.tui.bindings import KeyLine, bindings_of
+from brokenreg.tui.bindings import bindings_of
+from brokenreg.tui.dialogues import Dialogue
 from brokenreg.tui.listing import Listing, Row
 
 
-class FaultChoice(ModalScreen[type[Fault] | None], inherit_bindings=False):
+class FaultChoice(Dialogue[type[Fault] | None], inherit_bindings=False):
     """Lets the user choose a fault of the catalogue; the result is None if they cancel."""
 
     DEFAULT_CSS = """
-    FaultChoice { align: center middle; }
-    FaultChoice > Vertical { width: 130; max-width: 100%; height: 1fr; border: round $primary;
-        background: $surface; padding: 0 1; }
-    FaultChoice Input { background: $panel; }
+    FaultChoice > Vertical { width: 130; height: 1fr; max-height: 100%; }
     FaultChoice Listing { height: 1fr; background: $surface; }
     """
     BINDINGS: ClassVar[list[BindingType]] = bindings_of("choose")
 
-    def compose(self) -> ComposeResult:
-        with Vertical() as box:
-            box.border_title = "Choose a fault"
-            yield Input(placeholder="Type to search", compact=True, max_length=100)
-            listing = Listing()
-            listing.can_focus = False
-            yield listing
-        yield KeyLine()
+    def __init__(self) -> None:
+        super().__init__("Choose a fault")
+
+    def content(self) -> ComposeResult:
+        yield Input(placeholder="Type to search", compact=True, max_length=100)
+        listing = Listing()
+        listing.can_focus = False
+        yield listing
 
     def on_mount(self) -> None:
         self.query_one(Input).focus()

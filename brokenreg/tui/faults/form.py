@@ -9,8 +9,7 @@ from typing import Any, ClassVar
 from textual import events
 from textual.app import ComposeResult
 from textual.binding import BindingType
-from textual.containers import Horizontal, Vertical, VerticalScroll
-from textual.screen import ModalScreen
+from textual.containers import Horizontal, VerticalScroll
 from textual.suggester import SuggestFromList
 from textual.widget import Widget
 from textual.widgets import Input, Static
@@ -21,7 +20,8 @@ from brokenreg.rules.rule import FieldError, Rule, rule_of
 from brokenreg.rules.rule_from_exchange import no_effect_reason
 from brokenreg.traffic.exchange import Exchange
 from brokenreg.traffic.matching import Match
-from brokenreg.tui.bindings import KeyLine, bindings_of
+from brokenreg.tui.bindings import bindings_of
+from brokenreg.tui.dialogues import Dialogue
 from brokenreg.tui.text import visible
 
 _OFTEN = ("skip", "times", "probability", "per", "name")
@@ -106,21 +106,19 @@ class _Fields(VerticalScroll, can_focus=False, inherit_bindings=False):
     """Scrolls to the field that has the focus; has no keys of its own."""
 
 
-class RuleForm(ModalScreen[Rule | None], inherit_bindings=False):
+class RuleForm(Dialogue[Rule | None], inherit_bindings=False):
     """Edits a new rule with a fault of that kind, or a given `rule`; the result is None if cancelled.
 
     A rule for the next exchange `like` one is not accepted if it cannot have an effect on that exchange.
     """
 
     DEFAULT_CSS = """
-    RuleForm { align: center middle; }
-    RuleForm > Vertical { width: 90; max-width: 100%; height: 1fr; border: round $primary;
-        background: $surface; padding: 0 1; }
+    RuleForm > Vertical { width: 90; height: 1fr; max-height: 100%; }
     RuleForm _Fields { height: 1fr; scrollbar-size-vertical: 1; }
     RuleForm Horizontal { height: 1; }
     RuleForm .label { width: 20; }
     RuleForm .group { color: $primary; text-style: bold; }
-    RuleForm Input { width: 1fr; background: $panel; }
+    RuleForm Input { width: 1fr; }
     RuleForm #help { height: 2; color: $secondary; }
     RuleForm #problem { height: auto; min-height: 1; max-height: 3; color: $warning; text-style: bold; }
     """
@@ -134,7 +132,7 @@ class RuleForm(ModalScreen[Rule | None], inherit_bindings=False):
         override: bool = False,
         like: Exchange | None = None,
     ) -> None:
-        super().__init__()
+        super().__init__(f"{kind.name}: {kind.summary()}".rstrip("."))
         self._kind = kind
         self._enabled = rule is None or rule.enabled
         self._override = override
@@ -143,14 +141,11 @@ class RuleForm(ModalScreen[Rule | None], inherit_bindings=False):
         self._fields = {field.id: field for field in fields_of(kind)}
         self._texts = {} if rule is None else dict(texts_of(rule))
 
-    def compose(self) -> ComposeResult:
-        with Vertical() as box:
-            box.border_title = f"{self._kind.name}: {self._kind.summary()}".rstrip(".")
-            with _Fields():
-                yield from self._lines()
-            yield Static(id="help", markup=False)
-            yield Static(id="problem", markup=False)
-        yield KeyLine()
+    def content(self) -> ComposeResult:
+        with _Fields():
+            yield from self._lines()
+        yield Static(id="help", markup=False)
+        yield Static(id="problem", markup=False)
 
     def _lines(self) -> Iterator[Widget]:
         group = None

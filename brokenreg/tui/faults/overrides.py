@@ -7,8 +7,6 @@ from typing import ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import BindingType
-from textual.containers import Vertical
-from textual.screen import ModalScreen
 
 from brokenreg.faults.catalogue import CATALOGUE, Fault
 from brokenreg.rules.active_rule import ActiveRule
@@ -18,7 +16,8 @@ from brokenreg.rules.rule_book import RuleBook
 from brokenreg.runtime import operations
 from brokenreg.runtime.errors import OperationError
 from brokenreg.runtime.runtime import Runtime
-from brokenreg.tui.bindings import KeyLine, bindings_of
+from brokenreg.tui.bindings import bindings_of
+from brokenreg.tui.dialogues import Dialogue
 from brokenreg.tui.faults.arming import Arming
 from brokenreg.tui.faults.form import RuleForm
 from brokenreg.tui.faults.words import count_words, fault_words, glyph
@@ -28,30 +27,25 @@ from brokenreg.tui.text import fit, visible
 _SOURCE = "panel, override"
 
 
-class OverridesScreen(ModalScreen[None], inherit_bindings=False):
+class OverridesScreen(Dialogue[None], inherit_bindings=False):
     """Edits the overrides of the default namespace.
 
     An override that is switched off stays in the book, disabled, with its parameters.
     """
 
     DEFAULT_CSS = """
-    OverridesScreen { align: center middle; }
-    OverridesScreen > Vertical { width: 130; max-width: 100%; height: 1fr; border: round $error;
-        background: $surface; padding: 0 1; }
+    OverridesScreen > Vertical { width: 130; height: 1fr; max-height: 100%; border: round $error; }
     OverridesScreen Listing { height: 1fr; background: $surface; }
     """
     BINDINGS: ClassVar[list[BindingType]] = bindings_of("overrides")
 
     def __init__(self, runtime: Runtime, arming: Arming) -> None:
-        super().__init__()
+        super().__init__("Overrides: faults for every request, after all rules")
         self._runtime = runtime
         self._arming = arming
 
-    def compose(self) -> ComposeResult:
-        with Vertical() as box:
-            box.border_title = "Overrides: faults for every request, after all rules"
-            yield Listing()
-        yield KeyLine()
+    def content(self) -> ComposeResult:
+        yield Listing()
 
     def on_mount(self) -> None:
         self._listing.focus()

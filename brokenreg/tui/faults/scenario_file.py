@@ -9,48 +9,38 @@ from typing import ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import BindingType
-from textual.containers import Vertical
-from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
 from brokenreg.rules.scenario import load_scenario, write_scenario
 from brokenreg.runtime import operations
 from brokenreg.runtime.errors import OperationError
 from brokenreg.runtime.runtime import Runtime
-from brokenreg.tui.bindings import KeyLine, bindings_of
-from brokenreg.tui.dialogues import Confirmation
+from brokenreg.tui.bindings import bindings_of
+from brokenreg.tui.dialogues import Confirmation, Dialogue
 from brokenreg.tui.saving import save
 from brokenreg.tui.text import visible
 from brokenreg.wording import counted
 
 
-class _FileDialogue(ModalScreen[str | None], inherit_bindings=False):
+class _FileDialogue(Dialogue[str | None], inherit_bindings=False):
     """Asks for a path. The result is what was done, in one line; None if nothing was."""
 
     DEFAULT_CSS = """
-    _FileDialogue { align: center middle; }
-    _FileDialogue > Vertical { width: 78; max-width: 100%; height: auto; max-height: 90%; padding: 0 1;
-        border: round $primary; background: $surface; }
-    _FileDialogue Static { height: auto; }
-    _FileDialogue Input { background: $panel; }
     _FileDialogue #problem { min-height: 1; color: $warning; text-style: bold; }
     """
     BINDINGS: ClassVar[list[BindingType]] = bindings_of("file")
-    TITLE: ClassVar[str]
+    HEADING: ClassVar[str]
     PROMPT: ClassVar[str]
 
     def __init__(self, runtime: Runtime, namespace: str) -> None:
-        super().__init__()
+        super().__init__(self.HEADING)
         self.runtime = runtime
         self.namespace = namespace
 
-    def compose(self) -> ComposeResult:
-        with Vertical() as box:
-            box.border_title = self.TITLE
-            yield Static(self.PROMPT, markup=False)
-            yield Input(compact=True, max_length=4096)
-            yield Static(id="problem", markup=False)
-        yield KeyLine()
+    def content(self) -> ComposeResult:
+        yield Static(self.PROMPT, markup=False)
+        yield Input(compact=True, max_length=4096)
+        yield Static(id="problem", markup=False)
 
     def on_mount(self) -> None:
         self.query_one(Input).focus()
@@ -87,7 +77,7 @@ class _FileDialogue(ModalScreen[str | None], inherit_bindings=False):
 class LoadDialogue(_FileDialogue):
     """Puts the scenario of a file in the place of all rules of a book."""
 
-    TITLE = "Load scenario"
+    HEADING = "Load scenario"
     PROMPT = "It replaces all rules, overrides and expectations. Path of the file:"
 
     async def take(self, path: Path) -> None:
@@ -105,7 +95,7 @@ class LoadDialogue(_FileDialogue):
 class SaveDialogue(_FileDialogue):
     """Writes what a book has to a file, after asking if there is one already."""
 
-    TITLE = "Save as scenario"
+    HEADING = "Save as scenario"
     PROMPT = "You can load the saved rules again. Path of the file:"
 
     async def take(self, path: Path) -> None:

@@ -7,17 +7,15 @@ from typing import ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import BindingType
-from textual.containers import Vertical
 from textual.content import Content
-from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
 from brokenreg.gate.breakpoints import Breakpoint
 from brokenreg.runtime import operations
 from brokenreg.runtime.errors import InvalidError
 from brokenreg.runtime.runtime import Runtime
-from brokenreg.tui.bindings import KeyLine, bindings_of
-from brokenreg.tui.disabled_reasons import HasDisabledReasons
+from brokenreg.tui.bindings import bindings_of
+from brokenreg.tui.dialogues import Dialogue
 from brokenreg.tui.text import fit, visible
 from brokenreg.tui.traffic.completion import problem_of
 
@@ -25,33 +23,26 @@ _WIDTH = 72
 _SHOWN = 8
 
 
-class BreakpointsScreen(ModalScreen[None], HasDisabledReasons, inherit_bindings=False):
+class BreakpointsScreen(Dialogue[None], inherit_bindings=False):
     """Sets and removes breakpoints. One of them is chosen, the newest at first."""
 
     DEFAULT_CSS = """
-    BreakpointsScreen { align: center middle; }
-    BreakpointsScreen > Vertical { width: 76; max-width: 100%; height: auto; border: round $primary;
-        background: $surface; padding: 0 1; }
-    BreakpointsScreen Input { background: $panel; }
+    BreakpointsScreen > Vertical { width: 76; max-height: 100%; }
     BreakpointsScreen #list { height: auto; }
     BreakpointsScreen #problem { color: $error; height: auto; min-height: 1; }
     """
     BINDINGS: ClassVar[list[BindingType]] = bindings_of("breakpoints")
 
     def __init__(self, runtime: Runtime) -> None:
-        super().__init__()
+        super().__init__("Hold every response that matches")
         self._runtime = runtime
         self._breakpoints = runtime.gate.breakpoints
         self._chosen = max(0, len(self._breakpoints) - 1)
 
-    def compose(self) -> ComposeResult:
-        box = Vertical()
-        box.border_title = "Hold every response that matches"
-        with box:
-            yield Input(placeholder="endpoint:layer status:5xx repository:library/*", compact=True)
-            yield Static(id="problem", markup=False)
-            yield Static(id="list", markup=False)
-        yield KeyLine()
+    def content(self) -> ComposeResult:
+        yield Input(placeholder="endpoint:layer status:5xx repository:library/*", compact=True)
+        yield Static(id="problem", markup=False)
+        yield Static(id="list", markup=False)
 
     def on_mount(self) -> None:
         self._show()

@@ -7,8 +7,6 @@ from typing import ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import BindingType
-from textual.containers import Vertical
-from textual.screen import ModalScreen
 from textual.widgets import Static, TextArea
 
 from brokenreg.gate.edits import EditableHead, HeadError, numbered_duplicates
@@ -17,36 +15,31 @@ from brokenreg.runtime import operations
 from brokenreg.runtime.errors import InvalidError, OperationError
 from brokenreg.runtime.runtime import Runtime
 from brokenreg.traffic.exchange import Exchange
-from brokenreg.tui.bindings import KeyLine, bindings_of
+from brokenreg.tui.bindings import bindings_of
+from brokenreg.tui.dialogues import Dialogue
 from brokenreg.tui.text import visible
 
 
-class EditScreen(ModalScreen[None], inherit_bindings=False):
+class EditScreen(Dialogue[None], inherit_bindings=False):
     """The status, and below it one header per line. What cannot be sent is reported as the user types."""
 
     DEFAULT_CSS = """
-    EditScreen { align: center middle; }
-    EditScreen > Vertical { width: 78; max-width: 100%; height: 80%; border: round $primary;
-        background: $surface; padding: 0 1; }
+    EditScreen > Vertical { height: 80%; }
     EditScreen TextArea { height: 1fr; padding: 0; }
     EditScreen Static { height: auto; min-height: 1; max-height: 3; color: $warning; }
     """
     BINDINGS: ClassVar[list[BindingType]] = bindings_of("edit")
 
     def __init__(self, runtime: Runtime, exchange: Exchange) -> None:
-        super().__init__()
+        super().__init__(f"Edit status and headers of #{exchange.id}")
         self._runtime = runtime
         self._exchange = exchange
         self._waiting = operations.waiting_head(runtime, exchange.id)
 
-    def compose(self) -> ComposeResult:
-        box = Vertical()
-        box.border_title = f"Edit status and headers of #{self._exchange.id}"
-        with box:
-            # Values are octets; whatever would move the cursor or turn the text is escaped in them.
-            yield TextArea(visible_lines(self._waiting), soft_wrap=True, compact=True)
-            yield Static(markup=False)
-        yield KeyLine()
+    def content(self) -> ComposeResult:
+        # Values are octets; whatever would move the cursor or turn the text is escaped in them.
+        yield TextArea(visible_lines(self._waiting), soft_wrap=True, compact=True)
+        yield Static(markup=False)
 
     def on_mount(self) -> None:
         self._tell()

@@ -8,9 +8,8 @@ from typing import ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import BindingType
-from textual.containers import Vertical, VerticalScroll
+from textual.containers import VerticalScroll
 from textual.content import Content
-from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
 from brokenreg.concurrency import paced
@@ -22,8 +21,9 @@ from brokenreg.traffic.exchange import Exchange
 from brokenreg.traffic.filter_keys import Filter
 from brokenreg.traffic.har import har_pieces
 from brokenreg.traffic.replay import NoRequestError, curl
-from brokenreg.tui.bindings import KeyLine, bindings_of
-from brokenreg.tui.disabled_reasons import HasDisabledReasons, keyed_for
+from brokenreg.tui.bindings import bindings_of
+from brokenreg.tui.dialogues import Dialogue
+from brokenreg.tui.disabled_reasons import keyed_for
 from brokenreg.tui.saving import save_pieces
 from brokenreg.tui.scrolling import MOVES, Scrolling
 from brokenreg.tui.text import visible
@@ -100,40 +100,34 @@ class _Preview(VerticalScroll, Scrolling, can_focus=True, inherit_bindings=False
     BINDINGS: ClassVar[list[BindingType]] = MOVES
 
 
-class ExportScreen(ModalScreen[str], HasDisabledReasons, inherit_bindings=False):
+class ExportScreen(Dialogue[str], inherit_bindings=False):
     """Over the panel, until it is left; answers what was done, in one line, or nothing."""
 
     DEFAULT_CSS = """
-    ExportScreen { align: center middle; }
-    ExportScreen > Vertical { width: 100; max-width: 100%; height: 80%; border: round $primary;
-        background: $surface; }
+    ExportScreen > Vertical { width: 100; height: 80%; padding: 0; }
     ExportScreen _Preview { height: 1fr; padding: 0 1; scrollbar-size-vertical: 1; }
-    ExportScreen Static { height: auto; text-wrap: nowrap; text-overflow: fold; padding: 0 1; }
-    ExportScreen Input { display: none; padding: 0 1; background: $panel; }
+    ExportScreen Static { text-wrap: nowrap; text-overflow: fold; padding: 0 1; }
+    ExportScreen Input { display: none; padding: 0 1; }
     ExportScreen.-saving Input { display: block; }
     """
     BINDINGS: ClassVar[list[BindingType]] = bindings_of("export")
 
     def __init__(self, source: Source) -> None:
-        super().__init__()
+        super().__init__(f"Export exchange {source.exchange.id}")
         self._source = source
         self._names = [name for name, form in FORMS.items() if source.marked or not form.needs_marks]
         self._form = 0
         self._text: str | None = None
-        """Summary, or more than a clipboard takes; None if there is nothing."""
+        """All of it, or more than a clipboard takes; None if there is nothing."""
         self._confirmed = ""
         """The name of a file that may be overwritten."""
 
-    def compose(self) -> ComposeResult:
-        box = Vertical()
-        box.border_title = f"Export exchange {self._source.exchange.id}"
-        with box:
-            yield Static(id="forms", markup=False)
-            with _Preview():
-                yield Static(id="preview", markup=False)
-            yield Static(id="said", markup=False)
-            yield Input(compact=True)
-        yield KeyLine()
+    def content(self) -> ComposeResult:
+        yield Static(id="forms", markup=False)
+        with _Preview():
+            yield Static(id="preview", markup=False)
+        yield Static(id="said", markup=False)
+        yield Input(compact=True)
 
     def on_mount(self) -> None:
         self.action_format(0)
