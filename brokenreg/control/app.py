@@ -24,7 +24,7 @@ from brokenreg.control import (
 from brokenreg.control.docs_page import CSP, docs_page
 from brokenreg.control.guard import ControlGuard
 from brokenreg.control.openapi import openapi
-from brokenreg.control.problems import MAX_BODY, MEDIA_TYPE, Problem, problem_of
+from brokenreg.control.problems import MAX_BODY, MEDIA_TYPE, APIError, api_error_of
 from brokenreg.control.routes import JSON, APIRequest, Query, Route
 from brokenreg.runtime.runtime import Runtime
 from brokenreg.validation import describe_error, error_location
@@ -62,19 +62,19 @@ class Control:
         self._quart = _make_quart(runtime)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        problem = self._guard.refusal_reason(scope)
-        if problem is None:
+        refusal = self._guard.refusal_reason(scope)
+        if refusal is None:
             await self._respond(scope, receive, send)
             return
-        body = problem.body()
+        body = refusal.body()
         headers = {
             **_SECURITY_HEADERS,
-            **problem.headers,
+            **refusal.headers,
             "content-type": MEDIA_TYPE,
             "content-length": str(len(body)),
         }
         encoded = [(name.encode(), value.encode("latin-1")) for name, value in headers.items()]
-        await send({"type": "http.response.start", "status": problem.status, "headers": encoded})
+        await send({"type": "http.response.start", "status": refusal.status, "headers": encoded})
         await send({"type": "http.response.body", "body": body})
 
     async def _respond(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -134,12 +134,12 @@ def _view(runtime: Runtime, route: Route) -> Callable[..., Awaitable[Response]]:
 
 
 async def _content(route: Route) -> bytes:
-    """Return the body. Raise `Problem` for a wrong media type, `RequestEntityTooLarge` if it is too large."""
+    """Return the body. Raise `APIError` for a wrong media type, `RequestEntityTooLarge` for its size."""
     if route.body is None:
         return b""
     if request.mimetype not in (*route.body_types, *_UNSPECIFIC) and not request.mimetype.endswith("+json"):
         accepted = " or ".join(route.body_types)
-        raise Problem(415, f'invalid Content-Type "{request.mimetype[:100]}": use {accepted}')
+        raise APIError(415, f'invalid Content-Type "{request.mimetype[:100]}": use {accepted}')
     content = bytearray()
     async for chunk in request.body:
         content += chunk
@@ -155,20 +155,20 @@ def _secured(response: Response) -> Response:
 
 
 def _query(route: Route, values: Mapping[str, str]) -> Query:
-    """Return the query parameters. Raise `Problem` 400 if one is unknown or invalid."""
+    """Return the query parameters. Raise `APIError` 400 if one is unknown or invalid."""
     for name in values:
         if name not in route.query:
             known = f"use {', '.join(route.query)}" if route.query else "this path has none"
-            raise Problem(400, f'unknown query parameter "{name[:100]}": {known}', field=name[:100])
+            raise APIError(400, f'unknown query parameter "{name[:100]}": {known}', field=name[:100])
     try:
         return Query.model_validate(values)
     except ValidationError as error:
         field = str(error_location(error)[0])
-        raise Problem(400, f"{field}: {describe_error(error, Query)}", field=field) from None
+        raise APIError(400, f"{field}: {describe_error(error, Query)}", field=field) from None
 
 
 async def _on_error(error: Exception) -> Response:
-    problem = problem_of(error, request.method)
+    api_error = api_error_of(error, request.method)
     return _secured(
-        Response(problem.body(), problem.status, headers=problem.headers, content_type=MEDIA_TYPE)
+        Response(api_error.body(), api_error.status, headers=api_error.headers, content_type=MEDIA_TYPE)
     )

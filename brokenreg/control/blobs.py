@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from quart import Response
 
 from brokenreg.concurrency import paced
-from brokenreg.control.problems import Problem
+from brokenreg.control.problems import APIError
 from brokenreg.control.routes import APIRequest, Route, json_response, no_content
 from brokenreg.control.rules import SOURCE, RuleState, rule_state
 from brokenreg.oci.digests import Digest
@@ -104,11 +104,11 @@ async def delete_blob(runtime: Runtime, request: APIRequest) -> Response:
 
 
 def _digest(request: APIRequest) -> Digest:
-    """Raise `Problem` 400."""
+    """Raise `APIError` 400."""
     try:
         return Digest.parse(request.text("digest"))
     except OCIError as error:
-        raise Problem(400, error.message, field="digest") from None
+        raise APIError(400, error.message, field="digest") from None
 
 
 def _blob(runtime: Runtime, digest: Digest, serving: list[str]) -> Blob | None:

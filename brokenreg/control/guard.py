@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hmac
 
-from brokenreg.control.problems import Problem
+from brokenreg.control.problems import APIError
 from brokenreg.http.authority import bracketed
 from brokenreg.wire.asgi import Scope, all_headers, header
 
@@ -19,20 +19,20 @@ class ControlGuard:
         self._address = address
         self._token = token
 
-    def refusal_reason(self, scope: Scope) -> Problem | None:
+    def refusal_reason(self, scope: Scope) -> APIError | None:
         """Return why the request is refused, or None."""
         hosts = [host.lower() for host in all_headers(scope, b"host")] or [""]
         own = self._own_hosts(scope)
         if not own.issuperset(hosts):
             given = ", ".join(hosts)
-            return Problem(421, f'"{given[:100]}" is not a name of the control API: use {self._address}')
+            return APIError(421, f'"{given[:100]}" is not a name of the control API: use {self._address}')
         origins = {origin.lower() for origin in all_headers(scope, b"origin")}
         if not origins <= {f"http://{each}" for each in own}:
-            return Problem(403, "requests from pages of another origin are refused")
+            return APIError(403, "requests from pages of another origin are refused")
         if header(scope, b"sec-fetch-site") in (b"cross-site", b"same-site"):
-            return Problem(403, "requests from pages of another site are refused")
+            return APIError(403, "requests from pages of another site are refused")
         if self._token is not None and not self._is_authorized(scope):
-            return Problem(
+            return APIError(
                 401,
                 "send Authorization: Bearer <the --control-token>",
                 headers={"www-authenticate": 'Bearer realm="brokenreg control"'},

@@ -56,7 +56,7 @@ class ProblemDetails(BaseModel):
     )
 
 
-class Problem(Exception):  # noqa: N818 - RFC 9457's word
+class APIError(Exception):
     """A request that cannot be fulfilled. `headers` are added to the response."""
 
     def __init__(
@@ -69,28 +69,28 @@ class Problem(Exception):  # noqa: N818 - RFC 9457's word
         self.headers = headers or {}
 
     def body(self) -> bytes:
-        """The JSON document."""
+        """Return the JSON document."""
         title = HTTPStatus(self.status).phrase
         details = ProblemDetails(title=title, status=self.status, detail=self.detail, field=self.field)
         return details.model_dump_json().encode()
 
 
-def problem_of(error: Exception, method: str) -> Problem:
-    """Return the problem that responds to an error of a request with that method."""
+def api_error_of(error: Exception, method: str) -> APIError:
+    """Return the response to an error of a request with that method."""
     match error:
-        case Problem():
+        case APIError():
             return error
         case FieldError():
-            return Problem(400, str(error), field=error.where)
+            return APIError(400, str(error), field=error.where)
         case OperationError():
             return _of_operation(error)
         case HTTPException():
             return _of_http(error, method)
     logger.error("a request to the control API failed", exc_info=error)
-    return Problem(500, "internal error; the server's diagnostics say more")
+    return APIError(500, "internal error; the server's diagnostics say more")
 
 
-def _of_operation(error: OperationError) -> Problem:
+def _of_operation(error: OperationError) -> APIError:
     detail, field = str(error), None
     if isinstance(error, NotFoundError) and not error.reason and error.kind in _HINTS:
         detail = f"{detail}: {_HINTS[error.kind]}"
@@ -98,10 +98,12 @@ def _of_operation(error: OperationError) -> Problem:
         field = error.field
     elif isinstance(error, FailedError):
         logger.error("an operation failed", exc_info=error)
-    return Problem(next(status for kind, status in _STATUSES if isinstance(error, kind)), detail, field=field)
+    return APIError(
+        next(status for kind, status in _STATUSES if isinstance(error, kind)), detail, field=field
+    )
 
 
-def _of_http(error: HTTPException, method: str) -> Problem:
+def _of_http(error: HTTPException, method: str) -> APIError:
     allowed = {name.lower(): value for name, value in error.get_headers() if name.lower() == "allow"}
     match error.code:
         case 404:
@@ -112,4 +114,4 @@ def _of_http(error: HTTPException, method: str) -> Problem:
             detail = f"the body is larger than {MAX_BODY} bytes"
         case _:
             detail = error.description or error.name
-    return Problem(error.code or 500, detail, headers=allowed)
+    return APIError(error.code or 500, detail, headers=allowed)

@@ -12,7 +12,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from quart import Response
 
 from brokenreg.concurrency import paced
-from brokenreg.control.problems import Problem
+from brokenreg.control.problems import APIError
 from brokenreg.oci.names import is_component
 from brokenreg.oci.upstreams import is_upstream
 from brokenreg.rules.rule import FieldError
@@ -82,9 +82,11 @@ class APIRequest:
         return self.query.namespace
 
     def one_namespace(self) -> str:
-        """Return the namespace. Raise `Problem` 400 for all namespaces."""
+        """Return the namespace. Raise `APIError` 400 for all namespaces."""
         if self.query.namespace == ALL_NAMESPACES:
-            raise Problem(400, f'invalid namespace "{ALL_NAMESPACES}": name one namespace', field="namespace")
+            raise APIError(
+                400, f'invalid namespace "{ALL_NAMESPACES}": name one namespace', field="namespace"
+            )
         return self.query.namespace
 
     def concerns(self, exchange: Exchange) -> bool:
@@ -92,24 +94,24 @@ class APIRequest:
         return self.namespace in (ALL_NAMESPACES, exchange.target.namespace)
 
     def filtered(self) -> Callable[[Exchange], bool]:
-        """Return a test for exchanges in the namespace that match the filter. Raise `Problem` 400."""
+        """Return a test for exchanges in the namespace that match the filter. Raise `APIError` 400."""
         try:
             matches = parse_filter(self.query.filter or "")
         except FilterError as error:
-            raise Problem(400, str(error), field="filter") from None
+            raise APIError(400, str(error), field="filter") from None
         return lambda exchange: self.concerns(exchange) and matches(exchange)
 
     def document(self) -> Any:
-        """Return the body as JSON. Raise `Problem` 400."""
+        """Return the body as JSON. Raise `APIError` 400."""
         try:
             return json.loads(self.content, parse_constant=_refuse_constant, object_pairs_hook=_unique_keys)
         except RecursionError:
-            raise Problem(400, "the body is JSON that is nested too deeply") from None
+            raise APIError(400, "the body is JSON that is nested too deeply") from None
         except ValueError as error:
-            raise Problem(400, f"the body is not JSON: {error}") from None
+            raise APIError(400, f"the body is not JSON: {error}") from None
 
     def model(self, kind: type[Model]) -> Model:
-        """Return the body as that model; an empty body has all defaults. Raise `Problem` or `FieldError`."""
+        """Return the body as that model; an empty body has all defaults. Raise `APIError` or `FieldError`."""
         document = self.document() if self.content.strip() else {}
         try:
             return kind.model_validate(document)

@@ -91,7 +91,7 @@ async def delete_rule(runtime: Runtime, request: APIRequest) -> Response:
 
 
 def _rule(request: APIRequest) -> Rule:
-    """Return the rule in the body, which may be what a GET returned. Raise `FieldError` or `Problem`."""
+    """Return the rule in the body, which may be what a GET returned. Raise `FieldError` or `APIError`."""
     document = request.document()
     if isinstance(document, dict):
         document = {key: value for key, value in document.items() if key not in _STATE}
@@ -118,7 +118,7 @@ async def list_expectations(runtime: Runtime, request: APIRequest) -> Response:
 
 
 def _scenario(request: APIRequest) -> SourcedScenario:
-    """Return the scenario in the body. Raise `Problem`, `FieldError` or `ScenarioError`."""
+    """Return the scenario in the body. Raise `APIError`, `FieldError` or `ScenarioError`."""
     if request.content_type == JSON:
         scenario = scenario_of(request.document())
         return SourcedScenario(scenario, tuple(f"{SOURCE}, rules[{n}]" for n in range(len(scenario.rules))))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from quart import Response
 
-from brokenreg.control.problems import Problem
+from brokenreg.control.problems import APIError
 from brokenreg.control.routes import APIRequest, Route, json_list, json_response, no_content
 from brokenreg.faults.catalogue import CATALOGUE
 from brokenreg.rules.fault_descriptions import FaultDescription, describe
@@ -37,7 +37,7 @@ async def get_fault(runtime: Runtime, request: APIRequest) -> Response:
     del runtime
     name = request.text("name")
     if name not in CATALOGUE:
-        raise Problem(404, f'no fault "{name[:100]}": {nearest(name, CATALOGUE)}')
+        raise APIError(404, f'no fault "{name[:100]}": {nearest(name, CATALOGUE)}')
     return json_response(describe(CATALOGUE[name]))
 
 
