@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Iterable
+from functools import lru_cache
 
+from brokenreg.http.authority import parse_authority
 from brokenreg.oci.errors import ErrorCode, OCIError
 from brokenreg.registry.responses import respond_error
 from brokenreg.wire.asgi import (
@@ -19,8 +21,10 @@ from brokenreg.wire.asgi import (
     Send,
     all_headers,
     header,
-    parse_authority,
 )
+
+_CACHED = 64
+"""Hosts whose names are cached: clients use few, and each is smaller than a head, which is at most 64 KiB."""
 
 _SAFETY_HEADERS = [
     # Anybody can push content. Browsers must not treat it as a page or a script.
@@ -79,6 +83,7 @@ def is_foreign(scope: Scope, hosts: list[str]) -> bool:
     return origins != own or "" in origins
 
 
+@lru_cache(_CACHED)
 def host_name(host: str) -> str | None:
     """Return the name in a Host header, without port and brackets, in lower case, or None if malformed."""
     parsed = parse_authority(host)

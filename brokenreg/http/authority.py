@@ -1,6 +1,13 @@
-"""Formats hosts and ports for URLs (RFC 3986, section 3.2)."""
+"""Formats and parses hosts with ports, as URLs and the Host header have them (RFC 3986, section 3.2)."""
 
 from __future__ import annotations
+
+import ipaddress
+import re
+
+_AUTHORITY = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([A-Za-z0-9._-]+))(?::([0-9]{0,5}))?")
+"""Host and port (RFC 3986, 3.2) without user information, which is never valid in a Host header."""
+_MAX_PORT = 65535
 
 
 def bracketed(host: str) -> str:
@@ -11,3 +18,22 @@ def bracketed(host: str) -> str:
 def authority(host: str, port: int) -> str:
     """Format a host and a port: `quay.io:443`, `[::1]:5000`."""
     return f"{bracketed(host)}:{port}"
+
+
+def parse_authority(text: str) -> tuple[str, int | None] | None:
+    """Return host (an IPv6 address in brackets) and port of a Host header, or None if malformed."""
+    match = _AUTHORITY.fullmatch(text)
+    if match is None or (match[1] is not None and not _is_ipv6(match[1])):
+        return None
+    port = int(match[3]) if match[3] else None
+    if port is not None and port > _MAX_PORT:
+        return None
+    return match[2] or f"[{match[1]}]", port
+
+
+def _is_ipv6(text: str) -> bool:
+    try:
+        ipaddress.IPv6Address(text)
+    except ValueError:
+        return False
+    return True

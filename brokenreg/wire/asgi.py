@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import ipaddress
-import re
 from collections.abc import Awaitable, Callable
 from enum import StrEnum
 from typing import Any
 
-from brokenreg.http.authority import bracketed
+from brokenreg.http.authority import bracketed, parse_authority
 
 Scope = dict[str, Any]
 Message = dict[str, Any]
@@ -64,11 +62,6 @@ class End(StrEnum):
     """HTTP/2 GOAWAY, then FIN."""
 
 
-_AUTHORITY = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([A-Za-z0-9._-]+))(?::([0-9]{0,5}))?")
-"""Host and port (RFC 3986, 3.2) without user information, which is never valid in a Host header."""
-_MAX_PORT = 65535
-
-
 class ClientDisconnectedError(ConnectionError):
     """The client has disconnected, so the work for its response ends."""
 
@@ -85,25 +78,6 @@ def header(scope: Scope, name: bytes) -> bytes | None:
 def all_headers(scope: Scope, name: bytes) -> list[str]:
     """Return all values of a request header (name in lower case)."""
     return [value.decode("latin-1") for key, value in scope["headers"] if key == name]
-
-
-def parse_authority(text: str) -> tuple[str, int | None] | None:
-    """Return host (an IPv6 address in brackets) and port of a Host header, or None if malformed."""
-    match = _AUTHORITY.fullmatch(text)
-    if match is None or (match[1] is not None and not _is_ipv6(match[1])):
-        return None
-    port = int(match[3]) if match[3] else None
-    if port is not None and port > _MAX_PORT:
-        return None
-    return match[2] or f"[{match[1]}]", port
-
-
-def _is_ipv6(text: str) -> bool:
-    try:
-        ipaddress.IPv6Address(text)
-    except ValueError:
-        return False
-    return True
 
 
 async def respond_plain(send: Send, status: int, headers: dict[str, str], body: bytes = b"") -> None:
