@@ -108,9 +108,10 @@ class API:
     async def remove_rule(self, rule_id: int) -> Outcome:
         return await self._ask("DELETE", f"/v1/rules/{rule_id}")
 
-    async def load(self, path: Path) -> Outcome:
+    async def load(self, path: Path, namespace: str = "") -> Outcome:
         yaml = {"content-type": "application/yaml", "accept": "application/json"}
-        return await self._ask("PUT", "/v1/scenario", content=path.read_bytes(), headers=yaml)
+        params = {"namespace": namespace}
+        return await self._ask("PUT", "/v1/scenario", params=params, content=path.read_bytes(), headers=yaml)
 
     async def add_breakpoint(self, expression: str) -> Outcome:
         return await self._ask("POST", "/v1/breakpoints", json={"expression": expression})
@@ -187,9 +188,9 @@ class Panel:
     async def remove_rule(self, rule_id: int) -> Outcome:
         return await _outcome(lambda: operations.remove_rule(self.runtime, "", rule_id))
 
-    async def load(self, path: Path) -> Outcome:
+    async def load(self, path: Path, namespace: str = "") -> Outcome:
         return await _outcome(
-            lambda: operations.load_scenario(self.runtime, "", lambda: load_scenario(path), str(path))
+            lambda: operations.load_scenario(self.runtime, namespace, lambda: load_scenario(path), str(path))
         )
 
     async def add_breakpoint(self, expression: str) -> Outcome:
@@ -406,6 +407,12 @@ async def test_an_invalid_scenario_changes_nothing(by: API | Panel, tmp_path: Pa
     assert invalid.status == 400
     assert "2: rules[0].fault.after: invalid size 'much'" in invalid.error
     assert [each.rule.fault[0].name for each in by.runtime.rules.book("")] == ["error", "reset"]
+    scenario.write_text("rules:\n- fault: error\n- fault: accept\n")
+    invalid = await by.load(scenario, "a")
+    where = f"{scenario}: " if isinstance(by, Panel) else ""
+    assert invalid.status == 400
+    assert invalid.error.startswith(f"{where}rules[1].fault: accept")
+    assert not len(by.runtime.rules.book("a"))
 
 
 async def test_breakpoints_are_added_and_removed(by: API | Panel) -> None:
