@@ -1,1 +1,1 @@
-"""All blobs, and what is in them."""
+"""The Blobs tab: all blobs, and what is in them."""

@@ -1,1 +1,1 @@
-"""The Faults tab, and all dialogues by which faults are chosen, set and switched."""
+"""The Faults tab, and the dialogues in which faults are chosen, edited and switched."""

@@ -1,1 +1,1 @@
-"""Holding responses on their way: orders, breakpoints, edits, and what is in flight."""
+"""Holding: the keys that hold, step and resume, breakpoints, edited heads, and what is in flight."""

@@ -1,1 +1,1 @@
-"""What the server itself has to say: its own log."""
+"""The Log tab: the server's own log."""

@@ -1,1 +1,1 @@
-"""The Tags tab: repositories, tags and what they lead to."""
+"""The Tags tab: repositories, their tags, and what these point to."""

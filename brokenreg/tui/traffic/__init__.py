@@ -1,1 +1,1 @@
-"""The live list of exchanges, and one of them in detail."""
+"""The Traffic tab: the live list of exchanges, and one of them in detail."""
