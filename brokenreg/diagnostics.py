@@ -1,4 +1,4 @@
-"""The newest lines of the server's own log, kept for who wants to read them without a file or a terminal."""
+"""The newest lines of the server's own log, for the panel."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from brokenreg.redaction import redact_text
 
 CAPACITY = 2_000
-"""Records kept unless told otherwise."""
+"""Default number of records that are kept."""
 
 _LONGEST = 16 * 1024
-"""Characters of one record, its traceback among them."""
+"""Maximum number of characters of one record, including its traceback."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ class Diagnostics(logging.Handler):
         """Grows with every record."""
 
     def lines(self) -> tuple[LogLine, ...]:
-        """What is kept, oldest first."""
+        """Return the records, oldest first."""
         self.acquire()
         try:
             return tuple(self._lines)
@@ -50,7 +50,7 @@ class Diagnostics(logging.Handler):
             self.release()
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Called by `logging`, which holds the lock."""
+        """Keep a record. `logging` calls this with the lock held."""
         try:
             text = self.format(record)
         except Exception:  # noqa: BLE001 - as of every handler: whoever logs must not fail

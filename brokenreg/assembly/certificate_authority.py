@@ -1,4 +1,4 @@
-"""A certificate authority for a few names, whose key lives no longer than it does."""
+"""A certificate authority for a few names, whose key is never stored."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 LIFETIME = datetime.timedelta(days=365)
 _SINCE = datetime.timedelta(hours=1)
-"""Certificates are good from that long ago: clocks differ."""
+"""Certificates are valid from that long ago, because clocks differ."""
 
 _NETWORK_OF_ONE = {4: 32, 6: 128}
 
 
 class Authority:
-    """Signs for `names` and what is below them (RFC 5280, section 4.2.1.10), and for nothing else."""
+    """Signs for `names` and their subdomains (RFC 5280, section 4.2.1.10), and for nothing else."""
 
     def __init__(self, common_name: str, names: Collection[str]) -> None:
         self._key = ec.generate_private_key(ec.SECP256R1())
@@ -43,7 +43,7 @@ class Authority:
         *,
         until: datetime.timedelta = LIFETIME,
     ) -> x509.Certificate:
-        """A server's certificate, good until that long from now; with a negative `until` it is over."""
+        """Return a server's certificate that is valid for `until` from now; expired if that is negative."""
         now = datetime.datetime.now(datetime.UTC)
         authority_key = x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key())
         return (
@@ -62,12 +62,12 @@ class Authority:
 
 
 def pem(*certificates: x509.Certificate) -> bytes:
-    """A chain, the leaf first."""
+    """Return a chain in PEM form, with the leaf first."""
     return b"".join(each.public_bytes(serialization.Encoding.PEM) for each in certificates)
 
 
 def alternative_names(certificate: x509.Certificate) -> set[str]:
-    """The hosts that a certificate is for; none if it has no such extension (RFC 6125)."""
+    """Return the hosts of a certificate; none if it has no such extension (RFC 6125)."""
     try:
         found = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     except x509.ExtensionNotFound:
@@ -115,7 +115,7 @@ def _alternative(name: str) -> x509.GeneralName:
 
 
 def _constraint(name: str) -> x509.GeneralName:
-    """A subtree of that name; an address needs its mask."""
+    """Return the subtree of a name; an address needs its mask."""
     try:
         address = ipaddress.ip_address(name)
     except ValueError:

@@ -1,7 +1,7 @@
 """What a run prints: the ready line, and each exchange as JSON or for people.
 
-Lines are written by a thread. Whoever started us may never read our output, and a full pipe must not stop
-the registry.
+A thread writes the lines. The parent process may never read them, and a full pipe must not stop the
+registry.
 """
 
 from __future__ import annotations
@@ -146,7 +146,7 @@ class ErrorOutput(logging.Handler):
 
 
 def ready_line(*, registry: str, control: str | None, version: str) -> str:
-    """The first line of a headless run."""
+    """Return the first line of a headless run."""
     ready = {
         "event": "ready",
         "registry": registry,
@@ -158,7 +158,7 @@ def ready_line(*, registry: str, control: str | None, version: str) -> str:
 
 
 def private(path: str, flags: int) -> int:
-    """An `opener` for files that only their owner may read, whatever the umask."""
+    """Open a file that only its owner may read, whatever the umask; an `opener` for `open`."""
     return os.open(path, flags, 0o600)
 
 
@@ -171,13 +171,13 @@ def write_ready_file(path: Path, line: str) -> None:
 
 
 def exchange_line(exchange: Exchange) -> str:
-    """One exchange as one line of JSON."""
+    """Return an exchange as one line of JSON."""
     event: dict[str, Any] = {"event": "exchange", **exchange.summary()}
     return json.dumps(event, separators=(",", ":"))
 
 
 class ReadableLog:
-    """One exchange as one line for people, coloured where the terminal wants colour."""
+    """Formats each exchange as a line for people, in colour if the terminal supports it."""
 
     def __init__(self, stream: IO[str]) -> None:
         self._console = Console(file=stream, highlight=False, soft_wrap=True)

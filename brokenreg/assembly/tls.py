@@ -1,12 +1,12 @@
-"""What TLS listeners show: a certificate, given or made, and its flawed likenesses.
+"""The certificates of TLS listeners: the right one, given or made, and flawed ones for faults.
 
-`--tls self-signed` makes a certificate authority for our names alone, whose key is thrown away: whoever
-trusts the CA trusts it for nothing else, and nobody can sign with it any more. So the certificates that are
-expired or for another host are signed at the same time; each has but that one flaw. All is kept in the data
-folder and used again while it is good, so that a client need not be told twice.
+`--tls self-signed` makes a certificate authority (CA) for the listeners' names and throws its key away:
+clients that trust the CA trust it for nothing else, and nobody can sign with it later. Therefore the flawed
+certificates (expired, or for another host) are signed at the same time; each has only that flaw. All are kept
+in the data folder and used again while they are valid, so that clients need to trust only one CA.
 
-Beside a given certificate, whose CA is not ours, the flawed ones are signed by an authority of our own
-(`tls/given/ca.pem`), and made when first needed. Who does not trust that authority sees nothing but this.
+For a given certificate, whose CA is foreign, the flawed ones are signed by a CA of our own
+(`tls/given/ca.pem`), and made when they are first needed. Clients that do not trust this CA see only that.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ _EXPIRED = datetime.timedelta(days=-1)
 
 _LOCALHOST = "localhost"
 _WRONG_HOST = "wrong-host.localhost"
-"""What nobody asks for, and an authority constrained to localhost may sign for."""
+"""A host that no client connects to, and that a CA constrained to localhost may sign for."""
 
 
 class Identity:
-    """A certificate, and TLS contexts that present one with a flaw; `folder` has those, and their CA."""
+    """A certificate, and TLS contexts that present flawed ones; `folder` has those and their CA."""
 
     def __init__(self, certificate: Certificate, folder: Path, *, is_given: bool) -> None:
         self.certificate = certificate
@@ -47,7 +47,7 @@ class Identity:
         self._contexts: dict[Flaw, ssl.SSLContext] = {}
 
     def flawed(self, flaw: Flaw) -> ssl.SSLContext:
-        """A context that presents a certificate with that flaw. Raise `OSError` if there can be none."""
+        """Return a context whose certificate has that flaw. Raise `OSError` if there can be none."""
         if flaw not in self._contexts:
             if self._is_given:
                 self._make_flawed()
@@ -56,7 +56,7 @@ class Identity:
         return self._contexts[flaw]
 
     def _make_flawed(self) -> None:
-        """Unless they are there, for this very certificate."""
+        """Make the flawed certificates if there are none for this certificate."""
         given = x509.load_pem_x509_certificate(self.certificate.chain.read_bytes())
         names, key = alternative_names(given) or {_LOCALHOST}, given.public_key()
         if not _are_good(self._folder, names, key):
@@ -73,13 +73,13 @@ def identity_of(settings: Settings, folder: Path) -> Identity | None:
 
 
 def given(folder: Path, certificate: Certificate) -> Identity:
-    """That certificate, which others have made."""
+    """Return the identity of a certificate that others have made."""
     return Identity(certificate, folder / "given", is_given=True)
 
 
 def self_signed(folder: Path, hosts: Iterable[str]) -> Identity:
-    """A certificate for `hosts`, localhost and this machine's name. Raise `OSError`."""
-    everywhere = {"0.0.0.0", "::"}  # noqa: S104 - no name that a client could ask for
+    """Make a certificate for `hosts`, localhost and this machine's name, or reuse it. Raise `OSError`."""
+    everywhere = {"0.0.0.0", "::"}  # noqa: S104 - no name that a client connects to
     own = {_LOCALHOST, "127.0.0.1", "::1", socket.gethostname().lower()}
     names = (own | set(hosts)) - everywhere
     certificate = Certificate(folder / "server.pem", folder / "server.key")
@@ -104,7 +104,7 @@ def _is_good(folder: Path, chain: Path, names: set[str]) -> bool:
 
 
 def _are_good(folder: Path, names: set[str], key: CertificatePublicKeyTypes) -> bool:
-    """Whether the flawed certificates are for these names and that key, and their CA is good for a while."""
+    """True if the flawed certificates are for these names and that key, and their CA is valid for a while."""
     try:
         authority = x509.load_pem_x509_certificate((folder / "ca.pem").read_bytes())
         flawed = {flaw: x509.load_pem_x509_certificate(_path(folder, flaw).read_bytes()) for flaw in FLAWS}
@@ -119,16 +119,16 @@ def _are_good(folder: Path, names: set[str], key: CertificatePublicKeyTypes) -> 
 
 
 def _make_flawed(folder: Path, names: set[str], key: CertificatePublicKeyTypes) -> Authority:
-    """Write them and their authority, and give it back before it is forgotten."""
+    """Write flawed certificates and their CA; return the CA, whose key is not kept."""
     authority = Authority("brokenreg, for this machine alone", names | {_LOCALHOST})
-    stranger = Authority("brokenreg, whom nobody trusts", names)
+    unknown = Authority("brokenreg, whom nobody trusts", names)
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     _write(folder / "ca.pem", pem(authority.certificate), 0o644)
     expired = authority.issue(names, key, until=_EXPIRED)
     wrong_host = authority.issue({_WRONG_HOST}, key)
     _write(_path(folder, "expired"), pem(expired, authority.certificate), 0o644)
     _write(_path(folder, "wrong-host"), pem(wrong_host, authority.certificate), 0o644)
-    _write(_path(folder, "untrusted"), pem(stranger.issue(names, key)), 0o644)
+    _write(_path(folder, "untrusted"), pem(unknown.issue(names, key)), 0o644)
     return authority
 
 
@@ -137,7 +137,7 @@ def _path(folder: Path, flaw: Flaw) -> Path:
 
 
 def _write(path: Path, content: bytes, mode: int) -> None:
-    """Whole or not at all, and never readable for others in between."""
+    """Write a file completely or not at all; others can never read it in between."""
     temporary = path.with_suffix(".new")
     temporary.unlink(missing_ok=True)
     with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:

@@ -15,7 +15,7 @@ class AuthUser(BaseModel):
 
     @classmethod
     def parse(cls, text: str) -> AuthUser:
-        """Raise `ValueError`, which never says what was given, unless `text` is NAME:PASSWORD."""
+        """Parse NAME:PASSWORD. Raise `ValueError`, which quotes nothing of it."""
         name, _, password = text.partition(":")
         if not name or not password or not text.isprintable():
             raise ValueError("a user is NAME:PASSWORD, both of them printable and not empty")

@@ -28,7 +28,7 @@ class WebProxy(BaseModel):
 
     @classmethod
     def parse(cls, text: str) -> WebProxy:
-        """Raise `ValueError`, which never quotes credentials, unless `text` is the URL of a web proxy.
+        """Parse the URL of a web proxy. Raise `ValueError`, which never quotes credentials.
 
         Without a scheme it is http://, as curl and docker read it.
         """

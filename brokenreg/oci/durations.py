@@ -18,11 +18,11 @@ _NANOSECONDS = {
 _TERM = re.compile(r"(?P<whole>[0-9]*)(?:\.(?P<part>[0-9]*))?(?P<unit>[a-zµμ]*)", re.ASCII | re.IGNORECASE)
 _MAX = 2**63
 _MAX_DIGITS = 30
-"""More than enough for any number in range; Python reads no more than 4,300."""
+"""More than any number in range has; Python parses at most 4,300 digits."""
 
 
 def parse_duration(text: str) -> float:
-    """Seconds in `text`. Raise `ValueError`, which names what is wrong, if it is not a duration.
+    """Parse a duration; return seconds. Raise `ValueError`, which says what is wrong.
 
     The range is Go's: 64 bits of nanoseconds, about 292 years either way.
     """
@@ -30,7 +30,7 @@ def parse_duration(text: str) -> float:
 
 
 def format_duration(seconds: float) -> str:
-    """The shortest spelling that is also allowed in a tag and, in lower case, in a repository name."""
+    """Format seconds in the shortest way that is valid in a tag and, in lower case, in a repository name."""
     rest = round(Fraction(seconds) * 10**9)
     sign, rest = ("-", -rest) if rest < 0 else ("", rest)
     if rest == 0:

@@ -12,7 +12,7 @@ _SIZE = re.compile(r"([0-9]{1,19})(?:\.([0-9]{1,19}))?([a-z]*)", re.ASCII | re.I
 
 
 def parse_size(text: str) -> int:
-    """Bytes in `text`. Raise `ValueError`, which names what is wrong, if it is not a size."""
+    """Parse a size; return bytes. Raise `ValueError`, which says what is wrong."""
     match = _SIZE.fullmatch(text)
     unit = match[3].lower() if match else ""
     if match is None or unit not in _UNITS:
@@ -25,7 +25,7 @@ def parse_size(text: str) -> int:
 
 
 def format_size(size: int) -> str:
-    """For people: at most one decimal, in powers of 1024 (`1.5MiB`)."""
+    """Format a size for people: at most one decimal, in powers of 1024 (`1.5MiB`)."""
     if size < 1024:
         return f"{size}B"
     value = float(size)
