@@ -1,4 +1,4 @@
-"""Words for messages: counts with plurals, hints at what was meant, and text made printable."""
+"""Parts of messages: counts with plurals, suggestions for misspelled names, and text safe for terminals."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ def form_for(count: int, noun: str, plural: str = "") -> str:
 
 
 def nearest(name: str, known: Collection[str], form: str = "%s") -> str:
-    """What `name` may have been meant to be, or all that there is; `form` is how it is written."""
+    """Return `did you mean ...?` for a misspelled name, or all known names; `form` is their spelling."""
     near = difflib.get_close_matches(name, known, n=1)
     return f"did you mean {form % near[0]}?" if near else f"there are {', '.join(sorted(known))}"
 
 
 _RIGHT_TO_LEFT = ("R", "AL", "AN")
-"""Classes (UAX #9) that have a terminal turn what stands beside them too, without any control character."""
+"""Bidirectional classes (UAX #9) that make terminals reorder the text around them."""
 
 _BLANK = frozenset("\u115f\u3164\uffa0\u2800")
-"""Fillers, and the empty Braille pattern: letters and symbols that nobody sees."""
+"""Fillers and the empty Braille pattern: letters and symbols that are invisible."""
 
 _JOINING = (
     range(0x1160, 0x1200),  # vowels and finals of Hangul syllables
@@ -38,7 +38,7 @@ _JOINING = (
     range(0x0E33, 0x0E34),  # Thai and Lao sara am
     range(0x0EB3, 0x0EB4),
 )
-"""Code points that are no marks, and yet become one glyph with what stands before them."""
+"""Code points that are not marks, but form one glyph with the character before them."""
 
 _OF_UNSURE_WIDTH = (
     range(0x2630, 0x2638),
@@ -48,21 +48,21 @@ _OF_UNSURE_WIDTH = (
     range(0x1D300, 0x1D357),
     range(0x1D360, 0x1D379),
 )
-"""Trigrams, hexagrams, counting rods, circled numbers: narrow here and wide there; terminals differ."""
+"""Trigrams, hexagrams, counting rods and circled numbers: terminals disagree about their width."""
 
 
 def printable(text: str) -> str:
-    """`text` with all escaped that a terminal would obey, and that would combine, hide or turn what is shown.
+    """Return text whose control, combining, invisible and right-to-left characters are escaped.
 
-    What is left takes one cell, or two if it is wide or fullwidth (UAX #11), wherever it stands.
+    Each remaining character takes one cell, or two if it is wide or fullwidth (UAX #11).
     """
     if text.isascii() and text.isprintable():
         return text
-    return "".join(map(_shown, text))
+    return "".join(map(_escaped, text))
 
 
 @lru_cache(4096)
-def _shown(character: str) -> str:
+def _escaped(character: str) -> str:
     stands_alone = (
         character.isprintable()
         and unicodedata.category(character)[0] != "M"

@@ -1,6 +1,7 @@
-"""Fabricated images: made up from a tag, readable at any offset, never on disk.
+"""Fabricated images, and listings of layers.
 
-`fabricator.Fabricator` is what the floors above use. An image is a recipe (`spec`): its content is a keyed
-stream (`keystream`), framed as tar and gzip (`framing`, `layer`), summed once (`hashing`, `jobs`), described
-by a manifest and a configuration (`image`), and remembered by its digests (`ledger`).
+The layers above use `fabricator.Fabricator`. A tag specifies a recipe (`spec`). The content of a layer is a
+keyed stream, framed as tar and gzip (`layer`, `framing`), readable at any offset and never on disk. It is
+hashed once (`hashing`, `jobs`), described by a manifest and a configuration (`image`), and found again by its
+digests (`ledger`). `layer_listing` lists what is in any layer.
 """

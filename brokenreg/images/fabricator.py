@@ -9,35 +9,37 @@ from typing import Protocol
 from cachetools import LRUCache
 
 from brokenreg.concurrency import ThreadPool, shielded
-from brokenreg.images.blobs import FabricatedBlob, MadeBlob, layer_at
 from brokenreg.images.hashing import LayerSums, hash_layers
 from brokenreg.images.image import Document, FabricatedImage, build_image
 from brokenreg.images.jobs import RUNNING, Jobs
 from brokenreg.images.ledger import (
     IMAGES,
-    MOST,
+    MAX_IN_MEMORY,
+    FabricatedBlob,
     ImageRecord,
     LayerRecord,
     Ledger,
     Role,
     image_key,
+    layer_at,
     layer_key,
     read_image,
     read_layer,
 )
 from brokenreg.images.progress import NOBODY, Observer, Progress
 from brokenreg.images.spec import MAX_LAYERS, ImageSpec, LayerRecipe, check_limit, parse_random_tag
+from brokenreg.images.unpacked import Content
 from brokenreg.oci.digests import Digest, is_digest
 from brokenreg.oci.errors import ErrorCode, OCIError
 
 TagParser = Callable[[str], ImageSpec]
-"""The image that a tag asks for. Raises `OCIError` if it asks for none."""
+"""Returns the image that a tag specifies. Raises `OCIError` if it is invalid."""
 
 KINDS: Mapping[str, TagParser] = {"broken/random": parse_random_tag}
 """The repositories of fabricated images that need no fault."""
 
 _BATCH = 1024 * 1024 * 1024
-"""Bytes of content to hash before the sums are stored: about a second's work, lost if we are killed."""
+"""Bytes to hash before the sums are stored: about a second's work, lost if the process is killed."""
 
 _CACHED_IMAGES = 32
 
@@ -70,7 +72,11 @@ class Fabricator:
     """
 
     def __init__(
-        self, store: RecipeStore, kinds: Mapping[str, TagParser], limit: int, memory: int = MOST
+        self,
+        store: RecipeStore,
+        kinds: Mapping[str, TagParser],
+        limit: int,
+        memory: int = MAX_IN_MEMORY,
     ) -> None:
         self._store = store
         self._kinds = kinds
@@ -91,7 +97,7 @@ class Fabricator:
                 await self._find(record.repository, record.spec)
 
     def provides(self, repository: str) -> bool:
-        """Whether the images of that repository are fabricated."""
+        """Return whether the images of that repository are fabricated."""
         return repository in self._kinds
 
     def knows(self, repository: str, reference: str) -> bool:
@@ -104,7 +110,7 @@ class Fabricator:
             return False
 
     async def image(self, repository: str, reference: str, observer: Observer = NOBODY) -> FabricatedImage:
-        """The image of that tag or manifest digest; the first time it must be hashed, which takes a while.
+        """Return the image of a tag or manifest digest. The first time, it is hashed, which takes a while.
 
         Raise `OCIError`: 404 NAME_UNKNOWN or MANIFEST_UNKNOWN; whatever the tag's parser says; 400
         BAD_REQUEST beyond the limit; 503 UNAVAILABLE if too many images are being made.
@@ -121,7 +127,7 @@ class Fabricator:
         await self._ensure(repository, spec, observer)
         return self._build(spec)
 
-    async def blob(self, repository: str, digest: str, observer: Observer = NOBODY) -> FabricatedBlob | None:
+    async def blob(self, repository: str, digest: str, observer: Observer = NOBODY) -> Content | None:
         """Return the configuration or layer with that digest, or None if no image of the repository has it.
 
         Raise `OCIError` as `image` does.
@@ -148,44 +154,44 @@ class Fabricator:
                 await self._ensure(repository, spec, observer)
                 return
 
-    def made(self) -> Iterator[MadeBlob]:
+    def made(self) -> Iterator[FabricatedBlob]:
         """Yield the blobs of the images that are in memory."""
         for repository, digest, place, sums in self._ledger.places():
-            yield MadeBlob(repository, Digest(digest), place.role, place, sums)
+            yield FabricatedBlob(repository, Digest(digest), place.role, place, sums)
 
-    def find(self, digest: Digest) -> MadeBlob | None:
+    def find(self, digest: Digest) -> FabricatedBlob | None:
         """Return the blob with that digest, if its image is in memory."""
         for repository in self._kinds:
             place = self._ledger.place(repository, digest)
             if place is not None:
-                return MadeBlob(repository, digest, place.role, place, self._ledger.sums(place.spec))
+                return FabricatedBlob(repository, digest, place.role, place, self._ledger.sums(place.spec))
         return None
 
     @property
     def made_count(self) -> int:
-        """The number of images that were made or loaded; it only grows."""
+        """Return the number of images that were ever made or loaded."""
         return self._ledger.added
 
     def spec_of(self, repository: str, digest: str) -> ImageSpec | None:
-        """The image in that repository which has this manifest, configuration or layer.
+        """Return the image in that repository that has this manifest, configuration or layer, or None.
 
-        Of images that differ only in how many layers they have, a layer's is the one made first.
+        If images differ only in their number of layers, a layer belongs to the one that was made first.
         """
         place = self._ledger.place(repository, digest)
         return place.spec if place else None
 
     def is_config(self, repository: str, digest: str) -> bool:
-        """Whether an image in that repository has this configuration."""
+        """Return whether an image in that repository has this configuration."""
         place = self._ledger.place(repository, digest)
         return place is not None and place.role is Role.CONFIG
 
     def layer_numbers(self, repository: str, digest: str) -> tuple[int, ...]:
-        """The place of that layer in its image, from 1; none if it is no layer made in that repository."""
+        """Return the numbers of a layer in its image, from 1; empty for other digests."""
         place = self._ledger.place(repository, digest)
         return (place.number,) if place is not None and place.role is Role.LAYER else ()
 
     def sibling(self, repository: str, digest: str) -> Digest | None:
-        """The layer after that one in its image, the first after the last; None if there is no other."""
+        """Return the next layer of its image, the first after the last, or None if there is no other."""
         place = self._ledger.place(repository, digest)
         if place is None:
             return None
@@ -194,7 +200,7 @@ class Fabricator:
         return other if other != digest else None
 
     async def close(self) -> None:
-        """End all jobs, within some milliseconds; those who wait for them get a 503."""
+        """End all jobs within some milliseconds. Waiting clients get a 503."""
         await self._jobs.close()
         self._threads.shutdown(wait=False)
 
@@ -259,7 +265,7 @@ class Fabricator:
         self._ledger.add(repository, image)
 
     async def _make(self, repository: str, spec: ImageSpec, progress: Progress) -> None:
-        """Hash what is missing, store it, and know it from then on."""
+        """Hash the missing layers, store their sums, and add the image to memory."""
         sums = await self._known(spec)
         progress.begin(len(sums))
         for batch in _batches(recipe for recipe in spec.recipes if recipe not in sums):

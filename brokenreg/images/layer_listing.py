@@ -1,7 +1,7 @@
-"""What is in a layer: the entries of its tar, as they stand there. Nothing is ever unpacked to disk.
+"""Lists the entries in the tar of a layer, without unpacking it to disk.
 
-A layer may be anything that somebody sent. So a listing is bounded in entries, bytes of names, bytes that are
-unpacked and time, needs no more memory than those bounds allow, and says where it stopped and why.
+A layer can have any content. Therefore a listing has limits for entries, bytes of names, unpacked bytes,
+memory and time, and it says where it stopped and why.
 """
 
 from __future__ import annotations
@@ -34,20 +34,20 @@ _SPARSE_NAME, _SPARSE_SIZES = b"GNU.sparse.name", (b"GNU.sparse.realsize", b"GNU
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Where a listing stops. `name` and `names` are bytes, of one and of all; `seconds` of reading."""
+    """The limits of a listing. `name` and `names` are bytes of one name and of all names."""
 
     entries: int = 100_000
     name: int = 4096
     names: int = 16 * 1024 * 1024
     metadata: int = 1024 * 1024
-    """Bytes of one pax header or long name."""
+    """Maximum size of one pax header or long name, in bytes."""
     unpacked: int = 4 * 1024**3
     seconds: float = 30.0
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One entry as the archive has it: `size` in bytes is what it claims, names are not to be trusted."""
+    """One entry. `size` in bytes is what the archive claims; names can have any content."""
 
     name: bytes
     kind: Kind
@@ -58,12 +58,12 @@ class Entry:
 
     @property
     def is_opaque(self) -> bool:
-        """Whether it hides all that lower layers have in its directory (image-spec, "Opaque Whiteout")."""
+        """Return whether it hides the directory's content in lower layers (image-spec, "Opaque Whiteout")."""
         return self.name.rpartition(b"/")[2] == _OPAQUE
 
     @property
     def hides(self) -> bytes | None:
-        """What it takes away that lower layers have (image-spec, "Whiteouts"); None if it is no whiteout."""
+        """Return what it hides of lower layers (image-spec, "Whiteouts"), or None if it is no whiteout."""
         folder, slash, base = self.name.rpartition(b"/")
         if not base.startswith(_WHITEOUT):
             return None
@@ -71,12 +71,12 @@ class Entry:
 
 
 class _StoppedError(Exception):
-    """A bound was reached, or somebody has seen enough; the message says which."""
+    """A limit was reached, or `stop` was called; the message says which."""
 
 
 @dataclass(slots=True)
 class _Extensions:
-    """What extension headers say of the entry that follows."""
+    """The values in extension headers for the entry that follows."""
 
     name: bytes | None = None
     link: bytes | None = None
@@ -95,10 +95,10 @@ class _Extensions:
 
 
 class LayerListing:
-    """Made for one blob; `run` reads it and belongs into a thread. All else may be asked meanwhile.
+    """The listing of one blob. `run` blocks; everything else can be used from other threads meanwhile.
 
-    `entries` only ever grows. `outcome` is None until `run` has ended, then one line; `is_whole` tells
-    whether the archive was read to its end.
+    `entries` only grows. `outcome` is one line, or None until `run` has ended. `is_whole` is true if the
+    archive was read to its end.
     """
 
     def __init__(
@@ -118,24 +118,24 @@ class LayerListing:
         self._stopped = threading.Event()
         self._deadline = 0.0
         self._names = 0
-        self._globally = _Extensions()
+        self._global_extensions = _Extensions()
 
     @property
     def read(self) -> int:
-        """Bytes of the blob that were read so far, of `size`."""
+        """Return how many of the blob's `size` bytes were read."""
         return self._stream.read if self._stream else 0
 
     @property
     def unpacked(self) -> int:
-        """Bytes of the archive that were passed so far."""
+        """Return how many bytes of the archive were read or skipped."""
         return self._stream.unpacked if self._stream else 0
 
     def stop(self) -> None:
-        """Let `run` end soon."""
+        """Make `run` return soon."""
         self._stopped.set()
 
     def run(self) -> None:
-        """Read until the end, a bound, `stop`, or what is no tar. Raise `OSError` if it cannot be read."""
+        """List until the end, a limit, `stop`, or an error. Raise `OSError` if the blob cannot be read."""
         self._deadline = self._clock() + self._limits.seconds
         try:
             self._stream = Unpacked(self._content)
@@ -168,19 +168,19 @@ class LayerListing:
                         extensions.note(keyword, value)
                 case b"g":
                     for keyword, value in pax_records(self._metadata(header)):
-                        self._globally.note(keyword, value)
+                        self._global_extensions.note(keyword, value)
                 case _:
-                    self._take(header, extensions)
+                    self._add(header, extensions)
                     extensions = _Extensions()
         if not self.entries and not self.unpacked:
             raise TarError("it is empty, which is no tar")
         raise TarError("the archive has no end mark: it may be cut off")
 
-    def _take(self, header: Header, extensions: _Extensions) -> None:
-        """Note an entry and pass over its content."""
-        size = _first(extensions.size, self._globally.size, header.size)
-        name = _first(extensions.name, self._globally.name, header.name)
-        link = _first(extensions.link, self._globally.link, header.link)
+    def _add(self, header: Header, extensions: _Extensions) -> None:
+        """Add an entry and skip its content."""
+        size = _first(extensions.size, self._global_extensions.size, header.size)
+        name = _first(extensions.name, self._global_extensions.name, header.name)
+        link = _first(extensions.link, self._global_extensions.link, header.link)
         most = self._limits.name
         entry = Entry(
             name=name[:most],
@@ -206,8 +206,8 @@ class LayerListing:
             self._skip(_padded(size))
 
     def _block(self) -> bytes | None:
-        """The next block; None at the end of the data."""
-        block = self._stretch(BLOCK)
+        """Return the next block, or None at the end of the data."""
+        block = self._bytes(BLOCK)
         if block and len(block) < BLOCK:
             raise TarError("the archive is cut off in a header")
         return block or None
@@ -217,15 +217,15 @@ class LayerListing:
             raise _StoppedError(
                 f"a header of {format_size(header.size)}; {format_size(self._limits.metadata)} are the most"
             )
-        body = self._stretch(_padded(header.size))
+        body = self._bytes(_padded(header.size))
         if len(body) < header.size:
             raise TarError("the archive is cut off in a header")
         return body[: header.size]
 
-    def _stretch(self, length: int) -> bytes:
+    def _bytes(self, length: int) -> bytes:
         parts = []
         while length:
-            part = self._now().take(length)
+            part = self._within_limits().take(length)
             if not part:
                 break
             parts.append(part)
@@ -235,7 +235,7 @@ class LayerListing:
     def _skip(self, length: int) -> None:
         claimed = length
         while length:
-            passed = self._now().skip(length)
+            passed = self._within_limits().skip(length)
             if not passed:
                 raise TarError(
                     f"the archive is cut off: {format_size(length)} of {format_size(claimed)} that the last "
@@ -243,8 +243,8 @@ class LayerListing:
                 )
             length -= passed
 
-    def _now(self) -> Unpacked:
-        """The stream, if going on is within the bounds."""
+    def _within_limits(self) -> Unpacked:
+        """Return the stream, if no limit is reached. Raise `_StoppedError`."""
         assert self._stream is not None  # noqa: S101 - for the type checker
         if self._stopped.is_set():
             raise _StoppedError("nobody looks at it any more")
@@ -259,7 +259,7 @@ def _padded(size: int) -> int:
     return -(-size // BLOCK) * BLOCK
 
 
-def _first(own: _Value | None, everybodys: _Value | None, plain: _Value) -> _Value:
+def _first(own: _Value | None, global_: _Value | None, header: _Value) -> _Value:
     if own is not None:
         return own
-    return plain if everybodys is None else everybodys
+    return header if global_ is None else global_

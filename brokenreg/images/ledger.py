@@ -1,14 +1,14 @@
-"""What is known of fabricated images: the sums of layers, and which digests stand for what, and where.
+"""Finds fabricated images by their digests: records of layers and images, and the most recent in memory.
 
-The store has all of it, as two kinds of records (key, JSON): one per layer, shared by all images that have
-it, and one per image and repository. If this version cannot read a record, or if the key is of another
-recipe, the record is ignored and computed again on demand. The `Ledger` holds the most recently used part.
+The store has two kinds of records (key, JSON): one per layer, shared by all images that have it, and one per
+image and repository. If this version cannot read a record, or if its key is of another recipe, the record is
+ignored and computed again on demand. The `Ledger` holds the most recently used part.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Annotated, NamedTuple
@@ -16,14 +16,17 @@ from typing import Annotated, NamedTuple
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from brokenreg.images.hashing import LayerSums
-from brokenreg.images.image import FabricatedImage
+from brokenreg.images.image import Document, FabricatedImage, build_image
+from brokenreg.images.layer import Layer
 from brokenreg.images.spec import MAX_LAYERS, ImageSpec, LayerRecipe
+from brokenreg.images.unpacked import Content
+from brokenreg.oci.digests import Digest
 
 _LAYER = "layer:"
 IMAGES = "image:"
 """Prefix of the keys of image records."""
 
-MOST = 8_192
+MAX_IN_MEMORY = 8_192
 """Maximum number of layers in memory, at about 450 bytes each: 64 images of 127 layers."""
 
 _IMAGE_WEIGHT = 4
@@ -72,7 +75,7 @@ class LayerRecord(_Record):
 
 
 class ImageRecord(_Record):
-    """An image in a repository, as stored. Raise `ValueError` by `spec` if it is none."""
+    """An image in a repository, as stored. `spec` raises `ValueError` if it is invalid."""
 
     repository: str
     layers: int
@@ -105,7 +108,7 @@ class ImageRecord(_Record):
 
 
 class Role(Enum):
-    """What a digest stands for."""
+    """The kind of content that a digest belongs to."""
 
     MANIFEST = "manifest"
     CONFIG = "config"
@@ -113,11 +116,35 @@ class Role(Enum):
 
 
 class Place(NamedTuple):
-    """Where a digest belongs: an image, and what of it; `number` is the layer's, from 1."""
+    """The image and the part of it that a digest belongs to; `number` is that of a layer, from 1."""
 
     spec: ImageSpec
     role: Role
     number: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class FabricatedBlob:
+    """A manifest, configuration or layer of a fabricated image, with its repository."""
+
+    repository: str
+    digest: Digest
+    role: Role
+    _place: Place
+    _sums: list[LayerSums]
+
+    @property
+    def content(self) -> Content:
+        """Return a new reader. For a document, this computes all documents of the image."""
+        if self.role is Role.LAYER:
+            return layer_at(self._place, self._sums)
+        image = build_image(self._place.spec, self._sums[: self._place.spec.layers])
+        return Document(image.config if self.role is Role.CONFIG else image.manifest)
+
+
+def layer_at(place: Place, sums: Sequence[LayerSums]) -> Layer:
+    """Return a new reader of the layer at that place; `sums` are those of the layers of its image."""
+    return Layer(place.spec.recipe(place.number), sums[place.number - 1].crc32)
 
 
 @dataclass(eq=False, slots=True)
@@ -173,7 +200,7 @@ class Ledger:
         return sums[: spec.layers]
 
     def place(self, repository: str, digest: str) -> Place | None:
-        """What the digest stands for in that repository, and in no other."""
+        """Return the place of a digest in that repository, or None; other repositories do not count."""
         family = self._by_digest.get(digest)
         place = None if family is None else family.place(repository, digest)
         if place is not None:

@@ -1,6 +1,6 @@
-"""Headers of tar archives (POSIX.1-2024, pax interchange format; GNU tar's manual, "Basic Tar Format").
+"""Parses headers of tar archives (POSIX.1-2024, pax; GNU tar's manual, "Basic Tar Format").
 
-Nothing here trusts a number: sizes are what the archive says, and whoever reads on must bound them.
+Sizes are what the archive claims: the caller must limit them.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ _MOST_PAX_DIGITS = 20
 
 
 class TarError(ValueError):
-    """Not a tar header; the message says what is wrong with it."""
+    """A header is invalid; the message says why."""
 
 
 class Kind(Enum):
-    """What an entry is; the value is what `ls -l` begins its line with."""
+    """The kind of an entry; the value is the first character in the output of `ls -l`."""
 
     FILE = "-"
     DIRECTORY = "d"
@@ -50,9 +50,9 @@ _WITHOUT_CONTENT = b"123456"
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """One header block as it stands. `size` in bytes is what the archive claims, `flag` its typeflag.
+    """One header block. `size` in bytes is what the archive claims, `flag` is its typeflag.
 
-    A sparse file of GNU tar's has a `real_size` besides; if it `is_extended`, blocks of its map follow.
+    A sparse file of GNU tar also has a `real_size`. If it `is_extended`, blocks of its map follow.
     """
 
     name: bytes
@@ -65,7 +65,7 @@ class Header:
 
     @property
     def kind(self) -> Kind:
-        """An old archive has a directory for a file whose name ends in a slash."""
+        """Return the kind. In old archives, a file whose name ends in a slash is a directory."""
         if self.flag in (b"0", b"\0") and self.name.endswith(b"/"):
             return Kind.DIRECTORY
         return _KINDS.get(self.flag, Kind.OTHER)
@@ -80,12 +80,12 @@ class Header:
 
 
 def is_end(block: bytes) -> bool:
-    """Whether it is a block of zeros, as end an archive."""
+    """Return whether a block is the end mark of an archive, which is zeros."""
     return block == _NUL_BLOCK
 
 
 def parse_header(block: bytes) -> Header:
-    """Raise `TarError` if a block is no header."""
+    """Return the header in a block. Raise `TarError` if it is invalid."""
     expected = _number(block[148:156], "checksum")
     summed = sum(block[:148]) + 8 * 0x20 + sum(block[156:])
     if expected != summed and expected != summed - 256 * _negative(block):
@@ -108,7 +108,7 @@ def parse_header(block: bytes) -> Header:
 
 
 def pax_records(body: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """Keyword and value of each record of a pax header (`27 path=a/b\\n`). Raise `TarError`."""
+    """Yield keyword and value of each record of a pax header (`27 path=a/b\\n`). Raise `TarError`."""
     position = 0
     while position < len(body) and body[position]:
         blank = body.find(b" ", position, position + _MOST_PAX_DIGITS)
@@ -122,14 +122,14 @@ def pax_records(body: bytes) -> Iterator[tuple[bytes, bytes]]:
 
 
 def pax_size(value: bytes) -> int:
-    """Bytes, as the pax keyword `size` gives them. Raise `TarError`."""
+    """Return the value of the pax keyword `size`, in bytes. Raise `TarError`."""
     if not value.isdigit() or len(value) > _MOST_PAX_DIGITS:
         raise TarError("a pax header has a size that is no number")
     return int(value)
 
 
 def _negative(block: bytes) -> int:
-    """How many bytes count as negative where old archivers took them for signed."""
+    """Return how many bytes are negative as signed numbers, for old archivers that summed them so."""
     return sum(byte > 127 for byte in block[:148] + block[156:])
 
 
@@ -138,7 +138,7 @@ def _text(field: bytes) -> bytes:
 
 
 def _number(field: bytes, what: str) -> int:
-    """Octal digits, or GNU's binary numbers, whose first byte is 0x80 or 0xFF."""
+    """Return a number in octal digits, or in GNU's binary form, whose first byte is 0x80 or 0xFF."""
     if field[0] in (0x80, 0xFF):
         return int.from_bytes(field[1:], "big") - (256 ** (len(field) - 1) if field[0] == 0xFF else 0)
     digits = _text(field).strip()

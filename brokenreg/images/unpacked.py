@@ -1,4 +1,4 @@
-"""The bytes of a layer before its compression, one after the other, and no more of them than wanted."""
+"""Decompresses a layer as a stream, in pieces of limited size."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ GZIP_MAGIC = b"\x1f\x8b"
 ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 
 _CHUNK = 64 * 1024
-"""Bytes that are read at a time."""
+"""Bytes per read."""
 
 _PIECE = 256 * 1024
-"""Bytes that are unpacked at a time at most, however well they were compressed."""
+"""Maximum number of bytes that are decompressed at a time."""
 
 _GZIP = zlib.MAX_WBITS | 16
 
@@ -22,10 +22,10 @@ class Content(Protocol):
 
     @property
     def size(self) -> int:
-        """In bytes."""
+        """The size in bytes."""
 
     def read(self, offset: int, length: int) -> bytes:
-        """Up to `length` bytes at `offset`, fewer only at the end. Blocks."""
+        """Return `length` bytes at `offset`, fewer only at the end. Blocks."""
 
 
 class CompressionError(ValueError):
@@ -33,7 +33,7 @@ class CompressionError(ValueError):
 
 
 class Unpacked:
-    """A plain or gzip stream, read forwards. `read` and `unpacked` are bytes so far, before and after."""
+    """A plain or gzip stream, read forwards. `read` and `unpacked` count packed and unpacked bytes."""
 
     def __init__(self, content: Content) -> None:
         self.read = 0
@@ -49,7 +49,7 @@ class Unpacked:
         return self._inflater is not None
 
     def take(self, most: int) -> bytes:
-        """Up to `most` bytes, and at most some hundred KiB; none at the end. Raise `CompressionError`."""
+        """Return up to `most` bytes, at most 256 KiB; none at the end. Raise `CompressionError`."""
         if self._is_used_up:
             self._ready, self._taken = self._more(), 0
         taken = self._ready[self._taken : self._taken + most]
@@ -58,7 +58,7 @@ class Unpacked:
         return taken
 
     def skip(self, length: int) -> int:
-        """Pass over bytes: all of them where nothing is compressed, else some. How many; 0 at the end."""
+        """Skip bytes, all of them if nothing is compressed, else some; return how many, 0 at the end."""
         if self._inflater is not None or not self._is_used_up:
             return len(self.take(length))
         skipped = min(length, self._content.size - self.read)
@@ -91,7 +91,7 @@ class Unpacked:
                 return piece
 
     def _next_member(self) -> bool:
-        """Whether another gzip member follows (RFC 1952, section 2.2); zeros may fill the rest."""
+        """Start the next gzip member (RFC 1952, section 2.2); False if only zeros follow."""
         assert self._inflater is not None  # noqa: S101 - for the type checker
         self._waiting = self._inflater.unused_data or self._chunk()
         while self._waiting and not self._waiting.strip(b"\0"):

@@ -6,7 +6,7 @@ import time
 from collections.abc import Awaitable
 from contextlib import aclosing
 
-from brokenreg.images.blobs import FabricatedBlob
+from brokenreg.images.unpacked import Content
 from brokenreg.oci.digests import Digest
 from brokenreg.oci.errors import ErrorCode, OCIError
 from brokenreg.oci.mediatypes import OCTET_STREAM
@@ -104,9 +104,7 @@ async def _get_from_upstream(request: RegistryRequest, route: Route) -> Response
     return _response(request, content, size)
 
 
-def _response(
-    request: RegistryRequest, content: BlobFile | FabricatedBlob | Fill, size: int | None
-) -> Response:
+def _response(request: RegistryRequest, content: BlobFile | Content | Fill, size: int | None) -> Response:
     digest = request.target.digest
     headers = _headers(digest)
     if request.has_content(digest):
@@ -125,7 +123,7 @@ def _response(
 
 
 async def _parts(
-    request: RegistryRequest, content: BlobFile | FabricatedBlob | Fill, begin: int, end: int | None
+    request: RegistryRequest, content: BlobFile | Content | Fill, begin: int, end: int | None
 ) -> Body:
     """Yield the body from `begin` to `end` (None: to its end, which is not known yet)."""
     if isinstance(content, Fill):

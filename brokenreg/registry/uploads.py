@@ -6,7 +6,7 @@ import asyncio
 import re
 from collections.abc import AsyncIterator
 
-from brokenreg.images.blobs import FabricatedBlob
+from brokenreg.images.unpacked import Content
 from brokenreg.oci.digests import ALGORITHMS, Digest
 from brokenreg.oci.errors import ErrorCode, OCIError
 from brokenreg.registry.request import RegistryRequest
@@ -93,7 +93,7 @@ async def _mount(request: RegistryRequest, digest: Digest) -> bool:
     return await request.store.link(request.key, digest)
 
 
-async def _mount_fabricated(request: RegistryRequest, digest: Digest, blob: FabricatedBlob) -> bool:
+async def _mount_fabricated(request: RegistryRequest, digest: Digest, blob: Content) -> bool:
     """Store a fabricated blob as a pushed one, so that the repository does not depend on the recipe."""
     if not await request.store.link(request.key, digest):
         request.store.room.check(blob.size)
@@ -101,7 +101,7 @@ async def _mount_fabricated(request: RegistryRequest, digest: Digest, blob: Fabr
     return True
 
 
-async def _chunks_of(blob: FabricatedBlob, disconnected: asyncio.Event) -> AsyncIterator[bytes]:
+async def _chunks_of(blob: Content, disconnected: asyncio.Event) -> AsyncIterator[bytes]:
     """Yield the bytes of a fabricated blob. Raise `ClientDisconnectedError` if the client disconnects."""
     offset = 0
     while offset < blob.size:

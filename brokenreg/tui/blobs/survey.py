@@ -8,8 +8,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from brokenreg.concurrency import paced_thread
-from brokenreg.images.blobs import MadeBlob
-from brokenreg.images.ledger import Role
+from brokenreg.images.ledger import FabricatedBlob, Role
 from brokenreg.oci.digests import Digest
 from brokenreg.oci.mediatypes import DOCKER_LIST, OCI_INDEX
 from brokenreg.runtime.runtime import Runtime
@@ -55,7 +54,7 @@ class Blob:
     origins: tuple[str, ...]
     places: tuple[str, ...]
     keys: tuple[RepositoryKey, ...]
-    made: MadeBlob | None
+    made: FabricatedBlob | None
 
     @property
     def origin(self) -> str:
@@ -154,10 +153,10 @@ class _Found:
     origins: dict[str, None] = field(default_factory=dict)
     places: dict[str, None] = field(default_factory=dict)
     keys: list[RepositoryKey] = field(default_factory=list)
-    made: MadeBlob | None = None
+    made: FabricatedBlob | None = None
 
 
-def _blobs(copies: Collection[_Copy], made: Iterable[MadeBlob], store: BlobStore) -> list[Blob]:
+def _blobs(copies: Collection[_Copy], made: Iterable[FabricatedBlob], store: BlobStore) -> list[Blob]:
     """Return the blobs. It blocks: it reads size and time of each file."""
     kinds = _kinds(copies)
     found: dict[Digest, _Found] = {}
