@@ -65,9 +65,10 @@ class Panel(App[int], HasDisabledReasons, inherit_bindings=False):
     def __init__(
         self,
         runtime: Runtime,
-        preferences: Preferences = Preferences(),  # noqa: B008 - frozen
+        preferences: Preferences | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
+        preferences = preferences or Preferences()
         is_colourless = "NO_COLOR" in os.environ
         super().__init__(driver_class=TerminalDriver, ansi_color=True if is_colourless else None)
         self.animation_level = "none"

@@ -2,61 +2,68 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from rich.style import Style
 from textual.theme import Theme
 from textual.widget import Widget
 
+_SCROLLBAR_BACKGROUND = (
+    "scrollbar-background",
+    "scrollbar-background-hover",
+    "scrollbar-background-active",
+    "scrollbar-corner-color",
+)
 
-def _theme(name: str, *, dark: bool, footer_key: str, scrollbar: str, **colors: str) -> Theme:
-    """A theme with a scrollbar of `scrollbar` on the surface, and the footer on the panel's colour."""
-    surface, panel = colors["surface"], colors["panel"]
-    return Theme(
-        name=name,
-        accent=colors["primary"],
-        success=colors["primary"],
-        dark=dark,
+
+def _theme(theme: Theme, footer_key: str, scrollbar: str) -> Theme:
+    """Return a theme with a scrollbar of that colour on the surface, and the footer on the panel's colour."""
+    return replace(
+        theme,
+        accent=theme.primary,
+        success=theme.primary,
         variables={
             "footer-key-foreground": footer_key,
-            "footer-background": panel,
+            "footer-background": theme.panel or "",
             "scrollbar": scrollbar,
             "scrollbar-hover": scrollbar,
-            "scrollbar-active": colors["primary"],
-            "scrollbar-background": surface,
-            "scrollbar-background-hover": surface,
-            "scrollbar-background-active": surface,
-            "scrollbar-corner-color": surface,
+            "scrollbar-active": theme.primary,
+            **dict.fromkeys(_SCROLLBAR_BACKGROUND, theme.surface or ""),
         },
-        **colors,  # type: ignore[arg-type]
     )
 
 
 DARK = _theme(
-    "dark",
-    dark=True,
+    Theme(
+        "dark",
+        primary="#4ea1ff",
+        secondary="#8fb8de",
+        warning="#ffae42",
+        error="#ff8c1a",
+        foreground="#d8dee6",
+        background="#10151b",
+        surface="#161c24",
+        panel="#1f2833",
+        dark=True,
+    ),
     footer_key="#ffae42",
     scrollbar="#34414f",
-    primary="#4ea1ff",
-    secondary="#8fb8de",
-    warning="#ffae42",
-    error="#ff8c1a",
-    foreground="#d8dee6",
-    background="#10151b",
-    surface="#161c24",
-    panel="#1f2833",
 )
 LIGHT = _theme(
-    "light",
-    dark=False,
+    Theme(
+        "light",
+        primary="#0b5cad",
+        secondary="#49627d",
+        warning="#9a4b00",
+        error="#b03a00",
+        foreground="#1b232c",
+        background="#fbfcfd",
+        surface="#f1f4f8",
+        panel="#dfe6ee",
+        dark=False,
+    ),
     footer_key="#9a4b00",
     scrollbar="#b8c4d2",
-    primary="#0b5cad",
-    secondary="#49627d",
-    warning="#9a4b00",
-    error="#b03a00",
-    foreground="#1b232c",
-    background="#fbfcfd",
-    surface="#f1f4f8",
-    panel="#dfe6ee",
 )
 ANSI = Theme(
     name="ansi",

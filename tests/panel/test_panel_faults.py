@@ -248,7 +248,7 @@ async def test_rules_are_listed_with_what_they_count_switched_moved_and_removed(
         assert await it.get() == 429
         await it.press("space")
         assert await it.get() == 418
-        assert "Remove first?" in await it.press("d")
+        assert "Delete rule first?" in await it.press("d")
         await it.press("n")
         assert len(it.book) == 3
         await it.press("d", "y")

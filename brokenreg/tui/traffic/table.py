@@ -65,9 +65,8 @@ class TrafficTable(CursorList):
         *,
         hint: tuple[str, ...] = (),
         clock: Callable[[], float] = time.time,
-        id: str | None = None,  # noqa: A002 - Textual's own name
     ) -> None:
-        super().__init__(id=id)
+        super().__init__()
         self.is_pinned = False
         self._traffic = log
         self._hint = hint
