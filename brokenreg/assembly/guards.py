@@ -54,10 +54,10 @@ class RegistryGuard:
 
     def _refusal(self, scope: Scope) -> OCIError | None:
         hosts = all_headers(scope, b"host")
-        if is_foreign(scope, hosts):
+        if _is_foreign(scope, hosts):
             return OCIError(403, ErrorCode.DENIED, "requests from pages of another origin are refused")
         for host in filter(None, hosts):  # an empty Host has no name to check
-            name = host_name(host)
+            name = _host_name(host)
             if name is None:
                 message = f"invalid Host {host[:100]!r}: write <name> or <name>:<port>"
                 return OCIError(421, ErrorCode.DENIED, message)
@@ -71,7 +71,7 @@ class RegistryGuard:
         return None
 
 
-def is_foreign(scope: Scope, hosts: list[str]) -> bool:
+def _is_foreign(scope: Scope, hosts: list[str]) -> bool:
     """Return whether the request comes from a web page whose origin is none of `hosts`."""
     if header(scope, b"sec-fetch-site") == b"cross-site":
         return True
@@ -84,7 +84,7 @@ def is_foreign(scope: Scope, hosts: list[str]) -> bool:
 
 
 @lru_cache(_CACHED)
-def host_name(host: str) -> str | None:
+def _host_name(host: str) -> str | None:
     """Return the name in a Host header, without port and brackets, in lower case, or None if malformed."""
     parsed = parse_authority(host)
     return None if parsed is None else parsed[0].strip("[]").removesuffix(".").lower()

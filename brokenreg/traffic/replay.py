@@ -13,6 +13,7 @@ from urllib.parse import quote, urlsplit
 
 import httpx
 
+from brokenreg.http.authority import parse_authority
 from brokenreg.oci.target import Endpoint
 from brokenreg.redaction import REDACTED
 from brokenreg.traffic.bodies import Body
@@ -28,7 +29,6 @@ _WILDCARDS = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]"}  # noqa: S104 - compared,
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 """A method or the name of a header (RFC 9110, section 5.6.2)."""
 
-_AUTHORITY = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::[0-9]{1,5})?")
 _PATH = "/:@!$&'()*+,;=~-._"
 _QUERY = _PATH + "?%"
 _HOP_BY_HOP = frozenset(
@@ -174,7 +174,7 @@ def _text_of(body: Body | None) -> str | None:
 def url_of(exchange: Exchange, base: str) -> str:
     """Return the URL of the request; `base` (a URL without a path) replaces a missing or invalid Host."""
     host = exchange.request_header("host")
-    origin = f"{exchange.scheme}://{host}" if _AUTHORITY.fullmatch(host) else base
+    origin = f"{exchange.scheme}://{host}" if parse_authority(host) is not None else base
     return origin + _target_of(exchange)
 
 
