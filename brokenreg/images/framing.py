@@ -16,7 +16,7 @@ _PAX_NAME = "././@PaxHeader"
 _FILE, _PAX = b"0", b"x"
 
 BLOCK = 65_535
-"""Bytes in a stored block of deflate: the most that its 16 bits of length can say."""
+"""Bytes in a stored block of deflate: the maximum of its 16 bits of length."""
 
 _BLOCK_HEADER = 5
 _STRIDE = _BLOCK_HEADER + BLOCK
@@ -35,7 +35,7 @@ class TarFrame:
 
 
 def tar_size(head: int, size: int) -> int:
-    """Bytes of a tar with that head: the file is padded to 512, and two empty records end it."""
+    """Return the size of a tar with that head: the file is padded to 512, and two empty records end it."""
     return head + -(-size // _RECORD) * _RECORD + 2 * _RECORD
 
 
@@ -99,17 +99,17 @@ class GzipFrame:
 
     @staticmethod
     def tar_offset(offset: int) -> int:
-        """How many bytes of the tar the first `offset` bytes of the body hold."""
+        """Return how many bytes of the tar are in the first `offset` bytes of the body."""
         block, within = divmod(offset, _STRIDE)
         return block * BLOCK + max(within - _BLOCK_HEADER, 0)
 
     @staticmethod
     def body_offset(tar_offset: int) -> int:
-        """The inverse, for a multiple of `BLOCK`."""
+        """Return the offset in the body of an offset in the tar that is a multiple of `BLOCK`."""
         return tar_offset // BLOCK * _STRIDE
 
     def parts(self, start: int, tar: memoryview, end: int) -> list[bytes | memoryview]:
-        """Bytes `start` to `end` of the body, in pieces; `tar` is what the tar has between their
+        """Yield bytes `start` to `end` of the body; `tar` is what the tar has between their
         `tar_offset`s, and the pieces are views of it.
         """
         parts: list[bytes | memoryview] = []

@@ -21,7 +21,7 @@ _CREATED = "1970-01-01T00:00:00Z"
 
 @dataclass(frozen=True, slots=True)
 class FabricatedLayer:
-    """A layer's descriptor, and what it takes to read it. `size` in bytes, as downloaded."""
+    """A layer with its descriptor. `size` is in bytes, as downloaded."""
 
     recipe: LayerRecipe
     sums: LayerSums
@@ -34,7 +34,7 @@ class FabricatedLayer:
 
     @property
     def layer(self) -> Layer:
-        """A reader, made anew."""
+        """Return a new reader."""
         return Layer(self.recipe, self.sums.crc32)
 
 
@@ -53,7 +53,7 @@ class FabricatedImage:
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A blob that is held in memory."""
+    """A blob in memory."""
 
     content: bytes
 
@@ -62,12 +62,12 @@ class Document:
         return len(self.content)
 
     def read(self, offset: int, length: int) -> bytes:
-        """Up to `length` bytes at `offset`, fewer only at the end. Raise `ValueError` if one is negative."""
+        """Return `length` bytes at `offset`, fewer only at the end. Raise `ValueError` if one is negative."""
         return self.content[offset : clip(offset, length, len(self.content))]
 
 
 def build_image(spec: ImageSpec, sums: Sequence[LayerSums]) -> FabricatedImage:
-    """The image whose layers, lowest first, have those sums."""
+    """Return the image whose layers, lowest first, have those sums."""
     layers = tuple(
         FabricatedLayer(recipe, one, layer_size(recipe))
         for recipe, one in zip(spec.recipes, sums, strict=True)

@@ -18,7 +18,7 @@ _ZEROS = memoryview(bytes(1024 * 1024))
 
 
 class Keystream:
-    """An endless stream of bytes, the same for the same `recipe` and for ever; any offset costs the same."""
+    """An endless stream of bytes that depends only on `recipe`, permanently. All offsets cost the same."""
 
     __slots__ = ("_key",)
 
@@ -54,7 +54,7 @@ _SCRATCHES = _Scratch()
 
 
 class LayerTar:
-    """The tar of a layer, before gzip; what `diff_id` is the digest of."""
+    """The tar of a layer before gzip; `diff_id` is its digest."""
 
     __slots__ = ("_content", "_frame", "size")
 
@@ -79,9 +79,9 @@ class LayerTar:
 
 
 class Layer:
-    """A layer as clients download it. `crc32` is that of the tar (`hashing`); the last bytes hold it.
+    """A layer as clients download it. `crc32` is that of the tar, and part of the last bytes.
 
-    A reader holds no state and no more memory than a few times what is asked of it.
+    A reader has no state, and uses no more memory than a few times what it returns.
     """
 
     __slots__ = ("_crc32", "_frame", "_tar", "size", "tar_size")
@@ -123,12 +123,12 @@ def _scratch(length: int) -> memoryview:
 
 
 def layer_size(recipe: LayerRecipe) -> int:
-    """Bytes of the layer as clients download it; known without its content."""
+    """Return the size of a layer as clients download it, in bytes; its content is not computed."""
     return GzipFrame(TarFrame(recipe.file_name, recipe.size).size).size
 
 
 def clip(offset: int, length: int, size: int) -> int:
-    """Where a range ends. Raise `ValueError` if it is none."""
+    """Return the end of a range. Raise `ValueError` if offset or length is negative."""
     if offset < 0 or length < 0:
         raise ValueError(f"no such range: {counted(length, 'byte')} at {offset}")
     return max(offset, min(offset + length, size))

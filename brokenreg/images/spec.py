@@ -1,6 +1,6 @@
-"""What an image is made from: recipe 1, the canonical strings, and tags that spell them.
+"""The specification of fabricated images: recipe 1, canonical strings, and the tags for them.
 
-Recipe 1 is for ever: the same specification gives the same bytes in every version of brokenreg. A change
+Recipe 1 is permanent: a specification gives the same bytes in every version of brokenreg. A change
 to anything below gets another recipe number; the golden digests in the tests fail otherwise.
 
 - A layer's canonical string is `recipe=1;size=<bytes>;seed=<int>;layer=<number from 1>;salt=<text>`, decimal
@@ -27,13 +27,13 @@ from brokenreg.oci.sizes import format_size, parse_size
 from brokenreg.wording import counted
 
 RECIPE = 1
-"""The number of the recipe that this package makes."""
+"""The number of the recipe that this package implements."""
 
 MAX_LAYERS = 127
 """Docker's limit: its overlay driver mounts no more."""
 
 PARAMETERS = ("layers", "size", "seed")
-"""The image parameters, as `split_params` takes them."""
+"""The image parameters, for `split_params`."""
 
 _SEED_RANGE = range(-(2**63), 2**63)
 _INTEGER = re.compile(r"-?[0-9]{1,19}", re.ASCII)
@@ -50,12 +50,12 @@ class LayerRecipe:
 
     @property
     def canonical(self) -> str:
-        """The string whose SHA-256 is the key of the content. Never to be changed."""
+        """Return the string whose SHA-256 is the key of the content. Never change it."""
         return f"recipe={RECIPE};size={self.size};seed={self.seed};layer={self.number};salt={self.salt}"
 
     @property
     def file_name(self) -> str:
-        """The name of the file in the tar. Never to be changed."""
+        """Return the name of the file in the tar. Never change it."""
         if not self.salt:
             return f"layer-{self.number}.bin"
         return f"layer-{self.number}-{hashlib.sha256(self.salt.encode()).hexdigest()[:16]}.bin"
@@ -65,7 +65,7 @@ class LayerRecipe:
 class ImageSpec:
     """An image of `layers` layers with a file of `size` bytes each.
 
-    `seed` has 64 bits with a sign. `salt` is whatever else shall make the content another, for instance the
+    `seed` has 64 bits with a sign. `salt` is anything else that the content depends on, for instance the
     parameters of a fault. Raise `ValueError`, which names the parameter, for one that is out of range.
     """
 
@@ -84,23 +84,23 @@ class ImageSpec:
 
     @property
     def canonical(self) -> str:
-        """The image's own name; a key, not part of any content."""
+        """Return the key of the image, which is not part of any content."""
         return (
             f"recipe={RECIPE};layers={self.layers};size={self.size};seed={self.seed};salt={self.salt}"
         )  # fmt: skip
 
     @property
     def recipes(self) -> tuple[LayerRecipe, ...]:
-        """The recipes of its layers, lowest first."""
+        """Return the recipes of its layers, lowest first."""
         return tuple(self.recipe(number) for number in range(1, self.layers + 1))
 
     def recipe(self, number: int) -> LayerRecipe:
-        """The recipe of the layer with that number, from 1."""
+        """Return the recipe of the layer with that number, from 1."""
         return LayerRecipe(size=self.size, seed=self.seed, number=number, salt=self.salt)
 
 
 def parse_random_tag(tag: str) -> ImageSpec:
-    """The image that `layers-X_size-Y[_seed-Z]` asks for.
+    """Return the image that a tag `layers-X_size-Y[_seed-Z]` specifies.
 
     Raise `OCIError` 400 BAD_REQUEST, which names the parameter, if one is missing, unknown or wrong.
     """
@@ -113,7 +113,7 @@ def parse_random_tag(tag: str) -> ImageSpec:
 def spec_from(
     values: Mapping[str, str], *, layers: int | None = None, size: int | None = None, salt: str = ""
 ) -> ImageSpec:
-    """The image that the parameters `layers`, `size` and `seed` in `values` ask for; others are ignored.
+    """Return the image for the parameters `layers`, `size` and `seed` in `values`; others are ignored.
 
     `layers` and `size` are the defaults; without one the parameter must be given. Raise `ValueError`, which
     names the parameter.

@@ -1,1 +1,1 @@
-"""The words of the OCI and of HTTP, with no I/O: names, digests, errors, sizes, durations, targets."""
+"""The terms of the OCI and of HTTP, without I/O: names, digests, errors, sizes, durations, targets."""

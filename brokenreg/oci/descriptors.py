@@ -1,4 +1,4 @@
-"""What a manifest or an index is made of, in its own order (image-spec, "Content Descriptors")."""
+"""Reads the descriptors of a manifest or an index in order (image-spec, "Content Descriptors")."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from brokenreg.oci.errors import OCIError
 
 @dataclass(frozen=True, slots=True)
 class Descriptor:
-    """One descriptor, read leniently. `size` is in bytes; what is missing is None or empty."""
+    """One descriptor, read leniently. `size` is in bytes; missing values are None or empty."""
 
     digest: Digest
     media_type: str
@@ -22,7 +22,7 @@ class Descriptor:
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What a document names. `left_out` is how many descriptors there are beyond them."""
+    """The descriptors in a document. `left_out` is the number of further ones."""
 
     config: Descriptor | None = None
     layers: tuple[Descriptor, ...] = ()
@@ -85,7 +85,7 @@ def _descriptor(value: Any) -> Descriptor | None:
 
 
 def _size(value: Any) -> int | None:
-    """An int64, as the specification has it: what is beyond is no size."""
+    """Return a size, or None if it is not an int64, which the specification requires."""
     is_size = isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**63
     return value if is_size else None
 

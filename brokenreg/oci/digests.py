@@ -23,7 +23,7 @@ _HEX = re.compile(r"[0-9a-f]+")
 
 
 class Digest(str):
-    """A digest that was checked against the grammar: safe as part of a file name.
+    """A digest that matches the grammar, so that it is safe in a file name.
 
     Made by `Digest.parse` or `Digest.of`; a plain `str` never passes for one under the type checker.
     """
@@ -32,7 +32,7 @@ class Digest(str):
 
     @classmethod
     def parse(cls, text: str) -> Digest:
-        """Raise `OCIError` 400 DIGEST_INVALID unless `text` is a sha256 or sha512 digest in lower case."""
+        """Return a sha256 or sha512 digest in lower case. Raise `OCIError` 400 DIGEST_INVALID."""
         algorithm, _, encoded = text.partition(":")
         length = ALGORITHMS.get(algorithm)
         if length is not None and len(encoded) == length and _HEX.fullmatch(encoded):
@@ -47,12 +47,12 @@ class Digest(str):
 
     @classmethod
     def of(cls, content: bytes, algorithm: str = "sha256") -> Digest:
-        """The digest of `content`."""
+        """Return the digest of `content`."""
         return cls.from_hash(hashlib.new(algorithm, content))
 
     @classmethod
     def from_hash(cls, hasher: Hash) -> Digest:
-        """The digest of all that was fed to `hasher`."""
+        """Return the digest of everything that was added to `hasher`."""
         return cls(f"{hasher.name}:{hasher.hexdigest()}")
 
     @property
@@ -65,7 +65,7 @@ class Digest(str):
 
 
 def is_digest(reference: str) -> bool:
-    """Whether a manifest reference claims to be a digest (a tag has no colon)."""
+    """Return whether a manifest reference is meant as a digest (a tag has no colon)."""
     return ":" in reference
 
 

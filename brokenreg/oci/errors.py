@@ -65,7 +65,7 @@ class OCIError(Exception):
         self.headers = headers or {}
 
     def body(self) -> bytes:
-        """The JSON body that the specification asks for."""
+        """Return the JSON body that the specification requires."""
         return error_body(self.code, self.message, self.detail)
 
 

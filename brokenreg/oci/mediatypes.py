@@ -20,7 +20,7 @@ DOCKER_LAYER = "application/vnd.docker.image.rootfs.diff.tar.gzip"
 OCTET_STREAM = "application/octet-stream"
 
 MAX_MANIFEST = 4 * 1024 * 1024
-"""Bytes; the size that the specification asks every registry to take."""
+"""The size in bytes that the specification requires every registry to accept."""
 
 MAX_VALUES = 500_000
 """Maximum number of JSON values in a document; 4 MiB of descriptors have 150,000."""
@@ -30,7 +30,7 @@ _MEDIA_TYPE = re.compile(r"[A-Za-z0-9][\w!#$&^.+-]{0,126}/[A-Za-z0-9][\w!#$&^.+-
 
 
 class ManifestFacts(BaseModel):
-    """What the registry must know of a manifest, whatever its media type.
+    """The facts about a manifest that the registry needs, for any media type.
 
     `names` are all digests that the document mentions, so that no blob which a manifest of an odd kind
     needs is ever taken for garbage.
@@ -104,12 +104,12 @@ def _text(value: Any) -> str | None:
 
 
 def _is_unicode(text: str) -> bool:
-    """Whether it can be written: JSON allows lone surrogates (RFC 8259, section 8.2), UTF-8 does not."""
+    """Return whether UTF-8 can encode it: JSON allows lone surrogates (RFC 8259, section 8.2)."""
     return not any("\ud800" <= character <= "\udfff" for character in text)
 
 
 def _config_media_type(document: dict[str, Any]) -> str | None:
-    """An image manifest without artifactType is of its configuration's type; an index is of none."""
+    """Return the artifact type: for an image manifest without one, the type of its configuration."""
     config = document.get("config")
     return _text(config.get("mediaType")) if isinstance(config, dict) else None
 

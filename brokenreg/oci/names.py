@@ -36,12 +36,12 @@ def check_name(name: str) -> str:
 
 
 def is_component(text: str) -> bool:
-    """Whether `text` can stand between two slashes of a repository name."""
+    """Return whether `text` is a valid component of a repository name."""
     return _ONE.fullmatch(text) is not None
 
 
 def is_tag(text: str) -> bool:
-    """Whether `text` can be a tag."""
+    """Return whether `text` is a valid tag."""
     return _TAG.fullmatch(text) is not None
 
 

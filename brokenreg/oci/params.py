@@ -34,12 +34,12 @@ def split_params(text: str, names: Collection[str]) -> dict[str, str]:
 
 
 def join_params(values: dict[str, str]) -> str:
-    """The inverse of `split_params`, in the order given."""
+    """Return parameters as text, in the given order: the inverse of `split_params`."""
     return "_".join(f"{spell(name)}-{value}" for name, value in values.items())
 
 
 def spell(name: str) -> str:
-    """A parameter's name as paths write it."""
+    """Return the name of a parameter as paths spell it."""
     return name.replace("_", "-")
 
 

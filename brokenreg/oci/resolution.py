@@ -1,4 +1,4 @@
-"""What a repository's name means: prefixes off, its upstream told apart, one spelling for all."""
+"""Resolves the name of a repository: removes prefixes, finds its upstream, and normalises it."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ from brokenreg.oci.names import check_name
 from brokenreg.oci.upstreams import check_upstream, looks_like_host, name_at
 
 RESERVED = "broken/"
-"""First component of everything that brokenreg itself provides."""
+"""The first component of everything that brokenreg itself provides."""
 
 PREPARED = "broken/prepared"
-"""The one repository (and all below it) under `RESERVED` that takes pushes."""
+"""The only repository under `RESERVED` (with everything below it) that accepts pushes."""
 
 IN = "broken/in/"
-"""Before a namespace and the name of a repository in it."""
+"""The prefix before a namespace and the name of a repository in it."""
 
 _WITH = "broken/with/"
 
 
 @dataclass(frozen=True, slots=True)
 class Resolved:
-    """A name, taken apart. `upstream` is the registry that was named, by whatever way; empty if none was.
+    """The parts of a name. `upstream` is the registry that the request names in any way, or empty.
 
-    `repository` is the one name by which pushes, rules and the log know it: `docker.io/library/nginx`
-    whoever asked for `nginx` there. Without an upstream it is a name of our own.
+    `repository` is the normalised name for pushes, rules and the log: `docker.io/library/nginx` for `nginx`
+    at Docker Hub. Without an upstream, it contains no registry.
     """
 
     namespace: str
@@ -36,22 +36,22 @@ class Resolved:
 
 @dataclass(frozen=True, slots=True)
 class Base:
-    """What a request says of its names besides the names; they are resolved against it.
+    """The context in which the names of a request are resolved.
 
-    `aliases` are the names that `--upstream` gives, `told` is the registry that `?ns=` or `/{host}/v2/`
-    names, `listener` the one that the listener stands for.
+    `aliases` are the names that `--upstream` defines, `named` is the registry in `?ns=` or `/{host}/v2/`, and
+    `listener` is the registry that the listener serves.
     """
 
     aliases: frozenset[str] = frozenset()
-    told: str = ""
+    named: str = ""
     listener: str = ""
 
     def is_upstream(self, component: str) -> bool:
-        """Whether the first component of a name or of a path names a registry."""
+        """Return whether the first component of a name or of a path is a registry."""
         return component in self.aliases or looks_like_host(component)
 
     def resolve(self, name: str) -> Resolved:
-        """Raise `OCIError` 400 NAME_INVALID for what is no name, or names no image."""
+        """Return the parts of a name. Raise `OCIError` 400 NAME_INVALID if it is invalid."""
         namespace, faults, image = _strip(check_name(name))
         if f"{image}/".startswith(RESERVED):
             return Resolved(namespace, faults, "", image)
@@ -60,16 +60,16 @@ class Base:
         return Resolved(namespace, faults, upstream, repository)
 
     def _split(self, image: str) -> tuple[str, str]:
-        """The registry that is named, and the repository there: who is told need not repeat it."""
+        """Return the registry and the repository there. The name may repeat the registry of the request."""
         first, slash, rest = image.partition("/")
-        named = check_upstream(first) if slash and self.is_upstream(first) else ""
-        if self.told:
-            return self.told, rest if slash and self.told in (named, first) else image
-        return (named, rest) if named else (self.listener, image)
+        upstream = check_upstream(first) if slash and self.is_upstream(first) else ""
+        if self.named:
+            return self.named, rest if slash and self.named in (upstream, first) else image
+        return (upstream, rest) if upstream else (self.listener, image)
 
 
 def _strip(name: str) -> tuple[str, tuple[str, ...], str]:
-    """Namespace, path faults (outermost first) and the image that they are about."""
+    """Return the namespace, the path faults (outermost first) and the image."""
     rest = name
     namespace = ""
     faults: list[str] = []

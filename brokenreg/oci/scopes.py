@@ -6,12 +6,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 ALL_ACTIONS = "*"
-"""In place of actions: all of them."""
+"""Stands for all actions."""
 
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """What somebody may do with one resource; the name is as the client spells it."""
+    """The allowed actions on one resource. The name is spelled as the client does."""
 
     kind: str
     name: str
@@ -19,12 +19,12 @@ class Scope:
 
     @classmethod
     def parse(cls, text: str) -> Scope | None:
-        """None for what is no scope. The name may contain colons (`host:port/name`)."""
+        """Return a scope, or None if `text` is not one. The name may contain colons (`host:port/name`)."""
         kind, _, rest = text.partition(":")
         name, _, actions = rest.rpartition(":")
         if not kind or not name:
             return None
-        # A class, as in `repository(plugin)`, changes nothing in what may be done.
+        # A class, as in `repository(plugin)`, does not change the allowed actions.
         kind = kind.partition("(")[0]
         return cls(kind, name, tuple(dict.fromkeys(action for action in actions.split(",") if action)))
 
@@ -33,7 +33,7 @@ class Scope:
         return cls("repository", name, actions)
 
     def covers(self, wanted: Scope) -> bool:
-        """Whether whoever may do this may do what is wanted as well."""
+        """Return whether this scope covers `wanted`."""
         if (self.kind, self.name) != (wanted.kind, wanted.name):
             return False
         return ALL_ACTIONS in self.actions or set(wanted.actions) <= set(self.actions)
@@ -43,19 +43,19 @@ class Scope:
 
 
 CATALOG = Scope("registry", "catalog", (ALL_ACTIONS,))
-"""What listing all repositories needs."""
+"""The scope that listing all repositories requires."""
 
 
 def parse_scopes(texts: Iterable[str]) -> list[Scope]:
-    """Those of all `scope` parameters; one may hold several, with spaces between.
+    """Return the scopes of all `scope` parameters; one may contain several, separated by spaces.
 
-    What is no scope is left out.
+    Invalid ones are left out.
     """
     parsed = (Scope.parse(each) for text in texts for each in text.split())
     return [scope for scope in parsed if scope is not None]
 
 
 def is_granted(wanted: Iterable[Scope], granted: Iterable[Scope]) -> bool:
-    """Whether all that is wanted is covered."""
+    """Return whether all `wanted` scopes are covered."""
     have = list(granted)
     return all(any(each.covers(scope) for each in have) for scope in wanted)

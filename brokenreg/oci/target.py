@@ -76,17 +76,17 @@ class Target:
 
     @property
     def remote(self) -> str:
-        """The repository's name at its upstream."""
+        """Return the repository's name at its upstream."""
         return self.repository.removeprefix(f"{self.upstream}/") if self.upstream else self.repository
 
     @property
     def names(self) -> tuple[str, ...]:
-        """All names of the repository that a glob can match, however the client spelled it."""
+        """Return all names of the repository that a glob can match, in any spelling."""
         return spellings(self.upstream, self.remote) if self.upstream else (self.repository,)
 
     @property
     def digest(self) -> Digest:
-        """The reference, if it is known to be a digest."""
+        """Return the reference if it is a digest, or None."""
         return Digest(self.reference)
 
     @property
@@ -139,7 +139,7 @@ def _parse(path: str, upstream: str, base: Base) -> Target:
     if not (upstream or root):
         return _parse_path(path, base)
     try:
-        base = replace(base, told=check_upstream(upstream or root))
+        base = replace(base, named=check_upstream(upstream or root))
     except OCIError as error:
         target = _parse_path(rest, base)
         return target if target.error is not None else replace(target, error=error)
@@ -178,7 +178,7 @@ def _parse_path(path: str, base: Base) -> Target:
 
 
 def token_target(scopes: Sequence[Scope], base: Base = _NO_BASE) -> Target:
-    """What a request for a token with these scopes is about: the first repository that they name."""
+    """Return the target of a token request with these scopes: the first repository in them."""
     names = [scope.name for scope in scopes if scope.kind == "repository"]
     return _named(Endpoint.TOKEN, names[0], base) if names else Target(Endpoint.TOKEN, base=base)
 

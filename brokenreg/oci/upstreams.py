@@ -7,7 +7,7 @@ import re
 from brokenreg.oci.errors import ErrorCode, OCIError
 
 DOCKER_HUB = "docker.io"
-"""What its users call it; it goes by other names in files and on the wire."""
+"""The name in image references. Files and connections use other names."""
 
 _LIBRARY = "library/"
 _DOCKER_HUB_HOSTS = frozenset({"docker.io", "index.docker.io", "registry-1.docker.io"})
@@ -17,7 +17,7 @@ _MAX = 255
 
 
 def check_upstream(text: str) -> str:
-    """The one spelling of an upstream's name: lower case, Docker Hub under its short name.
+    """Return the normalised name of an upstream: in lower case, and `docker.io` for Docker Hub.
 
     Raise `OCIError` 400 NAME_INVALID unless `text` is host[:port], without user, path or scheme.
     """
@@ -33,12 +33,12 @@ def check_upstream(text: str) -> str:
 
 
 def name_at(upstream: str, name: str) -> str:
-    """What a repository is called there: on Docker Hub, names of one component belong to `library`."""
+    """Return a repository's name at an upstream: on Docker Hub, `library/` precedes a single component."""
     return f"{_LIBRARY}{name}" if upstream == DOCKER_HUB and "/" not in name else name
 
 
 def one_name(repository: str) -> str:
-    """The name by which we know a repository, for one that people write: `docker.io/library/nginx`."""
+    """Return the normalised name of a repository: `docker.io/library/nginx` for `docker.io/nginx`."""
     host, slash, name = repository.partition("/")
     if slash and host in _DOCKER_HUB_HOSTS:
         return f"{DOCKER_HUB}/{name_at(DOCKER_HUB, name)}"
@@ -46,7 +46,7 @@ def one_name(repository: str) -> str:
 
 
 def spellings(upstream: str, name: str) -> tuple[str, ...]:
-    """All that people write for a repository there: with the upstream and without, and shorter yet."""
+    """Return all spellings of a repository: with and without the upstream, and without `library/`."""
     short = name.removeprefix(_LIBRARY)
     if upstream == DOCKER_HUB and name_at(upstream, short) == name:
         return f"{upstream}/{name}", name, f"{upstream}/{short}", short
@@ -54,7 +54,7 @@ def spellings(upstream: str, name: str) -> tuple[str, ...]:
 
 
 def is_upstream(text: str) -> bool:
-    """Whether `text` is the name of an upstream, in its one spelling."""
+    """Return whether `text` is the normalised name of an upstream."""
     try:
         return check_upstream(text) == text
     except OCIError:
@@ -62,5 +62,5 @@ def is_upstream(text: str) -> bool:
 
 
 def looks_like_host(component: str) -> bool:
-    """Whether clients take the first component of a name for a host (containers' reference grammar)."""
+    """Return whether clients interpret the first component of a name as a host (reference grammar)."""
     return "." in component or ":" in component or component == "localhost"

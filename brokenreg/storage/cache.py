@@ -222,10 +222,10 @@ class CachedManifests:
     def __init__(self, index: Index) -> None:
         self._index = index
         found = sorted(
-            (requested, key, digest, repository.manifests[digest].size)
+            (when, key, digest, repository.manifests[digest].size)
             for key, repository in index.repositories.items()
             if is_cache(key)
-            for digest, requested in repository.asked.items()
+            for digest, when in repository.requested.items()
         )
         # Without a limit of its own: what it evicts has to be deleted from the index, which takes time.
         self._sizes: LRUCache[tuple[RepositoryKey, Digest], int] = LRUCache(math.inf, getsizeof=int)

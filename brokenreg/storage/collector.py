@@ -84,7 +84,7 @@ class Collector:
         """Set times from a clock that ran ahead to now: otherwise garbage would be kept until then."""
         ahead = now + _CLOCKS_DIFFER
         async for key, repository in paced(list(self._index.repositories.items())):
-            if any(when > ahead for when in chain(repository.links.values(), repository.asked.values())):
+            if any(when > ahead for when in chain(repository.links.values(), repository.requested.values())):
                 await self._index.correct_times(key, now)
         await FILE_THREADS.run(self._folder.correct_times, ahead, now)
 
@@ -112,7 +112,7 @@ class Collector:
         async for key, repository in paced(list(self._index.repositories.items())):
             if is_cache(key):
                 for digest in await asyncio.to_thread(repository.copy().left_over, before):
-                    if repository.asked.get(digest, before) < before:  # still
+                    if repository.requested.get(digest, before) < before:  # still
                         await self._index.delete_manifest(key, digest, stored_before=before)
 
     async def _drop_links(self, before: float) -> None:

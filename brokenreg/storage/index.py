@@ -233,7 +233,7 @@ class Index(Records):
 
     def touch_manifest(self, key: RepositoryKey, digest: Digest, when: float) -> None:
         """Note that a manifest was requested. In memory only, as `touch_link`."""
-        self.repositories[key].asked[digest] = when
+        self.repositories[key].requested[digest] = when
 
     async def correct_times(self, key: RepositoryKey, now: float) -> None:
         """Set times of links, manifests and requests that are after `now` to `now`."""
@@ -248,7 +248,7 @@ class Index(Records):
 
         def apply(_: None) -> None:
             repository = self.repositories.get(key)
-            for times in (repository.links, repository.asked) if repository else ():
+            for times in (repository.links, repository.requested) if repository else ():
                 times.update({digest: now for digest, when in times.items() if when > now})
 
         await self._database.run(work, apply)

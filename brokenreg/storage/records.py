@@ -76,7 +76,7 @@ class Repository:
     tags: Tags = field(default_factory=Tags)
     links: dict[Digest, float] = field(default_factory=dict)
     """Blobs that the repository may serve, and when each was linked (seconds since the epoch)."""
-    asked: dict[Digest, float] = field(default_factory=dict)
+    requested: dict[Digest, float] = field(default_factory=dict)
     """When each manifest was last stored or requested (seconds since the epoch)."""
     referring: dict[str, list[Digest]] = field(default_factory=dict)
     """The manifests that have each subject, in order of digest."""
@@ -107,7 +107,7 @@ class Repository:
             manifests=self.manifests.copy(),
             tags=self.tags.copy(),
             links=self.links.copy(),
-            asked=self.asked.copy(),
+            requested=self.requested.copy(),
             referring={subject: found.copy() for subject, found in self.referring.items()},
         )
 
@@ -118,7 +118,9 @@ class Repository:
         count as a manifest's own. The own blobs of an index are those of its manifests.
         """
         tagged = self._tagged()
-        left = {digest for digest in self.manifests if digest not in tagged and self.asked[digest] < before}
+        left = {
+            digest for digest in self.manifests if digest not in tagged and self.requested[digest] < before
+        }
         kept = (self.links.keys() | self.manifests.keys()) - left - tagged
         while back := {digest for digest in left if not kept.isdisjoint(self.manifests[digest].facts.names)}:
             left -= back
@@ -220,14 +222,14 @@ class Records:
             if manifest.facts.subject:
                 insort(repository.referring.setdefault(manifest.facts.subject, []), manifest.digest)
         repository.manifests[manifest.digest] = manifest
-        repository.asked[manifest.digest] = stored
+        repository.requested[manifest.digest] = stored
         self._note_change(key)
 
     def _remove_manifest(self, key: RepositoryKey, digest: Digest, tags: Collection[str]) -> None:
         """Remove a manifest and the tags that point to it."""
         repository = self.repositories[key]
         manifest = repository.manifests.pop(digest)
-        repository.asked.pop(digest)
+        repository.requested.pop(digest)
         repository.tags.drop(tags)
         if manifest.facts.subject:
             referring = repository.referring[manifest.facts.subject]

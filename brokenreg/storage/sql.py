@@ -87,7 +87,7 @@ UNLINK_UNUSED = f"""
     SELECT 1 FROM manifests
     WHERE namespace = ?1 AND repository = ?2 AND instr(facts, ?3)
 )
-"""  # noqa: S608 - parts of our own; a digest stands in no other text than where it is meant
+"""  # noqa: S608 - our own parts; a digest occurs in no other text of the facts
 _SELECT_FACTS = "SELECT facts FROM manifests WHERE namespace = ? AND repository = ? AND digest = ?"
 _DELETE_MANIFEST = "DELETE FROM manifests WHERE namespace = ?1 AND repository = ?2 AND digest = ?3"
 _DELETE_OLD_MANIFEST = f"{_DELETE_MANIFEST} AND stored < ?4"

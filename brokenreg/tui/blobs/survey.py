@@ -109,7 +109,7 @@ async def survey(runtime: Runtime) -> list[Blob]:
                 tuple(repository.links),
                 tuple(repository.manifests.values()),
                 dict(repository.tags),
-                dict(repository.asked),
+                dict(repository.requested),
             )
         )
         copied += len(repository.links) + len(repository.manifests)
