@@ -10,7 +10,7 @@ from brokenreg.traffic import upstream_events as up
 from brokenreg.traffic.timeline import Point
 from brokenreg.traffic.timeline_events import data_of
 from brokenreg.wire import connection_events as of
-from brokenreg.wording import counted
+from brokenreg.wording import counted, form_for
 
 
 def text_of(event: on.TimelineEvent) -> str:
@@ -147,7 +147,7 @@ def _truncated(limit: up.ListLimit, count: int) -> str:
         case up.ListLimit.PAGES:
             return f"the list is cut short after {counted(count, 'page')}"
         case up.ListLimit.ENTRIES:
-            return f"the list is cut short after {count:,} entries"
+            return f"the list is cut short after {count:,} {form_for(count, 'entry', 'entries')}"
         case up.ListLimit.VALUES:
             return f"the list is cut short after {counted(count, 'page')}: the next has too many values"
     assert_never(limit)
