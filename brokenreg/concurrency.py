@@ -12,7 +12,16 @@ import asyncio
 import contextlib
 import threading
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Hashable, Iterable, Iterator
+from collections.abc import (
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Coroutine,
+    Hashable,
+    Iterable,
+    Iterator,
+    Sequence,
+)
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -39,8 +48,7 @@ async def cancel(*tasks: asyncio.Future[Any]) -> None:
     """
     for task in tasks:
         task.cancel()
-    if not all(task.done() for task in tasks):
-        await shielded(_ended(tasks))
+    await _until_ended(tasks)
 
 
 async def first_of(*work: Awaitable[Result]) -> Result:
@@ -62,19 +70,13 @@ async def shielded(work: Awaitable[Result], stop: Callable[[], None] | None = No
     `stop` is called when the caller is cancelled, to make the work end early.
     """
     running = asyncio.ensure_future(work)
-    cancelled: asyncio.CancelledError | None = None
-    while not running.done():
-        try:
-            await asyncio.wait((running,))
-        except asyncio.CancelledError as error:
-            if cancelled is None and stop is not None:
-                stop()
-            cancelled = error
-    if cancelled is None:
-        return running.result()
-    if not running.cancelled():
-        running.exception()  # retrieve it, so that asyncio does not log it
-    raise cancelled
+    try:
+        await _until_ended((running,), stop)
+    except asyncio.CancelledError:
+        if not running.cancelled():
+            running.exception()  # retrieve it, so that asyncio does not log it
+        raise
+    return running.result()
 
 
 @contextlib.asynccontextmanager
@@ -87,8 +89,18 @@ async def background(*work: Coroutine[Any, Any, object]) -> AsyncIterator[None]:
         await cancel(*tasks)
 
 
-async def _ended(tasks: Iterable[asyncio.Future[Any]]) -> None:
-    await asyncio.wait(tasks)
+async def _until_ended(tasks: Sequence[asyncio.Future[Any]], stop: Callable[[], None] | None = None) -> None:
+    """Wait until tasks have ended, even if the caller is cancelled; raise the cancellation after that."""
+    cancelled: asyncio.CancelledError | None = None
+    while pending := [task for task in tasks if not task.done()]:
+        try:
+            await asyncio.wait(pending)
+        except asyncio.CancelledError as error:
+            if cancelled is None and stop is not None:
+                stop()
+            cancelled = error
+    if cancelled is not None:
+        raise cancelled
 
 
 @dataclass(slots=True, eq=False)
