@@ -53,7 +53,7 @@ async def test_it_asks_before_it_breaks_something_off(keys: list[str]) -> None:
 
 
 async def test_it_asks_while_rules_are_not_saved(tmp_path: Path) -> None:
-    """Those made here: in a form, or as an override that is on. What has been struck once is no loss."""
+    """Those made here: in a form, or as an override that is on. A rule that was applied once is not lost."""
     async with shown(TrafficLog()) as (panel, pilot):
         book = panel._runtime.rules.book("")
         book.add(rule_of({"fault": {"type": "error", "status": 500}}), "faults.yaml:3")

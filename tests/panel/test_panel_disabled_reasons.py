@@ -83,7 +83,7 @@ async def repository(runtime: Runtime) -> None:
         (repository, ("g", "j", "n"), "this is a heading, not an exchange; j and k move, space folds"),
         (repository, ("enter", "enter"), "it is shown in full already; escape goes back to the list"),
         (repository, ("l",), "no exchange is shown in full; enter shows it"),
-        (repository, ("2", "enter"), "it has several faults, and the form one"),
+        (repository, ("2", "enter"), "it has several faults, and the form has one"),
         (repository, ("2", "K"), "it is evaluated first already"),
         (repository, ("2", "j", "J"), "it is evaluated last already"),
         (repository, ("3", "enter", "enter"), "it is open already; escape goes back to the list"),

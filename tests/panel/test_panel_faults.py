@@ -92,7 +92,7 @@ async def test_the_next_one_like_this_fails_and_no_other(tmp_path: Path) -> None
         assert "armed" not in await it.press()
         await it.press("n")
         await it.press("n")
-        assert len(it.book) == 2, "what has struck makes room"
+        assert len(it.book) == 2, "a rule that was applied makes room"
 
 
 async def test_the_next_one_goes_before_other_rules(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from brokenreg.tui.app import Panel
 from brokenreg.tui.header import SECONDS, RequestRate, sparkline
 
 
-async def test_it_says_what_is_armed_until_it_has_struck() -> None:
+async def test_it_says_what_is_armed_until_it_was_applied() -> None:
     async with registry(TrafficLog()) as runtime:
         book = runtime.rules.book("")
         panel = Panel(runtime, clock=Clock())

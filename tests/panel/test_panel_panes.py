@@ -1,4 +1,4 @@
-"""The panes of the detail: which body was kept, and which rule struck or why none did."""
+"""The panes of the detail: which body was kept, and which rule was applied, or why none was."""
 
 from __future__ import annotations
 
@@ -175,7 +175,7 @@ def told(books: RuleBooks, seen: Exchange) -> str:
     return "".join(part for part, _ in why(seen, books))
 
 
-def test_the_rule_that_struck_is_told_with_its_place_and_counts() -> None:
+def test_the_rule_that_was_applied_is_told_with_its_place_and_counts() -> None:
     log = TrafficLog()
     books = rules(
         {"fault": {"type": "error", "status": 418}, "match": {"repository": "other/*"}},
@@ -223,7 +223,7 @@ def test_why_a_rule_did_not_strike(document: dict[str, Any], reason: str) -> Non
     assert f"rule 1  faults.yaml:1\n    {reason}\n" in said
 
 
-def test_a_rule_that_has_struck_as_often_as_it_may_is_told_as_such() -> None:
+def test_a_rule_that_was_applied_as_often_as_it_may_is_told_as_such() -> None:
     books = rules({"fault": "error", "times": 1})
     assert "Fault error" in reasons(books, exchange(TrafficLog(), "/v2/a/manifests/b"))
     said = reasons(books, exchange(TrafficLog(), "/v2/a/manifests/b"))

@@ -57,7 +57,7 @@ def test_by_keys_alone(terminal: Terminal, ready: dict[str, object], tmp_path: P
     terminal.wait_for("✗ .*GET blobs/")
 
     terminal.tmux("send-keys", "!")
-    terminal.wait_for("Overrides: what happens to every request")
+    terminal.wait_for("Overrides: faults for every request")
     terminal.tmux("send-keys", "Space")
     terminal.tmux("send-keys", "Escape")
     terminal.wait_for("FAULT .* armed")
