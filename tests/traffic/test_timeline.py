@@ -29,6 +29,8 @@ from brokenreg.traffic.timeline_events import (
 from brokenreg.traffic.timeline_text import text_of
 from brokenreg.traffic.upstream_events import UpstreamResponded
 
+SECRET = "s3cr3tValue0fSomebody"
+
 
 def exchange() -> Exchange:
     target = Target(Endpoint.MANIFEST, repository="app", reference="v1")
@@ -123,18 +125,34 @@ def test_each_kind_has_words_and_data_for_json(kind: str) -> None:
     assert events(opened) == [event]
 
 
-def example(kind: type[TimelineEvent]) -> TimelineEvent:
+@pytest.mark.parametrize("kind", KINDS)
+def test_no_kind_has_a_secret_in_its_texts(kind: str) -> None:
+    opened = exchange()
+    opened.add(example(KINDS[kind], text=f"https://casey:{SECRET}@h/?token={SECRET}"))
+    (event,) = events(opened)
+    assert SECRET not in text_of(event) + json.dumps(data_of(event))
+
+
+def example(kind: type[TimelineEvent], text: str = "a") -> TimelineEvent:
     """An event of that kind, with some value in each field."""
     hints = get_type_hints(kind)
-    values = {field.name: some(hints[field.name]) for field in dataclasses.fields(kind)}
+    values = {field.name: some(hints[field.name], text) for field in dataclasses.fields(kind)}
     return kind(**values)
 
 
-def some(hint: Any) -> Any:
+def some(hint: Any, text: str) -> Any:
     if isinstance(hint, type) and issubclass(hint, StrEnum):
         return next(iter(hint))
-    values = {str: "a", int: 2, float: 2.5, bool: True, tuple[str, ...]: ("a", "b")}
-    return values.get(hint)
+    values = {
+        str: text,
+        str | None: text,
+        int | None: None,
+        int: 2,
+        float: 2.5,
+        bool: True,
+        tuple[str, ...]: ("a", "b"),
+    }
+    return values[hint]
 
 
 def test_kinds_are_not_used_twice() -> None:
