@@ -13,9 +13,16 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validat
 
 from brokenreg.config.addresses import Address, bare_url, is_host
 from brokenreg.config.options import from_text, option, or_off, within
-from brokenreg.config.upstreams import Listen, Realm, Upstream, upstream_glob, upstream_name
+from brokenreg.config.upstreams import (
+    Listen,
+    Realm,
+    Upstream,
+    WebProxy,
+    upstream_glob,
+    upstream_name,
+    web_proxy_or_env,
+)
 from brokenreg.config.users import AuthUser, sendable_token
-from brokenreg.config.web_proxy import WebProxy, web_proxy_or_env
 from brokenreg.oci.durations import parse_duration
 from brokenreg.oci.sizes import parse_size
 

@@ -11,7 +11,7 @@ import httpx
 import pytest
 import trustme
 
-from brokenreg.config.web_proxy import WebProxy as Setting
+from brokenreg.config.upstreams import WebProxy as Setting
 from brokenreg.proxy.auth.authorization import UpstreamAuth
 from brokenreg.proxy.auth.tokens import TokenCache
 from brokenreg.proxy.errors import (

@@ -13,7 +13,7 @@ import aiohappyeyeballs
 import httpcore
 from cachetools import TTLCache
 
-from brokenreg.config.web_proxy import WebProxy
+from brokenreg.config.upstreams import WebProxy
 from brokenreg.proxy.http.addresses import AddressPolicy, Trust, parse_address
 from brokenreg.proxy.http.bounded_stream import BoundedStream
 from brokenreg.proxy.http.lookups import Address, Resolve

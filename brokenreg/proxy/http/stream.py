@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 import httpcore
 
-from brokenreg.config.web_proxy import WebProxy
+from brokenreg.config.upstreams import WebProxy
 from brokenreg.oci.errors import NO_DESCRIPTOR, TOO_MANY_FILES
 from brokenreg.proxy.errors import UpstreamBusyError
 from brokenreg.proxy.http.nested_tls import NestedTLS

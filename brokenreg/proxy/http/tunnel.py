@@ -14,7 +14,7 @@ import h11
 import httpcore
 
 from brokenreg import __version__
-from brokenreg.config.web_proxy import WebProxy
+from brokenreg.config.upstreams import WebProxy
 from brokenreg.http.authority import authority
 from brokenreg.proxy.errors import UpstreamForbiddenError, UpstreamSilentError, UpstreamUnreachableError
 from brokenreg.proxy.http.bounded_stream import BoundedStream

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from brokenreg.config.web_proxy import WebProxy
+from brokenreg.config.upstreams import WebProxy
 
 _VARIABLES = {"https": ("HTTPS_PROXY", "ALL_PROXY"), "http": ("HTTP_PROXY", "ALL_PROXY")}
 """By scheme of the upstream's URL, the variables that curl and docker read; the first that is set wins."""
