@@ -23,13 +23,7 @@ from brokenreg.proxy.http.client import UpstreamClient
 from brokenreg.proxy.routes import Route
 from brokenreg.storage import Store
 from brokenreg.storage.blobs import BlobFile
-from brokenreg.storage.errors import (
-    StorageFullError,
-    TooLargeError,
-    is_no_room,
-    no_room,
-    storage_error_response,
-)
+from brokenreg.storage.errors import StorageFullError, TooLargeError, as_oci_error, is_no_room, no_room
 from brokenreg.storage.writers import writer_slot
 from brokenreg.traffic.timeline_events import AddEvent
 from brokenreg.traffic.upstream_events import NotCached
@@ -94,7 +88,7 @@ class Fill:
             if self._begun:  # clients get no message then, only a cut connection
                 logger.warning("fetching %s of %s failed: %s", self._digest, self._route.name, error.message)
         except Exception as error:
-            self._error = storage_error_response(error)
+            self._error = as_oci_error(error)
             if self._error is None:
                 logger.exception("fetching %s of %s failed", self._digest, self._route.name)
                 self._error = OCIError(500, ErrorCode.UNKNOWN, "internal error; the diagnostics say more")
@@ -208,7 +202,7 @@ class Fill:
                 self._file = BlobFile(self._upload.path)
                 self._limit = await fill_limit(self._store, self._route.key, self._digest)
                 what = f"blob {self._digest}"
-                async with ended_if_abandoned(lambda: self._upload.offset, self._is_awaited, what):
+                async with ended_if_abandoned(lambda: self._upload.offset, lambda: self._readers > 0, what):
                     await self._receive()
                 await self._publish()
         except BaseException as error:
@@ -218,9 +212,6 @@ class Fill:
             await self._store.uploads.cancel(self._upload)
             if self._overflow is None:
                 raise
-
-    def _is_awaited(self) -> bool:
-        return self._readers > 0
 
     async def _receive(self) -> None:
         """Send requests until the blob is complete, each from where the last one was cut."""
@@ -232,7 +223,7 @@ class Fill:
             except UpstreamError as error:
                 if not self._begun:
                     raise
-                await self._download.resume(error, self._upload.offset, self._is_awaited())
+                await self._download.resume(error, self._upload.offset, self._readers > 0)
             else:
                 return
 

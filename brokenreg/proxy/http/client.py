@@ -11,22 +11,18 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
 from http.cookiejar import CookieJar, DefaultCookiePolicy
-from typing import Any, cast
+from typing import Any
 
 import httpx
 
 from brokenreg import __version__
 from brokenreg.oci.upstreams import DOCKER_HUB
 from brokenreg.proxy.errors import (
-    UpstreamContentError,
     UpstreamError,
-    UpstreamSilentError,
-    UpstreamUnreachableError,
 )
 from brokenreg.proxy.http.addresses import AddressPolicy, Trust, host_and_port, upstream_url
 from brokenreg.proxy.http.bodies import (
     BodySource,
-    limit_body,
     limited_chunks,
     unrequested_encoding,
     with_encoding,
@@ -35,11 +31,11 @@ from brokenreg.proxy.http.failures import Destination, redirect_errors, upstream
 from brokenreg.proxy.http.lookups import Lookups
 from brokenreg.proxy.http.pools import LimitedTransport, Pools
 from brokenreg.proxy.http.rate_limits import retry_rate_limited
-from brokenreg.proxy.http.transport import Transport
+from brokenreg.proxy.http.transport import TracingTransport, Transport, silence_limit
 from brokenreg.proxy.http.web_proxies import DIRECT, WebProxies
 from brokenreg.proxy.routes import Route
 from brokenreg.traffic.timeline_events import AddEvent
-from brokenreg.traffic.upstream_events import UpstreamFailed, UpstreamResponded
+from brokenreg.traffic.upstream_events import UpstreamFailed
 
 Authorize = Callable[[Route, httpx.AsyncClient, AddEvent], httpx.Auth]
 """Returns what authenticates the requests for one route; it may send others with the same client."""
@@ -52,9 +48,6 @@ _CONNECT = 10.0
 
 _BULK = 1024 * 1024
 """Minimum size of a body that a thread reads: its connection cannot be used again."""
-
-_MAX_LOCATION = 16 * 1024
-"""Maximum length of a redirect's URL, in bytes: parsing a longer one would block the loop too long."""
 
 _MAX_REDIRECTS = 10
 _MAX_UPSTREAMS = 128
@@ -113,14 +106,14 @@ class UpstreamResponse:
         left = self.length - self._received
         if left < _BULK:
             return None
-        patience = _patience(self._response.request)
+        patience = silence_limit(self._response.request)
         errors = partial(upstream_errors, self._destination, self._response.url)
         return BodySource(connection, left, patience, errors)
 
     async def read(self, limit: int) -> bytes:
         """Return the whole body. Raise `UpstreamError` if it exceeds `limit` bytes or is too slow."""
         body = bytearray()
-        patience = _patience(self._response.request)
+        patience = silence_limit(self._response.request)
         async for chunk in limited_chunks(self.chunks(), self.source, limit, patience):
             body += chunk
         return bytes(body)
@@ -233,12 +226,6 @@ class UpstreamClient:
         return Trust(None if url is None else host_and_port(httpx.URL(url)))
 
 
-def _patience(request: httpx.Request) -> float:
-    """Return for how many seconds the server may be silent."""
-    seconds: float = request.extensions["timeout"]["read"]
-    return seconds
-
-
 def request_extensions(destination: Destination, add_event: AddEvent) -> dict[str, Any]:
     """Return the extensions of a request, which redirects and authentication pass on."""
     return {"destination": destination, "add_event": add_event}
@@ -257,52 +244,3 @@ async def _send(
     except UpstreamError as error:
         add_event(UpstreamFailed(error.message))
         raise
-
-
-class TracingTransport(httpx.AsyncBaseTransport):
-    """Reports each request and its failure, also for redirects and authentication."""
-
-    def __init__(self, transport: httpx.AsyncBaseTransport) -> None:
-        self._transport = transport
-
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Raise `UpstreamError`."""
-        destination: Destination = request.extensions["destination"]
-        try:
-            with upstream_errors(destination, request.url):
-                response = await self._transport.handle_async_request(request)
-        except (UpstreamUnreachableError, UpstreamSilentError) as error:
-            error.is_outage = host_and_port(request.url) == host_and_port(destination.url)
-            raise
-        where = f"{request.url.netloc.decode('ascii')}{request.url.path}"
-        web_proxy = response.extensions["network_stream"].get_extra_info("web_proxy")
-        add_event: AddEvent = request.extensions["add_event"]
-        through = None if web_proxy is None else str(web_proxy)
-        add_event(UpstreamResponded(request.method, where, response.status_code, through))
-        response.stream = _TracedBody(cast(httpx.AsyncByteStream, response.stream), destination, request.url)
-        if response.has_redirect_location:  # httpx reads its body, to use the connection again
-            sender = destination.name_at(request.url)
-            limit_body(response, sender, _patience(request))
-            if len(response.headers["location"]) > _MAX_LOCATION:
-                await response.aclose()
-                raise UpstreamContentError(f"{sender} redirects to a URL of more than {_MAX_LOCATION} bytes")
-        return response
-
-    async def aclose(self) -> None:
-        await self._transport.aclose()
-
-
-class _TracedBody(httpx.AsyncByteStream):
-    def __init__(self, stream: httpx.AsyncByteStream, destination: Destination, url: httpx.URL) -> None:
-        self._stream = stream
-        self._destination = destination
-        self._url = url
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        """Raise `UpstreamError`."""
-        with upstream_errors(self._destination, self._url):
-            async for chunk in self._stream:
-                yield chunk
-
-    async def aclose(self) -> None:
-        await self._stream.aclose()

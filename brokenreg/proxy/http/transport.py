@@ -1,4 +1,4 @@
-"""An httpx transport over httpcore with our own connections, whose bodies share the event loop."""
+"""httpx transports: one over httpcore, whose bodies share the event loop, and one that reports requests."""
 
 from __future__ import annotations
 
@@ -7,15 +7,21 @@ import ssl
 import time
 from collections.abc import AsyncIterator
 from functools import partial
+from typing import cast
 
 import httpcore
 import httpx
 
-from brokenreg.proxy.http.addresses import AddressPolicy, Trust
+from brokenreg.proxy.errors import UpstreamContentError, UpstreamSilentError, UpstreamUnreachableError
+from brokenreg.proxy.http.addresses import AddressPolicy, Trust, host_and_port
+from brokenreg.proxy.http.bodies import limit_body
 from brokenreg.proxy.http.bounded_stream import BoundedStream
 from brokenreg.proxy.http.connecting import Backend
+from brokenreg.proxy.http.failures import Destination, upstream_errors
 from brokenreg.proxy.http.lookups import Resolve
 from brokenreg.proxy.http.web_proxies import DIRECT, WebProxies
+from brokenreg.traffic.timeline_events import AddEvent
+from brokenreg.traffic.upstream_events import UpstreamResponded
 
 _KEPT_CONNECTIONS = 16
 _KEPT_SECONDS = 30.0
@@ -29,6 +35,9 @@ _CHUNKS_A_TURN = 256
 
 _PAUSE = 0.001
 """Seconds between two such turns of all responses together: the event loop has that time for others."""
+
+_MAX_LOCATION = 16 * 1024
+"""Maximum length of a redirect's URL, in bytes: parsing a longer one would block the loop too long."""
 
 
 class _ReadTurns:
@@ -124,3 +133,58 @@ class _Body(httpx.AsyncByteStream):
 
     async def aclose(self) -> None:
         await self._response.aclose()
+
+
+def silence_limit(request: httpx.Request) -> float:
+    """Return for how many seconds the server may be silent."""
+    seconds: float = request.extensions["timeout"]["read"]
+    return seconds
+
+
+class TracingTransport(httpx.AsyncBaseTransport):
+    """Reports each request and its failure, also for redirects and authentication."""
+
+    def __init__(self, transport: httpx.AsyncBaseTransport) -> None:
+        self._transport = transport
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Raise `UpstreamError`."""
+        destination: Destination = request.extensions["destination"]
+        try:
+            with upstream_errors(destination, request.url):
+                response = await self._transport.handle_async_request(request)
+        except (UpstreamUnreachableError, UpstreamSilentError) as error:
+            error.is_outage = host_and_port(request.url) == host_and_port(destination.url)
+            raise
+        where = f"{request.url.netloc.decode('ascii')}{request.url.path}"
+        web_proxy = response.extensions["network_stream"].get_extra_info("web_proxy")
+        add_event: AddEvent = request.extensions["add_event"]
+        through = None if web_proxy is None else str(web_proxy)
+        add_event(UpstreamResponded(request.method, where, response.status_code, through))
+        response.stream = _TracedBody(cast(httpx.AsyncByteStream, response.stream), destination, request.url)
+        if response.has_redirect_location:  # httpx reads its body, to use the connection again
+            sender = destination.name_at(request.url)
+            limit_body(response, sender, silence_limit(request))
+            if len(response.headers["location"]) > _MAX_LOCATION:
+                await response.aclose()
+                raise UpstreamContentError(f"{sender} redirects to a URL of more than {_MAX_LOCATION} bytes")
+        return response
+
+    async def aclose(self) -> None:
+        await self._transport.aclose()
+
+
+class _TracedBody(httpx.AsyncByteStream):
+    def __init__(self, stream: httpx.AsyncByteStream, destination: Destination, url: httpx.URL) -> None:
+        self._stream = stream
+        self._destination = destination
+        self._url = url
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        """Raise `UpstreamError`."""
+        with upstream_errors(self._destination, self._url):
+            async for chunk in self._stream:
+                yield chunk
+
+    async def aclose(self) -> None:
+        await self._stream.aclose()
