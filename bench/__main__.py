@@ -12,7 +12,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from bench import accuracy, held, panel, proxy, rules, soak
+from bench import accuracy, held, panel, proxy, rules, shutdown, soak
 from bench.peers import ours, peer
 from bench.transfers import delete, make_content, manifest_rate, pull, push, put_manifest
 
@@ -90,6 +90,12 @@ def bench_panel(console: Console, folder: Path, options: argparse.Namespace) -> 
     return _rows((f"{options.rounds} pairs", "", "goal"), panel.report(figures))
 
 
+def bench_shutdown(console: Console, folder: Path, options: argparse.Namespace) -> Table:
+    """How soon it ends."""
+    with console.status("stopping"):
+        return _rows(("in flight", "SIGTERM to end", "goal"), shutdown.report(shutdown.measure(folder)))
+
+
 def bench_soak(console: Console, folder: Path, options: argparse.Namespace) -> Table:
     """Whether memory settles, and whether everything is given back, under a long mixed load."""
     seconds = options.minutes * 60
@@ -106,6 +112,7 @@ PARTS: dict[str, Callable[[Console, Path, argparse.Namespace], Table]] = {
     "held": bench_held,
     "proxy": bench_proxy,
     "panel": bench_panel,
+    "shutdown": bench_shutdown,
     "soak": bench_soak,
 }
 

@@ -2,17 +2,17 @@
 
 - `registry`: a brokenreg for all tests of a module; `own_registry`: one for a test alone. Both serve in a
   thread of this process. `own_process` is a process, for what only a process has: signals, an exit status,
-  output, memory, descriptors. With options: `brokenreg(...)` of `tests.server` and `brokenreg_process(...)` of
-  `tests.process`, with the same interface.
+  output, memory, descriptors. With options: `brokenreg(...)` of `tests.server`, `brokenreg_process(...)` of
+  `tests.process`, which have the same interface.
 - `http`: an HTTP client of `registry`; `secure`, `http1`, `http2`, `each`, `any_http`: over every protocol.
 - `tests.running_registry`: push, add rules, read exchanges; `tests.raw_http`: HTTP by hand, and exactly what
-  came back; `tests.connections` and `tests.tls_client`: the same for connections and TLS; `tests.disks`: small
-  disks.
+  came back; `tests.connections`, `tests.tls_client`: the same for connections and TLS.
+- `tests.disks`: a small disk; `tests.hang_guard`: ends what hangs. A test asserts no upper bound of time.
 - `tests.registry.pushing`: manifests and pushes; `tests.proxy.chain`: a brokenreg before another;
-  `tests.proxy.scripted`: an upstream that answers as it is told to; `tests/panel/screen.py` and `serving.py`: a
-  panel and what it shows.
-- Marks: `clients` (all of `tests/clients`) and `terminal` (whatever uses the fixture `terminal`) are set here,
-  `slow` by hand.
+  `tests.proxy.scripted`: an upstream that answers as it is told to; `screen.py` and `serving.py` of
+  `tests/panel`: a panel and what it shows.
+- Marks: `clients` (all of `tests/clients`) and `terminal` (what uses the fixture `terminal`) are set here,
+  `slow` is set by hand.
 """
 
 from __future__ import annotations

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import string
-import time
 
 import pytest
 from hypothesis import given, settings
@@ -11,6 +10,7 @@ from hypothesis import strategies as st
 
 from brokenreg.redaction import announces_secret, redact_parameter, redact_text
 from brokenreg.traffic.redaction import redact_body, redact_headers, redact_query
+from tests.hang_guard import hang_guard
 
 SECRET = "hunter2"
 JWT = "eyJhbGciOiJFUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiJjYXNleSJ9.c2lnbmF0dXJl-_x"
@@ -239,7 +239,6 @@ def test_paths_and_digests_stay_readable(tag: str, repository: str, hexadecimal:
 )  # fmt: skip
 def test_long_texts_take_no_time(text: str) -> None:
     """A pattern that backtracked would take minutes."""
-    began = time.process_time()
-    redact_text(text)
-    redact_parameter(f"x={text}")
-    assert time.process_time() - began < 1
+    with hang_guard():
+        redact_text(text)
+        redact_parameter(f"x={text}")

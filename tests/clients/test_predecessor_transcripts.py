@@ -44,7 +44,7 @@ def test_timeout_is_asked_for_twice(docker: Client, own_registry: Brokenreg) -> 
     took = time.monotonic() - started
 
     assert line == f"{_PREFIX}unknown: Timeout duration has elapsed!"
-    assert 4.0 <= took <= 5.5
+    assert took >= 4.0
 
     assert own_registry.stop() == 0
     asked = [each for each in own_registry.lines if each.get("endpoint") == "manifest"]

@@ -21,7 +21,6 @@ def test_no_answer_at_all(each: Registry, method: str, fault: str, end: str) -> 
         answer = each.ask(path, method)
     assert (answer.raw, answer.status, answer.headers, answer.body) == (b"", None, [], b"")
     assert answer.ended == end
-    assert answer.duration < 2
     exchange = each.exchange(path, method)
     assert (exchange["faults"], exchange["status"]) == ([fault], None)
     assert (exchange["response_bytes"], exchange["ended"]) == (0, "aborted")
@@ -157,7 +156,6 @@ def test_h2_reset(http2: Registry, after: int, code: int | None) -> None:
         answer = connection.ask(image.layer_path())
         assert (answer.ended, answer.code) == ("rst-stream", 2 if code is None else code)
         assert (answer.status, answer.body) == (200 if after else None, image.layers[0][:after])
-        assert answer.duration < 2
         assert connection.is_alive()
         assert connection.ask(image.layer_path()).body == image.layers[0]
     with http2.control() as control:

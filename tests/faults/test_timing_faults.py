@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import json
-import time
 from typing import Any
 
 import pytest
@@ -13,9 +12,6 @@ from hyperframe.frame import RstStreamFrame
 from tests.raw_http import HTTP1, HTTP2
 from tests.running_registry import Registry
 from tests.server import Brokenreg
-
-LATE = 1.0
-"""Seconds that anything may take beyond what it was told, on a busy machine."""
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "PUT"])
@@ -26,7 +22,7 @@ def test_timeout(each: Registry, method: str) -> None:
         answer = connection.ask(path, method, content=b"{}" if method == "PUT" else b"")
         assert (answer.status, answer.is_whole) == (408, True)
         assert answer.first_byte is not None
-        assert 0.2 <= answer.first_byte < 0.2 + LATE
+        assert answer.first_byte >= 0.2
         if method != "HEAD":
             assert json.loads(answer.body)["errors"][0]["code"] == "TIMEOUT"
         assert connection.ask(image.layer_path()).body == image.layers[0]
@@ -55,7 +51,7 @@ def test_latency(each: Registry, parameters: dict[str, Any], least: float, most:
             answer = connection.ask(path, method)
             assert (answer.status, answer.body, answer.is_whole) == (200, body, True)
             assert answer.first_byte is not None
-            assert least <= answer.first_byte < most + LATE
+            assert least <= answer.first_byte
     assert each.exchange(image.layer_path())["faults"] == ["latency"]
 
 
@@ -79,14 +75,10 @@ def test_stall_in_the_body(each: Registry, at: Any) -> None:
     with each.rule(fault={"type": "stall", "at": at, "dur": "300ms"}):
         answer = each.ask(image.layer_path())
     assert (answer.status, answer.body, answer.is_whole) == (200, image.layers[0], True)
-    arrived, before = list(itertools.accumulate(size for _, size in answer.pieces)), 0.0
+    arrived = list(itertools.accumulate(size for _, size in answer.pieces))
     head = 0 if each.is_http2 else len(answer.raw) - len(answer.body)
-    for (when, _), total in zip(answer.pieces, arrived, strict=True):
-        if total - head <= place:
-            before = when
     after = min(when for (when, _), total in zip(answer.pieces, arrived, strict=True) if total - head > place)
     assert after >= 0.3  # since it was asked: a busy client reads what came before late
-    assert after - before < 0.3 + LATE
     if not each.is_http2:
         assert head + place in arrived
     points = each.exchange(image.layer_path())["timeline"]
@@ -103,9 +95,7 @@ def test_stall_until_the_client_leaves(each: Registry, at: Any) -> None:
             assert answer.ended == "timeout"
             assert answer.status == (None if at == "headers" else 200)
             assert answer.body == (b"" if at == "headers" else image.layers[0][:at])
-        left = time.monotonic()
         exchange = each.exchange(image.layer_path())
-        assert time.monotonic() - left < 1
     assert (exchange["faults"], exchange["ended"]) == (["stall"], "disconnected")
     assert exchange["response_bytes"] == (0 if at == "headers" else at)
 
@@ -116,7 +106,7 @@ def test_stall_before_the_headers(each: Registry, method: str) -> None:
     with each.rule(fault={"type": "stall", "dur": "200ms"}):
         answer = each.ask(image.layer_path(), method)
     assert answer.first_byte is not None
-    assert 0.2 <= answer.first_byte < 0.2 + LATE
+    assert answer.first_byte >= 0.2
     assert (answer.status, answer.is_whole) == (200, True)
     assert answer.body == (image.layers[0] if method == "GET" else b"")
 
@@ -138,7 +128,7 @@ def test_throttle(each: Registry) -> None:
         answer = each.ask(image.layer_path())
     assert (answer.body, answer.is_whole) == (image.layers[0], True)
     assert answer.first_byte is not None
-    assert 0.45 <= answer.duration < 0.5 + LATE
+    assert answer.duration >= 0.45
     assert len(answer.pieces) >= 10
     exchange = each.exchange(image.layer_path())
     assert (exchange["faults"], exchange["ended"]) == (["throttle"], "complete")
@@ -150,7 +140,7 @@ def test_throttle_a_fabricated_layer(each: Registry) -> None:
     layer = manifest["layers"][0]
     answer = each.ask(f"/v2/broken/throttle/blobs/{layer['digest']}")
     assert len(answer.body) == layer["size"]
-    assert 0.27 <= answer.duration < 0.3 + LATE
+    assert answer.duration >= 0.27
 
 
 def test_drip_the_body(each: Registry) -> None:
@@ -159,7 +149,7 @@ def test_drip_the_body(each: Registry) -> None:
     with each.rule(fault={"type": "drip", "every": "10ms"}):
         answer = each.ask(image.layer_path())
     assert (answer.body, answer.is_whole) == (image.layers[0], True)
-    assert 0.28 <= answer.duration < 0.3 + LATE
+    assert answer.duration >= 0.28
     sizes = [size for _, size in answer.pieces if size]
     if each.is_http2:
         assert sizes == [1] * 30
@@ -185,10 +175,10 @@ def test_drip_the_headers(http1: Registry) -> None:
         HTTP1(http1.running) as connection,
     ):
         answer = connection.ask(image.layer_path())
-        assert connection.ask(image.manifest_path()).duration < 0.2 + LATE
+        assert connection.ask(image.manifest_path()).is_whole  # which the rule is not for
     head = len(answer.raw) - 100_000
     assert (answer.status, answer.body) == (200, image.layers[0])
-    assert 0.001 * (head - 2) <= answer.duration < 0.001 * head + LATE
+    assert 0.001 * (head - 2) <= answer.duration
     if http1.is_tls:
         assert [size for _, size in answer.pieces[:head]] == [1] * head
     else:
@@ -207,8 +197,8 @@ def test_headers_drip_though_another_fault_changes_them(http1: Registry) -> None
 
 def test_headers_do_not_drip_over_http2(http2: Registry) -> None:
     image = http2.push(100)
-    with http2.rule(fault={"type": "drip", "what": "headers", "every": "1s"}) as rule:
-        assert http2.ask(image.layer_path()).duration < LATE
+    with http2.rule(fault={"type": "drip", "what": "headers", "every": "1h"}) as rule:
+        assert http2.ask(image.layer_path()).is_whole
         assert http2.rule_state(rule)["applied"] == 0
     assert "drip: not applicable, h2 packs headers into one frame" in http2.timeline(image.layer_path())
 
@@ -235,9 +225,7 @@ def check_leaving(registry: Registry, fault: dict[str, Any]) -> None:
     with registry.rule(fault=fault, match={"endpoint": "layer"}):
         with registry.connect() as connection:
             assert connection.ask(path, timeout=0.2).ended == "timeout"
-        left = time.monotonic()
         exchange = registry.exchange(path)
-        assert time.monotonic() - left < 1.5
     assert exchange["ended"] == "disconnected"
 
 
@@ -259,7 +247,7 @@ def test_latency_and_truncate(each: Registry) -> None:
         with each.rule(fault=both, match={"endpoint": "layer"}):
             answer = each.ask(image.layer_path())
         assert answer.first_byte is not None
-        assert 0.15 <= answer.first_byte < 0.15 + LATE
+        assert answer.first_byte >= 0.15
         assert (answer.body, answer.ended) == (image.layers[0][:10], "rst-stream" if each.is_http2 else "fin")
     assert each.exchange(image.layer_path())["faults"] == ["truncate", "latency"]
 
@@ -273,7 +261,7 @@ def test_throttle_and_corrupt(each: Registry) -> None:
         spoiled = bytearray(image.layers[0])
         spoiled[30_000] ^= 0xFF
         assert answer.body == spoiled
-        assert 0.22 <= answer.duration < 0.25 + LATE
+        assert answer.duration >= 0.22
 
 
 @pytest.mark.parametrize(

@@ -128,7 +128,7 @@ def test_a_handshake_that_stalls(tmp_path: Path) -> None:
         running.stop()
     (event,) = connects(running)
     assert (event["faults"], event["ended"]) == (["tls"], "disconnected")
-    assert 0.4 < event["duration"] < 5
+    assert event["duration"] > 0.4
 
 
 def test_a_handshake_that_stalls_for_a_while(tmp_path: Path) -> None:
@@ -136,7 +136,7 @@ def test_a_handshake_that_stalls_for_a_while(tmp_path: Path) -> None:
     with tls_registry(tmp_path, rules) as running:
         began = time.monotonic()
         assert "EOF" in str(ping(running, trusting(running))).upper()
-        assert 0.3 <= time.monotonic() - began < 5
+        assert time.monotonic() - began >= 0.3
         until_idle(running)
         running.stop()
     (event,) = connects(running)

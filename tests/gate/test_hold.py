@@ -188,15 +188,12 @@ def test_no_status_once_the_headers_are_gone(each: Registry) -> None:
 
 @pytest.mark.parametrize("at", ["headers", 1000])
 def test_a_client_that_leaves(each: Registry, at: Any) -> None:
-    """It is noticed within a second."""
     path = each.push(SIZE).layer_path()
     with each.rule(fault={"type": "hold", "at": at}, match={"endpoint": "layer"}):
         with each.connect() as connection:
             begin(connection, path)
             held(each, path)
-        left = time.monotonic()
         exchange = each.exchange(path)
-        assert time.monotonic() - left < 1
     assert (exchange["ended"], exchange["held"]) == ("disconnected", False)
     assert exchange["response_bytes"] == (0 if at == "headers" else at)
 

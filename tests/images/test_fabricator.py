@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -136,14 +135,18 @@ async def test_100_gib_are_served_from_any_offset_at_once() -> None:
     sums = LayerSums(1, f"sha256:{'a' * 64}", f"sha256:{'b' * 64}")
     layer, image = LayerRecord.of(spec.recipe(1), sums), ImageRecord.of(RANDOM, build_image(spec, [sums]))
     records = {layer.key: layer.model_dump_json(), image.key: image.model_dump_json()}
-    async with fabricating(DictStore(records)) as fabricator:
-        start = time.monotonic()
-        assert (await fabricator.image(RANDOM, "layers-1_size-100GiB")).digest == image.manifest
-        blob = await fabricator.blob(RANDOM, sums.digest)
-        assert blob is not None
-        for offset in range(0, blob.size, blob.size // 50):
-            assert len(blob.read(offset, 100)) == min(100, blob.size - offset)
-        assert time.monotonic() - start < 1
+    with counting_hashes() as hashes:
+        async with fabricating(DictStore(records)) as fabricator:
+            await read_everywhere(fabricator, image, sums)
+        hashes.assert_not_called()
+
+
+async def read_everywhere(fabricator: Fabricator, image: ImageRecord, sums: LayerSums) -> None:
+    assert (await fabricator.image(RANDOM, "layers-1_size-100GiB")).digest == image.manifest
+    blob = await fabricator.blob(RANDOM, sums.digest)
+    assert blob is not None
+    for offset in range(0, blob.size, blob.size // 50):
+        assert len(blob.read(offset, 100)) == min(100, blob.size - offset)
 
 
 async def test_all_who_wait_share_one_job() -> None:
@@ -213,14 +216,11 @@ async def test_a_failure_reaches_all_who_wait_and_is_forgotten() -> None:
 async def test_the_loop_goes_on_while_256_mib_are_hashed() -> None:
     async with fabricating(DictStore()) as fabricator:
         job = asyncio.create_task(fabricator.image(RANDOM, "layers-2_size-128MiB"))
-        delays = []
+        turns = 0
         while not job.done():
-            start = time.perf_counter()
             await asyncio.wait([job], timeout=0.001)
-            delays.append(time.perf_counter() - start)
-        assert len(delays) > 20
-        assert sorted(delays)[len(delays) * 9 // 10] < 0.02  # the rest is the machine's, if it is busy
-        assert max(delays) < 0.25
+            turns += 1
+        assert turns > 20  # if it hashed in the loop, there would be one turn for each layer
 
 
 @pytest.mark.parametrize("count", [1, 5])
@@ -240,9 +240,8 @@ async def test_close_ends_jobs_promptly_and_answers_those_who_wait(
             for seed in range(count)
         ]
         await begun.wait()
-        start = time.monotonic()
-        await fabricator.close()
-        assert time.monotonic() - start < 0.5
+        async with asyncio.timeout(30):  # to hash 100 GiB takes minutes
+            await fabricator.close()
         for task in waiting:
             assert (await refused(task)).status == 503
         assert (await refused(fabricator.image(RANDOM, "layers-1_size-1"))).status == 503

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from werkzeug.datastructures import WWWAuthenticate
 
 from brokenreg.proxy.auth.challenges import Challenge, parse_challenges
+from tests.hang_guard import hang_guard
 
 HUB = {"realm": "https://auth.docker.io/token", "service": "registry.docker.io"}
 TOKENS = st.text("abcdefghijklmnopqrstuvwxyz-_0123456789", min_size=1, max_size=10)
@@ -76,9 +75,8 @@ def test_nothing_is_too_odd(values: list[str]) -> None:
 
 @pytest.mark.parametrize("piece", ["a", "a,", 'a="', 'a="\\', "a=", " ", "=", 'a="b"', 'a "', "a b"])
 def test_length_costs_little(piece: str) -> None:
-    begun = time.process_time()
-    parse_challenges([(piece * 8192)[:8192]])
-    assert time.process_time() - begun < 1
+    with hang_guard():
+        parse_challenges([(piece * 8192)[:8192]])
 
 
 def _write(challenge: Challenge) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -94,7 +93,6 @@ def test_what_the_default_upstream_says(proxy: Brokenreg, odd: Scripted, name: s
 def test_an_upstream_that_is_not_there(tmp_path: Path, name: str) -> None:
     options = ("--upstream", f"quay.io=http://127.0.0.1:{free_port()}")
     with brokenreg(tmp_path, *options) as proxy:
-        begun = time.monotonic()
         path = f"/v2/{name}/manifests/v1"
         assert error_of(ask(proxy, "GET", path), 502)["code"] == "UNAVAILABLE"
         assert ask(proxy, "HEAD", path).status_code == 404
@@ -105,7 +103,6 @@ def test_an_upstream_that_is_not_there(tmp_path: Path, name: str) -> None:
             assert ask(proxy, "GET", f"/v2/quay.io/{name}/{what}").status_code == 502
         assert ask(proxy, "HEAD", f"/v2/quay.io/{name}/manifests/v1").status_code == 502
         assert push(proxy, name) == 201
-        assert time.monotonic() - begun < 3
 
 
 def test_a_default_upstream_that_is_not_allowed(tmp_path: Path, name: str) -> None:

@@ -6,7 +6,6 @@ import asyncio
 import itertools
 import socket
 import threading
-import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
@@ -18,6 +17,7 @@ from brokenreg.proxy.errors import UpstreamSilentError, UpstreamUnreachableError
 from brokenreg.proxy.http import bodies as short_body
 from brokenreg.proxy.http import transport
 from brokenreg.proxy.http.stream import Stream
+from tests.hang_guard import hang_guard
 from tests.process import brokenreg_process
 from tests.proxy.asked import Listening, asking, get
 from tests.proxy.scripted import Answer, scripted
@@ -87,10 +87,8 @@ async def test_a_head_is_bounded(pieces: tuple[bytes, ...], words: str) -> None:
 async def test_blanks_in_a_transfer_coding_take_no_time() -> None:
     head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: a" + b" " * 60_000 + b"b\r\n\r\n"
     async with sending(lambda: iter((head,))) as url, asking({"quay.io": url}) as client:
-        began = time.monotonic()
-        with pytest.raises(UpstreamUnreachableError, match="Transfer-Encoding a"):
+        with hang_guard(), pytest.raises(UpstreamUnreachableError, match="Transfer-Encoding a"):
             await get(client, "quay.io")
-        assert time.monotonic() - began < 5
 
 
 async def test_interim_responses_are_no_harm() -> None:

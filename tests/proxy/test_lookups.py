@@ -7,7 +7,6 @@ import os
 import select
 import socket
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -28,7 +27,7 @@ import socket, time
 resolve = socket.getaddrinfo
 def slow(host, *arguments, **options):
     if host.endswith(".slow.example"):
-        time.sleep(20)
+        time.sleep(3600)
     return resolve(host, *arguments, **options)
 socket.getaddrinfo = slow
 """
@@ -174,7 +173,6 @@ def test_slow_lookups_stop_neither_pushes_nor_the_end(tmp_path: Path) -> None:
     ):
         waiting = [_ask(running.url, f"h{number}.slow.example") for number in range(20)]
         refused, _, _ = select.select(waiting, [], [], 5)
-        begun = time.monotonic()
         blob = os.urandom(300_000)
         pushed = client.post(
             "/v2/a/b/blobs/uploads/",
@@ -183,7 +181,6 @@ def test_slow_lookups_stop_neither_pushes_nor_the_end(tmp_path: Path) -> None:
             headers={"content-type": "application/octet-stream"},
         )
         assert pushed.status_code == 201
-        assert time.monotonic() - begun < 5, "no lookup ends before"
         assert running.stop(timeout=5) == 0
         assert refused[0].recv(12) == b"HTTP/1.1 503"
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import http.client
 import threading
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
@@ -22,8 +21,8 @@ from tests.proxy.scripted import Answer, Received, scripted
 from tests.registry.pushing import digest_of, error_of
 from tests.server import Brokenreg, brokenreg
 
-AT_ONCE = 2.0
-"""Seconds; --upstream-timeout is far more."""
+PATIENCE = 30.0
+"""Seconds; less than --upstream-timeout: a request that waits for itself fails."""
 
 PATHS = ("manifests/v1", "tags/list", f"blobs/{digest_of(b'a blob')}", f"referrers/{digest_of(b'{}')}")
 
@@ -54,9 +53,7 @@ def members(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
 @pytest.mark.parametrize("path", PATHS)
 def test_a_ring_is_refused_at_once(members: Ring, path: str) -> None:
     for first, second in zip(members, [*members[1:], members[0]], strict=True):
-        begun = time.monotonic()
-        error = error_of(httpx.get(f"{first.url}/v2/org/app/{path}", timeout=30), 403)
-        assert time.monotonic() - begun < AT_ONCE
+        error = error_of(httpx.get(f"{first.url}/v2/org/app/{path}", timeout=PATIENCE), 403)
         assert error["code"] == "DENIED"
         assert error["message"].startswith(f"a loop: a request to a.b (at {second.host}) came back ")
         assert "--upstream a.b=URL" in error["message"]
@@ -69,7 +66,7 @@ def test_all_members_of_a_ring_asked_at_the_same_moment(members: Ring, path: str
     gate = threading.Barrier(len(asking))
 
     def ask(member: Brokenreg) -> int:
-        connection = http.client.HTTPConnection(member.host, timeout=30)
+        connection = http.client.HTTPConnection(member.host, timeout=PATIENCE)
         connection.connect()
         gate.wait(30)
         connection.request("GET", f"/v2/org/app/{path}")
@@ -77,10 +74,8 @@ def test_all_members_of_a_ring_asked_at_the_same_moment(members: Ring, path: str
         connection.close()
         return status
 
-    begun = time.monotonic()
     with ThreadPoolExecutor(len(asking)) as pool:
         assert list(pool.map(ask, asking)) == [403] * len(asking)
-    assert time.monotonic() - begun < AT_ONCE
 
 
 def test_via_is_passed_on(tmp_path: Path) -> None:

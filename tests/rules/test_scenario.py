@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +21,7 @@ from brokenreg.rules.scenario import (
     read_scenario,
     write_scenario,
 )
+from tests.hang_guard import hang_guard
 from tests.server import Brokenreg, brokenreg, clean_environment
 
 WHOLE = """\
@@ -139,10 +139,8 @@ _HOSTILE = {
 
 @pytest.mark.parametrize("name", sorted(_HOSTILE))
 def test_a_hostile_one_is_refused_at_once(name: str) -> None:
-    began = time.monotonic()
-    with pytest.raises(ScenarioError) as caught:
+    with hang_guard(), pytest.raises(ScenarioError) as caught:
         read_scenario(_HOSTILE[name], "hostile")
-    assert time.monotonic() - began < 3
     assert len(str(caught.value)) < 1000
     assert "\n" not in str(caught.value)
 
