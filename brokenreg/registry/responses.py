@@ -13,7 +13,7 @@ from typing import Any
 from brokenreg.oci.digests import Digest
 from brokenreg.oci.errors import ErrorCode, OCIError
 from brokenreg.proxy.cache.fill import Piece
-from brokenreg.storage.errors import as_oci_error
+from brokenreg.storage.errors import error_for_client
 from brokenreg.wire.asgi import ZERO_COPY, Send
 
 logger = logging.getLogger(__name__)
@@ -64,7 +64,7 @@ def as_oci_error(error: Exception) -> OCIError:
     """Return the error that the client gets for an exception. An unexpected one is logged here."""
     if isinstance(error, OCIError):
         reported = error
-    elif (stored := as_oci_error(error)) is not None:
+    elif (stored := error_for_client(error)) is not None:
         reported = stored
         if reported.status == 500:
             logger.error("a request failed: %s", reported.message)

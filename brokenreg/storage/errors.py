@@ -58,7 +58,7 @@ def is_full(error: OSError) -> bool:
     return error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
-def as_oci_error(error: Exception) -> OCIError | None:
+def error_for_client(error: Exception) -> OCIError | None:
     """Return the error for a request that failed because of the data folder, or None for other errors."""
     if is_no_room(error):
         return OCIError(507, ErrorCode.UNAVAILABLE, "no room left in the data folder; nothing was stored")

@@ -15,7 +15,7 @@ from brokenreg.proxy.auth.tokens import TokenCache
 from brokenreg.proxy.errors import UpstreamBusyError
 from brokenreg.proxy.http.client import UpstreamClient
 from brokenreg.proxy.routes import Route
-from brokenreg.storage.errors import as_oci_error
+from brokenreg.storage.errors import error_for_client
 from tests.proxy.asked import OK, Listening, asking, get
 
 UNENDING = b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\n{}"
@@ -85,7 +85,7 @@ async def test_where_no_descriptor_is_left(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_where_no_descriptor_is_left_for_a_file() -> None:
-    error = as_oci_error(OSError(errno.EMFILE, os.strerror(errno.EMFILE), "/data/uploads/1"))
+    error = error_for_client(OSError(errno.EMFILE, os.strerror(errno.EMFILE), "/data/uploads/1"))
     assert error is not None
     assert (error.status, error.headers["retry-after"]) == (503, "10")
     assert "/data" not in error.message

@@ -11,7 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from brokenreg.storage.errors import as_oci_error
+from brokenreg.storage.errors import error_for_client
 from tests.registry.pushing import digest_of, error_of, image
 from tests.server import Brokenreg
 
@@ -90,14 +90,14 @@ def test_another_folder_in_its_place(own_registry: Brokenreg, http: httpx.Client
 
 @pytest.mark.parametrize("number", [errno.EROFS, errno.EIO, errno.EACCES])
 def test_a_file_system_that_fails_is_named(number: int) -> None:
-    error = as_oci_error(OSError(number, os.strerror(number)))
+    error = error_for_client(OSError(number, os.strerror(number)))
     assert error is not None
     assert (error.status, os.strerror(number) in error.message) == (500, True)
 
 
 def test_an_error_that_is_not_of_the_folder_is_not_told_as_one() -> None:
-    assert as_oci_error(ConnectionResetError(errno.ECONNRESET, "reset")) is None
-    assert as_oci_error(KeyError("x")) is None
+    assert error_for_client(ConnectionResetError(errno.ECONNRESET, "reset")) is None
+    assert error_for_client(KeyError("x")) is None
 
 
 @pytest.mark.parametrize("part", ["uploads", "blobs"])

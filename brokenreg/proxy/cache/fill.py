@@ -23,7 +23,7 @@ from brokenreg.proxy.http.client import UpstreamClient
 from brokenreg.proxy.routes import Route
 from brokenreg.storage import Store
 from brokenreg.storage.blobs import BlobFile
-from brokenreg.storage.errors import StorageFullError, TooLargeError, as_oci_error, is_no_room, no_room
+from brokenreg.storage.errors import StorageFullError, TooLargeError, error_for_client, is_no_room, no_room
 from brokenreg.storage.writers import writer_slot
 from brokenreg.traffic.timeline_events import AddEvent
 from brokenreg.traffic.upstream_events import NotCached
@@ -88,7 +88,7 @@ class Fill:
             if self._begun:  # clients get no message then, only a cut connection
                 logger.warning("fetching %s of %s failed: %s", self._digest, self._route.name, error.message)
         except Exception as error:
-            self._error = as_oci_error(error)
+            self._error = error_for_client(error)
             if self._error is None:
                 logger.exception("fetching %s of %s failed", self._digest, self._route.name)
                 self._error = OCIError(500, ErrorCode.UNKNOWN, "internal error; the diagnostics say more")
