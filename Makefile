@@ -49,6 +49,7 @@ $(VENV)/made: pyproject.toml
 	$(BIN)/pip install --quiet --editable .
 	touch $@
 
-$(VENV)/made-dev: $(VENV)/made requirements-dev.txt
-	$(BIN)/pip install --quiet --requirement requirements-dev.txt
-	touch $@
+$(VENV)/made-dev: pyproject.toml requirements-dev.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --editable . --requirement requirements-dev.txt
+	touch $(VENV)/made $@
