@@ -144,7 +144,7 @@ async def test_a_file_that_is_there_is_overwritten_only_when_asked_twice(tmp_pat
         await look(pilot, "s")
         assert "this file exists: press enter again to overwrite it" in await named(pilot, there)
         assert there.read_text() == "mine"
-        assert "write it to this file" in await look(pilot, "escape", "s")
+        assert "Save to this file" in await look(pilot, "escape", "s")
         assert "Export exchange" in text(pilot.app)
         await named(pilot, there)
         assert there.read_text() == "mine"
