@@ -1,0 +1,90 @@
+"""What an exchange records of the rules that were evaluated for it, and what a hit can undo."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+from brokenreg.faults.context import RuleMemory
+from brokenreg.oci.target import parse_target
+from brokenreg.rules.path_rules import PathRule
+from brokenreg.rules.rule import rule_of
+from brokenreg.rules.rule_books import RuleBooks
+from brokenreg.traffic.exchange import Exchange
+from brokenreg.traffic.rule_outcome import OutcomeKind
+
+PATH = "/v2/library/app/manifests/v1"
+
+
+def exchange() -> Exchange:
+    return Exchange(1, "GET", PATH, "", "1.1", "http", "127.0.0.1:1", parse_target(PATH))
+
+
+def books(*documents: dict[str, Any]) -> RuleBooks:
+    made = RuleBooks(7, lambda _: ())
+    for document in documents:
+        made.book("").add(rule_of(document), "test")
+    return made
+
+
+def test_each_rule_that_may_match_records_one_outcome_until_one_is_applied() -> None:
+    rules = books(
+        {"fault": "error", "match": {"attempt": 2}},
+        {"fault": "error", "skip": 1},
+        {"fault": "h2-goaway", "match": {"endpoint": "manifest"}},
+        {"name": "third", "fault": {"type": "error", "status": 503}, "times": 2},
+        {"fault": "error"},
+    )
+    seen = exchange()
+    (hit,) = rules.evaluate(seen, ())
+    assert [outcome.kind for outcome in seen.rule_outcomes] == [
+        OutcomeKind.OTHER_ATTEMPT,
+        OutcomeKind.SKIPPED,
+        OutcomeKind.INAPPLICABLE,
+        OutcomeKind.APPLIED,
+    ]
+    last = seen.rule_outcomes[-1]
+    assert (last.rule.label, last.matched, last.applied, last.rule.times) == ("third", 1, 1, 2)
+    assert last.rule.faults == ({"type": "error", "status": 503},)
+    assert last.rule is hit.active.evaluated
+
+
+def test_a_hit_is_undone_once_none_of_its_faults_has_an_effect() -> None:
+    rules = books({"fault": ["latency", "error"], "times": 1})
+    seen = exchange()
+    (hit,) = rules.evaluate(seen, ())
+    hit.note_no_effect()
+    assert (hit.active.applied, seen.rule_outcomes[0].kind) == (1, OutcomeKind.APPLIED)
+    hit.note_no_effect()
+    assert (hit.active.matched, hit.active.applied) == (1, 0)
+    assert [(each.kind, each.applied) for each in seen.rule_outcomes] == [(OutcomeKind.NO_EFFECT, 0)]
+    assert rules.evaluate(exchange(), ()), "its one time is not used up"
+
+
+def test_the_rule_of_an_outcome_is_found_until_it_is_replaced() -> None:
+    rules = books({"fault": "error"})
+    (hit,) = rules.evaluate(exchange(), ())
+    assert rules.find("", hit.outcome.rule) is hit.active
+    assert rules.find("other", hit.outcome.rule) is None
+    rules.book("").replace(hit.active.id, rule_of({"fault": "reset"}), "test")
+    assert rules.find("", hit.outcome.rule) is None
+
+
+def test_the_rule_of_a_path_is_found_until_a_reset() -> None:
+    rules = books()
+    (hit,) = rules.evaluate(exchange(), [PathRule(rule_of({"fault": "error"}), "broken/with/error/app")])
+    assert rules.find("", hit.outcome.rule) is hit.active
+    rules.reset("")
+    assert rules.find("", hit.outcome.rule) is None
+
+
+def test_a_rule_remembers_one_object_of_each_class() -> None:
+    class Numbers(list[int]):
+        pass
+
+    memory = RuleMemory()
+    memory.get(Numbers).append(1)
+    memory.get(Counter)["a"] += 1
+    assert memory.get(Numbers) == [1]
+    assert memory.get(Counter) == {"a": 1}
+    assert RuleMemory().get(Numbers) == []
