@@ -175,7 +175,7 @@ class Panel(App[int], HasDisabledReasons, inherit_bindings=False):
             yield from area.unsaved()
         for screen in self.screen_stack:
             if isinstance(screen, RuleForm):
-                yield "A rule in a form is not in force yet."
+                yield "A rule in a form is not added yet."
             if isinstance(screen, ExportScreen) and screen.is_writing:
                 yield "An export is being written."
 

@@ -24,7 +24,7 @@ class Tab:
 
 _TABS = (
     Tab("traffic", "1", "Traffic", "Show the exchanges", "brokenreg.tui.traffic.area:TrafficArea"),
-    Tab("faults", "2", "Faults", "Show the rules in force", "brokenreg.tui.faults.area:FaultsArea"),
+    Tab("faults", "2", "Faults", "Show the rules", "brokenreg.tui.faults.area:FaultsArea"),
     Tab("blobs", "3", "Blobs", "Show all blobs", "brokenreg.tui.blobs.area:BlobsArea"),
     Tab("tags", "4", "Tags", "Show repositories and their tags", "brokenreg.tui.tags.area:TagsArea"),
     Tab("log", "5", "Log", "Show the server's own log", "brokenreg.tui.log.area:LogArea"),
@@ -35,7 +35,7 @@ TABS: Mapping[str, Tab] = {tab.name: tab for tab in _TABS}
 
 @dataclass(frozen=True, slots=True)
 class Area:
-    """Commands that are in force together: their heading in the help, and in which tabs and dialogues."""
+    """Commands that are available together: their heading in the help, and in which tabs and dialogues."""
 
     group: str
     places: frozenset[str]
@@ -52,7 +52,7 @@ _AREAS: Mapping[str, Area] = {
         for name in ("document", "confirm", "ask", "choose", "form", "file")
     },
 }
-"""All others are in force in the tab or dialogue of their name."""
+"""All others are available in the tab or dialogue of their name."""
 
 
 def area(name: str) -> Area:
@@ -208,7 +208,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("choose.down", "down,tab", "Down", "Go to the next fault", "move(1)"),
     Command("choose.up", "up,shift+tab", "Up", "Go to the previous fault", "move(-1)"),
     Command("choose.cancel", "escape", "Cancel", "Choose none", footer=True),
-    Command("form.submit", "enter", "OK", "Put the rule in force", footer=True, priority=True),
+    Command("form.submit", "enter", "OK", "Add or change the rule", footer=True, priority=True),
     Command("form.next", "down,tab", "Next", "Go to the next field", footer=True),
     Command("form.previous", "up,shift+tab", "Previous", "Go to the previous field"),
     Command("form.cancel", "escape", "Cancel", "Change nothing", footer=True),
@@ -230,7 +230,7 @@ BY_ID: Mapping[str, Command] = {command.id: command for command in COMMANDS}
 
 
 def meet(one: Command, other: Command) -> bool:
-    """Return whether both can be in force together, so that they need different keys."""
+    """Return whether both can be available together, so that they need different keys."""
     return not area(one.area).places.isdisjoint(area(other.area).places)
 
 

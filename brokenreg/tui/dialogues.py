@@ -42,7 +42,7 @@ def warn(widget: Widget, problem: str) -> None:
 class Dialogue(ModalScreen[Result], HasDisabledReasons, inherit_bindings=False):
     """A box over the panel, with a title that names the action, and with its keys at the bottom.
 
-    Commands of the panel are not in force while it is open. `title` is `visible`.
+    Commands of the panel are not available while it is open. `title` is `visible`.
     """
 
     DEFAULT_CSS = """

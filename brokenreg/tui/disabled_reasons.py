@@ -36,7 +36,7 @@ class HasDisabledReasons(DOMNode):
 def disabled_reasons(node: DOMNode, key: str, keys: Mapping[str, str]) -> Iterator[str]:
     """Yield why `node`, and then those around it, do nothing on a key (by Textual's name).
 
-    `keys` are other keys by command id. Commands of the panel are not in force over a dialogue.
+    `keys` are other keys by command id. Commands of the panel are not available in a dialogue.
     """
     commands = list(commands_on(key, keys))
     for each in node.ancestors_with_self:

@@ -60,7 +60,7 @@ async def test_it_asks_while_rules_are_not_saved(tmp_path: Path) -> None:
         spent = rule_of({"fault": {"type": "error", "status": 500}, "times": 1})
         book.add(spent, "panel, next like this").applied = 1
         await look(pilot, "2", "c", *"reset", "enter")
-        assert "A rule in a form is not in force yet." in await look(pilot, "ctrl+c")
+        assert "A rule in a form is not added yet." in await look(pilot, "ctrl+c")
         await look(pilot, "escape", "enter")
         assert "1 rule made here is not saved." in await look(pilot, "q")
         await look(pilot, "n", "!", "space", "escape")

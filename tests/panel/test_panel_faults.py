@@ -290,7 +290,7 @@ async def test_a_reset_while_a_dialogue_is_open_loses_nothing_that_comes_after(t
         await it.typed(str(scenario))
         it.books.reset("")
         await it.press("enter")
-        assert "in force: 1 rule from" in await it.settled()
+        assert "loaded: 1 rule from" in await it.settled()
         assert await it.get() == 418
         await it.press("!")
         it.books.reset("")

@@ -156,7 +156,7 @@ async def test_no_pane_obeys_what_a_client_sent(pane: int) -> None:
 
 
 def rules(*documents: dict[str, Any], since: float = NOON - 1) -> RuleBooks:
-    """Rules in force, as a scenario file at some lines has them."""
+    """Rules, as a scenario file at some lines has them."""
     books = RuleBooks(7, lambda target: (2,))
     for line, document in enumerate(documents, start=1):
         books.book("").add(rule_of(document), f"faults.yaml:{line}").since = since

@@ -1,4 +1,4 @@
-"""The Faults tab: the rules in force in all namespaces, overrides apart below them."""
+"""The Faults tab: the rules of all namespaces, and overrides below them."""
 
 from __future__ import annotations
 

@@ -85,7 +85,7 @@ class OverridesScreen(Dialogue[None], inherit_bindings=False):
             self._show()
 
     def _put(self, rule: Rule) -> None:
-        """Put it in force, in the place of the one with the same fault."""
+        """Add it, or replace the override with the same fault."""
         active = self._of(rule.fault[0].name)
         try:
             if active is None:

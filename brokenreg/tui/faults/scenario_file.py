@@ -89,7 +89,7 @@ class LoadDialogue(_FileDialogue):
         except ValueError as error:  # a path that no file can have
             self.tell(f"{path}: {error}")
         else:
-            self.dismiss(f"in force: {counted(len(book), 'rule')} from {path}")
+            self.dismiss(f"loaded: {counted(len(book), 'rule')} from {path}")
 
 
 class SaveDialogue(_FileDialogue):

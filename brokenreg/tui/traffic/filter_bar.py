@@ -62,7 +62,7 @@ class _Field(Input):
 class FilterBar(Vertical):
     """The filter, and two lines to edit it: the expression, and what is wrong with it or how it may go on.
 
-    `text` is the expression that was applied last; it is in force while `is_on`.
+    `text` is the expression that was applied last; it applies while `is_on`.
     """
 
     DEFAULT_CSS = """
@@ -99,7 +99,7 @@ class FilterBar(Vertical):
 
     @property
     def filter(self) -> Filter:
-        """The filter that is in force."""
+        """The filter that applies now."""
         return parse_filter(self.text) if self.text and self.is_on else everything
 
     def open(self, values: Values) -> None:

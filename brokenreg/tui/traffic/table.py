@@ -108,7 +108,7 @@ class TrafficTable(CursorList):
 
     @property
     def progress(self) -> float | None:
-        """How far a new filter has come, from 0 to 1; None once it is in force."""
+        """How far a new filter has come, from 0 to 1; None once it applies."""
         return None if self._coming is None else self._coming.progress
 
     @property
