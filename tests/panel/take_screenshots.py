@@ -129,8 +129,11 @@ async def take(file: str) -> str:
                 await still(panel)
                 panel.tick()
                 await pilot.pause()
-                await pilot.pause()  # the footer is made anew after the next refresh
-                return svg(panel)
+                before, drawn = "", svg(panel)
+                while drawn != before:  # on a busy machine, layout and footer need several refreshes
+                    await pilot.pause(0.02)
+                    before, drawn = drawn, svg(panel)
+                return drawn
 
 
 async def still(panel: Panel) -> None:
