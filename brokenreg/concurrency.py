@@ -158,7 +158,7 @@ class SingleFlight(Generic[Key, Result]):
             flight.waiting -= 1
             if not flight.waiting and not flight.task.done() and self._linger is not None:
                 loop = asyncio.get_running_loop()
-                flight.end = loop.call_later(self._linger, self._forget, key, flight)
+                flight.end = loop.call_later(self._linger, self._end, key, flight)
         if flight.task.cancelled():
             raise self._ended()
         return flight.task.result()
@@ -167,7 +167,7 @@ class SingleFlight(Generic[Key, Result]):
         """End the work for that key. The next caller starts it anew."""
         flight = self._flights.get(key)
         if flight is not None:
-            self._forget(key, flight)
+            self._end(key, flight)
 
     async def close(self) -> None:
         """End all work, and refuse new work."""
@@ -181,13 +181,16 @@ class SingleFlight(Generic[Key, Result]):
         task.add_done_callback(partial(self._landed, key, flight))
         return flight
 
+    def _end(self, key: Key, flight: _Flight[Result]) -> None:
+        self._forget(key, flight)
+        flight.task.cancel()
+
     def _forget(self, key: Key, flight: _Flight[Result]) -> None:
-        """Let the next caller start anew, and end the work if it has not ended."""
+        """Let the next caller start anew."""
         if self._flights.get(key) is flight:
             del self._flights[key]
         if flight.end is not None:
             flight.end.cancel()
-        flight.task.cancel()
 
     def _landed(self, key: Key, flight: _Flight[Result], task: asyncio.Future[Result]) -> None:
         self._tasks.discard(task)
