@@ -28,7 +28,8 @@ from brokenreg.control.problems import MAX_BODY, MEDIA_TYPE, APIError, api_error
 from brokenreg.control.routes import JSON, APIRequest, Query, Route
 from brokenreg.runtime.runtime import Runtime
 from brokenreg.validation import describe_error, error_location
-from brokenreg.wire.asgi import ClientDisconnectedError, Receive, Scope, Send
+from brokenreg.wire.asgi import Receive, Scope, Send
+from brokenreg.wire.quart_app import call_quart, make_quart
 
 ROUTES: tuple[Route, ...] = (
     *status.ROUTES,
@@ -64,7 +65,7 @@ class Control:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         refusal = self._guard.refusal_reason(scope)
         if refusal is None:
-            await self._respond(scope, receive, send)
+            await call_quart(self._quart, scope, receive, send)
             return
         body = refusal.body()
         headers = {
@@ -77,24 +78,9 @@ class Control:
         await send({"type": "http.response.start", "status": refusal.status, "headers": encoded})
         await send({"type": "http.response.body", "body": body})
 
-    async def _respond(self, scope: Scope, receive: Receive, send: Send) -> None:
-        try:
-            await self._quart(scope, receive, send)  # type: ignore[arg-type]
-        except ExceptionGroup as group:  # Quart uses a task group from Python 3.13 on
-            _, others = group.split(ClientDisconnectedError)
-            if others is not None:
-                raise others from None
-            raise ClientDisconnectedError from None
-
 
 def _make_quart(runtime: Runtime) -> Quart:
-    app = Quart("brokenreg.control", static_folder=None)
-    app.config.update(
-        RESPONSE_TIMEOUT=None,
-        BODY_TIMEOUT=None,
-        MAX_CONTENT_LENGTH=MAX_BODY,
-        PROVIDE_AUTOMATIC_OPTIONS=False,
-    )
+    app = make_quart("brokenreg.control", MAX_BODY)
     for route in (*ROUTES, *_document_routes()):
         name = f"{route.method} {route.path}"
         app.add_url_rule(route.path, name, _view(runtime, route), methods=[route.method])

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 
+import quart
+from werkzeug.datastructures import Headers
+
 from brokenreg.oci.errors import ErrorCode, OCIError
 from brokenreg.oci.target import Endpoint
 from brokenreg.registry.auth.token_endpoint import get_token, post_token
@@ -13,12 +16,13 @@ from brokenreg.registry.listings import list_catalog, list_tags, ping
 from brokenreg.registry.manifests import delete_manifest, get_manifest, put_manifest
 from brokenreg.registry.referrers import list_referrers
 from brokenreg.registry.request import RegistryRequest, Services
-from brokenreg.registry.responses import Response, as_oci_error, respond_error, send_response
+from brokenreg.registry.responses import Response, as_oci_error, error_response, headers_of, send_response
 from brokenreg.registry.uploads import cancel_upload, get_upload, patch_upload, put_upload, start_upload
 from brokenreg.traffic.recorder import exchange_of
 from brokenreg.traffic.timeline_events import ResponseCutShort
 from brokenreg.wire.asgi import ZERO_COPY, ClientDisconnectedError, Receive, Scope, Send
 from brokenreg.wire.connection_middleware import stream_of
+from brokenreg.wire.quart_app import call_quart, make_quart
 
 EndpointFunction = Callable[[RegistryRequest], Response | Awaitable[Response]]
 """Responds to a request immediately, or returns a coroutine if it must wait or read the request's body."""
@@ -48,24 +52,52 @@ _UPLOADS: dict[str, EndpointFunction] = {"POST": start_upload}
 """The methods of `/v2/<name>/blobs/uploads/`, where sessions start."""
 
 
+_QUART = frozenset({Endpoint.TOKEN, Endpoint.REFERRERS})
+"""The endpoints that Quart serves: they are rarely used, read no body, and send a short one."""
+
+_REQUEST = "brokenreg.request"
+"""The entry of the scope in which Quart's view finds the `RegistryRequest`."""
+
+
 class Registry:
     """Serves `/v2/` and `/token` inside the recorder, which has parsed the target of the request."""
 
     def __init__(self, services: Services) -> None:
         self._services = services
+        self._quart = make_quart("brokenreg.registry", max_body=0)
+        self._quart.add_url_rule("/", view_func=_view, methods=["GET", "HEAD"])
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async with AsyncExitStack() as resources:
             request = RegistryRequest(self._services, scope, receive, resources)
+            if request.method in ("GET", "HEAD") and request.target.endpoint in _QUART:
+                await call_quart(self._quart, {**scope, "path": "/", _REQUEST: request}, receive, send)
+                return
+            response = await _response_to(request)
             try:
-                response = endpoint_of(request)(request)
-                if not isinstance(response, Response):
-                    response = await response
                 await send_response(send, response, zero_copy=ZERO_COPY in scope["extensions"])
             except ClientDisconnectedError:
                 raise
-            except Exception as error:  # noqa: BLE001 - every error becomes a response in OCI form
-                await _fail(scope, send, as_oci_error(error))
+            except Exception as error:  # noqa: BLE001 - the response must not look complete
+                _cut_short(scope, as_oci_error(error))
+
+
+async def _view() -> quart.Response:
+    """Respond by Quart, which routes nothing: the recorder has parsed the target."""
+    scope: Scope = dict(quart.request.scope)
+    response = await _response_to(scope[_REQUEST])
+    return quart.Response(response.body, response.status, headers=Headers(headers_of(response)))
+
+
+async def _response_to(request: RegistryRequest) -> Response:
+    """Return the response to a request, also if it is an error. Raise `ClientDisconnectedError`."""
+    try:
+        response = endpoint_of(request)(request)
+        return response if isinstance(response, Response) else await response
+    except ClientDisconnectedError:
+        raise
+    except Exception as error:  # noqa: BLE001 - every error becomes a response in OCI form
+        return error_response(as_oci_error(error))
 
 
 def endpoint_of(request: RegistryRequest) -> EndpointFunction:
@@ -89,11 +121,7 @@ def endpoint_of(request: RegistryRequest) -> EndpointFunction:
     )
 
 
-async def _fail(scope: Scope, send: Send, error: OCIError) -> None:
-    """Respond with an error, or cut a response that has begun, so that it does not look complete."""
-    exchange = exchange_of(scope)
-    if exchange.status is None:
-        await respond_error(send, error)
-    else:
-        exchange.add(ResponseCutShort(error.message))
-        stream_of(scope).connection.abort()
+def _cut_short(scope: Scope, error: OCIError) -> None:
+    """Cut a response that has begun, so that it does not look complete."""
+    exchange_of(scope).add(ResponseCutShort(error.message))
+    stream_of(scope).connection.abort()

@@ -22,7 +22,7 @@ Headers = Mapping[str, str] | Sequence[tuple[str, str]]
 Body = AsyncGenerator[bytes | Piece, None]
 """The parts of a body: bytes, or parts of a file."""
 
-_API_VERSION = (b"docker-distribution-api-version", b"registry/2.0")
+_API_VERSION = ("docker-distribution-api-version", "registry/2.0")
 _CHUNK = 256 * 1024
 _PARTS = (128 * 1024, 1024 * 1024, 4 * 1024 * 1024)
 """Bytes that are sent from kernel to kernel at a time: minimum, first, maximum."""
@@ -94,7 +94,7 @@ async def respond_error(send: Send, error: OCIError) -> None:
 async def send_response(send: Send, response: Response, *, zero_copy: bool = False) -> None:
     """Send a response. With `zero_copy`, parts of files go from kernel to kernel (`ZERO_COPY`)."""
     body = response.body
-    headers = [_API_VERSION, *_encoded(response)]
+    headers = [(name.encode("ascii"), value.encode("latin-1")) for name, value in headers_of(response)]
     await send({"type": "http.response.start", "status": response.status, "headers": headers})
     if not isinstance(body, bytes | None):
         async with aclosing(body) as parts:
@@ -104,18 +104,18 @@ async def send_response(send: Send, response: Response, *, zero_copy: bool = Fal
     await send({"type": "http.response.body", "body": body or b"", "more_body": False})
 
 
-def _encoded(response: Response) -> list[tuple[bytes, bytes]]:
-    """Return the headers as ASGI has them.
+def headers_of(response: Response) -> list[tuple[str, str]]:
+    """Return the headers that are sent.
 
     A 304 describes a body that it does not have (RFC 9110, 15.4.5), so its type and length are omitted.
     """
-    headers = response.headers.items() if isinstance(response.headers, Mapping) else response.headers
-    encoded = [(name.encode("ascii"), value.encode("latin-1")) for name, value in headers]
+    given = response.headers.items() if isinstance(response.headers, Mapping) else response.headers
+    headers = [_API_VERSION, *given]
     if response.status == 304:
-        return [header for header in encoded if header[0] != b"content-type"]
-    if isinstance(response.body, bytes) and "content-length" not in dict(headers):
-        encoded.append((b"content-length", b"%d" % len(response.body)))
-    return encoded
+        return [header for header in headers if header[0] != "content-type"]
+    if isinstance(response.body, bytes) and all(name != "content-length" for name, _ in headers):
+        headers.append(("content-length", str(len(response.body))))
+    return headers
 
 
 async def _send_part(send: Send, part: bytes | Piece, *, zero_copy: bool) -> None:

@@ -1,0 +1,32 @@
+"""Quart as brokenreg uses it: without timers, and with one error for a client that disconnects."""
+
+from __future__ import annotations
+
+from quart import Quart
+
+from brokenreg.wire.asgi import ClientDisconnectedError, Receive, Scope, Send
+
+
+def make_quart(name: str, max_body: int) -> Quart:
+    """Return an application without routes that accepts bodies of `max_body` bytes."""
+    app = Quart(name, static_folder=None)
+    # A timer of the framework would cut held and slow responses.
+    app.config.update(
+        RESPONSE_TIMEOUT=None,
+        BODY_TIMEOUT=None,
+        MAX_CONTENT_LENGTH=max_body,
+        PROVIDE_AUTOMATIC_OPTIONS=False,
+        PROPAGATE_EXCEPTIONS=True,
+    )
+    return app
+
+
+async def call_quart(app: Quart, scope: Scope, receive: Receive, send: Send) -> None:
+    """Let Quart respond. Raise `ClientDisconnectedError` if the client disconnects."""
+    try:
+        await app(scope, receive, send)  # type: ignore[arg-type]
+    except ExceptionGroup as group:  # Quart uses a task group from Python 3.13 on
+        _, others = group.split(ClientDisconnectedError)
+        if others is not None:
+            raise others from None
+        raise ClientDisconnectedError from None
