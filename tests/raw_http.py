@@ -261,15 +261,23 @@ class HTTP2(Connection):
         stream = self.begin(path, method, headers, content)
         return self.read(stream, timeout=timeout, linger=linger, began=began)
 
-    def begin(self, path: str, method: str = "GET", headers: Headers = (), content: bytes = b"") -> int:
-        """Send a request (content of a frame at most); its stream."""
+    def begin(
+        self,
+        path: str,
+        method: str = "GET",
+        headers: Headers = (),
+        content: bytes = b"",
+        *,
+        end: bool = True,
+    ) -> int:
+        """Send a request and return its stream; without `end`, DATA may follow the headers."""
         self._stream += 2
         scheme = self.running.url.partition(":")[0]
         named = [(":method", method), (":scheme", scheme), (":authority", self.running.host), (":path", path)]
-        if content or method in ("POST", "PUT", "PATCH"):
+        if content or (end and method in ("POST", "PUT", "PATCH")):
             named.append(("content-length", str(len(content))))
         block = self._encoder.encode([*named, *((name.lower(), value) for name, value in headers)])
-        flags = ["END_HEADERS"] if content else ["END_HEADERS", "END_STREAM"]
+        flags = ["END_HEADERS"] if content or not end else ["END_HEADERS", "END_STREAM"]
         data = HeadersFrame(self._stream, block, flags=flags).serialize()
         for start in range(0, len(content), 16384):
             is_last = start + 16384 >= len(content)

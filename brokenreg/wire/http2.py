@@ -1,4 +1,4 @@
-"""Checks HTTP/2 requests before Hypercorn does, which decodes method and path as ASCII without a check."""
+"""Checks HTTP/2 requests and DATA frames before Hypercorn, which fails on some of them."""
 
 from __future__ import annotations
 
@@ -11,21 +11,19 @@ _READ_AS_ASCII = (b":method", b":path")
 
 
 class CheckedHTTP2(H2Protocol):
-    """Resets the stream of a request that is malformed (RFC 9113, section 8.1.1); the others continue."""
+    """Resets the stream of a malformed request (RFC 9113, section 8.1.1), and drops DATA that comes too late."""
 
     async def _handle_events(self, events: list[Event]) -> None:
-        refused = {
-            each.stream_id for each in events if isinstance(each, RequestReceived) and _is_malformed(each)
-        }
-        for stream_id in refused:
-            self.connection.reset_stream(stream_id, ErrorCodes.PROTOCOL_ERROR)
-        taken = []
-        for each in events:
-            if getattr(each, "stream_id", None) not in refused:
-                taken.append(each)
-            elif isinstance(each, DataReceived):  # it still counts for the connection's window
-                self.connection.acknowledge_received_data(each.flow_controlled_length, each.stream_id)
-        await super()._handle_events(taken)
+        for event in events:
+            if isinstance(event, RequestReceived) and _is_malformed(event):
+                self.connection.reset_stream(event.stream_id, ErrorCodes.PROTOCOL_ERROR)
+            elif isinstance(event, DataReceived) and event.stream_id not in self.streams:
+                # The request was refused, or its response has been sent. The bytes still count for the window of
+                # the connection.
+                self.connection.acknowledge_received_data(event.flow_controlled_length, event.stream_id)
+            else:
+                await super()._handle_events([event])
+        await self._flush()
 
 
 def _is_malformed(request: RequestReceived) -> bool:

@@ -13,6 +13,7 @@ import httpx
 import hypercorn.protocol
 import pytest
 from hypercorn.asyncio import run as hypercorn_run
+from hyperframe.frame import DataFrame
 
 from brokenreg.wire import http2
 from brokenreg.wire.connection import Wire, install
@@ -53,6 +54,17 @@ def test_what_is_not_ascii_over_http2_resets_its_stream(
             assert connection.ask("/v2/").status == 200
         running.stop()
     assert "Traceback" not in running.warnings
+
+
+def test_the_end_of_a_request_that_arrives_after_the_response_over_http2(registry: Brokenreg) -> None:
+    """Some clients send Content-Length: 0 and then an empty DATA frame; the response does not wait for it."""
+    with HTTP2(registry) as connection:
+        for _ in range(20):
+            path = "/v2/late/end/blobs/uploads/"
+            stream = connection.begin(path, "POST", [("content-length", "0")], end=False)
+            assert connection.read(stream).status == 202
+            connection.send(DataFrame(stream, flags=["END_STREAM"]).serialize())
+        assert connection.ask("/v2/").status == 200
 
 
 async def open_download(running: Brokenreg, digest: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
