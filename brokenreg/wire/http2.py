@@ -11,15 +11,15 @@ _READ_AS_ASCII = (b":method", b":path")
 
 
 class CheckedHTTP2(H2Protocol):
-    """Resets the stream of a malformed request (RFC 9113, section 8.1.1), and drops DATA that comes too late."""
+    """Resets the stream of a malformed request (RFC 9113, section 8.1.1), and drops late DATA."""
 
     async def _handle_events(self, events: list[Event]) -> None:
         for event in events:
             if isinstance(event, RequestReceived) and _is_malformed(event):
                 self.connection.reset_stream(event.stream_id, ErrorCodes.PROTOCOL_ERROR)
             elif isinstance(event, DataReceived) and event.stream_id not in self.streams:
-                # The request was refused, or its response has been sent. The bytes still count for the window of
-                # the connection.
+                # The request was refused, or its response has been sent. The bytes still count for the
+                # connection's window.
                 self.connection.acknowledge_received_data(event.flow_controlled_length, event.stream_id)
             else:
                 await super()._handle_events([event])
