@@ -1,0 +1,85 @@
+"""Operations on rules and scenarios."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from brokenreg.rules.active_rule import ActiveRule
+from brokenreg.rules.rule import FieldError, Rule
+from brokenreg.rules.rule_book import RuleBook
+from brokenreg.rules.scenario import MAX_RULES, ScenarioError, SourcedScenario
+from brokenreg.runtime.errors import Kind, NotFoundError, operation_errors
+from brokenreg.runtime.runtime import Runtime
+
+
+def add_rule(runtime: Runtime, namespace: str, rule: Rule, source: str, *, first: bool = False) -> ActiveRule:
+    """Add a rule to a namespace, to be evaluated last, or first. `source` names who added it."""
+    with operation_errors():
+        book = runtime.rules.book(namespace)
+        active = book.add(rule, source)
+        if first:
+            book.move(active.id, -MAX_RULES)
+        return active
+
+
+def replace_rule(runtime: Runtime, namespace: str, rule_id: int, rule: Rule, source: str) -> ActiveRule:
+    """Replace a rule. Its counts begin anew."""
+    with operation_errors():
+        active = runtime.rules.book(namespace).replace(rule_id, rule, source)
+    if active is None:
+        raise NotFoundError(Kind.RULE, rule_id)
+    return active
+
+
+def find_rule(runtime: Runtime, namespace: str, rule_id: int) -> ActiveRule:
+    """Return a rule. Raise `NotFoundError`."""
+    with operation_errors():
+        active = runtime.rules.book(namespace).get(rule_id)
+    if active is None:
+        raise NotFoundError(Kind.RULE, rule_id)
+    return active
+
+
+def set_rule_enabled(runtime: Runtime, namespace: str, rule_id: int, *, enabled: bool) -> None:
+    """Enable or disable a rule. Its counts stay."""
+    find_rule(runtime, namespace, rule_id)
+    runtime.rules.book(namespace).set_enabled(rule_id, enabled=enabled)
+
+
+def move_rule(runtime: Runtime, namespace: str, rule_id: int, by: int) -> None:
+    """Move a rule down by some places, or up if `by` is negative, among rules or among overrides."""
+    find_rule(runtime, namespace, rule_id)
+    runtime.rules.book(namespace).move(rule_id, by)
+
+
+def remove_rule(runtime: Runtime, namespace: str, rule_id: int) -> None:
+    """Remove a rule."""
+    find_rule(runtime, namespace, rule_id)
+    runtime.rules.book(namespace).remove(rule_id)
+
+
+def clear_rules(runtime: Runtime, namespace: str) -> None:
+    """Remove all rules of a namespace."""
+    with operation_errors():
+        runtime.rules.book(namespace).clear()
+
+
+async def load_scenario(
+    runtime: Runtime, namespace: str, read: Callable[[], SourcedScenario], source: str = ""
+) -> RuleBook:
+    """Replace all rules and expectations of a namespace with a scenario; an invalid one changes nothing.
+
+    Threads call `read` and prepare the rules: a thousand rules take half a second. `source` begins the
+    message about an invalid rule.
+    """
+    with operation_errors():
+        sourced = await asyncio.to_thread(read)
+        try:
+            prepared = await asyncio.to_thread(runtime.rules.book(namespace).prepare, sourced)
+        except FieldError as error:
+            message = f"{source}: {error}" if source else str(error)
+            raise ScenarioError(message, error.where) from None
+        book = runtime.rules.book(namespace)  # a reset may have replaced it meanwhile
+    book.replace_all(sourced, prepared)
+    return book
