@@ -12,6 +12,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from brokenreg.http.authority import ip_address_of
+
 LIFETIME = datetime.timedelta(days=365)
 _SINCE = datetime.timedelta(hours=1)
 """Certificates are valid from that long ago, because clocks differ."""
@@ -108,16 +110,13 @@ def _usage(*, sign_certificates: bool) -> x509.KeyUsage:
 
 
 def _alternative(name: str) -> x509.GeneralName:
-    try:
-        return x509.IPAddress(ipaddress.ip_address(name))
-    except ValueError:
-        return x509.DNSName(name)
+    address = ip_address_of(name)
+    return x509.DNSName(name) if address is None else x509.IPAddress(address)
 
 
 def _constraint(name: str) -> x509.GeneralName:
     """Return the subtree of a name; an address needs its mask."""
-    try:
-        address = ipaddress.ip_address(name)
-    except ValueError:
+    address = ip_address_of(name)
+    if address is None:
         return x509.DNSName(name.removeprefix("*."))
     return x509.IPAddress(ipaddress.ip_network(f"{name}/{_NETWORK_OF_ONE[address.version]}"))

@@ -6,11 +6,10 @@ A browser runs code of strangers, and reaches what listens on loopback. It canno
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Iterable
 from functools import lru_cache
 
-from brokenreg.http.authority import parse_authority
+from brokenreg.http.authority import ip_address_of, parse_authority
 from brokenreg.oci.errors import ErrorCode, OCIError
 from brokenreg.registry.responses import respond_error
 from brokenreg.wire.asgi import (
@@ -61,7 +60,7 @@ class RegistryGuard:
             if name is None:
                 message = f"invalid Host {host[:100]!r}: write <name> or <name>:<port>"
                 return OCIError(421, ErrorCode.DENIED, message)
-            if name not in self._allowed and not _is_address(name) and _is_loopback(scope):
+            if name not in self._allowed and ip_address_of(name) is None and _is_loopback(scope):
                 return OCIError(
                     421,
                     ErrorCode.DENIED,
@@ -90,14 +89,7 @@ def _host_name(host: str) -> str | None:
     return None if parsed is None else parsed[0].strip("[]").removesuffix(".").lower()
 
 
-def _is_address(name: str) -> bool:
-    try:
-        ipaddress.ip_address(name)
-    except ValueError:
-        return False
-    return True
-
-
 def _is_loopback(scope: Scope) -> bool:
     server = scope["server"]
-    return server is not None and _is_address(server[0]) and ipaddress.ip_address(server[0]).is_loopback
+    address = None if server is None else ip_address_of(server[0])
+    return address is not None and address.is_loopback

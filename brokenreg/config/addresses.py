@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from brokenreg.http.authority import authority
+from brokenreg.http.authority import authority, ip_address_of
 
 _ADDRESS = re.compile(r"(?:\[(?P<v6>[0-9a-fA-F:.%a-z]+)\]|(?P<host>[A-Za-z0-9._-]+)):(?P<port>[0-9]{1,5})")
 _HOST = re.compile(r"[0-9a-zA-Z._-]+|[0-9a-fA-F:.]+")
@@ -34,21 +33,14 @@ class Address(BaseModel):
     @property
     def is_loopback(self) -> bool:
         """True if only this machine can reach it."""
-        try:
-            return ipaddress.ip_address(self.host).is_loopback
-        except ValueError:
-            return self.host == "localhost"
+        address = ip_address_of(self.host)
+        return self.host == "localhost" if address is None else address.is_loopback
 
     def __str__(self) -> str:
         return authority(self.host, self.port)
 
 
-def bare_url(text: str) -> str:
-    """Return an http or https URL that has only a host and an optional port. Raise `ValueError`."""
-    return plain_url(text, "https://registry.example:5000")
-
-
-def plain_url(text: str, example: str) -> str:
+def plain_url(text: str, example: str = "https://registry.example:5000") -> str:
     """Return a URL of the form http(s)://host[:port]. Raise `ValueError`, which quotes no password."""
     problem = _url_problem(text)
     if problem is not None:
@@ -77,7 +69,9 @@ def _url_problem(text: str) -> str | None:
         return "has port 0, which nobody can be asked at"
     if not _HOST.fullmatch(host) or place.endswith(":") or not text.isprintable():
         return "has a host that is none" if host else "has no host"
-    if max(map(len, host.split("."))) > 63 or (_DOTTED.fullmatch(host) and not _is_ipv4(host)):
+    # Some parsers read 010 as 8, others as 10: such a number is no address.
+    is_address = not _DOTTED.fullmatch(host) or ip_address_of(host) is not None
+    if max(map(len, host.split("."))) > 63 or not is_address:
         return "has a host that is neither a name nor an address"
     return None
 
@@ -85,11 +79,3 @@ def _url_problem(text: str) -> str | None:
 def is_host(name: str) -> bool:
     """Return whether an upstream's name, `host` or `host:port`, is a host that can be connected to."""
     return _url_problem(f"https://{name}") is None
-
-
-def _is_ipv4(host: str) -> bool:
-    try:
-        ipaddress.IPv4Address(host)
-    except ValueError:  # octal numbers, for instance: some parsers read 010 as 8, others as 10
-        return False
-    return True

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from brokenreg.config.addresses import Address, bare_url, is_host
+from brokenreg.config.addresses import Address, is_host, plain_url
 from brokenreg.config.options import from_text, option, or_off, within
 from brokenreg.config.upstreams import (
     Listen,
@@ -110,7 +110,7 @@ class Settings(BaseModel):
     token_lifetime: Annotated[Duration, Field(gt=0, le=_LONGEST, allow_inf_nan=False)] | None = option(
         None, "DURATION", "How long tokens are valid.  [default: 5m]"
     )
-    public_url: Annotated[str, AfterValidator(bare_url)] | None = option(
+    public_url: Annotated[str, AfterValidator(plain_url)] | None = option(
         None,
         "URL",
         "The registry's URL as clients know it, for absolute URLs such as the token service's.  "

@@ -47,12 +47,12 @@ class _Feed:
         self._dropped = 0
         self._news = asyncio.Event()
 
-    def notice(self, happening: ExchangeEvent, exchange: Exchange) -> None:
+    def notice(self, event: ExchangeEvent, exchange: Exchange) -> None:
         if not self._matches(exchange):
             return
         self._dropped += len(self._waiting) == _WAITING
         data = json.dumps(exchange.summary(), separators=(",", ":"))
-        self._waiting.append(f"event: {happening}\nid: {exchange.id}\ndata: {data}\n\n".encode())
+        self._waiting.append(f"event: {event}\nid: {exchange.id}\ndata: {data}\n\n".encode())
         self._news.set()
 
     async def lines(self, runtime: Runtime, connection: Wire) -> AsyncIterator[bytes]:

@@ -1,9 +1,11 @@
-"""Formats and parses hosts with ports, as URLs and the Host header have them (RFC 3986, section 3.2)."""
+"""Hosts with ports, as URLs and the Host header have them (RFC 3986, section 3.2), and IP addresses."""
 
 from __future__ import annotations
 
 import ipaddress
 import re
+
+IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 _AUTHORITY = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([A-Za-z0-9._-]+))(?::([0-9]{0,5}))?")
 """Host and port (RFC 3986, 3.2) without user information, which is never valid in a Host header."""
@@ -23,7 +25,9 @@ def authority(host: str, port: int) -> str:
 def parse_authority(text: str) -> tuple[str, int | None] | None:
     """Return host (an IPv6 address in brackets) and port of a Host header, or None if malformed."""
     match = _AUTHORITY.fullmatch(text)
-    if match is None or (match[1] is not None and not _is_ipv6(match[1])):
+    if match is None or (
+        match[1] is not None and not isinstance(ip_address_of(match[1]), ipaddress.IPv6Address)
+    ):
         return None
     port = int(match[3]) if match[3] else None
     if port is not None and port > _MAX_PORT:
@@ -31,9 +35,9 @@ def parse_authority(text: str) -> tuple[str, int | None] | None:
     return match[2] or f"[{match[1]}]", port
 
 
-def _is_ipv6(text: str) -> bool:
+def ip_address_of(text: str) -> IPAddress | None:
+    """Return the IP address that a text spells, or None if it is not one."""
     try:
-        ipaddress.IPv6Address(text)
+        return ipaddress.ip_address(text)
     except ValueError:
-        return False
-    return True
+        return None

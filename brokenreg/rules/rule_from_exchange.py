@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import glob
-import ipaddress
 from collections.abc import Iterable
 from dataclasses import replace
 
@@ -14,6 +13,7 @@ from brokenreg.oci.target import Endpoint
 from brokenreg.rules.rule import FieldError, Rule, fault_of, rule_of
 from brokenreg.rules.scenario import Scenario, write_scenario
 from brokenreg.traffic.exchange import Exchange
+from brokenreg.traffic.matching import network_of
 from brokenreg.traffic.rule_outcome import OutcomeKind
 from brokenreg.wire.asgi import Message
 
@@ -127,15 +127,6 @@ def _literal(text: str) -> str:
 def _client(exchange: Exchange) -> str:
     """Return a glob for all versions of the client's product, or an empty text if it has no name."""
     product, slash, _ = exchange.user_agent.partition(" ")[0].partition("/")
-    if not product or _is_address(product):
+    if not product or network_of(product) is not None:  # a match would read it as an address
         return ""
     return glob.escape(product[:_LONGEST]) + ("/*" if slash and len(product) <= _LONGEST else "*")
-
-
-def _is_address(text: str) -> bool:
-    """Return whether a match would read it as an address."""
-    try:
-        ipaddress.ip_network(text, strict=False)
-    except ValueError:
-        return False
-    return True

@@ -53,11 +53,6 @@ def no_room() -> OSError:
     return OSError(errno.EDQUOT, os.strerror(errno.EDQUOT))
 
 
-def is_full(error: OSError) -> bool:
-    """Return whether an I/O error means that the disk or the quota is full."""
-    return error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-
-
 def error_for_client(error: Exception) -> OCIError | None:
     """Return the error for a request that failed because of the data folder, or None for other errors."""
     if is_no_room(error):
@@ -79,4 +74,6 @@ def error_for_client(error: Exception) -> OCIError | None:
 
 def is_no_room(error: BaseException) -> bool:
     """Return whether an error means that the disk or the quota is full."""
-    return isinstance(error, StorageFullError) or (isinstance(error, OSError) and is_full(error))
+    if isinstance(error, OSError):
+        return error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+    return isinstance(error, StorageFullError)

@@ -19,6 +19,7 @@ from pydantic import (
     field_validator,
 )
 
+from brokenreg.http.authority import ip_address_of
 from brokenreg.oci.target import Endpoint, Target
 from brokenreg.redaction import REDACTED, SCHEMES, announces_secret, is_flag
 from brokenreg.traffic.exchange import Exchange
@@ -131,7 +132,7 @@ class Match(BaseModel):
     def beyond_connections(self) -> list[str]:
         """Return the fields that cannot match a connection, which has no request yet."""
         fields = self.model_dump(exclude_none=True, exclude={"endpoint", "attempt"})
-        if self.client is not None and _network(self.client) is not None:
+        if self.client is not None and network_of(self.client) is not None:
             del fields["client"]
         return list(fields)
 
@@ -144,7 +145,7 @@ class Match(BaseModel):
             found["reference"] = lambda exchange: exchange.target.reference
         if self.protocol is not None:
             found["protocol"] = lambda exchange: exchange.protocol
-        if self.client is not None and _network(self.client) is not None:
+        if self.client is not None and network_of(self.client) is not None:
             found["address"] = _host
         elif self.client is not None:
             found["user-agent"] = lambda exchange: exchange.user_agent
@@ -211,7 +212,7 @@ def _may_match(name: str, glob: str) -> bool:
     return redacted == glob or bool(matcher(glob)(redacted))
 
 
-def _network(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network | None:
+def network_of(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network | None:
     """Return the addresses that a text spells; None if it is a glob on User-Agent."""
     try:
         return ipaddress.ip_network(text, strict=False)
@@ -220,22 +221,15 @@ def _network(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network | None:
 
 
 def _client(glob: str) -> Predicate:
-    network = _network(glob)
+    network = network_of(glob)
     if network is None:
         agent = matcher(glob)
         return lambda exchange: bool(agent(exchange.user_agent))
-    return lambda exchange: _address(exchange) in network
+    return lambda exchange: ip_address_of(_host(exchange)) in network
 
 
 def _host(exchange: Exchange) -> str:
     return exchange.client.rpartition(":")[0].strip("[]")
-
-
-def _address(exchange: Exchange) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
-    try:
-        return ipaddress.ip_address(_host(exchange))
-    except ValueError:
-        return None
 
 
 def _values(name: str, exchange: Exchange) -> str:

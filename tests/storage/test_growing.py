@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from brokenreg.oci.digests import Digest
 from brokenreg.storage import Store
-from brokenreg.storage.errors import is_full
+from brokenreg.storage.errors import is_no_room
 from brokenreg.storage.upload_session import UploadSession
 from tests.storage.contents import DAY, KEY, chunks
 
@@ -133,7 +133,7 @@ async def test_a_file_that_may_not_grow(store: Store) -> None:
         with begin(store) as upload:
             with pytest.raises(OSError, match="File too large") as caught:
                 await upload.grow(pieces(CONTENT, 50_000))
-            assert is_full(caught.value)
+            assert is_no_room(caught.value)
             assert 0 < upload.offset <= MIB + 100
             agrees(upload, CONTENT[: upload.offset])
             await store.uploads.cancel(upload)

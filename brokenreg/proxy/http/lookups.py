@@ -7,7 +7,6 @@ no pool with other work, their number is limited, and the process does not wait 
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import socket
 from collections import Counter
 from collections.abc import Awaitable, Callable
@@ -15,6 +14,7 @@ from functools import partial
 from typing import Any
 
 from brokenreg.concurrency import SingleFlight, in_own_thread
+from brokenreg.http.authority import ip_address_of
 from brokenreg.oci.errors import shutting_down
 from brokenreg.proxy.errors import UpstreamBusyError
 from brokenreg.wire.inbound_connection import INBOUND
@@ -48,7 +48,7 @@ class Lookups:
         Raise `OSError` if it has none, and `UpstreamBusyError` if too many lookups are running. If the caller
         is cancelled, the lookup continues.
         """
-        if _is_address(host):
+        if ip_address_of(host) is not None:
             return _addresses(host, port)
         causes = (f"upstream {upstream}", f"client {_client()}")
         return await self._running.join((host, port), partial(self._start, host, port, causes))
@@ -82,15 +82,6 @@ def _client() -> str:
     """Return the client whose request this task serves."""
     inbound = INBOUND.get(None)
     return "" if inbound is None else inbound.client.rpartition(":")[0]
-
-
-def _is_address(host: str) -> bool:
-    """Return whether a host is an address, without a lookup. Unusual forms are left to the resolver."""
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return True
 
 
 def _addresses(host: str, port: int) -> list[Address]:

@@ -36,7 +36,7 @@ class BasicAuthentication:
 
     def _is_authenticated(self, scope: ASGIScope) -> bool:
         credentials = Credentials.of_header(_authorization(scope))
-        return credentials is not None and self._users.know(credentials)
+        return credentials is not None and self._users.accepts(credentials)
 
 
 class TokenAuthentication:

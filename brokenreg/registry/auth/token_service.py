@@ -63,7 +63,7 @@ class TokenService:
             if not self.users.is_open:
                 raise unauthorized("name and password are required")
             return ""
-        if not self.users.know(credentials):
+        if not self.users.accepts(credentials):
             raise unauthorized("wrong name or password")
         return credentials.name
 

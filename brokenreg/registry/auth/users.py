@@ -45,7 +45,7 @@ class Users:
         """True if there are no users, so that anonymous clients get tokens too."""
         return not self._passwords
 
-    def know(self, credentials: Credentials) -> bool:
+    def accepts(self, credentials: Credentials) -> bool:
         """Return whether credentials are valid. A wrong name takes as long as a wrong password."""
         if self.is_open:
             return bool(credentials.name and credentials.password)
