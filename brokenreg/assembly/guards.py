@@ -64,7 +64,7 @@ class RegistryGuard:
                 return OCIError(
                     421,
                     ErrorCode.DENIED,
-                    f"this registry does not go by the name {host[:100]!r}; use localhost or an address, "
+                    f"{host[:100]!r} is not a name of this registry; use localhost or an address, "
                     f"or start it with --allow-host {name[:100]}",
                 )
         return None

@@ -92,7 +92,7 @@ def tls_context(certificate: Certificate) -> ListenerContext:
 
 def _no_passphrase() -> str:
     """Replace OpenSSL's prompt for a passphrase, which would wait at the terminal."""
-    raise OSError("the key is encrypted, and nobody is asked for its passphrase; store it decrypted")
+    raise OSError("the key is encrypted, and brokenreg does not prompt for a passphrase; store it decrypted")
 
 
 class Listener:

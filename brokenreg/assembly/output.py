@@ -23,6 +23,7 @@ from rich.text import Text
 from brokenreg.http.dates import clock
 from brokenreg.oci.sizes import format_size
 from brokenreg.oci.target import Endpoint
+from brokenreg.traffic.connections import no_request_reason
 from brokenreg.traffic.exchange import Ended, Exchange, Origin
 from brokenreg.traffic.timeline_events import ExchangeEnded
 from brokenreg.traffic.timeline_text import text_of
@@ -203,7 +204,8 @@ class ReadableLog:
         if exchange.cache is not None:
             text.append(f"  {exchange.cache}", style="cyan")
         if exchange.endpoint is Endpoint.CONNECT:
-            told = (text_of(event) for event, _ in exchange.timeline if not isinstance(event, ExchangeEnded))
+            told = [text_of(event) for event, _ in exchange.timeline if not isinstance(event, ExchangeEnded)]
+            told = told or [reason for reason in (no_request_reason(exchange),) if reason]
             text.append("".join(f"  {what}" for what in told), style="dim")
         elif exchange.faults:
             text.append(f"  fault {'+'.join(exchange.faults)}", style="yellow")

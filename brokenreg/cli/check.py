@@ -33,13 +33,11 @@ def check(control: ControlClient, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(verdicts, indent=2))
     elif not verdicts:
-        raise click.ClickException(
-            "the scenario expects nothing; `brokenreg check --help` shows how it says so"
-        )
+        raise click.ClickException("the scenario expects nothing; `brokenreg check --help` shows an example")
     for each in () if as_json else verdicts:
         mark = "✓" if each["met"] else "✗"
         name = f"{each['name']}: " if each["name"] else ""
-        line = f"{mark} {name}{each['filter']}  {each['seen']} seen, {each['wanted']} wanted"
+        line = f"{mark} {name}{each['filter']}  got {each['got']}, want {each['want']}"
         click.echo(printable(line))
     if not all(each["met"] for each in verdicts):
         sys.exit(1)

@@ -66,7 +66,7 @@ def _url_problem(text: str) -> str | None:
     except ValueError:
         return "has a port that is none (1 to 65535), or an address that is none"
     if port == 0:
-        return "has port 0, which nobody can be asked at"
+        return "has port 0, to which nothing can connect"
     if not _HOST.fullmatch(host) or place.endswith(":") or not text.isprintable():
         return "has a host that is none" if host else "has no host"
     # Some parsers read 010 as 8, others as 10: such a number is no address.

@@ -33,7 +33,7 @@ Duration = Annotated[float, from_text(parse_duration)]
 Size = Annotated[int, from_text(parse_size)]
 
 _TIMEOUT = within(0.001, 3600, "a duration from 1ms to 1h, for instance 60s")
-_TTL = within(0, 1e12, "a duration, 0s or more, for instance 60s; 0s asks each time")
+_TTL = within(0, 1e12, "a duration, 0s or more, for instance 60s; 0s: revalidate each time")
 _VERIFY = within(1, _LONGEST, 'a duration of 1s or more, for instance 24h, or "off"')
 _MOST_DATA = within(
     1, math.inf, "a size of more than 0, for instance 50GiB; leave it out for all of the disk"
@@ -194,7 +194,7 @@ class Settings(BaseModel):
     v2_catalog_num_repos: int = option(
         0,
         "N",
-        "How many made-up repositories _catalog lists.",
+        "How many fabricated repositories _catalog lists.",
         ge=0,
         le=10_000_000,
         legacy="V2_CATALOG_NUM_REPOS",
@@ -279,7 +279,7 @@ class Settings(BaseModel):
         if self.cert is not None and self.tls is not None:
             raise ValueError("--tls self-signed makes a certificate; leave it out, or --cert and --key")
         if self.auth == "none" and self.auth_user:
-            raise ValueError("--auth-user needs --auth basic or --auth token; without, nobody is asked")
+            raise ValueError("--auth-user needs --auth basic or --auth token; without it, no login is needed")
         if self.auth != "token" and self.token_lifetime is not None:
             raise ValueError("--token-lifetime needs --auth token; without, no token is looked at")
         if self.control is not None and not self.control.is_loopback and not self.control_token:

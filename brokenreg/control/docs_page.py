@@ -79,9 +79,9 @@ def _section(route: Route) -> Iterator[str]:
     if route.body is not None:
         yield from _fields("body", route.body)
     if isinstance(route.answer, type) and issubclass(route.answer, BaseModel):
-        yield from _fields("answer", route.answer)
+        yield from _fields("response", route.answer)
     for element in get_args(route.answer):
-        yield from _fields("answer, a list of", element)
+        yield from _fields("response, a list of", element)
     yield f"<pre>{html.escape(_curl(route))}</pre></section>"
 
 

@@ -120,7 +120,7 @@ class Fabricator:
             return self._image_by_digest(repository, reference)
         if repository not in self._kinds:
             raise OCIError(
-                404, ErrorCode.NAME_UNKNOWN, f"{repository!r} is not a repository of made-up images"
+                404, ErrorCode.NAME_UNKNOWN, f"{repository!r} is not a repository of fabricated images"
             )
         spec = self._kinds[repository](reference)
         check_limit(spec, self._limit)
@@ -210,7 +210,7 @@ class Fabricator:
             raise OCIError(
                 404,
                 ErrorCode.MANIFEST_UNKNOWN,
-                f"no image with the digest {digest} was made in {repository}; ask for its tag first",
+                f"no image with the digest {digest} was fabricated in {repository}; request its tag first",
             )
         return self._build(place.spec)
 

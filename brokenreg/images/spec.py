@@ -134,7 +134,7 @@ def check_limit(spec: ImageSpec, limit: int) -> None:
             400,
             ErrorCode.BAD_REQUEST,
             f"layers x size is {counted(total, 'byte')} ({format_size(total)}); "
-            f"this registry makes up images of at most {limit} ({format_size(limit)})",
+            f"this registry fabricates images of at most {limit} ({format_size(limit)})",
         )
 
 

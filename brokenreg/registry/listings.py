@@ -37,7 +37,7 @@ def list_tags(request: RegistryRequest) -> Response | Awaitable[Response]:
 
 
 def list_catalog(request: RegistryRequest) -> Response | Awaitable[Response]:
-    """GET `/v2/_catalog`, of the default namespace, with the repositories that the settings invent."""
+    """GET `/v2/_catalog`, of the default namespace, with the fabricated repositories of the settings."""
     return _delayed_catalog(request) if request.catalog.delay else _catalog(request)
 
 
@@ -66,13 +66,13 @@ async def _delayed_catalog(request: RegistryRequest) -> Response:
 
 
 def _catalog(request: RegistryRequest) -> Response:
-    lists = request.store.index.catalog, _invented(request.catalog.invented)
+    lists = request.store.index.catalog, _fabricated(request.catalog.fabricated)
     page, headers = page_of(request.parameter, lists, "/v2/_catalog")
     return json_response({"repositories": page}, headers)
 
 
 @cache
-def _invented(count: int) -> list[str]:
+def _fabricated(count: int) -> list[str]:
     """Return that many names of repositories, in order."""
     return sorted(f"catalog/repository-{number:06}" for number in range(1, count + 1))
 

@@ -34,7 +34,7 @@ class CatalogSettings:
     """The predecessor's V2_CATALOG_DELAY (seconds) and V2_CATALOG_NUM_REPOS."""
 
     delay: float = 0.0
-    invented: int = 0
+    fabricated: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +132,7 @@ class RegistryRequest:
             raise OCIError(
                 403,
                 ErrorCode.DENIED,
-                f"{self.target.repository} is made by brokenreg and cannot be changed; "
+                f"{self.target.repository} is fabricated by brokenreg and cannot be changed; "
                 "push to broken/prepared:<name>, or to any repository outside broken/",
             )
 

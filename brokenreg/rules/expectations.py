@@ -41,15 +41,15 @@ class Expectation(BaseModel):
             raise ValueError(f"at_least {self.at_least} is more than at_most {self.at_most}")
         return self
 
-    def is_met(self, seen: int) -> bool:
+    def is_met(self, got: int) -> bool:
         """Return whether that number meets the expectation."""
         if self.count is not None:
-            return seen == self.count
+            return got == self.count
         if self.at_least is None and self.at_most is None:
-            return seen > 0
-        return (self.at_least or 0) <= seen and (self.at_most is None or seen <= self.at_most)
+            return got > 0
+        return (self.at_least or 0) <= got and (self.at_most is None or got <= self.at_most)
 
-    def wanted(self) -> str:
+    def want(self) -> str:
         """Return the number of exchanges that are expected, in words."""
         if self.count is not None:
             return f"exactly {self.count}"
@@ -66,8 +66,8 @@ class Verdict(BaseModel):
 
     name: str | None
     filter: str
-    wanted: str = Field(description="the expected number, in words")
-    seen: int = Field(description="matching exchanges that have ended since the scenario was loaded")
+    want: str = Field(description="the expected number, in words")
+    got: int = Field(description="matching exchanges that have ended since the scenario was loaded")
     met: bool
 
 
@@ -101,17 +101,17 @@ class _Counted:
     def __init__(self, expectation: Expectation) -> None:
         self.expectation = expectation
         self._matches = parse_filter(expectation.filter)
-        self._seen = 0
+        self._got = 0
 
     def observe(self, exchange: Exchange) -> None:
-        self._seen += self._matches(exchange)
+        self._got += self._matches(exchange)
 
     def verdict(self) -> Verdict:
         expectation = self.expectation
         return Verdict(
             name=expectation.name,
             filter=expectation.filter,
-            wanted=expectation.wanted(),
-            seen=self._seen,
-            met=expectation.is_met(self._seen),
+            want=expectation.want(),
+            got=self._got,
+            met=expectation.is_met(self._got),
         )

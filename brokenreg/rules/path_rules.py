@@ -205,5 +205,5 @@ def _known_fault(name: str, others: tuple[str, ...] = ()) -> type[Fault]:
     fault = CATALOGUE.get(name)
     if fault is None:
         hint = nearest(name, [*CATALOGUE, *others], f"{RESERVED}%s")
-        raise OCIError(404, ErrorCode.NAME_UNKNOWN, f"{RESERVED}{name} is no fault; {hint}")
+        raise OCIError(404, ErrorCode.NAME_UNKNOWN, f"{RESERVED}{name} is not a fault; {hint}")
     return fault

@@ -8,7 +8,7 @@ from brokenreg.oci.target import Endpoint, Target
 from brokenreg.traffic.exchange import Ended, Exchange, Origin
 from brokenreg.traffic.log import TrafficLog
 from brokenreg.traffic.timeline_events import ExchangeEnded, FirstRequestReceived, TimelineEvent
-from brokenreg.wire.connection_events import ConnectionEvent
+from brokenreg.wire.connection_events import ConnectionEvent, TLSHelloOnPlainPort
 from brokenreg.wire.inbound_connection import InboundConnection
 
 
@@ -73,6 +73,13 @@ class ConnectionRecorder:
         exchange.ended = ended
         exchange.add(event, time.time())
         self._log.closed(exchange)
+
+
+def no_request_reason(exchange: Exchange) -> str | None:
+    """Return why a connection has no request, if that is known."""
+    if exchange.timeline.time_of(TLSHelloOnPlainPort) is not None:
+        return "TLS on plain port"
+    return "not HTTP" if exchange.status == 400 and not exchange.faults else None
 
 
 def _ended(inbound: InboundConnection) -> Ended:

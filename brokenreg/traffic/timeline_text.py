@@ -68,7 +68,7 @@ def _connection(event: of.ConnectionEvent) -> str:
         case of.ClosedInTLSHandshake():
             return "closed in the TLS handshake"
         case of.TLSHelloOnPlainPort():
-            return "TLS hello on a plain port"
+            return "TLS on plain port"
         case of.ReplySent(size):
             return f"sent {counted(size, 'byte')}"
         case of.ConnectionStalled():

@@ -16,7 +16,7 @@ rules:
     times: 1
 expect:
   - {name: it fails once, filter: "fault:error", count: 1}
-  - {name: it is asked again, filter: "endpoint:manifest status:200"}
+  - {name: the client retries, filter: "endpoint:manifest status:200"}
   - {name: "none\\e[31m lists", filter: "endpoint:tags", at_most: 0}
 """
 
@@ -40,9 +40,9 @@ def test_expectations_are_met_one_by_one(tmp_path: Path) -> None:
         assert (status, output.splitlines()) == (
             1,
             [
-                "✗ it fails once: fault:error  0 seen, exactly 1 wanted",
-                "✗ it is asked again: endpoint:manifest status:200  0 seen, at least 1 wanted",
-                r"✓ none\x1b[31m lists: endpoint:tags  0 seen, at most 0 wanted",
+                "✗ it fails once: fault:error  got 0, want exactly 1",
+                "✗ the client retries: endpoint:manifest status:200  got 0, want at least 1",
+                r"✓ none\x1b[31m lists: endpoint:tags  got 0, want at most 0",
             ],
         )
         url = f"{running.url}/v2/broken/random/manifests/layers-1_size-10"
@@ -52,7 +52,7 @@ def test_expectations_are_met_one_by_one(tmp_path: Path) -> None:
         httpx.get(f"{running.url}/v2/broken/random/tags/list")
         assert check(running)[0] == 1
         httpx.post(f"{running.control}/v1/reset")
-        assert "0 seen" in check(running)[1]
+        assert "got 0" in check(running)[1]
 
 
 def test_a_scenario_that_expects_nothing_is_told_so(own_registry: Brokenreg) -> None:

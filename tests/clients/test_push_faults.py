@@ -122,7 +122,7 @@ def test_skopeo_follows_a_link_that_never_ends(skopeo: Client, registry: Brokenr
         ("tag-pages_page-2", 5),
         ("tag-pages_page-2_link-absolute", 5),
         ("tag-pages_page-2_link-absent", 2),
-        ("tag-pages_invented-3000_page-500", 3005),
+        ("tag-pages_fabricated-3000_page-500", 3005),
     ],
 )
 def test_skopeo_lists_tags(skopeo: Client, registry: Brokenreg, fault: str, tags: int) -> None:
@@ -132,4 +132,4 @@ def test_skopeo_lists_tags(skopeo: Client, registry: Brokenreg, fault: str, tags
     listed = skopeo(
         "list-tags", "--tls-verify=false", f"docker://{registry.host}/broken/with/{fault}/listed/app"
     )
-    assert listed.count('"v') + listed.count('"invented-') == tags
+    assert listed.count('"v') + listed.count('"fabricated-') == tags

@@ -82,7 +82,7 @@ async def test_what_no_store_has_is_found_by_its_tag_again() -> None:
     async with fabricating(store) as fabricator:
         image = (await make_many(fabricator))[0]
         store.records = {}
-        with pytest.raises(OCIError, match="ask for its tag"):
+        with pytest.raises(OCIError, match="request its tag"):
             await fabricator.image(RANDOM, image.digest)
         assert await fabricator.image(RANDOM, "layers-8_size-1_seed-0") == image
 

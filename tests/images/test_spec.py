@@ -1,4 +1,4 @@
-"""Tags of made-up images, and what they are refused for."""
+"""Tags of fabricated images, and what they are refused for."""
 
 from __future__ import annotations
 

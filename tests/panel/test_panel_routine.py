@@ -61,13 +61,15 @@ def test_what_somebody_may_look_for_is_none() -> None:
     assert not is_routine(made("/v2/", replay_of=7))
     assert not is_routine(made("/v2/_catalog"))
     assert not is_routine(made("/v2/app/manifests/1", status=401, response_headers=CHALLENGE))
-    assert not is_routine(connection(END, status=400, ended=Ended.COMPLETE)), "garbage, no TLS hello"
+    assert not is_routine(connection(END, status=400, ended=Ended.COMPLETE)), "not HTTP"
     assert not is_routine(connection(TLSHandshakeFailed("unknown ca", by_client=True), END))
-    assert not is_routine(connection(TLSHandshakeCompleted("TLSv1.3"), END)), "who left may not trust us"
+    assert not is_routine(connection(TLSHandshakeCompleted("TLSv1.3"), END)), (
+        "a client that disconnects may not trust us"
+    )
     assert not is_routine(connection(END, ended=Ended.ABORTED)), "it was we"
 
 
-NOISE = (
+ROUTINE = (
     lambda: made("/v2/"),
     lambda: made("/v2/", status=401, response_headers=CHALLENGE),
     lambda: made("/token", method="POST"),
@@ -87,7 +89,7 @@ SIGNALS = (
 )
 
 
-@given(st.sampled_from(NOISE), st.sets(st.sampled_from(SIGNALS), min_size=1))
+@given(st.sampled_from(ROUTINE), st.sets(st.sampled_from(SIGNALS), min_size=1))
 def test_routine_of_which_one_thing_is_unusual_is_none(
     make: Callable[[], Exchange], signals: set[tuple[str, object]]
 ) -> None:

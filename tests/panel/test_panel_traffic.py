@@ -9,7 +9,9 @@ from brokenreg.oci.target import Endpoint, Target
 from brokenreg.traffic.exchange import Ended, Exchange
 from brokenreg.traffic.log import TrafficLog
 from brokenreg.traffic.timeline_events import ExchangeEnded
+from brokenreg.tui.traffic import cells
 from brokenreg.tui.traffic.table import TrafficTable
+from brokenreg.wire.connection_events import TLSHelloOnPlainPort
 from tests.hang_guard import hang_guard
 
 SIZE = (80, 24)
@@ -77,6 +79,13 @@ async def test_a_connection_without_a_request_is_shown() -> None:
         assert "10.0.0.1   no request" in line_at_cursor(panel)
         assert "disconnected" in line_at_cursor(panel)
         assert "A connection without a request" in await look(pilot, "enter")
+
+
+def test_the_reason_why_a_connection_has_no_request() -> None:
+    garbage = Exchange(1, "", "", "", "", "", "10.0.0.1:5", Target(Endpoint.CONNECT), status=400)
+    assert cells.no_request(garbage) == "no request: not HTTP"
+    garbage.add(TLSHelloOnPlainPort())
+    assert cells.no_request(garbage) == "no request: TLS on plain port"
 
 
 async def test_the_cursor_keeps_its_exchange_when_old_ones_are_trimmed() -> None:

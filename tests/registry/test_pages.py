@@ -60,7 +60,7 @@ def request_of(query: dict[str, str], records: Records, upstream: list[str] | No
         trace=None,
         unless_gone=unless_gone,
         store=SimpleNamespace(index=records),
-        catalog=SimpleNamespace(delay=0, invented=3),
+        catalog=SimpleNamespace(delay=0, fabricated=3),
     )
     return cast(RegistryRequest, stub)
 

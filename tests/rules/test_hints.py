@@ -52,9 +52,9 @@ def test_a_probability_in_percents(spelled: Any) -> None:
 @pytest.mark.parametrize(
     ("name", "status", "told"),
     [
-        ("broken/truncat", 404, "broken/truncat is no fault; did you mean broken/truncate?"),
-        ("broken/prepard", 404, "broken/prepard is no fault; did you mean broken/prepared?"),
-        ("broken/with/with/a", 404, "broken/with is no fault; there are accept, "),
+        ("broken/truncat", 404, "broken/truncat is not a fault; did you mean broken/truncate?"),
+        ("broken/prepard", 404, "broken/prepard is not a fault; did you mean broken/prepared?"),
+        ("broken/with/with/a", 404, "broken/with is not a fault; there are accept, "),
         ("broken/tls", 400, "use `brokenreg rules add tls`"),
         ("broken/token", 400, "write broken/with/token/<repository>"),
     ],

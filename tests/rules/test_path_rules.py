@@ -160,7 +160,7 @@ def test_every_fault_has_a_path_or_says_which_door_has_it(path_rules: PathRules,
     [
         ("broken/eror", "404", 404, "did you mean broken/error?"),
         ("broken/with/truncat/app", "v1", 404, "did you mean broken/truncate?"),
-        ("broken/error/deeper", "404", 404, "is no fault"),
+        ("broken/error/deeper", "404", 404, "is not a fault"),
         ("broken/error", "99", 400, "status"),
         ("broken/error", "status-404_status-405", 400, "twice"),
         ("broken/error", "stats-404", 400, "unknown parameter"),
@@ -200,7 +200,7 @@ def test_a_bad_path_says_what_is_wrong(
 
 
 @pytest.mark.parametrize("name", ["broken/truncate", "broken/in/a/broken/error", "broken/random"])
-def test_a_push_to_what_is_made_up_is_denied(registry: Brokenreg, name: str) -> None:
+def test_a_push_to_what_is_fabricated_is_denied(registry: Brokenreg, name: str) -> None:
     answer = httpx.post(f"{registry.url}/v2/{name}/blobs/uploads/")
     assert (answer.status_code, answer.json()["errors"][0]["code"]) == (403, "DENIED")
 

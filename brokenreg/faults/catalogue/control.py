@@ -46,5 +46,6 @@ class Hold(Fault):
 
 
 def _holder(context: FaultContext) -> str:
-    """Return who holds the response, for people."""
-    return f'rule "{context.exchange.rule}"'
+    """Return what holds the response, for people: `rule 3`, or `rule "hold layers"`."""
+    label = context.exchange.rule or ""
+    return label if label.startswith("rule ") else f'rule "{label}"'

@@ -109,8 +109,8 @@ class NoDigest(_HeaderFault):
     default_endpoint = "manifest"
     endpoints = frozenset({Endpoint.MANIFEST, Endpoint.CONFIG, Endpoint.LAYER, Endpoint.UPLOAD})
     clients = (
-        "those that resolve a tag by HEAD alone: containerd#3238, #7390; docker and containerd 1.6 ask GET "
-        "where it is absent; where it is wrong, containerd fails and docker asks by tag again"
+        "those that resolve a tag by HEAD alone: containerd#3238, #7390; docker and containerd 1.6 send GET "
+        "where it is absent; where it is wrong, containerd fails and docker requests the tag again"
     )
     example = ""
 

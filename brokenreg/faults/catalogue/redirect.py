@@ -38,8 +38,8 @@ class Redirect(Fault):
     methods = READS | WRITES
     responds = True
     clients = (
-        "docker asks again for a layer whose URL is expired; containerd, skopeo and podman do not; scanners "
-        "that keep an expired URL or ask HEAD of one that is signed for GET (stackrox#22899, clair#1264, "
+        "docker requests a layer again whose URL is expired; containerd, skopeo and podman do not; scanners "
+        "that keep an expired URL or send HEAD to one that is signed for GET (stackrox#22899, clair#1264, "
         "containerd#11949); those that send credentials on (oras-go#1197, distribution-spec#607)"
     )
     example = "form-expired"

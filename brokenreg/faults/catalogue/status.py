@@ -76,7 +76,7 @@ class Error(Fault):
     responds = True
     clients = (
         "containerd 1.6, skopeo and podman give up at a 503 (newer containerd repeats 500, 503 and 504 "
-        "once); docker asks for a layer again at once and after 5 s, for a manifest GET after HEAD and no "
+        "once); docker requests a layer again immediately and after 5 s, a manifest by GET after HEAD and no "
         "more; HTML bodies break those that parse them (containerd#10898, kaniko#584, claircore#1748)"
     )
     example = "404"
@@ -122,7 +122,7 @@ class RateLimit(Fault):
     name = "rate-limit"
     default_endpoint = "manifest"
     clients = (
-        "containers/image honours Retry-After, 5 tries of 2 to 60 s; containerd repeats at once "
+        "containers/image honours Retry-After, 5 tries of 2 to 60 s; containerd repeats immediately "
         "(#10447); docker "
         "gives up; oras-go#1210, go-containerregistry#2111"
     )
@@ -181,7 +181,7 @@ class NotFound(Fault):
     name = "not-found"
     default_endpoint = "layer"
     responds = True
-    clients = "a manifest that names blobs which are gone: harbor#22747; docker asks twice, then gives up"
+    clients = "a manifest that names missing blobs: harbor#22747; docker requests it twice, then gives up"
     example = ""
 
     async def apply(self, context: FaultContext) -> None:
@@ -199,8 +199,8 @@ class HeadDiffers(Fault):
     methods = frozenset({"HEAD"})
     responds = True
     clients = (
-        "those that ask HEAD first and believe it: containerd, crossplane#3223, distribution#1485; docker "
-        "goes on with GET, containers/image asks no HEAD"
+        "those that send HEAD first and believe it: containerd, crossplane#3223, distribution#1485; docker "
+        "continues with GET, containers/image sends no HEAD"
     )
     example = "status-403"
 
@@ -221,7 +221,7 @@ class ReadAfterWrite(Fault):
     default_endpoint = "manifest"
     methods = READS | {"PUT"}
     endpoints = frozenset({Endpoint.MANIFEST})
-    clients = "release tools that push and look at once: release-sdk#55; geo-replicated registries"
+    clients = "release tools that push and check immediately: release-sdk#55; geo-replicated registries"
     example = "reads-2"
 
     reads: int = Field(0, ge=0, le=10**6, description="number of requests after a push that get a 404")

@@ -34,7 +34,7 @@ class Timeout(Fault):
     name = "timeout"
     default_endpoint = "manifest"
     responds = True
-    clients = "docker asks HEAD, then GET, so a pull takes twice as long"
+    clients = "docker sends HEAD, then GET, so a pull takes twice as long"
     example = "dur-2s"
 
     dur: Duration = Field(description="how long, as a Go duration: 300ms, 1h15m30.5s")
@@ -61,7 +61,7 @@ class Latency(Fault):
     name = "latency"
     default_endpoint = ANY
     clients = (
-        "those with a timeout for headers: docker waits 15 s for /v2/, and for ever for all else, as do "
+        "those with a timeout for headers: docker waits 15 s for /v2/, and forever for all else, as do "
         "containerd, skopeo and podman; other Go programs often have 10 to 30 s, helm had none"
     )
     example = "dur-500ms"
@@ -156,7 +156,7 @@ class Throttle(Fault):
     name = "throttle"
     default_endpoint = BLOB
     methods = frozenset({"GET"})
-    clients = "those with a deadline for the whole pull; docker and podman wait for ever"
+    clients = "those with a deadline for the whole pull; docker and podman wait forever"
     example = "rate-64kib"
 
     rate: Size = Field(64 * 1024, ge=1, description="bytes per second")

@@ -38,7 +38,7 @@ class TLS(ConnectFault):
 
     name = "tls"
     clients = (
-        "containerd goes on to its next host, skopeo dials twice; Go gives a handshake 10 s (moby#50035); "
+        "containerd tries its next host, skopeo dials twice; Go gives a handshake 10 s (moby#50035); "
         "skopeo told not to verify takes a bad certificate, and tries plain HTTP when the handshake fails"
     )
     example = "form-expired"

@@ -7,12 +7,12 @@ from rich.cells import cell_len
 from brokenreg.http.dates import clock
 from brokenreg.oci.digests import is_digest
 from brokenreg.oci.target import Endpoint
+from brokenreg.traffic.connections import no_request_reason
 from brokenreg.traffic.exchange import Ended, Exchange
 from brokenreg.traffic.timeline_events import FabricationProgress, FabricationQueued, WorkProgress
 from brokenreg.traffic.timeline_text import text_of
 from brokenreg.tui.text import ELLIPSIS, beginning, fit, fit_end, visible
 from brokenreg.tui.traffic.transfer import Kind, Transfer, is_miss
-from brokenreg.wire.connection_events import TLSHelloOnPlainPort
 
 _DIGEST_SHOWN = 6
 _NAME_AT_LEAST = 6
@@ -87,8 +87,8 @@ def request_line(exchange: Exchange, width: int) -> str:
 
 def no_request(exchange: Exchange) -> str:
     """Return why a connection has no request, if that is known: `no request: TLS on plain port`."""
-    is_tls = any(isinstance(event, TLSHelloOnPlainPort) for event, _ in exchange.timeline)
-    return "no request: TLS on plain port" if is_tls else "no request"
+    reason = no_request_reason(exchange)
+    return f"no request: {reason}" if reason else "no request"
 
 
 def status_word(exchange: Exchange) -> str:

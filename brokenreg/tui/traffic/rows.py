@@ -216,7 +216,7 @@ class Rows:
         return self._heights.append(size)
 
     def _passes(self, exchange: Exchange) -> bool:
-        """Whether it is shown; what is not because it is noise is counted."""
+        """Return whether it is shown. Hidden routine exchanges are counted."""
         passes = self._view.passes(exchange)
         if passes and self._view.hides(exchange):
             self._routine.add(exchange.id)

@@ -86,7 +86,7 @@ class UploadLocation(Fault):
     endpoints = frozenset({Endpoint.UPLOAD})
     methods = _SESSION | {"POST"}
     clients = (
-        "those that put URLs together by hand, drop the query, or send credentials wherever they are led: "
+        "those that put URLs together by hand, drop the query, or send credentials to any Location: "
         "image#756, containerization#790, oras-go#1197"
     )
     example = "form-relative"
@@ -146,7 +146,7 @@ class UploadRange(Fault):
     default_endpoint = "upload"
     endpoints = frozenset({Endpoint.UPLOAD})
     methods = _SESSION - {"DELETE"}
-    clients = "those that send blobs in chunks and go on where Range says: image#756"
+    clients = "those that send blobs in chunks and continue where Range says: image#756"
     example = "form-behind_by-100"
 
     form: Literal["refuse", "stale", "behind", "ahead", "absent"] = Field(
