@@ -28,10 +28,10 @@ class TagPages(Fault):
     """Lists tags in pages that clients often handle wrongly.
 
     `fabricated` adds that many fabricated tags. `page` is the size of a page, also if the client requests
-    larger pages or none. `cap`: a larger `n` is refused with 400 PAGINATION_NUMBER_INVALID. `link` is what is wrong
-    with the Link to the next page: `absent` though there is a page, `malformed`, `cyclic` (from the last page
-    to the first: it never ends), `absolute` (a URL with a host: valid, but rare), `foreign` (at the second
-    origin, which does not have the fabricated tags, and records credentials that arrive there).
+    larger pages or none. `cap`: a larger `n` is refused with 400 PAGINATION_NUMBER_INVALID. `link` is what
+    is wrong with the Link to the next page: `absent` though there is a page, `malformed`, `cyclic` (from the
+    last page to the first: it never ends), `absolute` (a URL with a host: valid, but rare), `foreign` (at
+    the second origin, which does not have the fabricated tags, and records credentials that arrive there).
     """
 
     name = "tag-pages"
