@@ -183,7 +183,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("holding.resume", "a", "Resume", "Resume the response", footer=True),
     Command("holding.resume-all", "A", "Resume all", "Resume all held responses"),
     Command("holding.abort", "X", "Abort", "Reset its connection", footer=True),
-    Command("holding.edit", "e", "Edit", "Edit status and headers before they go", footer=True),
+    Command("holding.edit", "e", "Edit", "Edit status and headers of the response", footer=True),
     Command("holding.breakpoints", "i", "Breakpoints", "Show, add and remove breakpoints"),
     Command("holding.toggle-breakpoints", "I", "All breakpoints", "Switch all breakpoints on or off"),
     Command("breakpoints.add", "enter", "Add", "Add the breakpoint", footer=True, priority=True),

@@ -46,7 +46,7 @@ FAULTS = {
         is_slow=True,
     ),
     "range": Fault(
-        "A layer is cut, then Range is answered 200",
+        "A layer is cut, then Range gets a 200",
         "layer",
         "  - match: {endpoint: layer, layer: 2, attempt: 1}\n"
         "    fault: {type: truncate, after: 5MiB, end: fin}\n" + _second_layer("{type: range, form: ignore}"),
@@ -55,13 +55,13 @@ FAULTS = {
         "One byte of a layer is wrong, once", "layer", _second_layer("{type: corrupt, offset: 5MiB}", _ONCE)
     ),
     "stall": Fault(
-        "A layer stops at 1 MiB, for ever",
+        "A layer stalls at 1 MiB",
         "layer",
         _second_layer("{type: stall, at: 1MiB}", _ONCE),
         is_slow=True,
     ),
     "latency": Fault(
-        "Every answer is 20 s late",
+        "Every response is 20 s late",
         "any",
         "  - fault: {type: latency, dur: 20s}\n",
         is_slow=True,

@@ -22,7 +22,7 @@ _HEAD = """\
 # What clients do
 
 Made by `make clients` on {date}, from runs of real clients against a brokenreg of their own each. What is
-told of requests is from the exchange log. Other versions may do other things; run it to see what yours do.
+reported of requests is from the exchange log. Other versions may differ; run it to see what yours do.
 
 | client | version | pulls | pushes |
 | --- | --- | --- | --- |
@@ -40,8 +40,8 @@ REGISTRY is the registry, CLIENT the client's end of a connection, ELSEWHERE ano
 
 _NEWER = """\
 Newer versions are reported to do more: containerd repeats 500, 503 and 504 once (containerd#10898);
-containers/image, under skopeo and podman, resumes a layer with Range after its first cut, and takes a Range
-that is answered 200 for an error.
+containers/image, under skopeo and podman, resumes a layer with Range after its first cut, and treats a Range
+that gets a 200 as an error.
 """
 
 

@@ -50,7 +50,7 @@ def _told(each: Asked, before: Asked | None, seen: Seen) -> str:
         words.append("elsewhere")
     if each.range:
         words.append(f"Range: {each.range}")
-    words.append(f"→ {each.status or 'no answer'}")
+    words.append(f"→ {each.status or 'no response'}")
     if each.ended == "aborted":
         words.append(f"cut after {format_size(each.sent)}")
     elif each.ended is None:
@@ -61,4 +61,4 @@ def _told(each: Asked, before: Asked | None, seen: Seen) -> str:
 
 
 def _seconds(seconds: float) -> str:
-    return "at once" if seconds < _AT_ONCE else f"{seconds:.0f} s"
+    return "immediately" if seconds < _AT_ONCE else f"{seconds:.0f} s"
