@@ -22,11 +22,9 @@ test: $(VENV)/made-dev  ## all tests; those of clients that are not installed ar
 test-fast: $(VENV)/made-dev  ## without real clients, terminals, and what is marked slow: for every change
 	$(PYTEST) -m "not (clients or terminal or slow)"
 
-check: $(VENV)/made-dev  ## lint, format, types, floors
-	$(BIN)/ruff check
-	$(BIN)/ruff format --check
-	$(BIN)/mypy
-	$(BIN)/lint-imports
+check: $(VENV)/made-dev  ## lint, format, types, layers: all that each of them finds
+	@failed=0; for tool in "ruff check" "ruff format --check" "mypy" "lint-imports"; do \
+	  echo "$$tool"; $(BIN)/$$tool || failed=1; done; exit $$failed
 
 format: $(VENV)/made-dev
 	$(BIN)/ruff check --fix

@@ -409,8 +409,9 @@ def _chunks(raw: bytes, position: int) -> tuple[bytes, int | None]:
         except ValueError:
             return body + raw[position:], None
         begin = position + len(size) + 2
-        if not length:
-            return body, begin + 2 if len(raw) >= begin + 2 else None
+        if not length:  # then trailers, if there are any, and an empty line
+            end = raw.find(b"\r\n\r\n", begin - 2)
+            return body, None if end < 0 else end + 4
         body += raw[begin : begin + length]
         position = begin + length + 2
 

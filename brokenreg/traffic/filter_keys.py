@@ -1,13 +1,6 @@
 """The keys of filter expressions, a row for each in `KEYS`.
 
-To add a key:
-
-1. Add a row to `KEYS`: `_flag` for true and false, `_choice` for an attribute with fixed values, or a
-   `FilterKey` whose `parse` is `_tested(_glob, ...)`, `_tested(_part, ...)` or a function of its own.
-2. Add the row to the table in docs/control-api.md; tests/traffic/test_documented.py says what it must be.
-3. If no exchange can match a value before its response or after its end (as `ended:no`), add that term to the
-   `Moment` in filters.py, so that breakpoints and expectations refuse it.
-4. Add an expression that matches, and one that does not, to tests/traffic/test_filters.py.
+To add a key, see docs/extending.md, "Add a filter key".
 
 Error messages, completion in the panel, the control API, breakpoints and expectations use this table.
 """
@@ -49,16 +42,20 @@ class FilterKey:
 
 
 def _glob(value: str) -> Callable[[str], bool]:
-    """Return a test for the whole text, in any case; `*` also matches `/`."""
-    pattern = re.compile(fnmatch.translate(value), re.IGNORECASE)
+    """Return a test for the whole text, in any case; `*` also matches `/`.
+
+    Every text matches itself, also one with brackets, which completion offers: `[slow] layers`.
+    """
+    pattern = re.compile(rf"{fnmatch.translate(value)}|{re.escape(value)}\Z", re.IGNORECASE)
     return lambda text: pattern.match(text) is not None
 
 
 def _part(value: str) -> Callable[[str], bool]:
-    """Return a test for a part of the text, in any case, or for the whole text if the value is a glob."""
-    if any(wild in value for wild in "*?["):
-        return _glob(value)
+    """Return a test for a part of the text, in any case; a glob may also match the whole text."""
     wanted = value.lower()
+    if any(wild in value for wild in "*?["):
+        matches = _glob(value)
+        return lambda text: matches(text) or wanted in text.lower()
     return lambda text: wanted in text.lower()
 
 

@@ -103,6 +103,13 @@ def test_not_found(text: str) -> None:
     assert not parse_filter(text)(exchange())
 
 
+def test_a_text_with_brackets_matches_itself() -> None:
+    """Completion offers such values as they are."""
+    found = exchange()
+    found.rule, found.client = "[slow] layers", "[::1]:4711"
+    assert parse_filter('rule:"[slow] layers" client:[::1] -client:[::2]')(found)
+
+
 def test_of_one_in_flight() -> None:
     held = exchange(status=None, ended=None, held_since=1.0, faults=(), rule=None)
     for text in ("held:true", "status:none", "ended:no", "-fault:*", "-rule:*"):

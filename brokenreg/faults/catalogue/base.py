@@ -1,6 +1,13 @@
 """The base classes of all faults, and how to write one.
 
-A fault is a subclass of `Fault` in a module of this package, and one row in the list in `__init__.py`:
+A fault is a subclass of `Fault` in a module of this package. `__init__.py` imports it and has it in the tuple
+of its family; a new family also needs a line in `CATALOGUE`.
+
+    from pydantic import Field
+
+    from brokenreg.faults.catalogue.base import Fault
+    from brokenreg.faults.catalogue.parameters import Size
+    from brokenreg.faults.context import FaultContext
 
     class Teapot(Fault):
         '''Responds with 418 and a body of `size` bytes.
@@ -24,30 +31,43 @@ the form in the panel, JSON Schema and docs/faults.md (`brokenreg faults --markd
 
 - The docstring is the help. Its first line is the summary; parameters are in backticks.
 - The module (or the folder) is the family under which the fault is listed.
-- The fields are the parameters. Types that can be written in a path are in `parameters.py`; each field has a
-  description and, where possible, a default. Literals must be lower case, because paths are.
+- The fields are the parameters. Use the types of `parameters.py` (`Size`, `Duration`, ...), or `HeaderName`
+  and `HeaderValue` of `headers.py`: they can be written in a path. Each field has a description and, where
+  possible, a default. Literals must be lower case, because paths are.
 - `apply` either responds itself (`context.respond`, `context.respond_error`, `context.cut`), or lets the
   registry respond: `context.forward_changed` changes status and headers, a `ResponseFilter` also the body,
   `context.fetch` returns a whole document. Several faults of one exchange wrap each other, and `context.app`
   is the next one.
-- If the request or the head of the response shows that the fault changes nothing, `inapplicable_reason` or
-  `no_effect_reason` says so. If that is found out later, `apply` calls `context.no_effect`. Then the rule
-  does not count as applied. The panel calls both methods before it adds a rule.
-- If a rule could never apply the fault, `conflict_reason` refuses the rule.
 - Randomness comes from `context.random`. To remember something between exchanges, declare a class for it and
   call `context.memory.get`; bound its size.
-- What HTTP cannot express (bytes outside of the framing, the end of a connection) goes to the wire by
-  `context.write` and `context.cut`, mostly over HTTP/1.1 only; then set `protocols`. The server frames a body
-  in chunks if a `ResponseFilter` removes Content-Length; `write` bypasses this framing, and needs a `cut`.
-- A response to HEAD also reaches the fault. Set `methods`, or use `ends_before` of `parameters.py`, which
-  returns the usual reasons for responses without a body.
+- Responses to HEAD also reach the fault: set `methods`, or return `ends_before(...)` of `parameters.py` from
+  `no_effect_reason`. It does not know 204 and 304.
+- Protocol `http/1.1` includes HTTP/1.0: check `exchange.http_version` where chunks or keep-alive matter.
 
-The test belongs to `tests/faults`. The fixtures `each` (plain, TLS, HTTP/2) and `http1` are running
-registries (`tests/running_registry.py`): `push` pushes an image, `rule` adds a rule for a block, `ask`
-returns the response byte for byte, `rule_state` has the counters `matched` and `applied`. Tests that go
-through all faults (paths, scenarios, the catalogue, the form in the panel) include a new one without a
-change. Two things are generated: docs/faults.md, and the panel's pictures (`make screenshots`), which list
-the faults.
+When a fault changes nothing, its rule does not count as applied:
+
+- If the rule shows it, override `conflict_reason`: the rule is refused.
+- If the method shows it, set `methods`: the rule does not match, and the timeline does not mention it.
+- If the request shows it, override `inapplicable_reason`: the rule does not match, and the timeline says why.
+- If status and headers show it, override `no_effect_reason`. A `ResponseFilter` that gets this method calls
+  it; otherwise `apply` must. The rule matches.
+- If the body shows it, `apply` calls `context.no_effect` and forwards the response unchanged. The rule
+  matches.
+
+The panel calls `inapplicable_reason` and `no_effect_reason` before it adds a rule.
+
+What HTTP cannot express is sent by the wire. `context.write` sends bytes outside of the framing, and
+`context.cut` ends a connection or stream. After a `write` there must be a `cut`: the connection closes, and
+the exchange is `aborted`. If only HTTP/1.1 can express the fault, set `protocols`. If Content-Length is
+removed (`Head.remove`), the server sends the body in chunks. What HTTP can express but the server cannot (a
+slow head) is a key of `http.response.start` in `wire/asgi.py`, as `PACE` is. Such a key also passes the other
+faults of the exchange, while a key of `http.response.body` does not.
+
+The test belongs to `tests/faults`. The fixtures `each` (plain, TLS, HTTP/2) and `http1` of
+`tests/conftest.py` are `Registry` objects (`tests/running_registry.py`): `push` pushes an image, `rule` adds
+a rule for a block, `ask` returns the response byte for byte, `rule_state` has the counters `matched` and
+`applied`. Tests that go through all faults include a new one without a change. Two things are generated:
+docs/faults.md, and the panel's pictures (`make screenshots`), which list the faults.
 """
 
 from __future__ import annotations
