@@ -136,7 +136,7 @@ class ConnectionMiddleware:
         connection = CONNECTION.get()
         if not connection.inbound.has_request:
             connection.inbound.note_first_request()
-        body = RequestBody(receive) if _has_body(scope) else None
+        body = _body_of(scope, receive)
         stream = scope[_STREAM] = Stream(connection, scope, body, send)
         if scope["http_version"] == "1.1" and scope["scheme"] == "http":
             scope["extensions"][ZERO_COPY] = {}
@@ -148,11 +148,15 @@ class ConnectionMiddleware:
                 body.close()
 
 
-def _has_body(scope: Scope) -> bool:
+def _body_of(scope: Scope, receive: Receive) -> RequestBody | None:
     length = header(scope, b"content-length")
-    if length is not None:
-        return length != b"0"
-    return scope["method"] not in _BODILESS or header(scope, b"transfer-encoding") is not None
+    if length is None:
+        has_body = scope["method"] not in _BODILESS or header(scope, b"transfer-encoding") is not None
+        return RequestBody(receive) if has_body else None
+    if length != b"0":
+        return RequestBody(receive)
+    # Over HTTP/2, empty DATA frames may follow; each of them is a message.
+    return RequestBody(receive, is_empty=True) if scope["http_version"] == H2 else None
 
 
 def _end_of(http_stream: Any) -> asyncio.Event:

@@ -17,10 +17,13 @@ class RequestBody:
     Hypercorn passes messages through a short queue. If it stayed full, the connection would block
     permanently: the message that the client has disconnected would have no room. And a connection that is
     closed with unread bytes is reset, so that the client never sees the response.
+
+    If the body `is_empty`, the response does not wait for its end.
     """
 
-    def __init__(self, receive: Receive) -> None:
+    def __init__(self, receive: Receive, *, is_empty: bool = False) -> None:
         self._receive = receive
+        self._is_empty = is_empty
         self._is_read = asyncio.Event()
         self._rest: asyncio.Task[None] | None = None
 
@@ -41,6 +44,8 @@ class RequestBody:
         if self._is_read.is_set():
             return
         self.discard()
+        if self._is_empty:
+            return
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_PATIENCE):
                 await self._is_read.wait()

@@ -67,6 +67,21 @@ def test_the_end_of_a_request_that_arrives_after_the_response_over_http2(registr
         assert connection.ask("/v2/").status == 200
 
 
+async def test_an_exchange_with_empty_data_after_content_length_0_over_http2_ends(
+    registry: Brokenreg,
+) -> None:
+    """Some clients send a POST without a body so: its messages must not fill Hypercorn's queue."""
+    with HTTP2(registry) as connection:
+        for frames in (1, 5):
+            path = "/v2/empty/data/blobs/uploads/"
+            stream = connection.begin(path, "POST", [("content-length", "0")], end=False)
+            last = DataFrame(stream, flags=["END_STREAM"]).serialize()
+            connection.send(DataFrame(stream).serialize() * (frames - 1) + last)
+            assert connection.read(stream).status == 202
+            await until_zero(registry, "in_flight")
+        assert connection.ask("/v2/").status == 200
+
+
 async def open_download(running: Brokenreg, digest: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
     host, port = running.host.rsplit(":", 1)
     reader, writer = await asyncio.open_connection(host, int(port), limit=1 << 20)
