@@ -28,12 +28,14 @@ Examples, in CI, once the client is done and while the registry still runs:
 @click.option("--json", "as_json", is_flag=True, help="As GET /v1/expectations.")
 @control_options
 def check(control: ControlClient, as_json: bool) -> None:
-    """Check what the scenario of a running registry expects; exit status 1 if it is not met."""
+    """Report the verdicts of a scenario's expectations; exit with status 1 if one is not met."""
     verdicts: list[dict[str, Any]] = control.request("GET", "/v1/expectations")
     if as_json:
         click.echo(json.dumps(verdicts, indent=2))
     elif not verdicts:
-        raise click.ClickException("the scenario expects nothing; `brokenreg check --help` shows an example")
+        raise click.ClickException(
+            "the scenario has no expectations; `brokenreg check --help` shows an example"
+        )
     for each in () if as_json else verdicts:
         mark = "✓" if each["met"] else "✗"
         name = f"{each['name']}: " if each["name"] else ""

@@ -74,7 +74,7 @@ class Settings(BaseModel):
         "127.0.0.1:8081", "HOST:PORT|off", "Where the control API listens."
     )
     control_token: Annotated[str, AfterValidator(sendable_token)] | None = option(
-        None, "TOKEN", "What the control API wants as Bearer token; needed off loopback.", repr=False
+        None, "TOKEN", "The Bearer token that the control API requires; needed off loopback.", repr=False
     )
     data: Path = option(
         lambda: Path.home() / "broken-reg",

@@ -133,11 +133,11 @@ def curl(exchange: Exchange, base: str, body: Body | None = None) -> str:
         raise NoRequestError("its method is invalid, and curl cannot send it")
     headers, left_out = _repeatable_headers(exchange)
     text = _text_of(body)
-    lines = [f"# left out, as it was secret: {name}" for name in left_out]
+    lines = [f"# omitted, because it is secret: {name}" for name in left_out]
     if _has_secret_url(exchange):
         lines.append("# a secret in the URL was replaced by ***")
     if _had_body(exchange) and text is None:
-        lines.append("# left out, as it was not kept: the body")
+        lines.append("# omitted, because it was not recorded: the body")
     parts = [shlex.join(["curl", "--globoff", "--path-as-is", *_curl_method(exchange.method)])]
     parts += [shlex.join(["--header", each]) for each in _curl_headers(headers, has_body=text is not None)]
     if text is not None:

@@ -1,4 +1,4 @@
-"""`brokenreg check`: what a scenario expects, counted as clients ask."""
+"""`brokenreg check`: what a scenario expects, counted as clients send requests."""
 
 from __future__ import annotations
 
@@ -58,4 +58,4 @@ def test_expectations_are_met_one_by_one(tmp_path: Path) -> None:
 def test_a_scenario_that_expects_nothing_is_told_so(own_registry: Brokenreg) -> None:
     status, output, error = check(own_registry)
     assert (status, output) == (1, "")
-    assert error.startswith("Error: the scenario expects nothing")
+    assert error.startswith("Error: the scenario has no expectations")

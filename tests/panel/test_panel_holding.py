@@ -122,7 +122,7 @@ async def test_breakpoints_are_set_switched_and_removed() -> None:
         assert not len(shown.runtime.gate.breakpoints)
         await shown.look("ctrl+a", "ctrl+k", *"endpoint:ping status:2xx", "enter")
         screen = await shown.look(*"[b]x", "enter")
-        assert "2 set, on" in screen
+        assert "2 set, enabled" in screen
         assert line_with(shown.panel, "▌").split("▌")[1].split()[0] == "[b]x"
         await shown.look("ctrl+r")
         assert "▌ endpoint:ping status:2xx" in line_with(shown.panel, "▌")
@@ -131,13 +131,13 @@ async def test_breakpoints_are_set_switched_and_removed() -> None:
         await client.ask("/v2/")
         await shown.until(is_held)
         assert "by breakpoint endpoint:ping status:2xx" in await shown.look()
-        assert "breakpoints are off" in await shown.look("I", "a")
+        assert "breakpoints are disabled" in await shown.look("I", "a")
         assert (await client.head())[0] == 200
         other = await shown.client()
         await other.ask("/v2/")
         assert (await other.head())[0] == 200
-        assert "1 set, OFF" in await shown.look("i")
-        assert "1 set, on" in await shown.look("ctrl+t")
+        assert "1 set, DISABLED" in await shown.look("i")
+        assert "1 set, enabled" in await shown.look("ctrl+t")
         assert "no breakpoints are set" in await shown.look("ctrl+r")
         await shown.look("escape")
 

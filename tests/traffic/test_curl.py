@@ -82,8 +82,8 @@ def test_no_secret_goes_along_and_it_says_so() -> None:
     command = curl(seen, BASE)
     assert "s3cret" not in command
     assert command.splitlines()[:3] == [
-        "# left out, as it was secret: authorization",
-        "# left out, as it was secret: cookie",
+        "# omitted, because it is secret: authorization",
+        "# omitted, because it is secret: cookie",
         "# a secret in the URL was replaced by ***",
     ]
     told = arguments(command)
@@ -94,7 +94,7 @@ def test_no_secret_goes_along_and_it_says_so() -> None:
 @pytest.mark.parametrize("body", [None, Body(b"half", 5000), Body(b"\0" * 5000, 5000), Body(b"\xff" * 9, 9)])
 def test_a_body_that_no_argument_can_have_is_told(body: Body | None) -> None:
     command = curl(exchange("/v2/a/manifests/b", "PUT", request_bytes=5000), BASE, body)
-    assert command.startswith("# left out, as it was not kept: the body\n")
+    assert command.startswith("# omitted, because it was not recorded: the body\n")
     assert "--data-raw" not in command
 
 

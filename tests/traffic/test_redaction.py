@@ -132,7 +132,7 @@ def test_a_body_whose_secrets_were_replaced_is_not_sent_again() -> None:
     with pytest.raises(ReplayError, match="its body has a secret, which was not kept"):
         replay_of(put, ["http://127.0.0.1:1"], body)
     assert "***" not in curl(put, "http://h", body)
-    assert "# left out, as it was not kept: the body" in curl(put, "http://h", body)
+    assert "# omitted, because it was not recorded: the body" in curl(put, "http://h", body)
 
 
 def test_a_path_that_cannot_be_read_is_not_sent_again_either() -> None:

@@ -21,7 +21,7 @@ from brokenreg.traffic.exchange import Exchange
 from brokenreg.traffic.matching import Match
 from brokenreg.wire.asgi import Message
 
-_HTML = b"<html><title>Sign in</title><p>Please sign in to go on</p></html>"
+_HTML = b"<html><title>Sign in</title><p>Please sign in to continue</p></html>"
 _SOMEWHERE_ELSE = "another/repository"
 _GARBAGE = "garbage"
 _LONG_AGO = -60.0

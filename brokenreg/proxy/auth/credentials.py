@@ -105,7 +105,7 @@ class Credentials:
             return CredentialFile()
         if file.malformed:
             self._log_once(
-                f"{path}: left out {counted(file.malformed, 'entry', 'entries')} without credentials"
+                f"{path}: omitted {counted(file.malformed, 'entry', 'entries')} without credentials"
             )
         return file
 

@@ -86,7 +86,7 @@ def _range(response: UpstreamResponse, offset: int) -> tuple[int, int | None]:
     match = _CONTENT_RANGE.fullmatch(value)
     if match is None or int(match[1]) > offset:
         raise UpstreamContentError(
-            f"{response.source} was asked for a blob from byte {offset} on "
+            f"{response.source} got a request for a blob from byte {offset} on "
             f"and sent {printable(value)[:100] or 'no range'}"
         )
     return int(match[1]), int(match[2]) if match[2] else None

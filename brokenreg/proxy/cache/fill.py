@@ -130,7 +130,7 @@ class Fill:
         if self._error is not None:
             raise self._error.with_traceback(None)
         if self.size is None:
-            raise UpstreamContentError(f"{self._download.source} does not tell the size of {self._digest}")
+            raise UpstreamContentError(f"{self._download.source} does not state the size of {self._digest}")
         return self.size
 
     async def pieces(

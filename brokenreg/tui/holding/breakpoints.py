@@ -82,7 +82,7 @@ class BreakpointsScreen(Dialogue[None], inherit_bindings=False):
         self._choose(self._chosen + by)
 
     def action_switch(self) -> None:
-        """Switch all breakpoints on or off."""
+        """Enable or disable all breakpoints."""
         operations.set_breakpoints_enabled(self._runtime, enabled=not self._breakpoints.are_on)
         self._show()
 
@@ -106,7 +106,7 @@ class BreakpointsScreen(Dialogue[None], inherit_bindings=False):
         if not breakpoints:
             yield Content.styled("no breakpoints are set", "$secondary")
             return
-        word = "on" if self._breakpoints.are_on else "OFF: they hold nothing"
+        word = "enabled" if self._breakpoints.are_on else "DISABLED: they hold nothing"
         yield Content.styled(
             f"{len(breakpoints)} set, {word}", "$secondary" if self._breakpoints.are_on else "$warning"
         )

@@ -140,10 +140,13 @@ class HoldingControls(Container, HasDisabledReasons):
         self.app.push_screen(BreakpointsScreen(self._runtime))
 
     def action_toggle_breakpoints(self) -> None:
-        """Switch all breakpoints on or off."""
+        """Enable or disable all breakpoints."""
         breakpoints = self._gate.breakpoints
         operations.set_breakpoints_enabled(self._runtime, enabled=not breakpoints.are_on)
-        say(self, f"breakpoints are {'on' if breakpoints.are_on else 'off'}; what is held stays held")
+        say(
+            self,
+            f"breakpoints are {'enabled' if breakpoints.are_on else 'disabled'}; what is held stays held",
+        )
 
     def action_edit(self) -> None:
         """Edit status and headers of the target, and resume it."""

@@ -35,7 +35,7 @@ def whole(transfer: Transfer, now: float) -> Iterator[Part]:
     """Yield a head of two lines, facts, the missing blobs with reasons, and the requests."""
     yield f"{cells.transfer_line(transfer, _TITLE)}\n", "bold"
     if not transfer.members:
-        yield "All its exchanges have left the log\n", ""
+        yield "All its exchanges were removed from the log\n", ""
         return
     summary = summarise(transfer)
     color = "$error" if summary.failed else "$warning" if summary.held else "$success"
