@@ -50,7 +50,7 @@ class _Board(Screen[None], inherit_bindings=False):
 class Panel(App[int], HasDisabledReasons, inherit_bindings=False):
     """Shows a running brokenreg until the user quits. Run it with `run_async`, in the loop that serves.
 
-    `return_code` is then 0, or what `quit` was given; 1 after an error of ours, which the log tells.
+    `return_code` is then 0, or what `quit` was given; 1 after an error of ours, which is in the log.
     """
 
     CSS = """
@@ -110,11 +110,11 @@ class Panel(App[int], HasDisabledReasons, inherit_bindings=False):
 
     @property
     def area(self) -> TabArea:
-        """The area of the chosen tab."""
+        """Return the area of the chosen tab."""
         return self._areas[self._board.query_one(ContentSwitcher).current or ""]
 
     def tick(self) -> None:
-        """Show what has happened since the last tick: in the header and in the tab that is in sight."""
+        """Show what has happened since the last tick: in the header and in the visible tab."""
         if not self.is_running:
             return
         area = self.area
@@ -140,7 +140,7 @@ class Panel(App[int], HasDisabledReasons, inherit_bindings=False):
         default_namespace: DOMNode | None = None,
         namespaces: Mapping[str, DOMNode] | None = None,
     ) -> bool:
-        """Run an action as Textual does, and show immediately what it has changed."""
+        """Run an action as Textual does, then show immediately what it has changed."""
         is_done = await super().run_action(action, default_namespace, namespaces)
         self.tick()
         return is_done
@@ -150,7 +150,7 @@ class Panel(App[int], HasDisabledReasons, inherit_bindings=False):
         super().notify(keyed(message, self.keys), **more)
 
     def quit(self, status: int = 0) -> None:
-        """End `run_async`, with `status` as `return_code`; from a signal handler of the loop too."""
+        """End `run_async`, with `status` as `return_code`. A signal handler of the loop may call it."""
         self.exit(status, return_code=status)
 
     async def action_quit(self) -> None:
@@ -180,7 +180,7 @@ class Panel(App[int], HasDisabledReasons, inherit_bindings=False):
                 yield "An export is being written."
 
     def action_show_tab(self, name: str) -> None:
-        """Bring a tab in sight."""
+        """Show a tab."""
         if self.area.id != name:
             self._board.query_one(ContentSwitcher).current = name
             self.area.take_focus()
@@ -190,17 +190,17 @@ class Panel(App[int], HasDisabledReasons, inherit_bindings=False):
         self.push_screen(HelpScreen(self.keys))
 
     def action_overrides(self) -> None:
-        """Show the overrides, to be switched on and off."""
+        """Open the dialogue that switches overrides on and off."""
         self.push_screen(OverridesScreen(self._runtime, self._arming))
 
     def disabled_reason(self, action: str) -> str:
-        """Why `action` would do nothing now."""
+        """Return why `action` would do nothing now."""
         if action == "disable_all" and not self._arming.has_any:
             return "no rule is enabled, and this key has disabled none"
         return super().disabled_reason(action)
 
     def action_disable_all(self) -> None:
-        """Disable all rules and overrides; or enable again what was disabled so."""
+        """Disable all rules and overrides, or enable again those that this has disabled."""
         count, is_on = self._arming.switch_all()
         them = form_for(count, "it", "them")
         said = "enabled again" if is_on else f"disabled; {{panel.disable-all}} enables {them} again"
@@ -212,7 +212,7 @@ class Panel(App[int], HasDisabledReasons, inherit_bindings=False):
         self.theme = names[(names.index(self.theme) + 1) % len(names)]
 
     def on_key(self, event: events.Key) -> None:
-        """Show why a key does nothing now; once while it can still be read, however often it is pressed."""
+        """Show why a key does nothing now. While the notice is visible, it is not repeated."""
         if event.key in self.screen.active_bindings:
             return
         for why in disabled_reasons(self.focused or self.screen, event.key, self.keys):
@@ -227,7 +227,7 @@ class Panel(App[int], HasDisabledReasons, inherit_bindings=False):
 
     @property
     def _board(self) -> Screen[object]:
-        """The screen below all dialogues."""
+        """Return the screen below all dialogues."""
         return self.screen_stack[0]
 
     def _fatal_error(self) -> None:

@@ -13,7 +13,7 @@ from brokenreg.tui.commands import COMMANDS, Command
 
 
 def bindings_of(*areas: str) -> list[BindingType]:
-    """What a screen or widget binds: the commands of some areas, in the order of these in the footer."""
+    """Return the bindings of a screen or widget: the commands of these areas, in this order in the footer."""
     return [_binding(command) for area in areas for command in COMMANDS if command.area == area]
 
 
@@ -37,7 +37,7 @@ _AROUND = 3
 
 
 class KeyLine(Footer):
-    """As many keys as there is room for, none of them cut. That of the help is always there."""
+    """Shows as many keys as fit, without cutting one. The key of the help is always shown."""
 
     _room = 0
 
@@ -52,7 +52,7 @@ class KeyLine(Footer):
         yield from keys
 
     async def on_resize(self, event: events.Resize) -> None:
-        """Another width has room for others."""
+        """Show the keys that fit the new width."""
         if event.size.width != self._room:
             self._room = event.size.width
             await self.recompose()

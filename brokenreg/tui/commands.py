@@ -91,7 +91,7 @@ class Command:
 
     @property
     def action_name(self) -> str:
-        """Its action without parameters."""
+        """Return the name of the action, without parameters."""
         return self.action.partition("(")[0]
 
 
@@ -235,12 +235,12 @@ def meet(one: Command, other: Command) -> bool:
 
 
 def keys_of(command: Command, keys: Mapping[str, str]) -> list[str]:
-    """Its keys, as people have chosen them: `keys` are other keys by id."""
+    """Return the keys of a command; `keys` has those that the user has changed, by id."""
     return keys.get(command.id, command.keys).split(",")
 
 
 def grouped() -> Iterator[tuple[str, list[Command]]]:
-    """The commands by group, groups in the order of the table."""
+    """Return the commands by group, in the order of the table."""
     order = list(dict.fromkeys(command.group for command in COMMANDS))
     in_order = sorted(COMMANDS, key=lambda command: order.index(command.group))
     for group, commands in groupby(in_order, key=lambda command: command.group):
@@ -248,7 +248,7 @@ def grouped() -> Iterator[tuple[str, list[Command]]]:
 
 
 def markdown() -> str:
-    """The table, as docs/panel.md has it."""
+    """Return the table of docs/panel.md."""
     lines = ["| keys | command | what it does |", "| --- | --- | --- |"]
     for group, commands in grouped():
         lines.append(f"| **{group}** | | |")

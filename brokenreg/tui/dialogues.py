@@ -93,7 +93,7 @@ class Confirmation(Dialogue[bool], inherit_bindings=False):
         self.dismiss(True)
 
     def action_no(self) -> None:
-        """Leave all as it is."""
+        """Cancel: change nothing."""
         self.dismiss(False)
 
 
@@ -124,11 +124,11 @@ class Question(Dialogue[str | None], inherit_bindings=False):
         yield Static(id="problem", markup=False)
 
     def on_input_changed(self, event: Input.Changed) -> None:
-        """Say what is wrong with it so far."""
+        """Show what is wrong with the text so far."""
         self.query_one("#problem", Static).update(self._problem(event.value) if event.value else "")
 
     def action_answer(self) -> None:
-        """Take it, if nothing is wrong with it."""
+        """Return the text, if it is valid."""
         text = self.query_one(Input).value
         problem = self._problem(text)
         self.query_one("#problem", Static).update(problem)
@@ -136,7 +136,7 @@ class Question(Dialogue[str | None], inherit_bindings=False):
             self.dismiss(text)
 
     def action_cancel(self) -> None:
-        """Leave all as it is."""
+        """Cancel: change nothing."""
         self.dismiss(None)
 
 
@@ -152,7 +152,7 @@ Read = Callable[[], Awaitable[tuple[bytes, int] | None]]
 
 
 class DocumentScreen(Dialogue[None], inherit_bindings=False):
-    """Facts, and below them the text that `read` gives; without `read` the facts alone."""
+    """Shows facts, and below them the text that `read` returns; without `read`, only the facts."""
 
     DEFAULT_CSS = """
     DocumentScreen > Vertical { width: 100%; height: 1fr; max-height: 100%; }
@@ -175,7 +175,7 @@ class DocumentScreen(Dialogue[None], inherit_bindings=False):
             self.run_worker(self._load(self._read))
 
     def action_close(self) -> None:
-        """Back to where it was opened."""
+        """Close the document."""
         self.dismiss()
 
     async def _load(self, read: Read) -> None:
@@ -202,7 +202,7 @@ class DocumentScreen(Dialogue[None], inherit_bindings=False):
 
 
 def _lines(body: bytes, size: int) -> tuple[list[Line], bool]:
-    """The document in lines, and whether that is all of it. Takes up to some tenths of a second."""
+    """Return the lines of a document, and whether they are all. Takes up to some tenths of a second."""
     text = body[:SHOWN].decode(errors="backslashreplace")
     lines, is_whole = document_lines(text, SHOWN)
     return lines, is_whole and size <= SHOWN

@@ -21,7 +21,7 @@ _BARS = "▁▂▃▄▅▆▇█"
 
 
 class RequestRate:
-    """Counts the exchanges of a log by the second in which they came; looks at each of them once."""
+    """Counts the exchanges of a log by the second in which they began. It reads each exchange once."""
 
     def __init__(self, log: TrafficLog) -> None:
         self._log = log
@@ -29,7 +29,7 @@ class RequestRate:
         self._counts: Counter[int] = Counter()
 
     def tick(self, now: float) -> list[int]:
-        """Requests in each of the last `SECONDS` whole seconds before `now`, oldest first."""
+        """Return the number of requests in each of the last `SECONDS` seconds before `now`, oldest first."""
         first = int(now) - SECONDS
         for position in range(max(self._seen, self._log.first), self._log.end):
             self._counts[int(self._log[position].started)] += 1
@@ -40,7 +40,7 @@ class RequestRate:
 
 
 def sparkline(counts: list[int]) -> str:
-    """One bar for each; the highest is the largest of them."""
+    """Return one bar for each number; the largest number has the highest bar."""
     largest = max(counts)
     if largest == 0:
         return _BARS[0] * len(counts)
@@ -49,17 +49,17 @@ def sparkline(counts: list[int]) -> str:
 
 _NAME_SHOWN = 24
 _WIDE = 100
-"""Columns from which on there is room for the address in full."""
+"""Minimum width, in columns, at which the whole address is shown."""
 
 _HELD_STYLE = "bold reverse $warning"
 _FAULT_STYLE = "bold reverse $error"
 
 _Part = tuple[int, str, str]
-"""How much it matters (the least goes first, if there is no room), text, style."""
+"""Priority (the lowest is removed first if there is no room), text, style."""
 
 
 class Header(Static):
-    """Paints only what has changed."""
+    """The line at the top, which is painted only if it has changed."""
 
     DEFAULT_CSS = "Header { height: 1; padding: 0 1; background: $panel; text-wrap: nowrap; }"
 
@@ -74,7 +74,7 @@ class Header(Static):
         self._shown: list[_Part] = []
 
     def tick(self, behind: str) -> None:
-        """Show how it is now; `behind` is why the newest is not in sight, if it is not."""
+        """Show the current state; `behind` is why the newest exchange is not visible, or empty."""
         parts = _fitting([*self._parts(behind)], self.size.width - 2)
         if parts != self._shown:
             self._shown = parts
@@ -120,13 +120,13 @@ def _armed_word(active: ActiveRule) -> str:
 
 
 def _fault_word(fault: Fault) -> str:
-    """`truncate`; for what has one, the status says more: `503`."""
+    """Return the name of a fault (`truncate`), or its status if it has one (`503`)."""
     status = fault.parameters().get("status")
     return fault.name if status is None else str(status)
 
 
 def _fitting(parts: list[_Part], width: int) -> list[_Part]:
-    """As many as there is room for, those that matter most."""
+    """Return the parts with the highest priorities that fit."""
     while len(parts) > 1 and sum(cell_len(text) + 2 for _, text, _ in parts) - 2 > width:
         parts.remove(min(parts))
     return parts

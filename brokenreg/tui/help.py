@@ -24,13 +24,13 @@ _TITLE = 16
 
 
 class _Text(VerticalScroll, Scrolling, can_focus=True, inherit_bindings=False):
-    """What scrolls."""
+    """The text of the help, which scrolls."""
 
     BINDINGS: ClassVar[list[BindingType]] = MOVES
 
 
 class HelpScreen(Dialogue[None], inherit_bindings=False):
-    """Over the panel, until it is closed."""
+    """Shows all commands with their keys over the panel."""
 
     DEFAULT_CSS = """
     HelpScreen > Vertical { width: 80; height: 90%; padding: 0; }
@@ -48,7 +48,7 @@ class HelpScreen(Dialogue[None], inherit_bindings=False):
             yield Static(Content.assemble(*_lines(self._keys)), markup=False)
 
     def action_close(self) -> None:
-        """Back to the panel."""
+        """Close the help."""
         self.dismiss()
 
 
@@ -67,7 +67,7 @@ _LEFT_OUT = ("move", "help", "breakpoints", "edit")
 
 
 class PanelCommands(Provider):
-    """The commands of what has the focus, outwards to the panel."""
+    """Offers the commands of the focused widget, and of everything around it."""
 
     async def discover(self) -> Hits:
         for command, said, run in self._offered():

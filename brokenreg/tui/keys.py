@@ -16,18 +16,18 @@ _MODIFIERS = ("ctrl+", "shift+", "alt+", "super+", "hyper+", "meta+")
 
 
 class KeysError(ValueError):
-    """Keys that cannot be; the message is one line."""
+    """The keys of the user are invalid; the message is one line."""
 
 
 def commands_on(key: str, keys: Mapping[str, str]) -> Iterator[Command]:
-    """The commands that a key (by Textual's name) is for, in all areas; `keys` are other keys by id."""
+    """Return the commands of a key (by Textual's name) in all areas; `keys` has changed keys, by id."""
     for command in COMMANDS:
         if key in map(key_name, keys_of(command, keys)):
             yield command
 
 
 def keys_from(table: Mapping[str, Any]) -> dict[str, str]:
-    """Other keys by command id, from the `[keys]` table of a configuration file. Raise `KeysError`."""
+    """Return the keys by command id in the `[keys]` table of a configuration file. Raise `KeysError`."""
     keys = dict(_read(table, ""))
     for one, other in combinations(COMMANDS, 2):
         if (one.id in keys or other.id in keys) and meet(one, other):
@@ -64,7 +64,7 @@ def _is_modified(key: str) -> bool:
 
 
 def key_name(key: str) -> str:
-    """As Textual calls it: `question_mark` for `?`."""
+    """Return Textual's name of a key: `question_mark` for `?`."""
     if len(key) != 1 or key.isspace() or key == ",":
         return {",": "comma", " ": "space"}.get(key, key)
     return next(iter(Binding.make_bindings([(key, "", "")]))).key

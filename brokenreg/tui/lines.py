@@ -33,7 +33,7 @@ _LONGEST = 2_000
 
 
 def document_lines(text: str, most: int, most_lines: int = sys.maxsize) -> tuple[list[Line], bool]:
-    """A document in lines, JSON indented, and whether that is all of it.
+    """Return a document as lines, JSON indented, and whether they are all.
 
     It has at most about `most` characters of the text, and `most_lines` lines.
     """
@@ -49,7 +49,7 @@ def document_lines(text: str, most: int, most_lines: int = sys.maxsize) -> tuple
 
 
 class Lines(ScrollView, Scrolling, can_focus=True, inherit_bindings=False):
-    """The rows in sight are painted, no others: however many lines there are, showing them is cheap."""
+    """Shows lines. Only the visible rows are painted, so that any number of lines can be shown."""
 
     DEFAULT_CSS = """
     Lines { height: 1fr; background: $surface; overflow-x: hidden; overflow-y: auto;
@@ -91,7 +91,7 @@ class Lines(ScrollView, Scrolling, can_focus=True, inherit_bindings=False):
         self.refresh()
 
     def render_line(self, y: int) -> Strip:
-        """Paint line `y` of what is in sight."""
+        """Paint the visible line `y`."""
         width = self.scrollable_content_region.width
         if y < self.HEADING:
             return self._paint(self.heading(), width)

@@ -18,7 +18,7 @@ from brokenreg.tui.theme import cursor_style
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One line. `key` tells it from others as rows come and go; a heading has None, and no cursor goes there.
+    """One line. `key` identifies it when rows change; a heading has None, and the cursor skips it.
 
     `style` is `on`, `off`, `quiet`, `heading` or nothing.
     """
@@ -55,11 +55,11 @@ class Listing(CursorList):
 
     @property
     def selected(self) -> Hashable:
-        """The key of the row under the cursor; None while there is none."""
+        """Return the key of the row under the cursor, or None."""
         return self._rows[self._cursor].key if self._cursor < len(self._rows) else None
 
     def show(self, rows: Sequence[Row]) -> None:
-        """Show other rows, if they are others."""
+        """Show these rows; repaint only if they differ."""
         if rows == self._rows:
             return
         key = self.selected
@@ -73,7 +73,7 @@ class Listing(CursorList):
         self._go(next((place for place in self._places if self._rows[place].key == key), self._cursor))
 
     def render_line(self, y: int) -> Strip:
-        """Paint line `y` of what is in sight."""
+        """Paint the visible line `y`."""
         width = self.scrollable_content_region.width
         place = self.scroll_offset.y + y
         if place >= len(self._rows):
@@ -97,11 +97,11 @@ class Listing(CursorList):
         return self._cursor
 
     def _put(self, line: int) -> None:
-        """Have the cursor there, or on the nearest row that is no heading."""
+        """Put the cursor there, or on the nearest row that is not a heading."""
         self._cursor = min(self._places, key=lambda place: abs(place - line), default=0)
 
     def _further(self, by: int) -> int:
-        """Headings are none of the rows."""
+        """Return the row some rows below the cursor, not counting headings."""
         at = bisect_left(self._places, self._cursor) + by
         return self._places[at] if 0 <= at < len(self._places) else self._cursor
 

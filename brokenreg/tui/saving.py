@@ -13,14 +13,14 @@ from typing import IO
 from brokenreg.concurrency import shielded
 
 _AT_ONCE = 1 << 20
-"""Characters that are written in one go."""
+"""Number of characters that are written together."""
 
 
 def save(name: str, text: str, *, overwrite: bool) -> None:
-    """Write `text` to the file of that name (`~` is the home of the user), by way of a file beside it.
+    """Write `text` to the file of that name (`~` is the user's home), atomically.
 
-    Raise `FileExistsError` if something is there and `overwrite` is not wanted, `OSError` if it cannot be,
-    `RuntimeError` if there is no such home.
+    Raise `FileExistsError` if it exists and `overwrite` is false, `OSError` if it cannot be written,
+    `RuntimeError` if the user has no home.
     """
     path = _path(name, overwrite)
     with _beside(path) as file:
@@ -29,7 +29,7 @@ def save(name: str, text: str, *, overwrite: bool) -> None:
 
 
 async def save_pieces(name: str, pieces: AsyncIterable[str], *, overwrite: bool) -> None:
-    """The same with what comes piece by piece, of which about a megabyte is kept in memory; off the loop."""
+    """Write pieces as `save` does, in threads, with about a megabyte of them in memory."""
     path = _path(name, overwrite)
     with _beside(path) as file:
         waiting: list[str] = []
@@ -55,7 +55,7 @@ def _path(name: str, overwrite: bool) -> Path:
 
 @contextmanager
 def _beside(path: Path) -> Iterator[IO[bytes]]:
-    """A file of which nothing stays."""
+    """Provide a temporary file in the same folder, and remove it after the block."""
     with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
         try:
             yield file
@@ -69,7 +69,7 @@ def _write(file: IO[bytes], pieces: Iterable[str]) -> None:
 
 
 def _put(file: IO[bytes], path: Path, overwrite: bool) -> None:
-    """Give it its name, once all of it is on the disk."""
+    """Give the file its name, after all of it has reached the disk."""
     file.flush()
     os.fchmod(file.fileno(), 0o644)
     os.fsync(file.fileno())

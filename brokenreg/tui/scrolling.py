@@ -1,4 +1,4 @@
-"""Moving in what scrolls, by the same keys everywhere, with and without a cursor (Line API)."""
+"""Widgets that scroll by the same keys everywhere, with and without a cursor (Line API)."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Scrolling(Widget):
 
 
 def set_lines(view: ScrollView, width: int, height: int) -> None:
-    """How large the content of a `ScrollView` is, in cells.
+    """Set the size of the content of a `ScrollView`, in cells.
 
     Setting `virtual_size` lays out the whole screen again. That is necessary only if a scrollbar appears
     or disappears.
@@ -58,10 +58,10 @@ def set_lines(view: ScrollView, width: int, height: int) -> None:
 
 
 class CursorList(ScrollView, can_focus=True, inherit_bindings=False):
-    """One row a line, one of them under the cursor, which is always in sight.
+    """One row per line, and a cursor that is always visible.
 
-    Whoever derives from it paints the rows, says how many there are and where the cursor is, and calls
-    `_measure` when there are more or fewer. It keeps the keys of area `move`, and may bind others.
+    A subclass paints the rows, defines `_count`, `_line` and `_put`, and calls `_measure` when the number
+    of rows has changed. It has the keys of area `move`, and may bind others.
     """
 
     DEFAULT_CSS = """
@@ -70,31 +70,31 @@ class CursorList(ScrollView, can_focus=True, inherit_bindings=False):
     """
     BINDINGS: ClassVar[list[BindingType]] = MOVES
     HEADING: ClassVar[int] = 0
-    """Lines at the top that are no rows and do not scroll."""
+    """Number of lines at the top that are not rows and do not scroll."""
 
     class Opened(Message):
-        """Somebody clicked a row twice."""
+        """A row was double-clicked."""
 
     @property
     def _count(self) -> int:
-        """How many rows there are."""
+        """Return the number of rows."""
         raise NotImplementedError
 
     @property
     def _line(self) -> int:
-        """The row under the cursor."""
+        """Return the number of the row under the cursor."""
         raise NotImplementedError
 
     def _put(self, line: int) -> None:
-        """Have the cursor on that row, or on the nearest that takes it; on 0 if there is none."""
+        """Put the cursor on that row, or on the nearest that can have it; on 0 if there is none."""
         raise NotImplementedError
 
     def _further(self, by: int) -> int:
-        """The row some rows below the cursor."""
+        """Return the number of the row some rows below the cursor."""
         return self._line + by
 
     def _above(self, line: int) -> int:
-        """How many rows above that one shall be in sight with it."""
+        """Return how many rows above that one must be visible with it."""
         return 0
 
     def action_move(self, by: int) -> None:
@@ -114,7 +114,7 @@ class CursorList(ScrollView, can_focus=True, inherit_bindings=False):
         self._go(self._count - 1)
 
     def on_resize(self) -> None:
-        """Keep the cursor in sight."""
+        """Keep the cursor visible."""
         self._measure()
         self._go(self._line)
 
@@ -125,7 +125,7 @@ class CursorList(ScrollView, can_focus=True, inherit_bindings=False):
         self.refresh()
 
     def on_click(self, event: events.Click) -> None:
-        """Put the cursor where the mouse is; a second click opens."""
+        """Put the cursor where the mouse is; a double click opens the row."""
         offset = event.get_content_offset(self)
         if offset is None or offset.y < self.HEADING:
             return
@@ -137,15 +137,15 @@ class CursorList(ScrollView, can_focus=True, inherit_bindings=False):
 
     @property
     def _height(self) -> int:
-        """Rows in sight."""
+        """Return the number of visible rows."""
         return max(1, self.scrollable_content_region.height - self.HEADING)
 
     def _measure(self) -> None:
-        """There are more rows now, or fewer."""
+        """Adapt the scrollable area to the number of rows."""
         set_lines(self, self.scrollable_content_region.width, self._count + self.HEADING)
 
     def _go(self, line: int) -> int:
-        """Put the cursor on a row, or as near as there is, and bring it in sight; the first row in sight."""
+        """Put the cursor on a row, or the nearest, scroll it into view, and return the first visible row."""
         line = max(0, min(line, self._count - 1))
         self._put(line)
         line = self._line

@@ -49,20 +49,20 @@ class TabArea(Container, HasDisabledReasons):
         self.set_class(self.size.width >= _WIDE, "-wide")
 
     def tick(self) -> None:
-        """Show what has happened since the last tick. Called ten times a second, while it is in sight."""
+        """Show what has happened since the last tick. Called ten times a second while the tab is visible."""
 
     def take_focus(self) -> None:
-        """Focus the widget that the keys are for. Called when the tab comes in sight."""
+        """Focus the widget that the keys are for. Called when the tab is shown."""
         raise NotImplementedError
 
     @property
     def behind(self) -> str:
-        """Why it does not show the newest, in a few words for the header; empty if it does."""
+        """Return why the newest is not shown, in a few words for the header, or an empty string."""
         return ""
 
     @property
     def remark(self) -> str:
-        """Text for the right of the line of tabs: a filter, a place. `visible`, if clients sent it."""
+        """Return the text at the right of the line of tabs, for instance a filter. Make it `visible`."""
         return ""
 
     def unsaved(self) -> Iterable[str]:
@@ -71,7 +71,7 @@ class TabArea(Container, HasDisabledReasons):
 
 
 def area_of(name: str, context: TabContext) -> TabArea:
-    """Make the area of a tab, with the tab's name as its id."""
+    """Return the area of a tab, with the tab's name as its id."""
     kind: type[TabArea] = resolve_name(TABS[name].area)
     area = kind(context)
     area.id = name
@@ -84,7 +84,7 @@ class TabLine(Widget):
     DEFAULT_CSS = "TabLine { height: 1; background: $surface; }"
 
     class Chosen(Message):
-        """Somebody clicked a tab."""
+        """A tab was clicked."""
 
         def __init__(self, name: str) -> None:
             super().__init__()
@@ -98,7 +98,7 @@ class TabLine(Widget):
         self._shown = ("", "")
 
     def show(self, chosen: str, remark: str) -> None:
-        """Paint again if something has changed."""
+        """Show the tabs, painting only changes."""
         if (chosen, remark) != self._shown:
             self._shown = chosen, remark
             self.refresh()

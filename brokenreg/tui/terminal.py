@@ -9,18 +9,18 @@ from textual.drivers.linux_driver import LinuxDriver
 
 
 class TerminalDriver(LinuxDriver):
-    """Textual's, but for what is written to a terminal that has gone: it is dropped.
+    """Textual's driver, which drops its output after the terminal was closed.
 
-    Textual's thread for output would die of it, its queue fill, and the panel wait for room in it for ever.
+    Otherwise Textual's output thread would end, its queue would fill, and the panel would wait forever.
     """
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
-        self._file: Any = _WhileThere(self._file)
+        self._file: Any = _ErrorFreeFile(self._file)
 
 
-class _WhileThere:
-    """A terminal's file as far as the driver uses it; failing to write is no error."""
+class _ErrorFreeFile:
+    """The terminal's file as the driver uses it. Errors of writing are ignored."""
 
     def __init__(self, file: IO[str]) -> None:
         self._file = file

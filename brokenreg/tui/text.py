@@ -1,4 +1,4 @@
-"""Text from anywhere, made safe to show, cut to the cells that there are for it; JSON indented."""
+"""Makes text safe to show, cuts and folds it to a number of cells, and indents JSON."""
 
 from __future__ import annotations
 
@@ -14,27 +14,27 @@ ELLIPSIS = "…"
 
 
 def visible(text: str) -> str:
-    """`text` with everything escaped that would move a cursor, combine, hide or turn what is shown."""
+    """Escape everything in `text` that would move a cursor, combine, hide or reverse what is shown."""
     return printable(text)
 
 
 def beginning(text: str, most: int) -> str:
-    """The first `most` characters of `text`, `visible`; with an ellipsis, if there are more.
+    """Return the first `most` characters of `text`, `visible`, with an ellipsis if there are more.
 
-    For what is shown in a few cells and can be 64 KiB long: no more of it is looked at.
+    The rest is not read: texts of clients can be 64 KiB long.
     """
     return visible(text[:most]) + (ELLIPSIS if len(text) > most else "")
 
 
 def fit(text: str, width: int) -> str:
-    """`text` in exactly `width` cells: cut at its end, with an ellipsis, or filled with spaces."""
+    """Return `text` in exactly `width` cells: cut at its end, with an ellipsis, or filled with spaces."""
     if cell_len(text) <= width:
         return set_cell_size(text, width)
     return set_cell_size(text, width - 1) + ELLIPSIS if width > 0 else ""
 
 
 def fit_end(text: str, width: int) -> str:
-    """The end of `text` in at most `width` cells, with an ellipsis before it where something is missing."""
+    """Return the end of `text` in at most `width` cells, after an ellipsis if something is missing."""
     if cell_len(text) <= width:
         return text
     if width <= 0:
@@ -46,7 +46,7 @@ def fit_end(text: str, width: int) -> str:
 
 
 def fold(text: str, width: int) -> list[str]:
-    """`text`, which is `visible`, in rows of at most `width` cells, broken at spaces where that can be."""
+    """Return `text`, which is `visible`, in rows of at most `width` cells, broken at spaces if possible."""
     rows = []
     start, end = 0, _room(text, 0, width)
     while end < len(text):
@@ -62,7 +62,7 @@ def fold(text: str, width: int) -> list[str]:
 
 
 def _room(text: str, start: int, width: int) -> int:
-    """Where what begins at `start` has filled `width` cells; it is one character at least."""
+    """Return where a row ends that begins at `start`: after `width` cells, but at least one character."""
     end = start + max(1, width)
     while end - start > 1 and cell_len(text[start:end]) > width:
         end -= max(1, (cell_len(text[start:end]) - width) // 2)
@@ -75,12 +75,12 @@ _DEEPEST = 20
 
 
 def looks_like_json(text: str) -> bool:
-    """Whether it begins as an object or an array does."""
+    """Return whether a text begins like a JSON object or array."""
     return text.lstrip()[:1] in ("{", "[")
 
 
 def indented(text: str, most: int, most_lines: int = sys.maxsize) -> str:
-    """`text` on lines of its own making; about the first `most` characters, or `most_lines`, of that."""
+    """Return JSON, valid or not, indented: about the first `most` characters, or `most_lines` lines."""
     parts: list[str] = []
     length, lines = 0, 1
     for part in _parts(text):

@@ -1,4 +1,4 @@
-"""The colours of the panel: blue for well and orange for ill, which most eyes can tell apart."""
+"""The colours of the panel: blue for success and orange for failure, which most people can tell apart."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ THEMES = (DARK, LIGHT, ANSI)
 
 
 def cursor_style(widget: Widget, component: str) -> Style:
-    """What is laid over the line under the cursor: the background of a component class, or reverse video.
+    """Return the style of the line under the cursor: the background of a component class, or reverse video.
 
     With the terminal's 16 colours, which of them are readable together is unknown.
     """

@@ -168,7 +168,7 @@ def test_a_slice_ends_in_time() -> None:
     times = itertools.count()
     rows = Rows(log, View(parse_filter("status:404")), lambda: float(next(times)))
     slices = 1
-    while not rows.take_in(5):
+    while not rows.update(5):
         slices += 1
         assert round(rows.progress * 1000) == 160 * (slices - 1)
     assert slices == 7

@@ -49,10 +49,10 @@ def test_every_line_has_its_row(happenings: list[tuple[str, str, int]], is_group
             answer(log, one, 404 if number % 2 else 200)
             end(log, one)
         elif what == "look":
-            rows.take_in(9)
+            rows.update(9)
         elif what == "toggle" and number < len(rows) and isinstance(one := rows.row_at(number), Transfer):
             rows.toggle(one)
-    rows.take_in(9)
+    rows.update(9)
     shown = all_rows(rows)
     assert [rows.line_of(row) for row in shown] == [*range(len(shown))]
     assert all(map(rows.has, shown))

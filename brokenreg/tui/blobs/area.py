@@ -38,7 +38,7 @@ _EMPTY = "There are no blobs yet. Push an image, pull one from another registry,
 
 
 class BlobsArea(TabArea):
-    """The list; what is in a blob below it once it is opened, at the right on a wide screen."""
+    """The list of blobs. The content of an opened blob is below it, on a wide screen at the right."""
 
     DEFAULT_CSS = """
     BlobsArea { layout: vertical; }
@@ -75,7 +75,7 @@ class BlobsArea(TabArea):
         self._arranged: tuple[object, ...] = ()
         self._resting = 0
         self._ticks = 0
-        self._looking: Worker[None] | None = None
+        self._updating: Worker[None] | None = None
         self._verification: tuple[Blob, int] | None = None
         """The blob that is being verified, and how many of its bytes are read."""
 
@@ -89,7 +89,7 @@ class BlobsArea(TabArea):
     def tick(self) -> None:
         self._ticks += 1
         self._resting = max(0, self._resting - 1)
-        self._look()
+        self._update_list()
         self._view.tick()
         if self._verification is not None:
             blob, read = self._verification
@@ -109,7 +109,7 @@ class BlobsArea(TabArea):
         return f"{wanted}{found} by {self._order}"
 
     def disabled_reason(self, action: str) -> str:
-        """Why `action` would do nothing now."""
+        """Return why `action` would do nothing now."""
         blob = self._table.selected
         match action:
             case "back" if not (self._is_reading or self.has_class("-searching") or self._wanted):
@@ -153,7 +153,7 @@ class BlobsArea(TabArea):
         """Sort by the next order."""
         orders = list(Order)
         self._order = orders[(orders.index(self._order) + 1) % len(orders)]
-        self._look()
+        self._update_list()
 
     def action_verify(self) -> None:
         """Verify the digest of a blob, or stop verifying."""
@@ -171,7 +171,7 @@ class BlobsArea(TabArea):
                 self._say(f"{_short(blob)}: {error}")
 
     def action_copy(self) -> None:
-        """Put the digest on the clipboard."""
+        """Copy the digest to the clipboard."""
         if (blob := self._table.selected) is not None:
             self.app.copy_to_clipboard(blob.digest)
             self._say(f"copied {blob.digest}")
@@ -190,7 +190,7 @@ class BlobsArea(TabArea):
 
     def on_input_changed(self, event: Input.Changed) -> None:
         self._wanted = event.value
-        self._look()
+        self._update_list()
 
     def on_input_submitted(self) -> None:
         """Close the search field and keep its result."""
@@ -210,7 +210,7 @@ class BlobsArea(TabArea):
             self._inspect()
 
     def on_blob_view_narrowed(self) -> None:
-        """Lines are folded for a width."""
+        """Read the blob again, because its lines were folded for another width."""
         inside = self._view.inside
         if self._is_reading and inside is not None and inside.listing is None:
             self._inspect()
@@ -252,8 +252,8 @@ class BlobsArea(TabArea):
         except OperationError as error:
             self._say(f"{_short(blob)}: not deleted: {error}")
 
-    def _look(self) -> None:
-        """List the blobs if they may have changed; arrange them if order or search have changed."""
+    def _update_list(self) -> None:
+        """Read the blobs if they may have changed. Sort and search them if order or search have changed."""
         there = (
             self._runtime.store.index.version,
             self._runtime.images.made_count,
@@ -261,15 +261,15 @@ class BlobsArea(TabArea):
         )
         arranged = self._order, self._wanted
         is_due = there != self._surveyed and not self._resting
-        is_busy = self._looking is not None and not self._looking.is_finished
+        is_busy = self._updating is not None and not self._updating.is_finished
         if (is_due or arranged != self._arranged) and not is_busy:
             self._arranged = arranged
             if is_due:
                 self._surveyed = there
-            self._looking = self.run_worker(partial(self._show, is_due), group="survey")
+            self._updating = self.run_worker(partial(self._show, is_due), group="survey")
 
     async def _show(self, is_due: bool) -> None:
-        """Show the blobs in the chosen order; `is_due` reads them again."""
+        """Show the blobs in the chosen order; with `is_due`, read them again first."""
         order, wanted = self._order, self._wanted
         if is_due:
             began = time.perf_counter()
@@ -283,7 +283,7 @@ class BlobsArea(TabArea):
         self._table.show(blobs, "No blob matches." if self._blobs else _EMPTY)
 
     def _say(self, text: str) -> None:
-        """Show a line below the list, until there is another."""
+        """Show a line below the list, until another replaces it."""
         self.add_class("-saying")
         self._line.update(keyed_for(self, visible(text)))
 

@@ -38,7 +38,7 @@ def is_zstd(beginning: bytes) -> bool:
 
 
 def document(content: Content, width: int) -> list[Line]:
-    """JSON on lines of its own, cut and folded; also what is no JSON after all."""
+    """Return a document as lines: JSON is indented, long lines are folded, and the rest is cut."""
     text = content.read(0, DOCUMENT_SHOWN).decode("utf-8", "backslashreplace")
     lines: list[Line] = []
     if content.size > DOCUMENT_SHOWN:
@@ -53,12 +53,12 @@ def document(content: Content, width: int) -> list[Line]:
 
 
 def _coloured(line: str) -> Line:
-    """What is before a colon is a key, strings and words are values."""
+    """Return a line of JSON with the styles of its parts: keys come before a colon, the rest are values."""
     return tuple((match[0], match.lastgroup or "") for match in _TOKEN.finditer(line))
 
 
 def dump(content: Content) -> list[Line]:
-    """Its first bytes, in hexadecimal and as ASCII."""
+    """Return the first bytes, in hexadecimal and as ASCII."""
     data = content.read(0, DUMPED)
     lines: list[Line] = []
     for at in range(0, len(data), _DUMP_WIDTH):
@@ -70,7 +70,7 @@ def dump(content: Content) -> list[Line]:
 
 
 def entry_line(entry: Entry) -> tuple[str, str, str]:
-    """Mode and size, a word for what is special, and the name."""
+    """Return an entry as three texts: mode and size, the style of the name, and the name."""
     mode = entry.kind.value + "".join(
         letter if entry.permissions & bit else "-" for bit, letter in zip(_BITS, "rwxrwxrwx", strict=True)
     )
@@ -90,7 +90,7 @@ _BITS = tuple(1 << bit for bit in reversed(range(9)))
 
 
 def _leads_outside(entry: Entry) -> bool:
-    """Whether its own name is absolute or goes up, which no honest layer's does."""
+    """Return whether the entry's name is absolute or contains `..`: unpacking it could write elsewhere."""
     return entry.name.startswith(b"/") or b".." in entry.name.split(b"/")
 
 
@@ -102,7 +102,7 @@ _BEGINNING = 512
 
 
 class Inside:
-    """Made for one blob; `read` fills it: `lines` with a document or a dump, or else the `listing`."""
+    """The content of one blob. `read` fills it: `lines` with a document or a dump, or else `listing`."""
 
     def __init__(self, runtime: Runtime, blob: Blob) -> None:
         self.blob = blob
@@ -113,7 +113,7 @@ class Inside:
 
     @property
     def remark(self) -> str:
-        """How far it is, or what came of it: one line."""
+        """Return the progress of `read`, or its result, in one line."""
         listing = self.listing
         if self._said or listing is None:
             return self._said or "opening ..."
@@ -123,16 +123,16 @@ class Inside:
         return f"reading: {done} % of {format_size(listing.size)}, {_entries(listing)} so far"
 
     async def read(self, width: int) -> None:
-        """Read it, for lines of `width` cells. Cancelled, it leaves nothing running."""
+        """Read the content, for lines of `width` cells. If this is cancelled, nothing continues to run."""
         try:
             async with open_content(self._runtime, self.blob.digest) as content:
-                await self._look(content, width)
+                await self._read_content(content, width)
         except NotFoundError as error:
             self._said = error.reason or str(error)
         except FailedError as error:
             self._said = f"it cannot be read: {visible(str(error))}"
 
-    async def _look(self, content: Content, width: int) -> None:
+    async def _read_content(self, content: Content, width: int) -> None:
         beginning = await shielded(asyncio.to_thread(content.read, 0, _BEGINNING))
         is_document = self.blob.kind.is_manifest or self.blob.kind is Kind.CONFIG
         if is_document or looks_like_json(beginning.decode("ascii", "replace")):

@@ -1,4 +1,4 @@
-"""All blobs that there are: pushed, cached and fabricated ones, manifests too. Free of Textual."""
+"""Lists all blobs: pushed, cached and fabricated ones, and manifests. Free of Textual."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ _SLICE = 5000
 """Links and manifests that are copied in one turn of the loop."""
 
 _MOST_TAGS = 8
-"""Tags that are noted of one digest in one repository."""
+"""Maximum number of tags that are kept for one digest in one repository."""
 
 
 class Kind(StrEnum):
-    """What a blob is, by what the manifests here say of it."""
+    """The kind of a blob, as the stored manifests describe it."""
 
     CONFIG = "config"
     LAYER = "layer"
@@ -43,8 +43,8 @@ _MADE_KINDS = {Role.MANIFEST: Kind.MANIFEST, Role.CONFIG: Kind.CONFIG, Role.LAYE
 class Blob:
     """One blob. `size` in bytes; `used` in seconds since the epoch, None if unknown.
 
-    `places` are the repositories that have it, with the tags that lead to it; `keys` those that are stored.
-    `made` is set for a fabricated one.
+    `places` are the repositories that have it, with the tags that lead to it. `keys` are those of them that
+    are stored. `made` is None if the blob is not fabricated.
     """
 
     digest: Digest
@@ -62,12 +62,12 @@ class Blob:
 
     @property
     def words(self) -> str:
-        """The text that a search looks at."""
+        """Return the text that is searched."""
         return "\n".join((self.digest, self.kind, *self.origins, *self.places)).lower()
 
 
 class Order(StrEnum):
-    """What a list of blobs goes by."""
+    """By what a list of blobs is sorted."""
 
     SIZE = "size"
     USED = "last used"
@@ -75,9 +75,9 @@ class Order(StrEnum):
 
 
 def arranged(blobs: Iterable[Blob], order: Order, wanted: str) -> list[Blob]:
-    """Those that have all words of `wanted`: the largest first, the one used last first, or by name.
+    """Return the blobs that have all words of `wanted`: largest first, last used first, or by name.
 
-    Belongs into a thread: of 10,000 it takes tenths of a second.
+    Call it in a thread: 10,000 blobs take some tenths of a second.
     """
     needles = wanted.lower().split()
     found = [blob for blob in paced_thread(blobs) if _has_all(blob, needles)] if needles else blobs
@@ -96,7 +96,7 @@ def _has_all(blob: Blob, needles: list[str]) -> bool:
 
 
 async def survey(runtime: Runtime) -> list[Blob]:
-    """All blobs that there are, in no order. The loop copies in slices; a thread does the rest.
+    """Return all blobs, in no order. The index is copied in slices on the loop; a thread does the rest.
 
     Raise `OSError` if the data folder cannot be read.
     """
@@ -126,10 +126,10 @@ class _Copy:
     links: tuple[Digest, ...]
     manifests: tuple[Manifest, ...]
     tags: dict[str, Digest]
-    asked: dict[Digest, float]
+    requested: dict[Digest, float]
 
     def tags_leading_to(self) -> dict[str, list[str]]:
-        """By digest, the tags of manifests and indexes that lead to it; of each a few at most."""
+        """Return, by digest, the tags that lead to it: at most `_MOST_TAGS` of each."""
         names = {manifest.digest: manifest.facts.names for manifest in self.manifests}
         found: dict[str, list[str]] = {}
         for tag in sorted(self.tags):
@@ -145,7 +145,7 @@ class _Copy:
 
 @dataclass(slots=True)
 class _Found:
-    """A blob while it is put together; dictionaries for their order."""
+    """What is known of a blob so far. Dictionaries without values keep the order of their keys."""
 
     kind: Kind
     size: int | None = None
@@ -157,7 +157,7 @@ class _Found:
 
 
 def _blobs(copies: Collection[_Copy], made: Iterable[FabricatedBlob], store: BlobStore) -> list[Blob]:
-    """Return the blobs. It blocks: it reads size and time of each file."""
+    """Return the blobs. Blocks, because it reads size and time of each file."""
     kinds = _kinds(copies)
     found: dict[Digest, _Found] = {}
     for copy in paced_thread(copies):
@@ -200,7 +200,7 @@ def _note(copy: _Copy, kinds: Mapping[str, Kind], found: dict[Digest, _Found]) -
         is_index = manifest.media_type in (OCI_INDEX, DOCKER_LIST)
         entry = note(manifest.digest, Kind.INDEX if is_index else Kind.MANIFEST)
         entry.size = manifest.size
-        entry.used = max(entry.used or 0.0, copy.asked.get(manifest.digest, 0.0))
+        entry.used = max(entry.used or 0.0, copy.requested.get(manifest.digest, 0.0))
     for digest in copy.links:
         note(digest, kinds.get(digest, Kind.UNKNOWN))
 

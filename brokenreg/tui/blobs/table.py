@@ -1,4 +1,4 @@
-"""The list of blobs: it paints the rows in sight, however many there are (Line API)."""
+"""The list of blobs. It paints only the visible rows (Textual's Line API)."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _UNITS = ((31_557_600.0, "y"), (86_400.0, "d"), (3600.0, "h"), (60.0, "m"), (1.0
 
 
 class BlobTable(CursorList):
-    """Blobs, one a line. The cursor stays with its blob when the list changes."""
+    """Blobs, one per line. The cursor stays on its blob when the list changes."""
 
     DEFAULT_CSS = """
     BlobTable > .blobs--heading { color: $secondary; background: $panel; text-style: bold; }
@@ -52,12 +52,12 @@ class BlobTable(CursorList):
 
     @property
     def count(self) -> int:
-        """The number of blobs."""
+        """Return the number of blobs."""
         return len(self._blobs)
 
     @property
     def selected(self) -> Blob | None:
-        """The blob under the cursor; None while there is none."""
+        """Return the blob under the cursor, or None."""
         return self._blobs[self._cursor] if self._blobs else None
 
     def show(self, blobs: list[Blob], hint: str) -> None:
@@ -71,7 +71,7 @@ class BlobTable(CursorList):
         self._go(at)
 
     def render_line(self, y: int) -> Strip:
-        """Paint line `y` of what is in sight."""
+        """Paint the visible line `y`."""
         width = self.scrollable_content_region.width
         if y < self.HEADING:
             style = self.get_component_rich_style("blobs--heading")

@@ -1,4 +1,4 @@
-"""One blob from inside: lines of text, or the entries of a layer as they are read (Line API)."""
+"""The content of one blob: lines of text, or the entries of a layer while they are read (Line API)."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _PLACES = 8
 
 
 class BlobView(ScrollView, Scrolling, can_focus=True, inherit_bindings=False):
-    """Lines, and below them the entries of a listing, if there is one."""
+    """Lines, and below them the entries of a listing if there is one."""
 
     DEFAULT_CSS = """
     BlobView { background: $surface; padding: 0 1; overflow-x: hidden; overflow-y: auto;
@@ -43,7 +43,7 @@ class BlobView(ScrollView, Scrolling, can_focus=True, inherit_bindings=False):
     BINDINGS: ClassVar[list[BindingType]] = MOVES
 
     class Narrowed(Message):
-        """There is another number of cells for a line now."""
+        """The width of a line has changed."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -54,18 +54,18 @@ class BlobView(ScrollView, Scrolling, can_focus=True, inherit_bindings=False):
 
     @property
     def room(self) -> int:
-        """Cells of a line."""
+        """Return the width of a line, in cells."""
         return self.scrollable_content_region.width
 
     def show(self, inside: Inside) -> None:
-        """Show another blob from its top."""
+        """Show another blob, from its first line."""
         if self.inside is None or self.inside.blob.digest != inside.blob.digest:
             self.scroll_home(animate=False, immediate=True)
         self.inside = inside
         self.tick()
 
     def tick(self) -> None:
-        """Take in what was read since the last tick."""
+        """Show what was read since the last tick."""
         inside = self.inside
         if inside is None:
             return
@@ -86,7 +86,7 @@ class BlobView(ScrollView, Scrolling, can_focus=True, inherit_bindings=False):
             self.post_message(self.Narrowed())
 
     def render_line(self, y: int) -> Strip:
-        """Paint line `y` of what is in sight."""
+        """Paint the visible line `y`."""
         parts = self._line(self.scroll_offset.y + y)
         segments = [Segment(text, self._style(style)) for text, style in parts]
         return Strip(segments).adjust_cell_length(self.room, self.rich_style)

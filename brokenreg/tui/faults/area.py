@@ -93,7 +93,7 @@ class FaultsArea(TabArea):
             yield f"{counted(count, 'rule')} made here {form_for(count, 'is', 'are')} not saved."
 
     def disabled_reason(self, action: str) -> str:
-        """Why `action` would do nothing now."""
+        """Return why `action` would do nothing now."""
         active = self._selected
         match action:
             case "edit" | "delete" | "switch" | "earlier" | "later" if active is None:
@@ -146,7 +146,7 @@ class FaultsArea(TabArea):
 
     def action_load(self) -> None:
         """Load a scenario file."""
-        self.app.push_screen(LoadDialogue(self._runtime, self._namespace), self._told)
+        self.app.push_screen(LoadDialogue(self._runtime, self._namespace), self._show_outcome)
 
     def action_save(self) -> None:
         """Save the rules as a scenario file."""
@@ -200,7 +200,7 @@ class FaultsArea(TabArea):
             operations.move_rule(self._runtime, self._namespace, active.id, by)
             self.tick()
 
-    def _told(self, done: str | None) -> None:
+    def _show_outcome(self, done: str | None) -> None:
         if done is not None:
             self.app.notify(visible(done), markup=False)
             self.tick()
@@ -208,11 +208,11 @@ class FaultsArea(TabArea):
     def _written(self, namespace: str, done: str | None) -> None:
         if done is not None:
             self._saved |= {each.id: each.rule for each in self._books.book(namespace)}
-        self._told(done)
+        self._show_outcome(done)
 
     @property
     def _namespace(self) -> str:
-        """That of the row under the cursor, else the one without a name."""
+        """Return the namespace of the row under the cursor, else the one without a name."""
         selected = self._listing.selected
         return str(selected[0]) if isinstance(selected, tuple) else ""
 
@@ -227,6 +227,6 @@ class FaultsArea(TabArea):
 
     @property
     def _peers(self) -> list[ActiveRule]:
-        """The rules among which the selected one has its place: overrides, or all others."""
+        """Return the rules among which the selected one can move: the overrides, or all others."""
         active = self._selected
         return [each for each in self._book if active and each.rule.override == active.rule.override]

@@ -44,7 +44,7 @@ class Field:
 
 
 def fields_of(kind: type[Fault]) -> list[Field]:
-    """All fields of a rule of that fault."""
+    """Return all fields of a rule with that fault."""
     often = {each.name: each for each in parameters_of(Rule)}
     return [
         *(_field("fault", each) for each in parameters_of(kind)),
@@ -171,7 +171,7 @@ class RuleForm(Dialogue[Rule | None], inherit_bindings=False):
         self._judge()
 
     def on_descendant_focus(self, event: events.DescendantFocus) -> None:
-        """Explain the field."""
+        """Explain the field that has the focus."""
         field = self._fields[event.widget.id or ""]
         choices = f" ({', '.join(field.choices)})" if field.choices else ""
         self.query_one("#help", Static).update(f"{field.name}: {field.help}{choices}")

@@ -53,7 +53,7 @@ class OverridesScreen(Dialogue[None], inherit_bindings=False):
         self.set_interval(0.5, self._show)
 
     def action_switch(self) -> None:
-        """Switch it on or off."""
+        """Switch the override on or off."""
         name = self._chosen
         active = self._of(name)
         if active is None:
@@ -69,14 +69,14 @@ class OverridesScreen(Dialogue[None], inherit_bindings=False):
         self.action_switch()
 
     def action_edit(self) -> None:
-        """Set its parameters, and switch it on."""
+        """Edit the parameters of the override, and switch it on."""
         active = self._of(self._chosen)
         rule = active.rule if active is not None else Rule(fault=(usual(self._chosen),), override=True)
         on = rule.model_copy(update={"enabled": True})
         self.app.push_screen(RuleForm(CATALOGUE[self._chosen], on, override=True), self._edited)
 
     def action_close(self) -> None:
-        """Back."""
+        """Close the dialogue."""
         self.dismiss()
 
     def _edited(self, rule: Rule | None) -> None:
@@ -85,7 +85,7 @@ class OverridesScreen(Dialogue[None], inherit_bindings=False):
             self._show()
 
     def _put(self, rule: Rule) -> None:
-        """Add it, or replace the override with the same fault."""
+        """Add the override, or replace the one with the same fault."""
         active = self._of(rule.fault[0].name)
         try:
             if active is None:
@@ -98,7 +98,7 @@ class OverridesScreen(Dialogue[None], inherit_bindings=False):
         self._arming.last_fault = rule.fault[0]
 
     def _of(self, name: str) -> ActiveRule | None:
-        """The override that has this fault alone."""
+        """Return the override that has only this fault, or None."""
         alone = (each for each in self._book if each.rule.override and len(each.rule.fault) == 1)
         return next((each for each in alone if each.rule.fault[0].name == name), None)
 
@@ -132,5 +132,5 @@ class OverridesScreen(Dialogue[None], inherit_bindings=False):
 
 @cache
 def usual(name: str) -> Fault:
-    """A fault with the parameters of its example."""
+    """Return a fault with the parameters of its example."""
     return fault_of(describe(CATALOGUE[name]).examples.rule["fault"])

@@ -23,7 +23,7 @@ from brokenreg.wording import counted
 
 
 class _FileDialogue(Dialogue[str | None], inherit_bindings=False):
-    """Asks for a path. The result is what was done, in one line; None if nothing was."""
+    """Asks for a path. The result says in one line what was done; None if nothing was done."""
 
     DEFAULT_CSS = """
     _FileDialogue #problem { min-height: 1; color: $warning; text-style: bold; }
@@ -75,7 +75,7 @@ class _FileDialogue(Dialogue[str | None], inherit_bindings=False):
 
 
 class LoadDialogue(_FileDialogue):
-    """Puts the scenario of a file in the place of all rules of a book."""
+    """Replaces all rules of a book with the scenario in a file."""
 
     HEADING = "Load scenario"
     PROMPT = "It replaces all rules, overrides and expectations. Path of the file:"
@@ -93,7 +93,7 @@ class LoadDialogue(_FileDialogue):
 
 
 class SaveDialogue(_FileDialogue):
-    """Writes what a book has to a file, after asking if there is one already."""
+    """Writes the rules of a book to a file. If the file exists, confirm first."""
 
     HEADING = "Save as scenario"
     PROMPT = "You can load the saved rules again. Path of the file:"

@@ -75,7 +75,7 @@ def rule_rows(there: Rules, width: int, hint: Sequence[str]) -> Iterator[Row]:
 
 
 def _columns(width: int) -> tuple[int, int, int]:
-    """Widths of name, match and fault in a line of `width` cells."""
+    """Return the widths of name, match and fault in a line of `width` cells."""
     room = max(30, width - 2 - _COUNTS - 5)
     return room // 4, room * 3 // 8, room - room // 4 - room * 3 // 8
 

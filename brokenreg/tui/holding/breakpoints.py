@@ -48,11 +48,11 @@ class BreakpointsScreen(Dialogue[None], inherit_bindings=False):
         self._show()
 
     def on_input_changed(self, event: Input.Changed) -> None:
-        """Say what is wrong with it."""
+        """Show what is wrong with the expression."""
         self._say(problem_of(event.value))
 
     def disabled_reason(self, action: str) -> str:
-        """Why `action` would do nothing now."""
+        """Return why `action` would do nothing now."""
         if action in ("remove", "choose", "switch") and not len(self._breakpoints):
             return "there are no breakpoints; type one, and {breakpoints.add} adds it"
         return super().disabled_reason(action)
@@ -87,7 +87,7 @@ class BreakpointsScreen(Dialogue[None], inherit_bindings=False):
         self._show()
 
     def action_close(self) -> None:
-        """Back to the panel."""
+        """Close the dialogue."""
         self.dismiss()
 
     def _choose(self, place: int) -> None:

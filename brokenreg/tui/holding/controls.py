@@ -53,7 +53,7 @@ class HoldingControls(Container, HasDisabledReasons):
 
     @property
     def _target(self) -> Exchange | None:
-        """The exchange that is stepped, resumed, aborted or edited."""
+        """Return the exchange that is stepped, resumed, aborted or edited, or None."""
         waiting = self._gate.held
         for exchange in (self._selected(), self._stepped):
             if exchange is not None and (exchange.id in waiting or self._is_stepping(exchange)):
@@ -172,7 +172,7 @@ class HoldingControls(Container, HasDisabledReasons):
 
 
 def _problem_of_step(text: str) -> str:
-    """Why `text` is no step; empty if it is one."""
+    """Return why `text` is not a valid size of a step, or an empty string."""
     try:
         size = parse_size(text.strip())
     except ValueError as error:

@@ -45,7 +45,7 @@ class EditScreen(Dialogue[None], inherit_bindings=False):
         self._tell()
 
     def on_text_area_changed(self) -> None:
-        """Say what would change, or what is wrong."""
+        """Show what would change, or what is wrong."""
         self._tell()
 
     def action_send(self) -> None:
@@ -82,7 +82,7 @@ class EditScreen(Dialogue[None], inherit_bindings=False):
 
 
 def visible_lines(head: EditableHead) -> str:
-    """A head as text to edit."""
+    """Return a head as text to edit."""
     return str(EditableHead(head.status, tuple(header for header, _ in _shown(head))))
 
 

@@ -20,7 +20,7 @@ _EIGHTHS = " ▏▎▍▌▋▊▉"
 
 
 def held_words(exchange: Exchange, now: float) -> str:
-    """`HELD 12s at 12MiB by rule "hold layers"`; empty if it is not."""
+    """Return `HELD 12s at 12MiB by rule "hold layers"`, or an empty string if it is not held."""
     if exchange.held_since is None:
         return ""
     place = "its headers" if exchange.status is None else format_size(exchange.response_bytes)
@@ -29,7 +29,7 @@ def held_words(exchange: Exchange, now: float) -> str:
 
 
 def announced(exchange: Exchange) -> int | None:
-    """Bytes of the body that the response's Content-Length promises; None if it does not say."""
+    """Return the response's Content-Length, or None."""
     length = exchange.response_header("content-length")
     if exchange.method == "HEAD" or not (length.isascii() and length.isdigit()) or len(length) > 18:
         return None
@@ -59,7 +59,7 @@ _REQUEST_AT_LEAST = 20
 
 
 class HeldLine(Static):
-    """The response that the keys are for, what holds it and for how long; hidden while nothing is held."""
+    """Shows the target of the keys, what holds it and for how long. Hidden while nothing is held."""
 
     DEFAULT_CSS = """
     HeldLine { dock: bottom; height: 1; display: none; text-wrap: nowrap; background: $panel; }
@@ -71,15 +71,15 @@ class HeldLine(Static):
         self._shown = ""
 
     def show(self, exchange: Exchange | None, now: float) -> None:
-        """Paint again if something has changed; None hides the line."""
-        told = "" if exchange is None else _told(exchange, now, self.app.size.width)
-        if told != self._shown:
-            self._shown = told
-            self.set_class(bool(told), "-held")
-            self.update(Content.styled(told, "bold $warning"), layout=False)
+        """Show an exchange, painting only changes; None hides the line."""
+        words = "" if exchange is None else _words(exchange, now, self.app.size.width)
+        if words != self._shown:
+            self._shown = words
+            self.set_class(bool(words), "-held")
+            self.update(Content.styled(words, "bold $warning"), layout=False)
 
 
-def _told(exchange: Exchange, now: float, width: int) -> str:
+def _words(exchange: Exchange, now: float, width: int) -> str:
     held = held_words(exchange, now) or "on its way to the next step"
     head = f"─ #{exchange.id} "
     room = max(_REQUEST_AT_LEAST, width - cell_len(head) - cell_len(held) - 1)

@@ -26,7 +26,7 @@ _Row = tuple[str, str, str]
 
 
 class LogView(ScrollView, Scrolling, can_focus=True, inherit_bindings=False):
-    """Log lines of at least `level`. At its end, and while `follow` is on, it goes along with what comes."""
+    """Log lines of at least `level`. At the end, and while `follow` is on, it scrolls to new lines."""
 
     DEFAULT_CSS = """
     LogView { background: $background; overflow-x: hidden; overflow-y: auto;
@@ -48,7 +48,7 @@ class LogView(ScrollView, Scrolling, can_focus=True, inherit_bindings=False):
 
     @property
     def is_at_end(self) -> bool:
-        """Whether the last line is in sight."""
+        """Return whether the last line is visible."""
         return self.scroll_offset.y >= self.max_scroll_y
 
     def tick(self) -> None:
@@ -68,7 +68,7 @@ class LogView(ScrollView, Scrolling, can_focus=True, inherit_bindings=False):
         self.refresh()
 
     def render_line(self, y: int) -> Strip:
-        """Paint line `y` of what is in sight."""
+        """Paint the visible line `y`."""
         width = self.scrollable_content_region.width
         number = self.scroll_offset.y + y
         if number >= len(self._rows):
@@ -108,7 +108,7 @@ _LEVELS = {
 
 
 class LogArea(TabArea):
-    """The server's own log, as far as it is kept, by level."""
+    """The newest lines of the server's own log, from a level on."""
 
     BINDINGS: ClassVar[list[BindingType]] = bindings_of("log")
 

@@ -29,7 +29,7 @@ _HINT = "Nothing is pushed or cached yet."
 
 
 class TagsArea(TabArea):
-    """The tree of all repositories; a line to search in, while it is used."""
+    """The tree of all repositories, and a search field while it is used."""
 
     DEFAULT_CSS = """
     TagsArea > TagTree { height: 1fr; }
@@ -67,7 +67,7 @@ class TagsArea(TabArea):
         return f"/{visible(self._tree.search)}" if self._tree.search else ""
 
     def disabled_reason(self, action: str) -> str:
-        """Why `action` would do nothing now."""
+        """Return why `action` would do nothing now."""
         row = self._view.selected
         match action:
             case "back" if not (self._tree.search or self.has_class("-searching")):
@@ -96,7 +96,7 @@ class TagsArea(TabArea):
             self.app.push_screen(DocumentScreen(*document_of(row, row.digest, self._runtime.store)))
 
     def action_search(self) -> None:
-        """Show the line to search in."""
+        """Show the search field."""
         self.add_class("-searching")
         self._field.focus()
 
@@ -123,12 +123,12 @@ class TagsArea(TabArea):
         self.notify(f"copied: {visible(command)}", markup=False)
 
     def action_copy_next(self) -> None:
-        """Copy the command of the next client, and of that one from now on."""
+        """Choose the next client, and copy its command."""
         self._client = (self._client + 1) % len(CLIENTS)
         self.action_copy()
 
     def action_delete(self) -> None:
-        """Delete tag or the manifest, after asking."""
+        """Delete the tag or the manifest, after confirming."""
         self._change(delete)
 
     def action_retag(self) -> None:
@@ -136,12 +136,12 @@ class TagsArea(TabArea):
         self._change(retag)
 
     def on_input_changed(self, event: Input.Changed) -> None:
-        """Show names that have what was typed so far."""
+        """Show the names that contain the typed text."""
         self._tree.search = event.value
         self._view.tick()
 
     def on_input_submitted(self) -> None:
-        """Back to the tree, with what was found."""
+        """Close the search field and keep its result."""
         self.remove_class("-searching")
         self._view.focus()
 

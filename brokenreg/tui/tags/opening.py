@@ -15,7 +15,7 @@ from brokenreg.wording import counted
 
 
 def document_of(row: Row, digest: Digest, store: Store) -> tuple[str, list[Fact], Read | None]:
-    """Title, facts and text for `DocumentScreen`. `digest` is the row's; a layer has no text."""
+    """Return title, facts and text for `DocumentScreen`. `digest` is the row's; a layer has no text."""
     size = "unknown" if row.size is None else f"{format_size(row.size)} ({counted(row.size, 'byte')})"
     facts = [
         ("Repository", f"{spelled(row.key)}{' (cached)' if is_cache(row.key) else ''}"),

@@ -45,9 +45,9 @@ MANIFESTS = frozenset({Kind.TAG, Kind.UNTAGGED, Kind.PLATFORM, Kind.REFERRER})
 
 
 class Row(NamedTuple):
-    """One line of the tree. `is_open` is None where nothing can be opened; `text` is as clients sent it.
+    """One line of the tree. `is_open` is None if it cannot be opened; `text` is as clients sent it.
 
-    `media_type` and `size` (bytes) are what the stored manifest is, or else what names it tells.
+    `media_type` and `size` (bytes) are those of the stored manifest, or else those in its descriptor.
     """
 
     place: Place
@@ -69,7 +69,7 @@ class Row(NamedTuple):
 
 
 class Tree:
-    """What of the repositories is open, as rows. `parts` are what is known of manifests that were read.
+    """The open parts of the repositories, as rows. `parts` has the manifests that were read.
 
     `missing` are the digests that an open row needs and `parts` does not have.
     """
@@ -86,7 +86,7 @@ class Tree:
 
     @property
     def search(self) -> str:
-        """What names must have to be shown; empty shows all."""
+        """Return the text that names must contain to be shown, in lower case; empty shows all."""
         return self._search
 
     @search.setter
@@ -96,7 +96,7 @@ class Tree:
         self._version = -1
 
     def update(self) -> bool:
-        """Take in what has changed since the last time; False if nothing has."""
+        """Update the rows of repositories that have changed; False if none has."""
         if self._version == self._records.version:
             return False
         self._version = self._records.version
@@ -118,7 +118,7 @@ class Tree:
         return True
 
     def set_open(self, place: Place, is_open: bool) -> None:
-        """Open or close a row; what is below it stays as it is."""
+        """Open or close a row. The rows below it stay open or closed."""
         if is_open:
             self._open.add(place)
         else:
@@ -126,7 +126,7 @@ class Tree:
         self._again(place[0], place[1])
 
     def learn(self, digest: Digest, parts: Parts) -> None:
-        """What is in a manifest that was `missing`."""
+        """Add the parts of a manifest that was `missing`."""
         self.parts[digest] = parts
         self.missing.discard(digest)
         for key, repository in self._records.repositories.items():
@@ -138,7 +138,7 @@ class Tree:
         self._version = -1
 
     def _make(self, key: RepositoryKey, repository: Repository, most: int) -> Iterator[Row]:
-        """The rows of one repository. A search that its name does not answer shows the tags that do."""
+        """Yield the rows of one repository. If a search does not match its name, yield matching tags."""
         name = spelled(key)
         found: Iterable[str] = repository.tags
         is_open = key in self._open
@@ -189,12 +189,12 @@ class _Branch:
                 self._referrers.setdefault(manifest.facts.subject, []).append(manifest)
 
     def manifest(
-        self, place: Place, kind: Kind, text: str, digest: Digest, told: Descriptor | None = None
+        self, place: Place, kind: Kind, text: str, digest: Digest, descriptor: Descriptor | None = None
     ) -> Iterator[Row]:
-        """A manifest or an index, and what it is made of if it is open."""
+        """Yield the row of a manifest or an index, and its parts if it is open."""
         manifest = self._repository.manifests.get(digest)
         if manifest is None:
-            media_type, size = (told.media_type, told.size) if told else ("", None)
+            media_type, size = (descriptor.media_type, descriptor.size) if descriptor else ("", None)
             yield Row(place, kind, text, digest, None, False, media_type, size)
             return
         is_open = place in self._open
@@ -225,13 +225,14 @@ class _Branch:
                 (*place, f"referrer {referrer.digest}"), Kind.REFERRER, text, referrer.digest
             )
 
-    def _blob(self, place: Place, kind: Kind, told: Descriptor) -> Row:
-        is_here = told.digest in self._repository.links
-        return Row(place, kind, told.digest, told.digest, None, is_here, told.media_type, told.size)
+    def _blob(self, place: Place, kind: Kind, descriptor: Descriptor) -> Row:
+        digest = descriptor.digest
+        is_here = digest in self._repository.links
+        return Row(place, kind, digest, digest, None, is_here, descriptor.media_type, descriptor.size)
 
 
 def _untagged(repository: Repository) -> list[Digest]:
-    """Manifests that neither a tag nor an index here names, and that refer to nothing here."""
+    """Return the manifests without a tag, an index that lists them, or a subject in the repository."""
     named = set(repository.tags.values())
     for manifest in repository.manifests.values():
         if manifest.media_type in INDEXES:

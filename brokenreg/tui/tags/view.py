@@ -1,4 +1,4 @@
-"""The tree of repositories: it paints the rows in sight (Line API), however many are open."""
+"""The tree of repositories. It paints only the visible rows (Line API)."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _TEXT_AT_LEAST = 20
 
 
 class TagTree(CursorList, HasDisabledReasons):
-    """What a `Tree` has open, one row a line. The cursor stays with its row, and its row where it is."""
+    """The rows of a `Tree`, one per line. The cursor stays on its row, and the row stays where it is."""
 
     DEFAULT_CSS = """
     TagTree > .tags--quiet { color: $secondary; }
@@ -49,11 +49,11 @@ class TagTree(CursorList, HasDisabledReasons):
 
     @property
     def selected(self) -> Row | None:
-        """The row under the cursor; None if there is none."""
+        """Return the row under the cursor, or None."""
         return self._tree.rows[self._at] if self._at < len(self._tree.rows) else None
 
     def tick(self) -> None:
-        """Take in what has changed since the last tick."""
+        """Show what has changed since the last tick."""
         selected, above = self.selected, self._at - self.scroll_offset.y
         if not self._tree.update():
             return
@@ -65,7 +65,7 @@ class TagTree(CursorList, HasDisabledReasons):
         self.refresh()
 
     def disabled_reason(self, action: str) -> str:
-        """Why `action` would do nothing now."""
+        """Return why `action` would do nothing now."""
         row = self.selected
         match action:
             case "expand" | "right" if row is None or row.is_open is None:
@@ -75,7 +75,7 @@ class TagTree(CursorList, HasDisabledReasons):
         return super().disabled_reason(action)
 
     def render_line(self, y: int) -> Strip:
-        """Paint line `y` of what is in sight."""
+        """Paint the visible line `y`."""
         width = self.scrollable_content_region.width
         rows = self._tree.rows
         if not rows:
@@ -99,7 +99,7 @@ class TagTree(CursorList, HasDisabledReasons):
             self._set_open(row, not row.is_open)
 
     def action_right(self) -> None:
-        """Open the row; one that is open already leads to what is first below it."""
+        """Open the row. If it is open, go to the first row below it."""
         row = self.selected
         if row is not None and row.is_open is False:
             self._set_open(row, True)
@@ -107,7 +107,7 @@ class TagTree(CursorList, HasDisabledReasons):
             self._go(self._at + 1)
 
     def action_left(self) -> None:
-        """Close the row; one that is not open leads to what it is below."""
+        """Close the row. If it is closed, go to the row that contains it."""
         row = self.selected
         if row is not None and row.is_open:
             self._set_open(row, False)
@@ -130,7 +130,7 @@ class TagTree(CursorList, HasDisabledReasons):
         self._at = line
 
     def _find(self, place: Place) -> int:
-        """The row of a place; without it, the nearest to the cursor."""
+        """Return the number of the row at a place; if there is none, that of the cursor."""
         for at, row in enumerate(self._tree.rows):
             if row.place == place:
                 return at

@@ -30,7 +30,7 @@ _LOOKED_AT = 1000
 
 
 class TrafficArea(TabArea):
-    """The list; the detail below it once it is opened, on a wide screen always at the right."""
+    """The list of exchanges, and the detail: below it once opened, on a wide screen always at the right."""
 
     DEFAULT_CSS = """
     TrafficArea > HoldingControls { layout: vertical; height: 1fr; }
@@ -80,7 +80,7 @@ class TrafficArea(TabArea):
 
     @property
     def remark(self) -> str:
-        """How many are marked, how many are hidden as routine, the filter, and how far it has come."""
+        """Return the numbers of marked and of hidden exchanges, the filter, and its progress."""
         table, bar = self._table, self._bar
         parts = (
             f"{MARK} {len(table.marks)}" if table.marks else "",
@@ -100,7 +100,7 @@ class TrafficArea(TabArea):
         return f"{table.newer} newer" if table.newer else "stays here"
 
     def disabled_reason(self, action: str) -> str:
-        """Why `action` would do nothing now."""
+        """Return why `action` would do nothing now."""
         match action:
             case "back" if not self._is_reading:
                 others = "; {traffic.filter-toggle} switches its filter" if self._bar.text else ""
@@ -128,7 +128,7 @@ class TrafficArea(TabArea):
         return super().disabled_reason(action)
 
     def _why_no_exchange(self) -> str:
-        """Why there is nothing to do with what is under the cursor; empty for an exchange."""
+        """Return why the cursor is not on an exchange, or an empty string."""
         if self._table.selected is not None:
             return ""
         if self._table.transfer is not None:
@@ -138,14 +138,14 @@ class TrafficArea(TabArea):
         return "there is no exchange under the cursor"
 
     def action_open(self) -> None:
-        """Open the detail. While it is read, the cursor stays with its exchange."""
+        """Open the detail. While it is open, the cursor stays on its exchange."""
         self._table.is_pinned = True
         self.add_class("-reading")
         self._show_selected()
         self._detail.focus()
 
     def action_back(self) -> None:
-        """Back from the detail to the list."""
+        """Go back from the detail to the list."""
         self.remove_class("-reading")
         self._table.is_pinned = False
         self._table.action_move(0)
@@ -192,7 +192,7 @@ class TrafficArea(TabArea):
         self._table.toggle_follow()
 
     def action_filter(self) -> None:
-        """Write a filter, or edit the current one."""
+        """Edit the filter."""
         log = self._log
         newest = (log[position] for position in range(max(log.first, log.end - _LOOKED_AT), log.end))
         self._bar.open(values_of(newest))
@@ -207,7 +207,7 @@ class TrafficArea(TabArea):
         self._table.toggle_transfer()
 
     def action_groups(self) -> None:
-        """Group exchanges by pull and push, or do not."""
+        """Group exchanges by pull and push, or show each by itself."""
         self._table.toggle_groups()
 
     def action_waterfall(self) -> None:
@@ -256,7 +256,7 @@ class TrafficArea(TabArea):
 
     @property
     def _chosen(self) -> Exchange | None:
-        """The exchange in the detail while it is read, else the one under the cursor."""
+        """Return the exchange in the detail while it is open, else the one under the cursor."""
         return self._detail.exchange if self._is_reading else self._table.selected
 
     @property
@@ -274,7 +274,7 @@ class TrafficArea(TabArea):
 
 
 def _hint(address: str) -> tuple[str, ...]:
-    """What to show while nothing has passed: how to point a client here."""
+    """Return what to show while there is no exchange: how to point a client here."""
     scheme, authority = address.rpartition("://")[0], reachable(address)
     return (
         "No exchanges yet. Point a client here, for example:",

@@ -45,7 +45,7 @@ def state(exchange: Exchange, kind: Kind | None = None) -> str:
 
 
 def local_time(exchange: Exchange) -> str:
-    """When the request came, by the local clock."""
+    """Return when the request arrived, in local time."""
     return clock(exchange.started)
 
 
@@ -65,7 +65,7 @@ def client_name(exchange: Exchange, width: int) -> str:
 
 
 def request_line(exchange: Exchange, width: int) -> str:
-    """Method and what it addresses, in at most `width` cells (`GET library/app manifests/1.2`)."""
+    """Return method and target, in at most `width` cells (`GET library/app manifests/1.2`)."""
     target = exchange.target
     if target.endpoint is Endpoint.CONNECT:
         return fit_end(no_request(exchange), width)
@@ -92,14 +92,14 @@ def no_request(exchange: Exchange) -> str:
 
 
 def status_word(exchange: Exchange) -> str:
-    """The status, or an ellipsis while there is none."""
+    """Return the status, or an ellipsis while there is none."""
     if exchange.status is not None:
         return str(exchange.status)
     return "-" if exchange.ended else ELLIPSIS
 
 
 def size_word(exchange: Exchange) -> str:
-    """Bytes of the body that matters, in at most six cells: what was sent here, else what was answered."""
+    """Return the size of the body, in at most six cells: the request's in an upload, else the response's."""
     size = exchange.response_bytes
     if exchange.method in _WRITES:
         size = exchange.request_bytes or size
@@ -109,7 +109,7 @@ def size_word(exchange: Exchange) -> str:
 
 
 def bytes_word(size: int) -> str:
-    """A number of bytes in at most six cells."""
+    """Return a number of bytes in at most six cells."""
     if size < 1000:
         return f"{size}B"
     value, power = size / 1024, 0
@@ -128,7 +128,7 @@ def share_word(done: int, whole: int) -> str:
 
 
 def milliseconds(exchange: Exchange, now: float) -> str:
-    """How long it took, or has taken by `now`, in at most six cells: milliseconds, beyond them seconds."""
+    """Return its duration, or that until `now`, in at most six cells: in milliseconds, or else seconds."""
     seconds = exchange.duration
     return (
         duration_word(max(0.0, now - exchange.started), False) if seconds is None else duration_word(seconds)
@@ -136,21 +136,21 @@ def milliseconds(exchange: Exchange, now: float) -> str:
 
 
 def duration_word(seconds: float, is_exact: bool = True) -> str:
-    """A duration in at most six cells: milliseconds, beyond 999 seconds those; tenths if it is exact."""
+    """Return a duration in at most six cells: in milliseconds, from 999 s on in seconds; tenths if exact."""
     if is_exact and seconds < 0.00995:
         return f"{seconds * 1000:.1f}"
     return f"{seconds * 1000:.0f}" if seconds < 999 else f"{seconds:.0f}s"
 
 
 def member_line(exchange: Exchange, width: int) -> str:
-    """A request below the heading of its transfer, which says the repository: `  GET manifests/1.2`."""
+    """Return a request below the heading of its transfer, without the repository: `  GET manifests/1.2`."""
     reference = visible(short(exchange.target.reference))
     kind = _kind(exchange.endpoint)
     return f"  {fit(f'{method_word(exchange)} {kind}{reference}', max(0, width - 2)).rstrip()}"
 
 
 def transfer_line(transfer: Transfer, width: int) -> str:
-    """What is pulled or pushed (`PULL library/app:1.2`), in at most `width` cells."""
+    """Return what is pulled or pushed (`PULL library/app:1.2`), in at most `width` cells."""
     target = transfer.first.target
     word = str(transfer.kind or "HEAD")
     mark, reference = (":", transfer.tag) if transfer.tag else ("@", target.reference)
@@ -197,7 +197,7 @@ def faults_word(exchange: Exchange) -> str:
 
 
 def ended_word(exchange: Exchange) -> str:
-    """How it ended, in words."""
+    """Return how it ended, in words."""
     if exchange.ended is None:
         return "in flight"
     return _ENDED_WORDS[exchange.ended] or "complete"
@@ -212,7 +212,7 @@ def subject_of(exchange: Exchange) -> str:
 
 
 def method_word(exchange: Exchange) -> str:
-    """As long as those that have names (RFC 9110, WebDAV); what else was sent is cut."""
+    """Return a method, cut to the length of the longest standard one (RFC 9110, WebDAV)."""
     return beginning(exchange.method, _METHOD_SHOWN)
 
 
@@ -232,7 +232,7 @@ def _kind(endpoint: Endpoint) -> str:
 
 
 def short(reference: str) -> str:
-    """A reference as there is room for it: of a digest the beginning."""
+    """Return a reference; of a digest, only the beginning."""
     if not is_digest(reference):
         return reference
     algorithm, _, encoded = reference.partition(":")
@@ -244,7 +244,7 @@ _BEFORE = "·"
 
 
 def span_bar(start: float, end: float, span: tuple[float, float], width: int) -> str:
-    """From `start` to `end` within `span` (seconds), in `width` cells; dots before it, nothing after."""
+    """Return a bar from `start` to `end` within `span` (seconds), in `width` cells, after dots."""
     whole = max(span[1] - span[0], 1e-6)
     first = min(width - 1, max(0, int((start - span[0]) / whole * width)))
     eighths = round((min(end, span[1]) - max(start, span[0])) / whole * width * 8)
@@ -254,7 +254,7 @@ def span_bar(start: float, end: float, span: tuple[float, float], width: int) ->
 
 
 def progress_bar(done: int, whole: int, width: int = 9) -> str:
-    """`███▌··42%`: how much of `whole` is done, in `width` cells."""
+    """Return how much of `whole` is done, in `width` cells: `███▌··42%`."""
     share = min(1.0, max(0.0, done / whole)) if whole > 0 else 1.0
     words = f"{int(share * 100)}%"
     room = width - len(words)

@@ -1,4 +1,4 @@
-"""What is wrong with a filter expression, and how it may go on: keys, values that were seen. No Textual."""
+"""Completes filter expressions, and says what is wrong with them. Free of Textual."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def values_of(exchanges: Iterable[Exchange]) -> Values:
 
 
 def candidates(text: str, values: Values) -> list[str]:
-    """Whole expressions that begin with `text`, the likeliest first; they differ in the last term."""
+    """Return complete expressions that begin with `text`, the likeliest first."""
     term = text[_start_of_last(text) :]
     minus, bare = ("-", term[1:]) if term.startswith("-") else ("", term)
     key, colon, value = bare.partition(":")
@@ -42,7 +42,7 @@ def candidates(text: str, values: Values) -> list[str]:
 
 
 def problem_of(text: str) -> str:
-    """What is wrong with an expression; empty if nothing is."""
+    """Return what is wrong with an expression, or an empty string."""
     try:
         parse_filter(text)
     except FilterError as error:
@@ -51,7 +51,7 @@ def problem_of(text: str) -> str:
 
 
 def advice(text: str, values: Values) -> str:
-    """One line on how the last term may go on."""
+    """Return in one line how the last term may continue."""
     offered = candidates(text, values)
     term = text[_start_of_last(text) :].removeprefix("-")
     key, colon, _ = term.partition(":")
@@ -68,7 +68,7 @@ def advice(text: str, values: Values) -> str:
 
 
 def _start_of_last(text: str) -> int:
-    """Where the last term begins: after a space or `|` outside quotation marks."""
+    """Return where the last term begins: after a space or `|` outside quotation marks."""
     start, quoted = 0, False
     for place, character in enumerate(text):
         quoted ^= character == '"'

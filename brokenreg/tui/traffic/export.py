@@ -1,4 +1,4 @@
-"""The dialogue that exports an exchange: in which form, and where to."""
+"""The dialogue that exports exchanges: the user chooses the format and the destination."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ from brokenreg.tui.scrolling import MOVES, Scrolling
 from brokenreg.tui.text import visible
 
 MOST_COPIED = 64 * 1024
-"""Characters; longer ones many terminals do not take (OSC 52)."""
+"""Maximum number of characters to copy: many terminals ignore longer texts (OSC 52)."""
 
 _SHOWN = 4096
 
-_SAID_EVERY = 1 << 20
-"""Characters."""
+_REPORTED_EVERY = 1 << 20
+"""Number of written characters after which the progress is shown."""
 
 _SLICE = 200
 """Number of exchanges that are looked at between two looks at the clock."""
@@ -42,7 +42,7 @@ _SLICE = 200
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """What there is to export: one exchange, all that the list shows, and those that are marked."""
+    """The exchanges to export: one, all that `passes` accepts, or the marked ones."""
 
     runtime: Runtime
     exchange: Exchange
@@ -95,13 +95,13 @@ FORMS: Mapping[str, _Form] = {
 
 
 class _Preview(VerticalScroll, Scrolling, can_focus=True, inherit_bindings=False):
-    """What scrolls."""
+    """The beginning of the export, which scrolls."""
 
     BINDINGS: ClassVar[list[BindingType]] = MOVES
 
 
 class ExportScreen(Dialogue[str], inherit_bindings=False):
-    """Over the panel, until it is left; answers what was done, in one line, or nothing."""
+    """Shows an export, and copies or saves it. The result says in one line what was done, if anything."""
 
     DEFAULT_CSS = """
     ExportScreen > Vertical { width: 100; height: 80%; padding: 0; }
@@ -118,7 +118,7 @@ class ExportScreen(Dialogue[str], inherit_bindings=False):
         self._names = [name for name, form in FORMS.items() if source.marked or not form.needs_marks]
         self._form = 0
         self._text: str | None = None
-        """All of it, or more than a clipboard takes; None if there is nothing."""
+        """The whole export, or more than a clipboard accepts; None if there is none."""
         self._confirmed = ""
         """The name of a file that may be overwritten."""
 
@@ -134,7 +134,7 @@ class ExportScreen(Dialogue[str], inherit_bindings=False):
         self.query_one(_Preview).focus()
 
     def disabled_reason(self, action: str) -> str:
-        """Why `action` would do nothing now."""
+        """Return why `action` would do nothing now."""
         match action:
             case "copy" | "save" | "format" if self._is_saving:
                 return "type the name of a file; {export.close} goes back"
@@ -146,7 +146,7 @@ class ExportScreen(Dialogue[str], inherit_bindings=False):
         return super().disabled_reason(action)
 
     def action_format(self, by: int) -> None:
-        """Make it in another form."""
+        """Show the export in another format."""
         self._form = (self._form + by) % len(self._names)
         self._text = None
         parts = []
@@ -178,7 +178,7 @@ class ExportScreen(Dialogue[str], inherit_bindings=False):
         self.refresh_bindings()
 
     def action_copy(self) -> None:
-        """Copy it, and leave."""
+        """Copy the export, and close the dialogue."""
         if self._text is None:
             return
         self.app.copy_to_clipboard(self._text)
@@ -195,7 +195,7 @@ class ExportScreen(Dialogue[str], inherit_bindings=False):
         self.refresh_bindings()
 
     def action_close(self) -> None:
-        """Back without more: from the name of the file, then from the dialogue."""
+        """Go back from the name of the file to the export, or close the dialogue."""
         if not self._is_saving:
             self.dismiss("")
             return
@@ -214,7 +214,7 @@ class ExportScreen(Dialogue[str], inherit_bindings=False):
 
     async def _save(self, name: str) -> None:
         try:
-            await save_pieces(name, self._told(), overwrite=self._confirmed == name)
+            await save_pieces(name, self._reported_pieces(), overwrite=self._confirmed == name)
         except FileExistsError:
             self._confirmed = name
             self._say("this file exists: press enter again to overwrite it")
@@ -224,14 +224,14 @@ class ExportScreen(Dialogue[str], inherit_bindings=False):
         else:
             self.dismiss(f"written to {visible(name)}")
 
-    async def _told(self) -> AsyncIterator[str]:
-        """What is written; how much it is already is said meanwhile."""
-        length = said = 0
+    async def _reported_pieces(self) -> AsyncIterator[str]:
+        """Yield the pieces of the export, and show from time to time how much was written."""
+        length = reported = 0
         async for piece in FORMS[self._names[self._form]].pieces(self._source):
             yield piece
             length += len(piece)
-            if length - said >= _SAID_EVERY:
-                said = length
+            if length - reported >= _REPORTED_EVERY:
+                reported = length
                 self._say(f"writing, {format_size(length)} so far; {{export.close}} stops it")
 
     def on_input_changed(self) -> None:

@@ -1,4 +1,4 @@
-"""The line in which a filter is written: completed, and judged while it is typed."""
+"""The line in which a filter is typed: with suggestions, and with what is wrong with it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from brokenreg.tui.traffic.view import everything
 
 
 class _Completion(Suggester):
-    """Shows behind the cursor how the expression may go on."""
+    """Suggests after the cursor how the expression may continue."""
 
     def __init__(self) -> None:
         super().__init__(use_cache=False, case_sensitive=True)
@@ -31,15 +31,15 @@ class _Completion(Suggester):
 
 
 class _Field(Input):
-    """The line itself."""
+    """The input of the expression."""
 
     BINDINGS: ClassVar[list[BindingType]] = bindings_of("filter")
 
     class Applied(Message):
-        """The expression is to be applied."""
+        """The user applies the expression."""
 
     class Cancelled(Message):
-        """The filter is to stay as it was."""
+        """The user cancels the edit."""
 
     def action_apply(self) -> None:
         """Apply the expression."""
@@ -60,7 +60,7 @@ class _Field(Input):
 
 
 class FilterBar(Vertical):
-    """The filter, and two lines to edit it: the expression, and what is wrong with it or how it may go on.
+    """The filter, and two lines to edit it: the expression, and its error or how it may continue.
 
     `text` is the expression that was applied last; it applies while `is_on`.
     """
@@ -73,10 +73,10 @@ class FilterBar(Vertical):
     """
 
     class Applied(Message):
-        """There is another filter."""
+        """The filter has changed."""
 
     class Cancelled(Message):
-        """The filter stays as it was."""
+        """The filter was not changed."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -99,7 +99,7 @@ class FilterBar(Vertical):
 
     @property
     def filter(self) -> Filter:
-        """The filter that applies now."""
+        """Return the filter that applies now."""
         return parse_filter(self.text) if self.text and self.is_on else everything
 
     def open(self, values: Values) -> None:
@@ -113,7 +113,7 @@ class FilterBar(Vertical):
         field.focus()
 
     def close(self) -> None:
-        """Out of sight; the focus goes where it is put next."""
+        """Hide the input. The caller moves the focus."""
         self.remove_class("-open")
 
     def on_input_changed(self, event: Input.Changed) -> None:
@@ -136,7 +136,7 @@ class FilterBar(Vertical):
         self.post_message(self.Cancelled())
 
     def _judge(self, text: str) -> bool:
-        """Say what is wrong, or how it may go on; whether it can be read."""
+        """Show what is wrong, or how the expression may continue; return whether it is valid."""
         problem = problem_of(text)
         if problem:
             self.add_class("-wrong")

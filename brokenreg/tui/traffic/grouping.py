@@ -31,7 +31,7 @@ class Transfers:
         self._going: dict[_Key, list[Transfer]] = {}
 
     def take(self, exchange: Exchange) -> Transfer | None:
-        """The transfer that it now belongs to, perhaps a new one; None for what belongs to none."""
+        """Return the transfer that an exchange now belongs to, perhaps a new one, or None."""
         target = exchange.target
         if target.endpoint not in _PARTS or target.error is not None or exchange.method == "DELETE":
             return None

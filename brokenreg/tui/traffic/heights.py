@@ -1,4 +1,4 @@
-"""Counts the lines of each item of a long list; finds the item of a line without a walk. Free of Textual."""
+"""The heights, in lines, of the items of a long list. Free of Textual."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Heights:
         self.total = 0
 
     def append(self, height: int) -> int:
-        """Add an item; its number."""
+        """Add an item, and return its number."""
         if not self._buckets or len(self._buckets[-1]) == _BUCKET:
             self._buckets.append([])
             self._sums.append(0)
@@ -45,7 +45,7 @@ class Heights:
         self.total += by
 
     def trim(self) -> None:
-        """Let go of the first item."""
+        """Remove the first item."""
         self[self.first] = 0
         self.first += 1
         if self.first - self._base == _BUCKET:
@@ -60,7 +60,7 @@ class Heights:
         return before + (sum(self._buckets[bucket][:place]) if place else 0)
 
     def item_at(self, line: int) -> tuple[int, int]:
-        """The item that has a line, and which of its lines that is. Raise `IndexError`."""
+        """Return the item that has a line, and the line's place in it. Raise `IndexError`."""
         if not 0 <= line < self.total:
             raise IndexError(line)
         bucket = place = 0

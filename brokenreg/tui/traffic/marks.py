@@ -16,9 +16,8 @@ MARK, MARK_OF_SOME = "◆", "◇"
 class Marks:
     """The marked exchanges of a log, by id in order; and pulls and pushes that are marked as a whole.
 
-    Of a whole, exchanges that come later are marked as well (`joined`). Marks belong to the panel: the
-    log does not know them, and filters do not change them. Marks of exchanges that have left the log are
-    removed.
+    Exchanges that join such a pull or push later are marked as well (`joined`). The log does not know the
+    marks, and filters do not change them. Marks of exchanges that have left the log are removed.
     """
 
     def __init__(self) -> None:
@@ -37,7 +36,7 @@ class Marks:
         return place < len(self._ids) and self._ids[place] == exchange_id
 
     def exchanges(self, log: TrafficLog) -> list[Exchange]:
-        """The marked ones, in order of arrival."""
+        """Return the marked exchanges, in order of arrival."""
         return [found for found in map(log.find, self._ids) if found is not None]
 
     def sign(self, transfer: Transfer) -> str:
@@ -50,7 +49,7 @@ class Marks:
         return MARK_OF_SOME if any(each.id in self for each in members) else " "
 
     def toggle(self, exchange: Exchange, transfer: Transfer | None) -> None:
-        """Mark an exchange, or do not any more; `transfer` is what it belongs to, which is no whole then."""
+        """Mark an exchange, or remove its mark; then its `transfer` is no longer marked as a whole."""
         if exchange.id in self:
             self._ids.remove(exchange.id)
             if transfer is not None:
@@ -59,7 +58,7 @@ class Marks:
             insort(self._ids, exchange.id)
 
     def toggle_whole(self, transfer: Transfer) -> None:
-        """Mark all exchanges of a transfer, and those to come; or none of them any more."""
+        """Mark all exchanges of a transfer, including later ones, or remove these marks."""
         of_it = {each.id for each in transfer.members}
         others = [each for each in self._ids if each not in of_it]
         if self._wholes.pop(transfer.first.id, None) is None:
@@ -68,7 +67,10 @@ class Marks:
         self._ids = others
 
     def joined(self, exchange: Exchange, transfer: Transfer) -> None:
-        """An exchange belongs to a transfer: it is marked if that is, but not twice."""
+        """Mark an exchange that joins a transfer which is marked as a whole.
+
+        An exchange is marked only once, so that the user can remove its mark.
+        """
         newest = self._wholes.get(transfer.first.id)
         if newest is not None and exchange.id > newest:
             self._wholes[transfer.first.id] = exchange.id
@@ -76,7 +78,7 @@ class Marks:
                 insort(self._ids, exchange.id)
 
     def gone(self, transfer: Transfer) -> None:
-        """All exchanges of a transfer have left the log."""
+        """Forget a transfer, all of whose exchanges have left the log."""
         self._wholes.pop(transfer.first.id, None)
 
     def clear(self) -> None:

@@ -63,7 +63,7 @@ class Painter:
         self._summaries: LRUCache[Transfer, tuple[tuple[int, int, int], Summary]] = LRUCache(_STRIPS_KEPT)
 
     def forget(self) -> None:
-        """The styles have changed."""
+        """Drop painted rows, because the styles have changed."""
         self._strips.clear()
 
     @property
@@ -206,7 +206,7 @@ class Painter:
         return Strip(Segment.apply_style(strip, post_style=style), width)
 
     def _bar(self, exchange: Exchange, transfer: Transfer | None, now: float, width: int) -> str:
-        """When it was, within its transfer."""
+        """Return the bar that shows when the exchange took place within its transfer."""
         room = self._bar_width(width)
         if not room or transfer is None:
             return ""
@@ -228,7 +228,7 @@ class Painter:
         return max(9, min(30, (width - 53) // 3)) if self.has_waterfall else 0
 
     def _room(self, width: int) -> int:
-        """Cells for the request and the note."""
+        """Return the width for the request and the note, in cells."""
         return max(_REQUEST_AT_LEAST, width - _FIXED - self._bar_width(width))
 
     def _style(self, name: str) -> Style:

@@ -1,4 +1,4 @@
-"""Which exchanges the list shows, in which line. Free of Textual; the work is cut into slices."""
+"""The rows of the list of exchanges. Free of Textual; the work is done in slices."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from brokenreg.tui.traffic.transfer import Transfer
 from brokenreg.tui.traffic.view import View
 
 _BATCH = 32
-"""Exchanges between two looks at the clock; some 0.3 ms."""
+"""Number of exchanges between two reads of the clock; they take about 0.3 ms."""
 
 Row = Exchange | Transfer
 """What a line shows; a transfer is the heading of its exchanges."""
 
 
 class Rows:
-    """The lines of the list: what passes the filter in order of arrival, or under a transfer's heading.
+    """The lines of the list: the exchanges that pass the filter, in order of arrival or under headings.
 
-    It takes in what has happened to the log when it is told to, and for no longer than it is told. An
-    exchange in flight is asked again each time, as it may come to pass the filter, or cease to; one that has
-    ended is not. A transfer of which one exchange alone has come has no heading.
+    `update` reads the changes of the log, for a limited time. It filters an exchange in flight again each
+    time, because the result may change; that of one that has ended does not. A transfer that has only one
+    exchange has no heading.
     """
 
     def __init__(
@@ -54,29 +54,29 @@ class Rows:
 
     @property
     def is_of_this_log(self) -> bool:
-        """False once exchanges were forgotten, so that positions mean others: make new rows then."""
+        """False after exchanges were deleted from the log, which changes positions: make new rows then."""
         return self._generation == self._log.generation
 
     @property
     def progress(self) -> float:
-        """How much of the log it knows, from 0 to 1."""
+        """Return how much of the log was read, from 0 to 1."""
         missing = self._log.end - max(self._next, self._log.first)
         return 1 - missing / len(self._log) if len(self._log) else 1.0
 
     @property
     def routine(self) -> int:
-        """How many exchanges are hidden as routine, of those that pass the filter."""
+        """Return how many of the exchanges that pass the filter are hidden as routine."""
         return len(self._routine)
 
-    def take_in(self, seconds: float) -> bool:
-        """Work for at most so long; whether it is done. Those in flight are looked at again at last."""
+    def update(self, seconds: float) -> bool:
+        """Read the changes of the log for at most that time; return whether all were read."""
         deadline = self._timer() + seconds
         while (self._first < self._log.first and self._taken) or self._next < self._log.end:
             for _ in range(_BATCH):
                 self._step()
             if self._timer() >= deadline:
                 return False
-        self._ask_again(deadline)
+        self._filter_again(deadline)
         return True
 
     def below(self, row: Row) -> int:
@@ -101,7 +101,7 @@ class Rows:
         return unit if has_heading and place == 0 else self._shown[unit][place - has_heading]
 
     def line_of(self, row: Row) -> int:
-        """The line of a row; of one that is not shown, the line where it would be; 0 for one that is gone."""
+        """Return the line of a row, or where it would be if it is hidden; 0 if it has left the log."""
         exchange = row if isinstance(row, Exchange) else next(iter(row.members), row.first)
         item = self._items.get(exchange.id)
         if item is None:
@@ -112,13 +112,14 @@ class Rows:
         return line + (unit.size > 1) + self._place(unit, exchange)
 
     def has(self, row: Row) -> bool:
-        """Whether a row is shown."""
+        """Return whether a row is shown."""
         return len(self) > 0 and (line := self.line_of(row)) < len(self) and self.row_at(line) is row
 
     def beside(self, row: Row | None, ids: Iterable[int], by: int) -> Row | None:
-        """The next row below `row` (`by` 1) or above it (-1) that is of one of these exchanges, or hides it.
+        """Return the next row below `row` (`by` 1) or above it (-1) that contains one of these exchanges.
 
-        A heading hides what is folded. After the last comes the first. None if none of them is shown.
+        The heading of a collapsed transfer contains its exchanges. The first row follows the last.
+        Return None if none of the exchanges is in the list.
         """
         places = sorted({place for place in map(self._place_of, ids) if place is not None})
         if not places:
@@ -134,21 +135,21 @@ class Rows:
         return unit if isinstance(unit, Transfer) and unit.size > 1 else None
 
     def learn(self, transfer: Transfer) -> None:
-        """Have it know what its manifests name, of those that have come."""
+        """Read the manifests of a transfer that were received so far."""
         transfer.learn(self._read)
 
     def same(self, row: Row | None) -> Row | None:
-        """The heading that stands for the transfer of another's heading; an exchange stands for itself."""
+        """Return the row of this list for a row of another list: its heading of the same transfer."""
         if not isinstance(row, Transfer):
             return row
         return self.transfer_of(next(iter(row.members), row.first)) or row
 
     def is_collapsed(self, transfer: Transfer) -> bool:
-        """Whether its heading alone is shown."""
+        """Return whether only the heading of a transfer is shown."""
         return transfer.first.id in self._view.collapsed
 
     def toggle(self, transfer: Transfer) -> None:
-        """Show its exchanges, or its heading alone."""
+        """Collapse or expand a transfer."""
         self._view.collapsed.symmetric_difference_update({transfer.first.id})
         self._measure(transfer)
 
@@ -159,7 +160,7 @@ class Rows:
         return None if item is None else (item, 0)
 
     def _place_of(self, exchange_id: int) -> tuple[int, int] | None:
-        """Item, and place in it, of the row that shows an exchange; a heading is 0."""
+        """Return the item and the place in it of the row that shows an exchange; a heading has place 0."""
         item = self._items.get(exchange_id)
         if item is None or not self._heights[item]:
             return None
@@ -247,7 +248,7 @@ class Rows:
     def _is_gone(self, unit: Row) -> bool:
         return unit.id not in self._items if isinstance(unit, Exchange) else not unit.members
 
-    def _ask_again(self, deadline: float) -> None:
+    def _filter_again(self, deadline: float) -> None:
         for number in range(len(self._open)):
             if number % _BATCH == _BATCH - 1 and self._timer() >= deadline:
                 return

@@ -1,4 +1,4 @@
-"""The live table of exchanges: it paints the rows in sight, however many there are (Line API)."""
+"""The live table of exchanges. It paints only the visible rows (Line API)."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ from brokenreg.tui.traffic.transfer import Transfer
 from brokenreg.tui.traffic.view import View
 
 _SLICE = 0.008
-"""Seconds that taking in may hold the loop; painting comes on top."""
+"""Maximum time, in seconds, for which an update keeps the loop busy, without painting."""
 _PAUSE = 0.002
 _NONE_PASSES = ("No exchange matches this filter.",)
 _ONLY_ROUTINE = ("All exchanges are routine, and hidden.",)
 
 
 class TrafficTable(CursorList):
-    """The exchanges of a `TrafficLog` that pass a filter, one a line, newest last, perhaps under headings.
+    """The exchanges of a `TrafficLog` that pass a filter, one per line, newest last, perhaps under headings.
 
-    While `follow` is on and the cursor stands on the last row, it goes along with what comes; otherwise it
-    stays with its exchange, and the rows in sight stay where they are. `is_pinned` keeps it where it is
-    although it stands on the last, or its exchange is trimmed. What a filter leaves is made up in slices;
-    until it is known, the old rows stay.
+    While `follow` is on and the cursor is on the last row, it moves to new rows. Otherwise it stays on its
+    exchange, and the visible rows stay where they are. `is_pinned` keeps it there even if it is on the last
+    row, or its exchange leaves the log. A new filter is applied in slices; until it is done, the old rows
+    stay.
     """
 
     DEFAULT_CSS = """
@@ -74,7 +74,7 @@ class TrafficTable(CursorList):
         self._view = View(marks=self.marks)
         self._rows = Rows(log, self._view)
         self._coming: Rows | None = None
-        self._is_pumping = False
+        self._is_scheduled = False
         self._place: tuple[bool, Row | None] | None = None
         self._version = -1
         self._tail_at = 0
@@ -82,18 +82,18 @@ class TrafficTable(CursorList):
 
     @property
     def selected(self) -> Exchange | None:
-        """The exchange under the cursor; None while there is none, or no longer, or at a heading."""
+        """Return the exchange under the cursor, or None if there is none or the cursor is on a heading."""
         row = self.row
         return row if isinstance(row, Exchange) else None
 
     @property
     def row(self) -> Row | None:
-        """The row under the cursor; None if there is none, or no longer."""
+        """Return the row under the cursor, or None."""
         return self.cursor if self.cursor is not None and self._rows.has(self.cursor) else None
 
     @property
     def is_tailing(self) -> bool:
-        """Whether the table goes along with what comes. Who has scrolled away from the end does not."""
+        """Return whether the cursor moves to new rows; not after the user has scrolled away from the end."""
         return (
             self.follow
             and not self.is_pinned
@@ -103,35 +103,35 @@ class TrafficTable(CursorList):
 
     @property
     def newer(self) -> int:
-        """How many exchanges there are below the cursor."""
+        """Return how many exchanges are below the cursor."""
         return 0 if self.cursor is None else self._rows.below(self.cursor)
 
     @property
     def progress(self) -> float | None:
-        """How far a new filter has come, from 0 to 1; None once it applies."""
+        """Return the progress of a new filter, from 0 to 1; None after it was applied."""
         return None if self._coming is None else self._coming.progress
 
     @property
     def routine(self) -> int | None:
-        """How many exchanges are hidden as routine; None while it is shown."""
+        """Return how many exchanges are hidden as routine; None if routine is shown."""
         return self._rows.routine if self._view.hides_routine else None
 
     @property
     def shows(self) -> Filter:
-        """Whether an exchange is to be shown."""
+        """Return the filter that decides whether an exchange is shown."""
         return self._view.shows
 
     def show_only(self, passes: Filter) -> None:
-        """Show the exchanges that pass, as soon as it is known which do."""
-        self._look(replace(self._view, passes=passes))
+        """Apply another filter."""
+        self._apply(replace(self._view, passes=passes))
 
     def toggle_groups(self) -> None:
-        """Pulls and pushes under headings, or every exchange by itself."""
-        self._look(replace(self._view, is_grouped=not self._view.is_grouped))
+        """Show pulls and pushes under headings, or every exchange by itself."""
+        self._apply(replace(self._view, is_grouped=not self._view.is_grouped))
 
     def toggle_routine(self) -> None:
         """Hide routine exchanges, or show them."""
-        self._look(replace(self._view, hides_routine=not self._view.hides_routine))
+        self._apply(replace(self._view, hides_routine=not self._view.hides_routine))
 
     def learn(self) -> None:
         """Read the manifests of the transfer under the cursor."""
@@ -139,7 +139,7 @@ class TrafficTable(CursorList):
             self._rows.learn(self.cursor)
 
     def toggle_mark(self) -> None:
-        """Mark the row under the cursor, at a heading all rows below it; or remove the marks."""
+        """Mark the row under the cursor (with a heading, all rows below it), or remove the marks."""
         row = self.row
         if isinstance(row, Transfer):
             self.marks.toggle_whole(row)
@@ -153,38 +153,38 @@ class TrafficTable(CursorList):
         self.refresh()
 
     def go_to_marked(self, by: int) -> bool:
-        """Put the cursor on the next marked row, or on the one before; whether there is one in the list."""
+        """Put the cursor on the next or previous marked row; return whether there is one in the list."""
         row = self._rows.beside(self.row, self.marks, by)
         if row is not None:
             self._go(self._rows.line_of(row))
         return row is not None
 
     def toggle_waterfall(self) -> None:
-        """Show when each exchange was within its transfer, or do not."""
+        """Show or hide the bars that show when each exchange took place within its transfer."""
         self._painter.wants_waterfall = not self._painter.has_waterfall
         self.refresh()
 
     @property
     def transfer(self) -> Transfer | None:
-        """The pull or push under whose heading the cursor is."""
+        """Return the pull or push under whose heading the cursor is, or None."""
         row = self.cursor
         return self._rows.transfer_of(row) if isinstance(row, Exchange) else row
 
     def toggle_transfer(self) -> None:
-        """Show the exchanges of the transfer at the cursor, or its heading alone."""
+        """Collapse or expand the transfer at the cursor."""
         transfer = self.transfer
         if transfer is not None:
             self._rows.toggle(transfer)
             self._measure()
             self._go(self._rows.line_of(transfer))
 
-    def _look(self, view: View) -> None:
+    def _apply(self, view: View) -> None:
         self._view = view
         self._coming = Rows(self._traffic, view)
-        self._take_in()
+        self._update_rows()
 
     def tick(self) -> None:
-        """Take in what has happened to the log since the last tick; ten times a second is enough."""
+        """Show what has happened to the log since the last tick; ten times a second is enough."""
         if self._version == self._traffic.version:
             if self._traffic.in_flight:
                 self.refresh()
@@ -193,23 +193,23 @@ class TrafficTable(CursorList):
         self.marks.tick(self._traffic)
         if not self._rows.is_of_this_log or (self._coming and not self._coming.is_of_this_log):
             self._coming = Rows(self._traffic, self._view)
-        self._take_in()
+        self._update_rows()
 
-    def _take_in(self, *, shows_part: bool = True) -> None:
-        """Work for one slice, and have the rest done after others had their turn.
+    def _update_rows(self, *, shows_part: bool = True) -> None:
+        """Update the rows for one slice, and schedule the rest.
 
-        What there is so far is shown with each tick; painting after each slice would cost more than all else.
+        The rows so far are shown with each tick: painting after each slice would cost more than the updates.
         """
         tailing, top = self._place or (self.is_tailing, self._row_at(self.scroll_offset.y))
         if self._coming is not None:
-            done = self._coming.take_in(_SLICE)
+            done = self._coming.update(_SLICE)
             if done:
                 self._rows, self._coming, top = self._coming, None, None
                 self.cursor = self._rows.same(self.cursor)
         else:
-            done = self._rows.take_in(_SLICE)
-        if not done and not self._is_pumping:
-            self._is_pumping = True
+            done = self._rows.update(_SLICE)
+        if not done and not self._is_scheduled:
+            self._is_scheduled = True
             self.set_timer(_PAUSE, self._go_on)
         if done or shows_part:
             self._settle(tailing, top)
@@ -217,11 +217,11 @@ class TrafficTable(CursorList):
             self._place = tailing, top
 
     def _go_on(self) -> None:
-        self._is_pumping = False
-        self._take_in(shows_part=False)
+        self._is_scheduled = False
+        self._update_rows(shows_part=False)
 
     def _settle(self, tailing: bool, top: Row | None) -> None:
-        """Show the rows as they are now: the end, if it was in sight, else from `top` on, or the cursor."""
+        """Show the current rows: the end if it was visible (`tailing`), else from `top` on, or the cursor."""
         self._place = None
         self._measure()
         if tailing and self.follow and not self.is_pinned:
@@ -245,7 +245,7 @@ class TrafficTable(CursorList):
         super().on_resize()
 
     def render_line(self, y: int) -> Strip:
-        """Paint line `y` of what is in sight."""
+        """Paint the visible line `y`."""
         width = self.scrollable_content_region.width
         if y < self.HEADING:
             return self._painter.heading(width)
@@ -274,7 +274,7 @@ class TrafficTable(CursorList):
 
     @property
     def _line(self) -> int:
-        """That of the cursor; where it was, if its exchange is not shown any more."""
+        """Return the line of the cursor, or where it was if its exchange is not shown any more."""
         last = max(0, len(self._rows) - 1)
         return 0 if self.cursor is None else min(self._rows.line_of(self.cursor), last)
 

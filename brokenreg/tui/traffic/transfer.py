@@ -66,7 +66,7 @@ class Transfer:
     _attempts: dict[tuple[str, str], list[Exchange]] = field(default_factory=dict)
 
     def takes(self, exchange: Exchange, kind: Kind | None, tag: str) -> bool:
-        """Whether an exchange of the same client and repository, with its kind and tag, may belong here."""
+        """Return whether an exchange of the same client and repository may belong to this transfer."""
         if exchange.id - self.first.id >= _SPAN or self._is_idle(exchange.started):
             return False
         if kind is not None and self.kind is not None and kind is not self.kind:
@@ -91,7 +91,7 @@ class Transfer:
     def _is_whole(self) -> bool:
         """Return whether all blobs of its manifests have come."""
         return bool(self.blobs) and self.blobs <= {
-            request_key(each)[1] for each in self.last_bodies() if has_come(each)
+            request_key(each)[1] for each in self.last_bodies() if is_whole_blob(each)
         }
 
     def is_failure(self, exchange: Exchange) -> bool:
@@ -99,19 +99,19 @@ class Transfer:
         return is_failure(exchange) and not is_miss(exchange, self.kind)
 
     def names(self, digest: str, read: Read) -> bool | None:
-        """Whether its manifests name a digest; None while none of them could be read."""
+        """Return whether its manifests name a digest; None while none of them could be read."""
         if self._unread:
             self.learn(read)
         return digest in self._names if self._names else None
 
     def learn(self, read: Read) -> None:
-        """Read the manifests that have come since the last call."""
+        """Read the manifests that arrived since the last call."""
         for exchange in [each for each in self._unread if each.ended is not None]:
             self._unread.remove(exchange)
             self._note(exchange, read)
 
     def _note(self, exchange: Exchange, read: Read) -> None:
-        """Note what a manifest names, and by which digest it goes itself."""
+        """Note what a manifest names, and its own digest."""
         facts = read(exchange)
         self._names.update(facts.names)
         self.blobs.update(facts.layers, [facts.config] if facts.config else [])
@@ -133,7 +133,7 @@ class Transfer:
         self._attempts.setdefault(request_key(exchange), []).append(exchange)
 
     def drop_first(self) -> None:
-        """The oldest exchange has left the log."""
+        """Remove the oldest exchange, which has left the log."""
         gone = self.members.popleft()
         key = request_key(gone)
         self._attempts[key].remove(gone)
@@ -154,7 +154,7 @@ class Transfer:
         return (attempts[-1] for attempts in self._attempts.values())
 
     def last_bodies(self) -> list[Exchange]:
-        """The same of those that carry blobs."""
+        """Yield the last exchange for each blob."""
         return [each for each in self.last_attempts() if each.endpoint in _BODIES and each.method != "HEAD"]
 
     def _is_idle(self, now: float) -> bool:
@@ -198,19 +198,19 @@ def is_miss(exchange: Exchange, kind: Kind | None = None) -> bool:
     return is_asked and is_complete and exchange.method == "HEAD" and exchange.status == 404
 
 
-def has_come(exchange: Exchange) -> bool:
-    """Whether a blob is whole with it: of an upload only 201 says so; 202 is its beginning, or a part."""
+def is_whole_blob(exchange: Exchange) -> bool:
+    """Return whether it transferred a whole blob. Of an upload, only 201 says so; 202 is a part of it."""
     is_whole = exchange.endpoint is not Endpoint.UPLOAD or exchange.status == 201
     return exchange.ended is not None and not exchange.has_failed and is_whole
 
 
 def body_bytes(exchange: Exchange) -> int:
-    """Bytes of the body that matters: what was sent here, else what was answered."""
+    """Return the bytes of the body: the request's in an upload, else the response's."""
     return exchange.request_bytes if kind_of(exchange) is Kind.PUSH else exchange.response_bytes
 
 
 def announced(exchange: Exchange) -> int | None:
-    """How many bytes that body is to have, if it was said."""
+    """Return how many bytes that body was announced to have, or None."""
     is_push = kind_of(exchange) is Kind.PUSH
     name = "content-length"
     length = exchange.request_header(name) if is_push else exchange.response_header(name)
@@ -234,7 +234,7 @@ class Summary:
 def summarise(transfer: Transfer) -> Summary:
     """Return the summary of a transfer; retries count once."""
     bodies = transfer.last_bodies()
-    done = {request_key(each)[1] for each in bodies if has_come(each)}
+    done = {request_key(each)[1] for each in bodies if is_whole_blob(each)}
     seen = done | {each.target.reference for each in bodies if each.target.reference}
     busy = sum(each.ended is None for each in transfer.members)
     end = max((each.started + (each.duration or 0.0) for each in transfer.members), default=0.0)

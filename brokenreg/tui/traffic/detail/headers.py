@@ -1,4 +1,4 @@
-"""What is known of an exchange: the head above every pane, and the pane Headers."""
+"""The head above every pane of an exchange, and the pane Headers."""
 
 from __future__ import annotations
 
@@ -45,12 +45,12 @@ def head(exchange: Exchange, now: float, kind: Kind | None) -> Iterator[Part]:
 
 
 def with_unit(duration: str) -> str:
-    """A duration of `cells`, whose unit is left out in columns of milliseconds."""
+    """Return a duration of `cells` with its unit, which `cells` omits if it is milliseconds."""
     return duration if duration.endswith("s") else f"{duration} ms"
 
 
 def phrase(status: int) -> str:
-    """What the status is called (RFC 9110); empty if it has no name."""
+    """Return the reason phrase of a status (RFC 9110), or an empty string."""
     try:
         return HTTPStatus(status).phrase
     except ValueError:
@@ -61,7 +61,7 @@ _LABEL = 10
 
 
 def headers(exchange: Exchange) -> Iterator[Part]:
-    """Facts, request headers, response headers."""
+    """Yield facts, request headers and response headers."""
     for label, value in _facts(exchange):
         yield f"{label:<{_LABEL}}", "$secondary"
         yield f"{value}\n", ""

@@ -1,4 +1,4 @@
-"""The table of panes: what the detail of an exchange can show; the panes Body and Timeline."""
+"""The table of panes in the detail of an exchange, and the panes Body and Timeline."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from brokenreg.tui.traffic.detail.why import MOST_RULES, book, why
 
 
 def timeline(exchange: Exchange) -> Iterator[Part]:
-    """One line for each point."""
+    """Yield one line for each point."""
     for event, seconds in exchange.timeline:
         yield f"{seconds * 1000:>10.1f} ms  ", "$secondary"
         yield f"{visible(text_of(event))}\n", ""
@@ -32,7 +32,7 @@ LINES = 2_000
 
 
 def body(exchange: Exchange, kept: Kept) -> Iterator[Part | Line]:
-    """The bodies of the request and of the response, or why they are not there."""
+    """Yield the bodies of the request and of the response, or why they were not kept."""
     if exchange.request_bytes:
         yield from _titled("Request body", exchange.request_bytes, kept.request, _why_no_request(exchange))
         yield "\n", ""
@@ -83,7 +83,7 @@ def _unchanging(exchange: Exchange, runtime: Runtime) -> Hashable:
 
 @dataclass(frozen=True, slots=True)
 class Pane:
-    """What it shows, and what of it can change though the exchange has not: compared before it is painted."""
+    """The parts of a pane, and a value that differs if they change while the exchange does not."""
 
     parts: Callable[[Exchange, Runtime], Iterable[Part | Line]]
     state: Callable[[Exchange, Runtime], Hashable] = _unchanging

@@ -1,4 +1,4 @@
-"""A pull or push as a whole: who, what, when, how far, and what is missing of it."""
+"""A pull or push as a whole: client, image, times, progress, and missing blobs."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ def _retries(transfer: Transfer) -> Iterator[str]:
 
 
 def _counted(words: Iterable[str]) -> str:
-    """`GET 200 ×3, GET 503`."""
+    """Return words with their counts: `GET 200 ×3, GET 503`."""
     return ", ".join(f"{word} ×{count}" if count > 1 else word for word, count in Counter(words).items())
 
 

@@ -1,4 +1,4 @@
-"""The detail of a row: the line of panes, a head, one pane. Nothing that a client sent is obeyed."""
+"""The detail of a row: the line of panes, a head, and one pane."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _NAMES = tuple(PANES)
 
 
 class Detail(Lines, inherit_bindings=False):
-    """One pane of an exchange, or a transfer as a whole; it changes while something is in flight."""
+    """Shows one pane of an exchange, or a transfer as a whole, and updates it while it is in flight."""
 
     DEFAULT_CSS = "Detail { padding: 0 1; }"
     BINDINGS: ClassVar[list[BindingType]] = MOVES
@@ -39,7 +39,7 @@ class Detail(Lines, inherit_bindings=False):
         self._painted: Hashable = None
 
     def show(self, row: Row | None, kind: Kind | None = None) -> None:
-        """Show `row` from its top, or nothing for None. `kind` is the kind of its transfer."""
+        """Show `row` from its first line, or nothing for None. `kind` is the kind of its transfer."""
         self._kind = kind
         if row is not self._row:
             self._row = row
@@ -48,17 +48,17 @@ class Detail(Lines, inherit_bindings=False):
 
     @property
     def exchange(self) -> Exchange | None:
-        """What is shown, if it is an exchange."""
+        """Return the exchange that is shown, or None."""
         return self._row if isinstance(self._row, Exchange) else None
 
     def turn(self, by: int) -> None:
-        """Show a pane further on."""
+        """Show the pane `by` places further in the table."""
         self._pane = (self._pane + by) % len(_NAMES)
         self.scroll_home(animate=False)
         self.tick()
 
     def tick(self) -> None:
-        """Paint again if what is shown has changed, or is in flight."""
+        """Show the current state, if it has changed or is in flight."""
         now = self._clock()
         state = self._state(now)
         if state != self._painted:

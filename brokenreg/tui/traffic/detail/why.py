@@ -30,7 +30,7 @@ _EXPLAINING = (FaultInapplicable, FaultHadNoEffect, BreakpointMatched, HoldReque
 
 
 def why(exchange: Exchange, rules: RuleBooks) -> Iterator[Part]:
-    """What was applied; what had no effect; each rule of the namespace, in the order of evaluation."""
+    """Yield what was applied, what had no effect, and each rule of the namespace in evaluation order."""
     outcomes = exchange.rule_outcomes
     final = [outcome for outcome in outcomes if outcome.kind.is_final]
     yield f"{_summary(exchange, final)}\n", "bold"
@@ -43,7 +43,7 @@ def why(exchange: Exchange, rules: RuleBooks) -> Iterator[Part]:
 
 
 def book(exchange: Exchange, rules: RuleBooks) -> list[ActiveRule]:
-    """The rules that are in effect now where the exchange belongs."""
+    """Return the current rules of the exchange's namespace."""
     namespace = exchange.target.namespace
     return list(rules.book(namespace)) if namespace in rules.namespaces() else []
 
@@ -67,7 +67,7 @@ def _applied(outcome: RuleOutcome, active: ActiveRule | None) -> Iterator[Part]:
     yield "  from    ", "$secondary"
     yield f"{_source(rule)}\n", ""
     yield "  here    ", "$secondary"
-    yield f"{_told(outcome)}\n", ""
+    yield f"{_outcome_words(outcome)}\n", ""
     if active is not None:
         yield "  so far  ", "$secondary"
         yield f"matched {active.matched}, applied {active.applied}\n", ""
@@ -102,9 +102,9 @@ def _others(exchange: Exchange, rules: list[ActiveRule]) -> Iterator[Part]:
 
 
 def _reason(exchange: Exchange, active: ActiveRule, outcome: RuleOutcome | None, *, is_after: bool) -> str:
-    """Why it was not applied."""
+    """Return why a rule was not applied."""
     if outcome is not None:
-        return _told(outcome)
+        return _outcome_words(outcome)
     if active.since > exchange.started:
         return "was added later"
     if mismatch := active.mismatch_reason(exchange):
@@ -116,8 +116,8 @@ def _reason(exchange: Exchange, active: ActiveRule, outcome: RuleOutcome | None,
     return "matches, but was not evaluated: the request was refused before, or other rules were in effect"
 
 
-def _told(outcome: RuleOutcome) -> str:
-    """An outcome in one line, without the name of the rule."""
+def _outcome_words(outcome: RuleOutcome) -> str:
+    """Return an outcome in one line, without the name of the rule."""
     rule = outcome.rule
     matched = f"match {outcome.matched}"
     if rule.times is None:
