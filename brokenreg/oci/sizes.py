@@ -8,6 +8,9 @@ _UNITS: dict[str, int] = {"": 1, "b": 1}
 for _power, _letter in enumerate("kmgtp", start=1):
     _UNITS[f"{_letter}b"] = 1000**_power
     _UNITS[f"{_letter}ib"] = 1024**_power
+_MOST_DIGITS = 18
+"""Maximum number of digits, so that the number fits into 64 bits."""
+
 _SIZE = re.compile(r"([0-9]{1,19})(?:\.([0-9]{1,19}))?([a-z]*)", re.ASCII | re.IGNORECASE)
 
 
@@ -22,6 +25,11 @@ def parse_size(text: str) -> int:
     if rest:
         raise ValueError(f"invalid size {text[:100]!r}: not a whole number of bytes")
     return scaled
+
+
+def whole_number(text: str) -> int | None:
+    """Return a number of at most 18 ASCII digits, as `Content-Length` and `n` have, or None."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= _MOST_DIGITS else None
 
 
 def format_size(size: int) -> str:

@@ -11,6 +11,7 @@ from itertools import groupby, islice
 from urllib.parse import urlencode
 
 from brokenreg.oci.errors import ErrorCode, OCIError
+from brokenreg.oci.sizes import whole_number
 from brokenreg.proxy.routes import Route
 from brokenreg.registry.request import RegistryRequest
 from brokenreg.registry.responses import Response, json_response
@@ -113,8 +114,9 @@ def _distinct(names: Iterator[str]) -> Iterator[str]:
 def _limit(text: str | None) -> int | None:
     if not text:  # an empty `n=` means no `n`
         return None
-    if not (text.isascii() and text.isdigit() and len(text) <= 18):
+    limit = whole_number(text)
+    if limit is None:
         raise OCIError(
             400, ErrorCode.PAGINATION_NUMBER_INVALID, f"n={text[:50]!r}: a whole number from 0 is wanted"
         )
-    return int(text)
+    return limit

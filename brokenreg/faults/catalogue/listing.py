@@ -14,13 +14,13 @@ from brokenreg.faults.catalogue.base import Fault
 from brokenreg.faults.context import FaultContext, Head
 from brokenreg.oci.errors import ErrorCode, OCIError
 from brokenreg.oci.mediatypes import OCI_INDEX
+from brokenreg.oci.sizes import whole_number
 from brokenreg.oci.target import Endpoint
 from brokenreg.registry.listings import page_of
 from brokenreg.second_origin.signed_urls import Answer
 from brokenreg.traffic.exchange import Exchange
 
 _GET = frozenset({"GET"})
-_DIGITS = 18
 _HTML = b"<!doctype html><title>Sign in</title><h1>Sign in</h1>\n"
 
 
@@ -62,7 +62,7 @@ class TagPages(Fault):
             context.no_effect(f"the status is {head.status}, without tags")
             await context.send_response(head, body)
             return
-        wanted = _number(requested.get("n"))
+        wanted = whole_number(requested.get("n", ""))
         if self.cap is not None and wanted is not None and wanted > self.cap:
             await context.respond_error(
                 OCIError(400, ErrorCode.PAGINATION_NUMBER_INVALID, f"n={wanted}; the maximum is {self.cap}")
@@ -159,7 +159,7 @@ class Referrers(Fault):
         listed, link = manifests[:0], None  # "none" hides the pages after it, too
         if self.form == "paged":
             query = parse_qsl(context.scope["query_string"].decode("latin-1"), keep_blank_values=True)
-            page = max(1, _number(dict(query).get("page")) or 1)
+            page = max(1, whole_number(dict(query).get("page", "")) or 1)
             listed = manifests[page - 1 : page]
             if page < len(manifests):
                 others = [pair for pair in query if pair[0] != "page"]
@@ -194,11 +194,6 @@ def _listed(head: Head, body: bytes, member: str) -> list[Any] | None:
         return None
     found = document.get(member) if isinstance(document, dict) else None
     return found if isinstance(found, list) else None
-
-
-def _number(text: str | None) -> int | None:
-    """Return a whole number in a query; None if it is not one."""
-    return int(text) if text and text.isascii() and text.isdigit() and len(text) <= _DIGITS else None
 
 
 @lru_cache(4)

@@ -9,7 +9,7 @@ from rich.cells import cell_len
 from textual.content import Content
 from textual.widgets import Static
 
-from brokenreg.oci.sizes import format_size
+from brokenreg.oci.sizes import format_size, whole_number
 from brokenreg.runtime.runtime import Runtime
 from brokenreg.traffic.exchange import Exchange
 from brokenreg.tui.text import fit, visible
@@ -28,17 +28,14 @@ def held_words(exchange: Exchange, now: float) -> str:
     return f"HELD {age:.0f}s at {place} by {visible(exchange.held_by or 'unknown')}"
 
 
-def announced(exchange: Exchange) -> int | None:
-    """Return the response's Content-Length, or None."""
-    length = exchange.response_header("content-length")
-    if exchange.method == "HEAD" or not (length.isascii() and length.isdigit()) or len(length) > 18:
-        return None
-    return int(length)
+def response_length(exchange: Exchange) -> int | None:
+    """Return the Content-Length of the response's body, or None if that is unknown or there is no body."""
+    return None if exchange.method == "HEAD" else whole_number(exchange.response_header("content-length"))
 
 
 def bar(exchange: Exchange, width: int) -> str:
     """Return how much of the announced body has passed, in exactly `width` cells; dots if that is unknown."""
-    total = announced(exchange)
+    total = response_length(exchange)
     if not total:
         return "·" * width
     eighths = min(width * 8, exchange.response_bytes * width * 8 // total)
@@ -50,7 +47,7 @@ def progress_words(exchange: Exchange) -> str:
     """Return `12MiB/98MiB`, `12MiB`, the progress of the work for it, or that no response has begun."""
     if exchange.status is None:
         return cells.progress(exchange.progress, _SHORT) if exchange.progress else "no response yet"
-    total = announced(exchange)
+    total = response_length(exchange)
     size = format_size(exchange.response_bytes)
     return size if total is None else f"{size}/{format_size(total)}"
 

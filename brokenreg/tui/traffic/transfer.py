@@ -9,6 +9,7 @@ from enum import StrEnum
 
 from brokenreg.oci.digests import is_digest
 from brokenreg.oci.mediatypes import ManifestFacts
+from brokenreg.oci.sizes import whole_number
 from brokenreg.oci.target import Endpoint
 from brokenreg.traffic.exchange import Ended, Exchange
 
@@ -213,8 +214,7 @@ def announced(exchange: Exchange) -> int | None:
     """Return how many bytes that body was announced to have, or None."""
     is_push = kind_of(exchange) is Kind.PUSH
     name = "content-length"
-    length = exchange.request_header(name) if is_push else exchange.response_header(name)
-    return int(length) if length.isascii() and length.isdigit() and len(length) <= 18 else None
+    return whole_number(exchange.request_header(name) if is_push else exchange.response_header(name))
 
 
 @dataclass(frozen=True, slots=True)

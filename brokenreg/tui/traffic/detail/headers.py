@@ -10,6 +10,7 @@ from brokenreg.oci.sizes import format_size
 from brokenreg.oci.target import Endpoint
 from brokenreg.traffic.exchange import Exchange, Headers
 from brokenreg.traffic.timeline_text import text_of
+from brokenreg.tui.holding.in_flight import response_length
 from brokenreg.tui.text import beginning, visible
 from brokenreg.tui.traffic import cells
 from brokenreg.tui.traffic.transfer import Kind
@@ -98,11 +99,8 @@ def _facts(exchange: Exchange) -> Iterator[tuple[str, str]]:
 
 def _answered(exchange: Exchange) -> str:
     size = format_size(exchange.response_bytes)
-    announced = exchange.response_header("content-length")
-    if exchange.method == "HEAD" or not (announced.isascii() and announced.isdigit()) or len(announced) > 18:
-        return size
-    total = int(announced)
-    return size if total == exchange.response_bytes else f"{size} of {format_size(total)}"
+    total = response_length(exchange)
+    return size if total is None or total == exchange.response_bytes else f"{size} of {format_size(total)}"
 
 
 def _list(title: str, headers: Headers) -> Iterator[Part]:
