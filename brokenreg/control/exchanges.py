@@ -31,7 +31,7 @@ class ExchangeSummary(BaseModel):
     time: float = Field(description="when the request arrived, in seconds since the epoch")
     client: str = Field(description="address and port")
     user_agent: str
-    protocol: str
+    protocol: str = Field(description="HTTP/1.1 or HTTP/2; empty for a connection without a request")
     method: str
     path: str
     query: str

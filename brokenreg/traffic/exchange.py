@@ -124,7 +124,7 @@ class Exchange:
             "time": self.started,
             "client": self.client,
             "user_agent": self.user_agent,
-            "protocol": f"HTTP/{self.http_version}",
+            "protocol": self.http_version and f"HTTP/{self.http_version}",
             "method": self.method,
             "path": self.path,
             "query": self.query,

@@ -84,6 +84,7 @@ async def test_a_connection_without_a_request_is_shown() -> None:
 def test_the_reason_why_a_connection_has_no_request() -> None:
     garbage = Exchange(1, "", "", "", "", "", "10.0.0.1:5", Target(Endpoint.CONNECT), status=400)
     assert cells.no_request(garbage) == "no request: not HTTP"
+    assert garbage.summary()["protocol"] == "", "it is known only with a request"
     garbage.add(TLSHelloOnPlainPort())
     assert cells.no_request(garbage) == "no request: TLS on plain port"
 
