@@ -5,6 +5,8 @@ from __future__ import annotations
 import hypercorn.protocol
 from h2.errors import ErrorCodes
 from h2.events import DataReceived, Event, RequestReceived
+from hypercorn.events import Closed
+from hypercorn.events import Event as ConnectionEvent
 from hypercorn.protocol.h2 import H2Protocol
 
 _READ_AS_ASCII = (b":method", b":path")
@@ -12,6 +14,13 @@ _READ_AS_ASCII = (b":method", b":path")
 
 class CheckedHTTP2(H2Protocol):
     """Resets the stream of a malformed request (RFC 9113, section 8.1.1), and drops late DATA."""
+
+    async def handle(self, event: ConnectionEvent) -> None:
+        await super().handle(event)
+        if isinstance(event, Closed):
+            # What is still sent to a stream waits until its buffer has room, and nothing empties it any more.
+            for buffer in list(self.stream_buffers.values()):
+                await buffer.close()
 
     async def _handle_events(self, events: list[Event]) -> None:
         for event in events:

@@ -18,6 +18,7 @@ from hyperframe.frame import DataFrame
 from brokenreg.wire import http2
 from brokenreg.wire.connection import Wire, install
 from tests.raw_http import HTTP2
+from tests.registry.pushing import digest_of
 from tests.server import Brokenreg, brokenreg
 
 BIG = "layers-1_size-256MiB"
@@ -80,6 +81,20 @@ async def test_an_exchange_with_empty_data_after_content_length_0_over_http2_end
             assert connection.read(stream).status == 202
             await until_zero(registry, "in_flight")
         assert connection.ask("/v2/").status == 200
+
+
+async def test_downloads_end_when_their_client_disconnects_over_http2(registry: Brokenreg) -> None:
+    """A download whose buffer is full must not wait for room that nothing makes."""
+    content = bytes(4 << 20)
+    digest = digest_of(content)
+    async with httpx.AsyncClient(base_url=registry.url) as client:
+        uploaded = await client.post("/v2/left/blobs/uploads/", params={"digest": digest}, content=content)
+    assert uploaded.status_code == 201
+    for pause in (0.0, 0.01, 0.02, 0.05) * 5:
+        with HTTP2(registry) as connection:
+            connection.begin(f"/v2/left/blobs/{digest}")
+            await asyncio.sleep(pause)
+    await until_zero(registry, "in_flight")
 
 
 async def open_download(running: Brokenreg, digest: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
