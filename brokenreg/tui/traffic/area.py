@@ -23,6 +23,7 @@ from brokenreg.tui.traffic.detail.view import Detail
 from brokenreg.tui.traffic.export import ExportScreen, Source
 from brokenreg.tui.traffic.filter_bar import FilterBar
 from brokenreg.tui.traffic.marks import MARK
+from brokenreg.tui.traffic.painter import Hint
 from brokenreg.tui.traffic.table import TrafficTable
 
 _LOOKED_AT = 1000
@@ -273,12 +274,12 @@ class TrafficArea(TabArea):
             self._detail.show(row, None if transfer is None else transfer.kind)
 
 
-def _hint(address: str) -> tuple[str, ...]:
+def _hint(address: str) -> Hint:
     """Return what to show while there is no exchange: how to point a client here."""
     scheme, authority = address.rpartition("://")[0], reachable(address)
     return (
-        "No exchanges yet. Point a client here, for example:",
-        "",
-        f"  docker pull {authority}/broken/random:layers-3_size-1024",
-        f"  curl -i {scheme or 'http'}://{authority}/v2/",
+        ("No exchanges yet. Point a client here, for example:", "quiet"),
+        ("", "quiet"),
+        (f"  docker pull {authority}/broken/random:layers-3_size-1024", "good"),
+        (f"  curl -i {scheme or 'http'}://{authority}/v2/", "good"),
     )

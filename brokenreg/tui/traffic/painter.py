@@ -33,6 +33,10 @@ _Part = tuple[str, str]
 """Text, and the style's name; empty for the usual one."""
 
 
+Hint = tuple[tuple[str, str], ...]
+"""Lines, and the name of the style of each."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Words:
     """The text in the columns of a row."""
@@ -82,11 +86,10 @@ class Painter:
         style = self._style("heading")
         return Strip([Segment(text, style)], len(text)).adjust_cell_length(width, style)
 
-    def hint(self, hint: tuple[str, ...], line: int, width: int) -> Strip:
+    def hint(self, hint: Hint, line: int, width: int) -> Strip:
         """Paint line `line` of the hint for an empty list."""
-        text = f"   {hint[line]}" if 0 <= line < len(hint) else ""
-        style = self._style("good" if text.startswith("     ") else "quiet")
-        return Strip([Segment(fit(text, width), style)], width)
+        text, style = hint[line] if 0 <= line < len(hint) else ("", "quiet")
+        return Strip([Segment(fit(f"   {text}", width), self._style(style))], width)
 
     def row(self, row: Row, rows: Rows, marks: Marks, cursor: str | None, width: int) -> Strip:
         """Paint a row; `cursor` is the name of the cursor's style, if the cursor is there."""

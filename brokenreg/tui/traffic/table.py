@@ -15,7 +15,7 @@ from brokenreg.traffic.filter_keys import Filter
 from brokenreg.traffic.log import TrafficLog
 from brokenreg.tui.scrolling import CursorList
 from brokenreg.tui.traffic.marks import Marks
-from brokenreg.tui.traffic.painter import Painter
+from brokenreg.tui.traffic.painter import Hint, Painter
 from brokenreg.tui.traffic.rows import Row, Rows
 from brokenreg.tui.traffic.transfer import Transfer
 from brokenreg.tui.traffic.view import View
@@ -23,8 +23,8 @@ from brokenreg.tui.traffic.view import View
 _SLICE = 0.008
 """Maximum time, in seconds, for which an update keeps the loop busy, without painting."""
 _PAUSE = 0.002
-_NONE_PASSES = ("No exchange matches this filter.",)
-_ONLY_ROUTINE = ("All exchanges are routine, and hidden.",)
+_NONE_PASSES = (("No exchange matches this filter.", "quiet"),)
+_ONLY_ROUTINE = (("All exchanges are routine, and hidden.", "quiet"),)
 
 
 class TrafficTable(CursorList):
@@ -63,7 +63,7 @@ class TrafficTable(CursorList):
         self,
         log: TrafficLog,
         *,
-        hint: tuple[str, ...] = (),
+        hint: Hint = (),
         clock: Callable[[], float] = time.time,
     ) -> None:
         super().__init__()
