@@ -15,7 +15,7 @@ import httpx
 from brokenreg.assembly.listeners import ListenError
 from brokenreg.config.settings import Settings
 from brokenreg.proxy.auth.authorization import UpstreamAuth
-from brokenreg.proxy.auth.credentials import Credentials
+from brokenreg.proxy.auth.credentials import CredentialFinder
 from brokenreg.proxy.auth.tokens import TokenCache
 from brokenreg.proxy.http.addresses import AddressPolicy
 from brokenreg.proxy.http.client import Authorize, UpstreamClient
@@ -95,7 +95,7 @@ def _web_proxies(settings: Settings, environ: Mapping[str, str]) -> WebProxies:
 
 def _authorize(settings: Settings, tokens: TokenCache, environ: Mapping[str, str]) -> Authorize:
     home = Path(environ.get("HOME") or os.path.expanduser("~"))
-    credentials = Credentials(environ, home) if settings.may_log_in else None
+    credentials = CredentialFinder(environ, home) if settings.may_log_in else None
     realms: dict[str, tuple[httpx.URL, ...]] = {}
     for realm in settings.upstream_realm:
         realms[realm.name] = (*realms.get(realm.name, ()), httpx.URL(realm.url))

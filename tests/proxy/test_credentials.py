@@ -19,7 +19,7 @@ from brokenreg.oci.errors import OCIError
 from brokenreg.oci.upstreams import check_upstream
 from brokenreg.proxy.auth.credential_files import normalise_key
 from brokenreg.proxy.auth.credential_helpers import HelperError, ask_helper
-from brokenreg.proxy.auth.credentials import Credentials
+from brokenreg.proxy.auth.credentials import CredentialFinder
 from brokenreg.proxy.auth.tokens import Login
 
 SECRET = "s3cret"
@@ -60,8 +60,8 @@ class Home:
         path.write_text(HELPER.format(asked=self.asked, then=then))
         path.chmod(0o755)
 
-    def credentials(self) -> Credentials:
-        return Credentials(self.environ, self.folder)
+    def credentials(self) -> CredentialFinder:
+        return CredentialFinder(self.environ, self.folder)
 
     async def find(self, upstream: str = "quay.io", repository: str = "org/image") -> Login | None:
         return await self.credentials().find(upstream, repository, print)

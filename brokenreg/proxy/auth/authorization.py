@@ -16,7 +16,7 @@ import httpx
 
 from brokenreg.oci.scopes import Scope
 from brokenreg.proxy.auth.challenges import Challenge, parse_challenges
-from brokenreg.proxy.auth.credentials import Credentials
+from brokenreg.proxy.auth.credentials import CredentialFinder
 from brokenreg.proxy.auth.realms import is_named, may_see_credentials
 from brokenreg.proxy.auth.tokens import MIN_LIFETIME, Grant, Login, TokenCache
 from brokenreg.proxy.errors import (
@@ -58,7 +58,7 @@ class UpstreamAuth(httpx.Auth):
         self,
         route: Route,
         client: httpx.AsyncClient,
-        credentials: Credentials | None,
+        credentials: CredentialFinder | None,
         tokens: TokenCache,
         add_event: AddEvent,
         realms: tuple[httpx.URL, ...] = (),

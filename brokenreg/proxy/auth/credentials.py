@@ -31,8 +31,8 @@ _MAX_LOGGED = 1000
 """Maximum number of log lines that are remembered: some name the upstream, which clients choose."""
 
 
-class Credentials:
-    """Searches the files that `environ` and `home` lead to, and the helpers that these name.
+class CredentialFinder:
+    """Finds credentials in the files that `environ` and `home` lead to, and with the helpers that these name.
 
     What cannot be used is ignored, and logged once.
     """
