@@ -44,6 +44,12 @@ class KeyLine(Footer):
     def __init__(self) -> None:
         super().__init__(show_command_palette=False)
 
+    async def recompose(self) -> None:
+        """Replace the keys, if others are to be shown: mounting a dozen widgets takes 10 ms."""
+        shown = [_look(key) for key in self.compose() if isinstance(key, FooterKey)]
+        if shown != [_look(key) for key in self.query(FooterKey)]:
+            await super().recompose()
+
     def compose(self) -> ComposeResult:
         keys = [each for each in super().compose() if isinstance(each, FooterKey)]
         while keys and sum(map(_width, keys)) > self.app.size.width:
@@ -56,6 +62,10 @@ class KeyLine(Footer):
         if event.size.width != self._room:
             self._room = event.size.width
             await self.recompose()
+
+
+def _look(key: FooterKey) -> tuple[str, str, str]:
+    return key.key_display, key.description, key.action
 
 
 def _width(key: FooterKey) -> int:

@@ -13,6 +13,8 @@ from brokenreg.registry.auth.token_service import Terms, TokenService
 from brokenreg.registry.auth.users import Users
 from tests.process import brokenreg_process
 
+pytestmark = pytest.mark.slow
+
 YEAR = 31_556_952
 AHEAD = 31_000 * YEAR
 SHIFTED = "import time\nreal = time.time\ntime.time = lambda: real() + {}\n"

@@ -230,6 +230,7 @@ def test_an_unusable_data_folder_is_one_line_and_status_1(data: str, problem: st
     assert problem in result.stderr
 
 
+@pytest.mark.slow
 def test_bad_certificates_are_one_line_and_status_1(tmp_path: Path) -> None:
     bad = tmp_path / "bad.pem"
     bad.write_text("nothing")
@@ -301,6 +302,7 @@ def test_a_bad_configuration_file_is_told(tmp_path: Path, text: str, problem: st
         assert "Traceback" not in result.stderr
 
 
+@pytest.mark.slow
 def test_a_configuration_file_is_named_before_the_command_or_after_it(tmp_path: Path) -> None:
     config = tmp_path / "brokenreg.toml"
     # One listener, without a list, and a file that cannot be written: it ends as soon as it listens.
@@ -320,6 +322,7 @@ def test_a_configuration_file_is_named_before_the_command_or_after_it(tmp_path: 
     assert f"{tmp_path}/nowhere/ready" in result.stderr
 
 
+@pytest.mark.slow
 def test_the_predecessors_variables_work(tmp_path: Path) -> None:
     process = launch(
         tmp_path / "unused", "--listen", "127.0.0.1:0", V2_CATALOG_DELAY="200ms", V2_CATALOG_NUM_REPOS="5"
@@ -343,6 +346,7 @@ def test_the_predecessors_variables_work(tmp_path: Path) -> None:
     assert (tmp_path / "blobs").is_dir()
 
 
+@pytest.mark.slow
 def test_a_second_brokenreg_on_the_same_folder_is_refused(tmp_path: Path) -> None:
     with brokenreg_process(tmp_path / "data"):
         result = run("serve", "--data", str(tmp_path / "data"), "--listen", "127.0.0.1:0", "--control", "off")

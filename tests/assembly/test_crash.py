@@ -12,9 +12,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx
+import pytest
 
 from brokenreg.storage import Store
 from tests.process import brokenreg_process
+
+pytestmark = pytest.mark.slow
 
 CLIENTS = 8
 ROUNDS = 20

@@ -11,8 +11,11 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
+import pytest
 
 from tests.process import BrokenregProcess, brokenreg_process
+
+pytestmark = pytest.mark.slow
 
 CLIENTS = 8
 SIZE = 96 << 20

@@ -21,6 +21,8 @@ import pytest
 from tests.process import brokenreg_process
 from tests.server import Brokenreg
 
+pytestmark = pytest.mark.slow
+
 
 def connect(running: Brokenreg, request: bytes = b"") -> socket.socket:
     host, port = running.host.rsplit(":", 1)

@@ -38,6 +38,7 @@ def everything(running: Brokenreg) -> str:
     return "".join(httpx.get(f"{running.control}/v1/{path}", verify=PLAIN).text for path in paths)
 
 
+@pytest.mark.slow
 def test_all_goes_through_it_and_its_password_is_told_nowhere(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -82,4 +82,4 @@ def test_containerd_dials_each_of_its_hosts_once(tmp_path: Path, ctr: Client) ->
 
 @pytest.mark.parametrize("image", ["broken/tls:form-expired", "broken/with/accept_form-close/app:v1"])
 def test_docker_is_told_which_door_can(registry: Brokenreg, docker: Client, image: str) -> None:
-    assert "with `brokenreg rules add " in docker.refused("pull", f"{registry.host}/{image}")
+    assert "use `brokenreg rules add " in docker.refused("pull", f"{registry.host}/{image}")

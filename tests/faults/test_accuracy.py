@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import statistics
 
+import pytest
+
 from bench import accuracy
 from tests.server import Brokenreg
+
+pytestmark = pytest.mark.slow
 
 
 def test_delays_and_rates_beside_other_requests(registry: Brokenreg) -> None:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
+
 from bench import held
 from tests.process import BrokenregProcess
+
+pytestmark = pytest.mark.slow
 
 
 def test_a_thousand_are_held_and_let_go(own_process: BrokenregProcess) -> None:

@@ -7,13 +7,17 @@ import os
 import shlex
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from pathlib import Path
 
 import pytest
 import textual._wait
 from take_screenshots import frozen
+from textual.css.model import RuleSet
+from textual.css.stylesheet import Stylesheet
 from tmux import Terminal
+
+from brokenreg.tui.app import Panel
 
 
 @pytest.fixture(autouse=True)
@@ -28,6 +32,29 @@ def brisk(monkeypatch: pytest.MonkeyPatch) -> None:
     """After each key, Textual waits until the process was idle for 20 ms; 10 ms are longer than a refresh."""
     monkeypatch.setattr(textual._wait, "SLEEP_GRANULARITY", 0.01)
     monkeypatch.setattr(textual._wait, "SLEEP_IDLE", 0.01 / 20)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def parsed_once() -> Iterator[None]:
+    """Each panel parses the same style sheets again; here the rules are kept, a tenth of a test's time."""
+    kept: dict[tuple[object, ...], list[RuleSet]] = {}
+    parse = Stylesheet._parse_rules
+
+    def parse_once(sheet: Stylesheet, *arguments: Hashable, **more: Hashable) -> list[RuleSet]:
+        key = (frozenset(sheet._variables.items()), arguments, frozenset(more.items()))
+        if key not in kept:
+            kept[key] = parse(sheet, *arguments, **more)
+        return kept[key]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Stylesheet, "_parse_rules", parse_once)
+        yield
+
+
+@pytest.fixture(autouse=True)
+def notices_stay(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A notice goes after some seconds, and on a busy machine before a test has looked."""
+    monkeypatch.setattr(Panel, "NOTIFICATION_TIMEOUT", 60.0)
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import itertools
 
+import pytest
 from exchanges import answer, end, exchange, passed, small_pull
 from screen import line_at_cursor, line_with, lines, look, shown, text
 from textual import events
@@ -141,6 +142,7 @@ async def test_what_is_forgotten_leaves_the_list() -> None:
         assert "No exchanges yet" in await look(pilot)
 
 
+@pytest.mark.slow
 async def test_a_hundred_thousand_are_filtered_in_slices() -> None:
     log = TrafficLog(100_000)
     one = passed(log, "/v2/library/app/manifests/n")

@@ -11,6 +11,7 @@ import unicodedata
 from pathlib import Path
 from types import SimpleNamespace
 
+import pytest
 from hostile import ESCAPES, HOSTILE, JOINED, LATIN, MARKUP, TURNED, WIDE, manifest, paths, rows
 from serving import Serving, digest_of, serving
 from tmux import Terminal
@@ -21,6 +22,8 @@ from brokenreg.tui.faults.form import RuleForm
 from tests.proxy.scripted import Answer, Scripted, scripted
 from tests.raw_http import HTTP2
 from tests.registry.pushing import OCI_MANIFEST
+
+pytestmark = pytest.mark.slow
 
 PANES = 4
 

@@ -7,6 +7,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+import pytest
 from running import registry
 from screen import settled
 from stored import TEAM
@@ -50,6 +51,7 @@ async def nothing_holds_the_loop() -> AsyncIterator[None]:
     assert longest < LONGEST
 
 
+@pytest.mark.slow
 async def test_ten_thousand_blobs_are_opened_moved_in_sorted_and_searched() -> None:
     async with full_collections_when_quiet(), registry(TrafficLog()) as runtime:
         await fill(runtime.store)

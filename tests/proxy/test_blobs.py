@@ -63,6 +63,12 @@ class Pulled(Chain):
             assert time.monotonic() < limit
             time.sleep(0.01)
 
+    def until_kept(self) -> None:
+        """Wait until the layer is in the cache: clients have the last byte a moment before."""
+        limit = time.monotonic() + 10
+        while self.get(self.path) and last(self.proxy, "endpoint:layer")["cache"] != "hit":
+            assert time.monotonic() < limit
+
     def is_kept(self) -> bool:
         """Whether the proxy has a file by that digest, or one that may become it."""
         folder = self.proxy.data
@@ -100,6 +106,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
         yield disk
 
 
+@pytest.mark.slow
 def test_fifty_clients_and_one_request(tmp_path: Path) -> None:
     block = random.Random("block").randbytes(MIB)
     large = block * (LARGE // MIB)
@@ -139,6 +146,7 @@ def test_what_was_fetched_is_served_from_disk(own: Pulled) -> None:
     assert own.get(own.path).content == own.layer
     assert last(own.proxy, "endpoint:layer")["cache"] == "miss"
     own.upstream.stop()
+    own.until_kept()
     assert own.get(own.path).content == own.layer
     assert last(own.proxy, "endpoint:layer")["cache"] == "hit"
     head = httpx.head(f"{own.proxy.url}{own.path}")
@@ -268,6 +276,7 @@ def test_a_length_that_nobody_tells(both: Pulled) -> None:
     assert both.get(both.path).content == both.layer
 
 
+@pytest.mark.slow
 def test_killed_in_the_middle(tmp_path: Path) -> None:
     with chain(tmp_path, start=brokenreg_process) as running:
         killed_in_the_middle(Pulled.push(running))

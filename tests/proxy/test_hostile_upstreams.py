@@ -208,6 +208,7 @@ def flooding(answer: bytes, flood: bytes) -> Iterator[str]:
             listening.shutdown(socket.SHUT_RDWR)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("answer", "flood"), [(b"", INTERIM * 500), (HEAD, b"1\r\na\r\n" * 5000)], ids=["interim", "chunks"]
 )

@@ -164,6 +164,7 @@ async def test_who_waits_for_a_lookup_waits_as_long_as_for_a_connection(
             await get(client, "quay.io")
 
 
+@pytest.mark.slow
 def test_slow_lookups_stop_neither_pushes_nor_the_end(tmp_path: Path) -> None:
     (tmp_path / "sitecustomize.py").write_text(_SLOW_RESOLVER)
     upstream = "--upstream", "local=http://127.0.0.1:1"  # else the tests' brokenreg is offline

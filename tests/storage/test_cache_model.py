@@ -222,5 +222,5 @@ class CacheMachine(RuleBasedStateMachine):
         shutil.rmtree(self.root)
 
 
-TestCacheMachine = CacheMachine.TestCase
+TestCacheMachine = pytest.mark.slow(CacheMachine.TestCase)
 TestCacheMachine.settings = settings(max_examples=150, stateful_step_count=30, deadline=None)

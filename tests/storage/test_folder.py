@@ -44,6 +44,7 @@ def test_a_second_process_is_refused(own_registry: Brokenreg) -> None:
     assert own_registry.stop() == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
 def test_the_next_process_is_not(tmp_path: Path, number: int) -> None:
     """A lock that outlived its holder would need a person to remove it."""

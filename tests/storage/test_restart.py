@@ -13,6 +13,8 @@ from tests.process import brokenreg_process
 from tests.registry.pushing import connect, digest_of, stored, until_in_flight
 from tests.server import Brokenreg
 
+pytestmark = pytest.mark.slow
+
 CONTENT = random.Random("restart").randbytes(1_200_000)
 HALF = 700_000
 
