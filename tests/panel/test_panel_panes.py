@@ -190,7 +190,7 @@ def test_the_rule_that_was_applied_is_told_with_its_place_and_counts() -> None:
     assert "so far  matched 1, applied 1" in said
     assert "fault   error status=418" in said
     assert "rule 1  faults.yaml:1\n    did not match: repository is not other/*" in said
-    assert "rule 3  faults.yaml:3\n    was not evaluated: another rule was applied first" in said
+    assert "rule 3  faults.yaml:3\n    was not evaluated: another rule matched first" in said
     reasons(books, exchange(log, "/v2/a/manifests/b"))
     said = told(books, seen)
     assert "here    applied: match 1, 1 of 2 times" in said
@@ -242,7 +242,7 @@ def test_what_a_path_asked_for_is_told() -> None:
     path = [PathRule(rule_of({"fault": {"type": "error", "status": 418}}), "error:418")]
     said = reasons(books, exchange(TrafficLog(), "/v2/broken/error/manifests/418"), path)
     assert "from    the path: error:418" in said
-    assert "    was not evaluated: another rule was applied first" in said
+    assert "    was not evaluated: another rule matched first" in said
 
 
 async def test_the_counts_go_along() -> None:

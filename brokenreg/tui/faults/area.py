@@ -140,7 +140,8 @@ class FaultsArea(TabArea):
         active = self._selected
         if active is not None:
             question = Confirmation(
-                f"Delete rule {visible(active.label)}?", (faults_words(active.rule), "Its counters are lost.")
+                f"Delete {'rule ' if active.rule.name else ''}{visible(active.label)}?",
+                (faults_words(active.rule), "Its counters are lost."),
             )
             self.app.push_screen(question, partial(self._removed, self._namespace, active.id))
 

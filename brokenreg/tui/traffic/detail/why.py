@@ -110,7 +110,7 @@ def _reason(exchange: Exchange, active: ActiveRule, outcome: RuleOutcome | None,
     if mismatch := active.mismatch_reason(exchange):
         return f"did not match: {mismatch}"
     if is_after:
-        return "was not evaluated: another rule was applied first"
+        return "was not evaluated: another rule matched first"
     if exchange.endpoint is Endpoint.CONNECT or exchange.target.error is not None:
         return "was not evaluated"
     return "matches, but was not evaluated: the request was refused before, or other rules were in effect"
