@@ -26,6 +26,7 @@ from brokenreg.wire.asgi import (
 )
 from brokenreg.wire.connection import CONNECTION, Wire
 from brokenreg.wire.cutting import cut
+from brokenreg.wire.http2 import BODY_FOLLOWS
 from brokenreg.wire.inbound_connection import AcceptedConnections
 from brokenreg.wire.request_body import RequestBody
 
@@ -149,14 +150,16 @@ class ConnectionMiddleware:
 
 
 def _body_of(scope: Scope, receive: Receive) -> RequestBody | None:
+    is_http2 = scope["http_version"] == H2
+    if is_http2 and not BODY_FOLLOWS.get():
+        return None
     length = header(scope, b"content-length")
     if length is None:
-        has_body = scope["method"] not in _BODILESS or header(scope, b"transfer-encoding") is not None
-        return RequestBody(receive) if has_body else None
-    if length != b"0":
-        return RequestBody(receive)
-    # Over HTTP/2, empty DATA frames may follow; each of them is a message.
-    return RequestBody(receive, is_empty=True) if scope["http_version"] == H2 else None
+        is_empty = scope["method"] in _BODILESS and header(scope, b"transfer-encoding") is None
+    else:
+        is_empty = length == b"0"
+    # Over HTTP/2, DATA frames follow even then, and each of them is a message.
+    return RequestBody(receive, is_empty=is_empty) if is_http2 or not is_empty else None
 
 
 def _end_of(http_stream: Any) -> asyncio.Event:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from contextvars import ContextVar
+
 import hypercorn.protocol
 from h2.errors import ErrorCodes
 from h2.events import DataReceived, Event, RequestReceived
 from hypercorn.events import Closed
 from hypercorn.events import Event as ConnectionEvent
 from hypercorn.protocol.h2 import H2Protocol
+
+BODY_FOLLOWS: ContextVar[bool] = ContextVar("body_follows", default=False)
+"""True in the task of a request whose headers did not end its stream: DATA follows, which may be empty."""
 
 _READ_AS_ASCII = (b":method", b":path")
 
@@ -24,6 +29,8 @@ class CheckedHTTP2(H2Protocol):
 
     async def _handle_events(self, events: list[Event]) -> None:
         for event in events:
+            if isinstance(event, RequestReceived):
+                BODY_FOLLOWS.set(event.stream_ended is None)
             if isinstance(event, RequestReceived) and _is_malformed(event):
                 self.connection.reset_stream(event.stream_id, ErrorCodes.PROTOCOL_ERROR)
             elif isinstance(event, DataReceived) and event.stream_id not in self.streams:

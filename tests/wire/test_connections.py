@@ -83,6 +83,16 @@ async def test_an_exchange_with_empty_data_after_content_length_0_over_http2_end
         assert connection.ask("/v2/").status == 200
 
 
+async def test_a_get_with_a_body_over_http2_does_not_block_its_connection(registry: Brokenreg) -> None:
+    with HTTP2(registry) as connection:
+        stream = connection.begin("/v2/", end=False)
+        last = DataFrame(stream, b"x", flags=["END_STREAM"]).serialize()
+        connection.send(DataFrame(stream, b"x").serialize() * 7 + last)
+        assert connection.read(stream).status == 200
+        assert connection.ask("/v2/").status == 200
+    await until_zero(registry, "in_flight")
+
+
 async def test_downloads_end_when_their_client_disconnects_over_http2(registry: Brokenreg) -> None:
     """A download whose buffer is full must not wait for room that nothing makes."""
     content = bytes(4 << 20)
