@@ -39,7 +39,7 @@ def check(control: ControlClient, as_json: bool) -> None:
     for each in () if as_json else verdicts:
         mark = "✓" if each["met"] else "✗"
         name = f"{each['name']}: " if each["name"] else ""
-        line = f"{mark} {name}{each['filter']}  got {each['got']}, want {each['want']}"
+        line = f"{mark} {name}{each['filter']}  got {each['seen']}, want {each['wanted']}"
         click.echo(printable(line))
     if not all(each["met"] for each in verdicts):
         sys.exit(1)

@@ -30,7 +30,7 @@ class BreakpointStates(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    enabled: bool = Field(description="false if all breakpoints are disabled")
+    on: bool = Field(description="false if all breakpoints are disabled")
     breakpoints: list[BreakpointState]
 
 
@@ -39,7 +39,7 @@ class Switch(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    enabled: bool
+    on: bool
 
 
 async def list_breakpoints(runtime: Runtime, request: APIRequest) -> Response:
@@ -55,7 +55,7 @@ async def add_breakpoint(runtime: Runtime, request: APIRequest) -> Response:
 
 async def switch_breakpoints(runtime: Runtime, request: APIRequest) -> Response:
     """Enable or disable all breakpoints. What is held stays held."""
-    operations.set_breakpoints_enabled(runtime, enabled=request.model(Switch).enabled)
+    operations.set_breakpoints_enabled(runtime, enabled=request.model(Switch).on)
     return json_response(_all(runtime))
 
 
@@ -77,7 +77,7 @@ def _state(each: Breakpoint) -> BreakpointState:
 
 def _all(runtime: Runtime) -> BreakpointStates:
     breakpoints = runtime.gate.breakpoints
-    return BreakpointStates(enabled=breakpoints.are_on, breakpoints=[_state(each) for each in breakpoints])
+    return BreakpointStates(on=breakpoints.are_on, breakpoints=[_state(each) for each in breakpoints])
 
 
 _ALL = "/v1/breakpoints"
@@ -93,9 +93,7 @@ ROUTES = (
         status=201,
         example='{"expression": "endpoint:layer status:2xx"}',
     ),
-    Route(
-        "PUT", _ALL, switch_breakpoints, body=Switch, answer=BreakpointStates, example='{"enabled": false}'
-    ),
+    Route("PUT", _ALL, switch_breakpoints, body=Switch, answer=BreakpointStates, example='{"on": false}'),
     Route("DELETE", _ALL, clear_breakpoints, status=204),
     Route("DELETE", f"{_ALL}/<int:id>", delete_breakpoint, status=204, problems=(404,), parameters=_ID),
 )

@@ -66,8 +66,8 @@ class Verdict(BaseModel):
 
     name: str | None
     filter: str
-    want: str = Field(description="the expected number, in words")
-    got: int = Field(description="matching exchanges that have ended since the scenario was loaded")
+    wanted: str = Field(description="the expected number, in words")
+    seen: int = Field(description="matching exchanges that have ended since the scenario was loaded")
     met: bool
 
 
@@ -111,7 +111,7 @@ class _Counted:
         return Verdict(
             name=expectation.name,
             filter=expectation.filter,
-            want=expectation.want(),
-            got=self._got,
+            wanted=expectation.want(),
+            seen=self._got,
             met=expectation.is_met(self._got),
         )

@@ -122,7 +122,7 @@ def test_skopeo_follows_a_link_that_never_ends(skopeo: Client, registry: Brokenr
         ("tag-pages_page-2", 5),
         ("tag-pages_page-2_link-absolute", 5),
         ("tag-pages_page-2_link-absent", 2),
-        ("tag-pages_fabricated-3000_page-500", 3005),
+        ("tag-pages_invented-3000_page-500", 3005),
     ],
 )
 def test_skopeo_lists_tags(skopeo: Client, registry: Brokenreg, fault: str, tags: int) -> None:

@@ -65,11 +65,11 @@ async def test_n_beyond_the_cap_is_refused(any_http: httpx.AsyncClient) -> None:
 
 
 async def test_thousands_of_tags(any_http: httpx.AsyncClient) -> None:
-    url = tags_of("tag-pages_fabricated-9000")
+    url = tags_of("tag-pages_invented-9000")
     answer = await any_http.get(url)
     tags = answer.json()["tags"]
     first_and_last = (tags[0], tags[8999], tags[-1])
-    assert (len(tags), first_and_last) == (9005, ("fabricated-000001", "fabricated-009000", "v5"))
+    assert (len(tags), first_and_last) == (9005, ("invented-000001", "invented-009000", "v5"))
     pages = await follow(any_http, f"{url}?n=1000", "tags")
     assert [len(page) for page in pages] == [*[1000] * 9, 5]
     assert list(chain(*pages)) == tags
@@ -105,9 +105,9 @@ async def test_a_link_with_host(any_http: httpx.AsyncClient) -> None:
 
 
 async def test_what_was_never_pushed(http: httpx.AsyncClient) -> None:
-    url = "/v2/broken/with/tag-pages_fabricated-10/lists/nothing/tags/list"
+    url = "/v2/broken/with/tag-pages_invented-10/lists/nothing/tags/list"
     assert error_of(await http.get(url), 404)["code"] == "NAME_UNKNOWN"
-    fabricated = await http.get("/v2/broken/with/tag-pages_fabricated-10/broken/random/tags/list")
+    fabricated = await http.get("/v2/broken/with/tag-pages_invented-10/broken/random/tags/list")
     assert len(fabricated.json()["tags"]) == 10
 
 
@@ -209,7 +209,7 @@ async def test_a_list_that_would_be_the_same_is_no_strike(any_http: httpx.AsyncC
 @pytest.mark.parametrize("n", ["-1", "x", "%C2%B2", "1e3", "9" * 5000], ids=lambda n: n[:8])
 async def test_n_that_is_no_number_is_refused_as_ever(http: httpx.AsyncClient, n: str) -> None:
     name = await with_tags(http)
-    for fault in ("tag-pages_page-2", "tag-pages_cap-3", "tag-pages_fabricated-9"):
+    for fault in ("tag-pages_page-2", "tag-pages_cap-3", "tag-pages_invented-9"):
         answer = await http.get(f"/v2/broken/with/{fault}/{name}/tags/list?n={n}")
         assert error_of(answer, 400)["code"] == "PAGINATION_NUMBER_INVALID"
 
@@ -223,9 +223,9 @@ async def test_a_page_that_is_no_number_is_the_first(http: httpx.AsyncClient) ->
 
 async def test_most_tags_do_not_stop_others(http: httpx.AsyncClient) -> None:
     name = await with_tags(http)
-    url = f"/v2/broken/with/tag-pages_fabricated-100000_page-10/{name}/tags/list"
-    assert (await http.get(f"{url}?last=fabricated-099995")).json()["tags"] == [
-        *(f"fabricated-{number:06}" for number in range(99996, 100_001)),
+    url = f"/v2/broken/with/tag-pages_invented-100000_page-10/{name}/tags/list"
+    assert (await http.get(f"{url}?last=invented-099995")).json()["tags"] == [
+        *(f"invented-{number:06}" for number in range(99996, 100_001)),
         *TAGS,
     ]
 

@@ -192,7 +192,7 @@ async def test_a_manifest_that_is_too_large(http: httpx.AsyncClient) -> None:
 
 
 async def test_limits_of_chunks_are_told_and_kept(http: httpx.AsyncClient) -> None:
-    response = await begin(http, uploads("too-large_limit-800_announce-true_least-100"))
+    response = await begin(http, uploads("too-large_limit-800_tell-true_least-100"))
     assert response.headers["oci-chunk-max-length"] == "800"
     assert response.headers["oci-chunk-min-length"] == "100"
     location = response.headers["location"]

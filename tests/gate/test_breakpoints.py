@@ -53,10 +53,10 @@ def test_breaks_are_switched_off_and_on(breaking: Registry) -> None:
     path = breaking.push(10).layer_path()
     number = add(breaking, "endpoint:layer")
     with breaking.control() as control:
-        told = control.put("/v1/breakpoints", json={"enabled": False}).json()
-        assert told == {"enabled": False, "breakpoints": [{"id": number, "expression": "endpoint:layer"}]}
+        told = control.put("/v1/breakpoints", json={"on": False}).json()
+        assert told == {"on": False, "breakpoints": [{"id": number, "expression": "endpoint:layer"}]}
         assert breaking.ask(path).is_whole
-        control.put("/v1/breakpoints", json={"enabled": True})
+        control.put("/v1/breakpoints", json={"on": True})
         with breaking.connect() as connection:
             begin(connection, path)
             (exchange,) = held(breaking, path)

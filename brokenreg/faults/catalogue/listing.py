@@ -27,11 +27,11 @@ _HTML = b"<!doctype html><title>Sign in</title><h1>Sign in</h1>\n"
 class TagPages(Fault):
     """Lists tags in pages that clients often handle wrongly.
 
-    `fabricated` adds that many fabricated tags. `page` is the size of a page, also if the client requests
+    `invented` adds that many invented tags. `page` is the size of a page, also if the client requests
     larger pages or none. `cap`: a larger `n` is refused with 400 PAGINATION_NUMBER_INVALID. `link` is what
     is wrong with the Link to the next page: `absent` though there is a page, `malformed`, `cyclic` (from the
     last page to the first: it never ends), `absolute` (a URL with a host: valid, but rare), `foreign` (at
-    the second origin, which does not have the fabricated tags, and records credentials that arrive there).
+    the second origin, which does not have the invented tags, and records credentials that arrive there).
     """
 
     name = "tag-pages"
@@ -41,14 +41,14 @@ class TagPages(Fault):
     clients = (
         "those that want all tags in one page, or follow Link forever: image-reflector-controller#585, #931"
     )
-    example = "fabricated-9000_page-100_link-absent"
+    example = "invented-9000_page-100_link-absent"
 
-    link: Literal["correct", "absent", "malformed", "cyclic", "absolute", "foreign"] = Field(
-        "correct", description="what is wrong with Link"
+    link: Literal["honest", "absent", "malformed", "cyclic", "absolute", "foreign"] = Field(
+        "honest", description="what is wrong with Link"
     )
     page: int | None = Field(None, ge=1, le=10**6, description="largest page; absent: as requested")
     cap: int | None = Field(None, ge=0, le=10**6, description="largest `n` that is accepted; absent: any")
-    fabricated: int = Field(0, ge=0, le=100_000, description="number of additional, fabricated tags")
+    invented: int = Field(0, ge=0, le=100_000, description="number of additional, invented tags")
 
     def no_effect_reason(self, exchange: Exchange, head: Head) -> str | None:
         del exchange
@@ -78,21 +78,21 @@ class TagPages(Fault):
         query = dict(requested)
         if self.page is not None and (wanted is None or wanted > self.page):
             query["n"] = str(self.page)
-        page, links = page_of(query.get, (there, await self._fabricated_tags()), path)
+        page, links = page_of(query.get, (there, await self._invented_tags()), path)
         link = self._link(context, links.get("link"), query)
         if (page, link) == (original[0], original[1].get("link")):
             context.no_effect("the page is the same")
         await _send_response_page(context, head, {"name": context.exchange.target.name, "tags": page}, link)
 
-    async def _fabricated_tags(self) -> list[str]:
-        return await asyncio.to_thread(_fabricated, self.fabricated) if self.fabricated else []
+    async def _invented_tags(self) -> list[str]:
+        return await asyncio.to_thread(_invented, self.invented) if self.invented else []
 
     def _link(self, context: FaultContext, link: str | None, query: dict[str, str]) -> str | None:
         """Return the Link header, made from the original one."""
         if self.link == "cyclic" and link is None:
             first = urlencode({"n": query["n"]} if "n" in query else {})
             return f'<{context.scope["path"]}?{first}>; rel="next"'
-        if link is None or self.link in ("correct", "cyclic"):
+        if link is None or self.link in ("honest", "cyclic"):
             return link
         url, rest = link.removeprefix("<").split(">", 1)
         match self.link:
@@ -197,9 +197,9 @@ def _listed(head: Head, body: bytes, member: str) -> list[Any] | None:
 
 
 @lru_cache(4)
-def _fabricated(count: int) -> list[str]:
-    """Return that many fabricated tags, in order; the maximum takes a tenth of a second."""
-    return [f"fabricated-{number:06}" for number in range(1, count + 1)]
+def _invented(count: int) -> list[str]:
+    """Return that many invented tags, in order; the maximum takes a tenth of a second."""
+    return [f"invented-{number:06}" for number in range(1, count + 1)]
 
 
 def _compact(document: Any) -> bytes:

@@ -61,7 +61,7 @@ class TooLarge(Fault):
     """Responds with 413 to a request whose body has more than `limit` bytes.
 
     It responds immediately if Content-Length is too large, else after `limit` bytes. Nothing is stored.
-    `announce` announces the limit as OCI-Chunk-Max-Length when an upload begins. `least` announces
+    `tell` announces the limit as OCI-Chunk-Max-Length when an upload begins. `least` announces
     OCI-Chunk-Min-Length, and refuses a PATCH with less (400 SIZE_INVALID); only the last chunk, in the PUT,
     may be smaller (distribution-spec, "Pushing a blob in chunks").
     """
@@ -73,7 +73,7 @@ class TooLarge(Fault):
     example = "limit-1mib"
 
     limit: Size = Field(1024 * 1024, description="maximum size of a body, in bytes")
-    announce: bool = Field(False, description="announce the limit when an upload begins")
+    tell: bool = Field(False, description="announce the limit when an upload begins")
     least: Size | None = Field(None, ge=1, description="minimum size of a PATCH, in bytes; absent: none")
 
     def no_effect_reason(self, exchange: Exchange, head: Head) -> str | None:
@@ -118,7 +118,7 @@ class TooLarge(Fault):
         """Return the headers that announce the limits when an upload begins."""
         if method != "POST" or status != _ACCEPTED:
             return {}
-        limits = {"oci-chunk-max-length": self.limit} if self.announce else {}
+        limits = {"oci-chunk-max-length": self.limit} if self.tell else {}
         return limits if self.least is None else {**limits, "oci-chunk-min-length": self.least}
 
     def _too_large(self) -> OCIError:
