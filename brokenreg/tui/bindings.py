@@ -46,6 +46,8 @@ class KeyLine(Footer):
 
     async def recompose(self) -> None:
         """Replace the keys, if others are to be shown: mounting a dozen widgets takes 10 ms."""
+        if not self.is_attached:  # its screen was closed meanwhile
+            return
         shown = [_look(key) for key in self.compose() if isinstance(key, FooterKey)]
         if shown != [_look(key) for key in self.query(FooterKey)]:
             await super().recompose()
