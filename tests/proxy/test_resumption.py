@@ -133,12 +133,12 @@ LIES: list[tuple[str, Ranges, str]] = [
     (
         "a range that begins later",
         lambda begin, blob: cut(206, begin + 7, blob, brings=len(blob)),
-        f"asked for a blob from byte {STEP} on and sent bytes {STEP + 7}-",
+        f"got a request for a blob from byte {STEP} on and sent bytes {STEP + 7}-",
     ),
     (
         "no range",
         lambda begin, blob: Answer(206, {}, blob[begin:]),
-        f"asked for a blob from byte {STEP} on and sent no range",
+        f"got a request for a blob from byte {STEP} on and sent no range",
     ),
     (
         "another size",
