@@ -132,4 +132,4 @@ def test_skopeo_lists_tags(skopeo: Client, registry: Brokenreg, fault: str, tags
     listed = skopeo(
         "list-tags", "--tls-verify=false", f"docker://{registry.host}/broken/with/{fault}/listed/app"
     )
-    assert listed.count('"v') + listed.count('"fabricated-') == tags
+    assert listed.count('"v') + listed.count('"invented-') == tags
