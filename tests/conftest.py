@@ -17,6 +17,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -40,6 +41,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if "terminal" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.terminal)
     items.sort(key=_place)
+
+
+def pytest_collection_finish() -> None:
+    """Leave what is imported out of searches for garbage, and search less often: a fifth of a run's time."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(5_000, 20, 20)
 
 
 def _place(item: pytest.Item) -> int:

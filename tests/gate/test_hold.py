@@ -300,9 +300,13 @@ def test_a_paced_body_does_not_catch_up_after_it_was_held(
         order(plain, exchange["id"], "step", bytes=at)
         while held(plain, path)[0]["response_bytes"] < 2 * at:
             assert time.monotonic() < stepped + 5
-        assert time.monotonic() - stepped > 0.7 * at * pace
+        held_again = time.monotonic()
+        assert held_again - stepped > 0.7 * at * pace
         time.sleep(0.25)
         resumed = time.monotonic()
         order(plain, exchange["id"], "resume")
         assert len(read(connection, 0).body) == size
-        assert time.monotonic() - resumed > 0.9 * (size - 2 * at) * pace
+        ended = time.monotonic()
+        # What a busy machine sent late may be caught up with, so the second part may be a little shorter.
+        assert ended - resumed > 0.7 * (size - 2 * at) * pace
+        assert ended - stepped - (resumed - held_again) > 0.9 * (size - at) * pace

@@ -47,9 +47,11 @@ def describe(proxy: Brokenreg, odd: Scripted, name: str, blob: bytes, *sizes: in
 
 
 def stored(proxy: Brokenreg) -> int:
-    """Bytes of all uploads and blobs."""
-    paths = [*(proxy.data / "uploads").iterdir(), *(proxy.data / "blobs" / "sha256").iterdir()]
-    return sum(path.stat().st_size for path in paths)
+    """Bytes of all blobs, once no upload is left: clients have the last byte a moment before its end."""
+    deadline = time.monotonic() + 10
+    while any((proxy.data / "uploads").iterdir()):
+        assert time.monotonic() < deadline, "an upload stays"
+    return sum(path.stat().st_size for path in (proxy.data / "blobs" / "sha256").iterdir())
 
 
 @pytest.mark.parametrize("is_chunked", [True, False])
