@@ -30,6 +30,7 @@ def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]
     )
 
 
+@pytest.mark.slow
 def test_the_ready_line_comes_first_and_the_registry_answers(tmp_path: Path) -> None:
     ready_file = tmp_path / "ready.json"
     with brokenreg_process(tmp_path / "data", "--ready-file", str(ready_file)) as running:
@@ -57,6 +58,7 @@ def test_several_listeners(tmp_path: Path) -> None:
         assert urls[1].startswith("http://[::1]:")
 
 
+@pytest.mark.slow
 def test_serve_alone_prints_a_readable_log(tmp_path: Path) -> None:
     process = subprocess.Popen(
         [sys.executable, "-m", "brokenreg", "serve", "--listen", "127.0.0.1:0", "--control", "off"],
@@ -84,6 +86,7 @@ def test_serve_alone_prints_a_readable_log(tmp_path: Path) -> None:
             process.stdout.close()
 
 
+@pytest.mark.slow
 def test_nobody_need_read_the_output(tmp_path: Path) -> None:
     """A full pipe must stop neither the registry nor its end."""
     with brokenreg_process(tmp_path / "data") as running:
@@ -95,6 +98,7 @@ def test_nobody_need_read_the_output(tmp_path: Path) -> None:
         assert running.process.wait(timeout=3) == 0
 
 
+@pytest.mark.slow
 def test_the_log_file_takes_each_exchange(tmp_path: Path) -> None:
     log = tmp_path / "exchanges.jsonl"
     with brokenreg_process(tmp_path / "data", "--log", str(log)) as running:
@@ -211,6 +215,7 @@ def test_bad_usage_of_a_process_of_its_own(tmp_path: Path) -> None:
     assert "s3cret" not in result.stderr
 
 
+@pytest.mark.slow
 def test_a_busy_port_is_one_line_and_status_1(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
@@ -220,6 +225,7 @@ def test_a_busy_port_is_one_line_and_status_1(tmp_path: Path) -> None:
     assert f"cannot listen on 127.0.0.1:{port}: Address already in use" in result.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("data", "problem"),
     [("/proc/nowhere", "cannot use the data folder"), ("/dev/null/x", "cannot use the data folder")],
@@ -241,6 +247,7 @@ def test_bad_certificates_are_one_line_and_status_1(tmp_path: Path) -> None:
         assert f"cannot use certificate {certificate} with key {bad}: " in result.stderr
 
 
+@pytest.mark.slow
 def test_nobody_is_asked_for_a_passphrase(tmp_path: Path) -> None:
     key = tmp_path / "key.pem"
     secret = ec.generate_private_key(ec.SECP256R1()).private_bytes(
@@ -257,6 +264,7 @@ def test_nobody_is_asked_for_a_passphrase(tmp_path: Path) -> None:
     assert "the key is encrypted" in result.stderr
 
 
+@pytest.mark.slow
 def test_flag_before_environment_before_file_before_default(tmp_path: Path) -> None:
     config = tmp_path / "brokenreg.toml"
     config.write_text(

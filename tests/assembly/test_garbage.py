@@ -6,6 +6,8 @@ import asyncio
 import gc
 import weakref
 
+import pytest
+
 from brokenreg.assembly.process_tuning import full_collections_when_quiet, is_due
 
 
@@ -16,6 +18,7 @@ class _Knot:
         self.itself = self
 
 
+@pytest.mark.slow
 async def test_old_garbage_is_found_once_it_is_quiet() -> None:
     found = asyncio.Event()
     async with full_collections_when_quiet():

@@ -185,6 +185,7 @@ asyncio.run(run(sys.argv[1]))
 """
 
 
+@pytest.mark.slow
 def test_the_first_request_upstream_loads_no_library(tmp_path: Path) -> None:
     """That would block the event loop."""
     command = [sys.executable, "-c", _MODULES_OF_A_REQUEST, str(tmp_path / "data")]

@@ -96,6 +96,7 @@ def test_standard_error_that_nobody_reads_stops_nobody() -> None:
     os.close(writer)
 
 
+@pytest.mark.slow
 def test_a_run_whose_output_nobody_reads(tmp_path: Path) -> None:
     """It ends on SIGTERM, and says how many lines were lost."""
     command = [sys.executable, "-m", "brokenreg", "serve", "--headless", "--offline", "--control", "off",

@@ -86,6 +86,7 @@ def test_the_environment_is_used_if_that_is_wanted(tmp_path: Path) -> None:
         assert web.asked == ["CONNECT registry.test:80 HTTP/1.1"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("environment", "told"),
     [

@@ -99,6 +99,7 @@ def test_holding(guarded: Brokenreg) -> None:
     told(guarded, "rules", "clear")
 
 
+@pytest.mark.slow
 def test_no_status_after_the_headers(guarded: Brokenreg) -> None:
     def abort() -> tuple[int, str, str]:
         done = run("abort", "--status", "503", BROKENREG_URL=guarded.control, BROKENREG_CONTROL_TOKEN=TOKEN)
@@ -133,6 +134,7 @@ def test_a_namespace_of_its_own(guarded: Brokenreg) -> None:
     told(guarded, "rules", "clear", "--namespace", "team")
 
 
+@pytest.mark.slow
 def test_where_the_control_api_is(guarded: Brokenreg) -> None:
     host = guarded.control.removeprefix("http://")
     closed = "127.0.0.1:9"

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 
 from tests.control.problem import problem_of
 from tests.process import brokenreg_process
@@ -163,6 +164,7 @@ def test_events(registry: Brokenreg, control: httpx.Client) -> None:
     )
 
 
+@pytest.mark.slow
 def test_readers_of_events_do_not_delay_the_end(tmp_path: Path) -> None:
     with brokenreg_process(tmp_path / "data") as running:
         host, port = running.control.partition("://")[2].split(":")

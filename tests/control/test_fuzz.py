@@ -51,6 +51,7 @@ def fuzzed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fuzzed]:
         yield running, schemathesis.openapi.from_url(f"{running.control}/openapi.json")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method_path", [(r.method, r.template) for r in ROUTES if r.template not in ENDLESS])
 def test_no_question_breaks_it(fuzzed: Fuzzed, method_path: tuple[str, str]) -> None:
     running, schema = fuzzed

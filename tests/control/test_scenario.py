@@ -67,6 +67,7 @@ def bare(rules: list[dict[str, Any]]) -> list[dict[str, Any]]:
     ]
 
 
+@pytest.mark.slow
 @settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
 @given(rules=st.lists(_RULES, min_size=1, max_size=4))
 def test_rules_of_any_door_are_written_and_read_again(registry: Brokenreg, rules: list[Any]) -> None:

@@ -73,6 +73,7 @@ def test_garbage(tmp_path: Path) -> None:
         assert outcome(running) == "served"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("arguments", TLS)
 def test_a_stall_lasts_until_the_client_leaves(tmp_path: Path, arguments: tuple[str, ...]) -> None:
     rules = in_turn(*["accept, form: stall"] * 20)
@@ -114,6 +115,7 @@ def test_a_stall_for_a_while(tmp_path: Path) -> None:
         assert outcome(running) == "served"
 
 
+@pytest.mark.slow
 def test_stopping_releases_who_is_stalled_at_once(tmp_path: Path) -> None:
     rules = in_turn("accept, form: stall", "tls, form: handshake-stalls")
     log = tmp_path / "exchanges"
@@ -128,6 +130,7 @@ def test_stopping_releases_who_is_stalled_at_once(tmp_path: Path) -> None:
     assert log.read_text().count('"ended":"aborted"') == 3
 
 
+@pytest.mark.slow
 def test_descriptors_do_not_leak(tmp_path: Path) -> None:
     rules = """
 - {fault: {type: accept, form: reset}, probability: 0.3}

@@ -184,6 +184,7 @@ def test_truncate_a_fabricated_layer(each: Registry, end: str) -> None:
     assert (rest.status, rest.is_whole, len(rest.body)) == (206, True, size - 1_000_000)
 
 
+@pytest.mark.slow
 def test_nothing_follows_a_truncated_response(http1: Registry) -> None:
     """A request that was sent behind it is not answered."""
     image = http1.push(SIZE)

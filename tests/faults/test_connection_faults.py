@@ -199,6 +199,7 @@ def test_a_body_too_short_for_it(http2: Registry, fault: str) -> None:
     assert http2.exchange(image.layer_path())["faults"] == []
 
 
+@pytest.mark.slow
 def test_h2_reset_of_a_fabricated_layer(http2: Registry) -> None:
     tag = "after-300kib_code-8_layers-1"
     manifest = json.loads(http2.ask(f"/v2/broken/h2-reset/manifests/{tag}").body)

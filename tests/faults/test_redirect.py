@@ -121,6 +121,7 @@ def test_status(http2: Registry, code: int) -> None:
     location_of(http2.ask(pushed.layer_path(prefix(f"status-{code}"))), code)
 
 
+@pytest.mark.slow
 def test_a_url_lives_as_long_as_told(http2: Registry) -> None:
     pushed = http2.push(1000)
     began = time.monotonic()

@@ -64,6 +64,7 @@ async def test_a_push_that_times_out_is_not_stored(http: httpx.AsyncClient) -> N
     assert (await http.get("/v2/faults/timed-out/manifests/v1")).status_code == 404
 
 
+@pytest.mark.slow
 async def test_many_wait_and_nobody_else_does(http: httpx.AsyncClient) -> None:
     for_long = [asyncio.create_task(http.get(f"{URL}/dur-1h")) for _ in range(50)]
     waiting = [asyncio.create_task(http.get(f"{URL}/dur-1s")) for _ in range(25)]
@@ -96,6 +97,7 @@ def test_a_client_that_leaves_frees_everything_at_once(own_registry: Brokenreg) 
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sent", [2, 3 * MIB, 3 * MIB - 1])
 def test_a_push_whose_client_leaves(own_registry: Brokenreg, sent: int) -> None:
     """However much of the body nobody has read yet, and whether or not all of it came."""

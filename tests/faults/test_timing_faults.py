@@ -29,6 +29,7 @@ def test_timeout(each: Registry, method: str) -> None:
     assert each.ask(path).status == 404
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("parameters", "least", "most"),
     [
@@ -67,6 +68,7 @@ def test_latency_takes_a_push_in_first(each: Registry) -> None:
     assert each.exchange(path, "PUT")["ended"] == "disconnected"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("at", [0, 1, 100_000, "50%"])
 def test_stall_in_the_body(each: Registry, at: Any) -> None:
     """Headers and so many bytes, silence, then the rest."""
@@ -264,6 +266,7 @@ def test_throttle_and_corrupt(each: Registry) -> None:
         assert answer.duration >= 0.22
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("fault", "size"),
     [({"type": "throttle", "rate": 100_000}, 20_000), ({"type": "drip", "every": "100us"}, 2000)],

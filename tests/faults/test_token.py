@@ -108,6 +108,7 @@ def test_html(http: httpx.Client) -> None:
     assert answer.content.startswith(b"<html>")
 
 
+@pytest.mark.slow
 def test_lifetime_and_what_is_claimed_of_it(http: httpx.Client) -> None:
     parameters = "lifetime-900ms_claimed-1h"
     began = time.monotonic()
@@ -160,6 +161,7 @@ def test_around_another_fault(http: httpx.Client, inner: str) -> None:
         assert answer.json()["token"] == "garbage"
 
 
+@pytest.mark.slow
 def test_rules_for_requests_for_a_token(tmp_path: Path) -> None:
     """By the repository of the first scope, in the query or in the form."""
     (tmp_path / "rules.yaml").write_text(

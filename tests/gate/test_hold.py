@@ -111,6 +111,7 @@ def until(is_so: Callable[[], bool]) -> None:
         assert time.monotonic() < deadline
 
 
+@pytest.mark.slow
 def test_step_by_step(each: Registry) -> None:
     image = each.push(1000)
     path, body = image.layer_path(), image.layers[0]
@@ -275,6 +276,7 @@ def test_shutdown_releases(tmp_path: Path, protocol: str) -> None:
         assert stopping.result() == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("fault", "size", "at", "pace"),
     [

@@ -189,6 +189,7 @@ def test_long_names_are_cut() -> None:
     assert listing.entries[0].is_name_cut
 
 
+@pytest.mark.slow
 def test_a_million_entries_stop_at_the_bound_within_its_memory() -> None:
     packed = zlib.compressobj(1, zlib.DEFLATED, 31)
     block = b"".join(header(b"%07d" % number + b"n" * 90) for number in range(1000))

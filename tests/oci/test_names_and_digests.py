@@ -16,6 +16,7 @@ SPEC_NAME = r"[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*(\/[a-z0-9]+((\.|_|__|-+)[a-z0-9]
 SPEC_TAG = r"[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}"
 
 
+@pytest.mark.slow
 @given(st.from_regex(SPEC_NAME, fullmatch=True).filter(lambda name: len(name) <= 255))
 def test_takes_every_name_of_the_specification(name: str) -> None:
     assert check_name(name) == name

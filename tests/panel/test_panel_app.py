@@ -52,6 +52,7 @@ async def test_it_asks_before_it_breaks_something_off(keys: list[str]) -> None:
     assert panel.return_code == 0
 
 
+@pytest.mark.slow
 async def test_it_asks_while_rules_are_not_saved(tmp_path: Path) -> None:
     """Those made here: in a form, or as an override that is on. A rule that was applied once is not lost."""
     async with shown(TrafficLog()) as (panel, pilot):
@@ -149,6 +150,7 @@ async def test_without_colours_the_cursor_and_the_outcome_can_be_told(
         ]  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("file", FILES)
 async def test_the_pictures_are_what_the_panel_looks_like(file: str) -> None:
     differs = difference((FOLDER / file).read_text(encoding="utf-8"), await take(file))

@@ -7,6 +7,7 @@ import zlib
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
+import pytest
 from exchanges import NOW
 from running import registry
 from screen import look, said, settled, text
@@ -61,6 +62,7 @@ async def test_all_kinds_of_blobs_are_listed_with_origin_and_place() -> None:
         assert "9 by size" in seen
 
 
+@pytest.mark.slow
 async def test_a_layer_is_listed_with_whiteouts() -> None:
     async with panel_on(one_image) as (pilot, _, digests):
         await settled(pilot, "/", *"layer", "enter")
@@ -74,6 +76,7 @@ async def test_a_layer_is_listed_with_whiteouts() -> None:
         assert "etc/passwd" not in text(pilot.app)
 
 
+@pytest.mark.slow
 async def test_a_configuration_is_shown_as_json_and_what_is_neither_as_bytes() -> None:
     async def prepare(runtime: Runtime) -> None:
         await store_image(runtime, TEAM, "1.0", b"\x28\xb5\x2f\xfdpacked\x1b[2J", b'{"os":"li\x1b[31mnux"}')
@@ -86,6 +89,7 @@ async def test_a_configuration_is_shown_as_json_and_what_is_neither_as_bytes() -
         assert "000000  28 b5 2f fd 70 61 63 6b  65 64 1b 5b 32 4a" in seen
 
 
+@pytest.mark.slow
 async def test_a_hundred_megabytes_of_json_are_shown_by_their_beginning() -> None:
     async def prepare(runtime: Runtime) -> None:
         await store_blob(runtime, TEAM, b'[{"a":"[bold]b[/bold]"},' * 4_200_000)
@@ -110,6 +114,7 @@ async def test_a_bomb_is_told_where_it_was_left() -> None:
         assert "9.9GiB of 10GiB that the last entry claims are not there" in " ".join(seen.split())
 
 
+@pytest.mark.slow
 async def test_a_digest_is_verified_and_a_wrong_one_told() -> None:
     async with panel_on(one_image) as (pilot, runtime, digests):
         seen = await settled(pilot, "/", *"layer", "enter", "v")
@@ -127,6 +132,7 @@ async def test_a_digest_is_verified_and_a_wrong_one_told() -> None:
         assert not list(runtime.rules.book(""))
 
 
+@pytest.mark.slow
 async def test_corrupt_arms_a_rule_for_exactly_this_blob_and_takes_it_away() -> None:
     async with panel_on(one_image) as (pilot, runtime, digests):
         seen = await settled(pilot, "/", *"layer", "enter", "C")
@@ -143,6 +149,7 @@ async def test_corrupt_arms_a_rule_for_exactly_this_blob_and_takes_it_away() -> 
         assert "the rule is removed" in await settled(pilot, "C")
 
 
+@pytest.mark.slow
 async def test_what_was_pushed_is_deleted_from_all_repositories_after_a_yes() -> None:
     async with panel_on(one_image) as (pilot, runtime, digests):
         seen = await settled(pilot, "/", *"layer", "enter", "d")
@@ -179,6 +186,7 @@ async def test_what_is_fabricated_cannot_be_deleted_but_looked_into() -> None:
         assert "verified: " in await settled(pilot, "v")
 
 
+@pytest.mark.slow
 async def test_order_search_and_copy() -> None:
     async with panel_on(one_image) as (pilot, _, digests):
         assert "3 by size" in text(pilot.app)

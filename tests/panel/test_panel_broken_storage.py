@@ -56,6 +56,7 @@ async def break_index(index: Index) -> None:
     index._bodies.clear()
 
 
+@pytest.mark.slow
 async def test_nothing_is_changed_on_a_full_disk_and_the_panel_says_so(disk: Path, tmp_path: Path) -> None:
     async with registry(TrafficLog()) as runtime:
         await some_images(runtime.store)
@@ -75,6 +76,7 @@ async def test_nothing_is_changed_on_a_full_disk_and_the_panel_says_so(disk: Pat
         assert runtime.store.index.repositories["", "library/app"].tags == tags
 
 
+@pytest.mark.slow
 async def test_an_index_that_cannot_be_read_is_told_wherever_it_is_asked() -> None:
     async with registry(TrafficLog()) as runtime:
         await store_image(runtime, TEAM, "1", tar(("a", b"a")))

@@ -84,6 +84,7 @@ def test_the_documentation_has_the_table() -> None:
     assert told in DOCUMENT.read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [(80, 24), (160, 45)])
 async def test_the_help_has_every_command(size: tuple[int, int]) -> None:
     async with shown(TrafficLog(), size=size) as (panel, pilot):

@@ -39,6 +39,7 @@ def offered(panel: Panel) -> set[str | None]:
     return {active.binding.id for active in panel.screen.active_bindings.values()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scene", [nothing, some_traffic, ruled, some_blobs, pushed_and_cached])
 @pytest.mark.parametrize("tab", TABS)
 async def test_every_key_of_a_tab_does_something_or_says_why_not(tab: str, scene: Scene) -> None:
@@ -68,6 +69,7 @@ async def repository(runtime: Runtime) -> None:
     book.add(rule_of({"fault": "error", "enabled": False}), "test")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("scene", "keys", "told"),
     [

@@ -47,6 +47,7 @@ async def named(pilot: Pilot[int], name: str | Path) -> str:
     return await until_done(pilot)
 
 
+@pytest.mark.slow
 async def test_the_forms_follow_each_other() -> None:
     log = TrafficLog()
     small_pull(log)
@@ -97,6 +98,7 @@ async def test_too_much_for_a_clipboard_is_told() -> None:
         assert MOST_COPIED < 100 * 1000
 
 
+@pytest.mark.slow
 async def test_what_the_filter_shows_is_exported(tmp_path: Path) -> None:
     log = TrafficLog()
     small_pull(log)
@@ -132,6 +134,7 @@ async def test_a_rule_is_saved_and_the_loader_reads_it(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.slow
 async def test_a_file_that_is_there_is_overwritten_only_when_asked_twice(tmp_path: Path) -> None:
     there = tmp_path / "there"
     there.write_text("mine")
@@ -155,6 +158,7 @@ async def test_a_file_that_is_there_is_overwritten_only_when_asked_twice(tmp_pat
     assert [each.name for each in tmp_path.iterdir()] == ["there"]
 
 
+@pytest.mark.slow
 async def test_what_cannot_be_written_is_one_line(tmp_path: Path) -> None:
     log = TrafficLog()
     passed(log, "/v2/")

@@ -103,6 +103,7 @@ async def test_the_next_one_goes_before_other_rules(tmp_path: Path) -> None:
         assert [await it.get(), await it.get()] == [503, 418]
 
 
+@pytest.mark.slow
 async def test_the_next_one_may_ask_for_the_manifest_by_another_name(tmp_path: Path) -> None:
     """docker asks HEAD of the tag and GET of the digest; whichever is chosen, whichever comes next fails."""
     async with bench(tmp_path) as it:
@@ -118,6 +119,7 @@ async def test_the_next_one_may_ask_for_the_manifest_by_another_name(tmp_path: P
             await it.press("u")
 
 
+@pytest.mark.slow
 async def test_no_failure_is_promised_that_cannot_happen(tmp_path: Path) -> None:
     async with bench(tmp_path) as it:
         await it.get()
@@ -161,6 +163,7 @@ async def test_what_addresses_nothing_cannot_be_told_to_fail(tmp_path: Path) -> 
         assert not len(it.book)
 
 
+@pytest.mark.slow
 async def test_another_fault_can_be_chosen_for_the_next_one(tmp_path: Path) -> None:
     async with bench(tmp_path) as it:
         await it.get()
@@ -183,6 +186,7 @@ async def test_another_fault_can_be_chosen_for_the_next_one(tmp_path: Path) -> N
         assert await it.get() == 429, "the last fault is remembered"
 
 
+@pytest.mark.slow
 async def test_an_override_strikes_every_request_until_it_is_off(tmp_path: Path) -> None:
     async with bench(tmp_path) as it:
         await it.press("!")
@@ -227,6 +231,7 @@ async def test_0_has_back_what_the_last_0_put_off(tmp_path: Path) -> None:
         assert [each.rule.enabled for each in it.book] == [False, True]
 
 
+@pytest.mark.slow
 async def test_rules_are_listed_with_what_they_count_switched_moved_and_removed(tmp_path: Path) -> None:
     async with bench(tmp_path) as it:
         assert "There are no rules" in await it.press("2")
@@ -255,6 +260,7 @@ async def test_rules_are_listed_with_what_they_count_switched_moved_and_removed(
         assert [each.rule.name for each in it.book] == ["second [b]", "over"]
 
 
+@pytest.mark.slow
 async def test_a_rule_is_made_and_changed_in_a_form(tmp_path: Path) -> None:
     async with bench(tmp_path) as it:
         await it.press("2", "c")
@@ -282,6 +288,7 @@ async def test_a_rule_is_made_and_changed_in_a_form(tmp_path: Path) -> None:
         assert changed.rule.match.endpoint == "config"
 
 
+@pytest.mark.slow
 async def test_a_reset_while_a_dialogue_is_open_loses_nothing_that_comes_after(tmp_path: Path) -> None:
     scenario = tmp_path / "teapot.yaml"
     scenario.write_text("rules:\n- fault: {type: error, status: 418}\n")
@@ -304,6 +311,7 @@ async def test_a_reset_while_a_dialogue_is_open_loses_nothing_that_comes_after(t
         assert 'nothing was changed: no rule "' in await it.settled()
 
 
+@pytest.mark.slow
 async def test_a_scenario_is_loaded_and_saved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     good, bad, saved = tmp_path / "good.yaml", tmp_path / "bad.yaml", tmp_path / "saved.yaml"
@@ -355,6 +363,7 @@ def test_a_form_reads_back_what_it_shows_of_a_rule(name: str) -> None:
     assert rule_from(CATALOGUE[name], fields, enabled=True, override=False) == rule
 
 
+@pytest.mark.slow
 async def test_every_field_of_a_form_comes_in_sight_and_says_what_it_is_for(tmp_path: Path) -> None:
     async with bench(tmp_path) as it:
         await it.press("2", "c")
@@ -384,6 +393,7 @@ def test_a_saved_scenario_is_loaded_as_it_was(
         save(str(path), write_scenario(scenario), overwrite=False)
 
 
+@pytest.mark.slow
 async def test_clicks_choose_rules_and_faults_and_a_second_one_opens(tmp_path: Path) -> None:
     async with bench(tmp_path) as it:
         for name in ("first", "second"):

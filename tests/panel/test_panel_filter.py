@@ -58,6 +58,7 @@ async def test_a_filter_shows_what_passes_and_says_so() -> None:
         assert "other" not in screen
 
 
+@pytest.mark.slow
 async def test_what_changes_comes_to_pass_a_filter_or_ceases_to() -> None:
     log = TrafficLog()
     passed(log, "/v2/library/old/manifests/1")
@@ -100,6 +101,7 @@ async def test_escape_leaves_the_filter_as_it_was() -> None:
         assert "/ " not in lines(panel)[1]
 
 
+@pytest.mark.slow
 async def test_keys_and_values_are_completed() -> None:
     log = TrafficLog()
     small_pull(log)
@@ -200,6 +202,7 @@ def test_what_a_client_sent_is_not_offered_if_it_could_not_be_shown() -> None:
     assert set(values_of(log)["client"]) == {"127.0.0.1"}
 
 
+@pytest.mark.slow
 async def test_a_value_that_is_half_written_is_not_called_wrong() -> None:
     log = TrafficLog()
     small_pull(log)

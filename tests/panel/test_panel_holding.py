@@ -28,6 +28,7 @@ async def held_layer(shown: Serving, size: int = SMALL) -> tuple[Client, str, Ex
     return client, digest, exchange
 
 
+@pytest.mark.slow
 async def test_a_download_stands_still_steps_and_ends_well() -> None:
     async with serving() as shown:
         path, digest = await shown.layer(SIZE)
@@ -67,6 +68,7 @@ async def test_a_download_stands_still_steps_and_ends_well() -> None:
         assert "HELD" not in await shown.look()
 
 
+@pytest.mark.slow
 async def test_another_step_size() -> None:
     async with serving() as shown:
         client, _, exchange = await held_layer(shown)
@@ -113,6 +115,7 @@ async def test_all_go_on_and_the_one_held_longest_is_first() -> None:
         await first.body(length - 2 * STEP)
 
 
+@pytest.mark.slow
 async def test_breakpoints_are_set_switched_and_removed() -> None:
     async with serving() as shown:
         assert "no breakpoints are set" in await shown.look("i")
@@ -142,6 +145,7 @@ async def test_breakpoints_are_set_switched_and_removed() -> None:
         await shown.look("escape")
 
 
+@pytest.mark.slow
 async def test_an_edited_head_arrives() -> None:
     async with serving() as shown:
         client, _, exchange = await held_layer(shown)

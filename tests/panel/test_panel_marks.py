@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
 from exchanges import answer, digest, end, exchange, passed, small_pull
 from hypothesis import given
 from hypothesis import strategies as st
@@ -57,6 +58,7 @@ async def test_a_key_marks_a_row_and_unmarks_it() -> None:
         assert "◆" not in lines(panel)[1]
 
 
+@pytest.mark.slow
 async def test_marked_rows_are_reached_by_keys_round_and_round() -> None:
     log = TrafficLog()
     several(log)
@@ -106,6 +108,7 @@ async def test_what_is_folded_is_reached_at_its_heading() -> None:
         assert "app0" in line_at_cursor(panel), "two that are folded are one row"
 
 
+@pytest.mark.slow
 async def test_marks_go_along_through_filter_and_grouping() -> None:
     log = TrafficLog()
     small_pull(log)
@@ -167,6 +170,7 @@ async def test_without_marks_keys_say_so() -> None:
         )
 
 
+@pytest.mark.slow
 async def test_the_marked_are_exported_as_har(tmp_path: Path) -> None:
     log = TrafficLog()
     several(log)

@@ -36,6 +36,7 @@ def kept(
     return seen
 
 
+@pytest.mark.slow
 async def test_the_panes_follow_each_other_and_keep_their_place() -> None:
     log = TrafficLog()
     kept(log, b'{"schemaVersion":2,"layers":[]}')

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import pytest
 from exchanges import answer, end, exchange, passed, small_pull
 from hypothesis import given
 from hypothesis import strategies as st
@@ -135,6 +136,7 @@ async def test_a_ping_is_in_sight_while_it_is_in_flight() -> None:
         assert "GET /v2/ " not in await look(pilot)
 
 
+@pytest.mark.slow
 async def test_the_filter_says_of_what_the_routine_is_counted() -> None:
     log = TrafficLog(capacity=8)
     for number in range(4):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from exchanges import NOON, answer, digest, end, exchange, passed, small_pull
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -167,6 +168,7 @@ async def test_the_waterfall_shows_when_each_was() -> None:
         assert "miss" in text(panel)
 
 
+@pytest.mark.slow
 async def test_the_waterfall_is_there_from_100_columns_on() -> None:
     """Also where details take a third of the screen."""
     log = TrafficLog()
@@ -177,6 +179,7 @@ async def test_the_waterfall_is_there_from_100_columns_on() -> None:
             assert "GET blobs/sha256:bb" in text(panel)
 
 
+@pytest.mark.slow
 async def test_how_many_are_newer_counts_exchanges_and_no_headings() -> None:
     log = TrafficLog()
     for place in range(5):

@@ -54,6 +54,7 @@ async def until(pilot: Pilot[int], log: TrafficLog, words: str) -> None:
     pytest.fail(text(pilot.app))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("key", "by"), [("k", -1), ("enter", 0)])
 async def test_a_key_between_two_slices_counts(monkeypatch: pytest.MonkeyPatch, key: str, by: int) -> None:
     monkeypatch.setattr("brokenreg.tui.app.TICK", 3600)
@@ -87,6 +88,7 @@ async def test_in_a_rush_all_is_shown_a_little_later(monkeypatch: pytest.MonkeyP
                 await pilot.pause(0.01)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [(80, 24), (160, 60)])
 async def test_a_change_of_size_between_two_slices_is_followed(
     monkeypatch: pytest.MonkeyPatch, size: tuple[int, int]

@@ -26,6 +26,7 @@ def said(panel: Panel) -> str:
     return " ".join(filter(None, boxed))
 
 
+@pytest.mark.slow
 async def test_pull_commands_are_copied_for_the_client_that_is_chosen() -> None:
     async with registry(TrafficLog()) as runtime:
         await some_images(runtime.store)
@@ -62,6 +63,7 @@ def test_pull_commands_by_listener(address: str, is_trusted: bool, command: str)
     assert pull_command("podman", address, "a", "1", is_trusted=is_trusted) == command
 
 
+@pytest.mark.slow
 async def test_a_tag_is_deleted_after_asking_and_its_manifest_stays() -> None:
     async with registry(TrafficLog()) as runtime:
         await some_images(runtime.store)
@@ -88,6 +90,7 @@ async def test_a_tag_is_deleted_after_asking_and_its_manifest_stays() -> None:
             assert f"untagged {digest[:19]}" in await look(pilot)
 
 
+@pytest.mark.slow
 async def test_a_manifest_is_deleted_after_telling_what_hangs_on_it() -> None:
     async with registry(TrafficLog()) as runtime:
         await some_images(runtime.store)
@@ -124,6 +127,7 @@ async def test_a_cached_tag_is_told_to_come_back_and_takes_no_other_tag() -> Non
             assert not runtime.store.index.repositories["@quay.io", "busybox"].tags
 
 
+@pytest.mark.slow
 async def test_another_tag_is_checked_as_it_is_typed_and_overwrites_after_asking() -> None:
     async with registry(TrafficLog()) as runtime:
         await some_images(runtime.store)

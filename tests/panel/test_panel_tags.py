@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Callable
 
+import pytest
 from pushed import OCI_CONFIG, OCI_LAYER, Pusher, descriptor, some_images
 from running import registry
 from screen import line_at_cursor, line_with, lines, look
@@ -29,6 +30,7 @@ async def after(pilot: Pilot[int], *keys: str) -> str:
     return await look(pilot)
 
 
+@pytest.mark.slow
 async def test_without_anything_it_says_so() -> None:
     async with registry(TrafficLog()) as runtime:
         panel = Panel(runtime)
@@ -39,6 +41,7 @@ async def test_without_anything_it_says_so() -> None:
             assert len(panel.screen_stack) == 1
 
 
+@pytest.mark.slow
 async def test_repositories_open_into_tags_platforms_manifests_and_what_they_are_made_of() -> None:
     async with registry(TrafficLog()) as runtime:
         await some_images(runtime.store)
@@ -73,6 +76,7 @@ async def test_repositories_open_into_tags_platforms_manifests_and_what_they_are
             assert "tag 1.2" not in await look(pilot)
 
 
+@pytest.mark.slow
 async def test_pushes_come_live_and_the_cursor_stays_with_its_row() -> None:
     async with registry(TrafficLog()) as runtime:
         store = runtime.store
@@ -99,6 +103,7 @@ async def test_pushes_come_live_and_the_cursor_stays_with_its_row() -> None:
             assert line_at_cursor(panel).startswith("▌▸ broken/in"), "the row that has come in its place"
 
 
+@pytest.mark.slow
 async def test_documents_are_shown_highlighted_with_what_is_known_of_them() -> None:
     async with registry(TrafficLog()) as runtime:
         await some_images(runtime.store)
@@ -147,6 +152,7 @@ async def test_a_layer_whose_blob_is_gone_is_told() -> None:
             )
 
 
+@pytest.mark.slow
 async def test_a_search_shows_names_and_tags_that_have_it() -> None:
     async with registry(TrafficLog()) as runtime:
         await some_images(runtime.store)
@@ -169,6 +175,7 @@ async def test_a_search_shows_names_and_tags_that_have_it() -> None:
             assert "library/app" in await look(pilot, "escape")
 
 
+@pytest.mark.slow
 async def test_what_clients_sent_is_shown_and_not_obeyed() -> None:
     async with registry(TrafficLog()) as runtime:
         pusher = Pusher(runtime.store, ("", "host\x1b[31m[bold]x"))
@@ -204,6 +211,7 @@ async def test_what_clients_sent_is_shown_and_not_obeyed() -> None:
             assert panel.is_running
 
 
+@pytest.mark.slow
 async def test_a_manifest_of_megabytes_is_shown_in_part() -> None:
     async with registry(TrafficLog()) as runtime:
         pusher = Pusher(runtime.store, ("", "huge"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 
+import pytest
 from hostile import cells
 from hypothesis import given
 from hypothesis import strategies as st
@@ -16,6 +17,7 @@ ANYTHING = st.text(st.characters(), max_size=300) | st.text("ab \x1b\u202e\u0301
 WIDTHS = st.integers(0, 50)
 
 
+@pytest.mark.slow
 def test_every_character_takes_the_cells_that_are_reckoned_for_it() -> None:
     for character in map(chr, range(sys.maxunicode + 1)):
         if printable(character) == character:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from exchanges import NOW, answer, digest, end, exchange, passed, small_pull
 from screen import Clock, line_at_cursor, line_with, lines, look, shown, text
 
@@ -221,6 +222,7 @@ async def test_the_end_stays_in_sight_when_the_terminal_changes() -> None:
             assert "● LIVE" in text(panel)
 
 
+@pytest.mark.slow
 async def test_ten_thousand_rows_and_a_thousand_more_each_second_stay_quick() -> None:
     log = TrafficLog()
     for number in range(10_000):

@@ -137,6 +137,7 @@ def test_a_token_service_that_has_had_too_many_requests(tmp_path: Path) -> None:
         assert int(response.headers["retry-after"]) > 20
 
 
+@pytest.mark.slow
 def test_a_token_that_ends_in_the_middle_of_a_download(tmp_path: Path) -> None:
     """The connection is cut, the token is no good any more: another one, and on from there."""
     with private(tmp_path, "token", more=("--token-lifetime", "1s")) as both:

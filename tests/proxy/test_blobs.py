@@ -121,6 +121,7 @@ def test_fifty_clients_and_one_request(tmp_path: Path) -> None:
         assert both.proxy.resident() < MEMORY
 
 
+@pytest.mark.slow
 def test_a_client_that_leaves_does_not_stop_the_download(both: Pulled) -> None:
     both.rule(SLOW, "layer")
     reader = Reader(both.proxy, both.path)
@@ -131,6 +132,7 @@ def test_a_client_that_leaves_does_not_stop_the_download(both: Pulled) -> None:
     assert last(both.proxy, "endpoint:layer")["cache"] == "joined"
 
 
+@pytest.mark.slow
 def test_a_download_nobody_waits_for_ends_in_the_cache(own: Pulled) -> None:
     own.rule(SLOW, "layer")
     reader = Reader(own.proxy, own.path)
@@ -153,6 +155,7 @@ def test_what_was_fetched_is_served_from_disk(own: Pulled) -> None:
     assert (head.status_code, head.headers["content-length"]) == (200, str(len(own.layer)))
 
 
+@pytest.mark.slow
 def test_a_range_waits_for_its_offset(both: Pulled) -> None:
     both.rule(SLOW, "layer")
     begin = 2 * MIB + 5
@@ -230,6 +233,7 @@ def test_who_has_sent_a_wrong_blob_is_told(tmp_path: Path) -> None:
     assert "s1gned" not in timeline
 
 
+@pytest.mark.slow
 def test_all_who_ask_for_a_size_share_a_request(both: Pulled) -> None:
     assert both.get("/v2/org/app/manifests/v1").status_code == 200
     both.rule({"type": "latency", "dur": "3s"}, "layer")

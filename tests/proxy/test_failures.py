@@ -73,6 +73,7 @@ def impatient(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chain]:
         yield running
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("endpoint", "fault", "status", "code"), TABLE, ids=lambda value: str(value).replace("'", "")
 )

@@ -38,6 +38,7 @@ def asked_again(misses: NegativeCache, route: Route) -> weakref.ref[Request]:
     return weakref.ref(request)
 
 
+@pytest.mark.slow
 def test_no_frame_is_kept() -> None:
     misses, route = NegativeCache(), Route("example.org", "app")
     requests = [missed(misses, route), asked_again(misses, route), asked_again(misses, route)]

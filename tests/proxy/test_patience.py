@@ -59,6 +59,7 @@ def test_a_date(zone: str) -> None:
     assert sequence(email.utils.formatdate(time.time() + 3600, usegmt=True)) == [None]
 
 
+@pytest.mark.slow
 @given(
     st.lists(
         st.text() | st.from_regex(r"\w{3}, \d{1,12} \w{3} \d{1,12} \d{1,12}:\d\d:\d\d .{0,9}"), max_size=9
@@ -84,6 +85,7 @@ def proxy(upstream: Scripted, tmp_path_factory: pytest.TempPathFactory) -> Itera
         yield running
 
 
+@pytest.mark.slow
 def test_a_429_that_passes_is_none_to_the_client(upstream: Scripted, proxy: Brokenreg) -> None:
     path = "/v2/a/passing/manifests/v1"
     busy = Answer(429, {"retry-after": "1"})

@@ -35,6 +35,7 @@ async def test_connections_to_upstreams_that_nobody_asks_any_more_are_closed() -
             gc.enable()
 
 
+@pytest.mark.slow
 async def test_no_connection_in_use_is_closed_and_their_number_has_an_end() -> None:
     names = [f"upstream{number}" for number in range(KEPT + 1)]
     async with Listening.at() as server, asking(dict.fromkeys(names, server.url)) as client:

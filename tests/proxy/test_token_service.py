@@ -177,6 +177,7 @@ FAILURES: list[tuple[dict[str, Any], int, str, str]] = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("fault", "status", "code", "words"), FAILURES, ids=str)
 def test_a_service_that_fails(both: Chain, fault: dict[str, Any], status: int, code: str, words: str) -> None:
     """It is asked once, and its failure is remembered by nobody."""
@@ -195,6 +196,7 @@ def test_a_service_that_fails(both: Chain, fault: dict[str, Any], status: int, c
     assert error_of(both.get(path), 404)["code"] == "MANIFEST_UNKNOWN"
 
 
+@pytest.mark.slow
 def test_a_service_that_is_busy_for_a_moment_is_waited_for(both: Chain) -> None:
     both.rule({"type": "error", "status": 429, "retry_after": "1"}, "token", times=2)
     path = f"/v2/org/busy-{next(_names)}/manifests/v1"
@@ -330,6 +332,7 @@ def test_a_lifetime_that_is_none(both: Chain, odd: Scripted, lifetime: str) -> N
     assert [target for _, target in odd.asked].count("/token") == 1
 
 
+@pytest.mark.slow
 def test_a_retry_after_that_no_header_can_hold(both: Chain, odd: Scripted) -> None:
     in_japanese = "\u65e5".encode().decode("latin-1")
     response = ask_odd(both, odd, Answer(429, {"retry-after": in_japanese}))
@@ -406,6 +409,7 @@ async def test_a_service_that_is_slow_without_end(both: Chain, monkeypatch: pyte
         await client.close()
 
 
+@pytest.mark.slow
 def test_no_word_of_a_secret(odd: Scripted, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     """Neither in what the log, the control API and the terminal tell, nor in what a client is told."""
     config = home(tmp_path, odd_test=identity(), other_test=password())

@@ -293,6 +293,7 @@ ANSWERS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("answer", "reason"), ANSWERS)
 async def test_what_a_web_proxy_says_is_bounded(answer: bytes, reason: str) -> None:
     async with (

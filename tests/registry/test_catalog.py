@@ -41,6 +41,7 @@ async def test_a_repository_that_was_emptied_is_gone(own_registry: Brokenreg) ->
         assert (await http.get("/v2/_catalog")).json() == {"repositories": []}
 
 
+@pytest.mark.slow
 async def test_invented_repositories_and_a_delay(tmp_path: Path) -> None:
     settings = {"V2_CATALOG_DELAY": "300ms", "V2_CATALOG_NUM_REPOS": "250"}
     with brokenreg(tmp_path / "data", **settings) as running:

@@ -90,6 +90,7 @@ async def test_all_of_it(parts: list[bytes | None]) -> None:
     assert sink.told[-1] == len(sink.file)
 
 
+@pytest.mark.slow
 async def test_far_more_than_there_are_buffers_for() -> None:
     sink = Sink()
     content = bytes(range(256)) * (40 << 12)

@@ -64,6 +64,7 @@ def test_other_queries_stay_as_they_were_spelled(query: str) -> None:
     assert redact_query(query) == query
 
 
+@pytest.mark.slow
 def test_no_secret_is_shown(tmp_path: Path) -> None:
     """Sent for real; no standard output, log file, control API, HAR or event shows it."""
     file = tmp_path / "exchanges.jsonl"

@@ -57,6 +57,7 @@ def test_what_is_not_ascii_over_http2_resets_its_stream(
     assert "Traceback" not in running.warnings
 
 
+@pytest.mark.slow
 def test_the_end_of_a_request_that_arrives_after_the_response_over_http2(registry: Brokenreg) -> None:
     """Some clients send Content-Length: 0 and then an empty DATA frame; the response does not wait for it."""
     with HTTP2(registry) as connection:
