@@ -47,21 +47,30 @@ def describe(proxy: Brokenreg, odd: Scripted, name: str, blob: bytes, *sizes: in
 
 
 def stored(proxy: Brokenreg) -> int:
-    """Bytes of all blobs, once no upload is left: clients have the last byte a moment before its end."""
+    """Return the bytes of all uploads and blobs; a file may be gone before its size is read."""
+    size = 0
+    for path in [*(proxy.data / "uploads").iterdir(), *(proxy.data / "blobs" / "sha256").iterdir()]:
+        with contextlib.suppress(FileNotFoundError):
+            size += path.stat().st_size
+    return size
+
+
+def stored_at_end(proxy: Brokenreg) -> int:
+    """Return the bytes once no upload is left: a client has the response a moment before its upload ends."""
     deadline = time.monotonic() + 10
     while any((proxy.data / "uploads").iterdir()):
         assert time.monotonic() < deadline, "an upload stays"
-    return sum(path.stat().st_size for path in (proxy.data / "blobs" / "sha256").iterdir())
+    return stored(proxy)
 
 
 @pytest.mark.parametrize("is_chunked", [True, False])
 def test_a_small_blob_that_is_too_long_is_an_error(proxy: Brokenreg, odd: Scripted, is_chunked: bool) -> None:
     path = describe(proxy, odd, f"small/{is_chunked}".lower(), RIGHT, len(RIGHT))
     odd.answers[path] = Answer(body=bytes(400_000), chunked=is_chunked)
-    before = stored(proxy)
+    before = stored_at_end(proxy)
     error = error_of(httpx.get(f"{proxy.url}{path.replace('/v2/', '/v2/odd/')}"), 502)
     assert f"the manifest describes it with {len(RIGHT)} bytes" in error["message"]
-    assert stored(proxy) == before
+    assert stored_at_end(proxy) == before
 
 
 def test_a_large_one_is_cut_and_the_timeline_says_why(proxy: Brokenreg, odd: Scripted) -> None:
@@ -90,14 +99,14 @@ def test_without_a_descriptor_the_limit_is_that_of_the_cache(
 ) -> None:
     path = f"/v2/bare/blobs/{digest_of(b'%d' % is_chunked)}"
     odd.answers[path] = Answer(body=bytes(4 * CACHE), chunked=is_chunked)
-    before = stored(proxy)
+    before = stored_at_end(proxy)
     url = f"{proxy.url}{path.replace('/v2/', '/v2/odd/')}"
     if is_chunked:
         with pytest.raises(httpx.RemoteProtocolError):
             httpx.get(url)
     else:
         assert "--cache-max-size" in error_of(httpx.get(url), 502)["message"]
-    assert stored(proxy) == before
+    assert stored_at_end(proxy) == before
 
 
 def test_a_described_blob_may_be_larger_than_the_cache(proxy: Brokenreg, odd: Scripted) -> None:
@@ -135,7 +144,7 @@ def test_a_resumed_download_is_no_longer_than_it_was_announced(tmp_path: Path) -
             httpx.get(f"{running.url}/v2/odd/a/blobs/{digest_of(b'resumed')}")
         texts = [point["text"] for point in last(running, "endpoint:layer")["timeline"]]
         assert any("announced 100000" in text for text in texts), texts
-        assert stored(running) == 0
+        assert stored_at_end(running) == 0
 
 
 def received(response: httpx.Response) -> int:
