@@ -230,7 +230,7 @@ class Settings(BaseModel):
 
     @property
     def public_host(self) -> str | None:
-        """The host of `public_url`; None if there is none."""
+        """The host of `public_url`, or None if it is not set."""
         return None if self.public_url is None else urlsplit(self.public_url).hostname
 
     @model_validator(mode="after")

@@ -60,7 +60,7 @@ class Head:
 
     @property
     def length(self) -> int | None:
-        """Return Content-Length in bytes, or None if there is none."""
+        """Return Content-Length in bytes, or None if it is missing."""
         value = self.get("content-length")
         return int(value) if value is not None and value.isdigit() else None
 

@@ -47,7 +47,7 @@ class RegistryView:
         self._images = images
 
     def flawed(self, flaw: Flaw) -> ssl.SSLContext:
-        """Return a TLS context with a certificate that has that flaw. Raise `OSError` if there is none."""
+        """Return a TLS context with a certificate that has that flaw. Raise `OSError` without TLS."""
         if self._flawed is None:
             raise OSError("no listener speaks TLS")
         return self._flawed(flaw)
@@ -83,7 +83,7 @@ class RegistryView:
         }
 
     def another_blob(self, target: Target) -> Digest | None:
-        """Return another blob of the same repository; None if there is none, or the target is missing."""
+        """Return another blob of the same repository, or None if it has no other or the target is missing."""
         if self._images.provides(target.repository):
             return self._images.sibling(target.repository, target.reference)
         links = [digest for repository in self._repositories(target) for digest in repository.links]

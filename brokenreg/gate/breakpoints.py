@@ -54,7 +54,7 @@ class Breakpoints:
         return added
 
     def remove(self, breakpoint_id: int) -> bool:
-        """Remove a breakpoint. Return False if there is no such breakpoint."""
+        """Remove a breakpoint. Return False if it does not exist."""
         left = [each for each in self.entries if each.id != breakpoint_id]
         is_found = len(left) < len(self.entries)
         self.entries = left

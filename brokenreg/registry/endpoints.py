@@ -51,7 +51,6 @@ _ENDPOINTS: dict[Endpoint, dict[str, EndpointFunction]] = {
 _UPLOADS: dict[str, EndpointFunction] = {"POST": start_upload}
 """The methods of `/v2/<name>/blobs/uploads/`, where sessions start."""
 
-
 _QUART = frozenset({Endpoint.TOKEN, Endpoint.REFERRERS})
 """The endpoints that Quart serves: they are rarely used, read no body, and send a short one."""
 

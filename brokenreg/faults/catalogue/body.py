@@ -104,7 +104,7 @@ class Corrupt(Fault):
         return _no_success(head)
 
     def next_place(self, position: int) -> int:
-        """Return the next byte to corrupt, from `position` on; beyond any body if there is none."""
+        """Return the next byte to corrupt, from `position` on, or 2**64 if none is left."""
         if position <= self.offset:
             return self.offset
         if self.every is None:
