@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 from brokenreg.http.authority import bracketed, parse_authority
 
@@ -15,11 +15,35 @@ Send = Callable[[Message], Awaitable[None]]
 ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 
-ZERO_COPY = "http.response.zerocopysend"
-"""ASGI's extension and message type for a part of a file that goes from kernel to kernel.
+class ReadyResponse(NamedTuple):
+    """A whole response whose body is in memory."""
 
-`{"type", "file", "offset", "count", "more_body"}`; it exists only over plain HTTP/1.1. Code that changes
-bodies removes the extension from the scope, and gets them as bytes.
+    status: int
+    headers: list[tuple[bytes, bytes]]
+    body: bytes
+
+
+Handled = ReadyResponse | Coroutine[Any, Any, None]
+"""What a handler returns: a response that the caller sends, or a coroutine that sends one."""
+
+Handler = Callable[[Scope, Receive, Send], Handled]
+"""Handles a request. If nothing has to be waited for, the response is returned, and no task is needed."""
+
+
+async def complete(handled: Handled, send: Send) -> None:
+    """Send a response that is ready, or wait until the coroutine has sent one."""
+    if isinstance(handled, ReadyResponse):
+        await send({"type": "http.response.start", "status": handled.status, "headers": handled.headers})
+        await send({"type": "http.response.body", "body": handled.body, "more_body": False})
+    else:
+        await handled
+
+
+ZERO_COPY = "http.response.zerocopysend"
+"""ASGI's extension and message type for a part of a file, which the wire sends as fast as it can.
+
+`{"type", "file", "offset", "count", "more_body"}`. Code that changes bodies removes the extension from the
+scope, and gets them as bytes.
 """
 
 

@@ -43,8 +43,8 @@ class InboundConnection:
     """One connection, from the moment it is accepted until its socket is closed."""
 
     __slots__ = (
-        "_accepted", "answered", "client", "context", "cut", "events", "has_request", "is_cut", "is_served",
-        "over_tls", "send_last", "started", "unfinished",
+        "_accepted", "answered", "client", "context", "cut", "events", "finish", "has_request", "is_cut",
+        "is_served", "over_tls", "send_last", "started", "unfinished",
     )  # fmt: skip
 
     def __init__(
@@ -63,6 +63,8 @@ class InboundConnection:
         """True if the listener uses TLS."""
         self.cut = cut
         """Ends the connection immediately."""
+        self.finish: Callable[[], object] = cut
+        """Ends the connection when the requests in flight have been answered."""
         self.send_last = send_last
         """Sends bytes past TLS and HTTP; nothing may follow them."""
         self.started = time.time()
@@ -99,8 +101,8 @@ class InboundConnection:
             self.add(self.unfinished)
         self._accepted.connections.discard(self)
         self._accepted.observer.ended(self)
-        # Both refer back here through the connection, whose buffers would stay until a garbage collection.
-        self.cut, self.send_last = _do_nothing, _do_nothing
+        # They refer back here through the connection, whose buffers would stay until a garbage collection.
+        self.cut = self.finish = self.send_last = _do_nothing
 
 
 def _do_nothing(_: bytes = b"") -> None:

@@ -1,0 +1,45 @@
+"""What a listener serves, and its ASGI face, by which Hypercorn tells the lifespan and hands over WebSockets."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass, field
+from typing import Any
+
+from brokenreg.wire.asgi import ASGIApp, Receive, Scope, Send
+from brokenreg.wire.inbound_connection import AcceptedConnections
+from brokenreg.wire.stream import Stream
+
+Answer = Callable[[Stream], Coroutine[Any, Any, None] | None]
+"""Responds to a request at once (`Stream.respond`), or returns the coroutine that will."""
+
+
+@dataclass(frozen=True)
+class Application:
+    """The application of one listener; `accepted` has the connections of that listener.
+
+    `answer` responds to requests. `websocket` gets the WebSockets; without it they are refused with a 403.
+    """
+
+    answer: Answer
+    accepted: AcceptedConnections = field(default_factory=AcceptedConnections)
+    websocket: ASGIApp | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve as an ASGI application what does not come by our own wire."""
+        if scope["type"] == "websocket" and self.websocket is not None:
+            await self.websocket(scope, receive, send)
+        while scope["type"] == "lifespan":
+            message = await receive()
+            await send({"type": f"{message['type']}.complete"})
+            if message["type"] == "lifespan.shutdown":
+                return
+
+
+def served_by(app: ASGIApp) -> Answer:
+    """Return what lets an ASGI application respond to requests."""
+    return lambda stream: _serve(app, stream)
+
+
+async def _serve(app: ASGIApp, stream: Stream) -> None:
+    await app(stream.scope, stream.receive, stream.send)

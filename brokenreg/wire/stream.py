@@ -1,0 +1,194 @@
+"""`Stream`: one request and the way of its response, as everything above the wire sees HTTP/1.1 and HTTP/2."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Coroutine, Sequence
+from typing import IO, Any, NoReturn, TypeVar
+
+from brokenreg.concurrency import first_of
+from brokenreg.wire.asgi import (
+    CUT,
+    PACE,
+    RAW,
+    ZERO_COPY,
+    ClientDisconnectedError,
+    End,
+    Message,
+    Scope,
+)
+from brokenreg.wire.inbound_connection import InboundConnection
+from brokenreg.wire.request_body import RequestBody
+
+Result = TypeVar("Result")
+EncodedHeaders = Sequence[tuple[bytes, bytes]]
+
+CHUNK = 256 * 1024
+"""Bytes of a body that are made, read or sent at a time: enough for fast clients, few enough for many."""
+
+_START = "http.response.start"
+_BODY = "http.response.body"
+_STREAM = "brokenreg.stream"
+
+H2 = "2"
+"""The `http_version` of HTTP/2 in a scope."""
+
+
+def stream_of(scope: Scope) -> Stream:
+    """Return the stream that a request came by."""
+    stream: Stream = scope[_STREAM]
+    return stream
+
+
+class Stream:
+    """One request, and the way of its response: on HTTP/1.1 a turn of the connection, on HTTP/2 a stream.
+
+    `scope` is the head of the request, as ASGI has it. `body` is None if the request has none.
+
+    An application either calls `respond` at once, or sends messages, and waits where that is needed. The two
+    protocols define what they do differently; they have one subclass each.
+    """
+
+    __slots__ = ("_is_received", "body", "file_bytes", "has_started", "inbound", "is_cut", "scope")
+
+    def __init__(self, inbound: InboundConnection, scope: Scope, body: RequestBody | None) -> None:
+        self.inbound = inbound
+        self.scope = scope
+        self.body = body
+        self._is_received = False
+        self.is_cut = False
+        """True if we cut it."""
+        self.has_started = False
+        """True if the head of the response was sent."""
+        self.file_bytes = 0
+        """How many bytes of files were sent (`ZERO_COPY`)."""
+        scope[_STREAM] = self
+
+    # For the protocols to define
+
+    def respond(self, status: int, headers: EncodedHeaders, body: bytes) -> None:
+        """Send a whole response at once, if nothing was sent before and the request has no body.
+
+        The body is omitted where there must be none (HEAD, 204, 304).
+        """
+        raise NotImplementedError
+
+    def respond_continue(self) -> None:
+        """Send `100 Continue` if the client waits for it (`Expect`), and it was not sent before."""
+
+    async def _drop_body(self, body: RequestBody) -> None:
+        """Drop what was not read of the body, before the response begins."""
+        await body.dropped()
+
+    async def _send_start(self, status: int, headers: EncodedHeaders, pace: float) -> None:
+        raise NotImplementedError
+
+    async def _send_body(self, data: bytes, *, more: bool) -> None:
+        raise NotImplementedError
+
+    async def _send_file(self, file: IO[bytes], offset: int, count: int) -> None:
+        """Send a part of a file, and count in `file_bytes` what was sent, also if the client disconnects."""
+        raise NotImplementedError
+
+    async def _send_raw(self, data: bytes) -> None:
+        raise NotImplementedError
+
+    async def _cut(self, end: End, code: int) -> None:
+        raise NotImplementedError
+
+    async def room(self) -> int:
+        """Return how many bytes of the body could be sent now, from 1 to `CHUNK`; wait while there are none.
+
+        Whoever makes a body makes only as much at a time, so that nothing piles up for clients that do not
+        read. Raise `ClientDisconnectedError`.
+        """
+        raise NotImplementedError
+
+    def fail(self) -> None:
+        """Respond with a 500 if nothing was sent, else cut the response: the application has failed."""
+        raise NotImplementedError
+
+    @property
+    def gone(self) -> asyncio.Event:
+        """Set when the client has disconnected, or has reset the stream."""
+        raise NotImplementedError
+
+    @property
+    def is_connection_cut(self) -> bool:
+        """True if we have cut the connection, for whatever stream."""
+        raise NotImplementedError
+
+    @property
+    def unsent(self) -> int:
+        """How many bytes of the response were taken but not sent yet."""
+        raise NotImplementedError
+
+    def abort(self) -> None:
+        """Cut the connection now, whatever is in flight."""
+        raise NotImplementedError
+
+    # For everything above the wire
+
+    @property
+    def is_gone(self) -> bool:
+        """True if the client has disconnected, or has reset the stream."""
+        return self.gone.is_set()
+
+    async def receive(self) -> Message:
+        """Receive as ASGI's `receive` does: the body, and then the disconnect."""
+        if self._is_received:
+            await self.gone.wait()
+            return {"type": "http.disconnect"}
+        message: Message = {"type": "http.request", "body": b"", "more_body": False}
+        if self.body is not None:
+            self.respond_continue()
+            message = await self.body.receive()
+        self._is_received = message["type"] == "http.request" and not message["more_body"]
+        return message
+
+    async def send(self, message: Message) -> None:
+        """Send as ASGI's `send` does, and `ZERO_COPY`, `RAW`, `CUT` and `PACE`. Raise `ClientDisconnectedError`.
+
+        The event loop gets a turn after each large write: it would get none while the kernel accepts all.
+        """
+        if self.is_gone:
+            raise ClientDisconnectedError
+        kind = message["type"]
+        if self.body is not None and not self.has_started and message.get("end") is not End.RST:
+            # A connection that is closed with unread bytes is reset.
+            await self._drop_body(self.body)
+        if kind == _BODY:
+            await self._send_body(message.get("body", b""), more=message.get("more_body", False))
+        elif kind == _START:
+            self.has_started = True
+            await self._send_start(message["status"], message["headers"], message.get(PACE, 0.0))
+        elif kind == ZERO_COPY:
+            await self._send_file(message["file"], message["offset"], message["count"])
+        elif kind == RAW:
+            self.has_started = True
+            await self._send_raw(message["data"])
+        elif kind == CUT:
+            self.is_cut = True
+            await self._cut(message["end"], message.get("code", 0))
+
+    async def wait(self, seconds: float | None = None) -> None:
+        """Wait that many seconds. Raise `ClientDisconnectedError` when the client disconnects."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self.disconnected()
+
+    async def disconnected(self) -> NoReturn:
+        """Wait until the client disconnects, and raise `ClientDisconnectedError`.
+
+        The rest of the request's body is read and dropped meanwhile: nobody can see a client disconnect
+        behind a body that is not read.
+        """
+        if self.body is not None:
+            self.body.drop()
+        await self.gone.wait()
+        raise ClientDisconnectedError
+
+    async def unless_gone(self, work: Coroutine[Any, Any, Result]) -> Result:
+        """Return what `work` returns; end it and raise `ClientDisconnectedError` on a disconnect."""
+        return await first_of(work, self.disconnected())

@@ -1,0 +1,72 @@
+"""`Wire`: the connection class that Hypercorn finds in place of its own, and which protocol a connection gets.
+
+`hypercorn.asyncio.run` looks up `TCPServer` for each new connection, and finds `Wire`. It is the only name of
+Hypercorn that is replaced.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import cast
+
+from hypercorn.asyncio import run as hypercorn_run
+from hypercorn.asyncio.tcp_server import TCPServer
+
+from brokenreg.wire.application import Application
+from brokenreg.wire.connection import Connection, Next
+from brokenreg.wire.http1 import HTTP1
+from brokenreg.wire.http2 import HTTP2
+from brokenreg.wire.inbound_connection import INBOUND
+
+
+class Wire(TCPServer):
+    """One accepted connection, from the end of its TLS handshake until it is closed."""
+
+    async def run(self) -> None:
+        """Serve the connection, by one protocol after the other, until it has ended."""
+        INBOUND.get().is_served = True
+        transport = self.writer.transport
+        tls = transport.get_extra_info("ssl_object")
+        is_http2 = tls is not None and tls.selected_alpn_protocol() == "h2"
+        kind: type[Connection] = HTTP2 if is_http2 else HTTP1
+        reader = transport.get_protocol()
+        data = bytes(self.reader._buffer)  # type: ignore[attr-defined]  # what has arrived before this task began
+        self.reader._buffer.clear()  # type: ignore[attr-defined]
+        while True:
+            following, data = await self._serve(kind, data)
+            if following is Next.HTTP2:
+                kind = HTTP2
+            elif following is Next.WEBSOCKET:
+                transport.set_protocol(reader)
+                self.reader.feed_data(data)
+                transport.resume_reading()
+                await super().run()
+                return
+            else:
+                return
+
+    async def _serve(self, kind: type[Connection], data: bytes) -> tuple[Next | None, bytes]:
+        """Serve by one protocol, which has the first bytes. Return which one follows, and its first bytes."""
+        inbound = INBOUND.get()
+        transport = cast(asyncio.Transport, self.writer.transport)
+        connection = kind(cast(Application, self.app.app), inbound, transport)  # type: ignore[union-attr]
+        inbound.cut, inbound.finish = connection.abort, connection.finish
+        transport.set_protocol(connection)
+        if self.context.terminated.is_set():
+            connection.finish()
+        if transport.is_closing():
+            return None, b""
+        transport.resume_reading()
+        if data:
+            connection.data_received(data)
+        if self.reader.at_eof():
+            connection.eof_received()
+        following = await connection.ended
+        while connection.tasks:
+            await asyncio.wait(connection.tasks)
+        return following, bytes(connection.leftover)
+
+
+def install() -> None:
+    """Replace Hypercorn's connection class by `Wire`."""
+    setattr(hypercorn_run, "TCPServer", Wire)  # noqa: B010 - assigning to another module's class
