@@ -1,4 +1,4 @@
-"""The ASGI applications of the listeners: the middleware that a request passes, outermost first."""
+"""The applications of the listeners: the handlers that a request passes, outermost first."""
 
 from __future__ import annotations
 
@@ -15,23 +15,25 @@ from brokenreg.registry.request import Services
 from brokenreg.rules.injector import Injector, RuleAcceptPolicy
 from brokenreg.rules.path_rules import PathRules
 from brokenreg.runtime.runtime import Runtime
-from brokenreg.second_origin.credential_trap import CredentialTrapMiddleware
+from brokenreg.second_origin.credential_trap import CredentialSearch
 from brokenreg.second_origin.object_store import ObjectStore
 from brokenreg.traffic.connections import ConnectionRecorder
 from brokenreg.traffic.exchange import Origin
 from brokenreg.traffic.recorder import Recorder
-from brokenreg.wire.asgi import ASGIApp
-from brokenreg.wire.connection_middleware import ConnectionMiddleware
+from brokenreg.wire.application import Application, served_by
+from brokenreg.wire.asgi import Handler
 from brokenreg.wire.inbound_connection import AcceptedConnections
 
 
-def authenticated(app: ASGIApp, settings: Settings, tokens: TokenService, address: PublicAddress) -> ASGIApp:
-    """Return `app` behind the authentication of `--auth`."""
+def authenticated(
+    handler: Handler, settings: Settings, tokens: TokenService, address: PublicAddress
+) -> Handler:
+    """Return `handler` behind the authentication of `--auth`."""
     if settings.auth == "basic":
-        return BasicAuthentication(app, tokens.users)
+        return BasicAuthentication(handler, tokens.users)
     if settings.auth == "token":
-        return TokenAuthentication(app, tokens.token_issuer, address)
-    return app
+        return TokenAuthentication(handler, tokens.token_issuer, address)
+    return handler
 
 
 class Applications:
@@ -57,25 +59,25 @@ class Applications:
         self.accepted = AcceptedConnections(recorder, RuleAcceptPolicy(runtime.rules, recorder, view))
         """The connections of all registry listeners."""
 
-    def registry(self, upstream: str) -> ConnectionMiddleware:
+    def registry(self, upstream: str) -> Application:
         """Return the application of one registry listener, which may represent an upstream."""
         base = Base(self._aliases, listener=upstream)
         log = self._runtime.log
         recorder = Recorder(self._faulty_registry, log, self._is_config, base, own_names=self._hosts)
-        return ConnectionMiddleware(recorder, self.accepted)
+        return Application(recorder.answer, self.accepted)
 
-    def second_origin(self) -> ConnectionMiddleware:
+    def second_origin(self) -> Application:
         """Return the application of the second origin: the registry without faults, for signed URLs only."""
         log, trap = self._runtime.log, self._runtime.trap
         guard = RegistryGuard(ObjectStore(self._registry, self._origin), self._hosts)
-        trapped = CredentialTrapMiddleware(guard, trap, self._origin.token)
-        recorder = Recorder(trapped, log, self._is_config, Base(self._aliases), Origin.SECOND)
-        accepted = AcceptedConnections(ConnectionRecorder(log, Origin.SECOND))
-        return ConnectionMiddleware(recorder, accepted)
+        searched = CredentialSearch(guard, trap, self._origin.token)
+        recorder = Recorder(searched, log, self._is_config, Base(self._aliases), Origin.SECOND)
+        return Application(recorder.answer, AcceptedConnections(ConnectionRecorder(log, Origin.SECOND)))
 
-    def control(self, address: str) -> ConnectionMiddleware:
+    def control(self, address: str) -> Application:
         """Return the control API; `address` is where it listens."""
-        return ConnectionMiddleware(Control(self._runtime, address, self._runtime.settings.control_token))
+        control = Control(self._runtime, address, self._runtime.settings.control_token)
+        return Application(served_by(control), websocket=control)
 
     def _is_config(self, target: Target) -> bool:
         return self._services.store.index.is_config(target.reference) or self._services.images.is_config(

@@ -11,10 +11,12 @@ from functools import lru_cache
 
 from brokenreg.http.authority import ip_address_of, parse_authority
 from brokenreg.oci.errors import ErrorCode, OCIError
-from brokenreg.registry.responses import respond_error
+from brokenreg.registry.responses import error_response
 from brokenreg.wire.asgi import (
-    ASGIApp,
+    Handled,
+    Handler,
     Message,
+    ReadyResponse,
     Receive,
     Scope,
     Send,
@@ -33,23 +35,25 @@ _SAFETY_HEADERS = [
 
 
 class RegistryGuard:
-    """Middleware of the registry's listeners; `allowed_hosts` are further names of this registry."""
+    """Passes on what is no trick of a web page; `allowed_hosts` are further names of this registry."""
 
-    def __init__(self, app: ASGIApp, allowed_hosts: Iterable[str]) -> None:
-        self._app = app
+    def __init__(self, handler: Handler, allowed_hosts: Iterable[str]) -> None:
+        self._handler = handler
         self._allowed = {"localhost", *(name.removesuffix(".").lower() for name in allowed_hosts)}
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Handled:
+        """Handle a request, if it is not refused, and make its response safe for browsers."""
+        error = self._refusal(scope)
+        if error is not None:
+            return _safe(error_response(error).ready())
+
         async def send_safely(message: Message) -> None:
             if message["type"] == "http.response.start":
                 message = {**message, "headers": [*message["headers"], *_SAFETY_HEADERS]}
             await send(message)
 
-        error = self._refusal(scope)
-        if error is not None:
-            await respond_error(send_safely, error)
-        else:
-            await self._app(scope, receive, send_safely)
+        handled = self._handler(scope, receive, send_safely)
+        return _safe(handled) if isinstance(handled, ReadyResponse) else handled
 
     def _refusal(self, scope: Scope) -> OCIError | None:
         hosts = all_headers(scope, b"host")
@@ -68,6 +72,10 @@ class RegistryGuard:
                     f"or start it with --allow-host {name[:100]}",
                 )
         return None
+
+
+def _safe(response: ReadyResponse) -> ReadyResponse:
+    return ReadyResponse(response.status, [*response.headers, *_SAFETY_HEADERS], response.body)
 
 
 def _is_foreign(scope: Scope, hosts: list[str]) -> bool:

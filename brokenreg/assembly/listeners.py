@@ -18,8 +18,8 @@ from hypercorn.config import Config, Sockets
 from brokenreg.concurrency import first_of
 from brokenreg.config.addresses import Address
 from brokenreg.config.settings import Settings
-from brokenreg.wire import connection, http2
-from brokenreg.wire.connection_middleware import ConnectionMiddleware
+from brokenreg.wire import tcp_server
+from brokenreg.wire.application import Application
 from brokenreg.wire.handshake import ListenerContext
 from brokenreg.wire.inbound_connection import HANDSHAKE_PATIENCE
 from brokenreg.wire.listen_socket import ListenSocket
@@ -117,10 +117,9 @@ class Listener:
                     f"{error.strerror or error}; both must be PEM files, and belong together"
                 ) from None
 
-    def start(self, app: ConnectionMiddleware) -> None:
+    def start(self, app: Application) -> None:
         """Serve from now on."""
-        connection.install()
-        http2.install()
+        tcp_server.install()
         self._socket.accepted = app.accepted
         self._task = asyncio.create_task(
             serve(app, self._config, shutdown_trigger=self._stop.wait),  # type: ignore[arg-type]
@@ -139,7 +138,9 @@ class Listener:
         if self._task is None:
             return
         for inbound in tuple(self._socket.accepted.connections):
-            if not inbound.is_served:
+            if inbound.is_served:
+                inbound.finish()
+            else:
                 inbound.cut()
         await self._socket.rejections_ended()
         await asyncio.wait([self._task], timeout=GRACE)

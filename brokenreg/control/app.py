@@ -67,6 +67,9 @@ class Control:
         if refusal is None:
             await call_quart(self._quart, scope, receive, send)
             return
+        if scope["type"] == "websocket":
+            await send({"type": "websocket.close"})  # Hypercorn responds with 403
+            return
         body = refusal.body()
         headers = {
             **_SECURITY_HEADERS,

@@ -14,8 +14,7 @@ from brokenreg.control.routes import APIRequest, Route
 from brokenreg.runtime.runtime import Runtime
 from brokenreg.traffic.exchange import Exchange
 from brokenreg.traffic.log import ExchangeEvent
-from brokenreg.wire.connection import Wire
-from brokenreg.wire.connection_middleware import stream_of
+from brokenreg.wire.stream import Stream, stream_of
 
 EVENT_STREAM = "text/event-stream"
 
@@ -32,8 +31,8 @@ _PARTING = 0.1
 async def stream_events(runtime: Runtime, request: APIRequest) -> quart.Response:
     """Stream the events `opened`, `held`, `hold-ended` and `ended`, each with its exchange."""
     feed = _Feed(request.filtered())
-    connection = stream_of(dict(quart.request.scope)).connection
-    response = quart.Response(feed.lines(runtime, connection), content_type=EVENT_STREAM)
+    stream = stream_of(dict(quart.request.scope))
+    response = quart.Response(feed.lines(runtime, stream), content_type=EVENT_STREAM)
     response.timeout = None
     return response
 
@@ -55,11 +54,11 @@ class _Feed:
         self._waiting.append(f"event: {event}\nid: {exchange.id}\ndata: {data}\n\n".encode())
         self._news.set()
 
-    async def lines(self, runtime: Runtime, connection: Wire) -> AsyncIterator[bytes]:
+    async def lines(self, runtime: Runtime, stream: Stream) -> AsyncIterator[bytes]:
         """Yield the stream until the reader disconnects or the server stops."""
         unsubscribe = runtime.log.subscribe(self.notice, *ExchangeEvent)
         try:
-            async with background(self._part(runtime.stopping, connection)):
+            async with background(self._part(runtime.stopping, stream)):
                 yield b": events of exchanges: opened, held, hold-ended, ended\n\n"
                 while not runtime.stopping.is_set():
                     try:
@@ -73,12 +72,12 @@ class _Feed:
         finally:
             unsubscribe()
 
-    async def _part(self, stopping: asyncio.Event, connection: Wire) -> None:
+    async def _part(self, stopping: asyncio.Event, stream: Stream) -> None:
         """End the stream when the server stops, by force if it is not read."""
         await stopping.wait()
         self._news.set()
         await asyncio.sleep(_PARTING)
-        connection.abort()
+        stream.abort()
 
     def _take(self) -> bytes:
         taken = b"".join(self._waiting)

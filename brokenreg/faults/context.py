@@ -17,16 +17,17 @@ from brokenreg.wire.asgi import (
     CUT,
     RAW,
     ZERO_COPY,
-    ASGIApp,
     ClientDisconnectedError,
     End,
+    Handler,
     Message,
     Receive,
     Scope,
     Send,
+    complete,
     requested_host,
 )
-from brokenreg.wire.connection_middleware import Stream, stream_of
+from brokenreg.wire.stream import Stream, stream_of
 
 
 class Head:
@@ -94,8 +95,8 @@ class RuleMemory:
 class FaultContext:
     """One exchange to which one fault is applied, and all that the fault may do to it.
 
-    `app` is the registry, or the next fault of the same exchange. `draw` is 64 bits that depend on the seed
-    and on what is requested.
+    `handler` is the registry, or the next fault of the same exchange. `draw` is 64 bits that depend on the
+    seed and on what is requested.
     """
 
     name: str
@@ -103,7 +104,7 @@ class FaultContext:
     scope: Scope
     receive: Receive
     send: Send
-    app: ASGIApp
+    handler: Handler
     passage: Passage
     registry_view: RegistryView
     memory: RuleMemory
@@ -134,7 +135,8 @@ class FaultContext:
         self, send: Send | None = None, *, scope: Scope | None = None, receive: Receive | None = None
     ) -> None:
         """Let the registry, or the next fault, respond: to `send` if it is given, else to the client."""
-        await self.app(scope or self.scope, receive or self.receive, send or self.send)
+        send = send or self.send
+        await complete(self.handler(scope or self.scope, receive or self.receive, send), send)
 
     async def forward_changed(
         self, change: Callable[[Head], None], *, scope: Scope | None = None, receive: Receive | None = None

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from brokenreg.gate.breakpoints import Breakpoints
 from brokenreg.gate.edits import EditableHead
@@ -10,15 +11,13 @@ from brokenreg.gate.passage import NotHeldError, Order, Passage, Resume
 from brokenreg.traffic.exchange import Exchange
 from brokenreg.traffic.log import TrafficLog
 from brokenreg.traffic.timeline_events import HoldRequested
-from brokenreg.wire.asgi import Send
-from brokenreg.wire.connection_middleware import Stream
 
 
 class Gate:
     """The passages of one server.
 
-    Each response passes the gate in a `Passage` of its own. It is held before its headers or at a byte of
-    its body until somebody resumes, steps or aborts it, or the client disconnects.
+    Each response that takes time passes the gate in a `Passage` of its own. It is held before its headers or
+    at a byte of its body until somebody resumes, steps or aborts it, or the client disconnects.
     """
 
     def __init__(self, log: TrafficLog) -> None:
@@ -29,15 +28,14 @@ class Gate:
         self.held: dict[int, Passage] = {}
         """The held exchanges, by id, in the order in which they were held."""
 
-    def passage(self, exchange: Exchange, stream: Stream, send: Send) -> Passage:
-        """Return the passage of an exchange that begins; call `close` when the exchange has ended."""
-        passage = Passage(self, exchange, stream, send)
-        self._in_flight[exchange.id] = passage
-        return passage
-
-    def close(self, passage: Passage) -> None:
-        """Forget the passage of an exchange that has ended."""
-        self._in_flight.pop(passage.exchange.id, None)
+    @contextmanager
+    def passing(self, passage: Passage) -> Iterator[None]:
+        """Let a response be held within the block. One that is ready at once passes by."""
+        self._in_flight[passage.exchange.id] = passage
+        try:
+            yield
+        finally:
+            del self._in_flight[passage.exchange.id]
 
     def can_hold(self, exchange: Exchange) -> bool:
         """Return whether an exchange is in flight and not held."""

@@ -24,7 +24,7 @@ from brokenreg.traffic.timeline_events import (
     ResponseStepped,
 )
 from brokenreg.wire.asgi import CUT, INTERNAL_ERROR, ZERO_COPY, ClientDisconnectedError, End, Message, Send
-from brokenreg.wire.connection_middleware import H2, Stream
+from brokenreg.wire.stream import H2, Stream
 
 HEADERS = -1
 """The position before the headers. All other positions are a number of bytes of the body."""

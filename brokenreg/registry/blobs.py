@@ -17,14 +17,15 @@ from brokenreg.registry.request import RegistryRequest
 from brokenreg.registry.responses import Body, Response, entity_tag
 from brokenreg.storage.blobs import BlobFile
 
-_CHUNK = 256 * 1024
-
 
 def get_blob(request: RegistryRequest) -> Response | Awaitable[Response]:
     """GET and HEAD `/v2/<name>/blobs/<digest>`."""
     if request.is_fabricated:
         return _get_fabricated(request)
     file = _stored(request)
+    if file is not None and request.method == "HEAD":
+        with file:
+            return _response(request, file, file.size)
     if file is not None:
         return _response(request, request.resources.enter_context(file), file.size)
     if request.route is None:
@@ -136,7 +137,7 @@ async def _parts(
         yield Piece(content, begin, end - begin)
         return
     while begin < end:
-        chunk = content.read(begin, min(_CHUNK, end - begin))
+        chunk = content.read(begin, min(await request.room(), end - begin))
         begin += len(chunk)
         yield chunk
 

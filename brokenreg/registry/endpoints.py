@@ -1,9 +1,8 @@
-"""The registry as an ASGI application with a table of endpoints (distribution-spec 1.1, "Endpoints")."""
+"""The registry as a handler with a table of endpoints (distribution-spec 1.1, "Endpoints")."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from contextlib import AsyncExitStack
 
 import quart
 from werkzeug.datastructures import Headers
@@ -16,13 +15,20 @@ from brokenreg.registry.listings import list_catalog, list_tags, ping
 from brokenreg.registry.manifests import delete_manifest, get_manifest, put_manifest
 from brokenreg.registry.referrers import list_referrers
 from brokenreg.registry.request import RegistryRequest, Services
-from brokenreg.registry.responses import Response, as_oci_error, error_response, headers_of, send_response
+from brokenreg.registry.responses import (
+    Response,
+    as_oci_error,
+    error_response,
+    headers_of,
+    send_parts,
+    send_response,
+)
 from brokenreg.registry.uploads import cancel_upload, get_upload, patch_upload, put_upload, start_upload
 from brokenreg.traffic.recorder import exchange_of
 from brokenreg.traffic.timeline_events import ResponseCutShort
-from brokenreg.wire.asgi import ZERO_COPY, ClientDisconnectedError, Receive, Scope, Send
-from brokenreg.wire.connection_middleware import stream_of
+from brokenreg.wire.asgi import ZERO_COPY, ClientDisconnectedError, Handled, Receive, Scope, Send
 from brokenreg.wire.quart_app import call_quart, make_quart
+from brokenreg.wire.stream import stream_of
 
 EndpointFunction = Callable[[RegistryRequest], Response | Awaitable[Response]]
 """Responds to a request immediately, or returns a coroutine if it must wait or read the request's body."""
@@ -66,37 +72,59 @@ class Registry:
         self._quart = make_quart("brokenreg.registry", max_body=0)
         self._quart.add_url_rule("/", view_func=_view, methods=["GET", "HEAD"])
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async with AsyncExitStack() as resources:
-            request = RegistryRequest(self._services, scope, receive, resources)
-            if request.method in ("GET", "HEAD") and request.target.endpoint in _QUART:
-                await call_quart(self._quart, {**scope, "path": "/", _REQUEST: request}, receive, send)
-                return
-            response = await _response_to(request)
-            try:
-                await send_response(send, response, zero_copy=ZERO_COPY in scope["extensions"])
-            except ClientDisconnectedError:
-                raise
-            except Exception as error:  # noqa: BLE001 - the response must not look complete
-                _cut_short(scope, as_oci_error(error))
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Handled:
+        """Return the response, or a coroutine that sends it if something has to be waited for."""
+        request = RegistryRequest(self._services, scope, receive)
+        if request.target.endpoint in _QUART and request.method in ("GET", "HEAD"):
+            return call_quart(self._quart, {**scope, "path": "/", _REQUEST: request}, receive, send)
+        response = _start(request)
+        if isinstance(response, Response) and response.is_ready and not request.has_resources:
+            return response.ready()
+        return _finish(request, response, send)
 
 
-async def _view() -> quart.Response:
-    """Respond by Quart, which routes nothing: the recorder has parsed the target."""
-    scope: Scope = dict(quart.request.scope)
-    response = await _response_to(scope[_REQUEST])
-    return quart.Response(response.body, response.status, headers=Headers(headers_of(response)))
-
-
-async def _response_to(request: RegistryRequest) -> Response:
-    """Return the response to a request, also if it is an error. Raise `ClientDisconnectedError`."""
+def _start(request: RegistryRequest) -> Response | Awaitable[Response]:
+    """Return the response to a request, also if it is an error; an awaitable if it takes time."""
     try:
-        response = endpoint_of(request)(request)
+        return endpoint_of(request)(request)
+    except Exception as error:  # noqa: BLE001 - every error becomes a response in OCI form
+        return error_response(as_oci_error(error))
+
+
+async def _response_to(response: Response | Awaitable[Response]) -> Response:
+    """Wait for a response, also if it is an error. Raise `ClientDisconnectedError`."""
+    try:
         return response if isinstance(response, Response) else await response
     except ClientDisconnectedError:
         raise
     except Exception as error:  # noqa: BLE001 - every error becomes a response in OCI form
         return error_response(as_oci_error(error))
+
+
+async def _finish(request: RegistryRequest, started: Response | Awaitable[Response], send: Send) -> None:
+    """Send the response when it is there, with the parts of its body."""
+    scope = request.scope
+    async with request.resources:
+        response = await _response_to(started)
+        if isinstance(response.body, bytes | None):
+            await send_response(send, response)
+            return
+        zero_copy = ZERO_COPY in scope["extensions"]
+        try:
+            await send_parts(send, response, response.body, stream_of(scope).room, zero_copy=zero_copy)
+        except ClientDisconnectedError:
+            raise
+        except Exception as error:  # noqa: BLE001 - the response must not look complete
+            _cut_short(scope, as_oci_error(error))
+
+
+async def _view() -> quart.Response:
+    """Respond by Quart, which routes nothing: the recorder has parsed the target."""
+    scope: Scope = dict(quart.request.scope)
+    request: RegistryRequest = scope[_REQUEST]
+    async with request.resources:
+        response = await _response_to(_start(request))
+        return quart.Response(response.body, response.status, headers=Headers(headers_of(response)))
 
 
 def endpoint_of(request: RegistryRequest) -> EndpointFunction:
@@ -123,4 +151,4 @@ def endpoint_of(request: RegistryRequest) -> EndpointFunction:
 def _cut_short(scope: Scope, error: OCIError) -> None:
     """Cut a response that has begun, so that it does not look complete."""
     exchange_of(scope).add(ResponseCutShort(error.message))
-    stream_of(scope).connection.abort()
+    stream_of(scope).abort()

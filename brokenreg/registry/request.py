@@ -23,7 +23,7 @@ from brokenreg.storage.records import Repository, RepositoryKey
 from brokenreg.traffic.exchange import UpstreamTrace
 from brokenreg.traffic.recorder import exchange_of, target_of
 from brokenreg.wire.asgi import ClientDisconnectedError, Receive, Scope, header
-from brokenreg.wire.connection_middleware import stream_of
+from brokenreg.wire.stream import stream_of
 from brokenreg.wording import counted
 
 Result = TypeVar("Result")
@@ -49,12 +49,9 @@ class Services:
 
 
 class RegistryRequest:
-    """One request to the registry.
+    """One request to the registry."""
 
-    `resources` is closed when the response has been sent: endpoints put into it what their body reads from.
-    """
-
-    def __init__(self, services: Services, scope: Scope, receive: Receive, resources: AsyncExitStack) -> None:
+    def __init__(self, services: Services, scope: Scope, receive: Receive) -> None:
         self.store = services.store
         self.images = services.images
         self.catalog = services.catalog
@@ -63,8 +60,17 @@ class RegistryRequest:
         self.scope = scope
         self.method: str = scope["method"]
         self.target = target_of(scope)
-        self.resources = resources
         self._receive = receive
+
+    @cached_property
+    def resources(self) -> AsyncExitStack:
+        """What the body of the response reads from; it is closed when the response has been sent."""
+        return AsyncExitStack()
+
+    @property
+    def has_resources(self) -> bool:
+        """True if `resources` must be closed."""
+        return "resources" in vars(self)
 
     @cached_property
     def body(self) -> RequestBody:
@@ -136,6 +142,10 @@ class RegistryRequest:
                 "push to broken/prepared:<name>, or to any repository outside broken/",
             )
 
+    async def room(self) -> int:
+        """Return how many bytes of the body the client could get now. Raise `ClientDisconnectedError`."""
+        return await stream_of(self.scope).room()
+
     @property
     def disconnected(self) -> asyncio.Event:
         """Set when the client disconnects."""
@@ -201,7 +211,8 @@ class RequestBody:
         return chunk
 
     def _check(self, expected: int | None) -> None:
-        is_cut = stream_of(self._scope).connection.body_cut_short
+        sent = stream_of(self._scope).body
+        is_cut = sent is not None and sent.is_cut_short
         wanted = self.declared if self.declared is not None else expected
         if is_cut or (wanted is not None and self.received != wanted):
             announced = "an unfinished body" if wanted is None else f"announced {counted(wanted, 'byte')}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any
@@ -14,7 +14,7 @@ from brokenreg.oci.digests import Digest
 from brokenreg.oci.errors import ErrorCode, OCIError
 from brokenreg.proxy.cache.fill import Piece
 from brokenreg.storage.errors import error_for_client
-from brokenreg.wire.asgi import ZERO_COPY, Send
+from brokenreg.wire.asgi import ZERO_COPY, ReadyResponse, Send, complete
 
 logger = logging.getLogger(__name__)
 
@@ -22,8 +22,10 @@ Headers = Mapping[str, str] | Sequence[tuple[str, str]]
 Body = AsyncGenerator[bytes | Piece, None]
 """The parts of a body: bytes, or parts of a file."""
 
+Room = Callable[[], Awaitable[int]]
+"""Returns how many bytes of a body the client could get now (`Stream.room`)."""
+
 _API_VERSION = ("docker-distribution-api-version", "registry/2.0")
-_CHUNK = 256 * 1024
 _PARTS = (128 * 1024, 1024 * 1024, 4 * 1024 * 1024)
 """Bytes that are sent from kernel to kernel at a time: minimum, first, maximum."""
 
@@ -42,6 +44,17 @@ class Response:
     status: int
     headers: Headers = ()
     body: bytes | Body | None = b""
+
+    @property
+    def is_ready(self) -> bool:
+        """True if the body is in memory."""
+        return self.body is None or isinstance(self.body, bytes)
+
+    def ready(self) -> ReadyResponse:
+        """Return what is sent, if the body is in memory."""
+        if not (self.body is None or isinstance(self.body, bytes)):
+            raise TypeError("the body is not in memory")
+        return ReadyResponse(self.status, _encoded(headers_of(self)), self.body or b"")
 
 
 def entity_tag(digest: Digest) -> str:
@@ -91,17 +104,29 @@ async def respond_error(send: Send, error: OCIError) -> None:
     await send_response(send, error_response(error))
 
 
-async def send_response(send: Send, response: Response, *, zero_copy: bool = False) -> None:
-    """Send a response. With `zero_copy`, parts of files go from kernel to kernel (`ZERO_COPY`)."""
-    body = response.body
-    headers = [(name.encode("ascii"), value.encode("latin-1")) for name, value in headers_of(response)]
-    await send({"type": "http.response.start", "status": response.status, "headers": headers})
-    if not isinstance(body, bytes | None):
-        async with aclosing(body) as parts:
-            async for part in parts:
-                await _send_part(send, part, zero_copy=zero_copy)
-        body = None
-    await send({"type": "http.response.body", "body": body or b"", "more_body": False})
+async def send_response(send: Send, response: Response) -> None:
+    """Send a response whose body is in memory."""
+    await complete(response.ready(), send)
+
+
+async def send_parts(
+    send: Send, response: Response, parts: Body, room: Room, *, zero_copy: bool = False
+) -> None:
+    """Send a response with the parts of its body. With `zero_copy`, parts of files are sent by the wire.
+
+    Otherwise they are read as there is `room` for them.
+    """
+    head = {"status": response.status, "headers": _encoded(headers_of(response))}
+    await send({"type": "http.response.start", **head})
+    async with aclosing(parts):
+        async for part in parts:
+            if isinstance(part, bytes):
+                await send({"type": "http.response.body", "body": part, "more_body": True})
+            elif zero_copy:
+                await _send_file(send, part)
+            else:
+                await _send_chunks(send, part, room)
+    await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
 def headers_of(response: Response) -> list[tuple[str, str]]:
@@ -116,16 +141,6 @@ def headers_of(response: Response) -> list[tuple[str, str]]:
     if isinstance(response.body, bytes) and all(name != "content-length" for name, _ in headers):
         headers.append(("content-length", str(len(response.body))))
     return headers
-
-
-async def _send_part(send: Send, part: bytes | Piece, *, zero_copy: bool) -> None:
-    if isinstance(part, bytes):
-        await send({"type": "http.response.body", "body": part, "more_body": True})
-    elif zero_copy:
-        await _send_file(send, part)
-    else:
-        async for chunk in _chunks_of(part):
-            await send({"type": "http.response.body", "body": chunk, "more_body": True})
 
 
 async def _send_file(send: Send, piece: Piece) -> None:
@@ -148,12 +163,16 @@ async def _send_file(send: Send, piece: Piece) -> None:
         offset += count
 
 
-async def _chunks_of(piece: Piece) -> AsyncIterator[bytes]:
-    """Yield the bytes of a part of a file. Raise `OSError` if the file has become shorter."""
+async def _send_chunks(send: Send, piece: Piece, room: Room) -> None:
+    """Send a part of a file as bytes. Raise `OSError` if the file has become shorter."""
     offset, end = piece.offset, piece.offset + piece.count
     while offset < end:
-        chunk = await piece.file.read(offset, min(_CHUNK, end - offset))
+        chunk = await piece.file.read(offset, min(await room(), end - offset))
         if not chunk:
             raise OSError(f"{piece.file.file.name} has become shorter while it was sent")
         offset += len(chunk)
-        yield chunk
+        await send({"type": "http.response.body", "body": chunk, "more_body": True})
+
+
+def _encoded(headers: list[tuple[str, str]]) -> list[tuple[bytes, bytes]]:
+    return [(name.encode("ascii"), value.encode("latin-1")) for name, value in headers]

@@ -1,4 +1,4 @@
-"""Applies the rules: the middleware for requests, and the accept policy for connections."""
+"""Applies the rules: to requests, and as the accept policy to connections."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from brokenreg.gate.passage import Passage
 from brokenreg.oci.errors import OCIError
 from brokenreg.oci.target import Endpoint
 from brokenreg.registry.auth.token_endpoint import read_token_form
-from brokenreg.registry.responses import respond_error
+from brokenreg.registry.responses import error_response
 from brokenreg.rules.active_rule import RuleHit
 from brokenreg.rules.path_rules import PathRules
 from brokenreg.rules.rule_books import RuleBooks
@@ -21,67 +21,95 @@ from brokenreg.traffic.connections import ConnectionRecorder
 from brokenreg.traffic.exchange import Exchange
 from brokenreg.traffic.recorder import exchange_of
 from brokenreg.traffic.timeline_events import FaultInapplicable, FaultsApplied
-from brokenreg.wire.asgi import ASGIApp, Receive, Scope, Send
-from brokenreg.wire.connection_middleware import stream_of
+from brokenreg.wire.asgi import Handled, Handler, ReadyResponse, Receive, Scope, Send, complete
 from brokenreg.wire.inbound_connection import AcceptDecision, InboundConnection
+from brokenreg.wire.stream import stream_of
 
 
 class Injector:
-    """The ASGI middleware between the recorder and the registry.
+    """Handles requests between the recorder and the registry.
 
     It evaluates the rules for each request, and wraps the registry in the faults that are applied.
     """
 
     def __init__(
-        self, app: ASGIApp, paths: PathRules, rules: RuleBooks, gate: Gate, registry_view: RegistryView
+        self, handler: Handler, paths: PathRules, rules: RuleBooks, gate: Gate, registry_view: RegistryView
     ) -> None:
-        self._app = app
+        self._handler = handler
         self._paths = paths
         self._rules = rules
         self._gate = gate
         self._registry_view = registry_view
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Handled:
+        """Return the registry's response, or a coroutine if it is not ready or may change on its way."""
         exchange = exchange_of(scope)
-        passage = self._gate.passage(exchange, stream_of(scope), send)
-        try:
-            try:
-                if exchange.target.endpoint is Endpoint.TOKEN and exchange.method == "POST":
-                    scope, receive = await read_token_form(scope, receive)
-                if exchange.target.is_reserved and self._registry_view.must_recall(exchange):
-                    await stream_of(scope).unless_gone(self._registry_view.recall(exchange))
-                app = self._with_faults(exchange, passage)
-            except OCIError as error:
-                await respond_error(passage.send, error)
-            else:
-                await app(scope, receive, passage.send)
-        finally:
-            self._gate.close(passage)
+        passage = Passage(self._gate, exchange, stream_of(scope), send)
+        if exchange.target.endpoint is Endpoint.TOKEN and exchange.method == "POST":
+            return self._respond_to_form(scope, receive, passage)
+        if exchange.target.is_reserved and self._registry_view.must_recall(exchange):
+            return self._recall(scope, receive, passage)
+        handled = self._inject(scope, receive, passage)
+        if isinstance(handled, ReadyResponse) and not self._gate.breakpoints.entries:
+            return handled
+        return self._pass(handled, passage)
 
-    def _with_faults(self, exchange: Exchange, passage: Passage) -> ASGIApp:
+    async def _respond_to_form(self, scope: Scope, receive: Receive, passage: Passage) -> None:
+        """Read the form first: only it says which repository the token is for."""
+        try:
+            scope, receive = await read_token_form(scope, receive)
+        except OCIError as error:
+            await self._pass(error_response(error).ready(), passage)
+        else:
+            await self._pass(self._inject(scope, receive, passage), passage)
+
+    async def _recall(self, scope: Scope, receive: Receive, passage: Passage) -> None:
+        """Find out first which blob of a fabricated image this is, because rules may depend on that."""
+        exchange = passage.exchange
+        try:
+            await stream_of(scope).unless_gone(self._registry_view.recall(exchange))
+        except OCIError as error:
+            await self._pass(error_response(error).ready(), passage)
+        else:
+            await self._pass(self._inject(scope, receive, passage), passage)
+
+    async def _pass(self, handled: Handled, passage: Passage) -> None:
+        """Let a response pass the gate."""
+        with self._gate.passing(passage):
+            await complete(handled, passage.send)
+
+    def _inject(self, scope: Scope, receive: Receive, passage: Passage) -> Handled:
+        """Let the registry respond, within the faults of this exchange."""
+        try:
+            handler = self._with_faults(passage.exchange, passage)
+        except OCIError as error:
+            return error_response(error).ready()
+        return handler(scope, receive, passage.send)
+
+    def _with_faults(self, exchange: Exchange, passage: Passage) -> Handler:
         """Return the registry within the faults of this exchange. Raise `OCIError` for an invalid path."""
-        app = self._app
+        handler = self._handler
         if exchange.target.error is not None:
-            return app
+            return handler
         has_path_rules = exchange.target.faults or exchange.target.is_reserved
         path_rules = self._paths.rules(exchange.target, exchange.method) if has_path_rules else []
         hits = self._rules.evaluate(exchange, path_rules)
         if not hits:
-            return app
+            return handler
         for hit in reversed(hits):
             for fault in reversed(hit.faults):
-                app = partial(self._apply, fault, hit, passage, app)
+                handler = partial(self._apply, fault, hit, passage, handler)
         exchange.faults = tuple(fault.name for hit in hits for fault in hit.faults)
         exchange.rule = hits[0].active.label
         exchange.add(FaultsApplied(exchange.faults))
-        return app
+        return handler
 
     async def _apply(
         self,
         fault: Fault,
         hit: RuleHit,
         passage: Passage,
-        app: ASGIApp,
+        handler: Handler,
         scope: Scope,
         receive: Receive,
         send: Send,
@@ -92,7 +120,7 @@ class Injector:
             scope=scope,
             receive=receive,
             send=send,
-            app=app,
+            handler=handler,
             passage=passage,
             registry_view=self._registry_view,
             memory=hit.active.memory,

@@ -19,7 +19,7 @@ from brokenreg.second_origin.signed_urls import SIGNATURE
 from brokenreg.traffic.exchange import Exchange
 from brokenreg.traffic.recorder import exchange_of
 from brokenreg.traffic.timeline_events import CredentialReceived
-from brokenreg.wire.asgi import ASGIApp, Message, Receive, Scope, Send, header
+from brokenreg.wire.asgi import Handler, Message, Receive, Scope, Send, complete, header
 
 MAX_FORM = 64 * 1024
 """Bytes of a form that are searched."""
@@ -95,11 +95,11 @@ class CredentialTrap:
         self._last = deque(kept, _LAST)
 
 
-class CredentialTrapMiddleware:
-    """The ASGI middleware that searches each request; `own_token` is ours, and not a secret."""
+class CredentialSearch:
+    """Searches each request for credentials; `own_token` is ours, and not a secret."""
 
-    def __init__(self, app: ASGIApp, trap: CredentialTrap, own_token: str) -> None:
-        self._app = app
+    def __init__(self, handler: Handler, trap: CredentialTrap, own_token: str) -> None:
+        self._handler = handler
         self._trap = trap
         self._own_bearer = f"Bearer {own_token}".encode()
 
@@ -111,7 +111,7 @@ class CredentialTrapMiddleware:
             form, receive = await _first_of_body(receive)
             for kind in _in_fields("form", form):
                 self._trap.record(exchange, kind)
-        await self._app(scope, receive, send)
+        await complete(self._handler(scope, receive, send), send)
 
     def _in_headers(self, scope: Scope) -> Iterator[str]:
         for name, value in scope["headers"]:

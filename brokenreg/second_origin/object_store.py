@@ -20,7 +20,7 @@ from brokenreg.second_origin.origin import SecondOrigin
 from brokenreg.second_origin.signed_urls import Allowed, Answer, SignedURL, SignedURLError, has_terms
 from brokenreg.traffic.recorder import exchange_of, target_of, with_target
 from brokenreg.traffic.redaction import redact_target
-from brokenreg.wire.asgi import ASGIApp, Message, Receive, Scope, Send, respond_plain
+from brokenreg.wire.asgi import Handler, Message, Receive, Scope, Send, complete, respond_plain
 
 _PAGE = b"<!DOCTYPE html>\n<html><head><title>Sign in</title></head><body>Please sign in.</body></html>\n"
 _TOKEN_LIFETIME = 300
@@ -29,7 +29,7 @@ _TOKEN_LIFETIME = 300
 class ObjectStore:
     """Serves what the signed URLs of `origin` name. `registry` has the content, and needs no login."""
 
-    def __init__(self, registry: ASGIApp, origin: SecondOrigin) -> None:
+    def __init__(self, registry: Handler, origin: SecondOrigin) -> None:
         self._registry = registry
         self._origin = origin
 
@@ -57,7 +57,8 @@ class ObjectStore:
             target = target_of(scope).at_listener(signed.listener)
             exchange_of(scope).target = redact_target(target)
             inner = {**with_target(scope, target), "query_string": signed.query.encode("latin-1")}
-            await self._registry(inner, receive, self._signing(inner, send))
+            signing = self._signing(inner, send)
+            await complete(self._registry(inner, receive, signing), signing)
 
     def _signing(self, scope: Scope, send: Send) -> Send:
         """Sign the URLs in a response: the next step of an upload, what it has created, the next page."""

@@ -112,6 +112,12 @@ class BodyTap:
         if self._request is not None and len(self._request) < MOST:
             self._request += data[: MOST - len(self._request)]
 
+    def whole_response(self, body: bytes) -> None:
+        """Note the body of a response whose head is known."""
+        if _is_kept(self._exchange):
+            self._size = len(body)
+            self._data = bytearray(body[:MOST])
+
     def response(self, message: Message) -> None:
         """Note a message of the response."""
         kind = message["type"]

@@ -1,9 +1,10 @@
-"""The ASGI middleware that opens an `Exchange` for each request and writes down what becomes of it."""
+"""Opens an `Exchange` for each request, and writes down what becomes of it."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Coroutine, Iterable
+from typing import Any
 
 from brokenreg.oci.resolution import Base
 from brokenreg.oci.target import Endpoint, Target, parse_target
@@ -16,21 +17,25 @@ from brokenreg.wire.asgi import (
     CUT,
     RAW,
     ZERO_COPY,
-    ASGIApp,
+    Handled,
+    Handler,
     Message,
-    Receive,
+    ReadyResponse,
     Scope,
-    Send,
+    complete,
     header,
-    respond_plain,
 )
 from brokenreg.wire.connection_events import ConnectionCut
-from brokenreg.wire.connection_middleware import Stream, stream_of
+from brokenreg.wire.stream import Stream
 
 _HEALTH = "/healthz"
 """The path for probes. Their requests are not recorded, need no login, and no rule matches them."""
 
-_HEALTH_HEADERS = {"content-type": "text/plain", "cache-control": "no-store"}
+_HEALTHY = ReadyResponse(
+    200,
+    [(b"content-type", b"text/plain"), (b"cache-control", b"no-store"), (b"content-length", b"3")],
+    b"ok\n",
+)
 _EXCHANGE = "brokenreg.exchange"
 _TARGET = "brokenreg.target"
 
@@ -63,12 +68,12 @@ def with_target(scope: Scope, target: Target) -> Scope:
 class Recorder:
     """Records every exchange of one listener; `base` is what that listener resolves names against.
 
-    `exchange_of` and `target_of` find the exchange and its target in the scope of the application inside.
+    `exchange_of` and `target_of` find the exchange and its target in the scope that `handler` gets.
     """
 
     def __init__(
         self,
-        app: ASGIApp,
+        handler: Handler,
         log: TrafficLog,
         is_config: Classifier,
         base: Base,
@@ -76,24 +81,29 @@ class Recorder:
         own_names: Iterable[str] = (),
     ) -> None:
         self._own_names = frozenset(name.lower() for name in own_names)
-        self._app = app
+        self._handler = handler
         self._base = base
         self._origin = origin
         self._log = log
         self._is_config = is_config
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def answer(self, stream: Stream) -> Coroutine[Any, Any, None] | None:
+        """Respond to a request at once, or return the coroutine that will."""
+        scope = stream.scope
         if scope["path"] == _HEALTH:
-            await respond_plain(send, 200, _HEALTH_HEADERS, b"ok\n")
-            return
-        stream = stream_of(scope)
+            return _answer(_HEALTHY, stream)
         target = scope[_TARGET] = self._parse_target(scope)
-        exchange = scope[_EXCHANGE] = self._open(scope, target, stream.connection.inbound.client)
-        recording = _Recording(exchange, self._log, stream, receive, send)
+        exchange = scope[_EXCHANGE] = self._open(scope, target, stream.inbound.client)
+        recording = _Recording(exchange, self._log, stream)
         try:
-            await self._app(scope, recording.receive, recording.send)
-        finally:
+            handled = self._handler(scope, recording.receive, recording.send)
+            if isinstance(handled, ReadyResponse) and stream.body is None:
+                recording.respond(handled)
+                return None
+        except BaseException:
             recording.close()
+            raise
+        return recording.complete(handled)
 
     def _parse_target(self, scope: Scope) -> Target:
         query = scope["query_string"].decode("latin-1")
@@ -138,19 +148,37 @@ class Recorder:
 class _Recording:
     """Records one exchange while its messages pass."""
 
-    def __init__(
-        self, exchange: Exchange, log: TrafficLog, stream: Stream, receive: Receive, send: Send
-    ) -> None:
+    __slots__ = ("_bodies", "_complete", "_exchange", "_log", "_stream")
+
+    def __init__(self, exchange: Exchange, log: TrafficLog, stream: Stream) -> None:
         self._exchange = exchange
         self._log = log
         self._stream = stream
-        self._receive = receive
-        self._send = send
         self._complete = False
         self._bodies = BodyTap(exchange)
 
+    def respond(self, response: ReadyResponse) -> None:
+        """Send and record a whole response."""
+        exchange = self._exchange
+        exchange.status = response.status
+        exchange.response_headers = redact_headers(response.headers)
+        self._stream.respond(response.status, response.headers, response.body)
+        exchange.add(HeadersSent())
+        if exchange.method != "HEAD":
+            exchange.response_bytes = len(response.body)
+            self._bodies.whole_response(response.body)
+        self._complete = not self._stream.is_gone
+        self.close()
+
+    async def complete(self, handled: Handled) -> None:
+        """Let the handler respond, and record that until its end."""
+        try:
+            await complete(handled, self.send)
+        finally:
+            self.close()
+
     async def receive(self) -> Message:
-        message = await self._receive()
+        message = await self._stream.receive()
         if message["type"] == "http.request":
             self._exchange.request_bytes += len(message["body"])
             self._bodies.request(message["body"])
@@ -164,7 +192,7 @@ class _Recording:
         if message["type"] == ZERO_COPY:
             await self._send_file(message)
         else:
-            await self._send(message)
+            await self._stream.send(message)
         if message["type"] == "http.response.start":
             exchange.status = message["status"]
             exchange.response_headers = redact_headers(message["headers"])
@@ -181,27 +209,22 @@ class _Recording:
         self._log.changed(exchange)
 
     async def _send_file(self, message: Message) -> None:
-        """Send a part of a file. What was sent counts, even if the client disconnects in the middle.
-
-        Over HTTP/1.1, no other response shares the connection.
-        """
-        connection = self._stream.connection
-        before = connection.bytes_out
+        """Send a part of a file. What was sent counts, even if the client disconnects in the middle."""
+        before = self._stream.file_bytes
         try:
-            await self._send(message)
+            await self._stream.send(message)
         finally:
-            self._exchange.response_bytes += connection.bytes_out - before
+            self._exchange.response_bytes += self._stream.file_bytes - before
 
     def close(self) -> None:
         exchange = self._exchange
         if not self._complete and self._stream.is_gone and not self._stream.is_cut:
-            # What Hypercorn has in its buffer was never sent.
-            exchange.response_bytes = max(0, exchange.response_bytes - self._stream.connection.unsent)
+            exchange.response_bytes = max(0, exchange.response_bytes - self._stream.unsent)
         if self._stream.is_cut:
             exchange.ended = Ended.ABORTED
         elif self._complete or self._is_body_complete():
             exchange.ended = Ended.COMPLETE
-        elif self._stream.is_gone and not self._stream.connection.is_cut:
+        elif self._stream.is_gone and not self._stream.is_connection_cut:
             exchange.ended = Ended.DISCONNECTED
         else:
             exchange.ended = Ended.ABORTED
@@ -216,3 +239,11 @@ class _Recording:
             return False
         length = exchange.response_header("content-length")
         return exchange.method == "HEAD" or (length.isdigit() and exchange.response_bytes >= int(length))
+
+
+def _answer(response: ReadyResponse, stream: Stream) -> Coroutine[Any, Any, None] | None:
+    """Send a response that needs no exchange."""
+    if stream.body is not None:
+        return complete(response, stream.send)
+    stream.respond(*response)
+    return None

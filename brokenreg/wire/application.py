@@ -1,4 +1,4 @@
-"""What a listener serves, and its ASGI face, by which Hypercorn tells the lifespan and hands over WebSockets."""
+"""What a listener serves, and its ASGI face, by which Hypercorn hands over WebSockets."""
 
 from __future__ import annotations
 

@@ -28,8 +28,8 @@ class Next(Enum):
 class Connection(asyncio.Protocol):
     """One TCP connection, after its TLS handshake.
 
-    asyncio calls the methods of `asyncio.Protocol`. Those of the StreamReaderProtocol that this one replaces are
-    called, too: Hypercorn and asyncio's server wait for them.
+    asyncio calls the methods of `asyncio.Protocol`. Those of the StreamReaderProtocol that this one replaces
+    are called, too: Hypercorn and asyncio's server wait for them.
     """
 
     def __init__(
@@ -90,7 +90,12 @@ class Connection(asyncio.Protocol):
         """Let the application respond to a request."""
         if not self.inbound.has_request:
             self.inbound.note_first_request()
-        work = self.application.answer(stream)
+        try:
+            work = self.application.answer(stream)
+        except Exception:
+            logger.exception("the application failed")
+            stream.fail()
+            return
         if work is not None:
             task = self.loop.create_task(self._run(work, stream))
             self.tasks.add(task)

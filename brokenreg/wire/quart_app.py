@@ -6,6 +6,9 @@ from quart import Quart
 
 from brokenreg.wire.asgi import ClientDisconnectedError, Receive, Scope, Send
 
+_ASGI: Scope = {"asgi": {"version": "3.0", "spec_version": "2.3"}, "root_path": "", "state": {}}
+"""What ASGI demands of a scope and nothing here reads."""
+
 
 def make_quart(name: str, max_body: int) -> Quart:
     """Return an application without routes that accepts bodies of `max_body` bytes."""
@@ -24,7 +27,7 @@ def make_quart(name: str, max_body: int) -> Quart:
 async def call_quart(app: Quart, scope: Scope, receive: Receive, send: Send) -> None:
     """Let Quart respond. Raise `ClientDisconnectedError` if the client disconnects."""
     try:
-        await app(scope, receive, send)  # type: ignore[arg-type]
+        await app({**_ASGI, **scope}, receive, send)  # type: ignore[arg-type]
     except ExceptionGroup as group:  # Quart uses a task group from Python 3.13 on
         _, others = group.split(ClientDisconnectedError)
         if others is not None:

@@ -27,7 +27,8 @@ class RequestBody:
     """
 
     __slots__ = (
-        "_chunks", "_is_dropped", "_is_lost", "_news", "_size", "_taken", "is_cut_short", "is_empty", "is_ended",
+        "_chunks", "_is_dropped", "_is_lost", "_news", "_size", "_taken", "is_cut_short", "is_empty",
+        "is_ended",
     )  # fmt: skip
 
     def __init__(self, taken: Callable[[int], None], *, is_empty: bool = False) -> None:
@@ -87,8 +88,8 @@ class RequestBody:
     def drop(self) -> None:
         """Drop what has arrived, and all that will: nobody wants it.
 
-        A connection whose client sends and is not read would never be seen to end; and one that is closed with
-        unread bytes is reset, so that the client never sees the response.
+        A connection whose client sends and is not read would never be seen to end; and one that is closed
+        with unread bytes is reset, so that the client never sees the response.
         """
         if self._is_dropped:
             return

@@ -1,4 +1,4 @@
-"""`Stream`: one request and the way of its response, as everything above the wire sees HTTP/1.1 and HTTP/2."""
+"""`Stream`: one request and the way of its response, the same for HTTP/1.1 and HTTP/2."""
 
 from __future__ import annotations
 
@@ -148,9 +148,10 @@ class Stream:
         return message
 
     async def send(self, message: Message) -> None:
-        """Send as ASGI's `send` does, and `ZERO_COPY`, `RAW`, `CUT` and `PACE`. Raise `ClientDisconnectedError`.
+        """Send as ASGI's `send` does, and `ZERO_COPY`, `RAW`, `CUT` and `PACE`.
 
         The event loop gets a turn after each large write: it would get none while the kernel accepts all.
+        Raise `ClientDisconnectedError`.
         """
         if self.is_gone:
             raise ClientDisconnectedError

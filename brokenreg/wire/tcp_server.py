@@ -1,4 +1,4 @@
-"""`Wire`: the connection class that Hypercorn finds in place of its own, and which protocol a connection gets.
+"""`Wire`: the connection class that Hypercorn finds in place of its own. It chooses the protocol.
 
 `hypercorn.asyncio.run` looks up `TCPServer` for each new connection, and finds `Wire`. It is the only name of
 Hypercorn that is replaced.
@@ -25,7 +25,7 @@ class Wire(TCPServer):
     async def run(self) -> None:
         """Serve the connection, by one protocol after the other, until it has ended."""
         INBOUND.get().is_served = True
-        transport = self.writer.transport
+        transport = cast(asyncio.Transport, self.writer.transport)
         tls = transport.get_extra_info("ssl_object")
         is_http2 = tls is not None and tls.selected_alpn_protocol() == "h2"
         kind: type[Connection] = HTTP2 if is_http2 else HTTP1
@@ -49,7 +49,7 @@ class Wire(TCPServer):
         """Serve by one protocol, which has the first bytes. Return which one follows, and its first bytes."""
         inbound = INBOUND.get()
         transport = cast(asyncio.Transport, self.writer.transport)
-        connection = kind(cast(Application, self.app.app), inbound, transport)  # type: ignore[union-attr]
+        connection = kind(cast(Application, self.app.app), inbound, transport)  # type: ignore[attr-defined]  # the ASGIWrapper that Hypercorn makes
         inbound.cut, inbound.finish = connection.abort, connection.finish
         transport.set_protocol(connection)
         if self.context.terminated.is_set():

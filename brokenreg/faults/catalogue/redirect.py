@@ -56,7 +56,7 @@ class Redirect(Fault):
 
     async def apply(self, context: FaultContext) -> None:
         # The URL needs no login, so only a client that is logged in gets one.
-        if not await context.registry_view.access_check.admits(context.scope):
+        if not context.registry_view.access_check.admits(context.scope):
             context.no_effect("the registry requires a login first")
             await context.forward()
             return

@@ -11,28 +11,37 @@ from brokenreg.oci.scopes import CATALOG, Scope, is_granted
 from brokenreg.oci.target import TOKEN_PATH, Endpoint, Target
 from brokenreg.registry.auth.token_issuer import SERVICE, BadTokenError, TokenIssuer
 from brokenreg.registry.auth.users import Credentials, Users, unauthorized
-from brokenreg.registry.responses import Response, respond_error, send_response
+from brokenreg.registry.responses import error_response
 from brokenreg.traffic.recorder import target_of
-from brokenreg.wire.asgi import ASGIApp, Message, Receive, Send, header, requested_host
+from brokenreg.wire.asgi import (
+    Handled,
+    Handler,
+    Message,
+    ReadyResponse,
+    Receive,
+    Send,
+    header,
+    requested_host,
+)
 from brokenreg.wire.asgi import Scope as ASGIScope
 
-_ADMITTED = 204
+_ADMITTED = ReadyResponse(204, [], b"")
 _PUBLIC = (Endpoint.TOKEN, Endpoint.OTHER)
 """The token service has its own login; a path without an endpoint is a 404 for everybody."""
 
 
 class BasicAuthentication:
-    """Middleware for HTTP Basic (RFC 7617): every user may do everything."""
+    """HTTP Basic (RFC 7617) in front of a handler: every user may do everything."""
 
-    def __init__(self, app: ASGIApp, users: Users) -> None:
-        self._app = app
+    def __init__(self, handler: Handler, users: Users) -> None:
+        self._handler = handler
         self._users = users
 
-    async def __call__(self, scope: ASGIScope, receive: Receive, send: Send) -> None:
+    def __call__(self, scope: ASGIScope, receive: Receive, send: Send) -> Handled:
+        """Handle a request, if it is authenticated."""
         if _is_public(target_of(scope)) or self._is_authenticated(scope):
-            await self._app(scope, receive, send)
-        else:
-            await respond_error(send, unauthorized("name and password are required"))
+            return self._handler(scope, receive, send)
+        return error_response(unauthorized("name and password are required")).ready()
 
     def _is_authenticated(self, scope: ASGIScope) -> bool:
         credentials = Credentials.of_header(_authorization(scope))
@@ -40,24 +49,22 @@ class BasicAuthentication:
 
 
 class TokenAuthentication:
-    """Middleware for the token protocol: a request needs a token whose scopes cover it.
+    """The token protocol in front of a handler: a request needs a token whose scopes cover it.
 
     Whatever another token would solve is a 401 with a challenge, also a missing scope: clients then fetch
     another token. After a 403 they would give up.
     """
 
-    def __init__(self, app: ASGIApp, token_issuer: TokenIssuer, address: PublicAddress) -> None:
-        self._app = app
+    def __init__(self, handler: Handler, token_issuer: TokenIssuer, address: PublicAddress) -> None:
+        self._handler = handler
         self._token_issuer = token_issuer
         self._address = address
 
-    async def __call__(self, scope: ASGIScope, receive: Receive, send: Send) -> None:
+    def __call__(self, scope: ASGIScope, receive: Receive, send: Send) -> Handled:
+        """Handle a request, if its token is for it."""
         target = target_of(scope)
         error = None if _is_public(target) else self._refusal(scope, needed(target, scope))
-        if error is not None:
-            await respond_error(send, error)
-        else:
-            await self._app(scope, receive, send)
+        return self._handler(scope, receive, send) if error is None else error_response(error).ready()
 
     def _refusal(self, scope: ASGIScope, wanted: list[Scope]) -> OCIError | None:
         realm = self._address.realm(scope)
@@ -79,22 +86,15 @@ class TokenAuthentication:
 class AccessCheck:
     """Tells whether the registry would serve a request, for code that responds in its place.
 
-    `authenticated` puts the authentication middleware in front of an application.
+    `authenticated` puts the authentication in front of a handler.
     """
 
-    def __init__(self, authenticated: Callable[[ASGIApp], ASGIApp]) -> None:
+    def __init__(self, authenticated: Callable[[Handler], Handler]) -> None:
         self._authenticated = authenticated(_admit)
 
-    async def admits(self, scope: ASGIScope) -> bool:
-        """Return whether the request is authorized. Nothing is sent, and its body is not read."""
-        statuses: list[int] = []
-
-        async def keep(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                statuses.append(message["status"])
-
-        await self._authenticated(scope, _no_body, keep)
-        return statuses == [_ADMITTED]
+    def admits(self, scope: ASGIScope) -> bool:
+        """Return whether the request is authorized."""
+        return self._authenticated(scope, _unused_receive, _unused_send) is _ADMITTED
 
 
 class PublicAddress:
@@ -169,10 +169,14 @@ def _authorization(scope: ASGIScope) -> str:
     return (header(scope, b"authorization") or b"").decode("latin-1")
 
 
-async def _admit(scope: ASGIScope, receive: Receive, send: Send) -> None:
-    del scope, receive
-    await send_response(send, Response(_ADMITTED))
+def _admit(scope: ASGIScope, receive: Receive, send: Send) -> Handled:
+    del scope, receive, send
+    return _ADMITTED
 
 
-async def _no_body() -> Message:
-    return {"type": "http.request", "body": b"", "more_body": False}
+async def _unused_receive() -> Message:
+    raise NotImplementedError
+
+
+async def _unused_send(message: Message) -> None:
+    raise NotImplementedError

@@ -1,0 +1,5 @@
+from brokenreg.wire.connection import Connection
+
+
+class HTTP1(Connection):
+    pass
