@@ -12,7 +12,9 @@ from functools import lru_cache
 from brokenreg.http.authority import ip_address_of, parse_authority
 from brokenreg.oci.errors import ErrorCode, OCIError
 from brokenreg.registry.responses import error_response
+from brokenreg.traffic.request_head import head_of
 from brokenreg.wire.asgi import (
+    EncodedHeaders,
     Handled,
     Handler,
     Message,
@@ -20,18 +22,21 @@ from brokenreg.wire.asgi import (
     Receive,
     Scope,
     Send,
-    all_headers,
-    header,
 )
 
-_CACHED = 64
-"""Hosts whose names are cached: clients use few, and each is smaller than a head, which is at most 64 KiB."""
+_CACHED = 256
+"""Heads whose refusals are cached, and lists of response headers: clients send few different ones."""
 
-_SAFETY_HEADERS = [
+_SAFETY_HEADERS = (
     # Anybody can push content. Browsers must not treat it as a page or a script.
     (b"x-content-type-options", b"nosniff"),
     (b"content-security-policy", b"sandbox"),
-]
+)
+
+_FOREIGN = OCIError(403, ErrorCode.DENIED, "requests from pages of another origin are refused")
+
+Values = tuple[str, ...]
+"""All values of a header."""
 
 
 class RegistryGuard:
@@ -40,10 +45,13 @@ class RegistryGuard:
     def __init__(self, handler: Handler, allowed_hosts: Iterable[str]) -> None:
         self._handler = handler
         self._allowed = {"localhost", *(name.removesuffix(".").lower() for name in allowed_hosts)}
+        self._refusal = lru_cache(_CACHED)(self._refusal_of)
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Handled:
         """Handle a request, if it is not refused, and make its response safe for browsers."""
-        error = self._refusal(scope)
+        head = head_of(scope)
+        server = scope["server"][0] if scope["server"] else ""
+        error = _FOREIGN if head.is_cross_site else self._refusal(head.hosts, head.origins, server)
         if error is not None:
             return _safe(error_response(error).ready())
 
@@ -55,16 +63,16 @@ class RegistryGuard:
         handled = self._handler(scope, receive, send_safely)
         return _safe(handled) if isinstance(handled, ReadyResponse) else handled
 
-    def _refusal(self, scope: Scope) -> OCIError | None:
-        hosts = all_headers(scope, b"host")
-        if _is_foreign(scope, hosts):
-            return OCIError(403, ErrorCode.DENIED, "requests from pages of another origin are refused")
+    def _refusal_of(self, hosts: Values, origins: Values, server: str) -> OCIError | None:
+        """Return why requests with such headers, to that address of ours, are refused, or None."""
+        if origins and _is_foreign(origins, hosts):
+            return _FOREIGN
         for host in filter(None, hosts):  # an empty Host has no name to check
             name = _host_name(host)
             if name is None:
                 message = f"invalid Host {host[:100]!r}: write <name> or <name>:<port>"
                 return OCIError(421, ErrorCode.DENIED, message)
-            if name not in self._allowed and ip_address_of(name) is None and _is_loopback(scope):
+            if name not in self._allowed and ip_address_of(name) is None and _is_loopback(server):
                 return OCIError(
                     421,
                     ErrorCode.DENIED,
@@ -75,29 +83,28 @@ class RegistryGuard:
 
 
 def _safe(response: ReadyResponse) -> ReadyResponse:
-    return ReadyResponse(response.status, [*response.headers, *_SAFETY_HEADERS], response.body)
-
-
-def _is_foreign(scope: Scope, hosts: list[str]) -> bool:
-    """Return whether the request comes from a web page whose origin is none of `hosts`."""
-    if header(scope, b"sec-fetch-site") == b"cross-site":
-        return True
-    if header(scope, b"origin") is None:
-        return False
-    own = {host.lower() for host in hosts}
-    # An opaque origin is "null", which has no "://".
-    origins = {origin.partition("://")[2].lower() for origin in all_headers(scope, b"origin")}
-    return origins != own or "" in origins
+    return ReadyResponse(response.status, _with_safety(response.headers), response.body)
 
 
 @lru_cache(_CACHED)
+def _with_safety(headers: EncodedHeaders) -> EncodedHeaders:
+    return headers + _SAFETY_HEADERS
+
+
+def _is_foreign(origins: Values, hosts: Values) -> bool:
+    """Return whether the origin of a web page is none of the hosts that the request is for."""
+    own = {host.lower() for host in hosts}
+    # An opaque origin is "null", which has no "://".
+    pages = {origin.partition("://")[2].lower() for origin in origins}
+    return pages != own or "" in pages
+
+
 def _host_name(host: str) -> str | None:
     """Return the name in a Host header, without port and brackets, in lower case, or None if malformed."""
     parsed = parse_authority(host)
     return None if parsed is None else parsed[0].strip("[]").removesuffix(".").lower()
 
 
-def _is_loopback(scope: Scope) -> bool:
-    server = scope["server"]
-    address = None if server is None else ip_address_of(server[0])
+def _is_loopback(server: str) -> bool:
+    address = ip_address_of(server)
     return address is not None and address.is_loopback

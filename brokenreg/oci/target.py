@@ -7,9 +7,8 @@ a check failed, `Target.error` has the error: the registry responds with it, and
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from functools import lru_cache
 from urllib.parse import parse_qs, urlencode
 
 from brokenreg.oci.digests import Digest, is_digest
@@ -20,12 +19,6 @@ from brokenreg.oci.scopes import Scope, parse_scopes
 from brokenreg.oci.upstreams import check_upstream, spellings
 
 _NO_BASE = Base()
-_CACHED = 1024
-"""Number of targets in the cache: clients repeat the same few paths."""
-
-_LONGEST_CACHED = 512
-"""Maximum length of what a cached target is parsed from, in characters."""
-
 TOKEN_PATH = "/token"  # noqa: S105 - a path, not a password
 """The path of the token service."""
 
@@ -68,6 +61,13 @@ class Target:
     root: str = ""
     query: str = ""
     error: OCIError | None = None
+    is_reserved: bool = field(init=False, compare=False)
+    """True if brokenreg itself provides the repository, so that it cannot be changed."""
+
+    def __post_init__(self) -> None:
+        path = f"{self.repository}/"
+        is_reserved = path.startswith(RESERVED) and not path.startswith(f"{PREPARED}/")
+        object.__setattr__(self, "is_reserved", is_reserved)
 
     @property
     def key(self) -> tuple[str, str]:
@@ -88,14 +88,6 @@ class Target:
     def digest(self) -> Digest:
         """Return the reference if it is a digest, or None."""
         return Digest(self.reference)
-
-    @property
-    def is_reserved(self) -> bool:
-        """True if brokenreg itself provides the repository, so that it cannot be changed."""
-        return (
-            f"{self.repository}/".startswith(RESERVED)
-            and not f"{self.repository}/".startswith(f"{PREPARED}/")
-        )  # fmt: skip
 
     def at_listener(self, upstream: str) -> Target:
         """Return the target of the same request at a listener that represents `upstream`."""
@@ -129,8 +121,7 @@ def parse_target(path: str, query: str = "", own: Collection[str] = (), base: Ba
         return token_target(parse_scopes(parse_qs(query).get("scope", ())), base)
     upstream = parse_qs(query).get("ns", [""])[0] if "ns=" in query else ""
     upstream = "" if upstream.lower() in own else upstream
-    is_long = len(path) + len(upstream) > _LONGEST_CACHED
-    return _parse(path, upstream, base) if is_long else _parse_cached(path, upstream, base)
+    return _parse(path, upstream, base)
 
 
 def _parse(path: str, upstream: str, base: Base) -> Target:
@@ -145,9 +136,6 @@ def _parse(path: str, upstream: str, base: Base) -> Target:
         return target if target.error is not None else replace(target, error=error)
     query = urlencode({"ns": upstream}, safe=":") if upstream else ""
     return replace(_parse_path(rest, base), root=f"/{root}" if root else "", query=query)
-
-
-_parse_cached = lru_cache(_CACHED)(_parse)
 
 
 def _split_root(path: str, base: Base) -> tuple[str, str]:

@@ -16,10 +16,12 @@ from brokenreg.proxy.routes import Route
 from brokenreg.registry.request import RegistryRequest
 from brokenreg.registry.responses import Response, json_response
 
+_PING = json_response({})
+
 
 def ping(_: RegistryRequest) -> Response:
     """GET `/v2/`: this is a registry."""
-    return json_response({})
+    return _PING
 
 
 def list_tags(request: RegistryRequest) -> Response | Awaitable[Response]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable
+from functools import lru_cache
 
 from brokenreg.oci.digests import Digest, is_digest
 from brokenreg.oci.errors import ErrorCode, OCIError
@@ -23,6 +24,8 @@ from brokenreg.storage.records import Manifest
 from brokenreg.wording import counted
 
 _MAX_TAGS = 100
+_CACHED = 1024
+"""Manifests whose headers are cached."""
 
 
 def get_manifest(request: RegistryRequest) -> Response | Awaitable[Response]:
@@ -108,10 +111,15 @@ async def _get_from_upstream(request: RegistryRequest) -> Response:
 
 
 def _response(request: RegistryRequest, digest: Digest, kind: str, body: bytes) -> Response:
-    headers = {"content-type": kind, "docker-content-digest": digest, "etag": entity_tag(digest)}
+    headers = _headers(digest, kind)
     if request.has_content(digest):
         return Response(304, headers)
     return Response(200, headers, body)
+
+
+@lru_cache(_CACHED)
+def _headers(digest: Digest, kind: str) -> tuple[tuple[str, str], ...]:
+    return ("content-type", kind), ("docker-content-digest", digest), ("etag", entity_tag(digest))
 
 
 async def _link_cached_blobs(request: RegistryRequest, manifest: Manifest) -> None:

@@ -8,13 +8,14 @@ import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from brokenreg.oci.digests import Digest
 from brokenreg.oci.errors import ErrorCode, OCIError
 from brokenreg.proxy.cache.fill import Piece
 from brokenreg.storage.errors import error_for_client
-from brokenreg.wire.asgi import ZERO_COPY, ReadyResponse, Send, complete
+from brokenreg.wire.asgi import ZERO_COPY, EncodedHeaders, ReadyResponse, Send, complete
 
 logger = logging.getLogger(__name__)
 
@@ -24,6 +25,9 @@ Body = AsyncGenerator[bytes | Piece, None]
 
 Room = Callable[[], Awaitable[int]]
 """Returns how many bytes of a body the client could get now (`Stream.room`)."""
+
+_CACHED = 1024
+"""Lists of headers whose encoded form is cached."""
 
 _API_VERSION = ("docker-distribution-api-version", "registry/2.0")
 _PARTS = (128 * 1024, 1024 * 1024, 4 * 1024 * 1024)
@@ -52,9 +56,15 @@ class Response:
 
     def ready(self) -> ReadyResponse:
         """Return what is sent, if the body is in memory."""
-        if not (self.body is None or isinstance(self.body, bytes)):
+        body = self.body
+        if not (body is None or isinstance(body, bytes)):
             raise TypeError("the body is not in memory")
-        return ReadyResponse(self.status, _encoded(headers_of(self)), self.body or b"")
+        if isinstance(self.headers, tuple):  # the same for many requests
+            length = None if body is None else len(body)
+            return ReadyResponse(
+                self.status, _encoded_headers(self.headers, self.status, length), body or b""
+            )
+        return ReadyResponse(self.status, _encoded(headers_of(self)), body or b"")
 
 
 def entity_tag(digest: Digest) -> str:
@@ -65,7 +75,7 @@ def entity_tag(digest: Digest) -> str:
 def json_response(document: Any, headers: Mapping[str, str] | None = None) -> Response:
     """Return a response with a JSON document."""
     body = json.dumps(document, separators=(",", ":"), ensure_ascii=False).encode()
-    return Response(200, {"content-type": "application/json", **(headers or {})}, body)
+    return Response(200, (("content-type", "application/json"), *(headers or {}).items()), body)
 
 
 def error_response(error: OCIError) -> Response:
@@ -116,8 +126,8 @@ async def send_parts(
 
     Otherwise they are read as there is `room` for them.
     """
-    head = {"status": response.status, "headers": _encoded(headers_of(response))}
-    await send({"type": "http.response.start", **head})
+    headers = list(_encoded(headers_of(response)))
+    await send({"type": "http.response.start", "status": response.status, "headers": headers})
     async with aclosing(parts):
         async for part in parts:
             if isinstance(part, bytes):
@@ -135,12 +145,28 @@ def headers_of(response: Response) -> list[tuple[str, str]]:
     A 304 describes a body that it does not have (RFC 9110, 15.4.5), so its type and length are omitted.
     """
     given = response.headers.items() if isinstance(response.headers, Mapping) else response.headers
+    length = len(response.body) if isinstance(response.body, bytes) else None
+    return _headers_sent(tuple(given), response.status, length)
+
+
+def _headers_sent(
+    given: tuple[tuple[str, str], ...], status: int, length: int | None
+) -> list[tuple[str, str]]:
     headers = [_API_VERSION, *given]
-    if response.status == 304:
+    if status == 304:
         return [header for header in headers if header[0] != "content-type"]
-    if isinstance(response.body, bytes) and all(name != "content-length" for name, _ in headers):
-        headers.append(("content-length", str(len(response.body))))
+    if length is not None and all(name != "content-length" for name, _ in headers):
+        headers.append(("content-length", str(length)))
     return headers
+
+
+@lru_cache(_CACHED)
+def _encoded_headers(given: tuple[tuple[str, str], ...], status: int, length: int | None) -> EncodedHeaders:
+    return _encoded(_headers_sent(given, status, length))
+
+
+def _encoded(headers: list[tuple[str, str]]) -> EncodedHeaders:
+    return tuple([(name.encode("ascii"), value.encode("latin-1")) for name, value in headers])
 
 
 async def _send_file(send: Send, piece: Piece) -> None:
@@ -172,7 +198,3 @@ async def _send_chunks(send: Send, piece: Piece, room: Room) -> None:
             raise OSError(f"{piece.file.file.name} has become shorter while it was sent")
         offset += len(chunk)
         await send({"type": "http.response.body", "body": chunk, "more_body": True})
-
-
-def _encoded(headers: list[tuple[str, str]]) -> list[tuple[bytes, bytes]]:
-    return [(name.encode("ascii"), value.encode("latin-1")) for name, value in headers]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Coroutine, Iterable
+from functools import lru_cache
 from typing import Any
 
 from brokenreg.oci.resolution import Base
@@ -11,7 +12,8 @@ from brokenreg.oci.target import Endpoint, Target, parse_target
 from brokenreg.traffic.bodies import BodyTap
 from brokenreg.traffic.exchange import Ended, Exchange, Origin
 from brokenreg.traffic.log import TrafficLog
-from brokenreg.traffic.redaction import redact_headers, redact_line, redact_query, redact_target, user_of
+from brokenreg.traffic.redaction import redact_headers, redact_line, redact_query, redact_target
+from brokenreg.traffic.request_head import read_head
 from brokenreg.traffic.timeline_events import ExchangeEnded, HeadersSent, RequestBodyReceived, RequestReceived
 from brokenreg.wire.asgi import (
     CUT,
@@ -33,16 +35,19 @@ _HEALTH = "/healthz"
 
 _HEALTHY = ReadyResponse(
     200,
-    [(b"content-type", b"text/plain"), (b"cache-control", b"no-store"), (b"content-length", b"3")],
+    ((b"content-type", b"text/plain"), (b"cache-control", b"no-store"), (b"content-length", b"3")),
     b"ok\n",
 )
+_CACHED = 1024
+"""Paths whose target is cached, and lists of response headers whose redacted form is."""
+
+_LONGEST_CACHED = 512
+"""Maximum length of what a cached target is parsed from, in characters."""
+
 _EXCHANGE = "brokenreg.exchange"
 _TARGET = "brokenreg.target"
 
-REPLAY = b"x-brokenreg-replay"
-"""Header with the id of the exchange whose request is repeated. It only marks the new exchange."""
-
-_LONGEST_ID = 18
+_redact_cached = lru_cache(_CACHED)(redact_headers)
 
 Classifier = Callable[[Target], bool]
 """Returns whether the blob of a target is the configuration of an image."""
@@ -86,6 +91,7 @@ class Recorder:
         self._origin = origin
         self._log = log
         self._is_config = is_config
+        self._parse_cached = lru_cache(_CACHED)(self._parse)
 
     def answer(self, stream: Stream) -> Coroutine[Any, Any, None] | None:
         """Respond to a request at once, or return the coroutine that will."""
@@ -106,18 +112,23 @@ class Recorder:
         return recording.complete(handled)
 
     def _parse_target(self, scope: Scope) -> Target:
-        query = scope["query_string"].decode("latin-1")
-        own = self._names_of(scope) if "ns=" in query else ()
-        target = parse_target(scope["path"], query, own, self._base)
+        path, query = scope["path"], scope["query_string"]
+        if b"ns=" in query or len(path) + len(query) > _LONGEST_CACHED:
+            target = parse_target(path, query.decode("latin-1"), self._names_of(scope), self._base)
+        else:
+            target = self._parse_cached(path, query)
         if target.endpoint is Endpoint.LAYER and target.error is None:
             return target.refine(is_config=self._is_config(target))
         return target
+
+    def _parse(self, path: str, query: bytes) -> Target:
+        return parse_target(path, query.decode("latin-1"), base=self._base)
 
     def _open(self, scope: Scope, target: Target, client: str) -> Exchange:
         path, query = scope["path"], scope["query_string"].decode("latin-1")
         if target.error is not None:  # it may contain anything
             path, target = redact_line(path), redact_target(target)
-        authorization = header(scope, b"authorization")
+        head = read_head(scope)
         exchange = Exchange(
             id=self._log.next_id(),
             method=scope["method"],
@@ -127,14 +138,12 @@ class Recorder:
             scheme=scope["scheme"],
             client=client,
             target=target,
-            user="" if authorization is None else user_of(authorization.decode("latin-1")),
-            request_headers=redact_headers(scope["headers"]),
+            user=head.user,
+            request_headers=head.headers,
             started=time.time(),
             origin=self._origin,
         )
-        replayed = header(scope, REPLAY)
-        if replayed is not None and replayed.isdigit() and len(replayed) <= _LONGEST_ID:
-            exchange.replay_of = int(replayed)
+        exchange.replay_of = head.replay_of
         exchange.add(RequestReceived())
         self._log.opened(exchange)
         return exchange
@@ -161,7 +170,7 @@ class _Recording:
         """Send and record a whole response."""
         exchange = self._exchange
         exchange.status = response.status
-        exchange.response_headers = redact_headers(response.headers)
+        exchange.response_headers = _redact_cached(response.headers)
         self._stream.respond(response.status, response.headers, response.body)
         exchange.add(HeadersSent())
         if exchange.method != "HEAD":

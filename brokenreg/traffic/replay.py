@@ -18,7 +18,7 @@ from brokenreg.oci.target import Endpoint
 from brokenreg.redaction import REDACTED
 from brokenreg.traffic.bodies import Body
 from brokenreg.traffic.exchange import Exchange, Headers, Origin
-from brokenreg.traffic.recorder import REPLAY
+from brokenreg.traffic.request_head import REPLAY
 
 MAX_RESPONSE = 64 * 1024 * 1024
 """Bytes of a response that a replay reads before it disconnects."""

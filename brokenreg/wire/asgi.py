@@ -15,11 +15,14 @@ Send = Callable[[Message], Awaitable[None]]
 ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 
+EncodedHeaders = tuple[tuple[bytes, bytes], ...]
+
+
 class ReadyResponse(NamedTuple):
     """A whole response whose body is in memory."""
 
     status: int
-    headers: list[tuple[bytes, bytes]]
+    headers: EncodedHeaders
     body: bytes
 
 
@@ -33,7 +36,9 @@ Handler = Callable[[Scope, Receive, Send], Handled]
 async def complete(handled: Handled, send: Send) -> None:
     """Send a response that is ready, or wait until the coroutine has sent one."""
     if isinstance(handled, ReadyResponse):
-        await send({"type": "http.response.start", "status": handled.status, "headers": handled.headers})
+        await send(
+            {"type": "http.response.start", "status": handled.status, "headers": list(handled.headers)}
+        )
         await send({"type": "http.response.body", "body": handled.body, "more_body": False})
     else:
         await handled

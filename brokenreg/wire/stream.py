@@ -14,6 +14,7 @@ from brokenreg.wire.asgi import (
     RAW,
     ZERO_COPY,
     ClientDisconnectedError,
+    EncodedHeaders,
     End,
     Message,
     Scope,
@@ -22,7 +23,6 @@ from brokenreg.wire.inbound_connection import InboundConnection
 from brokenreg.wire.request_body import RequestBody
 
 Result = TypeVar("Result")
-EncodedHeaders = Sequence[tuple[bytes, bytes]]
 
 CHUNK = 256 * 1024
 """Bytes of a body that are made, read or sent at a time: enough for fast clients, few enough for many."""
@@ -81,7 +81,7 @@ class Stream:
         """Drop what was not read of the body, before the response begins."""
         await body.dropped()
 
-    async def _send_start(self, status: int, headers: EncodedHeaders, pace: float) -> None:
+    async def _send_start(self, status: int, headers: Sequence[tuple[bytes, bytes]], pace: float) -> None:
         raise NotImplementedError
 
     async def _send_body(self, data: bytes, *, more: bool) -> None:

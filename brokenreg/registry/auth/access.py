@@ -25,7 +25,7 @@ from brokenreg.wire.asgi import (
 )
 from brokenreg.wire.asgi import Scope as ASGIScope
 
-_ADMITTED = ReadyResponse(204, [], b"")
+_ADMITTED = ReadyResponse(204, (), b"")
 _PUBLIC = (Endpoint.TOKEN, Endpoint.OTHER)
 """The token service has its own login; a path without an endpoint is a 404 for everybody."""
 

@@ -1,0 +1,71 @@
+"""What is found out once about the headers of a request: clients send the same ones again and again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+from brokenreg.traffic.redaction import redact_headers, user_of
+from brokenreg.wire.asgi import EncodedHeaders, Scope
+
+REPLAY = b"x-brokenreg-replay"
+"""Header with the id of the exchange whose request is repeated. It only marks the new exchange."""
+
+_LONGEST_ID = 18
+_CACHED = 256
+"""Lists of headers whose facts are cached."""
+
+_LONGEST_CACHED = 2048
+"""Maximum length of such a list, in bytes."""
+
+_HEAD = "brokenreg.head"
+
+
+@dataclass(frozen=True, slots=True)
+class RequestHead:
+    """Facts about the headers of a request. `headers` are those that the log shows: without secrets.
+
+    `user` is the name in its credentials. `replay_of` is the id in its `REPLAY` header. `hosts` and `origins`
+    are all values of Host and Origin. `is_cross_site` says that a page of another site sent it.
+    """
+
+    headers: tuple[tuple[str, str], ...]
+    user: str
+    replay_of: int | None
+    hosts: tuple[str, ...]
+    origins: tuple[str, ...]
+    is_cross_site: bool
+
+
+def read_head(scope: Scope) -> RequestHead:
+    """Return the facts about the headers of a request. `head_of` returns them again."""
+    headers = tuple(scope["headers"])
+    length = sum([len(value) for _, value in headers])
+    head = scope[_HEAD] = _read(headers) if length > _LONGEST_CACHED else _read_cached(headers)
+    return head
+
+
+def head_of(scope: Scope) -> RequestHead:
+    """Return the facts about the headers of a recorded request."""
+    head: RequestHead = scope[_HEAD]
+    return head
+
+
+def _read(headers: EncodedHeaders) -> RequestHead:
+    def values(name: bytes) -> tuple[str, ...]:
+        return tuple(value.decode("latin-1") for key, value in headers if key == name)
+
+    authorization = values(b"authorization")
+    replayed = next(iter(values(REPLAY)), "")
+    is_id = replayed.isascii() and replayed.isdigit() and len(replayed) <= _LONGEST_ID
+    return RequestHead(
+        headers=redact_headers(headers),
+        user=user_of(authorization[0]) if authorization else "",
+        replay_of=int(replayed) if is_id else None,
+        hosts=values(b"host"),
+        origins=values(b"origin"),
+        is_cross_site=values(b"sec-fetch-site")[:1] == ("cross-site",),
+    )
+
+
+_read_cached = lru_cache(_CACHED)(_read)
