@@ -9,10 +9,10 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from rich import box
-from rich.console import Console
+from rich.console import Console, Group, RenderableType
 from rich.table import Table
 
-from bench import accuracy, held, panel, proxy, rules, shutdown, soak
+from bench import accuracy, floor, held, panel, proxy, rules, shutdown, soak
 from bench.peers import ours, peer
 from bench.transfers import delete, make_content, manifest_rate, pull, push, put_manifest
 
@@ -29,10 +29,18 @@ def main() -> None:
         "--held", type=int, default=10_000, help="responses that are held at once, for held"
     )
     arguments.add_argument("--minutes", type=float, default=20, help="how long soak takes")
+    arguments.add_argument("--seconds", type=float, default=2, help="of each measurement, for floor")
+    arguments.add_argument(
+        "--only",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="kinds with NAME in their name, for floor",
+    )
     options = arguments.parse_args()
     if unknown := set(options.parts) - set(PARTS):
         arguments.error(f"there is no part {', '.join(sorted(unknown))}; there are {known}")
-    console = Console(width=100)
+    console = Console(width=120)
     for part in options.parts or [name for name in PARTS if name != "soak"]:
         with tempfile.TemporaryDirectory(prefix="brokenreg-bench-") as name:
             console.print(PARTS[part](console, Path(name), options))
@@ -43,9 +51,23 @@ def bench_peers(console: Console, folder: Path, options: argparse.Namespace) -> 
     with console.status("making the blob"):
         content = folder / "content"
         digest = make_content(content, options.mib << 20)
-    with ours(folder / "ours") as own, peer(folder / "peer") as peer_host:
-        rates = _measure(console, own.host, peer_host, content, digest, options.rounds)
+    with ours(folder / "ours") as own, peer(folder / "peer") as other:
+        rates = _measure(console, own.host, other.host, content, digest, options.rounds)
     return _table(rates, options.mib)
+
+
+def bench_floor(console: Console, folder: Path, options: argparse.Namespace) -> RenderableType:
+    """What small requests cost, beside a bare server and docker-registry."""
+    with console.status("pushing") as status:
+        results = floor.measure(folder, options.rounds, options.seconds, options.only, status.update)
+    tables = []
+    for protocol in floor.PROTOCOLS:
+        least = "h2 alone" if protocol == "HTTP/2" else "floor"
+        headings = f"{protocol}, CPU µs", least, "brokenreg", "times", "docker-registry"
+        rates = "brokenreg/s", "docker-registry/s", "times"
+        tables.append(_rows((*headings, *rates), floor.report(results, protocol)))
+    goals = _rows((f"goal, {options.rounds} rounds", "median (range)", ""), floor.goals(results))
+    return Group(*tables, goals)
 
 
 def bench_accuracy(console: Console, folder: Path, options: argparse.Namespace) -> Table:
@@ -105,7 +127,8 @@ def bench_soak(console: Console, folder: Path, options: argparse.Namespace) -> T
     return _rows(headings, soak.report(soaked, seconds))
 
 
-PARTS: dict[str, Callable[[Console, Path, argparse.Namespace], Table]] = {
+PARTS: dict[str, Callable[[Console, Path, argparse.Namespace], RenderableType]] = {
+    "floor": bench_floor,
     "peers": bench_peers,
     "accuracy": bench_accuracy,
     "rules": bench_rules,

@@ -20,8 +20,19 @@ storage:
   filesystem: {{rootdirectory: {data}}}
   delete: {{enabled: true}}
   maintenance: {{uploadpurging: {{enabled: false}}}}
-http: {{addr: "{host}", secret: bench}}
+http: {{addr: "{host}", secret: bench{tls}}}
 """
+_TLS = ", tls: {{certificate: {}, key: {}}}"
+
+Certificate = tuple[Path, Path]
+"""The files of a certificate and of its key."""
+
+
+class Running(NamedTuple):
+    """A running server: `host:port` and its process id."""
+
+    host: str
+    process: int
 
 
 class Ours(NamedTuple):
@@ -51,22 +62,36 @@ def ours(folder: Path, *options: str) -> Iterator[Ours]:
 
 
 @contextlib.contextmanager
-def peer(folder: Path, more: str = "") -> Iterator[str]:
-    """Debian's docker-registry: its `host:port`. `more` is added to its configuration."""
+def peer(folder: Path, more: str = "", certificate: Certificate | None = None) -> Iterator[Running]:
+    """Debian's docker-registry, with TLS if there is a certificate. `more` is added to its configuration."""
     program = shutil.which("docker-registry")
     if program is None:
         sys.exit("bench: docker-registry is not installed; apt-get install docker-registry")
     with socket.create_server(("127.0.0.1", 0)) as probe:
         host = "{}:{}".format(*probe.getsockname())
-    folder.mkdir()
+    folder.mkdir(exist_ok=True)
     configuration = folder / "config.yml"
-    configuration.write_text(_CONFIGURATION.format(data=folder / "data", host=host) + more)
+    tls = _TLS.format(*certificate) if certificate else ""
+    configuration.write_text(_CONFIGURATION.format(data=folder / "data", host=host, tls=tls) + more)
     with subprocess.Popen([program, "serve", str(configuration)], stderr=subprocess.DEVNULL) as process:
         try:
             _wait_until(lambda: _answers(host))
-            yield host
+            yield Running(host, process.pid)
         finally:
             process.kill()
+
+
+def make_certificate(folder: Path) -> Certificate:
+    """Make a self-signed certificate for 127.0.0.1, by openssl."""
+    program = shutil.which("openssl")
+    if program is None:
+        sys.exit("bench: openssl is not installed; apt-get install openssl")
+    certificate, key = folder / "certificate.pem", folder / "key.pem"
+    command = [program, "req", "-x509", "-nodes", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"]
+    command += ["-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1", "-days", "2"]
+    command += ["-keyout", str(key), "-out", str(certificate)]
+    subprocess.run(command, check=True, stderr=subprocess.DEVNULL)
+    return certificate, key
 
 
 def _wait_until(is_so: Callable[[], bool]) -> None:

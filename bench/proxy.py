@@ -54,7 +54,8 @@ def measure(folder: Path, content: Path, digest: str, rounds: int) -> dict[str, 
         return took
 
     seconds = {"read": Seconds(), "skopeo": Seconds()}
-    with peer(folder / "upstream") as upstream, ours(folder / "local") as local:
+    with peer(folder / "upstream") as other, ours(folder / "local") as local:
+        upstream = other.host
         for host in (upstream, local.host):
             push_image(host, content, digest)
         os.sync()
@@ -91,5 +92,5 @@ def _proxy(name: str, place: Path, upstream: str) -> Iterator[str]:
         with ours(place, "--upstream", f"quay.io=http://{upstream}") as own:
             yield own.host
     else:
-        with peer(place, f"proxy: {{remoteurl: 'http://{upstream}'}}\n") as host:
-            yield host
+        with peer(place, f"proxy: {{remoteurl: 'http://{upstream}'}}\n") as other:
+            yield other.host

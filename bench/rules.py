@@ -6,8 +6,8 @@ import http.client
 import json
 import statistics
 from collections.abc import Iterator
-from pathlib import Path
 
+from bench.processes import cpu_seconds
 from bench.transfers import put_manifest
 
 RULES = 100
@@ -26,15 +26,11 @@ _MATCHES = (
 def measure(host: str, control: str, process: int, pairs: int) -> list[float]:
     """Microseconds of CPU that the rules add to a request: one number a pair of measurements in turn."""
     put_manifest(host)
-    rules = [
-        {"fault": {"type": "error"}, "match": {"endpoint": "manifest", **_MATCHES[place % len(_MATCHES)]}}
-        for place in range(RULES)
-    ]
     added = []
     for number in range(pairs):
         costs = {}
         for has_rules in (False, True) if number % 2 == 0 else (True, False):
-            _put_scenario(control, rules if has_rules else [])
+            put_scenario(control, unmatched_rules() if has_rules else [])
             costs[has_rules] = _cost(host, process)
         added.append(costs[True] - costs[False])
     return added
@@ -45,7 +41,16 @@ def report(added: list[float]) -> Iterator[tuple[str, str, str]]:
     yield f"{RULES} rules that do not match", f"{statistics.median(added):.1f} µs", f"{max(added):.1f} µs"
 
 
-def _put_scenario(control: str, rules: list[dict[str, object]]) -> None:
+def unmatched_rules() -> list[dict[str, object]]:
+    """A hundred rules that match no manifest GET of `latest` in the repository `bench` by containerd."""
+    return [
+        {"fault": {"type": "error"}, "match": {"endpoint": "manifest", **_MATCHES[place % len(_MATCHES)]}}
+        for place in range(RULES)
+    ]
+
+
+def put_scenario(control: str, rules: list[dict[str, object]]) -> None:
+    """Replace all rules."""
     connection = http.client.HTTPConnection(control)
     body = json.dumps({"rules": rules})
     connection.request("PUT", "/v1/scenario", body, {"Content-Type": "application/json"})
@@ -57,16 +62,10 @@ def _put_scenario(control: str, rules: list[dict[str, object]]) -> None:
 def _cost(host: str, process: int) -> float:
     """Microseconds of CPU that the server takes for a request, all its threads together."""
     connection = http.client.HTTPConnection(host)
-    before = _cpu(process)
+    before = cpu_seconds(process)
     for _ in range(_REQUESTS):
         connection.request("GET", _PATH)
         connection.getresponse().read()
-    cost = (_cpu(process) - before) / _REQUESTS
+    cost = (cpu_seconds(process) - before) * 1e6 / _REQUESTS
     connection.close()
     return cost
-
-
-def _cpu(process: int) -> float:
-    """Microseconds on a processor so far (`schedstat`: nanoseconds of each thread)."""
-    threads = Path(f"/proc/{process}/task").iterdir()
-    return sum(int((thread / "schedstat").read_text().split()[0]) for thread in threads) / 1000

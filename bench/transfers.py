@@ -13,6 +13,8 @@ import sys
 import time
 from pathlib import Path
 
+from bench.load import Request, wrk
+
 BUFFER = 1 << 20
 _MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 _CONFIG = "application/vnd.oci.image.config.v1+json"
@@ -60,15 +62,15 @@ def pull(host: str, digest: str, clients: int) -> float:
         return sum(sizes) / (time.perf_counter() - began)
 
 
-def put_manifest(host: str) -> None:
-    """A manifest of about 1 KiB under bench:v1."""
+def put_manifest(host: str, repository: str = "bench", tag: str = "v1") -> str:
+    """Push a manifest of about 1 KiB; its digest."""
     document = {
         "schemaVersion": 2,
         "mediaType": "application/vnd.oci.image.index.v1+json",
         "manifests": [],
         "annotations": {"filler": "x" * 900},
     }
-    _put(host, "v1", document)
+    return _put(host, tag, document, repository)
 
 
 def push_image(host: str, path: Path, digest: str) -> None:
@@ -102,23 +104,9 @@ def pull_image(host: str, folder: Path) -> float:
 
 def manifest_rate(host: str, seconds: int, connections: int = 16) -> float:
     """Manifest GETs a second over so many connections, by wrk."""
-    wrk = shutil.which("wrk")
-    if wrk is None:
-        sys.exit("bench: wrk is not installed; apt-get install wrk")
-    accept = "Accept: application/vnd.oci.image.index.v1+json"
-    command = [
-        wrk,
-        "-t1",
-        f"-c{connections}",
-        f"-d{seconds}s",
-        "-H",
-        accept,
-        f"http://{host}/v2/bench/manifests/v1",
-    ]
-    output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-    if "Non-2xx" in output:
-        sys.exit(f"bench: {host} answered errors")
-    return float(output.partition("Requests/sec:")[2].split()[0])
+    headers = {"Accept": "application/vnd.oci.image.index.v1+json"}
+    load = wrk(host, Request("GET", ["/v2/bench/manifests/v1"], headers), seconds, connections)
+    return load.requests / load.seconds
 
 
 def download(host: str, digest: str) -> int:
@@ -133,12 +121,15 @@ def download(host: str, digest: str) -> int:
     return size
 
 
-def _put(host: str, tag: str, document: dict[str, object]) -> None:
+def _put(host: str, tag: str, document: dict[str, object], repository: str = "bench") -> str:
     connection = http.client.HTTPConnection(host)
     headers = {"Content-Type": str(document["mediaType"])}
-    connection.request("PUT", f"/v2/bench/manifests/{tag}", json.dumps(document), headers)
-    if connection.getresponse().status != 201:
+    connection.request("PUT", f"/v2/{repository}/manifests/{tag}", json.dumps(document), headers)
+    response = connection.getresponse()
+    connection.close()
+    if response.status != 201:
         sys.exit(f"bench: {host} does not take a manifest")
+    return response.headers["Docker-Content-Digest"]
 
 
 def _connect(host: str) -> socket.socket:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import logging
+import threading
+import time
 from collections import deque
 from dataclasses import dataclass
+from types import TracebackType
 
 from brokenreg.redaction import redact_text
 
@@ -13,6 +16,16 @@ CAPACITY = 2_000
 
 _LONGEST = 16 * 1024
 """Maximum number of characters of one record, including its traceback."""
+
+_WINDOW = 60.0
+"""Seconds in which a number of records of one kind pass."""
+
+_ALIKE = 20
+_TRACEBACKS = 3
+"""Records of one kind that pass: without and with a traceback."""
+
+_KINDS = 1_000
+"""Maximum number of kinds that are remembered. There are as many as places in the code that log."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,3 +70,68 @@ class Diagnostics(logging.Handler):
             text = f"a record of {record.name} cannot be formatted"
         self._lines.append(LogLine(record.created, record.levelno, text[:_LONGEST]))
         self.version += 1
+
+
+@dataclass(slots=True)
+class _Kind:
+    """How many records of a kind there were since `began`, in seconds of the monotonic clock."""
+
+    began: float
+    count: int = 0
+
+
+class RepetitionFilter(logging.Filter):
+    """Omits warnings and errors that repeat: what clients can cause must not fill a disk, or hide the rest.
+
+    Records are of one kind if they are logged with the same message (before its values are inserted), or if
+    their exception has the same type and was raised at the same place. One filter serves several handlers.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._kinds: dict[tuple[object, ...], _Kind] = {}
+        self._lock = threading.Lock()
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Return whether the record passes. The last that does says that further ones are omitted."""
+        if record.levelno < logging.WARNING:
+            return True
+        facts = record.__dict__  # all handlers get the same record: it counts once
+        if "is_omitted" not in facts:
+            facts["is_omitted"] = self._is_omitted(record)
+        return not facts["is_omitted"]
+
+    def _is_omitted(self, record: logging.LogRecord) -> bool:
+        error = record.exc_info[1] if record.exc_info else None
+        most = _ALIKE if error is None else _TRACEBACKS
+        count, omitted = self._counted(_kind_of(record, error), most)
+        if omitted:
+            record.msg = f"({omitted} more like this one were omitted) {record.msg}"
+        elif count == most:
+            record.msg = f"{record.msg} (further ones like this are omitted for {_WINDOW:.0f} s)"
+        return count > most
+
+    def _counted(self, key: tuple[object, ...], most: int) -> tuple[int, int]:
+        """Count a record. Return its number in the window, and how many were omitted in the one before."""
+        now = time.monotonic()
+        with self._lock:
+            if key not in self._kinds and len(self._kinds) >= _KINDS:
+                self._kinds.clear()
+            kind = self._kinds.setdefault(key, _Kind(now))
+            omitted = 0
+            if now - kind.began >= _WINDOW:
+                omitted = max(0, kind.count - most)
+                kind.began, kind.count = now, 0
+            kind.count += 1
+            return kind.count, omitted
+
+
+def _kind_of(record: logging.LogRecord, error: BaseException | None) -> tuple[object, ...]:
+    if error is None:
+        # asyncio's messages have values in them, from the second line on.
+        return record.name, str(record.msg).partition("\n")[0]
+    place: TracebackType | None = error.__traceback__
+    while place is not None and place.tb_next is not None:
+        place = place.tb_next
+    where = (place.tb_frame.f_code.co_filename, place.tb_lineno) if place is not None else ()
+    return record.name, type(error), *where

@@ -19,6 +19,7 @@ from brokenreg.concurrency import first_of
 from brokenreg.config.addresses import Address
 from brokenreg.config.settings import Settings
 from brokenreg.wire import tcp_server
+from brokenreg.wire.accept_pause import is_due_to_pause
 from brokenreg.wire.application import Application
 from brokenreg.wire.handshake import ListenerContext
 from brokenreg.wire.inbound_connection import HANDSHAKE_PATIENCE
@@ -96,12 +97,17 @@ def _no_passphrase() -> str:
 
 
 class Listener:
-    """One bound address and the application behind it; `name` is for people."""
+    """One bound address and the application behind it; `name` is for people.
 
-    def __init__(self, name: str, address: Address, certificate: Certificate | None) -> None:
+    If it `uses_reserve`, it is still served when so many clients are connected that others wait.
+    """
+
+    def __init__(
+        self, name: str, address: Address, certificate: Certificate | None, *, uses_reserve: bool = False
+    ) -> None:
         """Bind and listen: from here on clients queue. Raise `ListenError`."""
         self.name = name
-        self._socket = _bind(address, over_tls=certificate is not None)
+        self._socket = _bind(address, over_tls=certificate is not None, uses_reserve=uses_reserve)
         self._config = _ListenerConfig(self._socket, certificate)
         self._task: asyncio.Task[None] | None = None
         self._stop = asyncio.Event()
@@ -179,15 +185,19 @@ class Listeners:
         """
         bound: list[Listener] = []
 
-        def bind(name: str, address: Address, certificate: Certificate | None) -> Listener:
-            bound.append(Listener(name, address, certificate))
+        def bind(
+            name: str, address: Address, certificate: Certificate | None, *, uses_reserve: bool = False
+        ) -> Listener:
+            bound.append(Listener(name, address, certificate, uses_reserve=uses_reserve))
             return bound[-1]
 
         try:
             registry = tuple(bind("registry", address, certificate) for address in settings.listen)
             place = settings.second_origin or Address(host=settings.listen[0].host, port=0)
             second_origin = bind("second origin", place, certificate)
-            control = None if settings.control is None else bind("control API", settings.control, None)
+            control = None
+            if settings.control is not None:
+                control = bind("control API", settings.control, None, uses_reserve=True)
             with _dead_port(place) as dead_port:
                 yield cls(registry, second_origin, control, dead_port)
         finally:
@@ -240,12 +250,12 @@ def _see(task: asyncio.Task[None]) -> None:
         task.exception()
 
 
-def _bind(address: Address, *, over_tls: bool) -> ListenSocket:
+def _bind(address: Address, *, over_tls: bool, uses_reserve: bool) -> ListenSocket:
     try:
         family, kind, protocol, _, where = socket.getaddrinfo(
             address.host, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
-        bound = ListenSocket(family, kind, protocol, over_tls=over_tls)
+        bound = ListenSocket(family, kind, protocol, over_tls=over_tls, uses_reserve=uses_reserve)
     except OSError as error:
         raise ListenError(f"cannot listen on {address}: {error.strerror}") from None
     try:
@@ -266,9 +276,10 @@ def quiet_handshakes(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -
 
     Only these are ignored: if the connection itself failed, asyncio gives the transport. Exceptions of our
     tasks and callbacks are always reported. Cancellations are ignored too: on shutdown, Hypercorn cancels the
-    connections that wait for a slow disk, and asyncio's callback for them raises the cancellation.
+    connections that wait for a slow disk, and asyncio's callback for them raises the cancellation. A listener
+    that pauses has reported it itself.
     """
     error = context.get("exception")
     is_of_a_connection = "transport" in context and isinstance(error, ssl.SSLError | ConnectionError)
-    if not (is_of_a_connection or isinstance(error, asyncio.CancelledError)):
+    if not (is_of_a_connection or isinstance(error, asyncio.CancelledError) or is_due_to_pause(context)):
         loop.default_exception_handler(context)

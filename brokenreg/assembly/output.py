@@ -15,7 +15,7 @@ import queue
 import select
 import threading
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 from rich.console import Console
 from rich.text import Text
@@ -25,6 +25,7 @@ from brokenreg.oci.sizes import format_size
 from brokenreg.oci.target import Endpoint
 from brokenreg.traffic.connections import no_request_reason
 from brokenreg.traffic.exchange import Ended, Exchange, Origin
+from brokenreg.traffic.exchange_json import summary_json
 from brokenreg.traffic.timeline_events import ExchangeEnded
 from brokenreg.traffic.timeline_text import text_of
 from brokenreg.wording import counted, printable
@@ -173,8 +174,7 @@ def write_ready_file(path: Path, line: str) -> None:
 
 def exchange_line(exchange: Exchange) -> str:
     """Return an exchange as one line of JSON."""
-    event: dict[str, Any] = {"event": "exchange", **exchange.summary()}
-    return json.dumps(event, separators=(",", ":"))
+    return f'{{"event":"exchange",{summary_json(exchange)[1:]}'
 
 
 class ReadableLog:

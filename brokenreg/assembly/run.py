@@ -28,7 +28,7 @@ from brokenreg.assembly.process_tuning import tuned_process
 from brokenreg.assembly.server import Server
 from brokenreg.concurrency import first_of
 from brokenreg.config.settings import Settings
-from brokenreg.diagnostics import Diagnostics, RedactingFormatter
+from brokenreg.diagnostics import Diagnostics, RedactingFormatter, RepetitionFilter
 from brokenreg.traffic.exchange import Exchange
 from brokenreg.traffic.log import ExchangeEvent
 
@@ -104,11 +104,14 @@ def _error_output() -> logging.Handler:
 def _log_to(handler: logging.Handler, form: str) -> Diagnostics:
     """Send warnings and errors to `handler`, and also brokenreg's own information to what is returned.
 
-    This lasts as long as the process: `logging` closes the handler at its end.
+    What repeats is omitted. This lasts as long as the process: `logging` closes the handler at its end.
     """
     diagnostics = Diagnostics()
     handler.setLevel(logging.WARNING)
     handler.setFormatter(RedactingFormatter(form))
+    repetitions = RepetitionFilter()
+    for each in (handler, diagnostics):
+        each.addFilter(repetitions)
     logging.basicConfig(handlers=[handler, diagnostics], level=logging.WARNING)
     logging.getLogger("brokenreg").setLevel(logging.INFO)
     return diagnostics

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from dataclasses import dataclass
-from operator import attrgetter
-
-from cachetools import FIFOCache
+from functools import lru_cache
 
 from brokenreg.oci.target import Endpoint
 from brokenreg.redaction import REDACTED
@@ -19,6 +18,9 @@ MOST = 64 * 1024
 
 TOTAL = 16 * 1024 * 1024
 """Maximum number of bytes of all bodies; those of the oldest exchanges are dropped first."""
+
+_CACHED = 64
+"""Maximum number of responses' bodies that are remembered to share them."""
 
 _DOCUMENTS = frozenset(
     {Endpoint.PING, Endpoint.MANIFEST, Endpoint.TAGS, Endpoint.REFERRERS, Endpoint.CATALOG}
@@ -73,12 +75,10 @@ class Bodies:
     """The bodies of the newest exchanges, at most `total` bytes."""
 
     def __init__(self, total: int = TOTAL) -> None:
-        self._kept: FIFOCache[int, Kept] = FIFOCache(total, getsizeof=attrgetter("length"))
-
-    @property
-    def length(self) -> int:
-        """Return the size of all bodies, in bytes."""
-        return int(self._kept.currsize)
+        self._total = total
+        self._kept: OrderedDict[int, Kept] = OrderedDict()
+        self.length = 0
+        """The size of all bodies, in bytes."""
 
     def of(self, exchange: Exchange) -> Kept:
         """Return the bodies of an exchange that has ended."""
@@ -86,43 +86,51 @@ class Bodies:
 
     def keep(self, exchange: Exchange, kept: Kept) -> None:
         """Keep the bodies of an exchange that ends; those of the oldest exchanges are dropped."""
-        if 0 < kept.length <= self._kept.maxsize:
-            self._kept[exchange.id] = kept
+        length = kept.length
+        if not 0 < length <= self._total:
+            return
+        if exchange.id in self._kept:
+            self.drop(exchange)
+        self._kept[exchange.id] = kept
+        self.length += length
+        while self.length > self._total:
+            self.length -= self._kept.popitem(last=False)[1].length
+
+    def keep_whole(self, exchange: Exchange, body: bytes) -> None:
+        """Keep the body of a response that was sent as a whole, by reference, as far as it is to be kept."""
+        if body and _is_kept(exchange):
+            self.keep(exchange, _kept_response(body[:MOST], len(body), _is_document(exchange)))
 
     def drop(self, exchange: Exchange) -> None:
         """Drop the bodies of one exchange."""
-        self._kept.pop(exchange.id, None)
+        kept = self._kept.pop(exchange.id, None)
+        if kept is not None:
+            self.length -= kept.length
 
 
 class BodyTap:
-    """Copies the bodies of one exchange while they pass, as far as they are to be kept."""
+    """Collects the bodies of one exchange while they pass, as far as they are to be kept."""
 
     __slots__ = ("_data", "_exchange", "_request", "_size")
 
     def __init__(self, exchange: Exchange) -> None:
         self._exchange = exchange
-        self._request: bytearray | None = None
-        if exchange.target.endpoint is Endpoint.MANIFEST and exchange.method == "PUT":
-            self._request = bytearray()
-        self._data: bytearray | None = None
+        self._request: bytes | bytearray | None = None
+        if exchange.method == "PUT" and exchange.target.endpoint is Endpoint.MANIFEST:
+            self._request = b""
+        self._data: bytes | bytearray | None = None
         self._size = 0
 
     def request(self, data: bytes) -> None:
         """Note a piece of the request's body."""
-        if self._request is not None and len(self._request) < MOST:
-            self._request += data[: MOST - len(self._request)]
-
-    def whole_response(self, body: bytes) -> None:
-        """Note the body of a response whose head is known."""
-        if _is_kept(self._exchange):
-            self._size = len(body)
-            self._data = bytearray(body[:MOST])
+        if self._request is not None:
+            self._request = _extended(self._request, data)
 
     def response(self, message: Message) -> None:
         """Note a message of the response."""
         kind = message["type"]
         if kind == "http.response.start":
-            self._data = bytearray() if _is_kept(self._exchange) else None
+            self._data = b"" if _is_kept(self._exchange) else None
         elif self._data is None or kind == CUT:
             return
         elif kind == RAW:  # its bytes have framing among them
@@ -130,16 +138,40 @@ class BodyTap:
         else:
             data = message.get("body", b"")
             self._size += len(data)
-            if len(self._data) < MOST:
-                self._data += data[: MOST - len(self._data)]
+            self._data = _extended(self._data, data)
 
     def kept(self) -> Kept:
         """Return the bodies at the end of the exchange."""
-        exchange = self._exchange
-        is_document = exchange.target.endpoint is not Endpoint.PING and (exchange.status or 0) < 400
-        request = self._request and Body.of(bytes(self._request), exchange.request_bytes, is_document=True)
-        response = self._data and Body.of(bytes(self._data), self._size, is_document=is_document)
-        return Kept(request or None, response or None)
+        exchange, request = self._exchange, self._request
+        kept = NOTHING
+        if self._data:
+            kept = _kept_response(bytes(self._data), self._size, _is_document(exchange))
+        if request:
+            body = Body.of(bytes(request), exchange.request_bytes, is_document=True)
+            kept = Kept(body, kept.response)
+        return kept
+
+
+def _extended(body: bytes | bytearray, data: bytes) -> bytes | bytearray:
+    """Return the first bytes of a body after one more piece; a single piece is not copied."""
+    if not body:
+        return bytes(data if len(data) <= MOST else data[:MOST])
+    room = MOST - len(body)
+    if room > 0:
+        if isinstance(body, bytes):
+            body = bytearray(body)
+        body += data[:room]
+    return body
+
+
+@lru_cache(_CACHED)
+def _kept_response(data: bytes, size: int, is_document: bool) -> Kept:
+    """Return a response's body with secrets replaced. Equal ones are one object, as most are repeated."""
+    return Kept(None, Body.of(data, size, is_document=is_document))
+
+
+def _is_document(exchange: Exchange) -> bool:
+    return exchange.target.endpoint is not Endpoint.PING and (exchange.status or 0) < 400
 
 
 def _is_kept(exchange: Exchange) -> bool:

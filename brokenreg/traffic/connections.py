@@ -7,7 +7,7 @@ import time
 from brokenreg.oci.target import Endpoint, Target
 from brokenreg.traffic.exchange import Ended, Exchange, Origin
 from brokenreg.traffic.log import TrafficLog
-from brokenreg.traffic.timeline_events import ExchangeEnded, FirstRequestReceived, TimelineEvent
+from brokenreg.traffic.timeline_events import EXCHANGE_ENDED, FirstRequestReceived, TimelineEvent
 from brokenreg.wire.connection_events import ConnectionEvent, TLSHelloOnPlainPort
 from brokenreg.wire.inbound_connection import InboundConnection
 
@@ -67,7 +67,7 @@ class ConnectionRecorder:
             self._log.opened(exchange)
         if inbound.answered:
             exchange.status = 400
-        self._close(exchange, _ended(inbound), ExchangeEnded())
+        self._close(exchange, _ended(inbound), EXCHANGE_ENDED)
 
     def _close(self, exchange: Exchange, ended: Ended, event: TimelineEvent) -> None:
         exchange.ended = ended

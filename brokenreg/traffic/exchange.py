@@ -100,15 +100,21 @@ class Exchange:
     @property
     def duration(self) -> float | None:
         """Return seconds from the request to the end of the response; None while it is in flight."""
-        return self.timeline[-1].at if self.ended and self.timeline else None
+        return self.timeline.last_at if self.ended is not None else None
 
     def request_header(self, name: str) -> str:
         """Return the first value of a request header (lower case), or an empty string."""
-        return next((value for key, value in self.request_headers if key == name), "")
+        for key, value in self.request_headers:
+            if key == name:
+                return value
+        return ""
 
     def response_header(self, name: str) -> str:
         """Return the first value of a response header (lower case), or an empty string."""
-        return next((value for key, value in self.response_headers if key == name), "")
+        for key, value in self.response_headers:
+            if key == name:
+                return value
+        return ""
 
     def add(self, event: TimelineEvent, when: float | None = None) -> None:
         """Add a point to the timeline, now or at `when` (seconds since the epoch)."""
@@ -117,7 +123,7 @@ class Exchange:
         self.revision += 1
 
     def summary(self) -> dict[str, object]:
-        """Return one flat JSON object, for the output and the control API."""
+        """Return one flat JSON object, for the control API; exchange_json.py has it as text."""
         return {
             "id": self.id,
             "origin": str(self.origin),

@@ -40,7 +40,7 @@ class TrafficLog:
     def __init__(self, capacity: int = CAPACITY) -> None:
         self._exchanges: deque[Exchange] = deque(maxlen=capacity)
         self._by_id: dict[int, Exchange] = {}
-        self._listeners: dict[ExchangeEvent, list[Listener]] = {event: [] for event in ExchangeEvent}
+        self._listeners: dict[ExchangeEvent, tuple[Listener, ...]] = dict.fromkeys(ExchangeEvent, ())
         self.next_id: Callable[[], int] = count(1).__next__
         """Returns the id of the next exchange; ids count from 1 and are never used twice."""
         self.first = 0
@@ -125,17 +125,18 @@ class TrafficLog:
     def subscribe(self, listener: Listener, *events: ExchangeEvent) -> Callable[[], None]:
         """Call `listener` on the event loop for each of these events; return what unsubscribes it."""
         for event in events:
-            self._listeners[event].append(listener)
+            self._listeners[event] += (listener,)
 
         def unsubscribe() -> None:
             for event in events:
-                self._listeners[event].remove(listener)
+                place = self._listeners[event].index(listener)
+                self._listeners[event] = self._listeners[event][:place] + self._listeners[event][place + 1 :]
 
         return unsubscribe
 
     def _notify(self, event: ExchangeEvent, exchange: Exchange) -> None:
         self.version += 1
-        for listener in tuple(self._listeners[event]):
+        for listener in self._listeners[event]:
             try:
                 listener(event, exchange)
             except Exception:

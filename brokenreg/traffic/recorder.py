@@ -14,7 +14,12 @@ from brokenreg.traffic.exchange import Ended, Exchange, Origin
 from brokenreg.traffic.log import TrafficLog
 from brokenreg.traffic.redaction import redact_headers, redact_line, redact_query, redact_target
 from brokenreg.traffic.request_head import read_head
-from brokenreg.traffic.timeline_events import ExchangeEnded, HeadersSent, RequestBodyReceived, RequestReceived
+from brokenreg.traffic.timeline_events import (
+    EXCHANGE_ENDED,
+    HEADERS_SENT,
+    REQUEST_RECEIVED,
+    RequestBodyReceived,
+)
 from brokenreg.wire.asgi import (
     CUT,
     RAW,
@@ -39,15 +44,13 @@ _HEALTHY = ReadyResponse(
     b"ok\n",
 )
 _CACHED = 1024
-"""Paths whose target is cached, and lists of response headers whose redacted form is."""
+"""Paths whose target is cached."""
 
 _LONGEST_CACHED = 512
 """Maximum length of what a cached target is parsed from, in characters."""
 
 _EXCHANGE = "brokenreg.exchange"
 _TARGET = "brokenreg.target"
-
-_redact_cached = lru_cache(_CACHED)(redact_headers)
 
 Classifier = Callable[[Target], bool]
 """Returns whether the blob of a target is the configuration of an image."""
@@ -130,21 +133,21 @@ class Recorder:
             path, target = redact_line(path), redact_target(target)
         head = read_head(scope)
         exchange = Exchange(
-            id=self._log.next_id(),
-            method=scope["method"],
-            path=path,
-            query=redact_query(query) if query else "",
-            http_version=scope["http_version"],
-            scheme=scope["scheme"],
-            client=client,
-            target=target,
-            user=head.user,
-            request_headers=head.headers,
-            started=time.time(),
-            origin=self._origin,
+            self._log.next_id(),
+            scope["method"],
+            path,
+            redact_query(query) if query else "",
+            scope["http_version"],
+            scope["scheme"],
+            client,
+            target,
+            head.user,
+            head.headers,
+            time.time(),
         )
+        exchange.origin = self._origin
         exchange.replay_of = head.replay_of
-        exchange.add(RequestReceived())
+        exchange.add(REQUEST_RECEIVED)
         self._log.opened(exchange)
         return exchange
 
@@ -168,16 +171,18 @@ class _Recording:
 
     def respond(self, response: ReadyResponse) -> None:
         """Send and record a whole response."""
-        exchange = self._exchange
-        exchange.status = response.status
-        exchange.response_headers = _redact_cached(response.headers)
-        self._stream.respond(response.status, response.headers, response.body)
-        exchange.add(HeadersSent())
+        exchange, stream = self._exchange, self._stream
+        status, headers, body = response
+        exchange.status = status
+        exchange.response_headers = redact_headers(headers)
+        stream.respond(status, headers, body)
+        exchange.add(HEADERS_SENT)
         if exchange.method != "HEAD":
-            exchange.response_bytes = len(response.body)
-            self._bodies.whole_response(response.body)
-        self._complete = not self._stream.is_gone
-        self.close()
+            exchange.response_bytes = len(body)
+            self._log.bodies.keep_whole(exchange, body)
+        exchange.ended = Ended.DISCONNECTED if stream.is_gone else Ended.COMPLETE
+        exchange.add(EXCHANGE_ENDED)
+        self._log.closed(exchange)
 
     async def complete(self, handled: Handled) -> None:
         """Let the handler respond, and record that until its end."""
@@ -205,7 +210,7 @@ class _Recording:
         if message["type"] == "http.response.start":
             exchange.status = message["status"]
             exchange.response_headers = redact_headers(message["headers"])
-            exchange.add(HeadersSent())
+            exchange.add(HEADERS_SENT)
         elif message["type"] == "http.response.body":
             if exchange.method != "HEAD":
                 exchange.response_bytes += len(message.get("body", b""))
@@ -237,7 +242,7 @@ class _Recording:
             exchange.ended = Ended.DISCONNECTED
         else:
             exchange.ended = Ended.ABORTED
-        exchange.add(ExchangeEnded())
+        exchange.add(EXCHANGE_ENDED)
         self._log.bodies.keep(exchange, self._bodies.kept())
         self._log.closed(exchange)
 

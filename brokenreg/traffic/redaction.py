@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import replace
 from functools import lru_cache
-from sys import intern
+from typing import TypeVar
 
 from brokenreg.oci.target import Target
 from brokenreg.redaction import (
@@ -37,21 +37,79 @@ _LONGEST_CACHED = 256
 _BODIES_CACHED = 64
 """Maximum number of remembered bodies; at most 64 KiB of each are kept."""
 
+HEADER_SIZE = 192
+"""Bytes of memory of one header in addition to its characters: a tuple and two strings."""
+
+BLOCK_SIZE = 256
+FIELD_SIZE = 8
+"""Bytes of memory of a block of headers, and of the place of one header in it."""
+
+_HEADERS_CACHED = 4096
+_BLOCKS_CACHED = 512
+_MOST_FIELDS_CACHED = 32
+_LONGEST_BLOCK_CACHED = 4096
+"""Maximum number of remembered headers and blocks; maximum number of fields and bytes of such a block."""
+
 _LONGEST_CREDENTIALS = 16 * 1024
 _LONGEST_USER = 256
 """Maximum length of a user's name, in characters."""
 
 
-def redact_headers(headers: Iterable[tuple[bytes, bytes]]) -> tuple[tuple[str, str], ...]:
+Key = TypeVar("Key")
+Value = TypeVar("Value")
+
+
+class _Remembered(dict[Key, Value]):
+    """The newest entries of a bounded number."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+
+    def add(self, key: Key, value: Value) -> None:
+        if len(self) >= self._most:
+            del self[next(iter(self))]
+        self[key] = value
+
+
+class HeaderBlock(tuple[tuple[str, str], ...]):
+    """The headers of one message, secrets replaced. Equal ones are one object while it is remembered."""
+
+    uncounted: int
+    """Bytes of memory that it takes in addition to what the log has counted."""
+
+
+def redact_headers(headers: Iterable[tuple[bytes, bytes]]) -> HeaderBlock:
     """Return headers as text, names in lower case, with secret values replaced (their scheme is kept).
 
     Most are the same in thousands of exchanges. These share their text.
     """
+    fields = tuple(headers)
+    block = _blocks.get(fields)
+    return _redact_fields(fields) if block is None else block
+
+
+def _redact_fields(fields: tuple[tuple[bytes, bytes], ...]) -> HeaderBlock:
+    size = length = 0
     redacted = []
-    for name, value in headers:
-        is_long = len(name) + len(value) > _LONGEST_CACHED
-        redacted.append(_redact_encoded(name, value) if is_long else _cached_header(name, value))
-    return tuple(redacted)
+    for field in fields:
+        header = _headers.get(field)
+        length += len(field[0]) + len(field[1])
+        if header is None:
+            header = _redact_field(field)
+            size += HEADER_SIZE + len(header[0]) + len(header[1])
+            if len(field[0]) + len(field[1]) <= _LONGEST_CACHED:
+                _headers.add(field, header)
+        redacted.append(header)
+    block = HeaderBlock(redacted)
+    block.uncounted = BLOCK_SIZE + FIELD_SIZE * len(block) + size
+    if len(fields) <= _MOST_FIELDS_CACHED and length <= _LONGEST_BLOCK_CACHED:
+        _blocks.add(fields, block)
+    return block
+
+
+def _redact_field(field: tuple[bytes, bytes]) -> tuple[str, str]:
+    name = field[0].decode("latin-1").lower()
+    return name, redact_header(name, field[1].decode("latin-1"))
 
 
 def redact_header(name: str, value: str) -> str:
@@ -99,12 +157,8 @@ def redact_body(data: bytes, *, is_document: bool) -> bytes:
     return data if redacted == text else redacted.encode("utf-8", "surrogateescape")
 
 
-def _redact_encoded(name: bytes, value: bytes) -> tuple[str, str]:
-    text = name.decode("latin-1").lower()
-    return intern(text), intern(redact_header(text, value.decode("latin-1")))
-
-
-_cached_header = lru_cache(4096)(_redact_encoded)
+_headers: _Remembered[tuple[bytes, bytes], tuple[str, str]] = _Remembered(_HEADERS_CACHED)
+_blocks: _Remembered[tuple[tuple[bytes, bytes], ...], HeaderBlock] = _Remembered(_BLOCKS_CACHED)
 _cached_text = lru_cache(4096)(redact_text)
 
 

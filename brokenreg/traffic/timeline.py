@@ -52,25 +52,31 @@ class Timeline(Sequence[Point]):
     A point in the middle then has the number of omitted points (`PointsOmitted`); `omitted` has it, too.
     """
 
-    __slots__ = ("_characters", "_points", "omitted")
+    __slots__ = ("_characters", "_events", "omitted")
 
     def __init__(self) -> None:
-        self._points: list[Point] = []
+        self._events: list[Any] = []
+        """Events and their times, alternately: one object per exchange instead of one per point."""
         self._characters = 0
         self.omitted = 0
 
     def __len__(self) -> int:
-        return len(self._points)
+        return len(self._events) // 2
 
     def __iter__(self) -> Iterator[Point]:
-        return iter(self._points)
+        return map(Point, self._events[::2], self._events[1::2])
 
     @overload
     def __getitem__(self, place: int) -> Point: ...
     @overload
     def __getitem__(self, place: slice) -> list[Point]: ...
     def __getitem__(self, place: int | slice) -> Point | list[Point]:
-        return self._points[place]
+        return list(self)[place]
+
+    @property
+    def last_at(self) -> float | None:
+        """Return the time of the newest point; None if there is none."""
+        return self._events[-1] if self._events else None
 
     def add(self, event: TimelineEvent, at: float) -> None:
         """Add a point. Secrets in its texts are replaced, and long texts are cut."""
@@ -78,37 +84,43 @@ class Timeline(Sequence[Point]):
         if texts:
             event = _redacted(event, texts)
             self._characters += _length(event)
-        self._points.append(Point(event, at))
-        while len(self._points) > MOST or self._characters + len(self._points) * _WORDS > CHARACTERS:
+        events = self._events
+        events.append(event)
+        events.append(at)
+        if self._characters or len(events) > 2 * MOST:
+            self._shorten()
+
+    def time_of(self, kind: type[TimelineEvent]) -> float | None:
+        """Return the time of the first point of a kind; None if there is none."""
+        return next((at for event, at in self if isinstance(event, kind)), None)
+
+    def _shorten(self) -> None:
+        while len(self) > MOST or self._characters + len(self) * _WORDS > CHARACTERS:
             place = self._removable()
             if place is None:
                 break
             self._omit(place)
 
-    def time_of(self, kind: type[TimelineEvent]) -> float | None:
-        """Return the time of the first point of a kind; None if there is none."""
-        return next((at for event, at in self._points if isinstance(event, kind)), None)
-
     def _removable(self) -> int | None:
         """Return the index of the oldest removable point in the second half, except the newest."""
-        first = self._gap() + 1 if self.omitted else len(self._points) // 2
-        places = range(first, len(self._points) - 1)
-        return next((place for place in places if not isinstance(self._points[place].event, _KEPT)), None)
+        first = self._gap() + 1 if self.omitted else len(self) // 2
+        places = range(first, len(self) - 1)
+        return next((place for place in places if not isinstance(self._events[2 * place], _KEPT)), None)
 
     def _omit(self, place: int) -> None:
-        event, at = self._points.pop(place)
+        event, at = self._events[2 * place : 2 * place + 2]
         self._characters -= _length(event)
         self.omitted += 1
         if self.omitted == 1:
-            self._points.insert(place, Point(PointsOmitted(1), at))
+            self._events[2 * place : 2 * place + 2] = [PointsOmitted(1), at]
         else:
-            gap = self._gap()
-            self._points[gap] = Point(PointsOmitted(self.omitted), self._points[gap].at)
+            del self._events[2 * place : 2 * place + 2]
+            self._events[2 * self._gap()] = PointsOmitted(self.omitted)
 
     def _gap(self) -> int:
         """Return the index of the point that has the number of omitted points."""
         return next(
-            place for place, (event, _) in enumerate(self._points) if isinstance(event, PointsOmitted)
+            place for place, event in enumerate(self._events[::2]) if isinstance(event, PointsOmitted)
         )
 
 

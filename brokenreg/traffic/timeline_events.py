@@ -77,6 +77,11 @@ class PointsOmitted:
     count: int
 
 
+# Each request has these: one object serves all.
+REQUEST_RECEIVED = RequestReceived()
+HEADERS_SENT = HeadersSent()
+EXCHANGE_ENDED = ExchangeEnded()
+
 HTTPEvent = (
     RequestReceived
     | RequestBodyReceived

@@ -13,6 +13,7 @@ import struct
 from typing import Any
 
 from brokenreg.http.authority import authority
+from brokenreg.wire.accept_pause import OUT_OF_RESOURCES, AcceptPausedError, DescriptorBudget
 from brokenreg.wire.asgi import End
 from brokenreg.wire.connection_events import (
     ClosedByShutdown,
@@ -43,20 +44,33 @@ _PATIENCE = 10.0
 
 _READ_SIZE = 64 * 1024
 
+_BUDGET = DescriptorBudget()
+"""One for all listeners: the limit is that of the process."""
+
 
 class ListenSocket(socket.socket):
-    """A listening socket. `accepted` has its connections, and decides about new ones."""
+    """A listening socket. `accepted` has its connections, and decides about new ones.
 
-    def __init__(self, family: int, kind: int, protocol: int, *, over_tls: bool) -> None:
+    If it `uses_reserve`, it still accepts when other listeners pause (`DescriptorBudget.check`).
+    """
+
+    def __init__(
+        self, family: int, kind: int, protocol: int, *, over_tls: bool, uses_reserve: bool = False
+    ) -> None:
         super().__init__(family, kind, protocol)
         self.accepted = AcceptedConnections()
         self._over_tls = over_tls
+        self._uses_reserve = uses_reserve
+        self._is_pausing = False
         self._tasks: set[asyncio.Task[None]] = set()
 
     def accept(self) -> tuple[socket.socket, Any]:
-        """Return the next connection that is not rejected. Raise `BlockingIOError` if there is none now."""
+        """Return the next connection that is not rejected. Raise `BlockingIOError` if there is none now.
+
+        Raise `AcceptPausedError` if descriptors are scarce: asyncio then waits for 1 s.
+        """
         for _ in range(_AT_ONCE):
-            plain, address = super().accept()
+            plain, address = self._next()
             client = _ClientSocket(self.family, self.type, self.proto, fileno=plain.detach())
             try:
                 is_served = self._admit(client, _address(address))
@@ -66,6 +80,27 @@ class ListenSocket(socket.socket):
             if is_served:
                 return client, address
         raise BlockingIOError  # asyncio calls again: the socket stays readable because of the others
+
+    def _next(self) -> tuple[socket.socket, Any]:
+        """Return the next connection. Raise `BlockingIOError` or `AcceptPausedError`."""
+        if self._is_pausing:  # asyncio has paused this listener, but goes on with the turn that it is in
+            self._is_pausing = False
+            raise BlockingIOError
+        try:
+            _BUDGET.check(self.fileno(), uses_reserve=self._uses_reserve)
+            plain, address = super().accept()
+        except (BlockingIOError, AcceptPausedError) as error:
+            self._is_pausing = isinstance(error, AcceptPausedError)
+            raise
+        except OSError as error:
+            if error.errno not in OUT_OF_RESOURCES:
+                # The client's network failed before it was accepted (accept(2), "Error handling").
+                raise BlockingIOError from None
+            _BUDGET.note_failure(error)
+            self._is_pausing = True
+            raise AcceptPausedError from None
+        _BUDGET.note_accepted(plain.fileno())
+        return plain, address
 
     def _admit(self, client: _ClientSocket, address: str) -> bool:
         """Apply the accept policy, and return whether the connection is served."""

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import ssl
 from typing import Any
 
 import pytest
 
 from brokenreg.assembly.listeners import quiet_handshakes
+from brokenreg.wire.accept_pause import AcceptPausedError
 
 
 class Loop:
@@ -29,6 +31,9 @@ class Loop:
         ({"exception": BrokenPipeError(), "handle": "one"}, True),
         ({"exception": asyncio.CancelledError(), "handle": "of a connection that we cancelled"}, False),
         ({"exception": ssl.SSLError(1, "no such file"), "future": "one"}, True),
+        ({"exception": AcceptPausedError(), "socket": "one"}, False),
+        ({"exception": OSError(errno.EMFILE, "too many"), "socket": "one"}, True),
+        ({"exception": ValueError(), "message": "Exception in callback Loop._start_serving()"}, False),
         ({}, True),
     ],
 )

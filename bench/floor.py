@@ -1,0 +1,276 @@
+"""What a small request costs, beside the least that a server in Python can cost and beside docker-registry.
+
+Over HTTP/1.1 with 16 connections, and over HTTP/2 with TLS, one connection and 16 streams. The floor is a
+bare `asyncio.Protocol` with httptools, over HTTP/2 the h2 library; both send a fixed response of the same
+bytes.
+brokenreg serves as people run it: JSON lines to /dev/null, and a log of exchanges that is full.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import statistics
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+import httpx
+
+from bench.bare import bare
+from bench.load import Client, Request, apart, connect, encode, http1, http2, receive, wrk
+from bench.peers import Certificate, Ours, Running, make_certificate, ours, peer
+from bench.processes import cpu_seconds
+from bench.rules import put_scenario, unmatched_rules
+from bench.transfers import push, put_manifest
+
+FLOOR, OURS, PEER = "floor", "brokenreg", "docker-registry"
+PROTOCOLS = ("HTTP/1.1", "HTTP/2")
+_TARGETS = 4000
+"""Tags that are requested for the first time in a round, 20 in each of 200 repositories."""
+
+_REPOSITORIES = 200
+_LOG = 10_500
+"""Requests that fill the log of exchanges, and warm everything that becomes warm."""
+
+_HEADERS = {
+    "User-Agent": "containerd/v2.0.2",
+    "Accept": "application/vnd.oci.image.index.v1+json, application/vnd.oci.image.manifest.v1+json, */*",
+}
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of request, and how often the floor's cost it may cost over HTTP/1.1 and over HTTP/2."""
+
+    name: str
+    method: str = "GET"
+    path: str = "/v2/bench/manifests/latest"
+    headers: Mapping[str, str] = field(default_factory=dict, hash=False)
+    goals: tuple[float | None, float | None] = (None, None)
+    has_rules: bool = False
+    is_first: bool = False
+    peer_goal: float | None = None
+    """How many times docker-registry's requests a second, over HTTP/1.1."""
+
+
+class Cost(NamedTuple):
+    """CPU microseconds of the server for a request, and requests a second."""
+
+    cpu: float
+    rate: float
+
+
+class Pushed(NamedTuple):
+    """What both registries have: digests of a manifest and of a blob of 1 KiB, and paths of many tags."""
+
+    manifest: str
+    blob: str
+    tags: list[str]
+
+
+Results = dict[tuple[str, Kind], dict[str, list[Cost]]]
+"""The costs of each round, by protocol and kind, and by server."""
+
+
+def kinds(pushed: Pushed) -> list[Kind]:
+    """Return the kinds of requests that are measured."""
+    manifest, blob = f"/v2/bench/manifests/{pushed.manifest}", f"/v2/bench/blobs/{pushed.blob}"
+    known = {"If-None-Match": f'"{pushed.manifest}"'}
+    return [
+        Kind("ping", path="/v2/", goals=(6, 1.5)),
+        Kind("manifest GET by tag", goals=(6, 1.5), peer_goal=18),
+        Kind("manifest GET by digest", path=manifest, goals=(6, 1.5)),
+        Kind("manifest GET, 304", headers=known, goals=(6, 1.5)),
+        Kind("blob HEAD", "HEAD", blob, goals=(6, 1.5)),
+        Kind("blob GET, 1 KiB", path=blob),
+        Kind("manifest GET, 100 rules", goals=(10, None), has_rules=True),
+        Kind("manifest GET, first time", goals=(12, None), is_first=True),
+    ]
+
+
+def measure(
+    folder: Path, rounds: int, seconds: float, only: list[str], status: Callable[[str], None]
+) -> Results:
+    """Measure each kind whose name contains one of `only` over each protocol, the servers in turn."""
+    pushed = _seed(folder)
+    chosen = [kind for kind in kinds(pushed) if not only or any(name in kind.name for name in only)]
+    certificate = make_certificate(folder)
+    results: Results = {}
+    for protocol in PROTOCOLS:
+        used = certificate if protocol == "HTTP/2" else None
+        bench = _Bench(folder, used, pushed.tags, seconds, status)
+        for is_first in (False, True):
+            some = [kind for kind in chosen if kind.is_first == is_first]
+            if some:
+                for kind, costs in bench.measure(some, rounds):
+                    results[protocol, kind] = costs
+    return results
+
+
+class _Bench:
+    """The servers of one protocol, on folders that have their content."""
+
+    def __init__(
+        self,
+        folder: Path,
+        certificate: Certificate | None,
+        tags: list[str],
+        seconds: float,
+        status: Callable[[str], None],
+    ) -> None:
+        self._folder = folder
+        self._certificate = certificate
+        self._tags = tags
+        self._seconds = seconds
+        self._status = status
+
+    def measure(self, some: list[Kind], rounds: int) -> Iterator[tuple[Kind, dict[str, list[Cost]]]]:
+        """Measure kinds that are all requested for the first time, or none of them."""
+        with contextlib.ExitStack() as stack:
+            other = stack.enter_context(peer(self._folder / "peer", certificate=self._certificate))
+            own = None if some[0].is_first else stack.enter_context(self._ours())
+            for kind in some:
+                costs: dict[str, list[Cost]] = {FLOOR: [], OURS: [], PEER: []}
+                with self._bare(kind, own) as floor:
+                    for number in range(rounds):
+                        self._status(f"{kind.name}, round {number + 1} of {rounds}")
+                        costs[FLOOR].append(self._cost(floor, kind))
+                        costs[OURS].append(self._own_cost(own, kind))
+                        costs[PEER].append(self._cost(other, kind))
+                yield kind, costs
+
+    @contextlib.contextmanager
+    def _ours(self) -> Iterator[Ours]:
+        """Run brokenreg until its log is full."""
+        options = ["--offline"]
+        if self._certificate:
+            options += ["--cert", str(self._certificate[0]), "--key", str(self._certificate[1])]
+        with ours(self._folder / "ours", *options) as own:
+            request = self._request(own, Kind("warm"))
+            apart(self._client, own.host, request._replace(paths=[*request.paths] * _LOG), None)
+            yield own
+
+    @contextlib.contextmanager
+    def _bare(self, kind: Kind, own: Ours | None) -> Iterator[Running]:
+        """Run a server that always sends brokenreg's response."""
+        file = self._folder / "response"
+        with contextlib.ExitStack() as stack:
+            server = own or stack.enter_context(self._ours())
+            file.write_bytes(self._response(server, kind))
+        with bare(file, self._certificate) as floor:
+            yield floor
+
+    def _own_cost(self, own: Ours | None, kind: Kind) -> Cost:
+        """Measure brokenreg; if there is none, one that was just started and knows no target."""
+        if own is None:
+            with self._ours() as fresh:
+                return self._cost(fresh, kind)
+        put_scenario(own.control, unmatched_rules() if kind.has_rules else [])
+        return self._cost(own, kind)
+
+    def _cost(self, server: Running | Ours, kind: Kind) -> Cost:
+        request = self._request(server, kind)
+        seconds = None if kind.is_first else self._seconds
+        before = cpu_seconds(server.process)
+        if self._certificate is None and kind.method == "GET" and seconds is not None:
+            load = wrk(server.host, request, seconds)
+        else:
+            load = apart(self._client, server.host, request, seconds)
+        cpu = cpu_seconds(server.process) - before
+        return Cost(cpu / load.requests * 1e6, load.requests / load.seconds)
+
+    @property
+    def _client(self) -> Client:
+        return http2 if self._certificate else http1
+
+    def _request(self, server: Running | Ours, kind: Kind) -> Request:
+        """Return a kind's request, with what this server responds to it."""
+        request = Request(kind.method, [kind.path], {**_HEADERS, **kind.headers})
+        if kind.is_first:
+            request = request._replace(paths=self._tags)
+        response = self._send(server, kind)
+        return request._replace(status=response.status_code, body=len(response.content))
+
+    def _send(self, server: Running | Ours, kind: Kind) -> httpx.Response:
+        scheme = "https" if self._certificate else "http"
+        with httpx.Client(verify=False, http1=not self._certificate, http2=bool(self._certificate)) as client:
+            return client.request(
+                kind.method, f"{scheme}://{server.host}{kind.path}", headers={**_HEADERS, **kind.headers}
+            )
+
+    def _response(self, server: Ours, kind: Kind) -> bytes:
+        """Return the response to a kind of request, in bytes as HTTP/1.1 has them."""
+        if self._certificate:
+            response = self._send(server, kind)
+            fields = [(b":status", str(response.status_code).encode()), *response.headers.raw]
+            return b"".join(b"%b: %b\r\n" % each for each in fields) + b"\r\n" + response.content
+        request = self._request(server, kind)
+        with connect(server.host) as connection:
+            connection.sendall(encode(server.host, request, kind.path))
+            return receive(connection, b"HTTP/1.1", request.body)
+
+
+def _seed(folder: Path) -> Pushed:
+    """Push the same content to both registries."""
+    blob = folder / "blob"
+    blob.write_bytes(b"x" * 1024)
+    digest = f"sha256:{hashlib.sha256(blob.read_bytes()).hexdigest()}"
+    places = [
+        (f"team{number % _REPOSITORIES}/app", f"v{number // _REPOSITORIES}") for number in range(_TARGETS)
+    ]
+    with ours(folder / "ours") as own, peer(folder / "peer") as other:
+        for host in (own.host, other.host):
+            push(host, blob, digest)
+            manifest = put_manifest(host, tag="latest")
+            for repository, tag in places:
+                put_manifest(host, repository, tag)
+    return Pushed(manifest, digest, [f"/v2/{repository}/manifests/{tag}" for repository, tag in places])
+
+
+def report(results: Results, protocol: str) -> Iterator[tuple[str, ...]]:
+    """Rows of medians: CPU and requests a second; what is compared is the median of the rounds' ratios."""
+    for (its, kind), costs in results.items():
+        if its == protocol:
+            cpu = {name: statistics.median(cost.cpu for cost in each) for name, each in costs.items()}
+            rate = {name: statistics.median(cost.rate for cost in each) for name, each in costs.items()}
+            yield (
+                kind.name,
+                f"{cpu[FLOOR]:,.1f}",
+                f"{cpu[OURS]:,.1f}",
+                f"{statistics.median(_times_floor(costs)):.1f}",
+                f"{cpu[PEER]:,.0f}",
+                f"{rate[OURS]:,.0f}",
+                f"{rate[PEER]:,.0f}",
+                f"{statistics.median(_times_peer(costs)):.1f}",
+            )
+
+
+def goals(results: Results) -> Iterator[tuple[str, str, str]]:
+    """Rows of a goal, what was measured (median, lowest, highest), and whether the goal is met."""
+    for (protocol, kind), costs in results.items():
+        goal = kind.goals[PROTOCOLS.index(protocol)]
+        what = "the h2 library's CPU" if protocol == "HTTP/2" else "the floor's CPU"
+        if goal is not None:
+            ratios = _times_floor(costs)
+            met = statistics.median(ratios) <= goal
+            yield f"{protocol}, {kind.name}: at most {goal:g} times {what}", *_verdict(ratios, met)
+        if kind.peer_goal is not None and protocol == "HTTP/1.1":
+            ratios = _times_peer(costs)
+            met = statistics.median(ratios) >= kind.peer_goal
+            heading = f"{protocol}, {kind.name}: at least {kind.peer_goal:g} times {PEER}'s requests/s"
+            yield heading, *_verdict(ratios, met)
+
+
+def _verdict(ratios: list[float], met: bool) -> tuple[str, str]:
+    measured = f"{statistics.median(ratios):.1f} ({min(ratios):.1f} to {max(ratios):.1f})"
+    return measured, "met" if met else "not met"
+
+
+def _times_floor(costs: dict[str, list[Cost]]) -> list[float]:
+    return [mine.cpu / floor.cpu for mine, floor in zip(costs[OURS], costs[FLOOR], strict=True)]
+
+
+def _times_peer(costs: dict[str, list[Cost]]) -> list[float]:
+    return [mine.rate / other.rate for mine, other in zip(costs[OURS], costs[PEER], strict=True)]
