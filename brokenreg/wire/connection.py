@@ -92,6 +92,8 @@ class Connection(asyncio.Protocol):
             self.inbound.note_first_request()
         try:
             work = self.application.answer(stream)
+        except ClientDisconnectedError:
+            return
         except Exception:
             logger.exception("the application failed")
             stream.fail()
@@ -104,6 +106,7 @@ class Connection(asyncio.Protocol):
     async def _run(self, work: Coroutine[Any, Any, None], stream: Stream) -> None:
         try:
             await work
+            stream.fail()  # unless the response is complete
         except ClientDisconnectedError:
             pass
         except Exception:

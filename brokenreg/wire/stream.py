@@ -106,7 +106,10 @@ class Stream:
         raise NotImplementedError
 
     def fail(self) -> None:
-        """Respond with a 500 if nothing was sent, else cut the response: the application has failed."""
+        """Respond with a 500 if nothing was sent, else cut the response: the application has failed.
+
+        A response that is complete, or was cut, stays as it is.
+        """
         raise NotImplementedError
 
     @property

@@ -1,0 +1,258 @@
+"""`HTTP1Stream`: one request of an HTTP/1.1 connection, and how its response is sent."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+from typing import IO
+
+from brokenreg.concurrency import ThreadPool
+from brokenreg.wire.asgi import ClientDisconnectedError, End
+from brokenreg.wire.connection import Connection
+from brokenreg.wire.cutting import cut
+from brokenreg.wire.http1_head import RequestHead
+from brokenreg.wire.http1_response import (
+    CONTINUE,
+    ResponseLengthError,
+    date_line,
+    error_response,
+    framed,
+    response_head,
+    simple_head,
+)
+from brokenreg.wire.listen_socket import RESET_ON_CLOSE
+from brokenreg.wire.request_body import RequestBody
+from brokenreg.wire.sendfile import FileSender
+from brokenreg.wire.stream import CHUNK, EncodedHeaders, Stream
+
+_YIELD_SIZE = 32 * 1024
+_READERS = ThreadPool("read-file", max(2, os.cpu_count() or 1))
+
+
+class SendingConnection(Connection):
+    """The sending half of a connection of HTTP/1.1."""
+
+    sender: FileSender | None = None
+
+    def response_ended(self, stream: HTTP1Stream) -> None:
+        """Note that all of a response was written: the next request may follow."""
+        raise NotImplementedError
+
+    def note_disconnect(self) -> None:
+        super().note_disconnect()
+        if self.sender is not None:
+            self.sender.stop()
+
+    def write(self, data: bytes) -> None:
+        """Write without waiting. Raise `ClientDisconnectedError`."""
+        if self.transport.is_closing():
+            self.note_disconnect()
+            raise ClientDisconnectedError
+        self.transport.write(data)
+
+    async def flush(self) -> None:
+        """Wait until the transport has handed everything to the kernel. Raise `ClientDisconnectedError`."""
+        self.transport.set_write_buffer_limits(high=0)
+        try:
+            await self.drain()
+        finally:
+            self.transport.set_write_buffer_limits()
+
+
+class HTTP1Stream(Stream):
+    """One request and its response. The next request of its connection begins when both have ended."""
+
+    __slots__ = (
+        "_connection", "_expects_continue", "_is_bodiless", "_is_head", "_length", "_version", "is_complete",
+        "keep_alive",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        connection: SendingConnection,
+        head: RequestHead,
+        scope: dict[str, object],
+        body: RequestBody | None,
+    ) -> None:
+        super().__init__(connection.inbound, scope, body)
+        self._connection = connection
+        self._expects_continue = head.expects_continue
+        self._is_head = head.line.method == "HEAD"
+        self._is_bodiless = self._is_head
+        self._version = head.line.version
+        self._length: int | None = None
+        """What is left of the response's Content-Length; -1 and None as in `Framing`."""
+        self.keep_alive = head.keep_alive
+        """True if the connection continues after the response."""
+        self.is_complete = False
+        """True if all of the response was written."""
+
+    def respond(self, status: int, headers: EncodedHeaders, body: bytes) -> None:
+        head = response_head(status, headers)
+        if head.is_simple and self.keep_alive:
+            if self._is_head or head.is_bodiless:
+                body = b""
+            elif len(body) != head.length:
+                raise ResponseLengthError(f"{len(body)} bytes, with a Content-Length of {head.length}")
+            self.has_started = True
+            self._connection.transport.write(simple_head(head) + body)
+        else:
+            self.has_started = True
+            self._connection.write(self._head(status, headers) + self._framed(body, more=False))
+        self._end()
+
+    def respond_continue(self) -> None:
+        if self._expects_continue:
+            self._expects_continue = False
+            if not (self.has_started or self._connection.transport.is_closing()):
+                self._connection.write(CONTINUE + date_line() + b"\r\n")
+
+    async def _drop_body(self, body: RequestBody) -> None:
+        self.respond_continue()
+        await body.dropped()
+
+    async def _send_start(self, status: int, headers: EncodedHeaders, pace: float) -> None:
+        head = self._head(status, headers)
+        if pace:
+            due = self._connection.loop.time()
+            for position in range(len(head) - 1):
+                self._connection.write(head[position : position + 1])
+                due += pace
+                await self.wait(due - self._connection.loop.time())
+            head = head[-1:]
+        await self._write(head)
+
+    async def _send_body(self, data: bytes, *, more: bool) -> None:
+        piece = self._framed(data, more=more)
+        if more:
+            await self._write(piece)
+            return
+        if piece:
+            self._connection.write(piece)
+        if self._connection.unsent:
+            await self._connection.drain()
+        # A client may disconnect as soon as it has everything: that is the end of this response as well.
+        self._end()
+        if len(piece) >= _YIELD_SIZE:
+            await asyncio.sleep(0)
+
+    async def _send_file(self, file: IO[bytes], offset: int, count: int) -> None:
+        if self._is_bodiless or not count:
+            return
+        if self._length == -1:
+            self._connection.write(b"%x\r\n" % count)
+        else:
+            self._count(count)
+        if self.inbound.over_tls:
+            await self._copy_file(file, offset, count)
+        else:
+            await self._lend_socket(file, offset, count)
+        if self._length == -1:
+            self._connection.write(b"\r\n")
+
+    async def _lend_socket(self, file: IO[bytes], offset: int, count: int) -> None:
+        """Send a part of a file from kernel to kernel."""
+        connection = self._connection
+        await connection.flush()
+        sender = connection.sender = FileSender(connection.transport.get_extra_info("socket").fileno())
+        try:
+            await sender.send(file, offset, count)
+        except ConnectionError:
+            connection.note_disconnect()
+            raise ClientDisconnectedError from None
+        finally:
+            self.file_bytes += sender.sent
+            sender.close()
+            connection.sender = None
+
+    async def _copy_file(self, file: IO[bytes], offset: int, count: int) -> None:
+        """Send a part of a file over TLS."""
+        while count:
+            data = await _READERS.run(os.pread, file.fileno(), min(count, CHUNK), offset)
+            if not data:
+                raise OSError("the file is shorter than it was")
+            await self._write(data)
+            self.file_bytes += len(data)
+            offset += len(data)
+            count -= len(data)
+
+    async def _send_raw(self, data: bytes) -> None:
+        await self._write(data)
+
+    async def _cut(self, end: End, code: int) -> None:
+        await cut(self._connection, end)
+
+    async def room(self) -> int:
+        await self._connection.drain()
+        return CHUNK
+
+    def fail(self) -> None:
+        """Respond with a 500, or cut the response. A response that is complete stays as it is."""
+        connection = self._connection
+        if self.is_complete or connection.gone.is_set() or connection.transport.is_closing():
+            return
+        self.keep_alive = False
+        if not self.has_started:
+            self.has_started = True
+            connection.write(error_response(500))
+        elif (
+            self._length is None
+        ):  # the client must not take the end of the connection for the end of the body
+            connection.transport.get_extra_info("socket").setsockopt(
+                socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE
+            )
+            connection.transport.abort()
+        self._end()
+
+    @property
+    def gone(self) -> asyncio.Event:
+        return self._connection.gone
+
+    @property
+    def is_connection_cut(self) -> bool:
+        return self._connection.is_cut
+
+    @property
+    def unsent(self) -> int:
+        return self._connection.unsent
+
+    def abort(self) -> None:
+        self._connection.abort()
+
+    def _head(self, status: int, headers: EncodedHeaders) -> bytes:
+        """Return the head of the response, and note how its body is framed."""
+        head = response_head(status, headers)
+        self._is_bodiless = self._is_head or head.is_bodiless
+        data, self._length, self.keep_alive = framed(head, version=self._version, keep_alive=self.keep_alive)
+        return data
+
+    def _framed(self, data: bytes, *, more: bool) -> bytes:
+        """Return what is sent for a part of the body. Raise `ResponseLengthError`."""
+        if self._is_bodiless:
+            return b""
+        if self._length == -1:
+            return (b"%x\r\n%b\r\n" % (len(data), data) if data else b"") + (b"" if more else b"0\r\n\r\n")
+        self._count(len(data))
+        if self._length and not more:
+            raise ResponseLengthError(f"{self._length} bytes less than its Content-Length")
+        return data
+
+    def _count(self, size: int) -> None:
+        """Count a part of the body. Raise `ResponseLengthError` if it is longer than the Content-Length."""
+        if self._length is not None:
+            if size > self._length:
+                raise ResponseLengthError(f"{size - self._length} bytes more than its Content-Length")
+            self._length -= size
+
+    async def _write(self, data: bytes) -> None:
+        """Write, and wait while the transport accepts no more. Raise `ClientDisconnectedError`."""
+        if data:
+            self._connection.write(data)
+        await self._connection.drain()
+        if len(data) >= _YIELD_SIZE:
+            await asyncio.sleep(0)
+
+    def _end(self) -> None:
+        self.is_complete = True
+        self._connection.response_ended(self)
