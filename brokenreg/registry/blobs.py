@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Awaitable
 from contextlib import aclosing
+from functools import lru_cache
 
 from brokenreg.images.unpacked import Content
 from brokenreg.oci.digests import Digest
@@ -16,6 +17,11 @@ from brokenreg.registry.ranges import parse_range, range_of
 from brokenreg.registry.request import RegistryRequest
 from brokenreg.registry.responses import Body, Response, entity_tag
 from brokenreg.storage.blobs import BlobFile
+
+_CACHED = 1024
+"""Blobs whose headers are cached."""
+
+Pairs = tuple[tuple[str, str], ...]
 
 
 def get_blob(request: RegistryRequest) -> Response | Awaitable[Response]:
@@ -88,10 +94,7 @@ def _head_from_upstream(request: RegistryRequest, route: Route) -> Awaitable[Res
 async def _head_of_mentioned(request: RegistryRequest, route: Route) -> Response:
     digest = request.target.digest
     size = await request.unless_gone(request.proxy.blobs.size(route, digest, request.trace))
-    headers = _headers(digest)
-    if size is not None:
-        headers["content-length"] = str(size)
-    return Response(200, headers, None)
+    return Response(200, _headers(digest, length=size), None)
 
 
 async def _get_from_upstream(request: RegistryRequest, route: Route) -> Response:
@@ -107,17 +110,16 @@ async def _get_from_upstream(request: RegistryRequest, route: Route) -> Response
 
 def _response(request: RegistryRequest, content: BlobFile | Content | Fill, size: int | None) -> Response:
     digest = request.target.digest
-    headers = _headers(digest)
     if request.has_content(digest):
-        return Response(304, headers)
+        return Response(304, _headers(digest))
     begin, end, status = 0, size, 200
     interval = None if size is None else parse_range(range_of(request, digest), size)
+    content_range: tuple[tuple[str, str], ...] = ()
     if interval is not None:
         begin, end = interval
         status = 206
-        headers["content-range"] = f"bytes {begin}-{end - 1}/{size}"
-    if end is not None:
-        headers["content-length"] = str(end - begin)
+        content_range = (("content-range", f"bytes {begin}-{end - 1}/{size}"),)
+    headers = _headers(digest, content_range, None if end is None else end - begin)
     if request.method == "HEAD" or begin == end:
         return Response(status, headers, None)
     return Response(status, headers, _parts(request, content, begin, end))
@@ -142,15 +144,18 @@ async def _parts(
         yield chunk
 
 
-def _headers(digest: Digest) -> dict[str, str]:
-    return {
-        "content-type": OCTET_STREAM,
-        "docker-content-digest": digest,
-        "accept-ranges": "bytes",
-        "etag": entity_tag(digest),
+@lru_cache(_CACHED)
+def _headers(digest: Digest, content_range: Pairs = (), length: int | None = None) -> Pairs:
+    return (
+        ("content-type", OCTET_STREAM),
+        ("docker-content-digest", digest),
+        ("accept-ranges", "bytes"),
+        ("etag", entity_tag(digest)),
         # A digest names its content permanently.
-        "cache-control": "max-age=31536000, immutable",
-    }
+        ("cache-control", "max-age=31536000, immutable"),
+        *content_range,
+        *(() if length is None else (("content-length", str(length)),)),
+    )
 
 
 def _unknown(request: RegistryRequest, why: str = "") -> OCIError:

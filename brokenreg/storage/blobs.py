@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import io
 import os
 import sys
 import threading
@@ -23,8 +24,8 @@ _NOT_CACHED = (errno.EAGAIN, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL)
 class BlobFile:
     """A blob opened for reading. It stays readable if it is deleted meanwhile."""
 
-    def __init__(self, path: Path) -> None:
-        self.file = path.open("rb", buffering=0)
+    def __init__(self, path: Path | str) -> None:
+        self.file = io.FileIO(path)
         self.size = os.fstat(self.file.fileno()).st_size
 
     def is_cached(self, offset: int, length: int) -> bool:
@@ -102,7 +103,7 @@ class BlobStore:
     def open(self, digest: Digest) -> BlobFile | None:
         """Open a blob; None if it is missing."""
         try:
-            return BlobFile(self._folder.blob(digest))
+            return BlobFile(f"{self._folder.blobs}/{digest.algorithm}/{digest.encoded}")
         except FileNotFoundError:
             return None
 
