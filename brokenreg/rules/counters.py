@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -61,14 +62,19 @@ class Attempts:
     """
 
     def __init__(self) -> None:
-        self._counts: LRUCache[tuple[str, ...], int] = LRUCache(MAX_COUNTERS)
+        # In the order in which they were last requested. `LRUCache` would take five times as long.
+        self._counts: OrderedDict[tuple[str, ...], int] = OrderedDict()
 
     def count(self, exchange: Exchange) -> int:
         """Count one more, and return its number, from 1."""
-        target = exchange.target
-        key = tuple(map(shorten, (target.namespace, *target.faults, *_requested(exchange))))
-        attempt = self._counts.get(key, 0) + 1
-        self._counts[key] = attempt
+        target, counts = exchange.target, self._counts
+        key = (target.namespace, *target.faults, *_requested(exchange))
+        if max(map(len, key)) > MAX_KEY:
+            key = tuple(map(shorten, key))
+        attempt = counts[key] = counts.get(key, 0) + 1
+        counts.move_to_end(key)
+        if len(counts) > MAX_COUNTERS:
+            counts.popitem(last=False)
         return attempt
 
     def forget(self, namespace: str) -> None:
