@@ -29,8 +29,9 @@ def list_tags(request: RegistryRequest) -> Response | Awaitable[Response]:
     if request.is_fabricated:
         return _tags(request)
     try:
-        if request.route is not None:
-            return _tags_with_upstream(request, request.route)
+        route = request.route
+        if route is not None and not (request.repository and _is_all_here(request, route)):
+            return _tags_with_upstream(request, route)
     except OCIError:
         if request.repository is None:
             raise
@@ -42,6 +43,11 @@ def list_tags(request: RegistryRequest) -> Response | Awaitable[Response]:
 def list_catalog(request: RegistryRequest) -> Response | Awaitable[Response]:
     """GET `/v2/_catalog`, of the default namespace, with the fabricated repositories of the settings."""
     return _delayed_catalog(request) if request.catalog.delay else _catalog(request)
+
+
+def _is_all_here(request: RegistryRequest, route: Route) -> bool:
+    """Return whether no tag can come from the upstream: it is not contacted, and none is known."""
+    return bool(route.no_contact_reason) and not request.proxy.listings.has_tags(route)
 
 
 async def _tags_with_upstream(request: RegistryRequest, route: Route) -> Response:

@@ -38,7 +38,9 @@ _MAX_ENTRIES = 200_000
 _VALUE = 64
 """Memory of a value besides its text, in bytes."""
 
-_PAGE_SIZE = 1000
+_ALL_TAGS = "tags/list?n=1000"
+"""The path of the first page of tags."""
+
 _ACCEPT = {"accept": f"{OCI_INDEX}, application/json"}
 
 Key = tuple[Route, str]
@@ -84,11 +86,16 @@ class Listings:
         self._lists = ListCache(lambda key: self._freshness.forget(*key))
         self._flights: SharedRequests[tuple[Key, Via, bool], tuple[list[Any], Cache]] = SharedRequests()
 
+    def has_tags(self, route: Route) -> bool:
+        """Return whether a tag of that upstream is known."""
+        repository = self._index.repository(route.key)
+        return (route, _ALL_TAGS) in self._lists or bool(repository and repository.tags.names)
+
     async def tags(self, route: Route, trace: UpstreamTrace) -> list[str]:
         """Return all tags, in order. Raise `OCIError` if the upstream fails and no tag is cached."""
         repository = self._index.repository(route.key)
         cached = repository.tags.names if repository else []
-        listed = await self._list((route, f"tags/list?n={_PAGE_SIZE}"), TAGS, lambda: cached, trace)
+        listed = await self._list((route, _ALL_TAGS), TAGS, lambda: cached, trace)
         return _with_gone(listed, cached) if self._keep_gone else listed
 
     async def referrers(self, route: Route, digest: Digest, trace: UpstreamTrace) -> list[dict[str, Any]]:
