@@ -1,4 +1,4 @@
-"""Sends parts of files from kernel to kernel, by threads.
+"""Sends parts of files by threads: from kernel to kernel, or through TLS.
 
 A thread sends what the socket accepts and returns; the event loop then waits until there is room. So a slow
 disk does not block the event loop, a slow client does not occupy a thread, and fast clients use all
@@ -12,6 +12,7 @@ import os
 from typing import IO
 
 from brokenreg.concurrency import ThreadPool
+from brokenreg.wire.lent_socket import LentSocket
 
 _THREADS = ThreadPool("sendfile", max(2, os.cpu_count() or 1))
 _BURST = 4 * 1024 * 1024
@@ -24,19 +25,18 @@ class FileSender:
     `stop` makes a `send` under way raise `ConnectionError`.
     """
 
-    def __init__(self, socket: int) -> None:
-        # A copy: the connection's may be closed, and its number reused, while a thread sends.
-        self._socket = os.dup(socket)
+    def __init__(self, lent: LentSocket) -> None:
+        self._lent = lent
         self._loop = asyncio.get_running_loop()
         self._room: asyncio.Future[None] | None = None
         self._is_stopped = False
         self.sent = 0
 
     async def send(self, file: IO[bytes], offset: int, count: int) -> None:
-        """Send `count` bytes from `offset`. Raise `ConnectionError`, or `OSError` if the file is shorter."""
+        """Send `count` bytes from `offset`. Raise `ConnectionError`, or `EOFError` if the file is shorter."""
         while count and not self._is_stopped:
             burst = min(count, _BURST)
-            sent = await _THREADS.run(_send_at_once, self._socket, file.fileno(), offset, burst)
+            sent = await _THREADS.run(self._lent.send_file, file.fileno(), offset, burst)
             self.sent += sent
             offset += sent
             count -= sent
@@ -51,36 +51,18 @@ class FileSender:
         if self._room is not None and not self._room.done():
             self._room.set_result(None)
 
-    def close(self) -> None:
-        """Close our copy of the socket; never during a `send`."""
-        os.close(self._socket)
-
     async def _wait_for_room(self) -> None:
         if self._is_stopped:
             return
         self._room = self._loop.create_future()
-        self._loop.add_writer(self._socket, _set, self._room)
+        self._loop.add_writer(self._lent.socket, _set, self._room)
         try:
             await self._room
         finally:
-            self._loop.remove_writer(self._socket)
+            self._loop.remove_writer(self._lent.socket)
             self._room = None
 
 
 def _set(future: asyncio.Future[None]) -> None:
     if not future.done():
         future.set_result(None)
-
-
-def _send_at_once(socket: int, file: int, offset: int, count: int) -> int:
-    """Send until done or until the socket is full, and return how much was sent."""
-    total = 0
-    while total < count:
-        try:
-            sent = os.sendfile(socket, file, offset + total, count - total)
-        except BlockingIOError:
-            break
-        if not sent:
-            raise OSError("the file is shorter than it was")
-        total += sent
-    return total

@@ -1,0 +1,193 @@
+"""Sockets that the event loop lends to threads, which transfer the bulk of bodies.
+
+The loop would copy each byte once more, and under TLS it would do nothing else meanwhile. While a thread uses
+a socket, the loop does not touch what the thread needs of it: the receiving side, or all of its TLS.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import select
+import socket
+import ssl
+from typing import Any, cast
+
+from brokenreg.wire.asgi import ClientDisconnectedError
+
+_PIECE = 64 * 1024
+"""Bytes that are read from a file and encrypted at a time: they stay in the processor's cache."""
+
+_READ = 256 * 1024
+"""Bytes of TLS that are read from the socket at a time."""
+
+_NOTHING = memoryview(b"")
+
+
+def lend(transport: asyncio.Transport, *, to_receive: bool) -> LentSocket:
+    """Lend the socket of a connection, whose buffer has been sent; `give_back` ends that."""
+    tls = getattr(transport, "_ssl_protocol", None)
+    return LentSocket(transport, to_receive=to_receive) if tls is None else _LentTLS(tls)
+
+
+class LentSocket:
+    """A socket in the hands of one thread at a time; only `stop` may be called by another.
+
+    It is a copy: the connection's own may be closed, and its number reused, while a thread uses this one.
+    """
+
+    def __init__(self, transport: asyncio.Transport, *, to_receive: bool) -> None:
+        self._transport = transport
+        self._is_paused = to_receive
+        if to_receive:
+            transport.pause_reading()
+        original: socket.socket = transport.get_extra_info("socket")
+        self.socket = socket.socket(original.family, original.type, original.proto, os.dup(original.fileno()))
+        self.socket.setblocking(False)
+
+    def receive_into(self, buffer: memoryview) -> int | None:
+        """Read available bytes; return their number, 0 at the end, None if there are none yet.
+
+        Raise `OSError`.
+        """
+        try:
+            return self.socket.recv_into(buffer)
+        except BlockingIOError:
+            return None
+
+    def send_file(self, file: int, offset: int, count: int) -> int:
+        """Send bytes of a file until the socket is full; return how many were taken.
+
+        Raise `OSError`, or `EOFError` if the file is shorter.
+        """
+        total = 0
+        while total < count:
+            try:
+                sent = os.sendfile(self.socket.fileno(), file, offset + total, count - total)
+            except BlockingIOError:
+                break
+            if not sent:
+                raise EOFError("the file is shorter than it was")
+            total += sent
+        return total
+
+    def wait(self, seconds: float | None) -> bool:
+        """Wait until bytes have arrived or the connection has ended; return False if neither came in time."""
+        poll = select.poll()
+        poll.register(self.socket, select.POLLIN)
+        return bool(poll.poll(None if seconds is None else seconds * 1000))
+
+    def stop(self) -> None:
+        """End the connection for the thread that uses it."""
+        with contextlib.suppress(OSError):  # it has ended already
+            self.socket.shutdown(socket.SHUT_RDWR)
+
+    def give_back(self) -> None:
+        """Let the event loop go on with the connection; no thread uses it any more."""
+        self.socket.close()
+        if self._is_paused:
+            self._transport.resume_reading()
+
+
+class _LentTLS(LentSocket):
+    """The same over TLS, with the TLS state that asyncio keeps in its SSLProtocol (private, 3.11 to 3.14)."""
+
+    def __init__(self, protocol: Any) -> None:
+        super().__init__(cast(asyncio.Transport, protocol._transport), to_receive=True)
+        self._protocol = protocol
+        self._tls: ssl.SSLObject = protocol._sslobj
+        self._incoming: ssl.MemoryBIO = protocol._incoming
+        self._outgoing: ssl.MemoryBIO = protocol._outgoing
+        self._encrypted = _NOTHING
+        """What is encrypted and not yet sent."""
+        self._piece = memoryview(bytearray(_PIECE))
+
+    def receive_into(self, buffer: memoryview) -> int | None:
+        while True:
+            try:
+                return cast(int, self._tls.read(len(buffer), buffer))  # typed for the call without a buffer
+            except ssl.SSLWantReadError:
+                pass
+            except (ssl.SSLZeroReturnError, ssl.SSLEOFError):
+                return 0
+            except ssl.SSLError as error:
+                raise ConnectionAbortedError(error.reason) from None
+            self._encrypted = memoryview(self._outgoing.read())  # an answer to a key update
+            self._flush()
+            try:
+                data = self.socket.recv(_READ)
+            except BlockingIOError:
+                return None
+            if data:
+                self._incoming.write(data)
+            else:
+                self._incoming.write_eof()
+
+    def send_file(self, file: int, offset: int, count: int) -> int:
+        total = 0
+        while self._flush() and total < count:
+            read = os.preadv(file, [self._piece[: count - total]], offset + total)
+            if not read:
+                raise EOFError("the file is shorter than it was")
+            self._tls.write(self._piece[:read])
+            self._encrypted = memoryview(self._outgoing.read())
+            total += read
+        return total
+
+    def _flush(self) -> bool:
+        """Send what is encrypted; return whether all of it was sent."""
+        while self._encrypted:
+            try:
+                self._encrypted = self._encrypted[self.socket.send(self._encrypted) :]
+            except BlockingIOError:
+                return False
+        return True
+
+    def give_back(self) -> None:
+        if self._encrypted:
+            self._transport.write(self._encrypted)
+            self._encrypted = _NOTHING
+        super().give_back()
+        if not self._transport.is_closing():
+            self._protocol._do_read()  # what was decrypted, or has arrived, and was not read
+
+
+class LentBody:
+    """The body of a request for a thread to read: what has arrived, and `left` bytes from the socket."""
+
+    def __init__(self, lent: LentSocket, arrived: list[bytes], left: int) -> None:
+        self._lent = lent
+        self._arrived = memoryview(b"".join(arrived))
+        self.left = left
+        """How many bytes are still in the socket, or on their way."""
+        self.received = 0
+        """How many bytes were read."""
+
+    def read_into(self, buffer: memoryview) -> int | None:
+        """Read available bytes; return their number, 0 at the end, None if there are none yet.
+
+        The end comes early if the client closes its sending side. Raise `ClientDisconnectedError`.
+        """
+        if self._arrived:
+            count: int | None = min(len(buffer), len(self._arrived))
+            buffer[:count] = self._arrived[:count]
+            self._arrived = self._arrived[count:]
+        elif not self.left:
+            return 0
+        else:
+            try:
+                count = self._lent.receive_into(buffer[: self.left])
+            except OSError as error:
+                raise ClientDisconnectedError from error
+            self.left -= count or 0
+        self.received += count or 0
+        return count
+
+    def wait(self, seconds: float | None) -> bool:
+        """Wait for bytes or the end; return False after `seconds` without."""
+        return self._lent.wait(seconds)
+
+    def stop(self) -> None:
+        """Make the thread that reads end soon."""
+        self._lent.stop()
