@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Coroutine, Mapping
-from contextlib import AsyncExitStack
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, TypeVar
@@ -21,7 +21,7 @@ from brokenreg.registry.auth.token_service import TokenService
 from brokenreg.storage import Store
 from brokenreg.storage.records import Repository, RepositoryKey
 from brokenreg.traffic.exchange import UpstreamTrace
-from brokenreg.traffic.recorder import exchange_of, target_of
+from brokenreg.traffic.recorder import RecordedBody, exchange_of, lent_body, target_of
 from brokenreg.wire.asgi import ClientDisconnectedError, Receive, Scope, header
 from brokenreg.wire.stream import stream_of
 from brokenreg.wording import counted
@@ -142,6 +142,10 @@ class RegistryRequest:
                 "push to broken/prepared:<name>, or to any repository outside broken/",
             )
 
+    def lent_body(self) -> AbstractAsyncContextManager[RecordedBody | None]:
+        """Lend the rest of the body to a thread within a block; None if that is not possible."""
+        return lent_body(self.scope, self._receive)
+
     async def room(self) -> int:
         """Return how many bytes of the body the client could get now. Raise `ClientDisconnectedError`."""
         return await stream_of(self.scope).room()
@@ -187,7 +191,7 @@ class RequestBody:
             chunk = await self._next()
             if chunk:
                 yield chunk
-        self._check(expected)
+        self.check(expected)
 
     async def whole(self, limit: int) -> bytes:
         """Return the body. Raise `OCIError` 413 if it is longer than `limit` bytes, and as `chunks` does."""
@@ -210,7 +214,8 @@ class RequestBody:
         self.received += len(chunk)
         return chunk
 
-    def _check(self, expected: int | None) -> None:
+    def check(self, expected: int | None) -> None:
+        """Raise `OCIError` 400 if the body does not have the announced length, or `expected` bytes."""
         sent = stream_of(self._scope).body
         is_cut = sent is not None and sent.is_cut_short
         wanted = self.declared if self.declared is not None else expected

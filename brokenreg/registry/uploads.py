@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import nullcontext
 
 from brokenreg.images.unpacked import Content
 from brokenreg.oci.digests import ALGORITHMS, Digest
@@ -12,9 +13,14 @@ from brokenreg.oci.errors import ErrorCode, OCIError
 from brokenreg.registry.request import RegistryRequest
 from brokenreg.registry.responses import Response
 from brokenreg.storage.upload_session import UploadSession
+from brokenreg.storage.writers import writer_slot
+from brokenreg.traffic.recorder import RecordedBody
 from brokenreg.wire.asgi import ClientDisconnectedError
 
 _CHUNK = 256 * 1024
+_LONG = 1024 * 1024
+"""Bytes of a body from which on a thread reads it."""
+
 _CONTENT_RANGE = re.compile(r"(?:bytes[ =])?([0-9]{1,19})-([0-9]{1,19})(?:/(?:[0-9]+|\*))?")
 """The Content-Range of an upload (distribution-spec): that of RFC 9110 has a unit and a length."""
 
@@ -97,7 +103,8 @@ async def _mount_fabricated(request: RegistryRequest, digest: Digest, blob: Cont
     """Store a fabricated blob as a pushed one, so that the repository does not depend on the recipe."""
     if not await request.store.link(request.key, digest):
         request.store.room.check(blob.size)
-        await _store_whole(request, digest, _chunks_of(blob, request.disconnected))
+        chunks = _chunks_of(blob, request.disconnected)
+        await _store_whole(request, digest, lambda upload: upload.append(upload.grow(chunks)))
     return True
 
 
@@ -115,16 +122,18 @@ async def _chunks_of(blob: Content, disconnected: asyncio.Event) -> AsyncIterato
 
 async def _post_whole(request: RegistryRequest, digest: Digest) -> Response:
     _check_room(request)
-    await _store_whole(request, digest, request.body.chunks())
+    await _store_whole(request, digest, lambda upload: _receive(request, upload))
     return _created(request, digest)
 
 
-async def _store_whole(request: RegistryRequest, digest: Digest, chunks: AsyncIterator[bytes]) -> None:
+async def _store_whole(
+    request: RegistryRequest, digest: Digest, append: Callable[[UploadSession], Awaitable[None]]
+) -> None:
     """Store a blob in one session that is not visible to other requests."""
     upload = request.store.uploads.start_unlisted(request.key, digest.algorithm)
     with upload:
         try:
-            await upload.append(chunks)
+            await append(upload)
         except BaseException:
             await request.store.uploads.cancel(upload)
             raise
@@ -145,7 +154,26 @@ async def _append(request: RegistryRequest, upload: UploadSession) -> None:
                 headers=_progress(request, upload.row.id, upload.offset),
             )
     _check_room(request)
-    await upload.append(request.body.chunks(expected))
+    await _receive(request, upload, expected)
+
+
+async def _receive(request: RegistryRequest, upload: UploadSession, expected: int | None = None) -> None:
+    """Append the body: if it is long and a thread is free, that reads it, and the event loop only counts."""
+    is_long = (request.body.declared or 0) >= _LONG
+    with writer_slot() if is_long else nullcontext(False) as is_free:
+        async with request.lent_body() if is_free else nullcontext() as body:
+            if body is None:
+                await upload.append(upload.grow(request.body.chunks(expected)))
+            else:
+                await upload.append(_receive_lent(request, upload, body, expected))
+
+
+async def _receive_lent(
+    request: RegistryRequest, upload: UploadSession, body: RecordedBody, expected: int | None
+) -> None:
+    await upload.grow_from(body.source, body.note_progress)
+    request.body.received = body.source.received
+    request.body.check(expected)
 
 
 def _check_room(request: RegistryRequest) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import os
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import TYPE_CHECKING
 
 from brokenreg.concurrency import shielded
@@ -90,14 +90,14 @@ class UploadSession:
         os.close(self._descriptor)
         self._descriptor = -1
 
-    async def append(self, chunks: AsyncIterator[bytes]) -> None:
-        """Append all chunks, or none if they end with an exception.
+    async def append(self, growing: Awaitable[None]) -> None:
+        """Append what `grow` or `grow_from` appends, or nothing if that ends with an exception.
 
         Raise `FolderGoneError` if the file is no longer at its path.
         """
         start = self.offset
         try:
-            await self.grow(chunks)
+            await growing
             self._folder.check()
         except BaseException:
             await shielded(FILE_THREADS.run(self._roll_back, start))

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
 from functools import lru_cache
 from typing import Any
 
@@ -28,11 +29,13 @@ from brokenreg.wire.asgi import (
     Handler,
     Message,
     ReadyResponse,
+    Receive,
     Scope,
     complete,
     header,
 )
 from brokenreg.wire.connection_events import ConnectionCut
+from brokenreg.wire.lent_socket import LentBody
 from brokenreg.wire.stream import Stream
 
 _HEALTH = "/healthz"
@@ -51,6 +54,7 @@ _LONGEST_CACHED = 512
 
 _EXCHANGE = "brokenreg.exchange"
 _TARGET = "brokenreg.target"
+_RECORDING = "brokenreg.recording"
 
 Classifier = Callable[[Target], bool]
 """Returns whether the blob of a target is the configuration of an image."""
@@ -66,6 +70,25 @@ def target_of(scope: Scope) -> Target:
     """Return what a request is about, as it is served."""
     target: Target = scope[_TARGET]
     return target
+
+
+@contextlib.asynccontextmanager
+async def lent_body(scope: Scope, receive: Receive) -> AsyncIterator[RecordedBody | None]:
+    """Lend the rest of a request's body to a thread within the block; None if that is not possible.
+
+    It is not possible if something wraps the recorder's `receive`, because it would not see the body.
+    """
+    recording: _Recording = scope[_RECORDING]
+    source = await recording.stream.lend_body() if receive == recording.receive else None
+    if source is None:
+        yield None
+        return
+    body = RecordedBody(source, recording)
+    try:
+        yield body
+    finally:
+        body.note_progress()
+        recording.stream.take_back_body(source)
 
 
 def with_target(scope: Scope, target: Target) -> Scope:
@@ -103,7 +126,7 @@ class Recorder:
             return _answer(_HEALTHY, stream)
         target = scope[_TARGET] = self._parse_target(scope)
         exchange = scope[_EXCHANGE] = self._open(scope, target, stream.inbound.client)
-        recording = _Recording(exchange, self._log, stream)
+        recording = scope[_RECORDING] = _Recording(exchange, self._log, stream)
         try:
             handled = self._handler(scope, recording.receive, recording.send)
             if isinstance(handled, ReadyResponse) and stream.body is None:
@@ -157,21 +180,36 @@ class Recorder:
         return self._own_names | {host}
 
 
+class RecordedBody:
+    """A body that a thread reads from `source`; `note_progress` tells the exchange how far it is."""
+
+    def __init__(self, source: LentBody, recording: _Recording) -> None:
+        self.source = source
+        self._recording = recording
+        self._noted = 0
+
+    def note_progress(self) -> None:
+        """Count what was read since the last call."""
+        received = self.source.received
+        self._recording.count_received(received - self._noted, is_last=self.source.is_complete)
+        self._noted = received
+
+
 class _Recording:
     """Records one exchange while its messages pass."""
 
-    __slots__ = ("_bodies", "_complete", "_exchange", "_log", "_stream")
+    __slots__ = ("_bodies", "_complete", "_exchange", "_log", "stream")
 
     def __init__(self, exchange: Exchange, log: TrafficLog, stream: Stream) -> None:
         self._exchange = exchange
         self._log = log
-        self._stream = stream
+        self.stream = stream
         self._complete = False
         self._bodies = BodyTap(exchange)
 
     def respond(self, response: ReadyResponse) -> None:
         """Send and record a whole response."""
-        exchange, stream = self._exchange, self._stream
+        exchange, stream = self._exchange, self.stream
         status, headers, body = response
         exchange.status = status
         exchange.response_headers = redact_headers(headers)
@@ -192,21 +230,25 @@ class _Recording:
             self.close()
 
     async def receive(self) -> Message:
-        message = await self._stream.receive()
+        message = await self.stream.receive()
         if message["type"] == "http.request":
-            self._exchange.request_bytes += len(message["body"])
             self._bodies.request(message["body"])
-            if self._exchange.request_bytes and not message["more_body"]:
-                self._exchange.add(RequestBodyReceived())
-            self._log.changed(self._exchange)
+            self.count_received(len(message["body"]), is_last=not message["more_body"])
         return message
+
+    def count_received(self, count: int, *, is_last: bool) -> None:
+        """Note that so many bytes of the request's body were read."""
+        self._exchange.request_bytes += count
+        if is_last and self._exchange.request_bytes:
+            self._exchange.add(RequestBodyReceived())
+        self._log.changed(self._exchange)
 
     async def send(self, message: Message) -> None:
         exchange = self._exchange
         if message["type"] == ZERO_COPY:
             await self._send_file(message)
         else:
-            await self._stream.send(message)
+            await self.stream.send(message)
         if message["type"] == "http.response.start":
             exchange.status = message["status"]
             exchange.response_headers = redact_headers(message["headers"])
@@ -224,21 +266,21 @@ class _Recording:
 
     async def _send_file(self, message: Message) -> None:
         """Send a part of a file. What was sent counts, even if the client disconnects in the middle."""
-        before = self._stream.file_bytes
+        before = self.stream.file_bytes
         try:
-            await self._stream.send(message)
+            await self.stream.send(message)
         finally:
-            self._exchange.response_bytes += self._stream.file_bytes - before
+            self._exchange.response_bytes += self.stream.file_bytes - before
 
     def close(self) -> None:
         exchange = self._exchange
-        if not self._complete and self._stream.is_gone and not self._stream.is_cut:
-            exchange.response_bytes = max(0, exchange.response_bytes - self._stream.unsent)
-        if self._stream.is_cut:
+        if not self._complete and self.stream.is_gone and not self.stream.is_cut:
+            exchange.response_bytes = max(0, exchange.response_bytes - self.stream.unsent)
+        if self.stream.is_cut:
             exchange.ended = Ended.ABORTED
         elif self._complete or self._is_body_complete():
             exchange.ended = Ended.COMPLETE
-        elif self._stream.is_gone and not self._stream.is_connection_cut:
+        elif self.stream.is_gone and not self.stream.is_connection_cut:
             exchange.ended = Ended.DISCONNECTED
         else:
             exchange.ended = Ended.ABORTED

@@ -59,7 +59,7 @@ class LentSocket:
     def send_file(self, file: int, offset: int, count: int) -> int:
         """Send bytes of a file until the socket is full; return how many were taken.
 
-        Raise `OSError`, or `EOFError` if the file is shorter.
+        Raise `OSError`, also if the file is shorter.
         """
         total = 0
         while total < count:
@@ -68,7 +68,7 @@ class LentSocket:
             except BlockingIOError:
                 break
             if not sent:
-                raise EOFError("the file is shorter than it was")
+                raise OSError("the file is shorter than it was")
             total += sent
         return total
 
@@ -129,7 +129,7 @@ class _LentTLS(LentSocket):
         while self._flush() and total < count:
             read = os.preadv(file, [self._piece[: count - total]], offset + total)
             if not read:
-                raise EOFError("the file is shorter than it was")
+                raise OSError("the file is shorter than it was")
             self._tls.write(self._piece[:read])
             self._encrypted = memoryview(self._outgoing.read())
             total += read
@@ -163,6 +163,11 @@ class LentBody:
         """How many bytes are still in the socket, or on their way."""
         self.received = 0
         """How many bytes were read."""
+
+    @property
+    def is_complete(self) -> bool:
+        """True if all of it was read."""
+        return not (self._arrived or self.left)
 
     def read_into(self, buffer: memoryview) -> int | None:
         """Read available bytes; return their number, 0 at the end, None if there are none yet.

@@ -33,7 +33,7 @@ class FileSender:
         self.sent = 0
 
     async def send(self, file: IO[bytes], offset: int, count: int) -> None:
-        """Send `count` bytes from `offset`. Raise `ConnectionError`, or `EOFError` if the file is shorter."""
+        """Send `count` bytes from `offset`. Raise `ConnectionError`, or `OSError` if the file is shorter."""
         while count and not self._is_stopped:
             burst = min(count, _BURST)
             sent = await _THREADS.run(self._lent.send_file, file.fileno(), offset, burst)

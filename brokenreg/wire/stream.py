@@ -20,6 +20,7 @@ from brokenreg.wire.asgi import (
     Scope,
 )
 from brokenreg.wire.inbound_connection import InboundConnection
+from brokenreg.wire.lent_socket import LentBody
 from brokenreg.wire.request_body import RequestBody
 
 Result = TypeVar("Result")
@@ -129,6 +130,17 @@ class Stream:
 
     def abort(self) -> None:
         """Cut the connection now, whatever is in flight."""
+        raise NotImplementedError
+
+    async def lend_body(self) -> LentBody | None:
+        """Return the rest of the request's body for a thread to read; None if that is not possible.
+
+        `take_back_body` must follow, once no thread reads it any more.
+        """
+        return None
+
+    def take_back_body(self, body: LentBody) -> None:
+        """Let the event loop go on with the connection."""
         raise NotImplementedError
 
     # For everything above the wire
