@@ -19,6 +19,7 @@ from brokenreg.wire.http1_head import PREFACE, RequestError, RequestHead, check_
 from brokenreg.wire.http1_response import error_response
 from brokenreg.wire.http1_stream import HTTP1Stream, SendingConnection
 from brokenreg.wire.inbound_connection import InboundConnection
+from brokenreg.wire.lent_socket import LentBody, lend
 from brokenreg.wire.request_body import RequestBody
 
 HEAD_PATIENCE = 60.0
@@ -67,6 +68,8 @@ class HTTP1(SendingConnection):
         self._decoder: BodyDecoder | None = None
         self._unread = 0
         """Bytes of the body that the application has not taken."""
+        self._lent: LentBody | None = None
+        """The rest of the body, while a thread reads it."""
         self._is_parsing = False
         self._is_paused = False
         self._is_finishing = False
@@ -201,18 +204,41 @@ class HTTP1(SendingConnection):
             self._unread += len(piece)
             body.feed(piece)
         if decoder.is_ended:
-            self._body = self._decoder = None
-            body.end()
+            self._end_body(body)
             self._keep(decoder.rest)
         elif decoder.must_continue:
             self._schedule()
         else:
             self._control_reading()
 
+    def _end_body(self, body: RequestBody) -> None:
+        self._body = self._decoder = None
+        body.end()
+
     def _taken(self, size: int) -> None:
         self._unread -= size
         if self._is_paused:
             self._control_reading()
+
+    def lend_body(self) -> LentBody | None:
+        decoder, body = self._decoder, self._body
+        if body is None or not isinstance(decoder, LengthDecoder) or self.unsent or self._is_closing:
+            return None
+        self._lent = LentBody(lend(self.transport, to_receive=True), body.take_all(), decoder.left)
+        return self._lent
+
+    def take_back_body(self, body: LentBody) -> None:
+        self._lent = None
+        decoder = self._decoder
+        if self._body is None or not isinstance(decoder, LengthDecoder):
+            return
+        decoder.left = body.left
+        if body.is_cut_short:
+            self.eof_received()
+        elif not body.left:
+            self._end_body(self._body)
+        body.give_back()
+        self._control_reading()
 
     # What waits
 
@@ -310,6 +336,8 @@ class HTTP1(SendingConnection):
         super().note_disconnect()
         if self._body is not None:
             self._body.lose()
+        if self._lent is not None:
+            self._lent.stop()
 
     def connection_lost(self, error: Exception | None) -> None:
         super().connection_lost(error)

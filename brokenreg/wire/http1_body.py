@@ -19,20 +19,21 @@ _TURN = 2000
 class LengthDecoder:
     """Counts a body with a length."""
 
-    __slots__ = ("_left", "is_ended", "rest")
+    __slots__ = ("is_ended", "left", "rest")
 
     must_continue = False
 
     def __init__(self, length: int) -> None:
-        self._left = length
+        self.left = length
+        """How many bytes are still to come."""
         self.is_ended = False
         self.rest = b""
 
     def decode(self, data: bytes) -> bytes:
         """Return the part of the body that is in `data`."""
-        piece, self.rest = data[: self._left], data[self._left :]
-        self._left -= len(piece)
-        self.is_ended = not self._left
+        piece, self.rest = data[: self.left], data[self.left :]
+        self.left -= len(piece)
+        self.is_ended = not self.left
         return piece
 
 

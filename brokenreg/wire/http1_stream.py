@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import socket
+from collections.abc import Sequence
 from typing import IO
 
-from brokenreg.concurrency import ThreadPool
-from brokenreg.wire.asgi import ClientDisconnectedError, End
+from brokenreg.wire.asgi import ClientDisconnectedError, EncodedHeaders, End
 from brokenreg.wire.connection import Connection
 from brokenreg.wire.cutting import cut
 from brokenreg.wire.http1_head import RequestHead
@@ -21,13 +20,13 @@ from brokenreg.wire.http1_response import (
     response_head,
     simple_head,
 )
+from brokenreg.wire.lent_socket import LentBody, lend
 from brokenreg.wire.listen_socket import RESET_ON_CLOSE
 from brokenreg.wire.request_body import RequestBody
 from brokenreg.wire.sendfile import FileSender
-from brokenreg.wire.stream import CHUNK, EncodedHeaders, Stream
+from brokenreg.wire.stream import CHUNK, Stream
 
 _YIELD_SIZE = 32 * 1024
-_READERS = ThreadPool("read-file", max(2, os.cpu_count() or 1))
 
 
 class SendingConnection(Connection):
@@ -51,13 +50,13 @@ class SendingConnection(Connection):
             raise ClientDisconnectedError
         self.transport.write(data)
 
-    async def flush(self) -> None:
-        """Wait until the transport has handed everything to the kernel. Raise `ClientDisconnectedError`."""
-        self.transport.set_write_buffer_limits(high=0)
-        try:
-            await self.drain()
-        finally:
-            self.transport.set_write_buffer_limits()
+    def lend_body(self) -> LentBody | None:
+        """Lend the rest of a request's body to a thread; None if its end is not known, or has arrived."""
+        raise NotImplementedError
+
+    def take_back_body(self, body: LentBody) -> None:
+        """Continue with the connection after a thread has read from it."""
+        raise NotImplementedError
 
 
 class HTTP1Stream(Stream):
@@ -112,7 +111,7 @@ class HTTP1Stream(Stream):
         self.respond_continue()
         await body.dropped()
 
-    async def _send_start(self, status: int, headers: EncodedHeaders, pace: float) -> None:
+    async def _send_start(self, status: int, headers: Sequence[tuple[bytes, bytes]], pace: float) -> None:
         head = self._head(status, headers)
         if pace:
             due = self._connection.loop.time()
@@ -144,18 +143,15 @@ class HTTP1Stream(Stream):
             self._connection.write(b"%x\r\n" % count)
         else:
             self._count(count)
-        if self.inbound.over_tls:
-            await self._copy_file(file, offset, count)
-        else:
-            await self._lend_socket(file, offset, count)
+        await self._lend_socket(file, offset, count)
         if self._length == -1:
             self._connection.write(b"\r\n")
 
     async def _lend_socket(self, file: IO[bytes], offset: int, count: int) -> None:
-        """Send a part of a file from kernel to kernel."""
+        """Let a thread send a part of a file."""
         connection = self._connection
-        await connection.flush()
-        sender = connection.sender = FileSender(connection.transport.get_extra_info("socket").fileno())
+        lent = lend(connection.transport, to_receive=False)
+        sender = connection.sender = FileSender(lent)
         try:
             await sender.send(file, offset, count)
         except ConnectionError:
@@ -163,19 +159,15 @@ class HTTP1Stream(Stream):
             raise ClientDisconnectedError from None
         finally:
             self.file_bytes += sender.sent
-            sender.close()
             connection.sender = None
+            lent.give_back()
 
-    async def _copy_file(self, file: IO[bytes], offset: int, count: int) -> None:
-        """Send a part of a file over TLS."""
-        while count:
-            data = await _READERS.run(os.pread, file.fileno(), min(count, CHUNK), offset)
-            if not data:
-                raise OSError("the file is shorter than it was")
-            await self._write(data)
-            self.file_bytes += len(data)
-            offset += len(data)
-            count -= len(data)
+    async def lend_body(self) -> LentBody | None:
+        self.respond_continue()
+        return self._connection.lend_body()
+
+    def take_back_body(self, body: LentBody) -> None:
+        self._connection.take_back_body(body)
 
     async def _send_raw(self, data: bytes) -> None:
         await self._write(data)
@@ -220,7 +212,7 @@ class HTTP1Stream(Stream):
     def abort(self) -> None:
         self._connection.abort()
 
-    def _head(self, status: int, headers: EncodedHeaders) -> bytes:
+    def _head(self, status: int, headers: Sequence[tuple[bytes, bytes]]) -> bytes:
         """Return the head of the response, and note how its body is framed."""
         head = response_head(status, headers)
         self._is_bodiless = self._is_head or head.is_bodiless

@@ -83,6 +83,11 @@ class LentSocket:
         with contextlib.suppress(OSError):  # it has ended already
             self.socket.shutdown(socket.SHUT_RDWR)
 
+    @property
+    def backlog(self) -> int:
+        """How many bytes the event loop has still to send, before a thread may send."""
+        return self._transport.get_write_buffer_size()
+
     def give_back(self) -> None:
         """Let the event loop go on with the connection; no thread uses it any more."""
         self.socket.close()
@@ -135,6 +140,11 @@ class _LentTLS(LentSocket):
             total += read
         return total
 
+    @property
+    def backlog(self) -> int:
+        size: int = self._protocol._get_write_buffer_size()
+        return super().backlog + size
+
     def _flush(self) -> bool:
         """Send what is encrypted; return whether all of it was sent."""
         while self._encrypted:
@@ -163,6 +173,8 @@ class LentBody:
         """How many bytes are still in the socket, or on their way."""
         self.received = 0
         """How many bytes were read."""
+        self.is_cut_short = False
+        """True if the client closed its sending side before the end."""
 
     @property
     def is_complete(self) -> bool:
@@ -185,6 +197,7 @@ class LentBody:
                 count = self._lent.receive_into(buffer[: self.left])
             except OSError as error:
                 raise ClientDisconnectedError from error
+            self.is_cut_short = count == 0
             self.left -= count or 0
         self.received += count or 0
         return count
@@ -196,3 +209,7 @@ class LentBody:
     def stop(self) -> None:
         """Make the thread that reads end soon."""
         self._lent.stop()
+
+    def give_back(self) -> None:
+        """Let the event loop go on with the connection; no thread uses it any more."""
+        self._lent.give_back()

@@ -72,6 +72,14 @@ class RequestBody:
         self._is_lost = True
         self._news.set()
 
+    def take_all(self) -> list[bytes]:
+        """Take what has arrived: a thread will read the rest."""
+        chunks, self._chunks = list(self._chunks), deque()
+        size, self._size = self._size, 0
+        if size:
+            self._taken(size)
+        return chunks
+
     async def receive(self) -> Message:
         """Receive as ASGI's `receive` does; what has arrived comes in one message for each read."""
         while not (self._chunks or self.is_ended or self._is_lost):

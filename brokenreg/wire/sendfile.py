@@ -34,6 +34,8 @@ class FileSender:
 
     async def send(self, file: IO[bytes], offset: int, count: int) -> None:
         """Send `count` bytes from `offset`. Raise `ConnectionError`, or `OSError` if the file is shorter."""
+        while self._lent.backlog and not self._is_stopped:
+            await self._wait_for_room()
         while count and not self._is_stopped:
             burst = min(count, _BURST)
             sent = await _THREADS.run(self._lent.send_file, file.fileno(), offset, burst)
