@@ -99,9 +99,13 @@ class Connection(asyncio.Protocol):
             stream.fail()
             return
         if work is not None:
-            task = self.loop.create_task(self._run(work, stream))
-            self.tasks.add(task)
-            task.add_done_callback(self.tasks.discard)
+            self.spawn(work, stream)
+
+    def spawn(self, work: Coroutine[Any, Any, None], stream: Stream) -> None:
+        """Let a task do work for a stream."""
+        task = self.loop.create_task(self._run(work, stream))
+        self.tasks.add(task)
+        task.add_done_callback(self.tasks.discard)
 
     async def _run(self, work: Coroutine[Any, Any, None], stream: Stream) -> None:
         try:
@@ -115,6 +119,11 @@ class Connection(asyncio.Protocol):
         finally:
             if stream.body is not None:
                 stream.body.drop()
+
+    @property
+    def has_room(self) -> bool:
+        """Whether the transport accepts more."""
+        return self._room is None
 
     async def drain(self) -> None:
         """Wait until the transport accepts more. Raise `ClientDisconnectedError`.

@@ -28,9 +28,12 @@ _LINGER = 2.0
 async def cut(connection: Connection, end: End) -> None:
     """End a connection as `end` says, once the client has received everything that was sent."""
     await _wait_until_received(connection)
+    is_gone = connection.gone.is_set()
     connection.mute()
     transport = connection.transport
-    if end is End.RST:
+    if is_gone:  # the client was faster, and the socket may be closed
+        transport.abort()
+    elif end is End.RST:
         with contextlib.suppress(OSError):  # the client has closed it already
             _socket(connection).setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
         transport.abort()
