@@ -98,7 +98,9 @@ class Connection(asyncio.Protocol):
             logger.exception("the application failed")
             stream.fail()
             return
-        if work is not None:
+        if work is None:
+            stream.release()
+        else:
             self.spawn(work, stream)
 
     def spawn(self, work: Coroutine[Any, Any, None], stream: Stream) -> None:
@@ -119,6 +121,7 @@ class Connection(asyncio.Protocol):
         finally:
             if stream.body is not None:
                 stream.body.drop()
+            stream.release()
 
     @property
     def has_room(self) -> bool:

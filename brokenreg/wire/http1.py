@@ -17,22 +17,14 @@ from brokenreg.wire.connection_events import TLSHelloOnPlainPort
 from brokenreg.wire.http1_body import BodyDecoder, ChunkedDecoder, LengthDecoder
 from brokenreg.wire.http1_head import PREFACE, RequestError, RequestHead, check_beginning, read_head
 from brokenreg.wire.http1_response import error_response
-from brokenreg.wire.http1_stream import HTTP1Stream, SendingConnection
+from brokenreg.wire.http1_sending import IDLE_PATIENCE, SendingConnection
+from brokenreg.wire.http1_stream import HTTP1Stream
 from brokenreg.wire.inbound_connection import InboundConnection
 from brokenreg.wire.lent_socket import LentBody, lend
 from brokenreg.wire.request_body import RequestBody
 
 HEAD_PATIENCE = 60.0
 """Seconds that a client has for the head of a request, from its first byte on."""
-
-IDLE_PATIENCE = 75.0
-"""Seconds that a connection stays open without a request."""
-
-_CLOSE_PATIENCE = 30.0
-"""Seconds after which a closed connection ends, if its client reads nothing of what is left to send."""
-
-_LINGER = 2.0
-"""Seconds that a client has to read an error, and to end its side, while what it still sends is dropped."""
 
 _HALF_CLOSED_GRACE = 2.0
 """Seconds for the response to a client that has ended its side in the middle of a body."""
@@ -73,17 +65,12 @@ class HTTP1(SendingConnection):
         self._is_parsing = False
         self._is_paused = False
         self._is_finishing = False
-        self._is_closing = False
-        """True if what the client still sends is dropped."""
-        self._unsent_before = 0
-        self._deadline = self.loop.time() + IDLE_PATIENCE
-        """When the connection is closed if nothing happens."""
-        self._timer: asyncio.TimerHandle | None = self.loop.call_at(self._deadline, self._check_time)
+        self._is_half_closed = False
 
     # Reading
 
     def data_received(self, data: bytes) -> None:
-        if self._stream is None and not self._is_closing:
+        if self._stream is None and not self.is_closing:
             self._read_requests(self._buffer + data if self._buffer else data)
         elif self._body is not None and self._decoder is not None:
             self._read_body(self._body, self._decoder, data)
@@ -112,7 +99,7 @@ class HTTP1(SendingConnection):
             at = end
             if at == len(data):
                 return
-            if self._stream is not None or self._is_closing:
+            if self._stream is not None or self.is_closing:
                 self.data_received(data[at:])
                 return
         self._keep(data[at:])
@@ -167,7 +154,7 @@ class HTTP1(SendingConnection):
 
     def _switch(self, protocol: Next, data: bytes) -> None:
         """Let another protocol continue with what was not parsed."""
-        self._end()
+        self.release()
         self.hand_over(protocol, data)
 
     def _wait_for_head(self, data: bytes) -> None:
@@ -178,7 +165,7 @@ class HTTP1(SendingConnection):
             self._refuse(error.status, data)
             return
         if not self._checked:
-            self._set_deadline(HEAD_PATIENCE)
+            self.set_deadline(HEAD_PATIENCE)
         self._buffer, self._checked = data, len(data)
 
     def _refuse(self, status: int, data: bytes = b"") -> None:
@@ -187,10 +174,12 @@ class HTTP1(SendingConnection):
             if data[:1] == _TLS_HANDSHAKE and not self.inbound.answered:
                 self.inbound.add(TLSHelloOnPlainPort())
             self.inbound.answered = True
-        if self._stream is None or not self._stream.has_started:
+        if self._stream is None:
             self.transport.write(error_response(status))
+        else:
+            self._stream.fail(status)
         self.note_disconnect()
-        self._close(is_read=False)
+        self.close(is_read=False)
 
     # The body of a request
 
@@ -222,9 +211,10 @@ class HTTP1(SendingConnection):
 
     def lend_body(self) -> LentBody | None:
         decoder, body = self._decoder, self._body
-        if body is None or not isinstance(decoder, LengthDecoder) or self.unsent or self._is_closing:
+        if body is None or not isinstance(decoder, LengthDecoder) or self.unsent or self.is_closing:
             return None
-        self._lent = LentBody(lend(self.transport, to_receive=True), body.take_all(), decoder.left)
+        arrived = body.take_all()  # first: it may resume reading
+        self._lent = LentBody(lend(self.transport, to_receive=True), arrived, decoder.left)
         return self._lent
 
     def take_back_body(self, body: LentBody) -> None:
@@ -244,7 +234,7 @@ class HTTP1(SendingConnection):
 
     def _keep(self, data: bytes) -> None:
         """Keep what follows a request until it has been answered."""
-        if not self._is_closing:
+        if not self.is_closing:
             self._buffer += data
             self._control_reading()
 
@@ -268,7 +258,7 @@ class HTTP1(SendingConnection):
         self.loop.call_soon(self._continue)
 
     def _continue(self) -> None:
-        if self._is_closing or self.gone.is_set():
+        if self.is_closing or self.gone.is_set():
             return
         if self._body is not None and self._decoder is not None:
             if self._decoder.must_continue:
@@ -284,47 +274,33 @@ class HTTP1(SendingConnection):
 
     # The end of a response, and of the connection
 
-    def response_ended(self, stream: HTTP1Stream) -> None:
+    def response_ended(self, *, keep_alive: bool) -> None:
         self._stream = None
-        if self._body is not None or not stream.keep_alive or self._is_finishing:
-            self._close(is_read=self._body is None)
+        if self._body is not None or not keep_alive or self._is_finishing:
+            self.close(is_read=self._body is None)
             return
-        self._set_deadline(IDLE_PATIENCE)
+        self.set_deadline(IDLE_PATIENCE)
         if self._buffer and not self._is_parsing:
             self._schedule()
 
-    def _close(self, *, is_read: bool = True) -> None:
-        """Close the connection once everything was sent.
-
-        A connection that is closed with unread bytes is reset, and the client may never see the response. So
-        if not all of a request was read, only our side ends, and what still comes is dropped for some time.
-        """
-        self._is_closing = True
-        self._stream, self._buffer, self._decoder = None, b"", None
-        if self._body is not None:
-            self._body.lose()
-            self._body = None
-        if is_read or not self.transport.can_write_eof():
-            self.transport.close()
-            self._unsent_before = self.unsent
-            self._set_deadline(_CLOSE_PATIENCE)
-        else:
-            self._unread = 0
-            self._control_reading()
-            self.transport.write_eof()
-            self._set_deadline(_LINGER)
+    def close(self, *, is_read: bool = True) -> None:
+        self._drop()
+        self._control_reading()
+        super().close(is_read=is_read)
 
     def eof_received(self) -> bool:
         """Note that the client has closed its sending side; with a response in flight, it has disconnected.
 
         A client that has only closed its sending side in the middle of a body is told so.
         """
-        if self._body is None or self._is_closing or self.inbound.over_tls:
+        if self._is_half_closed:
+            return True  # a thread that read the body saw it first
+        if self._body is None or self.is_closing or self.inbound.over_tls:
             self.note_disconnect()
             return False
         self._body.end(is_cut_short=True)
         self._body = self._decoder = None
-        self._is_finishing = True
+        self._is_half_closed = self._is_finishing = True
         self.loop.call_later(_HALF_CLOSED_GRACE, self._end_half_closed)
         return True
 
@@ -339,47 +315,28 @@ class HTTP1(SendingConnection):
         if self._lent is not None:
             self._lent.stop()
 
-    def connection_lost(self, error: Exception | None) -> None:
-        super().connection_lost(error)
-        self._end()
+    def release(self) -> None:
+        super().release()
+        self._drop()
 
-    def _end(self) -> None:
-        """Drop everything: asyncio may keep the connection for a while."""
-        self._is_closing = True
+    def _drop(self) -> None:
+        """Drop what was read and not answered."""
+        if self._body is not None:
+            self._body.lose()
         self._stream = self._body = self._decoder = None
         self._buffer = b""
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        self._unread = 0
 
     def finish(self) -> None:
         self._is_finishing = True
-        if self._stream is None and not self._is_closing:
-            self._close()
+        if self._stream is None and not self.is_closing:
+            self.close()
 
-    # Time
+    def is_answering(self) -> bool:
+        return self._stream is not None
 
-    def _set_deadline(self, seconds: float) -> None:
-        """Set the deadline. There is one timer, which is moved only if it would be too late."""
-        self._deadline = self.loop.time() + seconds
-        if self._timer is None or self._timer.when() > self._deadline:
-            if self._timer is not None:
-                self._timer.cancel()
-            self._timer = self.loop.call_at(self._deadline, self._check_time)
-
-    def _check_time(self) -> None:
-        self._timer = None
-        if self._stream is not None:
-            return  # the end of the response sets the next deadline
-        if self.loop.time() < self._deadline:
-            self._timer = self.loop.call_at(self._deadline, self._check_time)
-        elif self._is_closing:
-            if self.transport.is_closing() and 0 < self.unsent < self._unsent_before:
-                self._unsent_before = self.unsent
-                self._set_deadline(_CLOSE_PATIENCE)
-            else:
-                self.transport.abort()
-        elif self._buffer:
+    def time_out(self) -> None:
+        if self._buffer:
             self._refuse(408)
         else:
-            self._close()
+            self.close()

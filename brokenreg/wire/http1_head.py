@@ -57,11 +57,12 @@ def _parse_line(line: bytes) -> RequestLine:
     if major != b"1":
         raise RequestError(505)
     authority = b""
-    absolute = _ABSOLUTE.fullmatch(target)
-    if absolute is not None:  # RFC 9112, section 3.2.2
-        authority, target = absolute.groups()
-        if not target.startswith(b"/"):
-            target = b"/" + target
+    if not target.startswith(b"/"):
+        absolute = _ABSOLUTE.fullmatch(target)
+        if absolute is not None:  # RFC 9112, section 3.2.2
+            authority, target = absolute.groups()
+            if not target.startswith(b"/"):
+                target = b"/" + target
     raw_path, _, query = target.partition(b"?")
     version = "1.0" if minor == b"0" else "1.1"
     return RequestLine(

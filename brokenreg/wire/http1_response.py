@@ -12,11 +12,12 @@ from typing import NamedTuple
 
 _REASONS = {status.value: status.phrase.encode("ascii") for status in HTTPStatus}
 _NAME = re.compile(rb"[-!#$%&'*+.^_`|~0-9a-zA-Z]+")
-_VALUE = re.compile(rb"(?:[^\x00\s]+(?:[ \t]+[^\x00\s]+)*)?")
+_NONE: frozenset[bytes] = frozenset()
+_VALUE = bytes(set(range(256)) - set(b"\0\n\v\f\r"))
 _BODILESS = (204, 304)
 _CACHED_HEADS = 512
 _CACHED_SIZE = 2048
-_FIELDS_OF_FRAMING = (b"content-length", b"transfer-encoding", b"connection")
+_FRAMING = frozenset({b"content-length", b"transfer-encoding", b"connection"})
 
 CONTINUE = b"HTTP/1.1 100 Continue\r\n"
 
@@ -44,7 +45,7 @@ _heads: dict[tuple[int, tuple[tuple[bytes, bytes], ...]], ResponseHead] = {}
 
 def response_head(status: int, headers: Sequence[tuple[bytes, bytes]]) -> ResponseHead:
     """Return the head of a response; small ones are cached. Raise `ValueError` if a field is malformed."""
-    key = status, tuple(headers)
+    key = status, tuple(headers)  # the same tuple, if it is one
     head = _heads.get(key)
     if head is None:
         head = _response_head(status, headers)
@@ -56,29 +57,34 @@ def response_head(status: int, headers: Sequence[tuple[bytes, bytes]]) -> Respon
 
 
 def _response_head(status: int, headers: Sequence[tuple[bytes, bytes]]) -> ResponseHead:
-    lines = [b"HTTP/1.1 %d %b\r\n" % (status, _REASONS.get(status, b""))]
-    framing: dict[bytes, list[bytes]] = {name: [] for name in _FIELDS_OF_FRAMING}
-    for given_name, given_value in headers:
-        name, value = given_name.strip(), given_value.strip()
-        if _NAME.fullmatch(name) is None or _VALUE.fullmatch(value) is None:
-            raise ValueError(f"a header of the response is malformed: {name!r}: {value!r}")
-        lines.append(b"%b: %b\r\n" % (name, value))
-        lower = name.lower()
-        if lower in framing:
-            framing[lower] += [each.strip().lower() for each in value.split(b",")]
-    lengths = set(framing[b"content-length"])
-    if len(lengths) > 1 or not all(map(bytes.isdigit, lengths)):
-        raise ValueError(f"the Content-Length of the response is malformed: {lengths}")
+    lines = [b"HTTP/1.1 %d %b" % (status, _REASONS.get(status, b""))]
+    framing: dict[bytes, list[bytes]] = {}
+    for name, value in headers:
+        lower = _lower(name)
+        lines.append(b": ".join((name.strip(), value.strip())))
+        if lower in _FRAMING:
+            framing.setdefault(lower, []).extend(value.lower().replace(b" ", b"").split(b","))
+    lines.append(b"")
+    data = b"\r\n".join(lines)
+    if len(data.translate(None, _VALUE)) != 2 * len(headers) + 2:
+        raise ValueError(f"a header of the response has a line break or NUL in its value: {headers!r}")
+    length = None
+    if b"content-length" in framing and b"transfer-encoding" not in framing:
+        length, *others = map(int, framing[b"content-length"])
+        if length < 0 or any(other != length for other in others):
+            raise ValueError(f"the Content-Length of the response is malformed: {headers!r}")
+    connection = frozenset(framing[b"connection"]) if b"connection" in framing else _NONE
     is_bodiless = status in _BODILESS
-    is_chunked = bool(framing[b"transfer-encoding"])
-    connection = frozenset(filter(None, framing[b"connection"]))
-    return ResponseHead(
-        b"".join(lines),
-        None if is_chunked or not lengths else int(lengths.pop()),
-        is_bodiless,
-        (is_bodiless or (bool(framing[b"content-length"]) and not is_chunked)) and not connection,
-        connection,
-    )
+    is_simple = (is_bodiless or length is not None) and not connection
+    return ResponseHead(data, length, is_bodiless, is_simple, connection)
+
+
+@lru_cache(256)
+def _lower(name: bytes) -> bytes:
+    """Return the name of a field in lower case. Raise `ValueError` if it is malformed."""
+    if _NAME.fullmatch(name.strip()) is None:
+        raise ValueError(f"the name of a header of the response is malformed: {name!r}")
+    return name.strip().lower()
 
 
 class Framing(NamedTuple):

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from typing import IO
 
 from brokenreg.wire.asgi import ClientDisconnectedError, EncodedHeaders, End
-from brokenreg.wire.connection import Connection
 from brokenreg.wire.cutting import cut
 from brokenreg.wire.http1_head import RequestHead
 from brokenreg.wire.http1_response import (
@@ -20,6 +19,7 @@ from brokenreg.wire.http1_response import (
     response_head,
     simple_head,
 )
+from brokenreg.wire.http1_sending import SendingConnection
 from brokenreg.wire.lent_socket import LentBody, lend
 from brokenreg.wire.listen_socket import RESET_ON_CLOSE
 from brokenreg.wire.request_body import RequestBody
@@ -27,36 +27,6 @@ from brokenreg.wire.sendfile import FileSender
 from brokenreg.wire.stream import CHUNK, Stream
 
 _YIELD_SIZE = 32 * 1024
-
-
-class SendingConnection(Connection):
-    """The sending half of a connection of HTTP/1.1."""
-
-    sender: FileSender | None = None
-
-    def response_ended(self, stream: HTTP1Stream) -> None:
-        """Note that all of a response was written: the next request may follow."""
-        raise NotImplementedError
-
-    def note_disconnect(self) -> None:
-        super().note_disconnect()
-        if self.sender is not None:
-            self.sender.stop()
-
-    def write(self, data: bytes) -> None:
-        """Write without waiting. Raise `ClientDisconnectedError`."""
-        if self.transport.is_closing():
-            self.note_disconnect()
-            raise ClientDisconnectedError
-        self.transport.write(data)
-
-    def lend_body(self) -> LentBody | None:
-        """Lend the rest of a request's body to a thread; None if its end is not known, or has arrived."""
-        raise NotImplementedError
-
-    def take_back_body(self, body: LentBody) -> None:
-        """Continue with the connection after a thread has read from it."""
-        raise NotImplementedError
 
 
 class HTTP1Stream(Stream):
@@ -90,15 +60,15 @@ class HTTP1Stream(Stream):
     def respond(self, status: int, headers: EncodedHeaders, body: bytes) -> None:
         head = response_head(status, headers)
         if head.is_simple and self.keep_alive:
-            if self._is_head or head.is_bodiless:
-                body = b""
-            elif len(body) != head.length:
-                raise ResponseLengthError(f"{len(body)} bytes, with a Content-Length of {head.length}")
-            self.has_started = True
-            self._connection.transport.write(simple_head(head) + body)
+            data = simple_head(head)
+            if not (self._is_head or head.is_bodiless):
+                if len(body) != head.length:
+                    raise ResponseLengthError(f"{len(body)} bytes, with a Content-Length of {head.length}")
+                data += body
         else:
-            self.has_started = True
-            self._connection.write(self._head(status, headers) + self._framed(body, more=False))
+            data = self._head(status, headers) + self._framed(body, more=False)
+        self.has_started = True
+        self._connection.write(data)
         self._end()
 
     def respond_continue(self) -> None:
@@ -179,15 +149,14 @@ class HTTP1Stream(Stream):
         await self._connection.drain()
         return CHUNK
 
-    def fail(self) -> None:
-        """Respond with a 500, or cut the response. A response that is complete stays as it is."""
+    def fail(self, status: int = 500) -> None:
         connection = self._connection
         if self.is_complete or connection.gone.is_set() or connection.transport.is_closing():
             return
         self.keep_alive = False
         if not self.has_started:
             self.has_started = True
-            connection.write(error_response(500))
+            connection.write(error_response(status))
         elif (
             self._length is None
         ):  # the client must not take the end of the connection for the end of the body
@@ -247,4 +216,4 @@ class HTTP1Stream(Stream):
 
     def _end(self) -> None:
         self.is_complete = True
-        self._connection.response_ended(self)
+        self._connection.response_ended(keep_alive=self.keep_alive)

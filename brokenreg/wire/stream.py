@@ -143,6 +143,10 @@ class Stream:
         """Let the event loop go on with the connection."""
         raise NotImplementedError
 
+    def release(self) -> None:
+        """Drop the reference from the scope: both would stay until a garbage collection."""
+        self.scope.pop(_STREAM, None)
+
     # For everything above the wire
 
     @property
