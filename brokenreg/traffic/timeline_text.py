@@ -69,6 +69,8 @@ def _connection(event: of.ConnectionEvent) -> str:
             return "closed in the TLS handshake"
         case of.TLSHelloOnPlainPort():
             return "TLS on plain port"
+        case of.MalformedRequest(reason):
+            return f"malformed HTTP/2 request: {reason}"
         case of.ReplySent(size):
             return f"sent {counted(size, 'byte')}"
         case of.ConnectionStalled():

@@ -55,6 +55,14 @@ class TLSHelloOnPlainPort:
 
 
 @dataclass(frozen=True, slots=True)
+class MalformedRequest:
+    """The stream of a malformed HTTP/2 request was reset; `reason` says what is wrong with it."""
+
+    kind: ClassVar = "malformed-request"
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class ReplySent:
     """A rejected connection got bytes that are not an HTTP response."""
 
@@ -98,6 +106,7 @@ ConnectionEvent = (
     | ClosedBeforeTLSHello
     | ClosedInTLSHandshake
     | TLSHelloOnPlainPort
+    | MalformedRequest
     | ReplySent
     | ConnectionStalled
     | ConnectionCut

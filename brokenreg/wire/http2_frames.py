@@ -33,6 +33,10 @@ NO_TABLE = b"\x20"
 """What begins a header block and sets the size of the dynamic table to 0."""
 
 _BURST, _LEAK = 1000.0, 100.0
+"""What a client may send as fast as it can, and in one second after that; most frames cost 1."""
+
+ERROR_COST = 20.0
+"""What an error of the client costs that ends a stream."""
 
 
 def frame(kind: int, flags: int, stream_id: int, payload: bytes = b"") -> bytes:
@@ -110,10 +114,8 @@ def header_block(status: int, headers: Iterable[tuple[bytes, bytes]]) -> bytes:
     The dynamic table is not used. What belongs to a connection of HTTP/1.1 is omitted (RFC 9113, 8.2.2).
     """
     fields = [_status(status)]
-    fields += [
-        _cached_field(name, value) if len(value) <= _CACHED else _field(name, value)
-        for name, value in headers
-    ]
+    for name, value in headers:
+        fields.append(_cached_field(name, value) if len(value) <= _CACHED else _field(name, value))
     fields.append(_date(int(time.time())))
     return b"".join(fields)
 
