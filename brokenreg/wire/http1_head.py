@@ -129,9 +129,9 @@ class RequestHead:
 
     def _note(self, name: bytes, value: bytes) -> None:
         if name == b"content-length":
-            self._lengths = value
+            self._lengths += b"," + value if self._lengths else value
         elif name == b"transfer-encoding":
-            self._codings = value.lower()
+            self._codings = value.lower() if self._codings is None else b"repeated"
         elif name == b"connection":
             self.connection += b"," + value.lower()
         elif name == b"upgrade":

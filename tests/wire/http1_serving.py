@@ -1,0 +1,111 @@
+"""HTTP/1.1 connections without a brokenreg: with a transport that only records, or on a socket."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from typing import Any
+
+from brokenreg.wire.application import Answer, Application
+from brokenreg.wire.asgi import ASGIApp
+from brokenreg.wire.http1 import HTTP1
+from brokenreg.wire.inbound_connection import AcceptedConnections, InboundConnection
+
+
+class RecordingTransport(asyncio.Transport):
+    """Keeps what is written, and whether reading is paused."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.written = b""
+        self.is_reading = True
+        self.has_written_eof = False
+        self.unsent = 0
+        self._is_closing = False
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        self.written += data
+
+    def get_protocol(self) -> asyncio.BaseProtocol:
+        return asyncio.Protocol()
+
+    def get_extra_info(self, name: str, default: Any = None) -> Any:
+        return ("127.0.0.1", 5000) if name in ("peername", "sockname") else default
+
+    def get_write_buffer_size(self) -> int:
+        return self.unsent
+
+    def is_closing(self) -> bool:
+        return self._is_closing
+
+    def close(self) -> None:
+        self._is_closing = True
+
+    def abort(self) -> None:
+        self._is_closing = True
+
+    def can_write_eof(self) -> bool:
+        return True
+
+    def write_eof(self) -> None:
+        self.has_written_eof = True
+
+    def pause_reading(self) -> None:
+        self.is_reading = False
+
+    def resume_reading(self) -> None:
+        self.is_reading = True
+
+
+def inbound_connection(*, over_tls: bool = False) -> InboundConnection:
+    """Return an inbound connection of no listener."""
+    return InboundConnection(
+        AcceptedConnections(), "127.0.0.1:1", over_tls=over_tls, cut=lambda: None, send_last=lambda data: None
+    )
+
+
+def connect(answer: Answer, websocket: ASGIApp | None = None) -> tuple[HTTP1, RecordingTransport]:
+    """Return a connection whose bytes a test feeds, and the transport that it writes to."""
+    transport = RecordingTransport()
+    return HTTP1(Application(answer, websocket=websocket), inbound_connection(), transport), transport
+
+
+async def feed(connection: HTTP1, pieces: Iterable[bytes]) -> None:
+    """Let a connection receive those pieces one after another, as fast as it reads."""
+    transport = connection.transport
+    assert isinstance(transport, RecordingTransport)
+    for piece in pieces:
+        while not transport.is_reading:  # noqa: ASYNC110 - nobody else would set an event
+            await asyncio.sleep(0)
+        if piece and not transport.is_closing():
+            connection.data_received(piece)
+        await asyncio.sleep(0)
+    await settle(connection)
+
+
+async def settle(connection: HTTP1) -> None:
+    """Wait until every task that waits for nothing from outside has done what it can."""
+    for _ in range(5):
+        await asyncio.sleep(0)
+
+
+@asynccontextmanager
+async def serving(answer: Answer) -> AsyncIterator[tuple[int, list[HTTP1]]]:
+    """Serve on a port of this machine; yield it, and the connections that were accepted."""
+    connections: list[HTTP1] = []
+
+    class First(asyncio.Protocol):
+        def connection_made(self, transport: asyncio.BaseTransport) -> None:
+            assert isinstance(transport, asyncio.Transport)
+            connections.append(HTTP1(Application(answer), inbound_connection(), transport))
+            transport.set_protocol(connections[-1])
+
+    server = await asyncio.get_running_loop().create_server(First, "127.0.0.1", 0)
+    try:
+        yield server.sockets[0].getsockname()[1], connections
+    finally:
+        server.close()
+        for connection in connections:
+            connection.abort()
+            await connection.ended
