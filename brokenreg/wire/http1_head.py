@@ -149,8 +149,11 @@ class RequestHead:
             raise RequestError(400 if self._codings in (None, b"chunked") else 501) from None
         if len(self.headers) > MAX_FIELDS:
             raise RequestError(431)
-        if self._codings is not None and (self._codings != b"chunked" or self._lengths):
-            raise RequestError(400 if self._lengths else 501)  # RFC 9112, section 6.1
+        if self._codings is not None:  # RFC 9112, section 6.1
+            if self._lengths or self.line.version == "1.0":
+                raise RequestError(400)
+            if self._codings != b"chunked":
+                raise RequestError(501)
         if self._lengths and not (self._lengths.isdigit() and len(self._lengths) <= _MAX_DIGITS):
             raise RequestError(400)
 
