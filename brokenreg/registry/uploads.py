@@ -104,7 +104,7 @@ async def _mount_fabricated(request: RegistryRequest, digest: Digest, blob: Cont
     if not await request.store.link(request.key, digest):
         request.store.room.check(blob.size)
         chunks = _chunks_of(blob, request.disconnected)
-        await _store_whole(request, digest, lambda upload: upload.append(upload.grow(chunks)))
+        await _store_whole(request, digest, lambda upload: upload.append(chunks))
     return True
 
 
@@ -163,9 +163,9 @@ async def _receive(request: RegistryRequest, upload: UploadSession, expected: in
     with writer_slot() if is_long else nullcontext(False) as is_free:
         async with request.lent_body() if is_free else nullcontext() as body:
             if body is None:
-                await upload.append(upload.grow(request.body.chunks(expected)))
+                await upload.append(request.body.chunks(expected))
             else:
-                await upload.append(_receive_lent(request, upload, body, expected))
+                await upload.all_or_nothing(_receive_lent(request, upload, body, expected))
 
 
 async def _receive_lent(

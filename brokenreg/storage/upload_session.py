@@ -90,7 +90,11 @@ class UploadSession:
         os.close(self._descriptor)
         self._descriptor = -1
 
-    async def append(self, growing: Awaitable[None]) -> None:
+    async def append(self, chunks: AsyncIterator[bytes]) -> None:
+        """Append all chunks, or none if they end with an exception. Raise as `all_or_nothing` does."""
+        await self.all_or_nothing(self.grow(chunks))
+
+    async def all_or_nothing(self, growing: Awaitable[None]) -> None:
         """Append what `grow` or `grow_from` appends, or nothing if that ends with an exception.
 
         Raise `FolderGoneError` if the file is no longer at its path.
