@@ -144,10 +144,7 @@ class _Bench:
     @contextlib.contextmanager
     def _ours(self) -> Iterator[Ours]:
         """Run brokenreg until its log is full."""
-        options = ["--offline"]
-        if self._certificate:
-            options += ["--cert", str(self._certificate[0]), "--key", str(self._certificate[1])]
-        with ours(self._folder / "ours", *options) as own:
+        with ours(self._folder / "ours", certificate=self._certificate) as own:
             request = self._request(own, Kind("warm"))
             apart(self._client, own.host, request._replace(paths=[*request.paths] * _LOG), None)
             yield own
