@@ -26,7 +26,7 @@ from brokenreg.assembly.output import (
 )
 from brokenreg.assembly.process_tuning import tuned_process
 from brokenreg.assembly.server import Server
-from brokenreg.concurrency import first_of
+from brokenreg.concurrency import background, first_of
 from brokenreg.config.settings import Settings
 from brokenreg.diagnostics import Diagnostics, RedactingFormatter, RepetitionFilter
 from brokenreg.traffic.exchange import Exchange
@@ -69,7 +69,8 @@ async def serve(settings: Settings, *, headless: bool) -> int:
                 _greet(settings, server)
             if server.authority is not None:
                 print(f"brokenreg: clients must trust the CA in {server.authority}", file=sys.stderr)
-            await first_of(stop.wait(), server.wait())
+            async with background(server.load_late()):
+                await first_of(stop.wait(), server.wait())
     return 0
 
 
@@ -92,7 +93,8 @@ async def panel(settings: Settings, preferences: Preferences) -> int:
             with _on_stop_signals(app.quit, signal.SIGHUP):
                 logger.info("%s", _greeting(settings, server))
                 _ready(settings, server)
-                await app.run_async()
+                async with background(server.load_late()):
+                    await app.run_async()
             _end_in_time(app.return_code or 0)
     return app.return_code or 0
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import os
 import time
 from collections.abc import AsyncIterator, Mapping
@@ -138,6 +139,11 @@ class Server:
     async def wait(self) -> None:
         """Return, or raise, if a listener ends by itself."""
         await self._listeners.wait()
+
+    async def load_late(self) -> None:
+        """Import in a thread what only some requests need; those that come earlier wait for it."""
+        await asyncio.gather(*(each.get() for each in self._applications.late))
+        gc.freeze()  # what was imported is never garbage
 
     def status(self) -> Status:
         """Return version, uptime, addresses and counts."""

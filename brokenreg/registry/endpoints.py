@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
+from typing import TYPE_CHECKING
 
-import quart
-from werkzeug.datastructures import Headers
-
+from brokenreg.late_imports import Late
 from brokenreg.oci.errors import ErrorCode, OCIError
 from brokenreg.oci.target import Endpoint
 from brokenreg.registry.auth.token_endpoint import get_token, post_token
@@ -16,13 +15,15 @@ from brokenreg.registry.listings import list_catalog, list_tags, ping
 from brokenreg.registry.manifests import delete_manifest, get_manifest, put_manifest
 from brokenreg.registry.referrers import list_referrers
 from brokenreg.registry.request import RegistryRequest, Services
-from brokenreg.registry.responses import Response, as_oci_error, error_response, headers_of, send_response
+from brokenreg.registry.responses import Response, as_oci_error, error_response, send_response
 from brokenreg.registry.uploads import cancel_upload, get_upload, patch_upload, put_upload, start_upload
 from brokenreg.traffic.recorder import exchange_of
 from brokenreg.traffic.timeline_events import ResponseCutShort
 from brokenreg.wire.asgi import ZERO_COPY, ClientDisconnectedError, Receive, Scope, Send
 from brokenreg.wire.connection_middleware import stream_of
-from brokenreg.wire.quart_app import call_quart, make_quart
+
+if TYPE_CHECKING:
+    from brokenreg.registry.quart_endpoints import QuartEndpoints
 
 EndpointFunction = Callable[[RegistryRequest], Response | Awaitable[Response]]
 """Responds to a request immediately, or returns a coroutine if it must wait or read the request's body."""
@@ -54,23 +55,21 @@ _UPLOADS: dict[str, EndpointFunction] = {"POST": start_upload}
 _QUART = frozenset({Endpoint.TOKEN, Endpoint.REFERRERS})
 """The endpoints that Quart serves: they are rarely used, read no body, and send a short one."""
 
-_REQUEST = "brokenreg.request"
-"""The entry of the scope in which Quart's view finds the `RegistryRequest`."""
-
 
 class Registry:
     """Serves `/v2/` and `/token` inside the recorder, which has parsed the target of the request."""
 
     def __init__(self, services: Services) -> None:
         self._services = services
-        self._quart = make_quart("brokenreg.registry", max_body=0)
-        self._quart.add_url_rule("/", view_func=_view, methods=["GET", "HEAD"])
+        self.quart = Late(_quart_endpoints)
+        """What Quart serves; Quart is imported after the start."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async with AsyncExitStack() as resources:
             request = RegistryRequest(self._services, scope, receive, resources)
             if request.method in ("GET", "HEAD") and request.target.endpoint in _QUART:
-                await call_quart(self._quart, {**scope, "path": "/", _REQUEST: request}, receive, send)
+                respond = await self.quart.get()
+                await respond(request, scope, receive, send)
                 return
             response = await _response_to(request)
             try:
@@ -81,11 +80,10 @@ class Registry:
                 _cut_short(scope, as_oci_error(error))
 
 
-async def _view() -> quart.Response:
-    """Respond by Quart, which routes nothing: the recorder has parsed the target."""
-    scope: Scope = dict(quart.request.scope)
-    response = await _response_to(scope[_REQUEST])
-    return quart.Response(response.body, response.status, headers=Headers(headers_of(response)))
+def _quart_endpoints() -> QuartEndpoints:
+    from brokenreg.registry.quart_endpoints import quart_endpoints
+
+    return quart_endpoints(_response_to)
 
 
 async def _response_to(request: RegistryRequest) -> Response:
