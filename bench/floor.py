@@ -11,8 +11,10 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import statistics
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -49,6 +51,7 @@ class Kind:
     path: str = "/v2/bench/manifests/latest"
     headers: Mapping[str, str] = field(default_factory=dict, hash=False)
     goals: tuple[float | None, float | None] = (None, None)
+    status: int = 200
     has_rules: bool = False
     is_first: bool = False
     peer_goal: float | None = None
@@ -82,7 +85,7 @@ def kinds(pushed: Pushed) -> list[Kind]:
         Kind("ping", path="/v2/", goals=(6, 1.5)),
         Kind("manifest GET by tag", goals=(6, 1.5), peer_goal=18),
         Kind("manifest GET by digest", path=manifest, goals=(6, 1.5)),
-        Kind("manifest GET, 304", headers=known, goals=(6, 1.5)),
+        Kind("manifest GET, 304", headers=known, status=304, goals=(6, 1.5)),
         Kind("blob HEAD", "HEAD", blob, goals=(6, 1.5)),
         Kind("blob GET, 1 KiB", path=blob),
         Kind("manifest GET, 100 rules", goals=(10, None), has_rules=True),
@@ -96,11 +99,9 @@ def measure(
     """Measure each kind whose name contains one of `only` over each protocol, the servers in turn."""
     pushed = _seed(folder)
     chosen = [kind for kind in kinds(pushed) if not only or any(name in kind.name for name in only)]
-    certificate = make_certificate(folder)
     results: Results = {}
-    for protocol in PROTOCOLS:
-        used = certificate if protocol == "HTTP/2" else None
-        bench = _Bench(folder, used, pushed.tags, seconds, status)
+    for protocol, certificate in zip(PROTOCOLS, (None, make_certificate(folder)), strict=True):
+        bench = _Bench(folder, certificate, pushed.tags, seconds, partial(_say, status, protocol))
         for is_first in (False, True):
             some = [kind for kind in chosen if kind.is_first == is_first]
             if some:
@@ -136,9 +137,9 @@ class _Bench:
                 with self._bare(kind, own) as floor:
                     for number in range(rounds):
                         self._status(f"{kind.name}, round {number + 1} of {rounds}")
-                        costs[FLOOR].append(self._cost(floor, kind))
+                        costs[FLOOR].append(self._cost(floor, kind, self._seconds))
                         costs[OURS].append(self._own_cost(own, kind))
-                        costs[PEER].append(self._cost(other, kind))
+                        costs[PEER].append(self._cost(other, kind, self._seconds))
                 yield kind, costs
 
     @contextlib.contextmanager
@@ -163,15 +164,15 @@ class _Bench:
         """Measure brokenreg; if there is none, one that was just started and knows no target."""
         if own is None:
             with self._ours() as fresh:
-                return self._cost(fresh, kind)
+                return self._cost(fresh, kind, None)
         put_scenario(own.control, unmatched_rules() if kind.has_rules else [])
-        return self._cost(own, kind)
+        return self._cost(own, kind, self._seconds)
 
-    def _cost(self, server: Running | Ours, kind: Kind) -> Cost:
+    def _cost(self, server: Running | Ours, kind: Kind, seconds: float | None) -> Cost:
+        """Measure one server for so many seconds, or else until each tag was requested once."""
         request = self._request(server, kind)
-        seconds = None if kind.is_first else self._seconds
         before = cpu_seconds(server.process)
-        if self._certificate is None and kind.method == "GET" and seconds is not None:
+        if self._certificate is None and kind.method == "GET" and not kind.is_first and seconds:
             load = wrk(server.host, request, seconds)
         else:
             load = apart(self._client, server.host, request, seconds)
@@ -188,7 +189,9 @@ class _Bench:
         if kind.is_first:
             request = request._replace(paths=self._tags)
         response = self._send(server, kind)
-        return request._replace(status=response.status_code, body=len(response.content))
+        if response.status_code != kind.status:
+            sys.exit(f"bench: {kind.name} at {server.host} was answered {response.status_code}")
+        return request._replace(status=kind.status, body=len(response.content))
 
     def _send(self, server: Running | Ours, kind: Kind) -> httpx.Response:
         scheme = "https" if self._certificate else "http"
@@ -207,6 +210,10 @@ class _Bench:
         with connect(server.host) as connection:
             connection.sendall(encode(server.host, request, kind.path))
             return receive(connection, b"HTTP/1.1", request.body)
+
+
+def _say(status: Callable[[str], None], protocol: str, doing: str) -> None:
+    status(f"{protocol}: {doing}")
 
 
 def _seed(folder: Path) -> Pushed:
