@@ -12,13 +12,10 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
-from rich.console import Console
-
 from brokenreg import __version__
 from brokenreg.assembly.output import (
     ErrorOutput,
     LineWriter,
-    ReadableLog,
     exchange_line,
     private,
     ready_line,
@@ -65,6 +62,8 @@ async def serve(settings: Settings, *, headless: bool) -> int:
                 output.write(ready)
                 _print(server, output, exchange_line)
             else:
+                from brokenreg.assembly.readable_log import ReadableLog
+
                 _print(server, output, ReadableLog(sys.stdout).line)
                 _greet(settings, server)
             if server.authority is not None:
@@ -133,6 +132,8 @@ def _ready(settings: Settings, server: Server) -> str:
 
 
 def _greet(settings: Settings, server: Server) -> None:
+    from rich.console import Console
+
     console = Console(highlight=False, soft_wrap=True)
     url = server.registry_urls[0]
     name = url.partition("://")[2]

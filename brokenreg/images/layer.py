@@ -5,10 +5,6 @@ from __future__ import annotations
 import hashlib
 import threading
 
-from cryptography.hazmat.primitives.ciphers import Cipher
-from cryptography.hazmat.primitives.ciphers.algorithms import AES256
-from cryptography.hazmat.primitives.ciphers.modes import CTR
-
 from brokenreg.images.framing import GzipFrame, TarFrame
 from brokenreg.images.spec import LayerRecipe
 from brokenreg.wording import counted
@@ -27,6 +23,11 @@ class Keystream:
 
     def read_into(self, offset: int, view: memoryview) -> None:
         """Fill `view` with the bytes at `offset`, which is not negative."""
+        # Imported here, because many runs need no layer.
+        from cryptography.hazmat.primitives.ciphers import Cipher
+        from cryptography.hazmat.primitives.ciphers.algorithms import AES256
+        from cryptography.hazmat.primitives.ciphers.modes import CTR
+
         counter, skip = divmod(offset, _BLOCK)
         stream = Cipher(AES256(self._key), CTR(counter.to_bytes(_BLOCK, "big"))).encryptor()
         if skip:
