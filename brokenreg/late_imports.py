@@ -34,6 +34,11 @@ class Late(Generic[Made]):
             self._future = _THREAD.submit(self._make)
         return self._future
 
+    @property
+    def has_begun(self) -> bool:
+        """Return whether the object is made, or being made."""
+        return self._future is not None
+
     async def get(self) -> Made:
         """Return the object, and wait for it if it is not made yet."""
         future = self.begin()

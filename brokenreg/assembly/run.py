@@ -75,6 +75,8 @@ async def serve(settings: Settings, *, headless: bool) -> int:
 
 async def panel(settings: Settings, preferences: Preferences) -> int:
     """Serve under the panel until it is quit, SIGTERM, or its terminal is closed; return the exit status."""
+    import httpx  # noqa: F401 - a replay imports it on the event loop
+
     from brokenreg.tui.app import Panel
 
     settings.data.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -21,6 +21,8 @@ from brokenreg.diagnostics import Diagnostics
 from brokenreg.faults.registry_view import RegistryView
 from brokenreg.gate.gate import Gate
 from brokenreg.images.fabricator import KINDS, Fabricator
+from brokenreg.images.layer import KEYSTREAM_LIBRARY
+from brokenreg.proxy.http.upstreams import LateUpstreams
 from brokenreg.proxy.proxy import Proxy
 from brokenreg.registry.auth.access import AccessCheck, PublicAddress
 from brokenreg.registry.auth.token_issuer import TokenIssuer
@@ -149,7 +151,10 @@ class Server:
 
     async def load_late(self) -> None:
         """Import in a thread what only some requests need; those that come earlier wait for it."""
-        await asyncio.gather(*(each.get() for each in self._applications.late))
+        late = [*self._applications.late, KEYSTREAM_LIBRARY]
+        if isinstance(upstreams := self.runtime.proxy.client, LateUpstreams):
+            late.append(upstreams.client)
+        await asyncio.gather(*(each.get() for each in late))
         gc.freeze()  # what was imported is never garbage
 
     def status(self) -> Status:
