@@ -67,7 +67,8 @@ def bench_floor(console: Console, folder: Path, options: argparse.Namespace) -> 
         least = "h2 alone" if protocol == "HTTP/2" else "floor"
         headings = f"{protocol}, CPU µs", least, "brokenreg", "times", "docker-registry"
         rates = "brokenreg/s", "docker-registry/s", "times"
-        tables.append(_rows((*headings, *rates), floor.report(results, protocol)))
+        if rows := list(floor.report(results, protocol)):
+            tables.append(_rows((*headings, *rates), rows))
     goals = _rows((f"goal, {options.rounds} rounds", "median (range)", ""), floor.goals(results))
     return Group(*tables, goals)
 
