@@ -392,14 +392,6 @@ def test_help_tells_the_variables() -> None:
     assert "BROKENREG_CONTROL_TOKEN" in told
 
 
-def test_start_up_imports_no_heavy_library() -> None:
-    """`--help` must not wait for Textual, Quart and httpx."""
-    heavy = ("textual", "quart", "httpx", "rich", "hypercorn")
-    code = f"import sys, brokenreg.cli.main; print([name for name in {heavy} if name in sys.modules])"
-    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert result.stdout.strip() == "[]"
-
-
 def free_port() -> int:
     with socket.create_server(("127.0.0.2", 0)) as probe:
         port: int = probe.getsockname()[1]
