@@ -13,6 +13,7 @@ import logging
 import os
 import queue
 import select
+import stat
 import threading
 from pathlib import Path
 
@@ -23,6 +24,9 @@ from brokenreg.wording import counted
 logger = logging.getLogger(__name__)
 
 _QUEUE = 10_000
+_QUEUE_SIZE = 8 * 1024 * 1024
+"""Maximum number and length in characters of the lines that wait to be written."""
+
 _GATHER = 0.02
 _LAST_WORDS = 0.3
 _FIRST_REPORT = 1.0
@@ -31,6 +35,9 @@ _NEXT_REPORT = 60.0
 
 _PIPE_BUF = 4096
 """Bytes that a writable pipe accepts without waiting (PIPE_BUF in pipe(7))."""
+
+_FILE_PIECE = 256 * 1024
+"""Bytes that are written to a file in one call: each call hands over the interpreter twice."""
 
 
 class LineWriter:
@@ -46,7 +53,11 @@ class LineWriter:
         self._loop = asyncio.get_running_loop()
         self._pending: list[str] = []
         self._batches: queue.SimpleQueue[list[str] | None] = queue.SimpleQueue()
+        is_file = stat.S_ISREG(mode := os.fstat(descriptor).st_mode) or stat.S_ISCHR(mode)
+        self._piece = _FILE_PIECE if is_file and not os.isatty(descriptor) else _PIPE_BUF
         self._queued = 0
+        self._queued_size = 0
+        self._settled_size = 0
         self._written = 0
         self._dropped = 0
         self._failed = 0
@@ -59,7 +70,9 @@ class LineWriter:
 
     def write(self, line: str) -> None:
         """Queue one line (without its end). Never blocks; the line is out within some 20 ms."""
-        if self._is_closed_by_reader or self._queued - self._written - self._failed >= _QUEUE:
+        size = self._queued_size + len(line)
+        is_full = self._queued - self._written - self._failed >= _QUEUE
+        if is_full or size - self._settled_size > _QUEUE_SIZE or self._is_closed_by_reader:
             self._dropped += 1
             self._report_later(_FIRST_REPORT)
             return
@@ -68,6 +81,7 @@ class LineWriter:
             self._loop.call_later(_GATHER, self._hand_over)
         self._pending.append(line)
         self._queued += 1
+        self._queued_size = size
 
     def close(self) -> None:
         """Write the waiting lines while they are read, and log how many lines were dropped."""
@@ -94,12 +108,13 @@ class LineWriter:
                 self._failed += settled - self._written - self._failed
                 with contextlib.suppress(RuntimeError):  # the loop has ended; `close` reports
                     self._loop.call_soon_threadsafe(self._report_later, _FIRST_REPORT)
+            self._settled_size += sum(map(len, batch))
 
     def _write_all(self, data: bytes) -> None:
         """Write in pieces that a pipe accepts whole or not at all, so that written lines can be counted."""
         view = memoryview(data)
         while view:
-            written = os.write(self._descriptor, view[:_PIPE_BUF])
+            written = os.write(self._descriptor, view[: self._piece])
             self._written += bytes(view[:written]).count(b"\n")
             view = view[written:]
 

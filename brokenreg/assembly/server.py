@@ -98,7 +98,7 @@ class Server:
         self._listeners = listeners
         self.authority = identity.authority if identity is not None and settings.tls else None
         """The CA file that clients must trust, with `--tls self-signed`."""
-        self.log = TrafficLog()
+        self.log = TrafficLog(memory=settings.log_memory)
         second = listeners.second_origin
         address = PublicAddress(settings.public_url)
         users = Users({user.name: user.password.get_secret_value() for user in settings.auth_user})
@@ -169,6 +169,7 @@ class Server:
             control=self.control_url,
             offline=runtime.proxy.is_offline,
             exchanges=self.log.end,
+            log_size=self.log.size,
             in_flight=self.log.in_flight,
             held=len(runtime.gate.held),
             connections=len(self._applications.accepted.connections),
