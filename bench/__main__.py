@@ -12,7 +12,7 @@ from rich import box
 from rich.console import Console, Group, RenderableType
 from rich.table import Table
 
-from bench import accuracy, bulk, floor, held, panel, proxy, rules, shutdown, soak
+from bench import accuracy, bulk, floor, held, panel, proxy, rules, shutdown, soak, start
 from bench.peers import ours, peer
 from bench.transfers import delete, make_content, manifest_rate, pull, push, put_manifest
 
@@ -127,6 +127,14 @@ def bench_panel(console: Console, folder: Path, options: argparse.Namespace) -> 
     return _rows((f"{options.rounds} pairs", "", "goal"), panel.report(figures))
 
 
+def bench_start(console: Console, folder: Path, options: argparse.Namespace) -> Table:
+    """How soon it is ready."""
+    rounds = max(options.rounds, 15)
+    with console.status("installing and starting"):
+        starts = start.measure(folder, rounds)
+    return _rows((f"installed, {rounds} starts", "median", "CPU", "goal"), start.report(starts))
+
+
 def bench_shutdown(console: Console, folder: Path, options: argparse.Namespace) -> Table:
     """How soon it ends."""
     with console.status("stopping"):
@@ -151,6 +159,7 @@ PARTS: dict[str, Callable[[Console, Path, argparse.Namespace], RenderableType]] 
     "held": bench_held,
     "proxy": bench_proxy,
     "panel": bench_panel,
+    "start": bench_start,
     "shutdown": bench_shutdown,
     "soak": bench_soak,
 }
