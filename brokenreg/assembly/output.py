@@ -101,7 +101,7 @@ class LineWriter:
         while (batch := self._batches.get()) is not None:
             settled = self._written + self._failed + len(batch)
             try:
-                self._write_all("".join(f"{line}\n" for line in batch).encode())
+                self._write_all("\n".join((*batch, "")).encode())
             except OSError as error:
                 self._problem = error.strerror or str(error)
                 self._is_closed_by_reader = self._is_closed_by_reader or isinstance(error, BrokenPipeError)
@@ -112,11 +112,11 @@ class LineWriter:
 
     def _write_all(self, data: bytes) -> None:
         """Write in pieces that a pipe accepts whole or not at all, so that written lines can be counted."""
-        view = memoryview(data)
-        while view:
-            written = os.write(self._descriptor, view[: self._piece])
-            self._written += bytes(view[:written]).count(b"\n")
-            view = view[written:]
+        view, position = memoryview(data), 0
+        while position < len(data):
+            end = position + os.write(self._descriptor, view[position : position + self._piece])
+            self._written += data.count(b"\n", position, end)
+            position = end
 
     def _report_later(self, seconds: float) -> None:
         if self._next_report is None:

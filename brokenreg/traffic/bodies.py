@@ -102,6 +102,11 @@ class Bodies:
         if body and _is_kept(exchange):
             self.keep(exchange, _kept_response(body[:MOST], len(body), _is_document(exchange)))
 
+    @staticmethod
+    def forget_shared() -> None:
+        """Forget the bodies that are remembered to share them."""
+        _kept_response.cache_clear()
+
     def drop(self, exchange_id: int) -> None:
         """Drop the bodies of one exchange."""
         kept = self._kept.pop(exchange_id, None)

@@ -12,7 +12,7 @@ from brokenreg.traffic.bodies import Bodies
 from brokenreg.traffic.disposal import dispose
 from brokenreg.traffic.exchange import Exchange, Headers
 from brokenreg.traffic.memory import size_at_end, size_at_start
-from brokenreg.traffic.redaction import forget_headers
+from brokenreg.traffic.redaction import forget_texts
 
 logger = logging.getLogger(__name__)
 
@@ -163,7 +163,8 @@ class TrafficLog:
         self._by_id = {exchange.id: exchange for exchange in kept}
         self.generation += 1
         self.version += 1
-        forget_headers()
+        forget_texts()
+        self.bodies.forget_shared()
         dispose(removed)
 
     def _add(self, exchange: Exchange, size: int) -> None:

@@ -46,9 +46,9 @@ FIELD_SIZE = 8
 """Bytes of memory of a block of headers, and of the place of one header in it."""
 
 _HEADERS_CACHED = 4096
-_BLOCKS_CACHED = 512
-_MOST_FIELDS_CACHED = 32
-_LONGEST_BLOCK_CACHED = 4096
+_BLOCKS_CACHED = 1024
+_MOST_FIELDS_CACHED = 24
+_LONGEST_BLOCK_CACHED = 2048
 """Maximum number of remembered headers and blocks; maximum number of fields and bytes of such a block."""
 
 _LONGEST_CREDENTIALS = 16 * 1024
@@ -61,14 +61,14 @@ Value = TypeVar("Value")
 
 
 class _Remembered(dict[Key, Value]):
-    """The newest entries of a bounded number."""
+    """A bounded number of entries; if they are too many, all are forgotten."""
 
     def __init__(self, most: int) -> None:
         self._most = most
 
     def add(self, key: Key, value: Value) -> None:
         if len(self) >= self._most:
-            del self[next(iter(self))]
+            self.clear()
         self[key] = value
 
 
@@ -113,11 +113,12 @@ def _redact_field(field: tuple[bytes, bytes]) -> tuple[str, str]:
     return name, redact_header(name, field[1].decode("latin-1"))
 
 
-def forget_headers() -> None:
-    """Forget the headers and texts that are remembered to share them."""
+def forget_texts() -> None:
+    """Forget the headers, texts and bodies that are remembered to share them."""
     _headers.clear()
     _blocks.clear()
     _cached_text.cache_clear()
+    redact_body.cache_clear()
 
 
 def redact_header(name: str, value: str) -> str:

@@ -11,11 +11,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from brokenreg.oci.errors import OCIError
 from brokenreg.oci.target import parse_target
 from brokenreg.traffic.bodies import Body, Kept
 from brokenreg.traffic.exchange import Ended, Exchange
 from brokenreg.traffic.log import ExchangeEvent, TrafficLog
-from brokenreg.traffic.redaction import forget_headers, redact_headers, redact_target
+from brokenreg.traffic.redaction import forget_texts, redact_headers, redact_target
 from brokenreg.traffic.rule_outcome import EvaluatedRule, OutcomeKind, RuleOutcome
 from brokenreg.traffic.timeline_events import EXCHANGE_ENDED, HEADERS_SENT, REQUEST_RECEIVED, FaultNote
 from tests.process import BrokenregProcess, brokenreg_process
@@ -125,18 +126,39 @@ def test_everything_that_can_be_large_counts() -> None:
 
 
 def test_headers_that_exchanges_share_count_once() -> None:
-    forget_headers()
+    forget_texts()
     log = TrafficLog()
-    raw = headers(0, 20, 100)
+    raw = headers(0, 15, 60)
     sizes = []
     for _ in range(3):
         before = log.size
         log.opened(making.exchange(id=log.next_id(), request_headers=redact_headers(raw)))
         sizes.append(log.size - before)
-    assert sizes[0] > sizes[1] + 20 * 100
+    assert sizes[0] > sizes[1] + 15 * 60
     assert sizes[1] == sizes[2]
     first, second = (redact_headers(raw), redact_headers([*raw]))
     assert first is second
+
+
+def test_many_different_headers_are_remembered_for_a_while() -> None:
+    """However many there are, each is redacted as it should be."""
+    for number in range(5000):
+        (shown,) = redact_headers([(b"x-number", b"%d" % number)])
+        assert shown == ("x-number", str(number))
+        assert redact_headers([(b"authorization", b"Bearer secret%d" % number)]) == (
+            ("authorization", "Bearer ***"),
+        )
+
+
+def test_a_recorded_error_refers_to_nothing_of_its_request() -> None:
+    target = parse_target("/v2/a/manifests/not:a-tag")
+    assert target.error is not None
+    with pytest.raises(OCIError):
+        raise target.error
+    shown = redact_target(target).error
+    assert shown is not None
+    assert (shown.status, shown.code, str(shown)) == (400, target.error.code, str(target.error))
+    assert (shown.__traceback__, shown.__context__) == (None, None)
 
 
 def test_a_quarter_of_it_can_be_bodies() -> None:
