@@ -12,7 +12,7 @@ from rich import box
 from rich.console import Console, Group, RenderableType
 from rich.table import Table
 
-from bench import accuracy, floor, held, panel, proxy, rules, shutdown, soak
+from bench import accuracy, bulk, floor, held, panel, proxy, rules, shutdown, soak, start
 from bench.peers import ours, peer
 from bench.transfers import delete, make_content, manifest_rate, pull, push, put_manifest
 
@@ -24,7 +24,9 @@ def main() -> None:
     known = ", ".join(PARTS)
     arguments.add_argument("parts", nargs="*", metavar="PART", help=f"{known}; by default all but soak")
     arguments.add_argument("--rounds", type=int, default=5, help="pairs of measurements of each kind")
-    arguments.add_argument("--mib", type=int, default=1024, help="size of the blob in MiB, for peers")
+    arguments.add_argument(
+        "--mib", type=int, default=1024, help="size of the blob in MiB, for bulk, peers and proxy"
+    )
     arguments.add_argument(
         "--held", type=int, default=10_000, help="responses that are held at once, for held"
     )
@@ -35,7 +37,7 @@ def main() -> None:
         action="append",
         default=[],
         metavar="NAME",
-        help="kinds with NAME in their name, for floor",
+        help="kinds with NAME in their name, for floor and bulk",
     )
     options = arguments.parse_args()
     if unknown := set(options.parts) - set(PARTS):
@@ -65,9 +67,22 @@ def bench_floor(console: Console, folder: Path, options: argparse.Namespace) -> 
         least = "h2 alone" if protocol == "HTTP/2" else "floor"
         headings = f"{protocol}, CPU µs", least, "brokenreg", "times", "docker-registry"
         rates = "brokenreg/s", "docker-registry/s", "times"
-        tables.append(_rows((*headings, *rates), floor.report(results, protocol)))
+        if rows := list(floor.report(results, protocol)):
+            tables.append(_rows((*headings, *rates), rows))
     goals = _rows((f"goal, {options.rounds} rounds", "median (range)", ""), floor.goals(results))
     return Group(*tables, goals)
+
+
+def bench_bulk(console: Console, folder: Path, options: argparse.Namespace) -> RenderableType:
+    """Large transfers by curl, beside docker-registry."""
+    with console.status("making the blob") as status:
+        content = folder / "content"
+        digest = make_content(content, options.mib << 20)
+        results = bulk.measure(folder, content, digest, options.rounds, options.only, status.update)
+    headings = f"{options.mib} MiB by curl", "brokenreg", "docker-registry", "ratio (range)"
+    costs = "CPU for 1 GiB", "docker-registry's"
+    goals = _rows((f"goal, {options.rounds} rounds", "median", ""), bulk.goals(results))
+    return Group(_rows((*headings, *costs), bulk.report(results)), goals)
 
 
 def bench_accuracy(console: Console, folder: Path, options: argparse.Namespace) -> Table:
@@ -112,6 +127,14 @@ def bench_panel(console: Console, folder: Path, options: argparse.Namespace) -> 
     return _rows((f"{options.rounds} pairs", "", "goal"), panel.report(figures))
 
 
+def bench_start(console: Console, folder: Path, options: argparse.Namespace) -> Table:
+    """How soon it is ready."""
+    rounds = max(options.rounds, 15)
+    with console.status("installing and starting"):
+        starts = start.measure(folder, rounds)
+    return _rows((f"installed, {rounds} starts", "median", "CPU", "goal"), start.report(starts))
+
+
 def bench_shutdown(console: Console, folder: Path, options: argparse.Namespace) -> Table:
     """How soon it ends."""
     with console.status("stopping"):
@@ -129,12 +152,14 @@ def bench_soak(console: Console, folder: Path, options: argparse.Namespace) -> T
 
 PARTS: dict[str, Callable[[Console, Path, argparse.Namespace], RenderableType]] = {
     "floor": bench_floor,
+    "bulk": bench_bulk,
     "peers": bench_peers,
     "accuracy": bench_accuracy,
     "rules": bench_rules,
     "held": bench_held,
     "proxy": bench_proxy,
     "panel": bench_panel,
+    "start": bench_start,
     "shutdown": bench_shutdown,
     "soak": bench_soak,
 }

@@ -11,8 +11,10 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import statistics
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -27,7 +29,7 @@ from bench.transfers import push, put_manifest
 
 FLOOR, OURS, PEER = "floor", "brokenreg", "docker-registry"
 PROTOCOLS = ("HTTP/1.1", "HTTP/2")
-_TARGETS = 4000
+_TAGS = 4000
 """Tags that are requested for the first time in a round, 20 in each of 200 repositories."""
 
 _REPOSITORIES = 200
@@ -49,6 +51,7 @@ class Kind:
     path: str = "/v2/bench/manifests/latest"
     headers: Mapping[str, str] = field(default_factory=dict, hash=False)
     goals: tuple[float | None, float | None] = (None, None)
+    status: int = 200
     has_rules: bool = False
     is_first: bool = False
     peer_goal: float | None = None
@@ -62,29 +65,21 @@ class Cost(NamedTuple):
     rate: float
 
 
-class Pushed(NamedTuple):
-    """What both registries have: digests of a manifest and of a blob of 1 KiB, and paths of many tags."""
-
-    manifest: str
-    blob: str
-    tags: list[str]
-
-
 Results = dict[tuple[str, Kind], dict[str, list[Cost]]]
 """The costs of each round, by protocol and kind, and by server."""
 
 
-def kinds(pushed: Pushed) -> list[Kind]:
-    """Return the kinds of requests that are measured."""
-    manifest, blob = f"/v2/bench/manifests/{pushed.manifest}", f"/v2/bench/blobs/{pushed.blob}"
-    known = {"If-None-Match": f'"{pushed.manifest}"'}
+def kinds(manifest: str, blob: str) -> list[Kind]:
+    """Return the kinds of requests, for a manifest and a blob of 1 KiB with these digests."""
+    by_digest, blob_path = f"/v2/bench/manifests/{manifest}", f"/v2/bench/blobs/{blob}"
+    known = {"If-None-Match": f'"{manifest}"'}
     return [
         Kind("ping", path="/v2/", goals=(6, 1.5)),
         Kind("manifest GET by tag", goals=(6, 1.5), peer_goal=18),
-        Kind("manifest GET by digest", path=manifest, goals=(6, 1.5)),
-        Kind("manifest GET, 304", headers=known, goals=(6, 1.5)),
-        Kind("blob HEAD", "HEAD", blob, goals=(6, 1.5)),
-        Kind("blob GET, 1 KiB", path=blob),
+        Kind("manifest GET by digest", path=by_digest, goals=(6, 1.5)),
+        Kind("manifest GET, 304", headers=known, status=304, goals=(6, 1.5)),
+        Kind("blob HEAD", "HEAD", blob_path, goals=(6, 1.5)),
+        Kind("blob GET, 1 KiB", path=blob_path),
         Kind("manifest GET, 100 rules", goals=(10, None), has_rules=True),
         Kind("manifest GET, first time", goals=(12, None), is_first=True),
     ]
@@ -93,20 +88,30 @@ def kinds(pushed: Pushed) -> list[Kind]:
 def measure(
     folder: Path, rounds: int, seconds: float, only: list[str], status: Callable[[str], None]
 ) -> Results:
-    """Measure each kind whose name contains one of `only` over each protocol, the servers in turn."""
-    pushed = _seed(folder)
-    chosen = [kind for kind in kinds(pushed) if not only or any(name in kind.name for name in only)]
-    certificate = make_certificate(folder)
+    """Measure each kind that has one of `only` in its name or protocol, the servers in turn."""
+    every = kinds(*_push(folder))
+    chosen = {
+        protocol: [
+            kind for kind in every if not only or any(name in f"{protocol}, {kind.name}" for name in only)
+        ]
+        for protocol in PROTOCOLS
+    }
+    is_first = any(kind.is_first for some in chosen.values() for kind in some)
+    tags = _push_tags(folder) if is_first else []
     results: Results = {}
-    for protocol in PROTOCOLS:
-        used = certificate if protocol == "HTTP/2" else None
-        bench = _Bench(folder, used, pushed.tags, seconds, status)
-        for is_first in (False, True):
-            some = [kind for kind in chosen if kind.is_first == is_first]
-            if some:
-                for kind, costs in bench.measure(some, rounds):
-                    results[protocol, kind] = costs
+    for protocol, certificate in zip(PROTOCOLS, (None, make_certificate(folder)), strict=True):
+        bench = _Bench(folder, certificate, tags, seconds, partial(_say, status, protocol))
+        for some in _partition(chosen[protocol]):
+            for kind, costs in bench.measure(some, rounds):
+                results[protocol, kind] = costs
     return results
+
+
+def _partition(some: list[Kind]) -> Iterator[list[Kind]]:
+    """Kinds that share a running brokenreg, and kinds that need a fresh one each time."""
+    for is_first in (False, True):
+        if part := [kind for kind in some if kind.is_first == is_first]:
+            yield part
 
 
 class _Bench:
@@ -136,18 +141,15 @@ class _Bench:
                 with self._bare(kind, own) as floor:
                     for number in range(rounds):
                         self._status(f"{kind.name}, round {number + 1} of {rounds}")
-                        costs[FLOOR].append(self._cost(floor, kind))
+                        costs[FLOOR].append(self._cost(floor, kind, self._seconds))
                         costs[OURS].append(self._own_cost(own, kind))
-                        costs[PEER].append(self._cost(other, kind))
+                        costs[PEER].append(self._cost(other, kind, self._seconds))
                 yield kind, costs
 
     @contextlib.contextmanager
     def _ours(self) -> Iterator[Ours]:
         """Run brokenreg until its log is full."""
-        options = ["--offline"]
-        if self._certificate:
-            options += ["--cert", str(self._certificate[0]), "--key", str(self._certificate[1])]
-        with ours(self._folder / "ours", *options) as own:
+        with ours(self._folder / "ours", certificate=self._certificate) as own:
             request = self._request(own, Kind("warm"))
             apart(self._client, own.host, request._replace(paths=[*request.paths] * _LOG), None)
             yield own
@@ -166,15 +168,15 @@ class _Bench:
         """Measure brokenreg; if there is none, one that was just started and knows no target."""
         if own is None:
             with self._ours() as fresh:
-                return self._cost(fresh, kind)
+                return self._cost(fresh, kind, None)
         put_scenario(own.control, unmatched_rules() if kind.has_rules else [])
-        return self._cost(own, kind)
+        return self._cost(own, kind, self._seconds)
 
-    def _cost(self, server: Running | Ours, kind: Kind) -> Cost:
+    def _cost(self, server: Running | Ours, kind: Kind, seconds: float | None) -> Cost:
+        """Measure one server for so many seconds, or else until each tag was requested once."""
         request = self._request(server, kind)
-        seconds = None if kind.is_first else self._seconds
         before = cpu_seconds(server.process)
-        if self._certificate is None and kind.method == "GET" and seconds is not None:
+        if self._certificate is None and kind.method == "GET" and not kind.is_first and seconds:
             load = wrk(server.host, request, seconds)
         else:
             load = apart(self._client, server.host, request, seconds)
@@ -191,7 +193,9 @@ class _Bench:
         if kind.is_first:
             request = request._replace(paths=self._tags)
         response = self._send(server, kind)
-        return request._replace(status=response.status_code, body=len(response.content))
+        if response.status_code != kind.status:
+            sys.exit(f"bench: {kind.name} at {server.host} was answered {response.status_code}")
+        return request._replace(status=kind.status, body=len(response.content))
 
     def _send(self, server: Running | Ours, kind: Kind) -> httpx.Response:
         scheme = "https" if self._certificate else "http"
@@ -212,21 +216,30 @@ class _Bench:
             return receive(connection, b"HTTP/1.1", request.body)
 
 
-def _seed(folder: Path) -> Pushed:
-    """Push the same content to both registries."""
+def _say(status: Callable[[str], None], protocol: str, doing: str) -> None:
+    status(f"{protocol}: {doing}")
+
+
+def _push(folder: Path) -> tuple[str, str]:
+    """Push the same manifest and blob to both registries; their digests."""
     blob = folder / "blob"
     blob.write_bytes(b"x" * 1024)
     digest = f"sha256:{hashlib.sha256(blob.read_bytes()).hexdigest()}"
-    places = [
-        (f"team{number % _REPOSITORIES}/app", f"v{number // _REPOSITORIES}") for number in range(_TARGETS)
-    ]
     with ours(folder / "ours") as own, peer(folder / "peer") as other:
         for host in (own.host, other.host):
             push(host, blob, digest)
             manifest = put_manifest(host, tag="latest")
-            for repository, tag in places:
+    return manifest, digest
+
+
+def _push_tags(folder: Path) -> list[str]:
+    """Push many tags to both registries; their paths."""
+    tags = [(f"team{number % _REPOSITORIES}/app", f"v{number // _REPOSITORIES}") for number in range(_TAGS)]
+    with ours(folder / "ours") as own, peer(folder / "peer") as other:
+        for host in (own.host, other.host):
+            for repository, tag in tags:
                 put_manifest(host, repository, tag)
-    return Pushed(manifest, digest, [f"/v2/{repository}/manifests/{tag}" for repository, tag in places])
+    return [f"/v2/{repository}/manifests/{tag}" for repository, tag in tags]
 
 
 def report(results: Results, protocol: str) -> Iterator[tuple[str, ...]]:

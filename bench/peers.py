@@ -44,13 +44,15 @@ class Ours(NamedTuple):
 
 
 @contextlib.contextmanager
-def ours(folder: Path, *options: str) -> Iterator[Ours]:
+def ours(folder: Path, *options: str, certificate: Certificate | None = None) -> Iterator[Ours]:
     """A brokenreg of its own on that folder; without options it asks nobody."""
     command = [sys.executable, "-m", "brokenreg", "serve", "--headless", *(options or ("--offline",))]
     ready_file = folder.with_name(f"{folder.name}-ready.json")
     ready_file.unlink(missing_ok=True)
     command += ["--listen", "127.0.0.1:0", "--control", "127.0.0.1:0"]
     command += ["--data", str(folder), "--ready-file", str(ready_file)]
+    if certificate:
+        command += ["--cert", str(certificate[0]), "--key", str(certificate[1])]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
         try:
             _wait_until(ready_file.exists)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 from pydantic import BaseModel, ValidationError
 
-from brokenreg.rules.scenario import ScenarioError, read_scenario
+from brokenreg.rules.scenario import ScenarioError
+from brokenreg.rules.scenario_text import read_scenario
 from brokenreg.traffic.filter_keys import KEYS
 from brokenreg.validation import describe_error, error_location
 

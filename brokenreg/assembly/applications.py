@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from brokenreg.assembly.guards import RegistryGuard
 from brokenreg.config.settings import Settings
 from brokenreg.control import Control
 from brokenreg.faults.registry_view import RegistryView
+from brokenreg.late_imports import Late
 from brokenreg.oci.resolution import Base
 from brokenreg.oci.target import Target
 from brokenreg.registry import Registry
@@ -58,6 +61,8 @@ class Applications:
         recorder = ConnectionRecorder(runtime.log)
         self.accepted = AcceptedConnections(recorder, RuleAcceptPolicy(runtime.rules, recorder, view))
         """The connections of all registry listeners."""
+        self.late: list[Late[Any]] = [self._registry.quart]
+        """What is made after the start, in this order."""
 
     def registry(self, upstream: str) -> Application:
         """Return the application of one registry listener, which may represent an upstream."""
@@ -77,6 +82,7 @@ class Applications:
     def control(self, address: str) -> Application:
         """Return the control API; `address` is where it listens."""
         control = Control(self._runtime, address, self._runtime.settings.control_token)
+        self.late.insert(0, control.application)
         return Application(served_by(control), websocket=control)
 
     def _is_config(self, target: Target) -> bool:

@@ -13,26 +13,20 @@ import logging
 import os
 import queue
 import select
+import stat
 import threading
 from pathlib import Path
-from typing import IO
 
-from rich.console import Console
-from rich.text import Text
-
-from brokenreg.http.dates import clock
-from brokenreg.oci.sizes import format_size
-from brokenreg.oci.target import Endpoint
-from brokenreg.traffic.connections import no_request_reason
-from brokenreg.traffic.exchange import Ended, Exchange, Origin
+from brokenreg.traffic.exchange import Exchange
 from brokenreg.traffic.exchange_json import summary_json
-from brokenreg.traffic.timeline_events import ExchangeEnded
-from brokenreg.traffic.timeline_text import text_of
-from brokenreg.wording import counted, printable
+from brokenreg.wording import counted
 
 logger = logging.getLogger(__name__)
 
 _QUEUE = 10_000
+_QUEUE_SIZE = 8 * 1024 * 1024
+"""Maximum number and length in characters of the lines that wait to be written."""
+
 _GATHER = 0.02
 _LAST_WORDS = 0.3
 _FIRST_REPORT = 1.0
@@ -41,6 +35,9 @@ _NEXT_REPORT = 60.0
 
 _PIPE_BUF = 4096
 """Bytes that a writable pipe accepts without waiting (PIPE_BUF in pipe(7))."""
+
+_FILE_PIECE = 256 * 1024
+"""Bytes that are written to a file in one call: each call hands over the interpreter twice."""
 
 
 class LineWriter:
@@ -56,7 +53,11 @@ class LineWriter:
         self._loop = asyncio.get_running_loop()
         self._pending: list[str] = []
         self._batches: queue.SimpleQueue[list[str] | None] = queue.SimpleQueue()
+        is_file = stat.S_ISREG(mode := os.fstat(descriptor).st_mode) or stat.S_ISCHR(mode)
+        self._piece = _FILE_PIECE if is_file and not os.isatty(descriptor) else _PIPE_BUF
         self._queued = 0
+        self._queued_size = 0
+        self._settled_size = 0
         self._written = 0
         self._dropped = 0
         self._failed = 0
@@ -69,7 +70,9 @@ class LineWriter:
 
     def write(self, line: str) -> None:
         """Queue one line (without its end). Never blocks; the line is out within some 20 ms."""
-        if self._is_closed_by_reader or self._queued - self._written - self._failed >= _QUEUE:
+        size = self._queued_size + len(line)
+        is_full = self._queued - self._written - self._failed >= _QUEUE
+        if is_full or size - self._settled_size > _QUEUE_SIZE or self._is_closed_by_reader:
             self._dropped += 1
             self._report_later(_FIRST_REPORT)
             return
@@ -78,6 +81,7 @@ class LineWriter:
             self._loop.call_later(_GATHER, self._hand_over)
         self._pending.append(line)
         self._queued += 1
+        self._queued_size = size
 
     def close(self) -> None:
         """Write the waiting lines while they are read, and log how many lines were dropped."""
@@ -97,21 +101,22 @@ class LineWriter:
         while (batch := self._batches.get()) is not None:
             settled = self._written + self._failed + len(batch)
             try:
-                self._write_all("".join(f"{line}\n" for line in batch).encode())
+                self._write_all("\n".join((*batch, "")).encode())
             except OSError as error:
                 self._problem = error.strerror or str(error)
                 self._is_closed_by_reader = self._is_closed_by_reader or isinstance(error, BrokenPipeError)
                 self._failed += settled - self._written - self._failed
                 with contextlib.suppress(RuntimeError):  # the loop has ended; `close` reports
                     self._loop.call_soon_threadsafe(self._report_later, _FIRST_REPORT)
+            self._settled_size += sum(map(len, batch))
 
     def _write_all(self, data: bytes) -> None:
         """Write in pieces that a pipe accepts whole or not at all, so that written lines can be counted."""
-        view = memoryview(data)
-        while view:
-            written = os.write(self._descriptor, view[:_PIPE_BUF])
-            self._written += bytes(view[:written]).count(b"\n")
-            view = view[written:]
+        view, position = memoryview(data), 0
+        while position < len(data):
+            end = position + os.write(self._descriptor, view[position : position + self._piece])
+            self._written += data.count(b"\n", position, end)
+            position = end
 
     def _report_later(self, seconds: float) -> None:
         if self._next_report is None:
@@ -175,48 +180,3 @@ def write_ready_file(path: Path, line: str) -> None:
 def exchange_line(exchange: Exchange) -> str:
     """Return an exchange as one line of JSON."""
     return f'{{"event":"exchange",{summary_json(exchange)[1:]}'
-
-
-class ReadableLog:
-    """Formats each exchange as a line for people, in colour if the terminal supports it."""
-
-    def __init__(self, stream: IO[str]) -> None:
-        self._console = Console(file=stream, highlight=False, soft_wrap=True)
-
-    def line(self, exchange: Exchange) -> str:
-        status = exchange.status or "---"
-        text = Text()
-        text.append(clock(exchange.started), style="dim")
-        text.append(
-            f" {'✗' if exchange.has_failed else '✓'} {status} ",
-            _style(exchange),
-        )
-        text.append(
-            f"{printable(exchange.method) or 'CONNECT'} {printable(exchange.path or exchange.client)}"
-        )
-        if exchange.query:
-            text.append(f"?{printable(exchange.query)}", style="dim")
-        text.append(f"  {format_size(exchange.response_bytes or exchange.request_bytes)}")
-        text.append(f"  {1000 * (exchange.duration or 0):.0f} ms", style="dim")
-        text.append(f"  {printable(exchange.user_agent.partition(' ')[0])}", style="dim")
-        if exchange.origin is Origin.SECOND:
-            text.append("  second origin", style="magenta")
-        if exchange.cache is not None:
-            text.append(f"  {exchange.cache}", style="cyan")
-        if exchange.endpoint is Endpoint.CONNECT:
-            told = [text_of(event) for event, _ in exchange.timeline if not isinstance(event, ExchangeEnded)]
-            told = told or [reason for reason in (no_request_reason(exchange),) if reason]
-            text.append("".join(f"  {what}" for what in told), style="dim")
-        elif exchange.faults:
-            text.append(f"  fault {'+'.join(exchange.faults)}", style="yellow")
-        if exchange.ended is not Ended.COMPLETE:
-            text.append(f"  {exchange.ended}", style="yellow")
-        with self._console.capture() as captured:
-            self._console.print(text, end="")
-        return captured.get()
-
-
-def _style(exchange: Exchange) -> str:
-    if exchange.status is None or exchange.status >= 500:
-        return "bold yellow"
-    return "yellow" if exchange.has_failed else "blue"

@@ -12,13 +12,10 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
-from rich.console import Console
-
 from brokenreg import __version__
 from brokenreg.assembly.output import (
     ErrorOutput,
     LineWriter,
-    ReadableLog,
     exchange_line,
     private,
     ready_line,
@@ -26,7 +23,7 @@ from brokenreg.assembly.output import (
 )
 from brokenreg.assembly.process_tuning import tuned_process
 from brokenreg.assembly.server import Server
-from brokenreg.concurrency import first_of
+from brokenreg.concurrency import background, first_of
 from brokenreg.config.settings import Settings
 from brokenreg.diagnostics import Diagnostics, RedactingFormatter, RepetitionFilter
 from brokenreg.traffic.exchange import Exchange
@@ -65,16 +62,21 @@ async def serve(settings: Settings, *, headless: bool) -> int:
                 output.write(ready)
                 _print(server, output, exchange_line)
             else:
+                from brokenreg.assembly.readable_log import ReadableLog
+
                 _print(server, output, ReadableLog(sys.stdout).line)
                 _greet(settings, server)
             if server.authority is not None:
                 print(f"brokenreg: clients must trust the CA in {server.authority}", file=sys.stderr)
-            await first_of(stop.wait(), server.wait())
+            async with background(server.load_late()):
+                await first_of(stop.wait(), server.wait())
     return 0
 
 
 async def panel(settings: Settings, preferences: Preferences) -> int:
     """Serve under the panel until it is quit, SIGTERM, or its terminal is closed; return the exit status."""
+    import httpx  # noqa: F401 - a replay imports it on the event loop
+
     from brokenreg.tui.app import Panel
 
     settings.data.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -92,7 +94,8 @@ async def panel(settings: Settings, preferences: Preferences) -> int:
             with _on_stop_signals(app.quit, signal.SIGHUP):
                 logger.info("%s", _greeting(settings, server))
                 _ready(settings, server)
-                await app.run_async()
+                async with background(server.load_late()):
+                    await app.run_async()
             _end_in_time(app.return_code or 0)
     return app.return_code or 0
 
@@ -131,6 +134,8 @@ def _ready(settings: Settings, server: Server) -> str:
 
 
 def _greet(settings: Settings, server: Server) -> None:
+    from rich.console import Console
+
     console = Console(highlight=False, soft_wrap=True)
     url = server.registry_urls[0]
     name = url.partition("://")[2]

@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import os
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from brokenreg import __version__
 from brokenreg.assembly.applications import Applications, authenticated
 from brokenreg.assembly.listeners import Listeners, quiet_handshakes
 from brokenreg.assembly.proxy import running_proxy
-from brokenreg.assembly.tls import Identity, identity_of
 from brokenreg.config.settings import Settings
 from brokenreg.diagnostics import Diagnostics
 from brokenreg.faults.registry_view import RegistryView
 from brokenreg.gate.gate import Gate
 from brokenreg.images.fabricator import KINDS, Fabricator
+from brokenreg.images.layer import KEYSTREAM_LIBRARY
+from brokenreg.proxy.http.upstreams import LateUpstreams
 from brokenreg.proxy.proxy import Proxy
 from brokenreg.registry.auth.access import AccessCheck, PublicAddress
 from brokenreg.registry.auth.token_issuer import TokenIssuer
@@ -27,13 +31,16 @@ from brokenreg.registry.auth.users import Users
 from brokenreg.registry.request import CatalogSettings, Services
 from brokenreg.rules.path_rules import fault_images
 from brokenreg.rules.rule_books import RuleBooks
-from brokenreg.rules.scenario import load_scenario
+from brokenreg.rules.scenario import SourcedScenario
 from brokenreg.runtime.runtime import Runtime
 from brokenreg.runtime.status import Status
 from brokenreg.second_origin.credential_trap import CredentialTrap
 from brokenreg.second_origin.origin import SecondOrigin
 from brokenreg.storage import Store
 from brokenreg.traffic.log import ExchangeEvent, TrafficLog
+
+if TYPE_CHECKING:
+    from brokenreg.assembly.tls import Identity
 
 _TOKEN_LIFETIME = 300.0
 """Default lifetime of a token, in seconds."""
@@ -66,7 +73,7 @@ class Server:
                     settings.data, settings.cache_max_size, settings.max_data, settings.verify_interval
                 )
             )
-            identity = identity_of(settings, store.folder.tls)
+            identity = _identity(settings, store.folder.tls)
             certificate = None if identity is None else identity.certificate
             listeners = await enter(Listeners.bound(settings, certificate))
             proxy = await enter(running_proxy(settings, store, listeners.addresses, environ))
@@ -91,11 +98,14 @@ class Server:
         self._listeners = listeners
         self.authority = identity.authority if identity is not None and settings.tls else None
         """The CA file that clients must trust, with `--tls self-signed`."""
-        self.log = TrafficLog()
+        self.log = TrafficLog(memory=settings.log_memory)
         second = listeners.second_origin
         address = PublicAddress(settings.public_url)
         users = Users({user.name: user.password.get_secret_value() for user in settings.auth_user})
-        tokens = TokenService(users, TokenIssuer(), settings.token_lifetime or _TOKEN_LIFETIME)
+        token_issuer = TokenIssuer()
+        if settings.auth == "token":  # tokens are read without waiting
+            token_issuer.library.begin().result()
+        tokens = TokenService(users, token_issuer, settings.token_lifetime or _TOKEN_LIFETIME)
         catalog = CatalogSettings(settings.v2_catalog_delay, settings.v2_catalog_num_repos)
         view = RegistryView(
             store,
@@ -108,7 +118,7 @@ class Server:
             None if identity is None else identity.flawed,
             proxy.naming,
         )
-        scenarios = [load_scenario(path) for path in settings.scenario]
+        scenarios = _scenarios(settings.scenario)
         self.runtime = Runtime(
             settings=settings,
             log=self.log,
@@ -139,6 +149,14 @@ class Server:
         """Return, or raise, if a listener ends by itself."""
         await self._listeners.wait()
 
+    async def load_late(self) -> None:
+        """Import in a thread what only some requests need; those that come earlier wait for it."""
+        late = [*self._applications.late, KEYSTREAM_LIBRARY]
+        if isinstance(upstreams := self.runtime.proxy.client, LateUpstreams):
+            late.append(upstreams.client)
+        await asyncio.gather(*(each.get() for each in late))
+        gc.freeze()  # what was imported is never garbage
+
     def status(self) -> Status:
         """Return version, uptime, addresses and counts."""
         runtime = self.runtime
@@ -151,6 +169,7 @@ class Server:
             control=self.control_url,
             offline=runtime.proxy.is_offline,
             exchanges=self.log.end,
+            log_size=self.log.size,
             in_flight=self.log.in_flight,
             held=len(runtime.gate.held),
             connections=len(self._applications.accepted.connections),
@@ -176,3 +195,21 @@ class Server:
             self.runtime.stopping.set()
             self.runtime.gate.disable()
             await listeners.drain()
+
+
+def _identity(settings: Settings, folder: Path) -> Identity | None:
+    """Return what TLS listeners present; None if they speak plain HTTP. Only TLS needs that library."""
+    if settings.cert is None and settings.tls is None:
+        return None
+    from brokenreg.assembly.tls import identity_of
+
+    return identity_of(settings, folder)
+
+
+def _scenarios(paths: Sequence[Path]) -> list[SourcedScenario]:
+    """Return the scenarios in files. Raise `ScenarioError`."""
+    if not paths:
+        return []
+    from brokenreg.rules.scenario_text import load_scenario
+
+    return [load_scenario(path) for path in paths]

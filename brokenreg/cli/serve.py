@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import gc
 import sys
@@ -17,6 +16,8 @@ from brokenreg.redaction import announces_secret
 from brokenreg.tui.preferences import THEMES, Preferences
 
 if TYPE_CHECKING:
+    import asyncio
+
     from brokenreg.config.settings import Settings
 
 EXAMPLES = """
@@ -105,6 +106,8 @@ def _run(
     work: Coroutine[Any, Any, int], loop_factory: Callable[[], asyncio.AbstractEventLoop] | None = None
 ) -> None:
     """Run to the end, and exit. A problem that users can solve is one line on standard error."""
+    import asyncio
+
     from brokenreg.assembly.listeners import ListenError
     from brokenreg.rules.scenario import ScenarioError
     from brokenreg.storage.errors import StorageError

@@ -35,6 +35,7 @@ Size = Annotated[int, from_text(parse_size)]
 _TIMEOUT = within(0.001, 3600, "a duration from 1ms to 1h, for instance 60s")
 _TTL = within(0, 1e12, "a duration, 0s or more, for instance 60s; 0s: revalidate each time")
 _VERIFY = within(1, _LONGEST, 'a duration of 1s or more, for instance 24h, or "off"')
+_LOG_MEMORY = within(2**20, 2**40, "a size from 1MiB to 1TiB, for instance 64MiB")
 _MOST_DATA = within(
     1, math.inf, "a size of more than 0, for instance 50GiB; leave it out for all of the disk"
 )
@@ -184,6 +185,9 @@ class Settings(BaseModel):
         None, "FILE", "Write the ready line to FILE, once connections are accepted."
     )
     log: Path | None = option(None, "FILE", "Append each exchange to FILE, as a line of JSON.")
+    log_memory: Annotated[Size, _LOG_MEMORY] = option(
+        "64MiB", "SIZE", "Maximum memory of the log of exchanges; the oldest are dropped."
+    )
     v2_catalog_delay: Duration = option(
         "0s",
         "DURATION",

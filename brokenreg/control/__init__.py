@@ -1,5 +1,32 @@
 """The control API, on its own listener."""
 
-from brokenreg.control.app import Control
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from brokenreg.late_imports import Late
+from brokenreg.runtime.runtime import Runtime
+from brokenreg.wire.asgi import Receive, Scope, Send
+
+if TYPE_CHECKING:
+    from brokenreg.control.app import ControlApplication
 
 __all__ = ["Control"]
+
+
+class Control:
+    """Serves the control API of a runtime, at `address`. Its application is made after the start."""
+
+    def __init__(self, runtime: Runtime, address: str, token: str | None) -> None:
+        self.application = Late(partial(_application, runtime, address, token))
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        application = await self.application.get()
+        await application(scope, receive, send)
+
+
+def _application(runtime: Runtime, address: str, token: str | None) -> ControlApplication:
+    from brokenreg.control.app import ControlApplication
+
+    return ControlApplication(runtime, address, token)

@@ -55,7 +55,7 @@ _SECURITY_HEADERS = {
 """Headers of every response that does not set its own."""
 
 
-class Control:
+class ControlApplication:
     """Serves the control API of a runtime, to requests with its own Host and Origin only."""
 
     def __init__(self, runtime: Runtime, address: str, token: str | None) -> None:

@@ -14,14 +14,8 @@ from brokenreg.rules.active_rule import ActiveRule
 from brokenreg.rules.expectations import Verdict
 from brokenreg.rules.rule import Rule, rule_of
 from brokenreg.rules.rule_book import RuleBook
-from brokenreg.rules.scenario import (
-    Scenario,
-    SourcedScenario,
-    decode_scenario,
-    scenario_of,
-    write_scenario,
-    written,
-)
+from brokenreg.rules.scenario import Scenario, SourcedScenario, scenario_of, written
+from brokenreg.rules.scenario_text import decode_scenario, write_scenario
 from brokenreg.runtime import operations
 from brokenreg.runtime.runtime import Runtime
 

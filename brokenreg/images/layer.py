@@ -5,12 +5,9 @@ from __future__ import annotations
 import hashlib
 import threading
 
-from cryptography.hazmat.primitives.ciphers import Cipher
-from cryptography.hazmat.primitives.ciphers.algorithms import AES256
-from cryptography.hazmat.primitives.ciphers.modes import CTR
-
 from brokenreg.images.framing import GzipFrame, TarFrame
 from brokenreg.images.spec import LayerRecipe
+from brokenreg.late_imports import Late
 from brokenreg.wording import counted
 
 _BLOCK = 16
@@ -27,6 +24,10 @@ class Keystream:
 
     def read_into(self, offset: int, view: memoryview) -> None:
         """Fill `view` with the bytes at `offset`, which is not negative."""
+        from cryptography.hazmat.primitives.ciphers import Cipher
+        from cryptography.hazmat.primitives.ciphers.algorithms import AES256
+        from cryptography.hazmat.primitives.ciphers.modes import CTR
+
         counter, skip = divmod(offset, _BLOCK)
         stream = Cipher(AES256(self._key), CTR(counter.to_bytes(_BLOCK, "big"))).encryptor()
         if skip:
@@ -35,6 +36,9 @@ class Keystream:
             part = view[start : start + len(_ZEROS)]
             stream.update_into(_ZEROS[: len(part)], part)
 
+
+KEYSTREAM_LIBRARY = Late(lambda: Keystream("").read_into(0, memoryview(bytearray(1))))
+"""Imports the library by reading a byte: that takes long, and few of the first requests need it."""
 
 _SCRATCH = 1024 * 1024
 

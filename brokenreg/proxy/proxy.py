@@ -11,7 +11,7 @@ from brokenreg.proxy.cache.blobs import BlobCache
 from brokenreg.proxy.cache.freshness import CacheServices
 from brokenreg.proxy.cache.listings import Listings
 from brokenreg.proxy.cache.manifests import ManifestCache
-from brokenreg.proxy.http.client import UpstreamClient
+from brokenreg.proxy.http.upstreams import Upstreams
 from brokenreg.proxy.routes import OFFLINE, Naming, Route, parse_via
 from brokenreg.storage import Store
 
@@ -25,7 +25,7 @@ class Proxy:
     def __init__(
         self,
         naming: Naming,
-        client: UpstreamClient | None,
+        client: Upstreams | None,
         store: Store,
         ttl: float,
         *,

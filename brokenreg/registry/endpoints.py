@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING
 
-import quart
-from werkzeug.datastructures import Headers
-
+from brokenreg.late_imports import Late
 from brokenreg.oci.errors import ErrorCode, OCIError
 from brokenreg.oci.target import Endpoint
 from brokenreg.registry.auth.token_endpoint import get_token, post_token
@@ -19,7 +18,6 @@ from brokenreg.registry.responses import (
     Response,
     as_oci_error,
     error_response,
-    headers_of,
     send_parts,
     send_response,
 )
@@ -27,8 +25,10 @@ from brokenreg.registry.uploads import cancel_upload, get_upload, patch_upload, 
 from brokenreg.traffic.recorder import exchange_of
 from brokenreg.traffic.timeline_events import ResponseCutShort
 from brokenreg.wire.asgi import ZERO_COPY, ClientDisconnectedError, Handled, Receive, Scope, Send
-from brokenreg.wire.quart_app import call_quart, make_quart
 from brokenreg.wire.stream import stream_of
+
+if TYPE_CHECKING:
+    from brokenreg.registry.quart_endpoints import QuartEndpoints
 
 EndpointFunction = Callable[[RegistryRequest], Response | Awaitable[Response]]
 """Responds to a request immediately, or returns a coroutine if it must wait or read the request's body."""
@@ -60,27 +60,35 @@ _UPLOADS: dict[str, EndpointFunction] = {"POST": start_upload}
 _QUART = frozenset({Endpoint.TOKEN, Endpoint.REFERRERS})
 """The endpoints that Quart serves: they are rarely used, read no body, and send a short one."""
 
-_REQUEST = "brokenreg.request"
-"""The entry of the scope in which Quart's view finds the `RegistryRequest`."""
-
 
 class Registry:
     """Serves `/v2/` and `/token` inside the recorder, which has parsed the target of the request."""
 
     def __init__(self, services: Services) -> None:
         self._services = services
-        self._quart = make_quart("brokenreg.registry", max_body=0)
-        self._quart.add_url_rule("/", view_func=_view, methods=["GET", "HEAD"])
+        self.quart = Late(_quart_endpoints)
+        """What Quart serves; Quart is imported after the start."""
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Handled:
         """Return the response, or a coroutine that sends it if something has to be waited for."""
         request = RegistryRequest(self._services, scope, receive)
         if request.target.endpoint in _QUART and request.method in ("GET", "HEAD"):
-            return call_quart(self._quart, {**scope, "path": "/", _REQUEST: request}, receive, send)
+            return self._respond_by_quart(request, receive, send)
         response = _start(request)
         if isinstance(response, Response) and response.is_ready and not request.has_resources:
             return response.ready()
         return _finish(request, response, send)
+
+    async def _respond_by_quart(self, request: RegistryRequest, receive: Receive, send: Send) -> None:
+        respond = await self.quart.get()
+        async with request.resources:
+            await respond(request, request.scope, receive, send)
+
+
+def _quart_endpoints() -> QuartEndpoints:
+    from brokenreg.registry.quart_endpoints import quart_endpoints
+
+    return quart_endpoints(lambda request: _response_to(_start(request)))
 
 
 def _start(request: RegistryRequest) -> Response | Awaitable[Response]:
@@ -116,15 +124,6 @@ async def _finish(request: RegistryRequest, started: Response | Awaitable[Respon
             raise
         except Exception as error:  # noqa: BLE001 - the response must not look complete
             _cut_short(scope, as_oci_error(error))
-
-
-async def _view() -> quart.Response:
-    """Respond by Quart, which routes nothing: the recorder has parsed the target."""
-    scope: Scope = dict(quart.request.scope)
-    request: RegistryRequest = scope[_REQUEST]
-    async with request.resources:
-        response = await _response_to(_start(request))
-        return quart.Response(response.body, response.status, headers=Headers(headers_of(response)))
 
 
 def endpoint_of(request: RegistryRequest) -> EndpointFunction:

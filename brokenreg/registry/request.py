@@ -10,8 +10,7 @@ from functools import cached_property
 from typing import Any, TypeVar
 from urllib.parse import parse_qs
 
-from werkzeug.http import parse_etags
-
+from brokenreg.http.entity_tags import lists_tag
 from brokenreg.images.fabricator import Fabricator
 from brokenreg.oci.digests import Digest
 from brokenreg.oci.errors import ErrorCode, OCIError
@@ -121,7 +120,7 @@ class RegistryRequest:
     def has_content(self, digest: Digest) -> bool:
         """Return whether the client has the content, by If-None-Match: then the response is a 304."""
         known = header(self.scope, b"if-none-match")
-        return known is not None and parse_etags(known.decode("latin-1")).contains_weak(digest)
+        return known is not None and lists_tag(known.decode("latin-1"), digest)
 
     def location(self, kind: str, reference: str) -> str:
         """Return the path of something in this repository, with the prefixes that the client used.

@@ -11,7 +11,8 @@ from brokenreg.faults.context import Head
 from brokenreg.oci.digests import is_digest
 from brokenreg.oci.target import Endpoint
 from brokenreg.rules.rule import FieldError, Rule, fault_of, rule_of
-from brokenreg.rules.scenario import Scenario, write_scenario
+from brokenreg.rules.scenario import Scenario
+from brokenreg.rules.scenario_text import write_scenario
 from brokenreg.traffic.exchange import Exchange
 from brokenreg.traffic.matching import network_of
 from brokenreg.traffic.rule_outcome import OutcomeKind

@@ -21,6 +21,7 @@ class Status(BaseModel):
     control: str | None
     offline: bool = Field(description="true if no upstream is ever contacted")
     exchanges: int = Field(description="number of exchanges since the start")
+    log_size: int = Field(description="bytes that the log of exchanges takes; `--log-memory` limits them")
     in_flight: int
     held: int
     connections: int

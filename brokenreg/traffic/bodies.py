@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 
 from brokenreg.oci.target import Endpoint
@@ -17,11 +17,12 @@ MOST = 64 * 1024
 """Maximum number of bytes of one body; its first bytes are kept."""
 
 TOTAL = 16 * 1024 * 1024
-"""Maximum number of bytes of all bodies; those of the oldest exchanges are dropped first."""
+"""Default maximum number of bytes of all bodies; those of the oldest exchanges are dropped first."""
 
 _CACHED = 64
 """Maximum number of responses' bodies that are remembered to share them."""
 
+_PING, _TOKEN = Endpoint.PING, Endpoint.TOKEN
 _DOCUMENTS = frozenset(
     {Endpoint.PING, Endpoint.MANIFEST, Endpoint.TAGS, Endpoint.REFERRERS, Endpoint.CATALOG}
 )
@@ -60,12 +61,12 @@ class Kept:
 
     request: Body | None = None
     response: Body | None = None
+    length: int = field(init=False)
+    """The size of both, in bytes."""
 
-    @property
-    def length(self) -> int:
-        """Return the size of both, in bytes."""
-        request = 0 if self.request is None else len(self.request.data)
-        return request if self.response is None else request + len(self.response.data)
+    def __post_init__(self) -> None:
+        length = sum(len(body.data) for body in (self.request, self.response) if body is not None)
+        object.__setattr__(self, "length", length)
 
 
 NOTHING = Kept()
@@ -90,7 +91,7 @@ class Bodies:
         if not 0 < length <= self._total:
             return
         if exchange.id in self._kept:
-            self.drop(exchange)
+            self.drop(exchange.id)
         self._kept[exchange.id] = kept
         self.length += length
         while self.length > self._total:
@@ -101,9 +102,14 @@ class Bodies:
         if body and _is_kept(exchange):
             self.keep(exchange, _kept_response(body[:MOST], len(body), _is_document(exchange)))
 
-    def drop(self, exchange: Exchange) -> None:
+    @staticmethod
+    def forget_shared() -> None:
+        """Forget the bodies that are remembered to share them."""
+        _kept_response.cache_clear()
+
+    def drop(self, exchange_id: int) -> None:
         """Drop the bodies of one exchange."""
-        kept = self._kept.pop(exchange.id, None)
+        kept = self._kept.pop(exchange_id, None)
         if kept is not None:
             self.length -= kept.length
 
@@ -171,13 +177,14 @@ def _kept_response(data: bytes, size: int, is_document: bool) -> Kept:
 
 
 def _is_document(exchange: Exchange) -> bool:
-    return exchange.target.endpoint is not Endpoint.PING and (exchange.status or 0) < 400
+    return exchange.target.endpoint is not _PING and (exchange.status or 0) < 400
 
 
 def _is_kept(exchange: Exchange) -> bool:
     """Return whether the body of a response is kept: not if it is a blob, a token or a redirect."""
-    if exchange.method == "HEAD" or exchange.status is None or exchange.target.endpoint is Endpoint.TOKEN:
+    status = exchange.status
+    if status is None or exchange.method == "HEAD":
         return False
-    if exchange.status >= 400:
-        return True
-    return exchange.status < 300 and exchange.target.endpoint in _DOCUMENTS
+    if status < 300:
+        return exchange.target.endpoint in _DOCUMENTS
+    return status >= 400 and exchange.target.endpoint is not _TOKEN

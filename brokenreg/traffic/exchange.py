@@ -77,6 +77,9 @@ class Exchange:
     progress: WorkProgress | None = None
     timeline: Timeline = field(default_factory=Timeline)
     revision: int = 0
+    counted: int = 0
+    """Bytes of memory that the log has counted for it."""
+
     _clock: float = field(default_factory=time.perf_counter)
 
     @property
@@ -120,6 +123,15 @@ class Exchange:
         """Add a point to the timeline, now or at `when` (seconds since the epoch)."""
         elapsed = time.perf_counter() - self._clock if when is None else when - self.started
         self.timeline.add(event, elapsed)
+        self.revision += 1
+
+    def answered(self, status: int, headers: Headers, size: int) -> None:
+        """Record a response that was sent as a whole, with a body of `size` bytes."""
+        self.status = status
+        self.response_headers = headers
+        self.response_bytes = size
+        self.ended = Ended.COMPLETE
+        self.timeline.add_answer(time.perf_counter() - self._clock)
         self.revision += 1
 
     def summary(self) -> dict[str, object]:

@@ -9,12 +9,21 @@ from enum import StrEnum
 from itertools import count, islice
 
 from brokenreg.traffic.bodies import Bodies
-from brokenreg.traffic.exchange import Exchange
+from brokenreg.traffic.disposal import dispose
+from brokenreg.traffic.exchange import Exchange, Headers
+from brokenreg.traffic.memory import size_at_end, size_at_start
+from brokenreg.traffic.redaction import forget_texts
 
 logger = logging.getLogger(__name__)
 
 CAPACITY = 10_000
-"""Default number of exchanges: at most 4 KiB each, 40 MiB in all, and 16 MiB of bodies."""
+"""Default maximum number of exchanges."""
+
+MEMORY = 64 * 1024 * 1024
+"""Default maximum size of the log, in bytes."""
+
+_PART_OF_BODIES = 4
+"""A quarter of the log's memory may be bodies."""
 
 
 class ExchangeEvent(StrEnum):
@@ -25,6 +34,8 @@ class ExchangeEvent(StrEnum):
     HOLD_ENDED = "hold-ended"
     ENDED = "ended"
 
+
+_OPENED, _ENDED = ExchangeEvent.OPENED, ExchangeEvent.ENDED
 
 Listener = Callable[[ExchangeEvent, Exchange], None]
 
@@ -37,8 +48,11 @@ class TrafficLog:
     same when the oldest exchanges are dropped. Only `forget` changes them; `generation` grows then.
     """
 
-    def __init__(self, capacity: int = CAPACITY) -> None:
-        self._exchanges: deque[Exchange] = deque(maxlen=capacity)
+    def __init__(self, capacity: int = CAPACITY, memory: int = MEMORY) -> None:
+        self._capacity = capacity
+        self._memory = memory
+        self._counted = 0
+        self._exchanges: deque[Exchange] = deque()
         self._by_id: dict[int, Exchange] = {}
         self._listeners: dict[ExchangeEvent, tuple[Listener, ...]] = dict.fromkeys(ExchangeEvent, ())
         self.next_id: Callable[[], int] = count(1).__next__
@@ -48,7 +62,7 @@ class TrafficLog:
         self.generation = 0
         self.under_way: dict[int, Exchange] = {}
         """The exchanges that have not ended, by id, in order of arrival."""
-        self.bodies = Bodies()
+        self.bodies = Bodies(memory // _PART_OF_BODIES)
 
     def __len__(self) -> int:
         return len(self._exchanges)
@@ -75,20 +89,36 @@ class TrafficLog:
         """Return the number of exchanges that have not ended."""
         return len(self.under_way)
 
+    @property
+    def size(self) -> int:
+        """Return the size of what it holds, in bytes."""
+        return self._counted + self.bodies.length
+
     def find(self, exchange_id: int) -> Exchange | None:
-        """Return the exchange with that id, or None if it is no longer in the log."""
-        return self._by_id.get(exchange_id)
+        """Return the exchange with that id, or None if it has ended and is no longer in the log."""
+        return self._by_id.get(exchange_id) or self.under_way.get(exchange_id)
 
     def opened(self, exchange: Exchange) -> None:
         """Add an exchange whose request has arrived."""
-        if len(self._exchanges) == self._exchanges.maxlen:
-            self.bodies.drop(self._exchanges[0])
-            del self._by_id[self._exchanges[0].id]
-            self.first += 1
-        self._exchanges.append(exchange)
-        self._by_id[exchange.id] = exchange
         self.under_way[exchange.id] = exchange
-        self._notify(ExchangeEvent.OPENED, exchange)
+        self._add(exchange, size_at_start(exchange))
+        self.version += 1
+        if self._listeners[_OPENED]:
+            self._notify(_OPENED, exchange)
+
+    def answered(self, exchange: Exchange, status: int, headers: Headers, body: bytes) -> None:
+        """Add an exchange that is not in the log yet, with its response, which was sent as a whole.
+
+        For a response from memory, this replaces `opened`, `changed` and `closed`. The headers are redacted.
+        """
+        exchange.answered(status, headers, 0 if exchange.method == "HEAD" else len(body))
+        self.bodies.keep_whole(exchange, body)
+        self._add(exchange, size_at_start(exchange) + size_at_end(exchange))
+        self.version += 1
+        if self._listeners[_OPENED]:
+            self._notify(_OPENED, exchange)
+        if self._listeners[_ENDED]:
+            self._notify(_ENDED, exchange)
 
     def changed(self, exchange: Exchange) -> None:
         """Note that an exchange in the log has changed."""
@@ -97,30 +127,73 @@ class TrafficLog:
 
     def held(self, exchange: Exchange) -> None:
         """Report that an exchange is held."""
+        self.version += 1
         self._notify(ExchangeEvent.HELD, exchange)
 
     def hold_ended(self, exchange: Exchange) -> None:
         """Report that an exchange is no longer held."""
+        self.version += 1
         self._notify(ExchangeEvent.HOLD_ENDED, exchange)
 
     def closed(self, exchange: Exchange) -> None:
         """Report that an exchange has ended."""
         self.under_way.pop(exchange.id, None)
-        self._notify(ExchangeEvent.ENDED, exchange)
+        if exchange.id in self._by_id:
+            size = size_at_end(exchange)
+            exchange.counted += size
+            self._counted += size
+            if self._counted + self.bodies.length > self._memory:
+                self._drop_oldest()
+        else:
+            self._subtract(exchange)
+        self.version += 1
+        if self._listeners[_ENDED]:
+            self._notify(_ENDED, exchange)
 
     def forget(self, which: Callable[[Exchange], bool]) -> None:
-        """Remove some exchanges. The others get new positions; `end` stays the same."""
-        kept = []
+        """Remove some exchanges and free their memory. The others get new positions; `end` stays the same."""
+        kept: list[Exchange] = []
+        removed: list[Exchange] = []
         for exchange in self._exchanges:
-            if which(exchange):
-                self.bodies.drop(exchange)
-            else:
-                kept.append(exchange)
+            (removed if which(exchange) else kept).append(exchange)
+        for exchange in removed:
+            self._subtract(exchange)
         self.first = self.end - len(kept)
-        self._exchanges = deque(kept, self._exchanges.maxlen)
+        self._exchanges = deque(kept)
         self._by_id = {exchange.id: exchange for exchange in kept}
         self.generation += 1
         self.version += 1
+        forget_texts()
+        self.bodies.forget_shared()
+        dispose(removed)
+
+    def _add(self, exchange: Exchange, size: int) -> None:
+        exchange.counted = size
+        self._counted += size
+        self._by_id[exchange.id] = exchange
+        self._exchanges.append(exchange)
+        if len(self._exchanges) > self._capacity or self._counted + self.bodies.length > self._memory:
+            self._drop_oldest()
+
+    def _drop_oldest(self) -> None:
+        """Drop the oldest exchanges until the rest is within the limits, but never the newest."""
+        exchanges, bodies, memory = self._exchanges, self.bodies, self._memory
+        is_beyond = True
+        while is_beyond and len(exchanges) > 1:
+            oldest = exchanges.popleft()
+            number = oldest.id
+            del self._by_id[number]
+            bodies.drop(number)
+            if number not in self.under_way:
+                self._counted -= oldest.counted
+            self.first += 1
+            is_beyond = len(exchanges) > self._capacity or self._counted + bodies.length > memory
+
+    def _subtract(self, exchange: Exchange) -> None:
+        """Subtract an exchange that was removed. While it is in flight, it takes memory all the same."""
+        self.bodies.drop(exchange.id)
+        if exchange.id not in self.under_way:
+            self._counted -= exchange.counted
 
     def subscribe(self, listener: Listener, *events: ExchangeEvent) -> Callable[[], None]:
         """Call `listener` on the event loop for each of these events; return what unsubscribes it."""
@@ -135,7 +208,6 @@ class TrafficLog:
         return unsubscribe
 
     def _notify(self, event: ExchangeEvent, exchange: Exchange) -> None:
-        self.version += 1
         for listener in self._listeners[event]:
             try:
                 listener(event, exchange)

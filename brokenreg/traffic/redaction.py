@@ -14,6 +14,7 @@ from dataclasses import replace
 from functools import lru_cache
 from typing import TypeVar
 
+from brokenreg.oci.errors import OCIError
 from brokenreg.oci.target import Target
 from brokenreg.redaction import (
     REDACTED,
@@ -45,9 +46,9 @@ FIELD_SIZE = 8
 """Bytes of memory of a block of headers, and of the place of one header in it."""
 
 _HEADERS_CACHED = 4096
-_BLOCKS_CACHED = 512
-_MOST_FIELDS_CACHED = 32
-_LONGEST_BLOCK_CACHED = 4096
+_BLOCKS_CACHED = 1024
+_MOST_FIELDS_CACHED = 24
+_LONGEST_BLOCK_CACHED = 2048
 """Maximum number of remembered headers and blocks; maximum number of fields and bytes of such a block."""
 
 _LONGEST_CREDENTIALS = 16 * 1024
@@ -60,14 +61,14 @@ Value = TypeVar("Value")
 
 
 class _Remembered(dict[Key, Value]):
-    """The newest entries of a bounded number."""
+    """A bounded number of entries; if they are too many, all are forgotten."""
 
     def __init__(self, most: int) -> None:
         self._most = most
 
     def add(self, key: Key, value: Value) -> None:
         if len(self) >= self._most:
-            del self[next(iter(self))]
+            self.clear()
         self[key] = value
 
 
@@ -112,6 +113,14 @@ def _redact_field(field: tuple[bytes, bytes]) -> tuple[str, str]:
     return name, redact_header(name, field[1].decode("latin-1"))
 
 
+def forget_texts() -> None:
+    """Forget the headers, texts and bodies that are remembered to share them."""
+    _headers.clear()
+    _blocks.clear()
+    _cached_text.cache_clear()
+    redact_body.cache_clear()
+
+
 def redact_header(name: str, value: str) -> str:
     """Return the value of a header with its secrets replaced."""
     scheme, space, credentials = value.partition(" ")
@@ -137,12 +146,20 @@ def redact_line(text: str) -> str:
 def redact_target(target: Target) -> Target:
     """Return a target with its secrets replaced; if its path is invalid, it may contain anything.
 
-    Names of repositories, tags, digests and upload ids are shown as they are.
+    Names of repositories, tags, digests and upload ids are shown as they are. The error is a new one: that of
+    the request refers to everything that was under way when it was raised.
     """
-    if target.error is None:
+    error = target.error
+    if error is None:
         return target
-    repository, reference = redact_line(target.repository), redact_line(target.reference)
-    return replace(target, repository=repository, reference=reference)
+    repository = redact_line(target.repository)
+    return replace(
+        target,
+        name=repository if target.name == target.repository else redact_line(target.name),
+        repository=repository,
+        reference=redact_line(target.reference),
+        error=OCIError(error.status, error.code, redact_line(error.message)),
+    )
 
 
 @lru_cache(_BODIES_CACHED)

@@ -9,9 +9,8 @@ import re
 import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 from urllib.parse import quote, urlsplit
-
-import httpx
 
 from brokenreg.http.authority import parse_authority
 from brokenreg.oci.target import Endpoint
@@ -19,6 +18,9 @@ from brokenreg.redaction import REDACTED
 from brokenreg.traffic.bodies import Body
 from brokenreg.traffic.exchange import Exchange, Headers, Origin
 from brokenreg.traffic.request_head import REPLAY
+
+if TYPE_CHECKING:
+    import httpx
 
 MAX_RESPONSE = 64 * 1024 * 1024
 """Bytes of a response that a replay reads before it disconnects."""
@@ -60,6 +62,8 @@ class Replay:
 
         Raise `ReplayError`.
         """
+        import httpx
+
         size = 0
         async with httpx.AsyncClient(
             verify=False,  # noqa: S501 - the certificate of our own listener may be flawed on purpose
@@ -85,6 +89,8 @@ def replay_of(exchange: Exchange, listeners: Sequence[str], body: Body | None) -
 
     `body` is the request's body, if it was kept. Raise `ReplayError`.
     """
+    import httpx
+
     if exchange.endpoint is Endpoint.CONNECT:
         raise ReplayError("this connection had no request that could be sent again")
     if exchange.origin is Origin.SECOND or _has_secret_url(exchange):

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import fields, replace
+from sys import getsizeof
 from typing import Any, NamedTuple, overload
 
 from brokenreg.traffic.redaction import redact_line
 from brokenreg.traffic.timeline_events import (
+    EXCHANGE_ENDED,
+    HEADERS_SENT,
     KINDS,
     ExchangeEnded,
     HeadersSent,
@@ -28,6 +31,10 @@ CHARACTERS = 16 * 1024
 
 _WORDS = 48
 """Characters that a point may take in addition to its texts."""
+
+_FEW = 4
+_POINT_SIZE = 96
+"""Bytes of memory of a point in addition to its texts."""
 
 _KEPT = (RequestReceived, RequestBodyReceived, HeadersSent, ExchangeEnded)
 """Points that other parts of an exchange are derived from."""
@@ -78,6 +85,14 @@ class Timeline(Sequence[Point]):
         """Return the time of the newest point; None if there is none."""
         return self._events[-1] if self._events else None
 
+    @property
+    def size(self) -> int:
+        """Return its size in memory, in bytes; 0 for a few points without texts, as most exchanges have."""
+        if not self._characters and len(self._events) <= 2 * _FEW:
+            return 0
+        texts = (getattr(event, name) for event in self._events[::2] for name in _TEXTS[type(event)])
+        return len(self) * _POINT_SIZE + sum(map(getsizeof, texts))
+
     def add(self, event: TimelineEvent, at: float) -> None:
         """Add a point. Secrets in its texts are replaced, and long texts are cut."""
         texts = _TEXTS[type(event)]
@@ -88,6 +103,12 @@ class Timeline(Sequence[Point]):
         events.append(event)
         events.append(at)
         if self._characters or len(events) > 2 * MOST:
+            self._shorten()
+
+    def add_answer(self, at: float) -> None:
+        """Add the points of a response that was sent as a whole."""
+        self._events += (HEADERS_SENT, at, EXCHANGE_ENDED, at)
+        if len(self._events) > 2 * _FEW:
             self._shorten()
 
     def time_of(self, kind: type[TimelineEvent]) -> float | None:

@@ -164,6 +164,8 @@ def test_the_log_file_takes_each_exchange(tmp_path: Path) -> None:
             ["--listen", "127.0.0.1:0=127.1.2.300:5000"],
             '--listen: invalid upstream "127.1.2.300:5000": use a host name, an IPv4 address of four ',
         ),
+        (["--log-memory", "1023KiB"], "--log-memory: write a size from 1MiB to 1TiB, for instance 64MiB"),
+        (["--log-memory", "much"], "--log-memory: invalid size 'much'"),
         (["--verify-interval", "0s"], "--verify-interval: write a duration of 1s or more, for instance 24h"),
         (["--upstream", "a.b=http://c d"], "--upstream: a.b: the URL has a host that is none"),
         (
@@ -390,14 +392,6 @@ def test_help_tells_the_variables() -> None:
     told = " ".join(run_here("rules", "list", "--help").stdout.split())
     assert "env var: BROKENREG_URL; default: ($BROKENREG_CONTROL, else http://127.0.0.1:8081)" in told
     assert "BROKENREG_CONTROL_TOKEN" in told
-
-
-def test_start_up_imports_no_heavy_library() -> None:
-    """`--help` must not wait for Textual, Quart and httpx."""
-    heavy = ("textual", "quart", "httpx", "rich", "hypercorn")
-    code = f"import sys, brokenreg.cli.main; print([name for name in {heavy} if name in sys.modules])"
-    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert result.stdout.strip() == "[]"
 
 
 def free_port() -> int:

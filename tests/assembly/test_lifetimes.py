@@ -175,7 +175,8 @@ from brokenreg.diagnostics import Diagnostics
 
 async def run(folder):
     settings = Settings(listen=["127.0.0.1:0"], control=None, data=pathlib.Path(folder))
-    async with Server.running(settings, Diagnostics()):
+    async with Server.running(settings, Diagnostics()) as server:
+        await server.load_late()
         before = set(sys.modules)
         from httpcore._backends.auto import AutoBackend
         await AutoBackend().sleep(0)

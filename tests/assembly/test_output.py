@@ -47,6 +47,39 @@ async def test_lines_that_nobody_reads_are_counted(
     os.close(writer)
 
 
+async def test_long_lines_that_nobody_reads_are_limited_in_bytes(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The path of one request may have 64 KiB, and a line has it several times."""
+    monkeypatch.setattr(output, "_QUEUE_SIZE", 1_000_000)
+    monkeypatch.setattr(output, "_LAST_WORDS", 0.05)
+    reader, writer = os.pipe()
+    lines = LineWriter(writer, "standard output")
+    for _ in range(50):
+        lines.write("y" * 99_999)
+    await asyncio.sleep(0.05)
+    read = b""
+    while read.count(b"y") < 999_990:  # the thread of another test may still write to a pipe of that number
+        read += await asyncio.to_thread(os.read, reader, 100_000)
+    lines.close()
+    assert caplog.messages == ["standard output: 40 lines dropped so far: nobody reads it"]
+    os.close(reader)
+    os.close(writer)
+
+
+async def test_lines_that_were_written_make_room_for_others(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(output, "_QUEUE_SIZE", 1000)
+    with (tmp_path / "log").open("wb") as file:
+        lines = LineWriter(file.fileno(), "log")
+        for number in range(5):
+            lines.write(f"{number}" * 900)
+            await asyncio.sleep(0.1)
+        lines.close()
+    assert (tmp_path / "log").read_text().split() == [f"{number}" * 900 for number in range(5)]
+
+
 async def test_a_reader_that_has_gone_is_reported(caplog: pytest.LogCaptureFixture) -> None:
     reader, writer = os.pipe()
     os.close(reader)

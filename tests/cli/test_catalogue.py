@@ -13,7 +13,7 @@ from brokenreg.faults.catalogue import CATALOGUE
 from brokenreg.oci.names import check_name, check_tag
 from brokenreg.rules.path_rules import fault_images
 from brokenreg.rules.rule import rule_of
-from brokenreg.rules.scenario import read_scenario
+from brokenreg.rules.scenario_text import read_scenario
 
 _PAGE = Path(__file__).parents[2] / "docs/faults.md"
 

@@ -14,7 +14,8 @@ import httpx
 import pytest
 import trustme
 
-from brokenreg.rules.scenario import ScenarioError, read_scenario
+from brokenreg.rules.scenario import ScenarioError
+from brokenreg.rules.scenario_text import read_scenario
 from tests.connections import connects, dial, in_turn, read_all, rules_file, timelines, until_idle
 from tests.server import Brokenreg, brokenreg
 from tests.tls_client import (

@@ -58,6 +58,7 @@ def _status(log: TrafficLog) -> Status:
         control=None,
         offline=True,
         exchanges=log.end,
+        log_size=log.size,
         in_flight=log.in_flight,
         held=0,
         connections=0,

@@ -19,7 +19,7 @@ from textual.pilot import Pilot
 from brokenreg.assembly.server import Server
 from brokenreg.config.settings import Settings
 from brokenreg.diagnostics import Diagnostics
-from brokenreg.rules.scenario import load_scenario
+from brokenreg.rules.scenario_text import load_scenario
 from brokenreg.traffic.log import TrafficLog
 from brokenreg.tui.app import Panel
 from brokenreg.tui.saving import save, save_pieces

@@ -20,7 +20,8 @@ from brokenreg.diagnostics import Diagnostics
 from brokenreg.faults.catalogue import CATALOGUE
 from brokenreg.rules.rule import rule_of
 from brokenreg.rules.rule_book import RuleBook
-from brokenreg.rules.scenario import Scenario, load_scenario, write_scenario
+from brokenreg.rules.scenario import Scenario
+from brokenreg.rules.scenario_text import load_scenario, write_scenario
 from brokenreg.tui.app import Panel
 from brokenreg.tui.faults.form import fields_of, rule_from, texts_of
 from brokenreg.tui.faults.overrides import usual

@@ -17,7 +17,8 @@ from brokenreg.faults.catalogue import CATALOGUE
 from brokenreg.oci.target import Target, parse_target
 from brokenreg.rules.path_rules import PathRules, fault_images, prefix_of
 from brokenreg.rules.rule import Rule, rule_of
-from brokenreg.rules.scenario import Scenario, read_scenario, write_scenario
+from brokenreg.rules.scenario import Scenario
+from brokenreg.rules.scenario_text import read_scenario, write_scenario
 from brokenreg.traffic.matching import EndpointName
 from tests.server import Brokenreg
 

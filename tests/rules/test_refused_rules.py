@@ -11,7 +11,8 @@ import pytest
 
 from brokenreg.faults.catalogue import CATALOGUE
 from brokenreg.rules.rule import FieldError, rule_of
-from brokenreg.rules.scenario import ScenarioError, read_scenario
+from brokenreg.rules.scenario import ScenarioError
+from brokenreg.rules.scenario_text import read_scenario
 from brokenreg.traffic.redaction import user_of
 from brokenreg.tui.faults.form import fields_of, rule_from
 from tests.server import Brokenreg

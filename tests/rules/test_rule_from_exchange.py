@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from brokenreg.rules.rule import FieldError, fault_of, rule_of
 from brokenreg.rules.rule_books import RuleBooks
 from brokenreg.rules.rule_from_exchange import no_effect_reason, scenario_from_exchange
-from brokenreg.rules.scenario import read_scenario
+from brokenreg.rules.scenario_text import read_scenario
 from brokenreg.traffic.exchange import Exchange
 from tests.traffic import making
 

@@ -14,13 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from brokenreg.rules.rule import FieldError, Rule, rule_of
-from brokenreg.rules.scenario import (
-    Scenario,
-    ScenarioError,
-    load_scenario,
-    read_scenario,
-    write_scenario,
-)
+from brokenreg.rules.scenario import Scenario, ScenarioError
+from brokenreg.rules.scenario_text import load_scenario, read_scenario, write_scenario
 from tests.hang_guard import hang_guard
 from tests.server import Brokenreg, brokenreg, clean_environment
 

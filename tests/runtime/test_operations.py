@@ -21,7 +21,7 @@ from brokenreg.oci.digests import Digest
 from brokenreg.oci.mediatypes import OCI_MANIFEST, manifest_facts
 from brokenreg.rules.rule import rule_of
 from brokenreg.rules.rule_books import MAX_NAMESPACES
-from brokenreg.rules.scenario import load_scenario
+from brokenreg.rules.scenario_text import load_scenario
 from brokenreg.runtime import operations
 from brokenreg.runtime.errors import (
     FailedError,

@@ -70,8 +70,6 @@ a rule for a block, `ask` returns the response byte for byte, `rule_state` has t
 docs/faults.md, and the panel's pictures (`make screenshots`), which list the faults.
 """
 
-from __future__ import annotations
-
 from abc import ABC, abstractmethod
 from collections.abc import Collection
 from typing import Any, ClassVar, Self
@@ -102,7 +100,9 @@ WRITES = frozenset({"POST", "PATCH", "PUT"})
 class Fault(BaseModel, ABC):
     """One kind of failure with its parameters, which are its fields. Its docstring is its help."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    # Built when first used; and this module is without `from __future__ import annotations`, or pydantic
+    # would compile the annotations below for each of the faults. Both would be a tenth of a start.
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     name: ClassVar[str]
     default_endpoint: ClassVar[str]
@@ -163,7 +163,7 @@ class Fault(BaseModel, ABC):
             return f"{self.name} has an effect at {spelled}, and the endpoint is {next(iter(endpoints))}"
         return None
 
-    def shadows(self, inner: Fault) -> bool:
+    def shadows(self, inner: "Fault") -> bool:
         """Return whether `inner` is never reached if this fault is nearer to the client."""
         is_always = (
             type(self).inapplicable_reason is Fault.inapplicable_reason and inner.protocols <= self.protocols

@@ -16,8 +16,8 @@ from brokenreg.proxy.cache.fill_limits import FillBudget
 from brokenreg.proxy.cache.freshness import CacheServices, UpstreamAccess
 from brokenreg.proxy.default_upstream import ContentRequest, RequestKind, reraise
 from brokenreg.proxy.errors import UpstreamBusyError, UpstreamError, UpstreamStatusError
-from brokenreg.proxy.http.client import UpstreamClient
 from brokenreg.proxy.http.statuses import needs_get, status_error
+from brokenreg.proxy.http.upstreams import Upstreams
 from brokenreg.proxy.routes import Route, Via
 from brokenreg.proxy.shared_requests import SharedRequests
 from brokenreg.storage.blobs import BlobFile
@@ -128,13 +128,13 @@ class BlobCache:
             raise
 
     async def _request_size(
-        self, client: UpstreamClient, route: Route, digest: Digest, trace: UpstreamTrace
+        self, client: Upstreams, route: Route, digest: Digest, trace: UpstreamTrace
     ) -> int | None:
         key = (route, digest, route.via)
         return await self._sizes.join(key, lambda: self._fetch_size(client, route, digest, trace.add))
 
     async def _fetch_size(
-        self, client: UpstreamClient, route: Route, digest: Digest, add_event: AddEvent
+        self, client: Upstreams, route: Route, digest: Digest, add_event: AddEvent
     ) -> int | None:
         """Return the size from the response to HEAD, or else to GET, whose body is not read."""
         path = f"blobs/{digest}"
@@ -184,7 +184,7 @@ class BlobCache:
             except (OSError, StorageError):
                 logger.exception("making room in the cache failed; trying again with the next blob")
 
-    def _client(self, route: Route, digest: Digest) -> UpstreamClient:
+    def _client(self, route: Route, digest: Digest) -> Upstreams:
         """Return the client. Raise `OCIError` 404 as `UpstreamAccess.client` does, and 503 once closed."""
         if self._is_closed:
             raise shutting_down()

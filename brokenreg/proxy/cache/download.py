@@ -13,9 +13,8 @@ from brokenreg.oci.digests import Digest
 from brokenreg.oci.errors import ErrorCode
 from brokenreg.proxy.cache.fill_limits import FillLimit
 from brokenreg.proxy.errors import UpstreamContentError, UpstreamError, UpstreamUnreachableError
-from brokenreg.proxy.http.bodies import BodySource
-from brokenreg.proxy.http.client import UpstreamClient, UpstreamResponse
 from brokenreg.proxy.http.statuses import status_error
+from brokenreg.proxy.http.upstreams import Upstreams
 from brokenreg.proxy.routes import Route
 from brokenreg.traffic.timeline_events import AddEvent
 from brokenreg.traffic.upstream_events import DownloadResumed
@@ -23,6 +22,9 @@ from brokenreg.wording import counted, printable
 
 if TYPE_CHECKING:
     from hashlib import _Hash as Hash
+
+    from brokenreg.proxy.http.bodies import BodySource
+    from brokenreg.proxy.http.client import UpstreamResponse
 
 _CONTENT_RANGE = re.compile(r"bytes ([0-9]{1,19})-[0-9]{1,19}/(?:([0-9]{1,19})|\*)")
 
@@ -51,7 +53,7 @@ class BlobResponse:
 
 @asynccontextmanager
 async def request_blob(
-    client: UpstreamClient, route: Route, digest: Digest, offset: int, add_event: AddEvent
+    client: Upstreams, route: Route, digest: Digest, offset: int, add_event: AddEvent
 ) -> AsyncIterator[BlobResponse]:
     """Request a blob from `offset` on, and skip earlier bytes if the upstream sends them.
 
@@ -124,7 +126,7 @@ class ResumableDownload:
 
     def __init__(
         self,
-        client: UpstreamClient,
+        client: Upstreams,
         route: Route,
         digest: Digest,
         add_event: AddEvent,

@@ -19,7 +19,7 @@ from brokenreg.oci.errors import ErrorCode, OCIError, shutting_down
 from brokenreg.proxy.cache.download import BlobResponse, Overflow, ResumableDownload, chunks_after
 from brokenreg.proxy.cache.fill_limits import FillLimit, FillReservation, ended_if_abandoned, fill_limit
 from brokenreg.proxy.errors import UpstreamContentError, UpstreamError
-from brokenreg.proxy.http.client import UpstreamClient
+from brokenreg.proxy.http.upstreams import Upstreams
 from brokenreg.proxy.routes import Route
 from brokenreg.storage import Store
 from brokenreg.storage.blobs import BlobFile
@@ -49,7 +49,7 @@ class Fill:
 
     def __init__(
         self,
-        client: UpstreamClient,
+        client: Upstreams,
         store: Store,
         route: Route,
         digest: Digest,

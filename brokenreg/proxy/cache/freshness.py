@@ -12,8 +12,8 @@ from cachetools import TLRUCache, TTLCache
 from brokenreg.oci.errors import ErrorCode
 from brokenreg.proxy.default_upstream import DefaultUpstreamPolicy
 from brokenreg.proxy.errors import UpstreamError, UpstreamStatusError
-from brokenreg.proxy.http.client import UpstreamClient
 from brokenreg.proxy.http.statuses import not_cached
+from brokenreg.proxy.http.upstreams import Upstreams
 from brokenreg.proxy.routes import Route
 from brokenreg.storage import Store
 from brokenreg.traffic.upstream_events import Cache
@@ -41,7 +41,7 @@ class CacheServices:
     `keep_gone`, content that its upstream has deleted is still served.
     """
 
-    client: UpstreamClient | None
+    client: Upstreams | None
     store: Store
     ttl: float
     keep_gone: bool = False
@@ -99,7 +99,7 @@ class NegativeCache:
 class UpstreamAccess:
     """Provides the client if the upstream may be contacted. `code` is the error code of a 404."""
 
-    def __init__(self, client: UpstreamClient | None, code: ErrorCode) -> None:
+    def __init__(self, client: Upstreams | None, code: ErrorCode) -> None:
         self._client = client
         self._code = code
         self._negative = NegativeCache()
@@ -108,7 +108,7 @@ class UpstreamAccess:
         """Return whether the upstream may be contacted for that request."""
         return self._client is not None and not route.no_contact_reason
 
-    def client(self, route: Route, reference: str) -> UpstreamClient:
+    def client(self, route: Route, reference: str) -> Upstreams:
         """Return the client. Raise `OCIError` 404 without contact, or if a recent request found nothing."""
         if self._client is None or route.no_contact_reason:
             raise not_cached(route, self._code, reference)

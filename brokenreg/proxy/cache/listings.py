@@ -16,8 +16,8 @@ from brokenreg.proxy.cache.freshness import CacheServices, Freshness, UpstreamAc
 from brokenreg.proxy.cache.list_pages import REFERRERS, TAGS, ListKind, next_page, without_query
 from brokenreg.proxy.default_upstream import ContentRequest, RequestKind
 from brokenreg.proxy.errors import UpstreamError, UpstreamStatusError
-from brokenreg.proxy.http.client import UpstreamClient
 from brokenreg.proxy.http.statuses import status_error
+from brokenreg.proxy.http.upstreams import Upstreams
 from brokenreg.proxy.routes import Route, Via
 from brokenreg.proxy.shared_requests import SharedRequests
 from brokenreg.traffic.exchange import UpstreamTrace
@@ -155,7 +155,7 @@ class Listings:
         return known, Cache.STALE
 
     async def _fetch(
-        self, client: UpstreamClient, key: Key, kind: ListKind, add_event: AddEvent
+        self, client: Upstreams, key: Key, kind: ListKind, add_event: AddEvent
     ) -> tuple[list[Any], Cache]:
         """Request all pages of a list, up to the limits, and keep the list. Raise `UpstreamError`."""
         route, first = key

@@ -6,6 +6,7 @@ import asyncio
 import json
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from brokenreg.oci.digests import Digest, is_digest
 from brokenreg.oci.errors import ErrorCode, OCIError
@@ -21,13 +22,16 @@ from brokenreg.oci.mediatypes import (
     media_type,
 )
 from brokenreg.proxy.errors import UpstreamContentError, UpstreamError
-from brokenreg.proxy.http.client import UpstreamClient, UpstreamResponse
 from brokenreg.proxy.http.statuses import needs_get, status_error
+from brokenreg.proxy.http.upstreams import Upstreams
 from brokenreg.proxy.routes import Route
 from brokenreg.storage.records import Manifest
 from brokenreg.traffic.timeline_events import AddEvent
 from brokenreg.traffic.upstream_events import HeadInconclusive
 from brokenreg.wording import counted
+
+if TYPE_CHECKING:
+    from brokenreg.proxy.http.client import UpstreamResponse
 
 # All types, whatever the client accepts: without the newer ones, registries convert to obsolete formats.
 _ACCEPT = {"accept": ", ".join((OCI_INDEX, DOCKER_LIST, OCI_MANIFEST, DOCKER_MANIFEST, "*/*;q=0.5"))}
@@ -45,7 +49,7 @@ class ManifestContent:
 class ManifestRequest:
     """A manifest to request from an upstream, by its tag or digest. With `retry_429`, a 429 is retried."""
 
-    client: UpstreamClient
+    client: Upstreams
     route: Route
     reference: str
     retry_429: bool

@@ -5,7 +5,6 @@ Reports contain only host and path of a URL: queries carry signatures.
 
 from __future__ import annotations
 
-import secrets
 import ssl
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -32,6 +31,7 @@ from brokenreg.proxy.http.lookups import Lookups
 from brokenreg.proxy.http.pools import LimitedTransport, Pools
 from brokenreg.proxy.http.rate_limits import retry_rate_limited
 from brokenreg.proxy.http.transport import TracingTransport, Transport, silence_limit
+from brokenreg.proxy.http.upstreams import new_pseudonym
 from brokenreg.proxy.http.web_proxies import DIRECT, WebProxies
 from brokenreg.proxy.routes import Route
 from brokenreg.traffic.timeline_events import AddEvent
@@ -134,8 +134,10 @@ class UpstreamClient:
         authorize: Authorize,
         patience: float,
         web_proxies: WebProxies = DIRECT,
+        *,
+        pseudonym: str = "",
     ) -> None:
-        self.pseudonym = f"brokenreg-{secrets.token_hex(8)}"
+        self.pseudonym = pseudonym or new_pseudonym()
         """The name of this proxy in its own requests (Via, RFC 9110, section 7.6.3)."""
         self._via = f"1.1 {self.pseudonym}"
         self._urls = urls

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import json
+from typing import TYPE_CHECKING
 
 from brokenreg.oci.errors import ErrorCode, OCIError
 from brokenreg.proxy.errors import UpstreamError, UpstreamLoopError, UpstreamStatusError
-from brokenreg.proxy.http.client import UpstreamResponse
 from brokenreg.proxy.routes import OFFLINE, Route, tells_of_loop
 from brokenreg.redaction import redact_text
 from brokenreg.wording import printable
+
+if TYPE_CHECKING:
+    from brokenreg.proxy.http.client import UpstreamResponse
 
 _KINDS = {
     ErrorCode.BLOB_UNKNOWN: ("blob", "digest"),

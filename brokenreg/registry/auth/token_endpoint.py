@@ -24,8 +24,9 @@ _LONGEST_USER = 256
 _NO_STORE = {"cache-control": "no-store"}
 
 
-def get_token(request: RegistryRequest) -> Response:
+async def get_token(request: RegistryRequest) -> Response:
     """GET `/token?service=&scope=`: with `offline_token=true` also a refresh token."""
+    await request.tokens.token_issuer.library.get()
     value = request.header("authorization")
     credentials = None if value is None else Credentials.of_header(value)
     if value is not None and credentials is None:
@@ -39,6 +40,7 @@ def get_token(request: RegistryRequest) -> Response:
 async def post_token(request: RegistryRequest) -> Response:
     """POST `/token`: `grant_type=password` or `refresh_token`; `access_type=offline` for a refresh token."""
     form = _parse_form(await request.body.whole(_MAX_FORM))
+    await request.tokens.token_issuer.library.get()
     subject = _subject(request, form)
     scopes = parse_scopes(form.get("scope", ()))
     token = _token(request, subject, scopes, is_offline=_first(form, "access_type") == "offline")

@@ -8,8 +8,7 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-import jwt
-
+from brokenreg.late_imports import Late
 from brokenreg.oci.scopes import Scope
 
 SERVICE = "brokenreg"
@@ -31,6 +30,8 @@ class TokenIssuer:
 
     def __init__(self) -> None:
         self._key = secrets.token_bytes(32)
+        self.library = Late(_import_library)
+        """Whoever is on the event loop waits for it before the first call: few runs need tokens."""
 
     def access_token(self, subject: str, scopes: Sequence[Scope], issued: float, lifetime: float) -> str:
         """Return a token for these scopes, valid from `issued` (seconds since the epoch) for `lifetime` s."""
@@ -65,11 +66,15 @@ class TokenIssuer:
         return str(self._read(refresh_token, _REFRESH)["sub"])
 
     def _sign(self, claims: dict[str, Any]) -> str:
+        import jwt
+
         return jwt.encode(
             {"iss": _ISSUER, "jti": secrets.token_hex(8), **claims}, self._key, algorithm=_ALGORITHM
         )
 
     def _read(self, token: str, audience: str) -> dict[str, Any]:
+        import jwt
+
         try:
             return jwt.decode(
                 token,
@@ -84,3 +89,7 @@ class TokenIssuer:
             raise BadTokenError("the token is not valid yet") from None
         except jwt.InvalidTokenError:
             raise BadTokenError("the token is none of this registry's") from None
+
+
+def _import_library() -> None:
+    import jwt  # noqa: F401 - the import is what takes long

@@ -11,7 +11,7 @@ from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.widgets import Input, Static
 
-from brokenreg.rules.scenario import load_scenario, write_scenario
+from brokenreg.rules.scenario_text import load_scenario, write_scenario
 from brokenreg.runtime import operations
 from brokenreg.runtime.errors import OperationError
 from brokenreg.runtime.runtime import Runtime

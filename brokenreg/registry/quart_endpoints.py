@@ -1,0 +1,35 @@
+"""Quart for the endpoints that are rarely used. It routes nothing: the recorder has parsed the target."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+import quart
+from werkzeug.datastructures import Headers
+
+from brokenreg.registry.request import RegistryRequest
+from brokenreg.registry.responses import Response, headers_of
+from brokenreg.wire.asgi import Receive, Scope, Send
+from brokenreg.wire.quart_app import call_quart, make_quart
+
+QuartEndpoints = Callable[[RegistryRequest, Scope, Receive, Send], Awaitable[None]]
+
+_REQUEST = "brokenreg.request"
+"""The entry of the scope in which Quart's view finds the `RegistryRequest`."""
+
+
+def quart_endpoints(respond: Callable[[RegistryRequest], Awaitable[Response]]) -> QuartEndpoints:
+    """Return an application that responds to GET and HEAD requests with what `respond` returns."""
+    app = make_quart("brokenreg.registry", max_body=0)
+
+    async def view() -> quart.Response:
+        scope: Scope = dict(quart.request.scope)
+        response = await respond(scope[_REQUEST])
+        return quart.Response(response.body, response.status, headers=Headers(headers_of(response)))
+
+    app.add_url_rule("/", view_func=view, methods=["GET", "HEAD"])
+
+    async def call(request: RegistryRequest, scope: Scope, receive: Receive, send: Send) -> None:
+        await call_quart(app, {**scope, "path": "/", _REQUEST: request}, receive, send)
+
+    return call

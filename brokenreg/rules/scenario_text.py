@@ -1,0 +1,79 @@
+"""Scenarios as YAML, of which JSON is a part: read and written."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+import yaml
+
+from brokenreg.rules.rule import FieldError
+from brokenreg.rules.scenario import Scenario, ScenarioError, SourcedScenario, scenario_of, written
+from brokenreg.rules.yaml_text import MAX_TEXT, Lines, YAMLTextError, read_yaml
+
+_BREAKS = "\x85\u2028\u2029"
+"""Line breaks that PyYAML writes unchanged, but reads as spaces."""
+
+
+def read_scenario(text: str, source: str) -> SourcedScenario:
+    """Return the scenario in a YAML text, which errors call `source`. Raise `ScenarioError`."""
+    try:
+        document, lines = read_yaml(text)
+    except YAMLTextError as error:
+        raise ScenarioError(f"{source}:{error.line}: {error}") from None
+    try:
+        scenario = scenario_of(document)
+    except FieldError as error:
+        where = f"{source}:{_line(lines, error.field)}"
+        raise ScenarioError(f"{where}: {error}", error.where) from None
+    return SourcedScenario(
+        scenario,
+        tuple(f"{source}:{lines.get(('rules', place), 1)}" for place in range(len(scenario.rules))),
+    )
+
+
+def load_scenario(path: Path) -> SourcedScenario:
+    """Return the scenario in a file. Raise `ScenarioError`."""
+    try:
+        return decode_scenario(_content(path), str(path))
+    except OSError as error:
+        raise ScenarioError(f"{path}: {error.strerror}") from None
+
+
+def decode_scenario(content: bytes, source: str) -> SourcedScenario:
+    """Return the scenario in the bytes of a YAML text. Raise `ScenarioError`."""
+    if len(content) > MAX_TEXT:
+        raise ScenarioError(f"{source}:1: longer than the {MAX_TEXT} bytes that are read")
+    try:
+        return read_scenario(content.decode(), source)
+    except UnicodeDecodeError as error:
+        line = 1 + content.count(b"\n", 0, error.start)
+        raise ScenarioError(f"{source}:{line}: byte {error.start} is not UTF-8") from None
+
+
+def _content(path: Path) -> bytes:
+    """Return the content of a file, up to a byte more than is allowed. Raise `OSError`, `ScenarioError`."""
+    # A FIFO without a writer would block an open that waits.
+    with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise ScenarioError(f"{path}: is not a regular file")
+        return file.read(MAX_TEXT + 1)
+
+
+def write_scenario(scenario: Scenario) -> str:
+    """Return the scenario as YAML, which `read_scenario` reads. Raise `ScenarioError` if it is too long."""
+    document = written(scenario)
+    text = yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=110)
+    if any(character in text for character in _BREAKS):
+        text = yaml.safe_dump(document, sort_keys=False, width=110)
+    if len(text.encode()) > MAX_TEXT:
+        raise ScenarioError(f"it would be longer than the {MAX_TEXT} bytes that are read")
+    return text
+
+
+def _line(lines: Lines, field: tuple[str | int, ...]) -> int:
+    """Return the line of a field, or, if it is missing, of what it is missing from."""
+    while field and field not in lines:
+        field = field[:-1]
+    return lines.get(field, 1)

@@ -1,0 +1,60 @@
+"""Counts the memory that the log holds for an exchange, in bytes.
+
+What several exchanges share is counted once (headers) or for each of them (targets, bodies).
+"""
+
+from __future__ import annotations
+
+from sys import getsizeof
+
+from brokenreg.oci.target import Target
+from brokenreg.traffic.exchange import Exchange, Headers
+from brokenreg.traffic.redaction import BLOCK_SIZE, FIELD_SIZE, HEADER_SIZE, HeaderBlock
+
+EXCHANGE_SIZE = 1280
+"""An exchange with its numbers, names, short timeline and target, and its entries in the log."""
+
+_COPIES = 3
+"""The path, and the name and the repository in the target, which are parts of it."""
+
+_SHORT = 512
+"""Bytes of a path and a query whose target need not be looked at: both are counted `_COPIES` times."""
+
+_OUTCOME_SIZE = 160
+
+
+def size_at_start(exchange: Exchange) -> int:
+    """Return the size of an exchange whose request has arrived."""
+    texts = getsizeof(exchange.path)
+    if exchange.query:
+        texts += getsizeof(exchange.query)
+    size = EXCHANGE_SIZE + (_COPIES * texts if texts <= _SHORT else texts + _size_of_target(exchange.target))
+    return size + _size_of_headers(exchange.request_headers)
+
+
+def size_at_end(exchange: Exchange) -> int:
+    """Return what an exchange has grown by since then."""
+    size = exchange.timeline.size
+    if exchange.response_headers:
+        size += _size_of_headers(exchange.response_headers)
+    if exchange.rule_outcomes:
+        size += _OUTCOME_SIZE * len(exchange.rule_outcomes)
+    return size if exchange.edited is None else size + getsizeof(exchange.edited)
+
+
+def _size_of_headers(headers: Headers) -> int:
+    """Return what headers take in addition to what was counted before."""
+    if isinstance(headers, HeaderBlock):
+        size = headers.uncounted
+        if size:
+            headers.uncounted = 0
+        return size
+    return BLOCK_SIZE + sum(FIELD_SIZE + HEADER_SIZE + len(name) + len(value) for name, value in headers)
+
+
+def _size_of_target(target: Target) -> int:
+    texts = [target.namespace, target.repository, target.reference, target.name, target.upstream]
+    texts += [target.root, target.query, target.base.named, *target.faults]
+    if target.error is not None:
+        texts.append(str(target.error))
+    return sum(map(getsizeof, {id(text): text for text in texts}.values()))
