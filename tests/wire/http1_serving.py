@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -18,14 +18,19 @@ class RecordingTransport(asyncio.Transport):
 
     def __init__(self) -> None:
         super().__init__()
-        self.written = b""
-        self.is_reading = True
+        self.writes: list[bytes] = []
+        self.reads = True
         self.has_written_eof = False
         self.unsent = 0
+        self.was_aborted = False
         self._is_closing = False
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
-        self.written += data
+        self.writes.append(bytes(data))
+
+    @property
+    def written(self) -> bytes:
+        return b"".join(self.writes)
 
     def get_protocol(self) -> asyncio.BaseProtocol:
         return asyncio.Protocol()
@@ -43,7 +48,7 @@ class RecordingTransport(asyncio.Transport):
         self._is_closing = True
 
     def abort(self) -> None:
-        self._is_closing = True
+        self.was_aborted = self._is_closing = True
 
     def can_write_eof(self) -> bool:
         return True
@@ -52,10 +57,10 @@ class RecordingTransport(asyncio.Transport):
         self.has_written_eof = True
 
     def pause_reading(self) -> None:
-        self.is_reading = False
+        self.reads = False
 
     def resume_reading(self) -> None:
-        self.is_reading = True
+        self.reads = True
 
 
 def inbound_connection(*, over_tls: bool = False) -> InboundConnection:
@@ -76,18 +81,23 @@ async def feed(connection: HTTP1, pieces: Iterable[bytes]) -> None:
     transport = connection.transport
     assert isinstance(transport, RecordingTransport)
     for piece in pieces:
-        while not transport.is_reading:  # noqa: ASYNC110 - nobody else would set an event
-            await asyncio.sleep(0)
+        await until(lambda: transport.reads)
         if piece and not transport.is_closing():
             connection.data_received(piece)
         await asyncio.sleep(0)
-    await settle(connection)
+    await settle()
 
 
-async def settle(connection: HTTP1) -> None:
+async def settle() -> None:
     """Wait until every task that waits for nothing from outside has done what it can."""
     for _ in range(5):
         await asyncio.sleep(0)
+
+
+async def until(condition: Callable[[], bool], pause: float = 0.0) -> None:
+    """Wait until a condition holds that depends on the event loop alone."""
+    while not condition():  # noqa: ASYNC110 - what changes it sets no event
+        await asyncio.sleep(pause)
 
 
 @asynccontextmanager
