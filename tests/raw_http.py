@@ -236,15 +236,16 @@ class HTTP1(Connection):
 class HTTP2(Connection):
     """A connection that speaks HTTP/2, with prior knowledge where there is no TLS."""
 
-    def __init__(self, running: Brokenreg, *, source: str = "") -> None:
+    def __init__(self, running: Brokenreg, *, source: str = "", window: int = _LARGE) -> None:
+        """`window` is that of each stream."""
         super().__init__(running, alpn="h2", source=source)
         self._encoder, self._decoder = Encoder(), Decoder()
         self._buffer = b""
         self._block = b""
         self._stream = -1
-        settings = SettingsFrame(settings={SettingsFrame.INITIAL_WINDOW_SIZE: _LARGE})
-        window = WindowUpdateFrame(0, window_increment=_LARGE - 65535)
-        self.send(_PREFACE + settings.serialize() + window.serialize())
+        settings = SettingsFrame(settings={SettingsFrame.INITIAL_WINDOW_SIZE: window})
+        connection = WindowUpdateFrame(0, window_increment=_LARGE - 65535)
+        self.send(_PREFACE + settings.serialize() + connection.serialize())
 
     def ask(
         self,

@@ -37,7 +37,7 @@ _MOST_UNREAD = 1024 * 1024
 """Bytes that a client may leave unread before we read no more requests from it."""
 
 _IDLE, _LINGER = 75.0, 2.0
-_COSTS = {frames.HEADERS: 0.0, frames.RST_STREAM: 5.0, frames.SETTINGS: 5.0}
+_COSTS = {frames.HEADERS: 0.0, frames.RST_STREAM: 5.0, frames.SETTINGS: 5.0, frames.CONTINUATION: 20.0}
 """What frames cost as floods, other than 1."""
 
 _REQUEST_USE = 4.0
@@ -154,7 +154,7 @@ class HTTP2(Connection):
             is_left = time.monotonic() > until
         self._bodies.flush()
         self._input = data[at:]
-        return is_left
+        return is_left and len(self._input) >= frames.HEAD.size
 
     def _receive(self, kind: int, flags: int, frame: memoryview) -> None:
         """Take a frame that is not DATA."""
