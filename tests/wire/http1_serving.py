@@ -1,16 +1,23 @@
-"""HTTP/1.1 connections without a brokenreg: with a transport that only records, or on a socket."""
+"""HTTP/1.1 without a brokenreg: connections on a socket or a recording transport, and what answers."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
 from brokenreg.wire.application import Answer, Application
-from brokenreg.wire.asgi import ASGIApp
+from brokenreg.wire.asgi import PACE, ASGIApp, ClientDisconnectedError, Message
 from brokenreg.wire.http1 import HTTP1
 from brokenreg.wire.inbound_connection import AcceptedConnections, InboundConnection
+from brokenreg.wire.stream import Stream
+
+Headers = Sequence[tuple[bytes, bytes]]
+GET = b"GET %b HTTP/1.1\r\nHost: example.org\r\n\r\n"
+POST = b"POST / HTTP/1.1\r\nHost: example.org\r\nContent-Length: %d\r\n\r\n"
+CHUNKED = b"POST / HTTP/1.1\r\nHost: example.org\r\nTransfer-Encoding: chunked\r\n\r\n"
+LENGTH_2 = ((b"content-length", b"2"),)
 
 
 class RecordingTransport(asyncio.Transport):
@@ -119,3 +126,66 @@ async def serving(answer: Answer) -> AsyncIterator[tuple[int, list[HTTP1]]]:
         for connection in connections:
             connection.abort()
             await connection.ended
+
+
+def respond(stream: Stream) -> None:
+    """Respond at once, with the path."""
+    path = stream.scope["raw_path"]
+    stream.respond(200, ((b"content-length", b"%d" % len(path)),), path)
+
+
+def start(status: int = 200, headers: Headers = LENGTH_2, pace: float = 0.0) -> Message:
+    return {"type": "http.response.start", "status": status, "headers": list(headers), PACE: pace}
+
+
+def body(data: bytes, *, more: bool = False) -> Message:
+    return {"type": "http.response.body", "body": data, "more_body": more}
+
+
+class Held:
+    """An answer that responds when it is let, and notes who disconnected."""
+
+    def __init__(self) -> None:
+        self.streams: list[Stream] = []
+        self.disconnected: list[bytes] = []
+        self.news = asyncio.Event()
+        self.let = asyncio.Event()
+
+    def __call__(self, stream: Stream) -> Coroutine[Any, Any, None]:
+        self.streams.append(stream)
+        self.news.set()
+        return self._respond(stream)
+
+    async def _respond(self, stream: Stream) -> None:
+        try:
+            await stream.unless_gone(self.let.wait())
+        except ClientDisconnectedError:
+            self.disconnected.append(stream.scope["raw_path"])
+            self.news.set()
+            raise
+        await stream.send(start())
+        await stream.send(body(b"ok"))
+
+
+class Reader:
+    """An answer that reads the body when it is let, and responds."""
+
+    def __init__(self, *, is_let: bool = True) -> None:
+        self.messages: list[Message] = []
+        self.let = asyncio.Event()
+        self.cut_short: list[bool] = []
+        if is_let:
+            self.let.set()
+
+    async def __call__(self, stream: Stream) -> None:
+        await self.let.wait()
+        while not self.messages or self.messages[-1].get("more_body"):
+            self.messages.append(await stream.receive())
+        assert stream.body is not None
+        self.cut_short.append(stream.body.is_cut_short)
+        await stream.send(start())
+        await stream.send(body(b"ok"))
+
+    @property
+    def received(self) -> bytes:
+        return b"".join(message["body"] for message in self.messages)

@@ -14,6 +14,16 @@ from hypothesis import strategies as st
 from brokenreg.wire.http1_head import MAX_FIELDS, MAX_HEAD
 from brokenreg.wire.stream import Stream
 from tests.wire.http1_serving import connect, feed
+from tests.wire.odd_requests import (
+    CHUNKS,
+    FIELDS,
+    LINES,
+    ODD_CHUNKS,
+    ODD_FIELDS,
+    ODD_LINES,
+    ODD_TRAILERS,
+    TRAILERS,
+)
 
 Headers = list[tuple[bytes, bytes]]
 
@@ -123,140 +133,6 @@ async def assert_no_more_than_h11(pieces: Sequence[bytes]) -> None:
     """Assert that we accept nothing that h11 rejects, and understand the same."""
     ours, theirs = await by_us(pieces), by_h11(pieces)
     assert ours.requests == theirs.requests[: len(ours.requests)]
-
-
-LINES = [
-    b"GET /v2/ HTTP/1.1",
-    b"GET /v2/ HTTP/1.0",
-    b"HEAD /v2/a/manifests/b HTTP/1.1",
-    b"PUT /v2/a/manifests/b?x=y HTTP/1.1",
-    b"POST /v2/a/blobs/uploads/ HTTP/1.1",
-    b"BREW /pot HTTP/1.1",
-    b"get /v2/ HTTP/1.1",
-    b"OPTIONS * HTTP/1.1",
-    b"CONNECT example.org:443 HTTP/1.1",
-    b"GET http://example.org:81/v2/?n=1 HTTP/1.1",
-    b"GET http://example.org?x HTTP/1.1",
-    b"GET file:///etc/passwd HTTP/1.1",
-    b"GET /a://b HTTP/1.1",
-    b"GET v2 HTTP/1.1",
-]
-ODD_LINES = [
-    b"GET /v2/ HTTP/1.2",
-    b"GET /v2/ HTTP/2.0",
-    b"GET /v2/ HTTP/0.9",
-    b"GET /v2/ HTTP/11.1",
-    b"GET /v2/ http/1.1",
-    b"GET /v2/",
-    b"GET  /v2/ HTTP/1.1",
-    b"GET /v2/  HTTP/1.1",
-    b"GET /v2/ HTTP/1.1 ",
-    b" GET /v2/ HTTP/1.1",
-    b"GET\t/v2/ HTTP/1.1",
-    b"GET /v2/\xc3\xa9 HTTP/1.1",
-    b"GET /v2/\x00 HTTP/1.1",
-    b"GET /v2/\x7f HTTP/1.1",
-    b"G(T /v2/ HTTP/1.1",
-    b"GET /v2/ HTTP/1.1\r",
-    b"",
-    b"PRI * HTTP/2.0",
-]
-FIELDS = [
-    b"Host: example.org",
-    b"Accept: */*",
-    b"X-Empty:",
-    b"X-Spaces: \t a b \t",
-    b"x:y",
-    b"X-Latin: \xe9",
-    b"Connection: close",
-    b"Connection: keep-alive, x",
-    b"Expect: 100-continue",
-    b"Upgrade: h2c",
-    b"Connection: Upgrade",
-    b"Cookie: a=\x22b\x22; c",
-]
-ODD_FIELDS = [
-    b"Host: other.example",
-    b"Host:",
-    b"Host : example.org",
-    b"Content-Length: +3",
-    b"Content-Length: 3, 3",
-    b"Content-Length: 3, 4",
-    b"Content-Length: 0x3",
-    b"Content-Length: -1",
-    b"Content-Length:",
-    b"Content-Length: 3 3",
-    b"Content-Length: \x0b3",
-    b"Content-Length: " + b"9" * 20,
-    b"Content-Length: " + b"9" * 21,
-    b"Content_Length: 3",
-    b"Transfer-Encoding: chunked",
-    b"Transfer-Encoding: Chunked",
-    b"Transfer-Encoding: xchunked",
-    b"Transfer-Encoding: chunked, identity",
-    b"Transfer-Encoding: gzip, chunked",
-    b"Transfer-Encoding: identity",
-    b"Transfer-Encoding:\x0bchunked",
-    b"Transfer-Encoding : chunked",
-    b"Transfer-Encoding:",
-    b"Transfer-Encoding: chunked;q=1",
-    b"Transfer-Encoding",
-    b" folded: x",
-    b"\tfolded",
-    b"X\x00: y",
-    b"X: a\x00b",
-    b"X: a\rb",
-    b"X: a\x0cb",
-    b"X: a\x01b",
-    b"X\x22: y",
-    b": y",
-    b"Upgrade: websocket",
-    b"Connection: Upgrade, close",
-    b"Proxy-Connection: keep-alive",
-    b"GET / HTTP/1.1",
-]
-CHUNKS = [
-    b"3\r\nabc\r\n",
-    b"03;x=y\r\nabc\r\n",
-    b"A\r\n0123456789\r\n",
-    b"a;\r\n0123456789\r\n",
-]
-ODD_CHUNKS = [
-    b"3 \r\nabc\r\n",
-    b" 3\r\nabc\r\n",
-    b"3\nabc\n",
-    b"3\r\nabcd\r\n",
-    b"3\r\nab\r\n",
-    b"0x3\r\nabc\r\n",
-    b"-3\r\nabc\r\n",
-    b"+3\r\nabc\r\n",
-    b"3;\nx\r\nabc\r\n",
-    b"3;a\rb\r\nabc\r\n",
-    b"3;a\x00b\r\nabc\r\n",
-    b"3\r\nabc\n",
-    b"3\r\nabc\r",
-    b"3\r\nabc",
-    b"\r\n",
-    b"g\r\n",
-    b"fffffffffffffffff\r\nabc\r\n",
-    b"00000000000000003\r\nabc\r\n",
-    b"3 ;x\r\nabc\r\n",
-    b"3_0\r\n",
-]
-TRAILERS = [b"\r\n", b"X: y\r\n\r\n", b"A: b\r\nC: d\r\n\r\n"]
-ODD_TRAILERS = [
-    b"X: y\r\n z\r\n\r\n",
-    b"X : y\r\n\r\n",
-    b"X\r\n\r\n",
-    b"\n",
-    b"X: y\n\n",
-    b"Content-Length: 5\r\n\r\n",
-    b"Content-Length: x\r\n\r\n",
-    b"Transfer-Encoding: gzip, chunked\r\n\r\n",
-    b"X: \x00\r\n\r\n",
-    b" \r\n\r\n",
-    b"abc",
-]
 
 
 @st.composite

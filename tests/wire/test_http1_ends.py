@@ -1,0 +1,157 @@
+"""How connections of our own HTTP/1.1 end: time limits, shutdown, other protocols, memory."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import weakref
+from collections.abc import Coroutine
+from typing import Any
+
+import pytest
+
+from brokenreg.wire import http1, http1_sending
+from brokenreg.wire.connection import Next
+from brokenreg.wire.connection_events import TLSHelloOnPlainPort
+from brokenreg.wire.stream import Stream
+from tests.wire.http1_serving import GET, Held, body, connect, feed, respond, serving, settle, start, until
+
+
+async def test_a_connection_that_is_idle_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http1_sending, "IDLE_PATIENCE", 0.05)
+    monkeypatch.setattr(http1, "IDLE_PATIENCE", 0.05)
+    async with serving(respond) as (port, _):
+        client, writer = await asyncio.open_connection("127.0.0.1", port)
+        assert await client.read() == b""
+        writer.close()
+        client, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(GET % b"/a")
+        assert (await client.read()).endswith(b"/a")
+        writer.close()
+
+
+async def test_a_head_that_does_not_end_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http1, "HEAD_PATIENCE", 0.05)
+    async with serving(respond) as (port, _):
+        client, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(GET % b"/a" + b"GET / HTTP/1.1\r\nHost:")
+        received = await client.read()
+        assert received.partition(b"/a")[2].startswith(b"HTTP/1.1 408 Request Timeout\r\n")
+        writer.close()
+
+
+async def test_a_request_in_flight_has_no_time_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http1_sending, "IDLE_PATIENCE", 0.01)
+    monkeypatch.setattr(http1, "IDLE_PATIENCE", 0.01)
+    held = Held()
+    async with serving(held) as (port, _):
+        client, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(GET % b"/a")
+        await held.news.wait()
+        await asyncio.sleep(0.05)
+        held.let.set()
+        assert (await client.read()).endswith(b"ok")
+        writer.close()
+
+
+async def test_a_closed_connection_whose_client_reads_nothing_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http1_sending, "_CLOSE_PATIENCE", 0.01)
+    connection, transport = connect(respond)
+    transport.unsent = 3
+    connection.data_received((GET % b"/").replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))
+    assert transport.is_closing()
+    transport.unsent = 2
+    await asyncio.sleep(0.015)
+    assert not transport.was_aborted
+    await until(lambda: transport.was_aborted, 0.001)
+
+
+async def test_the_server_stops(monkeypatch: pytest.MonkeyPatch) -> None:
+    connection, transport = connect(respond)
+    connection.data_received(GET % b"/")
+    connection.finish()
+    assert transport.is_closing()
+    held = Held()
+    connection, transport = connect(held)
+    connection.data_received(GET % b"/" * 2)
+    connection.finish()
+    assert not transport.is_closing()
+    held.let.set()
+    await settle()
+    await settle()
+    assert transport.written.endswith(b"ok")
+    assert transport.is_closing()
+    assert len(held.streams) == 1
+
+
+async def test_a_tls_hello_is_noted() -> None:
+    connection, transport = connect(respond)
+    connection.data_received(b"\x16\x03\x01\x00\xa5")
+    assert [event for event, _ in connection.inbound.events] == [TLSHelloOnPlainPort()]
+    assert connection.inbound.answered
+    assert not connection.inbound.has_request
+    assert transport.written.startswith(
+        b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\nconnection: close\r\n"
+    )
+    assert transport.has_written_eof
+
+
+async def test_websockets_are_handed_over() -> None:
+    async def websocket(*arguments: Any) -> None:
+        raise AssertionError
+
+    head = (GET % b"/").replace(b"\r\n\r\n", b"\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n")
+    connection, transport = connect(respond, websocket)
+    connection.data_received(GET % b"/a" + head + b"rest")
+    connection.data_received(b" and more")
+    assert await connection.ended is Next.WEBSOCKET
+    assert connection.leftover == head + b"rest and more"
+    assert transport.written.endswith(b"/a")
+    assert not transport.reads
+
+
+@pytest.mark.parametrize("cut", [0, 3, 14, 17])
+async def test_http2_is_handed_over(cut: int) -> None:
+    preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+    connection, transport = connect(respond)
+    await feed(connection, [preface[:cut]])
+    connection.data_received(preface[cut:])
+    assert await connection.ended is Next.HTTP2
+    assert connection.leftover == preface
+    assert not transport.written
+
+
+class _Freed:
+    """A value in a scope, which notes when it is freed."""
+
+    def __init__(self, freed: list[str], name: str) -> None:
+        weakref.finalize(self, freed.append, name)
+
+
+async def test_nothing_is_left_for_the_garbage_collector() -> None:
+    freed: list[str] = []
+
+    async def later(stream: Stream) -> None:
+        await stream.send(start())
+        await stream.send(body(b"ok"))
+
+    def answer(stream: Stream) -> Coroutine[Any, Any, None] | None:
+        stream.scope["freed"] = _Freed(freed, stream.scope["path"])
+        if stream.scope["path"] == "/later":
+            return later(stream)
+        respond(stream)
+        return None
+
+    gc.disable()
+    try:
+        connection, transport = connect(answer)
+        weakref.finalize(connection, freed.append, "connection")
+        connection.data_received(GET % b"/now" + GET % b"/later")
+        await settle()
+        assert sorted(freed) == ["/later", "/now"]
+        connection.connection_lost(None)
+        del connection, transport
+        await settle()
+        assert freed[-1] == "connection"
+    finally:
+        gc.enable()
