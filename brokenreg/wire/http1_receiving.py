@@ -149,6 +149,7 @@ class ReceivingConnection(SendingConnection):
             return True  # a thread that read the body saw it first
         if self._body is None or self.is_closing or self.inbound.over_tls:
             self.note_disconnect()
+            self.close()  # as asyncio does, but with a deadline
             return False
         self._body.end(is_cut_short=True)
         self._body = self._decoder = None
@@ -158,7 +159,7 @@ class ReceivingConnection(SendingConnection):
 
     def _end_half_closed(self) -> None:
         self.note_disconnect()
-        self.transport.close()
+        self.close()
 
     def note_disconnect(self) -> None:
         super().note_disconnect()

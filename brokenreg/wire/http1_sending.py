@@ -44,7 +44,7 @@ class SendingConnection(Connection):
 
     def write(self, data: bytes) -> None:
         """Write without waiting. Raise `ClientDisconnectedError`."""
-        if self.transport.is_closing():
+        if self.is_cut or self.transport.is_closing():
             self.note_disconnect()
             raise ClientDisconnectedError
         self.transport.write(data)

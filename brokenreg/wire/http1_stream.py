@@ -126,6 +126,7 @@ class HTTP1Stream(Stream):
             await sender.send(file, offset, count)
         except ConnectionError:
             connection.note_disconnect()
+            connection.transport.abort()
             raise ClientDisconnectedError from None
         finally:
             self.file_bytes += sender.sent

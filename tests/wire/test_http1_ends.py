@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import itertools
 import weakref
 from collections.abc import Coroutine
 from typing import Any
@@ -54,16 +55,17 @@ async def test_a_request_in_flight_has_no_time_limit(monkeypatch: pytest.MonkeyP
         writer.close()
 
 
-async def test_a_closed_connection_whose_client_reads_nothing_ends(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(http1_sending, "_CLOSE_PATIENCE", 0.01)
+async def test_a_closed_connection_ends_when_its_client_reads_no_more(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(http1_sending, "_CLOSE_PATIENCE", 0.001)
     connection, transport = connect(respond)
-    transport.unsent = 3
+    sizes = itertools.chain(range(100, 50, -1), itertools.repeat(50))
+    monkeypatch.setattr(transport, "get_write_buffer_size", lambda: next(sizes))
     connection.data_received((GET % b"/").replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))
     assert transport.is_closing()
-    transport.unsent = 2
-    await asyncio.sleep(0.015)
-    assert not transport.was_aborted
     await until(lambda: transport.was_aborted, 0.001)
+    assert next(sizes) == 50
 
 
 async def test_the_server_stops(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -155,3 +157,16 @@ async def test_nothing_is_left_for_the_garbage_collector() -> None:
         assert freed[-1] == "connection"
     finally:
         gc.enable()
+
+
+async def test_a_client_that_ends_its_side_and_reads_nothing_does_not_keep_its_connection(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(http1_sending, "_CLOSE_PATIENCE", 0.01)
+    held = Held()
+    connection, transport = connect(held)
+    connection.data_received(GET % b"/")
+    transport.unsent = 1
+    connection.eof_received()
+    await until(lambda: transport.was_aborted, 0.001)
+    assert held.disconnected == [b"/"]
