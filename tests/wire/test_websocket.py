@@ -1,0 +1,55 @@
+"""A WebSocket on a connection of our own HTTP/1.1 is continued by Hypercorn."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from typing import Any
+
+from hypercorn.asyncio import serve
+from hypercorn.config import Config, Sockets
+
+from brokenreg.wire import tcp_server
+from brokenreg.wire.application import Application
+from brokenreg.wire.asgi import Receive, Scope, Send
+from brokenreg.wire.listen_socket import ListenSocket
+from tests.wire.http1_serving import GET, respond
+
+UPGRADE = (
+    b"GET /events HTTP/1.1\r\nHost: example.org\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+    b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+)
+
+
+async def test_a_websocket_after_a_request() -> None:
+    messages: list[Any] = []
+
+    async def websocket(scope: Scope, receive: Receive, send: Send) -> None:
+        messages.append(scope["path"])
+        messages.append((await receive())["type"])
+        await send({"type": "websocket.accept"})
+        messages.append((await receive())["text"])
+        await send({"type": "websocket.send", "text": "hi"})
+
+    application = Application(respond, websocket=websocket)
+    bound = ListenSocket(socket.AF_INET, socket.SOCK_STREAM, 0, over_tls=False)
+    bound.bind(("127.0.0.1", 0))
+    bound.listen()
+    bound.setblocking(False)
+    bound.accepted = application.accepted
+    config = Config()
+    config.loglevel = "WARNING"
+    config.create_sockets = lambda: Sockets([], [bound], [])  # type: ignore[method-assign]  # bound already
+    tcp_server.install()
+    stop = asyncio.Event()
+    server = asyncio.create_task(serve(application, config, shutdown_trigger=stop.wait))  # type: ignore[arg-type]  # ASGI's own types
+    reader, writer = await asyncio.open_connection(*bound.getsockname())
+    writer.write(GET % b"/a" + UPGRADE)
+    assert (await reader.readuntil(b"\r\n\r\n/a")).startswith(b"HTTP/1.1 200 OK\r\n")
+    assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 101 ")
+    writer.write(b"\x81\x85\0\0\0\0hello")
+    assert await reader.readexactly(4) == b"\x81\x02hi"
+    writer.close()
+    stop.set()
+    await server
+    assert messages == ["/events", "websocket.connect", "hello"]
