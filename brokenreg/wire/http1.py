@@ -93,8 +93,7 @@ class HTTP1(ReceivingConnection):
             self._upgrade(head, data[at:])
             return
         body = None
-        length = head.length
-        if length != 0:
+        if head.has_body and (length := head.length) != 0:
             body = self.expect_body(ChunkedDecoder() if length is None else LengthDecoder(length))
         line = head.line
         stream = self._stream = HTTP1Stream(

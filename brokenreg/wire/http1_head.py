@@ -74,22 +74,20 @@ _parse_known_line = lru_cache(1024)(_parse_line)
 
 
 class RequestHead:
-    """The head of one request. `length` is that of its body, None if it is chunked."""
+    """The head of one request."""
 
     __slots__ = (
-        "_codings",
-        "_hosts",
-        "_lengths",
-        "connection",
-        "expects_continue",
-        "headers",
-        "line",
-        "upgrade",
-    )
+        "_codings", "_hosts", "_lengths", "connection", "expects_continue", "has_body", "headers",
+        "keep_alive", "line", "upgrade",
+    )  # fmt: skip
 
     def __init__(self, line: RequestLine) -> None:
         self.line = line
         self.headers: list[tuple[bytes, bytes]] = []
+        self.keep_alive = line.version == "1.1"
+        """True if the connection continues after this request: never with HTTP/1.0."""
+        self.has_body = False
+        """True if `Content-Length` or `Transfer-Encoding` announces a body, if only an empty one."""
         self.connection = b""
         """The options of `Connection`, in lower case."""
         self.upgrade = b""
@@ -100,12 +98,8 @@ class RequestHead:
 
     @property
     def length(self) -> int | None:
+        """The length of the body, None if it is chunked."""
         return None if self._codings is not None else int(self._lengths or b"0")
-
-    @property
-    def keep_alive(self) -> bool:
-        """True if the connection continues after this request: never with HTTP/1.0."""
-        return self.line.version == "1.1" and not (self.connection and has_token(self.connection, b"close"))
 
     @property
     def is_websocket(self) -> bool:
@@ -129,11 +123,14 @@ class RequestHead:
 
     def _note(self, name: bytes, value: bytes) -> None:
         if name == b"content-length":
+            self.has_body = True
             self._lengths += b"," + value if self._lengths else value
         elif name == b"transfer-encoding":
+            self.has_body = True
             self._codings = value.lower() if self._codings is None else b"repeated"
         elif name == b"connection":
             self.connection += b"," + value.lower()
+            self.keep_alive = self.keep_alive and not has_token(self.connection, b"close")
         elif name == b"upgrade":
             self.upgrade = value
         elif self.line.version == "1.1" and has_token(value.lower(), b"100-continue"):
@@ -149,6 +146,10 @@ class RequestHead:
             raise RequestError(400 if self._codings in (None, b"chunked") else 501) from None
         if len(self.headers) > MAX_FIELDS:
             raise RequestError(431)
+        if self.has_body:
+            self._check_framing()
+
+    def _check_framing(self) -> None:
         if self._codings is not None:  # RFC 9112, section 6.1
             if self._lengths or self.line.version == "1.0":
                 raise RequestError(400)

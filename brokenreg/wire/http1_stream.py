@@ -33,8 +33,7 @@ class HTTP1Stream(Stream):
     """One request and its response. The next request of its connection begins when both have ended."""
 
     __slots__ = (
-        "_connection", "_expects_continue", "_is_bodiless", "_is_head", "_length", "_version", "is_complete",
-        "keep_alive",
+        "_connection", "_is_bodiless", "_length", "_request", "is_complete", "keep_alive",
     )  # fmt: skip
 
     def __init__(
@@ -46,10 +45,9 @@ class HTTP1Stream(Stream):
     ) -> None:
         super().__init__(connection.inbound, scope, body)
         self._connection = connection
-        self._expects_continue = head.expects_continue
-        self._is_head = head.line.method == "HEAD"
-        self._is_bodiless = self._is_head
-        self._version = head.line.version
+        self._request = head
+        self._is_bodiless = head.line.method == "HEAD"
+        """True if the response has no body."""
         self._length: int | None = None
         """What is left of the response's Content-Length; -1 and None as in `Framing`."""
         self.keep_alive = head.keep_alive
@@ -61,7 +59,7 @@ class HTTP1Stream(Stream):
         head = response_head(status, headers)
         if head.is_simple and self.keep_alive:
             data = simple_head(head)
-            if not (self._is_head or head.is_bodiless):
+            if not (self._is_bodiless or head.is_bodiless):
                 if len(body) != head.length:
                     raise ResponseLengthError(f"{len(body)} bytes, with a Content-Length of {head.length}")
                 data += body
@@ -72,8 +70,8 @@ class HTTP1Stream(Stream):
         self._end()
 
     def respond_continue(self) -> None:
-        if self._expects_continue:
-            self._expects_continue = False
+        if self._request.expects_continue:
+            self._request.expects_continue = False
             if not (self.has_started or self._connection.transport.is_closing()):
                 self._connection.write(CONTINUE + date_line() + b"\r\n")
 
@@ -185,8 +183,10 @@ class HTTP1Stream(Stream):
     def _head(self, status: int, headers: Sequence[tuple[bytes, bytes]]) -> bytes:
         """Return the head of the response, and note how its body is framed."""
         head = response_head(status, headers)
-        self._is_bodiless = self._is_head or head.is_bodiless
-        data, self._length, self.keep_alive = framed(head, version=self._version, keep_alive=self.keep_alive)
+        self._is_bodiless = self._is_bodiless or head.is_bodiless
+        data, self._length, self.keep_alive = framed(
+            head, version=self._request.line.version, keep_alive=self.keep_alive
+        )
         return data
 
     def _framed(self, data: bytes, *, more: bool) -> bytes:
