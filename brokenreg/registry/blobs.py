@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from contextlib import aclosing
 from functools import lru_cache
+from typing import TypeVar
 
 from brokenreg.images.unpacked import Content
 from brokenreg.oci.digests import Digest
@@ -21,6 +22,7 @@ from brokenreg.storage.blobs import BlobFile
 _CACHED = 1024
 """Blobs whose headers are cached."""
 
+Found = TypeVar("Found")
 Pairs = tuple[tuple[str, str], ...]
 
 
@@ -28,16 +30,24 @@ def get_blob(request: RegistryRequest) -> Response | Awaitable[Response]:
     """GET and HEAD `/v2/<name>/blobs/<digest>`."""
     if request.is_fabricated:
         return _get_fabricated(request)
-    file = _stored(request)
-    if file is not None and request.method == "HEAD":
-        with file:
-            return _response(request, file, file.size)
+    return _head(request) if request.method == "HEAD" else _get(request)
+
+
+def _head(request: RegistryRequest) -> Response | Awaitable[Response]:
+    size = _stored(request, request.store.integrity.size)
+    if size is not None:
+        return _response(request, None, size)
+    if request.route is None:
+        raise _unknown(request)
+    return _head_from_upstream(request, request.route)
+
+
+def _get(request: RegistryRequest) -> Response | Awaitable[Response]:
+    file = _stored(request, request.store.integrity.open)
     if file is not None:
         return _response(request, request.resources.enter_context(file), file.size)
     if request.route is None:
         raise _unknown(request)
-    if request.method == "HEAD":
-        return _head_from_upstream(request, request.route)
     return _get_from_upstream(request, request.route)
 
 
@@ -57,17 +67,17 @@ async def _get_fabricated(request: RegistryRequest) -> Response:
     return _response(request, blob, blob.size)
 
 
-def _stored(request: RegistryRequest) -> BlobFile | None:
-    """Return the blob if it was pushed, or None if it may come from an upstream. Raise `OCIError` 404."""
-    digest = request.target.digest
-    if request.repository is None or digest not in request.repository.links:
+def _stored(request: RegistryRequest, find: Callable[[Digest], Found | None]) -> Found | None:
+    """Find a blob that was pushed; None if it may come from an upstream. Raise `OCIError` 404."""
+    digest, repository = request.target.digest, request.repository
+    if repository is None or digest not in repository.links:
         return None
-    file = request.store.integrity.open(digest)
-    if file is not None:
+    found = find(digest)
+    if found is not None:
         request.store.index.touch_link(request.key, digest, time.time())
     elif request.store.integrity.is_quarantined(digest) and not _can_be_fetched_again(request):
         raise _unknown(request, "it was corrupt on disk and is not served any more; push it again")
-    return file
+    return found
 
 
 def _can_be_fetched_again(request: RegistryRequest) -> bool:
@@ -108,7 +118,10 @@ async def _get_from_upstream(request: RegistryRequest, route: Route) -> Response
     return _response(request, content, size)
 
 
-def _response(request: RegistryRequest, content: BlobFile | Content | Fill, size: int | None) -> Response:
+def _response(
+    request: RegistryRequest, content: BlobFile | Content | Fill | None, size: int | None
+) -> Response:
+    """Return the response with `content`, which a HEAD does not need."""
     digest = request.target.digest
     if request.has_content(digest):
         return Response(304, _headers(digest))
@@ -120,7 +133,7 @@ def _response(request: RegistryRequest, content: BlobFile | Content | Fill, size
         status = 206
         content_range = (("content-range", f"bytes {begin}-{end - 1}/{size}"),)
     headers = _headers(digest, content_range, None if end is None else end - begin)
-    if request.method == "HEAD" or begin == end:
+    if request.method == "HEAD" or begin == end or content is None:
         return Response(status, headers, None)
     return Response(status, headers, _parts(request, content, begin, end))
 

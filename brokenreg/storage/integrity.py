@@ -68,6 +68,17 @@ class Integrity:
             self.quarantine(digest, file, f"the file has {counted(file.size, 'byte')} instead of {stored}")
         return None
 
+    def size(self, digest: Digest) -> int | None:
+        """Return the size of a blob that could be served, as `open` would find it, without opening it."""
+        stored = self._index.blob_size(digest)
+        if stored is not None and self._blobs.size(digest) == stored:
+            return stored
+        file = self.open(digest)
+        if file is None:
+            return None
+        with file:
+            return file.size
+
     def quarantine(self, digest: Digest, file: BlobFile, problem: str) -> None:
         """Log a corrupt blob and stop serving it, unless another file has replaced it meanwhile."""
         if not self._blobs.quarantine(digest, file):
