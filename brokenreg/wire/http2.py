@@ -64,6 +64,7 @@ class HTTP2(Connection):
         self._is_draining = False
         """True if no more requests are accepted; the connection is closed after those in flight."""
         self._is_closing = False
+        self._last_stream_id = 0
         self._block = 0
         """How many bytes have come of a header block that has not ended."""
         self._used = self.loop.time()
@@ -111,7 +112,7 @@ class HTTP2(Connection):
             is_left = self._handle_input()
         except ProtocolError as error:
             self._h2.clear_outbound_data_buffer()
-            self._go_away(error.error_code)
+            self._close(error.error_code)
             return
         self._outgoing.flush()
         if is_left:
@@ -176,7 +177,8 @@ class HTTP2(Connection):
     def _receive_goaway(self, frame: memoryview) -> None:
         """End after the requests in flight, or now if the client reports an error (RFC 9113, section 6.8)."""
         if any(frame[13:17]):
-            self._close()
+            self.note_disconnect()
+            self.transport.close()
         else:
             self.finish()
 
@@ -203,6 +205,7 @@ class HTTP2(Connection):
         if self._is_draining:
             self._outgoing.reset(event.stream_id, ErrorCodes.REFUSED_STREAM)
             return
+        self._last_stream_id = event.stream_id
         self._used = self.loop.time()
         ends = event.stream_ended is not None
         try:
@@ -262,29 +265,21 @@ class HTTP2(Connection):
         self._used = self.loop.time()
         self._streams.pop(stream_id, None)
         if self._is_draining and not self._streams and not self.gone.is_set():
-            self._close()
+            self._close(ErrorCodes.NO_ERROR)
 
     def finish(self) -> None:
-        if self._is_draining:
-            return
         self._is_draining = True
-        self._outgoing.write(frames.goaway(self._h2.highest_inbound_stream_id, ErrorCodes.NO_ERROR))
-        if not self._streams:
-            self._close()
+        if not self._streams and not self.gone.is_set():
+            self._close(ErrorCodes.NO_ERROR)
 
-    def _go_away(self, code: int) -> None:
-        """Cut the connection: its client has broken the protocol, or does not use it."""
-        self._outgoing.write(frames.goaway(self._h2.highest_inbound_stream_id, code))
-        self._close()
-        self.mute()
-
-    def _close(self) -> None:
-        """Close the connection; the client has a moment to receive what was sent."""
+    def _close(self, code: int) -> None:
+        """Send GOAWAY and close the connection; the client has a moment to receive what was sent."""
         self._is_closing = True
+        self._outgoing.write(frames.goaway(self._last_stream_id, code))
         self._outgoing.flush()
         self.transport.close()
         self.loop.call_later(_LINGER, self.transport.abort)
-        self.note_disconnect()
+        self.mute()
 
     def _check_idle(self) -> None:
         """Close the connection if there was no request for a while."""
@@ -292,4 +287,4 @@ class HTTP2(Connection):
         if left > 0:
             self._timer = self.loop.call_later(left, self._check_idle)
         else:
-            self._go_away(ErrorCodes.NO_ERROR)
+            self._close(ErrorCodes.NO_ERROR)

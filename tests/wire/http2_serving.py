@@ -64,7 +64,7 @@ class Peer:
         self.goaway: GoAwayFrame | None = None
         self.frames: list[Frame] = []
         self._block = b""
-        self._read = 0
+        self._written = b""
         self._stream = -1
         settings = {} if window is None else {SettingsFrame.INITIAL_WINDOW_SIZE: window}
         self.greeting = PREFACE + SettingsFrame(settings=settings).serialize()
@@ -85,12 +85,15 @@ class Peer:
         """Wait until the server has done what it can, and read what it has sent."""
         for _ in range(TURNS):
             await asyncio.sleep(0)
-        written = self.transport.written
-        while len(written) - self._read >= 9:
-            frame, length = Frame.parse_frame_header(memoryview(written[self._read : self._read + 9]))
-            frame.parse_body(memoryview(written[self._read + 9 : self._read + 9 + length]))
-            self._read += 9 + length
+        self._written += b"".join(self.transport.writes)
+        self.transport.writes.clear()
+        view, at = memoryview(self._written), 0
+        while len(view) - at >= 9:
+            frame, length = Frame.parse_frame_header(view[at : at + 9])
+            frame.parse_body(view[at + 9 : at + 9 + length])
+            at += 9 + length
             self._take(frame)
+        self._written = self._written[at:]
 
     def _take(self, frame: Frame) -> None:
         self.frames.append(frame)

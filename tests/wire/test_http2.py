@@ -309,8 +309,7 @@ async def test_the_end_is_known_immediately(how: str, where: str, tmp_path: Path
         await asyncio.sleep(0.001)
     assert len(peer.connection.tasks) == 1
     await _disconnect(peer, how)
-    for _ in range(20):
-        await asyncio.sleep(0.001)
+    await asyncio.wait(peer.connection.tasks | {asyncio.create_task(asyncio.sleep(0))}, timeout=5)
     assert ends == ["disconnected"]
     assert not peer.connection.tasks
     assert not peer.connection._streams
@@ -359,12 +358,13 @@ async def test_a_server_that_stops_refuses_new_requests() -> None:
     await peer.send(peer.request())
     peer.connection.finish()
     await peer.send(peer.request())
-    assert peer.goaway is not None
-    assert (peer.goaway.error_code, peer.goaway.last_stream_id) == (0, 1)
     assert peer.last().ended == Reset(REFUSED)
+    assert not peer.transport.is_closing()
     go.set()
     await peer.settle()
     assert (peer.streams[1].body, peer.transport.is_closing()) == (b"late", True)
+    assert peer.goaway is not None
+    assert (peer.goaway.error_code, peer.goaway.last_stream_id) == (0, 1)
 
 
 async def test_idle_connections_are_closed(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -140,10 +140,10 @@ async def test_a_client_that_reads_no_answers_is_not_read() -> None:
     peer = await Peer(at_once(b"")).greet()
     peer.transport.unsent = 2**20 + 1
     await peer.send(peer.request())
-    assert not peer.transport.is_reading
+    assert not peer.transport.reads
     peer.transport.unsent = 0
     peer.connection.resume_writing()
-    assert peer.transport.is_reading
+    assert peer.transport.reads
 
 
 async def test_responses_wait_while_the_transport_is_full() -> None:
