@@ -8,7 +8,9 @@ from brokenreg.assembly.guards import RegistryGuard
 from brokenreg.config.settings import Settings
 from brokenreg.control import Control
 from brokenreg.faults.registry_view import RegistryView
+from brokenreg.http.asgi import Handler
 from brokenreg.late_imports import Late
+from brokenreg.listening.inbound_connection import AcceptedConnections
 from brokenreg.oci.resolution import Base
 from brokenreg.oci.target import Target
 from brokenreg.registry import Registry
@@ -24,8 +26,6 @@ from brokenreg.traffic.connections import ConnectionRecorder
 from brokenreg.traffic.exchange import Origin
 from brokenreg.traffic.recorder import Recorder
 from brokenreg.wire.application import Application, served_by
-from brokenreg.wire.asgi import Handler
-from brokenreg.wire.inbound_connection import AcceptedConnections
 
 
 def authenticated(

@@ -9,11 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from functools import lru_cache
 
-from brokenreg.http.authority import ip_address_of, parse_authority
-from brokenreg.oci.errors import ErrorCode, OCIError
-from brokenreg.registry.responses import error_response
-from brokenreg.traffic.request_head import head_of
-from brokenreg.wire.asgi import (
+from brokenreg.http.asgi import (
     EncodedHeaders,
     Handled,
     Handler,
@@ -23,6 +19,10 @@ from brokenreg.wire.asgi import (
     Scope,
     Send,
 )
+from brokenreg.http.authority import ip_address_of, parse_authority
+from brokenreg.oci.errors import ErrorCode, OCIError
+from brokenreg.registry.responses import error_response
+from brokenreg.traffic.request_head import head_of
 
 _CACHED = 256
 """Heads whose refusals are cached, and lists of response headers: clients send few different ones."""

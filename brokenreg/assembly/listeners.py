@@ -18,12 +18,12 @@ from hypercorn.config import Config, Sockets
 from brokenreg.concurrency import first_of
 from brokenreg.config.addresses import Address
 from brokenreg.config.settings import Settings
+from brokenreg.listening.accept_pause import is_due_to_pause
+from brokenreg.listening.handshake import ListenerContext
+from brokenreg.listening.inbound_connection import HANDSHAKE_PATIENCE
+from brokenreg.listening.listen_socket import ListenSocket
 from brokenreg.wire import tcp_server
-from brokenreg.wire.accept_pause import is_due_to_pause
 from brokenreg.wire.application import Application
-from brokenreg.wire.handshake import ListenerContext
-from brokenreg.wire.inbound_connection import HANDSHAKE_PATIENCE
-from brokenreg.wire.listen_socket import ListenSocket
 
 logger = logging.getLogger(__name__)
 

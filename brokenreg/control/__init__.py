@@ -5,9 +5,9 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
+from brokenreg.http.asgi import Receive, Scope, Send
 from brokenreg.late_imports import Late
 from brokenreg.runtime.runtime import Runtime
-from brokenreg.wire.asgi import Receive, Scope, Send
 
 if TYPE_CHECKING:
     from brokenreg.control.app import ControlApplication

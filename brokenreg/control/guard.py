@@ -5,8 +5,8 @@ from __future__ import annotations
 import hmac
 
 from brokenreg.control.problems import APIError
+from brokenreg.http.asgi import Scope, all_headers, header
 from brokenreg.http.authority import bracketed
-from brokenreg.wire.asgi import Scope, all_headers, header
 
 
 class ControlGuard:

@@ -9,11 +9,7 @@ from typing import Any, TypeVar
 
 from brokenreg.faults.registry_view import RegistryView
 from brokenreg.gate.passage import Passage
-from brokenreg.oci.errors import OCIError
-from brokenreg.registry.responses import Headers, Response, respond_error, send_response
-from brokenreg.traffic.exchange import Exchange
-from brokenreg.traffic.timeline_events import FaultHadNoEffect, FaultNote
-from brokenreg.wire.asgi import (
+from brokenreg.http.asgi import (
     CUT,
     RAW,
     ZERO_COPY,
@@ -27,6 +23,10 @@ from brokenreg.wire.asgi import (
     complete,
     requested_host,
 )
+from brokenreg.oci.errors import OCIError
+from brokenreg.registry.responses import Headers, Response, respond_error, send_response
+from brokenreg.traffic.exchange import Exchange
+from brokenreg.traffic.timeline_events import FaultHadNoEffect, FaultNote
 from brokenreg.wire.stream import Stream, stream_of
 
 

@@ -10,8 +10,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TypeVar
 
+from brokenreg.http.asgi import Message
 from brokenreg.traffic.redaction import redact_headers
-from brokenreg.wire.asgi import Message
 
 Header = tuple[str, str]
 Original = TypeVar("Original")

@@ -12,6 +12,7 @@ from typing import Protocol
 from brokenreg.concurrency import first_of
 from brokenreg.gate.breakpoints import Breakpoints
 from brokenreg.gate.edits import EditableHead
+from brokenreg.http.asgi import CUT, INTERNAL_ERROR, ZERO_COPY, ClientDisconnectedError, End, Message, Send
 from brokenreg.oci.errors import ErrorCode, OCIError
 from brokenreg.registry.responses import respond_error
 from brokenreg.traffic.exchange import Exchange
@@ -23,7 +24,6 @@ from brokenreg.traffic.timeline_events import (
     ResponseResumed,
     ResponseStepped,
 )
-from brokenreg.wire.asgi import CUT, INTERNAL_ERROR, ZERO_COPY, ClientDisconnectedError, End, Message, Send
 from brokenreg.wire.stream import H2, Stream
 
 HEADERS = -1

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
+from brokenreg.http.asgi import ZERO_COPY, ClientDisconnectedError, Handled, Receive, Scope, Send
 from brokenreg.late_imports import Late
 from brokenreg.oci.errors import ErrorCode, OCIError
 from brokenreg.oci.target import Endpoint
@@ -24,7 +25,6 @@ from brokenreg.registry.responses import (
 from brokenreg.registry.uploads import cancel_upload, get_upload, patch_upload, put_upload, start_upload
 from brokenreg.traffic.recorder import exchange_of
 from brokenreg.traffic.timeline_events import ResponseCutShort
-from brokenreg.wire.asgi import ZERO_COPY, ClientDisconnectedError, Handled, Receive, Scope, Send
 from brokenreg.wire.stream import stream_of
 
 if TYPE_CHECKING:

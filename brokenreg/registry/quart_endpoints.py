@@ -7,9 +7,9 @@ from collections.abc import Awaitable, Callable
 import quart
 from werkzeug.datastructures import Headers
 
+from brokenreg.http.asgi import Receive, Scope, Send
 from brokenreg.registry.request import RegistryRequest
 from brokenreg.registry.responses import Response, headers_of
-from brokenreg.wire.asgi import Receive, Scope, Send
 from brokenreg.wire.quart_app import call_quart, make_quart
 
 QuartEndpoints = Callable[[RegistryRequest, Scope, Receive, Send], Awaitable[None]]

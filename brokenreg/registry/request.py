@@ -10,6 +10,7 @@ from functools import cached_property
 from typing import Any, TypeVar
 from urllib.parse import parse_qs
 
+from brokenreg.http.asgi import ClientDisconnectedError, Receive, Scope, header
 from brokenreg.http.entity_tags import lists_tag
 from brokenreg.images.fabricator import Fabricator
 from brokenreg.oci.digests import Digest
@@ -21,7 +22,6 @@ from brokenreg.storage import Store
 from brokenreg.storage.records import Repository, RepositoryKey
 from brokenreg.traffic.exchange import UpstreamTrace
 from brokenreg.traffic.recorder import RecordedBody, exchange_of, lent_body, target_of
-from brokenreg.wire.asgi import ClientDisconnectedError, Receive, Scope, header
 from brokenreg.wire.stream import stream_of
 from brokenreg.wording import counted
 

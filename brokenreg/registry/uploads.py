@@ -7,15 +7,15 @@ import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import nullcontext
 
+from brokenreg.bulk.pipeline import writer_slot
+from brokenreg.http.asgi import ClientDisconnectedError
 from brokenreg.images.unpacked import Content
 from brokenreg.oci.digests import ALGORITHMS, Digest
 from brokenreg.oci.errors import ErrorCode, OCIError
 from brokenreg.registry.request import RegistryRequest
 from brokenreg.registry.responses import Response
 from brokenreg.storage.upload_session import UploadSession
-from brokenreg.storage.writers import writer_slot
 from brokenreg.traffic.recorder import RecordedBody
-from brokenreg.wire.asgi import ClientDisconnectedError
 
 _CHUNK = 256 * 1024
 _LONG = 1024 * 1024

@@ -10,6 +10,8 @@ from brokenreg.faults.context import FaultContext
 from brokenreg.faults.registry_view import RegistryView
 from brokenreg.gate.gate import Gate
 from brokenreg.gate.passage import Passage
+from brokenreg.http.asgi import Handled, Handler, ReadyResponse, Receive, Scope, Send, complete
+from brokenreg.listening.inbound_connection import AcceptDecision, InboundConnection
 from brokenreg.oci.errors import OCIError
 from brokenreg.oci.target import Endpoint
 from brokenreg.registry.auth.token_endpoint import read_token_form
@@ -21,8 +23,6 @@ from brokenreg.traffic.connections import ConnectionRecorder
 from brokenreg.traffic.exchange import Exchange
 from brokenreg.traffic.recorder import exchange_of
 from brokenreg.traffic.timeline_events import FaultInapplicable, FaultsApplied
-from brokenreg.wire.asgi import Handled, Handler, ReadyResponse, Receive, Scope, Send, complete
-from brokenreg.wire.inbound_connection import AcceptDecision, InboundConnection
 from brokenreg.wire.stream import stream_of
 
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from brokenreg.faults.catalogue import Fault
 from brokenreg.faults.context import Head
+from brokenreg.http.asgi import Message
 from brokenreg.oci.digests import is_digest
 from brokenreg.oci.target import Endpoint
 from brokenreg.rules.rule import FieldError, Rule, fault_of, rule_of
@@ -16,7 +17,6 @@ from brokenreg.rules.scenario_text import write_scenario
 from brokenreg.traffic.exchange import Exchange
 from brokenreg.traffic.matching import network_of
 from brokenreg.traffic.rule_outcome import OutcomeKind
-from brokenreg.wire.asgi import Message
 
 _LONGEST = 100
 """Maximum length, in characters, of a client's product in a match."""

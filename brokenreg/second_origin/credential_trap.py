@@ -14,12 +14,12 @@ from urllib.parse import parse_qsl
 from cachetools import LRUCache
 from pydantic import BaseModel, ConfigDict, Field
 
+from brokenreg.http.asgi import Handler, Message, Receive, Scope, Send, complete, header
 from brokenreg.redaction import SCHEMES, announces_secret, is_flag
 from brokenreg.second_origin.signed_urls import SIGNATURE
 from brokenreg.traffic.exchange import Exchange
 from brokenreg.traffic.recorder import exchange_of
 from brokenreg.traffic.timeline_events import CredentialReceived
-from brokenreg.wire.asgi import Handler, Message, Receive, Scope, Send, complete, header
 
 MAX_FORM = 64 * 1024
 """Bytes of a form that are searched."""

@@ -12,6 +12,7 @@ from dataclasses import replace
 from html import escape
 from urllib.parse import urlsplit
 
+from brokenreg.http.asgi import Handler, Message, Receive, Scope, Send, complete, respond_plain
 from brokenreg.http.dates import rfc3339
 from brokenreg.oci.errors import ErrorCode, OCIError
 from brokenreg.oci.target import TOKEN_PATH, Endpoint, parse_target
@@ -20,7 +21,6 @@ from brokenreg.second_origin.origin import SecondOrigin
 from brokenreg.second_origin.signed_urls import Allowed, Answer, SignedURL, SignedURLError, has_terms
 from brokenreg.traffic.recorder import exchange_of, target_of, with_target
 from brokenreg.traffic.redaction import redact_target
-from brokenreg.wire.asgi import Handler, Message, Receive, Scope, Send, complete, respond_plain
 
 _PAGE = b"<!DOCTYPE html>\n<html><head><title>Sign in</title></head><body>Please sign in.</body></html>\n"
 _TOKEN_LIFETIME = 300

@@ -6,11 +6,11 @@ import secrets
 import time
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
+from brokenreg.http.asgi import Scope, requested_host
 from brokenreg.http.authority import bracketed
 from brokenreg.oci.target import TOKEN_PATH, Endpoint, Target, parse_target
 from brokenreg.second_origin.signed_urls import LIFETIME, Allowed, Answer, SignedURL, URLSigner
 from brokenreg.traffic.recorder import target_of
-from brokenreg.wire.asgi import Scope, requested_host
 
 _FORWARDED = frozenset(
     {

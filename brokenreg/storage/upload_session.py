@@ -12,6 +12,7 @@ import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import TYPE_CHECKING
 
+from brokenreg.bulk.pipeline import PipelinedWriter, Source
 from brokenreg.concurrency import shielded
 from brokenreg.oci.digests import Digest
 from brokenreg.oci.errors import ErrorCode, OCIError
@@ -20,7 +21,7 @@ from brokenreg.storage.errors import StorageClosedError, TooLargeError, no_room
 from brokenreg.storage.folder import FILE_THREADS, DataFolder
 from brokenreg.storage.quota import Room
 from brokenreg.storage.records import UploadRow
-from brokenreg.storage.writers import BatchedWriter, PipelinedWriter, Source
+from brokenreg.storage.writers import BatchedWriter
 
 if TYPE_CHECKING:
     from hashlib import _Hash as Hash

@@ -6,11 +6,11 @@ from collections import OrderedDict
 from dataclasses import dataclass, field
 from functools import lru_cache
 
+from brokenreg.http.asgi import CUT, RAW, Message
 from brokenreg.oci.target import Endpoint
 from brokenreg.redaction import REDACTED
 from brokenreg.traffic.exchange import Exchange
 from brokenreg.traffic.redaction import redact_body
-from brokenreg.wire.asgi import CUT, RAW, Message
 from brokenreg.wording import counted
 
 MOST = 64 * 1024

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import time
 
+from brokenreg.listening.connection_events import ConnectionEvent, TLSHelloOnPlainPort
+from brokenreg.listening.inbound_connection import InboundConnection
 from brokenreg.oci.target import Endpoint, Target
 from brokenreg.traffic.exchange import Ended, Exchange, Origin
 from brokenreg.traffic.log import TrafficLog
 from brokenreg.traffic.timeline_events import EXCHANGE_ENDED, FirstRequestReceived, TimelineEvent
-from brokenreg.wire.connection_events import ConnectionEvent, TLSHelloOnPlainPort
-from brokenreg.wire.inbound_connection import InboundConnection
 
 
 class ConnectionRecorder:

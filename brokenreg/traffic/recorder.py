@@ -8,6 +8,21 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
 from functools import lru_cache
 from typing import Any
 
+from brokenreg.bulk.lent_socket import LentBody
+from brokenreg.http.asgi import (
+    CUT,
+    RAW,
+    ZERO_COPY,
+    Handled,
+    Handler,
+    Message,
+    ReadyResponse,
+    Receive,
+    Scope,
+    complete,
+    header,
+)
+from brokenreg.listening.connection_events import ConnectionCut
 from brokenreg.oci.resolution import Base
 from brokenreg.oci.target import Endpoint, Target, parse_target
 from brokenreg.traffic.bodies import BodyTap
@@ -21,21 +36,6 @@ from brokenreg.traffic.timeline_events import (
     REQUEST_RECEIVED,
     RequestBodyReceived,
 )
-from brokenreg.wire.asgi import (
-    CUT,
-    RAW,
-    ZERO_COPY,
-    Handled,
-    Handler,
-    Message,
-    ReadyResponse,
-    Receive,
-    Scope,
-    complete,
-    header,
-)
-from brokenreg.wire.connection_events import ConnectionCut
-from brokenreg.wire.lent_socket import LentBody
 from brokenreg.wire.stream import Stream
 
 _HEALTH = "/healthz"

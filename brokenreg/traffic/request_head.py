@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import lru_cache
 
+from brokenreg.http.asgi import EncodedHeaders, Scope
 from brokenreg.traffic.redaction import redact_headers, user_of
-from brokenreg.wire.asgi import EncodedHeaders, Scope
 
 REPLAY = b"x-brokenreg-replay"
 """Header with the id of the exchange whose request is repeated. It only marks the new exchange."""

@@ -3,7 +3,7 @@
 `kind` is the name in JSON. To add a kind, write a class, add it to the union at the end of its section, and
 write its words in timeline_text.py and its row in docs/control-api.md; mypy and the tests report what is
 missing. The timeline replaces secrets in fields of type `str` and limits their length. Events of connections
-are in wire/connection_events.py, those of the proxy in upstream_events.py.
+are in listening/connection_events.py, those of the proxy in upstream_events.py.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, fields
 from typing import ClassVar, get_args
 
+from brokenreg.listening.connection_events import ConnectionEvent
 from brokenreg.traffic.upstream_events import UpstreamEvent
-from brokenreg.wire.connection_events import ConnectionEvent
 
 # Requests and responses
 

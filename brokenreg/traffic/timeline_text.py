@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import assert_never
 
+from brokenreg.listening import connection_events as of
 from brokenreg.oci.sizes import format_size
 from brokenreg.traffic import timeline_events as on
 from brokenreg.traffic import upstream_events as up
 from brokenreg.traffic.timeline import Point
 from brokenreg.traffic.timeline_events import data_of
-from brokenreg.wire import connection_events as of
 from brokenreg.wording import counted, form_for
 
 

@@ -6,8 +6,8 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import Any
 
-from brokenreg.wire.asgi import ASGIApp, Receive, Scope, Send
-from brokenreg.wire.inbound_connection import AcceptedConnections
+from brokenreg.http.asgi import ASGIApp, Receive, Scope, Send
+from brokenreg.listening.inbound_connection import AcceptedConnections
 from brokenreg.wire.stream import Stream
 
 Answer = Callable[[Stream], Coroutine[Any, Any, None] | None]

@@ -8,9 +8,9 @@ from collections.abc import Coroutine
 from enum import Enum, auto
 from typing import Any
 
+from brokenreg.http.asgi import ClientDisconnectedError
+from brokenreg.listening.inbound_connection import InboundConnection
 from brokenreg.wire.application import Application
-from brokenreg.wire.asgi import ClientDisconnectedError
-from brokenreg.wire.inbound_connection import InboundConnection
 from brokenreg.wire.stream import Stream
 
 logger = logging.getLogger(__name__)

@@ -12,9 +12,9 @@ import fcntl
 import socket
 import sys
 
-from brokenreg.wire.asgi import End
+from brokenreg.http.asgi import End
+from brokenreg.listening.listen_socket import RESET_ON_CLOSE
 from brokenreg.wire.connection import Connection
-from brokenreg.wire.listen_socket import RESET_ON_CLOSE
 
 _SIOCOUTQ = 0x5411
 _POLL = 0.001

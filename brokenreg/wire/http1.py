@@ -10,17 +10,17 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any
 
+from brokenreg.http.asgi import ZERO_COPY
+from brokenreg.listening.connection_events import TLSHelloOnPlainPort
+from brokenreg.listening.inbound_connection import InboundConnection
 from brokenreg.wire.application import Application
-from brokenreg.wire.asgi import ZERO_COPY
 from brokenreg.wire.connection import Next
-from brokenreg.wire.connection_events import TLSHelloOnPlainPort
 from brokenreg.wire.http1_body import ChunkedDecoder, LengthDecoder
 from brokenreg.wire.http1_head import PREFACE, RequestError, RequestHead, check_beginning, read_head
 from brokenreg.wire.http1_receiving import ReceivingConnection
 from brokenreg.wire.http1_response import error_response
 from brokenreg.wire.http1_sending import IDLE_PATIENCE
 from brokenreg.wire.http1_stream import HTTP1Stream
-from brokenreg.wire.inbound_connection import InboundConnection
 
 HEAD_PATIENCE = 60.0
 """Seconds that a client has for the head of a request, from its first byte on."""

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 
+from brokenreg.bulk.lent_socket import LentBody, lend
+from brokenreg.listening.inbound_connection import InboundConnection
 from brokenreg.wire.application import Application
 from brokenreg.wire.http1_body import BodyDecoder, LengthDecoder
 from brokenreg.wire.http1_head import RequestError
 from brokenreg.wire.http1_sending import SendingConnection
-from brokenreg.wire.inbound_connection import InboundConnection
-from brokenreg.wire.lent_socket import LentBody, lend
 from brokenreg.wire.request_body import RequestBody
 
 _HALF_CLOSED_GRACE = 2.0

@@ -8,12 +8,12 @@ from __future__ import annotations
 import asyncio
 import math
 
+from brokenreg.bulk.lent_socket import LentBody
+from brokenreg.bulk.sendfile import FileSender
+from brokenreg.http.asgi import ClientDisconnectedError
+from brokenreg.listening.inbound_connection import InboundConnection
 from brokenreg.wire.application import Application
-from brokenreg.wire.asgi import ClientDisconnectedError
 from brokenreg.wire.connection import Connection
-from brokenreg.wire.inbound_connection import InboundConnection
-from brokenreg.wire.lent_socket import LentBody
-from brokenreg.wire.sendfile import FileSender
 
 IDLE_PATIENCE = 75.0
 """Seconds that a connection stays open without a request."""

@@ -7,7 +7,10 @@ import socket
 from collections.abc import Sequence
 from typing import IO
 
-from brokenreg.wire.asgi import ClientDisconnectedError, EncodedHeaders, End
+from brokenreg.bulk.lent_socket import LentBody, lend
+from brokenreg.bulk.sendfile import FileSender
+from brokenreg.http.asgi import ClientDisconnectedError, EncodedHeaders, End
+from brokenreg.listening.listen_socket import RESET_ON_CLOSE
 from brokenreg.wire.cutting import cut
 from brokenreg.wire.http1_head import RequestHead
 from brokenreg.wire.http1_response import (
@@ -20,10 +23,7 @@ from brokenreg.wire.http1_response import (
     simple_head,
 )
 from brokenreg.wire.http1_sending import SendingConnection
-from brokenreg.wire.lent_socket import LentBody, lend
-from brokenreg.wire.listen_socket import RESET_ON_CLOSE
 from brokenreg.wire.request_body import RequestBody
-from brokenreg.wire.sendfile import FileSender
 from brokenreg.wire.stream import CHUNK, Stream
 
 _YIELD_SIZE = 32 * 1024

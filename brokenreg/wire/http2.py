@@ -15,16 +15,16 @@ from h2.errors import ErrorCodes
 from h2.events import Event, RemoteSettingsChanged, RequestReceived, StreamEnded, StreamReset, WindowUpdated
 from h2.exceptions import DenialOfServiceError, FrameTooLargeError, ProtocolError
 
+from brokenreg.http.asgi import ZERO_COPY
+from brokenreg.listening.connection_events import MalformedRequest
+from brokenreg.listening.inbound_connection import InboundConnection
 from brokenreg.wire import http2_frames as frames
 from brokenreg.wire.application import Application
-from brokenreg.wire.asgi import ZERO_COPY
 from brokenreg.wire.connection import Connection
-from brokenreg.wire.connection_events import MalformedRequest
 from brokenreg.wire.http2_bodies import WINDOW, IncomingBodies
 from brokenreg.wire.http2_head import MalformedError, RequestHead, read_head
 from brokenreg.wire.http2_outgoing import MAX_HEAD, Outgoing, h2_connection
 from brokenreg.wire.http2_stream import HTTP2Stream
-from brokenreg.wire.inbound_connection import InboundConnection
 from brokenreg.wire.stream import H2
 
 logger = logging.getLogger(__name__)

@@ -11,8 +11,8 @@ from h2.errors import ErrorCodes
 from h2.stream import StreamInputs
 
 from brokenreg.concurrency import ThreadPool
+from brokenreg.http.asgi import ClientDisconnectedError, EncodedHeaders, End, Scope
 from brokenreg.wire import http2_frames as frames
-from brokenreg.wire.asgi import ClientDisconnectedError, EncodedHeaders, End, Scope
 from brokenreg.wire.cutting import cut
 from brokenreg.wire.http2_outgoing import STREAM_WINDOW, Outgoing
 from brokenreg.wire.request_body import RequestBody

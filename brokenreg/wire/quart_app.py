@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from quart import Quart
 
-from brokenreg.wire.asgi import ClientDisconnectedError, Receive, Scope, Send
+from brokenreg.http.asgi import ClientDisconnectedError, Receive, Scope, Send
 
 _ASGI: Scope = {"asgi": {"version": "3.0", "spec_version": "2.3"}, "root_path": "", "state": {}}
 """What ASGI demands of a scope and nothing here reads."""

@@ -7,7 +7,7 @@ import contextlib
 from collections import deque
 from collections.abc import Callable
 
-from brokenreg.wire.asgi import Message
+from brokenreg.http.asgi import Message
 
 _MOST_DROPPED = 64 * 1024 * 1024
 """Bytes of an unwanted body that are read before the response is sent anyway."""

@@ -7,8 +7,9 @@ import contextlib
 from collections.abc import Coroutine, Sequence
 from typing import IO, Any, NoReturn, TypeVar
 
+from brokenreg.bulk.lent_socket import LentBody
 from brokenreg.concurrency import first_of
-from brokenreg.wire.asgi import (
+from brokenreg.http.asgi import (
     CUT,
     PACE,
     RAW,
@@ -19,8 +20,7 @@ from brokenreg.wire.asgi import (
     Message,
     Scope,
 )
-from brokenreg.wire.inbound_connection import InboundConnection
-from brokenreg.wire.lent_socket import LentBody
+from brokenreg.listening.inbound_connection import InboundConnection
 from brokenreg.wire.request_body import RequestBody
 
 Result = TypeVar("Result")

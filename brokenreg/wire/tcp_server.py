@@ -12,11 +12,11 @@ from typing import cast
 from hypercorn.asyncio import run as hypercorn_run
 from hypercorn.asyncio.tcp_server import TCPServer
 
+from brokenreg.listening.inbound_connection import INBOUND
 from brokenreg.wire.application import Application
 from brokenreg.wire.connection import Connection, Next
 from brokenreg.wire.http1 import HTTP1
 from brokenreg.wire.http2 import HTTP2
-from brokenreg.wire.inbound_connection import INBOUND
 
 
 class Wire(TCPServer):

@@ -9,8 +9,8 @@ import pytest
 
 from brokenreg.assembly.guards import RegistryGuard
 from brokenreg.control.guard import ControlGuard
+from brokenreg.http.asgi import Message, ReadyResponse, Receive, Scope, Send
 from brokenreg.traffic.request_head import read_head
-from brokenreg.wire.asgi import Message, ReadyResponse, Receive, Scope, Send
 from tests.server import Brokenreg, brokenreg
 
 PORT = "PORT"

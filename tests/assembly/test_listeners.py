@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from brokenreg.assembly.listeners import quiet_handshakes
-from brokenreg.wire.accept_pause import AcceptPausedError
+from brokenreg.listening.accept_pause import AcceptPausedError
 
 
 class Loop:

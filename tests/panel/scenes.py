@@ -9,12 +9,12 @@ from exchanges import LAYER, NOON, NOW, answer, digest, end, exchange, small_pul
 from pushed import some_images
 from stored import HUB, TEAM, store_image, tar
 
+from brokenreg.http.asgi import End
+from brokenreg.listening.connection_events import ConnectionCut
 from brokenreg.rules.rule import rule_of
 from brokenreg.runtime.runtime import Runtime
 from brokenreg.traffic.exchange import Ended
 from brokenreg.traffic.timeline_events import FaultsApplied
-from brokenreg.wire.asgi import End
-from brokenreg.wire.connection_events import ConnectionCut
 
 
 async def nothing(runtime: Runtime) -> None:

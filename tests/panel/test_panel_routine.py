@@ -10,17 +10,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from screen import lines, look, shown, text
 
-from brokenreg.oci.target import Endpoint, Target, parse_target
-from brokenreg.traffic.exchange import Ended, Exchange, Origin
-from brokenreg.traffic.log import TrafficLog
-from brokenreg.traffic.timeline_events import ExchangeEnded, TimelineEvent
-from brokenreg.tui.traffic.view import is_routine
-from brokenreg.wire.connection_events import (
+from brokenreg.listening.connection_events import (
     ClosedBeforeTLSHello,
     TLSHandshakeCompleted,
     TLSHandshakeFailed,
     TLSHelloOnPlainPort,
 )
+from brokenreg.oci.target import Endpoint, Target, parse_target
+from brokenreg.traffic.exchange import Ended, Exchange, Origin
+from brokenreg.traffic.log import TrafficLog
+from brokenreg.traffic.timeline_events import ExchangeEnded, TimelineEvent
+from brokenreg.tui.traffic.view import is_routine
 
 CHALLENGE = (("www-authenticate", 'Basic realm="brokenreg"'),)
 HELLO, END = TLSHelloOnPlainPort(), ExchangeEnded()

@@ -6,13 +6,13 @@ import pytest
 from exchanges import NOW, answer, digest, end, exchange, passed, small_pull
 from screen import Clock, line_at_cursor, line_with, lines, look, shown, text
 
+from brokenreg.listening.connection_events import TLSHelloOnPlainPort
 from brokenreg.oci.target import Endpoint, Target
 from brokenreg.traffic.exchange import Ended, Exchange
 from brokenreg.traffic.log import TrafficLog
 from brokenreg.traffic.timeline_events import ExchangeEnded
 from brokenreg.tui.traffic import cells
 from brokenreg.tui.traffic.table import TrafficTable
-from brokenreg.wire.connection_events import TLSHelloOnPlainPort
 from tests.hang_guard import hang_guard
 
 SIZE = (80, 24)

@@ -14,10 +14,10 @@ from typing import Any
 import httpx
 import pytest
 
+from brokenreg.listening.inbound_connection import INBOUND, AcceptedConnections, InboundConnection
 from brokenreg.proxy.errors import UpstreamBusyError, UpstreamSilentError
 from brokenreg.proxy.http import lookups
 from brokenreg.proxy.http.lookups import Lookups
-from brokenreg.wire.inbound_connection import INBOUND, AcceptedConnections, InboundConnection
 from tests.process import brokenreg_process
 from tests.proxy.asked import asking, get
 from tests.registry.pushing import digest_of

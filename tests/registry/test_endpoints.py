@@ -12,6 +12,7 @@ import pytest
 from brokenreg.assembly.server import Server
 from brokenreg.config.settings import Settings
 from brokenreg.diagnostics import Diagnostics
+from brokenreg.http.asgi import ZERO_COPY, ReadyResponse
 from brokenreg.oci.errors import ErrorCode
 from brokenreg.oci.target import parse_target
 from brokenreg.registry import Registry
@@ -20,7 +21,6 @@ from brokenreg.registry.auth.token_service import TokenService
 from brokenreg.registry.auth.users import Users
 from brokenreg.registry.request import CatalogSettings, Services
 from brokenreg.traffic.exchange import Exchange
-from brokenreg.wire.asgi import ZERO_COPY, ReadyResponse
 from tests.registry.pushing import digest_of, error_of, image, push_blob, put_manifest
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
@@ -144,7 +144,7 @@ async def services(tmp_path: Path) -> AsyncIterator[Services]:
 async def test_content_that_is_here_is_sent_without_a_wait(
     services: Services, method: str, path: str, status: int
 ) -> None:
-    """It is returned, but for the content of a blob: that is sent by a coroutine, which has to wait for nothing."""
+    """It is returned. Only the content of a blob is sent by a coroutine, which waits for nothing."""
     sent: list[dict[str, Any]] = []
 
     async def send(message: dict[str, Any]) -> None:

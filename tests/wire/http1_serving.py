@@ -7,10 +7,10 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequen
 from contextlib import asynccontextmanager
 from typing import Any
 
+from brokenreg.http.asgi import PACE, ASGIApp, ClientDisconnectedError, Message
+from brokenreg.listening.inbound_connection import AcceptedConnections, InboundConnection
 from brokenreg.wire.application import Answer, Application
-from brokenreg.wire.asgi import PACE, ASGIApp, ClientDisconnectedError, Message
 from brokenreg.wire.http1 import HTTP1
-from brokenreg.wire.inbound_connection import AcceptedConnections, InboundConnection
 from brokenreg.wire.stream import Stream
 
 Headers = Sequence[tuple[bytes, bytes]]

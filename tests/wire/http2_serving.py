@@ -21,11 +21,11 @@ from hyperframe.frame import (
     WindowUpdateFrame,
 )
 
+from brokenreg.http.asgi import ClientDisconnectedError, Message
+from brokenreg.listening.inbound_connection import InboundConnection
 from brokenreg.wire.application import Answer, Application
-from brokenreg.wire.asgi import ClientDisconnectedError, Message
 from brokenreg.wire.http2 import HTTP2
 from brokenreg.wire.http2_frames import PREFACE
-from brokenreg.wire.inbound_connection import InboundConnection
 from brokenreg.wire.stream import Stream
 from tests.wire.http1_serving import RecordingTransport, inbound_connection
 

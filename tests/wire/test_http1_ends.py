@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
+from brokenreg.listening.connection_events import TLSHelloOnPlainPort
 from brokenreg.wire import http1, http1_sending
 from brokenreg.wire.connection import Next
-from brokenreg.wire.connection_events import TLSHelloOnPlainPort
 from brokenreg.wire.stream import Stream
 from tests.wire.http1_serving import GET, Held, body, connect, feed, respond, serving, settle, start, until
 

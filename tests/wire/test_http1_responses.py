@@ -8,7 +8,7 @@ from pathlib import Path
 import h11
 import pytest
 
-from brokenreg.wire.asgi import ZERO_COPY
+from brokenreg.http.asgi import ZERO_COPY
 from brokenreg.wire.stream import Stream
 from tests.wire.http1_serving import (
     GET,

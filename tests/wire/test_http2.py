@@ -20,9 +20,9 @@ from hyperframe.frame import (
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from brokenreg.http.asgi import CUT, ClientDisconnectedError, End
+from brokenreg.listening.connection_events import MalformedRequest
 from brokenreg.wire import http2
-from brokenreg.wire.asgi import CUT, ClientDisconnectedError, End
-from brokenreg.wire.connection_events import MalformedRequest
 from brokenreg.wire.stream import Stream
 from tests.wire.http2_serving import Peer, Reset, Uploads, at_once, data, ping, reset, respond
 

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from brokenreg.wire.asgi import ZERO_COPY
+from brokenreg.http.asgi import ZERO_COPY
 from brokenreg.wire.stream import CHUNK, Stream
 from tests.process import brokenreg_process
 from tests.raw_http import HTTP2

@@ -9,10 +9,10 @@ from typing import Any
 from hypercorn.asyncio import serve
 from hypercorn.config import Config, Sockets
 
+from brokenreg.http.asgi import Receive, Scope, Send
+from brokenreg.listening.listen_socket import ListenSocket
 from brokenreg.wire import tcp_server
 from brokenreg.wire.application import Application
-from brokenreg.wire.asgi import Receive, Scope, Send
-from brokenreg.wire.listen_socket import ListenSocket
 from tests.wire.http1_serving import GET, respond
 
 UPGRADE = (

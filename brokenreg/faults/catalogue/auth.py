@@ -12,6 +12,7 @@ from brokenreg.faults.catalogue.base import Fault
 from brokenreg.faults.catalogue.headers import HeaderValue
 from brokenreg.faults.catalogue.parameters import Duration, SignedDuration
 from brokenreg.faults.context import FaultContext, Head
+from brokenreg.http.asgi import Message
 from brokenreg.oci.errors import ErrorCode, OCIError
 from brokenreg.oci.target import TOKEN_PATH, Endpoint
 from brokenreg.registry.auth.access import bearer, needed
@@ -19,7 +20,6 @@ from brokenreg.registry.auth.token_service import Terms, with_terms
 from brokenreg.registry.auth.users import REALM
 from brokenreg.traffic.exchange import Exchange
 from brokenreg.traffic.matching import Match
-from brokenreg.wire.asgi import Message
 
 _HTML = b"<html><title>Sign in</title><p>Please sign in to continue</p></html>"
 _SOMEWHERE_ELSE = "another/repository"

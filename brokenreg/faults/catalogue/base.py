@@ -60,7 +60,7 @@ What HTTP cannot express is sent by the wire. `context.write` sends bytes outsid
 `context.cut` ends a connection or stream. After a `write` there must be a `cut`: the connection closes, and
 the exchange is `aborted`. If only HTTP/1.1 can express the fault, set `protocols`. If Content-Length is
 removed (`Head.remove`), the server sends the body in chunks. What HTTP can express but the server cannot (a
-slow head) is a key of `http.response.start` in `wire/asgi.py`, as `PACE` is. Such a key also passes the other
+slow head) is a key of `http.response.start` in `http/asgi.py`, as `PACE` is. Such a key also passes the other
 faults of the exchange, while a key of `http.response.body` does not.
 
 The test belongs to `tests/faults`. The fixtures `each` (plain, TLS, HTTP/2) and `http1` of
@@ -78,12 +78,12 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from brokenreg.faults.context import FaultContext, Head
 from brokenreg.faults.registry_view import RegistryView
+from brokenreg.listening.inbound_connection import AcceptDecision
 from brokenreg.oci.params import join_params, spell
 from brokenreg.oci.target import Endpoint
 from brokenreg.traffic.exchange import Exchange
 from brokenreg.traffic.matching import Match
 from brokenreg.validation import describe_error, error_location
-from brokenreg.wire.inbound_connection import AcceptDecision
 
 ANY = "any"
 """In place of an endpoint: everything that a request can address."""

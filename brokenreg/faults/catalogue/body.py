@@ -10,10 +10,10 @@ from pydantic import Field
 from brokenreg.faults.catalogue.base import HTTP1, HTTP2, READS, Fault
 from brokenreg.faults.catalogue.parameters import Extent, Size, bytes_of, ends_before
 from brokenreg.faults.context import FaultContext, Head, ResponseFilter
+from brokenreg.http.asgi import INTERNAL_ERROR, End
 from brokenreg.oci.target import Endpoint
 from brokenreg.traffic.exchange import Exchange
 from brokenreg.traffic.recorder import with_target
-from brokenreg.wire.asgi import INTERNAL_ERROR, End
 
 _GET = frozenset({"GET"})
 _FLIPPED = bytes(255 - byte for byte in range(256))

@@ -10,9 +10,9 @@ from brokenreg.faults.catalogue.base import HTTP1, HTTP2, ConnectFault, Fault
 from brokenreg.faults.catalogue.parameters import Duration, Extent, Size, bytes_of, ends_before
 from brokenreg.faults.context import FaultContext, Head, ResponseFilter
 from brokenreg.faults.registry_view import RegistryView
+from brokenreg.http.asgi import INTERNAL_ERROR, ClientDisconnectedError, End
+from brokenreg.listening.inbound_connection import AcceptDecision, Reject
 from brokenreg.traffic.exchange import Exchange
-from brokenreg.wire.asgi import INTERNAL_ERROR, ClientDisconnectedError, End
-from brokenreg.wire.inbound_connection import AcceptDecision, Reject
 
 _SOMETHING = b"\x00\x16\x03\x01 this is not HTTP \xff\xfe\r\n\r\n"
 

@@ -12,11 +12,11 @@ from pydantic import Field, StringConstraints, field_validator
 from brokenreg.faults.catalogue.base import READS, Fault
 from brokenreg.faults.catalogue.parameters import Size
 from brokenreg.faults.context import FaultContext, Head
+from brokenreg.http.asgi import Scope, header
 from brokenreg.oci.digests import Digest
 from brokenreg.oci.errors import ErrorCode, OCIError
 from brokenreg.oci.target import Endpoint
 from brokenreg.traffic.exchange import Exchange
-from brokenreg.wire.asgi import Scope, header
 
 HeaderName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,64}$")]
 """A field name (RFC 9110, section 5.1)."""

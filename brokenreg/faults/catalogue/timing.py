@@ -12,11 +12,11 @@ from pydantic import Field
 from brokenreg.faults.catalogue.base import ANY, BLOB, HTTP1, Fault
 from brokenreg.faults.catalogue.parameters import Duration, HeadersOrExtent, Size, bytes_of, ends_before
 from brokenreg.faults.context import FaultContext, Head, ResponseFilter
+from brokenreg.http.asgi import PACE, Message
 from brokenreg.oci.errors import ErrorCode, OCIError
 from brokenreg.oci.target import Endpoint
 from brokenreg.traffic.exchange import Exchange
 from brokenreg.traffic.matching import Match
-from brokenreg.wire.asgi import PACE, Message
 
 _SLICE = 0.02
 """Seconds of content in one slice of a throttled response."""

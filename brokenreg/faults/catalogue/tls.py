@@ -9,9 +9,9 @@ from pydantic import Field
 from brokenreg.faults.catalogue.base import ConnectFault
 from brokenreg.faults.catalogue.parameters import Duration
 from brokenreg.faults.registry_view import RegistryView
+from brokenreg.http.asgi import End
+from brokenreg.listening.inbound_connection import AcceptDecision, Reject, UseCertificate
 from brokenreg.traffic.exchange import Exchange
-from brokenreg.wire.asgi import End
-from brokenreg.wire.inbound_connection import AcceptDecision, Reject, UseCertificate
 
 _HANDSHAKE_FAILURE = 40
 _PROTOCOL_VERSION = 70

@@ -13,7 +13,9 @@ import sys
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from dataclasses import dataclass
 
+from brokenreg.bulk.pipeline import writer_slot
 from brokenreg.concurrency import background
+from brokenreg.http.asgi import ClientDisconnectedError
 from brokenreg.oci.digests import Digest
 from brokenreg.oci.errors import ErrorCode, OCIError, shutting_down
 from brokenreg.proxy.cache.download import BlobResponse, Overflow, ResumableDownload, chunks_after
@@ -24,10 +26,8 @@ from brokenreg.proxy.routes import Route
 from brokenreg.storage import Store
 from brokenreg.storage.blobs import BlobFile
 from brokenreg.storage.errors import StorageFullError, TooLargeError, error_for_client, is_no_room, no_room
-from brokenreg.storage.writers import writer_slot
 from brokenreg.traffic.timeline_events import AddEvent
 from brokenreg.traffic.upstream_events import NotCached
-from brokenreg.wire.asgi import ClientDisconnectedError
 
 logger = logging.getLogger(__name__)
 

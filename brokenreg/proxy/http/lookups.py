@@ -15,9 +15,9 @@ from typing import Any
 
 from brokenreg.concurrency import SingleFlight, in_own_thread
 from brokenreg.http.authority import ip_address_of
+from brokenreg.listening.inbound_connection import INBOUND
 from brokenreg.oci.errors import shutting_down
 from brokenreg.proxy.errors import UpstreamBusyError
-from brokenreg.wire.inbound_connection import INBOUND
 
 MAX_LOOKUPS = 64
 """Maximum number of concurrent lookups."""

@@ -5,15 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from urllib.parse import parse_qs
 
-from brokenreg.oci.errors import OCIError
-from brokenreg.oci.names import check_name
-from brokenreg.oci.scopes import CATALOG, Scope, is_granted
-from brokenreg.oci.target import TOKEN_PATH, Endpoint, Target
-from brokenreg.registry.auth.token_issuer import SERVICE, BadTokenError, TokenIssuer
-from brokenreg.registry.auth.users import Credentials, Users, unauthorized
-from brokenreg.registry.responses import error_response
-from brokenreg.traffic.recorder import target_of
-from brokenreg.wire.asgi import (
+from brokenreg.http.asgi import (
     Handled,
     Handler,
     Message,
@@ -23,7 +15,15 @@ from brokenreg.wire.asgi import (
     header,
     requested_host,
 )
-from brokenreg.wire.asgi import Scope as ASGIScope
+from brokenreg.http.asgi import Scope as ASGIScope
+from brokenreg.oci.errors import OCIError
+from brokenreg.oci.names import check_name
+from brokenreg.oci.scopes import CATALOG, Scope, is_granted
+from brokenreg.oci.target import TOKEN_PATH, Endpoint, Target
+from brokenreg.registry.auth.token_issuer import SERVICE, BadTokenError, TokenIssuer
+from brokenreg.registry.auth.users import Credentials, Users, unauthorized
+from brokenreg.registry.responses import error_response
+from brokenreg.traffic.recorder import target_of
 
 _ADMITTED = ReadyResponse(204, (), b"")
 _PUBLIC = (Endpoint.TOKEN, Endpoint.OTHER)

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import parse_qs
 
+from brokenreg.http.asgi import Message, Receive
+from brokenreg.http.asgi import Scope as ASGIScope
 from brokenreg.oci.errors import ErrorCode, OCIError
 from brokenreg.oci.scopes import Scope, parse_scopes
 from brokenreg.oci.target import token_target
@@ -14,8 +16,6 @@ from brokenreg.registry.auth.users import Credentials, unauthorized
 from brokenreg.registry.request import RegistryRequest, RequestBody
 from brokenreg.registry.responses import Response, json_response
 from brokenreg.traffic.recorder import exchange_of, target_of, with_target
-from brokenreg.wire.asgi import Message, Receive
-from brokenreg.wire.asgi import Scope as ASGIScope
 
 _MAX_FORM = 64 * 1024
 """Maximum size of a form in bytes; one with a token or two has some thousand."""

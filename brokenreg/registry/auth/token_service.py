@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from brokenreg.http.asgi import Scope as ASGIScope
 from brokenreg.http.dates import rfc3339
 from brokenreg.oci.scopes import Scope
 from brokenreg.registry.auth.token_issuer import BadTokenError, TokenIssuer
 from brokenreg.registry.auth.users import Credentials, Users, unauthorized
-from brokenreg.wire.asgi import Scope as ASGIScope
 
 _TERMS = "brokenreg.token-terms"
 

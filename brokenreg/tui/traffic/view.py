@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from brokenreg.listening.connection_events import ClosedBeforeTLSHello, TLSHelloOnPlainPort
 from brokenreg.oci.target import Endpoint
 from brokenreg.traffic.exchange import Ended, Exchange, Origin
 from brokenreg.traffic.filter_keys import Filter
 from brokenreg.traffic.timeline_events import ExchangeEnded
 from brokenreg.tui.traffic.marks import Marks
-from brokenreg.wire.connection_events import ClosedBeforeTLSHello, TLSHelloOnPlainPort
 
 _PROBE = (ClosedBeforeTLSHello, ExchangeEnded)
 """All that happens to a connection that only tests whether the port is open."""

@@ -9,10 +9,10 @@ from pydantic import Field, field_validator
 from brokenreg.faults.catalogue.base import WRITES, Fault
 from brokenreg.faults.catalogue.parameters import Size
 from brokenreg.faults.context import FaultContext, Head
+from brokenreg.http.asgi import Message, header
 from brokenreg.oci.errors import ErrorCode, OCIError
 from brokenreg.oci.target import Endpoint
 from brokenreg.traffic.exchange import Exchange
-from brokenreg.wire.asgi import Message, header
 from brokenreg.wording import counted
 
 _ACCEPTED = 202

@@ -12,11 +12,11 @@ from pydantic import Field
 from brokenreg.faults.catalogue.base import Fault
 from brokenreg.faults.catalogue.parameters import Size
 from brokenreg.faults.context import FaultContext, Head
+from brokenreg.http.asgi import Scope
 from brokenreg.oci.errors import ErrorCode, OCIError
 from brokenreg.oci.target import Endpoint
 from brokenreg.traffic.exchange import Exchange
 from brokenreg.traffic.matching import Match
-from brokenreg.wire.asgi import Scope
 
 _SESSION = frozenset({"PATCH", "PUT", "GET", "DELETE"})
 _MAX_SESSIONS = 10_000

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from brokenreg.storage.writers import PipelinedWriter, writer_slot
+from brokenreg.bulk.pipeline import PipelinedWriter, writer_slot
 
 
 class Script:

@@ -11,8 +11,8 @@ import asyncio
 import os
 from typing import IO
 
+from brokenreg.bulk.lent_socket import LentSocket
 from brokenreg.concurrency import ThreadPool
-from brokenreg.wire.lent_socket import LentSocket
 
 _THREADS = ThreadPool("sendfile", max(2, os.cpu_count() or 1))
 _BURST = 4 * 1024 * 1024

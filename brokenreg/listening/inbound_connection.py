@@ -9,8 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from brokenreg.wire.asgi import End
-from brokenreg.wire.connection_events import ClosedBeforeTLSHello, ConnectionEvent, TLSHandshakeTimedOut
+from brokenreg.http.asgi import End
+from brokenreg.listening.connection_events import ClosedBeforeTLSHello, ConnectionEvent, TLSHandshakeTimedOut
 
 HANDSHAKE_PATIENCE = 60.0
 """Seconds that a TLS handshake may take."""

@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 import ssl
 
-from brokenreg.wire.connection_events import (
+from brokenreg.listening.connection_events import (
     ClosedInTLSHandshake,
     TLSHandshakeCompleted,
     TLSHandshakeFailed,
 )
-from brokenreg.wire.inbound_connection import INBOUND
+from brokenreg.listening.inbound_connection import INBOUND
 
 _ALERT = re.compile(r"(?:TLSV1|TLSV13|SSLV3)_ALERT_(?P<name>[A-Z_]+)", re.ASCII)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from brokenreg.wire.asgi import End
+from brokenreg.http.asgi import End
 
 
 @dataclass(frozen=True, slots=True)

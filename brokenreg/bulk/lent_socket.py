@@ -14,7 +14,7 @@ import socket
 import ssl
 from typing import Any, cast
 
-from brokenreg.wire.asgi import ClientDisconnectedError
+from brokenreg.http.asgi import ClientDisconnectedError
 
 _PIECE = 64 * 1024
 """Bytes that are read from a file and encrypted at a time: they stay in the processor's cache."""

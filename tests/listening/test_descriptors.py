@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from brokenreg.wire.listen_socket import ListenSocket
+from brokenreg.listening.listen_socket import ListenSocket
 from tests.process import BrokenregProcess, brokenreg_process
 
 LIMIT = 128

@@ -12,17 +12,17 @@ import socket
 import struct
 from typing import Any
 
+from brokenreg.http.asgi import End
 from brokenreg.http.authority import authority
-from brokenreg.wire.accept_pause import OUT_OF_RESOURCES, AcceptPausedError, DescriptorBudget
-from brokenreg.wire.asgi import End
-from brokenreg.wire.connection_events import (
+from brokenreg.listening.accept_pause import OUT_OF_RESOURCES, AcceptPausedError, DescriptorBudget
+from brokenreg.listening.connection_events import (
     ClosedByShutdown,
     ConnectionCut,
     ConnectionReset,
     ConnectionStalled,
     ReplySent,
 )
-from brokenreg.wire.inbound_connection import (
+from brokenreg.listening.inbound_connection import (
     INBOUND,
     AcceptedConnections,
     InboundConnection,
