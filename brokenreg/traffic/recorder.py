@@ -125,7 +125,7 @@ class Recorder:
         if scope["path"] == _HEALTH:
             return _answer(_HEALTHY, stream)
         target = scope[_TARGET] = self._parse_target(scope)
-        exchange = scope[_EXCHANGE] = self._open(scope, target, stream.inbound.client)
+        exchange = scope[_EXCHANGE] = self._exchange(scope, target, stream.inbound.client)
         recording = scope[_RECORDING] = _Recording(exchange, self._log, stream)
         try:
             handled = self._handler(scope, recording.receive, recording.send)
@@ -133,8 +133,10 @@ class Recorder:
                 recording.respond(handled)
                 return None
         except BaseException:
+            recording.open()
             recording.close()
             raise
+        recording.open()
         return recording.complete(handled)
 
     def _parse_target(self, scope: Scope) -> Target:
@@ -150,7 +152,7 @@ class Recorder:
     def _parse(self, path: str, query: bytes) -> Target:
         return parse_target(path, query.decode("latin-1"), base=self._base)
 
-    def _open(self, scope: Scope, target: Target, client: str) -> Exchange:
+    def _exchange(self, scope: Scope, target: Target, client: str) -> Exchange:
         path, query = scope["path"], scope["query_string"].decode("latin-1")
         if target.error is not None:  # it may contain anything
             path, target = redact_line(path), redact_target(target)
@@ -171,7 +173,6 @@ class Recorder:
         exchange.origin = self._origin
         exchange.replay_of = head.replay_of
         exchange.add(REQUEST_RECEIVED)
-        self._log.opened(exchange)
         return exchange
 
     def _names_of(self, scope: Scope) -> frozenset[str]:
@@ -205,22 +206,17 @@ class _Recording:
         self._log = log
         self.stream = stream
         self._complete = False
-        self._bodies = BodyTap(exchange)
+
+    def open(self) -> None:
+        """Add the exchange to the log, because its response is not ready."""
+        self._bodies = BodyTap(self._exchange)
+        self._log.opened(self._exchange)
 
     def respond(self, response: ReadyResponse) -> None:
-        """Send and record a whole response."""
-        exchange, stream = self._exchange, self.stream
+        """Send and record a whole response. Raise `ClientDisconnectedError`."""
         status, headers, body = response
-        exchange.status = status
-        exchange.response_headers = redact_headers(headers)
-        stream.respond(status, headers, body)
-        exchange.add(HEADERS_SENT)
-        if exchange.method != "HEAD":
-            exchange.response_bytes = len(body)
-            self._log.bodies.keep_whole(exchange, body)
-        exchange.ended = Ended.DISCONNECTED if stream.is_gone else Ended.COMPLETE
-        exchange.add(EXCHANGE_ENDED)
-        self._log.closed(exchange)
+        self.stream.respond(status, headers, body)
+        self._log.answered(self._exchange, status, redact_headers(headers), body)
 
     async def complete(self, handled: Handled) -> None:
         """Let the handler respond, and record that until its end."""
