@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import struct
 import time
@@ -24,6 +25,12 @@ FRAME_SIZE = 16384
 
 _CACHED = 256
 """The longest value of a header whose encoding is cached."""
+
+_CACHED_ONLY = getattr(os, "RWF_NOWAIT", -1)
+"""Flag of `preadv` on Linux; elsewhere, -1 fails."""
+
+_MAX_PLACES = 256
+"""Buffers that are read to in one call; systems allow 1,024."""
 
 _CONNECTION_HEADERS = (b"connection", b"proxy-connection", b"keep-alive", b"transfer-encoding", b"upgrade")
 _ENCODER = Encoder()
@@ -70,31 +77,47 @@ def data_frames(
             return
 
 
-def file_frames(file: IO[bytes], offset: int, count: int, stream_id: int, frame_size: int) -> bytearray:
-    """Return DATA frames with a part of a file, which is read to its place between their heads.
+class FileFrames:
+    """DATA frames with a part of a file, which is read to its place between the heads of the frames."""
 
-    Raise `OSError` if the file is shorter.
-    """
-    frames = bytearray(count + HEAD.size * -(-count // frame_size))
-    view = memoryview(frames)
-    places, at, left = [], 0, count
-    while left:
-        length = min(frame_size, left)
-        HEAD.pack_into(frames, at, length >> 8, length & 255, DATA, 0, stream_id)
-        places.append(view[at + HEAD.size : at + HEAD.size + length])
-        at += HEAD.size + length
-        left -= length
-    read = os.preadv(file.fileno(), places, offset)
-    for place in places:
-        missing = place[max(0, read) :]
-        read -= len(place)
-        offset += len(place)
-        while missing:
-            more = os.preadv(file.fileno(), [missing], offset - len(missing))
-            if not more:
-                raise OSError("the file is shorter than it was")
-            missing = missing[more:]
-    return frames
+    __slots__ = ("_file", "_left", "_offset", "data")
+
+    def __init__(self, file: IO[bytes], offset: int, count: int, stream_id: int, frame_size: int) -> None:
+        self.data = bytearray(count + HEAD.size * -(-count // frame_size))
+        self._file = file.fileno()
+        self._offset = offset
+        self._left: list[memoryview] = []
+        """The places whose bytes were not read yet."""
+        view, at = memoryview(self.data), 0
+        while count:
+            length = min(frame_size, count)
+            HEAD.pack_into(view, at, length >> 8, length & 255, DATA, 0, stream_id)
+            at += HEAD.size
+            self._left.append(view[at : at + length])
+            at += length
+            count -= length
+
+    def read_cached(self) -> bool:
+        """Read what the kernel has in memory. Return whether that is all."""
+        with contextlib.suppress(OSError):  # the file system cannot say, or nothing is in memory
+            self._read(_CACHED_ONLY)
+        return not self._left
+
+    def read(self) -> None:
+        """Read the rest. Raise `OSError` if the file is shorter."""
+        while self._left:
+            self._read(0)
+
+    def _read(self, flags: int) -> None:
+        count = os.preadv(self._file, self._left[:_MAX_PLACES], self._offset, flags)
+        if not count:
+            raise OSError("the file is shorter than it was")
+        self._offset += count
+        while count:
+            place = self._left.pop(0)
+            if count < len(place):
+                self._left.insert(0, place[count:])
+            count = max(0, count - len(place))
 
 
 def header_frames(block: bytes, stream_id: int, frame_size: int, *, end: bool) -> bytes:

@@ -15,7 +15,7 @@ from brokenreg.wire.connection import Connection
 MOST_STREAMS = 100
 """Requests that may be in flight on one connection."""
 
-STREAM_WINDOW = 1024 * 1024
+STREAM_WINDOW = 2 * 1024 * 1024
 """Bytes of one request's body that may wait in memory."""
 
 MAX_HEAD = 64 * 1024

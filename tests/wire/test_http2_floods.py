@@ -6,11 +6,12 @@ import asyncio
 import threading
 import time
 from collections.abc import Callable, Iterator
+from itertools import count
 from types import SimpleNamespace
 
 import httpx
 import pytest
-from hpack import Encoder
+from hpack import Encoder, NeverIndexedHeaderTuple
 from hyperframe.frame import ContinuationFrame, Frame, GoAwayFrame, HeadersFrame, PriorityFrame, SettingsFrame
 
 from brokenreg.wire import http2, http2_frames
@@ -30,14 +31,12 @@ def _unknown() -> bytes:
 
 def _requests(fields: int = 0, *, malformed: bool = False) -> Iterator[bytes]:
     """Requests and their resets: of valid requests, of requests with many fields, or malformed ones."""
-    stream = 1
-    while True:
-        extra = [("x", "y")] * fields + [("connection", "x")] * malformed
-        block = Encoder().encode([*HEAD, *extra])
+    named = [*HEAD, *[("x", "y")] * fields, *[("connection", "x")] * malformed]
+    block = Encoder().encode([NeverIndexedHeaderTuple(*each) for each in named])
+    for stream in count(1, 2):
         yield HeadersFrame(stream, block, flags=["END_HEADERS", "END_STREAM"]).serialize()
         if not (fields or malformed):
             yield reset(stream).serialize()
-        stream += 2
 
 
 def _empty_data() -> Iterator[bytes]:
