@@ -119,7 +119,7 @@ async def _finish(request: RegistryRequest, started: Response | Awaitable[Respon
             return
         zero_copy = ZERO_COPY in scope["extensions"]
         try:
-            await send_parts(send, response, response.body, stream_of(scope).room, zero_copy=zero_copy)
+            await send_parts(send, response, response.body, request.room, zero_copy=zero_copy)
         except ClientDisconnectedError:
             raise
         except Exception as error:  # noqa: BLE001 - the response must not look complete
