@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections import deque
 from collections.abc import AsyncIterator, Callable
 
@@ -13,6 +12,7 @@ from brokenreg.concurrency import background
 from brokenreg.control.routes import APIRequest, Route
 from brokenreg.runtime.runtime import Runtime
 from brokenreg.traffic.exchange import Exchange
+from brokenreg.traffic.exchange_json import summary_json
 from brokenreg.traffic.log import ExchangeEvent
 from brokenreg.wire.stream import Stream, stream_of
 
@@ -50,7 +50,7 @@ class _Feed:
         if not self._matches(exchange):
             return
         self._dropped += len(self._waiting) == _WAITING
-        data = json.dumps(exchange.summary(), separators=(",", ":"))
+        data = summary_json(exchange)
         self._waiting.append(f"event: {event}\nid: {exchange.id}\ndata: {data}\n\n".encode())
         self._news.set()
 

@@ -75,9 +75,9 @@ class DescriptorBudget:
     def note_accepted(self, number: int) -> None:
         """Note the descriptor of a new connection."""
         now = time.monotonic()
-        if self._scarce_since is None and number >= _for_connections():
-            self._scarce_since = now
-        if self._is_reported and now - self._paused > _CALM:
+        if number >= _for_connections():
+            self._scarce_since = self._scarce_since or now
+        elif self._is_reported and now - self._paused > _CALM:
             self._is_reported = False
             logger.warning("new clients are served again: file descriptors are free")
 

@@ -87,20 +87,20 @@ class Bodies:
 
     def keep(self, exchange: Exchange, kept: Kept) -> None:
         """Keep the bodies of an exchange that ends; those of the oldest exchanges are dropped."""
-        length = kept.length
-        if not 0 < length <= self._total:
-            return
-        if exchange.id in self._kept:
+        if 0 < kept.length <= self._total:
             self.drop(exchange.id)
-        self._kept[exchange.id] = kept
-        self.length += length
-        while self.length > self._total:
-            self.length -= self._kept.popitem(last=False)[1].length
+            self._add(exchange.id, kept)
 
     def keep_whole(self, exchange: Exchange, body: bytes) -> None:
         """Keep the body of a response that was sent as a whole, by reference, as far as it is to be kept."""
         if body and _is_kept(exchange):
-            self.keep(exchange, _kept_response(body[:MOST], len(body), _is_document(exchange)))
+            self._add(exchange.id, _kept_response(body[:MOST], len(body), _is_document(exchange)))
+
+    def _add(self, exchange_id: int, kept: Kept) -> None:
+        self._kept[exchange_id] = kept
+        self.length += kept.length
+        while self.length > self._total:
+            self.length -= self._kept.popitem(last=False)[1].length
 
     @staticmethod
     def forget_shared() -> None:

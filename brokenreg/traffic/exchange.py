@@ -24,6 +24,9 @@ class Ended(StrEnum):
     ABORTED = "aborted"
 
 
+_COMPLETE = Ended.COMPLETE
+
+
 class Origin(StrEnum):
     """Which listener got the request."""
 
@@ -130,7 +133,7 @@ class Exchange:
         self.status = status
         self.response_headers = headers
         self.response_bytes = size
-        self.ended = Ended.COMPLETE
+        self.ended = _COMPLETE
         self.timeline.add_answer(time.perf_counter() - self._clock)
         self.revision += 1
 

@@ -41,8 +41,9 @@ Listener = Callable[[ExchangeEvent, Exchange], None]
 
 
 class TrafficLog:
-    """The newest exchanges in order of arrival.
+    """The newest exchanges in order of arrival: at most `capacity`, and as many as fit into `memory` bytes.
 
+    Exchanges in flight count and are found by id, even if they were dropped from the list.
     Readers that repaint compare `version`, which grows whenever an exchange begins, changes or ends.
     `log[n]` is the n-th exchange since the start (0, 1, 2, ...), for `first <= n < end`; positions stay the
     same when the oldest exchanges are dropped. Only `forget` changes them; `generation` grows then.

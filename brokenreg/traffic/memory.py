@@ -25,9 +25,9 @@ _OUTCOME_SIZE = 160
 
 def size_at_start(exchange: Exchange) -> int:
     """Return the size of an exchange whose request has arrived."""
-    texts = getsizeof(exchange.path)
+    texts = exchange.path.__sizeof__()
     if exchange.query:
-        texts += getsizeof(exchange.query)
+        texts += exchange.query.__sizeof__()
     size = EXCHANGE_SIZE + (_COPIES * texts if texts <= _SHORT else texts + _size_of_target(exchange.target))
     return size + _size_of_headers(exchange.request_headers)
 
