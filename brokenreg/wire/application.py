@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
-from typing import Any
 
 from brokenreg.http.asgi import ASGIApp, Receive, Scope, Send
 from brokenreg.listening.inbound_connection import AcceptedConnections
-from brokenreg.wire.stream import Stream
-
-Answer = Callable[[Stream], Coroutine[Any, Any, None] | None]
-"""Responds to a request at once (`Stream.respond`), or returns the coroutine that will."""
+from brokenreg.wire.stream import Answer, Stream
 
 
 @dataclass(frozen=True)

@@ -3,17 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import logging
-from collections.abc import Coroutine
 from enum import Enum, auto
 from typing import Any
 
 from brokenreg.http.asgi import ClientDisconnectedError
 from brokenreg.listening.inbound_connection import InboundConnection
-from brokenreg.wire.application import Application
-from brokenreg.wire.stream import Stream
-
-logger = logging.getLogger(__name__)
 
 
 class Next(Enum):
@@ -32,10 +26,7 @@ class Connection(asyncio.Protocol):
     are called, too: Hypercorn and asyncio's server wait for them.
     """
 
-    def __init__(
-        self, application: Application, inbound: InboundConnection, transport: asyncio.Transport
-    ) -> None:
-        self.application = application
+    def __init__(self, inbound: InboundConnection, transport: asyncio.Transport) -> None:
         self.inbound = inbound
         self.transport = transport
         self.loop = asyncio.get_running_loop()
@@ -85,43 +76,6 @@ class Connection(asyncio.Protocol):
         self.gone.set()
         if self._room is not None:
             self._room.set()
-
-    def start(self, stream: Stream) -> None:
-        """Let the application respond to a request."""
-        if not self.inbound.has_request:
-            self.inbound.note_first_request()
-        try:
-            work = self.application.answer(stream)
-        except ClientDisconnectedError:
-            return
-        except Exception:
-            logger.exception("the application failed")
-            stream.fail()
-            return
-        if work is None:
-            stream.release()
-        else:
-            self.spawn(work, stream)
-
-    def spawn(self, work: Coroutine[Any, Any, None], stream: Stream) -> None:
-        """Let a task do work for a stream."""
-        task = self.loop.create_task(self._run(work, stream))
-        self.tasks.add(task)
-        task.add_done_callback(self.tasks.discard)
-
-    async def _run(self, work: Coroutine[Any, Any, None], stream: Stream) -> None:
-        try:
-            await work
-            stream.fail()  # unless the response is complete
-        except ClientDisconnectedError:
-            pass
-        except Exception:
-            logger.exception("the application failed")
-            stream.fail()
-        finally:
-            if stream.body is not None:
-                stream.body.drop()
-            stream.release()
 
     @property
     def has_room(self) -> bool:

@@ -116,7 +116,7 @@ class HTTP1(ReceivingConnection):
         )
         self._is_parsing = True
         try:
-            self.start(stream)
+            stream.start(self.application.answer)
         finally:
             self._is_parsing = False
 

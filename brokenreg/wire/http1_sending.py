@@ -31,7 +31,8 @@ class SendingConnection(Connection):
     def __init__(
         self, application: Application, inbound: InboundConnection, transport: asyncio.Transport
     ) -> None:
-        super().__init__(application, inbound, transport)
+        super().__init__(inbound, transport)
+        self.application = application
         self.sender: FileSender | None = None
         """Sends a file past the transport."""
         self.is_closing = False

@@ -33,7 +33,7 @@ class HTTP1Stream(Stream):
     """One request and its response. The next request of its connection begins when both have ended."""
 
     __slots__ = (
-        "_connection", "_is_bodiless", "_length", "_request", "is_complete", "keep_alive",
+        "_is_bodiless", "_length", "_request", "_sending", "is_complete", "keep_alive",
     )  # fmt: skip
 
     def __init__(
@@ -43,8 +43,8 @@ class HTTP1Stream(Stream):
         scope: dict[str, object],
         body: RequestBody | None,
     ) -> None:
-        super().__init__(connection.inbound, scope, body)
-        self._connection = connection
+        super().__init__(connection, scope, body)
+        self._sending = connection
         self._request = head
         self._is_bodiless = head.line.method == "HEAD"
         """True if the response has no body."""
@@ -66,14 +66,14 @@ class HTTP1Stream(Stream):
         else:
             data = self._head(status, headers) + self._framed(body, more=False)
         self.has_started = True
-        self._connection.write(data)
+        self._sending.write(data)
         self._end()
 
     def respond_continue(self) -> None:
         if self._request.expects_continue:
             self._request.expects_continue = False
-            if not (self.has_started or self._connection.transport.is_closing()):
-                self._connection.write(CONTINUE + date_line() + b"\r\n")
+            if not (self.has_started or self._sending.transport.is_closing()):
+                self._sending.write(CONTINUE + date_line() + b"\r\n")
 
     async def _drop_body(self, body: RequestBody) -> None:
         self.respond_continue()
@@ -82,11 +82,11 @@ class HTTP1Stream(Stream):
     async def _send_start(self, status: int, headers: Sequence[tuple[bytes, bytes]], pace: float) -> None:
         head = self._head(status, headers)
         if pace:
-            due = self._connection.loop.time()
+            due = self._sending.loop.time()
             for position in range(len(head) - 1):
-                self._connection.write(head[position : position + 1])
+                self._sending.write(head[position : position + 1])
                 due += pace
-                await self.wait(due - self._connection.loop.time())
+                await self.wait(due - self._sending.loop.time())
             head = head[-1:]
         await self._write(head)
 
@@ -96,9 +96,9 @@ class HTTP1Stream(Stream):
             await self._write(piece)
             return
         if piece:
-            self._connection.write(piece)
-        if self._connection.unsent:
-            await self._connection.drain()
+            self._sending.write(piece)
+        if self._sending.unsent:
+            await self._sending.drain()
         # A client may disconnect as soon as it has everything: that is the end of this response as well.
         self._end()
         if len(piece) >= _YIELD_SIZE:
@@ -108,16 +108,16 @@ class HTTP1Stream(Stream):
         if self._is_bodiless or not count:
             return
         if self._length == -1:
-            self._connection.write(b"%x\r\n" % count)
+            self._sending.write(b"%x\r\n" % count)
         else:
             self._count(count)
         await self._lend_socket(file, offset, count)
         if self._length == -1:
-            self._connection.write(b"\r\n")
+            self._sending.write(b"\r\n")
 
     async def _lend_socket(self, file: IO[bytes], offset: int, count: int) -> None:
         """Let a thread send a part of a file."""
-        connection = self._connection
+        connection = self._sending
         lent = lend(connection.transport, to_receive=False)
         sender = connection.sender = FileSender(lent)
         try:
@@ -133,23 +133,23 @@ class HTTP1Stream(Stream):
 
     async def lend_body(self) -> LentBody | None:
         self.respond_continue()
-        return self._connection.lend_body()
+        return self._sending.lend_body()
 
     def take_back_body(self, body: LentBody) -> None:
-        self._connection.take_back_body(body)
+        self._sending.take_back_body(body)
 
     async def _send_raw(self, data: bytes) -> None:
         await self._write(data)
 
     async def _cut(self, end: End, code: int) -> None:
-        await cut(self._connection, end)
+        await cut(self._sending, end)
 
     async def room(self) -> int:
-        await self._connection.drain()
+        await self._sending.drain()
         return CHUNK
 
     def fail(self, status: int = 500) -> None:
-        connection = self._connection
+        connection = self._sending
         if self.is_complete or connection.gone.is_set() or connection.transport.is_closing():
             return
         self.keep_alive = False
@@ -164,21 +164,6 @@ class HTTP1Stream(Stream):
             )
             connection.transport.abort()
         self._end()
-
-    @property
-    def gone(self) -> asyncio.Event:
-        return self._connection.gone
-
-    @property
-    def is_connection_cut(self) -> bool:
-        return self._connection.is_cut
-
-    @property
-    def unsent(self) -> int:
-        return self._connection.unsent
-
-    def abort(self) -> None:
-        self._connection.abort()
 
     def _head(self, status: int, headers: Sequence[tuple[bytes, bytes]]) -> bytes:
         """Return the head of the response, and note how its body is framed."""
@@ -210,11 +195,11 @@ class HTTP1Stream(Stream):
     async def _write(self, data: bytes) -> None:
         """Write, and wait while the transport accepts no more. Raise `ClientDisconnectedError`."""
         if data:
-            self._connection.write(data)
-        await self._connection.drain()
+            self._sending.write(data)
+        await self._sending.drain()
         if len(data) >= _YIELD_SIZE:
             await asyncio.sleep(0)
 
     def _end(self) -> None:
         self.is_complete = True
-        self._connection.response_ended(keep_alive=self.keep_alive)
+        self._sending.response_ended(keep_alive=self.keep_alive)

@@ -50,7 +50,8 @@ class HTTP2(Connection):
     def __init__(
         self, application: Application, inbound: InboundConnection, transport: asyncio.Transport
     ) -> None:
-        super().__init__(application, inbound, transport)
+        super().__init__(inbound, transport)
+        self.application = application
         self._h2 = h2_connection()
         self._floods = frames.FloodCounter()
         self._outgoing = Outgoing(self, self._h2, self._floods, self._end_stream)
@@ -227,7 +228,7 @@ class HTTP2(Connection):
             stream.respond(431, ((b"content-length", b"0"),), b"")
         else:
             self._floods.make_up(_REQUEST_USE)
-            self.start(stream)
+            stream.start(self.application.answer)
 
     def _scope(self, head: RequestHead) -> dict[str, Any]:
         return {

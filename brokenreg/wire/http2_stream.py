@@ -49,7 +49,7 @@ class HTTP2Stream(Stream):
         if not ends:
             is_empty = scope["method"] in _BODILESS if length is None else not length
             body = RequestBody(self._take, is_empty=is_empty)
-        super().__init__(outgoing.connection.inbound, scope, body)
+        super().__init__(outgoing.connection, scope, body)
         self.stream_id = stream_id
         self._outgoing = outgoing
         self._taken = taken
@@ -129,7 +129,7 @@ class HTTP2Stream(Stream):
             self._write_data(memoryview(body), end=True)
         else:
             self._waiting = size
-            self._outgoing.connection.spawn(self._send_body(body, more=False), self)
+            self.spawn(self._send_body(body, more=False))
 
     async def _send_start(self, status: int, headers: Sequence[tuple[bytes, bytes]], pace: float) -> None:
         self._check()
@@ -191,7 +191,7 @@ class HTTP2Stream(Stream):
             # This stream was not processed, but those before it were (RFC 9113, section 6.8).
             self._outgoing.write(frames.goaway(max(0, self.stream_id - 2), code))
         self._outgoing.flush()
-        await cut(self._outgoing.connection, end)
+        await cut(self.connection, end)
 
     async def room(self) -> int:
         self._promised = self._outgoing.promise(self._promised, await self._open())
@@ -220,15 +220,8 @@ class HTTP2Stream(Stream):
         return self._is_gone
 
     @property
-    def is_connection_cut(self) -> bool:
-        return self._outgoing.connection.is_cut
-
-    @property
     def unsent(self) -> int:
-        return self._waiting + self._outgoing.connection.unsent
-
-    def abort(self) -> None:
-        self._outgoing.connection.abort()
+        return self._waiting + self.connection.unsent
 
     # How it is sent
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Coroutine, Sequence
+import logging
+from collections.abc import Callable, Coroutine, Sequence
 from typing import IO, Any, NoReturn, TypeVar
 
 from brokenreg.bulk.lent_socket import LentBody
@@ -20,10 +21,15 @@ from brokenreg.http.asgi import (
     Message,
     Scope,
 )
-from brokenreg.listening.inbound_connection import InboundConnection
+from brokenreg.wire.connection import Connection
 from brokenreg.wire.request_body import RequestBody
 
+logger = logging.getLogger(__name__)
+
 Result = TypeVar("Result")
+
+Answer = Callable[["Stream"], Coroutine[Any, Any, None] | None]
+"""Responds to a request at once (`Stream.respond`), or returns the coroutine that will."""
 
 CHUNK = 256 * 1024
 """Bytes of a body that are made, read or sent at a time: enough for fast clients, few enough for many."""
@@ -51,19 +57,22 @@ class Stream:
     protocols define what they do differently; they have one subclass each.
     """
 
-    __slots__ = ("_is_received", "body", "file_bytes", "has_started", "inbound", "is_cut", "scope")
+    is_cut = False
+    """True if we cut it."""
 
-    def __init__(self, inbound: InboundConnection, scope: Scope, body: RequestBody | None) -> None:
-        self.inbound = inbound
+    has_started = False
+    """True if the head of the response was sent."""
+
+    file_bytes = 0
+    """How many bytes of files were sent (`ZERO_COPY`)."""
+
+    _is_received = False
+
+    def __init__(self, connection: Connection, scope: Scope, body: RequestBody | None) -> None:
+        self.connection = connection
+        self.inbound = connection.inbound
         self.scope = scope
         self.body = body
-        self._is_received = False
-        self.is_cut = False
-        """True if we cut it."""
-        self.has_started = False
-        """True if the head of the response was sent."""
-        self.file_bytes = 0
-        """How many bytes of files were sent (`ZERO_COPY`)."""
         scope[_STREAM] = self
 
     # For the protocols to define
@@ -116,21 +125,12 @@ class Stream:
     @property
     def gone(self) -> asyncio.Event:
         """Set when the client has disconnected, or has reset the stream."""
-        raise NotImplementedError
-
-    @property
-    def is_connection_cut(self) -> bool:
-        """True if we have cut the connection, for whatever stream."""
-        raise NotImplementedError
+        return self.connection.gone
 
     @property
     def unsent(self) -> int:
         """How many bytes of the response were taken but not sent yet."""
-        raise NotImplementedError
-
-    def abort(self) -> None:
-        """Cut the connection now, whatever is in flight."""
-        raise NotImplementedError
+        return self.connection.unsent
 
     async def lend_body(self) -> LentBody | None:
         """Return the rest of the request's body for a thread to read; None if that is not possible.
@@ -143,7 +143,47 @@ class Stream:
         """Let the event loop go on with the connection."""
         raise NotImplementedError
 
-    def release(self) -> None:
+    # For the protocols to use
+
+    def start(self, answer: Answer) -> None:
+        """Let an application respond."""
+        if not self.inbound.has_request:
+            self.inbound.note_first_request()
+        work = None
+        try:
+            work = answer(self)
+        except ClientDisconnectedError:
+            pass
+        except Exception:
+            logger.exception("the application failed")
+            self.fail()
+        if work is None:
+            self._release()
+        else:
+            self.spawn(work)
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        """Let a task do work for the response."""
+        tasks = self.connection.tasks
+        task = self.connection.loop.create_task(self._run(work))
+        tasks.add(task)
+        task.add_done_callback(tasks.discard)
+
+    async def _run(self, work: Coroutine[Any, Any, None]) -> None:
+        try:
+            await work
+            self.fail()  # unless the response is complete
+        except ClientDisconnectedError:
+            pass
+        except Exception:
+            logger.exception("the application failed")
+            self.fail()
+        finally:
+            if self.body is not None:
+                self.body.drop()
+            self._release()
+
+    def _release(self) -> None:
         """Drop the reference from the scope: both would stay until a garbage collection."""
         self.scope.pop(_STREAM, None)
 
@@ -153,6 +193,15 @@ class Stream:
     def is_gone(self) -> bool:
         """True if the client has disconnected, or has reset the stream."""
         return self.gone.is_set()
+
+    @property
+    def is_connection_cut(self) -> bool:
+        """True if we have cut the connection, for whatever stream."""
+        return self.connection.is_cut
+
+    def abort(self) -> None:
+        """Cut the connection now, whatever is in flight."""
+        self.connection.abort()
 
     async def receive(self) -> Message:
         """Receive as ASGI's `receive` does: the body, and then the disconnect."""

@@ -14,7 +14,7 @@ from hypercorn.asyncio.tcp_server import TCPServer
 
 from brokenreg.listening.inbound_connection import INBOUND
 from brokenreg.wire.application import Application
-from brokenreg.wire.connection import Connection, Next
+from brokenreg.wire.connection import Next
 from brokenreg.wire.http1 import HTTP1
 from brokenreg.wire.http2 import HTTP2
 
@@ -28,7 +28,7 @@ class Wire(TCPServer):
         transport = cast(asyncio.Transport, self.writer.transport)
         tls = transport.get_extra_info("ssl_object")
         is_http2 = tls is not None and tls.selected_alpn_protocol() == "h2"
-        kind: type[Connection] = HTTP2 if is_http2 else HTTP1
+        kind: type[HTTP1 | HTTP2] = HTTP2 if is_http2 else HTTP1
         reader = transport.get_protocol()
         data = bytes(self.reader._buffer)  # type: ignore[attr-defined]  # what has arrived before this task began
         self.reader._buffer.clear()  # type: ignore[attr-defined]
@@ -45,7 +45,7 @@ class Wire(TCPServer):
             else:
                 return
 
-    async def _serve(self, kind: type[Connection], data: bytes) -> tuple[Next | None, bytes]:
+    async def _serve(self, kind: type[HTTP1 | HTTP2], data: bytes) -> tuple[Next | None, bytes]:
         """Serve by one protocol, which has the first bytes. Return which one follows, and its first bytes."""
         inbound = INBOUND.get()
         transport = cast(asyncio.Transport, self.writer.transport)

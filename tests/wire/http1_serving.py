@@ -9,9 +9,9 @@ from typing import Any
 
 from brokenreg.http.asgi import PACE, ASGIApp, ClientDisconnectedError, Message
 from brokenreg.listening.inbound_connection import AcceptedConnections, InboundConnection
-from brokenreg.wire.application import Answer, Application
+from brokenreg.wire.application import Application
 from brokenreg.wire.http1 import HTTP1
-from brokenreg.wire.stream import Stream
+from brokenreg.wire.stream import Answer, Stream
 
 Headers = Sequence[tuple[bytes, bytes]]
 GET = b"GET %b HTTP/1.1\r\nHost: example.org\r\n\r\n"
