@@ -56,7 +56,7 @@ class TLSHelloOnPlainPort:
 
 @dataclass(frozen=True, slots=True)
 class MalformedRequest:
-    """The stream of a malformed HTTP/2 request was reset; `reason` says what is wrong with it."""
+    """A malformed HTTP/2 request was refused; `reason` says what is wrong with it."""
 
     kind: ClassVar = "malformed-request"
     reason: str

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from brokenreg.listening.connection_events import ConnectionEvent, TLSHelloOnPlainPort
+from brokenreg.listening.connection_events import ConnectionEvent, MalformedRequest, TLSHelloOnPlainPort
 from brokenreg.listening.inbound_connection import InboundConnection
 from brokenreg.oci.target import Endpoint, Target
 from brokenreg.traffic.exchange import Ended, Exchange, Origin
@@ -79,6 +79,8 @@ def no_request_reason(exchange: Exchange) -> str | None:
     """Return why a connection has no request, if that is known."""
     if exchange.timeline.time_of(TLSHelloOnPlainPort) is not None:
         return "TLS on plain port"
+    if exchange.timeline.time_of(MalformedRequest) is not None:
+        return "malformed HTTP/2 request"
     return "not HTTP" if exchange.status == 400 and not exchange.faults else None
 
 

@@ -83,6 +83,8 @@ class HTTP2(Connection):
 
     def eof_received(self) -> bool:
         self.note_disconnect()
+        if self.unsent:  # the client may never read it
+            self.loop.call_later(_LINGER, self.transport.abort)
         return False
 
     def resume_writing(self) -> None:
@@ -179,7 +181,7 @@ class HTTP2(Connection):
         """End after the requests in flight, or now if the client reports an error (RFC 9113, section 6.8)."""
         if any(frame[13:17]):
             self.note_disconnect()
-            self.transport.close()
+            self.transport.abort()
         else:
             self.finish()
 
@@ -212,7 +214,8 @@ class HTTP2(Connection):
         try:
             head = read_head(event.headers or (), ends=ends)
         except MalformedError as error:
-            self._refuse(event.stream_id, str(error))
+            self._report(str(error))
+            self._outgoing.reset(event.stream_id, ErrorCodes.PROTOCOL_ERROR)  # RFC 9113, section 8.1.1
             return
         stream = HTTP2Stream(
             self._outgoing,
@@ -224,7 +227,7 @@ class HTTP2(Connection):
         )
         self._streams[event.stream_id] = stream
         if len(head.fields) > _MAX_FIELDS:
-            self._floods.count(frames.ERROR_COST)
+            self._report(f"{len(head.fields)} header fields")
             stream.respond(431, ((b"content-length", b"0"),), b"")
         else:
             self._floods.make_up(_REQUEST_USE)
@@ -245,14 +248,12 @@ class HTTP2(Connection):
             "extensions": _EXTENSIONS,
         }
 
-    def _refuse(self, stream_id: int, reason: str) -> None:
-        """Reset the stream of a malformed request (RFC 9113, section 8.1.1)."""
+    def _report(self, reason: str) -> None:
+        """Report a request that was refused: on its connection if that has no other, else in the log."""
         self._floods.count(frames.ERROR_COST)
-        self._outgoing.reset(stream_id, ErrorCodes.PROTOCOL_ERROR)
         if self.inbound.has_request:
-            logger.warning("a malformed HTTP/2 request of %s was reset: %s", self.inbound.client, reason)
+            logger.warning("a malformed HTTP/2 request of %s: %s", self.inbound.client, reason)
         else:
-            self.inbound.answered = True
             self.inbound.add(MalformedRequest(reason))
 
     # How streams and the connection end

@@ -151,6 +151,7 @@ async def test_requests_with_many_fields(number: int) -> None:
     crumbs = [("cookie", f"a{each}=b") for each in range(100)]
     await peer.send(peer.request("/", "GET", [("x", "y")] * (number - 2) + crumbs))
     assert peer.last().status == (200 if number == 200 else 431)
+    assert len(peer.inbound.events) == number - 200
 
 
 class _Flood(threading.Thread):
