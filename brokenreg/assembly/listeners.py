@@ -31,7 +31,6 @@ GRACE = 0.7
 """Seconds that exchanges in flight have on shutdown; those that are left are then cut."""
 
 _BACKLOG = 4096
-_UNLIMITED = 10**9
 
 
 class ListenError(Exception):
@@ -47,19 +46,13 @@ class Certificate:
 
 
 class _ListenerConfig(Config):
-    """Hypercorn's settings: nothing may cut a held or slow response."""
+    """Hypercorn's settings; time limits of requests are those of our own wire."""
 
-    read_timeout = None
     ssl_handshake_timeout = HANDSHAKE_PATIENCE
     backlog = _BACKLOG
     # Longer than ours: connections are cut first. Hypercorn would cancel their tasks, which asyncio logs.
     graceful_timeout = GRACE + 1.0
-    keep_alive_timeout = 75.0
-    keep_alive_max_requests = _UNLIMITED
     include_server_header = False
-    h11_max_incomplete_size = 64 * 1024
-    # Two messages of one read each keep a writer busy, and uploads still get backpressure.
-    max_app_queue_size = 2
     loglevel = "WARNING"
 
     def __init__(self, bound: socket.socket, certificate: Certificate | None) -> None:

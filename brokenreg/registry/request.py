@@ -176,7 +176,7 @@ class RequestBody:
 
     @property
     def declared(self) -> int | None:
-        """Content-Length in bytes; None if the length is unknown. h11 and h2 have checked its form."""
+        """Content-Length in bytes; None if the length is unknown. The wire has checked its form."""
         value = header(self._scope, b"content-length")
         return None if value is None else int(value)
 
