@@ -7,7 +7,7 @@ A browser runs code of strangers, and reaches what listens on loopback. It canno
 from __future__ import annotations
 
 from collections.abc import Iterable
-from functools import lru_cache
+from functools import lru_cache, partial
 
 from brokenreg.http.asgi import (
     EncodedHeaders,
@@ -16,6 +16,7 @@ from brokenreg.http.asgi import (
     Message,
     ReadyResponse,
     Receive,
+    Responder,
     Scope,
     Send,
 )
@@ -47,21 +48,15 @@ class RegistryGuard:
         self._allowed = {"localhost", *(name.removesuffix(".").lower() for name in allowed_hosts)}
         self._refusal = lru_cache(_CACHED)(self._refusal_of)
 
-    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Handled:
+    def __call__(self, scope: Scope, receive: Receive) -> Handled:
         """Handle a request, if it is not refused, and make its response safe for browsers."""
         head = head_of(scope)
         server = scope["server"][0] if scope["server"] else ""
         error = _FOREIGN if head.is_cross_site else self._refusal(head.hosts, head.origins, server)
-        if error is not None:
-            return _safe(error_response(error).ready())
-
-        async def send_safely(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                message = {**message, "headers": [*message["headers"], *_SAFETY_HEADERS]}
-            await send(message)
-
-        handled = self._handler(scope, receive, send_safely)
-        return _safe(handled) if isinstance(handled, ReadyResponse) else handled
+        handled = self._handler(scope, receive) if error is None else error_response(error).ready()
+        if isinstance(handled, ReadyResponse):
+            return handled._replace(headers=_with_safety(handled.headers))
+        return partial(_send_safely, handled)
 
     def _refusal_of(self, hosts: Values, origins: Values, server: str) -> OCIError | None:
         """Return why requests with such headers, to that address of ours, are refused, or None."""
@@ -82,8 +77,13 @@ class RegistryGuard:
         return None
 
 
-def _safe(response: ReadyResponse) -> ReadyResponse:
-    return ReadyResponse(response.status, _with_safety(response.headers), response.body)
+async def _send_safely(respond: Responder, send: Send) -> None:
+    async def send_safely(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            message = {**message, "headers": [*message["headers"], *_SAFETY_HEADERS]}
+        await send(message)
+
+    await respond(send_safely)
 
 
 @lru_cache(_CACHED)

@@ -135,8 +135,7 @@ class FaultContext:
         self, send: Send | None = None, *, scope: Scope | None = None, receive: Receive | None = None
     ) -> None:
         """Let the registry, or the next fault, respond: to `send` if it is given, else to the client."""
-        send = send or self.send
-        await complete(self.handler(scope or self.scope, receive or self.receive, send), send)
+        await complete(self.handler(scope or self.scope, receive or self.receive), send or self.send)
 
     async def forward_changed(
         self, change: Callable[[Head], None], *, scope: Scope | None = None, receive: Receive | None = None

@@ -37,6 +37,10 @@ class Gate:
         finally:
             del self._in_flight[passage.exchange.id]
 
+    def passage_of(self, exchange: Exchange) -> Passage:
+        """Return the passage of an exchange whose response passes the gate."""
+        return self._in_flight[exchange.id]
+
     def can_hold(self, exchange: Exchange) -> bool:
         """Return whether an exchange is in flight and not held."""
         return exchange.id in self._in_flight and exchange.id not in self.held

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable
 from enum import StrEnum
 from typing import Any, NamedTuple
 
@@ -26,22 +26,23 @@ class ReadyResponse(NamedTuple):
     body: bytes
 
 
-Handled = ReadyResponse | Coroutine[Any, Any, None]
-"""What a handler returns: a response that the caller sends, or a coroutine that sends one."""
+Responder = Callable[[Send], Awaitable[None]]
+"""Sends a response that has to wait for something."""
 
-Handler = Callable[[Scope, Receive, Send], Handled]
-"""Handles a request. If nothing has to be waited for, the response is returned, and no task is needed."""
+Handled = ReadyResponse | Responder
+Handler = Callable[[Scope, Receive], Handled]
+"""Handles a request. If nothing has to be waited for, it returns the response, and no task is needed."""
 
 
 async def complete(handled: Handled, send: Send) -> None:
-    """Send a response that is ready, or wait until the coroutine has sent one."""
+    """Send a response, whether or not it is ready."""
     if isinstance(handled, ReadyResponse):
         await send(
             {"type": "http.response.start", "status": handled.status, "headers": list(handled.headers)}
         )
         await send({"type": "http.response.body", "body": handled.body, "more_body": False})
     else:
-        await handled
+        await handled(send)
 
 
 ZERO_COPY = "http.response.zerocopysend"

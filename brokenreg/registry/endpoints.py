@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
 from brokenreg.http.asgi import ZERO_COPY, ClientDisconnectedError, Handled, Receive, Scope, Send
@@ -69,15 +70,15 @@ class Registry:
         self.quart = Late(_quart_endpoints)
         """What Quart serves; Quart is imported after the start."""
 
-    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Handled:
-        """Return the response, or a coroutine that sends it if something has to be waited for."""
+    def __call__(self, scope: Scope, receive: Receive) -> Handled:
+        """Return the response, or what sends it if something has to be waited for."""
         request = RegistryRequest(self._services, scope, receive)
         if request.target.endpoint in _QUART and request.method in ("GET", "HEAD"):
-            return self._respond_by_quart(request, receive, send)
+            return partial(self._respond_by_quart, request, receive)
         response = _start(request)
         if isinstance(response, Response) and response.is_ready and not request.has_resources:
             return response.ready()
-        return _finish(request, response, send)
+        return partial(_finish, request, response)
 
     async def _respond_by_quart(self, request: RegistryRequest, receive: Receive, send: Send) -> None:
         respond = await self.quart.get()

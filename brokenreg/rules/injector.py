@@ -10,12 +10,12 @@ from brokenreg.faults.context import FaultContext
 from brokenreg.faults.registry_view import RegistryView
 from brokenreg.gate.gate import Gate
 from brokenreg.gate.passage import Passage
-from brokenreg.http.asgi import Handled, Handler, ReadyResponse, Receive, Scope, Send, complete
+from brokenreg.http.asgi import Handled, Handler, ReadyResponse, Receive, Responder, Scope, Send, complete
 from brokenreg.listening.inbound_connection import AcceptDecision, InboundConnection
 from brokenreg.oci.errors import OCIError
 from brokenreg.oci.target import Endpoint
 from brokenreg.registry.auth.token_endpoint import read_token_form
-from brokenreg.registry.responses import error_response
+from brokenreg.registry.responses import error_response, respond_error
 from brokenreg.rules.active_rule import RuleHit
 from brokenreg.rules.path_rules import PathRules
 from brokenreg.rules.rule_books import RuleBooks
@@ -41,93 +41,95 @@ class Injector:
         self._gate = gate
         self._registry_view = registry_view
 
-    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Handled:
-        """Return the registry's response, or a coroutine if it is not ready or may change on its way."""
+    def __call__(self, scope: Scope, receive: Receive) -> Handled:
+        """Return the registry's response if it is ready and nothing may change it on its way."""
         exchange = exchange_of(scope)
-        passage = Passage(self._gate, exchange, stream_of(scope), send)
         if exchange.target.endpoint is Endpoint.TOKEN and exchange.method == "POST":
-            return self._respond_to_form(scope, receive, passage)
+            return self._gated(scope, partial(self._respond_to_form, scope, receive))
         if exchange.target.is_reserved and self._registry_view.must_recall(exchange):
-            return self._recall(scope, receive, passage)
-        handled = self._inject(scope, receive, passage)
+            return self._gated(scope, partial(self._recall, scope, receive))
+        handled = self._inject(exchange, scope, receive)
         if isinstance(handled, ReadyResponse) and not self._gate.breakpoints.entries:
             return handled
-        return self._pass(handled, passage)
+        return self._gated(scope, handled)
 
-    async def _respond_to_form(self, scope: Scope, receive: Receive, passage: Passage) -> None:
+    def _gated(self, scope: Scope, handled: Handled) -> Responder:
+        """Let a response pass the gate."""
+
+        async def respond(send: Send) -> None:
+            passage = Passage(self._gate, exchange_of(scope), stream_of(scope), send)
+            with self._gate.passing(passage):
+                await complete(handled, passage.send)
+
+        return respond
+
+    async def _respond_to_form(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Read the form first: only it says which repository the token is for."""
         try:
             scope, receive = await read_token_form(scope, receive)
         except OCIError as error:
-            await self._pass(error_response(error).ready(), passage)
+            await respond_error(send, error)
         else:
-            await self._pass(self._inject(scope, receive, passage), passage)
+            await complete(self._inject(exchange_of(scope), scope, receive), send)
 
-    async def _recall(self, scope: Scope, receive: Receive, passage: Passage) -> None:
+    async def _recall(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Find out first which blob of a fabricated image this is, because rules may depend on that."""
-        exchange = passage.exchange
+        exchange = exchange_of(scope)
         try:
             await stream_of(scope).unless_gone(self._registry_view.recall(exchange))
         except OCIError as error:
-            await self._pass(error_response(error).ready(), passage)
+            await respond_error(send, error)
         else:
-            await self._pass(self._inject(scope, receive, passage), passage)
+            await complete(self._inject(exchange, scope, receive), send)
 
-    async def _pass(self, handled: Handled, passage: Passage) -> None:
-        """Let a response pass the gate."""
-        with self._gate.passing(passage):
-            await complete(handled, passage.send)
-
-    def _inject(self, scope: Scope, receive: Receive, passage: Passage) -> Handled:
+    def _inject(self, exchange: Exchange, scope: Scope, receive: Receive) -> Handled:
         """Let the registry respond, within the faults of this exchange."""
-        try:
-            handler = self._with_faults(passage.exchange, passage)
-        except OCIError as error:
-            return error_response(error).ready()
-        return handler(scope, receive, passage.send)
+        target = exchange.target
+        hits: list[RuleHit] = []
+        if target.error is None:
+            try:
+                is_special = target.faults or target.is_reserved
+                path_rules = self._paths.rules(target, exchange.method) if is_special else ()
+                hits = self._rules.evaluate(exchange, path_rules)
+            except OCIError as error:  # an invalid path
+                return error_response(error).ready()
+        handler = self._with_faults(exchange, hits) if hits else self._handler
+        return handler(scope, receive)
 
-    def _with_faults(self, exchange: Exchange, passage: Passage) -> Handler:
-        """Return the registry within the faults of this exchange. Raise `OCIError` for an invalid path."""
+    def _with_faults(self, exchange: Exchange, hits: list[RuleHit]) -> Handler:
+        """Return the registry within the faults of some hits."""
         handler = self._handler
-        if exchange.target.error is not None:
-            return handler
-        has_path_rules = exchange.target.faults or exchange.target.is_reserved
-        path_rules = self._paths.rules(exchange.target, exchange.method) if has_path_rules else []
-        hits = self._rules.evaluate(exchange, path_rules)
-        if not hits:
-            return handler
         for hit in reversed(hits):
             for fault in reversed(hit.faults):
-                handler = partial(self._apply, fault, hit, passage, handler)
+                handler = self._within(fault, hit, handler)
         exchange.faults = tuple(fault.name for hit in hits for fault in hit.faults)
         exchange.rule = hits[0].active.label
         exchange.add(FaultsApplied(exchange.faults))
         return handler
 
-    async def _apply(
-        self,
-        fault: Fault,
-        hit: RuleHit,
-        passage: Passage,
-        handler: Handler,
-        scope: Scope,
-        receive: Receive,
-        send: Send,
-    ) -> None:
-        context = FaultContext(
-            name=fault.name,
-            exchange=hit.exchange,
-            scope=scope,
-            receive=receive,
-            send=send,
-            handler=handler,
-            passage=passage,
-            registry_view=self._registry_view,
-            memory=hit.active.memory,
-            draw=hit.draw,
-            note_no_effect=hit.note_no_effect,
-        )
-        await fault.apply(context)
+    def _within(self, fault: Fault, hit: RuleHit, handler: Handler) -> Handler:
+        """Return `handler` within one fault."""
+
+        def handle(scope: Scope, receive: Receive) -> Handled:
+            async def respond(send: Send) -> None:
+                context = FaultContext(
+                    name=fault.name,
+                    exchange=hit.exchange,
+                    scope=scope,
+                    receive=receive,
+                    send=send,
+                    handler=handler,
+                    passage=self._gate.passage_of(hit.exchange),
+                    registry_view=self._registry_view,
+                    memory=hit.active.memory,
+                    draw=hit.draw,
+                    note_no_effect=hit.note_no_effect,
+                )
+                await fault.apply(context)
+
+            return respond
+
+        return handle
 
 
 class RuleAcceptPolicy:

@@ -9,12 +9,13 @@ import hmac
 import time
 from collections import deque
 from collections.abc import Iterator
+from functools import partial
 from urllib.parse import parse_qsl
 
 from cachetools import LRUCache
 from pydantic import BaseModel, ConfigDict, Field
 
-from brokenreg.http.asgi import Handler, Message, Receive, Scope, Send, complete, header
+from brokenreg.http.asgi import Handled, Handler, Message, Receive, Scope, Send, complete, header
 from brokenreg.redaction import SCHEMES, announces_secret, is_flag
 from brokenreg.second_origin.signed_urls import SIGNATURE
 from brokenreg.traffic.exchange import Exchange
@@ -103,7 +104,10 @@ class CredentialSearch:
         self._trap = trap
         self._own_bearer = f"Bearer {own_token}".encode()
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __call__(self, scope: Scope, receive: Receive) -> Handled:
+        return partial(self._respond, scope, receive)
+
+    async def _respond(self, scope: Scope, receive: Receive, send: Send) -> None:
         exchange = exchange_of(scope)
         for kind in (*self._in_headers(scope), *_in_fields("query", scope["query_string"])):
             self._trap.record(exchange, kind)
@@ -111,7 +115,7 @@ class CredentialSearch:
             form, receive = await _first_of_body(receive)
             for kind in _in_fields("form", form):
                 self._trap.record(exchange, kind)
-        await complete(self._handler(scope, receive, send), send)
+        await complete(self._handler(scope, receive), send)
 
     def _in_headers(self, scope: Scope) -> Iterator[str]:
         for name, value in scope["headers"]:

@@ -9,10 +9,11 @@ from __future__ import annotations
 import json
 import time
 from dataclasses import replace
+from functools import partial
 from html import escape
 from urllib.parse import urlsplit
 
-from brokenreg.http.asgi import Handler, Message, Receive, Scope, Send, complete, respond_plain
+from brokenreg.http.asgi import Handled, Handler, Message, Receive, Scope, Send, complete, respond_plain
 from brokenreg.http.dates import rfc3339
 from brokenreg.oci.errors import ErrorCode, OCIError
 from brokenreg.oci.target import TOKEN_PATH, Endpoint, parse_target
@@ -33,7 +34,10 @@ class ObjectStore:
         self._registry = registry
         self._origin = origin
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __call__(self, scope: Scope, receive: Receive) -> Handled:
+        return partial(self._respond, scope, receive)
+
+    async def _respond(self, scope: Scope, receive: Receive, send: Send) -> None:
         query = scope["query_string"].decode("latin-1")
         if scope["path"] == TOKEN_PATH and not has_terms(query):
             await self._give_token(scope, send)
@@ -58,7 +62,7 @@ class ObjectStore:
             exchange_of(scope).target = redact_target(target)
             inner = {**with_target(scope, target), "query_string": signed.query.encode("latin-1")}
             signing = self._signing(inner, send)
-            await complete(self._registry(inner, receive, signing), signing)
+            await complete(self._registry(inner, receive), signing)
 
     def _signing(self, scope: Scope, send: Send) -> Send:
         """Sign the URLs in a response: the next step of an upload, what it has created, the next page."""

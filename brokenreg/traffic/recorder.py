@@ -128,7 +128,7 @@ class Recorder:
         exchange = scope[_EXCHANGE] = self._exchange(scope, target, stream.inbound.client)
         recording = scope[_RECORDING] = _Recording(exchange, self._log, stream)
         try:
-            handled = self._handler(scope, recording.receive, recording.send)
+            handled = self._handler(scope, recording.receive)
             if isinstance(handled, ReadyResponse) and stream.body is None:
                 recording.respond(handled)
                 return None

@@ -9,7 +9,7 @@ import pytest
 
 from brokenreg.assembly.guards import RegistryGuard
 from brokenreg.control.guard import ControlGuard
-from brokenreg.http.asgi import Message, ReadyResponse, Receive, Scope, Send
+from brokenreg.http.asgi import Message, ReadyResponse, Receive, Scope
 from brokenreg.traffic.request_head import read_head
 from tests.server import Brokenreg, brokenreg
 
@@ -143,18 +143,15 @@ def test_the_control_api_answers_its_own_host_and_origin_alone(
     ("host", "status"), [("registry.example:5000", 204), ("registry.example:80@evil", 421), ("[::1]x", 421)]
 )
 def test_off_loopback_any_name_is_good_and_no_other_text(host: str, status: int) -> None:
-    def handler(_: Scope, __: Receive, ___: Send) -> ReadyResponse:
+    def handler(_: Scope, __: Receive) -> ReadyResponse:
         return ReadyResponse(204, (), b"")
 
     async def receive() -> Message:
         raise NotImplementedError
 
-    async def send(message: Message) -> None:
-        raise NotImplementedError
-
     scope = {"server": ("192.0.2.1", 5000), "headers": [(b"host", host.encode())]}
     read_head(scope)
-    response = RegistryGuard(handler, ())(scope, receive, send)
+    response = RegistryGuard(handler, ())(scope, receive)
     assert isinstance(response, ReadyResponse)
     assert response.status == status
     assert (b"x-content-type-options", b"nosniff") in response.headers

@@ -11,7 +11,6 @@ from brokenreg.http.asgi import (
     Message,
     ReadyResponse,
     Receive,
-    Send,
     header,
     requested_host,
 )
@@ -37,10 +36,10 @@ class BasicAuthentication:
         self._handler = handler
         self._users = users
 
-    def __call__(self, scope: ASGIScope, receive: Receive, send: Send) -> Handled:
+    def __call__(self, scope: ASGIScope, receive: Receive) -> Handled:
         """Handle a request, if it is authenticated."""
         if _is_public(target_of(scope)) or self._is_authenticated(scope):
-            return self._handler(scope, receive, send)
+            return self._handler(scope, receive)
         return error_response(unauthorized("name and password are required")).ready()
 
     def _is_authenticated(self, scope: ASGIScope) -> bool:
@@ -60,11 +59,11 @@ class TokenAuthentication:
         self._token_issuer = token_issuer
         self._address = address
 
-    def __call__(self, scope: ASGIScope, receive: Receive, send: Send) -> Handled:
+    def __call__(self, scope: ASGIScope, receive: Receive) -> Handled:
         """Handle a request, if its token is for it."""
         target = target_of(scope)
         error = None if _is_public(target) else self._refusal(scope, needed(target, scope))
-        return self._handler(scope, receive, send) if error is None else error_response(error).ready()
+        return self._handler(scope, receive) if error is None else error_response(error).ready()
 
     def _refusal(self, scope: ASGIScope, wanted: list[Scope]) -> OCIError | None:
         realm = self._address.realm(scope)
@@ -94,7 +93,7 @@ class AccessCheck:
 
     def admits(self, scope: ASGIScope) -> bool:
         """Return whether the request is authorized."""
-        return self._authenticated(scope, _unused_receive, _unused_send) is _ADMITTED
+        return self._authenticated(scope, _unused_receive) is _ADMITTED
 
 
 class PublicAddress:
@@ -169,14 +168,10 @@ def _authorization(scope: ASGIScope) -> str:
     return (header(scope, b"authorization") or b"").decode("latin-1")
 
 
-def _admit(scope: ASGIScope, receive: Receive, send: Send) -> Handled:
-    del scope, receive, send
+def _admit(scope: ASGIScope, receive: Receive) -> Handled:
+    del scope, receive
     return _ADMITTED
 
 
 async def _unused_receive() -> Message:
-    raise NotImplementedError
-
-
-async def _unused_send(message: Message) -> None:
     raise NotImplementedError
