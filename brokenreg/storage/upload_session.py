@@ -17,6 +17,7 @@ from brokenreg.concurrency import shielded
 from brokenreg.oci.digests import Digest
 from brokenreg.oci.errors import ErrorCode, OCIError
 from brokenreg.storage.blobs import BlobStore
+from brokenreg.storage.early_sync import EarlySync
 from brokenreg.storage.errors import StorageClosedError, TooLargeError, no_room
 from brokenreg.storage.folder import FILE_THREADS, DataFolder
 from brokenreg.storage.quota import Room
@@ -62,6 +63,7 @@ class UploadSession:
         self._descriptor = -1
         self._hasher: Hash = hashlib.new(row.algorithm)
         self._hashed = 0
+        self._early_sync = EarlySync()
 
     @property
     def is_claimed(self) -> bool:
@@ -143,7 +145,11 @@ class UploadSession:
 
     async def adopt_into(self, blobs: BlobStore, digest: Digest) -> None:
         """Turn the received bytes into a blob."""
-        await FILE_THREADS.run(blobs.adopt, self._descriptor, self.path, digest)
+        await FILE_THREADS.run(self._adopt_into, blobs, digest)
+
+    def _adopt_into(self, blobs: BlobStore, digest: Digest) -> None:
+        self._early_sync.finish()
+        blobs.adopt(self._descriptor, self.path, digest)
 
     def _write(self, data: bytes) -> None:
         """Write and hash all of the data, or nothing."""
@@ -169,6 +175,7 @@ class UploadSession:
             self._room.quota.give_back(size)
             raise
         self.offset += size
+        self._early_sync.grown(self._descriptor, self.offset)
 
     def _hash(self, data: bytes | memoryview) -> None:
         self._hasher.update(data)

@@ -1,0 +1,47 @@
+"""Writes a growing file to disk while more of it arrives, so that little is left to do at its end."""
+
+from __future__ import annotations
+
+import os
+import sys
+from concurrent.futures import Future
+
+from brokenreg.concurrency import ThreadPool
+
+_STEP = 32 * 1024 * 1024
+"""Bytes after which the file is written to disk."""
+
+_THREADS = ThreadPool("sync", 2)
+
+
+class EarlySync:
+    """Syncs one file from time to time, one sync after another. The thread that writes tells it the size."""
+
+    def __init__(self) -> None:
+        self._synced = 0
+        self._under_way: Future[None] | None = None
+
+    def grown(self, descriptor: int, size: int) -> None:
+        """Begin to sync if the file has grown enough since the last time. Raise as `finish` does."""
+        if size - self._synced < _STEP or not (self._under_way is None or self._under_way.done()):
+            return
+        self.finish()
+        self._synced = size
+        # A copy: the file may be closed meanwhile.
+        self._under_way = _THREADS.submit(_sync, os.dup(descriptor))
+
+    def finish(self) -> None:
+        """Wait for the sync under way. Raise `OSError` if it failed: the kernel reports that only once."""
+        under_way, self._under_way = self._under_way, None
+        if under_way is not None:
+            under_way.result()
+
+
+def _sync(descriptor: int) -> None:
+    try:
+        if sys.platform == "darwin":  # it has no fdatasync
+            os.fsync(descriptor)
+        else:
+            os.fdatasync(descriptor)
+    finally:
+        os.close(descriptor)
