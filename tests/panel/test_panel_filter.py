@@ -146,7 +146,7 @@ async def test_what_is_forgotten_leaves_the_list() -> None:
 
 @pytest.mark.slow
 async def test_a_hundred_thousand_are_filtered_in_slices() -> None:
-    log = TrafficLog(100_000)
+    log = TrafficLog(100_000, memory=1 << 30)
     one = passed(log, "/v2/library/app/manifests/n")
     while len(log) < 100_000:
         another = copy.copy(one)
@@ -166,7 +166,7 @@ async def test_a_hundred_thousand_are_filtered_in_slices() -> None:
 
 
 def test_a_slice_ends_in_time() -> None:
-    log = TrafficLog(100_000)
+    log = TrafficLog(100_000, memory=1 << 30)
     for number in range(1000):
         passed(log, f"/v2/library/app/manifests/n{number}", status=404 if number % 2 else 200)
     times = itertools.count()
