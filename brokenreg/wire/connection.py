@@ -92,6 +92,14 @@ class Connection(asyncio.Protocol):
         if self.gone.is_set():
             raise ClientDisconnectedError
 
+    def close_transport(self) -> None:
+        """Close the transport once everything was sent, unless it is closed already.
+
+        After a second `close`, asyncio's transport for TLS cannot even say how much it has not sent.
+        """
+        if not self.transport.is_closing():
+            self.transport.close()
+
     # What all others use
 
     @property

@@ -38,7 +38,7 @@ async def cut(connection: Connection, end: End) -> None:
             _socket(connection).setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
         transport.abort()
     elif end is End.CLOSE_NOTIFY:
-        transport.close()
+        connection.close_transport()
     else:
         _shut_down(connection)
         connection.loop.call_later(_LINGER, transport.abort)
