@@ -76,7 +76,7 @@ class Registry:
         if request.target.endpoint in _QUART and request.method in ("GET", "HEAD"):
             return partial(self._respond_by_quart, request, receive)
         response = _start(request)
-        if isinstance(response, Response) and response.is_ready and not request.has_resources:
+        if isinstance(response, Response) and request.opened is None:  # nothing to read the body from
             return response.ready()
         return partial(_finish, request, response)
 

@@ -59,17 +59,16 @@ class RegistryRequest:
         self.scope = scope
         self.method: str = scope["method"]
         self.target = target_of(scope)
+        self.opened: AsyncExitStack | None = None
+        """`resources`, once something is in it."""
         self._receive = receive
 
-    @cached_property
+    @property
     def resources(self) -> AsyncExitStack:
         """What the body of the response reads from; it is closed when the response has been sent."""
-        return AsyncExitStack()
-
-    @property
-    def has_resources(self) -> bool:
-        """True if `resources` must be closed."""
-        return "resources" in vars(self)
+        if self.opened is None:
+            self.opened = AsyncExitStack()
+        return self.opened
 
     @cached_property
     def body(self) -> RequestBody:

@@ -49,11 +49,6 @@ class Response:
     headers: Headers = ()
     body: bytes | Body | None = b""
 
-    @property
-    def is_ready(self) -> bool:
-        """True if the body is in memory."""
-        return self.body is None or isinstance(self.body, bytes)
-
     def ready(self) -> ReadyResponse:
         """Return what is sent, if the body is in memory."""
         body = self.body

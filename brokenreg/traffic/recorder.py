@@ -30,6 +30,7 @@ from brokenreg.traffic.exchange import Ended, Exchange, Origin
 from brokenreg.traffic.log import TrafficLog
 from brokenreg.traffic.redaction import redact_headers, redact_line, redact_query, redact_target
 from brokenreg.traffic.request_head import read_head
+from brokenreg.traffic.timeline import Timeline
 from brokenreg.traffic.timeline_events import (
     EXCHANGE_ENDED,
     HEADERS_SENT,
@@ -172,7 +173,7 @@ class Recorder:
         )
         exchange.origin = self._origin
         exchange.replay_of = head.replay_of
-        exchange.add(REQUEST_RECEIVED)
+        exchange.timeline = Timeline(REQUEST_RECEIVED)
         return exchange
 
     def _names_of(self, scope: Scope) -> frozenset[str]:

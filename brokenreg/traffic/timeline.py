@@ -61,8 +61,9 @@ class Timeline(Sequence[Point]):
 
     __slots__ = ("_characters", "_events", "omitted")
 
-    def __init__(self) -> None:
-        self._events: list[Any] = []
+    def __init__(self, first: TimelineEvent | None = None) -> None:
+        """Begin with an event without texts at time 0, if there is one."""
+        self._events: list[Any] = [] if first is None else [first, 0.0]
         """Events and their times, alternately: one object per exchange instead of one per point."""
         self._characters = 0
         self.omitted = 0
