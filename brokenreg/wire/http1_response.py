@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from email.utils import formatdate
 from functools import lru_cache
 from http import HTTPStatus
 from time import time
 from typing import NamedTuple
+
+from brokenreg.http.dates import http_date
 
 _REASONS = {status.value: status.phrase.encode("ascii") for status in HTTPStatus}
 _NAME = re.compile(rb"[-!#$%&'*+.^_`|~0-9a-zA-Z]+")
@@ -127,7 +128,7 @@ def date_line() -> bytes:
 
 @lru_cache(1)
 def _date_line(second: int) -> bytes:
-    return b"date: %b\r\n" % formatdate(second, usegmt=True).encode("ascii")
+    return b"date: %b\r\n" % http_date(second).encode("ascii")
 
 
 @lru_cache(1)

@@ -7,7 +7,6 @@ import os
 import struct
 import time
 from collections.abc import Iterable, Iterator
-from email.utils import formatdate
 from functools import lru_cache
 from typing import IO
 
@@ -150,7 +149,7 @@ def _status(status: int) -> bytes:
 
 @lru_cache(1)
 def _date(second: int) -> bytes:
-    return _ENCODER.add((b"date", formatdate(second, usegmt=True).encode()), sensitive=True)
+    return _ENCODER.add((b"date", http_date(second).encode()), sensitive=True)
 
 
 def _field(name: bytes, value: bytes) -> bytes:
