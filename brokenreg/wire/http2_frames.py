@@ -13,6 +13,8 @@ from typing import IO
 from h2.exceptions import DenialOfServiceError
 from hpack import Encoder
 
+from brokenreg.http.dates import http_date
+
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 HEAD = struct.Struct(">HBBBL")
 """The head of a frame: the length (24 bits), the type, the flags, the stream."""
