@@ -34,14 +34,20 @@ async def cut(connection: Connection, end: End) -> None:
     if is_gone:  # the client was faster, and the socket may be closed
         transport.abort()
     elif end is End.RST:
-        with contextlib.suppress(OSError):  # the client has closed it already
-            _socket(connection).setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
-        transport.abort()
+        reset(transport)
     elif end is End.CLOSE_NOTIFY:
         connection.close_transport()
+        connection.loop.call_later(PATIENCE, transport.abort)
     else:
         _shut_down(connection)
         connection.loop.call_later(_LINGER, transport.abort)
+
+
+def reset(transport: asyncio.Transport) -> None:
+    """Reset a connection now: TCP RST."""
+    with contextlib.suppress(OSError):  # the client has closed it already
+        transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
+    transport.abort()
 
 
 def _shut_down(connection: Connection) -> None:

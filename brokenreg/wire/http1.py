@@ -1,124 +1,150 @@
 """`HTTP1`: our own HTTP/1.1. It reads one request after another; `HTTP1Stream` sends the response to each.
 
 What was read and is not parsed yet stays in one buffer. The next request is parsed when the one before has
-been answered, so that pipelined requests are bounded and answered in order.
+been answered, so that pipelined requests are bounded and answered in order. Nothing waits forever: there is
+one deadline for whatever the connection waits for outside of requests.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
-from typing import Any
 
-from brokenreg.http.asgi import ZERO_COPY
+from brokenreg.http.asgi import ZERO_COPY, Scope
 from brokenreg.listening.connection_events import TLSHelloOnPlainPort
 from brokenreg.listening.inbound_connection import InboundConnection
 from brokenreg.wire.application import Application
-from brokenreg.wire.connection import Next
-from brokenreg.wire.http1_body import ChunkedDecoder, LengthDecoder
-from brokenreg.wire.http1_head import PREFACE, RequestError, RequestHead, check_beginning, read_head
-from brokenreg.wire.http1_receiving import ReceivingConnection
-from brokenreg.wire.http1_response import error_response
-from brokenreg.wire.http1_sending import IDLE_PATIENCE
+from brokenreg.wire.connection import Connection, Next
+from brokenreg.wire.http1_heads import (
+    PREFACE,
+    RequestError,
+    RequestHead,
+    check_beginning,
+    error_response,
+    read_head,
+)
 from brokenreg.wire.http1_stream import HTTP1Stream
 
 HEAD_PATIENCE = 60.0
 """Seconds that a client has for the head of a request, from its first byte on."""
 
+IDLE_PATIENCE = 75.0
+"""Seconds that a connection stays open without a request."""
+
+_CLOSE_PATIENCE = 30.0
+"""Seconds after which a closed connection ends, if its client reads nothing of what is left to send."""
+
+_LINGER = 2.0
+"""Seconds that a client has to read the response and to end its side, while what it sends is dropped."""
+
+_HALF_CLOSED_GRACE = 2.0
+"""Seconds for the response to a client that has ended its side in the middle of a body."""
+
+_MOST_PIPELINED = 64 * 1024
+"""Bytes after a request that are read before it has been answered."""
+
+_MOST_UNREAD = 512 * 1024
+"""Bytes of a body that are read before the application has taken any."""
+
 _TURN = 16
-"""Pipelined requests that are answered before other connections get a turn."""
+"""Pipelined requests, or parts of a chunked body, that are read before other connections get a turn."""
 
 _TLS_HANDSHAKE = b"\x16"
-_EXTENSIONS: Mapping[str, Any] = {ZERO_COPY: {}}
 
 
-class HTTP1(ReceivingConnection):
+class HTTP1(Connection):
     """One connection of HTTP/1.1."""
 
     def __init__(
         self, application: Application, inbound: InboundConnection, transport: asyncio.Transport
     ) -> None:
-        super().__init__(application, inbound, transport)
+        super().__init__(inbound, transport)
+        self.application = application
+        self._scope: Scope = {
+            "type": "http",
+            "scheme": self.scheme,
+            "client": self.client,
+            "server": self.server,
+            "extensions": {ZERO_COPY: {}},
+        }
+        """What is the same in the scopes of all requests."""
+        self._buffer = b""
+        """What was read and not parsed."""
         self._checked = 0
         """How much of an incomplete head was checked."""
         self._stream: HTTP1Stream | None = None
         """The request that is being answered."""
-        self._is_parsing = False
+        self._is_paused = False
+        self._is_scheduled = False
+        """True if reading what waits in the buffer continues in the next turn of the event loop."""
+        self._is_finishing = False
+        """True if no further request is accepted."""
+        self._is_closing = False
+        """True if the connection is being closed; what the client still sends is dropped."""
+        self._unsent_before = 0
+        self._deadline = 0.0
+        self._timer: asyncio.TimerHandle | None = None
+        self._set_deadline(IDLE_PATIENCE)
 
     # Reading
 
     def data_received(self, data: bytes) -> None:
-        if self._stream is None and not self.is_closing:
-            self._read_requests(self._buffer + data if self._buffer else data)
-        elif self._body is not None and self._decoder is not None:
-            self.read_body(self._body, self._decoder, data)
-        elif self.ended.done():
+        if self.ended.done():
             self.leftover += data
-        else:
-            self.keep(data)
+        elif not self._is_closing:
+            if self._buffer:
+                data = self._buffer + data
+            if self._is_scheduled:
+                self._keep(data)
+            else:
+                self._read(data)
 
-    def _read_requests(self, data: bytes) -> None:
-        """Begin the next request; if it is answered at once, the one after it, and so on."""
+    def _read(self, data: bytes) -> None:
+        """Read requests and their bodies, as far as they have arrived and were answered."""
         self._buffer = b""
         at = 0
         for _ in range(_TURN):
-            if self._room is not None:  # the client does not read its responses
-                break
-            end = data.find(b"\r\n\r\n", max(at, self._checked - 3)) + 4
-            if end < 4:
-                self._wait_for_head(data[at:])
-                return
-            self._checked = 0
+            stream = self._stream
             try:
-                self._begin(data, at, end)
+                read = self._begin(data, at) if stream is None else stream.read_body(data[at:])
             except RequestError as error:
-                self.refuse(error.status, data[at:])
+                self._refuse(error.status, data[at:])
                 return
-            at = end
-            if at == len(data) or self.ended.done():
+            at += read
+            if self._is_closing or self.ended.done():
                 return
-            if self._stream is not None or self.is_closing:
-                self.data_received(data[at:])
-                return
-        self.keep(data[at:])
-        self.schedule()
+            if not read or at == len(data):
+                break
+        else:
+            self._schedule()
+        self._keep(data[at:])
 
-    def _begin(self, data: bytes, at: int, end: int) -> None:
-        """Begin the request whose head is there, and keep what follows. Raise `RequestError`."""
-        if data.startswith(PREFACE, at) and not self.inbound.has_request:
+    def _begin(self, data: bytes, at: int) -> int:
+        """Begin the next request, if its head is there. Return how many bytes it has. Raise `RequestError`."""
+        if not self.has_room:  # the client does not read its responses
+            return 0
+        end = data.find(b"\r\n\r\n", max(at, self._checked - 3))
+        if end < 0:
+            self._wait_for_head(data[at:])
+            return 0
+        self._checked = 0
+        if not self.inbound.has_request and data.startswith(PREFACE, at):
             self._switch(Next.HTTP2, data[at:])
-            return
+            return 0
         head = read_head(data[at:end])
-        if head.upgrade and head.is_websocket:
+        if head.wants_websocket:
             self._upgrade(head, data[at:])
-            return
-        body = None
-        if head.has_body and (length := head.length) != 0:
-            body = self.expect_body(ChunkedDecoder() if length is None else LengthDecoder(length))
-        line = head.line
-        stream = self._stream = HTTP1Stream(
-            self,
-            head,
-            {
-                "type": "http",
-                "http_version": line.version,
-                "method": line.method,
-                "scheme": self.scheme,
-                "path": line.path,
-                "raw_path": line.raw_path,
-                "query_string": line.query,
-                "headers": head.headers,
-                "client": self.client,
-                "server": self.server,
-                "extensions": _EXTENSIONS,
-            },
-            body,
-        )
-        self._is_parsing = True
-        try:
-            stream.start(self.application.answer)
-        finally:
-            self._is_parsing = False
+            return 0
+        scope = {**self._scope, **head.line, "headers": head.headers}
+        self._stream = stream = HTTP1Stream(self, head, scope, self._end_response, self._body_taken)
+        stream.start(self.application.answer)
+        return end + 4 - at
+
+    def _wait_for_head(self, data: bytes) -> None:
+        """Check that an incomplete head can become one; it has some time to. Raise `RequestError`."""
+        check_beginning(data, self._checked)
+        if data and not self._checked:
+            self._set_deadline(HEAD_PATIENCE)
+        self._checked = len(data)
 
     def _upgrade(self, head: RequestHead, data: bytes) -> None:
         if self.application.websocket is not None:
@@ -126,25 +152,14 @@ class HTTP1(ReceivingConnection):
             return
         fields = dict(head.headers)
         is_valid = fields.get(b"sec-websocket-version") == b"13" and b"sec-websocket-key" in fields
-        raise RequestError(403 if is_valid and head.line.version == "1.1" else 400)
+        raise RequestError(403 if is_valid and head.line["http_version"] == "1.1" else 400)
 
     def _switch(self, protocol: Next, data: bytes) -> None:
         """Let another protocol continue with what was not parsed."""
-        self.release()
+        self._release()
         self.hand_over(protocol, data)
 
-    def _wait_for_head(self, data: bytes) -> None:
-        """Keep an incomplete head, if it can become one; it has some time to."""
-        try:
-            check_beginning(data, self._checked)
-        except RequestError as error:
-            self.refuse(error.status, data)
-            return
-        if not self._checked:
-            self.set_deadline(HEAD_PATIENCE)
-        self._buffer, self._checked = data, len(data)
-
-    def refuse(self, status: int, data: bytes = b"") -> None:
+    def _refuse(self, status: int, data: bytes) -> None:
         """Respond to what is not a valid request, and close the connection."""
         if not self.inbound.has_request:
             if data[:1] == _TLS_HANDSHAKE and not self.inbound.answered:
@@ -155,42 +170,150 @@ class HTTP1(ReceivingConnection):
         else:
             self._stream.fail(status)
         self.note_disconnect()
-        self.close(is_read=False)
+        self._close(is_read=False)
 
-    def proceed(self) -> None:
-        if self._stream is None and self._buffer:
-            self._read_requests(self._buffer)
+    # What waits
+
+    def _keep(self, data: bytes) -> None:
+        """Keep what cannot be parsed yet, and stop reading while too much waits."""
+        self._buffer = data
+        if data or self._stream is not None:
+            self._control_reading()
+
+    def _control_reading(self) -> None:
+        body = None if self._stream is None else self._stream.body
+        is_full = len(self._buffer) > _MOST_PIPELINED or (body is not None and body.waiting > _MOST_UNREAD)
+        if is_full != self._is_paused:
+            self._is_paused = is_full
+            if is_full:
+                self.transport.pause_reading()
+            else:
+                self.transport.resume_reading()
+
+    def _body_taken(self, size: int) -> None:
+        if self._is_paused:
+            self._control_reading()
+
+    def _schedule(self) -> None:
+        """Continue with what waits, after other connections have had a turn."""
+        if not self._is_scheduled:
+            self._is_scheduled = True
+            self.loop.call_soon(self._continue)
+
+    def _continue(self) -> None:
+        self._is_scheduled = False
+        if not (self._is_closing or self.gone.is_set()):
+            self._read(self._buffer)
 
     def resume_writing(self) -> None:
         super().resume_writing()
         if self._stream is None and self._buffer:
-            self.schedule()
+            self._schedule()
 
     # The end of a response, and of the connection
 
-    def response_ended(self, *, keep_alive: bool) -> None:
-        self._stream = None
-        if self._body is not None or not keep_alive or self.is_finishing:
-            self.close(is_read=self._body is None)
+    def _end_response(self) -> None:
+        stream = self._stream
+        if stream is None:  # the connection was closed meanwhile
             return
-        self.set_deadline(IDLE_PATIENCE)
-        if self._buffer and not self._is_parsing:
-            self.schedule()
-
-    def drop(self) -> None:
-        super().drop()
-        self._stream = None
+        if stream.keep_alive and stream.is_read and not self._is_finishing:
+            self._stream = None
+            self._set_deadline(IDLE_PATIENCE)
+            if self._buffer:
+                self._schedule()
+        else:
+            self._close(is_read=stream.is_read)
 
     def finish(self) -> None:
-        self.is_finishing = True
-        if self._stream is None and not self.is_closing:
-            self.close()
+        self._is_finishing = True
+        if self._stream is None and not self._is_closing:
+            self._close()
 
-    def is_answering(self) -> bool:
-        return self._stream is not None
+    def eof_received(self) -> bool:
+        """Note that the client has closed its sending side; with a response in flight, it has disconnected.
 
-    def time_out(self) -> None:
-        if self._buffer:
-            self.refuse(408)
+        A client that has only closed its sending side in the middle of a body is told so.
+        """
+        body = None if self._stream is None else self._stream.body
+        if body is not None and body.is_cut_short:
+            return True  # a thread that read the body saw it first
+        if body is None or body.is_over or self.inbound.over_tls:
+            self._end_disconnected()
+            return False
+        body.end(is_cut_short=True)
+        self._is_finishing = True
+        self.loop.call_later(_HALF_CLOSED_GRACE, self._end_disconnected)
+        return True
+
+    def _end_disconnected(self) -> None:
+        self.note_disconnect()
+        self._close()  # as asyncio does, but with a deadline
+
+    def note_disconnect(self) -> None:
+        super().note_disconnect()
+        if self._stream is not None:
+            self._stream.lose()
+
+    def _close(self, *, is_read: bool = True) -> None:
+        """Close the connection once everything was sent.
+
+        A connection that is closed with unread bytes is reset, and the client may never see the response. So
+        if not all of a request was read, only our side ends, and what still comes is dropped for some time.
+        """
+        self._drop()
+        self._control_reading()
+        self._unsent_before = self.unsent
+        if is_read or not self.transport.can_write_eof():
+            self.transport.close()
+            self._set_deadline(_CLOSE_PATIENCE)
         else:
-            self.close()
+            self.transport.write_eof()
+            self._set_deadline(_LINGER)
+
+    def _drop(self) -> None:
+        """Drop what was read and not answered."""
+        self._is_closing = True
+        self._buffer = b""
+        if self._stream is not None:
+            if not self._stream.is_read:
+                self._stream.lose()
+            self._stream = None
+
+    def connection_lost(self, error: Exception | None) -> None:
+        super().connection_lost(error)
+        self._release()
+
+    def _release(self) -> None:
+        """Drop what the connection holds: asyncio may keep it for a while."""
+        self._drop()
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _set_deadline(self, seconds: float) -> None:
+        """Set the deadline. There is one timer, which is moved only if it would be too late."""
+        self._deadline = self.loop.time() + seconds
+        if self._timer is None or self._deadline < self._timer.when():
+            self._start_timer()
+
+    def _start_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = self.loop.call_at(self._deadline, self._check_time)
+
+    def _check_time(self) -> None:
+        self._timer = None
+        if self._stream is not None:
+            return  # the end of the response sets the next deadline
+        if self.loop.time() < self._deadline:
+            self._start_timer()
+        elif not self._is_closing:
+            if self._buffer:
+                self._refuse(408, b"")
+            else:
+                self._close()
+        elif 0 < self.unsent < self._unsent_before:
+            self._unsent_before = self.unsent
+            self._set_deadline(_CLOSE_PATIENCE)
+        else:
+            self.transport.abort()

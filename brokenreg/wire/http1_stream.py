@@ -1,92 +1,215 @@
-"""`HTTP1Stream`: one request of an HTTP/1.1 connection, and how its response is sent."""
+"""`HTTP1Stream`: one request of an HTTP/1.1 connection: how its body is read, and its response sent."""
 
 from __future__ import annotations
 
 import asyncio
-import socket
-from collections.abc import Sequence
+import re
+from collections.abc import Callable, Sequence
 from typing import IO
 
 from brokenreg.bulk.lent_socket import LentBody, lend
 from brokenreg.bulk.sendfile import FileSender
-from brokenreg.http.asgi import ClientDisconnectedError, EncodedHeaders, End
-from brokenreg.listening.listen_socket import RESET_ON_CLOSE
-from brokenreg.wire.cutting import cut
-from brokenreg.wire.http1_head import RequestHead
-from brokenreg.wire.http1_response import (
+from brokenreg.http.asgi import ClientDisconnectedError, EncodedHeaders, End, Scope
+from brokenreg.wire.connection import Connection
+from brokenreg.wire.cutting import cut, reset
+from brokenreg.wire.http1_heads import (
+    CHUNKED,
     CONTINUE,
-    ResponseLengthError,
+    MAX_HEAD,
+    RequestError,
+    RequestHead,
     date_line,
     error_response,
-    framed,
+    read_head,
     response_head,
-    simple_head,
 )
-from brokenreg.wire.http1_sending import SendingConnection
 from brokenreg.wire.request_body import RequestBody
 from brokenreg.wire.stream import CHUNK, Stream
 
 _YIELD_SIZE = 32 * 1024
+_CHUNK_LINE = rb"(?:([0-9A-Fa-f]{1,16})(?:;[\t\x20-\x7e\x80-\xff]*)?(\r\n|\r?\Z)|\Z)"
+_FIRST_CHUNK = re.compile(_CHUNK_LINE)
+_NEXT_CHUNK = re.compile(rb"\r(?:\n" + _CHUNK_LINE + rb"|\Z)|\Z")
+"""What a chunk begins with, or as much of it as has arrived; the line break belongs to the one before."""
+
+_MAX_CHUNK_LINE = 4096
+_TURN = 125
+"""Chunks that are decoded at a time."""
+
+
+class ResponseLengthError(Exception):
+    """A response whose body is longer or shorter than its Content-Length."""
+
+
+class BodyDecoder:
+    """Finds the end of one body, to the byte.
+
+    Chunks (RFC 9112, section 7.1) are decoded strictly: CRLF only, and nothing around the size. Their sizes,
+    extensions and trailers are checked, bounded and dropped.
+    """
+
+    def __init__(self, length: int) -> None:
+        self.is_chunked = length == CHUNKED
+        self.left = 0 if self.is_chunked else length
+        """How many bytes are still to come of the body, or of a chunk."""
+        self.is_ended = False
+        self._line: re.Pattern[bytes] | None = _FIRST_CHUNK
+        """What the next chunk begins with; None if only the trailers follow."""
+
+    def decode(self, data: bytes) -> tuple[bytes, int]:
+        """Return the part of the body in `data`, and how many bytes were read. Raise `RequestError`.
+
+        What was not read is to come again, with what follows it.
+        """
+        pieces: list[bytes] = []
+        at = 0
+        for _ in range(_TURN):
+            piece = data[at : at + self.left]
+            pieces.append(piece)
+            at += len(piece)
+            self.left -= len(piece)
+            if self.left or not self.is_chunked:
+                self.is_ended = not self.left
+                break
+            read = self._read_line(data, at)
+            at += read
+            if not read or self.is_ended:
+                break
+        return b"".join(pieces), at
+
+    def _read_line(self, data: bytes, at: int) -> int:
+        """Read a size or the trailers. Return how many bytes they have, 0 if they are incomplete."""
+        if self._line is None:
+            return self._read_trailers(data, at)
+        match = self._line.match(data, at)
+        if match is None:
+            raise RequestError(400)
+        if match[2] != b"\r\n":
+            if len(data) - at >= _MAX_CHUNK_LINE:
+                raise RequestError(431)
+            return 0
+        self.left = int(match[1], 16)
+        self._line = _NEXT_CHUNK if self.left else None
+        # The line break of the last size may be the first half of what ends the trailers.
+        return match.end() - at - (0 if self.left else 2)
+
+    def _read_trailers(self, data: bytes, at: int) -> int:
+        end = data.find(b"\r\n\r\n", at, at + MAX_HEAD)
+        if end < 0:
+            if len(data) - at >= MAX_HEAD:
+                raise RequestError(431)
+            return 0
+        read_head(b"GET / HTTP/1.0" + data[at:end])  # which may have no Transfer-Encoding, and need no Host
+        self.is_ended = True
+        return end + 4 - at
 
 
 class HTTP1Stream(Stream):
-    """One request and its response. The next request of its connection begins when both have ended."""
+    """One request and its response. The next request of its connection begins when both have ended.
 
-    __slots__ = (
-        "_is_bodiless", "_length", "_request", "_sending", "is_complete", "keep_alive",
-    )  # fmt: skip
+    `ended` is called when all of the response was written, `taken` when a part of the body was taken.
+    """
+
+    is_complete = False
+    """True if all of the response was written."""
+
+    _length: int | None = None
+    """What is left of the length of the response's body, as in `ResponseHead`."""
+
+    _borrower: FileSender | LentBody | None = None
+    """What lets a thread use the socket."""
 
     def __init__(
         self,
-        connection: SendingConnection,
+        connection: Connection,
         head: RequestHead,
-        scope: dict[str, object],
-        body: RequestBody | None,
+        scope: Scope,
+        ended: Callable[[], None],
+        taken: Callable[[int], None],
     ) -> None:
-        super().__init__(connection, scope, body)
-        self._sending = connection
+        super().__init__(connection, scope, RequestBody(taken) if head.length else None)
         self._request = head
-        self._is_bodiless = head.line.method == "HEAD"
+        self._ended = ended
+        self._is_bodiless = scope["method"] == "HEAD"
         """True if the response has no body."""
-        self._length: int | None = None
-        """What is left of the response's Content-Length; -1 and None as in `Framing`."""
         self.keep_alive = head.keep_alive
         """True if the connection continues after the response."""
-        self.is_complete = False
-        """True if all of the response was written."""
+        if head.length:
+            self._decoder = BodyDecoder(head.length)
 
-    def respond(self, status: int, headers: EncodedHeaders, body: bytes) -> None:
-        head = response_head(status, headers)
-        if head.is_simple and self.keep_alive:
-            data = simple_head(head)
-            if not (self._is_bodiless or head.is_bodiless):
-                if len(body) != head.length:
-                    raise ResponseLengthError(f"{len(body)} bytes, with a Content-Length of {head.length}")
-                data += body
-        else:
-            data = self._head(status, headers) + self._framed(body, more=False)
-        self.has_started = True
-        self._sending.write(data)
-        self._end()
+    # The body of the request
+
+    @property
+    def is_read(self) -> bool:
+        """True if nothing more is expected of the request's body."""
+        return self.body is None or self.body.is_ended
+
+    def read_body(self, data: bytes) -> int:
+        """Read a part of the body. Return how many bytes that were. Raise `RequestError`."""
+        body = self.body
+        if body is None or body.is_ended:
+            return 0
+        piece, read = self._decoder.decode(data)
+        if piece:
+            body.feed(piece)
+        if self._decoder.is_ended:
+            body.end()
+        return read
+
+    def lose(self) -> None:
+        """Note that the client has disconnected."""
+        if self.body is not None:
+            self.body.lose()
+        if self._borrower is not None:
+            self._borrower.stop()
 
     def respond_continue(self) -> None:
         if self._request.expects_continue:
             self._request.expects_continue = False
-            if not (self.has_started or self._sending.transport.is_closing()):
-                self._sending.write(CONTINUE + date_line() + b"\r\n")
+            if not (self.has_started or self.connection.transport.is_closing()):
+                self._write_now(CONTINUE + date_line() + b"\r\n")
 
     async def _drop_body(self, body: RequestBody) -> None:
         self.respond_continue()
         await body.dropped()
 
+    async def lend_body(self) -> LentBody | None:
+        self.respond_continue()
+        body = self.body
+        if body is None or body.is_over or self._decoder.is_chunked or self.unsent:
+            return None
+        arrived = body.take_all()  # first: it may resume reading
+        self._borrower = lent = LentBody(
+            lend(self.connection.transport, to_receive=True), arrived, self._decoder.left
+        )
+        return lent
+
+    def take_back_body(self, body: LentBody) -> None:
+        self._borrower = None
+        if self.body is not None and not self.body.is_over:
+            self._decoder.left = body.left
+            if body.is_cut_short:
+                self.connection.eof_received()
+            elif not body.left:
+                self.body.end()
+        body.give_back()
+
+    # The response
+
+    def respond(self, status: int, headers: EncodedHeaders, body: bytes) -> None:
+        data = self._head(status, headers) + self._framed(body, more=False)
+        self.has_started = True
+        self._write_now(data)
+        self._end()
+
     async def _send_start(self, status: int, headers: Sequence[tuple[bytes, bytes]], pace: float) -> None:
         head = self._head(status, headers)
         if pace:
-            due = self._sending.loop.time()
+            due = self.connection.loop.time()
             for position in range(len(head) - 1):
-                self._sending.write(head[position : position + 1])
+                self._write_now(head[position : position + 1])
                 due += pace
-                await self.wait(due - self._sending.loop.time())
+                await self.wait(due - self.connection.loop.time())
             head = head[-1:]
         await self._write(head)
 
@@ -96,9 +219,9 @@ class HTTP1Stream(Stream):
             await self._write(piece)
             return
         if piece:
-            self._sending.write(piece)
-        if self._sending.unsent:
-            await self._sending.drain()
+            self._write_now(piece)
+        if self.unsent:
+            await self.connection.drain()
         # A client may disconnect as soon as it has everything: that is the end of this response as well.
         self._end()
         if len(piece) >= _YIELD_SIZE:
@@ -107,78 +230,67 @@ class HTTP1Stream(Stream):
     async def _send_file(self, file: IO[bytes], offset: int, count: int) -> None:
         if self._is_bodiless or not count:
             return
-        if self._length == -1:
-            self._sending.write(b"%x\r\n" % count)
+        if self._length == CHUNKED:
+            self._write_now(b"%x\r\n" % count)
         else:
             self._count(count)
         await self._lend_socket(file, offset, count)
-        if self._length == -1:
-            self._sending.write(b"\r\n")
+        if self._length == CHUNKED:
+            self._write_now(b"\r\n")
 
     async def _lend_socket(self, file: IO[bytes], offset: int, count: int) -> None:
         """Let a thread send a part of a file."""
-        connection = self._sending
-        lent = lend(connection.transport, to_receive=False)
-        sender = connection.sender = FileSender(lent)
+        transport = self.connection.transport
+        lent = lend(transport, to_receive=False)
+        self._borrower = sender = FileSender(lent)
         try:
             await sender.send(file, offset, count)
         except ConnectionError:
-            connection.note_disconnect()
-            connection.transport.abort()
+            self.connection.note_disconnect()
+            transport.abort()
             raise ClientDisconnectedError from None
         finally:
             self.file_bytes += sender.sent
-            connection.sender = None
+            self._borrower = None
             lent.give_back()
-
-    async def lend_body(self) -> LentBody | None:
-        self.respond_continue()
-        return self._sending.lend_body()
-
-    def take_back_body(self, body: LentBody) -> None:
-        self._sending.take_back_body(body)
 
     async def _send_raw(self, data: bytes) -> None:
         await self._write(data)
 
     async def _cut(self, end: End, code: int) -> None:
-        await cut(self._sending, end)
+        await cut(self.connection, end)
 
     async def room(self) -> int:
-        await self._sending.drain()
+        await self.connection.drain()
         return CHUNK
 
     def fail(self, status: int = 500) -> None:
-        connection = self._sending
-        if self.is_complete or connection.gone.is_set() or connection.transport.is_closing():
+        transport = self.connection.transport
+        if self.is_complete or self.is_gone or transport.is_closing():
             return
         self.keep_alive = False
         if not self.has_started:
             self.has_started = True
-            connection.write(error_response(status))
-        elif (
-            self._length is None
-        ):  # the client must not take the end of the connection for the end of the body
-            connection.transport.get_extra_info("socket").setsockopt(
-                socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE
-            )
-            connection.transport.abort()
+            self._write_now(error_response(status))
+        elif self._length is None:
+            # The client must not take the end of the connection for the end of the body.
+            reset(transport)
         self._end()
 
     def _head(self, status: int, headers: Sequence[tuple[bytes, bytes]]) -> bytes:
         """Return the head of the response, and note how its body is framed."""
-        head = response_head(status, headers)
-        self._is_bodiless = self._is_bodiless or head.is_bodiless
-        data, self._length, self.keep_alive = framed(
-            head, version=self._request.line.version, keep_alive=self.keep_alive
+        before, after, self._length, is_bodiless, self.keep_alive = response_head(
+            status, headers, is_1_1=self.scope["http_version"] == "1.1", keep_alive=self.keep_alive
         )
-        return data
+        if is_bodiless:
+            self._is_bodiless = True
+        return before + date_line() + after
 
     def _framed(self, data: bytes, *, more: bool) -> bytes:
         """Return what is sent for a part of the body. Raise `ResponseLengthError`."""
         if self._is_bodiless:
             return b""
-        if self._length == -1:
+        if self._length == CHUNKED:
             return (b"%x\r\n%b\r\n" % (len(data), data) if data else b"") + (b"" if more else b"0\r\n\r\n")
         self._count(len(data))
         if self._length and not more:
@@ -195,11 +307,19 @@ class HTTP1Stream(Stream):
     async def _write(self, data: bytes) -> None:
         """Write, and wait while the transport accepts no more. Raise `ClientDisconnectedError`."""
         if data:
-            self._sending.write(data)
-        await self._sending.drain()
+            self._write_now(data)
+        await self.connection.drain()
         if len(data) >= _YIELD_SIZE:
             await asyncio.sleep(0)
 
+    def _write_now(self, data: bytes) -> None:
+        """Write without waiting. Raise `ClientDisconnectedError`."""
+        connection = self.connection
+        if connection.is_cut or connection.transport.is_closing():
+            connection.note_disconnect()
+            raise ClientDisconnectedError
+        connection.transport.write(data)
+
     def _end(self) -> None:
         self.is_complete = True
-        self._sending.response_ended(keep_alive=self.keep_alive)
+        self._ended()

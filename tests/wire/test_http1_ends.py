@@ -12,14 +12,13 @@ from typing import Any
 import pytest
 
 from brokenreg.listening.connection_events import TLSHelloOnPlainPort
-from brokenreg.wire import http1, http1_sending
+from brokenreg.wire import http1
 from brokenreg.wire.connection import Next
 from brokenreg.wire.stream import Stream
 from tests.wire.http1_serving import GET, Held, body, connect, feed, respond, serving, settle, start, until
 
 
 async def test_a_connection_that_is_idle_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(http1_sending, "IDLE_PATIENCE", 0.05)
     monkeypatch.setattr(http1, "IDLE_PATIENCE", 0.05)
     async with serving(respond) as (port, _):
         client, writer = await asyncio.open_connection("127.0.0.1", port)
@@ -42,7 +41,6 @@ async def test_a_head_that_does_not_end_is_refused(monkeypatch: pytest.MonkeyPat
 
 
 async def test_a_request_in_flight_has_no_time_limit(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(http1_sending, "IDLE_PATIENCE", 0.01)
     monkeypatch.setattr(http1, "IDLE_PATIENCE", 0.01)
     held = Held()
     async with serving(held) as (port, _):
@@ -58,7 +56,7 @@ async def test_a_request_in_flight_has_no_time_limit(monkeypatch: pytest.MonkeyP
 async def test_a_closed_connection_ends_when_its_client_reads_no_more(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(http1_sending, "_CLOSE_PATIENCE", 0.001)
+    monkeypatch.setattr(http1, "_CLOSE_PATIENCE", 0.001)
     connection, transport = connect(respond)
     sizes = itertools.chain(range(100, 50, -1), itertools.repeat(50))
     monkeypatch.setattr(transport, "get_write_buffer_size", lambda: next(sizes))
@@ -162,7 +160,7 @@ async def test_nothing_is_left_for_the_garbage_collector() -> None:
 async def test_a_client_that_ends_its_side_and_reads_nothing_does_not_keep_its_connection(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(http1_sending, "_CLOSE_PATIENCE", 0.01)
+    monkeypatch.setattr(http1, "_CLOSE_PATIENCE", 0.01)
     held = Held()
     connection, transport = connect(held)
     connection.data_received(GET % b"/")

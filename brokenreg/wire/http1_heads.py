@@ -1,0 +1,289 @@
+"""Reads the heads of HTTP/1.1 requests, as strictly as h11 or more, and writes the heads of responses.
+
+The request line is parsed here, and its syntax is h11's: llhttp knows a fixed list of methods. llhttp parses
+the header fields, with all its leniencies off. It gets exactly one head, and a new parser for each: nothing
+that a client sends can change how the next head is read.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from email.utils import formatdate
+from functools import lru_cache
+from http import HTTPStatus
+from time import time
+from types import SimpleNamespace
+from typing import NamedTuple
+from urllib.parse import unquote
+
+from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
+
+from brokenreg.http.asgi import Scope
+
+Field = tuple[bytes, bytes]
+
+MAX_HEAD = 64 * 1024
+"""Bytes of a request's head, or of the trailers after a chunked body."""
+
+MAX_FIELDS = 200
+"""Header fields of a request."""
+
+CHUNKED = -1
+"""The length of a chunked body."""
+
+PREFACE = b"PRI * HTTP/2.0\r\n\r\n"
+"""The beginning of HTTP/2 with prior knowledge (RFC 9113, section 3.4), as far as it looks like a request."""
+
+CONTINUE = b"HTTP/1.1 100 Continue\r\n"
+
+_CACHED = 1024
+"""Heads of responses that are remembered, and lines of requests: request lines and those of fields."""
+
+_CACHED_LINE, _CACHED_HEAD = 256, 2048
+"""Bytes of the longest that is remembered."""
+
+# Requests
+
+_LINE = re.compile(rb"([-!#$%&'*+.^_`|~0-9a-zA-Z]+) ([\x21-\x7e]+) HTTP/([0-9])\.([0-9])")
+_ABSOLUTE = re.compile(rb"[^/?]*://([^/?]*)(.*)", re.DOTALL)
+_BARE_LF = re.compile(rb"(?<!\r)\n")
+_NOT_LINE = re.compile(rb"[^ -~\r]")
+_SPECIAL = frozenset({b"host", b"content-length", b"transfer-encoding", b"connection", b"upgrade", b"expect"})
+_MAX_DIGITS = 20
+
+
+class RequestError(Exception):
+    """A request that is refused with `status`; the connection cannot continue after it."""
+
+    def __init__(self, status: int) -> None:
+        super().__init__(status)
+        self.status = status
+
+
+def _parse_line(line: bytes) -> tuple[Scope, bytes]:
+    """Return what the request line says, and the authority of the absolute form. Raise `RequestError`."""
+    match = _LINE.fullmatch(line)
+    if match is None:
+        raise RequestError(400)
+    method, target, major, minor = match.groups()
+    if major != b"1":
+        raise RequestError(505)
+    authority = b""
+    if not target.startswith(b"/"):
+        absolute = _ABSOLUTE.fullmatch(target)
+        if absolute is not None:  # RFC 9112, section 3.2.2
+            authority, target = absolute.groups()
+            if not target.startswith(b"/"):
+                target = b"/" + target
+    raw_path, _, query = target.partition(b"?")
+    return {
+        "http_version": "1.0" if minor == b"0" else "1.1",
+        "method": method.decode("ascii").upper(),
+        "path": unquote(raw_path.decode("ascii")),
+        "raw_path": raw_path,
+        "query_string": query,
+    }, authority
+
+
+_parse_known_line = lru_cache(_CACHED)(_parse_line)
+
+
+class RequestHead:
+    """The head of one request: `line` is what its first line says of the scope."""
+
+    __slots__ = ("expects_continue", "headers", "keep_alive", "length", "line", "wants_websocket")
+
+    def __init__(self, line: Scope, authority: bytes, headers: list[Field]) -> None:
+        """Raise `RequestError` if the fields contradict each other."""
+        self.line = line
+        self.headers = headers
+        self.keep_alive = line["http_version"] == "1.1"
+        """True if the connection continues after this request: never with HTTP/1.0."""
+        self.length = 0
+        """The length of the body, or `CHUNKED`."""
+        self.expects_continue = self.wants_websocket = False
+        hosts = 0
+        said: dict[bytes, bytes] = {}
+        for name, value in headers:
+            if name == b"host":
+                hosts += 1
+            elif name in _SPECIAL:
+                said[name] = said[name] + b"," + value.lower() if name in said else value.lower()
+        if hosts != 1 and (hosts or self.keep_alive):  # RFC 9112, section 3.2
+            raise RequestError(400)
+        if authority:
+            self.headers = [(b"host", authority), *(each for each in headers if each[0] != b"host")]
+        if said:
+            self._note(said)
+
+    def _note(self, said: dict[bytes, bytes]) -> None:
+        """Note what fields say about the connection and the body."""
+        is_1_1 = self.keep_alive
+        length, codings = said.get(b"content-length"), said.get(b"transfer-encoding")
+        if codings is not None:  # RFC 9112, section 6.1
+            if length is not None or not is_1_1:
+                raise RequestError(400)
+            if codings != b"chunked":
+                raise RequestError(501)
+            self.length = CHUNKED
+        elif length is not None:
+            if not (length.isdigit() and len(length) <= _MAX_DIGITS):
+                raise RequestError(400)
+            self.length = int(length)
+        options = said.get(b"connection", b"")
+        self.keep_alive = is_1_1 and not _has_token(options, b"close")
+        self.expects_continue = is_1_1 and _has_token(said.get(b"expect", b""), b"100-continue")
+        self.wants_websocket = (
+            said.get(b"upgrade") == b"websocket"
+            and _has_token(options, b"upgrade")
+            and self.line["method"] == "GET"
+        )
+
+
+def _has_token(values: bytes, token: bytes) -> bool:
+    """Return whether a comma-separated list in lower case has `token`."""
+    return token in values and token in [each.strip() for each in values.split(b",")]
+
+
+_fields: dict[bytes, Field] = {}
+"""Lines of fields in heads that were accepted lately: a line means the same in every head."""
+
+
+def read_head(head: bytes) -> RequestHead:
+    """Return what a head says, without the empty line that ends it. Raise `RequestError`."""
+    if len(head) > MAX_HEAD - 4:
+        raise RequestError(431)
+    line, *lines = head.split(b"\r\n", MAX_FIELDS + 1)
+    if len(lines) > MAX_FIELDS:
+        raise RequestError(431)
+    parsed, authority = _parse_known_line(line) if len(line) <= _CACHED_LINE else _parse_line(line)
+    try:
+        return RequestHead(parsed, authority, [_fields[line] for line in lines])
+    except KeyError:
+        headers = _parse_fields(lines)
+    found = RequestHead(parsed, authority, headers)
+    if len(_fields) > _CACHED:
+        _fields.clear()
+    _fields.update(each for each in zip(lines, headers, strict=True) if len(each[0]) <= _CACHED_LINE)
+    return found
+
+
+def _parse_fields(lines: list[bytes]) -> list[Field]:
+    """Return the fields of some lines, with names in lower case. Raise `RequestError`."""
+    found: list[Field] = []
+    collector = SimpleNamespace(on_header=lambda name, value: found.append((name.lower(), value.strip())))
+    try:
+        HttpRequestParser(collector).feed_data(b"\r\n".join((b"GET / HTTP/1.1", *lines, b"", b"")))
+    except HttpParserUpgrade:
+        pass  # llhttp would not read on: nor would we with this parser
+    except HttpParserError:
+        is_coded = any(name == b"transfer-encoding" and value.lower() != b"chunked" for name, value in found)
+        raise RequestError(501 if is_coded else 400) from None
+    if len(found) != len(lines):
+        raise RequestError(400)
+    return found
+
+
+def check_beginning(data: bytes, start: int) -> None:
+    """Raise `RequestError` if `data` cannot be the beginning of a head; up to `start` it was checked."""
+    if len(data) > MAX_HEAD:
+        raise RequestError(431)
+    if _BARE_LF.search(data, max(0, start - 1)) is not None or data[:1] < b"!":
+        raise RequestError(400)
+    end = data.find(b"\r\n")
+    if end < 0:
+        if _NOT_LINE.search(data, start) is not None:
+            raise RequestError(400)
+    elif end + 2 > start and not PREFACE.startswith(data):
+        _parse_line(data[:end])
+
+
+# Responses
+
+_REASONS = {status.value: status.phrase.encode("ascii") for status in HTTPStatus}
+_NAME = re.compile(rb"[-!#$%&'*+.^_`|~0-9a-zA-Z]+")
+_VALUE = bytes(set(range(256)) - set(b"\0\n\v\f\r"))
+
+
+class ResponseHead(NamedTuple):
+    """The head of a response, and how its body is framed (RFC 9112, section 6.3)."""
+
+    before: bytes
+    """What comes before the date."""
+    after: bytes
+    length: int | None
+    """The length of the body, or `CHUNKED`; None if the end of the connection ends it."""
+    is_bodiless: bool
+    keep_alive: bool
+    """True if the connection continues."""
+
+
+_heads: dict[tuple[int, tuple[Field, ...], bool, bool], ResponseHead] = {}
+
+
+def response_head(status: int, headers: Sequence[Field], *, is_1_1: bool, keep_alive: bool) -> ResponseHead:
+    """Return the head of the response to a request. Raise `ValueError` if a field is malformed."""
+    key = status, tuple(headers), is_1_1, keep_alive  # the same tuple, if it is one
+    head = _heads.get(key)
+    if head is None:
+        head = _response_head(*key)
+        if len(head.before) <= _CACHED_HEAD:
+            if len(_heads) >= _CACHED:
+                _heads.clear()
+            _heads[key] = head
+    return head
+
+
+def _response_head(status: int, headers: tuple[Field, ...], is_1_1: bool, keep_alive: bool) -> ResponseHead:  # noqa: FBT001 - the key of a cache
+    """Return a head as h11 frames it."""
+    said: dict[bytes, list[bytes]] = {b"content-length": [], b"transfer-encoding": [], b"connection": []}
+    for name, value in headers:
+        if _lower(name) in said:
+            said[_lower(name)] += value.lower().replace(b" ", b"").split(b",")
+    lengths, codings, options = (list(dict.fromkeys(each)) for each in said.values())
+    length, is_bodiless, after, dropped = None, status in (204, 304), b"", set()
+    if lengths and not codings:
+        length = int(lengths[0])
+        if length < 0 or len({int(each) for each in lengths}) > 1:
+            raise ValueError(f"the Content-Length of the response is malformed: {headers!r}")
+    elif not is_bodiless:
+        dropped = {b"content-length", b"transfer-encoding"}
+        if is_1_1:
+            length, after = CHUNKED, b"Transfer-Encoding: chunked\r\n"
+    if not keep_alive:
+        dropped.add(b"connection")
+        options = sorted({*options, b"close"} - {b"keep-alive"})
+        after += b"".join([b"Connection: %b\r\n" % option for option in options])
+    lines = [b"HTTP/1.1 %d %b" % (status, _REASONS.get(status, b""))]
+    lines += [
+        b"%b: %b" % (name.strip(), value.strip()) for name, value in headers if _lower(name) not in dropped
+    ]
+    before = b"\r\n".join((*lines, b""))
+    if len(before.translate(None, _VALUE)) != 2 * len(lines):
+        raise ValueError(f"a header of the response has a line break or NUL in its value: {headers!r}")
+    return ResponseHead(before, after + b"\r\n", length, is_bodiless, keep_alive and b"close" not in options)
+
+
+@lru_cache(256)
+def _lower(name: bytes) -> bytes:
+    """Return the name of a field in lower case. Raise `ValueError` if it is malformed."""
+    if _NAME.fullmatch(name.strip()) is None:
+        raise ValueError(f"the name of a header of the response is malformed: {name!r}")
+    return name.strip().lower()
+
+
+def date_line() -> bytes:
+    """Return the field `date`, with the end of its line."""
+    return _date_line(int(time()))
+
+
+@lru_cache(1)
+def _date_line(second: int) -> bytes:
+    return b"date: %b\r\n" % formatdate(second, usegmt=True).encode("ascii")
+
+
+def error_response(status: int) -> bytes:
+    """Return the whole response to what is not a valid request."""
+    head = b"HTTP/1.1 %d %b\r\n" % (status, _REASONS[status])
+    return head + b"content-length: 0\r\nconnection: close\r\n" + date_line() + b"\r\n"
