@@ -27,9 +27,9 @@ from brokenreg.control.openapi import openapi
 from brokenreg.control.problems import MAX_BODY, MEDIA_TYPE, APIError, api_error_of
 from brokenreg.control.routes import JSON, APIRequest, Query, Route
 from brokenreg.http.asgi import Receive, Scope, Send
+from brokenreg.http.quart_app import call_quart, make_quart
 from brokenreg.runtime.runtime import Runtime
 from brokenreg.validation import describe_error, error_location
-from brokenreg.wire.quart_app import call_quart, make_quart
 
 ROUTES: tuple[Route, ...] = (
     *status.ROUTES,

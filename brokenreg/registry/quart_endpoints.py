@@ -8,9 +8,9 @@ import quart
 from werkzeug.datastructures import Headers
 
 from brokenreg.http.asgi import Receive, Scope, Send
+from brokenreg.http.quart_app import call_quart, make_quart
 from brokenreg.registry.request import RegistryRequest
 from brokenreg.registry.responses import Response, headers_of
-from brokenreg.wire.quart_app import call_quart, make_quart
 
 QuartEndpoints = Callable[[RegistryRequest, Scope, Receive, Send], Awaitable[None]]
 

@@ -39,7 +39,10 @@ async def cut(connection: Connection, end: End) -> None:
         connection.close_transport()
         connection.loop.call_later(PATIENCE, transport.abort)
     else:
-        _shut_down(connection)
+        try:
+            _socket(connection).shutdown(socket.SHUT_WR)  # past TLS, so that no close_notify is sent
+        except OSError:  # the client has closed it already
+            transport.abort()
         connection.loop.call_later(_LINGER, transport.abort)
 
 
@@ -48,14 +51,6 @@ def reset(transport: asyncio.Transport) -> None:
     with contextlib.suppress(OSError):  # the client has closed it already
         transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
     transport.abort()
-
-
-def _shut_down(connection: Connection) -> None:
-    """Send FIN, past TLS, so that no close_notify is sent."""
-    try:
-        _socket(connection).shutdown(socket.SHUT_WR)
-    except OSError:  # the client has closed it already
-        connection.transport.abort()
 
 
 async def _wait_until_received(connection: Connection) -> None:

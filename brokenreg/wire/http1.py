@@ -91,18 +91,13 @@ class HTTP1(Connection):
         if self.ended.done():
             self.leftover += data
         elif not self._is_closing:
-            if self._buffer:
-                data = self._buffer + data
-            if self._is_scheduled:
-                self._keep(data)
-            else:
-                self._read(data)
+            self._read(self._buffer + data if self._buffer else data)
 
     def _read(self, data: bytes) -> None:
         """Read requests and their bodies, as far as they have arrived and were answered."""
         self._buffer = b""
         at = 0
-        for _ in range(_TURN):
+        for _ in range(0 if self._is_scheduled else _TURN):
             stream = self._stream
             try:
                 read = self._begin(data, at) if stream is None else stream.read_body(data[at:])
@@ -116,15 +111,20 @@ class HTTP1(Connection):
                 break
         else:
             self._schedule()
-        self._keep(data[at:])
+        self._buffer = data[at:]
+        if self._stream is not None or self._buffer:
+            self._control_reading()
 
     def _begin(self, data: bytes, at: int) -> int:
-        """Begin the next request, if its head is there. Return how many bytes it has. Raise `RequestError`."""
-        if not self.has_room:  # the client does not read its responses
+        """Begin the next request if its head is there, and return how many bytes that has, else 0."""
+        if self._room is not None:  # the client does not read its responses
             return 0
         end = data.find(b"\r\n\r\n", max(at, self._checked - 3))
         if end < 0:
-            self._wait_for_head(data[at:])
+            check_beginning(data[at:], self._checked)
+            if not self._checked:
+                self._set_deadline(HEAD_PATIENCE)
+            self._checked = len(data) - at
             return 0
         self._checked = 0
         if not self.inbound.has_request and data.startswith(PREFACE, at):
@@ -138,13 +138,6 @@ class HTTP1(Connection):
         self._stream = stream = HTTP1Stream(self, head, scope, self._end_response, self._body_taken)
         stream.start(self.application.answer)
         return end + 4 - at
-
-    def _wait_for_head(self, data: bytes) -> None:
-        """Check that an incomplete head can become one; it has some time to. Raise `RequestError`."""
-        check_beginning(data, self._checked)
-        if data and not self._checked:
-            self._set_deadline(HEAD_PATIENCE)
-        self._checked = len(data)
 
     def _upgrade(self, head: RequestHead, data: bytes) -> None:
         if self.application.websocket is not None:
@@ -174,13 +167,8 @@ class HTTP1(Connection):
 
     # What waits
 
-    def _keep(self, data: bytes) -> None:
-        """Keep what cannot be parsed yet, and stop reading while too much waits."""
-        self._buffer = data
-        if data or self._stream is not None:
-            self._control_reading()
-
     def _control_reading(self) -> None:
+        """Stop reading while too much waits."""
         body = None if self._stream is None else self._stream.body
         is_full = len(self._buffer) > _MOST_PIPELINED or (body is not None and body.waiting > _MOST_UNREAD)
         if is_full != self._is_paused:
@@ -260,7 +248,10 @@ class HTTP1(Connection):
         A connection that is closed with unread bytes is reset, and the client may never see the response. So
         if not all of a request was read, only our side ends, and what still comes is dropped for some time.
         """
-        self._drop()
+        self._is_closing, self._buffer = True, b""
+        stream, self._stream = self._stream, None
+        if stream is not None and not stream.is_read:
+            stream.lose()
         self._control_reading()
         self._unsent_before = self.unsent
         if is_read or not self.transport.can_write_eof():
@@ -270,22 +261,13 @@ class HTTP1(Connection):
             self.transport.write_eof()
             self._set_deadline(_LINGER)
 
-    def _drop(self) -> None:
-        """Drop what was read and not answered."""
-        self._is_closing = True
-        self._buffer = b""
-        if self._stream is not None:
-            if not self._stream.is_read:
-                self._stream.lose()
-            self._stream = None
-
     def connection_lost(self, error: Exception | None) -> None:
         super().connection_lost(error)
         self._release()
 
     def _release(self) -> None:
         """Drop what the connection holds: asyncio may keep it for a while."""
-        self._drop()
+        self._is_closing, self._buffer, self._stream = True, b"", None
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -293,20 +275,19 @@ class HTTP1(Connection):
     def _set_deadline(self, seconds: float) -> None:
         """Set the deadline. There is one timer, which is moved only if it would be too late."""
         self._deadline = self.loop.time() + seconds
-        if self._timer is None or self._deadline < self._timer.when():
-            self._start_timer()
-
-    def _start_timer(self) -> None:
-        if self._timer is not None:
+        if self._timer is not None and self._deadline < self._timer.when():
             self._timer.cancel()
-        self._timer = self.loop.call_at(self._deadline, self._check_time)
+            self._timer = None
+        if self._timer is None:
+            self._timer = self.loop.call_at(self._deadline, self._check_time)
 
     def _check_time(self) -> None:
         self._timer = None
+        left = self._deadline - self.loop.time()
         if self._stream is not None:
             return  # the end of the response sets the next deadline
-        if self.loop.time() < self._deadline:
-            self._start_timer()
+        if left > 0:
+            self._set_deadline(left)
         elif not self._is_closing:
             if self._buffer:
                 self._refuse(408, b"")

@@ -154,12 +154,13 @@ def read_head(head: bytes) -> RequestHead:
     """Return what a head says, without the empty line that ends it. Raise `RequestError`."""
     if len(head) > MAX_HEAD - 4:
         raise RequestError(431)
-    line, *lines = head.split(b"\r\n", MAX_FIELDS + 1)
+    lines = head.split(b"\r\n", MAX_FIELDS + 1)
+    line = lines.pop(0)
     if len(lines) > MAX_FIELDS:
         raise RequestError(431)
     parsed, authority = _parse_known_line(line) if len(line) <= _CACHED_LINE else _parse_line(line)
     try:
-        return RequestHead(parsed, authority, [_fields[line] for line in lines])
+        return RequestHead(parsed, authority, list(map(_fields.__getitem__, lines)))
     except KeyError:
         headers = _parse_fields(lines)
     found = RequestHead(parsed, authority, headers)
@@ -218,6 +219,10 @@ class ResponseHead(NamedTuple):
     keep_alive: bool
     """True if the connection continues."""
 
+    def dated(self) -> bytes:
+        """Return what is sent."""
+        return self.before + date_line() + self.after
+
 
 _heads: dict[tuple[int, tuple[Field, ...], bool, bool], ResponseHead] = {}
 
@@ -235,7 +240,7 @@ def response_head(status: int, headers: Sequence[Field], *, is_1_1: bool, keep_a
     return head
 
 
-def _response_head(status: int, headers: tuple[Field, ...], is_1_1: bool, keep_alive: bool) -> ResponseHead:  # noqa: FBT001 - the key of a cache
+def _response_head(status: int, headers: tuple[Field, ...], is_1_1: bool, keep_alive: bool) -> ResponseHead:
     """Return a head as h11 frames it."""
     said: dict[bytes, list[bytes]] = {b"content-length": [], b"transfer-encoding": [], b"connection": []}
     for name, value in headers:
@@ -285,5 +290,5 @@ def _date_line(second: int) -> bytes:
 
 def error_response(status: int) -> bytes:
     """Return the whole response to what is not a valid request."""
-    head = b"HTTP/1.1 %d %b\r\n" % (status, _REASONS[status])
-    return head + b"content-length: 0\r\nconnection: close\r\n" + date_line() + b"\r\n"
+    headers = ((b"content-length", b"0"), (b"connection", b"close"))
+    return response_head(status, headers, is_1_1=True, keep_alive=True).dated()

@@ -9,9 +9,9 @@ from typing import IO
 
 from brokenreg.bulk.lent_socket import LentBody, lend
 from brokenreg.bulk.sendfile import FileSender
-from brokenreg.http.asgi import ClientDisconnectedError, EncodedHeaders, End, Scope
+from brokenreg.http.asgi import ClientDisconnectedError, EncodedHeaders, Scope
 from brokenreg.wire.connection import Connection
-from brokenreg.wire.cutting import cut, reset
+from brokenreg.wire.cutting import reset
 from brokenreg.wire.http1_heads import (
     CHUNKED,
     CONTINUE,
@@ -24,7 +24,7 @@ from brokenreg.wire.http1_heads import (
     response_head,
 )
 from brokenreg.wire.request_body import RequestBody
-from brokenreg.wire.stream import CHUNK, Stream
+from brokenreg.wire.stream import Stream
 
 _YIELD_SIZE = 32 * 1024
 _CHUNK_LINE = rb"(?:([0-9A-Fa-f]{1,16})(?:;[\t\x20-\x7e\x80-\xff]*)?(\r\n|\r?\Z)|\Z)"
@@ -64,24 +64,23 @@ class BodyDecoder:
         pieces: list[bytes] = []
         at = 0
         for _ in range(_TURN):
-            piece = data[at : at + self.left]
-            pieces.append(piece)
-            at += len(piece)
-            self.left -= len(piece)
+            pieces.append(data[at : at + self.left])
+            at += len(pieces[-1])
+            self.left -= len(pieces[-1])
             if self.left or not self.is_chunked:
                 self.is_ended = not self.left
                 break
-            read = self._read_line(data, at)
+            read = (
+                self._read_trailers(data, at) if self._line is None else self._read_line(self._line, data, at)
+            )
             at += read
             if not read or self.is_ended:
                 break
         return b"".join(pieces), at
 
-    def _read_line(self, data: bytes, at: int) -> int:
-        """Read a size or the trailers. Return how many bytes they have, 0 if they are incomplete."""
-        if self._line is None:
-            return self._read_trailers(data, at)
-        match = self._line.match(data, at)
+    def _read_line(self, line: re.Pattern[bytes], data: bytes, at: int) -> int:
+        """Read the size of a chunk. Return how many bytes it has, 0 if it is incomplete."""
+        match = line.match(data, at)
         if match is None:
             raise RequestError(400)
         if match[2] != b"\r\n":
@@ -169,19 +168,14 @@ class HTTP1Stream(Stream):
             if not (self.has_started or self.connection.transport.is_closing()):
                 self._write_now(CONTINUE + date_line() + b"\r\n")
 
-    async def _drop_body(self, body: RequestBody) -> None:
-        self.respond_continue()
-        await body.dropped()
-
     async def lend_body(self) -> LentBody | None:
         self.respond_continue()
         body = self.body
         if body is None or body.is_over or self._decoder.is_chunked or self.unsent:
             return None
         arrived = body.take_all()  # first: it may resume reading
-        self._borrower = lent = LentBody(
-            lend(self.connection.transport, to_receive=True), arrived, self._decoder.left
-        )
+        socket = lend(self.connection.transport, to_receive=True)
+        self._borrower = lent = LentBody(socket, arrived, self._decoder.left)
         return lent
 
     def take_back_body(self, body: LentBody) -> None:
@@ -211,12 +205,12 @@ class HTTP1Stream(Stream):
                 due += pace
                 await self.wait(due - self.connection.loop.time())
             head = head[-1:]
-        await self._write(head)
+        await self._send_raw(head)
 
     async def _send_body(self, data: bytes, *, more: bool) -> None:
         piece = self._framed(data, more=more)
         if more:
-            await self._write(piece)
+            await self._send_raw(piece)
             return
         if piece:
             self._write_now(piece)
@@ -234,35 +228,20 @@ class HTTP1Stream(Stream):
             self._write_now(b"%x\r\n" % count)
         else:
             self._count(count)
-        await self._lend_socket(file, offset, count)
-        if self._length == CHUNKED:
-            self._write_now(b"\r\n")
-
-    async def _lend_socket(self, file: IO[bytes], offset: int, count: int) -> None:
-        """Let a thread send a part of a file."""
-        transport = self.connection.transport
-        lent = lend(transport, to_receive=False)
+        lent = lend(self.connection.transport, to_receive=False)
         self._borrower = sender = FileSender(lent)
         try:
             await sender.send(file, offset, count)
         except ConnectionError:
             self.connection.note_disconnect()
-            transport.abort()
+            self.connection.transport.abort()
             raise ClientDisconnectedError from None
         finally:
             self.file_bytes += sender.sent
             self._borrower = None
             lent.give_back()
-
-    async def _send_raw(self, data: bytes) -> None:
-        await self._write(data)
-
-    async def _cut(self, end: End, code: int) -> None:
-        await cut(self.connection, end)
-
-    async def room(self) -> int:
-        await self.connection.drain()
-        return CHUNK
+        if self._length == CHUNKED:
+            self._write_now(b"\r\n")
 
     def fail(self, status: int = 500) -> None:
         transport = self.connection.transport
@@ -272,19 +251,18 @@ class HTTP1Stream(Stream):
         if not self.has_started:
             self.has_started = True
             self._write_now(error_response(status))
-        elif self._length is None:
-            # The client must not take the end of the connection for the end of the body.
+        elif self._length is None:  # the client must not take the end of the connection for that of the body
             reset(transport)
         self._end()
 
     def _head(self, status: int, headers: Sequence[tuple[bytes, bytes]]) -> bytes:
         """Return the head of the response, and note how its body is framed."""
-        before, after, self._length, is_bodiless, self.keep_alive = response_head(
-            status, headers, is_1_1=self.scope["http_version"] == "1.1", keep_alive=self.keep_alive
-        )
-        if is_bodiless:
+        is_1_1 = self.scope["http_version"] == "1.1"
+        head = response_head(status, headers, is_1_1=is_1_1, keep_alive=self.keep_alive)
+        self._length, self.keep_alive = head.length, head.keep_alive
+        if head.is_bodiless:
             self._is_bodiless = True
-        return before + date_line() + after
+        return head.dated()
 
     def _framed(self, data: bytes, *, more: bool) -> bytes:
         """Return what is sent for a part of the body. Raise `ResponseLengthError`."""
@@ -304,7 +282,7 @@ class HTTP1Stream(Stream):
                 raise ResponseLengthError(f"{size - self._length} bytes more than its Content-Length")
             self._length -= size
 
-    async def _write(self, data: bytes) -> None:
+    async def _send_raw(self, data: bytes) -> None:
         """Write, and wait while the transport accepts no more. Raise `ClientDisconnectedError`."""
         if data:
             self._write_now(data)

@@ -13,7 +13,6 @@ from h2.stream import StreamInputs
 from brokenreg.concurrency import ThreadPool
 from brokenreg.http.asgi import ClientDisconnectedError, EncodedHeaders, End, Scope
 from brokenreg.wire import http2_frames as frames
-from brokenreg.wire.cutting import cut
 from brokenreg.wire.http2_outgoing import STREAM_WINDOW, Outgoing
 from brokenreg.wire.request_body import RequestBody
 from brokenreg.wire.stream import CHUNK, Stream
@@ -191,7 +190,7 @@ class HTTP2Stream(Stream):
             # This stream was not processed, but those before it were (RFC 9113, section 6.8).
             self._outgoing.write(frames.goaway(max(0, self.stream_id - 2), code))
         self._outgoing.flush()
-        await cut(self.connection, end)
+        await super()._cut(end, code)
 
     async def room(self) -> int:
         self._promised = self._outgoing.promise(self._promised, await self._open())

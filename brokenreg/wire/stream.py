@@ -22,6 +22,7 @@ from brokenreg.http.asgi import (
     Scope,
 )
 from brokenreg.wire.connection import Connection
+from brokenreg.wire.cutting import cut
 from brokenreg.wire.request_body import RequestBody
 
 logger = logging.getLogger(__name__)
@@ -87,10 +88,6 @@ class Stream:
     def respond_continue(self) -> None:
         """Send `100 Continue` if the client waits for it (`Expect`), and it was not sent before."""
 
-    async def _drop_body(self, body: RequestBody) -> None:
-        """Drop what was not read of the body, before the response begins."""
-        await body.dropped()
-
     async def _send_start(self, status: int, headers: Sequence[tuple[bytes, bytes]], pace: float) -> None:
         raise NotImplementedError
 
@@ -105,7 +102,7 @@ class Stream:
         raise NotImplementedError
 
     async def _cut(self, end: End, code: int) -> None:
-        raise NotImplementedError
+        await cut(self.connection, end)
 
     async def room(self) -> int:
         """Return how many bytes of the body could be sent now, from 1 to `CHUNK`; wait while there are none.
@@ -113,7 +110,8 @@ class Stream:
         Whoever makes a body makes only as much at a time, so that nothing piles up for clients that do not
         read. Raise `ClientDisconnectedError`.
         """
-        raise NotImplementedError
+        await self.connection.drain()
+        return CHUNK
 
     def fail(self) -> None:
         """Respond with a 500 if nothing was sent, else cut the response: the application has failed.
@@ -226,7 +224,8 @@ class Stream:
         kind = message["type"]
         if self.body is not None and not self.has_started and message.get("end") is not End.RST:
             # A connection that is closed with unread bytes is reset.
-            await self._drop_body(self.body)
+            self.respond_continue()
+            await self.body.dropped()
         if kind == _BODY:
             await self._send_body(message.get("body", b""), more=message.get("more_body", False))
         elif kind == _START:
