@@ -53,8 +53,9 @@ class BodyDecoder:
         self.left = 0 if self.is_chunked else length
         """How many bytes are still to come of the body, or of a chunk."""
         self.is_ended = False
-        self._line: re.Pattern[bytes] | None = _FIRST_CHUNK
-        """What the next chunk begins with; None if only the trailers follow."""
+        self._line = _FIRST_CHUNK
+        self._is_last = False
+        """True if only the trailers follow."""
 
     def decode(self, data: bytes) -> tuple[bytes, int]:
         """Return the part of the body in `data`, and how many bytes were read. Raise `RequestError`.
@@ -70,27 +71,25 @@ class BodyDecoder:
             if self.left or not self.is_chunked:
                 self.is_ended = not self.left
                 break
-            read = (
-                self._read_trailers(data, at) if self._line is None else self._read_line(self._line, data, at)
-            )
+            read = self._read_line(data, at) if not self._is_last else self._read_trailers(data, at)
             at += read
             if not read or self.is_ended:
                 break
         return b"".join(pieces), at
 
-    def _read_line(self, line: re.Pattern[bytes], data: bytes, at: int) -> int:
+    def _read_line(self, data: bytes, at: int) -> int:
         """Read the size of a chunk. Return how many bytes it has, 0 if it is incomplete."""
-        match = line.match(data, at)
+        match = self._line.match(data, at)
         if match is None:
             raise RequestError(400)
+        if match.end() - at > _MAX_CHUNK_LINE:
+            raise RequestError(431)
         if match[2] != b"\r\n":
-            if len(data) - at >= _MAX_CHUNK_LINE:
-                raise RequestError(431)
             return 0
         self.left = int(match[1], 16)
-        self._line = _NEXT_CHUNK if self.left else None
+        self._line, self._is_last = _NEXT_CHUNK, not self.left
         # The line break of the last size may be the first half of what ends the trailers.
-        return match.end() - at - (0 if self.left else 2)
+        return match.end() - at - 2 * self._is_last
 
     def _read_trailers(self, data: bytes, at: int) -> int:
         end = data.find(b"\r\n\r\n", at, at + MAX_HEAD)
@@ -138,15 +137,10 @@ class HTTP1Stream(Stream):
 
     # The body of the request
 
-    @property
-    def is_read(self) -> bool:
-        """True if nothing more is expected of the request's body."""
-        return self.body is None or self.body.is_ended
-
     def read_body(self, data: bytes) -> int:
         """Read a part of the body. Return how many bytes that were. Raise `RequestError`."""
         body = self.body
-        if body is None or body.is_ended:
+        if body is None or self.is_read:
             return 0
         piece, read = self._decoder.decode(data)
         if piece:

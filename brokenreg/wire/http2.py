@@ -197,7 +197,7 @@ class HTTP2(Connection):
                 stream.wake()
             elif isinstance(event, StreamReset):
                 stream.lose()
-            elif not stream.is_half_closed:
+            elif not stream.is_read:
                 self._bodies.end(stream)
         elif isinstance(event, RemoteSettingsChanged):
             self._outgoing.is_table_changed = True

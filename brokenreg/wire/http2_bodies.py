@@ -53,7 +53,7 @@ class IncomingBodies:
         if stream is None:  # it was reset; the bytes still count for the connection's window
             self.take(len(data))
             self._floods.count(0.1)
-        elif stream.is_half_closed:
+        elif stream.is_read:
             self.take(len(data))
             self._break(stream, ErrorCodes.STREAM_CLOSED)
         else:

@@ -67,11 +67,6 @@ class HTTP2Stream(Stream):
 
     # For the connection
 
-    @property
-    def is_half_closed(self) -> bool:
-        """True if the client has ended the request."""
-        return self.body is None or self.body.is_ended
-
     def end_data(self) -> None:
         """Let the h2 library know of the END_STREAM of a DATA frame."""
         self._state.state_machine.process_input(StreamInputs.RECV_END_STREAM)
@@ -95,7 +90,7 @@ class HTTP2Stream(Stream):
         """Let the client send as many bytes again as were taken of the body."""
         self._taken(size)
         self._credit += size
-        if self._credit >= STREAM_WINDOW // 4 and not (self.is_half_closed or self._is_gone):
+        if self._credit >= STREAM_WINDOW // 4 and not (self.is_read or self._is_gone):
             self._outgoing.write(frames.window_update(self.stream_id, self._credit))
             self._credit = 0
 
@@ -247,7 +242,7 @@ class HTTP2Stream(Stream):
         self._state.state_machine.process_input(StreamInputs.SEND_END_STREAM)
         self._is_over = True
         self._promised = self._outgoing.promise(self._promised, 0)
-        if self.body is None or self.body.is_ended:
+        if self.body is None or self.is_read:
             self._outgoing.end(self.stream_id)
         else:
             self.body.drop()

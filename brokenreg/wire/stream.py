@@ -193,6 +193,11 @@ class Stream:
         return self.gone.is_set()
 
     @property
+    def is_read(self) -> bool:
+        """True if all of the request's body has arrived, or it has none."""
+        return self.body is None or self.body.is_ended
+
+    @property
     def is_connection_cut(self) -> bool:
         """True if we have cut the connection, for whatever stream."""
         return self.connection.is_cut

@@ -155,6 +155,20 @@ async def test_a_body_that_nobody_takes_stops_the_client() -> None:
     assert transport.written.endswith(b"ok")
 
 
+async def test_tiny_pieces_that_nobody_takes_are_joined() -> None:
+    reader = Reader(is_let=False)
+    connection, transport = connect(reader)
+    size = 16 * 1024
+    await feed(connection, [POST % size])
+    for _ in range(size):
+        connection.data_received(b"x")
+    reader.let.set()
+    await settle()
+    assert reader.received == b"x" * size
+    assert len(reader.messages) <= 8
+    assert transport.written.endswith(b"ok")
+
+
 async def test_many_tiny_chunks_give_others_a_turn() -> None:
     reader = Reader()
     connection, transport = connect(reader)

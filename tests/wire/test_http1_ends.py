@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 
+from brokenreg.http.asgi import CUT, End
 from brokenreg.listening.connection_events import TLSHelloOnPlainPort
-from brokenreg.wire import http1
+from brokenreg.wire import cutting, http1
 from brokenreg.wire.connection import Next
 from brokenreg.wire.stream import Stream
 from tests.wire.http1_serving import GET, Held, body, connect, feed, respond, serving, settle, start, until
@@ -168,3 +169,19 @@ async def test_a_client_that_ends_its_side_and_reads_nothing_does_not_keep_its_c
     connection.eof_received()
     await until(lambda: transport.was_aborted, 0.001)
     assert held.disconnected == [b"/"]
+
+
+async def test_a_regular_end_has_a_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cutting, "PATIENCE", 0.01)
+
+    async def answer(stream: Stream) -> None:
+        await stream.send(start())
+        transport.unsent = 1  # the client reads nothing
+        await stream.send({"type": CUT, "end": End.CLOSE_NOTIFY})
+
+    connection, transport = connect(answer)
+    connection.data_received(GET % b"/")
+    await until(transport.is_closing, 0.001)
+    assert not transport.was_aborted
+    await until(lambda: transport.was_aborted, 0.001)
+    assert connection.is_cut
