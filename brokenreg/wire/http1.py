@@ -255,7 +255,7 @@ class HTTP1(Connection):
         self._control_reading()
         self._unsent_before = self.unsent
         if is_read or not self.transport.can_write_eof():
-            self.transport.close()
+            self.close_transport()
             self._set_deadline(_CLOSE_PATIENCE)
         else:
             self.transport.write_eof()
