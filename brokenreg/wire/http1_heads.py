@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from email.utils import formatdate
 from functools import lru_cache
 from http import HTTPStatus
 from time import time
@@ -20,6 +19,7 @@ from urllib.parse import unquote
 from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
 
 from brokenreg.http.asgi import Scope
+from brokenreg.http.dates import http_date
 
 Field = tuple[bytes, bytes]
 
@@ -285,7 +285,7 @@ def date_line() -> bytes:
 
 @lru_cache(1)
 def _date_line(second: int) -> bytes:
-    return b"date: %b\r\n" % formatdate(second, usegmt=True).encode("ascii")
+    return b"date: %b\r\n" % http_date(second).encode("ascii")
 
 
 def error_response(status: int) -> bytes:
