@@ -67,6 +67,8 @@ class Connection(asyncio.Protocol):
         self.note_disconnect()
         if not self.ended.done():
             self.ended.set_result(None)
+        if error is not None:
+            error.__traceback__ = None  # its frames hold what was being sent, and the replaced one keeps it
         self._replaced.connection_lost(error)
 
     # What the protocols use

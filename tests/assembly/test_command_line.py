@@ -71,7 +71,9 @@ def test_serve_alone_prints_a_readable_log(tmp_path: Path) -> None:
         greeting = process.stdout.readline()
         url = next(word for word in greeting.replace(",", "").split() if word.startswith("http://"))
         assert "docker pull" in process.stdout.readline()
-        httpx.get(f"{url}/v2/broken/error/manifests/503", headers={"user-agent": "a\x1b[31mb"})
+        httpx.get(f"{url}/v2/a%1b[31mb/tags/list")
+        assert "\x1b" not in process.stdout.readline()
+        httpx.get(f"{url}/v2/broken/error/manifests/503")
         line = process.stdout.readline()
         assert "✗ 503" in line
         assert "GET /v2/broken/error/manifests/503" in line
