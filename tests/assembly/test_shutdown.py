@@ -78,6 +78,7 @@ def test_ends_in_the_middle_of_a_download(tmp_path: Path) -> None:
 def test_what_is_in_flight_may_finish(tmp_path: Path) -> None:
     with brokenreg_process(tmp_path / "data") as running:
         request = b"GET /v2/broken/timeout/manifests/dur-400ms HTTP/1.1\r\nHost: HOST\r\n\r\n"
+        wait_in_flight(running, 0)  # the control API is imported for the first request
         with connect(running, request) as connection:
             wait_in_flight(running, 1)
             assert running.stop() == 0
