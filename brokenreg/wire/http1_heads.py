@@ -242,30 +242,30 @@ def response_head(status: int, headers: Sequence[Field], *, is_1_1: bool, keep_a
 
 def _response_head(status: int, headers: tuple[Field, ...], is_1_1: bool, keep_alive: bool) -> ResponseHead:
     """Return a head as h11 frames it."""
-    said: dict[bytes, list[bytes]] = {b"content-length": [], b"transfer-encoding": [], b"connection": []}
+    lines = [(b"", b"HTTP/1.1 %d %b" % (status, _REASONS.get(status, b"")))]
+    framing: dict[bytes, list[bytes]] = {}
     for name, value in headers:
-        if _lower(name) in said:
-            said[_lower(name)] += value.lower().replace(b" ", b"").split(b",")
-    lengths, codings, options = (list(dict.fromkeys(each)) for each in said.values())
-    length, is_bodiless, after, dropped = None, status in (204, 304), b"", set()
-    if lengths and not codings:
-        length = int(lengths[0])
-        if length < 0 or len({int(each) for each in lengths}) > 1:
+        lower = _lower(name)
+        lines.append((lower, b": ".join((name.strip(), value.strip()))))
+        if lower in _SPECIAL:
+            framing.setdefault(lower, []).extend(value.lower().replace(b" ", b"").split(b","))
+    length, after, dropped, is_bodiless = None, b"", [], status in (204, 304)
+    if b"content-length" in framing and b"transfer-encoding" not in framing:
+        length, *others = map(int, framing[b"content-length"])
+        if length < 0 or any(other != length for other in others):
             raise ValueError(f"the Content-Length of the response is malformed: {headers!r}")
     elif not is_bodiless:
-        dropped = {b"content-length", b"transfer-encoding"}
+        dropped = [b"content-length", b"transfer-encoding"]
         if is_1_1:
             length, after = CHUNKED, b"Transfer-Encoding: chunked\r\n"
+    options = framing.get(b"connection", [])
     if not keep_alive:
-        dropped.add(b"connection")
+        dropped.append(b"connection")
         options = sorted({*options, b"close"} - {b"keep-alive"})
         after += b"".join([b"Connection: %b\r\n" % option for option in options])
-    lines = [b"HTTP/1.1 %d %b" % (status, _REASONS.get(status, b""))]
-    lines += [
-        b"%b: %b" % (name.strip(), value.strip()) for name, value in headers if _lower(name) not in dropped
-    ]
-    before = b"\r\n".join((*lines, b""))
-    if len(before.translate(None, _VALUE)) != 2 * len(lines):
+    kept = [line for lower, line in lines if lower not in dropped]
+    before = b"\r\n".join((*kept, b""))
+    if len(before.translate(None, _VALUE)) != 2 * len(kept):
         raise ValueError(f"a header of the response has a line break or NUL in its value: {headers!r}")
     return ResponseHead(before, after + b"\r\n", length, is_bodiless, keep_alive and b"close" not in options)
 
