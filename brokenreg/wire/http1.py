@@ -48,8 +48,6 @@ _MOST_UNREAD = 512 * 1024
 _TURN = 16
 """Pipelined requests, or parts of a chunked body, that are read before other connections get a turn."""
 
-_TLS_HANDSHAKE = b"\x16"
-
 
 class HTTP1(Connection):
     """One connection of HTTP/1.1."""
@@ -155,7 +153,7 @@ class HTTP1(Connection):
     def _refuse(self, status: int, data: bytes) -> None:
         """Respond to what is not a valid request, and close the connection."""
         if not self.inbound.has_request:
-            if data[:1] == _TLS_HANDSHAKE and not self.inbound.answered:
+            if data[:1] == b"\x16" and not self.inbound.answered:  # a TLS handshake
                 self.inbound.add(TLSHelloOnPlainPort())
             self.inbound.answered = True
         if self._stream is None:
@@ -235,7 +233,8 @@ class HTTP1(Connection):
 
     def _end_disconnected(self) -> None:
         self.note_disconnect()
-        self._close()  # as asyncio does, but with a deadline
+        if not self.ended.done():
+            self._close()  # as asyncio does, but with a deadline
 
     def note_disconnect(self) -> None:
         super().note_disconnect()

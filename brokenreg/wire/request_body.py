@@ -16,7 +16,7 @@ _PATIENCE = 5.0
 """Seconds that the end of an unwanted body may take before the response is sent anyway."""
 
 
-_JOINED = 4096
+_JOINED = 1024
 """Bytes up to which small pieces are joined: each that waits costs memory of its own."""
 
 
