@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from dataclasses import dataclass, field
+from enum import Enum, auto
 from functools import lru_cache
 
 from brokenreg.http.asgi import CUT, RAW, Message
@@ -93,8 +94,8 @@ class Bodies:
 
     def keep_whole(self, exchange: Exchange, body: bytes) -> None:
         """Keep the body of a response that was sent as a whole, by reference, as far as it is to be kept."""
-        if body and _is_kept(exchange):
-            self._add(exchange.id, _kept_response(body[:MOST], len(body), _is_document(exchange)))
+        if body and (form := _form_of(exchange)) is not None:
+            self._add(exchange.id, _kept_response(body[:MOST], len(body), form is _Form.DOCUMENT))
 
     def _add(self, exchange_id: int, kept: Kept) -> None:
         self._kept[exchange_id] = kept
@@ -136,7 +137,7 @@ class BodyTap:
         """Note a message of the response."""
         kind = message["type"]
         if kind == "http.response.start":
-            self._data = b"" if _is_kept(self._exchange) else None
+            self._data = None if _form_of(self._exchange) is None else b""
         elif self._data is None or kind == CUT:
             return
         elif kind == RAW:  # its bytes have framing among them
@@ -151,7 +152,7 @@ class BodyTap:
         exchange, request = self._exchange, self._request
         kept = NOTHING
         if self._data:
-            kept = _kept_response(bytes(self._data), self._size, _is_document(exchange))
+            kept = _kept_response(bytes(self._data), self._size, _form_of(exchange) is _Form.DOCUMENT)
         if request:
             body = Body.of(bytes(request), exchange.request_bytes, is_document=True)
             kept = Kept(body, kept.response)
@@ -176,15 +177,20 @@ def _kept_response(data: bytes, size: int, is_document: bool) -> Kept:
     return Kept(None, Body.of(data, size, is_document=is_document))
 
 
-def _is_document(exchange: Exchange) -> bool:
-    return exchange.target.endpoint is not _PING and (exchange.status or 0) < 400
+class _Form(Enum):
+    """What a recorded body is; redaction depends on it."""
+
+    DOCUMENT = auto()
+    OTHER = auto()
 
 
-def _is_kept(exchange: Exchange) -> bool:
-    """Return whether the body of a response is kept: not if it is a blob, a token or a redirect."""
-    status = exchange.status
+def _form_of(exchange: Exchange) -> _Form | None:
+    """Return what the body of a response is; None if it is not kept: a blob, a token or a redirect."""
+    status, endpoint = exchange.status, exchange.target.endpoint
     if status is None or exchange.method == "HEAD":
-        return False
+        return None
     if status < 300:
-        return exchange.target.endpoint in _DOCUMENTS
-    return status >= 400 and exchange.target.endpoint is not _TOKEN
+        if endpoint not in _DOCUMENTS:
+            return None
+        return _Form.OTHER if endpoint is _PING else _Form.DOCUMENT
+    return _Form.OTHER if status >= 400 and endpoint is not _TOKEN else None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import chain
 
 from brokenreg.http.asgi import EncodedHeaders, Scope
 from brokenreg.traffic.redaction import redact_headers, user_of
@@ -40,7 +41,7 @@ class RequestHead:
 def read_head(scope: Scope) -> RequestHead:
     """Return the facts about the headers of a request. `head_of` returns them again."""
     headers = tuple(scope["headers"])
-    length = sum([len(value) for _, value in headers])
+    length = sum(map(len, chain.from_iterable(headers)))
     head = scope[_HEAD] = _read(headers) if length > _LONGEST_CACHED else _read_cached(headers)
     return head
 
