@@ -10,7 +10,7 @@ import tracemalloc
 import zlib
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from brokenreg.images.image import Document
@@ -80,6 +80,15 @@ def archive(members: list[tuple[str, bytes, bytes, str, int]], form: int) -> byt
     return written.getvalue()
 
 
+def _is_misread(member: tuple[str, bytes, bytes, str, int]) -> bool:
+    """An old file with content whose name in the header, cut to 100 bytes, ends with a slash.
+
+    tarfile takes it for a directory, and its content for the next header.
+    """
+    name, kind, data, _, _ = member
+    return kind == tarfile.AREGTYPE and bool(data) and name.encode()[:100].endswith(b"/")
+
+
 @settings(deadline=None, max_examples=150)
 @given(
     st.lists(_members, max_size=8), st.sampled_from([tarfile.GNU_FORMAT, tarfile.PAX_FORMAT]), st.booleans()
@@ -87,6 +96,7 @@ def archive(members: list[tuple[str, bytes, bytes, str, int]], form: int) -> byt
 def test_a_listing_is_what_tarfile_reads(
     members: list[tuple[str, bytes, bytes, str, int]], form: int, is_packed: bool
 ) -> None:
+    assume(not any(map(_is_misread, members)))
     content = archive(members, form)
     listing = listed(gzip.compress(content, 1) if is_packed else content)
     assert listing.is_whole
