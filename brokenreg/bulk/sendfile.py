@@ -8,6 +8,7 @@ processors, because the kernel does the work of a send in the thread that sends.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 from typing import IO
 
@@ -17,6 +18,27 @@ from brokenreg.concurrency import ThreadPool
 _THREADS = ThreadPool("sendfile", max(2, os.cpu_count() or 1))
 _BURST = 4 * 1024 * 1024
 """Maximum number of bytes that a thread sends before another client gets a turn."""
+
+_CACHED_ONLY = getattr(os, "RWF_NOWAIT", -1)
+"""Flag of `preadv` on Linux; elsewhere, -1 fails."""
+
+_cached = memoryview(bytearray(256 * 1024))
+"""What was read on the event loop: one buffer for all, which stays in the processor's cache."""
+
+
+async def read_part(file: IO[bytes], offset: int, count: int) -> bytes | memoryview:
+    """Read up to `count` bytes, valid until the caller waits. Raise `OSError` if the file is shorter.
+
+    A thread reads only what the kernel does not have in memory: it costs half as much again.
+    """
+    with contextlib.suppress(OSError):  # the file system cannot say, or nothing is in memory
+        size = os.preadv(file.fileno(), [_cached[:count]], offset, _CACHED_ONLY)
+        if size:
+            return _cached[:size]
+    data = await _THREADS.run(os.pread, file.fileno(), count, offset)
+    if not data:
+        raise OSError("the file is shorter than it was")
+    return data
 
 
 class FileSender:

@@ -130,7 +130,7 @@ class Recorder:
         recording = scope[_RECORDING] = _Recording(exchange, self._log, stream)
         try:
             handled = self._handler(scope, recording.receive)
-            if isinstance(handled, ReadyResponse) and stream.body is None:
+            if isinstance(handled, ReadyResponse) and _is_immediate(handled, stream):
                 recording.respond(handled)
                 return None
         except BaseException:
@@ -296,7 +296,12 @@ class _Recording:
 
 def _answer(response: ReadyResponse, stream: Stream) -> Coroutine[Any, Any, None] | None:
     """Send a response that needs no exchange."""
-    if stream.body is not None:
+    if not _is_immediate(response, stream):
         return complete(response, stream.send)
     stream.respond(*response)
     return None
+
+
+def _is_immediate(response: ReadyResponse, stream: Stream) -> bool:
+    """Return whether a response can be sent without waiting for the client."""
+    return stream.body is None and stream.can_respond(len(response.body))

@@ -1,22 +1,22 @@
-"""Frames of HTTP/2 as bytes (RFC 9113, section 4), header blocks (RFC 7541), and the count of floods."""
+"""HTTP/2 as bytes: frames (RFC 9113, section 4), heads (sections 8.2 and 8.3, RFC 7541), floods of frames."""
 
 from __future__ import annotations
 
-import contextlib
-import os
+import re
 import struct
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from functools import lru_cache
-from typing import IO
+from urllib.parse import unquote
 
 from h2.exceptions import DenialOfServiceError
 from hpack import Encoder
 
+from brokenreg.http.asgi import Scope
 from brokenreg.http.dates import http_date
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
-HEAD = struct.Struct(">HBBBL")
+FRAME_HEAD = struct.Struct(">HBBBL")
 """The head of a frame: the length (24 bits), the type, the flags, the stream."""
 
 DATA, HEADERS, PRIORITY, RST_STREAM, SETTINGS, _, PING, GOAWAY, WINDOW_UPDATE, CONTINUATION = range(10)
@@ -24,32 +24,54 @@ END_STREAM, END_HEADERS, PADDED = 1, 4, 8
 FRAME_SIZE = 16384
 """The largest payload that we accept, which is the default (RFC 9113, section 6.5.2)."""
 
-_CACHED = 256
-"""The longest value of a header whose encoding is cached."""
-
-_CACHED_ONLY = getattr(os, "RWF_NOWAIT", -1)
-"""Flag of `preadv` on Linux; elsewhere, -1 fails."""
-
-_MAX_PLACES = 256
-"""Buffers that are read to in one call; systems allow 1,024."""
-
-_CONNECTION_HEADERS = (b"connection", b"proxy-connection", b"keep-alive", b"transfer-encoding", b"upgrade")
-_ENCODER = Encoder()
-"""Encodes without its dynamic table, so that what it has encoded is valid on all connections."""
-
 NO_TABLE = b"\x20"
 """What begins a header block and sets the size of the dynamic table to 0."""
+
+ERROR_COST = 20.0
+"""What an error of the client costs that ends a stream, as a flood."""
 
 _BURST, _LEAK = 1000.0, 100.0
 """What a client may send as fast as it can, and in one second after that; most frames cost 1."""
 
-ERROR_COST = 20.0
-"""What an error of the client costs that ends a stream."""
+_CACHED = 256
+"""The longest path, or value of a header, that is remembered."""
+
+_ENCODER = Encoder()
+"""Encodes without its dynamic table, so that what it has encoded is valid on all connections."""
+
+_NAME = re.compile(rb":?[-!#$%&'*+.^_`|~0-9a-z]+")
+_VALUE = re.compile(rb"|[!-~\x80-\xff](?:[\t -~\x80-\xff]*[!-~\x80-\xff])?")
+_METHOD = re.compile(rb"[-!#$%&'*+.^_`|~0-9a-zA-Z]+")
+_TARGET = re.compile(rb"/[!-~]*|\*")
+_PSEUDO = (b":method", b":scheme", b":authority", b":path")
+_OF_CONNECTIONS = (b"connection", b"proxy-connection", b"keep-alive", b"transfer-encoding", b"upgrade")
+"""Fields that belong to a connection of HTTP/1.1 (RFC 9113, section 8.2.2)."""
 
 
-def frame(kind: int, flags: int, stream_id: int, payload: bytes = b"") -> bytes:
+def frame(kind: int, flags: int, stream_id: int, payload: bytes | memoryview) -> bytes:
     """Return a frame."""
-    return HEAD.pack(len(payload) >> 8, len(payload) & 255, kind, flags, stream_id) + payload
+    size = len(payload)
+    return b"".join((FRAME_HEAD.pack(size >> 8, size & 255, kind, flags, stream_id), payload))
+
+
+def data_frames(stream_id: int, data: bytes | memoryview, size: int, *, end: bool) -> bytes:
+    """Return DATA frames, of at most `size` bytes each; the last one has END_STREAM if this is the end."""
+    pieces: list[bytes | memoryview] = []
+    for at in range(0, len(data) or 1, size):
+        part = data[at : at + size]
+        flags = END_STREAM if end and at + size >= len(data) else 0
+        pieces += (FRAME_HEAD.pack(len(part) >> 8, len(part) & 255, DATA, flags, stream_id), part)
+    return b"".join(pieces)
+
+
+def header_frames(stream_id: int, block: bytes, size: int, *, end: bool) -> bytes:
+    """Return a HEADERS frame, and CONTINUATION frames if the block needs them."""
+    parts = [block[at : at + size] for at in range(0, len(block), size)]
+    kinds = [HEADERS, *[CONTINUATION] * (len(parts) - 1)]
+    flags = [0] * len(parts)
+    flags[0] |= END_STREAM if end else 0
+    flags[-1] |= END_HEADERS
+    return b"".join(map(frame, kinds, flags, [stream_id] * len(parts), parts))
 
 
 def goaway(last_stream_id: int, code: int) -> bytes:
@@ -62,80 +84,10 @@ def window_update(stream_id: int, increment: int) -> bytes:
     return frame(WINDOW_UPDATE, 0, stream_id, increment.to_bytes(4, "big"))
 
 
-def data_frames(
-    stream_id: int, data: memoryview, frame_size: int, *, end: bool
-) -> Iterator[bytes | memoryview]:
-    """Yield the pieces of DATA frames; the last one has END_STREAM if this is the end."""
-    at, size = 0, len(data)
-    while True:
-        length = min(frame_size, size - at)
-        is_last = at + length == size
-        flags = END_STREAM if end and is_last else 0
-        yield HEAD.pack(length >> 8, length & 255, DATA, flags, stream_id)
-        yield data[at : at + length]
-        at += length
-        if is_last:
-            return
-
-
-class FileFrames:
-    """DATA frames with a part of a file, which is read to its place between the heads of the frames."""
-
-    __slots__ = ("_file", "_left", "_offset", "data")
-
-    def __init__(self, file: IO[bytes], offset: int, count: int, stream_id: int, frame_size: int) -> None:
-        self.data = bytearray(count + HEAD.size * -(-count // frame_size))
-        self._file = file.fileno()
-        self._offset = offset
-        self._left: list[memoryview] = []
-        """The places whose bytes were not read yet."""
-        view, at = memoryview(self.data), 0
-        while count:
-            length = min(frame_size, count)
-            HEAD.pack_into(view, at, length >> 8, length & 255, DATA, 0, stream_id)
-            at += HEAD.size
-            self._left.append(view[at : at + length])
-            at += length
-            count -= length
-
-    def read_cached(self) -> bool:
-        """Read what the kernel has in memory. Return whether that is all."""
-        with contextlib.suppress(OSError):  # the file system cannot say, or nothing is in memory
-            self._read(_CACHED_ONLY)
-        return not self._left
-
-    def read(self) -> None:
-        """Read the rest. Raise `OSError` if the file is shorter."""
-        while self._left:
-            self._read(0)
-
-    def _read(self, flags: int) -> None:
-        count = os.preadv(self._file, self._left[:_MAX_PLACES], self._offset, flags)
-        if not count:
-            raise OSError("the file is shorter than it was")
-        self._offset += count
-        while count:
-            place = self._left.pop(0)
-            if count < len(place):
-                self._left.insert(0, place[count:])
-            count = max(0, count - len(place))
-
-
-def header_frames(block: bytes, stream_id: int, frame_size: int, *, end: bool) -> bytes:
-    """Return a HEADERS frame, and CONTINUATION frames if the block needs them."""
-    flags = END_STREAM if end else 0
-    if len(block) <= frame_size:
-        return frame(HEADERS, flags | END_HEADERS, stream_id, block)
-    parts = [block[at : at + frame_size] for at in range(0, len(block), frame_size)]
-    frames = [frame(HEADERS, flags, stream_id, parts[0])]
-    frames += [frame(CONTINUATION, 0, stream_id, part) for part in parts[1:-1]]
-    return b"".join([*frames, frame(CONTINUATION, END_HEADERS, stream_id, parts[-1])])
-
-
 def header_block(status: int, headers: Iterable[tuple[bytes, bytes]]) -> bytes:
     """Return an encoded header block: the status, the headers in lower case, and the date.
 
-    The dynamic table is not used. What belongs to a connection of HTTP/1.1 is omitted (RFC 9113, 8.2.2).
+    The dynamic table is not used. What belongs to a connection of HTTP/1.1 is omitted.
     """
     fields = [_status(status)]
     for name, value in headers:
@@ -158,7 +110,7 @@ def _field(name: bytes, value: bytes) -> bytes:
     name = name.strip().lower()
     if name.startswith(b":"):
         raise ValueError(f"a response cannot have the header {name.decode('latin-1')!r}")
-    if name in _CONNECTION_HEADERS:
+    if name in _OF_CONNECTIONS:
         return b""
     return _ENCODER.add((name, value.strip()), sensitive=True)
 
@@ -166,13 +118,71 @@ def _field(name: bytes, value: bytes) -> bytes:
 _cached_field = lru_cache(4096)(_field)
 
 
+class MalformedError(Exception):
+    """A malformed request, whose stream is reset; the message says what is wrong with it."""
+
+
+def read_head(headers: Iterable[tuple[bytes, bytes]], *, ends: bool) -> tuple[Scope, int | None]:
+    """Return what a decoded header block says, as a part of a scope, and its Content-Length.
+
+    It is as strict as HTTP/1.1 is. `ends` says that no body follows. Raise `MalformedError`.
+    """
+    pseudo: dict[bytes, bytes] = {}
+    fields = [(b"host", b"")]
+    host = length = None
+    for name, value in headers:
+        if _NAME.fullmatch(name) is None or _VALUE.fullmatch(value) is None:
+            raise MalformedError("a header has a character that is not allowed")
+        if name[0] == 0x3A:  # a colon
+            if len(fields) > 1 or name in pseudo or name not in _PSEUDO:
+                raise MalformedError(f"{name.decode('ascii')} is repeated, misplaced or unknown")
+            pseudo[name] = value
+        elif name == b"host":
+            if host is not None:
+                raise MalformedError("host is repeated")
+            host = value
+        elif name in _OF_CONNECTIONS or (name == b"te" and value.lower() != b"trailers"):
+            raise MalformedError(f"{name.decode('ascii')} is not allowed in HTTP/2")
+        else:
+            fields.append((name, value))
+            if name == b"content-length":
+                length = int(value)  # the h2 library has checked it
+    authority = pseudo.get(b":authority", host)
+    if authority is None or (host is not None and authority != host):
+        raise MalformedError(":authority is missing, or differs from host")
+    fields[0] = (b"host", authority)
+    method = pseudo.get(b":method", b"")
+    if _METHOD.fullmatch(method) is None or method == b"CONNECT" or b":scheme" not in pseudo:
+        raise MalformedError("the method is malformed or CONNECT, or :scheme is missing")
+    if ends and length:
+        raise MalformedError("content-length announces a body that is missing")
+    target = pseudo.get(b":path", b"")
+    path, raw_path, query = _cached_path(target) if len(target) <= _CACHED else _path(target)
+    return {
+        "method": method.decode("ascii").upper(),
+        "path": path,
+        "raw_path": raw_path,
+        "query_string": query,
+        "headers": fields,
+    }, length
+
+
+def _path(target: bytes) -> tuple[str, bytes, bytes]:
+    """Return a path, decoded and as it was sent, and the query."""
+    if _TARGET.fullmatch(target) is None:
+        raise MalformedError(":path is missing or malformed")
+    raw_path, _, query = target.partition(b"?")
+    return unquote(raw_path.decode("ascii")), raw_path, query
+
+
+_cached_path = lru_cache(1024)(_path)
+
+
 class FloodCounter:
     """Counts what a client sends on one connection that costs it nothing and us some work.
 
     What is useful (bytes of bodies, completed requests) makes up for it, and so does time.
     """
-
-    __slots__ = ("_level", "_since")
 
     def __init__(self) -> None:
         self._level = 0.0

@@ -1,180 +1,239 @@
-"""`HTTP2Stream`: one request over HTTP/2, and the way of its response."""
+"""`HTTP2Stream`, one request over HTTP/2 and the way of its response, and what all of a connection share."""
 
 from __future__ import annotations
 
 import asyncio
-import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import IO
 
+from h2.config import H2Configuration
+from h2.connection import H2Connection
 from h2.errors import ErrorCodes
+from h2.settings import SettingCodes, Settings
 from h2.stream import StreamInputs
+from h2.windows import WindowManager
 
-from brokenreg.concurrency import ThreadPool
+from brokenreg.bulk.sendfile import read_part
 from brokenreg.http.asgi import ClientDisconnectedError, EncodedHeaders, End, Scope
+from brokenreg.listening.inbound_connection import InboundConnection
 from brokenreg.wire import http2_frames as frames
-from brokenreg.wire.http2_outgoing import STREAM_WINDOW, Outgoing
+from brokenreg.wire.connection import Connection
 from brokenreg.wire.request_body import RequestBody
 from brokenreg.wire.stream import CHUNK, Stream
 
-_THREADS = ThreadPool("http2-files", max(2, os.cpu_count() or 1))
-_BODILESS = ("GET", "HEAD", "DELETE")
-"""Methods of requests that seldom have a body."""
+MAX_HEAD = 64 * 1024
+"""Bytes of a request's head, decoded as RFC 9113, section 6.5.2 counts them, or encoded."""
+
+WINDOW, _STREAM_WINDOW = 8 * 1024 * 1024, 2 * 1024 * 1024
+"""Bytes of request bodies that may wait in memory for one connection, and for one of its streams."""
+
+_MOST_STREAMS = 100
+"""Requests that may be in flight on one connection."""
+
+_MOST_WAITING, _LEAST_ROOM = 4 * 1024 * 1024, 16 * 1024
+"""Bytes of responses that may wait for one connection, and for each stream even if that is used up."""
+
+_USEFUL = 1024
+"""Bytes of a body that make up for one frame that costs the client nothing."""
 
 _LARGE_WRITE = 32 * 1024
 """Bytes after which the event loop gets a turn."""
+
+_BODILESS = ("GET", "HEAD", "DELETE")
+"""Methods of requests that seldom have a body."""
+
+
+class _H2(H2Connection):
+    MAX_CLOSED_STREAMS = 1000
+
+
+class SharedConnection(Connection):
+    """What streams use of their connection: its frames, which share one write a turn, and its window."""
+
+    def __init__(self, inbound: InboundConnection, transport: asyncio.Transport) -> None:
+        super().__init__(inbound, transport)
+        self.h2 = _H2(
+            H2Configuration(client_side=False, header_encoding=None, validate_inbound_headers=False)
+        )
+        limits = {
+            SettingCodes.INITIAL_WINDOW_SIZE: _STREAM_WINDOW,
+            SettingCodes.MAX_CONCURRENT_STREAMS: _MOST_STREAMS,
+            SettingCodes.MAX_HEADER_LIST_SIZE: MAX_HEAD,
+        }
+        self.h2.local_settings = Settings(client=False, initial_values=limits)
+        self.streams: dict[int, HTTP2Stream] = {}
+        """Those whose request or response has not ended."""
+        self.window = WindowManager(WINDOW)
+        """What the client may send of bodies; the h2 library keeps what we may send."""
+        self.floods = frames.FloodCounter()
+        self.is_table_changed = True
+        """True if the next header block must say that it uses no dynamic table (RFC 7541, section 4.2)."""
+        self.is_held = False
+        """True while frames are collected that are all sent together."""
+        self._frames: list[bytes] = []
+
+    def write(self, data: bytes) -> None:
+        """Send frames with what else is sent in this turn of the event loop."""
+        self._frames.append(data)
+        if not self.is_held:
+            self.is_held = True
+            self.loop.call_soon(self.flush)
+
+    def collect(self) -> None:
+        """Send what the h2 library has to send."""
+        if data := self.h2.data_to_send():
+            self.write(data)
+
+    def flush(self) -> None:
+        """Give the transport what was collected."""
+        self.is_held = False
+        pieces, self._frames = self._frames, []
+        if pieces and not self.gone.is_set():
+            self.transport.write(b"".join(pieces))
+
+    def reset(self, stream_id: int, code: int) -> None:
+        """Reset a stream."""
+        self.h2.reset_stream(stream_id, code)
+        self.collect()
+
+    def take(self, size: int) -> None:
+        """Note that DATA waits in memory no longer, and let the client send as many bytes again."""
+        if more := self.window.process_bytes(size):
+            self.write(frames.window_update(0, more))
+
+    def end_stream(self, stream_id: int) -> None:
+        """Forget a stream, which has ended in both directions."""
+        raise NotImplementedError
 
 
 class HTTP2Stream(Stream):
     """One stream of HTTP/2. The h2 library keeps its state, but does not see its DATA frames."""
 
-    __slots__ = (
-        "_credit", "_end_of_client", "_expected", "_has_body", "_is_gone", "_is_over", "_opened", "_outgoing",
-        "_promised", "_received", "_state", "_taken", "_waiting", "stream_id",
-    )  # fmt: skip
+    connection: SharedConnection
 
     def __init__(
-        self,
-        outgoing: Outgoing,
-        stream_id: int,
-        scope: Scope,
-        *,
-        length: int | None,
-        ends: bool,
-        taken: Callable[[int], None],
+        self, connection: SharedConnection, stream_id: int, scope: Scope, *, length: int | None, ends: bool
     ) -> None:
         """`length` is the Content-Length; `ends` says that no body follows."""
         body = None
         if not ends:
             is_empty = scope["method"] in _BODILESS if length is None else not length
             body = RequestBody(self._take, is_empty=is_empty)
-        super().__init__(outgoing.connection, scope, body)
+            self._window = WindowManager(_STREAM_WINDOW)
+        super().__init__(connection, scope, body)
         self.stream_id = stream_id
-        self._outgoing = outgoing
-        self._taken = taken
-        self._state = outgoing.h2.streams[stream_id]
-        self._expected = length
-        self._received = 0
-        self._credit = 0
+        self.promised = 0
+        """Bytes of the response that may be produced, and may have to wait then."""
+        self._state = connection.h2.streams[stream_id]
+        self._left = length
+        self._waiting = 0
         self._has_body = True
-        self._is_gone = False
         self._is_over = False
         """True if END_STREAM or RST_STREAM was sent."""
-        self._end_of_client: asyncio.Event | None = None
-        self._opened: asyncio.Future[None] | None = None
-        self._promised = 0
-        self._waiting = 0
+        self._gone = asyncio.Event()
+        self._news = asyncio.Event()
 
-    # For the connection
+    # The request
 
-    def end_data(self) -> None:
-        """Let the h2 library know of the END_STREAM of a DATA frame."""
-        self._state.state_machine.process_input(StreamInputs.RECV_END_STREAM)
+    def receive_data(self, data: memoryview, size: int, *, end: bool) -> None:
+        """Take a DATA frame, `size` bytes with its padding. Raise `ProtocolError`."""
+        if self.body is None or self.body.is_ended:
+            self.connection.take(size)
+            self._break(ErrorCodes.STREAM_CLOSED)
+            return
+        self._window.window_consumed(size)
+        self._take(size - len(data))
+        if data:
+            self.body.feed(bytes(data))
+            self.connection.floods.make_up(len(data) / _USEFUL)
+        if self._left is not None:
+            self._left -= len(data)
+        if end:
+            self._state.state_machine.process_input(StreamInputs.RECV_END_STREAM)
+            self.end_request()
+        elif self._left is not None and self._left < 0:
+            self._break(ErrorCodes.PROTOCOL_ERROR)
 
-    def feed(self, data: bytes, *, end: bool) -> bool:
-        """Take a part of the request's body, or its end. Return whether it is as long as announced."""
-        self._received += len(data)
-        expected = self._expected
-        if expected is not None and (self._received > expected or (end and self._received < expected)):
-            return False
-        if self.body is not None:
-            if data:
-                self.body.feed(data)
-            if end:
-                self.body.end()
-        if end and self._is_over:
-            self._outgoing.end(self.stream_id)
-        return True
+    def end_request(self) -> None:
+        """Note the end of the request."""
+        if self.body is None or self.body.is_ended:
+            return
+        if self._left:
+            self._break(ErrorCodes.PROTOCOL_ERROR)
+            return
+        self.body.end()
+        if self._is_over:
+            self.connection.end_stream(self.stream_id)
 
     def _take(self, size: int) -> None:
         """Let the client send as many bytes again as were taken of the body."""
-        self._taken(size)
-        self._credit += size
-        if self._credit >= STREAM_WINDOW // 4 and not (self.is_read or self._is_gone):
-            self._outgoing.write(frames.window_update(self.stream_id, self._credit))
-            self._credit = 0
+        self.connection.take(size)
+        more = self._window.process_bytes(size)
+        if more and not (self.is_read or self.is_gone):
+            self.connection.write(frames.window_update(self.stream_id, more))
+
+    def _break(self, code: ErrorCodes) -> None:
+        """Reset the stream: the client has broken the protocol."""
+        self.connection.floods.count(frames.ERROR_COST)
+        self._reset(code)
 
     def lose(self) -> None:
         """Note that the client has disconnected, or that the stream was reset."""
-        self._is_gone = True
-        if self._end_of_client is not None:
-            self._end_of_client.set()
+        self._is_over = True
+        self._gone.set()
         if self.body is not None:
             self.body.lose()
         self.wake()
-        self._end()
+        self.connection.end_stream(self.stream_id)
 
     def wake(self) -> None:
         """Let it see that a window or the transport has changed."""
-        if self._opened is not None and not self._opened.done():
-            self._opened.set_result(None)
+        self._news.set()
 
     # The response
 
+    def can_respond(self, size: int) -> bool:
+        return not size or (self.connection.has_room and size <= self._sendable())
+
     def respond(self, status: int, headers: EncodedHeaders, body: bytes) -> None:
-        if self._is_gone:
-            return
-        size = len(body) if self._may_have_body(status) else 0
-        self._write_head(status, headers, end=not size)
-        if not size:
-            return
-        if size <= self._outgoing.window(self._state) and self._outgoing.has_room:
-            self._outgoing.reserve(self._state, size)
-            self._write_data(memoryview(body), end=True)
-        else:
-            self._waiting = size
-            self.spawn(self._send_body(body, more=False))
+        if not self._is_over:
+            self._write_head(status, headers, body)
+        if not self._is_over:
+            self._write_data(body, end=True)
 
     async def _send_start(self, status: int, headers: Sequence[tuple[bytes, bytes]], pace: float) -> None:
         self._check()
-        self._write_head(status, headers, end=False)
+        self._write_head(status, headers)
 
-    async def _send_body(self, data: bytes, *, more: bool) -> None:
+    async def _send_body(self, data: bytes | memoryview, *, more: bool) -> None:
         self._check()
         view = memoryview(data if self._has_body else b"")
         self._waiting = len(view)
         while view:
             size = min(await self._open(), len(view))
-            self._outgoing.reserve(self._state, size)
-            self._write_data(view[:size], end=not more and size == len(view))
-            view = view[size:]
             self._waiting -= size
+            self._write_data(view[:size], end=not (more or self._waiting))
+            view = view[size:]
             if size >= _LARGE_WRITE:
-                self._outgoing.flush()
+                self.connection.flush()
                 await asyncio.sleep(0)
-        self._promised = self._outgoing.promise(self._promised, 0)
-        if not more and not self._is_over:
+        self.promised = 0
+        if not (more or self._is_over):
             self._write_data(view, end=True)
 
     async def _send_file(self, file: IO[bytes], offset: int, count: int) -> None:
-        """Send a part of a file. A thread reads only what is not in memory: it costs half as much again."""
-        outgoing, end = self._outgoing, offset + (count if self._has_body else 0)
+        end = offset + (count if self._has_body else 0)
         while offset < end:
-            size = min(await self._open(), end - offset)
-            outgoing.reserve(self._state, size)
-            piece = frames.FileFrames(file, offset, size, self.stream_id, outgoing.h2.max_outbound_frame_size)
-            if not piece.read_cached():
-                await self._read(piece, size)
-            outgoing.write(piece.data)
-            outgoing.flush()
-            offset += size
-            self.file_bytes += size
-            await asyncio.sleep(0)
-        while not outgoing.has_room:
+            data = await read_part(file, offset, min(await self.room(), end - offset))
+            offset += len(data)
+            self.file_bytes += len(data)
+            await self._send_body(data, more=True)
+        while not self.connection.has_room:
             await self._wait()
 
-    async def _read(self, piece: frames.FileFrames, size: int) -> None:
-        """Let a thread read a part of a file, whose bytes were reserved."""
-        try:
-            await _THREADS.run(piece.read)
-            self._check()
-        except BaseException:
-            self._outgoing.reserve(self._state, -size)
-            raise
-
     async def _send_raw(self, data: bytes) -> None:
-        self._outgoing.write(data)
-        self._outgoing.flush()
+        self.connection.write(data)
+        self.connection.flush()
 
     async def _cut(self, end: End, code: int) -> None:
         if end is End.RESET_STREAM:
@@ -183,18 +242,20 @@ class HTTP2Stream(Stream):
             return
         if end is End.GOAWAY:
             # This stream was not processed, but those before it were (RFC 9113, section 6.8).
-            self._outgoing.write(frames.goaway(max(0, self.stream_id - 2), code))
-        self._outgoing.flush()
+            self.connection.write(frames.goaway(max(0, self.stream_id - 2), code))
+        self.connection.flush()
         await super()._cut(end, code)
 
     async def room(self) -> int:
-        self._promised = self._outgoing.promise(self._promised, await self._open())
-        return self._promised
+        """What is made may have to wait: flow control would let a stream that is held stop all others."""
+        size = await self._open()
+        others = sum(each.promised for each in self.connection.streams.values()) - self.promised
+        left = _MOST_WAITING - _MOST_STREAMS * _LEAST_ROOM - others
+        self.promised = min(size, max(_LEAST_ROOM, left))
+        return self.promised
 
     def fail(self) -> None:
-        if self._is_gone or self._is_over:
-            return
-        if self.has_started:
+        if self.has_started and not self._is_over:
             self._reset(ErrorCodes.INTERNAL_ERROR)
         else:
             self.respond(500, ((b"content-length", b"0"),), b"")
@@ -203,15 +264,7 @@ class HTTP2Stream(Stream):
 
     @property
     def gone(self) -> asyncio.Event:
-        if self._end_of_client is None:
-            self._end_of_client = asyncio.Event()
-            if self._is_gone:
-                self._end_of_client.set()
-        return self._end_of_client
-
-    @property
-    def is_gone(self) -> bool:
-        return self._is_gone
+        return self._gone
 
     @property
     def unsent(self) -> int:
@@ -219,18 +272,29 @@ class HTTP2Stream(Stream):
 
     # How it is sent
 
-    def _may_have_body(self, status: int) -> bool:
-        return status not in (204, 304) and self.scope["method"] != "HEAD"
-
-    def _write_head(self, status: int, headers: Sequence[tuple[bytes, bytes]], *, end: bool) -> None:
+    def _write_head(
+        self, status: int, headers: Sequence[tuple[bytes, bytes]], body: bytes | None = None
+    ) -> None:
+        """Send the head of a response, and the end if `body`, where it is known already, is empty."""
         self.has_started = True
-        self._has_body = self._may_have_body(status)
-        self._outgoing.write_head(self.stream_id, status, headers, end=end)
+        self._has_body = status not in (204, 304) and self.scope["method"] != "HEAD"
+        block = frames.header_block(status, headers)
+        if self.connection.is_table_changed:
+            self.connection.is_table_changed = False
+            block = frames.NO_TABLE + block
+        end = body is not None and not (body and self._has_body)
+        size = self.connection.h2.max_outbound_frame_size
+        self.connection.write(frames.header_frames(self.stream_id, block, size, end=end))
         if end:
             self._end_response()
 
-    def _write_data(self, data: memoryview, *, end: bool) -> None:
-        self._outgoing.write_data(self.stream_id, data, end=end)
+    def _write_data(self, data: bytes | memoryview, *, end: bool) -> None:
+        """Send a part of a body for which there is a window."""
+        self.connection.h2.outbound_flow_control_window -= len(data)
+        self._state.outbound_flow_control_window -= len(data)
+        self.connection.floods.make_up(len(data) / _USEFUL)
+        size = self.connection.h2.max_outbound_frame_size
+        self.connection.write(frames.data_frames(self.stream_id, data, size, end=end))
         if end:
             self._end_response()
 
@@ -241,37 +305,32 @@ class HTTP2Stream(Stream):
         """
         self._state.state_machine.process_input(StreamInputs.SEND_END_STREAM)
         self._is_over = True
-        self._promised = self._outgoing.promise(self._promised, 0)
         if self.body is None or self.is_read:
-            self._outgoing.end(self.stream_id)
+            self.connection.end_stream(self.stream_id)
         else:
             self.body.drop()
 
     def _reset(self, code: int) -> None:
-        self._outgoing.reset(self.stream_id, code)
-        self._end()
-
-    def _end(self) -> None:
-        self._is_over = True
-        self._promised = self._outgoing.promise(self._promised, 0)
-        self._outgoing.end(self.stream_id)
+        self.connection.reset(self.stream_id, code)
+        self.lose()
 
     def _check(self) -> None:
-        if self._is_gone or self._is_over:
+        if self._is_over:
             raise ClientDisconnectedError
+
+    def _sendable(self) -> int:
+        """Return how many bytes of a body flow control allows now; can be negative."""
+        return min(self.connection.h2.outbound_flow_control_window, self._state.outbound_flow_control_window)
 
     async def _open(self) -> int:
         """Return how many bytes can be sent now, at most `CHUNK`; wait while there are none."""
-        while True:
-            self._check()
-            size = min(self._outgoing.window(self._state), CHUNK)
-            if size > 0 and self._outgoing.has_room:
-                return size
+        self._check()
+        while not self.connection.has_room or self._sendable() <= 0:
             await self._wait()
+        return min(self._sendable(), CHUNK)
 
     async def _wait(self) -> None:
         """Wait until a window or the transport changes. Raise `ClientDisconnectedError`."""
-        if self._opened is None or self._opened.done():
-            self._opened = asyncio.get_running_loop().create_future()
-        await self._opened
+        self._news.clear()
+        await self._news.wait()
         self._check()

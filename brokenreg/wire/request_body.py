@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections import deque
 from collections.abc import Callable
 
 from brokenreg.http.asgi import Message
@@ -48,7 +47,7 @@ class RequestBody:
 
     def __init__(self, taken: Callable[[int], None], *, is_empty: bool = False) -> None:
         self._taken = taken
-        self._chunks: deque[bytes] = deque()
+        self._chunks: list[bytes] = []
         self._news = asyncio.Event()
         self.is_empty = is_empty
 
@@ -79,8 +78,8 @@ class RequestBody:
         self._news.set()
 
     def take_all(self) -> list[bytes]:
-        """Take what has arrived: a thread will read the rest."""
-        chunks, self._chunks = list(self._chunks), deque()
+        """Take what has arrived."""
+        chunks, self._chunks = self._chunks, []
         self._take(self.waiting)
         return chunks
 
@@ -90,15 +89,13 @@ class RequestBody:
             self._taken(size)
 
     async def receive(self) -> Message:
-        """Receive as ASGI's `receive` does; what has arrived comes in one message for each read."""
+        """Receive as ASGI's `receive` does; what has arrived comes in one message."""
         while not (self._chunks or self.is_over):
             self._news.clear()
             await self._news.wait()
         if self._is_lost:
             return {"type": "http.disconnect"}
-        data = self._chunks.popleft() if self._chunks else b""
-        self._take(len(data))
-        return {"type": "http.request", "body": data, "more_body": bool(self._chunks) or not self.is_ended}
+        return {"type": "http.request", "body": b"".join(self.take_all()), "more_body": not self.is_ended}
 
     def drop(self) -> None:
         """Drop what has arrived, and all that will: nobody wants it.

@@ -78,6 +78,10 @@ class Stream:
 
     # For the protocols to define
 
+    def can_respond(self, size: int) -> bool:
+        """Return whether `respond` can send a body of that size now; `send` waits until it can."""
+        return True
+
     def respond(self, status: int, headers: EncodedHeaders, body: bytes) -> None:
         """Send a whole response at once, if nothing was sent before and the request has no body.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import struct
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Coroutine, Iterable
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -21,7 +21,7 @@ from hyperframe.frame import (
     WindowUpdateFrame,
 )
 
-from brokenreg.http.asgi import ClientDisconnectedError, Message
+from brokenreg.http.asgi import ClientDisconnectedError, Message, ReadyResponse, complete
 from brokenreg.listening.inbound_connection import InboundConnection
 from brokenreg.wire.application import Application
 from brokenreg.wire.http2 import HTTP2
@@ -196,6 +196,14 @@ async def respond(stream: Stream, body: bytes, parts: int = 1) -> None:
     await stream.send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
-def at_once(body: bytes, status: int = 200) -> Callable[[Stream], None]:
-    """Return an application that responds synchronously."""
-    return lambda stream: stream.respond(status, ((b"content-length", b"%d" % len(body)),), body)
+def at_once(body: bytes, status: int = 200) -> Answer:
+    """Return an application that responds synchronously, if the body fits the window."""
+    response = ReadyResponse(status, ((b"content-length", b"%d" % len(body)),), body)
+
+    def answer(stream: Stream) -> Coroutine[Any, Any, None] | None:
+        if not stream.can_respond(len(body)):
+            return complete(response, stream.send)
+        stream.respond(*response)
+        return None
+
+    return answer

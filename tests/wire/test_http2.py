@@ -312,7 +312,7 @@ async def test_the_end_is_known_immediately(how: str, where: str, tmp_path: Path
     await asyncio.wait(peer.connection.tasks | {asyncio.create_task(asyncio.sleep(0))}, timeout=5)
     assert ends == ["disconnected"]
     assert not peer.connection.tasks
-    assert not peer.connection._streams
+    assert not peer.connection.streams
 
 
 async def _wait_somehow(stream: Stream, where: str, file: Path) -> None:

@@ -96,7 +96,7 @@ async def test_a_flood_ends_its_connection(name: str) -> None:
     assert peer.goaway.error_code == CALM
     assert peer.transport.is_closing()
     assert peer.connection.gone.is_set()
-    assert not peer.connection._streams
+    assert not peer.connection.streams
 
 
 async def test_what_clients_send_anyway_is_no_flood() -> None:
@@ -136,7 +136,7 @@ async def test_frames_are_handled_for_a_bounded_time_and_then_others_have_their_
     seen: list[int] = []
     peer.connection.data_received(requests)
     while not peer.transport.reads:
-        seen.append(peer.connection._h2.highest_inbound_stream_id)
+        seen.append(peer.connection.h2.highest_inbound_stream_id)
         peer.connection.data_received(b"")
         await asyncio.sleep(0)
     assert seen == list(range(1, 99, 2))

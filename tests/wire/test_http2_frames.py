@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import tempfile
+from typing import IO
 
 import pytest
 from hpack import Decoder
@@ -11,7 +13,8 @@ from hyperframe.frame import DataFrame, Frame
 from hypothesis import given
 from hypothesis import strategies as st
 
-from brokenreg.wire.http2_frames import FileFrames, header_block
+from brokenreg.bulk.sendfile import read_part
+from brokenreg.wire.http2_frames import data_frames, header_block
 
 CONTENT = bytes(range(256)) * 40
 
@@ -37,39 +40,54 @@ def _payloads(data: bytes) -> list[bytes]:
 def test_a_part_of_a_file_is_read_in_whatever_pieces_it_comes(
     offset: int, count: int, frame_size: int, read: list[int], cached: bool
 ) -> None:
-    """The kernel may return less than was wanted, and no more than 1,024 buffers are read at a time."""
-    preadv = os.preadv
+    """The kernel may return less than was wanted, or nothing that is in memory."""
+    preadv, pread = os.preadv, os.pread
 
-    def some(descriptor: int, buffers: list[memoryview], at: int, flags: int = 0) -> int:
-        if flags and not cached:
+    def some(descriptor: int, buffers: list[memoryview], at: int, flags: int) -> int:
+        if not cached:
             raise BlockingIOError
-        if not read:
-            return preadv(descriptor, buffers, at)
-        wanted, parts = read.pop(), []
-        for buffer in buffers:
-            parts.append(buffer[: max(0, wanted - sum(map(len, parts)))])
-        return preadv(descriptor, parts, at)
+        return preadv(descriptor, [buffers[0][: read.pop() if read else None]], at)
+
+    def some_by_thread(descriptor: int, size: int, at: int) -> bytes:
+        return pread(descriptor, min(size, read.pop() if read else size), at)
+
+    async def all_parts(file: IO[bytes]) -> bytes:
+        frames, at = b"", 0
+        while at < count:
+            part = await read_part(file, offset + at, count - at)
+            frames += data_frames(7, part, frame_size, end=False)
+            at += len(part)
+        return frames
 
     with tempfile.TemporaryFile() as file, pytest.MonkeyPatch.context() as patch:
         file.write(CONTENT)
         file.flush()
         patch.setattr(os, "preadv", some)
-        part = FileFrames(file, offset, count, 7, frame_size)
-        if not part.read_cached():
-            part.read()
-    payloads = _payloads(bytes(part.data))
+        patch.setattr(os, "pread", some_by_thread)
+        payloads = _payloads(asyncio.run(all_parts(file)))
     assert b"".join(payloads) == CONTENT[offset : offset + count]
-    assert {len(each) for each in payloads[:-1]} <= {frame_size}
+    assert max(map(len, payloads)) <= frame_size
 
 
-def test_a_file_that_is_shorter_is_an_error() -> None:
+async def test_a_file_that_is_shorter_is_an_error() -> None:
     with tempfile.TemporaryFile() as file:
         file.write(CONTENT)
         file.flush()
-        part = FileFrames(file, 0, len(CONTENT) + 1, 7, 16_384)
-        assert not part.read_cached()
+        assert await read_part(file, 0, len(CONTENT) + 1) == CONTENT
         with pytest.raises(OSError, match="shorter"):
-            part.read()
+            await read_part(file, len(CONTENT), 1)
+
+
+@given(st.binary(max_size=50), st.integers(1, 60), st.booleans())
+def test_only_the_last_frame_ends_the_stream(data: bytes, frame_size: int, end: bool) -> None:
+    content, ends, frames = b"", [], data_frames(7, memoryview(data), frame_size, end=end)
+    while frames:
+        frame, length = Frame.parse_frame_header(memoryview(frames[:9]))
+        content += frames[9 : 9 + length]
+        ends.append("END_STREAM" in frame.flags)
+        frames = frames[9 + length :]
+    assert content == data
+    assert ends == [False] * (max(1, -(-len(data) // frame_size)) - 1) + [end]
 
 
 def test_header_blocks_use_no_table() -> None:
