@@ -12,7 +12,7 @@ from rich import box
 from rich.console import Console, Group, RenderableType
 from rich.table import Table
 
-from bench import accuracy, bulk, floor, held, panel, proxy, rules, shutdown, soak, start
+from bench import accuracy, bulk, floor, held, panel, proxy, rules, shutdown, soak, soak_http2, start
 from bench.peers import ours, peer
 from bench.transfers import delete, make_content, manifest_rate, pull, push, put_manifest
 
@@ -22,7 +22,7 @@ GOALS = {"manifest GET": 1.2, "blob GET, 1 client": 1.2, "blob GET, 8 clients": 
 def main() -> None:
     arguments = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     known = ", ".join(PARTS)
-    arguments.add_argument("parts", nargs="*", metavar="PART", help=f"{known}; by default all but soak")
+    arguments.add_argument("parts", nargs="*", metavar="PART", help=f"{known}; by default all but soaks")
     arguments.add_argument("--rounds", type=int, default=5, help="pairs of measurements of each kind")
     arguments.add_argument(
         "--mib", type=int, default=1024, help="size of the blob in MiB, for bulk, peers and proxy"
@@ -30,7 +30,7 @@ def main() -> None:
     arguments.add_argument(
         "--held", type=int, default=10_000, help="responses that are held at once, for held"
     )
-    arguments.add_argument("--minutes", type=float, default=20, help="how long soak takes")
+    arguments.add_argument("--minutes", type=float, default=20, help="how long a soak takes")
     arguments.add_argument("--seconds", type=float, default=2, help="of each measurement, for floor")
     arguments.add_argument(
         "--only",
@@ -43,7 +43,7 @@ def main() -> None:
     if unknown := set(options.parts) - set(PARTS):
         arguments.error(f"there is no part {', '.join(sorted(unknown))}; there are {known}")
     console = Console(width=120)
-    for part in options.parts or [name for name in PARTS if name != "soak"]:
+    for part in options.parts or [name for name in PARTS if "soak" not in name]:
         with tempfile.TemporaryDirectory(prefix="brokenreg-bench-") as name:
             console.print(PARTS[part](console, Path(name), options))
 
@@ -150,6 +150,14 @@ def bench_soak(console: Console, folder: Path, options: argparse.Namespace) -> T
     return _rows(headings, soak.report(soaked, seconds))
 
 
+def bench_soak_http2(console: Console, folder: Path, options: argparse.Namespace) -> RenderableType:
+    """Whether everything is given back under a long load of clients that are killed and stall."""
+    soaks = soak_http2.measure(folder, options.minutes, print)
+    headings = f"{options.minutes:g} minutes", "registry", "after five", "at the end", ""
+    works = _rows(("work", *(each.name for each in soaks)), soak_http2.works(soaks))
+    return Group(_rows(headings, soak_http2.report(soaks)), works)
+
+
 PARTS: dict[str, Callable[[Console, Path, argparse.Namespace], RenderableType]] = {
     "floor": bench_floor,
     "bulk": bench_bulk,
@@ -162,6 +170,7 @@ PARTS: dict[str, Callable[[Console, Path, argparse.Namespace], RenderableType]] 
     "start": bench_start,
     "shutdown": bench_shutdown,
     "soak": bench_soak,
+    "soak-http2": bench_soak_http2,
 }
 
 
