@@ -25,6 +25,7 @@ from brokenreg.wire.http1_heads import (
 )
 from brokenreg.wire.request_body import RequestBody
 from brokenreg.wire.stream import Stream
+from brokenreg.wording import counted
 
 _YIELD_SIZE = 32 * 1024
 _CHUNK_LINE = rb"(?:([0-9A-Fa-f]{1,16})(?:;[\t\x20-\x7e\x80-\xff]*)?(\r\n|\r?\Z)|\Z)"
@@ -266,14 +267,16 @@ class HTTP1Stream(Stream):
             return (b"%x\r\n%b\r\n" % (len(data), data) if data else b"") + (b"" if more else b"0\r\n\r\n")
         self._count(len(data))
         if self._length and not more:
-            raise ResponseLengthError(f"{self._length} bytes less than its Content-Length")
+            raise ResponseLengthError(f"{counted(self._length, 'byte')} less than its Content-Length")
         return data
 
     def _count(self, size: int) -> None:
         """Count a part of the body. Raise `ResponseLengthError` if it is longer than the Content-Length."""
         if self._length is not None:
             if size > self._length:
-                raise ResponseLengthError(f"{size - self._length} bytes more than its Content-Length")
+                raise ResponseLengthError(
+                    f"{counted(size - self._length, 'byte')} more than its Content-Length"
+                )
             self._length -= size
 
     async def _send_raw(self, data: bytes) -> None:
