@@ -19,12 +19,12 @@ from brokenreg.listening.connection_events import MalformedRequest
 from brokenreg.listening.inbound_connection import InboundConnection
 from brokenreg.wire import http2_frames as frames
 from brokenreg.wire.application import Application
-from brokenreg.wire.http2_stream import MAX_HEAD, WINDOW, HTTP2Stream, SharedConnection
+from brokenreg.wire.http1_heads import MAX_FIELDS, MAX_HEAD
+from brokenreg.wire.http2_stream import WINDOW, HTTP2Stream, SharedConnection
 from brokenreg.wire.stream import H2
 
 logger = logging.getLogger(__name__)
 
-_MAX_FIELDS = 200
 _TURN = 0.002
 """Seconds for which frames are handled before other connections get a turn."""
 
@@ -199,7 +199,7 @@ class HTTP2(SharedConnection):
                 if not event.stream_id:
                     self._wake()
             elif isinstance(event, WindowUpdated):
-                stream.wake()
+                stream.news.set()
             elif isinstance(event, StreamReset):
                 stream.lose()
             else:
@@ -221,7 +221,7 @@ class HTTP2(SharedConnection):
             return
         stream = HTTP2Stream(self, event.stream_id, {**self._scope, **head}, length=length, ends=ends)
         self.streams[event.stream_id] = stream
-        if len(head["headers"]) > _MAX_FIELDS:
+        if len(head["headers"]) > MAX_FIELDS:
             self._report(f"{len(head['headers'])} header fields")
             stream.respond(431, ((b"content-length", b"0"),), b"")
         else:
@@ -241,7 +241,7 @@ class HTTP2(SharedConnection):
     def _wake(self) -> None:
         """Let all streams see that the windows or the transport have changed."""
         for stream in self.streams.values():
-            stream.wake()
+            stream.news.set()
 
     def end_stream(self, stream_id: int) -> None:
         self._used = self.loop.time()

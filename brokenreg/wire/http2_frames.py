@@ -190,13 +190,11 @@ class FloodCounter:
 
     def count(self, cost: float) -> None:
         """Count a frame. Raise `DenialOfServiceError`."""
-        self._level += cost
+        now = time.monotonic()
+        self._level = max(0.0, self._level - (now - self._since) * _LEAK) + cost
+        self._since = now
         if self._level > _BURST:
-            now = time.monotonic()
-            self._level = max(0.0, self._level - (now - self._since) * _LEAK)
-            self._since = now
-            if self._level > _BURST:
-                raise DenialOfServiceError
+            raise DenialOfServiceError
 
     def make_up(self, use: float) -> None:
         """Count something useful."""

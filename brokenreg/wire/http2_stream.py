@@ -18,11 +18,9 @@ from brokenreg.http.asgi import ClientDisconnectedError, EncodedHeaders, End, Sc
 from brokenreg.listening.inbound_connection import InboundConnection
 from brokenreg.wire import http2_frames as frames
 from brokenreg.wire.connection import Connection
+from brokenreg.wire.http1_heads import MAX_HEAD
 from brokenreg.wire.request_body import RequestBody
 from brokenreg.wire.stream import CHUNK, Stream
-
-MAX_HEAD = 64 * 1024
-"""Bytes of a request's head, decoded as RFC 9113, section 6.5.2 counts them, or encoded."""
 
 WINDOW, _STREAM_WINDOW = 8 * 1024 * 1024, 2 * 1024 * 1024
 """Bytes of request bodies that may wait in memory for one connection, and for one of its streams."""
@@ -30,8 +28,8 @@ WINDOW, _STREAM_WINDOW = 8 * 1024 * 1024, 2 * 1024 * 1024
 _MOST_STREAMS = 100
 """Requests that may be in flight on one connection."""
 
-_MOST_WAITING, _LEAST_ROOM = 4 * 1024 * 1024, 16 * 1024
-"""Bytes of responses that may wait for one connection, and for each stream even if that is used up."""
+_SHARED_ROOM, _LEAST_ROOM = 2400 * 1024, 16 * 1024
+"""Bytes of responses that may wait for one connection, and for each stream even if those are used up."""
 
 _USEFUL = 1024
 """Bytes of a body that make up for one frame that costs the client nothing."""
@@ -130,8 +128,9 @@ class HTTP2Stream(Stream):
         self._has_body = True
         self._is_over = False
         """True if END_STREAM or RST_STREAM was sent."""
-        self._gone = asyncio.Event()
-        self._news = asyncio.Event()
+        self.gone = asyncio.Event()
+        self.news = asyncio.Event()
+        """Set when a window or the transport has changed, or it is gone."""
 
     # The request
 
@@ -139,7 +138,7 @@ class HTTP2Stream(Stream):
         """Take a DATA frame, `size` bytes with its padding. Raise `ProtocolError`."""
         if self.body is None or self.body.is_ended:
             self.connection.take(size)
-            self._break(ErrorCodes.STREAM_CLOSED)
+            self._reset(ErrorCodes.STREAM_CLOSED, frames.ERROR_COST)
             return
         self._window.window_consumed(size)
         self._take(size - len(data))
@@ -152,14 +151,14 @@ class HTTP2Stream(Stream):
             self._state.state_machine.process_input(StreamInputs.RECV_END_STREAM)
             self.end_request()
         elif self._left is not None and self._left < 0:
-            self._break(ErrorCodes.PROTOCOL_ERROR)
+            self._reset(ErrorCodes.PROTOCOL_ERROR, frames.ERROR_COST)
 
     def end_request(self) -> None:
         """Note the end of the request."""
         if self.body is None or self.body.is_ended:
             return
         if self._left:
-            self._break(ErrorCodes.PROTOCOL_ERROR)
+            self._reset(ErrorCodes.PROTOCOL_ERROR, frames.ERROR_COST)
             return
         self.body.end()
         if self._is_over:
@@ -172,23 +171,14 @@ class HTTP2Stream(Stream):
         if more and not (self.is_read or self.is_gone):
             self.connection.write(frames.window_update(self.stream_id, more))
 
-    def _break(self, code: ErrorCodes) -> None:
-        """Reset the stream: the client has broken the protocol."""
-        self.connection.floods.count(frames.ERROR_COST)
-        self._reset(code)
-
     def lose(self) -> None:
         """Note that the client has disconnected, or that the stream was reset."""
         self._is_over = True
-        self._gone.set()
+        self.gone.set()
         if self.body is not None:
             self.body.lose()
-        self.wake()
+        self.news.set()
         self.connection.end_stream(self.stream_id)
-
-    def wake(self) -> None:
-        """Let it see that a window or the transport has changed."""
-        self._news.set()
 
     # The response
 
@@ -250,8 +240,7 @@ class HTTP2Stream(Stream):
         """What is made may have to wait: flow control would let a stream that is held stop all others."""
         size = await self._open()
         others = sum(each.promised for each in self.connection.streams.values()) - self.promised
-        left = _MOST_WAITING - _MOST_STREAMS * _LEAST_ROOM - others
-        self.promised = min(size, max(_LEAST_ROOM, left))
+        self.promised = min(size, max(_LEAST_ROOM, _SHARED_ROOM - others))
         return self.promised
 
     def fail(self) -> None:
@@ -261,10 +250,6 @@ class HTTP2Stream(Stream):
             self.respond(500, ((b"content-length", b"0"),), b"")
 
     # What others see of it
-
-    @property
-    def gone(self) -> asyncio.Event:
-        return self._gone
 
     @property
     def unsent(self) -> int:
@@ -310,7 +295,9 @@ class HTTP2Stream(Stream):
         else:
             self.body.drop()
 
-    def _reset(self, code: int) -> None:
+    def _reset(self, code: int, cost: float = 0.0) -> None:
+        """Reset the stream; if that is the client's fault, it costs something."""
+        self.connection.floods.count(cost)
         self.connection.reset(self.stream_id, code)
         self.lose()
 
@@ -331,6 +318,6 @@ class HTTP2Stream(Stream):
 
     async def _wait(self) -> None:
         """Wait until a window or the transport changes. Raise `ClientDisconnectedError`."""
-        self._news.clear()
-        await self._news.wait()
+        self.news.clear()
+        await self.news.wait()
         self._check()

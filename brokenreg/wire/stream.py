@@ -72,6 +72,8 @@ class Stream:
     def __init__(self, connection: Connection, scope: Scope, body: RequestBody | None) -> None:
         self.connection = connection
         self.inbound = connection.inbound
+        self.gone = connection.gone
+        """Set when the client has disconnected, or has reset the stream."""
         self.scope = scope
         self.body = body
         scope[_STREAM] = self
@@ -123,11 +125,6 @@ class Stream:
         A response that is complete, or was cut, stays as it is.
         """
         raise NotImplementedError
-
-    @property
-    def gone(self) -> asyncio.Event:
-        """Set when the client has disconnected, or has reset the stream."""
-        return self.connection.gone
 
     @property
     def unsent(self) -> int:
