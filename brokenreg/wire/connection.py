@@ -6,7 +6,7 @@ import asyncio
 from enum import Enum, auto
 from typing import Any
 
-from brokenreg.http.asgi import ClientDisconnectedError
+from brokenreg.http.asgi import ZERO_COPY, ClientDisconnectedError, Scope
 from brokenreg.listening.inbound_connection import InboundConnection
 
 
@@ -30,9 +30,14 @@ class Connection(asyncio.Protocol):
         self.inbound = inbound
         self.transport = transport
         self.loop = asyncio.get_running_loop()
-        self.scheme = "https" if inbound.over_tls else "http"
-        self.client = _address(transport.get_extra_info("peername"))
-        self.server = _address(transport.get_extra_info("sockname"))
+        self.scope: Scope = {
+            "type": "http",
+            "scheme": "https" if inbound.over_tls else "http",
+            "client": _address(transport.get_extra_info("peername")),
+            "server": _address(transport.get_extra_info("sockname")),
+            "extensions": {ZERO_COPY: {}},
+        }
+        """What is the same in the scopes of all requests."""
         self.gone = asyncio.Event()
         """Set when the client has disconnected, or when we have cut the connection."""
         self.is_cut = False

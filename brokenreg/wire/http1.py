@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 
-from brokenreg.http.asgi import ZERO_COPY, Scope
 from brokenreg.listening.connection_events import TLSHelloOnPlainPort
 from brokenreg.listening.inbound_connection import InboundConnection
 from brokenreg.wire.application import Application
@@ -57,14 +56,6 @@ class HTTP1(Connection):
     ) -> None:
         super().__init__(inbound, transport)
         self.application = application
-        self._scope: Scope = {
-            "type": "http",
-            "scheme": self.scheme,
-            "client": self.client,
-            "server": self.server,
-            "extensions": {ZERO_COPY: {}},
-        }
-        """What is the same in the scopes of all requests."""
         self._buffer = b""
         """What was read and not parsed."""
         self._checked = 0
@@ -132,7 +123,7 @@ class HTTP1(Connection):
         if head.wants_websocket:
             self._upgrade(head, data[at:])
             return 0
-        scope = {**self._scope, **head.line, "headers": head.headers}
+        scope = {**self.scope, **head.line, "headers": head.headers}
         self._stream = stream = HTTP1Stream(self, head, scope, self._end_response, self._body_taken)
         stream.start(self.application.answer)
         return end + 4 - at

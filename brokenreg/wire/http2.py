@@ -10,20 +10,24 @@ import asyncio
 import logging
 import time
 
+from h2.config import H2Configuration
+from h2.connection import H2Connection
 from h2.errors import ErrorCodes
 from h2.events import Event, RemoteSettingsChanged, RequestReceived, StreamEnded, StreamReset, WindowUpdated
 from h2.exceptions import DenialOfServiceError, FrameTooLargeError, ProtocolError
+from h2.settings import SettingCodes, Settings
 
-from brokenreg.http.asgi import ZERO_COPY, Scope
 from brokenreg.listening.connection_events import MalformedRequest
 from brokenreg.listening.inbound_connection import InboundConnection
 from brokenreg.wire import http2_frames as frames
 from brokenreg.wire.application import Application
 from brokenreg.wire.http1_heads import MAX_FIELDS, MAX_HEAD
-from brokenreg.wire.http2_stream import WINDOW, HTTP2Stream, SharedConnection
-from brokenreg.wire.stream import H2
+from brokenreg.wire.http2_stream import STREAM_WINDOW, WINDOW, HTTP2Stream, SharedConnection
 
 logger = logging.getLogger(__name__)
+
+_MOST_STREAMS = 100
+"""Requests that may be in flight on one connection."""
 
 _TURN = 0.002
 """Seconds for which frames are handled before other connections get a turn."""
@@ -38,22 +42,29 @@ _COSTS = {frames.HEADERS: 0.0, frames.RST_STREAM: 5.0, frames.SETTINGS: 5.0, fra
 _REQUEST_USE = 4.0
 
 
+class _H2(H2Connection):
+    MAX_CLOSED_STREAMS = 1000
+
+
+def _h2_connection() -> H2Connection:
+    h2 = _H2(H2Configuration(client_side=False, header_encoding=None, validate_inbound_headers=False))
+    limits = {
+        SettingCodes.INITIAL_WINDOW_SIZE: STREAM_WINDOW,
+        SettingCodes.MAX_CONCURRENT_STREAMS: _MOST_STREAMS,
+        SettingCodes.MAX_HEADER_LIST_SIZE: MAX_HEAD,
+    }
+    h2.local_settings = Settings(client=False, initial_values=limits)
+    return h2
+
+
 class HTTP2(SharedConnection):
     """A connection that speaks HTTP/2."""
 
     def __init__(
         self, application: Application, inbound: InboundConnection, transport: asyncio.Transport
     ) -> None:
-        super().__init__(inbound, transport)
+        super().__init__(_h2_connection(), inbound, transport)
         self.application = application
-        self._scope: Scope = {
-            "type": "http",
-            "http_version": H2,
-            "scheme": self.scheme,
-            "client": self.client,
-            "server": self.server,
-            "extensions": {ZERO_COPY: {}},
-        }
         self._input = b""
         self._preface_left = len(frames.PREFACE)
         self._block = 0
@@ -208,7 +219,7 @@ class HTTP2(SharedConnection):
     def _begin(self, event: RequestReceived) -> None:
         """Take a request."""
         if self._is_draining:
-            self.reset(event.stream_id, ErrorCodes.REFUSED_STREAM)
+            self.reset_stream(event.stream_id, ErrorCodes.REFUSED_STREAM)
             return
         self._last_stream_id = event.stream_id
         self._used = self.loop.time()
@@ -217,9 +228,9 @@ class HTTP2(SharedConnection):
             head, length = frames.read_head(event.headers or (), ends=ends)
         except frames.MalformedError as error:
             self._report(str(error))
-            self.reset(event.stream_id, ErrorCodes.PROTOCOL_ERROR)  # RFC 9113, section 8.1.1
+            self.reset_stream(event.stream_id, ErrorCodes.PROTOCOL_ERROR)  # RFC 9113, section 8.1.1
             return
-        stream = HTTP2Stream(self, event.stream_id, {**self._scope, **head}, length=length, ends=ends)
+        stream = HTTP2Stream(self, event.stream_id, {**self.scope, **head}, length=length, ends=ends)
         self.streams[event.stream_id] = stream
         if len(head["headers"]) > MAX_FIELDS:
             self._report(f"{len(head['headers'])} header fields")

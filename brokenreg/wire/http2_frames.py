@@ -14,6 +14,7 @@ from hpack import Encoder
 
 from brokenreg.http.asgi import Scope
 from brokenreg.http.dates import http_date
+from brokenreg.wire.stream import H2
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 FRAME_HEAD = struct.Struct(">HBBBL")
@@ -159,6 +160,7 @@ def read_head(headers: Iterable[tuple[bytes, bytes]], *, ends: bool) -> tuple[Sc
     target = pseudo.get(b":path", b"")
     path, raw_path, query = _cached_path(target) if len(target) <= _CACHED else _path(target)
     return {
+        "http_version": H2,
         "method": method.decode("ascii").upper(),
         "path": path,
         "raw_path": raw_path,

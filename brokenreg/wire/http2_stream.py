@@ -6,10 +6,8 @@ import asyncio
 from collections.abc import Sequence
 from typing import IO
 
-from h2.config import H2Configuration
 from h2.connection import H2Connection
 from h2.errors import ErrorCodes
-from h2.settings import SettingCodes, Settings
 from h2.stream import StreamInputs
 from h2.windows import WindowManager
 
@@ -18,15 +16,11 @@ from brokenreg.http.asgi import ClientDisconnectedError, EncodedHeaders, End, Sc
 from brokenreg.listening.inbound_connection import InboundConnection
 from brokenreg.wire import http2_frames as frames
 from brokenreg.wire.connection import Connection
-from brokenreg.wire.http1_heads import MAX_HEAD
 from brokenreg.wire.request_body import RequestBody
 from brokenreg.wire.stream import CHUNK, Stream
 
-WINDOW, _STREAM_WINDOW = 8 * 1024 * 1024, 2 * 1024 * 1024
+WINDOW, STREAM_WINDOW = 8 * 1024 * 1024, 2 * 1024 * 1024
 """Bytes of request bodies that may wait in memory for one connection, and for one of its streams."""
-
-_MOST_STREAMS = 100
-"""Requests that may be in flight on one connection."""
 
 _SHARED_ROOM, _LEAST_ROOM = 2400 * 1024, 16 * 1024
 """Bytes of responses that may wait for one connection, and for each stream even if those are used up."""
@@ -41,24 +35,12 @@ _BODILESS = ("GET", "HEAD", "DELETE")
 """Methods of requests that seldom have a body."""
 
 
-class _H2(H2Connection):
-    MAX_CLOSED_STREAMS = 1000
-
-
 class SharedConnection(Connection):
     """What streams use of their connection: its frames, which share one write a turn, and its window."""
 
-    def __init__(self, inbound: InboundConnection, transport: asyncio.Transport) -> None:
+    def __init__(self, h2: H2Connection, inbound: InboundConnection, transport: asyncio.Transport) -> None:
         super().__init__(inbound, transport)
-        self.h2 = _H2(
-            H2Configuration(client_side=False, header_encoding=None, validate_inbound_headers=False)
-        )
-        limits = {
-            SettingCodes.INITIAL_WINDOW_SIZE: _STREAM_WINDOW,
-            SettingCodes.MAX_CONCURRENT_STREAMS: _MOST_STREAMS,
-            SettingCodes.MAX_HEADER_LIST_SIZE: MAX_HEAD,
-        }
-        self.h2.local_settings = Settings(client=False, initial_values=limits)
+        self.h2 = h2
         self.streams: dict[int, HTTP2Stream] = {}
         """Those whose request or response has not ended."""
         self.window = WindowManager(WINDOW)
@@ -89,8 +71,7 @@ class SharedConnection(Connection):
         if pieces and not self.gone.is_set():
             self.transport.write(b"".join(pieces))
 
-    def reset(self, stream_id: int, code: int) -> None:
-        """Reset a stream."""
+    def reset_stream(self, stream_id: int, code: int) -> None:
         self.h2.reset_stream(stream_id, code)
         self.collect()
 
@@ -117,7 +98,7 @@ class HTTP2Stream(Stream):
         if not ends:
             is_empty = scope["method"] in _BODILESS if length is None else not length
             body = RequestBody(self._take, is_empty=is_empty)
-            self._window = WindowManager(_STREAM_WINDOW)
+            self._window = WindowManager(STREAM_WINDOW)
         super().__init__(connection, scope, body)
         self.stream_id = stream_id
         self.promised = 0
@@ -221,10 +202,6 @@ class HTTP2Stream(Stream):
         while not self.connection.has_room:
             await self._wait()
 
-    async def _send_raw(self, data: bytes) -> None:
-        self.connection.write(data)
-        self.connection.flush()
-
     async def _cut(self, end: End, code: int) -> None:
         if end is End.RESET_STREAM:
             if not self._is_over:
@@ -298,7 +275,7 @@ class HTTP2Stream(Stream):
     def _reset(self, code: int, cost: float = 0.0) -> None:
         """Reset the stream; if that is the client's fault, it costs something."""
         self.connection.floods.count(cost)
-        self.connection.reset(self.stream_id, code)
+        self.connection.reset_stream(self.stream_id, code)
         self.lose()
 
     def _check(self) -> None:

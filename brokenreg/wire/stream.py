@@ -105,6 +105,7 @@ class Stream:
         raise NotImplementedError
 
     async def _send_raw(self, data: bytes) -> None:
+        """Send bytes past the framing: faults do so on HTTP/1.1 alone."""
         raise NotImplementedError
 
     async def _cut(self, end: End, code: int) -> None:
