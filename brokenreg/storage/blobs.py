@@ -75,6 +75,7 @@ class BlobStore:
 
     def __init__(self, folder: DataFolder, quota: Quota) -> None:
         self._folder = folder
+        self._place = str(folder.blobs)
         self._quota = quota
         self._adopting = threading.Lock()
         self._pins: Counter[Digest] = Counter()
@@ -109,7 +110,7 @@ class BlobStore:
 
     def _path(self, digest: Digest) -> str:
         """Return the path as text: making a `Path` takes longer than opening the file."""
-        return f"{self._folder.blobs}/{digest.algorithm}/{digest.encoded}"
+        return f"{self._place}/{digest.replace(':', '/', 1)}"
 
     @contextmanager
     def pin(self, digest: Digest) -> Iterator[None]:
