@@ -229,3 +229,13 @@ def test_a_held_response_ends_with_its_client(own_registry: Brokenreg, how: str)
             _until(own_registry, in_flight=0, connections=0)
     own_registry.stop()
     assert own_registry.lines[-1]["ended"] == "disconnected"
+
+
+def test_a_response_that_does_not_fit_the_window_has_not_ended(own_registry: Brokenreg) -> None:
+    with HTTP2(own_registry, window=100) as connection:
+        connection.begin("/v2/broken/random/manifests/layers-1_size-1mib")
+        _until(own_registry, in_flight=1)
+        connection.socket.close()
+        _until(own_registry, in_flight=0, connections=0)
+    own_registry.stop()
+    assert own_registry.lines[-1]["ended"] == "disconnected"
