@@ -270,7 +270,8 @@ class HTTP2(SharedConnection):
         self.write(frames.goaway(self._last_stream_id, code))
         self.flush()
         self.close_transport()
-        self.loop.call_later(_LINGER, self.transport.abort)
+        self._timer.cancel()
+        self._timer = self.loop.call_later(_LINGER, self.transport.abort)
         self.mute()
 
     def _check_idle(self) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterator
 from itertools import count
 from types import SimpleNamespace
@@ -97,6 +99,37 @@ async def test_a_flood_ends_its_connection(name: str) -> None:
     assert peer.transport.is_closing()
     assert peer.connection.gone.is_set()
     assert not peer.connection.streams
+
+
+async def test_a_connection_that_was_closed_is_freed_as_soon_as_it_has_ended() -> None:
+    """Each connection with TLS has a buffer of 256 KiB: those of a flood must not wait for a timer."""
+    peer = await Peer(at_once(b"hello")).greet()
+    await peer.send(*([ping()] * 5000))
+    assert peer.transport.is_closing()
+    peer.connection.connection_lost(None)
+    transport = weakref.ref(peer.transport)
+    del peer
+    await asyncio.sleep(0)
+    gc.collect()
+    assert transport() is None
+
+
+async def test_a_connection_that_is_lost_as_it_says_goodbye_is_not_closed_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """asyncio's transport for TLS is unusable after that: the exchanges in flight would never end."""
+
+    def lose(data: object) -> None:
+        peer.transport.abort()
+
+    closed: list[str] = []
+    peer = await Peer(at_once(b"hello")).greet()
+    monkeypatch.setattr(peer.transport, "write", lose)
+    monkeypatch.setattr(peer.transport, "close", lambda: closed.append("closed"))
+    await peer.send(*([ping()] * 5000))
+    assert peer.transport.was_aborted
+    assert peer.connection.gone.is_set()
+    assert not closed
 
 
 async def test_what_clients_send_anyway_is_no_flood() -> None:
