@@ -22,7 +22,7 @@ _BURST = 4 * 1024 * 1024
 _CACHED_ONLY = getattr(os, "RWF_NOWAIT", -1)
 """Flag of `preadv` on Linux; elsewhere, -1 fails."""
 
-_cached = memoryview(bytearray(256 * 1024))
+_cached = memoryview(bytearray(512 * 1024))
 """What was read on the event loop: one buffer for all, which stays in the processor's cache."""
 
 

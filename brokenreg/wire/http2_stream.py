@@ -28,8 +28,8 @@ _SHARED_ROOM, _LEAST_ROOM = 2400 * 1024, 16 * 1024
 _USEFUL = 1024
 """Bytes of a body that make up for one frame that costs the client nothing."""
 
-_LARGE_WRITE = 32 * 1024
-"""Bytes after which the event loop gets a turn."""
+_LARGE_WRITE, _MOST_WRITTEN = 32 * 1024, 512 * 1024
+"""Bytes after which the event loop gets a turn, and how many are written in one turn at most."""
 
 _BODILESS = ("GET", "HEAD", "DELETE")
 """Methods of requests that seldom have a body."""
@@ -195,7 +195,7 @@ class HTTP2Stream(Stream):
     async def _send_file(self, file: IO[bytes], offset: int, count: int) -> None:
         end = offset + (count if self._has_body else 0)
         while offset < end:
-            data = await read_part(file, offset, min(await self.room(), end - offset))
+            data = await read_part(file, offset, min(await self.room(_MOST_WRITTEN), end - offset))
             offset += len(data)
             self.file_bytes += len(data)
             await self._send_body(data, more=True)
@@ -213,9 +213,9 @@ class HTTP2Stream(Stream):
         self.connection.flush()
         await super()._cut(end, code)
 
-    async def room(self) -> int:
+    async def room(self, most: int = CHUNK) -> int:
         """What is made may have to wait: flow control would let a stream that is held stop all others."""
-        size = await self._open()
+        size = min(await self._open(), most)
         others = sum(each.promised for each in self.connection.streams.values()) - self.promised
         self.promised = min(size, max(_LEAST_ROOM, _SHARED_ROOM - others))
         return self.promised
@@ -287,11 +287,11 @@ class HTTP2Stream(Stream):
         return min(self.connection.h2.outbound_flow_control_window, self._state.outbound_flow_control_window)
 
     async def _open(self) -> int:
-        """Return how many bytes can be sent now, at most `CHUNK`; wait while there are none."""
+        """Return how many bytes can be written now; wait while there are none."""
         self._check()
         while not self.connection.has_room or self._sendable() <= 0:
             await self._wait()
-        return min(self._sendable(), CHUNK)
+        return min(self._sendable(), _MOST_WRITTEN)
 
     async def _wait(self) -> None:
         """Wait until a window or the transport changes. Raise `ClientDisconnectedError`."""
