@@ -184,8 +184,8 @@ class Stream:
             self._release()
 
     def _release(self) -> None:
-        """Drop the reference from the scope: both would stay until a garbage collection."""
-        self.scope.pop(_STREAM, None)
+        """Drop the scope, which refers back here: both would stay until a garbage collection."""
+        self.scope = {}
 
     # For everything above the wire
 

@@ -123,10 +123,11 @@ async def test_http2_is_handed_over(cut: int) -> None:
 
 
 class _Freed:
-    """A value in a scope, which notes when it is freed."""
+    """A value in a scope that refers to the stream, as the recorder's does; it notes when it is freed."""
 
-    def __init__(self, freed: list[str], name: str) -> None:
-        weakref.finalize(self, freed.append, name)
+    def __init__(self, freed: list[str], stream: Stream) -> None:
+        self.stream = stream
+        weakref.finalize(self, freed.append, stream.scope["path"])
 
 
 async def test_nothing_is_left_for_the_garbage_collector() -> None:
@@ -137,7 +138,7 @@ async def test_nothing_is_left_for_the_garbage_collector() -> None:
         await stream.send(body(b"ok"))
 
     def answer(stream: Stream) -> Coroutine[Any, Any, None] | None:
-        stream.scope["freed"] = _Freed(freed, stream.scope["path"])
+        stream.scope["freed"] = _Freed(freed, stream)
         if stream.scope["path"] == "/later":
             return later(stream)
         respond(stream)

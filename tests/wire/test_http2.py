@@ -20,7 +20,7 @@ from hyperframe.frame import (
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from brokenreg.http.asgi import CUT, ClientDisconnectedError, End
+from brokenreg.http.asgi import CUT, ClientDisconnectedError, End, Scope
 from brokenreg.listening.connection_events import MalformedRequest
 from brokenreg.wire import http2
 from brokenreg.wire.stream import Stream
@@ -37,15 +37,15 @@ def head(**changes: str | None) -> list[tuple[str, str]]:
 
 
 async def test_a_request_and_its_response() -> None:
-    seen: list[Stream] = []
+    scopes: list[Scope] = []
 
     def answer(stream: Stream) -> None:
-        seen.append(stream)
+        scopes.append(stream.scope)
         stream.respond(200, ((b"Content-Type", b" text/plain "), (b"connection", b"close")), b"hello")
 
     peer = await Peer(answer).greet()
     await peer.send(peer.request("/a%20b?n=%C3%A9", "get", [("accept", "*/*"), ("cookie", "a=1")]))
-    scope = seen[0].scope
+    (scope,) = scopes
     assert (scope["method"], scope["path"], scope["raw_path"]) == ("GET", "/a b", b"/a%20b")
     assert (scope["query_string"], scope["http_version"], scope["scheme"]) == (b"n=%C3%A9", "2", "http")
     assert scope["headers"] == [(b"host", b"example"), (b"accept", b"*/*"), (b"cookie", b"a=1")]
