@@ -101,7 +101,7 @@ class HTTP1(Connection):
         else:
             self._schedule()
         self._buffer = data[at:]
-        if self._stream is not None or self._buffer:
+        if self._stream is not None or self._buffer or self._is_paused:
             self._control_reading()
 
     def _begin(self, data: bytes, at: int) -> int:
@@ -126,7 +126,10 @@ class HTTP1(Connection):
         scope = {**self.scope, **head.line, "headers": head.headers}
         self._stream = stream = HTTP1Stream(self, head, scope, self._end_response, self._body_taken)
         stream.start(self.application.answer)
-        return end + 4 - at
+        at, begin = end + 4, at
+        if head.length:  # now: a thread that reads the rest would not see what waits here
+            at += stream.read_body(data[at:])
+        return at - begin
 
     def _upgrade(self, head: RequestHead, data: bytes) -> None:
         if self.application.websocket is not None:

@@ -74,6 +74,17 @@ async def test_a_disconnect_behind_a_pipelined_request_is_noticed() -> None:
         assert held.disconnected == [b"/held"]
 
 
+async def test_reading_goes_on_after_large_heads_that_were_answered_in_one_turn() -> None:
+    held = Held()
+    connection, transport = connect(lambda s: respond(s) if held.streams else held(s))
+    large = GET[:-2] % b"/" + b"X: " + b"x" * 10_000 + b"\r\n\r\n"
+    connection.data_received(GET % b"/" + large * 8)
+    assert not transport.reads
+    held.let.set()
+    await until(lambda: transport.written.count(b"HTTP/1.1 200 OK") == 9)
+    assert transport.reads
+
+
 async def test_many_pipelined_requests_give_others_a_turn() -> None:
     connection, transport = connect(respond)
     connection.data_received(GET % b"/" * 100)

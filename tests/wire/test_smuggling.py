@@ -13,6 +13,7 @@ import socket
 import pytest
 
 from tests.connections import dial
+from tests.registry.pushing import digest_of
 from tests.server import Brokenreg
 
 LAST = b"GET /v2/ HTTP/1.1\r\nHost: HOST\r\nConnection: close\r\n\r\n"
@@ -140,6 +141,15 @@ def test_pipelined_requests_are_answered_in_order(registry: Brokenreg) -> None:
     upload = POST + b"Content-Length: 0\r\n\r\n"
     received = exchange(registry, GET * 5 + upload + GET + LAST)
     assert statuses(received) == [200] * 5 + [202] + [200] * 2
+
+
+def test_a_long_upload_behind_pipelined_requests_is_read_in_order(registry: Brokenreg) -> None:
+    content = random.Random(16).randbytes(1024 * 1024)
+    upload = PUT.replace(b"manifests/x", b"blobs/uploads/?digest=" + digest_of(content).encode())
+    upload = upload.replace(b"PUT", b"POST") + b"Content-Length: %d\r\n\r\n" % len(content)
+    for before in range(14, 17):  # as many as are read in one turn, one fewer, and one more
+        received = exchange(registry, GET * before + upload + content + LAST)
+        assert statuses(received) == [200] * before + [201, 200]
 
 
 def test_a_client_that_expects_100_gets_it_before_it_sends_the_body(registry: Brokenreg) -> None:
