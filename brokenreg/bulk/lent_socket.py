@@ -23,8 +23,8 @@ _READ = 256 * 1024
 """Bytes of TLS that are read from the socket at a time."""
 
 _LOCAL_BUFFER = 128 * 1024
-"""Bytes that the kernel buffers, and sends at a time, for a client on this machine: they stay in the processor's
-cache until they are read. For others the kernel adapts its buffer to the network."""
+"""Bytes that the kernel buffers, and sends at a time, for a client on this machine: they stay in the
+processor's cache until they are read. For others the kernel adapts its buffer to the network."""
 
 _NOTHING = memoryview(b"")
 
