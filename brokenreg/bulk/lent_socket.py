@@ -43,15 +43,15 @@ class LentSocket:
 
     def __init__(self, transport: asyncio.Transport, *, to_receive: bool) -> None:
         self._transport = transport
-        self._is_paused = to_receive
-        if to_receive:
-            transport.pause_reading()
         original: socket.socket = transport.get_extra_info("socket")
         self.socket = socket.socket(original.family, original.type, original.proto, os.dup(original.fileno()))
         self.socket.setblocking(False)
         self._is_local = not to_receive and _is_loopback(self.socket)
         if self._is_local:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _LOCAL_BUFFER)
+        self._is_paused = to_receive
+        if to_receive:
+            transport.pause_reading()
 
     def receive_into(self, buffer: memoryview) -> int | None:
         """Read available bytes; return their number, 0 at the end, None if there are none yet.
@@ -109,6 +109,9 @@ class _LentTLS(LentSocket):
     def __init__(self, protocol: Any) -> None:
         super().__init__(cast(asyncio.Transport, protocol._transport), to_receive=True)
         self._protocol = protocol
+        # What asyncio has scheduled must neither read the TLS nor resume the socket meanwhile.
+        self._is_reader_paused: bool = protocol._app_reading_paused
+        protocol._app_reading_paused, protocol._ssl_reading_paused = True, False
         self._tls: ssl.SSLObject = protocol._sslobj
         self._incoming: ssl.MemoryBIO = protocol._incoming
         self._outgoing: ssl.MemoryBIO = protocol._outgoing
@@ -126,8 +129,9 @@ class _LentTLS(LentSocket):
                 return 0
             except ssl.SSLError as error:
                 raise ConnectionAbortedError(error.reason) from None
-            self._encrypted = memoryview(self._outgoing.read())  # an answer to a key update
-            self._flush()
+            if self._flush():
+                self._encrypted = memoryview(self._outgoing.read())  # an answer to a key update
+                self._flush()
             try:
                 data = self.socket.recv(_READ)
             except BlockingIOError:
@@ -166,6 +170,7 @@ class _LentTLS(LentSocket):
         if self._encrypted:
             self._transport.write(self._encrypted)
             self._encrypted = _NOTHING
+        self._protocol._app_reading_paused = self._is_reader_paused
         super().give_back()
         if not self._transport.is_closing():
             self._protocol._do_read()  # what was decrypted, or has arrived, and was not read
