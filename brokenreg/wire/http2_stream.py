@@ -19,7 +19,7 @@ from brokenreg.wire.connection import Connection
 from brokenreg.wire.request_body import RequestBody
 from brokenreg.wire.stream import CHUNK, Stream
 
-WINDOW, STREAM_WINDOW = 8 * 1024 * 1024, 2 * 1024 * 1024
+WINDOW, STREAM_WINDOW = 4 * 1024 * 1024, 1024 * 1024
 """Bytes of request bodies that may wait in memory for one connection, and for one of its streams."""
 
 _SHARED_ROOM, _LEAST_ROOM = 2400 * 1024, 16 * 1024
