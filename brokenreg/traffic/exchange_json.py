@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import json
+from functools import lru_cache
 from json.encoder import encode_basestring_ascii as _quoted
 
 from brokenreg.traffic.exchange import Exchange
+
+_CACHED = 1024
+_LONGEST_CACHED = 512
+"""Requests whose part of the summary is cached, and how long their texts may be, in characters."""
 
 
 def summary_json(exchange: Exchange) -> str:
@@ -15,15 +20,15 @@ def summary_json(exchange: Exchange) -> str:
     """
     if not _is_common(exchange):
         return json.dumps(exchange.summary(), separators=(",", ":"))
-    target, status, duration = exchange.target, exchange.status, exchange.duration
-    cache, ended, version = exchange.cache, exchange.ended, exchange.http_version
+    status, duration, cache, ended = exchange.status, exchange.duration, exchange.cache, exchange.ended
+    target, user_agent = exchange.target, exchange.user_agent
+    texts = len(exchange.method) + len(exchange.path) + len(exchange.query) + len(user_agent)
+    request = (_request if texts > _LONGEST_CACHED else _cached_request)(
+        exchange.client, user_agent, exchange.http_version, exchange.method, exchange.path, exchange.query,
+        target.endpoint, target.namespace, target.repository, target.reference,
+    )  # fmt: skip
     return (
-        f'{{"id":{exchange.id},"origin":{_quoted(exchange.origin)},"time":{exchange.started!r},'
-        f'"client":{_quoted(exchange.client)},"user_agent":{_quoted(exchange.user_agent)},'
-        f'"protocol":{_quoted(f"HTTP/{version}" if version else "")},"method":{_quoted(exchange.method)},'
-        f'"path":{_quoted(exchange.path)},"query":{_quoted(exchange.query)},'
-        f'"endpoint":{_quoted(target.endpoint)},"namespace":{_quoted(target.namespace)},'
-        f'"repository":{_quoted(target.repository)},"reference":{_quoted(target.reference)},'
+        f'{{"id":{exchange.id},"origin":{_quoted(exchange.origin)},"time":{exchange.started!r},{request},'
         f'"status":{"null" if status is None else status},"request_bytes":{exchange.request_bytes},'
         f'"response_bytes":{exchange.response_bytes},'
         f'"duration":{"null" if duration is None else repr(round(duration, 6))},'
@@ -31,6 +36,30 @@ def summary_json(exchange: Exchange) -> str:
         f'"held":false,"held_by":null,"edited":null,"progress":null,'
         f'"ended":{"null" if ended is None else _quoted(ended)}}}'
     )
+
+
+def _request(
+    client: str,
+    user_agent: str,
+    version: str,
+    method: str,
+    path: str,
+    query: str,
+    endpoint: str,
+    namespace: str,
+    repository: str,
+    reference: str,
+) -> str:
+    """Return the members that are the same whenever a client repeats a request."""
+    return (
+        f'"client":{_quoted(client)},"user_agent":{_quoted(user_agent)},'
+        f'"protocol":{_quoted(f"HTTP/{version}" if version else "")},"method":{_quoted(method)},'
+        f'"path":{_quoted(path)},"query":{_quoted(query)},"endpoint":{_quoted(endpoint)},'
+        f'"namespace":{_quoted(namespace)},"repository":{_quoted(repository)},"reference":{_quoted(reference)}'
+    )
+
+
+_cached_request = lru_cache(_CACHED)(_request)
 
 
 def _is_common(exchange: Exchange) -> bool:
