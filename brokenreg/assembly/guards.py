@@ -46,19 +46,22 @@ class RegistryGuard:
     def __init__(self, handler: Handler, allowed_hosts: Iterable[str]) -> None:
         self._handler = handler
         self._allowed = {"localhost", *(name.removesuffix(".").lower() for name in allowed_hosts)}
-        self._refusal = lru_cache(_CACHED)(self._refusal_of)
+        self._cached_refusal = lru_cache(_CACHED)(self._refusal)
 
     def __call__(self, scope: Scope, receive: Receive) -> Handled:
         """Handle a request, if it is not refused, and make its response safe for browsers."""
         head = head_of(scope)
         server = scope["server"][0] if scope["server"] else ""
-        error = _FOREIGN if head.is_cross_site else self._refusal(head.hosts, head.origins, server)
+        refusal = self._cached_refusal if head.is_short else self._refusal
+        error = _FOREIGN if head.is_cross_site else refusal(head.hosts, head.origins, server)
         handled = self._handler(scope, receive) if error is None else error_response(error).ready()
         if isinstance(handled, ReadyResponse):
-            return handled._replace(headers=_with_safety(handled.headers))
+            # An error may repeat what the client sent: only others are remembered.
+            with_safety = _cached_with_safety if handled.status < 400 else _with_safety
+            return handled._replace(headers=with_safety(handled.headers))
         return partial(_send_safely, handled)
 
-    def _refusal_of(self, hosts: Values, origins: Values, server: str) -> OCIError | None:
+    def _refusal(self, hosts: Values, origins: Values, server: str) -> OCIError | None:
         """Return why requests with such headers, to that address of ours, are refused, or None."""
         if origins and _is_foreign(origins, hosts):
             return _FOREIGN
@@ -86,9 +89,11 @@ async def _send_safely(respond: Responder, send: Send) -> None:
     await respond(send_safely)
 
 
-@lru_cache(_CACHED)
 def _with_safety(headers: EncodedHeaders) -> EncodedHeaders:
     return headers + _SAFETY_HEADERS
+
+
+_cached_with_safety = lru_cache(_CACHED)(_with_safety)
 
 
 def _is_foreign(origins: Values, hosts: Values) -> bool:

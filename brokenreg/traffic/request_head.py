@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from itertools import chain
 
 from brokenreg.http.asgi import EncodedHeaders, Scope
@@ -28,6 +28,7 @@ class RequestHead:
 
     `user` is the name in its credentials. `replay_of` is the id in its `REPLAY` header. `hosts` and `origins`
     are all values of Host and Origin. `is_cross_site` says that a page of another site sent it.
+    `is_short` says that its values may be remembered.
     """
 
     headers: tuple[tuple[str, str], ...]
@@ -36,6 +37,7 @@ class RequestHead:
     hosts: tuple[str, ...]
     origins: tuple[str, ...]
     is_cross_site: bool
+    is_short: bool
 
 
 def read_head(scope: Scope) -> RequestHead:
@@ -52,7 +54,7 @@ def head_of(scope: Scope) -> RequestHead:
     return head
 
 
-def _read(headers: EncodedHeaders) -> RequestHead:
+def _read(headers: EncodedHeaders, *, is_short: bool = False) -> RequestHead:
     def values(name: bytes) -> tuple[str, ...]:
         return tuple(value.decode("latin-1") for key, value in headers if key == name)
 
@@ -66,7 +68,8 @@ def _read(headers: EncodedHeaders) -> RequestHead:
         hosts=values(b"host"),
         origins=values(b"origin"),
         is_cross_site=values(b"sec-fetch-site")[:1] == ("cross-site",),
+        is_short=is_short,
     )
 
 
-_read_cached = lru_cache(_CACHED)(_read)
+_read_cached = lru_cache(_CACHED)(partial(_read, is_short=True))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from pathlib import Path
 
 import httpx
@@ -9,7 +10,7 @@ import pytest
 
 from brokenreg.assembly.guards import RegistryGuard
 from brokenreg.control.guard import ControlGuard
-from brokenreg.http.asgi import Message, ReadyResponse, Receive, Scope
+from brokenreg.http.asgi import Message, ReadyResponse, Receive, Scope, header
 from brokenreg.traffic.request_head import read_head
 from tests.server import Brokenreg, brokenreg
 
@@ -139,22 +140,44 @@ def test_the_control_api_answers_its_own_host_and_origin_alone(
         assert response.json()["status"] == status
 
 
-@pytest.mark.parametrize(
-    ("host", "status"), [("registry.example:5000", 204), ("registry.example:80@evil", 421), ("[::1]x", 421)]
-)
-def test_off_loopback_any_name_is_good_and_no_other_text(host: str, status: int) -> None:
-    def handler(_: Scope, __: Receive) -> ReadyResponse:
-        return ReadyResponse(204, (), b"")
+def guarded(guard: RegistryGuard, host: str) -> ReadyResponse:
+    """The response to a request that does not come by loopback."""
 
     async def receive() -> Message:
         raise NotImplementedError
 
     scope = {"server": ("192.0.2.1", 5000), "headers": [(b"host", host.encode())]}
     read_head(scope)
-    response = RegistryGuard(handler, ())(scope, receive)
+    response = guard(scope, receive)
     assert isinstance(response, ReadyResponse)
+    return response
+
+
+def empty(_: Scope, __: Receive) -> ReadyResponse:
+    return ReadyResponse(204, (), b"")
+
+
+@pytest.mark.parametrize(
+    ("host", "status"), [("registry.example:5000", 204), ("registry.example:80@evil", 421), ("[::1]x", 421)]
+)
+def test_off_loopback_any_name_is_good_and_no_other_text(host: str, status: int) -> None:
+    response = guarded(RegistryGuard(empty, ()), host)
     assert response.status == status
     assert (b"x-content-type-options", b"nosniff") in response.headers
+
+
+def test_long_hosts_are_not_remembered() -> None:
+    def challenging(scope: Scope, _: Receive) -> ReadyResponse:
+        return ReadyResponse(401, ((b"www-authenticate", b"Bearer realm=%b" % header(scope, b"host")),), b"")
+
+    guard = RegistryGuard(challenging, ())
+    tracemalloc.start()
+    try:
+        for number in range(100):
+            assert guarded(guard, f"{number}{'h' * 50_000}").status == 401
+        assert tracemalloc.get_traced_memory()[0] < 1024 * 1024
+    finally:
+        tracemalloc.stop()
 
 
 @pytest.mark.parametrize(
