@@ -12,7 +12,16 @@ from typing import Protocol
 from brokenreg.concurrency import first_of
 from brokenreg.gate.breakpoints import Breakpoints
 from brokenreg.gate.edits import EditableHead
-from brokenreg.http.asgi import CUT, INTERNAL_ERROR, ZERO_COPY, ClientDisconnectedError, End, Message, Send
+from brokenreg.http.asgi import (
+    CUT,
+    H2,
+    INTERNAL_ERROR,
+    ZERO_COPY,
+    ClientDisconnectedError,
+    End,
+    Message,
+    Send,
+)
 from brokenreg.oci.errors import ErrorCode, OCIError
 from brokenreg.registry.responses import respond_error
 from brokenreg.traffic.exchange import Exchange
@@ -24,7 +33,7 @@ from brokenreg.traffic.timeline_events import (
     ResponseResumed,
     ResponseStepped,
 )
-from brokenreg.wire.stream import H2, Stream
+from brokenreg.wire.stream import Stream
 
 HEADERS = -1
 """The position before the headers. All other positions are a number of bytes of the body."""

@@ -1,1 +1,1 @@
-"""HTTP code that several layers need: dates and authorities."""
+"""HTTP without connections: heads, frames, authorities, dates, and ASGI as all layers speak it."""

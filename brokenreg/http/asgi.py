@@ -45,6 +45,9 @@ async def complete(handled: Handled, send: Send) -> None:
         await handled(send)
 
 
+H2 = "2"
+"""The `http_version` of HTTP/2 in a scope."""
+
 ZERO_COPY = "http.response.zerocopysend"
 """ASGI's extension and message type for a part of a file, which the wire sends as fast as it can.
 

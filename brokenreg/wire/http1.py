@@ -9,11 +9,7 @@ from __future__ import annotations
 
 import asyncio
 
-from brokenreg.listening.connection_events import TLSHelloOnPlainPort
-from brokenreg.listening.inbound_connection import InboundConnection
-from brokenreg.wire.application import Application
-from brokenreg.wire.connection import Connection, Next
-from brokenreg.wire.http1_heads import (
+from brokenreg.http.http1_heads import (
     PREFACE,
     RequestError,
     RequestHead,
@@ -21,6 +17,10 @@ from brokenreg.wire.http1_heads import (
     error_response,
     read_head,
 )
+from brokenreg.listening.connection_events import TLSHelloOnPlainPort
+from brokenreg.listening.inbound_connection import InboundConnection
+from brokenreg.wire.application import Application
+from brokenreg.wire.connection import Connection, Next
 from brokenreg.wire.http1_stream import HTTP1Stream
 
 HEAD_PATIENCE = 60.0

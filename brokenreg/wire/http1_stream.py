@@ -10,9 +10,7 @@ from typing import IO
 from brokenreg.bulk.lent_socket import LentBody, lend
 from brokenreg.bulk.sendfile import FileSender
 from brokenreg.http.asgi import ClientDisconnectedError, EncodedHeaders, Scope
-from brokenreg.wire.connection import Connection
-from brokenreg.wire.cutting import reset
-from brokenreg.wire.http1_heads import (
+from brokenreg.http.http1_heads import (
     CHUNKED,
     CONTINUE,
     MAX_HEAD,
@@ -23,6 +21,8 @@ from brokenreg.wire.http1_heads import (
     read_head,
     response_head,
 )
+from brokenreg.wire.connection import Connection
+from brokenreg.wire.cutting import reset
 from brokenreg.wire.request_body import RequestBody
 from brokenreg.wire.stream import Stream
 from brokenreg.wording import counted

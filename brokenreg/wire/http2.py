@@ -17,11 +17,11 @@ from h2.events import Event, RemoteSettingsChanged, RequestReceived, StreamEnded
 from h2.exceptions import DenialOfServiceError, FrameTooLargeError, ProtocolError
 from h2.settings import SettingCodes, Settings
 
+from brokenreg.http import http2_frames as frames
+from brokenreg.http.http1_heads import MAX_FIELDS, MAX_HEAD
 from brokenreg.listening.connection_events import MalformedRequest
 from brokenreg.listening.inbound_connection import InboundConnection
-from brokenreg.wire import http2_frames as frames
 from brokenreg.wire.application import Application
-from brokenreg.wire.http1_heads import MAX_FIELDS, MAX_HEAD
 from brokenreg.wire.http2_stream import STREAM_WINDOW, WINDOW, HTTP2Stream, SharedConnection
 
 logger = logging.getLogger(__name__)

@@ -12,9 +12,9 @@ from h2.stream import StreamInputs
 from h2.windows import WindowManager
 
 from brokenreg.bulk.sendfile import read_part
+from brokenreg.http import http2_frames as frames
 from brokenreg.http.asgi import ClientDisconnectedError, EncodedHeaders, End, Scope
 from brokenreg.listening.inbound_connection import InboundConnection
-from brokenreg.wire import http2_frames as frames
 from brokenreg.wire.connection import Connection
 from brokenreg.wire.request_body import RequestBody
 from brokenreg.wire.stream import CHUNK, Stream

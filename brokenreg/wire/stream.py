@@ -39,9 +39,6 @@ _START = "http.response.start"
 _BODY = "http.response.body"
 _STREAM = "brokenreg.stream"
 
-H2 = "2"
-"""The `http_version` of HTTP/2 in a scope."""
-
 
 def stream_of(scope: Scope) -> Stream:
     """Return the stream that a request came by."""

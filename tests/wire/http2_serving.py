@@ -22,10 +22,10 @@ from hyperframe.frame import (
 )
 
 from brokenreg.http.asgi import ClientDisconnectedError, Message, ReadyResponse, complete
+from brokenreg.http.http2_frames import PREFACE
 from brokenreg.listening.inbound_connection import InboundConnection
 from brokenreg.wire.application import Application
 from brokenreg.wire.http2 import HTTP2
-from brokenreg.wire.http2_frames import PREFACE
 from brokenreg.wire.stream import Answer, Stream
 from tests.wire.http1_serving import RecordingTransport, inbound_connection
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from brokenreg.wire.http1_heads import MAX_FIELDS, MAX_HEAD
+from brokenreg.http.http1_heads import MAX_FIELDS, MAX_HEAD
 from brokenreg.wire.stream import Stream
 from tests.wire.http1_serving import connect, feed
 from tests.wire.odd_requests import (

@@ -16,7 +16,8 @@ import pytest
 from hpack import Encoder, NeverIndexedHeaderTuple
 from hyperframe.frame import ContinuationFrame, Frame, GoAwayFrame, HeadersFrame, PriorityFrame, SettingsFrame
 
-from brokenreg.wire import http2, http2_frames
+from brokenreg.http import http2_frames
+from brokenreg.wire import http2
 from brokenreg.wire.application import Application
 from brokenreg.wire.stream import Stream
 from tests.raw_http import HTTP2

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from brokenreg.bulk.sendfile import read_part
-from brokenreg.wire.http2_frames import data_frames, header_block
+from brokenreg.http.http2_frames import data_frames, header_block
 
 CONTENT = bytes(range(256)) * 40
 

@@ -9,7 +9,7 @@ from h2.utilities import HeaderValidationFlags, validate_headers
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from brokenreg.wire.http2_frames import MalformedError, read_head
+from brokenreg.http.http2_frames import MalformedError, read_head
 from tests.connections import timelines, until_idle
 from tests.raw_http import HTTP2
 from tests.server import Brokenreg

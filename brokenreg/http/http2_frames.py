@@ -12,9 +12,8 @@ from urllib.parse import unquote
 from h2.exceptions import DenialOfServiceError
 from hpack import Encoder
 
-from brokenreg.http.asgi import Scope
+from brokenreg.http.asgi import H2, Scope
 from brokenreg.http.dates import http_date
-from brokenreg.wire.stream import H2
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 FRAME_HEAD = struct.Struct(">HBBBL")
