@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import secrets
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
@@ -60,6 +61,11 @@ class Route:
     def requested(self) -> str:
         """Return the name without a registry that the request does not contain."""
         return self.short_name or self.name
+
+
+def new_pseudonym() -> str:
+    """Return a name for this proxy in its own requests (RFC 9110, section 7.6.3)."""
+    return f"brokenreg-{secrets.token_hex(8)}"
 
 
 class Naming:

@@ -159,18 +159,9 @@ class Recorder:
             path, target = redact_line(path), redact_target(target)
         head = read_head(scope)
         exchange = Exchange(
-            self._log.next_id(),
-            scope["method"],
-            path,
-            redact_query(query) if query else "",
-            scope["http_version"],
-            scope["scheme"],
-            client,
-            target,
-            head.user,
-            head.headers,
-            time.time(),
-        )
+            self._log.next_id(), scope["method"], path, redact_query(query) if query else "",
+            scope["http_version"], scope["scheme"], client, target, head.user, head.headers, time.time(),
+        )  # fmt: skip
         exchange.origin = self._origin
         exchange.replay_of = head.replay_of
         exchange.timeline = Timeline(REQUEST_RECEIVED)

@@ -31,9 +31,8 @@ from brokenreg.proxy.http.lookups import Lookups
 from brokenreg.proxy.http.pools import LimitedTransport, Pools
 from brokenreg.proxy.http.rate_limits import retry_rate_limited
 from brokenreg.proxy.http.transport import TracingTransport, Transport, silence_limit
-from brokenreg.proxy.http.upstreams import new_pseudonym
 from brokenreg.proxy.http.web_proxies import DIRECT, WebProxies
-from brokenreg.proxy.routes import Route
+from brokenreg.proxy.routes import Route, new_pseudonym
 from brokenreg.traffic.timeline_events import AddEvent
 from brokenreg.traffic.upstream_events import UpstreamFailed
 

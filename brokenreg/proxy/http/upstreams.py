@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from brokenreg.late_imports import Late
 from brokenreg.oci.errors import shutting_down
-from brokenreg.proxy.routes import Route
+from brokenreg.proxy.routes import Route, new_pseudonym
 from brokenreg.traffic.timeline_events import AddEvent
 
 if TYPE_CHECKING:
@@ -38,11 +37,6 @@ class Upstreams(Protocol):
 
     async def close(self) -> None:
         """Close all connections, and refuse new ones."""
-
-
-def new_pseudonym() -> str:
-    """Return a name for this proxy in its own requests."""
-    return f"brokenreg-{secrets.token_hex(8)}"
 
 
 class LateUpstreams:
