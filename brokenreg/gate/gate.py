@@ -30,7 +30,7 @@ class Gate:
 
     @contextmanager
     def passing(self, passage: Passage) -> Iterator[None]:
-        """Let a response be held within the block. One that is ready at once passes by."""
+        """Let a response be held within the block. One that is ready passes by."""
         self._in_flight[passage.exchange.id] = passage
         try:
             yield

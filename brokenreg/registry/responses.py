@@ -31,7 +31,7 @@ _CACHED = 1024
 
 _API_VERSION = ("docker-distribution-api-version", "registry/2.0")
 _PARTS = (128 * 1024, 1024 * 1024, 4 * 1024 * 1024)
-"""Bytes that are sent from kernel to kernel at a time: minimum, first, maximum."""
+"""Bytes of a file that are sent in one message: minimum, first, maximum."""
 
 _PART_SECONDS = 0.05
 """How long one such part should take: between two, the log shows the progress and the gate can hold."""
@@ -165,7 +165,7 @@ def _encoded(headers: list[tuple[str, str]]) -> EncodedHeaders:
 
 
 async def _send_file(send: Send, piece: Piece) -> None:
-    """Send a part of a file from kernel to kernel, as much at a time as the client's pace allows."""
+    """Send a part of a file in messages as long as the client's pace allows."""
     least, size, most = _PARTS
     offset, end = piece.offset, piece.offset + piece.count
     while offset < end:

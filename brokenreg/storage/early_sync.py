@@ -15,7 +15,7 @@ _THREADS = ThreadPool("sync", 2)
 
 
 class EarlySync:
-    """Syncs one file from time to time, one sync after another. The thread that writes tells it the size."""
+    """Syncs one file from time to time, one sync after another. The thread that writes reports the size."""
 
     def __init__(self) -> None:
         self._synced = 0

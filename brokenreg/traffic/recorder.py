@@ -121,7 +121,7 @@ class Recorder:
         self._parse_cached = lru_cache(_CACHED)(self._parse)
 
     def answer(self, stream: Stream) -> Coroutine[Any, Any, None] | None:
-        """Respond to a request at once, or return the coroutine that will."""
+        """Respond to a request immediately, or return the coroutine that will."""
         scope = stream.scope
         if scope["path"] == _HEALTH:
             return _answer(_HEALTHY, stream)
@@ -174,7 +174,7 @@ class Recorder:
 
 
 class RecordedBody:
-    """A body that a thread reads from `source`; `note_progress` tells the exchange how far it is."""
+    """A body that a thread reads from `source`; `note_progress` counts for the exchange what was read."""
 
     def __init__(self, source: LentBody, recording: _Recording) -> None:
         self.source = source
@@ -225,7 +225,7 @@ class _Recording:
         return message
 
     def count_received(self, count: int, *, is_last: bool) -> None:
-        """Note that so many bytes of the request's body were read."""
+        """Note that `count` bytes of the request's body were read."""
         self._exchange.request_bytes += count
         if is_last and self._exchange.request_bytes:
             self._exchange.add(RequestBodyReceived())

@@ -30,7 +30,7 @@ logger = logging.getLogger(__name__)
 Result = TypeVar("Result")
 
 Answer = Callable[["Stream"], Coroutine[Any, Any, None] | None]
-"""Responds to a request at once (`Stream.respond`), or returns the coroutine that will."""
+"""Responds to a request immediately (`Stream.respond`), or returns the coroutine that will."""
 
 CHUNK = 256 * 1024
 """Bytes of a body that are made, read or sent at a time: enough for fast clients, few enough for many."""
@@ -51,8 +51,8 @@ class Stream:
 
     `scope` is the head of the request, as ASGI has it. `body` is None if the request has none.
 
-    An application either calls `respond` at once, or sends messages, and waits where that is needed. The two
-    protocols define what they do differently; they have one subclass each.
+    An application either calls `respond` immediately, or sends messages, and waits where that is needed. The
+    two protocols define what they do differently; they have one subclass each.
     """
 
     is_cut = False
@@ -82,7 +82,7 @@ class Stream:
         return True
 
     def respond(self, status: int, headers: EncodedHeaders, body: bytes) -> None:
-        """Send a whole response at once, if nothing was sent before and the request has no body.
+        """Send a whole response immediately, if nothing was sent before and the request has no body.
 
         The body is omitted where there must be none (HEAD, 204, 304).
         """

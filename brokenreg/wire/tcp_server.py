@@ -59,8 +59,8 @@ class Wire(TCPServer):
         transport.resume_reading()
         if data:
             connection.data_received(data)
-        if self.reader.at_eof():
-            connection.eof_received()
+        if self.reader.at_eof() and not connection.eof_received():
+            connection.close_transport()
         following = await connection.ended
         while connection.tasks:
             await asyncio.wait(connection.tasks)

@@ -63,7 +63,7 @@ def test_the_end_of_a_request_that_arrives_after_the_response_over_http2(registr
 async def test_an_exchange_with_empty_data_after_content_length_0_over_http2_ends(
     registry: Brokenreg,
 ) -> None:
-    """Some clients send a POST without a body so: its messages must not fill Hypercorn's queue."""
+    """Some clients send a POST without a body so: the empty frames must not keep the exchange in flight."""
     with HTTP2(registry) as connection:
         for frames in (1, 5):
             path = "/v2/empty/data/blobs/uploads/"
@@ -235,7 +235,7 @@ def test_a_tls_hello_on_the_plain_port_is_called_so(own_registry: Brokenreg) -> 
 
 @pytest.mark.parametrize("path", ["/v2/", "/v2/broken/random/manifests/layers-1_size-1"])
 def test_a_client_that_closes_once_it_has_all_has_not_left(own_registry: Brokenreg, path: str) -> None:
-    """Go's clients close on the last byte, before the end of the response was said to Hypercorn."""
+    """Go's clients close on the last byte, perhaps before the task that responds has ended."""
     request = f"GET {path} HTTP/1.1\r\nHost: {own_registry.host}\r\n\r\n".encode()
     for _ in range(20):
         with socket.create_connection(own_registry.host.rsplit(":", 1)) as connection:
