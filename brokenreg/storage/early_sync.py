@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from concurrent.futures import Future
@@ -27,8 +28,9 @@ class EarlySync:
             return
         self.finish()
         self._synced = size
-        # A copy: the file may be closed meanwhile.
-        self._under_way = _THREADS.submit(_sync, os.dup(descriptor))
+        with contextlib.suppress(OSError):  # no descriptor is free: the file is synced at its end
+            # A copy: the file may be closed meanwhile.
+            self._under_way = _THREADS.submit(_sync, os.dup(descriptor))
 
     def finish(self) -> None:
         """Wait for the sync under way. Raise `OSError` if it failed: the kernel reports that only once."""
