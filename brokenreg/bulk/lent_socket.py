@@ -196,6 +196,8 @@ class LentBody:
         """How many bytes were read."""
         self.is_cut_short = False
         """True if the client closed its sending side before the end."""
+        self.is_lost = False
+        """True if the connection has failed: the client has disconnected."""
 
     @property
     def is_complete(self) -> bool:
@@ -217,6 +219,7 @@ class LentBody:
             try:
                 count = self._lent.receive_into(buffer[: self.left])
             except OSError as error:
+                self.is_lost = True
                 raise ClientDisconnectedError from error
             self.is_cut_short = count == 0
             self.left -= count or 0

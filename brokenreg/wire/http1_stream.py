@@ -175,6 +175,8 @@ class HTTP1Stream(Stream):
 
     def take_back_body(self, body: LentBody) -> None:
         self._borrower = None
+        if body.is_lost:  # before the loop sees it
+            self.connection.note_disconnect()
         if self.body is not None and not self.body.is_over:
             self._decoder.left = body.left
             if body.is_cut_short:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import random
+import socket
 from collections.abc import AsyncIterator
+from typing import Any
 
 import httpx
 import pytest
 
+from brokenreg.listening.listen_socket import RESET_ON_CLOSE
 from tests.registry.pushing import (
     connect,
     digest_of,
@@ -329,6 +332,25 @@ def test_two_requests_for_one_session(registry: Brokenreg) -> None:
         assert read_response(first).status_code == 202
     done = httpx.put(f"{registry.url}{url}", params={"digest": DIGEST})
     assert (done.status_code, done.headers["docker-content-digest"]) == (201, DIGEST)
+
+
+def test_a_client_that_resets_a_long_upload_has_disconnected(own_registry: Brokenreg) -> None:
+    """A thread reads it, and sees that first."""
+
+    def newest() -> dict[str, Any]:
+        return httpx.get(f"{own_registry.control}/v1/exchanges").json()[-1]
+
+    size = 2 * 1024 * 1024
+    with connect(own_registry) as connection:
+        head = f"POST /v2/reset/blobs/uploads/?digest={DIGEST} HTTP/1.1\r\nHost: {own_registry.host}\r\n"
+        connection.sendall(f"{head}Content-Length: {size + 1}\r\n\r\n".encode() + bytes(size))
+        until_in_flight(own_registry, 1)
+        while newest()["request_bytes"] < size:
+            pass
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
+    while newest()["ended"] is None:
+        pass
+    assert newest()["ended"] == "disconnected"
 
 
 def test_a_client_that_waits_for_100_continue(registry: Brokenreg) -> None:
