@@ -135,7 +135,7 @@ def read_head(headers: Iterable[tuple[bytes, bytes]], *, ends: bool) -> tuple[Sc
             raise MalformedError("a header has a character that is not allowed")
         if name[0] == 0x3A:  # a colon
             if len(fields) > 1 or name in pseudo or name not in _PSEUDO:
-                raise MalformedError(f"{name.decode('ascii')} is repeated, misplaced or unknown")
+                raise MalformedError(f"{name[:50].decode('ascii')} is repeated, misplaced or unknown")
             pseudo[name] = value
         elif name == b"host":
             if host is not None:

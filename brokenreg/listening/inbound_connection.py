@@ -15,6 +15,8 @@ from brokenreg.listening.connection_events import ClosedBeforeTLSHello, Connecti
 HANDSHAKE_PATIENCE = 60.0
 """Seconds that a TLS handshake may take."""
 
+_MOST_EVENTS = 100
+
 
 @dataclass(frozen=True, slots=True)
 class UseCertificate:
@@ -71,7 +73,7 @@ class InboundConnection:
         self.context: ssl.SSLContext | None = None
         """The TLS context in place of the listener's own."""
         self.events: list[tuple[ConnectionEvent, float]] = []
-        """What happened before the first request, and when (seconds since the epoch)."""
+        """What happened first before the first request, and when (seconds since the epoch)."""
         self.has_request = False
         self.is_served = False
         """True from the moment that HTTP is served on it, after the TLS handshake."""
@@ -84,7 +86,8 @@ class InboundConnection:
 
     def add(self, event: ConnectionEvent) -> None:
         """Record something that happened before the first request."""
-        self.events.append((event, time.time()))
+        if len(self.events) < _MOST_EVENTS:  # a client may cause more forever
+            self.events.append((event, time.time()))
         self._accepted.observer.noted(self, event)
 
     def note_first_request(self) -> None:

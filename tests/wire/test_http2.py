@@ -176,6 +176,16 @@ async def test_malformed_requests_reset_their_stream(fields: list[tuple[str, str
     assert peer.last().status == 200
 
 
+async def test_what_is_kept_of_malformed_requests_is_bounded() -> None:
+    peer = await Peer(at_once(b"")).greet()
+    for _ in range(200):
+        await peer.send(peer.head([*head(), (f":{'x' * 10_000}", "")]))
+        peer.connection.floods.make_up(100)
+    assert peer.last().ended == Reset(PROTOCOL_ERROR)
+    reasons = [event.reason for event, _ in peer.inbound.events if isinstance(event, MalformedRequest)]
+    assert 0 < sum(map(len, reasons)) < 10_000
+
+
 async def test_heads_that_are_allowed() -> None:
     peer = await Peer(at_once(b"")).greet()
     for fields in (
