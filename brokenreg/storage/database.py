@@ -172,6 +172,7 @@ def _identity(path: Path) -> tuple[int, int] | None:
 
 
 def _commit(connection: sqlite3.Connection, batch: list[_Job]) -> None:
+    """Run all jobs in one transaction; if it cannot be committed, each in its own: some may change nothing."""
     try:
         connection.execute("BEGIN IMMEDIATE")
         for job in batch:
@@ -180,7 +181,12 @@ def _commit(connection: sqlite3.Connection, batch: list[_Job]) -> None:
     except Exception as error:  # noqa: BLE001 - handed to all who await the batch
         with contextlib.suppress(sqlite3.Error):  # SQLite may have rolled back by itself
             connection.execute("ROLLBACK")
-        _refuse(batch, _named(error))
+        if len(batch) == 1:
+            _refuse(batch, _named(error))
+        else:
+            for job in batch:
+                job.error = None
+                _commit(connection, [job])
 
 
 def _refuse(batch: list[_Job], error: Exception) -> None:

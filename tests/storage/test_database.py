@@ -5,8 +5,11 @@ from __future__ import annotations
 import asyncio
 import os
 import sqlite3
+import threading
 from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -124,3 +127,39 @@ async def test_all_files_of_the_data_folder_are_private(tmp_path: Path) -> None:
         os.umask(before)
     assert {"index.sqlite3", "index.sqlite3-wal", "lock"} < set(found)
     assert set(found.values()) == {0o600}
+
+
+class FullDisk(sqlite3.Connection):
+    """Commits nothing that changes the index, as on a full disk."""
+
+    changes_before = 0
+
+    def execute(self, sql: str, *parameters: Any) -> sqlite3.Cursor:
+        if sql == "BEGIN IMMEDIATE":
+            self.changes_before = self.total_changes
+        if sql == "COMMIT" and self.total_changes != self.changes_before:
+            raise sqlite3.OperationalError("database or disk is full")
+        return super().execute(sql, *parameters)
+
+
+async def test_what_only_reads_does_not_fail_with_a_change_that_finds_no_room(
+    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both wait at the same time, so that they share a transaction."""
+    await database.close()
+    monkeypatch.setattr(sqlite3, "connect", partial(sqlite3.connect, factory=FullDisk))
+    database = Database(tmp_path / "index.sqlite3")
+    await database.open()
+    may_go_on = threading.Event()
+    blocking = asyncio.ensure_future(database.run(lambda _: may_go_on.wait(PATIENCE)))
+    changing = asyncio.ensure_future(database.run(insert))
+    reading = asyncio.ensure_future(
+        database.run(lambda connection: connection.execute("SELECT count(*) FROM recipes").fetchone()[0])
+    )
+    await asyncio.sleep(0)
+    may_go_on.set()
+    assert await blocking
+    assert await reading == 0
+    with pytest.raises(StorageError):
+        await changing
+    await database.close()
