@@ -57,19 +57,20 @@ async def _wait_until_received(connection: Connection) -> None:
     """Wait until the peer has received everything that was sent."""
     try:
         async with asyncio.timeout(PATIENCE):
-            while not connection.gone.is_set() and _unacknowledged(connection):  # noqa: ASYNC110 - the kernel sends no event
+            while not connection.gone.is_set() and unacknowledged(connection):  # noqa: ASYNC110 - the kernel sends no event
                 await asyncio.sleep(_POLL)
     except TimeoutError:
         pass
 
 
-def _unacknowledged(connection: Connection) -> int:
+def unacknowledged(connection: Connection) -> int:
+    """Return how many bytes the peer has not acknowledged, as far as that is known."""
     transport = connection.transport
-    waiting = transport.get_write_buffer_size()
+    waiting: int = transport.get_write_buffer_size()
     tls = getattr(transport, "_ssl_protocol", None)
     if tls is not None and tls._transport is not None:
         waiting += tls._transport.get_write_buffer_size()
-    if waiting or sys.platform != "linux":
+    if sys.platform != "linux" or transport.get_extra_info("socket") is None:
         return waiting
     descriptor = _socket(connection).fileno()
     if descriptor < 0:  # closed: the client was faster
@@ -78,7 +79,7 @@ def _unacknowledged(connection: Connection) -> int:
         answer = fcntl.ioctl(descriptor, _SIOCOUTQ, bytes(4))
     except OSError:
         return 0
-    return int.from_bytes(answer, sys.byteorder)
+    return waiting + int.from_bytes(answer, sys.byteorder)
 
 
 def _socket(connection: Connection) -> socket.socket:

@@ -22,6 +22,7 @@ from brokenreg.http.http1_heads import MAX_FIELDS, MAX_HEAD
 from brokenreg.listening.connection_events import MalformedRequest
 from brokenreg.listening.inbound_connection import InboundConnection
 from brokenreg.wire.application import Application
+from brokenreg.wire.cutting import unacknowledged
 from brokenreg.wire.http2_stream import STREAM_WINDOW, WINDOW, HTTP2Stream, SharedConnection
 
 logger = logging.getLogger(__name__)
@@ -35,7 +36,7 @@ _TURN = 0.002
 _MOST_UNREAD = 1024 * 1024
 """Bytes that a client may leave unread before we read no more requests from it."""
 
-_IDLE, _LINGER = 75.0, 2.0
+_IDLE, _LINGER, _POLL = 75.0, 2.0, 0.02
 _COSTS = {frames.HEADERS: 0.0, frames.RST_STREAM: 5.0, frames.SETTINGS: 5.0, frames.CONTINUATION: 20.0}
 """What frames cost as floods, other than 1."""
 
@@ -266,13 +267,25 @@ class HTTP2(SharedConnection):
             self._close(ErrorCodes.NO_ERROR)
 
     def _close(self, code: int) -> None:
-        """Send GOAWAY and close the connection; the client has a moment to receive what was sent."""
+        """Send GOAWAY, and close the connection once the client has received everything.
+
+        What it still sends (WINDOW_UPDATE) would reset a closed connection, and it would lose the rest.
+        """
         self.write(frames.goaway(self._last_stream_id, code))
         self.flush()
-        self.close_transport()
-        self._timer.cancel()
-        self._timer = self.loop.call_later(_LINGER, self.transport.abort)
         self.mute()
+        self._close_later(unacknowledged(self), _LINGER)
+
+    def _close_later(self, before: int, patience: float) -> None:
+        """Close it, but as long as the client receives something at least every `_LINGER` seconds, wait."""
+        self._timer.cancel()
+        left = unacknowledged(self)
+        patience = patience - _POLL if left == before else _LINGER
+        if left and patience > 0:
+            self._timer = self.loop.call_later(_POLL, self._close_later, left, patience)
+        else:
+            self.close_transport()
+            self._timer = self.loop.call_later(0 if left else _LINGER, self.transport.abort)
 
     def _check_idle(self) -> None:
         """Close the connection if there was no request for a while."""

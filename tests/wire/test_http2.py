@@ -357,6 +357,22 @@ async def test_after_goaway_the_requests_in_flight_are_answered() -> None:
     assert (peer.last().body, peer.last().ended, peer.transport.is_closing()) == (b"late", True, True)
 
 
+@pytest.mark.parametrize("receives", [True, False])
+async def test_after_goaway_a_slow_client_receives_everything(
+    monkeypatch: pytest.MonkeyPatch, receives: bool
+) -> None:
+    monkeypatch.setattr(http2, "_LINGER", 0.2)
+    monkeypatch.setattr(http2, "_POLL", 0.01)
+    peer = await Peer(lambda stream: respond(stream, b"large")).greet()
+    peer.transport.unsent = 4
+    await peer.send(peer.request(), GoAwayFrame(0))
+    for left in range(3, -1, -1):
+        assert not (receives and peer.transport.is_closing())
+        peer.transport.unsent = left if receives else 4
+        await asyncio.sleep(0.1)
+    assert (peer.transport.is_closing(), peer.transport.was_aborted) == (True, not receives)
+
+
 async def test_a_server_that_stops_refuses_new_requests() -> None:
     go = asyncio.Event()
 
