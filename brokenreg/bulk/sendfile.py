@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+from ssl import SSLError
 from typing import IO
 
 from brokenreg.bulk.lent_socket import LentSocket
@@ -55,12 +56,18 @@ class FileSender:
         self.sent = 0
 
     async def send(self, file: IO[bytes], offset: int, count: int) -> None:
-        """Send `count` bytes from `offset`. Raise `ConnectionError`, or `OSError` if the file is shorter."""
+        """Send `count` bytes from `offset`.
+
+        Raise `ConnectionError` if the client has disconnected, `OSError` if the file cannot be read that far.
+        """
         while self._lent.backlog and not self._is_stopped:
             await self._wait_for_room()
         while count and not self._is_stopped:
             burst = min(count, _BURST)
-            sent = await _THREADS.run(self._lent.send_file, file.fileno(), offset, burst)
+            try:
+                sent = await _THREADS.run(self._lent.send_file, file.fileno(), offset, burst)
+            except (TimeoutError, SSLError) as error:  # its network is gone, or its TLS has ended
+                raise ConnectionAbortedError from error
             self.sent += sent
             offset += sent
             count -= sent

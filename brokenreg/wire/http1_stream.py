@@ -33,9 +33,8 @@ _FIRST_CHUNK = re.compile(_CHUNK_LINE)
 _NEXT_CHUNK = re.compile(rb"\r(?:\n" + _CHUNK_LINE + rb"|\Z)|\Z")
 """What a chunk begins with, or as much of it as has arrived; the line break belongs to the one before."""
 
-_MAX_CHUNK_LINE = 4096
-_TURN = 125
-"""Chunks that are decoded at a time."""
+_MAX_CHUNK_LINE, _TURN = 4096, 125
+"""Bytes of the line before a chunk; chunks that are decoded at a time."""
 
 
 class ResponseLengthError(Exception):
@@ -257,8 +256,7 @@ class HTTP1Stream(Stream):
         is_1_1 = self.scope["http_version"] == "1.1"
         head = response_head(status, headers, is_1_1=is_1_1, keep_alive=self.keep_alive)
         self._length, self.keep_alive = head.length, head.keep_alive
-        if head.is_bodiless:
-            self._is_bodiless = True
+        self._is_bodiless = self._is_bodiless or head.is_bodiless
         return head.dated()
 
     def _framed(self, data: bytes, *, more: bool) -> bytes:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import pytest
+
 from brokenreg.assembly.tls import self_signed
-from brokenreg.bulk.lent_socket import lend
+from brokenreg.bulk.lent_socket import LentSocket, lend
+from brokenreg.bulk.sendfile import FileSender
 
 
 class _Receiver(asyncio.Protocol):
@@ -73,6 +77,25 @@ async def test_reading_that_was_to_resume_does_not_while_a_thread_reads(tmp_path
         writer.write(b"for the loop")
         while receiver.received != b"for the loop":  # noqa: ASYNC110
             await asyncio.sleep(0.001)
+
+
+@pytest.mark.parametrize("error", [TimeoutError, ssl.SSLError, BrokenPipeError])
+async def test_a_client_whose_network_is_gone_has_disconnected(
+    error: type[OSError], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: int) -> int:
+        raise error
+
+    monkeypatch.setattr(LentSocket, "send_file", fail)
+    (tmp_path / "file").write_bytes(b"content")
+    with socket.create_server(("127.0.0.1", 0)) as server, (tmp_path / "file").open("rb") as file:
+        address = server.getsockname()
+        transport, _ = await asyncio.get_running_loop().create_connection(asyncio.Protocol, *address)
+        lent = lend(transport, to_receive=False)
+        with pytest.raises(ConnectionError):
+            await FileSender(lent).send(file, 0, 7)
+        lent.give_back()
+        transport.abort()
 
 
 async def test_what_waits_for_a_reader_that_pauses_stays_bounded(tmp_path: Path) -> None:
