@@ -172,7 +172,7 @@ def _identity(path: Path) -> tuple[int, int] | None:
 
 
 def _commit(connection: sqlite3.Connection, batch: list[_Job]) -> None:
-    """Run all jobs in one transaction; if it cannot be committed, each in its own: some may change nothing."""
+    """Run all jobs in one transaction; if it cannot be committed, each alone: some may change nothing."""
     try:
         connection.execute("BEGIN IMMEDIATE")
         for job in batch:
