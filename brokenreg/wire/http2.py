@@ -257,7 +257,9 @@ class HTTP2(SharedConnection):
 
     def end_stream(self, stream_id: int) -> None:
         self._used = self.loop.time()
-        self.streams.pop(stream_id, None)
+        stream = self.streams.pop(stream_id, None)
+        if stream is not None and stream.body is not None:
+            stream.body.taken = self.take  # the two would refer to each other until a garbage collection
         if self._is_draining:
             self.finish()
 

@@ -46,7 +46,7 @@ class RequestBody:
     """How many bytes were dropped, once nobody wants it."""
 
     def __init__(self, taken: Callable[[int], None], *, is_empty: bool = False) -> None:
-        self._taken = taken
+        self.taken = taken
         self._chunks: list[bytes] = []
         self._news = asyncio.Event()
         self.is_empty = is_empty
@@ -55,7 +55,7 @@ class RequestBody:
         """Add bytes that have arrived; none of them are empty."""
         if self._dropped is not None:
             self._dropped += len(data)
-            self._taken(len(data))
+            self.taken(len(data))
             if self._dropped <= _MOST_DROPPED:
                 return
         else:
@@ -86,7 +86,7 @@ class RequestBody:
     def _take(self, size: int) -> None:
         self.waiting -= size
         if size:
-            self._taken(size)
+            self.taken(size)
 
     async def receive(self) -> Message:
         """Receive as ASGI's `receive` does; what has arrived comes in one message."""

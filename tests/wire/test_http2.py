@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import weakref
 from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any
@@ -174,6 +176,27 @@ async def test_malformed_requests_reset_their_stream(fields: list[tuple[str, str
     assert isinstance(peer.inbound.events[0][0], MalformedRequest)
     await peer.send(peer.request())
     assert peer.last().status == 200
+
+
+async def test_nothing_is_left_for_the_garbage_collector() -> None:
+    uploads = Uploads()
+    streams: list[weakref.ref[Stream]] = []
+
+    def answer(stream: Stream) -> Coroutine[Any, Any, None]:
+        streams.append(weakref.ref(stream))
+        return uploads.answer(stream)
+
+    gc.disable()
+    try:
+        peer = await Peer(answer).greet()
+        await peer.send(peer.request())
+        await peer.send(peer.request("/", "PUT", end=False), data(peer.stream_id, b"abc", end=True))
+        await peer.send(peer.request("/", "PUT", end=False), data(peer.stream_id, b"abc"))
+        await peer.send(reset(peer.stream_id))
+        uploads.scopes.clear()
+        assert [stream() for stream in streams] == [None] * 3
+    finally:
+        gc.enable()
 
 
 async def test_what_is_kept_of_malformed_requests_is_bounded() -> None:
