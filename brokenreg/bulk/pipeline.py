@@ -90,6 +90,15 @@ class PipelinedWriter:
 
         If the source or `write` fails, the bytes written before that are hashed.
         """
+        failure = await self._run_threads()
+        if failure is not None:
+            try:
+                raise failure
+            finally:
+                failure = None  # it refers to this frame, and the frame to it
+
+    async def _run_threads(self) -> BaseException | None:
+        """Write everything, and return what failed."""
         for _ in range(_BUFFERS):
             self._free.put(memoryview(bytearray(_BUFFER)))
         hashing, reading = _THREADS.run(self._hash_all), _THREADS.run(self._read_all)
@@ -99,8 +108,8 @@ class PipelinedWriter:
         finally:
             self._written()
         failure = read_failure or self._hash_failure
-        if failure is not None:
-            raise failure
+        self._failure = self._hash_failure = None
+        return failure
 
     def _read_all(self) -> None:
         try:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
+import gc
 import hashlib
 import threading
+import weakref
 from contextlib import ExitStack
 
 import pytest
@@ -108,6 +111,22 @@ async def test_what_came_before_the_source_failed_is_kept() -> None:
     assert sink.is_hashed
 
 
+async def test_a_failure_leaves_no_buffers_for_the_garbage_collector() -> None:
+    sink = Sink()
+    writer = PipelinedWriter(Script(b"a", OSError("gone")), sink.write, sink.hash.update, lambda: None)
+    kept = weakref.ref(writer)
+    gc.disable()
+    try:
+        with contextlib.suppress(OSError):
+            await writer.run()
+        del writer
+        async with asyncio.timeout(5):
+            while kept() is not None:  # noqa: ASYNC110 - the threads let go of it a moment later
+                await asyncio.sleep(0.001)
+    finally:
+        gc.enable()
+
+
 async def test_a_full_disk() -> None:
     sink = Sink(room=600_000)
     with pytest.raises(OSError, match="full"):
@@ -141,7 +160,7 @@ async def test_cancelled() -> None:
     assert sink.is_hashed
 
 
-def test_lanes_come_to_an_end_and_come_back() -> None:
+def test_slots_run_out_and_are_free_again() -> None:
     with ExitStack() as stack:
         taken = [stack.enter_context(writer_slot()) for _ in range(20)]
         assert taken == sorted(taken, reverse=True)
