@@ -34,16 +34,17 @@ def get_blob(request: RegistryRequest) -> Response | Awaitable[Response]:
 
 
 def _head(request: RegistryRequest) -> Response | Awaitable[Response]:
-    size = _stored(request, request.store.integrity.size)
+    digest = request.target.digest
+    size = _stored(request, digest, request.store.integrity.size)
     if size is not None:
-        return _response(request, None, size)
+        return Response(304, _headers(digest)) if request.has_content(digest) else _found(digest, size)
     if request.route is None:
         raise _unknown(request)
     return _head_from_upstream(request, request.route)
 
 
 def _get(request: RegistryRequest) -> Response | Awaitable[Response]:
-    file = _stored(request, request.store.integrity.open)
+    file = _stored(request, request.target.digest, request.store.integrity.open)
     if file is not None:
         return _response(request, request.resources.enter_context(file), file.size)
     if request.route is None:
@@ -67,9 +68,9 @@ async def _get_fabricated(request: RegistryRequest) -> Response:
     return _response(request, blob, blob.size)
 
 
-def _stored(request: RegistryRequest, find: Callable[[Digest], Found | None]) -> Found | None:
+def _stored(request: RegistryRequest, digest: Digest, find: Callable[[Digest], Found | None]) -> Found | None:
     """Find a blob that was pushed; None if it may come from an upstream. Raise `OCIError` 404."""
-    digest, repository = request.target.digest, request.repository
+    repository = request.repository
     if repository is None or digest not in repository.links:
         return None
     found = find(digest)
@@ -104,7 +105,7 @@ def _head_from_upstream(request: RegistryRequest, route: Route) -> Awaitable[Res
 async def _head_of_mentioned(request: RegistryRequest, route: Route) -> Response:
     digest = request.target.digest
     size = await request.unless_gone(request.proxy.blobs.size(route, digest, request.trace))
-    return Response(200, _headers(digest, length=size), None)
+    return _found(digest, size)
 
 
 async def _get_from_upstream(request: RegistryRequest, route: Route) -> Response:
@@ -118,10 +119,12 @@ async def _get_from_upstream(request: RegistryRequest, route: Route) -> Response
     return _response(request, content, size)
 
 
-def _response(
-    request: RegistryRequest, content: BlobFile | Content | Fill | None, size: int | None
-) -> Response:
-    """Return the response with `content`, which a HEAD does not need."""
+def _found(digest: Digest, size: int | None) -> Response:
+    """Return the response to the HEAD of a blob."""
+    return Response(200, _headers(digest, (), size), None)
+
+
+def _response(request: RegistryRequest, content: BlobFile | Content | Fill, size: int | None) -> Response:
     digest = request.target.digest
     if request.has_content(digest):
         return Response(304, _headers(digest))
@@ -133,7 +136,7 @@ def _response(
         status = 206
         content_range = (("content-range", f"bytes {begin}-{end - 1}/{size}"),)
     headers = _headers(digest, content_range, None if end is None else end - begin)
-    if request.method == "HEAD" or begin == end or content is None:
+    if request.method == "HEAD" or begin == end:
         return Response(status, headers, None)
     return Response(status, headers, _parts(request, content, begin, end))
 
