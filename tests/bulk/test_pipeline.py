@@ -112,8 +112,12 @@ async def test_what_came_before_the_source_failed_is_kept() -> None:
 
 
 async def test_a_failure_leaves_no_buffers_for_the_garbage_collector() -> None:
+    class Broken(Script):
+        def read_into(self, buffer: memoryview) -> int | None:
+            raise OSError("gone")
+
     sink = Sink()
-    writer = PipelinedWriter(Script(b"a", OSError("gone")), sink.write, sink.hash.update, lambda: None)
+    writer = PipelinedWriter(Broken(), sink.write, sink.hash.update, lambda: None)
     kept = weakref.ref(writer)
     gc.disable()
     try:
