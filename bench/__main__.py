@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import statistics
 import tempfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -13,10 +12,8 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 
 from bench import accuracy, bulk, floor, held, panel, proxy, rules, shutdown, soak, soak_http2, start
-from bench.peers import ours, peer
-from bench.transfers import delete, make_content, manifest_rate, pull, push, put_manifest
-
-GOALS = {"manifest GET": 1.2, "blob GET, 1 client": 1.2, "blob GET, 8 clients": 1.2, "push": 1.3}
+from bench.peers import ours
+from bench.transfers import make_content
 
 
 def main() -> None:
@@ -25,7 +22,7 @@ def main() -> None:
     arguments.add_argument("parts", nargs="*", metavar="PART", help=f"{known}; by default all but soaks")
     arguments.add_argument("--rounds", type=int, default=5, help="pairs of measurements of each kind")
     arguments.add_argument(
-        "--mib", type=int, default=1024, help="size of the blob in MiB, for bulk, peers and proxy"
+        "--mib", type=int, default=1024, help="size of the blob in MiB, for bulk and proxy"
     )
     arguments.add_argument(
         "--held", type=int, default=10_000, help="responses that are held at once, for held"
@@ -46,16 +43,6 @@ def main() -> None:
     for part in options.parts or [name for name in PARTS if "soak" not in name]:
         with tempfile.TemporaryDirectory(prefix="brokenreg-bench-") as name:
             console.print(PARTS[part](console, Path(name), options))
-
-
-def bench_peers(console: Console, folder: Path, options: argparse.Namespace) -> Table:
-    """Beside docker-registry."""
-    with console.status("making the blob"):
-        content = folder / "content"
-        digest = make_content(content, options.mib << 20)
-    with ours(folder / "ours") as own, peer(folder / "peer") as other:
-        rates = _measure(console, own.host, other.host, content, digest, options.rounds)
-    return _table(rates, options.mib)
 
 
 def bench_floor(console: Console, folder: Path, options: argparse.Namespace) -> RenderableType:
@@ -161,7 +148,6 @@ def bench_soak_http2(console: Console, folder: Path, options: argparse.Namespace
 PARTS: dict[str, Callable[[Console, Path, argparse.Namespace], RenderableType]] = {
     "floor": bench_floor,
     "bulk": bench_bulk,
-    "peers": bench_peers,
     "accuracy": bench_accuracy,
     "rules": bench_rules,
     "held": bench_held,
@@ -174,67 +160,12 @@ PARTS: dict[str, Callable[[Console, Path, argparse.Namespace], RenderableType]] 
 }
 
 
-def _measure(
-    console: Console, our_host: str, peer_host: str, content: Path, digest: str, rounds: int
-) -> dict[str, list[tuple[float, float]]]:
-    """(ours, the peer's) of each kind and round; each pair is measured in turn, and the turn changes."""
-
-    def push_afresh(host: str) -> float:
-        rate = push(host, content, digest)
-        delete(host, digest)
-        return rate
-
-    for host in (our_host, peer_host):
-        put_manifest(host)
-    kinds: dict[str, Callable[[str], float]] = {
-        "push": push_afresh,
-        "manifest GET": lambda host: manifest_rate(host, 4),
-        "blob GET, 1 client": lambda host: pull(host, digest, 1),
-        "blob GET, 8 clients": lambda host: pull(host, digest, 8),
-    }
-    rates: dict[str, list[tuple[float, float]]] = {}
-    for kind, measure in kinds.items():
-        if kind.startswith("blob") and "blob GET, 1 client" not in rates:
-            for host in (our_host, peer_host):
-                push(host, content, digest)
-        pairs = rates.setdefault(kind, [])
-        for number in range(rounds):
-            with console.status(f"{kind}, pair {number + 1} of {rounds}"):
-                order = (our_host, peer_host) if number % 2 == 0 else (peer_host, our_host)
-                measured = {host: measure(host) for host in order}
-                pairs.append((measured[our_host], measured[peer_host]))
-    return rates
-
-
 def _rows(headings: Iterable[str], rows: Iterable[Iterable[str]]) -> Table:
     table = Table(box=box.MARKDOWN)
     for place, heading in enumerate(headings):
         table.add_column(heading, justify="right" if place else "left", no_wrap=True)
     for row in rows:
         table.add_row(*row)
-    return table
-
-
-def _table(rates: dict[str, list[tuple[float, float]]], mib: int) -> Table:
-    table = Table(box=box.MARKDOWN)
-    for heading in (f"{mib} MiB", "brokenreg", "docker-registry", "ratio", "from", "to", "goal"):
-        table.add_column(heading, justify="left" if "MiB" in heading else "right", no_wrap=True)
-    for kind, pairs in rates.items():
-        ratios = sorted(mine / theirs for mine, theirs in pairs)
-        unit = (
-            (lambda rate: f"{rate:,.0f}/s")
-            if "manifest" in kind
-            else (lambda rate: f"{rate / 1e6:,.0f} MB/s")
-        )
-        table.add_row(
-            kind,
-            unit(statistics.median(mine for mine, _ in pairs)),
-            unit(statistics.median(theirs for _, theirs in pairs)),
-            f"{statistics.median(ratios):.2f}",
-            f"{ratios[0]:.2f}",
-            f"{ratios[-1]:.2f}",
-            f"{GOALS[kind]:.1f}",
-        )
     return table
 
 
