@@ -6,6 +6,7 @@ import asyncio
 from enum import Enum, auto
 from typing import Any
 
+from brokenreg.bulk.lent_socket import LentSocket, lend
 from brokenreg.http.asgi import ZERO_COPY, ClientDisconnectedError, Scope
 from brokenreg.listening.inbound_connection import InboundConnection
 
@@ -106,6 +107,14 @@ class Connection(asyncio.Protocol):
         """
         if not self.transport.is_closing():
             self.transport.close()
+
+    def lend(self, *, to_receive: bool) -> LentSocket:
+        """Lend the socket to a thread. Raise `ClientDisconnectedError` if it is closed already."""
+        tls = getattr(self.transport, "_ssl_protocol", None)
+        if self.transport.is_closing() or (tls is not None and tls._transport is None):
+            self.note_disconnect()
+            raise ClientDisconnectedError
+        return lend(self.transport, to_receive=to_receive)
 
     # What all others use
 

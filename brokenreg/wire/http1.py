@@ -251,8 +251,11 @@ class HTTP1(Connection):
             self.close_transport()
             self._set_deadline(_CLOSE_PATIENCE)
         else:
-            self.transport.write_eof()
             self._set_deadline(_LINGER)
+            try:
+                self.transport.write_eof()
+            except OSError:  # the client has reset the connection
+                self.transport.abort()
 
     def connection_lost(self, error: Exception | None) -> None:
         super().connection_lost(error)

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Sequence
 from typing import IO
 
-from brokenreg.bulk.lent_socket import LentBody, lend
+from brokenreg.bulk.lent_socket import LentBody
 from brokenreg.bulk.sendfile import FileSender
 from brokenreg.http.asgi import ClientDisconnectedError, EncodedHeaders, Scope
 from brokenreg.http.http1_heads import (
@@ -168,7 +168,7 @@ class HTTP1Stream(Stream):
         if body is None or body.is_over or self._decoder.is_chunked or self.unsent:
             return None
         arrived = body.take_all()  # first: it may resume reading
-        socket = lend(self.connection.transport, to_receive=True)
+        socket = self.connection.lend(to_receive=True)
         self._borrower = lent = LentBody(socket, arrived, self._decoder.left)
         return lent
 
@@ -224,7 +224,7 @@ class HTTP1Stream(Stream):
             self._write_now(b"%x\r\n" % count)
         else:
             self._count(count)
-        lent = lend(self.connection.transport, to_receive=False)
+        lent = self.connection.lend(to_receive=False)
         self._borrower = sender = FileSender(lent)
         try:
             await sender.send(file, offset, count)

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from brokenreg.http.asgi import CUT, End
+from brokenreg.http.asgi import CUT, ClientDisconnectedError, End
 from brokenreg.listening.connection_events import TLSHelloOnPlainPort
 from brokenreg.wire import cutting, http1
 from brokenreg.wire.connection import Next
@@ -186,3 +186,22 @@ async def test_a_regular_end_has_a_deadline(monkeypatch: pytest.MonkeyPatch) -> 
     assert not transport.was_aborted
     await until(lambda: transport.was_aborted, 0.001)
     assert connection.is_cut
+
+
+async def test_a_malformed_request_of_a_client_that_has_reset(monkeypatch: pytest.MonkeyPatch) -> None:
+    connection, transport = connect(respond)
+
+    def not_connected() -> None:
+        raise OSError
+
+    monkeypatch.setattr(transport, "write_eof", not_connected)
+    connection.data_received(b"malformed\r\n\r\n")
+    assert transport.was_aborted
+
+
+async def test_the_socket_of_a_closed_connection_is_not_lent() -> None:
+    connection, transport = connect(respond)
+    transport.close()
+    with pytest.raises(ClientDisconnectedError):
+        connection.lend(to_receive=True)
+    assert connection.gone.is_set()
