@@ -68,7 +68,7 @@ class SharedConnection(Connection):
         """Give the transport what was collected."""
         self.is_held = False
         pieces, self._frames = self._frames, []
-        if pieces and not self.gone.is_set():
+        if pieces and not (self.gone.is_set() or self.transport.is_closing()):
             self.transport.write(b"".join(pieces))
 
     def reset_stream(self, stream_id: int, code: int) -> None:
