@@ -142,6 +142,8 @@ def _connect(path: Path) -> sqlite3.Connection:
             connection.execute("PRAGMA locking_mode = EXCLUSIVE")
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = FULL")
+            # A change of more than 64 KiB would else be undone from a file in /var/tmp, which stays open.
+            connection.execute("PRAGMA temp_store = MEMORY")
             prepare_schema(connection)
             stack.pop_all()  # keep it open
     except (OSError, sqlite3.Error) as error:

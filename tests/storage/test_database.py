@@ -163,3 +163,17 @@ async def test_what_only_reads_does_not_fail_with_a_change_that_finds_no_room(
     with pytest.raises(StorageError):
         await changing
     await database.close()
+
+
+async def test_a_large_change_opens_no_other_file(database: Database) -> None:
+    def create(connection: sqlite3.Connection) -> None:
+        connection.execute("CREATE TABLE large (content BLOB)")
+        connection.executemany("INSERT INTO large VALUES (?)", [(bytes(3000),)] * 100)
+
+    def change(connection: sqlite3.Connection) -> None:
+        connection.execute("UPDATE large SET content = zeroblob(3001)")
+
+    await database.run(create)
+    await database.run(change)
+    links = [link for link in Path("/proc/self/fd").iterdir() if link.is_symlink()]
+    assert not [link for link in links if "etilqs" in str(link.readlink())]
