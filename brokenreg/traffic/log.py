@@ -13,6 +13,7 @@ from brokenreg.traffic.disposal import dispose
 from brokenreg.traffic.exchange import Exchange, Headers
 from brokenreg.traffic.memory import size_at_end, size_at_start
 from brokenreg.traffic.redaction import forget_texts
+from brokenreg.traffic.request_head import forget_heads
 
 logger = logging.getLogger(__name__)
 
@@ -165,6 +166,7 @@ class TrafficLog:
         self.generation += 1
         self.version += 1
         forget_texts()
+        forget_heads()
         self.bodies.forget_shared()
         dispose(removed)
 

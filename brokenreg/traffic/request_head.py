@@ -48,6 +48,11 @@ def read_head(scope: Scope) -> RequestHead:
     return head
 
 
+def forget_heads() -> None:
+    """Forget the headers, credentials among them, whose facts are remembered."""
+    _read_cached.cache_clear()
+
+
 def head_of(scope: Scope) -> RequestHead:
     """Return the facts about the headers of a recorded request."""
     head: RequestHead = scope[_HEAD]

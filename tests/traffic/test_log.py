@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from brokenreg.traffic.exchange import Ended, Exchange
 from brokenreg.traffic.log import CAPACITY, ExchangeEvent, TrafficLog
+from brokenreg.traffic.request_head import read_head
 from brokenreg.traffic.timeline_events import ExchangeEnded, RequestReceived
 from tests.traffic import making
 
@@ -120,3 +121,12 @@ def test_an_exchange_tells_its_duration_once_it_has_ended() -> None:
     assert each.summary()["ended"] == "complete"
     assert each.summary()["repository"] == "library/nginx"
     assert each.summary()["reference"] == "1.24"
+
+
+def test_what_is_forgotten_takes_the_credentials_of_its_headers_with_it() -> None:
+    secret = b"Bearer " + b"s3cret" * 9
+    scope = {"headers": [(b"authorization", secret), (b"host", b"h")]}
+    first = read_head(scope)
+    assert read_head(dict(scope)) is first
+    TrafficLog().forget(lambda _: True)
+    assert read_head(dict(scope)) is not first
