@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import threading
 from ssl import SSLError
 from typing import IO
 
@@ -23,8 +24,18 @@ _BURST = 4 * 1024 * 1024
 _CACHED_ONLY = getattr(os, "RWF_NOWAIT", -1)
 """Flag of `preadv` on Linux; elsewhere, -1 fails."""
 
-_cached = memoryview(bytearray(512 * 1024))
-"""What was read on the event loop: one buffer for all, which stays in the processor's cache."""
+
+class _Buffer(threading.local):
+    """What was read on an event loop: one buffer for all clients, which stays in the processor's cache.
+
+    Each thread has its own, because several event loops of one process may read at the same time.
+    """
+
+    def __init__(self) -> None:
+        self.view = memoryview(bytearray(512 * 1024))
+
+
+_buffer = _Buffer()
 
 
 async def read_part(file: IO[bytes], offset: int, count: int) -> bytes | memoryview:
@@ -33,9 +44,9 @@ async def read_part(file: IO[bytes], offset: int, count: int) -> bytes | memoryv
     A thread reads only what the kernel does not have in memory: it costs half as much again.
     """
     with contextlib.suppress(OSError):  # the file system cannot say, or nothing is in memory
-        size = os.preadv(file.fileno(), [_cached[:count]], offset, _CACHED_ONLY)
+        size = os.preadv(file.fileno(), [_buffer.view[:count]], offset, _CACHED_ONLY)
         if size:
-            return _cached[:size]
+            return _buffer.view[:size]
     data = await _THREADS.run(os.pread, file.fileno(), count, offset)
     if not data:
         raise OSError("the file is shorter than it was")
