@@ -169,7 +169,7 @@ def _transfer(client: Curl, kind: Kind) -> Transfer:
 
 
 def _memory(client: Curl) -> float:
-    """Return the largest resident memory of the server, in MiB, with eight pushes and eight GETs at once."""
+    """Return the largest resident memory of the server, in MiB, during eight pushes and eight GETs."""
     os.sync()
     forget_peak(client.process)
     pushes = [client.push(f"bench{number}") for number in range(_AT_ONCE)]
@@ -218,7 +218,8 @@ def goals(results: Results) -> Iterator[tuple[str, str, str]]:
             goal = f"{kind.name}: at most {kind.cpu_goal:g} s of CPU for 1 GiB"
             yield goal, f"{cpu:.2f} s", _verdict(cpu <= kind.cpu_goal)
     for protocol, peaks in results.memory.items():
-        goal = f"memory, {protocol}, {_AT_ONCE} pushes and {_AT_ONCE} GETs at once: under {MEMORY_GOAL} MiB"
+        clients = f"{_AT_ONCE} pushes and {_AT_ONCE} GETs"
+        goal = f"memory, {protocol}, {clients} at the same time: under {MEMORY_GOAL} MiB"
         yield goal, f"{peaks[OURS]:,.0f} MiB", _verdict(peaks[OURS] < MEMORY_GOAL)
 
 

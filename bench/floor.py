@@ -165,7 +165,7 @@ class _Bench:
             yield floor
 
     def _own_cost(self, own: Ours | None, kind: Kind) -> Cost:
-        """Measure brokenreg; if there is none, one that was just started and knows no target."""
+        """Measure brokenreg; without a running one, one that was just started and knows no target."""
         if own is None:
             with self._ours() as fresh:
                 return self._cost(fresh, kind, None)

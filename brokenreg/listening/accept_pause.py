@@ -118,7 +118,7 @@ def _for_connections(*, uses_reserve: bool = False) -> float:
 
 
 def _lowest_free(any_open: int) -> float:
-    """Return the number that the next descriptor would get; infinity if there is none."""
+    """Return the number that the next descriptor would get; infinity if no descriptor is free."""
     try:
         number = os.dup(any_open)
     except OSError:

@@ -83,7 +83,7 @@ class Timeline(Sequence[Point]):
 
     @property
     def last_at(self) -> float | None:
-        """Return the time of the newest point; None if there is none."""
+        """Return the time of the newest point, or None for an empty timeline."""
         return self._events[-1] if self._events else None
 
     @property

@@ -95,8 +95,8 @@ class Panel(App[int], HasDisabledReasons, inherit_bindings=False):
         yield KeyLine()
 
     async def on_load(self) -> None:
-        # Textual makes tasks start immediately from Python 3.12 on. The loop is shared with Hypercorn, whose
-        # requests then run before it has noted whom to tell of their end.
+        # Textual makes tasks start immediately from Python 3.12 on. The loop is shared with the registry:
+        # its requests would then run in the middle of what asyncio reads for their connection.
         asyncio.get_running_loop().set_task_factory(None)
 
     def on_mount(self) -> None:
