@@ -33,7 +33,7 @@ format: $(VENV)/made-dev
 bench: $(VENV)/made-dev  ## ratios against Debian's docker-registry, in one run
 	$(BIN)/python -m bench
 
-clients: $(VENV)/made-dev  ## what real clients do under twelve faults: docs/clients.md anew, in about 10 minutes
+clients: $(VENV)/made-dev  ## what real clients do under twelve faults: docs/explanation/clients.md anew, in about 10 minutes
 	$(BIN)/python -m tests.clients.behaviour
 
 screenshots: $(VENV)/made-dev  ## draw screenshots/ anew

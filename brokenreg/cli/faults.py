@@ -1,4 +1,4 @@
-"""`brokenreg faults`: the catalogue, for people, for programs, and for docs/faults.md."""
+"""`brokenreg faults`: the catalogue, for people, for programs, and for docs/reference/faults.md."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Examples:
 @click.command(epilog=_EPILOG)
 @click.argument("name", required=False)
 @click.option("--json", "form", flag_value="json", help="As JSON, like GET /v1/faults.")
-@click.option("--markdown", "form", flag_value="markdown", help="As docs/faults.md.")
+@click.option("--markdown", "form", flag_value="markdown", help="As docs/reference/faults.md.")
 def faults(name: str | None, form: str | None) -> None:
     """Show the catalogue of faults, or one of them."""
     from brokenreg.rules.fault_descriptions import descriptions

@@ -1,4 +1,4 @@
-"""Descriptions of all faults, for `brokenreg faults`, `GET /v1/faults` and docs/faults.md."""
+"""Descriptions of all faults, for `brokenreg faults`, `GET /v1/faults` and docs/reference/faults.md."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """The keys of filter expressions, a row for each in `KEYS`.
 
-To add a key, see docs/extending.md, "Add a filter key".
+To add a key, see docs/explanation/extending.md, "Add a filter key".
 
 Error messages, completion in the panel, the control API, breakpoints and expectations use this table.
 """

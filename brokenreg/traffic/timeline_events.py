@@ -1,8 +1,8 @@
 """The events in the timeline of an exchange: a class for each kind, whose fields are its data.
 
 `kind` is the name in JSON. To add a kind, write a class, add it to the union at the end of its section, and
-write its words in timeline_text.py and its row in docs/control-api.md; mypy and the tests report what is
-missing. The timeline replaces secrets in fields of type `str` and limits their length. Events of connections
+write its words in timeline_text.py and its row in docs/reference/control-api.md; mypy and the tests report
+what is missing. The timeline replaces secrets in fields of type `str` and limits their length. Events of connections
 are in listening/connection_events.py, those of the proxy in upstream_events.py.
 """
 

@@ -1,7 +1,7 @@
 """The table of commands, and the table of tabs.
 
 Keys, footer, palette, help screen and documentation come from it. Free of Textual; `bindings.py` makes
-bindings of it. `python -m brokenreg.tui.commands` prints the table of docs/panel.md.
+bindings of it. `python -m brokenreg.tui.commands` prints the table of docs/reference/panel.md.
 """
 
 from __future__ import annotations
@@ -248,7 +248,7 @@ def grouped() -> Iterator[tuple[str, list[Command]]]:
 
 
 def markdown() -> str:
-    """Return the table of docs/panel.md."""
+    """Return the table of docs/reference/panel.md."""
     lines = ["| keys | command | what it does |", "| --- | --- | --- |"]
     for group, commands in grouped():
         lines.append(f"| **{group}** | | |")

@@ -1,4 +1,4 @@
-"""`brokenreg faults`: the whole catalogue in every form, and docs/faults.md made from it."""
+"""`brokenreg faults`: the whole catalogue in every form, and docs/reference/faults.md made from it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from brokenreg.rules.path_rules import fault_images
 from brokenreg.rules.rule import rule_of
 from brokenreg.rules.scenario_text import read_scenario
 
-_PAGE = Path(__file__).parents[2] / "docs/faults.md"
+_PAGE = Path(__file__).parents[2] / "docs/reference/faults.md"
 
 
 def run(*arguments: str) -> Result:
@@ -31,7 +31,7 @@ def test_the_list_names_every_fault() -> None:
 
 def test_the_page_in_docs_is_up_to_date() -> None:
     assert _PAGE.read_text() == run("--markdown").output, (
-        "make it anew: brokenreg faults --markdown > docs/faults.md"
+        "make it anew: brokenreg faults --markdown > docs/reference/faults.md"
     )
 
 

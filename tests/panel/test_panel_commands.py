@@ -25,7 +25,7 @@ from brokenreg.tui.keys import KeysError, keys_from
 from brokenreg.tui.preferences import Preferences
 from brokenreg.tui.tabs import TabArea
 
-DOCUMENT = Path(__file__).parents[2] / "docs" / "panel.md"
+DOCUMENT = Path(__file__).parents[2] / "docs" / "reference" / "panel.md"
 
 
 def our_classes() -> Iterator[type[DOMNode]]:

@@ -1,4 +1,4 @@
-"""docs/control-api.md lists all keys of filters and all kinds of points."""
+"""docs/reference/control-api.md lists all keys of filters and all kinds of points."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from brokenreg.traffic.filter_keys import KEYS, SHORT
 from brokenreg.traffic.timeline_events import KINDS
 
-DOCUMENTED = (Path(__file__).parents[2] / "docs/control-api.md").read_text().splitlines()
+DOCUMENTED = (Path(__file__).parents[2] / "docs/reference/control-api.md").read_text().splitlines()
 
 
 @pytest.mark.parametrize("name", KEYS)

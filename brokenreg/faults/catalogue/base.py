@@ -27,7 +27,7 @@ of its family; a new family also needs a line in `CATALOGUE`.
             await context.respond(418, {"content-type": "text/plain"}, bytes(self.size))
 
 Everything else is derived from the class: image paths, rules, scenarios, the control API, the command line,
-the form in the panel, JSON Schema and docs/faults.md (`brokenreg faults --markdown > docs/faults.md`).
+the form in the panel, JSON Schema and docs/reference/faults.md (`brokenreg faults --markdown` prints it).
 
 - The docstring is the help. Its first line is the summary; parameters are in backticks.
 - The module (or the folder) is the family under which the fault is listed.
@@ -67,7 +67,7 @@ The test belongs to `tests/faults`. The fixtures `each` (plain, TLS, HTTP/2) and
 `tests/conftest.py` are `Registry` objects (`tests/running_registry.py`): `push` pushes an image, `rule` adds
 a rule for a block, `ask` returns the response byte for byte, `rule_state` has the counters `matched` and
 `applied`. Tests that go through all faults include a new one without a change. Two things are generated:
-docs/faults.md, and the panel's pictures (`make screenshots`), which list the faults.
+docs/reference/faults.md, and the panel's pictures (`make screenshots`), which list the faults.
 """
 
 from abc import ABC, abstractmethod

@@ -1,1 +1,1 @@
-"""What real clients do under the most important faults; `make clients` writes it to docs/clients.md."""
+"""What real clients do under the most important faults; `make clients` writes docs/explanation/clients.md."""

@@ -1,4 +1,4 @@
-"""`make clients`: runs all cases, four at a time, and writes docs/clients.md."""
+"""`make clients`: runs all cases, four at a time, and writes docs/explanation/clients.md."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""docs/clients.md."""
+"""docs/explanation/clients.md."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.clients.behaviour.faults import FAULTS, Fault
 from tests.clients.behaviour.original import REPOSITORY, TAG
 from tests.clients.behaviour.telling import SYMBOLS, cell, story
 
-PAGE = Path(__file__).parents[3] / "docs" / "clients.md"
+PAGE = Path(__file__).parents[3] / "docs" / "explanation" / "clients.md"
 
 Results = Mapping[tuple[str, str], Seen]
 """By the names of fault and client."""
