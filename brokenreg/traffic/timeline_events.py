@@ -2,8 +2,8 @@
 
 `kind` is the name in JSON. To add a kind, write a class, add it to the union at the end of its section, and
 write its words in timeline_text.py and its row in docs/reference/control-api.md; mypy and the tests report
-what is missing. The timeline replaces secrets in fields of type `str` and limits their length. Events of connections
-are in listening/connection_events.py, those of the proxy in upstream_events.py.
+what is missing. The timeline replaces secrets in fields of type `str` and limits their length. Events of
+connections are in listening/connection_events.py, those of the proxy in upstream_events.py.
 """
 
 from __future__ import annotations
