@@ -11,7 +11,7 @@ PYTEST := $(BIN)/pytest --numprocesses=$(WORKERS) --dist=loadfile --no-loadscope
 # Tests start brokenreg in processes too; to compile its source each time would be a third of each start.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: serve test test-fast check format bench clients screenshots clean
+.PHONY: serve test test-fast check format bench docs clients screenshots clean
 
 serve: $(VENV)/made  ## the main job: the registry on 127.0.0.1:8080
 	$(BIN)/brokenreg serve
@@ -33,6 +33,9 @@ format: $(VENV)/made-dev
 bench: $(VENV)/made-dev  ## ratios against Debian's docker-registry, in one run
 	$(BIN)/python -m bench
 
+docs: $(VENV)/made-dev  ## the site, in site/; a broken link is an error
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
+
 clients: $(VENV)/made-dev  ## what real clients do under twelve faults: docs/explanation/clients.md anew, in about 10 minutes
 	$(BIN)/python -m tests.clients.behaviour
 
@@ -40,7 +43,7 @@ screenshots: $(VENV)/made-dev  ## draw screenshots/ anew
 	$(BIN)/python tests/panel/take_screenshots.py
 
 clean:
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) site .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 
 $(VENV)/made: pyproject.toml
 	$(PYTHON) -m venv $(VENV)

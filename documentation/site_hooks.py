@@ -1,0 +1,80 @@
+"""Hooks of MkDocs: pages and pictures from outside `docs/`, and links that work on a code host as well.
+
+A link is relative to the file in the repository, for instance `../../screenshots/held-160x45.svg`. The site
+has the same files in other places; these hooks copy them and adapt the links.
+"""
+
+from __future__ import annotations
+
+import logging
+import posixpath
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+from mkdocs.config.defaults import MkDocsConfig
+from mkdocs.structure.files import File, Files
+from mkdocs.structure.pages import Page
+
+_LOG = logging.getLogger("mkdocs.documentation")
+"""Its warnings end a strict build."""
+
+_ROOT = Path(__file__).parents[1]
+_STYLE = "stylesheets/site.css"
+_PAGES = {"CHANGELOG.md": "changelog.md", "CONTRIBUTING.md": "contributing.md"}
+"""Pages of the site that are not in `docs/`: the place in the repository, and that in the site."""
+
+_FILES = {"README.md": "index.md", "LICENSE": "LICENSE.txt", **_PAGES}
+_LINK = re.compile(r"(\]\()(?!\w+:|#|/)([^)\s#]+)(#[^)\s]*)?(?=\))")
+_TEST_COMMENT = re.compile(r"^<!-- test: .*-->\n", re.MULTILINE)
+_FENCE = re.compile(r"^ *(```+|~~~+)")
+_FONT = re.compile(r",\s*url\([^)]*\) format\([^)]*\)")
+
+
+def on_files(files: Files, config: MkDocsConfig) -> Files:
+    """Add the files from outside `docs/`."""
+    for source, place in _PAGES.items():
+        files.append(File.generated(config, place, content=(_ROOT / source).read_text()))
+    files.append(File.generated(config, "LICENSE.txt", content=(_ROOT / "LICENSE").read_text()))
+    files.append(File.generated(config, _STYLE, abs_src_path=str(Path(__file__).with_name("site.css"))))
+    for example in sorted(path for path in (_ROOT / "deploy").rglob("*") if path.is_file()):
+        place = example.relative_to(_ROOT).as_posix()
+        files.append(File.generated(config, place, abs_src_path=str(example)))
+    for picture in sorted((_ROOT / "screenshots").glob("*.svg")):
+        # Rich names a font on another host, which a browser would fetch for the picture alone.
+        content = _FONT.sub("", picture.read_text())
+        files.append(File.generated(config, f"screenshots/{picture.name}", content=content))
+    return files
+
+
+def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
+    """Adapt the links of a page, and leave out the comments for tests."""
+    place = page.file.src_uri
+    source = next((each for each, its in _PAGES.items() if its == place), f"docs/{place}")
+
+    def adapted(link: re.Match[str]) -> str:
+        target = posixpath.normpath(posixpath.join(posixpath.dirname(source), link[2]))
+        if not (_ROOT / target).is_file():
+            _LOG.warning("%s links to %s, but %s is not a file", source, link[2], target)
+        there = posixpath.relpath(_place_of(target), posixpath.dirname(place) or ".")
+        return f"{link[1]}{there}{link[3] or ''}"
+
+    return _outside_code(_TEST_COMMENT.sub("", markdown), lambda line: _LINK.sub(adapted, line))
+
+
+def _place_of(source: str) -> str:
+    """Return the place in the site of a file in the repository."""
+    return _FILES.get(source, source.removeprefix("docs/"))
+
+
+def _outside_code(markdown: str, change: Callable[[str], str]) -> str:
+    """Change each line that is not in a block of code."""
+    lines, fence = [], ""
+    for line in markdown.splitlines():
+        found = _FENCE.match(line)
+        lines.append(line if fence or found else change(line))
+        if found and not fence:
+            fence = found[1]
+        elif found and line.strip().startswith(fence):
+            fence = ""
+    return "\n".join(lines)
