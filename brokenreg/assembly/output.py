@@ -33,8 +33,8 @@ _FIRST_REPORT = 1.0
 _NEXT_REPORT = 60.0
 """Seconds from the first dropped line to the first report, and between two reports."""
 
-_PIPE_BUF = 4096
-"""Bytes that a writable pipe accepts without waiting (PIPE_BUF in pipe(7))."""
+_PIPE_BUF = select.PIPE_BUF
+"""Bytes that a writable pipe accepts without waiting: 4,096 on Linux, 512 on macOS."""
 
 _FILE_PIECE = 256 * 1024
 """Bytes that are written to a file in one call: each call hands over the interpreter twice."""

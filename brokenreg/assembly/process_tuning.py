@@ -21,8 +21,8 @@ _M_TRIM_THRESHOLD = -1
 _M_MMAP_THRESHOLD = -3
 """Parameters of mallopt(3)."""
 
-_OPEN_FILES = 65_536
-"""Open files that are enough: connections, blobs and uploads."""
+_OPEN_FILES = (65_536, 10_240)
+"""Limits on open files to try. The first is enough; the second is the largest that macOS always accepts."""
 
 _SWITCH_INTERVAL = 0.0005
 """Seconds before a thread that hashes or writes must give the interpreter back to the event loop."""
@@ -75,11 +75,15 @@ def keep_freed_memory() -> None:
 def allow_many_connections() -> None:
     """Raise the process's limit on open files as far as allowed and useful."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = _OPEN_FILES if hard == resource.RLIM_INFINITY else min(hard, _OPEN_FILES)
-    if soft != resource.RLIM_INFINITY and soft < wanted:
-        # macOS reports no limit, and refuses what is beyond its own.
+    if soft == resource.RLIM_INFINITY:
+        return
+    for enough in _OPEN_FILES:
+        wanted = enough if hard == resource.RLIM_INFINITY else min(hard, enough)
+        # macOS reports no hard limit, but refuses a soft limit beyond one of its own.
         with contextlib.suppress(ValueError, OSError):
-            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+            if soft < wanted:
+                resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+            return
 
 
 @contextlib.asynccontextmanager

@@ -48,7 +48,8 @@ class LentSocket:
         self.socket.setblocking(False)
         self._is_local = not to_receive and _is_loopback(self.socket)
         if self._is_local:
-            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _LOCAL_BUFFER)
+            with contextlib.suppress(OSError):  # macOS: the client has disconnected
+                self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _LOCAL_BUFFER)
         self._is_paused = to_receive
         if to_receive:
             transport.pause_reading()

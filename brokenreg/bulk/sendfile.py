@@ -21,8 +21,8 @@ _THREADS = ThreadPool("sendfile", max(2, os.cpu_count() or 1))
 _BURST = 4 * 1024 * 1024
 """Maximum number of bytes that a thread sends before another client gets a turn."""
 
-_CACHED_ONLY = getattr(os, "RWF_NOWAIT", -1)
-"""Flag of `preadv` on Linux; elsewhere, -1 fails."""
+_CACHED_ONLY = getattr(os, "RWF_NOWAIT", None)
+"""Flag of `preadv` that makes it read only what is in memory. Only Linux has it."""
 
 
 class _Buffer(threading.local):
@@ -43,10 +43,11 @@ async def read_part(file: IO[bytes], offset: int, count: int) -> bytes | memoryv
 
     A thread reads only what the kernel does not have in memory: it costs half as much again.
     """
-    with contextlib.suppress(OSError):  # the file system cannot say, or nothing is in memory
-        size = os.preadv(file.fileno(), [_buffer.view[:count]], offset, _CACHED_ONLY)
-        if size:
-            return _buffer.view[:size]
+    if _CACHED_ONLY is not None:
+        with contextlib.suppress(OSError):  # the file system cannot say, or nothing is in memory
+            size = os.preadv(file.fileno(), [_buffer.view[:count]], offset, _CACHED_ONLY)
+            if size:
+                return _buffer.view[:size]
     data = await _THREADS.run(os.pread, file.fileno(), count, offset)
     if not data:
         raise OSError("the file is shorter than it was")

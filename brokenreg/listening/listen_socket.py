@@ -99,6 +99,9 @@ class ListenSocket(socket.socket):
             _BUDGET.note_failure(error)
             self._is_pausing = True
             raise AcceptPausedError from None
+        if not address:  # macOS: the client disconnected before it was accepted
+            plain.close()
+            raise BlockingIOError
         _BUDGET.note_accepted(plain.fileno())
         return plain, address
 
