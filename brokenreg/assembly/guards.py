@@ -58,7 +58,7 @@ class RegistryGuard:
         if isinstance(handled, ReadyResponse):
             # An error may repeat what the client sent: only others are remembered.
             with_safety = _cached_with_safety if handled.status < 400 else _with_safety
-            return handled._replace(headers=with_safety(handled.headers))
+            return ReadyResponse(handled.status, with_safety(handled.headers), handled.body)
         return partial(_send_safely, handled)
 
     def _refusal(self, hosts: Values, origins: Values, server: str) -> OCIError | None:

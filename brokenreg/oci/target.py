@@ -61,6 +61,8 @@ class Target:
     root: str = ""
     query: str = ""
     error: OCIError | None = None
+    key: tuple[str, str] = field(init=False, compare=False)
+    """Namespace and name of the pushed repository."""
     is_reserved: bool = field(init=False, compare=False)
     """True if brokenreg itself provides the repository, so that it cannot be changed."""
 
@@ -68,11 +70,7 @@ class Target:
         path = f"{self.repository}/"
         is_reserved = path.startswith(RESERVED) and not path.startswith(f"{PREPARED}/")
         object.__setattr__(self, "is_reserved", is_reserved)
-
-    @property
-    def key(self) -> tuple[str, str]:
-        """Namespace and name of the pushed repository."""
-        return self.namespace, self.repository
+        object.__setattr__(self, "key", (self.namespace, self.repository))
 
     @property
     def remote(self) -> str:

@@ -32,7 +32,7 @@ def get_manifest(request: RegistryRequest) -> Response | Awaitable[Response]:
     """GET and HEAD `/v2/<name>/manifests/<reference>`."""
     if request.is_fabricated:
         return _get_fabricated(request)
-    repository = request.repository
+    repository = request.store.index.repositories.get(request.target.key)
     manifest = repository.resolve(request.target.reference) if repository else None
     if manifest is None:
         return _get_from_upstream(request)

@@ -32,7 +32,7 @@ def places_of(exchange: Exchange, positions: Positions) -> Places:
 def record(exchange: Exchange, outcome: RuleOutcome) -> None:
     """Record an outcome in the exchange; that of a rule that was not applied only if there is room."""
     if outcome.kind is OutcomeKind.APPLIED or len(exchange.rule_outcomes) < _MAX_OUTCOMES:
-        exchange.rule_outcomes.append(outcome)
+        exchange.rule_outcomes += (outcome,)
 
 
 class ActiveRule:
@@ -181,6 +181,8 @@ class RuleHit:
         """Do not count the rule as applied: nothing came of it."""
         self.count.applied -= 1
         self.active.applied -= 1
-        outcomes = self.exchange.rule_outcomes
         undone = replace(self.outcome, kind=OutcomeKind.NO_EFFECT, applied=self.outcome.applied - 1)
-        outcomes[outcomes.index(self.outcome)] = undone
+        exchange = self.exchange
+        exchange.rule_outcomes = tuple(
+            undone if outcome is self.outcome else outcome for outcome in exchange.rule_outcomes
+        )

@@ -90,16 +90,20 @@ class Bodies:
         """Keep the bodies of an exchange that ends; those of the oldest exchanges are dropped."""
         if 0 < kept.length <= self._total:
             self.drop(exchange.id)
-            self._add(exchange.id, kept)
+            self._kept[exchange.id] = kept
+            self.length += kept.length
+            self._drop_oldest()
 
     def keep_whole(self, exchange: Exchange, body: bytes) -> None:
         """Keep the body of a response that was sent as a whole, by reference, as far as it is to be kept."""
         if body and (form := _form_of(exchange)) is not None:
-            self._add(exchange.id, _kept_response(body[:MOST], len(body), form is _Form.DOCUMENT))
+            kept = _kept_response(body[:MOST], len(body), form is _Form.DOCUMENT)
+            self._kept[exchange.id] = kept
+            self.length += kept.length
+            if self.length > self._total:
+                self._drop_oldest()
 
-    def _add(self, exchange_id: int, kept: Kept) -> None:
-        self._kept[exchange_id] = kept
-        self.length += kept.length
+    def _drop_oldest(self) -> None:
         while self.length > self._total:
             self.length -= self._kept.popitem(last=False)[1].length
 

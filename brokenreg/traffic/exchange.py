@@ -71,7 +71,7 @@ class Exchange:
     cache: Cache | None = None
     faults: tuple[str, ...] = ()
     rule: str | None = None
-    rule_outcomes: list[RuleOutcome] = field(default_factory=list)
+    rule_outcomes: tuple[RuleOutcome, ...] = ()
     replay_of: int | None = None
     held_since: float | None = None
     held_by: str | None = None

@@ -130,8 +130,10 @@ class Recorder:
         recording = scope[_RECORDING] = _Recording(exchange, self._log, stream)
         try:
             handled = self._handler(scope, recording.receive)
-            if isinstance(handled, ReadyResponse) and _is_immediate(handled, stream):
-                recording.respond(handled)
+            if isinstance(handled, ReadyResponse) and stream.can_respond(len(handled.body)):
+                status, headers, body = handled
+                stream.respond(status, headers, body)
+                self._log.answered(exchange, status, redact_headers(headers), body)
                 return None
         except BaseException:
             recording.open()
@@ -158,14 +160,11 @@ class Recorder:
         if target.error is not None:  # it may contain anything
             path, target = redact_line(path), redact_target(target)
         head = read_head(scope)
-        exchange = Exchange(
+        return Exchange(
             self._log.next_id(), scope["method"], path, redact_query(query) if query else "",
             scope["http_version"], scope["scheme"], client, target, head.user, head.headers, time.time(),
+            origin=self._origin, replay_of=head.replay_of, timeline=Timeline(REQUEST_RECEIVED),
         )  # fmt: skip
-        exchange.origin = self._origin
-        exchange.replay_of = head.replay_of
-        exchange.timeline = Timeline(REQUEST_RECEIVED)
-        return exchange
 
     def _names_of(self, scope: Scope) -> frozenset[str]:
         """Return the values of `ns` that name this registry: containerd sends the host of the request."""
@@ -203,12 +202,6 @@ class _Recording:
         """Add the exchange to the log, because its response is not ready."""
         self._bodies = BodyTap(self._exchange)
         self._log.opened(self._exchange)
-
-    def respond(self, response: ReadyResponse) -> None:
-        """Send and record a whole response. Raise `ClientDisconnectedError`."""
-        status, headers, body = response
-        self.stream.respond(status, headers, body)
-        self._log.answered(self._exchange, status, redact_headers(headers), body)
 
     async def complete(self, handled: Handled) -> None:
         """Let the handler respond, and record that until its end."""
@@ -287,12 +280,7 @@ class _Recording:
 
 def _answer(response: ReadyResponse, stream: Stream) -> Coroutine[Any, Any, None] | None:
     """Send a response that needs no exchange."""
-    if not _is_immediate(response, stream):
+    if not stream.can_respond(len(response.body)):
         return complete(response, stream.send)
     stream.respond(*response)
     return None
-
-
-def _is_immediate(response: ReadyResponse, stream: Stream) -> bool:
-    """Return whether a response can be sent without waiting for the client."""
-    return stream.body is None and stream.can_respond(len(response.body))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache, partial
 from itertools import chain
 
 from brokenreg.http.asgi import EncodedHeaders, Scope
@@ -20,6 +19,8 @@ _LONGEST_CACHED = 2048
 """Maximum length of such a list, in bytes."""
 
 _HEAD = "brokenreg.head"
+
+_heads: dict[EncodedHeaders, RequestHead] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,14 +44,20 @@ class RequestHead:
 def read_head(scope: Scope) -> RequestHead:
     """Return the facts about the headers of a request. `head_of` returns them again."""
     headers = tuple(scope["headers"])
-    length = sum(map(len, chain.from_iterable(headers)))
-    head = scope[_HEAD] = _read(headers) if length > _LONGEST_CACHED else _read_cached(headers)
+    head = _heads.get(headers)
+    if head is None:
+        head = _read(headers)
+        if head.is_short:
+            if len(_heads) >= _CACHED:
+                _heads.clear()
+            _heads[headers] = head
+    scope[_HEAD] = head
     return head
 
 
 def forget_heads() -> None:
     """Forget the headers, credentials among them, whose facts are remembered."""
-    _read_cached.cache_clear()
+    _heads.clear()
 
 
 def head_of(scope: Scope) -> RequestHead:
@@ -59,7 +66,7 @@ def head_of(scope: Scope) -> RequestHead:
     return head
 
 
-def _read(headers: EncodedHeaders, *, is_short: bool = False) -> RequestHead:
+def _read(headers: EncodedHeaders) -> RequestHead:
     def values(name: bytes) -> tuple[str, ...]:
         return tuple(value.decode("latin-1") for key, value in headers if key == name)
 
@@ -73,8 +80,6 @@ def _read(headers: EncodedHeaders, *, is_short: bool = False) -> RequestHead:
         hosts=values(b"host"),
         origins=values(b"origin"),
         is_cross_site=values(b"sec-fetch-site")[:1] == ("cross-site",),
-        is_short=is_short,
+        is_short=sum(map(len, chain.from_iterable(headers))) <= _LONGEST_CACHED,
     )
 
-
-_read_cached = lru_cache(_CACHED)(partial(_read, is_short=True))

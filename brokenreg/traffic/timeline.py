@@ -63,7 +63,7 @@ class Timeline(Sequence[Point]):
 
     def __init__(self, first: TimelineEvent | None = None) -> None:
         """Begin with an event without texts at time 0, if there is one."""
-        self._events: list[Any] = [] if first is None else [first, 0.0]
+        self._events: tuple[Any, ...] = () if first is None else (first, 0.0)
         """Events and their times, alternately: one object per exchange instead of one per point."""
         self._characters = 0
         self.omitted = 0
@@ -100,10 +100,8 @@ class Timeline(Sequence[Point]):
         if texts:
             event = _redacted(event, texts)
             self._characters += _length(event)
-        events = self._events
-        events.append(event)
-        events.append(at)
-        if self._characters or len(events) > 2 * MOST:
+        self._events += (event, at)
+        if self._characters or len(self._events) > 2 * MOST:
             self._shorten()
 
     def add_answer(self, at: float) -> None:
@@ -130,14 +128,16 @@ class Timeline(Sequence[Point]):
         return next((place for place in places if not isinstance(self._events[2 * place], _KEPT)), None)
 
     def _omit(self, place: int) -> None:
-        event, at = self._events[2 * place : 2 * place + 2]
+        events = list(self._events)
+        event, at = events[2 * place : 2 * place + 2]
         self._characters -= _length(event)
         self.omitted += 1
         if self.omitted == 1:
-            self._events[2 * place : 2 * place + 2] = [PointsOmitted(1), at]
+            events[2 * place : 2 * place + 2] = [PointsOmitted(1), at]
         else:
-            del self._events[2 * place : 2 * place + 2]
-            self._events[2 * self._gap()] = PointsOmitted(self.omitted)
+            events[2 * self._gap()] = PointsOmitted(self.omitted)
+            del events[2 * place : 2 * place + 2]
+        self._events = tuple(events)
 
     def _gap(self) -> int:
         """Return the index of the point that has the number of omitted points."""

@@ -198,7 +198,10 @@ class HTTP1(Connection):
             return
         if stream.keep_alive and stream.is_read and not self._is_finishing:
             self._stream = None
-            self._set_deadline(IDLE_PATIENCE)
+            if self._timer is None:
+                self._set_deadline(IDLE_PATIENCE)
+            else:  # which comes earlier, and looks at the deadline then
+                self._deadline = self.loop.time() + IDLE_PATIENCE
             if self._buffer:
                 self._schedule()
         else:

@@ -16,6 +16,7 @@ from brokenreg.http.http1_heads import (
     MAX_HEAD,
     RequestError,
     RequestHead,
+    ResponseHead,
     date_line,
     error_response,
     read_head,
@@ -187,13 +188,16 @@ class HTTP1Stream(Stream):
     # The response
 
     def respond(self, status: int, headers: EncodedHeaders, body: bytes) -> None:
-        data = self._head(status, headers) + self._framed(body, more=False)
+        head = self._head(status, headers)
+        if self._is_bodiless or head.length != len(body):
+            body = self._framed(body, more=False)
         self.has_started = True
-        self._write_now(data)
-        self._end()
+        self._write_now(head.before + date_line() + head.after + body)
+        self.is_complete = True
+        self._ended()
 
     async def _send_start(self, status: int, headers: Sequence[tuple[bytes, bytes]], pace: float) -> None:
-        head = self._head(status, headers)
+        head = self._head(status, headers).dated()
         if pace:
             due = self.connection.loop.time()
             for position in range(len(head) - 1):
@@ -251,13 +255,13 @@ class HTTP1Stream(Stream):
             reset(transport)
         self._end()
 
-    def _head(self, status: int, headers: Sequence[tuple[bytes, bytes]]) -> bytes:
+    def _head(self, status: int, headers: Sequence[tuple[bytes, bytes]]) -> ResponseHead:
         """Return the head of the response, and note how its body is framed."""
         is_1_1 = self.scope["http_version"] == "1.1"
         head = response_head(status, headers, is_1_1=is_1_1, keep_alive=self.keep_alive)
         self._length, self.keep_alive = head.length, head.keep_alive
         self._is_bodiless = self._is_bodiless or head.is_bodiless
-        return head.dated()
+        return head
 
     def _framed(self, data: bytes, *, more: bool) -> bytes:
         """Return what is sent for a part of the body. Raise `ResponseLengthError`."""

@@ -164,6 +164,8 @@ class HTTP2Stream(Stream):
     # The response
 
     def can_respond(self, size: int) -> bool:
+        if self.body is not None:
+            return False
         return not size or (self.connection.has_room and size <= self._sendable())
 
     def respond(self, status: int, headers: EncodedHeaders, body: bytes) -> None:

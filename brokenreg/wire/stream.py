@@ -78,11 +78,11 @@ class Stream:
     # For the protocols to define
 
     def can_respond(self, size: int) -> bool:
-        """Return whether `respond` can send a body of that size now; `send` waits until it can."""
-        return True
+        """Return whether `respond` can send a body of that size without waiting for the client."""
+        return self.body is None
 
     def respond(self, status: int, headers: EncodedHeaders, body: bytes) -> None:
-        """Send a whole response immediately, if nothing was sent before and the request has no body.
+        """Send a whole response immediately, if `can_respond` and nothing was sent before.
 
         The body is omitted where there must be none (HEAD, 204, 304).
         """
@@ -155,7 +155,7 @@ class Stream:
             logger.exception("the application failed")
             self.fail()
         if work is None:
-            self._release()
+            self.scope = {}  # it refers back here: both would stay until a garbage collection
         else:
             self.spawn(work)
 
@@ -178,11 +178,7 @@ class Stream:
         finally:
             if self.body is not None:
                 self.body.drop()
-            self._release()
-
-    def _release(self) -> None:
-        """Drop the scope, which refers back here: both would stay until a garbage collection."""
-        self.scope = {}
+            self.scope = {}
 
     # For everything above the wire
 

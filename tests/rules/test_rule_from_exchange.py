@@ -80,7 +80,7 @@ def test_what_addresses_nothing_has_none(path: str) -> None:
 def test_whatever_a_client_calls_itself(agent: str, method: str) -> None:
     seen = exchange("/v2/a/manifests/v1", method.upper(), agent)
     scenario = scenario_from_exchange(seen)
-    assert fault_for(scenario, replace(seen, rule_outcomes=[])) == {"type": "error", "status": 503}
+    assert fault_for(scenario, replace(seen, rule_outcomes=())) == {"type": "error", "status": 503}
 
 
 OTHER = "sha256:" + "1" * 64

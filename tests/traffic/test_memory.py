@@ -120,7 +120,7 @@ def test_everything_that_can_be_large_counts() -> None:
     assert 10_000 < grown(log, noted) < 40_000
     ruled = exchange(log)
     rule = EvaluatedRule(1, "", "", (), 0, None, 1.0, None, None)
-    ruled.rule_outcomes += [RuleOutcome(rule, OutcomeKind.SKIPPED)] * 100
+    ruled.rule_outcomes += (RuleOutcome(rule, OutcomeKind.SKIPPED),) * 100
     assert grown(log, ruled) > 10_000
     before = log.size
     log.bodies.keep(ruled, Kept(response=Body(b"x" * 5000, 5000)))
