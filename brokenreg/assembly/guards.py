@@ -54,7 +54,7 @@ class RegistryGuard:
         server = scope["server"][0] if scope["server"] else ""
         refusal = self._cached_refusal if head.is_short else self._refusal
         error = _FOREIGN if head.is_cross_site else refusal(head.hosts, head.origins, server)
-        handled = self._handler(scope, receive) if error is None else error_response(error).ready()
+        handled = self._handler(scope, receive) if error is None else error_response(error)
         if isinstance(handled, ReadyResponse):
             # An error may repeat what the client sent: only others are remembered.
             with_safety = _cached_with_safety if handled.status < 400 else _with_safety

@@ -24,7 +24,7 @@ from brokenreg.http.asgi import (
     requested_host,
 )
 from brokenreg.oci.errors import OCIError
-from brokenreg.registry.responses import Headers, Response, respond_error, send_response
+from brokenreg.registry.responses import Headers, ready_response, respond_error
 from brokenreg.traffic.exchange import Exchange
 from brokenreg.traffic.timeline_events import FaultHadNoEffect, FaultNote
 from brokenreg.wire.stream import Stream, stream_of
@@ -205,7 +205,7 @@ class FaultContext:
 
     async def respond(self, status: int, headers: Headers, body: bytes = b"") -> None:
         """Respond in place of the registry."""
-        await send_response(self.send, Response(status, headers, body))
+        await complete(ready_response(status, headers, body), self.send)
 
     async def respond_error(self, error: OCIError) -> None:
         """Respond in place of the registry with an error in OCI format."""

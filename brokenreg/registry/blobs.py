@@ -16,7 +16,7 @@ from brokenreg.proxy.cache.fill import Fill, Piece
 from brokenreg.proxy.routes import Route
 from brokenreg.registry.ranges import parse_range, range_of
 from brokenreg.registry.request import RegistryRequest
-from brokenreg.registry.responses import Body, Response, entity_tag
+from brokenreg.registry.responses import Parts, Response, StreamedResponse, entity_tag, ready_response
 from brokenreg.storage.blobs import BlobFile
 
 _CACHED = 1024
@@ -37,7 +37,7 @@ def _head(request: RegistryRequest) -> Response | Awaitable[Response]:
     digest = request.target.digest
     size = _stored(request, digest, request.store.integrity.size)
     if size is not None:
-        return Response(304, _headers(digest)) if request.has_content(digest) else _found(digest, size)
+        return ready_response(304, _headers(digest)) if request.has_content(digest) else _found(digest, size)
     if request.route is None:
         raise _unknown(request)
     return _head_from_upstream(request, request.route)
@@ -57,7 +57,7 @@ async def delete_blob(request: RegistryRequest) -> Response:
     request.check_writable()
     if not await request.store.index.unlink_blobs(request.key, [request.target.digest]):
         raise _unknown(request)
-    return Response(202)
+    return ready_response(202)
 
 
 async def _get_fabricated(request: RegistryRequest) -> Response:
@@ -121,13 +121,13 @@ async def _get_from_upstream(request: RegistryRequest, route: Route) -> Response
 
 def _found(digest: Digest, size: int | None) -> Response:
     """Return the response to the HEAD of a blob."""
-    return Response(200, _headers(digest, (), size), None)
+    return ready_response(200, _headers(digest, (), size), None)
 
 
 def _response(request: RegistryRequest, content: BlobFile | Content | Fill, size: int | None) -> Response:
     digest = request.target.digest
     if request.has_content(digest):
-        return Response(304, _headers(digest))
+        return ready_response(304, _headers(digest))
     begin, end, status = 0, size, 200
     interval = None if size is None else parse_range(range_of(request, digest), size)
     content_range: tuple[tuple[str, str], ...] = ()
@@ -137,13 +137,13 @@ def _response(request: RegistryRequest, content: BlobFile | Content | Fill, size
         content_range = (("content-range", f"bytes {begin}-{end - 1}/{size}"),)
     headers = _headers(digest, content_range, None if end is None else end - begin)
     if request.method == "HEAD" or begin == end:
-        return Response(status, headers, None)
-    return Response(status, headers, _parts(request, content, begin, end))
+        return ready_response(status, headers, None)
+    return StreamedResponse(status, headers, _parts(request, content, begin, end))
 
 
 async def _parts(
     request: RegistryRequest, content: BlobFile | Content | Fill, begin: int, end: int | None
-) -> Body:
+) -> Parts:
     """Yield the body from `begin` to `end` (None: to its end, which is not known yet)."""
     if isinstance(content, Fill):
         async with aclosing(content.pieces(begin, end, request.disconnected)) as pieces:

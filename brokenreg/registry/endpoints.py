@@ -6,7 +6,16 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
-from brokenreg.http.asgi import ZERO_COPY, ClientDisconnectedError, Handled, Receive, Scope, Send
+from brokenreg.http.asgi import (
+    ZERO_COPY,
+    ClientDisconnectedError,
+    Handled,
+    ReadyResponse,
+    Receive,
+    Scope,
+    Send,
+    complete,
+)
 from brokenreg.late_imports import Late
 from brokenreg.oci.errors import ErrorCode, OCIError
 from brokenreg.oci.target import Endpoint
@@ -16,13 +25,7 @@ from brokenreg.registry.listings import list_catalog, list_tags, ping
 from brokenreg.registry.manifests import delete_manifest, get_manifest, put_manifest
 from brokenreg.registry.referrers import list_referrers
 from brokenreg.registry.request import RegistryRequest, Services
-from brokenreg.registry.responses import (
-    Response,
-    as_oci_error,
-    error_response,
-    send_parts,
-    send_response,
-)
+from brokenreg.registry.responses import Response, as_oci_error, error_response, send_parts
 from brokenreg.registry.uploads import cancel_upload, get_upload, patch_upload, put_upload, start_upload
 from brokenreg.traffic.recorder import exchange_of
 from brokenreg.traffic.timeline_events import ResponseCutShort
@@ -76,8 +79,8 @@ class Registry:
         if request.target.endpoint in _QUART and request.method in ("GET", "HEAD"):
             return partial(self._respond_by_quart, request, receive)
         response = _start(request)
-        if isinstance(response, Response) and request.opened is None:  # nothing to read the body from
-            return response.ready()
+        if isinstance(response, ReadyResponse) and request.opened is None:
+            return response
         return partial(_finish, request, response)
 
     async def _respond_by_quart(self, request: RegistryRequest, receive: Receive, send: Send) -> None:
@@ -115,12 +118,12 @@ async def _finish(request: RegistryRequest, started: Response | Awaitable[Respon
     scope = request.scope
     async with request.resources:
         response = await _response_to(started)
-        if isinstance(response.body, bytes | None):
-            await send_response(send, response)
+        if isinstance(response, ReadyResponse):
+            await complete(response, send)
             return
         zero_copy = ZERO_COPY in scope["extensions"]
         try:
-            await send_parts(send, response, response.body, request.room, zero_copy=zero_copy)
+            await send_parts(send, response, request.room, zero_copy=zero_copy)
         except ClientDisconnectedError:
             raise
         except Exception as error:  # noqa: BLE001 - the response must not look complete

@@ -19,7 +19,7 @@ from brokenreg.oci.mediatypes import (
 from brokenreg.oci.names import check_tag
 from brokenreg.proxy.default_upstream import RequestKind
 from brokenreg.registry.request import RegistryRequest
-from brokenreg.registry.responses import Response, entity_tag
+from brokenreg.registry.responses import Response, entity_tag, ready_response
 from brokenreg.storage.records import Manifest
 from brokenreg.wording import counted
 
@@ -72,7 +72,7 @@ async def put_manifest(request: RegistryRequest) -> Response:
         headers.append(("oci-subject", manifest.facts.subject))
     if is_digest(reference):
         headers.extend(("oci-tag", tag) for tag in tags)
-    return Response(201, headers)
+    return ready_response(201, headers)
 
 
 async def delete_manifest(request: RegistryRequest) -> Response:
@@ -85,7 +85,7 @@ async def delete_manifest(request: RegistryRequest) -> Response:
         found = await request.store.index.delete_tag(request.key, reference)
     if not found:
         raise _unknown(request)
-    return Response(202)
+    return ready_response(202)
 
 
 async def _get_fabricated(request: RegistryRequest) -> Response:
@@ -111,10 +111,9 @@ async def _get_from_upstream(request: RegistryRequest) -> Response:
 
 
 def _response(request: RegistryRequest, digest: Digest, kind: str, body: bytes) -> Response:
+    is_known = request.has_content(digest)
     headers = _headers(digest, kind)
-    if request.has_content(digest):
-        return Response(304, headers)
-    return Response(200, headers, body)
+    return ready_response(304, headers) if is_known else ready_response(200, headers, body)
 
 
 @lru_cache(_CACHED)

@@ -7,10 +7,10 @@ from collections.abc import Awaitable, Callable
 import quart
 from werkzeug.datastructures import Headers
 
-from brokenreg.http.asgi import Receive, Scope, Send
+from brokenreg.http.asgi import ReadyResponse, Receive, Scope, Send
 from brokenreg.http.quart_app import call_quart, make_quart
 from brokenreg.registry.request import RegistryRequest
-from brokenreg.registry.responses import Response, headers_of
+from brokenreg.registry.responses import Response
 
 QuartEndpoints = Callable[[RegistryRequest, Scope, Receive, Send], Awaitable[None]]
 
@@ -25,7 +25,10 @@ def quart_endpoints(respond: Callable[[RegistryRequest], Awaitable[Response]]) -
     async def view() -> quart.Response:
         scope: Scope = dict(quart.request.scope)
         response = await respond(scope[_REQUEST])
-        return quart.Response(response.body, response.status, headers=Headers(headers_of(response)))
+        if not isinstance(response, ReadyResponse):
+            raise TypeError("Quart serves no endpoint whose body has parts")
+        headers = [(name.decode(), value.decode("latin-1")) for name, value in response.headers]
+        return quart.Response(response.body, response.status, headers=Headers(headers))
 
     app.add_url_rule("/", view_func=view, methods=["GET", "HEAD"])
 

@@ -14,7 +14,7 @@ from urllib.parse import urlencode
 from brokenreg.oci.errors import OCIError
 from brokenreg.oci.mediatypes import MAX_MANIFEST, OCI_INDEX
 from brokenreg.registry.request import RegistryRequest
-from brokenreg.registry.responses import Response
+from brokenreg.registry.responses import Response, ready_response
 from brokenreg.storage.records import Manifest
 
 PAGE = MAX_MANIFEST
@@ -47,7 +47,7 @@ async def list_referrers(request: RegistryRequest) -> Response:
         query = "&".join(filter(None, (urlencode(kept, safe="/:"), request.target.query)))
         path = f"{request.target.root}/v2/{request.target.name}/referrers/{request.target.digest}"
         headers["link"] = f'<{path}?{query}>; rel="next"'
-    return Response(200, headers, index)
+    return ready_response(200, headers, index)
 
 
 async def _upstream_referrers(request: RegistryRequest, *, is_known_here: bool) -> list[dict[str, Any]]:

@@ -20,7 +20,7 @@ from brokenreg.storage.errors import error_for_client
 logger = logging.getLogger(__name__)
 
 Headers = Mapping[str, str] | Sequence[tuple[str, str]]
-Body = AsyncGenerator[bytes | Piece, None]
+Parts = AsyncGenerator[bytes | Piece, None]
 """The parts of a body: bytes, or parts of a file."""
 
 Room = Callable[[], Awaitable[int]]
@@ -30,7 +30,7 @@ _CACHED = 1024
 """Lists of headers whose encoded form is cached."""
 
 _API_VERSION = ("docker-distribution-api-version", "registry/2.0")
-_PARTS = (128 * 1024, 1024 * 1024, 4 * 1024 * 1024)
+_PART_SIZES = (128 * 1024, 1024 * 1024, 4 * 1024 * 1024)
 """Bytes of a file that are sent in one message: minimum, first, maximum."""
 
 _PART_SECONDS = 0.05
@@ -38,28 +38,28 @@ _PART_SECONDS = 0.05
 
 
 @dataclass(frozen=True, slots=True)
-class Response:
-    """What an endpoint returns.
-
-    A body in bytes gets a Content-Length if the headers have none. None is no body and no length, and the
-    parts of a generator are sent as they come.
-    """
+class StreamedResponse:
+    """A response whose body is sent as its parts come."""
 
     status: int
-    headers: Headers = ()
-    body: bytes | Body | None = b""
+    headers: Headers
+    parts: Parts
 
-    def ready(self) -> ReadyResponse:
-        """Return what is sent, if the body is in memory."""
-        body = self.body
-        if not (body is None or isinstance(body, bytes)):
-            raise TypeError("the body is not in memory")
-        if isinstance(self.headers, tuple):  # the same for many requests
-            length = None if body is None else len(body)
-            return ReadyResponse(
-                self.status, _encoded_headers(self.headers, self.status, length), body or b""
-            )
-        return ReadyResponse(self.status, _encoded(headers_of(self)), body or b"")
+
+Response = ReadyResponse | StreamedResponse
+"""What an endpoint returns."""
+
+
+def ready_response(status: int, headers: Headers = (), body: bytes | None = b"") -> ReadyResponse:
+    """Return a response whose body is in memory.
+
+    It gets a Content-Length if `headers` have none, unless `body` is None: then it has no body and no length.
+    """
+    length = None if body is None else len(body)
+    if isinstance(headers, tuple):  # the same for many requests
+        return ReadyResponse(status, _encoded_headers(headers, status, length), body or b"")
+    given = tuple(headers.items() if isinstance(headers, Mapping) else headers)
+    return ReadyResponse(status, _encoded(_headers_sent(given, status, length)), body or b"")
 
 
 def entity_tag(digest: Digest) -> str:
@@ -67,15 +67,15 @@ def entity_tag(digest: Digest) -> str:
     return f'"{digest}"'
 
 
-def json_response(document: Any, headers: Mapping[str, str] | None = None) -> Response:
+def json_response(document: Any, headers: Mapping[str, str] | None = None) -> ReadyResponse:
     """Return a response with a JSON document."""
     body = json.dumps(document, separators=(",", ":"), ensure_ascii=False).encode()
-    return Response(200, (("content-type", "application/json"), *(headers or {}).items()), body)
+    return ready_response(200, (("content-type", "application/json"), *(headers or {}).items()), body)
 
 
-def error_response(error: OCIError) -> Response:
+def error_response(error: OCIError) -> ReadyResponse:
     """Return the response to an error, in OCI form. No other code makes responses from errors."""
-    return Response(error.status, {"content-type": "application/json", **error.headers}, error.body())
+    return ready_response(error.status, {"content-type": "application/json", **error.headers}, error.body())
 
 
 def as_oci_error(error: Exception) -> OCIError:
@@ -106,24 +106,18 @@ def forget_frames(error: BaseException | None) -> None:
 
 async def respond_error(send: Send, error: OCIError) -> None:
     """Send the response to an error."""
-    await send_response(send, error_response(error))
+    await complete(error_response(error), send)
 
 
-async def send_response(send: Send, response: Response) -> None:
-    """Send a response whose body is in memory."""
-    await complete(response.ready(), send)
-
-
-async def send_parts(
-    send: Send, response: Response, parts: Body, room: Room, *, zero_copy: bool = False
-) -> None:
+async def send_parts(send: Send, response: StreamedResponse, room: Room, *, zero_copy: bool) -> None:
     """Send a response with the parts of its body. With `zero_copy`, parts of files are sent by the wire.
 
     Otherwise they are read as there is `room` for them.
     """
-    headers = list(_encoded(headers_of(response)))
+    given = tuple(response.headers.items() if isinstance(response.headers, Mapping) else response.headers)
+    headers = list(_encoded(_headers_sent(given, response.status, None)))
     await send({"type": "http.response.start", "status": response.status, "headers": headers})
-    async with aclosing(parts):
+    async with aclosing(response.parts) as parts:
         async for part in parts:
             if isinstance(part, bytes):
                 await send({"type": "http.response.body", "body": part, "more_body": True})
@@ -134,19 +128,13 @@ async def send_parts(
     await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
-def headers_of(response: Response) -> list[tuple[str, str]]:
+def _headers_sent(
+    given: tuple[tuple[str, str], ...], status: int, length: int | None
+) -> list[tuple[str, str]]:
     """Return the headers that are sent.
 
     A 304 describes a body that it does not have (RFC 9110, 15.4.5), so its type and length are omitted.
     """
-    given = response.headers.items() if isinstance(response.headers, Mapping) else response.headers
-    length = len(response.body) if isinstance(response.body, bytes) else None
-    return _headers_sent(tuple(given), response.status, length)
-
-
-def _headers_sent(
-    given: tuple[tuple[str, str], ...], status: int, length: int | None
-) -> list[tuple[str, str]]:
     headers = [_API_VERSION, *given]
     if status == 304:
         return [header for header in headers if header[0] != "content-type"]
@@ -166,7 +154,7 @@ def _encoded(headers: list[tuple[str, str]]) -> EncodedHeaders:
 
 async def _send_file(send: Send, piece: Piece) -> None:
     """Send a part of a file in messages as long as the client's pace allows."""
-    least, size, most = _PARTS
+    least, size, most = _PART_SIZES
     offset, end = piece.offset, piece.offset + piece.count
     while offset < end:
         count = min(size, end - offset)

@@ -13,7 +13,7 @@ from brokenreg.images.unpacked import Content
 from brokenreg.oci.digests import ALGORITHMS, Digest
 from brokenreg.oci.errors import ErrorCode, OCIError
 from brokenreg.registry.request import RegistryRequest
-from brokenreg.registry.responses import Response
+from brokenreg.registry.responses import Response, ready_response
 from brokenreg.storage.upload_session import UploadSession
 from brokenreg.traffic.recorder import RecordedBody
 
@@ -39,7 +39,7 @@ async def start_upload(request: RegistryRequest) -> Response:
             400, ErrorCode.DIGEST_INVALID, f"digest-algorithm {algorithm[:50]!r}: sha256 and sha512 are known"
         )
     upload_id = await request.store.uploads.start(request.key, algorithm)
-    return Response(202, _progress(request, upload_id, 0))
+    return ready_response(202, _progress(request, upload_id, 0))
 
 
 async def patch_upload(request: RegistryRequest) -> Response:
@@ -47,7 +47,7 @@ async def patch_upload(request: RegistryRequest) -> Response:
     request.check_writable()
     with request.store.uploads.find(request.key, request.target.reference) as upload:
         await _append(request, upload)
-        return Response(202, _progress(request, upload.row.id, upload.offset))
+        return ready_response(202, _progress(request, upload.row.id, upload.offset))
 
 
 async def put_upload(request: RegistryRequest) -> Response:
@@ -66,7 +66,7 @@ async def put_upload(request: RegistryRequest) -> Response:
 def get_upload(request: RegistryRequest) -> Response:
     """GET: how much of the blob a session has received."""
     upload = request.store.uploads.find(request.key, request.target.reference)
-    return Response(204, _progress(request, upload.row.id, upload.received))
+    return ready_response(204, _progress(request, upload.row.id, upload.received))
 
 
 async def cancel_upload(request: RegistryRequest) -> Response:
@@ -74,7 +74,7 @@ async def cancel_upload(request: RegistryRequest) -> Response:
     request.check_writable()
     with request.store.uploads.find(request.key, request.target.reference) as upload:
         await request.store.uploads.cancel(upload)
-    return Response(204)
+    return ready_response(204)
 
 
 async def _mount(request: RegistryRequest, digest: Digest) -> bool:
@@ -213,4 +213,4 @@ def _created(request: RegistryRequest, digest: Digest) -> Response:
         "location": request.location("blobs", digest),
         "docker-content-digest": str(digest),
     }
-    return Response(201, headers)
+    return ready_response(201, headers)

@@ -92,7 +92,7 @@ class Injector:
                 path_rules = self._paths.rules(target, exchange.method) if is_special else ()
                 hits = self._rules.evaluate(exchange, path_rules)
             except OCIError as error:  # an invalid path
-                return error_response(error).ready()
+                return error_response(error)
         handler = self._with_faults(exchange, hits) if hits else self._handler
         return handler(scope, receive)
 

@@ -82,4 +82,3 @@ def _read(headers: EncodedHeaders) -> RequestHead:
         is_cross_site=values(b"sec-fetch-site")[:1] == ("cross-site",),
         is_short=sum(map(len, chain.from_iterable(headers))) <= _LONGEST_CACHED,
     )
-

@@ -246,7 +246,8 @@ async def test_bodies_with_padding_and_with_trailers() -> None:
 
 
 async def test_data_after_the_response_is_dropped_and_counts_for_the_window() -> None:
-    peer = await Peer(at_once(b"early")).greet()
+    early = ((b"content-length", b"5"),)
+    peer = await Peer(lambda stream: stream.respond(200, early, b"early")).greet()
     await peer.send(peer.request("/", "POST", end=False))
     assert (peer.last().body, peer.last().ended) == (b"early", True)
     for _ in range(1024):

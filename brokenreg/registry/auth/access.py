@@ -40,7 +40,7 @@ class BasicAuthentication:
         """Handle a request, if it is authenticated."""
         if _is_public(target_of(scope)) or self._is_authenticated(scope):
             return self._handler(scope, receive)
-        return error_response(unauthorized("name and password are required")).ready()
+        return error_response(unauthorized("name and password are required"))
 
     def _is_authenticated(self, scope: ASGIScope) -> bool:
         credentials = Credentials.of_header(_authorization(scope))
@@ -63,7 +63,7 @@ class TokenAuthentication:
         """Handle a request, if its token is for it."""
         target = target_of(scope)
         error = None if _is_public(target) else self._refusal(scope, needed(target, scope))
-        return self._handler(scope, receive) if error is None else error_response(error).ready()
+        return self._handler(scope, receive) if error is None else error_response(error)
 
     def _refusal(self, scope: ASGIScope, wanted: list[Scope]) -> OCIError | None:
         realm = self._address.realm(scope)
