@@ -93,8 +93,10 @@ def client_environment(folder: Path) -> dict[str, str]:
 
 
 @contextmanager
-def docker_client(within: Path, env: dict[str, str], configuration: Path | None = None) -> Iterator[Client]:
-    """The docker command, on a daemon of its own, which reads that `daemon.json`."""
+def docker_client(
+    within: Path, env: dict[str, str], configuration: Path | None = None, *, prefix: tuple[str, ...] = ()
+) -> Iterator[Client]:
+    """The docker command, on a daemon of its own, which reads that `daemon.json` and starts after `prefix`."""
     folder = within / "docker"
     folder.mkdir()
     socket = f"unix://{folder}/socket"
@@ -111,15 +113,15 @@ def docker_client(within: Path, env: dict[str, str], configuration: Path | None 
     }
     if configuration is not None:
         options["--config-file"] = str(configuration)
-    command = ["dockerd", *(f"{option}={value}" for option, value in options.items())]
+    command = [*prefix, "dockerd", *(f"{option}={value}" for option, value in options.items())]
     client = Client(("docker", "--host", socket), env)
     with daemon(command, log=folder / "log", env=env, ready=lambda: client.works("version")):
         yield client
 
 
 @contextmanager
-def ctr_client(within: Path, env: dict[str, str]) -> Iterator[Client]:
-    """The ctr command, on a containerd of its own."""
+def ctr_client(within: Path, env: dict[str, str], *, prefix: tuple[str, ...] = ()) -> Iterator[Client]:
+    """The ctr command, on a containerd of its own, which starts after `prefix`."""
     folder = within / "containerd"
     folder.mkdir()
     settings = folder / "config.toml"
@@ -136,7 +138,7 @@ def ctr_client(within: Path, env: dict[str, str]) -> Iterator[Client]:
         """
     )
     client = Client(("ctr", "--address", f"{folder}/socket"), env)
-    command = ["containerd", "--config", str(settings)]
+    command = [*prefix, "containerd", "--config", str(settings)]
     with daemon(command, log=folder / "log", env=env, ready=lambda: client.works("version")):
         yield client
 

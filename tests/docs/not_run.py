@@ -1,0 +1,5 @@
+"""The console blocks that no test runs, by page: their first command, and the reason that the page gives."""
+
+from __future__ import annotations
+
+NOT_RUN: dict[str, dict[str, str]] = {}

@@ -1,0 +1,44 @@
+"""Every command in the documentation runs, and prints what the documentation shows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+
+import pytest
+
+from tests.docs import pages
+from tests.docs.not_run import NOT_RUN
+from tests.docs.pages import ROOT, Page
+from tests.docs.running import DocumentedError, PageRun
+from tests.docs.shell import Shell
+from tests.docs.transcripts import commands_of
+
+_OLD = ("README.md", "docs/reference/panel.md")
+_RUN = [name for name in pages.names() if "```console" in (ROOT / name).read_text(encoding="utf-8")]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=pytest.mark.xfail(strict=False)) if name in _OLD else name for name in _RUN],
+)
+def test_commands(name: str, shell_for: Callable[[Page], AbstractContextManager[Shell]]) -> None:
+    page = pages.read(name)
+    with shell_for(page) as shell:
+        try:
+            PageRun(page, shell).run()
+        except DocumentedError as error:
+            pytest.fail(str(error), pytrace=False)
+
+
+def test_what_is_not_run_is_listed() -> None:
+    found = {
+        name: {
+            commands_of(block)[0].text: order.text for block in blocks if (order := block.order("not run"))
+        }
+        for name in pages.names()
+        if (blocks := [block for block in pages.read(name).blocks if block.order("not run")])
+    }
+    assert found == NOT_RUN
+    assert sum(map(len, found.values())) <= 12
