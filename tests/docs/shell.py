@@ -13,7 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-DEADLINE = 30.0
+DEADLINE = 20.0
 """Seconds that a command may take, and that one in the background may take until it is ready."""
 
 _QUIET = 2.0
