@@ -96,7 +96,7 @@ def client_environment(folder: Path) -> dict[str, str]:
 def docker_client(
     within: Path, env: dict[str, str], configuration: Path | None = None, *, prefix: tuple[str, ...] = ()
 ) -> Iterator[Client]:
-    """The docker command, on a daemon of its own that reads that `daemon.json`; `prefix` starts the daemon."""
+    """The docker command, on a daemon of its own with that `daemon.json`; `prefix` starts the daemon."""
     folder = within / "docker"
     folder.mkdir()
     socket = f"unix://{folder}/socket"
