@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable
 from functools import lru_cache
 
+from brokenreg.http.asgi import ReadyResponse
 from brokenreg.oci.digests import Digest, is_digest
 from brokenreg.oci.errors import ErrorCode, OCIError
 from brokenreg.oci.mediatypes import (
@@ -111,14 +112,18 @@ async def _get_from_upstream(request: RegistryRequest) -> Response:
 
 
 def _response(request: RegistryRequest, digest: Digest, kind: str, body: bytes) -> Response:
-    is_known = request.has_content(digest)
-    headers = _headers(digest, kind)
-    return ready_response(304, headers) if is_known else ready_response(200, headers, body)
+    if request.has_content(digest):
+        return _head(digest, kind, 304, 0)
+    return ReadyResponse(200, _head(digest, kind, 200, len(body)).headers, body)
 
 
 @lru_cache(_CACHED)
-def _headers(digest: Digest, kind: str) -> tuple[tuple[str, str], ...]:
-    return ("content-type", kind), ("docker-content-digest", digest), ("etag", entity_tag(digest))
+def _head(digest: Digest, kind: str, status: int, length: int) -> ReadyResponse:
+    """Return the response with a manifest of `length` bytes, still without its body."""
+    headers = [("content-type", kind), ("docker-content-digest", digest), ("etag", entity_tag(digest))]
+    if status != 304:
+        headers.append(("content-length", str(length)))
+    return ready_response(status, headers)
 
 
 async def _link_cached_blobs(request: RegistryRequest, manifest: Manifest) -> None:
