@@ -1,8 +1,9 @@
-"""`brokenreg faults`: the catalogue, for people, for programs, and for docs/reference/faults.md."""
+"""`brokenreg faults`: prints the catalogue as text, as JSON, or as docs/reference/faults.md."""
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
@@ -69,7 +70,7 @@ def _all(found: list[FaultDescription]) -> Iterator[RenderableType]:
         table.add_column(no_wrap=True, style="cyan", min_width=16)
         table.add_column()
         for each in members:
-            table.add_row(each.name, Text(_plain(each.summary)))
+            table.add_row(each.name, Text(each.summary))
         yield table
     yield Text("\nbrokenreg faults NAME shows one: its parameters, and how to use it.", style="dim")
 
@@ -79,15 +80,15 @@ def _one(fault: FaultDescription) -> Iterator[RenderableType]:
     from rich.text import Text
 
     yield Text(fault.name, style="bold cyan")
-    yield Text(f"{_flowing(_plain(fault.description))}\n")
+    yield Text(f"{_flowing(fault.description)}\n")
     yield Text(_where(fault))
-    yield Text(f"Clients: {fault.clients}.\n")
+    yield Text(f"Clients: {fault.clients}\n")
     if fault.parameters:
         table = Table(box=None, padding=(0, 2, 0, 2))
         for heading in ("parameter", "default", "meaning"):
             table.add_column(heading, no_wrap=heading != "meaning")
         for each in fault.parameters:
-            table.add_row(each.name, _default(each), Text(_plain(_meaning(each))))
+            table.add_row(each.name, _default(each), Text(_meaning(each)))
         yield table
         yield Text()
     for place, text in _places(fault):
@@ -95,7 +96,7 @@ def _one(fault: FaultDescription) -> Iterator[RenderableType]:
 
 
 def _places(fault: FaultDescription) -> Iterator[tuple[str, str]]:
-    """Yield how to write it in each place where rules are written."""
+    """Yield each place where you can use the fault, and how to write it there."""
     examples = fault.examples
     if examples.image is not None:
         yield "image", f"docker pull 127.0.0.1:8080/{examples.image}"
@@ -109,7 +110,7 @@ def _places(fault: FaultDescription) -> Iterator[tuple[str, str]]:
 def _where(fault: FaultDescription) -> str:
     methods = "" if fault.methods is None else f" ({', '.join(fault.methods)})"
     only = f", only over {fault.protocols[0]}" if len(fault.protocols) == 1 else ""
-    pathless = "" if fault.examples.path is not None else " No image path can name it."
+    pathless = "" if fault.examples.path is not None else " You cannot use it in an image path."
     return f"Applied by default at endpoint {fault.endpoint}{methods}{only}.{pathless}"
 
 
@@ -126,12 +127,8 @@ def _meaning(parameter: ParameterDescription) -> str:
 
 
 def _flowing(text: str) -> str:
-    """Paragraphs without their line ends: the terminal breaks lines where it must."""
-    return "\n\n".join(" ".join(paragraph.split()) for paragraph in text.split("\n\n"))
-
-
-def _plain(text: str) -> str:
-    return text.replace("`", "")
+    """Join the lines of each paragraph and list item, because the terminal wraps them itself."""
+    return re.sub(r"(?<=\S)\n(?!\n|- ) *", " ", text)
 
 
 def _page(found: list[FaultDescription]) -> Iterator[str]:
@@ -149,7 +146,8 @@ def _page(found: list[FaultDescription]) -> Iterator[str]:
 def _section(fault: FaultDescription) -> Iterator[str]:
     yield f"\n### {fault.name}\n"
     yield fault.description
-    yield f"\n{_where(fault)} Clients: {fault.clients}."
+    yield f"\n{_where(fault)}"
+    yield f"\nClients: {fault.clients}"
     if fault.parameters:
         yield "\n| parameter | default | meaning |\n| --- | --- | --- |"
         for each in fault.parameters:

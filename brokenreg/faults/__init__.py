@@ -1,1 +1,1 @@
-"""Faults: the catalogue, and what a fault can do to one exchange."""
+"""Faults: the catalogue, and the context in which a fault is applied to an exchange."""

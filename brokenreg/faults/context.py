@@ -1,4 +1,4 @@
-"""What a fault is given when it is applied: one exchange, and all that it may do to it."""
+"""The context in which a fault is applied to an exchange, and filters for its response."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from brokenreg.wire.stream import Stream, stream_of
 
 
 class Head:
-    """Status and headers of a response, which a fault may change; names in lower case."""
+    """The status and headers of a response, which a fault may change. Names are in lower case."""
 
     def __init__(self, message: Message) -> None:
         self._message = message
@@ -51,11 +51,11 @@ class Head:
         self.headers = [(key, value) for key, value in self.headers if key != unwanted]
 
     def add(self, name: str, value: str) -> None:
-        """Add a value, and keep those that are there."""
+        """Add a header, and keep existing values."""
         self.headers.append((name.lower().encode("ascii"), value.encode("latin-1")))
 
     def set(self, name: str, value: str) -> None:
-        """Replace all values of a header by this one."""
+        """Replace all values of a header with this one."""
         self.remove(name)
         self.add(name, value)
 
@@ -70,7 +70,7 @@ class Head:
         return 200 <= self.status < 300
 
     def message(self, **more: Any) -> Message:
-        """Return the `http.response.start` to send, with `more` for the wire."""
+        """Return the `http.response.start` to send, with `more` as additional keys for the wire."""
         return {**self._message, "status": self.status, "headers": self.headers, **more}
 
 
@@ -78,13 +78,13 @@ Remembered = TypeVar("Remembered")
 
 
 class RuleMemory:
-    """What the faults of one rule remember between exchanges: one object of each class that they declare."""
+    """What the faults of one rule remember between exchanges: one object per class."""
 
     def __init__(self) -> None:
         self._objects: dict[type[object], object] = {}
 
     def get(self, kind: type[Remembered]) -> Remembered:
-        """Return the object of that class, making it when it is first needed."""
+        """Return the object of that class; create it when it is first needed."""
         found = self._objects.get(kind)
         if not isinstance(found, kind):
             found = self._objects[kind] = kind()
@@ -93,10 +93,10 @@ class RuleMemory:
 
 @dataclass(slots=True)
 class FaultContext:
-    """One exchange to which one fault is applied, and all that the fault may do to it.
+    """An exchange to which a fault is applied, and everything that the fault may do to it.
 
-    `handler` is the registry, or the next fault of the same exchange. `draw` is 64 bits that depend on the
-    seed and on what is requested.
+    `handler` is the registry, or the next fault of the same exchange. `draw` has 64 bits that depend on the
+    seed and on the request.
     """
 
     name: str
@@ -108,10 +108,10 @@ class FaultContext:
     passage: Passage
     registry_view: RegistryView
     memory: RuleMemory
-    """What the rule's faults remember; `memory.get` returns an object of a class that the fault declares."""
+    """What the faults of the rule remember; a fault calls `memory.get` with a class of its own."""
     draw: int
     note_no_effect: Callable[[], None]
-    """Tells the rule that the fault has no effect."""
+    """Reports to the rule that the fault has no effect."""
     _random: Random | None = field(default=None, init=False)
 
     @property
@@ -120,27 +120,27 @@ class FaultContext:
 
     @property
     def base_url(self) -> str:
-        """Return the URL of the registry, without a path, with the host that the client requested."""
+        """Return the URL of the registry under the host that the client requested, without a path."""
         host, port = requested_host(self.scope)
         return f"{self.scope['scheme']}://{host}" + ("" if port is None else f":{port}")
 
     @property
     def random(self) -> Random:
-        """Return random numbers that are the same in two runs with the same seed."""
+        """Return a generator whose numbers are the same in two runs with the same seed."""
         if self._random is None:
-            self._random = Random(self.draw)  # noqa: S311 - they must be repeatable
+            self._random = Random(self.draw)  # noqa: S311 - the numbers must be repeatable
         return self._random
 
     async def forward(
         self, send: Send | None = None, *, scope: Scope | None = None, receive: Receive | None = None
     ) -> None:
-        """Let the registry, or the next fault, respond: to `send` if it is given, else to the client."""
+        """Let the registry or the next fault respond, to `send` or, by default, to the client."""
         await complete(self.handler(scope or self.scope, receive or self.receive), send or self.send)
 
     async def forward_changed(
         self, change: Callable[[Head], None], *, scope: Scope | None = None, receive: Receive | None = None
     ) -> None:
-        """Let the registry respond, and let `change` change the status and headers."""
+        """Let the registry respond, and apply `change` to the status and headers."""
 
         async def send(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -152,10 +152,10 @@ class FaultContext:
         await self.forward(send, scope=scope, receive=receive)
 
     async def fetch(self, *, scope: Scope | None = None) -> tuple[Head, bytes]:
-        """Return the registry's response instead of sending it: for documents, which fit into memory.
+        """Return the registry's response instead of sending it; only for documents, which fit in memory.
 
-        Another fault may cut this response. Then the client gets what was sent before the cut, and the cut;
-        raise `ClientDisconnectedError`, because no other response can follow.
+        If another fault cuts this response, the client gets what was sent before the cut, and the cut. This
+        method then raises `ClientDisconnectedError`, because no other response can follow.
         """
         kept: list[Message] = []
         is_cut = False
@@ -178,25 +178,25 @@ class FaultContext:
         return Head(start), b"".join(part.get("body", b"") for part in parts)
 
     async def send_response(self, head: Head, body: bytes) -> None:
-        """Send a whole response: one that was fetched, perhaps changed."""
+        """Send a complete response, usually one that `fetch` returned."""
         await self.send(head.message())
         await self.send({"type": "http.response.body", "body": body, "more_body": False})
 
     async def wait(self, seconds: float | None = None) -> None:
-        """Wait that many seconds. Raise `ClientDisconnectedError` if the client disconnects.
+        """Wait that many seconds, or until the client disconnects if `seconds` is None.
 
-        Without a number, wait until it disconnects. `clock` stops meanwhile, so that a fault that paces the
-        body does not make up for this delay.
+        Raise `ClientDisconnectedError` if the client disconnects. `clock` stops during the wait, so that a
+        fault that paces the body does not make up for it.
         """
         with self.passage.pausing():
             await self.stream.wait(seconds)
 
     def clock(self) -> float:
-        """Return seconds on the clock by which a response is paced: it stops while the response waits."""
+        """Return seconds on the clock that paces the response; it stops while the response waits."""
         return self.passage.clock()
 
     async def wait_until(self, due: float) -> None:
-        """Wait until `clock` shows `due`. Raise `ClientDisconnectedError` when the client disconnects."""
+        """Wait until `clock` reaches `due`. Raise `ClientDisconnectedError` if the client disconnects."""
         delay = due - self.clock()
         if delay > 0:
             await self.stream.wait(delay)
@@ -212,19 +212,19 @@ class FaultContext:
         await respond_error(self.send, error)
 
     async def write(self, data: bytes, *, body: int = 0) -> None:
-        """Write bytes without framing; `body` of them count as content. A `cut` must follow."""
+        """Send bytes without framing; `body` of them count as content. A `cut` must follow."""
         await self.send({"type": RAW, "data": data, "body": body})
 
     async def cut(self, end: End, *, code: int = 0) -> None:
-        """End the stream or the connection in the way that `end` says; `code` is for HTTP/2."""
+        """End the stream or connection as `end` says; `code` is the error code in HTTP/2."""
         await self.send({"type": CUT, "end": end, "code": code})
 
     def note(self, what: str) -> None:
-        """Add what the fault did to the exchange's timeline."""
+        """Record in the exchange's timeline what the fault did."""
         self.exchange.add(FaultNote(self.name, what))
 
     def no_effect(self, reason: str) -> None:
-        """Note that the fault changes nothing here; it does not count as applied."""
+        """Record that the fault changes nothing, so that it does not count as applied."""
         self.note_no_effect()
         names = list(self.exchange.faults or (self.name,))
         names.remove(self.name)
@@ -239,10 +239,10 @@ NoEffectReason = Callable[[Exchange, Head], str | None]
 
 
 class ResponseFilter:
-    """Filters the response of one exchange; a fault overrides `head` and `body` to change them.
+    """Filters the response of one exchange. A fault overrides `head` and `body` to change them.
 
     `no_effect_reason` is the method of the fault. If it returns a reason, the response is sent unchanged.
-    Everything after `pass_through` is also sent unchanged.
+    So is everything after a call of `pass_through`.
     """
 
     def __init__(self, context: FaultContext, no_effect_reason: NoEffectReason | None = None) -> None:
@@ -251,7 +251,7 @@ class ResponseFilter:
         self._no_effect_reason = no_effect_reason
 
     async def run(self) -> None:
-        """Let the registry respond through this filter; bodies come as bytes, not as files."""
+        """Let the registry respond through this filter, with bodies as bytes instead of files."""
         extensions = {
             key: value for key, value in self.context.scope["extensions"].items() if key != ZERO_COPY
         }
@@ -267,7 +267,7 @@ class ResponseFilter:
         await self.context.send({"type": "http.response.body", "body": data, "more_body": more})
 
     def pass_through(self, reason: str) -> None:
-        """Send the response unchanged from here on, because the fault has no effect on it."""
+        """Send the rest of the response unchanged, because the fault has no effect on it."""
         self._passes_through = True
         self.context.no_effect(reason)
 

@@ -1,4 +1,4 @@
-"""What faults and rules may read of the registry: its content, its address, its certificates."""
+"""The part of the registry that faults and rules may read: its content, address and certificates."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from brokenreg.storage.records import Repository
 from brokenreg.traffic.exchange import Exchange, UpstreamTrace
 
 Flaw = Literal["expired", "wrong-host", "untrusted"]
-"""A flaw of a certificate."""
+"""What is wrong with a certificate."""
 
 FLAWS: tuple[Flaw, ...] = get_args(Flaw)
 
 
 class RegistryView:
-    """What faults and rules may read of the registry.
+    """The part of the registry that faults and rules may read.
 
-    `flawed` returns the TLS context with a flawed certificate; None if no listener speaks TLS.
+    `flawed` returns a TLS context with a flawed certificate; it is None if no listener uses TLS.
     """
 
     def __init__(
@@ -47,13 +47,13 @@ class RegistryView:
         self._images = images
 
     def flawed(self, flaw: Flaw) -> ssl.SSLContext:
-        """Return a TLS context with a certificate that has that flaw. Raise `OSError` without TLS."""
+        """Return a TLS context whose certificate has that flaw. Raise `OSError` if no listener uses TLS."""
         if self._flawed is None:
-            raise OSError("no listener speaks TLS")
+            raise OSError("no listener uses TLS")
         return self._flawed(flaw)
 
     def must_recall(self, exchange: Exchange) -> bool:
-        """Return whether `recall` may find the content that an exchange is about."""
+        """Return whether the content that the exchange requests is fabricated, but not known yet."""
         target = exchange.target
         return (
             exchange.method in ("GET", "HEAD")
@@ -72,7 +72,7 @@ class RegistryView:
             exchange.target = target.refine(is_config=is_config)
 
     def positions(self, target: Target) -> Collection[int]:
-        """Return the places of a layer in the manifests of its repository, from 1."""
+        """Return the positions of a layer in the manifests of its repository, counted from 1."""
         if self._images.provides(target.repository):
             return self._images.layer_numbers(target.repository, target.reference)
         return {
@@ -83,7 +83,7 @@ class RegistryView:
         }
 
     def another_blob(self, target: Target) -> Digest | None:
-        """Return another blob of the same repository, or None if it has no other or the target is missing."""
+        """Return another blob of the same repository; None if there is none, or if the target is missing."""
         if self._images.provides(target.repository):
             return self._images.sibling(target.repository, target.reference)
         links = [digest for repository in self._repositories(target) for digest in repository.links]
@@ -94,5 +94,5 @@ class RegistryView:
         return next(iter(later or others), None)
 
     def _repositories(self, target: Target) -> list[Repository]:
-        """Return the repository as it was pushed, and as it is cached from its upstream."""
+        """Return the repository with pushed content and the one with content cached from its upstream."""
         return self._store.index.present(self._naming.places(target))

@@ -178,7 +178,7 @@ async def test_before_a_real_one(tmp_path: Path) -> None:
     ("spelled", "problem"),
     [
         ("form-odd", "form"),
-        ("value-basic_form-upper", "a value replaces the form"),
+        ("value-basic_form-upper", "value and form exclude each other"),
         ("always-perhaps", "always"),
     ],
 )

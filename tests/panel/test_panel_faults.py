@@ -267,7 +267,7 @@ async def test_a_rule_is_made_and_changed_in_a_form(tmp_path: Path) -> None:
         await it.press("2", "c")
         await it.typed("trunc")
         screen = await it.press("enter")
-        assert "after: bytes of the body that arrive" in screen
+        assert "after: how much of the body to send" in screen
         await it.typed("64 elephants")
         assert "fault.after: invalid size '64 elephants': write bytes as 1024" in flat(await it.press())
         await it.press("escape")

@@ -1,4 +1,4 @@
-"""The list of all faults, in one module or folder per family."""
+"""The catalogue of all faults; each family has a module or folder of its own."""
 
 from __future__ import annotations
 

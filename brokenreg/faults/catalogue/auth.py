@@ -1,4 +1,4 @@
-"""Faults of authentication: odd challenges, and broken responses of the token service."""
+"""Authentication faults: unusual challenges, and broken responses of the token service."""
 
 from __future__ import annotations
 
@@ -28,16 +28,26 @@ _LONG_AGO = -60.0
 
 
 class Challenge(Fault):
-    """Responds with 401 and an odd WWW-Authenticate, or any (`value`), to requests without Authorization.
+    """Responds with 401 and an unusual WWW-Authenticate header to requests without Authorization.
 
-    `bearer` and `basic` are correct. `upper`: `BASIC realm=...`. `relative-realm`:
-    `realm="/token"`. `no-service`, `no-scope`: Bearer without it. `basic-and-bearer`: both in one header;
-    `two-headers`: one each. `foreign-realm`: a token service at the second origin, which records
-    credentials that arrive there. `unquoted`: values without quotes. `unknown-scheme`: a scheme that does not
-    exist. `empty`: a header without a value; `absent`: no header. It has no effect on requests with an
-    Authorization, unless `always` is set, and never on requests for a token. Clients that request `/v2/`
-    first (docker, containers/image) use the challenge from there. No path can name that request, but a rule
-    can.
+    Unless `always` is set, the fault has no effect on requests with Authorization. It never applies to
+    requests for a token. `value` sends any header value that you like; otherwise, `form` selects the
+    challenge:
+
+    - `bearer`, `basic`: a correct challenge
+    - `upper`: `BASIC realm=...`
+    - `relative-realm`: `realm="/token"`
+    - `no-service`, `no-scope`: Bearer without that parameter
+    - `basic-and-bearer`: both schemes in one header
+    - `two-headers`: one header for each scheme
+    - `foreign-realm`: a token service at the second origin, which records credentials that arrive there
+    - `unquoted`: values without quotes
+    - `unknown-scheme`: a scheme that does not exist
+    - `empty`: a header without a value
+    - `absent`: no header
+
+    Clients that request `/v2/` first (docker, containers/image) use the challenge from there. An image path
+    cannot name that request, but a rule can match it.
     """
 
     name = "challenge"
@@ -45,9 +55,9 @@ class Challenge(Fault):
     endpoints = frozenset(Endpoint) - {Endpoint.TOKEN, Endpoint.CONNECT}
     responds = True
     clients = (
-        "those that take a challenge to be of one form: regclient#265, go-containerregistry#1747; those that "
-        "send credentials to whatever realm they are told: oras-go#1197, distribution-spec#607; "
-        "containers/image takes Basic where both are offered"
+        "Some clients accept only one form of a challenge (regclient#265, go-containerregistry#1747). "
+        "Some send credentials to any realm (oras-go#1197, distribution-spec#607). containers/image uses "
+        "Basic if both schemes are offered."
     )
     example = "form-relative-realm"
 
@@ -66,29 +76,29 @@ class Challenge(Fault):
         "empty",
         "absent",
     ] = Field("bearer", description="form of the challenge")
-    value: HeaderValue | None = Field(None, description="value of the header, instead of a form")
-    always: bool = Field(False, description="also to requests with an Authorization")
+    value: HeaderValue | None = Field(None, description="value of the header, instead of `form`")
+    always: bool = Field(False, description="also respond to requests with Authorization")
 
     @model_validator(mode="after")
     def _check(self) -> Self:
         if self.value is not None and "form" in self.model_fields_set:
-            raise ValueError("a value replaces the form; leave out one of them")
+            raise ValueError("value and form exclude each other; leave out one")
         return self
 
     def conflict_reason(self, match: Match, endpoints: Collection[Endpoint]) -> str | None:
         needs_login = match.user is not None or "authorization" in map(str.lower, match.header or ())
         if needs_login and not self.always:
             return (
-                "challenge is for requests without an Authorization, and the match is for those with one; "
-                "write always: true"
+                "challenge applies to requests without Authorization, and this rule matches only requests "
+                "with it; add always: true"
             )
         return super().conflict_reason(match, endpoints)
 
     def inapplicable_reason(self, exchange: Exchange) -> str | None:
         if exchange.endpoint is Endpoint.TOKEN:
-            return "requests for a token are never challenged; see the fault error"
+            return "requests for a token are never challenged; use the fault error"
         if not self.always and exchange.request_header("authorization"):
-            return "the request has an Authorization"
+            return "the request has an Authorization header"
         return super().inapplicable_reason(exchange)
 
     async def apply(self, context: FaultContext) -> None:
@@ -98,7 +108,7 @@ class Challenge(Fault):
         await context.respond(401, headers + [("www-authenticate", value) for value in values], error.body())
 
     def _values(self, context: FaultContext) -> list[str]:
-        """Return the challenges, one for each header."""
+        """Return the values of the WWW-Authenticate headers to send."""
         basic = f'Basic realm="{REALM}"'
         realm = context.registry_view.address.realm(context.scope)
         scopes = needed(context.exchange.target, context.scope)
@@ -132,15 +142,23 @@ class Challenge(Fault):
 
 
 class Token(Fault):
-    """Makes the token service respond with 200 and something broken.
+    """Breaks the response of the token service; its status remains 200.
 
-    `absent`: no token; `empty`: an empty one; `garbage`: one that the registry refuses; `expired`: one that
-    expired a minute ago, but claims to begin now; `wrong-scope`: one for another repository;
-    `access-token-only`, `token-only`: only one of its two names; `html`: a page. `lifetime` is how long the
-    registry accepts the token (it expires during the pull), `claimed` is the lifetime in the response. `skew`
-    is how far ahead the clock of the token service is: `issued_at` and all times in the token are shifted, so
-    that it is not valid yet, or (`-10m`) no longer valid. Tokens are only checked with `--auth token`.
-    Without parameters: `absent`.
+    `form` selects what is broken. Without any parameter it is `absent`; with other parameters it is `usual`:
+
+    - `usual`: nothing but what the other parameters change
+    - `absent`: no token
+    - `empty`: an empty token
+    - `garbage`: a token that the registry refuses
+    - `expired`: a token that expired a minute ago, while the response says that it was just issued
+    - `wrong-scope`: a token for another repository
+    - `access-token-only`, `token-only`: only one of the members `access_token` and `token`
+    - `html`: an HTML page
+
+    `lifetime` is how long the registry accepts the token; a short one expires during the pull. `claimed` is
+    the lifetime in the response. `skew` is how far ahead the clock of the token service is. It shifts
+    `issued_at` and all times in the token, so that the token is not valid yet or, if `skew` is negative
+    (`-10m`), no longer valid. The registry checks tokens only with `--auth token`.
     """
 
     name = "token"
@@ -148,8 +166,8 @@ class Token(Fault):
     endpoints = frozenset({Endpoint.TOKEN})
     methods = frozenset({"GET", "POST"})
     clients = (
-        "pulls and pushes that outlive their token: moby#33558, buildx#324, jib#691; docker and "
-        "containers/image take it for good for 60 s at least"
+        "Pulls and pushes fail that take longer than the token is valid (moby#33558, buildx#324, "
+        "jib#691). docker and containers/image use a token for at least 60 s."
     )
     example = "lifetime-2s_claimed-5m"
 
@@ -165,13 +183,13 @@ class Token(Fault):
         "html",
     ] | None = Field(None, description="what is broken in the response")  # fmt: skip
     lifetime: Duration | None = Field(None, description="how long the registry accepts the token")
-    claimed: Duration | None = Field(None, description="lifetime in the response (expires_in)")
-    skew: SignedDuration = Field(0.0, description="how far ahead the clock is")
+    claimed: Duration | None = Field(None, description="lifetime in the response (`expires_in`)")
+    skew: SignedDuration = Field(0.0, description="how far ahead the clock of the token service is")
 
     @model_validator(mode="after")
     def _check(self) -> Self:
         if self.form == "expired" and self.lifetime is not None:
-            raise ValueError("an expired token has no lifetime; leave out one of them")
+            raise ValueError("lifetime and form=expired exclude each other; leave out one")
         return self
 
     def inapplicable_reason(self, exchange: Exchange) -> str | None:
@@ -196,7 +214,7 @@ class Token(Fault):
         await context.forward(response.send, scope=with_terms(context.scope, terms))
 
     def _break(self, head: Head, document: dict[str, Any]) -> bytes:
-        """Return the body to send instead of one with that document."""
+        """Return the body to send in place of that document; `html` also changes the Content-Type."""
         form = self.form
         if form is None and not self.model_fields_set - {"form"}:
             form = "absent"
@@ -214,7 +232,7 @@ class Token(Fault):
 
 
 class _TokenResponse:
-    """Delays the head of a token service's response until the body is complete, and sends both changed."""
+    """Collects the response of the token service, and sends it changed once it is complete."""
 
     def __init__(self, context: FaultContext, change: Callable[[Head, dict[str, Any]], bytes]) -> None:
         self._context = context
@@ -234,7 +252,7 @@ class _TokenResponse:
             self._body += message["body"]
             if not message["more_body"]:
                 await self._finish(self._head)
-        else:  # a fault further inside ends the response in the middle
+        else:  # another fault ends the response in the middle
             await self._release(self._head, more=True)
             await self._context.send(message)
 

@@ -1,7 +1,7 @@
-"""The base classes of all faults, and how to write one.
+"""The base classes of all faults, and instructions for writing one.
 
-A fault is a subclass of `Fault` in a module of this package. `__init__.py` imports it and has it in the tuple
-of its family; a new family also needs a line in `CATALOGUE`.
+A fault is a subclass of `Fault` in a module of this package. In `__init__.py`, import it and add it to the
+tuple of its family. A new family also needs a line in `CATALOGUE`.
 
     from pydantic import Field
 
@@ -12,16 +12,16 @@ of its family; a new family also needs a line in `CATALOGUE`.
     class Teapot(Fault):
         '''Responds with 418 and a body of `size` bytes.
 
-        Further paragraphs say what exactly is sent.
+        Further paragraphs describe the response in detail.
         '''
 
         name = "teapot"
         default_endpoint = "manifest"
         responds = True
-        clients = "none that we know of"
+        clients = "No client is known to fail."
         example = "size-1kib"
 
-        size: Size = Field(0, description="bytes of the body")
+        size: Size = Field(0, description="number of bytes of the body")
 
         async def apply(self, context: FaultContext) -> None:
             await context.respond(418, {"content-type": "text/plain"}, bytes(self.size))
@@ -30,44 +30,44 @@ Everything else is derived from the class: image paths, rules, scenarios, the co
 the form in the panel, JSON Schema and docs/reference/faults.md (`brokenreg faults --markdown` prints it).
 
 - The docstring is the help. Its first line is the summary; parameters are in backticks.
-- The module (or the folder) is the family under which the fault is listed.
+- `clients` is one or more full sentences about clients that fail, with the evidence (issue numbers).
+- The module (or folder) is the family under which the fault is listed.
 - The fields are the parameters. Use the types of `parameters.py` (`Size`, `Duration`, ...), or `HeaderName`
-  and `HeaderValue` of `headers.py`: they can be written in a path. Each field has a description and, where
-  possible, a default. Literals must be lower case, because paths are.
+  and `HeaderValue` of `headers.py`: a path can spell them. Each field has a description and, if possible, a
+  default. Literals must be lower case, because image paths are.
 - `apply` either responds itself (`context.respond`, `context.respond_error`, `context.cut`), or lets the
   registry respond: `context.forward_changed` changes status and headers, a `ResponseFilter` also the body,
-  `context.fetch` returns a whole document. Several faults of one exchange wrap each other, and `context.app`
-  is the next one.
-- Randomness comes from `context.random`. To remember something between exchanges, declare a class for it and
-  call `context.memory.get`; bound its size.
-- Responses to HEAD also reach the fault: set `methods`, or return `ends_before(...)` of `parameters.py` from
-  `no_effect_reason`. It does not know 204 and 304.
+  and `context.fetch` returns a whole document. If an exchange has several faults, they wrap each other, and
+  `context.handler` is the next one.
+- Use `context.random` for random numbers. To remember something between exchanges, declare a class of bounded
+  size for it and call `context.memory.get`.
+- The fault also gets responses to HEAD. If it needs a body, set `methods`, or return `ends_before(...)` of
+  `parameters.py` from `no_effect_reason`. `ends_before` does not check for 204 and 304.
 - Protocol `http/1.1` includes HTTP/1.0: check `exchange.http_version` where chunks or keep-alive matter.
 
-When a fault changes nothing, its rule does not count as applied:
+If a fault changes nothing, its rule does not count as applied. What you write depends on what reveals this:
 
-- If the rule shows it, override `conflict_reason`: the rule is refused.
-- If the method shows it, set `methods`: the rule does not match, and the timeline does not mention it.
-- If the request shows it, override `inapplicable_reason`: the rule does not match, and the timeline says why.
-- If status and headers show it, override `no_effect_reason`. A `ResponseFilter` that gets this method calls
-  it; otherwise `apply` must. The rule matches.
-- If the body shows it, `apply` calls `context.no_effect` and forwards the response unchanged. The rule
-  matches.
+- The rule: override `conflict_reason`. The rule is then refused.
+- The method: set `methods`. The rule then does not match, and the timeline does not mention it.
+- The request: override `inapplicable_reason`. The rule then does not match, and the timeline says why.
+- Status and headers: override `no_effect_reason`. A `ResponseFilter` that gets this method calls it;
+  otherwise, `apply` must call it. The rule matches.
+- The body: call `context.no_effect` in `apply` and forward the response unchanged. The rule matches.
 
 The panel calls `inapplicable_reason` and `no_effect_reason` before it adds a rule.
 
-What HTTP cannot express is sent by the wire. `context.write` sends bytes outside of the framing, and
-`context.cut` ends a connection or stream. After a `write` there must be a `cut`: the connection closes, and
-the exchange is `aborted`. If only HTTP/1.1 can express the fault, set `protocols`. If Content-Length is
-removed (`Head.remove`), the server sends the body in chunks. What HTTP can express but the server cannot (a
-slow head) is a key of `http.response.start` in `http/asgi.py`, as `PACE` is. Such a key also passes the other
-faults of the exchange, while a key of `http.response.body` does not.
+The wire sends what HTTP cannot express. `context.write` sends bytes outside of the framing, and `context.cut`
+ends a connection or stream. A `cut` must follow a `write`: the connection closes, and the exchange ends as
+`aborted`. If only HTTP/1.1 can express the fault, set `protocols`. If you remove Content-Length
+(`Head.remove`), the server sends the body in chunks. Something that HTTP can express but ASGI cannot (a slow
+head) is a key of `http.response.start`, such as `PACE` in `http/asgi.py`. The other faults of the exchange
+forward such a key, but not a key of `http.response.body`.
 
-The test belongs to `tests/faults`. The fixtures `each` (plain, TLS, HTTP/2) and `http1` of
-`tests/conftest.py` are `Registry` objects (`tests/running_registry.py`): `push` pushes an image, `rule` adds
-a rule for a block, `ask` returns the response byte for byte, `rule_state` has the counters `matched` and
-`applied`. Tests that go through all faults include a new one without a change. Two things are generated:
-docs/reference/faults.md, and the panel's pictures (`make screenshots`), which list the faults.
+Add a test to `tests/faults`. The fixtures `each` (plain, TLS, HTTP/2) and `http1` of `tests/conftest.py` are
+`Registry` objects (`tests/running_registry.py`): `push` pushes an image, `rule` adds a rule for the time of a
+`with` block, `ask` returns the response byte for byte, and `rule_state` has the counters `matched` and
+`applied`. Tests that run over the whole catalogue include the new fault automatically. Finally, generate what
+lists the faults: docs/reference/faults.md, and the panel's screenshots (`make screenshots`).
 """
 
 from abc import ABC, abstractmethod
@@ -86,10 +86,10 @@ from brokenreg.traffic.matching import Match
 from brokenreg.validation import describe_error, error_location
 
 ANY = "any"
-"""In place of an endpoint: everything that a request can address."""
+"""Stands for all endpoints that a request can have."""
 
 BLOB = "blob"
-"""In place of an endpoint: config or layer."""
+"""Stands for the endpoints config and layer."""
 
 HTTP1, HTTP2 = "http/1.1", "h2"
 
@@ -98,15 +98,15 @@ WRITES = frozenset({"POST", "PATCH", "PUT"})
 
 
 class Fault(BaseModel, ABC):
-    """One kind of failure with its parameters, which are its fields. Its docstring is its help."""
+    """A kind of failure. Its fields are its parameters, and its docstring is its help."""
 
-    # Built when first used; and this module is without `from __future__ import annotations`, or pydantic
-    # would compile the annotations below for each of the faults. Both would be a tenth of a start.
+    # Starting would take a tenth longer without `defer_build`, or if this module imported `annotations` from
+    # `__future__`: pydantic would then compile the annotations below once for each fault.
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     name: ClassVar[str]
     default_endpoint: ClassVar[str]
-    """Where it is applied unless a rule says otherwise: an endpoint, `blob` or `any`."""
+    """The endpoint of a rule that names none: an endpoint, `blob` or `any`."""
 
     methods: ClassVar[frozenset[str] | None] = None
     """The methods to which it can be applied; None for all."""
@@ -118,53 +118,53 @@ class Fault(BaseModel, ABC):
     """The endpoints at which it can have an effect; None for all."""
 
     responds: ClassVar[bool] = False
-    """True if it responds in place of the registry, so that faults further inside are never reached."""
+    """True if it responds in place of the registry, so that the faults that it wraps are never reached."""
 
     clients: ClassVar[str]
-    """Which clients are known to fail, and how."""
+    """Full sentences that say which clients are known to fail, and how."""
 
     example: ClassVar[str]
-    """Parameters for the examples in its help, as a path spells them; empty for the defaults."""
+    """Parameters for the examples in the help, as an image path spells them; empty for the defaults."""
 
     @abstractmethod
     async def apply(self, context: FaultContext) -> None:
         """Apply the fault to one exchange."""
 
     def inapplicable_reason(self, exchange: Exchange) -> str | None:
-        """Return why it cannot be applied to a request that its rule matches, or None.
+        """Return why the fault cannot be applied to a request that its rule matches, or None.
 
-        A subclass adds the reasons that depend on its parameters.
+        Subclasses add reasons that depend on their parameters.
         """
         if exchange.protocol not in self.protocols:
             return f"{exchange.protocol} cannot express it"
         return None
 
     def no_effect_reason(self, exchange: Exchange, head: Head) -> str | None:
-        """Return why it would change nothing of a response with that head, or None if it would, or might.
+        """Return why the fault would not change a response with that head, or None if it might.
 
-        A subclass overrides it if the request, the status or the headers suffice to tell.
+        Subclasses override this if the request, the status or the headers can show it.
         """
         del exchange, head
         return None
 
     def conflict_reason(self, match: Match, endpoints: Collection[Endpoint]) -> str | None:
-        """Return in one line why it can never be applied to what a rule matches at these endpoints, or None.
+        """Return why the fault can never be applied to what a rule matches at these endpoints, or None.
 
-        A subclass adds the reasons that depend on its parameters.
+        The reason is one line. Subclasses add reasons that depend on their parameters.
         """
         if match.protocol is not None and match.protocol not in self.protocols:
             spelled = " and ".join(sorted(self.protocols))
-            return f"match.protocol is {match.protocol}, and {self.name} is for {spelled}"
+            return f"{self.name} needs protocol {spelled}, and match.protocol is {match.protocol}"
         if self.methods is not None and not any(map(match.allows, self.methods)):
             spelled = ", ".join(sorted(self.methods))
-            return f"{self.name} is for {spelled}, and match.method is {match.method}"
+            return f"{self.name} applies only to {spelled}, and match.method is {match.method}"
         if self.endpoints is not None and not self.endpoints & set(endpoints):
             spelled = ", ".join(sorted(self.endpoints))
-            return f"{self.name} has an effect at {spelled}, and the endpoint is {next(iter(endpoints))}"
+            return f"{self.name} applies only at {spelled}, and the endpoint is {next(iter(endpoints))}"
         return None
 
     def shadows(self, inner: "Fault") -> bool:
-        """Return whether `inner` is never reached if this fault is nearer to the client."""
+        """Return whether `inner` is never reached if this fault wraps it."""
         is_always = (
             type(self).inapplicable_reason is Fault.inapplicable_reason and inner.protocols <= self.protocols
         )
@@ -173,64 +173,64 @@ class Fault(BaseModel, ABC):
 
     @classmethod
     def family(cls) -> str:
-        """Return its family: the module or the folder of the catalogue that it is in."""
+        """Return the family of the fault: its module or folder in the catalogue."""
         return cls.__module__.removeprefix(f"{__package__}.").partition(".")[0]
 
     @classmethod
     def summary(cls) -> str:
-        """Return the first line of its help."""
+        """Return the first line of the help."""
         return (cls.__doc__ or "").partition("\n")[0]
 
     @classmethod
     def applies_to(cls, method: str) -> bool:
-        """Return whether it can be applied to a request with that method."""
+        """Return whether the fault can be applied to a request with that method."""
         return cls.methods is None or method in cls.methods
 
     @classmethod
     def short_form(cls, tag: str) -> dict[str, str] | None:
-        """Return the parameters of a tag in the predecessor's form, or None if it has another form."""
+        """Return the parameters of a tag in the short form of the predecessor (`404`), or None."""
         del tag
         return None
 
     @classmethod
     def tag_problem(cls, tag: str, problem: str) -> str:
-        """Return the error message for a tag that is invalid."""
+        """Return the error message for an invalid tag."""
         return f"broken/{cls.name}:{tag}: {problem}; for instance broken/{cls.name}:{cls.example or 'latest'}"
 
     @classmethod
     def of(cls, values: dict[str, Any]) -> Self:
-        """Return the fault with these parameters. Raise `ValueError`: one line that names the parameter."""
+        """Return a fault with these parameters. Raise `ValueError` with one line that names the wrong one."""
         try:
             return cls.model_validate(values)
         except ValidationError as error:
             raise ValueError(first_problem(error, cls)) from None
 
     def parameters(self) -> dict[str, Any]:
-        """Return the parameters that were given, as JSON."""
+        """Return the parameters that were given, in the form that JSON has."""
         return self.model_dump(mode="json", exclude_unset=True)
 
     def spelled(self) -> str:
-        """Return the parameters that were given as a path spells them: `key-value`, joined by `_`."""
+        """Return the given parameters as an image path spells them: `key-value`, joined by `_`."""
         given = self.parameters()
         return join_params({name: _text(given[name]) for name in sorted(given) if given[name] is not None})
 
 
 class ConnectFault(Fault):
-    """A fault of a connection, which is applied before there is a request or an exchange."""
+    """A fault that is applied to a connection, before there is a request or an exchange."""
 
     default_endpoint: ClassVar[str] = "connect"
     responds: ClassVar[bool] = True
 
     @abstractmethod
     def decision(self, registry_view: RegistryView) -> AcceptDecision:
-        """Return what to do with the connection. Raise `OSError` if that is impossible."""
+        """Return what to do with the connection. Raise `OSError` if the fault cannot be applied."""
 
     async def apply(self, context: FaultContext) -> None:
         raise NotImplementedError(f"{self.name} is applied before there is a request")
 
 
 def first_problem(error: ValidationError, model: type[BaseModel]) -> str:
-    """Return the first error of a document that is no valid `model`: one line that names the parameter."""
+    """Return the first error of an invalid document, as one line that names the parameter."""
     names = [part for part in error_location(error) if isinstance(part, str)]
     name = ".".join(spell(part) for part in names)
     return f"{name}: {describe_error(error, model)}" if name else describe_error(error, model)

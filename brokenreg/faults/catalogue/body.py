@@ -1,4 +1,4 @@
-"""Faults of the body: it is truncated, corrupted, swapped, or has another length than announced."""
+"""Body faults: bodies that are truncated, corrupted, swapped, or not as long as announced."""
 
 from __future__ import annotations
 
@@ -22,28 +22,34 @@ _FLIPPED = bytes(255 - byte for byte in range(256))
 class Truncate(Fault):
     """Sends the full Content-Length but only the first `after` bytes, then closes the connection.
 
-    `end` is TCP `fin` (with TLS: without close_notify), `rst`, or `close-notify` (only with TLS). Over HTTP/2
-    the stream ends with RST_STREAM INTERNAL_ERROR; with `scope` connection, the connection ends in the way of
-    `end`. A body that is not longer than `after` is sent unchanged.
+    `end` selects how the connection ends:
+
+    - `fin`: TCP FIN; over TLS without close_notify
+    - `rst`: TCP RST
+    - `close-notify`: TLS close_notify, then FIN; only over TLS
+
+    Over HTTP/2, only the stream ends, with RST_STREAM INTERNAL_ERROR. If `scope` is `connection`, the whole
+    connection ends as `end` says. A body of `after` bytes or fewer is sent unchanged.
     """
 
     name = "truncate"
     default_endpoint = "layer"
     methods = _GET
     clients = (
-        "containerd resumes with Range after FIN, and not after RST (containerd#5921, #9552); docker resumes "
-        "after both, up to 5 times, 5 to 25 s apart; skopeo 1.9 and podman 4.3 do not (newer ones do), but "
-        "podman pulls anew after RST; go-containerregistry does not resume (#1500)"
+        "containerd resumes with Range after FIN, but not after RST (containerd#5921, containerd#9552). "
+        "docker resumes after both, up to 5 times, 5 to 25 s apart. skopeo 1.9 and podman 4.3 do not "
+        "resume, but newer versions do. podman 4.3 pulls again after RST. go-containerregistry does not "
+        "resume (go-containerregistry#1500)."
     )
     example = "after-64kib_end-rst"
 
-    after: Extent = Field(64 * 1024, description="bytes of the body that arrive, or a part of it (50%)")
+    after: Extent = Field(64 * 1024, description="how much of the body to send (64KiB, 50%)")
     end: Literal["fin", "rst", "close-notify"] = Field("fin", description="how the connection ends")
-    scope: Literal["stream", "connection"] = Field("stream", description="what ends, over HTTP/2")
+    scope: Literal["stream", "connection"] = Field("stream", description="what ends over HTTP/2")
 
     def inapplicable_reason(self, exchange: Exchange) -> str | None:
         if self.end == "close-notify" and exchange.scheme != "https":
-            return "close_notify is TLS, and this is plain HTTP"
+            return "close_notify needs TLS, and this is plain HTTP"
         return super().inapplicable_reason(exchange)
 
     def no_effect_reason(self, exchange: Exchange, head: Head) -> str | None:
@@ -53,7 +59,7 @@ class Truncate(Fault):
         await _Truncated(self, context).run()
 
     def ending(self, exchange: Exchange) -> tuple[End, int]:
-        """Return how the response ends over the protocol of an exchange, and the HTTP/2 error code."""
+        """Return how the response of an exchange ends, and the HTTP/2 error code."""
         if exchange.protocol == HTTP2 and self.scope == "stream":
             return End.RESET_STREAM, INTERNAL_ERROR
         return End(self.end), 0
@@ -79,21 +85,24 @@ class _Truncated(ResponseFilter):
 
 
 class Corrupt(Fault):
-    """Flips the bits of one byte of the body, at `offset`, or of one byte in each block of `every` bytes.
+    """Flips the bits of the byte at `offset`, or of one byte in each block of `every` bytes.
 
-    Length and headers are correct, so that only the digest reveals it. Offsets are in the whole content, also
-    in the response to a Range request.
+    Length and headers are correct, so only the digest reveals the change. Offsets count from the start of the
+    whole content, also in a response to a Range request.
     """
 
     name = "corrupt"
     default_endpoint = "layer"
     methods = _GET
-    clients = "all must refuse it (contrast#1628, moby#33527); some have unpacked it by then"
+    clients = (
+        "All clients must refuse the content (contrast#1628, moby#33527). Some have already unpacked it "
+        "by then."
+    )
     example = "offset-1000"
 
-    offset: Size = Field(0, description="the byte to corrupt, from 0; with `every`: in each block")
+    offset: Size = Field(0, description="the byte to corrupt, from 0; with `every`, within each block")
     every: Size | None = Field(
-        None, ge=1, description="corrupt a byte in each block of that size; absent: one byte"
+        None, ge=1, description="block size, to corrupt one byte per block; by default only one byte"
     )
 
     def no_effect_reason(self, exchange: Exchange, head: Head) -> str | None:
@@ -104,7 +113,7 @@ class Corrupt(Fault):
         return _no_success(head)
 
     def next_place(self, position: int) -> int:
-        """Return the next byte to corrupt, from `position` on, or 2**64 if none is left."""
+        """Return the position of the next byte to corrupt, at or after `position`; 2**64 if there is none."""
         if position <= self.offset:
             return self.offset
         if self.every is None:
@@ -135,17 +144,17 @@ class _Corrupted(ResponseFilter):
 
 
 class Swap(Fault):
-    """Sends another blob of the same repository, with the digest of the requested one.
+    """Sends another blob of the same repository under the requested digest.
 
-    Content-Length is that of the other blob, so that all of it arrives; Docker-Content-Digest is that of the
-    requested one. It has no effect if the repository has no other blob.
+    Content-Length is that of the other blob, so it arrives completely. Docker-Content-Digest is the requested
+    digest. The fault has no effect if the repository has no other blob.
     """
 
     name = "swap"
     default_endpoint = "layer"
     methods = _GET
     endpoints = frozenset({Endpoint.CONFIG, Endpoint.LAYER})
-    clients = "all must refuse it; some check the size alone"
+    clients = "All clients must refuse the content. Some check only the size."
     example = ""
 
     def inapplicable_reason(self, exchange: Exchange) -> str | None:
@@ -174,25 +183,26 @@ class Swap(Fault):
 class WrongLength(Fault):
     """Sends a Content-Length that differs from the length of the body.
 
-    `longer` by `by` bytes, and the connection ends (FIN) after the body; `shorter` by `by` bytes, and the
-    rest of the body follows; or `absent` (over HTTP/1.1 the body is then chunked). Over HTTP/2 the stream
-    ends normally.
+    Over HTTP/2 the stream ends normally. `form` selects what is wrong with Content-Length:
+
+    - `longer`: it is `by` bytes too high, and the connection ends (FIN) after the body
+    - `shorter`: it is `by` bytes too low, and the rest of the body follows anyway
+    - `absent`: there is none; over HTTP/1.1 the body is then chunked
     """
 
     name = "wrong-length"
     default_endpoint = "layer"
     methods = READS
     clients = (
-        "containerd#3238 and distribution#3792 (absent); curl takes a body that is too short for "
-        "whole, skopeo "
-        "sees it by the digest"
+        "Some clients need Content-Length (containerd#3238, distribution#3792). curl accepts a body that "
+        "is too short as complete; skopeo detects it by the digest."
     )
     example = "form-longer_by-100"
 
     form: Literal["shorter", "longer", "absent"] = Field(
         "longer", description="what is wrong with Content-Length"
     )
-    by: Size = Field(1, ge=1, description="bytes too few or too many")
+    by: Size = Field(1, ge=1, description="number of bytes too few or too many")
 
     def no_effect_reason(self, exchange: Exchange, head: Head) -> str | None:
         del exchange
@@ -224,7 +234,7 @@ class _WrongLength(ResponseFilter):
         if self._fault.form == "absent" or not self._is_raw:
             await super().body(data, more=more)
             return
-        # The server's own framing refuses bytes beyond the announced length.
+        # The server's framing refuses bytes beyond Content-Length, so they are written without framing.
         fitting = data[: self._announced]
         self._announced -= len(fitting)
         if fitting:
@@ -236,11 +246,11 @@ class _WrongLength(ResponseFilter):
 
 
 def _no_success(head: Head) -> str | None:
-    """Return that a response is no success, or None."""
+    """Return why a response is not a success, or None if it is."""
     return None if head.is_success else f"the status is {head.status}"
 
 
 def _first_byte(head: Head) -> int:
-    """Return where in the whole content the response begins (RFC 9110, section 14.4)."""
+    """Return the offset of the response within the whole content (RFC 9110, section 14.4)."""
     begin = (head.get("content-range") or "").removeprefix("bytes ").partition("-")[0]
     return int(begin) if begin.isdigit() else 0

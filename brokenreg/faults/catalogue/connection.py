@@ -1,4 +1,4 @@
-"""Faults of the connection: it is not served, is reset, closes without a response, or is not HTTP."""
+"""Connection faults: connections that are not served, reset, closed early, or do not carry HTTP."""
 
 from __future__ import annotations
 
@@ -18,23 +18,27 @@ _SOMETHING = b"\x00\x16\x03\x01 this is not HTTP \xff\xfe\r\n\r\n"
 
 
 class Accept(ConnectFault):
-    """Accepts a TCP connection and does not serve it.
+    """Accepts a TCP connection but does not serve it.
 
-    `form`: `reset` (RST immediately), `close` (FIN immediately), `stall` (not a byte for `dur` and then FIN,
-    or until the client disconnects), or `garbage` (responds to the first bytes of the client with bytes that
-    are neither HTTP nor TLS, then FIN). On a TLS listener this happens before the handshake. A rule can match
-    the client only by address, because there is no User-Agent yet.
+    On a TLS listener this happens before the handshake. A rule can match the client only by address, because
+    there is no User-Agent yet. `form` selects what happens:
+
+    - `reset`: RST immediately
+    - `close`: FIN immediately
+    - `stall`: nothing is sent; after `dur` the connection is closed (FIN), or it stays open until the client
+      disconnects
+    - `garbage`: a response to the client's first bytes that is neither HTTP nor TLS, then FIN
     """
 
     name = "accept"
-    clients = "containerd dials once for each host that it knows, skopeo twice; both give up"
+    clients = "containerd connects once to each host that it knows; skopeo connects twice. Both give up."
     example = "form-reset"
 
     form: Literal["reset", "close", "stall", "garbage"] = Field(
         "reset", description="what happens to the connection"
     )
     dur: Duration | None = Field(
-        None, description="how long `stall` lasts; absent: until the client disconnects"
+        None, description="how long `stall` lasts; by default until the client disconnects"
     )
 
     def decision(self, registry_view: RegistryView) -> AcceptDecision:
@@ -52,17 +56,17 @@ class Accept(ConnectFault):
 class Reset(Fault):
     """Resets the TCP connection (RST) instead of responding.
 
-    It reads `after` bytes of the request's body first, to break a push in the middle. To cut a response, use
-    `truncate`. Over HTTP/2 all streams of the connection end.
+    The registry first reads `after` bytes of the request's body, so that you can break a push in the middle.
+    To cut a response, use `truncate`. Over HTTP/2, all streams of the connection end.
     """
 
     name = "reset"
     default_endpoint = "layer"
     responds = True
-    clients = "containerd, regclient: EOF is retried, a reset is not (containerd#9552)"
+    clients = "containerd and regclient retry after EOF, but not after a reset (containerd#9552)."
     example = ""
 
-    after: Size = Field(0, description="bytes of the request's body to read first")
+    after: Size = Field(0, description="number of bytes of the request's body to read first")
 
     async def apply(self, context: FaultContext) -> None:
         received = 0
@@ -77,12 +81,12 @@ class Reset(Fault):
 
 
 class EmptyReply(Fault):
-    """Reads the request and closes the connection (FIN) without a single byte."""
+    """Reads the request and closes the connection (FIN) without sending a byte."""
 
     name = "empty-reply"
     default_endpoint = "manifest"
     responds = True
-    clients = "Go programs say EOF, and repeat a request on a connection that was used before"
+    clients = "Go programs report EOF, and repeat the request if the connection was used before."
     example = ""
 
     async def apply(self, context: FaultContext) -> None:
@@ -90,16 +94,20 @@ class EmptyReply(Fault):
 
 
 class Malformed(Fault):
-    """Responds with something that is not HTTP/1.1, and closes the connection.
+    """Responds with something that is not valid HTTP/1.1, then closes the connection.
 
-    `form`: a bad `status-line`, a bad `header` line, a bad `chunk` in the middle of a chunked body, or
-    `garbage` from the first byte. None of this is possible over HTTP/2.
+    HTTP/2 cannot express this fault. `form` selects what is malformed:
+
+    - `status-line`: the status line
+    - `header`: a header line
+    - `chunk`: a chunk in the middle of a chunked body
+    - `garbage`: everything, from the first byte
     """
 
     name = "malformed"
     default_endpoint = "manifest"
     protocols = frozenset({HTTP1})
-    clients = "proxies and middleboxes do this; few clients retry"
+    clients = "Proxies and middleboxes do this. Few clients retry."
     example = "form-status-line"
 
     form: Literal["status-line", "header", "chunk", "garbage"] = Field(
@@ -143,11 +151,11 @@ class H2Reset(Fault):
     name = "h2-reset"
     default_endpoint = "layer"
     protocols = frozenset({HTTP2})
-    clients = "Go's client repeats after REFUSED_STREAM alone (kairos#4491)"
+    clients = "Go's HTTP client repeats the request only after REFUSED_STREAM (kairos#4491)."
     example = "after-1000_code-7"
 
     after: Extent = Field(
-        0, description="bytes of the body that arrive, or a part of it; 0: no headers either"
+        0, description="how much of the body to send (64KiB, 50%); 0 sends no headers either"
     )
     code: int = Field(
         INTERNAL_ERROR,
@@ -166,18 +174,18 @@ class H2Reset(Fault):
 class H2Goaway(Fault):
     """Ends the HTTP/2 connection with GOAWAY after `after` bytes of the body.
 
-    It names the stream before this one as the last, so a client may repeat the request. The connection then
-    closes, and its other streams end.
+    The frame names the stream before this one as the last, so the client may repeat the request. The
+    connection then closes, and its other streams end.
     """
 
     name = "h2-goaway"
     default_endpoint = "layer"
     protocols = frozenset({HTTP2})
-    clients = "load balancers do this when they are rolled; Go repeats what it can"
+    clients = "Load balancers do this during a rolling restart. Go's HTTP client repeats what it can."
     example = "code-0"
 
     after: Extent = Field(
-        0, description="bytes of the body that arrive, or a part of it; 0: no headers either"
+        0, description="how much of the body to send (64KiB, 50%); 0 sends no headers either"
     )
     code: int = Field(
         0, ge=0, le=2**32 - 1, description="error code: 0 NO_ERROR, 2 INTERNAL_ERROR, 11 ENHANCE_YOUR_CALM"
@@ -191,7 +199,7 @@ class H2Goaway(Fault):
 
 
 class _EndedEarly(ResponseFilter):
-    """Ends the response after a part of the body; if the part is empty, before the headers."""
+    """Ends the response after a part of the body, or before the headers if that part is empty."""
 
     def __init__(self, fault: H2Reset | H2Goaway, context: FaultContext, end: End) -> None:
         super().__init__(context, fault.no_effect_reason)

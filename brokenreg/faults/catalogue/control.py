@@ -1,4 +1,4 @@
-"""The fault that pauses a response until somebody decides: hold."""
+"""The fault that pauses a response until the user decides how it continues: hold."""
 
 from __future__ import annotations
 
@@ -14,18 +14,21 @@ from brokenreg.traffic.exchange import Exchange
 
 
 class Hold(Fault):
-    """Holds the response until somebody resumes, steps or aborts it.
+    """Holds the response until you resume, step or abort it.
 
-    `at` is `headers` (before the status line), or a number of bytes of the body; it has no effect on a body
-    that ends before. Use `brokenreg resume`, `step` and `abort`, the control API or the panel.
+    `at` is `headers` (before the status line) or a number of bytes of the body. The fault has no effect on a
+    body that ends before. To continue, use `brokenreg resume`, `step` or `abort`, the control API, or the
+    panel.
     """
 
     name = "hold"
     default_endpoint = ANY
-    clients = "shows what a client does while it waits"
+    clients = "Use it to see what a client does while it waits."
     example = "at-64kib"
 
-    at: HeadersOrSize = Field("headers", description="`headers`, or bytes of the body")
+    at: HeadersOrSize = Field(
+        "headers", description="where to hold: `headers`, or after that many bytes of the body"
+    )
 
     async def apply(self, context: FaultContext) -> None:
         if self.at == "headers":
@@ -46,6 +49,6 @@ class Hold(Fault):
 
 
 def _holder(context: FaultContext) -> str:
-    """Return what holds the response, for people: `rule 3`, or `rule "hold layers"`."""
+    """Return the name of the rule that holds the response, for display: `rule 3` or `rule "hold layers"`."""
     label = context.exchange.rule or ""
     return label if label.startswith("rule ") else f'rule "{label}"'

@@ -1,4 +1,4 @@
-"""Faults of headers: absent or wrong headers, and wrong ranges."""
+"""Header faults: headers that are absent or wrong, and wrong ranges."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ HeaderName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9!#$%&'*+.^_`|
 """A field name (RFC 9110, section 5.1)."""
 
 HeaderValue = Annotated[str, StringConstraints(pattern=r"^([!-~]([ -~]{0,2046}[!-~])?)?$")]
-"""A field value (RFC 9110, section 5.5): visible ASCII, spaces within."""
+"""A field value (RFC 9110, section 5.5): visible ASCII, with spaces only in the middle."""
 
 _FIRST_LAST = re.compile(rb"bytes=([0-9]{1,18})-([0-9]{1,18})?")
 _SUFFIX = re.compile(rb"bytes=-([0-9]{1,18})")
@@ -31,13 +31,13 @@ _FRAMING = ("content-length", "transfer-encoding", "connection")
 
 
 class _HeaderFault(Fault):
-    """A fault that changes headers of the response, and nothing else."""
+    """A fault that changes only headers of the response."""
 
     def no_effect_reason(self, exchange: Exchange, head: Head) -> str | None:
         del exchange
         changed = Head(head.message())
         self.change(changed)
-        return "the headers are the same" if sorted(changed.headers) == sorted(head.headers) else None
+        return "the headers stay the same" if sorted(changed.headers) == sorted(head.headers) else None
 
     @abstractmethod
     def change(self, head: Head) -> None:
@@ -54,26 +54,31 @@ class _HeaderFault(Fault):
 
 
 class Header(_HeaderFault):
-    """Sets, adds or removes any response header.
+    """Sets, adds or removes a response header.
 
-    Without `value` the header is removed. Framing (Content-Length, Transfer-Encoding, Connection) belongs
-    to other faults. Use `match.method` to distinguish HEAD from GET.
+    Without `value`, the header is removed. Framing headers (Content-Length, Transfer-Encoding, Connection)
+    cannot be changed: use `wrong-length` or `malformed` instead. Use `match.method` to treat HEAD and GET
+    differently.
     """
 
     name = "header"
     default_endpoint = "manifest"
-    clients = "containerd#7390, distribution#3792: HEAD and GET are read by different code"
+    clients = (
+        "Clients read the responses to HEAD and GET with different code (containerd#7390, distribution#3792)."
+    )
     example = "header-docker-content-digest"
 
     header: HeaderName = Field("docker-content-digest", description="name of the header")
-    value: HeaderValue | None = Field(None, description="its value; absent: the header is removed")
-    add: bool = Field(False, description="keep what is there, and add one more")
+    value: HeaderValue | None = Field(
+        None, description="value of the header; without it, the header is removed"
+    )
+    add: bool = Field(False, description="add the header to those that are there, instead of replacing them")
 
     @field_validator("header")
     @classmethod
-    def _is_no_framing(cls, header: str) -> str:
+    def _check_not_framing(cls, header: str) -> str:
         if header.lower() in _FRAMING:
-            raise ValueError(f"{header} is framing; see the faults wrong-length and malformed")
+            raise ValueError(f"{header} is framing; use the fault wrong-length or malformed")
         return header
 
     def change(self, head: Head) -> None:
@@ -84,14 +89,14 @@ class Header(_HeaderFault):
 
 
 class ContentType(_HeaderFault):
-    """Responds with another Content-Type, or with none."""
+    """Responds with a different Content-Type, or with none."""
 
     name = "content-type"
     default_endpoint = "manifest"
-    clients = "those that trust the header more than the document, and those that need it"
+    clients = "Some clients trust the header more than the document, and some cannot do without it."
     example = ""
 
-    value: HeaderValue = Field("text/html", description="the media type; `none`: no header")
+    value: HeaderValue = Field("text/html", description="the media type, or `none` to send no header")
 
     def change(self, head: Head) -> None:
         head.remove("content-type")
@@ -102,15 +107,17 @@ class ContentType(_HeaderFault):
 class NoDigest(_HeaderFault):
     """Removes Docker-Content-Digest and ETag, or sends a wrong digest.
 
-    `form` is `absent`, `wrong` (a digest of something else) or `malformed` (no digest at all).
+    `form` is `absent`, `wrong` (the digest of something else) or `malformed` (not a digest). ETag is removed
+    in all forms.
     """
 
     name = "no-digest"
     default_endpoint = "manifest"
     endpoints = frozenset({Endpoint.MANIFEST, Endpoint.CONFIG, Endpoint.LAYER, Endpoint.UPLOAD})
     clients = (
-        "those that resolve a tag by HEAD alone: containerd#3238, #7390; docker and containerd 1.6 send GET "
-        "where it is absent; where it is wrong, containerd fails and docker requests the tag again"
+        "Clients that resolve a tag by HEAD alone fail (containerd#3238, containerd#7390). If the header "
+        "is absent, docker and containerd 1.6 send GET. If it is wrong, containerd fails and docker "
+        "requests the tag again."
     )
     example = ""
 
@@ -130,24 +137,28 @@ class NoDigest(_HeaderFault):
 
 
 class Range(Fault):
-    """Responds wrongly to a Range request.
+    """Responds incorrectly to a Range request.
 
-    `ignore`: 200 with the whole content. `shift`: 206 with bytes that begin `by` bytes later than
-    Content-Range says (416 if that is beyond the end). `header`: 206 with the correct bytes, but a
-    Content-Range that is `by` bytes too high. `refuse`: 416. It has no effect on a request without Range.
+    The fault has no effect on a request without Range. `form` selects what is wrong:
+
+    - `ignore`: 200 with the whole content
+    - `shift`: 206, but the bytes start `by` bytes later than Content-Range says (416 if that is past the end)
+    - `header`: 206 with the correct bytes, but Content-Range is `by` bytes too high
+    - `refuse`: 416
     """
 
     name = "range"
     default_endpoint = "layer"
     methods = READS
     clients = (
-        "resumed and parallel downloads: containerd tolerates 200, docker begins anew 10 s later, "
-        "containers/image and regclient give up (containerd#2364, #12291, clair#2022)"
+        "Resumed and parallel downloads are affected (containerd#2364, containerd#12291, clair#2022). "
+        "containerd tolerates a 200. docker starts again 10 s later. containers/image and regclient give "
+        "up."
     )
     example = "form-ignore"
 
     form: Literal["ignore", "shift", "header", "refuse"] = Field("ignore", description="what is wrong")
-    by: Size = Field(1, ge=1, description="bytes, for `shift` and `header`")
+    by: Size = Field(1, ge=1, description="number of bytes, for `shift` and `header`")
 
     def no_effect_reason(self, exchange: Exchange, head: Head) -> str | None:
         del head
@@ -175,7 +186,7 @@ class Range(Fault):
             )
 
     def _shifted(self, requested: bytes) -> bytes | None:
-        """Return a later range, to send in place of the requested one; None if that is not one range."""
+        """Return the requested range moved by `by` bytes; None if the request is not for one range."""
         if match := _FIRST_LAST.fullmatch(requested):
             last = str(int(match[2]) + self.by) if match[2] else ""
             return f"bytes={int(match[1]) + self.by}-{last}".encode()
@@ -185,20 +196,20 @@ class Range(Fault):
 
 
 def _requesting(context: FaultContext, range_: bytes | None) -> Scope:
-    """Return the request with another Range, or with none."""
+    """Return the request with that Range header, or without one."""
     others = [pair for pair in context.scope["headers"] if pair[0] != b"range"]
     ranges = [] if range_ is None else [(b"range", range_)]
     return {**context.scope, "headers": [*others, *ranges]}
 
 
 def _check_whole(context: FaultContext, head: Head) -> None:
-    """Note that the fault has no effect if the response is not the whole content."""
+    """Note that `ignore` has no effect if the response is not the whole content."""
     if head.status != 200:
         context.no_effect(f"the status is {head.status}")
 
 
 def _relabel(context: FaultContext, by: int, head: Head) -> None:
-    """Move Content-Range. A 416 for the shifted range is a wrong response, too."""
+    """Move Content-Range by that many bytes. A 416 for a shifted range also counts as applied."""
     match = _CONTENT_RANGE.fullmatch(head.get("content-range") or "")
     if match is not None and int(match[1]) + by >= 0:
         head.set("content-range", f"bytes {int(match[1]) + by}-{int(match[2]) + by}/{match[3]}")

@@ -1,4 +1,4 @@
-"""Faults of lists: pages of tags with wrong links, and wrong responses about referrers."""
+"""Listing faults: tag pages with wrong links, and wrong responses to requests for referrers."""
 
 from __future__ import annotations
 
@@ -25,13 +25,19 @@ _HTML = b"<!doctype html><title>Sign in</title><h1>Sign in</h1>\n"
 
 
 class TagPages(Fault):
-    """Lists tags in pages that clients often handle wrongly.
+    """Lists tags in pages that clients often handle incorrectly.
 
-    `invented` adds that many invented tags. `page` is the size of a page, also if the client requests
-    larger pages or none. `cap`: a larger `n` is refused with 400 PAGINATION_NUMBER_INVALID. `link` is what
-    is wrong with the Link to the next page: `absent` though there is a page, `malformed`, `cyclic` (from the
-    last page to the first: it never ends), `absolute` (a URL with a host: valid, but rare), `foreign` (at
-    the second origin, which does not have the invented tags, and records credentials that arrive there).
+    `invented` adds that many invented tags. `page` is the page size, even if the client requests larger pages
+    or none. `cap` refuses a larger `n` with 400 (code PAGINATION_NUMBER_INVALID). `link` selects what is
+    wrong with the Link to the next page:
+
+    - `honest`: nothing
+    - `absent`: it is missing although there is another page
+    - `malformed`: it has a syntax error
+    - `cyclic`: the last page links to the first, so the list never ends
+    - `absolute`: it is a URL with a host, which is valid but rare
+    - `foreign`: it leads to the second origin, which does not have the invented tags and records credentials
+      that arrive there
     """
 
     name = "tag-pages"
@@ -39,15 +45,16 @@ class TagPages(Fault):
     endpoints = frozenset({Endpoint.TAGS})
     methods = _GET
     clients = (
-        "those that want all tags in one page, or follow Link forever: image-reflector-controller#585, #931"
+        "Some clients need all tags in one page, and some follow Link forever "
+        "(image-reflector-controller#585, image-reflector-controller#931)."
     )
     example = "invented-9000_page-100_link-absent"
 
     link: Literal["honest", "absent", "malformed", "cyclic", "absolute", "foreign"] = Field(
         "honest", description="what is wrong with Link"
     )
-    page: int | None = Field(None, ge=1, le=10**6, description="largest page; absent: as requested")
-    cap: int | None = Field(None, ge=0, le=10**6, description="largest `n` that is accepted; absent: any")
+    page: int | None = Field(None, ge=1, le=10**6, description="maximum page size; by default as requested")
+    cap: int | None = Field(None, ge=0, le=10**6, description="largest `n` that is accepted; by default any")
     invented: int = Field(0, ge=0, le=100_000, description="number of additional, invented tags")
 
     def no_effect_reason(self, exchange: Exchange, head: Head) -> str | None:
@@ -72,7 +79,7 @@ class TagPages(Fault):
         try:
             original = page_of(requested.get, (there,), path)
         except OCIError as error:
-            context.no_effect("the registry refuses it, too")
+            context.no_effect("the registry refuses the request, too")
             await context.respond_error(error)
             return
         query = dict(requested)
@@ -81,14 +88,14 @@ class TagPages(Fault):
         page, links = page_of(query.get, (there, await self._invented_tags()), path)
         link = self._link(context, links.get("link"), query)
         if (page, link) == (original[0], original[1].get("link")):
-            context.no_effect("the page is the same")
+            context.no_effect("the page stays the same")
         await _send_response_page(context, head, {"name": context.exchange.target.name, "tags": page}, link)
 
     async def _invented_tags(self) -> list[str]:
         return await asyncio.to_thread(_invented, self.invented) if self.invented else []
 
     def _link(self, context: FaultContext, link: str | None, query: dict[str, str]) -> str | None:
-        """Return the Link header, made from the original one."""
+        """Return the Link header to send, or None for no header."""
         if self.link == "cyclic" and link is None:
             first = urlencode({"n": query["n"]} if "n" in query else {})
             return f'<{context.scope["path"]}?{first}>; rel="next"'
@@ -106,18 +113,24 @@ class TagPages(Fault):
 
 
 class Referrers(Fault):
-    """Responds wrongly to requests for the referrers of a manifest.
+    """Responds incorrectly to requests for the referrers of a manifest.
 
-    `not-found` and `bad-request`: 404 and 400, as registries without this API respond, so that clients must
-    look for the tag `sha256-<hex>`; `html`: 200 with a page; `redirect`: 307 to such a page at the second
-    origin; `empty`: 200 without a body; `none`: an empty index; `wrong-type`: a document that is not an
-    index; `paged`: one referrer per page, with Link.
+    `form` selects the response:
+
+    - `not-found`, `bad-request`: 404 or 400, as from a registry without this API; clients must then look for
+      the tag `sha256-<hex>`
+    - `html`: 200 with an HTML page
+    - `redirect`: 307 to an HTML page at the second origin
+    - `empty`: 200 without a body
+    - `none`: an empty index
+    - `wrong-type`: a document that is not an index
+    - `paged`: one referrer per page, with Link
     """
 
     name = "referrers"
     default_endpoint = "referrers"
     methods = _GET
-    clients = "those that look for signatures: oras-go#633, go-containerregistry#1647"
+    clients = "Clients that look for signatures are affected (oras-go#633, go-containerregistry#1647)."
     example = "form-html"
 
     form: Literal["not-found", "bad-request", "html", "redirect", "empty", "none", "wrong-type", "paged"] = (
@@ -149,7 +162,7 @@ class Referrers(Fault):
                 await self._index(context)
 
     async def _index(self, context: FaultContext) -> None:
-        """Send less than there is: nothing, or one referrer per page."""
+        """Send an index with fewer referrers: none, or one per page."""
         head, body = await context.fetch()
         manifests = _listed(head, body, "manifests")
         if manifests is None:
@@ -167,7 +180,7 @@ class Referrers(Fault):
             else:
                 link = head.get("link")  # to referrers that did not fit into the original page
         if listed == manifests:
-            context.no_effect("the list is the same")
+            context.no_effect("the list stays the same")
         index = {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": listed}
         await _send_response_page(context, head, index, link)
 
@@ -175,7 +188,7 @@ class Referrers(Fault):
 async def _send_response_page(
     context: FaultContext, head: Head, document: dict[str, Any], link: str | None
 ) -> None:
-    """Send the original response with another document and Link; its other headers stay."""
+    """Send the response with that document and Link; its other headers stay as they are."""
     body = _compact(document)
     head.set("content-length", str(len(body)))
     head.remove("link")
@@ -185,7 +198,7 @@ async def _send_response_page(
 
 
 def _listed(head: Head, body: bytes, member: str) -> list[Any] | None:
-    """Return what a document lists; None if it is an error, or was changed by another fault."""
+    """Return the list in a document; None for an error, or if another fault has changed the document."""
     if head.status != 200:
         return None
     try:
@@ -198,7 +211,7 @@ def _listed(head: Head, body: bytes, member: str) -> list[Any] | None:
 
 @lru_cache(4)
 def _invented(count: int) -> list[str]:
-    """Return that many invented tags, in order; the maximum takes a tenth of a second."""
+    """Return that many invented tags in order. The maximum takes a tenth of a second, so it is cached."""
     return [f"invented-{number:06}" for number in range(1, count + 1)]
 
 

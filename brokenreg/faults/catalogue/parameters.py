@@ -1,4 +1,4 @@
-"""Types of fault parameters, and how rules and paths spell them."""
+"""The types of fault parameters, and how rules and image paths spell them."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from brokenreg.wording import counted
 _PORTION = re.compile(r"([0-9]{1,3}(?:\.[0-9]{1,6})?)(?:%|pct)", re.ASCII)
 _FRACTION = re.compile(r"[01]\.[0-9]{1,6}", re.ASCII)
 HEADERS = "headers"
-"""The place before the status line, instead of a place in the body."""
+"""The position before the status line, as opposed to a position in the body."""
 
 _PORTION_DIGITS = 8
-"""Decimals of a share: as many as a percentage with six decimals has."""
+"""Decimals of a portion: enough for a percentage with six decimals."""
 
 _MAX_SIZE = 2**63 - 1
 _MAX_SECONDS = 2.0**33
 
 
 def _seconds(value: Any) -> Any:
-    """Read a duration, and round it to nanoseconds, as it is spelled."""
+    """Return a duration in seconds, rounded to nanoseconds because that is how it is spelled."""
     if isinstance(value, str):
         return parse_duration(value)
     if isinstance(value, int | float) and abs(value) <= _MAX_SECONDS:
@@ -36,7 +36,7 @@ def _seconds(value: Any) -> Any:
 
 def _bytes(value: Any) -> Any:
     if isinstance(value, bool):
-        raise ValueError("write bytes, for instance 65536 or 64KiB")  # noqa: TRY004 - pydantic wants it so
+        raise ValueError("write bytes, for instance 65536 or 64KiB")  # noqa: TRY004 - pydantic reports only ValueError
     return parse_size(value) if isinstance(value, str) else value
 
 
@@ -48,7 +48,7 @@ def _extent(value: Any) -> Any:
             return _portion(float(match[1]) / 100)
         if _FRACTION.fullmatch(value):
             return _portion(float(value))
-    return _size_within(value, "write bytes (65536, 64KiB) or a part of the whole (50%)")
+    return _size_within(value, "write bytes (65536, 64KiB) or a percentage (50%)")
 
 
 def _size_within(value: Any, hint: str) -> int:
@@ -72,7 +72,7 @@ def _share(value: Any) -> Any:
             match = _PORTION.fullmatch(value)
             return float(match[1]) / 100 if match else float(value)
         except ValueError:
-            raise ValueError("write a number from 0 to 1, or percents (50%, in paths 50pct)") from None
+            raise ValueError("write a number from 0 to 1, or a percentage (50%, in paths 50pct)") from None
     return value
 
 
@@ -82,7 +82,7 @@ def _headers_or_extent(value: Any) -> Any:
 
 def _portion(value: float) -> float:
     if not 0 <= value <= 1:
-        raise ValueError(f"{100 * value:g}% is not a part of a whole; write 0 to 100 percent, or bytes")
+        raise ValueError(f"{100 * value:g}% is not between 0% and 100%; write a percentage, or bytes")
     return round(value, _PORTION_DIGITS)
 
 
@@ -106,7 +106,7 @@ Duration = Annotated[
                 {"type": "number", "minimum": 0, "maximum": _MAX_SECONDS},
                 {"type": "string", "pattern": r"^([0-9]{1,7}(ns|us|ms|s|m|h))+$"},
             ],
-            "description": "as Go writes durations, for instance 1m30s; a bare number is seconds",
+            "description": "a Go duration, for example 1m30s; a bare number is seconds",
         }
     ),
 ]
@@ -123,11 +123,11 @@ SignedDuration = Annotated[
                 {"type": "number", "minimum": -_MAX_SECONDS, "maximum": _MAX_SECONDS},
                 {"type": "string", "pattern": r"^-?([0-9]{1,7}(ns|us|ms|s|m|h))+$"},
             ],
-            "description": "as Go writes durations, for instance -1m30s; a bare number is seconds",
+            "description": "a Go duration, for example -1m30s; a bare number is seconds",
         }
     ),
 ]
-"""Seconds, also negative; written as `Duration` is."""
+"""Seconds, which may be negative; written like `Duration`."""
 
 Size = Annotated[int, BeforeValidator(_bytes), Field(ge=0, le=_MAX_SIZE), WithJsonSchema(_SIZE_SCHEMA)]
 """Bytes; written as `65536` or `64KiB`."""
@@ -145,7 +145,7 @@ Extent = Annotated[
     PlainSerializer(_spell_extent, return_type=int | str, when_used="json"),
     WithJsonSchema(_EXTENT_SCHEMA),
 ]
-"""A place in a body: bytes (an int), or a part of it (a float from 0 to 1; `50%`, in paths `50pct`)."""
+"""A position in a body: bytes (an int), or a portion (a float from 0 to 1; `50%`, in paths `50pct`)."""
 
 Share = Annotated[
     float,
@@ -160,14 +160,14 @@ Share = Annotated[
         }
     ),
 ]
-"""A part of all: a number from 0 to 1; written also in percents (`50%`, in paths `50pct`)."""
+"""A share from 0 to 1; also written as a percentage (`50%`, in paths `50pct`)."""
 
 HeadersOrSize = Annotated[
     Literal["headers"] | int,
     BeforeValidator(_headers_or_size),
     WithJsonSchema({"anyOf": [{"const": HEADERS}, *_SIZE_SCHEMA["anyOf"]]}),
 ]
-"""`headers`, or bytes of the body."""
+"""`headers`, or a number of bytes of the body."""
 
 HeadersOrExtent = Annotated[
     Literal["headers"] | int | float,
@@ -175,18 +175,18 @@ HeadersOrExtent = Annotated[
     PlainSerializer(_spell_extent, return_type=int | str, when_used="json"),
     WithJsonSchema({"anyOf": [{"const": HEADERS}, *_EXTENT_SCHEMA["anyOf"]]}),
 ]
-"""`headers`, or a place in the body."""
+"""`headers`, or a position in the body."""
 
 
 def bytes_of(extent: float, length: int | None) -> int | None:
-    """Return a place in bytes in a body of that length; None if it is a part of an unknown length."""
+    """Return a position in bytes; None if it is a portion and the length of the body is not known."""
     if isinstance(extent, int):
         return extent
     return None if length is None else int(extent * length)
 
 
 def ends_before(place: float, exchange: Exchange, head: Head) -> str | None:
-    """Return how a body ends before that place, a number of bytes or a part of it; None if it does not."""
+    """Return why a body ends before a position (bytes or a portion), or None if it does not."""
     if exchange.method == "HEAD":
         return "the response has no body"
     first = bytes_of(place, head.length)

@@ -23,14 +23,20 @@ _ANSWERS = {"html": Answer.HTML, "loop": Answer.LOOP}
 
 
 class Redirect(Fault):
-    """Redirects to a signed URL of the second origin, as registries with an object store do.
+    """Redirects to a signed URL at the second origin, as registries with an object store do.
 
-    `form` is what happens there: the URL `works`; it is `expired` (403, an XML body); it is valid for
-    `head-only`, and GET gets a 403; it responds with 200 and an `html` page; it redirects to itself in a
-    `loop`; it is `dead`, on a port that refuses connections. A URL responds with 403 after its `lifetime`.
-    With `hops`, the content follows after that many redirects. No rules are evaluated at the second origin.
-    `GET /v1/status` reports the credentials that arrive there. It has no effect on a client that must log in
-    first.
+    `form` selects what happens at that URL:
+
+    - `works`: the content is served
+    - `expired`: 403 with an XML body
+    - `head-only`: the URL is valid only for HEAD, and GET gets a 403
+    - `html`: 200 with an HTML page
+    - `loop`: a redirect to itself
+    - `dead`: the URL has a port that refuses connections
+
+    The URL responds with 403 when its `lifetime` is over. With `hops`, the content follows after that many
+    redirects. Rules are not evaluated at the second origin. `GET /v1/status` lists the credentials that
+    arrive there. The fault has no effect on a client that must log in first.
     """
 
     name = "redirect"
@@ -38,24 +44,27 @@ class Redirect(Fault):
     methods = READS | WRITES
     responds = True
     clients = (
-        "docker requests a layer again whose URL is expired; containerd, skopeo and podman do not; scanners "
-        "that keep an expired URL or send HEAD to one that is signed for GET (stackrox#22899, clair#1264, "
-        "containerd#11949); those that send credentials on (oras-go#1197, distribution-spec#607)"
+        "If the URL has expired, docker requests the layer again; containerd, skopeo and podman do not. "
+        "Scanners fail that keep an expired URL or send HEAD to a URL that is signed for GET "
+        "(stackrox#22899, clair#1264, containerd#11949). Some clients send their credentials to the other "
+        "origin (oras-go#1197, distribution-spec#607)."
     )
     example = "form-expired"
 
     form: Literal["works", "expired", "head-only", "html", "loop", "dead"] = Field(
-        "works", description="what is wrong with the URL"
+        "works", description="what happens at the URL"
     )
-    status: Status = Field(307, description="status: 301, 302, 303, 307 or 308")
+    status: Status = Field(307, description="status of the redirect: 301, 302, 303, 307 or 308")
     lifetime: Duration = Field(LIFETIME, description="how long the URL works")
-    hops: int = Field(1, ge=1, le=1000, description="redirects before the content, this one included")
+    hops: int = Field(
+        1, ge=1, le=1000, description="number of redirects before the content, including this one"
+    )
 
     def shadows(self, inner: Fault) -> bool:
         return False  # it does not apply to a client that must log in first
 
     async def apply(self, context: FaultContext) -> None:
-        # The URL needs no login, so only a client that is logged in gets one.
+        # The signed URL works without a login, so only a client that has logged in may get one.
         if not context.registry_view.access_check.admits(context.scope):
             context.no_effect("the registry requires a login first")
             await context.forward()

@@ -1,4 +1,4 @@
-"""Faults that respond with another status."""
+"""Faults that respond with an error status."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _USUAL = {
     401: (ErrorCode.UNAUTHORIZED, "Authentication required"),
     403: (ErrorCode.FORBIDDEN, "Fakereg: Access to this resource is forbidden"),
     404: (ErrorCode.MANIFEST_UNKNOWN, "Looking for something?"),
-    # Not what the message says; the output of clients has depended on it since the predecessor.
+    # The code does not fit the message, but the output of clients has depended on it since the predecessor.
     405: (ErrorCode.UNAUTHORIZED, "Method not allowed"),
     408: (ErrorCode.TIMEOUT, "Request timeout"),
     429: (ErrorCode.TOOMANYREQUESTS, "Too many requests"),
@@ -43,7 +43,7 @@ _MAX_PUSHES = 10_000
 
 
 class _Windows(LRUCache[str, tuple[float, int]]):
-    """When the current window of each client began, on the monotonic clock, and its requests in it."""
+    """For each client, the start of its current window (monotonic clock) and the requests counted in it."""
 
     def __init__(self) -> None:
         super().__init__(_MAX_CLIENTS)
@@ -51,41 +51,46 @@ class _Windows(LRUCache[str, tuple[float, int]]):
 
 @dataclass(slots=True)
 class _Push:
-    """When something was pushed, on the monotonic clock, and how often it was requested since."""
+    """The time of a push (monotonic clock), and how often its content was requested since."""
 
     at: float
     reads: int = 0
 
 
 class _Pushes(LRUCache[tuple[str, str], _Push]):
-    """The newest pushes, by repository and by tag or digest."""
+    """The most recent pushes, by repository and tag or digest."""
 
     def __init__(self) -> None:
         super().__init__(_MAX_PUSHES)
 
 
 class Error(Fault):
-    """Responds with `status` and an error in OCI format instead of the content.
+    """Responds with `status` and an OCI error instead of the content.
 
-    `body` can also be an HTML page, as proxies send, or empty. The registry does not see the request, so it
-    stores nothing of a push.
+    The registry does not process the request, so a push stores nothing. `body` selects the form of the
+    body: an OCI error, an HTML page such as proxies send, or nothing.
     """
 
     name = "error"
     default_endpoint = "manifest"
     responds = True
     clients = (
-        "containerd 1.6, skopeo and podman give up at a 503 (newer containerd repeats 500, 503 and 504 "
-        "once); docker requests a layer again immediately and after 5 s, a manifest by GET after HEAD and no "
-        "more; HTML bodies break those that parse them (containerd#10898, kaniko#584, claircore#1748)"
+        "containerd 1.6, skopeo and podman give up at a 503. Newer containerd repeats 500, 503 and 504 "
+        "once (containerd#10898). docker requests a layer again immediately and after 5 s; it tries a "
+        "manifest with HEAD and GET, and no more. HTML bodies break clients that parse them (kaniko#584, "
+        "claircore#1748)."
     )
     example = "404"
 
     status: int = Field(500, ge=400, le=599, description="HTTP status, 400 to 599")
-    code: str | None = Field(None, pattern=r"^[A-Z_]{1,64}$", description="error code; absent: the usual one")
-    message: str | None = Field(None, max_length=1024, description="error message; absent: the usual one")
+    code: str | None = Field(
+        None, pattern=r"^[A-Z_]{1,64}$", description="error code; by default the usual one for the status"
+    )
+    message: str | None = Field(
+        None, max_length=1024, description="error message; by default the usual one for the status"
+    )
     body: Literal["json", "html", "empty"] = Field("json", description="form of the body")
-    retry_after: HeaderValue | None = Field(None, description="value of the header Retry-After")
+    retry_after: HeaderValue | None = Field(None, description="value of the Retry-After header")
 
     async def apply(self, context: FaultContext) -> None:
         code, message = _USUAL.get(self.status, (ErrorCode.UNKNOWN, f"Status {self.status}, on purpose"))
@@ -111,28 +116,33 @@ class Error(Fault):
 
 
 class RateLimit(Fault):
-    """Allows `quota` requests in each `window`, and responds to all others with 429 TOOMANYREQUESTS.
+    """Allows `quota` requests per `window` and responds to all others with 429 (code TOOMANYREQUESTS).
 
-    There is a window for each client address, or one for all (`by`); it begins with its first request.
-    Every response has `ratelimit-limit` and `ratelimit-remaining` as Docker Hub does
-    (`100;w=21600`). `retry_after` is `seconds` or a `date` until the window ends, `absent`, `garbage` (no
-    number, no date) or `huge` (ten years).
+    A window starts with its first request. `by` decides whether each client address has a window of its own
+    or all clients share one. Every response has the headers `ratelimit-limit` and `ratelimit-remaining` in
+    the form that Docker Hub uses (`100;w=21600`). `retry_after` selects the Retry-After header of a 429:
+
+    - `seconds`: the number of seconds until the window ends
+    - `date`: the time at which the window ends
+    - `absent`: no header
+    - `garbage`: neither a number nor a date
+    - `huge`: ten years
     """
 
     name = "rate-limit"
     default_endpoint = "manifest"
     clients = (
-        "containers/image honours Retry-After, 5 tries of 2 to 60 s; containerd repeats immediately "
-        "(#10447); docker "
-        "gives up; oras-go#1210, go-containerregistry#2111"
+        "containers/image honours Retry-After and tries 5 times, 2 to 60 s apart. containerd repeats the "
+        "request immediately (containerd#10447). docker gives up. Other reports are oras-go#1210 and "
+        "go-containerregistry#2111."
     )
     example = "quota-2_window-1m"
 
-    quota: int = Field(0, ge=0, le=10**9, description="requests that are allowed in a window; 0: none")
-    window: Duration = Field(60.0, gt=0, description="length of a window")
-    by: Literal["client", "all"] = Field("client", description="which requests count together")
+    quota: int = Field(0, ge=0, le=10**9, description="number of requests allowed per window; 0 allows none")
+    window: Duration = Field(60.0, gt=0, description="length of the window")
+    by: Literal["client", "all"] = Field("client", description="whose requests are counted together")
     retry_after: Literal["seconds", "date", "absent", "garbage", "huge"] = Field(
-        "seconds", description="form of Retry-After"
+        "seconds", description="form of the Retry-After header"
     )
 
     async def apply(self, context: FaultContext) -> None:
@@ -176,12 +186,15 @@ class RateLimit(Fault):
 
 
 class NotFound(Fault):
-    """Responds with 404 and the code for what was requested, for instance BLOB_UNKNOWN."""
+    """Responds with 404 and the error code that fits the request, for example BLOB_UNKNOWN."""
 
     name = "not-found"
     default_endpoint = "layer"
     responds = True
-    clients = "a manifest that names missing blobs: harbor#22747; docker requests it twice, then gives up"
+    clients = (
+        "docker requests a missing layer twice, then gives up. Registries send this when a manifest lists "
+        "blobs that are missing (harbor#22747)."
+    )
     example = ""
 
     async def apply(self, context: FaultContext) -> None:
@@ -192,36 +205,39 @@ class NotFound(Fault):
 
 
 class HeadDiffers(Fault):
-    """Responds to HEAD with `status` and without the usual headers; GET works."""
+    """Responds to HEAD with `status` and without the usual headers; GET works as usual."""
 
     name = "head-differs"
     default_endpoint = "manifest"
     methods = frozenset({"HEAD"})
     responds = True
     clients = (
-        "those that send HEAD first and believe it: containerd, crossplane#3223, distribution#1485; docker "
-        "continues with GET, containers/image sends no HEAD"
+        "Clients that send HEAD first and trust the result fail: containerd, crossplane#3223, "
+        "distribution#1485. docker continues with GET. containers/image sends no HEAD."
     )
     example = "status-403"
 
-    status: int = Field(404, ge=200, le=599, description="status for HEAD")
+    status: int = Field(404, ge=200, le=599, description="status of the response to HEAD")
 
     async def apply(self, context: FaultContext) -> None:
         await context.respond(self.status, {"content-type": "application/json"})
 
 
 class ReadAfterWrite(Fault):
-    """Responds with 404 for what was just pushed: for `reads` requests, or for `dur`, whichever is longer.
+    """Responds with 404 after a push, to the first `reads` requests or for `dur`, whichever is longer.
 
-    Its rule must match the push too: PUT as well as GET and HEAD. It applies to the tag and the digest of a
-    manifest.
+    The rule must match the PUT of the push as well as the GET and HEAD requests after it. The fault applies
+    to both the tag and the digest of the pushed manifest.
     """
 
     name = "read-after-write"
     default_endpoint = "manifest"
     methods = READS | {"PUT"}
     endpoints = frozenset({Endpoint.MANIFEST})
-    clients = "release tools that push and check immediately: release-sdk#55; geo-replicated registries"
+    clients = (
+        "Release tools that push and check immediately fail (release-sdk#55). Geo-replicated registries "
+        "behave like this."
+    )
     example = "reads-2"
 
     reads: int = Field(0, ge=0, le=10**6, description="number of requests after a push that get a 404")
@@ -245,7 +261,7 @@ class ReadAfterWrite(Fault):
                 code = _UNKNOWN.get(target.endpoint, ErrorCode.NAME_UNKNOWN)
                 await context.respond_error(OCIError(404, code, "Pushed, but not visible yet"))
                 return
-        context.no_effect("nothing was just pushed" if push is None else "it is visible by now")
+        context.no_effect("nothing was pushed recently" if push is None else "the push is visible by now")
         await context.forward()
 
     async def _push(self, context: FaultContext, pushes: _Pushes) -> None:

@@ -1,4 +1,4 @@
-"""Faults of time: a response is late, slow, or stops."""
+"""Timing faults: responses that are late, slow, or stop in the middle."""
 
 from __future__ import annotations
 
@@ -19,25 +19,25 @@ from brokenreg.traffic.exchange import Exchange
 from brokenreg.traffic.matching import Match
 
 _SLICE = 0.02
-"""Seconds of content in one slice of a throttled response."""
+"""Seconds of content that one slice of a throttled response holds."""
 
 _LAG = 0.5
-"""Seconds behind its schedule that a paced response catches up with."""
+"""The largest delay, in seconds, that a paced response makes up for."""
 
 
 class Timeout(Fault):
     """Waits for `dur`, then responds with 408 (code TIMEOUT).
 
-    The request is read, but the registry stores nothing of a push.
+    The registry does not process the request, so a push stores nothing.
     """
 
     name = "timeout"
     default_endpoint = "manifest"
     responds = True
-    clients = "docker sends HEAD, then GET, so a pull takes twice as long"
+    clients = "docker sends HEAD and then GET, so a pull takes twice as long."
     example = "dur-2s"
 
-    dur: Duration = Field(description="how long, as a Go duration: 300ms, 1h15m30.5s")
+    dur: Duration = Field(description="how long to wait, as a Go duration: 300ms, 1h15m30.5s")
 
     async def apply(self, context: FaultContext) -> None:
         await context.wait(self.dur)
@@ -46,29 +46,33 @@ class Timeout(Fault):
     @classmethod
     def tag_problem(cls, tag: str, problem: str) -> str:
         if "dur-" not in tag:
-            return "Tag missing duration"  # the predecessor's words
+            return "Tag missing duration"  # the wording of the predecessor
         return super().tag_problem(tag, problem)
 
 
 class Latency(Fault):
     """Waits before the status line, then sends the usual response.
 
-    `fixed` waits for `dur`, `uniform` for a time between `min` and `dur`. `log-normal` has the median `dur`,
-    and about two thirds of its values are between `dur` divided and multiplied by e to the power of `sigma`.
-    A push is stored first; only its response is late.
+    A push is stored before the wait, so only its response is late. `form` selects how the delay is chosen:
+
+    - `fixed`: always `dur`
+    - `uniform`: between `min` and `dur`
+    - `log-normal`: `dur` is the median; about two thirds of the delays are between `dur` divided by e^`sigma`
+      and `dur` multiplied by e^`sigma`
     """
 
     name = "latency"
     default_endpoint = ANY
     clients = (
-        "those with a timeout for headers: docker waits 15 s for /v2/, and forever for all else, as do "
-        "containerd, skopeo and podman; other Go programs often have 10 to 30 s, helm had none"
+        "Clients with a timeout for headers fail. docker waits 15 s for /v2/, and forever for everything "
+        "else. containerd, skopeo and podman wait forever. Other Go programs often wait 10 to 30 s. helm "
+        "had no timeout."
     )
     example = "dur-500ms"
 
-    dur: Duration = Field(1.0, description="the delay: exact, largest or median, by `form`")
+    dur: Duration = Field(1.0, description="the delay: exact, maximum or median, depending on `form`")
     form: Literal["fixed", "uniform", "log-normal"] = Field("fixed", description="distribution of the delay")
-    min: Duration = Field(0.0, description="smallest delay, for `uniform`")
+    min: Duration = Field(0.0, description="minimum delay, for `uniform`")
     sigma: float = Field(0.5, ge=0, le=5, description="spread, for `log-normal`")
 
     async def apply(self, context: FaultContext) -> None:
@@ -90,26 +94,31 @@ class Latency(Fault):
 class Stall(Fault):
     """Stops sending in the middle of the response, for `dur` or until the client disconnects.
 
-    `at` is `headers` (they are not sent), or a place in the body. Without `dur`, nothing follows.
+    `at` is `headers` (not even the headers are sent before the stall) or a position in the body. After `dur`,
+    the rest of the response follows.
     """
 
     name = "stall"
     default_endpoint = "layer"
     clients = (
-        "all without a read timeout hang, among them docker, containerd, skopeo and podman: "
-        "containerd#11650, cri-o#6574, regclient#338"
+        "Clients without a read timeout hang, among them docker, containerd, skopeo and podman "
+        "(containerd#11650, cri-o#6574, regclient#338)."
     )
     example = "at-64kib"
 
-    at: HeadersOrExtent = Field("headers", description="`headers`, bytes of the body, or a part of it")
-    dur: Duration | None = Field(None, description="how long; absent: until the client disconnects")
+    at: HeadersOrExtent = Field(
+        "headers", description="where to stop: `headers`, or a position in the body (64KiB, 50%)"
+    )
+    dur: Duration | None = Field(
+        None, description="how long to stall; by default until the client disconnects"
+    )
 
     def no_effect_reason(self, exchange: Exchange, head: Head) -> str | None:
         return None if self.at == "headers" else ends_before(self.at, exchange, head)
 
     def conflict_reason(self, match: Match, endpoints: Collection[Endpoint]) -> str | None:
         if self.at != "headers" and match.method == "HEAD":
-            return "a response to HEAD has no body to stall in; write at=headers"
+            return "a response to HEAD has no body; use at=headers"
         return super().conflict_reason(match, endpoints)
 
     async def apply(self, context: FaultContext) -> None:
@@ -148,15 +157,15 @@ class _Stalled(ResponseFilter):
 class Throttle(Fault):
     """Sends the body at `rate` bytes per second.
 
-    It sends slices of about 20 ms at absolute deadlines, so that the rate is exact over the whole body. It
-    sends the first slice immediately. The time while the response is held or stalled does not count: the body
-    continues at the same rate.
+    The body is sent in slices of about 20 ms at absolute deadlines, so the rate is exact over the whole body.
+    The first slice is sent immediately. Time during which the response is held or stalled does not count: the
+    body then continues at the same rate.
     """
 
     name = "throttle"
     default_endpoint = BLOB
     methods = frozenset({"GET"})
-    clients = "those with a deadline for the whole pull; docker and podman wait forever"
+    clients = "Clients with a deadline for the whole pull fail. docker and podman wait forever."
     example = "rate-64kib"
 
     rate: Size = Field(64 * 1024, ge=1, description="bytes per second")
@@ -177,7 +186,7 @@ class _Throttled(ResponseFilter):
     async def body(self, data: bytes, *, more: bool) -> None:
         view = memoryview(data)
         while view:
-            # After a slow iteration of the event loop, everything that is due is sent.
+            # After a slow iteration of the event loop, send everything that is due in one slice.
             size = min(len(view), max(self._slice, self._pace.due() - self._pace.sent))
             await self._pace.until(self._pace.sent + size)
             await super().body(bytes(view[:size]), more=more or size < len(view))
@@ -188,16 +197,16 @@ class _Throttled(ResponseFilter):
 
 
 class Drip(Fault):
-    """Sends one byte each `every`.
+    """Sends the body or the headers byte by byte, with a delay of `every` between two bytes.
 
-    `what` is the `body`, or the `headers` with the status line, which is possible only over HTTP/1.1. The
-    time while the response is held or stalled does not count.
+    `headers` includes the status line and is possible only over HTTP/1.1. Time during which the response is
+    held or stalled does not count.
     """
 
     name = "drip"
     default_endpoint = "layer"
     methods = frozenset({"GET"})
-    clients = "those whose read timeout starts anew with each byte: slow, and never an error"
+    clients = "If the read timeout of a client restarts with each byte, the pull is slow but never fails."
     example = "what-headers_every-20ms"
 
     what: Literal["body", "headers"] = Field("body", description="what is sent byte by byte")
@@ -205,7 +214,7 @@ class Drip(Fault):
 
     def inapplicable_reason(self, exchange: Exchange) -> str | None:
         if self.what == "headers" and exchange.protocol != HTTP1:
-            return f"{exchange.protocol} packs headers into one frame"
+            return f"{exchange.protocol} sends headers in one frame"
         return super().inapplicable_reason(exchange)
 
     def no_effect_reason(self, exchange: Exchange, head: Head) -> str | None:
@@ -233,27 +242,27 @@ class _Dripping(ResponseFilter):
             await self._pace.until(self._pace.sent)
             await super().body(data[position : position + 1], more=more or position < len(data) - 1)
             self._pace.sent += 1
-            await asyncio.sleep(0)  # HTTP/2 would send bytes that are late in one frame
+            await asyncio.sleep(0)  # without it, HTTP/2 would send several late bytes in one frame
 
 
 class _Pace:
-    """The schedule of a body that is sent at `rate` bytes a second, from the first use on.
+    """The schedule of a body that is sent at `rate` bytes per second; it starts with the first call.
 
-    Deadlines are absolute, so that the rate is exact over the whole body. Two delays move the schedule
-    instead: the time while the response is held or stalled (`FaultContext.clock` stops), and a lag of more
-    than `_LAG` seconds, as after a pause of the upstream or the client. Otherwise the body would exceed its
-    rate.
+    Deadlines are absolute, so the rate is exact over the whole body. Two kinds of delay move the schedule
+    instead, because making up for them would exceed the rate: time during which the response is held or
+    stalled (`FaultContext.clock` stops), and a lag of more than `_LAG` seconds, for example after a pause of
+    the upstream or the client.
     """
 
     def __init__(self, rate: float, context: FaultContext) -> None:
         self.sent = 0
-        """Bytes that were sent; the sender counts them."""
+        """Bytes sent so far; the sender updates it."""
         self._rate = rate
         self._context = context
         self._began: float | None = None
 
     def due(self) -> int:
-        """Return how many bytes may be sent by now."""
+        """Return how many bytes of the body are due."""
         return int((self._context.clock() - self._start()) * self._rate)
 
     async def until(self, count: int) -> None:
@@ -261,7 +270,7 @@ class _Pace:
         await self._context.wait_until(self._start() + count / self._rate)
 
     def _start(self) -> float:
-        """Return when the first byte was due, after the schedule has moved as far as it must."""
+        """Return when the first byte was due, after moving the schedule if it lags too far."""
         now = self._context.clock()
         earliest = now - _LAG - self.sent / self._rate
         self._began = now if self._began is None else max(self._began, earliest)

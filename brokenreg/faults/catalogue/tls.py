@@ -1,4 +1,4 @@
-"""Faults of TLS: a flawed certificate, or a handshake that fails."""
+"""TLS faults: flawed certificates, and handshakes that fail."""
 
 from __future__ import annotations
 
@@ -25,21 +25,30 @@ def _alert(description: int) -> bytes:
 class TLS(ConnectFault):
     """Breaks the TLS handshake of a connection.
 
-    `form`: the certificate is `expired`, for another host (`wrong-host`), or signed by an unknown authority
-    (`untrusted`), and otherwise correct; a client that does not verify it is served as usual. Or
-    `handshake-fails` (fatal alert handshake_failure), `old-protocol` (fatal alert protocol_version, as from
-    a server without TLS 1.2) and `handshake-stalls` (the hello is read and gets no response, for `dur` and
-    then FIN, or until the client disconnects).
+    On a plain HTTP listener the fault has no effect. Three forms use a certificate with one flaw. A client
+    that does not verify certificates is served as usual:
 
-    `expired` and `wrong-host` are signed by the CA of `--tls self-signed`. Beside `--cert` and `--key` an
-    authority of brokenreg signs them (`tls/given/ca.pem` in the data folder, made when first needed); a
-    client that does not trust it reports that first. On a plain HTTP listener it has no effect.
+    - `expired`: the certificate has expired
+    - `wrong-host`: the certificate is for another host
+    - `untrusted`: the certificate is signed by an unknown CA
+
+    Three forms end or stop the handshake:
+
+    - `handshake-fails`: the fatal alert handshake_failure
+    - `old-protocol`: the fatal alert protocol_version, as from a server without TLS 1.2
+    - `handshake-stalls`: no response to the ClientHello; after `dur` the connection is closed (FIN), or it
+      stays open until the client disconnects
+
+    The certificates of `expired` and `wrong-host` are signed by the CA of `--tls self-signed`. With `--cert`
+    and `--key`, they are signed by a CA that brokenreg creates when first needed (`tls/given/ca.pem` in the
+    data folder). A client that does not trust this CA reports that first.
     """
 
     name = "tls"
     clients = (
-        "containerd tries its next host, skopeo dials twice; Go gives a handshake 10 s (moby#50035); "
-        "skopeo told not to verify takes a bad certificate, and tries plain HTTP when the handshake fails"
+        "containerd tries its next host. skopeo connects twice. Go allows 10 s for a handshake "
+        "(moby#50035). With verification turned off, skopeo accepts a flawed certificate, and tries plain "
+        "HTTP if the handshake fails."
     )
     example = "form-expired"
 
@@ -47,7 +56,7 @@ class TLS(ConnectFault):
         "expired", "wrong-host", "untrusted", "handshake-fails", "handshake-stalls", "old-protocol"
     ] = Field("expired", description="what is wrong")
     dur: Duration | None = Field(
-        None, description="how long `handshake-stalls` lasts; absent: until the client disconnects"
+        None, description="how long `handshake-stalls` lasts; by default until the client disconnects"
     )
 
     def inapplicable_reason(self, exchange: Exchange) -> str | None:

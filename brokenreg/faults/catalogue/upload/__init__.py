@@ -1,4 +1,4 @@
-"""Faults of uploads."""
+"""Upload faults."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Uploads that are refused: mounts, and bodies that are too large or too small."""
+"""Upload faults: mounts that are refused, and bodies that are too large or too small."""
 
 from __future__ import annotations
 
@@ -19,25 +19,27 @@ _ACCEPTED = 202
 
 
 class MountRefused(Fault):
-    """Refuses to mount a blob from another repository, though it exists.
+    """Refuses to mount a blob from another repository, although the blob exists.
 
-    With `status` 202 it begins an upload instead, as the specification allows; another status is an error.
+    With `status` 202, an upload starts instead, as the specification allows. Any other status is an error.
     """
 
     name = "mount-refused"
     default_endpoint = "upload"
     endpoints = frozenset({Endpoint.UPLOAD})
     methods = frozenset({"POST"})
-    clients = "those that take a refused mount for a failed push: oras#1924"
+    clients = "Some clients treat a refused mount as a failed push (oras#1924)."
     example = "status-401"
 
-    status: int = Field(202, ge=202, le=599, description="the response to a mount: 202, or 400 to 599")
+    status: int = Field(
+        202, ge=202, le=599, description="status of the response to a mount: 202, or 400 to 599"
+    )
 
     @field_validator("status")
     @classmethod
     def _is_valid(cls, status: int) -> int:
         if status != _ACCEPTED and status < 400:
-            raise ValueError(f"{status} is not valid for a mount; write 202, or 400 to 599")
+            raise ValueError(f"invalid status {status}; use 202, or 400 to 599")
         return status
 
     def inapplicable_reason(self, exchange: Exchange) -> str | None:
@@ -60,21 +62,21 @@ class MountRefused(Fault):
 class TooLarge(Fault):
     """Responds with 413 to a request whose body has more than `limit` bytes.
 
-    It responds immediately if Content-Length is too large, else after `limit` bytes. Nothing is stored.
-    `tell` announces the limit as OCI-Chunk-Max-Length when an upload begins. `least` announces
-    OCI-Chunk-Min-Length, and refuses a PATCH with less (400 SIZE_INVALID); only the last chunk, in the PUT,
-    may be smaller (distribution-spec, "Pushing a blob in chunks").
+    Nothing is stored. The response is sent immediately if Content-Length is too large, otherwise after
+    `limit` bytes. `tell` announces the limit as OCI-Chunk-Max-Length when an upload starts. `least` announces
+    OCI-Chunk-Min-Length, and refuses a smaller PATCH with 400 (code SIZE_INVALID). Only the last chunk, in
+    the PUT, may be smaller (distribution-spec, "Pushing a blob in chunks").
     """
 
     name = "too-large"
     default_endpoint = "upload"
     methods = WRITES
-    clients = "those that send a blob in one piece, whatever its size: distribution#4144"
+    clients = "Clients that send a blob in one piece, whatever its size, fail (distribution#4144)."
     example = "limit-1mib"
 
     limit: Size = Field(1024 * 1024, description="maximum size of a body, in bytes")
-    tell: bool = Field(False, description="announce the limit when an upload begins")
-    least: Size | None = Field(None, ge=1, description="minimum size of a PATCH, in bytes; absent: none")
+    tell: bool = Field(False, description="announce the limit when an upload starts")
+    least: Size | None = Field(None, ge=1, description="minimum size of a PATCH, in bytes; by default none")
 
     def no_effect_reason(self, exchange: Exchange, head: Head) -> str | None:
         announced = exchange.request_header("content-length")
@@ -110,12 +112,12 @@ class TooLarge(Fault):
             for name, value in limits.items():
                 head.add(name, str(value))
             if refusal is None and not limits:
-                context.no_effect("it is not too large")
+                context.no_effect("the body is not too large")
 
         await context.forward_changed(change, receive=receive)
 
     def _announced(self, method: str, status: int) -> dict[str, int]:
-        """Return the headers that announce the limits when an upload begins."""
+        """Return the headers that announce the limits; only the response that starts an upload has them."""
         if method != "POST" or status != _ACCEPTED:
             return {}
         limits = {"oci-chunk-max-length": self.limit} if self.tell else {}
@@ -123,12 +125,12 @@ class TooLarge(Fault):
 
     def _too_large(self) -> OCIError:
         return OCIError(
-            413, ErrorCode.SIZE_INVALID, f"Larger than {counted(self.limit, 'byte')}, which is the limit here"
+            413, ErrorCode.SIZE_INVALID, f"The body is larger than the limit of {counted(self.limit, 'byte')}"
         )
 
     def _too_small(self, received: int) -> OCIError:
         return OCIError(
             400,
             ErrorCode.SIZE_INVALID,
-            f"A chunk of {counted(received, 'byte')}; the minimum is {self.least}",
+            f"The chunk has {counted(received, 'byte')}; the minimum is {self.least}",
         )

@@ -1,4 +1,4 @@
-"""Upload sessions that are lost, have odd locations, or report a wrong range."""
+"""Upload faults: sessions that are lost, have an unusual Location, or report a wrong range."""
 
 from __future__ import annotations
 
@@ -24,34 +24,34 @@ _STATE = "_state"
 
 
 class _Steps(LRUCache[str, int]):
-    """How many requests each upload session has had."""
+    """The number of requests that each upload session has had."""
 
     def __init__(self) -> None:
         super().__init__(_MAX_SESSIONS)
 
 
 class UploadLost(Fault):
-    """Responds with 404 BLOB_UPLOAD_UNKNOWN at the Nth request of an upload session.
+    """Loses an upload session: responds with 404 (code BLOB_UPLOAD_UNKNOWN) from request `step` on.
 
-    The POST that begins it is the first, so `step` 2 is the first PATCH (or the PUT of a client that sends a
-    blob in one piece). A request that gets a 401 does not count. From then on the session is lost; with
-    `once`, the next request finds it again, as behind a load balancer. For a 401 or a 500 at the PUT, use
-    `error` with `match.method`.
+    The POST that starts the session is request 1. So request 2 is the first PATCH, or the PUT of a client
+    that sends the blob in one piece. A request that gets a 401 does not count. With `once`, only that request
+    fails and the next one finds the session again, as behind a load balancer. To respond to the PUT with 401
+    or 500, use `error` with `match.method`.
     """
 
     name = "upload-lost"
     default_endpoint = "upload"
     methods = _SESSION
     clients = (
-        "docker and podman begin the blob again; skopeo 1.9 and containerd 1.6 give up: containerd#2385, "
-        "image#756, containerization#790"
+        "docker and podman start the blob again. skopeo 1.9 and containerd 1.6 give up (containerd#2385, "
+        "image#756, containerization#790)."
     )
     example = "step-3"
 
     step: int = Field(
-        2, ge=2, le=10**6, description="the request at which the session is lost; the POST is 1"
+        2, ge=2, le=10**6, description="the request at which the session is lost; the POST is request 1"
     )
-    once: bool = Field(False, description="only that request does not find the session")
+    once: bool = Field(False, description="only that request fails")
 
     async def apply(self, context: FaultContext) -> None:
         steps = context.memory.get(_Steps)
@@ -72,13 +72,18 @@ class UploadLost(Fault):
 
 
 class UploadLocation(Fault):
-    """Sends a Location for the next step of an upload in a form that clients often handle wrongly.
+    """Sends the Location of an upload session in a form that clients often handle incorrectly.
 
-    This is the Location of POST, PATCH and GET, and of a 416. `absolute`: a URL with host; `relative`:
-    relative to the URL of the request, without its path (RFC 3986,
-    section 4.2); `query`: with a state in its query, without which the session is unknown; `foreign`: at
-    the second origin, which accepts the upload and records credentials that arrive there; `missing`;
-    `garbage`: not a URL. The usual Location is an absolute path.
+    This changes the Location in responses to POST, PATCH and GET, and of a 416. The usual Location is an
+    absolute path. `form` selects what is sent instead:
+
+    - `absolute`: a URL with a host
+    - `relative`: a reference relative to the path of the request (RFC 3986, section 4.2)
+    - `query`: a path with a state in its query; the session is not found without it
+    - `foreign`: a URL at the second origin, which accepts the upload and records credentials that arrive
+      there
+    - `missing`: no Location
+    - `garbage`: something that is not a URL
     """
 
     name = "upload-location"
@@ -86,13 +91,13 @@ class UploadLocation(Fault):
     endpoints = frozenset({Endpoint.UPLOAD})
     methods = _SESSION | {"POST"}
     clients = (
-        "those that put URLs together by hand, drop the query, or send credentials to any Location: "
-        "image#756, containerization#790, oras-go#1197"
+        "Some clients build the URL by hand, drop the query, or send credentials to any Location "
+        "(image#756, containerization#790, oras-go#1197)."
     )
     example = "form-relative"
 
     form: Literal["absolute", "relative", "query", "foreign", "missing", "garbage"] = Field(
-        "relative", description="what Location is like"
+        "relative", description="form of the Location"
     )
 
     def no_effect_reason(self, exchange: Exchange, head: Head) -> str | None:
@@ -104,7 +109,9 @@ class UploadLocation(Fault):
         if self.form == "query" and context.exchange.target.reference and not _has_state(context.scope):
             await context.respond_error(
                 OCIError(
-                    404, ErrorCode.BLOB_UPLOAD_UNKNOWN, f"The query of Location, {_STATE}=..., was not kept"
+                    404,
+                    ErrorCode.BLOB_UPLOAD_UNKNOWN,
+                    f"The request lacks the query of Location, {_STATE}=...",
                 )
             )
             return
@@ -135,24 +142,27 @@ class UploadLocation(Fault):
 
 
 class UploadRange(Fault):
-    """Reports a wrong number of bytes of an upload.
+    """Reports a wrong number of uploaded bytes, in Range or with a 416.
 
-    `refuse`: 416 to a PATCH or PUT, with a correct Range header; the body is not stored.
-    `stale`: the same, with a Range that is `by` bytes too low. `behind` and `ahead`: a Range that is `by`
-    bytes too low or too high, of PATCH and of the session's GET; `absent`: none.
+    `form` selects what is wrong:
+
+    - `refuse`: 416 to a PATCH or PUT, with a correct Range; the body is not stored
+    - `stale`: like `refuse`, but Range is `by` bytes too low
+    - `behind`, `ahead`: Range in the response to a PATCH or GET is `by` bytes too low or too high
+    - `absent`: no Range in the response to a PATCH or GET
     """
 
     name = "upload-range"
     default_endpoint = "upload"
     endpoints = frozenset({Endpoint.UPLOAD})
     methods = _SESSION - {"DELETE"}
-    clients = "those that send blobs in chunks and continue where Range says: image#756"
+    clients = "Clients that send blobs in chunks continue where Range says (image#756)."
     example = "form-behind_by-100"
 
     form: Literal["refuse", "stale", "behind", "ahead", "absent"] = Field(
         "refuse", description="what is wrong"
     )
-    by: Size = Field(1, ge=1, description="bytes, for `stale`, `behind` and `ahead`")
+    by: Size = Field(1, ge=1, description="number of bytes, for `stale`, `behind` and `ahead`")
 
     def conflict_reason(self, match: Match, endpoints: Collection[Endpoint]) -> str | None:
         if self.form in ("refuse", "stale") and not (match.allows("PATCH") or match.allows("PUT")):
@@ -181,7 +191,7 @@ class UploadRange(Fault):
             await context.forward_changed(lambda head: self._change(context, head))
 
     async def _refuse(self, context: FaultContext) -> None:
-        """Request the session's range from the registry; what the client sends is dropped."""
+        """Respond with 416 and the range of the session, and discard what the client sends."""
         head, body = await context.fetch(scope={**context.scope, "method": "GET", "query_string": b""})
         if head.status != 204:
             context.no_effect(f"the status is {head.status}")
@@ -209,12 +219,12 @@ class UploadRange(Fault):
 
 
 def _session_of(head: Head) -> str | None:
-    """Return the Location of the session that a response continues; None if it continues none."""
+    """Return the Location of an upload session in a response; None if the response has none."""
     return head.get("location") if head.status in (202, 204, 416) else None
 
 
 def _state(session: str) -> str:
-    """Return an opaque text that a client cannot derive from the session's id."""
+    """Return the state that the client must send back: opaque, and with characters that need escaping."""
     return f"{session[::-1]}.1/+="
 
 
