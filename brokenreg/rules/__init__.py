@@ -1,1 +1,1 @@
-"""Rules: when which fault is applied, and how often; scenarios, path rules and the injector."""
+"""Rules decide which fault is applied when, and how often. Also scenarios, path rules and the injector."""

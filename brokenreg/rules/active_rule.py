@@ -1,4 +1,4 @@
-"""A rule that is in effect, with its counters, and what happens when it is applied to an exchange."""
+"""A rule that is in effect, with its counters, and the hit that results when it is applied."""
 
 from __future__ import annotations
 
@@ -18,25 +18,25 @@ from brokenreg.traffic.rule_outcome import EvaluatedRule, OutcomeKind, RuleOutco
 from brokenreg.traffic.timeline_events import FaultInapplicable
 
 _MAX_OUTCOMES = 16
-"""Outcomes of rules that were not applied, for each exchange."""
+"""Maximum number of outcomes per exchange of rules that were not applied."""
 
 Places = Callable[[], Collection[int]]
-"""The places of the requested layer, from 1; looked up only when a rule needs them, and once."""
+"""Returns the positions of the requested layer, from 1. They are looked up once, when a rule needs them."""
 
 
 def places_of(exchange: Exchange, positions: Positions) -> Places:
-    """Return the places of the layer that an exchange requests; none if it requests something else."""
+    """Return the positions of the layer that an exchange requests; none if it requests something else."""
     return cache(lambda: positions(exchange.target) if exchange.endpoint is Endpoint.LAYER else ())
 
 
 def record(exchange: Exchange, outcome: RuleOutcome) -> None:
-    """Record an outcome in the exchange; that of a rule that was not applied only if there is room."""
+    """Record an outcome in the exchange. Beyond a limit, only outcomes of applied rules are recorded."""
     if outcome.kind is OutcomeKind.APPLIED or len(exchange.rule_outcomes) < _MAX_OUTCOMES:
         exchange.rule_outcomes += (outcome,)
 
 
 class ActiveRule:
-    """A rule in effect. `source` is where it came from: `rules.yaml:12`, the path, ..."""
+    """A rule in effect, with its counters. `source` says where it is from: `rules.yaml:12`, a path, ..."""
 
     def __init__(self, rule: Rule, rule_id: int, source: str) -> None:
         self.rule = rule
@@ -44,7 +44,7 @@ class ActiveRule:
         self.source = source
         self.memory = RuleMemory()
         self.since = time.time()
-        """Seconds since the epoch: from when on it is evaluated."""
+        """When the rule took effect, in seconds since the epoch."""
         self.matched = 0
         self.applied = 0
         self._predicates: list[tuple[str, Predicate]] = rule.match.predicates()
@@ -53,12 +53,12 @@ class ActiveRule:
 
     @property
     def label(self) -> str:
-        """Return what an exchange calls it."""
+        """Return the name by which exchanges refer to the rule."""
         return self.rule.name or (f"rule {self.id}" if self.id else self.source)
 
     @cached_property
     def evaluated(self) -> EvaluatedRule:
-        """The rule as its outcomes show it."""
+        """The description of the rule in its outcomes."""
         rule = self.rule
         return EvaluatedRule(
             id=self.id,
@@ -74,13 +74,13 @@ class ActiveRule:
 
     @property
     def is_armed(self) -> bool:
-        """Return whether it may still be applied. One that counts by client, for instance, always may."""
+        """Return whether the rule can still be applied. One that counts by client always can."""
         rule = self.rule
         is_exhausted = rule.times is not None and rule.per == "rule" and self.applied >= rule.times
         return rule.enabled and not is_exhausted
 
     def may_match(self, exchange: Exchange) -> bool:
-        """Return whether it is enabled and matches, apart from the attempt and the place of a layer."""
+        """Return whether the rule is enabled and matches; the attempt and the layer position are ignored."""
         return (
             self.rule.enabled
             and exchange.target.endpoint in self._endpoints
@@ -89,22 +89,22 @@ class ActiveRule:
         )
 
     def mismatch_reason(self, exchange: Exchange) -> str:
-        """Return in one line why `may_match` is false; empty if it is true."""
+        """Return why `may_match` is false, in one line; an empty text if it is true."""
         if not self.rule.enabled:
             return "is disabled"
         if exchange.target.endpoint not in self._endpoints:
             return f"endpoint {exchange.target.endpoint} is not {self.rule.endpoint}"
         if not self.rule.applies_to(exchange.method):
-            return f"its fault is not applied to {exchange.method}"
+            return f"its fault does not apply to {exchange.method}"
         wrong = (what for what, predicate in self._predicates if not predicate(exchange))
         return next(wrong, "")
 
     def evaluate(
         self, exchange: Exchange, seed: int, position: str, attempt: int, places: Places
     ) -> RuleHit | None:
-        """Return the hit if it is applied to an exchange for which `may_match` is true, or None.
+        """Return the hit if the rule is applied to the exchange, or None. `may_match` must be true.
 
-        If it has no name, `position` stands for the name in its draw.
+        The draw depends on the name of the rule, or on `position` if it has no name.
         """
         match = self.rule.match
         if match.attempt is not None and match.attempt != attempt:
@@ -120,7 +120,7 @@ class ActiveRule:
         return self._draw(exchange, faults, seed, position, attempt)
 
     def _applicable_faults(self, exchange: Exchange) -> list[Fault]:
-        """Return the faults that can be applied; the timeline gets the reasons of the others."""
+        """Return the faults that can be applied. Record in the timeline why the others cannot."""
         faults = []
         for fault in self.rule.fault:
             reason = fault.inapplicable_reason(exchange) if fault.applies_to(exchange.method) else ""
@@ -133,7 +133,7 @@ class ActiveRule:
     def _draw(
         self, exchange: Exchange, faults: list[Fault], seed: int, position: str, attempt: int
     ) -> RuleHit | None:
-        """Count a match, and return the hit if `skip`, `times` and the draw let it be applied."""
+        """Count a match, and return the hit if `skip`, `times` and the draw allow it."""
         rule = self.rule
         count = self._counts.of(exchange)
         count.matched += 1
@@ -160,25 +160,25 @@ class ActiveRule:
 
 @dataclass(slots=True)
 class RuleHit:
-    """A rule that is applied to an exchange, those of its faults that can be applied, and its draw."""
+    """A rule that is applied to an exchange, with the faults that can be applied and the draw."""
 
     active: ActiveRule
     faults: list[Fault]
     draw: int
-    """64 bits that depend on the seed and on what is requested."""
+    """64 bits that depend on the seed and on the request."""
     exchange: Exchange
     outcome: RuleOutcome
     count: Count
     _without_effect: int = 0
 
     def note_no_effect(self) -> None:
-        """Note that one of the faults has no effect; if none of them has one, undo the hit."""
+        """Record that one of the faults has no effect. Undo the hit if this is true of all of them."""
         self._without_effect += 1
         if self._without_effect == len(self.faults):
             self.undo()
 
     def undo(self) -> None:
-        """Do not count the rule as applied: nothing came of it."""
+        """Stop counting the rule as applied, because none of its faults had an effect."""
         self.count.applied -= 1
         self.active.applied -= 1
         undone = replace(self.outcome, kind=OutcomeKind.NO_EFFECT, applied=self.outcome.applied - 1)

@@ -1,4 +1,4 @@
-"""Finds out why a rule can never be applied as it is written."""
+"""Detects rules that can never be applied, and says why."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _WITHOUT_REFERENCE = _WITHOUT_REPOSITORY | {Endpoint.TOKEN, Endpoint.TAGS}
 
 
 def rule_conflict(faults: Sequence[Fault], match: Match, endpoint: str) -> str | None:
-    """Return in one line why a rule with these faults can never be applied at that endpoint, or None."""
+    """Return why a rule with these faults can never be applied at that endpoint, in one line, or None."""
     for fault in faults:
         if (endpoint == Endpoint.CONNECT) != (fault.default_endpoint == Endpoint.CONNECT):
             return _wrong_endpoint(fault, endpoint)
@@ -32,14 +32,14 @@ def rule_conflict(faults: Sequence[Fault], match: Match, endpoint: str) -> str |
         if inner := next((each for each in faults[place + 1 :] if fault.shadows(each)), None):
             return (
                 f"{fault.name} responds itself, so {inner.name} after it is never applied; "
-                f"write {inner.name} before {fault.name}"
+                f"put {inner.name} before {fault.name}"
             )
     return None
 
 
 def _wrong_endpoint(fault: Fault, endpoint: str) -> str:
     if endpoint != Endpoint.CONNECT:
-        return f"{fault.name} is applied before a request, at endpoint connect, not at {endpoint}"
+        return f"{fault.name} is applied before a request, at endpoint connect, and not at {endpoint}"
     others = [name for name, kind in CATALOGUE.items() if kind.default_endpoint == Endpoint.CONNECT]
     return f"{fault.name} needs a request, and endpoint connect has none; use {' or '.join(others)}"
 
@@ -49,43 +49,43 @@ def _connection_conflict(faults: Sequence[Fault], match: Match) -> str | None:
         return "only one fault can be applied to a connection"
     if beyond := match.beyond_connections():
         return (
-            f"match.{beyond[0]} is for requests; to match a connection, use `attempt`, or `client` with an "
-            "address or a network"
+            f"match.{beyond[0]} needs a request; to match a connection, use `attempt`, or `client` with an "
+            "address or network"
         )
     return None
 
 
 def _match_conflict(match: Match, endpoints: Collection[Endpoint]) -> str | None:
-    """Return in one line why a match can never match at these endpoints, or None."""
+    """Return why a match can never match at these endpoints, in one line, or None."""
     if match.layer is not None and Endpoint.LAYER not in endpoints:
-        return f"match.layer is for layers, and the endpoint is {_spelled(endpoints)}; write layer"
+        return f"match.layer needs endpoint layer, and the endpoint is {_spelled(endpoints)}"
     if match.repository is not None:
         if not set(endpoints) - _WITHOUT_REPOSITORY and not any_of(match.repository)(""):
-            return f"requests to {_spelled(endpoints)} name no repository; leave match.repository out"
+            return f"requests at endpoint {_spelled(endpoints)} have no repository; remove match.repository"
         for glob in match.repository.split(OR):
             if problem := _repository_problem(glob):
                 return f"match.repository {glob[:100]!r} {problem}"
     if match.reference is not None:
         if not set(endpoints) - _WITHOUT_REFERENCE and not any_of(match.reference)(""):
-            return f"requests to {_spelled(endpoints)} have no tag or digest; leave match.reference out"
+            return f"requests at endpoint {_spelled(endpoints)} have no tag or digest; remove match.reference"
         for glob in match.reference.split(OR):
             if WILD.search(glob):
                 continue
             if not _is_reference(glob):
                 return (
-                    f"match.reference {glob[:100]!r} is neither a tag nor a digest; for the beginning of "
-                    "one, write for instance sha256:0123*"
+                    f"match.reference {glob[:100]!r} is neither a tag nor a digest; to match the "
+                    "beginning of a digest, use a glob such as sha256:0123*"
                 )
             if not set(endpoints) - _BY_DIGEST and not is_digest(glob):
                 return (
                     f"match.reference {glob[:100]!r} is not a digest, and the endpoint "
-                    f"{_spelled(endpoints)} is requested by digest; write for instance sha256:0123*"
+                    f"{_spelled(endpoints)} is requested by digest; use a glob such as sha256:0123*"
                 )
     return None
 
 
 def _is_reference(text: str) -> bool:
-    """Return whether it can match a tag, a digest or an upload id."""
+    """Return whether the text is a tag, a digest or an upload id."""
     try:
         return is_tag(text) or bool(Digest.parse(text))
     except OCIError:
@@ -95,11 +95,11 @@ def _is_reference(text: str) -> bool:
 def _repository_problem(glob: str) -> str:
     """Return why no repository can have that name, or an empty string."""
     if glob.startswith("/") or (glob.endswith("/") and len(glob) > 1):
-        return "begins or ends with a slash, and names do not"
+        return "begins or ends with a slash, which a name cannot"
     if glob != glob.lower():
-        return "has capital letters, and names have none"
+        return "has capital letters, which a name cannot"
     if ":" in glob.rpartition("/")[2] and not WILD.search(glob):
-        return "has a tag; write it in match.reference"
+        return "has a tag; use match.reference for it"
     return ""
 
 

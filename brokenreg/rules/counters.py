@@ -1,4 +1,4 @@
-"""What rules count, and the draws that decide whether a rule is applied."""
+"""The counters of rules, and the draws that decide whether a rule is applied."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from brokenreg.rules.rule import Per
 from brokenreg.traffic.exchange import Exchange
 
 MAX_COUNTERS = 10_000
-"""Repositories, references or clients that one rule counts separately; attempts that are remembered."""
+"""Maximum number of separate counters of one rule, and of requests whose attempts are counted."""
 
 MAX_KEY = 256
-"""Longest text, in characters, that is kept in a key unchanged."""
+"""Maximum length, in characters, of a text that is used as a key unchanged."""
 
 
 @dataclass(slots=True)
 class Count:
-    """How often a rule has matched and was applied."""
+    """How often a rule matched and how often it was applied."""
 
     matched: int = 0
     applied: int = 0
 
 
 class Counts:
-    """The counts of one rule: by repository, reference or client, or one for all."""
+    """The counts of one rule: one per repository, reference or client, or one for all exchanges."""
 
     def __init__(self, per: Per) -> None:
         self._per = per
@@ -40,7 +40,7 @@ class Counts:
         return self._counts.setdefault(shorten(self._key(exchange)), Count())
 
     def __iter__(self) -> Iterator[str]:
-        """Iterate over what is counted separately."""
+        """Iterate over the keys that are counted separately."""
         return iter(self._counts)
 
     def _key(self, exchange: Exchange) -> str:
@@ -56,17 +56,17 @@ class Counts:
 
 
 class Attempts:
-    """Counts how often the same was requested: method, path faults, repository and reference.
+    """Counts requests with the same method, path faults, repository and reference.
 
-    The counts do not depend on which rules exist, or on which of them was applied.
+    The counts do not depend on the rules, or on which of them was applied.
     """
 
     def __init__(self) -> None:
-        # In the order in which they were last requested. `LRUCache` would take five times as long.
+        # Ordered by the latest request. `LRUCache` would take five times as long.
         self._counts: OrderedDict[tuple[str, ...], int] = OrderedDict()
 
     def count(self, exchange: Exchange) -> int:
-        """Count one more, and return its number, from 1."""
+        """Count a request, and return its number, from 1."""
         target, counts = exchange.target, self._counts
         key = (target.namespace, *target.faults, *_requested(exchange))
         if max(map(len, key)) > MAX_KEY:
@@ -78,19 +78,22 @@ class Attempts:
         return attempt
 
     def forget(self, namespace: str) -> None:
-        """Start again from 1 in that namespace."""
+        """Forget the counts of a namespace, so that they start again from 1."""
         for key in [key for key in self._counts if key[0] == namespace]:
             del self._counts[key]
 
 
 def draw_of(seed: int, rule: str, exchange: Exchange, attempt: int) -> int:
-    """Return 64 bits that depend on what is requested, never on the order in which requests arrive."""
+    """Return 64 bits that depend on the request, and never on the order in which requests arrive."""
     what = (str(seed), rule, *_requested(exchange), str(attempt))
     return int.from_bytes(hashlib.blake2b("\x1f".join(what).encode(), digest_size=8).digest())
 
 
 def shorten(text: str) -> str:
-    """Return a text, or, if it is long, its beginning and a digest: clients choose what we keep as a key."""
+    """Return a text as a key of limited length: a long one as its beginning and a digest.
+
+    Clients choose these texts, so their length must be limited.
+    """
     if len(text) <= MAX_KEY:
         return text
     digest = hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
@@ -98,9 +101,9 @@ def shorten(text: str) -> str:
 
 
 def _requested(exchange: Exchange) -> tuple[str, str, str, str]:
-    """Return what two runs have in common: method, endpoint, repository and reference.
+    """Return the parts of a request that are the same in two runs.
 
-    Upload ids are random, so they are left out.
+    They are the method, endpoint, repository and reference. Upload ids are random, so they are left out.
     """
     target = exchange.target
     reference = "" if target.endpoint is Endpoint.UPLOAD else target.reference

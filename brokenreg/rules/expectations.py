@@ -1,4 +1,4 @@
-"""Expectations of a scenario: how many exchanges should match a filter, and how many did."""
+"""The expectations of scenarios: how many exchanges should match a filter, and how many did."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def _checked(expression: str) -> str:
 
 
 class Expectation(BaseModel):
-    """How many exchanges that match a filter should end; at least one by default."""
+    """An expectation: how many exchanges must match a filter. The default is at least one."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -27,7 +27,7 @@ class Expectation(BaseModel):
         None, description="name"
     )
     filter: Annotated[str, AfterValidator(_checked)] = Field(
-        description="filter expression, for instance `endpoint:layer status:206`"
+        description="filter expression, for example `endpoint:layer status:206`"
     )
     count: _Count | None = Field(None, description="exact number")
     at_least: _Count | None = Field(None, description="minimum number")
@@ -36,13 +36,13 @@ class Expectation(BaseModel):
     @model_validator(mode="after")
     def _check(self) -> Self:
         if self.count is not None and (self.at_least is not None or self.at_most is not None):
-            raise ValueError("count is exact; leave it out, or at_least and at_most")
+            raise ValueError("count is exact and excludes at_least and at_most; remove one or the other")
         if self.at_least is not None and self.at_most is not None and self.at_least > self.at_most:
             raise ValueError(f"at_least {self.at_least} is more than at_most {self.at_most}")
         return self
 
     def is_met(self, got: int) -> bool:
-        """Return whether that number meets the expectation."""
+        """Return whether that number of exchanges meets the expectation."""
         if self.count is not None:
             return got == self.count
         if self.at_least is None and self.at_most is None:
@@ -50,7 +50,7 @@ class Expectation(BaseModel):
         return (self.at_least or 0) <= got and (self.at_most is None or got <= self.at_most)
 
     def want(self) -> str:
-        """Return the number of exchanges that are expected, in words."""
+        """Return the expected number of exchanges, in words."""
         if self.count is not None:
             return f"exactly {self.count}"
         at_least = self.at_least if self.at_least is not None or self.at_most is not None else 1
@@ -72,7 +72,10 @@ class Verdict(BaseModel):
 
 
 class Expectations:
-    """The expectations of one namespace. Exchanges are counted when they end: the log may drop old ones."""
+    """The expectations of one namespace.
+
+    Exchanges are counted when they end, because the log may drop old ones.
+    """
 
     def __init__(self) -> None:
         self._counted: list[_Counted] = []
@@ -81,7 +84,7 @@ class Expectations:
         return (each.expectation for each in self._counted)
 
     def load(self, expectations: Iterable[Expectation]) -> None:
-        """Add expectations; they count from now on."""
+        """Add expectations, which count exchanges from now on."""
         self._counted += [_Counted(expectation) for expectation in expectations]
 
     def clear(self) -> None:

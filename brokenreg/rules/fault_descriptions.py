@@ -1,4 +1,4 @@
-"""Descriptions of all faults, for `brokenreg faults`, `GET /v1/faults` and docs/reference/faults.md."""
+"""Describes all faults for `brokenreg faults`, `GET /v1/faults` and docs/reference/faults.md."""
 
 from __future__ import annotations
 
@@ -21,32 +21,34 @@ _OF_IMAGES = {str(Endpoint.MANIFEST), str(Endpoint.CONFIG), str(Endpoint.LAYER),
 
 
 class ParameterDescription(BaseModel):
-    """One parameter of a fault."""
+    """A parameter of a fault."""
 
     model_config = ConfigDict(frozen=True)
 
     name: str
     description: str
-    default: Any = Field(description="as JSON; null if there is none")
+    default: Any = Field(description="default value as JSON; null if there is none")
     required: bool
-    choices: list[str] = Field(description="the words that are valid values; empty if it is not a word")
+    choices: list[str] = Field(
+        description="the words that are valid values; empty if the values are not words"
+    )
     json_schema: dict[str, Any]
 
 
 class Examples(BaseModel):
-    """The same rule in each place where rules are written; null where it cannot be written."""
+    """An example rule in each form in which rules are written; null if a form cannot express it."""
 
     model_config = ConfigDict(frozen=True)
 
-    image: str | None = Field(description="a fabricated image to which it is applied")
-    path: str | None = Field(description="the prefix for any image")
-    rule: dict[str, Any] = Field(description="for POST /v1/rules")
-    scenario: str = Field(description="for a scenario file")
+    image: str | None = Field(description="image path of a fabricated image to which the fault is applied")
+    path: str | None = Field(description="image path of any other image with the fault")
+    rule: dict[str, Any] = Field(description="body of POST /v1/rules")
+    scenario: str = Field(description="scenario file")
     command: str
 
 
 class FaultDescription(BaseModel):
-    """One entry of the catalogue."""
+    """The description of one fault."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -54,8 +56,8 @@ class FaultDescription(BaseModel):
     family: str
     summary: str
     description: str
-    endpoint: str = Field(description="where it is applied unless a rule says otherwise")
-    methods: list[str] | None = Field(description="null for all")
+    endpoint: str = Field(description="default endpoint of its rules")
+    methods: list[str] | None = Field(description="methods to which the fault can be applied; null for all")
     protocols: list[str]
     clients: str
     parameters: list[ParameterDescription]
@@ -63,7 +65,7 @@ class FaultDescription(BaseModel):
 
 
 def descriptions() -> list[FaultDescription]:
-    """Return the descriptions of all faults, by family."""
+    """Return the descriptions of all faults, in the order of their families."""
     return [describe(kind) for kind in CATALOGUE.values()]
 
 
@@ -84,7 +86,7 @@ def describe(kind: type[Fault]) -> FaultDescription:
 
 
 def parameters_of(kind: type[BaseModel]) -> Iterator[ParameterDescription]:
-    """Describe the fields of a model: a fault, a match or a rule."""
+    """Yield descriptions of the fields of a model: a fault, a match or a rule."""
     schema = kind.model_json_schema(mode="serialization")
     properties = kind.model_json_schema()["properties"] if kind.model_fields else {}
     defaults = schema.get("properties", {})
@@ -100,7 +102,7 @@ def parameters_of(kind: type[BaseModel]) -> Iterator[ParameterDescription]:
 
 
 def _choices(schema: dict[str, Any]) -> list[str]:
-    """Return the words that a JSON Schema allows, also in one of several forms."""
+    """Return the words that a JSON Schema allows, including those in its alternatives."""
     alone = [schema["const"]] if "const" in schema else []
     inner = [word for each in schema.get("anyOf", ()) for word in _choices(each)]
     return [word for word in (*alone, *schema.get("enum", ()), *inner) if isinstance(word, str)]

@@ -1,4 +1,4 @@
-"""Applies the rules: to requests, and as the accept policy to connections."""
+"""Applies the rules to requests and, as the accept policy, to connections."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ from brokenreg.wire.stream import stream_of
 
 
 class Injector:
-    """Handles requests between the recorder and the registry.
+    """Evaluates the rules for each request, and wraps the registry in the faults that are applied.
 
-    It evaluates the rules for each request, and wraps the registry in the faults that are applied.
+    It stands between the recorder and the registry.
     """
 
     def __init__(
@@ -42,7 +42,7 @@ class Injector:
         self._registry_view = registry_view
 
     def __call__(self, scope: Scope, receive: Receive) -> Handled:
-        """Return the registry's response if it is ready and nothing may change it on its way."""
+        """Return the registry's response if it is ready and nothing may change it."""
         exchange = exchange_of(scope)
         if exchange.target.endpoint is Endpoint.TOKEN and exchange.method == "POST":
             return self._gated(scope, partial(self._respond_to_form, scope, receive))
@@ -54,7 +54,7 @@ class Injector:
         return self._gated(scope, handled)
 
     def _gated(self, scope: Scope, handled: Handled) -> Responder:
-        """Let a response pass the gate."""
+        """Run a handler whose response passes the gate."""
 
         async def respond(send: Send) -> None:
             passage = Passage(self._gate, exchange_of(scope), stream_of(scope), send)
@@ -64,7 +64,7 @@ class Injector:
         return respond
 
     async def _respond_to_form(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Read the form first: only it says which repository the token is for."""
+        """Read the form of a token request first, because only the form says which repository it is for."""
         try:
             scope, receive = await read_token_form(scope, receive)
         except OCIError as error:
@@ -73,7 +73,7 @@ class Injector:
             await complete(self._inject(exchange_of(scope), scope, receive), send)
 
     async def _recall(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Find out first which blob of a fabricated image this is, because rules may depend on that."""
+        """Look up the requested blob of a fabricated image first, because rules may depend on it."""
         exchange = exchange_of(scope)
         try:
             await stream_of(scope).unless_gone(self._registry_view.recall(exchange))
@@ -83,7 +83,7 @@ class Injector:
             await complete(self._inject(exchange, scope, receive), send)
 
     def _inject(self, exchange: Exchange, scope: Scope, receive: Receive) -> Handled:
-        """Let the registry respond, within the faults of this exchange."""
+        """Evaluate the rules, and let the registry respond within the faults that are applied."""
         target = exchange.target
         hits: list[RuleHit] = []
         if target.error is None:
@@ -97,7 +97,7 @@ class Injector:
         return handler(scope, receive)
 
     def _with_faults(self, exchange: Exchange, hits: list[RuleHit]) -> Handler:
-        """Return the registry within the faults of some hits."""
+        """Return the registry wrapped in the faults of these hits."""
         handler = self._handler
         for hit in reversed(hits):
             for fault in reversed(hit.faults):
@@ -108,7 +108,7 @@ class Injector:
         return handler
 
     def _within(self, fault: Fault, hit: RuleHit, handler: Handler) -> Handler:
-        """Return `handler` within one fault."""
+        """Return `handler` wrapped in one fault."""
 
         def handle(scope: Scope, receive: Receive) -> Handled:
             async def respond(send: Send) -> None:
@@ -133,9 +133,9 @@ class Injector:
 
 
 class RuleAcceptPolicy:
-    """Decides about new connections of the registry's listeners, by the rules of endpoint `connect`.
+    """Decides what happens to new connections, by the rules at endpoint `connect`.
 
-    There is no path yet, so only the rules without a namespace are evaluated.
+    A connection has no path yet, so only the rules without a namespace are evaluated.
     """
 
     def __init__(self, rules: RuleBooks, recorder: ConnectionRecorder, registry_view: RegistryView) -> None:
@@ -152,10 +152,10 @@ class RuleAcceptPolicy:
         return decision
 
     def _decision(self, hit: RuleHit) -> AcceptDecision | None:
-        """Return the decision of the fault; if it cannot be carried out, undo the hit and return None."""
+        """Return the decision of the fault. If it cannot be applied, undo the hit and return None."""
         (fault,) = hit.faults
         if not isinstance(fault, ConnectFault):
-            raise TypeError(f"{fault.name} needs a request")  # Rule does not allow this
+            raise TypeError(f"{fault.name} needs a request")  # `Rule` refuses this combination
         exchange = hit.exchange
         try:
             decision = fault.decision(self._registry_view)

@@ -1,7 +1,8 @@
-"""Path rules: `broken/<fault>:<params>` and `broken/with/<fault>_<params>/<image>` become rules.
+"""Path rules: turns `broken/<fault>:<params>` and `broken/with/<fault>_<params>/<image>` into rules.
 
-The request for a blob does not have the tag. So the parameters of `broken/<fault>:<params>` are mixed into
-the content of its image (`ImageSpec.salt`): its digests belong to that tag only, and lead to the parameters.
+The request for a blob does not contain the tag. So the parameters of `broken/<fault>:<params>` are mixed into
+the content of its image (`ImageSpec.salt`). The digests are then unique to that tag, and the parameters can
+be found from them.
 """
 
 from __future__ import annotations
@@ -36,30 +37,30 @@ _CACHED = 4096
 
 
 def fault_images() -> dict[str, TagParser]:
-    """Return the repositories `broken/<fault>`, with the parsers of their tags."""
+    """Return the parser of the tags of each repository `broken/<fault>`, by repository."""
     return {f"{RESERVED}{name}": partial(_image_of_tag, fault) for name, fault in CATALOGUE.items()}
 
 
 class _NoPathError(ValueError):
-    """The fault exists, but such a path cannot name it."""
+    """The fault exists, but an image path of this kind cannot express it."""
 
 
 @dataclass(frozen=True, slots=True)
 class PathRule:
-    """A rule that a path spells, and the part of the path by which it is counted."""
+    """A rule that an image path expresses, and the part of the path that its counters belong to."""
 
     rule: Rule
     path: str
 
 
 class PathRules:
-    """Finds the rules that a path spells."""
+    """Finds the rules that an image path expresses."""
 
     def __init__(self, images: Fabricator) -> None:
         self._images = images
 
     def rules(self, target: Target, method: str) -> list[PathRule]:
-        """Return the rules, the outermost first. Raise `OCIError` for an unknown fault or invalid parameters.
+        """Return the rules, outermost first. Raise `OCIError` for an unknown fault or invalid parameters.
 
         Faults in a prefix are applied to pulls and pushes. `broken/<fault>` can only be pulled.
         """
@@ -86,7 +87,7 @@ class PathRules:
 
 
 def prefix_of(rule: Rule) -> str:
-    """Return the rule as `broken/with/<fault>_<params>/`. Raise `ValueError` if no path can spell it."""
+    """Return the rule as `broken/with/<fault>_<params>/`. Raise `ValueError` if a path cannot express it."""
     plain = Rule(
         fault=rule.fault,
         match=Match(endpoint=rule.match.endpoint),
@@ -95,20 +96,20 @@ def prefix_of(rule: Rule) -> str:
         probability=rule.probability,
     )
     if rule != plain or len(rule.fault) != 1:
-        raise ValueError("a path can spell only one fault, its endpoint, skip, times and probability")
+        raise ValueError("a path can contain only one fault, its endpoint, skip, times and probability")
     (fault,) = rule.fault
     _check_path(fault, rule)
     given = {} if rule.match.endpoint is None else {"endpoint": rule.match.endpoint}
     params = join_params({**given, **_counting(rule)})
     component = "_".join(filter(None, (fault.name, fault.spelled(), params)))
     if not is_component(component):
-        raise ValueError(f"{component!r} is not valid in a repository name, which is in lower case")
+        raise ValueError(f"{component!r} is not valid in a repository name, which must be lower case")
     try:
         read = _rule_of_prefix(component)
     except OCIError as error:
         raise ValueError(error.message) from None
     if read != rule:
-        raise ValueError(f"{component!r} would be read as another rule")
+        raise ValueError(f"{component!r} would be parsed as a different rule")
     return f"{RESERVED}with/{component}/"
 
 
@@ -147,7 +148,7 @@ def _of_tag(fault: type[Fault], tag: str) -> tuple[Rule, ImageSpec]:
 
 
 def _rule(fault: type[Fault], values: dict[str, str]) -> Rule:
-    """Return the rule with these parameters. Raise `ValueError`: one line that names the parameter."""
+    """Return the rule with these parameters. Raise `ValueError` with one line that names the wrong one."""
     own: dict[str, Any] = {name: values.pop(name) for name in _RULE_PARAMETERS if name in values}
     if "endpoint" in values:
         own["match"] = {"endpoint": values.pop("endpoint")}
@@ -163,28 +164,28 @@ def _rule(fault: type[Fault], values: dict[str, str]) -> Rule:
 def _check_path(fault: Fault, rule: Rule) -> None:
     if rule.endpoint == Endpoint.CONNECT:
         raise _NoPathError(
-            f"{fault.name} is applied before there is a path; write it to a scenario file or the "
-            f"control API, or use `brokenreg rules add {fault.name}`"
+            f"{fault.name} is applied before the path is known; use `brokenreg rules add {fault.name}`, or a "
+            "scenario file"
         )
 
 
 def _check_image(fault: type[Fault], rule: Rule) -> None:
     if rule.endpoint not in _OF_IMAGES:
         raise _NoPathError(
-            f"it is applied at {rule.endpoint}, which is not a part of an image; "
-            f"write {RESERVED}with/{fault.name}/<repository>"
+            f"the fault applies at endpoint {rule.endpoint}, which is not part of an image; "
+            f"use {RESERVED}with/{fault.name}/<repository>"
         )
 
 
 def _canonical(rule: Rule) -> str:
-    """Return the parameters of the fault and of the rule in one canonical spelling."""
+    """Return the parameters of the fault and the rule in their canonical spelling."""
     (fault,) = rule.fault
     elsewhere = {} if rule.endpoint == fault.default_endpoint else {"endpoint": rule.endpoint}
     return "_".join(filter(None, (fault.spelled(), join_params({**elsewhere, **_counting(rule)}))))
 
 
 def _counting(rule: Rule) -> dict[str, str]:
-    """Return how often the rule is applied, as paths spell it."""
+    """Return `skip`, `times` and `probability` as image paths spell them."""
     counting: dict[str, str] = {}
     if rule.skip:
         counting["skip"] = str(rule.skip)
@@ -201,7 +202,7 @@ def _names(fault: type[Fault]) -> tuple[str, ...]:
 
 
 def _known_fault(name: str, others: tuple[str, ...] = ()) -> type[Fault]:
-    """Return a fault by name. Raise `OCIError` 404 NAME_UNKNOWN that suggests a fault, or one of `others`."""
+    """Return a fault by name. Raise `OCIError` 404 NAME_UNKNOWN that suggests a fault or one of `others`."""
     fault = CATALOGUE.get(name)
     if fault is None:
         hint = nearest(name, [*CATALOGUE, *others], f"{RESERVED}%s")

@@ -1,4 +1,4 @@
-"""A rule: when (match) which fault is applied, and how often (skip, times, probability)."""
+"""A rule: what it matches, which fault is applied, and how often (skip, times, probability)."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ from brokenreg.wording import counted, nearest
 _MAX_FAULTS = 8
 
 FAULT = {"title": "Fault", "type": "object", "required": ["type"]}
-"""The place of a fault in the JSON Schema of a rule; `fault_schema` has the faults."""
+"""Stands for a fault in the JSON Schema of a rule; `fault_schema` describes the faults."""
 
 
 def fault_of(value: Any) -> Fault:
     """Return the fault that `{type: <name>, <parameter>: <value>, ...}` spells.
 
-    Raise `ValueError`, which suggests a fault, for an unknown one, and `pydantic.ValidationError` for invalid
-    parameters.
+    Raise `ValueError` with a suggestion if the fault is unknown, and `pydantic.ValidationError` if a
+    parameter is invalid.
     """
     if isinstance(value, Fault):
         return value
@@ -53,12 +53,12 @@ def fault_of(value: Any) -> Fault:
 
 
 def _name_of(value: Any) -> str:
-    """Return the name of the fault, as `fault_of` reads it."""
+    """Return the name of the fault, from each of the forms that `fault_of` accepts."""
     return str(value["type"] if isinstance(value, dict) else value)
 
 
 def fault_schema() -> dict[str, Any]:
-    """Return the JSON Schema of a fault in a rule: any of the catalogue."""
+    """Return the JSON Schema of a fault in a rule."""
     return {"oneOf": [_schema_of(kind) for kind in CATALOGUE.values()]}
 
 
@@ -95,34 +95,38 @@ Faults = Annotated[
         {"anyOf": [FAULT, {"type": "array", "minItems": 1, "maxItems": _MAX_FAULTS, "items": FAULT}]}
     ),
 ]  # fmt: skip
-"""One fault or several that combine, the outermost (nearest to the client) first."""
+"""One fault, or several that wrap each other: the one nearest to the client first."""
 
 Per = Literal["rule", "repository", "reference", "client"]
 
 
 class Rule(BaseModel):
-    """A rule as scenario files and the control API spell it."""
+    """A rule in the form that scenario files and the control API use."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: Annotated[str, StringConstraints(min_length=1, max_length=200)] | None = Field(
-        None, description="name, which also affects its draws"
+        None, description="name of the rule, which also affects its draws"
     )
     match: Match = Field(
-        Match(), description="what it matches; absent: where its fault is applied by default"
+        Match(),
+        description="what the rule matches; by default everything at the default endpoint of its fault",
     )
-    fault: Faults = Field(description="the fault: {type: truncate, after: 64KiB}, or a list of faults")
-    skip: int = Field(0, ge=0, le=2**31, description="number of matches before it is applied")
+    fault: Faults = Field(
+        description="the fault, for example {type: truncate, after: 64KiB}, or a list of faults"
+    )
+    skip: int = Field(0, ge=0, le=2**31, description="number of matches before the fault is applied")
     times: int | None = Field(
-        None, le=2**31, description="how many times it is applied at most; absent: always"
+        None, le=2**31, description="how many times the fault is applied at most; by default always"
     )
     probability: Share = Field(
-        1.0, description="share of the matches to which it is applied, more than 0; seeded"
+        1.0, description="share of the matches to which the fault is applied, more than 0; drawn by the seed"
     )
-    per: Per = Field("rule", description="what `skip` and `times` count by")
-    enabled: bool = Field(True, description="whether it is evaluated")
+    per: Per = Field("rule", description="what `skip` and `times` are counted for")
+    enabled: bool = Field(True, description="whether the rule is evaluated")
     override: bool = Field(
-        False, description="evaluated after all rules, at every endpoint unless the match names one"
+        False,
+        description="whether the rule is evaluated after all others, at every endpoint unless match has one",
     )
 
     @field_validator("times", "probability")
@@ -141,7 +145,7 @@ class Rule(BaseModel):
 
     @property
     def endpoint(self) -> str:
-        """Return where it is applied: the endpoint of its match, or the default of its faults."""
+        """Return the endpoint of the match, or the default endpoint of the faults."""
         if self.match.endpoint is not None:
             return self.match.endpoint
         defaults = [fault.default_endpoint for fault in self.fault]
@@ -150,11 +154,11 @@ class Rule(BaseModel):
         return next((each for each in defaults if each != "any"), "any")
 
     def endpoints(self) -> Collection[Endpoint]:
-        """Return the endpoints at which it is applied."""
+        """Return the endpoints at which the rule is applied."""
         return self.match.endpoints(self.endpoint)
 
     def applies_to(self, method: str) -> bool:
-        """Return whether one of its faults can be applied to a request with that method."""
+        """Return whether one of the faults can be applied to a request with that method."""
         return any(fault.applies_to(method) for fault in self.fault)
 
     def written(self) -> dict[str, Any]:
@@ -163,7 +167,7 @@ class Rule(BaseModel):
 
 
 class FieldError(ValueError):
-    """A document that is not a valid rule or scenario; `field` is the place of the error."""
+    """A document is not a valid rule or scenario; `field` is the path of the wrong field."""
 
     def __init__(self, field: Sequence[str | int], problem: str) -> None:
         super().__init__(f"{spell_field(field)}: {problem}" if field else problem)
@@ -172,19 +176,19 @@ class FieldError(ValueError):
 
     @property
     def where(self) -> str | None:
-        """Return the field as people write it; None if it is the whole document."""
+        """Return the field as `spell_field` writes it; None if the whole document is wrong."""
         return spell_field(self.field) or None
 
     @classmethod
     def of(
         cls, error: ValidationError, model: type[BaseModel], within: Sequence[str | int] = ()
     ) -> FieldError:
-        """Return the first error of a document that is no valid `model`."""
+        """Return the first error of a document that is not a valid `model`."""
         return cls((*within, *error_location(error)), describe_error(error, model))
 
 
 def spell_field(field: Sequence[str | int]) -> str:
-    """Return a place in a document as people write it: `rules[2].fault.after`."""
+    """Return the path of a field in a document in the usual notation: `rules[2].fault.after`."""
     return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in field).lstrip(".")
 
 
@@ -201,7 +205,7 @@ def rule_of(document: Any) -> Rule:
 
 
 def _faults_of(value: Any) -> list[Fault]:
-    """Do the same as the rule's own validator, but raise an error that names the parameter."""
+    """Return the faults as the validator of `Rule` does, but raise an error that names the parameter."""
     faults = []
     for place, each in enumerate(value if isinstance(value, list) else [value]):
         within = ("fault", place) if isinstance(value, list) else ("fault",)

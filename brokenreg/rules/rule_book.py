@@ -16,7 +16,7 @@ from brokenreg.traffic.matching import Positions
 
 _MAX_KEYS = 4096
 _MAX_KEY = 1024
-"""Characters: clients choose the texts, and thousands of keys are kept."""
+"""Maximum length of a key, in characters. Clients choose the texts, and thousands of keys are kept."""
 
 _Candidates: TypeAlias = list[tuple[ActiveRule, str]]
 
@@ -24,8 +24,8 @@ _Candidates: TypeAlias = list[tuple[ActiveRule, str]]
 class RuleIndex:
     """The enabled rules of a book, in the order in which they are evaluated.
 
-    Exchanges that do not differ in anything that a rule matches have the same candidates, which are found
-    once. So a hundred rules cost a request some microseconds.
+    Exchanges that are equal in everything that rules match have the same candidates, which are looked up only
+    once. So a hundred rules cost a request only some microseconds.
     """
 
     def __init__(self, rules: Iterable[ActiveRule]) -> None:
@@ -37,7 +37,7 @@ class RuleIndex:
         self._candidates: dict[Hashable, _Candidates] = {}
 
     def of(self, exchange: Exchange) -> _Candidates:
-        """Return the rules for which `may_match` is true, each with its place, which its draw depends on."""
+        """Return the rules for which `may_match` is true, each with its position for the draw."""
         facets = [facet(exchange) for facet in self._facets]
         key = (exchange.target.endpoint, exchange.method, *facets)
         found = self._candidates.get(key)
@@ -53,7 +53,7 @@ class RuleIndex:
 class RuleBook:
     """The rules of one namespace, in the order in which they are evaluated.
 
-    Attempts are counted from its first rule on, and start again from 1 once it has none.
+    Attempts are counted while it has rules, and start again from 1 after the last rule is removed.
     """
 
     def __init__(self, namespace: str, seed: int, positions: Positions, ids: Iterator[int]) -> None:
@@ -67,7 +67,7 @@ class RuleBook:
         self._rules: list[ActiveRule] = []
         self._attempts = Attempts()
         self._index: RuleIndex | None = None
-        """Made when it is first needed after a change."""
+        """Built when it is first needed after a change."""
 
     def __len__(self) -> int:
         return len(self._rules)
@@ -78,18 +78,18 @@ class RuleBook:
 
     @property
     def is_blank(self) -> bool:
-        """Return whether it equals a new one, so that it can be dropped."""
+        """Return whether the book equals a new one, so that it can be dropped."""
         is_named = self.name is not None or self.seed != self._first_seed
         return not (self._rules or is_named or any(True for _ in self.expectations))
 
     def add(self, rule: Rule, source: str) -> ActiveRule:
         """Add a rule at the end.
 
-        Raise `FieldError` if it can match nothing in this namespace, or if there are too many rules.
+        Raise `FieldError` if the rule cannot match in this namespace, or if there are too many rules.
         """
         self._check(rule)
         if len(self._rules) >= MAX_RULES:
-            raise FieldError((), f"there are {MAX_RULES} rules here, which is the limit; remove some")
+            raise FieldError((), f"the limit of {MAX_RULES} rules is reached; remove some")
         active = ActiveRule(rule, next(self._ids), source)
         self._rules.append(active)
         self._index = None
@@ -99,7 +99,7 @@ class RuleBook:
         return next((active for active in self._rules if active.id == rule_id), None)
 
     def replace(self, rule_id: int, rule: Rule, source: str) -> ActiveRule | None:
-        """Replace a rule by another, whose counters start at 0. Return None if there is no such rule.
+        """Replace a rule with another, whose counters start at 0. Return None if the rule does not exist.
 
         Raise `FieldError` as `add` does.
         """
@@ -112,7 +112,7 @@ class RuleBook:
         return None
 
     def remove(self, rule_id: int) -> bool:
-        """Remove a rule. Return False if there is no such rule."""
+        """Remove a rule. Return False if it does not exist."""
         left = [active for active in self._rules if active.id != rule_id]
         is_found = len(left) < len(self._rules)
         if left:
@@ -123,7 +123,7 @@ class RuleBook:
         return is_found
 
     def set_enabled(self, rule_id: int, *, enabled: bool) -> bool:
-        """Enable or disable a rule, which keeps its counters. Return False if there is no such rule."""
+        """Enable or disable a rule, which keeps its counters. Return False if it does not exist."""
         active = self.get(rule_id)
         if active is None:
             return False
@@ -132,9 +132,9 @@ class RuleBook:
         return True
 
     def move(self, rule_id: int, by: int) -> bool:
-        """Move a rule down by some places (up, if negative), among the rules or among the overrides.
+        """Move a rule down by that many positions (up if negative), among the rules or the overrides.
 
-        It never moves beyond the ends. Return False if there is no such rule.
+        It stops at the first and last position. Return False if the rule does not exist.
         """
         active = self.get(rule_id)
         if active is None:
@@ -148,14 +148,14 @@ class RuleBook:
         return True
 
     def load(self, sourced: SourcedScenario) -> None:
-        """Add the rules and expectations of a scenario at the end, and use its seed, if it has one.
+        """Append the rules and expectations of a scenario, and use its seed if it has one.
 
         Raise `FieldError` as `add` does.
         """
         self._load(sourced, self.prepare(sourced))
 
     def prepare(self, sourced: SourcedScenario) -> list[ActiveRule]:
-        """Return the rules of a scenario, not yet in effect. It changes nothing, so a thread may call it.
+        """Return the rules of a scenario without adding them. A thread may call this.
 
         Raise `FieldError` as `add` does.
         """
@@ -167,7 +167,7 @@ class RuleBook:
         ]
 
     def replace_all(self, sourced: SourcedScenario, prepared: list[ActiveRule]) -> None:
-        """Replace all rules and expectations by those of a scenario, whose rules `prepare` returned."""
+        """Replace all rules and expectations with those of a scenario; `prepare` returned its rules."""
         self.clear()
         self.name = None
         self.expectations.clear()
@@ -196,11 +196,11 @@ class RuleBook:
         if self._namespace and rule.endpoint == Endpoint.CONNECT:
             raise FieldError(
                 (*within, "fault"),
-                f"{rule.fault[0].name} is applied before a path names a namespace; leave the namespace out",
+                f"{rule.fault[0].name} is applied before the namespace is known; leave the namespace out",
             )
 
     def evaluate(self, exchange: Exchange) -> RuleHit | None:
-        """Evaluate the rules for an exchange until one is applied, and return its hit."""
+        """Evaluate the rules in order until one is applied, and return its hit."""
         if not self._rules:
             return None
         attempt = self._attempts.count(exchange)

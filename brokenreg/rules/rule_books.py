@@ -1,4 +1,4 @@
-"""The rule books of all namespaces, and the rules of paths."""
+"""The rule books of all namespaces, and the path rules."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ MAX_NAMESPACES = 1000
 
 
 class RuleBooks:
-    """The rule books of all namespaces, and the rules of paths.
+    """The rule books of all namespaces, and the path rules.
 
-    `seed` is for books without their own. `initial` are the scenarios of the namespace without a name, at
-    the start and after a reset. Raise `ScenarioError` if they have too many rules together.
+    `seed` is for books without a seed of their own. `initial` are the scenarios that are loaded without a
+    namespace, at the start and after a reset. Raise `ScenarioError` if they have too many rules together.
     """
 
     def __init__(self, seed: int, positions: Positions, initial: Sequence[SourcedScenario] = ()) -> None:
         if (total := sum(len(sourced.scenario.rules) for sourced in initial)) > MAX_RULES:
             raise ScenarioError(
-                f"files have {counted(total, 'rule')} together; at most {MAX_RULES} are accepted"
+                f"the files have {counted(total, 'rule')} together; the maximum is {MAX_RULES}"
             )
         self._seed = seed
         self._initial = initial
@@ -48,7 +48,7 @@ class RuleBooks:
         self.reset("")
 
     def book(self, namespace: str) -> RuleBook:
-        """Return the book of a namespace, to change it. A reset replaces it: do not keep it over an await.
+        """Return the book of a namespace, to change it. Do not keep it across an await: a reset replaces it.
 
         Raise `FieldError` if too many other namespaces have rules.
         """
@@ -65,12 +65,12 @@ class RuleBooks:
         if len(self._books) >= MAX_NAMESPACES:
             raise FieldError(
                 (),
-                f"{MAX_NAMESPACES} namespaces have rules, which is the limit; "
+                f"the limit of {MAX_NAMESPACES} namespaces with rules is reached; "
                 "clear one with POST /v1/reset?namespace=NAME",
             )
 
     def evaluate(self, exchange: Exchange, path_rules: Sequence[PathRule]) -> list[RuleHit]:
-        """Return the hits of the path rules, which combine; if there are none, that of the first rule."""
+        """Return the hits of the path rules, which combine; if there are none, the hit of a rule."""
         hits = self._evaluate_path(exchange, path_rules) if path_rules else []
         book = self._books.get(exchange.target.namespace)
         if hits or book is None:
@@ -79,7 +79,7 @@ class RuleBooks:
         return [hit] if hit is not None else []
 
     def find(self, namespace: str, rule: EvaluatedRule) -> ActiveRule | None:
-        """Return the rule of an outcome, with its counters, or None if it was removed or replaced."""
+        """Return the rule of an outcome with its counters; None if it was removed or replaced."""
         book = self._books.get(namespace)
         active = book.get(rule.id) if book is not None and rule.id else None
         active = active or self._paths.get((namespace, rule.source))
@@ -94,7 +94,7 @@ class RuleBooks:
         return list(self._books)
 
     def observe(self, _: ExchangeEvent, exchange: Exchange) -> None:
-        """Count an exchange that has ended for the expectations of its namespace."""
+        """Count an exchange that has ended, for the expectations of its namespace."""
         book = self._books.get(exchange.target.namespace)
         if book is not None:
             book.expectations.observe(exchange)
@@ -126,11 +126,11 @@ class RuleBooks:
                 continue
             hits.append(hit)
             if any(fault.responds for fault in hit.faults):
-                break  # the faults further inside are never reached
+                break  # the faults inside it are never reached
         return hits
 
     def _path_rule(self, namespace: str, path_rule: PathRule) -> ActiveRule:
-        """Return the rule of a path, with its counters if the path was requested recently."""
+        """Return the active rule of a path; its counters continue if the path was requested recently."""
         key = namespace, path_rule.path
         active = self._paths.get(key)
         if active is None:

@@ -1,4 +1,4 @@
-"""Makes a rule from an exchange: it matches requests like that one."""
+"""Creates a rule from an exchange; the rule matches requests like that one."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ _LONGEST = 100
 """Maximum length, in characters, of a client's product in a match."""
 
 MAX_SEARCHED = 10_000
-"""Number of exchanges, the newest first, that are searched for names of a manifest; takes some ms."""
+"""How many of the newest exchanges are searched for names of a manifest; this takes some milliseconds."""
 
 _UNRELIABLE = (None, 206, 304, 401)
-"""Statuses after which the next response may differ: a part, nothing new, or a login."""
+"""Statuses that say little about the next response: a part, not modified, a login, or no response."""
 
 _READS = ("GET", "HEAD")
 
 _MOST_NAMES = 3
-"""Maximum number of names of one manifest in a match, so that the match stays within its limits."""
+"""Maximum number of names of one manifest in a match, which has a limited length."""
 
 
 def faults_of(exchange: Exchange) -> tuple[Fault, ...]:
-    """Return the faults that were applied to it; `error` with status 503 if there were none."""
+    """Return the faults that were applied to an exchange, or `error` with status 503 if there were none."""
     applied = [each.rule.faults for each in exchange.rule_outcomes if each.kind is OutcomeKind.APPLIED]
     faults = applied[0] if applied else ({"type": "error", "status": 503},)
     return tuple(map(fault_of, faults))
@@ -46,13 +46,13 @@ def rule_from_exchange(
     """Return a rule for requests like this one, by any version of its client.
 
     It matches endpoint, repository, reference and method. A manifest is also matched by its other names and
-    by GET and HEAD, because most clients first request the digest of a tag and then use that digest. `newest`
-    are exchanges, the newest first, from which these names are known. Raise `FieldError` if no rule can match
-    such requests, or if the faults cannot be applied to them.
+    by GET and HEAD, because most clients first request the digest of a tag and then use that digest. These
+    names are taken from `newest`, the exchanges with the newest first. Raise `FieldError` if no rule can
+    match such requests, or if the faults cannot be applied to them.
     """
     target = exchange.target
     if target.endpoint is Endpoint.OTHER or target.error is not None:
-        raise FieldError((), "no rule can match this request: its path addresses nothing")
+        raise FieldError((), "no rule can match this request, because its path belongs to no endpoint")
     match = {"endpoint": str(target.endpoint)}
     methods = _READS if _reads_manifest(exchange) else (exchange.method,)
     if target.endpoint is not Endpoint.CONNECT:
@@ -64,15 +64,15 @@ def rule_from_exchange(
         }
     rule = rule_of({"match": {name: each for name, each in match.items() if each}, "fault": list(faults)})
     if not any(map(rule.applies_to, methods)) and target.endpoint is not Endpoint.CONNECT:
-        raise FieldError((), f"{faults[0].name} is not applied to {exchange.method[:20]}")
+        raise FieldError((), f"{faults[0].name} does not apply to {exchange.method[:20]}")
     return rule
 
 
 def no_effect_reason(faults: tuple[Fault, ...], exchange: Exchange) -> str | None:
     """Return why none of these faults could change an exchange like this one, or None.
 
-    The original response is known only if no fault and no edit changed it. A manifest that was requested by
-    HEAD is treated as if it was requested by GET, because `rule_from_exchange` matches both.
+    The response of the registry is known only if no fault and no edit changed it. A HEAD request for a
+    manifest is treated like a GET, because `rule_from_exchange` matches both.
     """
     if _reads_manifest(exchange) and any(fault.applies_to("GET") for fault in faults):
         exchange = replace(exchange, method="GET")
@@ -103,10 +103,10 @@ def _reads_manifest(exchange: Exchange) -> bool:
 
 
 def _references(exchange: Exchange, newest: Iterable[Exchange]) -> list[str]:
-    """Return the reference, and other tags and the digest by which the manifest was recently requested."""
+    """Return the reference, and the other tags and the digest that were recently used for the manifest."""
     reference = exchange.target.reference
     if exchange.endpoint is Endpoint.UPLOAD:
-        return []  # each response has a new one
+        return []  # each upload has a new one
     if not reference or not _reads_manifest(exchange):
         return [reference] if reference else []
     digests: dict[str, str] = {}
@@ -121,12 +121,12 @@ def _references(exchange: Exchange, newest: Iterable[Exchange]) -> list[str]:
 
 
 def _literal(text: str) -> str:
-    """Return a glob for that text, with `?` for `|`, which would separate alternatives."""
+    """Return a glob that matches the text; `?` replaces `|`, which would separate alternatives."""
     return glob.escape(text).replace("|", "?")
 
 
 def _client(exchange: Exchange) -> str:
-    """Return a glob for all versions of the client's product, or an empty text if it has no name."""
+    """Return a glob for all versions of the client's product; empty if the client names no product."""
     product, slash, _ = exchange.user_agent.partition(" ")[0].partition("/")
     if not product or network_of(product) is not None:  # a match would read it as an address
         return ""

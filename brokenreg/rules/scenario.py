@@ -14,9 +14,9 @@ MAX_RULES = 1000
 
 
 class ScenarioError(ValueError):
-    """A scenario that cannot be read; one line names the source, the line and the field.
+    """A scenario cannot be read. The message is one line with the source, the line and the field.
 
-    `field` is the field alone; None if it is the whole document.
+    `field` is only the field; None if the whole document is wrong.
     """
 
     def __init__(self, message: str, field: str | None = None) -> None:
@@ -25,14 +25,16 @@ class ScenarioError(ValueError):
 
 
 class Scenario(BaseModel):
-    """Rules in order, with expectations; `seed` is for all draws of the rules."""
+    """Rules in order, with expectations. `seed` determines all draws of the rules."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    name: str | None = Field(None, min_length=1, max_length=200, description="name")
-    seed: int | None = Field(None, ge=-(2**63), lt=2**63, description="seed of all draws; absent: unchanged")
+    name: str | None = Field(None, min_length=1, max_length=200, description="name of the scenario")
+    seed: int | None = Field(
+        None, ge=-(2**63), lt=2**63, description="seed of all draws; by default unchanged"
+    )
     rules: tuple[Rule, ...] = Field(
-        (), max_length=MAX_RULES, description="in the order in which they are evaluated"
+        (), max_length=MAX_RULES, description="rules, in the order in which they are evaluated"
     )
     expect: tuple[Expectation, ...] = Field(
         (), max_length=MAX_RULES, description="expectations: how many exchanges should match a filter"
@@ -41,7 +43,7 @@ class Scenario(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class SourcedScenario:
-    """A scenario, and the place of each of its rules: `rules.yaml:12`."""
+    """A scenario, with the source of each of its rules: `rules.yaml:12`."""
 
     scenario: Scenario
     sources: tuple[str, ...]
@@ -55,7 +57,7 @@ def scenario_of(document: Any) -> Scenario:
     if not isinstance(rules, list):
         raise FieldError(("rules",), "is a list of rules")
     if len(rules) > MAX_RULES:
-        raise FieldError(("rules",), f"are {len(rules)}; a scenario has at most {MAX_RULES}")
+        raise FieldError(("rules",), f"has {len(rules)} rules; the maximum is {MAX_RULES}")
     read = []
     for place, each in enumerate(rules):
         try:

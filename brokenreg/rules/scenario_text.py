@@ -1,4 +1,4 @@
-"""Scenarios as YAML, of which JSON is a part: read and written."""
+"""Reads and writes scenarios as YAML (JSON is a subset of YAML)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _BREAKS = "\x85\u2028\u2029"
 
 
 def read_scenario(text: str, source: str) -> SourcedScenario:
-    """Return the scenario in a YAML text, which errors call `source`. Raise `ScenarioError`."""
+    """Return the scenario in a YAML text; error messages call it `source`. Raise `ScenarioError`."""
     try:
         document, lines = read_yaml(text)
     except YAMLTextError as error:
@@ -44,7 +44,7 @@ def load_scenario(path: Path) -> SourcedScenario:
 def decode_scenario(content: bytes, source: str) -> SourcedScenario:
     """Return the scenario in the bytes of a YAML text. Raise `ScenarioError`."""
     if len(content) > MAX_TEXT:
-        raise ScenarioError(f"{source}:1: longer than the {MAX_TEXT} bytes that are read")
+        raise ScenarioError(f"{source}:1: is longer than {MAX_TEXT} bytes, which is the maximum")
     try:
         return read_scenario(content.decode(), source)
     except UnicodeDecodeError as error:
@@ -53,8 +53,8 @@ def decode_scenario(content: bytes, source: str) -> SourcedScenario:
 
 
 def _content(path: Path) -> bytes:
-    """Return the content of a file, up to a byte more than is allowed. Raise `OSError`, `ScenarioError`."""
-    # A FIFO without a writer would block an open that waits.
+    """Return the content of a file, up to one byte more than allowed. Raise `OSError`, `ScenarioError`."""
+    # Without O_NONBLOCK, opening a FIFO that has no writer would block.
     with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
         if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
             raise ScenarioError(f"{path}: is not a regular file")
@@ -62,18 +62,18 @@ def _content(path: Path) -> bytes:
 
 
 def write_scenario(scenario: Scenario) -> str:
-    """Return the scenario as YAML, which `read_scenario` reads. Raise `ScenarioError` if it is too long."""
+    """Return the scenario as YAML for `read_scenario`. Raise `ScenarioError` if it is too long."""
     document = written(scenario)
     text = yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=110)
     if any(character in text for character in _BREAKS):
         text = yaml.safe_dump(document, sort_keys=False, width=110)
     if len(text.encode()) > MAX_TEXT:
-        raise ScenarioError(f"it would be longer than the {MAX_TEXT} bytes that are read")
+        raise ScenarioError(f"the file would be longer than {MAX_TEXT} bytes, which is the maximum")
     return text
 
 
 def _line(lines: Lines, field: tuple[str | int, ...]) -> int:
-    """Return the line of a field, or, if it is missing, of what it is missing from."""
+    """Return the line of a field, or of the mapping that lacks it."""
     while field and field not in lines:
         field = field[:-1]
     return lines.get(field, 1)

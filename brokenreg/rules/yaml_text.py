@@ -1,8 +1,8 @@
-"""Reads the YAML of scenarios: mappings, lists and scalars, and the line of each.
+"""Reads the YAML of scenarios: mappings, lists and scalars, with the line of each.
 
-A scenario may come from anybody. So length and depth are limited, and anchors, aliases and tags are refused.
-A scalar stays a text until its field reads it: a tag `1.10` does not become 1.1, and `no` does not become
-false.
+A scenario may come from an untrusted source. So length and depth are limited, and anchors, aliases and tags
+are refused. A scalar stays a text until its field is validated: a tag `1.10` does not become 1.1, and `no`
+does not become false.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ from yaml.events import (
 from brokenreg.wording import counted
 
 Lines = dict[tuple[str | int, ...], int]
-"""The line, from 1, of each place in a document."""
+"""The line of each field of a document, from 1."""
 
 MAX_TEXT = 1024 * 1024
-"""Characters."""
+"""Maximum length of a text, in characters."""
 
 _MAX_DEPTH = 16
 _MAX_NODES = 100_000
@@ -37,7 +37,7 @@ _NULLS = ("", "~", "null", "Null", "NULL")
 
 
 class YAMLTextError(ValueError):
-    """A text that is not YAML of this kind; `line` is the line of the error, from 1."""
+    """A text is not YAML of this kind; `line` is the line of the error, from 1."""
 
     def __init__(self, line: int, problem: str) -> None:
         super().__init__(problem)
@@ -45,12 +45,12 @@ class YAMLTextError(ValueError):
 
 
 def read_yaml(text: str) -> tuple[Any, Lines]:
-    """Return the document (mappings, lists, strings and None), and the line of each place in it.
+    """Return the document (mappings, lists, strings and None), and the line of each field in it.
 
-    Raise `YAMLTextError`. An empty text is None.
+    An empty text returns None. Raise `YAMLTextError` if the text is not valid.
     """
     if len(text) > MAX_TEXT:
-        raise YAMLTextError(1, f"{counted(len(text), 'character')}; at most {MAX_TEXT} are read")
+        raise YAMLTextError(1, f"{counted(len(text), 'character')}; the maximum is {MAX_TEXT}")
     reader = _Reader(_events(text))
     try:
         return reader.document(), reader.lines
@@ -80,7 +80,7 @@ class _Reader:
             if isinstance(event, DocumentStartEvent):
                 documents += 1
                 if documents > 1:
-                    raise YAMLTextError(_line(event), "a second document begins; one is read")
+                    raise YAMLTextError(_line(event), "a second document begins here; only one is allowed")
             elif isinstance(event, NodeEvent):
                 value = self._node(event, ())
         return value
@@ -106,10 +106,10 @@ class _Reader:
         while not isinstance(event := next(self._events), MappingEndEvent):
             if not isinstance(event, ScalarEvent):
                 self._check(event, place)
-                raise YAMLTextError(_line(event), "a key is a word, and nothing more")
+                raise YAMLTextError(_line(event), "a key must be a word")
             key = event.value
             if key in values:
-                raise YAMLTextError(_line(event), f"the key {key[:100]!r} is here twice")
+                raise YAMLTextError(_line(event), f"duplicate key {key[:100]!r}")
             values[key] = self._node(next(self._events), (*place, key))
             self.lines[*place, key] = _line(event)
         return values
@@ -119,9 +119,11 @@ class _Reader:
         if self._nodes > _MAX_NODES:
             raise YAMLTextError(_line(event), f"more than {_MAX_NODES} values")
         if isinstance(event, AliasEvent) or getattr(event, "anchor", None) is not None:
-            raise YAMLTextError(_line(event), "anchors (&) and aliases (*) are not read; put globs in quotes")
+            raise YAMLTextError(
+                _line(event), "anchors (&) and aliases (*) are not supported; put globs in quotes"
+            )
         if (tag := getattr(event, "tag", None)) not in (None, "!"):
-            raise YAMLTextError(_line(event), f"tags are not read, and {tag!r} is one")
+            raise YAMLTextError(_line(event), f"YAML tags such as {tag!r} are not supported")
         if isinstance(event, MappingStartEvent | SequenceStartEvent) and len(place) >= _MAX_DEPTH:
             raise YAMLTextError(_line(event), f"nested deeper than {_MAX_DEPTH} levels")
 

@@ -114,7 +114,7 @@ def test_it_takes_the_place_of_what_was_there(registry: Brokenreg, control: http
         ("[" * 100_000, "json", None, "nested too deep"),
         ('{"rules": [], "extra": 1}', "json", "extra", "is not known here"),
         ('{"rules": 3}', "json", "rules", "is a list"),
-        ("rules:\n" + "- fault: error\n" * 1001, "yaml", "rules", "at most 1000"),
+        ("rules:\n" + "- fault: error\n" * 1001, "yaml", "rules", "has 1001 rules; the maximum is 1000"),
     ],
 )
 def test_a_bad_one_changes_nothing(

@@ -32,7 +32,7 @@ from tests.registry.pushing import error_of
         ),
         (
             {"fault": "error", "probability": "often"},
-            "probability: write a number from 0 to 1, or percents (50%, in paths 50pct), not 'often'",
+            "probability: write a number from 0 to 1, or a percentage (50%, in paths 50pct), not 'often'",
         ),
     ],
 )
@@ -56,7 +56,7 @@ def test_a_probability_in_percents(spelled: Any) -> None:
         ("broken/prepard", 404, "broken/prepard is not a fault; did you mean broken/prepared?"),
         ("broken/with/with/a", 404, "broken/with is not a fault; there are accept, "),
         ("broken/tls", 400, "use `brokenreg rules add tls`"),
-        ("broken/token", 400, "write broken/with/token/<repository>"),
+        ("broken/token", 400, "use broken/with/token/<repository>"),
     ],
 )
 async def test_a_path_that_is_none(http: httpx.AsyncClient, name: str, status: int, told: str) -> None:

@@ -76,7 +76,7 @@ def test_small_ones(text: str) -> None:
         ("rules:\n - fault: error\n\n   times: -1", 4, "rules[0].times"),
         ("rules:\n - fault: error\n - match: {endpoint: layer}", 3, "rules[1].fault: is missing"),
         ("rules:\n - fault: error\n   match: {endpoint: kitchen}", 3, "'kitchen'"),
-        ("rules:\n - match: {protocol: h2}\n   fault: malformed", 2, "malformed is for http/1.1"),
+        ("rules:\n - match: {protocol: h2}\n   fault: malformed", 2, "malformed needs protocol http/1.1"),
         (
             "rules:\n - fault: [error, {type: latency, dur: soon}]",
             2,
@@ -88,7 +88,7 @@ def test_small_ones(text: str) -> None:
         ("- fault: error", 1, "a scenario is a mapping"),
         ("", 1, "a scenario is a mapping"),
         ("seed: often", 1, "seed"),
-        ("name: a\nname: b", 2, "'name' is here twice"),
+        ("name: a\nname: b", 2, "duplicate key 'name'"),
         ("name: a\n---\nname: b", 2, "a second document"),
         ("name: [", 2, "is not YAML"),
         ("\tname: a", 1, "is not YAML"),
