@@ -11,7 +11,7 @@ PYTEST := $(BIN)/pytest --numprocesses=$(WORKERS) --dist=loadfile --no-loadscope
 # Tests start brokenreg in processes too; to compile its source each time would be a third of each start.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: serve test test-fast check format bench docs clients screenshots clean
+.PHONY: serve test test-fast check format bench reference docs clients screenshots clean
 
 serve: $(VENV)/made  ## the main job: the registry on 127.0.0.1:8080
 	$(BIN)/brokenreg serve
@@ -32,6 +32,9 @@ format: $(VENV)/made-dev
 
 bench: $(VENV)/made-dev  ## ratios against Debian's docker-registry, in one run
 	$(BIN)/python -m bench
+
+reference: $(VENV)/made-dev  ## what is generated from the code in docs/reference
+	$(BIN)/python -m documentation
 
 docs: $(VENV)/made-dev  ## the site, in site/; a broken link is an error
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet

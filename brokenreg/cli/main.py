@@ -11,6 +11,7 @@ from brokenreg.cli.faults import faults
 from brokenreg.cli.hold import abort, hold, resume, step
 from brokenreg.cli.options import option
 from brokenreg.cli.rules import rules
+from brokenreg.cli.scenario import scenario
 from brokenreg.cli.serve import EXAMPLES, serve, tui
 
 
@@ -21,5 +22,5 @@ def main() -> None:
     """A container-image registry that is correct until you break it, and then breaks exactly as told."""
 
 
-for _command in (serve, tui, faults, rules, hold, resume, step, abort, check):
+for _command in (serve, tui, faults, rules, hold, resume, step, abort, check, scenario):
     main.add_command(_command)

@@ -117,10 +117,15 @@ class Rule(BaseModel):
     )
     skip: int = Field(0, ge=0, le=2**31, description="number of matches before the fault is applied")
     times: int | None = Field(
-        None, le=2**31, description="how many times the fault is applied at most; by default always"
+        None,
+        le=2**31,
+        description="how many times the fault is applied at most; by default always",
+        json_schema_extra={"minimum": 1},
     )
     probability: Share = Field(
-        1.0, description="share of the matches to which the fault is applied, more than 0; drawn by the seed"
+        1.0,
+        description="share of the matches to which the fault is applied, more than 0; drawn by the seed",
+        json_schema_extra={"exclusiveMinimum": 0},
     )
     per: Per = Field("rule", description="what `skip` and `times` are counted for")
     enabled: bool = Field(True, description="whether the rule is evaluated")

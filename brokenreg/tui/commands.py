@@ -1,7 +1,7 @@
 """The table of commands, and the table of tabs.
 
 Keys, footer, palette, help screen and documentation come from it. Free of Textual; `bindings.py` makes
-bindings of it. `python -m brokenreg.tui.commands` prints the table of docs/reference/panel.md.
+bindings of it. `make reference` writes them to docs/reference/panel.md.
 """
 
 from __future__ import annotations
@@ -245,18 +245,3 @@ def grouped() -> Iterator[tuple[str, list[Command]]]:
     in_order = sorted(COMMANDS, key=lambda command: order.index(command.group))
     for group, commands in groupby(in_order, key=lambda command: command.group):
         yield group, list(commands)
-
-
-def markdown() -> str:
-    """Return the table of docs/reference/panel.md."""
-    lines = ["| keys | command | what it does |", "| --- | --- | --- |"]
-    for group, commands in grouped():
-        lines.append(f"| **{group}** | | |")
-        for command in commands:
-            keys = " ".join(f"`{key}`" for key in command.keys.split(","))
-            lines.append(f"| {keys.replace('|', chr(92) + '|')} | `{command.id}` | {command.help} |")
-    return "\n".join(lines)
-
-
-if __name__ == "__main__":
-    print(markdown())

@@ -1,9 +1,8 @@
-"""`brokenreg faults`: the whole catalogue in every form, and docs/reference/faults.md made from it."""
+"""`brokenreg faults`: the whole catalogue in every form."""
 
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
@@ -15,8 +14,6 @@ from brokenreg.rules.path_rules import fault_images
 from brokenreg.rules.rule import rule_of
 from brokenreg.rules.scenario_text import read_scenario
 
-_PAGE = Path(__file__).parents[2] / "docs/reference/faults.md"
-
 
 def run(*arguments: str) -> Result:
     return CliRunner().invoke(main, ["faults", *arguments])
@@ -27,12 +24,6 @@ def test_the_list_names_every_fault() -> None:
     assert result.exit_code == 0
     listed = {line.split()[0] for line in result.output.splitlines() if line.startswith("  ")}
     assert set(CATALOGUE) <= listed
-
-
-def test_the_page_in_docs_is_up_to_date() -> None:
-    assert _PAGE.read_text() == run("--markdown").output, (
-        "make it anew: brokenreg faults --markdown > docs/reference/faults.md"
-    )
 
 
 @pytest.mark.parametrize("name", sorted(CATALOGUE))

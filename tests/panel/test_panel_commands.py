@@ -20,12 +20,10 @@ from textual.widgets import Input
 
 import brokenreg.tui
 from brokenreg.traffic.log import TrafficLog
-from brokenreg.tui.commands import BY_ID, COMMANDS, TABS, area, grouped, markdown, meet
+from brokenreg.tui.commands import BY_ID, COMMANDS, TABS, area, grouped, meet
 from brokenreg.tui.keys import KeysError, keys_from
 from brokenreg.tui.preferences import Preferences
 from brokenreg.tui.tabs import TabArea
-
-DOCUMENT = Path(__file__).parents[2] / "docs" / "reference" / "panel.md"
 
 
 def our_classes() -> Iterator[type[DOMNode]]:
@@ -77,11 +75,6 @@ def test_no_key_means_two_things() -> None:
     for one, other in combinations(COMMANDS, 2):
         if meet(one, other):
             assert not set(one.keys.split(",")) & set(other.keys.split(",")), f"{one.id}, {other.id}"
-
-
-def test_the_documentation_has_the_table() -> None:
-    told = f"<!-- python -m brokenreg.tui.commands -->\n{markdown()}\n<!-- -->"
-    assert told in DOCUMENT.read_text(encoding="utf-8")
 
 
 @pytest.mark.slow

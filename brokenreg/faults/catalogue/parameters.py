@@ -22,14 +22,14 @@ _PORTION_DIGITS = 8
 """Decimals of a portion: enough for a percentage with six decimals."""
 
 _MAX_SIZE = 2**63 - 1
-_MAX_SECONDS = 2.0**33
+MAX_SECONDS = 2.0**33
 
 
 def _seconds(value: Any) -> Any:
     """Return a duration in seconds, rounded to nanoseconds because that is how it is spelled."""
     if isinstance(value, str):
         return parse_duration(value)
-    if isinstance(value, int | float) and abs(value) <= _MAX_SECONDS:
+    if isinstance(value, int | float) and abs(value) <= MAX_SECONDS:
         return round(value * 1e9) / 1e9
     return value
 
@@ -92,19 +92,19 @@ def _spell_extent(value: float | str) -> int | str:
     return f"{value:.{_PORTION_DIGITS - 2}%}".removesuffix("%").rstrip("0").rstrip(".") + "pct"
 
 
-_SIZE_TEXT = {"type": "string", "pattern": r"^[0-9]{1,12}([kKmMgG]([iI])?[bB])?$"}
+_SIZE_TEXT = {"type": "string", "pattern": r"^[0-9]{1,12}(\.[0-9]{1,9})?(([kKmMgGtTpP][iI]?)?[bB])?$"}
 _SIZE_SCHEMA = {"anyOf": [{"type": "integer", "minimum": 0, "maximum": _MAX_SIZE}, _SIZE_TEXT]}
 
 Duration = Annotated[
     float,
     BeforeValidator(_seconds),
-    Field(ge=0, le=_MAX_SECONDS, allow_inf_nan=False),
+    Field(ge=0, le=MAX_SECONDS, allow_inf_nan=False),
     PlainSerializer(format_duration, return_type=str, when_used="json"),
     WithJsonSchema(
         {
             "anyOf": [
-                {"type": "number", "minimum": 0, "maximum": _MAX_SECONDS},
-                {"type": "string", "pattern": r"^([0-9]{1,7}(ns|us|ms|s|m|h))+$"},
+                {"type": "number", "minimum": 0, "maximum": MAX_SECONDS},
+                {"type": "string", "pattern": r"^([0-9]{1,7}(\.[0-9]{1,9})?(ns|us|µs|ms|s|m|h))+$"},
             ],
             "description": "a Go duration, for example 1m30s; a bare number is seconds",
         }
@@ -115,13 +115,13 @@ Duration = Annotated[
 SignedDuration = Annotated[
     float,
     BeforeValidator(_seconds),
-    Field(ge=-_MAX_SECONDS, le=_MAX_SECONDS, allow_inf_nan=False),
+    Field(ge=-MAX_SECONDS, le=MAX_SECONDS, allow_inf_nan=False),
     PlainSerializer(format_duration, return_type=str, when_used="json"),
     WithJsonSchema(
         {
             "anyOf": [
-                {"type": "number", "minimum": -_MAX_SECONDS, "maximum": _MAX_SECONDS},
-                {"type": "string", "pattern": r"^-?([0-9]{1,7}(ns|us|ms|s|m|h))+$"},
+                {"type": "number", "minimum": -MAX_SECONDS, "maximum": MAX_SECONDS},
+                {"type": "string", "pattern": r"^-?([0-9]{1,7}(\.[0-9]{1,9})?(ns|us|µs|ms|s|m|h))+$"},
             ],
             "description": "a Go duration, for example -1m30s; a bare number is seconds",
         }
@@ -135,6 +135,7 @@ Size = Annotated[int, BeforeValidator(_bytes), Field(ge=0, le=_MAX_SIZE), WithJs
 _EXTENT_SCHEMA = {
     "anyOf": [
         *_SIZE_SCHEMA["anyOf"],
+        {"type": "number", "minimum": 0, "maximum": 1},
         {"type": "string", "pattern": r"^(100|[0-9]{1,2}(\.[0-9]{1,6})?)(pct|%)$"},
     ]
 }
