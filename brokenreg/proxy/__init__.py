@@ -1,1 +1,1 @@
-"""The proxy: images of other registries, fetched once, verified and kept."""
+"""The proxy: fetches images from other registries, verifies them and keeps them."""

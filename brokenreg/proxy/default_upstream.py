@@ -55,7 +55,7 @@ class ContentRequest:
 
 
 class DefaultUpstreamPolicy:
-    """Applies the rule, and remembers for `DOWN` seconds that the default upstream was down."""
+    """Decides what clients get if the default upstream fails; remembers for `DOWN` seconds that it did."""
 
     def __init__(self) -> None:
         self._down_until = 0.0
@@ -68,9 +68,10 @@ class DefaultUpstreamPolicy:
         work: Callable[[], Awaitable[Result]],
         fall_back: Callable[[UpstreamError], Result],
     ) -> Result:
-        """Return the result of `work`, or if the upstream fails, of `fall_back`, which may raise again.
+        """Return the result of `work`. If the upstream fails, return the result of `fall_back` instead.
 
-        For a short name, raise `OCIError` 404 in place of an `UpstreamError` that clients must not see.
+        `fall_back` may raise the error again. For a short name, raise `OCIError` 404 in place of an
+        `UpstreamError` that clients must not see.
         """
         try:
             try:
@@ -80,13 +81,13 @@ class DefaultUpstreamPolicy:
         except UpstreamError as error:
             if not route.short_name or _is_reported(error, request.kind):
                 raise
-            message = f"{route.short_name} was never pushed to; {error.message}"
+            message = f"nothing was pushed to {route.short_name}; {error.message}"
             raise not_found(request.code, request.reference, message) from None
 
     async def _run_limited(
         self, route: Route, request: ContentRequest, work: Callable[[], Awaitable[Result]]
     ) -> Result:
-        """Wait for `work`, for a limited time; the work itself continues. Raise `UpstreamError`."""
+        """Wait for `work` for a limited time. The work itself continues. Raise `UpstreamError`."""
         is_lookup = request.kind is not RequestKind.GET
         if is_lookup:
             self._check_down()
@@ -115,11 +116,11 @@ class DefaultUpstreamPolicy:
         """Raise `UpstreamUnreachableError` if the upstream was recently down."""
         left = self._down_until - time.monotonic()
         if left > 0:
-            raise UpstreamUnreachableError(f"{self._reason}; it is contacted again in {left:.0f} s")
+            raise UpstreamUnreachableError(f"{self._reason}; brokenreg tries again in {left:.0f} s")
 
 
 def reraise(error: UpstreamError) -> NoReturn:
-    """Raise the error again: a fallback for requests without one."""
+    """Raise the error again. This is the fallback of requests that have no other."""
     raise error
 
 

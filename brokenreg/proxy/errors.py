@@ -1,4 +1,7 @@
-"""Errors of upstreams, as the client gets them in OCI form. `proxy.http.statuses` makes them of statuses."""
+"""Errors for failed requests to upstreams, in the OCI form that clients get.
+
+`proxy.http.statuses` creates them from the statuses of upstreams.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +39,7 @@ class UpstreamError(OCIError):
 
 
 class UpstreamUnreachableError(UpstreamError):
-    """502: no connection, no TLS, no HTTP, or a response that was cut."""
+    """502: the connection or TLS failed, the response was not HTTP, or it was cut off."""
 
     is_transient = True
 
@@ -54,14 +57,14 @@ class UpstreamSilentError(UpstreamError):
 
 
 class UpstreamContentError(UpstreamError):
-    """502: the content does not match its digest or its length, or is invalid."""
+    """502: the content is invalid, or does not match its digest or its length."""
 
     def __init__(self, message: str) -> None:
         super().__init__(502, ErrorCode.UNAVAILABLE, message)
 
 
 class UpstreamTokenServiceError(UpstreamError):
-    """502: a token service neither grants nor refuses a token. Cached content stays valid."""
+    """502: a token service failed: it neither granted nor refused a token. Cached content stays valid."""
 
     is_transient = True
 
@@ -77,7 +80,7 @@ class UpstreamForbiddenError(UpstreamError):
 
 
 class UpstreamNameError(UpstreamError):
-    """400: the name of an upstream is not a valid host."""
+    """400: the name of an upstream is not a valid host name or address."""
 
     def __init__(self, upstream: str) -> None:
         super().__init__(
@@ -131,7 +134,7 @@ class UpstreamStatusError(UpstreamError):
         """Return whether the upstream says that it does not have the content."""
         return self.status == 404
 
-    def again(self) -> Self:
+    def copy(self) -> Self:
         """Return a copy for another request: a raised error keeps references to the frames it passed."""
         return type(self)(
             self.upstream_status,
@@ -143,12 +146,12 @@ class UpstreamStatusError(UpstreamError):
         )
 
     @classmethod
-    def too_many_requests(cls, who: str, retry_after: str | None, says: str = "") -> Self:
-        """Create the error for a 429, with the upstream's Retry-After if valid.
+    def too_many_requests(cls, server: str, retry_after: str | None, suffix: str = "") -> Self:
+        """Return the error for a 429 from `server`, with its Retry-After if valid.
 
-        `says` is appended to the message.
+        `suffix` is appended to the message.
         """
         valid = retry_after if _RETRY_AFTER.fullmatch(retry_after or "") else None
         headers = None if valid is None else {"retry-after": valid}
-        message = f"{who} has had too many requests{says}"
+        message = f"{server} has received too many requests{suffix}"
         return cls(429, 429, ErrorCode.TOOMANYREQUESTS, message, headers=headers)

@@ -1,4 +1,4 @@
-"""Routes: from which upstream an image comes, its name there, and through which proxies a request came."""
+"""Routes: the upstream of an image, its name there, and the proxies that a request came through."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from brokenreg.proxy.errors import UpstreamForbiddenError, UpstreamLoopError
 from brokenreg.storage.records import RepositoryKey
 
 OFFLINE = "brokenreg is offline (--offline)"
-"""Why no upstream is contacted without a client."""
+"""The reason for not contacting any upstream if there is no client."""
 
 Via = tuple[str, ...]
 """Protocol and name of each proxy that a request came through, in order (RFC 9110, section 7.6.3)."""
@@ -49,7 +49,7 @@ class Route:
 
     @property
     def key(self) -> RepositoryKey:
-        """The repository of the cache, in a namespace that no path can name; all namespaces share it."""
+        """The cache's repository. Its namespace cannot be named in a path; all namespaces share it."""
         return f"@{self.upstream}", self.repository
 
     @property
@@ -59,7 +59,7 @@ class Route:
 
     @property
     def requested(self) -> str:
-        """Return the name without a registry that the request does not contain."""
+        """The name as requested: without a registry if the request does not name one."""
         return self.short_name or self.name
 
 
@@ -69,9 +69,9 @@ def new_pseudonym() -> str:
 
 
 class Naming:
-    """Finds the route for each name. Short names lead to the upstream `default`.
+    """Finds the route for each name. Short names are routed to the upstream `default`.
 
-    `allow` are globs for normalised names of upstreams. An upstream that matches none of them is refused. If
+    `allow` contains globs for normalised names of upstreams. An upstream that matches none is refused. If
     `allow` is empty, every upstream is allowed.
     """
 
@@ -111,28 +111,30 @@ class Naming:
     def _check_allowed(self, upstream: str) -> None:
         if self._allow and not any(fnmatchcase(upstream, glob) for glob in self._allow):
             raise UpstreamForbiddenError(
-                f"upstream {upstream} is not among those that --allow-upstream names: "
+                f'upstream "{upstream}" is not allowed; --allow-upstream allows only '
                 + ", ".join(self._allow)
             )
 
 
 def parse_via(values: Iterable[str], own: str) -> Via:
-    """Return the proxies in the `Via` headers of a request, without malformed members.
+    """Return the proxies in the `Via` headers of a request. Malformed members are omitted.
 
-    Raise `UpstreamLoopError` if they include the proxy named `own`, or if they are too many.
+    Raise `UpstreamLoopError` if they include the proxy named `own`, or if there are too many.
     """
     members = [each.strip() for value in values for each in _COMMENT.sub("", value).split(",")]
     via = tuple(member for member in members if _MEMBER.fullmatch(member))
     if any(member.split()[1] == own for member in via):
         raise UpstreamLoopError(
-            "a loop: this registry has sent that request itself, through its own upstream; "
-            "--upstream or --default-upstream must name a registry that has the image"
+            "request loop: this registry sent the request itself, through one of its upstreams; "
+            "use --upstream or --default-upstream to name a registry that has the image"
         )
     if len(via) > _MAX_PROXIES:
-        raise UpstreamLoopError(f"a loop: the request has passed more than {_MAX_PROXIES} proxies (Via)")
+        raise UpstreamLoopError(
+            f"request loop: the request came through more than {_MAX_PROXIES} proxies (Via)"
+        )
     return via
 
 
-def tells_of_loop(proxy_status: str | None) -> bool:
+def reports_loop(proxy_status: str | None) -> bool:
     """Return whether a response's `Proxy-Status` reports a loop (RFC 9209)."""
     return proxy_status is not None and _LOOP.search(proxy_status) is not None

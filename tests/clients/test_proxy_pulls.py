@@ -162,7 +162,7 @@ def test_without_credentials(skopeo: Client, tmp_path: Path, kind: str) -> None:
             inspect = ("inspect", "--tls-verify=false", f"docker://{running.host}/quay.io/org/app:v1")
             said = skopeo.refused(*inspect)
     assert "unauthorized" in said
-    assert "quay.io wants credentials for org/app; none found for quay.io" in said
+    assert "quay.io requires credentials for org/app; none found for quay.io" in said
 
 
 def test_offline(skopeo: Client, tmp_path: Path) -> None:
@@ -181,7 +181,7 @@ def test_offline(skopeo: Client, tmp_path: Path) -> None:
             other = f"docker://{running.host}/quay.io/org/other:v1"
             said = skopeo.refused("inspect", "--tls-verify=false", other)
         assert quay.upstream.requests() == asked
-    assert "manifest v1 of quay.io/org/other is not here, and brokenreg is offline (--offline)" in said
+    assert "manifest v1 of quay.io/org/other is not cached, and brokenreg is offline (--offline)" in said
 
 
 def _pull(puller: Puller, running: Brokenreg, references: list[tuple[str, Image | Index]]) -> None:

@@ -105,7 +105,7 @@ def test_a_wrong_password_and_none_at_all(tmp_path: Path, kind: str) -> None:
 def test_credentials_that_may_not_be_used(tmp_path: Path) -> None:
     with private(tmp_path, "basic", "--upstream-auth", "off") as both:
         message = error_of(both.get(NAMED), 401)["message"]
-        assert message.startswith("quay.io wants credentials for org/private; none are shown: ")
+        assert message.startswith("quay.io requires credentials for org/private; none were sent: ")
         assert "--upstream-auth on" in message
         headers = [asked["status"] for asked in both.asked("endpoint:manifest")]
         assert headers == [201, 401]
@@ -121,7 +121,7 @@ def test_no_credentials_at_all_and_a_helper_that_fails(tmp_path: Path, kind: str
         message = error_of(both.get(NAMED), 401)["message"]
         none_found = "none found for quay.io (docker login quay.io, podman login quay.io)"
         failed = "docker-credential-broken ended with status 3"
-        assert message.startswith(f"quay.io wants credentials for org/private; {none_found}; {failed}: ")
+        assert message.startswith(f"quay.io requires credentials for org/private; {none_found}; {failed}: ")
         timeline = json.dumps(last(both.proxy)["timeline"])
         assert failed in timeline
         assert PASSWORD not in timeline + message
@@ -133,7 +133,7 @@ def test_a_token_service_that_has_had_too_many_requests(tmp_path: Path) -> None:
         response = both.get(MANIFEST)
         error = error_of(response, 429)
         assert error["code"] == "TOOMANYREQUESTS"
-        assert error["message"].startswith(f"{both.upstream.host} (which has the tokens of quay.io) ")
+        assert error["message"].startswith(f"{both.upstream.host} (the token service of quay.io) ")
         assert int(response.headers["retry-after"]) > 20
 
 

@@ -202,7 +202,7 @@ def test_nothing_wrong_is_delivered_whole_and_the_next_attempt_heals(
         ({"type": "corrupt", "offset": 5}, f"quay.io sent {3 * MIB} bytes with the digest sha256:"),
         (
             {"type": "truncate", "after": 0},
-            f"quay.io (at {{}}) does not speak HTTP as it should: peer closed connection without sending "
+            f"quay.io (at {{}}) violated HTTP: peer closed connection without sending "
             f"complete message body (received 0 bytes, expected {3 * MIB})",
         ),
     ],
@@ -317,7 +317,10 @@ def test_an_upstream_that_stalls_in_the_middle(tmp_path: Path) -> None:
         assert [asked["status"] for asked in both.asked("endpoint:layer method:GET")] == [200, 206]
         timeline = str(last(both.proxy, "endpoint:layer")["timeline"])
         who = f"quay.io (at {both.upstream.host})"
-        assert f"continues at byte {2 * MIB}: {who} did not answer, or stopped in the middle" in timeline
+        assert (
+            f"continues at byte {2 * MIB}: {who} did not respond in time, or stopped during its response"
+            in timeline
+        )
 
 
 def test_a_full_disk(tmp_path: Path, small_disk: Path) -> None:
@@ -336,4 +339,4 @@ def test_a_full_disk(tmp_path: Path, small_disk: Path) -> None:
             both.rule({"type": "corrupt", "offset": 5}, "layer")
             cut_after(proxy, both.path)
             assert both.get("/v2/org/app/manifests/v1").status_code == 200
-            assert "no room left in the data folder" in proxy.warnings
+            assert "the data folder is full" in proxy.warnings

@@ -36,7 +36,7 @@ def test_of_many_tags_those_noted_last_are_fresh(monkeypatch: pytest.MonkeyPatch
 
 
 async def test_so_much_is_under_way_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("brokenreg.proxy.shared_requests._MOST", 2)
+    monkeypatch.setattr("brokenreg.proxy.shared_requests._MAX_RUNNING", 2)
     flights: SharedRequests[int, None] = SharedRequests()
 
     async def never() -> None:

@@ -35,7 +35,7 @@ async def test_who_waits_too_long_is_told(monkeypatch: pytest.MonkeyPatch) -> No
         client = await stack.enter_async_context(asking(urls, patience=0.2))
         for _ in range(2):
             await ask(stack, client, "quay.io")
-        with pytest.raises(UpstreamBusyError, match=r"^2 requests to quay\.io are under way already") as busy:
+        with pytest.raises(UpstreamBusyError, match=r"^2 requests to quay\.io are already running") as busy:
             await get(client, "quay.io")
         assert (busy.value.status, busy.value.headers["retry-after"]) == (503, "10")
         assert await get(client, "other") == b"{}"

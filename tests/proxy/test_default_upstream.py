@@ -98,8 +98,8 @@ def test_an_upstream_that_is_not_there(tmp_path: Path, name: str) -> None:
         assert ask(proxy, "HEAD", path).status_code == 404
         for what in ("tags/list", f"referrers/{SUBJECT}"):
             message = error_of(ask(proxy, "GET", f"/v2/{name}/{what}"), 404)["message"]
-            assert message.startswith(f"{name} was never pushed to; cannot reach quay.io (at 127.0.0.1:")
-            assert "it is contacted again in " in message
+            assert message.startswith(f"nothing was pushed to {name}; cannot reach quay.io (at 127.0.0.1:")
+            assert "brokenreg tries again in " in message
             assert ask(proxy, "GET", f"/v2/quay.io/{name}/{what}").status_code == 502
         assert ask(proxy, "HEAD", f"/v2/quay.io/{name}/manifests/v1").status_code == 502
         assert push(proxy, name) == 201
@@ -169,9 +169,9 @@ def test_offline_only_registries_that_were_requested_are_named(tmp_path: Path, n
         for what in ("manifests/v1", "tags/list", f"blobs/{digest_of(LAYER)}"):
             own = error_of(ask(proxy, "GET", f"/v2/{name}/{what}"), 404)["message"]
             assert "quay.io" not in own
-            assert f" of {name} is not here, and brokenreg is offline (--offline)" in own
+            assert f" of {name} is not cached, and brokenreg is offline (--offline)" in own
             named = error_of(ask(proxy, "GET", f"/v2/ghcr.io/{name}/{what}"), 404)["message"]
-            assert f" of ghcr.io/{name} is not here" in named
+            assert f" of ghcr.io/{name} is not cached" in named
     with brokenreg(tmp_path, "--offline", "--allow-upstream", "*.example") as proxy:
         assert "quay.io" not in ask(proxy, "GET", f"/v2/{name}/manifests/v1").text
 

@@ -111,7 +111,7 @@ def test_the_error_names_an_encoding_of_a_token(odd: Scripted, proxy: Brokenreg)
         "/token": Answer(200, JSON, gzip.compress(b'{"token":"t0ken"}')),
     }
     told = message(get(proxy, "token", "manifests/v1"))
-    assert "(with Content-Encoding gzip, which was not requested) gave no token" in told
+    assert "(with Content-Encoding gzip, which was not requested) sent no valid token" in told
 
 
 @pytest.mark.parametrize("coding", ["gzip, chunked", "deflate", "identity"])

@@ -69,7 +69,7 @@ def test_a_small_blob_that_is_too_long_is_an_error(proxy: Brokenreg, odd: Script
     odd.answers[path] = Answer(body=bytes(400_000), chunked=is_chunked)
     before = stored_at_end(proxy)
     error = error_of(httpx.get(f"{proxy.url}{path.replace('/v2/', '/v2/odd/')}"), 502)
-    assert f"the manifest describes it with {len(RIGHT)} bytes" in error["message"]
+    assert f"its manifest says {len(RIGHT)} bytes" in error["message"]
     assert stored_at_end(proxy) == before
 
 
@@ -83,7 +83,7 @@ def test_a_large_one_is_cut_and_the_timeline_says_why(proxy: Brokenreg, odd: Scr
         for point in last(proxy, "endpoint:layer")["timeline"]
         if point["kind"] == "response-cut-short"
     ]
-    assert any("describes it with 100000 bytes" in reason for reason in reasons), reasons
+    assert any("its manifest says 100000 bytes" in reason for reason in reasons), reasons
 
 
 def test_of_manifests_that_disagree_the_largest_counts(proxy: Brokenreg, odd: Scripted) -> None:
@@ -220,7 +220,7 @@ def test_all_that_are_fetched_have_together_what_the_cache_may_have(tmp_path: Pa
         ]
         points = [point for timeline in timelines for point in timeline]
         told = [point["text"] for point in points if point["kind"] == "not-cached"]
-        assert told == ["not cached: the blobs that are being fetched take all of --cache-max-size"]
+        assert told == ["not cached: other downloads use up --cache-max-size"]
 
 
 def test_one_blob_at_a_time_is_larger_than_the_cache() -> None:

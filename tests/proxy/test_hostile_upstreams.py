@@ -124,7 +124,7 @@ async def test_a_short_body_has_its_time(head: bytes) -> None:
 
 
 async def test_a_body_that_is_long_has_more_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(short_body, "_SLOWEST", 50)
+    monkeypatch.setattr(short_body, "_MIN_SPEED", 50)
     answer = [b"HTTP/1.1 200 OK\r\nContent-Length: 20\r\n\r\n", *[b"a"] * 20]
     async with sending(lambda: iter(answer), 0.01) as url, asking({"quay.io": url}, patience=0.1) as client:
         assert await get(client, "quay.io") == b"a" * 20
@@ -133,13 +133,13 @@ async def test_a_body_that_is_long_has_more_time(monkeypatch: pytest.MonkeyPatch
 async def test_chunks_of_almost_nothing_end(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(transport, "MOST_FRAMING", 100)
     async with sending(endless(HEAD, b"1\r\na\r\n" * 20)) as url, asking({"quay.io": url}) as client:
-        with pytest.raises(UpstreamUnreachableError, match="chunks with almost no content"):
+        with pytest.raises(UpstreamUnreachableError, match="chunks that have almost no content"):
             await get(client, "quay.io")
 
 
 async def test_tiny_chunks_leave_the_loop_to_others(monkeypatch: pytest.MonkeyPatch) -> None:
     """They come in one read, so that none of them waits for the network."""
-    monkeypatch.setattr(transport, "_CHUNKS_A_TURN", 10)
+    monkeypatch.setattr(transport, "_CHUNKS_PER_TURN", 10)
     answer = HEAD + b"1\r\na\r\n" * 100 + b"0\r\n\r\n"
     async with Listening.at(answer) as upstream, asking({"quay.io": upstream.url}) as client:
         assert await get(client, "quay.io") == b"a" * 100

@@ -531,4 +531,4 @@ def test_descriptors_that_are_none_are_left_out(always: Chain, odd: Scripted) ->
         for text in (body, body.replace("NaN", "1e999")):
             odd.answers[path] = Answer(200, {}, text.encode())
             message = error_of(always.get(f"/odd.test{path}"), 502)["message"]
-            assert message == "odd.test sent a list that is none"
+            assert message == "odd.test sent an invalid list"

@@ -125,7 +125,9 @@ async def test_one_client_causes_few(resolver: Resolver) -> None:
     for number in range(lookups.MAX_LOOKUPS_OF_ONE):
         await started(looking, "192.0.2.7", f"h{number}.example", f"h{number}.example")
     refused = await started(looking, "192.0.2.7", "quay.io", "quay.io")
-    with pytest.raises(UpstreamBusyError, match=r"client 192\.0\.2\.7 leads to 16 other host names"):
+    with pytest.raises(
+        UpstreamBusyError, match=r"^16 other host names are being resolved for client 192\.0\.2\.7;"
+    ):
         await refused
     joined = await started(looking, "192.0.2.7", "h1.example", "h1.example")
     served = await started(looking, "192.0.2.8", "quay.io", "quay.io")
@@ -140,7 +142,9 @@ async def test_one_upstream_causes_few(resolver: Resolver) -> None:
     for number in range(lookups.MAX_LOOKUPS_OF_ONE):
         await started(looking, f"192.0.2.{number}", "evil.example", f"h{number}.example")
     refused = await started(looking, "192.0.2.99", "evil.example", "more.example")
-    with pytest.raises(UpstreamBusyError, match=r"upstream evil\.example leads to 16") as failed:
+    with pytest.raises(
+        UpstreamBusyError, match=r"^16 other host names are being resolved for upstream evil\.example;"
+    ) as failed:
         await refused
     assert (failed.value.status, failed.value.headers) == (503, {"retry-after": "10"})
 

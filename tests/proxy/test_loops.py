@@ -55,7 +55,7 @@ def test_a_ring_is_refused_at_once(members: Ring, path: str) -> None:
     for first, second in zip(members, [*members[1:], members[0]], strict=True):
         error = error_of(httpx.get(f"{first.url}/v2/org/app/{path}", timeout=PATIENCE), 403)
         assert error["code"] == "DENIED"
-        assert error["message"].startswith(f"a loop: a request to a.b (at {second.host}) came back ")
+        assert error["message"].startswith(f"request loop: a request to a.b (at {second.host}) came back ")
         assert "--upstream a.b=URL" in error["message"]
 
 
@@ -93,10 +93,10 @@ def test_via_is_passed_on(tmp_path: Path) -> None:
         assert via.startswith("1.0 fred, 1.1 p.example, HTTP/2 last:80, 1.1 brokenreg-")
         long = ", ".join(f"1.1 p{number}" for number in range(17))
         error = error_of(httpx.get(f"{proxy.url}/v2/a/b/manifests/v2", headers={"via": long}), 403)
-        assert error["message"] == "a loop: the request has passed more than 16 proxies (Via)"
+        assert error["message"] == "request loop: the request came through more than 16 proxies (Via)"
         again = {"via": via.rpartition(", ")[2]}
         error = error_of(httpx.get(f"{proxy.url}/v2/a/b/manifests/v3", headers=again), 403)
-        assert "this registry has sent that request itself" in error["message"]
+        assert "this registry sent the request itself" in error["message"]
 
 
 @given(st.lists(st.text(st.characters(min_codepoint=32, max_codepoint=255), max_size=60), max_size=4))
@@ -104,7 +104,7 @@ def test_any_via_is_read(values: list[str]) -> None:
     passed_on = ", ".join(parse_via(values, "me"))
     assert passed_on.isascii()
     assert passed_on.isprintable()
-    with pytest.raises(UpstreamLoopError, match="a loop"):
+    with pytest.raises(UpstreamLoopError, match="request loop"):
         parse_via([*values, "1.1 me"], "me")
 
 

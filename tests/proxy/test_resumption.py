@@ -133,12 +133,12 @@ LIES: list[tuple[str, Ranges, str]] = [
     (
         "a range that begins later",
         lambda begin, blob: cut(206, begin + 7, blob, brings=len(blob)),
-        f"got a request for a blob from byte {STEP} on and sent bytes {STEP + 7}-",
+        f"was asked for a blob from byte {STEP} on, and sent bytes {STEP + 7}-",
     ),
     (
         "no range",
         lambda begin, blob: Answer(206, {}, blob[begin:]),
-        f"got a request for a blob from byte {STEP} on and sent no range",
+        f"was asked for a blob from byte {STEP} on, and sent no range",
     ),
     (
         "another size",
@@ -153,7 +153,7 @@ LIES: list[tuple[str, Ranges, str]] = [
     (
         "other bytes and another ETag",
         lambda begin, blob: cut(206, begin, bytes(len(blob)), brings=len(blob), etag='"other"'),
-        f"sent {3 * STEP} bytes with the digest sha256:.*; its ETag changed meanwhile",
+        f"sent {3 * STEP} bytes with the digest sha256:.*; its ETag changed during the download",
     ),
     (
         "not satisfiable",

@@ -163,17 +163,17 @@ FAILURES: list[tuple[dict[str, Any], int, str, str]] = [
     ({"type": "error", "status": 500, "body": "html"}, 502, "UNAVAILABLE", "responded with 500"),
     ({"type": "error", "status": 503}, 502, "UNAVAILABLE", "responded with 503"),
     ({"type": "error", "status": 429, "retry_after": "77"}, 429, "TOOMANYREQUESTS", "too many requests"),
-    ({"type": "token", "form": "absent"}, 502, "UNAVAILABLE", "gave no token"),
-    ({"type": "token", "form": "empty"}, 502, "UNAVAILABLE", "gave no token"),
-    ({"type": "token", "form": "html"}, 502, "UNAVAILABLE", "gave no token"),
+    ({"type": "token", "form": "absent"}, 502, "UNAVAILABLE", "sent no valid token"),
+    ({"type": "token", "form": "empty"}, 502, "UNAVAILABLE", "sent no valid token"),
+    ({"type": "token", "form": "html"}, 502, "UNAVAILABLE", "sent no valid token"),
     ({"type": "token", "form": "garbage"}, 401, "UNAUTHORIZED", "docker login quay.io"),
     ({"type": "token", "form": "expired"}, 401, "UNAUTHORIZED", "docker login quay.io"),
     ({"type": "token", "form": "wrong-scope"}, 401, "UNAUTHORIZED", "docker login quay.io"),
-    ({"type": "truncate", "after": 20}, 502, "UNAVAILABLE", "does not speak HTTP"),
+    ({"type": "truncate", "after": 20}, 502, "UNAVAILABLE", "violated HTTP"),
     ({"type": "reset"}, 502, "UNAVAILABLE", "cannot reach"),
-    ({"type": "malformed", "form": "garbage"}, 502, "UNAVAILABLE", "does not speak HTTP"),
-    ({"type": "stall"}, 504, "TIMEOUT", "did not answer"),
-    ({"type": "stall", "at": 20}, 504, "TIMEOUT", "did not answer"),
+    ({"type": "malformed", "form": "garbage"}, 502, "UNAVAILABLE", "violated HTTP"),
+    ({"type": "stall"}, 504, "TIMEOUT", "did not respond"),
+    ({"type": "stall", "at": 20}, 504, "TIMEOUT", "did not respond"),
 ]
 
 
@@ -188,7 +188,7 @@ def test_a_service_that_fails(both: Chain, fault: dict[str, Any], status: int, c
     assert error["code"] == code
     assert words in error["message"]
     if status != 401:
-        assert f"{both.upstream.host} (which has the tokens of quay.io)" in error["message"]
+        assert f"{both.upstream.host} (the token service of quay.io)" in error["message"]
     assert response.headers.get("retry-after") == ("77" if status == 429 else None)
     assert "www-authenticate" not in response.headers
     assert len(both.asked("endpoint:token")) == 1
@@ -286,17 +286,17 @@ def ask_odd(running: Chain, odd: Scripted, service: Script, realm: str = "") -> 
 
 JSON = {"content-type": "application/json"}
 NO_TOKENS: dict[str, tuple[Answer, str]] = {
-    "half of it": (Answer(200, JSON, b'{"token": "abc'), "gave no token"),
-    "a list": (Answer(200, JSON, b'["token"]'), "gave no token"),
-    "a depth": (Answer(200, JSON, b'{"token":' + b"[" * 100_000), "gave no token"),
-    "a number": (Answer(200, JSON, b'{"token": 7}'), "gave no token"),
-    "two lines": (Answer(200, JSON, b'{"token": "a\\r\\nX-Evil: b"}'), "gave no token"),
-    "spaces": (Answer(200, JSON, b'{"token": " "}'), "gave no token"),
-    "a space after it": (Answer(200, JSON, b'{"token": "secret "}'), "gave no token"),
-    "no ASCII": (Answer(200, JSON, '{"token": "t\u00f6ken"}'.encode()), "gave no token"),
-    "half a character": (Answer(200, JSON, b'{"token": "\\ud800"}'), "gave no token"),
-    "no UTF-8": (Answer(200, JSON, b'{"token": "\xff"}'), "gave no token"),
-    "nothing": (Answer(200, JSON), "gave no token"),
+    "half of it": (Answer(200, JSON, b'{"token": "abc'), "sent no valid token"),
+    "a list": (Answer(200, JSON, b'["token"]'), "sent no valid token"),
+    "a depth": (Answer(200, JSON, b'{"token":' + b"[" * 100_000), "sent no valid token"),
+    "a number": (Answer(200, JSON, b'{"token": 7}'), "sent no valid token"),
+    "two lines": (Answer(200, JSON, b'{"token": "a\\r\\nX-Evil: b"}'), "sent no valid token"),
+    "spaces": (Answer(200, JSON, b'{"token": " "}'), "sent no valid token"),
+    "a space after it": (Answer(200, JSON, b'{"token": "secret "}'), "sent no valid token"),
+    "no ASCII": (Answer(200, JSON, '{"token": "t\u00f6ken"}'.encode()), "sent no valid token"),
+    "half a character": (Answer(200, JSON, b'{"token": "\\ud800"}'), "sent no valid token"),
+    "no UTF-8": (Answer(200, JSON, b'{"token": "\xff"}'), "sent no valid token"),
+    "nothing": (Answer(200, JSON), "sent no valid token"),
     "too much": (Answer(200, JSON, b'{"token": "' + b"x" * MIB + b'"}'), "sent more than 262144 bytes"),
     "too much, of no length": (
         Answer(200, JSON, b" " * 2 * MIB, chunked=True),
@@ -304,7 +304,7 @@ NO_TOKENS: dict[str, tuple[Answer, str]] = {
     ),
     "an encoding": (
         Answer(200, {**JSON, "content-encoding": "gzip"}, b"\x1f\x8b"),
-        "(with Content-Encoding gzip, which was not requested) gave no token",
+        "(with Content-Encoding gzip, which was not requested) sent no valid token",
     ),
     "no content": (Answer(204), "responded with 204"),
     "a redirect": (Answer(307, {"location": "/elsewhere"}), "responded with 307"),
@@ -315,7 +315,7 @@ NO_TOKENS: dict[str, tuple[Answer, str]] = {
 def test_an_answer_that_is_no_token(both: Chain, odd: Scripted, answer: Answer, words: str) -> None:
     error = error_of(ask_odd(both, odd, answer), 502)
     assert error["code"] == "UNAVAILABLE"
-    assert f"{odd.url.removeprefix('http://')} (which has the tokens of odd.test) {words}" in error["message"]
+    assert f"{odd.url.removeprefix('http://')} (the token service of odd.test) {words}" in error["message"]
     assert [target.partition("?")[0] for _, target in odd.asked][1:] == ["/token"]
 
 
@@ -385,13 +385,13 @@ def test_an_identity_token_goes_where_it_is_asked_for_and_no_further(both: Chain
 )
 def test_a_realm_that_is_none(both: Chain, odd: Scripted, realm: str) -> None:
     error = error_of(ask_odd(both, odd, Answer(500), realm), 502)
-    assert error["message"] == "odd.test names no valid token service"
+    assert error["message"] == "odd.test names an invalid token service"
     assert len(odd.asked) == 1
 
 
 async def test_a_service_that_is_slow_without_end(both: Chain, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each byte in time, and never all of them."""
-    monkeypatch.setattr("brokenreg.proxy.auth.authorization._LIMIT", 0.3)
+    monkeypatch.setattr("brokenreg.proxy.auth.authorization._TIMEOUT", 0.3)
     both.rule({"type": "drip", "every": "50ms"}, "token")
     route = Route("quay.io", "org/slow")
     urls = {"quay.io": both.upstream.url}
@@ -402,7 +402,7 @@ async def test_a_service_that_is_slow_without_end(both: Chain, monkeypatch: pyte
     policy = AddressPolicy(list, beyond_loopback=False)
     client = UpstreamClient(urls, policy, ssl.create_default_context(), authorize, patience=5)
     try:
-        with pytest.raises(UpstreamSilentError, match=r"tokens of quay\.io\) did not answer in time"):
+        with pytest.raises(UpstreamSilentError, match=r"token service of quay\.io\) did not respond in time"):
             async with client.request(route, "GET", "manifests/v1", add_event=print):
                 pass
     finally:
@@ -434,7 +434,7 @@ def test_no_word_of_a_secret(odd: Scripted, tmp_path: Path, capfd: pytest.Captur
         told += json.dumps(proxy.lines)
     told += (tmp_path / "log").read_text() + "".join(capfd.readouterr())
     assert f"{urlsplit(odd.url).netloc}/token: 200" in told
-    assert "(which has the tokens of other.test) responded with 503" in told
+    assert "(the token service of other.test) responded with 503" in told
     encoded = base64.b64encode(IDENTITY.encode()).decode()[:-4]
     for secret in (PASSWORD, BASIC, IDENTITY, encoded, TOKEN, "scope=", "h1nt"):
         assert secret not in told

@@ -72,7 +72,10 @@ async def test_one_that_brings_almost_nothing_is_given_up(
             pass
         await end(blobs)
         assert not list((tmp_path / "data" / "uploads").iterdir())
-    assert f"blob {DIGEST} was given up: its clients have left, and almost nothing came" in caplog.text
+    assert (
+        f"blob {DIGEST} was abandoned: its clients disconnected, and it received almost nothing"
+        in caplog.text
+    )
 
 
 async def test_one_that_somebody_awaits_goes_on(tmp_path: Path) -> None:

@@ -128,7 +128,7 @@ REFUSED = [
     ("http://169.254.169.254.", "a metadata service"),
     ("http://[::ffff:169.254.169.254]", "a metadata service"),
     ("https://metadata.google.internal", "a metadata service"),
-    ("http://10.1.2.3", "inside a private network"),
+    ("http://10.1.2.3", "in a private network"),
     ("http://0x0a.1.2.3.4", "neither a host name nor an address"),
     ("http://reg%69stry.test", "neither a host name nor an address"),
     ("http://127.0.0.1:9", "this machine"),
@@ -202,7 +202,7 @@ async def test_a_token_service_is_asked_through_the_web_proxy_too() -> None:
             "service.test:80": service.host,
             "tokens.test:80": tokens.host,
         }
-        with pytest.raises(UpstreamError, match="wants"):  # whatever the token
+        with pytest.raises(UpstreamError, match="does not accept"):  # whatever the token
             await get(client, "quay.io")
         assert b"authorization: Bearer t0ken" in upstream.requests[-1]
     assert proxy.asked == [f"CONNECT {name}.test:80 HTTP/1.1" for name in ("registry", "service", "tokens")]
@@ -263,9 +263,9 @@ async def test_a_web_proxy_without_what_it_wants() -> None:
         cases = [
             (
                 f"http://{proxy.place}",
-                "it requires credentials; put name and password before its host in --upstream-proxy",
+                "it requires credentials; put the user name and password before the host in --upstream-proxy",
             ),
-            (f"http://{LOGIN}@{proxy.place}", "it does not accept the credentials that it was sent"),
+            (f"http://{LOGIN}@{proxy.place}", "it does not accept the configured credentials"),
         ]
         for url, reason in cases:
             async with asking(HTTP, web_proxies=WebProxies.only(Setting.parse(url))) as client:
@@ -285,11 +285,11 @@ ANSWERS = [
         id="bytes after the head",
     ),
     pytest.param(
-        b"HTTP/1.1 200 OK\r\nX: " + b"x" * 70_000 + b"\r\n\r\n", "no valid response", id="a long head"
+        b"HTTP/1.1 200 OK\r\nX: " + b"x" * 70_000 + b"\r\n\r\n", "an invalid response", id="a long head"
     ),
-    pytest.param(b"HTTP/1.1 102 Processing\r\n\r\n" * 1000, "no valid response", id="many of 1xx"),
-    pytest.param(b"SSH-2.0-OpenSSH_9.9\r\n", "no valid response", id="no HTTP"),
-    pytest.param(b"HTTP/1.1 200 OK\r\n", "no valid response", id="a cut"),
+    pytest.param(b"HTTP/1.1 102 Processing\r\n\r\n" * 1000, "an invalid response", id="many of 1xx"),
+    pytest.param(b"SSH-2.0-OpenSSH_9.9\r\n", "an invalid response", id="no HTTP"),
+    pytest.param(b"HTTP/1.1 200 OK\r\n", "an invalid response", id="a cut"),
 ]
 
 

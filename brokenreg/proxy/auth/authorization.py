@@ -36,14 +36,14 @@ from brokenreg.traffic.upstream_events import CredentialHelperFailed, Credential
 
 _CLIENT = "brokenreg"
 _WITHHELD = (
-    "none are shown: --upstream-auth is off, or auto and others than this machine can reach brokenreg; "
-    "--upstream-auth on shows those of docker and podman"
+    "none were sent: --upstream-auth is off, or it is auto and other machines can reach brokenreg; "
+    "use --upstream-auth on to send those of docker and podman"
 )
 _VISIBLE = re.compile(r"[!-~]{1,65536}")
-"""A value that is valid in a header and short enough to be kept. The HTTP library refuses any other value
-with a message that quotes it in full."""
+"""A value that is valid in a header and short enough to be kept. The HTTP library's errors quote invalid
+values in full."""
 
-_LIMIT = 30.0
+_TIMEOUT = 30.0
 """Seconds for a request to a token service, with all its redirects."""
 
 
@@ -51,7 +51,7 @@ class UpstreamAuth(httpx.Auth):
     """Authenticates the requests for one route.
 
     `client` sends the requests to token services. Without `credentials`, tokens are requested anonymously.
-    `realms` are token services outside the upstream that may get the credentials.
+    `realms` are the token services of other hosts that may get the credentials.
     """
 
     def __init__(
@@ -74,9 +74,9 @@ class UpstreamAuth(httpx.Auth):
         self._no_credentials_reason = ""
 
     async def async_auth_flow(self, request: httpx.Request) -> AsyncGenerator[httpx.Request, httpx.Response]:
-        """Send the request with a cached header or none; after a 401, send it again as the challenge says.
+        """Send the request with a cached header, if any. After a 401, send it again to meet the challenge.
 
-        Raise `UpstreamError` if a token service fails. If it refuses, the 401 stays the response.
+        Raise `UpstreamError` if a token service fails. If it refuses a token, the 401 is the response.
         """
         header = self._tokens.get(self._key)
         response = yield _with_authorization(request, header)
@@ -96,7 +96,7 @@ class UpstreamAuth(httpx.Auth):
             response.extensions[NO_CREDENTIALS_REASON] = self._no_credentials_reason
 
     async def _grant(self, upstream: httpx.URL, challenges: list[Challenge]) -> Grant | None:
-        """Return what the challenges require: preferably a token, else the password; or None."""
+        """Return a grant that meets the challenges: a token, or else the password. None if there is none."""
         schemes = {challenge.scheme: challenge for challenge in reversed(challenges)}
         bearer = schemes.get("bearer")
         if bearer is not None:
@@ -122,7 +122,7 @@ class UpstreamAuth(httpx.Auth):
         return login
 
     async def _token(self, upstream: httpx.URL, challenge: Challenge) -> Grant | None:
-        """Request a token; None if it is refused. Raise `UpstreamError` if the token service fails."""
+        """Request a token. Return None if it is refused. Raise `UpstreamError` if the token service fails."""
         realm = self._realm(challenge)
         place = realm.netloc.decode("ascii")
         login = None
@@ -131,11 +131,11 @@ class UpstreamAuth(httpx.Auth):
         elif self._credentials is not None:
             owner = upstream.netloc.decode("ascii")
             self._no_credentials_reason = (
-                f"{place} is shown none: it is not known to belong to {owner}; if it does, add "
+                f"none were sent to {place}: it is not known to belong to {owner}; if it does, add "
                 f"--upstream-realm {self._route.upstream}={realm.scheme}://{place}"
             )
             self._add_event(CredentialsWithheld(self._no_credentials_reason))
-        name = f"{place} (which has the tokens of {self._route.upstream})"
+        name = f"{place} (the token service of {self._route.upstream})"
         destination = Destination(name, realm)
         service = challenge.parameters.get("service")
         try:
@@ -161,7 +161,7 @@ class UpstreamAuth(httpx.Auth):
     ) -> httpx.Response:
         """Return the response of a token service, including its body. Raise `UpstreamError`."""
         try:
-            async with asyncio.timeout(_LIMIT):
+            async with asyncio.timeout(_TIMEOUT):
                 with redirect_errors(destination):
                     response = await self._send_request(destination, service, login)
                 try:
@@ -170,7 +170,7 @@ class UpstreamAuth(httpx.Auth):
                     await response.aclose()
         except TimeoutError:
             raise UpstreamSilentError(
-                f"{destination.name_at(destination.url)} did not answer in time"
+                f"{destination.name_at(destination.url)} did not respond in time"
             ) from None
         return response
 
@@ -181,7 +181,7 @@ class UpstreamAuth(httpx.Auth):
         except (httpx.InvalidURL, UnicodeError):  # the host may begin with xn-- and be invalid
             is_valid = False
         if not is_valid:
-            raise UpstreamContentError(f"{self._route.upstream} names no valid token service")
+            raise UpstreamContentError(f"{self._route.upstream} names an invalid token service")
         return realm.copy_with(fragment=None)
 
     async def _send_request(
@@ -213,12 +213,12 @@ def _granted(who: str, response: httpx.Response) -> Grant | None:
     token = document.get("token") or document.get("access_token")
     if not isinstance(token, str) or not _VISIBLE.fullmatch(token):
         sender = with_encoding(who, response.extensions.get(ENCODING))
-        raise UpstreamTokenServiceError(f"{sender} gave no token")
+        raise UpstreamTokenServiceError(f"{sender} sent no valid token")
     return Grant(f"Bearer {token}", _lifetime(document.get("expires_in")))
 
 
 def _document(body: bytes) -> dict[str, Any]:
-    """Return the JSON object in the response of a token service; empty if there is none."""
+    """Return the JSON object in the response of a token service, or an empty one if there is none."""
     try:
         document = json.loads(body)
     except (ValueError, RecursionError):
@@ -250,5 +250,5 @@ def _with_authorization(request: httpx.Request, header: str | None) -> httpx.Req
 
 async def _read(response: httpx.Response, who: str) -> bytes:
     """Return the whole body, undecoded. Raise `UpstreamError` if it is too long or too slow."""
-    limit_body(response, who, _LIMIT)
+    limit_body(response, who, _TIMEOUT)
     return await response.aread()

@@ -1,4 +1,4 @@
-"""Parses challenges of `WWW-Authenticate` (RFC 9110, sections 11.3 and 11.6.1), malformed ones too."""
+"""Parses the challenges in `WWW-Authenticate` (RFC 9110, sections 11.3 and 11.6.1), even malformed ones."""
 
 from __future__ import annotations
 
@@ -63,6 +63,6 @@ def _value(parameter: re.Match[str]) -> str:
 
 
 def _end(pattern: re.Pattern[str], text: str, at: int) -> int:
-    """Return where the pattern ends that begins at `at`, or `at` if it does not match there."""
+    """Return the end of the match that begins at `at`, or `at` if the pattern does not match there."""
     match = pattern.match(text, at)
     return at if match is None else match.end()

@@ -18,7 +18,7 @@ _MAX_SIZE = 1024 * 1024
 
 
 class CredentialFileError(Exception):
-    """A file cannot be used. The message contains nothing of its content."""
+    """A file cannot be used. The message does not quote its content."""
 
 
 @dataclass(frozen=True)
@@ -27,9 +27,9 @@ class CredentialFile:
 
     logins: Mapping[str, Login] = field(default_factory=dict)
     helpers: Mapping[str, str] = field(default_factory=dict)
-    """By host."""
+    """The names of credential helpers by host."""
     store: str | None = None
-    """The helper for all hosts."""
+    """The name of the helper for all other hosts, or None."""
     malformed: int = 0
     """Number of entries that cannot be read."""
 
@@ -63,7 +63,7 @@ def read_credentials(path: Path) -> CredentialFile:
     except (ValueError, RecursionError):
         raise CredentialFileError("is not JSON") from None
     if not isinstance(document, dict):
-        raise CredentialFileError("holds no JSON object")
+        raise CredentialFileError("is not a JSON object")
     entries = [(key, entry) for key, entry in _pairs(document, "auths") if entry]
     logins = {
         key: login for key, login in ((key, _login(entry)) for key, entry in entries) if login is not None
@@ -97,7 +97,7 @@ def normalise_key(key: str) -> str | None:
 
 
 def _normalised(entries: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    """Yield entries by normalised key. Those whose key was normalised already come last, and win."""
+    """Yield entries by normalised key. Entries whose key was already normalised come last, and so win."""
     named = [(normalise_key(key), key, value) for key, value in entries.items()]
     for name, _, value in sorted(named, key=lambda each: each[0] == each[1]):
         if name is not None:
@@ -107,7 +107,7 @@ def _normalised(entries: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
 def _pairs(document: Mapping[str, Any], name: str) -> list[tuple[str, Any]]:
     member = document.get(name) or {}
     if not isinstance(member, dict):
-        raise CredentialFileError(f"has {name} that are no JSON object")
+        raise CredentialFileError(f'has "{name}", which is not a JSON object')
     return list(member.items())
 
 

@@ -21,11 +21,11 @@ _MAX_OUTPUT = 64 * 1024
 
 _NOT_FOUND = b"credentials not found"
 _IDENTITY = "<token>"
-"""The user name that means that the secret is an identity token."""
+"""The user name that marks the secret as an identity token."""
 
 
 class HelperError(Exception):
-    """A helper failed. The message contains nothing of its output."""
+    """A helper failed. The message does not quote its output."""
 
 
 async def ask_helper(
@@ -33,7 +33,7 @@ async def ask_helper(
 ) -> Login | None:
     """Return the login for `server` from a helper, or None if it has none. Raise `HelperError`."""
     if not _NAME.fullmatch(name):
-        raise HelperError("a credential helper whose name is not of the letters a-z, digits and hyphens")
+        raise HelperError("invalid name of a credential helper: use a-z, 0-9 and hyphens")
     program = shutil.which(f"docker-credential-{name}", path=environ.get("PATH", os.defpath))
     if program is None:
         raise HelperError(f"docker-credential-{name} is not in PATH")
@@ -41,9 +41,9 @@ async def ask_helper(
         async with asyncio.timeout(limit):
             status, output = await _run(program, server, environ)
     except TimeoutError:
-        raise HelperError(f"docker-credential-{name} takes more than {limit:g} s") from None
+        raise HelperError(f"docker-credential-{name} took more than {limit:g} s") from None
     except OSError as error:
-        raise HelperError(f"docker-credential-{name} does not run: {error.strerror}") from None
+        raise HelperError(f"docker-credential-{name} cannot be run: {error.strerror}") from None
     if status != 0:
         if _NOT_FOUND in output:
             return None
@@ -56,7 +56,7 @@ def _read(name: str, output: bytes) -> Login | None:
         document = json.loads(output)
         user, secret = document.get("Username", ""), document.get("Secret", "")
     except (ValueError, AttributeError, RecursionError):
-        raise HelperError(f"docker-credential-{name} does not answer in JSON") from None
+        raise HelperError(f"docker-credential-{name} did not print JSON") from None
     if not (isinstance(user, str) and isinstance(secret, str) and secret):
         return None
     return Login(identity=secret) if user == _IDENTITY else Login(user, secret)
@@ -87,7 +87,7 @@ async def _run(program: str, server: str, environ: Mapping[str, str]) -> tuple[i
     finally:
         if process.returncode is None:
             os.killpg(process.pid, signal.SIGKILL)
-            # A reader with a full buffer pauses, and then `wait` never learns that the pipe has ended.
+            # With a full buffer, reading is paused, and `wait` would never notice the end of the pipe.
             while await process.stdout.read(_MAX_OUTPUT):
                 pass
             await process.wait()
@@ -95,10 +95,10 @@ async def _run(program: str, server: str, environ: Mapping[str, str]) -> tuple[i
 
 
 async def _read_all(program: str, stream: asyncio.StreamReader) -> bytes:
-    """Read its output to the end, with a limit, which `communicate` does not have."""
+    """Read the output to its end, with a limit. `communicate` has none."""
     output = bytearray()
     while chunk := await stream.read(_MAX_OUTPUT):
         output += chunk
         if len(output) > _MAX_OUTPUT:
-            raise HelperError(f"{os.path.basename(program)} writes more than {_MAX_OUTPUT} bytes")
+            raise HelperError(f"{os.path.basename(program)} printed more than {_MAX_OUTPUT} bytes")
     return bytes(output)

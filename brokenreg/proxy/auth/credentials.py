@@ -1,4 +1,4 @@
-"""Finds the credentials of podman and Docker on this machine, when an upstream requires them."""
+"""Finds the credentials of podman and Docker on this machine."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ _DOCKER_HUB_SERVER = "https://index.docker.io/v1/"
 """Docker Hub's name in Docker's credential helpers."""
 
 _MAX_HELPERS = 8
-"""Maximum number of concurrent helpers: clients choose for how many repositories they are needed."""
+"""Maximum number of concurrent helpers: clients choose how many upstreams need credentials."""
 
 _MAX_LOGGED = 1000
-"""Maximum number of log lines that are remembered: some name the upstream, which clients choose."""
+"""Maximum number of log lines that are remembered: some contain the upstream, which clients choose."""
 
 
 class CredentialFinder:
-    """Finds credentials in the files that `environ` and `home` lead to, and with the helpers that these name.
+    """Finds credentials in the files that `environ` and `home` lead to, and with the helpers named in them.
 
-    What cannot be used is ignored, and logged once.
+    Files and helpers that cannot be used are ignored, and logged once.
     """
 
     def __init__(self, environ: Mapping[str, str], home: Path) -> None:
@@ -45,9 +45,9 @@ class CredentialFinder:
         self._slots = asyncio.Semaphore(_MAX_HELPERS)
 
     async def find(self, upstream: str, repository: str, report: Callable[[str], None]) -> Login | None:
-        """The login for an upstream, by its logical name, and a repository there; None if there is none.
+        """Return the login for an upstream and a repository there, or None if there is none.
 
-        `report` gets a line for each helper that failed.
+        `upstream` is a logical name. `report` gets a line for each helper that failed.
         """
         for path in self._paths:
             file = await asyncio.to_thread(self._file, path)
@@ -75,7 +75,7 @@ class CredentialFinder:
                     login = await ask_helper(helper, server, self._environ)
             except HelperError as error:
                 report(str(error))
-                self._log_once(f"no credentials of a helper: {error}")
+                self._log_once(f"cannot use a credential helper: {error}")
                 return None
             if login is not None:
                 return login
@@ -92,7 +92,7 @@ class CredentialFinder:
         except (FileNotFoundError, NotADirectoryError):
             return CredentialFile()
         except OSError as error:
-            self._log_once(f"no credentials of {path}: {error.strerror}")
+            self._log_once(f"cannot read credentials from {path}: {error.strerror}")
             return CredentialFile()
         self._read[path] = now, file
         return file
@@ -101,11 +101,11 @@ class CredentialFinder:
         try:
             file = read_credentials(path)
         except CredentialFileError as error:
-            self._log_once(f"no credentials of {path}: it {error}")
+            self._log_once(f"cannot read credentials from {path}: it {error}")
             return CredentialFile()
         if file.malformed:
             self._log_once(
-                f"{path}: omitted {counted(file.malformed, 'entry', 'entries')} without credentials"
+                f"{path}: ignored {counted(file.malformed, 'entry', 'entries')} without valid credentials"
             )
         return file
 

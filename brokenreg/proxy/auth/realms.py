@@ -1,7 +1,7 @@
 """Decides which token services may get the credentials of an upstream.
 
-A challenge can name any realm, and clients that trusted it have leaked passwords (CVE-2026-33540). If a realm
-is wrongly refused, `--upstream-realm` allows it. If a realm is wrongly allowed, a password leaks.
+A challenge can name any realm, and clients that trusted it have leaked passwords (CVE-2026-33540). In case
+of doubt a realm is refused, because users can allow it with `--upstream-realm`.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _NAME = re.compile(r"[a-z0-9_.-]+")
 """Excludes characters that resolvers, web proxies and URLs read differently: `evil.example\\.quay.io`."""
 
 _NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*", re.IGNORECASE)
-"""The last label of a name that resolvers interpret as an address, such as `10.1` and `0x7f.1`."""
+"""The last label of names that resolvers interpret as addresses, such as `10.1` and `0x7f.1`."""
 
 _SHARED = frozenset(
     {
@@ -43,9 +43,10 @@ _SHARED = frozenset(
         "windows.net",
     }
 )
-"""Domains whose customers get subdomains, and that are missing in the public suffix list.
+"""Domains whose customers get subdomains, and that the public suffix list does not contain.
 
-The list may have some below them. Neither `ecr.us-east-1.amazonaws.com` nor `amazonaws.com` has one owner.
+The list may contain some of their subdomains. Neither `ecr.us-east-1.amazonaws.com` nor `amazonaws.com` has
+a single owner.
 """
 
 
@@ -68,20 +69,20 @@ async def may_see_credentials(upstream: httpx.URL, realm: httpx.URL) -> bool:
 
 
 def is_named(realm: httpx.URL, named: tuple[httpx.URL, ...]) -> bool:
-    """Return whether a realm has the scheme, host and port of one in the settings."""
+    """Return whether a realm has the scheme, host and port of one of the URLs in `named`."""
     return any((url.scheme, *host_and_port(url)) == (realm.scheme, *host_and_port(realm)) for url in named)
 
 
 @functools.cache
 def _public_suffixes() -> PublicSuffixList:
-    """Return the list from the library, including private domains. Blocks."""
+    """Return the public suffix list, including private domains. Blocks."""
     from publicsuffixlist import PublicSuffixList
 
     return PublicSuffixList()
 
 
 def _registrable_domain(suffixes: PublicSuffixList, host: str) -> str | None:
-    """Return the registrable domain of a host, or None if it is unclear."""
+    """Return the registrable domain of a host, or None if there is none or it is shared."""
     if not _NAME.fullmatch(host) or _is_address(host) or _NUMBER.fullmatch(host.rpartition(".")[2]):
         return None
     domain: str | None = suffixes.privatesuffix(host)

@@ -14,7 +14,7 @@ from brokenreg.proxy.shared_requests import SharedRequests
 
 @dataclass(frozen=True, slots=True)
 class Login:
-    """A name and a password, or an identity token (a refresh token, RFC 6749, section 1.5)."""
+    """A user name with a password, or an identity token (a refresh token, RFC 6749, section 1.5)."""
 
     name: str = ""
     password: str = field(default="", repr=False)
@@ -27,7 +27,7 @@ class Login:
 
 
 MIN_LIFETIME = 60.0
-"""Seconds that a token is valid if its service specifies none or less (CNCF distribution, "Token
+"""Minimum seconds that a token is valid, also if its service does not say (CNCF distribution, "Token
 Authentication")."""
 
 _MAX_TOKENS = 1000
@@ -38,14 +38,14 @@ Key = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """The value of an Authorization header, and the number of seconds that it is valid."""
+    """The value of an Authorization header, and the seconds that it is valid."""
 
     header: str = field(repr=False)
     lifetime: float = MIN_LIFETIME
 
 
 class TokenCache:
-    """Grants by upstream and scope. Belongs to one event loop; `close` when done."""
+    """Keeps grants by upstream and scope. Belongs to one event loop. Call `close` when done."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._grants: TLRUCache[Key, Grant] = TLRUCache(
@@ -59,15 +59,15 @@ class TokenCache:
         return None if grant is None else grant.header
 
     def drop(self, key: Key, header: str) -> None:
-        """Remove a header that was refused, except if another has replaced it."""
+        """Remove a refused header, unless another one has already replaced it."""
         if self.get(key) == header:
             del self._grants[key]
 
     async def obtain(self, key: Key, work: Callable[[], Awaitable[Grant | None]]) -> str | None:
-        """Return the cached header, or the one that `work` obtains, once for all who wait for it.
+        """Return the cached header, or the one that `work` obtains. Concurrent callers share one `work`.
 
-        The work continues if a caller is cancelled. Return None if `work` obtains none. Raise what `work`
-        raises. Neither of these is cached.
+        Return None if `work` obtains none. Raise the exception of `work`. Neither is cached. If a caller is
+        cancelled, the work continues.
         """
         return self.get(key) or await self._flights.join(key, lambda: self._work(key, work))
 

@@ -1,1 +1,1 @@
-"""The cache: blobs, manifests and lists of upstreams, and when they are requested again."""
+"""The cache: blobs, manifests and lists of upstreams, and the decision when to request them again."""

@@ -29,11 +29,11 @@ from brokenreg.traffic.upstream_events import Cache, HeadInconclusive
 logger = logging.getLogger(__name__)
 
 _MAX_FILLS = 1024
-"""Maximum number of concurrent downloads: each has a file and a connection, with or without clients."""
+"""Maximum number of concurrent downloads: each uses a file and a connection, with or without clients."""
 
 
 class BlobCache:
-    """Blobs of upstreams. `close` ends all downloads."""
+    """Serves the blobs of upstreams. `close` ends all downloads."""
 
     def __init__(self, services: CacheServices) -> None:
         self._access = UpstreamAccess(services.client, ErrorCode.BLOB_UNKNOWN)
@@ -95,7 +95,7 @@ class BlobCache:
         await asyncio.gather(self._sizes.close(), cancel(*self._tasks))
 
     def _cached(self, route: Route, digest: Digest) -> BlobFile | None:
-        """Return the blob if this repository is linked to it. Links of other repositories do not count."""
+        """Return the cached blob if this repository has a link to it, or None."""
         repository = self._store.index.repository(route.key)
         if repository is None or digest not in repository.links:
             return None
@@ -107,7 +107,7 @@ class BlobCache:
     async def _from_other_repository(
         self, route: Route, digest: Digest, trace: UpstreamTrace
     ) -> BlobFile | None:
-        """Return a blob of another repository, after this repository's upstream has confirmed it."""
+        """Return a blob that is cached for another repository, if this route's upstream has it too."""
         is_downloading = (route, digest, route.via) in self._fills
         is_stored = self._store.blobs.size(digest) is not None
         if is_downloading or not is_stored or not self._access.is_allowed(route):
@@ -162,7 +162,7 @@ class BlobCache:
             return fill
         client = self._client(route, digest)
         if len(self._fills) >= _MAX_FILLS:
-            raise UpstreamBusyError(f"{_MAX_FILLS} other blobs are being fetched; try again later")
+            raise UpstreamBusyError(f"{_MAX_FILLS} other blobs are being downloaded; try again later")
         trace.found(Cache.MISS)
         fill = Fill(client, self._store, route, digest, trace.add, self._budget.reserve())
         self._fills[route, digest, route.via] = fill
@@ -182,10 +182,10 @@ class BlobCache:
             try:
                 await self._store.cache.make_room()
             except (OSError, StorageError):
-                logger.exception("making room in the cache failed; trying again with the next blob")
+                logger.exception("cannot make room in the cache; trying again after the next blob")
 
     def _client(self, route: Route, digest: Digest) -> Upstreams:
-        """Return the client. Raise `OCIError` 404 as `UpstreamAccess.client` does, and 503 once closed."""
+        """Return the client. Raise `OCIError` 404 as `UpstreamAccess.client` does, and 503 after `close`."""
         if self._is_closed:
             raise shutting_down()
         return self._access.client(route, digest)

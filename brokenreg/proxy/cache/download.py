@@ -1,4 +1,4 @@
-"""Downloads a blob: from any offset, with several requests if necessary, and beyond a full disk."""
+"""Downloads a blob from any offset, with several requests if necessary, even if the disk is full."""
 
 from __future__ import annotations
 
@@ -39,13 +39,13 @@ class BlobResponse:
     """The size of the whole blob, in bytes, or None if the upstream does not say."""
     chunks: AsyncIterator[bytes]
     remaining_body: Callable[[], BodySource | None]
-    """Return the body after the first chunk for a thread, or None. No more chunks may be read then."""
+    """Returns the body after the first chunk for a thread, or None. Do not read more chunks afterwards."""
     etag: str | None
     is_encoded: bool
     """Whether it has a Content-Encoding, so that its bytes may differ from the blob's."""
 
     async def first(self) -> AsyncIterator[bytes]:
-        """Yield the first chunk, if there is any."""
+        """Yield the first chunk, if any."""
         async for chunk in self.chunks:
             yield chunk
             return
@@ -57,7 +57,7 @@ async def request_blob(
 ) -> AsyncIterator[BlobResponse]:
     """Request a blob from `offset` on, and skip earlier bytes if the upstream sends them.
 
-    Raise `UpstreamError`, from the chunks too.
+    Raise `UpstreamError`. The chunks raise it too.
     """
     headers = {"range": f"bytes={offset}-"} if offset else {}
     async with client.request(
@@ -83,12 +83,12 @@ async def request_blob(
 
 
 def _range(response: UpstreamResponse, offset: int) -> tuple[int, int | None]:
-    """Return the position of a 206's first byte, and the size of the whole or None."""
+    """Return the offset of a 206's first byte, and the size of the whole blob or None."""
     value = response.header("content-range") or ""
     match = _CONTENT_RANGE.fullmatch(value)
     if match is None or int(match[1]) > offset:
         raise UpstreamContentError(
-            f"{response.source} got a request for a blob from byte {offset} on "
+            f"{response.source} was asked for a blob from byte {offset} on, "
             f"and sent {printable(value)[:100] or 'no range'}"
         )
     return int(match[1]), int(match[2]) if match[2] else None
@@ -112,14 +112,14 @@ _MAX_FRUITLESS = 5
 """Number of consecutive requests without progress after which the download fails."""
 
 _LITTLE = 64 * 1024
-"""Bytes below which a response counts as little progress."""
+"""Progress of fewer bytes than this counts as little."""
 
 _PAUSE = 0.05
 """Seconds before the next request after little progress."""
 
 
 class ResumableDownload:
-    """Fetches a blob from `offset` on with as many requests as necessary, if they make progress.
+    """Downloads a blob from `offset` on, with as many requests as necessary while they make progress.
 
     `size` is the size of the whole blob, or None while it is unknown.
     """
@@ -157,7 +157,7 @@ class ResumableDownload:
             if self.size is not None and response.size is not None and self.size != response.size:
                 raise UpstreamContentError(
                     f"{self.source} changed the size of blob {self._digest} "
-                    f"from {self.size} to {counted(response.size, 'byte')} while it was fetched"
+                    f"from {self.size} to {counted(response.size, 'byte')} during the download"
                 )
             self.size = response.size if self.size is None else self.size
             self._has_changed |= None not in (self._etag, response.etag) and self._etag != response.etag
@@ -179,7 +179,7 @@ class ResumableDownload:
                 return
 
     def check_whole(self, offset: int) -> None:
-        """Raise `UpstreamUnreachableError` if a response ended before the blob does."""
+        """Raise `UpstreamUnreachableError` if a response ended at `offset`, before the end of the blob."""
         if self.size is not None and offset < self.size:
             raise self.cut_error(offset, self.size)
 
@@ -190,7 +190,7 @@ class ResumableDownload:
         )
 
     async def resume(self, error: UpstreamError, offset: int, is_awaited: bool = True) -> None:
-        """Wait until the next request can be sent, from `offset` on. Raise `error` if resuming is useless.
+        """Wait until the next request, from `offset` on, may be sent. Raise `error` if resuming is useless.
 
         If no client waits for the blob, little progress counts as none.
         """
@@ -207,7 +207,7 @@ class ResumableDownload:
 
     def digest_error(self, received: Digest, size: int) -> UpstreamContentError:
         """Return the error for `size` bytes whose digest is not the blob's."""
-        changed = "; its ETag changed meanwhile" if self._has_changed else ""
+        changed = "; its ETag changed during the download" if self._has_changed else ""
         return UpstreamContentError(
             f"{self.source} sent {counted(size, 'byte')} with the digest {received} "
             f"for blob {self._digest}{changed}"
@@ -216,7 +216,7 @@ class ResumableDownload:
 
 @dataclass(frozen=True, slots=True)
 class Overflow:
-    """A blob that exceeds the room on disk: its file has only the first `kept` bytes, hashed in `hasher`."""
+    """A blob that does not fit on the disk: its file has only the first `kept` bytes, hashed in `hasher`."""
 
     kept: int
     hasher: Hash

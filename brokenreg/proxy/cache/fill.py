@@ -1,4 +1,4 @@
-"""Downloads a blob from an upstream into the cache; any number of clients read it while it grows.
+"""Downloads a blob from an upstream into the cache. Any number of clients can read it meanwhile.
 
 The digest is verified before clients get the last byte, and before the file becomes a blob of the cache.
 Therefore a wrong blob is never delivered in full, and never served again.
@@ -59,7 +59,7 @@ class Fill:
         self.size: int | None = None
         """The size of the whole blob, in bytes, or None while it is unknown."""
         self.is_kept = False
-        """Whether it is a blob of the cache now."""
+        """Whether the blob has been added to the cache."""
         self._store = store
         self._route = route
         self._digest = digest
@@ -86,27 +86,27 @@ class Fill:
         except OCIError as error:
             self._error = error
             if self._begun:  # clients get no message then, only a cut connection
-                logger.warning("fetching %s of %s failed: %s", self._digest, self._route.name, error.message)
+                logger.warning("cannot fetch %s of %s: %s", self._digest, self._route.name, error.message)
         except Exception as error:
             self._error = error_for_client(error)
             if self._error is None:
-                logger.exception("fetching %s of %s failed", self._digest, self._route.name)
-                self._error = OCIError(500, ErrorCode.UNKNOWN, "internal error; the diagnostics say more")
+                logger.exception("cannot fetch %s of %s", self._digest, self._route.name)
+                self._error = OCIError(500, ErrorCode.UNKNOWN, "internal error; see the diagnostics")
             else:
-                logger.error("fetching %s of %s failed: %s", self._digest, self._route.name, error)  # noqa: TRY400
+                logger.error("cannot fetch %s of %s: %s", self._digest, self._route.name, error)  # noqa: TRY400
         finally:
-            if not self._is_over:  # brokenreg stops
+            if not self._is_over:  # cancelled, because brokenreg is shutting down
                 self._error = shutting_down()
             self._begun = self._ended = True
             self._notify()
             self._close_unread()
-            if self.is_kept:  # from now on, the cache counts it
+            if self.is_kept:  # now the cache counts its bytes
                 self._reservation.release()
 
     async def begun(self) -> None:
-        """Return once the upstream has begun to send the blob. Raise `OCIError` if it does not.
+        """Wait until the upstream has begun to send the blob. Raise `OCIError` if it does not.
 
-        A small or encoded blob is awaited in full, so that a wrong one causes an error response.
+        For a small or encoded blob, wait until it is complete, so that a wrong one causes an error response.
         """
         while not self._begun or ((self._is_small or self._is_encoded) and not self._is_over):
             await self._changed.wait()
@@ -124,31 +124,31 @@ class Fill:
             self._close_unread()
 
     async def whole_size(self) -> int:
-        """Return the size of the blob; if the upstream does not say, after the download. Raise `OCIError`."""
+        """Return the size of the blob, after its download if the upstream does not say. Raise `OCIError`."""
         while self.size is None and self._error is None and self._overflow is None:
             await self._changed.wait()
         if self._error is not None:
             raise self._error.with_traceback(None)
         if self.size is None:
-            raise UpstreamContentError(f"{self._download.source} does not state the size of {self._digest}")
+            raise UpstreamContentError(f"{self._download.source} did not send the size of {self._digest}")
         return self.size
 
     async def pieces(
-        self, begin: int, end: int | None, left: asyncio.Event
+        self, begin: int, end: int | None, disconnected: asyncio.Event
     ) -> AsyncGenerator[Piece | bytes, None]:
         """Yield the bytes from `begin` to `end` (None: the end of the blob) as they arrive.
 
         Raise `OCIError` if the download fails, always before the last byte. Raise `ClientDisconnectedError`
-        after `left` was set.
+        after `disconnected` was set.
         """
-        async with background(self._wake(left)):
-            async for piece in self._pieces(begin, end, left):
+        async with background(self._wake(disconnected)):
+            async for piece in self._pieces(begin, end, disconnected):
                 yield piece
 
-    async def _pieces(self, begin: int, end: int | None, left: asyncio.Event) -> AsyncIterator[Piece | bytes]:
+    async def _pieces(self, begin: int, end: int | None, gone: asyncio.Event) -> AsyncIterator[Piece | bytes]:
         position = begin
         while end is None or position < end:
-            readable = await self._wait_beyond(position, left)
+            readable = await self._wait_beyond(position, gone)
             stop = readable if end is None else min(readable, end)
             if stop > position and self._file is not None:
                 yield Piece(self._file, position, stop - position)
@@ -172,13 +172,13 @@ class Fill:
     def _is_over(self) -> bool:
         return self._verified or self._overflow is not None or self._error is not None
 
-    async def _wait_beyond(self, position: int, left: asyncio.Event) -> int:
-        """Wait for readable bytes after `position`; return where they end, or `position` at the end."""
+    async def _wait_beyond(self, position: int, disconnected: asyncio.Event) -> int:
+        """Wait for readable bytes after `position`. Return their end, or `position` if there are no more."""
         while self._error is None:
             readable = self._readable
             if readable > position or self._verified or self._overflow is not None:
                 return readable
-            if left.is_set():
+            if disconnected.is_set():
                 raise ClientDisconnectedError
             await self._changed.wait()
         raise self._error.with_traceback(None)
@@ -191,9 +191,9 @@ class Fill:
         may_be_all = self.size is None or received >= self.size
         return max(0, received - 1) if may_be_all and not self._verified else received
 
-    async def _wake(self, left: asyncio.Event) -> None:
+    async def _wake(self, disconnected: asyncio.Event) -> None:
         """Wake the waiting reader after its client has disconnected."""
-        await left.wait()
+        await disconnected.wait()
         self._notify()
 
     async def _fill(self) -> None:
@@ -228,7 +228,7 @@ class Fill:
                 return
 
     async def _check_described(self) -> None:
-        """Raise `UpstreamUnreachableError` if a body of unknown length ends before the blob does."""
+        """Raise `UpstreamUnreachableError` if a body of unknown length was cut off before the blob's end."""
         offset, limit = self._upload.offset, self._limit
         may_be_cut = self.size is None and limit.is_described and offset < limit.size
         if may_be_cut and await self._upload.digest(self._digest.algorithm) != self._digest:
@@ -251,13 +251,13 @@ class Fill:
                 raise self._limit.exceeded(response.source) from None
 
     def _check_room(self, size: int) -> None:
-        """Raise `OSError` EDQUOT if there is no room for `size` bytes, before other blobs are removed."""
+        """Raise `OSError` EDQUOT if there is no room for `size` bytes. Other blobs are removed only later."""
         self._store.room.check(size)
         if not self._reservation.grow_to(size):
             raise no_room()
 
     async def _store_all(self, response: BlobResponse) -> None:
-        """Store the body: a long one in threads only, if a slot is free."""
+        """Store the body. A long one is stored in threads if a slot is free."""
         await self._upload.grow(response.first(), self._notify)
         with writer_slot() as is_free:
             source = response.remaining_body() if is_free else None
@@ -273,7 +273,7 @@ class Fill:
             raise self._download.digest_error(received, self._upload.offset)
         self.size = self._upload.offset
         self._verified = True
-        self._notify()  # before it is durable: that takes as long as the disk does
+        self._notify()  # before the file is durable, which may take the disk a while
         try:
             await self._store.uploads.finish(self._upload, self._digest)
             self.is_kept = True
@@ -284,10 +284,10 @@ class Fill:
             await self._store.uploads.cancel(self._upload)
 
     def _warn(self) -> None:
-        others = "the blobs that are being fetched take all of --cache-max-size"
-        why = others if self._reservation.was_refused else "no room left in the data folder"
-        self._add_event(NotCached(why))
-        logger.warning("%s: %s of %s goes to clients and is not cached", why, self._digest, self._route.name)
+        is_refused = self._reservation.was_refused
+        reason = "other downloads use up --cache-max-size" if is_refused else "the data folder is full"
+        self._add_event(NotCached(reason))
+        logger.warning("%s: %s of %s is sent but not cached", reason, self._digest, self._route.name)
 
     def _notify(self) -> None:
         changed, self._changed = self._changed, asyncio.Event()

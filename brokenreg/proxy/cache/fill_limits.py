@@ -35,7 +35,7 @@ class FillLimit:
         """Raise `UpstreamContentError` if `source` announces more."""
         if size is not None and size > self.size:
             raise UpstreamContentError(
-                f"{source} sends {counted(size, 'byte')} for blob {self.digest}; {self.reason}"
+                f"{source} announced {counted(size, 'byte')} for blob {self.digest}; {self.reason}"
             )
 
     def exceeded(self, source: str) -> UpstreamContentError:
@@ -48,13 +48,13 @@ class FillLimit:
         """Return the limit for a blob of the size that the upstream announced, if any."""
         if size is None or size >= self.size:
             return self
-        return FillLimit(self.digest, size, f"it announced {size} before")
+        return FillLimit(self.digest, size, f"it announced {counted(size, 'byte')} before")
 
 
 async def fill_limit(store: Store, key: RepositoryKey, digest: Digest) -> FillLimit:
-    """Return the largest size that a manifest of the repository gives, or else the cache's limit.
+    """Return the largest size that the repository's manifests give for a blob, or else the cache's limit.
 
-    Manifests may disagree. The digest then decides.
+    Manifests may disagree, because a wrong size is refused later, by the digest.
     """
     repository = store.index.repository(key)
     newest = reversed(repository.manifests.values() if repository else ())
@@ -63,11 +63,9 @@ async def fill_limit(store: Store, key: RepositoryKey, digest: Digest) -> FillLi
     sizes = await asyncio.to_thread(_sizes, bodies, digest) if bodies else set()
     if sizes:
         size = max(sizes)
-        return FillLimit(
-            digest, size, f"the manifest describes it with {counted(size, 'byte')}", is_described=True
-        )
+        return FillLimit(digest, size, f"its manifest says {counted(size, 'byte')}", is_described=True)
     size = store.cache.max_size
-    reason = f"without a manifest that describes it, --cache-max-size allows {format_size(size)}"
+    reason = f"no cached manifest gives its size, so --cache-max-size limits it to {format_size(size)}"
     return FillLimit(digest, size, f"{reason}; pull its manifest first")
 
 
@@ -76,7 +74,7 @@ def _sizes(bodies: list[bytes | None], digest: Digest) -> set[int]:
 
 
 class FillBudget:
-    """Limits all fills to a total of `limit` bytes, plus one blob that is larger than `limit`."""
+    """Limits all fills together to `limit` bytes, plus one blob that is larger than `limit`."""
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
@@ -85,7 +83,7 @@ class FillBudget:
         self.lock = threading.Lock()
 
     def reserve(self) -> FillReservation:
-        """Return the reservation of another fill, with 0 bytes."""
+        """Return a reservation of 0 bytes for another fill."""
         return FillReservation(self)
 
 
@@ -99,7 +97,7 @@ class FillReservation:
         """Whether the other fills left too little for this one."""
 
     def grow_to(self, size: int) -> bool:
-        """Reserve at least `size` bytes in all; False, without a change, if others leave too little."""
+        """Reserve at least `size` bytes in total. If too few are left, change nothing and return False."""
         budget = self._budget
         with budget.lock:
             more = size - self._size
@@ -138,20 +136,21 @@ MIN_PROGRESS = 512 * 1024
 async def ended_if_abandoned(
     received: Callable[[], int], is_awaited: Callable[[], bool], what: str
 ) -> AsyncIterator[None]:
-    """End the block if less than `MIN_PROGRESS` was `received` in `ABANDONED_SECONDS` and no client waits.
+    """End the block if no client waits and the download makes too little progress.
 
-    Raise `UpstreamSilentError` in that case; `what` names the download.
+    That is less than `MIN_PROGRESS` in `ABANDONED_SECONDS`. Raise `UpstreamSilentError` then. `received`
+    returns the number of bytes so far, and `what` names the download in the message.
     """
     loop = asyncio.get_running_loop()
 
-    def look(before: int) -> None:
+    def check(before: int) -> None:
         if not is_awaited() and received() - before < MIN_PROGRESS:
             limit.reschedule(loop.time())
         else:
-            timers.append(loop.call_later(ABANDONED_SECONDS, look, received()))
+            timers.append(loop.call_later(ABANDONED_SECONDS, check, received()))
             del timers[0]
 
-    timers = [loop.call_later(ABANDONED_SECONDS, look, received())]
+    timers = [loop.call_later(ABANDONED_SECONDS, check, received())]
     try:
         async with asyncio.timeout(None) as limit:
             yield
@@ -159,7 +158,8 @@ async def ended_if_abandoned(
         if not limit.expired():
             raise
         raise UpstreamSilentError(
-            f"{what} was given up: its clients have left, and almost nothing came in {ABANDONED_SECONDS:g} s"
+            f"the download of {what} was abandoned: its clients disconnected, and it received almost "
+            f"nothing in {ABANDONED_SECONDS:g} s"
         ) from None
     finally:
         timers[0].cancel()

@@ -1,4 +1,4 @@
-"""Decides when an upstream is contacted: fresh content, remembered 404s and offline mode avoid a request.
+"""Decides when an upstream is contacted. Fresh content, remembered 404s and offline mode avoid a request.
 
 All of this is in memory only: after a restart, each tag costs one HEAD.
 """
@@ -35,7 +35,7 @@ Key = tuple[Route, str]
 
 @dataclass(frozen=True, slots=True)
 class CacheServices:
-    """What the caches of blobs, manifests and lists share.
+    """The client, the store and the settings that the caches of blobs, manifests and lists share.
 
     `client` is None if no upstream may be contacted. Tags and lists are fresh for `ttl` seconds. With
     `keep_gone`, content that its upstream has deleted is still served.
@@ -62,19 +62,19 @@ class Freshness:
         )
 
     def state(self, route: Route, reference: str) -> Cache | None:
-        """Return HIT or STALE if the cache responds without a request, or None if a request is due."""
+        """Return HIT or STALE if no request to the upstream is necessary, or None if one is."""
         return self._states.get((route, reference))
 
     def confirm(self, route: Route, reference: str) -> None:
-        """Mark content as fresh: the upstream has just sent or confirmed it."""
+        """Mark content as fresh after the upstream has sent or confirmed it."""
         self._states[route, reference] = Cache.HIT
 
     def postpone(self, route: Route, reference: str) -> None:
-        """Mark content as stale, without another request for a while: the upstream has just failed."""
+        """Mark content as stale after the upstream has failed. It is not requested again for a while."""
         self._states[route, reference] = Cache.STALE
 
     def forget(self, route: Route, reference: str) -> None:
-        """Make the next request contact the upstream."""
+        """Forget the state, so that the next request contacts the upstream."""
         self._states.pop((route, reference), None)
 
 
@@ -88,12 +88,12 @@ class NegativeCache:
         """Raise the remembered `UpstreamStatusError`, if any."""
         error = self._errors.get((route, reference))
         if error is not None:
-            raise error.again()
+            raise error.copy()
 
     def note(self, route: Route, reference: str, error: UpstreamError) -> None:
         """Remember an error if it says that the upstream does not have the content."""
         if isinstance(error, UpstreamStatusError) and error.is_gone:
-            self._errors[route, reference] = error.again()
+            self._errors[route, reference] = error.copy()
 
 
 class UpstreamAccess:
@@ -109,7 +109,7 @@ class UpstreamAccess:
         return self._client is not None and not route.no_contact_reason
 
     def client(self, route: Route, reference: str) -> Upstreams:
-        """Return the client. Raise `OCIError` 404 without contact, or if a recent request found nothing."""
+        """Return the client. Raise `OCIError` 404 if it must not be used, or if a 404 is remembered."""
         if self._client is None or route.no_contact_reason:
             raise not_cached(route, self._code, reference)
         self._negative.check(route, reference)

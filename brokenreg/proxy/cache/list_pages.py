@@ -49,12 +49,12 @@ def next_page(source: str, path: str, link: str | None) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class ListKind:
-    """How to read one kind of list."""
+    """The functions that read and sort one kind of list."""
 
     entries: Callable[[Any], list[Any]]
-    """Return the valid entries of a document. Raise `ValueError`, `TypeError` or `LookupError`."""
+    """Returns the valid entries of a document. Raises `ValueError`, `TypeError` or `LookupError`."""
     sort: Callable[[list[Any]], list[Any]]
-    """Return the entries of all pages in order, without duplicates. Blocks for long lists."""
+    """Returns the entries of all pages in order, without duplicates. Blocks for long lists."""
 
     def read(self, source: str, body: bytes) -> list[Any]:
         """Return the valid entries of a page that `source` sent. Raise `UpstreamContentError`. Blocks."""
@@ -63,7 +63,7 @@ class ListKind:
         try:
             return self.entries(json.loads(body))
         except (ValueError, TypeError, LookupError, RecursionError):
-            raise UpstreamContentError(f"{source} sent a list that is none") from None
+            raise UpstreamContentError(f"{source} sent an invalid list") from None
 
 
 def _tags(document: Any) -> list[Any]:
@@ -88,7 +88,7 @@ def _sort_referrers(manifests: list[Any]) -> list[Any]:
 
 
 def _members(document: Any, name: str) -> list[Any]:
-    """Return a list in a document; some registries send null for an empty one."""
+    """Return a list in a document. Some registries send null for an empty one."""
     members = document[name]
     if members is None:
         return []

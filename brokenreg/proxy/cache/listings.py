@@ -1,4 +1,4 @@
-"""Tags and referrers of upstreams, fresh for as long as tags are."""
+"""Lists of upstreams: tags and referrers. They are fresh for as long as tags are."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _MAX_BYTES = 8 * MAX_MANIFEST
 """Maximum size of all pages of one list, in bytes; a page has at most `MAX_MANIFEST`."""
 
 _MAX_ENTRIES = 200_000
-"""Maximum number of entries of a list: sorting more would block the event loop from any thread."""
+"""Maximum number of entries of a list: sorting more would block the event loop, even in a thread."""
 
 _VALUE = 64
 """Memory of a value besides its text, in bytes."""
@@ -48,14 +48,14 @@ Key = tuple[Route, str]
 
 
 class ListCache(LRUCache[Key, tuple[list[Any], int]]):
-    """Lists with their sizes in bytes, bounded in both; calls `dropped` with the key of each evicted list."""
+    """Lists, limited in number and bytes. Calls `dropped` with the key of each evicted list."""
 
     def __init__(self, dropped: Callable[[Key], None]) -> None:
         super().__init__(MAX_LIST_BYTES, getsizeof=lambda entry: entry[1])
         self._dropped = dropped
 
     def store(self, key: Key, entries: list[Any], size: int) -> None:
-        """Store a list in place of the previous one. A list that exceeds the bound alone is dropped."""
+        """Store a list in place of the previous one. Drop it if it exceeds the limit on its own."""
         self.pop(key, None)
         if size > self.maxsize:
             self._dropped(key)
@@ -72,7 +72,7 @@ class ListCache(LRUCache[Key, tuple[list[Any], int]]):
 
 
 class Listings:
-    """Lists of upstreams. With `keep_gone`, entries that an upstream has deleted stay in them.
+    """Serves lists of upstreams. With `keep_gone`, entries that an upstream has deleted stay in them.
 
     `close` ends all requests.
     """
@@ -114,7 +114,7 @@ class Listings:
     async def _list(
         self, key: Key, kind: ListKind, cached: Callable[[], list[Any]], trace: UpstreamTrace
     ) -> list[Any]:
-        """Return a list, or `cached` (from pulled manifests) if it is unknown and the upstream fails."""
+        """Return a list. If the upstream fails, return a known one, or `cached` (from pulled manifests)."""
         route, path = key
         kept = self._lists.get(key)
         known = (cached() or None) if kept is None else kept[0]
@@ -140,7 +140,7 @@ class Listings:
     ) -> tuple[list[Any], Cache]:
         """Return a known list as stale if the failure allows it, or raise the error again.
 
-        A list that is gone is forgotten.
+        Forget the list if the upstream has deleted it.
         """
         is_gone = isinstance(error, UpstreamStatusError) and error.is_gone
         is_kept = is_gone and self._keep_gone and known is not None
@@ -172,7 +172,7 @@ class Listings:
                 route, "GET", path, headers=_ACCEPT, add_event=add_event, retry_429=not route.short_name
             ) as response:
                 if response.status == 400 and path == first and "?" in path:
-                    path = without_query(path)  # the upstream refuses that page size
+                    path = without_query(path)  # the upstream may have refused the page size
                     continue
                 if response.status != 200:
                     raise await status_error(route, ErrorCode.NAME_UNKNOWN, without_query(first), response)
@@ -195,6 +195,6 @@ class Listings:
 
 
 def _with_gone(listed: list[str], cached: Iterable[str]) -> list[str]:
-    """Return both in order: cached tags that are no longer listed are still served."""
+    """Return `listed` and the tags of `cached` that are missing there, in order: these are still served."""
     gone = [tag for tag in cached if listed[(at := bisect_left(listed, tag)) : at + 1] != [tag]]
     return sorted([*listed, *gone]) if gone else listed

@@ -1,4 +1,4 @@
-"""Requests a manifest from an upstream, and checks what it sends."""
+"""Requests a manifest from an upstream, and checks the response."""
 
 from __future__ import annotations
 
@@ -56,10 +56,7 @@ class ManifestRequest:
     add_event: AddEvent
 
     async def get(self, reference: str) -> ManifestContent:
-        """Return the manifest by `reference`: the requested one, or its current digest.
-
-        Raise `UpstreamError`.
-        """
+        """Return the manifest by tag or digest. Raise `UpstreamError`."""
         async with self._send("GET", reference, _ACCEPT) as response:
             if response.status != 200:
                 raise await status_error(self.route, ErrorCode.MANIFEST_UNKNOWN, reference, response)
@@ -71,7 +68,7 @@ class ManifestRequest:
         return await asyncio.to_thread(_checked, name, sender, body, expected, kind)  # takes up to 0.2 s
 
     async def current_digest(self, known: Digest) -> Digest | None:
-        """Return the tag's current digest, or None if GET must decide. Raise `UpstreamError`.
+        """Return the tag's current digest, or None if only a GET can find it. Raise `UpstreamError`.
 
         A HEAD does not count against rate limits. `known` is the digest of the cached manifest.
         """
@@ -100,7 +97,7 @@ class ManifestRequest:
 
 
 def _content_digest(response: UpstreamResponse) -> Digest | None:
-    """Return Docker-Content-Digest, or None. Raise `UpstreamContentError` if it is not a digest."""
+    """Return the Docker-Content-Digest, or None. Raise `UpstreamContentError` if it is invalid."""
     value = response.header("docker-content-digest")
     try:
         return Digest.parse(value) if value else None
@@ -115,7 +112,7 @@ def _checked(
     if has_too_many_values(body):
         raise UpstreamContentError(f"{sender} sent more than {MAX_VALUES} values for {name}")
     if not body.lstrip().startswith(b"{") or (expected is None and not _is_json(body)):
-        sent = "no body" if not body else f"a body of type {kind or 'unknown'}, which is no manifest,"
+        sent = "no body" if not body else f"a body of type {kind or 'unknown'}, which is not a manifest,"
         raise UpstreamContentError(f"{sender} sent {sent} for {name}")
     digest = Digest.of(body, expected.algorithm if expected else "sha256")
     if expected is not None and digest != expected:
@@ -127,7 +124,7 @@ def _checked(
 
 
 def _is_json(body: bytes) -> bool:
-    """Return whether a body is complete JSON, for a manifest without a digest to verify it."""
+    """Return whether a body is complete JSON. This is for manifests that no digest verifies."""
     try:
         json.loads(body)
     except (ValueError, RecursionError):

@@ -1,4 +1,4 @@
-"""Manifests of upstreams: from the cache if they are fresh, else revalidated or fetched, byte for byte."""
+"""Manifests of upstreams: from the cache if fresh, or else revalidated or fetched. Bytes stay unchanged."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from brokenreg.traffic.upstream_events import Cache, NotCached, ServedStale
 logger = logging.getLogger(__name__)
 
 Found = tuple[ManifestContent, Cache]
-"""A manifest, and the part that the cache had in finding it."""
+"""A manifest, and how the cache was used to find it."""
 
 
 class ManifestCache:
-    """Manifests of upstreams. `close` ends all requests."""
+    """Serves the manifests of upstreams. `close` ends all requests."""
 
     def __init__(self, services: CacheServices) -> None:
         self._access = UpstreamAccess(services.client, ErrorCode.MANIFEST_UNKNOWN)
@@ -64,7 +64,7 @@ class ManifestCache:
         await self._flights.close()
 
     async def _known(self, route: Route, reference: str) -> ManifestContent | None:
-        """Return a cached manifest, and mark it as requested."""
+        """Return a cached manifest or None, and note the time of its use."""
         repository = self._index.repository(route.key)
         manifest = repository.resolve(reference) if repository else None
         if manifest is not None:
@@ -80,7 +80,7 @@ class ManifestCache:
         return self._freshness.state(route, reference)
 
     async def _fetch(self, request: ManifestRequest, known: ManifestContent | None) -> Found:
-        """Revalidate or fetch a manifest, and remember what the upstream says about the tag."""
+        """Revalidate or fetch a manifest, and remember the result for the tag."""
         try:
             found, cache = await self._revalidate(request, known)
         except UpstreamStatusError as error:
@@ -92,7 +92,7 @@ class ManifestCache:
         return found, cache
 
     async def _revalidate(self, request: ManifestRequest, known: ManifestContent | None) -> Found:
-        """Return the current manifest, with a HEAD alone if possible. Raise `UpstreamError`."""
+        """Return the current manifest, with only a HEAD if possible. Raise `UpstreamError`."""
         reference = request.reference
         if known is None:
             return await self._get(request, reference), Cache.MISS
@@ -110,7 +110,7 @@ class ManifestCache:
         except UpstreamStatusError as error:
             if error.status != 404:
                 raise
-        # The tag has moved again, or the HEAD was wrong: the upstream may still have the tag.
+        # The tag has moved again, or the digest of the HEAD was wrong. Requesting the tag may still succeed.
         return await self._get(request, reference), Cache.MISS
 
     async def _get(self, request: ManifestRequest, reference: str) -> ManifestContent:
@@ -123,10 +123,8 @@ class ManifestCache:
             await self._index.put_manifest(request.route.key, found.manifest, found.body, tags)
             await self._cached.add(request.route.key, found.manifest.digest, found.manifest.size)
         except StorageFullError:
-            request.add_event(NotCached("no room left"))
-            logger.warning(
-                "no room left in the data folder: manifests of %s are not cached", request.route.name
-            )
+            request.add_event(NotCached("the data folder is full"))
+            logger.warning("the data folder is full: manifests of %s are not cached", request.route.name)
 
     async def _note_error(self, request: ManifestRequest, error: UpstreamStatusError) -> None:
         """Remember a 404. If the upstream has deleted the tag, delete the cached one too."""

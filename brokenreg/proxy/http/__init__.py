@@ -1,1 +1,1 @@
-"""HTTP to upstreams: connections, addresses, limits, and what becomes of failures."""
+"""HTTP to upstreams: connections, addresses, limits, and the conversion of failures."""

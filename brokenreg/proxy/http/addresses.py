@@ -1,6 +1,6 @@
-"""Decides which addresses may be connected to, after name resolution and before each connection.
+"""Checks addresses after name resolution and before each connection.
 
-Therefore the rules apply to redirects and token realms too, to names that resolve to another address each
+Therefore the rules also apply to redirects, to token realms, to names that resolve to another address each
 time, and to every spelling of an address.
 """
 
@@ -41,7 +41,7 @@ _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 
 
 def parse_address(text: str) -> Address:
-    """Return an address without its zone; for IPv6 that contains IPv4 (mapped, 6to4, NAT64), the latter.
+    """Return an address without its zone. For IPv6 that contains IPv4 (mapped, 6to4, NAT64), return the IPv4.
 
     Raise `ValueError` if `text` is not an address.
     """
@@ -69,12 +69,12 @@ def upstream_url(upstream: str, url: str) -> httpx.URL:
 
 
 def host_and_port(url: httpx.URL) -> tuple[str, int]:
-    """Return host and port of a URL; without a port, the default of its scheme."""
+    """Return the host and port of a URL. Without a port, return the default port of its scheme."""
     return url.raw_host.decode("ascii"), url.port or (443 if url.scheme == "https" else 80)
 
 
 class AddressScope(IntEnum):
-    """From where an address can be reached; a higher value is nearer to this machine."""
+    """From where an address can be reached. A higher value is nearer to this machine."""
 
     PUBLIC = 0
     PRIVATE = 1
@@ -82,7 +82,7 @@ class AddressScope(IntEnum):
 
     @classmethod
     def of(cls, ip: Address) -> AddressScope:
-        """Return the scope of an address. Private is everything that is not global (RFC 6890)."""
+        """Return the scope of an address. All addresses that are not global are private (RFC 6890)."""
         if ip.is_loopback:
             return cls.LOOPBACK
         site_local = isinstance(ip, ipaddress.IPv6Address) and ip.is_site_local
@@ -91,9 +91,10 @@ class AddressScope(IntEnum):
 
 @dataclass(slots=True)
 class Trust:
-    """The scope that an upstream may lead to: that of its own host, if `--upstream` names it.
+    """The nearest scope that connections for an upstream may use.
 
-    `target` is the host and port of its URL, or None; `scope` is the nearest scope that it has resolved to.
+    It is the scope of the upstream's own host if `--upstream` gives its URL. `target` is the host and port of
+    that URL, or None. `scope` is the nearest scope that the host has resolved to.
     """
 
     target: tuple[str, int] | None = None
@@ -110,44 +111,44 @@ class AddressPolicy:
     def check(self, host: str, address: str, port: int, trust: Trust) -> None:
         """Raise `UpstreamForbiddenError` if `host`, resolved to `address`, may not be connected to.
 
-        If it is the upstream's own host, `trust` gets its scope.
+        If it is the upstream's own host, `trust.scope` is extended to its scope.
         """
         ip = parse_address(address)
         scope = AddressScope.of(ip)
         place = authority(host, port)
         refused = self._refused(ip, port)
         if refused is not None:
-            raise UpstreamForbiddenError(f"{place} is {refused}, which no upstream may be")
+            raise UpstreamForbiddenError(f"{place} is {refused}; brokenreg does not connect to it")
         if trust.target == (host, port):
             trust.scope = max(trust.scope, scope)
         if scope <= trust.scope:
             return
         if scope is AddressScope.LOOPBACK:
             raise UpstreamForbiddenError(
-                f"{place} is this machine, which only --upstream may lead to; to allow it, add "
+                f"{place} is on this machine, so it must be named in the settings; to allow it, add "
                 f"--upstream NAME=http://{place}"
             )
         if self._beyond_loopback:
             raise UpstreamForbiddenError(
-                f"{place} is inside a private network, which only --upstream may lead to; to allow it, add "
+                f"{place} is in a private network, so it must be named in the settings; to allow it, add "
                 f"--upstream NAME=https://{place}"
             )
 
     def _refused(self, ip: Address, port: int) -> str | None:
-        """Return what is wrong with an address for every upstream, or None."""
+        """Return why no upstream may have this address, or None if it is acceptable."""
         if ip in _METADATA:
             return "a metadata service"
         if ip.is_link_local:
             return "a link-local address"
         if ip.is_multicast or ip.is_unspecified or ip == _BROADCAST:
-            return "no address of one machine"
+            return "not the address of a single host"
         if any(port == own and _is_same_host(ip, host) for host, own in self._own()):
             return "this registry itself"
         return None
 
 
 def _is_same_host(ip: Address, bound: str) -> bool:
-    """Return whether a listener that is bound to `bound` is reached at `ip`."""
+    """Return whether a listener that is bound to `bound` can be reached at `ip`."""
     try:
         listening = parse_address(bound)
     except ValueError:  # a name, which may mean any of our addresses
@@ -158,7 +159,7 @@ def _is_same_host(ip: Address, bound: str) -> bool:
 
 
 def _is_of_this_machine(ip: Address) -> bool:
-    """Return whether an address is one of this machine: only those can be bound."""
+    """Return whether an address belongs to this machine. Only such addresses can be bound."""
     if ip.is_loopback:
         return True
     try:

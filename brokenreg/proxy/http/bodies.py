@@ -1,7 +1,7 @@
-"""Bodies of upstream responses: bounds for short ones, and a source for threads that read long ones.
+"""Reads the bodies of upstream responses: short ones with limits, and long ones in threads.
 
-A thread reads a long body directly from the socket, if its length is known: each layer of HTTP code would
-copy it once more.
+If the length of a long body is known, a thread reads it directly from the socket, because each layer of HTTP
+code would copy it once more.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from brokenreg.wording import counted, printable
 
 
 class BodySource:
-    """The next `count` bytes of a non-blocking connection, which cannot be used afterwards.
+    """Reads the next `count` bytes from a non-blocking connection, which cannot be used afterwards.
 
     `errors` converts httpcore's errors. The peer may be silent for `patience` seconds.
     """
@@ -43,7 +43,7 @@ class BodySource:
         self._events = select.POLLIN
 
     def read_into(self, buffer: memoryview) -> int | None:
-        """Read available bytes; return their number, 0 at the end, or None if none are available yet."""
+        """Read available bytes. Return their number, 0 at the end, or None if none are available yet."""
         if not self._left:
             return 0
         self._events = select.POLLIN
@@ -52,14 +52,14 @@ class BodySource:
                 count = self._connection.recv_into(buffer[: self._left])
             except (BlockingIOError, ssl.SSLWantReadError):
                 return None
-            except ssl.SSLWantWriteError:  # a key update
+            except ssl.SSLWantWriteError:  # TLS must send a key update first
                 self._events = select.POLLOUT
                 return None
         self._left -= count
         return count
 
     def wait(self, seconds: float | None) -> bool:
-        """Wait until bytes are available or the connection ends; False after `seconds` without."""
+        """Wait until bytes are available or the connection ends. Return False if `seconds` pass before."""
         poll = select.poll()
         poll.register(self._connection, self._events)
         patience = self._patience if seconds is None else seconds
@@ -71,9 +71,10 @@ class BodySource:
         return False
 
     def stop(self) -> None:
-        """End the connection for the thread that reads or waits."""
+        """End the connection, so that the thread that uses it returns."""
         with contextlib.suppress(OSError):  # it has ended already
-            socket.socket.shutdown(self._connection, socket.SHUT_RDWR)  # not TLS's own: it may be in use
+            # Not the method of SSLSocket: a thread may be using the TLS connection.
+            socket.socket.shutdown(self._connection, socket.SHUT_RDWR)
 
 
 _MAX_SHORT_BODY = 256 * 1024
@@ -82,27 +83,25 @@ _MAX_SHORT_BODY = 256 * 1024
 ENCODING = "encoding"
 """The key in a response's extensions for its Content-Encoding, which httpx would otherwise apply."""
 
-_SLOWEST = 8 * 1024
+_MIN_SPEED = 8 * 1024
 """Minimum average speed of a body after `patience`, in bytes per second."""
 
 
 async def limited_chunks(
     chunks: AsyncIterable[bytes], who: str, limit: int, patience: float
 ) -> AsyncIterator[bytes]:
-    """Yield the body that `who` sends.
+    """Yield the body that `who` sends, with limits for its size and time.
 
-    Raise `UpstreamContentError` if it has more than `limit` bytes, `UpstreamSilentError` if it is slow and
-    takes more than `patience` seconds.
+    Raise `UpstreamContentError` if it has more than `limit` bytes, and `UpstreamSilentError` if it is slow
+    and takes more than `patience` seconds.
     """
     size, begin = 0, time.monotonic()
     async for chunk in chunks:
         size += len(chunk)
         if size > limit:
-            raise UpstreamContentError(
-                f"{who} sent more than {counted(limit, 'byte')}, the most accepted here"
-            )
+            raise UpstreamContentError(f"{who} sent more than {counted(limit, 'byte')}, which is the limit")
         seconds = time.monotonic() - begin
-        if seconds > patience + size / _SLOWEST:
+        if seconds > patience + size / _MIN_SPEED:
             raise UpstreamSilentError(
                 f"{who} is too slow: it sent {counted(size, 'byte')} in {seconds:.0f} s"
             )
@@ -110,7 +109,7 @@ async def limited_chunks(
 
 
 def limit_body(response: httpx.Response, who: str, patience: float) -> None:
-    """Bound a body that httpx will read, as `limited_chunks` does; `who` sends it."""
+    """Limit a body that httpx reads, as `limited_chunks` does. `who` sends it."""
     # No encoding was requested. Decoding one could turn a few bytes into gigabytes.
     response.extensions[ENCODING] = unrequested_encoding(response.headers)
     response.headers.pop("content-encoding", None)
@@ -143,7 +142,7 @@ def unrequested_encoding(headers: httpx.Headers) -> str | None:
 
 
 def with_encoding(who: str, encoding: str | None) -> str:
-    """Return the sender, with the encoding if any, as the subject of a message."""
+    """Return the subject of a message: the sender, with the encoding if any."""
     if encoding is None:
         return who
     return f"{who} (with Content-Encoding {encoding}, which was not requested)"

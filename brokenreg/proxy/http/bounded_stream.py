@@ -1,4 +1,4 @@
-"""A connection on which the head of each response is bounded in bytes, lines, interim responses and time."""
+"""A connection that limits the bytes, lines, interim responses and time of each response's head."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 import httpcore
 
 MOST_HEAD_BYTES = 64 * 1024
-"""Maximum size of one head with its interim responses, in bytes. nginx and Apache accept far less."""
+"""Maximum size of one head including its interim responses, in bytes. nginx and Apache allow far less."""
 
 MOST_HEAD_LINES = 512
 MOST_INTERIM = 16
@@ -48,7 +48,7 @@ class _Head:
         Raise `httpcore.RemoteProtocolError` if the head exceeds a bound, or for a transfer coding that our
         requests do not accept (RFC 9112, section 6.1).
         """
-        self._check()
+        self._check_interim()
         blank = _BLANK_LINE.search(self._tail + data)
         count = len(data) if blank is None else blank.end() - len(self._tail)
         self._tail = b"" if blank else (self._tail + data)[-_BLANK_LINE_BYTES:]
@@ -74,14 +74,14 @@ class _Head:
                 )
         self._text.clear()
 
-    def _check(self) -> None:
-        """Expect another head: httpcore continues to read, so the head that ended was interim."""
+    def _check_interim(self) -> None:
+        """Raise if there were too many heads. After an interim head, httpcore reads another one."""
         if self._ended > MOST_INTERIM:
             raise httpcore.RemoteProtocolError(f"it sent more than {MOST_INTERIM} interim responses (1xx)")
 
 
 class BoundedStream(httpcore.AsyncNetworkStream):
-    """Applies bounds to `stream`. After each write it expects the head of a response, until `end_head`."""
+    """Limits what is read from `stream`. After a write, it expects a response head until `end_head`."""
 
     def __init__(self, stream: httpcore.AsyncNetworkStream) -> None:
         self._stream = stream
@@ -92,13 +92,13 @@ class BoundedStream(httpcore.AsyncNetworkStream):
         """Bytes given to httpcore since the last head, including framing."""
         self.reads = 0
         self.is_usable = True
-        """False after surplus bytes have come: they would be read as the next response."""
+        """False after surplus bytes have arrived: they would be read as the next response."""
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         if self._expects_head and self._head is None:
             self._head = _Head(timeout)
         if self._unread:
-            await asyncio.sleep(0)  # a turn for others, as in every read
+            await asyncio.sleep(0)  # let other tasks run, as every read does
             data = self._unread
         else:
             data = await self._stream.read(max_bytes, self._head.time_left if self._head else timeout)

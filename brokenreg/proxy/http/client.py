@@ -37,7 +37,7 @@ from brokenreg.traffic.timeline_events import AddEvent
 from brokenreg.traffic.upstream_events import UpstreamFailed
 
 Authorize = Callable[[Route, httpx.AsyncClient, AddEvent], httpx.Auth]
-"""Returns what authenticates the requests for one route; it may send others with the same client."""
+"""Returns the authentication for the requests of one route. It may send requests with the same client."""
 
 NO_CREDENTIALS_REASON = "no_credentials_reason"
 """The key in a 401's extensions for why no credentials were sent; missing if some were."""
@@ -46,7 +46,7 @@ _CONNECT = 10.0
 """Seconds to connect, including TLS."""
 
 _BULK = 1024 * 1024
-"""Minimum size of a body that a thread reads: its connection cannot be used again."""
+"""Minimum size of a body that a thread reads, in bytes: its connection cannot be used again."""
 
 _MAX_REDIRECTS = 10
 _MAX_UPSTREAMS = 128
@@ -95,9 +95,9 @@ class UpstreamResponse:
             yield chunk
 
     def remaining_body(self) -> BodySource | None:
-        """Return the body after the chunks so far, to be read by a thread. No more `chunks` may be read then.
+        """Return the rest of the body for a thread, or None if it is short or has no Content-Length.
 
-        Return None if it is short, or if it has no Content-Length.
+        Do not read more `chunks` afterwards.
         """
         connection = self._response.extensions["network_stream"].get_extra_info("socket")
         if connection is None or self.length is None or self.header("transfer-encoding") is not None:
@@ -119,10 +119,10 @@ class UpstreamResponse:
 
 
 class UpstreamClient:
-    """Sends requests to upstreams. `urls` has the URLs of upstreams whose names do not locate them.
+    """Sends requests to upstreams. Call `close` when done.
 
-    `patience` is how many seconds an upstream may be silent. If `web_proxies` has no web proxy for an
-    upstream, the connection is direct. `close` when done.
+    `urls` maps upstreams to their URLs, where these are not `https://<name>`. An upstream may be silent for
+    `patience` seconds. If `web_proxies` has no web proxy for an upstream, the connection is direct.
     """
 
     def __init__(
@@ -159,11 +159,11 @@ class UpstreamClient:
         add_event: AddEvent,
         retry_429: bool = True,
     ) -> AsyncIterator[UpstreamResponse]:
-        """Request `path`, which follows `/v2/<repository>/`; read the response within the block.
+        """Request `/v2/<repository>/<path>`. The response must be read within the block.
 
         Redirects are followed, a 401 is answered with credentials, and with `retry_429`, a 429 is retried.
-        All other responses are returned. Raise `UpstreamError` if the upstream does not respond or cannot be
-        contacted.
+        All other responses are returned. Raise `UpstreamError` if the upstream cannot be reached or does not
+        respond.
         """
         via = {"via": ", ".join((*route.via, self._via))}
         async with self._pools.using(route.upstream) as client:

@@ -1,4 +1,4 @@
-"""Connects to upstreams: to several checked addresses (RFC 8305), or through a web proxy."""
+"""Connects to upstreams: directly, trying several addresses (RFC 8305), or through a web proxy."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _HEAD_START = 0.25
 """Seconds before the next address is tried too (RFC 8305, section 5)."""
 
 _LOOKUP = 2.0
-"""Seconds to resolve a name that a web proxy resolves too; if only the web proxy can, lookups time out."""
+"""Seconds to resolve a name that a web proxy resolves too. If only the web proxy can, lookups time out."""
 
 _UNRESOLVED = 60.0
 """Seconds for which a name is not looked up again after its lookup took too long."""
@@ -33,7 +33,7 @@ _MAX_UNRESOLVED = 64
 
 
 async def connect(addresses: Iterable[Address]) -> socket.socket:
-    """Return a non-blocking connection to the address that responds first. Raise `OSError` if none does."""
+    """Return a non-blocking connection to the first address that accepts. Raise `OSError` if none does."""
     found = [(family, socket.SOCK_STREAM, socket.IPPROTO_TCP, "", address) for family, address in addresses]
     if not found:
         raise OSError("it has no address")
@@ -83,16 +83,16 @@ class Backend(httpcore.AsyncNetworkBackend):
                 return BoundedStream(Stream(await self._connect(host, port)))
 
     async def _connect(self, host: str, port: int) -> socket.socket:
-        """Connect to the addresses that the policy has checked; the host is not resolved again."""
+        """Connect to a host after the policy has checked its addresses. The host is not resolved again."""
         found = await self._resolve(host, port)
         for _, address in found:
             self._policy.check(host, str(address[0]), port, self._trust)
         return await connect(found)
 
     async def _uses_web_proxy(self, host: str, port: int) -> bool:
-        """Return whether to use the web proxy for a host: False if the host is this machine.
+        """Return whether to use the web proxy for a host. Return False if the host is this machine.
 
-        Raise `UpstreamForbiddenError` if we can resolve the host, and its address is not allowed.
+        Raise `UpstreamForbiddenError` if the host resolves to an address that is not allowed.
         """
         if is_loopback_name(host):
             return False
@@ -104,7 +104,7 @@ class Backend(httpcore.AsyncNetworkBackend):
         return not any(parse_address(str(address[0])).is_loopback for _, address in found)
 
     async def _look_up(self, host: str, port: int) -> list[Address]:
-        """Return the addresses of a host behind a web proxy; empty if we cannot resolve it in time."""
+        """Return the addresses of a host behind a web proxy, or none if it cannot be resolved in time."""
         if host in self._unresolved:
             return []
         try:

@@ -1,7 +1,7 @@
-"""Converts what goes wrong with a request into an `UpstreamError` of one line that names the failed host.
+"""Converts the failures of a request into an `UpstreamError` of one line that names the failed host.
 
-Messages contain only host and port of a URL: its user information may be a password, and its query a
-signature.
+Messages contain only the host and port of a URL, because its user information may be a password, and its
+query a signature.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from brokenreg.redaction import REDACTED, redact_text
 from brokenreg.wording import printable
 
 _BYTES = re.compile(r"\b(?:bytearray\()?b(['\"].*['\"])\)?")
-"""The parts of a response that h11 quotes, as Python writes bytes; their text is in the group."""
+"""The parts of a response that h11 quotes, as Python writes bytes. The group is their text."""
 
 _HEADER_VALUE = re.compile(r"(illegal header line: (['\"])[^\s:'\"]{0,40}+).*(['\"])", re.DOTALL)
 """The rest of a header line without a colon, after the name: it may contain a secret in any header."""
@@ -54,15 +54,13 @@ def upstream_errors(destination: Destination, url: httpx.URL) -> Iterator[None]:
     except httpcore.ConnectTimeout:
         raise UpstreamSilentError(f"{who} did not accept a connection in time") from None
     except httpcore.TimeoutException:
-        raise UpstreamSilentError(f"{who} did not answer, or stopped in the middle, in time") from None
+        raise UpstreamSilentError(f"{who} did not respond in time, or stopped during its response") from None
     except httpcore.UnsupportedProtocol:
-        raise UpstreamContentError(
-            f"{who} can only be reached over http or https, not {url.scheme}"
-        ) from None
+        raise UpstreamContentError(f"{who} cannot be reached over {url.scheme}: use http or https") from None
     except httpcore.ProtocolError as error:
-        raise UpstreamUnreachableError(f"{who} does not speak HTTP as it should: {_words(error)}") from None
+        raise UpstreamUnreachableError(f"{who} violated HTTP: {_description(error)}") from None
     except (httpcore.NetworkError, OSError) as error:
-        raise UpstreamUnreachableError(f"cannot reach {who}: {_words(error)}") from None
+        raise UpstreamUnreachableError(f"cannot reach {who}: {_description(error)}") from None
 
 
 @contextmanager
@@ -72,19 +70,20 @@ def redirect_errors(destination: Destination) -> Iterator[None]:
     try:
         yield
     except httpx.TooManyRedirects:
-        raise UpstreamContentError(f"{name} redirects too many times, perhaps in a circle") from None
+        raise UpstreamContentError(f"{name} redirects too many times, perhaps in a loop") from None
     except httpx.RemoteProtocolError as error:
         sender = destination.name_at(error.request.url)
-        raise UpstreamContentError(f"{sender} redirects to what is no URL") from None
+        raise UpstreamContentError(f"{sender} redirects to an invalid URL") from None
     except (httpx.InvalidURL, UnicodeError):  # the host begins with xn-- and is invalid
-        raise UpstreamContentError(f"{name} redirects to what is no URL") from None
+        raise UpstreamContentError(f"{name} redirects to an invalid URL") from None
 
 
 def _host(url: httpx.URL) -> str:
     return url.netloc.decode("ascii")
 
 
-def _words(error: Exception) -> str:
-    words = _BYTES.sub(r"\1", str(error).partition("\n")[0])
-    words = _HEADER_VALUE.sub(rf"\1 {REDACTED}\3", words)
-    return printable(redact_text(words.rstrip(". ")))[:200] or type(error).__name__
+def _description(error: Exception) -> str:
+    """Return the first line of an error's message, without secrets."""
+    text = _BYTES.sub(r"\1", str(error).partition("\n")[0])
+    text = _HEADER_VALUE.sub(rf"\1 {REDACTED}\3", text)
+    return printable(redact_text(text.rstrip(". ")))[:200] or type(error).__name__

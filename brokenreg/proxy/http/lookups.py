@@ -1,7 +1,7 @@
 """Looks up host names, each in its own thread.
 
-If its servers do not respond, a resolver takes half a minute, and cannot be stopped. Therefore lookups share
-no pool with other work, their number is limited, and the process does not wait for them when it ends.
+If name servers do not respond, a lookup takes half a minute and cannot be stopped. Therefore lookups do not
+share a pool with other work, their number is limited, and the process does not wait for them when it ends.
 """
 
 from __future__ import annotations
@@ -29,21 +29,21 @@ _MAX_ADDRESSES = 32
 """Maximum number of addresses of one name that are used; a response can have thousands."""
 
 Address = tuple[socket.AddressFamily, Any]
-"""A family, and the argument of `connect`."""
+"""A family, and the address for `connect`."""
 
 Resolve = Callable[[str, int], Awaitable[list[Address]]]
-"""Return the addresses of a host and port. Raise `OSError` or `UpstreamBusyError`."""
+"""Returns the addresses of a host and port. Raises `OSError` or `UpstreamBusyError`."""
 
 
 class Lookups:
-    """Resolves names; equal requests share a lookup. Belongs to one event loop; `close` when done."""
+    """Resolves names. Equal requests share a lookup. Belongs to one event loop. Call `close` when done."""
 
     def __init__(self) -> None:
         self._running: SingleFlight[tuple[str, int], list[Address]] = SingleFlight(shutting_down)
         self._caused: Counter[str] = Counter()
 
     async def resolve(self, host: str, port: int, upstream: str) -> list[Address]:
-        """Return the addresses of a host; `upstream` is the upstream that caused the lookup.
+        """Return the addresses of a host. `upstream` is the upstream that caused the lookup.
 
         Raise `OSError` if it has none, and `UpstreamBusyError` if too many lookups are running. If the caller
         is cancelled, the lookup continues.
@@ -54,7 +54,7 @@ class Lookups:
         return await self._running.join((host, port), partial(self._start, host, port, causes))
 
     async def close(self) -> None:
-        """Report to all who wait that lookups have ended, and refuse new ones. Running threads continue."""
+        """Fail all waiting callers, and refuse new lookups. Running threads continue."""
         await self._running.close()
 
     def _start(self, host: str, port: int, causes: tuple[str, ...]) -> asyncio.Future[list[Address]]:
@@ -73,13 +73,12 @@ class Lookups:
         for cause in causes:
             if self._caused[cause] >= MAX_LOOKUPS_OF_ONE:
                 raise UpstreamBusyError(
-                    f"{cause} leads to {MAX_LOOKUPS_OF_ONE} other host names that are being resolved; "
-                    "try again later"
+                    f"{MAX_LOOKUPS_OF_ONE} other host names are being resolved for {cause}; try again later"
                 )
 
 
 def _client() -> str:
-    """Return the client whose request this task serves."""
+    """Return the address of the client whose request this task serves."""
     inbound = INBOUND.get(None)
     return "" if inbound is None else inbound.client.rpartition(":")[0]
 

@@ -1,4 +1,4 @@
-"""TLS to an upstream inside TLS to a web proxy, which sockets cannot do."""
+"""TLS to an upstream inside TLS to a web proxy. Python's TLS sockets cannot be nested."""
 
 from __future__ import annotations
 
@@ -48,12 +48,12 @@ class NestedTLS(httpcore.AsyncNetworkStream):
         await self._outer.aclose()
 
     def get_extra_info(self, info: str) -> Any:
-        if info in ("socket", "ssl_object"):  # the outer stream's would bypass this TLS
+        if info in ("socket", "ssl_object"):  # those of the outer stream would bypass this TLS
             return None
         return self._outer.get_extra_info(info)
 
     async def _do(self, operation: Callable[[], _T], timeout: float | None) -> _T:
-        await asyncio.sleep(0)  # the received bytes may have thousands of tiny records
+        await asyncio.sleep(0)  # let others run: the received bytes may contain thousands of tiny records
         while True:
             try:
                 result = operation()

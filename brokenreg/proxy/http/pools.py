@@ -1,7 +1,7 @@
-"""Connection pools, one for each upstream, and the maximum of concurrent requests to it.
+"""Connection pools, one for each upstream, and limits for the concurrent requests to each.
 
-Pools are separate because one upstream may be trusted more than another. The limit exists because httpcore
-scans its whole queue for each connection whenever a request begins or ends: with a few hundred waiting
+Pools are separate because one upstream may be trusted more than another. The limits exist because httpcore
+scans its whole queue for each connection whenever a request begins or ends. With a few hundred waiting
 requests, this would keep the event loop permanently busy.
 """
 
@@ -27,9 +27,10 @@ class _Pool:
 
 
 class Pools:
-    """A client for each upstream, made by `make`. Clients choose the names, so there are at most `limit`.
+    """Keeps an HTTP client for each of at most `limit` upstreams, created by `make`.
 
-    For another one, the least recently used that is not in use is closed. `close` when done.
+    Users of the registry choose the upstreams. To make room for another one, the least recently used client
+    that is not in use is closed. Call `close` when done.
     """
 
     def __init__(self, make: Callable[[str], httpx.AsyncClient], limit: int) -> None:
@@ -42,7 +43,7 @@ class Pools:
     async def using(self, upstream: str) -> AsyncIterator[httpx.AsyncClient]:
         """Provide the client of one upstream within the block.
 
-        Raise `UpstreamBusyError` if all others are in use, `OCIError` 503 once this is closed.
+        Raise `UpstreamBusyError` if all clients are in use, and `OCIError` 503 after `close`.
         """
         if self._is_closed:
             raise shutting_down()
@@ -65,7 +66,7 @@ class Pools:
             await pool.client.aclose()
 
     def _make_room(self) -> httpx.AsyncClient | None:
-        """Return the client to close for another one, or None if there is room."""
+        """Remove and return the client that must be closed to make room, or None if there is room."""
         if len(self._pools) < self._limit:
             return None
         name = next((name for name, pool in self._pools.items() if not pool.users), None)
@@ -86,9 +87,9 @@ FOR_AUTH = "for_auth"
 
 
 class LimitedTransport(httpx.AsyncBaseTransport):
-    """Passes a limited number of concurrent requests on to `transport`.
+    """Limits the number of concurrent requests to `transport`.
 
-    The others wait in order, for as long as the upstream may be silent. `upstream` is for messages.
+    Other requests wait in order, for as long as the upstream may be silent. Messages contain `upstream`.
     """
 
     def __init__(self, transport: httpx.AsyncBaseTransport, upstream: str) -> None:
@@ -107,7 +108,7 @@ class LimitedTransport(httpx.AsyncBaseTransport):
         except TimeoutError:
             most = counted(MAX_TOKEN_REQUESTS if is_token_request else MAX_REQUESTS, "request")
             raise UpstreamBusyError(
-                f"{most} to {self._upstream} are under way already; try again later"
+                f"{most} to {self._upstream} are already running; try again later"
             ) from None
         try:
             response = await self._transport.handle_async_request(request)
@@ -122,7 +123,7 @@ class LimitedTransport(httpx.AsyncBaseTransport):
 
 
 class _LimitedBody(httpx.AsyncByteStream):
-    """A body that frees its connection for others when it is closed."""
+    """A body that lets another request start when it is closed."""
 
     def __init__(self, stream: httpx.AsyncByteStream, free: asyncio.Semaphore) -> None:
         self._stream = stream

@@ -1,4 +1,4 @@
-"""Retries requests after a 429 (RFC 6585), as Retry-After requests (RFC 9110, section 10.2.3)."""
+"""Retries requests after a 429 (RFC 6585), when Retry-After allows it (RFC 9110, section 10.2.3)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from brokenreg.traffic.upstream_events import RateLimited
 _TRIES = 5
 _FIRST = 2.0
 _MAX_WAIT = 20.0
-"""Maximum seconds of all waits: our own client waits too, without knowing why."""
+"""Maximum total of all waits, in seconds: our own client waits too, without knowing why."""
 
 
 async def retry_rate_limited(
@@ -38,7 +38,7 @@ async def retry_rate_limited(
 
 
 def waits() -> Callable[[str | None], float | None]:
-    """Return a function from the Retry-After of each 429 to seconds of waiting, or None to give up."""
+    """Return a function that maps the Retry-After of each 429 to the seconds to wait, or None to give up."""
     left, tries, doubling = _MAX_WAIT, _TRIES, _FIRST
 
     def next_wait(retry_after: str | None) -> float | None:
@@ -55,7 +55,7 @@ def waits() -> Callable[[str | None], float | None]:
 
 
 def _seconds(retry_after: str | None) -> float | None:
-    """Return the seconds of a Retry-After, which is a number or a date; None if it is neither."""
+    """Return the seconds to wait for a Retry-After, which is a number or a date, or None if it is invalid."""
     if retry_after is None:
         return None
     text = retry_after.strip()
@@ -63,6 +63,6 @@ def _seconds(retry_after: str | None) -> float | None:
         return float(text)
     try:
         when = parse_date(text)
-    except OverflowError:  # a year that no calendar has
+    except OverflowError:  # the year is out of range
         return None
     return None if when is None else max(0.0, when.timestamp() - time.time())

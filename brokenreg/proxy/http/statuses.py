@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from brokenreg.oci.errors import ErrorCode, OCIError
 from brokenreg.proxy.errors import UpstreamError, UpstreamLoopError, UpstreamStatusError
-from brokenreg.proxy.routes import OFFLINE, Route, tells_of_loop
+from brokenreg.proxy.routes import OFFLINE, Route, reports_loop
 from brokenreg.redaction import redact_text
 from brokenreg.wording import printable
 
@@ -37,13 +37,16 @@ def not_found(code: ErrorCode, reference: str, message: str) -> OCIError:
 
 
 def not_cached(route: Route, code: ErrorCode, reference: str) -> OCIError:
-    """Return a 404 for missing content whose upstream is not contacted. It names only what was requested."""
+    """Return a 404 for content that is not cached and whose upstream is not contacted.
+
+    The message contains only names that the request contains.
+    """
     what = f"{_content(code, reference)} of {route.requested}"
-    return not_found(code, reference, f"{what} is not here, and {route.no_contact_reason or OFFLINE}")
+    return not_found(code, reference, f"{what} is not cached, and {route.no_contact_reason or OFFLINE}")
 
 
 def needs_get(response: UpstreamResponse) -> bool:
-    """Return whether only GET can decide after a failed HEAD: the HEAD was refused or redirected.
+    """Return whether a GET is necessary after a failed HEAD, because the HEAD was refused or redirected.
 
     Some registries refuse every HEAD, and the URL of a redirect may be signed for GET only.
     """
@@ -56,14 +59,14 @@ async def status_error(
     """Return the error for an error status; `code` is the error code of a 404.
 
     Its message ends with the upstream's own message, if that is in OCI form. A 401 is passed on without a
-    challenge: the client has no credentials for the upstream, and must not send those to us.
+    challenge, because clients must not send credentials for the upstream to us.
     """
     status, who = response.status, response.source
-    if tells_of_loop(response.header("proxy-status")):
+    if reports_loop(response.header("proxy-status")):
         return UpstreamLoopError(
-            f"a loop: a request to {response.source_with_host} came back to a registry "
-            "that has sent it; "
-            f"--upstream {route.upstream}=URL (or --default-upstream) must name one that has the image"
+            f"request loop: a request to {response.source_with_host} came back to a registry "
+            "that sent it; "
+            f"use --upstream {route.upstream}=URL or --default-upstream to name one that has the image"
         )
     says = await _message(response)
     what = f"{_content(code, reference)} of {route.repository}"
@@ -88,7 +91,7 @@ def _content(code: ErrorCode, reference: str) -> str:
 
 
 async def _message(response: UpstreamResponse) -> str:
-    """Return the message of an error response after a colon; empty if it is not in OCI form, or too slow."""
+    """Return the message of an error response after a colon, or "" if it is not in OCI form or too slow."""
     try:
         async with asyncio.timeout(_READ_TIMEOUT):
             body = await response.read(_MAX_BODY)
@@ -103,10 +106,10 @@ async def _message(response: UpstreamResponse) -> str:
 def _login_hint(route: Route, response: UpstreamResponse) -> str:
     who = response.source
     if who != route.upstream:
-        return f"{who} wants credentials, which are shown to {route.upstream} alone"
+        return f"{who} requires credentials; brokenreg sends them only to {route.upstream}"
     if response.no_credentials_reason:
-        return f"{who} wants credentials for {route.repository}; {response.no_credentials_reason}"
+        return f"{who} requires credentials for {route.repository}; {response.no_credentials_reason}"
     return (
-        f"{who} wants other credentials for {route.repository} than it was shown; "
-        f"log in where brokenreg runs (docker login {who}, podman login {who})"
+        f"{who} does not accept the credentials that it was sent for {route.repository}; "
+        f"log in on the machine where brokenreg runs (docker login {who}, podman login {who})"
     )

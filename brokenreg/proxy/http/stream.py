@@ -1,4 +1,4 @@
-"""A socket as httpcore reads and writes it, bare or with TLS. Each read gives the event loop a turn."""
+"""A socket for httpcore, with or without TLS. Each read lets other tasks run."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ _READ = 256 * 1024
 
 
 class Stream(httpcore.AsyncNetworkStream):
-    """A non-blocking socket, bare or with TLS; `get_extra_info("socket")` returns it.
+    """A non-blocking socket, with or without TLS; `get_extra_info("socket")` returns it.
 
-    `web_proxy` is the web proxy that it leads through.
+    `web_proxy` is the web proxy that the connection goes through.
     """
 
     def __init__(self, connection: socket.socket, web_proxy: WebProxy | None = None) -> None:
@@ -89,9 +89,9 @@ class Stream(httpcore.AsyncNetworkStream):
         return self._socket if info == "socket" else None
 
     async def _ready(self, operation: Callable[[], _T], watch: Callable[..., object]) -> _T:
-        """Do an operation when the socket is ready; `watch` waits until a bare one is ready.
+        """Do an operation when the socket is ready. `watch` waits until a socket without TLS is ready.
 
-        Each operation gives the loop a turn. Otherwise a peer that sends faster than we read would occupy it.
+        Each operation lets other tasks run. Otherwise a peer that sends faster than we read would block them.
         """
         while True:
             await asyncio.sleep(0)
@@ -135,7 +135,7 @@ def _set(ready: asyncio.Future[None]) -> None:
 
 @contextlib.contextmanager
 def as_httpcore(late: type[Exception], failed: type[Exception]) -> Iterator[None]:
-    """Convert errors of sockets to those of httpcore, or `UpstreamBusyError` if no descriptor is left."""
+    """Convert socket errors to httpcore's, or to `UpstreamBusyError` if no file descriptor is left."""
     try:
         yield
     except TimeoutError as error:
@@ -143,13 +143,13 @@ def as_httpcore(late: type[Exception], failed: type[Exception]) -> Iterator[None
     except (OSError, EOFError) as error:  # ssl.SSLError is an OSError
         if isinstance(error, OSError) and error.errno in TOO_MANY_FILES:
             raise UpstreamBusyError(NO_DESCRIPTOR) from None
-        raise failed(_plain(error)) from error
+        raise failed(_description(error)) from error
 
 
-def _plain(error: Exception) -> str:
+def _description(error: Exception) -> str:
     """Return the system's description of the error."""
     if isinstance(error, ssl.SSLCertVerificationError):
-        return f"its certificate is not good: {error.verify_message}"
+        return f"its certificate is invalid: {error.verify_message}"
     if isinstance(error, ssl.SSLError):
         return f"TLS: {(error.reason or 'failed').lower().replace('_', ' ')}"
     return getattr(error, "strerror", None) or str(error) or type(error).__name__

@@ -1,4 +1,4 @@
-"""httpx transports: one over httpcore, whose bodies share the event loop, and one that reports requests."""
+"""httpx transports: one that sends requests with httpcore, and one that reports each request."""
 
 from __future__ import annotations
 
@@ -30,18 +30,18 @@ _PORTS = range(1, 65536)
 MOST_FRAMING = 16 * 1024 * 1024
 """Maximum size of a response's chunked framing beyond its content, in bytes."""
 
-_CHUNKS_A_TURN = 256
-"""Number of chunks of one read that are passed on without a pause; takes 2 ms."""
+_CHUNKS_PER_TURN = 256
+"""Number of chunks of one read that are passed on without a pause. This takes 2 ms."""
 
 _PAUSE = 0.001
-"""Seconds between two such turns of all responses together: the event loop has that time for others."""
+"""Seconds between two such turns of all responses together, in which other tasks run."""
 
 _MAX_LOCATION = 16 * 1024
 """Maximum length of a redirect's URL, in bytes: parsing a longer one would block the loop too long."""
 
 
 class _ReadTurns:
-    """Lets responses that come in tiny chunks share the event loop with others, however many there are."""
+    """Slows down responses in tiny chunks, so that even many of them leave time for other tasks."""
 
     def __init__(self) -> None:
         self._next = 0.0
@@ -82,8 +82,8 @@ class Transport(httpx.AsyncBaseTransport):
         """Raise `httpcore` errors, `ssl.SSLError`, `UpstreamForbiddenError`."""
         url = request.url
         if url.port is not None and url.port not in _PORTS:
-            # The system would connect to another host than the one that the policy checked.
-            raise httpcore.ConnectError(f"there is no port {url.port}")
+            # The system could connect to a port other than the one that the policy checked.
+            raise httpcore.ConnectError(f"invalid port {url.port}")
         pool = self._pools.get(url.scheme, self._pools["https"])  # both pools refuse all other schemes
         response = await pool.handle_async_request(
             httpcore.Request(
@@ -122,10 +122,10 @@ class _Body(httpx.AsyncByteStream):
         async for chunk in self._response.aiter_stream():
             size += len(chunk)
             if self._stream.body_bytes - size > MOST_FRAMING + size:
-                raise httpcore.RemoteProtocolError("it sends chunks with almost no content")
+                raise httpcore.RemoteProtocolError("it sends chunks that have almost no content")
             chunks = chunks + 1 if self._stream.reads == reads else 1
             reads = self._stream.reads
-            if chunks % _CHUNKS_A_TURN == 0:
+            if chunks % _CHUNKS_PER_TURN == 0:
                 await _TURNS.wait()
             yield chunk
         if self._has_length and self._stream.body_bytes > size:
@@ -136,13 +136,13 @@ class _Body(httpx.AsyncByteStream):
 
 
 def silence_limit(request: httpx.Request) -> float:
-    """Return for how many seconds the server may be silent."""
+    """Return how long the server may be silent, in seconds."""
     seconds: float = request.extensions["timeout"]["read"]
     return seconds
 
 
 class TracingTransport(httpx.AsyncBaseTransport):
-    """Reports each request and its failure, also for redirects and authentication."""
+    """Adds an event for each request, including those for redirects and authentication."""
 
     def __init__(self, transport: httpx.AsyncBaseTransport) -> None:
         self._transport = transport
@@ -162,7 +162,7 @@ class TracingTransport(httpx.AsyncBaseTransport):
         through = None if web_proxy is None else str(web_proxy)
         add_event(UpstreamResponded(request.method, where, response.status_code, through))
         response.stream = _TracedBody(cast(httpx.AsyncByteStream, response.stream), destination, request.url)
-        if response.has_redirect_location:  # httpx reads its body, to use the connection again
+        if response.has_redirect_location:  # httpx reads its body, in order to use the connection again
             sender = destination.name_at(request.url)
             limit_body(response, sender, silence_limit(request))
             if len(response.headers["location"]) > _MAX_LOCATION:

@@ -28,7 +28,7 @@ _METADATA = frozenset(
 
 
 def is_loopback_name(host: str) -> bool:
-    """Return whether a name means the machine that resolves it (RFC 6761, section 6.3)."""
+    """Return whether a name stands for the machine that resolves it (RFC 6761, section 6.3)."""
     name = host.lower().rstrip(".")
     return name == "localhost" or name.endswith(".localhost")
 
@@ -36,11 +36,11 @@ def is_loopback_name(host: str) -> bool:
 def check_unresolved(host: str, port: int) -> None:
     """Raise `UpstreamForbiddenError` for a host that a web proxy could interpret as a refused address.
 
-    `host` is one that we cannot resolve.
+    Call it for a host that cannot be resolved here.
     """
     name, place = host.lower().rstrip("."), authority(host, port)
     if name in _METADATA:
-        raise UpstreamForbiddenError(f"{place} is a metadata service, which no upstream may be")
+        raise UpstreamForbiddenError(f"{place} is a metadata service; brokenreg does not connect to it")
     if not _HOST.fullmatch(host) or _NUMBER.fullmatch(name.rpartition(".")[2]):
         raise UpstreamForbiddenError(f"{place!r} is neither a host name nor an address")
 
@@ -52,13 +52,13 @@ async def tunnel(
     port: int,
     timeout: float | None,
 ) -> httpcore.AsyncNetworkStream:
-    """Connect to `host` through a web proxy, which `reach` connects to. Raise `UpstreamError`, naming it."""
+    """Connect to `host` through a web proxy; `reach` connects to the web proxy. Raise `UpstreamError`."""
     target = authority(host, port)
     try:
         async with asyncio.timeout(timeout):
             stream = await reach()
             try:
-                await _ask(stream, web_proxy, target)
+                await _request_tunnel(stream, web_proxy, target)
             except BaseException:
                 await stream.aclose()
                 raise
@@ -70,12 +70,12 @@ async def tunnel(
         raise UpstreamUnreachableError(f"cannot reach the web proxy {web_proxy}: {error}") from None
     except (h11.RemoteProtocolError, httpcore.RemoteProtocolError):
         raise UpstreamUnreachableError(
-            f"the web proxy {web_proxy} sent no valid response to CONNECT {target}"
+            f"the web proxy {web_proxy} sent an invalid response to CONNECT {target}"
         ) from None
     return stream
 
 
-async def _ask(stream: httpcore.AsyncNetworkStream, web_proxy: WebProxy, target: str) -> None:
+async def _request_tunnel(stream: httpcore.AsyncNetworkStream, web_proxy: WebProxy, target: str) -> None:
     connection = h11.Connection(h11.CLIENT)
     headers = [("host", target), ("user-agent", f"brokenreg/{__version__}")]
     if web_proxy.authorization is not None:
@@ -89,7 +89,7 @@ async def _ask(stream: httpcore.AsyncNetworkStream, web_proxy: WebProxy, target:
         raise UpstreamUnreachableError(_refusal(web_proxy, target, status))
     if bounded.get_extra_info("is_readable"):  # upstreams send nothing before a request
         raise UpstreamUnreachableError(
-            f"the web proxy {web_proxy} sent bytes after its response to CONNECT {target}, or closed it"
+            f"the web proxy {web_proxy} sent bytes after its response to CONNECT {target}, or disconnected"
         )
 
 
@@ -106,15 +106,13 @@ async def _status(stream: httpcore.AsyncNetworkStream, connection: h11.Connectio
 
 
 def _refusal(web_proxy: WebProxy, target: str, status: int) -> str:
-    """Return our own message: that of a web proxy could repeat the credentials."""
+    """Return a message of our own: the web proxy's message could repeat the credentials."""
     phrase = f" ({HTTPStatus(status).phrase})" if status in set(HTTPStatus) else ""
     message = f"the web proxy {web_proxy} responded with {status}{phrase} to CONNECT {target}"
     if status == 407 and web_proxy.authorization is None:
-        return (
-            f"{message}: it requires credentials; put name and password before its host in --upstream-proxy"
-        )
+        return f"{message}: it requires credentials; put the user name and password before the host in --upstream-proxy"
     if status == 407:
-        return f"{message}: it does not accept the credentials that it was sent"
+        return f"{message}: it does not accept the configured credentials"
     if status in (403, 405) and not target.endswith(":443"):
-        return f"{message}: many web proxies open tunnels to port 443 only"
+        return f"{message}: many web proxies only open tunnels to port 443"
     return message

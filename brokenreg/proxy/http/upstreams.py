@@ -1,4 +1,4 @@
-"""What the caches need of upstreams, without the libraries that send requests to them."""
+"""The interface for requests to upstreams, without importing the HTTP client at startup."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Upstreams(Protocol):
-    """Sends requests to upstreams, as `UpstreamClient` does."""
+    """Sends requests to upstreams. `UpstreamClient` implements it."""
 
     @property
     def pseudonym(self) -> str:
@@ -33,14 +33,14 @@ class Upstreams(Protocol):
         add_event: AddEvent,
         retry_429: bool = True,
     ) -> AbstractAsyncContextManager[UpstreamResponse]:
-        """Send a request; the response is read within the block."""
+        """Send a request. The response must be read within the block."""
 
     async def close(self) -> None:
         """Close all connections, and refuse new ones."""
 
 
 class LateUpstreams:
-    """An `UpstreamClient` that is made after the start. `make` gets its pseudonym."""
+    """Creates an `UpstreamClient` after startup. `make` gets its pseudonym."""
 
     def __init__(self, make: Callable[[str], UpstreamClient]) -> None:
         self.pseudonym = new_pseudonym()

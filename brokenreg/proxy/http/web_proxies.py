@@ -10,14 +10,14 @@ from dataclasses import dataclass, field
 from brokenreg.config.upstreams import WebProxy
 
 _VARIABLES = {"https": ("HTTPS_PROXY", "ALL_PROXY"), "http": ("HTTP_PROXY", "ALL_PROXY")}
-"""By scheme of the upstream's URL, the variables that curl and docker read; the first that is set wins."""
+"""The variables that curl and docker read, by scheme of the upstream's URL. The first that is set wins."""
 
 _SEPARATORS = re.compile(r"[\s,]+")
 
 
 @dataclass(frozen=True, slots=True)
 class _Exempt:
-    """An entry of NO_PROXY: a host with its subdomains, an address, a network or `*`; perhaps a port."""
+    """An entry of NO_PROXY: a host with its subdomains, an address, a network or `*`, and maybe a port."""
 
     name: str
     port: int | None
@@ -49,7 +49,7 @@ class WebProxies:
 
     @classmethod
     def only(cls, proxy: WebProxy) -> WebProxies:
-        """Create a choice that uses one web proxy for all hosts."""
+        """Return web proxies that use one proxy for all hosts."""
         return cls(dict.fromkeys(_VARIABLES, proxy))
 
     @classmethod
@@ -82,7 +82,7 @@ DIRECT = WebProxies()
 
 
 def set_variables(environ: Mapping[str, str]) -> list[str]:
-    """Return the names of the set variables that name a web proxy, as they are spelled."""
+    """Return the names of the environment variables that set a web proxy, in the spelling that is used."""
     names = sorted({name for names in _VARIABLES.values() for name in names}, reverse=True)
     return [name for name in _spellings(names) if environ.get(name)]
 
