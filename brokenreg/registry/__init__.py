@@ -1,4 +1,4 @@
-"""A correct OCI registry (distribution-spec 1.1) that knows nothing about faults."""
+"""A correct OCI registry (distribution-spec 1.1). It does not know about faults."""
 
 from brokenreg.registry.endpoints import Registry
 

@@ -20,7 +20,7 @@ from brokenreg.registry.responses import Parts, Response, StreamedResponse, enti
 from brokenreg.storage.blobs import BlobFile
 
 _CACHED = 1024
-"""Blobs whose headers are cached."""
+"""Maximum number of blobs whose headers are cached."""
 
 Found = TypeVar("Found")
 Pairs = tuple[tuple[str, str], ...]
@@ -53,7 +53,7 @@ def _get(request: RegistryRequest) -> Response | Awaitable[Response]:
 
 
 async def delete_blob(request: RegistryRequest) -> Response:
-    """DELETE `/v2/<name>/blobs/<digest>`: the repository's link. A blob without links becomes garbage."""
+    """DELETE `/v2/<name>/blobs/<digest>`: delete the repository's link. A blob without links is garbage."""
     request.check_writable()
     if not await request.store.index.unlink_blobs(request.key, [request.target.digest]):
         raise _unknown(request)
@@ -69,7 +69,10 @@ async def _get_fabricated(request: RegistryRequest) -> Response:
 
 
 def _stored(request: RegistryRequest, digest: Digest, find: Callable[[Digest], Found | None]) -> Found | None:
-    """Find a blob that was pushed; None if it may come from an upstream. Raise `OCIError` 404."""
+    """Return what `find` returns for a pushed blob, or None if it may come from an upstream.
+
+    Raise `OCIError` 404 if the blob is corrupt and must be pushed again.
+    """
     repository = request.repository
     if repository is None or digest not in repository.links:
         return None
@@ -77,7 +80,7 @@ def _stored(request: RegistryRequest, digest: Digest, find: Callable[[Digest], F
     if found is not None:
         request.store.index.touch_link(request.key, digest, time.time())
     elif request.store.integrity.is_quarantined(digest) and not _can_be_fetched_again(request):
-        raise _unknown(request, "it was corrupt on disk and is not served any more; push it again")
+        raise _unknown(request, "it was corrupt on disk and is no longer served; push it again")
     return found
 
 
@@ -90,10 +93,10 @@ def _can_be_fetched_again(request: RegistryRequest) -> bool:
 
 
 def _head_from_upstream(request: RegistryRequest, route: Route) -> Awaitable[Response]:
-    """Respond to the HEAD of a blob that is not here.
+    """Respond to HEAD for a blob that is not stored here.
 
-    Before each push, clients send HEAD for all their blobs. If no manifest here mentions a blob, only the
-    client can have it, and the upstream is not contacted.
+    Before each push, clients send HEAD for all their blobs. If no stored manifest mentions a blob, the
+    upstream is not contacted, because the client is about to push the blob.
     """
     digest = request.target.digest
     repositories = request.store.index.present(request.proxy.naming.places(request.target))
@@ -120,7 +123,7 @@ async def _get_from_upstream(request: RegistryRequest, route: Route) -> Response
 
 
 def _found(digest: Digest, size: int | None) -> Response:
-    """Return the response to the HEAD of a blob."""
+    """Return the response to HEAD for an existing blob."""
     return ready_response(200, _headers(digest, (), size), None)
 
 
@@ -144,7 +147,7 @@ def _response(request: RegistryRequest, content: BlobFile | Content | Fill, size
 async def _parts(
     request: RegistryRequest, content: BlobFile | Content | Fill, begin: int, end: int | None
 ) -> Parts:
-    """Yield the body from `begin` to `end` (None: to its end, which is not known yet)."""
+    """Yield the body from `begin` to `end`, or to the end of the content if `end` is None."""
     if isinstance(content, Fill):
         async with aclosing(content.pieces(begin, end, request.disconnected)) as pieces:
             async for piece in pieces:
@@ -167,7 +170,7 @@ def _headers(digest: Digest, content_range: Pairs = (), length: int | None = Non
         ("docker-content-digest", digest),
         ("accept-ranges", "bytes"),
         ("etag", entity_tag(digest)),
-        # A digest names its content permanently.
+        # The content of a digest never changes.
         ("cache-control", "max-age=31536000, immutable"),
         *content_range,
         *(() if length is None else (("content-length", str(length)),)),

@@ -1,4 +1,4 @@
-"""The ping, and lists of names: tags and the catalog, page by page (distribution-spec, "Listing Tags")."""
+"""The ping, and lists of names in pages: tags and the catalog (distribution-spec, "Listing Tags")."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ _PING = json_response({})
 
 
 def ping(_: RegistryRequest) -> Response:
-    """GET `/v2/`: this is a registry."""
+    """GET `/v2/`: confirm that this is a registry."""
     return _PING
 
 
 def list_tags(request: RegistryRequest) -> Response | Awaitable[Response]:
-    """GET `/v2/<name>/tags/list`. A fabricated repository has all tags, and lists none."""
+    """GET `/v2/<name>/tags/list`: list the tags. The list of a fabricated repository is empty."""
     if request.is_fabricated:
         return _tags(request)
     try:
@@ -36,22 +36,22 @@ def list_tags(request: RegistryRequest) -> Response | Awaitable[Response]:
         if request.repository is None:
             raise
     if request.repository is None:
-        raise OCIError(404, ErrorCode.NAME_UNKNOWN, f"nothing is in {request.target.name}")
+        raise OCIError(404, ErrorCode.NAME_UNKNOWN, f"nothing was pushed to {request.target.name}")
     return _tags(request)
 
 
 def list_catalog(request: RegistryRequest) -> Response | Awaitable[Response]:
-    """GET `/v2/_catalog`, of the default namespace, with the fabricated repositories of the settings."""
+    """GET `/v2/_catalog`: list the default namespace's repositories and the settings' fabricated ones."""
     return _delayed_catalog(request) if request.catalog.delay else _catalog(request)
 
 
 def _is_all_here(request: RegistryRequest, route: Route) -> bool:
-    """Return whether no tag can come from the upstream: it is not contacted, and none is known."""
+    """Return whether the upstream cannot add tags, because it is not contacted and none of them is cached."""
     return bool(route.no_contact_reason) and not request.proxy.listings.has_tags(route)
 
 
 async def _tags_with_upstream(request: RegistryRequest, route: Route) -> Response:
-    """List the upstream's tags too. If they cannot be fetched, what was pushed is the whole list."""
+    """List the upstream's tags too. If they cannot be fetched, list only the pushed ones."""
     try:
         listing = request.proxy.listings.tags(route, request.trace)
         is_waiting = not route.no_contact_reason
@@ -82,7 +82,7 @@ def _catalog(request: RegistryRequest) -> Response:
 
 @cache
 def _fabricated(count: int) -> list[str]:
-    """Return that many names of repositories, in order."""
+    """Return `count` names of repositories, in order."""
     return sorted(f"catalog/repository-{number:06}" for number in range(1, count + 1))
 
 
@@ -92,8 +92,8 @@ def page_of(
     """Return the requested page of names from sorted `lists`, and a Link header if more follow.
 
     `parameter` returns a query parameter (`n`, `last`); `kept` is the part of the query that the link must
-    repeat. The cost depends on the page, not on the lists. Raise `OCIError` 400 PAGINATION_NUMBER_INVALID if
-    `n` is not a whole number from 0.
+    repeat. The cost depends on the length of the page, not of the lists. Raise `OCIError` 400
+    PAGINATION_NUMBER_INVALID if `n` is not a whole number from 0.
     """
     last = parameter("last") or ""
     limit = _limit(parameter("n"))
@@ -125,6 +125,8 @@ def _limit(text: str | None) -> int | None:
     limit = whole_number(text)
     if limit is None:
         raise OCIError(
-            400, ErrorCode.PAGINATION_NUMBER_INVALID, f"n={text[:50]!r}: a whole number from 0 is wanted"
+            400,
+            ErrorCode.PAGINATION_NUMBER_INVALID,
+            f'invalid n "{text[:50]}": use a whole number from 0',
         )
     return limit

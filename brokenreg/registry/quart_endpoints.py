@@ -1,4 +1,4 @@
-"""Quart for the endpoints that are rarely used. It routes nothing: the recorder has parsed the target."""
+"""Calls Quart for rarely used endpoints. Quart does not route: the recorder has already parsed the path."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from brokenreg.registry.responses import Response
 QuartEndpoints = Callable[[RegistryRequest, Scope, Receive, Send], Awaitable[None]]
 
 _REQUEST = "brokenreg.request"
-"""The entry of the scope in which Quart's view finds the `RegistryRequest`."""
+"""The key of the ASGI scope under which Quart's view finds the `RegistryRequest`."""
 
 
 def quart_endpoints(respond: Callable[[RegistryRequest], Awaitable[Response]]) -> QuartEndpoints:

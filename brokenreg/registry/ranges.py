@@ -21,11 +21,11 @@ def range_of(request: RegistryRequest, digest: Digest) -> str | None:
 
 
 def parse_range(value: str | None, size: int) -> tuple[int, int] | None:
-    """Return the half-open interval that a Range header selects, or None if it is to be ignored.
+    """Return the half-open interval that a Range header selects, or None if the header must be ignored.
 
     As the RFC allows, a header with several ranges, another unit or invalid syntax is ignored. Raise
-    `OCIError` 416 for a range that is outside the content, or whose end precedes its beginning (the RFC
-    allows to ignore the latter, but the OCI's conformance suite requires a 416).
+    `OCIError` 416 for a range that is outside the content, or whose end precedes its beginning. The RFC
+    allows servers to ignore the latter, but the OCI's conformance suite requires a 416.
     """
     match = _RANGE.fullmatch(value) if value else None
     if match is None:
@@ -39,7 +39,7 @@ def parse_range(value: str | None, size: int) -> tuple[int, int] | None:
         raise OCIError(
             416,
             ErrorCode.RANGE_INVALID,
-            f"the content has {counted(size, 'byte')}; {value} lies outside",
+            f'invalid range "{value}": the content has {counted(size, "byte")}',
             headers={"content-range": f"bytes */{size}"},
         )
     return begin, end

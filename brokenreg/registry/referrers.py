@@ -1,4 +1,4 @@
-"""Lists of referrers: indexes of descriptors, page by page (distribution-spec, "Listing Referrers")."""
+"""Lists of referrers: indexes of descriptors, in pages (distribution-spec, "Listing Referrers")."""
 
 from __future__ import annotations
 
@@ -29,7 +29,10 @@ _MAIN_FIELDS = ("mediaType", "digest", "size", "artifactType")
 
 
 async def list_referrers(request: RegistryRequest) -> Response:
-    """GET `/v2/<name>/referrers/<digest>`: never 404, so that clients know that the API is here."""
+    """GET `/v2/<name>/referrers/<digest>`: list the referrers.
+
+    The list may be empty: a 404 would mean that the registry does not support this endpoint.
+    """
     after = request.parameter("last") or ""
     is_known_here = request.repository is not None and request.target.digest in request.repository.referring
     listed = await _upstream_referrers(request, is_known_here=is_known_here)
@@ -51,7 +54,7 @@ async def list_referrers(request: RegistryRequest) -> Response:
 
 
 async def _upstream_referrers(request: RegistryRequest, *, is_known_here: bool) -> list[dict[str, Any]]:
-    """Return the upstream's referrers. They are requested only for manifests that are not here.
+    """Return the upstream's referrers. They are requested only for manifests that are not stored here.
 
     A 404 is passed on to the client, which then requests the fallback tag. If the upstream is not contacted,
     the client still gets a list.
@@ -87,7 +90,8 @@ def following(here: Iterable[Manifest], listed: Sequence[Descriptor], after: str
 def referrers_page(descriptors: Iterable[Descriptor]) -> tuple[bytes, str | None]:
     """Return an index of the first `descriptors`, and its last digest if more follow.
 
-    They are in order of digest, so that pages stay correct if referrers are pushed or deleted in between.
+    `descriptors` are in order of digest, so that pages stay correct if referrers are pushed or deleted
+    between two requests.
     """
     room = PAGE - len(_HEAD) - len(_TAIL)
     parts: list[bytes] = []

@@ -1,4 +1,4 @@
-"""Upload sessions: POST starts one, PATCH and PUT send the blob, GET shows the progress, DELETE cancels."""
+"""Upload sessions: POST starts one, PATCH and PUT send the blob, GET returns the progress, DELETE cancels."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from brokenreg.traffic.recorder import RecordedBody
 
 _CHUNK = 256 * 1024
 _LONG = 1024 * 1024
-"""Bytes of a body from which on a thread reads it."""
+"""Minimum size of a body that a thread reads, in bytes."""
 
 _CONTENT_RANGE = re.compile(r"(?:bytes[ =])?([0-9]{1,19})-([0-9]{1,19})(?:/(?:[0-9]+|\*))?")
-"""The Content-Range of an upload (distribution-spec): that of RFC 9110 has a unit and a length."""
+"""The Content-Range of an upload (distribution-spec), with or without the unit and length of RFC 9110."""
 
 
 async def start_upload(request: RegistryRequest) -> Response:
@@ -36,7 +36,9 @@ async def start_upload(request: RegistryRequest) -> Response:
     algorithm = request.parameter("digest-algorithm") or "sha256"
     if algorithm not in ALGORITHMS:
         raise OCIError(
-            400, ErrorCode.DIGEST_INVALID, f"digest-algorithm {algorithm[:50]!r}: sha256 and sha512 are known"
+            400,
+            ErrorCode.DIGEST_INVALID,
+            f'invalid digest-algorithm "{algorithm[:50]}": use sha256 or sha512',
         )
     upload_id = await request.store.uploads.start(request.key, algorithm)
     return ready_response(202, _progress(request, upload_id, 0))
@@ -51,11 +53,13 @@ async def patch_upload(request: RegistryRequest) -> Response:
 
 
 async def put_upload(request: RegistryRequest) -> Response:
-    """PUT `?digest=`: append the last chunk, if there is one, and end the session."""
+    """PUT `?digest=`: append the last chunk, if any, and end the session."""
     request.check_writable()
     digest = request.parameter("digest")
     if digest is None:
-        raise OCIError(400, ErrorCode.DIGEST_INVALID, "PUT ends an upload and needs ?digest=<digest>")
+        raise OCIError(
+            400, ErrorCode.DIGEST_INVALID, "missing digest: to end an upload, PUT needs ?digest=<digest>"
+        )
     parsed = Digest.parse(digest)
     with request.store.uploads.find(request.key, request.target.reference) as upload:
         await _append(request, upload)
@@ -64,7 +68,7 @@ async def put_upload(request: RegistryRequest) -> Response:
 
 
 def get_upload(request: RegistryRequest) -> Response:
-    """GET: how much of the blob a session has received."""
+    """GET: return how much of the blob the session has received."""
     upload = request.store.uploads.find(request.key, request.target.reference)
     return ready_response(204, _progress(request, upload.row.id, upload.received))
 
@@ -78,9 +82,9 @@ async def cancel_upload(request: RegistryRequest) -> Response:
 
 
 async def _mount(request: RegistryRequest, digest: Digest) -> bool:
-    """Link a blob of the repository `from`, or without `from` of any repository. False if it is missing.
+    """Link a blob of the repository `from`, or of any repository without `from`. Return False without one.
 
-    Each namespace is a separate registry: a blob of another namespace is never mounted.
+    Each namespace is a separate registry. Therefore a blob of another namespace is never mounted.
     """
     source = request.parameter("from")
     index, namespace = request.store.index, request.target.namespace
@@ -100,7 +104,7 @@ async def _mount(request: RegistryRequest, digest: Digest) -> bool:
 
 
 async def _mount_fabricated(request: RegistryRequest, digest: Digest, blob: Content) -> bool:
-    """Store a fabricated blob as a pushed one, so that the repository does not depend on the recipe."""
+    """Store a fabricated blob like a pushed one, so that the repository does not depend on the recipe."""
     if not await request.store.link(request.key, digest):
         request.store.room.check(blob.size)
         chunks = _chunks_of(blob, request.disconnected)
@@ -117,7 +121,7 @@ async def _chunks_of(blob: Content, disconnected: asyncio.Event) -> AsyncIterato
         chunk = blob.read(offset, _CHUNK)
         offset += len(chunk)
         yield chunk
-        await asyncio.sleep(0)  # a turn for others
+        await asyncio.sleep(0)  # let other tasks run
 
 
 async def _post_whole(request: RegistryRequest, digest: Digest) -> Response:
@@ -141,7 +145,7 @@ async def _store_whole(
 
 
 async def _append(request: RegistryRequest, upload: UploadSession) -> None:
-    """Append the body. Raise `OCIError` 416 if its Content-Range does not begin where the session is."""
+    """Append the body. Raise `OCIError` 416 if its Content-Range does not begin at the session's offset."""
     expected = None
     content_range = request.header("content-range")
     if content_range is not None:
@@ -150,7 +154,7 @@ async def _append(request: RegistryRequest, upload: UploadSession) -> None:
             raise OCIError(
                 416,
                 ErrorCode.RANGE_INVALID,
-                f"the chunk begins at {first}, the session is at {upload.offset}",
+                f"invalid Content-Range: the chunk begins at {first}, but the session is at {upload.offset}",
                 headers=_progress(request, upload.row.id, upload.offset),
             )
     _check_room(request)
@@ -158,7 +162,7 @@ async def _append(request: RegistryRequest, upload: UploadSession) -> None:
 
 
 async def _receive(request: RegistryRequest, upload: UploadSession, expected: int | None = None) -> None:
-    """Append the body: if it is long and a thread is free, that reads it, and the event loop only counts."""
+    """Append the body. If it is long and a writer slot is free, a thread reads it."""
     is_long = (request.body.declared or 0) >= _LONG
     with writer_slot() if is_long else nullcontext(False) as is_free:
         async with request.lent_body() if is_free else nullcontext() as body:
@@ -177,12 +181,12 @@ async def _receive_lent(
 
 
 def _check_room(request: RegistryRequest) -> None:
-    """Raise `OSError` EDQUOT for a body for which there can be no room, before anything makes way in vain."""
+    """Raise `OSError` EDQUOT if there is no room for the body, before cached blobs are removed in vain."""
     request.store.room.check(request.body.declared or 0)
 
 
 def _content_range(value: str) -> tuple[int, int]:
-    """Return first byte and length of an upload's Content-Range, `<first>-<last>`.
+    """Return the first byte and the length of an upload's Content-Range, `<first>-<last>`.
 
     Raise `OCIError` 400 BLOB_UPLOAD_INVALID if it has another form.
     """
@@ -191,7 +195,7 @@ def _content_range(value: str) -> tuple[int, int]:
         raise OCIError(
             400,
             ErrorCode.BLOB_UPLOAD_INVALID,
-            f"invalid Content-Range {value[:100]!r}: <first>-<last>, both counted from 0, both included",
+            f'invalid Content-Range "{value[:100]}": use <first>-<last>, counted from 0, both included',
         )
     return int(match[1]), int(match[2]) - int(match[1]) + 1
 

@@ -1,4 +1,4 @@
-"""Durable content: blobs as content-addressed files, everything else in one SQLite index."""
+"""Stores content durably: blobs as content-addressed files, and everything else in one SQLite index."""
 
 from brokenreg.storage.store import Store
 

@@ -22,7 +22,7 @@ _NOT_CACHED = (errno.EAGAIN, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL)
 
 
 class BlobFile:
-    """A blob opened for reading. It stays readable if it is deleted meanwhile."""
+    """A blob that is open for reading. It stays readable even if it is deleted."""
 
     def __init__(self, path: Path | str) -> None:
         self.file = io.FileIO(path)
@@ -31,21 +31,21 @@ class BlobFile:
     def is_cached(self, offset: int, length: int) -> bool:
         """Return whether the kernel has these bytes in memory, so that reading them does not block.
 
-        This checks both ends: the kernel reads ahead, so the bytes between them are in memory too.
+        Only both ends are checked: the kernel reads ahead, so the bytes between them are in memory too.
         """
         return self._has_page(offset) and self._has_page(offset + length - 1)
 
     async def read(self, offset: int, length: int) -> bytes:
-        """Return bytes: immediately if the kernel has them in memory, else read by a thread.
+        """Return bytes: immediately if the kernel has them in memory, or else after a thread has read them.
 
-        Otherwise a read would block the event loop for as long as the disk takes.
+        A thread is used because a read from disk would block the event loop.
         """
         if self.is_cached(offset, length):
             return os.pread(self.file.fileno(), length, offset)
         return await FILE_THREADS.run(os.pread, self.file.fileno(), length, offset)
 
     def read_blocking(self, offset: int, length: int) -> bytes:
-        """Return bytes. Blocks; call it in a thread."""
+        """Return bytes. Blocks, so call it in a thread."""
         return os.pread(self.file.fileno(), length, offset)
 
     def _has_page(self, offset: int) -> bool:
@@ -71,7 +71,7 @@ class BlobFile:
 
 
 class BlobStore:
-    """The blobs of the data folder. A pinned blob is never removed: a request reads it or will link it."""
+    """The blobs of the data folder. A pinned blob is never removed: a request is using it."""
 
     def __init__(self, folder: DataFolder, quota: Quota) -> None:
         self._folder = folder
@@ -88,7 +88,7 @@ class BlobStore:
             return None
 
     def modified(self, digest: Digest) -> float | None:
-        """Return when a blob was stored, in seconds since the epoch, or None if it is missing."""
+        """Return the time when a blob was stored, in seconds since the epoch, or None if it is missing."""
         try:
             return self._folder.blob(digest).stat().st_mtime
         except FileNotFoundError:
@@ -102,14 +102,14 @@ class BlobStore:
             return None
 
     def open(self, digest: Digest) -> BlobFile | None:
-        """Open a blob; None if it is missing."""
+        """Open a blob. Return None if it is missing."""
         try:
             return BlobFile(self._path(digest))
         except FileNotFoundError:
             return None
 
     def _path(self, digest: Digest) -> str:
-        """Return the path as text: making a `Path` takes longer than opening the file."""
+        """Return the path as text: creating a `Path` takes longer than opening the file."""
         return f"{self._place}/{digest.replace(':', '/', 1)}"
 
     @contextmanager
@@ -130,7 +130,7 @@ class BlobStore:
     def adopt(self, descriptor: int, received: Path, digest: Digest) -> None:
         """Turn a received file with a verified digest into a blob, atomically and durably. Blocks."""
         os.fsync(descriptor)
-        os.utime(descriptor)  # its age as a blob begins now
+        os.utime(descriptor)  # the collector counts the age of the blob from now on
         target = self._folder.blob(digest)
         with self._adopting:
             replaced = self.size(digest)
@@ -140,7 +140,7 @@ class BlobStore:
         sync_folder(target.parent)
 
     def quarantine(self, digest: Digest, file: BlobFile) -> bool:
-        """Move a corrupt blob to the quarantine. False if another file has replaced `file` meanwhile."""
+        """Move a corrupt blob to the quarantine. Return False if another file has replaced `file`."""
         path = self._folder.blob(digest)
         with self._adopting:
             try:
@@ -152,9 +152,10 @@ class BlobStore:
         return is_same
 
     def take_out(self, digest: Digest) -> Path | None:
-        """Make an unpinned blob invisible immediately; None if it is pinned or missing.
+        """Rename a blob so that it is no longer found, and return its new path.
 
-        The caller removes the returned file in a thread, because that takes long for a large file.
+        Return None if it is pinned or missing. The caller deletes the file in a thread, because that takes
+        long for a large file.
         """
         if digest in self._pins:
             return None

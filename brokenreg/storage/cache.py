@@ -1,4 +1,4 @@
-"""Bounds what is cached of upstreams: blobs and manifests that are least recently used are removed first."""
+"""Limits the cached blobs and manifests of upstreams by removing the least recently used."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from brokenreg.storage.quota import Quota
 from brokenreg.storage.records import RepositoryKey, is_cache
 
 _SLICE = 128
-"""Maximum number of blobs that are removed before the loop gets a turn."""
+"""Maximum number of blobs that are removed before other tasks run."""
 
 _TURN = 0.004
-"""Seconds of renaming files before the loop gets a turn: a busy disk takes milliseconds for each."""
+"""Maximum seconds of renaming files before other tasks run: a busy disk takes milliseconds for each."""
 
 _EXAMINED = 2000
-"""Number of blobs that are examined before the loop gets a turn."""
+"""Number of blobs that are examined before other tasks run."""
 
 MAX_MANIFESTS = 50_000
 """Maximum number of cached manifests, at about 4 KiB of memory each."""
@@ -38,10 +38,11 @@ MAX_MANIFEST_BYTES = 1024 * 1024 * 1024
 
 
 class CachedBlobs:
-    """The cached blobs, with at most `limit` bytes in all. Modification times keep the order over restarts.
+    """The cached blobs, with at most `limit` bytes in total.
 
-    A pinned blob is never removed: a client reads it, or a push is about to link it. A blob that was pushed
-    too is not removed while a repository of pushes links it.
+    The files' modification times keep the order of use after a restart. A pinned blob is never removed: a
+    client is reading it, or a push is about to link it. A blob that was also pushed is not removed while a
+    repository outside the cache has a link to it.
     """
 
     def __init__(self, folder: DataFolder, index: Index, blobs: BlobStore, quota: Quota, limit: int) -> None:
@@ -66,7 +67,7 @@ class CachedBlobs:
         self._sizes.update(await FILE_THREADS.run(self._by_age, cached))
 
     def used(self, digest: Digest, size: int) -> None:
-        """Mark a blob as used: it is served from the cache, or was just fetched."""
+        """Mark a blob as just used, because it is served from the cache or was fetched."""
         try:
             os.utime(self._folder.blob(digest))
         except FileNotFoundError:  # it was removed in the meantime
@@ -79,16 +80,15 @@ class CachedBlobs:
         self._sizes.pop(digest, None)
 
     async def make_room(self) -> None:
-        """Remove the least recently used blobs until the rest is within the limits.
+        """Remove the least recently used blobs until the others are within the limits.
 
-        The limits may have been larger before the last restart. Raise `OSError` or `StorageError` if that
-        fails.
+        The limits may have been larger before a restart. Raise `OSError` or `StorageError` if this fails.
         """
         async with self._making_room:
             await self._remove(max(await self._total() - self._limit, self._quota.excess(0)))
 
     async def evict(self, digest: Digest) -> bool:
-        """Remove one blob now; False if it is pinned.
+        """Remove one blob immediately. Return False if it is pinned.
 
         If it was pushed too, the file stays, but is no longer served from the cache. Raise `OSError` or
         `StorageError`.
@@ -107,7 +107,7 @@ class CachedBlobs:
         return True
 
     def can_give_way(self, size: int) -> bool:
-        """Return whether removing all blobs that may be removed makes room for `size` bytes."""
+        """Return whether removing all removable blobs would make room for `size` bytes."""
         excess = self._quota.excess(size)
         for digest, each in self._sizes.items():
             if excess <= 0:
@@ -117,13 +117,13 @@ class CachedBlobs:
         return excess <= 0
 
     async def give_way(self, size: int) -> None:
-        """Remove blobs until the quota has room for `size` bytes; none if that is impossible."""
+        """Remove blobs until the quota has room for `size` bytes. Remove none if that is impossible."""
         async with self._making_room:
             if self.can_give_way(size):
                 await self._remove(self._quota.excess(size))
 
     async def _remove(self, excess: int) -> None:
-        """Remove at least `excess` bytes of blobs, or all that may be removed, if that is less."""
+        """Remove at least `excess` bytes of blobs, or all removable blobs if they have fewer."""
         if excess <= 0:
             return
         candidates = await self._in_order()
@@ -131,17 +131,17 @@ class CachedBlobs:
             removed, paths = self._take_out(candidates, excess)
             if not removed:
                 return
-            try:  # immediately: a client that fetches one again links it after this
+            try:  # immediately, because a client that fetches one of them again links it
                 await self._index.unlink_cached(removed)
             finally:
                 await FILE_THREADS.run(self._quota.remove, paths)
             excess -= sum(removed.values())
 
     def _take_out(self, candidates: Iterator[Digest], excess: int) -> tuple[dict[Digest, int], list[Path]]:
-        """Make the next few blobs invisible, without a pause in which they could be read or linked.
+        """Rename the next few blobs, without a pause in which they could be read or linked.
 
-        After a crash, links without a blob remain, which have no effect, and files that the collector treats
-        as uploads without a session.
+        After a crash, links without a blob may remain, which have no effect. So may renamed files, which the
+        collector removes like uploads without a session.
         """
         removed: dict[Digest, int] = {}
         paths: list[Path] = []
@@ -150,7 +150,7 @@ class CachedBlobs:
             digest = next(candidates, None)
             if digest is None:
                 break
-            if self._may_remove(digest):  # still
+            if self._may_remove(digest):  # another request may have pinned or linked it since
                 path = self._blobs.take_out(digest)
                 removed[digest] = self._sizes.pop(digest)
                 excess -= removed[digest]
@@ -179,9 +179,9 @@ class CachedBlobs:
         )
 
     async def _total(self) -> int:
-        """Return the size of all blobs that are only cached.
+        """Return the total size of all blobs that are only cached.
 
-        A blob larger than the limit does not count while it is read: it is removed later, without others.
+        A blob larger than the limit does not count while it is read, so that no others are removed for it.
         """
         total = 0
         async for digest, size in self._all():
@@ -191,19 +191,19 @@ class CachedBlobs:
         return total
 
     async def _all(self) -> AsyncIterator[tuple[Digest, int]]:
-        """Yield all blobs and their sizes, least recently used first, with turns for the loop."""
+        """Yield all blobs and their sizes, least recently used first. Let other tasks run in between."""
         for number, digest in enumerate(tuple(self._sizes)):
             if number % _EXAMINED == _EXAMINED - 1:
                 await asyncio.sleep(0)
             size = self._sizes.get(digest)
-            if size is not None:  # still
+            if size is not None:  # None: it was removed in the meantime
                 yield digest, size
 
     def _is_too_large(self, digest: Digest) -> bool:
         return self._sizes[digest] > self._limit
 
     def _by_age(self, digests: set[Digest]) -> list[tuple[Digest, int]]:
-        """Return the blobs that exist and their sizes, least recently used first. Blocks."""
+        """Return the existing blobs with their sizes, least recently used first. Blocks."""
         found: list[tuple[float, Digest, int]] = []
         for digest in digests:
             with contextlib.suppress(FileNotFoundError):
@@ -213,10 +213,10 @@ class CachedBlobs:
 
 
 class CachedManifests:
-    """The cached manifests, with `MAX_MANIFESTS` and `MAX_MANIFEST_BYTES` as limits.
+    """The cached manifests, limited by `MAX_MANIFESTS` and `MAX_MANIFEST_BYTES`.
 
-    The least recently requested are deleted first, even if tags point at them: upstreams and clients can
-    invent any number of tags.
+    The least recently requested are deleted first, even if they have tags, because upstreams and clients can
+    create any number of tags.
     """
 
     def __init__(self, index: Index) -> None:
@@ -227,7 +227,7 @@ class CachedManifests:
             if is_cache(key)
             for digest, when in repository.requested.items()
         )
-        # Without a limit of its own: what it evicts has to be deleted from the index, which takes time.
+        # No limit of its own: evicting a manifest must also delete it from the index, which takes time.
         self._sizes: LRUCache[tuple[RepositoryKey, Digest], int] = LRUCache(math.inf, getsizeof=int)
         for _, key, digest, size in found:
             self._sizes[key, digest] = size

@@ -1,7 +1,7 @@
 """Removes garbage: unreferenced blobs, cached blobs beyond the limit, and abandoned upload sessions.
 
-A blob is referenced if a repository is linked to it and has a manifest that mentions it. Ages are those of
-the files' modification times, which survive restarts and crashes.
+A blob is referenced if a repository has a link to it and a manifest that mentions it. The age of a file is
+derived from its modification time, which survives restarts and crashes.
 """
 
 from __future__ import annotations
@@ -33,14 +33,14 @@ UPLOAD_AGE = 3600.0
 INTERVAL = 3600.0
 
 _CLOCKS_DIFFER = 3600.0
-"""Seconds by which a recorded time may be in the future without being corrected."""
+"""Maximum number of seconds that a recorded time may be in the future before it is corrected."""
 
 _SLICE = 256
 """Number of sessions or blobs that are handled together."""
 
 
 class Collector:
-    """Removes garbage at start and hourly, but never what is in use."""
+    """Removes garbage at startup and every hour. It never removes content that is in use."""
 
     def __init__(
         self,
@@ -64,13 +64,13 @@ class Collector:
             try:
                 await self.collect()
             except OSError as error:
-                logger.warning("collecting garbage failed: %s; trying again in an hour", error)
-            except Exception:  # any error: without a collector, garbage would stay permanently
-                logger.exception("collecting garbage failed; trying again in an hour")
+                logger.warning("garbage collection failed: %s; trying again in an hour", error)
+            except Exception:  # any error, because without a collector the garbage would stay
+                logger.exception("garbage collection failed; trying again in an hour")
             await asyncio.sleep(INTERVAL)
 
     async def collect(self, *, now: float | None = None) -> None:
-        """Make room in the cache, and remove what is old enough at `now` (seconds since the epoch)."""
+        """Make room in the cache, and remove garbage that is old enough at `now` (seconds since 1970)."""
         now = time.time() if now is None else now
         await self._cache.make_room()  # first: the index may need room to delete the rest
         await self._correct_times(now)
@@ -81,7 +81,7 @@ class Collector:
         await self._drop_quarantined()
 
     async def _correct_times(self, now: float) -> None:
-        """Set times from a clock that ran ahead to now: otherwise garbage would be kept until then."""
+        """Set times in the future to `now`, because garbage would be kept until then."""
         ahead = now + _CLOCKS_DIFFER
         async for key, repository in paced(list(self._index.repositories.items())):
             if any(when > ahead for when in chain(repository.links.values(), repository.requested.values())):
@@ -112,7 +112,7 @@ class Collector:
         async for key, repository in paced(list(self._index.repositories.items())):
             if is_cache(key):
                 for digest in await asyncio.to_thread(repository.copy().left_over, before):
-                    if repository.requested.get(digest, before) < before:  # still
+                    if repository.requested.get(digest, before) < before:  # not requested since
                         await self._index.delete_manifest(key, digest, stored_before=before)
 
     async def _drop_links(self, before: float) -> None:
@@ -128,7 +128,7 @@ class Collector:
         doomed = []
         async for digest in paced(stored):
             modified = self._blobs.modified(digest)
-            # No await from here to the rename: a push cannot link the blob in between.
+            # There is no await from here to the rename, so that no push links the blob in between.
             if not self._index.is_linked(digest) and modified is not None and modified < before:
                 path = self._blobs.take_out(digest)
                 if path is not None:
@@ -137,7 +137,7 @@ class Collector:
         await FILE_THREADS.run(self._quota.remove, doomed)
 
     async def _drop_quarantined(self) -> None:
-        """Delete corrupt blobs that can be fetched again. Pushed ones stay: no other copy may exist."""
+        """Delete corrupt blobs that can be fetched again. Pushed ones stay: they may be the only copy."""
         corrupt = await FILE_THREADS.run(lambda: list(self._folder.quarantined_digests()))
         for some in _slices(corrupt):
             doomed = [self._folder.quarantined(each) for each in some if not self._index.is_pushed(each)]
@@ -149,6 +149,6 @@ def _slices(items: Sequence[_T]) -> Iterator[Sequence[_T]]:
 
 
 async def _drop_mentioned(digests: set[Digest], repository: Repository) -> None:
-    """Remove the digests that a manifest of the repository mentions, with turns for the loop."""
+    """Remove the digests that a manifest of the repository mentions from `digests`."""
     async for manifest in paced(tuple(repository.manifests.values())):
         digests.difference_update(Digest(name) for name in manifest.facts.names)

@@ -1,7 +1,7 @@
-"""One SQLite connection on one thread, with batched commits.
+"""Runs jobs on one SQLite connection in one thread, and commits them in batches.
 
-Whatever waits when the thread is free goes into one transaction, so that a hundred pushes cost a few
-fsyncs and not a hundred. A write is acknowledged (its future resolved) after its commit, never before.
+All jobs that wait when the thread is free are run in one transaction, so that a hundred pushes cost a few
+fsyncs instead of a hundred. A write is acknowledged (its future resolved) only after its commit.
 """
 
 from __future__ import annotations
@@ -33,8 +33,13 @@ Work = Callable[[sqlite3.Connection], Any]
 
 _MAX_BATCH = 256
 
-_OURS = (sqlite3.IntegrityError, sqlite3.ProgrammingError, sqlite3.InterfaceError, sqlite3.NotSupportedError)
-"""Errors of SQLite that mean a mistake in this program."""
+_OUR_MISTAKES = (
+    sqlite3.IntegrityError,
+    sqlite3.ProgrammingError,
+    sqlite3.InterfaceError,
+    sqlite3.NotSupportedError,
+)
+"""SQLite errors that are caused by a mistake in this program."""
 
 
 @dataclass(slots=True)
@@ -47,7 +52,7 @@ class _Job:
 
 
 class Database:
-    """Runs functions against the index; `open` first, `close` last."""
+    """Runs functions against the index. Call `open` first and `close` last."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -59,7 +64,7 @@ class Database:
         self._is_closed = False
 
     async def open(self) -> None:
-        """Open the file. Raise `StorageError` if it cannot be used, `NewerIndexError` if it is too new."""
+        """Open the file. Raise `StorageError` if it cannot be used, or `NewerIndexError` if it is too new."""
         self._thread.start()
         await self._opened
 
@@ -71,12 +76,12 @@ class Database:
         await asyncio.shield(self._ended)
 
     async def run(self, work: Work, apply: Callable[[Any], None] | None = None) -> Any:
-        """Run `work` in a transaction; return what it returned, once that is durable.
+        """Run `work` in a transaction, and return its result after the commit.
 
-        `apply(result)` is called on the loop after the commit and in order of commits, even if the caller
-        was cancelled meanwhile: it applies the change to memory. If `work` raises an exception, only its own
-        changes are undone, and the exception is raised here. Raise `StorageError` if the file fails, and
-        `StorageFullError` if there is no room; nothing was written then.
+        `apply(result)` applies the change to memory. It is called on the event loop in the order of commits,
+        even if the caller was cancelled. If `work` raises an exception, only its own changes are undone, and
+        the exception is raised here. Raise `StorageError` if the file cannot be used, and `StorageFullError`
+        if the disk is full. Nothing was written then.
         """
         if self._is_closed:
             raise StorageClosedError
@@ -93,7 +98,7 @@ class Database:
         try:
             self._commit_all(connection)
         finally:
-            with contextlib.suppress(sqlite3.Error):  # all acknowledged changes are on the disk
+            with contextlib.suppress(sqlite3.Error):  # all acknowledged changes are already on disk
                 connection.close()
             self._loop.call_soon_threadsafe(self._end)
 
@@ -123,7 +128,7 @@ class Database:
         self._ended.set_result(None)
 
     def _next_batch(self) -> tuple[list[_Job], bool]:
-        """Wait for a job and return all waiting ones; True if the database is closing."""
+        """Wait for a job, and return all waiting jobs and whether the database is closing."""
         batch: list[_Job] = []
         job = self._jobs.get()
         while job is not None:
@@ -142,22 +147,22 @@ def _connect(path: Path) -> sqlite3.Connection:
             connection.execute("PRAGMA locking_mode = EXCLUSIVE")
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = FULL")
-            # A change of more than 64 KiB would else be undone from a file in /var/tmp, which stays open.
+            # Otherwise a change of more than 64 KiB would keep a file in /var/tmp open, to undo it.
             connection.execute("PRAGMA temp_store = MEMORY")
             prepare_schema(connection)
-            stack.pop_all()  # keep it open
+            stack.pop_all()  # keep the connection open
     except (OSError, sqlite3.Error) as error:
         raise StorageError(f"cannot use the index {path}: {error}; {advice(_named(error))}") from None
     return connection
 
 
 def advice(error: Exception) -> str:
-    """Return advice for an index that cannot be opened, which depends on whether the disk is full."""
-    return "free some room" if is_no_room(error) else "move it away to start afresh"
+    """Return advice for an index that cannot be opened."""
+    return "free some disk space" if is_no_room(error) else "to start with a new one, move it away"
 
 
 def _make_private(path: Path) -> None:
-    """Create the file if missing, readable only by its owner; SQLite gives its `-wal` the same mode."""
+    """Create the file if missing, readable only by its owner. SQLite gives its `-wal` the same mode."""
     os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
     for suffix in ("", "-wal", "-shm", "-journal"):
         with contextlib.suppress(FileNotFoundError):
@@ -165,7 +170,7 @@ def _make_private(path: Path) -> None:
 
 
 def _identity(path: Path) -> tuple[int, int] | None:
-    """Return device and inode of the file at that path, or None if it is missing or unreadable."""
+    """Return the device and inode of the file at `path`, or None if it is missing or unreadable."""
     try:
         status = path.stat()
     except OSError:
@@ -174,13 +179,13 @@ def _identity(path: Path) -> tuple[int, int] | None:
 
 
 def _commit(connection: sqlite3.Connection, batch: list[_Job]) -> None:
-    """Run all jobs in one transaction; if it cannot be committed, each alone: some may change nothing."""
+    """Run all jobs in one transaction. If the commit fails, run each job in its own: some may succeed."""
     try:
         connection.execute("BEGIN IMMEDIATE")
         for job in batch:
             _work(connection, job)
         connection.execute("COMMIT")
-    except Exception as error:  # noqa: BLE001 - handed to all who await the batch
+    except Exception as error:  # noqa: BLE001 - passed to the callers that await the batch
         with contextlib.suppress(sqlite3.Error):  # SQLite may have rolled back by itself
             connection.execute("ROLLBACK")
         if len(batch) == 1:
@@ -198,11 +203,11 @@ def _refuse(batch: list[_Job], error: Exception) -> None:
 
 
 def _work(connection: sqlite3.Connection, job: _Job) -> None:
-    """Run one job inside the batch's transaction; its failure undoes no other's work."""
+    """Run one job inside the batch's transaction. If it fails, only its own changes are undone."""
     connection.execute("SAVEPOINT job")
     try:
         job.result = job.work(connection)
-    except Exception as error:  # noqa: BLE001 - handed to whoever awaits the job
+    except Exception as error:  # noqa: BLE001 - passed to the caller that awaits the job
         job.error = _named(error)
         connection.execute("ROLLBACK TO job")
     connection.execute("RELEASE job")
@@ -210,11 +215,11 @@ def _work(connection: sqlite3.Connection, job: _Job) -> None:
 
 def _named(error: Exception) -> Exception:
     """Return errors of the file as a `StorageError`, and all other errors unchanged."""
-    if not isinstance(error, sqlite3.Error) or isinstance(error, _OURS):
+    if not isinstance(error, sqlite3.Error) or isinstance(error, _OUR_MISTAKES):
         return error
     is_no_room = getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_FULL
     named = (
-        StorageFullError("no room left for the index")
+        StorageFullError("the disk is full: the index cannot grow")
         if is_no_room
         else StorageError(f"the index cannot be used: {error}")
     )
@@ -235,9 +240,9 @@ def _finish(batch: list[_Job]) -> None:
 
 
 def _apply(job: _Job, apply: Callable[[Any], None]) -> None:
-    """Apply one job to memory; if it fails, the other jobs still get their results."""
+    """Apply one job to memory. If that fails, the other jobs still get their results."""
     try:
         apply(job.result)
     except Exception as error:
-        logger.exception("a change is in the index on disk but not in memory; restart brokenreg to load it")
+        logger.exception("a change was written to disk but not to memory; restart brokenreg to load it")
         job.error = error

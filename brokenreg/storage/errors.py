@@ -1,4 +1,4 @@
-"""Errors of the data folder, with messages that say what to do."""
+"""Errors of the data folder. Their messages say what to do."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _UNUSABLE = (errno.EROFS, errno.EIO, errno.EACCES, errno.EPERM, errno.ESTALE, er
 
 
 class StorageError(Exception):
-    """The data folder cannot be used; the message is one clear line."""
+    """The data folder cannot be used. The message is one clear line."""
 
 
 class FolderLockedError(StorageError):
@@ -28,7 +28,7 @@ class FolderGoneError(StorageError):
 
     def __init__(self) -> None:
         super().__init__(
-            "the data folder was removed or replaced while brokenreg was running: nothing was stored; "
+            "nothing was stored: the data folder was removed or replaced while brokenreg was running; "
             "restart brokenreg"
         )
 
@@ -41,7 +41,7 @@ class StorageClosedError(StorageError):
 
 
 class StorageFullError(StorageError):
-    """No room (or quota) left: nothing was stored, and nothing that was stored is lost."""
+    """The disk or the quota is full. Nothing was stored, and earlier content is not lost."""
 
 
 class TooLargeError(Exception):
@@ -54,9 +54,9 @@ def no_room() -> OSError:
 
 
 def error_for_client(error: Exception) -> OCIError | None:
-    """Return the error for a request that failed because of the data folder, or None for other errors."""
+    """Return the response for an error of the data folder, or None for other errors."""
     if is_no_room(error):
-        return OCIError(507, ErrorCode.UNAVAILABLE, "no room left in the data folder; nothing was stored")
+        return OCIError(507, ErrorCode.UNAVAILABLE, "nothing was stored: the data folder is full")
     if isinstance(error, StorageClosedError):
         return shutting_down()
     if isinstance(error, StorageError):
@@ -67,7 +67,7 @@ def error_for_client(error: Exception) -> OCIError | None:
         return OCIError(
             500,
             ErrorCode.UNAVAILABLE,
-            f"the data folder cannot be used: {error.strerror}; nothing was stored",
+            f"nothing was stored: the data folder cannot be used: {error.strerror}",
         )
     return None
 

@@ -1,4 +1,4 @@
-"""The data folder: its lock and its layout.
+"""The data folder: its layout and its lock.
 
 ```
 DATA/lock                     locked while brokenreg runs
@@ -29,7 +29,7 @@ FILE_THREADS = ThreadPool("files", min(32, (os.cpu_count() or 1) + 4))
 
 
 class DataFolder:
-    """A data folder that this process holds the lock of, from `claim` to `release`."""
+    """A data folder that this process locks, from `claim` to `release`."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -57,13 +57,13 @@ class DataFolder:
             self.release()
             raise FolderLockedError(
                 f"the data folder {self.root} is in use by another brokenreg; "
-                "stop that one or pass --data DIR"
+                "stop that one, or use --data DIR with another folder"
             ) from None
         except OSError as error:
             self.release()
             raise StorageError(
-                f"cannot use the data folder {self.root}: {error.strerror}; pass --data DIR with a folder "
-                "that you may write to"
+                f"cannot use the data folder {self.root}: {error.strerror}; use --data DIR with a folder "
+                "that you can write to"
             ) from None
 
     def release(self) -> None:
@@ -85,7 +85,7 @@ class DataFolder:
 
     @property
     def is_claimed(self) -> bool:
-        """Return whether this process has claimed it: True from `claim` to `release`."""
+        """Return whether this process has claimed the folder and not released it."""
         return self._lock is not None
 
     def blob(self, digest: Digest) -> Path:
@@ -93,11 +93,11 @@ class DataFolder:
         return self.blobs / digest.algorithm / digest.encoded
 
     def quarantined(self, digest: Digest) -> Path:
-        """Return the path of the blob in the quarantine."""
+        """Return the path of a corrupt blob in the quarantine, whether or not it exists."""
         return self.quarantine / f"{digest.algorithm}-{digest.encoded}"
 
     def stored_bytes(self) -> int:
-        """Return the size of all blobs, corrupt ones too, and of all uploads, in bytes. Blocks."""
+        """Return the total size of all blobs, including corrupt ones, and uploads, in bytes. Blocks."""
         total = 0
         for path in self._stored():
             with contextlib.suppress(FileNotFoundError):
@@ -105,7 +105,7 @@ class DataFolder:
         return total
 
     def correct_times(self, after: float, now: float) -> None:
-        """Set the modification time of all files that were modified `after` a time to `now`. Blocks."""
+        """Set modification times later than `after` to `now`. Blocks."""
         for path in self._stored():
             with contextlib.suppress(FileNotFoundError):
                 if path.stat().st_mtime > after:

@@ -1,7 +1,7 @@
-"""The index: manifests, tags, blob links, upload sessions and recipes, durable and in memory.
+"""The index of manifests, tags, blob links, upload sessions and recipes, on disk and in memory.
 
-Each change is committed to disk first and then applied to memory. Reads are from memory, except those of
-manifest bytes and recipes.
+Each change is committed to disk first and then applied to memory. Reads use memory, except for manifest
+bytes and recipes.
 """
 
 from __future__ import annotations
@@ -31,32 +31,32 @@ from brokenreg.storage.sql import (
 )
 
 BODIES = 16 * 1024 * 1024
-"""Maximum memory of the manifests that were used most recently, in bytes; one has at most `MAX_MANIFEST`."""
+"""Maximum memory for the bytes of recent manifests. One has at most `MAX_MANIFEST`."""
 
 _UNLINKED = 256
 """Maximum number of links that are deleted in one transaction."""
 
 
 class Index(Records):
-    """The index of a data folder. Create it with `await Index.open(path)`; `close` when done."""
+    """The index of a data folder. Create it with `await Index.open(path)`. Call `close` when done."""
 
     def __init__(self, database: Database) -> None:
         super().__init__()
         self._database = database
-        # Reading it costs a third of what an LRUCache costs, which notes the order of reads.
+        # Faster to read than an LRUCache, which records the order of reads.
         self._bodies: FIFOCache[Digest, bytes] = FIFOCache(BODIES, getsizeof=len)
         self.recipes = Recipes(database)
         self.uploads: dict[str, UploadRow] = {}
 
     @classmethod
     async def open(cls, path: Path) -> Index:
-        """Open or make the index file and load it. Raise `StorageError`."""
+        """Open or create the index file, and load it. Raise `StorageError`."""
         database = Database(path)
         await database.open()
         index = cls(database)
         try:
             await database.run(index._load)
-            with contextlib.suppress(StorageFullError):  # a later start may have room for it
+            with contextlib.suppress(StorageFullError):  # it can be done at a later start
                 await database.run(forget_sizes)
         except (sqlite3.Error, StorageError, ValueError) as error:
             await database.close()
@@ -83,7 +83,7 @@ class Index(Records):
     async def put_manifest(
         self, key: RepositoryKey, manifest: Manifest, body: bytes, tags: Iterable[str]
     ) -> None:
-        """Store a manifest and point the tags at it, in one transaction."""
+        """Store a manifest, and point the tags at it in the same transaction."""
         tags = tuple(tags)
         now = time.time()
 
@@ -111,11 +111,11 @@ class Index(Records):
     async def delete_manifest(
         self, key: RepositoryKey, digest: Digest, *, stored_before: float | None = None
     ) -> bool:
-        """Delete a manifest and the tags that point to it; False if it is missing.
+        """Delete a manifest and the tags that point to it. Return False if it is missing.
 
         With `stored_before` (seconds since the epoch), delete it only if it was not stored or tagged later.
-        The transaction checks this, because a push may be queued before it. The blobs that the manifest
-        mentions count as linked now: they become garbage a day after the last manifest that mentions them.
+        The transaction checks this, because a push may be queued before it. The links of the blobs that the
+        manifest mentions get the current time, so that they become garbage a day after the last manifest.
         """
         now = time.time()
 
@@ -132,7 +132,7 @@ class Index(Records):
         return await self._database.run(work, apply) is not None
 
     async def delete_tag(self, key: RepositoryKey, tag: str) -> bool:
-        """Delete a tag, but not its manifest; False if it is missing."""
+        """Delete a tag, but not its manifest. Return False if it is missing."""
         delete = one_statement(
             "DELETE FROM tags WHERE namespace = ? AND repository = ? AND tag = ?", (*key, tag)
         )
@@ -153,9 +153,9 @@ class Index(Records):
         upload_id: str | None = None,
         size: int | None = None,
     ) -> None:
-        """Let a repository serve a blob; in the same transaction, end the upload session that brought it.
+        """Link a repository to a blob, and end its upload session in the same transaction.
 
-        `size` is in bytes, and known only for a blob that has just arrived.
+        `size` is in bytes, and known only for a blob that was just received.
         """
 
         def work(connection: sqlite3.Connection) -> None:
@@ -178,7 +178,7 @@ class Index(Records):
     async def unlink_blobs(
         self, key: RepositoryKey, digests: Iterable[Digest], *, unused_since: float | None = None
     ) -> int:
-        """Delete a repository's links to blobs, and return how many there were.
+        """Delete a repository's links to blobs, and return their number.
 
         With `unused_since` (seconds since the epoch), delete only those that are older and that no manifest
         mentions. The transaction checks this, because a push may be queued before it.
@@ -200,9 +200,9 @@ class Index(Records):
         await self._unlink(links, UNLINK)
 
     async def _unlink(self, links: list[tuple[RepositoryKey, Digest]], statement: str, *more: float) -> int:
-        """Delete the links that the statement matches, and return how many it deleted.
+        """Delete the links that the statement matches, and return their number.
 
-        A few at a time, so that neither the loop nor pushes wait for all of them.
+        Delete a few at a time, so that neither the event loop nor pushes wait for all of them.
         """
         count = 0
         for start in range(0, len(links), _UNLINKED):
@@ -226,18 +226,18 @@ class Index(Records):
         return len(await self._database.run(work, apply))
 
     def touch_link(self, key: RepositoryKey, digest: Digest, when: float) -> None:
-        """Note that a client knows of a blob: it may be about to push a manifest that mentions it.
+        """Note that a client has requested a blob: it may be about to push a manifest that mentions it.
 
-        This is in memory only: after a restart, the blob may be removed a day earlier.
+        The time is only in memory. After a restart, the blob may be removed a day earlier.
         """
         self.repositories[key].links[digest] = when
 
     def touch_manifest(self, key: RepositoryKey, digest: Digest, when: float) -> None:
-        """Note that a manifest was requested. In memory only, as `touch_link`."""
+        """Note that a manifest was requested. The time is only in memory."""
         self.repositories[key].requested[digest] = when
 
     async def correct_times(self, key: RepositoryKey, now: float) -> None:
-        """Set times of links, manifests and requests that are after `now` to `now`."""
+        """Set the times of links, manifests and requests that are later than `now` to `now`."""
 
         def work(connection: sqlite3.Connection) -> None:
             for table, column in (("links", "linked"), ("manifests", "stored")):
@@ -255,7 +255,7 @@ class Index(Records):
         await self._database.run(work, apply)
 
     def touch_upload(self, upload_id: str) -> None:
-        """Mark an upload session as used: `uploads` has the least recently used first."""
+        """Mark an upload session as just used. The least recently used is the first in `uploads`."""
         self.uploads[upload_id] = self.uploads.pop(upload_id)
 
     async def open_upload(self, row: UploadRow) -> None:

@@ -1,7 +1,7 @@
 """Finds corrupt blobs, whose bytes on disk do not match their digests, and stops serving them.
 
-A corrupt blob is moved to the quarantine. One that is only cached is fetched again when a client requests it.
-One that was pushed is missing until it is pushed again.
+A corrupt blob is moved to the quarantine. If it is only cached, it is fetched again when a client requests
+it. If it was pushed, it is missing until it is pushed again.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _PART = 1024 * 1024
-"""Bytes that a thread reads and hashes at a time."""
+"""Number of bytes that a thread reads and hashes at a time."""
 
 _REST = 3.0
-"""Seconds that a scrub rests for each second of work: it takes a quarter of a core at most."""
+"""Seconds that a scrub waits for each second of work, so that it uses at most a quarter of a core."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ class Finding:
 
 
 class Integrity:
-    """Checks the blobs of the data folder: their size when they are opened, their digest on request."""
+    """Checks the sizes of blobs when they are opened, and their digests on request."""
 
     def __init__(self, folder: DataFolder, index: Index, blobs: BlobStore, cache: CachedBlobs) -> None:
         self._folder = folder
@@ -59,7 +59,7 @@ class Integrity:
         self._cache = cache
 
     def open(self, digest: Digest) -> BlobFile | None:
-        """Open a blob to serve it; None if it is missing or its size has changed since it was stored."""
+        """Open a blob to serve it. Return None if it is missing, or if its size has changed on disk."""
         file = self._blobs.open(digest)
         stored = self._index.blob_size(digest)
         if file is None or stored is None or file.size == stored:
@@ -69,7 +69,7 @@ class Integrity:
         return None
 
     def size(self, digest: Digest) -> int | None:
-        """Return the size of a blob that could be served, as `open` would find it, without opening it."""
+        """Return the size of a blob that `open` would return, or None. Opens the file only if necessary."""
         stored = self._index.blob_size(digest)
         if stored is not None and self._blobs.size(digest) == stored:
             return stored
@@ -80,35 +80,35 @@ class Integrity:
             return file.size
 
     def quarantine(self, digest: Digest, file: BlobFile, problem: str) -> None:
-        """Log a corrupt blob and stop serving it, unless another file has replaced it meanwhile."""
+        """Log a corrupt blob and stop serving it, unless another file has replaced it."""
         if not self._blobs.quarantine(digest, file):
             return
         self._cache.gone(digest)
         logger.error(
-            "blob %s is corrupt: %s. It is not served any more; %s", digest, problem, self._remedy(digest)
+            "blob %s is corrupt: %s; it is no longer served; %s", digest, problem, self._remedy(digest)
         )
 
     def why_missing(self, digest: Digest) -> str | None:
-        """Return why a blob in the quarantine is not served, and how to restore it; None for others."""
+        """Return why a blob in the quarantine is not served and how to restore it, or None for others."""
         if not self.is_quarantined(digest):
             return None
-        return f"it was corrupt on disk and is not served any more; {self._remedy(digest)}"
+        return f"it was corrupt on disk and is no longer served; {self._remedy(digest)}"
 
     def _remedy(self, digest: Digest) -> str:
         is_pushed = self._index.is_pushed(digest)
         return "push it again" if is_pushed else "it is fetched again when it is requested"
 
     def is_quarantined(self, digest: Digest) -> bool:
-        """Return whether the blob was corrupt, and has not been stored again since."""
+        """Return whether a blob was corrupt, and has not been stored again."""
         return self._blobs.size(digest) is None and self._blobs.quarantined_size(digest) is not None
 
     async def verify(
         self, digest: Digest, *, rest: float = 0.0, on_read: Callable[[int], None] = lambda _: None
     ) -> Finding | None:
-        """Read a whole blob and verify its digest; quarantine it if it is corrupt. None if it is missing.
+        """Verify the digest of a blob, and quarantine it if it is corrupt. Return None if it is missing.
 
-        `rest` is how many seconds to wait for each second of work; `on_read` is called with the number of
-        bytes read so far. Raise `OSError` if the blob cannot be read.
+        `rest` is the number of seconds to wait for each second of work. `on_read` is called with the number
+        of bytes read so far. Raise `OSError` if the blob cannot be read.
         """
         file = self._blobs.open(digest)
         if file is None:
@@ -121,7 +121,7 @@ class Integrity:
         return finding
 
     async def scrub(self) -> None:
-        """Verify all blobs, one at a time and slowly, and log the outcome."""
+        """Verify all blobs slowly, one at a time, and log the result."""
         began = time.monotonic()
         stored = await FILE_THREADS.run(self._shuffled)
         count = size = failed = 0
@@ -132,7 +132,7 @@ class Integrity:
                 failed += 1
                 logger.error("blob %s cannot be read: %s", digest, error.strerror or error)  # noqa: TRY400
                 continue
-            if finding is not None:  # None: it was removed meanwhile
+            if finding is not None:  # None: it was removed in the meantime
                 count, size, failed = count + 1, size + finding.size, failed + (not finding.is_intact)
         logger.log(
             logging.WARNING if failed else logging.INFO,
@@ -144,7 +144,7 @@ class Integrity:
         )
 
     def _shuffled(self) -> list[Digest]:
-        """Return all blobs in random order, so that restarts do not skip the same ones. Blocks."""
+        """Return all blobs in random order, so that frequent restarts do not always skip the same. Blocks."""
         stored = list(self._folder.stored_digests())
         random.shuffle(stored)
         return stored
@@ -155,18 +155,18 @@ class Integrity:
             due = time.monotonic() + interval
             try:
                 await self.scrub()
-            except Exception:  # any error: the next pass may succeed
-                logger.exception("verifying the blobs failed; trying again later")
+            except Exception:  # any error, because the next scrub may succeed
+                logger.exception("cannot verify the blobs; trying again later")
             await asyncio.sleep(max(0.0, due - time.monotonic()))
 
 
 async def digest_of(
     read: Callable[[int, int], bytes], algorithm: str, on_read: Callable[[int], None], rest: float = 0.0
 ) -> Digest:
-    """Return the digest of all content, which `read` returns by offset and length, and which blocks.
+    """Return the digest of the content that `read` returns by offset and length. `read` may block.
 
-    `on_read` is called with the number of bytes read so far; `rest` is how many seconds to wait for each
-    second of work. When this has returned or was cancelled, no thread reads any more.
+    `on_read` is called with the number of bytes read so far. `rest` is the number of seconds to wait for each
+    second of work. After this has returned or was cancelled, no thread calls `read`.
     """
     hasher = hashlib.new(algorithm)
     offset = 0

@@ -1,4 +1,4 @@
-"""Limits the size of all blobs and uploads; cached blobs are removed if it is exceeded."""
+"""Limits the total size of blobs and uploads. Cached blobs are removed to make room."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from brokenreg.storage.errors import no_room
 
 
 class Quota:
-    """Counts the bytes of blobs and uploads. Thread-safe. Without a `limit` there is always room."""
+    """Counts the bytes of blobs and uploads. Without a `limit`, there is always room. Thread-safe."""
 
     def __init__(self, limit: int | None) -> None:
         self.limit = limit
@@ -23,11 +23,11 @@ class Quota:
         return self.excess(size) == 0
 
     def excess(self, size: int) -> int:
-        """Return how many bytes must be removed to make room for `size` more; 0 if there is room."""
+        """Return the number of bytes to remove to make room for `size` more, or 0 if there is room."""
         return 0 if self.limit is None else max(0, self.used + size - self.limit)
 
     def take(self, size: int) -> bool:
-        """Count bytes that will be written; False, without a change, if there is no room."""
+        """Count bytes that will be written. If there is no room, change nothing and return False."""
         with self._lock:
             if not self.fits(size):
                 return False
@@ -55,17 +55,17 @@ class Quota:
 
 
 class EvictableBlobs(Protocol):
-    """Cached blobs, which can be removed in favour of new content."""
+    """Cached blobs that can be removed in favour of new content."""
 
     def can_give_way(self, size: int) -> bool:
-        """Return whether removing all cached blobs that are not in use makes room for `size` bytes."""
+        """Return whether removing all unused cached blobs would make room for `size` bytes."""
 
     async def give_way(self, size: int) -> None:
-        """Remove cached blobs until the quota has room for `size` bytes; none if that is impossible."""
+        """Remove cached blobs until the quota has room for `size` bytes, or none if that is impossible."""
 
 
 class Room:
-    """Reserves room for content before it is written, at the cost of cached blobs if necessary."""
+    """Reserves room for content before it is written, and removes cached blobs if necessary."""
 
     def __init__(self, quota: Quota, cache: EvictableBlobs) -> None:
         self.quota = quota
@@ -77,7 +77,7 @@ class Room:
             raise no_room()
 
     async def take(self, size: int) -> None:
-        """Reserve `size` bytes, removing cached blobs if necessary. Raise `OSError` EDQUOT if not enough."""
+        """Reserve `size` bytes, removing cached blobs if necessary. Raise `OSError` EDQUOT without room."""
         while not self.quota.take(size):
             self.check(size)
             await self._cache.give_way(size)

@@ -1,7 +1,7 @@
-"""Stores records (key, JSON) of fabricated images in the index file, found by key and by digest.
+"""Stores records (key and JSON) of fabricated images in the index file, and finds them by key and digest.
 
-At most `MOST` records are kept. Beyond that, the ones that are cheapest to compute again are deleted, layers
-before images. This module reads `digest`, `manifest`, `config` and `size` from the JSON.
+At most `MOST` records are kept. Beyond that, the records that are cheapest to compute again are deleted, and
+layers before images. This module reads `digest`, `manifest`, `config` and `size` from the JSON.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from brokenreg.storage.database import Database
 from brokenreg.storage.sql import RECIPE_CONFIG, RECIPE_DIGEST, RECIPE_SIZE
 
 MOST = 250_000
-"""Maximum number of records, at about 500 bytes each: about 2,000 images of 127 layers."""
+"""Maximum number of records of about 500 bytes: enough for about 2,000 images of 127 layers."""
 
 _TRIMMED = 1024
-"""Maximum number of records deleted in one transaction, so that a push waits for tens of ms at most."""
+"""Maximum number of records deleted in one transaction, so that a push waits for at most tens of ms."""
 
 _NAMING = f"""
 SELECT key, value FROM recipes WHERE {RECIPE_DIGEST} = ?1
@@ -27,7 +27,7 @@ DELETE FROM recipes WHERE key IN (SELECT key FROM recipes ORDER BY {RECIPE_SIZE}
 """  # noqa: S608
 
 Record = tuple[str, str]
-"""Key and JSON."""
+"""A key and JSON."""
 
 
 class Recipes:
@@ -37,10 +37,10 @@ class Recipes:
         self._database = database
         self._most = most
         self._count: int | None = None
-        """An upper bound: replacements count as additions until all records are counted again."""
+        """An upper bound, because replaced records count twice until all records are counted again."""
 
     async def put(self, records: Sequence[Record]) -> None:
-        """Store records durably; they replace records with the same keys."""
+        """Store records durably, in place of records with the same keys."""
 
         def work(connection: sqlite3.Connection) -> None:
             connection.executemany("INSERT OR REPLACE INTO recipes VALUES (?, ?)", records)
@@ -60,7 +60,7 @@ class Recipes:
         return found
 
     async def beginning_with(self, prefix: str, most: int) -> list[Record]:
-        """Return up to `most` records whose keys begin with `prefix`, which is ASCII, in order of key."""
+        """Return up to `most` records whose keys begin with `prefix` (ASCII), in order of key."""
         end = prefix[:-1] + chr(ord(prefix[-1]) + 1)
         select = "SELECT key, value FROM recipes WHERE key >= ? AND key < ? ORDER BY key LIMIT ?"
         return await self._rows(select, (prefix, end, most))
@@ -76,7 +76,7 @@ class Recipes:
         return rows
 
     def _trim(self, connection: sqlite3.Connection, added: int) -> None:
-        """Count added records; beyond the limit, count all, and delete the cheapest."""
+        """Count added records. Beyond the limit, count all records and delete the cheapest."""
         if self._count is None or self._count + added > self._most:
             (self._count,) = connection.execute("SELECT count(*) FROM recipes").fetchone()
             if self._count > self._most:

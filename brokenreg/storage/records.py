@@ -17,10 +17,10 @@ RepositoryKey = tuple[str, str]
 """(namespace, repository)."""
 
 CACHE_MARK = "@"
-"""First character of the namespaces of the cache: no path can name them."""
+"""First character of the cache's namespaces. No path can name them."""
 
 MOST_NAMES = 100_000
-"""Maximum number of names that are remembered after everything pushed to them was deleted."""
+"""Maximum number of repository names that are remembered after their content was deleted."""
 
 
 def is_cache(key: RepositoryKey) -> bool:
@@ -29,7 +29,7 @@ def is_cache(key: RepositoryKey) -> bool:
 
 
 def spelled(key: RepositoryKey) -> str:
-    """Return the name that clients use for a repository."""
+    """Return the name of a repository as clients write it."""
     namespace, name = key
     if is_cache(key):
         return f"{namespace.removeprefix(CACHE_MARK)}/{name}"
@@ -38,7 +38,7 @@ def spelled(key: RepositoryKey) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """A stored manifest; its bytes are fetched by `Index.manifest_body`."""
+    """A stored manifest, without its bytes; see `Index.manifest_body`."""
 
     digest: Digest
     media_type: str
@@ -46,7 +46,7 @@ class Manifest:
     facts: ManifestFacts
 
     def descriptor(self) -> dict[str, Any]:
-        """Return its descriptor in a list of referrers (distribution-spec, "Listing Referrers")."""
+        """Return the descriptor for a list of referrers (distribution-spec, "Listing Referrers")."""
         descriptor: dict[str, Any] = {
             "mediaType": self.media_type,
             "digest": str(self.digest),
@@ -61,7 +61,7 @@ class Manifest:
 
 @dataclass(frozen=True, slots=True)
 class UploadRow:
-    """An upload session that survives a restart."""
+    """The row of an upload session in the index."""
 
     id: str
     key: RepositoryKey
@@ -75,13 +75,13 @@ class Repository:
     manifests: dict[Digest, Manifest] = field(default_factory=dict)
     tags: Tags = field(default_factory=Tags)
     links: dict[Digest, float] = field(default_factory=dict)
-    """Blobs that the repository may serve, and when each was linked (seconds since the epoch)."""
+    """The blobs that the repository may serve, with the time of each link (seconds since the epoch)."""
     requested: dict[Digest, float] = field(default_factory=dict)
-    """When each manifest was last stored or requested (seconds since the epoch)."""
+    """The time when each manifest was last stored or requested (seconds since the epoch)."""
     referring: dict[str, list[Digest]] = field(default_factory=dict)
-    """The manifests that have each subject, in order of digest."""
+    """The manifests that refer to each subject, in order of digest."""
     revision: int = field(default=0, compare=False)
-    """`Records.version` as it was when the manifests, tags or links last changed."""
+    """The value of `Records.version` after the last change of the manifests, tags or links."""
 
     @property
     def is_empty(self) -> bool:
@@ -101,7 +101,7 @@ class Repository:
         return any(digest in manifest.facts.names for manifest in self.manifests.values())
 
     def copy(self) -> Repository:
-        """Return a snapshot for a thread that reads it while the loop continues."""
+        """Return a snapshot that a thread can read while the repository changes."""
         return replace(
             self,
             manifests=self.manifests.copy(),
@@ -112,10 +112,11 @@ class Repository:
         )
 
     def left_over(self, before: float) -> list[Digest]:
-        """Return manifests without a tag, not requested since `before`, none of whose own blobs is stored.
+        """Return the manifests that have no tag and no stored blobs of their own, in order of digest.
 
-        A tag leads to everything that its manifest mentions or that refers to that. Such content does not
-        count as a manifest's own. The own blobs of an index are those of its manifests.
+        They were not requested since `before`. Content counts as tagged if a tagged manifest mentions it, or
+        if it refers to tagged content. It is not counted as a manifest's own. The blobs of an index are those
+        of its manifests.
         """
         tagged = self._tagged()
         left = {
@@ -128,7 +129,7 @@ class Repository:
         return sorted(left)
 
     def _tagged(self) -> set[str]:
-        """Return all digests that a tag leads to and that are stored here or have referrers here."""
+        """Return the digests that tags lead to, as far as they are stored here or have referrers here."""
         here = self.links.keys() | self.manifests.keys() | self.referring.keys()
         found: set[str] = set()
         waiting: list[str] = list(self.tags.values())
@@ -143,11 +144,11 @@ class Repository:
 
 
 class Records:
-    """All repositories, and indexes of digests across them. Only `Index` changes them."""
+    """All repositories, and counts of digests across them. Only `Index` changes them."""
 
     def __init__(self) -> None:
         self.version = 0
-        """Grows with every change of manifests, tags or links."""
+        """Increases with every change of manifests, tags or links."""
         self.repositories: dict[RepositoryKey, Repository] = {}
         self.catalog = SortedNames()
         """The names of the repositories of the default namespace, in order."""
@@ -161,11 +162,11 @@ class Records:
         return self.repositories.get(key)
 
     def present(self, keys: Iterable[RepositoryKey]) -> list[Repository]:
-        """Return those of the repositories that exist: the pushed one, the cached one, or both."""
+        """Return the repositories with these keys that exist."""
         return [self.repositories[key] for key in keys if key in self.repositories]
 
     def was_pushed_to(self, key: RepositoryKey) -> bool:
-        """Return whether anything was ever pushed to a repository, even if it was deleted since."""
+        """Return whether anything was ever pushed to a repository, even if it was deleted later."""
         return key in self.repositories or key in self._ever_pushed
 
     def is_config(self, digest: str) -> bool:
@@ -173,20 +174,23 @@ class Records:
         return digest in self._configs
 
     def is_linked(self, digest: Digest) -> bool:
-        """Return whether any repository is linked to that blob."""
+        """Return whether any repository has a link to that blob."""
         return digest in self._linked
 
     def is_pushed(self, digest: Digest) -> bool:
-        """Return whether a repository outside the cache is linked to that blob."""
+        """Return whether a repository outside the cache has a link to that blob."""
         return digest in self._pushed
 
     def blob_size(self, digest: Digest) -> int | None:
-        """Return the size of a linked blob when it was stored, in bytes; None if an older version did."""
+        """Return the size that a linked blob had when it was stored, in bytes.
+
+        Return None if an older version of brokenreg stored it, which did not record sizes.
+        """
         return self._sizes.get(digest)
 
     @property
     def blob_count(self) -> int:
-        """Return the number of blobs that a repository is linked to."""
+        """Return the number of blobs that repositories have links to."""
         return len(self._linked)
 
     def _repository(self, key: RepositoryKey) -> Repository:
@@ -198,14 +202,14 @@ class Records:
         return repository
 
     def _note_push(self, key: RepositoryKey) -> None:
-        """Remember a name while it is among the newest, even if its content is deleted."""
+        """Remember a name even if its content is deleted, up to a number of names."""
         if not is_cache(key):
             self._ever_pushed[key] = None
             if len(self._ever_pushed) > MOST_NAMES:
                 del self._ever_pushed[next(iter(self._ever_pushed))]
 
     def _note_change(self, key: RepositoryKey) -> None:
-        """Note a change of a repository's manifests, tags or links; remove it if it is empty now."""
+        """Note a change of a repository's manifests, tags or links. Remove the repository if it is empty."""
         self.version += 1
         repository = self._repository(key)
         repository.revision = self.version

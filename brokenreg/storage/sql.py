@@ -1,4 +1,4 @@
-"""The SQL of the index: tables, their version (`PRAGMA user_version`), and statements of several lines."""
+"""The SQL of the index: its tables, their version (`PRAGMA user_version`), and long statements."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ RECIPE_DIGEST = f"coalesce({_VALUE.format('digest')}, {_VALUE.format('manifest')
 RECIPE_CONFIG = _VALUE.format("config")
 RECIPE_SIZE = _VALUE.format("size")
 
-# Older versions can open a file with these tables, so the schema version stays the same.
+# Older versions of brokenreg can open a file with these tables, so the schema version stays the same.
 _ADDITIONS = f"""
 CREATE TABLE IF NOT EXISTS blob_sizes (digest TEXT PRIMARY KEY, size INTEGER NOT NULL) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS recipes_by_digest ON recipes ({RECIPE_DIGEST});
@@ -65,16 +65,16 @@ _FROM_1 = "ALTER TABLE manifests ADD COLUMN stored REAL NOT NULL DEFAULT 0;"
 
 
 def prepare_schema(connection: sqlite3.Connection) -> None:
-    """Make the tables in a new file. Raise `NewerIndexError` if the file is from a newer brokenreg."""
+    """Create missing tables and columns. Raise `NewerIndexError` if the file is from a newer brokenreg."""
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     if version > VERSION:
         raise NewerIndexError(
-            f"the index was written by a newer brokenreg (version {version}, this one knows {VERSION}); "
-            "upgrade, or pass --data DIR with another folder"
+            f"the index was written by a newer brokenreg (version {version}; this one supports {VERSION}); "
+            "upgrade brokenreg, or use --data DIR with another folder"
         )
     if version == 0:
         connection.executescript(f"BEGIN; {_TABLES} PRAGMA user_version = {VERSION}; COMMIT;")
-    elif version == 1:  # without the times of manifests
+    elif version == 1:  # version 1 did not record the times of manifests
         connection.executescript(f"BEGIN; {_FROM_1} PRAGMA user_version = {VERSION}; COMMIT;")
     connection.executescript(_ADDITIONS)
     if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'pushed'").fetchone():
@@ -106,7 +106,7 @@ def one_statement(sql: str, parameters: tuple[object, ...]) -> Callable[[sqlite3
 
 
 def note_push(connection: sqlite3.Connection, key: RepositoryKey) -> None:
-    """Remember the newest names that were pushed to."""
+    """Remember the name of a repository that was pushed to, up to `MOST_NAMES`."""
     if is_cache(key):
         return
     insert = "INSERT OR IGNORE INTO pushed (namespace, repository) VALUES (?, ?)"
@@ -129,9 +129,9 @@ def remove_manifest(
     now: float,
     stored_before: float | None = None,
 ) -> tuple[list[Digest], list[str]] | None:
-    """Delete a manifest and its tags, and set the link time of the blobs that it mentions to now.
+    """Delete a manifest and its tags, and set the link times of the blobs that it mentions to `now`.
 
-    Return these blobs and tags, or None if the manifest is missing or was not `stored_before`.
+    Return these blobs and tags, or None if the manifest is missing or was not stored before `stored_before`.
     """
     facts = connection.execute(_SELECT_FACTS, (*key, digest)).fetchone()
     if stored_before is None:
@@ -149,5 +149,5 @@ def remove_manifest(
 
 
 def forget_sizes(connection: sqlite3.Connection) -> None:
-    """Delete the sizes of blobs that no repository links to any more."""
+    """Delete the sizes of blobs that no repository has a link to."""
     connection.execute("DELETE FROM blob_sizes WHERE digest NOT IN (SELECT digest FROM links)")

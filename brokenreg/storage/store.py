@@ -1,4 +1,4 @@
-"""The storage: all of its parts, opened and closed together."""
+"""Opens and closes all parts of the storage together."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Store:
     integrity: Integrity
 
     async def link(self, key: RepositoryKey, digest: Digest) -> bool:
-        """Let a repository serve a stored blob (a mount); False if it is missing or corrupt."""
+        """Link a repository to a stored blob (a mount). Return False if the blob is missing or corrupt."""
         with self.blobs.pin(digest):
             file = self.integrity.open(digest)
             if file is None:
@@ -54,11 +54,11 @@ class Store:
         max_data: int | None = None,
         verify_interval: float | None = None,
     ) -> AsyncIterator[Store]:
-        """Claim the data folder, load the index, collect garbage now and hourly.
+        """Claim the data folder, load the index, and collect garbage now and every hour.
 
-        Cached blobs have at most `cache_size` bytes. All blobs and uploads together have at most `max_data`
-        bytes, if that is not None: cached blobs are removed first, then writing fails with EDQUOT. Every
-        `verify_interval` seconds, if that is not None, all blobs are verified.
+        Cached blobs have at most `cache_size` bytes. Unless `max_data` is None, all blobs and uploads have at
+        most `max_data` bytes together: cached blobs are removed first, then writing fails with EDQUOT. Unless
+        `verify_interval` is None, all blobs are verified every `verify_interval` seconds.
 
         Raise `StorageError` (one clear line) if the folder cannot be used.
         """

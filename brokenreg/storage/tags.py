@@ -8,23 +8,23 @@ from collections.abc import Collection, Iterable
 from brokenreg.oci.digests import Digest
 
 _FEW = 64
-"""Maximum number of names that are removed one by one; for more, one pass over all is quicker."""
+"""Maximum number of names that are removed one by one. For more, one pass over all names is faster."""
 
 
 class SortedNames(list[str]):
-    """Distinct names in order: the cost of a page depends on its length, and a change is a bisection."""
+    """Distinct names in order, so that the cost of a page does not depend on the number of names."""
 
     def put(self, name: str) -> None:
-        """Add a name that is missing."""
+        """Add a name, which must not be present."""
         insort(self, name)
 
     def drop(self, name: str) -> None:
-        """Remove a name that is present."""
+        """Remove a name, which must be present."""
         del self[bisect_left(self, name)]
 
 
 class Tags(dict[str, Digest]):
-    """The digest of each tag. Change it only with `point` and `drop`: they update `names`."""
+    """The digest of each tag. Change it only with `point` and `drop`, which update `names`."""
 
     __slots__ = ("names",)
 
@@ -39,7 +39,7 @@ class Tags(dict[str, Digest]):
         return copied
 
     def point(self, tags: Iterable[str], digest: Digest) -> None:
-        """Let tags point at a manifest."""
+        """Point tags at a manifest."""
         for tag in tags:
             if tag not in self:
                 self.names.put(tag)

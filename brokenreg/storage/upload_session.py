@@ -1,7 +1,7 @@
-"""One upload session: the received bytes of a blob, written and hashed as they arrive.
+"""One upload session: writes and hashes the bytes of a blob as they arrive.
 
 The bytes are on disk and the session is in the index, so that a client can continue after a restart. The hash
-then catches up with the file.
+is then computed again from the file.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ if TYPE_CHECKING:
     from hashlib import _Hash as Hash
 
 _WRITTEN = 256 * 1024
-"""Bytes per write: Linux 6.18 with ext4 takes twice as long for the same bytes in larger pieces."""
+"""Bytes per write: with larger pieces, Linux 6.18 with ext4 takes twice as long for the same bytes."""
 
 _PART = 512 * 1024
-"""Bytes per read of a hash that catches up."""
+"""Bytes per read when the hash is computed from the file."""
 
 
 def _nothing() -> None:
-    """Ignore that more was written."""
+    """Ignore that bytes were written."""
 
 
 def _any_size(_: int) -> bool:
@@ -43,11 +43,11 @@ def _any_size(_: int) -> bool:
 
 
 def _no_hash(_: memoryview) -> None:
-    """Leave the hash to catch up later."""
+    """Skip the hash, which is computed from the file later."""
 
 
 class UploadSession:
-    """One session. A request claims it with `with upload:`; one request at a time can."""
+    """One session. A request claims it with `with upload:`. Only one request at a time can do so."""
 
     def __init__(self, row: UploadRow, folder: DataFolder, room: Room) -> None:
         self.row = row
@@ -55,11 +55,11 @@ class UploadSession:
         self._room = room
         self.path = folder.upload(row.id)
         self.offset = 0
-        """Size of the file in bytes, while the session is claimed."""
+        """The size of the file in bytes, while the session is claimed."""
         self.limit: int | None = None
         """Maximum size of the file in bytes. A write that would exceed it raises `TooLargeError`."""
         self.allows_size: Callable[[int], bool] = _any_size
-        """Returns whether the file may grow to that size; if not, EDQUOT is raised."""
+        """Returns whether the file may grow to that size. If not, EDQUOT is raised."""
         self._descriptor = -1
         self._hasher: Hash = hashlib.new(row.algorithm)
         self._hashed = 0
@@ -85,7 +85,7 @@ class UploadSession:
         self._folder.check()
         self._descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         self.offset = os.fstat(self._descriptor).st_size
-        if self._hashed > self.offset:  # the bytes were removed with a blob whose link could not be stored
+        if self._hashed > self.offset:  # the link of the blob could not be stored, and the file was removed
             self._reset_hash()
         return self
 
@@ -111,7 +111,7 @@ class UploadSession:
             raise
 
     async def grow(self, chunks: AsyncIterator[bytes], written: Callable[[], None] = _nothing) -> None:
-        """Append all chunks. If they end with an exception, those before it stay.
+        """Append all chunks. If they end with an exception, the chunks before it stay.
 
         `written` is called on the event loop whenever `offset`, the readable size, has changed. Raise
         `OSError` if a batch cannot be written or the quota has no room for it.
@@ -136,7 +136,7 @@ class UploadSession:
         await PipelinedWriter(source, write, digest, written).run()
 
     def hasher(self) -> Hash:
-        """Return a copy of the hash of the first `offset` bytes, if all were hashed on arrival."""
+        """Return a copy of the hash. It covers all received bytes if they were hashed on arrival."""
         return self._hasher.copy()
 
     async def digest(self, algorithm: str) -> Digest:
@@ -159,7 +159,7 @@ class UploadSession:
             self._hash(data)
 
     def _write_all(self, data: memoryview) -> None:
-        """Write all of the data or nothing. The quota already has room for it."""
+        """Write all of the data or nothing. The quota has already reserved room for it."""
         size, rest = len(data), data
         if self.limit is not None and self.offset + size > self.limit:
             self._room.quota.give_back(size)
@@ -195,7 +195,7 @@ class UploadSession:
     def _caught_up_hash(self, algorithm: str) -> Hash:
         """Return the hash of the whole file, reading the parts that were not hashed on arrival.
 
-        Raise `StorageClosedError` if the storage closes meanwhile: a large file takes minutes.
+        Raise `StorageClosedError` if the storage is closed while this runs: a large file takes minutes.
         """
         if algorithm != self.row.algorithm:
             hasher, hashed = hashlib.new(algorithm), 0

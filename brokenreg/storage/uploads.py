@@ -1,4 +1,4 @@
-"""All upload sessions: starts, finds and removes them, and turns a finished one into a blob."""
+"""Starts, finds and removes upload sessions, and turns a finished one into a blob."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from brokenreg.storage.upload_session import UploadSession
 from brokenreg.wording import counted
 
 MOST_SESSIONS = 10_000
-"""Maximum number of open sessions, at about 2 KiB of memory and one file each."""
+"""Maximum number of open sessions. Each uses about 2 KiB of memory and one file."""
 
 
 class UploadStore:
@@ -50,19 +50,19 @@ class UploadStore:
         return upload.row.id
 
     def start_unlisted(self, key: RepositoryKey, algorithm: str) -> UploadSession:
-        """Open a session for one request, which cannot be continued later."""
+        """Open a session for one request. It cannot be continued later."""
         upload = UploadSession(UploadRow(uuid.uuid4().hex, key, algorithm), self._folder, self._room)
         self._sessions[upload.row.id] = upload
         return upload
 
     def find(self, key: RepositoryKey, upload_id: str) -> UploadSession:
-        """Return the session of that id in that repository. Raise `OCIError` 404 BLOB_UPLOAD_UNKNOWN."""
+        """Return the session with that id in that repository. Raise `OCIError` 404 BLOB_UPLOAD_UNKNOWN."""
         row = self._index.uploads.get(upload_id)
         if row is None or row.key != key or upload_id in self._removing:
             raise OCIError(
                 404,
                 ErrorCode.BLOB_UPLOAD_UNKNOWN,
-                "no such upload session: it was never begun, has ended or has expired",
+                "no such upload session: it was never started, has ended or has expired",
             )
         self._index.touch_upload(upload_id)
         return self._sessions.setdefault(upload_id, UploadSession(row, self._folder, self._room))
@@ -70,7 +70,7 @@ class UploadStore:
     async def finish(self, upload: UploadSession, digest: Digest) -> None:
         """Turn a claimed session into a blob of its repository. It is durable when this returns.
 
-        Raise `OCIError` 400 DIGEST_INVALID if the digest is wrong; the session is removed then.
+        Raise `OCIError` 400 DIGEST_INVALID and remove the session if the digest is wrong.
         """
         received = await upload.digest(digest.algorithm)
         if received != digest:

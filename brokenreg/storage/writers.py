@@ -1,4 +1,4 @@
-"""Writes chunks that arrive on the event loop to a file, in batches, by threads."""
+"""Writes chunks that arrive on the event loop to a file, in batches and in threads."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from brokenreg.storage.folder import FILE_THREADS
 from brokenreg.storage.quota import Room
 
 _FIRST_BATCH = 64 * 1024
-"""Size of the first batch in bytes: clients may wait for it."""
+"""Size of the first batch in bytes. It is small because clients may be waiting for it."""
 
 _BATCH = 512 * 1024
-"""Size of all other batches in bytes: large enough for few changes of threads."""
+"""Size of all other batches in bytes. It is large because each batch costs a switch between threads."""
 
 _BATCH_DELAY = 0.02
 """Seconds after which a smaller batch is written."""
 
 
 class BatchedWriter:
-    """Calls `write`, which blocks, in a thread with one batch after the other, once there is room for it.
+    """Calls `write`, which may block, in a thread with one batch after the other.
 
-    `written` is called on the event loop after each batch.
+    Each batch waits until there is room for it. `written` is called on the event loop after each batch.
     """
 
     def __init__(self, room: Room, write: Callable[[bytes], None], written: Callable[[], None]) -> None:
@@ -37,19 +37,19 @@ class BatchedWriter:
         self._timer: asyncio.TimerHandle | None = None
 
     async def add(self, chunk: bytes) -> None:
-        """Add a chunk. Raise what `write` raised for earlier ones; nothing is written after that."""
+        """Add a chunk. Raise the exception of `write` for an earlier chunk. Nothing is written after it."""
         self._chunks.append(chunk)
         self._size += len(chunk)
         if self._size >= self._enough:
             self._enough = _BATCH
-            self._cancel_timer()  # before waiting: it must not start another batch meanwhile
+            self._cancel_timer()  # before waiting, so that it does not start another batch
             await self._wait_written()
             await self._write_batch()
         elif self._timer is None:
             self._timer = self._loop.call_later(_BATCH_DELAY, self._write_early)
 
     async def end(self) -> None:
-        """Write the remaining chunks. Raise what `write` raised, or the cancellation after that."""
+        """Write the remaining chunks. Raise the exception of `write`, or else a cancellation."""
         self._cancel_timer()
         await shielded(self._finish())
 
@@ -77,13 +77,13 @@ class BatchedWriter:
         self._writing.add_done_callback(self._notify)
 
     def _write_early(self) -> None:
-        """Write a small batch, because no full one has arrived in time."""
+        """Write a small batch, because a full one has not arrived in time."""
         self._timer = None
         if self._writing is not None and not self._writing.done():
             self._timer = self._loop.call_later(_BATCH_DELAY, self._write_early)
         elif self._has_failed or not self._chunks:
             return
-        elif self._room.quota.take(self._size):  # else the next `add` makes room, which takes time
+        elif self._room.quota.take(self._size):  # or else the next `add` makes room, which takes time
             self._start(self._take_chunks())
 
     @property
@@ -91,7 +91,7 @@ class BatchedWriter:
         return self._writing is not None and self._writing.exception() is not None
 
     def _cancel_timer(self) -> None:
-        """Write no small batch."""
+        """Cancel the timer for a small batch."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

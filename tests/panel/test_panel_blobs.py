@@ -128,7 +128,7 @@ async def test_a_digest_is_verified_and_a_wrong_one_told() -> None:
         assert row.origins == ("corrupt", "pushed")
         for key in ("v", "enter", "C"):
             seen = " ".join((await settled(pilot, key)).split())
-            assert "it was corrupt on disk and is not served any more; push it again" in seen, key
+            assert "it was corrupt on disk and is no longer served; push it again" in seen, key
         assert not list(runtime.rules.book(""))
 
 

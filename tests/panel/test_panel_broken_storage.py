@@ -67,7 +67,7 @@ async def test_nothing_is_changed_on_a_full_disk_and_the_panel_says_so(disk: Pat
             filler = fill(disk)
             await done(pilot, "d")
             await done(pilot, "y")
-            await said(pilot, "nothing was changed: no room left for the index")
+            await said(pilot, "nothing was changed: the disk is full: the index cannot grow")
             await done(pilot, "2", "W", *str(disk / "rules.yaml"), "enter")
             await said(pilot, "No space left on device")
             await look(pilot, "escape")

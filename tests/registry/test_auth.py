@@ -167,7 +167,7 @@ async def test_a_token_opens_what_it_is_for(token: Brokenreg) -> None:
         everything = await issued(http, "repository:scopes/app:*")
         url = "/v2/scopes/app/manifests/v1"
         refused = await http.put(url, content=b"{}", headers=reader)
-        assert error_of(refused, 401)["message"] == "the token is not for repository:scopes/app:pull,push"
+        assert error_of(refused, 401)["message"] == "the token does not cover repository:scopes/app:pull,push"
         assert (await http.put(url, content=b"{}", headers=writer)).status_code == 201
         assert (await http.get(url, headers=reader)).content == b"{}"
         assert (await http.delete(url, headers=writer)).status_code == 401

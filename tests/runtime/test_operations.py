@@ -309,7 +309,7 @@ async def test_blobs_manifests_and_fabricated_layers_are_verified(by: API | Pane
     by.runtime.store.folder.blob(blob).write_bytes(b"wrong")
     verified = (await by.verify(blob)).document
     assert verified == {"digest": blob, "size": 5, "found": Digest.of(b"wrong"), "intact": False}
-    why = "it was corrupt on disk and is not served any more; push it again"
+    why = "it was corrupt on disk and is no longer served; push it again"
     for operation in (by.verify, by.corrupt):
         assert await operation(blob) == Outcome(404, f'no blob "{blob}": {why}')
     assert (await by.verify(Digest.of(b"other"))).error.startswith(f'no blob "{Digest.of(b"other")}"')

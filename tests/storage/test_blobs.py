@@ -177,7 +177,7 @@ async def test_a_push_whose_link_fails_can_be_tried_again(
     link_blob = store.index.link_blob
 
     async def no_room(*_: object, **__: object) -> None:
-        raise StorageFullError("no room left for the index")
+        raise StorageFullError("the disk is full: the index cannot grow")
 
     upload_id = await store.uploads.start(KEY, "sha256")
     with store.uploads.find(KEY, upload_id) as upload:

@@ -148,7 +148,7 @@ async def test_no_room_in_the_index_is_no_reason_to_keep_it(
     """On a full disk that is what makes room; links to what is gone are as good as none."""
 
     async def no_room(*_: object, **__: object) -> int:
-        raise StorageFullError("no room left for the index")
+        raise StorageFullError("the disk is full: the index cannot grow")
 
     monkeypatch.setattr("brokenreg.storage.index.Index._unlink", no_room)
     async with Store.open(tmp_path / "data", LIMIT) as store:

@@ -250,7 +250,7 @@ async def test_a_full_disk_does_not_end_collecting_for_good(
 
     async def no_room(*_: object) -> None:
         tried.set()
-        raise StorageFullError("no room left for the index")
+        raise StorageFullError("the disk is full: the index cannot grow")
 
     monkeypatch.setattr("brokenreg.storage.index.Index.close_uploads", no_room)
     monkeypatch.setattr("brokenreg.storage.collector.INTERVAL", 0.01)

@@ -160,6 +160,6 @@ async def test_a_full_disk_is_enough_to_start(small_disk: Path) -> None:
         assert store.index.blob_size(gone[0]) is None
         assert store.index.is_linked(digest)
     (small_disk / "new").mkdir()
-    with pytest.raises(StorageError, match=r"full; free some room$"):
+    with pytest.raises(StorageError, match=r"full; free some disk space$"):
         async with Store.open(small_disk / "new"):
             pass

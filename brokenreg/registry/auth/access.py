@@ -1,4 +1,4 @@
-"""Decides whether a request is authenticated and authorized, before an endpoint sees it."""
+"""Checks whether a request is authenticated and authorized, before it reaches an endpoint."""
 
 from __future__ import annotations
 
@@ -26,21 +26,21 @@ from brokenreg.traffic.recorder import target_of
 
 _ADMITTED = ReadyResponse(204, (), b"")
 _PUBLIC = (Endpoint.TOKEN, Endpoint.OTHER)
-"""The token service has its own login; a path without an endpoint is a 404 for everybody."""
+"""Endpoints without authentication: the token service has its own, and unknown paths always get a 404."""
 
 
 class BasicAuthentication:
-    """HTTP Basic (RFC 7617) in front of a handler: every user may do everything."""
+    """Requires HTTP Basic (RFC 7617) before a handler is called. Every user may do everything."""
 
     def __init__(self, handler: Handler, users: Users) -> None:
         self._handler = handler
         self._users = users
 
     def __call__(self, scope: ASGIScope, receive: Receive) -> Handled:
-        """Handle a request, if it is authenticated."""
+        """Handle a request if it is authenticated, or else respond with 401."""
         if _is_public(target_of(scope)) or self._is_authenticated(scope):
             return self._handler(scope, receive)
-        return error_response(unauthorized("name and password are required"))
+        return error_response(unauthorized("user name and password are required"))
 
     def _is_authenticated(self, scope: ASGIScope) -> bool:
         credentials = Credentials.of_header(_authorization(scope))
@@ -48,10 +48,10 @@ class BasicAuthentication:
 
 
 class TokenAuthentication:
-    """The token protocol in front of a handler: a request needs a token whose scopes cover it.
+    """Requires a token whose scopes cover the request, before a handler is called.
 
-    Whatever another token would solve is a 401 with a challenge, also a missing scope: clients then fetch
-    another token. After a 403 they would give up.
+    The response to a missing scope is a 401 with a challenge too, so that clients fetch another token. After
+    a 403 they would give up.
     """
 
     def __init__(self, handler: Handler, token_issuer: TokenIssuer, address: PublicAddress) -> None:
@@ -60,7 +60,7 @@ class TokenAuthentication:
         self._address = address
 
     def __call__(self, scope: ASGIScope, receive: Receive) -> Handled:
-        """Handle a request, if its token is for it."""
+        """Handle a request if its token covers it, or else respond with 401."""
         target = target_of(scope)
         error = None if _is_public(target) else self._refusal(scope, needed(target, scope))
         return self._handler(scope, receive) if error is None else error_response(error)
@@ -78,14 +78,14 @@ class TokenAuthentication:
             return None
         missing = " ".join(str(each) for each in wanted)
         return unauthorized(
-            f"the token is not for {missing}", bearer(realm, wanted, error="insufficient_scope")
+            f"the token does not cover {missing}", bearer(realm, wanted, error="insufficient_scope")
         )
 
 
 class AccessCheck:
-    """Tells whether the registry would serve a request, for code that responds in its place.
+    """Checks whether the registry would admit a request, for code that responds in its place.
 
-    `authenticated` puts the authentication in front of a handler.
+    `authenticated` returns a handler that authenticates requests before it calls the given one.
     """
 
     def __init__(self, authenticated: Callable[[Handler], Handler]) -> None:
@@ -103,7 +103,7 @@ class PublicAddress:
         self._url = url
 
     def base(self, scope: ASGIScope) -> str:
-        """Return scheme and host, without a path."""
+        """Return the scheme and host, without a path."""
         if self._url is not None:
             return self._url
         host, port = requested_host(scope)
@@ -115,7 +115,7 @@ class PublicAddress:
 
 
 def needed(target: Target, scope: ASGIScope) -> list[Scope]:
-    """Return the scopes that a request needs; names are spelled as the client spelled them."""
+    """Return the scopes that a request needs, with names as the client spelled them."""
     if target.endpoint is Endpoint.CATALOG:
         return [CATALOG]
     if not target.repository:
@@ -150,7 +150,7 @@ def _quoted(value: str) -> str:
 
 
 def _mounted_from(scope: ASGIScope) -> str | None:
-    """Return the repository from which a blob is mounted; the endpoint refuses an invalid name."""
+    """Return the repository that a blob is mounted from, or None. The endpoint refuses an invalid name."""
     query = parse_qs(scope["query_string"].decode("latin-1"))
     if "mount" not in query or "from" not in query:
         return None

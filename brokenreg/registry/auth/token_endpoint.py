@@ -1,4 +1,4 @@
-"""The endpoint of the token service: GET with or without Basic credentials, POST with a form (RFC 6749)."""
+"""The token service's endpoint: GET with or without Basic credentials, POST with a form (RFC 6749)."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ from brokenreg.registry.responses import Response, json_response
 from brokenreg.traffic.recorder import exchange_of, target_of, with_target
 
 _MAX_FORM = 64 * 1024
-"""Maximum size of a form in bytes; one with a token or two has some thousand."""
+"""Maximum size of a form, in bytes. A form with two tokens has a few thousand."""
 
-_LONGEST_USER = 256
+_MAX_USER_LENGTH = 256
 _NO_STORE = {"cache-control": "no-store"}
 
 
 async def get_token(request: RegistryRequest) -> Response:
-    """GET `/token?service=&scope=`: with `offline_token=true` also a refresh token."""
+    """GET `/token?service=&scope=`: issue a token, and with `offline_token=true` also a refresh token."""
     await request.tokens.token_issuer.library.get()
     value = request.header("authorization")
     credentials = None if value is None else Credentials.of_header(value)
     if value is not None and credentials is None:
-        raise unauthorized("the token service takes Basic credentials")
+        raise unauthorized("invalid Authorization: the token service accepts only Basic credentials")
     subject = request.tokens.login(credentials)
     scopes = parse_scopes(request.query.get("scope", ()))
     is_offline = request.parameter("offline_token") in ("true", "1")
@@ -38,7 +38,10 @@ async def get_token(request: RegistryRequest) -> Response:
 
 
 async def post_token(request: RegistryRequest) -> Response:
-    """POST `/token`: `grant_type=password` or `refresh_token`; `access_type=offline` for a refresh token."""
+    """POST `/token`: issue a token for `grant_type=password` or `grant_type=refresh_token`.
+
+    With `access_type=offline`, also issue a refresh token.
+    """
     form = _parse_form(await request.body.whole(_MAX_FORM))
     await request.tokens.token_issuer.library.get()
     subject = _subject(request, form)
@@ -48,28 +51,28 @@ async def post_token(request: RegistryRequest) -> Response:
 
 
 async def read_token_form(scope: ASGIScope, receive: Receive) -> tuple[ASGIScope, Receive]:
-    """Read the form of a POST to the token service, and note in the exchange what the token is for.
+    """Read the form of a POST to the token service, and record the repository and user in the exchange.
 
-    Only the form has the repository and the user, and rules match them. Return a scope with that target, and
-    a `receive` that returns the form again. Raise `OCIError` 413 for a form that is too large.
+    Rules match the repository and the user, and only the form contains them. Return a scope with that target,
+    and a `receive` that returns the form again. Raise `OCIError` 413 for a form that is too large.
     """
     body = await RequestBody(scope, receive).whole(_MAX_FORM)
     form = _parse_form(body)
     exchange = exchange_of(scope)
-    exchange.user = exchange.user or _first(form, "username")[:_LONGEST_USER]
+    exchange.user = exchange.user or _first(form, "username")[:_MAX_USER_LENGTH]
     exchange.target = token_target(parse_scopes(form.get("scope", ())), target_of(scope).base)
     return with_target(scope, exchange.target), _replayed(body, receive)
 
 
 def _subject(request: RegistryRequest, form: Mapping[str, list[str]]) -> str:
-    """Return who gets the token. Raise `OCIError` 401 for bad credentials, 400 for another kind of grant."""
+    """Return the user who gets the token. Raise `OCIError` 401 for bad credentials, 400 for other grants."""
     grant = _first(form, "grant_type")
     if grant == "password":
         return request.tokens.login(Credentials(_first(form, "username"), _first(form, "password")))
     if grant == "refresh_token":
         return request.tokens.redeem(_first(form, "refresh_token"))
     raise OCIError(
-        400, ErrorCode.UNSUPPORTED, f"grant_type {grant[:50]!r}: password and refresh_token are known"
+        400, ErrorCode.UNSUPPORTED, f'invalid grant_type "{grant[:50]}": use password or refresh_token'
     )
 
 
@@ -80,7 +83,7 @@ def _token(
 
 
 def _parse_form(body: bytes) -> Mapping[str, list[str]]:
-    """Return the fields of an `application/x-www-form-urlencoded` body; malformed parts are ignored."""
+    """Return the fields of an `application/x-www-form-urlencoded` body. Malformed parts are ignored."""
     return parse_qs(body.decode("latin-1"), keep_blank_values=True)
 
 

@@ -1,4 +1,4 @@
-"""Issues and reads tokens: JWT (RFC 7519), signed with a key that exists only while the server runs."""
+"""Issues and reads tokens: JWTs (RFC 7519), signed with a key that exists only while the server runs."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ _ALGORITHM = "HS256"
 
 
 class BadTokenError(Exception):
-    """A token is from elsewhere, not valid yet, or has expired. The message says which, without the token."""
+    """A token is from another issuer, is not valid yet, or has expired. The message does not quote it."""
 
 
 class TokenIssuer:
-    """Issues tokens, and reads those that it has issued."""
+    """Issues tokens, and reads the tokens that it has issued."""
 
     def __init__(self) -> None:
         self._key = secrets.token_bytes(32)
         self.library = Late(_import_library)
-        """Whoever is on the event loop waits for it before the first call: few runs need tokens."""
+        """The JWT library. On the event loop, await `get` before the first call: importing it takes long."""
 
     def access_token(self, subject: str, scopes: Sequence[Scope], issued: float, lifetime: float) -> str:
         """Return a token for these scopes, valid from `issued` (seconds since the epoch) for `lifetime` s."""
@@ -39,7 +39,7 @@ class TokenIssuer:
             {
                 "sub": subject,
                 "aud": SERVICE,
-                # Clients that look into tokens expect whole numbers; only the end must be exact.
+                # Clients that read tokens expect whole numbers. Only the end must be exact.
                 "iat": math.floor(issued),
                 "nbf": math.floor(issued),
                 "exp": issued + lifetime,
@@ -82,14 +82,14 @@ class TokenIssuer:
                 algorithms=[_ALGORITHM],
                 audience=audience,
                 issuer=_ISSUER,
-                # The library cuts the fraction off: a token of 1.5 s would end up to a second early.
+                # The library drops the fraction: a token of 1.5 s could end a second too early.
                 options={"verify_exp": False},
             )
         except jwt.ImmatureSignatureError:
             raise BadTokenError("the token is not valid yet") from None
         except jwt.InvalidTokenError:
-            raise BadTokenError("the token is none of this registry's") from None
+            raise BadTokenError("the token was not issued by this registry") from None
 
 
 def _import_library() -> None:
-    import jwt  # noqa: F401 - the import is what takes long
+    import jwt  # noqa: F401 - importing is the purpose

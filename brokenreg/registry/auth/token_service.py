@@ -1,4 +1,4 @@
-"""The token service: who gets a token, and on which terms."""
+"""The token service: checks who gets a token, and issues it."""
 
 from __future__ import annotations
 
@@ -18,12 +18,11 @@ _TERMS = "brokenreg.token-terms"
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """How a token is issued. The defaults are the usual terms.
+    """Lifetime and scope of a token. The defaults are the usual terms.
 
-    `lifetime` is how long the token is valid, in seconds; negative if it has expired. `claimed` is the
-    lifetime that the response gives (by default the real one, and the usual one for an expired token). `skew`
-    is how far ahead the clock of the token service is, in seconds. `repository` is what the token is for
-    instead of the requested repository.
+    `lifetime` is how long the token is valid, in seconds; a negative one has expired. `claimed` is the
+    lifetime in the response (by default the real one, and the usual one for an expired token). `skew` is how
+    far the clock of the token service is ahead, in seconds. `repository` replaces the requested repository.
     """
 
     lifetime: float | None = None
@@ -36,13 +35,13 @@ _USUAL = Terms()
 
 
 def terms_of(scope: ASGIScope) -> Terms:
-    """Return the terms on which a request gets its token."""
+    """Return the terms of the token for a request."""
     terms: Terms = scope.get(_TERMS, _USUAL)
     return terms
 
 
 def with_terms(scope: ASGIScope, terms: Terms) -> ASGIScope:
-    """Return a scope in which the request gets its token on these terms."""
+    """Return a copy of `scope` with other terms for the token."""
     return {**scope, _TERMS: terms}
 
 
@@ -55,16 +54,16 @@ class TokenService:
         self._lifetime = lifetime
 
     def login(self, credentials: Credentials | None) -> str:
-        """Return the subject of tokens for these credentials; it is empty for an anonymous client.
+        """Return the subject of tokens for these credentials. It is empty for an anonymous client.
 
         Raise `OCIError` 401 UNAUTHORIZED for wrong credentials, and for anonymous clients if there are users.
         """
         if credentials is None:
             if not self.users.is_open:
-                raise unauthorized("name and password are required")
+                raise unauthorized("user name and password are required")
             return ""
         if not self.users.accepts(credentials):
-            raise unauthorized("wrong name or password")
+            raise unauthorized("wrong user name or password")
         return credentials.name
 
     def redeem(self, refresh_token: str) -> str:
@@ -72,12 +71,14 @@ class TokenService:
         try:
             return self.token_issuer.subject(refresh_token)
         except BadTokenError:
-            raise unauthorized("the refresh token is not of this run; log in again") from None
+            raise unauthorized(
+                "invalid refresh token, perhaps from before a restart of the registry; log in again"
+            ) from None
 
     def answer(
         self, subject: str, scopes: Sequence[Scope], *, is_offline: bool, terms: Terms
     ) -> dict[str, Any]:
-        """Return a token for these scopes as a JSON object; with `is_offline` also a refresh token."""
+        """Return a token for these scopes as a JSON object, with `is_offline` also a refresh token."""
         now = time.time() + terms.skew
         if terms.repository is not None:
             scopes = [replace(scope, name=terms.repository) for scope in scopes]

@@ -1,4 +1,4 @@
-"""Users and their passwords (HTTP Basic, RFC 7617)."""
+"""Checks user names and passwords (HTTP Basic, RFC 7617)."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from dataclasses import dataclass, field
 from brokenreg.oci.errors import ErrorCode, OCIError
 
 REALM = "brokenreg"
-"""Realm of HTTP Basic."""
+"""The realm in challenges of HTTP Basic."""
 
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """A name and a password, as a client sent them."""
+    """A user name and a password from a client."""
 
     name: str
     password: str = field(repr=False)
 
     @classmethod
     def of_header(cls, value: str) -> Credentials | None:
-        """Return those of an Authorization header, or None if it has another scheme or is malformed."""
+        """Return the credentials in an Authorization header, or None for another or a malformed scheme."""
         scheme, _, encoded = value.partition(" ")
         if scheme.lower() != "basic":
             return None
@@ -35,7 +35,7 @@ class Credentials:
 
 
 class Users:
-    """The users with their passwords. Without any, every name with a password is valid."""
+    """The users with their passwords. Without users, every user name with a password is valid."""
 
     def __init__(self, passwords: Mapping[str, str]) -> None:
         self._passwords = {name: password.encode() for name, password in passwords.items()}
