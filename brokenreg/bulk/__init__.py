@@ -1,1 +1,1 @@
-"""Threads that move the bulk of bodies: from sockets to files, and from files to sockets."""
+"""Transfers long bodies in threads: from sockets to files, and from files to sockets."""

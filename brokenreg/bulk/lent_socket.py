@@ -1,7 +1,7 @@
-"""Sockets that the event loop lends to threads, which transfer the bulk of bodies.
+"""Sockets that the event loop lends to threads, so that these transfer long bodies.
 
-The loop would copy each byte once more, and under TLS it would do nothing else meanwhile. While a thread uses
-a socket, the loop does not touch what the thread needs of it: the receiving side, or all of its TLS.
+The event loop would copy each byte once more, and TLS would keep it busy. While a thread uses a socket, the
+event loop does not use the part that the thread needs: the receiving side, or all of its TLS.
 """
 
 from __future__ import annotations
@@ -17,28 +17,31 @@ from typing import Any, cast
 from brokenreg.http.asgi import ClientDisconnectedError
 
 _PIECE = 64 * 1024
-"""Bytes that are read from a file and encrypted at a time: they stay in the processor's cache."""
+"""Number of bytes that are read from a file and encrypted at a time: they fit in the processor's cache."""
 
 _READ = 256 * 1024
-"""Bytes of TLS that are read from the socket at a time."""
+"""Number of encrypted bytes that are read from the socket at a time."""
 
 _LOCAL_BUFFER = 128 * 1024
-"""Bytes that the kernel buffers, and sends at a time, for a client on this machine: they stay in the
-processor's cache until they are read. For others the kernel adapts its buffer to the network."""
+"""Number of bytes that the kernel buffers and sends at a time for a client on this machine.
+
+They fit in the processor's cache until they are read. For other clients, the kernel adapts its buffer to the
+network.
+"""
 
 _NOTHING = memoryview(b"")
 
 
 def lend(transport: asyncio.Transport, *, to_receive: bool) -> LentSocket:
-    """Lend the socket of a connection, whose buffer has been sent; `give_back` ends that."""
+    """Lend the socket of a connection whose buffer has been sent. `give_back` ends the loan."""
     tls = getattr(transport, "_ssl_protocol", None)
     return LentSocket(transport, to_receive=to_receive) if tls is None else _LentTLS(tls)
 
 
 class LentSocket:
-    """A socket in the hands of one thread at a time; only `stop` may be called by another.
+    """A socket that one thread at a time may use. Only `stop` may be called by another thread.
 
-    It is a copy: the connection's own may be closed, and its number reused, while a thread uses this one.
+    It is a copy, because the original may be closed, and its number reused, while a thread uses this one.
     """
 
     def __init__(self, transport: asyncio.Transport, *, to_receive: bool) -> None:
@@ -55,7 +58,7 @@ class LentSocket:
             transport.pause_reading()
 
     def receive_into(self, buffer: memoryview) -> int | None:
-        """Read available bytes; return their number, 0 at the end, None if there are none yet.
+        """Read available bytes. Return their number, 0 at the end, or None if none are available yet.
 
         Raise `OSError`.
         """
@@ -65,7 +68,7 @@ class LentSocket:
             return None
 
     def send_file(self, file: int, offset: int, count: int) -> int:
-        """Send bytes of a file until the socket is full; return how many were taken.
+        """Send bytes of a file until the socket is full. Return how many it accepted.
 
         Raise `OSError`, also if the file is shorter.
         """
@@ -82,42 +85,42 @@ class LentSocket:
         return total
 
     def wait(self, seconds: float | None) -> bool:
-        """Wait until bytes have arrived or the connection has ended; return False if neither came in time."""
+        """Wait until bytes arrive or the connection ends. Return False if neither happens in time."""
         poll = select.poll()
         poll.register(self.socket, select.POLLIN)
         return bool(poll.poll(None if seconds is None else seconds * 1000))
 
     def stop(self) -> None:
-        """End the connection for the thread that uses it."""
-        with contextlib.suppress(OSError):  # it has ended already
+        """End the connection, so that the thread that uses it returns."""
+        with contextlib.suppress(OSError):  # it has already ended
             self.socket.shutdown(socket.SHUT_RDWR)
 
     @property
     def backlog(self) -> int:
-        """How many bytes the event loop has still to send, before a thread may send."""
+        """The number of bytes that the event loop must send before a thread may send."""
         return self._transport.get_write_buffer_size()
 
     def give_back(self) -> None:
-        """Let the event loop go on with the connection; no thread uses it any more."""
+        """Return the connection to the event loop. No thread may use the socket afterwards."""
         self.socket.close()
         if self._is_paused:
             self._transport.resume_reading()
 
 
 class _LentTLS(LentSocket):
-    """The same over TLS, with the TLS state that asyncio keeps in its SSLProtocol (private, 3.11 to 3.14)."""
+    """A lent socket with TLS. The TLS state is in asyncio's SSLProtocol (private, Python 3.11 to 3.14)."""
 
     def __init__(self, protocol: Any) -> None:
         super().__init__(cast(asyncio.Transport, protocol._transport), to_receive=True)
         self._protocol = protocol
-        # What asyncio has scheduled must neither read the TLS nor resume the socket meanwhile.
+        # Callbacks that asyncio has scheduled must neither read TLS nor resume the socket during the loan.
         self._is_reader_paused: bool = protocol._app_reading_paused
         protocol._app_reading_paused, protocol._ssl_reading_paused = True, False
         self._tls: ssl.SSLObject = protocol._sslobj
         self._incoming: ssl.MemoryBIO = protocol._incoming
         self._outgoing: ssl.MemoryBIO = protocol._outgoing
         self._encrypted = _NOTHING
-        """What is encrypted and not yet sent."""
+        """Encrypted bytes that are not sent yet."""
         self._piece = memoryview(bytearray(_PIECE))
 
     def receive_into(self, buffer: memoryview) -> int | None:
@@ -131,7 +134,7 @@ class _LentTLS(LentSocket):
             except ssl.SSLError as error:
                 raise ConnectionAbortedError(error.reason) from None
             if self._flush():
-                self._encrypted = memoryview(self._outgoing.read())  # an answer to a key update
+                self._encrypted = memoryview(self._outgoing.read())  # for instance a reply to a key update
                 self._flush()
             try:
                 data = self.socket.recv(_READ)
@@ -159,7 +162,7 @@ class _LentTLS(LentSocket):
         return super().backlog + size
 
     def _flush(self) -> bool:
-        """Send what is encrypted; return whether all of it was sent."""
+        """Send encrypted bytes. Return whether all of them were sent."""
         while self._encrypted:
             try:
                 self._encrypted = self._encrypted[self.socket.send(self._encrypted) :]
@@ -174,7 +177,7 @@ class _LentTLS(LentSocket):
         self._protocol._app_reading_paused = self._is_reader_paused
         super().give_back()
         if not self._transport.is_closing():
-            self._protocol._do_read()  # what was decrypted, or has arrived, and was not read
+            self._protocol._do_read()  # deliver bytes that have arrived and were not read
 
 
 def _is_loopback(connected: socket.socket) -> bool:
@@ -186,29 +189,29 @@ def _is_loopback(connected: socket.socket) -> bool:
 
 
 class LentBody:
-    """The body of a request for a thread to read: what has arrived, and `left` bytes from the socket."""
+    """The body of a request, which a thread reads: bytes that have arrived, and `left` more in the socket."""
 
     def __init__(self, lent: LentSocket, arrived: list[bytes], left: int) -> None:
         self._lent = lent
         self._arrived = memoryview(b"".join(arrived))
         self.left = left
-        """How many bytes are still in the socket, or on their way."""
+        """The number of bytes that must still be read from the socket."""
         self.received = 0
-        """How many bytes were read."""
+        """The number of bytes that were read."""
         self.is_cut_short = False
         """True if the client closed its sending side before the end."""
         self.is_lost = False
-        """True if the connection has failed: the client has disconnected."""
+        """True if the connection has failed, because the client disconnected."""
 
     @property
     def is_complete(self) -> bool:
-        """True if all of it was read."""
+        """True if the whole body was read."""
         return not (self._arrived or self.left)
 
     def read_into(self, buffer: memoryview) -> int | None:
-        """Read available bytes; return their number, 0 at the end, None if there are none yet.
+        """Read available bytes. Return their number, 0 at the end, or None if none are available yet.
 
-        The end comes early if the client closes its sending side. Raise `ClientDisconnectedError`.
+        The end is early if the client closes its sending side. Raise `ClientDisconnectedError`.
         """
         if self._arrived:
             count: int | None = min(len(buffer), len(self._arrived))
@@ -228,13 +231,13 @@ class LentBody:
         return count
 
     def wait(self, seconds: float | None) -> bool:
-        """Wait for bytes or the end; return False after `seconds` without."""
+        """Wait for bytes or the end. Return False if neither comes within `seconds`."""
         return self._lent.wait(seconds)
 
     def stop(self) -> None:
-        """Make the thread that reads end soon."""
+        """Make the thread that reads return soon."""
         self._lent.stop()
 
     def give_back(self) -> None:
-        """Let the event loop go on with the connection; no thread uses it any more."""
+        """Return the connection to the event loop. No thread may read the body afterwards."""
         self._lent.give_back()

@@ -1,6 +1,6 @@
-"""Writes content to a file while more of it arrives: one thread reads a source and writes, another hashes.
+"""Writes content while more of it arrives: one thread reads a source and writes, another hashes.
 
-The event loop only learns how far it is.
+The event loop is only notified of the progress.
 """
 
 from __future__ import annotations
@@ -18,29 +18,29 @@ _SLOTS = 8
 """Maximum number of concurrent pipelined writers."""
 
 _BUFFER = 256 * 1024
-"""Size of a buffer in bytes: what one thread has written must still be in the cache for the other."""
+"""Size of a buffer in bytes. It is small so that the bytes are still in the cache when they are hashed."""
 
 _BUFFERS = 8
 _STEP = 4 * 1024 * 1024
-"""Bytes after which the event loop is notified, if there is no pause."""
+"""Number of bytes after which the event loop is notified, if the source does not pause."""
 
 _PAUSE = 0.002
-"""Seconds without a byte after which a partly filled buffer is written."""
+"""Seconds without new bytes after which a partly filled buffer is written."""
 
 _THREADS = ThreadPool("writers", 2 * _SLOTS)
 _FREE_SLOTS = threading.BoundedSemaphore(_SLOTS)
 
 
 class Source(Protocol):
-    """A source of bytes. One thread reads it; only `stop` is called by another."""
+    """A source of bytes. One thread reads it. Only `stop` is called by another thread."""
 
     def read_into(self, buffer: memoryview) -> int | None:
-        """Read available bytes; return their number, 0 at the end, or None if none are available yet."""
+        """Read available bytes. Return their number, 0 at the end, or None if none are available yet."""
 
     def wait(self, seconds: float | None) -> bool:
-        """Wait for bytes or the end; False after `seconds` without. None waits as long as the source allows.
+        """Wait for bytes or the end. Return False if neither comes within `seconds`.
 
-        Raise what the source chooses after that time.
+        With None, wait as long as the source allows, and then raise an exception of the source.
         """
 
     def stop(self) -> None:
@@ -49,9 +49,9 @@ class Source(Protocol):
 
 @contextlib.contextmanager
 def writer_slot() -> Iterator[bool]:
-    """Reserve the threads of a pipelined writer within the block; False if none are free.
+    """Reserve the threads of a pipelined writer within the block. Yield False if none are free.
 
-    Nobody waits for a slot, because slow sources keep theirs for a long time.
+    There is no waiting for a slot, because slow sources keep theirs for a long time.
     """
     is_free = _FREE_SLOTS.acquire(blocking=False)
     try:
@@ -62,9 +62,9 @@ def writer_slot() -> Iterator[bool]:
 
 
 class PipelinedWriter:
-    """Calls `write` and then `digest` with all bytes of `source`; both block. Use it in a `writer_slot`.
+    """Calls `write` and then `digest` with all bytes of `source`. Use it in a `writer_slot`.
 
-    `written` is called on the event loop when more was written.
+    Both run in threads and may block. `written` is called on the event loop when more was written.
     """
 
     def __init__(
@@ -86,19 +86,19 @@ class PipelinedWriter:
         self._hash_failure: Exception | None = None
 
     async def run(self) -> None:
-        """Write everything until the end of the source. Raise what the source, `write` or `digest` raised.
+        """Write all bytes of the source. Raise the exception of the source, `write` or `digest`.
 
-        If the source or `write` fails, the bytes written before that are hashed.
+        If the source or `write` fails, the bytes that were already written are hashed.
         """
         failure = await self._run_threads()
         if failure is not None:
             try:
                 raise failure
             finally:
-                failure = None  # it refers to this frame, and the frame to it
+                failure = None  # breaks the reference cycle between the exception and this frame
 
     async def _run_threads(self) -> BaseException | None:
-        """Write everything, and return what failed."""
+        """Write all bytes, and return the exception of the source, `write` or `digest`, or None."""
         for _ in range(_BUFFERS):
             self._free.put(memoryview(bytearray(_BUFFER)))
         hashing, reading = _THREADS.run(self._hash_all), _THREADS.run(self._read_all)
@@ -121,7 +121,7 @@ class PipelinedWriter:
             raise self._failure
 
     def _read_some(self, buffer: memoryview) -> bool:
-        """Fill a buffer until it is full or the source pauses; return whether there may be more."""
+        """Fill a buffer until it is full or the source pauses. Return whether there may be more bytes."""
         count, is_open = 0, True
         while count < len(buffer) and is_open:
             try:

@@ -1,8 +1,8 @@
-"""Sends parts of files by threads: from kernel to kernel, or through TLS.
+"""Sends parts of files in threads: with sendfile(2), or through TLS.
 
-A thread sends what the socket accepts and returns; the event loop then waits until there is room. So a slow
-disk does not block the event loop, a slow client does not occupy a thread, and fast clients use all
-processors, because the kernel does the work of a send in the thread that sends.
+A thread sends as much as the socket accepts, and returns. The event loop then waits until there is room.
+Therefore a slow disk does not block the event loop, and a slow client does not occupy a thread. Fast clients
+use all processors, because the kernel does the work of a send in the thread that sends.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from brokenreg.concurrency import ThreadPool
 
 _THREADS = ThreadPool("sendfile", max(2, os.cpu_count() or 1))
 _BURST = 4 * 1024 * 1024
-"""Maximum number of bytes that a thread sends before another client gets a turn."""
+"""Maximum number of bytes that a thread sends before it serves another client."""
 
 _CACHED_ONLY = getattr(os, "RWF_NOWAIT", None)
 """Flag of `preadv` that makes it read only what is in memory. Only Linux has it."""
 
 
 class _Buffer(threading.local):
-    """What was read on an event loop: one buffer for all clients, which stays in the processor's cache.
+    """A buffer that all clients of an event loop share, so that it stays in the processor's cache.
 
     Each thread has its own, because several event loops of one process may read at the same time.
     """
@@ -39,12 +39,14 @@ _buffer = _Buffer()
 
 
 async def read_part(file: IO[bytes], offset: int, count: int) -> bytes | memoryview:
-    """Read up to `count` bytes, valid until the caller waits. Raise `OSError` if the file is shorter.
+    """Read up to `count` bytes, which are valid until the next `await`. Raise `OSError` at the file's end.
 
-    A thread reads only what the kernel does not have in memory: it costs half as much again.
+    A thread reads only if the kernel does not have the bytes in memory, because it takes half as long again.
     """
     if _CACHED_ONLY is not None:
-        with contextlib.suppress(OSError):  # the file system cannot say, or nothing is in memory
+        with contextlib.suppress(
+            OSError
+        ):  # the file system does not support the flag, or has nothing in memory
             size = os.preadv(file.fileno(), [_buffer.view[:count]], offset, _CACHED_ONLY)
             if size:
                 return _buffer.view[:size]
@@ -55,9 +57,9 @@ async def read_part(file: IO[bytes], offset: int, count: int) -> bytes | memoryv
 
 
 class FileSender:
-    """Sends parts of files to one socket; `sent` counts the bytes that the kernel accepted.
+    """Sends parts of files to one socket. `sent` counts the bytes that the kernel accepted.
 
-    `stop` makes a `send` under way raise `ConnectionError`.
+    `stop` makes a running `send` raise `ConnectionError`.
     """
 
     def __init__(self, lent: LentSocket) -> None:
@@ -70,7 +72,7 @@ class FileSender:
     async def send(self, file: IO[bytes], offset: int, count: int) -> None:
         """Send `count` bytes from `offset`.
 
-        Raise `ConnectionError` if the client has disconnected, `OSError` if the file cannot be read that far.
+        Raise `ConnectionError` if the client has disconnected, or `OSError` if the file cannot be read.
         """
         while self._lent.backlog and not self._is_stopped:
             await self._wait_for_room()
@@ -78,7 +80,7 @@ class FileSender:
             burst = min(count, _BURST)
             try:
                 sent = await _THREADS.run(self._lent.send_file, file.fileno(), offset, burst)
-            except (TimeoutError, SSLError) as error:  # its network is gone, or its TLS has ended
+            except (TimeoutError, SSLError) as error:  # the network has failed, or TLS has ended
                 raise ConnectionAbortedError from error
             self.sent += sent
             offset += sent
@@ -89,7 +91,7 @@ class FileSender:
             raise ConnectionAbortedError
 
     def stop(self) -> None:
-        """Stop: the client has disconnected."""
+        """Stop sending, because the client has disconnected."""
         self._is_stopped = True
         if self._room is not None and not self._room.done():
             self._room.set_result(None)

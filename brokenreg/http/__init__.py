@@ -1,1 +1,1 @@
-"""HTTP without connections: heads, frames, authorities, dates, and ASGI as all layers speak it."""
+"""HTTP without connections: heads, frames, authorities and dates, and the ASGI types of all layers."""

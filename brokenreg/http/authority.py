@@ -1,4 +1,4 @@
-"""Hosts with ports, as URLs and the Host header have them (RFC 3986, section 3.2), and IP addresses."""
+"""Parses and formats hosts with ports (RFC 3986, section 3.2), and IP addresses."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _MAX_PORT = 65535
 
 
 def bracketed(host: str) -> str:
-    """Format a host for use before a port: IPv6 addresses in brackets."""
+    """Format a host for use before a port, with IPv6 addresses in brackets."""
     return f"[{host}]" if ":" in host else host
 
 
@@ -23,7 +23,7 @@ def authority(host: str, port: int) -> str:
 
 
 def parse_authority(text: str) -> tuple[str, int | None] | None:
-    """Return host (an IPv6 address in brackets) and port of a Host header, or None if malformed."""
+    """Return the host (IPv6 in brackets) and port of a Host header, or None if it is malformed."""
     match = _AUTHORITY.fullmatch(text)
     if match is None or (
         match[1] is not None and not isinstance(ip_address_of(match[1]), ipaddress.IPv6Address)
@@ -36,7 +36,7 @@ def parse_authority(text: str) -> tuple[str, int | None] | None:
 
 
 def ip_address_of(text: str) -> IPAddress | None:
-    """Return the IP address that a text spells, or None if it is not one."""
+    """Return the text as an IP address, or None if it is not one."""
     try:
         return ipaddress.ip_address(text)
     except ValueError:

@@ -1,7 +1,8 @@
-"""Formats dates and times for protocols and people, without errors for any clock.
+"""Formats dates and times for protocols and people.
 
-A clock that is wrong by centuries must not turn a listing into an error. Times before 1950 or after 9999 are
-written as the first or last moment that all formats support (RFC 5280, section 4.1.2.5; RFC 3339).
+Any time can be formatted, because a wrong clock must not turn a listing into an error. Times before 1950 or
+after 9999 are written as the first or last time that all formats support (RFC 5280, section 4.1.2.5;
+RFC 3339).
 """
 
 from __future__ import annotations
@@ -16,17 +17,17 @@ _LAST = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC).timestamp()
 
 
 def utc(seconds: float) -> datetime:
-    """Return the date and time that many seconds after the epoch."""
+    """Return the date and time for `seconds` since the epoch."""
     return datetime.fromtimestamp(_within(seconds), UTC)
 
 
 def rfc3339(seconds: float, timespec: Literal["seconds", "milliseconds"] = "seconds") -> str:
-    """Format it for JSON documents: `2026-11-28T05:49:00Z`."""
+    """Format a time for JSON documents: `2026-11-28T05:49:00Z`."""
     return utc(seconds).isoformat(timespec=timespec).replace("+00:00", "Z")
 
 
 def http_date(seconds: float) -> str:
-    """Format it for headers (RFC 9110, section 5.6.7)."""
+    """Format a time for headers (RFC 9110, section 5.6.7)."""
     return format_datetime(utc(seconds), usegmt=True)
 
 

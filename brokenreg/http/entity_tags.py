@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 
 _TAG = re.compile(r'[ \t]*(?:[Ww]/)?(?:"([^"]*)"|([^" \t,]+))[ \t]*(?:,|\Z)')
-"""A tag and the comma after it; some clients omit the quotes."""
+"""A tag and the comma after it. Some clients omit the quotes."""
 
 
 def lists_tag(value: str, tag: str) -> bool:
-    """Return whether an If-None-Match has `tag`, weak or strong, or is `*` (RFC 9110, section 13.1.2)."""
+    """Return whether an If-None-Match contains `tag`, weak or strong, or is `*` (RFC 9110, 13.1.2)."""
     if value == "*":
         return True
     position = 0

@@ -1,4 +1,7 @@
-"""HTTP/2 as bytes: frames (RFC 9113, section 4), heads (sections 8.2 and 8.3, RFC 7541), floods of frames."""
+"""Encodes and decodes HTTP/2: frames (RFC 9113, section 4) and heads (sections 8.2 and 8.3; RFC 7541).
+
+It also counts frames, to detect floods.
+"""
 
 from __future__ import annotations
 
@@ -17,27 +20,27 @@ from brokenreg.http.dates import http_date
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 FRAME_HEAD = struct.Struct(">HBBBL")
-"""The head of a frame: the length (24 bits), the type, the flags, the stream."""
+"""The header of a frame: length (24 bits), type, flags and stream."""
 
 DATA, HEADERS, PRIORITY, RST_STREAM, SETTINGS, _, PING, GOAWAY, WINDOW_UPDATE, CONTINUATION = range(10)
 END_STREAM, END_HEADERS, PADDED = 1, 4, 8
 FRAME_SIZE = 16384
-"""The largest payload that we accept, which is the default (RFC 9113, section 6.5.2)."""
+"""Maximum payload that we accept, which is the default (RFC 9113, section 6.5.2)."""
 
 NO_TABLE = b"\x20"
-"""What begins a header block and sets the size of the dynamic table to 0."""
+"""The first byte of a header block, which sets the size of the dynamic table to 0."""
 
 ERROR_COST = 20.0
-"""What an error of the client costs that ends a stream, as a flood."""
+"""The cost of a client's error that ends a stream, for `FloodCounter`."""
 
 _BURST, _LEAK = 1000.0, 100.0
-"""What a client may send as fast as it can, and in one second after that; most frames cost 1."""
+"""The cost that a client may cause immediately, and per second after that. Most frames cost 1."""
 
 _CACHED = 256
-"""The longest path, or value of a header, that is remembered."""
+"""Maximum length of a path or header value that is cached."""
 
 _ENCODER = Encoder()
-"""Encodes without its dynamic table, so that what it has encoded is valid on all connections."""
+"""Encodes without the dynamic table, so that encoded fields are valid on all connections."""
 
 _NAME = re.compile(rb":?[-!#$%&'*+.^_`|~0-9a-z]+")
 _VALUE = re.compile(rb"|[!-~\x80-\xff](?:[\t -~\x80-\xff]*[!-~\x80-\xff])?")
@@ -55,7 +58,7 @@ def frame(kind: int, flags: int, stream_id: int, payload: bytes | memoryview) ->
 
 
 def data_frames(stream_id: int, data: bytes | memoryview, size: int, *, end: bool) -> bytes:
-    """Return DATA frames, of at most `size` bytes each; the last one has END_STREAM if this is the end."""
+    """Return DATA frames of at most `size` bytes. With `end`, the last one has END_STREAM."""
     pieces: list[bytes | memoryview] = []
     for at in range(0, len(data) or 1, size):
         part = data[at : at + size]
@@ -87,7 +90,7 @@ def window_update(stream_id: int, increment: int) -> bytes:
 def header_block(status: int, headers: Iterable[tuple[bytes, bytes]]) -> bytes:
     """Return an encoded header block: the status, the headers in lower case, and the date.
 
-    The dynamic table is not used. What belongs to a connection of HTTP/1.1 is omitted.
+    The dynamic table is not used. Headers that belong to a connection of HTTP/1.1 are omitted.
     """
     fields = [_status(status)]
     for name, value in headers:
@@ -119,13 +122,13 @@ _cached_field = lru_cache(4096)(_field)
 
 
 class MalformedError(Exception):
-    """A malformed request, whose stream is reset; the message says what is wrong with it."""
+    """A request is malformed, so its stream is reset. The message says what is wrong with it."""
 
 
 def read_head(headers: Iterable[tuple[bytes, bytes]], *, ends: bool) -> tuple[Scope, int | None]:
-    """Return what a decoded header block says, as a part of a scope, and its Content-Length.
+    """Convert a decoded header block to a part of an ASGI scope, and return it with the Content-Length.
 
-    It is as strict as HTTP/1.1 is. `ends` says that no body follows. Raise `MalformedError`.
+    The checks are as strict as for HTTP/1.1. `ends` means that no body follows. Raise `MalformedError`.
     """
     pseudo: dict[bytes, bytes] = {}
     fields = [(b"host", b"")]
@@ -169,7 +172,7 @@ def read_head(headers: Iterable[tuple[bytes, bytes]], *, ends: bool) -> tuple[Sc
 
 
 def _path(target: bytes) -> tuple[str, bytes, bytes]:
-    """Return a path, decoded and as it was sent, and the query."""
+    """Return the decoded path, the path as it was sent, and the query."""
     if _TARGET.fullmatch(target) is None:
         raise MalformedError(":path is missing or malformed")
     raw_path, _, query = target.partition(b"?")
@@ -180,9 +183,9 @@ _cached_path = lru_cache(1024)(_path)
 
 
 class FloodCounter:
-    """Counts what a client sends on one connection that costs it nothing and us some work.
+    """Counts frames of one connection that are cheap for the client but cause us work.
 
-    What is useful (bytes of bodies, completed requests) makes up for it, and so does time.
+    The count decreases with time, and with useful traffic (bytes of bodies, completed requests).
     """
 
     def __init__(self) -> None:
@@ -190,13 +193,13 @@ class FloodCounter:
         self._since = time.monotonic()
 
     def count(self, cost: float) -> None:
-        """Count a frame. Raise `DenialOfServiceError`."""
+        """Count a frame. Raise `DenialOfServiceError` if there were too many."""
         now = time.monotonic()
         self._level = max(0.0, self._level - (now - self._since) * _LEAK) + cost
         self._since = now
         if self._level > _BURST:
             raise DenialOfServiceError
 
-    def make_up(self, use: float) -> None:
-        """Count something useful."""
-        self._level = max(0.0, self._level - use)
+    def make_up(self, amount: float) -> None:
+        """Reduce the count, because of useful traffic."""
+        self._level = max(0.0, self._level - amount)

@@ -1,4 +1,4 @@
-"""Quart as brokenreg uses it: without timers, and with one error for a client that disconnects."""
+"""Creates and calls Quart applications without timers, and with one error for disconnected clients."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from quart import Quart
 from brokenreg.http.asgi import ClientDisconnectedError, Receive, Scope, Send
 
 _ASGI: Scope = {"asgi": {"version": "3.0", "spec_version": "2.3"}, "root_path": "", "state": {}}
-"""What ASGI demands of a scope and nothing here reads."""
+"""Entries of the scope that ASGI requires and brokenreg does not use."""
 
 
 def make_quart(name: str, max_body: int) -> Quart:
     """Return an application without routes that accepts bodies of `max_body` bytes."""
     app = Quart(name, static_folder=None)
-    # A timer of the framework would cut held and slow responses.
+    # Quart's timers would cut held and slow responses off.
     app.config.update(
         RESPONSE_TIMEOUT=None,
         BODY_TIMEOUT=None,

@@ -1,1 +1,1 @@
-"""Listening sockets: who is accepted, TLS handshakes, and what happens before the first request."""
+"""Listening sockets: the accept policy, TLS handshakes, and events before the first request."""

@@ -1,8 +1,7 @@
-"""Pauses accepting while file descriptors are scarce, and reports that once.
+"""Pauses accepting connections while file descriptors are scarce, and logs that once.
 
-A connected client needs descriptors too: for the blob that it pulls, the upload that it pushes, an upstream.
-So a part of what the process may open is kept for those who are connected, and new clients wait in the
-kernel's queue meanwhile.
+Connected clients need descriptors for blobs, uploads and upstreams. Therefore a part of the process's
+descriptors is reserved for them. When the others are used up, new clients wait in the kernel's queue.
 """
 
 from __future__ import annotations
@@ -18,21 +17,23 @@ from typing import Any
 logger = logging.getLogger(__name__)
 
 OUT_OF_RESOURCES = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
-"""The errors of accept(2) for which asyncio pauses a listener: for 1 s."""
+"""The errors of accept(2) after which asyncio pauses a listener for 1 s."""
 
 _RESERVED_SHARE = 4
-_MOST_RESERVED = 1024
-"""A quarter of the descriptors that the process may open is kept for connected clients, up to this number."""
+"""Divisor for the share of the process's descriptors that is reserved for connected clients: a quarter."""
+
+_MAX_RESERVED = 1024
+"""Maximum number of reserved descriptors."""
 
 _PATIENCE = 0.05
-"""Seconds of scarcity before a pause: connections that are already closed are gone by then."""
+"""Seconds of scarcity before a pause. In this time, closed connections free their descriptors."""
 
 _CALM = 3.0
 """Seconds without a pause after which the shortage is over."""
 
 
 class AcceptPausedError(OSError):
-    """Makes asyncio pause a listener: it has the number of an error for which asyncio does so."""
+    """Makes asyncio pause a listener, because its error number is one of `OUT_OF_RESOURCES`."""
 
     def __init__(self) -> None:
         super().__init__(errno.EMFILE, os.strerror(errno.EMFILE))
@@ -41,8 +42,8 @@ class AcceptPausedError(OSError):
 class DescriptorBudget:
     """Decides for all listeners of the process whether another connection may be accepted.
 
-    The kernel gives each new descriptor the lowest free number. So the number of the newest connection says
-    how many descriptors are in use, without counting them.
+    The kernel gives each new descriptor the lowest free number. Therefore the number of the newest connection
+    shows how many descriptors are in use, without counting them.
     """
 
     def __init__(self) -> None:
@@ -51,10 +52,10 @@ class DescriptorBudget:
         self._is_reported = False
 
     def check(self, listening: int, *, uses_reserve: bool) -> None:
-        """Return if a listener may accept; `listening` is its descriptor.
+        """Return if the listener with the descriptor `listening` may accept a connection.
 
         Otherwise, raise `BlockingIOError`, or `AcceptPausedError` after `_PATIENCE`. A listener that
-        `uses_reserve` may have half of what is kept for connected clients.
+        `uses_reserve` may use half of the reserved descriptors.
         """
         if self._scarce_since is None:
             return
@@ -67,8 +68,8 @@ class DescriptorBudget:
             raise BlockingIOError
         limit = _limit()
         self._pause(
-            f"{_for_connections():.0f} of {limit} file descriptors are in use, and the rest is kept for "
-            f"connected clients; raise the limit, e.g. with `ulimit -n {4 * limit}`"
+            f"{_for_connections():.0f} of {limit} file descriptors are in use, and the others are reserved "
+            f"for connected clients; raise the limit, for example with `ulimit -n {4 * limit}`"
         )
         raise AcceptPausedError
 
@@ -79,10 +80,10 @@ class DescriptorBudget:
             self._scarce_since = self._scarce_since or now
         elif self._is_reported and now - self._paused > _CALM:
             self._is_reported = False
-            logger.warning("new clients are served again: file descriptors are free")
+            logger.warning("new connections are accepted again: file descriptors are free")
 
     def note_failure(self, error: OSError) -> None:
-        """Note that the kernel refused a connection with one of `OUT_OF_RESOURCES`: that is a pause, too."""
+        """Note that accept(2) failed with one of `OUT_OF_RESOURCES`, so that asyncio pauses too."""
         if self._scarce_since is None:
             self._scarce_since = time.monotonic()
         self._pause(error.strerror or str(error))
@@ -91,13 +92,14 @@ class DescriptorBudget:
         self._paused = time.monotonic()
         if not self._is_reported:
             self._is_reported = True
-            logger.warning("new clients wait until others disconnect: %s", reason)
+            logger.warning("new connections wait until other clients disconnect: %s", reason)
 
 
 def is_due_to_pause(context: Mapping[str, Any]) -> bool:
-    """Return whether asyncio only reports a pause: that it begins, or that the listener closed during it.
+    """Return whether asyncio reports an error that a pause causes, which can be ignored.
 
-    asyncio listens again after the pause, which is a `ValueError` if the socket was closed meanwhile.
+    The error is the beginning of the pause. Or it is a `ValueError` at its end, when asyncio listens again on
+    a socket that was closed in the meantime.
     """
     error = context.get("exception")
     has_closed = isinstance(error, ValueError) and "_start_serving" in str(context.get("message"))
@@ -109,16 +111,16 @@ def _limit() -> int:
 
 
 def _for_connections(*, uses_reserve: bool = False) -> float:
-    """Return the number from which on descriptors are kept for connected clients."""
+    """Return the number of descriptors that may be used before the reserve begins."""
     limit = _limit()
     if limit == resource.RLIM_INFINITY:
         return float("inf")
-    reserved = min(limit // _RESERVED_SHARE, _MOST_RESERVED)
+    reserved = min(limit // _RESERVED_SHARE, _MAX_RESERVED)
     return limit - (reserved // 2 if uses_reserve else reserved)
 
 
 def _lowest_free(any_open: int) -> float:
-    """Return the number that the next descriptor would get; infinity if no descriptor is free."""
+    """Return the number that the next descriptor would get, or infinity if none is free."""
     try:
         number = os.dup(any_open)
     except OSError:

@@ -1,4 +1,4 @@
-"""What can happen to a connection before its first request; traffic/timeline_text.py has the words for it."""
+"""The events of a connection before its first request. Their text is in traffic/timeline_text.py."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from brokenreg.http.asgi import End
 
 @dataclass(frozen=True, slots=True)
 class TLSHandshakeCompleted:
-    """The TLS handshake succeeded; `version` is for instance `TLSv1.3`."""
+    """The TLS handshake succeeded. `version` is for example `TLSv1.3`."""
 
     kind: ClassVar = "tls-handshake"
     version: str
@@ -56,7 +56,7 @@ class TLSHelloOnPlainPort:
 
 @dataclass(frozen=True, slots=True)
 class MalformedRequest:
-    """A malformed HTTP/2 request was refused; `reason` says what is wrong with it."""
+    """A malformed HTTP/2 request was refused. `reason` says what is wrong with it."""
 
     kind: ClassVar = "malformed-request"
     reason: str
@@ -64,7 +64,7 @@ class MalformedRequest:
 
 @dataclass(frozen=True, slots=True)
 class ReplySent:
-    """A rejected connection got bytes that are not an HTTP response."""
+    """Bytes that are not an HTTP response were sent to a rejected connection."""
 
     kind: ClassVar = "reply-sent"
     size: int
@@ -72,7 +72,7 @@ class ReplySent:
 
 @dataclass(frozen=True, slots=True)
 class ConnectionStalled:
-    """A rejected connection gets nothing from now on, but stays open."""
+    """A rejected connection stays open, but gets no more bytes."""
 
     kind: ClassVar = "connection-stalled"
 
@@ -94,7 +94,7 @@ class ConnectionReset:
 
 @dataclass(frozen=True, slots=True)
 class ClosedByShutdown:
-    """brokenreg closed a stalled connection because it stops."""
+    """brokenreg closed a stalled connection because it is shutting down."""
 
     kind: ClassVar = "closed-by-shutdown"
 

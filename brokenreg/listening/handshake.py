@@ -1,4 +1,4 @@
-"""TLS handshakes: which context each connection uses, and how its handshake ends."""
+"""TLS handshakes: chooses the context of each connection, and records how its handshake ends."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ _ALERT = re.compile(r"(?:TLSV1|TLSV13|SSLV3)_ALERT_(?P<name>[A-Z_]+)", re.ASCII)
 
 
 class _Handshake(ssl.SSLObject):
-    """The TLS of one connection, which records how its handshake ends."""
+    """The TLS object of one connection. It records how the handshake ends."""
 
     outgoing: ssl.MemoryBIO
-    """What it sends. asyncio sends it, except after the handshake has failed."""
+    """The bytes to send. asyncio sends them, except after the handshake has failed."""
     _is_begun = False
 
     def do_handshake(self) -> None:
-        """Continue with what the client has sent. Raise `ssl.SSLError`, also if more is needed."""
+        """Continue with the bytes that the client has sent. Raise `ssl.SSLError`, also if more are needed."""
         inbound = INBOUND.get()
         try:
             super().do_handshake()
@@ -45,7 +45,7 @@ class _Handshake(ssl.SSLObject):
 
 
 def _failure(error: ssl.SSLError) -> TLSHandshakeFailed:
-    """Return who ended the handshake, and why."""
+    """Return the event for a failed handshake: the reason, and whether the client sent it."""
     reason = error.reason or "UNKNOWN"
     if alert := _ALERT.fullmatch(reason):
         return TLSHandshakeFailed(alert["name"].lower(), by_client=True)
@@ -53,7 +53,7 @@ def _failure(error: ssl.SSLError) -> TLSHandshakeFailed:
 
 
 class ListenerContext(ssl.SSLContext):
-    """The TLS context of a listener, for which the accept policy may have chosen another."""
+    """The TLS context of a listener. The accept policy may have chosen another one for a connection."""
 
     sslobject_class = _Handshake
 
@@ -67,8 +67,8 @@ class ListenerContext(ssl.SSLContext):
     ) -> ssl.SSLObject:
         """Wrap as `ssl.SSLContext.wrap_bio` does, with the chosen context.
 
-        That one is used as a whole, not only its certificate, so that it does not resume a session of the
-        listener's: then no certificate would be sent.
+        The whole context is used, not only its certificate. Otherwise a session of the listener could be
+        resumed, and no certificate would be sent.
         """
         chosen = INBOUND.get().context or self
         made = ssl.SSLContext.wrap_bio(chosen, incoming, outgoing, server_side, server_hostname, session)

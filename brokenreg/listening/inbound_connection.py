@@ -1,4 +1,4 @@
-"""An accepted TCP connection: its client, what is decided about it, and what happens before a request."""
+"""An accepted TCP connection: its client, the decision about it, and its events before a request."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ from brokenreg.listening.connection_events import ClosedBeforeTLSHello, Connecti
 HANDSHAKE_PATIENCE = 60.0
 """Seconds that a TLS handshake may take."""
 
-_MOST_EVENTS = 100
+_MAX_EVENTS = 100
 
 
 @dataclass(frozen=True, slots=True)
 class UseCertificate:
-    """Serve the connection as usual, but with the certificate of another TLS context."""
+    """Serve the connection as usual, but with another TLS context."""
 
     context: ssl.SSLContext
 
 
 @dataclass(frozen=True, slots=True)
 class Reject:
-    """Do not serve the connection: send `reply` once the client has sent something, stall, and end.
+    """Do not serve the connection: send `reply` after the client has sent bytes, stall, and close it.
 
-    `silence` is how long it stalls, in seconds; None stalls until the client disconnects. `end` is `FIN` or
-    `RST`.
+    `silence` is how long the connection stalls, in seconds, or None until the client disconnects. `end` is
+    `FIN` or `RST`.
     """
 
     end: End
@@ -42,7 +42,7 @@ AcceptDecision = UseCertificate | Reject
 
 
 class InboundConnection:
-    """One connection, from the moment it is accepted until its socket is closed."""
+    """One connection, from its acceptance until its socket is closed."""
 
     __slots__ = (
         "_accepted", "answered", "client", "context", "cut", "events", "finish", "has_request", "is_cut",
@@ -66,27 +66,27 @@ class InboundConnection:
         self.cut = cut
         """Ends the connection immediately."""
         self.finish: Callable[[], object] = cut
-        """Ends the connection when the requests in flight have been answered."""
+        """Ends the connection after the responses to its current requests."""
         self.send_last = send_last
-        """Sends bytes past TLS and HTTP; nothing may follow them."""
+        """Sends bytes without TLS or HTTP. They must be the last bytes of the connection."""
         self.started = time.time()
         self.context: ssl.SSLContext | None = None
         """The TLS context in place of the listener's own."""
         self.events: list[tuple[ConnectionEvent, float]] = []
-        """What happened first before the first request, and when (seconds since the epoch)."""
+        """The first events before the first request, with their times (seconds since the epoch)."""
         self.has_request = False
         self.is_served = False
-        """True from the moment that HTTP is served on it, after the TLS handshake."""
+        """True after the TLS handshake, when HTTP is served on the connection."""
         self.unfinished: ConnectionEvent | None = ClosedBeforeTLSHello() if over_tls else None
-        """The event to record if it ends now."""
+        """The event to record if the connection ends now."""
         self.answered = False
-        """True if the client sent something that is not a request, and got an error."""
+        """True if the client sent bytes that are not a request, and got an error."""
         self.is_cut = False
-        """True if we ended it."""
+        """True if brokenreg ended the connection."""
 
     def add(self, event: ConnectionEvent) -> None:
-        """Record something that happened before the first request."""
-        if len(self.events) < _MOST_EVENTS:  # a client may cause more forever
+        """Record an event before the first request."""
+        if len(self.events) < _MAX_EVENTS:  # a client can cause any number of events
             self.events.append((event, time.time()))
         self._accepted.observer.noted(self, event)
 
@@ -96,7 +96,7 @@ class InboundConnection:
         self._accepted.observer.used(self)
 
     def end(self) -> None:
-        """Note that its socket is closed."""
+        """Note that the socket is closed."""
         if self.unfinished is not None:
             if time.time() - self.started >= HANDSHAKE_PATIENCE:
                 self.is_cut = True
@@ -104,7 +104,7 @@ class InboundConnection:
             self.add(self.unfinished)
         self._accepted.connections.discard(self)
         self._accepted.observer.ended(self)
-        # They refer back here through the connection, whose buffers would stay until a garbage collection.
+        # They refer to the connection, whose buffers would otherwise stay until a garbage collection.
         self.cut = self.finish = self.send_last = _do_nothing
 
 
@@ -113,20 +113,20 @@ def _do_nothing(_: bytes = b"") -> None:
 
 
 class ConnectionObserver(Protocol):
-    """Gets reports of what happens to connections."""
+    """Is notified of the events of connections."""
 
     def noted(self, inbound: InboundConnection, event: ConnectionEvent) -> None:
-        """Note something that happened before the first request."""
+        """Note an event before the first request."""
 
     def used(self, inbound: InboundConnection) -> None:
-        """Note that its first request has arrived."""
+        """Note that the connection's first request has arrived."""
 
     def ended(self, inbound: InboundConnection) -> None:
-        """Note that it has ended."""
+        """Note that the connection has ended."""
 
 
 class NullObserver:
-    """Ignores all reports."""
+    """Ignores all events."""
 
     def noted(self, inbound: InboundConnection, event: ConnectionEvent) -> None:
         pass
@@ -139,12 +139,12 @@ class NullObserver:
 
 
 AcceptPolicy = Callable[[InboundConnection], AcceptDecision | None]
-"""Decides on a connection that was just accepted; None serves it as usual."""
+"""Decides about a connection that was just accepted. None means to serve it as usual."""
 
 
 @dataclass(frozen=True, slots=True)
 class AcceptedConnections:
-    """The open connections of a listener, what observes them, and what decides about new ones."""
+    """The open connections of a listener, with their observer and the policy for new ones."""
 
     observer: ConnectionObserver = field(default_factory=NullObserver)
     accept_policy: AcceptPolicy | None = None
@@ -154,5 +154,6 @@ class AcceptedConnections:
 INBOUND: contextvars.ContextVar[InboundConnection] = contextvars.ContextVar("inbound")
 """The connection that the current task serves.
 
-Set by `ListenSocket.accept`; asyncio makes the task of each connection right after it, which inherits it.
+`ListenSocket.accept` sets it. asyncio creates the task of the connection immediately afterwards, so that the
+task inherits the value.
 """

@@ -1,7 +1,7 @@
 """A listening socket that decides about each connection before it is served.
 
-asyncio calls a socket's `accept` until it raises `BlockingIOError`, and makes a task for each connection. It
-never sees a connection that is rejected: that has a task of our own.
+asyncio calls a socket's `accept` until it raises `BlockingIOError`, and creates a task for each connection.
+Rejected connections are not passed to asyncio. Each has a task of this module.
 """
 
 from __future__ import annotations
@@ -31,27 +31,27 @@ from brokenreg.listening.inbound_connection import (
 )
 
 RESET_ON_CLOSE = struct.pack("ii", 1, 0)
-"""SO_LINGER that makes `close` send RST in place of FIN."""
+"""The value of SO_LINGER that makes `close` send RST instead of FIN."""
 
-_AT_ONCE = 64
-"""Maximum number of rejected connections before the event loop gets a turn."""
+_MAX_REJECTED = 64
+"""Maximum number of connections that are rejected before other tasks run."""
 
 _LINGER = 2.0
-"""Seconds that a client has to close its side after our FIN."""
+"""Seconds in which a client must close its side after our FIN."""
 
 _PATIENCE = 10.0
-"""Seconds that a client has to send something, before the reply is sent anyway."""
+"""Seconds in which a client must send something. After that, the reply is sent anyway."""
 
 _READ_SIZE = 64 * 1024
 
 _BUDGET = DescriptorBudget()
-"""One for all listeners: the limit is that of the process."""
+"""All listeners share one, because the limit applies to the process."""
 
 
 class ListenSocket(socket.socket):
-    """A listening socket. `accepted` has its connections, and decides about new ones.
+    """A listening socket. `accepted` has its connections and the policy for new ones.
 
-    If it `uses_reserve`, it still accepts when other listeners pause (`DescriptorBudget.check`).
+    If it `uses_reserve`, it still accepts connections when other listeners pause (`DescriptorBudget.check`).
     """
 
     def __init__(
@@ -69,7 +69,7 @@ class ListenSocket(socket.socket):
 
         Raise `AcceptPausedError` if descriptors are scarce: asyncio then waits for 1 s.
         """
-        for _ in range(_AT_ONCE):
+        for _ in range(_MAX_REJECTED):
             plain, address = self._next()
             client = _ClientSocket(self.family, self.type, self.proto, fileno=plain.detach())
             try:
@@ -79,11 +79,11 @@ class ListenSocket(socket.socket):
                 raise
             if is_served:
                 return client, address
-        raise BlockingIOError  # asyncio calls again: the socket stays readable because of the others
+        raise BlockingIOError  # asyncio calls again, because the socket stays readable
 
     def _next(self) -> tuple[socket.socket, Any]:
         """Return the next connection. Raise `BlockingIOError` or `AcceptPausedError`."""
-        if self._is_pausing:  # asyncio has paused this listener, but goes on with the turn that it is in
+        if self._is_pausing:  # asyncio has paused this listener, but its current loop of calls continues
             self._is_pausing = False
             raise BlockingIOError
         try:
@@ -138,7 +138,7 @@ class ListenSocket(socket.socket):
 
 
 class _ClientSocket(socket.socket):
-    """The socket of a connection, which reports that it is closed: only here is every end of it seen."""
+    """The socket of a connection, which reports that it is closed: every end of a connection closes it."""
 
     inbound: InboundConnection | None = None
 
@@ -149,15 +149,15 @@ class _ClientSocket(socket.socket):
             inbound.end()
 
     def cut(self) -> None:
-        """End the connection for everything that reads from it."""
+        """End the connection, so that reads from it end."""
         if self.inbound is not None:
             self.inbound.is_cut = True
-        with contextlib.suppress(OSError):  # the client has closed it already
+        with contextlib.suppress(OSError):  # the client has already closed it
             self.shutdown(socket.SHUT_RDWR)
 
     def send_last(self, data: bytes) -> None:
-        """Send the last bytes of the connection; a few always fit into its buffer."""
-        with contextlib.suppress(OSError):  # the client has closed it already
+        """Send the last bytes of the connection. They are few, so they fit in its buffer."""
+        with contextlib.suppress(OSError):  # the client has already closed it
             self.send(data)
 
 
@@ -174,10 +174,10 @@ async def _reject(client: _ClientSocket, inbound: InboundConnection, decision: R
         if decision.end is End.RST:
             client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
         else:
-            # A close with unread bytes would be a reset.
+            # Closing the socket with unread bytes would send RST.
             client.shutdown(socket.SHUT_WR)
             await _is_closed_within(client, _LINGER)
-    except asyncio.CancelledError:  # the server stops
+    except asyncio.CancelledError:  # the server is shutting down
         inbound.is_cut = True
         inbound.add(ClosedByShutdown())
     except OSError:
@@ -197,7 +197,7 @@ async def _reply(client: _ClientSocket, inbound: InboundConnection, reply: bytes
 
 
 async def _is_closed_within(client: _ClientSocket, seconds: float | None) -> bool:
-    """Return whether the client closes its side within that time; what it sends is read and dropped."""
+    """Return whether the client closes its side within that time. Bytes that it sends are dropped."""
     try:
         async with asyncio.timeout(seconds):
             await _closed(client)

@@ -108,9 +108,9 @@ def test_connected_clients_are_served_while_others_wait(
         until_served(running.url, "/v2/")
     lines = capfd.readouterr().err.splitlines()
     assert len(lines) == 2
-    assert "new clients wait until others disconnect: 96 of 128 file descriptors" in lines[0]
+    assert "new connections wait until other clients disconnect: 96 of 128 file descriptors" in lines[0]
     assert "`ulimit -n 512`" in lines[0]
-    assert lines[1].endswith("new clients are served again: file descriptors are free")
+    assert lines[1].endswith("new connections are accepted again: file descriptors are free")
 
 
 @pytest.mark.slow
@@ -158,7 +158,7 @@ def test_requests_without_a_free_descriptor_are_refused(
         assert request(clients[0], "/v2/few/blobs/" + DIGEST) == (200, BLOB)
         until_served(running.url, "/v2/")
     (line,) = capfd.readouterr().err.splitlines()
-    assert line.endswith("new clients wait until others disconnect: Too many open files")
+    assert line.endswith("new connections wait until other clients disconnect: Too many open files")
 
 
 @pytest.mark.slow

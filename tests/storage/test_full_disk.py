@@ -48,7 +48,7 @@ def fill(disk: Path, leave: int = 0) -> Path:
 def full(response: httpx.Response) -> None:
     error = error_of(response, 507)
     assert error["code"] == "UNAVAILABLE"
-    assert "room" in error["message"]
+    assert "full" in error["message"]
 
 
 def push_small(http: httpx.Client) -> None:

@@ -122,7 +122,7 @@ def test_a_push_that_never_fits_costs_no_cached_blob(tmp_path: Path) -> None:
             http.patch(session, content=large),
             http.put(f"{session}?digest={digest_of(large)}", content=large),
         ):
-            assert "room" in error_of(refused, 507)["message"]
+            assert "full" in error_of(refused, 507)["message"]
         assert http.get(path).content == layer
         assert last(both.proxy, "endpoint:layer method:GET")["cache"] == "hit"
         assert http.patch(session, content=large[: 4 * MIB]).status_code == 202
@@ -151,7 +151,7 @@ def test_a_push_beyond_it(tmp_path: Path) -> None:
     ):
         content = b"x" * 110_000
         refused = http.post(f"/v2/quota/blobs/uploads/?digest={digest_of(content)}", content=content)
-        assert "room" in error_of(refused, 507)["message"]
+        assert "full" in error_of(refused, 507)["message"]
         content = b"x" * 100_000
         pushed = http.post(f"/v2/quota/blobs/uploads/?digest={digest_of(content)}", content=content)
         assert pushed.status_code == 201
