@@ -1,1 +1,1 @@
-"""What passed: one `Exchange` per request, in one bounded `TrafficLog`, written by the `Recorder`."""
+"""Records traffic: the `Recorder` writes one `Exchange` per request to one bounded `TrafficLog`."""

@@ -1,4 +1,4 @@
-"""Logs connections that had an event before their first request, or that had no request."""
+"""Logs connections that have an event before their first request, or that have no request."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class ConnectionRecorder:
         self._open: dict[InboundConnection, Exchange] = {}
 
     def exchange(self, inbound: InboundConnection) -> Exchange:
-        """Return an exchange for rules to match; it has no id and is not in the log."""
+        """Return an exchange for rules to match. It has no id and is not in the log."""
         return Exchange(
             id=0,
             method="",
@@ -76,7 +76,7 @@ class ConnectionRecorder:
 
 
 def no_request_reason(exchange: Exchange) -> str | None:
-    """Return why a connection has no request, if that is known."""
+    """Return why a connection has no request, or None if that is not known."""
     if exchange.timeline.time_of(TLSHelloOnPlainPort) is not None:
         return "TLS on plain port"
     if exchange.timeline.time_of(MalformedRequest) is not None:

@@ -10,14 +10,14 @@ import threading
 from brokenreg.traffic.exchange import Exchange
 
 _WORTHWHILE = 1024 * 1024
-"""Bytes from which freeing takes noticeable time, and from which returning them is worthwhile."""
+"""Minimum size, in bytes, of exchanges that a thread frees, because it takes noticeable time."""
 
 
 def dispose(exchanges: list[Exchange]) -> None:
-    """Free exchanges that nothing else refers to; the list is emptied.
+    """Free exchanges that nothing else refers to, and empty the list.
 
-    To free 10,000 takes some 40 ms. If they are large, a thread does it one at a time, so that the event
-    loop gets its turn.
+    Freeing 10,000 exchanges takes about 40 ms. If they are large, a thread frees them one at a time, so that
+    the event loop is not blocked.
     """
     if sum(exchange.counted for exchange in exchanges) < _WORTHWHILE:
         exchanges.clear()
@@ -28,7 +28,7 @@ def dispose(exchanges: list[Exchange]) -> None:
 def _free(exchanges: list[Exchange]) -> None:
     while exchanges:
         exchanges.pop()
-    gc.collect()  # it also frees what Python keeps of small objects for reuse; a few pin most of the memory
+    gc.collect()  # also empties Python's free lists, whose few small objects can pin most of the memory
     if sys.platform == "linux":
         libc = ctypes.CDLL(None)
         if hasattr(libc, "malloc_trim"):  # glibc keeps freed memory otherwise

@@ -1,4 +1,4 @@
-"""The summary of an exchange as JSON, for output that gets a line for each one."""
+"""Formats the summary of an exchange as JSON, for output with a line for each exchange."""
 
 from __future__ import annotations
 
@@ -9,21 +9,23 @@ from json.encoder import encode_basestring_ascii as _quoted
 from brokenreg.traffic.exchange import Exchange
 
 _CACHED = 1024
-_LONGEST_CACHED = 512
-"""Requests whose part of the summary is cached, and how long their texts may be, in characters."""
+"""Maximum number of requests whose part of the summary is cached."""
+
+_MAX_CACHED_LENGTH = 512
+"""Maximum length of the texts of a cached request, in characters."""
 
 
 def summary_json(exchange: Exchange) -> str:
     """Return `exchange.summary()` as JSON without spaces.
 
-    This takes a third of the time that `json.dumps` takes. A test compares both.
+    It takes a third of the time of `json.dumps`. A test compares the results.
     """
     if not _is_common(exchange):
         return json.dumps(exchange.summary(), separators=(",", ":"))
     status, duration, cache, ended = exchange.status, exchange.duration, exchange.cache, exchange.ended
     target, user_agent = exchange.target, exchange.user_agent
     texts = len(exchange.method) + len(exchange.path) + len(exchange.query) + len(user_agent)
-    request = (_request if texts > _LONGEST_CACHED else _cached_request)(
+    request = (_request if texts > _MAX_CACHED_LENGTH else _cached_request)(
         exchange.client, user_agent, exchange.http_version, exchange.method, exchange.path, exchange.query,
         target.endpoint, target.namespace, target.repository, target.reference,
     )  # fmt: skip
@@ -50,7 +52,7 @@ def _request(
     repository: str,
     reference: str,
 ) -> str:
-    """Return the members that are the same whenever a client repeats a request."""
+    """Return the members of the JSON object that stay the same if a client repeats a request."""
     return (
         f'"client":{_quoted(client)},"user_agent":{_quoted(user_agent)},'
         f'"protocol":{_quoted(f"HTTP/{version}" if version else "")},"method":{_quoted(method)},'
@@ -63,7 +65,7 @@ _cached_request = lru_cache(_CACHED)(_request)
 
 
 def _is_common(exchange: Exchange) -> bool:
-    """Return whether the fields are unset that few exchanges have."""
+    """Return whether the fields that only few exchanges have are unset."""
     return not exchange.faults and (
         exchange.rule is None
         and exchange.replay_of is None

@@ -1,8 +1,7 @@
-"""The keys of filter expressions, a row for each in `KEYS`.
+"""The keys of filter expressions. `KEYS` has a row for each.
 
-To add a key, see docs/explanation/extending.md, "Add a filter key".
-
-Error messages, completion in the panel, the control API, breakpoints and expectations use this table.
+Error messages, completion in the panel, the control API, breakpoints and expectations use this table. To add
+a key, see docs/explanation/extending.md, "Add a filter key".
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ class FilterKey:
     """A key of filter expressions."""
 
     usage: str
-    """Which values are valid, for people."""
+    """The valid values, as text for users."""
 
     parse: Callable[[str], Filter | None]
     """Returns the filter for a value, or None if the value is invalid."""
@@ -38,20 +37,20 @@ class FilterKey:
     """Values that completion always offers."""
 
     seen: Values = lambda exchange: ()
-    """Returns the values of an exchange that completion offers; empty ones are left out."""
+    """Returns the values of an exchange that completion offers. Empty ones are omitted."""
 
 
 def _glob(value: str) -> Callable[[str], bool]:
-    """Return a test for the whole text, in any case; `*` also matches `/`.
+    """Return a test for the whole text that ignores case. `*` also matches `/`.
 
-    Every text matches itself, also one with brackets, which completion offers: `[slow] layers`.
+    Every text matches itself, even one with brackets such as `[slow] layers`, because completion offers it.
     """
     pattern = re.compile(rf"{fnmatch.translate(value)}|{re.escape(value)}\Z", re.IGNORECASE)
     return lambda text: pattern.match(text) is not None
 
 
 def _part(value: str) -> Callable[[str], bool]:
-    """Return a test for a part of the text, in any case; a glob may also match the whole text."""
+    """Return a test for a part of the text that ignores case. A glob may also match the whole text."""
     wanted = value.lower()
     if any(wild in value for wild in "*?["):
         matches = _glob(value)
@@ -60,7 +59,7 @@ def _part(value: str) -> Callable[[str], bool]:
 
 
 def _choice(attribute: str, choices: Iterable[str], none: str = "") -> FilterKey:
-    """A key whose values are fixed; `none` is the value of exchanges whose attribute is None."""
+    """Return a key with fixed values. `none` is the value of exchanges whose attribute is None."""
     value_of = attrgetter(attribute)
     known = {str(each): each for each in choices}
     words = (*known, *filter(None, (none,)))
@@ -75,7 +74,7 @@ def _choice(attribute: str, choices: Iterable[str], none: str = "") -> FilterKey
 
 
 def _flag(test: Filter) -> FilterKey:
-    """A key with the values true and false."""
+    """Return a key with the values true and false."""
 
     def parse(value: str) -> Filter | None:
         match value.lower():
@@ -89,7 +88,7 @@ def _flag(test: Filter) -> FilterKey:
 
 
 def _tested(test: Callable[[str], Callable[[str], bool]], values: Values) -> Callable[[str], Filter]:
-    """Return the `parse` of a key whose value is a test that one of the exchange's values must pass."""
+    """Return a `parse` function for a key. One of the exchange's values must pass the test for its value."""
 
     def parse(value: str) -> Filter:
         passes = test(value)
@@ -99,7 +98,7 @@ def _tested(test: Callable[[str], Callable[[str], bool]], values: Values) -> Cal
 
 
 def _listed(words: Iterable[str]) -> str:
-    """Return `hit, miss or none`."""
+    """Return words as a list with commas and `or`: `hit, miss or none`."""
     *others, last = words
     return f"{', '.join(others)} or {last}" if others else last
 
@@ -140,7 +139,7 @@ def _method(value: str) -> Filter:
 
 
 def _client_words(exchange: Exchange) -> tuple[str, ...]:
-    """Return the product (`docker`) and the address without port."""
+    """Return the client's product (`docker`), and its address without the port."""
     return exchange.user_agent.partition(" ")[0].partition("/")[0], exchange.client.rpartition(":")[0]
 
 
@@ -195,4 +194,4 @@ KEYS = {
 """All keys by name."""
 
 SHORT = {"ep": "endpoint", "repo": "repository", "ref": "reference", "ns": "namespace"}
-"""Short spellings of some keys."""
+"""Abbreviations of some keys."""

@@ -1,4 +1,4 @@
-"""Exchanges as HAR 1.2 (HTTP Archive), which browsers' developer tools and many others read.
+"""Formats exchanges as HAR 1.2 (HTTP Archive), which browsers' developer tools and other tools read.
 
 Source: http://www.softwareishard.com/blog/har-12-spec/. Fields that HAR does not have begin with `_`.
 """
@@ -25,7 +25,7 @@ _UNKNOWN = -1
 
 
 def har_pieces(exchanges: Iterable[Exchange], bodies: Bodies, base: str) -> Iterator[str]:
-    """Yield a HAR document, one piece for each exchange, so that the caller can pause in between.
+    """Yield a HAR document in one piece for each exchange, so that the caller can pause in between.
 
     `base` is the URL for requests without a Host. Connections without a request are omitted.
     """
@@ -41,7 +41,7 @@ def har_pieces(exchanges: Iterable[Exchange], bodies: Bodies, base: str) -> Iter
 
 
 def har_entry(exchange: Exchange, bodies: Bodies, base: str) -> dict[str, Any]:
-    """Return one entry. Times are in milliseconds; a size of -1 is unknown."""
+    """Return the entry for an exchange. Times are in milliseconds. A size of -1 is unknown."""
     kept = bodies.of(exchange)
     waited, received = _times(exchange)
     entry = {
@@ -113,7 +113,7 @@ def _pairs(pairs: Headers | list[tuple[str, str]]) -> list[dict[str, str]]:
 
 
 def _times(exchange: Exchange) -> tuple[float, float]:
-    """Return the milliseconds until the headers were sent, and from then to the last point."""
+    """Return the milliseconds until the headers were sent, and from then until the last event."""
     last = exchange.timeline[-1].at if exchange.timeline else 0.0
     sent = exchange.timeline.time_of(HeadersSent)
     head = last if sent is None else sent

@@ -1,6 +1,7 @@
-"""Repeats the request of an exchange: sent again through the listener, or as a command line for curl.
+"""Repeats the request of an exchange: sends it again through the listener, or formats a curl command.
 
-A replay passes rules and gate like any other request. Credentials are never kept, so both omit them.
+Rules and the gate apply to a replay like to any other request. Credentials are never recorded, so both omit
+them.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     import httpx
 
 MAX_RESPONSE = 64 * 1024 * 1024
-"""Bytes of a response that a replay reads before it disconnects."""
+"""Maximum number of bytes of a response that a replay reads before it disconnects."""
 
 _CONNECT = 5.0
 _WILDCARDS = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]"}  # noqa: S104 - compared, not bound
@@ -39,20 +40,20 @@ _HOP_BY_HOP = frozenset(
 """Headers that belong to the connection (RFC 9110, section 7.6.1), the host and the length."""
 
 _CURL_DEFAULTS = ("accept", "user-agent")
-"""Headers that curl sends unless it is told not to."""
+"""Headers that curl sends by default."""
 
 
 class ReplayError(Exception):
-    """The request cannot be repeated, or got no response; the message is one line."""
+    """The request cannot be repeated, or got no response. The message is one line."""
 
 
 class NoRequestError(ValueError):
-    """The exchange has no request that curl could send; the message says why."""
+    """The exchange has no request that curl can send. The message says why."""
 
 
 @dataclass(frozen=True, slots=True)
 class Replay:
-    """A request to be sent again. `left_out` has the names of headers that were secret."""
+    """A request to send again. `left_out` has the names of headers that were omitted as secret."""
 
     request: httpx.Request
     left_out: tuple[str, ...]
@@ -92,15 +93,15 @@ def replay_of(exchange: Exchange, listeners: Sequence[str], body: Body | None) -
     import httpx
 
     if exchange.endpoint is Endpoint.CONNECT:
-        raise ReplayError("this connection had no request that could be sent again")
+        raise ReplayError("this connection had no request to send again")
     if exchange.origin is Origin.SECOND or _has_secret_url(exchange):
-        raise ReplayError("a part of its URL is secret, and was not kept")
+        raise ReplayError("its URL contained a secret, which was not recorded")
     if body is not None and body.is_redacted:
-        raise ReplayError("its body has a secret, which was not kept")
+        raise ReplayError("its body contained a secret, which was not recorded")
     if _had_body(exchange) and (body is None or not body.is_whole):
-        raise ReplayError("its body was not kept; those of manifests are")
+        raise ReplayError("its body was not recorded; only the bodies of manifests are")
     if not _TOKEN.fullmatch(exchange.method):
-        raise ReplayError("its method is invalid and cannot be sent")
+        raise ReplayError("its method is invalid, so it cannot be sent")
     headers, left_out = _repeatable_headers(exchange)
     others = [(name, value) for name, value in headers if name != REPLAY.decode()]
     listener = _listener(exchange, listeners)
@@ -113,13 +114,13 @@ def replay_of(exchange: Exchange, listeners: Sequence[str], body: Body | None) -
             (REPLAY.decode(), str(exchange.id)),
         ],
         content=body.data if body is not None else None,
-        extensions={"target": _target_of(exchange).encode("ascii")},  # httpx would normalize the path
+        extensions={"target": _target_of(exchange).encode("ascii")},  # because httpx normalizes the path
     )
     return Replay(request, left_out)
 
 
 def _listener(exchange: Exchange, listeners: Sequence[str]) -> str:
-    """Return the listener with the port of the request's Host, or the first, as an address to connect to."""
+    """Return the URL to connect to: the listener with the port of the request's Host, or the first one."""
     port = exchange.request_header("host").rpartition(":")[2]
     found = next((url for url in listeners if url.rpartition(":")[2] == port), listeners[0])
     scheme, _, place = found.partition("://")
@@ -130,13 +131,13 @@ def _listener(exchange: Exchange, listeners: Sequence[str]) -> str:
 def curl(exchange: Exchange, base: str, body: Body | None = None) -> str:
     """Return a command for a POSIX shell that repeats the request.
 
-    `base` is the URL for requests without a Host, `body` the request's body, if it was kept. Comments before
-    the command name what it omits (credentials, other bodies). Raise `NoRequestError`.
+    `base` is the URL for requests without a Host. `body` is the request's body, if it was recorded. Comments
+    before the command list what it omits (credentials and other bodies). Raise `NoRequestError`.
     """
     if exchange.endpoint is Endpoint.CONNECT:
-        raise NoRequestError("this connection had no request that could be repeated")
+        raise NoRequestError("this connection had no request to repeat")
     if not _TOKEN.fullmatch(exchange.method):
-        raise NoRequestError("its method is invalid, and curl cannot send it")
+        raise NoRequestError("its method is invalid, so curl cannot send it")
     headers, left_out = _repeatable_headers(exchange)
     text = _text_of(body)
     lines = [f"# omitted, because it is secret: {name}" for name in left_out]
@@ -161,14 +162,14 @@ def _curl_method(method: str) -> list[str]:
 def _curl_headers(headers: Headers, *, has_body: bool) -> Iterator[str]:
     names = {name for name, _ in headers}
     for name, value in headers:
-        yield f"{name}: {value}" if value.strip() else f"{name};"  # curl's spelling of an empty one
+        yield f"{name}: {value}" if value.strip() else f"{name};"  # curl's syntax for an empty header
     for name in (*_CURL_DEFAULTS, "content-type") if has_body else _CURL_DEFAULTS:
         if name not in names:
             yield f"{name}:"
 
 
 def _text_of(body: Body | None) -> str | None:
-    """Return a body as an argument of a command; None if it is missing or cannot be one."""
+    """Return a body as the argument of a command, or None if it is missing or cannot be an argument."""
     if body is None or not body.is_whole or b"\0" in body.data:
         return None
     try:
@@ -178,14 +179,14 @@ def _text_of(body: Body | None) -> str | None:
 
 
 def url_of(exchange: Exchange, base: str) -> str:
-    """Return the URL of the request; `base` (a URL without a path) replaces a missing or invalid Host."""
+    """Return the URL of the request. `base` (a URL without a path) replaces a missing or invalid Host."""
     host = exchange.request_header("host")
     origin = f"{exchange.scheme}://{host}" if parse_authority(host) is not None else base
     return origin + _target_of(exchange)
 
 
 def _target_of(exchange: Exchange) -> str:
-    """Return path and query; the path, which was decoded, is percent-encoded again."""
+    """Return the path, percent-encoded again, and the query."""
     path = quote(exchange.path, safe=_PATH, errors="replace")
     if not exchange.query:
         return path
@@ -193,7 +194,7 @@ def _target_of(exchange: Exchange) -> str:
 
 
 def _repeatable_headers(exchange: Exchange) -> tuple[Headers, tuple[str, ...]]:
-    """Return the headers that another request can have, and the names of those that were secret."""
+    """Return the headers that can be sent again, and the names of those that were secret."""
     kept: list[tuple[str, str]] = []
     secret: list[str] = []
     for name, value in exchange.request_headers:
@@ -207,7 +208,7 @@ def _repeatable_headers(exchange: Exchange) -> tuple[Headers, tuple[str, ...]]:
 
 
 def _has_secret_url(exchange: Exchange) -> bool:
-    """Return whether a secret in path or query was replaced."""
+    """Return whether the path or query contained a secret, which was replaced."""
     return REDACTED in exchange.query or REDACTED in exchange.path
 
 
@@ -218,5 +219,5 @@ def _had_body(exchange: Exchange) -> bool:
 
 
 def _is_printable(value: str) -> bool:
-    """Return whether a value is printable ASCII, so that all servers read it alike."""
+    """Return whether a value is printable ASCII, which all servers interpret in the same way."""
     return all(" " <= character <= "~" or character == "\t" for character in value)

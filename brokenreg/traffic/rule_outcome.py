@@ -1,4 +1,4 @@
-"""What became of the rules that were evaluated for an exchange: data, which is worded where it is shown."""
+"""The outcomes of the rules that were evaluated for an exchange, as data. Their text is added where shown."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from enum import StrEnum
 
 
 class OutcomeKind(StrEnum):
-    """What became of a rule for one exchange."""
+    """The outcome of a rule for one exchange."""
 
     APPLIED = "applied"
     NO_EFFECT = "no-effect"
-    """It matched, but its faults changed nothing; this does not count as applied."""
+    """It matched, but its faults had no effect. This does not count as applied."""
     SKIPPED = "skipped"
-    """It matched, within its `skip`."""
+    """It matched, but was skipped because of its `skip`."""
     EXHAUSTED = "exhausted"
-    """It matched, but had been applied `times` times."""
+    """It matched, but had already been applied `times` times."""
     NOT_DRAWN = "not-drawn"
     """It matched, but lost its draw (`probability`)."""
     OTHER_ATTEMPT = "other-attempt"
@@ -23,7 +23,7 @@ class OutcomeKind(StrEnum):
     OTHER_LAYER = "other-layer"
     """It matches another layer of the manifest."""
     INAPPLICABLE = "inapplicable"
-    """None of its faults can be applied to such an exchange; the timeline has the reasons."""
+    """None of its faults can be applied to such an exchange. The timeline has the reasons."""
 
     @property
     def is_final(self) -> bool:
@@ -33,11 +33,11 @@ class OutcomeKind(StrEnum):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class EvaluatedRule:
-    """A rule as it was when it was evaluated. All its outcomes share one, which also identifies the rule.
+    """A rule at the time of its evaluation. All outcomes of the rule share one, which also identifies it.
 
-    `id` is 0 for a path rule; `source` is where the rule came from: `rules.yaml:12`, the path, ... `faults`
-    are as rules spell them: `{"type": <name>, <parameter>: <value>}`. `attempt` and `layer` are those that
-    it matches.
+    `id` is 0 for a path rule. `source` is where the rule came from, for example `rules.yaml:12` or the path.
+    `faults` are written as in rules: `{"type": <name>, <parameter>: <value>}`. `attempt` and `layer` are the
+    values that the rule matches.
     """
 
     id: int
@@ -53,10 +53,11 @@ class EvaluatedRule:
 
 @dataclass(frozen=True, slots=True)
 class RuleOutcome:
-    """What became of one rule for one exchange.
+    """The outcome of one rule for one exchange.
 
-    `matched` and `applied` are the counts of the rule immediately afterwards, where it counts by repository,
-    reference or client: those of this exchange. `attempt` is the number of this request among equal ones.
+    `matched` and `applied` are the counters of the rule immediately afterwards. If the rule counts separately
+    by repository, reference or client, they are the counters for this exchange. `attempt` is the number of
+    this request among equal ones.
     """
 
     rule: EvaluatedRule

@@ -1,9 +1,9 @@
-"""The events in the timeline of an exchange: a class for each kind, whose fields are its data.
+"""The events in the timeline of an exchange: one class for each kind. Its fields are the event's data.
 
 `kind` is the name in JSON. To add a kind, write a class, add it to the union at the end of its section, and
-write its words in timeline_text.py and its row in docs/reference/control-api.md; mypy and the tests report
-what is missing. The timeline replaces secrets in fields of type `str` and limits their length. Events of
-connections are in listening/connection_events.py, those of the proxy in upstream_events.py.
+add its text to timeline_text.py and a row to docs/reference/control-api.md. mypy and the tests report missing
+parts. The timeline replaces secrets in fields of type `str`, and limits their length. The events of
+connections are in listening/connection_events.py, and those of the proxy in upstream_events.py.
 """
 
 from __future__ import annotations
@@ -34,14 +34,14 @@ class RequestBodyReceived:
 
 @dataclass(frozen=True, slots=True)
 class HeadersSent:
-    """Status and headers of the response were sent."""
+    """The status and headers of the response were sent."""
 
     kind: ClassVar = "headers"
 
 
 @dataclass(frozen=True, slots=True)
 class ResponseCutShort:
-    """An error after the headers: the connection ends, because no error status can be sent any more."""
+    """An error occurred after the headers were sent, so the connection was closed without an error status."""
 
     kind: ClassVar = "response-cut-short"
     reason: str
@@ -49,7 +49,7 @@ class ResponseCutShort:
 
 @dataclass(frozen=True, slots=True)
 class CredentialReceived:
-    """The second origin received a credential; `credential` is its kind, never the secret."""
+    """The second origin received a credential. `credential` is its kind, never the secret."""
 
     kind: ClassVar = "credential"
     credential: str
@@ -57,7 +57,7 @@ class CredentialReceived:
 
 @dataclass(frozen=True, slots=True)
 class FirstRequestReceived:
-    """The connection's first request arrived; it has its own exchange."""
+    """The connection's first request arrived. It has its own exchange."""
 
     kind: ClassVar = "first-request"
 
@@ -71,13 +71,13 @@ class ExchangeEnded:
 
 @dataclass(frozen=True, slots=True)
 class PointsOmitted:
-    """The timeline was too long: `count` points are missing here."""
+    """The timeline was too long. `count` points are missing here."""
 
     kind: ClassVar = "points-omitted"
     count: int
 
 
-# Each request has these: one object serves all.
+# All exchanges share these objects.
 REQUEST_RECEIVED = RequestReceived()
 HEADERS_SENT = HeadersSent()
 EXCHANGE_ENDED = ExchangeEnded()
@@ -124,7 +124,7 @@ class FaultHadNoEffect:
 
 @dataclass(frozen=True, slots=True)
 class FaultNote:
-    """A fault says what it did."""
+    """A fault reports what it did."""
 
     kind: ClassVar = "fault-note"
     fault: str
@@ -138,7 +138,7 @@ FaultEvent = FaultsApplied | FaultInapplicable | FaultHadNoEffect | FaultNote
 
 @dataclass(frozen=True, slots=True)
 class HoldRequested:
-    """Somebody ordered that the response be held."""
+    """A user requested to hold the response. `by` is where the request came from."""
 
     kind: ClassVar = "hold-requested"
     by: str
@@ -146,7 +146,7 @@ class HoldRequested:
 
 @dataclass(frozen=True, slots=True)
 class BreakpointMatched:
-    """A breakpoint matched."""
+    """A breakpoint matched. `expression` is its filter."""
 
     kind: ClassVar = "breakpoint"
     expression: str
@@ -154,7 +154,7 @@ class BreakpointMatched:
 
 @dataclass(frozen=True, slots=True)
 class ResponseHeld:
-    """The response is held; `position` is a byte of the body, or null before the headers."""
+    """The response is held. `position` is a byte of the body, or null before the headers."""
 
     kind: ClassVar = "held"
     position: int | None
@@ -162,7 +162,7 @@ class ResponseHeld:
 
 @dataclass(frozen=True, slots=True)
 class ResponseEdited:
-    """Somebody changed status or headers of the held response."""
+    """A user changed the status or headers of the held response."""
 
     kind: ClassVar = "edited"
     changes: str
@@ -170,14 +170,14 @@ class ResponseEdited:
 
 @dataclass(frozen=True, slots=True)
 class ResponseResumed:
-    """The rest of the response is sent."""
+    """The response was resumed."""
 
     kind: ClassVar = "resumed"
 
 
 @dataclass(frozen=True, slots=True)
 class ResponseStepped:
-    """The next `size` bytes of the body are sent."""
+    """The response was stepped: the next `size` bytes of the body are sent."""
 
     kind: ClassVar = "stepped"
     size: int
@@ -205,7 +205,7 @@ GateEvent = (
 
 @dataclass(frozen=True, slots=True)
 class FabricationQueued:
-    """The image waits for its turn; `place` is its place in the queue, from 1."""
+    """The image waits to be fabricated. `place` is its place in the queue, from 1."""
 
     kind: ClassVar = "fabrication-queued"
     place: int
@@ -213,7 +213,7 @@ class FabricationQueued:
 
 @dataclass(frozen=True, slots=True)
 class FabricationStarted:
-    """The layers are being hashed, for about `seconds`."""
+    """Hashing of the layers has started. It takes about `seconds`."""
 
     kind: ClassVar = "fabrication-started"
     layers: int
@@ -223,7 +223,7 @@ class FabricationStarted:
 
 @dataclass(frozen=True, slots=True)
 class FabricationProgress:
-    """Layer `layer` is being hashed; `percent` of all bytes are done."""
+    """Layer `layer` is being hashed. `percent` of all bytes are done."""
 
     kind: ClassVar = "fabrication-progress"
     layer: int
@@ -234,12 +234,12 @@ class FabricationProgress:
 FabricationEvent = FabricationQueued | FabricationStarted | FabricationProgress
 
 WorkProgress = FabricationQueued | FabricationProgress
-"""How far the work is that a response waits for."""
+"""The progress of work that a response waits for."""
 
 TimelineEvent = ConnectionEvent | HTTPEvent | FaultEvent | GateEvent | UpstreamEvent | FabricationEvent
 
 AddEvent = Callable[[TimelineEvent], None]
-"""Adds a point to the timeline of an exchange, if that has not ended."""
+"""Adds a point to the timeline of an exchange, unless the exchange has ended."""
 
 KINDS: dict[str, type[TimelineEvent]] = {each.kind: each for each in get_args(TimelineEvent)}
 """All kinds by their names in JSON."""

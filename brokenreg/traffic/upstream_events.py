@@ -1,4 +1,4 @@
-"""The events of requests upstream and of the proxy's cache, for the timeline of an exchange."""
+"""The events of requests to upstreams and of the proxy's cache, for the timeline of an exchange."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import ClassVar
 
 
 class Cache(StrEnum):
-    """What part the proxy's cache had in a response."""
+    """How the proxy's cache was used for a response."""
 
     HIT = "hit"
     """The content was cached, and the upstream was not contacted."""
@@ -27,17 +27,17 @@ class Cache(StrEnum):
 
 
 class ListLimit(StrEnum):
-    """What limits the length of a list from an upstream."""
+    """The limit that truncated a list from an upstream."""
 
     PAGES = "pages"
     ENTRIES = "entries"
     VALUES = "values"
-    """JSON values in all pages; `count` is the number of pages before the limit."""
+    """The number of JSON values in all pages. `count` is the number of pages before the limit."""
 
 
 @dataclass(frozen=True, slots=True)
 class CacheUsed:
-    """What part the cache had in the response."""
+    """The cache was used for the response, as `result` says."""
 
     kind: ClassVar = "cache"
     result: Cache
@@ -45,7 +45,7 @@ class CacheUsed:
 
 @dataclass(frozen=True, slots=True)
 class UpstreamResponded:
-    """A request upstream got a response; `location` is its URL without scheme and query."""
+    """A request to an upstream got a response. `location` is its URL without scheme and query."""
 
     kind: ClassVar = "upstream-response"
     method: str
@@ -56,7 +56,7 @@ class UpstreamResponded:
 
 @dataclass(frozen=True, slots=True)
 class UpstreamFailed:
-    """A request upstream got no response that could be used."""
+    """A request to an upstream got no usable response."""
 
     kind: ClassVar = "upstream-failure"
     reason: str
@@ -64,7 +64,7 @@ class UpstreamFailed:
 
 @dataclass(frozen=True, slots=True)
 class RateLimited:
-    """The server responded with 429; the request is repeated after `seconds`."""
+    """The server responded with 429. The request is repeated after `seconds`."""
 
     kind: ClassVar = "rate-limited"
     server: str
@@ -73,7 +73,7 @@ class RateLimited:
 
 @dataclass(frozen=True, slots=True)
 class CredentialHelperFailed:
-    """A credential helper gave no credentials."""
+    """A credential helper failed to provide credentials."""
 
     kind: ClassVar = "credential-helper-failed"
     reason: str
@@ -81,7 +81,7 @@ class CredentialHelperFailed:
 
 @dataclass(frozen=True, slots=True)
 class CredentialsWithheld:
-    """A token service gets no credentials, because it may belong to somebody else."""
+    """A token service gets no credentials, because it is not known to belong to the upstream."""
 
     kind: ClassVar = "credentials-withheld"
     reason: str
@@ -89,14 +89,14 @@ class CredentialsWithheld:
 
 @dataclass(frozen=True, slots=True)
 class HeadInconclusive:
-    """The response to HEAD does not decide; GET follows."""
+    """The response to HEAD is inconclusive, so a GET follows."""
 
     kind: ClassVar = "head-inconclusive"
 
 
 @dataclass(frozen=True, slots=True)
 class ServedStale:
-    """The upstream failed, so cached content is served that it did not confirm."""
+    """The upstream failed, so cached content is served without its confirmation."""
 
     kind: ClassVar = "stale"
     reason: str
@@ -104,7 +104,7 @@ class ServedStale:
 
 @dataclass(frozen=True, slots=True)
 class NotCached:
-    """The content is passed on, but not cached."""
+    """The content is sent to the client, but not cached."""
 
     kind: ClassVar = "not-cached"
     reason: str
@@ -112,7 +112,7 @@ class NotCached:
 
 @dataclass(frozen=True, slots=True)
 class ListTruncated:
-    """The list from the upstream is longer than the limit; the rest is missing."""
+    """The list from the upstream exceeds a limit, so its end is missing."""
 
     kind: ClassVar = "list-truncated"
     limit: ListLimit
@@ -121,7 +121,7 @@ class ListTruncated:
 
 @dataclass(frozen=True, slots=True)
 class DownloadResumed:
-    """The download of a blob failed and continues at byte `offset`."""
+    """The download of a blob failed, and is resumed at byte `offset`."""
 
     kind: ClassVar = "download-resumed"
     offset: int

@@ -245,5 +245,5 @@ async def test_a_request_is_sent_again_through_the_listener(tmp_path: Path) -> N
             assert "Replay    of exchange 1" in await look(pilot, "G", "k", "enter")
             await look(pilot, "escape", "G", "r")
             await until_done(pilot)
-            assert "replay of exchange 2: its body was not kept" in said(pilot)
+            assert "replay of exchange 2: its body was not recorded" in said(pilot)
             assert server.log.end == 3

@@ -130,7 +130,7 @@ def test_a_manifest_with_a_token_in_it(registry: Brokenreg) -> None:
 def test_a_body_whose_secrets_were_replaced_is_not_sent_again() -> None:
     put = exchange("/v2/a/b/manifests/v1", "PUT", headers=(("content-type", "x/y"),), request_bytes=20)
     body = Body.of(b"x ghp_0123456789abcdefABCDEF0123", 32, is_document=True)
-    with pytest.raises(ReplayError, match="its body has a secret, which was not kept"):
+    with pytest.raises(ReplayError, match="its body contained a secret, which was not recorded"):
         replay_of(put, ["http://127.0.0.1:1"], body)
     assert "***" not in curl(put, "http://h", body)
     assert "# omitted, because it was not recorded: the body" in curl(put, "http://h", body)
@@ -138,7 +138,7 @@ def test_a_body_whose_secrets_were_replaced_is_not_sent_again() -> None:
 
 def test_a_path_that_cannot_be_read_is_not_sent_again_either() -> None:
     get = exchange("/v2/a/b/blobs/casey:***@x")
-    with pytest.raises(ReplayError, match="a part of its URL is secret"):
+    with pytest.raises(ReplayError, match="its URL contained a secret"):
         replay_of(get, ["http://127.0.0.1:1"], None)
 
 

@@ -81,8 +81,8 @@ def test_a_replay_of_a_replay_names_the_one_that_it_repeats() -> None:
 @pytest.mark.parametrize(
     ("seen", "told"),
     [
-        (exchange("/v2/a/blobs/uploads/x", "PATCH", request_bytes=9), "its body was not kept"),
-        (exchange("/v2/", "PUT", (("content-length", "3"),)), "its body was not kept"),
+        (exchange("/v2/a/blobs/uploads/x", "PATCH", request_bytes=9), "its body was not recorded"),
+        (exchange("/v2/", "PUT", (("content-length", "3"),)), "its body was not recorded"),
         (exchange("/v2/", query="token=x"), "secret"),
         (exchange("/v2/", origin=Origin.SECOND), "secret"),
         (exchange("/v2/", "G ET"), "method"),

@@ -131,7 +131,7 @@ class UpstreamAuth(httpx.Auth):
         elif self._credentials is not None:
             owner = upstream.netloc.decode("ascii")
             self._no_credentials_reason = (
-                f"none were sent to {place}: it is not known to belong to {owner}; if it does, add "
+                f"no credentials were sent to {place}: it is not known to belong to {owner}; if it does, add "
                 f"--upstream-realm {self._route.upstream}={realm.scheme}://{place}"
             )
             self._add_event(CredentialsWithheld(self._no_credentials_reason))

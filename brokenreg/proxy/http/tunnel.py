@@ -110,7 +110,10 @@ def _refusal(web_proxy: WebProxy, target: str, status: int) -> str:
     phrase = f" ({HTTPStatus(status).phrase})" if status in set(HTTPStatus) else ""
     message = f"the web proxy {web_proxy} responded with {status}{phrase} to CONNECT {target}"
     if status == 407 and web_proxy.authorization is None:
-        return f"{message}: it requires credentials; put the user name and password before the host in --upstream-proxy"
+        return (
+            f"{message}: it requires credentials; put the user name and password before the host in "
+            "--upstream-proxy"
+        )
     if status == 407:
         return f"{message}: it does not accept the configured credentials"
     if status in (403, 405) and not target.endswith(":443"):
