@@ -1,4 +1,4 @@
-"""docs/explanation/clients.md."""
+"""Writes docs/explanation/clients.md."""
 
 from __future__ import annotations
 
@@ -19,34 +19,36 @@ Results = Mapping[tuple[str, str], Seen]
 """By the names of fault and client."""
 
 _HEAD = """\
-# What clients do
+# What real clients do
 
-Made by `make clients` on {date}, from runs of real clients against a brokenreg of their own each. What is
-reported of requests is from the exchange log. Other versions may differ; run it to see what yours do.
+`make clients` made this page on {date}. It runs each case with a real client and a new brokenreg. Everything about
+requests is from the log of exchanges. Other versions may behave differently: run `make clients` to see what yours do.
 
 | client | version | pulls | pushes |
 | --- | --- | --- | --- |
 {versions}
 
-A case has {bound:.0f} s. *Recovers*: the client ends well, and the image is whole. *Fails*: it ends with an
-error. *Hangs*: it is still at it after {bound:.0f} s. Requests are those that the fault is about: for the
-second layer, for the manifest, of uploads. Seconds are of the whole command, on a busy machine.
+A case takes at most {bound:.0f} s. *Recovers* means that the client succeeds and that the image is complete. *Fails*
+means that the client ends with an error. *Hangs* means that the client has not ended after {bound:.0f} s. Only requests
+that the fault concerns are counted: those for the second layer, for the manifest, or of uploads. The time is that of
+the whole command, on a busy machine.
 
-To repeat one, write its rules to a file, start `brokenreg serve --scenario FILE`, and type what the table
-above says. REF is `127.0.0.1:8080/{image}`, two layers of 16 MiB; take away
-what the client has of it first. For a push it is any repository, for an image of two layers. In messages,
-REGISTRY is the registry, CLIENT the client's end of a connection, ELSEWHERE another address, DIR a folder.
+To repeat a case, write its rules to a file, start `brokenreg serve --scenario FILE`, and run the command in the table
+above. REF is `127.0.0.1:8080/{image}`, an image of two layers of 16 MiB. If
+the client already has layers of it, remove them first. For a push, REF is any repository, and the image has two layers.
+In messages, REGISTRY stands for the registry, CLIENT for the client's end of the connection, ELSEWHERE for another
+address, and DIR for a folder.
 """
 
 _NEWER = """\
-Newer versions are reported to do more: containerd repeats 500, 503 and 504 once (containerd#10898);
-containers/image, under skopeo and podman, resumes a layer with Range after its first cut, and treats a Range
-that gets a 200 as an error.
+Newer versions are reported to do more. containerd repeats 500, 503 and 504 once (containerd#10898). containers/image,
+which skopeo and podman use, resumes a layer with Range after its first cut, and treats a 200 in response to a Range
+request as an error.
 """
 
 
 def write_page(results: Results) -> None:
-    """Write it anew."""
+    """Write the page again."""
     head = _HEAD.format(
         date=time.strftime("%d %B %Y").lstrip("0"),
         versions="\n".join(_version(name, results) for name in DRIVERS),
@@ -59,7 +61,7 @@ def write_page(results: Results) -> None:
 
 
 def rules_of(fault: Fault) -> str:
-    """As the page shows them."""
+    """Return the rules of a fault as the page shows them."""
     return f"```yaml\n{fault.scenario}```\n"
 
 
@@ -92,4 +94,4 @@ def _said(seen: Seen) -> str:
     if seen.verdict != "fails":
         return ""
     said = seen.said.replace("`", "'")
-    return f" It says: `{said}`"
+    return f" Message: `{said}`"

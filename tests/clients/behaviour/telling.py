@@ -31,7 +31,7 @@ def story(seen: Seen) -> str:
     told = [_told(each, asked[place - 1] if place else None, seen) for place, each in enumerate(asked)]
     if len(told) > _SHOWN:
         left = len(told) - _FIRST - 1
-        told = [*told[:_FIRST], f"({left} more, alike)", told[-1]]
+        told = [*told[:_FIRST], f"({left} more like these)", told[-1]]
     return "; ".join(told)
 
 
