@@ -21,29 +21,30 @@ Results = Mapping[tuple[str, str], Seen]
 _HEAD = """\
 # What real clients do
 
-`make clients` made this page on {date}. It runs each case with a real client and a new brokenreg. Everything about
-requests is from the log of exchanges. Other versions may behave differently: run `make clients` to see what yours do.
+`make clients` made this page on {date}. It runs each case with a real client and a new brokenreg.
+Everything about requests is from the log of exchanges. Other versions may behave differently: run `make
+clients` to see what yours do.
 
 | client | version | pulls | pushes |
 | --- | --- | --- | --- |
 {versions}
 
-A case takes at most {bound:.0f} s. *Recovers* means that the client succeeds and that the image is complete. *Fails*
-means that the client ends with an error. *Hangs* means that the client has not ended after {bound:.0f} s. Only requests
-that the fault concerns are counted: those for the second layer, for the manifest, or of uploads. The time is that of
-the whole command, on a busy machine.
+A case takes at most {bound:.0f} s. *Recovers* means that the client succeeds and that the image is
+complete. *Fails* means that the client ends with an error. *Hangs* means that the client has not ended
+after {bound:.0f} s. Only requests that the fault concerns are counted: those for the second layer, for the
+manifest, or of uploads. The time is that of the whole command, on a busy machine.
 
-To repeat a case, write its rules to a file, start `brokenreg serve --scenario FILE`, and run the command in the table
-above. REF is `127.0.0.1:8080/{image}`, an image of two layers of 16 MiB. If
-the client already has layers of it, remove them first. For a push, REF is any repository, and the image has two layers.
-In messages, REGISTRY stands for the registry, CLIENT for the client's end of the connection, ELSEWHERE for another
-address, and DIR for a folder.
+To repeat a case, write its rules to a file, start `brokenreg serve --scenario FILE`, and run the command in
+the table above. REF is `127.0.0.1:8080/{image}`, an image of two layers of 16 MiB. If the client already
+has layers of it, remove them first. For a push, REF is any repository, and the image has two layers. In
+messages, REGISTRY stands for the registry, CLIENT for the client's end of the connection, ELSEWHERE for
+another address, and DIR for a folder.
 """
 
 _NEWER = """\
-Newer versions are reported to do more. containerd repeats 500, 503 and 504 once (containerd#10898). containers/image,
-which skopeo and podman use, resumes a layer with Range after its first cut, and treats a 200 in response to a Range
-request as an error.
+Newer versions are reported to do more. containerd repeats 500, 503 and 504 once (containerd#10898).
+containers/image, which skopeo and podman use, resumes a layer with Range after its first cut, and treats a
+200 in response to a Range request as an error.
 """
 
 
