@@ -1,70 +1,94 @@
-"""Describes in one line what is wrong with a document that pydantic refused, and what is valid."""
+"""Describes in one line what is wrong with a document that pydantic refused, and what is valid.
+
+Pydantic's own messages reach nobody: they name its types, and not what people can write instead.
+"""
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterator
-from typing import Any, get_args
+from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from brokenreg.redaction import redact_text
-from brokenreg.wording import counted, nearest
+from brokenreg.wording import counted, listed, near, nearest, quoted
 
 Location = tuple[int | str, ...]
 
 _LARGEST_SHOWN = 10**6
 """Larger bounds are internal limits, and messages do not offer them as valid values."""
 
-_WANTED = {
-    "bool_parsing": "write true or false",
-    "bool_type": "write true or false",
-    "dict_type": "is a mapping",
-    "float_parsing": "write a number",
-    "float_type": "write a number",
-    "int_from_float": "write a whole number",
-    "int_parsing": "write a whole number",
-    "int_parsing_size": "write a smaller number",
-    "int_type": "write a whole number",
-    "list_type": "is a list",
-    "missing": "is missing",
-    "model_type": "is a mapping",
-    "string_type": "write text",
-    "tuple_type": "is a list",
+_TRUTH = "use true or false"
+_WHOLE = "use a whole number"
+_NUMBER = "use a number"
+_TEXT = "use text"
+_MAPPING = "use a mapping, such as {name: value}"
+_LIST = "use a list, such as [a, b]"
+_VALID = {
+    "bool_parsing": _TRUTH,
+    "bool_type": _TRUTH,
+    "dataclass_type": _MAPPING,
+    "dict_type": _MAPPING,
+    "finite_number": _NUMBER,
+    "float_parsing": _NUMBER,
+    "float_type": _NUMBER,
+    "frozen_set_type": _LIST,
+    "int_from_float": _WHOLE,
+    "int_parsing": _WHOLE,
+    "int_parsing_size": "use a smaller number",
+    "int_type": _WHOLE,
+    "iterable_type": _LIST,
+    "list_type": _LIST,
+    "mapping_type": _MAPPING,
+    "model_attributes_type": _MAPPING,
+    "model_type": _MAPPING,
+    "none_required": "leave it out",
+    "path_type": "use a path",
+    "set_type": _LIST,
+    "string_sub_type": _TEXT,
+    "string_type": _TEXT,
+    "string_unicode": "use UTF-8",
+    "tuple_type": _LIST,
 }
-_WITHOUT_VALUE = ("dict_type", "extra_forbidden", "list_type", "missing", "model_type", "tuple_type")
+"""What is valid in place of a value, by the type of pydantic's error."""
+
+
+class InvalidValueError(ValueError):
+    """A value that is invalid; the message says what is valid. `describe_error` quotes the value before it.
+
+    The message of any other `ValueError` is complete: `describe_error` adds nothing to it.
+    """
 
 
 def error_location(error: ValidationError) -> Location:
     """Return the location of the problem that `describe_error` describes."""
-    return _first(error)["loc"]
+    # Pydantic adds the members of a union, and itself the words of its schemas: `function-before[...]`.
+    return tuple(part for part in _first(error)["loc"] if not _is_schema(part))
 
 
-def describe_error(
-    error: ValidationError, model: type[BaseModel], *, is_secret: bool = False, is_complete: bool = False
-) -> str:
+def describe_error(error: ValidationError, model: type[BaseModel], *, is_secret: bool = False) -> str:
     """Describe the first problem of a document that should be a `model`, without its location.
 
-    The invalid value is quoted, with its secrets replaced, except if it `is_secret`. With `is_complete`,
-    messages of our own validators stay unchanged.
+    The invalid value is quoted, with its secrets replaced, except if it `is_secret`.
     """
     first = _first(error)
-    if first["type"] == "extra_forbidden":
-        return f"is not known here; {nearest(str(first['loc'][-1]), _fields(model, first['loc'][:-1]))}"
-    said = _WANTED.get(first["type"]) or _bounded(first, model) or _otherwise(first)
-    given = first["input"]
-    is_hidden = (
-        is_secret
-        or (is_complete and first["type"] == "value_error")
-        or "'" in said
-        or first["type"] in _WITHOUT_VALUE
-    )
-    if isinstance(given, str | int | float) and not is_hidden:
-        value = f", not {redact_text(repr(given))[:100]}"
-        wanted, semicolon, advice = said.partition("; ") if said.startswith("write ") else (said, "", "")
-        said = f"{wanted}{value}{semicolon}{advice}"
-    return said
+    location = error_location(error)
+    match first["type"]:
+        case "extra_forbidden":
+            return _unknown(model, location)
+        case "missing":
+            return f"required{_example(_field(model, location))}"
+        case "value_error" | "assertion_error":
+            cause = first["ctx"]["error"]
+            if not isinstance(cause, InvalidValueError):
+                return str(cause)
+            valid = str(cause)
+        case _:
+            valid = _valid(first, model, location)
+    shown = "" if is_secret else _shown(first["input"])
+    return f"invalid value{shown}: {valid}" if valid else f"invalid value{shown}"
 
 
 def _first(error: ValidationError) -> ErrorDetails:
@@ -73,69 +97,112 @@ def _first(error: ValidationError) -> ErrorDetails:
     return next((each for each in errors if each["type"] == "extra_forbidden"), errors[0])
 
 
-def _otherwise(first: ErrorDetails) -> str:
+def _is_schema(part: int | str) -> bool:
+    return isinstance(part, str) and (part in ("int", "float", "str") or part.endswith("]"))
+
+
+def _shown(value: Any) -> str:
+    """Return a space and the value as messages show it."""
+    match value:
+        case None:
+            return ""
+        case bool():
+            return f" {quoted(str(value).lower())}"
+        case float():
+            return f" {quoted(f'{value:g}')}"
+        case list() | tuple():
+            return " (a list)"
+        case dict():
+            return " (a mapping)"
+        case str() | int():
+            return f" {quoted(redact_text(str(value)))}"
+    return ""
+
+
+def _unknown(model: type[BaseModel], location: Location) -> str:
+    """Return what is known in place of an unknown field, also if it belongs one level deeper."""
+    name, outer = str(location[-1]), _model_at(model, location[:-1])
+    fields = list(outer.model_fields)
+    if not fields:
+        return "unknown field: there are none here"
+    if near(name, fields) is None:
+        for field in fields:
+            inner = _inner(outer, field)
+            if inner is not None and name in inner.model_fields:
+                return f"unknown field: did you mean {field}.{name}?"
+    return f"unknown field: {nearest(name, fields)}"
+
+
+def _valid(first: ErrorDetails, model: type[BaseModel], location: Location) -> str:
+    """Return what is valid in place of a value; an empty string if that cannot be said."""
     context = first.get("ctx", {})
     match first["type"]:
-        case "literal_error":
-            return _choice(str(first["input"]), [each.strip("'") for each in _listed(context["expected"])])
+        case "literal_error" | "enum":
+            choices = [each.strip("'") for each in _choices(context["expected"])]
+            return nearest(str(first["input"]), choices, otherwise=f"use {listed(choices)}")
         case "string_too_short":
             least = int(context["min_length"])
-            return "write something" if least == 1 else f"write at least {counted(least, 'character')}"
+            return "use some text" if least == 1 else f"use at least {counted(least, 'character')}"
         case "string_too_long":
-            return f"write at most {counted(int(context['max_length']), 'character')}"
+            return f"use at most {counted(int(context['max_length']), 'character')}"
+        case "too_short":
+            return f"use at least {counted(int(context['min_length']), 'entry', 'entries')}"
         case "too_long":
-            return f"write at most {counted(int(context['max_length']), 'entry', 'entries')}"
+            return f"use at most {counted(int(context['max_length']), 'entry', 'entries')}"
         case "string_pattern_mismatch":
-            return f"write what matches {context['pattern']}"
-    return first["msg"].removeprefix("Value error, ")
+            example = _example(_field(model, location)).removeprefix(", ")
+            return f"use text {example}" if example else f"use text that matches {context['pattern']}"
+        case "multiple_of":
+            return f"use a multiple of {context['multiple_of']}"
+    return _VALID.get(first["type"]) or _range(first, model, location)
 
 
-def _bounded(first: ErrorDetails, model: type[BaseModel]) -> str:
+def _range(first: ErrorDetails, model: type[BaseModel], location: Location) -> str:
     """Return the valid range for a number that is out of bounds, or an empty string."""
     context = first.get("ctx", {})
     match first["type"]:
         case "greater_than":
-            return f"write more than {context['gt']}"
+            return f"use more than {context['gt']}"
         case "less_than":
-            return f"write less than {context['lt']}"
+            return f"use less than {context['lt']}"
         case "greater_than_equal":
-            least, most = context["ge"], _bound(model, first["loc"], "le")
+            least, most = context["ge"], _bound(_field(model, location), "le")
         case "less_than_equal":
-            least, most = _bound(model, first["loc"], "ge"), context["le"]
+            least, most = _bound(_field(model, location), "ge"), context["le"]
         case _:
             return ""
     if least is None:
-        return f"write {most} or less"
-    return f"write {least} or more" if most is None or most > _LARGEST_SHOWN else f"write {least} to {most}"
+        return f"use {most} or less"
+    return f"use {least} or more" if most is None or most > _LARGEST_SHOWN else f"use {least} to {most}"
 
 
-def _bound(model: type[BaseModel], location: Location, name: str) -> Any:
-    """Return the bound `ge` or `le` of a field, or None."""
-    for part in location[:-1]:
-        model = _inner(model, part) or model
-    field = model.model_fields.get(str(location[-1])) if location else None
-    metadata = field.metadata if field is not None else ()
-    return next((bound for each in metadata if (bound := getattr(each, name, None)) is not None), None)
-
-
-def _choice(given: str, known: list[str]) -> str:
-    near = difflib.get_close_matches(given, known, n=1)
-    if near:
-        return f"{given[:100]!r} is not valid; did you mean {near[0]}?"
-    return f"write {', '.join(known[:-1])} or {known[-1]}" if known[1:] else f"write {known[0]}"
-
-
-def _listed(expected: str) -> Iterator[str]:
-    """Yield the words in `'a', 'b' or 'c'`."""
+def _choices(expected: str) -> Iterator[str]:
+    """Yield the words in `'a', 'b' or 'c'`, which pydantic has in this form alone."""
     for each in expected.replace(" or ", ", ").split(", "):
         yield each.strip()
 
 
-def _fields(model: type[BaseModel], location: Location) -> list[str]:
-    """Return the fields at that location of a model."""
+def _example(field: FieldInfo | None) -> str:
+    """Return `, for instance ...` for a field with examples, or an empty string."""
+    return f", such as {field.examples[0]}" if field is not None and field.examples else ""
+
+
+def _bound(field: FieldInfo | None, name: str) -> Any:
+    """Return the bound `ge` or `le` of a field, or None."""
+    metadata = field.metadata if field is not None else ()
+    return next((bound for each in metadata if (bound := getattr(each, name, None)) is not None), None)
+
+
+def _field(model: type[BaseModel], location: Location) -> FieldInfo | None:
+    """Return the field at that location of a model, or None."""
+    return _model_at(model, location[:-1]).model_fields.get(str(location[-1])) if location else None
+
+
+def _model_at(model: type[BaseModel], location: Location) -> type[BaseModel]:
+    """Return the model at that location of a model."""
     for part in location:
         model = _inner(model, part) or model
-    return list(model.model_fields) or ["no parameters"]
+    return model
 
 
 def _inner(model: type[BaseModel], part: int | str) -> type[BaseModel] | None:
@@ -145,7 +212,7 @@ def _inner(model: type[BaseModel], part: int | str) -> type[BaseModel] | None:
 
 
 def _models(annotation: Any) -> Iterator[type[BaseModel]]:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+    if get_origin(annotation) is None and isinstance(annotation, type) and issubclass(annotation, BaseModel):
         yield annotation
     for each in get_args(annotation):
         yield from _models(each)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import unicodedata
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from functools import lru_cache
 
 
@@ -18,11 +18,70 @@ def form_for(count: int, noun: str, plural: str = "") -> str:
     return noun if count == 1 else plural or f"{noun}s"
 
 
-def nearest(name: str, known: Collection[str], form: str = "%s") -> str:
-    """Return `did you mean ...?` for a misspelled name, or all known names; `form` is their spelling."""
-    near = difflib.get_close_matches(name, known, n=1)
-    return f"did you mean {form % near[0]}?" if near else f"there are {', '.join(sorted(known))}"
+def quoted(value: object) -> str:
+    """Return a value as messages show it: in double quotes, safe for terminals, at most 100 characters."""
+    return f'"{printable(str(value))[:_LONGEST_QUOTED]}"'
 
+
+def listed(words: Iterable[str]) -> str:
+    """Return `a, b or c`."""
+    *others, last = words
+    return f"{', '.join(others)} or {last}" if others else last
+
+
+def near(name: str, known: Collection[str]) -> str | None:
+    """Return the known name that a misspelled or a foreign one probably means, or None."""
+    word = name.lower().replace("_", "-")
+    if word in known:
+        return word
+    meant = next((each for each, words in _MEANT.items() if each in known and word in words.split()), None)
+    return meant or next(iter(difflib.get_close_matches(name.lower(), known, n=1)), None)
+
+
+def nearest(name: str, known: Collection[str], form: str = "%s", otherwise: str = "") -> str:
+    """Return `did you mean ...?` for a misspelled name; else `otherwise`, or all known names.
+
+    `form` is how known names are spelled.
+    """
+    found = near(name, known)
+    if found is not None:
+        return f"did you mean {form % found}?"
+    return otherwise or f"use {listed(sorted(known))}"
+
+
+_LONGEST_QUOTED = 100
+
+_MEANT = {
+    "h2": "http2 http/2 http2.0 h2c 2",
+    "http/1.1": "http http1 http/1 1.1",
+    "repository": "repo image name",
+    "reference": "tag digest ref",
+    "client": "user-agent useragent agent",
+    "user": "username login",
+    "manifest": "image",
+    "times": "limit max count",
+    "at_least": "min minimum",
+    "at_most": "max maximum limit",
+    "probability": "chance percent rate share",
+    "dur": "delay duration time timeout seconds wait sleep",
+    "after": "bytes offset at position size",
+    "rate": "bandwidth speed bps",
+    "status": "code status-code statuscode",
+    "message": "text detail",
+    "expect": "expectations expects assert",
+    "rst": "reset",
+    "fin": "close",
+    "error": "5xx 500 502 503 504 400 401 403 status http-error",
+    "not-found": "404",
+    "rate-limit": "429 ratelimit",
+    "latency": "delay slow sleep wait",
+    "stall": "hang freeze",
+    "truncate": "cut short partial",
+    "throttle": "bandwidth limit",
+    "reset": "disconnect close rst",
+    "tls": "certificate cert ssl",
+}
+"""Words of other tools and of everyday language for names of ours."""
 
 _RIGHT_TO_LEFT = ("R", "AL", "AN")
 """Bidirectional classes (UAX #9) that make terminals reorder the text around them."""

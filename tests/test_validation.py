@@ -9,35 +9,38 @@ from brokenreg.rules.scenario import ScenarioError
 from brokenreg.rules.scenario_text import read_scenario
 from brokenreg.traffic.filter_keys import KEYS
 from brokenreg.validation import describe_error, error_location
+from brokenreg.wording import listed
 
 
 @pytest.mark.parametrize(
     ("scenario", "said"),
     [
-        ("expect: [{atleast: 1}]", "expect[0].atleast: is not known here; did you mean at_least?"),
+        ("expect: [{atleast: 1}]", "expect[0].atleast: unknown field: did you mean at_least?"),
         ("expect: [{zzz: 1}]",
-         "expect[0].zzz: is not known here; there are at_least, at_most, count, filter, name"),
-        ("expect: [{at_least: 1}]", "expect[0].filter: is missing"),
+         "expect[0].zzz: unknown field: use at_least, at_most, count, filter or name"),
+        ("expect: [{at_least: 1}]", "expect[0].filter: required, such as endpoint:layer status:206"),
         ("expect: [{filter: 'foo:1'}]",
-         f"expect[0].filter: there is no key 'foo'; there are {', '.join(KEYS)}"),
+         f'expect[0].filter: unknown key "foo": use {listed(KEYS)}'),
         ("expect: [{filter: 'status:9'}]",
-         "expect[0].filter: invalid status '9': use 404, 4xx, 400-499 or none"),
-        ("expect: [{filter: x, count: -1}]", "expect[0].count: write 0 or more, not '-1'"),
-        ("expect: [{filter: x, count: many}]", "expect[0].count: write a whole number, not 'many'"),
+         'expect[0].filter: invalid status "9": use 404, 4xx, 400-499 or none'),
+        ("expect: [{filter: x, count: -1}]", 'expect[0].count: invalid value "-1": use 0 or more'),
+        ("expect: [{filter: x, count: many}]", 'expect[0].count: invalid value "many": use a whole number'),
         ("rules: [{fault: error, match: {zzz: 1}}]",
-         "rules[0].match.zzz: is not known here; there are attempt, client, endpoint, header, layer, "
-         "method, protocol, reference, repository, user"),
+         "rules[0].match.zzz: unknown field: use attempt, client, endpoint, header, layer, "
+         "method, protocol, reference, repository or user"),
         ("rules: [{fault: {type: error, status: 999}}]",
-         "rules[0].fault.status: write 400 to 599, not '999'"),
+         'rules[0].fault.status: invalid value "999": use 400 to 599'),
         ("rules: [{fault: error, match: {endpoint: layers}}]",
-         "rules[0].match.endpoint: 'layers' is not valid; did you mean layer?"),
+         'rules[0].match.endpoint: invalid value "layers": did you mean layer?'),
         ("rules: [{fault: error, per: x}]",
-         "rules[0].per: write rule, repository, reference or client, not 'x'"),
-        ("rules: [{fault: error, enabled: maybe}]", "rules[0].enabled: write true or false, not 'maybe'"),
-        ("rules: [{fault: error, match: {client: ''}}]", "rules[0].match.client: write something, not ''"),
+         'rules[0].per: invalid value "x": use rule, repository, reference or client'),
+        ("rules: [{fault: error, enabled: maybe}]",
+         'rules[0].enabled: invalid value "maybe": use true or false'),
+        ("rules: [{fault: error, match: {client: ''}}]",
+         'rules[0].match.client: invalid value "": use some text'),
         ("rules: [{fault: error, times: 0}]",
-         "rules[0].times: write 1 or more, not '0'; to switch a rule off, write enabled: false"),
-        ("seed: abc", "seed: write a whole number, not 'abc'"),
+         'rules[0].times: invalid value "0": use 1 or more; to switch a rule off, set enabled to false'),
+        ("seed: abc", 'seed: invalid value "abc": use a whole number'),
     ],
 )  # fmt: skip
 def test_a_hint_names_what_is_valid_there(scenario: str, said: str) -> None:
@@ -63,16 +66,16 @@ def test_wherever_a_model_is_its_own_fields_are_named(document: dict[str, object
     with pytest.raises(ValidationError) as caught:
         _Outer.model_validate(document)
     assert error_location(caught.value)[-1] == "firs"
-    assert describe_error(caught.value, _Outer) == "is not known here; did you mean first?"
+    assert describe_error(caught.value, _Outer) == "unknown field: did you mean first?"
 
 
 def test_a_secret_is_not_quoted() -> None:
     with pytest.raises(ValidationError) as caught:
         _Inner.model_validate({"first": "hunter2"})
-    assert describe_error(caught.value, _Inner, is_secret=True) == "write a whole number"
+    assert describe_error(caught.value, _Inner, is_secret=True) == "invalid value: use a whole number"
 
 
 def test_a_password_in_a_url_is_not_quoted() -> None:
     with pytest.raises(ValidationError) as caught:
         _Inner.model_validate({"first": "http://casey:hunter2@h"})
-    assert describe_error(caught.value, _Inner) == "write a whole number, not 'http://***@h'"
+    assert describe_error(caught.value, _Inner) == 'invalid value "http://***@h": use a whole number'

@@ -88,7 +88,7 @@ def settings_from(options: Mapping[str, Any]) -> Settings:
         location = error_location(error)
         prefix = f"--{str(location[0]).replace('_', '-')}: " if location else ""
         is_secret = bool(location) and announces_secret(str(location[0]))
-        problem = describe_error(error, Settings, is_secret=is_secret, is_complete=True)
+        problem = describe_error(error, Settings, is_secret=is_secret)
         raise click.UsageError(f"{prefix}{problem}") from None
 
 

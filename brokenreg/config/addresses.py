@@ -8,10 +8,14 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, ConfigDict, Field
 
 from brokenreg.http.authority import authority, ip_address_of
+from brokenreg.wording import quoted
 
 _ADDRESS = re.compile(r"(?:\[(?P<v6>[0-9a-fA-F:.%a-z]+)\]|(?P<host>[A-Za-z0-9._-]+)):(?P<port>[0-9]{1,5})")
 _HOST = re.compile(r"[0-9a-zA-Z._-]+|[0-9a-fA-F:.]+")
 _DOTTED = re.compile(r"[0-9]+(?:\.[0-9]+){3}")
+
+
+_MAX_PORT = 65535
 
 
 class Address(BaseModel):
@@ -20,14 +24,18 @@ class Address(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     host: str
-    port: int = Field(ge=0, le=65535)
+    port: int = Field(ge=0, le=_MAX_PORT)
 
     @classmethod
     def parse(cls, text: str) -> Address:
         """Parse HOST:PORT or [IPv6]:PORT. Raise `ValueError`."""
         match = _ADDRESS.fullmatch(text)
         if match is None:
-            raise ValueError(f"{text!r} is not HOST:PORT, for instance 127.0.0.1:8080 or [::1]:8080")
+            raise ValueError(f"invalid address {quoted(text)}: {_address_hint(text)}")
+        if int(match["port"]) > _MAX_PORT:
+            raise ValueError(
+                f"invalid port {quoted(match['port'])}: use 1 to {_MAX_PORT}, or 0 for any free port"
+            )
         return cls(host=match["v6"] or match["host"], port=int(match["port"]))
 
     @property
@@ -40,11 +48,24 @@ class Address(BaseModel):
         return authority(self.host, self.port)
 
 
+def _address_hint(text: str) -> str:
+    """Return the address that is probably meant, or the form of all."""
+    place = text.partition("://")[2].rstrip("/") if "://" in text else text
+    port = place.removeprefix(":")
+    if port.isdigit():
+        return f"use 127.0.0.1:{port}, or 0.0.0.0:{port} for all interfaces"
+    if place != text and _ADDRESS.fullmatch(place):
+        return f"did you mean {place}?"
+    if _HOST.fullmatch(place) and ":" not in place:
+        return f"use {place}:PORT, such as {place}:8080"
+    return "use HOST:PORT, such as 127.0.0.1:8080 or [::1]:8080"
+
+
 def plain_url(text: str, example: str = "https://registry.example:5000") -> str:
     """Return a URL of the form http(s)://host[:port]. Raise `ValueError`, which quotes no password."""
     problem = _url_problem(text)
     if problem is not None:
-        raise ValueError(f"the URL {problem}; write one like {example}")
+        raise ValueError(f"the URL {problem}: use one such as {example}")
     return text.rstrip("/")
 
 
@@ -54,21 +75,21 @@ def _url_problem(text: str) -> str | None:
     if not is_url:
         return "does not begin with http:// or https://"
     if scheme not in ("http", "https"):
-        return f"begins with {scheme[:20]!r}, and only http:// and https:// are spoken"
+        return f"begins with {quoted(scheme[:20])}, not http:// or https://"
     place = rest.rstrip("/")
     if "@" in place:
-        return "has a user or a password before its host, which are taken from docker's and podman's files"
+        return "has a user or a password before its host; log in with docker or podman instead"
     if any(each in place for each in "/?#"):
         return "has something after its host and port"
     try:
         parts = urlsplit(text)
         host, port = parts.hostname or "", parts.port
     except ValueError:
-        return "has a port that is none (1 to 65535), or an address that is none"
+        return "has an invalid port or address"
     if port == 0:
         return "has port 0, to which nothing can connect"
     if not _HOST.fullmatch(host) or place.endswith(":") or not text.isprintable():
-        return "has a host that is none" if host else "has no host"
+        return "has an invalid host" if host else "has no host"
     # Some parsers read 010 as 8, others as 10: such a number is no address.
     is_address = not _DOTTED.fullmatch(host) or ip_address_of(host) is not None
     if max(map(len, host.split("."))) > 63 or not is_address:

@@ -8,6 +8,8 @@ from typing import Any, TypeVar
 from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic.config import JsonDict
 
+from brokenreg.validation import InvalidValueError
+
 Number = TypeVar("Number", int, float)
 
 
@@ -38,7 +40,7 @@ def within(least: float, most: float, wanted: str) -> AfterValidator:
 
     def check(value: Number) -> Number:
         if not least <= value <= most:
-            raise ValueError(f"write {wanted}")
+            raise InvalidValueError(f"use {wanted}")
         return value
 
     return AfterValidator(check)

@@ -25,6 +25,7 @@ from brokenreg.config.upstreams import (
 from brokenreg.config.users import AuthUser, sendable_token
 from brokenreg.oci.durations import parse_duration
 from brokenreg.oci.sizes import parse_size
+from brokenreg.wording import quoted
 
 _LONGEST = 10 * 365 * 24 * 3600.0
 """Maximum number of seconds that a token lasts."""
@@ -33,12 +34,10 @@ Duration = Annotated[float, from_text(parse_duration)]
 Size = Annotated[int, from_text(parse_size)]
 
 _TIMEOUT = within(0.001, 3600, "a duration from 1ms to 1h, for instance 60s")
-_TTL = within(0, 1e12, "a duration, 0s or more, for instance 60s; 0s: revalidate each time")
+_TTL = within(0, 1e12, "a duration of 0s or more, for instance 60s")
 _VERIFY = within(1, _LONGEST, 'a duration of 1s or more, for instance 24h, or "off"')
 _LOG_MEMORY = within(2**20, 2**40, "a size from 1MiB to 1TiB, for instance 64MiB")
-_MOST_DATA = within(
-    1, math.inf, "a size of more than 0, for instance 50GiB; leave it out for all of the disk"
-)
+_MOST_DATA = within(1, math.inf, "a size of more than 0, for instance 50GiB")
 
 
 def _usual_listen() -> tuple[Listen, ...]:
@@ -209,7 +208,7 @@ class Settings(BaseModel):
     def _are_different(cls, users: tuple[AuthUser, ...]) -> tuple[AuthUser, ...]:
         twice = _first_twice([user.name for user in users])
         if twice is not None:
-            raise ValueError(f"user {twice!r} is given twice")
+            raise ValueError(f"user {quoted(twice)} is given twice: remove one of them")
         return users
 
     @field_validator("upstream")
@@ -217,7 +216,7 @@ class Settings(BaseModel):
     def _have_one_place(cls, upstreams: tuple[Upstream, ...]) -> tuple[Upstream, ...]:
         twice = _first_twice([upstream.name for upstream in upstreams])
         if twice is not None:
-            raise ValueError(f"upstream {twice} is given twice")
+            raise ValueError(f"upstream {quoted(twice)} is given twice: remove one of them")
         return upstreams
 
     @property
@@ -244,8 +243,8 @@ class Settings(BaseModel):
         is_chosen = name != type(self).model_fields["default_upstream"].default
         if is_chosen and globs and not any(fnmatchcase(name, glob) for glob in globs):
             raise ValueError(
-                f"--default-upstream {name} is not allowed by --allow-upstream {' '.join(globs)}; "
-                f"add --allow-upstream {name}, or let the default be one of those"
+                f"--default-upstream {name} is not allowed by --allow-upstream {' '.join(globs)}: "
+                f"add --allow-upstream {name}, or choose another default"
             )
         return self
 
@@ -270,8 +269,8 @@ class Settings(BaseModel):
         is_used = self.upstream_proxy is not None and not self.offline
         if is_used and self.is_beyond_loopback and not self.allow_upstream:
             raise ValueError(
-                "--upstream-proxy needs --allow-upstream if --listen is reachable from other machines: "
-                "brokenreg cannot check the addresses that only the web proxy resolves; "
+                "--upstream-proxy requires --allow-upstream if other machines can reach --listen, because "
+                "brokenreg cannot check addresses that only the web proxy resolves: "
                 "add --allow-upstream NAME for each registry, or listen on 127.0.0.1"
             )
         return self
@@ -279,17 +278,19 @@ class Settings(BaseModel):
     @model_validator(mode="after")
     def _check(self) -> Self:
         if (self.cert is None) != (self.key is None):
-            raise ValueError("--cert and --key (CERT_FILE and KEY_FILE) go together")
+            raise ValueError(
+                "--cert and --key (CERT_FILE and KEY_FILE) require each other: pass both or neither"
+            )
         if self.cert is not None and self.tls is not None:
-            raise ValueError("--tls self-signed makes a certificate; leave it out, or --cert and --key")
+            raise ValueError("--tls self-signed excludes --cert and --key: remove either")
         if self.auth == "none" and self.auth_user:
-            raise ValueError("--auth-user needs --auth basic or --auth token; without it, no login is needed")
+            raise ValueError("--auth-user requires a login: add --auth basic or --auth token")
         if self.auth != "token" and self.token_lifetime is not None:
-            raise ValueError("--token-lifetime needs --auth token; without, no token is looked at")
+            raise ValueError("--token-lifetime requires tokens: add --auth token")
         if self.control is not None and not self.control.is_loopback and not self.control_token:
             raise ValueError(
-                f"--control {self.control} can be reached from elsewhere and needs --control-token; "
-                "or keep it on 127.0.0.1, or pass --control off"
+                f"other machines can reach --control {self.control}: add --control-token TOKEN, "
+                "listen on 127.0.0.1, or pass --control off"
             )
         return self
 

@@ -14,6 +14,8 @@ from brokenreg.http.authority import authority
 from brokenreg.oci.errors import OCIError
 from brokenreg.oci.names import is_component
 from brokenreg.oci.upstreams import check_upstream
+from brokenreg.redaction import redact_text
+from brokenreg.wording import quoted
 
 _GLOB = re.compile(r"(?:[A-Za-z0-9._:*?-]|\[[A-Za-z0-9.:!-]+\])+")
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]{0,19}")
@@ -51,7 +53,9 @@ class Upstream(BaseModel):
     def _parse(cls, text: str, *examples: str) -> Self:
         name, equals, url = text.partition("=")
         if not equals:
-            raise ValueError(f"{text!r} is not NAME=URL, for instance {' or '.join(examples)}")
+            raise ValueError(
+                f"invalid value {quoted(redact_text(text))}: use NAME=URL, such as {' or '.join(examples)}"
+            )
         logical = upstream_name(name)
         try:
             return cls(name=logical, url=plain_url(url, examples[0].partition("=")[2]))
@@ -76,8 +80,8 @@ def upstream_name(text: str) -> str:
         raise ValueError(error.message) from None
     if name in _OURS or not (is_component(name) or "." in name or ":" in name):
         raise ValueError(
-            f"an upstream cannot be called {text!r}: write a host, or a word of a-z and 0-9 "
-            f"(but not {' or '.join(_OURS)}, which paths begin with)"
+            f"invalid upstream {quoted(text)}: use a host, or a word of a-z and 0-9 "
+            f"other than {' and '.join(_OURS)}, which begin paths of brokenreg"
         )
     return name
 
@@ -86,7 +90,7 @@ def upstream_glob(text: str) -> str:
     """Return a glob spelled as names are: lower case, Docker Hub by its short name. Raise `ValueError`."""
     if not _GLOB.fullmatch(text):
         raise ValueError(
-            f"{text[:100]!r} is no glob of registries' names, for instance quay.io or '*.example'"
+            f"invalid glob {quoted(text)}: use one for names of registries, such as quay.io or '*.example'"
         )
     try:
         return check_upstream(text)

@@ -18,7 +18,7 @@ class AuthUser(BaseModel):
         """Parse NAME:PASSWORD. Raise `ValueError`, which quotes nothing of it."""
         name, _, password = text.partition(":")
         if not name or not password or not text.isprintable():
-            raise ValueError("a user is NAME:PASSWORD, both of them printable and not empty")
+            raise ValueError("use NAME:PASSWORD, both printable and not empty")
         return cls(name=name, password=SecretStr(password))
 
 
@@ -26,6 +26,6 @@ def sendable_token(token: str) -> str:
     """Return a token that clients can send in a header. Raise `ValueError`, which never quotes it."""
     if not token or not token.isprintable() or token != token.strip():
         raise ValueError(
-            "no client can send this token; write printable characters, with no space at either end"
+            "no client can send this token: use printable characters, without a space at either end"
         )
     return token

@@ -20,6 +20,7 @@ from brokenreg.runtime.runtime import ALL_NAMESPACES, Runtime
 from brokenreg.storage.records import CACHE_MARK
 from brokenreg.traffic.exchange import Exchange
 from brokenreg.traffic.filters import FilterError, parse_filter
+from brokenreg.wording import quoted
 
 JSON = "application/json"
 YAML = "application/yaml"
@@ -35,7 +36,7 @@ def _namespace(value: str) -> str:
     is_cache = value.startswith(CACHE_MARK) and is_upstream(value.removeprefix(CACHE_MARK))
     if value not in ("", ALL_NAMESPACES) and not is_component(value) and not is_cache:
         raise ValueError(
-            f'invalid namespace "{value[:100]}": use a component of a repository name, as in broken/in/team, '
+            f"invalid namespace {quoted(value)}: use a component of a repository name, as in broken/in/team, "
             f"or an upstream, as in {CACHE_MARK}quay.io"
         )
     return value

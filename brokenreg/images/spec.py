@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from brokenreg.oci.errors import ErrorCode, OCIError
 from brokenreg.oci.params import split_params
 from brokenreg.oci.sizes import format_size, parse_size
-from brokenreg.wording import counted
+from brokenreg.wording import counted, quoted
 
 RECIPE = 1
 """The number of the recipe that this package implements."""
@@ -76,11 +76,11 @@ class ImageSpec:
 
     def __post_init__(self) -> None:
         if not 0 <= self.layers <= MAX_LAYERS:
-            raise ValueError(f"layers is {self.layers}; an image has 0 to {MAX_LAYERS}")
+            raise ValueError(f"invalid layers {quoted(self.layers)}: use 0 to {MAX_LAYERS}")
         if self.size < 0:
-            raise ValueError(f"size is {self.size}; it cannot be negative")
+            raise ValueError(f"invalid size {quoted(self.size)}: use 0 or more")
         if self.seed not in _SEED_RANGE:
-            raise ValueError(f"seed is {self.seed}; it has 64 bits: {-(2**63)} to {2**63 - 1}")
+            raise ValueError(f"invalid seed {quoted(self.seed)}: use {-(2**63)} to {2**63 - 1}")
 
     @property
     def canonical(self) -> str:
@@ -107,7 +107,10 @@ def parse_random_tag(tag: str) -> ImageSpec:
     try:
         return spec_from(split_params(tag, PARAMETERS))
     except ValueError as error:
-        raise OCIError(400, ErrorCode.BAD_REQUEST, f"tag {tag[:200]!r}: {error}") from error
+        example = "broken/random:layers-3_size-1024"
+        raise OCIError(
+            400, ErrorCode.BAD_REQUEST, f"broken/random:{tag[:200]}: {error}; for instance {example}"
+        ) from error
 
 
 def spec_from(
@@ -122,7 +125,7 @@ def spec_from(
     size = _size(values["size"]) if "size" in values else size
     if layers is None or size is None:
         missing = " and ".join(name for name, value in (("layers", layers), ("size", size)) if value is None)
-        raise ValueError(f"{missing} missing; write layers-<number>_size-<bytes>[_seed-<number>]")
+        raise ValueError(f"{missing} missing: use layers-<number>_size-<bytes>[_seed-<number>]")
     return ImageSpec(layers=layers, size=size, seed=_integer("seed", values.get("seed", "0")), salt=salt)
 
 
@@ -133,14 +136,14 @@ def check_limit(spec: ImageSpec, limit: int) -> None:
         raise OCIError(
             400,
             ErrorCode.BAD_REQUEST,
-            f"layers x size is {counted(total, 'byte')} ({format_size(total)}); "
-            f"this registry fabricates images of at most {limit} ({format_size(limit)})",
+            f"layers x size is {counted(total, 'byte')} ({format_size(total)}): use at most "
+            f"{limit} ({format_size(limit)}), or start brokenreg with another --fabricate-limit",
         )
 
 
 def _integer(name: str, text: str) -> int:
     if not _INTEGER.fullmatch(text):
-        raise ValueError(f"{name} {text[:100]!r} is not a whole number")
+        raise ValueError(f"invalid {name} {quoted(text)}: use a whole number")
     return int(text)
 
 

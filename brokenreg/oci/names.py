@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from brokenreg.oci.errors import ErrorCode, OCIError
-from brokenreg.wording import counted
+from brokenreg.wording import counted, quoted
 
 _COMPONENT = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
 _ONE = re.compile(_COMPONENT)
@@ -23,16 +23,22 @@ def check_name(name: str) -> str:
         raise OCIError(
             400,
             ErrorCode.NAME_INVALID,
-            f"repository name of {counted(len(name), 'character')}; at most {MAX_NAME} are allowed",
+            f"the repository name has {counted(len(name), 'character')}: use at most {MAX_NAME}",
         )
     if not _NAME.fullmatch(name):
         raise OCIError(
             400,
             ErrorCode.NAME_INVALID,
-            f"invalid repository name {name!r}: components of a-z and 0-9, "
-            "joined inside by one of . _ __ - and separated by /",
+            f"invalid repository name {quoted(name)}: {_name_hint(name)}",
         )
     return name
+
+
+def _name_hint(name: str) -> str:
+    """Return the name that is probably meant, or the form of all."""
+    if _NAME.fullmatch(name.lower()):
+        return f"use lower case, such as {name.lower()}"
+    return "use components of a-z and 0-9, joined inside by one of . _ __ - and separated by /"
 
 
 def is_component(text: str) -> bool:
@@ -51,7 +57,7 @@ def check_tag(tag: str) -> str:
         raise OCIError(
             400,
             ErrorCode.TAG_INVALID,
-            f"invalid tag {tag[:200]!r}: up to 128 of A-Z a-z 0-9 _ . - and no . or - at its start",
+            f"invalid tag {quoted(tag)}: use up to 128 of A-Z a-z 0-9 _ . - and neither . nor - at the start",
         )
     return tag
 

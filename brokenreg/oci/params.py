@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Collection
+
+from brokenreg.wording import nearest, quoted
 
 
 def split_params(text: str, names: Collection[str]) -> dict[str, str]:
@@ -25,10 +26,10 @@ def split_params(text: str, names: Collection[str]) -> dict[str, str]:
                 continue
             raise ValueError(_unknown(piece, [spelling for spelling, _ in by_spelling]))
         if name in values:
-            raise ValueError(f"parameter {spell(name)!r} is given twice")
+            raise ValueError(f"parameter {quoted(spell(name))} is given twice: remove one of them")
         values[name] = piece[len(spell(name)) + 1 :]
         if not values[name]:
-            raise ValueError(f"parameter {spell(name)!r} has no value; write {spell(name)}-<value>")
+            raise ValueError(f"parameter {quoted(spell(name))} has no value: use {spell(name)}-<value>")
         last = name
     return values
 
@@ -45,6 +46,4 @@ def spell(name: str) -> str:
 
 def _unknown(piece: str, spellings: list[str]) -> str:
     key = piece.partition("-")[0]
-    near = difflib.get_close_matches(key, spellings, n=1)
-    hint = f"; did you mean {near[0]!r}?" if near else ""
-    return f"unknown parameter {key!r}; there are {', '.join(sorted(spellings))}{hint}"
+    return f"unknown parameter {quoted(key)}: {nearest(key, spellings)}"

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from brokenreg.oci.errors import ErrorCode, OCIError
 from brokenreg.oci.names import check_name
 from brokenreg.oci.upstreams import check_upstream, looks_like_host, name_at
+from brokenreg.wording import quoted
 
 RESERVED = "broken/"
 """The first component of everything that brokenreg itself provides."""
@@ -80,12 +81,13 @@ def _strip(name: str) -> tuple[str, tuple[str, ...], str]:
         faults.append(fault)
     if f"{rest}/".startswith(IN):
         raise OCIError(
-            400, ErrorCode.NAME_INVALID, f"{name!r}: a namespace comes first, {IN}<namespace>/<image>"
+            400, ErrorCode.NAME_INVALID, f"invalid repository name {quoted(name)}: put {IN}<namespace>/ first"
         )
     if not rest or rest == "broken":
         raise OCIError(
             400,
             ErrorCode.NAME_INVALID,
-            f"{name!r} names no image; write {IN}<namespace>/<image> or {_WITH}<fault>_<key>-<value>/<image>",
+            f"{quoted(name)} names no image: "
+            f"use {IN}<namespace>/<image> or {_WITH}<fault>_<key>-<value>/<image>",
         )
     return namespace, tuple(faults), rest

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import re
 
+from brokenreg.wording import quoted
+
+_LETTERS = ("k", "m", "g", "t", "p")
 _UNITS: dict[str, int] = {"": 1, "b": 1}
-for _power, _letter in enumerate("kmgtp", start=1):
+for _power, _letter in enumerate(_LETTERS, start=1):
     _UNITS[f"{_letter}b"] = 1000**_power
     _UNITS[f"{_letter}ib"] = 1024**_power
 _MOST_DIGITS = 18
@@ -19,12 +22,23 @@ def parse_size(text: str) -> int:
     match = _SIZE.fullmatch(text)
     unit = match[3].lower() if match else ""
     if match is None or unit not in _UNITS:
-        raise ValueError(f"invalid size {text[:100]!r}: write bytes as 1024, 64KiB, 10MB or 1.5GiB")
+        raise ValueError(f"invalid size {quoted(text)}: {_hint(text)}")
     whole, part = match[1], match[2] or ""
     scaled, rest = divmod(int(whole + part) * _UNITS[unit], int(f"1{'0' * len(part)}"))
     if rest:
-        raise ValueError(f"invalid size {text[:100]!r}: not a whole number of bytes")
+        raise ValueError(f"invalid size {quoted(text)}: use a whole number of bytes")
     return scaled
+
+
+def _hint(text: str) -> str:
+    """Return the size that is probably meant by `64K`, `64 KiB` or `64KiB/s`, or the form of all."""
+    match = _SIZE.match(text.replace(" ", "").removesuffix("/s"))
+    if match is not None:
+        number, unit = text[: match.end(1)].strip(), match[3].lower()
+        unit = f"{unit.upper()}iB" if unit in _LETTERS else match[3]
+        if match[2] is None and match.end() == len(match.string) and unit.lower() in _UNITS:
+            return f"did you mean {number}{unit}?"
+    return "use bytes, such as 1024, 64KiB, 10MB or 1.5GiB"
 
 
 def whole_number(text: str) -> int | None:

@@ -17,6 +17,7 @@ from brokenreg.oci.names import check_tag, check_upload_id
 from brokenreg.oci.resolution import PREPARED, RESERVED, Base
 from brokenreg.oci.scopes import Scope, parse_scopes
 from brokenreg.oci.upstreams import check_upstream, spellings
+from brokenreg.wording import quoted
 
 _NO_BASE = Base()
 TOKEN_PATH = "/token"  # noqa: S105 - a path, not a password
@@ -151,7 +152,7 @@ def _parse_path(path: str, base: Base) -> Target:
         return Target(Endpoint.CATALOG)
     endpoint, name, reference = _split(path)
     if endpoint is Endpoint.OTHER:
-        error = OCIError(404, ErrorCode.UNSUPPORTED, f"no such endpoint: {path[:200]!r}; see /v2/")
+        error = OCIError(404, ErrorCode.UNSUPPORTED, _unknown_path(path))
         return Target(Endpoint.OTHER, error=error)
     target = _named(endpoint, name, base, reference)
     if target.error is not None:
@@ -161,6 +162,15 @@ def _parse_path(path: str, base: Base) -> Target:
     except OCIError as error:
         return replace(target, error=error)
     return target
+
+
+def _unknown_path(path: str) -> str:
+    """Return what is probably meant by a path that is no endpoint's."""
+    if path.startswith("/v1/"):
+        return (
+            f'no endpoint {quoted(path)}: the control API has another address, which "brokenreg serve" prints'
+        )
+    return f"no endpoint {quoted(path)}: use one such as /v2/<repository>/manifests/<tag>"
 
 
 def token_target(scopes: Sequence[Scope], base: Base = _NO_BASE) -> Target:

@@ -10,6 +10,7 @@ from brokenreg.oci.errors import OCIError
 from brokenreg.oci.names import is_tag
 from brokenreg.oci.target import Endpoint
 from brokenreg.traffic.matching import BLOBS, OR, WILD, Match, any_of
+from brokenreg.wording import quoted
 
 _BY_DIGEST = frozenset({*BLOBS, Endpoint.REFERRERS})
 _WITHOUT_REPOSITORY = frozenset({Endpoint.PING, Endpoint.CATALOG})
@@ -31,7 +32,7 @@ def rule_conflict(faults: Sequence[Fault], match: Match, endpoint: str) -> str |
             return problem
         if inner := next((each for each in faults[place + 1 :] if fault.shadows(each)), None):
             return (
-                f"{fault.name} responds itself, so {inner.name} after it is never applied; "
+                f"{fault.name} responds itself, so {inner.name} after it is never applied: "
                 f"put {inner.name} before {fault.name}"
             )
     return None
@@ -39,9 +40,9 @@ def rule_conflict(faults: Sequence[Fault], match: Match, endpoint: str) -> str |
 
 def _wrong_endpoint(fault: Fault, endpoint: str) -> str:
     if endpoint != Endpoint.CONNECT:
-        return f"{fault.name} is applied before a request, at endpoint connect, and not at {endpoint}"
+        return f"{fault.name} is only for endpoint connect, not for {endpoint}: remove the endpoint"
     others = [name for name, kind in CATALOGUE.items() if kind.default_endpoint == Endpoint.CONNECT]
-    return f"{fault.name} needs a request, and endpoint connect has none; use {' or '.join(others)}"
+    return f"{fault.name} needs a request, and endpoint connect has none: use {' or '.join(others)}"
 
 
 def _connection_conflict(faults: Sequence[Fault], match: Match) -> str | None:
@@ -49,8 +50,8 @@ def _connection_conflict(faults: Sequence[Fault], match: Match) -> str | None:
         return "only one fault can be applied to a connection"
     if beyond := match.beyond_connections():
         return (
-            f"match.{beyond[0]} needs a request; to match a connection, use `attempt`, or `client` with an "
-            "address or network"
+            f"match.{beyond[0]} is for requests: to match a connection, use attempt, or client with an "
+            "address or a network"
         )
     return None
 
@@ -58,28 +59,28 @@ def _connection_conflict(faults: Sequence[Fault], match: Match) -> str | None:
 def _match_conflict(match: Match, endpoints: Collection[Endpoint]) -> str | None:
     """Return why a match can never match at these endpoints, in one line, or None."""
     if match.layer is not None and Endpoint.LAYER not in endpoints:
-        return f"match.layer needs endpoint layer, and the endpoint is {_spelled(endpoints)}"
+        return f"a layer number needs endpoint layer, not {_spelled(endpoints)}: set the endpoint to layer"
     if match.repository is not None:
         if not set(endpoints) - _WITHOUT_REPOSITORY and not any_of(match.repository)(""):
-            return f"requests at endpoint {_spelled(endpoints)} have no repository; remove match.repository"
+            return f"requests at endpoint {_spelled(endpoints)} have no repository: remove match.repository"
         for glob in match.repository.split(OR):
             if problem := _repository_problem(glob):
-                return f"match.repository {glob[:100]!r} {problem}"
+                return f"match.repository {quoted(glob)} {problem}"
     if match.reference is not None:
         if not set(endpoints) - _WITHOUT_REFERENCE and not any_of(match.reference)(""):
-            return f"requests at endpoint {_spelled(endpoints)} have no tag or digest; remove match.reference"
+            return f"requests at endpoint {_spelled(endpoints)} have no tag or digest: remove match.reference"
         for glob in match.reference.split(OR):
             if WILD.search(glob):
                 continue
             if not _is_reference(glob):
                 return (
-                    f"match.reference {glob[:100]!r} is neither a tag nor a digest; to match the "
-                    "beginning of a digest, use a glob such as sha256:0123*"
+                    f"match.reference {quoted(glob)} is neither a tag nor a digest: for the beginning of "
+                    "one, use a glob such as sha256:0123*"
                 )
             if not set(endpoints) - _BY_DIGEST and not is_digest(glob):
                 return (
-                    f"match.reference {glob[:100]!r} is not a digest, and the endpoint "
-                    f"{_spelled(endpoints)} is requested by digest; use a glob such as sha256:0123*"
+                    f"match.reference {quoted(glob)} is not a digest, and endpoint "
+                    f"{_spelled(endpoints)} is requested by digest: use one, or a glob such as sha256:0123*"
                 )
     return None
 
@@ -95,11 +96,11 @@ def _is_reference(text: str) -> bool:
 def _repository_problem(glob: str) -> str:
     """Return why no repository can have that name, or an empty string."""
     if glob.startswith("/") or (glob.endswith("/") and len(glob) > 1):
-        return "begins or ends with a slash, which a name cannot"
+        return "begins or ends with a slash, which a name cannot: remove it"
     if glob != glob.lower():
-        return "has capital letters, which a name cannot"
+        return f"has capital letters, which a name cannot: use {glob.lower()}"
     if ":" in glob.rpartition("/")[2] and not WILD.search(glob):
-        return "has a tag; use match.reference for it"
+        return "has a tag: put the tag into match.reference"
     return ""
 
 

@@ -27,7 +27,8 @@ class Expectation(BaseModel):
         None, description="name"
     )
     filter: Annotated[str, AfterValidator(_checked)] = Field(
-        description="filter expression, for example `endpoint:layer status:206`"
+        description="filter expression, for example `endpoint:layer status:206`",
+        examples=["endpoint:layer status:206"],
     )
     count: _Count | None = Field(None, description="exact number")
     at_least: _Count | None = Field(None, description="minimum number")
@@ -36,9 +37,11 @@ class Expectation(BaseModel):
     @model_validator(mode="after")
     def _check(self) -> Self:
         if self.count is not None and (self.at_least is not None or self.at_most is not None):
-            raise ValueError("count is exact and excludes at_least and at_most; remove one or the other")
+            raise ValueError("count excludes at_least and at_most: remove either")
         if self.at_least is not None and self.at_most is not None and self.at_least > self.at_most:
-            raise ValueError(f"at_least {self.at_least} is more than at_most {self.at_most}")
+            raise ValueError(
+                f"at_least {self.at_least} is more than at_most {self.at_most}: swap or change them"
+            )
         return self
 
     def is_met(self, got: int) -> bool:

@@ -23,9 +23,9 @@ from brokenreg.oci.names import is_component
 from brokenreg.oci.params import join_params, split_params
 from brokenreg.oci.resolution import RESERVED
 from brokenreg.oci.target import Endpoint, Target
-from brokenreg.rules.rule import Rule
+from brokenreg.rules.rule import ALL_FAULTS, Rule
 from brokenreg.traffic.matching import Match
-from brokenreg.wording import nearest
+from brokenreg.wording import nearest, quoted
 
 _IMAGE_DEFAULTS = {"layers": "3", "size": "1MiB", "seed": "0"}
 _RULE_PARAMETERS = ("skip", "times", "probability")
@@ -76,7 +76,7 @@ class PathRules:
         name = target.repository.removeprefix(RESERVED)
         if name == "random":
             return []
-        fault = _known_fault(name, _OTHER_KINDS)
+        fault = _known_fault(name, _OTHER_KINDS, f"{RESERVED}%s")
         rule = None
         if target.endpoint is Endpoint.MANIFEST and not is_digest(target.reference):
             rule = _of_tag(fault, target.reference)[0]
@@ -96,20 +96,20 @@ def prefix_of(rule: Rule) -> str:
         probability=rule.probability,
     )
     if rule != plain or len(rule.fault) != 1:
-        raise ValueError("a path can contain only one fault, its endpoint, skip, times and probability")
+        raise ValueError("a path can have only one fault, its endpoint, skip, times and probability")
     (fault,) = rule.fault
     _check_path(fault, rule)
     given = {} if rule.match.endpoint is None else {"endpoint": rule.match.endpoint}
     params = join_params({**given, **_counting(rule)})
     component = "_".join(filter(None, (fault.name, fault.spelled(), params)))
     if not is_component(component):
-        raise ValueError(f"{component!r} is not valid in a repository name, which must be lower case")
+        raise ValueError(f"{quoted(component)} is invalid in a repository name, which is in lower case")
     try:
         read = _rule_of_prefix(component)
     except OCIError as error:
         raise ValueError(error.message) from None
     if read != rule:
-        raise ValueError(f"{component!r} would be parsed as a different rule")
+        raise ValueError(f"{quoted(component)} would be read as another rule")
     return f"{RESERVED}with/{component}/"
 
 
@@ -164,15 +164,15 @@ def _rule(fault: type[Fault], values: dict[str, str]) -> Rule:
 def _check_path(fault: Fault, rule: Rule) -> None:
     if rule.endpoint == Endpoint.CONNECT:
         raise _NoPathError(
-            f"{fault.name} is applied before the path is known; use `brokenreg rules add {fault.name}`, or a "
-            "scenario file"
+            f"{fault.name} is applied to connections, before a request has a path: "
+            f'run "brokenreg rules add {fault.name}", or use a scenario file'
         )
 
 
 def _check_image(fault: type[Fault], rule: Rule) -> None:
     if rule.endpoint not in _OF_IMAGES:
         raise _NoPathError(
-            f"the fault applies at endpoint {rule.endpoint}, which is not part of an image; "
+            f"{fault.name} is applied at endpoint {rule.endpoint}, which no pull of this image requests: "
             f"use {RESERVED}with/{fault.name}/<repository>"
         )
 
@@ -201,10 +201,10 @@ def _names(fault: type[Fault]) -> tuple[str, ...]:
     return (*fault.model_fields, *_IMAGE_DEFAULTS, *_RULE_PARAMETERS, "endpoint")
 
 
-def _known_fault(name: str, others: tuple[str, ...] = ()) -> type[Fault]:
-    """Return a fault by name. Raise `OCIError` 404 NAME_UNKNOWN that suggests a fault or one of `others`."""
+def _known_fault(name: str, others: tuple[str, ...] = (), form: str = f"{_WITH}/%s") -> type[Fault]:
+    """Return a fault by name. Raise `OCIError` 404 NAME_UNKNOWN that suggests a fault, or one of `others`."""
     fault = CATALOGUE.get(name)
     if fault is None:
-        hint = nearest(name, [*CATALOGUE, *others], f"{RESERVED}%s")
-        raise OCIError(404, ErrorCode.NAME_UNKNOWN, f"{RESERVED}{name} is not a fault; {hint}")
+        hint = nearest(name, [*CATALOGUE, *others], form, otherwise=f"{ALL_FAULTS} for the list")
+        raise OCIError(404, ErrorCode.NAME_UNKNOWN, f"no fault {quoted(name)}: {hint}")
     return fault

@@ -25,10 +25,13 @@ from brokenreg.faults.catalogue.parameters import Share
 from brokenreg.oci.target import Endpoint
 from brokenreg.rules.conflicts import rule_conflict
 from brokenreg.traffic.matching import Match
-from brokenreg.validation import describe_error, error_location
-from brokenreg.wording import counted, nearest
+from brokenreg.validation import InvalidValueError, describe_error, error_location
+from brokenreg.wording import counted, nearest, quoted
 
 _MAX_FAULTS = 8
+
+ALL_FAULTS = 'run "brokenreg faults"'
+"""What helps whoever looks for a fault."""
 
 FAULT = {"title": "Fault", "type": "object", "required": ["type"]}
 """Stands for a fault in the JSON Schema of a rule; `fault_schema` describes the faults."""
@@ -45,11 +48,24 @@ def fault_of(value: Any) -> Fault:
     if isinstance(value, str):
         value = {"type": value}
     if not isinstance(value, dict) or not isinstance(value.get("type"), str):
-        raise ValueError("write {type: <fault>, <parameter>: <value>, ...}; `brokenreg faults` lists them")  # noqa: TRY004
+        raise ValueError(_not_a_fault(value))  # noqa: TRY004 - pydantic wants it so
     kind = CATALOGUE.get(_name_of(value))
     if kind is None:
-        raise ValueError(f"there is no fault {value['type'][:100]!r}; {nearest(value['type'], CATALOGUE)}")
+        raise ValueError(unknown_fault(value["type"]))
     return kind.model_validate({key: each for key, each in value.items() if key != "type"})
+
+
+def unknown_fault(name: str) -> str:
+    """Return that there is no fault of that name, and which one is probably meant."""
+    return f"no fault {quoted(name)}: {nearest(name, CATALOGUE, otherwise=ALL_FAULTS)}"
+
+
+def _not_a_fault(value: Any) -> str:
+    """Return how a fault is written; if its name is a key, `{truncate: {after: 64KiB}}`, with that name."""
+    keys = list(value) if isinstance(value, dict) else []
+    if name := next((key for key in keys if key in CATALOGUE), None):
+        return f"required: did you mean {{type: {name}}}?"
+    return f"use {{type: FAULT, PARAMETER: VALUE, ...}}; {ALL_FAULTS} for the list"
 
 
 def _name_of(value: Any) -> str:
@@ -72,7 +88,7 @@ def _schema_of(kind: type[Fault]) -> dict[str, Any]:
 def _faults(value: Any) -> tuple[Fault, ...]:
     values = value if isinstance(value, list | tuple) else [value]
     if not 1 <= len(values) <= _MAX_FAULTS:
-        raise ValueError(f"{counted(len(values), 'fault')}; a rule has 1 to {_MAX_FAULTS}")
+        raise ValueError(f"{counted(len(values), 'fault')} in a rule: use 1 to {_MAX_FAULTS}")
     faults = []
     for each in values:
         try:
@@ -139,7 +155,7 @@ class Rule(BaseModel):
     def _is_applied(cls, value: float | None, info: ValidationInfo) -> float | None:
         if value is not None and value <= 0:
             least = "1 or more" if info.field_name == "times" else "more than 0"
-            raise ValueError(f"write {least}; to switch a rule off, write enabled: false")
+            raise InvalidValueError(f"use {least}; to switch a rule off, set enabled to false")
         return value
 
     @model_validator(mode="after")
@@ -200,13 +216,19 @@ def spell_field(field: Sequence[str | int]) -> str:
 def rule_of(document: Any) -> Rule:
     """Return the rule in a JSON or YAML document. Raise `FieldError`."""
     if not isinstance(document, dict):
-        raise FieldError((), "a rule is a mapping, for instance {fault: {type: truncate, after: 64KiB}}")
+        raise FieldError((), "a rule is a mapping, such as {fault: {type: truncate, after: 64KiB}}")
     if document.get("fault") is None:
-        raise FieldError(("fault",), "is missing; write for instance {type: truncate, after: 64KiB}")
+        raise FieldError(("fault",), _missing_fault(document))
     try:
         return Rule.model_validate({**document, "fault": _faults_of(document["fault"])})
     except ValidationError as error:
         raise FieldError.of(error, Rule) from None
+
+
+def _missing_fault(document: dict[str, Any]) -> str:
+    """Return that a rule needs a fault; if a fault is one of its keys, `error: 503`, with that fault."""
+    name = next((key for key in document if key in CATALOGUE), "")
+    return f"required: did you mean {{type: {name}}}?" if name else "required, such as {type: error}"
 
 
 def _faults_of(value: Any) -> list[Fault]:

@@ -35,9 +35,7 @@ class RuleBooks:
 
     def __init__(self, seed: int, positions: Positions, initial: Sequence[SourcedScenario] = ()) -> None:
         if (total := sum(len(sourced.scenario.rules) for sourced in initial)) > MAX_RULES:
-            raise ScenarioError(
-                f"the files have {counted(total, 'rule')} together; the maximum is {MAX_RULES}"
-            )
+            raise ScenarioError(f"{counted(total, 'rule')} in all scenario files: use at most {MAX_RULES}")
         self._seed = seed
         self._initial = initial
         self._positions = positions
@@ -65,8 +63,8 @@ class RuleBooks:
         if len(self._books) >= MAX_NAMESPACES:
             raise FieldError(
                 (),
-                f"the limit of {MAX_NAMESPACES} namespaces with rules is reached; "
-                "clear one with POST /v1/reset?namespace=NAME",
+                f"{MAX_NAMESPACES} namespaces have rules, which is the limit: "
+                'run "brokenreg rules clear --namespace NAME" for one that is no longer used',
             )
 
     def evaluate(self, exchange: Exchange, path_rules: Sequence[PathRule]) -> list[RuleHit]:

@@ -52,12 +52,14 @@ class SourcedScenario:
 def scenario_of(document: Any) -> Scenario:
     """Return the scenario in a JSON document. Raise `FieldError`."""
     if not isinstance(document, dict):
-        raise FieldError((), "a scenario is a mapping with `rules`, and perhaps `name`, `seed` and `expect`")
+        raise FieldError(
+            (), "a scenario is a mapping with the key rules, and optionally name, seed and expect"
+        )
     rules = document.get("rules") or []
     if not isinstance(rules, list):
-        raise FieldError(("rules",), "is a list of rules")
+        raise FieldError(("rules",), 'use a list of rules: put "- " before each rule')
     if len(rules) > MAX_RULES:
-        raise FieldError(("rules",), f"has {len(rules)} rules; the maximum is {MAX_RULES}")
+        raise FieldError(("rules",), f"too many rules ({len(rules)}): use at most {MAX_RULES}")
     read = []
     for place, each in enumerate(rules):
         try:

@@ -44,12 +44,14 @@ def load_scenario(path: Path) -> SourcedScenario:
 def decode_scenario(content: bytes, source: str) -> SourcedScenario:
     """Return the scenario in the bytes of a YAML text. Raise `ScenarioError`."""
     if len(content) > MAX_TEXT:
-        raise ScenarioError(f"{source}:1: is longer than {MAX_TEXT} bytes, which is the maximum")
+        raise ScenarioError(f"{source}:1: the file is too long: use at most {MAX_TEXT} bytes")
     try:
         return read_scenario(content.decode(), source)
     except UnicodeDecodeError as error:
         line = 1 + content.count(b"\n", 0, error.start)
-        raise ScenarioError(f"{source}:{line}: byte {error.start} is not UTF-8") from None
+        raise ScenarioError(
+            f"{source}:{line}: byte {error.start} is not UTF-8: save the file as UTF-8"
+        ) from None
 
 
 def _content(path: Path) -> bytes:
@@ -68,7 +70,7 @@ def write_scenario(scenario: Scenario) -> str:
     if any(character in text for character in _BREAKS):
         text = yaml.safe_dump(document, sort_keys=False, width=110)
     if len(text.encode()) > MAX_TEXT:
-        raise ScenarioError(f"the file would be longer than {MAX_TEXT} bytes, which is the maximum")
+        raise ScenarioError(f"the scenario is too long: at most {MAX_TEXT} bytes can be read again")
     return text
 
 

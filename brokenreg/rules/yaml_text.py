@@ -23,7 +23,7 @@ from yaml.events import (
     SequenceStartEvent,
 )
 
-from brokenreg.wording import counted
+from brokenreg.wording import counted, quoted
 
 Lines = dict[tuple[str | int, ...], int]
 """The line of each field of a document, from 1."""
@@ -50,15 +50,24 @@ def read_yaml(text: str) -> tuple[Any, Lines]:
     An empty text returns None. Raise `YAMLTextError` if the text is not valid.
     """
     if len(text) > MAX_TEXT:
-        raise YAMLTextError(1, f"{counted(len(text), 'character')}; the maximum is {MAX_TEXT}")
+        raise YAMLTextError(1, f"the text has {counted(len(text), 'character')}: use at most {MAX_TEXT}")
     reader = _Reader(_events(text))
     try:
         return reader.document(), reader.lines
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        raise YAMLTextError(mark.line + 1 if mark else 1, f"is not YAML: {error.problem}") from None
+        raise YAMLTextError(mark.line + 1 if mark else 1, _problem_of(text, mark, error)) from None
     except yaml.YAMLError as error:
-        raise YAMLTextError(1, f"is not YAML: {str(error).partition(chr(10))[0]}") from None
+        raise YAMLTextError(1, f"invalid YAML: {str(error).partition(chr(10))[0]}") from None
+
+
+def _problem_of(text: str, mark: yaml.Mark | None, error: yaml.MarkedYAMLError) -> str:
+    """Return what is wrong with a text that is not YAML; a tab, which people do not see, by its name."""
+    lines = text.split("\n")
+    line = lines[mark.line] if mark and mark.line < len(lines) else ""
+    if "\t" in line[: len(line) - len(line.lstrip())]:
+        return "invalid YAML: a tab in the indentation: use spaces"
+    return f"invalid YAML: {error.problem}"
 
 
 def _events(text: str) -> Iterator[Event]:
@@ -80,7 +89,9 @@ class _Reader:
             if isinstance(event, DocumentStartEvent):
                 documents += 1
                 if documents > 1:
-                    raise YAMLTextError(_line(event), "a second document begins here; only one is allowed")
+                    raise YAMLTextError(
+                        _line(event), 'a second document begins: remove "---" and what follows'
+                    )
             elif isinstance(event, NodeEvent):
                 value = self._node(event, ())
         return value
@@ -106,10 +117,10 @@ class _Reader:
         while not isinstance(event := next(self._events), MappingEndEvent):
             if not isinstance(event, ScalarEvent):
                 self._check(event, place)
-                raise YAMLTextError(_line(event), "a key must be a word")
+                raise YAMLTextError(_line(event), "invalid key (a list or a mapping): use a word")
             key = event.value
             if key in values:
-                raise YAMLTextError(_line(event), f"duplicate key {key[:100]!r}")
+                raise YAMLTextError(_line(event), f"duplicate key {quoted(key)}: remove one of the two")
             values[key] = self._node(next(self._events), (*place, key))
             self.lines[*place, key] = _line(event)
         return values
@@ -117,15 +128,16 @@ class _Reader:
     def _check(self, event: Event, place: tuple[str | int, ...]) -> None:
         self._nodes += 1
         if self._nodes > _MAX_NODES:
-            raise YAMLTextError(_line(event), f"more than {_MAX_NODES} values")
+            raise YAMLTextError(_line(event), f"too many values: use at most {_MAX_NODES}")
         if isinstance(event, AliasEvent) or getattr(event, "anchor", None) is not None:
             raise YAMLTextError(
-                _line(event), "anchors (&) and aliases (*) are not supported; put globs in quotes"
+                _line(event),
+                'anchors (&) and aliases (*) are not supported: put globs in quotes, such as "*/app"',
             )
         if (tag := getattr(event, "tag", None)) not in (None, "!"):
-            raise YAMLTextError(_line(event), f"YAML tags such as {tag!r} are not supported")
+            raise YAMLTextError(_line(event), f"unsupported YAML tag {quoted(tag)}: remove it")
         if isinstance(event, MappingStartEvent | SequenceStartEvent) and len(place) >= _MAX_DEPTH:
-            raise YAMLTextError(_line(event), f"nested deeper than {_MAX_DEPTH} levels")
+            raise YAMLTextError(_line(event), f"nested too deeply: use at most {_MAX_DEPTH} levels")
 
 
 def _line(event: Event) -> int:

@@ -7,14 +7,13 @@ breakpoints and expectations share these expressions; filter_keys.py has the key
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from brokenreg.traffic.exchange import Ended
 from brokenreg.traffic.filter_keys import KEYS, SHORT, Filter
-from brokenreg.wording import counted
+from brokenreg.wording import counted, listed, nearest, quoted
 
 _TOKEN = re.compile(r'\s*(?:(\|)|((?:[^\s|"]|"[^"]*")+))')
 _MAX_LENGTH = 4096
@@ -46,7 +45,7 @@ def parse_filter(text: str, moment: Moment = ANY_TIME) -> Filter:
     Raise `FilterError`, also if no exchange can match at the moment when the filter is evaluated.
     """
     if len(text) > _MAX_LENGTH:
-        raise FilterError(f"the filter has {counted(len(text), 'character')}; the maximum is {_MAX_LENGTH}")
+        raise FilterError(f"the filter has {counted(len(text), 'character')}: use at most {_MAX_LENGTH}")
     alternatives: list[list[Filter]] = [[]]
     dead: list[str] = [""]
     for token in _tokens(text):
@@ -57,9 +56,9 @@ def parse_filter(text: str, moment: Moment = ANY_TIME) -> Filter:
             alternatives[-1].append(_term(token))
             dead[-1] = dead[-1] or (token if _normalized(token) in moment.never else "")
     if len(alternatives) > 1 and not all(alternatives):
-        raise FilterError("a term is missing beside `|`: use for instance status:5xx | held:true")
+        raise FilterError('a term is missing beside "|": use for instance status:5xx | held:true')
     if all(dead):
-        raise FilterError(f"nothing matches: {dead[0]!r} is never true of {moment.name}")
+        raise FilterError(f"{quoted(dead[0])} never matches {moment.name}")
     return _combined([_combined(terms, all) for terms in alternatives], any)
 
 
@@ -84,7 +83,7 @@ def _tokens(text: str) -> list[str]:
     while text[position:].strip():
         match = _TOKEN.match(text, position)
         if match is None:
-            raise FilterError(f"a quotation mark is not closed in {text[position:].strip()[:100]!r}")
+            raise FilterError(f"a quotation mark is not closed: {text[position:].strip()[:100]}")
         tokens.append(match[1] or match[2])
         position = match.end()
     return tokens
@@ -96,19 +95,33 @@ def _term(token: str) -> Filter:
         return lambda exchange: not inner(exchange)
     name, colon, value = token.partition(":")
     if not colon or '"' in name:
+        _check_word(token)
         name, value = "path", token
     name, value = SHORT.get(name.lower(), name.lower()), value.replace('"', "")
     key = KEYS.get(name)
     if key is None:
-        raise FilterError(f"there is no key {name[:100]!r}; {_nearest(name)}")
+        raise FilterError(f"unknown key {quoted(name)}: {_nearest(name, value)}")
     if colon and not value:
-        raise FilterError(f"{name}: needs a value: {key.usage}")
+        raise FilterError(f"{name} needs a value: use {key.usage}")
     found = key.parse(value)
     if found is None:
-        raise FilterError(f"invalid {name} {value[:100]!r}: use {key.usage}")
+        raise FilterError(
+            f"invalid {name} {quoted(value)}: {nearest(value, key.choices, otherwise=f'use {key.usage}')}"
+        )
     return found
 
 
-def _nearest(name: str) -> str:
-    near = difflib.get_close_matches(name, [*KEYS, *SHORT], n=1)
-    return f"did you mean {near[0]!r}?" if near else f"there are {', '.join(KEYS)}"
+def _check_word(token: str) -> None:
+    """Refuse `status=500`, which would be a part of the path."""
+    name, equals, value = token.partition("=")
+    if equals and SHORT.get(name.lower(), name.lower()) in KEYS:
+        raise FilterError(f"invalid term {quoted(token)}: did you mean {name}:{value}?")
+
+
+def _nearest(name: str, value: str) -> str:
+    owner = next((key for key, each in KEYS.items() if name in each.choices), None)
+    if owner is not None:
+        return f"did you mean {owner}:{name}?"
+    if name == "path" or not value:
+        return f"use {listed(KEYS)}"
+    return nearest(name, [*KEYS, *SHORT], otherwise=f"use {listed(KEYS)}")

@@ -24,6 +24,8 @@ from brokenreg.oci.target import Endpoint, Target
 from brokenreg.redaction import REDACTED, SCHEMES, announces_secret, is_flag
 from brokenreg.traffic.exchange import Exchange
 from brokenreg.traffic.redaction import redact_header
+from brokenreg.validation import InvalidValueError
+from brokenreg.wording import quoted
 
 EndpointName = Literal[
     "any",
@@ -50,7 +52,7 @@ Glob = Annotated[str, StringConstraints(min_length=1, max_length=512)]
 
 def _check_alternatives(globs: str) -> str:
     if not all(globs.split(OR)):
-        raise ValueError("has an empty alternative; write `a|b` for a or b")
+        raise InvalidValueError("remove the empty alternative; a|b matches a or b")
     return globs
 
 
@@ -110,11 +112,12 @@ class Match(BaseModel):
     def _can_match(cls, header: dict[str, str] | None) -> dict[str, str] | None:
         for name, glob in (header or {}).items():
             if not _HEADER_NAME.fullmatch(name):
-                raise ValueError(f"{name[:100]!r} is not the name of a header; write for instance user-agent")
+                raise ValueError(f"invalid header name {quoted(name)}: use one such as user-agent")
             if not _may_match(name.lower(), glob):
                 raise ValueError(
-                    f"{name}: secrets are not kept, so no rule can match one; to match a user, write "
-                    "match.user; to match a scheme, write 'Basic *' or 'Bearer *'; to match any value, '*'"
+                    f"secrets are not kept, so no rule can match header {quoted(name)}: "
+                    'use the field user for a user, "Basic *" or "Bearer *" for a scheme, '
+                    '"*" for any value'
                 )
         return header
 

@@ -113,28 +113,28 @@ def test_the_log_file_takes_each_exchange(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "problem"),
     [
-        (["--listen", "nowhere"], "--listen: 'nowhere' is not HOST:PORT"),
-        (["--listen", "127.0.0.1:99999"], "--listen"),
-        (["--control", "0.0.0.0:0"], "needs --control-token"),
+        (["--listen", "nowhere"], '--listen: invalid address "nowhere": use nowhere:PORT'),
+        (["--listen", "127.0.0.1:99999"], '--listen: invalid port "99999": use 1 to 65535'),
+        (["--control", "0.0.0.0:0"], "add --control-token TOKEN"),
         (["--control-token", ""], "--control-token: no client can send this token"),
         (["--control-token", "t\n"], "--control-token: no client can send this token"),
         (["--control-token", " t"], "--control-token: no client can send this token"),
-        (["--cert", "x.pem"], "go together"),
+        (["--cert", "x.pem"], "--cert and --key (CERT_FILE and KEY_FILE) require each other"),
         (["--tls", "magic"], "self-signed"),
-        (["--fabricate-limit", "much"], "--fabricate-limit: invalid size 'much'"),
-        (["--v2-catalog-delay", "soon"], "--v2-catalog-delay: invalid duration 'soon'"),
+        (["--fabricate-limit", "much"], '--fabricate-limit: invalid size "much"'),
+        (["--v2-catalog-delay", "soon"], '--v2-catalog-delay: invalid duration "soon"'),
         (["--no-such-option"], "--no-such-option"),
         (
             ["--upstream", "a.b=127.0.0.1:5000"],
-            "--upstream: a.b: the URL does not begin with http:// or https://; ",
+            "--upstream: a.b: the URL does not begin with http:// or https://: ",
         ),
         (
             ["--upstream", "a.b=ftp://c"],
-            "--upstream: a.b: the URL begins with 'ftp', and only http:// and https://",
+            '--upstream: a.b: the URL begins with "ftp", not http:// or https://',
         ),
         (
             ["--upstream", "a.b=http://c:99999"],
-            "--upstream: a.b: the URL has a port that is none (1 to 65535)",
+            "--upstream: a.b: the URL has an invalid port or address",
         ),
         (["--upstream", "a.b=http://c:0"], "--upstream: a.b: the URL has port 0"),
         (
@@ -147,7 +147,7 @@ def test_the_log_file_takes_each_exchange(tmp_path: Path) -> None:
         ),
         (
             ["--upstream", "a.b=http://"],
-            "--upstream: a.b: the URL has no host; write one like https://mirror.",
+            "--upstream: a.b: the URL has no host: use one such as https://mirror.",
         ),
         (
             ["--upstream", "a.b=http://0177.0.0.1:5000"],
@@ -156,7 +156,7 @@ def test_the_log_file_takes_each_exchange(tmp_path: Path) -> None:
         (["--upstream", f"a.b=http://{'a' * 64}.c"], "--upstream: a.b: the URL has a host that is neither"),
         (
             ["--upstream-realm", "https://auth.example"],
-            "--upstream-realm: 'https://auth.example' is not NAME=URL, for instance quay.io=https://auth.example",
+            '--upstream-realm: invalid value "https://auth.example": use NAME=URL, such as quay.io=https://auth.',
         ),
         (
             ["--default-upstream", "0177.0.0.1"],
@@ -166,18 +166,24 @@ def test_the_log_file_takes_each_exchange(tmp_path: Path) -> None:
             ["--listen", "127.0.0.1:0=127.1.2.300:5000"],
             '--listen: invalid upstream "127.1.2.300:5000": use a host name, an IPv4 address of four ',
         ),
-        (["--log-memory", "1023KiB"], "--log-memory: write a size from 1MiB to 1TiB, for instance 64MiB"),
-        (["--log-memory", "much"], "--log-memory: invalid size 'much'"),
-        (["--verify-interval", "0s"], "--verify-interval: write a duration of 1s or more, for instance 24h"),
-        (["--upstream", "a.b=http://c d"], "--upstream: a.b: the URL has a host that is none"),
+        (
+            ["--log-memory", "1023KiB"],
+            '--log-memory: invalid value "1023KiB": use a size from 1MiB to 1TiB, for instance 64MiB',
+        ),
+        (["--log-memory", "much"], '--log-memory: invalid size "much"'),
+        (
+            ["--verify-interval", "0s"],
+            '--verify-interval: invalid value "0": use a duration of 1s or more, for instance 24h',
+        ),
+        (["--upstream", "a.b=http://c d"], "--upstream: a.b: the URL has an invalid host"),
         (
             ["--allow-upstream", ""],
-            "--allow-upstream: '' is no glob of registries' names, for instance quay.io",
+            '--allow-upstream: invalid glob "": use one for names of registries, such as quay.io',
         ),
-        (["--allow-upstream", "[x"], "--allow-upstream: '[x' is no glob"),
+        (["--allow-upstream", "[x"], '--allow-upstream: invalid glob "[x"'),
         (
             ["--allow-upstream", "quay.io", "--default-upstream", "docker.io"],
-            "--default-upstream docker.io is not allowed by --allow-upstream quay.io; add --allow-upstream ",
+            "--default-upstream docker.io is not allowed by --allow-upstream quay.io: add --allow-upstream ",
         ),
         (
             ["--upstream-proxy", "socks5://robot:s3cret@h:1080"],
@@ -185,20 +191,26 @@ def test_the_log_file_takes_each_exchange(tmp_path: Path) -> None:
         ),
         (
             ["--upstream-proxy", "http://robot:s3cret@h:99999"],
-            "--upstream-proxy: the URL has a port that is none (1 to 65535)",
+            "--upstream-proxy: the URL has an invalid port or address",
         ),
-        (["--upstream-proxy", "http://"], "--upstream-proxy: the URL has no host; write one "),
+        (["--upstream-proxy", "http://"], "--upstream-proxy: the URL has no host: use one "),
         (
             ["--upstream-proxy", "http://robot:s3cret@h:3128", "--listen", "0.0.0.0:0"],
-            "--upstream-proxy needs --allow-upstream if --listen is reachable from other machines",
+            "--upstream-proxy requires --allow-upstream if other machines can reach --listen",
         ),
         (
             ["--upstream-timeout", "0s"],
-            "--upstream-timeout: write a duration from 1ms to 1h, for instance 60s",
+            '--upstream-timeout: invalid value "0s": use a duration from 1ms to 1h, for instance 60s',
         ),
-        (["--upstream-timeout", "2h"], "--upstream-timeout: write a duration from 1ms to 1h"),
-        (["--tag-ttl", "-1s"], "--tag-ttl: write a duration, 0s or more, for instance 60s"),
-        (["--max-data", "0"], "--max-data: write a size of more than 0, for instance 50GiB"),
+        (
+            ["--upstream-timeout", "2h"],
+            '--upstream-timeout: invalid value "2h": use a duration from 1ms to 1h',
+        ),
+        (
+            ["--tag-ttl", "-1s"],
+            '--tag-ttl: invalid value "-1s": use a duration of 0s or more, for instance 60s',
+        ),
+        (["--max-data", "0"], '--max-data: invalid value "0": use a size of more than 0, for instance 50GiB'),
     ],
 )
 def test_bad_usage_is_one_line_and_status_2(tmp_path: Path, arguments: list[str], problem: str) -> None:

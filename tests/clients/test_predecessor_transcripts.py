@@ -60,11 +60,15 @@ def test_timeout_is_asked_for_twice(docker: Client, own_registry: Brokenreg) -> 
     assert asked[0]["time"] + 2.0 <= asked[1]["time"]
 
 
+_NO_DURATION = "Tag missing duration: use for instance broken/timeout:dur-2s"
+"""The predecessor's words, and an example."""
+
+
 @pytest.mark.parametrize(
     ("tag", "said"),
     [
-        ("5s", "manifest invalid: Tag missing duration"),
-        ("latest", "manifest invalid: Tag missing duration"),
+        ("5s", f"manifest invalid: {_NO_DURATION}"),
+        ("latest", f"manifest invalid: {_NO_DURATION}"),
     ],
 )
 def test_timeout_without_duration(docker: Client, registry: Brokenreg, tag: str, said: str) -> None:

@@ -81,7 +81,7 @@ async def test_its_own_code_in_the_tag(http: httpx.AsyncClient) -> None:
         ("status-503_seed-x", "seed"),
         ("status-503_layers-128", "layers"),
         ("status-503_endpoint-kitchen", "kitchen"),
-        ("status-503_endpont-layer", "did you mean 'endpoint'"),
+        ("status-503_endpont-layer", "did you mean endpoint?"),
         ("status-503_status-504", "twice"),
         ("status-", "no value"),
         ("status-404_code-lower", "code"),

@@ -72,7 +72,7 @@ def test_framing_is_for_other_faults(each: Registry, name: str) -> None:
     with each.control() as control:
         refused = control.post("/v1/rules", json={"fault": {"type": "header", "header": name, "value": "1"}})
     assert refused.status_code == 400
-    assert "framing" in refused.json()["detail"]
+    assert "frames the body" in refused.json()["detail"]
 
 
 @pytest.mark.parametrize(

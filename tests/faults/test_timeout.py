@@ -37,7 +37,10 @@ async def test_it_waits_and_then_answers(
 @pytest.mark.parametrize("tag", ["latest", "2s", "duration-2s"])
 async def test_a_tag_without_a_duration(http: httpx.AsyncClient, tag: str) -> None:
     error = error_of(await http.get(f"{URL}/{tag}"), 400)
-    assert (error["code"], error["message"]) == ("MANIFEST_INVALID", "Tag missing duration")
+    assert (error["code"], error["message"]) == (
+        "MANIFEST_INVALID",
+        "Tag missing duration: use for instance broken/timeout:dur-2s",
+    )
 
 
 @pytest.mark.parametrize("duration", ["x", "2", "-1s", "-0.5h", "1d", "1.2.3s", "9999999h", "s", "1ms2"])

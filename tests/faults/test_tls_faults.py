@@ -276,7 +276,7 @@ def test_no_path_can_carry_it(registry: Brokenreg, fault: str, path: str) -> Non
     answer = httpx.get(f"{registry.url}/v2/{path.format(fault)}")
     assert answer.status_code == 400
     message = answer.json()["errors"][0]["message"]
-    assert re.search(rf"before there is a path; .*brokenreg rules add {fault}", message)
+    assert re.search(rf"before a request has a path: .*brokenreg rules add {fault}", message)
 
 
 @pytest.mark.parametrize(
@@ -286,7 +286,7 @@ def test_no_path_can_carry_it(registry: Brokenreg, fault: str, path: str) -> Non
         ("{fault: accept, match: {repository: app}}", "match.repository is for requests"),
         (
             "{fault: tls, match: {endpoint: layer}}",
-            "tls is applied before a request, at endpoint connect, not at layer",
+            "tls is only for endpoint connect, not for layer",
         ),
         (
             "{fault: error, match: {endpoint: connect}}",

@@ -67,7 +67,7 @@ def test_breaks_are_switched_off_and_on(breaking: Registry) -> None:
 @pytest.mark.parametrize(
     ("expression", "told"),
     [
-        ("endpont:layer", "expression: there is no key 'endpont'; did you mean 'endpoint'?"),
+        ("endpont:layer", 'expression: unknown key "endpont": did you mean endpoint?'),
         ("  ", "expression: write what to hold, for instance endpoint:layer status:5xx"),
     ],
 )

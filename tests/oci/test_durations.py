@@ -44,12 +44,12 @@ def test_reads_what_go_reads(text: str, seconds: float) -> None:
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        ("", "write a number"),
-        ("-", "write a number"),
+        ("", "use a number"),
+        ("-", "use a number"),
         ("s", "a number is missing"),
-        ("3", "a number without a unit"),
+        ("3", "did you mean 3s or 3ms"),
         (".s", "a number is missing"),
-        ("1d", "unknown unit 'd'"),
+        ("1d", "did you mean 24h"),
         ("1 s", "without a unit"),
         ("1S", "unknown unit"),
         ("1s-2s", "a number is missing"),

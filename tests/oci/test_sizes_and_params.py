@@ -58,10 +58,10 @@ def test_the_longest_name_wins_and_values_may_hold_underscores() -> None:
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        ("statsu-1", "unknown parameter 'statsu'.*did you mean 'status'"),
+        ("statsu-1", 'unknown parameter "statsu": did you mean status'),
         ("status-1_status-2", "twice"),
         ("status-", "no value"),
-        ("503", "unknown parameter '503'"),
+        ("503", 'unknown parameter "503"'),
     ],
 )
 def test_bad_parameters_are_named(text: str, problem: str) -> None:

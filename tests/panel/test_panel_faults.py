@@ -269,7 +269,7 @@ async def test_a_rule_is_made_and_changed_in_a_form(tmp_path: Path) -> None:
         screen = await it.press("enter")
         assert "after: how much of the body to send" in screen
         await it.typed("64 elephants")
-        assert "fault.after: invalid size '64 elephants': write bytes as 1024" in flat(await it.press())
+        assert 'fault.after: invalid size "64 elephants": use bytes, such as 1024' in flat(await it.press())
         await it.press("escape")
         assert not len(it.book)
         await it.press("c")
@@ -323,7 +323,7 @@ async def test_a_scenario_is_loaded_and_saved(tmp_path: Path, monkeypatch: pytes
         await it.press("2", "o")
         await it.typed(bad.name)
         await it.press("enter")
-        assert "bad.yaml:2: rules[0].fault.after: invalid size 'much'" in flat(await it.settled())
+        assert 'bad.yaml:2: rules[0].fault.after: invalid size "much"' in flat(await it.settled())
         assert [each.rule.name for each in it.book] == ["there"]
         await it.press("ctrl+u")
         await it.typed(good.name)

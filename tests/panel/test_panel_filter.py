@@ -81,8 +81,8 @@ async def test_an_expression_that_cannot_be_read_is_told_as_it_is_typed() -> Non
     small_pull(log)
     async with shown(log, size=SIZE) as (panel, pilot):
         screen = await write(pilot, "colour:red")
-        assert "✗ there is no key 'colour'" in screen
-        assert "✗ there is no key 'colour'" in await look(pilot, "enter"), "it stays open"
+        assert '✗ unknown key "colour"' in screen
+        assert '✗ unknown key "colour"' in await look(pilot, "enter"), "it stays open"
         assert "library/app" in await look(pilot, "escape")
         assert "colour" not in text(panel)
 
@@ -210,5 +210,5 @@ async def test_a_value_that_is_half_written_is_not_called_wrong() -> None:
         screen = await look(pilot, "/", *"status:2xx ep:lay")
         assert "✗" not in screen.splitlines()[-2]
         assert "endpoint: blob, connect, ping, token, manifest" in " ".join(screen.split())
-        assert "✗ invalid endpoint 'layx'" in await look(pilot, "x")
-        assert "✗ there is no key 'colour'" in await look(pilot, "ctrl+a", *"colour:red ", "end", "backspace")
+        assert '✗ invalid endpoint "layx"' in await look(pilot, "x")
+        assert '✗ unknown key "colour"' in await look(pilot, "ctrl+a", *"colour:red ", "end", "backspace")

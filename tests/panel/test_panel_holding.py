@@ -72,7 +72,7 @@ async def test_a_download_stands_still_steps_and_ends_well() -> None:
 async def test_another_step_size() -> None:
     async with serving() as shown:
         client, _, exchange = await held_layer(shown)
-        assert "invalid size '7x'" in await shown.look("S", *"7x")
+        assert 'invalid size "7x"' in await shown.look("S", *"7x")
         assert "Bytes of a step" in await shown.look("enter"), "what is wrong is not taken"
         await shown.look("ctrl+a", "ctrl+k", *"1000")
         assert "Bytes of a step, now 64KiB" not in await shown.look("enter")
@@ -120,8 +120,8 @@ async def test_breakpoints_are_set_switched_and_removed() -> None:
     async with serving() as shown:
         assert "no breakpoints are set" in await shown.look("i")
         screen = await shown.look(*"endpont:layer")
-        assert "there is no key 'endpont'; did you mean 'endpoint'?" in screen
-        assert "there is no key" in await shown.look("enter")
+        assert 'unknown key "endpont": did you mean endpoint?' in screen
+        assert "unknown key" in await shown.look("enter")
         assert not len(shown.runtime.gate.breakpoints)
         await shown.look("ctrl+a", "ctrl+k", *"endpoint:ping status:2xx", "enter")
         screen = await shown.look(*"[b]x", "enter")

@@ -224,7 +224,7 @@ def test_names_that_paths_have_already(name: str, option: str, tmp_path: Path) -
         command, capture_output=True, text=True, env=clean_environment(), timeout=30, check=False
     )
     assert done.returncode == 2
-    assert f"an upstream cannot be called {name!r}: write a host, or a word" in done.stderr
+    assert f'invalid upstream "{name}": use a host, or a word' in done.stderr
     assert "Traceback" not in done.stderr
 
 

@@ -14,25 +14,26 @@ from tests.registry.pushing import error_of
 @pytest.mark.parametrize(
     ("rule", "told"),
     [
-        ({"fault": {"type": "truncate", "aftr": 3}}, "fault.aftr: is not known here; did you mean after?"),
-        ({"fault": "truncate", "skp": 1}, "skp: is not known here; did you mean skip?"),
+        ({"fault": {"type": "truncate", "aftr": 3}}, "fault.aftr: unknown field: did you mean after?"),
+        ({"fault": "truncate", "skp": 1}, "skp: unknown field: did you mean skip?"),
         (
             {"fault": "truncate", "match": {"metod": "GET"}},
-            "match.metod: is not known here; did you mean method?",
+            "match.metod: unknown field: did you mean method?",
         ),
-        ({"fault": {"type": "not-found", "x": 1}}, "fault.x: is not known here; there are no parameters"),
+        ({"fault": {"type": "not-found", "x": 1}}, "fault.x: unknown field: there are none here"),
         (
             {"fault": {"type": "hold", "at": "foo"}},
-            "fault.at: write headers, or bytes (65536, 64KiB), not 'foo'",
+            'fault.at: invalid value "foo": use headers, or bytes, such as 65536 or 64KiB',
         ),
-        ({"fault": "trunc"}, "fault.type: there is no fault 'trunc'; did you mean truncate?"),
+        ({"fault": "trunc"}, 'fault.type: no fault "trunc": did you mean truncate?'),
         (
             {"fault": "error", "match": {"endpoint": "connect"}},
-            "error needs a request, and endpoint connect has none; use accept or tls",
+            "error needs a request, and endpoint connect has none: use accept or tls",
         ),
         (
             {"fault": "error", "probability": "often"},
-            "probability: write a number from 0 to 1, or a percentage (50%, in paths 50pct), not 'often'",
+            'probability: invalid value "often": use 0 to 1, or a percentage, such as 50% '
+            "(50pct in image paths)",
         ),
     ],
 )
@@ -52,10 +53,10 @@ def test_a_probability_in_percents(spelled: Any) -> None:
 @pytest.mark.parametrize(
     ("name", "status", "told"),
     [
-        ("broken/truncat", 404, "broken/truncat is not a fault; did you mean broken/truncate?"),
-        ("broken/prepard", 404, "broken/prepard is not a fault; did you mean broken/prepared?"),
-        ("broken/with/with/a", 404, "broken/with is not a fault; there are accept, "),
-        ("broken/tls", 400, "use `brokenreg rules add tls`"),
+        ("broken/truncat", 404, 'no fault "truncat": did you mean broken/truncate?'),
+        ("broken/prepard", 404, 'no fault "prepard": did you mean broken/prepared?'),
+        ("broken/with/with/a", 404, 'no fault "with": run "brokenreg faults" for the list'),
+        ("broken/tls", 400, 'run "brokenreg rules add tls"'),
         ("broken/token", 400, "use broken/with/token/<repository>"),
     ],
 )

@@ -29,19 +29,23 @@ def basic(user: str) -> str:
     ("rule", "told"),
     [
         ({"fault": "error", "times": 0},
-         "times: write 1 or more, not 0; to switch a rule off, write enabled: false"),
+         'times: invalid value "0": use 1 or more; to switch a rule off, set enabled to false'),
         ({"fault": "error", "times": -1},
-         "times: write 1 or more, not -1; to switch a rule off, write enabled: false"),
-        ({"fault": "error", "probability": 0}, "probability: write more than 0, not 0; to switch a rule off"),
-        ({"fault": "error", "match": {"header": {"Authorization": "Basic Y2FzZXk6*"}}}, "write match.user"),
-        ({"fault": "error", "match": {"header": {"authorization": SECRET}}}, "write 'Basic *' or 'Bearer *'"),
-        ({"fault": "error", "match": {"header": {"cookie": "session=1*"}}}, "cookie: secrets are not kept"),
-        ({"fault": "error", "match": {"header": {"x-auth-token": "abc"}}}, "to match any value, '*'"),
+         'times: invalid value "-1": use 1 or more; to switch a rule off, set enabled to false'),
+        ({"fault": "error", "probability": 0}, 'probability: invalid value "0": use more than 0; to switch'),
+        ({"fault": "error", "match": {"header": {"Authorization": "Basic Y2FzZXk6*"}}},
+         "use the field user for a user"),
+        ({"fault": "error", "match": {"header": {"authorization": SECRET}}},
+         '"Basic *" or "Bearer *" for a scheme'),
+        ({"fault": "error", "match": {"header": {"cookie": "session=1*"}}},
+         'secrets are not kept, so no rule can match header "cookie"'),
+        ({"fault": "error", "match": {"header": {"x-auth-token": "abc"}}}, '"*" for any value'),
         ({"fault": "error", "match": {"header": {"referer": "*token=abc*"}}},
-         "referer: secrets are not kept"),
-        ({"fault": "error", "match": {"header": {"x-any": "Bearer abc"}}}, "x-any: secrets are not kept"),
+         'secrets are not kept, so no rule can match header "referer"'),
+        ({"fault": "error", "match": {"header": {"x-any": "Bearer abc"}}},
+         'secrets are not kept, so no rule can match header "x-any"'),
         ({"fault": "error", "match": {"header": {"user agent": "*"}}},
-         "'user agent' is not the name of a header"),
+         'invalid header name "user agent"'),
         (
             {"fault": "truncate", "match": {"method": "HEAD"}},
             "truncate applies only to GET, and match.method is HEAD",
@@ -67,18 +71,18 @@ def basic(user: str) -> str:
         ({"fault": ["error", "latency"]}, "put latency before error"),
         ({"fault": ["truncate", "not-found", "corrupt"]}, "not-found responds itself, so corrupt after it"),
         ({"fault": "error", "match": {"endpoint": "tags", "layer": 1}},
-         "match.layer needs endpoint layer, and the endpoint is tags"),
+         "a layer number needs endpoint layer, not tags: set the endpoint to layer"),
         ({"fault": "error", "match": {"endpoint": "ping", "repository": "a/b"}},
          "requests at endpoint ping have no repository"),
         ({"fault": "error", "match": {"reference": "v1|sha256:0123abc"}},
-         "match.reference 'sha256:0123abc' is neither a tag nor a digest"),
-        ({"fault": "error", "match": {"reference": "v1 "}}, "match.reference 'v1 ' is neither a tag nor"),
+         'match.reference "sha256:0123abc" is neither a tag nor a digest'),
+        ({"fault": "error", "match": {"reference": "v1 "}}, 'match.reference "v1 " is neither a tag nor'),
         ({"fault": "error", "match": {"endpoint": "tags", "reference": "v1"}},
          "requests at endpoint tags have no tag or digest"),
         ({"fault": "error", "match": {"endpoint": "layer", "reference": "v1"}},
-         "'v1' is not a digest, and the endpoint layer is"),
+         '"v1" is not a digest, and endpoint layer is'),
         ({"fault": "error", "match": {"repository": "a/b:v1"}},
-         "'a/b:v1' has a tag; use match.reference for it"),
+         '"a/b:v1" has a tag: put the tag into match.reference'),
         ({"fault": "error", "match": {"repository": "Library/*"}},
          "has capital letters, which a name cannot"),
         ({"fault": "error", "match": {"repository": "/a"}}, "begins or ends with a slash"),
@@ -123,19 +127,19 @@ def test_every_door_refuses_them(registry: Brokenreg) -> None:
     assert refused.status_code == 400
     assert refused.json()["field"] == "match.header"
     detail = refused.json()["detail"]
-    assert "match.user" in detail
+    assert "use the field user for a user" in detail
     assert SECRET not in refused.text
     assert httpx.post(f"{registry.control}/v1/rules", json={"fault": "error", "times": 0}).status_code == 400
-    with pytest.raises(ScenarioError, match=r"match\.user"):
+    with pytest.raises(ScenarioError, match="the field user"):
         read_scenario(
             f"rules:\n- fault: error\n  match: {{header: {{authorization: Basic {SECRET}}}}}\n", "x.yaml"
         )
-    with pytest.raises(ScenarioError, match=r"write 1 or more"):
+    with pytest.raises(ScenarioError, match="use 1 or more"):
         read_scenario("rules:\n- {fault: error, times: 0}\n", "x.yaml")
     kind = CATALOGUE["error"]
     for group, name, text in PAIRS:
         field = next(each for each in fields_of(kind) if (each.group, each.name) == (group, name))
-        with pytest.raises(FieldError, match=r"match\.user|write 1 or more"):
+        with pytest.raises(FieldError, match=r"the field user|use 1 or more"):
             rule_from(kind, {field: text}, enabled=True, override=False)
 
 

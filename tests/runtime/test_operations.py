@@ -405,7 +405,7 @@ async def test_an_invalid_scenario_changes_nothing(by: API | Panel, tmp_path: Pa
     scenario.write_text("rules:\n- fault: {type: truncate, after: much}\n")
     invalid = await by.load(scenario)
     assert invalid.status == 400
-    assert "2: rules[0].fault.after: invalid size 'much'" in invalid.error
+    assert '2: rules[0].fault.after: invalid size "much"' in invalid.error
     assert [each.rule.fault[0].name for each in by.runtime.rules.book("")] == ["error", "reset"]
     scenario.write_text("rules:\n- fault: error\n- fault: accept\n")
     invalid = await by.load(scenario, "a")

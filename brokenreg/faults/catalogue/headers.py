@@ -7,7 +7,7 @@ from abc import abstractmethod
 from functools import partial
 from typing import Annotated, Literal
 
-from pydantic import Field, StringConstraints, field_validator
+from pydantic import AfterValidator, Field, WithJsonSchema, field_validator
 
 from brokenreg.faults.catalogue.base import READS, Fault
 from brokenreg.faults.catalogue.parameters import Size
@@ -17,11 +17,33 @@ from brokenreg.oci.digests import Digest
 from brokenreg.oci.errors import ErrorCode, OCIError
 from brokenreg.oci.target import Endpoint
 from brokenreg.traffic.exchange import Exchange
+from brokenreg.validation import InvalidValueError
+from brokenreg.wording import quoted
 
-HeaderName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,64}$")]
+_NAME = re.compile(r"^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,64}$")
+_VALUE = re.compile(r"^([!-~]([ -~]{0,2046}[!-~])?)?$")
+
+
+def _check_name(name: str) -> str:
+    if not _NAME.fullmatch(name):
+        raise InvalidValueError("use the name of a header, such as retry-after")
+    return name
+
+
+def _check_value(value: str) -> str:
+    if not _VALUE.fullmatch(value):
+        raise InvalidValueError("use up to 2048 printable ASCII characters, without a space at either end")
+    return value
+
+
+HeaderName = Annotated[
+    str, AfterValidator(_check_name), WithJsonSchema({"type": "string", "pattern": _NAME.pattern})
+]
 """A field name (RFC 9110, section 5.1)."""
 
-HeaderValue = Annotated[str, StringConstraints(pattern=r"^([!-~]([ -~]{0,2046}[!-~])?)?$")]
+HeaderValue = Annotated[
+    str, AfterValidator(_check_value), WithJsonSchema({"type": "string", "pattern": _VALUE.pattern})
+]
 """A field value (RFC 9110, section 5.5): visible ASCII, with spaces only in the middle."""
 
 _FIRST_LAST = re.compile(rb"bytes=([0-9]{1,18})-([0-9]{1,18})?")
@@ -78,7 +100,9 @@ class Header(_HeaderFault):
     @classmethod
     def _check_not_framing(cls, header: str) -> str:
         if header.lower() in _FRAMING:
-            raise ValueError(f"{header} is framing; use the fault wrong-length or malformed")
+            raise ValueError(
+                f"header {quoted(header)} frames the body: use the fault wrong-length or malformed"
+            )
         return header
 
     def change(self, head: Head) -> None:

@@ -11,10 +11,12 @@ from brokenreg.faults.context import Head
 from brokenreg.oci.durations import format_duration, parse_duration
 from brokenreg.oci.sizes import parse_size
 from brokenreg.traffic.exchange import Exchange
+from brokenreg.validation import InvalidValueError
 from brokenreg.wording import counted
 
 _PORTION = re.compile(r"([0-9]{1,3}(?:\.[0-9]{1,6})?)(?:%|pct)", re.ASCII)
 _FRACTION = re.compile(r"[01]\.[0-9]{1,6}", re.ASCII)
+_SHARES = "use 0 to 1, or a percentage, such as 50% (50pct in image paths)"
 HEADERS = "headers"
 """The position before the status line, as opposed to a position in the body."""
 
@@ -36,7 +38,7 @@ def _seconds(value: Any) -> Any:
 
 def _bytes(value: Any) -> Any:
     if isinstance(value, bool):
-        raise ValueError("write bytes, for instance 65536 or 64KiB")  # noqa: TRY004 - pydantic reports only ValueError
+        raise InvalidValueError("use bytes, such as 65536 or 64KiB")
     return parse_size(value) if isinstance(value, str) else value
 
 
@@ -48,31 +50,34 @@ def _extent(value: Any) -> Any:
             return _portion(float(match[1]) / 100)
         if _FRACTION.fullmatch(value):
             return _portion(float(value))
-    return _size_within(value, "write bytes (65536, 64KiB) or a percentage (50%)")
+    return _size_within(value, "use bytes, such as 65536 or 64KiB, or a share, such as 50%")
 
 
 def _size_within(value: Any, hint: str) -> int:
     size = _bytes(value)
     if not isinstance(size, int) or not 0 <= size <= _MAX_SIZE:
-        raise ValueError(hint)
+        raise InvalidValueError(hint)
     return size
 
 
 def _headers_or_size(value: Any) -> Any:
-    hint = "write headers, or bytes (65536, 64KiB)"
+    hint = "use headers, or bytes, such as 65536 or 64KiB"
     try:
         return value if value == HEADERS else _size_within(value, hint)
     except ValueError:
-        raise ValueError(hint) from None
+        raise InvalidValueError(hint) from None
 
 
 def _share(value: Any) -> Any:
     if isinstance(value, str):
         try:
             match = _PORTION.fullmatch(value)
-            return float(match[1]) / 100 if match else float(value)
+            value = float(match[1]) / 100 if match else float(value)
         except ValueError:
-            raise ValueError("write a number from 0 to 1, or a percentage (50%, in paths 50pct)") from None
+            raise InvalidValueError(_SHARES) from None
+    if isinstance(value, int | float) and not 0 <= value <= 1:
+        is_percentage = 1 < value <= 100
+        raise InvalidValueError(f"did you mean {value / 100:g} or {value:g}%?" if is_percentage else _SHARES)
     return value
 
 
@@ -82,7 +87,7 @@ def _headers_or_extent(value: Any) -> Any:
 
 def _portion(value: float) -> float:
     if not 0 <= value <= 1:
-        raise ValueError(f"{100 * value:g}% is not between 0% and 100%; write a percentage, or bytes")
+        raise InvalidValueError("use 0% to 100%, or bytes, such as 65536 or 64KiB")
     return round(value, _PORTION_DIGITS)
 
 

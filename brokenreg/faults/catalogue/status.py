@@ -84,7 +84,10 @@ class Error(Fault):
 
     status: int = Field(500, ge=400, le=599, description="HTTP status, 400 to 599")
     code: str | None = Field(
-        None, pattern=r"^[A-Z_]{1,64}$", description="error code; by default the usual one for the status"
+        None,
+        pattern=r"^[A-Z_]{1,64}$",
+        description="error code; by default the usual one for the status",
+        examples=["TOOMANYREQUESTS"],
     )
     message: str | None = Field(
         None, max_length=1024, description="error message; by default the usual one for the status"
@@ -110,9 +113,7 @@ class Error(Fault):
 
     @classmethod
     def tag_problem(cls, tag: str, problem: str) -> str:
-        return (
-            f"broken/error:{tag}: {problem}; a tag is a status from 400 to 599, for instance broken/error:404"
-        )
+        return f"broken/error:{tag}: {problem}; a tag is a status from 400 to 599, such as broken/error:404"
 
 
 class RateLimit(Fault):

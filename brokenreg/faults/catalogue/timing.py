@@ -37,7 +37,9 @@ class Timeout(Fault):
     clients = "docker sends HEAD and then GET, so a pull takes twice as long."
     example = "dur-2s"
 
-    dur: Duration = Field(description="how long to wait, as a Go duration: 300ms, 1h15m30.5s")
+    dur: Duration = Field(
+        description="how long to wait, as a Go duration: 300ms, 1h15m30.5s", examples=["2s"]
+    )
 
     async def apply(self, context: FaultContext) -> None:
         await context.wait(self.dur)
@@ -46,7 +48,8 @@ class Timeout(Fault):
     @classmethod
     def tag_problem(cls, tag: str, problem: str) -> str:
         if "dur-" not in tag:
-            return "Tag missing duration"  # the wording of the predecessor
+            # The predecessor's words, and what it does not say.
+            return f"Tag missing duration: use for instance broken/{cls.name}:{cls.example}"
         return super().tag_problem(tag, problem)
 
 

@@ -13,6 +13,7 @@ from brokenreg.http.asgi import Message, header
 from brokenreg.oci.errors import ErrorCode, OCIError
 from brokenreg.oci.target import Endpoint
 from brokenreg.traffic.exchange import Exchange
+from brokenreg.validation import InvalidValueError
 from brokenreg.wording import counted
 
 _ACCEPTED = 202
@@ -39,7 +40,7 @@ class MountRefused(Fault):
     @classmethod
     def _is_valid(cls, status: int) -> int:
         if status != _ACCEPTED and status < 400:
-            raise ValueError(f"invalid status {status}; use 202, or 400 to 599")
+            raise InvalidValueError("use 202, or 400 to 599")
         return status
 
     def inapplicable_reason(self, exchange: Exchange) -> str | None:
