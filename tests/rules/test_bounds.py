@@ -68,7 +68,7 @@ def test_too_many_namespaces_with_rules_are_refused(monkeypatch: pytest.MonkeyPa
     books = RuleBooks(7, lambda _: ())
     for number in range(3):
         books.book(f"n{number}").add(RULE, "test")
-    with pytest.raises(FieldError, match="the limit of 3 namespaces with rules is reached"):
+    with pytest.raises(FieldError, match="3 namespaces have rules, which is the limit: run"):
         books.book("one more")
     books.reset("n1")
     books.book("one more").add(RULE, "test")
