@@ -14,7 +14,7 @@ from tests.docs.running import DocumentedError, PageRun
 from tests.docs.shell import Shell
 from tests.docs.transcripts import commands_of
 
-_OLD = ("README.md", "docs/reference/panel.md")
+_OLD = ("docs/reference/panel.md",)
 _RUN = [name for name in pages.names() if "```console" in (ROOT / name).read_text(encoding="utf-8")]
 
 
