@@ -22,8 +22,8 @@ _HEAD = """\
 # What real clients do
 
 `make clients` made this page on {date}. It runs each case with a real client and a new brokenreg.
-Everything about requests is from the log of exchanges. Other versions may behave differently: run `make
-clients` to see what yours do.
+Everything about requests is from the log of exchanges. Other versions may behave differently: run it to see
+what yours do.
 
 | client | version | pulls | pushes |
 | --- | --- | --- | --- |
