@@ -1,4 +1,4 @@
-"""Upstreams within the test's own loop, for what no real registry tells: who connected, and who was cut.
+"""Upstreams in the test's own event loop, which record connections and how they end.
 
 ```python
 async with Listening.at(redirect("https://elsewhere.example/")) as server, asking({"quay.io": server.url}):
@@ -27,7 +27,7 @@ OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
 
 
 class Listening:
-    """Answers every request with `answer`, and then closes the connection, or waits for another request.
+    """Sends `answer` to every request, and then closes the connection or waits for another request.
 
     `host` is its address and port.
     """
@@ -60,7 +60,7 @@ class Listening:
 
     @property
     def open(self) -> int:
-        """How many connections are open."""
+        """The number of open connections."""
         return sum(not closed.is_set() for closed in self.connections)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -89,7 +89,7 @@ async def asking(
     context: ssl.SSLContext | None = None,
     authorize: Authorize = lambda *_: httpx.Auth(),
 ) -> AsyncIterator[UpstreamClient]:
-    """A client for upstreams at these URLs, without credentials."""
+    """Yield a client for upstreams at these URLs, without credentials."""
     context = context or ssl.create_default_context()
     client = UpstreamClient(urls, policy, context, authorize, patience, web_proxies)
     try:
@@ -99,7 +99,7 @@ async def asking(
 
 
 async def get(client: UpstreamClient, upstream: str) -> bytes:
-    """Ask for something small; what came. Raise `UpstreamError` if it is no success."""
+    """Request something small, and return the body. Raise `UpstreamError` if that fails."""
     route = Route(upstream, "a/b")
     async with client.request(route, "GET", "tags/list", add_event=print) as response:
         if response.status != 200:
@@ -108,5 +108,5 @@ async def get(client: UpstreamClient, upstream: str) -> bytes:
 
 
 def redirect(place: str) -> bytes:
-    """An answer that leads there."""
+    """Return a redirect to `place`."""
     return f"HTTP/1.1 307 Elsewhere\r\nLocation: {place}\r\nContent-Length: 0\r\n\r\n".encode()

@@ -1,4 +1,4 @@
-"""A brokenreg before a brokenreg: the one behind breaks as told, the one before is the proxy under test."""
+"""Two registries: a brokenreg as the upstream, which applies faults, and one in front of it as the proxy."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ Start = Callable[..., AbstractContextManager[Brokenreg]]
 
 @dataclass
 class Chain:
-    """Both, and an image that was pushed to the one behind."""
+    """The proxy and its upstream, with an image that was pushed to the upstream."""
 
     upstream: Brokenreg
     proxy: Brokenreg
 
     def push_image(self, name: str, *layers: bytes, tag: str = "v1", config: bytes = CONFIG) -> bytes:
-        """Push an image to the upstream; its manifest."""
+        """Push an image to the upstream, and return its manifest."""
         with httpx.Client(base_url=self.upstream.url, timeout=60, verify=PLAIN) as http:
             for content in (config, *layers):
                 url = f"/v2/{name}/blobs/uploads/"
@@ -46,42 +46,42 @@ class Chain:
         return manifest
 
     def rule(self, fault: dict[str, Any] | list[dict[str, Any]], endpoint: str, **more: Any) -> None:
-        """Break the upstream; `more` may hold times, skip, and more of the match."""
+        """Add a rule to the upstream. `more` may contain `times`, `skip` and conditions of the match."""
         match = {"endpoint": endpoint, **more.pop("match", {})}
         rule = {"fault": fault, "match": match, **more}
         response = httpx.post(f"{self.upstream.control}/v1/rules", json=rule, verify=PLAIN)
         assert response.status_code == 201, response.text
 
     def mend(self) -> None:
-        """No rule breaks the upstream any more, and nobody remembers what was asked."""
+        """Remove all rules from the upstream, and clear both logs."""
         assert httpx.post(f"{self.upstream.control}/v1/reset", verify=PLAIN).status_code == 204
 
     def asked(self, filter_: str = "endpoint:blob") -> list[dict[str, Any]]:
-        """What the upstream was asked."""
+        """Return the requests that the upstream received."""
         return exchanges(self.upstream, filter_)
 
     def get(self, path: str, **more: Any) -> httpx.Response:
-        """Ask the proxy."""
+        """Send a GET to the proxy."""
         return httpx.get(f"{self.proxy.url}{path}", timeout=60, verify=PLAIN, **more)
 
 
 def exchanges(running: Brokenreg, filter_: str) -> list[dict[str, Any]]:
-    """Those in the log that match, oldest first."""
+    """Return the exchanges that match, oldest first."""
     return list(ask_control(running, "exchanges", filter=filter_))
 
 
 def last(running: Brokenreg, filter_: str = "") -> dict[str, Any]:
-    """The newest exchange that matches, with its timeline."""
+    """Return the newest exchange that matches, with its timeline."""
     return exchange(running, exchanges(running, filter_)[-1]["id"])
 
 
 def exchange(running: Brokenreg, number: int) -> dict[str, Any]:
-    """One of the log, with its timeline."""
+    """Return an exchange with its timeline."""
     return dict(ask_control(running, f"exchanges/{number}"))
 
 
 def ask_control(running: Brokenreg, path: str, **query: str) -> Any:
-    """What the control API answers to a GET below `/v1/`."""
+    """Return the control API's response to a GET below `/v1/`."""
     response = httpx.get(f"{running.control}/v1/{path}", params=query, verify=PLAIN)
     assert response.status_code == 200, response.text
     return response.json()
@@ -89,7 +89,7 @@ def ask_control(running: Brokenreg, path: str, **query: str) -> Any:
 
 @contextmanager
 def chain(folder: Path, *arguments: str, start: Start = brokenreg, **environment: str) -> Iterator[Chain]:
-    """Both of them; the arguments are the proxy's, which `start` starts; its quay.io is the upstream."""
+    """Run both. `start` starts the proxy with these arguments. Its quay.io is the upstream."""
     with brokenreg(folder / "upstream", "--offline") as upstream:
         options = ("--upstream", f"quay.io={upstream.url}", *arguments)
         with start(folder / "proxy", *options, **environment) as proxy:
@@ -97,7 +97,7 @@ def chain(folder: Path, *arguments: str, start: Start = brokenreg, **environment
 
 
 class Reader:
-    """A GET whose body is read step by step, on a connection of its own."""
+    """A GET on its own connection, whose body is read step by step."""
 
     def __init__(self, running: Brokenreg, path: str, headers: dict[str, str] | None = None) -> None:
         self._connection = http.client.HTTPConnection(running.host, timeout=60)
@@ -110,7 +110,7 @@ class Reader:
         return self._response.read(count)
 
     def digest(self) -> str:
-        """The digest of all that comes; of what came, if it ends too early."""
+        """Return the digest of the body, or of its beginning if it is cut off."""
         hasher = hashlib.sha256()
         while chunk := self._response.read(1 << 20):
             hasher.update(chunk)
@@ -122,7 +122,7 @@ class Reader:
 
 
 def cut_after(running: Brokenreg, path: str) -> int:
-    """Read a body that must not come whole: bytes until the connection was cut."""
+    """Read a body that must be cut off, and return the bytes before that."""
     reader = Reader(running, path)
     assert reader.status == 200
     count = 0

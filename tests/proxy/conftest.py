@@ -1,4 +1,4 @@
-"""What most tests of the proxy ask: a brokenreg, and an upstream that answers anything."""
+"""Fixtures for most tests of the proxy: a brokenreg, and an upstream with scripted responses."""
 
 from __future__ import annotations
 
@@ -18,6 +18,6 @@ def upstream(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Brokenreg]:
 
 @pytest.fixture(scope="module")
 def odd() -> Iterator[Scripted]:
-    """It does what no registry does on demand."""
+    """Run an upstream with scripted responses."""
     with scripted() as running:
         yield running

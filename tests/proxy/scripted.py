@@ -1,4 +1,4 @@
-"""An upstream that answers what a test tells it to, for what no registry does on demand.
+"""An upstream with responses that a test sets, which no real registry sends on demand.
 
 ```python
 with scripted() as upstream:
@@ -21,9 +21,9 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Answer:
-    """Content-Length is told unless `chunked`, or unless `headers` frame the body in their own way.
+    """A response. It has a Content-Length unless it is `chunked`, or `headers` define the framing.
 
-    The connection is closed after a body of which they promise more.
+    If `headers` announce a longer body, the connection is closed after it.
     """
 
     status: int = 200
@@ -34,7 +34,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class Received:
-    """One request; names of headers in lower case."""
+    """A received request, with header names in lower case."""
 
     method: str
     target: str
@@ -49,7 +49,7 @@ NOT_FOUND = Answer(404, {"content-type": "application/json"}, b'{"errors":[]}')
 
 @dataclass
 class Scripted:
-    """A running one. `answers` go by `HEAD <path>` (of HEAD alone), by path with query, or by path."""
+    """A running upstream. Keys of `answers` are `HEAD <path>`, a path with query, or a path."""
 
     url: str
     answers: dict[str, Script] = field(default_factory=dict)
@@ -68,7 +68,7 @@ class Scripted:
 
 @contextmanager
 def scripted() -> Iterator[Scripted]:
-    """One for the length of a block, in a thread of its own."""
+    """Run an upstream in its own thread within the block."""
     handler = type("_Handler", (_Handler,), {})
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         handler.upstream = Scripted(f"http://127.0.0.1:{server.server_address[1]}")
@@ -118,4 +118,4 @@ class _Handler(BaseHTTPRequestHandler):
         self.do_GET()
 
     def log_message(self, *arguments: Any) -> None:
-        """Nothing on standard error: what was asked is in `asked`."""
+        """Print nothing: requests are recorded in `asked`."""

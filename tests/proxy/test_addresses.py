@@ -1,4 +1,4 @@
-"""Where requests may go: judged by the address, however it is spelled, and by where the upstream stands."""
+"""The address policy: it checks the address in any spelling, and the scope of the upstream."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ REFUSED = LINK_LOCAL | NOBODY | METADATA
 
 @st.composite
 def embedded(draw: st.DrawFn, addresses: st.SearchStrategy[str]) -> str:
-    """An address as it is or, if it is IPv4, inside an IPv6 one that leads to it."""
+    """Draw an address as it is, or an IPv4 address embedded in an IPv6 address."""
     text = draw(addresses)
     if ":" in text:
         return text
@@ -76,7 +76,7 @@ def allowed(judging: AddressPolicy, address: str, trust: Trust, host: str = HOST
 
 
 def standing_at(address: str) -> Trust:
-    """What an upstream is trusted with whose URL resolves to that address."""
+    """Return the trust of an upstream whose URL resolves to that address."""
     trust = Trust(TARGET)
     policy().check(TARGET[0], address, TARGET[1], trust)
     return trust

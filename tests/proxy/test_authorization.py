@@ -1,4 +1,4 @@
-"""Logging in upstream: with what docker has, only where it is asked for, and told to nobody."""
+"""Credentials for upstreams: found where docker keeps them, sent only when required, and never logged."""
 
 from __future__ import annotations
 
@@ -49,9 +49,9 @@ def private(
     start: Start = brokenreg,
     **environment: str,
 ) -> Iterator[Chain]:
-    """An upstream that lets ann in, and a proxy that knows a password of hers, or what `config` says.
+    """An upstream with the user ann, and a proxy with her password, or with the credentials in `config`.
 
-    `options` and `environment` are the proxy's, which `start` starts.
+    `start` starts the proxy with these `options` and this `environment`.
     """
     file = folder / "docker" / "config.json"
     file.parent.mkdir()

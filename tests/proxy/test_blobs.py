@@ -1,4 +1,4 @@
-"""Blobs through the proxy: one request upstream for all, nothing wrong whole, whatever happens on the way."""
+"""Blobs through the proxy: clients share one request upstream, and never get a complete wrong blob."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ MEMORY = 150 * MIB
 
 @dataclass
 class Pulled(Chain):
-    """A chain, and an image of one layer to be pulled through it."""
+    """A proxy with its upstream, and an image of one layer to pull."""
 
     layer: bytes
 
@@ -51,26 +51,26 @@ class Pulled(Chain):
         return f"/v2/org/app/blobs/{self.digest}"
 
     def until_sent(self) -> None:
-        """Wait until the upstream has no more to do with the layer, well or not."""
+        """Wait until the upstream's exchanges for the layer have ended."""
         with httpx.stream("GET", f"{self.upstream.control}/v1/events", timeout=30) as events:
             if not [asked for asked in self.asked("endpoint:layer method:GET") if asked["ended"]]:
                 next(line for line in events.iter_lines() if '"ended":"' in line and self.digest in line)
 
     def until_dropped(self) -> None:
-        """Wait until the proxy has deleted what it received: a collector does, soon after the start."""
+        """Wait until the proxy has deleted the received bytes. The collector does so soon after the start."""
         limit = time.monotonic() + 10
         while self.is_kept():
             assert time.monotonic() < limit
             time.sleep(0.01)
 
     def until_kept(self) -> None:
-        """Wait until the layer is in the cache: clients have the last byte a moment before."""
+        """Wait until the layer is in the cache, which is soon after clients got the last byte."""
         limit = time.monotonic() + 10
         while self.get(self.path) and last(self.proxy, "endpoint:layer")["cache"] != "hit":
             assert time.monotonic() < limit
 
     def is_kept(self) -> bool:
-        """Whether the proxy has a file by that digest, or one that may become it."""
+        """Return whether the proxy has a file with that digest, or an upload for it."""
         folder = self.proxy.data
         named = folder / "blobs" / self.digest.replace(":", "/")
         # In this order: between the two it may become the other, and never the other way round.
@@ -79,14 +79,14 @@ class Pulled(Chain):
 
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chain]:
-    """One chain for all tests that end nothing."""
+    """A proxy with its upstream, shared by the tests that do not stop either."""
     with chain(tmp_path_factory.mktemp("chain")) as running:
         yield running
 
 
 @pytest.fixture
 def both(running: Chain) -> Pulled:
-    """With a layer that nobody has asked for, no rule and nothing in the logs."""
+    """A proxy with its upstream, a new layer, no rules and empty logs."""
     running.mend()
     assert httpx.post(f"{running.proxy.control}/v1/reset").status_code == 204
     return Pulled.push(running)
@@ -94,14 +94,14 @@ def both(running: Chain) -> Pulled:
 
 @pytest.fixture
 def own(tmp_path: Path) -> Iterator[Pulled]:
-    """For a test that ends one of both."""
+    """A proxy with its upstream, for a test that stops one of them."""
     with chain(tmp_path) as running:
         yield Pulled.push(running)
 
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 2 MiB, less than the layer has."""
+    """A file system of 2 MiB, which is smaller than the layer."""
     with disks.small_disk(tmp_path / "disk", "2m") as disk:
         yield disk
 

@@ -1,4 +1,4 @@
-"""What the proxy remembers of others is bounded, whatever they send."""
+"""The proxy's memory for names from clients and upstreams is bounded."""
 
 from __future__ import annotations
 

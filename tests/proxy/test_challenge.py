@@ -1,4 +1,4 @@
-"""WWW-Authenticate: what registries send, what the grammar allows, what an enemy may send."""
+"""Parsing WWW-Authenticate: from real registries, from the grammar, and from attackers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Several addresses of one host, some of them dead."""
+"""Connecting to a host with several addresses, some of which do not respond."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def listening() -> Iterator[Address]:
 
 @contextmanager
 def silent() -> Iterator[Address]:
-    """A full backlog: what the kernel answers to no SYN any more."""
+    """An address that does not respond, because its backlog is full."""
     with socket.create_server(("127.0.0.1", 0), backlog=0) as server:
         callers = []
         for _ in range(4):

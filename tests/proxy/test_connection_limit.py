@@ -1,4 +1,4 @@
-"""Requests to one upstream have so many connections; the others wait, and are told if that takes too long."""
+"""The number of connections to one upstream is limited; other requests wait, and fail after a while."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ UNENDING = b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\n{}"
 
 
 async def ask(stack: AsyncExitStack, client: UpstreamClient, upstream: str) -> None:
-    """Ask for a body that does not end, and keep its connection."""
+    """Request a body that does not end, and keep the connection."""
     await stack.enter_async_context(
         client.request(Route(upstream, "a/b"), "GET", "tags/list", add_event=print)
     )

@@ -1,4 +1,4 @@
-"""Where credentials stand, which of them counts, and what becomes of files and helpers that are broken."""
+"""Where credentials are found, which of them take precedence, and errors of files and helpers."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ echo "$1 $host" >> "{asked}"
 
 
 class Home:
-    """A home, an environment and a PATH of a test's own."""
+    """A home folder, an environment and a PATH for one test."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder

@@ -1,4 +1,4 @@
-"""Short names (without a host): a failure of the default upstream does not decide the response for them."""
+"""Short names (without a host): which failures of the default upstream clients see."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _names = itertools.count(1)
 
 @pytest.fixture(scope="module")
 def proxy(odd: Scripted, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Brokenreg]:
-    """With `odd` as its default upstream."""
+    """A brokenreg with `odd` as its default upstream."""
     options = ("--upstream", f"quay.io={odd.url}", "--tag-ttl", "0s")
     with brokenreg(tmp_path_factory.mktemp("proxy") / "data", *options) as running:
         yield running
@@ -48,7 +48,7 @@ def ask(proxy: Brokenreg, method: str, path: str, **more: object) -> httpx.Respo
 
 
 def push(proxy: Brokenreg, name: str, layer: bytes = LAYER) -> int:
-    """Send requests in the order of crane, regctl and oras, which go on at a 404 alone; the last status."""
+    """Push as crane, regctl and oras do, which continue only after a 404, and return the last status."""
     manifest = image(b"{}", layer)
     if (head := ask(proxy, "HEAD", f"/v2/{name}/manifests/v1")).status_code != 404:
         return head.status_code
@@ -177,7 +177,7 @@ def test_offline_only_registries_that_were_requested_are_named(tmp_path: Path, n
 
 
 class Upstream:
-    """Does what the test says, and counts how often it was asked."""
+    """Responds as the test sets it, and counts requests."""
 
     def __init__(self) -> None:
         self.asked = 0
@@ -200,7 +200,7 @@ NAMED = Route("quay.io", "team/app")
 async def answered(
     policy: DefaultUpstreamPolicy, upstream: Upstream, kind: RequestKind, route: Route = SHORT
 ) -> object:
-    """What came, or the status of the error."""
+    """Return the result, or the status of the error."""
     request = ContentRequest(kind, ErrorCode.MANIFEST_UNKNOWN, "v1")
     try:
         return await policy.run(route, request, upstream.work, reraise)

@@ -1,4 +1,4 @@
-"""Encodings that nobody requested: an error names one if the content is not what it should be."""
+"""Encodings that were not requested: if the content is wrong, the error names the encoding."""
 
 from __future__ import annotations
 

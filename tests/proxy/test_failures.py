@@ -1,6 +1,6 @@
-"""Every way in which an upstream fails has an honest answer: brokenreg breaks, brokenreg tells.
+"""Failures of upstreams: one brokenreg causes each of them, and another one reports it correctly.
 
-The names contain their upstream; for names without a host see `test_own_names`.
+The names contain their upstream. For names without a host, see `test_default_upstream`.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ def patient(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chain]:
 
 @pytest.fixture(scope="module")
 def impatient(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chain]:
-    """For what times out: upstreams have a time that a busy machine needs too."""
+    """A proxy with a short timeout, for upstreams that do not respond."""
     with chain(tmp_path_factory.mktemp("chain"), "--upstream-timeout", "2s") as running:
         yield running
 
@@ -153,7 +153,7 @@ def test_tls(tmp_path: Path, arguments: tuple[str, ...], status: int) -> None:
 
 @contextmanager
 def _odd_server(answer: bytes) -> Iterator[str]:
-    """A server with one answer, whatever it is asked."""
+    """A server with one response for all requests."""
 
     class Odd(socketserver.BaseRequestHandler):
         def handle(self) -> None:

@@ -1,4 +1,4 @@
-"""A blob takes no more room than its manifest or the cache allows, whatever the upstream sends."""
+"""A blob does not take more room than its manifest or the cache allows."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def proxy(tmp_path_factory: pytest.TempPathFactory, odd: Scripted) -> Iterator[B
 
 
 def describe(proxy: Brokenreg, odd: Scripted, name: str, blob: bytes, *sizes: int) -> str:
-    """Let the proxy cache a manifest for each size, which describes the blob with it; the blob's path."""
+    """Let the proxy cache a manifest for each size of the blob, and return the blob's path."""
     for number, size in enumerate(sizes):
         document = json.loads(image(b"{}", blob, number=number))
         document["layers"][0]["size"] = size
@@ -47,7 +47,7 @@ def describe(proxy: Brokenreg, odd: Scripted, name: str, blob: bytes, *sizes: in
 
 
 def stored(proxy: Brokenreg) -> int:
-    """Return the bytes of all uploads and blobs; a file may be gone before its size is read."""
+    """Return the total size of all uploads and blobs. Files may disappear while this runs."""
     size = 0
     for path in [*(proxy.data / "uploads").iterdir(), *(proxy.data / "blobs" / "sha256").iterdir()]:
         with contextlib.suppress(FileNotFoundError):
@@ -56,7 +56,7 @@ def stored(proxy: Brokenreg) -> int:
 
 
 def stored_at_end(proxy: Brokenreg) -> int:
-    """Return the bytes once no upload is left: a client has the response a moment before its upload ends."""
+    """Return the total size of all blobs after all uploads have ended."""
     deadline = time.monotonic() + 10
     while any((proxy.data / "uploads").iterdir()):
         assert time.monotonic() < deadline, "an upload stays"
@@ -117,7 +117,7 @@ def test_a_described_blob_may_be_larger_than_the_cache(proxy: Brokenreg, odd: Sc
 
 
 class _Resumed(socketserver.StreamRequestHandler):
-    """Announces 100,000 bytes and sends 70,000; what follows later has no end."""
+    """Announces 100,000 bytes and sends 70,000. Its response to the next request does not end."""
 
     def handle(self) -> None:
         with contextlib.suppress(OSError):
@@ -148,7 +148,7 @@ def test_a_resumed_download_is_no_longer_than_it_was_announced(tmp_path: Path) -
 
 
 def received(response: httpx.Response) -> int:
-    """Bytes until the connection is cut."""
+    """Return the number of bytes before the connection is cut."""
     count = 0
     with contextlib.suppress(httpx.RemoteProtocolError):
         for chunk in response.iter_raw():
@@ -168,7 +168,7 @@ def test_on_a_full_disk_each_reader_stops_there_too(tmp_path: Path, odd: Scripte
 
 
 class _Pausing(socketserver.StreamRequestHandler):
-    """Sends a blob of 700 KB, the last 100 KB of it slowly until told."""
+    """Sends a blob of 700 KB, and its last 100 KB slowly until the test continues it."""
 
     blobs: ClassVar[dict[str, bytes]] = {}
     may_end = threading.Event()

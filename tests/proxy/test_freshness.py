@@ -1,4 +1,4 @@
-"""Tags through the proxy: asked for when it is time, never more; old ones where the upstream fails."""
+"""Tags through the proxy: revalidated after their time-to-live, and served stale if the upstream fails."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _names = itertools.count(1)
 
 @dataclass
 class Tagged:
-    """A repository of a test's own, and its tag v1 at the upstream."""
+    """A repository for one test, with the tag v1 at the upstream."""
 
     chain: Chain
     name: str = field(default_factory=lambda: f"org/fresh-{next(_names)}")
@@ -50,38 +50,38 @@ class Tagged:
         return f"/v2/{self.name}/manifests/{digest_of(manifest)}"
 
     def push(self, content: bytes = b"layer") -> bytes:
-        """Let the tag point to an image of that layer; its manifest."""
+        """Point the tag at an image with that layer, and return its manifest."""
         return self.chain.push_image(self.name, content)
 
     @property
     def named(self) -> str:
-        """The tag by the name that contains its upstream: what fails is told as it is."""
+        """Return the path of the tag with its upstream in the name, so that failures are reported."""
         return f"/quay.io{self.path}"
 
     def pull(self, path: str = "") -> tuple[bytes, str | None]:
-        """The manifest, and what part the cache had in it."""
+        """Return the manifest, and how the cache was used."""
         response = self.chain.get(path or self.path)
         assert response.status_code == 200, response.text
         return response.content, self.cache()
 
     def cache(self) -> str | None:
-        """What part the cache had in the last answer."""
+        """Return how the cache was used for the last response."""
         told: str | None = exchanges(self.chain.proxy, f"repository:{self.name}")[-1]["cache"]
         return told
 
     def cached(self) -> list[dict[str, Any]]:
-        """All repositories in the cache."""
+        """Return all repositories in the cache."""
         return list(ask_control(self.chain.proxy, "repositories", namespace="@quay.io"))
 
     def asked(self) -> list[tuple[str, str, int]]:
-        """Method, tag or digest, and status of what the upstream was asked for."""
+        """Return the method, reference and status of the requests that the upstream received."""
         found = self.chain.asked(f"repository:{self.name} endpoint:manifest -method:PUT")
         return [(each["method"], each["reference"], each["status"]) for each in found]
 
 
 @pytest.fixture(scope="module")
 def always(upstream: Brokenreg, odd: Scripted, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chain]:
-    """With a proxy that asks for each tag each time."""
+    """A proxy that revalidates each tag each time."""
     options = (*to(upstream), "--upstream", f"odd.test={odd.url}", "--tag-ttl", "0s")
     with brokenreg(tmp_path_factory.mktemp("proxy") / "data", *options) as proxy:
         yield Chain(upstream, proxy)
@@ -95,13 +95,13 @@ def tagged(always: Chain) -> Tagged:
 
 @pytest.fixture
 def mended(upstream: Brokenreg) -> Brokenreg:
-    """For a test with a proxy of its own."""
+    """An upstream without rules, for a test that starts its own proxy."""
     assert httpx.post(f"{upstream.control}/v1/reset").status_code == 204
     return upstream
 
 
 def to(upstream: Brokenreg) -> tuple[str, str]:
-    """The option by which a proxy finds quay.io there."""
+    """Return the options that make the proxy find quay.io at `url`."""
     return ("--upstream", f"quay.io={upstream.url}")
 
 
@@ -483,7 +483,7 @@ def test_the_largest_manifest(always: Chain, odd: Scripted, chunked: bool) -> No
 
 
 def free_url() -> str:
-    """Where nobody listens."""
+    """Return a URL on which no server listens."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return f"http://127.0.0.1:{probe.getsockname()[1]}"

@@ -1,4 +1,4 @@
-"""However fast or slowly an upstream sends: each of its responses is bounded, and others are served."""
+"""Upstreams that send too fast or too slowly: each response is bounded, and other clients are served."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ INTERIM = b"HTTP/1.1 103 Early Hints\r\n\r\n"
 
 @asynccontextmanager
 async def sending(pieces: Callable[[], Iterator[bytes]], pause: float = 0.0) -> AsyncIterator[str]:
-    """The URL of a server that answers with these pieces, a pause before each but the first."""
+    """Yield the URL of a server that sends these pieces, with a pause before each except the first."""
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with suppress(ConnectionError):
@@ -47,13 +47,13 @@ async def sending(pieces: Callable[[], Iterator[bytes]], pause: float = 0.0) -> 
 
 
 def endless(*pieces: bytes) -> Callable[[], Iterator[bytes]]:
-    """The last of the pieces again and again."""
+    """Yield the pieces, and then the last one without end."""
     return lambda: itertools.chain(pieces, itertools.repeat(pieces[-1]))
 
 
 @asynccontextmanager
 async def counting_turns() -> AsyncIterator[list[int]]:
-    """How many turns the event loop gave to somebody else meanwhile."""
+    """Count the iterations of the event loop within the block."""
     turns = [0]
 
     async def count() -> None:
@@ -184,7 +184,7 @@ def test_a_document_of_too_many_values_is_not_read(tmp_path: Path, path: str) ->
 
 @contextmanager
 def flooding(answer: bytes, flood: bytes) -> Iterator[str]:
-    """The URL of a server in threads, which sends as fast as it can."""
+    """Yield the URL of a server in threads that sends as fast as it can."""
     ended = threading.Event()
 
     def serve(connection: socket.socket) -> None:

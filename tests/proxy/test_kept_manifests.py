@@ -1,4 +1,4 @@
-"""Cached manifests are bounded, whatever tags upstreams and clients invent."""
+"""The number and size of cached manifests are limited, however many tags upstreams and clients create."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ ROUTE = Route("odd.test", "a/b")
 
 
 def manifest(received: Received) -> Answer:
-    """One that no other tag leads to."""
+    """Return a manifest that no other tag points to."""
     tag = received.target.rpartition("/")[2]
     return Answer(headers={"content-type": "application/json"}, body=b'{"tag": "%b"}' % tag.encode())
 
@@ -43,7 +43,7 @@ async def pull(cache: ManifestCache, tags: str) -> None:
 
 
 def kept(store: Store) -> tuple[list[str], int]:
-    """The tags, and how many manifests."""
+    """Return the tags, and the number of manifests."""
     repository = store.index.repositories[ROUTE.key]
     return list(repository.tags.names), len(repository.manifests)
 

@@ -1,4 +1,4 @@
-"""Lists through the proxy: all pages of the upstream's, and what was pushed here besides."""
+"""Lists through the proxy: all pages of the upstream's list, merged with pushed content."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ _names = itertools.count(1)
 
 @dataclass
 class Listed:
-    """A repository of a test's own. The proxy is asked for it by names that contain its upstream."""
+    """A repository for one test. Requests to the proxy use names that contain the upstream."""
 
     chain: Chain
     name: str = field(default_factory=lambda: f"org/listed-{next(_names)}")
@@ -69,7 +69,7 @@ class Listed:
         return list(response.json()["tags"])
 
     def referrers(self, query: str = "") -> list[str]:
-        """The digests of what refers to SUBJECT."""
+        """Return the digests of the manifests that refer to SUBJECT."""
         response = self.ask_referrers(query)
         assert response.status_code == 200, response.text
         assert response.headers["content-type"] == OCI_INDEX
@@ -80,12 +80,12 @@ class Listed:
         return self.chain.get(f"{self.host}/v2/{self.name}/referrers/{digest_of(SUBJECT)}{query}")
 
     def cache(self) -> str | None:
-        """What part the cache had in the last answer."""
+        """Return how the cache was used for the last response."""
         told: str | None = exchanges(self.chain.proxy, f"repository:{self.name}")[-1]["cache"]
         return told
 
     def asked(self) -> list[int]:
-        """The statuses of the lists that the upstream was asked for."""
+        """Return the statuses of the upstream's responses to list requests."""
         found = self.chain.asked(
             f"repository:{self.name} endpoint:tags|repository:{self.name} endpoint:referrers"
         )
@@ -94,7 +94,7 @@ class Listed:
 
 @pytest.fixture(scope="module")
 def always(upstream: Brokenreg, odd: Scripted, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chain]:
-    """With a proxy that asks each time."""
+    """A proxy that requests lists each time."""
     options = (
         "--upstream",
         f"quay.io={upstream.url}",
@@ -109,7 +109,7 @@ def always(upstream: Brokenreg, odd: Scripted, tmp_path_factory: pytest.TempPath
 
 @pytest.fixture(scope="module")
 def usual(upstream: Brokenreg, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chain]:
-    """With a proxy that asks as it does by default."""
+    """A proxy with the default time-to-live."""
     options = ("--upstream", f"quay.io={upstream.url}")
     with brokenreg(tmp_path_factory.mktemp("usual") / "data", *options) as proxy:
         yield Chain(upstream, proxy)

@@ -1,4 +1,4 @@
-"""Name lookups: each once, bounded by client and by upstream; nobody else waits for those that are slow."""
+"""Name lookups: shared, limited by client and by upstream, and slow ones do not delay others."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ socket.getaddrinfo = slow
 
 
 class Resolver:
-    """Stands in for the system's. It responds once `respond` is set."""
+    """A replacement for the system's resolver. It responds once `respond` is set."""
 
     def __init__(self) -> None:
         self.asked: list[str] = []
@@ -57,7 +57,7 @@ def resolver(monkeypatch: pytest.MonkeyPatch) -> Iterator[Resolver]:
 
 
 def of_client(host: str) -> None:
-    """Let what this task does be for a client at that address."""
+    """Let this task serve a client at that address."""
     INBOUND.set(
         InboundConnection(
             AcceptedConnections(), f"{host}:50000", over_tls=False, cut=lambda: None, send_last=lambda _: None
@@ -66,7 +66,7 @@ def of_client(host: str) -> None:
 
 
 async def started(looking: Lookups, client: str, upstream: str, host: str) -> asyncio.Task[Any]:
-    """A lookup that has begun, or failed."""
+    """Return a lookup that has begun or failed."""
 
     async def look() -> Any:
         of_client(client)

@@ -1,4 +1,4 @@
-"""Upstreams that lead in a circle: refused at once, however many are in it and whoever asks meanwhile."""
+"""Upstreams in a loop: requests are refused immediately, for any length of the loop."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ Ring = list[Brokenreg]
 
 @contextmanager
 def ring(folder: Path, size: int) -> Iterator[Ring]:
-    """Each asks the next one, the last the first."""
+    """Start registries, each with the next one as its upstream, and the last with the first."""
     ports = [free_port() for _ in range(size)]
     with ExitStack() as stack:
         members = []

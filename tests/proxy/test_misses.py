@@ -1,4 +1,4 @@
-"""A 404 that is remembered keeps nothing of the request alive that had it."""
+"""A remembered 404 does not keep objects of its request alive."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from brokenreg.proxy.routes import Route
 
 
 class Request:
-    """What a request has in its frames."""
+    """An object that the frames of a request refer to."""
 
 
 def missed(misses: NegativeCache, route: Route) -> weakref.ref[Request]:

@@ -1,4 +1,4 @@
-"""Which upstream a request means: every way in which clients say it, and what is refused."""
+"""How the upstream of a request is found, in all forms that clients use, and which names are refused."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chain]:
 
 
 def route(path: str, query: str = "", listener: str = "") -> str | None:
-    """The upstream and the name there, as people write it."""
+    """Return the upstream and the name there, as one name."""
     target = parse_target(path, query, {"127.0.0.1:8080"}, Base(ALIASES, listener=listener))
     found = NAMING.route(target)
     return None if found is None else found.name
@@ -162,7 +162,7 @@ def test_what_was_pushed_wins_and_the_rest_still_comes(both: Chain) -> None:
 
 
 def until_cached(both: Chain, digest: str) -> None:
-    """Fetch a layer until the cache has it: clients get the last byte before it is durable."""
+    """Fetch a layer until it is cached, because clients get the last byte before the file is durable."""
     for _ in range(100):
         assert both.get(f"/v2/org/app/blobs/{digest}").content == b"layer"
         if last(both.proxy, "endpoint:layer")["cache"] == "hit":

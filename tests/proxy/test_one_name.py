@@ -1,4 +1,4 @@
-"""An image of another registry has one name, for pushes, rules and the log; answers say what was asked."""
+"""An image of another registry has one name in pushes, rules and the log; responses use the requested one."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ CONTENT = b"pushed here"
 
 @dataclass(frozen=True)
 class Way:
-    """One of the ways to say the same name: what stands before it, how it is spelled, and the query."""
+    """One of several forms of the same name: its prefix, its spelling and the query."""
 
     said: str
     root: str
@@ -42,7 +42,7 @@ EACH = pytest.mark.parametrize("way", WAYS, ids=[way.said for way in WAYS])
 
 @dataclass(frozen=True)
 class Both:
-    """One registry at two listeners; the second stands for docker.io."""
+    """A registry with two listeners. The second one stands for docker.io."""
 
     running: Brokenreg
     mirror: str

@@ -1,4 +1,4 @@
-"""Link headers of lists, as registries write them and as nobody should."""
+"""Link headers of lists: valid forms from real registries, and invalid ones."""
 
 from __future__ import annotations
 

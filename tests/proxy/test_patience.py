@@ -1,4 +1,4 @@
-"""How long a 429 is waited for, by what it says and by what it does not."""
+"""How long requests wait after a 429, with and without Retry-After."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ MANIFEST = Answer(200, {"content-type": "application/json"}, image(b"{}"))
 
 
 def sequence(*told: str | None) -> list[float | None]:
-    """What is waited after 429s that say this."""
+    """Return the waits after 429s with these values of Retry-After."""
     next_wait = waits()
     return [next_wait(each) for each in told]
 

@@ -1,4 +1,4 @@
-"""Connections are kept by upstream, closed once many others were asked since, and never while in use."""
+"""Connection pools: one for each upstream; the least recently used is closed, but never one in use."""
 
 from __future__ import annotations
 

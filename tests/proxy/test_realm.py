@@ -1,4 +1,4 @@
-"""Which token services see a password: none that a challenge alone has named (CVE-2026-33540)."""
+"""Which token services get a password: a challenge alone is not sufficient (CVE-2026-33540)."""
 
 from __future__ import annotations
 

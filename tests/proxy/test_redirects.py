@@ -1,4 +1,4 @@
-"""Redirects lead no nearer than their upstream stands; what fails there is told in the name of that host."""
+"""Redirects do not lead to a nearer scope than the upstream's. Errors name the host that failed."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ FAILURES = [
 
 
 def place(host: str) -> bytes:
-    """A redirect there, by a URL full of secrets."""
+    """Return a redirect to a URL that contains secrets."""
     return redirect(f"http://robot:s3cret@{host}/blob?X-Amz-Signature=s1gned")
 
 
@@ -154,7 +154,7 @@ async def test_a_redirect_to_no_web() -> None:
 
 
 def with_body(place: str, encoding: str, body: bytes) -> bytes:
-    """A redirect that says more than where to."""
+    """Return a redirect with a body."""
     head = f"Location: {place}\r\nContent-Encoding: {encoding}\r\nContent-Length: {len(body)}"
     return f"HTTP/1.1 307 Elsewhere\r\n{head}\r\n\r\n".encode() + body
 
@@ -186,7 +186,7 @@ HERE, INSIDE, ALSO_INSIDE, OUTSIDE = "127.0.0.1", "127.0.0.2", "127.0.0.3", "127
 
 
 class Pretending(AddressPolicy):
-    """Judges addresses of this machine as if they were elsewhere."""
+    """An address policy that treats addresses of this machine as remote ones."""
 
     elsewhere: ClassVar = {INSIDE: "10.1.2.3", ALSO_INSIDE: "fd00::1", OUTSIDE: "93.184.215.14"}
 

@@ -1,4 +1,4 @@
-"""A blob that is cut again and again comes whole; what an upstream says of ranges is not believed blindly."""
+"""A download that is cut several times is completed, and the ranges in responses are checked."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def proxy(odd: Scripted, tmp_path_factory: pytest.TempPathFactory) -> Iterator[B
 
 
 def serve(odd: Scripted, first: Answer, ranges: Ranges, blob: bytes) -> str:
-    """Let the upstream answer the first request for a blob, and those for ranges of it; its path."""
+    """Set the upstream's responses for a blob and for its ranges. Return the blob's path."""
 
     def answer(received: Received) -> Answer:
         if received.method == "HEAD" or "range" not in received.headers:
@@ -48,7 +48,7 @@ def serve(odd: Scripted, first: Answer, ranges: Ranges, blob: bytes) -> str:
 def cut(
     status: int, begin: int, blob: bytes, *, told: str = "", brings: int = STEP, **headers: str
 ) -> Answer:
-    """A response that is cut after some bytes."""
+    """Return a response that is cut after some bytes."""
     whole = {"content-length": str(len(blob) - begin), **headers}
     if status == 206:
         whole["content-range"] = told or f"bytes {begin}-{len(blob) - 1}/{len(blob)}"
@@ -93,7 +93,7 @@ def test_a_little_is_not_enough_for_a_blob_that_nobody_awaits(odd: Scripted, pro
 
 
 def until(is_so: Callable[[], bool]) -> None:
-    """Wait, but not for ever."""
+    """Wait for a condition, for a limited time."""
     limit = time.monotonic() + 10
     while not is_so():
         assert time.monotonic() < limit

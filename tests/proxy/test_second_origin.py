@@ -1,4 +1,4 @@
-"""What a redirect leads to at the second origin is what the name meant at the listener that was asked."""
+"""A redirect to the second origin leads to the image that the name means at the requested listener."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ WITH = "broken/with/redirect"
 
 @dataclass(frozen=True)
 class World:
-    """A registry before docker.io and quay.io, which are one; its second listener stands for docker.io."""
+    """A registry whose docker.io and quay.io are one server. Its second listener stands for docker.io."""
 
     chain: Chain
     mirror: str
@@ -31,7 +31,7 @@ class World:
         return self.chain.proxy.url
 
     def redirected(self, url: str) -> str:
-        """Where a GET is sent."""
+        """Return where a GET is redirected to."""
         answer = self.http.get(url)
         assert answer.is_redirect
         return str(answer.headers["location"])

@@ -1,4 +1,4 @@
-"""Token services of upstreams: with identity tokens, asked once, and honest when they fail."""
+"""Token services of upstreams: identity tokens, shared requests, and errors."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ _names = itertools.count(1)
 
 
 def home(folder: Path, **entries: dict[str, str]) -> dict[str, str]:
-    """An environment in which docker knows that of upstreams; `_` in their names is a dot."""
+    """Return an environment with docker's credentials for upstreams. In their names, `_` stands for a dot."""
     config = folder / "docker" / "config.json"
     config.parent.mkdir()
     auths = {upstream.replace("_", "."): entry for upstream, entry in entries.items()}
@@ -60,7 +60,7 @@ def identity(text: str = IDENTITY) -> dict[str, str]:
 
 @contextmanager
 def real(folder: Path, entry: dict[str, str], *options: str) -> Iterator[tuple[Upstream, Brokenreg]]:
-    """docker-registry with its token service, and a proxy that knows that of it."""
+    """docker-registry with its token service, and a proxy with credentials for it."""
     with token(folder / "upstream") as upstream:
         assert upstream.tokens is not None
         realm = upstream.tokens.realm.removesuffix("/token")
@@ -74,7 +74,7 @@ def get(running: Brokenreg, path: str) -> httpx.Response:
 
 
 def everything(running: Brokenreg) -> str:
-    """All that is told of what has passed."""
+    """Return all text that the proxy has written about its requests."""
     told = exchanges(running, "")
     return json.dumps([told, *(exchange(running, each["id"]) for each in told)])
 
@@ -124,7 +124,7 @@ def test_what_the_service_does_not_take(tmp_path: Path, entry: dict[str, str]) -
 
 @pytest.fixture(scope="module")
 def upstream(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Brokenreg]:
-    """A brokenreg with a token service of its own."""
+    """A brokenreg with its own token service."""
     options = ("--offline", "--auth", "token", "--auth-user", f"{USER}:{PASSWORD}")
     with brokenreg(tmp_path_factory.mktemp("upstream") / "data", *options) as running:
         yield running
@@ -132,7 +132,7 @@ def upstream(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Brokenreg]:
 
 @pytest.fixture(scope="module")
 def running(upstream: Brokenreg, odd: Scripted, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chain]:
-    """A proxy before both, with a password for one and an identity token for the other."""
+    """A proxy for both upstreams, with a password for one and an identity token for the other."""
     folder = tmp_path_factory.mktemp("proxy")
     where = ("--upstream", f"quay.io={upstream.url}", "--upstream", f"odd.test={odd.url}")
     options = (*where, "--tag-ttl", "0s", "--upstream-timeout", "2s")
@@ -265,7 +265,7 @@ def test_many_at_once_ask_for_one_token_per_scope(both: Chain, tmp_path: Path) -
 
 
 def registry(path: str, service: Script, realm: str) -> dict[str, Script]:
-    """What a scripted upstream answers that has a manifest for who brings the token."""
+    """Return the responses of a scripted upstream that has a manifest for requests with the token."""
 
     def manifests(received: Received) -> Answer:
         if received.headers.get("authorization") == f"Bearer {TOKEN}":
@@ -277,7 +277,7 @@ def registry(path: str, service: Script, realm: str) -> dict[str, Script]:
 
 
 def ask_odd(running: Chain, odd: Scripted, service: Script, realm: str = "") -> httpx.Response:
-    """A manifest of a repository that nobody has asked for, from an upstream with that token service."""
+    """Request a manifest of a new repository from an upstream with that token service."""
     path = f"/v2/a/b{next(_names)}/manifests/v1"
     odd.asked.clear()
     odd.answers = registry(path, service, realm or f"{odd.url}/token")

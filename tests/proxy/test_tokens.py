@@ -1,4 +1,4 @@
-"""Tokens are kept for as long as they are good, and asked for once."""
+"""The token cache: tokens are kept while they are valid, and concurrent callers share a request."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ KEY = ("quay.io", "repository:org/image:pull")
 
 
 class Service:
-    """Grants one token after the other, when it is let."""
+    """Grants one token after the other, when the test allows it."""
 
     def __init__(self, lifetime: float = 300.0) -> None:
         self.now = 0.0

@@ -1,4 +1,4 @@
-"""httpx over sockets of our own: connections that are used again, those that are not, and big bodies."""
+"""The transport for httpx: which connections are used again, and long bodies."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def authority() -> trustme.CA:
 
 @asynccontextmanager
 async def serving(serve: Serve, authority: trustme.CA | None) -> AsyncIterator[str]:
-    """The URL of a server whose connections `serve` serves."""
+    """Yield the URL of a server that calls `serve` for each connection."""
     context = None
     if authority is not None:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

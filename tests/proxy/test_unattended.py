@@ -1,4 +1,4 @@
-"""Downloads whose clients have left go on, but not for ever."""
+"""Downloads continue after their clients have disconnected, for a limited time."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ SECONDS = 0.1
 
 @asynccontextmanager
 async def cached(folder: Path, pieces: list[bytes]) -> AsyncIterator[BlobCache]:
-    """A cache whose upstream sends these pieces, and then the last again and again, with pauses."""
+    """Return a cache whose upstream sends these pieces with pauses, and then the last one without end."""
     repeated = itertools.repeat(b"a")
     async with (
         sending(lambda: itertools.chain(pieces, repeated), 0.05) as url,

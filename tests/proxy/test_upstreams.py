@@ -1,4 +1,4 @@
-"""The upstreams that the tests of the proxy ask are what they say."""
+"""The upstreams for the tests of the proxy work as they say."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Upstreams behind a web proxy: by CONNECT alone, with the addresses checked that can be."""
+"""Upstreams behind a web proxy: reached only with CONNECT, and checked if their names can be resolved."""
 
 from __future__ import annotations
 
@@ -177,7 +177,7 @@ async def test_a_redirect_goes_through_the_web_proxy_too() -> None:
 
 
 def challenge(realm: str) -> bytes:
-    """A 401 that names a token service."""
+    """Return a 401 that names a token service."""
     return (
         f'HTTP/1.1 401 No\r\nWWW-Authenticate: Bearer realm="{realm}"\r\nContent-Length: 0\r\n\r\n'.encode()
     )

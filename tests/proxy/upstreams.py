@@ -53,7 +53,7 @@ _LINE = re.compile(
 
 @dataclass(frozen=True)
 class Request:
-    """One that an upstream answered; `target` is path and query."""
+    """A request that an upstream has answered. `target` is its path and query."""
 
     method: str
     target: str
@@ -62,7 +62,7 @@ class Request:
 
 @dataclass
 class Upstream:
-    """A running docker-registry. `ca` is a PEM file to trust, if it speaks TLS."""
+    """A running docker-registry. With TLS, `ca` is the PEM file to trust."""
 
     host: str
     folder: Path
@@ -76,7 +76,7 @@ class Upstream:
         return f"{self.scheme}://{self.host}"
 
     def requests(self) -> list[Request]:
-        """All so far, in the order of their ends, by the registry's own log."""
+        """Return all requests so far from the registry's log, in the order of their ends."""
         mark = f"/v2/?mark={uuid.uuid4().hex}"
         with httpx.Client(verify=self._verify(), trust_env=False) as client:
             client.get(f"{self.url}{mark}")
@@ -90,13 +90,13 @@ class Upstream:
         return [request for request in found if "?mark=" not in request.target]
 
     def count(self, method: str, prefix: str = "") -> int:
-        """How many requests with that method, whose path begins so."""
+        """Return the number of requests with that method and that beginning of the path."""
         return sum(each.method == method and each.target.startswith(prefix) for each in self.requests())
 
     def push(
         self, repository: str, tag: str, manifest: bytes, *blobs: bytes, kind: str = OCI_MANIFEST
     ) -> str:
-        """Push blobs, and a manifest of that media type over them; its digest."""
+        """Push blobs and a manifest of that media type, and return its digest."""
         headers = self._authorization(repository)
         with httpx.Client(
             base_url=self.url, headers=headers, verify=self._verify(), trust_env=False
@@ -127,14 +127,14 @@ class Upstream:
 
 @contextmanager
 def plain(folder: Path) -> Iterator[Upstream]:
-    """Open to everybody."""
+    """Run one without authentication."""
     with _serving(folder, {}) as host:
         yield Upstream(host, folder)
 
 
 @contextmanager
 def htpasswd(folder: Path) -> Iterator[Upstream]:
-    """With Basic authentication, for everything: `USER` and `PASSWORD`."""
+    """Run one with Basic authentication for `USER` and `PASSWORD`."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "htpasswd"
     path.write_text(_HTPASSWD)
@@ -144,9 +144,9 @@ def htpasswd(folder: Path) -> Iterator[Upstream]:
 
 @contextmanager
 def token(folder: Path, *, anonymous: bool = False, expires_in: int | None = 300) -> Iterator[Upstream]:
-    """With tokens of a server beside it, for `USER` and `PASSWORD`, or for everybody if `anonymous`.
+    """Run one with a token service, for `USER` and `PASSWORD`, or for anonymous clients if `anonymous`.
 
-    The server tells no `expires_in` if that is None.
+    If `expires_in` is None, the token service does not send it.
     """
     folder.mkdir(parents=True, exist_ok=True)
     with TokenServer.serving(folder, anonymous=anonymous, expires_in=expires_in) as tokens:
@@ -162,7 +162,7 @@ def token(folder: Path, *, anonymous: bool = False, expires_in: int | None = 300
 
 @contextmanager
 def tls(folder: Path, *names: str) -> Iterator[Upstream]:
-    """Open to everybody, under TLS: its certificate, by a private CA, is for 127.0.0.1 and these names."""
+    """Run one with TLS. A private CA has signed its certificate for 127.0.0.1 and these names."""
     folder.mkdir(parents=True, exist_ok=True)
     authority = trustme.CA()
     certificate = authority.issue_cert("127.0.0.1", "localhost", *names)
@@ -176,7 +176,7 @@ def tls(folder: Path, *names: str) -> Iterator[Upstream]:
 
 @contextmanager
 def _serving(folder: Path, more: Mapping[str, Any]) -> Iterator[str]:
-    """Its `127.0.0.1:port`; skip the test if docker-registry is not installed."""
+    """Yield its `127.0.0.1:port`. Skip the test if docker-registry is not installed."""
     need("docker-registry")
     folder.mkdir(parents=True, exist_ok=True)
     storage = {**_CONFIGURATION["storage"], "filesystem": {"rootdirectory": str(folder / "data")}}
@@ -194,7 +194,7 @@ def _serving(folder: Path, more: Mapping[str, Any]) -> Iterator[str]:
 
 
 class TokenServer:
-    """A token service (CNCF distribution, "Token Authentication"), in a thread of its own."""
+    """A token service (CNCF distribution, "Token Authentication") in its own thread."""
 
     def __init__(self, folder: Path, *, anonymous: bool, expires_in: int | None) -> None:
         authority = trustme.CA(key_type=trustme.KeyType.ECDSA)
@@ -235,7 +235,7 @@ class TokenServer:
         return jwt.encode({**claims, "jti": uuid.uuid4().hex, "access": access}, self._key, "ES256", headers)
 
     def answer(self, method: str, header: str, parameters: Mapping[str, str]) -> tuple[int, dict[str, Any]]:
-        """Status and document for one request."""
+        """Return the status and document for one request."""
         refresh = parameters.get("refresh_token")
         user = USER if header == f"Basic {_basic(USER, PASSWORD)}" or refresh == IDENTITY else ""
         self.asked.append({"method": method, "user": user, **parameters})
@@ -270,7 +270,7 @@ class _TokenHandler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, *arguments: Any) -> None:
-        """Nothing on standard error: what was asked is in `asked`."""
+        """Print nothing: requests are recorded in `asked`."""
 
 
 def _basic(name: str, password: str) -> str:

@@ -1,4 +1,4 @@
-"""A web proxy that opens tunnels (CONNECT), and knows names that nobody else does.
+"""A web proxy that opens tunnels (CONNECT), and resolves names that only it knows.
 
 ```python
 with web_proxy(routes={"quay.io:443": registry.host}) as proxy:
@@ -23,7 +23,7 @@ OPEN = b"HTTP/1.1 200 Connection established\r\n\r\n"
 
 @dataclass
 class WebProxy:
-    """A running one. `routes` are host and port of what names lead to; what is not there is a 503."""
+    """A running web proxy. `routes` maps hosts with ports to addresses. Others get a 503."""
 
     routes: Mapping[str, str]
     login: str | None = None
@@ -90,7 +90,7 @@ class WebProxy:
 
 @asynccontextmanager
 async def listening(proxy: WebProxy, context: ssl.SSLContext | None = None) -> AsyncIterator[WebProxy]:
-    """Serve in this loop."""
+    """Serve in this event loop."""
     server = await asyncio.start_server(proxy.serve, "127.0.0.1", 0, ssl=context)
     proxy.scheme = "http" if context is None else "https"
     proxy.place = f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
@@ -102,7 +102,7 @@ async def listening(proxy: WebProxy, context: ssl.SSLContext | None = None) -> A
 
 @contextmanager
 def web_proxy(routes: Mapping[str, str], login: str | None = None) -> Iterator[WebProxy]:
-    """Serve in a thread of its own."""
+    """Serve in its own thread."""
     proxy, ready, loop = WebProxy(routes, login), threading.Event(), asyncio.new_event_loop()
     ended = asyncio.Event()
 
