@@ -1,8 +1,8 @@
 """Filter expressions: `endpoint:layer status:5xx -client:skopeo | held:true`.
 
-`|` separates alternatives; all terms of one of them must match. A term is `key:value`; a value with spaces
-needs double quotes. `-` before a term negates it. A bare word is a part of the path. Panel, control API,
-breakpoints and expectations share these expressions; filter_keys.py has the keys.
+`|` separates alternatives. All terms of one alternative must match. A term is `key:value`, and `-` before a
+term negates it. A value with spaces needs double quotes. A word without a key matches a part of the path. The
+panel, the control API, breakpoints and expectations share these expressions. filter_keys.py has the keys.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ _MAX_LENGTH = 4096
 
 
 class FilterError(ValueError):
-    """An invalid expression; the message says in one line what is wrong and what is valid."""
+    """An expression is invalid. The message says in one line what is wrong and what is valid."""
 
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """A moment when a filter is evaluated: the terms that never match then, and how to say so."""
+    """When a filter is evaluated: the terms that never match then, and the exchange's name in messages."""
 
     never: frozenset[str]
     name: str
@@ -40,9 +40,9 @@ AFTER_END = Moment(frozenset({"ended:no", "held:true", "-held:false"}), "an exch
 
 
 def parse_filter(text: str, moment: Moment = ANY_TIME) -> Filter:
-    """Parse a filter expression; an empty one matches everything.
+    """Parse a filter expression. An empty one matches all exchanges.
 
-    Raise `FilterError`, also if no exchange can match at the moment when the filter is evaluated.
+    Raise `FilterError` if it is invalid, or if no exchange can match when the filter is evaluated.
     """
     if len(text) > _MAX_LENGTH:
         raise FilterError(f"the filter has {counted(len(text), 'character')}: use at most {_MAX_LENGTH}")
@@ -63,14 +63,14 @@ def parse_filter(text: str, moment: Moment = ANY_TIME) -> Filter:
 
 
 def _combined(filters: list[Filter], combine: Callable[[Iterable[bool]], bool]) -> Filter:
-    """Return a filter that combines others with `all` or `any`; a single one stays as it is, to be quick."""
+    """Return a filter that combines others with `all` or `any`. A single filter is returned unchanged."""
     if len(filters) == 1:
         return filters[0]
     return lambda exchange: combine(each(exchange) for each in filters)
 
 
 def _normalized(token: str) -> str:
-    """Return a term in its normalized spelling."""
+    """Return a term in lower case, with the full key and without quotes."""
     key, _, value = token.lower().replace('"', "").partition(":")
     sign = "-" if key.startswith("-") else ""
     key = key.removeprefix("-")

@@ -1,4 +1,4 @@
-"""What a rule matches: endpoint, layer, repository, reference, method, client, user, header and more."""
+"""The `match` of a rule: endpoint, layer, repository, reference, method, client, user, header and more."""
 
 from __future__ import annotations
 
@@ -41,13 +41,13 @@ EndpointName = Literal[
     "referrers",
     "catalog",
 ]
-"""The endpoint of a match: an endpoint, `blob` (config or layer), or `any`."""
+"""Values of `match.endpoint`: an endpoint, `blob` (config or layer), or `any`."""
 
 OR = "|"
 WILD = re.compile(r"[*?\[]")
 
 Glob = Annotated[str, StringConstraints(min_length=1, max_length=512)]
-"""A glob in the syntax of `fnmatch`: `*` crosses `/`, and case is significant."""
+"""A glob in the syntax of `fnmatch`. `*` also matches `/`, and case is significant."""
 
 
 def _check_alternatives(globs: str) -> str:
@@ -57,7 +57,7 @@ def _check_alternatives(globs: str) -> str:
 
 
 Globs = Annotated[Glob, AfterValidator(_check_alternatives)]
-"""A glob, or several of which one must match (`a|b`), for texts that never contain `|`."""
+"""A glob, or alternatives (`a|b`), for texts that never contain `|`."""
 
 Predicate = Callable[[Exchange], object]
 Facet = Callable[[Exchange], str]
@@ -72,7 +72,7 @@ def _upper(value: object) -> object:
 
 
 class Match(BaseModel):
-    """The exchanges that a rule matches; an absent field matches all."""
+    """The conditions of a rule. A missing field matches all exchanges."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -122,11 +122,11 @@ class Match(BaseModel):
         return header
 
     def allows(self, method: str) -> bool:
-        """Return whether it can match a request with that method."""
+        """Return whether this can match a request with that method."""
         return self.method is None or bool(any_of(self.method)(method))
 
     def endpoints(self, default: str) -> Collection[Endpoint]:
-        """Return the endpoints that it matches."""
+        """Return the endpoints that this matches. `default` is used if it does not name one."""
         name = self.endpoint or default
         if name == "any":
             return tuple(each for each in Endpoint if each is not Endpoint.CONNECT)
@@ -140,7 +140,10 @@ class Match(BaseModel):
         return list(fields)
 
     def facets(self) -> dict[str, Facet]:
-        """Return the values of an exchange that decide, by name; without endpoint, method and layer."""
+        """Return functions for the values of an exchange that the conditions test, by name.
+
+        The endpoint, method and layer are not included.
+        """
         found: dict[str, Facet] = {}
         if self.repository is not None:
             found["repository"] = lambda exchange: " ".join(exchange.target.names)
@@ -159,7 +162,7 @@ class Match(BaseModel):
         return found
 
     def predicates(self) -> list[tuple[str, Predicate]]:
-        """Return the conditions on the method and the facets, the cheapest first, each with its negation."""
+        """Return the conditions on the method and the facets, each with the text for a mismatch."""
         found: list[tuple[str, Predicate]] = []
         if self.repository is not None:
             repository = any_of(self.repository)
@@ -194,20 +197,20 @@ class Match(BaseModel):
 
 
 def any_of(globs: str) -> Callable[[str], object]:
-    """Return a true value if one of the alternatives matches the text."""
+    """Return a function that is true for texts that one of the alternatives matches."""
     matchers = [matcher(glob) for glob in globs.split(OR)]
     return matchers[0] if len(matchers) == 1 else lambda text: any(match(text) for match in matchers)
 
 
 def matcher(glob: str) -> Callable[[str], object]:
-    """Return a true value if the glob matches the text."""
+    """Return a function that is true for texts that the glob matches."""
     if not WILD.search(glob):
         return glob.__eq__
     return re.compile(fnmatch.translate(glob)).match
 
 
 def _may_match(name: str, glob: str) -> bool:
-    """Return whether the recorded part of some value of a header can match."""
+    """Return whether a glob can match a header value as it is recorded, without secrets."""
     if announces_secret(name) and not is_flag(glob):
         kept = [REDACTED, *(f"{scheme} {REDACTED}" for scheme in SCHEMES)]
         return any(map(matcher(glob.lower()), kept))
@@ -216,7 +219,7 @@ def _may_match(name: str, glob: str) -> bool:
 
 
 def network_of(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network | None:
-    """Return the addresses that a text spells; None if it is a glob on User-Agent."""
+    """Return the text as a network of addresses, or None if it is a glob on User-Agent."""
     try:
         return ipaddress.ip_network(text, strict=False)
     except ValueError:
@@ -236,7 +239,7 @@ def _host(exchange: Exchange) -> str:
 
 
 def _values(name: str, exchange: Exchange) -> str:
-    """Return all values of a header in one text, which is empty if there are none."""
+    """Return all values of a header in one text, or "" if there are none."""
     return "\0".join(f"={value}" for key, value in exchange.request_headers if key == name)
 
 

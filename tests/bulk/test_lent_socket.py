@@ -1,4 +1,4 @@
-"""Sockets that threads use: what the event loop may do with them meanwhile."""
+"""Sockets that are lent to threads, and what the event loop does with them at that time."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ async def tls_connection(folder: Path) -> AsyncIterator[tuple[_Receiver, asyncio
 
 
 def buffered(transport: asyncio.Transport) -> int:
-    """Return how many bytes of TLS asyncio has read and not decrypted."""
+    """Return the number of encrypted bytes that asyncio has read but not decrypted."""
     size: int = transport._ssl_protocol._get_read_buffer_size()  # type: ignore[attr-defined]
     return size
 

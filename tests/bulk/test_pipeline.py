@@ -1,4 +1,4 @@
-"""What a source gives is in the file and in the hash, whatever its pace and however it ends."""
+"""The pipelined writer writes and hashes all bytes of a source, at any pace and for any kind of end."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from brokenreg.bulk.pipeline import PipelinedWriter, writer_slot
 
 
 class Script:
-    """A source that gives `parts`: bytes, a pause for None, and raises what is an exception."""
+    """A source of `parts`: bytes, None for a pause, or an exception to raise."""
 
     def __init__(self, *parts: bytes | Exception | None) -> None:
         self._parts = list(parts)
@@ -49,7 +49,7 @@ class Script:
 
 
 class Silent(Script):
-    """A source that gives its parts and then nothing until it is stopped."""
+    """A source that returns its parts, and then nothing until it is stopped."""
 
     def read_into(self, buffer: memoryview) -> int | None:
         return super().read_into(buffer) if self._parts else 0 if self.stopped.is_set() else None
@@ -59,7 +59,7 @@ class Silent(Script):
 
 
 class Sink:
-    """What came of it; `room` is how many bytes may."""
+    """Collects written and hashed bytes, up to `room`."""
 
     def __init__(self, room: int = 1 << 40) -> None:
         self.file = bytearray()

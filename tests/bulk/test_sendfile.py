@@ -1,4 +1,4 @@
-"""Parts of files that are read on the event loop."""
+"""Reading parts of files on the event loop."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Frames of HTTP/2 as bytes: files that are read piece by piece, and header blocks."""
+"""Encoding of HTTP/2: DATA frames for files that are read in pieces, and header blocks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""More clients than file descriptors: connected ones are served, others wait, and the log stays short."""
+"""More clients than file descriptors: connected clients are served, others wait, and the log stays short."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ DIGEST = f"sha256:{hashlib.sha256(BLOB).hexdigest()}"
 
 @contextmanager
 def few_descriptors(data: Path) -> Iterator[BrokenregProcess]:
-    """One that may open few files, and has a blob."""
+    """A registry that may open only few files, and has a blob."""
     with brokenreg_process(data) as running:
         resource.prlimit(running.process.pid, resource.RLIMIT_NOFILE, (LIMIT, LIMIT))
         pushed = httpx.post(f"{running.url}/v2/few/blobs/uploads/", params={"digest": DIGEST}, content=BLOB)
@@ -47,7 +47,7 @@ def control(running: BrokenregProcess) -> str:
 
 @contextmanager
 def connected(url: str, count: int = CLIENTS) -> Iterator[list[http.client.HTTPConnection]]:
-    """That many connections, for the length of a block."""
+    """Open `count` connections within the block."""
     address = urlsplit(url)
     with ExitStack() as stack:
         opened = []
@@ -76,7 +76,7 @@ def open_files(running: BrokenregProcess) -> set[int]:
 
 
 def until_served(url: str, path: str) -> None:
-    """Connect anew until one is served."""
+    """Open connections until one is served."""
     deadline = time.monotonic() + 5
     while True:
         try:

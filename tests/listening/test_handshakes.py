@@ -1,4 +1,4 @@
-"""TLS handshakes that fail, whatever rules there are: the log says why, and nothing else does."""
+"""Failed TLS handshakes are in the log with their reason, and nowhere else."""
 
 from __future__ import annotations
 

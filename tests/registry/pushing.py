@@ -1,4 +1,4 @@
-"""What the tests of the registry share: contents, pushes, errors in OCI form, raw requests, stored files."""
+"""Shared by the tests of the registry: contents, pushes, errors in OCI form, raw requests, stored files."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def descriptor(content: bytes, media_type: str, algorithm: str = "sha256") -> di
 
 
 def image(config: bytes, *layers: bytes, **more: Any) -> bytes:
-    """An OCI image manifest over these contents; `more` are further members (subject, annotations, ...)."""
+    """Return an OCI image manifest for these contents. `more` are members such as the subject."""
     manifest = {
         "schemaVersion": 2,
         "mediaType": OCI_MANIFEST,
@@ -42,7 +42,7 @@ def image(config: bytes, *layers: bytes, **more: Any) -> bytes:
 
 
 async def push_blob(http: httpx.AsyncClient, repository: str, content: bytes) -> str:
-    """Push a blob whole; its digest."""
+    """Push a blob in one request, and return its digest."""
     digest = digest_of(content)
     url = f"/v2/{repository}/blobs/uploads/"
     response = await http.post(url, params={"digest": digest}, content=content)
@@ -60,14 +60,14 @@ async def put_manifest(
 async def push_manifest(
     http: httpx.AsyncClient, repository: str, reference: str, body: bytes, media_type: str = OCI_MANIFEST
 ) -> str:
-    """Push a manifest; its digest as the registry tells it."""
+    """Push a manifest, and return the digest that the registry reports."""
     response = await put_manifest(http, repository, reference, body, media_type)
     assert response.status_code == 201, response.text
     return response.headers["docker-content-digest"]
 
 
 def error_of(response: httpx.Response, status: int) -> dict[str, Any]:
-    """The one error of a response in OCI form."""
+    """Return the only error of a response in OCI form."""
     assert response.status_code == status, f"{response.status_code}: {response.text[:500]}"
     assert response.headers["content-type"] == "application/json"
     assert response.headers["docker-distribution-api-version"] == "registry/2.0"
@@ -78,7 +78,7 @@ def error_of(response: httpx.Response, status: int) -> dict[str, Any]:
 
 
 def next_page(response: httpx.Response) -> str | None:
-    """Where the Link header leads, as a client reads it."""
+    """Return the target of the Link header, as a client reads it."""
     link = response.headers.get("link")
     if link is None:
         return None
@@ -88,7 +88,7 @@ def next_page(response: httpx.Response) -> str | None:
 
 
 async def follow(http: httpx.AsyncClient, url: str | None, member: str) -> list[list[str]]:
-    """All pages from `url` on."""
+    """Return all pages from `url` on."""
     pages = []
     while url is not None:
         response = await http.get(url)
@@ -105,7 +105,7 @@ def connect(running: Brokenreg) -> socket.socket:
 
 
 def raw_request(running: Brokenreg, data: bytes, *, shut: bool = False) -> httpx.Response:
-    """Send these bytes (HOST is filled in), perhaps end our side, and read one response to the end."""
+    """Send these bytes with HOST replaced, optionally close our side, and read one response."""
     with connect(running) as connection:
         connection.sendall(data.replace(b"HOST", running.host.encode()))
         if shut:
@@ -114,7 +114,7 @@ def raw_request(running: Brokenreg, data: bytes, *, shut: bool = False) -> httpx
 
 
 def read_response(connection: socket.socket, method: str = "GET") -> httpx.Response:
-    """One response with a Content-Length, from a socket."""
+    """Read one response with a Content-Length from a socket."""
     received = b""
     while b"\r\n\r\n" not in received:
         chunk = connection.recv(65536)
@@ -137,14 +137,14 @@ def status(running: Brokenreg) -> dict[str, Any]:
 
 
 def until_in_flight(running: Brokenreg, count: int) -> None:
-    """Wait until so many exchanges are in flight; they have 5 s."""
+    """Wait until `count` exchanges are in flight, for at most 5 s."""
     deadline = time.monotonic() + 5
     while (now := status(running)["in_flight"]) != count:
         assert time.monotonic() < deadline, f"{now} exchanges are in flight, not {count}"
 
 
 def stored(running: Brokenreg) -> set[str]:
-    """All files of uploads/ and blobs/ in the data folder."""
+    """Return all files of uploads/ and blobs/ in the data folder."""
     return {
         str(path.relative_to(running.data))
         for folder in ("uploads", "blobs")

@@ -1,4 +1,4 @@
-"""Who is let in: HTTP Basic and the token protocol before every endpoint, by what a client sees."""
+"""Authentication as clients see it: HTTP Basic and the token protocol at every endpoint."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ async def client(registry: Brokenreg) -> AsyncIterator[httpx.AsyncClient]:
 
 
 async def issued(http: httpx.AsyncClient, *scopes: str) -> dict[str, str]:
-    """The Authorization header with a token for these scopes."""
+    """Return the Authorization header with a token for these scopes."""
     answer = await http.get("/token", params={"scope": list(scopes)}, auth=(USER, PASSWORD))
     assert answer.status_code == 200, answer.text
     return {"authorization": f"Bearer {answer.json()['token']}"}

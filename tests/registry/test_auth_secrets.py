@@ -1,4 +1,4 @@
-"""What clients send to log in, and the tokens that they get, are in no output, no log, no answer of `/v1`."""
+"""Credentials and tokens never appear in output, in logs or in responses of the control API."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ FAULTY = "broken/with/token_lifetime-1m/broken/with/challenge_form-basic-and-bea
 
 
 def use_all_of_it(url: str) -> list[str]:
-    """Log in by all ways there are, well and badly; the secrets that were sent or received."""
+    """Log in in all ways, correctly and wrongly, and return the secrets that were sent or received."""
     secrets = [PASSWORD, WRONG]
     with httpx.Client(base_url=url, timeout=30) as http:
         for password in (PASSWORD, WRONG):

@@ -1,4 +1,4 @@
-"""Blobs: GET and HEAD with ranges and conditions, DELETE, and who may see which."""
+"""Blobs: GET and HEAD with ranges and conditions, DELETE, and which repositories serve which blobs."""
 
 from __future__ import annotations
 

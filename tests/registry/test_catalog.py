@@ -1,4 +1,4 @@
-"""`_catalog`: all repositories, page by page; slow and long if the predecessor's variables say so."""
+"""`_catalog`: all repositories in pages, and the predecessor's variables that make it slow and long."""
 
 from __future__ import annotations
 

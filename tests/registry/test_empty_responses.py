@@ -1,4 +1,4 @@
-"""Responses without a body: how they are framed, over HTTP/1.1 and over HTTP/2."""
+"""Responses without a body: their framing over HTTP/1.1 and HTTP/2."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The table of endpoints: each endpoint with each method, and which requests are answered without a wait."""
+"""The table of endpoints: each endpoint with each method, and which responses do not need to wait."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ async def test_errors(http: httpx.AsyncClient, method: str, path: str, status: i
 
 @pytest.fixture
 async def services(tmp_path: Path) -> AsyncIterator[Services]:
-    """The services of a server, with one repository."""
+    """Return the services of a server that has one repository."""
     settings = Settings(
         listen=["127.0.0.1:0"], control=None, data=tmp_path / "data", fabricate_limit="1GiB", offline=True
     )

@@ -1,4 +1,4 @@
-"""Whatever goes wrong is told in OCI form; and whatever was refused leaves nothing behind."""
+"""All errors are in OCI form, and refused requests leave nothing behind."""
 
 from __future__ import annotations
 

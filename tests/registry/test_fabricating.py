@@ -1,4 +1,4 @@
-"""A client that waits for a large image: its exchange says how far that is, and it may disconnect."""
+"""A client that waits for a large fabricated image: the exchange shows the progress; it may disconnect."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Manifests: GET, HEAD, PUT and DELETE by tag and by digest; whatever they say is kept byte for byte."""
+"""Manifests: GET, HEAD, PUT and DELETE by tag and by digest. Their bytes are kept unchanged."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A page of a list costs what it returns: names are kept in order, and nothing is sorted for a request."""
+"""The cost of a page depends on its own length: names are kept in order and not sorted for each request."""
 
 from __future__ import annotations
 

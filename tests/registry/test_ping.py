@@ -1,4 +1,4 @@
-"""`/v2/`: a registry is here."""
+"""The ping (`/v2/`)."""
 
 from __future__ import annotations
 

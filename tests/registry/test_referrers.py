@@ -1,4 +1,4 @@
-"""Referrers: which manifests speak about another."""
+"""Referrers: lists of the manifests that refer to another one."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ async def test_filtered_by_artifact_type(http: httpx.AsyncClient) -> None:
 
 
 async def push_large(http: httpx.AsyncClient, repository: str, count: int, size: int) -> list[str]:
-    """Push referrers with annotations of that size, signatures and SBOMs in turn; their digests in order."""
+    """Push signatures and SBOMs with annotations of that size, and return their digests in order."""
     digests = []
     for number in range(count):
         told = {"artifactType": (SIGNATURE, SBOM)[number % 2], "annotations": {"a": "x" * size}}
@@ -103,7 +103,7 @@ async def push_large(http: httpx.AsyncClient, repository: str, count: int, size:
 
 
 async def pages_of(http: httpx.AsyncClient, url: str | None) -> list[list[dict[str, Any]]]:
-    """The descriptors of each page, as a client reads them that takes 4 MiB at most."""
+    """Return the descriptors of each page, as a client reads them that accepts at most 4 MiB."""
     pages: list[list[dict[str, Any]]] = []
     while url is not None:
         response = await http.get(url)

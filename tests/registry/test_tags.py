@@ -1,4 +1,4 @@
-"""Tags: all of them, or page by page, in the order of their bytes."""
+"""Lists of tags: complete or in pages, in the order of their bytes."""
 
 from __future__ import annotations
 

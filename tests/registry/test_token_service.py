@@ -1,4 +1,4 @@
-"""GET and POST `/token`: who gets a token, and what it says."""
+"""GET and POST `/token`: who gets a token, and what it contains."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SCOPE = "repository:a/b:pull"
 
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
-    """One with a user."""
+    """A token service with one user."""
     options = ("--auth", "token", "--auth-user", f"{USER}:{PASSWORD}", "--token-lifetime", "2m")
     with (
         brokenreg(tmp_path_factory.mktemp("token") / "data", *options) as running,
@@ -29,7 +29,7 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
 
 @pytest.fixture(scope="module")
 def open_service(registry: Brokenreg) -> Iterator[httpx.Client]:
-    """One without users, of a registry that asks nobody."""
+    """A token service without users."""
     with httpx.Client(base_url=registry.url, timeout=30) as http:
         yield http
 

@@ -1,4 +1,4 @@
-"""Uploads: whole, in one PUT, in chunks, streamed; sessions asked for, cancelled, mounted instead."""
+"""Uploads: in one request, in chunks or streamed; the progress and end of sessions; mounts."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ DIGEST = digest_of(CONTENT)
 
 
 async def begin(http: httpx.AsyncClient, repository: str, **parameters: str) -> str:
-    """Begin a session; its URL."""
+    """Start a session, and return its URL."""
     response = await http.post(f"/v2/{repository}/blobs/uploads/", params=parameters)
     assert response.status_code == 202, response.text
     return response.headers["location"]

@@ -1,4 +1,4 @@
-"""What the tests of the storage share: contents, pushes straight into a store, ages."""
+"""Shared by the tests of the storage: contents, pushes directly to a store, ages."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ async def chunks(*content: bytes) -> AsyncIterator[bytes]:
 
 
 async def push(store: Store, content: bytes, key: RepositoryKey = KEY) -> Digest:
-    """Push a blob through a session of its own."""
+    """Push a blob in its own session."""
     digest = Digest.of(content)
     upload_id = await store.uploads.start(key, "sha256")
     with store.uploads.find(key, upload_id) as upload:
@@ -37,14 +37,14 @@ async def push(store: Store, content: bytes, key: RepositoryKey = KEY) -> Digest
 
 
 def manifest_of(*blobs: Digest, name: str = "") -> tuple[Manifest, bytes]:
-    """A manifest that mentions these blobs, and its bytes."""
+    """Return a manifest that mentions these blobs, and its bytes."""
     document = {"name": name, "layers": [{"digest": digest, "size": 1} for digest in blobs]}
     body = json.dumps(document).encode()
     return Manifest(Digest.of(body), OCI_MANIFEST, len(body), manifest_facts(body)), body
 
 
 def referring_to(subject: Digest, name: str) -> tuple[Manifest, bytes]:
-    """A manifest about another one, and its bytes."""
+    """Return a manifest that refers to another one, and its bytes."""
     body = json.dumps({"name": name, "subject": {"digest": subject, "size": 1}}).encode()
     return Manifest(Digest.of(body), OCI_MANIFEST, len(body), manifest_facts(body)), body
 
@@ -56,7 +56,7 @@ async def put(store: Store, *blobs: Digest, key: RepositoryKey = KEY, tag: str =
 
 
 def content_of(store: Store, digest: Digest) -> bytes | None:
-    """The bytes of a blob, whose digest is checked; None if it is not there."""
+    """Return the bytes of a blob after checking its digest, or None if it is missing."""
     path = store.folder.blob(digest)
     if not path.exists():
         return None
@@ -66,13 +66,13 @@ def content_of(store: Store, digest: Digest) -> bytes | None:
 
 
 def age(path: Path, seconds: float) -> None:
-    """Make a file that much older."""
+    """Make a file older."""
     then = time.time() - seconds
     os.utime(path, (then, then))
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    """Wait until it is so; it has 5 s."""
+    """Wait until a condition holds, for at most 5 s."""
     async with asyncio.timeout(5):
         while not condition():  # noqa: ASYNC110 - files and dictionaries tell nobody when they change
             await asyncio.sleep(0.01)

@@ -1,4 +1,4 @@
-"""Batches: one thread at a time, in order, however the chunks come."""
+"""Batched writes: one thread at a time, and in order, at any pace of the chunks."""
 
 from __future__ import annotations
 

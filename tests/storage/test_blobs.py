@@ -1,4 +1,4 @@
-"""From session to blob: in which order things become durable, and what many at once do to each other."""
+"""From an upload session to a blob: the order of durable steps, and concurrent requests."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The cache against a plain model: whoever links, reads, deletes and makes room, in whatever order."""
+"""The cache compared with a simple model, for random sequences of operations."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ REPOSITORIES = st.sampled_from([KEY, OTHER])
 
 
 class CacheMachine(RuleBasedStateMachine):
-    """The model: which blobs are linked by whom, which are pinned, and the order in which they were used.
+    """The model: the links of blobs, the pinned ones, and the order of their use.
 
-    A cached blob that nobody is linked to any more is garbage, and in the model until it is removed.
+    A cached blob without links is garbage. The model contains it until it is removed.
     """
 
     def __init__(self) -> None:

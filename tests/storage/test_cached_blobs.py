@@ -1,4 +1,4 @@
-"""Cached blobs: the least recently used go, pushed ones and those in use never, and the order is kept."""
+"""Cached blobs: the least recently used are removed, but never pushed ones or those in use."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ LIMIT = 1000
 
 
 async def fetch(store: Store, content: bytes, key: tuple[str, str] = QUAY) -> Digest:
-    """A blob comes from an upstream."""
+    """Store a blob as if it came from an upstream."""
     digest = await push(store, content, key)
     store.cache.used(digest, len(content))
     await store.cache.make_room()
@@ -29,7 +29,7 @@ async def fetch(store: Store, content: bytes, key: tuple[str, str] = QUAY) -> Di
 
 
 def here(store: Store, *digests: Digest) -> list[bool]:
-    """Which of them are on disk and served by somebody."""
+    """Return the blobs that are on disk and linked."""
     return [content_of(store, each) is not None and store.index.is_linked(each) for each in digests]
 
 

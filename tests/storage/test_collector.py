@@ -1,4 +1,4 @@
-"""Garbage goes when it is old enough; what is in use stays, and what is not ours is never touched."""
+"""The collector removes old garbage. It does not remove content in use, and never touches foreign files."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ async def store(tmp_path: Path) -> AsyncIterator[Store]:
 
 
 async def collect(store: Store, later: float) -> None:
-    """Collect as if so many seconds had passed."""
+    """Collect garbage as if `later` seconds had passed."""
     await store.collector.collect(now=time.time() + later)
 
 

@@ -1,4 +1,4 @@
-"""The thread of the index: nobody waits for it without a result, and its files are private."""
+"""The thread of the index: every caller gets a result, and its files are private."""
 
 from __future__ import annotations
 
@@ -130,7 +130,7 @@ async def test_all_files_of_the_data_folder_are_private(tmp_path: Path) -> None:
 
 
 class FullDisk(sqlite3.Connection):
-    """Commits nothing that changes the index, as on a full disk."""
+    """A connection on which commits of changes fail, as on a full disk."""
 
     changes_before = 0
 

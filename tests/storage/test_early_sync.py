@@ -1,4 +1,4 @@
-"""A file that is written to disk while it grows."""
+"""Syncing a file while it grows."""
 
 from __future__ import annotations
 

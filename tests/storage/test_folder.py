@@ -1,4 +1,4 @@
-"""The data folder: one process at a time, and one clear line for whatever is wrong with it."""
+"""The data folder: only one process uses it, and each problem is reported in one clear line."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ PAGE = 4096
 
 
 def refused(data: Path) -> str:
-    """Run brokenreg on a folder that it must refuse; what it says."""
+    """Run brokenreg on a folder that it must refuse, and return its message."""
     command = [sys.executable, "-m", "brokenreg", "serve", "--headless", "--data", str(data)]
     command += ["--listen", "127.0.0.1:0", "--control", "off"]
     run = subprocess.run(
@@ -72,7 +72,7 @@ def cut(index: Path) -> None:
 
 
 def scribble(index: Path) -> None:
-    """Over everything but the header page."""
+    """Overwrite the file except its header page."""
     content = index.read_bytes()
     index.write_bytes(content[:PAGE] + b"\xff" * (len(content) - PAGE))
 

@@ -1,4 +1,4 @@
-"""A data folder that vanishes or is replaced, a disk that fails: what is not stored is not acknowledged."""
+"""If the data folder is removed or replaced, or the disk fails, nothing is acknowledged."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def http(own_registry: Brokenreg) -> Iterator[httpx.Client]:
 
 
 def push(http: httpx.Client) -> tuple[str, str]:
-    """Push an image; the locations of two sessions, the second of which has bytes."""
+    """Push an image, and return the locations of two sessions, of which the second has received bytes."""
     assert push_blob(http, BEFORE).status_code == 201
     assert http.put("/v2/a/manifests/before", content=image(BEFORE)).status_code == 201
     sessions = [http.post("/v2/a/blobs/uploads/").headers["location"] for _ in range(2)]

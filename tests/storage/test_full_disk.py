@@ -1,4 +1,4 @@
-"""No room left: 507 in OCI form, nothing half-stored, nothing lost; and once there is room, all is well."""
+"""A full disk: responses are 507 in OCI form, nothing is half-stored or lost, and it works again later."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 
 def fill(disk: Path, leave: int = 0) -> Path:
-    """Take all room but so many bytes."""
+    """Fill the disk, except for `leave` bytes."""
     filler = disk / "filler"
     with filler.open("wb", buffering=0) as file:
         try:

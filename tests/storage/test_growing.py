@@ -1,4 +1,4 @@
-"""A blob that comes in and is read while it grows: what is there stays, and is there soon."""
+"""A blob that clients read while it grows: received bytes stay, and are readable soon."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ CONTENT = random.Random("growing").randbytes(3 * MIB)
 
 
 class CutError(Exception):
-    """The source has ended too soon."""
+    """The source has ended too early."""
 
 
 @pytest.fixture
@@ -40,7 +40,7 @@ def begin(store: Store) -> UploadSession:
 
 
 def agrees(upload: UploadSession, content: bytes) -> None:
-    """File, offset and hash tell the same."""
+    """Assert that file, offset and hash agree."""
     assert upload.path.read_bytes() == content
     assert upload.offset == len(content)
     assert upload.hasher().hexdigest() == hashlib.sha256(content).hexdigest()

@@ -1,4 +1,4 @@
-"""The index against a plain model of it: whatever is done in whatever order, memory and disk agree."""
+"""The index compared with a simple model, for random sequences of operations: memory and disk agree."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ blobs = st.sampled_from(BLOBS)
 
 
 class IndexMachine(RuleBasedStateMachine):
-    """The model: dictionaries by repository. Several changes may be under way at once (`together`)."""
+    """The model: dictionaries by repository. Several changes can run concurrently (`together`)."""
 
     @initialize()
     def begin(self) -> None:
@@ -65,7 +65,7 @@ class IndexMachine(RuleBasedStateMachine):
         self.tags[key] = {tag: each for tag, each in self.tags[key].items() if each != digest}
 
     def mentioned_until_now(self, key, manifest):
-        """The age of blobs counts from their last mention."""
+        """The age of blobs begins when their last manifest is deleted."""
         links = self.links[key]
         links.update({name: max(links[name], NOW) for name in manifest[0].facts.names if name in links})
 
@@ -94,7 +94,7 @@ class IndexMachine(RuleBasedStateMachine):
 
     @rule(data=st.data(), digest=blobs)
     def finish_upload(self, data, digest):
-        """The session ends and the link is made at once."""
+        """End the session and link the blob in one step."""
         if self.uploads:
             row = data.draw(st.sampled_from(list(self.uploads.values())))
             self.runner.run(self.index.link_blob(row.key, digest, 5.0, upload_id=row.id))
@@ -111,7 +111,7 @@ class IndexMachine(RuleBasedStateMachine):
 
     @rule(key=keys, manifest=manifests, tag=tags, digest=blobs)
     def together(self, key, manifest, tag, digest):
-        """Changes that wait for the same commit are applied in the order in which they were asked for."""
+        """Changes in the same commit are applied in the order of the calls."""
 
         async def all_at_once():
             await asyncio.gather(

@@ -30,7 +30,7 @@ async def store(tmp_path: Path) -> AsyncIterator[Store]:
 
 
 def flip(path: Path) -> None:
-    """Change one bit in the middle of a file, whose size stays."""
+    """Change one bit in the middle of a file, without changing its size."""
     with path.open("r+b") as file:
         file.seek(7000)
         byte = file.read(1)

@@ -1,4 +1,4 @@
-"""Cached manifests that no tag leads to any more go, but none that is asked for or can be pulled offline."""
+"""Cached manifests without a tag are removed, except those that are requested or can be pulled offline."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ async def store(tmp_path: Path) -> AsyncIterator[Store]:
 
 
 async def keep(store: Store, *named: Digest, tag: str | None = None, subject: Digest | None = None) -> Digest:
-    """A manifest comes from an upstream."""
+    """Store a manifest as if it came from an upstream."""
     document = {"layers": [{"digest": digest} for digest in named], "subject": {"digest": subject}}
     body = json.dumps(document).encode()
     manifest = Manifest(Digest.of(body), OCI_INDEX, len(body), manifest_facts(body))
@@ -42,7 +42,7 @@ async def keep(store: Store, *named: Digest, tag: str | None = None, subject: Di
 
 
 async def kept(store: Store, later: float = DAY + 60) -> set[Digest]:
-    """What is left of them when so many seconds have passed."""
+    """Return the manifests that are left after `later` seconds."""
     await store.collector.collect(now=time.time() + later)
     repository = store.index.repository(QUAY)
     left = set(repository.manifests) if repository else set()

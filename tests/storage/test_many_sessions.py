@@ -1,4 +1,4 @@
-"""Upload sessions have a limit: beyond it the one that was not used for longest ends."""
+"""The number of upload sessions is limited: beyond it, the least recently used one ends."""
 
 from __future__ import annotations
 

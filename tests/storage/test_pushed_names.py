@@ -1,4 +1,4 @@
-"""Names that were ever pushed to are remembered: over restarts, with nothing left in them, within bounds."""
+"""Names that were ever pushed to are remembered after deletion and restarts, up to a limit."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A quota: what is beyond it is not written, cached blobs make way, and what goes makes room again."""
+"""The quota: writes beyond it fail, and cached blobs are removed to make room."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ async def refuses(store: Store, size: int) -> None:
 
 
 async def has_room(store: Store, size: int) -> None:
-    """For so many bytes and not one more."""
+    """Assert that there is room for exactly `size` bytes."""
     await refuses(store, size + 1)
     with store.uploads.start_unlisted(KEY, "sha256") as upload:
         await upload.append(chunks(b"x" * size))

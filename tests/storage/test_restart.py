@@ -1,4 +1,4 @@
-"""Upload sessions go on after `kill -9` and a restart."""
+"""Upload sessions can be continued after `kill -9` and a restart."""
 
 from __future__ import annotations
 

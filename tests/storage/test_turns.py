@@ -1,4 +1,4 @@
-"""However much there is, the loop gets its turns: what is done between two of them is counted, not timed."""
+"""Long work lets other tasks run: the amount of work between two pauses is counted, not timed."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ CACHED = ("@quay.io", "org/x")
 
 
 class Counted:
-    """How often something is called, at most, between two turns of the loop."""
+    """Counts the maximum number of calls between two iterations of the event loop."""
 
     def __init__(self, call: Callable[..., Any]) -> None:
         self._call = call

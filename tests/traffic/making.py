@@ -1,4 +1,4 @@
-"""Exchanges for tests: as the recorder opens them, secrets replaced."""
+"""Creates exchanges for tests like the recorder, with secrets replaced."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from brokenreg.traffic.redaction import redact_headers, redact_query
 def exchange(
     path: str = "/v2/", method: str = "GET", headers: Headers = (), query: str = "", **more: Any
 ) -> Exchange:
-    """One in flight; `more` are fields of it."""
+    """Return an exchange in flight. `more` are its fields."""
     raw = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers]
     told: dict[str, Any] = {
         "id": 1,

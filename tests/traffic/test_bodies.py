@@ -1,4 +1,4 @@
-"""Which bodies are kept, of which exchanges, and how many bytes of them."""
+"""Which bodies are recorded, for which exchanges, and how many bytes."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def exchange(path: str, method: str = "GET", number: int = 1) -> Exchange:
 
 
 def passed(seen: Exchange, status: int, *parts: bytes, sent: bytes = b"") -> Kept:
-    """What is kept once that has passed."""
+    """Return what is recorded after that exchange."""
     tap = BodyTap(seen)
     tap.request(sent)
     seen.request_bytes += len(sent)

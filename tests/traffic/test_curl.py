@@ -1,4 +1,4 @@
-"""The command for curl: a real shell and a real curl ask the same; nothing that a client sent is obeyed."""
+"""The curl command: a real shell and a real curl send the same request, and input is never executed."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 
 
 def arguments(command: str) -> list[str]:
-    """What a real shell would give curl."""
+    """Return the arguments that a real shell passes to curl."""
     shown = f"curl() {{ printf '%s\\0' curl \"$@\"; }}\n{command}"
     done = subprocess.run(["/bin/sh"], input=shown.encode(), capture_output=True, timeout=30)
     assert done.returncode == 0, done.stderr
@@ -27,7 +27,7 @@ def arguments(command: str) -> list[str]:
 
 
 def run(command: str) -> str:
-    """What the command prints."""
+    """Return what the command prints."""
     done = subprocess.run(
         ["/bin/sh", "-c", command], capture_output=True, text=True, timeout=30, env=clean_environment()
     )

@@ -1,4 +1,4 @@
-"""The quick JSON of an exchange is the same, to the byte, as that of its summary."""
+"""The fast JSON of an exchange is identical to the JSON of its summary."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SECONDS = st.floats(0, 1e10)
 
 @st.composite
 def exchanges(draw: st.DrawFn) -> Exchange:
-    """Any exchange; in half of them, fields are set that few exchanges have."""
+    """Draw any exchange. In half of them, rarely used fields are set."""
     target = Target(draw(st.sampled_from(Endpoint)), draw(TEXT), (), draw(TEXT), draw(TEXT))
     made = Exchange(
         draw(NUMBER),

@@ -1,4 +1,4 @@
-"""What is written down of each exchange, as the lines of a headless run tell it."""
+"""What is recorded of each exchange, as the lines of a headless run show it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ DIGEST = digest_of(CONTENT)
 
 
 def exchanges(running: Brokenreg) -> list[dict[str, Any]]:
-    """All that was written down, after stopping."""
+    """Return all recorded exchanges, after stopping."""
     assert running.stop() == 0
     return [line for line in running.lines if line["event"] == "exchange"]
 

@@ -1,4 +1,4 @@
-"""Filter expressions: what they find, and what they say of those that cannot be read."""
+"""Filter expressions: what they match, and the errors for invalid ones."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""HAR 1.2, as its specification has it."""
+"""HAR 1.2 exports conform to the specification."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def timeline(*points: tuple[TimelineEvent, float]) -> Timeline:
 
 
 def check(document: Any, shape: Any, where: str = "") -> None:
-    """Everything that must be there is, of its type; nothing else but what may be."""
+    """Check that all required members exist with their types, and that there are no unknown members."""
     if isinstance(shape, list):
         assert isinstance(document, list), where
         for place, each in enumerate(document):

@@ -1,4 +1,4 @@
-"""The log of exchanges: bounded, in order, and numbered by positions that outlive trimming."""
+"""The log of exchanges: limited, ordered, and with positions that stay valid after trimming."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The log stays within its memory, whatever clients send, and gives it back when it is reset."""
+"""The log stays within its memory limit, and frees the memory when it is reset."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ USUAL = 4 * 1024
 
 
 def headers(number: int, count: int, length: int) -> list[tuple[bytes, bytes]]:
-    """Headers that no other exchange has."""
+    """Return headers that no other exchange has."""
     return [(b"x-%d" % place, b"%d %d " % (number, place) + b"z" * length) for place in range(count)]
 
 
@@ -54,7 +54,7 @@ def pass_through(log: TrafficLog, exchanges: Iterable[Exchange]) -> None:
 
 
 def grown(log: TrafficLog, each: Exchange) -> int:
-    """What an exchange in flight adds to the log when it ends."""
+    """Return the memory that an exchange in flight adds to the log when it ends."""
     log.opened(each)
     before = log.size
     close(log, each)
@@ -216,13 +216,13 @@ def test_an_answer_from_memory_is_as_one_that_was_opened_and_closed() -> None:
 
 
 def resident(running: BrokenregProcess) -> int:
-    """Resident memory in bytes."""
+    """Return the resident memory in bytes."""
     status = Path(f"/proc/{running.process.pid}/status").read_text()
     return int(status.split("VmRSS:")[1].split()[0]) * 1024
 
 
 def request(number: int, kind: str) -> bytes:
-    """A request of 60 KiB that is unlike all others."""
+    """Return a request of 60 KiB that differs from all others."""
     host = "GET /v2/ HTTP/1.1\r\nHost: localhost\r\n"
     if kind == "headers":
         lines = "".join(f"x-{place}: {number} {place} {'z' * 285}\r\n" for place in range(198))

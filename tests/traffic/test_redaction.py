@@ -1,4 +1,4 @@
-"""Secrets that clients send reach no log: headers and query parameters."""
+"""Secrets in headers and query parameters do not reach any log."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ def test_no_secret_is_shown(tmp_path: Path) -> None:
 
 
 def _until(events: httpx.Response, count: int) -> str:
-    """What the stream of events says until that many exchanges have ended."""
+    """Return the stream of events until that many exchanges have ended."""
     text = ""
     for line in events.iter_lines():
         text += f"{line}\n"

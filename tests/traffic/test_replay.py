@@ -1,4 +1,4 @@
-"""A request that is sent again: through the real listener, marked, and without what was secret."""
+"""Replays: a request is sent again through the real listener, marked, and without secrets."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ exchange = partial(making.exchange, id=17)
 
 
 def newest_of(registry: Brokenreg) -> dict[str, Any]:
-    """The newest exchange, in full."""
+    """Return the newest exchange in full."""
     url = f"{registry.control}/v1/exchanges"
     (newest,) = httpx.get(url, params={"limit": 1, "namespace": "*"}).json()
     return dict(httpx.get(f"{url}/{newest['id']}").json())
 
 
 def reset_next(registry: Brokenreg) -> None:
-    """The next layer's connection is reset."""
+    """Let the next request for a layer be reset."""
     httpx.post(f"{registry.control}/v1/rules", json={"fault": "reset", "times": 1}).raise_for_status()
 
 

@@ -1,4 +1,4 @@
-"""Timelines are bounded in number and length, and say how many points they omit; each kind has its words."""
+"""Timelines are limited, and show how many points they omit. Each kind of event has a text."""
 
 from __future__ import annotations
 
@@ -134,7 +134,7 @@ def test_no_kind_has_a_secret_in_its_texts(kind: str) -> None:
 
 
 def example(kind: type[TimelineEvent], text: str = "a") -> TimelineEvent:
-    """An event of that kind, with some value in each field."""
+    """Return an event of that kind with a value in each field."""
     hints = get_type_hints(kind)
     values = {field.name: some(hints[field.name], text) for field in dataclasses.fields(kind)}
     return kind(**values)

@@ -1,4 +1,4 @@
-"""HTTP/1.1 without a brokenreg: connections on a socket or a recording transport, and what answers."""
+"""HTTP/1.1 without a whole brokenreg: connections on a socket or a recording transport, and applications."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ LENGTH_2 = ((b"content-length", b"2"),)
 
 
 class RecordingTransport(asyncio.Transport):
-    """Keeps what is written, and whether reading is paused."""
+    """Records written bytes, and whether reading is paused."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -71,7 +71,7 @@ class RecordingTransport(asyncio.Transport):
 
 
 def inbound_connection(*, over_tls: bool = False) -> InboundConnection:
-    """Return an inbound connection of no listener."""
+    """Return an inbound connection without a listener."""
     return InboundConnection(
         AcceptedConnections(), "127.0.0.1:1", over_tls=over_tls, cut=lambda: None, send_last=lambda data: None
     )
@@ -84,7 +84,7 @@ def connect(answer: Answer, websocket: ASGIApp | None = None) -> tuple[HTTP1, Re
 
 
 async def feed(connection: HTTP1, pieces: Iterable[bytes]) -> None:
-    """Let a connection receive those pieces one after another, as fast as it reads."""
+    """Let a connection receive these pieces one after another, as fast as it reads."""
     transport = connection.transport
     assert isinstance(transport, RecordingTransport)
     for piece in pieces:
@@ -96,20 +96,20 @@ async def feed(connection: HTTP1, pieces: Iterable[bytes]) -> None:
 
 
 async def settle() -> None:
-    """Wait until every task that waits for nothing from outside has done what it can."""
+    """Wait until all tasks have done what they can without events from outside."""
     for _ in range(5):
         await asyncio.sleep(0)
 
 
 async def until(condition: Callable[[], bool], pause: float = 0.0) -> None:
-    """Wait until a condition holds that depends on the event loop alone."""
+    """Wait until a condition holds that depends only on the event loop."""
     while not condition():  # noqa: ASYNC110 - what changes it sets no event
         await asyncio.sleep(pause)
 
 
 @asynccontextmanager
 async def serving(answer: Answer) -> AsyncIterator[tuple[int, list[HTTP1]]]:
-    """Serve on a port of this machine; yield it, and the connections that were accepted."""
+    """Serve on a port of this machine, and yield the port and the accepted connections."""
     connections: list[HTTP1] = []
 
     class First(asyncio.Protocol):
@@ -129,7 +129,7 @@ async def serving(answer: Answer) -> AsyncIterator[tuple[int, list[HTTP1]]]:
 
 
 def respond(stream: Stream) -> None:
-    """Respond at once, with the path."""
+    """Respond immediately with the path."""
     path = stream.scope["raw_path"]
     stream.respond(200, ((b"content-length", b"%d" % len(path)),), path)
 
@@ -143,7 +143,7 @@ def body(data: bytes, *, more: bool = False) -> Message:
 
 
 class Held:
-    """An answer that responds when it is let, and notes who disconnected."""
+    """An application that responds when the test allows it, and records disconnected clients."""
 
     def __init__(self) -> None:
         self.streams: list[Stream] = []
@@ -168,7 +168,7 @@ class Held:
 
 
 class Reader:
-    """An answer that reads the body when it is let, and responds."""
+    """An application that reads the body when the test allows it, and then responds."""
 
     def __init__(self, *, is_let: bool = True) -> None:
         self.messages: list[Message] = []

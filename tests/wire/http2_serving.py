@@ -1,4 +1,4 @@
-"""An HTTP/2 connection without a brokenreg, and a client that writes and reads its frames one by one."""
+"""An HTTP/2 connection without a whole brokenreg, and a client that writes and reads single frames."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Reset(NamedTuple):
 
 @dataclass
 class Received:
-    """What has come on one stream."""
+    """What the client has received on one stream."""
 
     fields: list[tuple[str, str]] = field(default_factory=list)
     body: bytes = b""
@@ -75,14 +75,14 @@ class Peer:
         return self
 
     async def send(self, *data: bytes | Frame) -> None:
-        """Send bytes and frames, and wait until the server has done what it can."""
+        """Send bytes and frames, and wait until the server has handled them."""
         sent = b"".join(each if isinstance(each, bytes) else each.serialize() for each in data)
         if not self.transport.is_closing():
             self.connection.data_received(sent)
         await self.settle()
 
     async def settle(self) -> None:
-        """Wait until the server has done what it can, and read what it has sent."""
+        """Wait until the server has nothing more to do, and read what it has sent."""
         for _ in range(TURNS):
             await asyncio.sleep(0)
         self._written += b"".join(self.transport.writes)
@@ -114,7 +114,7 @@ class Peer:
             received.ended = True
 
     def count(self, kind: type[Frame]) -> int:
-        """Return how many frames of that kind have come."""
+        """Return the number of received frames of that kind."""
         return sum(isinstance(frame, kind) for frame in self.frames)
 
     def request(
@@ -131,7 +131,7 @@ class Peer:
         return HeadersFrame(self._stream, self.encoder.encode(fields), flags=flags)
 
     def last(self) -> Received:
-        """Return what has come on the stream of the last request."""
+        """Return what the client has received on the stream of the last request."""
         return self.streams.setdefault(self._stream, Received())
 
     @property

@@ -1,4 +1,4 @@
-"""Parts of HTTP/1.1 requests, ordinary and odd, to combine."""
+"""Valid and invalid parts of HTTP/1.1 requests, to be combined."""
 
 LINES = [
     b"GET /v2/ HTTP/1.1",

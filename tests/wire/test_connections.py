@@ -120,7 +120,7 @@ async def ping(client: httpx.AsyncClient, count: int) -> None:
 
 
 async def until_zero(running: Brokenreg, count: str) -> None:
-    """Wait until `count` of the status is 0; it has 5 s."""
+    """Wait until `count` in the status is 0, for at most 5 s."""
     async with httpx.AsyncClient(base_url=running.control) as control:
         deadline = time.monotonic() + 5
         while (await control.get("/v1/status")).json()[count]:
@@ -128,7 +128,7 @@ async def until_zero(running: Brokenreg, count: str) -> None:
 
 
 def kill(writer: asyncio.StreamWriter) -> None:
-    """As a killed process leaves: the kernel resets what was not read."""
+    """End the connection like a killed process: the kernel sends a reset if bytes are unread."""
     raw = writer.get_extra_info("socket")
     raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     writer.transport.abort()
@@ -156,7 +156,7 @@ async def test_pings_are_answered_beside_killed_and_fast_downloads(
 
 
 async def download_for_ever(running: Brokenreg, digest: str) -> None:
-    """Read one download after the other as fast as it comes."""
+    """Read one download after the other as fast as possible."""
     while True:
         reader, writer = await open_download(running, digest)
         try:

@@ -1,4 +1,4 @@
-"""The requests of our own HTTP/1.1: order, bounds, targets and bodies."""
+"""Requests over our HTTP/1.1: order, limits, targets and bodies."""
 
 from __future__ import annotations
 

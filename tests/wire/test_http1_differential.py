@@ -1,4 +1,4 @@
-"""The same bytes to h11 and to our HTTP/1.1: we accept nothing that h11 rejects, and understand the same."""
+"""The same bytes for h11 and our HTTP/1.1: we accept only what h11 accepts, with the same result."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ Headers = list[tuple[bytes, bytes]]
 
 @dataclass
 class Understood:
-    """The whole requests that a server understood, as method, path, query, headers and body."""
+    """The complete requests that a server has parsed: method, path, query, headers and body."""
 
     requests: list[tuple[str, bytes, bytes, Headers, bytes]] = field(default_factory=list)
     has_rejected: bool = False
@@ -73,7 +73,7 @@ def _read_events(connection: h11.Connection, found: Understood) -> None:
 
 
 def _normal(request: h11.Request, body: bytes) -> tuple[str, bytes, bytes, Headers, bytes]:
-    """Return a request as an application gets it: an absolute form as a path, and its authority as Host."""
+    """Return a request as an application gets it: with a path and Host instead of an absolute form."""
     target, headers = request.target, [(bytes(name), bytes(value)) for name, value in request.headers]
     scheme, is_absolute, place = target.partition(b"://")
     if is_absolute and not set(scheme) & set(b"/?"):
@@ -130,14 +130,14 @@ def _from_scope(stream: Stream, body: bytes) -> tuple[str, bytes, bytes, Headers
 
 
 async def assert_no_more_than_h11(pieces: Sequence[bytes]) -> None:
-    """Assert that we accept nothing that h11 rejects, and understand the same."""
+    """Assert that we accept only what h11 accepts, with the same result."""
     ours, theirs = await by_us(pieces), by_h11(pieces)
     assert ours.requests == theirs.requests[: len(ours.requests)]
 
 
 @st.composite
 def requests(draw: st.DrawFn, *, odd: bool) -> bytes:
-    """Draw a request. If it is not odd, it is valid, and both accept it."""
+    """Draw a request. Without odd parts it is valid, and both accept it."""
     line = draw(st.sampled_from(LINES + (ODD_LINES if odd else [])))
     fields = draw(st.lists(st.sampled_from(FIELDS[1:]), max_size=4))
     if odd:
@@ -175,7 +175,7 @@ def mutated(draw: st.DrawFn) -> bytes:
 
 @st.composite
 def split(draw: st.DrawFn, data: st.SearchStrategy[bytes]) -> list[bytes]:
-    """Draw bytes, in pieces."""
+    """Draw bytes in pieces."""
     whole = draw(data)
     cuts = sorted(draw(st.lists(st.integers(0, len(whole)), max_size=5)))
     return [whole[start:end] for start, end in zip([0, *cuts], [*cuts, len(whole)], strict=True)]

@@ -1,4 +1,4 @@
-"""The responses of our own HTTP/1.1: their framing, and what never looks right."""
+"""Responses over our HTTP/1.1: their framing, and responses that must never look complete."""
 
 from __future__ import annotations
 

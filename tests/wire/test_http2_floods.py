@@ -1,4 +1,4 @@
-"""Floods over HTTP/2: frames that cost a client nothing end its connection, and others are served."""
+"""Floods over HTTP/2: too many cheap frames end the connection of a client, and others are served."""
 
 from __future__ import annotations
 
@@ -189,7 +189,7 @@ async def test_requests_with_many_fields(number: int) -> None:
 
 
 class _Flood(threading.Thread):
-    """Floods a registry until it ends the connection, and reads nothing meanwhile unless `reads`."""
+    """Floods a registry until it ends the connection. It reads responses only if `reads`."""
 
     def __init__(self, running: Brokenreg, frames: Iterator[bytes]) -> None:
         super().__init__(daemon=True)

@@ -1,4 +1,4 @@
-"""Flow control of HTTP/2: what is sent, what waits in memory, and what is freed when clients disconnect."""
+"""Flow control of HTTP/2: sent bytes, bytes that wait in memory, and memory that is freed."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ STEPS = st.tuples(st.sampled_from(["stream", "connection", "initial"]), st.integ
 
 
 async def _all(peer: Peer, wanted: int) -> None:
-    """Wait until that much of the last body has come."""
+    """Wait until that much of the last body has arrived."""
     for _ in range(200):
         if len(peer.last().body) >= wanted:
             return
@@ -170,7 +170,7 @@ def _stall(running: Brokenreg, streams: int, *, window: int) -> HTTP2:
 
 
 def _until(running: Brokenreg, **wanted: int) -> dict[str, Any]:
-    """Wait until the status says so; it has 2 s."""
+    """Wait until the status has that value, for at most 2 s."""
     deadline = time.monotonic() + 2
     while True:
         status: dict[str, Any] = httpx.get(f"{running.control}/v1/status").json()

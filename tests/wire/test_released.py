@@ -1,4 +1,4 @@
-"""After clients that were killed, stalled, were held or flooded, a registry holds what it held before."""
+"""After clients were killed, stalled, were held or flooded, a registry has the same resources as before."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ MEMORY = 12
 
 
 def let_all_work(target: Target) -> None:
-    """Let clients that work at the same time do each piece of work once."""
+    """Let concurrent clients do each piece of work once."""
 
     def work(client: Client, number: int) -> None:
         for name in list(client.works)[number::CLIENTS]:

@@ -1,4 +1,4 @@
-"""A WebSocket on a connection of our own HTTP/1.1 is continued by Hypercorn."""
+"""Hypercorn takes over a connection of our HTTP/1.1 that becomes a WebSocket."""
 
 from __future__ import annotations
 
