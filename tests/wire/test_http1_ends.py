@@ -123,7 +123,7 @@ async def test_http2_is_handed_over(cut: int) -> None:
 
 
 class _Freed:
-    """A value in a scope that refers to the stream, as the recorder's value does. It records when it is freed."""
+    """A value in a scope that refers to the stream, as the recorder's does. It records when it is freed."""
 
     def __init__(self, freed: list[str], stream: Stream) -> None:
         self.stream = stream
