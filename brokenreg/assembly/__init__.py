@@ -1,1 +1,1 @@
-"""Assembly: turns settings into listeners, TLS, output and one stack of lifetimes."""
+"""Assembly: builds a running server from settings (listeners, TLS, output), and stops it in order."""

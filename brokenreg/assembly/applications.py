@@ -1,4 +1,4 @@
-"""The applications of the listeners: the handlers that a request passes, outermost first."""
+"""The applications of the listeners: the chain of handlers that a request passes, outermost first."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from brokenreg.wire.application import Application, served_by
 def authenticated(
     handler: Handler, settings: Settings, tokens: TokenService, address: PublicAddress
 ) -> Handler:
-    """Return `handler` behind the authentication of `--auth`."""
+    """Return `handler` wrapped in the authentication that `--auth` selects."""
     if settings.auth == "basic":
         return BasicAuthentication(handler, tokens.users)
     if settings.auth == "token":
@@ -40,7 +40,7 @@ def authenticated(
 
 
 class Applications:
-    """Makes the application of each listener around one registry."""
+    """Creates the application of each listener around one registry."""
 
     def __init__(self, runtime: Runtime, services: Services, view: RegistryView) -> None:
         settings = runtime.settings
@@ -62,17 +62,17 @@ class Applications:
         self.accepted = AcceptedConnections(recorder, RuleAcceptPolicy(runtime.rules, recorder, view))
         """The connections of all registry listeners."""
         self.late: list[Late[Any]] = [self._registry.quart]
-        """What is made after the start, in this order."""
+        """Objects that are created after the start, in this order."""
 
     def registry(self, upstream: str) -> Application:
-        """Return the application of one registry listener, which may represent an upstream."""
+        """Return the application of a registry listener, which may represent an upstream."""
         base = Base(self._aliases, listener=upstream)
         log = self._runtime.log
         recorder = Recorder(self._faulty_registry, log, self._is_config, base, own_names=self._hosts)
         return Application(recorder.answer, self.accepted)
 
     def second_origin(self) -> Application:
-        """Return the application of the second origin: the registry without faults, for signed URLs only."""
+        """Return the application of the second origin: the registry without faults, only for signed URLs."""
         log, trap = self._runtime.log, self._runtime.trap
         guard = RegistryGuard(ObjectStore(self._registry, self._origin), self._hosts)
         searched = CredentialSearch(guard, trap, self._origin.token)

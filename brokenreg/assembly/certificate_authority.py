@@ -16,13 +16,13 @@ from brokenreg.http.authority import ip_address_of
 
 LIFETIME = datetime.timedelta(days=365)
 _SINCE = datetime.timedelta(hours=1)
-"""Certificates are valid from that long ago, because clocks differ."""
+"""How long ago new certificates start to be valid, because clocks differ."""
 
 _NETWORK_OF_ONE = {4: 32, 6: 128}
 
 
 class Authority:
-    """Signs for `names` and their subdomains (RFC 5280, section 4.2.1.10), and for nothing else."""
+    """Signs certificates only for `names` and their subdomains (RFC 5280, section 4.2.1.10)."""
 
     def __init__(self, common_name: str, names: Collection[str]) -> None:
         self._key = ec.generate_private_key(ec.SECP256R1())
@@ -45,7 +45,7 @@ class Authority:
         *,
         until: datetime.timedelta = LIFETIME,
     ) -> x509.Certificate:
-        """Return a server's certificate that is valid for `until` from now; expired if that is negative."""
+        """Return a server certificate that is valid for `until` from now; if negative, it has expired."""
         now = datetime.datetime.now(datetime.UTC)
         authority_key = x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key())
         return (
@@ -64,12 +64,12 @@ class Authority:
 
 
 def pem(*certificates: x509.Certificate) -> bytes:
-    """Return a chain in PEM form, with the leaf first."""
+    """Return a certificate chain in PEM form, with the leaf first."""
     return b"".join(each.public_bytes(serialization.Encoding.PEM) for each in certificates)
 
 
 def alternative_names(certificate: x509.Certificate) -> set[str]:
-    """Return the hosts of a certificate; none if it has no such extension (RFC 6125)."""
+    """Return the hosts of a certificate; none if it lacks the extension (RFC 6125)."""
     try:
         found = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     except x509.ExtensionNotFound:
@@ -115,7 +115,7 @@ def _alternative(name: str) -> x509.GeneralName:
 
 
 def _constraint(name: str) -> x509.GeneralName:
-    """Return the subtree of a name; an address needs its mask."""
+    """Return the name constraint for a host; an address gets a full mask."""
     address = ip_address_of(name)
     if address is None:
         return x509.DNSName(name.removeprefix("*."))

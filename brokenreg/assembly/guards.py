@@ -1,6 +1,6 @@
 """Refuses requests from web pages of another origin, and requests to rebound host names.
 
-A browser runs code of strangers, and reaches what listens on loopback. It cannot lie about `Origin`,
+A browser runs untrusted code and can reach listeners on loopback. But that code cannot forge `Origin`,
 `Sec-Fetch-Site` and `Host`.
 """
 
@@ -26,10 +26,10 @@ from brokenreg.registry.responses import error_response
 from brokenreg.traffic.request_head import head_of
 
 _CACHED = 256
-"""Heads whose refusals are cached, and lists of response headers: clients send few different ones."""
+"""Number of request heads and header lists whose results are cached. Clients send few different ones."""
 
 _SAFETY_HEADERS = (
-    # Anybody can push content. Browsers must not treat it as a page or a script.
+    # Content is untrusted: browsers must not treat it as a page or a script.
     (b"x-content-type-options", b"nosniff"),
     (b"content-security-policy", b"sandbox"),
 )
@@ -41,7 +41,10 @@ Values = tuple[str, ...]
 
 
 class RegistryGuard:
-    """Passes on what is no trick of a web page; `allowed_hosts` are further names of this registry."""
+    """Refuses requests that a foreign web page may have caused.
+
+    `allowed_hosts` are additional names of this registry.
+    """
 
     def __init__(self, handler: Handler, allowed_hosts: Iterable[str]) -> None:
         self._handler = handler
@@ -49,20 +52,20 @@ class RegistryGuard:
         self._cached_refusal = lru_cache(_CACHED)(self._refusal)
 
     def __call__(self, scope: Scope, receive: Receive) -> Handled:
-        """Handle a request, if it is not refused, and make its response safe for browsers."""
+        """Handle a request unless it is refused, and add headers that make the response safe for browsers."""
         head = head_of(scope)
         server = scope["server"][0] if scope["server"] else ""
         refusal = self._cached_refusal if head.is_short else self._refusal
         error = _FOREIGN if head.is_cross_site else refusal(head.hosts, head.origins, server)
         handled = self._handler(scope, receive) if error is None else error_response(error)
         if isinstance(handled, ReadyResponse):
-            # An error may repeat what the client sent: only others are remembered.
+            # An error may repeat what the client sent, so only the headers of other responses are cached.
             with_safety = _cached_with_safety if handled.status < 400 else _with_safety
             return ReadyResponse(handled.status, with_safety(handled.headers), handled.body)
         return partial(_send_safely, handled)
 
     def _refusal(self, hosts: Values, origins: Values, server: str) -> OCIError | None:
-        """Return why requests with such headers, to that address of ours, are refused, or None."""
+        """Return the error if requests with these headers to that local address are refused, or None."""
         if origins and _is_foreign(origins, hosts):
             return _FOREIGN
         for host in filter(None, hosts):  # an empty Host has no name to check
@@ -75,7 +78,7 @@ class RegistryGuard:
                     421,
                     ErrorCode.DENIED,
                     f"{host[:100]!r} is not a name of this registry; use localhost or an address, "
-                    f"or start it with --allow-host {name[:100]}",
+                    f"or start brokenreg with --allow-host {name[:100]}",
                 )
         return None
 
@@ -97,15 +100,15 @@ _cached_with_safety = lru_cache(_CACHED)(_with_safety)
 
 
 def _is_foreign(origins: Values, hosts: Values) -> bool:
-    """Return whether the origin of a web page is none of the hosts that the request is for."""
+    """Return whether a web page of another host sent the request."""
     own = {host.lower() for host in hosts}
-    # An opaque origin is "null", which has no "://".
+    # An opaque origin is "null", without "://", and becomes an empty text.
     pages = {origin.partition("://")[2].lower() for origin in origins}
     return pages != own or "" in pages
 
 
 def _host_name(host: str) -> str | None:
-    """Return the name in a Host header, without port and brackets, in lower case, or None if malformed."""
+    """Return the name in a Host header in lower case, without port and brackets; None if malformed."""
     parsed = parse_authority(host)
     return None if parsed is None else parsed[0].strip("[]").removesuffix(".").lower()
 

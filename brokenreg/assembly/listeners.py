@@ -1,4 +1,4 @@
-"""The listeners of a run: their sockets, Hypercorn on them, and how they start and stop together."""
+"""The listeners of a run: their sockets, Hypercorn, and how they start and stop together."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from brokenreg.wire.application import Application
 logger = logging.getLogger(__name__)
 
 GRACE = 0.7
-"""Seconds that exchanges in flight have on shutdown; those that are left are then cut."""
+"""Seconds that exchanges in flight have to finish on shutdown, before they are cut."""
 
 _BACKLOG = 4096
 
@@ -46,7 +46,7 @@ class Certificate:
 
 
 class _ListenerConfig(Config):
-    """Hypercorn's settings; time limits of requests are those of our own wire."""
+    """The settings of Hypercorn. The time limits of requests are enforced by `wire`."""
 
     ssl_handshake_timeout = HANDSHAKE_PATIENCE
     backlog = _BACKLOG
@@ -57,7 +57,7 @@ class _ListenerConfig(Config):
 
     def __init__(self, bound: socket.socket, certificate: Certificate | None) -> None:
         self.errorlog = logging.getLogger("brokenreg.hypercorn")
-        # Below that level it logs addresses without the listener's name; `Listener.start` logs both.
+        # Below that level, it logs addresses without the name of the listener; `Listener.start` logs both.
         self.errorlog.setLevel(logging.WARNING)
         self._bound = bound
         self._certificate = certificate
@@ -76,7 +76,7 @@ class _ListenerConfig(Config):
 def tls_context(certificate: Certificate) -> ListenerContext:
     """Return the TLS context of a listener with that certificate. Raise `OSError` or `ssl.SSLError`."""
     context = ListenerContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2  # what HTTP/2 demands (RFC 9113, section 9.2)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2  # required by HTTP/2 (RFC 9113, section 9.2)
     context.options |= ssl.OP_NO_COMPRESSION
     context.set_ciphers(Config.ciphers)
     context.set_alpn_protocols(Config.alpn_protocols)
@@ -85,20 +85,22 @@ def tls_context(certificate: Certificate) -> ListenerContext:
 
 
 def _no_passphrase() -> str:
-    """Replace OpenSSL's prompt for a passphrase, which would wait at the terminal."""
-    raise OSError("the key is encrypted, and brokenreg does not prompt for a passphrase; store it decrypted")
+    """Raise an error instead of OpenSSL's prompt for a passphrase, which would wait at the terminal."""
+    raise OSError(
+        "the key is encrypted, and brokenreg does not prompt for a passphrase; store the key decrypted"
+    )
 
 
 class Listener:
-    """One bound address and the application behind it; `name` is for people.
+    """A bound address and its application; `name` is for display.
 
-    If it `uses_reserve`, it is still served when so many clients are connected that others wait.
+    If it `uses_reserve`, it still accepts connections when other listeners must wait for free files.
     """
 
     def __init__(
         self, name: str, address: Address, certificate: Certificate | None, *, uses_reserve: bool = False
     ) -> None:
-        """Bind and listen: from here on clients queue. Raise `ListenError`."""
+        """Bind and listen. From now on, the kernel queues connections. Raise `ListenError`."""
         self.name = name
         self._socket = _bind(address, over_tls=certificate is not None, uses_reserve=uses_reserve)
         self._config = _ListenerConfig(self._socket, certificate)
@@ -113,11 +115,11 @@ class Listener:
                 self._socket.close()
                 raise ListenError(
                     f"cannot use certificate {certificate.chain} with key {certificate.key}: "
-                    f"{error.strerror or error}; both must be PEM files, and belong together"
+                    f"{error.strerror or error}; both must be PEM files that belong together"
                 ) from None
 
     def start(self, app: Application) -> None:
-        """Serve from now on."""
+        """Start to serve."""
         tcp_server.install()
         self._socket.accepted = app.accepted
         self._task = asyncio.create_task(
@@ -127,7 +129,7 @@ class Listener:
         logger.info("the %s listens on %s", self.name, self.url)
 
     async def wait(self) -> None:
-        """Return, or raise what went wrong, when the listener ends."""
+        """Wait until the listener ends; raise its error, if any."""
         if self._task is not None:
             await asyncio.shield(self._task)
 
@@ -145,15 +147,15 @@ class Listener:
         await asyncio.wait([self._task], timeout=GRACE)
 
     async def close(self) -> None:
-        """End the exchanges that are still in flight after `drain`, and close the socket."""
+        """End exchanges that are still in flight after `drain`, and close the socket."""
         if self._task is None:
             self._socket.close()
             return
-        # From Python 3.12 on a server waits for its connections without end: cut them first.
+        # From Python 3.12 on, a server waits for its connections without limit, so they are cut first.
         for inbound in tuple(self._socket.accepted.connections):
             inbound.cut()
         done, _ = await asyncio.wait([self._task], timeout=GRACE + 0.3)
-        if not done:  # one of their threads waits for the disk
+        if not done:  # one of their threads is waiting for the disk
             self._task.add_done_callback(_see)
             self._task.cancel()
 
@@ -166,15 +168,15 @@ class Listeners:
     second_origin: Listener
     control: Listener | None
     dead_port: int
-    """A port beside the second origin that refuses connections."""
+    """A port at the host of the second origin that refuses connections."""
 
     @classmethod
     @contextlib.asynccontextmanager
     async def bound(cls, settings: Settings, certificate: Certificate | None) -> AsyncIterator[Listeners]:
-        """Bind all addresses. Leaving the block cuts what is in flight, and closes all sockets.
+        """Bind all addresses. Leaving the block cuts exchanges in flight and closes all sockets.
 
-        The second origin is beside the first registry listener unless the settings say otherwise, with the
-        same certificate. Raise `ListenError`.
+        Unless the settings say otherwise, the second origin has the host and the certificate of the first
+        registry listener. Raise `ListenError`.
         """
         bound: list[Listener] = []
 
@@ -207,11 +209,11 @@ class Listeners:
         return [(listener.address.host, listener.address.port) for listener in self]
 
     async def wait(self) -> None:
-        """Return, or raise, if a listener ends by itself."""
+        """Wait until a listener ends by itself; raise its error, if any."""
         await first_of(*(listener.wait() for listener in self))
 
     async def drain(self) -> None:
-        """Accept no more connections, and give requests in flight a moment to finish."""
+        """Accept no more connections, and wait a moment for requests in flight."""
         await asyncio.gather(*(listener.drain() for listener in self))
 
 
@@ -238,7 +240,7 @@ def _dead_port(address: Address) -> Iterator[int]:
 
 
 def _see(task: asyncio.Task[None]) -> None:
-    """Retrieve and ignore the error of Hypercorn's task, which was cancelled during shutdown."""
+    """Retrieve and ignore the error of a task of Hypercorn that was cancelled during shutdown."""
     if not task.cancelled():
         task.exception()
 
@@ -265,12 +267,11 @@ def _bind(address: Address, *, over_tls: bool, uses_reserve: bool) -> ListenSock
 
 
 def quiet_handshakes(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-    """Handle exceptions of the loop, ignoring connections that clients broke off, and their TLS errors.
+    """Handle exceptions of the loop, but ignore lost connections, TLS errors of clients and cancellations.
 
-    Only these are ignored: if the connection itself failed, asyncio gives the transport. Exceptions of our
-    tasks and callbacks are always reported. Cancellations are ignored too: on shutdown, Hypercorn cancels the
-    connections that wait for a slow disk, and asyncio's callback for them raises the cancellation. A listener
-    that pauses has reported it itself.
+    If a connection itself failed, asyncio provides the transport; exceptions of our tasks and callbacks are
+    always reported. Cancellations occur on shutdown: Hypercorn cancels connections that wait for a slow disk,
+    and asyncio's callback for them raises the cancellation. A listener that pauses has already reported this.
     """
     error = context.get("exception")
     is_of_a_connection = "transport" in context and isinstance(error, ssl.SSLError | ConnectionError)

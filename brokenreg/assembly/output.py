@@ -1,6 +1,6 @@
-"""What a run prints: the ready line, and each exchange as JSON or for people.
+"""The output of a run: the ready line, and each exchange as JSON or as readable text.
 
-A thread writes the lines. The parent process may never read them, and a full pipe must not stop the
+A thread writes the lines, because the parent process may never read them, and a full pipe must not stop the
 registry.
 """
 
@@ -31,20 +31,20 @@ _GATHER = 0.02
 _LAST_WORDS = 0.3
 _FIRST_REPORT = 1.0
 _NEXT_REPORT = 60.0
-"""Seconds from the first dropped line to the first report, and between two reports."""
+"""Seconds between the first dropped line and the first report, and between two reports."""
 
 _PIPE_BUF = select.PIPE_BUF
-"""Bytes that a writable pipe accepts without waiting: 4,096 on Linux, 512 on macOS."""
+"""Number of bytes that a writable pipe accepts without blocking: 4,096 on Linux, 512 on macOS."""
 
 _FILE_PIECE = 256 * 1024
-"""Bytes that are written to a file in one call: each call hands over the interpreter twice."""
+"""Bytes that are written to a file per call. Larger is cheaper: each call releases the interpreter lock."""
 
 
 class LineWriter:
-    """Writes lines to a file descriptor in order. If they are not read, it drops lines and logs how many.
+    """Writes lines to a file descriptor in order. If nobody reads them, it drops lines and logs how many.
 
-    `name` is the descriptor's name in the log. It does not use a Python stream: a thread that waits for a
-    reader would hold the stream's lock and keep the process from ending.
+    `name` is the name of the descriptor in the log. A Python stream is not used, because a thread that waits
+    for a reader would hold the lock of the stream and keep the process from ending.
     """
 
     def __init__(self, descriptor: int, name: str) -> None:
@@ -69,7 +69,7 @@ class LineWriter:
         self._thread.start()
 
     def write(self, line: str) -> None:
-        """Queue one line (without its end). Never blocks; the line is out within some 20 ms."""
+        """Queue a line (without line end) without blocking. It is written within about 20 ms."""
         size = self._queued_size + len(line)
         is_full = self._queued - self._written - self._failed >= _QUEUE
         if is_full or size - self._settled_size > _QUEUE_SIZE or self._is_closed_by_reader:
@@ -77,14 +77,14 @@ class LineWriter:
             self._report_later(_FIRST_REPORT)
             return
         if not self._pending:
-            # Handing over line by line would cost more than writing: a thread switch each.
+            # A thread switch for each line would cost more than writing it.
             self._loop.call_later(_GATHER, self._hand_over)
         self._pending.append(line)
         self._queued += 1
         self._queued_size = size
 
     def close(self) -> None:
-        """Write the waiting lines while they are read, and log how many lines were dropped."""
+        """Write the waiting lines as long as they are read, and log how many lines were dropped."""
         if self._next_report is not None:
             self._next_report.cancel()
         self._hand_over()
@@ -106,12 +106,12 @@ class LineWriter:
                 self._problem = error.strerror or str(error)
                 self._is_closed_by_reader = self._is_closed_by_reader or isinstance(error, BrokenPipeError)
                 self._failed += settled - self._written - self._failed
-                with contextlib.suppress(RuntimeError):  # the loop has ended; `close` reports
+                with contextlib.suppress(RuntimeError):  # the loop has ended, and `close` reports instead
                     self._loop.call_soon_threadsafe(self._report_later, _FIRST_REPORT)
             self._settled_size += sum(map(len, batch))
 
     def _write_all(self, data: bytes) -> None:
-        """Write in pieces that a pipe accepts whole or not at all, so that written lines can be counted."""
+        """Write in pieces that a pipe accepts completely or not at all, to know which lines were written."""
         view, position = memoryview(data), 0
         while position < len(data):
             end = position + os.write(self._descriptor, view[position : position + self._piece])
@@ -127,7 +127,7 @@ class LineWriter:
         self._report()
 
     def _report(self, unwritten: int = 0) -> None:
-        """Log how many lines were dropped, if their number has grown since the last report."""
+        """Log how many lines were dropped, if there are more than at the last report."""
         dropped = self._dropped + self._failed + unwritten
         if dropped > self._reported:
             why = self._problem or "nobody reads it"
@@ -136,7 +136,7 @@ class LineWriter:
 
 
 class ErrorOutput(logging.Handler):
-    """Writes log records to a file descriptor without waiting; records are lost if the pipe is full."""
+    """Writes log records to a file descriptor without blocking; records are lost if the pipe is full."""
 
     def __init__(self, descriptor: int) -> None:
         super().__init__()
@@ -149,7 +149,7 @@ class ErrorOutput(logging.Handler):
             while data and select.select([], [self._descriptor], [], 0)[1]:
                 data = data[os.write(self._descriptor, data[:_PIPE_BUF]) :]
         except OSError:
-            return  # the error cannot be reported anywhere
+            return  # there is nowhere to report the error
 
 
 def ready_line(*, registry: str, control: str | None, version: str) -> str:
@@ -165,12 +165,12 @@ def ready_line(*, registry: str, control: str | None, version: str) -> str:
 
 
 def private(path: str, flags: int) -> int:
-    """Open a file that only its owner may read, whatever the umask; an `opener` for `open`."""
+    """Open a file that only its owner may read, regardless of the umask (an `opener` for `open`)."""
     return os.open(path, flags, 0o600)
 
 
 def write_ready_file(path: Path, line: str) -> None:
-    """Write the ready line to a private file that is never seen half-written. Raise `OSError`."""
+    """Write the ready line to a private file, which never exists half-written. Raise `OSError`."""
     temporary = path.with_name(f"{path.name}.new")
     with open(temporary, "w", opener=private) as file:
         file.write(f"{line}\n")

@@ -1,4 +1,4 @@
-"""Tunes the process: memory, open files, threads, garbage collection, and the event loop of the panel."""
+"""Tunes the process: memory, open files, threads, garbage collection and the event loop of the panel."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from collections.abc import AsyncIterator
 from brokenreg.concurrency import background
 
 _KEPT_MEMORY = 16 * 1024 * 1024
-"""Bytes of freed memory that the allocator keeps, and the size from which it maps buffers separately."""
+"""Bytes of freed memory that the allocator keeps, and the buffer size from which it uses mmap."""
 
 _M_TRIM_THRESHOLD = -1
 _M_MMAP_THRESHOLD = -3
@@ -25,32 +25,32 @@ _OPEN_FILES = (65_536, 10_240)
 """Limits on open files to try. The first is enough; the second is the largest that macOS always accepts."""
 
 _SWITCH_INTERVAL = 0.0005
-"""Seconds before a thread that hashes or writes must give the interpreter back to the event loop."""
+"""Seconds after which a thread that hashes or writes must release the interpreter to the event loop."""
 
 _NEVER = 1_000_000_000
-"""A threshold that the number of collections does not reach."""
+"""A threshold that the number of collections never reaches."""
 
 _LOOK = 1.0
-"""Seconds between two looks at whether the process is quiet."""
+"""Seconds between two checks of whether the process is quiet."""
 
 _QUIET = 0.1
-"""Maximum load of a quiet process, in processors. A panel over an idle registry needs less."""
+"""Maximum load of a quiet process, in processors. The panel of an idle registry needs less."""
 
 _WORTHWHILE = 10
 """Collections of younger objects after which a full one is worthwhile; Python's own threshold."""
 
 _OVERDUE = 500
-"""Collections of younger objects after which a full one is due also under load: about three million objects
-have become old since the last."""
+"""Collections of younger objects after which a full one is due even under load: about three million objects
+have become old since the last one."""
 
 _EVENTS = 12
-"""Maximum number of sockets in one iteration of the panel's event loop. A key needs about a dozen iterations
-until its effect is on the screen."""
+"""Maximum number of sockets per iteration of the event loop under the panel. A key press takes about a dozen
+iterations until its effect is on the screen."""
 
 
 @contextlib.asynccontextmanager
 async def tuned_process() -> AsyncIterator[None]:
-    """Tune the whole process for a server, for a block that ends with the process."""
+    """Tune the process for a server during a block that lasts until the process ends."""
     sys.setswitchinterval(_SWITCH_INTERVAL)
     keep_freed_memory()
     allow_many_connections()
@@ -61,8 +61,8 @@ async def tuned_process() -> AsyncIterator[None]:
 def keep_freed_memory() -> None:
     """Let glibc keep freed buffers; without glibc, do nothing.
 
-    By default, glibc returns each buffer of 128 KiB and more to the kernel when it is freed. The next one
-    has new pages, each of which costs a page fault: a third of the time of a 1 GiB upload.
+    By default, glibc returns each freed buffer of 128 KiB or more to the kernel. Each page of the next buffer
+    then costs a page fault, which adds up to a third of the time of a 1 GiB upload.
     """
     if sys.platform != "linux":
         return
@@ -88,11 +88,11 @@ def allow_many_connections() -> None:
 
 @contextlib.asynccontextmanager
 async def full_collections_when_quiet() -> AsyncIterator[None]:
-    """Within the block, collect garbage among old objects only when the process is quiet.
+    """During the block, collect garbage among old objects only while the process is quiet.
 
-    A full collection visits all objects while nothing else runs: about 20 ms with 10,000 exchanges in the
+    A full collection stops everything while it visits all objects: about 20 ms with 10,000 exchanges in the
     log, 200 to 600 ms with 100,000, every few seconds under load. Collections of young objects cost little,
-    and requests leave young objects behind. Objects that exist when the block begins are never visited.
+    and the garbage of requests is young. Objects that exist at the start of the block are never visited.
     """
     young, middle, old = gc.get_threshold()
     gc.set_threshold(young, middle, _NEVER)
@@ -114,12 +114,12 @@ async def _collect_when_quiet() -> None:
 
 
 def is_due(collections: int, load: float) -> bool:
-    """Return whether to run a full collection now; `load` is how much of a processor the process uses."""
+    """Return whether to run a full collection now; `load` is the processor use of the process."""
     return collections >= (_WORTHWHILE if load < _QUIET else _OVERDUE)
 
 
 class _FairSelector(selectors.DefaultSelector):
-    """Reports a few ready sockets at a time, in turn. The others stay ready until it is their turn."""
+    """Reports a few ready sockets at a time, in turn; the others wait for the next iterations."""
 
     _next = 0
 
@@ -133,5 +133,5 @@ class _FairSelector(selectors.DefaultSelector):
 
 
 def loop_with_fair_selector() -> asyncio.SelectorEventLoop:
-    """Return an event loop that stays responsive however many clients there are."""
+    """Return an event loop that stays responsive regardless of the number of clients."""
     return asyncio.SelectorEventLoop(_FairSelector())

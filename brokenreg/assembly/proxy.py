@@ -1,4 +1,4 @@
-"""The proxy as the settings want it."""
+"""Builds the proxy from the settings."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ async def running_proxy(
     own: Callable[[], Collection[tuple[str, int]]],
     environ: Mapping[str, str],
 ) -> AsyncIterator[Proxy]:
-    """Provide the proxy. Leaving the block ends its work, and it refuses new work.
+    """Provide the proxy. Leaving the block ends its work; it then refuses new work.
 
     `own` returns the addresses of our listeners. Credentials and web proxies are looked up in `environ`.
-    Raise `ListenError`, one clear line, for a CA or a web proxy that cannot be used.
+    Raise `ListenError` with one clear line if a CA or a web proxy cannot be used.
     """
     tokens = TokenCache()
     proxy = _make_proxy(settings, store, tokens, own, environ)
@@ -67,7 +67,7 @@ def _make_proxy(
 
 
 def _web_proxies(settings: Settings, environ: Mapping[str, str]) -> WebProxies:
-    """Raise `ListenError` for an invalid variable. Messages quote no value, as it may have a password."""
+    """Return the web proxies. Raise `ListenError` for an invalid variable, without its value: a secret."""
     names = set_variables(environ)
     if settings.upstream_proxy is None:
         if names:
@@ -87,7 +87,7 @@ def _web_proxies(settings: Settings, environ: Mapping[str, str]) -> WebProxies:
 
 
 def _check_authorities(paths: Sequence[Path]) -> None:
-    """Raise `ListenError` for a file of `--upstream-ca` that cannot be used."""
+    """Raise `ListenError` if a file of `--upstream-ca` cannot be used."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     for path in paths:
         try:

@@ -1,4 +1,4 @@
-"""Each exchange as a line for people."""
+"""The readable request log: one line of text for each exchange."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from brokenreg.wording import printable
 
 
 class ReadableLog:
-    """Formats each exchange as a line for people, in colour if the terminal supports it."""
+    """Formats each exchange as a line of text, in colour if the terminal supports it."""
 
     def __init__(self, stream: IO[str]) -> None:
         self._console = Console(file=stream, highlight=False, soft_wrap=True)

@@ -1,4 +1,4 @@
-"""One run, from its log to its exit status: `serve`, with lines on standard output, and the panel."""
+"""A run from start to exit status: `serve`, with lines on standard output, and the panel."""
 
 from __future__ import annotations
 
@@ -37,12 +37,12 @@ logger = logging.getLogger(__name__)
 _TIME_TO_STOP = 1.8
 """Seconds after which a stopped run ends, even if a thread waits for a disk that never responds.
 
-No acknowledged data is lost; the next start removes files that are half written.
+Acknowledged data is not lost. The next start removes half-written files.
 """
 
 
 async def serve(settings: Settings, *, headless: bool) -> int:
-    """Serve until SIGINT or SIGTERM; return the exit status.
+    """Serve until SIGINT or SIGTERM, and return the exit status.
 
     Raise `StorageError`, `ListenError`, `ScenarioError` or `OSError`.
     """
@@ -74,7 +74,7 @@ async def serve(settings: Settings, *, headless: bool) -> int:
 
 
 async def panel(settings: Settings, preferences: Preferences) -> int:
-    """Serve under the panel until it is quit, SIGTERM, or its terminal is closed; return the exit status."""
+    """Serve under the panel until it is quit, SIGTERM, or the terminal closes; return the exit status."""
     import httpx  # noqa: F401 - a replay imports it on the event loop
 
     from brokenreg.tui.app import Panel
@@ -82,7 +82,7 @@ async def panel(settings: Settings, preferences: Preferences) -> int:
     settings.data.mkdir(mode=0o700, parents=True, exist_ok=True)
     path = settings.data / "diagnostics.log"
     os.close(private(str(path), os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC))
-    path.chmod(0o600)  # earlier versions made it readable for everyone
+    path.chmod(0o600)  # earlier versions created it readable for everyone
     file = logging.FileHandler(path, encoding="utf-8")
     diagnostics = _log_to(file, "%(asctime)s %(levelname)s %(name)s: %(message)s")
     logging.captureWarnings(True)  # only the panel may write to the terminal
@@ -105,9 +105,9 @@ def _error_output() -> logging.Handler:
 
 
 def _log_to(handler: logging.Handler, form: str) -> Diagnostics:
-    """Send warnings and errors to `handler`, and also brokenreg's own information to what is returned.
+    """Send warnings and errors to `handler`, and those and our own information to the returned diagnostics.
 
-    What repeats is omitted. This lasts as long as the process: `logging` closes the handler at its end.
+    Repetitions are omitted. This lasts as long as the process; `logging` closes the handler at its end.
     """
     diagnostics = Diagnostics()
     handler.setLevel(logging.WARNING)
@@ -126,7 +126,7 @@ def _print(server: Server, writer: LineWriter, line: Callable[[Exchange], str]) 
 
 
 def _ready(settings: Settings, server: Server) -> str:
-    """Return the ready line, and write it to the ready file if there is one."""
+    """Return the ready line; write it also to the ready file, if there is one."""
     line = ready_line(registry=server.registry_urls[0], control=server.control_url, version=__version__)
     if settings.ready_file is not None:
         write_ready_file(settings.ready_file, line)
@@ -173,7 +173,7 @@ def _exchange_file(settings: Settings) -> Iterator[LineWriter | None]:
 
 
 def _end_in_time(status: int = 0) -> None:
-    """End the process in `_TIME_TO_STOP` seconds, unless it has ended by itself by then."""
+    """End the process in `_TIME_TO_STOP` seconds, unless it ends by itself before."""
     timer = threading.Timer(_TIME_TO_STOP, os._exit, (status,))
     timer.daemon = True
     timer.start()

@@ -1,4 +1,4 @@
-"""A running brokenreg: what it consists of, and in which order that starts and ends."""
+"""A running brokenreg: its parts, and the order in which they start and stop."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ _TOKEN_LIFETIME = 300.0
 
 
 class Server:
-    """A brokenreg that serves, between entering and leaving `Server.running`."""
+    """A brokenreg that serves while the block of `Server.running` lasts."""
 
     @classmethod
     @contextlib.asynccontextmanager
@@ -56,14 +56,14 @@ class Server:
     ) -> AsyncIterator[Server]:
         """Serve until the block is left; then stop within 2 s, whatever is in flight.
 
-        Everything ends in reverse order: the listeners accept no more connections, and requests in flight get
-        a moment to finish; images and proxy end their work and report that to waiting clients; the remaining
-        connections are cut; the storage closes.
+        Everything stops in reverse order. The listeners accept no more connections, and requests in flight
+        get a moment to finish. Then images and proxy end their work, and waiting clients get an error. Then
+        the remaining connections are cut, and the storage is closed.
 
-        The proxy looks up credentials and web proxies in `environ`. The settings of the process stay as they
-        are: `tuned_process` changes those.
+        The proxy looks up credentials and web proxies in `environ`. The process itself is not tuned here, but
+        by `tuned_process`.
 
-        Raise `StorageError`, `ListenError` or `ScenarioError`, one clear line each, if it cannot serve.
+        Raise `StorageError`, `ListenError` or `ScenarioError` with one clear line if it cannot serve.
         """
         asyncio.get_running_loop().set_exception_handler(quiet_handshakes)
         async with contextlib.AsyncExitStack() as lifetimes:
@@ -97,13 +97,13 @@ class Server:
         self._started = time.monotonic()
         self._listeners = listeners
         self.authority = identity.authority if identity is not None and settings.tls else None
-        """The CA file that clients must trust, with `--tls self-signed`."""
+        """The CA file that clients must trust; None without `--tls self-signed`."""
         self.log = TrafficLog(memory=settings.log_memory)
         second = listeners.second_origin
         address = PublicAddress(settings.public_url)
         users = Users({user.name: user.password.get_secret_value() for user in settings.auth_user})
         token_issuer = TokenIssuer()
-        if settings.auth == "token":  # tokens are read without waiting
+        if settings.auth == "token":  # so that the first token is checked without waiting
             token_issuer.library.begin().result()
         tokens = TokenService(users, token_issuer, settings.token_lifetime or _TOKEN_LIFETIME)
         catalog = CatalogSettings(settings.v2_catalog_delay, settings.v2_catalog_num_repos)
@@ -137,28 +137,28 @@ class Server:
 
     @property
     def registry_urls(self) -> list[str]:
-        """Where the registry listens."""
+        """The URLs at which the registry listens."""
         return [listener.url for listener in self._listeners.registry]
 
     @property
     def control_url(self) -> str | None:
-        """Where the control API listens; None if it is off."""
+        """The URL of the control API; None if it is off."""
         return self._listeners.control.url if self._listeners.control else None
 
     async def wait(self) -> None:
-        """Return, or raise, if a listener ends by itself."""
+        """Wait until a listener ends by itself; raise its error, if any."""
         await self._listeners.wait()
 
     async def load_late(self) -> None:
-        """Import in a thread what only some requests need; those that come earlier wait for it."""
+        """Import, in a thread, libraries that only some requests need. Earlier requests wait for them."""
         late = [*self._applications.late, KEYSTREAM_LIBRARY]
         if isinstance(upstreams := self.runtime.proxy.client, LateUpstreams):
             late.append(upstreams.client)
         await asyncio.gather(*(each.get() for each in late))
-        gc.freeze()  # what was imported is never garbage
+        gc.freeze()  # imported modules never become garbage
 
     def status(self) -> Status:
-        """Return version, uptime, addresses and counts."""
+        """Return version, uptime, addresses and counters."""
         runtime = self.runtime
         repositories = runtime.store.index.repositories.values()
         return Status(
@@ -182,7 +182,7 @@ class Server:
 
     @contextlib.asynccontextmanager
     async def _serving(self) -> AsyncIterator[None]:
-        """Serve on all listeners. Leaving the block stops that, and gives requests in flight a moment."""
+        """Serve on all listeners. Leaving the block stops them, after a moment for requests in flight."""
         listeners, applications = self._listeners, self._applications
         for listener, place in zip(listeners.registry, self.runtime.settings.listen, strict=True):
             listener.start(applications.registry(place.upstream or ""))
@@ -198,7 +198,7 @@ class Server:
 
 
 def _identity(settings: Settings, folder: Path) -> Identity | None:
-    """Return what TLS listeners present; None if they speak plain HTTP. Only TLS needs that library."""
+    """Return the certificate of TLS listeners, or None for plain HTTP. Only TLS imports the library."""
     if settings.cert is None and settings.tls is None:
         return None
     from brokenreg.assembly.tls import identity_of
@@ -207,7 +207,7 @@ def _identity(settings: Settings, folder: Path) -> Identity | None:
 
 
 def _scenarios(paths: Sequence[Path]) -> list[SourcedScenario]:
-    """Return the scenarios in files. Raise `ScenarioError`."""
+    """Return the scenarios of `--scenario`. Raise `ScenarioError`."""
     if not paths:
         return []
     from brokenreg.rules.scenario_text import load_scenario

@@ -1,12 +1,12 @@
-"""The certificates of TLS listeners: the right one, given or made, and flawed ones for faults.
+"""The certificates of TLS listeners: the correct one, given or created, and flawed ones for faults.
 
-`--tls self-signed` makes a certificate authority (CA) for the listeners' names and throws its key away:
-clients that trust the CA trust it for nothing else, and nobody can sign with it later. Therefore the flawed
-certificates (expired, or for another host) are signed at the same time; each has only that flaw. All are kept
-in the data folder and used again while they are valid, so that clients need to trust only one CA.
+`--tls self-signed` creates a certificate authority (CA) for the names of the listeners and discards its key.
+So a client that trusts the CA trusts it for nothing else, and nobody can sign with it later. For that reason,
+the flawed certificates (expired, or for another host) are signed at the same time; each has only that flaw.
+All are kept in the data folder and reused while they are valid, so that clients need to trust only one CA.
 
 For a given certificate, whose CA is foreign, the flawed ones are signed by a CA of our own
-(`tls/given/ca.pem`), and made when they are first needed. Clients that do not trust this CA see only that.
+(`tls/given/ca.pem`) when they are first needed. Clients that do not trust this CA report that first.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ _EXPIRED = datetime.timedelta(days=-1)
 
 _LOCALHOST = "localhost"
 _WRONG_HOST = "wrong-host.localhost"
-"""A host that no client connects to, and that a CA constrained to localhost may sign for."""
+"""A host that no client uses, and for which a CA that is limited to localhost may sign."""
 
 
 class Identity:
-    """A certificate, and TLS contexts that present flawed ones; `folder` has those and their CA."""
+    """A certificate, and TLS contexts with flawed ones, which are in `folder` with their CA."""
 
     def __init__(self, certificate: Certificate, folder: Path, *, is_given: bool) -> None:
         self.certificate = certificate
@@ -47,7 +47,7 @@ class Identity:
         self._contexts: dict[Flaw, ssl.SSLContext] = {}
 
     def flawed(self, flaw: Flaw) -> ssl.SSLContext:
-        """Return a context whose certificate has that flaw. Raise `OSError` if there can be none."""
+        """Return a TLS context whose certificate has that flaw. Raise `OSError` if it cannot be created."""
         if flaw not in self._contexts:
             if self._is_given:
                 self._make_flawed()
@@ -56,7 +56,7 @@ class Identity:
         return self._contexts[flaw]
 
     def _make_flawed(self) -> None:
-        """Make the flawed certificates if there are none for this certificate."""
+        """Create the flawed certificates, unless they exist for this certificate."""
         given = x509.load_pem_x509_certificate(self.certificate.chain.read_bytes())
         names, key = alternative_names(given) or {_LOCALHOST}, given.public_key()
         if not _are_good(self._folder, names, key):
@@ -64,7 +64,7 @@ class Identity:
 
 
 def identity_of(settings: Settings, folder: Path) -> Identity | None:
-    """Return what TLS listeners present; None if they speak plain HTTP. `folder` is for what is made."""
+    """Return the identity of TLS listeners, or None for plain HTTP. New certificates are put in `folder`."""
     if settings.cert is not None and settings.key is not None:
         return given(folder, Certificate(settings.cert, settings.key))
     if settings.tls is None:
@@ -73,12 +73,12 @@ def identity_of(settings: Settings, folder: Path) -> Identity | None:
 
 
 def given(folder: Path, certificate: Certificate) -> Identity:
-    """Return the identity of a certificate that others have made."""
+    """Return the identity for a given certificate."""
     return Identity(certificate, folder / "given", is_given=True)
 
 
 def self_signed(folder: Path, hosts: Iterable[str]) -> Identity:
-    """Make a certificate for `hosts`, localhost and this machine's name, or reuse it. Raise `OSError`."""
+    """Create or reuse a certificate for `hosts`, localhost and this machine's name. Raise `OSError`."""
     everywhere = {"0.0.0.0", "::"}  # noqa: S104 - no name that a client connects to
     own = {_LOCALHOST, "127.0.0.1", "::1", socket.gethostname().lower()}
     names = (own | set(hosts)) - everywhere
@@ -104,7 +104,7 @@ def _is_good(folder: Path, chain: Path, names: set[str]) -> bool:
 
 
 def _are_good(folder: Path, names: set[str], key: CertificatePublicKeyTypes) -> bool:
-    """True if the flawed certificates are for these names and that key, and their CA is valid for a while."""
+    """Return whether the flawed certificates fit these names and that key, and their CA is still valid."""
     try:
         authority = x509.load_pem_x509_certificate((folder / "ca.pem").read_bytes())
         flawed = {flaw: x509.load_pem_x509_certificate(_path(folder, flaw).read_bytes()) for flaw in FLAWS}
@@ -119,7 +119,7 @@ def _are_good(folder: Path, names: set[str], key: CertificatePublicKeyTypes) -> 
 
 
 def _make_flawed(folder: Path, names: set[str], key: CertificatePublicKeyTypes) -> Authority:
-    """Write flawed certificates and their CA; return the CA, whose key is not kept."""
+    """Create and write flawed certificates and their CA, whose key is not kept. Return the CA."""
     authority = Authority("brokenreg, for this machine alone", names | {_LOCALHOST})
     unknown = Authority("brokenreg, whom nobody trusts", names)
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -137,7 +137,7 @@ def _path(folder: Path, flaw: Flaw) -> Path:
 
 
 def _write(path: Path, content: bytes, mode: int) -> None:
-    """Write a file completely or not at all; others can never read it in between."""
+    """Write a file atomically, so that it is never read half-written."""
     temporary = path.with_suffix(".new")
     temporary.unlink(missing_ok=True)
     with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:

@@ -1,4 +1,4 @@
-"""The client for upstreams as the settings want it. Importing it takes long: it is made after the start."""
+"""Builds the HTTP client for upstreams. Importing it takes long, so it is created after the start."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ def upstream_client(
     web_proxies: WebProxies,
     pseudonym: str,
 ) -> UpstreamClient:
-    """Return the client. Call it in a thread; `own` returns the addresses of our listeners."""
-    # Loads what httpcore would load with the first request, on the event loop.
+    """Return the client; `own` returns the addresses of our listeners. Call it in a thread: it blocks."""
+    # Otherwise httpcore would load this with the first request, on the event loop.
     asyncio.run(httpcore.AnyIOBackend().sleep(0))
     return UpstreamClient(
         {upstream.name: upstream.url for upstream in settings.upstream},
@@ -54,7 +54,7 @@ def _authorize(settings: Settings, tokens: TokenCache, environ: Mapping[str, str
 
 
 def _context(authorities: Sequence[Path]) -> ssl.SSLContext:
-    """Return a context with the system's CAs (or those of SSL_CERT_FILE), and those of `--upstream-ca`."""
+    """Return a TLS context with the CAs of the system (or SSL_CERT_FILE) and of `--upstream-ca`."""
     context = ssl.create_default_context()
     for path in authorities:
         context.load_verify_locations(path)

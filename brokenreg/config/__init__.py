@@ -1,1 +1,1 @@
-"""The settings of one run: `settings` lists them, the other modules parse and check their values."""
+"""The settings of a run. `settings` lists them; the other modules parse and check their values."""

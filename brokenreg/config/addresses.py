@@ -1,4 +1,4 @@
-"""Where things are: addresses to listen on, and URLs of hosts."""
+"""Addresses to listen on, and URLs of hosts."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _MAX_PORT = 65535
 
 
 class Address(BaseModel):
-    """The address of a listener. Port 0 means any free one."""
+    """The address of a listener. Port 0 means any free port."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -40,7 +40,7 @@ class Address(BaseModel):
 
     @property
     def is_loopback(self) -> bool:
-        """True if only this machine can reach it."""
+        """True if only this machine can reach the address."""
         address = ip_address_of(self.host)
         return self.host == "localhost" if address is None else address.is_loopback
 
@@ -62,7 +62,7 @@ def _address_hint(text: str) -> str:
 
 
 def plain_url(text: str, example: str = "https://registry.example:5000") -> str:
-    """Return a URL of the form http(s)://host[:port]. Raise `ValueError`, which quotes no password."""
+    """Return a URL of the form http(s)://host[:port]. Raise `ValueError`; the message has no password."""
     problem = _url_problem(text)
     if problem is not None:
         raise ValueError(f"the URL {problem}: use one such as {example}")
@@ -70,7 +70,7 @@ def plain_url(text: str, example: str = "https://registry.example:5000") -> str:
 
 
 def _url_problem(text: str) -> str | None:
-    """Return what is wrong with a URL; None if it has only a host and an optional port."""
+    """Return what is wrong with a URL, or None if it has only a host and an optional port."""
     scheme, is_url, rest = text.partition("://")
     if not is_url:
         return "does not begin with http:// or https://"
@@ -90,7 +90,7 @@ def _url_problem(text: str) -> str | None:
         return "has port 0, to which nothing can connect"
     if not _HOST.fullmatch(host) or place.endswith(":") or not text.isprintable():
         return "has an invalid host" if host else "has no host"
-    # Some parsers read 010 as 8, others as 10: such a number is no address.
+    # Some parsers read 010 as 8 and others as 10, so such numbers are refused in addresses.
     is_address = not _DOTTED.fullmatch(host) or ip_address_of(host) is not None
     if max(map(len, host.split("."))) > 63 or not is_address:
         return "has a host that is neither a name nor an address"
@@ -98,5 +98,5 @@ def _url_problem(text: str) -> str | None:
 
 
 def is_host(name: str) -> bool:
-    """Return whether an upstream's name, `host` or `host:port`, is a host that can be connected to."""
+    """Return whether an upstream's name (`host` or `host:port`) is a host to which one can connect."""
     return _url_problem(f"https://{name}") is None

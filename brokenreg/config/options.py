@@ -1,4 +1,4 @@
-"""How one setting is described: default, help, and how text becomes its value."""
+"""Describes a setting: its default, its help, and how text becomes its value."""
 
 from __future__ import annotations
 
@@ -14,10 +14,11 @@ Number = TypeVar("Number", int, float)
 
 
 def option(default: Any, metavar: str, text: str, *, legacy: str = "", **constraints: Any) -> Any:
-    """Describe a setting that the command line has an option for.
+    """Describe a setting for which the command line has an option.
 
-    The default is written as a user would write it. `metavar` and `text` are for `--help`. `legacy` is the
-    variable of the predecessor that sets it too. `constraints` go to pydantic's `Field`.
+    The default is in the form that a user would write. `metavar` and `text` appear in `--help`. `legacy` is
+    the environment variable of the predecessor that also sets it. `constraints` are passed to pydantic's
+    `Field`.
     """
     extra: JsonDict = {"metavar": metavar, "legacy": legacy}
     if callable(default):
@@ -26,17 +27,17 @@ def option(default: Any, metavar: str, text: str, *, legacy: str = "", **constra
 
 
 def from_text(parse: Callable[[str], object]) -> BeforeValidator:
-    """Parse text with `parse`, which raises `ValueError`; accept other values unchanged."""
+    """Return a validator that parses text with `parse` and accepts other values unchanged."""
     return BeforeValidator(lambda value: parse(value) if isinstance(value, str) else value)
 
 
 def or_off(parse: Callable[[str], object]) -> BeforeValidator:
-    """Do the same, but `off` is None."""
+    """Return a validator like that of `from_text`, for which `off` is None."""
     return from_text(lambda text: None if text == "off" else parse(text))
 
 
 def within(least: float, most: float, wanted: str) -> AfterValidator:
-    """Refuse numbers that are less than `least` or more than `most`; `wanted` describes valid ones."""
+    """Return a validator that refuses numbers outside of a range; `wanted` describes the valid ones."""
 
     def check(value: Number) -> Number:
         if not least <= value <= most:

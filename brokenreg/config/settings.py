@@ -1,4 +1,4 @@
-"""The settings of a run. Each is defined here alone: the options of `serve` and `tui` are made from them."""
+"""The settings of a run. The options of `serve` and `tui` are generated from them."""
 
 from __future__ import annotations
 
@@ -28,84 +28,86 @@ from brokenreg.oci.sizes import parse_size
 from brokenreg.wording import quoted
 
 _LONGEST = 10 * 365 * 24 * 3600.0
-"""Maximum number of seconds that a token lasts."""
+"""Maximum lifetime of a token, and maximum interval between two verifications, in seconds."""
 
 Duration = Annotated[float, from_text(parse_duration)]
 Size = Annotated[int, from_text(parse_size)]
 
-_TIMEOUT = within(0.001, 3600, "a duration from 1ms to 1h, for instance 60s")
-_TTL = within(0, 1e12, "a duration of 0s or more, for instance 60s")
-_VERIFY = within(1, _LONGEST, 'a duration of 1s or more, for instance 24h, or "off"')
-_LOG_MEMORY = within(2**20, 2**40, "a size from 1MiB to 1TiB, for instance 64MiB")
-_MOST_DATA = within(1, math.inf, "a size of more than 0, for instance 50GiB")
+_TIMEOUT = within(0.001, 3600, "a duration from 1ms to 1h, for example 60s")
+_TTL = within(0, 1e12, "a duration of 0s or more, for example 60s")
+_VERIFY = within(1, _LONGEST, 'a duration of 1s or more, for example 24h, or "off"')
+_LOG_MEMORY = within(2**20, 2**40, "a size from 1MiB to 1TiB, for example 64MiB")
+_MOST_DATA = within(1, math.inf, "a size of more than 0, for example 50GiB")
 
 
-def _usual_listen() -> tuple[Listen, ...]:
-    """Return the default address; the predecessor's variables can change it."""
+def _default_listen() -> tuple[Listen, ...]:
+    """Return the default address, which the environment variables of the predecessor can change."""
     host, port = os.environ.get("BIND_HOST", "127.0.0.1"), os.environ.get("BIND_PORT", "8080")
     return (Listen.parse(f"{host}:{port}"),)
 
 
 class Settings(BaseModel):
-    """All settings of a run, in the order of `--help`; frozen.
+    """All settings of a run, in the order of `--help`.
 
     Each field is an option: `upstream_timeout` is `--upstream-timeout` and BROKENREG_UPSTREAM_TIMEOUT. A bool
-    is a flag, a Literal a choice, and a tuple an option that may be repeated. The metavars N, FILE and DIR
-    say what the command line itself checks.
+    is a flag, a Literal is a choice, and a tuple is an option that can be repeated. The command line itself
+    checks values with the metavars N, FILE and DIR.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
     listen: tuple[Annotated[Listen, from_text(Listen.parse)], ...] = option(
-        _usual_listen,
+        _default_listen,
         "HOST:PORT[=UPSTREAM]",
-        "Where the registry listens; may be repeated; port 0 takes any free port. With =UPSTREAM, "
-        "names without a host come from there: 127.0.0.1:8082=docker.io is a mirror for docker.  "
+        "Address of the registry; can be repeated. Port 0 takes any free port. With =UPSTREAM, names "
+        "without a host come from that registry: 127.0.0.1:8082=docker.io is a mirror for docker.  "
         "[default: 127.0.0.1:8080]",
         min_length=1,
     )
     second_origin: Annotated[Address, from_text(Address.parse)] | None = option(
         None,
         "HOST:PORT",
-        "Where the second origin listens, to which redirects and foreign locations lead.  [default: "
-        "beside the registry, on any free port]",
+        "Address of the second origin, to which redirects and foreign locations lead.  [default: the host "
+        "of the registry, with any free port]",
     )
     control: Annotated[Address | None, or_off(Address.parse)] = option(
-        "127.0.0.1:8081", "HOST:PORT|off", "Where the control API listens."
+        "127.0.0.1:8081", "HOST:PORT|off", "Address of the control API."
     )
     control_token: Annotated[str, AfterValidator(sendable_token)] | None = option(
-        None, "TOKEN", "The Bearer token that the control API requires; needed off loopback.", repr=False
+        None, "TOKEN", "Bearer token that the control API requires; mandatory off loopback.", repr=False
     )
     data: Path = option(
         lambda: Path.home() / "broken-reg",
         "DIR",
-        "The data folder.  [default: $HOME/broken-reg]",
+        "Data folder.  [default: $HOME/broken-reg]",
         legacy="BLOB_DIR",
     )
-    scenario: tuple[Path, ...] = option((), "FILE", "Rules to begin with, in YAML; may be repeated.")
+    scenario: tuple[Path, ...] = option(
+        (), "FILE", "Scenario to load at the start, in YAML; can be repeated."
+    )
     seed: int = option(
         0,
         "N",
-        "Seed of all draws: equal seeds apply rules to equal requests. A scenario may set another.",
+        "Seed of all draws: with the same seed, rules apply to the same requests. A scenario can change it.",
         ge=-(2**63),
         lt=2**63,
     )
-    cert: Path | None = option(None, "FILE", "TLS certificate chain, PEM.", legacy="CERT_FILE")
-    key: Path | None = option(None, "FILE", "TLS private key, PEM.", legacy="KEY_FILE")
+    cert: Path | None = option(None, "FILE", "TLS certificate chain (PEM).", legacy="CERT_FILE")
+    key: Path | None = option(None, "FILE", "TLS private key (PEM).", legacy="KEY_FILE")
     tls: Literal["self-signed"] | None = option(
-        None, "", "Make a certificate, and print the path of the CA to trust."
+        None, "", "Create a certificate, and print the path of the CA to trust."
     )
     allow_host: tuple[str, ...] = option(
-        (), "NAME", "Another host name of the registry on loopback; may be repeated."
+        (), "NAME", "Additional host name of the registry on loopback; can be repeated."
     )
     auth: Literal["none", "basic", "token"] = option(
-        "none", "", "What clients must present: nothing, HTTP Basic credentials, or a token from /token."
+        "none", "", "What clients must send: nothing, HTTP Basic credentials, or a token from /token."
     )
     auth_user: tuple[Annotated[AuthUser, from_text(AuthUser.parse)], ...] = option(
         (),
         "NAME:PASSWORD",
-        "A user; may be repeated (in the environment, separated by spaces). Without users, every name and "
-        "password is valid, and the token service issues any token to anyone.",
+        "A user; can be repeated (in the environment, separated by spaces). Without users, any name and "
+        "password are valid, and the token service issues any token to anyone.",
     )
     token_lifetime: Annotated[Duration, Field(gt=0, le=_LONGEST, allow_inf_nan=False)] | None = option(
         None, "DURATION", "How long tokens are valid.  [default: 5m]"
@@ -113,91 +115,93 @@ class Settings(BaseModel):
     public_url: Annotated[str, AfterValidator(plain_url)] | None = option(
         None,
         "URL",
-        "The registry's URL as clients know it, for absolute URLs such as the token service's.  "
+        "URL under which clients reach the registry, for absolute URLs such as that of the token service.  "
         "[default: the host of the request]",
     )
     upstream: tuple[Annotated[Upstream, from_text(Upstream.parse)], ...] = option(
         (),
         "NAME=URL",
-        "The URL of a registry whose name does not locate it: quay.io=https://mirror.example, "
-        "local=http://127.0.0.1:5000. May be repeated.",
+        "URL of a registry that is not found under its name: quay.io=https://mirror.example, "
+        "local=http://127.0.0.1:5000. Can be repeated.",
     )
     default_upstream: Annotated[str, AfterValidator(upstream_name)] = option(
         "quay.io",
         "NAME",
-        "The registry that names without a host come from, if nothing was ever pushed to them.",
+        "Registry for names without a host, if nothing was ever pushed to them.",
     )
     allow_upstream: tuple[Annotated[str, AfterValidator(upstream_glob)], ...] = option(
-        (), "GLOB", "Contact only registries whose names match; may be repeated.  [default: any]"
+        (), "GLOB", "Contact only registries whose names match; can be repeated.  [default: any]"
     )
     upstream_auth: Literal["auto", "on", "off"] = option(
         "auto",
         "",
-        "Whether to log in upstream with the credentials of docker and podman. auto: if only this "
-        "machine can reach the registry, or if --auth-user lists its users.",
+        "Whether to log in to upstreams with the credentials of docker and podman. auto: only if the "
+        "registry listens on loopback, or if --auth-user lists its users.",
     )
     upstream_realm: tuple[Annotated[Realm, from_text(Realm.parse)], ...] = option(
         (),
         "NAME=URL",
-        "Send the credentials of the registry NAME to the token service at URL too, although it has "
-        "another host and port and another domain; may be repeated.",
+        "Also send the credentials of the registry NAME to the token service at URL, although it is in "
+        "another domain; can be repeated.",
     )
     upstream_ca: tuple[Path, ...] = option(
-        (), "FILE", "A CA to trust for upstreams, PEM, beside the system's; may be repeated."
+        (), "FILE", "CA (PEM) to trust for upstreams, in addition to those of the system; can be repeated."
     )
     upstream_proxy: Annotated[WebProxy | Literal["env"], from_text(web_proxy_or_env)] | None = option(
         None,
         "URL|env",
-        "Reach upstreams through this web proxy: http://[NAME:PASSWORD@]HOST:PORT, or https://. env: "
-        "use HTTPS_PROXY, HTTP_PROXY and NO_PROXY. If other machines can reach --listen, it needs "
-        "--allow-upstream.  [default: connect directly]",
+        "Reach upstreams through a web proxy: http://[NAME:PASSWORD@]HOST:PORT, or https://. env: use "
+        "HTTPS_PROXY, HTTP_PROXY and NO_PROXY. Off loopback, this requires --allow-upstream.  "
+        "[default: connect directly]",
     )
     upstream_timeout: Annotated[Duration, _TIMEOUT] = option(
         "60s",
         "DURATION",
-        "How long to wait for the head of an upstream's response, and for each part of its body; "
-        "connecting may take 10s.",
+        "How long to wait for the head of an upstream's response, and for each part of its body. "
+        "Connecting can take up to 10s.",
     )
     tag_ttl: Annotated[Duration, _TTL] = option(
-        "60s", "DURATION", "How long a cached tag is served before it is revalidated upstream."
+        "60s", "DURATION", "How long a cached tag is served before it is revalidated at its upstream."
     )
-    keep_gone: bool = option(False, "", "Keep serving cached tags that their upstream has deleted.")
+    keep_gone: bool = option(False, "", "Keep serving cached tags that were deleted at their upstream.")
     offline: bool = option(
-        False, "", "Contact no other registry: content that is neither pushed nor cached is 404."
+        False, "", "Do not contact any other registry: content that is neither pushed nor cached gets a 404."
     )
     cache_max_size: Size = option(
-        "20GiB", "SIZE", "Maximum size of all cached blobs; the least recently used ones are removed.", ge=0
+        "20GiB", "SIZE", "Maximum size of all cached blobs. The least recently used ones are removed.", ge=0
     )
     max_data: Annotated[Size, _MOST_DATA] | None = option(
         None,
         "SIZE",
-        "Maximum size of all blobs and uploads; pushes replace cached blobs.  [default: the disk]",
+        "Maximum size of all blobs and uploads. Pushes replace cached blobs.  [default: the whole disk]",
     )
     verify_interval: Annotated[Annotated[float, _VERIFY] | None, or_off(parse_duration)] = option(
         "off",
         "DURATION|off",
-        "How often to read all blobs and compare them with their digests, in the background. A "
-        "corrupt blob is reported and no longer served.",
+        "How often to compare all blobs with their digests, in the background. A corrupt blob is reported "
+        "and no longer served.",
     )
-    fabricate_limit: Size = option("128GiB", "SIZE", "Largest fabricated image, layers x size.", gt=0)
+    fabricate_limit: Size = option(
+        "128GiB", "SIZE", "Maximum size of a fabricated image (layers x size).", gt=0
+    )
     ready_file: Path | None = option(
-        None, "FILE", "Write the ready line to FILE, once connections are accepted."
+        None, "FILE", "Write the ready line to FILE once connections are accepted."
     )
-    log: Path | None = option(None, "FILE", "Append each exchange to FILE, as a line of JSON.")
+    log: Path | None = option(None, "FILE", "Append each exchange to FILE as a line of JSON.")
     log_memory: Annotated[Size, _LOG_MEMORY] = option(
-        "64MiB", "SIZE", "Maximum memory of the log of exchanges; the oldest are dropped."
+        "64MiB", "SIZE", "Maximum memory of the exchange log. The oldest exchanges are dropped."
     )
     v2_catalog_delay: Duration = option(
         "0s",
         "DURATION",
-        "How long _catalog takes, as Go writes durations: 1.5s, 2m.",
+        "How long to wait before responding to _catalog, for example 1.5s or 2m.",
         ge=0,
         legacy="V2_CATALOG_DELAY",
     )
     v2_catalog_num_repos: int = option(
         0,
         "N",
-        "How many fabricated repositories _catalog lists.",
+        "Number of fabricated repositories that _catalog lists.",
         ge=0,
         le=10_000_000,
         legacy="V2_CATALOG_NUM_REPOS",
@@ -205,18 +209,18 @@ class Settings(BaseModel):
 
     @field_validator("auth_user")
     @classmethod
-    def _are_different(cls, users: tuple[AuthUser, ...]) -> tuple[AuthUser, ...]:
-        twice = _first_twice([user.name for user in users])
-        if twice is not None:
-            raise ValueError(f"user {quoted(twice)} is given twice: remove one of them")
+    def _are_unique_users(cls, users: tuple[AuthUser, ...]) -> tuple[AuthUser, ...]:
+        duplicate = _first_duplicate([user.name for user in users])
+        if duplicate is not None:
+            raise ValueError(f"user {quoted(duplicate)} is given twice: remove one of them")
         return users
 
     @field_validator("upstream")
     @classmethod
-    def _have_one_place(cls, upstreams: tuple[Upstream, ...]) -> tuple[Upstream, ...]:
-        twice = _first_twice([upstream.name for upstream in upstreams])
-        if twice is not None:
-            raise ValueError(f"upstream {quoted(twice)} is given twice: remove one of them")
+    def _are_unique_upstreams(cls, upstreams: tuple[Upstream, ...]) -> tuple[Upstream, ...]:
+        duplicate = _first_duplicate([upstream.name for upstream in upstreams])
+        if duplicate is not None:
+            raise ValueError(f"upstream {quoted(duplicate)} is given twice: remove one of them")
         return upstreams
 
     @property
@@ -226,7 +230,7 @@ class Settings(BaseModel):
 
     @property
     def may_log_in(self) -> bool:
-        """True if credentials may be sent to upstreams: everyone who reaches the registry pulls with them."""
+        """True if credentials may be sent to upstreams. Everyone who reaches the registry pulls with them."""
         if self.upstream_auth == "auto":
             return not self.is_beyond_loopback or (self.auth != "none" and bool(self.auth_user))
         return self.upstream_auth == "on"
@@ -238,7 +242,7 @@ class Settings(BaseModel):
 
     @model_validator(mode="after")
     def _allows_its_default(self) -> Self:
-        """Check a default upstream that was set: the built-in one may be refused on purpose."""
+        """Check the default upstream if it was set; the built-in one may be excluded deliberately."""
         name, globs = self.default_upstream, self.allow_upstream
         is_chosen = name != type(self).model_fields["default_upstream"].default
         if is_chosen and globs and not any(fnmatchcase(name, glob) for glob in globs):
@@ -250,7 +254,7 @@ class Settings(BaseModel):
 
     @model_validator(mode="after")
     def _names_hosts(self) -> Self:
-        """Check the upstreams that have no URL: brokenreg connects to them by name."""
+        """Check the names of upstreams without a URL, because brokenreg connects to them by name."""
         has_url = {upstream.name for upstream in self.upstream}
         for written, name in (
             ("--default-upstream", self.default_upstream),
@@ -265,7 +269,7 @@ class Settings(BaseModel):
 
     @model_validator(mode="after")
     def _limits_the_web_proxy(self) -> Self:
-        """Require allowed names with a web proxy: it resolves names itself, so addresses go unchecked."""
+        """Require `--allow-upstream` with a web proxy. It resolves names, so addresses cannot be checked."""
         is_used = self.upstream_proxy is not None and not self.offline
         if is_used and self.is_beyond_loopback and not self.allow_upstream:
             raise ValueError(
@@ -295,5 +299,5 @@ class Settings(BaseModel):
         return self
 
 
-def _first_twice(names: list[str]) -> str | None:
+def _first_duplicate(names: list[str]) -> str | None:
     return next((name for name in names if names.count(name) > 1), None)

@@ -1,4 +1,4 @@
-"""Upstream registries: their names and URLs, the listeners that represent one, and the web proxy to them."""
+"""Upstream registries: names, URLs, listeners that represent an upstream, and the web proxy."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from brokenreg.wording import quoted
 _GLOB = re.compile(r"(?:[A-Za-z0-9._:*?-]|\[[A-Za-z0-9.:!-]+\])+")
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]{0,19}")
 _OURS = ("broken", "v2")
-"""First components of our own paths: a registry of that name would make them ambiguous."""
+"""First components of our own paths. A registry with such a name would make them ambiguous."""
 
 
 class Listen(Address):
-    """An address of the registry; names without a host come from `upstream` there."""
+    """An address of the registry. Names without a host come from `upstream`."""
 
     upstream: str | None = None
 
@@ -37,7 +37,7 @@ class Listen(Address):
 
 
 class Upstream(BaseModel):
-    """A registry by its logical name, and its URL."""
+    """The name of a registry and its URL."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -64,7 +64,7 @@ class Upstream(BaseModel):
 
 
 class Realm(Upstream):
-    """A registry's name, and the URL of a token service that may get its credentials."""
+    """The name of a registry, and the URL of a token service that may get its credentials."""
 
     @classmethod
     def parse(cls, text: str) -> Realm:
@@ -73,7 +73,7 @@ class Realm(Upstream):
 
 
 def upstream_name(text: str) -> str:
-    """Return a registry's name in its one spelling. Raise `ValueError`."""
+    """Return the normalised name of a registry. Raise `ValueError`."""
     try:
         name = check_upstream(text)
     except OCIError as error:
@@ -87,7 +87,7 @@ def upstream_name(text: str) -> str:
 
 
 def upstream_glob(text: str) -> str:
-    """Return a glob spelled as names are: lower case, Docker Hub by its short name. Raise `ValueError`."""
+    """Return a normalised glob: in lower case, with the short name of Docker Hub. Raise `ValueError`."""
     if not _GLOB.fullmatch(text):
         raise ValueError(
             f"invalid glob {quoted(text)}: use one for names of registries, such as quay.io or '*.example'"
@@ -107,13 +107,13 @@ class WebProxy(BaseModel):
     host: str
     port: int
     authorization: SecretStr | None = None
-    """The value of Proxy-Authorization."""
+    """The value of the header Proxy-Authorization."""
 
     @classmethod
     def parse(cls, text: str) -> WebProxy:
-        """Parse the URL of a web proxy. Raise `ValueError`, which never quotes credentials.
+        """Parse the URL of a web proxy. Raise `ValueError`; the message has no credentials.
 
-        Without a scheme it is http://, as curl and docker read it.
+        Without a scheme, it is http://, as with curl and docker.
         """
         url = text.strip() if "://" in text else f"http://{text.strip()}"
         scheme, _, rest = url.partition("://")
@@ -126,7 +126,7 @@ class WebProxy(BaseModel):
         name, _, password = login.partition(":")
         plain = f"{unquote(name)}:{unquote(password)}".encode(
             errors="surrogateescape"
-        )  # the usual form in environment variables
+        )  # without a scheme, as is usual in environment variables
         authorization = f"Basic {base64.b64encode(plain).decode()}" if has_login else None
         return cls.model_validate(
             {
@@ -142,5 +142,5 @@ class WebProxy(BaseModel):
 
 
 def web_proxy_or_env(text: str) -> WebProxy | Literal["env"]:
-    """Parse a web proxy, or `env` for the environment's. Raise `ValueError` as `WebProxy.parse` does."""
+    """Parse a web proxy, or `env` for that of the environment. Raise `ValueError` like `WebProxy.parse`."""
     return "env" if text == "env" else WebProxy.parse(text)

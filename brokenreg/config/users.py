@@ -1,4 +1,4 @@
-"""Who may use the registry and its control API."""
+"""The users of the registry, and the token of the control API."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pydantic import BaseModel, ConfigDict, SecretStr
 
 
 class AuthUser(BaseModel):
-    """A name and its password."""
+    """A user's name and password."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -15,7 +15,7 @@ class AuthUser(BaseModel):
 
     @classmethod
     def parse(cls, text: str) -> AuthUser:
-        """Parse NAME:PASSWORD. Raise `ValueError`, which quotes nothing of it."""
+        """Parse NAME:PASSWORD. Raise `ValueError`; the message contains neither."""
         name, _, password = text.partition(":")
         if not name or not password or not text.isprintable():
             raise ValueError("use NAME:PASSWORD, both printable and not empty")
@@ -23,7 +23,7 @@ class AuthUser(BaseModel):
 
 
 def sendable_token(token: str) -> str:
-    """Return a token that clients can send in a header. Raise `ValueError`, which never quotes it."""
+    """Return a token that clients can send in a header. Raise `ValueError`; the message has no token."""
     if not token or not token.isprintable() or token != token.strip():
         raise ValueError(
             "no client can send this token: use printable characters, without a space at either end"

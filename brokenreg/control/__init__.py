@@ -16,7 +16,7 @@ __all__ = ["Control"]
 
 
 class Control:
-    """Serves the control API of a runtime, at `address`. Its application is made after the start."""
+    """Serves the control API of a runtime at `address`. The application is created after the start."""
 
     def __init__(self, runtime: Runtime, address: str, token: str | None) -> None:
         self.application = Late(partial(_application, runtime, address, token))

@@ -1,4 +1,4 @@
-"""The control API as one ASGI application: a guard, and Quart behind it."""
+"""The control API as an ASGI application: Quart behind a guard."""
 
 from __future__ import annotations
 
@@ -41,11 +41,11 @@ ROUTES: tuple[Route, ...] = (
     *blobs.ROUTES,
     *repositories.ROUTES,
 )
-"""All routes of the API, in the order of the documentation."""
+"""All routes of the API, in the order in which they are documented."""
 
 _UNSPECIFIC = ("", "application/x-www-form-urlencoded", "application/octet-stream", "text/plain")
-"""Media types of clients that did not choose one, such as curl's `-d`. They are accepted for any body: the
-guard has refused pages of other origins already."""
+"""Media types that clients send by default, such as curl with `-d`. They are accepted for any body. This is
+safe, because the guard has already refused requests from pages of other origins."""
 
 _SECURITY_HEADERS = {
     "cache-control": "no-store",
@@ -56,7 +56,7 @@ _SECURITY_HEADERS = {
 
 
 class ControlApplication:
-    """Serves the control API of a runtime, to requests with its own Host and Origin only."""
+    """Serves the control API of a runtime to requests with its own Host and Origin."""
 
     def __init__(self, runtime: Runtime, address: str, token: str | None) -> None:
         self._guard = ControlGuard(address, token)
@@ -68,7 +68,7 @@ class ControlApplication:
             await call_quart(self._quart, scope, receive, send)
             return
         if scope["type"] == "websocket":
-            await send({"type": "websocket.close"})  # Hypercorn responds with 403
+            await send({"type": "websocket.close"})  # Hypercorn then responds with 403
             return
         body = refusal.body()
         headers = {
@@ -92,17 +92,17 @@ def _make_quart(runtime: Runtime) -> Quart:
 
 
 def _document_routes() -> tuple[Route, ...]:
-    """Return the routes that describe the others. Their documents are made once, in a thread."""
+    """Return the routes that document the others. Their documents are created once, in a thread."""
     document = cache(lambda: json.dumps(openapi(ROUTES)))
     page = cache(lambda: docs_page(ROUTES))
 
     async def get_openapi(runtime: Runtime, request: APIRequest) -> Response:
-        """Show this API as an OpenAPI document."""
+        """Return this API as an OpenAPI document."""
         del runtime, request
         return Response(await asyncio.to_thread(document), content_type=JSON)
 
     async def get_docs(runtime: Runtime, request: APIRequest) -> Response:
-        """Show this API as a page."""
+        """Return this API as an HTML page."""
         del runtime, request
         content_type = "text/html; charset=utf-8"
         headers = {"content-security-policy": CSP}
@@ -123,7 +123,7 @@ def _view(runtime: Runtime, route: Route) -> Callable[..., Awaitable[Response]]:
 
 
 async def _content(route: Route) -> bytes:
-    """Return the body. Raise `APIError` for a wrong media type, `RequestEntityTooLarge` for its size."""
+    """Return the body. Raise `APIError` for a wrong media type, `RequestEntityTooLarge` if too large."""
     if route.body is None:
         return b""
     if request.mimetype not in (*route.body_types, *_UNSPECIFIC) and not request.mimetype.endswith("+json"):

@@ -27,9 +27,9 @@ class Blob(BaseModel):
 
     digest: str
     size: int = Field(description="bytes")
-    kind: str = Field(description="config or layer; a blob that no manifest names counts as a layer")
+    kind: str = Field(description="config or layer; a blob that no manifest lists counts as a layer")
     repositories: list[str] = Field(
-        description="repositories that serve it, as broken/in/<namespace>/... if they are in a namespace"
+        description="repositories that serve the blob; those in a namespace as broken/in/<namespace>/..."
     )
 
 
@@ -39,15 +39,15 @@ class Verified(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     digest: str
-    size: int = Field(description="bytes of the content")
-    found: str = Field(description="the digest of the content")
+    size: int = Field(description="size of the content in bytes")
+    found: str = Field(description="digest of the content")
     intact: bool = Field(
-        description="true if the content has the blob's digest; otherwise the blob is not served any more"
+        description="true if the content has the expected digest; otherwise the blob is no longer served"
     )
 
 
 async def list_blobs(runtime: Runtime, request: APIRequest) -> Response:
-    """List the blobs of the namespace in order of their digests."""
+    """List the blobs of the namespace, sorted by digest."""
     serving: dict[Digest, list[str]] = {}
     for key, repository in repositories_of(runtime, request.namespace):
         for digest in repository.links:
@@ -58,7 +58,7 @@ async def list_blobs(runtime: Runtime, request: APIRequest) -> Response:
 
 
 async def get_blob(runtime: Runtime, request: APIRequest) -> Response:
-    """Show a blob."""
+    """Return a blob."""
     digest = _digest(request)
     names = [
         spelled(key)
@@ -72,7 +72,7 @@ async def get_blob(runtime: Runtime, request: APIRequest) -> Response:
 
 
 async def verify_blob(runtime: Runtime, request: APIRequest) -> Response:
-    """Read a blob or manifest and compare its digest. A corrupt blob is not served any more."""
+    """Read a blob or manifest and compare its digest. A corrupt blob is no longer served."""
     finding = await operations.verify(runtime, _digest(request))
     return json_response(
         Verified(digest=finding.digest, size=finding.size, found=finding.found, intact=finding.is_intact)
@@ -80,7 +80,7 @@ async def verify_blob(runtime: Runtime, request: APIRequest) -> Response:
 
 
 async def corrupt_blob(runtime: Runtime, request: APIRequest) -> Response:
-    """Add rules that corrupt a blob or manifest on its way to clients. What is stored stays intact."""
+    """Add rules that corrupt a blob or manifest when it is sent. The stored content stays intact."""
     added = operations.corrupt(runtime, _digest(request), SOURCE)
     return json_response([rule_state(active) for _, active in added], 201)
 
@@ -104,7 +104,7 @@ async def delete_blob(runtime: Runtime, request: APIRequest) -> Response:
 
 
 def _digest(request: APIRequest) -> Digest:
-    """Raise `APIError` 400."""
+    """Return the digest in the path. Raise `APIError` 400 if it is invalid."""
     try:
         return Digest.parse(request.text("digest"))
     except OCIError as error:

@@ -1,4 +1,4 @@
-"""`/v1/breakpoints`: filter expressions that hold each response that they match, once its head is ready."""
+"""`/v1/breakpoints`: filter expressions; each response that one matches is held once its head is ready."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from brokenreg.runtime.runtime import Runtime
 
 
 class BreakpointBody(BaseModel):
-    """Which responses to hold."""
+    """The responses to hold."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    expression: str = Field(description="a filter expression, for instance endpoint:layer status:5xx")
+    expression: str = Field(description="filter expression, for example `endpoint:layer status:5xx`")
 
 
 class BreakpointState(BreakpointBody):
@@ -48,25 +48,28 @@ async def list_breakpoints(runtime: Runtime, request: APIRequest) -> Response:
 
 
 async def add_breakpoint(runtime: Runtime, request: APIRequest) -> Response:
-    """Hold every response that a filter matches, once its head is ready. Enables all breakpoints."""
+    """Add a breakpoint, which holds every response that a filter matches, once its head is ready.
+
+    This also enables all breakpoints.
+    """
     added = operations.add_breakpoint(runtime, request.model(BreakpointBody).expression)
     return json_response(_state(added), 201)
 
 
 async def switch_breakpoints(runtime: Runtime, request: APIRequest) -> Response:
-    """Enable or disable all breakpoints. What is held stays held."""
+    """Enable or disable all breakpoints. Held responses stay held."""
     operations.set_breakpoints_enabled(runtime, enabled=request.model(Switch).on)
     return json_response(_all(runtime))
 
 
 async def clear_breakpoints(runtime: Runtime, request: APIRequest) -> Response:
-    """Remove all breakpoints. What is held stays held."""
+    """Remove all breakpoints. Held responses stay held."""
     operations.clear_breakpoints(runtime)
     return no_content()
 
 
 async def delete_breakpoint(runtime: Runtime, request: APIRequest) -> Response:
-    """Remove a breakpoint. What is held stays held."""
+    """Remove a breakpoint. Held responses stay held."""
     operations.remove_breakpoint(runtime, request.id)
     return no_content()
 
@@ -81,7 +84,7 @@ def _all(runtime: Runtime) -> BreakpointStates:
 
 
 _ALL = "/v1/breakpoints"
-_ID = {"id": "the id that POST /v1/breakpoints returned"}
+_ID = {"id": "id of the breakpoint, as returned by POST /v1/breakpoints"}
 ROUTES = (
     Route("GET", _ALL, list_breakpoints, answer=BreakpointStates),
     Route(

@@ -1,4 +1,4 @@
-"""The page `/docs`, which describes all routes. It loads nothing and runs no script."""
+"""The page `/docs`, which documents all routes without external resources or scripts."""
 
 from __future__ import annotations
 
@@ -54,11 +54,11 @@ def _page_parts(documented: Sequence[Route]) -> Iterator[str]:
     yield "<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content='width=device-width'>"
     yield f"<title>brokenreg control API</title><style>{_STYLE}</style><main>"
     yield f"<h1>brokenreg control API <small>{html.escape(__version__)}</small></h1>"
-    yield "<p>Rules, holding and the log of a running brokenreg. "
-    yield "<a href=openapi.json>openapi.json</a> describes this API to programs, "
+    yield "<p>Use this API to change the rules, hold responses and read the log of a running brokenreg. "
+    yield "<a href=openapi.json>openapi.json</a> describes this API for programs, and "
     yield "<a href=v1/faults>v1/faults</a> lists all faults. With a <code>--control-token</code>, "
     yield "send <code>Authorization: Bearer TOKEN</code>. Errors are <code>application/problem+json</code> "
-    yield "(RFC 9457): <code>detail</code> says what is wrong, and <code>field</code> where.</p><nav><ul>"
+    yield "(RFC 9457): <code>detail</code> says what is wrong, <code>field</code> says where.</p><nav><ul>"
     for route in documented:
         yield f"<li><a href='#{route.name}'><b>{route.method}</b> {html.escape(route.template)}</a>"
     yield "</ul></nav>"
@@ -104,6 +104,6 @@ def _curl(route: Route) -> str:
 
 
 def _as_html(text: str) -> str:
-    """Return plain text as HTML, with the parts in backticks as code."""
+    """Return plain text as HTML, with text in backticks as code."""
     parts = html.escape(text).split("`")
     return "".join(f"<code>{part}</code>" if place % 2 else part for place, part in enumerate(parts))

@@ -1,4 +1,4 @@
-"""`/v1/events`: events of exchanges as they occur (server-sent events, WHATWG HTML, section 9.2)."""
+"""`/v1/events`: a stream of exchange events (server-sent events, WHATWG HTML, section 9.2)."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ from brokenreg.wire.stream import Stream, stream_of
 EVENT_STREAM = "text/event-stream"
 
 _WAITING = 1000
-"""Maximum number of events that wait for a slow reader. Beyond that the oldest are dropped."""
+"""Maximum number of events that wait for a slow reader. Beyond that, the oldest are dropped."""
 
 _KEEPALIVE = 15.0
-"""Seconds without an event after which a comment is sent, so that a dead connection is noticed."""
+"""Seconds without an event after which a comment is sent, to detect a dead connection."""
 
 _PARTING = 0.1
-"""Seconds that a reader has to read the rest when the server stops."""
+"""Seconds that a reader has to read the remaining events when the server stops."""
 
 
 async def stream_events(runtime: Runtime, request: APIRequest) -> quart.Response:
-    """Stream the events `opened`, `held`, `hold-ended` and `ended`, each with its exchange."""
+    """Stream the events `opened`, `held`, `hold-ended` and `ended` as they occur, each with its exchange."""
     feed = _Feed(request.filtered())
     stream = stream_of(dict(quart.request.scope))
     response = quart.Response(feed.lines(runtime, stream), content_type=EVENT_STREAM)
@@ -38,7 +38,7 @@ async def stream_events(runtime: Runtime, request: APIRequest) -> quart.Response
 
 
 class _Feed:
-    """The events that were not yet sent to one reader."""
+    """The events that one reader has not been sent yet."""
 
     def __init__(self, matches: Callable[[Exchange], bool]) -> None:
         self._matches = matches
@@ -73,7 +73,7 @@ class _Feed:
             unsubscribe()
 
     async def _part(self, stopping: asyncio.Event, stream: Stream) -> None:
-        """End the stream when the server stops, by force if it is not read."""
+        """End the stream when the server stops, even if the reader does not read it."""
         await stopping.wait()
         self._news.set()
         await asyncio.sleep(_PARTING)

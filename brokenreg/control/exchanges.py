@@ -1,4 +1,4 @@
-"""`/v1/exchanges`: the log of exchanges."""
+"""`/v1/exchanges`: the exchange log."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from brokenreg.traffic.timeline_events import KINDS
 from brokenreg.traffic.timeline_text import point_as_json
 
 _SLICE = 500
-"""Number of exchanges that are filtered between two looks at the clock."""
+"""Number of exchanges that are filtered between two checks of the clock."""
 
 
 class ExchangeSummary(BaseModel):
-    """One request and its response."""
+    """A request and its response."""
 
     model_config = ConfigDict(frozen=True, extra="allow")
 
     id: int
-    origin: str = Field(description="registry, or second for the second origin")
+    origin: str = Field(description="`registry`, or `second` for the second origin")
     time: float = Field(description="when the request arrived, in seconds since the epoch")
-    client: str = Field(description="address and port")
+    client: str = Field(description="address and port of the client")
     user_agent: str
     protocol: str = Field(description="HTTP/1.1 or HTTP/2; empty for a connection without a request")
     method: str
@@ -37,44 +37,46 @@ class ExchangeSummary(BaseModel):
     query: str
     endpoint: str
     namespace: str
-    repository: str = Field(description="without the prefixes of the path")
+    repository: str = Field(description="repository without the prefixes of the image path")
     reference: str
-    status: int | None = Field(description="null while there is no response")
-    request_bytes: int = Field(description="of the body")
-    response_bytes: int = Field(description="of the body, that were sent")
-    duration: float | None = Field(description="seconds; null while it is in flight")
+    status: int | None = Field(description="status of the response; null before it is sent")
+    request_bytes: int = Field(description="size of the request's body in bytes")
+    response_bytes: int = Field(description="bytes of the response's body that were sent")
+    duration: float | None = Field(description="duration in seconds; null while the exchange is in flight")
     cache: str | None = Field(
-        description="hit, miss, joined, revalidated, stale; null if the proxy was not used"
+        description="use of the cache: hit, miss, joined, revalidated or stale; null without the proxy"
     )
-    faults: list[str] = Field(description="names of the applied faults; the outermost first")
+    faults: list[str] = Field(description="names of the applied faults, outermost first")
     rule: str | None = Field(description="name of the applied rule")
-    replay_of: int | None = Field(description="the id of the exchange whose request it repeats")
+    replay_of: int | None = Field(description="id of the exchange whose request this one repeats")
     held: bool
     held_by: str | None = Field(
-        description="the rule or breakpoint that holds it, or who does; null if it is not held"
+        description="the rule, breakpoint or user that holds the response; null if it is not held"
     )
-    edited: str | None = Field(description="how its status and headers were edited")
+    edited: str | None = Field(description="how the status and headers were edited; null if they were not")
     progress: str | None = Field(
-        description="progress of the work for its response: `fabricating layer 17 of 127, 12%`"
+        description="progress of the work for the response: `fabricating layer 17 of 127, 12%`"
     )
-    ended: str | None = Field(description="complete, disconnected, aborted; null while it is in flight")
+    ended: str | None = Field(
+        description="complete, disconnected or aborted; null while the exchange is in flight"
+    )
 
 
 class TimelinePoint(BaseModel):
-    """One point of a timeline: what happened, and when."""
+    """An event in the timeline of an exchange."""
 
     model_config = ConfigDict(frozen=True)
 
-    kind: str = Field(description="the kind of event", json_schema_extra={"enum": [*KINDS]})
-    at: float = Field(description="seconds since the request came")
-    text: str = Field(description="one line for people; its wording may change")
-    data: dict[str, Any] = Field(description="the data of that kind")
+    kind: str = Field(description="kind of event", json_schema_extra={"enum": [*KINDS]})
+    at: float = Field(description="seconds since the request arrived")
+    text: str = Field(description="one line of text for display; the wording may change")
+    data: dict[str, Any] = Field(description="data that belongs to this kind of event")
 
 
 class ExchangeDetail(ExchangeSummary):
-    """One request and its response, with headers; secrets are replaced."""
+    """A request and its response, with headers and timeline. Secrets are replaced."""
 
-    request_headers: list[tuple[str, str]] = Field(description="name and value, in order of arrival")
+    request_headers: list[tuple[str, str]] = Field(description="names and values in the order of arrival")
     response_headers: list[tuple[str, str]]
     timeline: list[TimelinePoint]
 
@@ -84,7 +86,7 @@ class HAR(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    log: dict[str, Any] = Field(description="as http://www.softwareishard.com/blog/har-12-spec/ has it")
+    log: dict[str, Any] = Field(description="as defined in http://www.softwareishard.com/blog/har-12-spec/")
 
 
 async def list_exchanges(runtime: Runtime, request: APIRequest) -> Response:
@@ -94,7 +96,7 @@ async def list_exchanges(runtime: Runtime, request: APIRequest) -> Response:
 
 
 async def get_har(runtime: Runtime, request: APIRequest) -> Response:
-    """Export the newest exchanges as HAR 1.2, with the bodies that were kept. Secrets are replaced."""
+    """Export the newest exchanges as HAR 1.2, including recorded bodies. Secrets are replaced."""
     found = await _found(runtime, request)
     base = runtime.status().registry[0]
     pieces = [piece async for piece in paced(har_pieces(found, runtime.log.bodies, base))]
@@ -102,7 +104,7 @@ async def get_har(runtime: Runtime, request: APIRequest) -> Response:
 
 
 async def _found(runtime: Runtime, request: APIRequest) -> list[Exchange]:
-    """Return the newest exchanges that the request selects, oldest first."""
+    """Return the newest exchanges that the query selects, oldest first."""
     matches = request.filtered()
     found: list[Exchange] = []
     async for exchange in paced(reversed(list(runtime.log)), check_every=_SLICE):
@@ -114,18 +116,21 @@ async def _found(runtime: Runtime, request: APIRequest) -> list[Exchange]:
 
 
 async def get_exchange(runtime: Runtime, request: APIRequest) -> Response:
-    """Show an exchange with headers and timeline."""
+    """Return an exchange with headers and timeline."""
     return json_response(_detail(find(runtime, request)))
 
 
 async def delete_exchanges(runtime: Runtime, request: APIRequest) -> Response:
-    """Delete the exchanges that have ended; with a filter, those that it matches."""
+    """Delete all ended exchanges, or those that a filter matches."""
     operations.forget_exchanges(runtime, request.filtered())
     return no_content()
 
 
 def find(runtime: Runtime, request: APIRequest) -> Exchange:
-    """Return the exchange in the path, of any namespace unless one is given. Raise `NotFoundError`."""
+    """Return the exchange in the path, of any namespace unless the query names one.
+
+    Raise `NotFoundError`.
+    """
     exchange = runtime.log.find(request.id)
     if exchange is None or (request.namespace and not request.concerns(exchange)):
         raise NotFoundError(Kind.EXCHANGE, request.id)
@@ -164,6 +169,6 @@ ROUTES = (
         query=("namespace",),
         answer=ExchangeDetail,
         problems=(404,),
-        parameters={"id": "the id in the list"},
+        parameters={"id": "id of the exchange, from GET /v1/exchanges"},
     ),
 )

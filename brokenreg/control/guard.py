@@ -12,7 +12,7 @@ from brokenreg.http.authority import bracketed
 class ControlGuard:
     """Checks requests to the control listener at `address`.
 
-    A page of another origin cannot forge `Origin`, `Sec-Fetch-Site` and `Host`.
+    It relies on `Origin`, `Sec-Fetch-Site` and `Host`, because pages of other origins cannot forge them.
     """
 
     def __init__(self, address: str, token: str | None) -> None:
@@ -40,7 +40,7 @@ class ControlGuard:
         return None
 
     def _own_hosts(self, scope: Scope) -> set[str]:
-        """Return our names with the port: the configured one, the one that was reached, and localhost."""
+        """Return the valid Host headers: the configured name, the address that was reached, and localhost."""
         host, _, port = self._address.rpartition(":")
         reached = scope["server"][0] if scope["server"] else host
         names = {host, "localhost", bracketed(reached)}

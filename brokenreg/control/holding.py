@@ -1,4 +1,4 @@
-"""`/v1/exchanges/{id}/hold|resume|step|abort|edit` for one exchange, `/v1/resume|step|abort` for many."""
+"""`/v1/exchanges/{id}/hold|resume|step|abort|edit` for one exchange, `/v1/resume|step|abort` for all."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class HoldBody(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     at: HeadersOrSize | None = Field(
-        None, description="`headers`, or bytes of the body; absent: where it is now"
+        None, description="`headers`, or a number of bytes of the body; by default, the current position"
     )
 
 
@@ -31,7 +31,9 @@ class StepBody(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    bytes: Size = Field(STEP, ge=1, description="bytes of the body to send, after held headers")
+    bytes: Size = Field(
+        STEP, ge=1, description="number of bytes of the body to send; held headers are sent first"
+    )
 
 
 class AbortBody(BaseModel):
@@ -43,32 +45,34 @@ class AbortBody(BaseModel):
         None,
         ge=400,
         le=599,
-        description="error status, if the headers are held; absent: reset",
+        description="error status to send, if the headers are held; by default the connection is reset",
     )
 
 
 class EditBody(BaseModel):
-    """What to send instead of the status and headers that are held."""
+    """The status and headers to send instead of the held ones."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     status: int | None = Field(None, description="absent: unchanged")
     headers: list[tuple[str, str]] | None = Field(
-        None, description="name and value of all headers; absent: unchanged", max_length=1000
+        None, description="names and values of all headers; by default unchanged", max_length=1000
     )
 
 
 class OrderOutcome(BaseModel):
-    """The exchanges on which an order was carried out."""
+    """The exchanges on which the order was carried out, and those on which it could not be."""
 
     model_config = ConfigDict(frozen=True)
 
     exchanges: list[int] = Field(description="their ids")
-    skipped: list[int] = Field(description="held exchanges whose headers are sent, so that no status can be")
+    skipped: list[int] = Field(
+        description="ids of held exchanges that have already sent their headers and cannot send a status"
+    )
 
 
 async def hold_exchange(runtime: Runtime, request: APIRequest) -> Response:
-    """Hold an exchange in flight: where it is now, or at a later position."""
+    """Hold an exchange in flight, at its current position or a later one."""
     at = request.model(HoldBody).at
     exchange = find(runtime, request)
     operations.hold(runtime, exchange.id, "the control API", HEADERS if at == "headers" else at)
@@ -86,12 +90,12 @@ async def step_exchange(runtime: Runtime, request: APIRequest) -> Response:
 
 
 async def abort_exchange(runtime: Runtime, request: APIRequest) -> Response:
-    """End a held exchange with a reset, or with an error status."""
+    """Abort a held exchange with a reset or an error status."""
     return _carry_out(runtime, request, _abort(request))
 
 
 async def edit_exchange(runtime: Runtime, request: APIRequest) -> Response:
-    """Change the status or headers of an exchange that is held before they are sent. It stays held."""
+    """Edit the status or headers of an exchange that is held before they are sent. It stays held."""
     body = request.model(EditBody)
     exchange = find(runtime, request)
     waiting = operations.waiting_head(runtime, exchange.id)
@@ -156,7 +160,7 @@ _for_one = partial(
     query=("namespace",),
     answer=ExchangeSummary,
     problems=(404, 409),
-    parameters={"id": "the id in GET /v1/exchanges"},
+    parameters={"id": "id of the exchange, from GET /v1/exchanges"},
 )
 _for_all = partial(Route, "POST", query=("namespace", "filter"), answer=OrderOutcome)
 _EXCHANGE = "/v1/exchanges/<int:id>"

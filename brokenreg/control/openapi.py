@@ -1,4 +1,4 @@
-"""The OpenAPI document of the table of routes (`/openapi.json`)."""
+"""Generates the OpenAPI document (`/openapi.json`) from the table of routes."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _OWN_PROBLEMS = (400, 401, 403, 421)
 
 
 def openapi(documented: Sequence[Route]) -> dict[str, Any]:
-    """Return the document, in version 3.1."""
+    """Return the document in OpenAPI version 3.1."""
     paths: dict[str, dict[str, Any]] = {}
     for route in documented:
         paths.setdefault(route.template, {})[route.method.lower()] = _operation(route)
@@ -28,7 +28,7 @@ def openapi(documented: Sequence[Route]) -> dict[str, Any]:
         "info": {
             "title": "brokenreg control API",
             "version": __version__,
-            "description": "Rules, holding and the log of a running brokenreg.",
+            "description": "Changes the rules, holds responses and reads the log of a running brokenreg.",
         },
         "paths": paths,
         "components": {
@@ -82,7 +82,7 @@ def _problems(route: Route) -> dict[str, Any]:
 
 
 def path_parameters(route: Route) -> Iterator[dict[str, Any]]:
-    """Yield the parameters in the path of a route, as OpenAPI describes them."""
+    """Yield the path parameters of a route in the form of OpenAPI."""
     for name, kind in route.path_parameters:
         schema: dict[str, Any] = {"type": "string", "minLength": 1}
         if kind == "int":
@@ -97,7 +97,7 @@ def path_parameters(route: Route) -> Iterator[dict[str, Any]]:
 
 
 def query_parameters(route: Route) -> Iterator[dict[str, Any]]:
-    """Yield the query parameters of a route, as OpenAPI describes them."""
+    """Yield the query parameters of a route in the form of OpenAPI."""
     properties = Query.model_json_schema()["properties"]
     for name in route.query:
         schema = {
@@ -135,7 +135,7 @@ def _schemas(documented: Iterable[Route]) -> dict[str, Any]:
 
 
 def _with_faults(schema: Any) -> Any:
-    """Return the schemas with references to the schema of all faults."""
+    """Return the schemas, with a schema of all faults to which the others refer."""
     if schema == FAULT:
         return {"$ref": _REF.format(model="Fault")}
     if isinstance(schema, dict):

@@ -39,11 +39,11 @@ _HINTS = {
     Kind.EXCHANGE: "GET /v1/exchanges lists all exchanges",
     Kind.BREAKPOINT: "GET /v1/breakpoints lists all breakpoints",
 }
-"""For errors about items that do not exist."""
+"""What to do when an item of that kind does not exist."""
 
 
 class ProblemDetails(BaseModel):
-    """What is wrong (`detail`), and where in the request (`field`)."""
+    """An error: `detail` says what is wrong, and `field` says where in the request."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -52,12 +52,13 @@ class ProblemDetails(BaseModel):
     status: int = Field(ge=400, le=599)
     detail: str
     field: str | None = Field(
-        None, description="for instance `rules[2].fault.after`; null if it is not about a field"
+        None,
+        description="the wrong field, for example `rules[2].fault.after`; null if there is no such field",
     )
 
 
 class APIError(Exception):
-    """A request that cannot be fulfilled. `headers` are added to the response."""
+    """A request cannot be fulfilled. `headers` are added to the response."""
 
     def __init__(
         self, status: int, detail: str, *, field: str | None = None, headers: dict[str, str] | None = None
@@ -69,14 +70,14 @@ class APIError(Exception):
         self.headers = headers or {}
 
     def body(self) -> bytes:
-        """Return the JSON document."""
+        """Return the problem document as JSON."""
         title = HTTPStatus(self.status).phrase
         details = ProblemDetails(title=title, status=self.status, detail=self.detail, field=self.field)
         return details.model_dump_json().encode()
 
 
 def api_error_of(error: Exception, method: str) -> APIError:
-    """Return the response to an error of a request with that method."""
+    """Return the error response for an exception; `method` is that of the request."""
     match error:
         case APIError():
             return error
@@ -87,7 +88,7 @@ def api_error_of(error: Exception, method: str) -> APIError:
         case HTTPException():
             return _of_http(error, method)
     logger.error("a request to the control API failed", exc_info=error)
-    return APIError(500, "internal error; the server's diagnostics say more")
+    return APIError(500, "internal error: see the log of the server")
 
 
 def _of_operation(error: OperationError) -> APIError:

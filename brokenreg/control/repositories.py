@@ -1,4 +1,4 @@
-"""`/v1/repositories`: repositories with their tags and manifests."""
+"""`/v1/repositories`: lists, tags and deletes repositories, tags and manifests."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def _digest(value: str) -> str:
 
 
 class RepositorySummary(BaseModel):
-    """A repository and the numbers of its contents."""
+    """A repository, with the number of its tags, manifests and blobs."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -39,12 +39,12 @@ class RepositorySummary(BaseModel):
 
 
 class TagBody(BaseModel):
-    """What a tag shall point to."""
+    """The manifest to which a tag points."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     digest: Annotated[str, AfterValidator(_digest)] = Field(
-        description="the digest of a manifest of the same repository"
+        description="digest of a manifest of the same repository"
     )
 
 
@@ -75,7 +75,7 @@ class ManifestSummary(BaseModel):
 class ManifestDetail(ManifestSummary):
     """A manifest with its content."""
 
-    document: Any = Field(description="the content as JSON; null if it is not JSON")
+    document: Any = Field(description="content as JSON; null if it is not JSON")
 
 
 async def list_repositories(runtime: Runtime, request: APIRequest) -> Response:
@@ -109,7 +109,7 @@ async def list_tags(runtime: Runtime, request: APIRequest) -> Response:
 
 
 async def put_tag(runtime: Runtime, request: APIRequest) -> Response:
-    """Point a tag at a manifest of the repository. A tag of that name is overwritten."""
+    """Create a tag for a manifest of the repository, or move an existing one."""
     digest = Digest(request.model(TagBody).digest)
     key, tag = _key(request), request.text("tag")
     await operations.tag_manifest(runtime, key, digest, tag)
@@ -131,7 +131,7 @@ async def list_manifests(runtime: Runtime, request: APIRequest) -> Response:
 
 
 async def get_manifest(runtime: Runtime, request: APIRequest) -> Response:
-    """Show a manifest with its content."""
+    """Return a manifest with its content."""
     key = _key(request)
     repository = contents.repository(runtime, key)
     manifest = repository.resolve(request.text("reference"))
@@ -143,7 +143,7 @@ async def get_manifest(runtime: Runtime, request: APIRequest) -> Response:
 
 
 async def delete_manifest(runtime: Runtime, request: APIRequest) -> Response:
-    """Delete a manifest, and all tags that point to it."""
+    """Delete a manifest and all tags that point to it."""
     await operations.delete_manifest(runtime, _key(request), request.text("reference"))
     return no_content()
 
@@ -192,7 +192,11 @@ _ALL = "/v1/repositories"
 _ONE = f"{_ALL}/<path:name>"
 _TAG = f"{_ONE}/tags/<tag>"
 _MANIFEST = f"{_ONE}/manifests/<reference>"
-_PARAMETERS = {"name": "the repository, with all slashes", "tag": "the tag", "reference": "a tag or a digest"}
+_PARAMETERS = {
+    "name": "name of the repository, including slashes",
+    "tag": "the tag",
+    "reference": "tag or digest",
+}
 _EXAMPLE = f'{{"digest": "sha256:{"0" * 64}"}}'
 _for_one = partial(Route, query=("namespace",), problems=(404,), parameters=_PARAMETERS)
 _change = partial(_for_one, problems=(404, 409, 500))

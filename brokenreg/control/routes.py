@@ -1,4 +1,4 @@
-"""Routes of the control API: what they accept and return. They are served and documented from this."""
+"""The table of routes of the control API, from which they are served and documented."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from brokenreg.wording import quoted
 
 JSON = "application/json"
 YAML = "application/yaml"
-"""RFC 9512."""
+"""The media type of YAML (RFC 9512)."""
 
 MAX_LIMIT = 10_000
 _PARAMETER = re.compile(r"<(?:(int|path):)?([a-z_]+)>")
@@ -49,19 +49,17 @@ class Query(BaseModel):
 
     namespace: Annotated[str, AfterValidator(_namespace)] = Field(
         "",
-        description="as in broken/in/<namespace>/...; @<upstream> for what is cached from an upstream; "
-        "absent: the namespace without a name",
+        description="as in broken/in/<namespace>/...; @<upstream> for content cached from an upstream; "
+        "by default the namespace without a name",
     )
-    filter: str | None = Field(
-        None, description="a filter expression, for instance `endpoint:layer status:5xx`"
-    )
+    filter: str | None = Field(None, description="filter expression, for example `endpoint:layer status:5xx`")
     limit: int = Field(1000, ge=1, le=MAX_LIMIT, description="maximum number of results")
-    after: int = Field(0, ge=0, le=2**53, description="only those with a higher id")
+    after: int = Field(0, ge=0, le=2**53, description="return only exchanges with a higher id")
 
 
 @dataclass(frozen=True, slots=True)
 class APIRequest:
-    """One request: the parameters in its path and query, and its body."""
+    """A request to the API: its path parameters, query parameters and body."""
 
     path: Mapping[str, str | int]
     query: Query
@@ -75,7 +73,7 @@ class APIRequest:
         return int(self.path["id"])
 
     def text(self, parameter: str) -> str:
-        """Return a text in the path."""
+        """Return a text parameter in the path."""
         return str(self.path[parameter])
 
     @property
@@ -83,7 +81,7 @@ class APIRequest:
         return self.query.namespace
 
     def one_namespace(self) -> str:
-        """Return the namespace. Raise `APIError` 400 for all namespaces."""
+        """Return the namespace. Raise `APIError` 400 if the request names all namespaces."""
         if self.query.namespace == ALL_NAMESPACES:
             raise APIError(
                 400, f'invalid namespace "{ALL_NAMESPACES}": name one namespace', field="namespace"
@@ -95,7 +93,7 @@ class APIRequest:
         return self.namespace in (ALL_NAMESPACES, exchange.target.namespace)
 
     def filtered(self) -> Callable[[Exchange], bool]:
-        """Return a test for exchanges in the namespace that match the filter. Raise `APIError` 400."""
+        """Return a predicate for exchanges in the namespace that match the filter. Raise `APIError` 400."""
         try:
             matches = parse_filter(self.query.filter or "")
         except FilterError as error:
@@ -112,7 +110,7 @@ class APIRequest:
             raise APIError(400, f"the body is not JSON: {error}") from None
 
     def model(self, kind: type[Model]) -> Model:
-        """Return the body as that model; an empty body has all defaults. Raise `APIError` or `FieldError`."""
+        """Return the body as a model; an empty body means all defaults. Raise `APIError` or `FieldError`."""
         document = self.document() if self.content.strip() else {}
         try:
             return kind.model_validate(document)
@@ -125,7 +123,7 @@ def _refuse_constant(word: str) -> None:
 
 
 def _unique_keys(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    """Return a JSON object. Raise `ValueError` for equal keys, which are ambiguous (RFC 8259, section 4)."""
+    """Return a JSON object. Raise `ValueError` for duplicate keys, which are ambiguous (RFC 8259)."""
     found = dict(pairs)
     if len(found) < len(pairs):
         keys = [key for key, _ in pairs]
@@ -139,11 +137,11 @@ Handler = Callable[[Runtime, APIRequest], Awaitable[Response]]
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One method of one path, in Quart's syntax (`/v1/rules/<int:id>`).
+    """A method of a path in Quart's syntax (`/v1/rules/<int:id>`), described by its handler's docstring.
 
-    `query` names the parameters of `Query` that it accepts. `body` and `answer` are the types of the
+    `query` names the parameters of `Query` that the route accepts. `body` and `answer` are the types of the
     documents, or None. `problems` are the error statuses that only some routes have. `example` is a valid
-    body. The handler's docstring describes the route.
+    body.
     """
 
     method: str
@@ -161,38 +159,38 @@ class Route:
 
     @property
     def template(self) -> str:
-        """Return the path in the syntax of OpenAPI."""
+        """Return the path in the syntax of OpenAPI (`/v1/rules/{id}`)."""
         return _PARAMETER.sub(r"{\2}", self.path)
 
     @property
     def path_parameters(self) -> list[tuple[str, str]]:
-        """Return (name, kind) of the parameters in the path; a kind is `int`, `path` (with slashes) or ""."""
+        """Return (name, kind) of the path parameters; a kind is `int`, `path` (with slashes) or empty."""
         return [(name, kind) for kind, name in _PARAMETER.findall(self.path)]
 
     @property
     def description(self) -> str:
-        """Return what the route does, in words."""
+        """Return the description of the route."""
         return " ".join((self.handler.__doc__ or "").split())
 
     @property
     def name(self) -> str:
-        """Return its identifier."""
+        """Return the identifier of the route."""
         return self.handler.__name__
 
 
 def json_response(document: object, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
-    """Return a response with a document as JSON. It may contain models."""
+    """Return a response with a JSON document, which may contain models."""
     return Response(_to_json(document), status, headers=dict(headers or {}), content_type=JSON)
 
 
 async def json_list(documents: Iterable[object]) -> Response:
-    """Return a response with a JSON array, which is made in slices so that it does not block the loop."""
+    """Return a response with a JSON array, encoded in slices so that the event loop is not blocked."""
     parts = [part async for part in paced(map(_to_json, documents))]
     return Response(f"[{','.join(parts)}]", content_type=JSON)
 
 
 def no_content() -> Response:
-    """Return a response with status 204, without a body and a Content-Type."""
+    """Return a response with status 204, without body and Content-Type."""
     response = Response(status=204)
     del response.headers["content-type"]
     return response

@@ -20,7 +20,7 @@ from brokenreg.runtime import operations
 from brokenreg.runtime.runtime import Runtime
 
 SOURCE = "control API"
-"""Where the rules come from that the control API adds."""
+"""The source of rules that were added through the control API."""
 
 _STATE = ("id", "source", "matched", "applied")
 _EXAMPLE = '{"fault": {"type": "truncate", "after": "64KiB", "end": "rst"}, "times": 2}'
@@ -28,16 +28,16 @@ _DISABLED = '{"fault": {"type": "error", "status": 503}, "enabled": false}'
 
 
 class RuleState(Rule):
-    """A rule in force."""
+    """A rule that is in effect, with its counters."""
 
     id: int = Field(ge=1)
-    source: str = Field(description="where it comes from, for instance `rules.yaml:12`")
-    matched: int = Field(ge=0, description="number of exchanges that it matched")
+    source: str = Field(description="where the rule is from, for example `rules.yaml:12`")
+    matched: int = Field(ge=0, description="number of exchanges that the rule matched")
     applied: int = Field(ge=0, description="number of exchanges to which its fault was applied")
 
 
 def rule_state(active: ActiveRule) -> dict[str, object]:
-    """Return a rule as `RuleState`, without the fields that have their default values."""
+    """Return a rule as a `RuleState` document, without fields that have their default values."""
     return {
         "id": active.id,
         "source": active.source,
@@ -66,13 +66,13 @@ async def clear_rules(runtime: Runtime, request: APIRequest) -> Response:
 
 
 async def get_rule(runtime: Runtime, request: APIRequest) -> Response:
-    """Show a rule with its counters."""
+    """Return a rule with its counters."""
     active = operations.find_rule(runtime, request.one_namespace(), request.id)
     return json_response(rule_state(active))
 
 
 async def replace_rule(runtime: Runtime, request: APIRequest) -> Response:
-    """Replace a rule. Its counters start at 0. With `enabled: false`, the rule stays but is not evaluated."""
+    """Replace a rule; its counters start at 0. With `enabled: false`, the rule stays but is not evaluated."""
     namespace = request.one_namespace()
     active = operations.replace_rule(runtime, namespace, request.id, _rule(request), SOURCE)
     return json_response(rule_state(active))
@@ -85,7 +85,7 @@ async def delete_rule(runtime: Runtime, request: APIRequest) -> Response:
 
 
 def _rule(request: APIRequest) -> Rule:
-    """Return the rule in the body, which may be what a GET returned. Raise `FieldError` or `APIError`."""
+    """Return the rule in the body, which may be a document from GET. Raise `FieldError` or `APIError`."""
     document = request.document()
     if isinstance(document, dict):
         document = {key: value for key, value in document.items() if key not in _STATE}
@@ -93,21 +93,22 @@ def _rule(request: APIRequest) -> Rule:
 
 
 async def get_scenario(runtime: Runtime, request: APIRequest) -> Response:
-    """Show the rules and expectations of the namespace as a scenario: YAML, or JSON if that is accepted."""
+    """Return the rules and expectations of the namespace as a scenario in YAML, or in JSON if accepted."""
     book = runtime.rules.book(request.one_namespace())
     return await _scenario_response(book, request)
 
 
 async def replace_scenario(runtime: Runtime, request: APIRequest) -> Response:
-    """Replace all rules and expectations of the namespace with a scenario; an invalid one changes nothing.
-    It is YAML, or JSON with that Content-Type.
+    """Replace all rules and expectations of the namespace with a scenario.
+
+    The scenario is YAML, or JSON with that Content-Type. An invalid scenario changes nothing.
     """
     book = await operations.load_scenario(runtime, request.one_namespace(), partial(_scenario, request))
     return await _scenario_response(book, request)
 
 
 async def list_expectations(runtime: Runtime, request: APIRequest) -> Response:
-    """List the expectations of the scenario, and whether each is met so far."""
+    """List the expectations of the scenario, and whether each one is met so far."""
     return json_response(runtime.rules.book(request.one_namespace()).expectations.verdicts())
 
 
@@ -129,7 +130,9 @@ async def _scenario_response(book: RuleBook, request: APIRequest) -> Response:
 _BOTH = (YAML, JSON)
 _RULES, _RULE = "/v1/rules", "/v1/rules/<int:id>"
 _for_all = partial(Route, query=("namespace",))
-_for_one = partial(_for_all, problems=(404,), parameters={"id": "the id that POST /v1/rules returned"})
+_for_one = partial(
+    _for_all, problems=(404,), parameters={"id": "id of the rule, as returned by POST /v1/rules"}
+)
 ROUTES = (
     _for_all("GET", _RULES, list_rules, answer=list[RuleState]),
     _for_all("POST", _RULES, add_rule, body=Rule, answer=RuleState, status=201, example=_EXAMPLE),

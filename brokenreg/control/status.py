@@ -15,13 +15,13 @@ from brokenreg.wording import nearest
 
 
 async def get_status(runtime: Runtime, request: APIRequest) -> Response:
-    """Show version, addresses and counts."""
+    """Return the version, addresses and counters of the server."""
     del request
     return json_response(runtime.status())
 
 
 async def reset(runtime: Runtime, request: APIRequest) -> Response:
-    """Restore the rules of the start; forget counts, ended exchanges, leaks and breakpoints. Images stay."""
+    """Restore the initial rules, and clear counters, ended exchanges, leaks and breakpoints. Images stay."""
     operations.reset(runtime, request.namespace)
     return no_content()
 
@@ -33,7 +33,7 @@ async def list_faults(runtime: Runtime, request: APIRequest) -> Response:
 
 
 async def get_fault(runtime: Runtime, request: APIRequest) -> Response:
-    """Show a fault."""
+    """Return a fault with its parameters and examples."""
     del runtime
     name = request.text("name")
     if name not in CATALOGUE:
@@ -52,6 +52,6 @@ ROUTES = (
         query=("namespace",),
         answer=FaultDescription,
         problems=(404,),
-        parameters={"name": "for instance truncate"},
+        parameters={"name": "name of the fault, for example `truncate`"},
     ),
 )

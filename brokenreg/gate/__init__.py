@@ -1,1 +1,1 @@
-"""The gate: responses that are held, stepped, edited, resumed or aborted, and breakpoints."""
+"""The gate holds, steps, edits, resumes and aborts responses; breakpoints decide what to hold."""

@@ -1,8 +1,8 @@
-"""Breakpoints: every response that a filter expression matches is held once its head is ready.
+"""Breakpoints hold every response that a filter expression matches, once its head is ready.
 
 Breakpoints are not rules. A rule is evaluated before there is a response, and only the first that matches is
 applied. A breakpoint matches the response (`status:5xx`) after faults have changed it, and does not affect
-the rules. So you can look at what they made of a response, and edit it.
+the rules. So you can look at a changed response, and edit it.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ MAX_BREAKPOINTS = 100
 
 @dataclass(frozen=True, slots=True)
 class Breakpoint:
-    """One expression. `id` counts from 1 and is never used twice."""
+    """A breakpoint with its filter expression. `id` counts from 1 and is never reused."""
 
     id: int
     expression: str
@@ -28,7 +28,7 @@ class Breakpoint:
 
 
 class Breakpoints:
-    """The breakpoints of one server, in the order in which they were added; `are_on` disables all."""
+    """The breakpoints of one server, in the order in which they were added. `are_on` applies to all."""
 
     def __init__(self) -> None:
         self.entries: list[Breakpoint] = []
@@ -42,12 +42,12 @@ class Breakpoints:
         return iter(self.entries)
 
     def add(self, expression: str) -> Breakpoint:
-        """Add a breakpoint and enable all. Raise `FilterError` if it is invalid or matches nothing."""
+        """Add a breakpoint, and enable all. Raise `FilterError` if the expression is invalid or empty."""
         expression = expression.strip()
         if not expression:
-            raise FilterError("write what to hold, for instance endpoint:layer status:5xx")
+            raise FilterError("write what to hold, for example endpoint:layer status:5xx")
         if len(self.entries) >= MAX_BREAKPOINTS:
-            raise FilterError(f"there are {MAX_BREAKPOINTS} breakpoints, which is the limit; remove some")
+            raise FilterError(f"the limit of {MAX_BREAKPOINTS} breakpoints is reached; remove some")
         added = Breakpoint(next(self._ids), expression, parse_filter(expression, BEFORE_RESPONSE))
         self.entries.append(added)
         self.are_on = True
@@ -61,13 +61,13 @@ class Breakpoints:
         return is_found
 
     def clear(self) -> None:
-        """Remove all."""
+        """Remove all breakpoints."""
         self.entries = []
 
     def first_match(self, exchange: Exchange, status: int) -> Breakpoint | None:
-        """Return the first one that matches an exchange with that status.
+        """Return the first breakpoint that matches an exchange with that status, or None.
 
-        The exchange has no status before the headers are sent.
+        The status is a parameter because an exchange gets its status only when the headers are sent.
         """
         if not self.entries or not self.are_on:
             return None

@@ -1,6 +1,6 @@
-"""Status and headers of a held response, which people may edit before they are sent.
+"""The status and headers of a held response, which the user can edit before they are sent.
 
-Headers that frame the body cannot be edited, because the body follows as announced. Faults can change them.
+Headers that frame the body cannot be edited, because the body is sent as announced. Faults can change them.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ Original = TypeVar("Original")
 FRAMING = frozenset(
     {"content-length", "transfer-encoding", "connection", "keep-alive", "trailer", "upgrade", "te"}
 )
-"""Headers that frame the body, or belong to the connection (RFC 9110, 7.6.1; RFC 9112, 6)."""
+"""Headers that frame the body or belong to the connection (RFC 9110, 7.6.1; RFC 9112, 6)."""
 
 _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,256}")
 """A token (RFC 9110, 5.6.2)."""
@@ -29,11 +29,11 @@ _VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]{0,8192}")
 
 _LINE = re.compile(r"\s*([^:]*?)\s*:(.*)")
 _BODILESS = {204: "15.3.5", 205: "15.3.6", 304: "15.4.5"}
-"""Statuses that have no body, and where RFC 9110 says so."""
+"""Statuses without a body, and the section of RFC 9110 that says so."""
 
 
 class HeadError(ValueError):
-    """A head that cannot be sent. `field` is `status` or `headers`; the message is one line."""
+    """A head cannot be sent. `field` is `status` or `headers`; the message is one line."""
 
     def __init__(self, field: str, problem: str) -> None:
         super().__init__(problem)
@@ -42,7 +42,7 @@ class HeadError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class EditableHead:
-    """A status and the headers, in order, names in lower case."""
+    """A status and its headers in order, with names in lower case."""
 
     status: int
     headers: tuple[Header, ...]
@@ -54,22 +54,22 @@ class EditableHead:
 
     @classmethod
     def parse(cls, text: str) -> EditableHead:
-        """Read a status, and below it one header per line (`name: value`). Raise `HeadError`.
+        """Parse a status, followed by one header per line (`name: value`). Raise `HeadError`.
 
         Empty lines are ignored.
         """
         lines = [(number, line) for number, line in enumerate(text.splitlines(), 1) if line.strip()]
         first = lines[0][1].strip() if lines else ""
         if not re.fullmatch("[0-9]{3}", first, re.ASCII):
-            raise HeadError("status", "the first line must be the status: three digits, for instance 503")
+            raise HeadError("status", "the first line must be the status: three digits, for example 503")
         return cls(int(first), tuple(map(_header, lines[1:])))
 
     def __str__(self) -> str:
-        """Return the head as `parse` reads it."""
+        """Return the head in the form that `parse` accepts."""
         return "\n".join([str(self.status), *(f"{name}: {value}" for name, value in self.headers)])
 
     def message(self, waiting: Message) -> Message:
-        """Return the message to send instead of the held one. An unchanged `***` becomes the secret again."""
+        """Return the message to send instead of the held one. Each unchanged `***` is the secret again."""
         kept = dict(_shown(waiting))
         headers = [
             (name.encode("ascii"), kept.get((name, value), value.encode("latin-1")))
@@ -78,7 +78,7 @@ class EditableHead:
         return {**waiting, "status": self.status, "headers": headers}
 
     def changes_from(self, waiting: EditableHead, method: str) -> str:
-        """Return the changes in words; empty if there are none. Raise `HeadError` if it cannot be sent."""
+        """Return the changes in words, or an empty text. Raise `HeadError` if the head cannot be sent."""
         self._check_status(waiting, method)
         for name, value in self.headers:
             _check(name, value)
@@ -93,9 +93,9 @@ class EditableHead:
         return [value for key, value in self.headers if key == name]
 
     def _normalized(self, waiting: EditableHead) -> EditableHead:
-        """Return names in lower case and values without surrounding blanks, with each `***` once.
+        """Return the head with names in lower case, values stripped, and a number for each repeated `***`.
 
-        The log shows `***` for every secret. In edited headers, they mean the held secrets, in order.
+        The log shows `***` for every secret. In edited headers, they stand for the held secrets, in order.
         """
         headers: list[Header] = []
         for name, value in self.headers:
@@ -108,16 +108,13 @@ class EditableHead:
 
     def _check_status(self, waiting: EditableHead, method: str) -> None:
         if not 200 <= self.status <= 599:
-            why = (
-                "1xx is not a final response (RFC 9110, 15.2)"
-                if 100 <= self.status < 200
-                else "there is none"
-            )
-            raise HeadError("status", f"{self.status} cannot be sent: {why}; write 200 to 599")
+            interim = 100 <= self.status < 200
+            why = ", because 1xx is not a final response (RFC 9110, 15.2)" if interim else ""
+            raise HeadError("status", f'invalid status "{self.status}": use 200 to 599{why}')
         if self.status in _BODILESS and waiting.status not in _BODILESS and method != "HEAD":
             raise HeadError(
                 "status",
-                f"{self.status} has no body (RFC 9110, {_BODILESS[self.status]}), and one follows",
+                f"a {self.status} has no body (RFC 9110, {_BODILESS[self.status]}), but this response does",
             )
 
     def _changes(self, waiting: EditableHead) -> Iterator[str]:
@@ -132,7 +129,7 @@ class EditableHead:
 def numbered_duplicates(
     shown: Iterable[Header], originals: Iterable[Original]
 ) -> Iterator[tuple[Header, Original]]:
-    """Yield each header as it is shown, with its original; a number distinguishes equal ones."""
+    """Yield each header as it is shown, with the original; equal headers get a number."""
     known: dict[Header, Original] = {}
     for (name, value), original in zip(shown, originals, strict=True):
         header, number = (name, value), 1
@@ -157,7 +154,7 @@ def _header(numbered: tuple[int, str]) -> Header:
     number, line = numbered
     match = _LINE.fullmatch(line)
     if match is None:
-        raise HeadError("headers", f"line {number}: write name: value")
+        raise HeadError("headers", f"line {number}: use the form `name: value`")
     try:
         _check(match[1], match[2].strip())
     except HeadError as error:
@@ -175,7 +172,7 @@ def _check(name: str, value: str) -> None:
 
 
 def _why_framing_stays(name: str, values: list[str]) -> str:
-    valid = f"leave {', '.join(values)}" if values else "leave it out"
+    valid = f"leave {', '.join(values)}" if values else "remove it"
     return (
         f"{name} frames the body that follows: {valid}; use the faults truncate and wrong-length to change it"
     )

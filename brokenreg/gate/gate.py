@@ -1,4 +1,4 @@
-"""The gate: it holds responses on their way, and steps, edits, resumes or aborts those that are held."""
+"""The gate: holds responses in flight, and steps, edits, resumes or aborts held ones."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Gate:
     """The passages of one server.
 
     Each response that takes time passes the gate in a `Passage` of its own. It is held before its headers or
-    at a byte of its body until somebody resumes, steps or aborts it, or the client disconnects.
+    at a byte of its body until the user resumes, steps or aborts it, or the client disconnects.
     """
 
     def __init__(self, log: TrafficLog) -> None:
@@ -30,7 +30,7 @@ class Gate:
 
     @contextmanager
     def passing(self, passage: Passage) -> Iterator[None]:
-        """Let a response be held within the block. One that is ready passes by."""
+        """Allow a response to be held during the block. One that is ready immediately has no passage."""
         self._in_flight[passage.exchange.id] = passage
         try:
             yield
@@ -48,7 +48,7 @@ class Gate:
     def hold(self, exchange_id: int, by: str, at: int | None = None) -> None:
         """Hold an exchange in flight, immediately or at a byte. Raise `NotHeldError` if it has ended.
 
-        `by` says, for people, who holds it.
+        `by` names whoever holds it, for display.
         """
         passage = self._in_flight.get(exchange_id)
         if passage is None:
@@ -67,7 +67,7 @@ class Gate:
         return passage.exchange
 
     def order(self, exchange_id: int, order: Order) -> Exchange:
-        """Carry out an order on a held exchange. Raise `NotHeldError`."""
+        """Carry out an order on a held exchange. Raise `NotHeldError` if that is not possible."""
         passage = self._held(exchange_id)
         passage.schedule(order)
         return passage.exchange
@@ -77,7 +77,7 @@ class Gate:
     ) -> tuple[list[Exchange], list[Exchange]]:
         """Carry out an order on every held exchange that matches.
 
-        Return the exchanges on which it was carried out, and those for which it is not valid now.
+        Return the exchanges on which it was carried out, and those on which it was not valid.
         """
         done: list[Exchange] = []
         skipped: list[Exchange] = []
@@ -91,17 +91,17 @@ class Gate:
         return done, skipped
 
     def disable(self) -> None:
-        """Resume everything, and hold nothing from now on: the server stops."""
+        """Resume everything, and hold nothing from now on, because the server is stopping."""
         self.is_disabled = True
         self.order_all(Resume(), lambda _: True)
 
     def note_held(self, passage: Passage) -> None:
-        """Note that the exchange of a passage is held from now on."""
+        """Record that the exchange of a passage is now held."""
         self.held[passage.exchange.id] = passage
         self._log.held(passage.exchange)
 
     def note_released(self, passage: Passage) -> None:
-        """Note that the exchange of a passage is no longer held."""
+        """Record that the exchange of a passage is no longer held."""
         del self.held[passage.exchange.id]
         self._log.hold_ended(passage.exchange)
 

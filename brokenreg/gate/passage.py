@@ -1,4 +1,4 @@
-"""The passage of one response through the gate, which can hold it at any point until an order comes."""
+"""The passage of one response through the gate, which can hold it at any position until an order."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ from brokenreg.traffic.timeline_events import (
 from brokenreg.wire.stream import Stream
 
 HEADERS = -1
-"""The position before the headers. All other positions are a number of bytes of the body."""
+"""The position before the headers. All other positions are numbers of bytes of the body."""
 
 STEP = 64 * 1024
 """Default size of a step, in bytes."""
@@ -56,7 +56,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Abort:
-    """Cut the connection with RST (HTTP/2: RST_STREAM), or, if the headers are held, send `status`."""
+    """Send an error with `status` if the headers are held; without a status, cut with RST or RST_STREAM."""
 
     status: int | None = None
 
@@ -65,25 +65,25 @@ Order = Resume | Step | Abort
 
 
 class NotHeldError(Exception):
-    """The exchange is not held, or not at a position where the order is valid; the message says which."""
+    """The exchange is not held, or the order is not valid at its position; the message says which."""
 
 
 class PassageOwner(Protocol):
-    """What a passage needs of the gate."""
+    """The part of the gate that a passage needs."""
 
     breakpoints: Breakpoints
     is_disabled: bool
-    """True if nothing is held any more."""
+    """True once the server is stopping, and nothing may be held any more."""
 
     def note_held(self, passage: Passage) -> None:
-        """Note that the exchange of a passage is held from now on."""
+        """Record that the exchange of a passage is now held."""
 
     def note_released(self, passage: Passage) -> None:
-        """Note that the exchange of a passage is no longer held."""
+        """Record that the exchange of a passage is no longer held."""
 
 
 class Passage:
-    """The passage of one exchange. `position` is HEADERS, then the bytes of the body that have passed."""
+    """The passage of one exchange. `position` is HEADERS, then the number of bytes of the body sent."""
 
     __slots__ = (
         "_by",
@@ -113,22 +113,22 @@ class Passage:
     def hold(self, at: int, by: str) -> None:
         """Hold before the headers (HEADERS) or after that many bytes of the body.
 
-        `by` names, for people, who holds the response.
+        `by` names whoever holds the response, for display.
         """
         if not self._gate.is_disabled:
             self._hold_at, self._by = at, by
 
     def clock(self) -> float:
-        """Return the loop's time in seconds, without the time that the exchange was held or stalled.
+        """Return the loop's time in seconds, minus the time during which the exchange was held or stalled.
 
-        Faults that pace a response compare this clock with their deadlines. Otherwise they would send
-        everything that had become due in the meantime at full speed.
+        Faults that pace a response compare their deadlines with this clock. Otherwise, after a hold, they
+        would send everything that had become due in the meantime at full speed.
         """
         return asyncio.get_running_loop().time() - self._paused
 
     @contextmanager
     def pausing(self) -> Iterator[None]:
-        """Stop `clock` for the length of a block. Blocks of one exchange never overlap."""
+        """Stop `clock` during a block. Blocks of one exchange never overlap."""
         loop = asyncio.get_running_loop()
         began = loop.time()
         try:
@@ -163,11 +163,11 @@ class Passage:
 
     @property
     def head(self) -> EditableHead:
-        """Return the held status and headers. Raise `NotHeldError` if they have been sent."""
+        """Return the held status and headers. Raise `NotHeldError` if they have already been sent."""
         return EditableHead.of(self._held_head())
 
     def edit(self, head: EditableHead) -> None:
-        """Replace the held head. Raise `NotHeldError` if it was sent, `HeadError` for an invalid one."""
+        """Replace the held head. Raise `NotHeldError` if it was sent, `HeadError` if `head` is invalid."""
         held = self._held_head()
         if changes := head.changes_from(EditableHead.of(held), self.exchange.method):
             self._head = head.message(held)
@@ -176,23 +176,27 @@ class Passage:
 
     def _held_head(self) -> Message:
         if self._head is None:
-            raise NotHeldError(f"exchange {self.exchange.id} has sent its headers; they cannot be edited")
+            raise NotHeldError(
+                f"exchange {self.exchange.id} has already sent its headers, so they cannot be edited"
+            )
         return self._head
 
     def can(self, order: Order) -> bool:
-        """Return whether the order is valid now: after the headers, no error status can be sent."""
+        """Return whether the order is valid now. No error status can be sent after the headers."""
         return not (isinstance(order, Abort) and order.status is not None and self.position > HEADERS)
 
     def schedule(self, order: Order) -> None:
         """Schedule the order. Raise `NotHeldError` if it is not valid now."""
         if not self.can(order):
-            raise NotHeldError(f"exchange {self.exchange.id} has sent its headers; abort it without a status")
+            raise NotHeldError(
+                f"exchange {self.exchange.id} has already sent its headers; abort it without a status"
+            )
         if self._order is None or self._order.done():
             raise NotHeldError(f"exchange {self.exchange.id} is no longer held")
         self._order.set_result(order)
 
     def _check_breakpoints(self, head: Message) -> None:
-        """Hold here if a breakpoint matches the exchange as it is now."""
+        """Hold at the current position if a breakpoint matches the exchange."""
         breakpoint_ = self._gate.breakpoints.first_match(self.exchange, head["status"])
         if breakpoint_ is not None:
             self.hold(HEADERS, f"breakpoint {breakpoint_.expression}")

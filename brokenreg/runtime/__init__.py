@@ -1,1 +1,1 @@
-"""A running brokenreg, and the operations that the control API and the panel share."""
+"""A running brokenreg, with the operations that the control API and the panel share."""

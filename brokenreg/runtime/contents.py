@@ -1,4 +1,4 @@
-"""Finds content: the repositories that have it, the requests for it, and its bytes."""
+"""Finds content: the repositories that have it, the requests that it serves, and its bytes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from brokenreg.storage.blobs import BlobFile
 from brokenreg.storage.records import Repository, RepositoryKey, is_cache, spelled
 
 _TAGS = 2
-"""Maximum number of tags by which a rule matches a manifest, so that they fit into a match."""
+"""Maximum number of tags by which a rule matches a manifest; a match has a limited length."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ class StoredContent:
         return self.file.size
 
     def read(self, offset: int, length: int) -> bytes:
-        """Return up to `length` bytes at `offset`, fewer only at the end. Blocks."""
+        """Return up to `length` bytes at `offset`, fewer only at the end. Call it in a thread: it blocks."""
         return self.file.read_blocking(offset, length)
 
 
@@ -50,12 +50,12 @@ def repository(runtime: Runtime, key: RepositoryKey) -> Repository:
 
 
 def serving(runtime: Runtime, digest: Digest) -> list[RepositoryKey]:
-    """Return the repositories that serve a blob, of all namespaces."""
+    """Return the repositories of all namespaces that serve a blob."""
     return [key for key, each in runtime.store.index.repositories.items() if digest in each.links]
 
 
 def request_matches(runtime: Runtime, digest: Digest) -> Iterator[tuple[str, dict[str, str]]]:
-    """Yield namespaces and what matches the requests for a blob or manifest in each.
+    """Yield, for each namespace, a match for the requests for a blob or manifest.
 
     A manifest also matches by its tags. Fabricated and cached content is in the namespace without a name.
     """
@@ -90,7 +90,7 @@ async def open_content(runtime: Runtime, digest: Digest) -> AsyncIterator[Conten
 
 
 async def _other_content(runtime: Runtime, digest: Digest) -> Content:
-    """Return a manifest, or fabricated content."""
+    """Return a manifest or fabricated content."""
     body = await runtime.store.index.manifest_body(digest)
     if body is not None:
         return Document(body)

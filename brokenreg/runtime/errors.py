@@ -1,6 +1,6 @@
-"""The errors of operations. Each says in one line why nothing was changed.
+"""The errors of operations. Each message says in one line why nothing was changed.
 
-The control API responds with them as problem+json, and the panel shows them as a line.
+The control API returns them as problem+json, and the panel shows the message.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ _NAME_SHOWN = 200
 
 
 class OperationError(Exception):
-    """An operation that was not carried out."""
+    """An operation was not carried out."""
 
 
 class Kind(StrEnum):
-    """What an operation is about."""
+    """The kinds of items that operations work on."""
 
     BLOB = "blob"
     CACHED_BLOB = "cached blob"
@@ -37,7 +37,7 @@ class Kind(StrEnum):
 
 
 class NotFoundError(OperationError):
-    """The named item does not exist in `place`; `reason` says why, if that is known."""
+    """The item does not exist in `place`; `reason` says why, if known."""
 
     def __init__(self, kind: Kind, name: str | int, reason: str = "", *, place: str = "") -> None:
         self.kind = kind
@@ -53,7 +53,7 @@ class RefusedError(OperationError):
 
 
 class InvalidError(OperationError):
-    """A value is invalid: `problem` says why, and `field` where; the message says both."""
+    """A value is invalid. `problem` says why, `field` says where, and the message says both."""
 
     def __init__(self, message: str, field: str | None = None, problem: str = "") -> None:
         super().__init__(message)

@@ -1,4 +1,4 @@
-"""A running brokenreg, as the control API and the panel see and change it."""
+"""The view of a running brokenreg that the control API and the panel use."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from brokenreg.storage import Store
 from brokenreg.traffic.log import TrafficLog
 
 ALL_NAMESPACES = "*"
-"""Stands for every namespace."""
+"""Stands for all namespaces."""
 
 
 @dataclass(frozen=True, slots=True)
 class Runtime:
-    """The parts of a running brokenreg. `operations` has what changes them.
+    """The parts of a running brokenreg. Use `operations` to change them.
 
     `status()` returns the current status. `stopping` is set when the server is about to stop. `diagnostics`
-    has the newest lines of the server's own log.
+    holds the newest lines of the server's own log.
     """
 
     settings: Settings

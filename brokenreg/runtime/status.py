@@ -8,20 +8,20 @@ from brokenreg.second_origin.credential_trap import Leaks
 
 
 class Status(BaseModel):
-    """Version, addresses and counts of the server."""
+    """The version, addresses and counters of the server."""
 
     model_config = ConfigDict(frozen=True)
 
     version: str
-    uptime: float = Field(description="seconds")
+    uptime: float = Field(description="seconds since the start")
     registry: list[str] = Field(description="URLs at which the registry listens")
     second_origin: str = Field(
-        description="URL of the second origin, to which redirects and locations of other origins lead"
+        description="URL of the second origin, to which redirects and foreign locations lead"
     )
     control: str | None
-    offline: bool = Field(description="true if no upstream is ever contacted")
+    offline: bool = Field(description="true if upstreams are never contacted")
     exchanges: int = Field(description="number of exchanges since the start")
-    log_size: int = Field(description="bytes that the log of exchanges takes; `--log-memory` limits them")
+    log_size: int = Field(description="memory that the exchange log uses, in bytes; `--log-memory` limits it")
     in_flight: int
     held: int
     connections: int
@@ -30,5 +30,5 @@ class Status(BaseModel):
     manifests: int
     blobs: int
     leaked_credentials: Leaks = Field(
-        description="credentials that clients sent to the second origin, which must get none"
+        description="credentials that clients sent to the second origin, although it must not get any"
     )

@@ -1,1 +1,1 @@
-"""The second origin: an object store behind signed URLs, and the trap for credentials sent there."""
+"""The second origin: an object store behind signed URLs, with a trap for credentials sent to it."""

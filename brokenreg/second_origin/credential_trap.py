@@ -1,6 +1,6 @@
-"""Records credentials that arrive at the second origin, where no client may send any.
+"""Records credentials that arrive at the second origin, to which no client should send any.
 
-It records the kind, the path and the client, never the secret or a part of it.
+It records the kind, the path and the client, but never the secret or a part of it.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from brokenreg.traffic.recorder import exchange_of
 from brokenreg.traffic.timeline_events import CredentialReceived
 
 MAX_FORM = 64 * 1024
-"""Bytes of a form that are searched."""
+"""Maximum number of bytes of a form that are searched."""
 
 _LAST = 20
 _NAMESPACES = 1000
@@ -34,30 +34,30 @@ _LONGEST_NAME = 100
 
 
 class Leak(BaseModel):
-    """One credential that arrived."""
+    """A credential that arrived at the second origin."""
 
     model_config = ConfigDict(frozen=True)
 
-    exchange: int = Field(description="id of the exchange that brought it")
-    time: float = Field(description="seconds since the epoch")
+    exchange: int = Field(description="id of the exchange in which it arrived")
+    time: float = Field(description="when it arrived, in seconds since the epoch")
     namespace: str
     path: str
-    kind: str = Field(description="what it was, for instance `Authorization Basic` or `form password`")
-    client: str = Field(description="address and port")
+    kind: str = Field(description="kind of credential, for example `Authorization Basic` or `form password`")
+    client: str = Field(description="address and port of the client")
     user_agent: str
 
 
 class Leaks(BaseModel):
-    """The credentials that arrived since the start or the last reset."""
+    """The credentials that arrived at the second origin since the start or the last reset."""
 
     model_config = ConfigDict(frozen=True)
 
     count: int
-    last: list[Leak] = Field(description=f"the last {_LAST}, the newest last")
+    last: list[Leak] = Field(description=f"the last {_LAST} credentials, newest last")
 
 
 class CredentialTrap:
-    """Counts the credentials by namespace, in at most `_NAMESPACES`, and keeps the last ones."""
+    """Counts the credentials in each of up to `_NAMESPACES` namespaces, and keeps the last ones."""
 
     def __init__(self) -> None:
         self._counts: LRUCache[str, int] = LRUCache(_NAMESPACES)
@@ -69,7 +69,7 @@ class CredentialTrap:
         return Leaks(count=sum(self._counts.values()), last=list(self._last))
 
     def record(self, exchange: Exchange, kind: str) -> None:
-        """Record a credential, here and in the exchange's timeline."""
+        """Record a credential, also in the timeline of the exchange."""
         namespace = exchange.target.namespace
         self._counts[namespace] = self._counts.get(namespace, 0) + 1
         self._last.append(
@@ -97,7 +97,7 @@ class CredentialTrap:
 
 
 class CredentialSearch:
-    """Searches each request for credentials; `own_token` is ours, and not a secret."""
+    """Searches each request for credentials. `own_token` was issued by the second origin and is no secret."""
 
     def __init__(self, handler: Handler, trap: CredentialTrap, own_token: str) -> None:
         self._handler = handler
@@ -125,14 +125,14 @@ class CredentialSearch:
                 continue
             scheme, space, _ = text.partition(" ")
             if kind.endswith("Authorization"):
-                # An unknown scheme may be the secret itself.
+                # What looks like an unknown scheme may be the secret itself, so it is not recorded.
                 kind += f" {SCHEMES.get(scheme.lower(), 'of another scheme') if space else 'bare'}"
             yield kind
 
 
 def _in_fields(where: str, encoded: bytes) -> Iterator[str]:
     for name, value in parse_qsl(encoded.decode("latin-1")):
-        is_ours = name == SIGNATURE  # the parameter of our own signed URLs
+        is_ours = name == SIGNATURE  # a parameter of our own signed URLs
         if announces_secret(name) and not is_ours and not is_flag(value):
             yield f"{where} {name.lower()[:_LONGEST_NAME]}"
 

@@ -1,7 +1,8 @@
-"""The application of the second origin: a small object store, and a token service that accepts everybody.
+"""The application of the second origin: a small object store, and a token service that accepts everyone.
 
-It has no content of its own. It requests what a signed URL names from the registry, without rules and login.
-Rules are for the registry's own listeners, so a rule for all layers is applied once to a redirected download.
+It has no content of its own. It gets the content of a signed URL from the registry, without rules and login.
+Rules apply only at the registry's own listeners, so a rule for all layers applies once to a redirected
+download.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ _TOKEN_LIFETIME = 300
 
 
 class ObjectStore:
-    """Serves what the signed URLs of `origin` name. `registry` has the content, and needs no login."""
+    """Serves the signed URLs of `origin` with content from `registry`, which must not require a login."""
 
     def __init__(self, registry: Handler, origin: SecondOrigin) -> None:
         self._registry = registry
@@ -65,7 +66,7 @@ class ObjectStore:
             await complete(self._registry(inner, receive), signing)
 
     def _signing(self, scope: Scope, send: Send) -> Send:
-        """Sign the URLs in a response: the next step of an upload, what it has created, the next page."""
+        """Sign the URLs in a response: the next step or the result of an upload, or the next page."""
 
         async def send_signed(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -78,10 +79,10 @@ class ObjectStore:
         return send_signed
 
     def _onward(self, scope: Scope, name: bytes, value: bytes) -> bytes:
-        """Return the value of a header, with a signature if it is a URL of the registry."""
+        """Return the value of a header; a URL of the registry becomes a signed URL."""
         if name == b"location":
             return self._signed(scope, value)
-        if name == b"link":  # to the next page of a list
+        if name == b"link":  # Link to the next page of a list
             url, end, rest = value.removeprefix(b"<").partition(b">")
             return b"<" + self._signed(scope, url) + end + rest
         return value
@@ -110,7 +111,7 @@ class ObjectStore:
 
 
 def _document(error: SignedURLError) -> bytes:
-    """Return an error in the format of object stores."""
+    """Return an error document in the format of object stores."""
     code, message = escape(error.code), escape(str(error))
     return (
         '<?xml version="1.0" encoding="UTF-8"?>\n'

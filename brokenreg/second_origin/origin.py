@@ -1,4 +1,4 @@
-"""The URLs of the second origin: a listener of ours to which redirects and foreign locations lead."""
+"""The URLs of the second origin, a listener to which redirects and foreign locations lead."""
 
 from __future__ import annotations
 
@@ -18,14 +18,15 @@ _FORWARDED = frozenset(
         *("service", "scope"),
     }
 )
-"""The query parameters of a registry and its token service. All others, which may be secrets, are left out:
-the trap is for what the client itself sends there. Whether `ns` counts, the target knows."""
+"""The query parameters of a registry and its token service that a signed URL keeps. All others are dropped,
+because they may be secrets, and the trap must record only what the client itself sends. `ns` is handled
+separately."""
 
 
 class SecondOrigin:
-    """Makes the URLs of the second origin.
+    """Creates the URLs of the second origin.
 
-    `public_host` is the name by which clients know this machine; without it, URLs have the host that the
+    `public_host` is the name under which clients reach this machine. Without it, URLs have the host that the
     client requested. Connections to `dead_port` are refused.
     """
 
@@ -36,7 +37,7 @@ class SecondOrigin:
         self._dead_port = dead_port
         self.signer = URLSigner()
         self.token = secrets.token_urlsafe(24)
-        """The token that its token service gives to everybody."""
+        """The token that its token service issues to everyone."""
 
     def url(
         self,
@@ -50,12 +51,12 @@ class SecondOrigin:
         status: int = 307,
         dead: bool = False,
     ) -> str:
-        """Return an absolute URL that serves what `path` is at the registry, without credentials.
+        """Return an absolute URL that serves `path` of the registry without credentials.
 
         `path` may have a query. By default, the URL of an upload allows the steps of the upload, and any
         other URL allows methods of the same kind as the request in `scope`. `lifetime` is in seconds, and
-        negative for a URL that has expired. `hops` redirects with that `status` come before the answer.
-        `dead`: on a port that refuses connections.
+        negative for an expired URL. That many `hops` with that `status` come before the answer. `dead` puts
+        the URL on a port that refuses connections.
         """
         place = urlsplit(path)
         target = target_of(scope)
@@ -72,11 +73,11 @@ class SecondOrigin:
         return self.spell(scope, signed, dead=dead)
 
     def spell(self, scope: Scope, signed: SignedURL, *, dead: bool = False) -> str:
-        """Return the absolute URL."""
+        """Return the absolute URL of a signed URL."""
         return self._base(scope, self._dead_port if dead else self._port) + self.signer.spell(signed)
 
     def token_realm(self, scope: Scope) -> str:
-        """Return the URL of a token service that accepts everybody, and whose tokens are worthless."""
+        """Return the URL of a token service that accepts everyone; its tokens are worthless."""
         return self._base(scope, self._port) + TOKEN_PATH
 
     def _base(self, scope: Scope, port: int) -> str:
@@ -91,6 +92,6 @@ def _allowed(path: str, method: str, target: Target) -> Allowed:
 
 
 def _forwarded(query: str, target: Target) -> str:
-    """Return the part of the query that matters. An `ns` with this registry's port would name another one."""
+    """Return the part of the query that a signed URL keeps; `ns` only if it decides what is served."""
     pairs = [pair for pair in parse_qsl(query, keep_blank_values=True) if pair[0] in _FORWARDED]
     return "&".join(filter(None, (urlencode(pairs, safe="/:"), target.query)))

@@ -1,9 +1,9 @@
-"""Signed URLs of the second origin: what each allows, and until when.
+"""Signed URLs of the second origin: what each one allows, and until when.
 
-They are a small version of an object store's presigned URLs. The signature (HMAC-SHA-256, RFC 2104, with a
-key of the run) covers all that decides what is served: path, methods, expiry, answer, the listener that gave
-the URL, and the query that the registry will see. It does not cover `digest`, which clients add to a PUT, and
-which only names content.
+They are a small version of the presigned URLs of object stores. The signature (HMAC-SHA-256, RFC 2104, with a
+new key for each run) covers everything that decides what is served: path, methods, expiry, answer, the
+listener that issued the URL, and the query that the registry sees. It does not cover `digest`, because
+clients add it to a PUT.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from enum import StrEnum
 from urllib.parse import parse_qsl, quote, urlencode
 
 SIGNATURE = "signature"
-"""The query parameter with the signature of a URL."""
+"""The query parameter that holds the signature."""
 
 _TERMS = "terms"
 _UNSIGNED = "digest"
@@ -34,7 +34,7 @@ class Allowed(StrEnum):
     READ = "read"
     WRITE = "write"
     SESSION = "session"
-    """The steps of an upload."""
+    """The methods of an upload session."""
 
     def includes(self, method: str) -> bool:
         """Return whether a method is allowed."""
@@ -50,11 +50,11 @@ _METHODS = {
 
 
 class Answer(StrEnum):
-    """What a signed URL is answered with."""
+    """How a signed URL is answered."""
 
     CONTENT = "content"
     HTML = "html"
-    """200 with a page, as a login portal responds."""
+    """200 with an HTML page, as from a login portal."""
     LOOP = "loop"
     """A redirect to the same URL."""
 
@@ -64,8 +64,8 @@ class SignedURL:
     """What one signed URL allows.
 
     `until` is in milliseconds since the epoch. `hops` is the number of redirects, with `status`, before the
-    answer. `query` is the part of the URL's query that the registry sees. `listener` is the registry that the
-    listener serves which gave the URL.
+    answer. `query` is the part of the query that the registry sees. `listener` identifies the registry
+    listener that issued the URL.
     """
 
     path: str
@@ -83,7 +83,7 @@ class SignedURL:
 
 
 class SignedURLError(Exception):
-    """A URL that allows nothing; `code` and message are those of an object store."""
+    """A URL allows nothing. `code` and message are those that object stores use."""
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)
@@ -103,7 +103,7 @@ class URLSigner:
         return f"{quote(signed.path, safe='/:@')}?{'&'.join(filter(None, (signed.query, ours)))}"
 
     def read(self, path: str, query: str, method: str) -> SignedURL:
-        """Return what a URL (decoded path, raw query) allows. Raise `SignedURLError` if it allows nothing."""
+        """Return what a URL (decoded path, raw query) allows. Raise `SignedURLError` if that is nothing."""
         pairs = parse_qsl(query, keep_blank_values=True)
         ours = {name: value for name, value in pairs if name in (_TERMS, SIGNATURE)}
         rest = urlencode([pair for pair in pairs if pair[0] not in ours])
@@ -111,7 +111,7 @@ class URLSigner:
         if not (terms and signature):
             raise SignedURLError("AccessDenied", "only signed URLs are served here")
         if not hmac.compare_digest(self._sign(terms, path, rest).encode(), signature.encode()):
-            raise SignedURLError("SignatureDoesNotMatch", "the URL is not as it was signed")
+            raise SignedURLError("SignatureDoesNotMatch", "the URL was changed after it was signed")
         signed = _read_terms(terms, path, rest)
         if signed.has_expired:
             raise SignedURLError("AccessDenied", "Request has expired")
@@ -120,13 +120,13 @@ class URLSigner:
         return signed
 
     def _sign(self, terms: str, path: str, query: str) -> str:
-        """Sign the query's meaning, not its spelling, because clients sort and quote it again."""
+        """Return the signature. It covers the decoded query, because clients reorder and requote queries."""
         signed = sorted(pair for pair in parse_qsl(query, keep_blank_values=True) if pair[0] != _UNSIGNED)
         return hmac.new(self._key, json.dumps([terms, path, signed]).encode(), hashlib.sha256).hexdigest()
 
 
 def has_terms(query: str) -> bool:
-    """Return whether a URL claims to be signed."""
+    """Return whether a URL has the parameters of a signed URL."""
     return any(name == _TERMS for name, _ in parse_qsl(query, keep_blank_values=True))
 
 
@@ -136,7 +136,7 @@ def _terms(signed: SignedURL) -> str:
 
 
 def _read_terms(terms: str, path: str, query: str) -> SignedURL:
-    """Read terms whose signature is valid, so that `_terms` has spelled them."""
+    """Parse terms whose signature is valid, and which `_terms` therefore wrote."""
     allowed, until, answer, hops, status, listener = terms.split(".", 5)
     return SignedURL(
         path, query, Allowed(allowed), int(until), Answer(answer), int(hops), int(status), listener

@@ -168,12 +168,12 @@ def test_the_log_file_takes_each_exchange(tmp_path: Path) -> None:
         ),
         (
             ["--log-memory", "1023KiB"],
-            '--log-memory: invalid value "1023KiB": use a size from 1MiB to 1TiB, for instance 64MiB',
+            '--log-memory: invalid value "1023KiB": use a size from 1MiB to 1TiB, for example 64MiB',
         ),
         (["--log-memory", "much"], '--log-memory: invalid size "much"'),
         (
             ["--verify-interval", "0s"],
-            '--verify-interval: invalid value "0": use a duration of 1s or more, for instance 24h',
+            '--verify-interval: invalid value "0": use a duration of 1s or more, for example 24h',
         ),
         (["--upstream", "a.b=http://c d"], "--upstream: a.b: the URL has an invalid host"),
         (
@@ -200,7 +200,7 @@ def test_the_log_file_takes_each_exchange(tmp_path: Path) -> None:
         ),
         (
             ["--upstream-timeout", "0s"],
-            '--upstream-timeout: invalid value "0s": use a duration from 1ms to 1h, for instance 60s',
+            '--upstream-timeout: invalid value "0s": use a duration from 1ms to 1h, for example 60s',
         ),
         (
             ["--upstream-timeout", "2h"],
@@ -208,9 +208,9 @@ def test_the_log_file_takes_each_exchange(tmp_path: Path) -> None:
         ),
         (
             ["--tag-ttl", "-1s"],
-            '--tag-ttl: invalid value "-1s": use a duration of 0s or more, for instance 60s',
+            '--tag-ttl: invalid value "-1s": use a duration of 0s or more, for example 60s',
         ),
-        (["--max-data", "0"], '--max-data: invalid value "0": use a size of more than 0, for instance 50GiB'),
+        (["--max-data", "0"], '--max-data: invalid value "0": use a size of more than 0, for example 50GiB'),
     ],
 )
 def test_bad_usage_is_one_line_and_status_2(tmp_path: Path, arguments: list[str], problem: str) -> None:

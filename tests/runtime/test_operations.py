@@ -336,7 +336,7 @@ async def test_nothing_is_corrupted_if_one_namespace_has_too_many_rules(by: API 
     before = len(rules)
     outcome = await by.corrupt(digest)
     assert outcome.status == 400
-    assert "namespaces have rules" in outcome.error
+    assert "namespaces with rules" in outcome.error
     assert len(rules) == before
 
 
@@ -351,7 +351,7 @@ async def test_tags_are_pointed_at_manifests_of_the_same_repository(by: API | Pa
         (await by.tag(PUSHED, cached, "v4"), Outcome(404, f'no manifest "{cached}" in team/web')),
         (
             await by.tag(CACHED, cached, "v4"),
-            Outcome(409, "cached tags are the upstream's; push the image here to tag it"),
+            Outcome(409, "cached tags belong to the upstream; push the image to this registry to tag it"),
         ),
     ]
     for outcome, expected in outcomes:

@@ -1,7 +1,7 @@
 """The operations that the control API and the panel share, so that both behave the same.
 
-Each is a function or coroutine on a `Runtime`. If it cannot be carried out, it raises `OperationError`, whose
-one line says why.
+Each is a function or coroutine that takes a `Runtime`. If it cannot be carried out, it raises
+`OperationError`, whose message says why in one line.
 """
 
 from __future__ import annotations

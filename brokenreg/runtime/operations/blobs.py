@@ -1,4 +1,4 @@
-"""Operations on blobs: delete, evict, verify, corrupt."""
+"""Operations on blobs: delete, evict, verify and corrupt."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from brokenreg.storage.records import is_cache
 
 @dataclass(frozen=True, slots=True)
 class DeletedBlob:
-    """What became of a blob: how many repositories lost it, and whether the cache did."""
+    """The result of deleting a blob: from how many repositories, and whether it was evicted."""
 
     repositories: int
     is_evicted: bool
 
 
 async def delete_blob(runtime: Runtime, digest: Digest, namespace: str) -> DeletedBlob:
-    """Remove a blob from all repositories of a namespace. If it is cached only there, evict it.
+    """Remove a blob from all repositories of a namespace. If it is only cached there, evict it.
 
-    If a client is reading the cached blob, nothing is changed.
+    Nothing is changed if a client is reading the cached blob.
     """
     all_keys = serving(runtime, digest)
     keys = [key for key in all_keys if namespace in (ALL_NAMESPACES, key[0])]
@@ -59,7 +59,7 @@ async def _evict(runtime: Runtime, digest: Digest) -> None:
 async def verify(
     runtime: Runtime, digest: Digest, on_read: Callable[[int], None] = lambda _: None
 ) -> Finding:
-    """Read a blob or a manifest and compare its digest. A corrupt blob is quarantined, and no longer served.
+    """Read a blob or manifest and compare its digest. A corrupt blob is quarantined and no longer served.
 
     `on_read` is called with the number of bytes read so far.
     """

@@ -14,7 +14,7 @@ from brokenreg.traffic.filters import FilterError
 
 
 def hold(runtime: Runtime, exchange_id: int, by: str, at: int | None = None) -> None:
-    """Hold an exchange in flight where it is, or at `HEADERS` or a byte of the body. `by` names who does."""
+    """Hold an exchange in flight where it is, or at `HEADERS` or a byte of the body. `by` names the user."""
     with operation_errors():
         runtime.gate.hold(exchange_id, by, at)
 
@@ -28,7 +28,7 @@ def carry_out(runtime: Runtime, exchange_id: int, order: Order) -> None:
 def carry_out_all(
     runtime: Runtime, order: Order, matches: Callable[[Exchange], bool] = lambda _: True
 ) -> tuple[list[Exchange], list[Exchange]]:
-    """Resume, step or abort all held exchanges that match. Return those, and those that it did not fit."""
+    """Resume, step or abort all held exchanges that match. Return those, and those it was not valid for."""
     return runtime.gate.order_all(order, matches)
 
 

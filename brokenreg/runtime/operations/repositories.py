@@ -1,4 +1,4 @@
-"""Operations on repositories: delete manifests, tags or all content; tag manifests."""
+"""Operations on repositories: delete manifests, tags or all content, and tag manifests."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ async def tag_manifest(runtime: Runtime, key: RepositoryKey, digest: Digest, tag
     with operation_errors():
         check_tag(tag)
     if is_cache(key):
-        raise RefusedError("cached tags are the upstream's; push the image here to tag it")
+        raise RefusedError("cached tags belong to the upstream; push the image to this registry to tag it")
     manifest = repository(runtime, key).manifests.get(digest)
     with operation_errors():
         body = await runtime.store.index.manifest_body(digest) if manifest else None

@@ -1,4 +1,4 @@
-"""Operations that forget: reset a namespace, delete exchanges from the log."""
+"""Operations that reset a namespace, or delete exchanges from the log."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from brokenreg.traffic.exchange import Exchange
 
 
 def reset(runtime: Runtime, namespace: str) -> None:
-    """Restore the rules of the start; forget counts, ended exchanges, leaks and breakpoints. Images stay."""
+    """Restore the initial rules, and clear counters, ended exchanges, leaks and breakpoints. Images stay."""
     is_all = namespace == ALL_NAMESPACES
     for each in runtime.rules.namespaces() if is_all else [namespace]:
         runtime.rules.reset(each)

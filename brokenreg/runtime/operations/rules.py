@@ -14,7 +14,7 @@ from brokenreg.runtime.runtime import Runtime
 
 
 def add_rule(runtime: Runtime, namespace: str, rule: Rule, source: str, *, first: bool = False) -> ActiveRule:
-    """Add a rule to a namespace, to be evaluated last, or first. `source` names who added it."""
+    """Add a rule to a namespace, to be evaluated last or first. `source` says where it is from."""
     with operation_errors():
         book = runtime.rules.book(namespace)
         active = book.add(rule, source)
@@ -24,7 +24,7 @@ def add_rule(runtime: Runtime, namespace: str, rule: Rule, source: str, *, first
 
 
 def replace_rule(runtime: Runtime, namespace: str, rule_id: int, rule: Rule, source: str) -> ActiveRule:
-    """Replace a rule. Its counts begin anew."""
+    """Replace a rule. Its counters start at 0."""
     with operation_errors():
         active = runtime.rules.book(namespace).replace(rule_id, rule, source)
     if active is None:
@@ -42,13 +42,13 @@ def find_rule(runtime: Runtime, namespace: str, rule_id: int) -> ActiveRule:
 
 
 def set_rule_enabled(runtime: Runtime, namespace: str, rule_id: int, *, enabled: bool) -> None:
-    """Enable or disable a rule. Its counts stay."""
+    """Enable or disable a rule. Its counters stay."""
     find_rule(runtime, namespace, rule_id)
     runtime.rules.book(namespace).set_enabled(rule_id, enabled=enabled)
 
 
 def move_rule(runtime: Runtime, namespace: str, rule_id: int, by: int) -> None:
-    """Move a rule down by some places, or up if `by` is negative, among rules or among overrides."""
+    """Move a rule down by that many positions (up if negative), among the rules or the overrides."""
     find_rule(runtime, namespace, rule_id)
     runtime.rules.book(namespace).move(rule_id, by)
 
@@ -70,8 +70,8 @@ async def load_scenario(
 ) -> RuleBook:
     """Replace all rules and expectations of a namespace with a scenario; an invalid one changes nothing.
 
-    Threads call `read` and prepare the rules: a thousand rules take half a second. `source` begins the
-    message about an invalid rule.
+    `read` is called and the rules are prepared in threads, because a thousand rules take half a second.
+    `source` is the beginning of the message about an invalid rule.
     """
     with operation_errors():
         sourced = await asyncio.to_thread(read)
@@ -80,6 +80,6 @@ async def load_scenario(
         except FieldError as error:
             message = f"{source}: {error}" if source else str(error)
             raise ScenarioError(message, error.where) from None
-        book = runtime.rules.book(namespace)  # a reset may have replaced it meanwhile
+        book = runtime.rules.book(namespace)  # a reset may have replaced the book in the meantime
     book.replace_all(sourced, prepared)
     return book
