@@ -336,7 +336,7 @@ async def test_nothing_is_corrupted_if_one_namespace_has_too_many_rules(by: API 
     before = len(rules)
     outcome = await by.corrupt(digest)
     assert outcome.status == 400
-    assert "namespaces with rules" in outcome.error
+    assert "namespaces have rules" in outcome.error
     assert len(rules) == before
 
 
