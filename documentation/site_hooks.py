@@ -9,12 +9,14 @@ from __future__ import annotations
 import logging
 import posixpath
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
+
+from documentation.lists import with_four_spaces
 
 _LOG = logging.getLogger("mkdocs.documentation")
 """Its warnings end a strict build."""
@@ -59,7 +61,8 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
         there = posixpath.relpath(_place_of(target), posixpath.dirname(place) or ".")
         return f"{link[1]}{there}{link[3] or ''}"
 
-    return _outside_code(_TEST_COMMENT.sub("", markdown), lambda line: _LINK.sub(adapted, line))
+    linked = _outside_code(_TEST_COMMENT.sub("", markdown), lambda line: _LINK.sub(adapted, line))
+    return "\n".join(with_four_spaces(linked))
 
 
 def _place_of(source: str) -> str:
@@ -67,14 +70,13 @@ def _place_of(source: str) -> str:
     return _FILES.get(source, source.removeprefix("docs/"))
 
 
-def _outside_code(markdown: str, change: Callable[[str], str]) -> str:
-    """Change each line that is not in a block of code."""
-    lines, fence = [], ""
+def _outside_code(markdown: str, change: Callable[[str], str]) -> Iterator[str]:
+    """Yield all lines; those that are not in a block of code are changed."""
+    fence = ""
     for line in markdown.splitlines():
         found = _FENCE.match(line)
-        lines.append(line if fence or found else change(line))
+        yield line if fence or found else change(line)
         if found and not fence:
             fence = found[1]
         elif found and line.strip().startswith(fence):
             fence = ""
-    return "\n".join(lines)
