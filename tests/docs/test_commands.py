@@ -14,15 +14,11 @@ from tests.docs.running import DocumentedError, PageRun
 from tests.docs.shell import Shell
 from tests.docs.transcripts import commands_of
 
-_OLD = ("docs/reference/panel.md",)
 _RUN = [name for name in pages.names() if "```console" in (ROOT / name).read_text(encoding="utf-8")]
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "name",
-    [pytest.param(name, marks=pytest.mark.xfail(strict=False)) if name in _OLD else name for name in _RUN],
-)
+@pytest.mark.parametrize("name", _RUN)
 def test_commands(name: str, shell_for: Callable[[Page], AbstractContextManager[Shell]]) -> None:
     page = pages.read(name)
     with shell_for(page) as shell:
