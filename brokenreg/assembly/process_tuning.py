@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import ctypes
 import gc
 import resource
 import selectors
@@ -13,13 +12,7 @@ import time
 from collections.abc import AsyncIterator
 
 from brokenreg.concurrency import background
-
-_KEPT_MEMORY = 16 * 1024 * 1024
-"""Bytes of freed memory that the allocator keeps, and the buffer size from which it uses mmap."""
-
-_M_TRIM_THRESHOLD = -1
-_M_MMAP_THRESHOLD = -3
-"""Parameters of mallopt(3)."""
+from brokenreg.freed_memory import keep_freed_memory, return_freed_memory
 
 _OPEN_FILES = (65_536, 10_240)
 """Limits on open files to try. The first is enough; the second is the largest that macOS always accepts."""
@@ -54,22 +47,8 @@ async def tuned_process() -> AsyncIterator[None]:
     sys.setswitchinterval(_SWITCH_INTERVAL)
     keep_freed_memory()
     allow_many_connections()
-    async with full_collections_when_quiet():
+    async with tidied_when_quiet():
         yield
-
-
-def keep_freed_memory() -> None:
-    """Let glibc keep freed buffers; without glibc, do nothing.
-
-    By default, glibc returns each freed buffer of 128 KiB or more to the kernel. Each page of the next buffer
-    then costs a page fault, which adds up to a third of the time of a 1 GiB upload.
-    """
-    if sys.platform != "linux":
-        return
-    libc = ctypes.CDLL(None)
-    if hasattr(libc, "mallopt"):
-        libc.mallopt(_M_MMAP_THRESHOLD, _KEPT_MEMORY)
-        libc.mallopt(_M_TRIM_THRESHOLD, _KEPT_MEMORY)
 
 
 def allow_many_connections() -> None:
@@ -87,30 +66,40 @@ def allow_many_connections() -> None:
 
 
 @contextlib.asynccontextmanager
-async def full_collections_when_quiet() -> AsyncIterator[None]:
-    """During the block, collect garbage among old objects only while the process is quiet.
+async def tidied_when_quiet() -> AsyncIterator[None]:
+    """During the block, collect garbage among old objects and return freed memory only while it is quiet.
 
     A full collection stops everything while it visits all objects: about 20 ms with 10,000 exchanges in the
     log, 200 to 600 ms with 100,000, every few seconds under load. Collections of young objects cost little,
     and the garbage of requests is young. Objects that exist at the start of the block are never visited.
+
+    Freed memory is kept for the next buffers while clients are busy. Without a return, it would stay at what
+    the busiest moment needed, and ever more of it would lie between buffers that are in use.
     """
     young, middle, old = gc.get_threshold()
     gc.set_threshold(young, middle, _NEVER)
     gc.freeze()
     try:
-        async with background(_collect_when_quiet()):
+        async with background(_tidy_when_quiet()):
             yield
     finally:
         gc.unfreeze()
         gc.set_threshold(young, middle, old)
 
 
-async def _collect_when_quiet() -> None:
+async def _tidy_when_quiet() -> None:
+    was_busy = False
     while True:
         used, began = time.process_time(), time.monotonic()
         await asyncio.sleep(_LOOK)
-        if is_due(gc.get_count()[2], (time.process_time() - used) / (time.monotonic() - began)):
+        load = (time.process_time() - used) / (time.monotonic() - began)
+        if is_due(gc.get_count()[2], load):
             gc.collect()
+        if load >= _QUIET:
+            was_busy = True
+        elif was_busy:  # the buffers of those who are gone
+            was_busy = False
+            return_freed_memory()
 
 
 def is_due(collections: int, load: float) -> bool:

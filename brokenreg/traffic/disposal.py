@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import ctypes
 import gc
-import sys
 import threading
 
+from brokenreg.freed_memory import return_freed_memory
 from brokenreg.traffic.exchange import Exchange
 
 _WORTHWHILE = 1024 * 1024
@@ -29,7 +28,4 @@ def _free(exchanges: list[Exchange]) -> None:
     while exchanges:
         exchanges.pop()
     gc.collect()  # also empties Python's free lists, whose few small objects can pin most of the memory
-    if sys.platform == "linux":
-        libc = ctypes.CDLL(None)
-        if hasattr(libc, "malloc_trim"):  # glibc keeps freed memory otherwise
-            libc.malloc_trim(0)
+    return_freed_memory()

@@ -12,7 +12,7 @@ from running import registry
 from screen import settled
 from stored import TEAM
 
-from brokenreg.assembly.process_tuning import full_collections_when_quiet
+from brokenreg.assembly.process_tuning import tidied_when_quiet
 from brokenreg.oci.digests import Digest
 from brokenreg.storage import Store
 from brokenreg.traffic.log import TrafficLog
@@ -53,7 +53,7 @@ async def nothing_holds_the_loop() -> AsyncIterator[None]:
 
 @pytest.mark.slow
 async def test_ten_thousand_blobs_are_opened_moved_in_sorted_and_searched() -> None:
-    async with full_collections_when_quiet(), registry(TrafficLog()) as runtime:
+    async with tidied_when_quiet(), registry(TrafficLog()) as runtime:
         await fill(runtime.store)
         panel = Panel(runtime)
         async with panel.run_test(size=(100, 30)) as pilot, nothing_holds_the_loop():

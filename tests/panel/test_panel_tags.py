@@ -12,7 +12,7 @@ from running import registry
 from screen import line_at_cursor, line_with, lines, look
 from textual.pilot import Pilot
 
-from brokenreg.assembly.process_tuning import full_collections_when_quiet
+from brokenreg.assembly.process_tuning import tidied_when_quiet
 from brokenreg.oci.mediatypes import OCI_MANIFEST
 from brokenreg.traffic.log import TrafficLog
 from brokenreg.tui.app import Panel
@@ -231,7 +231,7 @@ async def test_a_manifest_of_megabytes_is_shown_in_part() -> None:
 
 
 async def test_twenty_thousand_tags_in_two_thousand_repositories_stop_nobody() -> None:
-    async with full_collections_when_quiet(), registry(TrafficLog()) as runtime:
+    async with tidied_when_quiet(), registry(TrafficLog()) as runtime:
         index = runtime.store.index
         digest = await Pusher(runtime.store, ("", "first")).document({}, "1")
         manifest = index.repositories["", "first"].manifests[digest]

@@ -270,7 +270,7 @@ def test_requests_of_60_kib_stay_within_the_limit_and_reset_gives_it_back(tmp_pa
 FILL = """
 import sys, threading
 from pathlib import Path
-from brokenreg.assembly.process_tuning import keep_freed_memory
+from brokenreg.freed_memory import keep_freed_memory
 from brokenreg.oci.target import parse_target
 from brokenreg.traffic.log import TrafficLog
 from brokenreg.traffic.redaction import redact_target
