@@ -43,6 +43,9 @@ _CACHED = 1024
 _CACHED_LINE, _CACHED_HEAD = 256, 2048
 """Bytes of the longest that is remembered."""
 
+_REPEATED = (b"GET ", b"HEAD ")
+"""How request lines begin that are remembered. Others are seldom the same twice: each upload has a URL."""
+
 # Requests
 
 _LINE = re.compile(rb"([-!#$%&'*+.^_`|~0-9a-zA-Z]+) ([\x21-\x7e]+) HTTP/([0-9])\.([0-9])")
@@ -158,7 +161,8 @@ def read_head(head: bytes) -> RequestHead:
     line = lines.pop(0)
     if len(lines) > MAX_FIELDS:
         raise RequestError(431)
-    parsed, authority = _parse_known_line(line) if len(line) <= _CACHED_LINE else _parse_line(line)
+    is_cached = len(line) <= _CACHED_LINE and line.startswith(_REPEATED)
+    parsed, authority = _parse_known_line(line) if is_cached else _parse_line(line)
     try:
         return RequestHead(parsed, authority, list(map(_fields.__getitem__, lines)))
     except KeyError:
@@ -233,7 +237,7 @@ def response_head(status: int, headers: Sequence[Field], *, is_1_1: bool, keep_a
     head = _heads.get(key)
     if head is None:
         head = _response_head(*key)
-        if len(head.before) <= _CACHED_HEAD:
+        if len(head.before) <= _CACHED_HEAD and all(name != b"location" for name, _ in headers):
             if len(_heads) >= _CACHED:
                 _heads.clear()
             _heads[key] = head

@@ -39,6 +39,12 @@ _BURST, _LEAK = 1000.0, 100.0
 _CACHED = 256
 """Maximum length of a path or header value that is cached."""
 
+_REPEATED = (b"GET", b"HEAD")
+"""Methods of requests whose path is remembered. Others are seldom the same twice: each upload has a URL."""
+
+_NEVER_AGAIN = frozenset({b"location", b"docker-upload-uuid"})
+"""Headers that have another value in almost every response, so that they are not remembered."""
+
 _ENCODER = Encoder()
 """Encodes without the dynamic table, so that encoded fields are valid on all connections."""
 
@@ -94,7 +100,8 @@ def header_block(status: int, headers: Iterable[tuple[bytes, bytes]]) -> bytes:
     """
     fields = [_status(status)]
     for name, value in headers:
-        fields.append(_cached_field(name, value) if len(value) <= _CACHED else _field(name, value))
+        is_cached = len(value) <= _CACHED and name not in _NEVER_AGAIN
+        fields.append(_cached_field(name, value) if is_cached else _field(name, value))
     fields.append(_date(int(time.time())))
     return b"".join(fields)
 
@@ -160,7 +167,8 @@ def read_head(headers: Iterable[tuple[bytes, bytes]], *, ends: bool) -> tuple[Sc
     if ends and length:
         raise MalformedError("content-length announces a body that is missing")
     target = pseudo.get(b":path", b"")
-    path, raw_path, query = _cached_path(target) if len(target) <= _CACHED else _path(target)
+    is_cached = method in _REPEATED and len(target) <= _CACHED
+    path, raw_path, query = _cached_path(target) if is_cached else _path(target)
     return {
         "http_version": H2,
         "method": method.decode("ascii").upper(),
