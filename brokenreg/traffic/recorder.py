@@ -53,6 +53,9 @@ _CACHED = 1024
 _LONGEST_CACHED = 512
 """Maximum length of what a cached target is parsed from, in characters."""
 
+_UPLOAD = "/blobs/uploads/"
+"""A part of paths that are seldom the same twice, and not cached: each upload has its own."""
+
 _EXCHANGE = "brokenreg.exchange"
 _TARGET = "brokenreg.target"
 _RECORDING = "brokenreg.recording"
@@ -144,7 +147,7 @@ class Recorder:
 
     def _parse_target(self, scope: Scope) -> Target:
         path, query = scope["path"], scope["query_string"]
-        if b"ns=" in query or len(path) + len(query) > _LONGEST_CACHED:
+        if b"ns=" in query or len(path) + len(query) > _LONGEST_CACHED or _UPLOAD in path:
             target = parse_target(path, query.decode("latin-1"), self._names_of(scope), self._base)
         else:
             target = self._parse_cached(path, query)
