@@ -30,8 +30,8 @@ logger = logging.getLogger(__name__)
 _MOST_STREAMS = 100
 """Requests that may be in flight on one connection."""
 
-_TURN = 0.002
-"""Seconds for which frames are handled before other connections get a turn."""
+_TURN, _MOST_STARTED = 0.002, 4
+"""For how many seconds frames are handled, and how many tasks they start, before others get a turn."""
 
 _MOST_UNREAD = 1024 * 1024
 """Bytes that a client may leave unread before we read no more requests from it."""
@@ -140,7 +140,7 @@ class HTTP2(SharedConnection):
         if at:
             self.h2.receive_data(view[:at])
             self._preface_left -= at
-        until = time.monotonic() + _TURN
+        until, most_tasks = time.monotonic() + _TURN, len(self.tasks) + _MOST_STARTED
         is_late = False
         while end - at >= frames.FRAME_HEAD.size and not is_late:
             high, low, kind, flags, stream_id = frames.FRAME_HEAD.unpack_from(view, at)
@@ -154,7 +154,7 @@ class HTTP2(SharedConnection):
             else:
                 self._receive(kind, flags, view[at : begin + length])
             at = begin + length
-            is_late = time.monotonic() > until
+            is_late = time.monotonic() > until or len(self.tasks) >= most_tasks
         self._input = self._input[at:]
         return is_late and end - at >= frames.FRAME_HEAD.size
 

@@ -30,7 +30,7 @@ from brokenreg.wire.stream import Answer, Stream
 from tests.wire.http1_serving import RecordingTransport, inbound_connection
 
 Fields = Iterable[tuple[str, str]]
-TURNS = 20
+TURNS = 40
 
 
 class Reset(NamedTuple):

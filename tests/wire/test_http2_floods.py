@@ -178,6 +178,26 @@ async def test_frames_are_handled_for_a_bounded_time_and_then_others_have_their_
     assert all(peer.streams[number].ended for number in range(1, 100, 2))
 
 
+async def test_a_few_requests_are_begun_and_then_others_have_their_turn() -> None:
+    """What a task does first takes longer than the frame that starts it: a file is made for an upload."""
+    begun: list[int] = []
+
+    async def work(stream: Stream) -> None:
+        begun[-1] += 1
+        await respond(stream, b"hello")
+
+    peer = await Peer(work).greet()
+    peer.connection.data_received(b"".join(peer.request().serialize() for _ in range(50)))
+    while not peer.transport.reads:
+        begun.append(0)
+        await asyncio.sleep(0)
+    begun.append(0)
+    await peer.settle()
+    assert max(begun) == 4
+    assert sum(begun) == 50
+    assert all(peer.streams[number].ended for number in range(1, 100, 2))
+
+
 @pytest.mark.parametrize("number", [200, 201])
 async def test_requests_with_many_fields(number: int) -> None:
     """`host` counts; a cookie that comes in crumbs is one field (RFC 9113, section 8.2.3)."""
