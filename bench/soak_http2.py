@@ -1,8 +1,9 @@
 """A long load of clients that are killed and stall, most over HTTP/2: what brokenreg holds after each minute.
 
-One registry has TLS, another is plain. Every minute the load pauses until
-nothing is in flight: what a process holds then must be what it held after five minutes. Before that, caches
-and the log fill, and pools start their threads; the log is full (10,000 exchanges) before the first minute.
+One registry has TLS, another is plain. Every minute the load pauses until nothing is in flight, and until a
+quiet process has returned its freed memory. What it holds then must be what it held after five minutes.
+Before that, caches fill. The log is full (10,000 exchanges) before the first minute, and more was done at the
+same time than later, so that pools have started their threads.
 """
 
 from __future__ import annotations
@@ -39,6 +40,9 @@ _PAUSE = 0.25
 _LOG = 10_000
 _QUIET = 2.0
 """Seconds in which everything must be released once the clients are done."""
+
+_REST = 2.5
+"""Seconds after which a process has noticed that it is quiet, and has tidied up."""
 
 _MINUTE = 60.0
 
@@ -79,10 +83,18 @@ class Soak:
         self._cpu = 0.0
 
     def prepare(self) -> None:
-        """Push what is pulled, and fill the log."""
+        """Push what is pulled, fill the log, and do each piece of work once, all at the same time."""
         self._clients[0].prepare()
         while self.target.control("GET", "/v1/status")["exchanges"] < _LOG:
             self._clients[0].request_much()
+        threads = [
+            threading.Thread(target=self._do, args=(Client(self.target, number), name))
+            for number, name in enumerate(self._clients[0].works, len(self._clients))
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
 
     def load(self, until: float) -> list[threading.Thread]:
         """Start the clients, which work until that time."""
@@ -93,14 +105,17 @@ class Soak:
 
     def _work(self, client: Client, until: float) -> None:
         while time.monotonic() < until:
-            name = client.choose()
-            try:
-                client.works[name]()
-            except Exception as error:  # noqa: BLE001 -- counted and reported, and the load goes on
-                self.failed[f"{name}: {type(error).__name__} {error}"[:150]] += 1
-            else:
-                self.done[name] += 1
+            self._do(client, client.choose())
             time.sleep(_PAUSE)
+
+    def _do(self, client: Client, name: str) -> None:
+        """Have a client do a piece of work."""
+        try:
+            client.works[name]()
+        except Exception as error:  # noqa: BLE001 -- counted and reported, and the load goes on
+            self.failed[f"{name}: {type(error).__name__} {error}"[:150]] += 1
+        else:
+            self.done[name] += 1
 
     def look(self, minute: float) -> Held:
         """Note what the process holds once nothing is in flight, or after two seconds."""
@@ -111,7 +126,7 @@ class Soak:
             if not (status["in_flight"] or status["connections"]) or time.monotonic() > deadline:
                 break
             time.sleep(0.05)
-        time.sleep(0.3)  # in which the connection of that request is closed
+        time.sleep(_REST)
         process = Path(f"/proc/{own.process}")
         resident = int((process / "status").read_text().split("VmRSS:")[1].split()[0]) / 1024
         cpu = cpu_seconds(own.process)
