@@ -83,7 +83,7 @@ def standing_at(address: str) -> Trust:
 
 
 @given(embedded(REFUSED), st.booleans(), LOOPBACK | PRIVATE | PUBLIC)
-def test_what_is_refused_whoever_leads_there(address: str, beyond: bool, stands: str) -> None:
+def test_addresses_that_are_refused_for_every_upstream(address: str, beyond: bool, stands: str) -> None:
     judging = policy(beyond_loopback=beyond)
     assert not allowed(judging, address, standing_at(stands))
     assert not allowed(judging, address, Trust(TARGET), *TARGET)
@@ -91,14 +91,16 @@ def test_what_is_refused_whoever_leads_there(address: str, beyond: bool, stands:
 
 
 @given(embedded(PUBLIC), st.booleans(), LOOPBACK | PRIVATE | PUBLIC)
-def test_public_addresses_are_for_everybody(address: str, beyond: bool, stands: str) -> None:
+def test_public_addresses_are_allowed_for_every_upstream(address: str, beyond: bool, stands: str) -> None:
     judging = policy(beyond_loopback=beyond)
     assert allowed(judging, address, Trust())
     assert allowed(judging, address, standing_at(stands))
 
 
 @given(embedded(LOOPBACK), st.booleans(), embedded(LOOPBACK), embedded(PRIVATE | PUBLIC))
-def test_this_machine_is_for_what_stands_on_it(address: str, beyond: bool, here: str, elsewhere: str) -> None:
+def test_loopback_is_only_for_upstreams_on_loopback(
+    address: str, beyond: bool, here: str, elsewhere: str
+) -> None:
     judging = policy(beyond_loopback=beyond)
     assert allowed(judging, address, standing_at(here))
     assert allowed(judging, address, Trust(TARGET), *TARGET)
@@ -108,7 +110,7 @@ def test_this_machine_is_for_what_stands_on_it(address: str, beyond: bool, here:
 
 
 @given(embedded(PRIVATE), embedded(LOOPBACK | PRIVATE), embedded(PUBLIC))
-def test_private_networks_are_for_what_stands_in_them(address: str, near: str, far: str) -> None:
+def test_private_networks_are_allowed_only_for_upstreams_in_them(address: str, near: str, far: str) -> None:
     beyond = policy(beyond_loopback=True)
     assert allowed(beyond, address, standing_at(near))
     assert allowed(beyond, address, Trust(TARGET), *TARGET)
@@ -124,9 +126,7 @@ def test_private_networks_are_for_what_stands_in_them(address: str, near: str, f
     st.sampled_from(["127.0.0.1", "::1", "0.0.0.0", "::", "localhost", "::ffff:127.0.0.1", "this.example"]),
     st.integers(1, 65535),
 )
-def test_our_own_listeners_are_refused_at_every_address_of_theirs(
-    address: str, bound: str, port: int
-) -> None:
+def test_own_listeners_are_refused_at_each_of_their_addresses(address: str, bound: str, port: int) -> None:
     judging = policy(("127.0.0.1", port % 65535 + 1), (bound, port))
     trust = standing_at(address)
     assert not allowed(judging, address, trust, port=port)
@@ -134,7 +134,7 @@ def test_our_own_listeners_are_refused_at_every_address_of_theirs(
     assert allowed(judging, address, trust, port=(port + 1) % 65535 + 1)
 
 
-def test_our_own_listener_at_an_address_that_is_not_ours_alone() -> None:
+def test_own_listener_at_one_address_and_at_a_wildcard() -> None:
     judging = policy(("10.1.2.3", 5000))
     assert not allowed(judging, "10.1.2.3", Trust(), port=5000)
     assert not allowed(judging, "::ffff:10.1.2.3", Trust(), port=5000)
@@ -156,31 +156,31 @@ def test_our_own_listener_at_an_address_that_is_not_ours_alone() -> None:
         "0",
     ],
 )
-def test_every_spelling_is_judged_by_what_it_resolves_to(spelling: str) -> None:
+def test_every_spelling_is_checked_after_resolution(spelling: str) -> None:
     for *_, address in socket.getaddrinfo(spelling, PORT, type=socket.SOCK_STREAM):
         assert not allowed(policy(), str(address[0]), Trust(), host=spelling)
 
 
-def test_a_name_that_only_looks_like_this_machine_is_not_trusted_with_it() -> None:
+def test_a_name_that_looks_like_loopback_is_not_trusted() -> None:
     trust = Trust(("127.example.org", 80))
     assert allowed(policy(), "93.184.215.14", trust, "127.example.org", 80)
     assert not allowed(policy(), "127.0.0.1", trust, "localhost", 8080)
 
 
 @given(embedded(st.ip_addresses(v=4).map(str)))
-def test_an_ipv4_address_is_one_wherever_it_stands(text: str) -> None:
+def test_embedded_ipv4_addresses_are_recognised(text: str) -> None:
     assert parse_address(text).version == 4
 
 
 @pytest.mark.parametrize(
     "text", ["", "localhost", "127.1", "127.example.org", "1.2.3.4.5", "[::1]", "::1:", "%1"]
 )
-def test_what_is_no_address(text: str) -> None:
+def test_invalid_addresses(text: str) -> None:
     with pytest.raises(ValueError, match="does not appear to be"):
         parse_address(text)
 
 
-def test_what_would_help_is_told() -> None:
+def test_the_error_names_the_option_that_helps() -> None:
     with pytest.raises(UpstreamForbiddenError, match=r"--upstream NAME=http://\[::1\]:5000$"):
         policy().check("::1", "::1", 5000, Trust())
     with pytest.raises(UpstreamForbiddenError, match=r"--upstream NAME=https://inner\.example:443$"):

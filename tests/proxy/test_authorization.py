@@ -79,7 +79,7 @@ def _push(url: str) -> None:
 
 
 @pytest.mark.parametrize("kind", ["basic", "token"])
-def test_a_private_image_and_no_word_of_the_password(tmp_path: Path, kind: str) -> None:
+def test_a_private_image_without_the_password_in_any_output(tmp_path: Path, kind: str) -> None:
     with private(tmp_path, kind, "--log", str(tmp_path / "log"), start=brokenreg_process) as both:
         assert both.get(MANIFEST).content == image(b"{}", LAYER)
         assert both.get(BLOB).content == LAYER
@@ -95,7 +95,7 @@ def test_a_private_image_and_no_word_of_the_password(tmp_path: Path, kind: str) 
 
 
 @pytest.mark.parametrize("kind", ["basic", "token"])
-def test_a_wrong_password_and_none_at_all(tmp_path: Path, kind: str) -> None:
+def test_a_wrong_password_and_a_missing_one(tmp_path: Path, kind: str) -> None:
     with private(tmp_path, kind, password="wrong") as both:
         error = error_of(both.get(NAMED), 401)
         assert error["code"] == "UNAUTHORIZED"
@@ -112,7 +112,7 @@ def test_credentials_that_may_not_be_used(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["basic", "token"])
-def test_no_credentials_at_all_and_a_helper_that_fails(tmp_path: Path, kind: str) -> None:
+def test_no_credentials_and_a_failing_helper(tmp_path: Path, kind: str) -> None:
     helper = tmp_path / "docker-credential-broken"
     helper.write_text(f"#!/bin/sh\necho {PASSWORD}; exit 3\n")
     helper.chmod(0o700)
@@ -127,7 +127,7 @@ def test_no_credentials_at_all_and_a_helper_that_fails(tmp_path: Path, kind: str
         assert PASSWORD not in timeline + message
 
 
-def test_a_token_service_that_has_had_too_many_requests(tmp_path: Path) -> None:
+def test_a_token_service_that_responds_with_429(tmp_path: Path) -> None:
     with private(tmp_path, "token") as both:
         both.rule({"type": "rate-limit"}, "token")
         response = both.get(MANIFEST)
@@ -138,8 +138,8 @@ def test_a_token_service_that_has_had_too_many_requests(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_token_that_ends_in_the_middle_of_a_download(tmp_path: Path) -> None:
-    """The connection is cut, the token is no good any more: another one, and on from there."""
+def test_a_token_that_expires_during_a_download(tmp_path: Path) -> None:
+    """The connection is cut and the token has expired: the download continues with another token."""
     with private(tmp_path, "token", more=("--token-lifetime", "1s")) as both:
         slow = {"type": "throttle", "rate": "800KiB"}
         both.rule([slow, {"type": "truncate", "after": "1MiB"}], "layer", skip=1, times=1)
@@ -148,7 +148,7 @@ def test_a_token_that_ends_in_the_middle_of_a_download(tmp_path: Path) -> None:
         assert statuses == [401, 200, 401, 206]
 
 
-def test_a_redirect_to_another_origin_sees_no_credentials(tmp_path: Path) -> None:
+def test_another_origin_gets_no_credentials_after_a_redirect(tmp_path: Path) -> None:
     with private(tmp_path, "basic") as both:
         both.rule({"type": "redirect"}, "layer")
         assert both.get(BLOB).content == LAYER
@@ -157,7 +157,7 @@ def test_a_redirect_to_another_origin_sees_no_credentials(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("where", ["another port", "another spelling of the host", "itself"])
-async def test_a_redirect_takes_credentials_to_no_other_origin(where: str) -> None:
+async def test_credentials_are_not_sent_to_other_origins(where: str) -> None:
     tokens, context = TokenCache(), ssl.create_default_context()
 
     async def grant() -> Grant:

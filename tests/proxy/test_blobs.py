@@ -107,7 +107,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 
 @pytest.mark.slow
-def test_fifty_clients_and_one_request(tmp_path: Path) -> None:
+def test_fifty_clients_share_one_request(tmp_path: Path) -> None:
     block = random.Random("block").randbytes(MIB)
     large = block * (LARGE // MIB)
     digest = digest_of(large)
@@ -122,7 +122,7 @@ def test_fifty_clients_and_one_request(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_client_that_leaves_does_not_stop_the_download(both: Pulled) -> None:
+def test_a_client_that_disconnects_does_not_stop_the_download(both: Pulled) -> None:
     both.rule(SLOW, "layer")
     reader = Reader(both.proxy, both.path)
     assert reader.read(1000) == both.layer[:1000]
@@ -133,7 +133,7 @@ def test_a_client_that_leaves_does_not_stop_the_download(both: Pulled) -> None:
 
 
 @pytest.mark.slow
-def test_a_download_nobody_waits_for_ends_in_the_cache(own: Pulled) -> None:
+def test_a_download_without_clients_is_completed(own: Pulled) -> None:
     own.rule(SLOW, "layer")
     reader = Reader(own.proxy, own.path)
     reader.read(1000)
@@ -166,7 +166,7 @@ def test_a_range_waits_for_its_offset(both: Pulled) -> None:
     assert len(both.asked("endpoint:layer method:GET")) == 1
 
 
-def test_a_download_that_is_cut_goes_on_where_it_was(both: Pulled) -> None:
+def test_a_download_that_is_cut_is_resumed(both: Pulled) -> None:
     both.rule({"type": "truncate", "after": "1MiB"}, "layer", times=1)
     assert both.get(both.path).content == both.layer
     first, second = both.asked("endpoint:layer method:GET")
@@ -185,7 +185,7 @@ def test_a_download_that_is_cut_goes_on_where_it_was(both: Pulled) -> None:
     ],
     ids=str,
 )
-def test_nothing_wrong_is_delivered_whole_and_the_next_attempt_heals(
+def test_a_wrong_blob_is_never_complete_and_the_next_attempt_succeeds(
     both: Pulled, fault: dict[str, object]
 ) -> None:
     both.rule(fault, "layer")
@@ -208,7 +208,7 @@ def test_nothing_wrong_is_delivered_whole_and_the_next_attempt_heals(
     ],
     ids=["wrong digest", "no progress"],
 )
-def test_why_a_connection_was_cut_is_told(tmp_path: Path, fault: dict[str, object], reason: str) -> None:
+def test_the_timeline_has_the_reason_for_a_cut(tmp_path: Path, fault: dict[str, object], reason: str) -> None:
     with chain(tmp_path) as running:
         own = Pulled.push(running)
         own.rule(fault, "layer")
@@ -220,7 +220,7 @@ def test_why_a_connection_was_cut_is_told(tmp_path: Path, fault: dict[str, objec
     assert told in own.proxy.warnings
 
 
-def test_who_has_sent_a_wrong_blob_is_told(tmp_path: Path) -> None:
+def test_the_error_names_the_sender_of_a_wrong_blob(tmp_path: Path) -> None:
     path = f"/v2/org/app/blobs/{digest_of(b'other bytes')}"
     with scripted() as upstream, scripted() as cdn:
         upstream.answers[path] = Answer(307, {"location": f"{cdn.url}/blob?signature=s1gned"})
@@ -234,7 +234,7 @@ def test_who_has_sent_a_wrong_blob_is_told(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_all_who_ask_for_a_size_share_a_request(both: Pulled) -> None:
+def test_clients_share_a_request_for_a_size(both: Pulled) -> None:
     assert both.get("/v2/org/app/manifests/v1").status_code == 200
     both.rule({"type": "latency", "dur": "3s"}, "layer")
     with ThreadPoolExecutor(4) as pool:
@@ -252,8 +252,8 @@ def test_all_who_ask_for_a_size_share_a_request(both: Pulled) -> None:
     ],
     ids=str,
 )
-def test_where_head_is_refused_get_decides(both: Pulled, fault: dict[str, Any]) -> None:
-    """Of a blob that another repository has brought, and of one that is only looked for."""
+def test_a_get_follows_a_refused_head(both: Pulled, fault: dict[str, Any]) -> None:
+    """For a blob that another repository has cached, and for a HEAD."""
     other = f"/v2/org/other-{both.digest[-8:]}"
     both.push_image(other.removeprefix("/v2/"), both.layer)
     assert both.get(f"{other}/manifests/v1").status_code == 200
@@ -269,8 +269,8 @@ def test_where_head_is_refused_get_decides(both: Pulled, fault: dict[str, Any]) 
     assert error_of(both.get(named), 403)["code"] == "DENIED"
 
 
-def test_a_length_that_nobody_tells(both: Pulled) -> None:
-    """No Content-Length upstream is none here, and its end is still known to be the end."""
+def test_an_unknown_length(both: Pulled) -> None:
+    """Without a Content-Length from the upstream, clients get none, but the end is still detected."""
     both.push_image("org/app", both.layer, tag="length")
     assert both.get("/v2/org/app/manifests/length").status_code == 200  # which names the layer
     both.rule({"type": "wrong-length", "form": "absent"}, "layer")
@@ -324,7 +324,7 @@ def test_an_upstream_that_stalls_in_the_middle(tmp_path: Path) -> None:
 
 
 def test_a_full_disk(tmp_path: Path, small_disk: Path) -> None:
-    """Clients are served, nothing is kept, somebody is told, and what is wrong is still never whole."""
+    """Clients are served, nothing is cached, a warning is logged, and a wrong blob is never complete."""
     with brokenreg(tmp_path / "upstream", "--offline") as upstream:
         options = ("--upstream", f"quay.io={upstream.url}")
         with brokenreg(small_disk / "proxy", *options) as proxy, ThreadPoolExecutor(4) as pool:

@@ -24,7 +24,7 @@ from tests.proxy.scripted import Answer, scripted
 ROUTE = Route("quay.io", "org/app")
 
 
-def test_of_many_tags_those_noted_last_are_fresh(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_newest_of_many_tags_are_fresh(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("brokenreg.proxy.cache.freshness._MAX_FRESH", 3)
     freshness = Freshness(60)
     for tag in "abcd":
@@ -35,7 +35,7 @@ def test_of_many_tags_those_noted_last_are_fresh(monkeypatch: pytest.MonkeyPatch
     assert found == [None, Cache.STALE, None, Cache.HIT, Cache.HIT]
 
 
-async def test_so_much_is_under_way_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_number_of_running_requests_is_limited(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("brokenreg.proxy.shared_requests._MAX_RUNNING", 2)
     flights: SharedRequests[int, None] = SharedRequests()
 
@@ -51,8 +51,8 @@ async def test_so_much_is_under_way_and_no_more(monkeypatch: pytest.MonkeyPatch)
     assert [type(each) for each in ended] == [OCIError] * 3
 
 
-async def test_work_for_which_nobody_waits_ends(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An upstream may make it last for hours."""
+async def test_a_request_without_waiting_clients_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Otherwise an upstream could keep it running for hours."""
     monkeypatch.setattr("brokenreg.proxy.shared_requests.UNATTENDED", 0.02)
     flights: SharedRequests[str, None] = SharedRequests()
     ended: list[str] = []
@@ -85,7 +85,7 @@ async def test_work_for_which_nobody_waits_ends(monkeypatch: pytest.MonkeyPatch)
     await asyncio.gather(again, back, return_exceptions=True)
 
 
-async def test_lists_of_many_values_count_as_what_they_take(
+async def test_lists_of_many_values_count_with_their_memory(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A value of two bytes takes thirty times as much in memory."""
@@ -105,9 +105,7 @@ async def test_lists_of_many_values_count_as_what_they_take(
     assert [target.split("/")[3] for _, target in odd.asked] == ["a", "b", "a"]
 
 
-async def test_the_pages_of_a_list_have_so_many_values(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_the_values_of_all_pages_are_limited(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("brokenreg.proxy.cache.listings.MAX_VALUES", 50)
     exchange = Exchange(
         1, "GET", "/", "", "1.1", "http", "127.0.0.1:1", parse_target("/v2/a/b/tags/list", "")
@@ -127,7 +125,7 @@ async def test_the_pages_of_a_list_have_so_many_values(
     assert ListTruncated(ListLimit.VALUES, 2) in [event for event, _ in exchange.timeline]
 
 
-async def test_of_long_lists_few_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_only_few_long_lists_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("brokenreg.proxy.cache.listings.MAX_LIST_BYTES", 400)
     target = parse_target("/v2/a/b/tags/list", "")
     trace = UpstreamTrace(Exchange(1, "GET", "/", "", "1.1", "http", "127.0.0.1:1", target))

@@ -54,13 +54,13 @@ def test_read(values: list[str], expected: list[Challenge]) -> None:
 
 
 @given(CHALLENGES, st.booleans())
-def test_what_is_written_is_read(challenges: list[Challenge], on_one_line: bool) -> None:
+def test_formatted_challenges_are_parsed(challenges: list[Challenge], on_one_line: bool) -> None:
     written = [_write(challenge) for challenge in challenges]
     assert parse_challenges([", ".join(written)] if on_one_line else written) == challenges
 
 
 @given(st.builds(Challenge, TOKENS, PARAMETERS.filter(bool)))
-def test_one_challenge_is_read_as_werkzeug_reads_it(challenge: Challenge) -> None:
+def test_a_challenge_is_parsed_as_werkzeug_does(challenge: Challenge) -> None:
     theirs = WWWAuthenticate.from_header(_write(challenge))
     (ours,) = parse_challenges([_write(challenge)])
     assert theirs is not None
@@ -68,13 +68,13 @@ def test_one_challenge_is_read_as_werkzeug_reads_it(challenge: Challenge) -> Non
 
 
 @given(st.lists(st.text() | st.text('=",\\ \tBearer'), max_size=3))
-def test_nothing_is_too_odd(values: list[str]) -> None:
+def test_any_text_can_be_parsed(values: list[str]) -> None:
     for challenge in parse_challenges(values):
         assert challenge.scheme == challenge.scheme.lower() != ""
 
 
 @pytest.mark.parametrize("piece", ["a", "a,", 'a="', 'a="\\', "a=", " ", "=", 'a="b"', 'a "', "a b"])
-def test_length_costs_little(piece: str) -> None:
+def test_long_headers_are_parsed_quickly(piece: str) -> None:
     with hang_guard():
         parse_challenges([(piece * 8192)[:8192]])
 

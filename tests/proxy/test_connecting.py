@@ -51,14 +51,14 @@ async def test_a_dead_address_costs_a_quarter_of_a_second() -> None:
             assert not connection.getblocking()
 
 
-async def test_one_that_refuses_costs_nothing_and_the_first_that_answers_wins() -> None:
+async def test_a_refusing_address_causes_no_delay() -> None:
     with refusing() as closed, listening() as alive, listening() as other:
         connection = await connect([closed, alive, other])
         with connection:
             assert connection.getpeername() == alive[1]
 
 
-async def test_nobody_answers() -> None:
+async def test_no_address_responds() -> None:
     with refusing() as closed, refusing() as other, pytest.raises(ConnectionRefusedError):
         await connect([closed, other])
     with pytest.raises(OSError, match="no address"):
@@ -76,8 +76,8 @@ async def test_cancelling_leaves_no_socket_open(recwarn: pytest.WarningsRecorder
     assert not [each for each in recwarn if each.category is ResourceWarning]
 
 
-async def test_families_take_turns() -> None:
-    """An IPv6 network that leads nowhere holds nobody up, however many addresses it has."""
+async def test_address_families_alternate() -> None:
+    """An IPv6 network that does not respond causes no delay, however many addresses it has."""
     with listening() as alive:
         dead = [(socket.AF_INET6, ("::1", 1, 0, 0))] * 3
         with await connect([*dead, alive]) as connection:

@@ -28,7 +28,7 @@ async def ask(stack: AsyncExitStack, client: UpstreamClient, upstream: str) -> N
     )
 
 
-async def test_who_waits_too_long_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_request_that_waits_too_long_fails(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("brokenreg.proxy.http.pools.MAX_REQUESTS", 2)
     async with Listening.at(UNENDING) as server, Listening.at() as other, AsyncExitStack() as stack:
         urls = {"quay.io": server.url, "other": other.url}
@@ -43,7 +43,7 @@ async def test_who_waits_too_long_is_told(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 async def test_connections_are_given_back(monkeypatch: pytest.MonkeyPatch) -> None:
-    """By those who have left, and by those who were cancelled while they waited."""
+    """By requests that have ended, and by requests that were cancelled while they waited."""
     monkeypatch.setattr("brokenreg.proxy.http.pools.MAX_REQUESTS", 1)
     async with Listening.at() as server, asking({"quay.io": server.url}) as client:
         async with AsyncExitStack() as stack:
@@ -55,8 +55,8 @@ async def test_connections_are_given_back(monkeypatch: pytest.MonkeyPatch) -> No
         assert await asyncio.gather(*waiting[1:]) == [b"{}"] * 2
 
 
-async def test_thousands_that_wait_leave_the_loop_to_others(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Requests that httpcore queues cost it time with each that begins or ends."""
+async def test_thousands_of_waiting_requests_do_not_block_the_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+    """httpcore scans its queue whenever a request begins or ends."""
     monkeypatch.setattr("brokenreg.proxy.http.pools.MAX_REQUESTS", 4)
     queued: list[int] = []
     async with Listening.at(UNENDING) as server, asking({"quay.io": server.url}) as client:
@@ -71,8 +71,8 @@ async def test_thousands_that_wait_leave_the_loop_to_others(monkeypatch: pytest.
     assert queued == [0, 4]
 
 
-async def test_where_no_descriptor_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is not the upstream that cannot be reached, and no error of ours."""
+async def test_without_a_free_descriptor(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The error is neither an unreachable upstream nor an internal one."""
 
     async def connect(_: object) -> socket.socket:
         raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
@@ -84,17 +84,17 @@ async def test_where_no_descriptor_is_left(monkeypatch: pytest.MonkeyPatch) -> N
     assert (busy.value.status, busy.value.headers["retry-after"]) == (503, "10")
 
 
-def test_where_no_descriptor_is_left_for_a_file() -> None:
+def test_without_a_free_descriptor_for_a_file() -> None:
     error = error_for_client(OSError(errno.EMFILE, os.strerror(errno.EMFILE), "/data/uploads/1"))
     assert error is not None
     assert (error.status, error.headers["retry-after"]) == (503, "10")
     assert "/data" not in error.message
 
 
-async def test_who_waits_for_a_token_does_not_keep_others_from_fetching_it(
+async def test_requests_that_wait_for_a_token_do_not_block_its_request(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """All connections are with requests that were answered 401."""
+    """All connections are used by requests that got a 401."""
     monkeypatch.setattr("brokenreg.proxy.http.pools.MAX_REQUESTS", 2)
     tokens = TokenCache()
     token = b'{"token": "opens"}'

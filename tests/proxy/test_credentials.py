@@ -76,7 +76,7 @@ def entry(name: str, password: str = SECRET) -> dict[str, str]:
     return {"auth": base64.b64encode(f"{name}:{password}".encode()).decode()}
 
 
-async def test_the_first_file_that_knows_the_host_counts(home: Home) -> None:
+async def test_the_first_file_with_the_host_is_used(home: Home) -> None:
     for place in reversed(home.places):
         home.write(place, {"auths": {"quay.io": entry(place)}})
         assert await home.find() == Login(place, SECRET)
@@ -84,7 +84,7 @@ async def test_the_first_file_that_knows_the_host_counts(home: Home) -> None:
     assert await home.find() == Login("runtime", SECRET)
 
 
-async def test_folders_are_those_of_the_environment(home: Home) -> None:
+async def test_folders_come_from_the_environment(home: Home) -> None:
     home.environ = {"XDG_CONFIG_HOME": str(home.folder / "c"), "DOCKER_CONFIG": str(home.folder / "d")}
     home.places = {
         "config": home.folder / "c" / "containers" / "auth.json",
@@ -110,7 +110,7 @@ async def test_folders_are_those_of_the_environment(home: Home) -> None:
         ("quay.io.example.com", "org/image", None),
     ],
 )
-async def test_the_longest_key_counts(home: Home, upstream: str, repository: str, name: str | None) -> None:
+async def test_the_longest_key_is_used(home: Home, upstream: str, repository: str, name: str | None) -> None:
     keys = {
         "quay.io": "host",
         "quay.io/org": "org",
@@ -139,7 +139,7 @@ async def test_entries(home: Home, written: dict[str, str], login: Login) -> Non
     assert await home.find() == login
 
 
-async def test_helper_of_the_host_then_entry_then_helper_of_all(home: Home) -> None:
+async def test_the_order_of_helpers_and_entries(home: Home) -> None:
     document: dict[str, Any] = {"credsStore": "all", "auths": {"quay.io": {}}}
     home.write("docker", document)
     home.helper("all", """echo '{"Username": "of-all", "Secret": "s3cret"}'""")
@@ -152,7 +152,7 @@ async def test_helper_of_the_host_then_entry_then_helper_of_all(home: Home) -> N
     assert home.asked.read_text().splitlines() == ["get quay.io", "get quay.io"]
 
 
-async def test_a_helper_may_keep_an_identity_token_or_nothing(
+async def test_a_helper_may_have_an_identity_token_or_nothing(
     home: Home, caplog: pytest.LogCaptureFixture
 ) -> None:
     home.write("docker", {"credHelpers": {"quay.io": "a", "docker.io": "b"}})
@@ -164,7 +164,9 @@ async def test_a_helper_may_keep_an_identity_token_or_nothing(
     assert not caplog.records
 
 
-async def test_few_helpers_run_at_once(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_number_of_concurrent_helpers_is_limited(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
     running: set[int] = set()
     most = 0
 
@@ -195,7 +197,7 @@ async def test_few_helpers_run_at_once(home: Home, monkeypatch: pytest.MonkeyPat
         ("Bad s3cret", None, "invalid name of a credential helper"),
     ],
 )
-async def test_a_broken_helper_is_told_once(
+async def test_a_broken_helper_is_logged_once(
     home: Home, caplog: pytest.LogCaptureFixture, name: str, then: str | None, told: str
 ) -> None:
     home.write("runtime", {"credHelpers": {"quay.io": name}})
@@ -210,10 +212,8 @@ async def test_a_broken_helper_is_told_once(
     assert SECRET not in caplog.text
 
 
-async def test_a_helper_that_still_writes_when_it_is_killed_is_told_as_such(
-    home: Home, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """On a busy machine it dies later, and fills the reader's buffer until then: the pipe pauses."""
+async def test_a_helper_that_writes_until_it_is_killed(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a busy machine it is killed late and fills the reader's buffer, so that the pipe is paused."""
     home.helper("bad", "yes s3cret")
     kill = os.killpg
     later = asyncio.get_running_loop().call_later
@@ -222,7 +222,7 @@ async def test_a_helper_that_still_writes_when_it_is_killed_is_told_as_such(
         await ask_helper("bad", "quay.io", home.environ, limit=5)
 
 
-async def test_a_helper_has_ten_seconds_and_leaves_nothing_behind(
+async def test_a_helper_that_takes_too_long_is_killed_with_its_children(
     home: Home, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr("brokenreg.proxy.auth.credential_helpers.ask_helper.__defaults__", (0.3,))
@@ -251,7 +251,7 @@ async def test_a_helper_has_ten_seconds_and_leaves_nothing_behind(
         (b" " * (1024 * 1024 + 1), "it has more than 1048576 bytes"),
     ],
 )
-async def test_a_broken_file_is_told_once(
+async def test_a_broken_file_is_logged_once(
     home: Home, caplog: pytest.LogCaptureFixture, content: str | bytes, told: str
 ) -> None:
     path = home.write("runtime", "")
@@ -266,7 +266,7 @@ async def test_a_broken_file_is_told_once(
     assert SECRET not in caplog.text
 
 
-async def test_a_folder_in_place_of_a_file_is_told(home: Home, caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_folder_in_place_of_a_file_is_logged(home: Home, caplog: pytest.LogCaptureFixture) -> None:
     home.places["docker"].mkdir(parents=True)
     assert await home.find() is None
     assert f"cannot read credentials from {home.places['docker']}: Is a directory" in caplog.text
@@ -284,7 +284,7 @@ async def test_files_are_read_again_when_they_change(home: Home) -> None:
 
 
 @given(st.from_regex(r"[a-z0-9]{1,5}(\.[a-z0-9]{1,5}){0,2}(:[1-9][0-9]{0,3})?", fullmatch=True))
-def test_keys_that_mean_a_host(host: str) -> None:
+def test_keys_that_are_normalised_to_a_host(host: str) -> None:
     spellings = [
         "{}",
         "{}/",
@@ -300,7 +300,7 @@ def test_keys_that_mean_a_host(host: str) -> None:
 
 
 @given(st.text() | st.text(":/.ahtps[]@ "))
-def test_no_key_is_too_odd(key: str) -> None:
+def test_any_key_can_be_normalised(key: str) -> None:
     normal = normalise_key(key)
     if normal is not None:
         try:

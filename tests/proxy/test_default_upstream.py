@@ -66,7 +66,7 @@ REFUSED = (401, 403, 404, 410)
 
 
 @pytest.mark.parametrize("status", [*REFUSED, 400, 429, 500, 503])
-def test_what_the_default_upstream_says(proxy: Brokenreg, odd: Scripted, name: str, status: int) -> None:
+def test_responses_of_the_default_upstream(proxy: Brokenreg, odd: Scripted, name: str, status: int) -> None:
     paths = {
         "manifest": f"/v2/{name}/manifests/v1",
         "tags": f"/v2/{name}/tags/list",
@@ -90,7 +90,7 @@ def test_what_the_default_upstream_says(proxy: Brokenreg, odd: Scripted, name: s
     assert push(proxy, name, name.encode()) == 201
 
 
-def test_an_upstream_that_is_not_there(tmp_path: Path, name: str) -> None:
+def test_an_unreachable_upstream(tmp_path: Path, name: str) -> None:
     options = ("--upstream", f"quay.io=http://127.0.0.1:{free_port()}")
     with brokenreg(tmp_path, *options) as proxy:
         path = f"/v2/{name}/manifests/v1"
@@ -113,8 +113,10 @@ def test_a_default_upstream_that_is_not_allowed(tmp_path: Path, name: str) -> No
         assert push(proxy, name) == 201
 
 
-def test_of_a_name_that_was_ever_pushed_to_nobody_is_asked(odd: Scripted, name: str, tmp_path: Path) -> None:
-    """Whatever was deleted since, and after a restart; a child of an index may be missing."""
+def test_the_upstream_is_not_contacted_for_names_that_were_pushed_to(
+    odd: Scripted, name: str, tmp_path: Path
+) -> None:
+    """Even after deletion and a restart. An image of an index may be missing."""
     options = ("--upstream", f"quay.io={odd.url}")
     child = digest_of(b"a child")
     index = json.dumps(
@@ -150,10 +152,10 @@ def test_of_a_name_that_was_ever_pushed_to_nobody_is_asked(odd: Scripted, name: 
         assert ask(proxy, "GET", f"/v2/quay.io/{name}/manifests/v2").status_code == 200
 
 
-def test_what_is_cached_of_a_name_is_served_when_it_was_pushed_to(
+def test_cached_content_is_served_for_names_that_were_pushed_to(
     proxy: Brokenreg, odd: Scripted, name: str
 ) -> None:
-    """Without asking: it is what the client has pulled by that name."""
+    """The upstream is not contacted, because the client has pulled this content by that name."""
     manifest = image(b"{}")
     odd.answers[f"/v2/{name}/manifests/v2"] = Answer(body=manifest)
     assert ask(proxy, "GET", f"/v2/{name}/manifests/v2").content == manifest
@@ -208,7 +210,7 @@ async def answered(
         return error.status
 
 
-async def test_an_upstream_that_says_nothing_is_waited_for_once(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_silent_upstream_is_waited_for_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("brokenreg.proxy.default_upstream.WAIT", 0.01)
     policy, upstream = DefaultUpstreamPolicy(), Upstream()
     upstream.silent = True
@@ -222,7 +224,7 @@ async def test_an_upstream_that_says_nothing_is_waited_for_once(monkeypatch: pyt
     assert await answered(policy, upstream, RequestKind.HEAD) == "here"
 
 
-async def test_it_is_asked_again_after_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_it_is_contacted_again_after_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("brokenreg.proxy.default_upstream.DOWN", 0.01)
     policy, upstream = DefaultUpstreamPolicy(), Upstream()
     upstream.error = UpstreamUnreachableError("cannot reach quay.io")
@@ -233,8 +235,8 @@ async def test_it_is_asked_again_after_a_while(monkeypatch: pytest.MonkeyPatch) 
     assert await answered(policy, upstream, RequestKind.HEAD) == "here"
 
 
-async def test_what_fails_for_one_image_alone_is_no_outage(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A body that was cut, a CDN that cannot be reached, a list of so many pages that it takes longer."""
+async def test_a_failure_of_one_image_is_not_an_outage(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A body that was cut, a CDN that cannot be reached, and a list that takes long because of its pages."""
     policy, upstream = DefaultUpstreamPolicy(), Upstream()
     for error in (UpstreamUnreachableError("ended after 1 of 2 bytes"), UpstreamSilentError("too slow")):
         upstream.error = error
@@ -248,7 +250,7 @@ async def test_what_fails_for_one_image_alone_is_no_outage(monkeypatch: pytest.M
     assert await answered(policy, upstream, RequestKind.HEAD) == "here"
 
 
-async def test_a_get_tells_of_an_outage() -> None:
+async def test_a_get_reports_an_outage() -> None:
     policy, upstream = DefaultUpstreamPolicy(), Upstream()
     for error in (UpstreamUnreachableError("no"), UpstreamSilentError("no")):
         upstream.error = error
@@ -257,7 +259,7 @@ async def test_a_get_tells_of_an_outage() -> None:
             assert await answered(policy, upstream, kind, NAMED) == error.status
 
 
-async def test_what_is_known_is_served_while_it_is_down(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_cached_content_is_served_during_an_outage(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("brokenreg.proxy.default_upstream.WAIT", 0.01)
     policy, upstream = DefaultUpstreamPolicy(), Upstream()
     upstream.silent = True

@@ -67,8 +67,8 @@ def test_the_error_names_an_encoding(odd: Scripted, proxy: Brokenreg, case: Case
 
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())
-def test_content_that_is_right_all_the_same_is_served(odd: Scripted, proxy: Brokenreg, case: Case) -> None:
-    """As servers of files do that name the encoding of a layer, which is part of the blob."""
+def test_encoded_content_with_the_right_digest_is_served(odd: Scripted, proxy: Brokenreg, case: Case) -> None:
+    """Some file servers name the encoding of a layer, which is a part of the blob."""
     path, headers, content = case
     odd.answers = {f"/v2/org/named/{path}": Answer(200, headers, content)}
     response = get(proxy, "named", path)
@@ -78,7 +78,7 @@ def test_content_that_is_right_all_the_same_is_served(odd: Scripted, proxy: Brok
         assert response.content == content
 
 
-def test_a_head_tells_no_size_of_something_encoded(odd: Scripted, proxy: Brokenreg) -> None:
+def test_a_head_has_no_size_for_encoded_content(odd: Scripted, proxy: Brokenreg) -> None:
     path = f"blobs/{digest_of(b'layer')}"
     odd.answers = {
         "/v2/org/head/manifests/v1": Answer(200, {"content-type": OCI_MANIFEST}, MANIFEST),

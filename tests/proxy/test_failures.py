@@ -103,7 +103,7 @@ def test_failures(
         assert running.get(f"/quay.io/v2/{name}/{path}").status_code == 200
 
 
-def test_what_is_no_http_and_no_list_is_told_in_plain_words(patient: Chain) -> None:
+def test_errors_for_invalid_http_and_lists_are_plain(patient: Chain) -> None:
     patient.mend()
     patient.rule({"type": "malformed", "form": "status-line"}, "manifest")
     message = error_of(patient.get("/v2/plain/words/manifests/v1"), 502)["message"]
@@ -113,7 +113,7 @@ def test_what_is_no_http_and_no_list_is_told_in_plain_words(patient: Chain) -> N
     assert missing.startswith("quay.io has no list of tags of plain/words: ")
 
 
-def test_what_an_upstream_says_is_told_without_secrets(tmp_path: Path) -> None:
+def test_messages_of_upstreams_are_passed_on_without_secrets(tmp_path: Path) -> None:
     secret = "hunter2" * 6
     message = f"{'x' * 140} https://casey:{secret}@h/"
     body = json.dumps({"errors": [{"code": "DENIED", "message": message}]}).encode()
@@ -130,7 +130,7 @@ def test_what_an_upstream_says_is_told_without_secrets(tmp_path: Path) -> None:
         assert "hunter" not in told
 
 
-def test_an_upstream_that_is_not_there(tmp_path: Path) -> None:
+def test_an_unreachable_upstream(tmp_path: Path) -> None:
     with chain(tmp_path) as both:
         both.upstream.stop()
         error = error_of(both.get("/v2/a/b/manifests/v1"), 502)
@@ -171,7 +171,7 @@ def _odd_server(answer: bytes) -> Iterator[str]:
 
 
 def test_never_200_without_a_body(tmp_path: Path) -> None:
-    """containerd asks again for ever (containerd#9552)."""
+    """containerd would repeat the request forever (containerd#9552)."""
     nothing = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
     with _odd_server(nothing) as url, brokenreg(tmp_path / "proxy", "--upstream", f"quay.io={url}") as proxy:
         digest = digest_of(b"a layer")

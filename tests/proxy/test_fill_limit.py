@@ -73,7 +73,7 @@ def test_a_small_blob_that_is_too_long_is_an_error(proxy: Brokenreg, odd: Script
     assert stored_at_end(proxy) == before
 
 
-def test_a_large_one_is_cut_and_the_timeline_says_why(proxy: Brokenreg, odd: Scripted) -> None:
+def test_a_large_blob_that_is_too_long_is_cut_with_the_reason(proxy: Brokenreg, odd: Scripted) -> None:
     path = describe(proxy, odd, "large", RIGHT, 100_000)
     odd.answers[path] = Answer(body=bytes(900_000), chunked=True)
     with pytest.raises(httpx.RemoteProtocolError):
@@ -86,7 +86,7 @@ def test_a_large_one_is_cut_and_the_timeline_says_why(proxy: Brokenreg, odd: Scr
     assert any("its manifest says 100000 bytes" in reason for reason in reasons), reasons
 
 
-def test_of_manifests_that_disagree_the_largest_counts(proxy: Brokenreg, odd: Scripted) -> None:
+def test_the_largest_of_several_described_sizes_is_the_limit(proxy: Brokenreg, odd: Scripted) -> None:
     path = describe(proxy, odd, "disagree", RIGHT, 7, len(RIGHT), 70)
     odd.answers[path] = Answer(body=RIGHT, chunked=True)
     response = httpx.get(f"{proxy.url}{path.replace('/v2/', '/v2/odd/')}")
@@ -156,7 +156,7 @@ def received(response: httpx.Response) -> int:
     return count
 
 
-def test_on_a_full_disk_each_reader_stops_there_too(tmp_path: Path, odd: Scripted) -> None:
+def test_on_a_full_disk_the_limit_applies_to_each_reader(tmp_path: Path, odd: Scripted) -> None:
     with disks.small_disk(tmp_path / "disk", "2m") as disk:
         arguments = ("--upstream", f"odd={odd.url}")
         with brokenreg(disk / "data", *arguments) as running:
@@ -184,8 +184,8 @@ class _Pausing(socketserver.StreamRequestHandler):
                 sent, size = sent + len(part), 100_000 if self.may_end.wait(0.02) else 100
 
 
-def test_all_that_are_fetched_have_together_what_the_cache_may_have(tmp_path: Path) -> None:
-    """What does not fit goes to its clients alone, and the next one is cached again."""
+def test_concurrent_downloads_share_the_limit_of_the_cache(tmp_path: Path) -> None:
+    """A blob that does not fit is sent but not cached, and the next one is cached again."""
     blobs = [os.urandom(700_000) for _ in range(3)]
     _Pausing.blobs = {digest_of(blob): blob for blob in blobs}
     with contextlib.ExitStack() as stack:

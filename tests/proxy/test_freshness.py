@@ -105,7 +105,7 @@ def to(upstream: Brokenreg) -> tuple[str, str]:
     return ("--upstream", f"quay.io={upstream.url}")
 
 
-def test_within_its_time_a_tag_costs_nothing(mended: Brokenreg, tmp_path: Path) -> None:
+def test_a_fresh_tag_causes_no_request(mended: Brokenreg, tmp_path: Path) -> None:
     with brokenreg(tmp_path / "proxy", *to(mended)) as proxy:
         tagged = Tagged(Chain(mended, proxy))
         manifest = tagged.push()
@@ -115,7 +115,7 @@ def test_within_its_time_a_tag_costs_nothing(mended: Brokenreg, tmp_path: Path) 
         assert tagged.asked() == [("GET", "v1", 200)]
 
 
-def test_after_its_time_it_is_asked_for_again(mended: Brokenreg, tmp_path: Path) -> None:
+def test_a_tag_is_requested_again_after_its_lifetime(mended: Brokenreg, tmp_path: Path) -> None:
     with brokenreg(tmp_path / "proxy", *to(mended), "--tag-ttl", "300ms") as proxy:
         tagged = Tagged(Chain(mended, proxy))
         manifest = tagged.push()
@@ -125,14 +125,14 @@ def test_after_its_time_it_is_asked_for_again(mended: Brokenreg, tmp_path: Path)
         assert pulled == (manifest, "revalidated")
 
 
-def test_a_tag_that_stays_costs_a_head(tagged: Tagged) -> None:
+def test_an_unchanged_tag_causes_a_head(tagged: Tagged) -> None:
     manifest = tagged.push()
     pulled = [tagged.pull() for _ in range(3)]
     assert pulled == [(manifest, "miss"), (manifest, "revalidated"), (manifest, "revalidated")]
     assert tagged.asked() == [("GET", "v1", 200), ("HEAD", "v1", 304), ("HEAD", "v1", 304)]
 
 
-def test_a_real_registry_is_asked_as_seldom(tmp_path: Path) -> None:
+def test_a_real_registry_gets_as_few_requests(tmp_path: Path) -> None:
     with plain(tmp_path / "upstream") as upstream:
         options = ("--upstream", f"quay.io={upstream.url}", "--tag-ttl", "0s")
         with brokenreg(tmp_path / "proxy", *options) as proxy:
@@ -164,7 +164,7 @@ def test_a_tag_that_has_moved_is_fetched_by_digest(tagged: Tagged) -> None:
     assert tagged.asked()[3:] == [("HEAD", "v1", 200)]
 
 
-def test_head_asks_as_get_does(tagged: Tagged) -> None:
+def test_head_revalidates_as_get_does(tagged: Tagged) -> None:
     manifest = tagged.push()
     for _ in range(2):
         response = httpx.head(f"{tagged.chain.proxy.url}{tagged.path}")
@@ -173,7 +173,7 @@ def test_head_asks_as_get_does(tagged: Tagged) -> None:
     assert tagged.asked() == [("GET", "v1", 200), ("HEAD", "v1", 304)]
 
 
-def test_a_client_that_has_it_is_told_so_once_the_upstream_was_asked(tagged: Tagged) -> None:
+def test_a_conditional_request_is_answered_after_revalidation(tagged: Tagged) -> None:
     first = tagged.push(b"one")
     known = {"if-none-match": f'"{digest_of(first)}"'}
     assert [tagged.chain.get(tagged.path, headers=known).status_code for _ in range(2)] == [304, 304]
@@ -182,7 +182,7 @@ def test_a_client_that_has_it_is_told_so_once_the_upstream_was_asked(tagged: Tag
     assert (response.status_code, response.content) == (200, second)
 
 
-def test_a_digest_is_for_ever(tagged: Tagged) -> None:
+def test_a_digest_is_always_fresh(tagged: Tagged) -> None:
     manifest = tagged.push()
     path = tagged.by_digest(manifest)
     assert [tagged.pull(path) for _ in range(2)] == [(manifest, "miss"), (manifest, "hit")]
@@ -193,7 +193,7 @@ def test_a_digest_is_for_ever(tagged: Tagged) -> None:
 
 
 @pytest.mark.parametrize("fault", [{"type": "not-found"}, {"type": "error", "status": 410}])
-def test_a_tag_that_was_deleted_is_gone_here_too(tagged: Tagged, fault: dict[str, Any]) -> None:
+def test_a_tag_that_the_upstream_deleted_is_deleted(tagged: Tagged, fault: dict[str, Any]) -> None:
     manifest = tagged.push()
     tagged.pull()
     tagged.chain.rule(fault, "manifest")
@@ -218,7 +218,7 @@ PASSING = [
 
 
 @pytest.mark.parametrize("fault", PASSING, ids=lambda fault: "-".join(map(str, fault.values())))
-def test_where_the_upstream_fails_the_cached_tag_is_served(tagged: Tagged, fault: dict[str, Any]) -> None:
+def test_the_cached_tag_is_served_if_the_upstream_fails(tagged: Tagged, fault: dict[str, Any]) -> None:
     manifest = tagged.push()
     tagged.pull()
     tagged.chain.rule(fault, "manifest", match={"method": "HEAD"})
@@ -231,7 +231,7 @@ def test_where_the_upstream_fails_the_cached_tag_is_served(tagged: Tagged, fault
     assert tagged.pull() == (manifest, "revalidated")
 
 
-def test_where_there_is_no_upstream_the_cached_tag_is_served(mended: Brokenreg, tmp_path: Path) -> None:
+def test_the_cached_tag_is_served_without_an_upstream(mended: Brokenreg, tmp_path: Path) -> None:
     with brokenreg(tmp_path / "proxy", *to(mended)) as proxy:
         tagged = Tagged(Chain(mended, proxy))
         manifest = tagged.push()
@@ -271,8 +271,8 @@ def test_a_moved_tag_that_cannot_be_fetched(tagged: Tagged) -> None:
     ],
     ids=lambda value: "-".join(map(str, value.values())) if isinstance(value, dict) else None,
 )
-def test_what_will_not_pass_is_told(tagged: Tagged, fault: dict[str, Any], status: int) -> None:
-    """Whoever may no more have an image must not get it from us."""
+def test_permanent_errors_are_reported(tagged: Tagged, fault: dict[str, Any], status: int) -> None:
+    """A client that may no longer access an image must not get it from the cache."""
     manifest = tagged.push(b"one")
     tagged.pull()
     tagged.push(b"two")
@@ -282,8 +282,8 @@ def test_what_will_not_pass_is_told(tagged: Tagged, fault: dict[str, Any], statu
     assert tagged.pull(tagged.by_digest(manifest)) == (manifest, "hit")
 
 
-def test_an_upstream_that_says_nothing_is_left_in_peace(mended: Brokenreg, tmp_path: Path) -> None:
-    """What is served meanwhile is stale as well. After a restart nothing is taken for fresh."""
+def test_a_silent_upstream_is_not_contacted_for_a_while(mended: Brokenreg, tmp_path: Path) -> None:
+    """Responses in this time are stale as well. After a restart, nothing is fresh."""
     with brokenreg(tmp_path / "proxy", *to(mended)) as proxy:
         tagged = Tagged(Chain(mended, proxy))
         manifest = tagged.push()
@@ -299,8 +299,8 @@ def test_an_upstream_that_says_nothing_is_left_in_peace(mended: Brokenreg, tmp_p
 
 
 @pytest.mark.parametrize("kind", [OCI_INDEX, DOCKER_LIST])
-def test_an_index_is_passed_on_as_it_is(tagged: Tagged, kind: str) -> None:
-    """To whomever: also to those who accept something else, and spaces and all."""
+def test_an_index_is_passed_on_unchanged(tagged: Tagged, kind: str) -> None:
+    """Also to clients that accept other types, and including spaces."""
     manifest = tagged.push()
     members = [{"mediaType": OCI_MANIFEST, "digest": digest_of(manifest), "size": len(manifest)}]
     body = (
@@ -317,7 +317,7 @@ def test_an_index_is_passed_on_as_it_is(tagged: Tagged, kind: str) -> None:
 
 
 @pytest.mark.parametrize("is_known", [False, True], ids=["cold", "cached"])
-def test_many_at_once_are_one_request_upstream(tagged: Tagged, is_known: bool) -> None:
+def test_concurrent_requests_share_one_request_upstream(tagged: Tagged, is_known: bool) -> None:
     manifest = tagged.push()
     if is_known:
         tagged.pull()
@@ -334,7 +334,7 @@ def test_many_at_once_are_one_request_upstream(tagged: Tagged, is_known: bool) -
     assert len(tagged.asked()) == 1 + is_known
 
 
-def test_what_a_client_leaves_behind_is_fetched_all_the_same(tagged: Tagged) -> None:
+def test_a_fetch_continues_after_its_client_disconnects(tagged: Tagged) -> None:
     manifest = tagged.push()
     tagged.chain.rule({"type": "hold"}, "manifest", times=1)
     with connect(tagged.chain.proxy) as client:
@@ -350,7 +350,7 @@ def test_what_a_client_leaves_behind_is_fetched_all_the_same(tagged: Tagged) -> 
     assert tagged.asked() == [("GET", "v1", 200)]
 
 
-def test_many_at_once_are_all_told_that_it_is_stale(tagged: Tagged) -> None:
+def test_concurrent_clients_all_get_the_stale_result(tagged: Tagged) -> None:
     manifest = tagged.push()
     tagged.pull()
     tagged.chain.rule([{"type": "hold"}, {"type": "error", "status": 503}], "manifest", times=1)
@@ -364,7 +364,7 @@ def test_many_at_once_are_all_told_that_it_is_stale(tagged: Tagged) -> None:
 
 
 @pytest.mark.parametrize("status", [200, 405])
-def test_a_head_that_tells_nothing(tagged: Tagged, status: int) -> None:
+def test_a_head_without_a_digest(tagged: Tagged, status: int) -> None:
     tagged.push(b"one")
     tagged.pull()
     manifest = tagged.push(b"two")
@@ -382,7 +382,7 @@ def test_a_head_that_tells_nothing(tagged: Tagged, status: int) -> None:
     ],
     ids=lambda fault: "-".join(map(str, fault.values())),
 )
-def test_where_head_is_refused_get_decides(tagged: Tagged, fault: dict[str, Any]) -> None:
+def test_a_get_follows_a_refused_head(tagged: Tagged, fault: dict[str, Any]) -> None:
     manifest = tagged.push()
     tagged.pull()
     tagged.chain.rule(fault, "manifest", match={"method": "HEAD"})
@@ -410,7 +410,7 @@ def test_tags_that_are_gone_may_be_kept(mended: Brokenreg, tmp_path: Path) -> No
 
 
 def test_a_head_that_answers_in_full(always: Chain, odd: Scripted) -> None:
-    """The same digest is as good as 304."""
+    """The same digest is equivalent to a 304."""
     manifest, path = image(b"{}"), "/v2/a/full/manifests/v1"
     told = {"content-type": OCI_MANIFEST, "docker-content-digest": digest_of(manifest)}
     odd.answers[path] = Answer(200, told, manifest)
@@ -420,8 +420,8 @@ def test_a_head_that_answers_in_full(always: Chain, odd: Scripted) -> None:
     assert odd.asked == [("GET", path), ("HEAD", path)]
 
 
-def test_a_head_that_names_a_digest_which_is_not_there(tagged: Tagged) -> None:
-    """It lies, or the tag has moved again meanwhile: the tag itself is asked for."""
+def test_a_head_with_a_digest_that_is_missing(tagged: Tagged) -> None:
+    """The digest is wrong, or the tag has moved again: the tag itself is requested."""
     tagged.push(b"one")
     tagged.pull()
     manifest = tagged.push(b"two")
@@ -430,8 +430,8 @@ def test_a_head_that_names_a_digest_which_is_not_there(tagged: Tagged) -> None:
     assert [each[::2] for each in tagged.asked()[1:]] == [("HEAD", 200), ("GET", 404), ("GET", 200)]
 
 
-def test_a_get_that_lies_about_its_digest(tagged: Tagged) -> None:
-    """What is cached stays, and is not served for it."""
+def test_a_get_with_a_wrong_digest(tagged: Tagged) -> None:
+    """Cached content stays, but is not served in its place."""
     manifest = tagged.push(b"one")
     tagged.pull()
     moved = tagged.push(b"two")
@@ -459,7 +459,7 @@ NO_MANIFESTS = {
 
 
 @pytest.mark.parametrize("answer", NO_MANIFESTS.values(), ids=NO_MANIFESTS.keys())
-def test_what_is_no_manifest_is_neither_served_nor_kept(always: Chain, odd: Scripted, answer: Answer) -> None:
+def test_invalid_manifests_are_neither_served_nor_kept(always: Chain, odd: Scripted, answer: Answer) -> None:
     name = f"no/manifest-{next(_names)}"
     path = f"/v2/{name}/manifests/v1"
     odd.answers[path] = answer

@@ -91,7 +91,7 @@ async def test_blanks_in_a_transfer_coding_take_no_time() -> None:
             await get(client, "quay.io")
 
 
-async def test_interim_responses_are_no_harm() -> None:
+async def test_interim_responses_are_accepted() -> None:
     for split in (1, 7, 1000):
         answer = INTERIM * 16 + b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
         pieces = [answer[at : at + split] for at in range(0, len(answer), split)]
@@ -99,8 +99,8 @@ async def test_interim_responses_are_no_harm() -> None:
             assert await get(client, "quay.io") == b"{}"
 
 
-async def test_a_head_has_its_time() -> None:
-    """Silence is not what is measured: something comes all the time."""
+async def test_the_time_for_a_head_is_limited() -> None:
+    """The upstream is never silent, because bytes arrive all the time."""
     async with (
         sending(endless(b"HTTP/1.1 103 A\r\n\r\nHTTP/1.1 200 ", b"a"), 0.02) as url,
         asking({"quay.io": url}, patience=0.2) as client,
@@ -113,7 +113,7 @@ async def test_a_head_has_its_time() -> None:
 @pytest.mark.parametrize(
     "head", [b"HTTP/1.1 200 OK", b"HTTP/1.1 307 Elsewhere\r\nLocation: /elsewhere"], ids=["200", "307"]
 )
-async def test_a_short_body_has_its_time(head: bytes) -> None:
+async def test_the_time_for_a_short_body_is_limited(head: bytes) -> None:
     async with (
         sending(endless(head + b"\r\nContent-Length: 90\r\n\r\n", b"a"), 0.02) as url,
         asking({"quay.io": url}, patience=0.2) as client,
@@ -130,15 +130,15 @@ async def test_a_body_that_is_long_has_more_time(monkeypatch: pytest.MonkeyPatch
         assert await get(client, "quay.io") == b"a" * 20
 
 
-async def test_chunks_of_almost_nothing_end(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_chunks_without_content_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(transport, "MOST_FRAMING", 100)
     async with sending(endless(HEAD, b"1\r\na\r\n" * 20)) as url, asking({"quay.io": url}) as client:
         with pytest.raises(UpstreamUnreachableError, match="chunks that have almost no content"):
             await get(client, "quay.io")
 
 
-async def test_tiny_chunks_leave_the_loop_to_others(monkeypatch: pytest.MonkeyPatch) -> None:
-    """They come in one read, so that none of them waits for the network."""
+async def test_tiny_chunks_do_not_block_the_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They arrive in one read, so that none of them waits for the network."""
     monkeypatch.setattr(transport, "_CHUNKS_PER_TURN", 10)
     answer = HEAD + b"1\r\na\r\n" * 100 + b"0\r\n\r\n"
     async with Listening.at(answer) as upstream, asking({"quay.io": upstream.url}) as client:
@@ -150,7 +150,7 @@ async def test_tiny_chunks_leave_the_loop_to_others(monkeypatch: pytest.MonkeyPa
     assert plain >= 10 * 10, "nine pauses of a millisecond: many turns in each"
 
 
-async def test_each_read_leaves_the_loop_to_others() -> None:
+async def test_each_read_lets_other_tasks_run() -> None:
     ours, theirs = socket.socketpair()
     with ours, theirs:
         ours.setblocking(False)
@@ -162,8 +162,8 @@ async def test_each_read_leaves_the_loop_to_others() -> None:
         assert turns[0] >= 20
 
 
-async def test_what_follows_a_response_is_nobodys() -> None:
-    """A response that nobody asked for is not taken for that of the next request."""
+async def test_bytes_after_a_response_are_not_used() -> None:
+    """A surplus response is not used for the next request."""
     unasked = b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nbad"
     answer = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}" + unasked
     async with Listening.at(answer) as upstream, asking({"quay.io": upstream.url}) as client:
@@ -173,8 +173,8 @@ async def test_what_follows_a_response_is_nobodys() -> None:
 
 
 @pytest.mark.parametrize("path", ["manifests/v1", "tags/list"])
-def test_a_document_of_too_many_values_is_not_read(tmp_path: Path, path: str) -> None:
-    """Python reads two million lists in half a second, and lets nobody else run meanwhile."""
+def test_a_document_with_too_many_values_is_refused(tmp_path: Path, path: str) -> None:
+    """Python parses two million lists in half a second, in which no other thread runs."""
     body = b'{"tags":[' + b"[]," * 600_000 + b"[]]}"
     with scripted() as odd, brokenreg(tmp_path / "data", "--upstream", f"local={odd.url}") as running:
         odd.answers[f"/v2/a/b/{path}"] = Answer(200, {"content-type": "application/json"}, body)

@@ -51,7 +51,7 @@ def kept(store: Store) -> tuple[list[str], int]:
 @pytest.mark.parametrize(
     ("limit", "value"), [("MAX_MANIFESTS", 3), ("MAX_MANIFEST_BYTES", 3 * len('{"tag": "a"}'))]
 )
-async def test_those_not_asked_for_longest_go(
+async def test_the_least_recently_requested_are_deleted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: str, value: int
 ) -> None:
     monkeypatch.setattr(f"brokenreg.storage.cache.{limit}", value)

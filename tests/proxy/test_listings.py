@@ -157,14 +157,14 @@ def test_all_tags_and_pages_of_them(listed: Listed) -> None:
 def test_however_the_upstream_pages(
     listed: Listed, fault: dict[str, Any], told: list[str], pages: int
 ) -> None:
-    """A Link that leads in circles is followed once round."""
+    """A Link in a loop is followed once."""
     listed.push(*TAGS)
     listed.chain.rule({"type": "tag-pages", **fault}, "tags")
     assert listed.tags() == told
     assert len(listed.asked()) == pages
 
 
-def test_a_next_page_elsewhere_is_not_asked_for_there(listed: Listed) -> None:
+def test_a_link_to_another_host_is_not_followed_there(listed: Listed) -> None:
     listed.push(*TAGS)
     listed.chain.rule({"type": "tag-pages", "page": 2, "link": "foreign"}, "tags")
     assert listed.get().status_code in (200, 502)
@@ -172,7 +172,7 @@ def test_a_next_page_elsewhere_is_not_asked_for_there(listed: Listed) -> None:
 
 
 def test_a_list_without_end(always: Chain, odd: Scripted) -> None:
-    """A hundred pages, and the exchange says that there are more."""
+    """A hundred pages are read, and the exchange says that the list was truncated."""
     path = "/v2/a/endless/tags/list"
     following = itertools.count(2)
     odd.answers[path] = lambda _: Answer(
@@ -205,14 +205,14 @@ def test_a_list_of_pages_that_are_too_much_together(always: Chain, odd: Scripted
 
 @pytest.mark.parametrize("query", ["|" * 60_000, "a=1&" * 15_000])
 def test_a_next_page_that_is_too_long(always: Chain, odd: Scripted, query: str) -> None:
-    """It is not the name of the upstream that is wrong."""
+    """The error does not claim that the upstream's name is wrong."""
     path = f"/v2/a/long-{len(set(query))}/tags/list"
     odd.answers[path] = Answer(200, {"link": f"<{path}?{query}>; rel=next"}, b'{"tags": ["v1"]}')
     message = error_of(always.get(f"/odd.test{path}"), 502)["message"]
     assert message == "odd.test sent a Link of more than 8192 characters with a page of a list"
 
 
-def test_what_was_pushed_here_is_among_them(listed: Listed) -> None:
+def test_pushed_tags_are_merged(listed: Listed) -> None:
     listed.push("v1", "v3")
     listed.push("v2", "v3", "v4", to=listed.chain.proxy)
     assert listed.tags() == ["v1", "v2", "v3", "v4"]
@@ -241,7 +241,7 @@ def test_what_was_pushed_here_is_among_them(listed: Listed) -> None:
 )
 @pytest.mark.parametrize("what", ["tags", "referrers"])
 def test_failures(listed: Listed, what: str, fault: dict[str, Any], status: int, code: str) -> None:
-    """Of an upstream whose list is not known here. A 404 of referrers makes clients look for a tag."""
+    """The list is not cached. After a 404 for referrers, clients request the fallback tag."""
     listed.push("v1")
     listed.chain.rule(fault, what)
     ask = listed.get if what == "tags" else listed.ask_referrers
@@ -259,7 +259,7 @@ def test_failures(listed: Listed, what: str, fault: dict[str, Any], status: int,
 @pytest.mark.parametrize("what", ["tags", "referrers"])
 @pytest.mark.parametrize("fault", [{"type": "error", "status": 503}, {"type": "rate-limit"}])
 def test_where_the_upstream_fails_the_list_is_stale(listed: Listed, what: str, fault: dict[str, Any]) -> None:
-    """Also one that had nothing in it."""
+    """Also an empty one."""
     listed.push("v1")
     ask = listed.tags if what == "tags" else listed.referrers
     before = ask()
@@ -286,10 +286,10 @@ def test_a_list_that_is_refused_is_not_stale(listed: Listed, status: int) -> Non
     assert listed.get().status_code == status
 
 
-async def test_a_list_that_is_gone_does_not_come_back(
+async def test_a_deleted_list_is_forgotten(
     odd: Scripted, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Not even when its upstream fails, once the 404 is forgotten."""
+    """Even if the upstream fails after the 404 has been forgotten."""
     monkeypatch.setattr("brokenreg.proxy.cache.freshness.NEGATIVE_TTL", 0.0)
     path, route = "/v2/a/gone/tags/list", Route("odd.test", "a/gone")
     target = parse_target(path, "")
@@ -307,7 +307,7 @@ async def test_a_list_that_is_gone_does_not_come_back(
             assert refused.value.upstream_status == status
 
 
-def test_within_its_time_a_list_costs_nothing(kept: Listed) -> None:
+def test_a_fresh_list_causes_no_request(kept: Listed) -> None:
     kept.push("v1")
     assert (kept.tags(), kept.cache()) == (["v1"], "miss")
     assert (kept.referrers(), kept.cache()) == ([], "miss")
@@ -320,7 +320,7 @@ def test_within_its_time_a_list_costs_nothing(kept: Listed) -> None:
     assert kept.asked() == [200, 200]
 
 
-def test_an_upstream_that_has_failed_is_left_in_peace(kept: Listed) -> None:
+def test_a_failed_upstream_is_not_contacted_for_a_while(kept: Listed) -> None:
     kept.push("v1")
     assert kept.chain.get(f"/v2/{kept.name}/manifests/v1").status_code == 200
     kept.chain.rule({"type": "error", "status": 503}, "tags")
@@ -331,7 +331,7 @@ def test_an_upstream_that_has_failed_is_left_in_peace(kept: Listed) -> None:
 
 @pytest.mark.parametrize("query", ["", f"?artifactType={SBOM}"])
 def test_long_lists_of_referrers_come_in_pages_through_the_proxy(listed: Listed, query: str) -> None:
-    """6 MB of them upstream, in two pages, and one that was pushed here besides."""
+    """The upstream has 6 MB of them in two pages, and one more was pushed."""
     bodies = [
         image(b"%d" % number, **about(SUBJECT, artifactType=SBOM, annotations={"a": "x" * 1_500_000}))
         for number in range(5)
@@ -374,7 +374,7 @@ def test_kept_lists_are_bounded_and_the_least_read_goes_first(monkeypatch: pytes
     assert dropped_for(keys[1], [1], 100) == [keys[2]]
 
 
-def test_many_at_once_are_one_request_upstream(listed: Listed) -> None:
+def test_concurrent_requests_share_one_request_upstream(listed: Listed) -> None:
     listed.push("v1")
     listed.chain.rule({"type": "hold"}, "tags", times=1)
     with ThreadPoolExecutor(CLIENTS) as pool:
@@ -389,7 +389,7 @@ def test_many_at_once_are_one_request_upstream(listed: Listed) -> None:
 
 
 def test_a_real_registry(tmp_path: Path) -> None:
-    """It has no referrers, and says so: clients look for a tag then."""
+    """It does not support referrers, so that clients request the fallback tag."""
     with plain(tmp_path / "upstream") as upstream:
         for tag in TAGS:
             upstream.push("org/listed", tag, image(b"{}"), b"{}")
@@ -427,7 +427,7 @@ def test_referrers(listed: Listed, form: str) -> None:
     }
 
 
-def test_referrers_that_were_pushed_here_are_among_them(listed: Listed) -> None:
+def test_pushed_referrers_are_merged(listed: Listed) -> None:
     subject = listed.push("v1")
     there, both, here = (image(b"%d" % number, **about(subject, artifactType=SBOM)) for number in range(3))
     for manifest in (there, both):
@@ -442,14 +442,14 @@ def test_referrers_that_were_pushed_here_are_among_them(listed: Listed) -> None:
     assert fresh.referrers() == [digest_of(here)]
 
 
-def test_of_what_was_pushed_here_the_upstream_is_not_asked(listed: Listed) -> None:
+def test_referrers_of_pushed_manifests_are_not_requested_upstream(listed: Listed) -> None:
     listed.push("v1", to=listed.chain.proxy)
     assert listed.referrers() == []
     assert listed.asked() == []
 
 
 def test_offline(always: Chain, tmp_path: Path) -> None:
-    """What is cached is listed, no more."""
+    """Only cached content is listed."""
     always.mend()
     with brokenreg(tmp_path / "proxy", "--upstream", f"quay.io={always.upstream.url}") as proxy:
         listed = Listed(Chain(always.upstream, proxy))
@@ -469,8 +469,8 @@ def test_offline(always: Chain, tmp_path: Path) -> None:
         assert listed.asked() == []
 
 
-def test_the_catalog_is_of_what_was_pushed_here(listed: Listed) -> None:
-    """Cached repositories are others', and the catalogs of upstreams are not asked for."""
+def test_the_catalog_contains_only_pushed_repositories(listed: Listed) -> None:
+    """Cached repositories are not included, and the catalogs of upstreams are not requested."""
     listed.push("v1")
     assert listed.chain.get(f"/v2/{listed.name}/manifests/v1").status_code == 200
     names = [Listed(listed.chain, f"catalog/{letter}", host="") for letter in "abc"]
@@ -503,7 +503,7 @@ NO_LISTS = {
 
 @pytest.mark.parametrize("body", NO_LISTS.values(), ids=NO_LISTS.keys())
 @pytest.mark.parametrize("what", ["tags/list", f"referrers/{DIGEST}"], ids=["tags", "referrers"])
-def test_what_is_no_list(always: Chain, odd: Scripted, what: str, body: bytes) -> None:
+def test_invalid_lists(always: Chain, odd: Scripted, what: str, body: bytes) -> None:
     path = f"/v2/no/list-{next(_names)}/{what}"
     odd.answers[path] = Answer(200, {"content-type": "application/json"}, body)
     error = error_of(always.get(f"/odd.test{path}"), 502)
@@ -511,7 +511,7 @@ def test_what_is_no_list(always: Chain, odd: Scripted, what: str, body: bytes) -
     assert error["message"].startswith("odd.test sent ")
 
 
-def test_tags_that_are_none_are_left_out(always: Chain, odd: Scripted) -> None:
+def test_invalid_tags_are_omitted(always: Chain, odd: Scripted) -> None:
     path = "/v2/odd/tags/tags/list"
     tags = ["v1", "../../etc/passwd", "", "\ud800", "a b", 7, None, ["v1"], "x" * 129, "v2"]
     odd.answers[path] = Answer(200, {}, json.dumps({"tags": tags}).encode())
@@ -520,7 +520,7 @@ def test_tags_that_are_none_are_left_out(always: Chain, odd: Scripted) -> None:
     assert always.get(f"/odd.test{path}").json()["tags"] == []
 
 
-def test_descriptors_that_are_none_are_left_out(always: Chain, odd: Scripted) -> None:
+def test_invalid_descriptors_are_omitted(always: Chain, odd: Scripted) -> None:
     path = f"/v2/odd/descriptors/referrers/{DIGEST}"
     good = {"mediaType": OCI_MANIFEST, "digest": DIGEST, "size": 2, "annotations": {"by": "Zoë"}, "more": 1}
     manifests = [good, 7, None, {}, *({"digest": each} for each in ("v1", [], {}, None, 7, "sha256:x"))]

@@ -77,7 +77,7 @@ async def started(looking: Lookups, client: str, upstream: str, host: str) -> as
     return task
 
 
-async def test_one_lookup_for_all_who_want_it(resolver: Resolver) -> None:
+async def test_concurrent_callers_share_a_lookup(resolver: Resolver) -> None:
     looking = Lookups()
     tasks = [await started(looking, "192.0.2.7", "quay.io", "cdn.example") for _ in range(50)]
     tasks[0].cancel()  # it goes on for the others
@@ -95,14 +95,14 @@ async def test_what_is_not_found(resolver: Resolver) -> None:
         await Lookups().resolve("missing.example", 443, "quay.io")
 
 
-async def test_what_no_resolver_takes() -> None:
-    """The codec that Python has for names raises errors of its own."""
+async def test_names_that_resolvers_do_not_accept() -> None:
+    """Python's codec for host names raises errors of other types."""
     for host in (f"{'a' * 64}.example", "a..example", ".example"):
         with pytest.raises(OSError, match="Not a valid host name"):
             await Lookups().resolve(host, 443, "quay.io")
 
 
-async def test_a_resolver_that_breaks_leaves_nobody_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_resolver_error_reaches_all_callers(monkeypatch: pytest.MonkeyPatch) -> None:
     def breakpoints(*_: Any, **__: Any) -> None:
         raise OverflowError("too large")
 
@@ -119,8 +119,8 @@ async def test_an_address_needs_no_thread(address: str, monkeypatch: pytest.Monk
     assert (await Lookups().resolve(address, 443, "quay.io"))[0][1][:2] == (address, 443)
 
 
-async def test_one_client_causes_few(resolver: Resolver) -> None:
-    """Whichever upstreams it names; other clients are served."""
+async def test_lookups_are_limited_by_client(resolver: Resolver) -> None:
+    """For all upstreams together. Other clients are served."""
     looking = Lookups()
     for number in range(lookups.MAX_LOOKUPS_OF_ONE):
         await started(looking, "192.0.2.7", f"h{number}.example", f"h{number}.example")
@@ -136,8 +136,8 @@ async def test_one_client_causes_few(resolver: Resolver) -> None:
     assert await (await started(looking, "192.0.2.7", "quay.io", "quay.io"))
 
 
-async def test_one_upstream_causes_few(resolver: Resolver) -> None:
-    """Whichever clients it redirects, wherever."""
+async def test_lookups_are_limited_by_upstream(resolver: Resolver) -> None:
+    """For all clients and redirect targets together."""
     looking = Lookups()
     for number in range(lookups.MAX_LOOKUPS_OF_ONE):
         await started(looking, f"192.0.2.{number}", "evil.example", f"h{number}.example")
@@ -149,7 +149,7 @@ async def test_one_upstream_causes_few(resolver: Resolver) -> None:
     assert (failed.value.status, failed.value.headers) == (503, {"retry-after": "10"})
 
 
-async def test_all_together_cause_a_few(resolver: Resolver) -> None:
+async def test_lookups_are_limited_in_total(resolver: Resolver) -> None:
     looking = Lookups()
     for number in range(lookups.MAX_LOOKUPS):
         await started(looking, f"192.0.2.{number}", f"u{number}.example", f"h{number}.example")
@@ -159,7 +159,7 @@ async def test_all_together_cause_a_few(resolver: Resolver) -> None:
     assert len(resolver.asked) == lookups.MAX_LOOKUPS
 
 
-async def test_who_waits_for_a_lookup_waits_as_long_as_for_a_connection(
+async def test_the_time_for_a_lookup_is_that_for_connecting(
     resolver: Resolver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("brokenreg.proxy.http.client._CONNECT", 0.1)
@@ -169,7 +169,7 @@ async def test_who_waits_for_a_lookup_waits_as_long_as_for_a_connection(
 
 
 @pytest.mark.slow
-def test_slow_lookups_stop_neither_pushes_nor_the_end(tmp_path: Path) -> None:
+def test_slow_lookups_delay_neither_pushes_nor_the_shutdown(tmp_path: Path) -> None:
     (tmp_path / "sitecustomize.py").write_text(_SLOW_RESOLVER)
     upstream = "--upstream", "local=http://127.0.0.1:1"  # else the tests' brokenreg is offline
     with (

@@ -51,7 +51,7 @@ def members(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
 
 
 @pytest.mark.parametrize("path", PATHS)
-def test_a_ring_is_refused_at_once(members: Ring, path: str) -> None:
+def test_a_ring_is_refused_immediately(members: Ring, path: str) -> None:
     for first, second in zip(members, [*members[1:], members[0]], strict=True):
         error = error_of(httpx.get(f"{first.url}/v2/org/app/{path}", timeout=PATIENCE), 403)
         assert error["code"] == "DENIED"
@@ -61,7 +61,7 @@ def test_a_ring_is_refused_at_once(members: Ring, path: str) -> None:
 
 @pytest.mark.parametrize("path", PATHS)
 def test_all_members_of_a_ring_asked_at_the_same_moment(members: Ring, path: str) -> None:
-    """None waits for a request of its own that has come to another."""
+    """No member waits for its own request at another member."""
     asking = [*members, *members]
     gate = threading.Barrier(len(asking))
 
@@ -100,7 +100,7 @@ def test_via_is_passed_on(tmp_path: Path) -> None:
 
 
 @given(st.lists(st.text(st.characters(min_codepoint=32, max_codepoint=255), max_size=60), max_size=4))
-def test_any_via_is_read(values: list[str]) -> None:
+def test_any_via_can_be_parsed(values: list[str]) -> None:
     passed_on = ", ".join(parse_via(values, "me"))
     assert passed_on.isascii()
     assert passed_on.isprintable()
@@ -112,7 +112,7 @@ SAYS = b'{"errors": [{"code": "DENIED", "message": " pay\\u001b[31m first \\ud80
 
 
 @pytest.mark.parametrize("status", [401, 403, 404, 400, 500, 429])
-def test_what_an_upstream_says_of_its_error_reaches_the_client(tmp_path: Path, status: int) -> None:
+def test_the_upstreams_error_message_reaches_the_client(tmp_path: Path, status: int) -> None:
     with scripted() as upstream, brokenreg(tmp_path, "--upstream", f"quay.io={upstream.url}") as proxy:
         told = Answer(status, {"retry-after": "900"}, SAYS)
         upstream.answers = {"/v2/a/b/manifests/v1": told, "/v2/a/b/manifests/v2": Answer(status, {}, b"[1]")}

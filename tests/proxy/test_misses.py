@@ -39,7 +39,7 @@ def asked_again(misses: NegativeCache, route: Route) -> weakref.ref[Request]:
 
 
 @pytest.mark.slow
-def test_no_frame_is_kept() -> None:
+def test_no_frame_is_kept_alive() -> None:
     misses, route = NegativeCache(), Route("example.org", "app")
     requests = [missed(misses, route), asked_again(misses, route), asked_again(misses, route)]
     gc.collect()

@@ -71,7 +71,7 @@ def route(path: str, query: str = "", listener: str = "") -> str | None:
         ("/v2/broken/prepared", "ns=docker.io", None),
     ],
 )
-def test_every_way_to_name_one(path: str, query: str, expected: str | None) -> None:
+def test_every_form_of_a_name(path: str, query: str, expected: str | None) -> None:
     assert route(f"{path}/{MANIFEST}", query) == expected
 
 
@@ -114,7 +114,7 @@ def test_one_image_has_one_name(path: str, query: str, listener: str, name: str)
         ("broken/prepared/x", "docker.io", "broken/prepared/x", {"broken/prepared/x"}),
     ],
 )
-def test_what_is_known_by_which_names(name: str, listener: str, repository: str, names: set[str]) -> None:
+def test_all_names_of_a_repository(name: str, listener: str, repository: str, names: set[str]) -> None:
     target = parse_target(f"/v2/{name}/{MANIFEST}", "", (), Base(ALIASES, listener=listener))
     assert target.repository == repository
     assert set(target.names) == names
@@ -123,7 +123,7 @@ def test_what_is_known_by_which_names(name: str, listener: str, repository: str,
 @pytest.mark.parametrize(
     "asked", ["https://quay.io", "user@quay.io", "quay.io/org", "a..b", "quay.io:0", "-"]
 )
-def test_what_is_no_host(asked: str) -> None:
+def test_invalid_hosts(asked: str) -> None:
     error = parse_target(f"/v2/org/app/{MANIFEST}", f"ns={asked}").error
     assert error is not None
     assert (error.status, error.code) == (400, "NAME_INVALID")
@@ -150,8 +150,8 @@ def test_pages_of_tags_lead_to_the_same_image(both: Chain, path: str) -> None:
     assert both.get(link).json()["tags"] == ["v2"]
 
 
-def test_what_was_pushed_wins_and_the_rest_still_comes(both: Chain) -> None:
-    """Of names that contain their upstream; one without a host belongs to whoever has pushed to it."""
+def test_pushed_content_overrides_the_upstream(both: Chain) -> None:
+    """For names that contain their upstream. A short name that was pushed to does not use its upstream."""
     manifest = b'{"schemaVersion": 2, "pushed": "here"}'
     put = httpx.put(f"{both.proxy.url}/v2/quay.io/org/app/manifests/mine", content=manifest)
     assert put.status_code == 201
@@ -171,8 +171,8 @@ def until_cached(both: Chain, digest: str) -> None:
 
 
 @pytest.mark.parametrize("source", ["org/app", "quay.io/org/app", "org/app&ns=quay.io"])
-def test_what_is_cached_can_be_mounted(both: Chain, source: str) -> None:
-    """As docker asks, when it pushes what it has pulled from here: nothing is sent again."""
+def test_cached_blobs_can_be_mounted(both: Chain, source: str) -> None:
+    """As docker requests it when it pushes a pulled image: no blob is sent again."""
     digest = digest_of(b"layer")
     until_cached(both, digest)
     name = source.translate({ord(letter): "-" for letter in "/.&="})
@@ -184,7 +184,7 @@ def test_what_is_cached_can_be_mounted(both: Chain, source: str) -> None:
     assert httpx.post(both.proxy.url + url.replace("app", "none")).status_code == 202
 
 
-def test_what_is_cached_is_mounted_in_the_namespace_that_names_it(both: Chain) -> None:
+def test_cached_blobs_are_mounted_into_the_requested_namespace(both: Chain) -> None:
     digest = digest_of(b"layer")
     until_cached(both, digest)
     for target, source, status in (
@@ -228,7 +228,7 @@ def test_names_that_paths_have_already(name: str, option: str, tmp_path: Path) -
     assert "Traceback" not in done.stderr
 
 
-def test_a_blob_that_no_manifest_names_is_asked_of_nobody(both: Chain) -> None:
+def test_a_blob_without_a_manifest_is_not_requested_upstream(both: Chain) -> None:
     head = httpx.head(f"{both.proxy.url}/v2/org/app/blobs/sha256:{'0' * 64}")
     assert head.status_code == 404
     assert not both.asked("endpoint:blob method:HEAD")

@@ -64,7 +64,7 @@ def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Both]:
 
 
 @EACH
-def test_what_is_pushed_by_one_way_comes_by_every_other(both: Both, way: Way) -> None:
+def test_content_that_is_pushed_with_one_name_is_found_with_all(both: Both, way: Way) -> None:
     manifest = f'{{"schemaVersion": 2, "by": "{way.said}"}}'.encode()
     tag = way.said.replace(" ", "-").replace(",", "")
     assert both.http.put(both.url(way, f"manifests/{tag}"), content=manifest).status_code == 201
@@ -76,7 +76,7 @@ def test_what_is_pushed_by_one_way_comes_by_every_other(both: Both, way: Way) ->
 
 
 @EACH
-def test_a_blob_is_found_where_it_was_asked_for(both: Both, way: Way) -> None:
+def test_a_blob_is_found_by_its_requested_name(both: Both, way: Way) -> None:
     put = both.http.post(both.url(way, f"blobs/uploads/?digest={digest_of(CONTENT)}"), content=CONTENT)
     expected = both.url(way, f"blobs/{digest_of(CONTENT)}")
     assert (put.status_code, put.headers["location"]) == (201, expected.partition(put.url.netloc.decode())[2])
@@ -108,7 +108,7 @@ def test_a_rule_and_a_filter_mean_it(both: Both, way: Way, glob: str) -> None:
 
 
 def test_a_rule_counts_it_once(both: Both) -> None:
-    """`times: 2` for each repository: the third request is served, by whatever way it comes."""
+    """With `times: 2` per repository, the third request is served in any form of the name."""
     fault = {"type": "error", "status": 418}
     rule = {"match": {"endpoint": "tags"}, "fault": fault, "times": 2, "per": "repository"}
     both.http.put(both.url(WAYS[0], "manifests/counted"), content=b"{}").raise_for_status()
@@ -121,7 +121,7 @@ def test_a_rule_counts_it_once(both: Both) -> None:
 
 
 def test_a_name_without_a_host_is_our_own(both: Both) -> None:
-    """Where no listener says whose it is, `hello` and `library/hello` are two."""
+    """At a listener that does not stand for a registry, `hello` and `library/hello` differ."""
     own = f"{both.running.url}/v2/hello/manifests/own"
     both.http.put(own, content=b"{}").raise_for_status()
     try:
@@ -134,8 +134,8 @@ def test_a_name_without_a_host_is_our_own(both: Both) -> None:
 
 
 @EACH
-def test_a_mount_reads_both_names_alike(both: Both, way: Way) -> None:
-    """`from` is written as the request's own name is, and means the same there."""
+def test_a_mount_resolves_both_names_alike(both: Both, way: Way) -> None:
+    """`from` is resolved in the same way as the request's own name."""
     content = f"mounted: {way.said}".encode()
     digest = digest_of(content)
     put = both.http.post(both.url(WAYS[1], f"blobs/uploads/?digest={digest}"), content=content)
@@ -147,8 +147,8 @@ def test_a_mount_reads_both_names_alike(both: Both, way: Way) -> None:
     assert mounted.headers["location"] == httpx.URL(both.url(other, f"blobs/{digest}")).raw_path.decode()
 
 
-def test_a_mount_from_our_own_is_from_nowhere_else(both: Both) -> None:
-    """Without a host, at a listener that stands for none, nobody's `library/hello` is meant."""
+def test_a_mount_from_a_short_name_is_not_from_docker_io(both: Both) -> None:
+    """At a listener that does not stand for a registry, `library/hello` is not docker.io's."""
     content = b"not yours"
     digest = digest_of(content)
     put = both.http.post(both.url(WAYS[1], f"blobs/uploads/?digest={digest}"), content=content)

@@ -40,7 +40,7 @@ def test_links(link: str | None, page: str | None) -> None:
 
 
 @given(st.text(st.characters(max_codepoint=0xFF)) | st.text('<>;,"= rel=next?&'))
-def test_whatever_comes_it_is_a_query_on_our_path(link: str) -> None:
+def test_any_link_becomes_a_query_on_our_path(link: str) -> None:
     page = next_page(SOURCE, ASKED, link)
     if page is not None:
         assert page.startswith("tags/list?")

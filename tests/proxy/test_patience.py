@@ -28,7 +28,7 @@ def sequence(*told: str | None) -> list[float | None]:
     return [next_wait(each) for each in told]
 
 
-def test_what_is_waited_for() -> None:
+def test_waits_by_retry_after() -> None:
     assert sequence(None, None, None, None) == [2, 4, 8, None]
     assert sequence(*["1"] * 5) == [1, 1, 1, 1, None]
     assert sequence("12", "8", "1") == [12, 8, None]
@@ -45,7 +45,7 @@ def test_what_is_waited_for() -> None:
         "Mon, 01 Jan 99999999999 00:00:00 GMT",
     ],
 )  # fmt: skip
-def test_what_says_nothing(told: str) -> None:
+def test_waits_without_retry_after(told: str) -> None:
     assert sequence(told) == [2]
 
 
@@ -65,7 +65,7 @@ def test_a_date(zone: str) -> None:
         st.text() | st.from_regex(r"\w{3}, \d{1,12} \w{3} \d{1,12} \d{1,12}:\d\d:\d\d .{0,9}"), max_size=9
     )
 )
-def test_it_never_waits_longer_nor_more_often(told: list[str]) -> None:
+def test_the_total_wait_and_the_tries_are_limited(told: list[str]) -> None:
     waited = [each for each in sequence(*told) if each is not None]
     assert all(each >= 0 for each in waited)
     assert sum(waited) <= 20
@@ -86,7 +86,7 @@ def proxy(upstream: Scripted, tmp_path_factory: pytest.TempPathFactory) -> Itera
 
 
 @pytest.mark.slow
-def test_a_429_that_passes_is_none_to_the_client(upstream: Scripted, proxy: Brokenreg) -> None:
+def test_clients_do_not_see_a_429_that_passes(upstream: Scripted, proxy: Brokenreg) -> None:
     path = "/v2/a/passing/manifests/v1"
     busy = Answer(429, {"retry-after": "1"})
     answers = itertools.chain([busy, Answer(429, {"retry-after": "0"})], itertools.repeat(MANIFEST))
@@ -104,12 +104,12 @@ def test_a_429_that_passes_is_none_to_the_client(upstream: Scripted, proxy: Brok
 
 
 @pytest.mark.parametrize("told", [None, "", "\x1b[31m99", "9" * 30_000, "60\xe9", "<script>"])
-def test_what_is_no_retry_after_is_not_passed_on(told: str | None) -> None:
+def test_an_invalid_retry_after_is_not_passed_on(told: str | None) -> None:
     assert UpstreamStatusError.too_many_requests("quay.io", told).headers == {}
 
 
 @pytest.mark.parametrize("told", ["60", "Sun, 06 Nov 1994 08:49:37 GMT", "Sunday, 06-Nov-94 08:49:37 GMT"])
-def test_what_is_a_retry_after_is(told: str) -> None:
+def test_a_valid_retry_after_is_passed_on(told: str) -> None:
     assert UpstreamStatusError.too_many_requests("quay.io", told).headers == {"retry-after": told}
 
 

@@ -15,7 +15,7 @@ KEPT = 128
 """Upstreams to which connections are kept at once."""
 
 
-async def test_connections_to_upstreams_that_nobody_asks_any_more_are_closed() -> None:
+async def test_connections_to_unused_upstreams_are_closed() -> None:
     names = [f"upstream{number}" for number in range(KEPT + 2)]
     async with Listening.at() as server, asking(dict.fromkeys(names, server.url)) as client:
         gc.disable()  # which would close some sooner or later
@@ -36,7 +36,7 @@ async def test_connections_to_upstreams_that_nobody_asks_any_more_are_closed() -
 
 
 @pytest.mark.slow
-async def test_no_connection_in_use_is_closed_and_their_number_has_an_end() -> None:
+async def test_used_connections_stay_open_and_are_limited() -> None:
     names = [f"upstream{number}" for number in range(KEPT + 1)]
     async with Listening.at() as server, asking(dict.fromkeys(names, server.url)) as client:
         going_on, reading = asyncio.Event(), asyncio.Semaphore(0)
@@ -69,7 +69,7 @@ async def test_a_connection_is_used_again() -> None:
 
 
 async def test_no_cookie_is_kept() -> None:
-    """What one pull has brought does not go with another."""
+    """A cookie from one pull is not sent with another."""
     answer = OK.replace(b"\r\n", b"\r\nSet-Cookie: who=somebody; Path=/\r\n", 1)
     async with Listening.at(answer) as server, asking({"upstream": server.url}) as client:
         for _ in range(2):

@@ -55,7 +55,7 @@ from brokenreg.proxy.auth.realms import is_named, may_see_credentials
         ("https://10.0.0.1", "https://10.9.0.1/token", False),
     ],
 )
-async def test_who_may_see_credentials(upstream: str, realm: str, expected: bool) -> None:
+async def test_which_realms_get_credentials(upstream: str, realm: str, expected: bool) -> None:
     assert await may_see_credentials(httpx.URL(upstream), httpx.URL(realm)) is expected
 
 

@@ -54,9 +54,7 @@ def check_names_the_target(problem: UpstreamError, host: str) -> None:
 
 
 @pytest.mark.parametrize(("answer", "kind", "status"), FAILURES)
-async def test_what_a_redirect_leads_to_fails_in_its_own_name(
-    answer: bytes, kind: type[UpstreamError], status: int
-) -> None:
+async def test_errors_name_the_redirect_target(answer: bytes, kind: type[UpstreamError], status: int) -> None:
     async with (
         Listening.at(answer, closes=True) as cdn,
         Listening.at(place(cdn.host)) as upstream,
@@ -68,7 +66,7 @@ async def test_what_a_redirect_leads_to_fails_in_its_own_name(
     assert failed.value.status == status
 
 
-async def test_a_redirect_to_where_nobody_is() -> None:
+async def test_a_redirect_to_a_closed_port() -> None:
     with socket.socket() as bound:
         bound.bind(("127.0.0.1", 0))  # and it does not listen
         host = f"127.0.0.1:{bound.getsockname()[1]}"
@@ -84,7 +82,7 @@ async def test_a_redirect_to_where_nobody_is() -> None:
 
 
 @pytest.mark.parametrize("port", [-5, 0, 65536, 65536 + 80, 99999])
-async def test_a_redirect_to_what_is_no_port(port: int) -> None:
+async def test_a_redirect_to_an_invalid_port(port: int) -> None:
     async with (
         Listening.at(redirect(f"http://127.0.0.1:{port}/")) as upstream,
         asking({"quay.io": upstream.url}) as client,
@@ -94,7 +92,7 @@ async def test_a_redirect_to_what_is_no_port(port: int) -> None:
 
 
 async def test_a_redirect_to_ourselves_by_a_port_that_is_too_large() -> None:
-    """The system takes 65,616 for 80, so the policy would judge another port than is connected to."""
+    """The system treats 65,616 as 80, so the policy would check another port than the connection uses."""
     async with Listening.at() as ourselves:
         host, _, port = ourselves.host.partition(":")
         policy = AddressPolicy(lambda: [(host, int(port))], beyond_loopback=False)
@@ -113,7 +111,7 @@ async def test_a_redirect_to_ourselves_by_a_port_that_is_too_large() -> None:
     [b"", b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabc"],
     ids=["no answer", "an answer that stops"],
 )
-async def test_a_redirect_to_where_nothing_comes_from(answer: bytes) -> None:
+async def test_a_redirect_to_a_silent_server(answer: bytes) -> None:
     async with (
         Listening.at(answer) as cdn,
         Listening.at(place(cdn.host)) as upstream,
@@ -125,10 +123,8 @@ async def test_a_redirect_to_where_nothing_comes_from(answer: bytes) -> None:
 
 
 @pytest.mark.parametrize(("answer", "kind", "status"), FAILURES)
-async def test_what_the_upstream_itself_fails_at(
-    answer: bytes, kind: type[UpstreamError], status: int
-) -> None:
-    """It goes by its name; where it stands is told where the network fails."""
+async def test_failures_of_the_upstream_itself(answer: bytes, kind: type[UpstreamError], status: int) -> None:
+    """Errors use its name, and network errors also its host."""
     async with Listening.at(answer, closes=True) as upstream, asking({"quay.io": upstream.url}) as client:
         with pytest.raises(kind) as failed:
             await get(client, "quay.io")
@@ -137,7 +133,7 @@ async def test_what_the_upstream_itself_fails_at(
     assert (f"quay.io (at {upstream.host})" in failed.value.message) is (kind is UpstreamUnreachableError)
 
 
-async def test_a_circle_of_redirects() -> None:
+async def test_a_redirect_loop() -> None:
     async with Listening.at() as upstream, asking({"quay.io": upstream.url}) as client:
         upstream.answer = redirect(upstream.url)
         with pytest.raises(UpstreamContentError, match=r"quay\.io redirects too many times"):
@@ -145,7 +141,7 @@ async def test_a_circle_of_redirects() -> None:
         assert len(upstream.requests) == 11
 
 
-async def test_a_redirect_to_no_web() -> None:
+async def test_a_redirect_to_another_scheme() -> None:
     place = redirect("ftp://robot:s3cret@elsewhere.example/")
     async with Listening.at(place) as upstream, asking({"quay.io": upstream.url}) as client:
         with pytest.raises(UpstreamContentError, match="over ftp: use http or https") as failed:
@@ -210,7 +206,7 @@ class Pretending(AddressPolicy):
 async def test_how_near_a_redirect_may_lead(
     upstream_at: str, leads_to: str, nearer: bool, beyond_loopback: bool
 ) -> None:
-    """To a private network from outside only while nobody but this machine reaches us."""
+    """A public upstream may redirect to a private network only if brokenreg listens on loopback."""
     policy = Pretending(list, beyond_loopback)
     async with (
         Listening.at(address=leads_to) as target,
@@ -239,8 +235,8 @@ async def test_no_redirect_from_elsewhere_leads_to_this_machine(upstream_at: str
 
 
 @pytest.mark.parametrize("spelling", ["127.1", "localhost", "[::ffff:127.0.0.1]", "2130706433"])
-async def test_however_this_machine_is_spelled(spelling: str) -> None:
-    """What `--upstream` names by any spelling may lead to other ports of it."""
+async def test_loopback_in_every_spelling(spelling: str) -> None:
+    """An upstream that `--upstream` places on loopback may use its other ports, in any spelling."""
     async with Listening.at() as target, Listening.at(redirect(target.url)) as upstream:
         port = upstream.host.partition(":")[2]
         async with asking({"local": f"http://{spelling}:{port}"}) as client:
@@ -257,13 +253,13 @@ async def test_however_this_machine_is_spelled(spelling: str) -> None:
         "http://256.1.1.1/",
     ],
 )
-async def test_a_redirect_to_what_is_no_host(place: str) -> None:
+async def test_a_redirect_to_an_invalid_host(place: str) -> None:
     async with Listening.at(redirect(place)) as upstream, asking({"quay.io": upstream.url}) as client:
         with pytest.raises(UpstreamContentError, match=r"quay\.io redirects to an invalid URL"):
             await get(client, "quay.io")
 
 
-async def test_a_redirect_to_a_name_that_no_resolver_takes() -> None:
+async def test_a_redirect_to_a_name_that_resolvers_do_not_accept() -> None:
     place = redirect(f"https://{'a' * 64}.example/")
     async with Listening.at(place) as upstream, asking({"quay.io": upstream.url}) as client:
         with pytest.raises(UpstreamUnreachableError, match="Not a valid host name"):
@@ -277,7 +273,7 @@ async def test_a_redirect_to_a_name_that_no_resolver_takes() -> None:
         "[::ffff:0177.0.0.1]", "xn--a", "xn--zzzzzz.example", f"{'a' * 64}.example",
     ],
 )  # fmt: skip
-async def test_an_upstream_that_is_no_host(name: str) -> None:
+async def test_an_upstream_with_an_invalid_host(name: str) -> None:
     assert is_upstream(name), "the form alone does not tell"
     async with asking({}) as client:
         with pytest.raises(UpstreamNameError) as failed:
@@ -289,7 +285,7 @@ async def test_an_upstream_that_is_no_host(name: str) -> None:
 @pytest.mark.parametrize(
     "name", ["127.1", "2130706433", "0x7f000001", "0x7f.0.0.1", "017700000001", "0", "2852039166", "[::1]"]
 )
-async def test_an_odd_spelling_is_judged_by_what_it_resolves_to(name: str) -> None:
+async def test_an_unusual_spelling_is_checked_after_resolution(name: str) -> None:
     async with asking({}) as client:
         with pytest.raises(UpstreamForbiddenError):
             await get(client, name)

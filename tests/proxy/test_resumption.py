@@ -56,7 +56,7 @@ def cut(
 
 
 def test_as_often_as_needed(odd: Scripted, proxy: Brokenreg) -> None:
-    """Forty requests, each of which brings something."""
+    """Forty requests, each of which makes some progress."""
     blob = random.randbytes(40 * STEP - 5)
     path = serve(odd, cut(200, 0, blob), lambda begin, blob: cut(206, begin, blob), blob)
     assert both(proxy).get(path).content == blob
@@ -73,8 +73,8 @@ def test_not_without_progress(odd: Scripted, proxy: Brokenreg) -> None:
     assert timeline_of(proxy, blob).count(f"continues at byte {STEP}:") == 5
 
 
-def test_a_little_is_not_enough_for_a_blob_that_nobody_awaits(odd: Scripted, proxy: Brokenreg) -> None:
-    """Else an upstream could keep brokenreg busy for ever, a byte at a time."""
+def test_little_progress_is_not_enough_without_clients(odd: Scripted, proxy: Brokenreg) -> None:
+    """Otherwise an upstream could keep brokenreg busy forever with single bytes."""
     blob = random.randbytes(3 * STEP)
     has_left = threading.Event()
 
@@ -100,7 +100,7 @@ def until(is_so: Callable[[], bool]) -> None:
         time.sleep(0.01)
 
 
-def test_what_is_beyond_a_full_disk_is_resumed_too(odd: Scripted, tmp_path: Path) -> None:
+def test_the_rest_beyond_a_full_disk_is_resumed_too(odd: Scripted, tmp_path: Path) -> None:
     blob = random.randbytes(3 * MIB)
     path = serve(odd, cut(200, 0, blob), lambda begin, blob: cut(206, begin, blob), blob)
     with (
@@ -164,7 +164,7 @@ LIES: list[tuple[str, Ranges, str]] = [
 
 
 @pytest.mark.parametrize(("ranges", "reason"), [each[1:] for each in LIES], ids=[each[0] for each in LIES])
-def test_ranges_that_lie(odd: Scripted, proxy: Brokenreg, ranges: Ranges, reason: str) -> None:
+def test_invalid_ranges(odd: Scripted, proxy: Brokenreg, ranges: Ranges, reason: str) -> None:
     blob = random.randbytes(3 * STEP)
     path = serve(odd, cut(200, 0, blob, etag='"one"'), ranges, blob)
     cut_after(proxy, path)
@@ -173,10 +173,10 @@ def test_ranges_that_lie(odd: Scripted, proxy: Brokenreg, ranges: Ranges, reason
     assert len(odd.asked) == 2
 
 
-def test_a_body_of_untold_length_goes_on_until_the_size_of_its_descriptor(
+def test_a_body_of_unknown_length_is_resumed_up_to_its_described_size(
     odd: Scripted, proxy: Brokenreg
 ) -> None:
-    """Its end cannot be told from a cut; a manifest can."""
+    """Its end looks like a cut, but a manifest gives the size."""
     blob = random.randbytes(3 * STEP)
     first = Answer(200, {}, blob[:STEP], chunked=True)
     path = serve(odd, first, lambda begin, blob: Answer(206, range_of(begin, blob), blob[begin:]), blob)
@@ -189,8 +189,8 @@ def range_of(begin: int, blob: bytes) -> dict[str, str]:
     return {"content-range": f"bytes {begin}-{len(blob) - 1}/{len(blob)}"}
 
 
-def test_an_end_that_nobody_told(odd: Scripted, proxy: Brokenreg) -> None:
-    """A chunked body whose last chunk is missing, and 416 for what would follow: it was whole."""
+def test_a_complete_body_without_its_last_chunk(odd: Scripted, proxy: Brokenreg) -> None:
+    """A chunked body without its last chunk. The 416 for the next range shows that it was complete."""
     blob = random.randbytes(STEP)
     first = Answer(200, {"transfer-encoding": "chunked"}, b"%x\r\n%b\r\n" % (len(blob), blob))
     end = Answer(416, {"content-range": f"bytes */{len(blob)}"}, bytes(2 * MIB))

@@ -52,7 +52,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
 
 @pytest.mark.parametrize("fault", ["redirect", "redirect_hops-3"])
 def test_of_a_listener_that_stands_for_a_registry(world: World, fault: str) -> None:
-    """`hello` is docker.io's `library/hello` there alone."""
+    """Only there, `hello` is docker.io's `library/hello`."""
     url = world.redirected(f"{world.mirror}/v2/broken/with/{fault}/hello/{BLOB}")
     assert not url.startswith(world.mirror)
     assert world.http.get(url, follow_redirects=True).content == LAYER
@@ -87,7 +87,7 @@ def test_of_a_listener_is_part_of_the_signature(world: World) -> None:
 
 
 def test_of_what_is_pushed(world: World) -> None:
-    """Each step there, and a mount from a repository of the same registry."""
+    """All steps of a push, and a mount from a repository of the same registry."""
     begun = world.http.post(f"{world.mirror}/v2/{WITH}_endpoint-upload/app/blobs/uploads/")
     session = world.http.post(begun.headers["location"])
     assert session.status_code == 202

@@ -81,7 +81,7 @@ def everything(running: Brokenreg) -> str:
 
 @pytest.mark.parametrize("entry", [password(), identity()], ids=["password", "identity token"])
 def test_a_private_image(tmp_path: Path, entry: dict[str, str]) -> None:
-    """One token for all that is pulled from a repository; another one for another."""
+    """All pulls from a repository use one token; another repository needs another one."""
     with real(tmp_path, entry) as (upstream, proxy):
         for name in ("org/private", "org/other"):
             upstream.push(name, "v1", image(b"{}", b"layer"), b"{}", b"layer")
@@ -99,7 +99,7 @@ def test_a_private_image(tmp_path: Path, entry: dict[str, str]) -> None:
 
 
 def test_no_other_port_of_this_machine_sees_a_password(tmp_path: Path) -> None:
-    """It may be anybody's. `--upstream-realm` says which one is meant."""
+    """It may belong to another user. `--upstream-realm` allows it."""
     with token(tmp_path / "upstream") as upstream:
         upstream.push("org/private", "v1", MANIFEST, b"{}")
         assert upstream.tokens is not None
@@ -112,7 +112,7 @@ def test_no_other_port_of_this_machine_sees_a_password(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("entry", [password("wrong"), identity(EXPIRED)], ids=["password", "identity token"])
-def test_what_the_service_does_not_take(tmp_path: Path, entry: dict[str, str]) -> None:
+def test_credentials_that_the_service_refuses(tmp_path: Path, entry: dict[str, str]) -> None:
     with real(tmp_path, entry) as (upstream, proxy):
         upstream.push("org/private", "v1", MANIFEST, b"{}")
         response = get(proxy, "/quay.io/v2/org/private/manifests/v1")
@@ -180,7 +180,7 @@ FAILURES: list[tuple[dict[str, Any], int, str, str]] = [
 @pytest.mark.slow
 @pytest.mark.parametrize(("fault", "status", "code", "words"), FAILURES, ids=str)
 def test_a_service_that_fails(both: Chain, fault: dict[str, Any], status: int, code: str, words: str) -> None:
-    """It is asked once, and its failure is remembered by nobody."""
+    """It gets one request, and its failure is not remembered."""
     path = f"/quay.io/v2/org/failing-{next(_names)}/manifests/v1"
     both.rule(fault, "token")
     response = both.get(path)
@@ -227,10 +227,10 @@ def test_a_token_by_either_name(both: Chain, form: str) -> None:
     ],
     ids=str,
 )
-def test_what_is_cached_while_the_service_fails(
+def test_cached_content_while_the_service_fails(
     both: Chain, fault: dict[str, Any], cache: str | None
 ) -> None:
-    """It is stale where that may pass; whoever is let in no more gets nothing."""
+    """Content is served stale if the failure is temporary, but not if access is denied."""
     name = f"org/cached-{next(_names)}"
     push(both.upstream, name, "v1")
     assert both.get(f"/v2/{name}/manifests/v1").content == MANIFEST
@@ -312,7 +312,7 @@ NO_TOKENS: dict[str, tuple[Answer, str]] = {
 
 
 @pytest.mark.parametrize(("answer", "words"), NO_TOKENS.values(), ids=NO_TOKENS.keys())
-def test_an_answer_that_is_no_token(both: Chain, odd: Scripted, answer: Answer, words: str) -> None:
+def test_invalid_tokens(both: Chain, odd: Scripted, answer: Answer, words: str) -> None:
     error = error_of(ask_odd(both, odd, answer), 502)
     assert error["code"] == "UNAVAILABLE"
     assert f"{odd.url.removeprefix('http://')} (the token service of odd.test) {words}" in error["message"]
@@ -323,8 +323,8 @@ def test_an_answer_that_is_no_token(both: Chain, odd: Scripted, answer: Answer, 
     "lifetime",
     ["0", "-1", "1.5", "1e999", "NaN", "-Infinity", "true", '"300"', "null", "[]", "9" * 400],
 )
-def test_a_lifetime_that_is_none(both: Chain, odd: Scripted, lifetime: str) -> None:
-    """The token is good for a minute then."""
+def test_invalid_lifetimes(both: Chain, odd: Scripted, lifetime: str) -> None:
+    """The token is then valid for a minute."""
     granted = Answer(200, JSON, f'{{"token": "{TOKEN}", "expires_in": {lifetime}}}'.encode())
     assert ask_odd(both, odd, granted).content == MANIFEST
     path = next(target for method, target in odd.asked if method == "GET")
@@ -333,7 +333,7 @@ def test_a_lifetime_that_is_none(both: Chain, odd: Scripted, lifetime: str) -> N
 
 
 @pytest.mark.slow
-def test_a_retry_after_that_no_header_can_hold(both: Chain, odd: Scripted) -> None:
+def test_a_retry_after_that_is_invalid_in_a_header(both: Chain, odd: Scripted) -> None:
     in_japanese = "\u65e5".encode().decode("latin-1")
     response = ask_odd(both, odd, Answer(429, {"retry-after": in_japanese}))
     assert error_of(response, 429)["code"] == "TOOMANYREQUESTS"
@@ -341,15 +341,15 @@ def test_a_retry_after_that_no_header_can_hold(both: Chain, odd: Scripted) -> No
 
 
 def test_an_identity_token_that_has_expired(both: Chain, odd: Scripted) -> None:
-    """The standard wants 400 then (RFC 6749, section 5.2), which is no failure of the service."""
+    """The standard requires a 400 (RFC 6749, section 5.2), which is not a failure of the service."""
     grant = Answer(400, JSON, b'{"error": "invalid_grant", "error_description": "expired"}')
     assert "docker login odd.test" in error_of(ask_odd(both, odd, grant), 401)["message"]
     wrong = Answer(400, JSON, b'{"error": "invalid_request"}')
     assert "responded with 400" in error_of(ask_odd(both, odd, wrong), 502)["message"]
 
 
-def test_an_identity_token_goes_where_it_is_asked_for_and_no_further(both: Chain, odd: Scripted) -> None:
-    """For what we want, whatever the challenge wants."""
+def test_an_identity_token_is_sent_only_for_pulls_of_the_repository(both: Chain, odd: Scripted) -> None:
+    """The scope is that of the pull, whatever the challenge requires. Redirects are not followed."""
     forms = []
 
     def service(received: Received) -> Answer:
@@ -383,14 +383,14 @@ def test_an_identity_token_goes_where_it_is_asked_for_and_no_further(both: Chain
         "https://xn--zzzzzz.example/token",
     ],
 )
-def test_a_realm_that_is_none(both: Chain, odd: Scripted, realm: str) -> None:
+def test_invalid_realms(both: Chain, odd: Scripted, realm: str) -> None:
     error = error_of(ask_odd(both, odd, Answer(500), realm), 502)
     assert error["message"] == "odd.test names an invalid token service"
     assert len(odd.asked) == 1
 
 
 async def test_a_service_that_is_slow_without_end(both: Chain, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each byte in time, and never all of them."""
+    """Each byte arrives in time, but the body never ends."""
     monkeypatch.setattr("brokenreg.proxy.auth.authorization._TIMEOUT", 0.3)
     both.rule({"type": "drip", "every": "50ms"}, "token")
     route = Route("quay.io", "org/slow")
@@ -410,8 +410,10 @@ async def test_a_service_that_is_slow_without_end(both: Chain, monkeypatch: pyte
 
 
 @pytest.mark.slow
-def test_no_word_of_a_secret(odd: Scripted, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    """Neither in what the log, the control API and the terminal tell, nor in what a client is told."""
+def test_no_output_contains_a_secret(
+    odd: Scripted, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Neither the log, the control API and the terminal nor responses contain one."""
     config = home(tmp_path, odd_test=identity(), other_test=password())
     where = ("--upstream", f"odd.test={odd.url}", "--upstream", f"other.test={odd.url}", "--tag-ttl", "0s")
     services = [

@@ -36,7 +36,7 @@ class Service:
 
 
 @pytest.mark.parametrize(("lifetime", "kept"), [(300.0, 300.0), (60.0, 60.0), (1.0, 60.0), (-5.0, 60.0)])
-async def test_kept_for_its_time_and_never_below_a_minute(lifetime: float, kept: float) -> None:
+async def test_a_token_is_kept_for_its_lifetime_and_at_least_a_minute(lifetime: float, kept: float) -> None:
     service = Service(lifetime)
     assert await service.obtain() == "Bearer 1"
     service.now = kept - 0.1
@@ -46,14 +46,14 @@ async def test_kept_for_its_time_and_never_below_a_minute(lifetime: float, kept:
     assert await service.obtain() == "Bearer 2"
 
 
-async def test_kept_for_one_scope_of_one_upstream() -> None:
+async def test_a_token_is_kept_by_upstream_and_scope() -> None:
     service = Service()
     await service.obtain()
     assert service.cache.get(("quay.io", "repository:org/other:pull")) is None
     assert service.cache.get(("ghcr.io", KEY[1])) is None
 
 
-async def test_dropped_if_refused_but_not_a_newer_one() -> None:
+async def test_a_refused_token_is_dropped_but_not_a_newer_one() -> None:
     service = Service()
     assert await service.obtain() == "Bearer 1"
     service.cache.drop(KEY, "Bearer 1")
@@ -62,7 +62,7 @@ async def test_dropped_if_refused_but_not_a_newer_one() -> None:
     assert await service.obtain() == "Bearer 2"
 
 
-async def test_asked_for_once_by_all_even_if_the_first_leaves() -> None:
+async def test_a_shared_request_continues_if_its_first_caller_is_cancelled() -> None:
     service = Service()
     service.open.clear()
     waiting = [asyncio.create_task(service.obtain()) for _ in range(10)]
@@ -77,7 +77,7 @@ async def test_asked_for_once_by_all_even_if_the_first_leaves() -> None:
     assert service.asked == 1
 
 
-async def test_a_failure_is_everybodys_and_not_kept() -> None:
+async def test_a_failure_reaches_all_callers_and_is_not_kept() -> None:
     service = Service()
 
     async def fail() -> Grant:
@@ -90,7 +90,7 @@ async def test_a_failure_is_everybodys_and_not_kept() -> None:
     assert await service.obtain() == "Bearer 2"
 
 
-async def test_there_are_never_too_many() -> None:
+async def test_the_number_of_tokens_is_limited() -> None:
     cache = TokenCache()
 
     async def work() -> Grant:

@@ -67,7 +67,7 @@ def maybe(request: pytest.FixtureRequest, authority: trustme.CA) -> trustme.CA |
 
 
 async def test_a_connection_is_used_again(maybe: trustme.CA | None) -> None:
-    """Also after TLS has sent what nobody asked for: session tickets."""
+    """Also after TLS has sent session tickets."""
     connections = 0
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -82,8 +82,8 @@ async def test_a_connection_is_used_again(maybe: trustme.CA | None) -> None:
     assert connections == 1
 
 
-async def test_not_if_it_says_what_nobody_asked(maybe: trustme.CA | None) -> None:
-    """A 408 on an idle connection is nobody's answer."""
+async def test_a_connection_with_surplus_bytes_is_not_used_again(maybe: trustme.CA | None) -> None:
+    """A 408 on an idle connection is not the response to the next request."""
     connections = 0
     said = asyncio.Event()
 
@@ -108,8 +108,8 @@ async def test_not_if_it_says_what_nobody_asked(maybe: trustme.CA | None) -> Non
     assert connections == 2
 
 
-async def test_a_big_body_both_ways(maybe: trustme.CA | None) -> None:
-    """More than sockets hold: reading and writing wait for each other."""
+async def test_a_long_body_in_both_directions(maybe: trustme.CA | None) -> None:
+    """The bodies exceed the sockets' buffers, so that reading and writing alternate."""
     content = bytes(range(256)) * (1 << 15)
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -123,7 +123,7 @@ async def test_a_big_body_both_ways(maybe: trustme.CA | None) -> None:
         assert (await asking.post(url, content=content)).content == content
 
 
-async def test_requests_that_are_cancelled_leave_no_place_taken(maybe: trustme.CA | None) -> None:
+async def test_cancelled_requests_free_their_place(maybe: trustme.CA | None) -> None:
     asked = asyncio.Semaphore(0)
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -145,7 +145,7 @@ async def test_requests_that_are_cancelled_leave_no_place_taken(maybe: trustme.C
         assert (await asking.get(url)).text == "ok"
 
 
-async def test_a_handshake_that_never_ends_is_late(authority: trustme.CA) -> None:
+async def test_a_handshake_that_never_ends_times_out(authority: trustme.CA) -> None:
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read()
 

@@ -64,7 +64,7 @@ def short(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("brokenreg.proxy.cache.fill_limits.ABANDONED_SECONDS", SECONDS)
 
 
-async def test_one_that_brings_almost_nothing_is_given_up(
+async def test_a_download_with_almost_no_progress_is_abandoned(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with cached(tmp_path, [HEAD]) as blobs:
@@ -78,13 +78,15 @@ async def test_one_that_brings_almost_nothing_is_given_up(
     )
 
 
-async def test_one_that_somebody_awaits_goes_on(tmp_path: Path) -> None:
+async def test_a_download_with_clients_continues(tmp_path: Path) -> None:
     async with cached(tmp_path, PIECES) as blobs, opened(blobs) as fill:
         await end(blobs)
         assert fill.is_kept
 
 
-async def test_one_that_comes_fast_enough_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_download_that_is_fast_enough_continues(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("brokenreg.proxy.cache.fill_limits.MIN_PROGRESS", 0)
     async with cached(tmp_path, PIECES) as blobs:
         async with opened(blobs) as fill:

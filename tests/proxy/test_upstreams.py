@@ -18,7 +18,7 @@ ACCEPT = {"accept": OCI_MANIFEST}
 
 
 @pytest.mark.parametrize(("serving", "status"), [(plain, 200), (htpasswd, 401), (token, 401), (tls, 200)])
-def test_what_nobody_in_particular_sees(
+def test_what_anonymous_clients_get(
     tmp_path: Path, serving: Callable[[Path], AbstractContextManager[Upstream]], status: int
 ) -> None:
     with serving(tmp_path / "upstream") as upstream:

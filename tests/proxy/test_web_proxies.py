@@ -58,7 +58,7 @@ def client_side(authority: trustme.CA) -> ssl.SSLContext:
 
 
 @pytest.mark.parametrize("kind", ["http", "https"])
-async def test_an_upstream_without_tls_is_reached_by_connect_alone(kind: str, authority: trustme.CA) -> None:
+async def test_an_upstream_without_tls_is_reached_only_by_connect(kind: str, authority: trustme.CA) -> None:
     own = server_side(authority, "127.0.0.1") if kind == "https" else None
     async with (
         Listening.at() as upstream,
@@ -72,7 +72,7 @@ async def test_an_upstream_without_tls_is_reached_by_connect_alone(kind: str, au
 
 @pytest.mark.parametrize("kind", ["http", "https"])
 async def test_an_upstream_with_tls_is_reached_by_connect(kind: str, authority: trustme.CA) -> None:
-    """With TLS inside TLS if the web proxy speaks it too."""
+    """With TLS inside TLS if the web proxy uses TLS too."""
     own = server_side(authority, "127.0.0.1") if kind == "https" else None
     upstream = Listening(OK, closes=False)
     server = await asyncio.start_server(
@@ -90,7 +90,7 @@ async def test_an_upstream_with_tls_is_reached_by_connect(kind: str, authority: 
 
 
 async def test_a_long_body_within_two_layers_of_tls(authority: trustme.CA) -> None:
-    """There is no socket to read it from by a thread."""
+    """A thread cannot read it, because there is no socket of its own."""
     body = bytes(MIB)
     answer = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (MIB, body)
     server = await asyncio.start_server(
@@ -107,7 +107,7 @@ async def test_a_long_body_within_two_layers_of_tls(authority: trustme.CA) -> No
         assert await response.read(MIB) == body
 
 
-async def test_a_certificate_that_a_web_proxy_made_is_told_of(authority: trustme.CA) -> None:
+async def test_the_error_mentions_a_web_proxy_that_replaces_certificates(authority: trustme.CA) -> None:
     server = await asyncio.start_server(
         Listening(OK, closes=False)._serve, "127.0.0.1", 0, ssl=server_side(authority, "quay.io")
     )
@@ -140,8 +140,8 @@ REFUSED = [
 
 
 @pytest.mark.parametrize(("url", "reason"), REFUSED)
-async def test_what_may_not_be_reached_is_not_asked_of_the_web_proxy(url: str, reason: str) -> None:
-    """By redirect, off loopback: nobody who reaches brokenreg explores the network of its web proxy."""
+async def test_refused_addresses_are_not_requested_from_the_web_proxy(url: str, reason: str) -> None:
+    """Also after a redirect, so that clients cannot explore the network of the web proxy."""
     async with (
         Listening.at(redirect(f"{url}/blob")) as upstream,
         listening(WebProxy({"registry.test:80": upstream.host})) as proxy,
@@ -153,7 +153,7 @@ async def test_what_may_not_be_reached_is_not_asked_of_the_web_proxy(url: str, r
     assert proxy.asked == ["CONNECT registry.test:80 HTTP/1.1"]
 
 
-async def test_a_name_that_means_this_machine_is_not_asked_of_the_web_proxy() -> None:
+async def test_loopback_names_are_not_requested_from_the_web_proxy() -> None:
     """Not even if brokenreg cannot resolve it."""
     async with (
         Listening.at(redirect("http://registry.localhost:9/blob")) as upstream,
@@ -187,7 +187,7 @@ def anonymous(route: Route, http: httpx.AsyncClient, add_event: AddEvent) -> htt
     return UpstreamAuth(route, http, None, TokenCache(), add_event)
 
 
-async def test_a_token_service_is_asked_through_the_web_proxy_too() -> None:
+async def test_a_token_service_is_reached_through_the_web_proxy_too() -> None:
     """Also if it redirects."""
     token = b'HTTP/1.1 200 OK\r\nContent-Length: 17\r\n\r\n{"token":"t0ken"}'
     async with (
@@ -212,9 +212,7 @@ async def test_a_token_service_is_asked_through_the_web_proxy_too() -> None:
     ("realm", "reason"),
     [("http://169.254.169.254/token", "a metadata service"), ("http://127.0.0.1:9/token", "this machine")],
 )
-async def test_a_token_service_that_may_not_be_reached_is_not_asked_of_the_web_proxy(
-    realm: str, reason: str
-) -> None:
+async def test_a_refused_token_service_is_not_requested_from_the_web_proxy(realm: str, reason: str) -> None:
     async with (
         Listening.at(challenge(realm)) as upstream,
         listening(WebProxy({"registry.test:80": upstream.host})) as proxy,
@@ -225,8 +223,10 @@ async def test_a_token_service_that_may_not_be_reached_is_not_asked_of_the_web_p
     assert len(proxy.asked) == 1
 
 
-async def test_names_that_nobody_else_resolves_cost_one_lookup(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where there is no name service, each lookup lasts until it is given up."""
+async def test_names_that_only_the_web_proxy_resolves_cause_one_lookup(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Without a name service, each lookup takes until its timeout."""
     lookups = []
 
     async def resolve(_: Lookups, host: str, port: int, upstream: str) -> list[object]:
@@ -246,7 +246,7 @@ async def test_names_that_nobody_else_resolves_cost_one_lookup(monkeypatch: pyte
     assert (len(proxy.asked), lookups) == (3, ["registry.test"])
 
 
-async def test_what_is_on_this_machine_is_connected_to_directly() -> None:
+async def test_loopback_is_connected_to_directly() -> None:
     async with (
         Listening.at() as upstream,
         listening(WebProxy({})) as proxy,
@@ -256,8 +256,8 @@ async def test_what_is_on_this_machine_is_connected_to_directly() -> None:
     assert proxy.asked == []
 
 
-async def test_a_web_proxy_without_what_it_wants() -> None:
-    """It repeats in its own words whatever it was sent; none of that is told."""
+async def test_a_web_proxy_without_the_required_credentials() -> None:
+    """Its response repeats what it was sent. Errors do not contain that."""
     proxy = WebProxy({"registry.test:80": "127.0.0.1:9"}, "other:login")
     async with listening(proxy):
         cases = [
@@ -295,7 +295,7 @@ ANSWERS = [
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("answer", "reason"), ANSWERS)
-async def test_what_a_web_proxy_says_is_bounded(answer: bytes, reason: str) -> None:
+async def test_responses_of_a_web_proxy_are_limited(answer: bytes, reason: str) -> None:
     async with (
         listening(WebProxy({"registry.test:80": "127.0.0.1:9"}, says=answer)) as proxy,
         asking(HTTP, web_proxies=through(proxy)) as client,
@@ -304,7 +304,7 @@ async def test_what_a_web_proxy_says_is_bounded(answer: bytes, reason: str) -> N
             await get(client, "quay.io")
 
 
-async def test_a_web_proxy_that_says_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_silent_web_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("brokenreg.proxy.http.client._CONNECT", 0.1)
     async with (
         listening(WebProxy({"registry.test:80": "127.0.0.1:9"}, says=b"")) as proxy,
@@ -316,7 +316,7 @@ async def test_a_web_proxy_that_says_nothing(monkeypatch: pytest.MonkeyPatch) ->
     assert (caught.value.status, caught.value.message) == (504, reason)
 
 
-async def test_a_web_proxy_that_is_not_there() -> None:
+async def test_an_unreachable_web_proxy() -> None:
     web_proxies = WebProxies.only(Setting.parse(f"http://{LOGIN}@127.0.0.1:1"))
     async with asking(HTTP, web_proxies=web_proxies) as client:
         with pytest.raises(UpstreamUnreachableError) as caught:
@@ -365,6 +365,6 @@ def test_the_environment_names_web_proxies(scheme: str, host: str, port: int, wa
         ({"HTTPS_PROXY": "", "HTTP_PROXY": "http://a.test"}, None),
     ],
 )
-def test_which_variable_wins(environ: Mapping[str, str], way: str | None) -> None:
+def test_the_order_of_variables(environ: Mapping[str, str], way: str | None) -> None:
     found = WebProxies.from_environment(environ).find("https", "quay.io", 443)
     assert (None if found is None else str(found)) == way
