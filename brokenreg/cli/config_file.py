@@ -8,7 +8,9 @@ from typing import Any
 
 import click
 
+from brokenreg.cli.commands import WHOLE_NUMBER
 from brokenreg.cli.options import FILE
+from brokenreg.wording import nearest, quoted
 
 KEYS = "keys"
 """The table of the file that gives the panel's commands other keys; `Context.meta` has it by that name."""
@@ -28,7 +30,8 @@ CONFIG_OPTION: dict[str, Any] = {
     "is_eager": True,
     "expose_value": False,
     "callback": _use_defaults,
-    "help": "TOML file of options: a table for each command, [serve] and [tui]; [keys] for the panel's.",
+    "help": "Read options from this TOML file. It has a table for each command, such as [serve], and [keys] "
+    "for the keys of the panel.",
 }
 
 
@@ -44,9 +47,9 @@ def _read(path: Path, context: click.Context) -> dict[str, Any]:
     try:
         tables = tomllib.loads(path.read_text())
     except OSError as error:
-        raise click.UsageError(f"{path}: {error.strerror}") from None
+        raise click.UsageError(f"--config {path}: {error.strerror}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise click.UsageError(f"{path} is not TOML: {error}") from None
+        raise click.UsageError(f"--config {path}: invalid TOML: {error}") from None
     return {
         name: table if name == KEYS and isinstance(table, dict) else _options_of(name, table, path, context)
         for name, table in tables.items()
@@ -56,20 +59,22 @@ def _read(path: Path, context: click.Context) -> dict[str, Any]:
 def _options_of(name: str, table: Any, path: Path, context: click.Context) -> dict[str, Any]:
     commands = _commands(context)
     if name not in commands or not isinstance(table, dict):
-        raise click.UsageError(
-            f"{path}: {name!r} is no table of it; there are {', '.join([*commands, KEYS])}"
-        )
+        hint = nearest(name, [*commands, KEYS])
+        raise click.UsageError(f"--config {path}: unknown table {quoted(name)}: {hint}")
     options = [each for each in commands[name].get_params(context) if isinstance(each, click.Option)]
     known = {str(each.name): each for each in options if each.name not in ("config", "help")}
     values = {}
     for key, value in table.items():
         option = known.get(key.replace("-", "_"))
         if option is None:
-            raise click.UsageError(f"{path}: [{name}] has no option {key!r}; see `brokenreg {name} --help`")
+            from brokenreg.cli.suggestions import instead_of_key
+
+            hint = instead_of_key(name, key, [str(each.name).replace("_", "-") for each in known.values()])
+            raise click.UsageError(f"--config {path}: [{name}] unknown option {quoted(key)}: {hint}")
         values[str(option.name)] = [value] if option.multiple and isinstance(value, str) else value
         wanted = _wanted(option, values[str(option.name)])
         if wanted is not None:
-            raise click.UsageError(f"{path}: [{name}] {key}: write {wanted}")
+            raise click.UsageError(f"--config {path}: [{name}] {key}: use {wanted}")
     return values
 
 
@@ -80,7 +85,7 @@ def _wanted(option: click.Option, value: Any) -> str | None:
     if option.multiple:
         is_list = isinstance(value, list) and all(isinstance(each, str) for each in value)
         return None if is_list else f"a list of {option.metavar}, or one, in quotes"
-    if option.type is click.INT:
+    if option.type is WHOLE_NUMBER:
         return None if isinstance(value, int) and not isinstance(value, bool) else "a whole number"
     if isinstance(value, str) or (option.type is click.STRING and type(value) in (int, float)):
         return None

@@ -9,9 +9,11 @@ from typing import Any
 
 import click
 
-from brokenreg.wording import printable
+from brokenreg.wording import printable, quoted
 
 _DEFAULT_URL = "http://127.0.0.1:8081"
+_PATIENCE = 10
+"""Seconds to wait for each part of a response."""
 
 
 class ControlClient:
@@ -25,7 +27,7 @@ class ControlClient:
         headers = {"authorization": f"Bearer {_sendable(token)}"} if token else {}
         params = {"namespace": namespace} if namespace else {}
         self._http = httpx.Client(
-            base_url=self._url, headers=headers, params=params, timeout=30, trust_env=False
+            base_url=self._url, headers=headers, params=params, timeout=_PATIENCE, trust_env=False
         )
 
     def request(self, method: str, path: str, **more: Any) -> Any:
@@ -39,23 +41,27 @@ class ControlClient:
         try:
             response = self._http.request(method, path, **more)
         except httpx.HTTPError as error:
-            raise click.ClickException(
-                f"no control API answers at {self._url} ({error}); start one with `brokenreg serve`, "
-                "or name another with --url"
-            ) from None
-        if response.is_error:
-            is_usage = response.status_code == httpx.codes.BAD_REQUEST
-            problem = printable(_problem(response))
-            raise click.UsageError(problem) if is_usage else click.ClickException(problem)
-        if response.headers.get("content-type", "").startswith("application/json"):
-            return response.json()
-        return response.text or None
+            from brokenreg.cli.control_errors import unreachable
+
+            raise click.ClickException(printable(unreachable(self._url, error))) from None
+        if not response.is_error:
+            is_json = response.headers.get("content-type", "").startswith("application/json")
+            return response.json() if is_json else response.text or None
+        from brokenreg.cli.control_errors import described
+
+        problem = printable(described(self._url, response))
+        is_usage = response.status_code == httpx.codes.BAD_REQUEST
+        raise click.UsageError(problem) if is_usage else click.ClickException(problem)
 
 
 def _checked(url: str) -> str:
     """Return the URL of a control API, which may be written as HOST:PORT."""
     import httpx
 
+    if url.removeprefix(":").isdigit():
+        raise click.UsageError(
+            f"--url: invalid URL {quoted(url)}: did you mean 127.0.0.1:{url.removeprefix(':')}?"
+        )
     try:
         parsed = httpx.URL(url if "://" in url else f"http://{url}")
         is_good = parsed.scheme in ("http", "https") and bool(parsed.host) and (parsed.port or 1) <= 0xFFFF
@@ -63,27 +69,21 @@ def _checked(url: str) -> str:
         is_good = False
     if not is_good:
         raise click.UsageError(
-            f"--url {printable(url)}: is neither HOST:PORT nor an http or https URL; "
-            f"write for instance 127.0.0.1:8081 or {_DEFAULT_URL}"
+            f"--url: invalid URL {quoted(url)}: use HOST:PORT or an http or https URL, such as {_DEFAULT_URL}"
         )
-    if parsed.userinfo or parsed.query or parsed.fragment:
-        raise click.UsageError("--url: write scheme, host and port alone; a token goes to --token")
-    return str(parsed)
+    if parsed.userinfo:
+        raise click.UsageError("--url: remove the user and the password: a token goes to --token")
+    if parsed.path != "/" or parsed.query or parsed.fragment:
+        plain = parsed.copy_with(path="/", query=None, fragment=None)
+        raise click.UsageError(f"--url: invalid URL {quoted(url)}: did you mean {str(plain).rstrip('/')}?")
+    return str(parsed).rstrip("/")
 
 
 def _sendable(token: str) -> str:
     """Return a token that a header can carry. The error does not quote it: it is a secret."""
     if not (token.isascii() and token.isprintable() and token == token.strip()):
-        raise click.UsageError("--token: write printable ASCII, without spaces or line ends around it")
+        raise click.UsageError("--token: use printable ASCII, without a space or a line end at either end")
     return token
-
-
-def _problem(response: Any) -> str:
-    """Return the detail of an error response (RFC 9457)."""
-    try:
-        return str(response.json()["detail"])
-    except (ValueError, KeyError, TypeError):
-        return f"{response.request.url} answered {response.status_code}, and not as a control API does"
 
 
 def _serves_at() -> str:
@@ -93,13 +93,15 @@ def _serves_at() -> str:
 
 
 _OPTIONS = (
-    click.option("--namespace", metavar="NAME", default="", help="The namespace, as in broken/in/NAME/..."),
+    click.option(
+        "--namespace", metavar="NAME", default="", help="Use this namespace, as in broken/in/NAME/IMAGE."
+    ),
     click.option(
         "--token",
         envvar="BROKENREG_CONTROL_TOKEN",
         show_envvar=True,
         metavar="TOKEN",
-        help="Its --control-token, if it has one.",
+        help="The --control-token of the running registry, if it has one.",
     ),
     click.option(
         "--url",
@@ -107,8 +109,8 @@ _OPTIONS = (
         show_envvar=True,
         metavar="URL",
         default=_serves_at,
-        show_default=f"$BROKENREG_CONTROL, else {_DEFAULT_URL}",
-        help="The control API of the running registry, also as HOST:PORT.",
+        show_default=f"$BROKENREG_CONTROL, or {_DEFAULT_URL}",
+        help="The control API of the running registry: a URL, or HOST:PORT.",
     ),
 )
 
@@ -141,4 +143,4 @@ def _check_encoding(text: str) -> None:
     try:
         text.encode()
     except UnicodeEncodeError:
-        raise click.UsageError(f"'{printable(text)}' is not UTF-8; write it in UTF-8") from None
+        raise click.UsageError(f"{quoted(text)} is not UTF-8: use UTF-8") from None

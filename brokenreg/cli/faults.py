@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from brokenreg.cli.commands import HelpfulCommand
+
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
@@ -18,18 +20,18 @@ if TYPE_CHECKING:
 _EPILOG = """
 \b
 Examples:
-  brokenreg faults                 all of them, in a line each
-  brokenreg faults truncate        one: what it does, its parameters, how to use it
-  brokenreg faults --json          the same for programs, with JSON Schema
+  brokenreg faults             list all faults
+  brokenreg faults truncate    show the parameters of one, and how to use it
+  brokenreg faults --json      print all faults as JSON, with JSON Schema
 """
 
 
-@click.command(epilog=_EPILOG)
+@click.command(cls=HelpfulCommand, epilog=_EPILOG)
 @click.argument("name", required=False)
-@click.option("--json", "form", flag_value="json", help="As JSON, like GET /v1/faults.")
-@click.option("--markdown", "form", flag_value="markdown", help="As docs/reference/faults.md.")
+@click.option("--json", "form", flag_value="json", help="Print JSON, with JSON Schema of the parameters.")
+@click.option("--markdown", "form", flag_value="markdown", help="Print the page for the documentation.")
 def faults(name: str | None, form: str | None) -> None:
-    """Show the catalogue of faults, or one of them."""
+    """List all faults, or show one: what it does, and its parameters."""
     from brokenreg.rules.fault_descriptions import descriptions
 
     found = descriptions() if name is None else [_named(name)]
@@ -44,10 +46,10 @@ def faults(name: str | None, form: str | None) -> None:
 def _named(name: str) -> FaultDescription:
     from brokenreg.faults.catalogue import CATALOGUE
     from brokenreg.rules.fault_descriptions import describe
-    from brokenreg.wording import nearest
+    from brokenreg.rules.rule import unknown_fault
 
     if name not in CATALOGUE:
-        raise click.UsageError(f"there is no fault {name!r}; {nearest(name, CATALOGUE)}")
+        raise click.UsageError(unknown_fault(name))
     return describe(CATALOGUE[name])
 
 
@@ -72,7 +74,7 @@ def _all(found: list[FaultDescription]) -> Iterator[RenderableType]:
         for each in members:
             table.add_row(each.name, Text(each.summary))
         yield table
-    yield Text("\nbrokenreg faults NAME shows one: its parameters, and how to use it.", style="dim")
+    yield Text('\nRun "brokenreg faults NAME" to see what a fault does, and its parameters.', style="dim")
 
 
 def _one(fault: FaultDescription) -> Iterator[RenderableType]:

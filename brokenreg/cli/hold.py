@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from brokenreg.cli.commands import WHOLE_NUMBER, HelpfulCommand
 from brokenreg.cli.control_client import ControlClient, control_options
 from brokenreg.cli.rules import match_of, match_options
 from brokenreg.wording import counted
@@ -14,31 +15,35 @@ from brokenreg.wording import counted
 _EPILOG = """
 \b
 Examples:
-  brokenreg hold --endpoint layer --at 64KiB      every layer is held after 64 KiB
-  brokenreg step --bytes 1MiB                     each held response sends 1 MiB more
-  brokenreg resume                                all held responses are resumed
-  brokenreg abort 17                              exchange 17 is reset
-  brokenreg abort --status 503 --filter 'endpoint:manifest client:docker'
-  brokenreg rules clear                           no further response is held
+  brokenreg hold --endpoint layer --at 64KiB    hold each layer after 64 KiB
+  brokenreg log --filter held:true              list what is held
+  brokenreg step --bytes 1MiB                   send 1 MiB more of each
+  brokenreg resume 17                           resume exchange 17
+  brokenreg abort --status 503 --filter client:docker
+  brokenreg rules clear                         hold no further responses
 """
 
 _which = click.option(
-    "--filter", "expression", metavar="EXPRESSION", help="Only the held exchanges that match."
+    "--filter", "expression", metavar="EXPRESSION", help="Select the held exchanges that match."
 )
 
 
-@click.command(epilog=_EPILOG)
-@click.argument("ids", nargs=-1, type=int)
+@click.command(cls=HelpfulCommand, epilog=_EPILOG)
+@click.argument("ids", nargs=-1, type=WHOLE_NUMBER)
 @click.option(
-    "--at", metavar="headers|SIZE", default=None, help="Hold before the headers, or after that many bytes."
+    "--at",
+    metavar="headers|SIZE",
+    default=None,
+    help="Where to hold: before the headers, or after this many bytes of the body.  [default: headers; "
+    "with IDS, where they are now]",
 )
-@click.option("--times", type=int, metavar="N", help="Hold N responses at most.")
+@click.option("--times", type=WHOLE_NUMBER, metavar="N", help="Hold at most N responses.")
 @match_options
 @control_options
 def hold(
     control: ControlClient, ids: tuple[int, ...], at: str | None, times: int | None, **options: Any
 ) -> None:
-    """Hold the exchanges with these IDS where they are; without IDS, hold all that match from now on."""
+    """Hold the exchanges with these IDS, or, without IDS, every response that matches from now on."""
     body = {} if at is None else {"at": at}
     for each in ids:
         control.request("POST", f"/v1/exchanges/{each}/hold", json=body)
@@ -46,40 +51,43 @@ def hold(
         return
     rule: dict[str, Any] = {"fault": {"type": "hold", **body}, "match": match_of(options)}
     added = control.request("POST", "/v1/rules", json=rule if times is None else {**rule, "times": times})
-    click.echo(f"rule {added['id']} holds; `brokenreg rules clear {added['id']}` ends it")
+    click.echo(f'rule {added["id"]} holds; run "brokenreg rules remove {added["id"]}" to end it')
 
 
-@click.command(epilog=_EPILOG)
-@click.argument("ids", nargs=-1, type=int)
+@click.command(cls=HelpfulCommand, epilog=_EPILOG)
+@click.argument("ids", nargs=-1, type=WHOLE_NUMBER)
 @_which
 @control_options
 def resume(control: ControlClient, ids: tuple[int, ...], expression: str | None) -> None:
-    """Resume held exchanges: those with these IDS, or all."""
+    """Resume the exchanges with these IDS, or all that are held."""
     _order(control, "resume", ids, expression, {})
 
 
-@click.command(epilog=_EPILOG)
-@click.argument("ids", nargs=-1, type=int)
-@click.option("--bytes", "size", metavar="SIZE", default="64KiB", show_default=True, help="How far.")
+@click.command(cls=HelpfulCommand, epilog=_EPILOG)
+@click.argument("ids", nargs=-1, type=WHOLE_NUMBER)
+@click.option(
+    "--bytes", "size", metavar="SIZE", default="64KiB", show_default=True, help="How many bytes to send."
+)
 @_which
 @control_options
 def step(control: ControlClient, ids: tuple[int, ...], size: str, expression: str | None) -> None:
-    """Send some bytes of held exchanges, and hold them again: those with these IDS, or all."""
+    """Send some bytes of the exchanges with these IDS, or of all that are held, then hold them again."""
     _order(control, "step", ids, expression, {"bytes": size})
 
 
-@click.command(epilog=_EPILOG)
-@click.argument("ids", nargs=-1, type=int)
+@click.command(cls=HelpfulCommand, epilog=_EPILOG)
+@click.argument("ids", nargs=-1, type=WHOLE_NUMBER)
 @click.option(
     "--status",
-    type=int,
+    type=WHOLE_NUMBER,
     metavar="STATUS",
-    help="Respond with that error; skips exchanges whose headers are sent.  [default: a reset]",
+    help="Respond with this error status. Exchanges whose headers have been sent are skipped.  "
+    "[default: reset the connection]",
 )
 @_which
 @control_options
 def abort(control: ControlClient, ids: tuple[int, ...], status: int | None, expression: str | None) -> None:
-    """Abort held exchanges: those with these IDS, or all."""
+    """Abort the exchanges with these IDS, or all that are held."""
     _order(control, "abort", ids, expression, {} if status is None else {"status": status})
 
 
@@ -87,7 +95,7 @@ def _order(
     control: ControlClient, order: str, ids: tuple[int, ...], expression: str | None, body: dict[str, Any]
 ) -> None:
     if ids and expression is not None:
-        raise click.UsageError("name exchanges by their ids or by --filter, not by both")
+        raise click.UsageError("IDs exclude --filter: remove either")
     for each in ids:
         control.request("POST", f"/v1/exchanges/{each}/{order}", json=body)
     if not ids:

@@ -6,21 +6,23 @@ import click
 
 from brokenreg import __version__
 from brokenreg.cli.check import check
+from brokenreg.cli.commands import HelpfulGroup
 from brokenreg.cli.config_file import CONFIG_OPTION
 from brokenreg.cli.faults import faults
 from brokenreg.cli.hold import abort, hold, resume, step
+from brokenreg.cli.log import log
 from brokenreg.cli.options import option
 from brokenreg.cli.rules import rules
 from brokenreg.cli.scenario import scenario
 from brokenreg.cli.serve import EXAMPLES, serve, tui
 
 
-@click.group(epilog=EXAMPLES, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=HelpfulGroup, epilog=EXAMPLES, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="brokenreg")
 @option("--config", **CONFIG_OPTION)
 def main() -> None:
-    """A container-image registry that is correct until you break it, and then breaks exactly as told."""
+    """A container-image registry that works until you break it, and then fails exactly as you specify."""
 
 
-for _command in (serve, tui, faults, rules, hold, resume, step, abort, check, scenario):
+for _command in (serve, tui, faults, rules, hold, resume, step, abort, log, check, scenario):
     main.add_command(_command)

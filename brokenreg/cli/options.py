@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
 
 import click
 
+from brokenreg.cli.commands import WHOLE_NUMBER, HelpfulCommand, Word
+
 if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
 
@@ -15,7 +17,7 @@ FILE = click.Path(path_type=Path, dir_okay=False)
 _TYPES = {
     "DIR": click.Path(path_type=Path, file_okay=False),
     "FILE": FILE,
-    "N": click.INT,
+    "N": WHOLE_NUMBER,
 }
 """Types that the command line checks, by metavar. All others are text, which the settings check."""
 
@@ -25,7 +27,7 @@ def option(name: str, *legacy: str, **attributes: Any) -> Callable[..., Any]:
     return click.option(name, envvar=_variables(name, *legacy), show_envvar=True, **attributes)
 
 
-class ServerCommand(click.Command):
+class ServerCommand(HelpfulCommand):
     """A command with an option for each of the settings.
 
     They are read when the options are needed: importing pydantic would double the time of `brokenreg --help`.
@@ -57,7 +59,7 @@ def _settings_option(name: str, field: FieldInfo) -> click.Option:
     default = field.default if isinstance(field.default, str | int) and bool not in kinds else None
     return click.Option(
         [name],
-        type=_TYPES.get(metavar) or (None if metavar else click.Choice(choices) if choices else None),
+        type=_TYPES.get(metavar) or (None if metavar else Word(choices) if choices else None),
         metavar=metavar or None,
         multiple=tuple in kinds,
         is_flag=bool in kinds,

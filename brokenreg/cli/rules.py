@@ -1,4 +1,4 @@
-"""`brokenreg rules add|list|clear`: the rules of a running registry."""
+"""`brokenreg rules add|list|remove|clear`: the rules of a running registry."""
 
 from __future__ import annotations
 
@@ -8,16 +8,19 @@ from typing import Any
 
 import click
 
+from brokenreg.cli.commands import WHOLE_NUMBER, HelpfulGroup
 from brokenreg.cli.control_client import ControlClient, control_options
-from brokenreg.wording import printable
+from brokenreg.wording import printable, quoted
 
 _EPILOG = """
 \b
 Examples:
   brokenreg rules add truncate after=64KiB end=rst --endpoint layer --times 2
-  brokenreg rules add error status=503 --repository 'library/*' --client 'docker/*'
-  brokenreg rules add latency dur=2s + throttle rate=64KiB     both on the same response
-  brokenreg rules list --yaml > scenario.yaml                  the current rules, as a scenario file
+  brokenreg rules add error status=503 --repository 'library/*'
+  brokenreg rules add latency dur=2s + throttle rate=64KiB
+  brokenreg rules list
+  brokenreg rules list --yaml > scenario.yaml
+  brokenreg rules remove 3
   brokenreg rules clear
 """
 
@@ -29,19 +32,31 @@ def match_options(command: Callable[..., None]) -> Callable[..., None]:
     for option in reversed(
         [
             click.option(
-                "--endpoint", metavar="NAME", help="manifest, config, layer, blob, upload, ..., or any."
+                "--endpoint",
+                metavar="NAME",
+                help="Match this endpoint: manifest, layer, config, blob, upload, tags, ..., or any.",
             ),
-            click.option("--layer", type=int, metavar="N", help="The Nth layer of its manifest."),
-            click.option("--repository", metavar="GLOB", help="The repository; * crosses /."),
-            click.option("--reference", metavar="GLOB", help="The tag, digest or upload id."),
-            click.option("--method", metavar="GLOB", help="GET, HEAD, PUT, ..."),
-            click.option("--client", metavar="GLOB", help="The User-Agent, or an address or network."),
-            click.option("--user", metavar="GLOB", help="The user of Basic credentials or of a token."),
             click.option(
-                "--header", multiple=True, metavar="NAME=GLOB", help="A request header; repeatable."
+                "--layer", type=WHOLE_NUMBER, metavar="N", help="Match the Nth layer of a manifest."
             ),
-            click.option("--attempt", type=int, metavar="N", help="The Nth request for the same content."),
-            click.option("--protocol", metavar="NAME", help="http/1.1 or h2."),
+            click.option("--repository", metavar="GLOB", help="Match the repository. * also matches /."),
+            click.option("--reference", metavar="GLOB", help="Match the tag, digest or upload ID."),
+            click.option("--method", metavar="GLOB", help="Match the method, such as GET, or GET|HEAD."),
+            click.option("--client", metavar="GLOB", help="Match the User-Agent, or an address or network."),
+            click.option("--user", metavar="GLOB", help="Match the user of Basic credentials or of a token."),
+            click.option(
+                "--header",
+                multiple=True,
+                metavar="NAME=GLOB",
+                help="Match a request header. May be repeated.",
+            ),
+            click.option(
+                "--attempt",
+                type=WHOLE_NUMBER,
+                metavar="N",
+                help="Match the Nth request for the same content.",
+            ),
+            click.option("--protocol", metavar="NAME", help="Match the protocol: http/1.1 or h2."),
         ]
     ):
         command = option(command)
@@ -51,30 +66,40 @@ def match_options(command: Callable[..., None]) -> Callable[..., None]:
 def match_of(options: Mapping[str, Any]) -> dict[str, Any]:
     """Return the `match` of a rule, without what is not given."""
     match = {name: options[name] for name in _MATCH if options[name] is not None}
-    headers = dict(_pair(each, "--header", "user-agent='docker/*'") for each in options["header"])
+    headers = dict(_pair(each, "--header", _header_example(each)) for each in options["header"])
     return {**match, "header": headers} if headers else match
 
 
-@click.group(epilog=_EPILOG)
+def _header_example(text: str) -> str:
+    name, colon, value = text.partition(": ")
+    return f"'{name}={value}'" if colon and name else "user-agent='docker/*'"
+
+
+@click.group(cls=HelpfulGroup, epilog=_EPILOG)
 def rules() -> None:
-    """Add, list and clear the rules of a running registry."""
+    """Add, list and remove the rules of a running registry."""
 
 
 @rules.command(epilog=_EPILOG)
 @click.argument("fault")
 @click.argument("parameters", nargs=-1)
-@click.option("--name", metavar="TEXT", help="What the rule is called; also part of its draws.")
+@click.option("--name", metavar="TEXT", help="Name the rule. The name also affects its draws.")
 @match_options
-@click.option("--skip", type=int, metavar="N", help="Do not apply it to the first N matches.")
-@click.option("--times", type=int, metavar="N", help="Apply it at most N times.")
-@click.option("--probability", metavar="P", help="Apply it to this share of the matches: 0.33, or 33%.")
-@click.option("--per", metavar="WHAT", help="Count skip and times by rule, repository, reference or client.")
-@click.option("--override", is_flag=True, help="Evaluate it after all rules, for every endpoint.")
+@click.option("--skip", type=WHOLE_NUMBER, metavar="N", help="Skip the first N matches.")
+@click.option("--times", type=WHOLE_NUMBER, metavar="N", help="Apply the fault at most N times.")
+@click.option("--probability", metavar="P", help="Apply the fault to this share of the matches: 0.5, or 50%.")
+@click.option(
+    "--per", metavar="WHAT", help="Count --skip and --times for each rule, repository, reference or client."
+)
+@click.option(
+    "--override", is_flag=True, help="Evaluate the rule after all others, by default for every endpoint."
+)
 @control_options
 def add(control: ControlClient, fault: str, parameters: tuple[str, ...], **options: Any) -> None:
-    """Add a rule that applies FAULT, with PARAMETERS as key=value; `+` begins another fault.
+    """Add a rule that applies FAULT with PARAMETERS, written as NAME=VALUE.
 
-    `brokenreg faults` lists the faults and their parameters.
+    To combine several faults on one response, put + between them. "brokenreg faults" lists all
+    faults, and "brokenreg faults NAME" shows the parameters of one.
     """
     faults = _faults([fault, *parameters])
     rule: dict[str, Any] = {"fault": faults if len(faults) > 1 else faults[0], "match": match_of(options)}
@@ -87,8 +112,8 @@ def add(control: ControlClient, fault: str, parameters: tuple[str, ...], **optio
 
 
 @rules.command("list")
-@click.option("--yaml", "form", flag_value="yaml", help="As a scenario file.")
-@click.option("--json", "form", flag_value="json", help="As GET /v1/rules.")
+@click.option("--yaml", "form", flag_value="yaml", help="Print a scenario file.")
+@click.option("--json", "form", flag_value="json", help="Print JSON, with all fields.")
 @control_options
 def list_rules(control: ControlClient, form: str | None) -> None:
     """List the rules in the order in which they are evaluated, with their counters."""
@@ -99,20 +124,29 @@ def list_rules(control: ControlClient, form: str | None) -> None:
     if form == "json":
         click.echo(json.dumps(found, indent=2))
     elif not found:
-        click.echo("no rules; for instance: brokenreg rules add error status=503 --endpoint layer --times 2")
+        click.echo('no rules; run "brokenreg rules add --help" for examples')
     else:
         _print_table(found)
 
 
 @rules.command()
-@click.argument("ids", nargs=-1, type=int)
+@click.argument("ids", nargs=-1, type=WHOLE_NUMBER)
 @control_options
 def clear(control: ControlClient, ids: tuple[int, ...]) -> None:
-    """Remove the rules with these IDS, or all."""
+    """Remove all rules, or those with these IDS."""
     for each in ids:
         control.request("DELETE", f"/v1/rules/{each}")
     if not ids:
         control.request("DELETE", "/v1/rules")
+
+
+@rules.command()
+@click.argument("ids", nargs=-1, type=WHOLE_NUMBER, required=True)
+@control_options
+def remove(control: ControlClient, ids: tuple[int, ...]) -> None:
+    """Remove the rules with these IDS."""
+    for each in ids:
+        control.request("DELETE", f"/v1/rules/{each}")
 
 
 def _faults(words: Iterable[str]) -> list[dict[str, str]]:
@@ -124,19 +158,37 @@ def _faults(words: Iterable[str]) -> list[dict[str, str]]:
         elif not found[-1]:
             found[-1]["type"] = word
         else:
-            name, value = _pair(word, "a parameter", "after=64KiB")
+            name, value = _pair(word, "parameter", _example(found[-1]["type"], word))
             found[-1][name.replace("-", "_")] = value
     if not all(found):
         raise click.UsageError(
-            "a fault is missing beside `+`; for instance latency dur=2s + truncate after=1MiB"
+            'a fault is missing beside "+": write for instance latency dur=2s + truncate after=1MiB'
         )
     return found
+
+
+def _example(fault: str, word: str) -> str:
+    """Return a parameter of a fault: the one that a bare value, `503` or `after:64KiB`, is probably for."""
+    from brokenreg.faults.catalogue import CATALOGUE
+    from brokenreg.oci.params import spell, split_params
+
+    kind = CATALOGUE.get(fault)
+    if kind is None or not kind.model_fields:
+        return "after=64KiB"
+    name, colon, value = word.partition(":")
+    if colon and name.replace("-", "_") in kind.model_fields:
+        return f"{name}={value}"
+    if word in kind.model_fields:
+        return f"{word}=VALUE"
+    given = kind.short_form(kind.example) or split_params(kind.example, list(kind.model_fields))
+    first, usual = next(iter(given.items()), (next(iter(kind.model_fields)), "VALUE"))
+    return f"{spell(first)}={word if word[:1].isdigit() else usual}"
 
 
 def _pair(text: str, what: str, example: str) -> tuple[str, str]:
     name, equals, value = text.partition("=")
     if not equals or not name:
-        raise click.UsageError(f"{what} {text!r}: write NAME=VALUE, for instance {example}")
+        raise click.UsageError(f"invalid {what} {quoted(text)}: write NAME=VALUE, such as {example}")
     return name, value
 
 

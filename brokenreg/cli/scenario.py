@@ -6,6 +6,8 @@ import json
 
 import click
 
+from brokenreg.cli.commands import HelpfulGroup
+
 _EPILOG = """
 \b
 Examples:
@@ -17,9 +19,9 @@ Then make an editor with the YAML language server check a file by its first line
 """
 
 
-@click.group(epilog=_EPILOG)
+@click.group(cls=HelpfulGroup, epilog=_EPILOG)
 def scenario() -> None:
-    """Describe scenario files."""
+    """Help editors with scenario files."""
 
 
 @scenario.command(epilog=_EPILOG)

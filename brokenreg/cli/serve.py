@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from brokenreg.cli.commands import Word
 from brokenreg.cli.config_file import CONFIG_OPTION, KEYS
 from brokenreg.cli.options import ServerCommand, option
 from brokenreg.redaction import announces_secret
@@ -23,23 +24,25 @@ if TYPE_CHECKING:
 EXAMPLES = """
 \b
 Examples:
-  brokenreg serve                           the registry on 127.0.0.1:8080, with a readable request log
-  brokenreg serve --headless                for CI: JSON lines, the first when it accepts connections
-  brokenreg tui                             the same registry under a live panel
-  brokenreg faults                          all faults, and how to use them
+  brokenreg serve               serve on 127.0.0.1:8080, with a readable log
+  brokenreg serve --headless    print JSON lines, for CI
   brokenreg serve --listen 0.0.0.0:5000 --tls self-signed --control off
+  brokenreg tui                 serve under the panel
+  brokenreg faults              list all faults
 \b
-Then, from another terminal:
+Then, in another terminal:
   docker pull 127.0.0.1:8080/broken/random:layers-3_size-1024
   docker pull 127.0.0.1:8080/broken/error:404
 """
 
 
 @click.command(cls=ServerCommand, epilog=EXAMPLES)
-@option("--headless", is_flag=True, help="Print JSON lines alone; the first is the ready line.")
+@option(
+    "--headless", is_flag=True, help="Print only JSON lines: the ready line, then one line for each exchange."
+)
 @click.option("--config", **CONFIG_OPTION)  # without its variable, which `main` reads: flags must win over it
 def serve(headless: bool, **options: Any) -> None:
-    """Serve the registry until SIGINT or SIGTERM."""
+    """Serve the registry, and log every exchange. Ctrl+C stops it."""
     settings = settings_from(options)
     with _quick_imports():
         from brokenreg.assembly.run import serve as run
@@ -50,13 +53,14 @@ def serve(headless: bool, **options: Any) -> None:
 @click.command(cls=ServerCommand, epilog=EXAMPLES)
 @option(
     "--theme",
-    type=click.Choice(THEMES),
-    help="The panel's colours; ansi is the terminal's own 16.  [default: dark; ansi under NO_COLOR]",
+    type=Word(THEMES),
+    help="The colours of the panel. ansi: the 16 colours of the terminal.  [default: dark, or ansi if "
+    "NO_COLOR is set]",
 )
 @click.option("--config", **CONFIG_OPTION)
 @click.pass_context
 def tui(context: click.Context, /, theme: str | None, **options: Any) -> None:
-    """Serve the registry under a live panel."""
+    """Serve the registry under the panel, in this terminal."""
     from brokenreg.tui.keys import KeysError, keys_from
 
     settings = settings_from(options)
@@ -65,7 +69,7 @@ def tui(context: click.Context, /, theme: str | None, **options: Any) -> None:
     except KeysError as error:
         raise click.UsageError(f"[{KEYS}] {error}") from None
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
-        raise click.UsageError("the panel needs a terminal; without one, run `brokenreg serve`")
+        raise click.UsageError('the panel needs a terminal: run "brokenreg serve" without one')
     with _quick_imports():
         from brokenreg.assembly.process_tuning import loop_with_fair_selector
         from brokenreg.assembly.run import panel

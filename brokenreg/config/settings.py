@@ -110,7 +110,7 @@ class Settings(BaseModel):
         "password are valid, and the token service issues any token to anyone.",
     )
     token_lifetime: Annotated[Duration, Field(gt=0, le=_LONGEST, allow_inf_nan=False)] | None = option(
-        None, "DURATION", "How long tokens are valid.  [default: 5m]"
+        None, "DURATION", "How long a token is valid.  [default: 5m]"
     )
     public_url: Annotated[str, AfterValidator(plain_url)] | None = option(
         None,

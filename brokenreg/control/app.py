@@ -153,7 +153,8 @@ def _query(route: Route, values: Mapping[str, str]) -> Query:
         return Query.model_validate(values)
     except ValidationError as error:
         field = str(error_location(error)[0])
-        raise APIError(400, f"{field}: {describe_error(error, Query)}", field=field) from None
+        problem = describe_error(error, Query)
+        raise APIError(400, f"{field}: {problem}", field=field, problem=problem) from None
 
 
 async def _on_error(error: Exception) -> Response:

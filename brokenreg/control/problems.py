@@ -35,7 +35,7 @@ _HINTS = {
     Kind.BLOB: "GET /v1/blobs lists all blobs",
     Kind.CACHED_BLOB: "GET /v1/blobs?namespace=* lists all blobs",
     Kind.REPOSITORY: "GET /v1/repositories lists all repositories",
-    Kind.RULE: 'run "brokenreg rules list" (GET /v1/rules)',
+    Kind.RULE: "GET /v1/rules lists all rules",
     Kind.EXCHANGE: "GET /v1/exchanges lists all exchanges",
     Kind.BREAKPOINT: "GET /v1/breakpoints lists all breakpoints",
 }
@@ -55,24 +55,46 @@ class ProblemDetails(BaseModel):
         None,
         description="the wrong field, for example `rules[2].fault.after`; null if there is no such field",
     )
+    problem: str | None = Field(
+        None, description="what is wrong, without the field and without advice; null if `detail` says no more"
+    )
+    missing: str | None = Field(
+        None, description="the kind of thing that does not exist, for instance `rule` or `exchange`"
+    )
 
 
 class APIError(Exception):
     """A request cannot be fulfilled. `headers` are added to the response."""
 
     def __init__(
-        self, status: int, detail: str, *, field: str | None = None, headers: dict[str, str] | None = None
+        self,
+        status: int,
+        detail: str,
+        *,
+        field: str | None = None,
+        problem: str | None = None,
+        missing: str | None = None,
+        headers: dict[str, str] | None = None,
     ) -> None:
         super().__init__(detail)
         self.status = status
         self.detail = detail
         self.field = field
+        self.problem = problem
+        self.missing = missing
         self.headers = headers or {}
 
     def body(self) -> bytes:
         """Return the problem document as JSON."""
         title = HTTPStatus(self.status).phrase
-        details = ProblemDetails(title=title, status=self.status, detail=self.detail, field=self.field)
+        details = ProblemDetails(
+            title=title,
+            status=self.status,
+            detail=self.detail,
+            field=self.field,
+            problem=self.problem,
+            missing=self.missing,
+        )
         return details.model_dump_json().encode()
 
 
@@ -82,7 +104,7 @@ def api_error_of(error: Exception, method: str) -> APIError:
         case APIError():
             return error
         case FieldError():
-            return APIError(400, str(error), field=error.where)
+            return APIError(400, str(error), field=error.where, problem=error.problem)
         case OperationError():
             return _of_operation(error)
         case HTTPException():
@@ -92,15 +114,20 @@ def api_error_of(error: Exception, method: str) -> APIError:
 
 
 def _of_operation(error: OperationError) -> APIError:
-    detail, field = str(error), None
+    detail, field, problem, missing = str(error), None, None, None
     if isinstance(error, NotFoundError) and not error.reason and error.kind in _HINTS:
+        problem, missing = detail, str(error.kind)
         detail = f"{detail}: {_HINTS[error.kind]}"
     elif isinstance(error, InvalidError):
-        field = error.field
+        field, problem = error.field, error.problem
     elif isinstance(error, FailedError):
         logger.error("an operation failed", exc_info=error)
     return APIError(
-        next(status for kind, status in _STATUSES if isinstance(error, kind)), detail, field=field
+        next(status for kind, status in _STATUSES if isinstance(error, kind)),
+        detail,
+        field=field,
+        problem=problem,
+        missing=missing,
     )
 
 

@@ -97,7 +97,7 @@ class APIRequest:
         try:
             matches = parse_filter(self.query.filter or "")
         except FilterError as error:
-            raise APIError(400, str(error), field="filter") from None
+            raise APIError(400, str(error), field="filter", problem=str(error)) from None
         return lambda exchange: self.concerns(exchange) and matches(exchange)
 
     def document(self) -> Any:

@@ -305,15 +305,16 @@ def test_flag_before_environment_before_file_before_default(tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        ("listen", "is not TOML"),
-        ("[srve]", "'srve' is no table"),
-        ("[serve]\nlsten = 1", "no option 'lsten'"),
-        ("[serve]\nconfig = 'x'", "no option 'config'"),
-        ("[serve]\nlisten = 5", "[serve] listen: write a list of HOST:PORT[=UPSTREAM], or one, in quotes"),
-        ("[serve]\nlisten = [5]", "[serve] listen: write a list of HOST:PORT"),
-        ("[serve]\ndata = 5", "[serve] data: write one DIR, in quotes"),
-        ("[serve]\nseed = {a = 1}", "[serve] seed: write a whole number"),
-        ("[serve]\nheadless = 'maybe'", "[serve] headless: write true or false"),
+        ("listen", "invalid TOML"),
+        ("[srve]", 'unknown table "srve": did you mean serve?'),
+        ("[serve]\nlsten = 1", '[serve] unknown option "lsten": did you mean listen?'),
+        ("[serve]\nport = 5000", '[serve] unknown option "port": did you mean listen?'),
+        ("[serve]\nconfig = 'x'", 'unknown option "config"'),
+        ("[serve]\nlisten = 5", "[serve] listen: use a list of HOST:PORT[=UPSTREAM], or one, in quotes"),
+        ("[serve]\nlisten = [5]", "[serve] listen: use a list of HOST:PORT"),
+        ("[serve]\ndata = 5", "[serve] data: use one DIR, in quotes"),
+        ("[serve]\nseed = {a = 1}", "[serve] seed: use a whole number"),
+        ("[serve]\nheadless = 'maybe'", "[serve] headless: use true or false"),
     ],
 )
 def test_a_bad_configuration_file_is_told(tmp_path: Path, text: str, problem: str) -> None:
@@ -397,14 +398,16 @@ def test_keys_of_the_panel_that_cannot_be_are_told_in_one_line(tmp_path: Path) -
         assert result.returncode == 2
         assert result.stderr.splitlines()[-1].startswith(told)
     config.write_text("keys = 3\n")
-    assert "'keys' is no table of it; there are " in run_here("--config", str(config), "tui").stderr
-    assert "'pink' is not one of 'dark', 'light', 'ansi'" in run_here("tui", "--theme", "pink").stderr
+    assert 'unknown table "keys": ' in run_here("--config", str(config), "tui").stderr
+    assert (
+        '--theme: invalid value "pink": use dark, light or ansi' in run_here("tui", "--theme", "pink").stderr
+    )
 
 
 def test_help_tells_the_variables() -> None:
     assert "BROKENREG_DATA, BLOB_DIR" in " ".join(run_here("serve", "--help").stdout.split())
     told = " ".join(run_here("rules", "list", "--help").stdout.split())
-    assert "env var: BROKENREG_URL; default: ($BROKENREG_CONTROL, else http://127.0.0.1:8081)" in told
+    assert "env var: BROKENREG_URL; default: ($BROKENREG_CONTROL, or http://127.0.0.1:8081)" in told
     assert "BROKENREG_CONTROL_TOKEN" in told
 
 

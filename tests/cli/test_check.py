@@ -60,4 +60,4 @@ def test_expectations_are_met_one_by_one(tmp_path: Path) -> None:
 def test_a_scenario_that_expects_nothing_is_told_so(own_registry: Brokenreg) -> None:
     status, output, error = check(own_registry)
     assert (status, output) == (1, "")
-    assert error.startswith("Error: the scenario has no expectations")
+    assert error.startswith("Error: the loaded scenario has no expectations: run")

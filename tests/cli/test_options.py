@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 import pytest
 
+from brokenreg.cli.commands import WHOLE_NUMBER
 from brokenreg.cli.options import ServerCommand
 from brokenreg.cli.serve import serve, settings_from, tui
 from brokenreg.config.settings import Settings
@@ -56,7 +57,7 @@ def test_kinds_of_options() -> None:
     assert isinstance(auth, click.Choice)
     assert list(auth.choices) == ["none", "basic", "token"]
     assert isinstance(options["ready_file"].type, click.Path)
-    assert options["seed"].type is click.INT
+    assert options["seed"].type is WHOLE_NUMBER
 
 
 def test_without_options_settings_have_their_defaults(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -149,7 +149,7 @@ def test_where_the_control_api_is(guarded: Brokenreg) -> None:
     assert (done.returncode, done.stderr) == (0, "")
     elsewhere = run("rules", "list", BROKENREG_CONTROL=closed)
     assert elsewhere.returncode == 1
-    assert f"no control API answers at http://{closed}" in elsewhere.stderr
+    assert f"no control API responds at http://{closed}" in elsewhere.stderr
 
 
 def test_with_the_control_api_off_the_default_is_asked() -> None:
@@ -176,42 +176,92 @@ def test_a_terminal_obeys_no_name(guarded: Brokenreg) -> None:
     [
         ("rules add truncat", 2, 'no fault "truncat": did you mean truncate?'),
         ("rules add truncate after=lots", 2, 'after: invalid size "lots"'),
-        ("rules add error status", 2, "write NAME=VALUE"),
+        ("rules add error status", 2, "write NAME=VALUE, such as status=VALUE"),
         ("rules add error +", 2, "a fault is missing"),
-        ("rules add error --times x", 2, "'x' is not a valid integer"),
-        ("rules add error --header foo", 2, "for instance user-agent='docker/*'"),
-        ("rules add error --endpoint nowhere", 2, "nowhere"),
-        ("rules add error --times -1", 2, "times: "),
+        ("rules add error --times x", 2, '--times: invalid value "x": use a whole number'),
+        ("rules add error --header foo", 2, "such as user-agent='docker/*'"),
+        ("rules add error --endpoint nowhere", 2, '--endpoint: invalid value "nowhere": use any, '),
+        ("rules add error --times -1", 2, "--times: "),
         ("rules add error --probability 2", 2, "probability: "),
         ("rules add error --probability nan", 2, "probability: "),
         ("rules add error --probability inf", 2, "probability: "),
         ("rules clear 999999", 1, 'no rule "999999": run "brokenreg rules list"'),
+        ("rules remove 999999", 1, 'no rule "999999": run "brokenreg rules list"'),
+        ("rules remove", 2, 'IDS is missing: run "brokenreg rules list" for the IDs'),
+        ("rules clear all", 2, 'IDS: invalid value "all": use a whole number'),
+        ("hold 999999", 1, 'no exchange "999999": run "brokenreg log"'),
+        ("abort 999999 --status 503", 1, 'no exchange "999999": run "brokenreg log"'),
+        ("log --filter staus:500", 2, '--filter: unknown key "staus": did you mean status?'),
+        (
+            "rules add truncate after:64KiB",
+            2,
+            'invalid parameter "after:64KiB": write NAME=VALUE, such as after=64KiB',
+        ),
+        ("rules add error 503", 2, 'invalid parameter "503": write NAME=VALUE, such as status=503'),
+        ("rules add latency 2s", 2, 'invalid parameter "2s": write NAME=VALUE, such as dur=2s'),
+        ("rules add truncate after=64K", 2, 'Error: after: invalid size "64K": did you mean 64KiB?'),
+        (
+            "rules add latency + truncate after=64K",
+            2,
+            'Error: after: invalid size "64K": did you mean 64KiB?',
+        ),
+        ("rules add throttle rate=64KiB/s", 2, "did you mean 64KiB?"),
+        ("rules add latency dur=2", 2, 'Error: dur: invalid duration "2": did you mean 2s or 2ms?'),
+        ("rules add latency dur=2sec", 2, "did you mean 2s?"),
+        ("rules add latency delay=2s", 2, "Error: delay: unknown field: did you mean dur?"),
+        ("rules add timeout", 2, "Error: dur: required, such as 2s"),
+        (
+            "rules add error --probability 50",
+            2,
+            '--probability: invalid value "50": did you mean 0.5 or 50%?',
+        ),
+        ("rules add error --endpoint layers", 2, '--endpoint: invalid value "layers": did you mean layer?'),
+        ("rules add error --protocol http2", 2, "did you mean h2?"),
+        ("rules add error --times 0", 2, '--times: invalid value "0": use 1 or more; to switch'),
+        ("rules add error --header User-Agent:curl", 2, "such as user-agent='docker/*'"),
         ("rules list --namespace a/b", 2, 'invalid namespace "a/b"'),
         ("resume 999999", 1, 'no exchange "999999"'),
-        ("resume 1 --filter a", 2, "not by both"),
-        ("step --bytes much", 2, 'bytes: invalid size "much"'),
-        ("abort --status 200", 2, "status: "),
+        ("resume 1 --filter a", 2, "IDs exclude --filter"),
+        ("step --bytes much", 2, '--bytes: invalid size "much"'),
+        ("abort --status 200", 2, '--status: invalid value "200": use 400 to 599'),
         ("rules add error --probability 200%", 2, "probability: "),
         ("abort --filter staus:500", 2, "did you mean status?"),
-        ("rules list --token wrong", 1, "--control-token"),
-        ("rules list --token é", 2, "--token: write printable ASCII"),
-        ("rules list --token LINE", 2, "--token: write printable ASCII"),
-        ("rules add error message=BYTE", 2, r"'message=\udcff' is not UTF-8"),
-        ("rules add error --name BYTE", 2, r"'\udcff' is not UTF-8"),
+        ("rules list --token wrong", 1, "refuses the token: pass its --control-token to --token"),
+        ("rules list --token é", 2, "--token: use printable ASCII"),
+        ("rules list --token LINE", 2, "--token: use printable ASCII"),
+        ("rules add error message=BYTE", 2, r'"message=\udcff" is not UTF-8'),
+        ("rules add error --name BYTE", 2, r'"\udcff" is not UTF-8'),
         ("abort --filter client:BYTE", 2, "is not UTF-8"),
-        ("rules list --url http://127.0.0.1:CLOSED", 1, "no control API answers at"),
-        ("rules list --url 127.0.0.1:CLOSED", 1, "no control API answers at http://127.0.0.1:"),
-        ("rules list --url http://[::1", 2, "neither HOST:PORT nor an http or https URL"),
-        ("rules list --url ftp://127.0.0.1", 2, "neither HOST:PORT nor an http or https URL"),
-        ("rules list --url 127.0.0.1:99999", 2, "neither HOST:PORT nor an http or https URL"),
+        ("rules list --url http://127.0.0.1:CLOSED", 1, "no control API responds at"),
+        ("rules list --url 127.0.0.1:CLOSED", 1, "no control API responds at http://127.0.0.1:"),
+        ("rules list --url http://[::1", 2, "use HOST:PORT or an http or https URL"),
+        ("rules list --url ftp://127.0.0.1", 2, "use HOST:PORT or an http or https URL"),
+        ("rules list --url 127.0.0.1:99999", 2, "use HOST:PORT or an http or https URL"),
         ("rules list --url http://name:word@127.0.0.1:8081", 2, "a token goes to --token"),
-        ("rules list --url REGISTRY", 1, "404"),
+        (
+            "rules list --url REGISTRY",
+            1,
+            "is a registry, not a control API: pass the address of the control API",
+        ),
+        ("rules list --url CONTROL/v1/rules", 2, "did you mean CONTROL?"),
+        ("rules list --url CONTROL/docs", 2, "did you mean CONTROL?"),
+        ("rules list --url 8081", 2, '--url: invalid URL "8081": did you mean 127.0.0.1:8081?'),
+        ("rules list --url :8081", 2, '--url: invalid URL ":8081": did you mean 127.0.0.1:8081?'),
+        ("rules list --url SECURE", 1, "does not use TLS: use http:// in --url"),
     ],
 )
 def test_what_goes_wrong_is_one_line(guarded: Brokenreg, arguments: str, status: int, words: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as closed:
         port = closed.getsockname()[1]
-    written = arguments.replace("CLOSED", str(port)).replace("REGISTRY", guarded.url)
+    names = {
+        "CLOSED": str(port),
+        "REGISTRY": guarded.url,
+        "CONTROL": guarded.control,
+        "SECURE": guarded.control.replace("http:", "https:"),
+    }
+    written = arguments
+    for name, place in names.items():
+        written, words = written.replace(name, place), words.replace(name, place)
     words_of = [each.replace("LINE", f"{TOKEN}\n").replace("BYTE", "\udcff") for each in written.split()]
     done = run_here(*words_of, BROKENREG_URL=guarded.control, BROKENREG_CONTROL_TOKEN=TOKEN)
     assert (done.returncode, done.stdout) == (status, "")
