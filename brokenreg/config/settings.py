@@ -210,17 +210,13 @@ class Settings(BaseModel):
     @field_validator("auth_user")
     @classmethod
     def _are_unique_users(cls, users: tuple[AuthUser, ...]) -> tuple[AuthUser, ...]:
-        duplicate = _first_duplicate([user.name for user in users])
-        if duplicate is not None:
-            raise ValueError(f"user {quoted(duplicate)} is given twice: remove one of them")
+        _check_different("user", [user.name for user in users])
         return users
 
     @field_validator("upstream")
     @classmethod
     def _are_unique_upstreams(cls, upstreams: tuple[Upstream, ...]) -> tuple[Upstream, ...]:
-        duplicate = _first_duplicate([upstream.name for upstream in upstreams])
-        if duplicate is not None:
-            raise ValueError(f"upstream {quoted(duplicate)} is given twice: remove one of them")
+        _check_different("upstream", [upstream.name for upstream in upstreams])
         return upstreams
 
     @property
@@ -299,5 +295,7 @@ class Settings(BaseModel):
         return self
 
 
-def _first_duplicate(names: list[str]) -> str | None:
-    return next((name for name in names if names.count(name) > 1), None)
+def _check_different(kind: str, names: list[str]) -> None:
+    duplicate = next((name for name in names if names.count(name) > 1), None)
+    if duplicate is not None:
+        raise ValueError(f"{kind} {quoted(duplicate)} is given twice: remove one of them")
