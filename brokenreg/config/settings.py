@@ -288,10 +288,8 @@ class Settings(BaseModel):
         if self.auth != "token" and self.token_lifetime is not None:
             raise ValueError("--token-lifetime requires tokens: add --auth token")
         if self.control is not None and not self.control.is_loopback and not self.control_token:
-            raise ValueError(
-                f"other machines can reach --control {self.control}: add --control-token TOKEN, "
-                "listen on 127.0.0.1, or pass --control off"
-            )
+            given = f"other machines can reach --control {self.control}"
+            raise ValueError(f"{given}: add --control-token TOKEN, use 127.0.0.1, or pass --control off")
         return self
 
 

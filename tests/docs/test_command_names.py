@@ -65,7 +65,7 @@ def test_commands_that_are_mentioned(name: str) -> None:
     [
         "brokenreg serv",
         "brokenreg serve --port 1",
-        "brokenreg rules remove",
+        "brokenreg rules remove x",
         "brokenreg step --bytes",
         "brokenreg rules add --skip 1",
     ],
