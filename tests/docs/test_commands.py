@@ -21,11 +21,14 @@ _RUN = [name for name in pages.names() if "```console" in (ROOT / name).read_tex
 @pytest.mark.parametrize("name", _RUN)
 def test_commands(name: str, shell_for: Callable[[Page], AbstractContextManager[Shell]]) -> None:
     page = pages.read(name)
+    problem = None
     with shell_for(page) as shell:
         try:
             PageRun(page, shell).run()
         except DocumentedError as error:
-            pytest.fail(str(error), pytrace=False)
+            problem = str(error)
+    if problem:
+        pytest.fail(problem, pytrace=False)
 
 
 def test_what_is_not_run_is_listed() -> None:
