@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -26,6 +27,11 @@ from tests.wire.odd_requests import (
 )
 
 Headers = list[tuple[bytes, bytes]]
+
+
+def examples(number: int) -> settings:
+    """Return the settings of a test with that number of examples, unless the environment says another."""
+    return settings(max_examples=int(os.environ.get("HTTP1_EXAMPLES", number)), deadline=None)
 
 
 @dataclass
@@ -181,14 +187,14 @@ def split(draw: st.DrawFn, data: st.SearchStrategy[bytes]) -> list[bytes]:
     return [whole[start:end] for start, end in zip([0, *cuts], [*cuts, len(whole)], strict=True)]
 
 
-@settings(max_examples=150, deadline=None)
+@examples(150)
 @given(split(mutated()))
 @example([b"GET /v2/ HTTP/1.1\r\nHost: a\r\nX:\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"])
 async def test_what_h11_rejects_is_not_accepted(pieces: list[bytes]) -> None:
     await assert_no_more_than_h11(pieces)
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(split(st.lists(requests(odd=False), min_size=1, max_size=3).map(b"".join)))
 async def test_valid_requests_are_understood_as_h11_does(pieces: list[bytes]) -> None:
     ours, theirs = await by_us(pieces), by_h11(pieces)
@@ -196,7 +202,7 @@ async def test_valid_requests_are_understood_as_h11_does(pieces: list[bytes]) ->
     assert not ours.has_rejected
 
 
-@settings(max_examples=50, deadline=None)
+@examples(50)
 @given(st.data())
 async def test_any_split_is_understood_the_same(data: st.DataObject) -> None:
     whole = data.draw(mutated())
