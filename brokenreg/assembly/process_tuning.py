@@ -36,6 +36,9 @@ _OVERDUE = 500
 """Collections of younger objects after which a full one is due even under load: about three million objects
 have become old since the last one."""
 
+_WORK = 0.1
+"""Seconds of CPU time after which there may be freed memory to return."""
+
 _EVENTS = 12
 """Maximum number of sockets per iteration of the event loop under the panel. A key press takes about a dozen
 iterations until its effect is on the screen."""
@@ -88,17 +91,17 @@ async def tidied_when_quiet() -> AsyncIterator[None]:
 
 
 async def _tidy_when_quiet() -> None:
-    was_busy = False
+    worked = 0.0
     while True:
-        used, began = time.process_time(), time.monotonic()
+        cpu, began = time.process_time(), time.monotonic()
         await asyncio.sleep(_LOOK)
-        load = (time.process_time() - used) / (time.monotonic() - began)
+        used = time.process_time() - cpu
+        load = used / (time.monotonic() - began)
         if is_due(gc.get_count()[2], load):
             gc.collect()
-        if load >= _QUIET:
-            was_busy = True
-        elif was_busy:  # the buffers of those who are gone
-            was_busy = False
+        worked += used
+        if load < _QUIET and worked >= _WORK:  # the buffers of clients that are gone
+            worked = 0.0
             return_freed_memory()
 
 
