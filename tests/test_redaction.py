@@ -162,7 +162,7 @@ def test_parameters_that_nobody_knows_are_shown_if_people_can_read_them(query: s
         ("a/b:v1@sha256:0123", None),
         (f"quay.io sent 5 bytes with the digest {DIGEST}", None),
         (f"Authorization: Digest {SECRET}", "Authorization: Digest ***"),
-        ("token: not applicable, h2 cannot express it", None),
+        ("token: not applicable: h2 cannot express it", None),
     ],
 )  # fmt: skip
 def test_texts(text: str, shown: str | None) -> None:

@@ -146,7 +146,7 @@ class LayerListing:
         else:
             self.is_whole = True
             packed = f"{format_size(self.unpacked)} unpacked" if self._is_compressed else "not compressed"
-            self.outcome = f"whole, {packed}"
+            self.outcome = f"complete, {packed}"
 
     @property
     def _is_compressed(self) -> bool:
@@ -192,9 +192,9 @@ class LayerListing:
         )
         self._names += len(entry.name) + len(entry.link)
         if self._names > self._limits.names:
-            raise _StoppedError(f"its names have more than {format_size(self._limits.names)}")
+            raise _StoppedError(f"the names exceed {format_size(self._limits.names)}")
         if len(self.entries) >= self._limits.entries:
-            raise _StoppedError(f"it has more than {self._limits.entries:,} entries")
+            raise _StoppedError(f"the limit of {self._limits.entries:,} entries is reached")
         self.entries.append(entry)
         while header.is_extended:  # more of a sparse file's map (GNU)
             block = self._block()
@@ -215,7 +215,7 @@ class LayerListing:
     def _metadata(self, header: Header) -> bytes:
         if header.size > self._limits.metadata:
             raise _StoppedError(
-                f"a header of {format_size(header.size)}; {format_size(self._limits.metadata)} are the most"
+                f"a header has {format_size(header.size)}; the limit is {format_size(self._limits.metadata)}"
             )
         body = self._bytes(_padded(header.size))
         if len(body) < header.size:
@@ -238,8 +238,7 @@ class LayerListing:
             passed = self._within_limits().skip(length)
             if not passed:
                 raise TarError(
-                    f"the archive is cut off: {format_size(length)} of {format_size(claimed)} that the last "
-                    "entry claims are not there"
+                    f"the last entry is cut off: {format_size(length)} of {format_size(claimed)} are missing"
                 )
             length -= passed
 
@@ -247,11 +246,11 @@ class LayerListing:
         """Return the stream, if no limit is reached. Raise `_StoppedError`."""
         assert self._stream is not None  # noqa: S101 - for the type checker
         if self._stopped.is_set():
-            raise _StoppedError("nobody looks at it any more")
+            raise _StoppedError("the listing was closed")
         if self._is_compressed and self._stream.unpacked >= self._limits.unpacked:
-            raise _StoppedError(f"{format_size(self._limits.unpacked)} were unpacked, and there is more")
+            raise _StoppedError(f"the limit of {format_size(self._limits.unpacked)} unpacked is reached")
         if self._clock() > self._deadline:
-            raise _StoppedError(f"{self._limits.seconds:g} s of reading are enough")
+            raise _StoppedError(f"the limit of {self._limits.seconds:g} s is reached")
         return self._stream
 
 

@@ -47,12 +47,12 @@ def whole_number(text: str) -> int | None:
 
 
 def format_size(size: int) -> str:
-    """Format a size for people: at most one decimal, in powers of 1024 (`1.5MiB`)."""
+    """Format a size for people: at most one decimal, in powers of 1024 (`1.5 MiB`)."""
     if size < 1024:
-        return f"{size}B"
+        return f"{size} B"
     value = float(size)
     for unit in ("KiB", "MiB", "GiB", "TiB", "PiB"):
         value /= 1024
         if value < 1023.95 or unit == "PiB":
             break
-    return f"{value:.1f}{unit}".replace(".0", "")
+    return f"{value:.1f} {unit}".replace(".0", "")

@@ -91,7 +91,7 @@ class ActiveRule:
     def mismatch_reason(self, exchange: Exchange) -> str:
         """Return why `may_match` is false, in one line; an empty text if it is true."""
         if not self.rule.enabled:
-            return "is disabled"
+            return "disabled"
         if exchange.target.endpoint not in self._endpoints:
             return f"endpoint {exchange.target.endpoint} is not {self.rule.endpoint}"
         if not self.rule.applies_to(exchange.method):

@@ -37,36 +37,36 @@ def point_as_json(point: Point, at: float) -> dict[str, object]:
 def _http(event: on.HTTPEvent) -> str:
     match event:
         case on.RequestReceived():
-            return "request"
+            return "request received"
         case on.RequestBodyReceived():
-            return "request body"
+            return "request body received"
         case on.HeadersSent():
-            return "headers"
+            return "headers sent"
         case on.ResponseCutShort(reason):
             return f"cut short: {reason}"
         case on.CredentialReceived(credential):
-            return f"credential arrived: {credential}"
+            return f"credential received: {credential}"
         case on.FirstRequestReceived():
-            return "first request"
+            return "first request received"
         case on.ExchangeEnded():
-            return "end"
+            return "ended"
         case on.PointsOmitted(count):
-            return f"{counted(count, 'point')} omitted here"
+            return f"{counted(count, 'point')} omitted"
     assert_never(event)
 
 
 def _connection(event: of.ConnectionEvent) -> str:
     match event:
         case of.TLSHandshakeCompleted(version):
-            return f"TLS handshake ({version})"
+            return f"TLS handshake completed ({version})"
         case of.TLSHandshakeFailed(reason, by_client):
             return f"TLS handshake failed: {'the client sent alert ' if by_client else ''}{reason}"
         case of.TLSHandshakeTimedOut(seconds):
             return f"no TLS handshake within {seconds:.0f} s"
         case of.ClosedBeforeTLSHello():
-            return "closed before a TLS hello"
+            return "closed before the TLS handshake"
         case of.ClosedInTLSHandshake():
-            return "closed in the TLS handshake"
+            return "closed during the TLS handshake"
         case of.TLSHelloOnPlainPort():
             return "TLS on plain port"
         case of.MalformedRequest(reason):
@@ -80,18 +80,18 @@ def _connection(event: of.ConnectionEvent) -> str:
         case of.ConnectionReset():
             return "reset by the client"
         case of.ClosedByShutdown():
-            return "closed, because brokenreg stops"
+            return "closed: brokenreg is shutting down"
     assert_never(event)
 
 
 def _fault(event: on.FaultEvent) -> str:
     match event:
         case on.FaultsApplied(faults):
-            return f"fault {'+'.join(faults)}"
+            return f"fault applied: {'+'.join(faults)}"
         case on.FaultInapplicable(fault, reason):
-            return f"{fault}: not applicable, {reason}"
+            return f"{fault}: not applicable: {reason}"
         case on.FaultHadNoEffect(fault, reason):
-            return f"{fault}: no effect, {reason}"
+            return f"{fault}: no effect: {reason}"
         case on.FaultNote(fault, note):
             return f"{fault}: {note}"
     assert_never(event)
@@ -102,15 +102,15 @@ def _gate(event: on.GateEvent) -> str:
         case on.HoldRequested(by):
             return f"hold requested by {by}"
         case on.BreakpointMatched(expression):
-            return f"breakpoint {expression}"
+            return f"breakpoint matched: {expression}"
         case on.ResponseHeld(position):
-            return "held at headers" if position is None else f"held at byte {position}"
+            return "held at the headers" if position is None else f"held at byte {position}"
         case on.ResponseEdited(changes):
             return f"edited: {changes}"
         case on.ResponseResumed():
             return "resumed"
         case on.ResponseStepped(size):
-            return f"stepped by {size}"
+            return f"stepped by {counted(size, 'byte')}"
         case on.ResponseAborted():
             return "aborted"
     assert_never(event)
@@ -126,13 +126,13 @@ def _upstream(event: up.UpstreamEvent) -> str:
         case up.UpstreamFailed(reason):
             return f"upstream failed: {reason}"
         case up.RateLimited(server, seconds):
-            return f"waits {seconds:.0f} s for {server}"
+            return f"rate limited: waiting {seconds:.0f} s for {server}"
         case up.CredentialHelperFailed(reason):
-            return f"no credentials of a helper: {reason}"
+            return f"credential helper failed: {reason}"
         case up.CredentialsWithheld(reason):
             return reason
         case up.HeadInconclusive():
-            return "the response to HEAD does not decide: GET follows"
+            return "response to HEAD inconclusive: sending GET"
         case up.ServedStale(reason):
             return f"stale: {reason}"
         case up.NotCached(reason):
@@ -140,25 +140,25 @@ def _upstream(event: up.UpstreamEvent) -> str:
         case up.ListTruncated(limit, count):
             return _truncated(limit, count)
         case up.DownloadResumed(offset, reason):
-            return f"continues at byte {offset}: {reason}"
+            return f"download resumed at byte {offset}: {reason}"
     assert_never(event)
 
 
 def _truncated(limit: up.ListLimit, count: int) -> str:
     match limit:
         case up.ListLimit.PAGES:
-            return f"the list is cut short after {counted(count, 'page')}"
+            return f"list cut short after {counted(count, 'page')}"
         case up.ListLimit.ENTRIES:
-            return f"the list is cut short after {count:,} {form_for(count, 'entry', 'entries')}"
+            return f"list cut short after {count:,} {form_for(count, 'entry', 'entries')}"
         case up.ListLimit.VALUES:
-            return f"the list is cut short after {counted(count, 'page')}: the next has too many values"
+            return f"list cut short after {counted(count, 'page')}: the next page has too many values"
     assert_never(limit)
 
 
 def _fabrication(event: on.FabricationEvent) -> str:
     match event:
         case on.FabricationQueued(place):
-            return f"waiting to be fabricated: number {place} in the queue"
+            return f"waiting for fabrication: number {place} in the queue"
         case on.FabricationStarted(layers, layer_size, seconds):
             layers_word = f"{counted(layers, 'layer')} of {format_size(layer_size)}"
             return f"fabricating {layers_word}, about {seconds} s left"

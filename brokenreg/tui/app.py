@@ -15,12 +15,12 @@ from textual.app import App, ComposeResult
 from textual.binding import BindingType
 from textual.dom import DOMNode
 from textual.screen import Screen
-from textual.widgets import ContentSwitcher
+from textual.widgets import ContentSwitcher, Input
 
 from brokenreg.runtime.runtime import Runtime
 from brokenreg.tui.bindings import KeyLine, bindings_of
 from brokenreg.tui.commands import TABS
-from brokenreg.tui.dialogues import SAID_FOR, QuitConfirmation
+from brokenreg.tui.dialogues import SAID_FOR, Dialogue, QuitConfirmation
 from brokenreg.tui.disabled_reasons import HasDisabledReasons, disabled_reasons, keyed
 from brokenreg.tui.faults.arming import Arming
 from brokenreg.tui.faults.form import RuleForm
@@ -30,6 +30,7 @@ from brokenreg.tui.help import HelpScreen, PanelCommands
 from brokenreg.tui.preferences import Preferences
 from brokenreg.tui.tabs import TabArea, TabContext, TabLine, area_of
 from brokenreg.tui.terminal import TerminalDriver
+from brokenreg.tui.text import visible
 from brokenreg.tui.theme import THEMES
 from brokenreg.tui.traffic.export import ExportScreen
 from brokenreg.wording import counted, form_for
@@ -175,7 +176,7 @@ class Panel(App[int], HasDisabledReasons, inherit_bindings=False):
             yield from area.unsaved()
         for screen in self.screen_stack:
             if isinstance(screen, RuleForm):
-                yield "A rule in a form is not added yet."
+                yield "A rule in a form is not saved."
             if isinstance(screen, ExportScreen) and screen.is_writing:
                 yield "An export is being written."
 
@@ -196,14 +197,13 @@ class Panel(App[int], HasDisabledReasons, inherit_bindings=False):
     def disabled_reason(self, action: str) -> str:
         """Return why `action` would do nothing now."""
         if action == "disable_all" and not self._arming.has_any:
-            return "no rule is enabled, and this key has disabled none"
+            return "no rules are enabled"
         return super().disabled_reason(action)
 
     def action_disable_all(self) -> None:
         """Disable all rules and overrides, or enable again those that this has disabled."""
         count, is_on = self._arming.switch_all()
-        them = form_for(count, "it", "them")
-        said = "enabled again" if is_on else f"disabled; {{panel.disable-all}} enables {them} again"
+        said = "re-enabled" if is_on else "disabled; press {panel.disable-all} to re-enable"
         self.notify(f"{counted(count, 'rule')} {said}")
 
     def action_theme(self) -> None:
@@ -212,14 +212,27 @@ class Panel(App[int], HasDisabledReasons, inherit_bindings=False):
         self.theme = names[(names.index(self.theme) + 1) % len(names)]
 
     def on_key(self, event: events.Key) -> None:
-        """Show why a key does nothing now. While the notice is visible, it is not repeated."""
-        if event.key in self.screen.active_bindings:
+        """Show why a key does nothing now. While the notice is visible, it is not repeated.
+
+        Escape is silent: people press it to be sure that nothing is open.
+        """
+        if event.key in self.screen.active_bindings or event.key == "escape":
             return
-        for why in disabled_reasons(self.focused or self.screen, event.key, self.keys):
+        reasons = [*disabled_reasons(self.focused or self.screen, event.key, self.keys)]
+        for why in reasons or self._unknown_key(event):
             now = time.monotonic()
             if why != self._said or now > self._said_at + SAID_FOR:
                 self._said, self._said_at = why, now
                 self.notify(why, markup=False, timeout=SAID_FOR)
+
+    def _unknown_key(self, event: events.Key) -> Iterator[str]:
+        """Yield a notice that a key has no command here, and where the keys are shown."""
+        name = event.character if event.character and event.character.isprintable() else event.key
+        key = visible(event.key if event.key == "space" else name)
+        if isinstance(self.screen, Dialogue) or isinstance(self.focused, Input):
+            yield f"no command on {key} here; the keys are at the bottom"
+        elif self.screen is self._board:
+            yield f"no command on {key}; {{panel.help}} shows all keys"
 
     def on_tab_line_chosen(self, event: TabLine.Chosen) -> None:
         self.action_show_tab(event.name)
@@ -234,6 +247,6 @@ class Panel(App[int], HasDisabledReasons, inherit_bindings=False):
         """Print one line. Textual would show the values of all variables, which may contain secrets."""
         logger.error("the panel failed", exc_info=self._exception)
         self._exit_renderables.append(
-            f"brokenreg: the panel failed; {self._runtime.settings.data / 'diagnostics.log'} says more"
+            f"brokenreg: the panel failed; see {self._runtime.settings.data / 'diagnostics.log'}"
         )
         self._close_messages_no_wait()

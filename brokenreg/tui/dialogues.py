@@ -29,7 +29,11 @@ SAID_FOR = 4.0
 
 
 def say(widget: Widget, line: str | None) -> None:
-    """Show a notice for a few seconds, if there is one. Make it `visible` if clients sent some of it."""
+    """Show a notice for a few seconds, if `line` has one. Make it `visible` if clients sent some of it.
+
+    Notices, remarks and reasons begin in lower case and have no full stop. Text in dialogues and of empty
+    lists is in sentences.
+    """
     if line:
         widget.app.notify(line, markup=False, timeout=SAID_FOR)
 
@@ -143,7 +147,7 @@ class Question(Dialogue[str | None], inherit_bindings=False):
 SHOWN = 100_000
 """Bytes of a document that are read, and characters of it that are shown."""
 
-_LABEL = 12
+_LABEL = 15
 
 Fact = tuple[str, str]
 """A label, and a value as clients sent it."""
@@ -185,11 +189,11 @@ class DocumentScreen(Dialogue[None], inherit_bindings=False):
             self._say(f"cannot be read: {error}")
             return
         if found is None:
-            self._say("it is not here")
+            self._say("not found")
             return
         body, size = found
         lines, is_whole = await asyncio.to_thread(_lines, body, size)
-        self._say("" if is_whole else f"the beginning of {format_size(size)}")
+        self._say("" if is_whole else f"only the beginning of {format_size(size)}")
         self.query_one(Lines).show_lines(lines)
 
     def _say(self, remark: str) -> None:

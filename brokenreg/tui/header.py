@@ -99,7 +99,7 @@ class Header(Static):
         since = [passage.exchange.held_since for passage in self._runtime.gate.held.values()]
         if since:
             age = now - min((each for each in since if each is not None), default=now)
-            yield 9, f" ⏸ {len(since)} HELD {max(0, age):.0f}s ", _HELD_STYLE
+            yield 9, f" ⏸ {len(since)} HELD {max(0, age):.0f} s ", _HELD_STYLE
 
     def _armed(self) -> Iterator[_Part]:
         books = self._runtime.rules
@@ -109,7 +109,7 @@ class Header(Static):
         elif armed:
             yield 9, f" {len(armed)} FAULTS armed ", _FAULT_STYLE
         if off := len(self._arming.disabled_ids):
-            yield (7 if armed else 9), f" {counted(off, 'fault').upper()} OFF ", "bold reverse $primary"
+            yield (7 if armed else 9), f" {counted(off, 'rule').upper()} DISABLED ", "bold reverse $primary"
 
 
 def _armed_word(active: ActiveRule) -> str:

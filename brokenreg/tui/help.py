@@ -40,7 +40,7 @@ class HelpScreen(Dialogue[None], inherit_bindings=False):
     BINDINGS: ClassVar[list[BindingType]] = bindings_of("help")
 
     def __init__(self, keys: Mapping[str, str]) -> None:
-        super().__init__("Commands")
+        super().__init__("Commands and keys")
         self._keys = keys
 
     def content(self) -> ComposeResult:

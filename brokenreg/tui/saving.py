@@ -49,7 +49,7 @@ def _path(name: str, overwrite: bool) -> Path:
     if path.is_dir():
         raise IsADirectoryError(21, "is a directory")
     if path.exists() and not overwrite:
-        raise FileExistsError(17, "is there already")
+        raise FileExistsError(17, "already exists")
     return path
 
 

@@ -235,7 +235,7 @@ def test_rules_that_come_and_go(own_registry: Brokenreg) -> None:
         assert control.delete(url).status_code == 204
         assert outcome(own_registry) == "served"
         until_idle(own_registry, connections=1)
-        assert timelines(own_registry)[0] == ["fault accept", "stalled"]
+        assert timelines(own_registry)[0] == ["fault applied: accept", "stalled"]
         stalled.close()
         until_idle(own_registry)
     own_registry.stop()

@@ -83,7 +83,7 @@ def test_a_body_no_longer_than_that_is_left_as_it_is(each: Registry, image: Push
         assert each.rule_state(rule)["applied"] == 0
     exchange = each.exchange(path)
     assert (exchange["faults"], exchange["response_bytes"], exchange["ended"]) == ([], SIZE, "complete")
-    assert f"truncate: no effect, the body has {SIZE} bytes" in each.timeline(path)
+    assert f"truncate: no effect: the body has {SIZE} bytes" in each.timeline(path)
 
 
 def test_truncate_what_is_resumed(each: Registry, image: Pushed) -> None:

@@ -135,7 +135,7 @@ def has_no_effect(registry: Registry, fault: str, protocol: str) -> None:
     assert (answer.status, answer.body, answer.is_whole) == (200, image.layers[0], True)
     exchange = registry.exchange(path)
     assert (exchange["faults"], exchange["rule"], exchange["ended"]) == ([], None, "complete")
-    assert f"{fault}: not applicable, {protocol} cannot express it" in registry.timeline(path)
+    assert f"{fault}: not applicable: {protocol} cannot express it" in registry.timeline(path)
     with registry.control() as control:
         (entry,) = [each for each in control.get("/v1/faults").json() if each["name"] == fault]
         assert protocol not in entry["protocols"]

@@ -237,4 +237,4 @@ def test_twice_and_then_it_works(each: Registry) -> None:
         assert [each.ask(path).status for _ in range(5)] == [200, 502, 502, 200, 200]
         state = each.rule_state(rule)
         assert (state["matched"], state["applied"]) == (5, 2)
-    assert each.timeline(path).count("fault error") == 0
+    assert each.timeline(path).count("fault applied: error") == 0

@@ -202,7 +202,7 @@ def test_headers_do_not_drip_over_http2(http2: Registry) -> None:
     with http2.rule(fault={"type": "drip", "what": "headers", "every": "1h"}) as rule:
         assert http2.ask(image.layer_path()).is_whole
         assert http2.rule_state(rule)["applied"] == 0
-    assert "drip: not applicable, h2 sends headers in one frame" in http2.timeline(image.layer_path())
+    assert "drip: not applicable: h2 sends headers in one frame" in http2.timeline(image.layer_path())
 
 
 @pytest.mark.parametrize(

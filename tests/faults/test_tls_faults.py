@@ -52,7 +52,8 @@ def test_certificates_with_one_flaw_each(tmp_path: Path) -> None:
         until_idle(running)
         alerts = ["certificate_expired"] * 2 + ["bad_certificate"] * 3 + ["unknown_ca"]
         assert timelines(running) == [
-            ["fault tls", f"TLS handshake failed: the client sent alert {alert}", "end"] for alert in alerts
+            ["fault applied: tls", f"TLS handshake failed: the client sent alert {alert}", "ended"]
+            for alert in alerts
         ]
         running.stop()
     events = connects(running)
@@ -108,7 +109,7 @@ def test_an_alert_in_place_of_a_hello(tmp_path: Path) -> None:
                 assert read_all(connection) == bytes([21, 3, 3, 0, 2, 2, description])
         assert ping(running, trusting(running)) == SERVED
         until_idle(running)
-        assert timelines(running) == [["fault tls", "sent 7 bytes", "cut (fin)", "end"]] * 4
+        assert timelines(running) == [["fault applied: tls", "sent 7 bytes", "cut (fin)", "ended"]] * 4
         running.stop()
     assert [event["ended"] for event in connects(running)] == ["aborted"] * 4
 
@@ -153,7 +154,7 @@ def test_a_plain_listener_has_no_handshake_to_spoil(tmp_path: Path) -> None:
         with pytest.raises(httpx.TransportError):  # the next rule was asked, both times
             httpx.get(f"{running.url}/v2/")
         until_idle(running)
-        said = "tls: not applicable, plain HTTP has no handshake"
+        said = "tls: not applicable: plain HTTP has no handshake"
         assert [timeline[0] for timeline in timelines(running)] == [said, said]
         running.stop()
     passed_over, closed = connects(running)

@@ -94,7 +94,7 @@ async def test_who_waits_sees_how_far_it_is_and_the_timeline_gets_each_tenth() -
     client = works.come(1, listener)
     await works.until(lambda: len(listener.told) == 1)
     assert isinstance(listener.told[0], FabricationStarted)
-    assert text_of(listener.told[0]).startswith("fabricating 10 layers of 10MiB, about ")
+    assert text_of(listener.told[0]).startswith("fabricating 10 layers of 10 MiB, about ")
     works.progress[1].layer = 4
     works.progress[1].add(35 * MIB)
     await works.until(lambda: FabricationProgress(4, 10, 34) in listener.said)
@@ -191,5 +191,5 @@ def test_a_small_image_is_done_before_it_is_told() -> None:
     progress.begin(1)
     report = Report(listener)
     report.running(progress, None)
-    assert [text_of(event) for event in listener.told] == ["fabricating 1 layer of 0B, about 0 s left"]
+    assert [text_of(event) for event in listener.told] == ["fabricating 1 layer of 0 B, about 0 s left"]
     assert text_of(progress.now()) == "fabricating layer 1 of 1, 100%"

@@ -141,7 +141,7 @@ async def test_the_limit_is_layers_times_size(tmp_path: Path) -> None:
             assert (await http.get(f"{URL}/layers-3_size-10KiB")).status_code == 200
             beyond = error_of(await http.get(f"{URL}/layers-3_size-10241"), 400)
             assert beyond["code"] == "BAD_REQUEST"
-            assert "30KiB" in beyond["message"]
+            assert "30 KiB" in beyond["message"]
             image_of_a_fault = await http.get("/v2/broken/error/manifests/endpoint-layer_layers-31_size-1KiB")
             assert error_of(image_of_a_fault, 400)["code"] == "BAD_REQUEST"
 

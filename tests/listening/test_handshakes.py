@@ -11,11 +11,11 @@ from tests.tls_client import SELF_SIGNED_ROOT, SERVED, insecure, ping, tls_regis
 
 def test_handshakes_that_fail_are_logged(tmp_path: Path) -> None:
     expected = [
-        ("closed before a TLS hello", "disconnected"),
-        ("closed in the TLS handshake", "disconnected"),
+        ("closed before the TLS handshake", "disconnected"),
+        ("closed during the TLS handshake", "disconnected"),
         ("TLS handshake failed: http request", "aborted"),
         ("TLS handshake failed: the client sent alert unknown_ca", "disconnected"),
-        ("TLS handshake (TLSv1.3)", "disconnected"),
+        ("TLS handshake completed (TLSv1.3)", "disconnected"),
     ]
     with tls_registry(tmp_path, "[]") as running:
         dial(running).close()
@@ -30,7 +30,7 @@ def test_handshakes_that_fail_are_logged(tmp_path: Path) -> None:
         with dial(running) as connection:
             trusting(running).wrap_socket(connection, server_hostname="localhost").close()
         until_idle(running)
-        assert timelines(running) == [[what, "end"] for what, _ in expected]
+        assert timelines(running) == [[what, "ended"] for what, _ in expected]
         running.stop()
     assert [event["ended"] for event in connects(running)] == [ended for _, ended in expected]
     assert {(*event["faults"], event["status"]) for event in connects(running)} == {(None,)}
@@ -44,7 +44,7 @@ def test_a_handshake_that_we_refuse_ends_with_an_alert(tmp_path: Path) -> None:
         context.set_ciphers("AES128-SHA256")
         assert ping(running, context) == "SSLV3_ALERT_HANDSHAKE_FAILURE"
         until_idle(running)
-        assert timelines(running) == [["TLS handshake failed: no shared cipher", "end"]]
+        assert timelines(running) == [["TLS handshake failed: no shared cipher", "ended"]]
 
 
 def test_failed_handshakes_flood_no_diagnostics(tmp_path: Path) -> None:

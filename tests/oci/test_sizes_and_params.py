@@ -37,7 +37,9 @@ def test_any_whole_number_of_bytes_is_a_size(size: int) -> None:
     assert parse_size(str(size)) == size
 
 
-@pytest.mark.parametrize(("size", "text"), [(0, "0B"), (1023, "1023B"), (1536, "1.5KiB"), (1 << 30, "1GiB")])
+@pytest.mark.parametrize(
+    ("size", "text"), [(0, "0 B"), (1023, "1023 B"), (1536, "1.5 KiB"), (1 << 30, "1 GiB")]
+)
 def test_formats_sizes_for_people(size: int, text: str) -> None:
     assert format_size(size) == text
 

@@ -61,14 +61,14 @@ async def test_it_asks_while_rules_are_not_saved(tmp_path: Path) -> None:
         spent = rule_of({"fault": {"type": "error", "status": 500}, "times": 1})
         book.add(spent, "panel, next like this").applied = 1
         await look(pilot, "2", "c", *"reset", "enter")
-        assert "A rule in a form is not added yet." in await look(pilot, "ctrl+c")
+        assert "A rule in a form is not saved." in await look(pilot, "ctrl+c")
         await look(pilot, "escape", "enter")
-        assert "1 rule made here is not saved." in await look(pilot, "q")
+        assert "1 rule added or edited here is not saved." in await look(pilot, "q")
         await look(pilot, "n", "!", "space", "escape")
-        assert "2 rules made here are not saved." in await look(pilot, "q")
+        assert "2 rules added or edited here are not saved." in await look(pilot, "q")
         await look(pilot, "n", "W", *str(tmp_path / "saved.yaml"), "enter")
         await settled(pilot)
-        assert "saved: 4 rules in" in text(panel).replace("\n", " ")
+        assert "saved 4 rules to" in text(panel).replace("\n", " ")
         await look(pilot, "q")
     assert panel.return_code == 0
 
@@ -76,7 +76,7 @@ async def test_it_asks_while_rules_are_not_saved(tmp_path: Path) -> None:
 async def test_it_asks_while_rules_can_be_enabled_again() -> None:
     async with shown(TrafficLog()) as (_, pilot):
         await look(pilot, "!", "space", "escape")
-        assert "1 rule made here is not saved." in await look(pilot, "0", "q")
+        assert "1 rule added or edited here is not saved." in await look(pilot, "0", "q")
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
@@ -120,7 +120,7 @@ async def test_an_error_of_ours_ends_it_with_status_1_and_one_line(
         assert panel.return_code == 1
         diagnostics = runtime.settings.data / "diagnostics.log"
         said = " ".join(capsys.readouterr().err.split())
-        assert said == f"brokenreg: the panel failed; {diagnostics} says more"
+        assert said == f"brokenreg: the panel failed; see {diagnostics}"
         assert "an error of ours" in caplog.text
 
 
@@ -132,8 +132,11 @@ async def test_suspending_has_no_key() -> None:
     log = TrafficLog()
     small_pull(log)
     async with shown(log, size=(80, 24)) as (panel, pilot):
-        before = await look(pilot)
-        assert await look(pilot, "ctrl+z") == before
+        before = (await look(pilot)).splitlines()
+        after = (await look(pilot, "ctrl+z")).splitlines()
+        changed = [line for line, old in zip(after, before, strict=True) if line != old]
+        assert "no command on ctrl+z; ? shows all" in " ".join(changed)
+        assert all("▌" in line for line in changed), "there is a notice, and nothing else"
         assert len(panel.screen_stack) == 1
 
 

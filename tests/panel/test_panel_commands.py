@@ -94,7 +94,7 @@ async def test_the_help_has_every_command(size: tuple[int, int]) -> None:
 
 async def test_the_palette_finds_a_command_and_runs_it() -> None:
     async with shown(TrafficLog()) as (panel, pilot):
-        await look(pilot, "ctrl+p", *"own log")
+        await look(pilot, "ctrl+p", *"server's log")
         await panel.workers.wait_for_complete()
         assert "Tabs: Log" in await look(pilot)
         await look(pilot, "enter")
@@ -123,7 +123,7 @@ async def test_the_palette_offers_what_would_do_something_now() -> None:
         await panel.workers.wait_for_complete()
         screen = await look(pilot)
         assert "Traffic: Open" in screen
-        assert "enter  Show the exchange or pull in full" in screen
+        assert "enter  Show the exchange, pull or push in full" in screen
         assert "Traffic: Back" not in screen
         assert not panel.screen.query_one(Input).value
 
@@ -135,8 +135,8 @@ async def test_other_keys_are_in_force_and_shown_everywhere() -> None:
         screen = await look(pilot)
         assert "L Follow" in screen
         assert "9 Log" in screen
-        assert "follow is off" not in await look(pilot, "F", "?")
-        assert "follow is off" in await look(pilot, "L")
+        assert "not following" not in await look(pilot, "F", "?")
+        assert "not following" in await look(pilot, "L")
         assert "ctrl+g  z" in await look(pilot, "z", "G")
 
 

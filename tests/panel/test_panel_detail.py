@@ -32,7 +32,7 @@ async def test_the_detail_shows_the_exchange_in_full() -> None:
         assert "content-length: 122" in screen
         assert "Client    10.0.2.7:51122" in screen
         assert "Started   2026-01-01 12:00:09.500" in screen
-        assert "Response  122B" in screen
+        assert "Response  122 B" in screen
         assert "1.3 ms  end" in await look(pilot, "l", "l")
         screen = await look(pilot, "escape")
         assert "Request headers" not in screen
@@ -61,7 +61,7 @@ async def test_the_detail_goes_along_while_the_exchange_is_in_flight() -> None:
         clock.now = NOW + 0.25
         screen = await look(pilot)
         assert "▸ 200 OK, in flight for 750 ms" in screen
-        assert "Response  2KiB of 8KiB" in screen
+        assert "Response  2 KiB of 8 KiB" in screen
         assert "2.0 ms  headers" in await look(pilot, "right", "right")
         end(log, pull, after=0.9)
         assert "✓ 200 OK, complete after 900 ms" in await look(pilot)

@@ -60,7 +60,7 @@ async def test_the_forms_follow_each_other() -> None:
         await look(pilot, "l")
         assert '"startedDateTime":"2026-01-01T12:00:01.020Z"' in (await until_done(pilot)).replace("\n", "")
         await look(pilot, "l")
-        assert "its beginning is shown" in await until_done(pilot)
+        assert "only the beginning is shown" in await until_done(pilot)
         await look(pilot, "right")
         assert "client: docker/*" in await until_done(pilot)
         await look(pilot, "left", "h", "h")
@@ -93,7 +93,7 @@ async def test_too_much_for_a_clipboard_is_told() -> None:
         await look(pilot, "l", "l")
         await until_done(pilot)
         assert "y Copy" not in await look(pilot, "y")
-        assert "is too much for a clipboard; s writes it to a file" in said(pilot)
+        assert "too long for a clipboard (more than 64 KiB); s saves it to a file" in said(pilot)
         assert panel.clipboard == ""
         assert MOST_COPIED < 100 * 1000
 
@@ -110,7 +110,7 @@ async def test_what_the_filter_shows_is_exported(tmp_path: Path) -> None:
         await until_done(pilot)
         await look(pilot, "s")
         await named(pilot, tmp_path / "all.har")
-        assert said(pilot) == f"written to {tmp_path / 'all.har'}"
+        assert said(pilot) == f"saved to {tmp_path / 'all.har'}"
     entries = json.loads((tmp_path / "all.har").read_text())["log"]["entries"]
     assert [entry["response"]["status"] for entry in entries] == [404]
 
@@ -145,15 +145,15 @@ async def test_a_file_that_is_there_is_overwritten_only_when_asked_twice(tmp_pat
         await look(pilot, "x")
         await until_done(pilot)
         await look(pilot, "s")
-        assert "this file exists: press enter again to overwrite it" in await named(pilot, there)
+        assert "the file exists; press enter again to overwrite it" in await named(pilot, there)
         assert there.read_text() == "mine"
-        assert "Save to this file" in await look(pilot, "escape", "s")
+        assert "press enter to save to this file" in await look(pilot, "escape", "s")
         assert "Export exchange" in text(pilot.app)
         await named(pilot, there)
         assert there.read_text() == "mine"
         await look(pilot, "enter")
         await until_done(pilot)
-        assert "written to" in said(pilot)
+        assert "saved to" in said(pilot)
     assert there.read_text().startswith("curl ")
     assert [each.name for each in tmp_path.iterdir()] == ["there"]
 
@@ -170,7 +170,7 @@ async def test_what_cannot_be_written_is_one_line(tmp_path: Path) -> None:
         assert "No such file or directory" in await named(pilot, tmp_path / "none" / "file")
         assert "irectory" in await named(pilot, tmp_path)
         assert "home directory: ~nobody-here/x" in await named(pilot, "~nobody-here/x")
-        assert "Enter the name of a file" in await named(pilot, " ")
+        assert "type a file name" in await named(pilot, " ")
         assert panel.is_running
     assert not list(tmp_path.iterdir())
 
@@ -236,7 +236,7 @@ async def test_a_request_is_sent_again_through_the_listener(tmp_path: Path) -> N
             await look(pilot, "g", "r")
             screen = await until_done(pilot)
             assert said(pilot).splitlines() == [
-                "exchange 1 is sent again, without authorization",
+                "replaying exchange 1, without authorization",
                 "replay of exchange 1: 418, without authorization",
             ]
             assert "↻ replay" in screen

@@ -69,7 +69,7 @@ async def test_what_changes_comes_to_pass_a_filter_or_ceases_to() -> None:
         end(log, waiting)
         screen = await look(pilot)
         assert "library/app" not in screen
-        assert "No exchange matches this filter." in screen
+        assert "No matching exchanges." in screen
         late = exchange(log, "/v2/library/late/manifests/1")
         answer(log, late, 503)
         end(log, late)

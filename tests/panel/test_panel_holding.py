@@ -73,9 +73,9 @@ async def test_another_step_size() -> None:
     async with serving() as shown:
         client, _, exchange = await held_layer(shown)
         assert 'invalid size "7x"' in await shown.look("S", *"7x")
-        assert "Bytes of a step" in await shown.look("enter"), "what is wrong is not taken"
+        assert "Bytes per step" in await shown.look("enter"), "what is wrong is not taken"
         await shown.look("ctrl+a", "ctrl+k", *"1000")
-        assert "Bytes of a step, now 64KiB" not in await shown.look("enter")
+        assert "Bytes per step (now 64 KiB)" not in await shown.look("enter")
         await shown.look("s")
         assert (await client.head())[0] == 200
         await client.body(1000)
@@ -118,14 +118,14 @@ async def test_all_go_on_and_the_one_held_longest_is_first() -> None:
 @pytest.mark.slow
 async def test_breakpoints_are_set_switched_and_removed() -> None:
     async with serving() as shown:
-        assert "no breakpoints are set" in await shown.look("i")
+        assert "No breakpoints." in await shown.look("i")
         screen = await shown.look(*"endpont:layer")
         assert 'unknown key "endpont": did you mean endpoint?' in screen
         assert "unknown key" in await shown.look("enter")
         assert not len(shown.runtime.gate.breakpoints)
         await shown.look("ctrl+a", "ctrl+k", *"endpoint:ping status:2xx", "enter")
         screen = await shown.look(*"[b]x", "enter")
-        assert "2 set, enabled" in screen
+        assert "2 breakpoints, enabled" in screen
         assert line_with(shown.panel, "▌").split("▌")[1].split()[0] == "[b]x"
         await shown.look("ctrl+r")
         assert "▌ endpoint:ping status:2xx" in line_with(shown.panel, "▌")
@@ -134,14 +134,14 @@ async def test_breakpoints_are_set_switched_and_removed() -> None:
         await client.ask("/v2/")
         await shown.until(is_held)
         assert "by breakpoint endpoint:ping status:2xx" in await shown.look()
-        assert "breakpoints are disabled" in await shown.look("I", "a")
+        assert "breakpoints disabled" in await shown.look("I", "a")
         assert (await client.head())[0] == 200
         other = await shown.client()
         await other.ask("/v2/")
         assert (await other.head())[0] == 200
-        assert "1 set, DISABLED" in await shown.look("i")
-        assert "1 set, enabled" in await shown.look("ctrl+t")
-        assert "no breakpoints are set" in await shown.look("ctrl+r")
+        assert "1 breakpoint, DISABLED" in await shown.look("i")
+        assert "1 breakpoint, enabled" in await shown.look("ctrl+t")
+        assert "No breakpoints." in await shown.look("ctrl+r")
         await shown.look("escape")
 
 
@@ -150,8 +150,8 @@ async def test_an_edited_head_arrives() -> None:
     async with serving() as shown:
         client, _, exchange = await held_layer(shown)
         screen = await shown.look("e")
-        assert f"Edit status and headers of #{exchange.id}" in screen
-        assert "nothing is changed yet" in screen
+        assert f"Edit the status and headers of #{exchange.id}" in screen
+        assert "no changes yet" in screen
         await shown.look("delete", "delete", "delete", *"99")
         assert "the first line must be the status: three digits" in await shown.look("ctrl+s")
         assert is_held(exchange), "what cannot be sent is not sent"
@@ -190,13 +190,13 @@ async def test_a_client_that_leaves_while_its_head_is_edited() -> None:
 @pytest.mark.parametrize(
     ("key", "told"),
     [
-        ("p", "#1 has ended; only a response in flight can be held"),
-        ("s", "nothing is held; p holds the selected response while it is in flight"),
+        ("p", "#1 has ended; only responses in flight can be held"),
+        ("s", "nothing is held; p holds a response in flight"),
         ("a", "nothing is held; p holds"),
         ("X", "nothing is held; p holds"),
         ("e", "nothing is held; p holds"),
         ("A", "nothing is held"),
-        ("I", "there are no breakpoints; i adds one"),
+        ("I", "no breakpoints; i adds one"),
     ],
 )
 async def test_a_key_that_would_do_nothing_says_so(key: str, told: str) -> None:
@@ -222,7 +222,7 @@ async def test_a_wide_screen_has_a_pane_of_what_is_in_flight() -> None:
         await client.head()
         await client.body(STEP)
         await shown.until(is_held)
-        assert "64KiB/19" in await shown.look()
+        assert "64 KiB/19" in await shown.look()
 
 
 async def test_it_ends_at_once_although_something_is_held() -> None:

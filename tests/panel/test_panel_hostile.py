@@ -181,7 +181,7 @@ async def test_what_is_shown_escaped_and_left_alone_is_neither_an_edit_nor_anoth
             client = await served.client()
             await client.ask("/v2/evil/app/manifests/1")
             await served.until(lambda newest: newest.held_since)
-            assert "nothing is changed yet" in await checked(served, "e")
+            assert "no changes yet" in await checked(served, "e")
             await checked(served, "escape", "A")
             filled_in: list[Rule | None] = []
             rule = rule_of({"match": {"client": "\x1b]0;E*", "repository": "a"}, "fault": {"type": "error"}})

@@ -26,7 +26,7 @@ async def test_lines_come_by_level_and_are_made_safe() -> None:
     async with registry(TrafficLog()) as runtime:
         panel = Panel(runtime)
         async with panel.run_test(size=SIZE) as pilot:
-            assert "Nothing is logged at this level." in await look(pilot, "5")
+            assert "No log lines at this level." in await look(pilot, "5")
             say(runtime.diagnostics, logging.INFO, "a [bold]name[/bold] with \x1b[31m in it", 3)
             say(runtime.diagnostics, logging.WARNING, "no room", 4)
             say(runtime.diagnostics, logging.ERROR, "failed\nTraceback\n  OSError", 65)
@@ -59,12 +59,12 @@ async def test_it_goes_along_at_the_end_and_only_there() -> None:
             assert "● LIVE" in screen
             say(runtime.diagnostics, logging.INFO, "line 60.")
             assert "line 60." in await look(pilot)
-            assert "○ newer below" in await look(pilot, "k", "k")
+            assert "○ more below" in await look(pilot, "k", "k")
             say(runtime.diagnostics, logging.INFO, "line 61.")
             assert "line 58." in lines(panel)[-2]
             assert "line 61." in await look(pilot, "G")
             assert "line 0." in await look(pilot, "g")
-            assert "○ follow is off" in await look(pilot, "G", "F")
+            assert "○ not following" in await look(pilot, "G", "F")
             say(runtime.diagnostics, logging.INFO, "line 62.")
             assert "line 62." not in await look(pilot)
             assert "line 62." in await look(pilot, "F")

@@ -123,7 +123,7 @@ async def test_marks_go_along_through_filter_and_grouping() -> None:
         assert before in one
         await look(pilot, "/", *" status:404", "enter")
         await look(pilot, "'")
-        assert said(pilot) == "what is marked is not in this list; \\ shows all"
+        assert said(pilot) == "the marked rows are not in this list; \\ shows all"
         await look(pilot, "\\", "u")
         assert "◆ 2" in lines(panel)[1]
         assert len(marked(lines(panel))) == 3, "and the heading of one of them"
@@ -165,9 +165,7 @@ async def test_without_marks_keys_say_so() -> None:
     async with shown(log, size=SIZE) as (_, pilot):
         await look(pilot)
         await look(pilot, "m", "U")
-        assert said(pilot) == (
-            "there is nothing under the cursor to mark\nnothing is marked; m marks what is under the cursor"
-        )
+        assert said(pilot) == ("no row is selected\nnothing is marked; m marks the selected row")
 
 
 @pytest.mark.slow
@@ -176,9 +174,9 @@ async def test_the_marked_are_exported_as_har(tmp_path: Path) -> None:
     several(log)
     async with shown(log, size=SIZE) as (panel, pilot):
         await look(pilot)
-        assert "HAR of marked" not in await look(pilot, "x")
+        assert "HAR (marked)" not in await look(pilot, "x")
         await look(pilot, "escape", "g", "m", "j", "j", "m", "x")
-        assert "HAR of marked" in await look(pilot, "l", "l", "l")
+        assert "HAR (marked)" in await look(pilot, "l", "l", "l")
         await panel.workers.wait_for_complete()
         await look(pilot, "s", "end", "ctrl+u")
         panel.screen.query_one("Input").insert_text_at_cursor(str(tmp_path / "two.har"))

@@ -48,9 +48,9 @@ async def test_the_panes_follow_each_other_and_keep_their_place() -> None:
         assert '  "layers": []' in screen
         assert "headers" not in screen.replace("Headers", "")
         assert "4.0 ms  end" in await look(pilot, "right")
-        assert "There are no rules here now" in await look(pilot, "l")
+        assert "No rules in this namespace" in await look(pilot, "l")
         assert "Request headers" in await look(pilot, "l")
-        assert "There are no rules here now" in await look(pilot, "h")
+        assert "No rules in this namespace" in await look(pilot, "h")
         assert "4.0 ms  end" in await look(pilot, "left")
         passed(log, "/v2/a/manifests/c")
         await look(pilot, "escape", "j")
@@ -78,11 +78,13 @@ def words(seen: Exchange, log: TrafficLog) -> str:
 def test_why_there_is_no_body() -> None:
     log = TrafficLog()
     flying = exchange(log, "/v2/a/manifests/b")
-    assert "once the exchange has ended" in words(flying, log)
-    assert "there was none" in words(passed(log, "/v2/a/manifests/b", size=0), log)
-    assert "blobs are not" in words(passed(log, "/v2/a/blobs/sha256:" + "0" * 64), log)
-    assert "may have a token" in words(passed(log, "/token"), log)
-    assert "64KiB of each are, 16MiB in all" in words(passed(log, "/v2/a/manifests/b"), log)
+    assert "after the exchange ends" in words(flying, log)
+    assert "\n  none\n" in words(passed(log, "/v2/a/manifests/b", size=0), log)
+    assert "not kept: only manifests, lists and errors are kept" in words(
+        passed(log, "/v2/a/blobs/sha256:" + "0" * 64), log
+    )
+    assert "may contain a token" in words(passed(log, "/token"), log)
+    assert "the limit is 64 KiB per body and 16 MiB in total" in words(passed(log, "/v2/a/manifests/b"), log)
 
 
 @pytest.mark.parametrize(
@@ -92,7 +94,7 @@ def test_why_there_is_no_body() -> None:
 def test_of_a_long_body_the_beginning_is_shown(content: bytes, length: int) -> None:
     log = TrafficLog()
     told = words(kept(log, content, size=200_000), log)
-    assert "195.3KiB; its beginning is shown" in told
+    assert "195.3 KiB; only the beginning is shown" in told
     assert length - 10 < len(told) < length + 10 * 1024
 
 
@@ -186,16 +188,16 @@ def test_the_rule_that_was_applied_is_told_with_its_place_and_counts() -> None:
     seen = exchange(log, "/v2/a/manifests/b")
     said = reasons(books, seen)
     assert "Fault error, by teapot" in said
-    assert "from    faults.yaml:2" in said
-    assert "here    applied: match 1, 1 of 2 times" in said
-    assert "so far  matched 1, applied 1" in said
-    assert "fault   error status=418" in said
+    assert "source   faults.yaml:2" in said
+    assert "outcome  applied: match 1, 1 of 2 times" in said
+    assert "total    matched 1, applied 1" in said
+    assert "fault    error status=418" in said
     assert "rule 1  faults.yaml:1\n    did not match: repository is not other/*" in said
-    assert "rule 3  faults.yaml:3\n    was not evaluated: another rule matched first" in said
+    assert "rule 3  faults.yaml:3\n    not evaluated: another rule matched first" in said
     reasons(books, exchange(log, "/v2/a/manifests/b"))
     said = told(books, seen)
-    assert "here    applied: match 1, 1 of 2 times" in said
-    assert "so far  matched 2, applied 2" in said
+    assert "outcome  applied: match 1, 1 of 2 times" in said
+    assert "total    matched 2, applied 2" in said
 
 
 @pytest.mark.parametrize(
@@ -203,7 +205,7 @@ def test_the_rule_that_was_applied_is_told_with_its_place_and_counts() -> None:
     [
         ({"skip": 1}, "skipped: match 1, skip 1"),
         ({"probability": 1e-9}, "not drawn: match 1, probability 1e-09"),
-        ({"enabled": False}, "did not match: is disabled"),
+        ({"enabled": False}, "disabled"),
         ({"match": {"endpoint": "tags"}}, "did not match: endpoint layer is not tags"),
         ({"match": {"endpoint": "layer", "method": "put"}}, "did not match: method is not PUT"),
         ({"match": {"endpoint": "layer", "attempt": 2}}, "did not match: attempt 1 is not 2"),
@@ -233,7 +235,7 @@ def test_a_rule_that_was_applied_as_often_as_it_may_is_told_as_such() -> None:
 
 def test_rules_that_came_later_are_told_as_such() -> None:
     books = rules({"fault": "error"}, since=NOON + 1)
-    assert "rule 1  faults.yaml:1\n    was added later\n" in told(
+    assert "rule 1  faults.yaml:1\n    added later\n" in told(
         books, exchange(TrafficLog(), "/v2/a/manifests/b")
     )
 
@@ -242,8 +244,8 @@ def test_what_a_path_asked_for_is_told() -> None:
     books = rules({"fault": "error"})
     path = [PathRule(rule_of({"fault": {"type": "error", "status": 418}}), "error:418")]
     said = reasons(books, exchange(TrafficLog(), "/v2/broken/error/manifests/418"), path)
-    assert "from    the path: error:418" in said
-    assert "    was not evaluated: another rule matched first" in said
+    assert "source   path: error:418" in said
+    assert "    not evaluated: another rule matched first" in said
 
 
 async def test_the_counts_go_along() -> None:
@@ -259,9 +261,9 @@ async def test_the_counts_go_along() -> None:
         end(log, seen, fault="error")
         await look(pilot)
         await look(pilot, "enter", "h")
-        assert "so far  matched 1, applied 1" in await look(pilot)
+        assert "total    matched 1, applied 1" in await look(pilot)
         book.evaluate(exchange(TrafficLog(), "/v2/a/manifests/c"))
-        assert "so far  matched 2, applied 2" in await look(pilot)
+        assert "total    matched 2, applied 2" in await look(pilot)
 
 
 def test_a_thousand_rules_that_let_pass_leave_no_thousand_verdicts() -> None:

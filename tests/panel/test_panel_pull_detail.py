@@ -71,11 +71,11 @@ async def test_a_heading_tells_who_pulled_what_and_what_is_missing() -> None:
             "Client    docker/27.3.1, 127.0.0.1",
             "Started   2026-01-01 12:01:00",
             "Blobs     2 of 4",
-            "Bytes     3.1KiB of 6.1KiB",
+            "Bytes     3.1 KiB of 6.1 KiB",
             "Cache     hit",
             "Faults    truncate\n",
             "Retries   layer",
-            "in flight, 1KiB of 4KiB",
+            "in flight, 1 KiB of 4 KiB",
             "not requested",
             "A client does not request a blob that it already has.",
             "5 requests",
@@ -112,7 +112,7 @@ async def test_it_goes_along_until_all_has_come() -> None:
         clock.now = NOW + 3
         screen = await look(pilot)
         assert "⏸ 1 in flight for 18000 ms, 1 held" in screen
-        assert "held at 1KiB of 4KiB, for 3 s" in screen
+        assert "held at 1 KiB of 4 KiB, for 3 s" in screen
         going.held_since = None
         end(log, going, after=16.0, ended=Ended.DISCONNECTED)
         screen = await look(pilot)
@@ -125,7 +125,7 @@ async def test_it_goes_along_until_all_has_come() -> None:
         screen = await look(pilot)
         assert "✓ ended after 18004 ms" in screen
         assert "Blobs     4 of 4" in screen
-        assert "Not here yet" not in screen
+        assert "Missing blobs" not in screen
 
 
 async def test_on_a_wide_screen_it_stands_there_always() -> None:
@@ -133,10 +133,10 @@ async def test_on_a_wide_screen_it_stands_there_always() -> None:
     half_a_pull(log)
     async with shown(log, size=WIDE) as (_, pilot):
         await look(pilot)
-        assert "Not here yet" not in text(pilot.app)
-        assert "Not here yet" in await look(pilot, "g")
+        assert "Missing blobs" not in text(pilot.app)
+        assert "Missing blobs" in await look(pilot, "g")
         screen = await look(pilot, "j")
-        assert "Not here yet" not in screen
+        assert "Missing blobs" not in screen
         assert "GET /v2/library/app/manifests/1.2" in screen
 
 
@@ -165,7 +165,7 @@ async def test_of_a_push_what_is_under_way_is_listed() -> None:
         screen = await look(pilot, "g", "enter")
         assert "PUSH library/app" in screen
         assert "▸ 1 in flight for" in screen
-        assert "in flight, 1KiB of 4KiB" in screen
+        assert "in flight, 1 KiB of 4 KiB" in screen
         assert "upload    POST 202, PATCH …" in screen
         put = of_app(log, "manifests/1.0", "PUT")
         answer(log, put, 201)
@@ -185,10 +185,10 @@ async def test_what_has_left_the_log_is_counted_still() -> None:
         await look(pilot, "g", "enter")
         passed(log, "/v2/")
         passed(log, "/v2/")
-        assert "5 requests, 2 of them not in the log any more" in await look(pilot)
+        assert "5 requests, 2 of them no longer in the log" in await look(pilot)
         for _ in range(5):
             passed(log, "/v2/")
-        assert "All its exchanges were removed from the log" in await look(pilot)
+        assert "Its exchanges are no longer in the log" in await look(pilot)
 
 
 async def test_keys_of_exchanges_have_nothing_to_do_there() -> None:

@@ -160,4 +160,4 @@ async def test_where_all_is_routine_the_list_says_so() -> None:
     log = TrafficLog()
     passed(log, "/v2/")
     async with shown(log) as (_, pilot):
-        assert "All exchanges are routine, and hidden." in await look(pilot, "f")
+        assert "All exchanges are routine and hidden." in await look(pilot, "f")

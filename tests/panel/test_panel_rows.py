@@ -117,7 +117,7 @@ async def test_a_pull_has_a_heading_and_space_folds_it() -> None:
     async with shown(log, size=SIZE) as (panel, pilot):
         screen = await look(pilot, "g")
         assert "▾ 12:00:00 docker/27  PULL library/app:1.2" in line_at_cursor(panel)
-        assert "2 of 2   ✓   2.0K    350" in line_at_cursor(panel)
+        assert "2/2 blobs   ✓   2.0K    350" in line_at_cursor(panel)
         assert "GET blobs/sha256:aa" in screen
         screen = await look(pilot, "space")
         assert "▸ 12:00:00 docker/27  PULL library/app:1.2" in line_at_cursor(panel)
@@ -205,7 +205,7 @@ async def test_what_was_painted_before_the_waterfall_came_stands_under_its_headi
     async with shown(log, size=SIZE) as (panel, pilot):
         for keys in ((), ("w",), ("w",)):
             await look(pilot, *keys)
-            column = lines(panel)[2].index(" St ")
+            column = lines(panel)[2].index(" Status ") + 4
             assert line_with(panel, "GET /v2/ ")[column : column + 3] == "200"
 
 
@@ -217,7 +217,7 @@ async def test_what_is_in_flight_tells_how_far_it_is() -> None:
     async with shown(log, clock, size=SIZE) as (panel, pilot):
         await look(pilot)
         assert "██▌···42%" in line_with(panel, "sha256:aa")
-        assert "0 of 2   …  4/10K   3000" in line_with(panel, "PULL")
+        assert "0/2 blobs   …  4/10K   3000" in line_with(panel, "PULL")
         small.held_since = NOON + 2
         log.held(small)
         await look(pilot)

@@ -28,7 +28,7 @@ async def test_what_a_key_changes_is_shown_without_waiting_for_a_tick(
     async with shown(TrafficLog()) as (panel, pilot):
         await pilot.press("F")
         await pilot.pause()
-        assert "○ follow is off" in text(panel)
+        assert "○ not following" in text(panel)
         await pilot.press("F")
         await pilot.pause()
         assert "● LIVE" in text(panel)

@@ -74,16 +74,16 @@ async def test_a_tag_is_deleted_after_asking_and_its_manifest_stays() -> None:
             await after(pilot, "4", "j", "l", "j", "j")
             for no in ("n", "escape"):
                 screen = await look(pilot, "d")
-                assert "Delete tag 1.2 of library/app?" in screen
-                assert "Its manifest stays, under the tag latest." in screen
+                assert "Delete tag library/app:1.2?" in screen
+                assert "Its manifest keeps the tag latest." in screen
                 await after(pilot, no)
                 assert "1.2" in repository.tags
             await look(pilot, "d")
             await after(pilot, "y")
-            assert "deleted tag 1.2 of library/app; its manifest stays" in said(panel)
+            assert "deleted tag library/app:1.2; its manifest stays" in said(panel)
             assert "1.2" not in repository.tags
             assert "tag latest" in line_at_cursor(panel)
-            assert "Its manifest stays, untagged." in await look(pilot, "d")
+            assert "Its manifest stays, without a tag." in await look(pilot, "d")
             assert await runtime.store.index.delete_tag(APP, "latest")
             await after(pilot, "enter")
             assert 'nothing was changed: no tag "latest" in library/app' in said(panel)
@@ -101,11 +101,11 @@ async def test_a_manifest_is_deleted_after_telling_what_hangs_on_it() -> None:
             await after(pilot, "4", "j", "l", "j", "j", "l", "j", "j")
             assert "linux/arm64/v8" in line_at_cursor(panel)
             screen = await look(pilot, "d")
-            assert f"Delete manifest {digest[:19]} of library/app?" in screen
-            assert "Deleted with it: the tag 1.1." in screen
-            assert "An index here contains it, and will be incomplete." in screen
+            assert f"Delete manifest library/app@{digest[:19]}?" in screen
+            assert "This also deletes the tag 1.1." in screen
+            assert "An index that lists it becomes incomplete." in screen
             await after(pilot, "y")
-            assert f"deleted manifest {digest[:19]} of library/app" in said(panel)
+            assert f"deleted manifest library/app@{digest[:19]}" in said(panel)
             assert digest not in repository.manifests
             assert "1.1" not in repository.tags
             assert "✗ platform linux/arm64/v8" in line_at_cursor(panel)
@@ -121,8 +121,8 @@ async def test_a_cached_tag_is_told_to_come_back_and_takes_no_other_tag() -> Non
         async with panel.run_test(size=SIZE, notifications=True) as pilot:
             await after(pilot, "4", "j", "j", "l", "l")
             await after(pilot, "R")
-            assert "cached tags are the upstream's" in said(panel)
-            assert "fetches it from quay.io again" in await look(pilot, "d")
+            assert "cached tags belong to the upstream" in said(panel)
+            assert "fetches it again from quay.io" in await look(pilot, "d")
             await after(pilot, "y")
             assert not runtime.store.index.repositories["@quay.io", "busybox"].tags
 
@@ -137,21 +137,21 @@ async def test_another_tag_is_checked_as_it_is_typed_and_overwrites_after_asking
         async with panel.run_test(size=SIZE, notifications=True) as pilot:
             await after(pilot, "4", "j", "l", "j")
             screen = await look(pilot, "R", "-")
-            assert f"Another tag for {before['1.1'][:19]} of library/app:" in screen
+            assert f"New tag for library/app@{before['1.1'][:19]}:" in screen
             assert "invalid tag '-': up to 128 of A-Z" in screen
             assert "invalid tag '-'" in await look(pilot, "enter"), "not taken"
             assert "invalid tag" not in await look(pilot, "backspace", *"v1")
             await after(pilot, "enter")
-            assert f"v1 of library/app points to {before['1.1'][:19]} now" in said(panel)
+            assert f"tagged library/app:v1 → {before['1.1'][:19]}" in said(panel)
             assert repository.tags == {**before, "v1": before["1.1"]}
             assert "tag v1" in await look(pilot)
             await look(pilot, "R", *"v1")
             await after(pilot, "enter")
-            assert "v1 of library/app points there already" in said(panel)
+            assert "library/app:v1 already points to" in said(panel)
 
             screen = await look(pilot, "R", *"1.2", "enter")
-            assert "Overwrite tag 1.2 of library/app?" in screen
-            assert f"It points to {before['1.2'][:19]} now." in screen
+            assert "Overwrite tag library/app:1.2?" in screen
+            assert f"It points to {before['1.2'][:19]}." in screen
             await after(pilot, "n")
             assert repository.tags["1.2"] == before["1.2"]
             await look(pilot, "R", *"1.2", "enter")

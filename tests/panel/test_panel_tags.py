@@ -35,7 +35,7 @@ async def test_without_anything_it_says_so() -> None:
     async with registry(TrafficLog()) as runtime:
         panel = Panel(runtime)
         async with panel.run_test(size=SIZE) as pilot:
-            assert "Nothing is pushed or cached yet." in await look(pilot, "4")
+            assert "No repositories yet." in await look(pilot, "4")
             for key in ("space", "l", "h", "j", "enter", "y", "Y", "d", "R", "G", "g"):
                 await look(pilot, key)
             assert len(panel.screen_stack) == 1
@@ -60,11 +60,11 @@ async def test_repositories_open_into_tags_platforms_manifests_and_what_they_are
             assert "▸ platform linux/arm64/v8" in line_with(panel, "arm64")
             missing = line_with(panel, "windows/amd64")
             assert "✗ platform" in missing
-            assert "not here" in missing
+            assert "missing" in missing
             screen = await after(pilot, "l", "l")
             assert screen.count("layer sha256:") == 2
             assert "application/vnd.oci.image.layer.v1.tar+gzip" in screen
-            assert line_with(panel, "config sha256:").endswith(f"{OCI_CONFIG}      59B")
+            assert line_with(panel, "config sha256:").endswith(f"{OCI_CONFIG}     59 B")
             assert "▸ referrer application/vnd.example.signature" in screen
             assert "platform linux/amd64" in line_at_cursor(panel)
             assert "config sha256:" not in await after(pilot, "left"), "closed"
@@ -111,8 +111,8 @@ async def test_documents_are_shown_highlighted_with_what_is_known_of_them() -> N
         async with panel.run_test(size=SIZE) as pilot:
             screen = await after(pilot, "4", "j", "l", "l", "enter")
             assert "tag 1.1" in screen
-            assert f"Media type  {OCI_MANIFEST}" in screen
-            assert "Size        579B (579 bytes)" in screen
+            assert f"Media type     {OCI_MANIFEST}" in screen
+            assert "Size           579 bytes" in screen
             assert '"schemaVersion": 2,' in screen
             colors = {
                 str(segment.style.color)
@@ -127,7 +127,7 @@ async def test_documents_are_shown_highlighted_with_what_is_known_of_them() -> N
             await after(pilot, "q")
             assert '"author": "arm64"' in await after(pilot, "l", "l", "enter")
             screen = await after(pilot, "escape", "j", "enter")
-            assert "Here        yes" in screen
+            assert "Stored         yes" in screen
             assert OCI_LAYER in screen
 
 
@@ -140,14 +140,14 @@ async def test_a_layer_whose_blob_is_gone_is_told() -> None:
         panel = Panel(runtime)
         async with panel.run_test(size=SIZE) as pilot:
             screen = await after(pilot, "4", "l", "l", "l", "j", "j")
-            assert "not here" not in screen
+            assert "missing" not in screen
             await runtime.store.index.unlink_blobs(pusher.key, [digest])
             await look(pilot)
             assert "✗ layer sha256:" in line_at_cursor(panel)
-            assert "not here" in line_at_cursor(panel)
-            assert "Here        not in this repository" in await after(pilot, "enter")
+            assert "missing" in line_at_cursor(panel)
+            assert "Stored         yes, but not in this repository" in await after(pilot, "enter")
             runtime.store.folder.blob(digest).unlink()
-            assert "Here        no: the blob is not in the data folder" in await after(
+            assert "Stored         no: the blob is not in the data folder" in await after(
                 pilot, "escape", "enter"
             )
 
@@ -170,7 +170,7 @@ async def test_a_search_shows_names_and_tags_that_have_it() -> None:
             assert "library/app" in await look(pilot, "escape")
             assert "busybox" in await look(pilot, "/", *"quay")
             assert "library/app" not in await look(pilot)
-            assert "No name or tag matches." in await look(pilot, "q")
+            assert "No matching names or tags." in await look(pilot, "q")
             assert panel.is_running, "letters go into the search"
             assert "library/app" in await look(pilot, "escape")
 
@@ -222,11 +222,11 @@ async def test_a_manifest_of_megabytes_is_shown_in_part() -> None:
         async with panel.run_test(size=SIZE) as pilot:
             await after(pilot, "4", "l", "l", "l", "G", "k")
             assert "and 19000 more, not shown" in line_at_cursor(panel)
-            assert "the beginning of 3MiB" in await after(pilot, "h", "enter")
+            assert "only the beginning of 3 MiB" in await after(pilot, "h", "enter")
             assert '"layers": [' in await look(pilot)
             screen = await after(pilot, "escape", "G", "enter")
             assert "tag deep" in screen
-            assert "the beginning of 58.6KiB" in screen
+            assert "only the beginning of 58.6 KiB" in screen
             assert " [ " in await after(pilot, "G")
 
 
@@ -251,7 +251,7 @@ async def test_twenty_thousand_tags_in_two_thousand_repositories_stop_nobody() -
         assert len(tree.rows) == 5_013
         tree.search = "1."
         took.append(_timed(tree.update))
-        assert tree.rows[-1].text == "and more; type more of the name"
+        assert tree.rows[-1].text == "and more; type more of the name to see it"
         assert len(tree.rows) < 3_000
         assert max(took) < 0.1, took
 

@@ -157,7 +157,7 @@ async def test_follow_can_be_turned_off_and_on() -> None:
         passed(log, f"/v2/library/app/manifests/n{number}")
     async with shown(log, size=SIZE) as (panel, pilot):
         await look(pilot)
-        assert "○ follow is off" in await look(pilot, "F")
+        assert "○ not following" in await look(pilot, "F")
         passed(log, "/v2/library/app/manifests/n30")
         await look(pilot)
         assert "manifests/n29" in line_at_cursor(panel)

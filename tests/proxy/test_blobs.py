@@ -318,8 +318,8 @@ def test_an_upstream_that_stalls_in_the_middle(tmp_path: Path) -> None:
         timeline = str(last(both.proxy, "endpoint:layer")["timeline"])
         who = f"quay.io (at {both.upstream.host})"
         assert (
-            f"continues at byte {2 * MIB}: {who} did not respond in time, or stopped during its response"
-            in timeline
+            f"download resumed at byte {2 * MIB}: "
+            f"{who} did not respond in time, or stopped during its response" in timeline
         )
 
 

@@ -99,7 +99,10 @@ def test_clients_do_not_see_a_429_that_passes(upstream: Scripted, proxy: Brokenr
     assert httpx.get(f"{proxy.url}{path}", timeout=30, verify=PLAIN).content == MANIFEST.body
     assert time.monotonic() - began >= 1
     waits = [point for point in last(proxy)["timeline"] if point["kind"] == "rate-limited"]
-    assert [point["text"] for point in waits] == ["waits 1 s for quay.io", "waits 0 s for quay.io"]
+    assert [point["text"] for point in waits] == [
+        "rate limited: waiting 1 s for quay.io",
+        "rate limited: waiting 0 s for quay.io",
+    ]
     assert upstream.asked.count(("GET", path)) == 3
 
 

@@ -61,8 +61,8 @@ def test_as_often_as_needed(odd: Scripted, proxy: Brokenreg) -> None:
     path = serve(odd, cut(200, 0, blob), lambda begin, blob: cut(206, begin, blob), blob)
     assert both(proxy).get(path).content == blob
     assert len(odd.asked) == 40
-    assert f"continues at byte {STEP}:" in timeline_of(proxy, blob)
-    assert f"continues at byte {39 * STEP}:" in timeline_of(proxy, blob)
+    assert f"download resumed at byte {STEP}:" in timeline_of(proxy, blob)
+    assert f"download resumed at byte {39 * STEP}:" in timeline_of(proxy, blob)
 
 
 def test_not_without_progress(odd: Scripted, proxy: Brokenreg) -> None:
@@ -70,7 +70,7 @@ def test_not_without_progress(odd: Scripted, proxy: Brokenreg) -> None:
     path = serve(odd, cut(200, 0, blob), lambda begin, blob: cut(206, begin, blob, brings=0), blob)
     assert cut_after(proxy, path) == STEP
     assert len(odd.asked) == 1 + 5
-    assert timeline_of(proxy, blob).count(f"continues at byte {STEP}:") == 5
+    assert timeline_of(proxy, blob).count(f"download resumed at byte {STEP}:") == 5
 
 
 def test_little_progress_is_not_enough_without_clients(odd: Scripted, proxy: Brokenreg) -> None:

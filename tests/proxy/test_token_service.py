@@ -204,7 +204,9 @@ def test_a_service_that_is_busy_for_a_moment_is_waited_for(both: Chain) -> None:
     assert [each["status"] for each in both.asked("endpoint:token")] == [429, 429, 200]
     waits = [point for point in last(both.proxy)["timeline"] if point["kind"] == "rate-limited"]
     assert [point["data"]["seconds"] for point in waits] == [1, 1]
-    assert all(point["text"].startswith(f"waits 1 s for {both.upstream.host} (") for point in waits)
+    assert all(
+        point["text"].startswith(f"rate limited: waiting 1 s for {both.upstream.host} (") for point in waits
+    )
 
 
 @pytest.mark.parametrize("form", ["usual", "access-token-only", "token-only"])

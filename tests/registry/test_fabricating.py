@@ -29,7 +29,7 @@ async def test_the_exchange_says_how_far_it_is_and_ends_when_the_client_disconne
         assert str(waiting["progress"]).startswith("fabricating layer 1 of 100, ")
         assert waiting["status"] is None
         _, started, *_ = waiting["timeline"]  # type: ignore[misc]
-        assert started["text"].startswith("fabricating 100 layers of 1GiB, about ")
+        assert started["text"].startswith("fabricating 100 layers of 1 GiB, about ")
         assert started["kind"] == "fabrication-started"
         assert (started["data"]["layers"], started["data"]["layer_size"]) == (100, 1024**3)
         pull.cancel()

@@ -137,7 +137,7 @@ def caught(registry: Registry, *kinds: str) -> None:
     assert (exchange["path"], exchange["client"]) == (told["last"][-1]["path"], told["last"][-1]["client"])
     points = [point for point in exchange["timeline"] if point["kind"] == "credential"]
     assert [point["data"] for point in points] == [{"credential": kind} for kind in kinds]
-    assert [point["text"] for point in points] == [f"credential arrived: {kind}" for kind in kinds]
+    assert [point["text"] for point in points] == [f"credential received: {kind}" for kind in kinds]
     for text in (SECRET, BASIC):
         assert text not in json.dumps(exchange)
 

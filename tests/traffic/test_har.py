@@ -137,7 +137,7 @@ def test_an_exchange_in_full() -> None:
     assert entry["_timeline"][1] == {
         "kind": "faults-applied",
         "at": 1.0,
-        "text": "fault error",
+        "text": "fault applied: error",
         "data": {"faults": ["error"]},
     }
     assert (entry["_faults"], entry["_rule"], entry["_ended"]) == (["error"], "rule 3", "complete")

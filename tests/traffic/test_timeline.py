@@ -72,7 +72,7 @@ def test_of_many_points_the_first_and_the_last_are_kept_and_the_rest_is_counted(
     assert HeadersSent() in kept
     omitted = opened.timeline.omitted
     assert [each for each in kept if isinstance(each, PointsOmitted)] == [PointsOmitted(omitted)]
-    assert f"{omitted} points omitted here" in texts(opened)
+    assert f"{omitted} points omitted" in texts(opened)
     assert omitted == 1003 - (MOST - 1)
     assert [when for _, when in opened.timeline] == sorted(when for _, when in opened.timeline)
     opened.ended = Ended.COMPLETE

@@ -26,7 +26,7 @@ from brokenreg.tui.dialogues import Confirmation
 from brokenreg.tui.disabled_reasons import keyed_for
 from brokenreg.tui.tabs import TabArea, TabContext
 from brokenreg.tui.text import visible
-from brokenreg.wording import form_for
+from brokenreg.wording import counted
 
 _LONGEST = 50
 """Ticks after which the blobs are listed again even if the index has not changed, for their last use."""
@@ -34,7 +34,7 @@ _LONGEST = 50
 _RESTING = 100
 """Ticks to wait for each second that a listing took, so that it takes at most a tenth of the time."""
 
-_EMPTY = "There are no blobs yet. Push an image, pull one from another registry, or pull broken/random."
+_EMPTY = "No blobs yet. Push or pull an image."
 
 
 class BlobsArea(TabArea):
@@ -95,7 +95,7 @@ class BlobsArea(TabArea):
             blob, read = self._verification
             done = 100 * read // max(1, blob.size)
             self._say(
-                f"{_short(blob)}: verifying, {done} % of {format_size(blob.size)}; {{blobs.verify}} stops it"
+                f"{_short(blob)}: verifying, {done}% of {format_size(blob.size)}; {{blobs.verify}} stops"
             )
 
     def take_focus(self) -> None:
@@ -104,24 +104,24 @@ class BlobsArea(TabArea):
     @property
     def remark(self) -> str:
         total = len(self._blobs)
-        found = f"{self._table.count} of {total}" if self._wanted else f"{total}"
+        found = f"{self._table.count} of " if self._wanted else ""
         wanted = f"/ {visible(self._wanted)}   " if self._wanted else ""
-        return f"{wanted}{found} by {self._order}"
+        return f"{wanted}{found}{counted(total, 'blob')}, by {self._order}"
 
     def disabled_reason(self, action: str) -> str:
         """Return why `action` would do nothing now."""
         blob = self._table.selected
         match action:
             case "back" if not (self._is_reading or self.has_class("-searching") or self._wanted):
-                return "this is the whole list already"
+                return "the list already shows all blobs"
             case "open" if self._is_reading:
-                return "it is open already; {blobs.back} goes back to the list"
+                return "the blob is already open; {blobs.back} goes back to the list"
             case "verify" if self._verification is not None:
                 return ""  # It stops.
             case "open" | "verify" | "corrupt" | "delete" | "copy" if blob is None:
-                return "there is no blob here" + ("; {blobs.back} shows all" if self._wanted else "")
+                return "no matching blobs; {blobs.back} shows all" if self._wanted else "no blobs yet"
             case "delete" if blob is not None and not blob.keys:
-                return "it cannot be deleted: it is fabricated again for each request"
+                return "fabricated blobs cannot be deleted"
             case "corrupt" if blob is not None and blob.made is None:
                 return self._runtime.store.integrity.why_missing(blob.digest) or super().disabled_reason(
                     action
@@ -174,7 +174,7 @@ class BlobsArea(TabArea):
         """Copy the digest to the clipboard."""
         if (blob := self._table.selected) is not None:
             self.app.copy_to_clipboard(blob.digest)
-            self._say(f"copied {blob.digest}")
+            self._say(f"copied: {blob.digest}")
 
     def action_delete(self) -> None:
         """Delete the blob from all repositories, after confirming."""
@@ -222,15 +222,14 @@ class BlobsArea(TabArea):
             self.run_worker(inside.read(self._view.room), group="inside", exclusive=True)
 
     async def _verify(self, blob: Blob) -> None:
-        said = "not verified: stopped"
+        said = "verification stopped"
         self._verification = blob, 0
         try:
             finding = await operations.verify(self._runtime, blob.digest, partial(self._note_read, blob))
-            has = form_for(finding.size, "has", "have")
-            found = f"{format_size(finding.size)} {has} the digest {finding.found}"
-            said = f"verified: {found}" if finding.is_intact else f"WRONG: {found}"
+            size = format_size(finding.size)
+            said = f"digest OK ({size})" if finding.is_intact else f"WRONG DIGEST: {finding.found} ({size})"
             if self._runtime.store.integrity.is_quarantined(blob.digest):
-                said += "; it is not served any more"
+                said += "; the blob is no longer served"
         except NotFoundError as error:
             said = error.reason or str(error)
         except OperationError as error:
@@ -276,11 +275,11 @@ class BlobsArea(TabArea):
             try:
                 self._blobs = await survey(self._runtime)
             except OSError as error:
-                self._say(f"the blobs cannot be listed: {error}")
+                self._say(f"cannot list the blobs: {error}")
                 return
             self._resting = int((time.perf_counter() - began) * _RESTING)
         blobs = await asyncio.to_thread(arranged, self._blobs, order, wanted)
-        self._table.show(blobs, "No blob matches." if self._blobs else _EMPTY)
+        self._table.show(blobs, "No matching blobs." if self._blobs else _EMPTY)
 
     def _say(self, text: str) -> None:
         """Show a line below the list, until another replaces it."""

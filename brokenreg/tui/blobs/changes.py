@@ -27,11 +27,11 @@ async def delete(runtime: Runtime, blob: Blob) -> str:
         deleted = await operations.delete_blob(runtime, blob.digest, ALL_NAMESPACES)
         if deleted.repositories:
             where = _repositories(deleted.repositories)
-            said.append(f"deleted from {where}; its file is removed when garbage is collected")
+            said.append(f"deleted from {where}; garbage collection removes the file")
         if deleted.is_evicted:
             said.append("evicted from the cache")
     if blob.made is not None:
-        said.append("it is fabricated again when a client requests it")
+        said.append("fabricated again when a client requests it")
     return "; ".join(said)
 
 
@@ -39,9 +39,9 @@ def toggle_corruption(runtime: Runtime, blob: Blob) -> str:
     """Add rules that corrupt a blob on its way to clients, or remove them. Raise `OperationError`."""
     if operations.corrupting_rules(runtime, blob.digest):
         operations.stop_corrupting(runtime, blob.digest)
-        return "not corrupted any more: the rule is removed"
+        return "rule removed; clients get intact bytes"
     operations.corrupt(runtime, blob.digest, _SOURCE)
-    return "a rule corrupts it on its way to clients; what is stored stays intact"
+    return "rule added; clients get corrupt bytes, and the stored blob stays intact"
 
 
 def _repositories(count: int) -> str:

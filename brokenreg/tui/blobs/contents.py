@@ -42,12 +42,12 @@ def document(content: Content, width: int) -> list[Line]:
     text = content.read(0, DOCUMENT_SHOWN).decode("utf-8", "backslashreplace")
     lines: list[Line] = []
     if content.size > DOCUMENT_SHOWN:
-        lines.append(((f"only its first {format_size(DOCUMENT_SHOWN)} are shown", "note"),))
+        lines.append(((f"only the first {format_size(DOCUMENT_SHOWN)} are shown", "note"),))
     for line in indented(text, 2 * DOCUMENT_SHOWN).split("\n"):
         rows = fold(visible(line), max(1, width))
         lines += [_coloured(rows[0])] if len(rows) == 1 else [((row, ""),) for row in rows]
         if len(lines) > _MOST_LINES:
-            lines.append((("more lines than are shown", "note"),))
+            lines.append((("the remaining lines are not shown", "note"),))
             break
     return lines
 
@@ -116,11 +116,11 @@ class Inside:
         """Return the progress of `read`, or its result, in one line."""
         listing = self.listing
         if self._said or listing is None:
-            return self._said or "opening ..."
+            return self._said or "opening …"
         if listing.outcome is not None:
-            return f"{_entries(listing)}: {listing.outcome}"
+            return f"{_entries(listing)}, {listing.outcome}"
         done = 100 * listing.read // max(1, listing.size)
-        return f"reading: {done} % of {format_size(listing.size)}, {_entries(listing)} so far"
+        return f"reading, {done}% of {format_size(listing.size)}, {_entries(listing)} so far"
 
     async def read(self, width: int) -> None:
         """Read the content, for lines of `width` cells. If this is cancelled, nothing continues to run."""
@@ -130,16 +130,16 @@ class Inside:
         except NotFoundError as error:
             self._said = error.reason or str(error)
         except FailedError as error:
-            self._said = f"it cannot be read: {visible(str(error))}"
+            self._said = f"cannot be read: {visible(str(error))}"
 
     async def _read_content(self, content: Content, width: int) -> None:
         beginning = await shielded(asyncio.to_thread(content.read, 0, _BEGINNING))
         is_document = self.blob.kind.is_manifest or self.blob.kind is Kind.CONFIG
         if is_document or looks_like_json(beginning.decode("ascii", "replace")):
             self.lines = await shielded(asyncio.to_thread(document, content, width))
-            self._said = "as JSON, on lines of its own"
+            self._said = "indented JSON"
             return
-        why = "zstd is not unpacked here"
+        why = "zstd is not supported"
         if not is_zstd(beginning):
             self.listing = listing = LayerListing(content)
             await shielded(asyncio.to_thread(listing.run), listing.stop)
@@ -148,7 +148,7 @@ class Inside:
             why = listing.outcome or ""
             self.listing = None
         self.lines = await shielded(asyncio.to_thread(dump, content))
-        self._said = f"no listing ({why}); its first {format_size(min(DUMPED, content.size))}"
+        self._said = f"no listing ({why}); the first {format_size(min(DUMPED, content.size))}"
 
 
 def _entries(listing: LayerListing) -> str:

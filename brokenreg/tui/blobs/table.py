@@ -118,7 +118,7 @@ class BlobTable(CursorList):
 def _heading(width: int) -> str:
     return (
         f"  {'Digest':<{_DIGEST}} {'Kind':<{_KIND}} {'Size':>{_SIZE}} {'Used':>{_USED}} "
-        f"{'Origin':<{_origin_width(width)}} Where"
+        f"{'Origin':<{_origin_width(width)}} Repository"
     )
 
 

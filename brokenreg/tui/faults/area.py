@@ -30,10 +30,10 @@ from brokenreg.wording import counted, form_for
 _SOURCE = "panel"
 _HINT = (
     "",
-    "There are no rules: everything works. Break something:",
+    "No rules: everything works. To break something:",
     "",
-    "  {faults.add}  add a rule                     {faults.load}  load a scenario file",
-    "  {panel.overrides}  overrides, for every request   "
+    "  {faults.add}  add a rule                      {faults.load}  load a scenario file",
+    "  {panel.overrides}  apply faults to every request   "
     "{traffic.fail-next}  in Traffic: make the next request fail",
 )
 
@@ -90,20 +90,20 @@ class FaultsArea(TabArea):
             or (each.source.startswith(_SOURCE) and (each.is_armed or each.id in off))
         )
         if count:
-            yield f"{counted(count, 'rule')} made here {form_for(count, 'is', 'are')} not saved."
+            yield f"{counted(count, 'rule')} added or edited here {form_for(count, 'is', 'are')} not saved."
 
     def disabled_reason(self, action: str) -> str:
         """Return why `action` would do nothing now."""
         active = self._selected
         match action:
             case "edit" | "delete" | "switch" | "earlier" | "later" if active is None:
-                return "there is no rule here; {faults.add} adds one, {faults.load} loads a scenario file"
+                return "no rules yet; {faults.add} adds one, {faults.load} loads a scenario file"
             case "edit" if active is not None and len(active.rule.fault) > 1:
-                return "it has several faults, and the form has one; edit it in a scenario file"
+                return "the rule has several faults; edit it in a scenario file"
             case "earlier" if active is self._peers[0]:
-                return "it is evaluated first already"
+                return "the rule is already first"
             case "later" if active is self._peers[-1]:
-                return "it is evaluated last already"
+                return "the rule is already last"
         return super().disabled_reason(action)
 
     def action_add(self) -> None:

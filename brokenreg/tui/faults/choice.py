@@ -27,7 +27,7 @@ class FaultChoice(Dialogue[type[Fault] | None], inherit_bindings=False):
         super().__init__("Choose a fault")
 
     def content(self) -> ComposeResult:
-        yield Input(placeholder="Type to search", compact=True, max_length=100)
+        yield Input(placeholder="Search faults", compact=True, max_length=100)
         listing = Listing()
         listing.can_focus = False
         yield listing
@@ -71,5 +71,5 @@ class FaultChoice(Dialogue[type[Fault] | None], inherit_bindings=False):
         ]
         found.sort(key=lambda kind: not kind.name.startswith(text.lower().strip()))
         rows = [Row(kind.name, f"{kind.name:<17}{kind.summary()}") for kind in found]
-        self._listing.show(rows or [Row(None, "No fault matches.", "quiet")])
+        self._listing.show(rows or [Row(None, "No matching faults.", "quiet")])
         self._listing.action_first()

@@ -35,7 +35,7 @@ class FailNext:
         if why is None:
             self._add(exchange, rule)
         else:
-            warn(self._widget, f"{why}. {{traffic.fail-next-with}} chooses another fault.")
+            warn(self._widget, f"{why}; {{traffic.fail-next-with}} chooses another fault")
 
     def choose(self, exchange: Exchange) -> None:
         """Let the user choose the fault and edit the rule."""
@@ -62,7 +62,7 @@ class FailNext:
         except OperationError as error:
             warn(self._widget, str(error))
             return
-        told = f"The next one fails with {faults_words(rule)}: {match_words(rule)}"
+        told = f"the next similar request fails with {faults_words(rule)}: {match_words(rule)}"
         if exchange.target.faults:
-            told += ". A fault in its path is evaluated first."
+            told += "; the fault in its path is evaluated first"
         self._widget.app.notify(told, markup=False)

@@ -119,7 +119,7 @@ class RuleForm(Dialogue[Rule | None], inherit_bindings=False):
     RuleForm .label { width: 20; }
     RuleForm .group { color: $primary; text-style: bold; }
     RuleForm Input { width: 1fr; }
-    RuleForm #help { height: 2; color: $secondary; }
+    RuleForm #summary, RuleForm #help { max-height: 2; color: $secondary; }
     RuleForm #problem { height: auto; min-height: 1; max-height: 3; color: $warning; text-style: bold; }
     """
     BINDINGS: ClassVar[list[BindingType]] = bindings_of("form")
@@ -132,7 +132,11 @@ class RuleForm(Dialogue[Rule | None], inherit_bindings=False):
         override: bool = False,
         like: Exchange | None = None,
     ) -> None:
-        super().__init__(f"{kind.name}: {kind.summary()}".rstrip("."))
+        if like is not None:
+            action = "Fail the next similar request"
+        else:
+            action = "Edit override" if override else "Add rule" if rule is None else "Edit rule"
+        super().__init__(f"{action}: {kind.name}")
         self._kind = kind
         self._enabled = rule is None or rule.enabled
         self._override = override
@@ -142,6 +146,7 @@ class RuleForm(Dialogue[Rule | None], inherit_bindings=False):
         self._texts = {} if rule is None else dict(texts_of(rule))
 
     def content(self) -> ComposeResult:
+        yield Static(self._kind.summary(), id="summary", markup=False)
         with _Fields():
             yield from self._lines()
         yield Static(id="help", markup=False)

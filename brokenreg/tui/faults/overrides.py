@@ -40,7 +40,7 @@ class OverridesScreen(Dialogue[None], inherit_bindings=False):
     BINDINGS: ClassVar[list[BindingType]] = bindings_of("overrides")
 
     def __init__(self, runtime: Runtime, arming: Arming) -> None:
-        super().__init__("Overrides: faults for every request, after all rules")
+        super().__init__("Apply faults to every request")
         self._runtime = runtime
         self._arming = arming
 
@@ -110,10 +110,10 @@ class OverridesScreen(Dialogue[None], inherit_bindings=False):
         if active is None:
             return Row(name, f"○ {name:<17}{CATALOGUE[name].summary()}")
         words = " ".join(filter(None, (fault_words(active.rule.fault[0]), count_words(active.rule))))
-        count = f"applied {active.applied} of {active.matched}"
+        count = f"applied {active.applied}, matched {active.matched}"
         on = active.is_armed
         return Row(
-            name, f"{glyph(active)} {fit(words, 46)} {'ON ' if on else 'off'} {count}", "on" if on else ""
+            name, f"{glyph(active)} {fit(words, 43)} {'ON ' if on else 'off'} {count}", "on" if on else ""
         )
 
     @property

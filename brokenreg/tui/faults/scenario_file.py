@@ -56,7 +56,7 @@ class _FileDialogue(Dialogue[str | None], inherit_bindings=False):
         """Load or save the file."""
         text = self.query_one(Input).value.strip()
         if not text:
-            self.tell("enter the path of a file, for example scenario.yaml")
+            self.tell("type the path of a file, for example scenario.yaml")
             return
         try:
             path = Path(text).expanduser()
@@ -78,7 +78,7 @@ class LoadDialogue(_FileDialogue):
     """Replaces all rules of a book with the scenario in a file."""
 
     HEADING = "Load scenario"
-    PROMPT = "It replaces all rules, overrides and expectations. Path of the file:"
+    PROMPT = "Replaces all rules, overrides and expectations. Path:"
 
     async def take(self, path: Path) -> None:
         read = partial(load_scenario, path)
@@ -89,14 +89,14 @@ class LoadDialogue(_FileDialogue):
         except ValueError as error:  # a path that no file can have
             self.tell(f"{path}: {error}")
         else:
-            self.dismiss(f"loaded: {counted(len(book), 'rule')} from {path}")
+            self.dismiss(f"loaded {counted(len(book), 'rule')} from {path}")
 
 
 class SaveDialogue(_FileDialogue):
     """Writes the rules of a book to a file. If the file exists, confirm first."""
 
-    HEADING = "Save as scenario"
-    PROMPT = "You can load the saved rules again. Path of the file:"
+    HEADING = "Save scenario"
+    PROMPT = "Saves all rules and overrides to a scenario file. Path:"
 
     async def take(self, path: Path) -> None:
         await self._save(path, overwrite=False)
@@ -107,16 +107,14 @@ class SaveDialogue(_FileDialogue):
             text = await asyncio.to_thread(write_scenario, scenario)
             await asyncio.to_thread(save, str(path), text, overwrite=overwrite)
         except FileExistsError:
-            question = Confirmation(
-                f"Overwrite {visible(str(path))}?", ("Its current content will be lost.",)
-            )
+            question = Confirmation(f"Overwrite {visible(str(path))}?", ("Its current content is lost.",))
             self.app.push_screen(question, lambda yes: self._overwrite(path, wanted=bool(yes)))
         except OSError as error:
-            self.tell(f"{path}: {error.strerror}")
+            self.tell(f"cannot write {path}: {error.strerror}")
         except ValueError as error:
             self.tell(str(error))
         else:
-            self.dismiss(f"saved: {counted(len(scenario.rules), 'rule')} in {path}")
+            self.dismiss(f"saved {counted(len(scenario.rules), 'rule')} to {path}")
 
     def _overwrite(self, path: Path, *, wanted: bool) -> None:
         if wanted:

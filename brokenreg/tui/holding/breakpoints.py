@@ -18,6 +18,7 @@ from brokenreg.tui.bindings import bindings_of
 from brokenreg.tui.dialogues import Dialogue
 from brokenreg.tui.text import fit, visible
 from brokenreg.tui.traffic.completion import problem_of
+from brokenreg.wording import counted
 
 _WIDTH = 72
 _SHOWN = 8
@@ -34,7 +35,7 @@ class BreakpointsScreen(Dialogue[None], inherit_bindings=False):
     BINDINGS: ClassVar[list[BindingType]] = bindings_of("breakpoints")
 
     def __init__(self, runtime: Runtime) -> None:
-        super().__init__("Hold every response that matches")
+        super().__init__("Breakpoints: hold every response that matches")
         self._runtime = runtime
         self._breakpoints = runtime.gate.breakpoints
         self._chosen = max(0, len(self._breakpoints) - 1)
@@ -54,7 +55,7 @@ class BreakpointsScreen(Dialogue[None], inherit_bindings=False):
     def disabled_reason(self, action: str) -> str:
         """Return why `action` would do nothing now."""
         if action in ("remove", "choose", "switch") and not len(self._breakpoints):
-            return "there are no breakpoints; type one, and {breakpoints.add} adds it"
+            return "no breakpoints; type a filter and press {breakpoints.add} to add one"
         return super().disabled_reason(action)
 
     def action_add(self) -> None:
@@ -104,12 +105,13 @@ class BreakpointsScreen(Dialogue[None], inherit_bindings=False):
     def _lines(self) -> Iterator[Content]:
         breakpoints = [*self._breakpoints]
         if not breakpoints:
-            yield Content.styled("no breakpoints are set", "$secondary")
+            yield Content.styled("No breakpoints.", "$secondary")
             return
-        word = "enabled" if self._breakpoints.are_on else "DISABLED: they hold nothing"
-        yield Content.styled(
-            f"{len(breakpoints)} set, {word}", "$secondary" if self._breakpoints.are_on else "$warning"
-        )
+        count = counted(len(breakpoints), "breakpoint")
+        if self._breakpoints.are_on:
+            yield Content.styled(f"{count}, enabled", "$secondary")
+        else:
+            yield Content.styled(f"{count}, DISABLED", "$warning")
         first = max(0, min(self._chosen - _SHOWN // 2, len(breakpoints) - _SHOWN))
         for place, each in enumerate(breakpoints[first : first + _SHOWN], first):
             yield _line(each, is_chosen=place == self._chosen)

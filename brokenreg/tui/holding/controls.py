@@ -80,24 +80,24 @@ class HoldingControls(Container, HasDisabledReasons):
             case "step" | "resume" | "abort" | "edit":
                 target = self._target
                 if target is None:
-                    return "nothing is held; {holding.hold} holds the selected response while it is in flight"
+                    return "nothing is held; {holding.hold} holds a response in flight"
                 if target.id not in waiting:
-                    return f"#{target.id} is on its way to the next step"
+                    return f"#{target.id} is sending the next step"
                 if action == "edit" and target.status is not None:
-                    return f"#{target.id} has sent its headers; status and headers are edited before that"
+                    return f"#{target.id} has sent its headers; they can no longer be edited"
             case "toggle_breakpoints" if not len(self._gate.breakpoints):
-                return "there are no breakpoints; {holding.breakpoints} adds one"
+                return "no breakpoints; {holding.breakpoints} adds one"
         return super().disabled_reason(action)
 
     def _why_not_held(self) -> str:
         selected = self._selected()
         if selected is None:
-            return "there is nothing to hold: no exchange is selected"
+            return "no exchange is selected"
         if selected.held_since is not None:
-            return f"#{selected.id} is held already"
+            return f"#{selected.id} is already held"
         if not self._gate.can_hold(selected):
-            why = "has ended" if selected.ended else "does not pass the gate"
-            return f"#{selected.id} {why}; only a response in flight can be held"
+            why = "has ended" if selected.ended else "cannot be held"
+            return f"#{selected.id} {why}; only responses in flight can be held"
         return ""
 
     def action_hold(self) -> None:
@@ -114,9 +114,7 @@ class HoldingControls(Container, HasDisabledReasons):
     def action_step_size(self) -> None:
         """Ask how many bytes a step sends."""
         self.app.push_screen(
-            Question(
-                "Set the step size", f"Bytes of a step, now {format_size(self._step)}:", _problem_of_step
-            ),
+            Question("Set step size", f"Bytes per step (now {format_size(self._step)}):", _problem_of_step),
             self._set_step,
         )
 
@@ -145,7 +143,7 @@ class HoldingControls(Container, HasDisabledReasons):
         operations.set_breakpoints_enabled(self._runtime, enabled=not breakpoints.are_on)
         say(
             self,
-            f"breakpoints are {'enabled' if breakpoints.are_on else 'disabled'}; what is held stays held",
+            f"breakpoints {'enabled' if breakpoints.are_on else 'disabled'}; held responses stay held",
         )
 
     def action_edit(self) -> None:
@@ -177,4 +175,4 @@ def _problem_of_step(text: str) -> str:
         size = parse_size(text.strip())
     except ValueError as error:
         return str(error)
-    return "" if 1 <= size < 2**63 else "a step is at least one byte, and less than 8 EiB"
+    return "" if 1 <= size < 2**63 else f'invalid step size "{text.strip()}": use 1 byte to less than 8 EiB'

@@ -31,7 +31,7 @@ class EditScreen(Dialogue[None], inherit_bindings=False):
     BINDINGS: ClassVar[list[BindingType]] = bindings_of("edit")
 
     def __init__(self, runtime: Runtime, exchange: Exchange) -> None:
-        super().__init__(f"Edit status and headers of #{exchange.id}")
+        super().__init__(f"Edit the status and headers of #{exchange.id}")
         self._runtime = runtime
         self._exchange = exchange
         self._waiting = operations.waiting_head(runtime, exchange.id)
@@ -77,7 +77,7 @@ class EditScreen(Dialogue[None], inherit_bindings=False):
         except HeadError as error:
             told = f"✗ {error}"
         else:
-            told = f"▸ {changes}" if changes else "nothing is changed yet"
+            told = f"▸ {changes}" if changes else "no changes yet"
         self.query_one(Static).update(visible(told))
 
 

@@ -20,12 +20,12 @@ _EIGHTHS = " ▏▎▍▌▋▊▉"
 
 
 def held_words(exchange: Exchange, now: float) -> str:
-    """Return `HELD 12s at 12MiB by rule "hold layers"`, or an empty string if it is not held."""
+    """Return `HELD 12 s at 12 MiB by rule "hold layers"`, or an empty string if it is not held."""
     if exchange.held_since is None:
         return ""
-    place = "its headers" if exchange.status is None else format_size(exchange.response_bytes)
+    place = "the headers" if exchange.status is None else format_size(exchange.response_bytes)
     age = max(0.0, now - exchange.held_since)
-    return f"HELD {age:.0f}s at {place} by {visible(exchange.held_by or 'unknown')}"
+    return f"HELD {age:.0f} s at {place} by {visible(exchange.held_by or 'unknown')}"
 
 
 def response_length(exchange: Exchange) -> int | None:
@@ -44,7 +44,7 @@ def bar(exchange: Exchange, width: int) -> str:
 
 
 def progress_words(exchange: Exchange) -> str:
-    """Return `12MiB/98MiB`, `12MiB`, the progress of the work for it, or that no response has begun."""
+    """Return `12 MiB/98 MiB`, `12 MiB`, the progress of the work for it, or that no response has begun."""
     if exchange.status is None:
         return cells.progress(exchange.progress, _SHORT) if exchange.progress else "no response yet"
     total = response_length(exchange)
@@ -77,7 +77,7 @@ class HeldLine(Static):
 
 
 def _words(exchange: Exchange, now: float, width: int) -> str:
-    held = held_words(exchange, now) or "on its way to the next step"
+    held = held_words(exchange, now) or "sending the next step"
     head = f"─ #{exchange.id} "
     room = max(_REQUEST_AT_LEAST, width - cell_len(head) - cell_len(held) - 1)
     return fit(f"{head}{cells.request_line(exchange, room)} {held}", width)
@@ -116,7 +116,7 @@ class InFlight(Static):
     def _lines(self, target: Exchange | None) -> Iterator[_Part]:
         width, now = self.content_size.width, self._clock()
         count = self._runtime.log.in_flight
-        yield fit(f"In flight: {count or 'nothing'}", width), "bold $secondary"
+        yield fit(f"In flight: {count or 'none'}", width), "bold $secondary"
         shown = [*islice(self._exchanges(), _SHOWN)]
         for exchange in shown:
             held = held_words(exchange, now)

@@ -72,7 +72,7 @@ class LogView(ScrollView, Scrolling, can_focus=True, inherit_bindings=False):
         width = self.scrollable_content_region.width
         number = self.scroll_offset.y + y
         if number >= len(self._rows):
-            text = "  Nothing is logged at this level." if number == 0 else ""
+            text = "  No log lines at this level." if number == 0 else ""
             return Strip([Segment(text, self.get_component_rich_style("log--quiet"))]).adjust_cell_length(
                 width, self.rich_style
             )
@@ -128,8 +128,8 @@ class LogArea(TabArea):
     @property
     def behind(self) -> str:
         if not self._view.follow:
-            return "follow is off"
-        return "" if self._view.is_at_end else "newer below"
+            return "not following"
+        return "" if self._view.is_at_end else "more below"
 
     @property
     def remark(self) -> str:

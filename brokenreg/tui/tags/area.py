@@ -25,7 +25,7 @@ from brokenreg.tui.text import visible
 _MOST_PARTS = 1_000
 """Layers, and manifests, that are shown of one document."""
 
-_HINT = "Nothing is pushed or cached yet."
+_HINT = "No repositories yet. Push an image, or pull one through the proxy."
 
 
 class TagsArea(TabArea):
@@ -44,7 +44,10 @@ class TagsArea(TabArea):
         self._tree = Tree(self._runtime.store.index)
         self._view = TagTree(self._tree, _HINT)
         self._field = Input(
-            placeholder="Part of a name or tag", max_length=255, select_on_focus=False, compact=True
+            placeholder="Part of a repository name or tag",
+            max_length=255,
+            select_on_focus=False,
+            compact=True,
         )
         self._reading: set[Digest] = set()
         self._client = 0
@@ -71,22 +74,21 @@ class TagsArea(TabArea):
         row = self._view.selected
         match action:
             case "back" if not (self._tree.search or self.has_class("-searching")):
-                return "all names are shown already"
+                return "all names are already shown"
             case "open" | "copy" | "copy_next" | "delete" | "retag" if row is None:
-                others = "; {tags.back} shows all names" if self._tree.search else ""
-                return f"there is nothing here{others}"
-            case "open" if row and row.digest is None:
-                return "there is nothing to show of it; {tree.expand} shows what is below it"
-            case "copy" | "copy_next" if row and row.kind not in MANIFESTS:
                 return (
-                    "a tag, a manifest or an index can be pulled; {tree.right} and {move.down} lead to them"
+                    "no matching names or tags; {tags.back} shows all names"
+                    if self._tree.search
+                    else "no repositories yet"
                 )
-            case "delete" | "retag" if row and row.kind not in MANIFESTS:
-                return "this is for tags, manifests and indexes; {tree.right} and {move.down} lead to them"
+            case "open" if row and row.digest is None:
+                return "this row has no details; {tree.expand} expands a repository"
+            case "copy" | "copy_next" | "delete" | "retag" if row and row.kind not in MANIFESTS:
+                return "select a tag, manifest or index; {tree.right} expands a repository"
             case "delete" | "retag" if row and not row.is_here and row.kind is not Kind.TAG:
-                return "it is not here: it was never pushed, or was deleted"
+                return "the manifest is missing: it was never pushed, or was deleted"
             case "retag" if row and is_cache(row.key):
-                return "cached tags are the upstream's; push the image here to tag it"
+                return "cached tags belong to the upstream; push the image to this registry to tag it"
         return super().disabled_reason(action)
 
     def action_open(self) -> None:
@@ -170,7 +172,7 @@ class TagsArea(TabArea):
         try:
             body = await self._runtime.store.index.manifest_body(digest)
         except StorageError as error:
-            say(self, visible(f"{digest[:DIGEST]} cannot be read: {error}"))
+            say(self, visible(f"cannot read {digest[:DIGEST]}: {error}"))
             body = None
         parts = await asyncio.to_thread(parts_of, body or b"", _MOST_PARTS)
         self._reading.discard(digest)

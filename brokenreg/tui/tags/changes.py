@@ -28,16 +28,16 @@ async def delete(app: App[int], runtime: Runtime, row: Row) -> None:
     if digest is None or repository is None:
         return
     if row.kind is Kind.TAG:
-        what, lines = f"tag {_of(row, row.text)}", _about_tag(repository, row.text)
+        what, lines = f"tag {_name(row, row.text)}", _about_tag(repository, row.text)
         done = f"deleted {what}; its manifest stays"
         change = partial(operations.delete_tag, runtime, row.key, row.text)
     else:
-        what, lines = f"manifest {_of(row, digest[:DIGEST])}", _about_manifest(repository, digest)
+        what, lines = f"manifest {_name(row, digest[:DIGEST])}", _about_manifest(repository, digest)
         done = f"deleted {what}"
         change = partial(operations.delete_manifest, runtime, row.key, digest)
     if is_cache(row.key):
         upstream = row.key[0].removeprefix(CACHE_MARK)
-        lines = (*lines, f"It is cached: the next request fetches it from {visible(upstream)} again.")
+        lines = (*lines, f"It is cached: the next request fetches it again from {visible(upstream)}.")
     if await app.push_screen_wait(Confirmation(f"Delete {what}?", lines)):
         await _report(app, change(), done)
 
@@ -48,21 +48,21 @@ async def retag(app: App[int], runtime: Runtime, row: Row) -> None:
     if digest is None:
         return
     tag = await app.push_screen_wait(
-        Question("Add tag", f"Another tag for {_of(row, digest[:DIGEST])}:", _problem)
+        Question("Add tag", f"New tag for {_name(row, digest[:DIGEST])}:", _problem)
     )
     repository = runtime.store.index.repository(row.key)
     if tag is None or repository is None:
         return
     before = repository.tags.get(tag)
     if before == digest:
-        app.notify(f"{_of(row, tag)} points there already", markup=False)
+        app.notify(f"{_name(row, tag)} already points to {digest[:DIGEST]}", markup=False)
         return
     if before is not None:
-        lines = (f"It points to {before[:DIGEST]} now.", f"It will point to {digest[:DIGEST]}.")
-        if not await app.push_screen_wait(Confirmation(f"Overwrite tag {_of(row, tag)}?", lines)):
+        lines = (f"It points to {before[:DIGEST]}.", f"The new target is {digest[:DIGEST]}.")
+        if not await app.push_screen_wait(Confirmation(f"Overwrite tag {_name(row, tag)}?", lines)):
             return
     change = operations.tag_manifest(runtime, row.key, digest, tag)
-    await _report(app, change, f"{_of(row, tag)} points to {digest[:DIGEST]} now")
+    await _report(app, change, f"tagged {_name(row, tag)} → {digest[:DIGEST]}")
 
 
 async def _report(app: App[int], change: Awaitable[None], done: str) -> None:
@@ -79,18 +79,18 @@ def _about_tag(repository: Repository, tag: str) -> tuple[str, ...]:
     digest = repository.tags.get(tag)
     others = sorted(name for name, target in repository.tags.items() if target == digest and name != tag)
     if others:
-        return (f"Its manifest stays, under {_some(others)}.",)
-    return ("Its manifest stays, untagged.",)
+        return (f"Its manifest keeps {_some(others)}.",)
+    return ("Its manifest stays, without a tag.",)
 
 
 def _about_manifest(repository: Repository, digest: Digest) -> tuple[str, ...]:
     tags = sorted(name for name, target in repository.tags.items() if target == digest)
-    lines = [f"Deleted with it: {_some(tags)}."] if tags else []
+    lines = [f"This also deletes {_some(tags)}."] if tags else []
     if any(
         digest in manifest.facts.names and manifest.media_type in INDEXES
         for manifest in repository.manifests.values()
     ):
-        lines.append("An index here contains it, and will be incomplete.")
+        lines.append("An index that lists it becomes incomplete.")
     if repository.referrers(digest):
         lines.append("Manifests that refer to it stay.")
     return (*lines, "Its blobs stay.")
@@ -102,8 +102,9 @@ def _some(tags: list[str]) -> str:
     return f"{word} {shown}{f' and {len(tags) - 5} more' if len(tags) > 5 else ''}"
 
 
-def _of(row: Row, reference: str) -> str:
-    return f"{visible(reference)} of {visible(spelled(row.key))}"
+def _name(row: Row, reference: str) -> str:
+    """Return the row's repository with a tag or digest, as clients write it."""
+    return f"{visible(spelled(row.key))}{'@' if ':' in reference else ':'}{visible(reference)}"
 
 
 def _problem(tag: str) -> str:

@@ -16,7 +16,9 @@ from brokenreg.wording import counted
 
 def document_of(row: Row, digest: Digest, store: Store) -> tuple[str, list[Fact], Read | None]:
     """Return title, facts and text for `DocumentScreen`. `digest` is the row's; a layer has no text."""
-    size = "unknown" if row.size is None else f"{format_size(row.size)} ({counted(row.size, 'byte')})"
+    size = "unknown" if row.size is None else counted(row.size, "byte")
+    if row.size is not None and row.size >= 1024:
+        size = f"{format_size(row.size)} ({size})"
     facts = [
         ("Repository", f"{spelled(row.key)}{' (cached)' if is_cache(row.key) else ''}"),
         ("Media type", row.media_type or "unknown"),
@@ -26,10 +28,10 @@ def document_of(row: Row, digest: Digest, store: Store) -> tuple[str, list[Fact]
     title = str(row.kind) if row.text == digest else f"{row.kind} {row.text}"
     if row.kind in MANIFESTS:
         if not row.is_here:
-            return title, [*facts, ("Here", "no: the manifest was never pushed here, or was deleted")], None
+            return title, [*facts, ("Stored", "no: the manifest was never pushed, or was deleted")], None
         kinship = _kinship(row, digest, store)
         return title, [*facts, *kinship], lambda: _manifest(store, digest)
-    facts.append(("Here", _whereabouts(row, store, digest)))
+    facts.append(("Stored", _whereabouts(row, store, digest)))
     is_read = row.kind is Kind.CONFIG and row.is_here
     return title, facts, (lambda: _blob(store, digest)) if is_read else None
 
@@ -39,7 +41,7 @@ def _kinship(row: Row, digest: Digest, store: Store) -> list[Fact]:
     manifest = repository.manifests.get(digest) if repository else None
     facts = []
     if manifest and manifest.facts.artifact_type:
-        facts.append(("Artifact", manifest.facts.artifact_type[:200]))
+        facts.append(("Artifact type", manifest.facts.artifact_type[:200]))
     if manifest and manifest.facts.subject:
         facts.append(("Refers to", manifest.facts.subject))
     return facts
@@ -50,9 +52,9 @@ def _whereabouts(row: Row, store: Store, digest: Digest) -> str:
     if size is None:
         return "no: the blob is not in the data folder"
     if not row.is_here:
-        return "not in this repository: the blob is in the data folder, but was not pushed or mounted here"
+        return "yes, but not in this repository: the blob was not pushed or mounted here"
     if row.size is not None and row.size != size:
-        return f"yes, with {counted(size, 'byte')}: the manifest says otherwise"
+        return f"yes, with {counted(size, 'byte')}, which differs from the manifest"
     return "yes"
 
 

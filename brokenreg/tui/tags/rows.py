@@ -112,7 +112,7 @@ class Tree:
             if self._search:
                 left -= max(0, len(made[1]) - 1)
                 if left <= 0:
-                    rows.append(Row((*key, "more"), Kind.REMARK, "and more; type more of the name"))
+                    rows.append(Row((*key, "more"), Kind.REMARK, "and more; type more of the name to see it"))
                     break
         self.rows = rows
         return True
@@ -166,7 +166,7 @@ class Tree:
             yield from branch.manifest((*key, digest), Kind.UNTAGGED, digest, digest)
         more = len(tags[_MOST_TAGS:]) + len(untagged[_MOST_TAGS:])
         if more:
-            yield Row((*key, "more"), Kind.REMARK, f"and {more} more, not shown; a search finds tags")
+            yield Row((*key, "more"), Kind.REMARK, f"and {more} more, not shown; search to find a tag")
 
 
 class _Branch:

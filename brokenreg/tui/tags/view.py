@@ -69,9 +69,9 @@ class TagTree(CursorList, HasDisabledReasons):
         row = self.selected
         match action:
             case "expand" | "right" if row is None or row.is_open is None:
-                return "there is nothing below this"
+                return "nothing to expand"
             case "left" if row is None or not (row.is_open or row.depth):
-                return "it is closed already, and below nothing"
+                return "nothing to collapse"
         return super().disabled_reason(action)
 
     def render_line(self, y: int) -> Strip:
@@ -81,7 +81,7 @@ class TagTree(CursorList, HasDisabledReasons):
         if not rows:
             text = f"   {self._hint}" if y == 1 and not self._tree.search else ""
             if y == 1 and self._tree.search:
-                text = "   No name or tag matches."
+                text = "   No matching names or tags."
             return Strip([Segment(fit(text, width), self._style("quiet"))], width)
         place = self.scroll_offset.y + y
         if place >= len(rows):
@@ -172,7 +172,7 @@ def _about(row: Row) -> str:
     """Return the text at the right: what the row is."""
     if row.kind in MANIFESTS and row.digest:
         what = "index" if row.media_type in INDEXES else "manifest"
-        word = what if row.is_here else "not here"
+        word = what if row.is_here else "missing"
         return word if row.text == row.digest else f"{word}  {row.digest[:DIGEST]}"
     about = visible(row.media_type[:200])
-    return about if row.is_here else f"not here  {about}"
+    return about if row.is_here else f"missing  {about}"

@@ -95,19 +95,18 @@ class TrafficArea(TabArea):
     def behind(self) -> str:
         table = self._table
         if not table.follow:
-            return "follow is off"
+            return "not following"
         if table.is_tailing:
             return ""
-        return f"{table.newer} newer" if table.newer else "stays here"
+        return f"{table.newer} newer" if table.newer else "not following"
 
     def disabled_reason(self, action: str) -> str:
         """Return why `action` would do nothing now."""
         match action:
             case "back" if not self._is_reading:
-                others = "; {traffic.filter-toggle} switches its filter" if self._bar.text else ""
-                return f"this is the list already{others}"
+                return "the list is already shown"
             case "open" if self._is_reading:
-                return "it is shown in full already; {traffic.back} goes back to the list"
+                return "already open; {traffic.back} goes back to the list"
             case "open" if self._table.row is None:
                 return self._why_no_exchange()
             case "fail_next" | "fail_next_with" if self._table.selected is None:
@@ -115,17 +114,17 @@ class TrafficArea(TabArea):
             case "replay" | "export" | "copy" if self._chosen is None:
                 return self._why_no_exchange()
             case "expand" if self._table.transfer is None:
-                return "there is nothing to fold: the cursor is not in a pull or push"
+                return "no group here"
             case "filter" if self._bar.is_open:
-                return "the filter is open already, below"
+                return "the filter is already open"
             case "filter_toggle" if not self._bar.text:
-                return "there is no filter; {traffic.filter} sets one"
+                return "no filter is set; {traffic.filter} sets one"
             case "mark" if self._table.row is None:
-                return "there is nothing under the cursor to mark"
+                return "no row is selected"
             case "go_marked" | "clear_marks" if not self._table.marks:
-                return "nothing is marked; {traffic.mark} marks what is under the cursor"
+                return "nothing is marked; {traffic.mark} marks the selected row"
             case "pane" if self._detail.exchange is None or not self._detail.display:
-                return self._why_no_exchange() or "no exchange is shown in full; {traffic.open} shows it"
+                return self._why_no_exchange() or "no exchange is open; {traffic.open} opens the selected one"
         return super().disabled_reason(action)
 
     def _why_no_exchange(self) -> str:
@@ -133,10 +132,8 @@ class TrafficArea(TabArea):
         if self._table.selected is not None:
             return ""
         if self._table.transfer is not None:
-            return (
-                "this is a heading, not an exchange; {move.down} and {move.up} move, {traffic.expand} folds"
-            )
-        return "there is no exchange under the cursor"
+            return "select an exchange, not a heading; {move.down} and {move.up} move"
+        return "no exchange is selected"
 
     def action_open(self) -> None:
         """Open the detail. While it is open, the cursor stays on its exchange."""
@@ -167,7 +164,7 @@ class TrafficArea(TabArea):
         try:
             replay = replay_of(exchange, self.context.runtime.status().registry, body)
             left_out = f", without {' and '.join(replay.left_out)}" if replay.left_out else ""
-            say(self, f"exchange {exchange.id} is sent again{left_out}")
+            say(self, f"replaying exchange {exchange.id}{left_out}")
             status = await replay.send()
         except ReplayError as error:
             say(self, f"replay of exchange {exchange.id}: {error}")
@@ -189,7 +186,7 @@ class TrafficArea(TabArea):
             say(self, f"copied: {subject}")
 
     def action_follow(self) -> None:
-        """Switch follow on or off: whether the newest row stays in sight."""
+        """Follow new rows, or stop following."""
         self._table.toggle_follow()
 
     def action_filter(self) -> None:
@@ -199,12 +196,12 @@ class TrafficArea(TabArea):
         self._bar.open(values_of(newest))
 
     def action_filter_toggle(self) -> None:
-        """Switch the filter off, or on again."""
+        """Turn the filter off, or on again."""
         self._bar.is_on = not self._bar.is_on
         self._table.show_only(self._bar.filter)
 
     def action_expand(self) -> None:
-        """Fold or unfold the pull or push at the cursor."""
+        """Expand or collapse the pull or push at the cursor."""
         self._table.toggle_transfer()
 
     def action_groups(self) -> None:
@@ -223,7 +220,7 @@ class TrafficArea(TabArea):
         """Put the cursor on the next marked row, or on the previous one."""
         if not self._table.go_to_marked(by):
             key = "{traffic.routine}" if self._table.routine else "{traffic.filter-toggle}"
-            say(self, f"what is marked is not in this list; {key} shows all")
+            say(self, f"the marked rows are not in this list; {key} shows all")
 
     def action_clear_marks(self) -> None:
         """Remove all marks."""

@@ -88,8 +88,8 @@ class _Form:
 FORMS: Mapping[str, _Form] = {
     "curl": _Form(Source.curl, "exchange-{}.sh"),
     "HAR": _Form(Source.har, "exchange-{}.har"),
-    "HAR of all": _Form(Source.har_of_all, "exchanges.har"),
-    "HAR of marked": _Form(Source.har_of_marked, "exchanges.har", needs_marks=True),
+    "HAR (all)": _Form(Source.har_of_all, "exchanges.har"),
+    "HAR (marked)": _Form(Source.har_of_marked, "exchanges.har", needs_marks=True),
     "rule": _Form(Source.rule, "exchange-{}.yaml"),
 }
 
@@ -137,12 +137,12 @@ class ExportScreen(Dialogue[str], inherit_bindings=False):
         """Return why `action` would do nothing now."""
         match action:
             case "copy" | "save" | "format" if self._is_saving:
-                return "type the name of a file; {export.close} goes back"
+                return "type a file name; {export.close} goes back"
             case "copy" | "save" if self._text is None:
-                return "there is nothing in this format; {export.next-format} shows the next one"
+                return "nothing to export in this format; {export.next-format} shows the next one"
             case "copy" if self._text and len(self._text) > MOST_COPIED:
                 most = format_size(MOST_COPIED)
-                return f"more than {most} is too much for a clipboard; {{export.save}} writes it to a file"
+                return f"too long for a clipboard (more than {most}); {{export.save}} saves it to a file"
         return super().disabled_reason(action)
 
     def action_format(self, by: int) -> None:
@@ -174,7 +174,7 @@ class ExportScreen(Dialogue[str], inherit_bindings=False):
             if len(self._text) > _SHOWN:
                 more = "more than " if len(self._text) > MOST_COPIED else ""
                 size = format_size(min(len(self._text), MOST_COPIED))
-                self._say(f"its beginning is shown; it has {more}{size}")
+                self._say(f"only the beginning is shown; the export has {more}{size}")
         self.refresh_bindings()
 
     def action_copy(self) -> None:
@@ -191,7 +191,7 @@ class ExportScreen(Dialogue[str], inherit_bindings=False):
         field.cursor_position = len(field.value)
         self.add_class("-saving")
         field.focus()
-        self._say("Save to this file: press enter")
+        self._say("press enter to save to this file")
         self.refresh_bindings()
 
     def action_close(self) -> None:
@@ -208,7 +208,7 @@ class ExportScreen(Dialogue[str], inherit_bindings=False):
     def on_input_submitted(self, event: Input.Submitted) -> None:
         name = event.value.strip()
         if not name or self._text is None:
-            self._say("Enter the name of a file")
+            self._say("type a file name")
             return
         self.run_worker(self._save(name), exclusive=True)
 
@@ -217,12 +217,12 @@ class ExportScreen(Dialogue[str], inherit_bindings=False):
             await save_pieces(name, self._reported_pieces(), overwrite=self._confirmed == name)
         except FileExistsError:
             self._confirmed = name
-            self._say("this file exists: press enter again to overwrite it")
+            self._say("the file exists; press enter again to overwrite it")
         except (OSError, ValueError, RuntimeError) as error:
             why = getattr(error, "strerror", None) or visible(str(error).rstrip("."))
-            self._say(f"cannot be written: {why}: {visible(name)}")
+            self._say(f"cannot write the file: {why}: {visible(name)}")
         else:
-            self.dismiss(f"written to {visible(name)}")
+            self.dismiss(f"saved to {visible(name)}")
 
     async def _reported_pieces(self) -> AsyncIterator[str]:
         """Yield the pieces of the export, and show from time to time how much was written."""
@@ -232,7 +232,7 @@ class ExportScreen(Dialogue[str], inherit_bindings=False):
             length += len(piece)
             if length - reported >= _REPORTED_EVERY:
                 reported = length
-                self._say(f"writing, {format_size(length)} so far; {{export.close}} stops it")
+                self._say(f"saving, {format_size(length)} so far; {{export.close}} stops")
 
     def on_input_changed(self) -> None:
         self._confirmed = ""

@@ -89,7 +89,7 @@ class FilterBar(Vertical):
             compact=True,
             suggester=self._completion,
             select_on_focus=False,
-            placeholder="filter",
+            placeholder="Filter exchanges",
         )
         yield Static(markup=False)
 

@@ -20,10 +20,13 @@ from brokenreg.tui.traffic.cells import progress_bar, span_bar
 from brokenreg.tui.traffic.marks import MARK, Marks
 from brokenreg.tui.traffic.rows import Row, Rows
 from brokenreg.tui.traffic.transfer import Kind, Summary, Transfer, announced, body_bytes, is_miss, summarise
+from brokenreg.wording import counted
 
 _TIME, _CLIENT, _STATUS, _SIZE, _MS = 8, 10, 3, 6, 6
 _FIXED = 3 + _TIME + 1 + _CLIENT + 1 + 1 + _STATUS + 1 + _SIZE + 1 + _MS + 1
 """Cells that the request does not get: gutter, glyph, mark, spaces and the other columns."""
+_STATUS_LONGER = len("Status") - _STATUS
+"""Cells by which the name of the column is longer than its content; they are taken from the request."""
 _REQUEST_AT_LEAST = 20
 _STRIPS_KEPT = 1024
 _WIDE = 100
@@ -80,8 +83,8 @@ class Painter:
         """Paint the names of the columns."""
         bar = self._bar_width(width)
         text = (
-            f"   {'Time':<{_TIME}} {'Client':<{_CLIENT}} {'Request':<{self._room(width)}} "
-            f"{'St':>{_STATUS}} {'Size':>{_SIZE}} {'ms':>{_MS}} {fit('Waterfall', bar) if bar else ''}"
+            f"   {'Time':<{_TIME}} {'Client':<{_CLIENT}} {'Request':<{self._room(width) - _STATUS_LONGER}} "
+            f"Status {'Size':>{_SIZE}} {'ms':>{_MS}} {fit('Waterfall', bar) if bar else ''}"
         )
         style = self._style("heading")
         return Strip([Segment(text, style)], len(text)).adjust_cell_length(width, style)
@@ -153,9 +156,9 @@ class Painter:
         )
 
     def _quiet_note(self, exchange: Exchange, kind: Kind | None, width: int) -> str:
-        """Return its progress, or a note that nothing has come yet; on a wide screen, the cache's result."""
+        """Return its progress, or that its content was not found; on a wide screen, the cache's result."""
         if is_miss(exchange, kind):
-            return "not here"
+            return "not found"
         whole = announced(exchange)
         if exchange.ended is None and whole and exchange.method != "HEAD" and body_bytes(exchange):
             return progress_bar(body_bytes(exchange), whole)
@@ -165,7 +168,7 @@ class Painter:
         summary = self._summary(transfer)
         now = self._clock()
         first = transfer.members[0]
-        blobs = f"{summary.blobs_done} of {summary.blobs}" if summary.blobs else ""
+        blobs = f"{summary.blobs_done}/{counted(summary.blobs, 'blob')}" if summary.blobs else ""
         failed = "⏸" if summary.held else "…" if summary.in_flight else "✗" if summary.failed else "✓"
         is_moving = summary.in_flight and summary.announced > summary.sent
         seconds = summary.seconds

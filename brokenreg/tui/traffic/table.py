@@ -23,8 +23,8 @@ from brokenreg.tui.traffic.view import View
 _SLICE = 0.008
 """Maximum time, in seconds, for which an update keeps the loop busy, without painting."""
 _PAUSE = 0.002
-_NONE_PASSES = (("No exchange matches this filter.", "quiet"),)
-_ONLY_ROUTINE = (("All exchanges are routine, and hidden.", "quiet"),)
+_NONE_PASSES = (("No matching exchanges.", "quiet"),)
+_ONLY_ROUTINE = (("All exchanges are routine and hidden.", "quiet"),)
 
 
 class TrafficTable(CursorList):
@@ -259,7 +259,7 @@ class TrafficTable(CursorList):
         return self._painter.row(row, self._rows, self.marks, cursor, width)
 
     def toggle_follow(self) -> None:
-        """Switch follow on or off: whether the newest row stays in sight."""
+        """Follow new rows, or stop following."""
         self.follow = not self.follow
         if self.follow:
             self.action_last()

@@ -47,33 +47,33 @@ def _titled(title: str, size: int, kept: Body | None, why: str) -> Iterator[Part
     lines, is_all = document_lines(kept.data.decode(errors="backslashreplace"), SHOWN, LINES)
     is_cut = not is_all or not (kept.is_whole or (kept.is_redacted and kept.size <= MOST))
     remark = f"; {kept.remark}" if kept.is_redacted else ""
-    remark += "; its beginning is shown, x exports what is kept" if is_cut else ""
+    remark += "; only the beginning is shown" if is_cut else ""
     yield f"  {format_size(size)}{remark}\n", "$secondary"
     yield from lines
 
 
 def _why_no_request(exchange: Exchange) -> str:
     if exchange.ended is None:
-        return "is shown once the exchange has ended"
+        return "shown after the exchange ends"
     if exchange.endpoint is Endpoint.MANIFEST:
         return _made_way()
-    return "not kept: bodies that are sent are kept of manifests alone"
+    return "not kept: only manifests are kept of request bodies"
 
 
 def _why_none(exchange: Exchange) -> str:
     if exchange.ended is None:
-        return "is shown once the exchange has ended"
+        return "shown after the exchange ends"
     if not exchange.response_bytes:
-        return "there was none"
+        return "none"
     if exchange.endpoint is Endpoint.TOKEN:
-        return "not kept: it may have a token"
+        return "not kept: it may contain a token"
     if exchange.endpoint in (Endpoint.CONFIG, Endpoint.LAYER, Endpoint.UPLOAD, Endpoint.OTHER):
-        return "not kept: manifests, lists and errors are, blobs are not"
+        return "not kept: only manifests, lists and errors are kept"
     return _made_way()
 
 
 def _made_way() -> str:
-    return f"not kept: {format_size(MOST)} of each are, {format_size(TOTAL)} in all, and the oldest make way"
+    return f"not kept: the limit is {format_size(MOST)} per body and {format_size(TOTAL)} in total"
 
 
 def _unchanging(exchange: Exchange, runtime: Runtime) -> Hashable:

@@ -35,7 +35,7 @@ def whole(transfer: Transfer, now: float) -> Iterator[Part]:
     """Yield a head of two lines, facts, the missing blobs with reasons, and the requests."""
     yield f"{cells.transfer_line(transfer, _TITLE)}\n", "bold"
     if not transfer.members:
-        yield "All its exchanges were removed from the log\n", ""
+        yield "Its exchanges are no longer in the log\n", ""
         return
     summary = summarise(transfer)
     color = "$error" if summary.failed else "$warning" if summary.held else "$success"
@@ -85,7 +85,7 @@ def _requests(transfer: Transfer) -> Iterator[Part]:
     members = transfer.members
     gone = transfer.size - len(members)
     yield f"\n{counted(transfer.size, 'request')}", "bold"
-    yield f"{f', {gone} of them not in the log any more' if gone else ''}\n", ""
+    yield f"{f', {gone} of them no longer in the log' if gone else ''}\n", ""
     for endpoint in dict.fromkeys(each.endpoint for each in members):
         of_it = [each for each in members if each.endpoint is endpoint]
         answers = (f"{cells.method_word(each)} {cells.status_word(each)}" for each in of_it)
@@ -117,7 +117,7 @@ def _missing(transfer: Transfer, now: float) -> Iterator[Part]:
     missing |= dict.fromkeys(sorted(named - requested.keys()), "not requested")
     if not missing:
         return
-    yield "\nNot here yet\n", "bold"
+    yield "\nMissing blobs\n", "bold"
     for reference, why in [*missing.items()][:MOST]:
         yield f"  {visible(cells.short(reference) or 'an upload')}  ", ""
         yield f"{visible(why)}\n", "$warning"

@@ -54,32 +54,32 @@ def _summary(exchange: Exchange, final: list[RuleOutcome]) -> str:
     if exchange.faults:
         return f"Fault {cells.faults_word(exchange)}, by {visible(exchange.rule or 'a rule')}"
     if final:
-        return "No fault was applied: a rule matched, and its fault had no effect"
+        return "Rule matched, but its fault had no effect"
     if exchange.target.error is not None:
-        return "No fault: the request was refused before any rule was evaluated"
+        return "No fault was applied: the request was refused before rules were evaluated"
     return "No fault was applied"
 
 
 def _applied(outcome: RuleOutcome, active: ActiveRule | None) -> Iterator[Part]:
     rule = outcome.rule
-    yield "  rule    ", "$secondary"
+    yield "  rule     ", "$secondary"
     yield f"{visible(rule.label)}\n", ""
-    yield "  from    ", "$secondary"
+    yield "  source   ", "$secondary"
     yield f"{_source(rule)}\n", ""
-    yield "  here    ", "$secondary"
+    yield "  outcome  ", "$secondary"
     yield f"{_outcome_words(outcome)}\n", ""
     if active is not None:
-        yield "  so far  ", "$secondary"
+        yield "  total    ", "$secondary"
         yield f"matched {active.matched}, applied {active.applied}\n", ""
     for fault in rule.faults:
         words = [str(fault["type"]), *(f"{name}={value}" for name, value in fault.items() if name != "type")]
-        yield "  fault   ", "$secondary"
+        yield "  fault    ", "$secondary"
         yield f"{visible(' '.join(words))}\n", ""
 
 
 def _source(rule: EvaluatedRule) -> str:
     """Return `faults.yaml:14`, the path, or who added the rule."""
-    return visible(rule.source if rule.id else f"the path: {rule.source}")
+    return visible(rule.source if rule.id else f"path: {rule.source}")
 
 
 def _others(exchange: Exchange, rules: list[ActiveRule]) -> Iterator[Part]:
@@ -87,9 +87,9 @@ def _others(exchange: Exchange, rules: list[ActiveRule]) -> Iterator[Part]:
     final = {rule for rule, outcome in outcomes.items() if outcome.kind.is_final}
     others = [active for active in rules if active.evaluated not in final]
     if not others:
-        yield ("\nThere are no other rules here now\n" if final else "\nThere are no rules here now\n"), ""
+        yield f"\nNo {'other ' if final else ''}rules in this namespace\n", ""
         return
-    yield "\nThe other rules here now\n" if final else "\nThe rules here now\n", "bold"
+    yield f"\n{'Other rules' if final else 'Rules'} in this namespace\n", "bold"
     place = next((place for place, active in enumerate(rules) if active.evaluated in final), None)
     for active in others[:MOST_RULES]:
         is_after = bool(final) and (place is None or rules.index(active) > place)
@@ -106,14 +106,16 @@ def _reason(exchange: Exchange, active: ActiveRule, outcome: RuleOutcome | None,
     if outcome is not None:
         return _outcome_words(outcome)
     if active.since > exchange.started:
-        return "was added later"
+        return "added later"
+    if not active.rule.enabled:
+        return "disabled"
     if mismatch := active.mismatch_reason(exchange):
         return f"did not match: {mismatch}"
     if is_after:
-        return "was not evaluated: another rule matched first"
+        return "not evaluated: another rule matched first"
     if exchange.endpoint is Endpoint.CONNECT or exchange.target.error is not None:
-        return "was not evaluated"
-    return "matches, but was not evaluated: the request was refused before, or other rules were in effect"
+        return "not evaluated"
+    return "not evaluated: the request was refused before, or other rules were in effect"
 
 
 def _outcome_words(outcome: RuleOutcome) -> str:
@@ -140,4 +142,4 @@ def _outcome_words(outcome: RuleOutcome) -> str:
         case OutcomeKind.OTHER_LAYER:
             return f"did not match: not layer {rule.layer} of its manifest"
         case OutcomeKind.INAPPLICABLE:
-            return "not applicable: the timeline has the reasons"
+            return "not applicable: see the timeline"
