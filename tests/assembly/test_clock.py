@@ -21,7 +21,7 @@ SHIFTED = "import time\nreal = time.time\ntime.time = lambda: real() + {}\n"
 
 
 @pytest.mark.parametrize(("shift", "year"), [(AHEAD, "9999-12-31T23:59:59"), (-60 * YEAR, "19")])
-def test_whatever_the_clock_says(tmp_path: Path, shift: int, year: str) -> None:
+def test_any_time_of_the_clock(tmp_path: Path, shift: int, year: str) -> None:
     (tmp_path / "sitecustomize.py").write_text(SHIFTED.format(shift))
     with (
         brokenreg_process(tmp_path / "data", "--auth", "token", PYTHONPATH=str(tmp_path)) as running,

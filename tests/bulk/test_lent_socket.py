@@ -58,7 +58,7 @@ def buffered(transport: asyncio.Transport) -> int:
     return size
 
 
-async def test_reading_that_was_to_resume_does_not_while_a_thread_reads(tmp_path: Path) -> None:
+async def test_reading_does_not_resume_while_a_thread_reads(tmp_path: Path) -> None:
     async with tls_connection(tmp_path) as (receiver, writer):
         transport = await receiver.connected
         transport.pause_reading()
@@ -80,7 +80,7 @@ async def test_reading_that_was_to_resume_does_not_while_a_thread_reads(tmp_path
 
 
 @pytest.mark.parametrize("error", [TimeoutError, ssl.SSLError, BrokenPipeError])
-async def test_a_client_whose_network_is_gone_has_disconnected(
+async def test_a_failed_network_counts_as_a_disconnect(
     error: type[OSError], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*_: int) -> int:
@@ -98,7 +98,7 @@ async def test_a_client_whose_network_is_gone_has_disconnected(
         transport.abort()
 
 
-async def test_what_waits_for_a_reader_that_pauses_stays_bounded(tmp_path: Path) -> None:
+async def test_waiting_bytes_are_limited_while_the_reader_pauses(tmp_path: Path) -> None:
     async with tls_connection(tmp_path) as (receiver, writer):
         transport = await receiver.connected
         transport.pause_reading()

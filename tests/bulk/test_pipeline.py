@@ -84,7 +84,7 @@ PARTS = st.lists(st.none() | st.binary(min_size=1, max_size=100) | st.just(bytes
 
 
 @given(PARTS)
-async def test_all_of_it(parts: list[bytes | None]) -> None:
+async def test_all_bytes_are_written_and_hashed(parts: list[bytes | None]) -> None:
     sink = Sink()
     await sink.take(Script(*parts)).run()
     assert sink.file == b"".join(part for part in parts if part)
@@ -94,7 +94,7 @@ async def test_all_of_it(parts: list[bytes | None]) -> None:
 
 
 @pytest.mark.slow
-async def test_far_more_than_there_are_buffers_for() -> None:
+async def test_more_bytes_than_all_buffers_hold() -> None:
     sink = Sink()
     content = bytes(range(256)) * (40 << 12)
     await sink.take(Script(content)).run()
@@ -103,7 +103,7 @@ async def test_far_more_than_there_are_buffers_for() -> None:
     assert len(sink.told) < 20, "the loop has other things to do"
 
 
-async def test_what_came_before_the_source_failed_is_kept() -> None:
+async def test_bytes_before_a_failure_of_the_source_are_kept() -> None:
     sink = Sink()
     with pytest.raises(ConnectionResetError):
         await sink.take(Script(b"a" * 300_000, b"bc", ConnectionResetError())).run()
@@ -111,7 +111,7 @@ async def test_what_came_before_the_source_failed_is_kept() -> None:
     assert sink.is_hashed
 
 
-async def test_a_failure_leaves_no_buffers_for_the_garbage_collector() -> None:
+async def test_a_failure_frees_its_buffers() -> None:
     class Broken(Script):
         def read_into(self, buffer: memoryview) -> int | None:
             raise OSError("gone")
@@ -139,7 +139,7 @@ async def test_a_full_disk() -> None:
     assert sink.is_hashed
 
 
-async def test_what_has_come_is_told_before_a_long_wait() -> None:
+async def test_progress_is_reported_before_a_long_wait() -> None:
     told = asyncio.Event()
     sink = Sink()
     source = Silent(b"early")
@@ -164,7 +164,7 @@ async def test_cancelled() -> None:
     assert sink.is_hashed
 
 
-def test_slots_run_out_and_are_free_again() -> None:
+def test_slots_are_limited_and_freed() -> None:
     with ExitStack() as stack:
         taken = [stack.enter_context(writer_slot()) for _ in range(20)]
         assert taken == sorted(taken, reverse=True)
@@ -174,7 +174,7 @@ def test_slots_run_out_and_are_free_again() -> None:
         assert is_free
 
 
-async def test_a_hash_that_fails_ends_it_with_that_error() -> None:
+async def test_an_error_of_the_hash_ends_the_writer() -> None:
     """Whoever reads would wait for ever for a buffer that comes back."""
 
     def fail(_: memoryview) -> None:

@@ -37,7 +37,7 @@ def _payloads(data: bytes) -> list[bytes]:
     read=st.lists(st.integers(1, 900), max_size=8),
     cached=st.booleans(),
 )
-def test_a_part_of_a_file_is_read_in_whatever_pieces_it_comes(
+def test_a_part_of_a_file_in_pieces_of_any_size(
     offset: int, count: int, frame_size: int, read: list[int], cached: bool
 ) -> None:
     """The kernel may return less than was wanted, or nothing that is in memory."""
@@ -90,7 +90,7 @@ def test_only_the_last_frame_ends_the_stream(data: bytes, frame_size: int, end: 
     assert ends == [False] * (max(1, -(-len(data) // frame_size)) - 1) + [end]
 
 
-def test_header_blocks_use_no_table() -> None:
+def test_header_blocks_do_not_use_the_dynamic_table() -> None:
     """So the same bytes are valid on every connection. Long values are encoded as well, but not kept."""
     headers = [(b"Content-Type", b" text/plain"), (b"keep-alive", b"x"), (b"x-long", b"y" * 5000)]
     for _ in range(2):
@@ -99,6 +99,6 @@ def test_header_blocks_use_no_table() -> None:
         assert [name for name, _ in decoded[3:]] == ["date"]
 
 
-def test_pseudo_header_fields_are_no_headers() -> None:
+def test_pseudo_header_fields_are_refused_as_headers() -> None:
     with pytest.raises(ValueError, match=":path"):
         header_block(200, [(b":path", b"/")])

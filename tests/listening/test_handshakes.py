@@ -47,7 +47,7 @@ def test_a_handshake_that_we_refuse_ends_with_an_alert(tmp_path: Path) -> None:
         assert timelines(running) == [["TLS handshake failed: no shared cipher", "ended"]]
 
 
-def test_failed_handshakes_flood_no_diagnostics(tmp_path: Path) -> None:
+def test_failed_handshakes_do_not_flood_the_diagnostics(tmp_path: Path) -> None:
     with tls_registry(tmp_path, "[]") as running:
         for _ in range(20):
             assert ping(running, ssl.create_default_context()) != SERVED

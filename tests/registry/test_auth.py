@@ -46,7 +46,7 @@ async def issued(http: httpx.AsyncClient, *scopes: str) -> dict[str, str]:
     return {"authorization": f"Bearer {answer.json()['token']}"}
 
 
-async def test_basic_asks_for_a_name_and_a_password_everywhere(basic: Brokenreg) -> None:
+async def test_basic_requires_a_user_name_and_password_everywhere(basic: Brokenreg) -> None:
     async with client(basic) as http:
         for method, path in [
             ("GET", "/v2/"),
@@ -86,7 +86,7 @@ async def test_basic_asks_for_a_name_and_a_password_everywhere(basic: Brokenreg)
         "Bearer " + base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode(),
     ],
 )
-async def test_basic_lets_nobody_else_in(basic: Brokenreg, token: Brokenreg, value: str) -> None:
+async def test_basic_refuses_wrong_credentials(basic: Brokenreg, token: Brokenreg, value: str) -> None:
     """The token service of the other kind neither."""
     async with client(basic) as http:
         refused = await http.get("/v2/", headers={"authorization": value})
@@ -98,7 +98,7 @@ async def test_basic_lets_nobody_else_in(basic: Brokenreg, token: Brokenreg, val
         assert refused.headers["www-authenticate"] == 'Basic realm="brokenreg"'
 
 
-async def test_without_users_any_password_is_good_and_none_is_not(tmp_path: Path) -> None:
+async def test_without_users_any_password_is_accepted_but_required(tmp_path: Path) -> None:
     with brokenreg(tmp_path / "data", "--auth", "basic") as running:
         async with client(running) as http:
             assert (await http.get("/v2/", auth=("anybody", "x"))).status_code == 200
@@ -160,7 +160,7 @@ async def test_the_challenge_names_what_is_needed(
         assert (await http.request(method, path, headers=good)).status_code != 401
 
 
-async def test_a_token_opens_what_it_is_for(token: Brokenreg) -> None:
+async def test_a_token_gives_access_to_its_scope(token: Brokenreg) -> None:
     async with client(token) as http:
         reader = await issued(http, "repository:scopes/app:pull")
         writer = await issued(http, "repository:scopes/app:pull,push")
@@ -174,7 +174,7 @@ async def test_a_token_opens_what_it_is_for(token: Brokenreg) -> None:
         assert (await http.delete(url, headers=everything)).status_code == 202
 
 
-async def test_a_token_for_one_spelling_opens_no_other(token: Brokenreg) -> None:
+async def test_a_token_for_one_spelling_does_not_cover_another(token: Brokenreg) -> None:
     names = ("spelt/app", "broken/in/n/spelt/app", "broken/with/no-digest/spelt/app")
     async with client(token) as http:
         for mine in names:
@@ -184,20 +184,20 @@ async def test_a_token_for_one_spelling_opens_no_other(token: Brokenreg) -> None
                 assert (answer.status_code == 401) == (name != mine), name
 
 
-async def test_a_bad_path_and_what_is_no_endpoint_are_told_so(token: Brokenreg) -> None:
+async def test_invalid_and_unknown_paths_need_no_token(token: Brokenreg) -> None:
     async with client(token) as http:
         assert error_of(await http.get("/v2/A/manifests/v1"), 400)["code"] == "NAME_INVALID"
         assert error_of(await http.get("/nothing"), 404)["code"] == "UNSUPPORTED"
         assert (await http.get("/healthz")).text == "ok\n"
 
 
-async def test_basic_credentials_are_no_token(token: Brokenreg) -> None:
+async def test_basic_credentials_are_not_accepted_as_a_token(token: Brokenreg) -> None:
     async with client(token) as http:
         refused = await http.get("/v2/", auth=(USER, PASSWORD))
         assert refused.headers["www-authenticate"] == f'Bearer realm="{token.url}/token",service="brokenreg"'
 
 
-async def test_a_token_ends_and_the_registry_says_so(tmp_path: Path) -> None:
+async def test_an_expired_token_is_refused(tmp_path: Path) -> None:
     with brokenreg(tmp_path / "data", "--auth", "token", "--token-lifetime", "700ms") as running:
         async with client(running) as http:
             began = time.monotonic()
@@ -211,7 +211,7 @@ async def test_a_token_ends_and_the_registry_says_so(tmp_path: Path) -> None:
             assert error_of(refused, 401)["message"] == "the token has expired"
 
 
-async def test_the_realm_is_where_the_client_asks_or_the_public_url(tmp_path: Path) -> None:
+async def test_the_realm_is_the_requested_host_or_the_public_url(tmp_path: Path) -> None:
     options = ("--auth", "token", "--public-url", "https://registry.example:5000/")
     with brokenreg(tmp_path / "data", *options) as running:
         async with client(running) as http:
@@ -221,21 +221,21 @@ async def test_the_realm_is_where_the_client_asks_or_the_public_url(tmp_path: Pa
             assert (await http.get("/v2/", headers={"host": "else.example"})).status_code == 421
 
 
-async def test_the_host_asked_for(token: Brokenreg) -> None:
+async def test_the_requested_host(token: Brokenreg) -> None:
     port = token.host.rpartition(":")[2]
     async with client(token) as http:
         told = (await http.get("/v2/", headers={"host": f"localhost:{port}"})).headers["www-authenticate"]
         assert told.startswith(f'Bearer realm="http://localhost:{port}/token",')
 
 
-def test_who_names_no_host_is_told_the_address_reached(token: Brokenreg) -> None:
+def test_without_a_host_the_realm_is_the_connected_address(token: Brokenreg) -> None:
     answer = _asked_by_http_1_0(token, "")
     told = f'\r\nwww-authenticate: Bearer realm="{token.url}/token",service="brokenreg"\r\n'
     assert told.encode() in answer
 
 
 @pytest.mark.parametrize("host", ['127.0.0.1:1"x', "127.0.0.1:80@else.example"])
-def test_what_is_no_host_comes_into_no_realm(token: Brokenreg, host: str) -> None:
+def test_an_invalid_host_is_not_used_in_a_realm(token: Brokenreg, host: str) -> None:
     answer = _asked_by_http_1_0(token, f"Host: {host}\r\n")
     assert answer.startswith(b"HTTP/1.1 421 ")
     assert b"www-authenticate" not in answer

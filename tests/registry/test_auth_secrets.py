@@ -55,7 +55,7 @@ def use_all_of_it(url: str) -> list[str]:
     return secrets
 
 
-def test_no_secret_is_told(tmp_path: Path) -> None:
+def test_no_output_contains_a_secret(tmp_path: Path) -> None:
     log = tmp_path / "exchanges.jsonl"
     options = ("--auth", "token", "--auth-user", f"{USER}:{PASSWORD}", "--log", str(log))
     with brokenreg_process(tmp_path / "data", *options) as running:
@@ -74,7 +74,7 @@ def test_no_secret_is_told(tmp_path: Path) -> None:
         assert not [text for text in said if secret in text]
 
 
-def test_nor_in_the_readable_log_and_in_diagnostics(tmp_path: Path) -> None:
+def test_the_readable_log_and_diagnostics_contain_no_secret(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "brokenreg", "serve", "--listen", "127.0.0.1:0", "--control", "off"]
     environment = clean_environment(
         BROKENREG_DATA=str(tmp_path / "data"),

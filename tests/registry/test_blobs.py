@@ -37,7 +37,7 @@ async def test_get_and_head(http: httpx.AsyncClient) -> None:
 
 
 @pytest.mark.parametrize("size", [0, 1, MIB, MIB + 1, 20 * MIB])
-async def test_every_size_comes_back(http: httpx.AsyncClient, size: int) -> None:
+async def test_blobs_of_every_size(http: httpx.AsyncClient, size: int) -> None:
     """0 has no body at all, the larger ones are sent in several parts."""
     content = random.Random(size).randbytes(size)
     digest = await push_blob(http, "blobs/sizes", content)
@@ -75,12 +75,12 @@ async def test_a_range_outside(http: httpx.AsyncClient, asked: str) -> None:
 
 
 @pytest.mark.parametrize("asked", ["bytes=0-1,5-6", "lines=1-2", "bytes=x-y", "bytes", "bytes=-"])
-async def test_what_is_no_single_byte_range_is_ignored(http: httpx.AsyncClient, asked: str) -> None:
+async def test_other_ranges_are_ignored(http: httpx.AsyncClient, asked: str) -> None:
     response = await http.get(URL, headers={"range": asked})
     assert (response.status_code, response.content) == (200, CONTENT)
 
 
-async def test_head_knows_no_ranges(http: httpx.AsyncClient) -> None:
+async def test_head_ignores_ranges(http: httpx.AsyncClient) -> None:
     response = await http.head(URL, headers={"range": "bytes=0-9"})
     assert (response.status_code, response.headers["content-length"]) == (200, str(SIZE))
 
@@ -114,7 +114,7 @@ async def test_an_unknown_blob(http: httpx.AsyncClient) -> None:
     assert (head.status_code, head.content) == (404, b"")
 
 
-async def test_a_repository_serves_its_own_blobs_alone(http: httpx.AsyncClient) -> None:
+async def test_a_repository_serves_only_its_own_blobs(http: httpx.AsyncClient) -> None:
     digest = await push_blob(http, "blobs/mine", b"mine")
     await push_blob(http, "blobs/theirs", b"theirs")
     for name in ("blobs/theirs", "blobs", "blobs/mine/deeper", "broken/in/other/blobs/mine"):

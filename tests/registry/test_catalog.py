@@ -31,7 +31,7 @@ async def test_it_lists_what_was_pushed(own_registry: Brokenreg) -> None:
         assert error_of(bad, 400)["code"] == "PAGINATION_NUMBER_INVALID"
 
 
-async def test_a_repository_that_was_emptied_is_gone(own_registry: Brokenreg) -> None:
+async def test_an_empty_repository_is_not_listed(own_registry: Brokenreg) -> None:
     async with httpx.AsyncClient(base_url=own_registry.url) as http:
         blob = await push_blob(http, "emptied", b"blob")
         manifest = await push_manifest(http, "emptied", "v1", image(b"emptied"))
@@ -42,7 +42,7 @@ async def test_a_repository_that_was_emptied_is_gone(own_registry: Brokenreg) ->
 
 
 @pytest.mark.slow
-async def test_invented_repositories_and_a_delay(tmp_path: Path) -> None:
+async def test_fabricated_repositories_and_a_delay(tmp_path: Path) -> None:
     settings = {"V2_CATALOG_DELAY": "300ms", "V2_CATALOG_NUM_REPOS": "250"}
     with brokenreg(tmp_path / "data", **settings) as running:
         async with httpx.AsyncClient(base_url=running.url) as http:
@@ -58,7 +58,7 @@ async def test_invented_repositories_and_a_delay(tmp_path: Path) -> None:
             assert [name for page in pages for name in page] == names
 
 
-def test_the_delay_is_the_catalogs_alone(tmp_path: Path) -> None:
+def test_only_the_catalog_is_delayed(tmp_path: Path) -> None:
     with brokenreg(tmp_path / "data", V2_CATALOG_DELAY="1h") as running:
         assert httpx.get(f"{running.url}/v2/", timeout=30).status_code == 200
         with pytest.raises(httpx.ReadTimeout):

@@ -69,7 +69,7 @@ async def test_not_modified_has_neither_length_nor_type(any_http: httpx.AsyncCli
         assert response.headers["etag"] == f'"{digest}"'
 
 
-async def test_head_tells_what_get_would_send(any_http: httpx.AsyncClient) -> None:
+async def test_head_has_the_headers_of_get(any_http: httpx.AsyncClient) -> None:
     blob = await push_blob(any_http, "empty/head", b"headless")
     await push_manifest(any_http, "empty/head", "v1", MANIFEST)
     for path in (f"blobs/{blob}", "manifests/v1", "tags/list", f"referrers/{blob}", "blobs/sha256:00"):

@@ -83,7 +83,7 @@ async def test_a_method_is_405_unless_the_table_has_it(
         ("DELETE", f"/v2/table/app/blobs/{BLOB}", 202),
     ],
 )
-async def test_content_that_is_here(http: httpx.AsyncClient, method: str, path: str, status: int) -> None:
+async def test_stored_content(http: httpx.AsyncClient, method: str, path: str, status: int) -> None:
     assert (await http.request(method, path)).status_code == status
     if method == "GET" and path != "/token":
         head = await http.head(path)
@@ -141,7 +141,7 @@ async def services(tmp_path: Path) -> AsyncIterator[Services]:
         (f"/v2/table/app/blobs/{BLOB}", 200),
     ],
 )
-async def test_content_that_is_here_is_sent_without_a_wait(
+async def test_stored_content_is_sent_without_waiting(
     services: Services, method: str, path: str, status: int
 ) -> None:
     """It is returned. Only the content of a blob is sent by a coroutine, which waits for nothing."""

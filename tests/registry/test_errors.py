@@ -57,7 +57,7 @@ async def test_a_foreign_path(http: httpx.AsyncClient, method: str, path: str) -
         ("BREW", "/v2/", "GET, HEAD"),
     ],
 )
-async def test_a_method_that_is_not_for_it(
+async def test_a_method_that_is_not_allowed(
     http: httpx.AsyncClient, method: str, path: str, allowed: str
 ) -> None:
     response = await http.request(method, path, content=b"some body" if method != "HEAD" else None)
@@ -194,7 +194,7 @@ def leave_in_the_middle(registry: Brokenreg, request: bytes, *, reset: bool) -> 
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
 
-async def test_a_connection_goes_on_after_an_error(registry: Brokenreg) -> None:
+async def test_a_connection_continues_after_an_error(registry: Brokenreg) -> None:
     """The body of a refused request is read, so that the next request finds its beginning."""
     with connect(registry) as connection:
         for _ in range(3):
@@ -241,7 +241,7 @@ async def test_namespaces_keep_repositories_apart(http: httpx.AsyncClient, prefi
         ("GET", "/healthz", 200),
     ],
 )
-async def test_a_body_that_nobody_wants(
+async def test_an_unread_body(
     http: httpx.AsyncClient, registry: Brokenreg, method: str, path: str, status: int
 ) -> None:
     """It is read all the same, or the connection would wait for ever for its next request."""
@@ -256,7 +256,7 @@ async def test_a_body_that_nobody_wants(
     until_in_flight(registry, 0)
 
 
-def test_frames_are_forgotten_also_of_errors_that_cause_each_other() -> None:
+def test_chained_errors_keep_no_frames() -> None:
     first, second = ValueError("first"), KeyError("second")
     for error, cause in ((first, second), (second, first)):
         with contextlib.suppress(ValueError, KeyError):

@@ -9,7 +9,7 @@ import httpx
 from tests.server import Brokenreg
 
 
-async def test_the_exchange_says_how_far_it_is_and_ends_when_the_client_disconnects(
+async def test_the_exchange_has_the_progress_and_ends_when_the_client_disconnects(
     own_registry: Brokenreg,
 ) -> None:
     path = "/v2/broken/random/manifests/layers-100_size-1gib"

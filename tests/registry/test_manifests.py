@@ -61,9 +61,7 @@ async def test_push_by_tag_with_a_digest(http: httpx.AsyncClient) -> None:
 
 @pytest.mark.parametrize("reference", ["v1", digest_of(image(b"another"))])
 @pytest.mark.parametrize("digest", [digest_of(b"other"), digest_of(b"other", "sha512"), "sha256:00", "x"])
-async def test_a_wrong_digest_beside_a_reference(
-    http: httpx.AsyncClient, reference: str, digest: str
-) -> None:
+async def test_a_wrong_digest_parameter(http: httpx.AsyncClient, reference: str, digest: str) -> None:
     url = f"/v2/manifests/wrong-digest/manifests/{reference}"
     pushed = await http.put(url, params={"digest": digest}, content=image(b"another"))
     assert error_of(pushed, 400)["code"] == "DIGEST_INVALID"
@@ -136,7 +134,7 @@ async def test_any_media_type_and_any_bytes(
         "text",
     ],
 )
-async def test_odd_documents_are_kept_like_any_other(http: httpx.AsyncClient, document: object) -> None:
+async def test_unusual_documents_are_stored_unchanged(http: httpx.AsyncClient, document: object) -> None:
     """Without a Content-Type, so that what the document says of itself counts."""
     body = json.dumps(document).encode()
     url = "/v2/manifests/odd/manifests/v1"
@@ -194,7 +192,7 @@ async def test_delete_a_tag_and_the_manifest_stays(http: httpx.AsyncClient) -> N
     assert (await http.get(f"/v2/manifests/untag/manifests/{digest}")).content == body
 
 
-async def test_delete_by_digest_takes_its_tags_along(http: httpx.AsyncClient) -> None:
+async def test_delete_by_digest_deletes_its_tags(http: httpx.AsyncClient) -> None:
     body, other = image(b"delete me"), image(b"keep me")
     digest = await push_manifest(http, "manifests/delete", "v1", body)
     await push_manifest(http, "manifests/delete", "v2", body)
@@ -238,7 +236,7 @@ async def test_one_byte_more_is_refused(http: httpx.AsyncClient, chunked: bool) 
     assert (await http.get("/v2/manifests/too-large/tags/list")).status_code == 404
 
 
-async def test_a_digest_that_is_not_the_body_s(http: httpx.AsyncClient) -> None:
+async def test_a_digest_that_does_not_match_the_body(http: httpx.AsyncClient) -> None:
     wrong = digest_of(b"something else")
     response = await put_manifest(http, "manifests/mismatch", wrong, image(b"mismatch"))
     error = error_of(response, 400)

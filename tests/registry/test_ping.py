@@ -17,13 +17,13 @@ async def test_ping_with_and_without_slash(http: httpx.AsyncClient, method: str,
     assert response.text == ("{}" if method == "GET" else "")
 
 
-async def test_no_browser_takes_a_response_for_a_page(http: httpx.AsyncClient) -> None:
+async def test_browsers_do_not_render_responses(http: httpx.AsyncClient) -> None:
     headers = (await http.get("/v2/")).headers
     assert headers["x-content-type-options"] == "nosniff"
     assert headers["content-security-policy"] == "sandbox"
 
 
-async def test_ping_takes_no_other_method(http: httpx.AsyncClient) -> None:
+async def test_ping_accepts_only_get_and_head(http: httpx.AsyncClient) -> None:
     for method in ("POST", "PUT", "PATCH", "DELETE"):
         response = await http.request(method, "/v2/")
         assert (response.status_code, response.headers["allow"]) == (405, "GET, HEAD")

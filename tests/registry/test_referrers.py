@@ -45,7 +45,7 @@ async def referrers(http: httpx.AsyncClient, repository: str, query: str = "") -
     return response
 
 
-async def test_what_a_descriptor_says(http: httpx.AsyncClient) -> None:
+async def test_the_fields_of_a_descriptor(http: httpx.AsyncClient) -> None:
     annotations = {"org.example.by": "Zoë"}
     body = image(b"signature", **about(SUBJECT, artifactType=SIGNATURE, annotations=annotations))
     digest = await push_manifest(http, "referrers/descriptor", "v1", body)
@@ -59,14 +59,14 @@ async def test_what_a_descriptor_says(http: httpx.AsyncClient) -> None:
     }
 
 
-async def test_an_image_without_artifact_type_is_of_its_configuration_s(http: httpx.AsyncClient) -> None:
+async def test_an_image_without_artifact_type_has_that_of_its_configuration(http: httpx.AsyncClient) -> None:
     await push_manifest(http, "referrers/config", "v1", image(b"plain", **about(SUBJECT)))
     (descriptor,) = (await referrers(http, "referrers/config")).json()["manifests"]
     assert descriptor["artifactType"] == OCI_CONFIG
     assert "annotations" not in descriptor
 
 
-async def test_an_index_has_the_type_it_says_and_no_other(http: httpx.AsyncClient) -> None:
+async def test_an_index_has_only_its_own_artifact_type(http: httpx.AsyncClient) -> None:
     plain = json.dumps({"schemaVersion": 2, "manifests": [], **about(SUBJECT)}).encode()
     typed = json.dumps({"schemaVersion": 2, "manifests": [], **about(SUBJECT, artifactType=SBOM)}).encode()
     digests = {await push_manifest(http, "referrers/index", "v1", body, OCI_INDEX) for body in (plain, typed)}
@@ -142,7 +142,7 @@ async def test_the_link_keeps_filter_and_name(http: httpx.AsyncClient) -> None:
     assert (await http.get(following)).headers["oci-filters-applied"] == "artifactType"
 
 
-async def test_a_page_is_right_whatever_was_deleted_meanwhile(http: httpx.AsyncClient) -> None:
+async def test_pages_are_correct_after_deletions_in_between(http: httpx.AsyncClient) -> None:
     digests = await push_large(http, "referrers/moving", 4, 1_900_000)
     first = await http.get(f"/v2/referrers/moving/referrers/{digest_of(SUBJECT)}")
     for gone in (digests[1], digests[2]):  # the last of the first page, and the first of the second
@@ -155,7 +155,7 @@ def page_of(descriptors: list[dict[str, Any]], after: str = "") -> tuple[bytes, 
     return referrers_page(following((), sorted(descriptors, key=lambda each: each["digest"]), after))
 
 
-def test_a_page_makes_no_more_descriptors_than_it_has() -> None:
+def test_a_page_creates_only_its_own_descriptors() -> None:
     made = []
 
     class Counted(Manifest):
@@ -176,7 +176,7 @@ def test_a_page_makes_no_more_descriptors_than_it_has() -> None:
     assert len(made) <= 4
 
 
-def test_a_descriptor_that_fits_into_no_page_comes_without_annotations() -> None:
+def test_a_descriptor_that_exceeds_a_page_has_no_annotations() -> None:
     plain = {"mediaType": OCI_MANIFEST, "digest": digest_of(b"1"), "size": 4 * MIB, "artifactType": SBOM}
     huge = {**plain, "annotations": {"a": "x" * 4 * MIB}}
     two, three = [{**plain, "digest": digest_of(b"%d" % number)} for number in (2, 3)]
@@ -203,12 +203,12 @@ async def test_empty_parameters_are_none(http: httpx.AsyncClient) -> None:
     assert "oci-filters-applied" not in answer.headers
 
 
-async def test_nothing_refers_to_it(http: httpx.AsyncClient) -> None:
+async def test_a_manifest_without_referrers(http: httpx.AsyncClient) -> None:
     """Never 404: clients would take that for a registry without this API."""
     assert (await referrers(http, "referrers/never-pushed-to")).json()["manifests"] == []
 
 
-async def test_the_subject_may_come_later_or_never(http: httpx.AsyncClient) -> None:
+async def test_the_subject_may_be_pushed_later_or_never(http: httpx.AsyncClient) -> None:
     digest = await push_manifest(http, "referrers/early", "v1", image(b"early", **about(SUBJECT)))
     assert [each["digest"] for each in (await referrers(http, "referrers/early")).json()["manifests"]] == [
         digest
@@ -238,6 +238,6 @@ async def test_each_repository_and_namespace_has_its_own(http: httpx.AsyncClient
 
 
 @pytest.mark.parametrize("reference", ["latest", "sha256:00", "md5:" + "0" * 32])
-async def test_only_of_a_digest(http: httpx.AsyncClient, reference: str) -> None:
+async def test_referrers_need_a_digest(http: httpx.AsyncClient, reference: str) -> None:
     response = await http.get(f"/v2/referrers/x/referrers/{reference}")
     assert error_of(response, 400)["code"] == "DIGEST_INVALID"

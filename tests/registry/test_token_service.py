@@ -44,7 +44,7 @@ def post(http: httpx.Client, **form: str) -> httpx.Response:
     return http.post("/token", data={"service": "brokenreg", "client_id": "tests", **form})
 
 
-def test_what_a_token_says(service: httpx.Client) -> None:
+def test_the_claims_of_a_token(service: httpx.Client) -> None:
     scopes = [f"{SCOPE},push", "repository:c:pull repository(plugin):host:5000/d:*", "registry:catalog:*"]
     params = {"scope": scopes, "service": "x", "account": USER}
     answer = service.get("/token", params=params, auth=(USER, PASSWORD))
@@ -73,7 +73,7 @@ def test_what_a_token_says(service: httpx.Client) -> None:
     }
 
 
-def test_nobody_in_particular_gets_nothing_where_there_are_users(service: httpx.Client) -> None:
+def test_anonymous_clients_get_no_token_if_there_are_users(service: httpx.Client) -> None:
     refused = service.get("/token", params={"scope": SCOPE})
     assert error_of(refused, 401)["code"] == "UNAUTHORIZED"
     assert refused.headers["www-authenticate"] == 'Basic realm="brokenreg"'
@@ -81,7 +81,7 @@ def test_nobody_in_particular_gets_nothing_where_there_are_users(service: httpx.
     assert error_of(service.get("/token", headers={"authorization": "Bearer x"}), 401)
 
 
-def test_everybody_gets_everything_where_there_are_none(open_service: httpx.Client) -> None:
+def test_without_users_everyone_gets_any_token(open_service: httpx.Client) -> None:
     for auth, subject in [(None, ""), (("anybody", "x"), "anybody")]:
         answer = open_service.get("/token", params={"scope": f"{SCOPE},push,delete"}, auth=auth)
         assert claims(answer.json()["token"])["sub"] == subject
@@ -105,7 +105,7 @@ def test_by_form_with_a_password(service: httpx.Client) -> None:
     assert post(service, grant_type="password", scope=SCOPE).status_code == 401
 
 
-def test_a_refresh_token_is_offered_to_the_offline_and_good_for_others(service: httpx.Client) -> None:
+def test_an_offline_request_gets_a_refresh_token_for_other_tokens(service: httpx.Client) -> None:
     by_get = service.get("/token", params={"offline_token": "true"}, auth=(USER, PASSWORD)).json()
     by_post = post(service, grant_type="password", username=USER, password=PASSWORD, access_type="offline")
     for refresh in (by_get["refresh_token"], by_post.json()["refresh_token"]):
@@ -125,7 +125,7 @@ def test_a_refresh_token_is_offered_to_the_offline_and_good_for_others(service: 
     assert again.json()["refresh_token"] != by_get["refresh_token"]
 
 
-def test_nobody_in_particular_is_offered_no_refresh_token(open_service: httpx.Client) -> None:
+def test_anonymous_clients_get_no_refresh_token(open_service: httpx.Client) -> None:
     assert "refresh_token" not in open_service.get("/token?offline_token=true").json()
 
 
@@ -166,7 +166,7 @@ def test_a_token_of_another_run_is_refused(service: httpx.Client, open_service: 
         ("HEAD", "", 405),
     ],
 )
-def test_bad_requests_are_told(service: httpx.Client, method: str, form: str, status: int) -> None:
+def test_invalid_requests(service: httpx.Client, method: str, form: str, status: int) -> None:
     answer = service.request(method, "/token", content=form)
     assert answer.status_code == status
     if method != "HEAD":
@@ -176,11 +176,11 @@ def test_bad_requests_are_told(service: httpx.Client, method: str, form: str, st
 
 
 @pytest.mark.parametrize("scope", ["nonsense", "repository:a", "::", "a:b:c", "repository::pull", ""])
-def test_odd_scopes_harm_nobody(open_service: httpx.Client, scope: str) -> None:
+def test_unusual_scopes_are_ignored(open_service: httpx.Client, scope: str) -> None:
     assert open_service.get("/token", params={"scope": scope}).status_code == 200
 
 
-def test_the_first_repository_of_the_scopes_is_what_a_request_is_about(open_service: httpx.Client) -> None:
+def test_the_first_repository_of_the_scopes_is_the_target(open_service: httpx.Client) -> None:
     """Faults of its path strike, also where only the form says it."""
     name = "broken/in/space/broken/with/error_status-418_endpoint-token/some/app"
     scopes = f"registry:catalog:* repository:{name}:pull repository:other:pull"

@@ -91,7 +91,9 @@ async def test_in_chunks(http: httpx.AsyncClient, last: str) -> None:
 
 @pytest.mark.parametrize("method", ["PATCH", "PUT"])
 @pytest.mark.parametrize("first", [0, 50_000, 150_000])
-async def test_a_chunk_out_of_order_and_then_go_on(http: httpx.AsyncClient, method: str, first: int) -> None:
+async def test_a_chunk_out_of_order_can_be_corrected(
+    http: httpx.AsyncClient, method: str, first: int
+) -> None:
     url = await begin(http, "uploads/order")
     await patch(http, url, CONTENT[:100_000], 0)
     headers = {"content-range": f"{first}-{first + 9}"}
@@ -115,7 +117,9 @@ async def test_a_bad_content_range(http: httpx.AsyncClient, content_range: str) 
 
 
 @pytest.mark.parametrize("content_range", ["0-8", "0-10"])
-async def test_a_content_range_that_is_not_the_body_s(http: httpx.AsyncClient, content_range: str) -> None:
+async def test_a_content_range_that_does_not_match_the_body(
+    http: httpx.AsyncClient, content_range: str
+) -> None:
     url = await begin(http, "uploads/range-length")
     response = await http.patch(url, content=b"0123456789", headers={"content-range": content_range})
     assert error_of(response, 400)["code"] == "SIZE_INVALID"
@@ -216,7 +220,7 @@ async def test_mount_without_from(http: httpx.AsyncClient) -> None:
     assert apart.status_code == 202  # no repository of that namespace has it
 
 
-async def test_mount_of_what_is_not_there_begins_a_session(http: httpx.AsyncClient) -> None:
+async def test_mount_of_a_missing_blob_starts_a_session(http: httpx.AsyncClient) -> None:
     digest = await push_blob(http, "uploads/has-it", b"not where you look")
     for parameters in (
         {"mount": digest, "from": "uploads/has-it-not"},

@@ -141,7 +141,7 @@ def test_a_hostile_one_is_refused_at_once(name: str) -> None:
 
 
 @given(st.text(max_size=200))
-def test_any_text_is_read_or_refused(text: str) -> None:
+def test_any_text_is_parsed_or_refused(text: str) -> None:
     try:
         read = read_scenario(text, "x")
     except ScenarioError:

@@ -222,7 +222,7 @@ def test_namespaces_are_reset_apart(registry: Brokenreg) -> None:
     assert leaks(registry)["count"] == 0
 
 
-async def test_no_secret_is_told(tmp_path: Path) -> None:
+async def test_no_output_contains_a_secret(tmp_path: Path) -> None:
     """Nor the signatures of URLs: whoever reads a log cannot use them."""
     log = tmp_path / "log"
     with brokenreg_process(tmp_path / "data", "--log", str(log)) as running:

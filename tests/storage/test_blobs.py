@@ -61,7 +61,7 @@ async def test_a_blob_is_never_seen_half_written(store: Store) -> None:
     assert content_of(store, DIGEST) == CONTENT
 
 
-async def test_files_share_no_threads_with_other_work(store: Store) -> None:
+async def test_files_have_their_own_threads(store: Store) -> None:
     """Exports, long documents: what blocks the threads that asyncio has for everything stops no push."""
     begin = threading.Event()
     others = [asyncio.create_task(asyncio.to_thread(begin.wait, 10)) for _ in range(50)]
@@ -74,12 +74,12 @@ async def test_files_share_no_threads_with_other_work(store: Store) -> None:
         await asyncio.gather(*others)
 
 
-async def test_the_folder_is_for_its_owner_alone(store: Store) -> None:
+async def test_only_the_owner_can_read_the_folder(store: Store) -> None:
     folders = [store.folder.root, *(path for path in store.folder.root.rglob("*") if path.is_dir())]
     assert {path.stat().st_mode & 0o777 for path in folders} == {0o700}
 
 
-async def test_the_same_blob_from_many_at_once(store: Store) -> None:
+async def test_concurrent_pushes_of_the_same_blob(store: Store) -> None:
     """To two repositories; each keeps its link if the other's goes."""
     keys = [KEY, OTHER] * 10
     assert await asyncio.gather(*(push(store, CONTENT, key) for key in keys)) == [DIGEST] * 20
@@ -124,7 +124,7 @@ async def test_a_wrong_digest_ends_the_session_and_leaves_nothing(store: Store) 
 
 
 @pytest.mark.parametrize("kept", [b"", b"what came before"])
-async def test_chunks_that_end_badly_are_taken_back(store: Store, kept: bytes) -> None:
+async def test_failed_chunks_are_rolled_back(store: Store, kept: bytes) -> None:
     """Also what was written, and hashed, before the failure."""
 
     async def failing() -> AsyncIterator[bytes]:
@@ -144,7 +144,7 @@ async def test_chunks_that_end_badly_are_taken_back(store: Store, kept: bytes) -
     assert content_of(store, Digest.of(kept + CONTENT)) == kept + CONTENT
 
 
-async def test_a_cancelled_append_is_taken_back(store: Store) -> None:
+async def test_a_cancelled_append_is_rolled_back(store: Store) -> None:
     reached = asyncio.Event()
 
     async def endless() -> AsyncIterator[bytes]:
@@ -166,7 +166,7 @@ async def test_a_cancelled_append_is_taken_back(store: Store) -> None:
 
 
 @pytest.mark.parametrize("goes_on", ["at once", "with the content again"])
-async def test_a_push_whose_link_fails_can_be_tried_again(
+async def test_a_push_can_be_repeated_after_its_link_failed(
     store: Store, monkeypatch: pytest.MonkeyPatch, goes_on: str
 ) -> None:
     """The index had no room. A second try ends in the whole blob or in an error, never in less.
@@ -195,7 +195,7 @@ async def test_a_push_whose_link_fails_can_be_tried_again(
     assert content_of(store, DIGEST) == CONTENT
 
 
-async def test_a_mount_of_a_file_that_is_gone_is_none(store: Store) -> None:
+async def test_a_mount_of_a_missing_file_fails(store: Store) -> None:
     digest = await push(store, CONTENT)
     assert await store.link(OTHER, digest)
     store.folder.blob(digest).unlink()
@@ -211,7 +211,7 @@ async def test_an_open_blob_stays_readable_when_it_is_collected(store: Store) ->
         assert await blob.read(1000, 500) == CONTENT[1000:1500]
 
 
-async def test_manifests_and_blobs_are_there_when_opened_again(tmp_path: Path) -> None:
+async def test_manifests_and_blobs_survive_a_restart(tmp_path: Path) -> None:
     async with Store.open(tmp_path / "again") as store:
         digest = await push(store, CONTENT)
         manifest = await put(store, digest, tag="v1")

@@ -33,7 +33,7 @@ def here(store: Store, *digests: Digest) -> list[bool]:
     return [content_of(store, each) is not None and store.index.is_linked(each) for each in digests]
 
 
-async def test_the_least_recently_used_goes(tmp_path: Path) -> None:
+async def test_the_least_recently_used_is_removed(tmp_path: Path) -> None:
     """From the disk, and from all repositories that served it."""
     async with Store.open(tmp_path / "data", LIMIT) as store:
         first, second = [await fetch(store, letter * 400) for letter in (b"a", b"b")]
@@ -72,14 +72,14 @@ async def test_lower_limits_count_from_the_start(tmp_path: Path, limits: dict[st
         assert here(store, pushed, new) == [True, True]
 
 
-async def test_what_is_larger_than_the_cache_takes_no_others_along(tmp_path: Path) -> None:
+async def test_a_blob_larger_than_the_cache_evicts_no_others(tmp_path: Path) -> None:
     async with Store.open(tmp_path / "data", LIMIT) as store:
         small = await fetch(store, b"small")
         large = await fetch(store, b"l" * (LIMIT + 1))
         assert here(store, small, large) == [True, False]
 
 
-async def test_what_is_too_large_and_read_takes_no_others_along(tmp_path: Path) -> None:
+async def test_a_blob_that_is_too_large_evicts_no_others_while_it_is_read(tmp_path: Path) -> None:
     async with Store.open(tmp_path / "data", LIMIT) as store:
         small = await fetch(store, b"small")
         with store.blobs.pin(Digest.of(b"l" * (LIMIT + 1))):
@@ -89,7 +89,7 @@ async def test_what_is_too_large_and_read_takes_no_others_along(tmp_path: Path) 
         assert here(store, small, large) == [True, False]
 
 
-async def test_what_was_pushed_first_and_cached_then_is_counted(tmp_path: Path) -> None:
+async def test_a_cached_blob_counts_after_its_push_is_deleted(tmp_path: Path) -> None:
     """It is only cached, once the push is deleted."""
     async with Store.open(tmp_path / "data", LIMIT) as store:
         digest = await push(store, b"a" * 800)
@@ -116,7 +116,7 @@ async def making_room(store: Store) -> AsyncIterator[Digest]:
     assert list(store.folder.uploads.iterdir()) == []
 
 
-async def test_who_can_still_read_it_can_read_it_again(tmp_path: Path) -> None:
+async def test_a_blob_that_is_being_read_is_not_removed(tmp_path: Path) -> None:
     """Offline there is no other way to it."""
     async with Store.open(tmp_path / "data", LIMIT) as store:
         async with making_room(store) as leaving:
@@ -128,21 +128,21 @@ async def test_who_can_still_read_it_can_read_it_again(tmp_path: Path) -> None:
         assert here(store, leaving) == [file is not None]
 
 
-async def test_a_mount_that_comes_late_is_told_so(tmp_path: Path) -> None:
+async def test_a_late_mount_fails(tmp_path: Path) -> None:
     async with Store.open(tmp_path / "data", LIMIT) as store:
         async with making_room(store) as leaving:
             mounted = await store.link(KEY, leaving)
         assert here(store, leaving) == [mounted]
 
 
-async def test_what_is_fetched_again_while_it_leaves_stays(tmp_path: Path) -> None:
+async def test_a_blob_that_is_fetched_again_during_its_removal_stays(tmp_path: Path) -> None:
     async with Store.open(tmp_path / "data", LIMIT) as store:
         async with making_room(store) as leaving:
             await push(store, b"a" * 800, QUAY)
         assert here(store, leaving) == [True]
 
 
-async def test_no_room_in_the_index_is_no_reason_to_keep_it(
+async def test_blobs_are_removed_even_if_the_index_is_full(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """On a full disk that is what makes room; links to what is gone are as good as none."""
@@ -162,7 +162,7 @@ async def test_no_room_in_the_index_is_no_reason_to_keep_it(
         assert here(store, first) == [True]
 
 
-async def test_what_cached_manifests_mention_is_not_garbage(tmp_path: Path) -> None:
+async def test_blobs_of_cached_manifests_are_not_garbage(tmp_path: Path) -> None:
     async with Store.open(tmp_path / "data", LIMIT) as store:
         mentioned, unmentioned = [await fetch(store, letter * 400) for letter in (b"a", b"b")]
         await put(store, mentioned, key=QUAY)

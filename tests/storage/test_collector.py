@@ -55,7 +55,7 @@ async def test_an_unmentioned_blob_stays_a_day(store: Store) -> None:
     assert list(store.folder.uploads.iterdir()) == []
 
 
-async def test_what_a_clock_ahead_has_noted_does_not_stay_until_then(store: Store) -> None:
+async def test_times_of_a_fast_clock_are_corrected(store: Store) -> None:
     """It counts as noted when the clock is found to be right again, also after a restart."""
     digest = await push(store, b"from the future")
     unlinked = await push(store, b"nobody's")
@@ -124,7 +124,7 @@ async def test_a_blob_stays_a_day_after_its_last_mention(tmp_path: Path) -> None
         assert content_of(store, kept) is not None
 
 
-async def test_a_mention_keeps_the_link_of_its_own_repository_alone(store: Store) -> None:
+async def test_a_manifest_keeps_only_links_of_its_own_repository(store: Store) -> None:
     digest = await push(store, b"in two")
     await store.link(OTHER, digest)
     await put(store, digest, key=OTHER)
@@ -134,7 +134,7 @@ async def test_a_mention_keeps_the_link_of_its_own_repository_alone(store: Store
     assert digest in store.index.repositories[OTHER].links
 
 
-async def test_a_blob_that_comes_in_again_is_new_again(store: Store) -> None:
+async def test_a_blob_that_is_pushed_again_is_new(store: Store) -> None:
     digest = await push(store, b"again")
     await store.index.unlink_blobs(KEY, [digest])
     age(store.folder.blob(digest), 2 * DAY)
@@ -200,7 +200,7 @@ async def test_a_claimed_session_stays(store: Store) -> None:
     assert content_of(store, Digest.of(b"slowly")) == b"slowly"
 
 
-async def test_half_a_session_goes(store: Store) -> None:
+async def test_incomplete_sessions_are_removed(store: Store) -> None:
     """A file without a session, as a kill during `POST ?digest=` leaves it; a session without a file."""
     (store.folder.uploads / ("a" * 32)).write_bytes(b"half a blob")
     upload_id = await store.uploads.start(KEY, "sha256")
@@ -210,7 +210,7 @@ async def test_half_a_session_goes(store: Store) -> None:
     assert store.index.uploads == {}
 
 
-async def test_what_is_not_ours_is_never_deleted(store: Store) -> None:
+async def test_foreign_files_are_never_deleted(store: Store) -> None:
     foreign = [
         store.folder.root / "notes.txt",
         store.folder.uploads / "README",
@@ -229,7 +229,7 @@ async def test_what_is_not_ours_is_never_deleted(store: Store) -> None:
     assert [path for path in foreign if not path.exists()] == []
 
 
-async def test_it_collects_at_start(tmp_path: Path) -> None:
+async def test_garbage_is_collected_at_startup(tmp_path: Path) -> None:
     async with Store.open(tmp_path / "data") as store:
         digest = await push(store, b"garbage")
         await store.index.unlink_blobs(KEY, [digest])
@@ -239,7 +239,7 @@ async def test_it_collects_at_start(tmp_path: Path) -> None:
         await until(lambda: not path.exists())
 
 
-async def test_a_full_disk_does_not_end_collecting_for_good(
+async def test_collection_continues_after_a_full_disk(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Deleting from the index needs room too. It is tried again later, and no run ends over it."""
@@ -261,7 +261,7 @@ async def test_a_full_disk_does_not_end_collecting_for_good(
 
 
 @pytest.mark.parametrize("saviour", ["link", "manifest"])
-async def test_what_is_saved_during_a_collection_stays(store: Store, saviour: str) -> None:
+async def test_content_that_is_used_again_during_a_collection_stays(store: Store, saviour: str) -> None:
     """An old blob that a client links anew, or names in a manifest, while the collector looks at it.
 
     The index is kept busy, so that the client's change is under way, not yet done, when the collector comes.
@@ -286,7 +286,7 @@ async def test_what_is_saved_during_a_collection_stays(store: Store, saviour: st
     assert content_of(store, digest) == b"saved"
 
 
-async def test_folders_in_the_place_of_files_are_passed_over(tmp_path: Path) -> None:
+async def test_folders_in_place_of_files_are_skipped(tmp_path: Path) -> None:
     """Nobody can remove them like files, and all else is collected all the same."""
     async with Store.open(tmp_path / "data", max_data=10**9) as store:
         folders = [store.folder.uploads / uuid.uuid4().hex for _ in range(3)]
@@ -302,7 +302,7 @@ async def test_folders_in_the_place_of_files_are_passed_over(tmp_path: Path) -> 
         await store.integrity.scrub()
 
 
-async def test_it_goes_on_after_whatever_went_wrong(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_collection_continues_after_any_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("brokenreg.storage.collector.INTERVAL", 0.0)
     failures = iter([ValueError("unforeseen"), OSError("foreseen")])
     collected = asyncio.Event()

@@ -44,9 +44,7 @@ async def test_a_file_whose_mode_cannot_be_set_is_one_clear_error(
             await Database(tmp_path / "index.sqlite3").open()
 
 
-async def test_an_error_nobody_foresaw_is_raised_by_open(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_an_unexpected_error_is_raised_by_open(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(_: sqlite3.Connection) -> None:
         raise RuntimeError("unforeseen")
 
@@ -56,7 +54,7 @@ async def test_an_error_nobody_foresaw_is_raised_by_open(
             await Database(tmp_path / "index.sqlite3").open()
 
 
-async def test_an_apply_that_fails_leaves_the_rest_of_its_batch_their_results(database: Database) -> None:
+async def test_a_failing_apply_does_not_affect_other_jobs(database: Database) -> None:
     def fail(_: object) -> None:
         raise KeyError("of one job")
 
@@ -73,7 +71,7 @@ async def test_an_apply_that_fails_leaves_the_rest_of_its_batch_their_results(da
     assert applied == [1, 1]
 
 
-async def test_a_commit_that_fails_is_told_to_all_and_the_thread_goes_on(
+async def test_a_failing_commit_reaches_all_callers_and_the_thread_continues(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(connection: sqlite3.Connection, job: object) -> None:
@@ -87,7 +85,7 @@ async def test_a_commit_that_fails_is_told_to_all_and_the_thread_goes_on(
         assert await database.run(insert) == 1
 
 
-async def test_a_closed_one_starts_nothing(tmp_path: Path) -> None:
+async def test_a_closed_database_accepts_no_jobs(tmp_path: Path) -> None:
     database = Database(tmp_path / "index.sqlite3")
     await database.open()
     async with asyncio.timeout(PATIENCE):
@@ -99,9 +97,7 @@ async def test_a_closed_one_starts_nothing(tmp_path: Path) -> None:
             await database.run(insert)
 
 
-async def test_what_is_written_to_a_file_that_is_gone_is_not_acknowledged(
-    tmp_path: Path, database: Database
-) -> None:
+async def test_writes_to_a_deleted_file_are_not_acknowledged(tmp_path: Path, database: Database) -> None:
     (tmp_path / "index.sqlite3").rename(tmp_path / "away")
     applied: list[int] = []
     with pytest.raises(FolderGoneError):
@@ -142,7 +138,7 @@ class FullDisk(sqlite3.Connection):
         return super().execute(sql, *parameters)
 
 
-async def test_what_only_reads_does_not_fail_with_a_change_that_finds_no_room(
+async def test_reads_do_not_fail_with_a_change_on_a_full_disk(
     database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Both wait at the same time, so that they share a transaction."""

@@ -28,7 +28,7 @@ def test_an_error_is_raised_at_the_end(tmp_path: Path, monkeypatch: pytest.Monke
         sync.finish()
 
 
-def test_without_a_free_descriptor_the_file_grows_all_the_same(
+def test_without_a_free_descriptor_the_file_still_grows(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(_: int) -> int:

@@ -46,7 +46,7 @@ def test_a_second_process_is_refused(own_registry: Brokenreg) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
-def test_the_next_process_is_not(tmp_path: Path, number: int) -> None:
+def test_the_next_process_is_accepted(tmp_path: Path, number: int) -> None:
     """A lock that outlived its holder would need a person to remove it."""
     with brokenreg_process(tmp_path / "data") as running:
         running.stop(number)
@@ -127,7 +127,7 @@ def test_a_broken_index_on_the_command_line(tmp_path: Path) -> None:
     assert "move it away" in refused(tmp_path / "data")
 
 
-async def test_an_index_from_the_future(tmp_path: Path) -> None:
+async def test_an_index_of_a_newer_version(tmp_path: Path) -> None:
     async with Store.open(tmp_path / "data") as store:
         digest = await put(store, await push(store, b"content"))
         index = store.folder.index
@@ -156,6 +156,6 @@ async def test_an_index_of_the_first_version(tmp_path: Path) -> None:
             assert await put(store, *store.index.repositories[KEY].links) == digest
 
 
-def test_a_folder_that_cannot_be(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_created(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("a file")
     assert "cannot use the data folder" in refused(tmp_path / "file" / "data")

@@ -57,7 +57,7 @@ def nothing_is_acknowledged(http: httpx.Client, sessions: tuple[str, str], why: 
     assert http.get("/v2/a/manifests/after").status_code == 404
 
 
-def test_a_folder_that_has_vanished(own_registry: Brokenreg, http: httpx.Client, tmp_path: Path) -> None:
+def test_a_folder_that_was_removed(own_registry: Brokenreg, http: httpx.Client, tmp_path: Path) -> None:
     sessions = push(http)
     away = tmp_path / "away"
     own_registry.data.rename(away)
@@ -95,13 +95,13 @@ def test_a_file_system_that_fails_is_named(number: int) -> None:
     assert (error.status, os.strerror(number) in error.message) == (500, True)
 
 
-def test_an_error_that_is_not_of_the_folder_is_not_told_as_one() -> None:
+def test_other_errors_are_not_reported_as_errors_of_the_folder() -> None:
     assert error_for_client(ConnectionResetError(errno.ECONNRESET, "reset")) is None
     assert error_for_client(KeyError("x")) is None
 
 
 @pytest.mark.parametrize("part", ["uploads", "blobs"])
-def test_a_part_of_the_folder_that_is_gone(own_registry: Brokenreg, http: httpx.Client, part: str) -> None:
+def test_a_missing_part_of_the_folder(own_registry: Brokenreg, http: httpx.Client, part: str) -> None:
     shutil.rmtree(own_registry.data / part)
     error = error_of(push_blob(http, b"after"), 500)
     assert (error["code"], "No such file or directory" in error["message"]) == ("UNAVAILABLE", True)

@@ -53,7 +53,7 @@ async def pieces(content: bytes, size: int, *, cut: bool = False) -> AsyncIterat
         raise CutError
 
 
-async def test_what_came_stays_when_the_source_fails(store: Store) -> None:
+async def test_received_bytes_stay_if_the_source_fails(store: Store) -> None:
     """And the next source goes on from there."""
     with begin(store) as upload:
         with pytest.raises(CutError):
@@ -64,7 +64,7 @@ async def test_what_came_stays_when_the_source_fails(store: Store) -> None:
         await store.uploads.cancel(upload)
 
 
-async def test_it_is_told_how_far_the_file_is(store: Store) -> None:
+async def test_growth_is_reported(store: Store) -> None:
     """Each time it is further, the first time soon; what is told is on disk."""
     told: list[int] = []
     with begin(store) as upload:
@@ -100,9 +100,7 @@ async def test_a_slow_source_does_not_make_readers_wait(store: Store) -> None:
         await store.uploads.cancel(upload)
 
 
-async def test_who_is_cancelled_leaves_no_thread_behind(
-    store: Store, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_cancellation_leaves_no_thread_behind(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     """The file is closed after that: a thread that still wrote would write into another one."""
     under_way, pwrite = asyncio.Event(), os.pwrite
     loop = asyncio.get_running_loop()
@@ -141,7 +139,7 @@ async def test_a_file_that_may_not_grow(store: Store) -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, unlimited)
 
 
-async def test_nobody_collects_what_grows(store: Store) -> None:
+async def test_growing_files_are_not_collected(store: Store) -> None:
     """However slowly; what a killed process leaves is collected at the next start."""
     with begin(store) as upload:
         await upload.grow(chunks(b"slow"))
@@ -162,7 +160,7 @@ async def test_nobody_collects_what_grows(store: Store) -> None:
         st.tuples(st.booleans(), st.booleans(), st.lists(st.integers(0, 200_000), max_size=6)), max_size=5
     )
 )
-def test_appending_and_growing_in_turns(
+def test_appending_and_growing_alternately(
     tmp_path_factory: pytest.TempPathFactory, steps: list[tuple[bool, bool, list[int]]]
 ) -> None:
     """Append undoes what fails, grow keeps it; the file is what remains of both."""

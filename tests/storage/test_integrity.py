@@ -46,7 +46,7 @@ async def test_an_intact_blob_is_found_intact(store: Store) -> None:
     assert await store.integrity.verify(Digest.of(b"other")) is None
 
 
-async def test_a_corrupt_one_is_taken_out_until_it_is_pushed_again(
+async def test_a_corrupt_blob_is_not_served_until_it_is_pushed_again(
     store: Store, caplog: pytest.LogCaptureFixture
 ) -> None:
     digest = await push(store, CONTENT)
@@ -66,7 +66,7 @@ async def test_a_corrupt_one_is_taken_out_until_it_is_pushed_again(
     assert list(store.folder.quarantine.iterdir()) == []
 
 
-async def test_a_corrupt_one_that_nobody_pushed_is_removed(store: Store) -> None:
+async def test_a_corrupt_blob_that_was_not_pushed_is_removed(store: Store) -> None:
     digest = await push(store, CONTENT, CACHE)
     flip(store.folder.blob(digest))
     await store.integrity.verify(digest)
@@ -85,7 +85,7 @@ async def test_a_wrong_size_is_noticed_when_it_is_opened(tmp_path: Path, size: i
         assert store.integrity.is_quarantined(digest)
 
 
-async def test_a_blob_that_came_in_meanwhile_is_not_the_corrupt_one(store: Store) -> None:
+async def test_a_replaced_blob_is_not_quarantined(store: Store) -> None:
     digest = await push(store, CONTENT)
     flip(store.folder.blob(digest))
     file = store.blobs.open(digest)
@@ -121,7 +121,7 @@ async def test_a_scrub_finds_what_is_corrupt(tmp_path: Path, caplog: pytest.LogC
     assert caplog.text.count("is corrupt") == 1
 
 
-async def test_a_scrub_rests_and_stops_at_once(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_scrub_pauses_and_can_be_cancelled(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("brokenreg.storage.integrity._PART", 1000)
     await push(store, CONTENT)
     rests: list[float] = []
@@ -143,7 +143,7 @@ def odd() -> Iterator[Scripted]:
         yield running
 
 
-def test_clients_are_told_and_can_mend_it(tmp_path: Path, odd: Scripted) -> None:
+def test_clients_get_an_error_and_can_push_it_again(tmp_path: Path, odd: Scripted) -> None:
     digest, fetched = digest_of(CONTENT), b"fetched" * 2000
     odd.answers[f"/v2/org/app/blobs/{digest_of(fetched)}"] = Answer(body=fetched)
     arguments = ("--upstream", f"odd={odd.url}", "--verify-interval", "10h")

@@ -60,7 +60,7 @@ async def test_a_tag_moves_on(store: Store) -> None:
     assert content_of(store, base) is not None
 
 
-async def test_what_can_still_be_pulled_by_digest_stays_as_long_as_its_blobs(store: Store) -> None:
+async def test_a_manifest_stays_as_long_as_its_blobs(store: Store) -> None:
     old, other = await fetch(store, b"o" * 600), await fetch(store, b"b" * 300)
     moved = await keep(store, old, other, tag="latest")
     by_digest = await keep(store, other)
@@ -72,7 +72,7 @@ async def test_what_can_still_be_pulled_by_digest_stays_as_long_as_its_blobs(sto
     assert await kept(store) == {new}
 
 
-async def test_an_index_goes_with_what_it_names(store: Store) -> None:
+async def test_an_index_is_removed_with_its_images(store: Store) -> None:
     blob = await fetch(store, b"blob")
     image, other = await keep(store, blob), await keep(store, Digest.of(b"never fetched"))
     index = await keep(store, image, other)
@@ -81,7 +81,7 @@ async def test_an_index_goes_with_what_it_names(store: Store) -> None:
     assert await kept(store) == set()
 
 
-async def test_what_a_tag_leads_to_stays(store: Store) -> None:
+async def test_tagged_content_stays(store: Store) -> None:
     """Images of an index, and what refers to them."""
     image = await keep(store, Digest.of(b"never fetched"))
     signature = await keep(store, subject=image)
@@ -91,7 +91,7 @@ async def test_what_a_tag_leads_to_stays(store: Store) -> None:
     assert await kept(store) == set()
 
 
-async def test_what_is_asked_for_stays(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_requested_manifests_stay(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     """By clients of the proxy, here one that asks nobody."""
     old = await keep(store, Digest.of(b"never fetched"))
     path = f"/v2/quay.io/org/x/manifests/{old}"
@@ -108,14 +108,14 @@ async def test_what_is_asked_for_stays(store: Store, monkeypatch: pytest.MonkeyP
     assert await kept(store, 11 * DAY + 60) == set()
 
 
-async def test_what_was_pushed_stays(store: Store) -> None:
+async def test_pushed_manifests_stay(store: Store) -> None:
     manifest, body = manifest_of(Digest.of(b"missing"))
     await store.index.put_manifest(KEY, manifest, body, [])
     await kept(store, 1000 * DAY)
     assert set(store.index.repositories[KEY].manifests) == {manifest.digest}
 
 
-async def test_what_comes_again_during_a_collection_stays(store: Store) -> None:
+async def test_a_manifest_that_is_fetched_again_during_a_collection_stays(store: Store) -> None:
     """The index is kept busy, so that it is under way, not yet done, when the collector comes."""
     old = await keep(store, Digest.of(b"never fetched"))
     busy = threading.Event()

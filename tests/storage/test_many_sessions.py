@@ -13,9 +13,7 @@ from brokenreg.storage import uploads as module
 from tests.storage.contents import KEY, chunks
 
 
-async def test_the_session_that_was_not_used_for_longest_ends(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_the_least_recently_used_session_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MOST_SESSIONS", 4)
     async with Store.open(tmp_path / "data") as store:
         used = await store.uploads.start(KEY, "sha256")

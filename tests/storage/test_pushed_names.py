@@ -34,7 +34,7 @@ async def test_over_restarts_by_namespace(tmp_path: Path) -> None:
             assert not store.index.was_pushed_to(CACHED)
 
 
-async def test_what_an_older_version_has_stored_was_pushed(tmp_path: Path) -> None:
+async def test_names_from_an_older_version_count_as_pushed(tmp_path: Path) -> None:
     async with Store.open(tmp_path / "data") as store:
         blob = await push(store, b"a blob")
         key = ("", "team/app")

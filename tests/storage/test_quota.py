@@ -39,7 +39,7 @@ async def has_room(store: Store, size: int) -> None:
         await store.uploads.cancel(upload)
 
 
-async def test_what_goes_makes_room(tmp_path: Path) -> None:
+async def test_removed_content_makes_room(tmp_path: Path) -> None:
     """By whatever way it goes, and over a restart."""
     async with Store.open(tmp_path / "data", max_data=LIMIT) as store:
         digest = await push(store, b"a" * 60_000)
@@ -68,7 +68,7 @@ async def test_the_same_blob_again_counts_once(tmp_path: Path) -> None:
         await has_room(store, 80_000)
 
 
-async def test_what_grew_and_stays_counts(tmp_path: Path) -> None:
+async def test_partly_received_content_counts(tmp_path: Path) -> None:
     """Up to the last batch for which there was room."""
     async with Store.open(tmp_path / "data", max_data=LIMIT) as store:
         with store.uploads.start_unlisted(KEY, "sha256") as upload:
@@ -81,7 +81,7 @@ async def test_what_grew_and_stays_counts(tmp_path: Path) -> None:
         await has_room(store, 0)
 
 
-async def test_cached_blobs_make_way(tmp_path: Path) -> None:
+async def test_cached_blobs_are_removed_to_make_room(tmp_path: Path) -> None:
     """The least recently used first, and none that was pushed too."""
     async with Store.open(tmp_path / "data", max_data=LIMIT) as store:
         old, pushed, new = [await fetch(store, letter * 30_000) for letter in (b"a", b"b", b"c")]
@@ -93,7 +93,7 @@ async def test_cached_blobs_make_way(tmp_path: Path) -> None:
         assert content_of(store, pushed) is not None
 
 
-async def test_nothing_makes_way_in_vain(tmp_path: Path) -> None:
+async def test_no_blob_is_removed_in_vain(tmp_path: Path) -> None:
     """For what is larger than the quota, or than what is left of it beside pushes and what is being read."""
     async with Store.open(tmp_path / "data", max_data=LIMIT) as store:
         pushed = await push(store, b"p" * 20_000)
@@ -108,7 +108,7 @@ async def test_nothing_makes_way_in_vain(tmp_path: Path) -> None:
         await has_room(store, 80_000)
 
 
-def test_a_push_that_never_fits_costs_no_cached_blob(tmp_path: Path) -> None:
+def test_a_push_that_cannot_fit_removes_no_cached_blob(tmp_path: Path) -> None:
     """Though it comes in pieces, each of which would fit: its Content-Length says it."""
     with chain(tmp_path, "--max-data", "5MiB") as both, httpx.Client(base_url=both.proxy.url) as http:
         layer = random.randbytes(3 * MIB)
@@ -130,7 +130,7 @@ def test_a_push_that_never_fits_costs_no_cached_blob(tmp_path: Path) -> None:
         assert last(both.proxy, "endpoint:layer method:GET")["cache"] == "miss"
 
 
-def test_a_download_that_never_fits_costs_no_cached_blob(tmp_path: Path) -> None:
+def test_a_download_that_cannot_fit_removes_no_cached_blob(tmp_path: Path) -> None:
     """It goes to the client all the same."""
     with chain(tmp_path, "--max-data", "5MiB") as both:
         small, large = random.randbytes(3 * MIB), random.randbytes(6 * MIB)
@@ -143,7 +143,7 @@ def test_a_download_that_never_fits_costs_no_cached_blob(tmp_path: Path) -> None
             assert cache == part
 
 
-def test_a_push_beyond_it(tmp_path: Path) -> None:
+def test_a_push_beyond_the_quota(tmp_path: Path) -> None:
     """507 in OCI form; a delete and another push, and it is stored."""
     with (
         brokenreg(tmp_path / "data", "--max-data", "100KiB") as running,

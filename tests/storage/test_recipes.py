@@ -40,7 +40,7 @@ async def test_records_are_found_by_key_and_by_digest(database: Database) -> Non
     assert await recipes.beginning_with("image:", 9) == [image(1)]
 
 
-async def test_beyond_the_limit_the_cheapest_go_layers_first(database: Database) -> None:
+async def test_beyond_the_limit_the_cheapest_are_deleted(database: Database) -> None:
     recipes = Recipes(database, most=128)
     await recipes.put([layer(number, size=1000) for number in range(20)])
     for seed in range(60):
@@ -54,7 +54,7 @@ async def test_beyond_the_limit_the_cheapest_go_layers_first(database: Database)
     assert len(await recipes.beginning_with("image:", 999)) == 60
 
 
-async def test_the_same_records_again_displace_nothing(database: Database) -> None:
+async def test_replaced_records_evict_nothing(database: Database) -> None:
     recipes = Recipes(database, most=128)
     for _ in range(20):
         await recipes.put([layer(number) for number in range(100)])

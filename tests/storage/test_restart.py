@@ -21,7 +21,7 @@ HALF = 700_000
 
 @pytest.mark.parametrize("algorithm", ["sha256", "sha512"])
 @pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGTERM])
-def test_half_before_and_half_after(tmp_path: Path, end: int, algorithm: str) -> None:
+def test_an_upload_across_a_restart(tmp_path: Path, end: int, algorithm: str) -> None:
     digest = digest_of(CONTENT, algorithm)
     with brokenreg_process(tmp_path / "data") as running, httpx.Client(base_url=running.url) as http:
         begun = http.post(f"/v2/restart/blobs/uploads/?digest-algorithm={algorithm}")

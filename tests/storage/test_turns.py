@@ -94,7 +94,7 @@ async def test_many_upload_files_are_removed(tmp_path: Path, monkeypatch: pytest
         assert 0 < asked.most <= 512
 
 
-async def test_a_thread_looks_for_manifests_that_are_left_over(
+async def test_left_over_manifests_are_found_in_a_thread(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It looks at a copy, so what the loop changes meanwhile is no trouble."""

@@ -46,19 +46,19 @@ def passed(seen: Exchange, status: int, *parts: bytes, sent: bytes = b"") -> Kep
         ("GET", "/token", 401, False),
     ],
 )
-def test_documents_and_errors_are_kept_and_neither_blobs_nor_tokens(
+def test_documents_and_errors_are_recorded_but_not_blobs_and_tokens(
     method: str, path: str, status: int, is_kept: bool
 ) -> None:
     kept = passed(exchange(path, method), status, b"{}", b"\n")
     assert kept.response == (Body(b"{}\n", 3) if is_kept else None)
 
 
-def test_a_pushed_manifest_is_kept_and_a_pushed_blob_is_not() -> None:
+def test_a_pushed_manifest_is_recorded_but_not_a_pushed_blob() -> None:
     assert passed(exchange("/v2/app/manifests/v1", "PUT"), 201, sent=b"{}").request == Body(b"{}", 2)
     assert passed(exchange("/v2/app/blobs/uploads/x", "PATCH"), 202, sent=b"{}") == NOTHING
 
 
-def test_of_a_long_one_its_first_64_kib_are_kept() -> None:
+def test_the_first_64_kib_of_a_long_body_are_recorded() -> None:
     kept = passed(exchange("/v2/app/manifests/v1"), 200, b"a" * 40_000, b"b" * 40_000, b"c" * 40_000)
     assert kept.response is not None
     assert (len(kept.response.data), kept.response.size) == (MOST, 120_000)
@@ -67,7 +67,7 @@ def test_of_a_long_one_its_first_64_kib_are_kept() -> None:
 
 
 @given(st.lists(st.tuples(st.integers(1, 9), st.integers(0, 120)), max_size=60))
-def test_all_together_are_bounded_and_the_oldest_go_first(kept: list[tuple[int, int]]) -> None:
+def test_the_total_is_limited_and_the_oldest_are_removed(kept: list[tuple[int, int]]) -> None:
     bodies = Bodies(total=100)
     for number, size in kept:
         bodies.keep(exchange("/v2/", number=number), Kept(response=Body(b"x" * size, size)))
@@ -76,7 +76,7 @@ def test_all_together_are_bounded_and_the_oldest_go_first(kept: list[tuple[int, 
             assert bodies.of(exchange("/v2/", number=number)).length == size
 
 
-def test_they_go_with_their_exchange() -> None:
+def test_bodies_are_removed_with_their_exchange() -> None:
     log = TrafficLog(capacity=2)
     seen = [exchange("/v2/", number=number) for number in (1, 2, 3)]
     for each in seen:
@@ -88,7 +88,7 @@ def test_they_go_with_their_exchange() -> None:
     assert log.bodies.of(seen[2]).length == 5
 
 
-def test_what_passed_is_in_the_har(registry: Brokenreg) -> None:
+def test_recorded_bodies_are_in_the_har(registry: Brokenreg) -> None:
     image = f"{registry.url}/v2/broken/random/manifests/layers-1_size-70000"
     manifest = httpx.get(image)
     layer = manifest.json()["layers"][0]["digest"]

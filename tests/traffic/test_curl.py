@@ -48,7 +48,7 @@ def run(command: str) -> str:
         ("DELETE", "/v2/team/curl/manifests/none", "", 404),
     ],
 )
-def test_a_real_curl_gets_the_same(
+def test_a_real_curl_gets_the_same_response(
     registry: Brokenreg, method: str, path: str, query: str, status: int
 ) -> None:
     seen = exchange(path, method, (("host", registry.host), ("accept", MANIFEST)), query)
@@ -58,7 +58,7 @@ def test_a_real_curl_gets_the_same(
     assert (newest["status"], newest["user_agent"]) == (status, "")
 
 
-def test_a_body_that_was_kept_goes_along(registry: Brokenreg) -> None:
+def test_a_recorded_body_is_sent(registry: Brokenreg) -> None:
     config = "sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a"
     put = httpx.post(f"{registry.url}/v2/team/body/blobs/uploads/", params={"digest": config}, content=b"{}")
     assert put.status_code == 201
@@ -72,7 +72,7 @@ def test_a_body_that_was_kept_goes_along(registry: Brokenreg) -> None:
     assert httpx.get(f"{registry.url}/v2/team/body/manifests/v1").content == body
 
 
-def test_no_secret_goes_along_and_it_says_so() -> None:
+def test_secrets_are_omitted_with_a_comment() -> None:
     seen = exchange(
         "/v2/",
         "GET",
@@ -92,13 +92,13 @@ def test_no_secret_goes_along_and_it_says_so() -> None:
 
 
 @pytest.mark.parametrize("body", [None, Body(b"half", 5000), Body(b"\0" * 5000, 5000), Body(b"\xff" * 9, 9)])
-def test_a_body_that_no_argument_can_have_is_told(body: Body | None) -> None:
+def test_a_body_that_cannot_be_an_argument_is_mentioned(body: Body | None) -> None:
     command = curl(exchange("/v2/a/manifests/b", "PUT", request_bytes=5000), BASE, body)
     assert command.startswith("# omitted, because it was not recorded: the body\n")
     assert "--data-raw" not in command
 
 
-def test_what_asked_nothing_has_no_command() -> None:
+def test_a_connection_without_a_request_has_no_command() -> None:
     seen = exchange("/v2/")
     seen.target = type(seen.target)(type(seen.target.endpoint)("connect"))
     with pytest.raises(NoRequestError, match="had no request"):
@@ -113,9 +113,7 @@ LATIN = st.text(st.characters(max_codepoint=0xFF), max_size=40)
 
 @settings(max_examples=60)
 @given(path=TEXT, query=LATIN, host=LATIN, name=LATIN, value=LATIN, body=TEXT)
-def test_nothing_that_a_client_sent_leaves_its_quotes(
-    path: str, query: str, host: str, name: str, value: str, body: str
-) -> None:
+def test_input_stays_quoted(path: str, query: str, host: str, name: str, value: str, body: str) -> None:
     headers = (("host", host), (name, value))
     content = body.encode()
     seen = exchange(f"/{path}", "PUT", headers, query, request_bytes=len(content))

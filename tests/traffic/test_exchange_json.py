@@ -48,7 +48,7 @@ def exchanges(draw: st.DrawFn) -> Exchange:
 
 
 @given(exchanges())
-def test_it_is_the_same_as_that_of_the_summary(exchange: Exchange) -> None:
+def test_the_fast_json_equals_that_of_the_summary(exchange: Exchange) -> None:
     assert summary_json(exchange) == json.dumps(exchange.summary(), separators=(",", ":"))
 
 

@@ -98,7 +98,7 @@ def test_a_fault_is_named(own_registry: Brokenreg) -> None:
 
 
 @pytest.mark.parametrize("kind", ["pushed", "fabricated"])
-def test_a_client_that_leaves_a_download(own_registry: Brokenreg, kind: str) -> None:
+def test_a_client_that_disconnects_during_a_download(own_registry: Brokenreg, kind: str) -> None:
     """The bytes that are counted are not those that were meant to be sent."""
     size = 64 * 1024 * 1024
     with httpx.Client(base_url=own_registry.url, timeout=30) as http:
@@ -119,7 +119,7 @@ def test_a_client_that_leaves_a_download(own_registry: Brokenreg, kind: str) -> 
     assert received - 1000 <= last["response_bytes"] < size // 2
 
 
-def test_a_client_that_leaves_an_upload(own_registry: Brokenreg) -> None:
+def test_a_client_that_disconnects_during_an_upload(own_registry: Brokenreg) -> None:
     head = f"POST /v2/app/blobs/uploads/?digest={DIGEST} HTTP/1.1\r\nHost: {own_registry.host}\r\n"
     with connect(own_registry) as connection:
         connection.sendall(head.encode() + b"Content-Length: 50000\r\n\r\n" + CONTENT[:20_000])

@@ -110,7 +110,7 @@ def test_a_text_with_brackets_matches_itself() -> None:
     assert parse_filter('rule:"[slow] layers" client:[::1] -client:[::2]')(found)
 
 
-def test_of_one_in_flight() -> None:
+def test_filters_for_an_exchange_in_flight() -> None:
     held = exchange(status=None, ended=None, held_since=1.0, faults=(), rule=None)
     for text in ("held:true", "status:none", "ended:no", "-fault:*", "-rule:*"):
         assert parse_filter(text)(held), text
@@ -134,7 +134,7 @@ def test_of_one_in_flight() -> None:
         ("x" * 5000, "4096"),
     ],
 )
-def test_one_that_cannot_be_read(text: str, told: str) -> None:
+def test_invalid_filters(text: str, told: str) -> None:
     with pytest.raises(FilterError, match=None) as caught:
         parse_filter(text)
     assert told in str(caught.value)
@@ -142,7 +142,7 @@ def test_one_that_cannot_be_read(text: str, told: str) -> None:
 
 
 @given(st.text(max_size=60))
-def test_any_text_is_read_or_refused(text: str) -> None:
+def test_any_text_is_parsed_or_refused(text: str) -> None:
     try:
         matches = parse_filter(text)
     except FilterError:
@@ -151,7 +151,7 @@ def test_any_text_is_read_or_refused(text: str) -> None:
 
 
 @given(st.sampled_from(sorted(KEYS)), st.from_regex(r"[a-z0-9*/]{1,8}", fullmatch=True))
-def test_a_negated_term_finds_the_others(key: str, value: str) -> None:
+def test_a_negated_term_matches_the_others(key: str, value: str) -> None:
     try:
         plain, negated = parse_filter(f"{key}:{value}"), parse_filter(f"-{key}:{value}")
     except FilterError:
@@ -175,7 +175,7 @@ def test_a_hostile_glob_is_quick(value: str) -> None:
         ('held:"true"', AFTER_END, 'held:"true"'),
     ],
 )
-def test_what_can_match_nothing_when_it_is_evaluated(text: str, moment: Moment, term: str) -> None:
+def test_filters_that_can_never_match(text: str, moment: Moment, term: str) -> None:
     with pytest.raises(FilterError) as caught:
         parse_filter(text, moment)
     assert str(caught.value) == f'"{term}" never matches {moment.name}'
@@ -184,11 +184,11 @@ def test_what_can_match_nothing_when_it_is_evaluated(text: str, moment: Moment, 
 @pytest.mark.parametrize(
     "text", ["ended:no", "status:5xx | ended:complete", "-ended:complete", "", "-status:none"]
 )
-def test_what_may_match_before_a_response(text: str) -> None:
+def test_filters_that_can_match_before_a_response(text: str) -> None:
     assert parse_filter(text, BEFORE_RESPONSE)
 
 
-def test_an_expectation_that_would_always_be_met_is_refused() -> None:
+def test_an_expectation_that_is_always_met_is_refused() -> None:
     """`ended:no` counts nothing, as expectations count exchanges that have ended."""
     with pytest.raises(ValueError, match="never matches an exchange that has ended"):
         Expectation(filter="endpoint:layer ended:no", count=0)

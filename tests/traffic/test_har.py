@@ -152,7 +152,7 @@ def test_an_exchange_in_full() -> None:
         (-1.5, "1969-12-31T23:59:58.500Z"),
     ],
 )
-def test_whatever_the_clock_says(started: float, told: str) -> None:
+def test_any_time_of_the_clock(started: float, told: str) -> None:
     seen = exchange(
         started=started, status=200, ended=Ended.COMPLETE, timeline=timeline((ExchangeEnded(), 0.1))
     )
@@ -168,7 +168,7 @@ def test_none_in_flight_and_a_connection() -> None:
 
 
 @given(st.text(), st.text(), st.text(), st.binary(max_size=50))
-def test_whatever_a_client_sends(path: str, query: str, value: str, body: bytes) -> None:
+def test_any_input_of_clients(path: str, query: str, value: str, body: bytes) -> None:
     seen = exchange(path, query=query, request_headers=((value, value), ("host", value)), method=value)
     bodies = Bodies()
     bodies.keep(seen, Kept(request=Body(body, len(body)), response=Body(body, len(body))))

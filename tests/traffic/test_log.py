@@ -49,7 +49,7 @@ def test_the_newest_stay_at_their_positions(capacity: int, count: int) -> None:
             log[position]
 
 
-def test_it_is_bounded_unless_told_otherwise() -> None:
+def test_the_log_is_limited_by_default() -> None:
     log = TrafficLog()
     opened(log, CAPACITY + 1)
     assert (len(log), log.first, log.end) == (CAPACITY, 1, CAPACITY + 1)
@@ -60,7 +60,7 @@ def test_ids_count_from_one_and_are_used_once() -> None:
     assert [each.id for each in opened(log, 5)] == [1, 2, 3, 4, 5]
 
 
-def test_the_version_grows_with_all_that_happens() -> None:
+def test_the_version_increases_with_each_change() -> None:
     log = TrafficLog()
     versions = [log.version]
     (each,) = opened(log, 1)
@@ -72,7 +72,7 @@ def test_the_version_grows_with_all_that_happens() -> None:
     assert versions == sorted(set(versions))
 
 
-def test_those_in_flight_are_counted_though_they_fell_out() -> None:
+def test_trimmed_exchanges_in_flight_are_counted() -> None:
     log = TrafficLog(2)
     exchanges = opened(log, 5)
     assert (len(log), log.in_flight) == (2, 5)
@@ -81,7 +81,7 @@ def test_those_in_flight_are_counted_though_they_fell_out() -> None:
     assert log.in_flight == 0
 
 
-def test_listeners_hear_of_each_end_once_and_in_order() -> None:
+def test_subscribers_get_each_end_once_and_in_order() -> None:
     log = TrafficLog()
     heard: list[tuple[str, int]] = []
     early, late, last = opened(log, 3)
@@ -93,7 +93,7 @@ def test_listeners_hear_of_each_end_once_and_in_order() -> None:
     assert heard == [("first", 3), ("second", 3), ("first", 2), ("second", 2)]
 
 
-def test_a_listener_that_fails_stops_nobody(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_failing_subscriber_does_not_affect_others(caplog: pytest.LogCaptureFixture) -> None:
     def fail(_: ExchangeEvent, __: Exchange) -> None:
         raise OSError("the log file is gone")
 
@@ -109,7 +109,7 @@ def test_a_listener_that_fails_stops_nobody(caplog: pytest.LogCaptureFixture) ->
     assert "a listener failed on exchange 1" in caplog.text
 
 
-def test_an_exchange_tells_its_duration_once_it_has_ended() -> None:
+def test_an_ended_exchange_has_a_duration() -> None:
     each = exchange(TrafficLog(), "/v2/library/nginx/manifests/1.24")
     each.add(RequestReceived())
     assert (each.duration, each.summary()["duration"], each.summary()["ended"]) == (None, None, None)
@@ -123,7 +123,7 @@ def test_an_exchange_tells_its_duration_once_it_has_ended() -> None:
     assert each.summary()["reference"] == "1.24"
 
 
-def test_what_is_forgotten_takes_the_credentials_of_its_headers_with_it() -> None:
+def test_forgetting_an_exchange_forgets_its_credentials() -> None:
     secret = b"Bearer " + b"s3cret" * 9
     scope = {"headers": [(b"authorization", secret), (b"host", b"h")]}
     first = read_head(scope)

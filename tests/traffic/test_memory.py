@@ -75,7 +75,7 @@ def test_the_oldest_are_dropped_and_the_newest_is_kept(sizes: list[tuple[int, in
     assert all(log.find(each.id) is None for each in made[: log.first])
 
 
-def test_one_that_is_too_large_by_itself_is_kept_while_it_is_the_newest() -> None:
+def test_a_huge_exchange_is_kept_while_it_is_the_newest() -> None:
     log = TrafficLog(memory=10_000)
     pass_through(log, [exchange(log, 100, 200)])
     assert (len(log), log.size > 10_000) == (1, True)
@@ -83,7 +83,7 @@ def test_one_that_is_too_large_by_itself_is_kept_while_it_is_the_newest() -> Non
     assert (len(log), log.size < 10_000) == (1, True)
 
 
-def test_one_in_flight_is_found_although_it_is_no_longer_in_the_list() -> None:
+def test_a_trimmed_exchange_in_flight_is_found() -> None:
     """It takes memory until it ends."""
     log = TrafficLog(memory=200_000)
     held = exchange(log, 10, 1000)
@@ -98,7 +98,7 @@ def test_one_in_flight_is_found_although_it_is_no_longer_in_the_list() -> None:
     assert log.size == 0
 
 
-def test_everything_that_can_be_large_counts() -> None:
+def test_all_fields_that_can_be_large_count() -> None:
     log = TrafficLog()
     long = "x" * 50_000
     path = f"/v2/{long}/tags/list"
@@ -189,7 +189,7 @@ def test_ten_thousand_everyday_exchanges_fit() -> None:
     assert len(log) == 10_000
 
 
-def test_an_answer_from_memory_is_as_one_that_was_opened_and_closed() -> None:
+def test_a_response_from_memory_is_recorded_like_others() -> None:
     log = TrafficLog()
     heard: list[tuple[str, int]] = []
     log.subscribe(lambda event, each: heard.append((event, each.id)), *ExchangeEvent)
@@ -301,7 +301,7 @@ print(size, full - before, resident() - before)
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["one", "many", "path"])
-def test_what_is_counted_is_what_the_process_takes_and_forgetting_returns_it(kind: str) -> None:
+def test_the_counted_memory_is_the_real_one_and_is_freed(kind: str) -> None:
     done = subprocess.run([sys.executable, "-c", FILL, kind], capture_output=True, text=True, check=True)
     size, grown, left = map(float, done.stdout.split())
     assert 60 < size <= 64

@@ -60,7 +60,7 @@ def test_query_parameters(name: str) -> None:
 @pytest.mark.parametrize(
     "query", ["", "n=2&last=a%2Fb", "digest=sha256:0&tag=1&tag=", "mount=x&from=y/z", "%ff"]
 )
-def test_other_queries_stay_as_they_were_spelled(query: str) -> None:
+def test_other_queries_stay_unchanged(query: str) -> None:
     assert redact_query(query) == query
 
 
@@ -153,6 +153,6 @@ def test_the_timeline_and_our_own_log_have_no_secret() -> None:
     assert diagnostics.lines()[0].text == "cannot reach https://h/?sig=***"
 
 
-def test_what_an_upstream_says_reaches_no_client_with_its_secrets() -> None:
+def test_messages_of_upstreams_reach_clients_without_secrets() -> None:
     error = UpstreamContentError(f"quay.io redirects to https://casey:{SECRET}@h/b?X-Amz-Signature={SECRET}")
     assert error.message == "quay.io redirects to https://***@h/b?X-Amz-Signature=***"

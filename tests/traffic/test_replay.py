@@ -41,7 +41,7 @@ def reset_next(registry: Brokenreg) -> None:
         ("POST", "/v2/team/again/blobs/uploads/", "", 202),
     ],
 )
-async def test_the_same_is_asked_again(
+async def test_the_same_request_is_sent_again(
     registry: Brokenreg, method: str, path: str, query: str, status: int
 ) -> None:
     headers = (("host", registry.host), ("user-agent", "docker/28"), ("authorization", "Basic c2VjcmV0"))
@@ -54,7 +54,7 @@ async def test_the_same_is_asked_again(
     assert "authorization" not in dict(newest["request_headers"])
 
 
-async def test_a_body_that_was_kept_goes_along(registry: Brokenreg) -> None:
+async def test_a_recorded_body_is_sent(registry: Brokenreg) -> None:
     body = b'{"schemaVersion":'
     put = exchange("/v2/team/again/manifests/v1", "PUT", request_bytes=len(body))
     assert await replay_of(put, [registry.url], Body(body, len(body))).send() == 201
@@ -65,7 +65,7 @@ def sent(seen: Exchange, *listeners: str) -> Replay:
     return replay_of(seen, listeners, None)
 
 
-def test_it_goes_to_the_listener_that_was_asked() -> None:
+def test_a_replay_goes_to_the_same_listener() -> None:
     listeners = ("http://0.0.0.0:8080", "https://[::]:8443")
     assert str(sent(exchange("/v2/"), *listeners).request.url) == "http://127.0.0.1:8080"
     named = exchange("/v2/", headers=(("host", "reg.example:8443"),))
@@ -73,7 +73,7 @@ def test_it_goes_to_the_listener_that_was_asked() -> None:
     assert sent(named, *listeners).request.headers["host"] == "reg.example:8443"
 
 
-def test_a_replay_of_a_replay_names_the_one_that_it_repeats() -> None:
+def test_a_replay_of_a_replay_refers_to_it() -> None:
     again = sent(exchange("/v2/", headers=(("x-brokenreg-replay", "3"),)), "http://127.0.0.1:1")
     assert again.request.headers.get_list("x-brokenreg-replay") == ["17"]
 
@@ -88,7 +88,7 @@ def test_a_replay_of_a_replay_names_the_one_that_it_repeats() -> None:
         (exchange("/v2/", "G ET"), "method"),
     ],
 )
-def test_what_cannot_be_sent_again(seen: Exchange, told: str) -> None:
+def test_exchanges_that_cannot_be_replayed(seen: Exchange, told: str) -> None:
     with pytest.raises(ReplayError, match=told):
         sent(seen, "http://127.0.0.1:1")
 
@@ -100,7 +100,7 @@ def test_a_connection_cannot_be_sent_again() -> None:
         sent(seen, "http://127.0.0.1:1")
 
 
-async def test_no_answer_is_one_line(registry: Brokenreg) -> None:
+async def test_a_missing_response_is_reported_in_one_line(registry: Brokenreg) -> None:
     reset_next(registry)
     layer = exchange("/v2/broken/random/blobs/sha256:" + "0" * 64)
     with pytest.raises(ReplayError) as caught:

@@ -57,7 +57,7 @@ def test_few_points_are_all_kept() -> None:
     assert opened.timeline.omitted == 0
 
 
-def test_of_many_points_the_first_and_the_last_are_kept_and_the_rest_is_counted() -> None:
+def test_the_first_and_last_of_many_points_are_kept() -> None:
     opened = exchange()
     opened.add(RequestReceived())
     for number in range(1000):
@@ -80,7 +80,7 @@ def test_of_many_points_the_first_and_the_last_are_kept_and_the_rest_is_counted(
 
 
 @pytest.mark.parametrize("length", [LONGEST - 1, LONGEST, LONGEST + 1, 10 * CHARACTERS])
-def test_long_points_are_cut_and_together_have_a_limit(length: int) -> None:
+def test_long_points_are_cut_and_limited_in_total(length: int) -> None:
     opened = exchange()
     for number in range(100):
         opened.add(FaultNote("test", f"{number:04}" + "x" * (length - 4)))
@@ -90,7 +90,7 @@ def test_long_points_are_cut_and_together_have_a_limit(length: int) -> None:
     assert opened.timeline.omitted > 0
 
 
-def test_the_texts_of_one_point_are_short_together() -> None:
+def test_the_texts_of_one_point_are_limited_together() -> None:
     opened = exchange()
     opened.add(UpstreamResponded("GET" * LONGEST, "h/" * LONGEST, 200, "p" * LONGEST))
     assert len(texts(opened)[0]) <= LONGEST
@@ -110,7 +110,7 @@ def test_a_thousand_rules_that_cannot_be_applied_leave_few_points() -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_each_kind_has_words_and_data_for_json(kind: str) -> None:
+def test_each_kind_has_a_text_and_json_data(kind: str) -> None:
     """As a client of the control API and a reader of the panel get them."""
     assert re.fullmatch(r"[a-z]+(-[a-z]+)*", kind)
     assert KINDS[kind].kind == kind
@@ -155,5 +155,5 @@ def some(hint: Any, text: str) -> Any:
     return values[hint]
 
 
-def test_kinds_are_not_used_twice() -> None:
+def test_kinds_are_unique() -> None:
     assert len(KINDS) == len(get_args(TimelineEvent))

@@ -22,7 +22,7 @@ from tests.server import Brokenreg, brokenreg
 BIG = "layers-1_size-256MiB"
 
 
-def test_the_seam_is_where_it_was() -> None:
+def test_the_interface_to_hypercorn_is_unchanged() -> None:
     """Hypercorn looks its connection class up by this name; if it moves, every connection fault is gone."""
     install()
     assert hypercorn_run.TCPServer is Wire
@@ -33,7 +33,7 @@ def test_the_seam_is_where_it_was() -> None:
     ("method", "path"), [("GÉT", "/v2/"), ("GET", "/v2/é/tags/list"), ("GET", "/v2/?n=é")]
 )
 @pytest.mark.parametrize("tls", [(), ("--tls", "self-signed")])
-def test_what_is_not_ascii_over_http2_resets_its_stream(
+def test_non_ascii_over_http2_resets_the_stream(
     tmp_path: Path, tls: tuple[str, ...], method: str, path: str
 ) -> None:
     """No other stream ends with it, its content is counted for the connection, and nothing is logged."""
@@ -166,7 +166,7 @@ async def download_for_ever(running: Brokenreg, digest: str) -> None:
             kill(writer)
 
 
-async def test_a_killed_download_ends_at_once(registry: Brokenreg, http: httpx.AsyncClient) -> None:
+async def test_a_killed_download_ends_immediately(registry: Brokenreg, http: httpx.AsyncClient) -> None:
     digest = await layer_digest(http)
     reader, writer = await open_download(registry, digest)
     await reader.readexactly(1_000_000)
@@ -201,7 +201,7 @@ def test_a_connection_without_a_request_is_logged(tmp_path: Path) -> None:
         "PUT /v2/short/manifests/v1 HTTP/1.1\r\nTransfer-Encoding: chunked\r\n",
     ],
 )
-def test_a_body_that_is_cut_short_is_told_so(registry: Brokenreg, head: str) -> None:
+def test_a_body_that_is_cut_short_is_reported(registry: Brokenreg, head: str) -> None:
     host, port = registry.host.rsplit(":", 1)
     with socket.create_connection((host, int(port)), timeout=10) as connection:
         body = "5\r\nhello\r\n" if "chunked" in head else "hello"
@@ -222,7 +222,7 @@ def test_responses_carry_their_reason_phrase(registry: Brokenreg) -> None:
         assert connection.recv(100).startswith(b"HTTP/1.1 404 Not Found\r\n")
 
 
-def test_a_tls_hello_on_the_plain_port_is_called_so(own_registry: Brokenreg) -> None:
+def test_a_tls_hello_on_the_plain_port_is_recognised(own_registry: Brokenreg) -> None:
     with socket.create_connection(own_registry.host.rsplit(":", 1)) as connection:
         connection.sendall(b"\x16\x03\x01\x00\xa5\x01\x00\x00\xa1\x03\x03" + bytes(160))
         assert connection.recv(100).startswith(b"HTTP/1.1 400")
@@ -234,7 +234,7 @@ def test_a_tls_hello_on_the_plain_port_is_called_so(own_registry: Brokenreg) -> 
 
 
 @pytest.mark.parametrize("path", ["/v2/", "/v2/broken/random/manifests/layers-1_size-1"])
-def test_a_client_that_closes_once_it_has_all_has_not_left(own_registry: Brokenreg, path: str) -> None:
+def test_closing_after_the_whole_response_is_not_a_disconnect(own_registry: Brokenreg, path: str) -> None:
     """Go's clients close on the last byte, perhaps before the task that responds has ended."""
     request = f"GET {path} HTTP/1.1\r\nHost: {own_registry.host}\r\n\r\n".encode()
     for _ in range(20):
@@ -271,7 +271,7 @@ def test_a_client_that_closes_once_it_has_all_has_not_left(own_registry: Brokenr
         ),
     ],
 )
-def test_odd_but_lawful_requests(registry: Brokenreg, request_head: str, answer: str) -> None:
+def test_unusual_but_valid_requests(registry: Brokenreg, request_head: str, answer: str) -> None:
     with socket.create_connection(registry.host.rsplit(":", 1), timeout=10) as connection:
         connection.sendall(f"{request_head}\r\n".replace("HOST", registry.host).encode())
         assert connection.recv(4096).decode().startswith(f"{answer}\r\n")

@@ -26,7 +26,7 @@ from tests.wire.http1_serving import (
 )
 
 
-async def test_a_response_that_is_ready_is_written_at_once() -> None:
+async def test_a_response_that_is_ready_is_written_immediately() -> None:
     connection, transport = connect(respond)
     connection.data_received(GET % b"/a")
     (written,) = transport.writes
@@ -50,7 +50,7 @@ async def test_requests_are_answered_in_order_one_at_a_time() -> None:
     ]  # fmt: skip
 
 
-async def test_what_follows_a_held_request_is_bounded() -> None:
+async def test_input_behind_a_held_request_is_limited() -> None:
     held = Held()
     connection, transport = connect(held)
     connection.data_received(GET % b"/" + GET % b"/" * 10)
@@ -74,7 +74,7 @@ async def test_a_disconnect_behind_a_pipelined_request_is_noticed() -> None:
         assert held.disconnected == [b"/held"]
 
 
-async def test_reading_goes_on_after_large_heads_that_were_answered_in_one_turn() -> None:
+async def test_reading_continues_after_large_heads() -> None:
     held = Held()
     connection, transport = connect(lambda s: respond(s) if held.streams else held(s))
     large = GET[:-2] % b"/" + b"X: " + b"x" * 10_000 + b"\r\n\r\n"
@@ -85,7 +85,7 @@ async def test_reading_goes_on_after_large_heads_that_were_answered_in_one_turn(
     assert transport.reads
 
 
-async def test_many_pipelined_requests_give_others_a_turn() -> None:
+async def test_many_pipelined_requests_let_other_tasks_run() -> None:
     connection, transport = connect(respond)
     connection.data_received(GET % b"/" * 100)
     counts = [transport.written.count(b"HTTP/1.1 200 OK")]
@@ -142,7 +142,7 @@ async def test_targets(target: bytes, path: str, raw_path: bytes, query: bytes, 
 # Bodies of requests
 
 
-async def test_a_read_that_is_all_body_is_passed_on_without_a_copy() -> None:
+async def test_body_bytes_are_passed_on_without_a_copy() -> None:
     reader = Reader()
     connection, _ = connect(reader)
     data = bytes(256 * 1024)
@@ -150,7 +150,7 @@ async def test_a_read_that_is_all_body_is_passed_on_without_a_copy() -> None:
     assert reader.messages[0]["body"] is data
 
 
-async def test_a_body_that_nobody_takes_stops_the_client() -> None:
+async def test_an_unread_body_pauses_reading() -> None:
     reader = Reader(is_let=False)
     connection, transport = connect(reader)
     piece = bytes(256 * 1024)
@@ -166,7 +166,7 @@ async def test_a_body_that_nobody_takes_stops_the_client() -> None:
     assert transport.written.endswith(b"ok")
 
 
-async def test_tiny_pieces_that_nobody_takes_are_joined() -> None:
+async def test_tiny_unread_pieces_are_joined() -> None:
     reader = Reader(is_let=False)
     connection, transport = connect(reader)
     size = 16 * 1024
@@ -180,7 +180,7 @@ async def test_tiny_pieces_that_nobody_takes_are_joined() -> None:
     assert transport.written.endswith(b"ok")
 
 
-async def test_many_tiny_chunks_give_others_a_turn() -> None:
+async def test_many_tiny_chunks_let_other_tasks_run() -> None:
     reader = Reader()
     connection, transport = connect(reader)
     data = CHUNKED + b"1\r\nx\r\n" * 10_000 + b"0\r\n\r\n"
@@ -194,7 +194,7 @@ async def test_many_tiny_chunks_give_others_a_turn() -> None:
     assert len(reader.messages) < 20
 
 
-async def test_a_client_that_expects_100_gets_it_once_the_body_is_wanted() -> None:
+async def test_100_continue_is_sent_when_the_body_is_read() -> None:
     reader = Reader(is_let=False)
     connection, transport = connect(reader)
     expecting = (POST % 2).replace(b"\r\n\r\n", b"\r\nExpect: 100-continue\r\n\r\n")
@@ -207,7 +207,7 @@ async def test_a_client_that_expects_100_gets_it_once_the_body_is_wanted() -> No
     assert transport.written.count(b"HTTP/1.1") == 2
 
 
-async def test_a_body_that_nobody_wants_is_read_before_the_response() -> None:
+async def test_an_unused_body_is_read_before_the_response() -> None:
     async def answer(stream: Stream) -> None:
         await stream.send(start(404))
         await stream.send(body(b"no"))
@@ -221,7 +221,7 @@ async def test_a_body_that_nobody_wants_is_read_before_the_response() -> None:
 
 
 @pytest.mark.parametrize("head", [POST % 10, CHUNKED])
-async def test_a_client_that_ends_its_side_within_a_body_gets_an_error(head: bytes) -> None:
+async def test_a_half_close_within_a_body_is_an_error(head: bytes) -> None:
     reader = Reader()
     async with serving(reader) as (port, _):
         client, writer = await asyncio.open_connection("127.0.0.1", port)
@@ -232,7 +232,7 @@ async def test_a_client_that_ends_its_side_within_a_body_gets_an_error(head: byt
         writer.close()
 
 
-async def test_a_client_that_ends_its_side_after_a_request_gets_a_response_that_is_ready() -> None:
+async def test_a_half_close_after_a_request_does_not_prevent_a_ready_response() -> None:
     async with serving(respond) as (port, _):
         client, writer = await asyncio.open_connection("127.0.0.1", port)
         writer.write(GET % b"/a")

@@ -196,7 +196,7 @@ async def test_what_h11_rejects_is_not_accepted(pieces: list[bytes]) -> None:
 
 @examples(60)
 @given(split(st.lists(requests(odd=False), min_size=1, max_size=3).map(b"".join)))
-async def test_valid_requests_are_understood_as_h11_does(pieces: list[bytes]) -> None:
+async def test_valid_requests_are_parsed_as_by_h11(pieces: list[bytes]) -> None:
     ours, theirs = await by_us(pieces), by_h11(pieces)
     assert ours.requests == theirs.requests
     assert not ours.has_rejected
@@ -204,7 +204,7 @@ async def test_valid_requests_are_understood_as_h11_does(pieces: list[bytes]) ->
 
 @examples(50)
 @given(st.data())
-async def test_any_split_is_understood_the_same(data: st.DataObject) -> None:
+async def test_any_split_is_parsed_in_the_same_way(data: st.DataObject) -> None:
     whole = data.draw(mutated())
     pieces = data.draw(split(st.just(whole)))
     at_once = await by_us([whole])

@@ -67,7 +67,7 @@ async def test_a_closed_connection_ends_when_its_client_reads_no_more(
     assert next(sizes) == 50
 
 
-async def test_the_server_stops(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_server_shuts_down(monkeypatch: pytest.MonkeyPatch) -> None:
     connection, transport = connect(respond)
     connection.data_received(GET % b"/")
     connection.finish()
@@ -130,7 +130,7 @@ class _Freed:
         weakref.finalize(self, freed.append, stream.scope["path"])
 
 
-async def test_nothing_is_left_for_the_garbage_collector() -> None:
+async def test_no_reference_cycles_are_left() -> None:
     freed: list[str] = []
 
     async def later(stream: Stream) -> None:

@@ -178,7 +178,7 @@ async def test_malformed_requests_reset_their_stream(fields: list[tuple[str, str
     assert peer.last().status == 200
 
 
-async def test_nothing_is_left_for_the_garbage_collector() -> None:
+async def test_no_reference_cycles_are_left() -> None:
     uploads = Uploads()
     streams: list[weakref.ref[Stream]] = []
 
@@ -199,7 +199,7 @@ async def test_nothing_is_left_for_the_garbage_collector() -> None:
         gc.enable()
 
 
-async def test_what_is_kept_of_malformed_requests_is_bounded() -> None:
+async def test_memory_for_malformed_requests_is_limited() -> None:
     peer = await Peer(at_once(b"")).greet()
     for _ in range(200):
         await peer.send(peer.head([*head(), (f":{'x' * 10_000}", "")]))

@@ -133,7 +133,7 @@ async def test_a_connection_that_is_lost_as_it_says_goodbye_is_not_closed_again(
     assert not closed
 
 
-async def test_what_clients_send_anyway_is_no_flood() -> None:
+async def test_ordinary_traffic_is_not_a_flood() -> None:
     """Windows that grow with what is read, canceled requests, and a PING now and then."""
     peer = await Peer(lambda stream: respond(stream, bytes(2**18)), window=16_384).greet()
     for _ in range(30):
@@ -149,7 +149,7 @@ async def test_what_clients_send_anyway_is_no_flood() -> None:
     assert not peer.connection.tasks
 
 
-async def test_time_makes_up_for_frames(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_count_decreases_with_time(monkeypatch: pytest.MonkeyPatch) -> None:
     now = 0.0
     monkeypatch.setattr(http2_frames, "time", SimpleNamespace(monotonic=lambda: now, time=time.time))
     peer = await Peer(at_once(b"")).greet()
@@ -161,7 +161,7 @@ async def test_time_makes_up_for_frames(monkeypatch: pytest.MonkeyPatch) -> None
     assert peer.goaway is not None
 
 
-async def test_frames_are_handled_for_a_bounded_time_and_then_others_have_their_turn(
+async def test_handling_frames_lets_other_tasks_run(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(http2, "_TURN", -1.0)

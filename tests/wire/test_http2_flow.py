@@ -38,7 +38,7 @@ async def _all(peer: Peer, wanted: int) -> None:
 
 @settings(max_examples=40, deadline=None)
 @given(st.lists(STEPS, max_size=25), st.integers(1, 9), st.booleans())
-def test_never_more_than_the_window_and_in_the_end_everything(
+def test_the_window_is_respected_and_all_bytes_are_sent(
     steps: list[tuple[str, int]], parts: int, from_file: bool
 ) -> None:
     async def run() -> None:
@@ -94,7 +94,7 @@ async def test_a_stream_without_a_window_does_not_stop_others() -> None:
     assert (peer.streams[1].body, peer.streams[3].body) == (b"", CONTENT)
 
 
-async def test_room_is_what_can_be_sent() -> None:
+async def test_room_is_the_number_of_bytes_that_can_be_sent() -> None:
     rooms: list[int] = []
 
     async def answer(stream: Stream) -> None:
@@ -117,7 +117,7 @@ async def test_room_is_what_can_be_sent() -> None:
     assert max(rooms) == CHUNK
 
 
-async def test_what_waits_in_memory_is_bounded_for_a_connection() -> None:
+async def test_waiting_bytes_of_a_connection_are_limited() -> None:
     rooms: list[int] = []
 
     async def answer(stream: Stream) -> None:
@@ -135,7 +135,7 @@ async def test_what_waits_in_memory_is_bounded_for_a_connection() -> None:
     assert rooms[-1] == CHUNK
 
 
-async def test_a_client_that_reads_no_answers_is_not_read() -> None:
+async def test_reading_pauses_if_a_client_does_not_read() -> None:
     """Otherwise the answers (to PING, or whole responses) would pile up."""
     peer = await Peer(at_once(b"")).greet()
     peer.transport.unsent = 2**20 + 1

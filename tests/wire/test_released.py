@@ -40,7 +40,7 @@ def let_all_work(target: Target) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["HTTP/2, TLS", "plain"])
-def test_after_a_burst_of_such_clients_everything_is_as_before(
+def test_all_resources_are_released_after_such_clients(
     name: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     is_tls = name != "plain"

@@ -122,7 +122,7 @@ def statuses(received: bytes) -> list[int]:
 
 
 @pytest.mark.parametrize("case", REFUSED)
-def test_what_is_refused_ends_its_connection(registry: Brokenreg, case: str) -> None:
+def test_a_refused_request_ends_its_connection(registry: Brokenreg, case: str) -> None:
     status, data = REFUSED[case]
     received = exchange(registry, data + LAST)
     assert statuses(received) == [status]
@@ -130,7 +130,7 @@ def test_what_is_refused_ends_its_connection(registry: Brokenreg, case: str) -> 
 
 
 @pytest.mark.parametrize("case", ANSWERED)
-def test_what_is_answered_ends_where_it_says(registry: Brokenreg, case: str) -> None:
+def test_an_accepted_request_ends_at_its_declared_end(registry: Brokenreg, case: str) -> None:
     status, data = ANSWERED[case]
     received = exchange(registry, data + LAST)
     assert statuses(received) == [status, 200]
