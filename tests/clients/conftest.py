@@ -1,4 +1,4 @@
-"""The clients of `private.py` as fixtures; a daemon serves all tests of a session."""
+"""The clients of `private.py` as fixtures. All tests of a session share the daemons."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from tests.clients.programs import need
 
 @pytest.fixture(scope="session")
 def short_folder() -> Iterator[Path]:
-    """A folder with a name short enough for sockets in it."""
+    """A folder with a name that is short enough for sockets in it."""
     with private.short_folder() as folder:
         yield folder
 
 
 @pytest.fixture(scope="session")
 def client_env(short_folder: Path) -> dict[str, str]:
-    """The environment for clients: a home of their own, no proxy, no settings of the machine."""
+    """The environment for clients: their own home, no proxy, and no settings of the machine."""
     return private.client_environment(short_folder)
 
 
 @pytest.fixture(scope="session")
 def docker(short_folder: Path, client_env: dict[str, str]) -> Iterator[Client]:
-    """The docker command, on a daemon of its own."""
+    """The docker command with its own daemon."""
     need(*PROGRAMS["docker"], root=True)
     with private.docker_client(short_folder, client_env) as client:
         yield client
@@ -35,7 +35,7 @@ def docker(short_folder: Path, client_env: dict[str, str]) -> Iterator[Client]:
 
 @pytest.fixture(scope="session")
 def ctr(short_folder: Path, client_env: dict[str, str]) -> Iterator[Client]:
-    """The ctr command, on a containerd of its own."""
+    """The ctr command with its own containerd."""
     need(*PROGRAMS["ctr"], root=True)
     with private.ctr_client(short_folder, client_env) as client:
         yield client
@@ -43,7 +43,7 @@ def ctr(short_folder: Path, client_env: dict[str, str]) -> Iterator[Client]:
 
 @pytest.fixture
 def podman(short_folder: Path, client_env: dict[str, str]) -> Iterator[Client]:
-    """The podman command, with a store of its own."""
+    """The podman command with its own store."""
     need(*PROGRAMS["podman"], root=True)
     with private.podman_client(short_folder, client_env) as client:
         yield client
@@ -51,7 +51,7 @@ def podman(short_folder: Path, client_env: dict[str, str]) -> Iterator[Client]:
 
 @pytest.fixture
 def buildah(short_folder: Path, client_env: dict[str, str]) -> Iterator[Client]:
-    """The buildah command, with a store of its own."""
+    """The buildah command with its own store."""
     need(*PROGRAMS["buildah"], root=True)
     with private.buildah_client(short_folder, client_env) as client:
         yield client

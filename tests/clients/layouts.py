@@ -1,4 +1,4 @@
-"""Images for clients to push, made without a network: the same bytes for the same name, every time."""
+"""Images for clients to push, created without a network: the same name always gives the same bytes."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ class Image:
 
     @property
     def manifests(self) -> tuple[Blob, ...]:
-        """All manifests, each after those it names."""
+        """Return all manifests, each after those that it mentions."""
         return (self.manifest,)
 
     @property
@@ -99,7 +99,7 @@ class Index:
 
 
 def tar_of(name: str, data: bytes) -> bytes:
-    """A tar with one file in it."""
+    """Return a tar with one file."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w", format=tarfile.USTAR_FORMAT) as archive:
         member = tarfile.TarInfo(name)
@@ -117,7 +117,7 @@ def image(
     docker: bool = False,
     subject: Blob | None = None,
 ) -> Image:
-    """An image of incompressible layers; no two names share any bytes of them."""
+    """Return an image of incompressible layers. Images with different names do not share layers."""
     source = random.Random(f"{name} {architecture}")
     tars = [tar_of(f"{name}-{number}", source.randbytes(size)) for number in range(layers)]
     config = Blob(
@@ -147,7 +147,7 @@ def image(
 
 
 def index(name: str, *, docker: bool = False, architectures: tuple[str, ...] = ("amd64", "arm64")) -> Index:
-    """An index (or a manifest list) with an image for each architecture."""
+    """Return an index or a manifest list with an image for each architecture."""
     images = tuple(image(name, architecture=each, docker=docker) for each in architectures)
     media_type = DOCKER_LIST if docker else OCI_INDEX
     entries = [
@@ -159,7 +159,7 @@ def index(name: str, *, docker: bool = False, architectures: tuple[str, ...] = (
 
 
 def write_layout(folder: Path, top: Image | Index, tag: str = "v1") -> Path:
-    """Write an OCI image layout with one tag; the folder."""
+    """Write an OCI image layout with one tag, and return its folder."""
     store = folder / "blobs" / "sha256"
     store.mkdir(parents=True)
     for blob in (*top.blobs, *top.manifests):
@@ -171,7 +171,7 @@ def write_layout(folder: Path, top: Image | Index, tag: str = "v1") -> Path:
 
 
 def pack_layout(folder: Path, archive: Path) -> Path:
-    """An OCI layout as one tar; the archive."""
+    """Write an OCI layout as a tar, and return the archive."""
     with tarfile.open(archive, "w") as output:
         for path in sorted(folder.rglob("*")):
             output.add(path, path.relative_to(folder), recursive=False)
@@ -179,7 +179,7 @@ def pack_layout(folder: Path, archive: Path) -> Path:
 
 
 def read_layout(folder: Path) -> dict[str, bytes]:
-    """All blobs of an OCI layout by digest, each checked against its name."""
+    """Return all blobs of an OCI layout by digest, each checked against its name."""
     blobs = {f"sha256:{path.name}": path.read_bytes() for path in (folder / "blobs" / "sha256").iterdir()}
     for digest, data in blobs.items():
         assert sha256(data) == digest
@@ -187,13 +187,13 @@ def read_layout(folder: Path) -> dict[str, bytes]:
 
 
 def layout_digest(folder: Path) -> str:
-    """The digest of what the one tag of a layout points at."""
+    """Return the digest that the only tag of a layout points to."""
     (entry,) = json.loads((folder / "index.json").read_bytes())["manifests"]
     return str(entry["digest"])
 
 
 def docker_archive(archive: Path, top: Image, name: str) -> Path:
-    """What `docker save` would have written; the archive."""
+    """Write an archive like `docker save`, and return it."""
     tars = [gzip.decompress(layer.data) for layer in top.layers]
     names = [f"{number}/layer.tar" for number in range(len(tars))]
     entry = {"Config": f"{top.config.hex}.json", "RepoTags": [name], "Layers": names}

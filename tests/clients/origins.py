@@ -1,4 +1,4 @@
-"""Real upstreams with images in them, and what brokenreg must be told to proxy them."""
+"""Real upstreams with images, and the options with which brokenreg proxies them."""
 
 from __future__ import annotations
 
@@ -35,21 +35,21 @@ class Origin:
     """For brokenreg: homes with the credentials of docker and podman."""
 
     def push(self, skopeo: Client, repository: str, top: Image | Index, tag: str = "v1") -> None:
-        """Push by skopeo, all platforms."""
+        """Push all platforms with skopeo."""
         layout = write_layout(self.folder / "layouts" / repository, top)
         creds = [] if self.upstream.login is None else [f"--dest-creds={':'.join(self.upstream.login)}"]
         copy = ("copy", "--all", "--dest-tls-verify=false", *creds)
         skopeo(*copy, f"oci:{layout}:v1", f"docker://{self.upstream.host}/{repository}:{tag}")
 
     def blobs_asked(self) -> list[str]:
-        """The paths of all GETs of blobs so far, in order."""
+        """Return the paths of all GETs of blobs so far, in order."""
         asked = [each.target for each in self.upstream.requests() if each.method == "GET"]
         return sorted(target for target in asked if "/blobs/" in target)
 
 
 @contextmanager
 def origin(name: str, kind: str, folder: Path) -> Iterator[Origin]:
-    """Running upstreams; credentials for it, if it wants any, stand where docker and podman put them."""
+    """Run an upstream. Its credentials, if any, are where docker and podman store them."""
     with KINDS[kind](folder / "upstream") as upstream:
         found = Origin(name, upstream, folder, ["--upstream", f"{name}={upstream.url}"])
         if upstream.ca is not None:
@@ -68,7 +68,7 @@ def origin(name: str, kind: str, folder: Path) -> Iterator[Origin]:
 
 
 def homes(folder: Path) -> dict[str, str]:
-    """An environment in which no credentials are found but those that are put there."""
+    """Return an environment with only the given credentials."""
     (folder / ".docker").mkdir(parents=True)
     return {
         "HOME": str(folder),
@@ -79,7 +79,7 @@ def homes(folder: Path) -> dict[str, str]:
 
 
 def _write_logins(path: Path, logins: Mapping[str, tuple[str, str] | None]) -> None:
-    """As `docker login` and `podman login` do."""
+    """Write credentials like `docker login` and `podman login`."""
     auths = {
         host: {"auth": base64.b64encode(":".join(login).encode()).decode()}
         for host, login in logins.items()

@@ -1,6 +1,6 @@
-"""Real clients with daemons, stores and settings of their own, all in temporary folders.
+"""Real clients with their own daemons, stores and settings, all in temporary folders.
 
-One thing is the machine's: as root, podman, buildah and skopeo remember where they saw a blob in
+One exception is shared: as root, podman, buildah and skopeo remember where they saw a blob in
 `/var/lib/containers/cache`, and no option of theirs moves that.
 """
 
@@ -35,27 +35,27 @@ class Client:
     env: dict[str, str]
 
     def __call__(self, *arguments: str | Path) -> str:
-        """Run to a good end; its standard output without the last line end."""
+        """Run successfully, and return the standard output without the last line end."""
         return self.output(*arguments).decode().removesuffix("\n")
 
     def output(self, *arguments: str | Path) -> bytes:
-        """Run to a good end; its standard output as it is."""
+        """Run successfully, and return the standard output unchanged."""
         return run(*self.words, *arguments, env=self.env)
 
     def refused(self, *arguments: str | Path) -> str:
-        """Run to a bad end; its standard error without the last line end."""
+        """Run with a failure, and return the standard error without the last line end."""
         done = attempt(*self.words, *arguments, env=self.env)
         assert done.returncode != 0, done.stdout.decode()
         return done.stderr.decode().removesuffix("\n")
 
     def works(self, *arguments: str | Path) -> bool:
-        """Whether it runs to a good end."""
+        """Return whether it runs successfully."""
         return attempt(*self.words, *arguments, env=self.env).returncode == 0
 
 
 @contextmanager
 def short_folder(within: Path = Path("/tmp")) -> Iterator[Path]:
-    """A folder with a name short enough for sockets in it; nothing below it stays mounted."""
+    """Yield a folder with a name that is short enough for sockets. Nothing below it stays mounted."""
     folder = Path(tempfile.mkdtemp(prefix="brk-", dir=within))
     try:
         yield folder
@@ -66,7 +66,7 @@ def short_folder(within: Path = Path("/tmp")) -> Iterator[Path]:
 
 
 def client_environment(folder: Path) -> dict[str, str]:
-    """The environment for clients: a home of their own, no proxy, no settings of the machine."""
+    """Return the environment for clients: their own home, no proxy, and no settings of the machine."""
     home = folder / "home"
     settings = home / ".config" / "containers"
     for each in (settings, home / "run", home / "tmp", home / ".docker"):

@@ -20,7 +20,7 @@ _DAEMON_DEADLINE = 30.0
 
 
 def need(*programs: str, module: str = "", root: bool = False) -> None:
-    """Skip the test if something is missing; under BROKENREG_REQUIRE_CLIENTS=1, fail it."""
+    """Skip the test if a program is missing. With BROKENREG_REQUIRE_CLIENTS=1, fail it."""
     reason = missing(*programs, module=module, root=root)
     if not reason:
         return
@@ -30,7 +30,7 @@ def need(*programs: str, module: str = "", root: bool = False) -> None:
 
 
 def missing(*programs: str, module: str = "", root: bool = False) -> str:
-    """What is not there, in one line; empty if nothing is missing."""
+    """Return what is missing in one line, or "" if nothing is missing."""
     found = [f"{name} is not installed" for name in programs if not shutil.which(name, path=search_path())]
     if module and importlib.util.find_spec(module) is None:
         found.append(f"the Python package {module} is not installed")
@@ -40,14 +40,14 @@ def missing(*programs: str, module: str = "", root: bool = False) -> str:
 
 
 def search_path() -> str:
-    """PATH with the folders of daemons, which a user's PATH may lack."""
+    """Return PATH with the folders of daemons, which a user's PATH may not contain."""
     return os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/local/sbin", "/usr/sbin", "/sbin"])
 
 
 def attempt(
     *command: str | Path, env: Mapping[str, str] | None = None, deadline: float = DEADLINE
 ) -> subprocess.CompletedProcess[bytes]:
-    """Run to the end, whatever it may be. Raise `AssertionError` if it does not come."""
+    """Run a program until it ends, with any status. Raise `AssertionError` if it does not end in time."""
     words = [str(word) for word in command]
     pipe = subprocess.PIPE
     process = subprocess.Popen(words, env=env, stdin=subprocess.DEVNULL, stdout=pipe, stderr=pipe)
@@ -65,7 +65,7 @@ def attempt(
 
 
 def run(*command: str | Path, env: Mapping[str, str] | None = None, deadline: float = DEADLINE) -> bytes:
-    """Run to a good end; the standard output. Raise `AssertionError` with what was said otherwise."""
+    """Run a program and return its standard output. Raise `AssertionError` with its output if it fails."""
     done = attempt(*command, env=env, deadline=deadline)
     if done.returncode != 0:
         raise AssertionError(f"status {done.returncode}: {_transcript(done)}")
@@ -80,7 +80,7 @@ def _transcript(done: subprocess.CompletedProcess[bytes]) -> str:
 def daemon(
     command: list[str], *, log: Path, env: Mapping[str, str], ready: Callable[[], bool]
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """A process for the length of a block, which begins when it is ready. Its end is waited for."""
+    """Run a process within the block, which begins when it is ready. Wait for its end."""
     with log.open("wb") as output:
         process = subprocess.Popen(
             command, env=dict(env), stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT
@@ -106,7 +106,7 @@ def daemon(
 
 
 def unmount_below(folder: Path) -> list[str]:
-    """Unmount what is still mounted at or below a folder, deepest first; what was."""
+    """Unmount file systems at or below a folder, the deepest first, and return them."""
     mounted = [line.split()[1] for line in Path("/proc/self/mounts").read_text().splitlines()]
     left = sorted((point for point in mounted if Path(point).is_relative_to(folder)), reverse=True)
     for point in left:

@@ -1,4 +1,4 @@
-"""Pulling, alike for every client: what it got, and how it forgets that."""
+"""Pulling with every client in the same way: what it received, and how it deletes that."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ class Puller(Protocol):
     """A client that pulls."""
 
     def pull(self, reference: str, top: Image | Index) -> None:
-        """Pull all platforms. Raise `AssertionError` unless it has what `top` is then, digest for digest."""
+        """Pull all platforms. Raise `AssertionError` unless the client has `top`, with all digests."""
 
     def forget(self) -> None:
-        """Forget all images: what a client has it does not pull again."""
+        """Delete all images, because a client does not pull existing ones again."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Real clients log in, push and pull, with HTTP Basic and with tokens; a wrong password fails cleanly."""
+"""Real clients log in, push and pull, with HTTP Basic and with tokens. A wrong password is reported."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ MADE_UP = "broken/random:layers-2_size-1000"
 
 @pytest.fixture(scope="module", params=["basic", "token"])
 def secured(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Brokenreg]:
-    """A registry that lets one user in."""
+    """A registry with one user."""
     folder = tmp_path_factory.mktemp(request.param)
     with brokenreg(folder / "data", "--auth", request.param, "--auth-user", CREDENTIALS) as running:
         yield running
@@ -185,7 +185,7 @@ def exchanges(running: Brokenreg) -> list[dict[str, Any]]:
 
 @pytest.fixture
 def challenged(secured: Brokenreg) -> Iterator[Callable[[str], None]]:
-    """Has all requests without an Authorization challenged in that form."""
+    """Add a rule that challenges all requests without an Authorization in that form."""
     with httpx.Client(base_url=secured.control) as control:
 
         def challenge(form: str) -> None:

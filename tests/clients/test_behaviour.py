@@ -1,4 +1,4 @@
-"""What clients do under faults: four quick cases of `make clients`, and that its page shows its rules."""
+"""How clients react to faults: four quick cases of `make clients`, and the rules on its page."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What clients do when a connection comes to nothing before its first request."""
+"""How clients react if a connection fails before its first request."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ IMAGE = "broken/random:layers-1_size-10"
 
 @contextmanager
 def failing(tmp_path: Path) -> Iterator[Brokenreg]:
-    """A registry that fails two connections by each form, in this order, and then serves."""
+    """A registry that lets two connections fail in each form, in this order, and then serves."""
     rules = in_turn(*(form for form in FORMS for _ in range(2)))
     arguments = ["--tls", "self-signed", "--scenario", str(rules_file(tmp_path, rules))]
     with brokenreg(tmp_path / "data", *arguments) as running:
@@ -38,7 +38,7 @@ def failing(tmp_path: Path) -> Iterator[Brokenreg]:
 
 
 def applied(running: Brokenreg) -> list[dict[str, Any]]:
-    """What was printed of connections that a rule struck: Go opens some in stock, and never uses them."""
+    """Return the connections to which a rule was applied. Go opens some in advance and never uses them."""
     return [each for each in connects(running) if each["faults"]]
 
 

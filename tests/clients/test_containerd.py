@@ -19,7 +19,7 @@ _PUSH = ("images", "push", "--plain-http")
 
 @pytest.fixture(autouse=True)
 def nothing_stays(ctr: Client) -> Iterator[None]:
-    """containerd forgets all images after a test: what it has is not pulled again."""
+    """Delete all images of containerd after a test, because existing ones are not pulled again."""
     yield
     _forget(ctr)
 

@@ -1,4 +1,4 @@
-"""The Docker daemon pushes and pulls: images, lists and indexes, digests equal at both ends."""
+"""The Docker daemon pushes and pulls images, lists and indexes with the same digests."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.server import Brokenreg
 
 @pytest.fixture(autouse=True)
 def nothing_stays(docker: Client) -> Iterator[None]:
-    """The daemon forgets all images after a test: one that it has is not pulled again."""
+    """Delete all images of the daemon after a test, because existing ones are not pulled again."""
     yield
     if images := docker("image", "ls", "--all", "--quiet", "--no-trunc").split():
         docker("image", "rm", "--force", *sorted(set(images)))
@@ -28,7 +28,7 @@ def _inspect(docker: Client, reference: str, what: str) -> str:
 
 
 def _pull(docker: Client, *arguments: str) -> str:
-    """Pull; the digest that the daemon reports."""
+    """Pull, and return the digest that the daemon reports."""
     (line,) = (line for line in docker("pull", *arguments).splitlines() if line.startswith("Digest: "))
     return line.removeprefix("Digest: ")
 

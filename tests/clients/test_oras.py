@@ -1,4 +1,4 @@
-"""Artifacts with the Python client of ORAS; referrers of what was pushed."""
+"""Artifacts and referrers with the Python client of ORAS."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Real clients push to names without a host, whatever becomes of the default upstream meanwhile."""
+"""Real clients push to names without a host, in every state of the default upstream."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Push = Callable[[str], object]
 
 
 class Stub:
-    """What stands for quay.io: answers everything with `status`; with nothing, if that is 0."""
+    """A stand-in for quay.io that responds to all requests with `status`, or not at all if that is 0."""
 
     def __init__(self, upstream: Scripted) -> None:
         self.url = upstream.url
@@ -48,7 +48,7 @@ def stub() -> Iterator[Stub]:
 
 @pytest.fixture(scope="module")
 def registry(stub: Stub, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Brokenreg]:
-    """One with default settings, but for the address of its default upstream."""
+    """A registry with default settings, except for the address of its default upstream."""
     with brokenreg(tmp_path_factory.mktemp("own") / "data", "--upstream", f"quay.io={stub.url}") as running:
         yield running
 
@@ -113,7 +113,7 @@ def test_first_pushes_without_a_network(
 
 @pytest.fixture(scope="module")
 def no_network(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Brokenreg]:
-    """One whose default upstream nothing can reach."""
+    """A registry whose default upstream cannot be reached."""
     options = ("--upstream", "quay.io=http://127.0.0.1:1")
     with brokenreg(tmp_path_factory.mktemp("alone") / "data", *options) as running:
         yield running

@@ -1,4 +1,4 @@
-"""The panel in a real terminal beside a Docker daemon: what a key sets up is applied to the next pull."""
+"""The panel in a real terminal with a Docker daemon: a rule that a key adds is applied to the next pull."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""podman and buildah push and pull, each with a store of its own."""
+"""podman and buildah push and pull, each with its own store."""
 
 from __future__ import annotations
 
@@ -158,7 +158,7 @@ def _two_images(registry: Brokenreg, repository: str, *, docker_form: bool) -> l
 def _check_list(
     registry: Brokenreg, repository: str, images: list[layouts.Image], reported: str, media_type: str
 ) -> None:
-    """The list is what the client says it is; it names the images as they were, and they are all there."""
+    """Check that the list has the reported digest, and that all of its images exist unchanged."""
     served = wire.manifest(registry, repository, "v1")
     assert (served.digest, served.media_type) == (reported, media_type)
     named = {entry["platform"]["architecture"]: entry["digest"] for entry in served.document["manifests"]}

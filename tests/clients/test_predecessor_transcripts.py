@@ -1,4 +1,4 @@
-"""What a real Docker daemon says to the predecessor's images, line by line."""
+"""The output of a real Docker daemon for the predecessor's images, line by line."""
 
 from __future__ import annotations
 

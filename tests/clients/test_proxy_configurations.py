@@ -1,6 +1,6 @@
-"""The client configurations of `deploy/clients/`, each as shipped but for the address, with its real client.
+"""The client configurations of `deploy/clients/` with real clients. Only the address is replaced.
 
-With them no image is renamed: `docker pull hello` goes through brokenreg.
+With them, images keep their names: `docker pull hello` goes through brokenreg.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ APP = layouts.image("proxy-app", layers=2, size=KIB)
 
 @dataclass(frozen=True)
 class World:
-    """A brokenreg between clients and two registries: docker.io has `library/hello`, quay.io `org/app`."""
+    """A brokenreg in front of two registries: docker.io has `library/hello`, and quay.io has `org/app`."""
 
     registry: Brokenreg
     mirror: str
@@ -39,7 +39,7 @@ class World:
     quay: Origin
 
     def place(self, shipped: str, folder: Path) -> Path:
-        """Put a shipped file there, with our addresses for those in it."""
+        """Copy a shipped file, with its addresses replaced by ours."""
         text = (_SHIPPED / shipped).read_text()
         assert "127.0.0.1:8080" in text or "127.0.0.1:8082" in text
         placed = folder / shipped
@@ -50,7 +50,7 @@ class World:
         return placed
 
     def rule(self, fault: dict[str, object], repository: str) -> None:
-        """Have a fault strike whatever is asked of a repository."""
+        """Add a rule for all requests to a repository."""
         rule = {"match": {"repository": repository}, "fault": fault}
         httpx.post(f"{self.registry.control}/v1/rules", json=rule).raise_for_status()
 
@@ -151,12 +151,12 @@ def test_buildkit(world: World, tmp_path: Path) -> None:
 
 
 def _with_registries(skopeo: Client, path: Path) -> Client:
-    """skopeo 1.9 does not look at CONTAINERS_REGISTRIES_CONF."""
+    """skopeo 1.9 does not read CONTAINERS_REGISTRIES_CONF."""
     return Client((*skopeo.words, f"--registries-conf={path}"), skopeo.env)
 
 
 def _get_whole(repository: str, top: Image | Index, **query: str) -> None:
-    """Get an image as clients do: its tag, all manifests by digest, all blobs, byte for byte."""
+    """Fetch an image like clients: its tag, all manifests by digest, and all blobs."""
     with httpx.Client(params=query, timeout=30) as http:
         head = http.head(f"{repository}/manifests/v1", headers={"accept": top.manifest.media_type})
         assert head.headers["docker-content-digest"] == top.digest

@@ -22,7 +22,7 @@ from tests.server import Brokenreg, brokenreg
 
 @dataclass(frozen=True)
 class Proxied:
-    """A brokenreg, and what is in the upstream that it knows as quay.io."""
+    """A brokenreg, and the content of its upstream quay.io."""
 
     registry: Brokenreg
     image: Image
@@ -74,7 +74,7 @@ def test_once_over_the_network_then_from_disk(
 def proxied(
     short_folder: Path, client_env: dict[str, str], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Callable[[str], Proxied]]:
-    """By kind of upstream: one with an image and an index in it, and a brokenreg before it."""
+    """For each kind of upstream: one with an image and an index, and a brokenreg as its proxy."""
     skopeo = Client(("skopeo",), client_env)
     image, index = layouts.image("proxy-image", layers=2, size=KIB), layouts.index("proxy-index")
     with ExitStack() as stack:
@@ -185,12 +185,12 @@ def test_offline(skopeo: Client, tmp_path: Path) -> None:
 
 
 def _pull(puller: Puller, running: Brokenreg, references: list[tuple[str, Image | Index]]) -> None:
-    """Pull all of them from quay.io, and forget them."""
+    """Pull all of them from quay.io, and delete them."""
     for reference, top in references:
         puller.pull(f"{running.host}/quay.io/{reference}", top)
     puller.forget()
 
 
 def _paths(repository: str, top: Image | Index) -> list[str]:
-    """Where the blobs are, each once."""
+    """Return the path of each blob once."""
     return [f"/v2/{repository}/blobs/{blob.digest}" for blob in top.blobs]

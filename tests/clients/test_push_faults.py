@@ -1,4 +1,4 @@
-"""What clients make of faults of uploads and lists: a push ends well, or with an error and nothing tagged."""
+"""How clients react to faults of uploads and lists: a push succeeds, or fails without a tag."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.server import Brokenreg
 
 
 def exchanges(registry: Brokenreg, wanted: str) -> list[dict[str, Any]]:
-    """What passed and matches this filter."""
+    """Return the exchanges that match this filter."""
     answer = httpx.get(f"{registry.control}/v1/exchanges", params={"filter": wanted, "limit": 1000})
     assert answer.status_code == 200, answer.text
     found: list[dict[str, Any]] = answer.json()

@@ -1,4 +1,4 @@
-"""skopeo copies into the registry and out again: every byte is as it was."""
+"""skopeo copies images to the registry and back without changing a byte."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _PLAIN = ("--src-tls-verify=false", "--dest-tls-verify=false")
 
 
 def _copy(skopeo: Client, tmp_path: Path, source: str, target: str, *more: str) -> str:
-    """Copy; the digest that skopeo reports."""
+    """Copy, and return the digest that skopeo reports."""
     digest_file = tmp_path / "digest"
     skopeo("copy", *_PLAIN, f"--digestfile={digest_file}", *more, source, target)
     return digest_file.read_text().strip()

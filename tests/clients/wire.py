@@ -1,4 +1,4 @@
-"""The registry's end, seen without any client in between: what it stores, byte for byte."""
+"""The content of the registry, read with plain requests instead of a client."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _ACCEPT = ", ".join([layouts.OCI_INDEX, layouts.OCI_MANIFEST, layouts.DOCKER_LIS
 
 @dataclass(frozen=True)
 class Served:
-    """A manifest as the registry serves it; its digest is checked already."""
+    """A manifest as the registry serves it, with a verified digest."""
 
     digest: str
     media_type: str
@@ -30,7 +30,7 @@ class Served:
 
 
 def manifest(registry: Brokenreg, repository: str, reference: str) -> Served:
-    """A manifest by GET, whose header must be its own digest, and HEAD must say the same."""
+    """Return a manifest by GET, after checking its digest header and that HEAD returns the same."""
     url = f"{registry.url}/v2/{repository}/manifests/{reference}"
     answer = httpx.get(url, headers={"Accept": _ACCEPT}, timeout=30)
     assert answer.status_code == 200, (url, answer.status_code, answer.text)
@@ -43,7 +43,7 @@ def manifest(registry: Brokenreg, repository: str, reference: str) -> Served:
 
 
 def everything(registry: Brokenreg, repository: str, reference: str) -> dict[str, bytes]:
-    """A manifest and all that it leads to, by digest, each checked against its bytes and its size."""
+    """Return a manifest and everything that it mentions, by digest, with verified digests and sizes."""
     found: dict[str, bytes] = {}
     top = manifest(registry, repository, reference)
     waiting = [top]
@@ -67,7 +67,7 @@ def everything(registry: Brokenreg, repository: str, reference: str) -> dict[str
 
 
 def put_manifest(registry: Brokenreg, repository: str, reference: str, blob: Blob) -> httpx.Response:
-    """Push one manifest as it is."""
+    """Push one manifest unchanged."""
     answer = httpx.put(
         f"{registry.url}/v2/{repository}/manifests/{reference}",
         content=blob.data,
@@ -80,7 +80,7 @@ def put_manifest(registry: Brokenreg, repository: str, reference: str, blob: Blo
 
 
 def put(registry: Brokenreg, repository: str, tag: str, top: Image | Index) -> None:
-    """Push an image or an index by plain requests, for a client to pull."""
+    """Push an image or an index with plain requests, so that a client can pull it."""
     with httpx.Client(base_url=registry.url, timeout=30) as http:
         for blob in top.blobs:
             opened = http.post(f"/v2/{repository}/blobs/uploads/")

@@ -1,4 +1,4 @@
-"""The panel in a terminal that is not there, and in one that is."""
+"""Fixtures for the panel, without a terminal and in a real one."""
 
 from __future__ import annotations
 
@@ -22,21 +22,21 @@ from brokenreg.tui.app import Panel
 
 @pytest.fixture(autouse=True)
 def still() -> Iterator[None]:
-    """UTC, colours, nothing that moves; whatever the terminal of whoever runs the tests."""
+    """Use UTC, colours and no animations, independently of the terminal that runs the tests."""
     with frozen():
         yield
 
 
 @pytest.fixture(autouse=True)
 def brisk(monkeypatch: pytest.MonkeyPatch) -> None:
-    """After each key, Textual waits until the process was idle for 20 ms; 10 ms are longer than a refresh."""
+    """Let Textual wait only 10 ms after each key instead of 20 ms, which is longer than a refresh."""
     monkeypatch.setattr(textual._wait, "SLEEP_GRANULARITY", 0.01)
     monkeypatch.setattr(textual._wait, "SLEEP_IDLE", 0.01 / 20)
 
 
 @pytest.fixture(scope="session", autouse=True)
 def parsed_once() -> Iterator[None]:
-    """Each panel parses the same style sheets again; here the rules are kept, a tenth of a test's time."""
+    """Parse the style sheets only once for all panels, which saves a tenth of a test's time."""
     kept: dict[tuple[object, ...], list[RuleSet]] = {}
     parse = Stylesheet._parse_rules
 
@@ -53,7 +53,7 @@ def parsed_once() -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def notices_stay(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A notice goes after some seconds, and on a busy machine before a test has looked."""
+    """Keep notices, which could disappear on a busy machine before a test reads them."""
     monkeypatch.setattr(Panel, "NOTIFICATION_TIMEOUT", 60.0)
 
 
@@ -70,7 +70,7 @@ def terminal() -> Iterator[Terminal]:
 
 @pytest.fixture
 def ready(terminal: Terminal, tmp_path: Path) -> dict[str, object]:
-    """A panel in the terminal, ready to be pulled from; its shell says `status=N` when it ends."""
+    """A panel in the terminal whose registry is ready. Its shell prints `status=N` at the end."""
     ready_file = tmp_path / "ready.json"
     command = [
         sys.executable, "-m", "brokenreg", "tui", "--listen", "127.0.0.1:0", "--control", "off",

@@ -1,4 +1,4 @@
-"""Exchanges for the tests of the panel: made by hand, at fixed times."""
+"""Exchanges for the tests of the panel, at fixed times."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ LAYER = "application/octet-stream"
 
 
 def digest(seed: str) -> str:
-    """A digest that begins with `seed`."""
+    """Return a digest that begins with `seed`."""
     return "sha256:" + seed + hashlib.sha256(seed.encode()).hexdigest()[len(seed) :]
 
 
@@ -40,7 +40,7 @@ def exchange(
     config: bool = False,
     query: str = "",
 ) -> Exchange:
-    """One in flight, `at` seconds after noon, in the log."""
+    """Add an exchange in flight to the log, `at` seconds after noon."""
     opened = Exchange(
         id=log.next_id(),
         method=method,
@@ -69,7 +69,7 @@ def answer(
     kind: str = MANIFEST,
     after: float = 0.002,
 ) -> None:
-    """The head of the answer, and `size` bytes of its body."""
+    """Add the head of the response, and `size` bytes of its body."""
     exchange.status = status
     exchange.response_headers = (("content-type", kind), ("content-length", str(size if of is None else of)))
     exchange.response_bytes = 0 if exchange.method == "HEAD" else size
@@ -85,7 +85,7 @@ def end(
     ended: Ended = Ended.COMPLETE,
     fault: str = "",
 ) -> None:
-    """The end of an exchange."""
+    """End an exchange."""
     exchange.ended = ended
     exchange.faults = (fault,) if fault else ()
     exchange.timeline.add(ExchangeEnded(), after)
@@ -94,7 +94,7 @@ def end(
 
 
 def passed(log: TrafficLog, path: str, *, at: float = 0.0, status: int = 200, size: int = 512) -> Exchange:
-    """One that has come and gone."""
+    """Add a complete exchange."""
     done = exchange(log, path, at=at)
     answer(log, done, status, size=size)
     end(log, done)
@@ -102,7 +102,7 @@ def passed(log: TrafficLog, path: str, *, at: float = 0.0, status: int = 200, si
 
 
 def small_pull(log: TrafficLog) -> None:
-    """A small pull with docker, one layer of it in flight; a 404; a fault; somebody who left."""
+    """Add a small pull with docker and a layer in flight, a 404, a fault, and a client that disconnected."""
     ping = exchange(log, "/v2/", at=1.0)
     answer(log, ping, 200, size=2, kind="application/json", after=0.0006)
     end(log, ping, after=0.0008)

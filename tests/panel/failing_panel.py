@@ -1,4 +1,4 @@
-"""`brokenreg`, but that the key for the theme is an error of the panel: to see how it ends in a terminal."""
+"""`brokenreg` with an error in the panel for the theme's key, to test how it ends in a terminal."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What nobody should send, in every field that a client has; and what a screen may show of it."""
+"""Hostile text for every field that clients can set, and checks of what a screen shows of it."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _JOINING = (range(0x1160, 0x1200), range(0xD7B0, 0xD800), range(0x1F1E6, 0x1F200
 
 
 def rows(app: App) -> list[str]:
-    """The screen, line by line, checked: each has its width, and nothing in it is more than a glyph."""
+    """Return the lines of the screen, after checking their widths and that all characters are harmless."""
     shown = [strip.text for strip in app.screen._compositor.render_strips()]
     for row in shown:
         assert sum(map(cells, row)) == app.size.width, repr(row)
@@ -35,7 +35,7 @@ def rows(app: App) -> list[str]:
 
 
 def cells(character: str) -> int:
-    """How many cells a terminal takes for it; what would not just stand there fails."""
+    """Return the number of cells in a terminal. Fail for characters that have other effects."""
     assert character.isprintable(), ascii(character)
     assert unicodedata.category(character)[0] != "M", ascii(character)
     assert unicodedata.bidirectional(character) not in ("R", "AL", "AN"), ascii(character)
@@ -45,7 +45,7 @@ def cells(character: str) -> int:
 
 
 def paths() -> Iterator[str]:
-    """Request targets in ASCII; what they stand for, once decoded, is anything."""
+    """Draw request targets in ASCII that decode to any text."""
     nasty = quote(HOSTILE, safe="")
     yield f"/v2/{nasty}/manifests/{nasty}"
     yield f"/v2/library/app/manifests/1.2?{nasty}={nasty}&ns={nasty}"
@@ -57,7 +57,7 @@ def paths() -> Iterator[str]:
 
 
 def manifest(blob: str) -> bytes:
-    """A manifest over one blob (its digest) whose every text is hostile, lone surrogates among them."""
+    """Return a manifest for one blob in which all texts are hostile, including lone surrogates."""
     odd = HOSTILE + "\ud800"
     layer = {"mediaType": odd, "digest": blob, "size": 5, "annotations": {odd: odd}, "urls": [odd]}
     document = {

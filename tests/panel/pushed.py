@@ -1,4 +1,4 @@
-"""Images pushed to a store without HTTP, as the registry stores them."""
+"""Pushes images to a store without HTTP, as the registry stores them."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Pusher:
         return digest
 
     async def document(self, document: Any, *tags: str, media_type: str = OCI_MANIFEST) -> Digest:
-        """A manifest or an index, whatever it says."""
+        """Store any manifest or index."""
         body = document if isinstance(document, bytes) else json.dumps(document).encode()
         facts = await asyncio.to_thread(manifest_facts, body)
         manifest = Manifest(Digest.of(body), media_type, len(body), facts)
@@ -41,7 +41,7 @@ class Pusher:
         return manifest.digest
 
     async def image(self, name: str, *tags: str, layers: int = 2, **more: Any) -> Digest:
-        """An image whose contents are made of `name`; `more` are further members of its manifest."""
+        """Store an image whose content depends on `name`. `more` are members of its manifest."""
         config = json.dumps({"architecture": "amd64", "os": "linux", "author": name}).encode()
         await self.blob(config)
         contents = [f"layer {number} of {name}".encode() * 100 for number in range(layers)]
@@ -57,7 +57,7 @@ class Pusher:
         return await self.document(document, *tags)
 
     async def index(self, platforms: dict[str, Digest], *tags: str) -> Digest:
-        """An index of images that were pushed, or were not, by os/architecture."""
+        """Store an index of images by os/architecture, whether or not these were pushed."""
         here = self.store.index.repositories[self.key].manifests
         manifests = [
             {

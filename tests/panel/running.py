@@ -1,4 +1,4 @@
-"""A registry as the panel is given it: the real parts, in a folder of their own, without listeners."""
+"""A registry for the panel: the real parts in their own folder, without listeners."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from brokenreg.traffic.log import TrafficLog
 
 @asynccontextmanager
 async def registry(log: TrafficLog) -> AsyncIterator[Runtime]:
-    """One that has seen `log`, says that it listens on 127.0.0.1:8080, and asks no upstream."""
+    """Return a registry with the exchanges of `log`, the address 127.0.0.1:8080 and no upstream."""
     with tempfile.TemporaryDirectory() as folder:
         settings = Settings(
             listen=["127.0.0.1:8080"], data=Path(folder), fabricate_limit="1GiB", offline=True

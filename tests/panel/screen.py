@@ -1,4 +1,4 @@
-"""What somebody in front of the panel sees."""
+"""Reads the screen of a panel as a user sees it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ USUAL = Preferences()
 
 
 class Clock:
-    """A clock that goes on when it is told to."""
+    """A clock that advances only when the test says so."""
 
     def __init__(self, now: float = NOW) -> None:
         self.now = now
@@ -34,7 +34,7 @@ async def shown(
     size: tuple[int, int] = (80, 24),
     preferences: Preferences = USUAL,
 ) -> AsyncIterator[tuple[Panel, Pilot[int]]]:
-    """A panel on a registry that has seen `log`, and its keyboard."""
+    """Yield a panel on a registry with the exchanges of `log`, and its keyboard."""
     async with registry(log) as runtime:
         panel = Panel(runtime, preferences, clock or Clock())
         async with panel.run_test(size=size, notifications=True) as pilot:
@@ -42,7 +42,7 @@ async def shown(
 
 
 def lines(app: App) -> list[str]:
-    """The screen, line by line, without trailing spaces."""
+    """Return the lines of the screen without trailing spaces."""
     return [strip.text.rstrip() for strip in app.screen._compositor.render_strips()]
 
 
@@ -51,7 +51,7 @@ def text(app: App) -> str:
 
 
 def line_with(app: App, words: str) -> str:
-    """The one line of the screen that has `words`."""
+    """Return the only line of the screen that contains `words`."""
     found = [line for line in lines(app) if words in line]
     assert len(found) == 1, text(app)
     return found[0]
@@ -64,13 +64,13 @@ def line_at_cursor(app: App) -> str:
 
 
 def said(app: App) -> str:
-    """What stands in the notices at the right."""
+    """Return the text of the notices."""
     parts = (line.rpartition("▌") for line in lines(app))
     return " ".join(" ".join(notice.split()) for before, mark, notice in parts if mark and before)
 
 
 async def look(pilot: Pilot, *keys: str) -> str:
-    """Press `keys`, let the panel look at the log, and see."""
+    """Press `keys`, let the panel read the log, and return the screen."""
     await pilot.press(*keys)
     pilot.app.tick()
     await pilot.pause()
@@ -79,7 +79,7 @@ async def look(pilot: Pilot, *keys: str) -> str:
 
 
 async def settled(pilot: Pilot[int], *keys: str) -> str:
-    """Press keys, let everything that works in the background end, and see."""
+    """Press keys, wait for all background work, and return the screen."""
     await look(pilot, *keys)
     await pilot.app.workers.wait_for_complete()
     await look(pilot)

@@ -1,4 +1,4 @@
-"""A registry that serves in the loop of the test, a panel on it, and a client that reads from a socket."""
+"""A registry that serves in the event loop of the test, with a panel, and a client on a socket."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ PATIENCE = 10.0
 
 
 class Client:
-    """One connection to a registry, by hand."""
+    """One connection to a registry on a socket."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.reader = reader
@@ -45,12 +45,12 @@ class Client:
         return int(first.split()[1]), dict(line.lower().split(": ", 1) for line in lines)
 
     async def body(self, size: int) -> bytes:
-        """So many bytes of the body."""
+        """Read that many bytes of the body."""
         async with asyncio.timeout(PATIENCE):
             return await self.reader.readexactly(size)
 
     async def has_more(self) -> bool:
-        """Whether anything comes within 50 ms."""
+        """Return whether bytes arrive within 50 ms."""
         try:
             async with asyncio.timeout(0.05):
                 return bool(await self.reader.read(1))
@@ -59,7 +59,7 @@ class Client:
 
 
 class Serving:
-    """A panel on a registry that serves."""
+    """A registry that serves, and a panel on it."""
 
     def __init__(self, runtime: Runtime, panel: Panel, pilot: Pilot[int], clients: list[Client]) -> None:
         self.runtime = runtime
@@ -77,7 +77,7 @@ class Serving:
         return client
 
     async def layer(self, size: int) -> tuple[str, str]:
-        """Path and digest of the layer of a fabricated image that has one of about `size` bytes."""
+        """Return the path and digest of the layer of a fabricated image, which has about `size` bytes."""
         client = await self.client()
         await client.ask(f"/v2/broken/random/manifests/layers-1_size-{size}")
         _, headers = await client.head()

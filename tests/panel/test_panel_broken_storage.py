@@ -1,4 +1,4 @@
-"""A disk without room and an index that cannot be read end no panel: each change says what became of it."""
+"""A full disk or an unreadable index does not end the panel: each change reports its result."""
 
 from __future__ import annotations
 

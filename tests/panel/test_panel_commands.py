@@ -1,4 +1,4 @@
-"""The table of commands: what it says is what there is, everywhere it is shown."""
+"""The table of commands agrees with the bindings, and with all places that show it."""
 
 from __future__ import annotations
 

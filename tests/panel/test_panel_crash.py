@@ -1,4 +1,4 @@
-"""An error of the panel's own, in a real terminal: one line, status 1, and whoever is held gets the rest."""
+"""An error in the panel in a real terminal: one line, status 1, and held responses are resumed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One exchange in full, and nothing that a client sends can spoil the screen."""
+"""The detail of one exchange, whose content cannot damage the screen."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An image that is being fabricated: the row, the detail and the pane in flight say how far it is."""
+"""An image that is being fabricated: the row, the detail and the pane in flight show its progress."""
 
 from __future__ import annotations
 

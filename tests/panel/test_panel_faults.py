@@ -1,4 +1,4 @@
-"""Faults by keys: rules and their forms, overrides, the next one like this, all off, scenario files."""
+"""Faults with keys: rules and their forms, overrides, rules from exchanges, disabling all, scenario files."""
 
 from __future__ import annotations
 

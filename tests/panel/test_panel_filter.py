@@ -1,4 +1,4 @@
-"""The filter over the list of exchanges: written, completed, judged, switched off and on."""
+"""The filter of the list of exchanges: input, completion, errors, and switching it off and on."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The header: nobody overlooks what is held or armed."""
+"""The header shows what is held and which rules are active."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Holding by keys: what a client that reads from a socket then gets, and what the screen says."""
+"""Holding with keys: what a client on a socket then receives, and what the screen shows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whatever clients send, in every field that they have: the panel shows it, and obeys nothing of it."""
+"""Hostile input in every field that clients can set: the panel shows it and never interprets it."""
 
 from __future__ import annotations
 

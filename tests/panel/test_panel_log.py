@@ -1,4 +1,4 @@
-"""The Log tab: what the server says of itself, and nothing of it on the screen otherwise."""
+"""The Log tab: it shows the server's log lines, which never appear elsewhere on the screen."""
 
 from __future__ import annotations
 

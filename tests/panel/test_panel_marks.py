@@ -1,4 +1,4 @@
-"""Marks: they stay with their exchanges, whatever list is shown, until these are gone."""
+"""Marks stay with their exchanges in every list, until these are removed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The panes of the detail: which body was kept, and which rule was applied, or why none was."""
+"""The panes of the detail: the recorded body, and which rule was applied or why none was."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is routine, and that it can be hidden: never what failed, was held or had a fault applied."""
+"""Hiding routine exchanges: those that failed, were held or had a fault applied are never routine."""
 
 from __future__ import annotations
 

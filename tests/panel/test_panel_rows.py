@@ -1,4 +1,4 @@
-"""Which row stands in which line, whatever comes, ends, is trimmed, filtered and collapsed."""
+"""The order of rows when exchanges arrive, end, are trimmed, filtered or collapsed."""
 
 from __future__ import annotations
 

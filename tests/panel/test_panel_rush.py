@@ -1,4 +1,4 @@
-"""Much at once: keys show at once, following is kept, and what is taken in by slices moves nobody."""
+"""Many exchanges at the same time: keys are handled immediately, and the cursor stays where it is."""
 
 from __future__ import annotations
 

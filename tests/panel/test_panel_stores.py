@@ -1,4 +1,4 @@
-"""Big stores in the panel: nothing that is done to 10,000 blobs by keys holds the loop."""
+"""Large stores in the panel: no action on 10,000 blobs blocks the event loop."""
 
 from __future__ import annotations
 

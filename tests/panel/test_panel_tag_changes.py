@@ -1,4 +1,4 @@
-"""The Tags tab: pull commands, tags given and deleted, each after asking."""
+"""The Tags tab: pull commands, and adding and deleting tags after a confirmation."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Text made safe to show: what a terminal would do with it, told by tables that are not ours."""
+"""Text that is safe to show, checked with independent tables of what terminals do with it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The live table: rows come, change and go, and the cursor stays with its exchange."""
+"""The live table: rows are added, changed and removed, and the cursor stays on its exchange."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The comparison of pictures: what can be seen differs, or nothing does."""
+"""The comparison of pictures reports exactly the visible differences."""
 
 from __future__ import annotations
 

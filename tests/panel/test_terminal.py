@@ -1,4 +1,4 @@
-"""The panel in a real terminal: a real pull appears in it, and it leaves the terminal as it was."""
+"""The panel in a real terminal: it shows a real pull, and restores the terminal at the end."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A walk through the panel in a real terminal, beside a real client: hold, step, release, cut, override."""
+"""A walk through the panel in a real terminal with a real client: hold, step, resume, cut, override."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A real terminal: tmux, of its own."""
+"""A real terminal: a separate tmux."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.server import clean_environment
 
 
 class Terminal:
-    """A tmux of its own, 100 columns by 30 lines, with one shell in it."""
+    """A separate tmux of 100 columns by 30 lines with a shell."""
 
     def __init__(self) -> None:
         self._socket = f"brokenreg-{uuid.uuid4().hex[:12]}"
@@ -31,7 +31,7 @@ class Terminal:
         return self.tmux("capture-pane", "-p")
 
     def wait_for(self, text: str, lines: int = 1) -> str:
-        """Wait until that many lines of the screen match `text` (an expression); it has 20 s."""
+        """Wait until that many lines of the screen match the regular expression `text`, for at most 20 s."""
         deadline = time.monotonic() + 20
         while len(re.findall(f"(?m)^.*{text}.*$", screen := self.screen())) < lines:
             assert time.monotonic() < deadline, f"no {text!r} in {lines} lines of the screen:\n{screen}"
