@@ -1,3 +1,3 @@
-"""A container-image registry that is correct until you break it, and then breaks exactly as told."""
+"""A container-image registry that works until you break it, and then fails exactly as you specify."""
 
 __version__ = "0.1.0"

@@ -1,4 +1,4 @@
-"""`python -m brokenreg`."""
+"""Runs the command line with `python -m brokenreg`."""
 
 from brokenreg.cli.main import main
 

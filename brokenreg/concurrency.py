@@ -1,9 +1,9 @@
-"""Tasks, threads and turns of the event loop: what several layers need of concurrency.
+"""Concurrency tools that several layers need: tasks, threads, and sharing the event loop.
 
 - One caller at a time: `first_of`, `shielded`, `background`, `cancel`.
-- Many callers: `SingleFlight` runs equal work once for all of them.
+- Many callers: `SingleFlight` runs the same work once for all of them.
 - Threads: `ThreadPool` for one kind of blocking work, `in_own_thread` for work that cannot be stopped.
-- Long work: `paced` on the event loop, `paced_thread` in a thread beside it.
+- Long work: `paced` on the event loop, `paced_thread` in a thread.
 """
 
 from __future__ import annotations
@@ -33,18 +33,18 @@ Item = TypeVar("Item")
 Parameters = ParamSpec("Parameters")
 
 _TURN = 0.005
-"""Seconds of work on the event loop before other tasks get a turn."""
+"""Seconds of work on the event loop before other tasks may run."""
 
 _THREAD_TURN = 0.002
-"""Seconds of Python code in a thread before it pauses: the event loop would wait 5 ms for the interpreter."""
+"""Seconds of Python code in a thread before it pauses. Otherwise, the event loop would wait up to 5 ms."""
 
 _THREAD_PAUSE = 0.0002
 
 
 async def cancel(*tasks: asyncio.Future[Any]) -> None:
-    """Cancel tasks and return once they have ended, even if the caller is cancelled meanwhile.
+    """Cancel tasks and return once they have ended, even if the caller is cancelled in the meantime.
 
-    Their results are dropped. asyncio logs the exception of a task that fails instead of being cancelled.
+    Results are dropped. If a task fails instead, asyncio logs its exception.
     """
     for task in tasks:
         task.cancel()
@@ -52,9 +52,9 @@ async def cancel(*tasks: asyncio.Future[Any]) -> None:
 
 
 async def first_of(*work: Awaitable[Result]) -> Result:
-    """Return the result of whichever ends first, or raise its exception; cancel the others and wait for them.
+    """Return the result of whatever ends first, or raise its exception. Cancel the rest and wait for it.
 
-    If several have ended, the first in the order of arguments counts.
+    If several have ended, the first argument among them counts.
     """
     running = [asyncio.ensure_future(each) for each in work]
     try:
@@ -65,23 +65,23 @@ async def first_of(*work: Awaitable[Result]) -> Result:
 
 
 async def shielded(work: Awaitable[Result], stop: Callable[[], None] | None = None) -> Result:
-    """Wait until `work` has ended, even if the caller is cancelled; the cancellation is raised after that.
+    """Wait until `work` has ended, even if the caller is cancelled. Raise the cancellation afterwards.
 
-    `stop` is called when the caller is cancelled, to make the work end early.
+    `stop` is called when the caller is cancelled, to end the work early.
     """
     running = asyncio.ensure_future(work)
     try:
         await _until_ended((running,), stop)
     except asyncio.CancelledError:
         if not running.cancelled():
-            running.exception()  # retrieve it, so that asyncio does not log it
+            running.exception()  # retrieve the exception, so that asyncio does not log it
         raise
     return running.result()
 
 
 @contextlib.asynccontextmanager
 async def background(*work: Coroutine[Any, Any, object]) -> AsyncIterator[None]:
-    """Run tasks beside the block; leaving the block cancels them and waits for their end."""
+    """Run tasks during the block. Leaving the block cancels them and waits until they have ended."""
     tasks = [asyncio.create_task(each) for each in work]
     try:
         yield
@@ -90,7 +90,7 @@ async def background(*work: Coroutine[Any, Any, object]) -> AsyncIterator[None]:
 
 
 async def _until_ended(tasks: Sequence[asyncio.Future[Any]], stop: Callable[[], None] | None = None) -> None:
-    """Wait until tasks have ended, even if the caller is cancelled; raise the cancellation after that."""
+    """Wait until tasks have ended, even if the caller is cancelled. Raise the cancellation afterwards."""
     cancelled: asyncio.CancelledError | None = None
     while pending := [task for task in tasks if not task.done()]:
         try:
@@ -107,17 +107,17 @@ async def _until_ended(tasks: Sequence[asyncio.Future[Any]], stop: Callable[[], 
 class _Flight(Generic[Result]):
     task: asyncio.Future[Result]
     waiting: int = 0
-    """Number of callers that wait for it."""
+    """The number of callers that wait for the result."""
     end: asyncio.TimerHandle | None = None
-    """The timer that ends it while no caller waits."""
+    """The timer that ends the work if no caller waits."""
 
 
 class SingleFlight(Generic[Key, Result]):
     """Runs work once for all callers that want the same key at the same time.
 
-    If its callers are cancelled, the work continues: without any caller for `linger` seconds, or to its end
-    if that is None. Callers whose work was ended by somebody else get the exception `ended()`. Belongs to
-    one event loop; `close` when done.
+    If its callers are cancelled, the work continues for `linger` seconds without a caller, or until its end
+    if `linger` is None. If the work is ended by `cancel` or `close`, its callers get the exception `ended()`.
+    An instance belongs to one event loop; `close` it when done.
     """
 
     def __init__(self, ended: Callable[[], Exception], linger: float | None = None) -> None:
@@ -128,11 +128,11 @@ class SingleFlight(Generic[Key, Result]):
         self._is_closed = False
 
     def __len__(self) -> int:
-        """Return how much work is under way, with and without callers."""
+        """Return the number of keys with work in progress, with or without callers."""
         return len(self._tasks)
 
     def is_under_way(self, key: Key) -> bool:
-        """Return whether `join` would wait for work that somebody else has started."""
+        """Return whether work for that key is in progress, so that `join` would wait for it."""
         return key in self._flights
 
     def waiting(self, key: Key) -> int:
@@ -141,9 +141,9 @@ class SingleFlight(Generic[Key, Result]):
         return 0 if flight is None else flight.waiting
 
     async def join(self, key: Key, start: Callable[[], Awaitable[Result]]) -> Result:
-        """Return the result for that key, or raise its exception. If nothing is under way, `start` the work.
+        """Return the result for a key, or raise its exception. `start` the work unless it is in progress.
 
-        What `start` itself raises is raised, and nothing is under way then.
+        If `start` itself raises an exception, it is raised here, and no work is in progress.
         """
         if self._is_closed:
             raise self._ended()
@@ -164,7 +164,7 @@ class SingleFlight(Generic[Key, Result]):
         return flight.task.result()
 
     def cancel(self, key: Key) -> None:
-        """End the work for that key. The next caller starts it anew."""
+        """End the work for a key. The next caller starts it again."""
         flight = self._flights.get(key)
         if flight is not None:
             self._end(key, flight)
@@ -186,7 +186,7 @@ class SingleFlight(Generic[Key, Result]):
         flight.task.cancel()
 
     def _forget(self, key: Key, flight: _Flight[Result]) -> None:
-        """Let the next caller start anew."""
+        """Let the next caller start the work again."""
         if self._flights.get(key) is flight:
             del self._flights[key]
         if flight.end is not None:
@@ -196,11 +196,11 @@ class SingleFlight(Generic[Key, Result]):
         self._tasks.discard(task)
         self._forget(key, flight)
         if not task.cancelled():
-            task.exception()  # retrieve it, so that asyncio does not log it if no caller waits
+            task.exception()  # retrieve the exception, so that asyncio does not log it if no caller waits
 
 
 class ThreadPool(ThreadPoolExecutor):
-    """Threads for one kind of blocking work, so that it does not wait behind other kinds."""
+    """Threads for one kind of blocking work, so that it does not have to wait for other kinds."""
 
     def __init__(self, name: str, size: int) -> None:
         super().__init__(size, thread_name_prefix=f"brokenreg-{name}")
@@ -208,12 +208,12 @@ class ThreadPool(ThreadPoolExecutor):
     def run(
         self, work: Callable[Parameters, Result], *args: Parameters.args, **kwargs: Parameters.kwargs
     ) -> asyncio.Future[Result]:
-        """Run `work` in a thread. If the future is cancelled, work that has begun continues."""
+        """Run `work` in a thread. If the future is cancelled, work that has already started continues."""
         return asyncio.get_running_loop().run_in_executor(self, partial(work, *args, **kwargs))
 
 
 def in_own_thread(work: Callable[[], Result], name: str) -> asyncio.Future[Result]:
-    """Run `work` in a new daemon thread: it delays no other work, and the process ends without it.
+    """Run `work` in a new daemon thread, which delays neither other work nor the end of the process.
 
     If the future is cancelled, the thread continues.
     """
@@ -227,7 +227,7 @@ def in_own_thread(work: Callable[[], Result], name: str) -> asyncio.Future[Resul
     def run() -> None:
         try:
             outcome = partial(future.set_result, work())
-        except Exception as error:  # noqa: BLE001 - raised to the caller, who would wait forever otherwise
+        except Exception as error:  # noqa: BLE001 - passed to the caller, which would otherwise wait forever
             outcome = partial(future.set_exception, error)
         with contextlib.suppress(RuntimeError):  # raised if the loop is closed
             loop.call_soon_threadsafe(settle, outcome)
@@ -239,7 +239,7 @@ def in_own_thread(work: Callable[[], Result], name: str) -> asyncio.Future[Resul
 async def paced(items: Iterable[Item], check_every: int = 1) -> AsyncIterator[Item]:
     """Yield items, and let other tasks run every few milliseconds.
 
-    The time that the caller spends on an item counts. The clock is read after every `check_every` items.
+    The time that the caller spends on items is included. The clock is read after every `check_every` items.
     """
     until = time.perf_counter() + _TURN
     for number, item in enumerate(items):
@@ -250,7 +250,7 @@ async def paced(items: Iterable[Item], check_every: int = 1) -> AsyncIterator[It
 
 
 def paced_thread(items: Iterable[Item]) -> Iterator[Item]:
-    """Yield items in a thread, and pause every few milliseconds, so that the event loop runs."""
+    """Yield items in a thread, and pause every few milliseconds, so that the event loop can run."""
     until = time.perf_counter() + _THREAD_TURN
     for item in items:
         yield item

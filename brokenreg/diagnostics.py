@@ -1,4 +1,4 @@
-"""The newest lines of the server's own log, for the panel."""
+"""Keeps the newest lines of the server's own log for the panel, and limits repetitions."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ _LONGEST = 16 * 1024
 """Maximum number of characters of one record, including its traceback."""
 
 _WINDOW = 60.0
-"""Seconds in which a number of records of one kind pass."""
+"""Length, in seconds, of the window in which a limited number of records of one kind pass."""
 
 _ALIKE = 20
 _TRACEBACKS = 3
 """Records of one kind that pass: without and with a traceback."""
 
 _KINDS = 1_000
-"""Maximum number of kinds that are remembered. There are as many as places in the code that log."""
+"""Maximum number of kinds that are remembered. There is one for each place in the code that logs."""
 
 
 @dataclass(frozen=True, slots=True)
 class LogLine:
-    """One record: `created` is seconds since the epoch, `level` one of `logging`'s; `text` may have lines."""
+    """A log record. `created` is in seconds since the epoch, and `text` may have several lines."""
 
     created: float
     level: int
@@ -45,14 +45,14 @@ class RedactingFormatter(logging.Formatter):
 
 
 class Diagnostics(logging.Handler):
-    """Keeps the newest records. Any thread may log; readers that repaint compare `version`."""
+    """Keeps the newest records. Any thread may log. A changed `version` means that there are new ones."""
 
     def __init__(self, capacity: int = CAPACITY) -> None:
         super().__init__(logging.INFO)
         self.setFormatter(RedactingFormatter("%(message)s"))
         self._lines: deque[LogLine] = deque(maxlen=capacity)
         self.version = 0
-        """Grows with every record."""
+        """A number that grows with every record."""
 
     def lines(self) -> tuple[LogLine, ...]:
         """Return the records, oldest first."""
@@ -63,10 +63,10 @@ class Diagnostics(logging.Handler):
             self.release()
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Keep a record. `logging` calls this with the lock held."""
+        """Store a record. `logging` calls this with the lock held."""
         try:
             text = self.format(record)
-        except Exception:  # noqa: BLE001 - as of every handler: whoever logs must not fail
+        except Exception:  # noqa: BLE001 - logging must never fail in the code that logs
             text = f"a record of {record.name} cannot be formatted"
         self._lines.append(LogLine(record.created, record.levelno, text[:_LONGEST]))
         self.version += 1
@@ -74,17 +74,17 @@ class Diagnostics(logging.Handler):
 
 @dataclass(slots=True)
 class _Kind:
-    """How many records of a kind there were since `began`, in seconds of the monotonic clock."""
+    """The number of records of one kind since `began` (in seconds of the monotonic clock)."""
 
     began: float
     count: int = 0
 
 
 class RepetitionFilter(logging.Filter):
-    """Omits warnings and errors that repeat: what clients can cause must not fill a disk, or hide the rest.
+    """Omits repeated warnings and errors, so that clients cannot fill a disk or hide other messages.
 
-    Records are of one kind if they are logged with the same message (before its values are inserted), or if
-    their exception has the same type and was raised at the same place. One filter serves several handlers.
+    Records are of the same kind if they have the same message (before values are inserted), or if their
+    exceptions have the same type and were raised at the same place. One filter serves several handlers.
     """
 
     def __init__(self) -> None:
@@ -93,10 +93,10 @@ class RepetitionFilter(logging.Filter):
         self._lock = threading.Lock()
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Return whether the record passes. The last that does says that further ones are omitted."""
+        """Return whether the record passes. The last one that passes says that further ones are omitted."""
         if record.levelno < logging.WARNING:
             return True
-        facts = record.__dict__  # all handlers get the same record: it counts once
+        facts = record.__dict__  # several handlers get the same record, which counts only once
         if "is_omitted" not in facts:
             facts["is_omitted"] = self._is_omitted(record)
         return not facts["is_omitted"]
@@ -112,7 +112,7 @@ class RepetitionFilter(logging.Filter):
         return count > most
 
     def _counted(self, key: tuple[object, ...], most: int) -> tuple[int, int]:
-        """Count a record. Return its number in the window, and how many were omitted in the one before."""
+        """Count a record. Return its number in the window, and how many were omitted in the previous one."""
         now = time.monotonic()
         with self._lock:
             if key not in self._kinds and len(self._kinds) >= _KINDS:
@@ -128,7 +128,7 @@ class RepetitionFilter(logging.Filter):
 
 def _kind_of(record: logging.LogRecord, error: BaseException | None) -> tuple[object, ...]:
     if error is None:
-        # asyncio's messages have values in them, from the second line on.
+        # Messages of asyncio contain values from the second line on.
         return record.name, str(record.msg).partition("\n")[0]
     place: TracebackType | None = error.__traceback__
     while place is not None and place.tb_next is not None:

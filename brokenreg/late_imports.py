@@ -1,6 +1,6 @@
-"""Objects whose libraries are imported after the start, by a thread: the event loop is not blocked.
+"""Objects whose libraries are imported after the start, in a thread that does not block the event loop.
 
-Libraries take most of the time of a start, and the first requests need few of them.
+Imports take most of the time of a start, and the first requests need few libraries.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from brokenreg.concurrency import ThreadPool
 Made = TypeVar("Made")
 
 _THREAD = ThreadPool("imports", 1)
-"""One thread: the locks of the import system would stop others anyway."""
+"""A single thread, because the locks of the import system would stop others anyway."""
 
 
 class Late(Generic[Made]):
-    """An object that is made once, by a function that imports what it needs: when `begin` or `get` is called.
+    """An object that is created once, when `begin` or `get` is called, by a function that imports libraries.
 
-    If making it fails, `get` raises that.
+    If the function fails, `get` raises its exception.
     """
 
     def __init__(self, make: Callable[[], Made]) -> None:
@@ -29,20 +29,20 @@ class Late(Generic[Made]):
         self._future: Future[Made] | None = None
 
     def begin(self) -> Future[Made]:
-        """Begin to make the object in the thread, after those that were begun before."""
+        """Start to create the object in the thread, after those that were started before."""
         if self._future is None:
             self._future = _THREAD.submit(self._make)
         return self._future
 
     @property
     def has_begun(self) -> bool:
-        """Return whether the object is made, or being made."""
+        """Return whether the object has been created, or is being created."""
         return self._future is not None
 
     async def get(self) -> Made:
-        """Return the object, and wait for it if it is not made yet."""
+        """Return the object, waiting until it is created."""
         future = self.begin()
         if future.done():
             return future.result()
-        # Shielded: a client that disconnects must not cancel it for others.
+        # Shielded, because a client that disconnects must not cancel the creation for others.
         return await asyncio.shield(asyncio.wrap_future(future))

@@ -1,7 +1,7 @@
-"""Replaces secrets in text: names that announce one, values that look like one, user information in URLs.
+"""Replaces secrets in text: values of secret names, values that look secret, and user information in URLs.
 
-A name is split at separators and in camelCase, and its words decide: `X-Auth-Token` and `AWSAccessKeyId`
-announce a secret, `X-Registry-Supports-Signatures` and `token_type` do not.
+A name is split into words at separators and in camelCase, and the words decide: `X-Auth-Token` and
+`AWSAccessKeyId` are names of secrets, `X-Registry-Supports-Signatures` and `token_type` are not.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from urllib.parse import unquote_plus
 REDACTED = "***"
 
 SCHEMES = {"basic": "Basic", "bearer": "Bearer", "digest": "Digest", "negotiate": "Negotiate", "ntlm": "NTLM"}
-"""Authentication schemes (RFC 9110, section 11.1): in lower case, and in their usual form."""
+"""Authentication schemes (RFC 9110, section 11.1), in lower case and in their usual spelling."""
 
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
 
@@ -25,12 +25,12 @@ _KEY = (
 _SECRET_WORD = re.compile(
     r"key|pass|pwd?|sig|hmac|o?auth|t?otp|mfa|pin|sid|sas|psk|creds?|bearer|verifier|assertion|macaroons?|[cx]srf"
     r"|pass(?:code|key)|pincode|authz|saml(?:request|response)?|(?:admin|db|login|my|root|user)pass"
-    # People write some words together: authtoken, sessionid, phpsessid.
+    # Some words are often written together: authtoken, sessionid, phpsessid.
     rf"|.*(?:token|signature|passphrase|cookies?|jwt|auth|authorization|authentication|session|sess(?:ion)?id|{_KEY})"
     rf"|.*(?:passw(?:or)?d|secret|credential)s?"
     rf"|.*(?:passw(?:or)?d|secret|credential|{_KEY}|token|session)(?:id|hash|key|value|data)"
 )
-"""A word that announces a secret, in lower case."""
+"""A word in lower case that marks a name as that of a secret."""
 
 _SECRET_NAMES = frozenset(
     {
@@ -39,7 +39,7 @@ _SECRET_NAMES = frozenset(
         "x-jfrog-art-api", "x-art-api", "x-registry-config",
     }
 )  # fmt: skip
-"""Names of secrets that their words do not reveal."""
+"""Names of secrets that cannot be recognised by their words."""
 
 _DESCRIBES = frozenset(
     {
@@ -49,7 +49,7 @@ _DESCRIBES = frozenset(
         "supported", "timeout", "ttl", "type", "types", "uri", "url", "version",
     }
 )  # fmt: skip
-"""Last words of names that describe a secret but do not announce one: `token_type`, `expires_in`."""
+"""Last words of names that describe a secret without containing it: `token_type`, `expires_in`."""
 
 _PUBLIC_NAMES = frozenset(
     {
@@ -75,15 +75,15 @@ _SHORTEST_OPAQUE = 8
 _FLAG = re.compile(r"true|false|yes|no|on|off", re.IGNORECASE)
 _DIGEST = re.compile(r"[a-z0-9+._-]+:[0-9a-f]{32,}")
 _LEGIBLE = re.compile(r"[0-9]+Z?|[A-Z]?[a-z]{0,20}[0-9]{0,3}|[A-Z]{0,20}[0-9]{0,3}|[0-9]{2,8}T[0-9]{2,6}Z?")
-"""A part of a readable value, between punctuation: a word, a number or a time."""
+"""A part of a readable value between punctuation: a word, a number or a time."""
 
 _PUNCTUATION = re.compile(r"[^A-Za-z0-9]+")
 
 _MAY_BE_KNOWN = re.compile("eyJ|_|gl|AKI|ASI|AIz|ya29|AKC|ATA|hv|cmVm|pypi-|xox|sha256~|PRIVATE")
-"""A fragment that every known form contains, as a quick check."""
+"""A quick check: every known form contains one of these fragments."""
 
 _KNOWN_FORMS = re.compile(
-    r"eyJ[\w-]{6,}+(?:\.[\w-]*+)*+"  # `{"` in base64: a JWT, if a full stop follows
+    r"eyJ[\w-]{6,}+(?:\.[\w-]*+)*+"  # `{"` in base64, which is a JWT if a full stop follows
     r"|(?<![A-Za-z0-9])(?:"
     r"gh[opsru]_[A-Za-z0-9]{10,}+|github_pat_\w{20,}+|gl(?:pat|dt|rt|ptt|ft|imt|agent|oas|cbt|soat|ffct|wt)-[\w.-]{16,}+"
     r"|dckr_[op]at_[\w-]{10,}+|npm_[A-Za-z0-9]{30,}+|pypi-AgE[\w-]{20,}+|hf_[A-Za-z0-9]{20,}+|sk_live_\w{10,}+"
@@ -93,20 +93,20 @@ _KNOWN_FORMS = re.compile(
     r")"
     r"|-----BEGIN [A-Z ]{0,30}PRIVATE KEY-----[^-]*+"
 )
-"""Tokens that can be recognised anywhere in a text."""
+"""The forms of tokens that can be recognised anywhere in a text."""
 
 _SCHEME = re.compile(
     rf"(?<![\w-])({'|'.join(SCHEMES)})((?:[ \t+]|%20)++)(?!sha[0-9]+:)([\w.~+/-]{{6,}}+=*+)(?!\s*[=\"\w])",
     re.IGNORECASE,
 )
 _MAY_HAVE_SCHEME = re.compile(rf"(?:{'|'.join(SCHEMES)})(?:[ \t+]|%20)")
-"""Matched in lower-case text, as a quick check."""
+"""A quick check on the text in lower case."""
 
 _LIKE_CREDENTIALS = re.compile(r".*(?:[0-9=+/~]|.[A-Z])", re.DOTALL)
-"""Credentials, as opposed to a word: `Basic authentication`."""
+"""Credentials after a scheme, as opposed to a word (`Basic authentication`)."""
 
 _USER_INFORMATION = re.compile(r"(?<=//)(?:[^\s/?#@\"'<>]++@)++(?!sha[0-9]+:)")
-"""Extends to the last `@`, because a password can contain `@`."""
+"""User information in a URL. It extends to the last `@`, because a password can contain `@`."""
 
 _BARE_USER_INFORMATION = re.compile(
     r"(?<![\w.~%+-])[\w.~%+-]++:(?:[^\s/@:\"'<>]++@)++(?!sha[0-9]+:)(?=[\w\[])"
@@ -116,7 +116,7 @@ _PARAMETER_REST = re.compile(r"[^\s&#\"'<>]*+")
 _PAIR = re.compile(r"""(?<![\w.-])([\w.-]++)(\\?["']?\s*+[=:]\s*+)""")
 _QUOTES = r"""(?:\\"(?:[^"\\]|\\[^"])*+(?:\\?"|\Z)|"(?:[^"\\]|\\.)*+(?:"|\Z)|'[^']*+(?:'|\Z))"""
 _QUOTED = re.compile(rf"{_QUOTES}|\[\s*+(?:{_QUOTES}[\s,]*+)++\]?", re.DOTALL)
-"""A string, or a list of strings."""
+"""A quoted string, or a list of quoted strings."""
 
 _CREDENTIALS = re.compile(r"[A-Za-z][\w-]*+[ \t]++[^\s&,;\"'<>{}\[\]]++")
 """The value of an Authorization header with any scheme."""
@@ -125,7 +125,7 @@ _BARE = re.compile(rf"(?:(?:{'|'.join(SCHEMES)})\s++)?[^\s&,;\"'<>{{}}\[\]]++", 
 
 
 def announces_secret(name: str) -> bool:
-    """True if the name of a header, parameter or field says that its value is a secret."""
+    """Return whether the name of a header, parameter or field says that its value is a secret."""
     return _announces(name) if len(name) <= _LONGEST_CACHED else _announces.__wrapped__(name)
 
 
@@ -144,9 +144,9 @@ def is_flag(value: str) -> bool:
 
 
 def redact_parameter(parameter: str) -> str:
-    """Return one `name=value` of a query or a form, its value replaced if it is or may be a secret.
+    """Return a `name=value` of a query or form; the value is replaced if it is or may be a secret.
 
-    If the name is unknown, the value is shown only if people can read it: words, numbers, times, digests.
+    If the name is unknown, only readable values are shown: words, numbers, times and digests.
     """
     name, equals, value = parameter.partition("=")
     if not equals:
@@ -158,13 +158,13 @@ def redact_parameter(parameter: str) -> str:
 
 
 def redact_forms(text: str) -> str:
-    """Replace secrets by form: JWTs, known tokens, Basic, Bearer, user information, signed URLs."""
+    """Replace secrets with a known form: JWTs, tokens, Basic, Bearer, user information, signed URLs."""
     text = _redact_values(text)
     return _replace_values(text, _PARAMETER, _parameter_value) if "=" in text else text
 
 
 def redact_text(text: str) -> str:
-    """Replace secrets as `redact_forms` does, and values with the name of a secret: `"token": "..."`."""
+    """Replace secrets as `redact_forms` does, and values after the name of a secret (`"token": "..."`)."""
     text = redact_forms(text)
     return _replace_values(text, _PAIR, _pair_value) if "=" in text or ":" in text else text
 
@@ -180,7 +180,7 @@ def _redact_values(text: str) -> str:
 
 
 def _replace_values(text: str, pattern: re.Pattern[str], value_of: _Value) -> str:
-    """Replace the value that `value_of` finds in a match; continue inside values that it does not replace."""
+    """Replace the value that `value_of` finds in a match. Continue inside values that are not replaced."""
     pieces, done, position = [], 0, 0
     while (match := pattern.search(text, position)) is not None:
         position = match.end()
@@ -191,13 +191,13 @@ def _replace_values(text: str, pattern: re.Pattern[str], value_of: _Value) -> st
 
 
 def _parameter_value(match: re.Match[str]) -> re.Match[str] | None:
-    """Return the value of a parameter in a URL, if it is a secret."""
+    """Return the value of a parameter in a URL if it is a secret, or None."""
     is_secret = bool(match[2]) and match[2] != REDACTED and _is_secret(match[1], unquote_plus(match[2]))
     return _PARAMETER_REST.match(match.string, match.start(2)) if is_secret else None
 
 
 def _pair_value(match: re.Match[str]) -> re.Match[str] | None:
-    """Return the value after a name and `=` or `:`, if it is a secret."""
+    """Return the value after a name and `=` or `:` if it is a secret, or None."""
     if not announces_secret(match[1]):
         return None
     value = _QUOTED.match(match.string, match.end())
@@ -219,7 +219,7 @@ def _is_secret(name: str, plain: str) -> bool:
 
 
 def _is_value(separator: str, value: str) -> bool:
-    """Return whether a secret's name is followed by its value, unlike in `invalid token: expired`."""
+    """Return whether the name of a secret is followed by its value, unlike in `invalid token: expired`."""
     bare = value.strip("\\\"'[]")
     if is_flag(bare) or bare.endswith(REDACTED):
         return False
@@ -246,7 +246,7 @@ def _scheme(match: re.Match[str]) -> str:
 
 
 def _is_opaque(value: str) -> bool:
-    """Return whether a value is unreadable for people, so that it may be a secret."""
+    """Return whether a value is not readable text, so that it may be a secret."""
     if len(value) < _SHORTEST_OPAQUE or _DIGEST.fullmatch(value):
         return False
     return not all(map(_LEGIBLE.fullmatch, _PUNCTUATION.split(value)))

@@ -18,7 +18,7 @@ from brokenreg.wording import counted, listed, near, nearest, quoted
 Location = tuple[int | str, ...]
 
 _LARGEST_SHOWN = 10**6
-"""Larger bounds are internal limits, and messages do not offer them as valid values."""
+"""Bounds above this value are internal limits that messages do not mention."""
 
 _TRUTH = "use true or false"
 _WHOLE = "use a whole number"
@@ -92,7 +92,7 @@ def describe_error(error: ValidationError, model: type[BaseModel], *, is_secret:
 
 
 def _first(error: ValidationError) -> ErrorDetails:
-    """Return the first problem, with unknown names before missing ones: it may be a misspelling."""
+    """Return the first problem. Unknown names precede missing ones, which may be misspelled."""
     errors = error.errors(include_url=False)
     return next((each for each in errors if each["type"] == "extra_forbidden"), errors[0])
 
@@ -158,7 +158,7 @@ def _valid(first: ErrorDetails, model: type[BaseModel], location: Location) -> s
 
 
 def _range(first: ErrorDetails, model: type[BaseModel], location: Location) -> str:
-    """Return the valid range for a number that is out of bounds, or an empty string."""
+    """Return the valid range for a number that is out of bounds, or an empty text."""
     context = first.get("ctx", {})
     match first["type"]:
         case "greater_than":

@@ -1,4 +1,4 @@
-"""Parts of messages: counts with plurals, suggestions for misspelled names, and text safe for terminals."""
+"""Parts of messages: plurals, suggestions for misspelled names, and text that is safe for terminals."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from functools import lru_cache
 
 
 def counted(count: int, noun: str, plural: str = "") -> str:
-    """Return `1 rule` or `2 rules`; `plural` is for nouns that take more than an `s`."""
+    """Return `1 rule` or `2 rules`; `plural` is for nouns with an irregular plural."""
     return f"{count} {form_for(count, noun, plural)}"
 
 
 def form_for(count: int, noun: str, plural: str = "") -> str:
-    """Return the noun in the form that follows that number."""
+    """Return the singular or plural of a noun, whichever fits the number."""
     return noun if count == 1 else plural or f"{noun}s"
 
 
@@ -84,10 +84,10 @@ _MEANT = {
 """Words of other tools and of everyday language for names of ours."""
 
 _RIGHT_TO_LEFT = ("R", "AL", "AN")
-"""Bidirectional classes (UAX #9) that make terminals reorder the text around them."""
+"""Bidirectional classes (UAX #9) with which terminals reorder the text around them."""
 
 _BLANK = frozenset("\u115f\u3164\uffa0\u2800")
-"""Fillers and the empty Braille pattern: letters and symbols that are invisible."""
+"""Invisible letters and symbols: fillers and the empty Braille pattern."""
 
 _JOINING = (
     range(0x1160, 0x1200),  # vowels and finals of Hangul syllables
@@ -97,7 +97,7 @@ _JOINING = (
     range(0x0E33, 0x0E34),  # Thai and Lao sara am
     range(0x0EB3, 0x0EB4),
 )
-"""Code points that are not marks, but form one glyph with the character before them."""
+"""Code points that are not marks but form one glyph with the character before them."""
 
 _OF_UNSURE_WIDTH = (
     range(0x2630, 0x2638),

@@ -1,4 +1,4 @@
-"""`brokenreg check`: the verdicts on the expectations of a scenario."""
+"""`brokenreg check`: reports the verdicts of a scenario's expectations."""
 
 from __future__ import annotations
 

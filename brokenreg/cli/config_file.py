@@ -1,4 +1,4 @@
-"""The TOML file of `--config`: defaults for the options of each command, and the panel's keys."""
+"""The TOML file of `--config`: default options of the commands, and key bindings of the panel."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from brokenreg.cli.options import FILE
 from brokenreg.wording import nearest, quoted
 
 KEYS = "keys"
-"""The table of the file that gives the panel's commands other keys; `Context.meta` has it by that name."""
+"""The table in the file with key bindings of the panel, and its name in `Context.meta`."""
 
 
 def _use_defaults(context: click.Context, _: click.Parameter, path: Path | None) -> None:
-    """Use the options in a file as defaults: of all commands, or of the one that is run."""
+    """Use the options in a file as defaults of all commands, or of the command that is run."""
     if path is not None:
         tables = _read(path, context)
         context.meta[KEYS] = tables.pop(KEYS, {})
@@ -79,7 +79,7 @@ def _options_of(name: str, table: Any, path: Path, context: click.Context) -> di
 
 
 def _wanted(option: click.Option, value: Any) -> str | None:
-    """Return what the option accepts in TOML, if the value has another type; else None."""
+    """Return what an option accepts in TOML, or None if the value has the right type."""
     if option.is_flag:
         return None if isinstance(value, bool) else "true or false"
     if option.multiple:

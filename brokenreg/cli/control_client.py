@@ -1,4 +1,4 @@
-"""The client of a running registry's control API, and the options that say where it is."""
+"""The client for the control API of a running registry, and the options to reach it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class ControlClient:
     """Sends requests to the control API at `url` (or HOST:PORT), for one namespace."""
 
     def __init__(self, url: str, token: str | None, namespace: str) -> None:
-        """Raise `click.UsageError`, one clear line, for an invalid URL or token."""
+        """Raise `click.UsageError` with one clear line for an invalid URL or token."""
         import httpx
 
         self._url = _checked(url)
@@ -31,9 +31,9 @@ class ControlClient:
         )
 
     def request(self, method: str, path: str, **more: Any) -> Any:
-        """Return the JSON of a response, its text if it is not JSON, None if it is empty.
+        """Return the body of a response: JSON, text if it is not JSON, None if it is empty.
 
-        Raise `click.UsageError`, one clear line, for an invalid request (400), and another
+        Raise `click.UsageError` with one clear line for an invalid request (400), and another
         `click.ClickException` if the request fails.
         """
         import httpx
@@ -55,7 +55,7 @@ class ControlClient:
 
 
 def _checked(url: str) -> str:
-    """Return the URL of a control API, which may be written as HOST:PORT."""
+    """Return the URL of a control API, which may be given as HOST:PORT."""
     import httpx
 
     if url.removeprefix(":").isdigit():
@@ -80,14 +80,14 @@ def _checked(url: str) -> str:
 
 
 def _sendable(token: str) -> str:
-    """Return a token that a header can carry. The error does not quote it: it is a secret."""
+    """Return a token that is valid in a header. The error does not quote it, because it is a secret."""
     if not (token.isascii() and token.isprintable() and token == token.strip()):
         raise click.UsageError("--token: use printable ASCII, without a space or a line end at either end")
     return token
 
 
 def _serves_at() -> str:
-    """Return where `brokenreg serve` has its control API in the same environment."""
+    """Return the address of the control API of a `brokenreg serve` with the same environment."""
     address = os.environ.get("BROKENREG_CONTROL", "")
     return _DEFAULT_URL if address in ("", "off") else address
 
@@ -116,7 +116,7 @@ _OPTIONS = (
 
 
 def control_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Add --url, --token and --namespace; the command gets `control`, a client, in their place."""
+    """Add --url, --token and --namespace. The command gets a client, `control`, instead of their values."""
 
     @wraps(command)
     def with_client(url: str, token: str | None, namespace: str, **options: Any) -> None:
@@ -139,7 +139,7 @@ def _texts(values: Iterable[Any]) -> Iterator[str]:
 
 
 def _check_encoding(text: str) -> None:
-    """Refuse text with surrogates: arguments that are not UTF-8 have them, and JSON cannot carry them."""
+    """Refuse text with surrogates, which result from arguments that are not UTF-8 and are invalid in JSON."""
     try:
         text.encode()
     except UnicodeEncodeError:

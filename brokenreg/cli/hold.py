@@ -1,4 +1,4 @@
-"""`brokenreg hold|resume|step|abort`: responses in flight of a running registry."""
+"""`brokenreg hold|resume|step|abort`: controls responses in flight of a running registry."""
 
 from __future__ import annotations
 

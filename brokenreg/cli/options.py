@@ -1,4 +1,4 @@
-"""Options that environment variables set too, and those of `serve` and `tui`, made from the settings."""
+"""Options with environment variables, and the options of `serve` and `tui` from the settings."""
 
 from __future__ import annotations
 
@@ -19,24 +19,25 @@ _TYPES = {
     "FILE": FILE,
     "N": WHOLE_NUMBER,
 }
-"""Types that the command line checks, by metavar. All others are text, which the settings check."""
+"""Types that the command line checks, by metavar. The settings check all other values, which are text."""
 
 
 def option(name: str, *legacy: str, **attributes: Any) -> Callable[..., Any]:
-    """Declare an option that BROKENREG_<NAME> sets too, and after it the predecessor's variables."""
+    """Declare an option that BROKENREG_<NAME> can also set or, failing that, variables of the predecessor."""
     return click.option(name, envvar=_variables(name, *legacy), show_envvar=True, **attributes)
 
 
 class ServerCommand(HelpfulCommand):
-    """A command with an option for each of the settings.
+    """A command with an option for each setting.
 
-    They are read when the options are needed: importing pydantic would double the time of `brokenreg --help`.
+    The settings are imported when the options are needed, because importing pydantic would double the time of
+    `brokenreg --help`.
     """
 
     _has_settings = False
 
     def get_params(self, ctx: click.Context) -> list[click.Parameter]:
-        """Return the command's own options, those of the settings, and `--help`."""
+        """Return the options of the command, those of the settings, and `--help`."""
         if not self._has_settings:
             self._has_settings = True
             *own, config = self.params

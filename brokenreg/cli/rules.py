@@ -1,4 +1,4 @@
-"""`brokenreg rules add|list|remove|clear`: the rules of a running registry."""
+"""`brokenreg rules add|list|remove|clear`: changes and lists the rules of a running registry."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def match_options(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def match_of(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the `match` of a rule, without what is not given."""
+    """Return the `match` of a rule, with only the options that were given."""
     match = {name: options[name] for name in _MATCH if options[name] is not None}
     headers = dict(_pair(each, "--header", _header_example(each)) for each in options["header"])
     return {**match, "header": headers} if headers else match
@@ -150,7 +150,7 @@ def remove(control: ControlClient, ids: tuple[int, ...]) -> None:
 
 
 def _faults(words: Iterable[str]) -> list[dict[str, str]]:
-    """Raise `click.UsageError` for what is neither a fault nor a parameter."""
+    """Return the faults in the arguments. Raise `click.UsageError` for anything else."""
     found: list[dict[str, str]] = []
     for word in ("+", *words):
         if word == "+":
@@ -213,7 +213,7 @@ def _print_table(found: list[dict[str, Any]]) -> None:
 
 
 def _spelled(rule: Mapping[str, Any]) -> str:
-    """Return a rule in one line."""
+    """Return a rule as one line of text."""
     faults = rule["fault"] if isinstance(rule["fault"], list) else [rule["fault"]]
     parts = [" + ".join(" ".join([each["type"], *_pairs(each, "type")]) for each in faults)]
     parts += [f"when {' '.join(_pairs(rule['match']))}"] if rule.get("match") else []

@@ -1,4 +1,4 @@
-"""`brokenreg serve` and `brokenreg tui`: run a registry, with a log of its requests or under a panel."""
+"""`brokenreg serve` and `brokenreg tui`: runs a registry with a request log or under the panel."""
 
 from __future__ import annotations
 
@@ -40,7 +40,9 @@ Then, in another terminal:
 @option(
     "--headless", is_flag=True, help="Print only JSON lines: the ready line, then one line for each exchange."
 )
-@click.option("--config", **CONFIG_OPTION)  # without its variable, which `main` reads: flags must win over it
+@click.option(
+    "--config", **CONFIG_OPTION
+)  # without its variable, which `main` reads, because flags have precedence
 def serve(headless: bool, **options: Any) -> None:
     """Serve the registry, and log every exchange. Ctrl+C stops it."""
     settings = settings_from(options)
@@ -78,7 +80,7 @@ def tui(context: click.Context, /, theme: str | None, **options: Any) -> None:
 
 
 def settings_from(options: Mapping[str, Any]) -> Settings:
-    """Return the settings; those that are not given have their defaults. Raise `click.UsageError`."""
+    """Return the settings, with defaults for those that are not given. Raise `click.UsageError`."""
     from pydantic import ValidationError
 
     from brokenreg.config.settings import Settings
@@ -98,7 +100,7 @@ def settings_from(options: Mapping[str, Any]) -> Settings:
 
 @contextlib.contextmanager
 def _quick_imports() -> Iterator[None]:
-    """Disable the garbage collector, which would take a tenth of the start; imports leave no garbage."""
+    """Disable the garbage collector during imports, where it would take a tenth of the start for nothing."""
     gc.disable()
     try:
         yield
@@ -109,7 +111,7 @@ def _quick_imports() -> Iterator[None]:
 def _run(
     work: Coroutine[Any, Any, int], loop_factory: Callable[[], asyncio.AbstractEventLoop] | None = None
 ) -> None:
-    """Run to the end, and exit. A problem that users can solve is one line on standard error."""
+    """Run until the end, and exit. A problem that users can solve is one line on standard error."""
     import asyncio
 
     from brokenreg.assembly.listeners import ListenError

@@ -1,4 +1,4 @@
-"""Fabricated images by tag and by digest, made on demand."""
+"""Fabricates images on demand, and serves them by tag and by digest."""
 
 from __future__ import annotations
 
@@ -33,42 +33,43 @@ from brokenreg.oci.digests import Digest, is_digest
 from brokenreg.oci.errors import ErrorCode, OCIError
 
 TagParser = Callable[[str], ImageSpec]
-"""Returns the image that a tag specifies. Raises `OCIError` if it is invalid."""
+"""Returns the image that a tag specifies. Raises `OCIError` if the tag is invalid."""
 
 KINDS: Mapping[str, TagParser] = {"broken/random": parse_random_tag}
-"""The repositories of fabricated images that need no fault."""
+"""The repositories of fabricated images without faults, with the parsers of their tags."""
 
 _BATCH = 1024 * 1024 * 1024
-"""Bytes to hash before the sums are stored: about a second's work, lost if the process is killed."""
+"""Bytes to hash before the sums are stored: about a second of work, which is lost if the process dies."""
 
 _CACHED_IMAGES = 32
 
 _LOADED = 64
-"""Number of images that are loaded from the store at startup."""
+"""Number of images that are loaded from the store at the start."""
 
 
 class RecipeStore(Protocol):
     """Stores the sums of layers as (key, JSON) records, so that each layer is hashed only once."""
 
     async def put(self, records: Sequence[tuple[str, str]]) -> None:
-        """Store records durably; they replace records with the same keys."""
+        """Store records durably. They replace records with the same keys."""
 
     async def get(self, keys: Iterable[str]) -> dict[str, str]:
-        """Return the records with these keys that exist."""
+        """Return those records that exist, by key."""
 
     async def naming(self, digest: str) -> list[tuple[str, str]]:
-        """Return the records whose digest, manifest or configuration is `digest`."""
+        """Return the records whose layer, manifest or configuration has that digest."""
 
     async def beginning_with(self, prefix: str, most: int) -> list[tuple[str, str]]:
         """Return up to `most` records whose keys begin with `prefix`."""
 
 
 class Fabricator:
-    """Fabricates the images of some repositories: `kinds` has the repositories and their tag parsers.
+    """Fabricates the images of the repositories in `kinds`, which has their tag parsers.
 
-    After an image was requested by tag, it is served by its digests too, also after a restart. Memory holds
-    the most recently used images, and the store finds the others by digest. Images of more than `limit` bytes
-    of content are refused. `memory` is in layers. Belongs to one event loop; `close` when done.
+    After an image was requested by tag, it is also served by its digests, even after a restart. Memory holds
+    the most recently used images (`memory` is a number of layers), and the store finds the others by digest.
+    Images with more than `limit` bytes of content are refused. A fabricator belongs to one event loop;
+    `close` it when done.
     """
 
     def __init__(
@@ -84,11 +85,11 @@ class Fabricator:
         self._ledger = Ledger(memory)
         self._images: LRUCache[ImageSpec, FabricatedImage] = LRUCache(_CACHED_IMAGES)
         self._jobs: Jobs[tuple[str, ImageSpec]] = Jobs()
-        # A job's own thread and its helper's.
+        # Two threads for each job: its own and that of its helper.
         self._threads = ThreadPool("fabricator", 2 * RUNNING)
 
     async def load(self) -> None:
-        """Load some images from the store, for the lists of blobs. The others are loaded on demand."""
+        """Load some images from the store, for lists of blobs. Others are loaded on demand."""
         for key, value in await self._store.beginning_with(IMAGES, _LOADED):
             if self._ledger.is_full:
                 return
@@ -101,7 +102,7 @@ class Fabricator:
         return repository in self._kinds
 
     def knows(self, repository: str, reference: str) -> bool:
-        """Return whether memory has the image of this tag or digest, so that no request has to wait."""
+        """Return whether memory has the image of this tag or digest, so that requests need not wait."""
         if is_digest(reference):
             return self._ledger.place(repository, reference) is not None
         try:
@@ -112,8 +113,8 @@ class Fabricator:
     async def image(self, repository: str, reference: str, observer: Observer = NOBODY) -> FabricatedImage:
         """Return the image of a tag or manifest digest. The first time, it is hashed, which takes a while.
 
-        Raise `OCIError`: 404 NAME_UNKNOWN or MANIFEST_UNKNOWN; whatever the tag's parser says; 400
-        BAD_REQUEST beyond the limit; 503 UNAVAILABLE if too many images are being made.
+        Raise `OCIError`: 404 NAME_UNKNOWN or MANIFEST_UNKNOWN; the error of the tag parser; 400 BAD_REQUEST
+        if the image is too large; 503 UNAVAILABLE if too many images are being fabricated.
         """
         if is_digest(reference):
             await self.recall(repository, reference, observer)
@@ -141,9 +142,9 @@ class Fabricator:
         return layer_at(place, self._ledger.sums(place.spec))
 
     async def recall(self, repository: str, digest: str, observer: Observer = NOBODY) -> None:
-        """Load the image of a digest from the store, if memory does not have it.
+        """Load the image of a digest from the store if it is not in memory.
 
-        If layers of the image are missing in the store, it is hashed again. Raise `OCIError` as `image` does.
+        If the store lacks layers of the image, it is hashed again. Raise `OCIError` as `image` does.
         """
         if repository not in self._kinds or self._ledger.place(repository, digest) is not None:
             return
@@ -160,7 +161,7 @@ class Fabricator:
             yield FabricatedBlob(repository, Digest(digest), place.role, place, sums)
 
     def find(self, digest: Digest) -> FabricatedBlob | None:
-        """Return the blob with that digest, if its image is in memory."""
+        """Return the blob with that digest if its image is in memory, or None."""
         for repository in self._kinds:
             place = self._ledger.place(repository, digest)
             if place is not None:
@@ -169,13 +170,14 @@ class Fabricator:
 
     @property
     def made_count(self) -> int:
-        """Return the number of images that were ever made or loaded."""
+        """Return the number of images that were fabricated or loaded so far."""
         return self._ledger.added
 
     def spec_of(self, repository: str, digest: str) -> ImageSpec | None:
         """Return the image in that repository that has this manifest, configuration or layer, or None.
 
-        If images differ only in their number of layers, a layer belongs to the one that was made first.
+        A layer of several images, which differ in their number of layers, belongs to the first one
+        fabricated.
         """
         place = self._ledger.place(repository, digest)
         return place.spec if place else None
@@ -186,12 +188,12 @@ class Fabricator:
         return place is not None and place.role is Role.CONFIG
 
     def layer_numbers(self, repository: str, digest: str) -> tuple[int, ...]:
-        """Return the numbers of a layer in its image, from 1; empty for other digests."""
+        """Return the positions of a layer in its image, from 1; none for other digests."""
         place = self._ledger.place(repository, digest)
         return (place.number,) if place is not None and place.role is Role.LAYER else ()
 
     def sibling(self, repository: str, digest: str) -> Digest | None:
-        """Return the next layer of its image, the first after the last, or None if there is no other."""
+        """Return the next layer of the image (after the last, the first), or None if there is no other."""
         place = self._ledger.place(repository, digest)
         if place is None:
             return None
@@ -200,7 +202,7 @@ class Fabricator:
         return other if other != digest else None
 
     async def close(self) -> None:
-        """End all jobs within some milliseconds. Waiting clients get a 503."""
+        """End all jobs within milliseconds. Waiting clients get a 503."""
         await self._jobs.close()
         self._threads.shutdown(wait=False)
 
@@ -237,14 +239,14 @@ class Fabricator:
         return next((spec for key, spec in keys.items() if key in found), None)
 
     async def _ensure(self, repository: str, spec: ImageSpec, observer: Observer) -> None:
-        """Put an image into memory, if missing: from the store, or by hashing it."""
+        """Put an image into memory unless it is there: from the store, or by hashing it."""
         if self._ledger.has_image(repository, spec) or await self._find(repository, spec):
             return
         work = partial(self._make, repository, spec)
         await self._jobs.run((repository, spec), Progress(spec), work, observer)
 
     async def _find(self, repository: str, spec: ImageSpec) -> bool:
-        """Load an image into memory; False if the store does not have all of its layers."""
+        """Load an image into memory. Return False if the store does not have all of its layers."""
         known = await self._known(spec)
         if len(known) < spec.layers:
             return False
@@ -252,7 +254,7 @@ class Fabricator:
         return True
 
     async def _known(self, spec: ImageSpec) -> dict[LayerRecipe, LayerSums]:
-        """Return the sums of its layers that the store has."""
+        """Return the sums of those layers of an image that the store has."""
         found = await self._store.get(layer_key(recipe) for recipe in spec.recipes)
         records = (read_layer(key, value) for key, value in found.items())
         return {record.recipe: record.sums for record in records if record is not None}

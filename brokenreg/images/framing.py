@@ -1,7 +1,7 @@
-"""The bytes around the content: tar (POSIX.1-2008, "pax") and gzip (RFC 1951, RFC 1952).
+"""The bytes around the content of a layer: tar (POSIX.1-2008, "pax") and gzip (RFC 1951, RFC 1952).
 
-Part of recipe 1 (`spec`), never to be changed. Nothing is compressed: the content is random, and stored
-blocks have a known length, so that every offset of the gzip stream is that of a byte of the tar.
+This is part of recipe 1 (`spec`) and must never change. Nothing is compressed, because the content is random.
+Stored blocks have a known length, so each offset in the gzip stream corresponds to one in the tar.
 """
 
 from __future__ import annotations
@@ -10,13 +10,13 @@ import struct
 
 _RECORD = 512
 _USTAR_LIMIT = 8**11
-"""Sizes from 8 GiB do not fit into the eleven octal digits of a ustar header."""
+"""The size, 8 GiB, from which sizes do not fit into the eleven octal digits of a ustar header."""
 
 _PAX_NAME = "././@PaxHeader"
 _FILE, _PAX = b"0", b"x"
 
 BLOCK = 65_535
-"""Bytes in a stored block of deflate: the maximum of its 16 bits of length."""
+"""Bytes in a stored block of deflate: the maximum that its 16-bit length allows."""
 
 _BLOCK_HEADER = 5
 _STRIDE = _BLOCK_HEADER + BLOCK
@@ -35,7 +35,7 @@ class TarFrame:
 
 
 def tar_size(head: int, size: int) -> int:
-    """Return the size of a tar with that head: the file is padded to 512, and two empty records end it."""
+    """Return the size of a tar: the head, the file padded to 512 bytes, and two empty records at the end."""
     return head + -(-size // _RECORD) * _RECORD + 2 * _RECORD
 
 
@@ -43,7 +43,7 @@ def _tar_head(name: str, size: int) -> bytes:
     if size < _USTAR_LIMIT:
         return _tar_header(name, size, _FILE)
     record = _pax_record("size", str(size))
-    # As GNU tar, Go and Python do, the ustar header says 0 where the pax record knows better.
+    # The ustar header has size 0 if there is a pax record, as with GNU tar, Go and Python.
     return (
         _tar_header(_PAX_NAME, len(record), _PAX) + record.ljust(_RECORD, b"\0") + _tar_header(name, 0, _FILE)
     )
@@ -58,7 +58,7 @@ def _tar_header(name: str, size: int, kind: bytes) -> bytes:
         b"0000000",  # gid
         b"%011o" % size,
         b"%011o" % 0,  # mtime
-        b" " * 8,  # the checksum counts itself as blanks
+        b" " * 8,  # the checksum is computed as if its own field were blank
         kind,
         b"",  # link
         b"ustar",
@@ -73,7 +73,7 @@ def _tar_header(name: str, size: int, kind: bytes) -> bytes:
 
 
 def _pax_record(keyword: str, value: str) -> bytes:
-    """`<length> <keyword>=<value>\\n`, where the length counts its own digits."""
+    """Return a pax record: `<length> <keyword>=<value>\\n`, where the length includes its own digits."""
     rest = f" {keyword}={value}\n"
     length = len(rest)
     while length != len(rest) + len(str(length)):
@@ -90,7 +90,7 @@ class GzipFrame:
     __slots__ = ("body_size", "size", "tar_size")
 
     HEADER = b"\x1f\x8b\x08\x00" + bytes(4) + b"\x00\xff"
-    """Deflate, no flags, no time, no hint of a level, no system."""
+    """The gzip header: deflate, without flags, time, level and system."""
 
     def __init__(self, tar_size: int) -> None:
         self.tar_size = tar_size
@@ -109,8 +109,9 @@ class GzipFrame:
         return tar_offset // BLOCK * _STRIDE
 
     def parts(self, start: int, tar: memoryview, end: int) -> list[bytes | memoryview]:
-        """Yield bytes `start` to `end` of the body; `tar` is what the tar has between their
-        `tar_offset`s, and the pieces are views of it.
+        """Yield bytes `start` to `end` of the body, in pieces that are partly views of `tar`.
+
+        `tar` has the bytes of the tar between the `tar_offset`s of both.
         """
         parts: list[bytes | memoryview] = []
         used = 0
@@ -124,7 +125,7 @@ class GzipFrame:
         return parts
 
     def trailer(self, crc32: int) -> bytes:
-        """CRC-32 of the tar, and its length modulo 2^32."""
+        """Return the gzip trailer: the CRC-32 of the tar, and its length modulo 2^32."""
         return struct.pack("<II", crc32, self.tar_size & 0xFFFF_FFFF)
 
     def _block_header(self, block: int) -> bytes:

@@ -1,7 +1,7 @@
 """Hashes fabricated layers in threads.
 
 A layer gets its CRC-32, diff_id and digest in one pass. The SHA-256 of the tar and that of the gzip stream
-are computed in parallel. Each call on a slice releases the interpreter's lock, so the event loop continues.
+are computed in parallel. Each call for a slice releases the interpreter lock, so the event loop continues.
 """
 
 from __future__ import annotations
@@ -20,27 +20,27 @@ from brokenreg.images.spec import LayerRecipe
 from brokenreg.oci.digests import Digest
 
 _SLICE = 16 * BLOCK
-"""Bytes of the tar per step, about 1 MiB; whole blocks, so that slices of tar and gzip begin together."""
+"""Bytes of the tar per step: about 1 MiB of whole blocks, so that slices of tar and gzip are aligned."""
 
 
 @dataclass(frozen=True, slots=True)
 class LayerSums:
-    """The sums of a layer that are necessary to serve it: the CRC-32 of its tar and both digests."""
+    """The sums that are needed to serve a layer: the CRC-32 of its tar and both digests."""
 
     crc32: int
     diff_id: str
     digest: str
 
 
-class HashingCancelled(Exception):  # noqa: N818 - a requested end, not an error
+class HashingCancelled(Exception):  # noqa: N818 - it is requested, and not an error
     """The progress was cancelled before the sums were complete."""
 
 
 def hash_layers(recipes: Sequence[LayerRecipe], helper: Executor, progress: Progress) -> list[LayerSums]:
-    """Return the sums of each layer. Blocks; call it in a thread.
+    """Return the sums of each layer. Call it in a thread: it blocks.
 
-    `helper` does half of the work and must have a free thread. Raise `HashingCancelled` within some
-    milliseconds after the progress is cancelled.
+    `helper` does half of the work and must have a free thread. Raise `HashingCancelled` within milliseconds
+    after the progress is cancelled.
     """
     return [_hash_layer(recipe, helper, progress) for recipe in recipes]
 
@@ -70,7 +70,7 @@ def _hash_layer(recipe: LayerRecipe, helper: Executor, progress: Progress) -> La
 
 
 class _GzipSums:
-    """The helper's half: the CRC-32 of the tar and the digest of the gzip stream."""
+    """The part of the work that the helper does: the CRC-32 of the tar and the digest of the gzip stream."""
 
     def __init__(self, frame: GzipFrame) -> None:
         self._frame = frame
@@ -78,7 +78,7 @@ class _GzipSums:
         self._hash = hashlib.sha256(frame.HEADER)
 
     def update(self, start: int, tar: memoryview) -> None:
-        """Add the next slice of the tar; it begins at `start`, which is the start of a block."""
+        """Add the next slice of the tar; `start` is its offset, at which a block must begin."""
         frame = self._frame
         end = start + len(tar)
         body_end = frame.body_size if end == frame.tar_size else frame.body_offset(end)
@@ -87,6 +87,6 @@ class _GzipSums:
             self._hash.update(part)
 
     def finish(self) -> tuple[int, Digest]:
-        """Return the CRC-32 and the digest, after all slices were added."""
+        """Return the CRC-32 and the digest after all slices were added."""
         self._hash.update(self._frame.trailer(self._crc32))
         return self._crc32, Digest.from_hash(self._hash)

@@ -1,6 +1,6 @@
 """The documents of a fabricated image: its configuration and its Docker schema 2 manifest.
 
-Part of recipe 1 (`spec`), never to be changed: JSON with sorted keys, no blanks and ASCII alone.
+This is part of recipe 1 (`spec`) and must never change: JSON in ASCII with sorted keys and without blanks.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _CREATED = "1970-01-01T00:00:00Z"
 
 @dataclass(frozen=True, slots=True)
 class FabricatedLayer:
-    """A layer with its descriptor. `size` is in bytes, as downloaded."""
+    """A layer with its descriptor. `size` is the number of bytes that clients download."""
 
     recipe: LayerRecipe
     sums: LayerSums
@@ -34,7 +34,7 @@ class FabricatedLayer:
 
     @property
     def layer(self) -> Layer:
-        """Return a new reader."""
+        """Return a new reader of the layer."""
         return Layer(self.recipe, self.sums.crc32)
 
 
@@ -67,7 +67,7 @@ class Document:
 
 
 def build_image(spec: ImageSpec, sums: Sequence[LayerSums]) -> FabricatedImage:
-    """Return the image whose layers, lowest first, have those sums."""
+    """Return the image; `sums` are those of its layers, lowest first."""
     layers = tuple(
         FabricatedLayer(recipe, one, layer_size(recipe))
         for recipe, one in zip(spec.recipes, sums, strict=True)
@@ -89,7 +89,7 @@ def _config(spec: ImageSpec, layers: Sequence[FabricatedLayer]) -> bytes:
     history: list[dict[str, Any]] = [
         {"created": _CREATED, "created_by": f"brokenreg {layer.recipe.canonical}"} for layer in layers
     ]
-    if not layers:  # a step without a layer makes the digest this image's own
+    if not layers:  # a step without a layer makes the digest unique to this image
         history = [{"created": _CREATED, "created_by": f"brokenreg {spec.canonical}", "empty_layer": True}]
     return _dump(
         {

@@ -1,4 +1,4 @@
-"""A layer: the gzip stream of a tar of one file, readable at any offset; its content is a keystream."""
+"""A layer: a gzip stream of a tar with one file of pseudo-random content, readable at any offset."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _ZEROS = memoryview(bytes(1024 * 1024))
 
 
 class Keystream:
-    """An endless stream of bytes that depends only on `recipe`, permanently. All offsets cost the same."""
+    """An endless stream of bytes that depends only on `recipe`. Reading is equally fast at any offset."""
 
     __slots__ = ("_key",)
 
@@ -23,7 +23,7 @@ class Keystream:
         self._key = hashlib.sha256(recipe.encode()).digest()
 
     def read_into(self, offset: int, view: memoryview) -> None:
-        """Fill `view` with the bytes at `offset`, which is not negative."""
+        """Fill `view` with the bytes at `offset`, which must not be negative."""
         from cryptography.hazmat.primitives.ciphers import Cipher
         from cryptography.hazmat.primitives.ciphers.algorithms import AES256
         from cryptography.hazmat.primitives.ciphers.modes import CTR
@@ -38,16 +38,16 @@ class Keystream:
 
 
 KEYSTREAM_LIBRARY = Late(lambda: Keystream("").read_into(0, memoryview(bytearray(1))))
-"""Imports the library by reading a byte: that takes long, and few of the first requests need it."""
+"""Imports the library after the start by reading a byte, because the import is slow."""
 
 _SCRATCH = 1024 * 1024
 
 
 class _Scratch(threading.local):
-    """Memory for a read in progress, one per thread.
+    """A buffer for a read in progress, one per thread.
 
-    A fresh buffer for each read costs more than its content: the allocator gives pages back to the system
-    and faults them in again (0.9 against 3 GB/s and more, in reads of 256 KiB).
+    A new buffer for each read would cost more than the content: the allocator returns pages to the system and
+    faults them in again (0.9 GB/s instead of 3 GB/s or more, with reads of 256 KiB).
     """
 
     def __init__(self) -> None:
@@ -58,7 +58,7 @@ _SCRATCHES = _Scratch()
 
 
 class LayerTar:
-    """The tar of a layer before gzip; `diff_id` is its digest."""
+    """The tar of a layer before gzip; `diff_id` is the digest of this tar."""
 
     __slots__ = ("_content", "_frame", "size")
 
@@ -68,7 +68,7 @@ class LayerTar:
         self.size = self._frame.size
 
     def read_into(self, offset: int, view: memoryview) -> None:
-        """Fill `view` with the bytes at `offset`; the tar has as many there."""
+        """Fill `view` with the bytes at `offset`, which must be inside the tar."""
         start, stop = self._frame.content_start, self._frame.content_end
         end = offset + len(view)
         if offset < start:
@@ -83,9 +83,9 @@ class LayerTar:
 
 
 class Layer:
-    """A layer as clients download it. `crc32` is that of the tar, and part of the last bytes.
+    """A layer in the form that clients download. `crc32` is that of the tar; the trailer contains it.
 
-    A reader has no state, and uses no more memory than a few times what it returns.
+    A reader has no state, and its memory is at most a few times what it returns.
     """
 
     __slots__ = ("_crc32", "_frame", "_tar", "size", "tar_size")
@@ -98,7 +98,7 @@ class Layer:
         self.tar_size = self._tar.size
 
     def read(self, offset: int, length: int) -> bytes:
-        """Up to `length` bytes at `offset`, fewer only at the end. Raise `ValueError` if one is negative."""
+        """Return `length` bytes at `offset`, fewer only at the end. Raise `ValueError` if one is negative."""
         end = clip(offset, length, self.size)
         frame = self._frame
         body_start = len(frame.HEADER)
@@ -122,12 +122,12 @@ class Layer:
 
 
 def _scratch(length: int) -> memoryview:
-    """Memory until this thread's next call; larger than usual, it is its own."""
+    """Return a buffer that is valid until the next call in this thread."""
     return _SCRATCHES.view[:length] if length <= _SCRATCH else memoryview(bytearray(length))
 
 
 def layer_size(recipe: LayerRecipe) -> int:
-    """Return the size of a layer as clients download it, in bytes; its content is not computed."""
+    """Return the number of bytes that clients download, without computing the content."""
     return GzipFrame(TarFrame(recipe.file_name, recipe.size).size).size
 
 

@@ -1,7 +1,7 @@
-"""Lists the entries in the tar of a layer, without unpacking it to disk.
+"""Lists the entries in the tar of a layer without unpacking it to disk.
 
-A layer can have any content. Therefore a listing has limits for entries, bytes of names, unpacked bytes,
-memory and time, and it says where it stopped and why.
+Layers are untrusted. So a listing has limits for entries, bytes of names, unpacked bytes, memory and time. It
+reports where it stopped and why.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _SPARSE_NAME, _SPARSE_SIZES = b"GNU.sparse.name", (b"GNU.sparse.realsize", b"GNU
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """The limits of a listing. `name` and `names` are bytes of one name and of all names."""
+    """The limits of a listing. `name` and `names` limit the bytes of one name and of all names."""
 
     entries: int = 100_000
     name: int = 4096
@@ -47,7 +47,7 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One entry. `size` in bytes is what the archive claims; names can have any content."""
+    """An entry of the archive. `size` is what the archive claims, in bytes; names can contain any bytes."""
 
     name: bytes
     kind: Kind
@@ -58,12 +58,12 @@ class Entry:
 
     @property
     def is_opaque(self) -> bool:
-        """Return whether it hides the directory's content in lower layers (image-spec, "Opaque Whiteout")."""
+        """Return whether the entry hides the directory in lower layers (image-spec, "Opaque Whiteout")."""
         return self.name.rpartition(b"/")[2] == _OPAQUE
 
     @property
     def hides(self) -> bytes | None:
-        """Return what it hides of lower layers (image-spec, "Whiteouts"), or None if it is no whiteout."""
+        """Return the path that the entry hides in lower layers (image-spec, "Whiteouts"), or None."""
         folder, slash, base = self.name.rpartition(b"/")
         if not base.startswith(_WHITEOUT):
             return None
@@ -71,12 +71,12 @@ class Entry:
 
 
 class _StoppedError(Exception):
-    """A limit was reached, or `stop` was called; the message says which."""
+    """A limit was reached or `stop` was called; the message says which."""
 
 
 @dataclass(slots=True)
 class _Extensions:
-    """The values in extension headers for the entry that follows."""
+    """The values in extension headers for the next entry."""
 
     name: bytes | None = None
     link: bytes | None = None
@@ -95,10 +95,10 @@ class _Extensions:
 
 
 class LayerListing:
-    """The listing of one blob. `run` blocks; everything else can be used from other threads meanwhile.
+    """The listing of one blob. `run` blocks; other threads can use everything else in the meantime.
 
-    `entries` only grows. `outcome` is one line, or None until `run` has ended. `is_whole` is true if the
-    archive was read to its end.
+    `entries` only grows. `outcome` is one line of text, or None until `run` has ended. `is_whole` is true if
+    the archive was read to its end.
     """
 
     def __init__(
@@ -122,12 +122,12 @@ class LayerListing:
 
     @property
     def read(self) -> int:
-        """Return how many of the blob's `size` bytes were read."""
+        """Return how many of the blob's `size` bytes were read so far."""
         return self._stream.read if self._stream else 0
 
     @property
     def unpacked(self) -> int:
-        """Return how many bytes of the archive were read or skipped."""
+        """Return how many bytes of the archive were read or skipped so far."""
         return self._stream.unpacked if self._stream else 0
 
     def stop(self) -> None:
@@ -173,8 +173,8 @@ class LayerListing:
                     self._add(header, extensions)
                     extensions = _Extensions()
         if not self.entries and not self.unpacked:
-            raise TarError("it is empty, which is no tar")
-        raise TarError("the archive has no end mark: it may be cut off")
+            raise TarError("the blob is empty and not a tar")
+        raise TarError("the archive has no end mark and may be truncated")
 
     def _add(self, header: Header, extensions: _Extensions) -> None:
         """Add an entry and skip its content."""
@@ -196,7 +196,7 @@ class LayerListing:
         if len(self.entries) >= self._limits.entries:
             raise _StoppedError(f"the limit of {self._limits.entries:,} entries is reached")
         self.entries.append(entry)
-        while header.is_extended:  # more of a sparse file's map (GNU)
+        while header.is_extended:  # the rest of the map of a sparse file (GNU)
             block = self._block()
             if block is None:
                 raise TarError("the archive is cut off in a header")
@@ -243,7 +243,7 @@ class LayerListing:
             length -= passed
 
     def _within_limits(self) -> Unpacked:
-        """Return the stream, if no limit is reached. Raise `_StoppedError`."""
+        """Return the stream. Raise `_StoppedError` if a limit is reached."""
         assert self._stream is not None  # noqa: S101 - for the type checker
         if self._stopped.is_set():
             raise _StoppedError("the listing was closed")

@@ -1,8 +1,8 @@
-"""Finds fabricated images by their digests: records of layers and images, and the most recent in memory.
+"""Finds fabricated images by their digests, from records in the store and the ledger in memory.
 
-The store has two kinds of records (key, JSON): one per layer, shared by all images that have it, and one per
-image and repository. If this version cannot read a record, or if its key is of another recipe, the record is
-ignored and computed again on demand. The `Ledger` holds the most recently used part.
+The store has two kinds of records (key, JSON): one per layer, shared by all images that contain it, and one
+per image and repository. A record that this version cannot read, or whose key has another recipe, is ignored
+and computed again on demand. The `Ledger` holds the most recently used part.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ from brokenreg.oci.digests import Digest
 
 _LAYER = "layer:"
 IMAGES = "image:"
-"""Prefix of the keys of image records."""
+"""The prefix of the keys of image records."""
 
 MAX_IN_MEMORY = 8_192
-"""Maximum number of layers in memory, at about 450 bytes each: 64 images of 127 layers."""
+"""Maximum number of layers in memory, with about 450 bytes each: 64 images of 127 layers."""
 
 _IMAGE_WEIGHT = 4
 """Memory of an image without its layers, as a number of layers."""
@@ -116,7 +116,7 @@ class Role(Enum):
 
 
 class Place(NamedTuple):
-    """The image and the part of it that a digest belongs to; `number` is that of a layer, from 1."""
+    """The image and the part of it to which a digest belongs; `number` is the position of a layer, from 1."""
 
     spec: ImageSpec
     role: Role
@@ -135,7 +135,7 @@ class FabricatedBlob:
 
     @property
     def content(self) -> Content:
-        """Return a new reader. For a document, this computes all documents of the image."""
+        """Return a new reader of the blob. For a document, this computes all documents of the image."""
         if self.role is Role.LAYER:
             return layer_at(self._place, self._sums)
         image = build_image(self._place.spec, self._sums[: self._place.spec.layers])
@@ -143,7 +143,7 @@ class FabricatedBlob:
 
 
 def layer_at(place: Place, sums: Sequence[LayerSums]) -> Layer:
-    """Return a new reader of the layer at that place; `sums` are those of the layers of its image."""
+    """Return a new reader of the layer at a place; `sums` are those of the layers of its image."""
     return Layer(place.spec.recipe(place.number), sums[place.number - 1].crc32)
 
 
@@ -153,7 +153,7 @@ class _Family:
 
     sums: list[LayerSums] = field(default_factory=list)
     images: dict[str, dict[ImageSpec, tuple[str, str]]] = field(default_factory=dict)
-    """Digests of manifest and configuration, by repository and image, in the order of `add`."""
+    """The digests of manifest and configuration, by repository and image, in the order of `add`."""
 
     @property
     def weight(self) -> int:
@@ -170,7 +170,7 @@ class _Family:
 
 
 class Ledger:
-    """The most recently used images, with at most `most` layers in all. Its caller writes to the store."""
+    """The most recently used images, with at most `most` layers in total. The caller writes to the store."""
 
     def __init__(self, most: int) -> None:
         self._most = most
@@ -182,7 +182,7 @@ class Ledger:
 
     @property
     def is_full(self) -> bool:
-        """Return whether the next image may displace another."""
+        """Return whether the next image may displace others."""
         return self._weight >= self._most - MAX_LAYERS
 
     def has_image(self, repository: str, spec: ImageSpec) -> bool:
@@ -193,14 +193,14 @@ class Ledger:
         return True
 
     def sums(self, spec: ImageSpec) -> list[LayerSums]:
-        """Return the sums of its layers, lowest first. Raise `KeyError` if they are unknown."""
+        """Return the sums of the layers of an image, lowest first. Raise `KeyError` if they are unknown."""
         sums = self._families[_series(spec)].sums
         if len(sums) < spec.layers:
             raise KeyError(spec)
         return sums[: spec.layers]
 
     def place(self, repository: str, digest: str) -> Place | None:
-        """Return the place of a digest in that repository, or None; other repositories do not count."""
+        """Return the place of a digest in that repository, or None."""
         family = self._by_digest.get(digest)
         place = None if family is None else family.place(repository, digest)
         if place is not None:
@@ -208,7 +208,7 @@ class Ledger:
         return place
 
     def places(self) -> Iterator[tuple[str, str, Place, list[LayerSums]]]:
-        """Yield repository, digest, its place there, and the sums of at least the layers of its image."""
+        """Yield repository, digest, place, and the sums of at least the layers of the image."""
         for family in self._families.values():
             for repository, images in family.images.items():
                 for spec, (manifest, config) in images.items():

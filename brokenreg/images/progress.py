@@ -1,4 +1,4 @@
-"""The progress of hashing an image, and its observers."""
+"""The progress of hashing an image, and the observers to which it is reported."""
 
 from __future__ import annotations
 
@@ -18,20 +18,21 @@ from brokenreg.traffic.timeline_events import (
 )
 
 _ASSUMED_SPEED = 256 * 1024 * 1024.0
-"""Bytes per second that one job hashes, until it has been measured."""
+"""The speed of a job, in bytes per second, that is assumed until it has been measured."""
 
 _ASSUMED_FOR = 1.0
-"""Seconds at the expected speed that count in a job's speed, so that its first bytes do not distort it."""
+"""Seconds at the expected speed that are included in the speed of a job, so that its first bytes do not
+distort it."""
 
 
 class Observer(Protocol):
     """Receives the progress of an image that a client waits for."""
 
     def add(self, event: FabricationEvent) -> None:
-        """Add a point to the timeline."""
+        """Add an event to the timeline."""
 
     def progress(self, progress: WorkProgress | None) -> None:
-        """Replace the reported progress; None when the work has ended."""
+        """Set the reported progress, or None when the work has ended."""
 
 
 class _Nobody:
@@ -48,7 +49,7 @@ NOBODY = _Nobody()
 
 
 class Progress:
-    """The progress of one image. The hashing thread writes it; all threads may read, and set `cancelled`."""
+    """The progress of one image. The hashing thread updates it; any thread may read it or set `cancelled`."""
 
     def __init__(self, spec: ImageSpec) -> None:
         self.cancelled = threading.Event()
@@ -58,7 +59,7 @@ class Progress:
         self._size = spec.size
         self._layer_bytes = TarFrame(spec.recipe(1).file_name, spec.size).size
         self._known = 0
-        """Bytes of the layers whose sums were already known."""
+        """The size, in bytes, of the layers whose sums were already known."""
         self._hashed = 0
         self._began: float | None = None
 
@@ -90,26 +91,26 @@ class Progress:
         return min(100, (self._known + self._hashed) * 100 // max(1, self.total))
 
     def speed(self, expected: float | None) -> float:
-        """Return bytes per second, measured since it began; `expected` counts for its first second."""
+        """Return the measured bytes per second; the `expected` speed is included for one second."""
         elapsed = 0.0 if self._began is None else time.monotonic() - self._began
         assumed = (expected or _ASSUMED_SPEED) * _ASSUMED_FOR
         return (self._hashed + assumed) / (elapsed + _ASSUMED_FOR)
 
     def remaining(self, expected: float | None) -> float:
-        """Return the seconds until all layers are hashed, at the speed so far."""
+        """Return the seconds until all layers are hashed, at the current speed."""
         return max(0, self.total - self._known - self._hashed) / self.speed(expected)
 
     def started(self, expected: float | None) -> FabricationStarted:
-        """Return what the timeline shows at the beginning."""
+        """Return the event for the timeline when hashing starts."""
         return FabricationStarted(self.layers, self._size, math.ceil(self.remaining(expected)))
 
     def now(self) -> FabricationProgress:
-        """Return what the timeline shows of the progress so far."""
+        """Return the event for the timeline with the progress so far."""
         return FabricationProgress(self.layer, self.layers, self.percent)
 
 
 class Report:
-    """Reports a job to one observer; the timeline gets a point at the beginning and at each tenth."""
+    """Reports a job to one observer; the timeline gets an event at the start and after each tenth."""
 
     def __init__(self, observer: Observer) -> None:
         self._observer = observer

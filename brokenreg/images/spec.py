@@ -1,17 +1,17 @@
 """The specification of fabricated images: recipe 1, canonical strings, and the tags for them.
 
-Recipe 1 is permanent: a specification gives the same bytes in every version of brokenreg. A change
-to anything below gets another recipe number; the golden digests in the tests fail otherwise.
+Recipe 1 is permanent: a specification results in the same bytes in every version of brokenreg. Any change
+below needs a new recipe number; otherwise, the golden digests in the tests fail.
 
 - A layer's canonical string is `recipe=1;size=<bytes>;seed=<int>;layer=<number from 1>;salt=<text>`, decimal
-  numbers without leading zeros, UTF-8. The salt is free text and therefore comes last, so that no two
-  recipes are spelled alike. How many layers the image has is not part of it: images that differ in that
-  alone share layers.
+  numbers without leading zeros, UTF-8. The salt is free text. It comes last, so that no two recipes have the
+  same string. The number of layers in the image is not part of it, so images that differ only in this number
+  share layers.
 - Content is the AES-256-CTR keystream under SHA-256 of that string, counter from zero (`keystream`).
 - The layer is a tar of that one file, named `layer-<number>.bin`; with a salt, the name is
-  `layer-<number>-<first 16 hex digits of the salt's SHA-256>.bin`, so that digests are the salt's alone even
-  when the file is empty (`framing`).
-- Configuration and manifest: `image`.
+  `layer-<number>-<first 16 hex digits of the salt's SHA-256>.bin`, so that digests are unique to the salt
+  even if the file is empty (`framing`).
+- `image` describes configuration and manifest.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ RECIPE = 1
 """The number of the recipe that this package implements."""
 
 MAX_LAYERS = 127
-"""Docker's limit: its overlay driver mounts no more."""
+"""Maximum number of layers: the overlay driver of Docker does not mount more."""
 
 PARAMETERS = ("layers", "size", "seed")
 """The image parameters, for `split_params`."""
@@ -41,7 +41,7 @@ _INTEGER = re.compile(r"-?[0-9]{1,19}", re.ASCII)
 
 @dataclass(frozen=True, slots=True)
 class LayerRecipe:
-    """One layer: `size` bytes of content in its file; `number` counts from 1."""
+    """The recipe of a layer with `size` bytes of content; `number` is its position in the image, from 1."""
 
     size: int
     seed: int
@@ -65,8 +65,8 @@ class LayerRecipe:
 class ImageSpec:
     """An image of `layers` layers with a file of `size` bytes each.
 
-    `seed` has 64 bits with a sign. `salt` is anything else that the content depends on, for instance the
-    parameters of a fault. Raise `ValueError`, which names the parameter, for one that is out of range.
+    `seed` is a signed 64-bit number. `salt` is anything else that the content depends on, for example the
+    parameters of a fault. Raise `ValueError` with the name of a parameter that is out of range.
     """
 
     layers: int
@@ -84,14 +84,14 @@ class ImageSpec:
 
     @property
     def canonical(self) -> str:
-        """Return the key of the image, which is not part of any content."""
+        """Return the key under which the image is stored; no content depends on it."""
         return (
             f"recipe={RECIPE};layers={self.layers};size={self.size};seed={self.seed};salt={self.salt}"
         )  # fmt: skip
 
     @property
     def recipes(self) -> tuple[LayerRecipe, ...]:
-        """Return the recipes of its layers, lowest first."""
+        """Return the recipes of the layers, lowest first."""
         return tuple(self.recipe(number) for number in range(1, self.layers + 1))
 
     def recipe(self, number: int) -> LayerRecipe:
@@ -102,7 +102,7 @@ class ImageSpec:
 def parse_random_tag(tag: str) -> ImageSpec:
     """Return the image that a tag `layers-X_size-Y[_seed-Z]` specifies.
 
-    Raise `OCIError` 400 BAD_REQUEST, which names the parameter, if one is missing, unknown or wrong.
+    Raise `OCIError` 400 BAD_REQUEST with the name of a parameter that is missing, unknown or wrong.
     """
     try:
         return spec_from(split_params(tag, PARAMETERS))
@@ -118,8 +118,8 @@ def spec_from(
 ) -> ImageSpec:
     """Return the image for the parameters `layers`, `size` and `seed` in `values`; others are ignored.
 
-    `layers` and `size` are the defaults; without one the parameter must be given. Raise `ValueError`, which
-    names the parameter.
+    `layers` and `size` are defaults; a parameter without a default is required. Raise `ValueError` with the
+    name of the wrong parameter.
     """
     layers = _integer("layers", values["layers"]) if "layers" in values else layers
     size = _size(values["size"]) if "size" in values else size
@@ -130,7 +130,7 @@ def spec_from(
 
 
 def check_limit(spec: ImageSpec, limit: int) -> None:
-    """Raise `OCIError` 400 BAD_REQUEST if the image's content is larger than `limit` bytes in all."""
+    """Raise `OCIError` 400 BAD_REQUEST if the image has more than `limit` bytes of content."""
     total = spec.layers * spec.size
     if total > limit:
         raise OCIError(

@@ -1,6 +1,6 @@
-"""Parses headers of tar archives (POSIX.1-2024, pax; GNU tar's manual, "Basic Tar Format").
+"""Parses the headers of tar archives (POSIX.1-2024, pax; GNU tar manual, "Basic Tar Format").
 
-Sizes are what the archive claims: the caller must limit them.
+Sizes are what the archive claims, so the caller must limit them.
 """
 
 from __future__ import annotations
@@ -50,9 +50,9 @@ _WITHOUT_CONTENT = b"123456"
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """One header block. `size` in bytes is what the archive claims, `flag` is its typeflag.
+    """A header block. `size` is what the archive claims, in bytes; `flag` is the typeflag.
 
-    A sparse file of GNU tar also has a `real_size`. If it `is_extended`, blocks of its map follow.
+    A sparse file of GNU tar also has a `real_size`. If it `is_extended`, more blocks of its map follow.
     """
 
     name: bytes
@@ -65,7 +65,7 @@ class Header:
 
     @property
     def kind(self) -> Kind:
-        """Return the kind. In old archives, a file whose name ends in a slash is a directory."""
+        """Return the kind of the entry. In old archives, a file whose name ends in a slash is a directory."""
         if self.flag in (b"0", b"\0") and self.name.endswith(b"/"):
             return Kind.DIRECTORY
         return _KINDS.get(self.flag, Kind.OTHER)
@@ -80,7 +80,7 @@ class Header:
 
 
 def is_end(block: bytes) -> bool:
-    """Return whether a block is the end mark of an archive, which is zeros."""
+    """Return whether a block is the end mark of an archive (all zeros)."""
     return block == _NUL_BLOCK
 
 
@@ -124,12 +124,12 @@ def pax_records(body: bytes) -> Iterator[tuple[bytes, bytes]]:
 def pax_size(value: bytes) -> int:
     """Return the value of the pax keyword `size`, in bytes. Raise `TarError`."""
     if not value.isdigit() or len(value) > _MOST_PAX_DIGITS:
-        raise TarError("a pax header has a size that is no number")
+        raise TarError("a pax header has an invalid size")
     return int(value)
 
 
 def _negative(block: bytes) -> int:
-    """Return how many bytes are negative as signed numbers, for old archivers that summed them so."""
+    """Return how many bytes are negative as signed numbers; old archivers summed signed bytes."""
     return sum(byte > 127 for byte in block[:148] + block[156:])
 
 
@@ -145,4 +145,4 @@ def _number(field: bytes, what: str) -> int:
     try:
         return int(digits, 8) if digits else 0
     except ValueError:
-        raise TarError(f"the {what} of a header is no number") from None
+        raise TarError(f"a header has an invalid {what}") from None

@@ -1,4 +1,4 @@
-"""Decompresses a layer as a stream, in pieces of limited size."""
+"""Decompresses a layer as a stream in pieces of limited size."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ GZIP_MAGIC = b"\x1f\x8b"
 ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 
 _CHUNK = 64 * 1024
-"""Bytes per read."""
+"""Number of bytes per read."""
 
 _PIECE = 256 * 1024
 """Maximum number of bytes that are decompressed at a time."""
@@ -25,7 +25,7 @@ class Content(Protocol):
         """The size in bytes."""
 
     def read(self, offset: int, length: int) -> bytes:
-        """Return `length` bytes at `offset`, fewer only at the end. Blocks."""
+        """Return `length` bytes at `offset`, fewer only at the end. Call it in a thread: it blocks."""
 
 
 class CompressionError(ValueError):
@@ -33,7 +33,7 @@ class CompressionError(ValueError):
 
 
 class Unpacked:
-    """A plain or gzip stream, read forwards. `read` and `unpacked` count packed and unpacked bytes."""
+    """A plain or gzip stream that is read forwards. `read` and `unpacked` count packed and unpacked bytes."""
 
     def __init__(self, content: Content) -> None:
         self.read = 0
@@ -49,7 +49,7 @@ class Unpacked:
         return self._inflater is not None
 
     def take(self, most: int) -> bytes:
-        """Return up to `most` bytes, at most 256 KiB; none at the end. Raise `CompressionError`."""
+        """Return up to `most` bytes (at most 256 KiB), or none at the end. Raise `CompressionError`."""
         if self._is_used_up:
             self._ready, self._taken = self._more(), 0
         taken = self._ready[self._taken : self._taken + most]
@@ -58,7 +58,7 @@ class Unpacked:
         return taken
 
     def skip(self, length: int) -> int:
-        """Skip bytes, all of them if nothing is compressed, else some; return how many, 0 at the end."""
+        """Skip bytes: all of them in a plain stream, some in a gzip stream. Return how many; 0 at the end."""
         if self._inflater is not None or not self._is_used_up:
             return len(self.take(length))
         skipped = min(length, self._content.size - self.read)

@@ -1,1 +1,1 @@
-"""The terms of the OCI and of HTTP, without I/O: names, digests, errors, sizes, durations, targets."""
+"""The vocabulary of OCI and HTTP, without I/O: names, digests, errors, sizes, durations and targets."""

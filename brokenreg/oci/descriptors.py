@@ -1,4 +1,4 @@
-"""Reads the descriptors of a manifest or an index in order (image-spec, "Content Descriptors")."""
+"""Reads the descriptors of a manifest or index in order (image-spec, "Content Descriptors")."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from brokenreg.oci.errors import OCIError
 
 @dataclass(frozen=True, slots=True)
 class Descriptor:
-    """One descriptor, read leniently. `size` is in bytes; missing values are None or empty."""
+    """A descriptor, read leniently. `size` is in bytes; missing values are None or empty."""
 
     digest: Digest
     media_type: str
@@ -22,7 +22,7 @@ class Descriptor:
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """The descriptors in a document. `left_out` is the number of further ones."""
+    """The descriptors in a document. `left_out` is the number of those beyond the limit."""
 
     config: Descriptor | None = None
     layers: tuple[Descriptor, ...] = ()
@@ -31,7 +31,7 @@ class Parts:
 
 
 def parts_of(body: bytes, most: int) -> Parts:
-    """Read a manifest: at most `most` layers and `most` manifests of it. What is not JSON has no parts."""
+    """Return at most `most` layers and `most` manifests of a document; none if it is not JSON."""
     try:
         document = json.loads(body)
     except (ValueError, RecursionError):
@@ -44,7 +44,7 @@ def parts_of(body: bytes, most: int) -> Parts:
 
 
 def described_sizes(body: bytes, digest: Digest) -> set[int]:
-    """Return the sizes, in bytes, of all descriptors of that digest anywhere in a manifest."""
+    """Return the sizes, in bytes, in all descriptors of a manifest that have that digest."""
     try:
         document = json.loads(body)
     except (ValueError, RecursionError):
@@ -85,13 +85,13 @@ def _descriptor(value: Any) -> Descriptor | None:
 
 
 def _size(value: Any) -> int | None:
-    """Return a size, or None if it is not an int64, which the specification requires."""
+    """Return a size, or None if it is not an int64, as the specification requires."""
     is_size = isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**63
     return value if is_size else None
 
 
 def _platform(value: Any) -> str:
-    """`linux/arm/v7`, and the version of the operating system where one is given."""
+    """Return a platform as text: `linux/arm/v7`, with the version of the operating system if given."""
     if not isinstance(value, dict):
         return ""
     names = [_text(value.get(member)) for member in ("os", "architecture", "variant")]

@@ -16,16 +16,16 @@ if TYPE_CHECKING:
     from hashlib import _Hash as Hash
 
 ALGORITHMS = {"sha256": 64, "sha512": 128}
-"""The registered algorithms and the length of their encoded part in hex digits."""
+"""The registered algorithms, with the length of their encoded part in hex digits."""
 
 _FORM = re.compile(r"[a-z0-9]+(?:[+._-][a-z0-9]+)*:[a-zA-Z0-9=_-]+")
 _HEX = re.compile(r"[0-9a-f]+")
 
 
 class Digest(str):
-    """A digest that matches the grammar, so that it is safe in a file name.
+    """A valid digest, which is therefore safe in a file name.
 
-    Made by `Digest.parse` or `Digest.of`; a plain `str` never passes for one under the type checker.
+    Only `Digest.parse` and `Digest.of` create one, so the type checker never accepts a plain `str` instead.
     """
 
     __slots__ = ()
@@ -65,16 +65,16 @@ class Digest(str):
 
 
 def is_digest(reference: str) -> bool:
-    """Return whether a manifest reference is meant as a digest (a tag has no colon)."""
+    """Return whether a manifest reference is a digest (a tag has no colon)."""
     return ":" in reference
 
 
 _BY_LENGTH = {length // 2: algorithm for algorithm, length in ALGORITHMS.items()}
-"""The algorithms by the length of their digests in bytes."""
+"""The algorithms, by the length of their digests in bytes."""
 
 
 class DigestList(Sequence[str]):
-    """Digests in order, each packed as its length and its bytes. Raise `ValueError` for other texts."""
+    """A list of digests, each packed as its length and bytes. Raise `ValueError` for an invalid digest."""
 
     __slots__ = ("_begin", "_end", "_packed", "_stride")
 
@@ -87,7 +87,7 @@ class DigestList(Sequence[str]):
         """Distance from one digest to the next, in bytes; 0 if their lengths differ."""
 
     def shared(self, other: DigestList) -> DigestList:
-        """Return an equal list that shares the memory of `other`, if that has the digests in a row."""
+        """Return an equal list that shares the memory of `other`, if that contains these digests in a row."""
         place = other._packed.find(self._packed[self._begin : self._end], other._begin, other._end)
         if (
             place < 0
@@ -102,7 +102,7 @@ class DigestList(Sequence[str]):
         return found
 
     def places(self, digest: str) -> list[int]:
-        """Return the index of a digest in the list, from 0."""
+        """Return the positions of a digest in the list, from 0."""
         if not self._stride:
             return [place for place, each in enumerate(self) if each == digest]
         try:

@@ -29,19 +29,19 @@ _LONG_UNITS = {
 _FORM = "use a number and a unit, such as 1.5s or 300ms"
 _MAX = 2**63
 _MAX_DIGITS = 30
-"""More than any number in range has; Python parses at most 4,300 digits."""
+"""More digits than any valid number has. Python would parse up to 4,300 digits."""
 
 
 def parse_duration(text: str) -> float:
-    """Parse a duration; return seconds. Raise `ValueError`, which says what is wrong.
+    """Return the seconds of a duration. Raise `ValueError`, which says what is wrong.
 
-    The range is Go's: 64 bits of nanoseconds, about 292 years either way.
+    The range is that of Go: 64 bits of nanoseconds, about 292 years in both directions.
     """
     return _nanoseconds(text) / 1e9
 
 
 def format_duration(seconds: float) -> str:
-    """Format seconds in the shortest way that is valid in a tag and, in lower case, in a repository name."""
+    """Return the shortest text for a duration that is valid in a tag and in a repository name."""
     rest = round(Fraction(seconds) * 10**9)
     sign, rest = ("-", -rest) if rest < 0 else ("", rest)
     if rest == 0:
@@ -97,5 +97,5 @@ def _unit_hint(text: str, term: re.Match[str]) -> str:
 
 
 def _fraction(digits: str, scale: int) -> int:
-    digits = digits[:_MAX_DIGITS]  # the 20th decimal of an hour is no nanosecond any more
+    digits = digits[:_MAX_DIGITS]  # the 20th decimal of an hour is less than a nanosecond
     return int(digits) * scale // 10 ** len(digits) if digits else 0

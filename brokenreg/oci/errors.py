@@ -1,7 +1,7 @@
 """Errors in OCI form (distribution-spec, "Error Codes").
 
-Every failure that a client may see is an `OCIError`; it is raised where it is found and turned into a
-response in one place (`brokenreg.registry.responses`).
+Every failure that a client may see is an `OCIError`. It is raised where the failure is detected, and turned
+into a response in one place (`brokenreg.registry.responses`).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 
 
 class ErrorCode(StrEnum):
-    """Error codes of distribution-spec 1.1, and below them those the field uses besides."""
+    """Error codes of distribution-spec 1.1, followed by others that registries use."""
 
     BLOB_UNKNOWN = "BLOB_UNKNOWN"
     BLOB_UPLOAD_INVALID = "BLOB_UPLOAD_INVALID"
@@ -29,8 +29,8 @@ class ErrorCode(StrEnum):
     DENIED = "DENIED"
     UNSUPPORTED = "UNSUPPORTED"
     TOOMANYREQUESTS = "TOOMANYREQUESTS"
-    # Not in the specification, but in use: Docker's registry (TAG_INVALID, RANGE_INVALID,
-    # PAGINATION_NUMBER_INVALID, UNKNOWN, UNAVAILABLE), the predecessor (the others).
+    # Not in the specification. Docker's registry uses TAG_INVALID, RANGE_INVALID, PAGINATION_NUMBER_INVALID,
+    # UNKNOWN and UNAVAILABLE; the predecessor uses the others.
     TAG_INVALID = "TAG_INVALID"
     RANGE_INVALID = "RANGE_INVALID"
     PAGINATION_NUMBER_INVALID = "PAGINATION_NUMBER_INVALID"
@@ -45,7 +45,7 @@ class ErrorCode(StrEnum):
 class OCIError(Exception):
     """A failure with a status, an error code and a message for the client.
 
-    `headers` are added to the response (`Retry-After`, `Allow`, `Range`, ...); names in lower case.
+    `headers` are added to the response (`retry-after`, `allow`, `range`, ...); their names are in lower case.
     """
 
     def __init__(
@@ -74,9 +74,9 @@ def shutting_down() -> OCIError:
     return OCIError(503, ErrorCode.UNAVAILABLE, "the registry is shutting down", headers={"retry-after": "5"})
 
 
-NO_DESCRIPTOR = "brokenreg has as many files and connections open as it may (ulimit -n); try again later"
+NO_DESCRIPTOR = "brokenreg has reached its limit on open files and connections (ulimit -n); try again later"
 TOO_MANY_FILES = (errno.EMFILE, errno.ENFILE)
-"""The error numbers for running out of file descriptors."""
+"""The error numbers that mean that no file descriptor is left."""
 
 
 def too_many_files() -> OCIError:
@@ -85,7 +85,7 @@ def too_many_files() -> OCIError:
 
 
 def error_body(code: str, message: str, detail: Any = None) -> bytes:
-    """`{"errors": [{"code", "message", "detail"?}]}` as compact JSON."""
+    """Return `{"errors": [{"code", "message", "detail"?}]}` as compact JSON."""
     error: dict[str, Any] = {"code": str(code), "message": message}
     if detail is not None:
         error["detail"] = detail

@@ -1,4 +1,4 @@
-"""Media types of manifests, configurations and layers, and what a manifest names."""
+"""Media types of manifests, configurations and layers, and the facts about a manifest."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ MAX_MANIFEST = 4 * 1024 * 1024
 """The size in bytes that the specification requires every registry to accept."""
 
 MAX_VALUES = 500_000
-"""Maximum number of JSON values in a document; 4 MiB of descriptors have 150,000."""
+"""Maximum number of JSON values in a document. 4 MiB of descriptors have 150,000."""
 
 _MAX_DEPTH = 32
 _MEDIA_TYPE = re.compile(r"[A-Za-z0-9][\w!#$&^.+-]{0,126}/[A-Za-z0-9][\w!#$&^.+-]{0,126}", re.ASCII)
@@ -32,8 +32,8 @@ _MEDIA_TYPE = re.compile(r"[A-Za-z0-9][\w!#$&^.+-]{0,126}/[A-Za-z0-9][\w!#$&^.+-
 class ManifestFacts(BaseModel):
     """The facts about a manifest that the registry needs, for any media type.
 
-    `names` are all digests that the document mentions, so that no blob which a manifest of an odd kind
-    needs is ever taken for garbage.
+    `names` are all digests that the document contains anywhere, so that no blob that an unusual manifest
+    needs is treated as garbage.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -44,12 +44,12 @@ class ManifestFacts(BaseModel):
     config: str | None = None
     layers: DigestList = DigestList()
     annotations: dict[str, str] = {}
-    """The annotations of a manifest with a subject; lists of referrers show them."""
+    """The annotations of a manifest with a subject, for lists of referrers."""
     names: DigestList = DigestList()
 
     @classmethod
     def stored(cls, text: str) -> ManifestFacts:
-        """Read the output of `model_dump_json`, using as little memory as a value read from a manifest."""
+        """Return the facts in an output of `model_dump_json`, with the memory use of `manifest_facts`."""
         facts = cls.model_validate_json(text)
         update: dict[str, Any] = {"layers": facts.layers.shared(facts.names)}
         if facts.subject is None:
@@ -60,18 +60,19 @@ class ManifestFacts(BaseModel):
 def has_too_many_values(body: bytes) -> bool:
     """Return whether a JSON document has more than `MAX_VALUES` values.
 
-    Python's JSON parser lets no other thread run, so a document with too many values would block the process.
+    Python's JSON parser does not let other threads run, so a document with too many values would block the
+    process.
     """
     return count_values(body) > MAX_VALUES
 
 
 def count_values(body: bytes) -> int:
-    """Return an upper bound for the number of values in a JSON document, from its commas and brackets."""
+    """Return an upper bound for the number of values in a JSON document, by counting commas and brackets."""
     return sum(map(body.count, (b",", b"[", b"{")))
 
 
 def manifest_facts(body: bytes) -> ManifestFacts:
-    """Read a manifest leniently: what is not JSON, or not of the expected shape, has no such fact."""
+    """Return the facts about a manifest. Parts that are not JSON or have another shape are ignored."""
     try:
         document = json.loads(body)
     except (ValueError, RecursionError):
@@ -95,7 +96,7 @@ def manifest_facts(body: bytes) -> ManifestFacts:
 
 
 def media_type(value: Any) -> str | None:
-    """`value` if it is a media type (RFC 6838, section 4.2), and so fit for a header; else None."""
+    """Return `value` if it is a media type (RFC 6838, section 4.2) and thus safe in a header, or None."""
     return value if isinstance(value, str) and _MEDIA_TYPE.fullmatch(value) else None
 
 
@@ -104,12 +105,12 @@ def _text(value: Any) -> str | None:
 
 
 def _is_unicode(text: str) -> bool:
-    """Return whether UTF-8 can encode it: JSON allows lone surrogates (RFC 8259, section 8.2)."""
+    """Return whether UTF-8 can encode a text. JSON allows lone surrogates (RFC 8259, section 8.2)."""
     return not any("\ud800" <= character <= "\udfff" for character in text)
 
 
 def _config_media_type(document: dict[str, Any]) -> str | None:
-    """Return the artifact type: for an image manifest without one, the type of its configuration."""
+    """Return the media type of the configuration, the artifact type of an image manifest without one."""
     config = document.get("config")
     return _text(config.get("mediaType")) if isinstance(config, dict) else None
 
@@ -121,7 +122,7 @@ def _descriptor_digest(descriptor: Any) -> str | None:
 
 
 def _layers(value: Any) -> DigestList:
-    """Lowest first; what has no digest is passed over."""
+    """Return the digests of the layers, lowest first. Layers without a digest are skipped."""
     digests = [_descriptor_digest(each) for each in value] if isinstance(value, list) else []
     return DigestList(digest for digest in digests if digest is not None)
 

@@ -14,7 +14,7 @@ _TAG = re.compile(r"[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}")
 _UPLOAD_ID = re.compile(r"[0-9a-f]{32}")
 
 MAX_NAME = 255
-"""Longest repository name, in characters; clients count the host into it as well."""
+"""Maximum length of a repository name, in characters. Clients include the host in this limit."""
 
 
 def check_name(name: str) -> str:

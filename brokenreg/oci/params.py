@@ -1,4 +1,4 @@
-"""`key-value` parameters joined by `_`, as tags and repository names spell them: `layers-3_size-64kib`."""
+"""Parameters in tags and repository names: `key-value`, joined by `_` (`layers-3_size-64kib`)."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from brokenreg.wording import nearest, quoted
 
 
 def split_params(text: str, names: Collection[str]) -> dict[str, str]:
-    """Split `text` into {name: value}; a key is the longest of `names` (its `_` written `-`) and a `-`.
+    """Return the parameters in a text, by name. A key is the longest matching name, with `-` for `_`.
 
-    A piece without a `-` belongs to the value before it (`code-TOO_MANY`). Raise `ValueError`, which names
-    the parameter, for one that is unknown, empty or given twice. An empty text has no parameters.
+    A piece without a `-` belongs to the value before it (`code-TOO_MANY`). An empty text has no parameters.
+    Raise `ValueError` with the name of a parameter that is unknown, empty or given twice.
     """
     values: dict[str, str] = {}
     if not text:
@@ -35,12 +35,12 @@ def split_params(text: str, names: Collection[str]) -> dict[str, str]:
 
 
 def join_params(values: dict[str, str]) -> str:
-    """Return parameters as text, in the given order: the inverse of `split_params`."""
+    """Return parameters as text in the given order (the inverse of `split_params`)."""
     return "_".join(f"{spell(name)}-{value}" for name, value in values.items())
 
 
 def spell(name: str) -> str:
-    """Return the name of a parameter as paths spell it."""
+    """Return the name of a parameter as image paths spell it."""
     return name.replace("_", "-")
 
 

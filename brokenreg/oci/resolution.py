@@ -1,4 +1,4 @@
-"""Resolves the name of a repository: removes prefixes, finds its upstream, and normalises it."""
+"""Resolves repository names: removes prefixes, finds the upstream, and normalises the rest."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from brokenreg.oci.upstreams import check_upstream, looks_like_host, name_at
 from brokenreg.wording import quoted
 
 RESERVED = "broken/"
-"""The first component of everything that brokenreg itself provides."""
+"""The prefix of all repositories that brokenreg itself provides."""
 
 PREPARED = "broken/prepared"
-"""The only repository under `RESERVED` (with everything below it) that accepts pushes."""
+"""The only repository under `RESERVED` that accepts pushes, together with everything below it."""
 
 IN = "broken/in/"
-"""The prefix before a namespace and the name of a repository in it."""
+"""The prefix of a namespace, which is followed by a repository in it."""
 
 _WITH = "broken/with/"
 
 
 @dataclass(frozen=True, slots=True)
 class Resolved:
-    """The parts of a name. `upstream` is the registry that the request names in any way, or empty.
+    """The parts of a name. `upstream` is the registry that the request names in some way, or empty.
 
     `repository` is the normalised name for pushes, rules and the log: `docker.io/library/nginx` for `nginx`
     at Docker Hub. Without an upstream, it contains no registry.
@@ -48,7 +48,7 @@ class Base:
     listener: str = ""
 
     def is_upstream(self, component: str) -> bool:
-        """Return whether the first component of a name or of a path is a registry."""
+        """Return whether the first component of a name or path is a registry."""
         return component in self.aliases or looks_like_host(component)
 
     def resolve(self, name: str) -> Resolved:
@@ -61,7 +61,7 @@ class Base:
         return Resolved(namespace, faults, upstream, repository)
 
     def _split(self, image: str) -> tuple[str, str]:
-        """Return the registry and the repository there. The name may repeat the registry of the request."""
+        """Return the registry and the repository in it. The name may repeat the registry of the request."""
         first, slash, rest = image.partition("/")
         upstream = check_upstream(first) if slash and self.is_upstream(first) else ""
         if self.named:

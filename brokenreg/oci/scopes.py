@@ -11,7 +11,7 @@ ALL_ACTIONS = "*"
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """The allowed actions on one resource. The name is spelled as the client does."""
+    """The allowed actions on one resource. The name is spelled as the client spelled it."""
 
     kind: str
     name: str
@@ -19,12 +19,12 @@ class Scope:
 
     @classmethod
     def parse(cls, text: str) -> Scope | None:
-        """Return a scope, or None if `text` is not one. The name may contain colons (`host:port/name`)."""
+        """Return a scope, or None if `text` is not one. Its name may contain colons (`host:port/name`)."""
         kind, _, rest = text.partition(":")
         name, _, actions = rest.rpartition(":")
         if not kind or not name:
             return None
-        # A class, as in `repository(plugin)`, does not change the allowed actions.
+        # A class, as in `repository(plugin)`, does not affect the allowed actions.
         kind = kind.partition("(")[0]
         return cls(kind, name, tuple(dict.fromkeys(action for action in actions.split(",") if action)))
 
@@ -47,9 +47,9 @@ CATALOG = Scope("registry", "catalog", (ALL_ACTIONS,))
 
 
 def parse_scopes(texts: Iterable[str]) -> list[Scope]:
-    """Return the scopes of all `scope` parameters; one may contain several, separated by spaces.
+    """Return the scopes in all `scope` parameters. One may contain several, separated by spaces.
 
-    Invalid ones are left out.
+    Invalid scopes are ignored.
     """
     parsed = (Scope.parse(each) for text in texts for each in text.split())
     return [scope for scope in parsed if scope is not None]

@@ -1,4 +1,4 @@
-"""Byte sizes: `1024`, `64KiB`, `1.5GB`; units in any case, powers of 1024 (`KiB`) or of 1000 (`kB`)."""
+"""Sizes in bytes: `1024`, `64KiB`, `1.5GB`. Units are powers of 1024 (`KiB`) or 1000 (`kB`), in any case."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ for _power, _letter in enumerate(_LETTERS, start=1):
     _UNITS[f"{_letter}b"] = 1000**_power
     _UNITS[f"{_letter}ib"] = 1024**_power
 _MOST_DIGITS = 18
-"""Maximum number of digits, so that the number fits into 64 bits."""
+"""Maximum number of digits, so that the number fits in 64 bits."""
 
 _SIZE = re.compile(r"([0-9]{1,19})(?:\.([0-9]{1,19}))?([a-z]*)", re.ASCII | re.IGNORECASE)
 
 
 def parse_size(text: str) -> int:
-    """Parse a size; return bytes. Raise `ValueError`, which says what is wrong."""
+    """Return the bytes of a size. Raise `ValueError`, which says what is wrong."""
     match = _SIZE.fullmatch(text)
     unit = match[3].lower() if match else ""
     if match is None or unit not in _UNITS:
@@ -42,12 +42,12 @@ def _hint(text: str) -> str:
 
 
 def whole_number(text: str) -> int | None:
-    """Return a number of at most 18 ASCII digits, as `Content-Length` and `n` have, or None."""
+    """Return a number of at most 18 ASCII digits, for example in `Content-Length` or `n`, or None."""
     return int(text) if text.isascii() and text.isdigit() and len(text) <= _MOST_DIGITS else None
 
 
 def format_size(size: int) -> str:
-    """Format a size for people: at most one decimal, in powers of 1024 (`1.5 MiB`)."""
+    """Return a size as text with at most one decimal, in powers of 1024 (`1.5 MiB`)."""
     if size < 1024:
         return f"{size} B"
     value = float(size)

@@ -1,7 +1,7 @@
-"""Parses the path of a request, once: namespace, path faults, repository, endpoint, reference.
+"""Parses the path of a request: namespace, path faults, repository, endpoint and reference.
 
-Everything in a `Target` has been checked against its grammar, so that no other code has to check it again. If
-a check failed, `Target.error` has the error: the registry responds with it, and the log shows the request.
+Everything in a `Target` has been checked against its grammar, so no other code has to check it again. If a
+check failed, `Target.error` has the error. The registry responds with it, and the log shows the request.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ TOKEN_PATH = "/token"  # noqa: S105 - a path, not a password
 
 
 class Endpoint(StrEnum):
-    """The endpoints, by their names in rules and filters."""
+    """The endpoints, with their names in rules and filters."""
 
     CONNECT = "connect"
     PING = "ping"
@@ -44,11 +44,11 @@ class Endpoint(StrEnum):
 class Target:
     """A parsed request path.
 
-    `name` is the repository as the client spelled it, and as responses spell it. What it means is in
+    `name` is the repository as the client spelled it, and as responses spell it. Its parts are in
     `namespace`, `faults` (outermost first), `upstream` and `repository`, as in `Resolved`. Other names in the
     same request are resolved against `base`. `reference` is a tag, a digest or an upload id. A blob is
-    `LAYER` until `refine` says that it is a configuration. `root` is the part of the path before `/v2/`, and
-    `query` is the part of the query that a link to here must repeat.
+    `LAYER` until `refine` finds that it is a configuration. `root` is the part of the path before `/v2/`, and
+    `query` is the part of the query that a link to the same resource must repeat.
     """
 
     endpoint: Endpoint
@@ -75,12 +75,12 @@ class Target:
 
     @property
     def remote(self) -> str:
-        """Return the repository's name at its upstream."""
+        """Return the name of the repository at its upstream."""
         return self.repository.removeprefix(f"{self.upstream}/") if self.upstream else self.repository
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Return all names of the repository that a glob can match, in any spelling."""
+        """Return all spellings of the repository's name that a glob can match."""
         return spellings(self.upstream, self.remote) if self.upstream else (self.repository,)
 
     @property
@@ -99,22 +99,22 @@ class Target:
         return replace(self, upstream=found.upstream, repository=found.repository, base=base)
 
     def with_name(self, name: str) -> Target:
-        """Return the target with another name from the same request. Raise `OCIError` 400."""
+        """Return the target for another name in the same request. Raise `OCIError` 400."""
         other = _named(self.endpoint, name, self.base)
         if other.error is not None:
             raise other.error
         return other
 
     def refine(self, *, is_config: bool) -> Target:
-        """Return the target of a blob that is known to be a configuration, or a layer."""
+        """Return the target of a blob that is known to be a configuration or a layer."""
         return replace(self, endpoint=Endpoint.CONFIG) if is_config else self
 
 
 def parse_target(path: str, query: str = "", own: Collection[str] = (), base: Base = _NO_BASE) -> Target:
-    """Parse the decoded path of a request. An invalid path gives a target with an `error`.
+    """Return the target of a decoded path. An invalid path results in a target with an `error`.
 
-    In the query, `ns` is an upstream (containerd), unless it is one of our `own` names, and the `scope` of a
-    request for a token names its repository. Names are resolved against `base`, which the listener has.
+    In the query, `ns` is an upstream (as containerd sends it), unless it is one of our `own` names; the
+    `scope` of a token request contains its repository. Names are resolved against the `base` of the listener.
     """
     if path == TOKEN_PATH:
         return token_target(parse_scopes(parse_qs(query).get("scope", ())), base)
@@ -124,7 +124,7 @@ def parse_target(path: str, query: str = "", own: Collection[str] = (), base: Ba
 
 
 def _parse(path: str, upstream: str, base: Base) -> Target:
-    """Parse a path; `upstream` is the one that the query names, or empty."""
+    """Return the target of a path; `upstream` is the one in the query, or empty."""
     root, rest = _split_root(path, base)
     if not (upstream or root):
         return _parse_path(path, base)
@@ -138,7 +138,7 @@ def _parse(path: str, upstream: str, base: Base) -> Target:
 
 
 def _split_root(path: str, base: Base) -> tuple[str, str]:
-    """Return the registry before `/v2/`, where newer Docker versions put it, and the path from there."""
+    """Return the registry before `/v2/`, where newer Docker versions put it, and the rest of the path."""
     host, slash, rest = path.removeprefix("/").partition("/")
     if slash and base.is_upstream(host.lower()) and (rest == "v2" or rest.startswith("v2/")):
         return host, f"/{rest}"
@@ -197,7 +197,7 @@ def _named(endpoint: Endpoint, name: str, base: Base, reference: str = "") -> Ta
 
 
 def _split(path: str) -> tuple[Endpoint, str, str]:
-    """Endpoint, name and reference, found from the right: a name may contain `blobs` or `manifests`."""
+    """Return endpoint, name and reference. They are parsed from the right, as a name may contain `blobs`."""
     if not path.startswith("/v2/"):
         return Endpoint.OTHER, "", ""
     parts = path.removeprefix("/v2/").split("/")

@@ -1,4 +1,4 @@
-"""Names of other registries: `host[:port]`, or a name of our own that `--upstream` gives one."""
+"""Names of upstream registries: `host[:port]`, or a name that `--upstream` defines."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import re
 from brokenreg.oci.errors import ErrorCode, OCIError
 
 DOCKER_HUB = "docker.io"
-"""The name in image references. Files and connections use other names."""
+"""The name of Docker Hub in image references. Files and connections use other names."""
 
 _LIBRARY = "library/"
 _DOCKER_HUB_HOSTS = frozenset({"docker.io", "index.docker.io", "registry-1.docker.io"})
@@ -33,7 +33,7 @@ def check_upstream(text: str) -> str:
 
 
 def name_at(upstream: str, name: str) -> str:
-    """Return a repository's name at an upstream: on Docker Hub, `library/` precedes a single component."""
+    """Return a repository's name at an upstream: Docker Hub adds `library/` to a single component."""
     return f"{_LIBRARY}{name}" if upstream == DOCKER_HUB and "/" not in name else name
 
 

@@ -168,17 +168,20 @@ def test_names_are_kept_as_they_are_and_nothing_is_resolved() -> None:
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        (b"", "it is empty"),
+        (b"", "the blob is empty"),
         (b"no tar at all", "cut off in a header"),
         (b"x" * 1024, "checksum"),
         (header(b"a"), "no end mark"),
         (header(b"a", 4096) + b"only this", "cut off: 4 KiB of 4 KiB"),
         (header(b"a", size_field=b"\x80" + b"\xff" * 11) + END, "cut off"),
         (header(b"a", size_field=b"\xff" * 12) + END, "negative size"),
-        (header(b"a", size_field=b"not octal!!\0") + END, "size of a header is no number"),
+        (header(b"a", size_field=b"not octal!!\0") + END, "a header has an invalid size"),
         (header(b"x", 2**33, b"L") + END, "a header has 8 GiB"),
         (header(b"x", 10, b"x") + b"99999 a=b\n".ljust(512, b"\0") + END, "pax header is malformed"),
-        (header(b"x", 13, b"x") + b"13 size=-99 \n".ljust(512, b"\0") + END, "no number"),
+        (
+            header(b"x", 13, b"x") + b"13 size=-99 \n".ljust(512, b"\0") + END,
+            "a pax header has an invalid size",
+        ),
         (gzip.compress(header(b"a") * 100, mtime=0)[:-30], "gzip stream"),
         (gzip.compress(b"", mtime=0)[:12], "gzip stream is cut off"),
         (b"\x1f\x8bnot gzip at all", "damaged"),
