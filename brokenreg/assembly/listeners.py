@@ -15,6 +15,7 @@ from typing import Any
 from hypercorn.asyncio import serve
 from hypercorn.config import Config, Sockets
 
+from brokenreg.assembly.occupied import AddressError, ListenError, explained
 from brokenreg.concurrency import first_of
 from brokenreg.config.addresses import Address
 from brokenreg.config.settings import Settings
@@ -31,10 +32,8 @@ GRACE = 0.7
 """Seconds that exchanges in flight have to finish on shutdown, before they are cut."""
 
 _BACKLOG = 4096
-
-
-class ListenError(Exception):
-    """An address or a certificate cannot be used; the message is one clear line."""
+_OPTIONS = {"registry": "--listen", "second origin": "--second-origin", "control API": "--control"}
+"""The option that says where a listener is, by its name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +101,9 @@ class Listener:
     ) -> None:
         """Bind and listen. From now on, the kernel queues connections. Raise `ListenError`."""
         self.name = name
-        self._socket = _bind(address, over_tls=certificate is not None, uses_reserve=uses_reserve)
+        self._socket = _bind(
+            _OPTIONS[name], address, over_tls=certificate is not None, uses_reserve=uses_reserve
+        )
         self._config = _ListenerConfig(self._socket, certificate)
         self._task: asyncio.Task[None] | None = None
         self._stop = asyncio.Event()
@@ -195,6 +196,8 @@ class Listeners:
                 control = bind("control API", settings.control, None, uses_reserve=True)
             with _dead_port(place) as dead_port:
                 yield cls(registry, second_origin, control, dead_port)
+        except AddressError as error:
+            raise await explained(error) from None
         finally:
             await asyncio.gather(*(listener.close() for listener in bound))
 
@@ -245,14 +248,14 @@ def _see(task: asyncio.Task[None]) -> None:
         task.exception()
 
 
-def _bind(address: Address, *, over_tls: bool, uses_reserve: bool) -> ListenSocket:
+def _bind(option: str, address: Address, *, over_tls: bool, uses_reserve: bool) -> ListenSocket:
     try:
         family, kind, protocol, _, where = socket.getaddrinfo(
             address.host, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
         bound = ListenSocket(family, kind, protocol, over_tls=over_tls, uses_reserve=uses_reserve)
     except OSError as error:
-        raise ListenError(f"cannot listen on {address}: {error.strerror}") from None
+        raise AddressError(option, address, error) from None
     try:
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         bound.bind(where)
@@ -260,9 +263,7 @@ def _bind(address: Address, *, over_tls: bool, uses_reserve: bool) -> ListenSock
         bound.setblocking(False)
     except OSError as error:
         bound.close()
-        raise ListenError(
-            f"cannot listen on {address}: {error.strerror}; choose another address, port 0 takes any free one"
-        ) from None
+        raise AddressError(option, address, error) from None
     return bound
 
 

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequen
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from brokenreg.assembly.listeners import ListenError
+from brokenreg.assembly.occupied import ListenError
 from brokenreg.config.settings import Settings
 from brokenreg.proxy.auth.tokens import TokenCache
 from brokenreg.proxy.http.upstreams import LateUpstreams

@@ -114,7 +114,7 @@ def _run(
     """Run until the end, and exit. A problem that users can solve is one line on standard error."""
     import asyncio
 
-    from brokenreg.assembly.listeners import ListenError
+    from brokenreg.assembly.occupied import ListenError
     from brokenreg.rules.scenario import ScenarioError
     from brokenreg.storage.errors import StorageError
 

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from quart import Quart, Response, request
 from werkzeug.exceptions import RequestEntityTooLarge
 
+from brokenreg import __version__
 from brokenreg.control import (
     blobs,
     breakpoints,
@@ -48,6 +49,7 @@ _UNSPECIFIC = ("", "application/x-www-form-urlencoded", "application/octet-strea
 safe, because the guard has already refused requests from pages of other origins."""
 
 _SECURITY_HEADERS = {
+    "server": f"brokenreg/{__version__}",
     "cache-control": "no-store",
     "x-content-type-options": "nosniff",
     "content-security-policy": "default-src 'none'; frame-ancestors 'none'",

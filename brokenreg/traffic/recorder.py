@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
 from functools import lru_cache
 from typing import Any
 
+from brokenreg import __version__
 from brokenreg.bulk.lent_socket import LentBody
 from brokenreg.http.asgi import (
     CUT,
@@ -44,7 +45,12 @@ _HEALTH = "/healthz"
 
 _HEALTHY = ReadyResponse(
     200,
-    ((b"content-type", b"text/plain"), (b"cache-control", b"no-store"), (b"content-length", b"3")),
+    (
+        (b"content-type", b"text/plain"),
+        (b"cache-control", b"no-store"),
+        (b"content-length", b"3"),
+        (b"server", f"brokenreg/{__version__}".encode()),
+    ),
     b"ok\n",
 )
 _CACHED = 1024

@@ -238,7 +238,8 @@ def test_a_busy_port_is_one_line_and_status_1(tmp_path: Path) -> None:
         result = run("serve", "--data", str(tmp_path), "--listen", f"127.0.0.1:{port}", "--control", "off")
     assert result.returncode == 1
     assert result.stderr.count("\n") == 1
-    assert f"cannot listen on 127.0.0.1:{port}: Address already in use" in result.stderr
+    in_use = f"--listen 127.0.0.1:{port}: address already in use by another program: choose another port"
+    assert result.stderr == f"brokenreg: {in_use} (0: any free port)\n"
 
 
 @pytest.mark.slow

@@ -15,7 +15,8 @@ from typing import Any
 import httpx
 import pytest
 
-from brokenreg.assembly.listeners import Listener, ListenError, Listeners
+from brokenreg.assembly.listeners import Listener, Listeners
+from brokenreg.assembly.occupied import ListenError
 from brokenreg.assembly.server import Server
 from brokenreg.config.settings import Settings
 from brokenreg.diagnostics import Diagnostics
