@@ -1,7 +1,7 @@
 """Cuts connections: FIN or RST in the middle of a response, with or without TLS's close_notify.
 
 Everything that was sent before arrives first, because a reset discards what the peer's kernel has not
-acknowledged. On Linux, SIOCOUTQ tells how much that is; elsewhere only our own buffer is checked.
+acknowledged. SIOCOUTQ on Linux and SO_NWRITE on macOS return how much that is.
 """
 
 from __future__ import annotations
@@ -17,6 +17,9 @@ from brokenreg.listening.listen_socket import RESET_ON_CLOSE
 from brokenreg.wire.connection import Connection
 
 _SIOCOUTQ = 0x5411
+_SO_NWRITE = 0x1024
+"""Constants of Linux and macOS that Python does not have."""
+
 _POLL = 0.001
 PATIENCE = 30.0
 """Seconds that a client has to receive what was sent, before the connection is cut anyway."""
@@ -70,16 +73,22 @@ def unacknowledged(connection: Connection) -> int:
     tls = getattr(transport, "_ssl_protocol", None)
     if tls is not None and tls._transport is not None:
         waiting += tls._transport.get_write_buffer_size()
-    if sys.platform != "linux" or transport.get_extra_info("socket") is None:
+    if transport.get_extra_info("socket") is None:
         return waiting
-    descriptor = _socket(connection).fileno()
-    if descriptor < 0:  # closed: the client was faster
+    connected = _socket(connection)
+    if connected.fileno() < 0:  # closed: the client was faster
         return 0
     try:
-        answer = fcntl.ioctl(descriptor, _SIOCOUTQ, bytes(4))
+        return waiting + _unacknowledged_in_kernel(connected)
     except OSError:
         return 0
-    return waiting + int.from_bytes(answer, sys.byteorder)
+
+
+def _unacknowledged_in_kernel(connected: socket.socket) -> int:
+    """Return how many bytes the kernel has sent or will send, and the peer has not acknowledged."""
+    if sys.platform == "darwin":
+        return connected.getsockopt(socket.SOL_SOCKET, _SO_NWRITE)
+    return int.from_bytes(fcntl.ioctl(connected.fileno(), _SIOCOUTQ, bytes(4)), sys.byteorder)
 
 
 def _socket(connection: Connection) -> socket.socket:

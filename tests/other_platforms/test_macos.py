@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import resource
 import socket
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from brokenreg.assembly.process_tuning import allow_many_connections
 from brokenreg.bulk.lent_socket import lend
 from brokenreg.listening.listen_socket import ListenSocket
 from tests.process import brokenreg_process
+from tests.raw_http import HTTP1
 from tests.running_registry import Registry
 
 LIKE_MACOS = str(Path(__file__).with_name("like_macos"))
@@ -38,6 +40,24 @@ def test_images_are_pushed_pulled_and_broken(registry: Registry, capfd: pytest.C
     cut = registry.ask(pushed.layer_path("broken/with/truncate_after-64kib_end-rst/"))
     assert cut.body == pushed.layers[0][: 64 * 1024]
     assert "Traceback" not in capfd.readouterr().err
+
+
+@pytest.mark.parametrize("registry", ["plain", "tls"], indirect=True)
+def test_a_reset_does_not_overtake_what_was_sent(registry: Registry) -> None:
+    pushed = registry.push(3 * MIB + 1000)
+    fault = {"type": "truncate", "after": 3 * MIB, "end": "rst"}
+    with (
+        registry.rule(fault=fault) as rule,
+        HTTP1(registry.running, receive_buffer=16_384) as slow,
+    ):
+        slow.send(slow.request(pushed.layer_path()))
+        first = slow.receive(5)
+        deadline = time.monotonic() + 10
+        while not registry.rule_state(rule)["applied"] and time.monotonic() < deadline:
+            time.sleep(0.01)
+        time.sleep(0.5)  # until everything is sent, and would be lost
+        answer = slow.read(prefix=first)
+    assert (len(answer.body), answer.ended) == (3 * MIB, "rst")
 
 
 def test_a_client_that_disconnects_before_it_is_accepted_is_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
