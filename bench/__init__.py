@@ -1,1 +1,1 @@
-"""Speed as ratios, in one run, against Debian's docker-registry: `make bench`."""
+"""Benchmarks (`make bench`): speed as ratios to Debian's docker-registry, measured in one run."""

@@ -1,4 +1,4 @@
-"""`make bench`: brokenreg beside docker-registry in turn, as the median of ratios; and what faults cost."""
+"""`make bench`: compares brokenreg with docker-registry as medians of ratios, and measures faults."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def main() -> None:
 
 
 def bench_floor(console: Console, folder: Path, options: argparse.Namespace) -> RenderableType:
-    """What small requests cost, beside a bare server and docker-registry."""
+    """Measure small requests, compared with a bare server and docker-registry."""
     with console.status("pushing") as status:
         results = floor.measure(folder, options.rounds, options.seconds, options.only, status.update)
     tables = []
@@ -61,7 +61,7 @@ def bench_floor(console: Console, folder: Path, options: argparse.Namespace) -> 
 
 
 def bench_bulk(console: Console, folder: Path, options: argparse.Namespace) -> RenderableType:
-    """Large transfers by curl, beside docker-registry."""
+    """Measure large transfers with curl, compared with docker-registry."""
     with console.status("making the blob") as status:
         content = folder / "content"
         digest = make_content(content, options.mib << 20)
@@ -73,7 +73,7 @@ def bench_bulk(console: Console, folder: Path, options: argparse.Namespace) -> R
 
 
 def bench_accuracy(console: Console, folder: Path, options: argparse.Namespace) -> Table:
-    """How exact faults of time are."""
+    """Measure how accurate timing faults are."""
     with ours(folder / "ours") as own, console.status("delays and rates"):
         measured = accuracy.measure(own.host, options.rounds)
     heading = f"{measured.passed:.0f} requests/s meanwhile"
@@ -81,7 +81,7 @@ def bench_accuracy(console: Console, folder: Path, options: argparse.Namespace) 
 
 
 def bench_rules(console: Console, folder: Path, options: argparse.Namespace) -> Table:
-    """What rules cost that do not match."""
+    """Measure the cost of rules that do not match."""
     pairs = max(options.rounds, 7)
     with ours(folder / "ours") as own, console.status(f"{pairs} pairs"):
         added = rules.measure(own.host, own.control, own.process, pairs)
@@ -89,14 +89,14 @@ def bench_rules(console: Console, folder: Path, options: argparse.Namespace) -> 
 
 
 def bench_held(console: Console, folder: Path, options: argparse.Namespace) -> Table:
-    """Many held responses."""
+    """Measure many held responses."""
     with ours(folder / "ours") as own, console.status("holding"):
         holding = held.measure(own.host, own.control, own.process, options.held)
     return _rows(("held at once", ""), held.report(holding))
 
 
 def bench_proxy(console: Console, folder: Path, options: argparse.Namespace) -> Table:
-    """Through the proxy."""
+    """Measure pulls through the proxy."""
     with console.status("cold and warm pulls"):
         content = folder / "content"
         digest = make_content(content, options.mib << 20)
@@ -106,7 +106,7 @@ def bench_proxy(console: Console, folder: Path, options: argparse.Namespace) -> 
 
 
 def bench_panel(console: Console, folder: Path, options: argparse.Namespace) -> Table:
-    """What a panel costs, and how soon it answers."""
+    """Measure the cost of the panel, and how fast it reacts to keys."""
     with console.status(f"{options.rounds} pairs"):
         content = folder / "content"
         digest = make_content(content, min(options.mib, 256) << 20)
@@ -115,7 +115,7 @@ def bench_panel(console: Console, folder: Path, options: argparse.Namespace) -> 
 
 
 def bench_start(console: Console, folder: Path, options: argparse.Namespace) -> Table:
-    """How soon it is ready."""
+    """Measure the time until brokenreg is ready."""
     rounds = max(options.rounds, 15)
     with console.status("installing and starting"):
         starts = start.measure(folder, rounds)
@@ -123,7 +123,7 @@ def bench_start(console: Console, folder: Path, options: argparse.Namespace) -> 
 
 
 def bench_shutdown(console: Console, folder: Path, options: argparse.Namespace) -> Table:
-    """How soon it ends."""
+    """Measure the time until brokenreg has stopped."""
     with console.status("stopping"):
         return _rows(("in flight", "SIGTERM to end", "goal"), shutdown.report(shutdown.measure(folder)))
 

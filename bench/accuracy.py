@@ -1,4 +1,4 @@
-"""How exact faults of time are, while 200 requests a second pass."""
+"""Measures how accurate timing faults are while the registry serves 200 other requests per second."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _SECONDS = 2
 
 @dataclass(frozen=True, slots=True)
 class Accuracy:
-    """Errors: of delays in seconds, of rates as a share; `passed` is what went by meanwhile, a second."""
+    """Errors of delays (seconds) and rates (share); `passed` is the number of other requests per second."""
 
     delays: list[float]
     rates: dict[int, list[float]]
@@ -27,7 +27,7 @@ class Accuracy:
 
 
 def measure(host: str, rounds: int) -> Accuracy:
-    """Ask the registry at `host` for delayed manifests and throttled layers, so many of each."""
+    """Request that many delayed manifests and throttled layers each from the registry at `host`."""
     with _traffic(host) as count:
         began = time.perf_counter()
         delays = [_delay(host) - _DELAY for _ in range(10 * rounds)]
@@ -37,7 +37,7 @@ def measure(host: str, rounds: int) -> Accuracy:
 
 
 def report(accuracy: Accuracy) -> Iterator[tuple[str, str, str]]:
-    """Rows of (what, median error, largest error)."""
+    """Yield rows of (what, median error, largest error)."""
     delays = sorted(map(abs, accuracy.delays))
     median = statistics.median(delays)
     yield f"latency of {1000 * _DELAY:.0f} ms", f"{1000 * median:.1f} ms", f"{1000 * delays[-1]:.1f} ms"
@@ -47,7 +47,7 @@ def report(accuracy: Accuracy) -> Iterator[tuple[str, str, str]]:
 
 
 def _delay(host: str) -> float:
-    """Seconds until the headers of a delayed manifest, less those of one that is not."""
+    """Return the seconds until the headers of a delayed manifest, minus those of one without delay."""
     plain = _timed(host, "/v2/broken/random/manifests/layers-1_size-10")
     path = f"/v2/broken/with/latency_dur-{1000 * _DELAY:.0f}ms/broken/random/manifests/layers-1_size-10"
     return _timed(host, path) - plain
@@ -66,7 +66,7 @@ def _timed(host: str, path: str) -> float:
 
 
 def _rate(host: str, rate: int, number: int) -> float:
-    """Bytes a second of a throttled layer, from its headers to its end."""
+    """Return the bytes per second of a throttled layer, from its headers to its end."""
     connection = http.client.HTTPConnection(host)
     image = f"layers-1_size-{_SECONDS * rate}_seed-{number}"
     connection.request("GET", f"/v2/broken/random/manifests/{image}")
@@ -82,7 +82,7 @@ def _rate(host: str, rate: int, number: int) -> float:
 
 @contextlib.contextmanager
 def _traffic(host: str) -> Iterator[multiprocessing.sharedctypes.Synchronized[int]]:
-    """Others ask, from a process of their own, for the length of the block."""
+    """Send other requests, from a separate process, during the block."""
     context = multiprocessing.get_context("fork")
     count = context.Value("q", 0)
     process = context.Process(target=_ask_on, args=(host, count), daemon=True)

@@ -1,9 +1,9 @@
-"""The least that a server in Python costs: one fixed response to every request, and nothing else.
+"""A minimal server: it sends one fixed response to every request, to measure what Python itself costs.
 
     python -m bench.bare FILE [CERTIFICATE KEY]
 
 An `asyncio.Protocol` with httptools over HTTP/1.1; with a certificate, one with the h2 library over HTTP/2.
-FILE is the response as HTTP/1.1 writes it; for HTTP/2, its first line is `:status: 200`. Prints its port.
+FILE is the response as HTTP/1.1 writes it; for HTTP/2, its first line is `:status: 200`. It prints its port.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from bench.peers import Certificate, Running
 
 
 class Bare1(asyncio.Protocol):
-    """Answers each request with the same bytes."""
+    """Responds to each request with the same bytes."""
 
     def __init__(self, response: bytes) -> None:
         self._response = response
@@ -43,7 +43,7 @@ class Bare1(asyncio.Protocol):
 
 
 class Bare2(asyncio.Protocol):
-    """Answers each request with the same headers and body, by the h2 library as its documentation uses it."""
+    """Responds to each request with the same headers and body, using h2 as in its documentation."""
 
     def __init__(self, headers: list[tuple[bytes, bytes]], body: bytes) -> None:
         self._headers = headers
@@ -68,7 +68,7 @@ class Bare2(asyncio.Protocol):
 
 @contextlib.contextmanager
 def bare(file: Path, certificate: Certificate | None = None) -> Iterator[Running]:
-    """Run a server of the response in `file`; with a certificate and key, over HTTP/2."""
+    """Run a server that sends the response in `file`; with a certificate and key, over HTTP/2."""
     command = [sys.executable, "-m", "bench.bare", str(file), *map(str, certificate or ())]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:

@@ -1,7 +1,9 @@
-"""Pushes and GETs of one large blob by curl, beside docker-registry: rates, and the server's CPU and memory.
+"""Measures pushes and GETs of a large blob with curl, compared with docker-registry.
+
+It measures rates, and the CPU time and memory of the server.
 
 Plain, over HTTP/1.1 with TLS, and over HTTP/2. A push is POST and PUT; what is timed is the PUT, as curl
-does it: with `Expect: 100-continue` over HTTP/1.1. Both registries write to the same disk; what earlier
+sends it: with `Expect: 100-continue` over HTTP/1.1. Both registries write to the same disk; what earlier
 transfers have left to write is written before each push.
 """
 
@@ -24,7 +26,7 @@ from bench.processes import cpu_seconds, forget_peak, peak_memory
 
 OURS, PEER = "brokenreg", "docker-registry"
 MEMORY_GOAL = 120
-"""MiB, while eight pushes and eight GETs are under way."""
+"""Maximum memory in MiB during eight pushes and eight GETs."""
 
 _AT_ONCE = 8
 _PLAIN, _TLS, _HTTP2 = "plain", "TLS, HTTP/1.1", "HTTP/2"
@@ -34,14 +36,14 @@ _OCTETS = "Content-Type: application/octet-stream"
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind of transfer, at least how many times docker-registry's rate, and at most how much CPU time."""
+    """A kind of transfer, with its goals: the ratio to docker-registry's rate, and the CPU time."""
 
     what: str
     protocol: str
     goal: float
     clients: int = 1
     cpu_goal: float | None = None
-    """Seconds of brokenreg's CPU for 1 GiB."""
+    """Maximum CPU seconds of brokenreg for 1 GiB."""
 
     @property
     def name(self) -> str:
@@ -60,7 +62,7 @@ KINDS = (
 
 
 class Transfer(NamedTuple):
-    """Bytes a second, and the server's CPU seconds for 1 GiB."""
+    """A measured transfer: bytes per second, and CPU seconds of the server for 1 GiB."""
 
     rate: float
     cpu: float
@@ -68,7 +70,7 @@ class Transfer(NamedTuple):
 
 @dataclass
 class Results:
-    """Transfers of each round by kind and server; peaks of memory in MiB by protocol and server."""
+    """The transfers of each round by kind and server, and peaks of memory in MiB by protocol and server."""
 
     transfers: dict[Kind, dict[str, list[Transfer]]]
     memory: dict[str, dict[str, float]]
@@ -93,17 +95,17 @@ class Curl:
         return self._start("%{time_total}", f"/v2/bench/blobs/{self._digest}")
 
     def push(self, repository: str = "bench") -> subprocess.Popen[str]:
-        """Open an upload, and start to send the blob."""
+        """Start an upload, and start to send the blob."""
         where = _output(self._start("%header{location}", f"/v2/{repository}/blobs/uploads/", "-X", "POST"))
         target = f"{where}{'&' if '?' in where else '?'}digest={self._digest}"
         return self._start("%{time_total}", target, "-H", _OCTETS, "--upload-file", str(self._blob))
 
     def unlink(self) -> None:
-        """Delete the blob, so that the next push is a whole one."""
+        """Delete the blob, so that the next push transfers it again."""
         _output(self._start("", f"/v2/bench/blobs/{self._digest}", "-X", "DELETE"))
 
     def timed(self, start: Callable[[], subprocess.Popen[str]], clients: int) -> Transfer:
-        """Let so many clients transfer the blob at the same time."""
+        """Transfer the blob with that many clients at the same time, and measure it."""
         before = cpu_seconds(self.process)
         took = max(float(_output(each)) for each in [start() for _ in range(clients)])
         size = self._blob.stat().st_size * clients
@@ -118,7 +120,7 @@ class Curl:
 def measure(
     folder: Path, blob: Path, digest: str, rounds: int, only: Sequence[str], status: Callable[[str], None]
 ) -> Results:
-    """Measure each kind whose name contains one of `only`, the registries in turn."""
+    """Measure each kind whose name contains one of `only`, alternating between the registries."""
     certificate = make_certificate(folder)
     results = Results({}, {})
     for protocols in ((_PLAIN,), (_TLS, _HTTP2)):
@@ -190,7 +192,7 @@ def _output(process: subprocess.Popen[str]) -> str:
 
 
 def report(results: Results) -> Iterator[tuple[str, ...]]:
-    """Rows of medians, with the range of the rounds' ratios: rates, and CPU seconds of the servers."""
+    """Yield rows with the medians of rates and CPU seconds, and the range of the ratios."""
     for kind, transfers in results.transfers.items():
         rates = {name: statistics.median(each.rate for each in its) for name, its in transfers.items()}
         cpu = {name: statistics.median(each.cpu for each in its) for name, its in transfers.items()}
@@ -208,7 +210,7 @@ def report(results: Results) -> Iterator[tuple[str, ...]]:
 
 
 def goals(results: Results) -> Iterator[tuple[str, str, str]]:
-    """Rows of a goal, what was measured, and whether the goal is met."""
+    """Yield rows of (goal, measured value, whether the goal is met)."""
     for kind, transfers in results.transfers.items():
         ratio = statistics.median(_ratios(transfers))
         goal = f"{kind.name}: at least {kind.goal:g} times {PEER}'s rate"

@@ -1,8 +1,8 @@
-"""Measure what the log costs for one manifest GET, in µs of CPU: the best of several rounds.
+"""Measures the CPU time that the log takes for one manifest GET, in µs: the best of several rounds.
 
     python -m bench.exchange_cost
 
-The log is full. The request's headers are new bytes each time, as the wire makes them.
+The log is full. The request headers are new bytes objects each time, as in the wire.
 """
 
 from __future__ import annotations
@@ -79,14 +79,14 @@ def _passed(log: TrafficLog, headers: Headers) -> None:
 
 
 def _exchange(log: TrafficLog, headers: Headers) -> Exchange:
-    """Return an exchange; arguments by position are cheaper than by name."""
+    """Return an exchange. Positional arguments are cheaper than keyword arguments."""
     shown = redact_headers(headers)
     client = "127.0.0.1:40000"
     return Exchange(log.next_id(), "GET", _PATH, "", "1.1", "http", client, _TARGET, "", shown, time.time())
 
 
 def _least(count: int, step: Callable[[Headers], object]) -> float:
-    """Return the time of one step."""
+    """Return the time of one step, as the minimum of several rounds."""
     least = float("inf")
     for _ in range(_ROUNDS):
         requests = [

@@ -1,6 +1,6 @@
-"""A panel over exchanges that nobody made: `python -m bench.flood FOLDER`, until its terminal is closed.
+"""Runs a panel with simulated exchanges until its terminal is closed: `python -m bench.flood FOLDER`.
 
-100,000 are kept, and 5,000 more come each second.
+The log holds 100,000 exchanges, and 5,000 more arrive each second.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _BATCH = 50
 
 
 def pour(log: TrafficLog, count: int) -> None:
-    """So many manifests and layers, pulled by a hundred clients."""
+    """Add that many exchanges for manifests and layers, from a hundred clients."""
     for _ in range(count):
         number = log.next_id()
         kind = "manifests/v1" if number % 5 == 0 else f"blobs/sha256:{number:064x}"

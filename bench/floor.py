@@ -1,4 +1,4 @@
-"""What a small request costs, beside the least that a server in Python can cost and beside docker-registry.
+"""Measures small requests, compared with a minimal server in Python (the floor) and docker-registry.
 
 Over HTTP/1.1 with 16 connections, and over HTTP/2 with TLS, one connection and 16 streams. The floor is a
 bare `asyncio.Protocol` with httptools, over HTTP/2 the h2 library; both send a fixed response of the same
@@ -34,7 +34,7 @@ _TAGS = 4000
 
 _REPOSITORIES = 200
 _LOG = 10_500
-"""Requests that fill the log of exchanges, and warm everything that becomes warm."""
+"""Number of requests that fill the exchange log and all caches."""
 
 _HEADERS = {
     "User-Agent": "containerd/v2.0.2",
@@ -44,7 +44,7 @@ _HEADERS = {
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind of request, and how often the floor's cost it may cost over HTTP/1.1 and over HTTP/2."""
+    """A kind of request, and its goals: the maximum ratio to the cost of the floor for each protocol."""
 
     name: str
     method: str = "GET"
@@ -55,11 +55,11 @@ class Kind:
     has_rules: bool = False
     is_first: bool = False
     peer_goal: float | None = None
-    """How many times docker-registry's requests a second, over HTTP/1.1."""
+    """Minimum ratio to the requests per second of docker-registry, over HTTP/1.1."""
 
 
 class Cost(NamedTuple):
-    """CPU microseconds of the server for a request, and requests a second."""
+    """CPU microseconds of the server per request, and requests per second."""
 
     cpu: float
     rate: float
@@ -88,7 +88,7 @@ def kinds(manifest: str, blob: str) -> list[Kind]:
 def measure(
     folder: Path, rounds: int, seconds: float, only: list[str], status: Callable[[str], None]
 ) -> Results:
-    """Measure each kind that has one of `only` in its name or protocol, the servers in turn."""
+    """Measure each kind whose name or protocol contains one of `only`, alternating between the servers."""
     every = kinds(*_push(folder))
     chosen = {
         protocol: [
@@ -108,14 +108,14 @@ def measure(
 
 
 def _partition(some: list[Kind]) -> Iterator[list[Kind]]:
-    """Kinds that share a running brokenreg, and kinds that need a fresh one each time."""
+    """Return the kinds that share a running brokenreg, and those that need a new one each time."""
     for is_first in (False, True):
         if part := [kind for kind in some if kind.is_first == is_first]:
             yield part
 
 
 class _Bench:
-    """The servers of one protocol, on folders that have their content."""
+    """The servers for one protocol, on folders with their content."""
 
     def __init__(
         self,
@@ -132,7 +132,7 @@ class _Bench:
         self._status = status
 
     def measure(self, some: list[Kind], rounds: int) -> Iterator[tuple[Kind, dict[str, list[Cost]]]]:
-        """Measure kinds that are all requested for the first time, or none of them."""
+        """Measure kinds of requests that are either all requested for the first time, or none of them."""
         with contextlib.ExitStack() as stack:
             other = stack.enter_context(peer(self._folder / "peer", certificate=self._certificate))
             own = None if some[0].is_first else stack.enter_context(self._ours())
@@ -156,7 +156,7 @@ class _Bench:
 
     @contextlib.contextmanager
     def _bare(self, kind: Kind, own: Ours | None) -> Iterator[Running]:
-        """Run a server that always sends brokenreg's response."""
+        """Run a minimal server that always sends the response of brokenreg."""
         file = self._folder / "response"
         with contextlib.ExitStack() as stack:
             server = own or stack.enter_context(self._ours())
@@ -165,7 +165,7 @@ class _Bench:
             yield floor
 
     def _own_cost(self, own: Ours | None, kind: Kind) -> Cost:
-        """Measure brokenreg; without a running one, one that was just started and knows no target."""
+        """Measure a running brokenreg, or one that is started for this and has empty caches."""
         if own is None:
             with self._ours() as fresh:
                 return self._cost(fresh, kind, None)
@@ -173,7 +173,7 @@ class _Bench:
         return self._cost(own, kind, self._seconds)
 
     def _cost(self, server: Running | Ours, kind: Kind, seconds: float | None) -> Cost:
-        """Measure one server for so many seconds, or else until each tag was requested once."""
+        """Measure a server for that many seconds, or until each tag was requested once."""
         request = self._request(server, kind)
         before = cpu_seconds(server.process)
         if self._certificate is None and kind.method == "GET" and not kind.is_first and seconds:
@@ -188,7 +188,7 @@ class _Bench:
         return http2 if self._certificate else http1
 
     def _request(self, server: Running | Ours, kind: Kind) -> Request:
-        """Return a kind's request, with what this server responds to it."""
+        """Return the request of a kind, with the response that this server sends."""
         request = Request(kind.method, [kind.path], {**_HEADERS, **kind.headers})
         if kind.is_first:
             request = request._replace(paths=self._tags)
@@ -205,7 +205,7 @@ class _Bench:
             )
 
     def _response(self, server: Ours, kind: Kind) -> bytes:
-        """Return the response to a kind of request, in bytes as HTTP/1.1 has them."""
+        """Return the response to a kind of request as bytes of HTTP/1.1."""
         if self._certificate:
             response = self._send(server, kind)
             fields = [(b":status", str(response.status_code).encode()), *response.headers.raw]
@@ -221,7 +221,7 @@ def _say(status: Callable[[str], None], protocol: str, doing: str) -> None:
 
 
 def _push(folder: Path) -> tuple[str, str]:
-    """Push the same manifest and blob to both registries; their digests."""
+    """Push the same manifest and blob to both registries, and return their digests."""
     blob = folder / "blob"
     blob.write_bytes(b"x" * 1024)
     digest = f"sha256:{hashlib.sha256(blob.read_bytes()).hexdigest()}"
@@ -233,7 +233,7 @@ def _push(folder: Path) -> tuple[str, str]:
 
 
 def _push_tags(folder: Path) -> list[str]:
-    """Push many tags to both registries; their paths."""
+    """Push many tags to both registries, and return their paths."""
     tags = [(f"team{number % _REPOSITORIES}/app", f"v{number // _REPOSITORIES}") for number in range(_TAGS)]
     with ours(folder / "ours") as own, peer(folder / "peer") as other:
         for host in (own.host, other.host):
@@ -243,7 +243,7 @@ def _push_tags(folder: Path) -> list[str]:
 
 
 def report(results: Results, protocol: str) -> Iterator[tuple[str, ...]]:
-    """Rows of medians: CPU and requests a second; what is compared is the median of the rounds' ratios."""
+    """Yield rows with the medians of CPU time, requests per second, and the ratios of the rounds."""
     for (its, kind), costs in results.items():
         if its == protocol:
             cpu = {name: statistics.median(cost.cpu for cost in each) for name, each in costs.items()}
@@ -261,7 +261,7 @@ def report(results: Results, protocol: str) -> Iterator[tuple[str, ...]]:
 
 
 def goals(results: Results) -> Iterator[tuple[str, str, str]]:
-    """Rows of a goal, what was measured (median, lowest, highest), and whether the goal is met."""
+    """Yield rows of (goal, measured median, minimum and maximum, whether the goal is met)."""
     for (protocol, kind), costs in results.items():
         goal = kind.goals[PROTOCOLS.index(protocol)]
         what = "the h2 library's CPU" if protocol == "HTTP/2" else "the floor's CPU"

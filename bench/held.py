@@ -1,4 +1,4 @@
-"""Ten thousand held responses: what each takes of memory, what others feel, how fast they are let go."""
+"""Measures 10,000 held responses: memory, the latency of other requests, and the time to resume them."""
 
 from __future__ import annotations
 
@@ -18,15 +18,19 @@ _HELD = "/v2/broken/random/manifests/layers-1_size-10"
 _OTHER = "/v2/broken/random/manifests/layers-1_size-11"
 _ASKED = 500
 _AT_ONCE = 500
-"""Connections opened between two looks at how many are held."""
+"""Number of connections that are opened between two checks of how many are held."""
 
 _PATIENCE = 120.0
 
 
 @dataclass(frozen=True, slots=True)
 class Holding:
-    """`memory` is bytes a held response; `slower` is other requests' median latency, times without;
-    `release` is seconds until all had all; `whole` is how many had the right content."""
+    """The results for held responses.
+
+    `memory` is in bytes per held response. `slower` is the median latency of other requests, as a multiple of
+    that without held responses. `release` is the number of seconds until all responses were complete. `whole`
+    is the number of responses with the right content.
+    """
 
     count: int
     memory: float
@@ -36,7 +40,7 @@ class Holding:
 
 
 def measure(host: str, control: str, process: int, count: int) -> Holding:
-    """Hold so many responses of the registry at `host`, and let them go again."""
+    """Hold that many responses of the registry at `host`, then resume them."""
     resource.setrlimit(resource.RLIMIT_NOFILE, (count + 100, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
     expected = _get(host, _HELD)
     _get(host, _OTHER)
@@ -56,7 +60,7 @@ def measure(host: str, control: str, process: int, count: int) -> Holding:
 
 
 def report(holding: Holding) -> Iterator[tuple[str, str]]:
-    """Rows of (what, figure)."""
+    """Yield rows of (what, value)."""
     yield "held responses", f"{holding.count:,}"
     yield "memory of each", f"{holding.memory / 1024:.1f} KiB"
     yield "other requests, median, times without", f"{holding.slower:.2f}"
@@ -83,7 +87,7 @@ def _open(host: str, control: str, count: int) -> list[socket.socket]:
 
 
 def _read_all(connections: list[socket.socket], expected: bytes) -> int:
-    """Read every response to its end; how many brought the expected content."""
+    """Read every response to its end, and return how many had the expected content."""
     received = {connection: bytearray() for connection in connections}
     with selectors.DefaultSelector() as selector:
         for connection in connections:
@@ -101,7 +105,7 @@ def _read_all(connections: list[socket.socket], expected: bytes) -> int:
 
 
 def _latency(host: str) -> float:
-    """Median seconds of a request that is not held."""
+    """Return the median duration of a request that is not held, in seconds."""
     connection = http.client.HTTPConnection(host)
     times = []
     for _ in range(_ASKED):
@@ -131,6 +135,6 @@ def _post(control: str, path: str, document: object) -> None:
 
 
 def _resident(process: int) -> int:
-    """Bytes of memory that the process has now."""
+    """Return the resident memory of the process in bytes."""
     status = Path(f"/proc/{process}/status").read_text()
     return int(status.split("VmRSS:")[1].split()[0]) * 1024

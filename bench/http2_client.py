@@ -1,6 +1,6 @@
-"""An HTTP/2 client that behaves badly: it stalls, resets streams, disconnects in the middle, or floods.
+"""An HTTP/2 client that misbehaves: it stalls, resets streams, disconnects in the middle, or floods.
 
-Real clients do so when they are stopped or killed. curl cannot be told when.
+Real clients do this when they are stopped or killed. curl cannot be made to do it at a chosen moment.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ Fields = tuple[tuple[str, str], ...]
 
 
 class HTTP2Client:
-    """One connection; `window` is how much of each response the server may send before an update."""
+    """A connection. The server may send `window` bytes of each response before an update."""
 
     def __init__(self, host: str, context: ssl.SSLContext | None, window: int | None = None) -> None:
         name, port = host.rsplit(":", 1)
@@ -40,7 +40,7 @@ class HTTP2Client:
         self._flush()
         self.statuses: dict[int, int] = {}
         self.ended: set[int] = set()
-        """Streams whose response is complete, or that the server has reset."""
+        """Streams whose response is complete, or which the server has reset."""
 
         self._unacknowledged = 0
 
@@ -53,7 +53,7 @@ class HTTP2Client:
         self._socket.close()
 
     def request(self, path: str, method: str = "GET", fields: Fields = (), *, end: bool = True) -> int:
-        """Send the head of a request; the number of its stream."""
+        """Send the head of a request, and return its stream."""
         stream = self._h2.get_next_available_stream_id()
         pseudo = ((":method", method), (":path", path), (":authority", self._authority))
         self._h2.send_headers(stream, (*pseudo, (":scheme", self._scheme), *fields), end_stream=end)
@@ -61,7 +61,7 @@ class HTTP2Client:
         return stream
 
     def send(self, stream: int, size: int) -> None:
-        """Send that many bytes of the body of a request, as far as the windows are open."""
+        """Send up to that many bytes of a request's body, as far as the windows allow."""
         while size > 0:
             step = min(size, self._h2.local_flow_control_window(stream), self._h2.max_outbound_frame_size)
             if step <= 0:
@@ -71,14 +71,14 @@ class HTTP2Client:
             size -= step
 
     def read(self, seconds: float, *, acknowledges: bool = True) -> None:
-        """Read for some time, or until all responses have ended. Without acknowledging, windows run out."""
+        """Read for some time, or until all responses have ended. Without acknowledgement, windows run out."""
         deadline = time.monotonic() + seconds
         while len(self.ended) < len(self.statuses) or not self.statuses:
             if not self._receive(deadline - time.monotonic(), acknowledges=acknowledges):
                 return
 
     def read_all(self, streams: list[int], seconds: float = 20) -> None:
-        """Read until these responses are complete. Raise `ConnectionError` if they are not in time."""
+        """Read until these responses are complete. Raise `ConnectionError` if that takes too long."""
         deadline = time.monotonic() + seconds
         while not self.ended.issuperset(streams):
             if not self._receive(deadline - time.monotonic(), acknowledges=True):
@@ -94,19 +94,19 @@ class HTTP2Client:
         self._flush()
 
     def ping(self, count: int) -> None:
-        """Send PINGs, more than a server needs to accept."""
+        """Send more PINGs than a server has to accept."""
         with contextlib.suppress(OSError):
             for _ in range(count):
                 self._h2.ping(b"12345678")
                 self._flush()
 
     def kill(self) -> None:
-        """Disconnect with a TCP reset, as a client that is killed does when data is under way."""
+        """Disconnect with a TCP reset, like a client that is killed during a transfer."""
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self._socket.close()
 
     def _receive(self, seconds: float, *, acknowledges: bool) -> bool:
-        """Receive something; False after that time, or at the end of the connection."""
+        """Receive data. Return False after that time, or at the end of the connection."""
         if seconds <= 0:
             return False
         self._socket.settimeout(seconds)

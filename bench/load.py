@@ -1,8 +1,8 @@
-"""Clients that send small requests fast: wrk, and two of our own for what wrk cannot do.
+"""Fast clients for small requests: wrk, and two of our own for what wrk cannot do.
 
-wrk waits for a body after HEAD, sends the same request again and again, and does not speak HTTP/2. Ours send
-prepared bytes and look only at what they need: the status and the size of a response over HTTP/1.1, the heads
-of frames over HTTP/2. Each runs in a process of its own.
+wrk waits for a body after HEAD, always sends the same request, and does not support HTTP/2. Our clients send
+prepared bytes and check only the status and size of a response over HTTP/1.1, and the frame headers over
+HTTP/2. Each runs in a process of its own.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ from typing import NamedTuple, TypeVar
 import hpack
 
 AT_ONCE = 16
-"""Connections over HTTP/1.1, streams over HTTP/2."""
+"""Number of connections over HTTP/1.1, and of streams over HTTP/2."""
 
 _READ = 1 << 18
 _PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 _HEAD = struct.Struct(">HBBBI")
-"""The head of a frame: length (its upper 16 bits, its lower 8), type, flags, stream (RFC 9113, 4.1)."""
+"""A frame header: length (upper 16 bits, lower 8 bits), type, flags, stream (RFC 9113, 4.1)."""
 
 _DATA, _HEADERS, _RST_STREAM, _SETTINGS, _PING, _GOAWAY, _WINDOW_UPDATE = 0, 1, 3, 4, 6, 7, 8
 _END_STREAM = _ACK = 1
@@ -37,20 +37,20 @@ _INITIAL_WINDOW_SIZE = 4
 _WINDOW = (1 << 31) - 1
 _DEFAULT_WINDOW = (1 << 16) - 1
 _NOT_INDEXED = 0x0F
-"""Makes the first byte of a literal that is never indexed that of one without indexing (RFC 7541, 6.2.2)."""
+"""A mask that turns a never-indexed literal into one without indexing (RFC 7541, 6.2.2)."""
 
 _T = TypeVar("_T")
 
 
 class Load(NamedTuple):
-    """How many requests were answered in how many seconds."""
+    """The number of requests with a response, and the time that they took in seconds."""
 
     requests: int
     seconds: float
 
 
 class Request(NamedTuple):
-    """A request without a body, to one or many paths, and what each response must be."""
+    """A request without a body, to one or more paths, with the expected response."""
 
     method: str
     paths: Sequence[str]
@@ -61,11 +61,11 @@ class Request(NamedTuple):
 
 
 Client = Callable[[str, Request, float | None], Load]
-"""Sends requests to a host: for so many seconds, or else each path once."""
+"""Sends requests to a host for that many seconds, or each path once."""
 
 
 def wrk(host: str, request: Request, seconds: float, connections: int = AT_ONCE) -> Load:
-    """Send GETs of one path by wrk, each connection with one at a time."""
+    """Send GETs for one path with wrk, one at a time on each connection."""
     program = shutil.which("wrk")
     if program is None:
         sys.exit("bench: wrk is not installed; apt-get install wrk")
@@ -81,13 +81,13 @@ def wrk(host: str, request: Request, seconds: float, connections: int = AT_ONCE)
 
 
 def apart(client: Client, host: str, request: Request, seconds: float | None) -> Load:
-    """Run one of our own clients in a process of its own."""
+    """Run one of our clients in a separate process."""
     with multiprocessing.get_context("fork").Pool(1) as pool:
         return pool.apply(client, (host, request, seconds))
 
 
 def http1(host: str, request: Request, seconds: float | None) -> Load:
-    """Send requests on 16 connections, each with one at a time: for so long, or else each path once."""
+    """Send requests on 16 connections, one at a time on each, for that long, or each path once."""
     encoded = [encode(host, request, path) for path in request.paths]
     status = b"HTTP/1.1 %d " % request.status
     connections = [connect(host) for _ in range(AT_ONCE)]
@@ -119,7 +119,7 @@ def encode(host: str, request: Request, path: str) -> bytes:
 
 
 def receive(connection: socket.socket, status: bytes, body: int) -> bytes:
-    """Return a whole response, which must begin with `status` and have a body of that size."""
+    """Receive a complete response, which must begin with `status` and have a body of that size."""
     data = connection.recv(_READ)
     while (end := data.find(b"\r\n\r\n")) < 0 or len(data) - end - 4 < body:
         more = connection.recv(_READ)
@@ -132,7 +132,7 @@ def receive(connection: socket.socket, status: bytes, body: int) -> bytes:
 
 
 def http2(host: str, request: Request, seconds: float | None) -> Load:
-    """Send requests on 16 streams of one connection with TLS: for so long, or else each path once."""
+    """Send requests on 16 streams of one TLS connection, for that long, or each path once."""
     blocks = _blocks(host, request)
     connection = _connect_tls(host)
     received = count = 0
@@ -167,7 +167,7 @@ def http2(host: str, request: Request, seconds: float | None) -> Load:
 
 
 def _read_frames(pending: bytearray) -> tuple[int, int, bytes]:
-    """Take whole frames away; how many streams have ended, bytes of body, and what must be replied."""
+    """Remove complete frames. Return the number of ended streams, the bytes of bodies, and the reply."""
     ended = size = place = 0
     replies = b""
     while len(pending) - place >= _HEAD.size:
@@ -190,7 +190,7 @@ def _read_frames(pending: bytearray) -> tuple[int, int, bytes]:
 
 
 def _blocks(host: str, request: Request) -> list[bytes]:
-    """Header blocks as curl sends them: what repeats is indexed, a path is not (RFC 7541, 6.2.2)."""
+    """Return header blocks like those of curl: only repeated headers are indexed (RFC 7541, 6.2.2)."""
     encoder = hpack.Encoder()
     before = [(":method", request.method), (":scheme", "https")]
     after = [(":authority", host), *((name.lower(), value) for name, value in request.headers.items())]
@@ -200,7 +200,7 @@ def _blocks(host: str, request: Request) -> list[bytes]:
         head = encoder.encode(before) + bytes([literal[0] & _NOT_INDEXED]) + literal[1:]
         return head + encoder.encode(after)
 
-    first, *others = request.paths  # the first block fills the table of indices, the others refer to it
+    first, *others = request.paths  # the first block fills the dynamic table, and the others refer to it
     return [block(path) for path in (first, *(others or [first]))]
 
 
@@ -209,7 +209,7 @@ def _frame(kind: int, flags: int, stream: int, payload: bytes) -> bytes:
 
 
 def _sequence(items: Sequence[_T], seconds: float | None) -> Iterator[_T]:
-    """All items once; or again and again for so many seconds, the first only at the beginning."""
+    """Yield all items once, or repeat all but the first for that many seconds."""
     if seconds is None:
         yield from items
         return
@@ -229,7 +229,7 @@ def connect(host: str) -> socket.socket:
 
 
 def _connect_tls(host: str) -> ssl.SSLSocket:
-    """Return a connection with HTTP/2, whose windows are so large that they never need an update."""
+    """Return an HTTP/2 connection with windows so large that they never need an update."""
     context = ssl.create_default_context()
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE

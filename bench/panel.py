@@ -1,4 +1,4 @@
-"""The panel in a terminal of its own: what it costs clients, and how soon it answers keys meanwhile."""
+"""Measures the panel in a terminal: what it costs clients, and how fast it reacts to keys under load."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ _CLIENTS = 8
 _KILLED = 2
 _PATIENCE = 60.0
 _KEYS = ((b"F", b"follow is off"), (b"F", b"LIVE"))
-"""A key, and words that are on the screen after it and were not before."""
+"""Keys, each with words that are on the screen only after the key."""
 
 
 @dataclass
 class Figures:
-    """Requests a second in pairs, and seconds from a key to the screen."""
+    """Requests per second in pairs (without and with a panel), and seconds from a key to the screen."""
 
     headless: list[float] = field(default_factory=list)
     watched: list[float] = field(default_factory=list)
@@ -45,11 +45,11 @@ class Figures:
     transfers: list[float] = field(default_factory=list)
     flooded: list[float] = field(default_factory=list)
     memory: int = 0
-    """Bytes, with 100,000 exchanges."""
+    """Memory in bytes with 100,000 exchanges."""
 
 
 def measure(folder: Path, content: Path, digest: str, rounds: int) -> Figures:
-    """Manifest GETs with and without a panel; keys meanwhile, and while blobs are pulled."""
+    """Measure manifest GETs with and without a panel, and keys during these and during pulls of blobs."""
     figures = Figures()
     for number in range(rounds):
         for is_watched in (False, True) if number % 2 == 0 else (True, False):
@@ -69,7 +69,7 @@ def measure(folder: Path, content: Path, digest: str, rounds: int) -> Figures:
 
 
 def report(figures: Figures) -> Iterator[tuple[str, str, str]]:
-    """What was measured, and the goal."""
+    """Yield rows with the results and the goals."""
     ratio = statistics.median(a / b for a, b in zip(figures.watched, figures.headless, strict=True))
     yield f"requests/s with a panel, of those without ({_CONNECTIONS} connections)", f"{ratio:.2f}", "0.80"
     yield "key to screen, nothing else to do, median", _milliseconds(statistics.median(figures.idle)), ""
@@ -83,7 +83,7 @@ def report(figures: Figures) -> Iterator[tuple[str, str, str]]:
 
 
 class _Panel:
-    """A running panel: keys go in, what it paints comes out."""
+    """A running panel, to which keys are sent and whose output is read."""
 
     host = ""
 
@@ -95,7 +95,7 @@ class _Panel:
         threading.Thread(target=self._read, daemon=True).start()
 
     def press(self, key: bytes, word: bytes) -> float:
-        """Seconds until `word` is painted after `key`."""
+        """Press `key`, and return the seconds until `word` appears."""
         with self._news:
             self._painted.clear()
             began = time.perf_counter()
@@ -104,17 +104,17 @@ class _Panel:
             return time.perf_counter() - began
 
     def wait_for(self, word: bytes) -> None:
-        """Wait until it is painted."""
+        """Wait until a word appears."""
         with self._news:
             if not self._news.wait_for(lambda: word in self._painted, _PATIENCE):
                 sys.exit(f"bench: the panel did not show {word.decode()} within {_PATIENCE:.0f} s")
 
     def resident(self) -> int:
-        """Bytes of memory."""
+        """Return the resident memory in bytes."""
         return int(Path(f"/proc/{self.process}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
     def keys_until(self, done: threading.Event) -> list[float]:
-        """Press keys one after the other, and measure."""
+        """Press keys one after the other, and measure each."""
         times: list[float] = []
         while not done.is_set():
             times += [self.press(*key) for key in _KEYS]
@@ -141,7 +141,7 @@ def _panel(folder: Path) -> Iterator[_Panel]:
 
 @contextlib.contextmanager
 def _in_terminal(module: list[str]) -> Iterator[_Panel]:
-    """A panel that has painted its first screen."""
+    """Run a panel, and wait for its first screen."""
     terminal, inside = pty.openpty()
     fcntl.ioctl(inside, termios.TIOCSWINSZ, struct.pack("HHHH", *_SIZE, 0, 0))
     command = [sys.executable, "-m", *module]
@@ -187,7 +187,7 @@ def _puller(host: str, digest: str) -> multiprocessing.Process:
 
 @contextlib.contextmanager
 def _meanwhile(panel: _Panel, times: list[float]) -> Iterator[None]:
-    """Keys are pressed for as long as the block takes."""
+    """Press keys during the block."""
     done = threading.Event()
     pressing = threading.Thread(target=lambda: times.extend(panel.keys_until(done)))
     pressing.start()

@@ -1,4 +1,4 @@
-"""The two registries that are compared, each on a folder and a port of its own."""
+"""Starts the two registries that are compared, each with its own folder and port."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Ours(NamedTuple):
 
 @contextlib.contextmanager
 def ours(folder: Path, *options: str, certificate: Certificate | None = None) -> Iterator[Ours]:
-    """A brokenreg of its own on that folder; without options it asks nobody."""
+    """Run a brokenreg on that folder; without options, it contacts no upstreams."""
     command = [sys.executable, "-m", "brokenreg", "serve", "--headless", *(options or ("--offline",))]
     ready_file = folder.with_name(f"{folder.name}-ready.json")
     ready_file.unlink(missing_ok=True)
@@ -65,7 +65,7 @@ def ours(folder: Path, *options: str, certificate: Certificate | None = None) ->
 
 @contextlib.contextmanager
 def peer(folder: Path, more: str = "", certificate: Certificate | None = None) -> Iterator[Running]:
-    """Debian's docker-registry, with TLS if there is a certificate. `more` is added to its configuration."""
+    """Run Debian's docker-registry, with TLS if there is a certificate; `more` extends its configuration."""
     program = shutil.which("docker-registry")
     if program is None:
         sys.exit("bench: docker-registry is not installed; apt-get install docker-registry")
@@ -84,7 +84,7 @@ def peer(folder: Path, more: str = "", certificate: Certificate | None = None) -
 
 
 def make_certificate(folder: Path) -> Certificate:
-    """Make a self-signed certificate for 127.0.0.1, by openssl."""
+    """Create a self-signed certificate for 127.0.0.1 with openssl."""
     program = shutil.which("openssl")
     if program is None:
         sys.exit("bench: openssl is not installed; apt-get install openssl")

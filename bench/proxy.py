@@ -1,7 +1,7 @@
-"""A pull through the proxy, cold and warm, beside docker-registry in its own proxy mode and a direct pull.
+"""Measures cold and warm pulls through the proxy, compared with docker-registry as a proxy and direct pulls.
 
-By two clients: one that reads and keeps nothing, which costs the least, and skopeo, which is a pull as people
-know it.
+There are two clients: one that reads and stores nothing, so that it costs little, and skopeo as a real
+client.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _OURS, _PEER = _NAMES
 
 @dataclass
 class Seconds:
-    """What each pull of each round took by one client."""
+    """The duration of each pull of one client in each round, in seconds."""
 
     direct: list[float] = field(default_factory=list)
     local: list[float] = field(default_factory=list)
@@ -41,7 +41,7 @@ _LINES: dict[str, Callable[[Seconds], tuple[list[float], list[float]]]] = {
 
 
 def measure(folder: Path, content: Path, digest: str, rounds: int) -> dict[str, Seconds]:
-    """By each client pull one image directly, through both proxies (afresh each time), and locally."""
+    """Pull an image with each client: directly, through both proxies (new ones each time), and locally."""
     size = content.stat().st_size
 
     def read(host: str) -> float:
@@ -50,7 +50,7 @@ def measure(folder: Path, content: Path, digest: str, rounds: int) -> dict[str, 
     def skopeo(host: str) -> float:
         took = pull_image(host, folder / "pulled")
         shutil.rmtree(folder / "pulled")
-        os.sync()  # what this client has left to write shall not slow down the next
+        os.sync()  # so that the next client is not slowed down by writes of this one
         return took
 
     seconds = {"read": Seconds(), "skopeo": Seconds()}
@@ -71,13 +71,13 @@ def _round(place: Path, upstream: str, local: str, client: Callable[[str], float
     for name in _NAMES if len(its.direct) % 2 else reversed(_NAMES):
         for host in _proxy(name, place, upstream):
             its.cold[name].append(client(host))
-            os.sync()  # what is warm is on disk; writing it is no part of reading it
+            os.sync()  # the warm pull must not include writing the cache to disk
             its.warm[name].append(client(host))
         shutil.rmtree(place)
 
 
 def report(seconds: dict[str, Seconds]) -> Iterator[tuple[str, ...]]:
-    """Medians by each client, and how many times as long as what they are measured by."""
+    """Yield rows with the median of each client, and its ratio to the reference."""
     for label, figures in _LINES.items():
         row = []
         for its in seconds.values():
@@ -87,7 +87,7 @@ def report(seconds: dict[str, Seconds]) -> Iterator[tuple[str, ...]]:
 
 
 def _proxy(name: str, place: Path, upstream: str) -> Iterator[str]:
-    """The host of a proxy, for as long as it is asked for."""
+    """Run a proxy during the block, and return its host."""
     if name == "brokenreg":
         with ours(place, "--upstream", f"quay.io=http://{upstream}") as own:
             yield own.host

@@ -1,4 +1,4 @@
-"""Count the functions and files of brokenreg that one manifest GET passes through.
+"""Counts the functions and files of brokenreg that one manifest GET passes through.
 
     python -m bench.request_path [--list]
 
@@ -31,18 +31,18 @@ _URL = "/v2/app/manifests/v1"
 _MANIFEST = b'{"schemaVersion":2,"layers":[]}'
 _WARM_UP = 5
 _SETTLE = 0.1
-"""Seconds after which nothing of a request is under way any more."""
+"""Seconds after which all work for a request is done."""
 
 
 class CallCounter:
-    """Counts the calls of functions that are defined in brokenreg, while it is on."""
+    """Counts calls of functions that are defined in brokenreg while it is on."""
 
     def __init__(self) -> None:
         self.is_on = False
         self._calls: Counter[CodeType] = Counter()
 
     def profile(self, frame: FrameType, event: str, _: object) -> None:
-        """Note an event, as `sys.setprofile` passes it."""
+        """Count an event that `sys.setprofile` reports."""
         if self.is_on and event == "call" and frame.f_code.co_filename.startswith(f"{_PACKAGE}/"):
             self._calls[frame.f_code] += 1
 
@@ -56,7 +56,7 @@ class CallCounter:
 
 
 async def count_calls(counter: CallCounter) -> None:
-    """Serve the warm-up requests, and then one that counts."""
+    """Serve warm-up requests, then count the calls of one request."""
     with tempfile.TemporaryDirectory(prefix="brokenreg-bench-") as folder:
         settings = Settings(
             listen=["127.0.0.1:0"], control=None, data=Path(folder), fabricate_limit="1GiB", offline=True
@@ -77,7 +77,7 @@ async def count_calls(counter: CallCounter) -> None:
 
 
 class _Client:
-    """A connection to the server, with nothing of brokenreg on the client's side."""
+    """A connection to the server that uses no code of brokenreg on the client side."""
 
     def __init__(self, host: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._host = host

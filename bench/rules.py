@@ -1,4 +1,4 @@
-"""What a hundred rules that do not match cost a request."""
+"""Measures what a hundred rules that do not match cost per request."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ _MATCHES = (
     {"reference": "v*"},
     {"header": {"x-request-id": "*"}},
 )
-"""Of the endpoint that is asked for, so that each must be looked at."""
+"""Matches at the requested endpoint, so that each rule must be evaluated."""
 
 
 def measure(host: str, control: str, process: int, pairs: int) -> list[float]:
-    """Microseconds of CPU that the rules add to a request: one number a pair of measurements in turn."""
+    """Return the CPU microseconds that the rules add to a request, for each pair of measurements."""
     put_manifest(host)
     added = []
     for number in range(pairs):
@@ -37,12 +37,12 @@ def measure(host: str, control: str, process: int, pairs: int) -> list[float]:
 
 
 def report(added: list[float]) -> Iterator[tuple[str, str, str]]:
-    """A row of (what, median, largest)."""
+    """Yield a row of (what, median, maximum)."""
     yield f"{RULES} rules that do not match", f"{statistics.median(added):.1f} µs", f"{max(added):.1f} µs"
 
 
 def unmatched_rules() -> list[dict[str, object]]:
-    """A hundred rules that match no manifest GET of `latest` in the repository `bench` by containerd."""
+    """Return a hundred rules that do not match a GET of the manifest bench:latest by containerd."""
     return [
         {"fault": {"type": "error"}, "match": {"endpoint": "manifest", **_MATCHES[place % len(_MATCHES)]}}
         for place in range(RULES)
@@ -60,7 +60,7 @@ def put_scenario(control: str, rules: list[dict[str, object]]) -> None:
 
 
 def _cost(host: str, process: int) -> float:
-    """Microseconds of CPU that the server takes for a request, all its threads together."""
+    """Return the CPU microseconds of all threads of the server per request."""
     connection = http.client.HTTPConnection(host)
     before = cpu_seconds(process)
     for _ in range(_REQUESTS):

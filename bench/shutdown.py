@@ -1,4 +1,4 @@
-"""How soon brokenreg ends, whatever is in flight: in less than 2 s."""
+"""Measures how fast brokenreg stops with requests in flight; the goal is less than 2 s."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ IN_FLIGHT = {
 
 
 def measure(folder: Path) -> dict[str, float]:
-    """Seconds from SIGTERM to the end of the process, for each of `IN_FLIGHT`."""
+    """Return the seconds from SIGTERM to the end of the process, for each of `IN_FLIGHT`."""
     seconds = {}
     for number, (what, request) in enumerate(IN_FLIGHT.items()):
         with ours(folder / str(number)) as own:
@@ -42,6 +42,6 @@ def measure(folder: Path) -> dict[str, float]:
 
 
 def report(seconds: Mapping[str, float]) -> Iterator[tuple[str, str, str]]:
-    """Rows of (what, figure, goal)."""
+    """Yield rows of (what, value, goal)."""
     for what, taken in seconds.items():
         yield what, f"{taken:.2f} s", f"< {GOAL:.0f} s"

@@ -1,4 +1,4 @@
-"""How soon brokenreg is ready, beside a bare Python: installed, with its bytecode."""
+"""Measures the time until an installed brokenreg is ready, compared with a bare Python."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ _GOALS = {"ready, new data": 0.370, "--help": 0.100}
 
 
 class Start(NamedTuple):
-    """Seconds from the start of a process, and of its CPU."""
+    """Seconds and CPU seconds from the start of a process."""
 
     passed: float
     cpu: float
 
 
 def measure(folder: Path, rounds: int) -> dict[str, list[Start]]:
-    """Return what each kind of start took, in turn."""
+    """Measure each kind of start, alternating between them."""
     environment = _installed(folder / "installed")
     kinds: dict[str, Callable[[Path], Start]] = {
         "ready, new data": lambda data: _until_ready(data, environment),
@@ -48,7 +48,7 @@ def measure(folder: Path, rounds: int) -> dict[str, list[Start]]:
 
 
 def report(starts: Mapping[str, list[Start]]) -> Iterator[tuple[str, str, str, str]]:
-    """Rows of (kind, median, CPU, goal)."""
+    """Yield rows of (kind, median, CPU, goal)."""
     for kind, each in starts.items():
         passed, cpu = (statistics.median(values) * 1000 for values in zip(*each, strict=True))
         goal = f"<= {_GOALS[kind] * 1000:.0f} ms" if kind in _GOALS else ""
@@ -56,13 +56,13 @@ def report(starts: Mapping[str, list[Start]]) -> Iterator[tuple[str, str, str, s
 
 
 def _installed(target: Path) -> dict[str, str]:
-    """Install brokenreg without its dependencies, and return an environment in which it is found first."""
+    """Install brokenreg without dependencies, and return an environment that uses this installation."""
     install = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(target), "."]
     subprocess.run(install, check=True)
     environment = {**os.environ, "PYTHONPATH": str(target)}
     environment.pop(
         "PYTHONDONTWRITEBYTECODE", None
-    )  # dependencies, too, have bytecode from the second start on
+    )  # from the second start on, dependencies also have bytecode
     return environment
 
 

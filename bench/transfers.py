@@ -1,4 +1,4 @@
-"""Clients that cost little: raw sockets that read into one buffer and send straight from a file."""
+"""Cheap clients: raw sockets that read into one buffer and send directly from a file."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _LAYER = "application/vnd.oci.image.layer.v1.tar"
 
 
 def make_content(path: Path, size: int) -> str:
-    """A file of `size` bytes; its digest."""
+    """Create a file of `size` bytes, and return its digest."""
     hasher = hashlib.sha256()
     with path.open("wb") as file, open("/dev/urandom", "rb") as source:
         for _ in range(size // BUFFER):
@@ -33,7 +33,7 @@ def make_content(path: Path, size: int) -> str:
 
 
 def push(host: str, path: Path, digest: str) -> float:
-    """Push a file as one blob (POST, PUT); bytes per second."""
+    """Push a file as one blob (POST, PUT), and return the bytes per second."""
     began = time.perf_counter()
     location = _request(host, "POST", "/v2/bench/blobs/uploads/", 202)["location"]
     target = location.removeprefix(f"http://{host}")
@@ -50,12 +50,12 @@ def push(host: str, path: Path, digest: str) -> float:
 
 
 def delete(host: str, digest: str) -> None:
-    """Unlink the blob, so that the next push is a whole one."""
+    """Delete the blob from the repository, so that the next push transfers it again."""
     _request(host, "DELETE", f"/v2/bench/blobs/{digest}", 202)
 
 
 def pull(host: str, digest: str, clients: int) -> float:
-    """Pull the blob with so many clients at once; bytes per second, all together."""
+    """Pull the blob with that many clients at the same time, and return the total bytes per second."""
     with multiprocessing.get_context("fork").Pool(clients) as pool:
         began = time.perf_counter()
         sizes = pool.starmap(download, [(host, digest)] * clients, chunksize=1)
@@ -63,7 +63,7 @@ def pull(host: str, digest: str, clients: int) -> float:
 
 
 def put_manifest(host: str, repository: str = "bench", tag: str = "v1") -> str:
-    """Push a manifest of about 1 KiB; its digest."""
+    """Push a manifest of about 1 KiB, and return its digest."""
     document = {
         "schemaVersion": 2,
         "mediaType": "application/vnd.oci.image.index.v1+json",
@@ -74,7 +74,7 @@ def put_manifest(host: str, repository: str = "bench", tag: str = "v1") -> str:
 
 
 def push_image(host: str, path: Path, digest: str) -> None:
-    """Push the file as the one layer of bench:image, uncompressed."""
+    """Push bench:image with the file as its only layer, uncompressed."""
     config = path.with_name("config.json")
     rootfs = {"type": "layers", "diff_ids": [digest]}
     config.write_text(json.dumps({"architecture": "amd64", "os": "linux", "rootfs": rootfs}))
@@ -91,7 +91,7 @@ def push_image(host: str, path: Path, digest: str) -> None:
 
 
 def pull_image(host: str, folder: Path) -> float:
-    """Pull bench:image as a client does, by skopeo, which verifies and keeps it in `folder`; seconds."""
+    """Pull bench:image with skopeo, which verifies it and stores it in `folder`; return the seconds."""
     program = shutil.which("skopeo")
     if program is None:
         sys.exit("bench: skopeo is not installed; apt-get install skopeo")
@@ -103,14 +103,14 @@ def pull_image(host: str, folder: Path) -> float:
 
 
 def manifest_rate(host: str, seconds: int, connections: int = 16) -> float:
-    """Manifest GETs a second over so many connections, by wrk."""
+    """Return the manifest GETs per second with wrk over that many connections."""
     headers = {"Accept": "application/vnd.oci.image.index.v1+json"}
     load = wrk(host, Request("GET", ["/v2/bench/manifests/v1"], headers), seconds, connections)
     return load.requests / load.seconds
 
 
 def download(host: str, digest: str) -> int:
-    """Pull the blob with one client; its bytes, head and all."""
+    """Pull the blob with one client, and return the number of bytes, including the head."""
     buffer = bytearray(BUFFER)
     size = 0
     with _connect(host) as connection:
