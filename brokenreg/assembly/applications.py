@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from brokenreg.assembly.guards import RegistryGuard
+from brokenreg.assembly.landing_page import LANDING_PATH, LandingPage
 from brokenreg.config.settings import Settings
 from brokenreg.control import Control
 from brokenreg.faults.registry_view import RegistryView
@@ -64,11 +65,17 @@ class Applications:
         self.late: list[Late[Any]] = [self._registry.quart]
         """Objects that are created after the start, in this order."""
 
-    def registry(self, upstream: str) -> Application:
-        """Return the application of a registry listener, which may represent an upstream."""
+    def registry(self, upstream: str, control: str | None) -> Application:
+        """Return the application of a registry listener, which may represent an upstream.
+
+        `control` is the URL of the control API, or None if it is off.
+        """
         base = Base(self._aliases, listener=upstream)
         log = self._runtime.log
-        recorder = Recorder(self._faulty_registry, log, self._is_config, base, own_names=self._hosts)
+        pages = {LANDING_PATH: LandingPage(control, self._hosts)}
+        recorder = Recorder(
+            self._faulty_registry, log, self._is_config, base, own_names=self._hosts, pages=pages
+        )
         return Application(recorder.answer, self.accepted)
 
     def second_origin(self) -> Application:

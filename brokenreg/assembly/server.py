@@ -185,7 +185,7 @@ class Server:
         """Serve on all listeners. Leaving the block stops them, after a moment for requests in flight."""
         listeners, applications = self._listeners, self._applications
         for listener, place in zip(listeners.registry, self.runtime.settings.listen, strict=True):
-            listener.start(applications.registry(place.upstream or ""))
+            listener.start(applications.registry(place.upstream or "", self.control_url))
         listeners.second_origin.start(applications.second_origin())
         if listeners.control is not None:
             listeners.control.start(applications.control(str(listeners.control.address)))

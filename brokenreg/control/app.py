@@ -110,7 +110,16 @@ def _document_routes() -> tuple[Route, ...]:
         headers = {"content-security-policy": CSP}
         return Response(await asyncio.to_thread(page), content_type=content_type, headers=headers)
 
-    return Route("GET", "/openapi.json", get_openapi), Route("GET", "/docs", get_docs)
+    async def get_root(runtime: Runtime, request: APIRequest) -> Response:
+        """Redirect people who open the address of this API to its page."""
+        del runtime, request
+        return Response(status=307, headers={"location": "/docs"})
+
+    return (
+        Route("GET", "/", get_root),
+        Route("GET", "/openapi.json", get_openapi),
+        Route("GET", "/docs", get_docs),
+    )
 
 
 def _view(runtime: Runtime, route: Route) -> Callable[..., Awaitable[Response]]:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping
 from functools import lru_cache
 from typing import Any
 
-from brokenreg import __version__
 from brokenreg.bulk.lent_socket import LentBody
 from brokenreg.http.asgi import (
     CUT,
@@ -29,6 +28,7 @@ from brokenreg.oci.target import Endpoint, Target, parse_target
 from brokenreg.traffic.bodies import BodyTap
 from brokenreg.traffic.exchange import Ended, Exchange, Origin
 from brokenreg.traffic.log import TrafficLog
+from brokenreg.traffic.pages import NO_PAGES, Page, pages_with_health
 from brokenreg.traffic.redaction import redact_headers, redact_line, redact_query, redact_target
 from brokenreg.traffic.request_head import read_head
 from brokenreg.traffic.timeline import Timeline
@@ -40,19 +40,6 @@ from brokenreg.traffic.timeline_events import (
 )
 from brokenreg.wire.stream import Stream
 
-_HEALTH = "/healthz"
-"""The path for probes. Their requests are not recorded, need no login, and no rule matches them."""
-
-_HEALTHY = ReadyResponse(
-    200,
-    (
-        (b"content-type", b"text/plain"),
-        (b"cache-control", b"no-store"),
-        (b"content-length", b"3"),
-        (b"server", f"brokenreg/{__version__}".encode()),
-    ),
-    b"ok\n",
-)
 _CACHED = 1024
 """Paths whose target is cached."""
 
@@ -108,6 +95,7 @@ def with_target(scope: Scope, target: Target) -> Scope:
 
 class Recorder:
     """Records every exchange of one listener; `base` is what that listener resolves names against.
+    `pages` are those whose requests are not recorded, by path.
 
     `exchange_of` and `target_of` find the exchange and its target in the scope that `handler` gets.
     """
@@ -120,7 +108,9 @@ class Recorder:
         base: Base,
         origin: Origin = Origin.REGISTRY,
         own_names: Iterable[str] = (),
+        pages: Mapping[str, Page] = NO_PAGES,
     ) -> None:
+        self._pages = pages_with_health(pages)
         self._own_names = frozenset(name.lower() for name in own_names)
         self._handler = handler
         self._base = base
@@ -132,8 +122,9 @@ class Recorder:
     def answer(self, stream: Stream) -> Coroutine[Any, Any, None] | None:
         """Respond to a request immediately, or return the coroutine that will."""
         scope = stream.scope
-        if scope["path"] == _HEALTH:
-            return _answer(_HEALTHY, stream)
+        page = self._pages.get(scope["path"])
+        if page is not None and (response := page(scope)) is not None:
+            return _answer(response, stream)
         target = scope[_TARGET] = self._parse_target(scope)
         exchange = scope[_EXCHANGE] = self._exchange(scope, target, stream.inbound.client)
         recording = scope[_RECORDING] = _Recording(exchange, self._log, stream)

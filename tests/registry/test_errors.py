@@ -31,12 +31,21 @@ SESSION = "0" * 32
 
 @pytest.mark.parametrize(
     "path",
-    ["/", "/v1/", "/v2/x", "/v2/x/y/z", "/v2/manifests/v1", "/favicon.ico", "/v2/x/tags", "/v2/_other",
+    ["/v1/", "/v2/x", "/v2/x/y/z", "/v2/manifests/v1", "/favicon.ico", "/v2/x/tags", "/v2/_other",
      "/v2/x/blobs/uploads/a/b", "//v2/", "/v2/x/manifests/v1/", "/%ff%00"],
 )  # fmt: skip
 @pytest.mark.parametrize("method", ["GET", "PUT", "OPTIONS"])
 async def test_a_foreign_path(http: httpx.AsyncClient, method: str, path: str) -> None:
-    response = await http.request(method, path)
+    await is_foreign(http, method, path)
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS"])
+async def test_the_root_is_a_page_for_get_and_head_alone(http: httpx.AsyncClient, method: str) -> None:
+    await is_foreign(http, method, "/")
+
+
+async def is_foreign(http: httpx.AsyncClient, method: str, path: str) -> None:
+    response = await http.request(method, http.base_url.copy_with(raw_path=path.encode()))
     assert response.status_code in (400, 404)
     error_of(response, response.status_code)
     assert response.headers["x-content-type-options"] == "nosniff"

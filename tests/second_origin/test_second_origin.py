@@ -293,7 +293,7 @@ def test_a_busy_port_is_one_line(registry: Brokenreg, tmp_path: Path) -> None:
     )
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.count("\n") == 1
-    assert f"cannot listen on {registry.host}" in done.stderr
+    assert f"--second-origin {registry.host}: address already in use by the registry of" in done.stderr
 
 
 def test_people_see_where_it_went(tmp_path: Path) -> None:
