@@ -1,4 +1,4 @@
-"""The ASGI 3 vocabulary, typed as this project uses it."""
+"""Types and constants of ASGI 3, and our extensions of it."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ class ReadyResponse(NamedTuple):
 
 
 Responder = Callable[[Send], Awaitable[None]]
-"""Sends a response that has to wait for something."""
+"""Sends a response that is not ready."""
 
 Handled = ReadyResponse | Responder
 Handler = Callable[[Scope, Receive], Handled]
-"""Handles a request. If nothing has to be waited for, it returns the response, and no task is needed."""
+"""Handles a request. If no wait is necessary, it returns the response, and no task is needed."""
 
 
 async def complete(handled: Handled, send: Send) -> None:
@@ -49,54 +49,54 @@ H2 = "2"
 """The `http_version` of HTTP/2 in a scope."""
 
 ZERO_COPY = "http.response.zerocopysend"
-"""ASGI's extension and message type for a part of a file, which the wire sends as fast as it can.
+"""ASGI's extension and message type for a part of a file, which the wire sends as fast as possible.
 
-`{"type", "file", "offset", "count", "more_body"}`. Code that changes bodies removes the extension from the
-scope, and gets them as bytes.
+The message is `{"type", "file", "offset", "count", "more_body"}`. Code that changes bodies removes the
+extension from the scope, in order to get bytes instead.
 """
 
 
 RAW = "brokenreg.raw"
-"""Message type: bytes that are sent unchanged, past the server's HTTP/1.1.
+"""Message type for bytes that are sent unchanged, without HTTP/1.1 framing.
 
-`{"type", "data", "body"}`; `body` is how many of them count as the response's body. They are outside the
-server's framing, so a cut must follow.
+The message is `{"type", "data", "body"}`. `body` is the number of bytes that count as the response's body.
+Because the framing is missing, a cut must follow.
 """
 
 CUT = "brokenreg.cut"
-"""Message type: the end of a response or of its connection, `{"type", "end", "code"}`.
+"""Message type that cuts a response or its connection: `{"type", "end", "code"}`.
 
-`end` is an `End`; `code` is an HTTP/2 error code (RFC 9113, section 7), where it has one.
+`end` is an `End`. `code` is an HTTP/2 error code (RFC 9113, section 7), if `end` needs one.
 """
 
 INTERNAL_ERROR = 2
 """HTTP/2 error code: an internal error of the endpoint (RFC 9113, section 7)."""
 
 PACE = "brokenreg.pace"
-"""Key of `http.response.start`: seconds between two bytes of the head (HTTP/1.1)."""
+"""Key of `http.response.start` for the seconds between two bytes of the head (HTTP/1.1)."""
 
 
 class End(StrEnum):
-    """How a response is cut. All but `RST` come after everything that was sent has arrived."""
+    """How a response is cut. Earlier bytes have arrived before."""
 
     FIN = "fin"
-    """The connection ends in the middle: TCP FIN, under TLS without its close_notify."""
+    """TCP FIN, without TLS's close_notify."""
 
     RST = "rst"
-    """The connection is reset: TCP RST."""
+    """TCP RST."""
 
     CLOSE_NOTIFY = "close-notify"
-    """TLS close_notify, then FIN: TLS regards this as a regular end."""
+    """TLS close_notify, then FIN. For TLS, this is a regular end."""
 
     RESET_STREAM = "h2-reset"
-    """HTTP/2 RST_STREAM; the connection continues."""
+    """HTTP/2 RST_STREAM. The connection continues."""
 
     GOAWAY = "h2-goaway"
     """HTTP/2 GOAWAY, then FIN."""
 
 
 class ClientDisconnectedError(ConnectionError):
-    """The client has disconnected, so the work for its response ends."""
+    """The client has disconnected. This ends the work for its response."""
 
 
 def header(scope: Scope, name: bytes) -> bytes | None:
@@ -122,9 +122,9 @@ async def respond_plain(send: Send, status: int, headers: dict[str, str], body: 
 
 
 def requested_host(scope: Scope) -> tuple[str, int | None]:
-    """Return host (an IPv6 address in brackets) and port of the request.
+    """Return the host (IPv6 in brackets) and port of the request.
 
-    If it has no Host header (HTTP/1.0) or a malformed one, they are the address that the client connected to.
+    Without a valid Host header (HTTP/1.0), return the address that the client connected to.
     """
     requested = parse_authority((header(scope, b"host") or b"").decode("latin-1"))
     if requested is not None:

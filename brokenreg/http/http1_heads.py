@@ -1,8 +1,8 @@
 """Reads the heads of HTTP/1.1 requests, as strictly as h11 or more, and writes the heads of responses.
 
-The request line is parsed here, and its syntax is h11's: llhttp knows a fixed list of methods. llhttp parses
-the header fields, with all its leniencies off. It gets exactly one head, and a new parser for each: nothing
-that a client sends can change how the next head is read.
+The request line is parsed here, with h11's syntax, because llhttp only accepts a fixed list of methods.
+llhttp parses the header fields, without any leniency. Each head has a new parser, so that nothing that a
+client sends can change how the next head is read.
 """
 
 from __future__ import annotations
@@ -24,27 +24,27 @@ from brokenreg.http.dates import http_date
 Field = tuple[bytes, bytes]
 
 MAX_HEAD = 64 * 1024
-"""Bytes of a request's head, or of the trailers after a chunked body."""
+"""Maximum size of a request's head, or of the trailers after a chunked body, in bytes."""
 
 MAX_FIELDS = 200
-"""Header fields of a request."""
+"""Maximum number of header fields of a request."""
 
 CHUNKED = -1
-"""The length of a chunked body."""
+"""The value of `length` for a chunked body."""
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\n"
-"""The beginning of HTTP/2 with prior knowledge (RFC 9113, section 3.4), as far as it looks like a request."""
+"""The part of the HTTP/2 preface (RFC 9113, section 3.4) that looks like a request."""
 
 CONTINUE = b"HTTP/1.1 100 Continue\r\n"
 
 _CACHED = 1024
-"""Heads of responses that are remembered, and lines of requests: request lines and those of fields."""
+"""Maximum number of cached response heads, request lines and lines of header fields."""
 
 _CACHED_LINE, _CACHED_HEAD = 256, 2048
-"""Bytes of the longest that is remembered."""
+"""Maximum length of a cached line or head, in bytes."""
 
 _REPEATED = (b"GET ", b"HEAD ")
-"""How request lines begin that are remembered. Others are seldom the same twice: each upload has a URL."""
+"""The beginning of request lines that are cached. Others are rarely repeated: each upload has its own URL."""
 
 # Requests
 
@@ -57,7 +57,7 @@ _MAX_DIGITS = 20
 
 
 class RequestError(Exception):
-    """A request that is refused with `status`; the connection cannot continue after it."""
+    """A request is refused with `status`. The connection cannot continue after it."""
 
     def __init__(self, status: int) -> None:
         super().__init__(status)
@@ -65,7 +65,7 @@ class RequestError(Exception):
 
 
 def _parse_line(line: bytes) -> tuple[Scope, bytes]:
-    """Return what the request line says, and the authority of the absolute form. Raise `RequestError`."""
+    """Return the scope entries of a request line, and the authority if absolute. Raise `RequestError`."""
     match = _LINE.fullmatch(line)
     if match is None:
         raise RequestError(400)
@@ -93,16 +93,16 @@ _parse_known_line = lru_cache(_CACHED)(_parse_line)
 
 
 class RequestHead:
-    """The head of one request: `line` is what its first line says of the scope."""
+    """The head of one request. `line` has the scope entries from the request line."""
 
     __slots__ = ("expects_continue", "headers", "keep_alive", "length", "line", "wants_websocket")
 
     def __init__(self, line: Scope, authority: bytes, headers: list[Field]) -> None:
-        """Raise `RequestError` if the fields contradict each other."""
+        """Read the fields. Raise `RequestError` if they contradict each other."""
         self.line = line
         self.headers = headers
         self.keep_alive = line["http_version"] == "1.1"
-        """True if the connection continues after this request: never with HTTP/1.0."""
+        """True if the connection continues after this request. It never does with HTTP/1.0."""
         self.length = 0
         """The length of the body, or `CHUNKED`."""
         self.expects_continue = self.wants_websocket = False
@@ -121,7 +121,7 @@ class RequestHead:
             self._note(said)
 
     def _note(self, said: dict[bytes, bytes]) -> None:
-        """Note what fields say about the connection and the body."""
+        """Read the fields about the connection and the body."""
         is_1_1 = self.keep_alive
         length, codings = said.get(b"content-length"), said.get(b"transfer-encoding")
         if codings is not None:  # RFC 9112, section 6.1
@@ -145,16 +145,16 @@ class RequestHead:
 
 
 def _has_token(values: bytes, token: bytes) -> bool:
-    """Return whether a comma-separated list in lower case has `token`."""
+    """Return whether a comma-separated list in lower case contains `token`."""
     return token in values and token in [each.strip() for each in values.split(b",")]
 
 
 _fields: dict[bytes, Field] = {}
-"""Lines of fields in heads that were accepted lately: a line means the same in every head."""
+"""Cached lines of fields of accepted heads. A line has the same meaning in every head."""
 
 
 def read_head(head: bytes) -> RequestHead:
-    """Return what a head says, without the empty line that ends it. Raise `RequestError`."""
+    """Parse a head, which is passed without the empty line at its end. Raise `RequestError`."""
     if len(head) > MAX_HEAD - 4:
         raise RequestError(431)
     lines = head.split(b"\r\n", MAX_FIELDS + 1)
@@ -181,7 +181,7 @@ def _parse_fields(lines: list[bytes]) -> list[Field]:
     try:
         HttpRequestParser(collector).feed_data(b"\r\n".join((b"GET / HTTP/1.1", *lines, b"", b"")))
     except HttpParserUpgrade:
-        pass  # llhttp would not read on: nor would we with this parser
+        pass  # llhttp stops here, and the parser is not used again
     except HttpParserError:
         is_coded = any(name == b"transfer-encoding" and value.lower() != b"chunked" for name, value in found)
         raise RequestError(501 if is_coded else 400) from None
@@ -191,7 +191,7 @@ def _parse_fields(lines: list[bytes]) -> list[Field]:
 
 
 def check_beginning(data: bytes, start: int) -> None:
-    """Raise `RequestError` if `data` cannot be the beginning of a head; up to `start` it was checked."""
+    """Raise `RequestError` if `data` cannot be the beginning of a head. It was checked up to `start`."""
     if len(data) > MAX_HEAD:
         raise RequestError(431)
     if _BARE_LF.search(data, max(0, start - 1)) is not None or data[:1] < b"!":
@@ -215,16 +215,16 @@ class ResponseHead(NamedTuple):
     """The head of a response, and how its body is framed (RFC 9112, section 6.3)."""
 
     before: bytes
-    """What comes before the date."""
+    """The part before the date."""
     after: bytes
     length: int | None
-    """The length of the body, or `CHUNKED`; None if the end of the connection ends it."""
+    """The length of the body, or `CHUNKED`, or None if the end of the connection ends it."""
     is_bodiless: bool
     keep_alive: bool
     """True if the connection continues."""
 
     def dated(self) -> bytes:
-        """Return what is sent."""
+        """Return the bytes to send, with the current date."""
         return self.before + date_line() + self.after
 
 
@@ -232,8 +232,8 @@ _heads: dict[tuple[int, tuple[Field, ...], bool, bool], ResponseHead] = {}
 
 
 def response_head(status: int, headers: Sequence[Field], *, is_1_1: bool, keep_alive: bool) -> ResponseHead:
-    """Return the head of the response to a request. Raise `ValueError` if a field is malformed."""
-    key = status, tuple(headers), is_1_1, keep_alive  # the same tuple, if it is one
+    """Return the head of a response. Raise `ValueError` if a field is malformed."""
+    key = status, tuple(headers), is_1_1, keep_alive  # does not copy a tuple
     head = _heads.get(key)
     if head is None:
         head = _response_head(*key)
@@ -245,7 +245,7 @@ def response_head(status: int, headers: Sequence[Field], *, is_1_1: bool, keep_a
 
 
 def _response_head(status: int, headers: tuple[Field, ...], is_1_1: bool, keep_alive: bool) -> ResponseHead:
-    """Return a head as h11 frames it."""
+    """Return a head with the framing that h11 would use."""
     lines = [(b"", b"HTTP/1.1 %d %b" % (status, _REASONS.get(status, b"")))]
     framing: dict[bytes, list[bytes]] = {}
     for name, value in headers:
@@ -257,7 +257,7 @@ def _response_head(status: int, headers: tuple[Field, ...], is_1_1: bool, keep_a
     if b"content-length" in framing and b"transfer-encoding" not in framing:
         length, *others = map(int, framing[b"content-length"])
         if length < 0 or any(other != length for other in others):
-            raise ValueError(f"the Content-Length of the response is malformed: {headers!r}")
+            raise ValueError(f"invalid Content-Length in the response: {headers!r}")
     elif not is_bodiless:
         dropped = [b"content-length", b"transfer-encoding"]
         if is_1_1:
@@ -270,7 +270,7 @@ def _response_head(status: int, headers: tuple[Field, ...], is_1_1: bool, keep_a
     kept = [line for lower, line in lines if lower not in dropped]
     before = b"\r\n".join((*kept, b""))
     if len(before.translate(None, _VALUE)) != 2 * len(kept):
-        raise ValueError(f"a header of the response has a line break or NUL in its value: {headers!r}")
+        raise ValueError(f"a response header contains a line break or NUL: {headers!r}")
     return ResponseHead(before, after + b"\r\n", length, is_bodiless, keep_alive and b"close" not in options)
 
 
@@ -278,12 +278,12 @@ def _response_head(status: int, headers: tuple[Field, ...], is_1_1: bool, keep_a
 def _lower(name: bytes) -> bytes:
     """Return the name of a field in lower case. Raise `ValueError` if it is malformed."""
     if _NAME.fullmatch(name.strip()) is None:
-        raise ValueError(f"the name of a header of the response is malformed: {name!r}")
+        raise ValueError(f"invalid name of a response header: {name!r}")
     return name.strip().lower()
 
 
 def date_line() -> bytes:
-    """Return the field `date`, with the end of its line."""
+    """Return the line of the `date` field, including the line break."""
     return _date_line(int(time()))
 
 
@@ -293,6 +293,6 @@ def _date_line(second: int) -> bytes:
 
 
 def error_response(status: int) -> bytes:
-    """Return the whole response to what is not a valid request."""
+    """Return the whole response to an invalid request."""
     headers = ((b"content-length", b"0"), (b"connection", b"close"))
     return response_head(status, headers, is_1_1=True, keep_alive=True).dated()

@@ -208,6 +208,6 @@ class FloodCounter:
         if self._level > _BURST:
             raise DenialOfServiceError
 
-    def make_up(self, amount: float) -> None:
+    def credit(self, amount: float) -> None:
         """Reduce the count, because of useful traffic."""
         self._level = max(0.0, self._level - amount)

@@ -1,4 +1,4 @@
-"""What a listener serves, and its ASGI face, by which Hypercorn hands over WebSockets."""
+"""The application of a listener. It is also an ASGI application, to which Hypercorn passes WebSockets."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from brokenreg.wire.stream import Answer, Stream
 
 @dataclass(frozen=True)
 class Application:
-    """The application of one listener; `accepted` has the connections of that listener.
+    """The application of one listener. `accepted` has the connections of that listener.
 
-    `answer` responds to requests. `websocket` gets the WebSockets; without it they are refused with a 403.
+    `answer` responds to requests. `websocket` serves WebSockets; without it, they are refused with a 403.
     """
 
     answer: Answer
@@ -21,7 +21,7 @@ class Application:
     websocket: ASGIApp | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve as an ASGI application what does not come by our own wire."""
+        """Serve WebSockets and the lifespan as an ASGI application. Other requests use our own protocols."""
         if scope["type"] == "websocket" and self.websocket is not None:
             await self.websocket(scope, receive, send)
         while scope["type"] == "lifespan":
@@ -32,7 +32,7 @@ class Application:
 
 
 def served_by(app: ASGIApp) -> Answer:
-    """Return what lets an ASGI application respond to requests."""
+    """Return an `Answer` with which an ASGI application responds to requests."""
     return lambda stream: _serve(app, stream)
 
 

@@ -1,4 +1,4 @@
-"""`Connection`: what HTTP/1.1 and HTTP/2 have in common of one TCP connection."""
+"""`Connection`: the common part of HTTP/1.1 and HTTP/2 for one TCP connection."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ class Next(Enum):
 class Connection(asyncio.Protocol):
     """One TCP connection, after its TLS handshake.
 
-    asyncio calls the methods of `asyncio.Protocol`. Those of the StreamReaderProtocol that this one replaces
-    are called, too: Hypercorn and asyncio's server wait for them.
+    asyncio calls the methods of `asyncio.Protocol`. They also call those of the StreamReaderProtocol that
+    this protocol replaces, because Hypercorn and asyncio's server wait for them.
     """
 
     def __init__(self, inbound: InboundConnection, transport: asyncio.Transport) -> None:
@@ -38,22 +38,22 @@ class Connection(asyncio.Protocol):
             "server": _address(transport.get_extra_info("sockname")),
             "extensions": {ZERO_COPY: {}},
         }
-        """What is the same in the scopes of all requests."""
+        """The entries that the scopes of all requests share."""
         self.gone = asyncio.Event()
-        """Set when the client has disconnected, or when we have cut the connection."""
+        """Set when the client has disconnected, or when brokenreg has cut the connection."""
         self.is_cut = False
-        """True if we cut it; nothing more is sent."""
+        """True if brokenreg has cut the connection. Nothing more is sent."""
         self.ended: asyncio.Future[Next | None] = self.loop.create_future()
-        """Done when it is closed, however that came; or when another protocol takes over: see `leftover`."""
+        """Done when the connection is closed, or when another protocol takes over (see `leftover`)."""
         self.leftover = bytearray()
-        """What was read of the connection for the protocol that takes over."""
+        """The bytes that were already read, for the protocol that takes over."""
         self.tasks: set[asyncio.Task[None]] = set()
-        """The requests that are answered by a task."""
+        """The tasks that respond to requests."""
         self._replaced = transport.get_protocol()
         self._room: asyncio.Event | None = None
-        """Set when the transport accepts more; None while it does."""
+        """Set when the transport accepts more bytes. None while it does."""
 
-    # What asyncio calls
+    # Called by asyncio
 
     def pause_writing(self) -> None:
         self._room = asyncio.Event()
@@ -74,26 +74,26 @@ class Connection(asyncio.Protocol):
         if not self.ended.done():
             self.ended.set_result(None)
         if error is not None:
-            error.__traceback__ = None  # its frames hold what was being sent, and the replaced one keeps it
+            error.__traceback__ = None  # the replaced protocol keeps the error, and its frames keep buffers
         self._replaced.connection_lost(error)
 
-    # What the protocols use
+    # For the protocols
 
     def note_disconnect(self) -> None:
-        """Note that the client has disconnected: whatever waits to send to it ends."""
+        """Note that the client has disconnected, so that all work that sends to it ends."""
         self.gone.set()
         if self._room is not None:
             self._room.set()
 
     @property
     def has_room(self) -> bool:
-        """Whether the transport accepts more."""
+        """Whether the transport accepts more bytes."""
         return self._room is None
 
     async def drain(self) -> None:
-        """Wait until the transport accepts more. Raise `ClientDisconnectedError`.
+        """Wait until the transport accepts more bytes. Raise `ClientDisconnectedError`.
 
-        It never blocks while the kernel accepts everything: give the event loop a turn after a large write.
+        This does not wait while the kernel accepts everything, so let other tasks run after a large write.
         """
         if self._room is not None:
             await self._room.wait()
@@ -101,22 +101,22 @@ class Connection(asyncio.Protocol):
             raise ClientDisconnectedError
 
     def close_transport(self) -> None:
-        """Close the transport once everything was sent, unless it is closed already.
+        """Close the transport after everything was sent, unless it is already closing.
 
-        After a second `close`, asyncio's transport for TLS cannot even say how much it has not sent.
+        After a second `close`, asyncio's transport for TLS cannot report how many bytes it has not sent.
         """
         if not self.transport.is_closing():
             self.transport.close()
 
     def lend(self, *, to_receive: bool) -> LentSocket:
-        """Lend the socket to a thread. Raise `ClientDisconnectedError` if it is closed already."""
+        """Lend the socket to a thread. Raise `ClientDisconnectedError` if it is already closed."""
         tls = getattr(self.transport, "_ssl_protocol", None)
         if self.transport.is_closing() or (tls is not None and tls._transport is None):
             self.note_disconnect()
             raise ClientDisconnectedError
         return lend(self.transport, to_receive=to_receive)
 
-    # What all others use
+    # For all other code
 
     @property
     def unsent(self) -> int:
@@ -124,26 +124,26 @@ class Connection(asyncio.Protocol):
         return self.transport.get_write_buffer_size()
 
     def hand_over(self, protocol: Next, data: bytes) -> None:
-        """Let another protocol continue with what was read, `data` and what still comes."""
+        """Let another protocol continue, with the bytes that were read, `data`, and all later bytes."""
         self.transport.pause_reading()
         self.leftover += data
         self.ended.set_result(protocol)
 
     def finish(self) -> None:
-        """Accept no more requests, and close when those in flight have been answered: the server stops."""
+        """Accept no more requests, and close after the responses in flight: the server is shutting down."""
         raise NotImplementedError
 
     def mute(self) -> None:
-        """Send nothing more: the connection is being cut."""
+        """Send nothing more, because the connection is being cut."""
         self.is_cut = True
         self.note_disconnect()
 
     def abort(self) -> None:
-        """Cut the connection now, whatever is in flight."""
+        """Cut the connection immediately, even if responses are in flight."""
         self.mute()
         self.transport.abort()
 
 
 def _address(name: Any) -> tuple[str, int] | None:
-    """Return host and port of a socket's name, or None if it has none (the client is gone already)."""
+    """Return the host and port of a socket's name, or None if the client has already disconnected."""
     return (name[0], name[1]) if isinstance(name, tuple) else None

@@ -1,7 +1,7 @@
-"""Cuts connections: FIN or RST in the middle of a response, with or without TLS's close_notify.
+"""Cuts connections with FIN or RST in the middle of a response, with or without TLS's close_notify.
 
-Everything that was sent before arrives first, because a reset discards what the peer's kernel has not
-acknowledged. SIOCOUTQ on Linux and SO_NWRITE on macOS return how much that is.
+Earlier bytes must arrive first, because a reset discards bytes that the peer's kernel has not acknowledged.
+SIOCOUTQ on Linux and SO_NWRITE on macOS return their number.
 """
 
 from __future__ import annotations
@@ -22,19 +22,19 @@ _SO_NWRITE = 0x1024
 
 _POLL = 0.001
 PATIENCE = 30.0
-"""Seconds that a client has to receive what was sent, before the connection is cut anyway."""
+"""Seconds in which a client must receive the sent bytes. After that, the connection is cut anyway."""
 
 _LINGER = 2.0
-"""Seconds that a client has to close its side after our FIN."""
+"""Seconds in which a client must close its side after our FIN."""
 
 
 async def cut(connection: Connection, end: End) -> None:
-    """End a connection as `end` says, once the client has received everything that was sent."""
+    """End a connection as `end` says, after the client has received all sent bytes."""
     await _wait_until_received(connection)
     is_gone = connection.gone.is_set()
     connection.mute()
     transport = connection.transport
-    if is_gone:  # the client was faster, and the socket may be closed
+    if is_gone:  # the client has disconnected, and the socket may be closed
         transport.abort()
     elif end is End.RST:
         reset(transport)
@@ -43,21 +43,21 @@ async def cut(connection: Connection, end: End) -> None:
         connection.loop.call_later(PATIENCE, transport.abort)
     else:
         try:
-            _socket(connection).shutdown(socket.SHUT_WR)  # past TLS, so that no close_notify is sent
-        except OSError:  # the client has closed it already
+            _socket(connection).shutdown(socket.SHUT_WR)  # bypasses TLS, so that no close_notify is sent
+        except OSError:  # the client has already closed it
             transport.abort()
         connection.loop.call_later(_LINGER, transport.abort)
 
 
 def reset(transport: asyncio.Transport) -> None:
-    """Reset a connection now: TCP RST."""
-    with contextlib.suppress(OSError):  # the client has closed it already
+    """Reset a connection immediately (TCP RST)."""
+    with contextlib.suppress(OSError):  # the client has already closed it
         transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
     transport.abort()
 
 
 async def _wait_until_received(connection: Connection) -> None:
-    """Wait until the peer has received everything that was sent."""
+    """Wait until the peer has received all sent bytes."""
     try:
         async with asyncio.timeout(PATIENCE):
             while not connection.gone.is_set() and unacknowledged(connection):  # noqa: ASYNC110 - the kernel sends no event
@@ -67,7 +67,7 @@ async def _wait_until_received(connection: Connection) -> None:
 
 
 def unacknowledged(connection: Connection) -> int:
-    """Return how many bytes the peer has not acknowledged, as far as that is known."""
+    """Return the number of bytes that the peer has not acknowledged, as far as it is known."""
     transport = connection.transport
     waiting: int = transport.get_write_buffer_size()
     tls = getattr(transport, "_ssl_protocol", None)
@@ -76,7 +76,7 @@ def unacknowledged(connection: Connection) -> int:
     if transport.get_extra_info("socket") is None:
         return waiting
     connected = _socket(connection)
-    if connected.fileno() < 0:  # closed: the client was faster
+    if connected.fileno() < 0:  # closed, because the client has disconnected
         return 0
     try:
         return waiting + _unacknowledged_in_kernel(connected)

@@ -1,8 +1,8 @@
-"""`HTTP1`: our own HTTP/1.1. It reads one request after another; `HTTP1Stream` sends the response to each.
+"""`HTTP1`: our own HTTP/1.1. It reads one request after another. `HTTP1Stream` sends the responses.
 
-What was read and is not parsed yet stays in one buffer. The next request is parsed when the one before has
-been answered, so that pipelined requests are bounded and answered in order. Nothing waits forever: there is
-one deadline for whatever the connection waits for outside of requests.
+Bytes that are not parsed yet stay in one buffer. The next request is parsed after the response to the one
+before, so that pipelined requests are limited and answered in order. Between requests, one deadline limits
+everything that the connection waits for.
 """
 
 from __future__ import annotations
@@ -24,28 +24,28 @@ from brokenreg.wire.connection import Connection, Next
 from brokenreg.wire.http1_stream import HTTP1Stream
 
 HEAD_PATIENCE = 60.0
-"""Seconds that a client has for the head of a request, from its first byte on."""
+"""Seconds in which the head of a request must arrive, from its first byte on."""
 
 IDLE_PATIENCE = 75.0
 """Seconds that a connection stays open without a request."""
 
 _CLOSE_PATIENCE = 30.0
-"""Seconds after which a closed connection ends, if its client reads nothing of what is left to send."""
+"""Seconds after which a closed connection ends if its client does not read the remaining bytes."""
 
 _LINGER = 2.0
-"""Seconds that a client has to read the response and to end its side, while what it sends is dropped."""
+"""Seconds in which a client must read the response and close its side. Bytes that it sends are dropped."""
 
 _HALF_CLOSED_GRACE = 2.0
-"""Seconds for the response to a client that has ended its side in the middle of a body."""
+"""Seconds for the response to a client that closed its sending side in the middle of a body."""
 
 _MOST_PIPELINED = 64 * 1024
-"""Bytes after a request that are read before it has been answered."""
+"""Maximum number of bytes after a request that are read before its response."""
 
 _MOST_UNREAD = 512 * 1024
-"""Bytes of a body that are read before the application has taken any."""
+"""Maximum number of bytes of a body that are read before the application takes them."""
 
 _TURN = 16
-"""Pipelined requests, or parts of a chunked body, that are read before other connections get a turn."""
+"""Number of pipelined requests, or parts of a chunked body, that are read before other tasks run."""
 
 
 class HTTP1(Connection):
@@ -57,18 +57,18 @@ class HTTP1(Connection):
         super().__init__(inbound, transport)
         self.application = application
         self._buffer = b""
-        """What was read and not parsed."""
+        """Bytes that were read but not parsed."""
         self._checked = 0
-        """How much of an incomplete head was checked."""
+        """The number of bytes of an incomplete head that were checked."""
         self._stream: HTTP1Stream | None = None
-        """The request that is being answered."""
+        """The request whose response is in flight."""
         self._is_paused = False
         self._is_scheduled = False
-        """True if reading what waits in the buffer continues in the next turn of the event loop."""
+        """True if the buffer is read on in the next iteration of the event loop."""
         self._is_finishing = False
         """True if no further request is accepted."""
         self._is_closing = False
-        """True if the connection is being closed; what the client still sends is dropped."""
+        """True if the connection is being closed. Bytes that the client still sends are dropped."""
         self._unsent_before = 0
         self._deadline = 0.0
         self._timer: asyncio.TimerHandle | None = None
@@ -83,7 +83,7 @@ class HTTP1(Connection):
             self._read(self._buffer + data if self._buffer else data)
 
     def _read(self, data: bytes) -> None:
-        """Read requests and their bodies, as far as they have arrived and were answered."""
+        """Read requests and their bodies, as far as they have arrived and it is their turn."""
         self._buffer = b""
         at = 0
         for _ in range(0 if self._is_scheduled else _TURN):
@@ -105,7 +105,7 @@ class HTTP1(Connection):
             self._control_reading()
 
     def _begin(self, data: bytes, at: int) -> int:
-        """Begin the next request if its head is there, and return how many bytes that has, else 0."""
+        """Begin the next request if its head has arrived. Return the number of bytes read, or 0."""
         if self._room is not None:  # the client does not read its responses
             return 0
         end = data.find(b"\r\n\r\n", max(at, self._checked - 3))
@@ -127,7 +127,7 @@ class HTTP1(Connection):
         self._stream = stream = HTTP1Stream(self, head, scope, self._end_response, self._body_taken)
         stream.start(self.application.answer)
         at, begin = end + 4, at
-        if head.length:  # now: a thread that reads the rest would not see what waits here
+        if head.length:  # now, because a thread that reads the rest does not see the bytes here
             at += stream.read_body(data[at:])
         return at - begin
 
@@ -140,12 +140,12 @@ class HTTP1(Connection):
         raise RequestError(403 if is_valid and head.line["http_version"] == "1.1" else 400)
 
     def _switch(self, protocol: Next, data: bytes) -> None:
-        """Let another protocol continue with what was not parsed."""
+        """Let another protocol continue with the bytes that were not parsed."""
         self._release()
         self.hand_over(protocol, data)
 
     def _refuse(self, status: int, data: bytes) -> None:
-        """Respond to what is not a valid request, and close the connection."""
+        """Respond to an invalid request, and close the connection."""
         if not self.inbound.has_request:
             if data[:1] == b"\x16" and not self.inbound.answered:  # a TLS handshake
                 self.inbound.add(TLSHelloOnPlainPort())
@@ -157,10 +157,10 @@ class HTTP1(Connection):
         self.note_disconnect()
         self._close(is_read=False)
 
-    # What waits
+    # Waiting bytes
 
     def _control_reading(self) -> None:
-        """Stop reading while too much waits."""
+        """Pause reading while too many bytes wait."""
         body = None if self._stream is None else self._stream.body
         is_full = len(self._buffer) > _MOST_PIPELINED or (body is not None and body.waiting > _MOST_UNREAD)
         if is_full != self._is_paused:
@@ -175,7 +175,7 @@ class HTTP1(Connection):
             self._control_reading()
 
     def _schedule(self) -> None:
-        """Continue with what waits, after other connections have had a turn."""
+        """Continue with the buffer after other tasks have run."""
         if not self._is_scheduled:
             self._is_scheduled = True
             self.loop.call_soon(self._continue)
@@ -194,13 +194,13 @@ class HTTP1(Connection):
 
     def _end_response(self) -> None:
         stream = self._stream
-        if stream is None:  # the connection was closed meanwhile
+        if stream is None:  # the connection has been closed
             return
         if stream.keep_alive and stream.is_read and not self._is_finishing:
             self._stream = None
             if self._timer is None:
                 self._set_deadline(IDLE_PATIENCE)
-            else:  # which comes earlier, and looks at the deadline then
+            else:  # the timer is earlier, and checks the deadline then
                 self._deadline = self.loop.time() + IDLE_PATIENCE
             if self._buffer:
                 self._schedule()
@@ -213,13 +213,13 @@ class HTTP1(Connection):
             self._close()
 
     def eof_received(self) -> bool:
-        """Note that the client has closed its sending side; with a response in flight, it has disconnected.
+        """Note that the client has closed its sending side. With a response in flight, it has disconnected.
 
-        A client that has only closed its sending side in the middle of a body is told so.
+        A client that closes its sending side in the middle of a body gets an error.
         """
         body = None if self._stream is None else self._stream.body
         if body is not None and body.is_cut_short:
-            return True  # a thread that read the body saw it first
+            return True  # a thread that read the body has noticed it first
         if body is None or body.is_over or self.inbound.over_tls:
             self._end_disconnected()
             return False
@@ -231,7 +231,7 @@ class HTTP1(Connection):
     def _end_disconnected(self) -> None:
         self.note_disconnect()
         if not self.ended.done():
-            self._close()  # as asyncio does, but with a deadline
+            self._close()  # like asyncio, but with a deadline
 
     def note_disconnect(self) -> None:
         super().note_disconnect()
@@ -239,10 +239,10 @@ class HTTP1(Connection):
             self._stream.lose()
 
     def _close(self, *, is_read: bool = True) -> None:
-        """Close the connection once everything was sent.
+        """Close the connection after everything was sent.
 
-        A connection that is closed with unread bytes is reset, and the client may never see the response. So
-        if not all of a request was read, only our side ends, and what still comes is dropped for some time.
+        Closing a connection with unread bytes resets it, and the client may not get the response. Therefore,
+        if a request was not read to its end, only our side is closed, and later bytes are dropped.
         """
         self._is_closing, self._buffer = True, b""
         stream, self._stream = self._stream, None
@@ -265,7 +265,7 @@ class HTTP1(Connection):
         self._release()
 
     def _release(self) -> None:
-        """Drop what the connection holds: asyncio may keep it for a while."""
+        """Free the buffers of the connection, because asyncio may keep it for a while."""
         self._is_closing, self._buffer, self._stream = True, b"", None
         if self._timer is not None:
             self._timer.cancel()

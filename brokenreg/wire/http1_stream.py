@@ -1,4 +1,4 @@
-"""`HTTP1Stream`: one request of an HTTP/1.1 connection: how its body is read, and its response sent."""
+"""`HTTP1Stream`: one request of an HTTP/1.1 connection. It decodes the body and sends the response."""
 
 from __future__ import annotations
 
@@ -32,36 +32,36 @@ _YIELD_SIZE = 32 * 1024
 _CHUNK_LINE = rb"(?:([0-9A-Fa-f]{1,16})(?:;[\t\x20-\x7e\x80-\xff]*)?(\r\n|\r?\Z)|\Z)"
 _FIRST_CHUNK = re.compile(_CHUNK_LINE)
 _NEXT_CHUNK = re.compile(rb"\r(?:\n" + _CHUNK_LINE + rb"|\Z)|\Z")
-"""What a chunk begins with, or as much of it as has arrived; the line break belongs to the one before."""
+"""The beginning of a chunk, or the part of it that has arrived. The line break ends the chunk before."""
 
 _MAX_CHUNK_LINE, _TURN = 4096, 125
-"""Bytes of the line before a chunk; chunks that are decoded at a time."""
+"""Maximum length of the line before a chunk, and number of chunks that are decoded at a time."""
 
 
 class ResponseLengthError(Exception):
-    """A response whose body is longer or shorter than its Content-Length."""
+    """The body of a response is longer or shorter than its Content-Length."""
 
 
 class BodyDecoder:
-    """Finds the end of one body, to the byte.
+    """Finds the exact end of one body.
 
-    Chunks (RFC 9112, section 7.1) are decoded strictly: CRLF only, and nothing around the size. Their sizes,
-    extensions and trailers are checked, bounded and dropped.
+    Chunks (RFC 9112, section 7.1) are decoded strictly: only CRLF, and nothing around the size. Sizes,
+    extensions and trailers are checked and limited. Extensions and trailers are dropped.
     """
 
     def __init__(self, length: int) -> None:
         self.is_chunked = length == CHUNKED
         self.left = 0 if self.is_chunked else length
-        """How many bytes are still to come of the body, or of a chunk."""
+        """The number of bytes that are missing of the body, or of a chunk."""
         self.is_ended = False
         self._line = _FIRST_CHUNK
         self._is_last = False
         """True if only the trailers follow."""
 
     def decode(self, data: bytes) -> tuple[bytes, int]:
-        """Return the part of the body in `data`, and how many bytes were read. Raise `RequestError`.
+        """Return the part of the body in `data`, and the number of bytes read. Raise `RequestError`.
 
-        What was not read is to come again, with what follows it.
+        Bytes that were not read must be passed again, together with later ones.
         """
         pieces: list[bytes] = []
         at = 0
@@ -79,7 +79,7 @@ class BodyDecoder:
         return b"".join(pieces), at
 
     def _read_line(self, data: bytes, at: int) -> int:
-        """Read the size of a chunk. Return how many bytes it has, 0 if it is incomplete."""
+        """Read the line with the size of a chunk. Return its length in bytes, or 0 if it is incomplete."""
         match = self._line.match(data, at)
         if match is None:
             raise RequestError(400)
@@ -89,7 +89,7 @@ class BodyDecoder:
             return 0
         self.left = int(match[1], 16)
         self._line, self._is_last = _NEXT_CHUNK, not self.left
-        # The line break of the last size may be the first half of what ends the trailers.
+        # The line break after the last size may be the first half of the end of the trailers.
         return match.end() - at - 2 * self._is_last
 
     def _read_trailers(self, data: bytes, at: int) -> int:
@@ -98,25 +98,24 @@ class BodyDecoder:
             if len(data) - at >= MAX_HEAD:
                 raise RequestError(431)
             return 0
-        read_head(b"GET / HTTP/1.0" + data[at:end])  # which may have no Transfer-Encoding, and need no Host
+        read_head(b"GET / HTTP/1.0" + data[at:end])  # 1.0 needs no Host and allows no Transfer-Encoding
         self.is_ended = True
         return end + 4 - at
 
 
 class HTTP1Stream(Stream):
-    """One request and its response. The next request of its connection begins when both have ended.
+    """One request and its response. The next request of the connection begins when both have ended.
 
-    `ended` is called when all of the response was written, `taken` when a part of the body was taken.
+    `ended` is called when the whole response was written, and `taken` when a part of the body was taken.
     """
 
     is_complete = False
-    """True if all of the response was written."""
+    """True if the whole response was written."""
 
     _length: int | None = None
-    """What is left of the length of the response's body, as in `ResponseHead`."""
+    """The number of missing bytes of the response's body, in the form of `ResponseHead.length`."""
 
-    _borrower: FileSender | LentBody | None = None
-    """What lets a thread use the socket."""
+    _borrower: FileSender | LentBody | None = None  # lets a thread use the socket
 
     def __init__(
         self,
@@ -130,7 +129,6 @@ class HTTP1Stream(Stream):
         self._request = head
         self._ended = ended
         self._is_bodiless = scope["method"] == "HEAD"
-        """True if the response has no body."""
         self.keep_alive = head.keep_alive
         """True if the connection continues after the response."""
         if head.length:
@@ -139,7 +137,7 @@ class HTTP1Stream(Stream):
     # The body of the request
 
     def read_body(self, data: bytes) -> int:
-        """Read a part of the body. Return how many bytes that were. Raise `RequestError`."""
+        """Read a part of the body. Return the number of bytes read. Raise `RequestError`."""
         body = self.body
         if body is None or self.is_read:
             return 0
@@ -168,14 +166,14 @@ class HTTP1Stream(Stream):
         body = self.body
         if body is None or body.is_over or self._decoder.is_chunked or self.unsent:
             return None
-        arrived = body.take_all()  # first: it may resume reading
+        arrived = body.take_all()  # first, because it may resume reading
         socket = self.connection.lend(to_receive=True)
         self._borrower = lent = LentBody(socket, arrived, self._decoder.left)
         return lent
 
     def take_back_body(self, body: LentBody) -> None:
         self._borrower = None
-        if body.is_lost:  # before the loop sees it
+        if body.is_lost:  # before the event loop notices it
             self.connection.note_disconnect()
         if self.body is not None and not self.body.is_over:
             self._decoder.left = body.left
@@ -216,7 +214,7 @@ class HTTP1Stream(Stream):
             self._write_now(piece)
         if self.unsent:
             await self.connection.drain()
-        # A client may disconnect as soon as it has everything: that is the end of this response as well.
+        # A client may disconnect as soon as it has all bytes. The response is complete then, too.
         self._end()
         if len(piece) >= _YIELD_SIZE:
             await asyncio.sleep(0)
@@ -251,7 +249,7 @@ class HTTP1Stream(Stream):
         if not self.has_started:
             self.has_started = True
             self._write_now(error_response(status))
-        elif self._length is None:  # the client must not take the end of the connection for that of the body
+        elif self._length is None:  # a regular end of the connection would end the body
             reset(transport)
         self._end()
 
@@ -264,7 +262,7 @@ class HTTP1Stream(Stream):
         return head
 
     def _framed(self, data: bytes, *, more: bool) -> bytes:
-        """Return what is sent for a part of the body. Raise `ResponseLengthError`."""
+        """Return a part of the body with its framing. Raise `ResponseLengthError`."""
         if self._is_bodiless:
             return b""
         if self._length == CHUNKED:
@@ -278,13 +276,11 @@ class HTTP1Stream(Stream):
         """Count a part of the body. Raise `ResponseLengthError` if it is longer than the Content-Length."""
         if self._length is not None:
             if size > self._length:
-                raise ResponseLengthError(
-                    f"{counted(size - self._length, 'byte')} more than its Content-Length"
-                )
+                raise ResponseLengthError(f"{counted(size - self._length, 'byte')} beyond its Content-Length")
             self._length -= size
 
     async def _send_raw(self, data: bytes) -> None:
-        """Write, and wait while the transport accepts no more. Raise `ClientDisconnectedError`."""
+        """Write, and wait until the transport accepts more bytes. Raise `ClientDisconnectedError`."""
         if data:
             self._write_now(data)
         await self.connection.drain()

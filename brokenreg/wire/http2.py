@@ -1,7 +1,7 @@
-"""`HTTP2`: one connection that speaks HTTP/2 (RFC 9113): what it receives, and how it ends.
+"""`HTTP2`: one HTTP/2 connection (RFC 9113). It handles received frames, and the end of the connection.
 
 The h2 library decodes header blocks and keeps the state of the connection and of its streams. DATA frames
-pass by it in both directions, which takes half the time; so does GOAWAY, after which it would stop.
+bypass it in both directions, which takes half the time. GOAWAY also bypasses it, because it would stop then.
 """
 
 from __future__ import annotations
@@ -28,17 +28,17 @@ from brokenreg.wire.http2_stream import STREAM_WINDOW, WINDOW, HTTP2Stream, Shar
 logger = logging.getLogger(__name__)
 
 _MOST_STREAMS = 100
-"""Requests that may be in flight on one connection."""
+"""Maximum number of requests in flight on one connection."""
 
 _TURN, _MOST_STARTED = 0.002, 4
-"""For how many seconds frames are handled, and how many tasks they start, before others get a turn."""
+"""Seconds of handling frames, and number of tasks that they start, before other tasks run."""
 
 _MOST_UNREAD = 1024 * 1024
-"""Bytes that a client may leave unread before we read no more requests from it."""
+"""Maximum number of bytes that a client may leave unread. Beyond it, we read no more requests from it."""
 
 _IDLE, _LINGER, _POLL = 75.0, 2.0, 0.02
 _COSTS = {frames.HEADERS: 0.0, frames.RST_STREAM: 5.0, frames.SETTINGS: 5.0, frames.CONTINUATION: 20.0}
-"""What frames cost as floods, other than 1."""
+"""The costs of frames for `FloodCounter`. Other frames cost 1."""
 
 _REQUEST_USE = 4.0
 
@@ -59,7 +59,7 @@ def _h2_connection() -> H2Connection:
 
 
 class HTTP2(SharedConnection):
-    """A connection that speaks HTTP/2."""
+    """One HTTP/2 connection."""
 
     def __init__(
         self, application: Application, inbound: InboundConnection, transport: asyncio.Transport
@@ -69,11 +69,11 @@ class HTTP2(SharedConnection):
         self._input = b""
         self._preface_left = len(frames.PREFACE)
         self._block = 0
-        """How many bytes have come of a header block that has not ended."""
+        """The number of received bytes of a header block that has not ended."""
         self._is_reading_on = False
-        """True if what is left of the input is handled in the next turn of the event loop."""
+        """True if the rest of the input is handled in the next iteration of the event loop."""
         self._is_draining = False
-        """True if no more requests are accepted; the connection is closed after those in flight."""
+        """True if no more requests are accepted. The connection is closed after those in flight."""
         self._last_stream_id = 0
         self._used = self.loop.time()
         self._timer = self.loop.call_later(_IDLE, self._check_idle)
@@ -81,7 +81,7 @@ class HTTP2(SharedConnection):
         self.collect()
         self.write(frames.window_update(0, WINDOW - 65535))
 
-    # What asyncio calls
+    # Called by asyncio
 
     def data_received(self, data: bytes) -> None:
         self._input = self._input + data if self._input else data
@@ -109,10 +109,10 @@ class HTTP2(SharedConnection):
         for stream in list(self.streams.values()):
             stream.lose()
 
-    # What it receives
+    # Received frames
 
     def _read(self) -> None:
-        """Handle what has arrived, for a bounded time; the next turn of the event loop handles the rest."""
+        """Handle received frames for a limited time. The next iteration of the loop handles the rest."""
         self._is_reading_on = False
         if self.gone.is_set():
             self._input = b""
@@ -159,7 +159,7 @@ class HTTP2(SharedConnection):
         return is_late and end - at >= frames.FRAME_HEAD.size
 
     def _receive_data(self, flags: int, stream_id: int, data: memoryview) -> None:
-        """Take a DATA frame (RFC 9113, section 6.1)."""
+        """Handle a DATA frame (RFC 9113, section 6.1)."""
         size = len(data)
         self.window.window_consumed(size)
         if self._block or not 0 < stream_id <= self.h2.highest_inbound_stream_id:
@@ -172,14 +172,14 @@ class HTTP2(SharedConnection):
         if not (data or end):
             self.floods.count(1.0)
         stream = self.streams.get(stream_id)
-        if stream is None:  # it was reset; the bytes still count for the connection's window
+        if stream is None:  # it was reset, but the bytes count for the connection's window
             self.take(size)
             self.floods.count(0.1)
         else:
             stream.receive_data(data, size, end=end)
 
     def _receive(self, kind: int, flags: int, frame: memoryview) -> None:
-        """Take a frame that is not DATA."""
+        """Handle a frame other than DATA."""
         self.floods.count(_COSTS.get(kind, 1.0))
         if kind in (frames.HEADERS, frames.CONTINUATION):
             self._block += len(frame)
@@ -218,7 +218,7 @@ class HTTP2(SharedConnection):
                 stream.end_request()
 
     def _begin(self, event: RequestReceived) -> None:
-        """Take a request."""
+        """Begin a request."""
         if self._is_draining:
             self.reset_stream(event.stream_id, ErrorCodes.REFUSED_STREAM)
             return
@@ -237,21 +237,21 @@ class HTTP2(SharedConnection):
             self._report(f"{len(head['headers'])} header fields")
             stream.respond(431, ((b"content-length", b"0"),), b"")
         else:
-            self.floods.make_up(_REQUEST_USE)
+            self.floods.credit(_REQUEST_USE)
             stream.start(self.application.answer)
 
     def _report(self, reason: str) -> None:
-        """Report a request that was refused: on its connection if that has no other, else in the log."""
+        """Report a refused request: for its connection if that has no other request, or else in the log."""
         self.floods.count(frames.ERROR_COST)
         if self.inbound.has_request:
-            logger.warning("a malformed HTTP/2 request of %s: %s", self.inbound.client, reason)
+            logger.warning("malformed HTTP/2 request from %s: %s", self.inbound.client, reason)
         else:
             self.inbound.add(MalformedRequest(reason))
 
     # How streams and the connection end
 
     def _wake(self) -> None:
-        """Let all streams see that the windows or the transport have changed."""
+        """Notify all streams that the windows or the transport have changed."""
         for stream in self.streams.values():
             stream.news.set()
 
@@ -259,7 +259,7 @@ class HTTP2(SharedConnection):
         self._used = self.loop.time()
         stream = self.streams.pop(stream_id, None)
         if stream is not None and stream.body is not None:
-            stream.body.taken = self.take  # the two would refer to each other until a garbage collection
+            stream.body.taken = self.take  # breaks a reference cycle between the two
         if self._is_draining:
             self.finish()
 
@@ -269,9 +269,10 @@ class HTTP2(SharedConnection):
             self._close(ErrorCodes.NO_ERROR)
 
     def _close(self, code: int) -> None:
-        """Send GOAWAY, and close the connection once the client has received everything.
+        """Send GOAWAY, and close the connection after the client has received everything.
 
-        What it still sends (WINDOW_UPDATE) would reset a closed connection, and it would lose the rest.
+        If the connection were closed earlier, frames from the client (WINDOW_UPDATE) would cause a reset, and
+        the client would lose the rest.
         """
         self.write(frames.goaway(self._last_stream_id, code))
         self.flush()
@@ -279,7 +280,7 @@ class HTTP2(SharedConnection):
         self._close_later(unacknowledged(self), _LINGER)
 
     def _close_later(self, before: int, patience: float) -> None:
-        """Close it, but as long as the client receives something at least every `_LINGER` seconds, wait."""
+        """Close the connection, but wait while the client receives bytes at least every `_LINGER` seconds."""
         self._timer.cancel()
         left = unacknowledged(self)
         patience = patience - _POLL if left == before else _LINGER
@@ -290,7 +291,7 @@ class HTTP2(SharedConnection):
             self._timer = self.loop.call_later(0 if left else _LINGER, self.transport.abort)
 
     def _check_idle(self) -> None:
-        """Close the connection if there was no request for a while."""
+        """Close the connection if it has had no request for a while."""
         left = _IDLE if self.streams else self._used + _IDLE - self.loop.time()
         if left > 0:
             self._timer = self.loop.call_later(left, self._check_idle)

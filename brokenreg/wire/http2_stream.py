@@ -1,4 +1,4 @@
-"""`HTTP2Stream`, one request over HTTP/2 and the way of its response, and what all of a connection share."""
+"""`HTTP2Stream`: one request over HTTP/2 and its response. `SharedConnection`: what its streams share."""
 
 from __future__ import annotations
 
@@ -20,52 +20,52 @@ from brokenreg.wire.request_body import RequestBody
 from brokenreg.wire.stream import CHUNK, Stream
 
 WINDOW, STREAM_WINDOW = 4 * 1024 * 1024, 1024 * 1024
-"""Bytes of request bodies that may wait in memory for one connection, and for one of its streams."""
+"""Maximum number of bytes of request bodies in memory, for one connection and for one of its streams."""
 
 _SHARED_ROOM, _LEAST_ROOM = 2400 * 1024, 16 * 1024
-"""Bytes of responses that may wait for one connection, and for each stream even if those are used up."""
+"""Maximum number of waiting bytes of responses for one connection, and the minimum for each stream."""
 
 _USEFUL = 1024
-"""Bytes of a body that make up for one frame that costs the client nothing."""
+"""Number of bytes of a body that compensate for one cheap frame (`FloodCounter`)."""
 
 _LARGE_WRITE, _MOST_WRITTEN = 32 * 1024, 512 * 1024
-"""Bytes after which the event loop gets a turn, and how many are written in one turn at most."""
+"""Size of a write after which other tasks run, and maximum size of a write, in bytes."""
 
 _BODILESS = ("GET", "HEAD", "DELETE")
-"""Methods of requests that seldom have a body."""
+"""Methods of requests that rarely have a body."""
 
 
 class SharedConnection(Connection):
-    """What streams use of their connection: its frames, which share one write a turn, and its window."""
+    """The part of a connection that its streams use: its window, and its frames, which share writes."""
 
     def __init__(self, h2: H2Connection, inbound: InboundConnection, transport: asyncio.Transport) -> None:
         super().__init__(inbound, transport)
         self.h2 = h2
         self.streams: dict[int, HTTP2Stream] = {}
-        """Those whose request or response has not ended."""
+        """The streams whose request or response has not ended."""
         self.window = WindowManager(WINDOW)
-        """What the client may send of bodies; the h2 library keeps what we may send."""
+        """The number of bytes that the client may send. The h2 library counts what we may send."""
         self.floods = frames.FloodCounter()
         self.is_table_changed = True
         """True if the next header block must say that it uses no dynamic table (RFC 7541, section 4.2)."""
         self.is_held = False
-        """True while frames are collected that are all sent together."""
+        """True while frames are collected, to be sent together."""
         self._frames: list[bytes] = []
 
     def write(self, data: bytes) -> None:
-        """Send frames with what else is sent in this turn of the event loop."""
+        """Send frames, together with others of this iteration of the event loop."""
         self._frames.append(data)
         if not self.is_held:
             self.is_held = True
             self.loop.call_soon(self.flush)
 
     def collect(self) -> None:
-        """Send what the h2 library has to send."""
+        """Send the bytes that the h2 library has prepared."""
         if data := self.h2.data_to_send():
             self.write(data)
 
     def flush(self) -> None:
-        """Give the transport what was collected."""
+        """Write the collected frames to the transport."""
         self.is_held = False
         pieces, self._frames = self._frames, []
         if pieces and not (self.gone.is_set() or self.transport.is_closing()):
@@ -76,12 +76,12 @@ class SharedConnection(Connection):
         self.collect()
 
     def take(self, size: int) -> None:
-        """Note that DATA waits in memory no longer, and let the client send as many bytes again."""
+        """Note that bytes of DATA are no longer in memory, and let the client send as many more."""
         if more := self.window.process_bytes(size):
             self.write(frames.window_update(0, more))
 
     def end_stream(self, stream_id: int) -> None:
-        """Forget a stream, which has ended in both directions."""
+        """Remove a stream that has ended in both directions."""
         raise NotImplementedError
 
 
@@ -93,7 +93,7 @@ class HTTP2Stream(Stream):
     def __init__(
         self, connection: SharedConnection, stream_id: int, scope: Scope, *, length: int | None, ends: bool
     ) -> None:
-        """`length` is the Content-Length; `ends` says that no body follows."""
+        """Create a stream. `length` is the Content-Length. `ends` means that no body follows."""
         body = None
         if not ends:
             is_empty = scope["method"] in _BODILESS if length is None else not length
@@ -102,7 +102,7 @@ class HTTP2Stream(Stream):
         super().__init__(connection, scope, body)
         self.stream_id = stream_id
         self.promised = 0
-        """Bytes of the response that may be produced, and may have to wait then."""
+        """The number of bytes of the response that may be produced, and may then have to wait."""
         self._state = connection.h2.streams[stream_id]
         self._left = length
         self._waiting = 0
@@ -111,12 +111,12 @@ class HTTP2Stream(Stream):
         """True if END_STREAM or RST_STREAM was sent."""
         self.gone = asyncio.Event()
         self.news = asyncio.Event()
-        """Set when a window or the transport has changed, or it is gone."""
+        """Set when a window or the transport has changed, or when the client has disconnected."""
 
     # The request
 
     def receive_data(self, data: memoryview, size: int, *, end: bool) -> None:
-        """Take a DATA frame, `size` bytes with its padding. Raise `ProtocolError`."""
+        """Handle a DATA frame of `size` bytes with its padding. Raise `ProtocolError`."""
         if self.body is None or self.body.is_ended:
             self.connection.take(size)
             self._reset(ErrorCodes.STREAM_CLOSED, frames.ERROR_COST)
@@ -125,7 +125,7 @@ class HTTP2Stream(Stream):
         self._take(size - len(data))
         if data:
             self.body.feed(bytes(data))
-            self.connection.floods.make_up(len(data) / _USEFUL)
+            self.connection.floods.credit(len(data) / _USEFUL)
         if self._left is not None:
             self._left -= len(data)
         if end:
@@ -146,7 +146,7 @@ class HTTP2Stream(Stream):
             self.connection.end_stream(self.stream_id)
 
     def _take(self, size: int) -> None:
-        """Let the client send as many bytes again as were taken of the body."""
+        """Let the client send as many more bytes as were taken from the body."""
         self.connection.take(size)
         more = self._window.process_bytes(size)
         if more and not (self.is_read or self.is_gone):
@@ -216,7 +216,7 @@ class HTTP2Stream(Stream):
         await super()._cut(end, code)
 
     async def room(self, most: int = CHUNK) -> int:
-        """What is made may have to wait: flow control would let a stream that is held stop all others."""
+        """Produced bytes may have to wait, because otherwise a held stream would stop all others."""
         size = min(await self._open(), most)
         others = sum(each.promised for each in self.connection.streams.values()) - self.promised
         self.promised = min(size, max(_LEAST_ROOM, _SHARED_ROOM - others))
@@ -228,18 +228,16 @@ class HTTP2Stream(Stream):
         else:
             self.respond(500, ((b"content-length", b"0"),), b"")
 
-    # What others see of it
-
     @property
     def unsent(self) -> int:
         return self._waiting + self.connection.unsent
 
-    # How it is sent
+    # Sending
 
     def _write_head(
         self, status: int, headers: Sequence[tuple[bytes, bytes]], body: bytes | None = None
     ) -> None:
-        """Send the head of a response, and the end if `body`, where it is known already, is empty."""
+        """Send the head of a response. If `body` is given and empty, also end the response."""
         self.has_started = True
         self._has_body = status not in (204, 304) and self.scope["method"] != "HEAD"
         block = frames.header_block(status, headers)
@@ -253,17 +251,17 @@ class HTTP2Stream(Stream):
             self._end_response()
 
     def _write_data(self, data: bytes | memoryview, *, end: bool) -> None:
-        """Send a part of a body for which there is a window."""
+        """Send a part of a body that fits the window."""
         self.connection.h2.outbound_flow_control_window -= len(data)
         self._state.outbound_flow_control_window -= len(data)
-        self.connection.floods.make_up(len(data) / _USEFUL)
+        self.connection.floods.credit(len(data) / _USEFUL)
         size = self.connection.h2.max_outbound_frame_size
         self.connection.write(frames.data_frames(self.stream_id, data, size, end=end))
         if end:
             self._end_response()
 
     def _end_response(self) -> None:
-        """Note that END_STREAM was sent. The rest of the request's body is still read, and dropped.
+        """Note that END_STREAM was sent. The rest of the request's body is still read and dropped.
 
         RST_STREAM with NO_ERROR (RFC 9113, section 8.1) would make curl lose the response.
         """
@@ -275,7 +273,7 @@ class HTTP2Stream(Stream):
             self.body.drop()
 
     def _reset(self, code: int, cost: float = 0.0) -> None:
-        """Reset the stream; if that is the client's fault, it costs something."""
+        """Reset the stream. `cost` is counted for an error of the client."""
         self.connection.floods.count(cost)
         self.connection.reset_stream(self.stream_id, code)
         self.lose()
@@ -285,11 +283,11 @@ class HTTP2Stream(Stream):
             raise ClientDisconnectedError
 
     def _sendable(self) -> int:
-        """Return how many bytes of a body flow control allows now; can be negative."""
+        """Return the number of bytes of a body that flow control allows now. It can be negative."""
         return min(self.connection.h2.outbound_flow_control_window, self._state.outbound_flow_control_window)
 
     async def _open(self) -> int:
-        """Return how many bytes can be written now; wait while there are none."""
+        """Return the number of bytes that can be written now. Wait until it is at least 1."""
         self._check()
         while not self.connection.has_room or self._sendable() <= 0:
             await self._wait()

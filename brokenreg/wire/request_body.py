@@ -1,4 +1,4 @@
-"""The body of a request as it comes in: bounded in memory, and read to its end even if nobody wants it."""
+"""The body of a request while it arrives: limited in memory, and read to its end even if it is not used."""
 
 from __future__ import annotations
 
@@ -9,41 +9,41 @@ from collections.abc import Callable
 from brokenreg.http.asgi import Message
 
 _MOST_DROPPED = 64 * 1024 * 1024
-"""Bytes of an unwanted body that are read before the response is sent anyway."""
+"""Maximum number of bytes of an unused body that are read before the response is sent."""
 
 _PATIENCE = 5.0
-"""Seconds that the end of an unwanted body may take before the response is sent anyway."""
+"""Maximum number of seconds to wait for the end of an unused body before the response is sent."""
 
 
 _JOINED = 1024
-"""Bytes up to which small pieces are joined: each that waits costs memory of its own."""
+"""Maximum size of joined pieces, in bytes. Small pieces are joined because each needs additional memory."""
 
 
 class RequestBody:
-    """What has arrived of one body and was not taken yet. The protocol feeds it, one reader takes from it.
+    """The part of a body that has arrived and was not taken. The protocol feeds it, and one reader takes it.
 
-    `taken` is called with the number of bytes that were taken or dropped: the protocol then lets the client
-    send as many again. So the protocol bounds what waits here.
+    `taken` is called with the number of bytes that were taken or dropped. Then the protocol lets the client
+    send as many more, so that it limits the waiting bytes.
 
-    `is_empty` says that the head announces an empty body, of which only the end has yet to come (an empty
-    DATA frame of HTTP/2): no response waits for it.
+    `is_empty` means that the head announces an empty body, whose end has not arrived yet (an empty DATA frame
+    of HTTP/2). No response waits for that.
     """
 
     waiting = 0
     """The number of bytes that have arrived and were not taken."""
 
     is_ended = False
-    """True if all of it has arrived."""
+    """True if the whole body has arrived."""
 
     is_cut_short = False
-    """True if the client ended its side of the connection before all of it had arrived."""
+    """True if the client closed its sending side before the whole body had arrived."""
 
     is_over = False
-    """True if nothing more arrives: it has ended, or the client has disconnected."""
+    """True if nothing more arrives, because the body has ended or the client has disconnected."""
 
     _is_lost = False
     _dropped: int | None = None
-    """How many bytes were dropped, once nobody wants it."""
+    """The number of dropped bytes, or None if the body is not dropped."""
 
     def __init__(self, taken: Callable[[int], None], *, is_empty: bool = False) -> None:
         self.taken = taken
@@ -52,7 +52,7 @@ class RequestBody:
         self.is_empty = is_empty
 
     def feed(self, data: bytes) -> None:
-        """Add bytes that have arrived; none of them are empty."""
+        """Add bytes that have arrived. `data` is not empty."""
         if self._dropped is not None:
             self._dropped += len(data)
             self.taken(len(data))
@@ -67,7 +67,7 @@ class RequestBody:
         self._news.set()
 
     def end(self, *, is_cut_short: bool = False) -> None:
-        """Note that nothing more arrives: this is its end, or the client has closed its sending side."""
+        """Note that nothing more arrives, because of the body's end or because the client closed its side."""
         self.is_ended = self.is_over = True
         self.is_cut_short = is_cut_short
         self._news.set()
@@ -78,7 +78,7 @@ class RequestBody:
         self._news.set()
 
     def take_all(self) -> list[bytes]:
-        """Take what has arrived."""
+        """Take the bytes that have arrived."""
         chunks, self._chunks = self._chunks, []
         self._take(self.waiting)
         return chunks
@@ -89,7 +89,7 @@ class RequestBody:
             self.taken(size)
 
     async def receive(self) -> Message:
-        """Receive as ASGI's `receive` does; what has arrived comes in one message."""
+        """Receive as ASGI's `receive` does. All bytes that have arrived are in one message."""
         while not (self._chunks or self.is_over):
             self._news.clear()
             await self._news.wait()
@@ -98,17 +98,17 @@ class RequestBody:
         return {"type": "http.request", "body": b"".join(self.take_all()), "more_body": not self.is_ended}
 
     def drop(self) -> None:
-        """Drop what has arrived, and all that will: nobody wants it.
+        """Drop the bytes that have arrived and all later ones, because the body is not used.
 
-        A connection whose client sends and is not read would never be seen to end; and one that is closed
-        with unread bytes is reset, so that the client never sees the response.
+        Without reading, the end of the connection would not be noticed. Closing a connection with unread
+        bytes would reset it, so that the client would not get the response.
         """
         if self._dropped is None:
             self._dropped = 0
             self.take_all()
 
     async def dropped(self) -> None:
-        """Drop it, and wait for its end, up to a size and a time; the rest is dropped while we respond."""
+        """Drop the body and wait for its end, up to a size and a time. Drop the rest during the response."""
         self.drop()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_PATIENCE):

@@ -1,4 +1,4 @@
-"""`Stream`: one request and the way of its response, the same for HTTP/1.1 and HTTP/2."""
+"""`Stream`: one request, and how to respond to it, for both HTTP/1.1 and HTTP/2."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ logger = logging.getLogger(__name__)
 Result = TypeVar("Result")
 
 Answer = Callable[["Stream"], Coroutine[Any, Any, None] | None]
-"""Responds to a request immediately (`Stream.respond`), or returns the coroutine that will."""
+"""Responds to a request immediately (`Stream.respond`), or returns a coroutine that does."""
 
 CHUNK = 256 * 1024
-"""Bytes of a body that are made, read or sent at a time: enough for fast clients, few enough for many."""
+"""Number of bytes of a body that are produced, read or sent at a time."""
 
 _START = "http.response.start"
 _BODY = "http.response.body"
@@ -41,28 +41,28 @@ _STREAM = "brokenreg.stream"
 
 
 def stream_of(scope: Scope) -> Stream:
-    """Return the stream that a request came by."""
+    """Return the stream of a request."""
     stream: Stream = scope[_STREAM]
     return stream
 
 
 class Stream:
-    """One request, and the way of its response: on HTTP/1.1 a turn of the connection, on HTTP/2 a stream.
+    """One request, and how to respond to it.
 
-    `scope` is the head of the request, as ASGI has it. `body` is None if the request has none.
+    `scope` is the head of the request in ASGI's form. `body` is None if the request has none.
 
-    An application either calls `respond` immediately, or sends messages, and waits where that is needed. The
-    two protocols define what they do differently; they have one subclass each.
+    An application either calls `respond` immediately, or sends messages and waits where necessary. Each of
+    the two protocols has a subclass.
     """
 
     is_cut = False
-    """True if we cut it."""
+    """True if brokenreg has cut the response."""
 
     has_started = False
     """True if the head of the response was sent."""
 
     file_bytes = 0
-    """How many bytes of files were sent (`ZERO_COPY`)."""
+    """The number of sent bytes of files (`ZERO_COPY`)."""
 
     _is_received = False
 
@@ -82,9 +82,9 @@ class Stream:
         return self.body is None
 
     def respond(self, status: int, headers: EncodedHeaders, body: bytes) -> None:
-        """Send a whole response immediately, if `can_respond` and nothing was sent before.
+        """Send a whole response immediately. `can_respond` must be true, and nothing was sent before.
 
-        The body is omitted where there must be none (HEAD, 204, 304).
+        The body is omitted if the response must not have one (HEAD, 204, 304).
         """
         raise NotImplementedError
 
@@ -98,46 +98,46 @@ class Stream:
         raise NotImplementedError
 
     async def _send_file(self, file: IO[bytes], offset: int, count: int) -> None:
-        """Send a part of a file, and count in `file_bytes` what was sent, also if the client disconnects."""
+        """Send a part of a file, and count sent bytes in `file_bytes`, even if the client disconnects."""
         raise NotImplementedError
 
     async def _send_raw(self, data: bytes) -> None:
-        """Send bytes past the framing: faults do so on HTTP/1.1 alone."""
+        """Send bytes without framing. Only faults do this, and only on HTTP/1.1."""
         raise NotImplementedError
 
     async def _cut(self, end: End, code: int) -> None:
         await cut(self.connection, end)
 
     async def room(self) -> int:
-        """Return how many bytes of the body could be sent now, from 1 to `CHUNK`; wait while there are none.
+        """Return how many bytes of the body can be sent now, from 1 to `CHUNK`. Wait until it is at least 1.
 
-        Whoever makes a body makes only as much at a time, so that nothing piles up for clients that do not
-        read. Raise `ClientDisconnectedError`.
+        Code that produces a body produces only that many bytes at a time, so that no bytes pile up for
+        clients that do not read. Raise `ClientDisconnectedError`.
         """
         await self.connection.drain()
         return CHUNK
 
     def fail(self) -> None:
-        """Respond with a 500 if nothing was sent, else cut the response: the application has failed.
+        """Respond with a 500 if nothing was sent, or else cut the response: the application has failed.
 
-        A response that is complete, or was cut, stays as it is.
+        A response that is complete or was already cut does not change.
         """
         raise NotImplementedError
 
     @property
     def unsent(self) -> int:
-        """How many bytes of the response were taken but not sent yet."""
+        """The number of bytes of the response that were accepted but not sent yet."""
         return self.connection.unsent
 
     async def lend_body(self) -> LentBody | None:
-        """Return the rest of the request's body for a thread to read; None if that is not possible.
+        """Return the rest of the request's body for a thread to read, or None if that is not possible.
 
-        `take_back_body` must follow, once no thread reads it any more.
+        Call `take_back_body` when no thread reads it any more.
         """
         return None
 
     def take_back_body(self, body: LentBody) -> None:
-        """Let the event loop go on with the connection."""
+        """Return the connection to the event loop."""
         raise NotImplementedError
 
     # For the protocols to use
@@ -155,12 +155,12 @@ class Stream:
             logger.exception("the application failed")
             self.fail()
         if work is None:
-            self.scope = {}  # it refers back here: both would stay until a garbage collection
+            self.scope = {}  # breaks a reference cycle with this stream
         else:
             self.spawn(work)
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        """Let a task do work for the response."""
+        """Start a task that does work for the response."""
         tasks = self.connection.tasks
         task = self.connection.loop.create_task(self._run(work))
         tasks.add(task)
@@ -169,7 +169,7 @@ class Stream:
     async def _run(self, work: Coroutine[Any, Any, None]) -> None:
         try:
             await work
-            self.fail()  # unless the response is complete
+            self.fail()  # has no effect on a complete response
         except ClientDisconnectedError:
             pass
         except Exception:
@@ -180,7 +180,7 @@ class Stream:
                 self.body.drop()
             self.scope = {}
 
-    # For everything above the wire
+    # For the layers above
 
     @property
     def is_gone(self) -> bool:
@@ -189,12 +189,12 @@ class Stream:
 
     @property
     def is_read(self) -> bool:
-        """True if all of the request's body has arrived, or it has none."""
+        """True if the whole body of the request has arrived, or if it has none."""
         return self.body is None or self.body.is_ended
 
     @property
     def is_connection_cut(self) -> bool:
-        """True if we have cut the connection, for whatever stream."""
+        """True if brokenreg has cut the connection, for any stream."""
         return self.connection.is_cut
 
     def abort(self) -> None:
@@ -214,16 +214,16 @@ class Stream:
         return message
 
     async def send(self, message: Message) -> None:
-        """Send as ASGI's `send` does, and `ZERO_COPY`, `RAW`, `CUT` and `PACE`.
+        """Send as ASGI's `send` does, and support `ZERO_COPY`, `RAW`, `CUT` and `PACE`.
 
-        The event loop gets a turn after each large write: it would get none while the kernel accepts all.
-        Raise `ClientDisconnectedError`.
+        Other tasks run after each large write. Otherwise they would not run while the kernel accepts all
+        bytes. Raise `ClientDisconnectedError`.
         """
         if self.is_gone:
             raise ClientDisconnectedError
         kind = message["type"]
         if self.body is not None and not self.has_started and message.get("end") is not End.RST:
-            # A connection that is closed with unread bytes is reset.
+            # Closing a connection with unread bytes would reset it.
             self.respond_continue()
             await self.body.dropped()
         if kind == _BODY:
@@ -241,7 +241,7 @@ class Stream:
             await self._cut(message["end"], message.get("code", 0))
 
     async def wait(self, seconds: float | None = None) -> None:
-        """Wait that many seconds. Raise `ClientDisconnectedError` when the client disconnects."""
+        """Wait for `seconds`. Raise `ClientDisconnectedError` if the client disconnects."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self.disconnected()
@@ -249,8 +249,8 @@ class Stream:
     async def disconnected(self) -> NoReturn:
         """Wait until the client disconnects, and raise `ClientDisconnectedError`.
 
-        The rest of the request's body is read and dropped meanwhile: nobody can see a client disconnect
-        behind a body that is not read.
+        The rest of the request's body is read and dropped, because a disconnect behind unread bytes would not
+        be noticed.
         """
         if self.body is not None:
             self.body.drop()
@@ -258,5 +258,5 @@ class Stream:
         raise ClientDisconnectedError
 
     async def unless_gone(self, work: Coroutine[Any, Any, Result]) -> Result:
-        """Return what `work` returns; end it and raise `ClientDisconnectedError` on a disconnect."""
+        """Return the result of `work`. Cancel it and raise `ClientDisconnectedError` on a disconnect."""
         return await first_of(work, self.disconnected())

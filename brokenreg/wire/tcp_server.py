@@ -1,7 +1,7 @@
-"""`Wire`: the connection class that Hypercorn finds in place of its own. It chooses the protocol.
+"""`Wire`: the class that Hypercorn uses for each connection instead of its own. It chooses the protocol.
 
-`hypercorn.asyncio.run` looks up `TCPServer` for each new connection, and finds `Wire`. It is the only name of
-Hypercorn that is replaced.
+`hypercorn.asyncio.run` looks up the name `TCPServer` for each new connection, and finds `Wire`. This is the
+only name of Hypercorn that is replaced.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ class Wire(TCPServer):
     """One accepted connection, from the end of its TLS handshake until it is closed."""
 
     async def run(self) -> None:
-        """Serve the connection, by one protocol after the other, until it has ended."""
+        """Serve the connection with one protocol after the other, until it has ended."""
         INBOUND.get().is_served = True
         transport = cast(asyncio.Transport, self.writer.transport)
         tls = transport.get_extra_info("ssl_object")
         is_http2 = tls is not None and tls.selected_alpn_protocol() == "h2"
         kind: type[HTTP1 | HTTP2] = HTTP2 if is_http2 else HTTP1
         reader = transport.get_protocol()
-        data = bytes(self.reader._buffer)  # type: ignore[attr-defined]  # what has arrived before this task began
+        data = bytes(self.reader._buffer)  # type: ignore[attr-defined]  # bytes that arrived before this task began
         self.reader._buffer.clear()  # type: ignore[attr-defined]
         while True:
             following, data = await self._serve(kind, data)
@@ -46,7 +46,7 @@ class Wire(TCPServer):
                 return
 
     async def _serve(self, kind: type[HTTP1 | HTTP2], data: bytes) -> tuple[Next | None, bytes]:
-        """Serve by one protocol, which has the first bytes. Return which one follows, and its first bytes."""
+        """Serve with one protocol, beginning with `data`. Return the next protocol and its first bytes."""
         inbound = INBOUND.get()
         transport = cast(asyncio.Transport, self.writer.transport)
         connection = kind(cast(Application, self.app.app), inbound, transport)  # type: ignore[attr-defined]  # the ASGIWrapper that Hypercorn makes
@@ -68,5 +68,5 @@ class Wire(TCPServer):
 
 
 def install() -> None:
-    """Replace Hypercorn's connection class by `Wire`."""
+    """Replace Hypercorn's connection class with `Wire`."""
     setattr(hypercorn_run, "TCPServer", Wire)  # noqa: B010 - assigning to another module's class

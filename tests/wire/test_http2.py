@@ -203,7 +203,7 @@ async def test_memory_for_malformed_requests_is_limited() -> None:
     peer = await Peer(at_once(b"")).greet()
     for _ in range(200):
         await peer.send(peer.head([*head(), (f":{'x' * 10_000}", "")]))
-        peer.connection.floods.make_up(100)
+        peer.connection.floods.credit(100)
     assert peer.last().ended == Reset(PROTOCOL_ERROR)
     reasons = [event.reason for event, _ in peer.inbound.events if isinstance(event, MalformedRequest)]
     assert 0 < sum(map(len, reasons)) < 10_000
