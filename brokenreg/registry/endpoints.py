@@ -1,4 +1,4 @@
-"""The registry as a handler with a table of endpoints (distribution-spec 1.1, "Endpoints")."""
+"""The registry: a handler with a table of endpoints (distribution-spec 1.1, "Endpoints")."""
 
 from __future__ import annotations
 
@@ -62,19 +62,19 @@ _UPLOADS: dict[str, EndpointFunction] = {"POST": start_upload}
 """The methods of `/v2/<name>/blobs/uploads/`, where sessions start."""
 
 _QUART = frozenset({Endpoint.TOKEN, Endpoint.REFERRERS})
-"""The endpoints that Quart serves: they are rarely used, read no body, and send a short one."""
+"""The endpoints that Quart serves. They are rarely used, do not read a body, and send a short one."""
 
 
 class Registry:
-    """Serves `/v2/` and `/token` inside the recorder, which has parsed the target of the request."""
+    """Serves `/v2/` and `/token`. The recorder has already parsed the target of the request."""
 
     def __init__(self, services: Services) -> None:
         self._services = services
         self.quart = Late(_quart_endpoints)
-        """What Quart serves; Quart is imported after the start."""
+        """The endpoints that Quart serves. Quart is imported after startup."""
 
     def __call__(self, scope: Scope, receive: Receive) -> Handled:
-        """Return the response, or what sends it if something has to be waited for."""
+        """Return the response, or a function that sends it if it is not ready."""
         request = RegistryRequest(self._services, scope, receive)
         if request.target.endpoint in _QUART and request.method in ("GET", "HEAD"):
             return partial(self._respond_by_quart, request, receive)
@@ -96,7 +96,7 @@ def _quart_endpoints() -> QuartEndpoints:
 
 
 def _start(request: RegistryRequest) -> Response | Awaitable[Response]:
-    """Return the response to a request, also if it is an error; an awaitable if it takes time."""
+    """Return the response to a request, which may be an error, or an awaitable for it."""
     try:
         return endpoint_of(request)(request)
     except Exception as error:  # noqa: BLE001 - every error becomes a response in OCI form
@@ -104,7 +104,7 @@ def _start(request: RegistryRequest) -> Response | Awaitable[Response]:
 
 
 async def _response_to(response: Response | Awaitable[Response]) -> Response:
-    """Wait for a response, also if it is an error. Raise `ClientDisconnectedError`."""
+    """Wait for a response, which may be an error. Raise `ClientDisconnectedError`."""
     try:
         return response if isinstance(response, Response) else await response
     except ClientDisconnectedError:
@@ -114,7 +114,7 @@ async def _response_to(response: Response | Awaitable[Response]) -> Response:
 
 
 async def _finish(request: RegistryRequest, started: Response | Awaitable[Response], send: Send) -> None:
-    """Send the response when it is there, with the parts of its body."""
+    """Wait for the response, and send it with the parts of its body."""
     scope = request.scope
     async with request.resources:
         response = await _response_to(started)
@@ -133,7 +133,7 @@ async def _finish(request: RegistryRequest, started: Response | Awaitable[Respon
 def endpoint_of(request: RegistryRequest) -> EndpointFunction:
     """Return the function that responds to a request.
 
-    Raise `OCIError`: that of an invalid target, or 405 UNSUPPORTED with the methods that are allowed.
+    Raise `OCIError` for an invalid target, or 405 UNSUPPORTED with the allowed methods.
     """
     target, method = request.target, request.method
     if target.error is not None:
@@ -146,12 +146,12 @@ def endpoint_of(request: RegistryRequest) -> EndpointFunction:
     raise OCIError(
         405,
         ErrorCode.UNSUPPORTED,
-        f"{method} is not for this endpoint; it takes {allowed}",
+        f"invalid method {method} for this endpoint: use {allowed}",
         headers={"allow": allowed},
     )
 
 
 def _cut_short(scope: Scope, error: OCIError) -> None:
-    """Cut a response that has begun, so that it does not look complete."""
+    """Cut a response whose head was sent, so that it does not look complete."""
     exchange_of(scope).add(ResponseCutShort(error.message))
     stream_of(scope).abort()

@@ -26,7 +26,7 @@ from brokenreg.wording import counted
 
 _MAX_TAGS = 100
 _CACHED = 1024
-"""Manifests whose headers are cached."""
+"""Maximum number of manifests whose headers are cached."""
 
 
 def get_manifest(request: RegistryRequest) -> Response | Awaitable[Response]:
@@ -44,10 +44,10 @@ def get_manifest(request: RegistryRequest) -> Response | Awaitable[Response]:
 
 
 async def put_manifest(request: RegistryRequest) -> Response:
-    """PUT `/v2/<name>/manifests/<reference>`, by digest with `?tag=` parameters too.
+    """PUT `/v2/<name>/manifests/<reference>`. With a digest, `?tag=` parameters may add tags.
 
-    Any media type and any content are accepted: this registry is for unusual content. With `?digest=`, the
-    manifest is verified and stored under that digest, which may have another algorithm than sha256.
+    Any media type and any content are accepted, because this registry is for unusual content. With
+    `?digest=`, the manifest is verified and stored with that digest, whose algorithm may not be sha256.
     """
     request.check_writable()
     reference = request.target.reference
@@ -58,7 +58,7 @@ async def put_manifest(request: RegistryRequest) -> Response:
         raise OCIError(
             414,
             ErrorCode.TAG_INVALID,
-            f"{counted(len(tags), 'tag')} at once; at most {_MAX_TAGS} are accepted",
+            f"{counted(len(tags), 'tag')} in one request: use at most {_MAX_TAGS}",
         )
     body = await request.body.whole(MAX_MANIFEST)
     digests = _announced_digests(request)
@@ -77,7 +77,7 @@ async def put_manifest(request: RegistryRequest) -> Response:
 
 
 async def delete_manifest(request: RegistryRequest) -> Response:
-    """DELETE `/v2/<name>/manifests/<reference>`: a tag alone, or a manifest with all its tags."""
+    """DELETE `/v2/<name>/manifests/<reference>`: delete only a tag, or a manifest with all of its tags."""
     request.check_writable()
     reference = request.target.reference
     if is_digest(reference):
@@ -97,7 +97,7 @@ async def _get_fabricated(request: RegistryRequest) -> Response:
 
 async def _get_from_disk(request: RegistryRequest, manifest: Manifest) -> Response:
     body = await request.store.index.manifest_body(manifest.digest)
-    if body is None:  # it was deleted meanwhile
+    if body is None:  # it was deleted in the meantime
         return await _get_from_upstream(request)
     return _response(request, manifest.digest, manifest.media_type, body)
 
@@ -119,7 +119,7 @@ def _response(request: RegistryRequest, digest: Digest, kind: str, body: bytes) 
 
 @lru_cache(_CACHED)
 def _head(digest: Digest, kind: str, status: int, length: int) -> ReadyResponse:
-    """Return the response with a manifest of `length` bytes, still without its body."""
+    """Return the response for a manifest of `length` bytes, without its body."""
     headers = [("content-type", kind), ("docker-content-digest", digest), ("etag", entity_tag(digest))]
     if status != 304:
         headers.append(("content-length", str(length)))
@@ -127,7 +127,7 @@ def _head(digest: Digest, kind: str, status: int, length: int) -> ReadyResponse:
 
 
 async def _link_cached_blobs(request: RegistryRequest, manifest: Manifest) -> None:
-    """Link the blobs of a pushed manifest that the client found only in the cache, which may evict them."""
+    """Link the blobs of a pushed manifest that are only in the cache, because the cache may evict them."""
     here = request.repository.links if request.repository else {}
     for repository in request.store.index.present(request.proxy.naming.places(request.target)):
         for name in manifest.facts.names:
@@ -136,22 +136,22 @@ async def _link_cached_blobs(request: RegistryRequest, manifest: Manifest) -> No
 
 
 def _announced_digests(request: RegistryRequest) -> list[Digest]:
-    """Return the digests that the client gives in the path and in `?digest=`. Raise `OCIError` 400."""
+    """Return the digests in the path and in `?digest=`. Raise `OCIError` 400."""
     in_query = request.parameter("digest")
     in_path = [request.target.digest] if is_digest(request.target.reference) else []
     return in_path if in_query is None else [*in_path, Digest.parse(in_query)]
 
 
 def _parse(request: RegistryRequest, body: bytes, announced: list[Digest]) -> Manifest:
-    """Return the pushed manifest under the first `announced` digest.
+    """Return the pushed manifest with the first `announced` digest.
 
-    Raise `OCIError` 400 if it is empty, has too many values or does not have the announced digests.
+    Raise `OCIError` 400 if it is empty, has too many values, or does not match the announced digests.
     """
     if not body:
         raise OCIError(400, ErrorCode.MANIFEST_INVALID, "the manifest is empty")
     if has_too_many_values(body):
         raise OCIError(
-            400, ErrorCode.MANIFEST_INVALID, f"the manifest has more than {MAX_VALUES} values of JSON"
+            400, ErrorCode.MANIFEST_INVALID, f"the manifest has more than {MAX_VALUES} JSON values"
         )
     for digest in announced:
         if (actual := Digest.of(body, digest.algorithm)) != digest:

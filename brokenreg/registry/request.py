@@ -1,4 +1,4 @@
-"""A request to the registry, and what an endpoint needs to respond to it."""
+"""A request to the registry, with everything that endpoints need to respond to it."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True, slots=True)
 class CatalogSettings:
-    """The predecessor's V2_CATALOG_DELAY (seconds) and V2_CATALOG_NUM_REPOS."""
+    """The predecessor's settings V2_CATALOG_DELAY (in seconds) and V2_CATALOG_NUM_REPOS."""
 
     delay: float = 0.0
     fabricated: int = 0
@@ -38,7 +38,7 @@ class CatalogSettings:
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """What the endpoints use: content, settings and the token service."""
+    """The content, settings and services that endpoints use."""
 
     store: Store
     images: Fabricator
@@ -60,12 +60,12 @@ class RegistryRequest:
         self.method: str = scope["method"]
         self.target = target_of(scope)
         self.opened: AsyncExitStack | None = None
-        """`resources`, once something is in it."""
+        """The stack of `resources`, or None if nothing was opened."""
         self._receive = receive
 
     @property
     def resources(self) -> AsyncExitStack:
-        """What the body of the response reads from; it is closed when the response has been sent."""
+        """Resources that the response's body reads from. They are closed after the response was sent."""
         if self.opened is None:
             self.opened = AsyncExitStack()
         return self.opened
@@ -90,7 +90,7 @@ class RegistryRequest:
 
     @cached_property
     def route(self) -> Route | None:
-        """Where content comes from that is not here; None if the repository has no upstream.
+        """The route to the upstream for content that is not stored here, or None if there is no upstream.
 
         Raise `UpstreamForbiddenError` if the upstream must not be contacted, or `UpstreamLoopError` if the
         request has passed through this process before.
@@ -100,7 +100,7 @@ class RegistryRequest:
 
     @property
     def trace(self) -> UpstreamTrace:
-        """Where work upstream is reported to the exchange."""
+        """The trace that reports work at upstreams to the exchange."""
         return UpstreamTrace(exchange_of(self.scope))
 
     @cached_property
@@ -117,21 +117,21 @@ class RegistryRequest:
         return None if value is None else value.decode("latin-1")
 
     def has_content(self, digest: Digest) -> bool:
-        """Return whether the client has the content, by If-None-Match: then the response is a 304."""
+        """Return whether If-None-Match says that the client has the content. Then the response is a 304."""
         known = header(self.scope, b"if-none-match")
         return known is not None and lists_tag(known.decode("latin-1"), digest)
 
     def location(self, kind: str, reference: str) -> str:
-        """Return the path of something in this repository, with the prefixes that the client used.
+        """Return the path for a reference in this repository, with the prefixes that the client used.
 
-        It is relative, so that a proxy in front of the registry does not have to rewrite it.
+        It has no host, so that a proxy in front of the registry does not have to rewrite it.
         """
         target = self.target
         query = f"?{target.query}" if target.query else ""
         return f"{target.root}/v2/{target.name}/{kind}/{reference}{query}"
 
     def check_writable(self) -> None:
-        """Raise `OCIError` 403 DENIED if brokenreg itself provides the repository."""
+        """Raise `OCIError` 403 DENIED if the repository is fabricated."""
         if self.target.is_reserved:
             raise OCIError(
                 403,
@@ -141,11 +141,11 @@ class RegistryRequest:
             )
 
     def lent_body(self) -> AbstractAsyncContextManager[RecordedBody | None]:
-        """Lend the rest of the body to a thread within a block; None if that is not possible."""
+        """Lend the rest of the body to a thread within a block. Yield None if that is not possible."""
         return lent_body(self.scope, self._receive)
 
     async def room(self) -> int:
-        """Return how many bytes of the body the client could get now. Raise `ClientDisconnectedError`."""
+        """Return how many bytes of the response's body can be sent now. Raise `ClientDisconnectedError`."""
         return await stream_of(self.scope).room()
 
     @property
@@ -154,18 +154,18 @@ class RegistryRequest:
         return stream_of(self.scope).gone
 
     async def unless_gone(self, work: Coroutine[Any, Any, Result]) -> Result:
-        """Return the result of `work`. Raise `ClientDisconnectedError` when the client disconnects."""
+        """Return the result of `work`. Raise `ClientDisconnectedError` if the client disconnects."""
         return await stream_of(self.scope).unless_gone(work)
 
     async def unless_gone_or_known(self, making: Coroutine[Any, Any, Result]) -> Result:
-        """Return the result of `making`, which uses the fabricator. Ends as `unless_gone` does."""
+        """Return the result of `making`, work of the fabricator. If it takes time, act as `unless_gone`."""
         if self.images.knows(self.target.repository, self.target.reference):
             return await making
         return await self.unless_gone(making)
 
 
 class RequestBody:
-    """The body of a request, read once with backpressure: at most one message is in memory."""
+    """The body of a request. It can be read once, and at most one message is in memory."""
 
     def __init__(self, scope: Scope, receive: Receive) -> None:
         self._scope = scope
@@ -175,12 +175,12 @@ class RequestBody:
 
     @property
     def declared(self) -> int | None:
-        """Content-Length in bytes; None if the length is unknown. The wire has checked its form."""
+        """The Content-Length in bytes, or None without one. The wire has validated it."""
         value = header(self._scope, b"content-length")
         return None if value is None else int(value)
 
     async def chunks(self, expected: int | None = None) -> AsyncIterator[bytes]:
-        """Yield the body piece by piece.
+        """Yield the body in pieces.
 
         Raise `OCIError` 400 SIZE_INVALID at its end if it is shorter than its Content-Length, was cut off, or
         does not have `expected` bytes. Raise `ClientDisconnectedError` if the client disconnects.
@@ -192,7 +192,7 @@ class RequestBody:
         self.check(expected)
 
     async def whole(self, limit: int) -> bytes:
-        """Return the body. Raise `OCIError` 413 if it is longer than `limit` bytes, and as `chunks` does."""
+        """Return the body. Raise `OCIError` 413 if it exceeds `limit` bytes, and also as `chunks` does."""
         if (self.declared or 0) > limit:
             raise _too_large(limit)
         parts = []
@@ -225,11 +225,11 @@ class RequestBody:
             raise OCIError(
                 400,
                 ErrorCode.SIZE_INVALID,
-                f"Content-Range speaks of {counted(expected, 'byte')}, the body has {self.received}",
+                f"the Content-Range covers {counted(expected, 'byte')}, but the body has {self.received}",
             )
 
 
 def _too_large(limit: int) -> OCIError:
     return OCIError(
-        413, ErrorCode.SIZE_INVALID, f"larger than {counted(limit, 'byte')}, the most that is accepted here"
+        413, ErrorCode.SIZE_INVALID, f"the body is too large: the limit is {counted(limit, 'byte')}"
     )

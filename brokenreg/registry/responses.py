@@ -1,4 +1,4 @@
-"""Responses of the registry: made by endpoints and from errors, and sent by ASGI."""
+"""Responses of the registry: creates them for content and errors, and sends them."""
 
 from __future__ import annotations
 
@@ -21,25 +21,25 @@ logger = logging.getLogger(__name__)
 
 Headers = Mapping[str, str] | Sequence[tuple[str, str]]
 Parts = AsyncGenerator[bytes | Piece, None]
-"""The parts of a body: bytes, or parts of a file."""
+"""The parts of a body: bytes, or pieces of a file."""
 
 Room = Callable[[], Awaitable[int]]
-"""Returns how many bytes of a body the client could get now (`Stream.room`)."""
+"""Returns how many bytes of a body can be sent now (`Stream.room`)."""
 
 _CACHED = 1024
-"""Lists of headers whose encoded form is cached."""
+"""Maximum number of lists of headers whose encoded form is cached."""
 
 _API_VERSION = ("docker-distribution-api-version", "registry/2.0")
 _PART_SIZES = (128 * 1024, 1024 * 1024, 4 * 1024 * 1024)
-"""Bytes of a file that are sent in one message: minimum, first, maximum."""
+"""Number of bytes of a file that are sent in one message: the minimum, the first and the maximum."""
 
 _PART_SECONDS = 0.05
-"""How long one such part should take: between two, the log shows the progress and the gate can hold."""
+"""Seconds that one such message should take. Between two, the log is updated and the gate can hold."""
 
 
 @dataclass(frozen=True, slots=True)
 class StreamedResponse:
-    """A response whose body is sent as its parts come."""
+    """A response whose body is sent in parts as these become available."""
 
     status: int
     headers: Headers
@@ -47,13 +47,13 @@ class StreamedResponse:
 
 
 Response = ReadyResponse | StreamedResponse
-"""What an endpoint returns."""
+"""The response that an endpoint returns."""
 
 
 def ready_response(status: int, headers: Headers = (), body: bytes | None = b"") -> ReadyResponse:
     """Return a response whose body is in memory.
 
-    It gets a Content-Length if `headers` have none, unless `body` is None: then it has no body and no length.
+    It gets a Content-Length if `headers` have none. If `body` is None, it has neither a body nor a length.
     """
     length = None if body is None else len(body)
     if isinstance(headers, tuple):  # the same for many requests
@@ -63,7 +63,7 @@ def ready_response(status: int, headers: Headers = (), body: bytes | None = b"")
 
 
 def entity_tag(digest: Digest) -> str:
-    """Return the strong entity tag of content: there is no better one than its digest."""
+    """Return the strong entity tag of content: its digest."""
     return f'"{digest}"'
 
 
@@ -74,30 +74,30 @@ def json_response(document: Any, headers: Mapping[str, str] | None = None) -> Re
 
 
 def error_response(error: OCIError) -> ReadyResponse:
-    """Return the response to an error, in OCI form. No other code makes responses from errors."""
+    """Return the response for an error, in OCI form. No other code creates responses from errors."""
     return ready_response(error.status, {"content-type": "application/json", **error.headers}, error.body())
 
 
 def as_oci_error(error: Exception) -> OCIError:
-    """Return the error that the client gets for an exception. An unexpected one is logged here."""
+    """Return the error that the client gets for an exception. Log unexpected ones."""
     if isinstance(error, OCIError):
         reported = error
     elif (stored := error_for_client(error)) is not None:
         reported = stored
         if reported.status == 500:
-            logger.error("a request failed: %s", reported.message)
+            logger.error("request failed: %s", reported.message)
     else:
-        logger.error("a request failed", exc_info=error)
-        reported = OCIError(500, ErrorCode.UNKNOWN, "internal error; the server's diagnostics say more")
+        logger.error("request failed", exc_info=error)
+        reported = OCIError(500, ErrorCode.UNKNOWN, "internal error; see the server's diagnostics")
     forget_frames(error)
     return reported
 
 
 def forget_frames(error: BaseException | None) -> None:
-    """Drop the references from an error and its causes to the frames that they passed through.
+    """Remove the references from an error and its causes to the frames that raised them.
 
-    Some frames refer to the failed task, and so to the error again. This cycle would keep bodies of megabytes
-    until a full garbage collection.
+    Some frames refer to the failed task, and therefore to the error. This reference cycle would keep large
+    bodies until a full garbage collection.
     """
     while error is not None and error.__traceback__ is not None:  # a chain can lead back to its beginning
         error.__traceback__ = None
@@ -105,14 +105,14 @@ def forget_frames(error: BaseException | None) -> None:
 
 
 async def respond_error(send: Send, error: OCIError) -> None:
-    """Send the response to an error."""
+    """Send the response for an error."""
     await complete(error_response(error), send)
 
 
 async def send_parts(send: Send, response: StreamedResponse, room: Room, *, zero_copy: bool) -> None:
-    """Send a response with the parts of its body. With `zero_copy`, parts of files are sent by the wire.
+    """Send a response with the parts of its body.
 
-    Otherwise they are read as there is `room` for them.
+    With `zero_copy`, the wire sends pieces of files. Otherwise they are read when there is `room` for them.
     """
     given = tuple(response.headers.items() if isinstance(response.headers, Mapping) else response.headers)
     headers = list(_encoded(_headers_sent(given, response.status, None)))
@@ -131,7 +131,7 @@ async def send_parts(send: Send, response: StreamedResponse, room: Room, *, zero
 def _headers_sent(
     given: tuple[tuple[str, str], ...], status: int, length: int | None
 ) -> list[tuple[str, str]]:
-    """Return the headers that are sent.
+    """Return the headers to send.
 
     A 304 describes a body that it does not have (RFC 9110, 15.4.5), so its type and length are omitted.
     """
@@ -153,7 +153,7 @@ def _encoded(headers: list[tuple[str, str]]) -> EncodedHeaders:
 
 
 async def _send_file(send: Send, piece: Piece) -> None:
-    """Send a part of a file in messages as long as the client's pace allows."""
+    """Send a piece of a file in messages whose size depends on the speed of the client."""
     least, size, most = _PART_SIZES
     offset, end = piece.offset, piece.offset + piece.count
     while offset < end:
@@ -173,11 +173,11 @@ async def _send_file(send: Send, piece: Piece) -> None:
 
 
 async def _send_chunks(send: Send, piece: Piece, room: Room) -> None:
-    """Send a part of a file as bytes. Raise `OSError` if the file has become shorter."""
+    """Send a piece of a file as bytes. Raise `OSError` if the file has become shorter."""
     offset, end = piece.offset, piece.offset + piece.count
     while offset < end:
         chunk = await piece.file.read(offset, min(await room(), end - offset))
         if not chunk:
-            raise OSError(f"{piece.file.file.name} has become shorter while it was sent")
+            raise OSError(f"{piece.file.file.name} became shorter while it was sent")
         offset += len(chunk)
         await send({"type": "http.response.body", "body": chunk, "more_body": True})

@@ -256,7 +256,7 @@ async def test_a_body_of_too_many_values(http: httpx.AsyncClient) -> None:
     """To read it would stop everybody for half a second."""
     body = b'{"layers":[' + b"[]," * 600_000 + b"[]]}"
     error = error_of(await put_manifest(http, "manifests/values", "v1", body), 400)
-    assert error["message"] == "the manifest has more than 500000 values of JSON"
+    assert error["message"] == "the manifest has more than 500000 JSON values"
 
 
 def test_a_manifest_that_is_cut_short_is_not_stored(registry: Brokenreg) -> None:
